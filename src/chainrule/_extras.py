@@ -23,6 +23,5 @@ def require(module: str, extra: str) -> Any:
         if error.name is None or error.name.partition(".")[0] != package:
             raise  # the package is there, but broken: its own message helps more
         raise ImportError(
-            f"this needs the package {package!r}, which is not installed. "
-            f'Type: pip install "chainrule[{extra}]"'
+            f'this needs the package {package!r}, which is not installed. Type: pip install "chainrule[{extra}]"'
         ) from error

@@ -1,0 +1,74 @@
+"""Looking things up by name: in fixed tables only, with a suggestion when the name is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a sentence that suggests the nearest known names, or lists all of them.
+
+    >>> did_you_mean("rleu", ["relu", "tanh"])
+    "Did you mean 'relu'? Known: relu, tanh."
+    """
+    import difflib  # noqa: PLC0415  (for messages only)
+
+    known = list(known)
+    near = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.6)
+    guess = next((k for k in known if near and k.lower() == near[0]), None)
+    listed = f"Known: {', '.join(known)}."
+    return f"Did you mean {guess!r}? {listed}" if guess else listed
+
+
+def key(name: str) -> str:
+    """Return the spelling under which names are compared: ``HeNormal``, ``he_normal`` and ``he-normal`` are one."""
+    return name.replace("_", "").replace("-", "").replace(" ", "").lower()
+
+
+def lookup(what: str, name: str, table: Mapping[str, T]) -> T:
+    """Return the entry of ``table`` under ``name``, whatever its capitals and underscores.
+
+    >>> lookup("optimizer", "adam", {"Adam": 1})
+    1
+    >>> lookup("optimizer", "adamm", {"Adam": 1, "SGD": 2})
+    Traceback (most recent call last):
+    ...
+    ValueError: unknown optimizer 'adamm'. Did you mean 'Adam'? Known: Adam, SGD.
+    """
+    wanted = key(name)
+    for known, value in table.items():
+        if key(known) == wanted:
+            return value
+    raise ValueError(f"unknown {what} {name!r}. {did_you_mean(name, table)}")
+
+
+def public_classes(module: Any, base: Any) -> dict[str, Any]:
+    """Return the concrete public subclasses of ``base`` in ``module``, by name: the fixed table."""
+    return {
+        name: value
+        for name in module.__all__
+        if isinstance(value := getattr(module, name), type)
+        and issubclass(value, base)
+        and not getattr(value, "__abstractmethods__", None)
+    }
+
+
+def named(what: str, value: Any, base: Any, module: Any) -> Any:
+    """Return ``value`` if it is a ``base``, or the class of that name in ``module`` with its defaults."""
+    if isinstance(value, base):
+        return value
+    if isinstance(value, str):
+        table = public_classes(module, base)
+        cls = lookup(what, value, table)
+        try:
+            return cls()
+        except TypeError as error:
+            raise ValueError(
+                f"{what}: {value!r} has no defaults; give the object, as in {cls.__name__}(...)."
+            ) from error
+    if isinstance(value, type) and issubclass(value, base):
+        raise TypeError(f"{what}: got the class {value.__name__}; give an object of it: {value.__name__}(...).")
+    raise TypeError(f"{what}: expected a {base.__name__} or its name, got {value!r}.")

@@ -1,0 +1,98 @@
+"""Mini-batches: rows gathered, in a new order every epoch, into a reused buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule._typing import Array
+
+
+class Batch(NamedTuple):
+    """Rows x of the network's dtype, their targets and, if there are any, their weights."""
+
+    x: Array
+    t: Array
+    weight: Array | None
+
+
+class Batches:
+    """The mini-batches of one epoch after another.
+
+    X is neither copied nor converted as a whole: each batch is gathered, and converted where its dtype is not the
+    network's. The last batch is short when the rows do not divide; it is used, not dropped.
+
+    Parameters
+    ----------
+    X, t, weight : arrays with one entry a row
+    rows : (used,) int array or None
+        The rows to use, all of them for None.
+    batch_size : int
+    dtype : numpy.dtype
+        That of the network.
+    rng : numpy.random.Generator or None
+        Shuffles before every epoch; None keeps the order, and then batches are views of X where the dtype allows.
+
+    Examples
+    --------
+    >>> X = np.arange(5, dtype="float32").reshape(5, 1)
+    >>> batches = Batches(X, X[:, 0], None, None, 2, X.dtype, None)
+    >>> [x.ravel().tolist() for x, t, weight in batches]
+    [[0.0, 1.0], [2.0, 3.0], [4.0]]
+    """
+
+    def __init__(
+        self,
+        X: Array,
+        t: Array,
+        weight: Array | None,
+        rows: Array | None,
+        batch_size: int,
+        dtype: np.dtype[Any],
+        rng: np.random.Generator | None,
+    ) -> None:
+        self.X, self.t, self.weight, self.rng = X, t, weight, rng
+        self.rows = len(X) if rows is None else len(rows)
+        self.batch_size = batch_size
+        self._gather = rng is not None or rows is not None
+        self._order = np.arange(self.rows) if rows is None else rows.copy()
+        self._x = np.empty((batch_size, *X.shape[1:]), dtype)
+        self._raw = None if X.dtype == dtype else np.empty((batch_size, *X.shape[1:]), X.dtype)
+        self._t = np.empty((batch_size, *t.shape[1:]), t.dtype)
+        self._weight = None if weight is None else np.empty(batch_size, dtype)
+
+    def __len__(self) -> int:
+        """Return the number of batches in an epoch."""
+        return (self.rows + self.batch_size - 1) // self.batch_size
+
+    def __iter__(self) -> Iterator[Batch]:
+        if self.rng is not None:
+            self.rng.shuffle(self._order)
+        for start in range(0, self.rows, self.batch_size):
+            stop = min(start + self.batch_size, self.rows)
+            yield self._take(self._order[start:stop]) if self._gather else self._slice(slice(start, stop))
+
+    def _take(self, index: Array) -> Batch:
+        n = len(index)
+        x, t = self._x[:n], self._t[:n]
+        # take(): mode "raise" would fill a copy of out first, and an X that is not C-contiguous would be copied whole.
+        if not self.X.flags.c_contiguous:
+            x[...] = self.X[index]
+        elif self._raw is None:
+            self.X.take(index, axis=0, out=x, mode="clip")
+        else:
+            x[...] = self.X.take(index, axis=0, out=self._raw[:n], mode="clip")
+        self.t.take(index, axis=0, out=t, mode="clip")
+        weight = None
+        if self.weight is not None and self._weight is not None:
+            weight = self.weight.take(index, out=self._weight[:n], mode="clip")
+        return Batch(x, t, weight)
+
+    def _slice(self, where: slice) -> Batch:
+        x = self.X[where]
+        if self._raw is not None:
+            x = self._x[: len(x)]
+            x[...] = self.X[where]
+        return Batch(x, self.t[where], None if self.weight is None else self.weight[where])

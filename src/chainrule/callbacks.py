@@ -1,0 +1,190 @@
+"""Callbacks: what happens between the epochs of :func:`chainrule.train`."""
+
+from __future__ import annotations
+
+import math
+import sys
+from abc import ABC
+from dataclasses import dataclass, field
+from typing import Any, TextIO, final
+
+from chainrule._checks import check_count, check_real
+from chainrule._names import did_you_mean
+from chainrule._specification import Specification
+from chainrule._typing import Array
+from chainrule.history import History
+from chainrule.network import Network
+
+__all__ = ["Callback", "EarlyStopping", "Progress", "Run"]
+
+
+@dataclass
+class Run:
+    """What a callback sees of the training that goes on, and its way to end it: ``run.stop("why")``.
+
+    Attributes
+    ----------
+    network : Network
+    history : History
+        One row for every finished epoch.
+    columns : tuple of str
+        The columns that the history has or will have.
+    epochs, batches, rows : int
+        How many epochs there will be, batches an epoch has, and rows are trained on.
+    epoch, batch : int
+        Where training is, both counted from 1; loss is that of the batch.
+    """
+
+    network: Network
+    history: History
+    columns: tuple[str, ...]
+    epochs: int
+    batches: int
+    rows: int
+    epoch: int = 0
+    batch: int = 0
+    loss: float = math.nan
+    stopped: str = field(default="", init=False)
+
+    def stop(self, reason: str) -> None:
+        """End training after this batch."""
+        self.stopped = self.stopped or reason
+
+
+class Callback(Specification, ABC):
+    """Something to do while training. One of your own overrides what it needs.
+
+    ``on_batch`` is called only for callbacks that override it.
+
+    >>> class StopAt(Callback):
+    ...     def on_epoch(self, run):
+    ...         if run.history["loss"][-1] < 0.1:
+    ...             run.stop("the loss is below 0.1")
+    """
+
+    def on_start(self, run: Run) -> None:
+        """Do something before the first epoch; the place to refuse a setting that cannot work."""
+
+    def on_batch(self, run: Run) -> None:
+        """Do something after a batch."""
+
+    def on_epoch(self, run: Run) -> None:
+        """Do something after an epoch; its row is the last of ``run.history``."""
+
+    def on_end(self, run: Run) -> None:
+        """Do something at the end, however it came."""
+
+
+@final
+@dataclass(eq=False, repr=False)
+class EarlyStopping(Callback):
+    """Stop when a column of the history has not improved for some epochs.
+
+    Parameters
+    ----------
+    monitor : str
+        A column of the history. Losses, penalties and errors should fall; everything else should rise.
+    patience : int
+        How many epochs without improvement to wait.
+    min_delta : float
+        What counts as an improvement is better by more than this.
+    restore_best : bool
+        At the end, however it came, go back to the parameters of the best epoch.
+
+    Attributes
+    ----------
+    best : float
+        The best value so far.
+    best_epoch : int
+        Its epoch, from 1.
+
+    Raises
+    ------
+    ValueError
+        Before training, when the history will not have such a column.
+
+    Source: Prechelt, "Early stopping — but when?" (1998).
+
+    Examples
+    --------
+    >>> EarlyStopping(patience=5)
+    EarlyStopping(patience=5)
+    """
+
+    monitor: str = "val_loss"
+    patience: int = 10
+    min_delta: float = 0.0
+    restore_best: bool = True
+
+    def __post_init__(self) -> None:
+        check_count("EarlyStopping", "patience", self.patience)
+        check_real("EarlyStopping", "min_delta", self.min_delta, 0)
+
+    def on_start(self, run: Run) -> None:
+        if self.monitor not in run.columns:
+            missing = "validation=0.1" if self.monitor.startswith("val_") and "val_loss" not in run.columns else None
+            remedy = f"Train with {missing}." if missing else did_you_mean(self.monitor, run.columns)
+            raise ValueError(f"EarlyStopping: the history will have no column {self.monitor!r}. {remedy}")
+        falls = any(word in self.monitor for word in ("loss", "penalty", "error"))
+        self._sign = 1.0 if falls else -1.0
+        self.best = math.inf * self._sign
+        self.best_epoch = 0
+        self._theta: Array | None = None
+
+    def on_epoch(self, run: Run) -> None:
+        value = run.history[self.monitor][-1]
+        if self._sign * value < self._sign * self.best - self.min_delta:
+            self.best, self.best_epoch = value, run.epoch
+            if self.restore_best:
+                self._theta = run.network.theta.copy()
+        elif run.epoch - self.best_epoch >= self.patience:
+            run.stop(f"{self.monitor} has not improved for {self.patience} epochs")
+
+    def on_end(self, run: Run) -> None:
+        if self._theta is not None:
+            run.network.theta[:] = self._theta
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Progress(Callback):
+    """Print one plain line an epoch.
+
+    Parameters
+    ----------
+    every : int
+        Print every so many epochs (and the last one).
+    file : text file, optional
+        Where to; standard output by default.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(1, [cr.layers.Dense(1, weights="zeros")], "squared_error")
+    >>> history = cr.train(network, [[1.0], [2.0]], [1.0, 2.0], epochs=2, callbacks=[Progress()])
+    epoch 1/2  loss 1.2500  learning_rate 0.001  seconds 0.0
+    epoch 2/2  loss 1.2...  learning_rate 0.001  seconds 0.0
+    """
+
+    every: int = 1
+    file: TextIO | None = None
+
+    def __post_init__(self) -> None:
+        check_count("Progress", "every", self.every)
+
+    def on_epoch(self, run: Run) -> None:
+        if run.epoch % self.every == 0 or run.epoch == run.epochs or run.stopped:
+            self._print(f"epoch {run.epoch}/{run.epochs}  {describe(run.history.last())}")
+
+    def on_end(self, run: Run) -> None:
+        if run.stopped:
+            self._print(f"stopped: {run.stopped}")
+
+    def _print(self, line: str) -> None:
+        print(line, file=self.file or sys.stdout, flush=True)
+
+
+def describe(row: dict[str, Any]) -> str:
+    """Return one row of a history as text: ``loss 0.1234  val_accuracy 0.95``."""
+    formats = {"learning_rate": "{:.3g}", "seconds": "{:.1f}"}
+    return "  ".join(f"{name} {formats.get(name, '{:.4f}').format(v)}" for name, v in row.items() if name != "epoch")

@@ -1,0 +1,77 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from chainrule._checks import check_real
+from chainrule._typing import Array, Float
+from chainrule.layers.base import Layer, Shape
+from chainrule.memo import Memo
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Dropout(Layer):
+    """Dropout, inverted: in training each value is zeroed with probability ``rate``, the others grow to make up.
+
+    .. code-block:: text
+
+        keep = 1 − rate
+        m ~ Bernoulli(keep) / keep          one draw for each value; E[m] = 1
+        y = x ⊙ m       in training         y = x       in prediction
+
+        dx = dy ⊙ m
+
+    Because the scaling happens in training, nothing is left to do in prediction. (The paper scales the weights by
+    ``keep`` afterwards instead; the expected values are the same.) It also works in front of the first layer.
+
+    Parameters
+    ----------
+    rate : float
+        The probability of dropping a value, in [0, 1).
+
+    Raises
+    ------
+    ValueError
+        When ``rate`` is outside [0, 1); in ``forward`` when training without a random generator in the memo.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule import Memo
+    >>> x = np.ones((1, 6))
+    >>> Dropout(0.5).forward(x, Memo(training=True, rng=np.random.default_rng(0)))
+    array([[0., 2., 2., 2., 0., 0.]])
+    >>> Dropout(0.5).forward(x, Memo())
+    array([[1., 1., 1., 1., 1., 1.]])
+
+    Source: Srivastava et al., "Dropout: a simple way to prevent neural networks from overfitting" (2014).
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        self.rate = check_real("Dropout", "rate", self.rate, 0, 1, open_high=True)
+
+    def buffers(self) -> dict[str, Shape]:
+        return {"mask": self.output_shape}
+
+    def forward(self, x: Float[Array, batch * shape], memo: Memo) -> Float[Array, batch * shape]:
+        if not memo.training:
+            return x
+        if memo.rng is None:
+            raise ValueError("Dropout: training needs randomness: Memo(training=True, rng=np.random.default_rng(0)).")
+        keep = 1 - self.rate
+        u = memo.rng.random(x.shape, dtype=x.dtype, out=memo.mask)  # uniform on [0, 1)
+        memo.mask = np.less(u, keep, out=u)  # 1 with probability keep
+        memo.mask *= 1 / keep  # so that E[m] = 1
+        return np.multiply(x, memo.mask, out=memo.y)
+
+    def backward(self, dy: Float[Array, batch * shape], memo: Memo) -> Float[Array, batch * shape]:
+        if not memo.training:
+            return dy
+        return np.multiply(dy, memo.mask, out=memo.dx)  # d(x ⊙ m)/dx = m

@@ -1,0 +1,505 @@
+"""Losses: value, gradient and link together, on logits.
+
+A loss sees the network's last values y (batch, outputs) before the link. Its ``forward`` gives the loss of every
+sample, a **sum** over the outputs; L is their **mean** over the batch, weighted by the sample weights where there are
+any: L = Σ wᵢ ℓᵢ / Σ wᵢ. ``backward`` gives ∂ℓᵢ/∂yᵢ for every sample; the network scales it by wᵢ / Σ w.
+
+The link turns y into predictions (softmax into probabilities, exp into rates). Because a loss knows its link, value
+and gradient come out of one pass, exact where probabilities are tiny.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule import _special, metrics
+from chainrule._checks import check_count, check_finite, check_numbers, check_real
+from chainrule._specification import Value
+from chainrule._typing import Array, Float, Int, Num
+from chainrule.memo import Memo
+
+__all__ = [
+    "AbsoluteError",
+    "Huber",
+    "Loss",
+    "Poisson",
+    "Quantile",
+    "SigmoidCrossEntropy",
+    "SoftmaxCrossEntropy",
+    "SquaredError",
+    "one_hot",
+]
+
+Metric = Callable[[Array, Array], float]
+Logits = Float[Array, "batch outputs"]
+Targets = Num[Array, "batch *outputs"]
+
+
+def one_hot(t: ArrayLike, classes: int, dtype: str | np.dtype[Any] = "float32") -> Float[Array, "batch classes"]:
+    """Return rows that are 1 at the label and 0 elsewhere.
+
+    Parameters
+    ----------
+    t : (batch,) labels, whole numbers in [0, classes)
+    classes : int
+        The number of columns.
+
+    Raises
+    ------
+    ValueError
+        When a label is outside [0, classes) or not whole.
+
+    Examples
+    --------
+    >>> one_hot([2, 0], 3)
+    array([[0., 0., 1.],
+           [1., 0., 0.]], dtype=float32)
+    """
+    classes = check_count("one_hot", "classes", classes)
+    labels = check_labels(t, classes)
+    rows = np.zeros((len(labels), classes), dtype)
+    rows[np.arange(len(labels)), labels] = 1
+    return rows
+
+
+def check_labels(t: ArrayLike, classes: int) -> Int[Array, batch]:
+    """Return class labels as integers (batch,), or say which one is not in [0, classes)."""
+    labels = check_numbers("t", t)
+    if labels.ndim != 1:
+        raise ValueError(
+            f"t: expected one label a row, shape (rows,), got shape {labels.shape}. Flatten it: t.ravel()."
+        )
+    whole = labels.astype(np.intp, copy=False) if labels.dtype.kind in "iub" else _whole(labels)
+    outside = np.flatnonzero((whole < 0) | (whole >= classes))
+    if outside.size:
+        row = outside[0]
+        raise ValueError(
+            f"t: expected labels from 0 to {classes - 1} ({classes} outputs), got {labels[row]} in row {row}. "
+            "Do the labels start at 1, or has the last layer too few units? np.unique(t, return_inverse=True)[1] "
+            "numbers classes from 0."
+        )
+    return whole
+
+
+def _whole(labels: Array) -> Array:
+    check_finite("t", labels, labels.dtype)
+    broken = np.flatnonzero(labels != np.floor(labels))
+    if broken.size:
+        row = broken[0]
+        raise ValueError(
+            f"t: expected whole numbers as class labels, got {labels[row]} in row {row}. "
+            "Probabilities need a column for each class; real-valued targets need a loss such as SquaredError()."
+        )
+    return labels.astype(np.intp)
+
+
+class Loss(Value, ABC):
+    """What the network is trained to make small. A loss of your own is ``forward`` and ``backward``.
+
+    Examples
+    --------
+    >>> class LogCosh(Loss):
+    ...     def forward(self, y, t, memo):
+    ...         memo.error = y - t
+    ...         return np.log(np.cosh(memo.error)).sum(axis=1)     # one value a sample
+    ...     def backward(self, t, memo):
+    ...         return np.tanh(memo.error)                         # d log(cosh e) / de
+    >>> LogCosh().value(np.array([[0.0], [0.0]]), np.array([[1.0], [0.0]]))
+    0.2168904...
+    """
+
+    metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({})
+    """What is reported beside this loss, by name: functions of targets and predictions."""
+
+    @abstractmethod
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+        """Return the loss of every sample, and leave in ``memo`` what ``backward`` will need."""
+
+    @abstractmethod
+    def backward(self, t: Targets, memo: Memo) -> Logits:
+        """Return the derivative of every sample's loss with respect to its row of y."""
+
+    def link(self, y: Logits) -> Logits:
+        """Return the predictions that the logits y stand for."""
+        return y
+
+    def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
+        """Return what to plan in the memo: name and shape for one sample."""
+        return {}
+
+    def targets(self, t: ArrayLike, outputs: int, dtype: np.dtype[Any]) -> Targets:
+        """Return the targets as ``forward`` wants them, checked; by default numbers (batch, outputs)."""
+        array = check_numbers("t", t)
+        if array.ndim == 1 and outputs == 1:
+            array = array.reshape(-1, 1)
+        if array.ndim != 2 or array.shape[1] != outputs:
+            raise ValueError(
+                f"t: expected targets of shape (rows, {outputs}) for {type(self).__name__}, got shape {array.shape}. "
+                f"The last layer has {outputs} unit(s): it needs one for each column of t."
+            )
+        check_finite("t", array, dtype)
+        return array.astype(dtype, copy=False)
+
+    def value(self, y: ArrayLike, t: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return L for logits y (batch, outputs) and targets t: the (weighted) mean over the batch."""
+        y = check_numbers("y", y)
+        y = y.astype(np.float64) if y.dtype.kind != "f" else y
+        values = self.forward(y, self.targets(t, y.shape[1], y.dtype), Memo())
+        return float(np.average(values, weights=None if sample_weight is None else np.asarray(sample_weight)))
+
+
+@final
+class SquaredError(Loss):
+    """Half the squared distance.
+
+    .. code-block:: text
+
+        ℓ = ½ Σₖ (yₖ − tₖ)²           ∂ℓ/∂yₖ = yₖ − tₖ           link: identity
+
+    Summed over the outputs, with ½, as in textbooks and in scikit-learn's gradient. PyTorch's ``MSELoss`` and Keras'
+    ``mean_squared_error`` are the mean over the outputs without ½: 2 / outputs times this.
+
+    Examples
+    --------
+    >>> SquaredError().value([[1.0, 2.0]], [[0.0, 0.0]])
+    2.5
+    """
+
+    metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({"r2": metrics.r2})
+
+    def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
+        return {"error": (outputs,), "values": ()}
+
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+        memo.error = np.subtract(y, t, out=memo.error)
+        values = np.einsum("ij,ij->i", memo.error, memo.error, out=memo.values)
+        values *= 0.5
+        return values
+
+    def backward(self, t: Targets, memo: Memo) -> Logits:
+        return memo.error  # d(½ e²)/dy = e
+
+
+@final
+class AbsoluteError(Loss):
+    """The distance: its minimum is the median, and outliers pull no harder than others.
+
+    .. code-block:: text
+
+        ℓ = Σₖ |yₖ − tₖ|           ∂ℓ/∂yₖ = sign(yₖ − tₖ)           link: identity
+
+    Summed over the outputs (PyTorch's ``L1Loss``: mean).
+
+    Examples
+    --------
+    >>> AbsoluteError().value([[1.0, -2.0]], [[0.0, 0.0]])
+    3.0
+    """
+
+    metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({"r2": metrics.r2})
+
+    def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
+        return {"error": (outputs,), "size": (outputs,), "values": ()}
+
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+        memo.error = np.subtract(y, t, out=memo.error)
+        memo.size = np.abs(memo.error, out=memo.size)
+        return np.add.reduce(memo.size, axis=1, out=memo.values)
+
+    def backward(self, t: Targets, memo: Memo) -> Logits:
+        return np.sign(memo.error, out=memo.size)  # d|e|/dy = sign(e)
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Huber(Loss):
+    """Squared error near the target, absolute error far from it.
+
+    .. code-block:: text
+
+        e = y − t,  g = min(max(e, −δ), δ)
+        ℓ = Σ g (e − g / 2)           that is ½ e² where |e| <= δ, else δ (|e| − δ / 2)
+        ∂ℓ/∂y = g                     link: identity
+
+    Parameters
+    ----------
+    delta : float
+        δ, above 0: where the parabola ends.
+
+    Notes
+    -----
+    Summed over the outputs (PyTorch's ``HuberLoss``: mean). PyTorch's ``SmoothL1Loss`` is this divided by δ.
+
+    Source: Huber, "Robust estimation of a location parameter" (1964).
+
+    Examples
+    --------
+    >>> Huber().value([[0.5], [3.0]], [[0.0], [0.0]])
+    1.3125
+    """
+
+    delta: float = 1.0
+    metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({"r2": metrics.r2})
+
+    def __post_init__(self) -> None:
+        check_real("Huber", "delta", self.delta, 0, open_low=True)
+
+    def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
+        return {"error": (outputs,), "g": (outputs,), "half": (outputs,), "values": ()}
+
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+        e = np.subtract(y, t, out=memo.error)
+        memo.g = g = np.clip(e, -self.delta, self.delta, out=memo.g)
+        e -= np.multiply(g, 0.5, out=memo.half)
+        return np.einsum("ij,ij->i", g, e, out=memo.values)  # Σ g (e − g / 2)
+
+    def backward(self, t: Targets, memo: Memo) -> Logits:
+        return memo.g
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Quantile(Loss):
+    """The pinball loss, whose minimum is a quantile: a share q of the targets lies below the prediction.
+
+    .. code-block:: text
+
+        e = t − y
+        ℓ = Σ max(q e, (q − 1) e)           ∂ℓ/∂y = −q where e > 0, 1 − q where e < 0           link: identity
+
+    At e = 0, where the derivative jumps, 0 is used. With q = 1/2 it is half the absolute error.
+
+    Parameters
+    ----------
+    quantile : float
+        q, in (0, 1).
+
+    Source: Koenker and Bassett, "Regression quantiles" (1978).
+
+    Examples
+    --------
+    >>> Quantile(0.9).value([[0.0], [0.0]], [[1.0], [-1.0]])
+    0.5
+    """
+
+    quantile: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_real("Quantile", "quantile", self.quantile, 0, 1, open_low=True, open_high=True)
+
+    def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
+        return {"error": (outputs,), "slope": (outputs,), "size": (outputs,), "values": ()}
+
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+        error = np.subtract(y, t, out=memo.error)  # −e
+        memo.slope = slope = np.sign(error, out=memo.slope)
+        size = np.abs(slope, out=memo.size)
+        size *= 0.5 - self.quantile
+        slope *= 0.5
+        slope += size  # ½ sign + (½ − q) |sign|: 1 − q where y > t, −q where y < t
+        return np.einsum("ij,ij->i", slope, error, out=memo.values)
+
+    def backward(self, t: Targets, memo: Memo) -> Logits:
+        return memo.slope
+
+
+@final
+class Poisson(Loss):
+    """Half the Poisson deviance, for counts; y is the logarithm of the rate.
+
+    .. code-block:: text
+
+        ℓ = Σ (e^y − t) − t (y − log t)           ∂ℓ/∂y = e^y − t           link: exp
+
+    Zero where the rate is the count. PyTorch's ``PoissonNLLLoss`` leaves out the terms without y, t log t − t.
+
+    Raises
+    ------
+    ValueError
+        When a target is negative.
+
+    Examples
+    --------
+    >>> Poisson().value([[0.0]], [[1.0]])
+    0.0
+
+    Source: McCullagh and Nelder, "Generalized linear models" (1989), section 6.2.
+    """
+
+    def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
+        return {"slope": (outputs,), "scratch": (outputs,), "values": ()}
+
+    def targets(self, t: ArrayLike, outputs: int, dtype: np.dtype[Any]) -> Targets:
+        array = super().targets(t, outputs, dtype)
+        if (array < 0).any():
+            row = np.flatnonzero((array < 0).any(axis=1))[0]
+            raise ValueError(f"t: Poisson expects counts of at least 0, got {array[row].min()} in row {row}.")
+        return array
+
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+        log_t = np.maximum(t, np.finfo(t.dtype).tiny, out=memo.scratch)  # so that t log t is 0 at t = 0
+        np.log(log_t, out=log_t)
+        excess = np.subtract(y, log_t, out=log_t)
+        excess *= t  # t (y − log t)
+        memo.slope = np.exp(y, out=memo.slope)
+        memo.slope -= t  # e^y − t
+        np.subtract(memo.slope, excess, out=excess)
+        return np.add.reduce(excess, axis=1, out=memo.values)
+
+    def backward(self, t: Targets, memo: Memo) -> Logits:
+        return memo.slope
+
+    def link(self, y: Logits) -> Logits:
+        return np.exp(np.minimum(y, _special.log_max(y)))
+
+
+@final
+class SigmoidCrossEntropy(Loss):
+    """Cross-entropy of independent yes-or-no answers: binary classification with one output, multi-label with more.
+
+    .. code-block:: text
+
+        p = σ(y)
+        ℓ = −Σ t log p + (1 − t) log(1 − p) = Σ log(1 + e^y) − t y           ∂ℓ/∂y = p − t           link: σ
+
+    The second form needs no logarithm of a probability, so it is exact for any y. Targets are (batch, outputs), or
+    (batch,) for one output, in [0, 1]; mostly 0 and 1. Summed over the outputs (PyTorch's ``BCEWithLogitsLoss``: mean).
+
+    Raises
+    ------
+    ValueError
+        When a target is outside [0, 1].
+
+    Examples
+    --------
+    >>> SigmoidCrossEntropy().value([[0.0], [1000.0]], [1, 1])
+    0.34657...
+    """
+
+    metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({"accuracy": metrics.binary_accuracy})
+
+    def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
+        return {"p": (outputs,), "ty": (outputs,), "values": ()}
+
+    def targets(self, t: ArrayLike, outputs: int, dtype: np.dtype[Any]) -> Targets:
+        array = super().targets(t, outputs, dtype)
+        outside = np.flatnonzero(((array < 0) | (array > 1)).any(axis=1))
+        if outside.size:
+            row = outside[0]
+            raise ValueError(
+                f"t: SigmoidCrossEntropy expects 0, 1 or between, got {array[row].tolist()} in row {row}. "
+                "Labels of more than two classes belong to SoftmaxCrossEntropy(); −1 and 1 become (t + 1) / 2."
+            )
+        return array
+
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+        memo.p = np.logaddexp(y, 0, out=memo.p)  # log(1 + e^y)
+        memo.p -= np.multiply(t, y, out=memo.ty)
+        values = np.add.reduce(memo.p, axis=1, out=memo.values)
+        memo.p = _special.sigmoid(y, out=memo.p)
+        return values
+
+    def backward(self, t: Targets, memo: Memo) -> Logits:
+        return np.subtract(memo.p, t, out=memo.p)  # σ(y) − t
+
+    def link(self, y: Logits) -> Logits:
+        return _special.sigmoid(y)
+
+
+@final
+@dataclass(eq=False, repr=False)
+class SoftmaxCrossEntropy(Loss):
+    """Cross-entropy of one class among several: softmax and negative log-likelihood in one.
+
+    .. code-block:: text
+
+        p = softmax(y)
+        ℓ = −Σₖ tₖ log pₖ = log Σₖ e^yₖ − Σₖ tₖ yₖ           ∂ℓ/∂yₖ = pₖ − tₖ           link: softmax
+
+    with t one-hot, or probabilities. The row's maximum is subtracted first (log-sum-exp). With label smoothing ε, t
+    becomes (1 − ε) t + ε / classes.
+
+    Targets are integer labels (batch,), which never become one-hot, or probabilities (batch, classes).
+
+    Parameters
+    ----------
+    label_smoothing : float
+        ε, in [0, 1).
+
+    Raises
+    ------
+    ValueError
+        When a label is outside [0, classes) or not whole, or a row of probabilities does not sum to 1.
+
+    Examples
+    --------
+    >>> SoftmaxCrossEntropy().value([[0.0, 0.0], [1000.0, 0.0]], [0, 0])
+    0.34657...
+
+    Source: Bridle, "Probabilistic interpretation of feedforward classification network outputs" (1990); label
+    smoothing: Szegedy et al., "Rethinking the Inception architecture" (2016).
+    """
+
+    label_smoothing: float = 0.0
+    metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({"accuracy": metrics.accuracy})
+
+    def __post_init__(self) -> None:
+        check_real("SoftmaxCrossEntropy", "label_smoothing", self.label_smoothing, 0, 1, open_high=True)
+
+    def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
+        return {"p": (outputs,), "row": (1,), "values": ()}
+
+    def targets(self, t: ArrayLike, outputs: int, dtype: np.dtype[Any]) -> Targets:
+        if outputs < 2:
+            raise ValueError(
+                "SoftmaxCrossEntropy: expected a last layer of at least 2 units, got 1: "
+                "use Dense(2), or SigmoidCrossEntropy() for one yes-or-no answer."
+            )
+        array = check_numbers("t", t)
+        if array.ndim == 1:
+            return check_labels(array, outputs)
+        array = super().targets(array, outputs, dtype)
+        wrong = np.flatnonzero((array < 0).any(axis=1) | (np.abs(array.sum(axis=1) - 1) > 1e-3))
+        if wrong.size:
+            row = wrong[0]
+            raise ValueError(
+                f"t: expected probabilities, rows of numbers of at least 0 that sum to 1, got {array[row].tolist()} in "
+                f"row {row}. Several labels at once belong to SigmoidCrossEntropy()."
+            )
+        return array
+
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+        memo.row = np.maximum.reduce(y, axis=1, keepdims=True, out=memo.row)
+        memo.p = p = np.subtract(y, memo.row, out=memo.p)  # logits up to a constant of the row
+        smoothing = self.label_smoothing
+        values = p[np.arange(len(p)), t] if t.ndim == 1 else np.einsum("ij,ij->i", t, p, out=memo.values)  # Σ t y
+        if smoothing:
+            values = (1 - smoothing) * values + smoothing * p.mean(axis=1)
+        np.exp(p, out=p)
+        np.add.reduce(p, axis=1, keepdims=True, out=memo.row)
+        p /= memo.row
+        log_sum = np.log(memo.row, out=memo.row)
+        return np.subtract(log_sum[:, 0], values, out=memo.values)
+
+    def backward(self, t: Targets, memo: Memo) -> Logits:
+        dy, smoothing = memo.p, self.label_smoothing
+        if t.ndim == 1:
+            dy[np.arange(len(dy)), t] -= 1 - smoothing  # p − t
+        else:
+            dy -= (1 - smoothing) * t if smoothing else t
+        if smoothing:
+            dy -= smoothing / dy.shape[1]
+        return dy
+
+    def link(self, y: Logits) -> Logits:
+        p = y - y.max(axis=1, keepdims=True)
+        np.exp(p, out=p)
+        p /= p.sum(axis=1, keepdims=True)
+        return p

@@ -1,0 +1,49 @@
+"""Metrics: what is reported beside the loss, from targets t and predictions p."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule._typing import Array
+
+__all__ = ["accuracy", "binary_accuracy", "r2"]
+
+
+def accuracy(t: Array, p: Array) -> float:
+    """Return the fraction of rows whose most probable class is the right one.
+
+    Parameters
+    ----------
+    t : (rows,) labels or (rows, classes) probabilities
+    p : (rows, classes) predicted probabilities
+
+    >>> accuracy(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]))
+    0.5
+    """
+    labels = t if t.ndim == 1 else t.argmax(axis=1)
+    return float((p.argmax(axis=1) == labels).mean())
+
+
+def binary_accuracy(t: Array, p: Array) -> float:
+    """Return the fraction of labels that are on the right side of 1/2, over all rows and outputs.
+
+    >>> binary_accuracy(np.array([[0.0], [1.0]]), np.array([[0.2], [0.7]]))
+    1.0
+    """
+    return float(((p >= 0.5) == (t >= 0.5)).mean())
+
+
+def r2(t: Array, p: Array) -> float:
+    """Return the coefficient of determination, 1 − Σ(t − p)² / Σ(t − mean t)², averaged over the outputs.
+
+    It is 1 for perfect predictions and 0 for those of the mean. An output whose targets are all equal counts as 1 when
+    it is predicted exactly, else as 0.
+
+    >>> r2(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]))
+    0.5
+    """
+    t, p = t.astype(np.float64), p.astype(np.float64)
+    residual = ((t - p) ** 2).sum(axis=0)
+    total = ((t - t.mean(axis=0)) ** 2).sum(axis=0)
+    varies = total > 0
+    return float(np.where(varies, 1 - residual / np.where(varies, total, 1), residual == 0).mean())

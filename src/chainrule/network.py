@@ -1,0 +1,358 @@
+"""The network: layers, a loss, and one vector of parameters."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule import layers as layers_module
+from chainrule import losses
+from chainrule._checks import check_count, check_lengths, check_rows, check_weights
+from chainrule._names import named
+from chainrule._typing import Array, Float
+from chainrule.initializers import GlorotUniform, Initializer
+from chainrule.layers import Layer, Parameter
+from chainrule.losses import Loss
+from chainrule.memo import Memo
+from chainrule.parameters import Layout
+from chainrule.workspace import Workspace
+
+CHUNK_BYTES = 2**22  # the widest activation of a chunk in predict(): it stays in the cache
+
+
+class Network:
+    """A feed-forward network: layers one after the other, and a loss at the end.
+
+    .. code-block:: text
+
+        y = layerₙ(… layer₁(x))           L = mean over the batch of loss(y, t)
+
+    Parameters
+    ----------
+    inputs : int or tuple of int
+        The shape of one sample: a number of features, or for images (height, width, channels).
+    layers : sequence of Layer
+        Specifications; the network makes its own copies and binds them to its parameters.
+    loss : Loss or str
+        An object from :mod:`chainrule.losses`, your own, or a name such as ``"softmax_cross_entropy"``.
+    seed : int, optional
+        Draws the parameters: the same seed gives the same network, to the bit.
+    dtype : {"float32", "float64"}
+        The arithmetic of everything.
+
+    Attributes
+    ----------
+    layers : tuple of Layer
+        The bound layers, ``layers[0].W`` and so on: views of ``theta``.
+    theta : (parameters,) array
+        All parameters; write into it, in place, to change the network.
+    layout : Layout
+        Which part of theta is what.
+    input_shape, output_shape : tuple of int
+        The shapes of one sample of X and of y.
+
+    Raises
+    ------
+    ValueError
+        When layers do not fit together, with the layer and both shapes.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> from chainrule.layers import Dense, Tanh
+    >>> network = cr.Network(inputs=2, layers=[Dense(10), Tanh(), Dense(2)],
+    ...                      loss=cr.losses.SoftmaxCrossEntropy(), seed=0)
+    >>> network
+    Network: 2 inputs, SoftmaxCrossEntropy(), float32, 52 parameters
+      0  Dense(10)  2 -> 10   W (2, 10)  b (10,)
+      1  Tanh()     10 -> 10
+      2  Dense(2)   10 -> 2   W (10, 2)  b (2,)
+    >>> network.predict([[0.0, 1.0]]).shape
+    (1, 2)
+    """
+
+    def __init__(
+        self,
+        inputs: int | tuple[int, ...],
+        layers: Sequence[Layer],
+        loss: Loss | str,
+        *,
+        seed: int | np.random.SeedSequence | None = None,
+        dtype: Any = "float32",
+    ) -> None:
+        parameters = self._plan(inputs, layers, loss, dtype)
+        self.allocate()
+        rng = np.random.default_rng(seed)
+        for entry in self.layout.entries:
+            _, initializer, fans, _ = parameters[entry.layer][entry.name]
+            self.layout.view(self.theta, entry)[...] = initializer.draw(entry.shape, fans, rng)
+
+    @classmethod
+    def blank(cls, inputs: int | tuple[int, ...], layers: Sequence[Layer], loss: Loss | str, dtype: Any) -> Network:
+        """Return a network whose parameters are not there yet: ``allocate`` makes room, the caller fills it."""
+        network = object.__new__(cls)
+        network._plan(inputs, layers, loss, dtype)
+        return network
+
+    def allocate(self) -> None:
+        """Make room for the parameters."""
+        self._bind(np.empty(self.layout.size, self.dtype))
+
+    def _plan(
+        self, inputs: int | tuple[int, ...], layers: Sequence[Layer], loss: Loss | str, dtype: Any
+    ) -> list[dict[str, Parameter]]:
+        shape = inputs if isinstance(inputs, tuple) else (inputs,)
+        self.input_shape = tuple(check_count("Network", "inputs", n) for n in shape)
+        self.dtype = _dtype(dtype)
+        self.loss: Loss = named("loss", loss, Loss, losses)
+        specifications = [layers] if isinstance(layers, Layer) else list(layers)
+        if not specifications:
+            raise ValueError("Network: expected at least one layer, got none: for example layers=[Dense(10)].")
+        self.layers = tuple(_copy(i, layer) for i, layer in enumerate(specifications))
+        self._infer_shapes()
+        parameters = [layer.parameters(_following(self.layers[i + 1 :])) for i, layer in enumerate(self.layers)]
+        self.layout = Layout.of(parameters)
+        return parameters
+
+    def _infer_shapes(self) -> None:
+        shape = self.input_shape
+        for i, layer in enumerate(self.layers):
+            layer.input_shape = shape
+            try:
+                layer.output_shape = shape = layer.output(shape)
+            except ValueError as error:
+                before = f"layer {i - 1}, {self.layers[i - 1]!r}, gives" if i else "the network's inputs have"
+                given = layer.input_shape[0] if len(layer.input_shape) == 1 else f"shape {layer.input_shape}"
+                raise ValueError(f"layer {i}, {layer!r}: {error}: {before} {given}.") from error
+        if len(shape) != 1:
+            raise ValueError(
+                f"Network: the last layer must give rows of numbers for the loss, but gives shape {shape}."
+            )
+        self.output_shape = shape
+
+    def _bind(self, theta: Float[Array, size]) -> None:
+        self._theta = theta
+        for entry in self.layout.entries:
+            setattr(self.layers[entry.layer], entry.name, self.layout.view(theta, entry))
+
+    @property
+    def theta(self) -> Float[Array, size]:
+        """All parameters. To change them write into it: ``network.theta[:] = ...``."""
+        return self._theta
+
+    def workspace(
+        self, batch: int, *, training: bool = True, seed: int | np.random.SeedSequence | None = None
+    ) -> Workspace:
+        """Plan the memory for steps of at most ``batch`` rows; ``seed`` is for what dropout draws."""
+        return Workspace(self.layers, self.loss, self.layout, batch, self.dtype, training=training, seed=seed)
+
+    def forward(
+        self, x: Float[Array, batch * inputs], workspace: Workspace | None = None
+    ) -> Float[Array, "batch outputs"]:
+        """Return y, the last layer's values before the loss's link, for a batch of the network's dtype.
+
+        With a workspace every intermediate value is left in its memos; without one nothing is kept.
+        """
+        if workspace is None:
+            for layer in self.layers:
+                x = layer.forward(x, Memo())
+            return x
+        for layer, memo in zip(self.layers, workspace.memos, strict=True):
+            x = layer.forward(x, memo)
+        return x
+
+    def backward(self, dy: Float[Array, "batch outputs"], workspace: Workspace) -> Float[Array, size]:
+        """Return dL/dtheta given dL/dy, after a ``forward`` with the same workspace.
+
+        From the last layer to the first one with parameters; what lies before it has nothing to learn.
+        """
+        for i in range(len(self.layers) - 1, workspace.first - 1, -1):
+            dy = self.layers[i].backward(dy, workspace.memos[i])  # type: ignore[assignment]  # None at the first
+        for i, name, view in workspace.gradients:
+            memo = workspace.memos[i]
+            if getattr(memo, name) is not view:  # the layer made an array of its own instead of filling the view
+                view[...] = getattr(memo, name)
+                setattr(memo, name, view)
+        return workspace.grad
+
+    def loss_and_grad(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        workspace: Workspace | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> tuple[float, Float[Array, size]]:
+        """Return L on a batch and dL/dtheta: one forward and one backward pass.
+
+        Parameters
+        ----------
+        x : (batch, inputs)
+        t : targets as the loss wants them
+        workspace : Workspace, optional
+            Where to write. Its ``grad`` is what is returned, and the next call overwrites it; x, t and weights must
+            already have the right types, as :func:`chainrule.train` sees to. Without one, everything is checked,
+            dropout does nothing, and the gradient is a new array.
+        sample_weight : (batch,), optional
+            L is then Σ wᵢ ℓᵢ / Σ wᵢ.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> network = cr.Network(1, [cr.layers.Dense(1, weights="zeros")], "squared_error", dtype="float64")
+        >>> network.loss_and_grad([[1.0], [3.0]], [1.0, 1.0])       # y = 0: L = ½, dW = −mean(x), db = −1
+        (0.5, array([-2., -1.]))
+        """
+        if workspace is None:
+            x, t, sample_weight = self.check(x, t, sample_weight)
+            workspace = self.workspace(len(x), training=False)
+        rows = len(x)  # type: ignore[arg-type]
+        workspace.resize(rows)
+        y = self.forward(x, workspace)  # type: ignore[arg-type]
+        memo = workspace.loss_memo
+        values = self.loss.forward(y, t, memo)  # type: ignore[arg-type]
+        dy = self.loss.backward(t, memo)  # type: ignore[arg-type]
+        if sample_weight is None:
+            value = np.add.reduce(values) / rows  # L = mean ℓ
+            dy *= 1 / rows
+        else:
+            total = np.add.reduce(sample_weight)
+            scale = np.divide(sample_weight, total, out=memo.scale[:, 0]) if total else np.zeros_like(sample_weight)
+            value = np.vdot(scale, values)  # L = Σ w ℓ / Σ w
+            dy *= scale[:, np.newaxis]
+        return float(value), self.backward(dy, workspace)
+
+    def check(
+        self, x: ArrayLike, t: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[Array, Array, Array | None]:
+        """Return x, t and weights as ``loss_and_grad`` wants them with a workspace, or say what does not fit."""
+        x = check_rows(x, self.input_shape, self.dtype).astype(self.dtype, copy=False)
+        t = self.loss.targets(t, self.output_shape[0], self.dtype)
+        weight = None if sample_weight is None else check_weights(sample_weight, self.dtype)
+        check_lengths(x, t=t, sample_weight=weight)
+        return x, t, weight
+
+    def logits(self, X: ArrayLike) -> Float[Array, "rows outputs"]:
+        """Return y for any number of rows, chunk by chunk: what ``predict`` gives before the link."""
+        X = check_rows(X, self.input_shape, self.dtype)
+        rows, chunk = len(X), self.chunk
+        if rows <= chunk:
+            return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
+        y = np.empty((rows, *self.output_shape), self.dtype)
+        for start in range(0, rows, chunk):
+            y[start : start + chunk] = self.forward(X[start : start + chunk].astype(self.dtype, copy=False))
+        return y
+
+    def predict(self, X: ArrayLike) -> Float[Array, "rows outputs"]:
+        """Return predictions (rows, outputs): the loss's link of the last layer's values.
+
+        Probabilities after SoftmaxCrossEntropy and SigmoidCrossEntropy, rates after Poisson, else y itself.
+        Dropout does nothing. Nothing is written to the network, so any number of threads may predict with it.
+        """
+        return self.loss.link(self.logits(X))
+
+    @staticmethod
+    def _own(X: Array, y: Array) -> Array:
+        return y.copy() if np.may_share_memory(X, y) else y  # a network of Identity layers gives back X itself
+
+    @property
+    def chunk(self) -> int:
+        """The number of rows that go through the network at once in ``predict``."""
+        widest = max(int(np.prod(layer.output_shape)) for layer in self.layers)
+        return max(1, CHUNK_BYTES // (self.dtype.itemsize * max(widest, int(np.prod(self.input_shape)))))
+
+    def astype(self, dtype: Any) -> Network:
+        """Return a copy with parameters of another dtype."""
+        other = copy.copy(self)
+        other.dtype = _dtype(dtype)
+        other._bind(self.theta.astype(other.dtype))  # noqa: SLF001
+        return other
+
+    def save(
+        self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None, *, overwrite: bool = False
+    ) -> None:
+        """Write the network to a safetensors file: see :func:`chainrule.persistence.save`."""
+        from chainrule import persistence  # noqa: PLC0415  (a network that is never saved does not need it)
+
+        persistence.save(self, path, metadata, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Network:
+        """Read a network that ``save`` wrote: see :func:`chainrule.persistence.load`."""
+        from chainrule import persistence  # noqa: PLC0415
+
+        return persistence.load(path)
+
+    def __copy__(self) -> Network:
+        other = object.__new__(type(self))
+        other.__setstate__(self.__getstate__())
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
+        return self.__copy__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Theta once, and layers without their views of it."""
+        state = dict(vars(self), _theta=self.theta.copy())
+        unbound = [copy.copy(layer) for layer in self.layers]
+        for entry in self.layout.entries:
+            delattr(unbound[entry.layer], entry.name)
+        state["layers"] = tuple(unbound)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._bind(state["_theta"])
+
+    def __repr__(self) -> str:
+        inputs = self.input_shape[0] if len(self.input_shape) == 1 else self.input_shape
+        head = f"Network: {inputs} inputs, {self.loss!r}, {self.dtype}, {self.layout.size:,} parameters"
+        names = [repr(layer) for layer in self.layers]
+        shapes = [f"{_short(layer.input_shape)} -> {_short(layer.output_shape)}" for layer in self.layers]
+        arrays = [
+            "  ".join(f"{e.name} {e.shape}" for e in self.layout.entries if e.layer == i) for i in range(len(names))
+        ]
+        width, shape_width = max(map(len, names)), max(map(len, shapes))
+        rows = [
+            f"  {i}  {name:{width}}  {shape:{shape_width}}  {array}".rstrip()
+            for i, (name, shape, array) in enumerate(zip(names, shapes, arrays, strict=True))
+        ]
+        return "\n".join([head, *rows])
+
+
+def _copy(i: int, layer: Any) -> Layer:
+    if isinstance(layer, type) and issubclass(layer, Layer):
+        raise TypeError(f"layer {i}: got the class {layer.__name__}; give an object of it: {layer.__name__}(...).")
+    if isinstance(layer, str):
+        layer = named("layer", layer, Layer, layers_module)
+    if not isinstance(layer, Layer):
+        raise TypeError(f"layer {i}: expected a Layer such as Dense(10) or ReLU(), got {layer!r}.")
+    return copy.copy(layer)
+
+
+def _following(after: Sequence[Layer]) -> Initializer:
+    """Return what the next activation suggests; Glorot where there is none before the next weights."""
+    for layer in after:
+        if layer.suits is not None:
+            return layer.suits
+        if layer.parameters():
+            break
+    return GlorotUniform()
+
+
+def _dtype(dtype: Any) -> np.dtype[Any]:
+    try:
+        chosen = np.dtype(dtype)
+    except TypeError:
+        chosen = None
+    if chosen not in (np.dtype("float32"), np.dtype("float64")):
+        raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}.")
+    return chosen
+
+
+def _short(shape: tuple[int, ...]) -> str:
+    return str(shape[0]) if len(shape) == 1 else str(shape)

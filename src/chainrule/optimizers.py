@@ -1,0 +1,425 @@
+"""Optimizers, simplest first: each a few in-place lines on theta, in the order of its formula.
+
+θ is the vector of all parameters, g the gradient of L (penalties included, clipped if asked), η the learning rate of
+this step: the optimizer's own times the schedule's factor. What an optimizer remembers lives in a state of its own,
+so that one optimizer object can train many networks.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from chainrule._checks import check_real
+from chainrule._specification import Value
+from chainrule._typing import Array, Float
+from chainrule.memo import Memo
+
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Momentum", "Nesterov", "Optimizer", "RMSProp"]
+
+Vector = Float[Array, "size"]
+
+
+class Optimizer(Value, ABC):
+    """How the gradient changes the parameters. One of your own is ``slots`` and ``step``.
+
+    ``slots`` names the vectors that are remembered from step to step; they start at zero. ``state.t`` counts the steps,
+    from 1, ``state.scratch`` is a vector to write on, and ``state.weights`` are the views of theta that are weights.
+    """
+
+    learning_rate: float
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """The names of the vectors like theta that this optimizer remembers."""
+        return ()
+
+    def start(self, theta: Vector, weights: Sequence[Array] = ()) -> Memo:
+        """Return the state before the first step on ``theta``; ``weights`` are the views of it that are weights."""
+        state = Memo()
+        state.t = 0
+        state.scratch = np.empty_like(theta)
+        state.weights = weights
+        for name in self.slots:
+            setattr(state, name, np.zeros_like(theta))
+        return state
+
+    @abstractmethod
+    def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
+        """Change ``theta`` in place; ``rate`` is η, and ``state.t`` already counts this step."""
+
+    def update(self, theta: Vector, grad: Vector, state: Memo, factor: float = 1.0) -> None:
+        """Count the step and take it; ``factor`` is the schedule's."""
+        state.t += 1
+        self.step(theta, grad, state, self.learning_rate * factor)
+
+
+@final
+@dataclass(eq=False, repr=False)
+class SGD(Optimizer):
+    """Stochastic gradient descent.
+
+    .. code-block:: text
+
+        θ ← θ − η g
+
+    Parameters
+    ----------
+    learning_rate : float
+        η, at least 0.
+
+    Source: Robbins and Monro, "A stochastic approximation method" (1951).
+
+    Examples
+    --------
+    >>> theta, sgd = np.array([1.0]), SGD(0.1)
+    >>> sgd.update(theta, np.array([2.0]), sgd.start(theta))
+    >>> theta
+    array([0.8])
+    """
+
+    learning_rate: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check_rate(self)
+
+    def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
+        theta -= np.multiply(grad, rate, out=state.scratch)
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Momentum(Optimizer):
+    """Gradient descent with momentum: a velocity that gathers past gradients.
+
+    .. code-block:: text
+
+        v ← μ v − η g
+        θ ← θ + v
+
+    Parameters
+    ----------
+    learning_rate : float
+        η, at least 0.
+    momentum : float
+        μ, in [0, 1).
+
+    Notes
+    -----
+    As in scikit-learn and Keras, η is inside v. PyTorch has v ← μ v + g, θ ← θ − η v: the same as long as η
+    does not change.
+
+    Source: Polyak, "Some methods of speeding up the convergence of iteration methods" (1964).
+
+    Examples
+    --------
+    >>> theta, momentum = np.array([1.0]), Momentum(0.1)
+    >>> state = momentum.start(theta)
+    >>> for _ in range(2):
+    ...     momentum.update(theta, np.array([1.0]), state)
+    >>> theta.round(4)                                     # 1 − 0.1 − (0.09 + 0.1)
+    array([0.71])
+    """
+
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        _check_rate(self)
+        check_real("Momentum", "momentum", self.momentum, 0, 1, open_high=True)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("v",)
+
+    def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
+        v = state.v
+        v *= self.momentum  # v ← μ v
+        v -= np.multiply(grad, rate, out=state.scratch)  # − η g
+        theta += v
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Nesterov(Optimizer):
+    """Momentum that looks ahead: the step is the one that the velocity will take next.
+
+    .. code-block:: text
+
+        v ← μ v − η g
+        θ ← θ + μ v − η g
+
+    Nesterov's gradient is taken at θ + μ v; here θ already stands there, the form in which everyone implements it
+    (scikit-learn, Keras, PyTorch).
+
+    Parameters
+    ----------
+    learning_rate : float
+        η, at least 0.
+    momentum : float
+        μ, in [0, 1).
+
+    Source: Nesterov (1983); Sutskever et al., "On the importance of initialization and momentum in deep learning"
+    (2013), section 2; Bengio et al., "Advances in optimizing recurrent networks" (2013), equation 7.
+
+    Examples
+    --------
+    >>> theta, nesterov = np.array([1.0]), Nesterov(0.1)
+    >>> nesterov.update(theta, np.array([1.0]), nesterov.start(theta))
+    >>> theta.round(4)                                     # 1 − 0.09 − 0.1
+    array([0.81])
+    """
+
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+
+    def __post_init__(self) -> None:
+        _check_rate(self)
+        check_real("Nesterov", "momentum", self.momentum, 0, 1, open_high=True)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("v",)
+
+    def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
+        v, scratch = state.v, state.scratch
+        step = np.multiply(grad, rate, out=scratch)  # η g
+        theta -= step
+        v *= self.momentum
+        v -= step  # v ← μ v − η g
+        theta += np.multiply(v, self.momentum, out=scratch)  # θ ← θ − η g + μ v
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Adagrad(Optimizer):
+    """A learning rate for each parameter, which shrinks with the gradients that it has seen.
+
+    .. code-block:: text
+
+        s ← s + g²
+        θ ← θ − η g / (√s + ε)
+
+    Parameters
+    ----------
+    learning_rate : float
+        η, at least 0.
+    epsilon : float
+        ε, outside the root, as in PyTorch (Keras: inside).
+
+    Source: Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning" (2011).
+
+    Examples
+    --------
+    >>> theta, adagrad = np.array([1.0]), Adagrad(0.1)
+    >>> adagrad.update(theta, np.array([4.0]), adagrad.start(theta))
+    >>> theta.round(4)
+    array([0.9])
+    """
+
+    learning_rate: float = 0.01
+    epsilon: float = 1e-10
+
+    def __post_init__(self) -> None:
+        _check_rate(self)
+        check_real("Adagrad", "epsilon", self.epsilon, 0, open_low=True)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("s",)
+
+    def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
+        s, scratch = state.s, state.scratch
+        s += np.multiply(grad, grad, out=scratch)  # s ← s + g²
+        np.sqrt(s, out=scratch)
+        scratch += self.epsilon  # √s + ε
+        np.divide(grad, scratch, out=scratch)
+        scratch *= rate
+        theta -= scratch
+
+
+@final
+@dataclass(eq=False, repr=False)
+class RMSProp(Optimizer):
+    """Adagrad that forgets: a running mean of squared gradients in place of their sum.
+
+    .. code-block:: text
+
+        s ← ρ s + (1 − ρ) g²
+        θ ← θ − η g / (√s + ε)
+
+    Parameters
+    ----------
+    learning_rate : float
+        η, at least 0.
+    rho : float
+        ρ, in [0, 1); 0.9 as in the lecture and in Keras (PyTorch's ``alpha``: 0.99).
+    epsilon : float
+        ε, outside the root, as in PyTorch (Keras: inside).
+
+    Source: Tieleman and Hinton, "Lecture 6.5: rmsprop" (2012).
+
+    Examples
+    --------
+    >>> theta, rmsprop = np.array([1.0]), RMSProp(0.1, rho=0.75)
+    >>> rmsprop.update(theta, np.array([4.0]), rmsprop.start(theta))
+    >>> theta.round(4)                                     # 1 − 0.1 · 4 / √(0.25 · 16)
+    array([0.8])
+    """
+
+    learning_rate: float = 0.001
+    rho: float = 0.9
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        _check_rate(self)
+        check_real("RMSProp", "rho", self.rho, 0, 1, open_high=True)
+        check_real("RMSProp", "epsilon", self.epsilon, 0, open_low=True)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("s",)
+
+    def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
+        s, scratch = state.s, state.scratch
+        np.multiply(grad, grad, out=scratch)
+        scratch *= 1 - self.rho
+        s *= self.rho
+        s += scratch  # s ← ρ s + (1 − ρ) g²
+        np.sqrt(s, out=scratch)
+        scratch += self.epsilon  # √s + ε
+        np.divide(grad, scratch, out=scratch)
+        scratch *= rate
+        theta -= scratch
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Adam(Optimizer):
+    """Momentum and RMSProp together, both corrected for their start at zero.
+
+    .. code-block:: text
+
+        m ← β₁ m + (1 − β₁) g
+        v ← β₂ v + (1 − β₂) g²
+        m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ)           t = 1, 2, …
+        θ ← θ − η m̂ / (√v̂ + ε)
+
+    Parameters
+    ----------
+    learning_rate : float
+        η, at least 0.
+    beta_1, beta_2 : float
+        β₁ and β₂, in [0, 1).
+    epsilon : float
+        ε, added to √v̂ as in the paper's algorithm 1 and in PyTorch. scikit-learn and Keras use the paper's shorter
+        form, in which ε is added to √v: a larger ε in the first steps.
+
+    Source: Kingma and Ba, "Adam: a method for stochastic optimization" (2015), algorithm 1.
+
+    Examples
+    --------
+    >>> theta, adam = np.array([1.0]), Adam(0.1)
+    >>> adam.update(theta, np.array([4.0]), adam.start(theta))
+    >>> theta.round(4)                                     # the first step is η sign(g)
+    array([0.9])
+    """
+
+    learning_rate: float = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        _check_rate(self)
+        _check_adam(self)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("m", "v")
+
+    def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
+        _adam(theta, grad, state, rate, self.beta_1, self.beta_2, self.epsilon)
+
+
+@final
+@dataclass(eq=False, repr=False)
+class AdamW(Optimizer):
+    """Adam with weight decay beside it, not through the gradient: it is not rescaled by √v̂.
+
+    .. code-block:: text
+
+        W ← W − η λ W           for weights; for biases too if asked
+        then as Adam
+
+    Parameters
+    ----------
+    learning_rate, beta_1, beta_2, epsilon : float
+        As for :class:`Adam`.
+    weight_decay : float
+        λ, at least 0. PyTorch multiplies it by η too; the paper does not.
+    biases : bool
+        Whether biases decay too, as they do in PyTorch unless they are put in a group of their own.
+
+    Source: Loshchilov and Hutter, "Decoupled weight decay regularization" (2019), algorithm 2.
+
+    Examples
+    --------
+    >>> theta, adamw = np.array([1.0]), AdamW(0.1, weight_decay=0.5)
+    >>> adamw.update(theta, np.array([4.0]), adamw.start(theta, weights=[theta]))
+    >>> theta.round(4)                                     # 1 − 0.1 · 0.5 · 1 − 0.1
+    array([0.85])
+    """
+
+    learning_rate: float = 0.001
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.01
+    biases: bool = False
+
+    def __post_init__(self) -> None:
+        _check_rate(self)
+        _check_adam(self)
+        check_real("AdamW", "weight_decay", self.weight_decay, 0)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("m", "v")
+
+    def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
+        for w in (theta,) if self.biases else state.weights:
+            np.multiply(w, 1 - rate * self.weight_decay, out=w)  # W ← W − η λ W
+        _adam(theta, grad, state, rate, self.beta_1, self.beta_2, self.epsilon)
+
+
+def _adam(theta: Array, grad: Array, state: Memo, rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
+    m, v, scratch, t = state.m, state.v, state.scratch, state.t
+    m *= beta_1
+    m += np.multiply(grad, 1 - beta_1, out=scratch)  # m ← β₁ m + (1 − β₁) g
+    np.multiply(grad, grad, out=scratch)
+    scratch *= 1 - beta_2
+    v *= beta_2
+    v += scratch  # v ← β₂ v + (1 − β₂) g²
+    np.sqrt(v, out=scratch)
+    scratch *= 1 / math.sqrt(1 - beta_2**t)
+    scratch += epsilon  # √v̂ + ε
+    np.divide(m, scratch, out=scratch)
+    scratch *= rate / (1 - beta_1**t)  # η m̂ / (√v̂ + ε)
+    theta -= scratch
+
+
+def _check_rate(optimizer: Optimizer) -> None:
+    check_real(type(optimizer).__name__, "learning_rate", optimizer.learning_rate, 0)
+
+
+def _check_adam(optimizer: Adam | AdamW) -> None:
+    name = type(optimizer).__name__
+    check_real(name, "beta_1", optimizer.beta_1, 0, 1, open_high=True)
+    check_real(name, "beta_2", optimizer.beta_2, 0, 1, open_high=True)
+    check_real(name, "epsilon", optimizer.epsilon, 0, open_low=True)

@@ -1,0 +1,57 @@
+"""All parameters in one vector: the layout of theta."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from chainrule._typing import Array, Float
+from chainrule.layers.base import Parameter
+
+
+class Entry(NamedTuple):
+    """Where one parameter array lies in theta."""
+
+    layer: int
+    name: str
+    where: slice
+    shape: tuple[int, ...]
+    weight: bool
+
+    @property
+    def key(self) -> str:
+        """Its name in files and tables, such as ``layers.0.W``."""
+        return f"layers.{self.layer}.{self.name}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The order of all parameters in ``theta``: layer by layer, each in the order it declares them.
+
+    ``workspace.grad`` has the same layout, so that an optimizer step, clipping, a penalty or a gradient check is an
+    operation on vectors.
+    """
+
+    entries: tuple[Entry, ...]
+    size: int
+
+    @classmethod
+    def of(cls, parameters: Sequence[dict[str, Parameter]]) -> Layout:
+        """Lay out the parameters of every layer, one after the other."""
+        entries, start = [], 0
+        for i, by_name in enumerate(parameters):
+            for name, parameter in by_name.items():
+                size = math.prod(parameter.shape)
+                entries.append(Entry(i, name, slice(start, start + size), tuple(parameter.shape), parameter.weight))
+                start += size
+        return cls(tuple(entries), start)
+
+    def view(self, vector: Float[Array, size], entry: Entry) -> Array:
+        """Return the view of ``vector`` that is this parameter: writing into it writes into the vector."""
+        return vector[entry.where].reshape(entry.shape)
+
+    def select(self, layers: Sequence[int] | None, *, biases: bool) -> list[Entry]:
+        """Return the weights of the given layers (of all layers for None), and their biases if asked."""
+        return [e for e in self.entries if (layers is None or e.layer in layers) and (biases or e.weight)]

@@ -1,0 +1,223 @@
+"""Penalties, which are added to L, and constraints, which project the parameters after the step."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from chainrule._checks import check_real
+from chainrule._specification import Value
+from chainrule._typing import Array, Float
+from chainrule.parameters import Layout
+
+__all__ = ["L1", "L2", "Constraint", "MaxNorm", "Penalty"]
+
+Layers = int | Sequence[int] | None
+
+
+class Penalty(Value, ABC):
+    """A term of L that depends on the parameters alone. One of your own is a value and its gradient.
+
+    ``layers`` names the layers by index (all for None); ``biases`` says whether it is for biases too.
+    """
+
+    layers: Layers = None
+    biases: bool = False
+
+    @abstractmethod
+    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> float:
+        """Return what is added to L for the parameter array ``w``; ``scratch`` is an array like it, or None."""
+
+    @abstractmethod
+    def add_gradient(self, w: Float[Array, "*shape"], dw: Float[Array, "*shape"], scratch: Array) -> None:
+        """Add dL/dw to ``dw``; ``scratch`` is an array like it, to write on."""
+
+
+class Constraint(Value, ABC):
+    """A set that the parameters must lie in; ``project`` moves them to the nearest point of it."""
+
+    layers: Layers = None
+
+    @abstractmethod
+    def project(self, w: Float[Array, "*shape"]) -> None:
+        """Change ``w`` in place."""
+
+
+@final
+@dataclass(eq=False, repr=False)
+class L2(Penalty):
+    """The squared Euclidean norm, also called ridge or weight decay.
+
+    .. code-block:: text
+
+        ½ λ ‖W‖²           dW += λ W
+
+    Parameters
+    ----------
+    strength : float
+        λ, at least 0.
+    layers : int or sequence of int, optional
+        Indices of the layers; all by default.
+    biases : bool
+        Whether biases are penalised too.
+
+    Notes
+    -----
+    L is a mean over the batch, so λ does not depend on the number of rows. scikit-learn's ``alpha`` is divided by the
+    rows of the batch; Keras' ``L2`` has no ½; ``weight_decay`` of PyTorch's SGD is this λ, but for biases as well.
+
+    Source: Hoerl and Kennard, "Ridge regression" (1970).
+
+    >>> L2(0.1).value(np.array([3.0, 4.0]))
+    1.25
+    """
+
+    strength: float
+    layers: Layers = None
+    biases: bool = False
+
+    def __post_init__(self) -> None:
+        check_real("L2", "strength", self.strength, 0)
+
+    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> float:
+        return 0.5 * self.strength * float(np.vdot(w, w))
+
+    def add_gradient(self, w: Float[Array, "*shape"], dw: Float[Array, "*shape"], scratch: Array) -> None:
+        dw += np.multiply(w, self.strength, out=scratch)  # d(½ λ w²)/dw = λ w
+
+
+@final
+@dataclass(eq=False, repr=False)
+class L1(Penalty):
+    """The sum of absolute values, also called lasso: it drives weights to (almost) zero.
+
+    .. code-block:: text
+
+        λ Σ |W|           dW += λ sign(W),  sign(0) = 0
+
+    Parameters are as those of :class:`L2`.
+
+    Source: Tibshirani, "Regression shrinkage and selection via the lasso" (1996).
+
+    >>> L1(0.1).value(np.array([3.0, -4.0]))
+    0.7000000000000001
+    """
+
+    strength: float
+    layers: Layers = None
+    biases: bool = False
+
+    def __post_init__(self) -> None:
+        check_real("L1", "strength", self.strength, 0)
+
+    def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> float:
+        return self.strength * float(np.abs(w, out=scratch).sum())
+
+    def add_gradient(self, w: Float[Array, "*shape"], dw: Float[Array, "*shape"], scratch: Array) -> None:
+        np.sign(w, out=scratch)  # d|w|/dw = sign(w)
+        scratch *= self.strength
+        dw += scratch
+
+
+@final
+@dataclass(eq=False, repr=False)
+class MaxNorm(Constraint):
+    """Keep the incoming weight vector of every unit in a ball: it is projected back after each step.
+
+    .. code-block:: text
+
+        w ← w · min(1, limit / ‖w‖)           w: one unit's incoming weights, a column of W
+
+    Parameters
+    ----------
+    limit : float
+        The radius, above 0; 3 or 4 is usual beside dropout.
+    layers : int or sequence of int, optional
+        Indices of the layers; all by default.
+
+    Source: Srivastava et al., "Dropout" (2014), section 5.1.
+
+    >>> W = np.array([[3.0, 0.3], [4.0, 0.4]])
+    >>> MaxNorm(1.0).project(W)
+    >>> W
+    array([[0.6, 0.3],
+           [0.8, 0.4]])
+    """
+
+    limit: float
+    layers: Layers = None
+
+    def __post_init__(self) -> None:
+        check_real("MaxNorm", "limit", self.limit, 0, open_low=True)
+
+    def project(self, w: Float[Array, "*shape"]) -> None:
+        columns = w.reshape(-1, w.shape[-1])
+        norm = np.sqrt(np.einsum("ij,ij->j", columns, columns))
+        if norm.max() > self.limit:
+            columns *= self.limit / np.maximum(norm, self.limit)
+
+
+class BoundPenalties:
+    """Penalties and constraints, each beside the views of theta and grad that it is for."""
+
+    def __init__(
+        self,
+        penalties: Iterable[Penalty | Constraint],
+        layout: Layout,
+        layers: int,
+        theta: Array,
+        grad: Array,
+    ) -> None:
+        self._terms: list[tuple[Penalty, Array, Array, Array]] = []
+        self._constraints: list[tuple[Constraint, Array]] = []
+        penalties = list(penalties)
+        if not all(isinstance(p, Penalty | Constraint) for p in penalties):
+            raise TypeError(
+                f"penalties: expected a list of penalties such as [L2(1e-4), MaxNorm(3.0)], got {penalties!r}."
+            )
+        largest = max((e.where.stop - e.where.start for e in layout.entries), default=0)
+        scratch = np.empty(largest if any(isinstance(p, Penalty) for p in penalties) else 0, theta.dtype)
+        for penalty in penalties:
+            biases = isinstance(penalty, Penalty) and penalty.biases
+            entries = layout.select(_indices(penalty, layers), biases=biases)
+            if not entries:
+                raise ValueError(
+                    f"penalties: {penalty} is for layers without weights: give the index of a Dense layer."
+                )
+            for entry in entries:
+                w = layout.view(theta, entry)
+                if isinstance(penalty, Penalty):
+                    self._terms.append((penalty, w, layout.view(grad, entry), scratch[: w.size].reshape(w.shape)))
+                else:
+                    self._constraints.append((penalty, w))
+
+    def __bool__(self) -> bool:
+        return bool(self._terms)
+
+    def value(self) -> float:
+        """Return what all penalties add to L."""
+        return sum(penalty.value(w, scratch) for penalty, w, _, scratch in self._terms)
+
+    def add_gradient(self) -> None:
+        """Add the gradients of all penalties to grad."""
+        for penalty, w, dw, scratch in self._terms:
+            penalty.add_gradient(w, dw, scratch)
+
+    def project(self) -> None:
+        """Apply all constraints to theta."""
+        for constraint, w in self._constraints:
+            constraint.project(w)
+
+
+def _indices(penalty: Penalty | Constraint, layers: int) -> list[int] | None:
+    if penalty.layers is None:
+        return None
+    given = [penalty.layers] if isinstance(penalty.layers, int) else list(penalty.layers)
+    for i in given:
+        if not -layers <= i < layers:
+            raise ValueError(f"penalties: {penalty}: there is no layer {i}: the network has layers 0 to {layers - 1}.")
+    return [i % layers for i in given]

@@ -1,0 +1,222 @@
+"""Schedules: the factor by which the learning rate is multiplied, as a function of progress.
+
+A schedule does not know the learning rate itself: η at any step is ``optimizer.learning_rate × factor``, so that the
+rate is written in one place. Progress is ``epoch``, a real number: 0 at the first step, 1.5 half-way through the second
+epoch; ``epochs`` is how many there will be. The classic schedules change between epochs, the smooth ones at every step.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import final
+
+from chainrule._checks import check_count, check_real
+from chainrule._specification import Value
+
+__all__ = [
+    "Constant",
+    "Cosine",
+    "Exponential",
+    "InverseScaling",
+    "InverseTime",
+    "OneCycle",
+    "Schedule",
+    "Step",
+    "WarmUp",
+]
+
+
+class Schedule(Value, ABC):
+    """The learning rate's factor over time. One of your own is one method.
+
+    >>> class Halfway(Schedule):
+    ...     def factor(self, epoch, epochs):
+    ...         return 1.0 if epoch < epochs / 2 else 0.1
+    >>> Halfway().factor(7, 10)
+    0.1
+    """
+
+    @abstractmethod
+    def factor(self, epoch: float, epochs: float) -> float:
+        """Return the factor at ``epoch`` (from 0, with fractions) of ``epochs``."""
+
+
+@final
+class Constant(Schedule):
+    """The learning rate stays: factor 1.
+
+    >>> Constant().factor(3, 10)
+    1.0
+    """
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return 1.0
+
+
+@final
+@dataclass(eq=False, repr=False)
+class InverseTime(Schedule):
+    """Inverse time decay: 1 / (1 + decay · epoch), with whole epochs 0, 1, 2.
+
+    >>> [round(InverseTime(decay=0.5).factor(epoch, 10), 3) for epoch in (0, 1, 2.9)]
+    [1.0, 0.667, 0.5]
+
+    Source: Robbins and Monro (1951): rates whose sum diverges while that of their squares converges.
+    """
+
+    decay: float
+
+    def __post_init__(self) -> None:
+        check_real("InverseTime", "decay", self.decay, 0)
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return 1 / (1 + self.decay * math.floor(epoch))
+
+
+@final
+@dataclass(eq=False, repr=False)
+class InverseScaling(Schedule):
+    """Inverse scaling: 1 / (epoch + 1)^power, with whole epochs 0, 1, 2.
+
+    scikit-learn's ``invscaling`` has the number of samples seen in place of the epoch.
+
+    >>> [round(InverseScaling(0.5).factor(epoch, 10), 3) for epoch in (0, 3, 8)]
+    [1.0, 0.5, 0.333]
+    """
+
+    power: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_real("InverseScaling", "power", self.power, 0)
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return 1 / (math.floor(epoch) + 1) ** self.power
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Exponential(Schedule):
+    """Exponential decay: gamma^epoch, with whole epochs 0, 1, 2.
+
+    >>> [round(Exponential(0.9).factor(epoch, 10), 3) for epoch in (0, 1, 2)]
+    [1.0, 0.9, 0.81]
+    """
+
+    gamma: float
+
+    def __post_init__(self) -> None:
+        check_real("Exponential", "gamma", self.gamma, 0, 1, open_low=True)
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return self.gamma ** math.floor(epoch)
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Step(Schedule):
+    """gamma^⌊epoch / every⌋: a drop every few epochs.
+
+    >>> [Step(every=3, gamma=0.5).factor(epoch, 10) for epoch in (0, 2, 3, 6)]
+    [1.0, 1.0, 0.5, 0.25]
+    """
+
+    every: int
+    gamma: float = 0.1
+
+    def __post_init__(self) -> None:
+        check_count("Step", "every", self.every)
+        check_real("Step", "gamma", self.gamma, 0, 1, open_low=True)
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return self.gamma ** math.floor(epoch / self.every)
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Cosine(Schedule):
+    """Half a cosine from 1 down to ``end``, step by step.
+
+    .. code-block:: text
+
+        end + (1 − end) · ½ (1 + cos(π · epoch / epochs))
+
+    >>> [round(Cosine().factor(epoch, 10), 3) for epoch in (0, 5, 10)]
+    [1.0, 0.5, 0.0]
+
+    Source: Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts" (2017), equation 5.
+    """
+
+    end: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_real("Cosine", "end", self.end, 0, 1)
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return _cosine(1.0, self.end, epoch / epochs)
+
+
+@final
+@dataclass(eq=False, repr=False)
+class OneCycle(Schedule):
+    """Up from ``start`` to 1 in the first part of training, then down to ``end``, both along a cosine.
+
+    The optimizer's learning rate is the highest one. The defaults are PyTorch's ``OneCycleLR``: it starts at 1/25 and
+    ends at 1/25 · 1e-4 of it. The momentum stays as it is (PyTorch can cycle it too).
+
+    >>> [round(OneCycle().factor(epoch, 10), 3) for epoch in (0, 3, 10)]
+    [0.04, 1.0, 0.0]
+
+    Source: Smith and Topin, "Super-convergence: very fast training of neural networks using large learning rates"
+    (2018).
+    """
+
+    rise: float = 0.3
+    start: float = 1 / 25
+    end: float = 1 / 25 * 1e-4
+
+    def __post_init__(self) -> None:
+        check_real("OneCycle", "rise", self.rise, 0, 1, open_low=True, open_high=True)
+        check_real("OneCycle", "start", self.start, 0, 1)
+        check_real("OneCycle", "end", self.end, 0, 1)
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        progress = epoch / epochs
+        if progress < self.rise:
+            return _cosine(self.start, 1.0, progress / self.rise)
+        return _cosine(1.0, self.end, (progress - self.rise) / (1 - self.rise))
+
+
+@final
+@dataclass(eq=False, repr=False)
+class WarmUp(Schedule):
+    """A linear rise from ``start`` to 1 in the first epochs (fractions count), then another schedule.
+
+    The other schedule starts when the warm-up is over, with the epochs that are left.
+
+    >>> warm = WarmUp(2, then=Cosine())
+    >>> [round(warm.factor(epoch, 10), 3) for epoch in (0, 1, 2, 6, 10)]
+    [0.0, 0.5, 1.0, 0.5, 0.0]
+
+    Source: Goyal et al., "Accurate, large minibatch SGD" (2017), section 2.2.
+    """
+
+    epochs: float
+    then: Schedule = field(default_factory=Constant)
+    start: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_real("WarmUp", "epochs", self.epochs, 0, open_low=True)
+        check_real("WarmUp", "start", self.start, 0, 1)
+        if not isinstance(self.then, Schedule):
+            raise TypeError(f"WarmUp: then: expected a Schedule such as Cosine(), got {self.then!r}.")
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        if epoch < self.epochs:
+            return self.start + (1 - self.start) * epoch / self.epochs
+        return self.then.factor(epoch - self.epochs, epochs - self.epochs)
+
+
+def _cosine(first: float, last: float, progress: float) -> float:
+    return last + (first - last) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))

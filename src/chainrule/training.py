@@ -1,0 +1,359 @@
+"""train(): epochs of mini-batches, with everything that a step is made of in the order in which it happens."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule import optimizers, schedules
+from chainrule._checks import check_count, check_lengths, check_real, check_rows, check_weights
+from chainrule._interrupt import deferred_interrupt
+from chainrule._names import named
+from chainrule._typing import Array
+from chainrule.batches import Batches
+from chainrule.callbacks import Callback, Run
+from chainrule.clipping import Clip
+from chainrule.history import History
+from chainrule.losses import Metric
+from chainrule.network import Network
+from chainrule.optimizers import Adam, Optimizer
+from chainrule.penalties import BoundPenalties, Constraint, Penalty
+from chainrule.schedules import Constant, Schedule
+from chainrule.workspace import Workspace
+
+__all__ = ["DivergenceError", "evaluate", "train"]
+
+
+class DivergenceError(ArithmeticError):
+    """Training met a loss or a parameter that is not finite.
+
+    The network holds the parameters from before the epoch in which it happened; ``history`` has the epochs before it.
+    """
+
+    def __init__(self, message: str, history: History) -> None:
+        super().__init__(message)
+        self.history = history
+
+
+class _Data(NamedTuple):
+    X: Array
+    t: Array
+    weight: Array | None
+    rows: Array | None  # which of them; None is all
+
+
+def train(
+    network: Network,
+    X: ArrayLike,
+    t: ArrayLike,
+    *,
+    optimizer: Optimizer | str = Adam(),  # noqa: B008  (frozen)
+    epochs: int = 10,
+    batch_size: int | None = None,
+    schedule: Schedule | str = Constant(),  # noqa: B008
+    penalties: Sequence[Penalty | Constraint] = (),
+    clip: Clip | None = None,
+    sample_weight: ArrayLike | None = None,
+    validation: float | tuple[ArrayLike, ArrayLike] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    shuffle: bool = True,
+    callbacks: Iterable[Callback] = (),
+    seed: int | None = None,
+) -> History:
+    """Train ``network`` in place and return what was measured.
+
+    Every step: gather a batch; L and dL/dθ by one forward and one backward pass; add the penalties' gradients; clip;
+    let the optimizer change θ; project onto the constraints.
+
+    Parameters
+    ----------
+    network : Network
+    X : (rows, inputs) array
+        Not copied, and converted batch by batch where its dtype is not the network's.
+    t : (rows,) or (rows, outputs) array
+        Targets as the network's loss wants them.
+    optimizer : Optimizer or str
+        An object such as ``Momentum(0.1)``, or a name for one with its defaults.
+    epochs : int
+        How often every row is used, at least 1.
+    batch_size : int, optional
+        Rows a step, at most those there are; 32, or all where there are fewer, by default. The last batch of an epoch
+        may be short.
+    schedule : Schedule or str
+        Multiplies the optimizer's learning rate.
+    penalties : sequence of Penalty and Constraint
+        Added to L, or applied after each step: ``[L2(1e-4), MaxNorm(3.0)]``.
+    clip : Clip, optional
+        ``ClipNorm(1.0)`` or ``ClipValue(0.5)``.
+    sample_weight : (rows,) array, optional
+        L of a batch is then Σ wᵢ ℓᵢ / Σ wᵢ.
+    validation : float or (X, t), optional
+        A fraction of the rows, drawn at random and not trained on, or rows of their own. Measured after every epoch.
+    metrics : mapping of str to function, optional
+        Functions of targets and predictions, measured on the validation set; the loss's own by default.
+    shuffle : bool
+        Whether every epoch has an order of its own.
+    callbacks : iterable of Callback
+        For example ``[EarlyStopping(patience=5), Progress()]``.
+    seed : int, optional
+        Independent streams for the validation set, the order and dropout are spawned from it: the same seed gives the
+        same parameters, bit for bit, on one machine.
+
+    Returns
+    -------
+    History
+        One row an epoch. Ctrl-C ends training after the running batch, and what was learned stays.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Before anything is changed, for input that does not fit.
+    DivergenceError
+        When the loss or a parameter is no longer finite.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> X = np.random.default_rng(0).normal(size=(200, 2))
+    >>> network = cr.Network(2, [cr.layers.Dense(1)], cr.losses.SquaredError(), seed=0)
+    >>> history = cr.train(network, X, X[:, 0] + 1, optimizer=cr.optimizers.SGD(0.1), epochs=20, seed=0)
+    >>> network.layers[0].W.ravel().round(3), network.layers[0].b.round(3)
+    (array([1., 0.], dtype=float32), array([1.], dtype=float32))
+    """
+    chosen: Optimizer = named("optimizer", optimizer, Optimizer, optimizers)
+    factors: Schedule = named("schedule", schedule, Schedule, schedules)
+    epochs = check_count("train", "epochs", epochs)
+    _check_kind("clip", clip, Clip)
+    callbacks = list(callbacks)
+    for callback in callbacks:
+        _check_kind("callbacks", callback, Callback)
+    # One stream for each use, so that adding a validation set does not change what dropout draws.
+    split_seed, shuffle_seed, dropout_seed = np.random.SeedSequence(seed).spawn(3)
+    data, held_out = _prepare(network, X, t, sample_weight, validation, split_seed)
+    batches = Batches(
+        data.X,
+        data.t,
+        data.weight,
+        data.rows,
+        _batch_size(batch_size, data, validation),
+        network.dtype,
+        np.random.default_rng(shuffle_seed) if shuffle else None,
+    )
+    metrics = network.loss.metrics if metrics is None else metrics
+    workspace = network.workspace(batches.batch_size, seed=dropout_seed)
+    bound = BoundPenalties(penalties, network.layout, len(network.layers), network.theta, workspace.grad)
+    history = History(_columns(bound, held_out, metrics))
+    run = Run(network, history, history.columns, epochs, len(batches), batches.rows)
+    step = _Step(network, workspace, chosen, factors, bound, clip, run)
+    for callback in callbacks:
+        callback.on_start(run)
+    per_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
+
+    # What overflows becomes infinite, and is reported as such with what to do about it.
+    with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        for run.epoch in range(1, epochs + 1):
+            start = time.perf_counter()
+            before = network.theta.copy()
+            try:
+                complete = _epoch(step, batches, run, per_batch, interrupted)
+            except FloatingPointError as error:
+                network.theta[:] = before
+                raise DivergenceError(str(error), history) from None
+            if not complete:
+                break
+            row = [run.epoch, step.mean_loss, *([step.mean_penalty] if bound else [])]
+            if held_out is not None:
+                row += evaluate(network, *held_out, metrics=metrics).values()
+            history.append([*row, step.rate, time.perf_counter() - start])
+            for callback in callbacks:
+                callback.on_epoch(run)
+            if run.stopped:
+                break
+    history.stopped = run.stopped
+    for callback in callbacks:
+        callback.on_end(run)
+    return history
+
+
+class _Step:
+    """One step, and the sums over an epoch that the history needs."""
+
+    def __init__(
+        self,
+        network: Network,
+        workspace: Workspace,
+        optimizer: Optimizer,
+        schedule: Schedule,
+        penalties: BoundPenalties,
+        clip: Clip | None,
+        run: Run,
+    ) -> None:
+        self.network, self.workspace, self.optimizer, self.schedule = network, workspace, optimizer, schedule
+        self.penalties, self.clip, self.run = penalties, clip, run
+        weights = [network.layout.view(network.theta, e) for e in network.layout.select(None, biases=False)]
+        self.state = optimizer.start(network.theta, weights)
+        self.rate = 0.0
+        self.clear()
+
+    def clear(self) -> None:
+        self._loss = self._penalty = self._weight = 0.0
+
+    @property
+    def mean_loss(self) -> float:
+        return self._loss / self._weight
+
+    @property
+    def mean_penalty(self) -> float:
+        return self._penalty / self._weight
+
+    def __call__(self, x: Array, t: Array, weight: Array | None) -> None:
+        run, network, penalties = self.run, self.network, self.penalties
+        factor = self.schedule.factor(run.epoch - 1 + (run.batch - 1) / run.batches, run.epochs)
+        self.rate = self.optimizer.learning_rate * factor
+        run.loss, grad = network.loss_and_grad(x, t, self.workspace, weight)
+        total = float(len(x) if weight is None else np.add.reduce(weight))
+        self._loss += run.loss * total
+        self._weight += total
+        if penalties:
+            self._penalty += penalties.value() * total
+            penalties.add_gradient()
+        if not math.isfinite(run.loss):
+            raise FloatingPointError(self.diverged(f"the loss is {run.loss}"))
+        if self.clip is not None:
+            self.clip.apply(grad)
+        self.optimizer.update(network.theta, grad, self.state, factor)
+        penalties.project()
+
+    def diverged(self, what: str) -> str:
+        run = self.run
+        kept = f"after epoch {run.epoch - 1}" if run.epoch > 1 else "before training"
+        return (
+            f"training diverged: {what} in epoch {run.epoch}, batch {run.batch} of {run.batches}, at learning rate "
+            f"{self.rate:g}. Try a learning rate ten times smaller, scale the inputs to about −1 … 1, or clip the "
+            f"gradient (clip=ClipNorm(1.0)). The network has the parameters from {kept}."
+        )
+
+
+def _epoch(
+    step: _Step,
+    batches: Batches,
+    run: Run,
+    per_batch: Sequence[Callable[[Run], None]],
+    interrupted: Callable[[], bool],
+) -> bool:
+    """Run one epoch; return whether it came to its end."""
+    step.clear()
+    for run.batch, (x, t, weight) in enumerate(batches, 1):
+        step(x, t, weight)
+        for call in per_batch:
+            call(run)
+        if interrupted():
+            run.stop(f"interrupted in epoch {run.epoch}, after batch {run.batch} of {run.batches}")
+        if run.stopped:
+            break
+    if not math.isfinite(step.network.theta.sum()) and not np.isfinite(step.network.theta).all():
+        raise FloatingPointError(step.diverged("a parameter is not finite"))
+    return not run.stopped
+
+
+def evaluate(
+    network: Network,
+    X: ArrayLike,
+    t: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+) -> dict[str, float]:
+    """Return the loss (without penalties) and the metrics on the rows of X; nothing is changed.
+
+    Parameters
+    ----------
+    network : Network
+    X, t, sample_weight
+        As for :func:`train`. The weights count for the loss; metrics are of all rows alike.
+    metrics : mapping of str to function, optional
+        Functions of targets and predictions; the loss's own by default.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(1, [cr.layers.Dense(2, weights="zeros")], "softmax_cross_entropy")
+    >>> evaluate(network, [[1.0], [2.0]], [0, 1])
+    {'loss': 0.693..., 'accuracy': 0.5}
+    """
+    targets = network.loss.targets(t, network.output_shape[0], network.dtype)
+    y = network.logits(X)
+    check_lengths(y, t=targets)
+    weight = None if sample_weight is None else check_weights(sample_weight, network.dtype)
+    check_lengths(y, sample_weight=weight)
+    result = {"loss": network.loss.value(y, targets, weight)}
+    chosen = network.loss.metrics if metrics is None else metrics
+    p = network.loss.link(y) if chosen else y
+    return result | {name: float(metric(targets, p)) for name, metric in chosen.items()}
+
+
+def _prepare(
+    network: Network,
+    X: ArrayLike,
+    t: ArrayLike,
+    sample_weight: ArrayLike | None,
+    validation: float | tuple[ArrayLike, ArrayLike] | None,
+    seed: np.random.SeedSequence,
+) -> tuple[_Data, tuple[Array, Array] | None]:
+    """Check everything, and hold out the validation rows."""
+    X = check_rows(X, network.input_shape, network.dtype)
+    outputs = network.output_shape[0]
+    targets = network.loss.targets(t, outputs, network.dtype)
+    weight = None if sample_weight is None else check_weights(sample_weight, network.dtype)
+    check_lengths(X, t=targets, sample_weight=weight)
+    if validation is None:
+        return _Data(X, targets, weight, None), None
+    if isinstance(validation, tuple | list):
+        if len(validation) != 2:
+            raise ValueError(f"validation: expected a pair (X, t) or a fraction, got {len(validation)} things.")
+        X_val = check_rows(validation[0], network.input_shape, network.dtype, "validation X")
+        t_val = network.loss.targets(validation[1], outputs, network.dtype)
+        check_lengths(X_val, t=t_val)
+        return _Data(X, targets, weight, None), (X_val, t_val)
+    fraction = check_real("train", "validation", validation, 0, 1, open_low=True, open_high=True)
+    held = max(1, round(fraction * len(X)))
+    if held >= len(X):
+        raise ValueError(
+            f"train: validation={fraction} of {len(X)} row(s) leaves none to train on: give more rows or no validation."
+        )
+    order = np.random.default_rng(seed).permutation(len(X))
+    chosen = np.sort(order[:held])
+    return _Data(X, targets, weight, np.sort(order[held:])), (X[chosen], targets[chosen])
+
+
+def _batch_size(batch_size: int | None, data: _Data, validation: Any) -> int:
+    rows = len(data.X) if data.rows is None else len(data.rows)
+    if batch_size is None:
+        return min(32, rows)
+    batch_size = check_count("train", "batch_size", batch_size)
+    if batch_size > rows:
+        left = f" (after validation={validation})" if data.rows is not None else ""
+        raise ValueError(
+            f"train: batch_size: expected at most the {rows} rows to train on{left}, got {batch_size}: "
+            f"batch_size={rows} uses all rows in every step."
+        )
+    return batch_size
+
+
+def _columns(
+    penalties: BoundPenalties, held_out: tuple[Array, Array] | None, metrics: Mapping[str, Metric]
+) -> list[str]:
+    columns = ["epoch", "loss", *(["penalty"] if penalties else [])]
+    if held_out is not None:
+        columns += ["val_loss", *(f"val_{name}" for name in metrics)]
+    return [*columns, "learning_rate", "seconds"]
+
+
+def _check_kind(name: str, value: Any, kind: type) -> None:
+    if value is not None and not isinstance(value, kind):
+        raise TypeError(f"{name}: expected a {kind.__name__}, got {value!r}.")

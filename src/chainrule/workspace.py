@@ -1,0 +1,92 @@
+"""The workspace: everything that a training step writes on, planned once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule._checks import check_count
+from chainrule._typing import Array
+from chainrule.layers.base import Layer
+from chainrule.losses import Loss
+from chainrule.memo import Memo
+from chainrule.parameters import Layout
+
+
+class Workspace:
+    """The memory of a training step: one memo a layer, one for the loss, and one flat gradient.
+
+    Make it with :meth:`chainrule.Network.workspace`. Planned for the largest batch; shorter ones use the first rows
+    of each buffer. In steady state a step allocates no array that grows with the network.
+
+    Attributes
+    ----------
+    memos : list of Memo
+        One for each layer: ``memo.y``, ``memo.dx``, the views ``memo.dW``, ``memo.db`` of ``grad``, and what the layer
+        stored. They hold the batch that ran last.
+    loss_memo : Memo
+        The same for the loss.
+    grad : (parameters,) array
+        dL/dtheta, in the layout of ``network.theta``.
+    rng : numpy.random.Generator
+        What dropout draws from.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(inputs=3, layers=[cr.layers.Dense(2)], loss=cr.losses.SquaredError(), seed=0)
+    >>> workspace = network.workspace(batch=4)
+    >>> workspace.grad.shape, workspace.memos[0].y.shape
+    ((8,), (4, 2))
+    """
+
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        loss: Loss,
+        layout: Layout,
+        batch: int,
+        dtype: np.dtype[Any],
+        *,
+        training: bool = True,
+        seed: int | np.random.SeedSequence | None = None,
+    ) -> None:
+        batch = check_count("Workspace", "batch", batch)
+        self.rows = batch
+        self.capacity = batch
+        self.rng = np.random.default_rng(seed)
+        self.grad = np.zeros(layout.size, dtype)
+        self.memos = [Memo(training=training, rng=self.rng) for _ in layers]
+        self.loss_memo = Memo(training=training)
+        self.gradients = [(e.layer, "d" + e.name, layout.view(self.grad, e)) for e in layout.entries]
+        for i, name, view in self.gradients:
+            setattr(self.memos[i], name, view)
+        first = min((e.layer for e in layout.entries), default=len(layers))
+        self._planned: list[tuple[Memo, str, Array]] = []
+        for i, (layer, memo) in enumerate(zip(layers, self.memos, strict=True)):
+            memo.dx_wanted = i > first
+            shapes = {"y": layer.output_shape, **layer.buffers()}
+            if memo.dx_wanted:
+                shapes["dx"] = layer.input_shape
+            self._plan(memo, shapes, dtype)
+        outputs = layers[-1].output_shape[-1]
+        self._plan(self.loss_memo, {**loss.buffers(outputs), "scale": (1,)}, dtype)
+        self.first = first
+
+    def _plan(self, memo: Memo, shapes: dict[str, tuple[int, ...]], dtype: np.dtype[Any]) -> None:
+        for name, shape in shapes.items():
+            buffer = np.zeros((self.capacity, *shape), dtype)
+            setattr(memo, name, buffer)
+            self._planned.append((memo, name, buffer))
+
+    def resize(self, rows: int) -> None:
+        """Let every memo hold the first ``rows`` rows of its buffers."""
+        if rows == self.rows:
+            return
+        if rows > self.capacity:
+            raise ValueError(f"Workspace: planned for batches of at most {self.capacity} rows, got {rows}.")
+        self.rows = rows
+        for memo, name, buffer in self._planned:
+            setattr(memo, name, buffer[:rows])
