@@ -21,7 +21,7 @@ import pytest
 import sklearn.datasets
 from sklearn.datasets import make_circles, make_moons
 
-from chainrule import datasets
+from chainrule import _mnist, datasets
 from chainrule.datasets import (
     DATASETS,
     Dataset,
@@ -46,7 +46,7 @@ def idx(array):
 def expect(monkeypatch, images, labels):
     """Let these bytes be the ones that the known hashes belong to."""
     table = ((IMAGES, hashlib.sha256(images).hexdigest()), (LABELS, hashlib.sha256(labels).hexdigest()))
-    monkeypatch.setitem(datasets._MNIST, "train", table)
+    monkeypatch.setitem(_mnist.FILES, "train", table)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def tiny(monkeypatch, tmp_path):
     """A folder with a tiny MNIST; the cache is an empty folder, and there are no mirrors."""
     expect(monkeypatch, idx(PIXELS), idx(T))
     monkeypatch.delenv("CHAINRULE_DATA", raising=False)
-    monkeypatch.setattr(datasets, "_MIRRORS", ())
+    monkeypatch.setattr(_mnist, "MIRRORS", ())
     monkeypatch.setattr(pooch, "os_cache", lambda project: tmp_path / "cache" / project)
     folder = tmp_path / "tiny"
     folder.mkdir()
@@ -333,10 +333,10 @@ def test_a_good_copy_beside_a_damaged_one_is_used(tiny, no_pooch):
         load_mnist(folder=tiny)
 
 
-def test_a_given_folder_without_the_file_is_an_error(tiny, no_pooch):
-    with pytest.raises(FileNotFoundError, match=r"neither t10k-images.*\.gz nor t10k.* is in .*: put it there"):
+def test_a_given_folder_without_the_file_is_named_and_one_that_is_not_there_refused(tiny, no_pooch):
+    with pytest.raises(ImportError, match=rf"the folder {tiny} has no t10k-images-idx3-ubyte.gz, and to download"):
         load_mnist("test", tiny)
-    with pytest.raises(FileNotFoundError, match="nowhere, which is no folder: put it there"):
+    with pytest.raises(FileNotFoundError, match="nowhere is no folder: put the four files"):
         load_mnist(folder=tiny / "nowhere")
 
 
@@ -384,7 +384,7 @@ def test_without_pooch_the_message_says_what_was_looked_for(tiny, monkeypatch, n
     with pytest.raises(ImportError, match=r"CHAINRULE_DATA is not set.*'pooch'.*pip install"):
         load_mnist()
     monkeypatch.setenv("CHAINRULE_DATA", "elsewhere")
-    with pytest.raises(ImportError, match=rf"CHAINRULE_DATA=elsewhere has no {IMAGES}.gz.*pip install"):
+    with pytest.raises(ImportError, match=rf"the folder elsewhere has no {IMAGES}.gz.*pip install"):
         load_mnist()
 
 
@@ -425,7 +425,7 @@ def mirrors(tiny, monkeypatch):
 
         def choose(*names):
             base = f"http://127.0.0.1:{server.server_port}"
-            monkeypatch.setattr(datasets, "_MIRRORS", tuple(f"{base}/{name}/" for name in names))
+            monkeypatch.setattr(_mnist, "MIRRORS", tuple(f"{base}/{name}/" for name in names))
             return server.asked
 
         yield choose
@@ -469,7 +469,7 @@ def test_when_both_mirrors_fail_one_sentence_says_what_to_do(tiny, mirrors, monk
         assert part in message
     assert "\n" not in message
     assert list(cache_of(tiny).iterdir()) == [], "nothing half-written is left"
-    monkeypatch.setattr(datasets, "_MIRRORS", ("http://127.0.0.1:1/",))  # nobody listens there
+    monkeypatch.setattr(_mnist, "MIRRORS", ("http://127.0.0.1:1/",))  # nobody listens there
     with pytest.raises(ConnectionError, match=r"could not download .*refused"):
         load_mnist()
 
@@ -499,7 +499,7 @@ def test_an_interrupted_download_leaves_nothing(tiny, mirrors, monkeypatch):
         assert path.parent.parent == cache_of(tiny), "written beside its place, not in it"
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(datasets, "_content", interrupt)
+    monkeypatch.setattr(_mnist, "_content", interrupt)
     with pytest.raises(KeyboardInterrupt):
         load_mnist()
     assert list(cache_of(tiny).iterdir()) == []

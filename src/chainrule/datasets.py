@@ -5,21 +5,15 @@ NumPy aside, packages are imported on first use: scikit-learn for its data, pooc
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import math
 import os
-import sys
-import tempfile
-import warnings
-import zlib
 from dataclasses import dataclass
 from numbers import Integral, Real
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule import _mnist
 from chainrule._extras import require
 
 if TYPE_CHECKING:
@@ -27,24 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DATASETS", "Dataset", "load_circles", "load_digits", "load_mnist", "load_moons", "load_spirals"]
 
-_MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-)
-# split -> the files of its images and labels, each with the SHA-256 of its uncompressed bytes
-_MNIST = {
-    "train": (
-        ("train-images-idx3-ubyte", "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"),
-        ("train-labels-idx1-ubyte", "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"),
-    ),
-    "test": (
-        ("t10k-images-idx3-ubyte", "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"),
-        ("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
-    ),
-}
 _DIGITS = tuple("0123456789")
-_FILES = ", ".join(f"{name}.gz" for files in _MNIST.values() for name, _ in files)
-_REMEDY = f"put the four files ({_FILES}) in a folder and set CHAINRULE_DATA to its path"
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,10 +127,9 @@ def load_mnist(
 ) -> Dataset:
     """Load MNIST: handwritten digits of 28 x 28 pixels, 60,000 to train on and 10,000 to test with.
 
-    Each file is looked for in ``folder``, and nowhere else if that is given; else in the folder that the
-    environment variable ``CHAINRULE_DATA`` names, then in the user's cache, then at two public mirrors. It
-    may be as it comes (``train-images-idx3-ubyte.gz``) or unpacked, and is used only if the SHA-256 of its
-    content is the known one.
+    Each file is looked for in ``folder``, or without one in the folder that the environment variable
+    ``CHAINRULE_DATA`` names, then in the user's cache, then at two public mirrors. It may be as it
+    comes (``train-images-idx3-ubyte.gz``) or unpacked, and is used only if the SHA-256 of its content is the known one.
 
     Parameters
     ----------
@@ -164,7 +140,7 @@ def load_mnist(
     Raises
     ------
     FileNotFoundError
-        ``folder`` lacks a file.
+        ``folder`` is no folder.
     ValueError
         A file in ``folder`` or ``CHAINRULE_DATA`` is damaged, or an argument is none of the above.
     ConnectionError
@@ -184,13 +160,8 @@ def load_mnist(
     if not isinstance(folder, str | os.PathLike | None):
         raise TypeError(f"folder must be a path, got {folder!r}: give the folder that holds the files of MNIST")
     kind = _pixel_type(dtype)
-    pixels, t = (
-        _idx(_mnist_file(name, sha256, folder), name, dimensions)
-        for (name, sha256), dimensions in zip(_MNIST[split], (3, 1), strict=True)
-    )
+    pixels, t = _mnist.read(split, folder)
     rows, height, width = pixels.shape
-    if len(t) != rows:
-        raise ValueError(f"the {split} files hold {rows} images but {len(t)} labels: {_REMEDY}")
     X = np.empty((rows, height * width), kind)
     if kind == np.uint8:
         X[...] = pixels.reshape(X.shape)
@@ -206,100 +177,6 @@ DATASETS: dict[str, Callable[..., Dataset]] = {
     "circles": load_circles,
     "spirals": load_spirals,
 }
-
-
-def _mnist_file(name: str, sha256: str, folder: str | os.PathLike[str] | None) -> bytes:
-    """Give the verified content of a file of MNIST, from the first place that has it."""
-    if folder is not None:
-        path = Path(folder).expanduser()
-        raw = _find(name, sha256, path)
-        if raw is None:
-            where = str(path) if path.is_dir() else f"{path}, which is no folder"
-            remedy = "put it there, or leave folder= out to download it"
-            raise FileNotFoundError(f"neither {name}.gz nor {name} is in {where}: {remedy}")
-        return raw
-    given = os.environ.get("CHAINRULE_DATA")
-    if given and (raw := _find(name, sha256, Path(given).expanduser())) is not None:
-        return raw
-    so_far = f"CHAINRULE_DATA={given} has no {name}.gz" if given else "CHAINRULE_DATA is not set"
-    try:
-        cache = Path(require("pooch", "data").os_cache("chainrule"))
-        raw = _find(name, sha256, cache)
-    except ImportError as error:
-        raise ImportError(f"{so_far}, and to download {name}.gz, {error}") from error
-    except ValueError as error:
-        warnings.warn(f"downloading again: {error}", stacklevel=4)
-        raw = None
-    return _download(name, sha256, cache, so_far) if raw is None else raw
-
-
-def _find(name: str, sha256: str, folder: Path) -> bytes | None:
-    """Give the first good copy in ``folder``, or None if there is no copy; refuse if each is damaged."""
-    damage = []
-    for path in (folder / name, folder / f"{name}.gz"):
-        if path.is_file():
-            try:
-                return _content(path, sha256)
-            except ValueError as error:
-                damage.append(f"{path.name} {error}")
-    if damage:
-        raise ValueError(f"{' and '.join(damage)}, in the folder {folder}: delete it, or replace it by a good copy")
-    return None
-
-
-def _content(path: Path, sha256: str) -> bytes:
-    """Read a file, unpack it if it is gzip (whatever its name), and check the hash of what comes out."""
-    try:
-        raw = path.read_bytes()
-        if raw.startswith(b"\x1f\x8b"):
-            raw = gzip.decompress(raw)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise ValueError("is damaged (its gzip data are cut short or broken)") from error
-    except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror})") from error
-    if hashlib.sha256(raw).hexdigest() != sha256:
-        raise ValueError("is damaged or another file (its SHA-256 is not the known one)")
-    return raw
-
-
-def _download(name: str, sha256: str, cache: Path, so_far: str) -> bytes:
-    """Fetch a file from the first mirror that gives it whole, and keep it in ``cache``."""
-    pooch, tqdm = require("pooch", "data"), require("tqdm", "data").tqdm
-    quiet = sys.stderr is None or not sys.stderr.isatty()
-    tried = []
-    for mirror in _MIRRORS:
-        try:
-            cache.mkdir(parents=True, exist_ok=True)
-            # Written in a folder beside its place, and moved there when it is known to be good.
-            with (
-                tempfile.TemporaryDirectory(prefix="part-", dir=cache) as scratch,
-                # total=1 until the length is known: pooch asks for the bar's truth, and that is its total's
-                tqdm(desc=name, total=1, unit="B", unit_scale=True, ncols=79, disable=quiet) as bar,
-            ):
-                part = Path(scratch) / f"{name}.gz"
-                get = pooch.HTTPDownloader(progressbar=bar, chunk_size=1 << 16, timeout=30)
-                get(f"{mirror}{name}.gz", str(part), None)
-                raw = _content(part, sha256)
-                part.replace(cache / part.name)
-                return raw
-        except (OSError, ValueError) as error:  # every error of requests is an OSError
-            why = str(error)
-            tried.append(f"{mirror} ({why if len(why) < 120 else '...' + why[-100:]})")  # the cause is last
-    raise ConnectionError(
-        f"could not download {name}.gz to {cache}, tried {' and '.join(tried)}; {so_far}: "
-        f"check the connection, or {_REMEDY}"
-    )
-
-
-def _idx(raw: bytes, name: str, dimensions: int) -> np.ndarray:
-    """Read the IDX format: 0, 0, 8, the number of dimensions; each size in 4 bytes; then the bytes."""
-    start = 4 + 4 * dimensions
-    if len(raw) < start or raw[:4] != bytes([0, 0, 8, dimensions]):
-        raise ValueError(f"{name} is not an IDX file of bytes in {dimensions} dimensions: {_REMEDY}")
-    shape = tuple(int(size) for size in np.frombuffer(raw, ">u4", dimensions, offset=4))
-    if math.prod(shape) != len(raw) - start:
-        raise ValueError(f"{name} says its shape is {shape}, but {len(raw) - start} bytes follow: {_REMEDY}")
-    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
 
 
 def _pixel_type(dtype: Any) -> np.dtype[Any]:

@@ -1,0 +1,94 @@
+"""L as a function of θ alone, and its slope by central differences: what the gradient check asks questions of."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule._typing import Array
+from chainrule.network import Network
+from chainrule.penalties import BoundPenalties, Constraint, Penalty
+
+# Near the cube root of float64's precision truncation and rounding are in balance; the smaller steps are for kinks that
+# lie within the first one, of which a wide ReLU network has many.
+STEPS = (1e-5, 1e-6, 1e-7)
+BESIDE = 1e-3  # how far beside θ a kink is asked again
+
+
+class Objective:
+    """L and its gradient as functions of θ alone: the batch and what dropout draws stay the same."""
+
+    def __init__(
+        self,
+        network: Network,
+        X: ArrayLike,
+        t: ArrayLike,
+        penalties: Sequence[Penalty | Constraint],
+        sample_weight: ArrayLike | None,
+        seed: int,
+    ) -> None:
+        self.network = network.astype("float64")
+        self.x, self.t, self.weight = self.network.check(X, t, sample_weight)
+        self.theta = self.network.theta.copy()
+        self.workspace = self.network.workspace(len(self.x), seed=seed)
+        self._draws = self.workspace.rng.bit_generator.state
+        self.penalties = [p for p in penalties if isinstance(p, Penalty)]
+        layers = len(self.network.layers)
+        self._bound = BoundPenalties(
+            self.penalties, self.network.layout, layers, self.network.theta, self.workspace.grad
+        )
+        self.value_here, gradient = self.value_and_grad(self.theta)
+        self.grad = gradient.copy()
+
+    def rewind(self) -> np.random.Generator:
+        """Let the generator draw the same again."""
+        self.workspace.rng.bit_generator.state = self._draws
+        return self.workspace.rng
+
+    def value_and_grad(self, theta: Array) -> tuple[float, Array]:
+        self.network.theta[:] = theta
+        self.rewind()
+        value, grad = self.network.loss_and_grad(self.x, self.t, self.workspace, self.weight)
+        value += self._bound.value()
+        self._bound.add_gradient()
+        return value, grad
+
+    def value(self, theta: Array) -> float:
+        return self.value_and_grad(theta)[0]
+
+    def beside(self, rng: np.random.Generator) -> Array:
+        """Return a random point near θ, where a kink that θ lies on is gone."""
+        return self.theta + BESIDE * max(1.0, float(np.abs(self.theta).mean())) * rng.normal(size=self.theta.size)
+
+    def kink(self, direction: Array, tolerance: float, rng: np.random.Generator) -> bool:
+        """Say whether a disagreement at θ is gone beside it, three times out of three."""
+        return all(self.agrees(self.beside(rng), direction, tolerance) for _ in range(3))
+
+    def agrees(self, theta: Array, direction: Array, tolerance: float) -> bool:
+        """Say whether the gradient at another point is right along ``direction``."""
+        grad = self.value_and_grad(theta)[1]
+        analytic, size = float(grad @ direction), float(np.linalg.norm(grad))
+        numeric = slope(self.value, theta, direction, analytic, 0.1 * tolerance * size)
+        return self.relative(abs(numeric - analytic), numeric, analytic, size) <= tolerance
+
+    def relative(self, difference: float, numeric: float, analytic: float, scale: float = 0.0) -> float:
+        """Return the relative error; below 1e-4 of L central differences in float64 are too coarse to divide by."""
+        return difference / max(abs(numeric), abs(analytic), scale, 1e-4 * max(1.0, abs(self.value_here)))
+
+
+def slope(f: Callable[[Array], float], x: Array, direction: Array, analytic: float, enough: float) -> float:
+    """Return the central difference of f along ``direction`` that is nearest to ``analytic``, over three steps.
+
+    A right gradient is met in the limit, whatever kinks lie near; a wrong one never is.
+    """
+    nearest = math.nan
+    for h in STEPS:
+        numeric = (f(x + h * direction) - f(x - h * direction)) / (2 * h)
+        if not abs(nearest - analytic) <= abs(numeric - analytic):
+            nearest = numeric
+        if abs(nearest - analytic) <= enough:
+            break
+    return nearest

@@ -1,0 +1,389 @@
+"""The gradient check finds every mistake that from-scratch tutorials make, says where, and raises no false alarm."""
+
+import math
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule import layers, losses
+from chainrule._names import public_classes
+from chainrule.layers import Dense, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
+from chainrule.penalties import L1, L2, MaxNorm, Penalty
+
+RNG = np.random.default_rng(7)
+X = RNG.normal(size=(12, 5))
+LABELS = np.arange(12) % 3
+NUMBERS = RNG.normal(size=(12, 3))
+TARGETS = {
+    "SoftmaxCrossEntropy": LABELS,
+    "SigmoidCrossEntropy": (NUMBERS > 0).astype(float),
+    "SquaredError": NUMBERS,
+    "AbsoluteError": NUMBERS,
+    "Huber": NUMBERS,
+    "Quantile": NUMBERS,
+    "Poisson": np.floor(np.exp(NUMBERS)),
+}
+
+
+def network(*stack, loss="softmax_cross_entropy", **options):
+    return cr.Network(5, stack, loss, seed=0, **options)
+
+
+# ---------------------------------------------------------------- what is right passes
+
+
+@pytest.mark.parametrize("name", sorted(public_classes(losses, losses.Loss)))
+def test_every_loss_is_right_with_order_two(name):
+    report = cr.check_gradient(network(Dense(7), Tanh(), Dense(3), loss=name), X, TARGETS[name])
+    assert report, str(report)
+    assert abs(report.order - 2) < 0.1, f"{name}: order {report.order}"
+    assert report.error < 1e-7, f"{name}: error {report.error}"
+
+
+@pytest.mark.parametrize("name", sorted(set(public_classes(layers, Layer)) - {"Dense", "Dropout"}))
+def test_every_activation_is_right_with_order_two(name):
+    stack = Dropout(0.2), Dense(7), getattr(layers, name)(), Dropout(0.4), Dense(3)
+    report = cr.check_gradient(network(*stack), X, LABELS, penalties=[L2(0.1)])
+    assert report, str(report)
+    assert abs(report.order - 2) < 0.1, f"{name}: order {report.order}"
+    assert report.error < 1e-7, f"{name}: error {report.error}"
+
+
+def test_weights_smoothing_penalties_and_every_entry():
+    loss = losses.SoftmaxCrossEntropy(label_smoothing=0.1)
+    report = cr.check_gradient(
+        network(Dense(4), Tanh(), Dense(3), loss=loss),
+        X,
+        LABELS,
+        penalties=[L1(0.01), L2(0.1, layers=-1, biases=True), MaxNorm(1.0)],
+        sample_weight=RNG.random(12),
+        entries=None,
+    )
+    assert report, str(report)
+    assert [p.checked for p in report.parameters] == [20, 4, 12, 3]
+    assert all(p.numeric_norm > 0 for p in report.parameters)
+
+
+def test_the_network_and_the_batch_are_left_as_they_were():
+    checked, x = network(Dense(4), Dropout(0.5), Dense(3)), X.copy()
+    before = checked.theta.copy()
+    cr.check_gradient(checked, x, LABELS)
+    assert checked.dtype == np.float32
+    np.testing.assert_array_equal(checked.theta, before)
+    np.testing.assert_array_equal(x, X)
+
+
+def test_the_report_is_a_table_with_a_verdict():
+    text = str(cr.check_gradient(network(Dense(4), Tanh(), Dense(3)), X, LABELS))
+    assert "0  Dense(4)  dW         (5, 4)" in text
+    assert "The gradient is right" in text
+    assert "shrinks as h^2.0" in text
+
+
+# ---------------------------------------------------------------- kinks are recognised, not reported
+
+
+def test_relu_at_exactly_zero_is_a_kink_and_no_mistake():
+    report = cr.check_gradient(network(Dense(6), ReLU(), Dense(3)), np.zeros((4, 5)), [0, 1, 2, 0])
+    assert report, str(report)
+    assert report.kinks > 0
+    assert "fell on a kink" in report.verdict
+
+
+def test_one_row_of_zeros_among_others():
+    x = X.copy()
+    x[3] = 0
+    for layer in (ReLU(), LeakyReLU(0.1), layers.HardSigmoid()):
+        assert cr.check_gradient(network(Dense(6), layer, Dense(3)), x, LABELS), layer
+
+
+def test_absolute_error_at_its_minimum_and_l1_at_zero_are_kinks():
+    flat = network(Dense(3, weights="zeros"), loss="absolute_error")
+    report = cr.check_gradient(flat, X, np.zeros((12, 3)), penalties=[L1(0.3)])
+    assert report, str(report)
+    assert report.kinks > 0
+
+
+def test_many_units_near_their_kinks():
+    wide = network(Dense(100), ReLU(), Dense(100), ReLU(), Dense(3))
+    report = cr.check_gradient(wide, RNG.normal(size=(60, 5)), np.arange(60) % 3)
+    assert report, str(report)
+
+
+def test_a_kink_does_not_hide_a_mistake():
+    x = X.copy()
+    x[3] = 0
+    assert not cr.check_gradient(network(Dense(6), ReLU(), SigmoidOfActivated(), Dense(3)), x, LABELS)
+
+
+# ---------------------------------------------------------------- planted mistakes
+
+
+class SigmoidOfActivated(Layer):
+    """The derivative σ(y)(1 − σ(y)) of an already activated value y, where y (1 − y) is right."""
+
+    def forward(self, x, memo):
+        memo.y = 1 / (1 + np.exp(-x))
+        return memo.y
+
+    def backward(self, dy, memo):
+        s = 1 / (1 + np.exp(-memo.y))
+        return dy * s * (1 - s)
+
+
+class SummedWeights(Layer):
+    """The weights' gradient is summed over the batch once more, where the bias's is averaged."""
+
+    def __init__(self, units):
+        self.units = units
+
+    def output(self, input_shape):
+        return (self.units,)
+
+    def parameters(self, following=None):
+        return Dense.parameters(_bound_like(self), following or cr.initializers.GlorotUniform())
+
+    def forward(self, x, memo):
+        memo.x = x
+        return x @ self.W + self.b
+
+    def backward(self, dy, memo):
+        memo.dW = len(dy) * memo.x.T @ dy
+        memo.db = dy.sum(axis=0)
+        return dy @ self.W.T
+
+
+def _bound_like(layer):
+    dense = Dense(layer.units)
+    dense.input_shape = layer.input_shape
+    return dense
+
+
+class SoftmaxWithoutJacobian(Layer):
+    """The softmax whose backward passes dy on, right only under cross-entropy's p − t."""
+
+    def forward(self, x, memo):
+        p = np.exp(x - x.max(axis=1, keepdims=True))
+        return p / p.sum(axis=1, keepdims=True)
+
+    def backward(self, dy, memo):
+        return dy
+
+
+class TanhInPlace(Layer):
+    """An activation that overwrites the x which its own backward reads."""
+
+    def forward(self, x, memo):
+        memo.x = x
+        return np.tanh(x, out=x)
+
+    def backward(self, dy, memo):
+        return dy * (1 - np.tanh(memo.x) ** 2)
+
+
+class HalfInPlace(Layer):
+    """A layer that overwrites what the backward of the layer before it reads."""
+
+    def forward(self, x, memo):
+        return np.multiply(x, 0.5, out=x)
+
+    def backward(self, dy, memo):
+        return dy * 0.5
+
+
+class ForgottenL2(Penalty):
+    """A penalty that is added to L but not to the gradient."""
+
+    def value(self, w, scratch=None):
+        return 0.05 * float((w * w).sum())
+
+    def add_gradient(self, w, dw, scratch):
+        pass
+
+
+class L2OnBiases(Penalty):
+    """A penalty whose value is for weights only, while its gradient is added for biases too."""
+
+    biases = True
+
+    def value(self, w, scratch=None):
+        return 0.05 * float((w * w).sum()) if w.ndim > 1 else 0.0
+
+    def add_gradient(self, w, dw, scratch):
+        dw += 0.1 * w
+
+
+class DropoutWithoutScale(Layer):
+    """Dropout that divides by the keep probability forward, and forgets it backward."""
+
+    rate = 0.4
+
+    def forward(self, x, memo):
+        memo.mask = memo.rng.random(x.shape) < 1 - self.rate
+        return x * memo.mask / (1 - self.rate)
+
+    def backward(self, dy, memo):
+        return dy * memo.mask
+
+
+class SigmoidWithoutDerivative(Layer):
+    """A last layer whose activation's derivative is missing."""
+
+    def forward(self, x, memo):
+        return 1 / (1 + np.exp(-x))
+
+    def backward(self, dy, memo):
+        return dy
+
+
+PLANTED = {
+    "sigmoid's derivative of an activated value": (
+        network(Dense(4), SigmoidOfActivated(), Dense(3)),
+        LABELS,
+        [],
+        "layer 1, SigmoidOfActivated(): the dx that backward returns is not the derivative of forward",
+    ),
+    "weights summed, biases averaged": (
+        network(Dense(4), Tanh(), SummedWeights(3)),
+        LABELS,
+        [],
+        "layer 2, SummedWeights(): the dW that backward leaves is not the derivative of forward",
+    ),
+    "softmax without its Jacobian": (
+        network(Dense(4), Tanh(), Dense(3), SoftmaxWithoutJacobian(), loss="squared_error"),
+        NUMBERS,
+        [],
+        "layer 3, SoftmaxWithoutJacobian(): the dx that backward returns",
+    ),
+    "activation overwrites its own input": (
+        network(Dense(4), TanhInPlace(), Dense(3)),
+        LABELS,
+        [],
+        "layer 1, TanhInPlace(): forward changes its input in place",
+    ),
+    "activation overwrites its neighbour's output": (
+        network(Dense(4), Tanh(), HalfInPlace(), Dense(3)),
+        LABELS,
+        [],
+        "layer 2, HalfInPlace(): forward changes its input in place",
+    ),
+    "penalty's gradient forgotten": (
+        network(Dense(4), Tanh(), Dense(3)),
+        LABELS,
+        [ForgottenL2()],
+        "ForgottenL2(): add_gradient is not the derivative of value, for layers.0.W",
+    ),
+    "penalty's gradient added for biases": (
+        network(Dense(4, biases="normal"), Tanh(), Dense(3, biases="normal")),
+        LABELS,
+        [L2OnBiases()],
+        "L2OnBiases(): add_gradient is not the derivative of value, for layers.0.b",
+    ),
+    "dropout's scale missing in backward": (
+        network(Dense(4), DropoutWithoutScale(), Dense(3)),
+        LABELS,
+        [],
+        "layer 1, DropoutWithoutScale(): the dx that backward returns",
+    ),
+    "last activation's derivative missing": (
+        network(Dense(4), Tanh(), Dense(3), SigmoidWithoutDerivative(), loss="squared_error"),
+        NUMBERS,
+        [],
+        "layer 3, SigmoidWithoutDerivative(): the dx that backward returns",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", PLANTED)
+def test_a_planted_mistake_is_found_and_named(mistake):
+    planted, t, penalties, name = PLANTED[mistake]
+    report = cr.check_gradient(planted, X, t, penalties=penalties)
+    assert not report, f"{mistake}: not noticed\n{report}"
+    assert any(name in suspect for suspect in report.suspects), f"{mistake}: blamed {report.suspects}"
+    assert "The gradient is WRONG" in report.verdict
+    assert report.order < 1.1, f"{mistake}: the remainder of a wrong gradient shrinks as h, got {report.order}"
+
+
+@pytest.mark.parametrize("mistake", PLANTED)
+def test_only_the_planted_mistake_is_named(mistake):
+    planted, t, penalties, name = PLANTED[mistake]
+    report = cr.check_gradient(planted, X, t, penalties=penalties)
+    culprit = name.split(":", maxsplit=1)[0]
+    assert all(culprit in suspect for suspect in report.suspects), report.suspects
+
+
+def test_hints_name_the_law():
+    summed = cr.check_gradient(PLANTED["weights summed, biases averaged"][0], X, LABELS)
+    (wrong,) = [p for p in summed.parameters if p.error > 1e-6]
+    assert (wrong.layer, wrong.name) == (2, "W")
+    assert "12 times the numeric one: a sum over the 12 rows where L has a mean" in wrong.hint
+    forgotten = cr.check_gradient(PLANTED["penalty's gradient forgotten"][0], X, LABELS, penalties=[ForgottenL2()])
+    assert "-0.1 · W: a penalty's gradient is forgotten" in forgotten.parameters[0].hint
+    keep = cr.check_gradient(PLANTED["dropout's scale missing in backward"][0], X, LABELS)
+    assert "0.6 times" in keep.parameters[0].hint
+
+
+class NeverWritten(Layer):
+    def parameters(self, following=None):
+        return {"w": cr.layers.Parameter(self.input_shape, cr.initializers.Normal(), cr.initializers.Fans(5, 5))}
+
+    def forward(self, x, memo):
+        memo.x = x
+        return x * self.w
+
+    def backward(self, dy, memo):
+        return dy * self.w
+
+
+def test_a_gradient_that_was_never_written_is_said_so():
+    report = cr.check_gradient(network(NeverWritten(), Dense(3)), X, LABELS)
+    assert not report
+    assert "was it ever written" in report.parameters[0].hint
+    assert any("layer 0, NeverWritten(): backward leaves no memo.dw" in s for s in report.suspects), report.suspects
+
+
+class NotANumber(Layer):
+    def forward(self, x, memo):
+        return x
+
+    def backward(self, dy, memo):
+        return dy * math.nan
+
+
+def test_a_gradient_that_is_not_finite_is_wrong():
+    report = cr.check_gradient(network(Dense(3), NotANumber()), X, LABELS)
+    assert not report
+    assert "not finite" in report.parameters[0].hint
+
+
+class LossWithoutHalf(cr.Loss):
+    def forward(self, y, t, memo):
+        memo.error = y - t
+        return (memo.error**2).sum(axis=1)
+
+    def backward(self, t, memo):
+        return memo.error
+
+
+def test_a_wrong_loss_is_blamed_and_not_the_layers():
+    report = cr.check_gradient(network(Dense(4), Sigmoid(), Dense(3), loss=LossWithoutHalf()), X, NUMBERS)
+    assert report.suspects == ["LossWithoutHalf(): backward is not the derivative of forward"]
+    assert "0.5 times the numeric one" in report.parameters[-1].hint
+
+
+def test_softmax_layer_under_squared_error_is_right():
+    assert cr.check_gradient(network(Dense(4), Tanh(), Dense(3), Softmax(), loss="squared_error"), X, NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"directions": 0}, "directions: expected a whole number of at least 1, got 0"),
+        ({"entries": 0}, "entries: expected a whole number of at least 1, got 0"),
+        ({"tolerance": 0.0}, "tolerance: expected a number in"),
+    ],
+)
+def test_bad_options(options, message):
+    with pytest.raises(ValueError, match=message):
+        cr.check_gradient(network(Dense(3)), X, LABELS, **options)
