@@ -30,7 +30,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    import importlib
+    import importlib  # noqa: PLC0415
 
     if name not in _LAZY:
         raise AttributeError(f"module 'chainrule' has no attribute {name!r}")

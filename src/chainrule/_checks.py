@@ -53,6 +53,13 @@ def check_real(
     return number
 
 
+def check_seed(owner: str, seed: Any) -> int | np.random.SeedSequence | None:
+    """Return a seed: a whole number, what NumPy spawned from one, or None for a fresh one."""
+    if seed is None or isinstance(seed, np.random.SeedSequence):
+        return seed
+    return check_count(owner, "seed", seed, least=0)
+
+
 def check_numbers(name: str, values: Any) -> Array:
     """Return ``values`` as an array of real numbers (booleans count); its dtype is left as it is."""
     try:
@@ -70,12 +77,13 @@ def check_numbers(name: str, values: Any) -> Array:
 
 def check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
     """Refuse NaN, infinities, and what would become infinite in ``dtype``; say where the first one stands."""
-    if array.dtype.kind != "f":
+    if array.dtype.kind != "f" or not array.size:
         return
     largest = float(np.finfo(dtype).max)
     with np.errstate(over="ignore", invalid="ignore"):
-        total = array.sum(dtype=array.dtype)  # finite if all are, unless they are huge: one pass and no memory
-        if math.isfinite(total) and (array.dtype.itemsize <= dtype.itemsize or abs(array).max(initial=0.0) <= largest):
+        # The sum is finite if all are, unless they are huge: one pass and no memory.
+        fits = array.dtype.itemsize <= dtype.itemsize or (array.max() <= largest and array.min() >= -largest)
+        if fits and math.isfinite(array.sum()):
             return
     for row, values in enumerate(array):
         bad = np.flatnonzero(~(np.abs(values) <= largest))

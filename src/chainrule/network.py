@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from chainrule import layers as layers_module
 from chainrule import losses
-from chainrule._checks import check_count, check_lengths, check_rows, check_weights
+from chainrule._checks import check_count, check_lengths, check_rows, check_seed, check_weights
 from chainrule._names import named
 from chainrule._typing import Array, Float
 from chainrule.initializers import GlorotUniform, Initializer
@@ -87,7 +87,7 @@ class Network:
     ) -> None:
         parameters = self._plan(inputs, layers, loss, dtype)
         self.allocate()
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(check_seed("Network", seed))
         for entry in self.layout.entries:
             _, initializer, fans, _ = parameters[entry.layer][entry.name]
             self.layout.view(self.theta, entry)[...] = initializer.draw(entry.shape, fans, rng)
@@ -128,7 +128,7 @@ class Network:
             except ValueError as error:
                 before = f"layer {i - 1}, {self.layers[i - 1]!r}, gives" if i else "the network's inputs have"
                 given = layer.input_shape[0] if len(layer.input_shape) == 1 else f"shape {layer.input_shape}"
-                raise ValueError(f"layer {i}, {layer!r}: {error}: {before} {given}.") from error
+                raise ValueError(f"layer {i}, {layer!r}: {error}, but {before} {given}.") from error
         if len(shape) != 1:
             raise ValueError(
                 f"Network: the last layer must give rows of numbers for the loss, but gives shape {shape}."
@@ -345,13 +345,10 @@ def _following(after: Sequence[Layer]) -> Initializer:
 
 
 def _dtype(dtype: Any) -> np.dtype[Any]:
-    try:
-        chosen = np.dtype(dtype)
-    except TypeError:
-        chosen = None
-    if chosen not in (np.dtype("float32"), np.dtype("float64")):
-        raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}.")
-    return chosen
+    for name in ("float32", "float64"):
+        if dtype in (name, np.dtype(name)):
+            return np.dtype(name)
+    raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}.")
 
 
 def _short(shape: tuple[int, ...]) -> str:

@@ -174,14 +174,14 @@ class BoundPenalties:
     ) -> None:
         self._terms: list[tuple[Penalty, Array, Array, Array]] = []
         self._constraints: list[tuple[Constraint, Array]] = []
-        penalties = list(penalties)
-        if not all(isinstance(p, Penalty | Constraint) for p in penalties):
+        given = list(penalties) if isinstance(penalties, Iterable) else [penalties]
+        if given == [penalties] or not all(isinstance(p, Penalty | Constraint) for p in given):
             raise TypeError(
                 f"penalties: expected a list of penalties such as [L2(1e-4), MaxNorm(3.0)], got {penalties!r}."
             )
         largest = max((e.where.stop - e.where.start for e in layout.entries), default=0)
-        scratch = np.empty(largest if any(isinstance(p, Penalty) for p in penalties) else 0, theta.dtype)
-        for penalty in penalties:
+        scratch = np.empty(largest if any(isinstance(p, Penalty) for p in given) else 0, theta.dtype)
+        for penalty in given:
             biases = isinstance(penalty, Penalty) and penalty.biases
             entries = layout.select(_indices(penalty, layers), biases=biases)
             if not entries:

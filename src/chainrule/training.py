@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule import optimizers, schedules
-from chainrule._checks import check_count, check_lengths, check_real, check_rows, check_weights
+from chainrule._checks import check_count, check_lengths, check_real, check_rows, check_seed, check_weights
 from chainrule._interrupt import deferred_interrupt
 from chainrule._names import named
 from chainrule._typing import Array
@@ -63,7 +63,7 @@ def train(
     metrics: Mapping[str, Metric] | None = None,
     shuffle: bool = True,
     callbacks: Iterable[Callback] = (),
-    seed: int | None = None,
+    seed: int | np.random.SeedSequence | None = None,
 ) -> History:
     """Train ``network`` in place and return what was measured.
 
@@ -128,24 +128,17 @@ def train(
     chosen: Optimizer = named("optimizer", optimizer, Optimizer, optimizers)
     factors: Schedule = named("schedule", schedule, Schedule, schedules)
     epochs = check_count("train", "epochs", epochs)
-    _check_kind("clip", clip, Clip)
-    callbacks = list(callbacks)
-    for callback in callbacks:
-        _check_kind("callbacks", callback, Callback)
+    callbacks = _check_parts(clip, callbacks)
+    seed = check_seed("train", seed)
     # One stream for each use, so that adding a validation set does not change what dropout draws.
-    split_seed, shuffle_seed, dropout_seed = np.random.SeedSequence(seed).spawn(3)
+    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+    split_seed, shuffle_seed, dropout_seed = root.spawn(3)
     data, held_out = _prepare(network, X, t, sample_weight, validation, split_seed)
-    batches = Batches(
-        data.X,
-        data.t,
-        data.weight,
-        data.rows,
-        _batch_size(batch_size, data, validation),
-        network.dtype,
-        np.random.default_rng(shuffle_seed) if shuffle else None,
-    )
+    rows = _batch_size(batch_size, data, validation)
+    order = np.random.default_rng(shuffle_seed) if shuffle else None
+    batches = Batches(data.X, data.t, data.weight, data.rows, rows, network.dtype, order)
     metrics = network.loss.metrics if metrics is None else metrics
-    workspace = network.workspace(batches.batch_size, seed=dropout_seed)
+    workspace = network.workspace(rows, seed=dropout_seed)
     bound = BoundPenalties(penalties, network.layout, len(network.layers), network.theta, workspace.grad)
     history = History(_columns(bound, held_out, metrics))
     run = Run(network, history, history.columns, epochs, len(batches), batches.rows)
@@ -158,13 +151,7 @@ def train(
     with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for run.epoch in range(1, epochs + 1):
             start = time.perf_counter()
-            before = network.theta.copy()
-            try:
-                complete = _epoch(step, batches, run, per_batch, interrupted)
-            except FloatingPointError as error:
-                network.theta[:] = before
-                raise DivergenceError(str(error), history) from None
-            if not complete:
+            if not _epoch(step, batches, run, per_batch, interrupted):
                 break
             row = [run.epoch, step.mean_loss, *([step.mean_penalty] if bound else [])]
             if held_out is not None:
@@ -223,20 +210,11 @@ class _Step:
             self._penalty += penalties.value() * total
             penalties.add_gradient()
         if not math.isfinite(run.loss):
-            raise FloatingPointError(self.diverged(f"the loss is {run.loss}"))
+            raise FloatingPointError(f"the loss is {run.loss}")
         if self.clip is not None:
             self.clip.apply(grad)
         self.optimizer.update(network.theta, grad, self.state, factor)
         penalties.project()
-
-    def diverged(self, what: str) -> str:
-        run = self.run
-        kept = f"after epoch {run.epoch - 1}" if run.epoch > 1 else "before training"
-        return (
-            f"training diverged: {what} in epoch {run.epoch}, batch {run.batch} of {run.batches}, at learning rate "
-            f"{self.rate:g}. Try a learning rate ten times smaller, scale the inputs to about −1 … 1, or clip the "
-            f"gradient (clip=ClipNorm(1.0)). The network has the parameters from {kept}."
-        )
 
 
 def _epoch(
@@ -246,18 +224,29 @@ def _epoch(
     per_batch: Sequence[Callable[[Run], None]],
     interrupted: Callable[[], bool],
 ) -> bool:
-    """Run one epoch; return whether it came to its end."""
+    """Run one epoch; return whether it came to its end, or raise a DivergenceError."""
+    before = step.network.theta.copy()
     step.clear()
-    for run.batch, (x, t, weight) in enumerate(batches, 1):
-        step(x, t, weight)
-        for call in per_batch:
-            call(run)
-        if interrupted():
-            run.stop(f"interrupted in epoch {run.epoch}, after batch {run.batch} of {run.batches}")
-        if run.stopped:
-            break
-    if not math.isfinite(step.network.theta.sum()) and not np.isfinite(step.network.theta).all():
-        raise FloatingPointError(step.diverged("a parameter is not finite"))
+    try:
+        for run.batch, batch in enumerate(batches, 1):
+            step(*batch)
+            for call in per_batch:
+                call(run)
+            if interrupted():
+                run.stop(f"interrupted in epoch {run.epoch}, after batch {run.batch} of {run.batches}")
+            if run.stopped:
+                break
+        if not np.isfinite(step.network.theta).all():
+            raise FloatingPointError("a parameter is not finite")
+    except FloatingPointError as error:
+        step.network.theta[:] = before
+        kept = f"after epoch {run.epoch - 1}" if run.epoch > 1 else "before training"
+        raise DivergenceError(
+            f"training diverged: {error} in epoch {run.epoch}, batch {run.batch} of {run.batches}, at learning rate "
+            f"{step.rate:g}. Try a learning rate ten times smaller, scale the inputs to about −1 … 1, or clip the "
+            f"gradient (clip=ClipNorm(1.0)). The network has the parameters from {kept}.",
+            run.history,
+        ) from None
     return not run.stopped
 
 
@@ -354,6 +343,11 @@ def _columns(
     return [*columns, "learning_rate", "seconds"]
 
 
-def _check_kind(name: str, value: Any, kind: type) -> None:
-    if value is not None and not isinstance(value, kind):
-        raise TypeError(f"{name}: expected a {kind.__name__}, got {value!r}.")
+def _check_parts(clip: Any, callbacks: Iterable[Any]) -> list[Callback]:
+    if not isinstance(clip, Clip | None):
+        raise TypeError(f"clip: expected a Clip such as ClipNorm(1.0), got {clip!r}.")
+    callbacks = list(callbacks)
+    for callback in callbacks:
+        if not isinstance(callback, Callback):
+            raise TypeError(f"callbacks: expected a Callback such as Progress(), got {callback!r}.")
+    return callbacks

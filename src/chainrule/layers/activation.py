@@ -415,7 +415,7 @@ class Mish(Layer):
         y = x w,  w = tanh(log(1 + eˣ))           dy/dx = w + x (1 − w²) σ(x)
 
     With e = eˣ and n = e (e + 2): w = n / (n + 2) and (1 − w²) σ(x) = 4 e (e + 1) / (n + 2)². From x = 20 on w is 1
-    to the last bit, so eˣ never overflows.
+    to the last bit, so x is cut at 40 in e, and e (e + 2) never overflows.
 
     Examples
     --------
@@ -432,13 +432,13 @@ class Mish(Layer):
 
     def forward(self, x: Rows, memo: Memo) -> Rows:
         memo.x = x
-        memo.e = e = np.minimum(x, 20, out=memo.e)
+        memo.e = e = np.minimum(x, 40, out=memo.e)
         np.exp(e, out=e)
-        memo.n = n = np.add(e, 2, out=memo.n)
-        n *= e
-        n += 2  # n + 2 from here on
-        memo.w = np.subtract(1, np.divide(2, n, out=memo.w), out=memo.w)  # n / (n + 2) = 1 − 2 / (n + 2)
-        return np.multiply(x, memo.w, out=memo.y)
+        memo.w = w = np.add(e, 2, out=memo.w)
+        w *= e  # n
+        memo.n = np.add(w, 2, out=memo.n)  # n + 2
+        w /= memo.n  # n / (n + 2)
+        return np.multiply(x, w, out=memo.y)
 
     def backward(self, dy: Rows, memo: Memo) -> Rows:
         slope = np.add(memo.e, 1, out=memo.dx)

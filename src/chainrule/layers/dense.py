@@ -83,9 +83,9 @@ class Dense(Layer):
 
     def output(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
-            raise ValueError(f"expects rows of numbers, shape (inputs,), but gets samples of shape {input_shape}")
+            raise ValueError("expects rows of numbers, shape (inputs,)")
         if self.inputs not in (None, input_shape[0]):
-            raise ValueError(f"expects {self.inputs} inputs, but gets {input_shape[0]}")
+            raise ValueError(f"expects {self.inputs} inputs")
         return (self.units,)
 
     def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008

@@ -1,0 +1,380 @@
+"""Pictures of a training and of what came out of it: each function returns a matplotlib Figure to save or to show.
+
+Figures are made without pyplot: nothing global is touched, and threads and servers can draw. The colours are those of
+Okabe and Ito, which people with any kind of colour vision can tell apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from chainrule._checks import check_numbers
+from chainrule._extras import require
+from chainrule.history import History
+from chainrule.network import Network
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+else:
+    Axes = Figure = Any
+
+__all__ = ["plot_boundary", "plot_confusion", "plot_history", "plot_mistakes", "plot_weights"]
+
+BLUE, ORANGE = "#0072B2", "#D55E00"
+COLOURS = (BLUE, "#E69F00", "#009E73", "#CC79A7", "#56B4E9", ORANGE, "#F0E442", "#000000")
+MARKERS = "o^sDvPX*"
+
+
+def plot_history(history: History) -> Figure:
+    """Draw the loss, and what was measured on the validation set, over the epochs.
+
+    A loss that falls by more than a factor of twenty is drawn on a logarithmic axis.
+
+    Parameters
+    ----------
+    history : History
+        With at least one epoch.
+
+    Returns
+    -------
+    Figure
+        One panel for the losses, and one for each metric on the validation set.
+
+    Raises
+    ------
+    ValueError
+        When the history has no epoch.
+
+    Examples
+    --------
+    >>> from chainrule import History
+    >>> history = History(("epoch", "loss", "val_loss", "val_accuracy"))
+    >>> history.append([1, 0.9, 1.0, 0.6]); history.append([2, 0.4, 0.6, 0.8])
+    >>> [axes.get_title(loc="left") for axes in plot_history(history).axes]
+    ['Loss', 'Accuracy']
+    """
+    if not len(history):
+        raise ValueError("plot_history: expected at least one epoch, got none. Was training interrupted at its start?")
+    metrics = [name for name in history.columns if name.startswith("val_") and name != "val_loss"]
+    panels = 1 + len(metrics)
+    figure = _figure(4.6 * panels, 3.4)
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    epochs = history["epoch"]
+    _curve(axes[0], epochs, history["loss"], BLUE, "training")
+    if "val_loss" in history:
+        _curve(axes[0], epochs, history["val_loss"], ORANGE, "validation")
+        axes[0].legend(frameon=False)
+    losses = np.array(history["loss"] + (history["val_loss"] if "val_loss" in history else []))
+    if losses.min() > 0 and losses.max() > 20 * losses.min():
+        axes[0].set_yscale("log")
+    else:
+        axes[0].set_ylim(bottom=min(0.0, losses.min()))
+    _label(axes[0], "Loss", "epoch", "mean over the rows")
+    for ax, name in zip(axes[1:], metrics, strict=True):
+        _curve(ax, epochs, history[name], ORANGE, "validation")
+        last = history[name][-1]
+        ax.annotate(f"{last:.3f}", (epochs[-1], last), (0, -12), textcoords="offset points", ha="right", va="top")
+        _label(ax, name.removeprefix("val_").capitalize(), "epoch", "on the validation set")
+    for ax in axes:
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def plot_confusion(t: ArrayLike, labels: ArrayLike, classes: Sequence[str]) -> Figure:
+    """Draw how often each class was taken for each other one.
+
+    Parameters
+    ----------
+    t : (rows,) of int
+        The true labels.
+    labels : (rows,) of int
+        The predicted ones.
+    classes : sequence of str
+        Their names.
+
+    Returns
+    -------
+    Figure
+        The right answers in blue, the wrong ones in orange. A cell's shade is its share of its row, scaled for
+        right and wrong answers apart, so that rare mistakes can be seen.
+
+    Raises
+    ------
+    ValueError
+        When the labels do not fit each other or the classes.
+
+    Examples
+    --------
+    >>> plot_confusion([0, 0, 1, 1], [0, 1, 1, 1], ["cat", "dog"]).axes[0].get_title(loc="left")
+    '3 of 4 right (75.0 %)'
+    """
+    true, predicted = _labels("t", t, len(classes)), _labels("labels", labels, len(classes))
+    if len(true) != len(predicted) or not len(true):
+        raise ValueError(
+            f"plot_confusion: expected as many labels as targets, at least one, got {len(predicted)} and {len(true)}."
+        )
+    k = len(classes)
+    counts = np.bincount(true * k + predicted, minlength=k * k).reshape(k, k)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    side = min(max(3.6, 1.6 + 0.42 * k), 12.0)
+    figure = _figure(side + 0.2, side)
+    ax = figure.subplots()
+    maps = require("matplotlib", "plot").colormaps
+    diagonal = np.eye(k, dtype=bool)
+    worst = max(share[~diagonal].max(initial=0.0), 1e-9)
+    shades = np.where(diagonal, share, share / worst) * 0.75
+    ax.imshow(np.where(diagonal[..., np.newaxis], maps["Blues"](shades), maps["Oranges"](shades)))
+    if k <= 30:
+        for i, j in np.argwhere(counts):
+            ink = "white" if shades[i, j] > 0.5 else "black"
+            ax.text(
+                j, i, f"{counts[i, j]}", ha="center", va="center", color=ink, fontsize=9 if counts.max() < 1e4 else 7
+            )
+    longest = max(map(len, classes))
+    ax.set_xticks(range(k), classes, rotation=90 if longest * k > 60 else 0)
+    ax.set_yticks(range(k), classes)
+    ax.set_xticks(np.arange(k + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(k + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color="white", linewidth=1.5)
+    ax.tick_params(which="both", length=0)
+    right = int(np.trace(counts))
+    _label(ax, f"{right:,} of {len(true):,} right ({100 * right / len(true):.1f} %)", "predicted", "true")
+    ax.spines[:].set_visible(False)
+    return figure
+
+
+def plot_mistakes(
+    X: ArrayLike, t: ArrayLike, p: ArrayLike, classes: Sequence[str], image_shape: tuple[int, int], most: int = 20
+) -> Figure:
+    """Draw the images whose class was wrong although the network was sure, the surest first.
+
+    Parameters
+    ----------
+    X : (rows, height · width)
+        Images, one a row.
+    t : (rows,) of int
+        The true labels.
+    p : (rows, classes)
+        The predicted probabilities.
+    classes : sequence of str
+        The names of the classes.
+    image_shape : (height, width)
+    most : int
+        At most so many.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        When there are no mistakes, or the arrays do not fit each other.
+
+    Examples
+    --------
+    >>> X, p = np.eye(4), np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
+    >>> figure = plot_mistakes(X, [0, 0, 0, 1], p, ["cat", "dog"], (2, 2))
+    >>> [axes.get_title() for axes in figure.axes]
+    ['cat, not dog\\n80 % dog', 'cat, not dog\\n60 % dog']
+    """
+    images, probabilities = check_numbers("X", X), check_numbers("p", p)
+    true = _labels("t", t, len(classes))
+    wanted = (len(true), image_shape[0] * image_shape[1]), (len(true), len(classes))
+    if (images.shape, probabilities.shape) != wanted:
+        raise ValueError(
+            f"plot_mistakes: expected X and p of shapes {wanted[0]} and {wanted[1]}, "
+            f"got {images.shape} and {probabilities.shape}."
+        )
+    labels = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(labels != true)
+    if not wrong.size:
+        raise ValueError("plot_mistakes: there are no mistakes to draw: every row was predicted right.")
+    sure = probabilities.max(axis=1)
+    rows = wrong[np.argsort(-sure[wrong], kind="stable")][:most]
+    columns = min(5, len(rows))
+    height = -(-len(rows) // columns)
+    figure = _figure(max(1.35 * columns, 3.4), 1.85 * height + 0.6)
+    figure.suptitle(f"The surest of {len(wrong):,} mistake{'s' * (len(wrong) > 1)} in {len(true):,}", fontsize=11)
+    axes = figure.subplots(height, columns, squeeze=False).flat
+    for ax, row in zip(axes, rows, strict=False):
+        ax.imshow(images[row].reshape(image_shape), cmap="gray_r", interpolation="nearest")
+        name, guess = classes[true[row]], classes[labels[row]]
+        ax.set_title(f"{name}, not {guess}\n{100 * sure[row]:.0f} % {guess}", fontsize=9)
+    for ax in figure.axes[len(rows) :]:
+        ax.remove()
+    for ax in figure.axes:
+        _frame(ax)
+    return figure
+
+
+def plot_weights(network: Network, image_shape: tuple[int, int], most: int = 64) -> Figure:
+    """Draw what each unit of the first layer looks for: its weights as an image, red for + and blue for −.
+
+    Parameters
+    ----------
+    network : Network
+        Its first layer with weights takes images, one a row.
+    image_shape : (height, width)
+    most : int
+        Where there are more units, those with the largest weights (by their norm) are shown, the largest first.
+
+    Returns
+    -------
+    Figure
+        All images in one colour scale, white at 0.
+
+    Raises
+    ------
+    ValueError
+        When the first weights are not of images of this shape.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(64, [cr.layers.Dense(100), cr.layers.ReLU(), cr.layers.Dense(10)], "squared_error", seed=0)
+    >>> plot_weights(network, (8, 8)).axes[0].get_title(loc="left")
+    'Weights of layer 0, Dense(100): the 64 largest units of 100'
+    """
+    height, width = image_shape
+    index = next((i for i, layer in enumerate(network.layers) if hasattr(layer, "W")), None)
+    W = None if index is None else network.layers[index].W  # type: ignore[attr-defined]
+    if index is None or W is None or W.ndim != 2 or len(W) != height * width:
+        got = "no weights" if W is None else f"weights of shape {W.shape}"
+        raise ValueError(
+            f"plot_weights: expected a first layer with weights of shape ({height * width}, units) for images of "
+            f"{height} x {width}, got {got}."
+        )
+    units = W.shape[1]
+    shown = np.argsort(-np.einsum("ij,ij->j", W, W), kind="stable")[:most] if units > most else np.arange(units)
+    columns = max(1, int(np.ceil(np.sqrt(len(shown)))))
+    rows = -(-len(shown) // columns)
+    gap = max(1, height // 12)
+    mosaic = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), np.nan)
+    for place, unit in enumerate(shown):
+        top, left = (place // columns) * (height + gap), (place % columns) * (width + gap)
+        mosaic[top : top + height, left : left + width] = W[:, unit].reshape(image_shape)
+    figure = _figure(6.0, 0.9 + 5.0 * mosaic.shape[0] / mosaic.shape[1])
+    ax = figure.subplots()
+    limit = float(np.quantile(np.abs(W[:, shown]), 0.995)) or 1.0
+    image = ax.imshow(mosaic, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
+    figure.colorbar(image, ax=ax, shrink=0.7, extend="both", label="weight").outline.set_visible(False)
+    which = f"the {len(shown)} largest units of {units}" if units > most else f"{units} units"
+    ax.set_title(f"Weights of layer {index}, {network.layers[index]!r}: {which}", loc="left", fontsize=10)
+    _frame(ax)
+    ax.spines[:].set_visible(False)
+    return figure
+
+
+def plot_boundary(network: Network, X: ArrayLike, t: ArrayLike, classes: Sequence[str] | None = None) -> Figure:
+    """Draw the classes' regions in the plane, and points on top: a filled mark is right, a red cross is wrong.
+
+    Parameters
+    ----------
+    network : Network
+        Of two inputs, which predicts a probability for each class (or one, for two classes).
+    X : (rows, 2)
+        The points.
+    t : (rows,) of int
+        Their labels.
+    classes : sequence of str, optional
+        The names of the classes.
+
+    Returns
+    -------
+    Figure
+        The colour fades where the network is not sure; lines are where the most probable class changes.
+
+    Raises
+    ------
+    ValueError
+        When the network or the points are not of two inputs.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(2, [cr.layers.Dense(2)], "softmax_cross_entropy", seed=0)
+    >>> plot_boundary(network, [[0.0, 1.0], [1.0, 0.0]], [0, 1]).axes[0].get_xlabel()
+    'first input'
+    """
+    points = check_numbers("X", X)
+    if network.input_shape != (2,) or points.ndim != 2 or points.shape[1] != 2 or not len(points):
+        raise ValueError(
+            f"plot_boundary: expected a network of 2 inputs and points of shape (rows, 2), got a network of "
+            f"{network.input_shape} and points of shape {points.shape}."
+        )
+    k = max(2, network.output_shape[0])
+    names = [f"class {i}" for i in range(k)] if classes is None else list(classes)
+    true = _labels("t", t, k)
+    colours = require("matplotlib.colors", "plot").to_rgb
+    palette = np.array([colours(COLOURS[i % len(COLOURS)]) for i in range(k)])
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = 0.12 * (high - low).max() or 1.0
+    xs, ys = (np.linspace(a - margin, b + margin, 240) for a, b in zip(low, high, strict=True))
+    p = _probabilities(network, np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)).reshape(240, 240, k)
+    figure = _figure(5.6, 5.0)
+    ax = figure.subplots()
+    ax.imshow(1 - 0.45 * p @ (1 - palette), extent=(xs[0], xs[-1], ys[0], ys[-1]), origin="lower", aspect="equal",
+              interpolation="bilinear")  # fmt: skip
+    for i in range(k if k > 2 else 1):
+        lead = p[..., i] - np.delete(p, i, axis=-1).max(axis=-1)
+        if lead.min() < 0 < lead.max():
+            ax.contour(xs, ys, lead, levels=[0.0], colors="#333333", linewidths=1.0)
+    right = _probabilities(network, points).argmax(axis=1) == true
+    for i in range(k):
+        of = points[(true == i) & right]
+        ax.scatter(of[:, 0], of[:, 1], s=20, marker=MARKERS[i % len(MARKERS)], color=palette[i], edgecolor="white",
+                   linewidth=0.5, label=names[i])  # fmt: skip
+    if not right.all():
+        wrong = points[~right]
+        ax.scatter(wrong[:, 0], wrong[:, 1], s=36, marker="x", color="#B00020", linewidth=1.6, label="wrong")
+    figure.legend(frameon=False, loc="outside lower center", ncols=min(5, k + 1))
+    _label(ax, f"{int(right.sum()):,} of {len(true):,} points right", "first input", "second input")
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure: Figure = require("matplotlib.figure", "plot").Figure(figsize=(width, height), layout="constrained")
+    return figure
+
+
+def _curve(ax: Axes, epochs: Sequence[int], values: Sequence[float], colour: str, label: str) -> None:
+    ax.plot(epochs, values, color=colour, label=label, linewidth=1.8, marker="o" if len(epochs) <= 12 else None, ms=4)
+
+
+def _label(ax: Axes, title: str, x: str, y: str) -> None:
+    ax.set_title(title, loc="left", fontsize=11)
+    ax.set_xlabel(x)
+    ax.set_ylabel(y)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def _frame(ax: Axes) -> None:
+    ax.set_xticks([])
+    ax.set_yticks([])
+    ax.spines[:].set_color("#BBBBBB")
+
+
+def _labels(name: str, values: ArrayLike, classes: int) -> np.ndarray:
+    array = check_numbers(name, values)
+    if (
+        array.ndim != 1
+        or array.dtype.kind not in "iu"
+        or (len(array) and not 0 <= array.min() <= array.max() < classes)
+    ):
+        raise ValueError(
+            f"{name}: expected whole labels of shape (rows,), from 0 to {classes - 1}, got {array.dtype} "
+            f"of shape {array.shape}" + (f" from {array.min()} to {array.max()}." if array.size else ".")
+        )
+    return array.astype(np.intp)
+
+
+def _probabilities(network: Network, X: np.ndarray) -> np.ndarray:
+    """Return one probability a class, also of a network with a single output."""
+    p = network.predict(X)
+    return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p

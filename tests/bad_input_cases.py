@@ -1,0 +1,152 @@
+"""What a user can get wrong, and what chainrule says: run as a program, it prints every message as JSON.
+
+A program of its own, because the tests check types in signatures and would answer before chainrule does.
+"""
+
+import json
+import warnings
+
+import numpy as np
+
+import chainrule as cr
+from chainrule.layers import Dense, Dropout, ReLU
+from chainrule.optimizers import SGD
+from chainrule.penalties import L2, MaxNorm
+
+warnings.simplefilter("error")
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(20, 3))
+T = np.arange(20) % 2
+
+
+def net(**options):
+    return cr.Network(3, [Dense(4), ReLU(), Dense(2)], **({"loss": "softmax_cross_entropy", "seed": 0} | options))
+
+
+def fit(x=X, t=T, network=None, **options):
+    network = network or net()
+    before = network.theta.copy()
+    try:
+        cr.train(network, x, t, **({"epochs": 1, "seed": 0} | options))
+    finally:
+        assert np.array_equal(network.theta, before), "the network was changed before the input was checked"
+
+
+def hole(value, row=7, column=1):
+    x = X.copy()
+    x[row, column] = value
+    return x
+
+
+def regression(t, loss="squared_error", outputs=2):
+    return lambda: fit(t=t, network=cr.Network(3, [Dense(outputs)], loss, seed=0))
+
+
+# name: (call, the kind of error, what the message must hold: what was expected, what came, the remedy)
+CASES = {
+    # data
+    "wrong number of features": (lambda: fit(X[:, :2]), ValueError, ["expected 3 features, got 2", "columns"]),
+    "predict with another number of features": (lambda: net().predict(X[:, :2]), ValueError, ["expected 3 features, got 2"]),
+    "1-D input": (lambda: fit(X[:, 0]), ValueError, ["expected an array of shape (rows, 3), got 1-D, shape (20,)", "reshape"]),
+    "one sample without its batch axis": (lambda: net().predict(X[0]), ValueError, ["X[np.newaxis]"]),
+    "1-D input for one feature": (
+        lambda: cr.Network(1, [Dense(1)], "squared_error").predict(X[:, 0]), ValueError, ["X.reshape(-1, 1)"]),
+    "3-D input": (lambda: fit(X.reshape(20, 3, 1)), ValueError, ["got 3-D, shape (20, 3, 1)"]),
+    "a scalar": (lambda: net().predict(1.0), ValueError, ["got 0-D"]),
+    "strings": (lambda: fit(np.array([["a", "b", "c"]] * 20)), TypeError, ["expected numbers", "'a'", "Encode words"]),
+    "objects": (lambda: fit(X.astype(object)), TypeError, ["dtype object", "np.asarray(..., dtype=float)"]),
+    "complex numbers": (lambda: fit(X * 1j), TypeError, ["complex128"]),
+    "ragged lists": (lambda: fit([[1, 2, 3], [1, 2]] * 10), ValueError, ["rows of different lengths"]),
+    "NaN": (lambda: fit(hole(np.nan)), ValueError, ["got nan in row 7, column 1", "Fill missing values"]),
+    "infinity": (lambda: fit(hole(-np.inf, 19, 2)), ValueError, ["got -inf in row 19, column 2"]),
+    "NaN in predict": (lambda: net().predict(hole(np.nan)), ValueError, ["got nan in row 7, column 1"]),
+    "too large for float32": (lambda: fit(hole(1e300)), ValueError, ["1e+300", "does not fit into float32", "float64"]),
+    "zero rows": (lambda: fit(X[:0], T[:0]), ValueError, ["expected at least one row, got an array of shape (0, 3)"]),
+    "predict zero rows": (lambda: net().predict(X[:0]), ValueError, ["at least one row"]),
+    "different lengths": (lambda: fit(X, T[:19]), ValueError, ["X and t: expected the same number of rows, got 20 and 19"]),
+    "different lengths of weights": (lambda: fit(sample_weight=np.ones(3)), ValueError, ["X and sample_weight", "20 and 3"]),
+    "negative weights": (lambda: fit(sample_weight=-np.ones(20)), ValueError, ["got a negative number"]),
+    "zero weights": (lambda: fit(sample_weight=np.zeros(20)), ValueError, ["got zeros only"]),
+    "2-D weights": (lambda: fit(sample_weight=np.ones((20, 1))), ValueError, ["one number a row"]),
+    "NaN weights": (lambda: fit(sample_weight=np.full(20, np.nan)), ValueError, ["sample_weight", "nan in row 0"]),
+    # targets
+    "label too large": (lambda: fit(t=T + 1), ValueError, ["labels from 0 to 1 (2 outputs), got 2 in row 1", "start at 1"]),
+    "negative label": (lambda: fit(t=T - 1), ValueError, ["got -1 in row 0"]),
+    "labels that are not whole": (lambda: fit(t=T + 0.5), ValueError, ["whole numbers", "got 0.5 in row 0"]),
+    "labels that are words": (lambda: fit(t=np.where(T, "yes", "no")), TypeError, ["t: expected numbers", "'no'"]),
+    "labels with NaN": (lambda: fit(t=np.where(T, 1.0, np.nan)), ValueError, ["t: expected finite numbers, got nan in row 0"]),
+    "labels in a column": (lambda: fit(t=T.reshape(-1, 1)), ValueError, ["t: expected targets of shape (rows, 2)", "(20, 1)"]),
+    "one_hot outside": (lambda: cr.one_hot([0, 3], 3), ValueError, ["labels from 0 to 2", "got 3 in row 1"]),
+    "one_hot not whole": (lambda: cr.one_hot([0.5], 3), ValueError, ["whole numbers"]),
+    "probabilities that do not sum to one": (lambda: fit(t=np.full((20, 2), 0.7)), ValueError, ["sum to 1", "SigmoidCrossEntropy"]),
+    "targets with too many columns": (regression(np.ones((20, 3))), ValueError, ["expected targets of shape (rows, 2)", "(20, 3)"]),
+    "NaN in targets": (regression(np.full((20, 2), np.nan)), ValueError, ["t: expected finite numbers, got nan in row 0, column 0"]),
+    "negative counts": (regression(-np.ones((20, 2)), "poisson"), ValueError, ["counts of at least 0, got -1.0 in row 0"]),
+    "-1 and 1 for sigmoid": (regression(2.0 * T - 1, "sigmoid_cross_entropy", 1), ValueError, ["got [-1.0] in row 0", "(t + 1) / 2"]),
+    "softmax with one output": (regression(T, "softmax_cross_entropy", 1), ValueError, ["at least 2 units, got 1"]),
+    # settings
+    "batch size 0": (lambda: fit(batch_size=0), ValueError, ["batch_size: expected a whole number of at least 1, got 0"]),
+    "batch size above the rows": (lambda: fit(batch_size=21), ValueError, ["at most the 20 rows", "got 21", "batch_size=20"]),
+    "batch size above the rows that validation leaves": (
+        lambda: fit(batch_size=20, validation=0.25), ValueError, ["at most the 15 rows to train on (after validation=0.25), got 20"]),
+    "batch size that is no number": (lambda: fit(batch_size="all"), TypeError, ["batch_size: expected a whole number, got 'all'"]),
+    "zero epochs": (lambda: fit(epochs=0), ValueError, ["epochs: expected a whole number of at least 1, got 0"]),
+    "negative learning rate": (lambda: fit(optimizer=SGD(-0.1)), ValueError, ["SGD: learning_rate", "got -0.1"]),
+    "learning rate NaN": (lambda: SGD(np.nan), ValueError, ["learning_rate", "nan"]),
+    "learning rate as text": (lambda: SGD("0.1"), TypeError, ["SGD: learning_rate: expected a number, got '0.1'"]),
+    "unknown optimizer": (lambda: fit(optimizer="adamm"), ValueError, ["unknown optimizer 'adamm'", "Did you mean 'Adam'"]),
+    "unknown loss": (lambda: net(loss="softmax"), ValueError, ["unknown loss 'softmax'", "Known: "]),
+    "unknown schedule": (lambda: fit(schedule="cosin"), ValueError, ["Did you mean 'Cosine'"]),
+    "a schedule that needs arguments": (lambda: fit(schedule="inverse_time"), ValueError, ["give the object, as in InverseTime(...)"]),
+    "unknown initializer": (lambda: Dense(3, weights="he"), ValueError, ["unknown weights 'he'", "HeNormal"]),
+    "a class in place of an object": (lambda: fit(optimizer=SGD), TypeError, ["got the class SGD", "SGD(...)"]),
+    "an optimizer that is none": (lambda: fit(optimizer=0.1), TypeError, ["expected a Optimizer or its name, got 0.1"]),
+    "penalties that are none": (lambda: fit(penalties=[0.1]), TypeError, ["[L2(1e-4), MaxNorm(3.0)]"]),
+    "one penalty without its list": (lambda: fit(penalties=L2(0.1)), TypeError, ["expected a list of penalties"]),
+    "a penalty for a layer that is not there": (lambda: fit(penalties=[L2(0.1, layers=3)]), ValueError, ["there is no layer 3", "0 to 2"]),
+    "a penalty for a layer without weights": (lambda: fit(penalties=[MaxNorm(1.0, layers=1)]), ValueError, ["layers without weights"]),
+    "validation of everything": (lambda: fit(validation=1.0), ValueError, ["validation: expected a number in (0, 1), got 1.0"]),
+    "validation of one row": (lambda: fit(X[:1], T[:1], validation=0.5), ValueError, ["leaves none to train on"]),
+    "validation with other features": (lambda: fit(validation=(X[:, :2], T)), ValueError, ["validation X: expected 3 features, got 2"]),
+    "validation with other lengths": (lambda: fit(validation=(X, T[:3])), ValueError, ["20 and 3"]),
+    "validation of three things": (lambda: fit(validation=(X, T, T)), ValueError, ["expected a pair (X, t) or a fraction, got 3"]),
+    "a callback that is none": (lambda: fit(callbacks=[print]), TypeError, ["callbacks: expected a Callback"]),
+    "clip that is a number": (lambda: fit(clip=1.0), TypeError, ["clip: expected a Clip such as ClipNorm(1.0), got 1.0"]),
+    "early stopping without validation": (
+        lambda: fit(callbacks=[cr.EarlyStopping()]), ValueError, ["no column 'val_loss'", "Train with validation=0.1"]),
+    "early stopping on an unknown column": (
+        lambda: fit(callbacks=[cr.EarlyStopping("val_acuracy")], validation=0.2), ValueError, ["Did you mean 'val_accuracy'"]),
+    "seed that is no number": (lambda: fit(seed="zero"), TypeError, ["seed: expected a whole number, got 'zero'"]),
+    "negative seed": (lambda: net(seed=-1), ValueError, ["seed: expected a whole number of at least 0, got -1"]),
+    # networks
+    "no layers": (lambda: cr.Network(3, [], "squared_error"), ValueError, ["at least one layer, got none"]),
+    "layers that do not fit": (
+        lambda: cr.Network(3, [Dense(64), ReLU(), Dense(10, inputs=30)], "squared_error"), ValueError,
+        ["layer 2, Dense(10, inputs=30): expects 30 inputs, but layer 1, ReLU(), gives 64"]),
+    "inputs that do not fit": (
+        lambda: cr.Network(3, [Dense(10, inputs=30)], "squared_error"), ValueError,
+        ["layer 0, Dense(10, inputs=30): expects 30 inputs, but the network's inputs have 3"]),
+    "images into Dense": (
+        lambda: cr.Network((28, 28), [Dense(10)], "squared_error"), ValueError, ["expects rows of numbers", "(28, 28)"]),
+    "a layer that is a class": (lambda: cr.Network(3, [Dense(2), ReLU], "squared_error"), TypeError, ["layer 1: got the class ReLU"]),
+    "a layer that is a number": (lambda: cr.Network(3, [10], "squared_error"), TypeError, ["layer 0: expected a Layer", "got 10"]),
+    "zero units": (lambda: Dense(0), ValueError, ["Dense: units: expected a whole number of at least 1, got 0"]),
+    "units that are not whole": (lambda: Dense(2.5), TypeError, ["expected a whole number, got 2.5"]),
+    "zero inputs": (lambda: cr.Network(0, [Dense(2)], "squared_error"), ValueError, ["inputs", "got 0"]),
+    "inputs as text": (lambda: cr.Network("3", [Dense(2)], "squared_error"), TypeError, ["inputs: expected a whole number, got '3'"]),
+    "dropout of everything": (lambda: Dropout(1.0), ValueError, ["Dropout: rate: expected a number in [0, 1), got 1.0"]),
+    "dtype of integers": (lambda: net(dtype="int32"), ValueError, ["expected 'float32' or 'float64', got 'int32'"]),
+    "unknown dtype": (lambda: net(dtype="float23"), ValueError, ["expected 'float32' or 'float64', got 'float23'"]),
+    "loss_and_grad checks too": (lambda: net().loss_and_grad(hole(np.nan), T), ValueError, ["got nan in row 7"]),
+    "evaluate checks too": (lambda: cr.evaluate(net(), X, T[:4]), ValueError, ["20 and 4"]),
+}  # fmt: skip
+
+if __name__ == "__main__":
+    said = {}
+    for name, (call, _, _) in CASES.items():
+        try:
+            call()
+            said[name] = ["nothing", ""]
+        except Exception as error:  # noqa: BLE001  (whatever comes is the answer)
+            said[name] = [type(error).__name__, str(error)]
+    print(json.dumps(said))
