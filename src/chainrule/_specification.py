@@ -40,6 +40,10 @@ class Value(Specification):
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self):
             raise AttributeError(f"{self!r} does not change: make a new {type(self).__name__}.")
+        if getattr(value, "ndim", None) == 0:
+            value = value.item()  # a NumPy scalar would turn float32 arrays into float64
+        elif isinstance(value, list):
+            value = tuple(value)
         super().__setattr__(name, value)
 
     def __eq__(self, other: object) -> bool:

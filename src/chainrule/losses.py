@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chainrule import _special, metrics
-from chainrule._checks import check_count, check_finite, check_numbers, check_real
+from chainrule._checks import check_count, check_finite, check_numbers, check_real, check_weights
 from chainrule._specification import Value
 from chainrule._typing import Array, Float, Int, Num
 from chainrule.memo import Memo
@@ -97,7 +97,8 @@ def _whole(labels: Array) -> Array:
             f"t: expected whole numbers as class labels, got {labels[row]} in row {row}. "
             "Probabilities need a column for each class; real-valued targets need a loss such as SquaredError()."
         )
-    return labels.astype(np.intp)
+    with np.errstate(invalid="ignore"):  # beyond the integers: not a class either
+        return labels.astype(np.intp)
 
 
 class Loss(Value, ABC):
@@ -150,9 +151,15 @@ class Loss(Value, ABC):
     def value(self, y: ArrayLike, t: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return L for logits y (batch, outputs) and targets t: the (weighted) mean over the batch."""
         y = check_numbers("y", y)
+        if y.ndim != 2:
+            raise ValueError(f"y: expected values of shape (rows, outputs), got shape {y.shape}.")
         y = y.astype(np.float64) if y.dtype.kind != "f" else y
-        values = self.forward(y, self.targets(t, y.shape[1], y.dtype), Memo())
-        return float(np.average(values, weights=None if sample_weight is None else np.asarray(sample_weight)))
+        targets = self.targets(t, y.shape[1], y.dtype)
+        weight = None if sample_weight is None else check_weights(sample_weight, y.dtype)
+        for name, given in (("t", targets), ("sample_weight", weight)):
+            if given is not None and len(given) != len(y):
+                raise ValueError(f"y and {name}: expected the same number of rows, got {len(y)} and {len(given)}.")
+        return float(np.average(self.forward(y, targets, Memo()), weights=weight))
 
 
 @final
@@ -369,7 +376,8 @@ class SigmoidCrossEntropy(Loss):
         p = σ(y)
         ℓ = −Σ t log p + (1 − t) log(1 − p) = Σ log(1 + e^y) − t y           ∂ℓ/∂y = p − t           link: σ
 
-    The second form needs no logarithm of a probability, so it is exact for any y. Targets are (batch, outputs), or
+    The second form needs no logarithm of a probability; computed as y ([y > 0] − t) + log(1 + e^−|y|), it is exact for
+    any y, also where a right and confident answer makes it tiny. Targets are (batch, outputs), or
     (batch,) for one output, in [0, 1]; mostly 0 and 1. Summed over the outputs (PyTorch's ``BCEWithLogitsLoss``: mean).
 
     Raises
@@ -386,7 +394,7 @@ class SigmoidCrossEntropy(Loss):
     metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({"accuracy": metrics.binary_accuracy})
 
     def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
-        return {"p": (outputs,), "ty": (outputs,), "values": ()}
+        return {"p": (outputs,), "tail": (outputs,), "values": ()}
 
     def targets(self, t: ArrayLike, outputs: int, dtype: np.dtype[Any]) -> Targets:
         array = super().targets(t, outputs, dtype)
@@ -400,10 +408,16 @@ class SigmoidCrossEntropy(Loss):
         return array
 
     def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
-        memo.p = np.logaddexp(y, 0, out=memo.p)  # log(1 + e^y)
-        memo.p -= np.multiply(t, y, out=memo.ty)
-        values = np.add.reduce(memo.p, axis=1, out=memo.values)
-        memo.p = _special.sigmoid(y, out=memo.p)
+        memo.p = p = np.sign(y, out=memo.p)
+        np.maximum(p, 0, out=p)  # [y > 0]
+        p -= t
+        p *= y  # max(y, 0) − t y, and to it
+        tail = np.abs(y, out=memo.tail)
+        np.negative(tail, out=tail)
+        np.exp(tail, out=tail)
+        p += np.log1p(tail, out=tail)  # log(1 + e^−|y|): together log(1 + e^y) − t y
+        values = np.add.reduce(p, axis=1, out=memo.values)
+        _special.sigmoid(y, out=p)
         return values
 
     def backward(self, t: Targets, memo: Memo) -> Logits:

@@ -14,6 +14,7 @@ from chainrule import optimizers, schedules
 from chainrule._checks import check_count, check_lengths, check_real, check_rows, check_seed, check_weights
 from chainrule._interrupt import deferred_interrupt
 from chainrule._names import named
+from chainrule._threads import few_threads
 from chainrule._typing import Array
 from chainrule.batches import Batches
 from chainrule.callbacks import Callback, Run
@@ -148,7 +149,12 @@ def train(
     per_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
 
     # What overflows becomes infinite, and is reported as such with what to do about it.
-    with deferred_interrupt() as interrupted, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    largest = rows * max((e.where.stop - e.where.start for e in network.layout.entries), default=0)
+    with (
+        few_threads(largest),
+        deferred_interrupt() as interrupted,
+        np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+    ):
         for run.epoch in range(1, epochs + 1):
             start = time.perf_counter()
             if not _epoch(step, batches, run, per_batch, interrupted):
@@ -224,7 +230,7 @@ def _epoch(
     per_batch: Sequence[Callable[[Run], None]],
     interrupted: Callable[[], bool],
 ) -> bool:
-    """Run one epoch; return whether it came to its end, or raise a DivergenceError."""
+    """Run one epoch; return whether it came to its last batch, or raise a DivergenceError."""
     before = step.network.theta.copy()
     step.clear()
     try:
@@ -247,7 +253,7 @@ def _epoch(
             f"gradient (clip=ClipNorm(1.0)). The network has the parameters from {kept}.",
             run.history,
         ) from None
-    return not run.stopped
+    return not run.stopped or run.batch == run.batches
 
 
 def evaluate(

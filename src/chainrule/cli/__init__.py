@@ -1,0 +1,24 @@
+"""The command line: ``chainrule train``, ``chainrule evaluate`` and ``chainrule predict``, one module a command."""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line; without its packages, say how to get them."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal without "−" gets "?", not a traceback
+    try:
+        import rich  # noqa: F401, PLC0415
+        import typer  # noqa: F401, PLC0415
+    except ModuleNotFoundError as error:
+        command = 'pip install "chainrule[cli]"'
+        print(f"Error: the command line needs the package {error.name!r}. Type: {command}", file=sys.stderr)
+        sys.exit(1)
+    from chainrule.cli.app import app  # noqa: PLC0415
+
+    app(prog_name="chainrule")

@@ -1,0 +1,147 @@
+"""``config.json``: what a run was, written as data and read as data, every field checked."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import chainrule
+from chainrule._names import lookup
+from chainrule.cli.folder import CONFIG, MODEL
+from chainrule.cli.options import Options
+from chainrule.datasets import DATASETS
+from chainrule.network import Network
+
+FORMAT = 1
+LARGEST = 2**20  # bytes
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is needed to evaluate a run, and to predict with it.
+
+    Attributes
+    ----------
+    dataset, arguments : the name of the data set, and what it was loaded with
+    seed, test : the seed of the split, and the fraction held out
+    classes, image_shape : as in :class:`chainrule.datasets.Dataset`
+    input_range : the smallest and the largest input that training saw
+    test_sha256 : the digest of the held-out rows
+    """
+
+    dataset: str
+    arguments: dict[str, Any]
+    seed: int
+    test: float
+    classes: tuple[str, ...]
+    image_shape: tuple[int, int] | None
+    input_range: tuple[float, float]
+    test_sha256: str
+
+
+def to_json(config: Config, options: Options, rows: dict[str, int], results: dict[str, Any]) -> str:
+    """Return the file's text: the configuration, and beside it all that helps to repeat the run."""
+    import sklearn  # noqa: PLC0415  (the split was made with it)
+
+    versions = {
+        "chainrule": chainrule.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scikit-learn": sklearn.__version__,
+    }
+    content = {
+        "format": FORMAT,
+        **asdict(config),
+        "options": asdict(options),
+        "rows": rows,
+        "results": results,
+        "versions": versions,
+    }
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def read(folder: Path) -> tuple[Config, Network]:
+    """Return the configuration and the network of a run, or say what is wrong with its folder."""
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "is not there"
+        raise NotADirectoryError(f"the folder {folder} {what}: give one that chainrule train wrote, such as runs/digits.")
+    path = folder / CONFIG
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"the folder {folder} has no {CONFIG}: expected one that chainrule train has finished writing."
+        )
+    config = _parse(path)
+    network = Network.load(folder / MODEL)
+    if network.output_shape != (len(config.classes),):
+        raise ValueError(
+            f"{folder}: {MODEL} has {network.output_shape[0]} outputs, but {CONFIG} names {len(config.classes)} "
+            "classes: the two files are not of one run. Train again, or restore the folder."
+        )
+    return config, network
+
+
+def _parse(path: Path) -> Config:
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"{path} is too large for a configuration: expected one that chainrule train wrote.")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged, it is not JSON ({error}): train again, or restore the file.") from error
+    if not isinstance(data, dict) or "format" not in data:
+        raise ValueError(f"{path} is of another program: expected one that chainrule train wrote.")
+    if data["format"] != FORMAT:
+        raise ValueError(
+            f"{path} has format {data['format']!r}, this version reads {FORMAT}. Upgrade: pip install -U chainrule"
+        )
+
+    def field(name: str, expected: str, fits: Callable[[Any], bool]) -> Any:
+        value = data.get(name)
+        if not fits(value):
+            raise ValueError(
+                f"{path} is damaged: {name}: expected {expected}, got {value!r}. Train again, or restore the file."
+            )
+        return value
+
+    image = field("image_shape", "[height, width] or null", lambda v: v is None or (_list(v, _count) and len(v) == 2))
+    return Config(
+        dataset=lookup("data set", field("dataset", "a name", _text), {name: name for name in DATASETS}),
+        arguments=field("arguments", "numbers and texts by name", _arguments),
+        seed=field("seed", "a whole number of at least 0", lambda v: _count(v) or _is(v, 0)),
+        test=field("test", "a number between 0 and 1", lambda v: _number(v) and 0 < v < 1),
+        classes=tuple(field("classes", "two or more names", lambda v: _list(v, _text) and len(v) > 1)),
+        image_shape=None if image is None else (image[0], image[1]),
+        input_range=tuple(field("input_range", "two numbers", lambda v: _list(v, _number) and len(v) == 2)),
+        test_sha256=field("test_sha256", "a text", _text),
+    )
+
+
+def _is(value: Any, number: int) -> bool:
+    return value == number and not isinstance(value, bool)
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**32
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _list(value: Any, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and all(map(fits, value))
+
+
+def _arguments(value: Any) -> bool:
+    known = {"rows", "noise", "seed", "arms", "folder"}
+    return isinstance(value, dict) and value.keys() <= known and all(_text(v) or _number(v) for v in value.values())

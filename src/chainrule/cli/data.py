@@ -1,0 +1,75 @@
+"""The data of a run: what to train on, and what is held out for the test. Everything follows from the seed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule._extras import require
+from chainrule._names import lookup
+from chainrule.datasets import DATASETS, Dataset
+
+TEST = 0.2  # of the rows, where the data set has no test part of its own
+VALIDATION = 0.125  # of the rest
+VALIDATION_MNIST = 1 / 12  # 5,000 of 60,000 images
+
+
+def find(name: str) -> str:
+    """Return the data set's name as it is written, or say which there are.
+
+    >>> find("MNIST")
+    'mnist'
+    """
+    return lookup("data set", name, {known: known for known in DATASETS})
+
+
+def arguments(name: str, seed: int, folder: Path | None = None) -> dict[str, Any]:
+    """Return every argument with which the data set is loaded: what the run's folder remembers.
+
+    >>> arguments("moons", seed=3)
+    {'rows': 1000, 'noise': 0.2, 'seed': 3}
+    """
+    if name == "mnist":
+        return {} if folder is None else {"folder": str(folder.expanduser().absolute())}
+    if folder is not None:
+        raise ValueError(f"--data: only mnist is read from a folder; leave it out for {name}.")
+    parameters = inspect.signature(DATASETS[name]).parameters
+    defaults = {key: parameter.default for key, parameter in parameters.items()}
+    return defaults | {"seed": seed} if "seed" in defaults else defaults
+
+
+def load(name: str, arguments: dict[str, Any], seed: int, test: float = TEST) -> tuple[Dataset, Dataset]:
+    """Return the rows to train on (and to validate) and those held out."""
+    if name == "mnist":
+        return DATASETS[name]("train", **arguments), DATASETS[name]("test", **arguments)
+    whole = DATASETS[name](**arguments)
+    rest, held = require("sklearn.model_selection", "sklearn").train_test_split(
+        np.arange(len(whole)), test_size=test, random_state=seed, stratify=whole.t
+    )
+    return _rows(whole, rest), _rows(whole, held)
+
+
+def held_out(name: str, arguments: dict[str, Any], seed: int, test: float = TEST) -> Dataset:
+    """Return only the rows that training never saw."""
+    return DATASETS[name]("test", **arguments) if name == "mnist" else load(name, arguments, seed, test)[1]
+
+
+def validation_part(name: str) -> float:
+    """Return the fraction of the rows to train on that is used to validate."""
+    return VALIDATION_MNIST if name == "mnist" else VALIDATION
+
+
+def digest(data: Dataset) -> str:
+    """Return the SHA-256 of the rows and labels: whether data are the same is a matter of one comparison."""
+    hashed = hashlib.sha256(np.ascontiguousarray(data.X).data)
+    hashed.update(np.ascontiguousarray(data.t).data)
+    return hashed.hexdigest()
+
+
+def _rows(data: Dataset, rows: np.ndarray) -> Dataset:
+    return dataclasses.replace(data, X=data.X[rows], t=data.t[rows])

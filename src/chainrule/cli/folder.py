@@ -1,0 +1,84 @@
+"""The folder of a run: made before training, filled file by file, and never left half-written."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+MODEL, HISTORY, CONFIG = "model.safetensors", "history.csv", "config.json"
+PICTURES = ("curves.png", "confusion.png", "mistakes.png", "weights.png", "boundary.png")
+OURS = (MODEL, HISTORY, CONFIG, *PICTURES)
+
+
+@contextlib.contextmanager
+def run_folder(dataset: str, out: Path | None, *, overwrite: bool) -> Iterator[Path]:
+    """Make the folder of a run; when the block fails before it wrote anything, take away again what was made."""
+    made: list[Path] = []
+    try:
+        yield _prepared(dataset, out, made, overwrite=overwrite)
+    except BaseException:
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # only if it is empty
+        raise
+
+
+def _prepared(dataset: str, out: Path | None, made: list[Path], *, overwrite: bool) -> Path:
+    path = out if out is not None else Path("runs", dataset)
+    try:
+        if out is None and not overwrite:
+            _make(path.parent, made)
+            path = _free(path)
+        _make(path, made)
+        for name in OURS if overwrite else ():
+            if (path / name).is_dir():
+                raise IsADirectoryError(
+                    f"{path / name} is a folder, where a file is to be written: choose another folder with --out."
+                )
+        entries = [] if overwrite else list(path.iterdir())
+        with tempfile.TemporaryFile(dir=path):  # can it be written?
+            pass
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(
+            f"{error.filename or path} is a file, where a folder is needed for the results: "
+            "choose another folder with --out."
+        ) from error
+    except IsADirectoryError:
+        raise
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise OSError(f"the folder {path} cannot be written ({why}): choose another one with --out.") from error
+    if entries:
+        raise FileExistsError(
+            f"the folder {path} is not empty: choose another one with --out, or replace its results with --overwrite."
+        )
+    return path
+
+
+def _free(path: Path) -> Path:
+    """Return ``path``, or the first of ``path-2``, ``path-3``, ... that is not there."""
+    numbered = (path.with_name(f"{path.name}-{n}") for n in itertools.count(2))
+    return next(p for p in itertools.chain([path], numbered) if not os.path.lexists(p))
+
+
+def _make(path: Path, made: list[Path]) -> None:
+    missing = list(itertools.takewhile(lambda folder: not folder.exists(), [path, *path.parents]))
+    for folder in reversed(missing):
+        folder.mkdir()
+        made.append(folder)
+    if not path.is_dir():
+        raise NotADirectoryError(0, "not a folder", str(path))
+
+
+def replace(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a file beside ``path``, and rename it when it is whole."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        write(part)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

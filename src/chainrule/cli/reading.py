@@ -1,0 +1,104 @@
+"""Rows of numbers from files: NumPy's own formats, and CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from chainrule._names import did_you_mean
+from chainrule.datasets import DATASETS
+
+
+def is_data_set(source: str) -> bool:
+    """Return whether ``source`` names a data set rather than a file."""
+    return source.lower() in DATASETS
+
+
+def read_rows(source: str, image_shape: tuple[int, int] | None) -> np.ndarray:
+    """Return the rows of a file (or of standard input, for "-"); images may be (rows, height, width) too."""
+    if source == "-":
+        return parse_csv(sys.stdin.read(), "standard input")
+    path = Path(source)
+    kind = path.suffix.lower()
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "is not there"
+        hint = "" if kind else f" Or is it a data set? {did_you_mean(source, DATASETS)}"
+        raise FileNotFoundError(f"the file {source} {what}: give a .csv, .npy or .npz file.{hint}")
+    if kind not in (".csv", ".npy", ".npz"):
+        raise ValueError(f"{source}: expected a .csv, .npy or .npz file, or a data set, got {kind or 'no ending'}.")
+    X = parse_csv(_text(path), source) if kind == ".csv" else _array(path)
+    if image_shape is not None and X.shape[1:] == image_shape:
+        X = X.reshape(len(X), -1)
+    return X
+
+
+def parse_csv(text: str, source: str) -> np.ndarray:
+    """Return the numbers of CSV; a first line without any number is a header.
+
+    >>> parse_csv("x,y\\n1,2\\n3,4\\n", "points.csv")
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    lines = text.removeprefix("\ufeff").splitlines()
+    skip = next((i for i, line in enumerate(lines) if line.strip()), 0)  # empty lines at the top
+    header = skip < len(lines) and not any(map(_is_number, next(csv.reader([lines[skip]]))))
+    body = lines[skip + header :]
+    if not any(line.strip() for line in body):
+        raise ValueError(f"{source}: expected rows of numbers, got {'only a header' if header else 'nothing'}.")
+    try:
+        return np.loadtxt(body, delimiter=",", ndmin=2, comments=None, quotechar='"')
+    except ValueError as error:
+        raise ValueError(_what_is_wrong(body, source, skip + header + 1) or f"{source}: {error}") from error
+
+
+def _what_is_wrong(lines: list[str], source: str, first: int) -> str | None:
+    """Return what is wrong with the first line that is, by its number in the file."""
+    columns = 0
+    for number, line in enumerate(lines, first):
+        fields = next(csv.reader([line]), [])
+        columns = columns or len(fields)
+        if fields and len(fields) != columns:
+            return f"{source}, line {number}: expected {columns} columns as in the lines before, got {len(fields)}."
+        for column, field in enumerate(fields, 1):
+            if not _is_number(field):
+                return (
+                    f"{source}, line {number}, column {column}: expected a number, got {field!r}: "
+                    "the file must hold numbers only, separated by commas."
+                )
+    return None
+
+
+def _is_number(field: str) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected text in UTF-8, got other bytes: save the file again as CSV.") from error
+
+
+def _array(path: Path) -> np.ndarray:
+    try:
+        with path.open("rb") as file:
+            loaded = np.load(io.BytesIO(file.read()), allow_pickle=False)  # a pickle could run any code
+        if isinstance(loaded, np.ndarray):
+            return loaded
+        with loaded:
+            if not loaded.files:
+                raise ValueError("it holds no array")
+            return np.asarray(loaded[loaded.files[0]])
+    except (ValueError, EOFError, KeyError, OSError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        why = "it holds Python objects, or is of another kind" if "allow_pickle" in str(error) else str(error)
+        raise ValueError(f"{path}: expected numbers in NumPy's format, but it cannot be read: {why}.") from error

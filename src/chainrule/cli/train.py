@@ -1,0 +1,229 @@
+"""``chainrule train``: a network on a data set, and a folder with everything about it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from chainrule.callbacks import Callback, Progress
+from chainrule.cli.errors import in_one_sentence, say
+
+if TYPE_CHECKING:
+    from chainrule.cli.config import Config
+    from chainrule.cli.options import Options
+    from chainrule.cli.report import Outcome
+    from chainrule.datasets import Dataset
+    from chainrule.history import History
+    from chainrule.network import Network
+else:
+    Config = Options = Outcome = Dataset = History = Network = Any
+
+NET, LEARN, RUN = "The network", "How it learns", "The run"
+
+
+@in_one_sentence
+def train(
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="digits, mnist, moons, circles or spirals.")],
+    layers: Annotated[
+        str | None, typer.Option(help='Sizes of the hidden layers: "64,32", or "none".', rich_help_panel=NET)
+    ] = None,
+    activation: Annotated[
+        str | None, typer.Option(help="Between the layers: relu, tanh, sigmoid, gelu, ...", rich_help_panel=NET)
+    ] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="Rate of dropout after each hidden layer.", rich_help_panel=NET)
+    ] = None,
+    input_dropout: Annotated[
+        float | None, typer.Option(help="Rate of dropout of the inputs.", rich_help_panel=NET)
+    ] = None,
+    l1: Annotated[float | None, typer.Option("--l1", help="Strength of the L1 penalty.", rich_help_panel=NET)] = None,
+    l2: Annotated[float | None, typer.Option("--l2", help="Strength of the L2 penalty.", rich_help_panel=NET)] = None,
+    max_norm: Annotated[
+        float | None, typer.Option(help="Largest norm of a unit's weights; 0 for any.", rich_help_panel=NET)
+    ] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam or adamw.", rich_help_panel=LEARN),
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="By default what suits the optimizer.", rich_help_panel=LEARN)
+    ] = None,
+    schedule: Annotated[
+        str | None,
+        typer.Option(
+            help="constant, inverse-time, inverse-scaling, exponential, step, cosine or one-cycle.",
+            rich_help_panel=LEARN,
+        ),
+    ] = None,
+    warm_up: Annotated[
+        float | None, typer.Option(help="Epochs of warm-up before the schedule.", rich_help_panel=LEARN)
+    ] = None,
+    clip_norm: Annotated[
+        float | None, typer.Option(help="Largest norm of the gradient; 0 for any.", rich_help_panel=LEARN)
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="How often every row is used.", rich_help_panel=LEARN)] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows a step.", rich_help_panel=LEARN)] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            help="Stop when the validation loss has not improved for so many epochs, and go back to the best; 0: never.",
+            rich_help_panel=LEARN,
+        ),
+    ] = None,
+    label_smoothing: Annotated[
+        float | None, typer.Option(help="Share of a target given to all classes alike.", rich_help_panel=LEARN)
+    ] = None,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Of the data, the split and the training.", rich_help_panel=RUN)
+    ] = 0,
+    data: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where the files of mnist are.", rich_help_panel=RUN)
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="For the results; runs/DATASET by default.", rich_help_panel=RUN),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the results in the folder.", rich_help_panel=RUN)
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print only the accuracy and the folder.", rich_help_panel=RUN)
+    ] = False,
+) -> None:
+    """Train a network on DATASET, test it on rows that it never saw, and keep everything in a folder.
+
+    What is not given is chosen to suit the data set. Ctrl-C ends training early: what was learned is tested and saved.
+    """
+    from chainrule.cli import data as data_module  # noqa: PLC0415  (not needed for --help)
+    from chainrule.cli import options as options_module  # noqa: PLC0415
+    from chainrule.cli.folder import run_folder  # noqa: PLC0415
+
+    name = data_module.find(dataset)
+    options = options_module.resolve(
+        name, layers, activation=activation, dropout=dropout, input_dropout=input_dropout, l1=l1, l2=l2,
+        max_norm=max_norm, optimizer=optimizer, learning_rate=learning_rate, schedule=schedule, warm_up=warm_up,
+        clip_norm=clip_norm, epochs=epochs, batch_size=batch_size, patience=patience, label_smoothing=label_smoothing,
+        seed=seed,
+    )  # fmt: skip
+    arguments = data_module.arguments(name, seed, data)
+    _check_extras()
+    with run_folder(name, out, overwrite=overwrite) as folder:
+        _run(name, arguments, options, folder, quiet=quiet)
+
+
+def _check_extras() -> None:
+    """Refuse before training what would fail after it."""
+    for package in ("sklearn", "matplotlib"):
+        if find_spec(package) is None:
+            raise ImportError(f'this needs the package {package!r}. Type: pip install "chainrule[cli]"')
+
+
+def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *, quiet: bool) -> None:
+    from chainrule.cli import data as data_module  # noqa: PLC0415
+    from chainrule.cli import options as build  # noqa: PLC0415
+    from chainrule.cli import report  # noqa: PLC0415
+    from chainrule.cli.config import Config  # noqa: PLC0415
+    from chainrule.training import train as fit  # noqa: PLC0415
+
+    rows, test = data_module.load(name, arguments, options.seed)
+    network = build.network(options, rows.X.shape[1], len(rows.classes))
+    settings = build.arguments(options)
+    part = data_module.validation_part(name)
+    validation = max(1, round(part * len(rows)))
+    counts = {"train": len(rows) - validation, "validation": validation, "test": len(test)}
+    if not quiet:
+        typer.echo(_header(name, counts, network, settings, folder))
+    start = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        callbacks: list[Callback] = [*build.early_stopping(options), *([] if quiet else [_progress(stack)])]
+        history = fit(network, rows.X, rows.t, **settings, validation=part, callbacks=callbacks)
+    seconds = time.perf_counter() - start
+    if history.stopped.startswith("interrupted"):
+        say("Training was interrupted: what was learned until then is tested and saved.")
+    outcome = report.measure(network, test)
+    config = Config(
+        dataset=name,
+        arguments=arguments,
+        seed=options.seed,
+        test=data_module.TEST,
+        classes=rows.classes,
+        image_shape=rows.image_shape,
+        input_range=(float(rows.X.min()), float(rows.X.max())),
+        test_sha256=data_module.digest(test),
+    )
+    if not quiet:
+        typer.echo(f"\n{report.table(test.t, outcome.labels, test.classes)}\n")
+    typer.echo(report.sentence(outcome))
+    _save(folder, network, history, config, options, counts, outcome, seconds, test)
+    if not quiet:
+        typer.echo(f"time     {seconds:.1f} s of training, {len(history)} epochs")
+    typer.echo(f"results  {folder}")
+
+
+def _header(name: str, counts: dict[str, int], network: Network, settings: dict[str, Any], folder: Path) -> str:
+    extra = [repr(settings[key]) for key in ("schedule", "clip") if settings[key]]
+    extra += map(repr, settings["penalties"])
+    return "\n".join([
+        f"data       {name}: {counts['train']:,} rows to train on, {counts['validation']:,} to validate, "
+        f"{counts['test']:,} for the test",
+        repr(network),
+        f"optimizer  {', '.join([repr(settings['optimizer']), *extra])}",
+        f"results    {folder}",
+        "",
+    ])  # fmt: skip
+
+
+def _progress(stack: contextlib.ExitStack) -> Callback:
+    """Return a live bar on a terminal, and one plain line an epoch elsewhere."""
+    from rich.console import Console  # noqa: PLC0415
+
+    console = Console()
+    if not sys.stdout.isatty() or console.is_dumb_terminal:
+        return Progress()
+    from chainrule.cli.progress import LiveBar  # noqa: PLC0415
+
+    return stack.enter_context(LiveBar(console))
+
+
+def _save(
+    folder: Path,
+    network: Network,
+    history: History,
+    config: Config,
+    options: Options,
+    rows: dict[str, int],
+    outcome: Outcome,
+    seconds: float,
+    test: Dataset,
+) -> None:
+    """Write the files one by one, each whole or not at all; a folder without config.json is not finished."""
+    from chainrule.cli import config as config_module  # noqa: PLC0415
+    from chainrule.cli import pictures  # noqa: PLC0415
+    from chainrule.cli.folder import CONFIG, HISTORY, MODEL, OURS, replace  # noqa: PLC0415
+
+    for name in (CONFIG, *OURS):  # with --overwrite: no file of an earlier run among those of this one
+        (folder / name).unlink(missing_ok=True)
+    network.save(folder / MODEL, overwrite=True)
+    replace(folder / HISTORY, history.to_csv)
+    results = {
+        "accuracy": outcome.accuracy,
+        "right": outcome.right,
+        "loss": outcome.loss,
+        "epochs": len(history),
+        "seconds": round(seconds, 3),
+        "stopped": history.stopped,
+    }
+    text = config_module.to_json(config, options, rows, results)
+    replace(folder / CONFIG, lambda part: _write(part, text))
+    pictures.draw(folder, network, history, test, outcome)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,66 @@
+"""The number of BLAS threads: one for small products, given back at the end, whatever happens."""
+
+import threading
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
+
+import chainrule as cr
+from chainrule._threads import SMALL, few_threads
+from chainrule.layers import Dense
+
+if not any(pool["user_api"] == "blas" for pool in threadpool_info()):
+    pytest.skip("NumPy's BLAS has no threads to count", allow_module_level=True)
+
+
+def threads():
+    return max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    with threadpool_limits(2, user_api="blas"):
+        yield
+
+
+class Look(cr.Callback):
+    def on_epoch(self, run):
+        self.seen = threads()
+
+
+def test_training_a_small_network_uses_one_thread_and_gives_the_others_back():
+    look = Look()
+    network = cr.Network(3, [Dense(2)], "squared_error", seed=0)
+    cr.train(network, np.ones((8, 3)), np.ones((8, 2)), epochs=1, callbacks=[look])
+    assert look.seen == 1
+    assert threads() == 2
+
+
+def test_large_products_keep_their_threads():
+    with few_threads(SMALL + 1):
+        assert threads() == 2
+
+
+def test_an_error_gives_them_back_too():
+    class Fail(cr.Callback):
+        def on_epoch(self, run):
+            raise RuntimeError
+
+    network = cr.Network(3, [Dense(2)], "squared_error", seed=0)
+    with pytest.raises(RuntimeError):
+        cr.train(network, np.ones((8, 3)), np.ones((8, 2)), callbacks=[Fail()])
+    assert threads() == 2
+
+
+def test_trainings_in_several_threads_leave_the_number_as_it_was():
+    def fit():
+        network = cr.Network(3, [Dense(2)], "squared_error", seed=0)
+        cr.train(network, np.ones((8, 3)), np.ones((8, 2)), epochs=50)
+
+    workers = [threading.Thread(target=fit) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert threads() == 2
