@@ -29,8 +29,13 @@ def test_parameters_are_views_of_theta():
     network.theta[:] = 0
     assert not network.layers[2].W.any()
     assert [e.key for e in network.layout.entries] == ["layers.0.W", "layers.0.b", "layers.2.W", "layers.2.b"]
-    with pytest.raises(AttributeError):
-        network.theta = np.zeros(53)
+    theta = network.theta
+    network.theta = np.arange(53)
+    network.theta -= 1
+    assert network.theta is theta
+    assert network.layers[0].W[0, 2] == 1
+    with pytest.raises(ValueError, match="expected 53 parameters"):
+        network.theta = np.zeros(52)
 
 
 def test_the_caller_keeps_the_specifications():

@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from chainrule._typing import Array
+from chainrule._typing import Array, ArrayLike
 from chainrule.network import Network
 from chainrule.penalties import BoundPenalties, Constraint, Penalty
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 SMALL = 30_000_000
-"""Multiplications in a step's largest product up to which one thread is used: 784 x 256 weights and 128 rows have 26."""
+"""Multiplications in a step's largest product up to which one thread is used: 784 x 256 weights, 128 rows: 26."""
 
 
 def few_threads(multiplications: int) -> AbstractContextManager[Any]:

@@ -1,31 +1,30 @@
 """Shapes in signatures: ``Float[Array, "batch inputs"]`` is checked while the tests run, and costs nothing else.
 
-With ``CHAINRULE_CHECK_SHAPES=1`` in the environment (the tests set it) the names come from jaxtyping, whose import
-hook checks every call. Otherwise they are placeholders that are never evaluated.
+Where jaxtyping is loaded already (its import hook loads it when the tests run, and then checks every call) the names
+are its own. Otherwise they are placeholders that nobody evaluates.
 """
 
 from __future__ import annotations
 
-import os
+import sys
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Num, Shaped
-elif os.environ.get("CHAINRULE_CHECK_SHAPES"):
-    from jaxtyping import Float, Int, Num, Shaped
+    from numpy.typing import ArrayLike, NDArray
 
-    Array = np.ndarray
+    Array = NDArray[Any]
+elif "jaxtyping" in sys.modules:
+    from jaxtyping import Float, Int, Num, Shaped
+    from numpy import ndarray as Array  # noqa: N812
+    from numpy.typing import ArrayLike
 else:
 
     class _Unchecked:
         def __class_getitem__(cls, item: Any) -> Any:
             return item[0]
 
+    Array = ArrayLike = Any
     Float = Int = Num = Shaped = _Unchecked
 
-__all__ = ["Array", "Float", "Int", "Num", "Shaped"]
+__all__ = ["Array", "ArrayLike", "Float", "Int", "Num", "Shaped"]

@@ -64,5 +64,7 @@ class ClipNorm(Clip):
 
     def apply(self, grad: Float[Array, size]) -> None:
         norm = math.sqrt(np.vdot(grad, grad))
+        if math.isinf(norm):  # the squares overflow in float32
+            norm = float(np.linalg.norm(grad.astype(np.float64)))
         if norm > self.limit:
             grad *= self.limit / norm

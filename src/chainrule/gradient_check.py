@@ -23,12 +23,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from chainrule._blame import blame
 from chainrule._checks import check_count, check_real
 from chainrule._objective import Objective, slope
-from chainrule._typing import Array
+from chainrule._typing import Array, ArrayLike
 from chainrule.layers import Dropout
 from chainrule.network import Network
 from chainrule.parameters import Entry

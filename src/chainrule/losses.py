@@ -17,12 +17,11 @@ from types import MappingProxyType
 from typing import Any, ClassVar, final
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from chainrule import _special, metrics
 from chainrule._checks import check_count, check_finite, check_numbers, check_real, check_weights
 from chainrule._specification import Value
-from chainrule._typing import Array, Float, Int, Num
+from chainrule._typing import Array, ArrayLike, Float, Int, Num
 from chainrule.memo import Memo
 
 __all__ = [

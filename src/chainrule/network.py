@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from chainrule import layers as layers_module
 from chainrule import losses
 from chainrule._checks import check_count, check_lengths, check_rows, check_seed, check_weights
 from chainrule._names import named
-from chainrule._typing import Array, Float
+from chainrule._typing import Array, ArrayLike, Float
 from chainrule.initializers import GlorotUniform, Initializer
 from chainrule.layers import Layer, Parameter
 from chainrule.losses import Loss
@@ -142,8 +141,16 @@ class Network:
 
     @property
     def theta(self) -> Float[Array, size]:
-        """All parameters. To change them write into it: ``network.theta[:] = ...``."""
+        """All parameters. Writing into it, and assigning to it, changes the values that the layers' views show."""
         return self._theta
+
+    @theta.setter
+    def theta(self, values: ArrayLike) -> None:
+        values = np.asarray(values)
+        if values.shape != self._theta.shape:
+            raise ValueError(f"theta: expected {self._theta.size} parameters, shape {self._theta.shape}, got {values.shape}.")
+        if values is not self._theta:
+            self._theta[:] = values
 
     def workspace(
         self, batch: int, *, training: bool = True, seed: int | np.random.SeedSequence | None = None

@@ -135,7 +135,17 @@ def load(path: str | os.PathLike[str]) -> Network:
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Return the metadata that :func:`save` was given."""
+    """Return the metadata that :func:`save` was given.
+
+    Examples
+    --------
+    >>> import chainrule as cr, tempfile
+    >>> network = cr.Network(2, [cr.layers.Dense(3)], cr.losses.SquaredError(), seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     network.save(folder + "/small.safetensors", {"made by": "me"})
+    ...     read_metadata(folder + "/small.safetensors")
+    {'made by': 'me'}
+    """
     path = Path(path)
     return dict(_description(path, _read_header(path))["metadata"])
 

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from chainrule._checks import check_numbers
 from chainrule._extras import require
+from chainrule._typing import ArrayLike
 from chainrule.history import History
 from chainrule.network import Network
 
@@ -66,10 +66,11 @@ def plot_history(history: History) -> Figure:
     axes = figure.subplots(1, panels, squeeze=False)[0]
     epochs = history["epoch"]
     _curve(axes[0], epochs, history["loss"], BLUE, "training")
+    losses = np.array(history["loss"])
     if "val_loss" in history:
         _curve(axes[0], epochs, history["val_loss"], ORANGE, "validation")
         axes[0].legend(frameon=False)
-    losses = np.array(history["loss"] + (history["val_loss"] if "val_loss" in history else []))
+        losses = np.append(losses, history["val_loss"])
     if losses.min() > 0 and losses.max() > 20 * losses.min():
         axes[0].set_yscale("log")
     else:
@@ -151,7 +152,7 @@ def plot_confusion(t: ArrayLike, labels: ArrayLike, classes: Sequence[str]) -> F
 def plot_mistakes(
     X: ArrayLike, t: ArrayLike, p: ArrayLike, classes: Sequence[str], image_shape: tuple[int, int], most: int = 20
 ) -> Figure:
-    """Draw the images whose class was wrong although the network was sure, the surest first.
+    r"""Draw the images whose class was wrong although the network was sure, the surest first.
 
     Parameters
     ----------
@@ -181,7 +182,7 @@ def plot_mistakes(
     >>> X, p = np.eye(4), np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6], [0.3, 0.7]])
     >>> figure = plot_mistakes(X, [0, 0, 0, 1], p, ["cat", "dog"], (2, 2))
     >>> [axes.get_title() for axes in figure.axes]
-    ['cat, not dog\\n80 % dog', 'cat, not dog\\n60 % dog']
+    ['cat taken for dog\n80 % sure', 'cat taken for dog\n60 % sure']
     """
     images, probabilities = check_numbers("X", X), check_numbers("p", p)
     true = _labels("t", t, len(classes))
@@ -199,13 +200,13 @@ def plot_mistakes(
     rows = wrong[np.argsort(-sure[wrong], kind="stable")][:most]
     columns = min(5, len(rows))
     height = -(-len(rows) // columns)
-    figure = _figure(max(1.35 * columns, 3.4), 1.85 * height + 0.6)
+    figure = _figure(max(1.4 * columns, 3.4), 1.75 * height + 0.4)
     figure.suptitle(f"The surest of {len(wrong):,} mistake{'s' * (len(wrong) > 1)} in {len(true):,}", fontsize=11)
     axes = figure.subplots(height, columns, squeeze=False).flat
     for ax, row in zip(axes, rows, strict=False):
         ax.imshow(images[row].reshape(image_shape), cmap="gray_r", interpolation="nearest")
         name, guess = classes[true[row]], classes[labels[row]]
-        ax.set_title(f"{name}, not {guess}\n{100 * sure[row]:.0f} % {guess}", fontsize=9)
+        ax.set_title(f"{name} taken for {guess}\n{100 * sure[row]:.0f} % sure", fontsize=9)
     for ax in figure.axes[len(rows) :]:
         ax.remove()
     for ax in figure.axes:
@@ -259,7 +260,7 @@ def plot_weights(network: Network, image_shape: tuple[int, int], most: int = 64)
     for place, unit in enumerate(shown):
         top, left = (place // columns) * (height + gap), (place % columns) * (width + gap)
         mosaic[top : top + height, left : left + width] = W[:, unit].reshape(image_shape)
-    figure = _figure(6.0, 0.9 + 5.0 * mosaic.shape[0] / mosaic.shape[1])
+    figure = _figure(6.0, 0.5 + 4.8 * mosaic.shape[0] / mosaic.shape[1])
     ax = figure.subplots()
     limit = float(np.quantile(np.abs(W[:, shown]), 0.995)) or 1.0
     image = ax.imshow(mosaic, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="nearest")
@@ -317,7 +318,7 @@ def plot_boundary(network: Network, X: ArrayLike, t: ArrayLike, classes: Sequenc
     margin = 0.12 * (high - low).max() or 1.0
     xs, ys = (np.linspace(a - margin, b + margin, 240) for a, b in zip(low, high, strict=True))
     p = _probabilities(network, np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)).reshape(240, 240, k)
-    figure = _figure(5.6, 5.0)
+    figure = _figure(5.6, min(max(1.1 + 4.8 * (ys[-1] - ys[0]) / (xs[-1] - xs[0]), 2.5), 9.0))
     ax = figure.subplots()
     ax.imshow(1 - 0.45 * p @ (1 - palette), extent=(xs[0], xs[-1], ys[0], ys[-1]), origin="lower", aspect="equal",
               interpolation="bilinear")  # fmt: skip

@@ -8,14 +8,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from chainrule import optimizers, schedules
 from chainrule._checks import check_count, check_lengths, check_real, check_rows, check_seed, check_weights
 from chainrule._interrupt import deferred_interrupt
 from chainrule._names import named
 from chainrule._threads import few_threads
-from chainrule._typing import Array
+from chainrule._typing import Array, ArrayLike
 from chainrule.batches import Batches
 from chainrule.callbacks import Callback, Run
 from chainrule.clipping import Clip

@@ -71,7 +71,9 @@ def read(folder: Path) -> tuple[Config, Network]:
     """Return the configuration and the network of a run, or say what is wrong with its folder."""
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "is not there"
-        raise NotADirectoryError(f"the folder {folder} {what}: give one that chainrule train wrote, such as runs/digits.")
+        raise NotADirectoryError(
+            f"the folder {folder} {what}: give one that chainrule train wrote, such as runs/digits."
+        )
     path = folder / CONFIG
     if not path.is_file():
         raise FileNotFoundError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,8 +31,9 @@ def _prepared(dataset: str, out: Path | None, made: list[Path], *, overwrite: bo
     try:
         if out is None and not overwrite:
             _make(path.parent, made)
-            path = _free(path)
-        _make(path, made)
+            path = _numbered(path, made)
+        else:
+            _make(path, made)
         for name in OURS if overwrite else ():
             if (path / name).is_dir():
                 raise IsADirectoryError(
@@ -43,9 +43,9 @@ def _prepared(dataset: str, out: Path | None, made: list[Path], *, overwrite: bo
         with tempfile.TemporaryFile(dir=path):  # can it be written?
             pass
     except (FileExistsError, NotADirectoryError) as error:
+        blocking = next(place for place in (path, *path.parents) if place.exists())
         raise NotADirectoryError(
-            f"{error.filename or path} is a file, where a folder is needed for the results: "
-            "choose another folder with --out."
+            f"{blocking} is a file, where a folder is needed for the results: choose another folder with --out."
         ) from error
     except IsADirectoryError:
         raise
@@ -59,10 +59,15 @@ def _prepared(dataset: str, out: Path | None, made: list[Path], *, overwrite: bo
     return path
 
 
-def _free(path: Path) -> Path:
-    """Return ``path``, or the first of ``path-2``, ``path-3``, ... that is not there."""
-    numbered = (path.with_name(f"{path.name}-{n}") for n in itertools.count(2))
-    return next(p for p in itertools.chain([path], numbered) if not os.path.lexists(p))
+def _numbered(path: Path, made: list[Path]) -> Path:
+    """Make ``path``, or the first of ``path-2``, ``path-3``, ... that is not there."""
+    for n in itertools.count(1):
+        folder = path if n == 1 else path.with_name(f"{path.name}-{n}")
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+            made.append(folder)
+            break
+    return folder
 
 
 def _make(path: Path, made: list[Path]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from chainrule import layers as layers_module
 from chainrule import optimizers, schedules
+from chainrule._checks import check_count
 from chainrule._names import lookup, public_classes
 from chainrule.callbacks import EarlyStopping
 from chainrule.clipping import ClipNorm
@@ -45,7 +46,13 @@ class Options:
 _PLANE = Options(layers=(32, 32), activation="tanh", epochs=60, batch_size=32, learning_rate=0.01)
 RECIPES = {
     "digits": Options(
-        layers=(256, 128), dropout=0.3, input_dropout=0.1, epochs=60, batch_size=64, learning_rate=0.005
+        layers=(256, 256),
+        activation="gelu",
+        dropout=0.4,
+        input_dropout=0.1,
+        epochs=60,
+        batch_size=64,
+        learning_rate=0.005,
     ),
     "mnist": Options(layers=(256,), dropout=0.2, epochs=10, batch_size=128, learning_rate=0.002),
     "moons": _PLANE,
@@ -66,6 +73,11 @@ def resolve(dataset: str, layers: str | None, **given: Any) -> Options:
     if layers is not None:
         changes["layers"] = hidden_sizes(layers)
     options = dataclasses.replace(RECIPES[dataset], **changes)
+    check_count("train", "--epochs", options.epochs)
+    check_count("train", "--batch-size", options.batch_size)
+    check_count("train", "--patience", options.patience, least=0)
+    if not 0 <= options.seed < 2**32:  # what scikit-learn takes
+        raise ValueError(f"--seed: expected a whole number from 0 to {2**32 - 1}, got {options.seed}.")
     return dataclasses.replace(options, learning_rate=optimizer(options).learning_rate)
 
 

@@ -54,10 +54,10 @@ def predict(
 
 
 def to_csv(p: np.ndarray, classes: Sequence[str]) -> str:
-    """Return predictions as CSV.
+    r"""Return predictions as CSV.
 
     >>> to_csv(np.array([[0.25, 0.75]]), ["cat", "dog"])
-    'label,p_cat,p_dog\\ndog,0.25,0.75\\n'
+    'label,p_cat,p_dog\ndog,0.25,0.75\n'
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")

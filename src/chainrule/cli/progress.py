@@ -25,8 +25,8 @@ class LiveBar(Callback):
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(bar_width=None),
             TextColumn("loss {task.fields[loss]}"),
-            TextColumn("accuracy {task.fields[accuracy]}"),
-            TextColumn("{task.fields[speed]}/s", style="dim"),
+            TextColumn("validation {task.fields[accuracy]}"),
+            TextColumn("{task.fields[speed]} samples/s"),
             TextColumn("{task.fields[left]}"),
             console=console,
             auto_refresh=False,  # no second thread beside training

@@ -39,9 +39,9 @@ def read_rows(source: str, image_shape: tuple[int, int] | None) -> np.ndarray:
 
 
 def parse_csv(text: str, source: str) -> np.ndarray:
-    """Return the numbers of CSV; a first line without any number is a header.
+    r"""Return the numbers of CSV; a first line without any number is a header.
 
-    >>> parse_csv("x,y\\n1,2\\n3,4\\n", "points.csv")
+    >>> parse_csv("x,y\n1,2\n3,4\n", "points.csv")
     array([[1., 2.],
            [3., 4.]])
     """

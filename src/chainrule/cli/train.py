@@ -9,7 +9,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 
 from chainrule.callbacks import Callback, Progress
@@ -73,16 +72,14 @@ def train(
     patience: Annotated[
         int | None,
         typer.Option(
-            help="Stop when the validation loss has not improved for so many epochs, and go back to the best; 0: never.",
+            help="Stop after so many epochs without a better validation loss, and go back to the best; 0: never.",
             rich_help_panel=LEARN,
         ),
     ] = None,
     label_smoothing: Annotated[
         float | None, typer.Option(help="Share of a target given to all classes alike.", rich_help_panel=LEARN)
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**32 - 1, help="Of the data, the split and the training.", rich_help_panel=RUN)
-    ] = 0,
+    seed: Annotated[int, typer.Option(help="Of the data, the split and the training.", rich_help_panel=RUN)] = 0,
     data: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where the files of mnist are.", rich_help_panel=RUN)
     ] = None,
@@ -168,16 +165,16 @@ def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *
 
 
 def _header(name: str, counts: dict[str, int], network: Network, settings: dict[str, Any], folder: Path) -> str:
-    extra = [repr(settings[key]) for key in ("schedule", "clip") if settings[key]]
-    extra += map(repr, settings["penalties"])
-    return "\n".join([
-        f"data       {name}: {counts['train']:,} rows to train on, {counts['validation']:,} to validate, "
-        f"{counts['test']:,} for the test",
-        repr(network),
-        f"optimizer  {', '.join([repr(settings['optimizer']), *extra])}",
-        f"results    {folder}",
-        "",
-    ])  # fmt: skip
+    parts = [repr(settings[key]) for key in ("optimizer", "schedule", "clip") if settings[key]]
+    parts += map(repr, settings["penalties"])
+    return (
+        f"data       {name}: {counts['train']:,} rows to train, {counts['validation']:,} to validate, "
+        f"{counts['test']:,} to test\n"
+        f"{network}\n"
+        f"learning   {', '.join(parts)}\n"
+        f"           {settings['epochs']} epochs in batches of {settings['batch_size']}\n"
+        f"results    {folder}\n"
+    )
 
 
 def _progress(stack: contextlib.ExitStack) -> Callback:

@@ -1,0 +1,79 @@
+"""MNIST by a network 784-30-10: tanh, softmax, mini-batches, momentum, a learning rate that decays.
+
+The first thing that one writes from scratch is gradient descent over all rows at once. It needs a thousand passes over
+the data, because a pass is one step. Mini-batches take hundreds of steps in a pass, momentum makes them go further,
+and the decaying rate lets them settle: five passes get higher. Then the same with each of three ways against
+overfitting: L2, L1 and dropout.
+
+    CHAINRULE_DATA=folder/with/mnist python examples/mnist_tanh.py      # or it is downloaded
+    python examples/mnist_tanh.py --full-batch 1000                     # the thousand passes, for comparison
+"""
+
+import argparse
+import time
+
+import chainrule as cr
+from chainrule.layers import Dense, Dropout, Tanh
+from chainrule.optimizers import SGD, Momentum
+from chainrule.penalties import L1, L2
+from chainrule.schedules import InverseTime
+
+FULL_BATCH = ""
+
+
+def build(dropout=0.0):
+    hidden = [Dense(30), Tanh(), *([Dropout(dropout)] if dropout else [])]
+    return cr.Network(784, [*hidden, Dense(10)], cr.losses.SoftmaxCrossEntropy(), seed=0)
+
+
+def report(name, network, epochs, seconds, train, test):
+    # Ten classes: the most probable one is the answer.
+    on_train = cr.evaluate(network, train.X, train.t)["accuracy"]
+    on_test = cr.evaluate(network, test.X, test.t)["accuracy"]
+    print(f"{name:28}  {epochs:6}  {100 * on_train:7.2f} %  {100 * on_test:7.2f} %  {seconds:7.1f}", flush=True)
+
+
+def mini_batches(name, train, test, epochs, *, dropout=0.0, penalties=()):
+    network = build(dropout)
+    start = time.perf_counter()
+    cr.train(
+        network,
+        train.X,
+        train.t,
+        optimizer=Momentum(0.1, momentum=0.9),  # v ← 0.9 v − η g,  θ ← θ + v
+        schedule=InverseTime(decay=1.0),  # η = 0.1 / (1 + epoch): 0.1, 0.05, 0.033, …
+        penalties=penalties,
+        epochs=epochs,
+        batch_size=64,
+        seed=0,
+    )
+    report(name, network, epochs, time.perf_counter() - start, train, test)
+
+
+def full_batch(train, test, epochs):
+    network = build()
+    start = time.perf_counter()
+    cr.train(network, train.X, train.t, optimizer=SGD(0.5), epochs=epochs, batch_size=len(train), shuffle=False)
+    report("full-batch gradient descent", network, epochs, time.perf_counter() - start, train, test)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--full-batch", type=int, default=0, metavar="EPOCHS", help="first so many full-batch epochs")
+    args = parser.parse_args()
+
+    train, test = cr.datasets.load_mnist("train"), cr.datasets.load_mnist("test")
+    print(f"{len(train)} images to train on, {len(test)} to test with; 784-30-10, tanh, softmax cross-entropy")
+    print(f"{'':28}  {'epochs':>6}  {'train':>9}  {'test':>9}  {'seconds':>7}")
+    if args.full_batch:
+        full_batch(train, test, args.full_batch)
+    mini_batches("momentum, mini-batches of 64", train, test, args.epochs)
+    mini_batches("  with L2(5e-4)", train, test, args.epochs, penalties=[L2(5e-4)])  # + ½ λ Σ W²
+    mini_batches("  with L1(1e-4)", train, test, args.epochs, penalties=[L1(1e-4)])  # + λ Σ |W|
+    mini_batches("  with Dropout(0.1)", train, test, args.epochs, dropout=0.1)  # a tenth of the hidden values is zeroed
+    print(FULL_BATCH)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""The package as a whole: what importing it loads and costs, and that every public name is documented."""
+
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import chainrule as cr
+
+ROOT = Path(__file__).parents[1]
+MODULES = [
+    "callbacks",
+    "clipping",
+    "datasets",
+    "gradient_check",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "optimizers",
+    "penalties",
+    "persistence",
+    "plotting",
+    "schedules",
+    "training",
+]
+PUBLIC = [(m, name) for m in MODULES for name in importlib.import_module(f"chainrule.{m}").__all__]
+
+
+def seconds(code):
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return time.perf_counter() - start
+
+
+def test_import_takes_at_most_50_ms_beyond_numpy():
+    """The fastest of several runs in turn: what a busy machine adds is not the import's."""
+    seconds("import chainrule")
+    times = [(seconds("import chainrule"), seconds("import numpy")) for _ in range(15)]
+    beyond = min(ours for ours, _ in times) - min(theirs for _, theirs in times)
+    assert beyond < 0.050, f"{1000 * beyond:.0f} ms; chainrule and numpy in turn: {times}"
+
+
+def test_import_loads_numpy_and_nothing_else():
+    code = (
+        "import sys, numpy; before = set(sys.modules); import chainrule; "
+        "print(*{m.partition('.')[0] for m in set(sys.modules) - before} - set(sys.stdlib_module_names) - {'numpy'})"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(result.stdout.split()) == {"chainrule"}
+
+
+HIDE = """
+import runpy, sys
+KEEP = {"numpy", "safetensors", "threadpoolctl", "chainrule"} | set(sys.stdlib_module_names)
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in KEEP and not top.startswith("_"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Hide())
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+def test_the_core_works_with_its_three_dependencies_alone():
+    result = subprocess.run(
+        [sys.executable, "-c", HIDE, ROOT / "tests" / "core_only.py"], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert "alone" in result.stdout
+
+
+def test_a_missing_extra_names_the_command_to_type():
+    code = "import chainrule as cr; cr.datasets.load_digits()"
+    script = HIDE.replace("runpy.run_path(sys.argv[1], run_name='__main__')", "").rpartition("runpy")[0] + code
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert 'Type: pip install "chainrule[' in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(("module", "name"), PUBLIC)
+def test_every_public_name_has_a_page_with_an_example(module, name):
+    thing = getattr(importlib.import_module(f"chainrule.{module}"), name)
+    if not callable(thing):
+        return
+    text = inspect.getdoc(thing) or ""
+    assert len(text) > 30, f"chainrule.{module}.{name} has no docstring"
+    is_error = isinstance(thing, type) and issubclass(thing, Exception)
+    abstract = inspect.isabstract(thing)
+    small = isinstance(thing, type) and (issubclass(thing, tuple) or name in {"GradientReport", "ParameterCheck", "Run"})
+    if not (is_error or abstract or small or name == "load"):
+        assert ">>>" in text, f"chainrule.{module}.{name} has no example that runs"
+
+
+@pytest.mark.parametrize("name", cr.__all__)
+def test_every_name_of_the_package_is_there(name):
+    assert getattr(cr, name) is not None
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'Nework'"):
+        cr.Nework  # noqa: B018
+
+
+def test_the_reference_lists_every_public_name():
+    """docs/reference.md is what docs/reference.py prints."""
+    made = subprocess.run([sys.executable, ROOT / "docs" / "reference.py", "-"], capture_output=True, text=True, check=True)
+    assert (ROOT / "docs" / "reference.md").read_text(encoding="utf-8") == made.stdout, "run: python docs/reference.py"
+
+
+def test_numba_cupy_and_kernels_are_named_nowhere_else():
+    for path in (ROOT / "src").rglob("*.py"):
+        if "kernels" not in path.parts and path.name != "backend.py":
+            assert not re.search(r"\b(numba|cupy)\b", path.read_text(encoding="utf-8")), path
+
+
+def test_links_in_the_documents_lead_somewhere():
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
