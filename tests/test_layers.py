@@ -116,7 +116,8 @@ every_elementwise = pytest.mark.parametrize(
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 # What overflows somewhere if a formula is arranged carelessly: e^88.8 in float32, e^709.8 in float64, x³.
-POINTS = [*map(float, "0 1e-45 1e-38 1e-8 1e-3 .3 .5 1 2 2.5 3 3.5 5 8 10 20 37 40 88 89 104 709 710 746 1e4".split())]
+POINTS = [0.0, 1e-45, 1e-38, 1e-8, 1e-3, 0.3, 0.5, 1, 2, 2.5, 3, 3.5, 5, 8]
+POINTS += [10, 20, 37, 40, 88, 89, 104, 709, 710, 746, 1e4]
 
 
 def extremes(dtype):

@@ -2,30 +2,54 @@
 
 from typing import TYPE_CHECKING, Any
 
-from chainrule import callbacks, clipping, initializers, layers, losses, metrics, optimizers, penalties, schedules
-from chainrule.callbacks import Callback, EarlyStopping, Progress
-from chainrule.history import History
+from chainrule import initializers, layers, losses, metrics
 from chainrule.layers import Layer
 from chainrule.losses import Loss, one_hot
 from chainrule.memo import Memo
 from chainrule.network import Network
-from chainrule.training import DivergenceError, evaluate, train
 from chainrule.workspace import Workspace
 
 if TYPE_CHECKING:
-    from chainrule import datasets, gradient_check, persistence, plotting
+    from chainrule import (
+        callbacks,
+        clipping,
+        datasets,
+        gradient_check,
+        optimizers,
+        penalties,
+        persistence,
+        plotting,
+        schedules,
+        training,
+    )
+    from chainrule.callbacks import Callback, EarlyStopping, Progress
     from chainrule.gradient_check import GradientReport, check_gradient
+    from chainrule.history import History
+    from chainrule.training import DivergenceError, evaluate, train
 
 __version__ = "0.1.0"
 
-# Loaded on first use: what training and prediction do not need.
+# Loaded on first use: what prediction does not need. A name, and the module that has it ("" for a module itself).
 _LAZY = {
-    "GradientReport": "chainrule.gradient_check",
-    "check_gradient": "chainrule.gradient_check",
+    "Callback": "callbacks",
+    "DivergenceError": "training",
+    "EarlyStopping": "callbacks",
+    "GradientReport": "gradient_check",
+    "History": "history",
+    "Progress": "callbacks",
+    "callbacks": "",
+    "check_gradient": "gradient_check",
+    "clipping": "",
     "datasets": "",
+    "evaluate": "training",
     "gradient_check": "",
+    "optimizers": "",
+    "penalties": "",
     "persistence": "",
     "plotting": "",
+    "schedules": "",
+    "train": "training",
+    "training": "",
 }
 
 
@@ -34,9 +58,13 @@ def __getattr__(name: str) -> Any:
 
     if name not in _LAZY:
         raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
-    if not _LAZY[name]:
-        return importlib.import_module(f"chainrule.{name}")
-    return getattr(importlib.import_module(_LAZY[name]), name)
+    module = importlib.import_module(f"chainrule.{_LAZY[name] or name}")
+    value = globals()[name] = getattr(module, name) if _LAZY[name] else module  # found at once from now on
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})
 
 
 __all__ = [
@@ -68,4 +96,5 @@ __all__ = [
     "plotting",
     "schedules",
     "train",
+    "training",
 ]

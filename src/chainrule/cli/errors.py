@@ -23,7 +23,7 @@ def in_one_sentence(command: Callable[..., None]) -> Callable[..., None]:
         except BrokenPipeError:
             raise  # `chainrule predict ... | head` is no error: typer ends quietly
         except DivergenceError as error:
-            say(f"Error: {error} Nothing was saved. The options are --learning-rate and --clip-norm.")
+            say(f"Error: {error} Nothing was saved; the options to change are --learning-rate and --clip-norm.")
             raise typer.Exit(FAILED) from error
         except ImportError as error:
             say(f"Error: {error}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chainrule.callbacks import Callback, Progress
+from chainrule.callbacks import Callback, Progress, Run
 from chainrule.cli.errors import in_one_sentence, say
 
 if TYPE_CHECKING:
@@ -135,11 +135,12 @@ def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *
     part = data_module.validation_part(name)
     validation = max(1, round(part * len(rows)))
     counts = {"train": len(rows) - validation, "validation": validation, "test": len(test)}
-    if not quiet:
-        typer.echo(_header(name, counts, network, settings, folder))
+    header = _header(name, counts, network, settings, folder)
     start = time.perf_counter()
     with contextlib.ExitStack() as stack:
-        callbacks: list[Callback] = [*build.early_stopping(options), *([] if quiet else [_progress(stack)])]
+        callbacks: list[Callback] = [*build.early_stopping(options)]
+        if not quiet:
+            callbacks += [_Header(header), _progress(stack)]
         history = fit(network, rows.X, rows.t, **settings, validation=part, callbacks=callbacks)
     seconds = time.perf_counter() - start
     if history.stopped.startswith("interrupted"):
@@ -160,8 +161,18 @@ def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *
     typer.echo(report.sentence(outcome))
     _save(folder, network, history, config, options, counts, outcome, seconds, test)
     if not quiet:
-        typer.echo(f"time     {seconds:.1f} s of training, {len(history)} epochs")
+        typer.echo(f"time     {seconds:.1f} s of training, {_epochs(len(history))}")
     typer.echo(f"results  {folder}")
+
+
+class _Header(Callback):
+    """Says what will be done, once :func:`chainrule.train` has found nothing to refuse."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def on_start(self, run: Run) -> None:
+        typer.echo(self._text)
 
 
 def _header(name: str, counts: dict[str, int], network: Network, settings: dict[str, Any], folder: Path) -> str:
@@ -172,9 +183,13 @@ def _header(name: str, counts: dict[str, int], network: Network, settings: dict[
         f"{counts['test']:,} to test\n"
         f"{network}\n"
         f"learning   {', '.join(parts)}\n"
-        f"           {settings['epochs']} epochs in batches of {settings['batch_size']}\n"
+        f"           {_epochs(settings['epochs'])} in batches of {settings['batch_size']}\n"
         f"results    {folder}\n"
     )
+
+
+def _epochs(count: int) -> str:
+    return "1 epoch" if count == 1 else f"{count:,} epochs"
 
 
 def _progress(stack: contextlib.ExitStack) -> Callback:
