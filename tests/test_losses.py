@@ -496,6 +496,19 @@ def test_targets_are_taken_in_many_forms():
     assert SquaredError().targets(t, 2, float32) is t, "targets that fit are not copied"
 
 
+def test_rounded_probabilities_are_made_to_sum_to_1_so_that_value_and_gradient_agree():
+    loss, given = SoftmaxCrossEntropy(), np.array([[0.333, 0.333, 0.333], [0.5, 0.25, 0.25]])
+    kept = given.copy()
+    t = loss.targets(given, 3, np.dtype("float64"))
+    np.testing.assert_allclose(t, [[1 / 3] * 3, [0.5, 0.25, 0.25]], rtol=1e-15)
+    np.testing.assert_array_equal(given, kept, err_msg="the caller's array stays as it is")
+    memo, y = Memo(), np.array([[1.0, 2.0, 4.0], [0.0, 1.0, -1.0]])
+    loss.forward(y, t, memo)
+    np.testing.assert_allclose(loss.backward(t, memo).sum(axis=1), 0, atol=1e-15)
+    exact = np.array([[0.0, 1.0], [0.5, 0.5]], "float32")
+    assert loss.targets(exact, 2, np.dtype("float32")) is exact, "targets that fit are not copied"
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -48,7 +48,9 @@ class TestHistory:
     def test_one_epoch_is_enough(self):
         png(plotting.plot_history(history(1.0, val_loss=[2.0], val_accuracy=[0.5])))
 
-    @pytest.mark.parametrize(("losses", "scale"), [((1.0, 0.5), "linear"), ((1.0, 0.01), "log"), ((1.0, 0.0), "linear")])
+    @pytest.mark.parametrize(
+        ("losses", "scale"), [((1.0, 0.5), "linear"), ((1.0, 0.01), "log"), ((1.0, 0.0), "linear")]
+    )
     def test_a_loss_that_falls_far_is_on_a_logarithmic_axis(self, losses, scale):
         assert png(plotting.plot_history(history(*losses))).axes[0].get_yscale() == scale
 
@@ -88,7 +90,10 @@ class TestMistakes:
     def test_the_surest_come_first_and_right_rows_do_not_come(self):
         p = np.array([[0.9, 0.1, 0.0], [0.6, 0.4, 0.0], [0.0, 0.3, 0.7]])
         figure = png(plotting.plot_mistakes(self.X[:3], [0, 1, 0], p, CLASSES, (2, 3)))
-        assert [ax.get_title() for ax in figure.axes] == ["cat taken for owl\n70 % sure", "dog taken for cat\n60 % sure"]
+        assert [ax.get_title() for ax in figure.axes] == [
+            "cat taken for owl\n70 % sure",
+            "dog taken for cat\n60 % sure",
+        ]
         np.testing.assert_allclose(figure.axes[0].images[0].get_array(), self.X[2].reshape(2, 3))
 
     def test_there_are_at_most_so_many(self):
@@ -165,12 +170,12 @@ class TestBoundary:
 
 
 def test_nothing_global_is_touched():
-    import matplotlib  # noqa: PLC0415
+    import matplotlib as mpl  # noqa: PLC0415
 
-    before = dict(matplotlib.rcParams)
+    before = dict(mpl.rcParams)
     png(plotting.plot_history(history(1.0, 0.5)))
     png(plotting.plot_boundary(plane(), TestBoundary.X, np.arange(30) % 2))
-    assert dict(matplotlib.rcParams) == before
+    assert dict(mpl.rcParams) == before
     code = (
         "import sys, chainrule as cr\n"
         "h = cr.History(('epoch', 'loss')); h.append([1, 1.0]); cr.plotting.plot_history(h)\n"

@@ -20,7 +20,7 @@ class Clip(Value, ABC):
     """A bound on the gradient, applied before the optimizer's step."""
 
     @abstractmethod
-    def apply(self, grad: Float[Array, size]) -> None:
+    def apply(self, grad: Float[Array, "size"]) -> None:
         """Change ``grad`` in place."""
 
 
@@ -40,7 +40,7 @@ class ClipValue(Clip):
     def __post_init__(self) -> None:
         check_real("ClipValue", "limit", self.limit, 0, open_low=True)
 
-    def apply(self, grad: Float[Array, size]) -> None:
+    def apply(self, grad: Float[Array, "size"]) -> None:
         np.clip(grad, -self.limit, self.limit, out=grad)
 
 
@@ -62,7 +62,7 @@ class ClipNorm(Clip):
     def __post_init__(self) -> None:
         check_real("ClipNorm", "limit", self.limit, 0, open_low=True)
 
-    def apply(self, grad: Float[Array, size]) -> None:
+    def apply(self, grad: Float[Array, "size"]) -> None:
         norm = math.sqrt(np.vdot(grad, grad))
         if math.isinf(norm):  # the squares overflow in float32
             norm = float(np.linalg.norm(grad.astype(np.float64)))

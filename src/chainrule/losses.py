@@ -41,6 +41,17 @@ Logits = Float[Array, "batch outputs"]
 Targets = Num[Array, "batch *outputs"]
 
 
+def mean(values: Float[Array, "batch"], dy: Logits, weight: Float[Array, "batch"] | None, memo: Memo) -> float:
+    """Return L, the (weighted) mean of the samples' losses, and scale dy in place from ∂ℓᵢ/∂yᵢ to dL/dyᵢ."""
+    if weight is None:
+        dy *= 1 / len(values)
+        return float(np.add.reduce(values) / len(values))  # L = mean ℓ
+    total = np.add.reduce(weight)
+    scale = np.divide(weight, total or 1, out=memo.scale)  # a batch of weights that are all 0 teaches nothing
+    dy *= scale[:, np.newaxis]
+    return float(np.vdot(scale, values))  # L = Σ w ℓ / Σ w
+
+
 def one_hot(t: ArrayLike, classes: int, dtype: str | np.dtype[Any] = "float32") -> Float[Array, "batch classes"]:
     """Return rows that are 1 at the label and 0 elsewhere.
 
@@ -68,7 +79,7 @@ def one_hot(t: ArrayLike, classes: int, dtype: str | np.dtype[Any] = "float32") 
     return rows
 
 
-def check_labels(t: ArrayLike, classes: int) -> Int[Array, batch]:
+def check_labels(t: ArrayLike, classes: int) -> Int[Array, "batch"]:
     """Return class labels as integers (batch,), or say which one is not in [0, classes)."""
     labels = check_numbers("t", t)
     if labels.ndim != 1:
@@ -119,7 +130,7 @@ class Loss(Value, ABC):
     """What is reported beside this loss, by name: functions of targets and predictions."""
 
     @abstractmethod
-    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
         """Return the loss of every sample, and leave in ``memo`` what ``backward`` will need."""
 
     @abstractmethod
@@ -149,6 +160,21 @@ class Loss(Value, ABC):
 
     def value(self, y: ArrayLike, t: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return L for logits y (batch, outputs) and targets t: the (weighted) mean over the batch."""
+        y, t, weight = self._checked(y, t, sample_weight)
+        return float(np.average(self.forward(y, t, Memo()), weights=weight))
+
+    def gradient(self, y: ArrayLike, t: ArrayLike, sample_weight: ArrayLike | None = None) -> Logits:
+        """Return dL/dy (batch, outputs) for logits y and targets t."""
+        y, t, weight = self._checked(y, t, sample_weight)
+        memo = Memo()
+        values = self.forward(y, t, memo)
+        dy = self.backward(t, memo)
+        mean(values, dy, weight, memo)
+        return dy
+
+    def _checked(
+        self, y: ArrayLike, t: ArrayLike, sample_weight: ArrayLike | None
+    ) -> tuple[Array, Array, Array | None]:
         y = check_numbers("y", y)
         if y.ndim != 2:
             raise ValueError(f"y: expected values of shape (rows, outputs), got shape {y.shape}.")
@@ -158,7 +184,7 @@ class Loss(Value, ABC):
         for name, given in (("t", targets), ("sample_weight", weight)):
             if given is not None and len(given) != len(y):
                 raise ValueError(f"y and {name}: expected the same number of rows, got {len(y)} and {len(given)}.")
-        return float(np.average(self.forward(y, targets, Memo()), weights=weight))
+        return y, targets, weight
 
 
 @final
@@ -183,7 +209,7 @@ class SquaredError(Loss):
     def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
         return {"error": (outputs,), "values": ()}
 
-    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
         memo.error = np.subtract(y, t, out=memo.error)
         values = np.einsum("ij,ij->i", memo.error, memo.error, out=memo.values)
         values *= 0.5
@@ -214,7 +240,7 @@ class AbsoluteError(Loss):
     def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
         return {"error": (outputs,), "size": (outputs,), "values": ()}
 
-    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
         memo.error = np.subtract(y, t, out=memo.error)
         memo.size = np.abs(memo.error, out=memo.size)
         return np.add.reduce(memo.size, axis=1, out=memo.values)
@@ -260,7 +286,7 @@ class Huber(Loss):
     def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
         return {"error": (outputs,), "g": (outputs,), "half": (outputs,), "values": ()}
 
-    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
         e = np.subtract(y, t, out=memo.error)
         memo.g = g = np.clip(e, -self.delta, self.delta, out=memo.g)
         e -= np.multiply(g, 0.5, out=memo.half)
@@ -303,7 +329,7 @@ class Quantile(Loss):
     def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
         return {"error": (outputs,), "slope": (outputs,), "size": (outputs,), "values": ()}
 
-    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
         error = np.subtract(y, t, out=memo.error)  # −e
         memo.slope = slope = np.sign(error, out=memo.slope)
         size = np.abs(slope, out=memo.size)
@@ -349,7 +375,7 @@ class Poisson(Loss):
             raise ValueError(f"t: Poisson expects counts of at least 0, got {array[row].min()} in row {row}.")
         return array
 
-    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
         log_t = np.maximum(t, np.finfo(t.dtype).tiny, out=memo.scratch)  # so that t log t is 0 at t = 0
         np.log(log_t, out=log_t)
         excess = np.subtract(y, log_t, out=log_t)
@@ -406,7 +432,7 @@ class SigmoidCrossEntropy(Loss):
             )
         return array
 
-    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
         memo.p = p = np.sign(y, out=memo.p)
         np.maximum(p, 0, out=p)  # [y > 0]
         p -= t
@@ -479,16 +505,17 @@ class SoftmaxCrossEntropy(Loss):
         if array.ndim == 1:
             return check_labels(array, outputs)
         array = super().targets(array, outputs, dtype)
-        wrong = np.flatnonzero((array < 0).any(axis=1) | (np.abs(array.sum(axis=1) - 1) > 1e-3))
+        total = array.sum(axis=1, keepdims=True)
+        wrong = np.flatnonzero((array < 0).any(axis=1) | (np.abs(total[:, 0] - 1) > 1e-3))
         if wrong.size:
             row = wrong[0]
             raise ValueError(
                 f"t: expected probabilities, rows of numbers of at least 0 that sum to 1, got {array[row].tolist()} in "
                 f"row {row}. Several labels at once belong to SigmoidCrossEntropy()."
             )
-        return array
+        return array if (total == 1).all() else array / total  # the gradient p − t takes the sum for 1
 
-    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, batch]:
+    def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
         memo.row = np.maximum.reduce(y, axis=1, keepdims=True, out=memo.row)
         memo.p = p = np.subtract(y, memo.row, out=memo.p)  # logits up to a constant of the row
         smoothing = self.label_smoothing

@@ -134,13 +134,13 @@ class Network:
             )
         self.output_shape = shape
 
-    def _bind(self, theta: Float[Array, size]) -> None:
+    def _bind(self, theta: Float[Array, "size"]) -> None:
         self._theta = theta
         for entry in self.layout.entries:
             setattr(self.layers[entry.layer], entry.name, self.layout.view(theta, entry))
 
     @property
-    def theta(self) -> Float[Array, size]:
+    def theta(self) -> Float[Array, "size"]:
         """All parameters. Writing into it, and assigning to it, changes the values that the layers' views show."""
         return self._theta
 
@@ -148,7 +148,9 @@ class Network:
     def theta(self, values: ArrayLike) -> None:
         values = np.asarray(values)
         if values.shape != self._theta.shape:
-            raise ValueError(f"theta: expected {self._theta.size} parameters, shape {self._theta.shape}, got {values.shape}.")
+            raise ValueError(
+                f"theta: expected {self._theta.size} parameters, shape {self._theta.shape}, got {values.shape}."
+            )
         if values is not self._theta:
             self._theta[:] = values
 
@@ -173,7 +175,7 @@ class Network:
             x = layer.forward(x, memo)
         return x
 
-    def backward(self, dy: Float[Array, "batch outputs"], workspace: Workspace) -> Float[Array, size]:
+    def backward(self, dy: Float[Array, "batch outputs"], workspace: Workspace) -> Float[Array, "size"]:
         """Return dL/dtheta given dL/dy, after a ``forward`` with the same workspace.
 
         From the last layer to the first one with parameters; what lies before it has nothing to learn.
@@ -193,7 +195,7 @@ class Network:
         t: ArrayLike,
         workspace: Workspace | None = None,
         sample_weight: ArrayLike | None = None,
-    ) -> tuple[float, Float[Array, size]]:
+    ) -> tuple[float, Float[Array, "size"]]:
         """Return L on a batch and dL/dtheta: one forward and one backward pass.
 
         Parameters
@@ -223,15 +225,8 @@ class Network:
         memo = workspace.loss_memo
         values = self.loss.forward(y, t, memo)  # type: ignore[arg-type]
         dy = self.loss.backward(t, memo)  # type: ignore[arg-type]
-        if sample_weight is None:
-            value = np.add.reduce(values) / rows  # L = mean ℓ
-            dy *= 1 / rows
-        else:
-            total = np.add.reduce(sample_weight)
-            scale = np.divide(sample_weight, total, out=memo.scale[:, 0]) if total else np.zeros_like(sample_weight)
-            value = np.vdot(scale, values)  # L = Σ w ℓ / Σ w
-            dy *= scale[:, np.newaxis]
-        return float(value), self.backward(dy, workspace)
+        value = losses.mean(values, dy, sample_weight, memo)  # type: ignore[arg-type]
+        return value, self.backward(dy, workspace)
 
     def check(
         self, x: ArrayLike, t: ArrayLike, sample_weight: ArrayLike | None = None

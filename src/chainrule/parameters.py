@@ -48,7 +48,7 @@ class Layout:
                 start += size
         return cls(tuple(entries), start)
 
-    def view(self, vector: Float[Array, size], entry: Entry) -> Array:
+    def view(self, vector: Float[Array, "size"], entry: Entry) -> Array:
         """Return the view of ``vector`` that is this parameter: writing into it writes into the vector."""
         return vector[entry.where].reshape(entry.shape)
 

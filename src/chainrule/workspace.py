@@ -72,7 +72,7 @@ class Workspace:
                 shapes["dx"] = layer.input_shape
             self._plan(memo, shapes, dtype)
         outputs = layers[-1].output_shape[-1]
-        self._plan(self.loss_memo, {**loss.buffers(outputs), "scale": (1,)}, dtype)
+        self._plan(self.loss_memo, {**loss.buffers(outputs), "scale": ()}, dtype)
         self.first = first
 
     def _plan(self, memo: Memo, shapes: dict[str, tuple[int, ...]], dtype: np.dtype[Any]) -> None:

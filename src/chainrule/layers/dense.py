@@ -68,7 +68,7 @@ class Dense(Layer):
     inputs: int | None = None
 
     W: Float[Array, "inputs outputs"] = field(init=False)
-    b: Float[Array, outputs] | None = field(init=False)
+    b: Float[Array, "outputs"] | None = field(init=False)
 
     def __post_init__(self) -> None:
         self.units = check_count("Dense", "units", self.units)
