@@ -16,33 +16,39 @@ from chainrule.layers import GELU, Dense, Dropout
 ALLOWED = {"numpy", "safetensors", "threadpoolctl", "chainrule"}
 BUILT_IN = {"cython_runtime"}  # NumPy's own compiled modules register it
 
-rng = np.random.default_rng(0)
-X = rng.normal(size=(400, 4))
-t = (X[:, 0] * X[:, 1] > 0).astype(int)
-network = cr.Network(4, [Dropout(0.05), Dense(32), GELU(), Dense(2)], "softmax_cross_entropy", seed=0)
-assert cr.check_gradient(network, X[:10], t[:10])
-history = cr.train(
-    network,
-    X,
-    t,
-    optimizer="adam",
-    schedule=cr.schedules.WarmUp(2, then=cr.schedules.Cosine()),
-    epochs=60,
-    validation=0.2,
-    penalties=[cr.penalties.L2(1e-4)],
-    callbacks=[cr.EarlyStopping(patience=30), cr.Progress(every=20)],
-    seed=0,
-)
-with tempfile.TemporaryDirectory() as folder:
-    path = Path(folder) / "model.safetensors"
-    network.save(path)
-    loaded = cr.Network.load(path)
-np.testing.assert_array_equal(loaded.predict(X), network.predict(X))
-accuracy = cr.evaluate(loaded, X, t)["accuracy"]
-assert accuracy > 0.8, accuracy
-spirals = cr.datasets.load_spirals(rows=60)
-assert spirals.X.shape == (60, 2)
-foreign = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names) - ALLOWED - BUILT_IN
-foreign = {name for name in foreign if not name.startswith(("_", "sitecustomize", "usercustomize"))}
-assert not foreign, f"chainrule loaded {sorted(foreign)}"
-print(f"accuracy {accuracy:.3f} with {', '.join(sorted(ALLOWED))} alone")
+
+def main():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 4))
+    t = (X[:, 0] * X[:, 1] > 0).astype(int)
+    network = cr.Network(4, [Dropout(0.05), Dense(32), GELU(), Dense(2)], "softmax_cross_entropy", seed=0)
+    assert cr.check_gradient(network, X[:10], t[:10])
+    history = cr.train(
+        network,
+        X,
+        t,
+        optimizer="adam",
+        schedule=cr.schedules.WarmUp(2, then=cr.schedules.Cosine()),
+        epochs=60,
+        validation=0.2,
+        penalties=[cr.penalties.L2(1e-4)],
+        callbacks=[cr.EarlyStopping(patience=30), cr.Progress(every=20)],
+        seed=0,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.safetensors"
+        network.save(path)
+        loaded = cr.Network.load(path)
+    np.testing.assert_array_equal(loaded.predict(X), network.predict(X))
+    accuracy = cr.evaluate(loaded, X, t)["accuracy"]
+    assert accuracy > 0.8, accuracy
+    spirals = cr.datasets.load_spirals(rows=60)
+    assert spirals.X.shape == (60, 2)
+    foreign = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names) - ALLOWED - BUILT_IN
+    foreign = {name for name in foreign if not name.startswith(("_", "sitecustomize", "usercustomize"))}
+    assert not foreign, f"chainrule loaded {sorted(foreign)}"
+    print(f"accuracy {accuracy:.3f} with {', '.join(sorted(ALLOWED))} alone")
+
+
+if __name__ == "__main__":
+    main()

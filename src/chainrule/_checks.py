@@ -67,10 +67,13 @@ def check_numbers(name: str, values: Any) -> Array:
     except ValueError as error:
         raise ValueError(f"{name}: expected a rectangular array of numbers, got rows of different lengths.") from error
     if array.dtype.kind not in "fiub":
-        first = repr(array.reshape(-1)[0]) if array.size else "nothing"
+        if hasattr(values, "toarray"):
+            raise TypeError(f"{name}: expected an array, got a sparse matrix. Make it dense first: {name}.toarray().")
+        first = repr(array.reshape(-1)[:1].tolist()[0])[:40] if array.size else "nothing"
+        words = "np.unique(t, return_inverse=True)[1]" if name == "t" else "scikit-learn's OneHotEncoder"
         raise TypeError(
-            f"{name}: expected numbers, got an array of dtype {array.dtype} (its first value is {first}). "
-            "Encode words as numbers, or, if they are numbers already, convert with np.asarray(..., dtype=float)."
+            f"{name}: expected numbers, got an array of dtype {array.dtype} (its first value is {first}). Turn words "
+            f"into numbers with {words}; what is numbers already, with np.asarray({name}, dtype=float)."
         )
     return array
 

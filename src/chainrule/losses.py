@@ -504,6 +504,10 @@ class SoftmaxCrossEntropy(Loss):
         array = check_numbers("t", t)
         if array.ndim == 1:
             return check_labels(array, outputs)
+        if array.shape[1:] == (1,):
+            raise ValueError(
+                f"t: expected labels of shape (rows,), got a column, shape {array.shape}. Flatten it: t.ravel()."
+            )
         array = super().targets(array, outputs, dtype)
         total = array.sum(axis=1, keepdims=True)
         wrong = np.flatnonzero((array < 0).any(axis=1) | (np.abs(total[:, 0] - 1) > 1e-3))

@@ -318,7 +318,8 @@ def plot_boundary(network: Network, X: ArrayLike, t: ArrayLike, classes: Sequenc
     margin = 0.12 * (high - low).max() or 1.0
     xs, ys = (np.linspace(a - margin, b + margin, 240) for a, b in zip(low, high, strict=True))
     p = _probabilities(network, np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)).reshape(240, 240, k)
-    figure = _figure(5.6, min(max(1.1 + 4.8 * (ys[-1] - ys[0]) / (xs[-1] - xs[0]), 2.5), 9.0))
+    tall = float((ys[-1] - ys[0]) / (xs[-1] - xs[0]))
+    figure = _figure(5.6, min(max(1.1 + 4.8 * tall, 2.5), 9.0))
     ax = figure.subplots()
     ax.imshow(1 - 0.45 * p @ (1 - palette), extent=(xs[0], xs[-1], ys[0], ys[-1]), origin="lower", aspect="equal",
               interpolation="bilinear")  # fmt: skip

@@ -125,6 +125,7 @@ def train(
     >>> network.layers[0].W.ravel().round(3), network.layers[0].b.round(3)
     (array([1., 0.], dtype=float32), array([1.], dtype=float32))
     """
+    _check_network("train", network)
     chosen: Optimizer = named("optimizer", optimizer, Optimizer, optimizers)
     factors: Schedule = named("schedule", schedule, Schedule, schedules)
     epochs = check_count("train", "epochs", epochs)
@@ -138,6 +139,8 @@ def train(
     order = np.random.default_rng(shuffle_seed) if shuffle else None
     batches = Batches(data.X, data.t, data.weight, data.rows, rows, network.dtype, order)
     metrics = network.loss.metrics if metrics is None else metrics
+    if not all(callable(metric) for metric in metrics.values()):
+        raise TypeError(f"metrics: expected functions of (t, predictions) by name, got {metrics!r}.")
     workspace = network.workspace(rows, seed=dropout_seed)
     bound = BoundPenalties(penalties, network.layout, len(network.layers), network.theta, workspace.grad)
     history = History(_columns(bound, held_out, metrics))
@@ -280,6 +283,7 @@ def evaluate(
     >>> evaluate(network, [[1.0], [2.0]], [0, 1])
     {'loss': 0.693..., 'accuracy': 0.5}
     """
+    _check_network("evaluate", network)
     targets = network.loss.targets(t, network.output_shape[0], network.dtype)
     y = network.logits(X)
     check_lengths(y, t=targets)
@@ -346,6 +350,11 @@ def _columns(
     if held_out is not None:
         columns += ["val_loss", *(f"val_{name}" for name in metrics)]
     return [*columns, "learning_rate", "seconds"]
+
+
+def _check_network(owner: str, network: Any) -> None:
+    if not isinstance(network, Network):
+        raise TypeError(f"{owner}: expected a Network as the first argument, got {type(network).__name__}.")
 
 
 def _check_parts(clip: Any, callbacks: Iterable[Any]) -> list[Callback]:

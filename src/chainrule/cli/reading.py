@@ -46,7 +46,7 @@ def parse_csv(text: str, source: str) -> np.ndarray:
            [3., 4.]])
     """
     lines = text.removeprefix("\ufeff").splitlines()
-    skip = next((i for i, line in enumerate(lines) if line.strip()), 0)  # empty lines at the top
+    skip = next((i for i, line in enumerate(lines) if line.strip()), len(lines))  # empty lines at the top
     header = skip < len(lines) and not any(map(_is_number, next(csv.reader([lines[skip]]))))
     body = lines[skip + header :]
     if not any(line.strip() for line in body):
