@@ -22,10 +22,11 @@ import chainrule
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 COMMAND = [sys.executable, "-m", "chainrule.cli"]
+ACCURACY = r"accuracy ([\d.]+)"
 # what is run: the command, what it shows, and where in its output
 WORK = {
-    "`chainrule train digits`": ([*COMMAND, "train", "digits"], "accuracy on 360 held-out rows", r"accuracy ([\d.]+)"),
-    "`chainrule train mnist`": ([*COMMAND, "train", "mnist"], "accuracy on the 10,000 test images", r"accuracy ([\d.]+)"),
+    "`chainrule train digits`": ([*COMMAND, "train", "digits"], "accuracy on 360 held-out rows", ACCURACY),
+    "`chainrule train mnist`": ([*COMMAND, "train", "mnist"], "accuracy on the 10,000 test images", ACCURACY),
 }
 
 

@@ -1,6 +1,6 @@
 """Write docs/reference.md: every public name, with what its docstring says in one line.
 
-    python docs/reference.py        # or "-" for standard output
+python docs/reference.py        # or "-" for standard output
 """
 
 from __future__ import annotations

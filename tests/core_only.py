@@ -23,7 +23,7 @@ def main():
     t = (X[:, 0] * X[:, 1] > 0).astype(int)
     network = cr.Network(4, [Dropout(0.05), Dense(32), GELU(), Dense(2)], "softmax_cross_entropy", seed=0)
     assert cr.check_gradient(network, X[:10], t[:10])
-    history = cr.train(
+    cr.train(
         network,
         X,
         t,

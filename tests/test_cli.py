@@ -594,6 +594,18 @@ class TestProcess:
         assert names(here / "runs" / "moons") == FILES | {"boundary.png"}
         assert config(here / "runs" / "moons")["results"]["stopped"].startswith("interrupted")
 
+    @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+    def test_ctrl_c_after_training_loses_nothing(self, here, monkeypatch):
+        measure = report.measure
+
+        def interrupted(*arguments):
+            signal.raise_signal(signal.SIGINT)
+            return measure(*arguments)
+
+        monkeypatch.setattr(report, "measure", interrupted)
+        run("train", "moons", *QUICK, "--quiet")
+        assert names(here / "runs" / "moons") == FILES | {"boundary.png"}
+
     @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
     def test_a_terminal_gets_a_live_bar(self, here):
         import pty  # noqa: PLC0415

@@ -17,6 +17,8 @@ BLOCKS = [
 @pytest.mark.parametrize("code", BLOCKS)
 def test_code_in_the_documents_runs(code, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "block", "exec"), {})  # noqa: S102
+    exec(compile(code, "block", "exec"), {})
     if "Sine" in code:
-        assert "layer 1, Sine(): the dx that backward returns is not the derivative of forward" in capsys.readouterr().out
+        assert (
+            "layer 1, Sine(): the dx that backward returns is not the derivative of forward" in capsys.readouterr().out
+        )

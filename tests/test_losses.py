@@ -476,7 +476,7 @@ def test_targets_that_do_not_fit_are_refused(loss, outputs, t, message):
 @pytest.mark.parametrize("t", [["cat", "dog"], [None, 1], np.array([1, 2], object), np.array([1j, 2])], ids=repr)
 @pytest.mark.parametrize("loss", [SquaredError(), SoftmaxCrossEntropy(), SigmoidCrossEntropy()], ids=repr)
 def test_targets_that_are_no_numbers_are_refused(loss, t):
-    with pytest.raises(TypeError, match=r"t: expected numbers, got an array of dtype .*Encode words as numbers"):
+    with pytest.raises(TypeError, match=r"t: expected numbers, got an array of dtype .*Turn words into numbers"):
         loss.targets(t, 2, np.dtype("float32"))
 
 

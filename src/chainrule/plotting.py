@@ -206,7 +206,7 @@ def plot_mistakes(
     for ax, row in zip(axes, rows, strict=False):
         ax.imshow(images[row].reshape(image_shape), cmap="gray_r", interpolation="nearest")
         name, guess = classes[true[row]], classes[labels[row]]
-        ax.set_title(f"{name} taken for {guess}\n{100 * sure[row]:.0f} % sure", fontsize=9)
+        ax.set_title(f"{name} taken for {guess}\n{100 * sure[row]:.3g} % sure", fontsize=9)
     for ax in figure.axes[len(rows) :]:
         ax.remove()
     for ax in figure.axes:

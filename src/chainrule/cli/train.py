@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chainrule._interrupt import deferred_interrupt
 from chainrule.callbacks import Callback, Progress, Run
 from chainrule.cli.errors import in_one_sentence, say
 
@@ -145,21 +146,22 @@ def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *
     seconds = time.perf_counter() - start
     if history.stopped.startswith("interrupted"):
         say("Training was interrupted: what was learned until then is tested and saved.")
-    outcome = report.measure(network, test)
-    config = Config(
-        dataset=name,
-        arguments=arguments,
-        seed=options.seed,
-        test=data_module.TEST,
-        classes=rows.classes,
-        image_shape=rows.image_shape,
-        input_range=(float(rows.X.min()), float(rows.X.max())),
-        test_sha256=data_module.digest(test),
-    )
+    with deferred_interrupt():  # a Ctrl-C that comes too late to end training must not lose what was learned
+        outcome = report.measure(network, test)
+        config = Config(
+            dataset=name,
+            arguments=arguments,
+            seed=options.seed,
+            test=data_module.TEST,
+            classes=rows.classes,
+            image_shape=rows.image_shape,
+            input_range=(float(rows.X.min()), float(rows.X.max())),
+            test_sha256=data_module.digest(test),
+        )
+        _save(folder, network, history, config, options, counts, outcome, seconds, test)
     if not quiet:
         typer.echo(f"\n{report.table(test.t, outcome.labels, test.classes)}\n")
     typer.echo(report.sentence(outcome))
-    _save(folder, network, history, config, options, counts, outcome, seconds, test)
     if not quiet:
         typer.echo(f"time     {seconds:.1f} s of training, {_epochs(len(history))}")
     typer.echo(f"results  {folder}")
