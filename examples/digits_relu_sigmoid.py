@@ -11,7 +11,7 @@ cross-entropy that factor cancels.) Three things get the last images of 1,797 ri
 All images are trained on and looked at: this shows that so small a network can learn them, not how well it would read
 others. For that see digits_validated.py.
 
-    python examples/digits_relu_sigmoid.py            # a few seconds
+    python examples/digits_relu_sigmoid.py            # two seconds
 """
 
 import argparse

@@ -105,6 +105,15 @@ def test_absolute_error_at_its_minimum_and_l1_at_zero_are_kinks():
     assert report.kinks > 0
 
 
+def test_a_symmetric_kink_of_a_linear_loss_is_no_mistake():
+    """L1 on zero biases beside a loss that is linear: central differences cancel the kink, one-sided ones do not."""
+    linear = network(Dense(3), loss="quantile")
+    report = cr.check_gradient(linear, X, NUMBERS, penalties=[L1(0.5, biases=True)])
+    assert report, str(report)
+    assert report.kinks > 0
+    assert math.isnan(report.order)
+
+
 def test_many_units_near_their_kinks():
     wide = network(Dense(100), ReLU(), Dense(100), ReLU(), Dense(3))
     report = cr.check_gradient(wide, RNG.normal(size=(60, 5)), np.arange(60) % 3)

@@ -182,8 +182,11 @@ def _check_direction(objective: Objective, rng: np.random.Generator, tolerance: 
     order = _order(objective, objective.theta, u)
     if not error <= tolerance and objective.kink(v, tolerance, rng):
         return 0.0, math.nan, 1
-    if order < LOWEST_ORDER and (beside := _order(objective, objective.beside(rng), u)) >= LOWEST_ORDER:
-        return error, beside, 1  # central differences cancel a symmetric kink, the one-sided remainder shows it
+    if order < LOWEST_ORDER:
+        # Central differences cancel a symmetric kink, the one-sided remainder shows it; beside θ it is gone.
+        beside = _order(objective, objective.beside(rng), u)
+        if not beside < LOWEST_ORDER:
+            return error, beside, 1
     return error, order, 0
 
 
@@ -200,7 +203,10 @@ def _order(objective: Objective, theta: Array, u: Array) -> float:
     usable = [r for r in remainders if r > rounding]
     if len(usable) < 3:
         return math.nan
-    return float(np.median(np.log2(np.divide(usable[:-1], usable[1:]))[-3:]))
+    order = float(np.median(np.log2(np.divide(usable[:-1], usable[1:]))[-3:]))
+    if order < 1.9 and remainders[-1] <= rounding:
+        return math.nan  # L is linear near θ; the larger steps met a kink
+    return order
 
 
 def _check_parameter(
