@@ -67,7 +67,8 @@ def main():
     # recall how many of its images are called so, F1 = 2 / (1/precision + 1/recall), support how many there are.
     answers = network.predict(X).argmax(axis=1)
     print(classification_report(digits.t, answers, target_names=digits.classes, digits=4))
-    print(f"{(answers != digits.t).sum()} of {len(X)} images are wrong after {len(history)} epochs, {seconds:.1f} seconds")
+    wrong = (answers != digits.t).sum()
+    print(f"{wrong} of {len(X)} images are wrong after {len(history)} epochs, {seconds:.1f} seconds")
 
 
 if __name__ == "__main__":

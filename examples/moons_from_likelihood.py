@@ -20,7 +20,7 @@ RATE, EPOCHS = 0.5, 300
 
 
 def logistic_function():
-    """A network of one unit, beside the formulas of logistic regression written out."""
+    """Compare a network of one unit with the formulas of logistic regression written out."""
     moons = cr.datasets.load_moons(rows=200, noise=0.1, seed=0)
     X, t = moons.X.astype("float64"), moons.t
     network = cr.Network(2, [Dense(1)], cr.losses.SigmoidCrossEntropy(), seed=0, dtype="float64")
@@ -40,7 +40,7 @@ def logistic_function():
 
 
 def deep_network():
-    """Probabilities of a network of four layers, and its gradients against finite differences."""
+    """Check the probabilities of a network of four layers, and its gradients against finite differences."""
     rng = np.random.default_rng(0)
     X, t = rng.normal(size=(20, 500)), rng.integers(10, size=20)
     layers = [Dense(100), Tanh(), Dense(50), Tanh(), Dense(40), Tanh(), Dense(10)]

@@ -61,7 +61,7 @@ def test_mnist_tanh(tmp_path):
 
 def test_digits_relu_sigmoid(tmp_path):
     lines = run(tmp_path, "digits_relu_sigmoid.py")
-    rows = [line.split() for line in lines if re.match(r" *\d  ", line)]
+    rows = [line.split() for line in lines if re.match(r" +\d +[01]\.", line)]
     assert [row[0] for row in rows] == list("0123456789")
     for _, precision, recall, f1, _ in rows:
         assert min(map(float, (precision, recall, f1))) >= 0.99
@@ -75,7 +75,7 @@ def test_moons_from_likelihood(tmp_path):
     assert loss == pytest.approx(after(lines, "-mean(t log p + (1 - t) log(1 - p)):"), abs=1e-13)
     assert after(lines, "largest deviation of a row's sum of probabilities from 1:") < 1e-12
 
-    checks = [line.split() for line in lines if re.match(r"\d  Dense\(\d+\)  d[Wb]  ", line)]
+    checks = [line.split() for line in lines if re.match(r"\d  Dense\(\d+\) +d[Wb] ", line)]
     assert [(row[1], row[2]) for row in checks] == [
         (f"Dense({units})", parameter) for units in (100, 50, 40, 10) for parameter in ("dW", "db")
     ]

@@ -203,10 +203,9 @@ def _order(objective: Objective, theta: Array, u: Array) -> float:
     usable = [r for r in remainders if r > rounding]
     if len(usable) < 3:
         return math.nan
-    order = float(np.median(np.log2(np.divide(usable[:-1], usable[1:]))[-3:]))
-    if order < 1.9 and remainders[-1] <= rounding:
-        return math.nan  # L is linear near θ; the larger steps met a kink
-    return order
+    if remainders[-1] <= rounding and usable[-1] > 16 * rounding:
+        return math.nan  # it did not shrink, it vanished: L is linear near θ, and the larger steps met a kink
+    return float(np.median(np.log2(np.divide(usable[:-1], usable[1:]))[-3:]))
 
 
 def _check_parameter(
