@@ -2,9 +2,10 @@
 
     python benchmarks/steps.py [--repeats 7]
 
-Same network, same batch size, same float32 arithmetic, SGD with momentum 0.9. The contestants take turns in one process
-(A B C A B C ...); the table has medians over the repeats and ratios of medians, and the loss that each one reached, so
-that nobody is fast and wrong.
+Same network, same batch size, same float32 arithmetic, SGD with momentum 0.9. All use one thread, which is the best for
+products as small as these: a second one makes every contestant slower, and some a hundred times on a busy machine. The
+contestants take turns in one process (A B C A B C ...); the table has medians over the repeats, ratios of medians, and
+the loss that each one reached from its own start, so that nobody is fast and wrong.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 import chainrule as cr
 from chainrule.layers import Dense, ReLU, Tanh
 
 try:
     import torch
+
+    torch.set_num_threads(1)
 except ImportError:
     torch = None
 
@@ -60,7 +64,7 @@ def scikit(
         sizes[1:2], activation=activation, solver="sgd", alpha=0, batch_size=batch, learning_rate_init=RATE,
         max_iter=epochs, n_iter_no_change=epochs + 1, nesterovs_momentum=False, random_state=0,
     )  # fmt: skip
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore", ConvergenceWarning)
         return float(model.fit(X, t).loss_)
 

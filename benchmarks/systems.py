@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,25 +22,42 @@ import numpy as np
 import chainrule
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-COMMAND = [sys.executable, "-m", "chainrule.cli"]
-ACCURACY = r"accuracy ([\d.]+)"
-# what is run: the command, what it shows, and where in its output
+TRAIN = [sys.executable, "-m", "chainrule.cli", "train"]
+# what is run: the command, what it shows, and where that stands in its output
 WORK = {
-    "`chainrule train digits`": ([*COMMAND, "train", "digits"], "accuracy on 360 held-out rows", ACCURACY),
-    "`chainrule train mnist`": ([*COMMAND, "train", "mnist"], "accuracy on the 10,000 test images", ACCURACY),
+    "`chainrule train digits`": ([*TRAIN, "digits"], "accuracy on held-out images", r"accuracy ([\d.]+)"),
+    "`chainrule train mnist`": ([*TRAIN, "mnist"], "accuracy on the 10,000 test images", r"accuracy ([\d.]+)"),
+    "`mnist_tanh.py`, 784-30-10, 5 epochs": ("mnist_tanh.py", "test accuracy", r"mini-batches.*?% +([\d.]+ %)"),
+    "`digits_relu_sigmoid.py`, 64-15-10": ("digits_relu_sigmoid.py", "wrong of 1,797", r"(\d+) of 1797"),
+    "`moons_from_likelihood.py`": ("moons_from_likelihood.py", "largest gradient error", r"relative error ([\d.e-]+)"),
+    "`digits_validated.py`": ("digits_validated.py", "test accuracy, used once", r"test accuracy ([\d.]+ %)"),
 }
 
 
 def main() -> None:
     print(f"chainrule {chainrule.__version__}, NumPy {np.__version__}, Python {platform.python_version()}, ", end="")
-    print(f"{platform.machine()}, {os.cpu_count()} cores\n\n| run | what it shows | | seconds |\n|---|---|---|---|")
-    for name, (command, shows, pattern) in WORK.items():
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores\n\n| run | what it shows | | seconds in all |\n|---|---|---|---|"
+    )
+    for name, (what, shows, pattern) in WORK.items():
+        command = [sys.executable, str(EXAMPLES / what)] if isinstance(what, str) else what
         with tempfile.TemporaryDirectory() as folder:
             start = time.perf_counter()
             result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
             seconds = time.perf_counter() - start
         found = re.findall(pattern, result.stdout)
         print(f"| {name} | {shows} | {found[-1]} | {seconds:.1f} |", flush=True)
+
+    times = [(seconds_of("import chainrule"), seconds_of("import numpy")) for _ in range(15)]
+    beyond = 1000 * statistics.median(ours - numpys for ours, numpys in times)
+    print(f"| `import chainrule` | milliseconds beyond `import numpy` | {beyond:.0f} | |")
+
+
+def seconds_of(code: str) -> float:
+    """Return how long a new process takes for ``code``."""
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return time.perf_counter() - start
 
 
 if __name__ == "__main__":
