@@ -96,7 +96,9 @@ def test_every_public_name_has_a_page_with_an_example(module, name):
     assert len(text) > 30, f"chainrule.{module}.{name} has no docstring"
     is_error = isinstance(thing, type) and issubclass(thing, Exception)
     abstract = inspect.isabstract(thing)
-    small = isinstance(thing, type) and (issubclass(thing, tuple) or name in {"GradientReport", "ParameterCheck", "Run"})
+    small = isinstance(thing, type) and (
+        issubclass(thing, tuple) or name in {"GradientReport", "ParameterCheck", "Run"}
+    )
     if not (is_error or abstract or small or name == "load"):
         assert ">>>" in text, f"chainrule.{module}.{name} has no example that runs"
 
@@ -113,7 +115,9 @@ def test_an_unknown_name_is_an_attribute_error():
 
 def test_the_reference_lists_every_public_name():
     """docs/reference.md is what docs/reference.py prints."""
-    made = subprocess.run([sys.executable, ROOT / "docs" / "reference.py", "-"], capture_output=True, text=True, check=True)
+    made = subprocess.run(
+        [sys.executable, ROOT / "docs" / "reference.py", "-"], capture_output=True, text=True, check=True
+    )
     assert (ROOT / "docs" / "reference.md").read_text(encoding="utf-8") == made.stdout, "run: python docs/reference.py"
 
 
