@@ -203,9 +203,9 @@ class Network:
         x : (batch, inputs)
         t : targets as the loss wants them
         workspace : Workspace, optional
-            Where to write. Its ``grad`` is what is returned, and the next call overwrites it; x, t and weights must
-            already have the right types, as :func:`chainrule.train` sees to. Without one, everything is checked,
-            dropout does nothing, and the gradient is a new array.
+            Where to write. Its ``grad`` is what is returned, and the next call overwrites it. An x of the network's
+            dtype is then taken as checked, and so are t and weights, as :meth:`check` returns them. Without one,
+            everything is checked, dropout does nothing, and the gradient is a new array.
         sample_weight : (batch,), optional
             L is then Σ wᵢ ℓᵢ / Σ wᵢ.
 
@@ -216,9 +216,9 @@ class Network:
         >>> network.loss_and_grad([[1.0], [3.0]], [1.0, 1.0])       # y = 0: L = ½, dW = −mean(x), db = −1
         (0.5, array([-2., -1.]))
         """
-        if workspace is None:
+        if workspace is None or getattr(x, "dtype", None) != self.dtype:
             x, t, sample_weight = self.check(x, t, sample_weight)
-            workspace = self.workspace(len(x), training=False)
+            workspace = workspace or self.workspace(len(x), training=False)
         rows = len(x)  # type: ignore[arg-type]
         workspace.resize(rows)
         y = self.forward(x, workspace)  # type: ignore[arg-type]
