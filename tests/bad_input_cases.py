@@ -146,6 +146,7 @@ CASES = {
     "inputs as text": (lambda: cr.Network("3", [Dense(2)], "squared_error"), TypeError, ["inputs: expected a whole number, got '3'"]),
     "dropout of everything": (lambda: Dropout(1.0), ValueError, ["Dropout: rate: expected a number in [0, 1), got 1.0"]),
     "dtype of integers": (lambda: net(dtype="int32"), ValueError, ["expected 'float32' or 'float64', got 'int32'"]),
+    "no dtype": (lambda: net(dtype=None), ValueError, ["expected 'float32' or 'float64', got None"]),
     "unknown dtype": (lambda: net(dtype="float23"), ValueError, ["expected 'float32' or 'float64', got 'float23'"]),
     "loss_and_grad checks too": (lambda: net().loss_and_grad(hole(np.nan), T), ValueError, ["got nan in row 7"]),
     "evaluate checks too": (lambda: cr.evaluate(net(), X, T[:4]), ValueError, ["20 and 4"]),

@@ -543,7 +543,7 @@ class SoftmaxCrossEntropy(Loss):
         return dy
 
     def link(self, y: Logits) -> Logits:
-        p = y - y.max(axis=1, keepdims=True)
+        p = y - np.maximum.reduce(y, axis=1, keepdims=True)
         np.exp(p, out=p)
-        p /= p.sum(axis=1, keepdims=True)
+        p /= np.add.reduce(p, axis=1, keepdims=True)
         return p

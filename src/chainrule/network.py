@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -264,8 +265,8 @@ class Network:
     @property
     def chunk(self) -> int:
         """The number of rows that go through the network at once in ``predict``."""
-        widest = max(int(np.prod(layer.output_shape)) for layer in self.layers)
-        return max(1, CHUNK_BYTES // (self.dtype.itemsize * max(widest, int(np.prod(self.input_shape)))))
+        widest = max(math.prod(shape) for shape in (self.input_shape, *(layer.output_shape for layer in self.layers)))
+        return max(1, CHUNK_BYTES // (self.dtype.itemsize * widest))
 
     def astype(self, dtype: Any) -> Network:
         """Return a copy with parameters of another dtype."""
@@ -348,7 +349,7 @@ def _following(after: Sequence[Layer]) -> Initializer:
 
 def _dtype(dtype: Any) -> np.dtype[Any]:
     for name in ("float32", "float64"):
-        if dtype in (name, np.dtype(name)):
+        if dtype is not None and dtype in (name, np.dtype(name)):  # NumPy takes None for float64
             return np.dtype(name)
     raise ValueError(f"dtype: expected 'float32' or 'float64', got {dtype!r}.")
 
