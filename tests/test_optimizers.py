@@ -389,9 +389,9 @@ def test_a_rate_out_of_range_is_refused(cls, rate):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Momentum(0.1, momentum=1.0), r"Momentum: momentum: expected a number in \[0, 1\), got 1.0"),
-        (lambda: Momentum(0.1, momentum=-0.1), r"Momentum: momentum: expected a number in \[0, 1\), got -0.1"),
-        (lambda: Nesterov(0.1, momentum=1.5), r"Nesterov: momentum: expected a number in \[0, 1\), got 1.5"),
+        (lambda: Momentum(0.1, momentum=1.1), r"Momentum: momentum: expected a number in \[0, 1\], got 1.1"),
+        (lambda: Momentum(0.1, momentum=-0.1), r"Momentum: momentum: expected a number in \[0, 1\], got -0.1"),
+        (lambda: Nesterov(0.1, momentum=1.5), r"Nesterov: momentum: expected a number in \[0, 1\], got 1.5"),
         (lambda: Adagrad(epsilon=0.0), r"Adagrad: epsilon: expected a number in \(0, inf\), got 0.0"),
         (lambda: RMSProp(rho=1.0), r"RMSProp: rho: expected a number in \[0, 1\), got 1.0"),
         (lambda: RMSProp(epsilon=-1e-8), r"RMSProp: epsilon: expected a number in \(0, inf\), got -1e-08"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         callbacks,
         clipping,
         datasets,
+        estimators,
         gradient_check,
         optimizers,
         penalties,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         training,
     )
     from chainrule.callbacks import Callback, EarlyStopping, Progress
+    from chainrule.estimators import MLPClassifier, MLPRegressor
     from chainrule.gradient_check import GradientReport, check_gradient
     from chainrule.history import History
     from chainrule.training import DivergenceError, evaluate, train
@@ -36,11 +38,14 @@ _LAZY = {
     "EarlyStopping": "callbacks",
     "GradientReport": "gradient_check",
     "History": "history",
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
     "Progress": "callbacks",
     "callbacks": "",
     "check_gradient": "gradient_check",
     "clipping": "",
     "datasets": "",
+    "estimators": "",
     "evaluate": "training",
     "gradient_check": "",
     "optimizers": "",
@@ -75,6 +80,8 @@ __all__ = [
     "History",
     "Layer",
     "Loss",
+    "MLPClassifier",
+    "MLPRegressor",
     "Memo",
     "Network",
     "Progress",
@@ -83,6 +90,7 @@ __all__ = [
     "check_gradient",
     "clipping",
     "datasets",
+    "estimators",
     "evaluate",
     "gradient_check",
     "initializers",

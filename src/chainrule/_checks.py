@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._typing import Array, is_sparse
 
 
 def check_count(owner: str, name: str, value: Any, least: int = 1) -> int:
@@ -106,7 +106,7 @@ def check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
 
 def check_rows(X: Any, sample_shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "X") -> Array:
     """Return X as an array (rows, *sample_shape) of finite numbers; it is copied only if it is no array."""
-    array = check_numbers(name, X)
+    array: Any = X.tocsr() if is_sparse(X) else check_numbers(name, X)
     wanted = f"(rows, {', '.join(map(str, sample_shape))})"
     if array.ndim != len(sample_shape) + 1:
         if array.shape == sample_shape:
@@ -124,20 +124,23 @@ def check_rows(X: Any, sample_shape: tuple[int, ...], dtype: np.dtype[Any], name
             f"{name}: expected {has} features, got {had}: shape {wanted} was wanted, this is {array.shape}. "
             "Are these the columns that the network was built for?"
         )
-    if not len(array):
+    if not array.shape[0]:
         raise ValueError(
             f"{name}: expected at least one row, got an array of shape {array.shape}. Is the selection empty?"
         )
-    check_finite(name, array, dtype)
+    if is_sparse(array):
+        check_finite(f"{name}'s stored values", array.data, dtype)
+    else:
+        check_finite(name, array, dtype)
     return array
 
 
 def check_lengths(X: Array, **others: Array | None) -> None:
     """Refuse arrays that do not have one entry for each row of X."""
     for name, values in others.items():
-        if values is not None and len(values) != len(X):
+        if values is not None and len(values) != X.shape[0]:
             raise ValueError(
-                f"X and {name}: expected the same number of rows, got {len(X)} and {len(values)}. "
+                f"X and {name}: expected the same number of rows, got {X.shape[0]} and {len(values)}. "
                 "Were both cut from the data in the same way?"
             )
 

@@ -51,8 +51,9 @@ class Objective:
         self.network.theta[:] = theta
         self.rewind()
         value, grad = self.network.loss_and_grad(self.x, self.t, self.workspace, self.weight)
-        value += self._bound.value()
-        self._bound.add_gradient()
+        rows = float(len(self.x) if self.weight is None else self.weight.sum())
+        value += self._bound.value(rows)
+        self._bound.add_gradient(rows)
         return value, grad
 
     def value(self, theta: Array) -> float:

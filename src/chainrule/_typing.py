@@ -7,7 +7,7 @@ are its own. Otherwise they are placeholders that nobody evaluates.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from jaxtyping import Float, Int, Num, Shaped
@@ -27,4 +27,20 @@ else:
     Array = ArrayLike = Any
     Float = Int = Num = Shaped = _Unchecked
 
-__all__ = ["Array", "ArrayLike", "Float", "Int", "Num", "Shaped"]
+
+@runtime_checkable
+class SparseRows(Protocol):
+    """A matrix of scipy.sparse, told by what it can do: SciPy itself is not needed here."""
+
+    shape: Any
+    dtype: Any
+
+    def tocsr(self) -> Any: ...
+
+
+def is_sparse(x: Any) -> bool:
+    """Say whether x is a matrix of scipy.sparse."""
+    return hasattr(x, "tocsr")
+
+
+__all__ = ["Array", "ArrayLike", "Float", "Int", "Num", "Shaped", "SparseRows", "is_sparse"]

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._typing import Array, is_sparse
+
+
+@runtime_checkable
+class Shuffler(Protocol):
+    """What changes the order of the rows: a numpy.random.Generator, or something of your own."""
+
+    def shuffle(self, x: Array, /) -> Any:
+        """Change the order of x in place."""
 
 
 class Batch(NamedTuple):
@@ -32,8 +40,9 @@ class Batches:
     batch_size : int
     dtype : numpy.dtype
         That of the network.
-    rng : numpy.random.Generator or None
-        Shuffles before every epoch; None keeps the order, and then batches are views of X where the dtype allows.
+    rng : numpy.random.Generator, Shuffler or None
+        Its ``shuffle`` changes the order in place before every epoch; None keeps the order, and then batches are views
+        of X where the dtype allows.
 
     Examples
     --------
@@ -51,15 +60,17 @@ class Batches:
         rows: Array | None,
         batch_size: int,
         dtype: np.dtype[Any],
-        rng: np.random.Generator | None,
+        rng: Shuffler | None,
     ) -> None:
         self.X, self.t, self.weight, self.rng = X, t, weight, rng
-        self.rows = len(X) if rows is None else len(rows)
+        self.rows = X.shape[0] if rows is None else len(rows)
         self.batch_size = batch_size
         self._gather = rng is not None or rows is not None
         self._order = np.arange(self.rows) if rows is None else rows.copy()
-        self._x = np.empty((batch_size, *X.shape[1:]), dtype)
-        self._raw = None if X.dtype == dtype else np.empty((batch_size, *X.shape[1:]), X.dtype)
+        self._dtype = dtype
+        self._sparse = is_sparse(X)
+        self._x = np.empty((0 if self._sparse else batch_size, *X.shape[1:]), dtype)
+        self._raw = None if X.dtype == dtype else np.empty((len(self._x), *X.shape[1:]), X.dtype)
         self._t = np.empty((batch_size, *t.shape[1:]), t.dtype)
         self._weight = None if weight is None else np.empty(batch_size, dtype)
 
@@ -78,7 +89,9 @@ class Batches:
         n = len(index)
         x, t = self._x[:n], self._t[:n]
         # take(): mode "raise" would fill a copy of out first, and an X that is not C-contiguous would be copied whole.
-        if not self.X.flags.c_contiguous:
+        if self._sparse:
+            x = self.X[index].astype(self._dtype, copy=False)
+        elif not self.X.flags.c_contiguous:
             x[...] = self.X[index]
         elif self._raw is None:
             self.X.take(index, axis=0, out=x, mode="clip")
@@ -92,7 +105,9 @@ class Batches:
 
     def _slice(self, where: slice) -> Batch:
         x = self.X[where]
-        if self._raw is not None:
+        if self._sparse:
+            x = x.astype(self._dtype, copy=False)
+        elif self._raw is not None:
             x = self._x[: len(x)]
             x[...] = self.X[where]
         return Batch(x, self.t[where], None if self.weight is None else self.weight[where])

@@ -32,7 +32,9 @@ class Run:
     epochs, batches, rows : int
         How many epochs there will be, batches an epoch has, and rows are trained on.
     epoch, batch : int
-        Where training is, both counted from 1; loss is that of the batch.
+        Where training is, both counted from 1.
+    loss, penalty : float
+        Those of the batch.
     """
 
     network: Network
@@ -44,6 +46,7 @@ class Run:
     epoch: int = 0
     batch: int = 0
     loss: float = math.nan
+    penalty: float = 0.0
     stopped: str = field(default="", init=False)
 
     def stop(self, reason: str) -> None:

@@ -14,7 +14,7 @@ from chainrule import layers as layers_module
 from chainrule import losses
 from chainrule._checks import check_count, check_lengths, check_rows, check_seed, check_weights
 from chainrule._names import named
-from chainrule._typing import Array, ArrayLike, Float
+from chainrule._typing import Array, ArrayLike, Float, is_sparse
 from chainrule.initializers import GlorotUniform, Initializer
 from chainrule.layers import Layer, Parameter
 from chainrule.losses import Loss
@@ -155,6 +155,11 @@ class Network:
         if values is not self._theta:
             self._theta[:] = values
 
+    @property
+    def weights(self) -> list[Array]:
+        """The parameter arrays that are weights, not biases: views of theta."""
+        return [self.layout.view(self.theta, e) for e in self.layout.select(None, biases=False)]
+
     def workspace(
         self, batch: int, *, training: bool = True, seed: int | np.random.SeedSequence | None = None
     ) -> Workspace:
@@ -219,8 +224,8 @@ class Network:
         """
         if workspace is None or getattr(x, "dtype", None) != self.dtype:
             x, t, sample_weight = self.check(x, t, sample_weight)
-            workspace = workspace or self.workspace(len(x), training=False)
-        rows = len(x)  # type: ignore[arg-type]
+            workspace = workspace or self.workspace(x.shape[0], training=False)
+        rows = x.shape[0]  # type: ignore[union-attr]
         workspace.resize(rows)
         y = self.forward(x, workspace)  # type: ignore[arg-type]
         memo = workspace.loss_memo
@@ -242,7 +247,7 @@ class Network:
     def logits(self, X: ArrayLike) -> Float[Array, "rows outputs"]:
         """Return y for any number of rows, chunk by chunk: what ``predict`` gives before the link."""
         X = check_rows(X, self.input_shape, self.dtype)
-        rows, chunk = len(X), self.chunk
+        rows, chunk = X.shape[0], self.chunk
         if rows <= chunk:
             return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
         y = np.empty((rows, *self.output_shape), self.dtype)
@@ -260,7 +265,8 @@ class Network:
 
     @staticmethod
     def _own(X: Array, y: Array) -> Array:
-        return y.copy() if np.may_share_memory(X, y) else y  # a network of Identity layers gives back X itself
+        """Return y, or a copy where y is X itself: a network of Identity layers gives it back."""
+        return y.copy() if not is_sparse(X) and np.may_share_memory(X, y) else y
 
     @property
     def chunk(self) -> int:

@@ -107,7 +107,7 @@ class Momentum(Optimizer):
     learning_rate : float
         η, at least 0.
     momentum : float
-        μ, in [0, 1).
+        μ, in [0, 1].
 
     Notes
     -----
@@ -131,7 +131,7 @@ class Momentum(Optimizer):
 
     def __post_init__(self) -> None:
         _check_rate(self)
-        check_real("Momentum", "momentum", self.momentum, 0, 1, open_high=True)
+        check_real("Momentum", "momentum", self.momentum, 0, 1)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -162,7 +162,7 @@ class Nesterov(Optimizer):
     learning_rate : float
         η, at least 0.
     momentum : float
-        μ, in [0, 1).
+        μ, in [0, 1].
 
     Source: Nesterov (1983); Sutskever et al., "On the importance of initialization and momentum in deep learning"
     (2013), section 2; Bengio et al., "Advances in optimizing recurrent networks" (2013), equation 7.
@@ -180,7 +180,7 @@ class Nesterov(Optimizer):
 
     def __post_init__(self) -> None:
         _check_rate(self)
-        check_real("Nesterov", "momentum", self.momentum, 0, 1, open_high=True)
+        check_real("Nesterov", "momentum", self.momentum, 0, 1)
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -317,8 +317,10 @@ class Adam(Optimizer):
     beta_1, beta_2 : float
         β₁ and β₂, in [0, 1).
     epsilon : float
-        ε, added to √v̂ as in the paper's algorithm 1 and in PyTorch. scikit-learn and Keras use the paper's shorter
-        form, in which ε is added to √v: a larger ε in the first steps.
+        ε, added to √v̂ as in the paper's algorithm 1 and in PyTorch.
+    epsilon_hat : bool
+        Whether ε is added to √v instead, as in the paper's shorter form, scikit-learn and Keras: a larger ε in the
+        first steps.
 
     Source: Kingma and Ba, "Adam: a method for stochastic optimization" (2015), algorithm 1.
 
@@ -334,6 +336,7 @@ class Adam(Optimizer):
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
+    epsilon_hat: bool = False
 
     def __post_init__(self) -> None:
         _check_rate(self)
@@ -344,7 +347,9 @@ class Adam(Optimizer):
         return ("m", "v")
 
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
-        _adam(theta, grad, state, rate, self.beta_1, self.beta_2, self.epsilon)
+        root = math.sqrt(1 - self.beta_2**state.t)
+        epsilon = self.epsilon / root if self.epsilon_hat else self.epsilon  # √v̂ + ε̂ / root = (√v + ε̂) / root
+        _adam(theta, grad, state, rate, self.beta_1, self.beta_2, epsilon)
 
 
 @final

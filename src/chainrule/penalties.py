@@ -22,11 +22,13 @@ Layers = int | Sequence[int] | None
 class Penalty(Value, ABC):
     """A term of L that depends on the parameters alone. One of your own is a value and its gradient.
 
-    ``layers`` names the layers by index (all for None); ``biases`` says whether it is for biases too.
+    ``layers`` names the layers by index (all for None); ``biases`` says whether it is for biases too; with
+    ``per_row`` it is divided by the rows of the batch (the sum of their weights).
     """
 
     layers: Layers = None
     biases: bool = False
+    per_row: bool = False
 
     @abstractmethod
     def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> float:
@@ -64,11 +66,13 @@ class L2(Penalty):
         Indices of the layers; all by default.
     biases : bool
         Whether biases are penalised too.
+    per_row : bool
+        Whether λ is divided by the rows of the batch, as scikit-learn's ``alpha`` is.
 
     Notes
     -----
-    L is a mean over the batch, so λ does not depend on the number of rows. scikit-learn's ``alpha`` is divided by the
-    rows of the batch; Keras' ``L2`` has no ½; ``weight_decay`` of PyTorch's SGD is this λ, but for biases as well.
+    L is a mean over the batch, so by default λ does not depend on the number of rows.
+    Keras' ``L2`` has no ½; ``weight_decay`` of PyTorch's SGD is this λ, but for biases as well.
 
     Source: Hoerl and Kennard, "Ridge regression" (1970).
 
@@ -79,6 +83,7 @@ class L2(Penalty):
     strength: float
     layers: Layers = None
     biases: bool = False
+    per_row: bool = False
 
     def __post_init__(self) -> None:
         check_real("L2", "strength", self.strength, 0)
@@ -110,6 +115,7 @@ class L1(Penalty):
     strength: float
     layers: Layers = None
     biases: bool = False
+    per_row: bool = False
 
     def __post_init__(self) -> None:
         check_real("L1", "strength", self.strength, 0)
@@ -198,14 +204,19 @@ class BoundPenalties:
     def __bool__(self) -> bool:
         return bool(self._terms)
 
-    def value(self) -> float:
-        """Return what all penalties add to L."""
-        return sum(penalty.value(w, scratch) for penalty, w, _, scratch in self._terms)
+    def value(self, rows: float = 1.0) -> float:
+        """Return what all penalties add to L for a batch of so many rows (or so large a sum of weights)."""
+        return sum(p.value(w, scratch) / (rows if p.per_row else 1) for p, w, _, scratch in self._terms)
 
-    def add_gradient(self) -> None:
+    def add_gradient(self, rows: float = 1.0) -> None:
         """Add the gradients of all penalties to grad."""
         for penalty, w, dw, scratch in self._terms:
-            penalty.add_gradient(w, dw, scratch)
+            if penalty.per_row:  # what is there times the rows, plus what add_gradient adds, divided by the rows
+                np.multiply(dw, rows, out=dw)
+                penalty.add_gradient(w, dw, scratch)
+                np.divide(dw, rows, out=dw)
+            else:
+                penalty.add_gradient(w, dw, scratch)
 
     def project(self) -> None:
         """Apply all constraints to theta."""

@@ -15,11 +15,12 @@ from chainrule._interrupt import deferred_interrupt
 from chainrule._names import named
 from chainrule._threads import few_threads
 from chainrule._typing import Array, ArrayLike
-from chainrule.batches import Batches
+from chainrule.batches import Batches, Shuffler
 from chainrule.callbacks import Callback, Run
 from chainrule.clipping import Clip
 from chainrule.history import History
 from chainrule.losses import Metric
+from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.penalties import BoundPenalties, Constraint, Penalty
@@ -61,8 +62,9 @@ def train(
     sample_weight: ArrayLike | None = None,
     validation: float | tuple[ArrayLike, ArrayLike] | None = None,
     metrics: Mapping[str, Metric] | None = None,
-    shuffle: bool = True,
+    shuffle: bool | Shuffler = True,
     callbacks: Iterable[Callback] = (),
+    state: Memo | None = None,
     seed: int | np.random.SeedSequence | None = None,
 ) -> History:
     """Train ``network`` in place and return what was measured.
@@ -96,10 +98,13 @@ def train(
         A fraction of the rows, drawn at random and not trained on, or rows of their own. Measured after every epoch.
     metrics : mapping of str to function, optional
         Functions of targets and predictions, measured on the validation set; the loss's own by default.
-    shuffle : bool
-        Whether every epoch has an order of its own.
+    shuffle : bool or Shuffler
+        Whether every epoch has an order of its own, or an object whose ``shuffle`` makes it.
     callbacks : iterable of Callback
         For example ``[EarlyStopping(patience=5), Progress()]``.
+    state : Memo, optional
+        What the optimizer remembers, from ``optimizer.start(network.theta, network.weights)``: it is used and changed,
+        so that a later call with the same state goes on where this one ended. A new one by default.
     seed : int, optional
         Independent streams for the validation set, the order and dropout are spawned from it: the same seed gives the
         same parameters, bit for bit, on one machine.
@@ -136,7 +141,7 @@ def train(
     split_seed, shuffle_seed, dropout_seed = root.spawn(3)
     data, held_out = _prepare(network, X, t, sample_weight, validation, split_seed)
     rows = _batch_size(batch_size, data, validation)
-    order = np.random.default_rng(shuffle_seed) if shuffle else None
+    order = np.random.default_rng(shuffle_seed) if shuffle is True else shuffle or None
     batches = Batches(data.X, data.t, data.weight, data.rows, rows, network.dtype, order)
     metrics = network.loss.metrics if metrics is None else metrics
     if not all(callable(metric) for metric in metrics.values()):
@@ -145,7 +150,8 @@ def train(
     bound = BoundPenalties(penalties, network.layout, len(network.layers), network.theta, workspace.grad)
     history = History(_columns(bound, held_out, metrics))
     run = Run(network, history, history.columns, epochs, len(batches), batches.rows)
-    step = _Step(network, workspace, chosen, factors, bound, clip, run)
+    state = chosen.start(network.theta, network.weights) if state is None else state
+    step = _Step(network, workspace, chosen, state, factors, bound, clip, run)
     for callback in callbacks:
         callback.on_start(run)
     per_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
@@ -183,15 +189,14 @@ class _Step:
         network: Network,
         workspace: Workspace,
         optimizer: Optimizer,
+        state: Memo,
         schedule: Schedule,
         penalties: BoundPenalties,
         clip: Clip | None,
         run: Run,
     ) -> None:
-        self.network, self.workspace, self.optimizer, self.schedule = network, workspace, optimizer, schedule
-        self.penalties, self.clip, self.run = penalties, clip, run
-        weights = [network.layout.view(network.theta, e) for e in network.layout.select(None, biases=False)]
-        self.state = optimizer.start(network.theta, weights)
+        self.network, self.workspace, self.optimizer, self.state = network, workspace, optimizer, state
+        self.schedule, self.penalties, self.clip, self.run = schedule, penalties, clip, run
         self.rate = 0.0
         self.clear()
 
@@ -211,12 +216,13 @@ class _Step:
         factor = self.schedule.factor(run.epoch - 1 + (run.batch - 1) / run.batches, run.epochs)
         self.rate = self.optimizer.learning_rate * factor
         run.loss, grad = network.loss_and_grad(x, t, self.workspace, weight)
-        total = float(len(x) if weight is None else np.add.reduce(weight))
+        total = float(x.shape[0] if weight is None else np.add.reduce(weight))
         self._loss += run.loss * total
         self._weight += total
         if penalties:
-            self._penalty += penalties.value() * total
-            penalties.add_gradient()
+            run.penalty = penalties.value(total)
+            self._penalty += run.penalty * total
+            penalties.add_gradient(total)
         if not math.isfinite(run.loss):
             raise FloatingPointError(f"the loss is {run.loss}")
         if self.clip is not None:
@@ -319,18 +325,19 @@ def _prepare(
         check_lengths(X_val, t=t_val)
         return _Data(X, targets, weight, None), (X_val, t_val)
     fraction = check_real("train", "validation", validation, 0, 1, open_low=True, open_high=True)
-    held = max(1, round(fraction * len(X)))
-    if held >= len(X):
+    held = max(1, round(fraction * X.shape[0]))
+    if held >= X.shape[0]:
         raise ValueError(
-            f"train: validation={fraction} of {len(X)} row(s) leaves none to train on: give more rows or no validation."
+            f"train: validation={fraction} of {X.shape[0]} row(s) leaves none to train on: "
+            "give more rows or no validation."
         )
-    order = np.random.default_rng(seed).permutation(len(X))
+    order = np.random.default_rng(seed).permutation(X.shape[0])
     chosen = np.sort(order[:held])
     return _Data(X, targets, weight, np.sort(order[held:])), (X[chosen], targets[chosen])
 
 
 def _batch_size(batch_size: int | None, data: _Data, validation: Any) -> int:
-    rows = len(data.X) if data.rows is None else len(data.rows)
+    rows = data.X.shape[0] if data.rows is None else len(data.rows)
     if batch_size is None:
         return min(32, rows)
     batch_size = check_count("train", "batch_size", batch_size)

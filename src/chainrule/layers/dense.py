@@ -10,7 +10,7 @@ import numpy as np
 from chainrule import initializers
 from chainrule._checks import check_count
 from chainrule._names import named
-from chainrule._typing import Array, Float
+from chainrule._typing import Array, Float, SparseRows, is_sparse
 from chainrule.initializers import Fans, GlorotUniform, Initializer, Zeros
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.memo import Memo
@@ -57,6 +57,8 @@ class Dense(Layer):
 
     Notes
     -----
+    As the first layer it also takes sparse rows (a CSR matrix of SciPy), which never become dense.
+
     W is (inputs, outputs), as in scikit-learn and Keras; PyTorch's ``Linear.weight`` is its transpose.
 
     Source: Rumelhart, Hinton and Williams, "Learning representations by back-propagating errors" (1986).
@@ -96,15 +98,16 @@ class Dense(Layer):
             parameters["b"] = Parameter((self.units,), _initializer("biases", self.biases), fans, weight=False)
         return parameters
 
-    def forward(self, x: Float[Array, "batch inputs"], memo: Memo) -> Float[Array, "batch outputs"]:
+    def forward(self, x: Float[Array, "batch inputs"] | SparseRows, memo: Memo) -> Float[Array, "batch outputs"]:
         memo.x = x  # dW needs it
-        y = np.matmul(x, self.W, out=memo.y)  # y = x W
+        y = x @ self.W if is_sparse(x) else np.matmul(x, self.W, out=memo.y)  # type: ignore[arg-type]  # y = x W
         if self.b is not None:
             y += self.b  # + b, for every row
         return y
 
     def backward(self, dy: Float[Array, "batch outputs"], memo: Memo) -> Float[Array, "batch inputs"] | None:
-        memo.dW = np.matmul(memo.x.T, dy, out=memo.dW)  # dL/dW = xᵀ dy
+        x = memo.x
+        memo.dW = x.T @ dy if is_sparse(x) else np.matmul(x.T, dy, out=memo.dW)  # dL/dW = xᵀ dy
         if self.b is not None:
             memo.db = np.add.reduce(dy, axis=0, out=memo.db)  # dL/db = Σ dy over the batch
         if not memo.dx_wanted:

@@ -1,0 +1,196 @@
+"""MLPClassifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.metrics import accuracy_score
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+from sklearn.utils.validation import validate_data
+
+from chainrule._typing import Array
+from chainrule.estimators.base import BaseMLP, partial_fit_available
+from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """Multi-layer perceptron for classes: scikit-learn's, on chainrule's engine.
+
+    The same parameters, attributes and warnings, and from the same ``random_state`` the same model. See
+    ``sklearn.neural_network.MLPClassifier`` for what each of them means.
+
+    Attributes
+    ----------
+    network_ : chainrule.Network
+        The network inside.
+    coefs_, intercepts_ : list of arrays
+        Views of its parameters.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_moons
+    >>> from chainrule import MLPClassifier
+    >>> X, y = make_moons(200, noise=0.1, random_state=0)
+    >>> model = MLPClassifier((16,), learning_rate_init=0.05, random_state=0).fit(X, y)
+    >>> model.score(X, y)
+    1.0
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: Any = 10,
+        max_fun: int = 15000,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+
+    @property
+    def classes_(self) -> Array:
+        """The labels, in the order of the outputs."""
+        return self._labels.classes_
+
+    def _validate(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Array]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if "_labels" not in vars(self) or not (self.warm_start or incremental):
+            self._labels = LabelBinarizer().fit(y)
+        else:
+            self._check_classes(unique_labels(y))
+        return X, self._targets(y)
+
+    def _targets(self, y: Any) -> Array:
+        """Return the labels as the engine's loss wants them: numbers (rows,) for several classes, else 0 and 1."""
+        binarized = self._labels.transform(y)
+        return binarized.argmax(axis=1) if self._is_multiclass() else binarized
+
+    def _is_multiclass(self) -> bool:
+        return bool(self._labels.y_type_ == "multiclass")
+
+    def _loss(self) -> Loss:
+        return SoftmaxCrossEntropy() if self._is_multiclass() else SigmoidCrossEntropy()
+
+    def _outputs(self, y: Array) -> int:
+        return len(self.classes_) if self._is_multiclass() else y.shape[1]
+
+    def _out_activation(self) -> str:
+        return "softmax" if self._is_multiclass() else "logistic"
+
+    def _stratify(self, y: Array) -> Array | None:
+        return y.ravel() if self.n_outputs_ == 1 else None
+
+    def _validation_score(self, X: Any, y: Array, sample_weight: Array | None) -> float:
+        p = self.network_.predict(X)
+        if not np.isfinite(p).all():
+            return np.nan
+        predicted = p.argmax(axis=1) if self._is_multiclass() else p > 0.5
+        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
+
+    def _check_classes(self, classes: Array) -> None:
+        if self.warm_start:
+            if set(classes) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the previous call to fit. "
+                    f"Previously got {self.classes_}, `y` has {classes}"
+                )
+        elif len(np.setdiff1d(classes, self.classes_, assume_unique=True)):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes_}. 'y' has {classes}."
+            )
+
+    @partial_fit_available
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
+        """Go on training for one epoch over X and y.
+
+        Parameters
+        ----------
+        X : array, data frame or sparse matrix (rows, features)
+        y : labels (rows,)
+        sample_weight : (rows,), optional
+        classes : array, optional
+            All labels that will ever come; needed in the first call.
+
+        Returns
+        -------
+        self
+        """
+        if _check_partial_fit_first_call(self, classes):
+            labels = y if type_of_target(y).startswith("multilabel") else classes
+            self._labels = LabelBinarizer().fit(labels)
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X: Any) -> Array:
+        """Return the predicted label of each row of X, or for multi-label a row of 0 and 1."""
+        p = self._forward(X)
+        return self._labels.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p)
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class (rows, classes), in the order of ``classes_``."""
+        p = self._forward(X)
+        return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else p
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithm of ``predict_proba``."""
+        p = self.predict_proba(X)
+        return np.log(p, out=p)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

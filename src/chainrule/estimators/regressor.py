@@ -1,0 +1,153 @@
+"""MLPRegressor."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.metrics import r2_score
+from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
+from sklearn.utils.validation import validate_data
+
+from chainrule._typing import Array
+from chainrule.estimators.base import BaseMLP, partial_fit_available
+from chainrule.losses import Loss, Poisson, SquaredError
+
+
+class MLPRegressor(RegressorMixin, BaseMLP):
+    """Multi-layer perceptron for numbers: scikit-learn's, on chainrule's engine.
+
+    The same parameters, attributes and warnings, and from the same ``random_state`` the same model. See
+    ``sklearn.neural_network.MLPRegressor`` for what each of them means.
+
+    Attributes
+    ----------
+    network_ : chainrule.Network
+        The network inside.
+    coefs_, intercepts_ : list of arrays
+        Views of its parameters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule import MLPRegressor
+    >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
+    >>> model = MLPRegressor((16,), solver="lbfgs", random_state=0).fit(X, X.ravel() ** 2)
+    >>> round(model.score(X, X.ravel() ** 2), 2)
+    1.0
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseMLP._parameter_constraints,
+        "loss": [StrOptions({"squared_error", "poisson"})],
+    }
+
+    def __init__(
+        self,
+        loss: str = "squared_error",
+        hidden_layer_sizes: Any = (100,),
+        activation: str = "relu",
+        *,
+        solver: str = "adam",
+        alpha: float = 0.0001,
+        batch_size: Any = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: Any = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: Any = 10,
+        max_fun: int = 15000,
+    ) -> None:
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+
+    def _validate(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Array]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=True,
+            dtype=(np.float64, np.float32),
+            reset=reset,
+        )
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return X, y.reshape(len(y), -1).astype(X.dtype, copy=False)
+
+    def _loss(self) -> Loss:
+        return Poisson() if self.loss == "poisson" else SquaredError()
+
+    def _loss_is_mean_over_outputs(self) -> bool:
+        return self.loss == "squared_error"
+
+    def _outputs(self, y: Array) -> int:
+        return y.shape[1]
+
+    def _out_activation(self) -> str:
+        return "exp" if self.loss == "poisson" else "identity"
+
+    def _validation_score(self, X: Any, y: Array, sample_weight: Array | None) -> float:
+        predicted = self.network_.predict(X)
+        if not np.isfinite(predicted).all():
+            return np.nan
+        return float(r2_score(y, predicted, sample_weight=sample_weight))
+
+    @partial_fit_available
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        """Go on training for one epoch over X and y.
+
+        Parameters
+        ----------
+        X : array, data frame or sparse matrix (rows, features)
+        y : numbers (rows,) or (rows, outputs)
+        sample_weight : (rows,), optional
+
+        Returns
+        -------
+        self
+        """
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X: Any) -> Array:
+        """Return the predicted number of each row of X, (rows,) or (rows, outputs)."""
+        y = self._forward(X)
+        return y.ravel() if y.shape[1] == 1 else y
