@@ -13,6 +13,8 @@ from pathlib import Path
 MODULES = {
     "chainrule.network": "The network",
     "chainrule.training": "Training",
+    "chainrule.estimators": "scikit-learn's contract",
+    "chainrule.estimators.advice": "Warnings of the estimators",
     "chainrule.gradient_check": "The gradient check",
     "chainrule.layers": "Layers",
     "chainrule.losses": "Losses",

@@ -18,6 +18,8 @@ MODULES = [
     "callbacks",
     "clipping",
     "datasets",
+    "estimators",
+    "estimators.advice",
     "gradient_check",
     "initializers",
     "layers",

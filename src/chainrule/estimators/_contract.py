@@ -5,14 +5,15 @@ Source of the rules: the documentation of ``sklearn.neural_network.MLPClassifier
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule._typing import Array
 from chainrule.callbacks import Callback, Run
+from chainrule.memo import Memo
+from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
 
 
@@ -33,35 +34,31 @@ class Rate(Schedule):
     """A factor that somebody else sets between the epochs."""
 
     def __init__(self) -> None:
-        self.current = {"factor": 1.0}  # a value does not change, but this may
+        self.now = {"factor": 1.0}  # a value does not change, but this may
 
     def factor(self, epoch: float, epochs: float) -> float:
-        return self.current["factor"]
+        return self.now["factor"]
 
 
 class Contract(Callback):
     """The stopping rule, the learning rate and the attributes of a fit, epoch by epoch.
 
     Without early stopping the loss is watched: the mean over the rows of each batch's L, penalties included. With it,
-    the score on the validation rows, and the best parameters come back at the end. When the watched value has not
-    improved by more than ``tol`` for more than ``n_iter_no_change`` epochs, training ends; with the adaptive rate it is
-    divided by 5 instead, until it is 1e-6 or less.
+    the score on the validation rows, ``val_score`` of the history. When the watched value has not improved by more
+    than ``tol`` for more than ``n_iter_no_change`` epochs, training ends; with the adaptive rate it is divided by 5
+    instead, until it is 1e-6 or less.
     """
 
-    def __init__(self, estimator: Any, rate: Rate, batch_size: int, score: Callable[[], float] | None) -> None:
-        self.estimator, self.rate, self.batch_size, self.score = estimator, rate, batch_size, score
-
-    def on_start(self, run: Run) -> None:
+    def __init__(self, estimator: Any, progress: Progression, rate: Rate, batch_size: int) -> None:
+        self.estimator, self.progress, self.rate, self.batch_size = estimator, progress, rate, batch_size
         self._sum = 0.0
-        self._best: Array | None = None
 
     def on_batch(self, run: Run) -> None:
         rows = min(self.batch_size, run.rows - (run.batch - 1) * self.batch_size)
-        outputs = run.network.output_shape[0] if self.estimator._loss_is_mean_over_outputs() else 1
-        self._sum += (run.loss / outputs + run.penalty) * rows
+        self._sum += (run.loss / self.progress.loss_divisor + run.penalty) * rows
 
     def on_epoch(self, run: Run) -> None:
-        e = self.estimator
+        e, progress = self.estimator, self.progress
         e.n_iter_ += 1
         e.t_ += run.rows
         e.loss_ = self._sum / run.rows
@@ -69,35 +66,40 @@ class Contract(Callback):
         e.loss_curve_.append(e.loss_)
         if e.verbose:
             print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")  # noqa: T201  (verbose prints)
-        self._watch(run)
+        improved = self._watch_score(run) if e.early_stopping else self._watch_loss()
+        progress.without_improvement = 0 if improved else progress.without_improvement + 1
         if e.solver == "sgd" and e.learning_rate == "invscaling":
-            self.rate.current["factor"] = 1 / (e.t_ + 1) ** e.power_t
-        if e._no_improvement > e.n_iter_no_change:
-            e._no_improvement = 0
-            what = "Validation score" if self.score else "Training loss"
-            message = f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
-            self._give_up(run, message)
+            self.rate.now["factor"] = 1 / (e.t_ + 1) ** e.power_t
+        if progress.without_improvement > e.n_iter_no_change:
+            progress.without_improvement = 0
+            what = "Validation score" if e.early_stopping else "Training loss"
+            self._give_up(
+                run, f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
+            )
 
-    def _watch(self, run: Run) -> None:
+    def _watch_loss(self) -> bool:
         e = self.estimator
-        if self.score is None:
-            e._no_improvement = e._no_improvement + 1 if e.loss_ > e.best_loss_ - e.tol else 0
-            e.best_loss_ = min(e.best_loss_, e.loss_)
-            return
-        score = self.score()
+        improved = not e.loss_ > e.best_loss_ - e.tol
+        e.best_loss_ = min(e.best_loss_, e.loss_)
+        return improved
+
+    def _watch_score(self, run: Run) -> bool:
+        e = self.estimator
+        score = run.history["val_score"][-1]
         e.validation_scores_.append(score)
         if e.verbose:
             print(f"Validation score: {score:f}")  # noqa: T201
-        e._no_improvement = e._no_improvement + 1 if score < e.best_validation_score_ + e.tol else 0
+        improved = not score < e.best_validation_score_ + e.tol
         if score > e.best_validation_score_:
             e.best_validation_score_ = score
-            self._best = run.network.theta.copy()
+            self.progress.best_theta = run.network.theta.copy()
+        return improved
 
     def _give_up(self, run: Run, message: str) -> None:
         e = self.estimator
-        rate = e.learning_rate_init * self.rate.current["factor"]
-        if e.solver == "sgd" and e.learning_rate == "adaptive" and rate > 1e-6:
-            self.rate.current["factor"] /= 5
+        rate = e.learning_rate_init * self.rate.now["factor"]
+        if e.solver == "sgd" and isinstance(e.learning_rate, str) and e.learning_rate == "adaptive" and rate > 1e-6:
+            self.rate.now["factor"] /= 5
             if e.verbose:
                 print(f"{message} Setting learning rate to {rate / 5:f}")  # noqa: T201
             return
@@ -105,12 +107,14 @@ class Contract(Callback):
             print(f"{message} Stopping.")  # noqa: T201
         run.stop(message)
 
-    def on_end(self, run: Run) -> None:
-        if self._best is not None:
-            run.network.theta = self._best
 
+@dataclass
+class Progression:
+    """What a fit remembers from epoch to epoch, and from one ``partial_fit`` to the next."""
 
-def glorot(random_state: np.random.RandomState, fan_in: int, fan_out: int, factor: float, shape: Any) -> Array:
-    """Return uniform numbers on ±√(factor / (fan_in + fan_out)), drawn as scikit-learn draws them."""
-    bound = math.sqrt(factor / (fan_in + fan_out))
-    return random_state.uniform(-bound, bound, shape)
+    optimizer: Optimizer
+    memory: Memo
+    rate: Rate
+    loss_divisor: int
+    without_improvement: int = 0
+    best_theta: Array | None = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
@@ -16,29 +18,44 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from chainrule import layers as layers_module
+from chainrule import optimizers
+from chainrule._names import lookup, public_classes
+from chainrule._threads import few_threads
 from chainrule._typing import Array
-from chainrule.estimators._contract import Contract, LegacyShuffle, Rate, glorot
-from chainrule.layers import Dense, Identity, Layer, ReLU, Sigmoid, Tanh
+from chainrule.callbacks import Progress
+from chainrule.clipping import ClipNorm
+from chainrule.estimators._contract import Contract, LegacyShuffle, Progression, Rate
+from chainrule.estimators.advice import warn_dead_or_constant, warn_unconverged, warn_unscaled
+from chainrule.layers import Dense, Dropout, Layer
 from chainrule.losses import Loss
-from chainrule.memo import Memo
 from chainrule.network import Network
-from chainrule.optimizers import Adam, Momentum, Nesterov, Optimizer
-from chainrule.penalties import L2, BoundPenalties
+from chainrule.optimizers import Optimizer
+from chainrule.penalties import L1, L2, BoundPenalties, Constraint, MaxNorm, Penalty
+from chainrule.schedules import Schedule
 from chainrule.training import DivergenceError, train
 
-ACTIVATIONS: dict[str, type[Layer]] = {"identity": Identity, "logistic": Sigmoid, "tanh": Tanh, "relu": ReLU}
+ACTIVATIONS = {
+    name: cls for name, cls in public_classes(layers_module, Layer).items() if name not in {"Dense", "Dropout"}
+} | {"logistic": layers_module.Sigmoid}
+SOLVERS = {"lbfgs", "sgd", "adam", "momentum", "rmsprop", "adagrad", "adamw"}
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
+
+partial_fit_available = available_if(lambda estimator: estimator._has_partial_fit())
 
 
 class BaseMLP(BaseEstimator, ABC):
-    """Parameters, attributes and methods of scikit-learn's multi-layer perceptron."""
+    """scikit-learn's multi-layer perceptron: parameters, attributes, methods, and what its users have asked for."""
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS))],
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "activation": [str, list, tuple],
+        "solver": [StrOptions(SOLVERS), Optimizer],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), Schedule],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -56,31 +73,53 @@ class BaseMLP(BaseEstimator, ABC):
         "epsilon": [Interval(Real, 0, None, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "dropout": [Interval(Real, 0, 1, closed="left"), list, tuple],
+        "input_dropout": [Interval(Real, 0, 1, closed="left")],
+        "l1": [Interval(Real, 0, None, closed="left")],
+        "max_norm": [Interval(Real, 0, None, closed="neither"), None],
+        "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
+        "dtype": [StrOptions({"float32", "float64"}), None],
+        "callbacks": [list, tuple, None],
+        "progress": ["boolean"],
     }
 
     # ------------------------------------------------------------ what the subclasses say
 
     @abstractmethod
     def _validate(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Array]:
-        """Return X and y, checked; y as the engine's loss wants it, two-dimensional or labels."""
+        """Return X and y, checked, y as the engine's loss wants it."""
 
     @abstractmethod
-    def _loss(self) -> Loss: ...
+    def _targets(self, y: Any) -> Array:
+        """Return other targets, of a validation set, in the same form."""
 
     @abstractmethod
-    def _outputs(self, y: Array) -> int: ...
+    def _loss(self) -> Loss:
+        """Return the engine's loss."""
 
     @abstractmethod
-    def _out_activation(self) -> str: ...
+    def _outputs(self, y: Array) -> int:
+        """Return the number of units of the last layer."""
 
     @abstractmethod
-    def _validation_score(self, X: Any, y: Array, sample_weight: Array | None) -> float: ...
+    def _out_activation(self) -> str:
+        """Return scikit-learn's name of the link."""
+
+    @abstractmethod
+    def _score_of(self, t: Array, p: Array, sample_weight: Array | None) -> float:
+        """Return accuracy or R² of the network's predictions p."""
+
+    def _weights(self, y: Array, sample_weight: Array | None) -> Array | None:
+        """Return the sample weights, with those of the classes."""
+        return sample_weight
 
     def _stratify(self, y: Array) -> Array | None:
+        """Return what the validation part is stratified by."""
         return None
 
-    def _loss_is_mean_over_outputs(self) -> bool:
-        return False
+    def _loss_divisor(self) -> int:
+        """Return by what the engine's loss is divided to give the reported one."""
+        return 1
 
     # ------------------------------------------------------------ attributes
 
@@ -102,7 +141,7 @@ class BaseMLP(BaseEstimator, ABC):
     # ------------------------------------------------------------ fitting
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
         """Fit the model to X (rows, features) and y.
 
         Parameters
@@ -110,126 +149,208 @@ class BaseMLP(BaseEstimator, ABC):
         X : array, data frame or sparse matrix (rows, features)
         y : labels or numbers, (rows,) or (rows, outputs)
         sample_weight : (rows,), optional
+        X_val, y_val : optional
+            A validation set of one's own: measured every epoch into ``history_``, and watched by early stopping.
 
         Returns
         -------
         self
         """
-        return self._fit(X, y, sample_weight, incremental=False)
+        return self._fit(X, y, sample_weight, (X_val, y_val), incremental=False)
 
     def _has_partial_fit(self) -> bool:
-        if self.solver == "lbfgs":
+        if isinstance(self.solver, str) and self.solver == "lbfgs":
             raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
         return True
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Any:
-        sizes = list(np.atleast_1d(self.hidden_layer_sizes)) if np.size(self.hidden_layer_sizes) else []
+    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any], *, incremental: bool) -> Self:
+        """Do it on the side, so that a call that fails leaves the model as it was."""
+        before = dict(self.__dict__)
+        theta = self.network_.theta.copy() if "network_" in before else None
+        try:
+            self._fit_engine(X, y, sample_weight, validation, incremental=incremental)
+        except Exception:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            if theta is not None:
+                self.network_.theta = theta
+            raise
+        return self
+
+    def _fit_engine(
+        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any], *, incremental: bool
+    ) -> None:
+        sizes = [int(size) for size in np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=int))]
         if any(size <= 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         fresh = "network_" not in vars(self) or not (self.warm_start or incremental)
         X, y = self._validate(X, y, incremental=incremental, reset=fresh)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+        weight = self._weights(y, sample_weight)
+        held_out = self._validation_set(*validation)
         self.n_outputs_ = self._outputs(y)
+        if fresh and not incremental:
+            warn_unscaled(X, getattr(self, "feature_names_in_", None))
         random_state = check_random_state(self.random_state)
         if fresh:
-            self._start(X, [X.shape[1], *map(int, sizes), self.n_outputs_], random_state)
-        if self.solver == "lbfgs":
-            self._fit_lbfgs(X, y, sample_weight)
+            self._start(X, sizes, random_state)
+        if isinstance(self.solver, str) and self.solver == "lbfgs":
+            self._fit_lbfgs(X, y, weight)
         else:
-            self._fit_stochastic(X, y, sample_weight, random_state, incremental=incremental)
+            self._fit_stochastic(X, y, weight, held_out, random_state, incremental=incremental)
         if not np.isfinite(self.network_.theta).all():
             raise ValueError(NOT_FINITE)
-        return self
+        if not incremental:
+            warn_dead_or_constant(self.network_, X, y)
 
-    def _start(self, X: Any, units: list[int], random_state: np.random.RandomState) -> None:
+    def _validation_set(self, X_val: Any, y_val: Any) -> tuple[Any, Array] | None:
+        if X_val is None and y_val is None:
+            return None
+        if X_val is None or y_val is None:
+            raise ValueError("fit: X_val and y_val come together: give both or neither.")
+        X_val = validate_data(self, X_val, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
+        return X_val, self._targets(y_val)
+
+    def _start(self, X: Any, sizes: list[int], random_state: np.random.RandomState) -> None:
         """Draw the parameters and clear the attributes."""
-        layers: list[Layer] = []
-        for size in units[1:-1]:
-            layers += [Dense(size), ACTIVATIONS[self.activation]()]
-        self.network_ = Network.blank(units[0], [*layers, Dense(units[-1])], self._loss(), X.dtype)
-        self.network_.allocate()
-        factor = 2.0 if self.activation == "logistic" else 6.0
-        for layer in self._dense():
-            fans = layer.W.shape
-            layer.W[...] = glorot(random_state, *fans, factor, fans)
-            layer.b[...] = glorot(random_state, *fans, factor, fans[1])  # type: ignore[index]
-        self.n_layers_ = len(units)
+        activations = self._activations(len(sizes))
+        stack: list[Layer] = [Dropout(self.input_dropout)] if self.input_dropout else []
+        for size, activation, rate in zip(sizes, activations, self._dropouts(len(sizes)), strict=True):
+            stack += [Dense(size), activation(), *([Dropout(rate)] if rate else [])]
+        network = Network.blank(X.shape[1], [*stack, Dense(self.n_outputs_)], self._loss(), self.dtype or X.dtype)
+        network.allocate()
+        self.network_ = network
+        # scikit-learn draws every layer as its one activation asks for; the last layer follows the last hidden one.
+        follows = [*activations, activations[-1] if activations else layers_module.Identity]
+        for layer, activation in zip(self._dense(), follows, strict=True):
+            (inputs, outputs), factor = layer.W.shape, 2.0 if activation is layers_module.Sigmoid else 6.0
+            bound = math.sqrt(factor / (inputs + outputs))
+            layer.W[...] = random_state.uniform(-bound, bound, (inputs, outputs))
+            if layer.b is not None:
+                layer.b[...] = random_state.uniform(-bound, bound, outputs)
+        self.n_layers_ = len(sizes) + 2
         self.n_iter_ = self.t_ = 0
         self.out_activation_ = self._out_activation()
-        self._no_improvement = 0
-        self._memory: Memo | None = None
-        if self.solver != "lbfgs":
+        self._progression: Progression | None = None
+        if not self._is_lbfgs():
             self.loss_curve_: list[float] = []
             self.best_loss_ = None if self.early_stopping else np.inf
             self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
 
-    def _optimizer(self) -> Optimizer:
-        if self.solver == "adam":
-            return Adam(self.learning_rate_init, self.beta_1, self.beta_2, self.epsilon, epsilon_hat=True)
-        kind = Nesterov if self.nesterovs_momentum else Momentum
-        return kind(self.learning_rate_init, self.momentum)
+    def _activations(self, count: int) -> list[type[Layer]]:
+        names = [self.activation] * count if isinstance(self.activation, str) else list(self.activation)
+        if len(names) != count:
+            raise ValueError(f"activation: expected one name or {count}, one for each hidden layer, got {len(names)}.")
+        return [lookup("activation", name, ACTIVATIONS) for name in names]
 
-    def _penalties(self) -> list[L2]:
-        return [L2(self.alpha, per_row=True)]
+    def _dropouts(self, count: int) -> list[float]:
+        rates = list(self.dropout) if isinstance(self.dropout, Iterable) else [self.dropout] * count
+        if len(rates) != count:
+            raise ValueError(f"dropout: expected one rate or {count}, one for each hidden layer, got {len(rates)}.")
+        return rates
+
+    def _is_lbfgs(self) -> bool:
+        return isinstance(self.solver, str) and self.solver == "lbfgs"
+
+    def _optimizer(self) -> Optimizer:
+        if isinstance(self.solver, Optimizer):
+            return self.solver
+        rate, adam = self.learning_rate_init, (self.beta_1, self.beta_2, self.epsilon)
+        makers: dict[str, Callable[[], Optimizer]] = {
+            "adam": lambda: optimizers.Adam(rate, *adam, epsilon_hat=True),
+            "adamw": lambda: optimizers.AdamW(rate, *adam, weight_decay=self.alpha),
+            "rmsprop": lambda: optimizers.RMSProp(rate, epsilon=self.epsilon),
+            "adagrad": lambda: optimizers.Adagrad(rate),
+            "momentum": lambda: optimizers.Momentum(rate, self.momentum),
+            "sgd": lambda: (optimizers.Nesterov if self.nesterovs_momentum else optimizers.Momentum)(
+                rate, self.momentum
+            ),
+        }
+        return makers[self.solver]()
+
+    def _penalties(self) -> list[Penalty | Constraint]:
+        """Return alpha as L2 over the rows of the batch (beside the gradient for adamw), L1 and the norm's bound."""
+        decoupled = isinstance(self.solver, str) and self.solver == "adamw"
+        terms: list[Penalty | Constraint] = [] if decoupled else [L2(self.alpha, per_row=True)]
+        if self.l1:
+            terms.append(L1(self.l1, per_row=True))
+        if self.max_norm is not None:
+            terms.append(MaxNorm(self.max_norm))
+        return terms
 
     def _fit_stochastic(
-        self, X: Any, y: Array, weight: Array | None, random_state: np.random.RandomState, *, incremental: bool
+        self,
+        X: Any,
+        y: Array,
+        weight: Array | None,
+        held_out: tuple[Any, Array] | None,
+        random_state: np.random.RandomState,
+        *,
+        incremental: bool,
     ) -> None:
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        score = None
-        if self.early_stopping:
-            X, X_val, y, y_val, weight, weight_val = self._hold_out(X, y, weight, random_state)
-
-            def score() -> float:
-                return self._validation_score(X_val, y_val, weight_val)
-
+        weight_val = None
+        if self.early_stopping and held_out is None:
+            if incremental:
+                raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
+            X, X_val, y, y_val, weight, weight_val = self._split(X, y, weight, random_state)
+            held_out = X_val, y_val
         rows = X.shape[0]
-        if self.batch_size == "auto":
-            batch_size = min(200, rows)
-        else:
-            if self.batch_size > rows:
-                warnings.warn(
-                    "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=4
-                )
-            batch_size = min(self.batch_size, rows)
-        optimizer, rate = self._optimizer(), Rate()
-        if not incremental or self._memory is None:
-            self._memory = optimizer.start(self.network_.theta, self.network_.weights)
-            self._rate = rate
+        batch_size = min(200 if self.batch_size == "auto" else self.batch_size, rows)
+        if self.batch_size != "auto" and self.batch_size > rows:
+            message = "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
+            warnings.warn(message, stacklevel=5)
+        if not incremental or self._progression is None:
+            optimizer = self._optimizer()
+            memory = optimizer.start(self.network_.theta, self.network_.weights)
+            waited = self._progression.without_improvement if self._progression else 0
+            self._progression = Progression(optimizer, memory, Rate(), self._loss_divisor(), waited)
+        progression = self._progression
+        progression.memory.weights = self.network_.weights  # those of a copy or of an unpickled model are its own
         self.n_iter_ = 0
-        epochs = 1 if incremental else self.max_iter
+        contract = Contract(self, progression, progression.rate, batch_size)
+        random = self.input_dropout or np.any(self.dropout)
         try:
-            history = train(
+            self.history_ = train(
                 self.network_,
                 X,
                 y,
-                optimizer=optimizer,
-                state=self._memory,
-                schedule=self._rate,
+                optimizer=progression.optimizer,
+                state=progression.memory,
+                schedule=self.learning_rate if isinstance(self.learning_rate, Schedule) else progression.rate,
                 penalties=self._penalties(),
+                clip=None if self.gradient_clip is None else ClipNorm(self.gradient_clip),
                 sample_weight=weight,
-                epochs=epochs,
+                validation=held_out,
+                metrics={"score": self._scorer(weight_val)},
+                epochs=1 if incremental else self.max_iter,
                 batch_size=batch_size,
                 shuffle=LegacyShuffle(random_state) if self.shuffle else False,
-                callbacks=[Contract(self, self._rate, batch_size, score)],
-                seed=0,
+                callbacks=[contract, *([Progress()] if self.progress else []), *(self.callbacks or [])],
+                seed=random_state.randint(2**31 - 1) if random else 0,
             )
         except DivergenceError as error:
-            raise ValueError(f"{NOT_FINITE} {error}") from error
-        if history.stopped.startswith("interrupted"):
-            warnings.warn("Training interrupted by user.", stacklevel=4)
+            if not self.early_stopping or progression.best_theta is None:
+                raise ValueError(f"{NOT_FINITE} {error}") from error
+            self.history_ = error.history
+            self.loss_curve_.append(np.nan)
+            self.validation_scores_.append(np.nan)  # type: ignore[union-attr]
+            warnings.warn(f"{error} Its best parameters so far are kept.", ConvergenceWarning, stacklevel=5)
+        if self.early_stopping and not incremental and progression.best_theta is not None:
+            self.network_.theta = progression.best_theta
+        if self.history_.stopped.startswith("interrupted"):
+            warnings.warn("Training interrupted by user.", stacklevel=5)
         elif not incremental and self.n_iter_ == self.max_iter:
-            warnings.warn(
-                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization hasn't "
-                "converged yet.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+            warn_unconverged(self.loss_curve_, self.max_iter, self.tol)
 
-    def _hold_out(self, X: Any, y: Array, weight: Array | None, random_state: np.random.RandomState) -> tuple[Any, ...]:
+    def _scorer(self, weight: Array | None) -> Callable[[Array, Array], float]:
+        def score(t: Array, p: Array) -> float:
+            return self._score_of(t, p, weight) if np.isfinite(p).all() else float("nan")
+
+        return score
+
+    def _split(self, X: Any, y: Array, weight: Array | None, random_state: np.random.RandomState) -> tuple[Any, ...]:
         arrays = [X, y] if weight is None else [X, y, weight]
         parts = train_test_split(
             *arrays, random_state=random_state, test_size=self.validation_fraction, stratify=self._stratify(y)
@@ -248,31 +369,60 @@ class BaseMLP(BaseEstimator, ABC):
         network = self.network_
         x, targets, weight = network.check(X, y, weight)
         workspace = network.workspace(x.shape[0], seed=0)
-        bound = BoundPenalties(self._penalties(), network.layout, len(network.layers), network.theta, workspace.grad)
+        penalties = [p for p in self._penalties() if isinstance(p, Penalty)]
+        bound = BoundPenalties(penalties, network.layout, len(network.layers), network.theta, workspace.grad)
         rows = float(x.shape[0] if weight is None else weight.sum())
         # scikit-learn's squared error is a mean over the outputs, while its gradient is that of their sum.
-        outputs = self.n_outputs_ if self._loss_is_mean_over_outputs() else 1
+        divisor = self._loss_divisor()
 
         def objective(theta: Array) -> tuple[float, Array]:
             network.theta = theta
             value, grad = network.loss_and_grad(x, targets, workspace, weight)
-            value = value / outputs + bound.value(rows)
             bound.add_gradient(rows)
-            return value, grad.astype(np.float64)
+            return value / divisor + bound.value(rows), grad.astype(np.float64)
 
+        def report(intermediate_result: Any) -> None:
+            self.n_iter_ += 1
+            if self.verbose:
+                print(f"Iteration {self.n_iter_}, loss = {intermediate_result.fun:.8f}")  # noqa: T201
+
+        self.n_iter_ = 0
         options = {"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol}
-        result = minimize(objective, network.theta.astype(np.float64), method="L-BFGS-B", jac=True, options=options)
+        start = network.theta.astype(np.float64)
+        with few_threads(int(rows) * max(w.size for w in network.weights)):
+            result = minimize(objective, start, method="L-BFGS-B", jac=True, options=options, callback=report)
         self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
         self.loss_ = result.fun
         network.theta = result.x
 
-    # ------------------------------------------------------------ prediction
+    # ------------------------------------------------------------ prediction, and the way out and in
 
     def _forward(self, X: Any) -> Array:
         """Return the network's predictions for checked X."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
         return self.network_.predict(X)
+
+    @classmethod
+    def from_sklearn(cls, fitted: Any) -> Self:
+        """Take over a fitted model of scikit-learn: parameters, labels and curves."""
+        check_is_fitted(fitted)
+        model = cls(**{name: value for name, value in fitted.get_params(deep=False).items() if name != "loss"})
+        model._take_over(fitted)
+        kept = "n_features_in_ feature_names_in_ loss_ loss_curve_ best_loss_ validation_scores_ best_validation_score_"
+        sizes = [coefficients.shape[1] for coefficients in fitted.coefs_[:-1]]
+        model.n_outputs_ = fitted.n_outputs_
+        model._start(fitted.coefs_[0].T, sizes, np.random.RandomState(0))
+        for name in f"{kept} n_iter_ t_".split():
+            if hasattr(fitted, name):
+                setattr(model, name, getattr(fitted, name))
+        for ours, theirs in zip(model.coefs_ + model.intercepts_, fitted.coefs_ + fitted.intercepts_, strict=True):
+            ours[...] = theirs
+        return model
+
+    @abstractmethod
+    def _take_over(self, fitted: Any) -> None:
+        """Take what the subclass needs from a fitted model of scikit-learn."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -281,10 +431,3 @@ class BaseMLP(BaseEstimator, ABC):
 
     def __sklearn_is_fitted__(self) -> bool:
         return "network_" in vars(self)
-
-
-NOT_FINITE = (
-    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
-)
-
-partial_fit_available = available_if(lambda estimator: estimator._has_partial_fit())

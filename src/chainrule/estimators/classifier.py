@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from numbers import Real
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d
+from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
 from chainrule._typing import Array
 from chainrule.estimators.base import BaseMLP, partial_fit_available
+from chainrule.layers import Dense
 from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
+from chainrule.network import Network
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -40,15 +44,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     1.0
     """
 
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseMLP._parameter_constraints,
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    }
+
     def __init__(
         self,
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: Any = "relu",
         *,
-        solver: str = "adam",
+        solver: Any = "adam",
         alpha: float = 0.0001,
         batch_size: Any = "auto",
-        learning_rate: str = "constant",
+        learning_rate: Any = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -66,6 +76,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: Any = 10,
         max_fun: int = 15000,
+        dropout: Any = 0.0,
+        input_dropout: float = 0.0,
+        l1: float = 0.0,
+        max_norm: float | None = None,
+        gradient_clip: float | None = None,
+        dtype: str | None = None,
+        callbacks: Any = None,
+        progress: bool = False,
+        class_weight: Any = None,
+        label_smoothing: float = 0.0,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -90,11 +110,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
-
-    @property
-    def classes_(self) -> Array:
-        """The labels, in the order of the outputs."""
-        return self._labels.classes_
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.l1 = l1
+        self.max_norm = max_norm
+        self.gradient_clip = gradient_clip
+        self.dtype = dtype
+        self.callbacks = callbacks
+        self.progress = progress
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
 
     def _validate(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Array]:
         X, y = validate_data(
@@ -109,13 +134,20 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if "_labels" not in vars(self) or not (self.warm_start or incremental):
-            self._labels = LabelBinarizer().fit(y)
+            self._learn_labels(y)
         else:
             self._check_classes(unique_labels(y))
         return X, self._targets(y)
 
+    def _learn_labels(self, y: Any) -> None:
+        self._labels = LabelBinarizer().fit(y)
+        self.classes_ = self._labels.classes_
+
     def _targets(self, y: Any) -> Array:
         """Return the labels as the engine's loss wants them: numbers (rows,) for several classes, else 0 and 1."""
+        unknown = np.setdiff1d(unique_labels(y), self.classes_)
+        if len(unknown):
+            raise ValueError(f"y_val has the label(s) {unknown}, which are not among the classes {self.classes_}.")
         binarized = self._labels.transform(y)
         return binarized.argmax(axis=1) if self._is_multiclass() else binarized
 
@@ -123,7 +155,23 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return bool(self._labels.y_type_ == "multiclass")
 
     def _loss(self) -> Loss:
-        return SoftmaxCrossEntropy() if self._is_multiclass() else SigmoidCrossEntropy()
+        if self._is_multiclass():
+            return SoftmaxCrossEntropy(self.label_smoothing)
+        if self.label_smoothing:
+            raise ValueError(f"label_smoothing: expected 0 for fewer than three classes, got {self.label_smoothing}.")
+        return SigmoidCrossEntropy()
+
+    def _weights(self, y: Array, sample_weight: Array | None) -> Array | None:
+        if self.class_weight is None:
+            return sample_weight
+        if y.ndim == 2 and y.shape[1] > 1:
+            raise ValueError("class_weight: expected None for multi-label targets: use sample_weight.")
+        if isinstance(self.class_weight, dict):
+            unknown = set(self.class_weight) - set(self.classes_.tolist())
+            if unknown:
+                raise ValueError(f"class_weight has {sorted(unknown)}, not among the classes {self.classes_.tolist()}.")
+        weights = compute_sample_weight(self.class_weight, self.classes_[y.ravel()])
+        return weights if sample_weight is None else weights * sample_weight
 
     def _outputs(self, y: Array) -> int:
         return len(self.classes_) if self._is_multiclass() else y.shape[1]
@@ -132,14 +180,40 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return "softmax" if self._is_multiclass() else "logistic"
 
     def _stratify(self, y: Array) -> Array | None:
-        return y.ravel() if self.n_outputs_ == 1 else None
+        return y.astype(bool) if self.n_outputs_ == 1 else None
 
-    def _validation_score(self, X: Any, y: Array, sample_weight: Array | None) -> float:
-        p = self.network_.predict(X)
-        if not np.isfinite(p).all():
-            return np.nan
+    def _score_of(self, t: Array, p: Array, sample_weight: Array | None) -> float:
         predicted = p.argmax(axis=1) if self._is_multiclass() else p > 0.5
-        return float(accuracy_score(y, predicted, sample_weight=sample_weight))
+        return float(accuracy_score(t, predicted, sample_weight=sample_weight))
+
+    def _take_over(self, fitted: Any) -> None:
+        self._labels, self.classes_ = fitted._label_binarizer, fitted.classes_
+
+    @classmethod
+    def from_network(cls, network: Network, classes: Any) -> Self:
+        """Make a fitted classifier of a network that ends in logits of softmax or sigmoid cross-entropy.
+
+        >>> import chainrule as cr
+        >>> network = cr.Network(2, [cr.layers.Dense(3)], cr.losses.SoftmaxCrossEntropy(), seed=0)
+        >>> cr.MLPClassifier.from_network(network, ["a", "b", "c"]).predict([[0.0, 1.0]]).shape
+        (1,)
+        """
+        outputs = network.output_shape[0]
+        wanted = 2 if outputs == 1 else outputs
+        if len(classes) != wanted or len(set(classes)) != wanted:
+            raise ValueError(
+                f"from_network: expected {wanted} different classes for {outputs} output(s), got {classes}."
+            )
+        given = np.asarray(classes)
+        if not (np.sort(given) == given).all():
+            raise ValueError("from_network: expected the classes in sorted order, the order of the outputs.")
+        model = cls(hidden_layer_sizes=[d.units for d in network.layers if isinstance(d, Dense)][:-1])
+        model._learn_labels(given)
+        model.network_, model.n_outputs_ = network, outputs
+        model.n_features_in_, model.out_activation_ = network.input_shape[0], model._out_activation()
+        model.n_layers_ = len(model._dense()) + 1
+        model._progression = None
+        return model
 
     def _check_classes(self, classes: Array) -> None:
         if self.warm_start:
@@ -155,7 +229,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @partial_fit_available
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None, X_val: Any = None, y_val: Any = None
+    ) -> Self:
         """Go on training for one epoch over X and y.
 
         Parameters
@@ -165,6 +241,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         sample_weight : (rows,), optional
         classes : array, optional
             All labels that will ever come; needed in the first call.
+        X_val, y_val : optional
+            A validation set, measured into ``history_`` and watched by early stopping.
 
         Returns
         -------
@@ -172,8 +250,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         if _check_partial_fit_first_call(self, classes):
             labels = y if type_of_target(y).startswith("multilabel") else classes
-            self._labels = LabelBinarizer().fit(labels)
-        return self._fit(X, y, sample_weight, incremental=True)
+            self._learn_labels(labels)
+        return self._fit(X, y, sample_weight, (X_val, y_val), incremental=True)
 
     def predict(self, X: Any) -> Array:
         """Return the predicted label of each row of X, or for multi-label a row of 0 and 1."""

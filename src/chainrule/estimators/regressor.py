@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from numbers import Real
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
 from sklearn.utils import column_or_1d
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from chainrule._typing import Array
 from chainrule.estimators.base import BaseMLP, partial_fit_available
-from chainrule.losses import Loss, Poisson, SquaredError
+from chainrule.losses import AbsoluteError, Huber, Loss, Poisson, Quantile, SquaredError
+
+LOSSES: dict[str, type[Loss]] = {
+    "squared_error": SquaredError,
+    "poisson": Poisson,
+    "absolute_error": AbsoluteError,
+    "huber": Huber,
+    "quantile": Quantile,
+}
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -41,19 +50,20 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        "loss": [StrOptions(set(LOSSES)), Loss],
+        "quantile": [Interval(Real, 0, 1, closed="neither")],
     }
 
     def __init__(
         self,
-        loss: str = "squared_error",
+        loss: Any = "squared_error",
         hidden_layer_sizes: Any = (100,),
-        activation: str = "relu",
+        activation: Any = "relu",
         *,
-        solver: str = "adam",
+        solver: Any = "adam",
         alpha: float = 0.0001,
         batch_size: Any = "auto",
-        learning_rate: str = "constant",
+        learning_rate: Any = "constant",
         learning_rate_init: float = 0.001,
         power_t: float = 0.5,
         max_iter: int = 200,
@@ -71,6 +81,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         epsilon: float = 1e-8,
         n_iter_no_change: Any = 10,
         max_fun: int = 15000,
+        dropout: Any = 0.0,
+        input_dropout: float = 0.0,
+        l1: float = 0.0,
+        max_norm: float | None = None,
+        gradient_clip: float | None = None,
+        dtype: str | None = None,
+        callbacks: Any = None,
+        progress: bool = False,
+        quantile: float = 0.5,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -96,6 +115,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.l1 = l1
+        self.max_norm = max_norm
+        self.gradient_clip = gradient_clip
+        self.dtype = dtype
+        self.callbacks = callbacks
+        self.progress = progress
+        self.quantile = quantile
 
     def _validate(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Array]:
         X, y = validate_data(
@@ -112,27 +140,33 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             y = column_or_1d(y, warn=True)
         return X, y.reshape(len(y), -1).astype(X.dtype, copy=False)
 
-    def _loss(self) -> Loss:
-        return Poisson() if self.loss == "poisson" else SquaredError()
+    def _targets(self, y: Any) -> Array:
+        y = np.asarray(y, dtype=np.float64)
+        return y.reshape(len(y), -1)
 
-    def _loss_is_mean_over_outputs(self) -> bool:
-        return self.loss == "squared_error"
+    def _loss(self) -> Loss:
+        if isinstance(self.loss, Loss):
+            return self.loss
+        return Quantile(self.quantile) if self.loss == "quantile" else LOSSES[self.loss]()
+
+    def _loss_divisor(self) -> int:
+        return self.n_outputs_ if isinstance(self.loss, str) and self.loss == "squared_error" else 1
 
     def _outputs(self, y: Array) -> int:
         return y.shape[1]
 
     def _out_activation(self) -> str:
-        return "exp" if self.loss == "poisson" else "identity"
+        return "exp" if isinstance(self.loss, str) and self.loss == "poisson" else "identity"
 
-    def _validation_score(self, X: Any, y: Array, sample_weight: Array | None) -> float:
-        predicted = self.network_.predict(X)
-        if not np.isfinite(predicted).all():
-            return np.nan
-        return float(r2_score(y, predicted, sample_weight=sample_weight))
+    def _score_of(self, t: Array, p: Array, sample_weight: Array | None) -> float:
+        return float(r2_score(t, p, sample_weight=sample_weight))
+
+    def _take_over(self, fitted: Any) -> None:
+        self.loss = fitted.loss
 
     @partial_fit_available
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
         """Go on training for one epoch over X and y.
 
         Parameters
@@ -140,12 +174,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X : array, data frame or sparse matrix (rows, features)
         y : numbers (rows,) or (rows, outputs)
         sample_weight : (rows,), optional
+        X_val, y_val : optional
+            A validation set, measured into ``history_`` and watched by early stopping.
 
         Returns
         -------
         self
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        return self._fit(X, y, sample_weight, (X_val, y_val), incremental=True)
 
     def predict(self, X: Any) -> Array:
         """Return the predicted number of each row of X, (rows,) or (rows, outputs)."""

@@ -1,0 +1,71 @@
+"""Dropout against overfitting: a large network, few rows, and wrong labels among them.
+
+A fifth of the 400 labels to train on is wrong. A network of 2 x 200 units can learn them all by heart, the wrong ones
+too, and it does. With dropout, half of the units are silent in every step, and what only a few units know is not kept.
+
+    python examples/gallery/dropout_overfitting.py
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.datasets import load_digits
+
+from chainrule import MLPClassifier
+
+ROWS, RATES = 400, (0.0, 0.25, 0.5, 0.7)
+
+
+def draw(histories):
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, column, title in zip(panels, ("train", "held out"), ("To train on", "Held out"), strict=True):
+        for (rate, scores), colour in zip(histories.items(), ("#000000", "#56B4E9", "#0072B2", "#D55E00"), strict=True):
+            axes.plot(range(1, len(scores[column]) + 1), scores[column], color=colour, label=f"dropout={rate:g}")
+        axes.set_title(title, loc="left")
+        axes.set(xlabel="epoch", ylim=(0.4, 1.02))
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("accuracy")
+    panels[0].axhline(0.8, color="#999999", linestyle=":", zorder=0)
+    panels[0].annotate("right labels", (1, 0.8), xytext=(0, 3), textcoords="offset points", color="#777777")
+    panels[1].legend(frameon=False, loc="lower right")
+    return figure
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=Path, default=Path("pictures"), help="where the picture goes")
+    parser.add_argument("--epochs", type=int, default=60)
+    arguments = parser.parse_args()
+
+    X, y = load_digits(return_X_y=True)
+    random = np.random.default_rng(0)
+    order = random.permutation(len(y))
+    X, y = X[order] / 16, y[order]
+    X_train, y_train, X_test, y_test = X[:ROWS], y[:ROWS].copy(), X[ROWS:], y[ROWS:]
+    wrong = random.choice(ROWS, ROWS // 5, replace=False)
+    y_train[wrong] = (y_train[wrong] + random.integers(1, 10, len(wrong))) % 10
+    print(f"{ROWS} images to train on, {len(wrong)} of them with a wrong label; {len(y_test)} held out")
+
+    print("\ndropout   train accuracy   held-out accuracy   wrong labels learned")
+    histories = {}
+    for rate in RATES:
+        model = MLPClassifier((200, 200), dropout=rate, batch_size=50, random_state=0)
+        scores = histories[rate] = {"train": [], "held out": []}
+        for _ in range(arguments.epochs):
+            model.partial_fit(X_train, y_train, classes=range(10))
+            scores["train"].append(model.score(X_train, y_train))
+            scores["held out"].append(model.score(X_test, y_test))
+        learned = np.mean(model.predict(X_train[wrong]) == y_train[wrong])
+        print(f"{rate:7.2f}{scores['train'][-1]:17.3f}{scores['held out'][-1]:20.3f}{100 * learned:20.0f} %")
+
+    arguments.pictures.mkdir(parents=True, exist_ok=True)
+    picture = arguments.pictures / "dropout_overfitting.png"
+    draw(histories).savefig(picture, dpi=150)
+    print(f"\n{picture}: both accuracies, epoch by epoch")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""Warnings that help: what is likely wrong with a fit, and what to do. Each comes at most once a fit."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from chainrule._typing import Array, is_sparse
+from chainrule.layers import ReLU
+from chainrule.network import Network
+
+__all__ = ["ConstantOutputWarning", "DeadUnitsWarning", "StillImprovingWarning", "UnscaledInputWarning"]
+
+SAMPLE = 1000
+LARGE = 100.0
+
+
+class UnscaledInputWarning(UserWarning):
+    """A column of X is far from the range in which a network learns well."""
+
+
+class DeadUnitsWarning(UserWarning):
+    """More than half of the units of a ReLU layer give 0 for every row."""
+
+
+class ConstantOutputWarning(UserWarning):
+    """The fitted network predicts the same for every row."""
+
+
+class StillImprovingWarning(ConvergenceWarning):
+    """Training ended at ``max_iter`` while the loss was still falling."""
+
+
+def sample(X: Any) -> Any:
+    """Return at most 1,000 rows of X, evenly spread."""
+    return X[:: max(1, -(-X.shape[0] // SAMPLE))]
+
+
+def warn_unscaled(X: Any, names: Sequence[str] | None = None) -> None:
+    """Warn where a column's values are of the order of hundreds or more.
+
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn_unscaled(np.array([[0.1, 900.0], [0.3, 1100.0]]))
+    >>> str(caught[0].message)[:76]
+    'column 1 of X has mean 1e+03 and standard deviation 100: inputs of this size'
+    """
+    if is_sparse(X):
+        return
+    rows = sample(X)
+    mean, std = rows.mean(axis=0), rows.std(axis=0)
+    size = np.hypot(mean, std)
+    worst = int(size.argmax())
+    if size[worst] > LARGE:
+        name = f"{names[worst]!r}" if names is not None else str(worst)
+        others = int((size > LARGE).sum()) - 1
+        warnings.warn(
+            f"column {name} of X has mean {mean[worst]:.3g} and standard deviation {std[worst]:.3g}: inputs of this "
+            f"size slow learning down or break it{f' ({others} other columns are large, too)' if others else ''}. "
+            "Scale them, for example make_pipeline(StandardScaler(), model).",
+            UnscaledInputWarning,
+            stacklevel=6,
+        )
+
+
+def warn_dead_or_constant(network: Network, X: Any, targets: Array) -> None:
+    """Warn where most of a ReLU layer is dead, and where all predictions are alike although the targets are not."""
+    rows = sample(X).astype(network.dtype, copy=False)
+    workspace = network.workspace(rows.shape[0], training=False)
+    y = network.forward(rows, workspace)
+    for i, (layer, memo) in enumerate(zip(network.layers, workspace.memos, strict=True)):
+        if isinstance(layer, ReLU):
+            dead = 1 - float((memo.y > 0).any(axis=0).mean())
+            if dead > 0.5:
+                warnings.warn(
+                    f"{100 * dead:.0f} % of the ReLU units of layer {i} give 0 for every row, so they learn nothing "
+                    "any more. Try a smaller learning rate, scaled inputs, or activation='leakyrelu'.",
+                    DeadUnitsWarning,
+                    stacklevel=6,
+                )
+                break
+    if rows.shape[0] > 1 and np.ptp(targets, axis=0).any() and not np.ptp(y, axis=0).any():
+        warnings.warn(
+            "the fitted network predicts the same for every row. Try another learning rate, scaled inputs, less alpha "
+            "or more epochs.",
+            ConstantOutputWarning,
+            stacklevel=6,
+        )
+
+
+def warn_unconverged(curve: Sequence[float], max_iter: int, tol: float) -> None:
+    """Warn that ``max_iter`` was reached; say how fast the loss still fell, and how many epochs that pace asks for."""
+    message = (
+        f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the optimization hasn't converged yet."
+    )
+    drops = -np.diff(curve[-11:])
+    half = len(drops) // 2
+    pace = float(drops[half:].mean()) if len(drops) > 1 else 0.0
+    if not pace > max(tol, 0.0):
+        warnings.warn(message, ConvergenceWarning, stacklevel=7)
+        return
+    before = float(drops[:half].mean())
+    shrink = (pace / before) ** (1 / half) if before > pace else 1.0  # of the drop from one epoch to the next
+    more = math.log(max(tol, 1e-12) / pace) / math.log(shrink) if shrink < 0.999 else curve[-1] / pace
+    warnings.warn(
+        f"{message} The loss, {curve[-1]:.4g}, still falls by {pace:.2g} an epoch: at this pace about "
+        f"{max(1, math.ceil(more))} more epochs are needed (max_iter={max_iter + max(1, math.ceil(more))}).",
+        StillImprovingWarning,
+        stacklevel=7,
+    )

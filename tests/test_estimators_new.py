@@ -1,0 +1,609 @@
+"""What scikit-learn's MLP does not have: the new parameters, the validation set, the bridges, and bad input."""
+
+import copy
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn")
+
+from sklearn import neural_network as theirs
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_iris, make_moons, make_multilabel_classification
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+
+import chainrule as cr
+from chainrule import MLPClassifier, MLPRegressor
+
+X_IRIS, Y_IRIS = load_iris(return_X_y=True)
+X_IRIS = StandardScaler().fit_transform(X_IRIS)
+X_DIABETES, Y_DIABETES = load_diabetes(return_X_y=True)
+X_DIABETES = StandardScaler().fit_transform(X_DIABETES)[:200]
+Y_DIABETES = ((Y_DIABETES - Y_DIABETES.mean()) / Y_DIABETES.std())[:200]
+
+KINDS = [MLPClassifier, MLPRegressor]
+
+
+def data(kind):
+    return (X_IRIS, Y_IRIS) if kind is MLPClassifier else (X_DIABETES, Y_DIABETES)
+
+
+def make(kind, **parameters):
+    return kind(**{"hidden_layer_sizes": (12,), "max_iter": 8, "random_state": 1, **parameters})
+
+
+def quiet(estimator, *args, **kwargs):
+    """Fit it; that it has not converged is expected."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return estimator.fit(*args, **kwargs)
+
+
+def fitted(kind, **parameters):
+    return quiet(make(kind, **parameters), *data(kind))
+
+
+def theta(estimator):
+    return np.concatenate([p.ravel() for p in estimator.coefs_ + estimator.intercepts_])
+
+
+# ---------------------------------------------------------------- each changes what it should, its default nothing
+
+DEFAULTS = {
+    "dropout": 0.0,
+    "input_dropout": 0.0,
+    "l1": 0.0,
+    "max_norm": None,
+    "gradient_clip": None,
+    "dtype": None,
+    "callbacks": None,
+    "progress": False,
+}
+CHANGES = [
+    {"dropout": 0.5},
+    {"dropout": [0.5]},
+    {"input_dropout": 0.3},
+    {"activation": "gelu"},
+    {"activation": ["softplus"]},
+    {"l1": 1.0},
+    {"max_norm": 0.5},
+    {"gradient_clip": 1e-3},
+    {"dtype": "float32"},
+    {"solver": "momentum"},
+    {"solver": "rmsprop"},
+    {"solver": "adagrad"},
+    {"solver": "adamw"},
+    {"solver": cr.optimizers.SGD(0.1)},
+    {"learning_rate": cr.schedules.Cosine()},
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_defaults_are_written_out(kind):
+    extra = {"class_weight": None, "label_smoothing": 0.0} if kind is MLPClassifier else {"quantile": 0.5}
+    expected = {**DEFAULTS, **extra}
+    found = kind().get_params()
+    assert {name: found[name] for name in expected} == expected
+    signature = getattr(theirs, kind.__name__)().get_params()
+    assert {name: found[name] for name in signature} == signature
+    assert set(found) == set(signature) | set(expected)
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=str)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_parameter_changes_the_model(kind, change):
+    default, changed = theta(fitted(kind)), theta(fitted(kind, **change))
+    assert np.isfinite(changed).all()
+    assert changed.shape == default.shape
+    assert np.abs(changed - default).max() > 1e-9
+    np.testing.assert_array_equal(theta(fitted(kind, **change)), changed)  # and the same seed gives the same again
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_value_is_the_same_as_one_per_layer(kind):
+    for name, one in [("dropout", 0.25), ("activation", "tanh")]:
+        several = fitted(kind, hidden_layer_sizes=(6, 5), **{name: [one, one]})
+        np.testing.assert_array_equal(theta(several), theta(fitted(kind, hidden_layer_sizes=(6, 5), **{name: one})))
+
+
+def test_activations_and_dropouts_per_layer_are_in_the_network():
+    model = fitted(
+        MLPClassifier, hidden_layer_sizes=(6, 5), activation=["gelu", "relu"], dropout=(0.0, 0.3), input_dropout=0.1
+    )
+    kinds = [type(layer).__name__ for layer in model.network_.layers if type(layer).__name__ != "Identity"]
+    assert kinds == ["Dropout", "Dense", "GELU", "Dense", "ReLU", "Dropout", "Dense"]
+    assert len(model.coefs_) == 3
+    assert model.n_layers_ == 4
+
+
+def test_prediction_has_no_dropout():
+    model = fitted(MLPClassifier, dropout=0.5, input_dropout=0.2)
+    np.testing.assert_array_equal(model.predict_proba(X_IRIS), model.predict_proba(X_IRIS))
+
+
+def test_max_norm_bounds_every_unit():
+    model = fitted(MLPRegressor, max_norm=0.5, max_iter=20)
+    for W in model.coefs_:
+        assert np.linalg.norm(W, axis=0).max() <= 0.5 + 1e-9
+
+
+def test_l1_pulls_weights_to_zero():
+    def size(model):
+        return np.abs(model.coefs_[0]).sum()
+
+    plain = fitted(MLPRegressor, max_iter=100, learning_rate_init=0.01)
+    assert size(fitted(MLPRegressor, l1=20.0, max_iter=100, learning_rate_init=0.01)) < size(plain) / 2
+
+
+def test_dtype_float32():
+    for kind in KINDS:
+        model = fitted(kind, dtype="float32")
+        assert {p.dtype for p in model.coefs_ + model.intercepts_} == {np.dtype(np.float32)}
+
+
+def test_label_smoothing_makes_predictions_less_sure():
+    sharp = fitted(MLPClassifier, max_iter=150, learning_rate_init=0.02).predict_proba(X_IRIS).max(axis=1)
+    smooth = fitted(MLPClassifier, max_iter=150, learning_rate_init=0.02, label_smoothing=0.2)
+    assert smooth.predict_proba(X_IRIS).max(axis=1).mean() < sharp.mean() - 0.05
+    assert smooth.score(X_IRIS, Y_IRIS) > 0.9
+
+
+def test_an_optimizer_object_is_the_solver_of_that_name():
+    named = fitted(MLPClassifier, solver="sgd", momentum=0.8, nesterovs_momentum=True, learning_rate_init=0.05)
+    given = fitted(MLPClassifier, solver=cr.optimizers.Nesterov(0.05, 0.8))
+    np.testing.assert_array_equal(theta(given), theta(named))
+    named = fitted(MLPClassifier, solver="momentum", momentum=0.8, learning_rate_init=0.05)
+    np.testing.assert_array_equal(theta(fitted(MLPClassifier, solver=cr.optimizers.Momentum(0.05, 0.8))), theta(named))
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_constant_schedule_object_changes_nothing(early_stopping):
+    given = fitted(MLPClassifier, learning_rate=cr.schedules.Constant(), early_stopping=early_stopping)
+    np.testing.assert_array_equal(theta(given), theta(fitted(MLPClassifier, early_stopping=early_stopping)))
+
+
+@pytest.mark.parametrize(
+    ("name", "loss"),
+    [
+        ("squared_error", cr.losses.SquaredError()),
+        ("absolute_error", cr.losses.AbsoluteError()),
+        ("huber", cr.losses.Huber()),
+        ("quantile", cr.losses.Quantile(0.5)),
+        ("poisson", cr.losses.Poisson()),
+    ],
+)
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_loss_object_is_the_loss_of_that_name(name, loss, solver):
+    y = np.abs(Y_DIABETES)
+    named = quiet(make(MLPRegressor, loss=name, solver=solver), X_DIABETES, y)
+    given = quiet(make(MLPRegressor, loss=loss, solver=solver), X_DIABETES, y)
+    np.testing.assert_allclose(theta(given), theta(named), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(given.predict(X_DIABETES), named.predict(X_DIABETES), rtol=1e-9)
+    assert given.out_activation_ == named.out_activation_
+
+
+def test_absolute_error_is_not_moved_by_outliers():
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (300, 1))
+    y = X[:, 0].copy()
+    y[::10] += 30
+    errors = {}
+    for loss in ("squared_error", "absolute_error", "huber"):
+        model = quiet(make(MLPRegressor, loss=loss, max_iter=200, learning_rate_init=0.02, batch_size=50), X, y)
+        errors[loss] = np.median(np.abs(model.predict(X) - X[:, 0]))
+    assert errors["absolute_error"] < 0.3 < 1 < errors["squared_error"]
+    assert errors["huber"] < 0.5
+
+
+# ---------------------------------------------------------------- weights
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_class_weight_is_sample_weight(solver):
+    weights = {0: 3.0, 1: 0.5, 2: 1.5}
+    a = fitted(MLPClassifier, class_weight=weights, solver=solver, activation="tanh")
+    sample_weight = np.array([weights[label] for label in Y_IRIS])
+    b = quiet(make(MLPClassifier, solver=solver, activation="tanh"), X_IRIS, Y_IRIS, sample_weight)
+    np.testing.assert_allclose(theta(a), theta(b), rtol=1e-10, atol=1e-12)
+
+
+def test_class_weight_times_sample_weight_with_string_labels():
+    names = np.array(["b", "c", "a"])[Y_IRIS]
+    given = np.random.default_rng(0).random(len(names))
+    weights = {"a": 2.0, "b": 0.5}  # "c" has 1
+    a = quiet(make(MLPClassifier, class_weight=weights), X_IRIS, names, given)
+    product = given * np.array([weights.get(name, 1.0) for name in names])
+    b = quiet(make(MLPClassifier), X_IRIS, names, product)
+    np.testing.assert_allclose(theta(a), theta(b), rtol=1e-10, atol=1e-12)
+
+
+def test_balanced_class_weight_helps_the_rare_class():
+    X, y = make_moons(600, noise=0.35, random_state=0)
+    keep = (y == 0) | (np.arange(600) % 12 == 0)
+    X, y = X[keep], y[keep]
+    parameters = {"max_iter": 100, "learning_rate_init": 0.02}
+    plain = quiet(make(MLPClassifier, **parameters), X, y)
+    balanced = quiet(make(MLPClassifier, class_weight="balanced", **parameters), X, y)
+    assert (balanced.predict(X)[y == 1] == 1).mean() > (plain.predict(X)[y == 1] == 1).mean() + 0.1
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_integer_weight_is_repetition(kind, solver):
+    X, y = data(kind)
+    times = np.random.default_rng(0).integers(1, 4, len(y))
+    rows = np.repeat(np.arange(len(y)), times)
+    # alpha counts rows there and weights here; the same for L-BFGS, whose rows are the sum of the weights.
+    parameters = {"solver": solver, "shuffle": False, "activation": "tanh", "alpha": 0.0}
+    a = quiet(make(kind, batch_size=len(y), **parameters), X, y, times.astype(float))
+    b = quiet(make(kind, batch_size=len(rows), **parameters), X[rows], y[rows])
+    # scikit-learn's contract: the weighted loss of a batch is divided by its rows' weights, so scale does not matter.
+    np.testing.assert_allclose(theta(a), theta(b), rtol=1e-10, atol=1e-10)
+
+
+# ---------------------------------------------------------------- quantiles
+
+
+def generated(name, n, rng):
+    x = rng.uniform(-2, 2, (n, 1))
+    centre = np.sin(2 * x[:, 0])
+    if name == "normal":
+        return x, centre + 0.3 * rng.standard_normal(n)
+    if name == "wider to the right":
+        return x, centre + (0.1 + 0.2 * (x[:, 0] + 2)) * rng.standard_normal(n)
+    return x, centre + rng.exponential(0.5, n)
+
+
+@pytest.mark.parametrize("name", ["normal", "wider to the right", "skewed"])
+def test_quantiles_cover_ninety_percent(name):
+    rng = np.random.default_rng(3)
+    X, y = generated(name, 3000, rng)
+    X_new, y_new = generated(name, 3000, rng)
+    edges = []
+    for quantile in (0.05, 0.95):
+        model = MLPRegressor(
+            "quantile",
+            (20,),
+            quantile=quantile,
+            activation="tanh",
+            learning_rate_init=0.01,
+            max_iter=60,
+            random_state=0,
+        )
+        edges.append(quiet(model, X, y).predict(X_new))
+    low, high = edges
+    covered = np.mean((low <= y_new) & (y_new <= high))
+    assert covered == pytest.approx(0.90, abs=0.03)
+    assert np.mean(y_new < low) == pytest.approx(0.05, abs=0.025)
+
+
+# ---------------------------------------------------------------- validation set, history, callbacks
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_early_stopping_on_a_given_validation_set(kind):
+    X, y = data(kind)
+    train, held_out = np.arange(len(y)) % 3 > 0, np.arange(len(y)) % 3 == 0
+    model = make(kind, early_stopping=True, max_iter=200, learning_rate_init=0.02, hidden_layer_sizes=(30,))
+    quiet(model, X[train], y[train], X_val=X[held_out], y_val=y[held_out])
+    assert model.n_iter_ == len(model.validation_scores_) == len(model.loss_curve_) < 200
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    # The best parameters are kept, and they come from all the training rows and no others.
+    assert model.score(X[held_out], y[held_out]) == pytest.approx(model.best_validation_score_)
+    assert model.t_ == model.n_iter_ * train.sum()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_validation_set_alone_changes_no_parameter(kind):
+    X, y = data(kind)
+    watched = quiet(make(kind), X, y, X_val=X[:50], y_val=y[:50])
+    np.testing.assert_array_equal(theta(watched), theta(quiet(make(kind), X, y)))
+    assert watched.loss_curve_ == quiet(make(kind), X, y).loss_curve_
+
+
+def test_a_validation_set_of_string_labels():
+    names = np.array(["b", "c", "a"])[Y_IRIS]
+    model = make(MLPClassifier, early_stopping=True, max_iter=100, learning_rate_init=0.02)
+    quiet(model, X_IRIS, names, X_val=X_IRIS[::2], y_val=names[::2])
+    assert model.score(X_IRIS[::2], names[::2]) == pytest.approx(model.best_validation_score_)
+
+
+def test_a_validation_set_that_lacks_a_class():
+    model = quiet(make(MLPClassifier), X_IRIS, Y_IRIS, X_val=X_IRIS[:60], y_val=Y_IRIS[:60])
+    assert model.history_["val_score"][-1] == pytest.approx(model.score(X_IRIS[:60], Y_IRIS[:60]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_partial_fit_with_early_stopping_on_a_given_validation_set(kind):
+    X, y = data(kind)
+    model = make(kind, early_stopping=True)
+    extra = {"classes": np.unique(y)} if kind is MLPClassifier else {}
+    for _ in range(4):
+        model.partial_fit(X, y, X_val=X[::3], y_val=y[::3], **extra)
+    assert len(model.validation_scores_) == len(model.loss_curve_) == 4
+    assert model.best_validation_score_ == max(model.validation_scores_)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_history(kind):
+    X, y = data(kind)
+    model = quiet(make(kind), X, y, X_val=X[::3], y_val=y[::3])
+    assert {"loss", "score", "val_loss", "val_score"} <= set(model.history_.columns)
+    assert len(model.history_) == model.n_iter_ == 8
+    assert model.history_["val_score"][-1] == pytest.approx(model.score(X[::3], y[::3]))
+    assert all(np.isfinite(model.history_["val_loss"]))
+    assert "val_loss" not in fitted(kind).history_
+
+
+class StopAfter(cr.Callback):
+    def __init__(self, epochs):
+        self.epochs = epochs
+
+    def on_epoch(self, run):
+        if run.epoch == self.epochs:
+            run.stop("enough")
+
+
+def test_callbacks():
+    model = make(MLPClassifier, callbacks=[StopAfter(3)]).fit(X_IRIS, Y_IRIS)
+    assert model.n_iter_ == 3
+    assert model.history_.stopped == "enough"
+
+
+def test_progress_shows_and_changes_nothing(capsys):
+    model = fitted(MLPClassifier, progress=True)
+    shown = capsys.readouterr()
+    assert shown.out + shown.err
+    np.testing.assert_array_equal(theta(model), theta(fitted(MLPClassifier)))
+
+
+# ---------------------------------------------------------------- views, copies, bridges
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_coefs_are_views(kind):
+    model = fitted(kind)
+    X, _ = data(kind)
+    before = model.network_.predict(X).copy()
+    assert all(np.shares_memory(p, model.network_.theta) for p in model.coefs_ + model.intercepts_)
+    model.intercepts_[-1][...] += np.arange(1, model.n_outputs_ + 1)
+    model.coefs_[0][...] *= 1.1
+    assert np.abs(model.network_.predict(X) - before).max() > 1e-3
+
+
+@pytest.mark.parametrize("copier", [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy], ids=["pickle", "deepcopy"])
+@pytest.mark.parametrize(
+    "parameters", [{}, {"dropout": 0.3, "solver": "rmsprop", "activation": "gelu"}, {"solver": "lbfgs"}]
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_predicts_the_same_and_is_its_own(kind, parameters, copier):
+    model = fitted(kind, **parameters)
+    X, y = data(kind)
+    other = copier(model)
+    np.testing.assert_array_equal(other.predict(X), model.predict(X))
+    before = theta(model)
+    other.coefs_[0][...] = 0
+    np.testing.assert_array_equal(theta(model), before)
+    assert np.shares_memory(other.coefs_[0], other.network_.theta)
+    if "solver" not in parameters:
+        a, b = copier(model), model
+        np.testing.assert_array_equal(theta(a.partial_fit(X, y)), theta(b.partial_fit(X, y)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_clone(kind):
+    parameters = {
+        "dropout": [0.1], "solver": cr.optimizers.RMSProp(0.01), "learning_rate": cr.schedules.Cosine(), "activation": ["gelu"],
+        "callbacks": [StopAfter(3)],
+    }  # fmt: skip
+    model = fitted(kind, **parameters)
+    other = clone(model)
+    assert not hasattr(other, "coefs_")
+    assert not hasattr(other, "network_")
+    np.testing.assert_array_equal(theta(quiet(other, *data(kind))), theta(model))
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
+@pytest.mark.parametrize("target", ["binary", "multiclass", "multilabel", "regression", "poisson", "multioutput"])
+def test_from_sklearn_predicts_the_same(target, activation, solver):
+    X, y, kind, extra = X_DIABETES, Y_DIABETES, MLPRegressor, {}
+    if target == "poisson":
+        y, extra = np.abs(y), {"loss": "poisson"}
+    elif target == "multioutput":
+        y = np.c_[y, -y]
+    elif target != "regression":
+        kind = MLPClassifier
+        X, y = X_IRIS, np.array(["x", "y", "z"])[Y_IRIS]
+        if target == "binary":
+            X, y = X[:100], y[:100]
+        elif target == "multilabel":
+            X, y = make_multilabel_classification(60, random_state=0)
+    original = quiet(
+        make(getattr(theirs, kind.__name__), max_iter=4, activation=activation, solver=solver, **extra), X, y
+    )
+    model = kind.from_sklearn(original)
+    assert type(model) is kind
+    np.testing.assert_array_equal(theta(model), theta(original))
+    if kind is MLPClassifier:
+        np.testing.assert_array_equal(model.classes_, original.classes_)
+        np.testing.assert_array_equal(model.predict(X), original.predict(X))
+        np.testing.assert_allclose(model.predict_proba(X), original.predict_proba(X), rtol=1e-9, atol=1e-14)
+    else:
+        np.testing.assert_allclose(model.predict(X), original.predict(X), rtol=1e-9, atol=1e-12)
+    expected = original.get_params()
+    assert {name: model.get_params()[name] for name in expected} == expected
+    for name in ("n_features_in_", "n_layers_", "n_outputs_", "out_activation_", "n_iter_", "t_", "loss_"):
+        assert getattr(model, name) == getattr(original, name), name
+    # It is a copy: the original stays as it is.
+    before = theta(original)
+    model.coefs_[0][...] = 0
+    np.testing.assert_array_equal(theta(original), before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_from_sklearn_can_go_on_and_be_saved(kind, tmp_path):
+    X, y = data(kind)
+    original = quiet(make(getattr(theirs, kind.__name__), early_stopping=False), X, y)
+    model = kind.from_sklearn(original)
+    model.network_.save(tmp_path / "model.safetensors")
+    loaded = cr.Network.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(loaded.predict(X), model.network_.predict(X))
+    before = theta(model)
+    model.partial_fit(X, y)
+    assert np.abs(theta(model) - before).max() > 0
+    assert len(model.loss_curve_) == len(original.loss_curve_) + 1
+
+
+def test_from_sklearn_needs_a_fitted_model():
+    with pytest.raises(ValueError, match="not fitted"):
+        MLPClassifier.from_sklearn(theirs.MLPClassifier())
+    regressor = quiet(make(theirs.MLPRegressor), X_DIABETES, Y_DIABETES)
+    with pytest.raises((ValueError, TypeError), match="MLPRegressor"):
+        MLPClassifier.from_sklearn(regressor)
+
+
+@pytest.mark.parametrize("classes", [["a", "b"], ["a", "b", "c"], [3, 5, 7]])
+def test_from_network(classes):
+    outputs = 1 if len(classes) == 2 else 3
+    loss = cr.losses.SigmoidCrossEntropy() if outputs == 1 else cr.losses.SoftmaxCrossEntropy()
+    network = cr.Network(
+        4, [cr.layers.Dense(5), cr.layers.Tanh(), cr.layers.Dense(outputs)], loss, seed=0, dtype="float64"
+    )
+    model = MLPClassifier.from_network(network, classes)
+    np.testing.assert_array_equal(model.classes_, classes)
+    p = model.predict_proba(X_IRIS)
+    assert p.shape == (150, len(classes))
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    np.testing.assert_array_equal(model.predict(X_IRIS), np.asarray(classes)[p.argmax(axis=1)])
+    np.testing.assert_allclose(p[:, -outputs:], network.predict(X_IRIS))
+    assert model.n_features_in_ == 4
+    assert model.hidden_layer_sizes in ([5], (5,))
+    assert model.score(X_IRIS, model.predict(X_IRIS)) == 1
+
+
+def test_network_and_back():
+    model = fitted(MLPClassifier)
+    other = MLPClassifier.from_network(model.network_, model.classes_)
+    np.testing.assert_array_equal(other.predict_proba(X_IRIS), model.predict_proba(X_IRIS))
+
+
+def test_from_network_wants_as_many_classes_as_outputs():
+    network = cr.Network(4, [cr.layers.Dense(3)], cr.losses.SoftmaxCrossEntropy(), seed=0)
+    for classes in (["a", "b"], ["a", "b", "b"]):
+        with pytest.raises(ValueError, match="3"):
+            MLPClassifier.from_network(network, classes)
+
+
+def test_from_network_wants_a_loss_for_classes():
+    network = cr.Network(4, [cr.layers.Dense(3)], cr.losses.SquaredError(), seed=0)
+    with pytest.raises(ValueError, match="SquaredError"):
+        MLPClassifier.from_network(network, ["a", "b", "c"])
+
+
+# ---------------------------------------------------------------- bad input
+
+BAD_PARAMETERS = [
+    (MLPClassifier, {"activation": ["relu", "tanh"]}, r"activation.*1.*2"),
+    (MLPClassifier, {"activation": "rleu"}, r"activation.*relu"),
+    (MLPClassifier, {"activation": ["rleu"]}, r"activation.*relu"),
+    (MLPClassifier, {"activation": "dense"}, "activation"),
+    (MLPClassifier, {"dropout": [0.1, 0.2]}, r"dropout.*1.*2"),
+    (MLPClassifier, {"dropout": 1.0}, "dropout"),
+    (MLPClassifier, {"dropout": [1.5]}, "1.5"),
+    (MLPClassifier, {"input_dropout": -0.1}, "input_dropout"),
+    (MLPClassifier, {"class_weight": {0: 1.0, 7: 2.0}}, r"class_weight.*7"),
+    (MLPClassifier, {"class_weight": "heavy"}, "class_weight"),
+    (MLPClassifier, {"class_weight": {0: -1.0}}, "class_weight"),
+    (MLPClassifier, {"label_smoothing": 1.0}, "label_smoothing"),
+    (MLPClassifier, {"solver": "adamm"}, "solver"),
+    (MLPClassifier, {"l1": -1.0}, "l1"),
+    (MLPClassifier, {"max_norm": 0.0}, "max_norm"),
+    (MLPClassifier, {"gradient_clip": -1.0}, "gradient_clip"),
+    (MLPClassifier, {"dtype": "int8"}, "dtype"),
+    (MLPRegressor, {"loss": "quantile", "quantile": 0.0}, "quantile"),
+    (MLPRegressor, {"loss": "quantile", "quantile": 1.0}, "quantile"),
+    (MLPRegressor, {"loss": "quantile", "quantile": -0.5}, "quantile"),
+    (MLPRegressor, {"loss": "absolute"}, "loss"),
+]
+
+
+@pytest.mark.parametrize(("kind", "change", "message"), BAD_PARAMETERS, ids=str)
+def test_bad_parameters_leave_the_model(kind, change, message):
+    model = fitted(kind)
+    X, y = data(kind)
+    before, curve = theta(model), list(model.loss_curve_)
+    with pytest.raises(ValueError, match=message):
+        model.set_params(**change).fit(X, y)
+    np.testing.assert_array_equal(theta(model), before)
+    assert model.loss_curve_ == curve
+    with pytest.raises(ValueError, match=message):
+        make(kind, **change).fit(X, y)
+
+
+BAD_SETS = [
+    ({"X_val": X_IRIS[:20], "y_val": np.full(20, 9)}, r"y_val.*9"),
+    ({"X_val": X_IRIS[:20, :3], "y_val": Y_IRIS[:20]}, "3 features"),
+    ({"X_val": X_IRIS[:20], "y_val": Y_IRIS[:19]}, r"20.*19|19.*20"),
+    ({"X_val": X_IRIS[:20]}, "y_val"),
+    ({"y_val": Y_IRIS[:20]}, "X_val"),
+    ({"X_val": X_IRIS[:20] * np.nan, "y_val": Y_IRIS[:20]}, "NaN"),
+]
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(("bad", "message"), BAD_SETS, ids=lambda v: v if isinstance(v, str) else "+".join(v))
+def test_a_bad_validation_set_leaves_the_model(method, bad, message):
+    model = fitted(MLPClassifier)
+    before, curve, rows = theta(model), list(model.loss_curve_), model.t_
+    with pytest.raises(ValueError, match=message):
+        getattr(model, method)(X_IRIS, Y_IRIS, **bad)
+    np.testing.assert_array_equal(theta(model), before)
+    assert (model.loss_curve_, model.t_) == (curve, rows)
+    model.partial_fit(X_IRIS, Y_IRIS)
+
+
+@pytest.mark.parametrize("target", ["regression", "multioutput"])
+def test_a_validation_set_with_other_outputs(target):
+    y = Y_DIABETES if target == "regression" else np.c_[Y_DIABETES, Y_DIABETES]
+    wrong = np.c_[Y_DIABETES, Y_DIABETES, Y_DIABETES]
+    with pytest.raises(ValueError, match="3"):
+        make(MLPRegressor).fit(X_DIABETES, y, X_val=X_DIABETES, y_val=wrong)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_data_leave_the_model(kind):
+    model = fitted(kind)
+    X, y = data(kind)
+    before = theta(model)
+    with pytest.raises(ValueError, match="features"):
+        model.predict(X[:, 1:])
+    with pytest.raises(ValueError, match="features"):
+        model.partial_fit(X[:, 1:], y)
+    with pytest.raises(ValueError, match="NaN"):
+        model.fit(X * np.nan, y)
+    with pytest.raises(ValueError, match="inconsistent"):
+        model.fit(X, y[1:])
+    with pytest.raises(ValueError, match="sample_weight"):
+        model.fit(X, y, sample_weight=np.ones(3))
+    if kind is MLPClassifier:
+        with pytest.raises(ValueError, match="classes"):
+            model.partial_fit(X, y + 1)
+    np.testing.assert_array_equal(theta(model), before)
+    model.partial_fit(X, y)
+
+
+def test_early_stopping_in_partial_fit_wants_a_validation_set():
+    with pytest.raises(ValueError, match="early_stopping"):
+        make(MLPClassifier, early_stopping=True).partial_fit(X_IRIS, Y_IRIS, classes=[0, 1, 2])
+
+
+def test_a_divergence_leaves_the_model():
+    model = fitted(MLPRegressor, solver="sgd")
+    before = theta(model)
+    with pytest.raises(ValueError, match="non-finite"), np.errstate(all="ignore"):
+        model.set_params(learning_rate_init=1e6).fit(X_DIABETES, Y_DIABETES)
+    np.testing.assert_array_equal(theta(model), before)
