@@ -30,7 +30,7 @@ def draw(found):
         bars = axes.bar(places, [scores[name] for scores in found.values()], 0.25, label=name, color=colour)
         axes.bar_label(bars, fmt="%.2f", padding=2)
     axes.set_xticks(range(len(found)), list(found))
-    axes.set(xlabel="class_weight", ylabel="on held-out rows", ylim=(0, 1.08))
+    axes.set(xlabel="class_weight", ylabel="score on held-out rows", ylim=(0, 1.08))
     axes.set_title("The rare class, 3 % of the rows", loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside lower center", ncols=3, frameon=False)
@@ -47,7 +47,9 @@ def main():
     )
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
     scaler = StandardScaler().fit(X)
-    print(f"{len(y)} rows to train on, {y.sum()} of them of the rare class; {y_test.sum()} of {len(y_test)} to test with")
+    print(
+        f"{len(y)} rows to train on, {y.sum()} of them of the rare class; {y_test.sum()} of {len(y_test)} to test with"
+    )
 
     print(f"\n{'class_weight':14}" + "".join(f"{name:>19}" for name in SCORES) + f"{'epochs':>9}")
     found = {}

@@ -1,7 +1,8 @@
 """A grid search in a pipeline: scaling, network and choice of parameters as one scikit-learn estimator.
 
-The new parameters are searched like the old ones. The scaler is fitted anew in every fold, on the rows of training only,
-so that nothing of the validation rows leaks into it. The test part is used once, at the end.
+How ill a patient will be in a year, from ten measurements: few rows, much noise, so that a network is soon too free. The
+new parameters are searched like the old ones. The scalers of X and y are fitted anew in every fold, on the rows to train
+on only, so that nothing of the others leaks in. The test part is used once, at the end.
 
     python examples/gallery/grid_search.py
 """
@@ -11,12 +12,13 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from sklearn.datasets import load_breast_cancer
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.datasets import load_diabetes
 from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from chainrule import MLPClassifier
+from chainrule import MLPRegressor
 
 ACTIVATIONS, DROPOUTS = ["relu", "tanh", "GELU"], [0.0, 0.2, 0.4, 0.6]
 
@@ -27,11 +29,11 @@ def draw(table):
     image = axes.imshow(table, cmap="Blues")
     middle = (table.min() + table.max()) / 2
     for (i, j), value in np.ndenumerate(table):
-        axes.text(j, i, f"{value:.4f}", ha="center", va="center", color="white" if value > middle else "black")
+        axes.text(j, i, f"{value:.3f}", ha="center", va="center", color="white" if value > middle else "black")
     axes.set_xticks(range(len(DROPOUTS)), DROPOUTS)
     axes.set_yticks(range(len(ACTIVATIONS)), ACTIVATIONS)
     axes.set(xlabel="dropout", ylabel="activation")
-    axes.set_title("Accuracy, mean of five folds", loc="left")
+    axes.set_title("R², mean of five folds", loc="left")
     axes.spines[:].set_visible(False)
     figure.colorbar(image, shrink=0.8).outline.set_visible(False)
     return figure
@@ -42,21 +44,23 @@ def main():
     parser.add_argument("--pictures", type=Path, default=Path("pictures"), help="where the picture goes")
     pictures = parser.parse_args().pictures
 
-    X, y = load_breast_cancer(return_X_y=True)
-    X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, stratify=y, random_state=0)
+    X, y = load_diabetes(return_X_y=True)
+    X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
     print(f"{len(y)} rows to choose with, in five folds; {len(y_test)} to test with")
 
-    network = MLPClassifier((30,), learning_rate_init=0.01, tol=1e-3, n_iter_no_change=5, random_state=0)
-    grid = {"mlpclassifier__activation": ACTIVATIONS, "mlpclassifier__dropout": DROPOUTS}
-    search = GridSearchCV(make_pipeline(StandardScaler(), network), grid, cv=5).fit(X, y)
+    network = MLPRegressor(hidden_layer_sizes=(50,), learning_rate_init=0.01, tol=1e-3, random_state=0)
+    pipeline = make_pipeline(StandardScaler(), network)
+    model = TransformedTargetRegressor(pipeline, transformer=StandardScaler())
+    step = "regressor__mlpregressor__"
+    search = GridSearchCV(model, {f"{step}activation": ACTIVATIONS, f"{step}dropout": DROPOUTS}, cv=5).fit(X, y)
 
     table = search.cv_results_["mean_test_score"].reshape(len(ACTIVATIONS), len(DROPOUTS))
     print("\nactivation" + "".join(f"{f'dropout={rate:g}':>14}" for rate in DROPOUTS))
     for activation, row in zip(ACTIVATIONS, table, strict=True):
-        print(f"{activation:10}" + "".join(f"{value:14.4f}" for value in row))
-    chosen = {name.split("__")[1]: value for name, value in search.best_params_.items()}
-    print(f"\nchosen: {chosen['activation']} with dropout={chosen['dropout']:g}, accuracy {search.best_score_:.4f}")
-    print(f"test accuracy {search.score(X_test, y_test):.4f}")
+        print(f"{activation:10}" + "".join(f"{value:14.3f}" for value in row))
+    chosen = {name.removeprefix(step): value for name, value in search.best_params_.items()}
+    print(f"\nchosen: {chosen['activation']} with dropout={chosen['dropout']:g}, R² {search.best_score_:.3f}")
+    print(f"test R² {search.score(X_test, y_test):.3f}")
 
     pictures.mkdir(parents=True, exist_ok=True)
     draw(table).savefig(pictures / "grid_search.png", dpi=150)

@@ -7,7 +7,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
@@ -141,7 +141,7 @@ class BaseMLP(BaseEstimator, ABC):
     # ------------------------------------------------------------ fitting
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Any:
         """Fit the model to X (rows, features) and y.
 
         Parameters
@@ -163,7 +163,7 @@ class BaseMLP(BaseEstimator, ABC):
             raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
         return True
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any], *, incremental: bool) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any], *, incremental: bool) -> Any:
         """Do it on the side, so that a call that fails leaves the model as it was."""
         before = dict(self.__dict__)
         theta = self.network_.theta.copy() if "network_" in before else None
@@ -404,7 +404,7 @@ class BaseMLP(BaseEstimator, ABC):
         return self.network_.predict(X)
 
     @classmethod
-    def from_sklearn(cls, fitted: Any) -> Self:
+    def from_sklearn(cls, fitted: Any) -> Any:
         """Take over a fitted model of scikit-learn: parameters, labels and curves."""
         check_is_fitted(fitted)
         model = cls(**{name: value for name, value in fitted.get_params(deep=False).items() if name != "loss"})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, _fit_context
@@ -190,7 +190,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._labels, self.classes_ = fitted._label_binarizer, fitted.classes_
 
     @classmethod
-    def from_network(cls, network: Network, classes: Any) -> Self:
+    def from_network(cls, network: Network, classes: Any) -> Any:
         """Make a fitted classifier of a network that ends in logits of softmax or sigmoid cross-entropy.
 
         >>> import chainrule as cr
@@ -231,7 +231,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None, X_val: Any = None, y_val: Any = None
-    ) -> Self:
+    ) -> Any:
         """Go on training for one epoch over X and y.
 
         Parameters
