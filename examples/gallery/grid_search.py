@@ -1,8 +1,8 @@
 """A grid search in a pipeline: scaling, network and choice of parameters as one scikit-learn estimator.
 
-How ill a patient will be in a year, from ten measurements: few rows, much noise, so that a network is soon too free. The
-new parameters are searched like the old ones. The scalers of X and y are fitted anew in every fold, on the rows to train
-on only, so that nothing of the others leaks in. The test part is used once, at the end.
+How ill a patient will be in a year, from ten measurements: few rows and much noise, so that a network is soon too free.
+The new parameters are searched like the old ones. The scalers of X and y are fitted anew in every fold, on the rows to
+train on only, so that nothing of the others leaks in. The test part is used once, at the end.
 
     python examples/gallery/grid_search.py
 """
@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from chainrule import MLPRegressor
 
-ACTIVATIONS, DROPOUTS = ["relu", "tanh", "GELU"], [0.0, 0.2, 0.4, 0.6]
+ACTIVATIONS, DROPOUTS = ["relu", "tanh", "GELU"], [0.0, 0.3, 0.6, 0.8]
 
 
 def draw(table):
@@ -48,7 +48,9 @@ def main():
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
     print(f"{len(y)} rows to choose with, in five folds; {len(y_test)} to test with")
 
-    network = MLPRegressor(hidden_layer_sizes=(50,), learning_rate_init=0.01, tol=1e-3, random_state=0)
+    network = MLPRegressor(
+        hidden_layer_sizes=(50,), batch_size=30, learning_rate_init=0.01, tol=1e-3, n_iter_no_change=5, random_state=0
+    )
     pipeline = make_pipeline(StandardScaler(), network)
     model = TransformedTargetRegressor(pipeline, transformer=StandardScaler())
     step = "regressor__mlpregressor__"

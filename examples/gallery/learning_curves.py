@@ -1,7 +1,7 @@
 """Learning curves: the loss on rows that the network does not learn from, epoch by epoch.
 
-With X_val and y_val, fit measures the validation set after every epoch into history_. Where its loss rises while that of
-training falls, the network learns by heart. Early stopping on the same set ends there, and takes the best epoch.
+With X_val and y_val, fit measures the validation set after every epoch into history_. Where its loss rises while that
+of training falls, the network learns by heart. Early stopping on the same set ends there, and takes the best epoch.
 
     python examples/gallery/learning_curves.py
 """
@@ -42,7 +42,13 @@ def main():
     X_val, X_test, y_val, y_test = train_test_split(X_test, y_test, train_size=400, random_state=0)
     print(f"{len(y)} rows to train on, {len(y_val)} to watch, {len(y_test)} to test with")
 
-    settings = {"hidden_layer_sizes": (100, 100), "batch_size": 20, "alpha": 0, "random_state": 0}
+    settings = {
+        "hidden_layer_sizes": (100, 100),
+        "batch_size": 50,
+        "learning_rate_init": 0.005,
+        "alpha": 0,
+        "random_state": 0,
+    }
     free = MLPClassifier(**settings, max_iter=1000, n_iter_no_change=30).fit(X, y, X_val=X_val, y_val=y_val)
     stopped = MLPClassifier(**settings, early_stopping=True).fit(X, y, X_val=X_val, y_val=y_val)
 

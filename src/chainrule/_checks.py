@@ -104,7 +104,7 @@ def check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
             )
 
 
-def check_rows(X: Any, sample_shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "X") -> Array:
+def check_rows(X: Any, sample_shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "X") -> Any:
     """Return X as an array (rows, *sample_shape) of finite numbers; it is copied only if it is no array."""
     array: Any = X.tocsr() if is_sparse(X) else check_numbers(name, X)
     wanted = f"(rows, {', '.join(map(str, sample_shape))})"
@@ -135,7 +135,7 @@ def check_rows(X: Any, sample_shape: tuple[int, ...], dtype: np.dtype[Any], name
     return array
 
 
-def check_lengths(X: Array, **others: Array | None) -> None:
+def check_lengths(X: Any, **others: Array | None) -> None:
     """Refuse arrays that do not have one entry for each row of X."""
     for name, values in others.items():
         if values is not None and len(values) != X.shape[0]:

@@ -9,24 +9,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-if TYPE_CHECKING:
-    from jaxtyping import Float, Int, Num, Shaped
-    from numpy.typing import ArrayLike, NDArray
-
-    Array = NDArray[Any]
-elif "jaxtyping" in sys.modules:
-    from jaxtyping import Float, Int, Num, Shaped
-    from numpy import ndarray as Array  # noqa: N812
-    from numpy.typing import ArrayLike
-else:
-
-    class _Unchecked:
-        def __class_getitem__(cls, item: Any) -> Any:
-            return item[0]
-
-    Array = ArrayLike = Any
-    Float = Int = Num = Shaped = _Unchecked
-
 
 @runtime_checkable
 class SparseRows(Protocol):
@@ -38,9 +20,31 @@ class SparseRows(Protocol):
     def tocsr(self) -> Any: ...
 
 
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int, Num, Shaped
+    from numpy.typing import ArrayLike, NDArray
+
+    Array = NDArray[Any]
+    MatrixLike = Any  # ArrayLike or a matrix of scipy.sparse, which has no types
+elif "jaxtyping" in sys.modules:
+    from jaxtyping import Float, Int, Num, Shaped
+    from numpy import ndarray as Array  # noqa: N812
+    from numpy.typing import ArrayLike
+
+    MatrixLike = ArrayLike | SparseRows
+else:
+
+    class _Unchecked:
+        def __class_getitem__(cls, item: Any) -> Any:
+            return item[0]
+
+    Array = ArrayLike = MatrixLike = Any
+    Float = Int = Num = Shaped = _Unchecked
+
+
 def is_sparse(x: Any) -> bool:
     """Say whether x is a matrix of scipy.sparse."""
     return hasattr(x, "tocsr")
 
 
-__all__ = ["Array", "ArrayLike", "Float", "Int", "Num", "Shaped", "SparseRows", "is_sparse"]
+__all__ = ["Array", "ArrayLike", "Float", "Int", "MatrixLike", "Num", "Shaped", "SparseRows", "is_sparse"]

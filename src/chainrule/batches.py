@@ -21,7 +21,7 @@ class Shuffler(Protocol):
 class Batch(NamedTuple):
     """Rows x of the network's dtype, their targets and, if there are any, their weights."""
 
-    x: Array
+    x: Any  # sparse where X is
     t: Array
     weight: Array | None
 
@@ -54,7 +54,7 @@ class Batches:
 
     def __init__(
         self,
-        X: Array,
+        X: Any,
         t: Array,
         weight: Array | None,
         rows: Array | None,

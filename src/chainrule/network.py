@@ -14,7 +14,7 @@ from chainrule import layers as layers_module
 from chainrule import losses
 from chainrule._checks import check_count, check_lengths, check_rows, check_seed, check_weights
 from chainrule._names import named
-from chainrule._typing import Array, ArrayLike, Float, is_sparse
+from chainrule._typing import Array, ArrayLike, Float, MatrixLike, is_sparse
 from chainrule.initializers import GlorotUniform, Initializer
 from chainrule.layers import Layer, Parameter
 from chainrule.losses import Loss
@@ -197,7 +197,7 @@ class Network:
 
     def loss_and_grad(
         self,
-        x: ArrayLike,
+        x: MatrixLike,
         t: ArrayLike,
         workspace: Workspace | None = None,
         sample_weight: ArrayLike | None = None,
@@ -235,8 +235,8 @@ class Network:
         return value, self.backward(dy, workspace)
 
     def check(
-        self, x: ArrayLike, t: ArrayLike, sample_weight: ArrayLike | None = None
-    ) -> tuple[Array, Array, Array | None]:
+        self, x: MatrixLike, t: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> tuple[Any, Array, Array | None]:
         """Return x, t and weights as ``loss_and_grad`` wants them with a workspace, or say what does not fit."""
         x = check_rows(x, self.input_shape, self.dtype).astype(self.dtype, copy=False)
         t = self.loss.targets(t, self.output_shape[0], self.dtype)
@@ -244,7 +244,7 @@ class Network:
         check_lengths(x, t=t, sample_weight=weight)
         return x, t, weight
 
-    def logits(self, X: ArrayLike) -> Float[Array, "rows outputs"]:
+    def logits(self, X: MatrixLike) -> Float[Array, "rows outputs"]:
         """Return y for any number of rows, chunk by chunk: what ``predict`` gives before the link."""
         X = check_rows(X, self.input_shape, self.dtype)
         rows, chunk = X.shape[0], self.chunk
@@ -255,7 +255,7 @@ class Network:
             y[start : start + chunk] = self.forward(X[start : start + chunk].astype(self.dtype, copy=False))
         return y
 
-    def predict(self, X: ArrayLike) -> Float[Array, "rows outputs"]:
+    def predict(self, X: MatrixLike) -> Float[Array, "rows outputs"]:
         """Return predictions (rows, outputs): the loss's link of the last layer's values.
 
         Probabilities after SoftmaxCrossEntropy and SigmoidCrossEntropy, rates after Poisson, else y itself.
@@ -264,7 +264,7 @@ class Network:
         return self.loss.link(self.logits(X))
 
     @staticmethod
-    def _own(X: Array, y: Array) -> Array:
+    def _own(X: Any, y: Array) -> Array:
         """Return y, or a copy where y is X itself: a network of Identity layers gives it back."""
         return y.copy() if not is_sparse(X) and np.may_share_memory(X, y) else y
 

@@ -14,7 +14,7 @@ from chainrule._checks import check_count, check_lengths, check_real, check_rows
 from chainrule._interrupt import deferred_interrupt
 from chainrule._names import named
 from chainrule._threads import few_threads
-from chainrule._typing import Array, ArrayLike
+from chainrule._typing import Array, ArrayLike, MatrixLike
 from chainrule.batches import Batches, Shuffler
 from chainrule.callbacks import Callback, Run
 from chainrule.clipping import Clip
@@ -42,7 +42,7 @@ class DivergenceError(ArithmeticError):
 
 
 class _Data(NamedTuple):
-    X: Array
+    X: Any
     t: Array
     weight: Array | None
     rows: Array | None  # which of them; None is all
@@ -50,7 +50,7 @@ class _Data(NamedTuple):
 
 def train(
     network: Network,
-    X: ArrayLike,
+    X: MatrixLike,
     t: ArrayLike,
     *,
     optimizer: Optimizer | str = Adam(),  # noqa: B008  (frozen)
@@ -60,7 +60,7 @@ def train(
     penalties: Sequence[Penalty | Constraint] = (),
     clip: Clip | None = None,
     sample_weight: ArrayLike | None = None,
-    validation: float | tuple[ArrayLike, ArrayLike] | None = None,
+    validation: float | tuple[MatrixLike, ArrayLike] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     shuffle: bool | Shuffler = True,
     callbacks: Iterable[Callback] = (),
@@ -211,7 +211,7 @@ class _Step:
     def mean_penalty(self) -> float:
         return self._penalty / self._weight
 
-    def __call__(self, x: Array, t: Array, weight: Array | None) -> None:
+    def __call__(self, x: Any, t: Array, weight: Array | None) -> None:
         run, network, penalties = self.run, self.network, self.penalties
         factor = self.schedule.factor(run.epoch - 1 + (run.batch - 1) / run.batches, run.epochs)
         self.rate = self.optimizer.learning_rate * factor
@@ -266,7 +266,7 @@ def _epoch(
 
 def evaluate(
     network: Network,
-    X: ArrayLike,
+    X: MatrixLike,
     t: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
@@ -303,12 +303,12 @@ def evaluate(
 
 def _prepare(
     network: Network,
-    X: ArrayLike,
+    X: MatrixLike,
     t: ArrayLike,
     sample_weight: ArrayLike | None,
-    validation: float | tuple[ArrayLike, ArrayLike] | None,
+    validation: float | tuple[MatrixLike, ArrayLike] | None,
     seed: np.random.SeedSequence,
-) -> tuple[_Data, tuple[Array, Array] | None]:
+) -> tuple[_Data, tuple[Any, Array] | None]:
     """Check everything, and hold out the validation rows."""
     X = check_rows(X, network.input_shape, network.dtype)
     outputs = network.output_shape[0]
@@ -350,9 +350,7 @@ def _batch_size(batch_size: int | None, data: _Data, validation: Any) -> int:
     return batch_size
 
 
-def _columns(
-    penalties: BoundPenalties, held_out: tuple[Array, Array] | None, metrics: Mapping[str, Metric]
-) -> list[str]:
+def _columns(penalties: BoundPenalties, held_out: tuple[Any, Array] | None, metrics: Mapping[str, Metric]) -> list[str]:
     columns = ["epoch", "loss", *(["penalty"] if penalties else [])]
     if held_out is not None:
         columns += ["val_loss", *(f"val_{name}" for name in metrics)]

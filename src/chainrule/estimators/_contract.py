@@ -98,14 +98,17 @@ class Contract(Callback):
     def _give_up(self, run: Run, message: str) -> None:
         e = self.estimator
         rate = e.learning_rate_init * self.rate.now["factor"]
-        if e.solver == "sgd" and isinstance(e.learning_rate, str) and e.learning_rate == "adaptive" and rate > 1e-6:
-            self.rate.now["factor"] /= 5
-            if e.verbose:
-                print(f"{message} Setting learning rate to {rate / 5:f}")  # noqa: T201
-            return
+        end = "Stopping."
+        if e.solver == "sgd" and e.learning_rate == "adaptive":
+            if rate > 1e-6:
+                self.rate.now["factor"] /= 5
+                end = f"Setting learning rate to {rate / 5:f}"
+            else:
+                end = "Learning rate too small. Stopping."
         if e.verbose:
-            print(f"{message} Stopping.")  # noqa: T201
-        run.stop(message)
+            print(f"{message} {end}")  # noqa: T201
+        if end.endswith("Stopping."):
+            run.stop(message)
 
 
 @dataclass

@@ -39,7 +39,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> from sklearn.datasets import make_moons
     >>> from chainrule import MLPClassifier
     >>> X, y = make_moons(200, noise=0.1, random_state=0)
-    >>> model = MLPClassifier((16,), learning_rate_init=0.05, random_state=0).fit(X, y)
+    >>> model = MLPClassifier((16,), learning_rate_init=0.05, max_iter=500, random_state=0).fit(X, y)
     >>> model.score(X, y)
     1.0
     """
@@ -56,36 +56,36 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         activation: Any = "relu",
         *,
         solver: Any = "adam",
-        alpha: float = 0.0001,
+        alpha: Any = 0.0001,
         batch_size: Any = "auto",
         learning_rate: Any = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
+        learning_rate_init: Any = 0.001,
+        power_t: Any = 0.5,
+        max_iter: Any = 200,
+        shuffle: Any = True,
         random_state: Any = None,
-        tol: float = 1e-4,
+        tol: Any = 1e-4,
         verbose: Any = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
+        warm_start: Any = False,
+        momentum: Any = 0.9,
+        nesterovs_momentum: Any = True,
+        early_stopping: Any = False,
+        validation_fraction: Any = 0.1,
+        beta_1: Any = 0.9,
+        beta_2: Any = 0.999,
+        epsilon: Any = 1e-8,
         n_iter_no_change: Any = 10,
-        max_fun: int = 15000,
+        max_fun: Any = 15000,
         dropout: Any = 0.0,
-        input_dropout: float = 0.0,
-        l1: float = 0.0,
-        max_norm: float | None = None,
-        gradient_clip: float | None = None,
-        dtype: str | None = None,
+        input_dropout: Any = 0.0,
+        l1: Any = 0.0,
+        max_norm: Any = None,
+        gradient_clip: Any = None,
+        dtype: Any = None,
         callbacks: Any = None,
-        progress: bool = False,
+        progress: Any = False,
         class_weight: Any = None,
-        label_smoothing: float = 0.0,
+        label_smoothing: Any = 0.0,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -137,7 +137,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._learn_labels(y)
         else:
             self._check_classes(unique_labels(y))
-        return X, self._targets(y)
+        targets = self._targets(y)
+        if self.label_smoothing and not self._is_multiclass():  # for several classes the loss does it
+            targets = (1 - self.label_smoothing) * targets + self.label_smoothing / 2
+        return X, targets
 
     def _learn_labels(self, y: Any) -> None:
         self._labels = LabelBinarizer().fit(y)
@@ -157,8 +160,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _loss(self) -> Loss:
         if self._is_multiclass():
             return SoftmaxCrossEntropy(self.label_smoothing)
-        if self.label_smoothing:
-            raise ValueError(f"label_smoothing: expected 0 for fewer than three classes, got {self.label_smoothing}.")
         return SigmoidCrossEntropy()
 
     def _weights(self, y: Array, sample_weight: Array | None) -> Array | None:
@@ -170,7 +171,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             unknown = set(self.class_weight) - set(self.classes_.tolist())
             if unknown:
                 raise ValueError(f"class_weight has {sorted(unknown)}, not among the classes {self.classes_.tolist()}.")
-        weights = compute_sample_weight(self.class_weight, self.classes_[y.ravel()])
+        index = y if self._is_multiclass() else (y.ravel() > 0.5).astype(int)
+        weights = compute_sample_weight(self.class_weight, self.classes_[index])
         return weights if sample_weight is None else weights * sample_weight
 
     def _outputs(self, y: Array) -> int:
@@ -180,11 +182,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return "softmax" if self._is_multiclass() else "logistic"
 
     def _stratify(self, y: Array) -> Array | None:
-        return y.astype(bool) if self.n_outputs_ == 1 else None
+        return y > 0.5 if self.n_outputs_ == 1 else None
 
     def _score_of(self, t: Array, p: Array, sample_weight: Array | None) -> float:
-        predicted = p.argmax(axis=1) if self._is_multiclass() else p > 0.5
-        return float(accuracy_score(t, predicted, sample_weight=sample_weight))
+        if self._is_multiclass():
+            return float(accuracy_score(t, p.argmax(axis=1), sample_weight=sample_weight))
+        return float(accuracy_score(t > 0.5, p > 0.5, sample_weight=sample_weight))
 
     def _take_over(self, fitted: Any) -> None:
         self._labels, self.classes_ = fitted._label_binarizer, fitted.classes_

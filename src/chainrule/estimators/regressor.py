@@ -43,7 +43,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     >>> import numpy as np
     >>> from chainrule import MLPRegressor
     >>> X = np.linspace(-1, 1, 200).reshape(-1, 1)
-    >>> model = MLPRegressor((16,), solver="lbfgs", random_state=0).fit(X, X.ravel() ** 2)
+    >>> model = MLPRegressor(hidden_layer_sizes=(16,), solver="lbfgs", random_state=0).fit(X, X.ravel() ** 2)
     >>> round(model.score(X, X.ravel() ** 2), 2)
     1.0
     """
@@ -61,35 +61,35 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         activation: Any = "relu",
         *,
         solver: Any = "adam",
-        alpha: float = 0.0001,
+        alpha: Any = 0.0001,
         batch_size: Any = "auto",
         learning_rate: Any = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        max_iter: int = 200,
-        shuffle: bool = True,
+        learning_rate_init: Any = 0.001,
+        power_t: Any = 0.5,
+        max_iter: Any = 200,
+        shuffle: Any = True,
         random_state: Any = None,
-        tol: float = 1e-4,
+        tol: Any = 1e-4,
         verbose: Any = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
+        warm_start: Any = False,
+        momentum: Any = 0.9,
+        nesterovs_momentum: Any = True,
+        early_stopping: Any = False,
+        validation_fraction: Any = 0.1,
+        beta_1: Any = 0.9,
+        beta_2: Any = 0.999,
+        epsilon: Any = 1e-8,
         n_iter_no_change: Any = 10,
-        max_fun: int = 15000,
+        max_fun: Any = 15000,
         dropout: Any = 0.0,
-        input_dropout: float = 0.0,
-        l1: float = 0.0,
-        max_norm: float | None = None,
-        gradient_clip: float | None = None,
-        dtype: str | None = None,
+        input_dropout: Any = 0.0,
+        l1: Any = 0.0,
+        max_norm: Any = None,
+        gradient_clip: Any = None,
+        dtype: Any = None,
         callbacks: Any = None,
-        progress: bool = False,
-        quantile: float = 0.5,
+        progress: Any = False,
+        quantile: Any = 0.5,
     ) -> None:
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
