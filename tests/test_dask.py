@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
-dask = pytest.importorskip("dask")
-da = pytest.importorskip("dask.array")
-distributed = pytest.importorskip("distributed")
+pytest.importorskip("dask.array")
+pytest.importorskip("distributed")
 
+import dask
+import dask.array as da
+import distributed
 import joblib
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -53,13 +55,12 @@ def blocks(X, y):
     return da.from_array(X, chunks=(BLOCK, X.shape[1])), da.from_array(y, chunks=BLOCK)
 
 
-def processes_used(client):
-    """Return the process ids of the two workers; neither is ours."""
-    return set(client.run(lambda: os.getpid()).values())
+def worker_processes(client):
+    return set(client.run(os.getpid).values())
 
 
 def test_cluster_has_two_worker_processes(client):
-    assert len(processes_used(client) - {os.getpid()}) == 2
+    assert len(worker_processes(client) - {os.getpid()}) == 2
 
 
 def test_incremental_learns_what_partial_fit_on_the_same_blocks_learns(client, digits):
@@ -115,11 +116,15 @@ def test_grid_search_on_joblibs_dask_back_end_is_the_serial_grid_search(client, 
     grid = {"learning_rate_init": [HOPELESS, 1e-2], "alpha": [1e-4, 1e-2]}
     quick = classifier(tol=10.0, n_iter_no_change=6)  # no epoch improves that much: every fit stops after a few
     serial = GridSearchCV(quick, grid, cv=3).fit(X, y)
-    spread = GridSearchCV(quick, grid, cv=3)
+    scoring = {"score": lambda model, X, y: model.score(X, y), "process": lambda model, X, y: os.getpid()}
+    spread = GridSearchCV(quick, grid, cv=3, scoring=scoring, refit="score")
     with joblib.parallel_config(backend="dask"):
         spread.fit(X, y)
 
-    np.testing.assert_allclose(spread.cv_results_["mean_test_score"], serial.cv_results_["mean_test_score"], atol=1e-6)
+    processes = np.concatenate([spread.cv_results_[f"split{k}_test_process"] for k in range(3)])
+    assert set(processes) <= worker_processes(client)
+    scores, expected = spread.cv_results_["mean_test_score"], serial.cv_results_["mean_test_score"]
+    np.testing.assert_allclose(scores, expected, atol=1e-6)
     assert spread.best_params_ == serial.best_params_
     assert spread.score(X_test, y_test) == pytest.approx(serial.score(X_test, y_test))
-    assert spread.score(X_test, y_test) > 0.85
+    assert serial.score(X_test, y_test) > 0.85

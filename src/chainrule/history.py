@@ -41,6 +41,13 @@ class History:
         for column, value in zip(self._columns.values(), row, strict=True):
             column.append(value)
 
+    def add(self, name: str, values: Iterable[Any]) -> None:
+        """Add a column, one value for each epoch that is there."""
+        column = list(values)
+        if name in self._columns or len(column) != len(self):
+            raise ValueError(f"history: expected a new column of {len(self)} values, got {name!r} with {len(column)}.")
+        self._columns[name] = column
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the columns."""

@@ -225,9 +225,9 @@ class Network:
         if workspace is None or getattr(x, "dtype", None) != self.dtype:
             x, t, sample_weight = self.check(x, t, sample_weight)
             workspace = workspace or self.workspace(x.shape[0], training=False)
-        rows = x.shape[0]  # type: ignore[union-attr]
+        rows = x.shape[0]
         workspace.resize(rows)
-        y = self.forward(x, workspace)  # type: ignore[arg-type]
+        y = self.forward(x, workspace)
         memo = workspace.loss_memo
         values = self.loss.forward(y, t, memo)  # type: ignore[arg-type]
         dy = self.loss.backward(t, memo)  # type: ignore[arg-type]

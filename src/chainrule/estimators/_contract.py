@@ -5,6 +5,7 @@ Source of the rules: the documentation of ``sklearn.neural_network.MLPClassifier
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,3 +122,14 @@ class Progression:
     loss_divisor: int
     without_improvement: int = 0
     best_theta: Array | None = None
+
+
+class TrainingScore(Callback):
+    """The score on at most 1,000 training rows after every epoch, to lay beside that on the validation rows."""
+
+    def __init__(self, X: Any, t: Array, score: Callable[[Array, Array], float]) -> None:
+        self.X, self.t, self.score = X, t, score
+        self.scores: list[float] = []
+
+    def on_epoch(self, run: Run) -> None:
+        self.scores.append(self.score(self.t, run.network.predict(self.X)))

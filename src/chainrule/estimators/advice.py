@@ -37,11 +37,11 @@ class StillImprovingWarning(ConvergenceWarning):
 
 
 def sample(X: Any) -> Any:
-    """Return at most 1,000 rows of X, evenly spread."""
+    """Return at most 1,000 rows of an array or a sparse matrix, evenly spread."""
     return X[:: max(1, -(-X.shape[0] // SAMPLE))]
 
 
-def warn_unscaled(X: Any, names: Sequence[str] | None = None) -> None:
+def warn_unscaled(X: Any, names: Any = None) -> None:
     """Warn where a column's values are of the order of hundreds or more.
 
     >>> with warnings.catch_warnings(record=True) as caught:

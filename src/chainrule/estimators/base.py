@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import warnings
 from abc import ABC, abstractmethod
@@ -25,8 +26,8 @@ from chainrule._threads import few_threads
 from chainrule._typing import Array
 from chainrule.callbacks import Progress
 from chainrule.clipping import ClipNorm
-from chainrule.estimators._contract import Contract, LegacyShuffle, Progression, Rate
-from chainrule.estimators.advice import warn_dead_or_constant, warn_unconverged, warn_unscaled
+from chainrule.estimators._contract import Contract, LegacyShuffle, Progression, Rate, TrainingScore
+from chainrule.estimators.advice import sample, warn_dead_or_constant, warn_unconverged, warn_unscaled
 from chainrule.layers import Dense, Dropout, Layer
 from chainrule.losses import Loss
 from chainrule.network import Network
@@ -189,13 +190,14 @@ class BaseMLP(BaseEstimator, ABC):
             sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
         weight = self._weights(y, sample_weight)
         held_out = self._validation_set(*validation)
+        self._check_lbfgs(held_out)
         self.n_outputs_ = self._outputs(y)
         if fresh and not incremental:
             warn_unscaled(X, getattr(self, "feature_names_in_", None))
         random_state = check_random_state(self.random_state)
         if fresh:
             self._start(X, sizes, random_state)
-        if isinstance(self.solver, str) and self.solver == "lbfgs":
+        if self._is_lbfgs():
             self._fit_lbfgs(X, y, weight)
         else:
             self._fit_stochastic(X, y, weight, held_out, random_state, incremental=incremental)
@@ -254,6 +256,20 @@ class BaseMLP(BaseEstimator, ABC):
     def _is_lbfgs(self) -> bool:
         return isinstance(self.solver, str) and self.solver == "lbfgs"
 
+    def _check_lbfgs(self, held_out: Any) -> None:
+        """Refuse what L-BFGS, which sees one smooth function of all rows, cannot do."""
+        cannot = {
+            "dropout": np.any(self.dropout),
+            "input_dropout": self.input_dropout,
+            "max_norm": self.max_norm is not None,
+            "gradient_clip": self.gradient_clip is not None,
+            "callbacks": self.callbacks,
+            "progress": self.progress,
+            "X_val": held_out is not None,
+        }
+        if self._is_lbfgs() and (given := [name for name, value in cannot.items() if value]):
+            raise ValueError(f"solver='lbfgs' cannot use {', '.join(given)}: choose 'adam' or another solver.")
+
     def _optimizer(self) -> Optimizer:
         if isinstance(self.solver, Optimizer):
             return self.solver
@@ -310,6 +326,7 @@ class BaseMLP(BaseEstimator, ABC):
         progression.memory.weights = self.network_.weights  # those of a copy or of an unpickled model are its own
         self.n_iter_ = 0
         contract = Contract(self, progression, progression.rate, batch_size)
+        on_train = TrainingScore(sample(X), sample(y), self._scorer(None)) if held_out is not None else None
         random = self.input_dropout or np.any(self.dropout)
         try:
             self.history_ = train(
@@ -327,22 +344,33 @@ class BaseMLP(BaseEstimator, ABC):
                 epochs=1 if incremental else self.max_iter,
                 batch_size=batch_size,
                 shuffle=LegacyShuffle(random_state) if self.shuffle else False,
-                callbacks=[contract, *([Progress()] if self.progress else []), *(self.callbacks or [])],
-                seed=random_state.randint(2**31 - 1) if random else 0,
+                callbacks=[
+                    contract,
+                    *([on_train] if on_train else []),
+                    *([Progress()] if self.progress else []),
+                    *(self.callbacks or []),
+                ],
+                seed=int(random_state.randint(2**31 - 1)) + self.t_ if random else 0,  # another in each partial_fit
             )
+            if on_train:
+                self.history_.add("score", on_train.scores)
         except DivergenceError as error:
-            if not self.early_stopping or progression.best_theta is None:
-                raise ValueError(f"{NOT_FINITE} {error}") from error
-            self.history_ = error.history
-            self.loss_curve_.append(np.nan)
-            self.validation_scores_.append(np.nan)  # type: ignore[union-attr]
-            warnings.warn(f"{error} Its best parameters so far are kept.", ConvergenceWarning, stacklevel=5)
+            self._diverged(error, progression)
         if self.early_stopping and not incremental and progression.best_theta is not None:
             self.network_.theta = progression.best_theta
         if self.history_.stopped.startswith("interrupted"):
             warnings.warn("Training interrupted by user.", stacklevel=5)
         elif not incremental and self.n_iter_ == self.max_iter:
             warn_unconverged(self.loss_curve_, self.max_iter, self.tol)
+
+    def _diverged(self, error: DivergenceError, progression: Progression) -> None:
+        """End with the best parameters so far if early stopping kept some, else with an error."""
+        if not self.early_stopping or progression.best_theta is None:
+            raise ValueError(f"{NOT_FINITE} {error}") from error
+        self.history_ = error.history
+        self.loss_curve_.append(np.nan)
+        self.validation_scores_.append(np.nan)  # type: ignore[union-attr]
+        warnings.warn(f"{error} Its best parameters so far are kept.", ConvergenceWarning, stacklevel=6)
 
     def _scorer(self, weight: Array | None) -> Callable[[Array, Array], float]:
         def score(t: Array, p: Array) -> float:
@@ -406,6 +434,8 @@ class BaseMLP(BaseEstimator, ABC):
     @classmethod
     def from_sklearn(cls, fitted: Any) -> Any:
         """Take over a fitted model of scikit-learn: parameters, labels and curves."""
+        if type(fitted).__name__ != cls.__name__:
+            raise ValueError(f"from_sklearn: expected a fitted {cls.__name__}, got {type(fitted).__name__}.")
         check_is_fitted(fitted)
         model = cls(**{name: value for name, value in fitted.get_params(deep=False).items() if name != "loss"})
         model._take_over(fitted)
@@ -415,7 +445,7 @@ class BaseMLP(BaseEstimator, ABC):
         model._start(fitted.coefs_[0].T, sizes, np.random.RandomState(0))
         for name in f"{kept} n_iter_ t_".split():
             if hasattr(fitted, name):
-                setattr(model, name, getattr(fitted, name))
+                setattr(model, name, copy.copy(getattr(fitted, name)))
         for ours, theirs in zip(model.coefs_ + model.intercepts_, fitted.coefs_ + fitted.intercepts_, strict=True):
             ours[...] = theirs
         return model

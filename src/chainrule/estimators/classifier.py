@@ -201,6 +201,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         >>> cr.MLPClassifier.from_network(network, ["a", "b", "c"]).predict([[0.0, 1.0]]).shape
         (1,)
         """
+        if not isinstance(network.loss, SigmoidCrossEntropy | SoftmaxCrossEntropy):
+            raise ValueError(  # noqa: TRY004
+                f"from_network: expected the loss SoftmaxCrossEntropy or SigmoidCrossEntropy, got {network.loss!r}."
+            )
         outputs = network.output_shape[0]
         wanted = 2 if outputs == 1 else outputs
         if len(classes) != wanted or len(set(classes)) != wanted:

@@ -156,7 +156,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return y.shape[1]
 
     def _out_activation(self) -> str:
-        return "exp" if isinstance(self.loss, str) and self.loss == "poisson" else "identity"
+        return "exp" if isinstance(self._loss(), Poisson) else "identity"
 
     def _score_of(self, t: Array, p: Array, sample_weight: Array | None) -> float:
         return float(r2_score(t, p, sample_weight=sample_weight))

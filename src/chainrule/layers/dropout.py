@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
 from chainrule._checks import check_real
-from chainrule._typing import Array, Float
+from chainrule._typing import Array, Float, SparseRows, is_sparse
 from chainrule.layers.base import Layer, Shape
 from chainrule.memo import Memo
 
@@ -27,7 +27,8 @@ class Dropout(Layer):
         dx = dy ⊙ m
 
     Because the scaling happens in training, nothing is left to do in prediction. (The paper scales the weights by
-    ``keep`` afterwards instead; the expected values are the same.) It also works in front of the first layer.
+    ``keep`` afterwards instead; the expected values are the same.) It also works in front of the first layer, there on
+    sparse rows too.
 
     Parameters
     ----------
@@ -60,12 +61,18 @@ class Dropout(Layer):
     def buffers(self) -> dict[str, Shape]:
         return {"mask": self.output_shape}
 
-    def forward(self, x: Float[Array, batch * shape], memo: Memo) -> Float[Array, batch * shape]:
+    def forward(
+        self, x: Float[Array, "batch *shape"] | SparseRows, memo: Memo
+    ) -> Float[Array, "batch *shape"] | SparseRows:
         if not memo.training:
             return x
         if memo.rng is None:
             raise ValueError("Dropout: training needs randomness: Memo(training=True, rng=np.random.default_rng(0)).")
         keep = 1 - self.rate
+        if is_sparse(x):  # dropping a zero changes nothing: only what is stored is drawn for
+            y: Any = x.copy()
+            y.data *= (memo.rng.random(y.data.shape, dtype=x.dtype) < keep) / x.dtype.type(keep)
+            return y
         u = memo.rng.random(x.shape, dtype=x.dtype, out=memo.mask)  # uniform on [0, 1)
         memo.mask = np.less(u, keep, out=u)  # 1 with probability keep
         memo.mask *= 1 / keep  # so that E[m] = 1
