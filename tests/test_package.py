@@ -129,6 +129,13 @@ def test_numba_cupy_and_kernels_are_named_nowhere_else():
             assert not re.search(r"\b(numba|cupy)\b", path.read_text(encoding="utf-8")), path
 
 
+def test_shapes_in_signatures_are_strings():
+    """A fixer that takes "batch inputs" for a forward reference removes its quotes, and with them the check."""
+    for path in (ROOT / "src").rglob("*.py"):
+        found = re.findall(r"(?:Float|Int|Num|Shaped)\[Array, [^\"].*", path.read_text(encoding="utf-8"))
+        assert not found, f"{path}: {found}"
+
+
 def test_links_in_the_documents_lead_somewhere():
     for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")]:
         for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text(encoding="utf-8")):

@@ -167,7 +167,7 @@ class Network:
         return Workspace(self.layers, self.loss, self.layout, batch, self.dtype, training=training, seed=seed)
 
     def forward(
-        self, x: Float[Array, batch * inputs], workspace: Workspace | None = None
+        self, x: Float[Array, "batch *inputs"], workspace: Workspace | None = None
     ) -> Float[Array, "batch outputs"]:
         """Return y, the last layer's values before the loss's link, for a batch of the network's dtype.
 

@@ -166,7 +166,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self.class_weight is None:
             return sample_weight
         if y.ndim == 2 and y.shape[1] > 1:
-            raise ValueError("class_weight: expected None for multi-label targets: use sample_weight.")
+            if self.class_weight != "balanced":
+                raise ValueError("class_weight: expected 'balanced' or None for several labels at once, got a dict.")
+            weights = compute_sample_weight("balanced", (y > 0.5).astype(int))
+            return weights if sample_weight is None else weights * sample_weight
         if isinstance(self.class_weight, dict):
             unknown = set(self.class_weight) - set(self.classes_.tolist())
             if unknown:

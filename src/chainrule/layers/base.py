@@ -70,9 +70,9 @@ class Layer(Specification, ABC):
         return {}
 
     @abstractmethod
-    def forward(self, x: Float[Array, batch * inputs], memo: Memo) -> Float[Array, batch * outputs]:
+    def forward(self, x: Float[Array, "batch *inputs"], memo: Memo) -> Float[Array, "batch *outputs"]:
         """Return y, and leave in ``memo`` what ``backward`` will need."""
 
     @abstractmethod
-    def backward(self, dy: Float[Array, batch * outputs], memo: Memo) -> Float[Array, batch * inputs] | None:
+    def backward(self, dy: Float[Array, "batch *outputs"], memo: Memo) -> Float[Array, "batch *inputs"] | None:
         """Return dL/dx given dL/dy (or None when ``memo.dx_wanted`` is false); leave dL/dW in ``memo.dW``."""

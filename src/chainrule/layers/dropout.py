@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -61,24 +62,22 @@ class Dropout(Layer):
     def buffers(self) -> dict[str, Shape]:
         return {"mask": self.output_shape}
 
-    def forward(
-        self, x: Float[Array, "batch *shape"] | SparseRows, memo: Memo
-    ) -> Float[Array, "batch *shape"] | SparseRows:
+    def forward(self, x: Float[Array, "batch *shape"] | SparseRows, memo: Memo) -> Any:
         if not memo.training:
             return x
         if memo.rng is None:
             raise ValueError("Dropout: training needs randomness: Memo(training=True, rng=np.random.default_rng(0)).")
         keep = 1 - self.rate
         if is_sparse(x):  # dropping a zero changes nothing: only what is stored is drawn for
-            y: Any = x.copy()
-            y.data *= (memo.rng.random(y.data.shape, dtype=x.dtype) < keep) / x.dtype.type(keep)
+            y: Any = copy.copy(x)
+            y.data = y.data * (memo.rng.random(y.data.shape, dtype=x.dtype) < keep) / x.dtype.type(keep)
             return y
         u = memo.rng.random(x.shape, dtype=x.dtype, out=memo.mask)  # uniform on [0, 1)
         memo.mask = np.less(u, keep, out=u)  # 1 with probability keep
         memo.mask *= 1 / keep  # so that E[m] = 1
-        return np.multiply(x, memo.mask, out=memo.y)
+        return np.multiply(x, memo.mask, out=memo.y)  # type: ignore[arg-type]
 
-    def backward(self, dy: Float[Array, batch * shape], memo: Memo) -> Float[Array, batch * shape]:
+    def backward(self, dy: Float[Array, "batch *shape"], memo: Memo) -> Float[Array, "batch *shape"]:
         if not memo.training:
             return dy
         return np.multiply(dy, memo.mask, out=memo.dx)  # d(x ⊙ m)/dx = m
