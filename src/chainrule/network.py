@@ -14,7 +14,7 @@ from chainrule import layers as layers_module
 from chainrule import losses
 from chainrule._checks import check_count, check_lengths, check_rows, check_seed, check_weights
 from chainrule._names import named
-from chainrule._typing import Array, ArrayLike, Float, MatrixLike, is_sparse
+from chainrule._typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
 from chainrule.initializers import GlorotUniform, Initializer
 from chainrule.layers import Layer, Parameter
 from chainrule.losses import Loss
@@ -167,19 +167,17 @@ class Network:
         return Workspace(self.layers, self.loss, self.layout, batch, self.dtype, training=training, seed=seed)
 
     def forward(
-        self, x: Float[Array, "batch *inputs"], workspace: Workspace | None = None
+        self, x: Float[Array, "batch *inputs"] | SparseRows, workspace: Workspace | None = None
     ) -> Float[Array, "batch outputs"]:
         """Return y, the last layer's values before the loss's link, for a batch of the network's dtype.
 
         With a workspace every intermediate value is left in its memos; without one nothing is kept.
         """
-        if workspace is None:
-            for layer in self.layers:
-                x = layer.forward(x, Memo())
-            return x
-        for layer, memo in zip(self.layers, workspace.memos, strict=True):
-            x = layer.forward(x, memo)
-        return x
+        y: Any = x
+        memos = [Memo() for _ in self.layers] if workspace is None else workspace.memos
+        for layer, memo in zip(self.layers, memos, strict=True):
+            y = layer.forward(y, memo)
+        return y
 
     def backward(self, dy: Float[Array, "batch outputs"], workspace: Workspace) -> Float[Array, "size"]:
         """Return dL/dtheta given dL/dy, after a ``forward`` with the same workspace.
