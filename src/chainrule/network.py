@@ -174,7 +174,7 @@ class Network:
         With a workspace every intermediate value is left in its memos; without one nothing is kept.
         """
         y: Any = x
-        memos = [Memo() for _ in self.layers] if workspace is None else workspace.memos
+        memos = (Memo() for _ in self.layers) if workspace is None else workspace.memos
         for layer, memo in zip(self.layers, memos, strict=True):
             y = layer.forward(y, memo)
         return y
