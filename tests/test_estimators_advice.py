@@ -99,6 +99,28 @@ def test_balanced_weights_for_several_labels_at_once():
         MLPClassifier(class_weight={0: 1, 1: 2}).fit(X, labels)
 
 
+def test_a_first_partial_fit_that_fails_leaves_nothing():
+    model = MLPClassifier((5,))
+    before = set(vars(model))
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit(X * np.nan, y, classes=[0, 1])
+    assert set(vars(model)) == before
+
+
+def test_a_fit_that_diverges_leaves_curve_parameters_and_memory_as_they_were():
+    settings = {"solver": "sgd", "learning_rate_init": 0.1, "random_state": 0}
+    model, twin = (MLPRegressor(hidden_layer_sizes=(5,), **settings).partial_fit(X, X[:, 0]) for _ in range(2))
+    model.set_params(warm_start=True)
+    with pytest.raises(ValueError, match="non-finite"):
+        model.fit(1e30 * X, X[:, 0])
+    assert model.loss_curve_ == twin.loss_curve_
+    for a, b in zip(model.coefs_, twin.coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
+    model.partial_fit(X, X[:, 0])
+    twin.partial_fit(X, X[:, 0])
+    np.testing.assert_array_equal(model.network_.theta, twin.network_.theta)
+
+
 def test_label_smoothing_of_two_classes_keeps_probabilities_from_the_ends():
     model = MLPClassifier((10,), solver="lbfgs", alpha=0, max_iter=500, label_smoothing=0.2, random_state=0)
     with warnings.catch_warnings():

@@ -118,9 +118,7 @@ COMMON = {
 
 def cannot_hold(name, parameters):
     """True for the checks that a new parameter contradicts: drawn units do not repeat with repeated rows."""
-    if "dropout" in parameters and name.startswith("check_sample_weight_equivalence"):
-        return True
-    return "class_weight" in parameters and name.startswith("check_classifiers_multilabel")  # refused, as documented
+    return "dropout" in parameters and name.startswith("check_sample_weight_equivalence")
 
 
 @pytest.mark.slow

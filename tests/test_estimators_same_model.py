@@ -232,7 +232,7 @@ def test_fit_after_partial_fit_begins_anew():
 @pytest.mark.parametrize("name", [*CLASSES, "diabetes"])
 def test_default_stopping(name):
     """All the epochs that the defaults take."""
-    X, y = data(name, 600)
+    X, y = data(name, 2000)  # all rows
     kind = "MLPRegressor" if name == "diabetes" else "MLPClassifier"
     a, b = fit_both(kind, X, y)
     assert_same(a, b, X, rtol=1e-6)

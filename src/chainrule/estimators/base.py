@@ -6,7 +6,8 @@ import copy
 import math
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -160,23 +161,30 @@ class BaseMLP(BaseEstimator, ABC):
         return self._fit(X, y, sample_weight, (X_val, y_val), incremental=False)
 
     def _has_partial_fit(self) -> bool:
-        if isinstance(self.solver, str) and self.solver == "lbfgs":
+        if self._is_lbfgs():
             raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
         return True
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any], *, incremental: bool) -> Any:
-        """Do it on the side, so that a call that fails leaves the model as it was."""
-        before = dict(self.__dict__)
+        with self._unchanged_if_it_fails():
+            self._fit_engine(X, y, sample_weight, validation, incremental=incremental)
+        return self
+
+    @contextmanager
+    def _unchanged_if_it_fails(self) -> Iterator[None]:
+        """Put everything back as it was when the block raises: attributes, curves, parameters, optimizer's memory."""
+        before = {name: copy.copy(value) if isinstance(value, list) else value for name, value in vars(self).items()}
+        progression: Progression | None = copy.deepcopy(getattr(self, "_progression", None))
         theta = self.network_.theta.copy() if "network_" in before else None
         try:
-            self._fit_engine(X, y, sample_weight, validation, incremental=incremental)
+            yield
         except Exception:
             self.__dict__.clear()
             self.__dict__.update(before)
             if theta is not None:
                 self.network_.theta = theta
+                self._progression = progression
             raise
-        return self
 
     def _fit_engine(
         self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any], *, incremental: bool
@@ -234,7 +242,7 @@ class BaseMLP(BaseEstimator, ABC):
         self.n_layers_ = len(sizes) + 2
         self.n_iter_ = self.t_ = 0
         self.out_activation_ = self._out_activation()
-        self._progression: Progression | None = None
+        self._progression = None
         if not self._is_lbfgs():
             self.loss_curve_: list[float] = []
             self.best_loss_ = None if self.early_stopping else np.inf

@@ -258,10 +258,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self
         """
-        if _check_partial_fit_first_call(self, classes):
-            labels = y if type_of_target(y).startswith("multilabel") else classes
-            self._learn_labels(labels)
-        return self._fit(X, y, sample_weight, (X_val, y_val), incremental=True)
+        with self._unchanged_if_it_fails():
+            if _check_partial_fit_first_call(self, classes):
+                self._learn_labels(y if type_of_target(y).startswith("multilabel") else classes)
+            return self._fit(X, y, sample_weight, (X_val, y_val), incremental=True)
 
     def predict(self, X: Any) -> Array:
         """Return the predicted label of each row of X, or for multi-label a row of 0 and 1."""
