@@ -27,7 +27,7 @@ class Batch(NamedTuple):
 
 
 class Batches:
-    """The mini-batches of one epoch after another.
+    """The mini-batches of one epoch after another: the rows named by ``order``, ``batch_size`` at a time.
 
     X is neither copied nor converted as a whole: each batch is gathered, and converted where its dtype is not the
     network's. The last batch is short when the rows do not divide; it is used, not dropped.
@@ -65,11 +65,11 @@ class Batches:
         self.X, self.t, self.weight, self.rng = X, t, weight, rng
         self.rows = X.shape[0] if rows is None else len(rows)
         self.batch_size = batch_size
-        self._gather = rng is not None or rows is not None
-        self._order = np.arange(self.rows) if rows is None else rows.copy()
+        self.gathers = rng is not None or rows is not None
+        self.order = np.arange(self.rows) if rows is None else rows.copy()
+        self.sparse = is_sparse(X)
         self._dtype = dtype
-        self._sparse = is_sparse(X)
-        self._x = np.empty((0 if self._sparse else batch_size, *X.shape[1:]), dtype)
+        self._x = np.empty((0 if self.sparse else batch_size, *X.shape[1:]), dtype)
         self._raw = None if X.dtype == dtype else np.empty((len(self._x), *X.shape[1:]), X.dtype)
         self._t = np.empty((batch_size, *t.shape[1:]), t.dtype)
         self._weight = None if weight is None else np.empty(batch_size, dtype)
@@ -78,18 +78,26 @@ class Batches:
         """Return the number of batches in an epoch."""
         return (self.rows + self.batch_size - 1) // self.batch_size
 
-    def __iter__(self) -> Iterator[Batch]:
+    def shuffle(self) -> None:
+        """Give the rows the order of the next epoch."""
         if self.rng is not None:
-            self.rng.shuffle(self._order)
-        for start in range(0, self.rows, self.batch_size):
-            stop = min(start + self.batch_size, self.rows)
-            yield self._take(self._order[start:stop]) if self._gather else self._slice(slice(start, stop))
+            self.rng.shuffle(self.order)
+
+    def __iter__(self) -> Iterator[Batch]:
+        self.shuffle()
+        return map(self.take, range(len(self)))
+
+    def take(self, batch: int) -> Batch:
+        """Return a batch of the running epoch, counted from 0; the next call overwrites it."""
+        start = batch * self.batch_size
+        stop = min(start + self.batch_size, self.rows)
+        return self._take(self.order[start:stop]) if self.gathers else self._slice(slice(start, stop))
 
     def _take(self, index: Array) -> Batch:
         n = len(index)
         x, t = self._x[:n], self._t[:n]
         # take(): mode "raise" would fill a copy of out first, and an X that is not C-contiguous would be copied whole.
-        if self._sparse:
+        if self.sparse:
             x = self.X[index].astype(self._dtype, copy=False)
         elif not self.X.flags.c_contiguous:
             x[...] = self.X[index]
@@ -105,7 +113,7 @@ class Batches:
 
     def _slice(self, where: slice) -> Batch:
         x = self.X[where]
-        if self._sparse:
+        if self.sparse:
             x = x.astype(self._dtype, copy=False)
         elif self._raw is not None:
             x = self._x[: len(x)]

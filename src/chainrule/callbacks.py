@@ -8,10 +8,12 @@ from abc import ABC
 from dataclasses import dataclass, field
 from typing import Any, TextIO, final
 
+import numpy as np
+
 from chainrule._checks import check_count, check_real
 from chainrule._names import did_you_mean
 from chainrule._specification import Specification
-from chainrule._typing import Array
+from chainrule._typing import Array, Float
 from chainrule.history import History
 from chainrule.network import Network
 
@@ -35,6 +37,8 @@ class Run:
         Where training is, both counted from 1.
     loss, penalty : float
         Those of the batch.
+    losses, penalties : (batches,) float64 arrays
+        Those of all batches of this epoch, as far as they are done.
     """
 
     network: Network
@@ -47,6 +51,8 @@ class Run:
     batch: int = 0
     loss: float = math.nan
     penalty: float = 0.0
+    losses: Float[Array, "batches"] = field(default_factory=lambda: np.zeros(0), repr=False)
+    penalties: Float[Array, "batches"] = field(default_factory=lambda: np.zeros(0), repr=False)
     stopped: str = field(default="", init=False)
 
     def stop(self, reason: str) -> None:

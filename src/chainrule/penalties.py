@@ -5,14 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
 from chainrule._checks import check_real
 from chainrule._specification import Value
 from chainrule._typing import Array, Float
-from chainrule.parameters import Layout
+from chainrule.parameters import Entry, Layout
 
 __all__ = ["L1", "L2", "Constraint", "MaxNorm", "Penalty"]
 
@@ -167,6 +167,14 @@ class MaxNorm(Constraint):
             columns *= self.limit / np.maximum(norm, self.limit)
 
 
+def check_penalties(penalties: Any) -> list[Penalty | Constraint]:
+    """Return the penalties as a list, or say that they are none."""
+    given = list(penalties) if isinstance(penalties, Iterable) else [penalties]
+    if given == [penalties] or not all(isinstance(p, Penalty | Constraint) for p in given):
+        raise TypeError(f"penalties: expected a list of penalties such as [L2(1e-4), MaxNorm(3.0)], got {penalties!r}.")
+    return given
+
+
 class BoundPenalties:
     """Penalties and constraints, each beside the views of theta and grad that it is for."""
 
@@ -180,26 +188,25 @@ class BoundPenalties:
     ) -> None:
         self._terms: list[tuple[Penalty, Array, Array, Array]] = []
         self._constraints: list[tuple[Constraint, Array]] = []
-        given = list(penalties) if isinstance(penalties, Iterable) else [penalties]
-        if given == [penalties] or not all(isinstance(p, Penalty | Constraint) for p in given):
-            raise TypeError(
-                f"penalties: expected a list of penalties such as [L2(1e-4), MaxNorm(3.0)], got {penalties!r}."
-            )
+        given = check_penalties(penalties)
         largest = max((e.where.stop - e.where.start for e in layout.entries), default=0)
         scratch = np.empty(largest if any(isinstance(p, Penalty) for p in given) else 0, theta.dtype)
         for penalty in given:
-            biases = isinstance(penalty, Penalty) and penalty.biases
-            entries = layout.select(_indices(penalty, layers), biases=biases)
-            if not entries:
-                raise ValueError(
-                    f"penalties: {penalty} is for layers without weights: give the index of a Dense layer."
-                )
-            for entry in entries:
+            for entry in self.entries(penalty, layout, layers):
                 w = layout.view(theta, entry)
                 if isinstance(penalty, Penalty):
                     self._terms.append((penalty, w, layout.view(grad, entry), scratch[: w.size].reshape(w.shape)))
                 else:
                     self._constraints.append((penalty, w))
+
+    @staticmethod
+    def entries(penalty: Penalty | Constraint, layout: Layout, layers: int) -> list[Entry]:
+        """Return the parameters that a penalty or constraint is for, in a network of so many layers."""
+        biases = isinstance(penalty, Penalty) and penalty.biases
+        entries = layout.select(_indices(penalty, layers), biases=biases)
+        if not entries:
+            raise ValueError(f"penalties: {penalty} is for layers without weights: give the index of a Dense layer.")
+        return entries
 
     def __bool__(self) -> bool:
         return bool(self._terms)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import final
+from typing import ClassVar, final
 
 from chainrule._checks import check_count, check_real
 from chainrule._specification import Value
@@ -38,6 +38,9 @@ class Schedule(Value, ABC):
     0.1
     """
 
+    within_epoch: ClassVar[bool] = True
+    """Whether the factor changes from step to step; where it does not, it is asked for less often."""
+
     @abstractmethod
     def factor(self, epoch: float, epochs: float) -> float:
         """Return the factor at ``epoch`` (from 0, with fractions) of ``epochs``."""
@@ -50,6 +53,8 @@ class Constant(Schedule):
     >>> Constant().factor(3, 10)
     1.0
     """
+
+    within_epoch: ClassVar[bool] = False
 
     def factor(self, epoch: float, epochs: float) -> float:
         return 1.0
@@ -67,6 +72,7 @@ class InverseTime(Schedule):
     """
 
     decay: float
+    within_epoch: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_real("InverseTime", "decay", self.decay, 0)
@@ -87,6 +93,7 @@ class InverseScaling(Schedule):
     """
 
     power: float = 0.5
+    within_epoch: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_real("InverseScaling", "power", self.power, 0)
@@ -105,6 +112,7 @@ class Exponential(Schedule):
     """
 
     gamma: float
+    within_epoch: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_real("Exponential", "gamma", self.gamma, 0, 1, open_low=True)
@@ -124,6 +132,7 @@ class Step(Schedule):
 
     every: int
     gamma: float = 0.1
+    within_epoch: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_count("Step", "every", self.every)

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule import optimizers, schedules
+from chainrule import kernels, optimizers, schedules
 from chainrule._checks import check_count, check_lengths, check_real, check_rows, check_seed, check_weights
 from chainrule._interrupt import deferred_interrupt
 from chainrule._names import named
-from chainrule._threads import few_threads
+from chainrule._threads import blas_threads
 from chainrule._typing import Array, ArrayLike, MatrixLike
 from chainrule.batches import Batches, Shuffler
 from chainrule.callbacks import Callback, Run
 from chainrule.clipping import Clip
 from chainrule.history import History
+from chainrule.kernels.steps import Steps, Work
 from chainrule.losses import Metric
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
-from chainrule.penalties import BoundPenalties, Constraint, Penalty
+from chainrule.penalties import Constraint, Penalty, check_penalties
 from chainrule.schedules import Constant, Schedule
-from chainrule.workspace import Workspace
+
+BLOCK_SECONDS = 0.1  # how long steps go on before Ctrl-C and callbacks are asked again
 
 __all__ = ["DivergenceError", "evaluate", "train"]
 
@@ -65,6 +66,7 @@ def train(
     shuffle: bool | Shuffler = True,
     callbacks: Iterable[Callback] = (),
     state: Memo | None = None,
+    threads: int | None = None,
     seed: int | np.random.SeedSequence | None = None,
 ) -> History:
     """Train ``network`` in place and return what was measured.
@@ -105,6 +107,9 @@ def train(
     state : Memo, optional
         What the optimizer remembers, from ``optimizer.start(network.theta, network.weights)``: it is used and changed,
         so that a later call with the same state goes on where this one ended. A new one by default.
+    threads : int, optional
+        Threads of BLAS; by default ``CHAINRULE_NUM_THREADS`` if that is set, else one where the products are small and
+        as many as there are where they are large.
     seed : int, optional
         Independent streams for the validation set, the order and dropout are spawned from it: the same seed gives the
         same parameters, bit for bit, on one machine.
@@ -136,6 +141,7 @@ def train(
     epochs = check_count("train", "epochs", epochs)
     callbacks = _check_parts(clip, callbacks)
     seed = check_seed("train", seed)
+    threads = None if threads is None else check_count("train", "threads", threads)
     # One stream for each use, so that adding a validation set does not change what dropout draws.
     root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     split_seed, shuffle_seed, dropout_seed = root.spawn(3)
@@ -146,12 +152,13 @@ def train(
     metrics = network.loss.metrics if metrics is None else metrics
     if not all(callable(metric) for metric in metrics.values()):
         raise TypeError(f"metrics: expected functions of (t, predictions) by name, got {metrics!r}.")
-    workspace = network.workspace(rows, seed=dropout_seed)
-    bound = BoundPenalties(penalties, network.layout, len(network.layers), network.theta, workspace.grad)
-    history = History(_columns(bound, held_out, metrics))
+    terms = check_penalties(penalties)
+    penalised = any(isinstance(term, Penalty) for term in terms)
+    history = History(_columns(penalised, held_out, metrics))
     run = Run(network, history, history.columns, epochs, len(batches), batches.rows)
     state = chosen.start(network.theta, network.weights) if state is None else state
-    step = _Step(network, workspace, chosen, state, factors, bound, clip, run)
+    work = Work(network, batches, chosen, state, factors, terms, clip, dropout_seed)
+    steps = kernels.select().steps(work, run)
     for callback in callbacks:
         callback.on_start(run)
     per_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
@@ -159,18 +166,18 @@ def train(
     # What overflows becomes infinite, and is reported as such with what to do about it.
     largest = rows * max((e.where.stop - e.where.start for e in network.layout.entries), default=0)
     with (
-        few_threads(largest),
+        blas_threads(largest, threads),
         deferred_interrupt() as interrupted,
         np.errstate(over="ignore", invalid="ignore", divide="ignore"),
     ):
         for run.epoch in range(1, epochs + 1):
             start = time.perf_counter()
-            if not _epoch(step, batches, run, per_batch, interrupted):
+            if not _epoch(steps, run, per_batch, interrupted):
                 break
-            row = [run.epoch, step.mean_loss, *([step.mean_penalty] if bound else [])]
+            row = [run.epoch, steps.mean(steps.losses), *([steps.mean(steps.penalties)] if penalised else [])]
             if held_out is not None:
                 row += evaluate(network, *held_out, metrics=metrics).values()
-            history.append([*row, step.rate, time.perf_counter() - start])
+            history.append([*row, steps.rate, time.perf_counter() - start])
             for callback in callbacks:
                 callback.on_epoch(run)
             if run.stopped:
@@ -181,83 +188,35 @@ def train(
     return history
 
 
-class _Step:
-    """One step, and the sums over an epoch that the history needs."""
-
-    def __init__(
-        self,
-        network: Network,
-        workspace: Workspace,
-        optimizer: Optimizer,
-        state: Memo,
-        schedule: Schedule,
-        penalties: BoundPenalties,
-        clip: Clip | None,
-        run: Run,
-    ) -> None:
-        self.network, self.workspace, self.optimizer, self.state = network, workspace, optimizer, state
-        self.schedule, self.penalties, self.clip, self.run = schedule, penalties, clip, run
-        self.rate = 0.0
-        self.clear()
-
-    def clear(self) -> None:
-        self._loss = self._penalty = self._weight = 0.0
-
-    @property
-    def mean_loss(self) -> float:
-        return self._loss / self._weight
-
-    @property
-    def mean_penalty(self) -> float:
-        return self._penalty / self._weight
-
-    def __call__(self, x: Any, t: Array, weight: Array | None) -> None:
-        run, network, penalties = self.run, self.network, self.penalties
-        factor = self.schedule.factor(run.epoch - 1 + (run.batch - 1) / run.batches, run.epochs)
-        self.rate = self.optimizer.learning_rate * factor
-        run.loss, grad = network.loss_and_grad(x, t, self.workspace, weight)
-        total = float(x.shape[0] if weight is None else np.add.reduce(weight))
-        self._loss += run.loss * total
-        self._weight += total
-        if penalties:
-            run.penalty = penalties.value(total)
-            self._penalty += run.penalty * total
-            penalties.add_gradient(total)
-        if not math.isfinite(run.loss):
-            raise FloatingPointError(f"the loss is {run.loss}")
-        if self.clip is not None:
-            self.clip.apply(grad)
-        self.optimizer.update(network.theta, grad, self.state, factor)
-        penalties.project()
-
-
 def _epoch(
-    step: _Step,
-    batches: Batches,
+    steps: Steps,
     run: Run,
     per_batch: Sequence[Callable[[Run], None]],
     interrupted: Callable[[], bool],
 ) -> bool:
     """Run one epoch; return whether it came to its last batch, or raise a DivergenceError."""
-    before = step.network.theta.copy()
-    step.clear()
+    theta = run.network.theta
+    before = theta.copy()
+    steps.work.batches.shuffle()
+    run.batch = 0
     try:
-        for run.batch, batch in enumerate(batches, 1):
-            step(*batch)
+        while run.batch < run.batches and not run.stopped:
+            first = run.batch
+            start = time.perf_counter()
+            steps.do(first, min(first + (1 if per_batch else steps.block), run.batches))
+            steps.block = max(1, int((run.batch - first) * BLOCK_SECONDS / (time.perf_counter() - start)))
             for call in per_batch:
                 call(run)
             if interrupted():
                 run.stop(f"interrupted in epoch {run.epoch}, after batch {run.batch} of {run.batches}")
-            if run.stopped:
-                break
-        if not np.isfinite(step.network.theta).all():
+        if not np.isfinite(theta).all():
             raise FloatingPointError("a parameter is not finite")
     except FloatingPointError as error:
-        step.network.theta[:] = before
+        theta[:] = before
         kept = f"after epoch {run.epoch - 1}" if run.epoch > 1 else "before training"
         raise DivergenceError(
             f"training diverged: {error} in epoch {run.epoch}, batch {run.batch} of {run.batches}, at learning rate "
-            f"{step.rate:g}. Try a learning rate ten times smaller, scale the inputs to about −1 … 1, or clip the "
+            f"{steps.rate:g}. Try a learning rate ten times smaller, scale the inputs to about −1 … 1, or clip the "
             f"gradient (clip=ClipNorm(1.0)). The network has the parameters from {kept}.",
             run.history,
         ) from None
@@ -350,8 +309,8 @@ def _batch_size(batch_size: int | None, data: _Data, validation: Any) -> int:
     return batch_size
 
 
-def _columns(penalties: BoundPenalties, held_out: tuple[Any, Array] | None, metrics: Mapping[str, Metric]) -> list[str]:
-    columns = ["epoch", "loss", *(["penalty"] if penalties else [])]
+def _columns(penalised: bool, held_out: tuple[Any, Array] | None, metrics: Mapping[str, Metric]) -> list[str]:
+    columns = ["epoch", "loss", *(["penalty"] if penalised else [])]
     if held_out is not None:
         columns += ["val_loss", *(f"val_{name}" for name in metrics)]
     return [*columns, "learning_rate", "seconds"]

@@ -52,18 +52,12 @@ class Contract(Callback):
 
     def __init__(self, estimator: Any, progress: Progression, rate: Rate, batch_size: int) -> None:
         self.estimator, self.progress, self.rate, self.batch_size = estimator, progress, rate, batch_size
-        self._sum = 0.0
-
-    def on_batch(self, run: Run) -> None:
-        rows = min(self.batch_size, run.rows - (run.batch - 1) * self.batch_size)
-        self._sum += (run.loss / self.progress.loss_divisor + run.penalty) * rows
 
     def on_epoch(self, run: Run) -> None:
         e, progress = self.estimator, self.progress
         e.n_iter_ += 1
         e.t_ += run.rows
-        e.loss_ = self._sum / run.rows
-        self._sum = 0.0
+        e.loss_ = self._mean_loss(run)
         e.loss_curve_.append(e.loss_)
         if e.verbose:
             print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")  # noqa: T201  (verbose prints)
@@ -77,6 +71,12 @@ class Contract(Callback):
             self._give_up(
                 run, f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
             )
+
+    def _mean_loss(self, run: Run) -> float:
+        """Return the mean over the rows of L with penalties, each row with its batch's."""
+        values = run.losses / self.progress.loss_divisor + run.penalties
+        last = run.rows - (run.batches - 1) * self.batch_size  # the last batch may be short
+        return float((self.batch_size * values[:-1].sum() + last * values[-1]) / run.rows)
 
     def _watch_loss(self) -> bool:
         e = self.estimator

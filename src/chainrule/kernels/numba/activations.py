@@ -1,0 +1,153 @@
+"""Elementwise activations, in place on a vector; each beside its slope, for the layers of chainrule.layers.
+
+``forward`` turns z into y; ``backward`` multiplies dy by dy/dz, written with y where that is enough: then z is not
+kept. The formulas are those of the layers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numba import njit
+
+from chainrule import layers
+from chainrule.kernels.numba.functions import exp, expm1, normal_cdf, sigmoid, tanh
+from chainrule.layers import Layer
+
+RELU, LEAKY_RELU, ELU, SIGMOID, TANH, HARD_SIGMOID, SOFTPLUS, SILU, GELU, GELU_TANH, MISH = range(11)
+NEEDS_Z = (SILU, GELU, GELU_TANH, MISH)
+
+compiled = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def encode(layer: Layer) -> tuple[int, float, float] | None:
+    """Return an activation's code and its numbers a and b; None for what is no elementwise activation of ours."""
+    simple = {
+        layers.ReLU: RELU,
+        layers.Sigmoid: SIGMOID,
+        layers.Tanh: TANH,
+        layers.HardSigmoid: HARD_SIGMOID,
+        layers.Softplus: SOFTPLUS,
+        layers.SiLU: SILU,
+        layers.Mish: MISH,
+    }
+    if type(layer) in simple:
+        return simple[type(layer)], 0.0, 0.0
+    if isinstance(layer, layers.LeakyReLU):
+        return LEAKY_RELU, layer.negative_slope, 0.0
+    if isinstance(layer, layers.ELU):
+        return ELU, layer.alpha, 1.0
+    if isinstance(layer, layers.SELU):
+        return ELU, layer.ALPHA * layer.SCALE, layer.SCALE
+    if isinstance(layer, layers.GELU):
+        return (GELU if layer.approximate == "none" else GELU_TANH), 0.0, 0.0
+    return None
+
+
+@compiled
+def forward(code: int, a: float, b: float, y: Any) -> None:
+    """Put the activation of y into y."""
+    T = y.dtype.type
+    zero, one = T(0), T(1)
+    a, b = T(a), T(b)
+    n = y.size
+    if code == RELU:
+        for i in range(n):
+            y[i] = max(y[i], zero)
+    elif code == LEAKY_RELU:
+        for i in range(n):
+            y[i] = max(y[i], a * y[i])
+    elif code == ELU:
+        for i in range(n):
+            y[i] = b * y[i] if y[i] > 0 else a * expm1(y[i])
+    elif code == SIGMOID:
+        for i in range(n):
+            y[i] = sigmoid(y[i])
+    elif code == TANH:
+        for i in range(n):
+            y[i] = tanh(y[i])
+    elif code == HARD_SIGMOID:
+        for i in range(n):
+            y[i] = min(max(y[i] * T(1 / 6) + T(0.5), zero), one)
+    elif code == SOFTPLUS:
+        for i in range(n):
+            y[i] = max(y[i], zero) + math.log1p(exp(-abs(y[i])))
+    elif code == SILU:
+        for i in range(n):
+            y[i] = y[i] * sigmoid(y[i])
+    elif code == GELU:
+        for i in range(n):
+            y[i] = y[i] * normal_cdf(y[i])
+    elif code == GELU_TANH:
+        for i in range(n):
+            y[i] = y[i] * _phi(y[i])
+    else:  # Mish: z n / (n + 2), n = e (e + 2), e = e^z
+        for i in range(n):
+            e = exp(min(y[i], T(40)))
+            y[i] = y[i] * (e * (e + T(2)) / (e * (e + T(2)) + T(2)))
+
+
+@compiled
+def backward(code: int, a: float, b: float, z: Any, y: Any, dy: Any) -> None:
+    """Multiply dy by the activation's slope; z is read only by those in NEEDS_Z."""
+    T = y.dtype.type
+    zero, one = T(0), T(1)
+    a, b = T(a), T(b)
+    n = y.size
+    if code == RELU:
+        for i in range(n):
+            dy[i] = dy[i] if y[i] > 0 else zero
+    elif code == LEAKY_RELU:
+        for i in range(n):
+            dy[i] *= one if y[i] > 0 else a
+    elif code == ELU:
+        for i in range(n):
+            dy[i] *= b if y[i] > 0 else y[i] + a
+    elif code == SIGMOID:
+        for i in range(n):
+            dy[i] *= (one - y[i]) * y[i]
+    elif code == TANH:
+        for i in range(n):
+            dy[i] *= one - y[i] * y[i]
+    elif code == HARD_SIGMOID:
+        for i in range(n):
+            dy[i] *= T(1 / 6) if (one - y[i]) * y[i] > 0 else zero
+    elif code == SOFTPLUS:
+        for i in range(n):
+            dy[i] *= -expm1(-y[i])  # σ(z) = 1 − e^−y
+    elif code == SILU:
+        for i in range(n):
+            s = sigmoid(z[i])
+            dy[i] *= s + y[i] * (one - s)
+    elif code == GELU:
+        for i in range(n):
+            x = min(max(z[i], T(-100)), T(100))
+            dy[i] *= normal_cdf(x) + x * T(1 / math.sqrt(2 * math.pi)) * exp(T(-0.5) * x * x)
+    elif code == GELU_TANH:
+        for i in range(n):
+            x = min(max(z[i], T(-100)), T(100))
+            phi = _phi(x)
+            slope = T(2 * math.sqrt(2 / math.pi)) * (one + T(3 * 0.044715) * x * x)
+            dy[i] *= phi + x * phi * (one - phi) * slope
+    else:
+        for i in range(n):
+            e = exp(min(z[i], T(40)))
+            m = e * (e + T(2))
+            slope = T(4) * e * (e + one) / (m + T(2)) / (m + T(2))
+            dy[i] *= m / (m + T(2)) + z[i] * slope
+
+
+@compiled
+def _phi(x: Any) -> Any:
+    """Return σ(2u), u = √(2/π) (x + 0.044715 x³)."""
+    T = type(x)
+    x = min(max(x, T(-100)), T(100))
+    return sigmoid(T(2 * math.sqrt(2 / math.pi)) * x * (T(1) + T(0.044715) * x * x))
+
+
+@compiled
+def exponential(y: Any) -> None:
+    """Put e^y into y."""
+    for i in range(y.size):
+        y[i] = exp(y[i])

@@ -1,0 +1,239 @@
+"""The dense epoch: every step of a block of batches in one compiled call.
+
+Gather, forward, loss, backward, penalties, clipping, update, projection, for any stack of Dense, activations and
+dropout: what :class:`chainrule.kernels.reference.Steps` does by the layers' own code.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from chainrule.kernels.numba import activations, losses, updates
+from chainrule.kernels.numba.plan import (
+    CODE,
+    DENSE,
+    DRAWS,
+    DROPOUT,
+    INPUTS,
+    KIND,
+    OUTPUTS,
+    SOFTMAX,
+    B,
+    Plan,
+    W,
+    X,
+    Y,
+)
+from chainrule.kernels.numba.views import matrix, part
+
+compiled = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+class Data(NamedTuple):
+    """The rows: X in the one of three arrays that has its dtype, or ready for the network; the others are empty."""
+
+    ready: Any  # the network's dtype, and the block's rows only, in order
+    x32: Any
+    x64: Any
+    x8: Any
+    labels: Any
+    targets: Any
+    weights: Any
+    order: Any
+
+
+class Memory(NamedTuple):
+    """What a step reads and writes."""
+
+    theta: Any
+    grad: Any
+    s1: Any  # the optimizer's slots
+    s2: Any
+    x: Any  # (batch_size · inputs,)
+    y: Any  # (batch_size · all widths,)
+    dy: Any  # (2 · batch_size · largest width,)
+    scale: Any
+    norms: Any
+    losses: Any  # (batches,) of this epoch, written
+    penalties: Any
+    totals: Any
+    rates: Any  # (batches,) read
+
+
+@compiled
+def gather(source: Any, rows: Any, x: Any) -> None:
+    """Copy the rows of source, converted, into x (n, inputs)."""
+    inputs = x.shape[1]
+    for i in range(len(rows)):
+        row = rows[i]
+        for j in range(inputs):
+            x[i, j] = source[row, j]
+
+
+@compiled
+def _forward(layers: Any, numbers: Any, theta: Any, x: Any, ys: Any, u: Any) -> None:
+    """Leave every layer's y in ys; u is what dropout drew."""
+    T = theta.dtype.type
+    n = len(x)
+    for i in range(len(layers)):
+        kind, inputs, outputs = layers[i, KIND], layers[i, INPUTS], layers[i, OUTPUTS]
+        v = x if layers[i, X] < 0 else matrix(ys, n * layers[i, X], n, inputs)
+        flat = part(ys, n * layers[i, Y], n * outputs)
+        if kind == DENSE:
+            y = matrix(flat, 0, n, outputs)
+            np.dot(v, matrix(theta, layers[i, W], inputs, outputs), y)
+            if layers[i, B] >= 0:
+                bias = part(theta, layers[i, B], outputs)
+                for r in range(n):
+                    for k in range(outputs):
+                        y[r, k] += bias[k]
+            continue
+        z = part(v, 0, n * inputs)
+        if kind == DROPOUT:
+            keep, grow = T(numbers[i, 0]), T(1 / numbers[i, 0])
+            draws = part(u, n * layers[i, DRAWS], n * outputs)
+            for k in range(n * outputs):
+                flat[k] = z[k] * (grow if draws[k] < keep else T(0))
+            continue
+        if layers[i, X] != layers[i, Y]:
+            for k in range(n * outputs):
+                flat[k] = z[k]
+        if kind == SOFTMAX:
+            _softmax(matrix(flat, 0, n, outputs))
+        else:
+            activations.forward(layers[i, CODE], numbers[i, 0], numbers[i, 1], flat)
+
+
+@compiled
+def _backward(
+    layers: Any, numbers: Any, first: int, theta: Any, grad: Any, x: Any, ys: Any, dys: Any, u: Any
+) -> None:  # fmt: skip
+    """From dL/dy of the last layer in dys[0], leave the gradient of all parameters in grad."""
+    T = theta.dtype.type
+    n = len(x)
+    side = 0
+    for i in range(len(layers) - 1, first - 1, -1):
+        kind, inputs, outputs = layers[i, KIND], layers[i, INPUTS], layers[i, OUTPUTS]
+        flat = part(dys, side, n * outputs)
+        v = x if layers[i, X] < 0 else matrix(ys, n * layers[i, X], n, inputs)
+        if kind == DENSE:
+            dy = matrix(flat, 0, n, outputs)
+            np.dot(v.T, dy, matrix(grad, layers[i, W], inputs, outputs))  # dW = xᵀ dy
+            if layers[i, B] >= 0:
+                d_bias = part(grad, layers[i, B], outputs)
+                for k in range(outputs):
+                    d_bias[k] = T(0)
+                for r in range(n):
+                    for k in range(outputs):
+                        d_bias[k] += dy[r, k]
+            if i > first:
+                side = len(dys) // 2 - side
+                np.dot(dy, matrix(theta, layers[i, W], inputs, outputs).T, matrix(dys, side, n, inputs))
+            continue
+        y = part(ys, n * layers[i, Y], n * outputs)
+        if kind == DROPOUT:
+            keep, grow = T(numbers[i, 0]), T(1 / numbers[i, 0])
+            draws = part(u, n * layers[i, DRAWS], n * outputs)
+            for k in range(n * outputs):
+                flat[k] *= grow if draws[k] < keep else T(0)
+        elif kind == SOFTMAX:
+            _softmax_gradient(matrix(y, 0, n, outputs), matrix(flat, 0, n, outputs))
+        else:
+            activations.backward(layers[i, CODE], numbers[i, 0], numbers[i, 1], part(v, 0, n * inputs), y, flat)
+
+
+@compiled
+def _softmax(y: Any) -> None:
+    n, classes = y.shape
+    for i in range(n):
+        largest = y[i, 0]
+        for k in range(1, classes):
+            largest = max(largest, y[i, k])
+        for k in range(classes):
+            y[i, k] -= largest
+    activations.exponential(part(y, 0, n * classes))
+    for i in range(n):
+        total = y[i, 0]
+        for k in range(1, classes):
+            total += y[i, k]
+        for k in range(classes):
+            y[i, k] /= total
+
+
+@compiled
+def _softmax_gradient(y: Any, dy: Any) -> None:
+    """dx = y (dy − Σ dy y)."""
+    n, classes = y.shape
+    for i in range(n):
+        total = dy[i, 0] * y[i, 0]
+        for k in range(1, classes):
+            total += dy[i, k] * y[i, k]
+        for k in range(classes):
+            dy[i, k] = y[i, k] * (dy[i, k] - total)
+
+
+def _digest() -> int:
+    """Return a number for the text of all that is compiled: Numba itself looks at one file only."""
+    sources = Path(__file__).parent.glob("*.py")
+    return zlib.crc32(b"".join(path.read_bytes() for path in sorted(sources)))
+
+
+def _make_dense_epoch(version: int, *, cache: bool) -> Any:
+    """Return the compiled function; ``version``, a variable of its closure, is part of its key in the cache."""
+
+    @njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache=cache)
+    def dense_epoch(plan: Plan, data: Data, memory: Memory, draws: Any, first: int, last: int, t: int) -> int:
+        """Do the batches from first to last of an epoch, the first of them step t; return how many have a finite loss.
+
+        Training ends before the update of the first batch whose loss is not finite.
+        """
+        layers, numbers, batch_size = plan.layers, plan.numbers, plan.batch_size
+        theta, grad, order = memory.theta, memory.grad, data.order
+        inputs, outputs, last_y = layers[0, INPUTS], layers[-1, OUTPUTS], layers[-1, Y]
+        drawn = 0
+        for batch in range(first, last):
+            start = batch * batch_size
+            n = min(batch_size, len(order) - start)
+            index = part(order, start, n)
+            if data.ready.size:
+                x = matrix(data.ready, (start - first * batch_size) * inputs, n, inputs)
+            else:
+                x = matrix(memory.x, 0, n, inputs)
+                if data.x32.size:
+                    gather(data.x32, index, x)
+                elif data.x64.size:
+                    gather(data.x64, index, x)
+                else:
+                    gather(data.x8, index, x)
+            u = part(draws, drawn, n * plan.draws)
+            drawn += n * plan.draws
+            _forward(layers, numbers, theta, x, memory.y, u)
+            y = matrix(memory.y, n * last_y, n, outputs)
+            dy = matrix(memory.dy, 0, n, outputs)
+            loss, total = losses.mean_loss(
+                plan.loss, plan.loss_number, y, index, data.labels, data.targets, data.weights, memory.scale, dy
+            )
+            memory.losses[batch], memory.totals[batch] = loss, total
+            if not math.isfinite(loss):
+                return batch - first
+            _backward(layers, numbers, plan.first, theta, grad, x, memory.y, memory.dy, u)
+            memory.penalties[batch] = updates.update(
+                plan.optimizer, plan.optimizer_numbers, theta, grad, memory.s1, memory.s2, plan.runs, plan.strengths,
+                total, plan.clip, plan.limit, memory.rates[batch], t + batch - first,
+            )  # fmt: skip
+            updates.project(theta, plan.columns, plan.limits, memory.norms)
+        return last - first if version else 0
+
+    return dense_epoch
+
+
+try:
+    dense_epoch = _make_dense_epoch(_digest(), cache=True)
+except RuntimeError:  # there is nowhere to write
+    dense_epoch = _make_dense_epoch(1, cache=False)

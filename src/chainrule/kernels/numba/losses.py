@@ -1,0 +1,145 @@
+"""The losses of chainrule.losses: L of a batch, and dL/dy into an array of the caller's, in one pass over the rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from numba import njit
+
+from chainrule import losses
+from chainrule.kernels.numba.activations import exponential
+from chainrule.kernels.numba.functions import exp, sigmoid
+from chainrule.kernels.numba.views import part
+from chainrule.losses import Loss
+
+SOFTMAX, SIGMOID, SQUARED, ABSOLUTE, HUBER, QUANTILE, POISSON = range(7)
+
+compiled = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def encode(loss: Loss) -> tuple[int, float] | None:
+    """Return a loss's code and its number; None for a loss that is none of ours."""
+    simple = {
+        losses.SigmoidCrossEntropy: SIGMOID,
+        losses.SquaredError: SQUARED,
+        losses.AbsoluteError: ABSOLUTE,
+        losses.Poisson: POISSON,
+    }
+    if type(loss) in simple:
+        return simple[type(loss)], 0.0
+    if isinstance(loss, losses.SoftmaxCrossEntropy):
+        return SOFTMAX, loss.label_smoothing
+    if isinstance(loss, losses.Huber):
+        return HUBER, loss.delta
+    if isinstance(loss, losses.Quantile):
+        return QUANTILE, loss.quantile
+    return None
+
+
+@compiled
+def mean_loss(
+    code: int, a: float, y: Any, rows: Any, labels: Any, targets: Any, weights: Any, scale: Any, dy: Any
+) -> tuple[float, float]:
+    """Return L of logits y (n, outputs) and the rows (or their weights), and leave dL/dy in dy.
+
+    ``rows`` says which entries of ``labels`` (classes), ``targets`` (numbers) and ``weights`` are the batch's; of
+    labels and targets one is empty, and so is weights where all rows count alike. ``scale`` (n,) is written on.
+    """
+    n = y.shape[0]
+    total = float(n)
+    for i in range(n):
+        scale[i] = 1 / n
+    if weights.size:
+        total = 0.0
+        for i in range(n):
+            total += weights[rows[i]]
+        for i in range(n):
+            scale[i] = weights[rows[i]] / (total or 1.0)  # a batch of weights that are all 0 teaches nothing
+    if code == SOFTMAX:
+        return _softmax(a, y, rows, labels, targets, scale, dy), total
+    return _elementwise(code, a, y, rows, targets, scale, dy), total
+
+
+@compiled
+def _softmax(a: float, y: Any, rows: Any, labels: Any, targets: Any, scale: Any, dy: Any) -> float:
+    """ℓ = log Σ e^y − Σ t y,  dy = p − t,  with t smoothed by a."""
+    T = y.dtype.type
+    n, classes = y.shape
+    value = 0.0
+    for i in range(n):
+        largest = y[i, 0]
+        for k in range(1, classes):
+            largest = max(largest, y[i, k])
+        for k in range(classes):
+            dy[i, k] = y[i, k] - largest
+    even, keep = T(a / classes), T(1 - a)
+    for i in range(n):
+        expected = 0.0  # Σ t y
+        if labels.size:
+            expected = keep * dy[i, labels[rows[i]]]
+        else:
+            for k in range(classes):
+                expected += keep * targets[rows[i], k] * dy[i, k]
+        if a:
+            for k in range(classes):
+                expected += even * dy[i, k]
+        value -= scale[i] * expected
+    exponential(part(dy, 0, n * classes))
+    for i in range(n):
+        total = T(0)
+        for k in range(classes):
+            total += dy[i, k]
+        value += scale[i] * math.log(total)
+        factor = scale[i] / total
+        for k in range(classes):
+            dy[i, k] *= factor
+        if labels.size:
+            dy[i, labels[rows[i]]] -= scale[i] * keep
+        else:
+            for k in range(classes):
+                dy[i, k] -= scale[i] * keep * targets[rows[i], k]
+        if a:
+            for k in range(classes):
+                dy[i, k] -= scale[i] * even
+    return value
+
+
+@compiled
+def _elementwise(code: int, a: float, y: Any, rows: Any, targets: Any, scale: Any, dy: Any) -> float:
+    """The losses that are a sum over the outputs."""
+    T = y.dtype.type
+    zero = T(0)
+    n, outputs = y.shape
+    value = 0.0
+    for i in range(n):
+        row = rows[i]
+        for k in range(outputs):
+            v, t = y[i, k], targets[row, k]
+            if code == SIGMOID:
+                part = max(v, zero) - t * v + math.log1p(exp(-abs(v)))
+                slope = sigmoid(v) - t
+            elif code == SQUARED:
+                slope = v - t
+                part = T(0.5) * slope * slope
+            elif code == ABSOLUTE:
+                part = abs(v - t)
+                slope = _sign(v - t)
+            elif code == HUBER:
+                slope = min(max(v - t, T(-a)), T(a))
+                part = slope * (v - t - T(0.5) * slope)
+            elif code == QUANTILE:
+                slope = T(0.5) * _sign(v - t) + T(0.5 - a) * abs(_sign(v - t))
+                part = slope * (v - t)
+            else:  # Poisson: t (y − log t) is 0 at t = 0
+                slope = math.exp(v) - t
+                part = slope - t * (v - math.log(t)) if t > 0 else slope
+            dy[i, k] = scale[i] * slope
+            value += scale[i] * part
+    return value
+
+
+@compiled
+def _sign(x: Any) -> Any:
+    T = type(x)
+    return T(1) if x > 0 else (T(-1) if x < 0 else T(x))

@@ -1,0 +1,200 @@
+"""One pass over the parameters: penalties' gradients, clipping and an optimizer's step, as chainrule.optimizers has it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from chainrule import optimizers
+from chainrule.clipping import Clip, ClipNorm, ClipValue
+from chainrule.kernels.numba.views import matrix, part
+from chainrule.optimizers import Optimizer
+
+SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM = range(6)
+NO_CLIP, CLIP_NORM, CLIP_VALUE = range(3)
+
+compiled = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+# Sums may be taken in another order, so that they become vector instructions; NaN and infinity stay what they are.
+summing = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, fastmath={"reassoc", "contract", "nsz"})
+
+
+def encode(optimizer: Optimizer) -> tuple[int, tuple[float, ...]] | None:
+    """Return an optimizer's code and its numbers, without rate and weight decay; None for one that is none of ours."""
+    o = optimizer
+    if isinstance(o, optimizers.SGD):
+        return SGD, ()
+    if isinstance(o, optimizers.Momentum):
+        return MOMENTUM, (o.momentum,)
+    if isinstance(o, optimizers.Nesterov):
+        return NESTEROV, (o.momentum,)
+    if isinstance(o, optimizers.Adagrad):
+        return ADAGRAD, (o.epsilon,)
+    if isinstance(o, optimizers.RMSProp):
+        return RMSPROP, (o.rho, o.epsilon)
+    if isinstance(o, optimizers.Adam | optimizers.AdamW):
+        return ADAM, (o.beta_1, o.beta_2, o.epsilon, float(isinstance(o, optimizers.Adam) and o.epsilon_hat))
+    return None
+
+
+def encode_clip(clip: Clip | None) -> tuple[int, float] | None:
+    """Return a clip's code and limit; None for one that is none of ours."""
+    if clip is None:
+        return NO_CLIP, math.inf
+    if isinstance(clip, ClipNorm):
+        return CLIP_NORM, clip.limit
+    if isinstance(clip, ClipValue):
+        return CLIP_VALUE, clip.limit
+    return None
+
+
+@summing
+def _penalty(w: Any, l1: float, l2: float) -> float:
+    """Return l1 Σ|w| + ½ l2 Σ w²."""
+    T = w.dtype.type
+    absolute, squared = T(0), T(0)
+    for i in range(w.size):
+        absolute += abs(w[i])
+        squared += w[i] * w[i]
+    return l1 * absolute + 0.5 * l2 * squared
+
+
+@summing
+def _squared_norm(theta: Any, grad: Any, l1: Any, l2: Any) -> float:
+    """Return Σ g² with the penalties' gradients in g, in float64: squares overflow early in float32."""
+    total = 0.0
+    for i in range(grad.size):
+        g = float(_gradient(theta[i], grad[i], l1, l2, l1 != 0 or l2 != 0))
+        total += g * g
+    return total
+
+
+@compiled
+def _gradient(w: Any, g: Any, l1: Any, l2: Any, penalised: bool) -> Any:
+    """Return g + l2 w + l1 sign(w)."""
+    if penalised:
+        T = type(w)
+        g += l2 * w
+        g += l1 if w > 0 else (-l1 if w < 0 else T(0))
+    return g
+
+
+@compiled
+def update(
+    code: int, numbers: Any, theta: Any, grad: Any, s1: Any, s2: Any, runs: Any, strengths: Any, total: float,
+    clip: int, limit: float, rate: float, t: int,
+) -> float:  # fmt: skip
+    """Take step number t on theta; return what the penalties add to L.
+
+    ``runs`` (k, 2) are the parts of theta with the same ``strengths`` (k, 5): λ of L1, of L2, both again for penalties
+    that are divided by ``total``, the rows (or sum of weights) of the batch, and weight decay.
+    """
+    T = theta.dtype.type
+    penalty, scale, bound = 0.0, 1.0, math.inf
+    for k in range(len(runs)):
+        l1, l2 = strengths[k, 0] + strengths[k, 2] / total, strengths[k, 1] + strengths[k, 3] / total
+        if l1 or l2:
+            penalty += _penalty(part(theta, runs[k, 0], runs[k, 1] - runs[k, 0]), l1, l2)
+    if clip == CLIP_NORM:
+        squared = 0.0
+        for k in range(len(runs)):
+            start, size = runs[k, 0], runs[k, 1] - runs[k, 0]
+            l1, l2 = strengths[k, 0] + strengths[k, 2] / total, strengths[k, 1] + strengths[k, 3] / total
+            squared += _squared_norm(part(theta, start, size), part(grad, start, size), T(l1), T(l2))
+        scale = limit / max(math.sqrt(squared), limit)
+    elif clip == CLIP_VALUE:
+        bound = limit
+    for k in range(len(runs)):
+        start, size = runs[k, 0], runs[k, 1] - runs[k, 0]
+        l1, l2 = strengths[k, 0] + strengths[k, 2] / total, strengths[k, 1] + strengths[k, 3] / total
+        w, g = part(theta, start, size), part(grad, start, size)
+        if clip or (strengths[k, 4] and (l1 or l2)):  # what has to be done before the parameters change
+            for i in range(w.size):
+                g[i] = min(max(T(scale) * _gradient(w[i], g[i], T(l1), T(l2), l1 != 0 or l2 != 0), T(-bound)), T(bound))
+            l1 = l2 = 0.0
+        if strengths[k, 4]:
+            shrink = T(1 - rate * strengths[k, 4])  # W ← W − η λ W
+            for i in range(w.size):
+                w[i] *= shrink
+        _step(code, numbers, w, g, part(s1, start, size), part(s2, start, size), T(l1), T(l2), rate, t)
+    return penalty
+
+
+@compiled
+def _step(
+    code: int, numbers: Any, w: Any, g: Any, s1: Any, s2: Any, l1: Any, l2: Any, rate: float, t: int
+) -> None:  # fmt: skip
+    """θ ← θ + …: the lines of chainrule.optimizers, parameter by parameter."""
+    T = w.dtype.type
+    eta = T(rate)
+    penalised = l1 != 0 or l2 != 0
+    if code == SGD:
+        for i in range(w.size):
+            w[i] -= eta * _gradient(w[i], g[i], l1, l2, penalised)
+    elif code == MOMENTUM:
+        mu = T(numbers[0])
+        for i in range(w.size):
+            v = mu * s1[i] - eta * _gradient(w[i], g[i], l1, l2, penalised)
+            s1[i] = v
+            w[i] += v
+    elif code == NESTEROV:
+        mu = T(numbers[0])
+        for i in range(w.size):
+            step = eta * _gradient(w[i], g[i], l1, l2, penalised)
+            v = mu * s1[i] - step
+            s1[i] = v
+            w[i] += mu * v - step
+    elif code == ADAGRAD:
+        epsilon = T(numbers[0])
+        for i in range(w.size):
+            d = _gradient(w[i], g[i], l1, l2, penalised)
+            s = s1[i] + d * d
+            s1[i] = s
+            w[i] -= eta * (d / (math.sqrt(s) + epsilon))
+    elif code == RMSPROP:
+        rho, rest, epsilon = T(numbers[0]), T(1 - numbers[0]), T(numbers[1])
+        for i in range(w.size):
+            d = _gradient(w[i], g[i], l1, l2, penalised)
+            s = rho * s1[i] + rest * (d * d)
+            s1[i] = s
+            w[i] -= eta * (d / (math.sqrt(s) + epsilon))
+    else:
+        beta_1, rest_1, beta_2, rest_2 = T(numbers[0]), T(1 - numbers[0]), T(numbers[1]), T(1 - numbers[1])
+        root = math.sqrt(1 - numbers[1] ** t)
+        epsilon = T(numbers[2] / root if numbers[3] else numbers[2])
+        unbias, eta = T(1 / root), T(rate / (1 - numbers[0] ** t))
+        for i in range(w.size):
+            d = _gradient(w[i], g[i], l1, l2, penalised)
+            m = beta_1 * s1[i] + rest_1 * d
+            v = beta_2 * s2[i] + rest_2 * (d * d)
+            s1[i] = m
+            s2[i] = v
+            w[i] -= eta * (m / (math.sqrt(v) * unbias + epsilon))
+
+
+@compiled
+def project(theta: Any, columns: Any, limits: Any, norms: Any) -> None:
+    """Keep the columns of the (inputs, outputs) weights at ``columns`` (k, 3: start, inputs, outputs) in their balls."""
+    T = theta.dtype.type
+    for k in range(len(columns)):
+        inputs, outputs = columns[k, 1], columns[k, 2]
+        w = matrix(theta, columns[k, 0], inputs, outputs)
+        limit = T(limits[k])
+        for j in range(outputs):
+            norms[j] = T(0)
+        for i in range(inputs):
+            for j in range(outputs):
+                norms[j] += w[i, j] * w[i, j]
+        largest = T(0)
+        for j in range(outputs):
+            norms[j] = math.sqrt(norms[j])
+            largest = max(largest, norms[j])
+        if largest > limit:
+            for j in range(outputs):
+                norms[j] = limit / max(norms[j], limit)
+            for i in range(inputs):
+                for j in range(outputs):
+                    w[i, j] *= norms[j]
+

@@ -1,0 +1,71 @@
+"""What the training loop asks of the kernels: do these batches."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from chainrule._typing import Array
+from chainrule.batches import Batches
+from chainrule.callbacks import Run
+from chainrule.clipping import Clip
+from chainrule.memo import Memo
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+from chainrule.penalties import Constraint, Penalty
+from chainrule.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything that a step is made of; ``seed`` is for what dropout draws."""
+
+    network: Network
+    batches: Batches
+    optimizer: Optimizer
+    state: Memo
+    schedule: Schedule
+    penalties: Sequence[Penalty | Constraint]
+    clip: Clip | None
+    seed: np.random.SeedSequence
+
+
+class Steps(ABC):
+    """The steps of one epoch after another, and what was measured in each.
+
+    Attributes
+    ----------
+    losses, penalties, totals : (batches,) float64 arrays
+        Of every batch of this epoch: L without penalties, what the penalties add, and its rows or sum of weights.
+    rate : float
+        The learning rate of the last step.
+    block : int
+        How many batches the training loop asks for at once.
+    """
+
+    def __init__(self, work: Work, run: Run) -> None:
+        self.work, self.run = work, run
+        self.losses, self.penalties, self.totals = np.zeros((3, len(work.batches)))
+        run.losses, run.penalties = self.losses, self.penalties
+        self.rate = 0.0
+        self.block = 1
+
+    @abstractmethod
+    def do(self, first: int, last: int) -> None:
+        """Do the batches from ``first`` to ``last`` (exclusive, counted from 0) of the running epoch.
+
+        ``run.batch`` is afterwards the last one that was done. A FloatingPointError at a loss that is not finite.
+        """
+
+    def factor(self, batch: int) -> float:
+        """Return the schedule's factor for a batch of the running epoch."""
+        run = self.run
+        return self.work.schedule.factor(run.epoch - 1 + batch / run.batches, run.epochs)
+
+    def mean(self, values: Array) -> float:
+        """Return the mean over the rows done so far of ``losses`` or ``penalties``."""
+        done = self.run.batch
+        return float(np.dot(values[:done], self.totals[:done]) / self.totals[:done].sum())
