@@ -146,6 +146,16 @@ def test_every_penalty(penalty, monkeypatch, compiled_only):
     assert ("penalty" in history) == isinstance(penalty, penalties.Penalty)
 
 
+def test_a_batch_whose_weights_are_all_zero(monkeypatch, compiled_only):
+    rng = np.random.default_rng(0)
+    weight = np.repeat([1.0, 0.0, 2.0], [6, 12, 5])
+    both(
+        monkeypatch, inputs=5, stack=[Dense(3)], loss="squared_error", dtype="float64", X=small(rng),
+        t=rng.normal(size=(23, 3)), optimizer="sgd", epochs=2, batch_size=6, penalties=PENALTIES[:4],
+        sample_weight=weight, shuffle=False,
+    )  # fmt: skip
+
+
 KINDS = {
     "float32": lambda X: X.astype("float32"),
     "float64": lambda X: X,

@@ -42,8 +42,9 @@ class _ReferenceSteps(Steps):
         run.loss = self.losses[batch] = loss
         self.totals[batch] = total
         if bound:
-            run.penalty = self.penalties[batch] = bound.value(total)
-            bound.add_gradient(total)
+            rows = total or 1.0
+            run.penalty = self.penalties[batch] = bound.value(rows)
+            bound.add_gradient(rows)
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss}")
         if work.clip is not None:

@@ -32,7 +32,7 @@ class _CompiledSteps(Steps):
         super().__init__(work, run)
         batches, theta, state = work.batches, work.network.theta, work.state
         self._plan, self._rng = plan, np.random.default_rng(work.seed)
-        self._rates = np.empty(len(batches))
+        self._rates, self._draws = np.empty(len(batches)), np.empty(0, theta.dtype)
         dtype, size, widest = theta.dtype, plan.batch_size, plan.layers[:, [INPUTS, OUTPUTS]].max()
         nothing = np.empty(0, dtype)
         # Rows of other kinds, and rows that are views of X, are made ready block by block.
@@ -65,7 +65,7 @@ class _CompiledSteps(Steps):
                 stop = min(last, first + max(1, MOST_DRAWS // (plan.batch_size * plan.draws)))
             self._fill_rates(first, stop)
             rows = min(stop * plan.batch_size, work.batches.rows) - first * plan.batch_size
-            draws = self._rng.random(rows * plan.draws, dtype=memory.theta.dtype)
+            draws = self._draw(rows * plan.draws)
             data = self._data if self._gathers else self._data._replace(ready=self._ready(first, stop))
             done = dense_epoch(plan, data, memory, draws, first, stop, state.t + 1)
             state.t += done
@@ -76,6 +76,15 @@ class _CompiledSteps(Steps):
             if failed:
                 raise FloatingPointError(f"the loss is {run.loss}")
             first = stop
+
+    def _draw(self, count: int) -> Array:
+        """Return the numbers that dropout draws, the same as layer by layer, on a reused buffer."""
+        if count > len(self._draws):
+            self._draws = np.empty(count, self._dtype)
+        draws = self._draws[:count]
+        if count:
+            self._rng.random(out=draws, dtype=self._dtype)
+        return draws
 
     def _ready(self, first: int, last: int) -> Array:
         """Return the rows of these batches in order, of the network's dtype: a view of X where that is possible."""

@@ -225,7 +225,7 @@ def _make_dense_epoch(version: int, *, cache: bool) -> Any:
             _backward(layers, numbers, plan.first, theta, grad, x, memory.y, memory.dy, u)
             memory.penalties[batch] = updates.update(
                 plan.optimizer, plan.optimizer_numbers, theta, grad, memory.s1, memory.s2, plan.runs, plan.strengths,
-                total, plan.clip, plan.limit, memory.rates[batch], t + batch - first,
+                total if total > 0 else 1.0, plan.clip, plan.limit, memory.rates[batch], t + batch - first,
             )  # fmt: skip
             updates.project(theta, plan.columns, plan.limits, memory.norms)
         return last - first if version else 0

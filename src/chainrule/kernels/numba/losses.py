@@ -55,7 +55,7 @@ def mean_loss(
         for i in range(n):
             total += weights[rows[i]]
         for i in range(n):
-            scale[i] = weights[rows[i]] / (total or 1.0)  # a batch of weights that are all 0 teaches nothing
+            scale[i] = weights[rows[i]] / total if total > 0 else 0.0  # weights that are all 0 teach nothing
     if code == SOFTMAX:
         return _softmax(a, y, rows, labels, targets, scale, dy), total
     return _elementwise(code, a, y, rows, targets, scale, dy), total
