@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
 
 SMALL = 30_000_000
 """Multiplications in a step's largest product up to which one thread is used: 784 x 256 weights, 128 rows: 26."""
@@ -17,21 +17,40 @@ SMALL = 30_000_000
 _known: dict[int, Any] = {}
 
 
-def blas_threads(multiplications: int, threads: int | None = None) -> AbstractContextManager[Any]:
-    """Within the block BLAS uses ``threads``, by default one if the largest product of a step is small.
+class Threads(NamedTuple):
+    """How many threads training may use in all, how many of them BLAS shall use, and what that was chosen by."""
 
-    ``CHAINRULE_NUM_THREADS`` is used where no number is given. Otherwise more threads than were allowed before are
-    never taken. Where several threads train at once, threadpoolctl lets one of them decide for the process.
+    allowed: int
+    blas: int
+    multiplications: int
 
-    >>> with blas_threads(1000):
+
+def choose_threads(multiplications: int, threads: int | None = None) -> Threads:
+    """Return the number of threads for steps whose largest product has so many multiplications.
+
+    That is ``threads``; or ``CHAINRULE_NUM_THREADS``; or, where neither is given, for BLAS one if the products are
+    small, else all that are allowed: the cores that this process has, and no more than BLAS may use, which counts the
+    limits that joblib, ``OMP_NUM_THREADS`` or threadpoolctl have set.
+
+    >>> choose_threads(1000, 3), choose_threads(1000).blas
+    (Threads(allowed=3, blas=3, multiplications=1000), 1)
+    """
+    threads = threads or _from_environment()
+    if threads is not None:
+        return Threads(threads, threads, multiplications)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = min([cores, *(pool["num_threads"] for pool in _controller().select(user_api="blas").info())])
+    return Threads(allowed, allowed if multiplications > SMALL else 1, multiplications)
+
+
+def blas_threads(threads: int) -> AbstractContextManager[Any]:
+    """Within the block BLAS uses so many threads; afterwards as many as before.
+
+    Where several trainings run at once, threadpoolctl lets one of them decide for the process.
+
+    >>> with blas_threads(1):
     ...     pass
     """
-    if threads is None:
-        threads = _from_environment()
-    if threads is None:
-        if multiplications > SMALL:
-            return nullcontext()
-        threads = 1
     return _controller().limit(limits=threads, user_api="blas")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from chainrule import kernels, optimizers, schedules
 from chainrule._checks import check_count, check_lengths, check_real, check_rows, check_seed, check_weights
 from chainrule._interrupt import deferred_interrupt
 from chainrule._names import named
-from chainrule._threads import blas_threads
+from chainrule._threads import blas_threads, choose_threads
 from chainrule._typing import Array, ArrayLike, MatrixLike
 from chainrule.batches import Batches, Shuffler
 from chainrule.callbacks import Callback, Run
@@ -157,16 +158,17 @@ def train(
     history = History(_columns(penalised, held_out, metrics))
     run = Run(network, history, history.columns, epochs, len(batches), batches.rows)
     state = chosen.start(network.theta, network.weights) if state is None else state
-    work = Work(network, batches, chosen, state, factors, terms, clip, dropout_seed)
+    largest = rows * max((e.where.stop - e.where.start for e in network.layout.entries), default=0)
+    work = Work(network, batches, chosen, state, factors, terms, clip, dropout_seed, choose_threads(largest, threads))
     steps = kernels.select().steps(work, run)
     for callback in callbacks:
         callback.on_start(run)
     per_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
 
     # What overflows becomes infinite, and is reported as such with what to do about it.
-    largest = rows * max((e.where.stop - e.where.start for e in network.layout.entries), default=0)
     with (
-        blas_threads(largest, threads),
+        closing(steps),
+        blas_threads(steps.blas_threads),
         deferred_interrupt() as interrupted,
         np.errstate(over="ignore", invalid="ignore", divide="ignore"),
     ):

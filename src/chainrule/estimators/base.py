@@ -23,7 +23,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from chainrule import layers as layers_module
 from chainrule import optimizers
 from chainrule._names import lookup, public_classes
-from chainrule._threads import blas_threads
+from chainrule._threads import blas_threads, choose_threads
 from chainrule._typing import Array
 from chainrule.callbacks import Progress
 from chainrule.clipping import ClipNorm
@@ -425,7 +425,7 @@ class BaseMLP(BaseEstimator, ABC):
         self.n_iter_ = 0
         options = {"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol}
         start = network.theta.astype(np.float64)
-        with blas_threads(int(rows) * max(w.size for w in network.weights)):
+        with blas_threads(choose_threads(x.shape[0] * max(w.size for w in network.weights)).blas):
             result = minimize(objective, start, method="L-BFGS-B", jac=True, options=options, callback=report)
         self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
         self.loss_ = result.fun

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from chainrule._threads import Threads
 from chainrule._typing import Array
 from chainrule.batches import Batches
 from chainrule.callbacks import Run
@@ -21,7 +22,7 @@ from chainrule.schedules import Schedule
 
 @dataclass(frozen=True)
 class Work:
-    """Everything that a step is made of; ``seed`` is for what dropout draws."""
+    """Everything that a step is made of; ``seed`` is for what dropout draws, ``threads`` how many are used."""
 
     network: Network
     batches: Batches
@@ -31,6 +32,7 @@ class Work:
     penalties: Sequence[Penalty | Constraint]
     clip: Clip | None
     seed: np.random.SeedSequence
+    threads: Threads
 
 
 class Steps(ABC):
@@ -44,6 +46,8 @@ class Steps(ABC):
         The learning rate of the last step.
     block : int
         How many batches the training loop asks for at once.
+    blas_threads : int
+        How many threads BLAS shall use meanwhile.
     """
 
     def __init__(self, work: Work, run: Run) -> None:
@@ -52,6 +56,7 @@ class Steps(ABC):
         run.losses, run.penalties = self.losses, self.penalties
         self.rate = 0.0
         self.block = 1
+        self.blas_threads = work.threads.blas
 
     @abstractmethod
     def do(self, first: int, last: int) -> None:
@@ -59,6 +64,9 @@ class Steps(ABC):
 
         ``run.batch`` is afterwards the last one that was done. A FloatingPointError at a loss that is not finite.
         """
+
+    def close(self) -> None:
+        """Let go of what only the steps need."""
 
     def factor(self, batch: int) -> float:
         """Return the schedule's factor for a batch of the running epoch."""

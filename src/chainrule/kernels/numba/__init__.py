@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from numba.core import event
+import scipy.linalg.cython_blas  # noqa: F401  (the BLAS of compiled code, there before its threads are limited)
 
+from chainrule._threads import SMALL
 from chainrule._typing import Array
 from chainrule.callbacks import Run
 from chainrule.kernels import reference
@@ -19,6 +20,8 @@ __all__ = ["steps"]
 
 READABLE = ("float32", "float64", "uint8")  # the kinds of X that are gathered and converted row by row
 MOST_DRAWS = 2**18  # numbers that dropout may have waiting: they stay in the cache
+FEWEST = 200_000  # multiplications of a step, about 5 µs, from which on a second thread is worth waiting for
+FASTEST = 1_000_000  # multiplications up to which OpenBLAS has faster code for a product
 
 
 def steps(work: Work, run: Run) -> Steps:
@@ -27,13 +30,25 @@ def steps(work: Work, run: Run) -> Steps:
     return reference.steps(work, run) if plan is None else _CompiledSteps(work, run, plan)
 
 
+def _parts(batch: int, parameters: int, largest: int) -> int:
+    """Return into how many parts a batch is cut, each of which one thread can do; ``largest`` is a step's product.
+
+    It depends on the work alone, not on the threads, so that the sums, and with them the result, do not either. Many
+    small products are faster than one of medium size; where they are large BLAS itself shares them among threads.
+    """
+    if batch < 4 or batch * parameters < FEWEST or largest > SMALL:
+        return 1
+    return 4 if 2 * FASTEST < largest <= 4 * FASTEST else 2
+
+
 class _CompiledSteps(Steps):
     def __init__(self, work: Work, run: Run, plan: Plan) -> None:
         super().__init__(work, run)
         batches, theta, state = work.batches, work.network.theta, work.state
         self._plan, self._rng = plan, np.random.default_rng(work.seed)
         self._rates, self._draws = np.empty(len(batches)), np.empty(0, theta.dtype)
-        dtype, size, widest = theta.dtype, plan.batch_size, plan.layers[:, [INPUTS, OUTPUTS]].max()
+        parts = _parts(plan.batch_size, theta.size, work.threads.multiplications)
+        dtype, size, widest = theta.dtype, -(-plan.batch_size // parts), plan.layers[:, [INPUTS, OUTPUTS]].max()
         nothing = np.empty(0, dtype)
         # Rows of other kinds, and rows that are views of X, are made ready block by block.
         X, self._dtype = batches.X, dtype
@@ -42,20 +57,25 @@ class _CompiledSteps(Steps):
         slots = [*(getattr(state, name) for name in work.optimizer.slots), nothing, nothing]
         self._memory = Memory(
             theta=theta,
-            grad=np.zeros_like(theta),
+            grad=np.zeros((parts, theta.size), dtype),
             s1=slots[0],
             s2=slots[1],
-            x=np.empty(size * plan.layers[0, INPUTS] if self._gathers else 0, dtype),
-            y=np.empty(size * plan.width, dtype),
-            dy=np.empty(2 * size * widest, dtype),
-            scale=np.empty(size, dtype),
+            x=np.empty((parts, size * plan.layers[0, INPUTS] if self._gathers else 0), dtype),
+            y=np.empty((parts, size * plan.width), dtype),
+            dy=np.empty((parts, 2 * size * widest), dtype),
+            scale=np.empty((parts, size), dtype),
             norms=np.empty(widest, dtype),
+            sums=np.zeros((parts, 3)),
             losses=self.losses,
             penalties=self.penalties,
             totals=self.totals,
             rates=self._rates,
         )
         self._data = _data(X if self._gathers else np.empty((0, 1), dtype), batches, dtype)
+        self._threads = min(parts, work.threads.allowed)
+        self._helpers = ThreadPoolExecutor(self._threads - 1) if self._threads > 1 else None
+        if self._helpers is not None:
+            self.blas_threads = 1
 
     def do(self, first: int, last: int) -> None:
         work, run, plan, memory, state = self.work, self.run, self._plan, self._memory, self.work.state
@@ -67,7 +87,16 @@ class _CompiledSteps(Steps):
             rows = min(stop * plan.batch_size, work.batches.rows) - first * plan.batch_size
             draws = self._draw(rows * plan.draws)
             data = self._data if self._gathers else self._data._replace(ready=self._ready(first, stop))
-            done = dense_epoch(plan, data, memory, draws, first, stop, state.t + 1)
+            counter = np.zeros(8, np.int64)
+            arguments = (plan, data, memory, draws, first, stop, state.t + 1)
+            others = [
+                self._helpers.submit(dense_epoch, *arguments, rank, self._threads, counter)
+                for rank in range(1, self._threads)
+                if self._helpers is not None
+            ]
+            done = dense_epoch(*arguments, 0, self._threads, counter)
+            for other in others:
+                other.result()
             state.t += done
             failed = done < stop - first
             run.batch = first + done + failed
@@ -76,6 +105,10 @@ class _CompiledSteps(Steps):
             if failed:
                 raise FloatingPointError(f"the loss is {run.loss}")
             first = stop
+
+    def close(self) -> None:
+        if self._helpers is not None:
+            self._helpers.shutdown()
 
     def _draw(self, count: int) -> Array:
         """Return the numbers that dropout draws, the same as layer by layer, on a reused buffer."""

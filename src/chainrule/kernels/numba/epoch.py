@@ -30,6 +30,7 @@ from chainrule.kernels.numba.plan import (
     X,
     Y,
 )
+from chainrule.kernels.numba.team import barrier
 from chainrule.kernels.numba.views import matrix, part
 
 compiled = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
@@ -49,17 +50,18 @@ class Data(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What a step reads and writes."""
+    """What a step reads and writes. What begins with "parts" has a row for each part of the batch."""
 
     theta: Any
-    grad: Any
+    grad: Any  # (parts, parameters)
     s1: Any  # the optimizer's slots
     s2: Any
-    x: Any  # (batch_size · inputs,)
-    y: Any  # (batch_size · all widths,)
-    dy: Any  # (2 · batch_size · largest width,)
-    scale: Any
-    norms: Any
+    x: Any  # (parts, rows of a part · inputs)
+    y: Any  # (parts, rows · all widths)
+    dy: Any  # (parts, 2 · rows · largest width)
+    scale: Any  # (parts, rows)
+    norms: Any  # (largest width,)
+    sums: Any  # (parts, 3): of a step, the part's loss, squared norm of the gradient, and penalties
     losses: Any  # (batches,) of this epoch, written
     penalties: Any
     totals: Any
@@ -77,8 +79,8 @@ def gather(source: Any, rows: Any, x: Any) -> None:
 
 
 @compiled
-def _forward(layers: Any, numbers: Any, theta: Any, x: Any, ys: Any, u: Any) -> None:
-    """Leave every layer's y in ys; u is what dropout drew."""
+def _forward(layers: Any, numbers: Any, theta: Any, x: Any, ys: Any, u: Any, batch: int, row: int) -> None:
+    """Leave every layer's y in ys; u is what dropout drew for the ``batch`` rows, of which x begins at ``row``."""
     T = theta.dtype.type
     n = len(x)
     for i in range(len(layers)):
@@ -97,7 +99,7 @@ def _forward(layers: Any, numbers: Any, theta: Any, x: Any, ys: Any, u: Any) -> 
         z = part(v, 0, n * inputs)
         if kind == DROPOUT:
             keep, grow = T(numbers[i, 0]), T(1 / numbers[i, 0])
-            draws = part(u, n * layers[i, DRAWS], n * outputs)
+            draws = part(u, batch * layers[i, DRAWS] + row * outputs, n * outputs)
             for k in range(n * outputs):
                 flat[k] = z[k] * (grow if draws[k] < keep else T(0))
             continue
@@ -112,7 +114,8 @@ def _forward(layers: Any, numbers: Any, theta: Any, x: Any, ys: Any, u: Any) -> 
 
 @compiled
 def _backward(
-    layers: Any, numbers: Any, first: int, theta: Any, grad: Any, x: Any, ys: Any, dys: Any, u: Any
+    layers: Any, numbers: Any, first: int, theta: Any, grad: Any, x: Any, ys: Any, dys: Any, u: Any, batch: int,
+    row: int,
 ) -> None:  # fmt: skip
     """From dL/dy of the last layer in dys[0], leave the gradient of all parameters in grad."""
     T = theta.dtype.type
@@ -139,7 +142,7 @@ def _backward(
         y = part(ys, n * layers[i, Y], n * outputs)
         if kind == DROPOUT:
             keep, grow = T(numbers[i, 0]), T(1 / numbers[i, 0])
-            draws = part(u, n * layers[i, DRAWS], n * outputs)
+            draws = part(u, batch * layers[i, DRAWS] + row * outputs, n * outputs)
             for k in range(n * outputs):
                 flat[k] *= grow if draws[k] < keep else T(0)
         elif kind == SOFTMAX:
@@ -188,46 +191,74 @@ def _make_dense_epoch(version: int, *, cache: bool) -> Any:
     """Return the compiled function; ``version``, a variable of its closure, is part of its key in the cache."""
 
     @njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache=cache)
-    def dense_epoch(plan: Plan, data: Data, memory: Memory, draws: Any, first: int, last: int, t: int) -> int:
+    def dense_epoch(
+        plan: Plan, data: Data, memory: Memory, draws: Any, first: int, last: int, t: int, rank: int, threads: int,
+        counter: Any,
+    ) -> int:  # fmt: skip
         """Do the batches from first to last of an epoch, the first of them step t; return how many have a finite loss.
 
-        Training ends before the update of the first batch whose loss is not finite.
+        Training ends before the update of the first batch whose loss is not finite. Every batch has the same parts
+        however many threads there are; of these, this is number ``rank``.
         """
         layers, numbers, batch_size = plan.layers, plan.numbers, plan.batch_size
-        theta, grad, order = memory.theta, memory.grad, data.order
+        theta, grad, sums, order = memory.theta, memory.grad, memory.sums, data.order
+        parts = len(grad)
         inputs, outputs, last_y = layers[0, INPUTS], layers[-1, OUTPUTS], layers[-1, Y]
-        drawn = 0
+        drawn, passed = 0, 0
         for batch in range(first, last):
             start = batch * batch_size
             n = min(batch_size, len(order) - start)
-            index = part(order, start, n)
-            if data.ready.size:
-                x = matrix(data.ready, (start - first * batch_size) * inputs, n, inputs)
-            else:
-                x = matrix(memory.x, 0, n, inputs)
+            u = part(draws, drawn, n * plan.draws)
+            drawn += n * plan.draws
+            total = losses.total_weight(data.weights, part(order, start, n))
+            for p in range(rank, parts, threads):
+                row = n * p // parts
+                rows = n * (p + 1) // parts - row
+                if data.ready.size:
+                    x = matrix(data.ready, (start - first * batch_size + row) * inputs, rows, inputs)
+                else:
+                    x = matrix(memory.x[p], 0, rows, inputs)
+                index = part(order, start + row, rows)
                 if data.x32.size:
                     gather(data.x32, index, x)
                 elif data.x64.size:
                     gather(data.x64, index, x)
-                else:
+                elif data.x8.size:
                     gather(data.x8, index, x)
-            u = part(draws, drawn, n * plan.draws)
-            drawn += n * plan.draws
-            _forward(layers, numbers, theta, x, memory.y, u)
-            y = matrix(memory.y, n * last_y, n, outputs)
-            dy = matrix(memory.dy, 0, n, outputs)
-            loss, total = losses.mean_loss(
-                plan.loss, plan.loss_number, y, index, data.labels, data.targets, data.weights, memory.scale, dy
-            )
-            memory.losses[batch], memory.totals[batch] = loss, total
+                _forward(layers, numbers, theta, x, memory.y[p], u, n, row)
+                sums[p, 0] = losses.loss_and_gradient(
+                    plan.loss, plan.loss_number, matrix(memory.y[p], rows * last_y, rows, outputs), index, data.labels,
+                    data.targets, data.weights, n, total, memory.scale[p], matrix(memory.dy[p], 0, rows, outputs),
+                )  # fmt: skip
+                _backward(layers, numbers, plan.first, theta, grad[p], x, memory.y[p], memory.dy[p], u, n, row)
+            passed = barrier(counter, threads, passed)
+            loss = 0.0
+            for p in range(parts):
+                loss += sums[p, 0]
+            if rank == 0:
+                memory.losses[batch], memory.totals[batch] = loss, total
             if not math.isfinite(loss):
                 return batch - first
-            _backward(layers, numbers, plan.first, theta, grad, x, memory.y, memory.dy, u)
-            memory.penalties[batch] = updates.update(
-                plan.optimizer, plan.optimizer_numbers, theta, grad, memory.s1, memory.s2, plan.runs, plan.strengths,
-                total if total > 0 else 1.0, plan.clip, plan.limit, memory.rates[batch], t + batch - first,
-            )  # fmt: skip
-            updates.project(theta, plan.columns, plan.limits, memory.norms)
+            divisor = total if total > 0 else 1.0
+            for p in range(rank, parts, threads):
+                sums[p, 2] = updates.prepare(theta, grad, p, plan.runs, plan.strengths, divisor, plan.clip, sums)
+            if plan.clip == updates.CLIP_NORM:
+                passed = barrier(counter, threads, passed)
+            for p in range(rank, parts, threads):
+                updates.update(
+                    plan.optimizer, plan.optimizer_numbers, theta, grad, p, memory.s1, memory.s2, plan.runs,
+                    plan.strengths, divisor, plan.clip, plan.limit, sums, memory.rates[batch], t + batch - first,
+                )  # fmt: skip
+            passed = barrier(counter, threads, passed)
+            if rank == 0:
+                penalty = 0.0
+                for p in range(parts):
+                    penalty += sums[p, 2]
+                memory.penalties[batch] = penalty
+            if len(plan.columns):
+                if rank == 0:
+                    updates.project(theta, plan.columns, plan.limits, memory.norms)
+                passed = barrier(counter, threads, passed)
         return last - first if version else 0
 
     return dense_epoch

@@ -38,27 +38,35 @@ def encode(loss: Loss) -> tuple[int, float] | None:
 
 
 @compiled
-def mean_loss(
-    code: int, a: float, y: Any, rows: Any, labels: Any, targets: Any, weights: Any, scale: Any, dy: Any
-) -> tuple[float, float]:
-    """Return L of logits y (n, outputs) and the rows (or their weights), and leave dL/dy in dy.
+def total_weight(weights: Any, rows: Any) -> float:
+    """Return how many rows there are, or the sum of their weights where there are any."""
+    if not weights.size:
+        return float(len(rows))
+    total = 0.0
+    for i in range(len(rows)):
+        total += weights[rows[i]]
+    return total
 
-    ``rows`` says which entries of ``labels`` (classes), ``targets`` (numbers) and ``weights`` are the batch's; of
-    labels and targets one is empty, and so is weights where all rows count alike. ``scale`` (n,) is written on.
+
+@compiled
+def loss_and_gradient(
+    code: int, a: float, y: Any, rows: Any, labels: Any, targets: Any, weights: Any, n: int, total: float, scale: Any,
+    dy: Any,
+) -> float:  # fmt: skip
+    """Return what these rows of a batch of n add to L, given their logits y, and leave dL/dy in dy.
+
+    ``rows`` says which entries of ``labels`` (classes), ``targets`` (numbers) and ``weights`` are theirs; of labels and
+    targets one is empty, and so is weights where all rows count alike. ``total`` is that of the batch; ``scale`` is
+    written on.
     """
-    n = y.shape[0]
-    total = float(n)
-    for i in range(n):
-        scale[i] = 1 / n
-    if weights.size:
-        total = 0.0
-        for i in range(n):
-            total += weights[rows[i]]
-        for i in range(n):
+    for i in range(len(rows)):
+        if weights.size:
             scale[i] = weights[rows[i]] / total if total > 0 else 0.0  # weights that are all 0 teach nothing
+        else:
+            scale[i] = 1 / n
     if code == SOFTMAX:
-        return _softmax(a, y, rows, labels, targets, scale, dy), total
-    return _elementwise(code, a, y, rows, targets, scale, dy), total
+        return _softmax(a, y, rows, labels, targets, scale, dy)
+    return _elementwise(code, a, y, rows, targets, scale, dy)
 
 
 @compiled

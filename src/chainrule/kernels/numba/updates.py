@@ -15,6 +15,7 @@ from chainrule.optimizers import Optimizer
 
 SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM = range(6)
 NO_CLIP, CLIP_NORM, CLIP_VALUE = range(3)
+PIECE = 4096  # parameters at a time
 
 compiled = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 # Sums may be taken in another order, so that they become vector instructions; NaN and infinity stay what they are.
@@ -82,44 +83,70 @@ def _gradient(w: Any, g: Any, l1: Any, l2: Any, penalised: bool) -> Any:
 
 
 @compiled
-def update(
-    code: int, numbers: Any, theta: Any, grad: Any, s1: Any, s2: Any, runs: Any, strengths: Any, total: float,
-    clip: int, limit: float, rate: float, t: int,
-) -> float:  # fmt: skip
-    """Take step number t on theta; return what the penalties add to L.
+def prepare(theta: Any, grad: Any, p: int, runs: Any, strengths: Any, total: float, clip: int, sums: Any) -> float:
+    """Return what the penalties add to L for part p of theta; leave its gradient's squared norm in sums[p, 1] to clip.
 
-    ``runs`` (k, 2) are the parts of theta with the same ``strengths`` (k, 5): λ of L1, of L2, both again for penalties
+    ``runs`` (k, 2) are where in theta the ``strengths`` (k, 5) are the same: λ of L1, of L2, both again for penalties
     that are divided by ``total``, the rows (or sum of weights) of the batch, and weight decay.
     """
     T = theta.dtype.type
-    penalty, scale, bound = 0.0, 1.0, math.inf
+    begin, end = len(theta) * p // len(grad), len(theta) * (p + 1) // len(grad)
+    penalty, squared = 0.0, 0.0
     for k in range(len(runs)):
+        start = max(begin, runs[k, 0])
+        size = min(end, runs[k, 1]) - start
         l1, l2 = strengths[k, 0] + strengths[k, 2] / total, strengths[k, 1] + strengths[k, 3] / total
-        if l1 or l2:
-            penalty += _penalty(part(theta, runs[k, 0], runs[k, 1] - runs[k, 0]), l1, l2)
+        if size > 0 and (l1 or l2):
+            penalty += _penalty(part(theta, start, size), l1, l2)
+        if size > 0 and clip == CLIP_NORM:
+            _sum_of_parts(grad, start, size)
+            squared += _squared_norm(part(theta, start, size), part(grad[0], start, size), T(l1), T(l2))
+    sums[p, 1] = squared
+    return penalty
+
+
+@compiled
+def _sum_of_parts(grad: Any, start: int, size: int) -> None:
+    """Add up in grad[0] what the parts of the batch gave."""
+    for p in range(1, len(grad)):
+        g, more = part(grad[0], start, size), part(grad[p], start, size)
+        for i in range(size):
+            g[i] += more[i]
+
+
+@compiled
+def update(
+    code: int, numbers: Any, theta: Any, grad: Any, p: int, s1: Any, s2: Any, runs: Any, strengths: Any, total: float,
+    clip: int, limit: float, sums: Any, rate: float, t: int,
+) -> None:  # fmt: skip
+    """Take step number t on part p of theta, piece by piece, so that each is in the cache from first to last."""
+    T = theta.dtype.type
+    begin, end = len(theta) * p // len(grad), len(theta) * (p + 1) // len(grad)
+    scale, bound = 1.0, math.inf
     if clip == CLIP_NORM:
         squared = 0.0
-        for k in range(len(runs)):
-            start, size = runs[k, 0], runs[k, 1] - runs[k, 0]
-            l1, l2 = strengths[k, 0] + strengths[k, 2] / total, strengths[k, 1] + strengths[k, 3] / total
-            squared += _squared_norm(part(theta, start, size), part(grad, start, size), T(l1), T(l2))
+        for q in range(len(grad)):
+            squared += sums[q, 1]
         scale = limit / max(math.sqrt(squared), limit)
     elif clip == CLIP_VALUE:
         bound = limit
     for k in range(len(runs)):
-        start, size = runs[k, 0], runs[k, 1] - runs[k, 0]
         l1, l2 = strengths[k, 0] + strengths[k, 2] / total, strengths[k, 1] + strengths[k, 3] / total
-        w, g = part(theta, start, size), part(grad, start, size)
-        if clip or (strengths[k, 4] and (l1 or l2)):  # what has to be done before the parameters change
-            for i in range(w.size):
-                g[i] = min(max(T(scale) * _gradient(w[i], g[i], T(l1), T(l2), l1 != 0 or l2 != 0), T(-bound)), T(bound))
-            l1 = l2 = 0.0
-        if strengths[k, 4]:
-            shrink = T(1 - rate * strengths[k, 4])  # W ← W − η λ W
-            for i in range(w.size):
-                w[i] *= shrink
-        _step(code, numbers, w, g, part(s1, start, size), part(s2, start, size), T(l1), T(l2), rate, t)
-    return penalty
+        for start in range(max(begin, runs[k, 0]), min(end, runs[k, 1]), PIECE):
+            size = min(PIECE, end - start, runs[k, 1] - start)
+            if clip != CLIP_NORM:
+                _sum_of_parts(grad, start, size)
+            w, g, c1, c2 = part(theta, start, size), part(grad[0], start, size), T(l1), T(l2)
+            if clip or (strengths[k, 4] and (l1 or l2)):  # what has to be done before the parameters change
+                for i in range(size):
+                    d = T(scale) * _gradient(w[i], g[i], c1, c2, True)
+                    g[i] = min(max(d, T(-bound)), T(bound))
+                c1 = c2 = T(0)
+            if strengths[k, 4]:
+                shrink = T(1 - rate * strengths[k, 4])  # W ← W − η λ W
+                for i in range(size):
+                    w[i] *= shrink
+            _step(code, numbers, w, g, part(s1, start, size), part(s2, start, size), c1, c2, rate, t)
 
 
 @compiled

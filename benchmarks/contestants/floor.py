@@ -1,0 +1,50 @@
+"""The floor: what the matrix products of a step and the gathering of its rows cost, and nothing else."""
+
+from __future__ import annotations
+
+import time
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from benchmarks import data
+from benchmarks.task import Task
+
+
+def train(**work: Any) -> dict[str, Any]:
+    """Gather, x W for each layer, xᵀ dy, and dy Wᵀ for each but the first: as many steps as training has."""
+    task = Task(**work)
+    X, _ = task.data()
+    parameters, order = data.start(task.sizes)
+    rng, index = np.random.default_rng(0), np.arange(task.rows)
+    batches = {n: _Products(parameters, n, rng) for n in {task.batch, task.rows % task.batch} - {0}}
+    begin = time.perf_counter()
+    for _ in range(task.epochs):
+        order.shuffle(index)
+        for first in range(0, task.rows, task.batch):
+            rows = index[first : first + task.batch]
+            batches[len(rows)].step(X, rows)
+    return task.trained(time.perf_counter() - begin, float("nan"))
+
+
+class _Products:
+    """The products for batches of n rows, on arrays that are there before."""
+
+    def __init__(self, parameters: list[data.Arrays], n: int, rng: np.random.Generator) -> None:
+        sizes = [len(parameters[0][0]), *(W.shape[1] for W, _ in parameters)]
+        self.values = [np.empty((n, size), np.float32) for size in sizes]
+        dy = [rng.random((n, size), dtype=np.float32) for size in sizes]
+        self.forward = [(x, W, y) for (x, y), (W, _) in zip(pairwise(self.values), parameters, strict=True)]
+        self.backward = []
+        for i, (W, _) in reversed(list(enumerate(parameters))):
+            self.backward.append((self.values[i].T, dy[i + 1], np.empty_like(W)))
+            if i:
+                self.backward.append((dy[i + 1], W.T, dy[i].copy()))
+
+    def step(self, X: np.ndarray, rows: np.ndarray) -> None:
+        X.take(rows, axis=0, out=self.values[0], mode="clip")
+        for a, b, out in self.forward:
+            np.matmul(a, b, out=out)
+        for a, b, out in self.backward:
+            np.matmul(a, b, out=out)
