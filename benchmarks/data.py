@@ -58,7 +58,7 @@ def has_mnist() -> bool:
 class Order:
     """The order of the rows as scikit-learn draws it, for ``chainrule.train(shuffle=...)`` and for the others.
 
-    Each call permutes what the one before left; ``anew=True`` permutes 0, 1, 2, ... every time, as ``partial_fit`` does.
+    Each call permutes what the one before left; ``anew=True`` permutes 0, 1, 2, ... each time, as ``partial_fit`` does.
     """
 
     def __init__(self, rng: np.random.RandomState, *, anew: bool = False) -> None:

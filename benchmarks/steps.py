@@ -1,125 +1,43 @@
-"""Time of one training step against scikit-learn and, where it is installed, PyTorch.
-
-    python benchmarks/steps.py [--repeats 7]
-
-Same network, same batch size, same float32 arithmetic, SGD with momentum 0.9. All use one thread, which is the best for
-products as small as these: a second one makes every contestant slower, and some a hundred times on a busy machine. The
-contestants take turns in one process (A B C A B C ...); the table has medians over the repeats, ratios of medians, and
-the loss that each one reached from its own start, so that nobody is fast and wrong.
-"""
+"""The time of one training step: SGD with momentum in float32, and Adam with dropout."""
 
 from __future__ import annotations
 
-import argparse
-import platform
-import statistics
-import time
-import warnings
-from collections.abc import Callable
+from benchmarks.measure import Entry, Workload
 
-import numpy as np
-from threadpoolctl import threadpool_limits
+NOTE = """One step of training, float32: gather the rows, forward, backward, update; the time of all epochs by the
+number of steps. Random rows, labels by a linear rule; everyone has the same start and the same batches, so the loss of
+the last epoch is the same (with dropout, nearly). Bare products: only the matrix products and the gathering."""
 
-import chainrule as cr
-from chainrule.layers import Dense, ReLU, Tanh
-
-try:
-    import torch
-
-    torch.set_num_threads(1)
-except ImportError:
-    torch = None
-
-RATE = 0.01
-# name: (inputs, hidden, outputs), activation, rows, batch, epochs
-WORK = {
-    "digits 64-15-10, batch 15": ((64, 15, 10), "relu", 1797, 15, 3),
-    "moons 2-10-2, batch 100": ((2, 10, 2), "tanh", 1000, 100, 20),
-    "MNIST 784-30-10, batch 128": ((784, 30, 10), "tanh", 12800, 128, 2),
-}
+EVERYONE = [
+    Entry(name)
+    for name in ("chainrule", "chainrule, NumPy", "scikit-learn", "PyTorch", "torch.compile", "JAX", "bare products")
+]
+WITH_DROPOUT = [Entry(x) for x in ("chainrule", "chainrule, NumPy", "PyTorch", "torch.compile", "bare products")]
 
 
-def data(inputs: int, outputs: int, rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return random images with labels that a linear rule gives."""
-    rng = np.random.default_rng(0)
-    X = rng.random((rows, inputs), dtype=np.float32)
-    return X, (X @ rng.normal(size=(inputs, outputs))).argmax(axis=1)
-
-
-def ours(sizes: tuple[int, int, int], activation: str, X: np.ndarray, t: np.ndarray, batch: int, epochs: int) -> float:
-    inputs, hidden, outputs = sizes
-    layers = [Dense(hidden), ReLU() if activation == "relu" else Tanh(), Dense(outputs)]
-    network = cr.Network(inputs, layers, cr.losses.SoftmaxCrossEntropy(), seed=0)
-    history = cr.train(network, X, t, optimizer=cr.optimizers.Momentum(RATE), epochs=epochs, batch_size=batch, seed=0)
-    return float(history["loss"][-1])
-
-
-def scikit(
-    sizes: tuple[int, int, int], activation: str, X: np.ndarray, t: np.ndarray, batch: int, epochs: int
-) -> float:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.neural_network import MLPClassifier
-
-    model = MLPClassifier(
-        sizes[1:2], activation=activation, solver="sgd", alpha=0, batch_size=batch, learning_rate_init=RATE,
-        max_iter=epochs, n_iter_no_change=epochs + 1, nesterovs_momentum=False, random_state=0,
+def _workload(name: str, title: str, entries: list[Entry], epochs: int, **work: object) -> Workload:
+    quick = {"rows": 300, "epochs": 2, "batch": 15}
+    if work["sizes"][0] > 100:
+        quick["sizes"] = [784, 30, 10]
+    return Workload(
+        name, title, "µs a step", entries, "train", {"epochs": epochs, **work}, quick=quick, per="steps",
     )  # fmt: skip
-    with warnings.catch_warnings(), threadpool_limits(1):
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return float(model.fit(X, t).loss_)
 
 
-def pytorch(
-    sizes: tuple[int, int, int], activation: str, X: np.ndarray, t: np.ndarray, batch: int, epochs: int
-) -> float:
-    torch.manual_seed(0)
-    inputs, hidden, outputs = sizes
-    middle = torch.nn.ReLU() if activation == "relu" else torch.nn.Tanh()
-    network = torch.nn.Sequential(torch.nn.Linear(inputs, hidden), middle, torch.nn.Linear(hidden, outputs))
-    optimizer = torch.optim.SGD(network.parameters(), RATE, momentum=0.9)
-    x, labels, mean = torch.from_numpy(X), torch.from_numpy(t), torch.nn.CrossEntropyLoss()
-    total = 0.0
-    for _ in range(epochs):
-        total = 0.0
-        for rows in torch.randperm(len(x)).split(batch):
-            optimizer.zero_grad()
-            loss = mean(network(x[rows]), labels[rows])
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(rows)
-    return total / len(x)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=7)
-    repeats = parser.parse_args().repeats
-    contestants: dict[str, Callable[..., float]] = {"chainrule": ours, "scikit-learn": scikit}
-    if torch is not None:
-        contestants["PyTorch"] = pytorch
-    import sklearn
-
-    versions = f"chainrule {cr.__version__}, NumPy {np.__version__}, scikit-learn {sklearn.__version__}"
-    versions += f", PyTorch {torch.__version__}" if torch is not None else ""
-    print(f"{versions}, Python {platform.python_version()}, {platform.machine()}; median of {repeats}\n")
-    print("| network | " + " | ".join(f"{name}, µs a step (loss)" for name in contestants), end="")
-    print(" | " + " | ".join(f"{name} / chainrule" for name in list(contestants)[1:]) + " |")
-    print("|---" * (2 * len(contestants)) + "|")
-    for name, (sizes, activation, rows, batch, epochs) in WORK.items():
-        X, t = data(sizes[0], sizes[2], rows)
-        times: dict[str, list[float]] = {c: [] for c in contestants}
-        losses = {}
-        for repeat in range(repeats + 1):
-            for contestant, run in contestants.items():
-                start = time.perf_counter()
-                losses[contestant] = run(sizes, activation, X, t, batch, epochs)
-                if repeat:  # the first round warms up
-                    times[contestant].append((time.perf_counter() - start) / epochs / -(-rows // batch) * 1e6)
-        medians = {c: statistics.median(values) for c, values in times.items()}
-        cells = [f"{medians[c]:.0f} ({losses[c]:.3f})" for c in contestants]
-        ratios = [f"{medians[c] / medians['chainrule']:.1f}" for c in list(contestants)[1:]]
-        print("| " + " | ".join([name, *cells, *ratios]) + " |")
-
-
-if __name__ == "__main__":
-    main()
+WORKLOADS = [
+    _workload("digits", "digits 64-15-10, batch 15", EVERYONE, 40, sizes=[64, 15, 10], rows=1797, batch=15),
+    _workload(
+        "moons", "moons 2-10-2, batch 100", EVERYONE, 300, sizes=[2, 10, 2], rows=1000, batch=100, activation="tanh"
+    ),
+    _workload(
+        "mnist", "MNIST 784-30-10, batch 128", EVERYONE, 2, sizes=[784, 30, 10], rows=60_000, batch=128,
+        activation="tanh",
+    ),
+    _workload(
+        "wide", "wide 784-512-512-10, batch 128", EVERYONE, 1, sizes=[784, 512, 512, 10], rows=12_800, batch=128
+    ),
+    _workload(
+        "dropout", "784-512-512-10, batch 128, Adam, dropout 0.2", WITH_DROPOUT, 1, sizes=[784, 512, 512, 10],
+        rows=12_800, batch=128, optimizer="adam", rate=0.001, dropout=0.2,
+    ),
+]  # fmt: skip

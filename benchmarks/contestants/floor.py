@@ -25,7 +25,7 @@ def train(**work: Any) -> dict[str, Any]:
         for first in range(0, task.rows, task.batch):
             rows = index[first : first + task.batch]
             batches[len(rows)].step(X, rows)
-    return task.trained(time.perf_counter() - begin, float("nan"))
+    return data.result(time.perf_counter() - begin, steps=task.steps * task.epochs, epochs=task.epochs)
 
 
 class _Products:

@@ -11,7 +11,6 @@ import joblib
 import numpy as np
 from sklearn.neural_network import MLPClassifier
 
-from benchmarks import data
 from benchmarks.contestants import estimators
 from benchmarks.task import Task
 

@@ -30,19 +30,21 @@ from chainrule.kernels.numba.plan import (
     X,
     Y,
 )
-from chainrule.kernels.numba.team import barrier
+from chainrule.kernels.numba.team import FIRST, LAST, ROW, STEP, barrier, next_task
 from chainrule.kernels.numba.views import matrix, part
 
 compiled = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 class Data(NamedTuple):
-    """The rows: X in the one of three arrays that has its dtype, or ready for the network; the others are empty."""
+    """The rows: ready for the network, or X in the one of three arrays that has its dtype; the others are empty."""
 
-    ready: Any  # the network's dtype, and the block's rows only, in order
-    x32: Any
+    ready: Any  # (rows, inputs) of the network's dtype: all of X, or a block of batches in order
+    x32: Any  # the memory of X, one after the other
     x64: Any
     x8: Any
+    row_stride: int  # how many numbers further in this memory the next row is,
+    column_stride: int  # and the next column
     labels: Any
     targets: Any
     weights: Any
@@ -69,13 +71,16 @@ class Memory(NamedTuple):
 
 
 @compiled
-def gather(source: Any, rows: Any, x: Any) -> None:
+def gather(source: Any, row_stride: int, column_stride: int, rows: Any, x: Any) -> None:
     """Copy the rows of source, converted, into x (n, inputs)."""
-    inputs = x.shape[1]
     for i in range(len(rows)):
-        row = rows[i]
-        for j in range(inputs):
-            x[i, j] = source[row, j]
+        start = rows[i] * row_stride
+        if column_stride == 1:
+            for j in range(x.shape[1]):
+                x[i, j] = source[start + j]
+        else:
+            for j in range(x.shape[1]):
+                x[i, j] = source[start + j * column_stride]
 
 
 @compiled
@@ -192,74 +197,84 @@ def _make_dense_epoch(version: int, *, cache: bool) -> Any:
 
     @njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache=cache)
     def dense_epoch(
-        plan: Plan, data: Data, memory: Memory, draws: Any, first: int, last: int, t: int, rank: int, threads: int,
-        counter: Any,
-    ) -> int:  # fmt: skip
-        """Do the batches from first to last of an epoch, the first of them step t; return how many have a finite loss.
+        plan: Plan, data: Data, memory: Memory, draws: Any, shared: Any, rank: int, threads: int, tasks: int,
+        passed: int,
+    ) -> tuple[int, int]:  # fmt: skip
+        """Do a block of batches; return how many of them have a finite loss, and the barriers passed.
 
-        Training ends before the update of the first batch whose loss is not finite. Every batch has the same parts
-        however many threads there are; of these, this is number ``rank``.
+        What is to be done is written in ``shared``: the batches from FIRST to LAST of an epoch, the first of them step
+        number STEP, and its first row in ``data.ready``. Training ends before the update of the first batch whose loss
+        is not finite. A batch has the same parts however many threads share them. Thread 0 returns after one task; the
+        others go on until there is nothing to do for long.
         """
         layers, numbers, batch_size = plan.layers, plan.numbers, plan.batch_size
         theta, grad, sums, order = memory.theta, memory.grad, memory.sums, data.order
         parts = len(grad)
         inputs, outputs, last_y = layers[0, INPUTS], layers[-1, OUTPUTS], layers[-1, Y]
-        drawn, passed = 0, 0
-        for batch in range(first, last):
-            start = batch * batch_size
-            n = min(batch_size, len(order) - start)
-            u = part(draws, drawn, n * plan.draws)
-            drawn += n * plan.draws
-            total = losses.total_weight(data.weights, part(order, start, n))
-            for p in range(rank, parts, threads):
-                row = n * p // parts
-                rows = n * (p + 1) // parts - row
-                if data.ready.size:
-                    x = matrix(data.ready, (start - first * batch_size + row) * inputs, rows, inputs)
-                else:
-                    x = matrix(memory.x[p], 0, rows, inputs)
-                index = part(order, start + row, rows)
-                if data.x32.size:
-                    gather(data.x32, index, x)
-                elif data.x64.size:
-                    gather(data.x64, index, x)
-                elif data.x8.size:
-                    gather(data.x8, index, x)
-                _forward(layers, numbers, theta, x, memory.y[p], u, n, row)
-                sums[p, 0] = losses.loss_and_gradient(
-                    plan.loss, plan.loss_number, matrix(memory.y[p], rows * last_y, rows, outputs), index, data.labels,
-                    data.targets, data.weights, n, total, memory.scale[p], matrix(memory.dy[p], 0, rows, outputs),
-                )  # fmt: skip
-                _backward(layers, numbers, plan.first, theta, grad[p], x, memory.y[p], memory.dy[p], u, n, row)
-            passed = barrier(counter, threads, passed)
-            loss = 0.0
-            for p in range(parts):
-                loss += sums[p, 0]
-            if rank == 0:
-                memory.losses[batch], memory.totals[batch] = loss, total
-            if not math.isfinite(loss):
-                return batch - first
-            divisor = total if total > 0 else 1.0
-            for p in range(rank, parts, threads):
-                sums[p, 2] = updates.prepare(theta, grad, p, plan.runs, plan.strengths, divisor, plan.clip, sums)
-            if plan.clip == updates.CLIP_NORM:
-                passed = barrier(counter, threads, passed)
-            for p in range(rank, parts, threads):
-                updates.update(
-                    plan.optimizer, plan.optimizer_numbers, theta, grad, p, memory.s1, memory.s2, plan.runs,
-                    plan.strengths, divisor, plan.clip, plan.limit, sums, memory.rates[batch], t + batch - first,
-                )  # fmt: skip
-            passed = barrier(counter, threads, passed)
-            if rank == 0:
-                penalty = 0.0
+        done = 0
+        while rank == 0 or next_task(shared, rank, tasks):
+            tasks += 1
+            done, drawn = 0, 0
+            first, last, t = shared[FIRST], shared[LAST], shared[STEP]
+            for batch in range(first, last):
+                start = batch * batch_size
+                n = min(batch_size, len(order) - start)
+                u = part(draws, drawn, n * plan.draws)
+                drawn += n * plan.draws
+                total = losses.total_weight(data.weights, part(order, start, n))
+                for p in range(rank, parts, threads):
+                    row = n * p // parts
+                    rows = n * (p + 1) // parts - row
+                    index = part(order, start + row, rows)
+                    if len(data.ready):
+                        begin = shared[ROW] + start - first * batch_size + row
+                        x = matrix(data.ready, begin * inputs, rows, inputs)
+                    else:
+                        x = matrix(memory.x[p], 0, rows, inputs)
+                        if data.x32.size:
+                            gather(data.x32, data.row_stride, data.column_stride, index, x)
+                        elif data.x64.size:
+                            gather(data.x64, data.row_stride, data.column_stride, index, x)
+                        else:
+                            gather(data.x8, data.row_stride, data.column_stride, index, x)
+                    _forward(layers, numbers, theta, x, memory.y[p], u, n, row)
+                    y, dy = matrix(memory.y[p], rows * last_y, rows, outputs), matrix(memory.dy[p], 0, rows, outputs)
+                    sums[p, 0] = losses.loss_and_gradient(
+                        plan.loss, plan.loss_number, y, index, data.labels, data.targets, data.weights, n, total,
+                        memory.scale[p], dy,
+                    )  # fmt: skip
+                    _backward(layers, numbers, plan.first, theta, grad[p], x, memory.y[p], memory.dy[p], u, n, row)
+                passed = barrier(shared, threads, passed)
+                loss = 0.0
                 for p in range(parts):
-                    penalty += sums[p, 2]
-                memory.penalties[batch] = penalty
-            if len(plan.columns):
+                    loss += sums[p, 0]
                 if rank == 0:
-                    updates.project(theta, plan.columns, plan.limits, memory.norms)
-                passed = barrier(counter, threads, passed)
-        return last - first if version else 0
+                    memory.losses[batch], memory.totals[batch] = loss, total
+                if passed < 0 or not math.isfinite(loss):
+                    break
+                divisor = total if total > 0 else 1.0
+                for p in range(rank, parts, threads):
+                    sums[p, 2] = updates.prepare(theta, grad, p, plan.runs, plan.strengths, divisor, plan.clip, sums)
+                if plan.clip == updates.CLIP_NORM:
+                    passed = barrier(shared, threads, passed)
+                for p in range(rank, parts, threads):
+                    updates.update(
+                        plan.optimizer, plan.optimizer_numbers, theta, grad, p, memory.s1, memory.s2, plan.runs,
+                        plan.strengths, divisor, plan.clip, plan.limit, sums, memory.rates[batch], t + batch - first,
+                    )  # fmt: skip
+                passed = barrier(shared, threads, passed)
+                if rank == 0:
+                    memory.penalties[batch] = 0.0
+                    for p in range(parts):
+                        memory.penalties[batch] += sums[p, 2]
+                if len(plan.columns):
+                    if rank == 0:
+                        updates.project(theta, plan.columns, plan.limits, memory.norms)
+                    passed = barrier(shared, threads, passed)
+                done += 1
+            if rank == 0 or passed < 0:
+                break
+        return (done if version else 0), passed
 
     return dense_epoch
 

@@ -1,0 +1,24 @@
+"""How long until MNIST is learned so well."""
+
+from __future__ import annotations
+
+from benchmarks.measure import Entry, Workload
+
+NOTE = """Seconds of training until the accuracy on the 10,000 test images, looked at after every epoch (which does not
+count), reaches the target: 784-256-10, ReLU, Adam at 0.001, batch 128, float32, 60,000 images, same start and same
+order for all. scikit-learn: one partial_fit an epoch."""
+
+ENTRIES = [Entry(x) for x in ("chainrule", "chainrule, NumPy", "scikit-learn", "PyTorch", "torch.compile")]
+WORK = {
+    "sizes": [784, 256, 10], "rows": 60_000, "batch": 128, "epochs": 40, "optimizer": "adam", "rate": 0.001,
+    "real": True,
+}  # fmt: skip
+WORKLOADS = [
+    Workload(
+        f"accuracy-{percent}", f"{percent} % on MNIST's test images", "s", ENTRIES, "reach",
+        {**WORK, "target": percent / 100}, mnist=True,
+        quick={"rows": 2000, "sizes": [784, 30, 10], "target": 0.5, "test_rows": 500},
+        warm_up={"epochs": 1, "target": 0.5},
+    )
+    for percent in (97, 98)
+]  # fmt: skip

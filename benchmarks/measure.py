@@ -1,0 +1,295 @@
+"""Contestants in processes of their own that take turns; medians and ratios of what they took."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contestants import CONTESTANTS, Contestant
+
+ROOT = Path(__file__).parents[1]
+SCALES = {"µs": 1e6, "ms": 1e3, "s": 1.0, "MiB": 1.0}
+Answer = dict[str, Any]
+
+
+class ContestantError(RuntimeError):
+    """A contestant could not do its work."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Who takes part under which label, and what is different in its work. A label alone is a contestant's name."""
+
+    label: str
+    name: str = ""
+    work: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def contestant(self) -> Contestant:
+        return CONTESTANTS[self.name or self.label]
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One row of a table: what everyone does, and how it is shown.
+
+    ``do`` is the name of a function of the contestants' modules and ``work`` its arguments. ``quick`` replaces some of
+    them by tiny ones, ``warm_up`` by shorter ones for the round that does not count. ``per`` says among what the
+    seconds are shared: "steps", "epochs" or "calls". ``settings`` are tried in the warm-up unless ``False``. ``fresh``
+    starts a new process for every run. ``measure`` does everything in another way.
+    """
+
+    name: str
+    title: str
+    unit: str
+    entries: Sequence[Entry]
+    do: str = ""
+    work: Mapping[str, Any] = field(default_factory=dict)
+    quick: Mapping[str, Any] = field(default_factory=dict)
+    warm_up: Mapping[str, Any] = field(default_factory=dict)
+    per: str = ""
+    settings: bool = True
+    fresh: bool = False
+    mnist: bool = False
+    measure: Callable[[Workload, Pool], Result] | None = None
+
+    def arguments(self, entry: Entry, *, quick: bool, warm_up: bool = False) -> dict[str, Any]:
+        """Return the arguments for a contestant."""
+        changed = {**(self.warm_up if warm_up else {}), **(self.quick if quick else {})}
+        return {**self.work, **changed, **entry.work, **entry.contestant.work}
+
+
+class Result:
+    """What was measured: for every label its values in the workload's unit, what it reached, and remarks."""
+
+    def __init__(self, workload: Workload) -> None:
+        self.workload = workload
+        self.values: dict[str, list[float]] = {}
+        self.reached: dict[str, dict[str, float]] = {}
+        self.remarks: dict[str, list[str]] = {}
+        self.left_out: dict[str, str] = {}
+        self.failed: dict[str, str] = {}
+
+    def add(self, label: str, answer: Answer) -> None:
+        """Add one run."""
+        scale = SCALES[self.workload.unit.split()[0]]
+        self.values.setdefault(label, []).append(answer["seconds"] * scale / answer.get(self.workload.per, 1))
+        self.reached[label] = answer["reached"]
+
+    def remark(self, label: str, text: str) -> None:
+        self.remarks.setdefault(label, []).append(text)
+
+    def fail(self, label: str, error: Exception) -> None:
+        self.failed[label] = str(error)
+        self.values.pop(label, None)
+
+    def medians(self, role: str | None = None) -> dict[str, float]:
+        """Return the median of every contestant, or of those of a role."""
+        roles = {entry.label: entry.contestant.role for entry in self.workload.entries}
+        return {x: statistics.median(v) for x, v in self.values.items() if role in (None, roles[x])}
+
+    def ratios(self) -> dict[str, float]:
+        """Return every peer's median over each of ours, and each of ours over the floor."""
+        pairs = [(a, b) for a in self.medians("peer").items() for b in self.medians("ours").items()]
+        pairs += [(a, b) for a in self.medians("ours").items() for b in self.medians("floor").items()]
+        return {f"{a} / {b}": x / y for (a, x), (b, y) in pairs if y > 0}
+
+    def as_dict(self, group: str) -> dict[str, Any]:
+        """Return everything for ``--json``."""
+        medians = self.medians()
+        contestants = {
+            label: {
+                "median": medians[label],
+                "runs": values,
+                "reached": self.reached[label],
+                "remarks": self.remarks.get(label, []),
+            }
+            for label, values in self.values.items()
+        }
+        return {
+            "workload": self.workload.name,
+            "group": group,
+            "title": self.workload.title,
+            "unit": self.workload.unit,
+            "contestants": contestants,
+            "ratios": self.ratios(),
+            "left_out": self.left_out,
+            "failed": self.failed,
+        }
+
+
+@dataclass
+class Options:
+    """What the command line said."""
+
+    repeats: int = 5
+    quick: bool = False
+    contestants: Sequence[str] | None = None
+    folder: Path = Path()
+    say: Callable[[str], object] = str  # or print
+
+    @property
+    def pause(self) -> float:
+        """Seconds between two turns: threads that wait for more work spin for a while."""
+        return 0.0 if self.quick else 0.2
+
+
+class Worker:
+    """A contestant's process; see ``worker.py``. What it writes to stderr is kept in ``log``."""
+
+    def __init__(self, contestant: Contestant, setting: Mapping[str, str], folder: Path) -> None:
+        folder = Path(tempfile.mkdtemp(dir=folder))
+        self._log = (folder / "stderr").open("w+", encoding="utf-8", errors="replace")
+        # What torch.compile compiled before does not make it look faster at compiling.
+        environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(folder), **contestant.environment, **setting}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker", f"benchmarks.contestants.{contestant.module}"],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+            text=True, encoding="utf-8", cwd=ROOT, env=environment,
+        )  # fmt: skip
+        self._answer()
+
+    def ask(self, do: str, work: Mapping[str, Any]) -> Answer:
+        """Ask for work, wait until it is done, and return the answer."""
+        with contextlib.suppress(OSError):  # it has ended, and left no answer
+            print(json.dumps({"do": do, "work": dict(work)}), file=self._process.stdin, flush=True)
+        return self._answer()
+
+    def _answer(self) -> Answer:
+        line = self._process.stdout.readline()
+        if not line:
+            self._process.wait()
+            self._log.seek(0)
+            last = self._log.read().strip().splitlines()[-1:] or ["no message"]
+            raise ContestantError(f"its process ended with status {self._process.returncode}: {last[0]}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise ContestantError(answer["error"])
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        try:
+            self._process.stdin.close()
+            self._process.wait(timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            self._process.kill()
+            self._process.wait()
+        self._process.stdout.close()
+        self._log.close()
+
+
+class Pool:
+    """The processes that are running, by label and setting."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self._workers: dict[tuple[str, str], Worker] = {}
+
+    def worker(self, entry: Entry, setting: str = "") -> Worker:
+        """Return the process of a contestant with one of its settings, started if need be."""
+        key = entry.label, setting
+        if key not in self._workers:
+            environment = entry.contestant.settings[setting] if setting else {}
+            self._workers[key] = Worker(entry.contestant, environment, self.options.folder)
+        return self._workers[key]
+
+    def close(self, key: tuple[str, str] | None = None) -> None:
+        """End one process, or all."""
+        for each in [*self._workers] if key is None else [key]:
+            if each in self._workers:
+                self._workers.pop(each).close()
+
+    def entries(self, result: Result) -> list[Entry]:
+        """Return who takes part, and note in the result who does not."""
+        chosen = []
+        for entry in result.workload.entries:
+            wanted, reason = self.options.contestants, entry.contestant.missing()
+            if wanted is not None and (entry.name or entry.label) not in wanted:
+                continue
+            if reason:
+                result.left_out[entry.label] = reason
+            else:
+                chosen.append(entry)
+        return chosen
+
+
+def measure(workload: Workload, pool: Pool) -> Result:
+    """Measure a workload."""
+    return (workload.measure or _in_workers)(workload, pool)
+
+
+def in_turn(result: Result, runs: Mapping[str, Callable[[], Answer]], options: Options) -> Result:
+    """Let everyone run once, one after the other, as often as there are repeats."""
+    for repeat in range(options.repeats):
+        for label, run in runs.items():
+            if label in result.failed:
+                continue
+            options.say(f"{result.workload.name}: {repeat + 1} of {options.repeats}, {label}")
+            time.sleep(options.pause)
+            try:
+                result.add(label, run())
+            except ContestantError as error:
+                result.fail(label, error)
+    return result
+
+
+def _in_workers(workload: Workload, pool: Pool) -> Result:
+    """Measure what a function of the contestants' modules takes."""
+    result, quick = Result(workload), pool.options.quick
+    runs: dict[str, Callable[[], Answer]] = {}
+    for entry in pool.entries(result):
+        try:
+            setting = _warm_up(workload, entry, pool, result)
+        except ContestantError as error:
+            result.fail(entry.label, error)
+            continue
+        work = workload.arguments(entry, quick=quick)
+        runs[entry.label] = lambda e=entry, s=setting, w=work: _run(workload, e, s, w, pool)
+    return in_turn(result, runs, pool.options)
+
+
+def _run(workload: Workload, entry: Entry, setting: str, work: Mapping[str, Any], pool: Pool) -> Answer:
+    if workload.fresh:
+        pool.close((entry.label, setting))
+    return pool.worker(entry, setting).ask(workload.do, work)
+
+
+def _warm_up(workload: Workload, entry: Entry, pool: Pool, result: Result) -> str:
+    """Run once with every setting, and once more to compare them; return the fastest, and end the others' processes."""
+    contestant, tried = entry.contestant, {}
+    settings = [*contestant.settings] if workload.settings and not pool.options.quick else [""]
+    work = workload.arguments(entry, quick=pool.options.quick, warm_up=True)
+    compiling: dict[str, float] = {}
+    for setting in settings:
+        pool.options.say(f"{workload.name}: warm-up, {entry.label} {setting and f'({setting})'}")
+        try:
+            worker = pool.worker(entry, setting)
+            first = worker.ask(workload.do, work)["seconds"]
+            compares = len(settings) > 1 or contestant.compiles
+            second = worker.ask(workload.do, work)["seconds"] if compares and not workload.fresh else first
+        except ContestantError:
+            pool.close((entry.label, setting))
+            if setting == settings[-1] and not tried:
+                raise
+            continue
+        tried[setting], compiling[setting] = second, first - second
+    best = min(tried, key=lambda setting: tried[setting])
+    for setting in settings:
+        if setting != best:
+            pool.close((entry.label, setting))
+    if best:
+        result.remark(entry.label, best)
+    if contestant.compiles and not workload.fresh:
+        result.remark(entry.label, f"compiled in {compiling[best]:.1f} s before")
+    return best

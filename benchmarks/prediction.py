@@ -1,0 +1,22 @@
+"""The time of a prediction."""
+
+from __future__ import annotations
+
+from benchmarks.measure import Entry, Workload
+
+NOTE = """One call that returns the probabilities of these rows as a NumPy array, 784-100-10, float32, the same
+parameters in all. scikit-learn and PyTorch: predict_proba, and softmax of the network in inference mode."""
+
+ENTRIES = [
+    Entry("chainrule"),
+    Entry("chainrule, predict_proba", "chainrule", {"estimator": True}),
+    Entry("scikit-learn"),
+    Entry("PyTorch"),
+]
+WORKLOADS = [
+    Workload(
+        f"predict-{rows}", f"{rows:,} row{'s' if rows > 1 else ''} through 784-100-10", "µs a call", ENTRIES, "predict",
+        {"sizes": [784, 100, 10], "rows": rows, "calls": calls}, quick={"calls": 3}, per="calls",
+    )
+    for rows, calls in ((1, 5000), (10_000, 20))
+]  # fmt: skip

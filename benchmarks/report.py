@@ -1,0 +1,127 @@
+"""What is printed: the machine, a table for every group of workloads, and the ratios of all."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from benchmarks.contestants import CONTESTANTS
+from benchmarks.measure import Result
+
+PACKAGES = {
+    "chainrule": "chainrule", "NumPy": "numpy", "SciPy": "scipy", "Numba": "numba", "scikit-learn": "scikit-learn",
+    "PyTorch": "torch", "JAX": "jax",
+}  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of what is installed."""
+    found = {"Python": platform.python_version()}
+    for name, package in PACKAGES.items():
+        try:
+            found[name] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, str | int | float]:
+    """Return what was measured on."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if line.startswith("model name")
+        ]
+        cpu = names[0] if names else cpu
+    described: dict[str, str | int | float] = {
+        "cpu": cpu, "cores": os.cpu_count() or 0, "system": platform.system(), "architecture": platform.machine(),
+    }  # fmt: skip
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        described["memory_gib"] = round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1)
+    return described
+
+
+def heading(repeats: int) -> str:
+    """Return the line above everything."""
+    about = machine()
+    memory = f", {about['memory_gib']:.0f} GiB" if "memory_gib" in about else ""
+    installed = ", ".join(f"{name} {version}" for name, version in versions().items())
+    on = f"{about['cpu']}, {about['cores']} cores{memory}, {about['system']} {about['architecture']}"
+    return f"{installed}\n{on}; medians of {repeats} runs in turn"
+
+
+def number(value: float) -> str:
+    """Return three figures, and all of a large whole number."""
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) < 1 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _reached(values: Mapping[str, float]) -> str:
+    shown = []
+    for name, value in values.items():
+        text = f"{value:.2%}" if "accuracy" in name else f"{value:,.0f}" if name.endswith("taken") else f"{value:.4f}"
+        shown.append(f"{name.removesuffix('_taken').replace('_', ' ')} {text}")
+    return ", ".join(shown)
+
+
+def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = [header, ["---"] + ["---:"] * (len(header) - 1), *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def table(results: Sequence[Result]) -> str:
+    """Return one line for every workload and contestant."""
+    unit = results[0].workload.unit
+    labels = [entry.label for entry in results[0].workload.entries]
+    roles = {e.label: e.contestant.role for result in results for e in result.workload.entries}
+    measured = [label for label in labels if any(label in result.values for result in results)]
+    bases = [label for label in measured if roles[label] != "peer"]
+    header = ["workload", "contestant", unit, "least … most", *(f"/ {base}" for base in bases), "reached", "with"]
+    if not any(result.remarks for result in results):
+        header.pop()
+    lines = []
+    for result in results:
+        medians = result.medians()
+        for i, (label, median) in enumerate(medians.items()):
+            values = result.values[label]
+            ratios = [number(median / medians[b]) if medians.get(b, 0) > 0 and b != label else "" for b in bases]
+            line = [
+                "" if i else result.workload.title, label, number(median),
+                f"{number(min(values))} … {number(max(values))}", *ratios,
+                _reached(result.reached[label]), ", ".join(result.remarks.get(label, [])),
+            ]  # fmt: skip
+            lines.append(line[: len(header)])
+    return _table(header, lines)
+
+
+def without(results: Sequence[Result]) -> list[str]:
+    """Return a line for everyone who was left out or failed."""
+    lines: dict[str, list[str]] = {}
+    for result in results:
+        for label, reason in {**result.left_out, **{x: f"it failed: {y}" for x, y in result.failed.items()}}.items():
+            lines.setdefault(f"{label}: {reason}", []).append(result.workload.name)
+    return [f"Without {line} ({', '.join(names)})" for line, names in lines.items()]
+
+
+def summary(results: Sequence[Result]) -> str:
+    """Return the table of ratios: peers over the first of ours, and that over the floor."""
+    columns = [name for name, c in CONTESTANTS.items() if c.role == "peer"]
+    lines, used = [], set()
+    for result in results:
+        ours, floor = result.medians("ours"), result.medians("floor")
+        if not ours or not (result.medians("peer") or floor):
+            continue
+        base, median = next(iter(ours.items()))
+        others = {label: value / median for label, value in result.medians("peer").items() if median > 0}
+        used |= {*others}
+        above = number(median / next(iter(floor.values()))) if floor else ""
+        lines.append((result.workload.title, base, others, above))
+    columns = [name for name in columns if name in used]
+    header = ["times as long as ours", "ours", *columns, "ours / bare products"]
+    return _table(header, [[title, base, *(number(o[c]) if c in o else "" for c in columns), above]
+                           for title, base, o, above in lines]) if lines else ""  # fmt: skip
