@@ -157,7 +157,7 @@ class Worker:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
             text=True, encoding="utf-8", cwd=ROOT, env=environment,
         )  # fmt: skip
-        self._answer()
+        self.import_seconds: float = self._answer()["import_seconds"]
 
     def ask(self, do: str, work: Mapping[str, Any]) -> Answer:
         """Ask for work, wait until it is done, and return the answer."""
@@ -262,7 +262,11 @@ def _in_workers(workload: Workload, pool: Pool) -> Result:
 def _run(workload: Workload, entry: Entry, setting: str, work: Mapping[str, Any], pool: Pool) -> Answer:
     if workload.fresh:
         pool.close((entry.label, setting))
-    return pool.worker(entry, setting).ask(workload.do, work)
+    worker = pool.worker(entry, setting)
+    answer = worker.ask(workload.do, work)
+    if workload.fresh:
+        answer["reached"]["import_seconds"] = worker.import_seconds
+    return answer
 
 
 def _warm_up(workload: Workload, entry: Entry, pool: Pool, result: Result) -> str:
@@ -291,5 +295,5 @@ def _warm_up(workload: Workload, entry: Entry, pool: Pool, result: Result) -> st
     if best:
         result.remark(entry.label, best)
     if contestant.compiles and not workload.fresh:
-        result.remark(entry.label, f"compiled in {compiling[best]:.1f} s before")
+        result.remark(entry.label, f"{compiling[best]:.1f} s of compiling not counted")
     return best

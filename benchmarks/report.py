@@ -15,6 +15,7 @@ PACKAGES = {
     "chainrule": "chainrule", "NumPy": "numpy", "SciPy": "scipy", "Numba": "numba", "scikit-learn": "scikit-learn",
     "PyTorch": "torch", "JAX": "jax",
 }  # fmt: skip
+TEXT = ("workload", "contestant", "reached", "with", "ours")  # columns of words
 
 
 def versions() -> dict[str, str]:
@@ -70,7 +71,7 @@ def _reached(values: Mapping[str, float]) -> str:
 
 
 def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    rows = [header, ["---"] + ["---:"] * (len(header) - 1), *lines]
+    rows = [header, ["---" if name in TEXT else "---:" for name in header], *lines]
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
@@ -80,7 +81,8 @@ def table(results: Sequence[Result]) -> str:
     labels = [entry.label for entry in results[0].workload.entries]
     roles = {e.label: e.contestant.role for result in results for e in result.workload.entries}
     measured = [label for label in labels if any(label in result.values for result in results)]
-    bases = [label for label in measured if roles[label] != "peer"]
+    compared = {"peer", "floor"} & {roles[label] for label in measured}
+    bases = [label for label in measured if compared and roles[label] != "peer"]
     header = ["workload", "contestant", unit, "least … most", *(f"/ {base}" for base in bases), "reached", "with"]
     if not any(result.remarks for result in results):
         header.pop()
@@ -109,19 +111,15 @@ def without(results: Sequence[Result]) -> list[str]:
 
 
 def summary(results: Sequence[Result]) -> str:
-    """Return the table of ratios: peers over the first of ours, and that over the floor."""
-    columns = [name for name, c in CONTESTANTS.items() if c.role == "peer"]
-    lines, used = [], set()
+    """Return the table of ratios: what every peer takes over what each of ours takes, and that over the floor."""
+    peers = [name for name in CONTESTANTS if any(name in result.medians("peer") for result in results)]
+    lines = []
     for result in results:
-        ours, floor = result.medians("ours"), result.medians("floor")
-        if not ours or not (result.medians("peer") or floor):
-            continue
-        base, median = next(iter(ours.items()))
-        others = {label: value / median for label, value in result.medians("peer").items() if median > 0}
-        used |= {*others}
-        above = number(median / next(iter(floor.values()))) if floor else ""
-        lines.append((result.workload.title, base, others, above))
-    columns = [name for name in columns if name in used]
-    header = ["times as long as ours", "ours", *columns, "ours / bare products"]
-    return _table(header, [[title, base, *(number(o[c]) if c in o else "" for c in columns), above]
-                           for title, base, o, above in lines]) if lines else ""  # fmt: skip
+        theirs, floor = result.medians("peer"), [*result.medians("floor").values()]
+        for label, median in result.medians("ours").items():
+            if theirs and median > 0:
+                ratios = [number(theirs[peer] / median) if peer in theirs else "" for peer in peers]
+                above = number(median / floor[0]) if floor else ""
+                lines.append([result.workload.title, label, *ratios, above])
+    header = ["workload", "ours", *(f"{peer} / ours" for peer in peers), "ours / floor"]
+    return _table(header, lines) if lines else "No peer took part."

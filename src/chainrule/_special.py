@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +58,30 @@ _ERFC_FLOAT32 = (
 def log_max(x: Array) -> float:
     """Return a number whose exponential, and its reciprocal, are normal numbers in the dtype of x."""
     return 87.0 if x.dtype.itemsize <= 4 else 708.0
+
+
+@lru_cache(maxsize=32)
+def ones(rows: int, dtype: np.dtype[Any]) -> Array:
+    """Return a vector of ones, the same for all who ask: a product with it is a sum, and faster than one.
+
+    >>> ones(2, np.dtype("float32")) @ np.array([[1.0, 2.0], [3.0, 4.0]])
+    array([4., 6.])
+    """
+    vector = np.ones(rows, dtype)
+    vector.flags.writeable = False
+    return vector
+
+
+@lru_cache(maxsize=32)
+def row_starts(rows: int, columns: int) -> Array:
+    """Return where each row of a (rows, columns) array begins in its memory: 0, columns, 2 columns …
+
+    >>> row_starts(3, 10)
+    array([ 0, 10, 20])
+    """
+    starts = np.arange(rows) * columns
+    starts.flags.writeable = False
+    return starts
 
 
 def sigmoid(x: Array, out: Array | None = None) -> Array:

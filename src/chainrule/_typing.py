@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from numpy import ndarray
+
 
 @runtime_checkable
 class SparseRows(Protocol):
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
     MatrixLike = Any  # ArrayLike or a matrix of scipy.sparse, which has no types
 elif "jaxtyping" in sys.modules:
     from jaxtyping import Float, Int, Num, Shaped
-    from numpy import ndarray as Array  # noqa: N812
     from numpy.typing import ArrayLike
 
+    Array = ndarray
     MatrixLike = ArrayLike | SparseRows
 else:
 
@@ -44,7 +46,7 @@ else:
 
 def is_sparse(x: Any) -> bool:
     """Say whether x is a matrix of scipy.sparse."""
-    return hasattr(x, "tocsr")
+    return not isinstance(x, ndarray) and hasattr(x, "tocsr")
 
 
 __all__ = ["Array", "ArrayLike", "Float", "Int", "MatrixLike", "Num", "Shaped", "SparseRows", "is_sparse"]

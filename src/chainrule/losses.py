@@ -45,7 +45,7 @@ def mean(values: Float[Array, "batch"], dy: Logits, weight: Float[Array, "batch"
     """Return L, the (weighted) mean of the samples' losses, and scale dy in place from ∂ℓᵢ/∂yᵢ to dL/dyᵢ."""
     if weight is None:
         dy *= 1 / len(values)
-        return float(np.add.reduce(values) / len(values))  # L = mean ℓ
+        return float(np.dot(values, _special.ones(len(values), values.dtype)) / len(values))  # L = mean ℓ
     total = np.add.reduce(weight)
     scale = np.divide(weight, total or 1, out=memo.scale)  # a batch of weights that are all 0 teaches nothing
     dy *= scale[:, np.newaxis]
@@ -521,13 +521,17 @@ class SoftmaxCrossEntropy(Loss):
 
     def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
         memo.row = np.maximum.reduce(y, axis=1, keepdims=True, out=memo.row)
-        memo.p = p = np.subtract(y, memo.row, out=memo.p)  # logits up to a constant of the row
-        smoothing = self.label_smoothing
-        values = p[np.arange(len(p)), t] if t.ndim == 1 else np.einsum("ij,ij->i", t, p, out=memo.values)  # Σ t y
+        memo.p = p = np.subtract(y, memo.row, out=memo.p, order="C")  # logits up to a constant of the row
+        smoothing, (rows, classes) = self.label_smoothing, p.shape
+        if t.ndim == 1:
+            memo.at = _special.row_starts(rows, classes) + t  # where the labels stand in p
+            values = p.reshape(-1).take(memo.at)  # Σ t y
+        else:
+            values = np.einsum("ij,ij->i", t, p, out=memo.values)
         if smoothing:
             values = (1 - smoothing) * values + smoothing * p.mean(axis=1)
         np.exp(p, out=p)
-        np.add.reduce(p, axis=1, keepdims=True, out=memo.row)
+        np.dot(p, _special.ones(classes, p.dtype)[:, np.newaxis], out=memo.row)  # Σ e^y
         p /= memo.row
         log_sum = np.log(memo.row, out=memo.row)
         return np.subtract(log_sum[:, 0], values, out=memo.values)
@@ -535,7 +539,7 @@ class SoftmaxCrossEntropy(Loss):
     def backward(self, t: Targets, memo: Memo) -> Logits:
         dy, smoothing = memo.p, self.label_smoothing
         if t.ndim == 1:
-            dy[np.arange(len(dy)), t] -= 1 - smoothing  # p − t
+            dy.reshape(-1)[memo.at] -= 1 - smoothing  # p − t
         else:
             dy -= (1 - smoothing) * t if smoothing else t
         if smoothing:

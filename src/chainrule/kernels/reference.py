@@ -28,14 +28,14 @@ class _ReferenceSteps(Steps):
         )
 
     def do(self, first: int, last: int) -> None:
+        changes, factor = self.work.schedule.within_epoch, self.factor(first)
         for batch in range(first, last):
             self.run.batch = batch + 1
-            self._step(batch)
+            self._step(batch, self.factor(batch) if changes else factor)
 
-    def _step(self, batch: int) -> None:
+    def _step(self, batch: int, factor: float) -> None:
         work, run, bound = self.work, self.run, self.bound
         x, t, weight = work.batches.take(batch)
-        factor = self.factor(batch)
         self.rate = work.optimizer.learning_rate * factor
         loss, grad = work.network.loss_and_grad(x, t, self.workspace, weight)
         total = float(x.shape[0] if weight is None else np.add.reduce(weight))

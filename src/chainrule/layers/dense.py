@@ -10,6 +10,7 @@ import numpy as np
 from chainrule import initializers
 from chainrule._checks import check_count
 from chainrule._names import named
+from chainrule._special import ones
 from chainrule._typing import Array, Float, SparseRows, is_sparse
 from chainrule.initializers import Fans, GlorotUniform, Initializer, Zeros
 from chainrule.layers.base import Layer, Parameter, Shape
@@ -100,19 +101,19 @@ class Dense(Layer):
 
     def forward(self, x: Float[Array, "batch inputs"] | SparseRows, memo: Memo) -> Float[Array, "batch outputs"]:
         memo.x = x  # dW needs it
-        y = x @ self.W if is_sparse(x) else np.matmul(x, self.W, out=memo.y)  # type: ignore[arg-type]  # y = x W
+        y = x @ self.W if is_sparse(x) else np.dot(x, self.W, out=memo.y)  # type: ignore[arg-type]  # y = x W
         if self.b is not None:
             y += self.b  # + b, for every row
         return y
 
     def backward(self, dy: Float[Array, "batch outputs"], memo: Memo) -> Float[Array, "batch inputs"] | None:
         x = memo.x
-        memo.dW = x.T @ dy if is_sparse(x) else np.matmul(x.T, dy, out=memo.dW)  # dL/dW = xᵀ dy
+        memo.dW = x.T @ dy if is_sparse(x) else np.dot(x.T, dy, out=memo.dW)  # dL/dW = xᵀ dy
         if self.b is not None:
-            memo.db = np.add.reduce(dy, axis=0, out=memo.db)  # dL/db = Σ dy over the batch
+            memo.db = np.dot(ones(len(dy), dy.dtype), dy, out=memo.db)  # dL/db = Σ dy over the batch
         if not memo.dx_wanted:
             return None
-        return np.matmul(dy, self.W.T, out=memo.dx)  # dL/dx = dy Wᵀ
+        return np.dot(dy, self.W.T, out=memo.dx)  # dL/dx = dy Wᵀ
 
 
 def _initializer(name: str, value: Initializer | str) -> Initializer:

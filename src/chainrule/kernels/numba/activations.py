@@ -49,7 +49,7 @@ def encode(layer: Layer) -> tuple[int, float, float] | None:
 def forward(code: int, a: float, b: float, y: Any) -> None:
     """Put the activation of y into y."""
     T = y.dtype.type
-    zero, one = T(0), T(1)
+    zero, half, one, two, most = T(0), T(0.5), T(1), T(2), T(40)
     a, b = T(a), T(b)
     n = y.size
     if code == RELU:
@@ -57,10 +57,12 @@ def forward(code: int, a: float, b: float, y: Any) -> None:
             y[i] = max(y[i], zero)
     elif code == LEAKY_RELU:
         for i in range(n):
-            y[i] = max(y[i], a * y[i])
+            x = y[i]
+            y[i] = max(x, a * x)
     elif code == ELU:
         for i in range(n):
-            y[i] = b * y[i] if y[i] > 0 else a * expm1(y[i])
+            x = y[i]
+            y[i] = b * x if x > zero else a * expm1(x)
     elif code == SIGMOID:
         for i in range(n):
             y[i] = sigmoid(y[i])
@@ -69,50 +71,60 @@ def forward(code: int, a: float, b: float, y: Any) -> None:
             y[i] = tanh(y[i])
     elif code == HARD_SIGMOID:
         for i in range(n):
-            y[i] = min(max(y[i] * T(1 / 6) + T(0.5), zero), one)
+            y[i] = min(max(y[i] * T(1 / 6) + half, zero), one)
     elif code == SOFTPLUS:
         for i in range(n):
-            y[i] = max(y[i], zero) + math.log1p(exp(-abs(y[i])))
+            x = y[i]
+            y[i] = max(x, zero) + math.log1p(exp(-abs(x)))
     elif code == SILU:
         for i in range(n):
-            y[i] = y[i] * sigmoid(y[i])
+            x = y[i]
+            y[i] = x * sigmoid(x)
     elif code == GELU:
         for i in range(n):
-            y[i] = y[i] * normal_cdf(y[i])
+            x = y[i]
+            y[i] = x * normal_cdf(x)
     elif code == GELU_TANH:
         for i in range(n):
-            y[i] = y[i] * _phi(y[i])
-    else:  # Mish: z n / (n + 2), n = e (e + 2), e = e^z
+            x = y[i]
+            y[i] = x * _phi(x)
+    else:  # Mish: z m / (m + 2), m = e (e + 2), e = e^z
         for i in range(n):
-            e = exp(min(y[i], T(40)))
-            y[i] = y[i] * (e * (e + T(2)) / (e * (e + T(2)) + T(2)))
+            x = y[i]
+            e = exp(min(x, most))
+            m = e * (e + two)
+            y[i] = x * (m / (m + two))
 
 
 @compiled
 def backward(code: int, a: float, b: float, z: Any, y: Any, dy: Any) -> None:
     """Multiply dy by the activation's slope; z is read only by those in NEEDS_Z."""
     T = y.dtype.type
-    zero, one = T(0), T(1)
+    zero, one, two = T(0), T(1), T(2)
     a, b = T(a), T(b)
     n = y.size
     if code == RELU:
         for i in range(n):
-            dy[i] = dy[i] if y[i] > 0 else zero
+            dy[i] = dy[i] if y[i] > zero else zero
     elif code == LEAKY_RELU:
         for i in range(n):
-            dy[i] *= one if y[i] > 0 else a
+            dy[i] *= one if y[i] > zero else a
     elif code == ELU:
         for i in range(n):
-            dy[i] *= b if y[i] > 0 else y[i] + a
+            v = y[i]
+            dy[i] *= b if v > zero else v + a
     elif code == SIGMOID:
         for i in range(n):
-            dy[i] *= (one - y[i]) * y[i]
+            v = y[i]
+            dy[i] *= (one - v) * v
     elif code == TANH:
         for i in range(n):
-            dy[i] *= one - y[i] * y[i]
+            v = y[i]
+            dy[i] *= one - v * v
     elif code == HARD_SIGMOID:
         for i in range(n):
-            dy[i] *= T(1 / 6) if (one - y[i]) * y[i] > 0 else zero
+            v = y[i]
+            dy[i] *= T(1 / 6) if (one - v) * v > zero else zero
     elif code == SOFTPLUS:
         for i in range(n):
             dy[i] *= -expm1(-y[i])  # σ(z) = 1 − e^−y
@@ -132,10 +144,11 @@ def backward(code: int, a: float, b: float, z: Any, y: Any, dy: Any) -> None:
             dy[i] *= phi + x * phi * (one - phi) * slope
     else:
         for i in range(n):
-            e = exp(min(z[i], T(40)))
-            m = e * (e + T(2))
-            slope = T(4) * e * (e + one) / (m + T(2)) / (m + T(2))
-            dy[i] *= m / (m + T(2)) + z[i] * slope
+            x = z[i]
+            e = exp(min(x, T(40)))
+            m = e * (e + two)
+            below = one / (m + two)
+            dy[i] *= m * below + x * T(4) * e * (e + one) * below * below
 
 
 @compiled

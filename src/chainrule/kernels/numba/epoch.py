@@ -7,12 +7,14 @@ dropout: what :class:`chainrule.kernels.reference.Steps` does by the layers' own
 from __future__ import annotations
 
 import math
+import sys
 import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
+from numba.core import event
 
 from chainrule.kernels.numba import activations, losses, updates
 from chainrule.kernels.numba.plan import (
@@ -283,3 +285,21 @@ try:
     dense_epoch = _make_dense_epoch(_digest(), cache=True)
 except RuntimeError:  # there is nowhere to write
     dense_epoch = _make_dense_epoch(1, cache=False)
+
+
+class _Notice(event.Listener):  # type: ignore[misc]  # Numba has no types
+    """Says once that what takes so long is the compiler."""
+
+    said = False
+
+    def on_start(self, event: event.Event) -> None:
+        if event.data["dispatcher"] is dense_epoch and not _Notice.said:
+            _Notice.said = True
+            kept = "the result is kept for later" if dense_epoch.stats.cache_path else "there is nowhere to keep it"
+            print(f"chainrule: compiling, which takes about ten seconds; {kept}", file=sys.stderr, flush=True)  # noqa: T201
+
+    def on_end(self, event: event.Event) -> None:
+        pass
+
+
+event.register("numba:compile", _Notice())

@@ -75,41 +75,36 @@ def _softmax(a: float, y: Any, rows: Any, labels: Any, targets: Any, scale: Any,
     T = y.dtype.type
     n, classes = y.shape
     value = 0.0
-    for i in range(n):
-        largest = y[i, 0]
-        for k in range(1, classes):
-            largest = max(largest, y[i, k])
-        for k in range(classes):
-            dy[i, k] = y[i, k] - largest
     even, keep = T(a / classes), T(1 - a)
     for i in range(n):
+        row, largest = rows[i], y[i, 0]
+        for k in range(1, classes):
+            largest = max(largest, y[i, k])
         expected = 0.0  # Σ t y
+        for k in range(classes):
+            z = y[i, k] - largest
+            dy[i, k] = z
+            if a:
+                expected += even * z
+            if not labels.size:
+                expected += keep * targets[row, k] * z
         if labels.size:
-            expected = keep * dy[i, labels[rows[i]]]
-        else:
-            for k in range(classes):
-                expected += keep * targets[rows[i], k] * dy[i, k]
-        if a:
-            for k in range(classes):
-                expected += even * dy[i, k]
+            expected += keep * dy[i, labels[row]]
         value -= scale[i] * expected
     exponential(part(dy, 0, n * classes))
     for i in range(n):
-        total = T(0)
+        row, total = rows[i], T(0)
         for k in range(classes):
             total += dy[i, k]
         value += scale[i] * math.log(total)
-        factor = scale[i] / total
+        factor, weight = scale[i] / total, scale[i] * keep
         for k in range(classes):
-            dy[i, k] *= factor
+            d = dy[i, k] * factor - scale[i] * even
+            if not labels.size:
+                d -= weight * targets[row, k]
+            dy[i, k] = d
         if labels.size:
-            dy[i, labels[rows[i]]] -= scale[i] * keep
-        else:
-            for k in range(classes):
-                dy[i, k] -= scale[i] * keep * targets[rows[i], k]
-        if a:
-            for k in range(classes):
-                dy[i, k] -= scale[i] * even
+            dy[i, labels[row]] -= weight
     return value
 
 
