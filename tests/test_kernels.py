@@ -5,21 +5,27 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import scipy.sparse
+import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule import clipping, kernels, layers, losses, optimizers, penalties, schedules
 from chainrule._names import public_classes
-from chainrule.kernels import steps as steps_module
 from chainrule.layers import Dense, Dropout
 
-pytest.importorskip("numba")
+numba = pytest.importorskip("numba")
+
+from chainrule.kernels import numba as compiled_steps  # noqa: E402
+from chainrule.kernels.numba import functions  # noqa: E402
 
 SHARPEST = {"float32": 2e-4, "float64": 1e-9}
 ACTIVATIONS = [
@@ -87,12 +93,11 @@ def both(monkeypatch, **work):
 @pytest.fixture
 def compiled_only(monkeypatch):
     """Let the compiled kernels fail instead of handing over to the reference."""
-    from chainrule.kernels import numba
 
     def refuse(work, run):
         raise AssertionError("the compiled kernels did not take this network")
 
-    monkeypatch.setattr(numba, "reference", SimpleNamespace(steps=refuse))
+    monkeypatch.setattr(compiled_steps, "reference", SimpleNamespace(steps=refuse))
 
 
 def small(rng, rows=23, inputs=5):
@@ -195,7 +200,7 @@ def test_rows_are_not_written_to(first, monkeypatch, compiled_only):
         loss="squared_error", dtype="float32", X=X, t=rng.random((23, 3)), optimizer="sgd", epochs=2, batch_size=6,
         shuffle=False,
     )  # fmt: skip
-    assert (X == before).all()
+    np.testing.assert_array_equal(X, before)
 
 
 @st.composite
@@ -232,3 +237,256 @@ def works(draw):
 def test_random_networks(work):
     with pytest.MonkeyPatch.context() as monkeypatch:
         both(monkeypatch, **work)
+
+
+# ------------------------------------------------------------ the choice
+
+
+def test_the_choice_of_kernels(monkeypatch):
+    monkeypatch.delenv("CHAINRULE_KERNELS", raising=False)
+    assert kernels.select().__name__ == "chainrule.kernels.numba"
+    monkeypatch.setenv("CHAINRULE_KERNELS", "reference")
+    assert kernels.select().__name__ == "chainrule.kernels.reference"
+    monkeypatch.setenv("CHAINRULE_KERNELS", "cuda")
+    with pytest.raises(ValueError, match="CHAINRULE_KERNELS: expected one of numba, reference, got 'cuda'"):
+        kernels.select()
+
+
+def test_without_numba(monkeypatch):
+    monkeypatch.setattr(kernels, "_is_installed", lambda package: package != "numba")
+    monkeypatch.delenv("CHAINRULE_KERNELS", raising=False)
+    assert kernels.select().__name__ == "chainrule.kernels.reference"
+    with pytest.raises(ImportError, match=r"pip install .chainrule\[fast\]"):
+        kernels.select("numba")
+
+
+class OwnLayer(layers.Layer):
+    def forward(self, x, memo):
+        memo.x = x
+        return x * x
+
+    def backward(self, dy, memo):
+        return dy * 2 * memo.x
+
+
+class OwnLoss(losses.Loss):
+    def forward(self, y, t, memo):
+        memo.error = y - t
+        return np.log(np.cosh(memo.error)).sum(axis=1)
+
+    def backward(self, t, memo):
+        return np.tanh(memo.error)
+
+
+class OwnOptimizer(optimizers.Optimizer):
+    learning_rate = 0.1
+
+    def step(self, theta, grad, state, rate):
+        theta -= rate * np.sign(grad)
+
+
+class OwnPenalty(penalties.Penalty):
+    def value(self, w, scratch=None):
+        return float(np.sum(w**4))
+
+    def add_gradient(self, w, dw, scratch):
+        dw += 4 * w**3
+
+
+class OwnClip(clipping.Clip):
+    def apply(self, grad):
+        np.round(grad, 3, out=grad)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"stack": [Dense(4), OwnLayer(), Dense(3)]},
+        {"loss": OwnLoss()},
+        {"optimizer": OwnOptimizer()},
+        {"penalties": [OwnPenalty()]},
+        {"clip": OwnClip()},
+        {"X": scipy.sparse.random(23, 5, 0.5, "csr", random_state=0)},
+    ],
+    ids=lambda own: next(iter(own)),
+)
+def test_parts_of_ones_own_train_by_the_reference(own, monkeypatch):
+    rng = np.random.default_rng(0)
+    work = {
+        "inputs": 5, "stack": [Dense(4), layers.Tanh(), Dense(3)], "loss": "squared_error", "dtype": "float32",
+        "X": small(rng), "t": rng.normal(size=(23, 3)), "optimizer": "sgd", "epochs": 2, "batch_size": 6,
+    } | own  # fmt: skip
+    before, _ = trained("reference", monkeypatch, **work)
+    after, _ = trained("numba", monkeypatch, **work)
+    np.testing.assert_array_equal(after.theta, before.theta)
+
+
+# ------------------------------------------------------------ threads
+
+
+class Pause(cr.Callback):
+    """Long enough for the helpers to fall asleep."""
+
+    def on_epoch(self, run):
+        if run.epoch % 3 == 0:
+            time.sleep(0.02)
+
+
+def shared_work(rng, **settings):
+    """Return work for several threads: a batch of it is cut into parts."""
+    return {
+        "inputs": 50, "stack": [Dense(60), layers.Tanh(), Dropout(0.2), Dense(5)], "loss": "softmax_cross_entropy",
+        "dtype": "float32", "X": rng.normal(size=(700, 50)), "t": rng.integers(0, 5, 700), "optimizer": "adam",
+        "epochs": 7, "batch_size": 100, "penalties": [penalties.L2(0.01), penalties.MaxNorm(0.8)],
+        "clip": clipping.ClipNorm(0.3),
+    } | settings  # fmt: skip
+
+
+def test_the_result_does_not_depend_on_the_threads(monkeypatch, compiled_only):
+    work = shared_work(np.random.default_rng(0))
+    one, history = trained("numba", monkeypatch, **work, threads=1)
+    assert len(history) == 7
+    for threads in (2, 3, None):
+        several, _ = trained("numba", monkeypatch, **work, threads=threads, callbacks=[Pause()])
+        np.testing.assert_array_equal(several.theta, one.theta, err_msg=f"{threads} threads")
+    both(monkeypatch, **work)
+
+
+def test_several_teams_at_once(monkeypatch, compiled_only):
+    work = shared_work(np.random.default_rng(0))
+    alone, _ = trained("numba", monkeypatch, **work)
+    with ThreadPoolExecutor(3) as pool:
+        at_once = list(pool.map(lambda _: trained("numba", monkeypatch, **work, threads=2)[0], range(6)))
+    for network in at_once:
+        np.testing.assert_array_equal(network.theta, alone.theta)
+
+
+def test_a_team_that_diverges_ends(monkeypatch, compiled_only):
+    work = shared_work(
+        np.random.default_rng(0), stack=[Dense(60), layers.ReLU(), Dense(5)], optimizer=optimizers.SGD(1e30),
+        clip=None, penalties=[],
+    )  # fmt: skip
+    before = threading.active_count()
+    with pytest.raises(cr.DivergenceError, match="the loss is"):
+        trained("numba", monkeypatch, **work, threads=2)
+    assert threading.active_count() == before
+
+
+def test_an_error_in_a_helper_is_raised(monkeypatch, compiled_only):
+    work = compiled_steps.dense_epoch
+
+    def failing(*arguments):
+        if arguments[5]:  # its number: 0 is not a helper
+            raise MemoryError("none left")
+        return work(*arguments)
+
+    monkeypatch.setattr(compiled_steps, "dense_epoch", failing)
+    with pytest.raises(MemoryError, match="none left"):
+        trained("numba", monkeypatch, **shared_work(np.random.default_rng(0)), threads=2)
+
+
+def test_an_error_between_two_epochs_ends_the_team(monkeypatch, compiled_only):
+    class Fail(cr.Callback):
+        def on_epoch(self, run):
+            raise RuntimeError("enough")
+
+    before = threading.active_count()
+    with pytest.raises(RuntimeError, match="enough"):
+        trained("numba", monkeypatch, **shared_work(np.random.default_rng(0)), threads=2, callbacks=[Fail()])
+    assert threading.active_count() == before
+
+
+INTERRUPTED = """
+import os, signal, threading, time
+import numpy as np
+import chainrule as cr
+
+rng = np.random.default_rng(0)
+network = cr.Network(200, [cr.layers.Dense(200), cr.layers.Tanh(), cr.layers.Dense(10)], "softmax_cross_entropy", seed=0)
+X, t = rng.random((100_000, 200), dtype="float32"), rng.integers(0, 10, 100_000)
+cr.train(network, X[:1000], t[:1000], epochs=1, batch_size=100)
+
+def press():
+    global pressed
+    pressed = time.perf_counter()
+    os.kill(os.getpid(), signal.SIGINT)
+
+threading.Timer(0.3, press).start()
+history = cr.train(network, X, t, epochs=1000, batch_size=100, threads={threads})
+print(time.perf_counter() - pressed, history.stopped)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot press Ctrl-C for itself")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_ctrl_c_is_answered_within_half_a_second(threads):
+    environment = {**os.environ, "CHAINRULE_KERNELS": "numba"}
+    code = INTERRUPTED.format(threads=threads)
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    seconds, _, stopped = result.stdout.partition(" ")
+    assert float(seconds) < 0.5
+    assert stopped.startswith("interrupted in epoch")
+
+
+# ------------------------------------------------------------ compiling
+
+FIRST = """
+import hashlib
+import numpy as np
+import chainrule as cr
+network = cr.Network(3, [cr.layers.Dense(2)], "squared_error", seed=0)
+cr.train(network, np.eye(3, dtype="float32"), np.ones((3, 2)), epochs=2, seed=0)
+print(hashlib.sha256(network.theta.tobytes()).hexdigest())
+"""
+
+
+def test_the_first_use_says_that_it_compiles_and_later_ones_do_not(tmp_path):
+    environment = {**os.environ, "CHAINRULE_KERNELS": "numba", "NUMBA_CACHE_DIR": str(tmp_path)}
+    first, later = (
+        subprocess.run([sys.executable, "-c", FIRST], env=environment, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    )
+    assert first.stderr.startswith("chainrule: compiling")
+    assert later.stderr == ""
+    assert first.stdout == later.stdout
+
+
+# ------------------------------------------------------------ the functions
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["exp", "expm1", "tanh", "sigmoid", "normal_cdf"])
+def test_functions_are_right_to_the_last_digits(name, dtype):
+    function = getattr(functions, name)
+
+    @numba.njit(error_model="numpy")
+    def apply(x, y):
+        for i in range(x.size):
+            y[i] = function(x[i])
+
+    small_and_large = np.concatenate([np.linspace(-9, 9, 4001) ** 3 / 10, np.linspace(-1e-3, 1e-3, 101)])
+    x = np.clip(small_and_large, -60, 60).astype(dtype)
+    y = np.empty_like(x)
+    apply(x, y)
+    exact = x.astype(np.longdouble)
+    expected = {
+        "exp": lambda: np.exp(exact),
+        "expm1": lambda: np.expm1(exact),
+        "tanh": lambda: np.tanh(exact),
+        "sigmoid": lambda: 1 / (1 + np.exp(-exact)),
+        "normal_cdf": lambda: scipy.special.ndtr(x.astype("float64")),
+    }[name]()
+    tiny = np.finfo(dtype).tiny
+    units = {"exp": 2, "expm1": 3, "tanh": 4, "sigmoid": 3, "normal_cdf": 700}[name]  # the last: e^(−z²) at z = 40
+    np.testing.assert_allclose(y, expected.astype("float64"), rtol=units * np.finfo(dtype).eps, atol=tiny)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
+def test_huge_values_and_nan(activation, monkeypatch):
+    """What the reference makes of values beyond all measure, the compiled code makes of them too."""
+    X = np.array([[-1e4], [-200.0], [0.0], [200.0], [1e4]])
+    work = {
+        "inputs": 1, "stack": [activation, Dense(1)], "loss": "absolute_error",
+        "dtype": "float32", "X": X, "t": np.zeros(5), "optimizer": optimizers.SGD(1e-6), "epochs": 1, "batch_size": 5,
+    }  # fmt: skip
+    both(monkeypatch, **work)

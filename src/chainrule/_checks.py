@@ -107,32 +107,32 @@ def check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
 def check_rows(X: Any, sample_shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "X") -> Any:
     """Return X as an array (rows, *sample_shape) of finite numbers; it is copied only if it is no array."""
     array: Any = X.tocsr() if is_sparse(X) else check_numbers(name, X)
-    wanted = f"(rows, {', '.join(map(str, sample_shape))})"
-    if array.ndim != len(sample_shape) + 1:
-        if array.shape == sample_shape:
-            remedy = f"One sample? Give a batch of one: {name}[np.newaxis]."
-        elif array.ndim == 1 and sample_shape == (1,):
-            remedy = f"One column? Make it one: {name}.reshape(-1, 1)."
-        else:
-            remedy = f"Reshape it, for example with {name}.reshape(len({name}), -1)."
-        raise ValueError(
-            f"{name}: expected an array of shape {wanted}, got {array.ndim}-D, shape {array.shape}. {remedy}"
-        )
-    if array.shape[1:] != sample_shape:
-        had, has = (array.shape[1], sample_shape[0]) if len(sample_shape) == 1 else (array.shape[1:], sample_shape)
-        raise ValueError(
-            f"{name}: expected {has} features, got {had}: shape {wanted} was wanted, this is {array.shape}. "
-            "Are these the columns that the network was built for?"
-        )
-    if not array.shape[0]:
-        raise ValueError(
-            f"{name}: expected at least one row, got an array of shape {array.shape}. Is the selection empty?"
-        )
+    if array.ndim != len(sample_shape) + 1 or array.shape[1:] != sample_shape or not array.shape[0]:
+        raise ValueError(_wrong_rows(name, array.shape, sample_shape))
     if is_sparse(array):
         check_finite(f"{name}'s stored values", array.data, dtype)
     else:
         check_finite(name, array, dtype)
     return array
+
+
+def _wrong_rows(name: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> str:
+    wanted = f"(rows, {', '.join(map(str, sample_shape))})"
+    if len(shape) != len(sample_shape) + 1:
+        if shape == sample_shape:
+            remedy = f"One sample? Give a batch of one: {name}[np.newaxis]."
+        elif len(shape) == 1 and sample_shape == (1,):
+            remedy = f"One column? Make it one: {name}.reshape(-1, 1)."
+        else:
+            remedy = f"Reshape it, for example with {name}.reshape(len({name}), -1)."
+        return f"{name}: expected an array of shape {wanted}, got {len(shape)}-D, shape {shape}. {remedy}"
+    if shape[1:] != sample_shape:
+        had, has = (shape[1], sample_shape[0]) if len(sample_shape) == 1 else (shape[1:], sample_shape)
+        return (
+            f"{name}: expected {has} features, got {had}: shape {wanted} was wanted, this is {shape}. "
+            "Are these the columns that the network was built for?"
+        )
+    return f"{name}: expected at least one row, got an array of shape {shape}. Is the selection empty?"
 
 
 def check_lengths(X: Any, **others: Array | None) -> None:

@@ -74,7 +74,7 @@ def ones(rows: int, dtype: np.dtype[Any]) -> Array:
 
 @lru_cache(maxsize=32)
 def row_starts(rows: int, columns: int) -> Array:
-    """Return where each row of a (rows, columns) array begins in its memory: 0, columns, 2 columns …
+    """Return where each row of a (rows, columns) array begins in its memory.
 
     >>> row_starts(3, 10)
     array([ 0, 10, 20])

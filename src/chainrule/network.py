@@ -173,11 +173,12 @@ class Network:
 
         With a workspace every intermediate value is left in its memos; without one nothing is kept.
         """
-        y: Any = x
-        memos = (Memo() for _ in self.layers) if workspace is None else workspace.memos
+        return self._forward(x, [Memo() for _ in self.layers] if workspace is None else workspace.memos)
+
+    def _forward(self, x: Any, memos: list[Memo]) -> Array:
         for layer, memo in zip(self.layers, memos, strict=True):
-            y = layer.forward(y, memo)
-        return y
+            x = layer.forward(x, memo)
+        return x
 
     def backward(self, dy: Float[Array, "batch outputs"], workspace: Workspace) -> Float[Array, "size"]:
         """Return dL/dtheta given dL/dy, after a ``forward`` with the same workspace.
@@ -245,12 +246,18 @@ class Network:
     def logits(self, X: MatrixLike) -> Float[Array, "rows outputs"]:
         """Return y for any number of rows, chunk by chunk: what ``predict`` gives before the link."""
         X = check_rows(X, self.input_shape, self.dtype)
-        rows, chunk = X.shape[0], self.chunk
+        rows = X.shape[0]
+        chunk = 1 if rows == 1 else self.chunk
         if rows <= chunk:
             return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
         y = np.empty((rows, *self.output_shape), self.dtype)
+        memos = [Memo() for _ in self.layers]  # reused, and with them their buffers, by all chunks but a short last one
+        for layer, memo in zip(self.layers, memos, strict=True):
+            for name, shape in {"y": layer.output_shape, **layer.buffers()}.items():
+                setattr(memo, name, np.empty((chunk, *shape), self.dtype))
         for start in range(0, rows, chunk):
-            y[start : start + chunk] = self.forward(X[start : start + chunk].astype(self.dtype, copy=False))
+            x = X[start : start + chunk].astype(self.dtype, copy=False)
+            y[start : start + chunk] = self._forward(x, memos) if x.shape[0] == chunk else self.forward(x)
         return y
 
     def predict(self, X: MatrixLike) -> Float[Array, "rows outputs"]:

@@ -65,7 +65,7 @@ class Steps(ABC):
         ``run.batch`` is afterwards the last one that was done. A FloatingPointError at a loss that is not finite.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027  (most have nothing to let go of)
         """Let go of what only the steps need."""
 
     def factor(self, batch: int) -> float:

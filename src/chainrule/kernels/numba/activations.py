@@ -9,16 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
 from chainrule import layers
+from chainrule.kernels.numba.compiling import compiled
 from chainrule.kernels.numba.functions import exp, expm1, normal_cdf, sigmoid, tanh
 from chainrule.layers import Layer
 
 RELU, LEAKY_RELU, ELU, SIGMOID, TANH, HARD_SIGMOID, SOFTPLUS, SILU, GELU, GELU_TANH, MISH = range(11)
 NEEDS_Z = (SILU, GELU, GELU_TANH, MISH)
-
-compiled = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def encode(layer: Layer) -> tuple[int, float, float] | None:

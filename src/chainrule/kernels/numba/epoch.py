@@ -7,16 +7,12 @@ dropout: what :class:`chainrule.kernels.reference.Steps` does by the layers' own
 from __future__ import annotations
 
 import math
-import sys
-import zlib
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
-from numba.core import event
 
 from chainrule.kernels.numba import activations, losses, updates
+from chainrule.kernels.numba.compiling import compiled, kept
 from chainrule.kernels.numba.plan import (
     CODE,
     DENSE,
@@ -34,8 +30,6 @@ from chainrule.kernels.numba.plan import (
 )
 from chainrule.kernels.numba.team import FIRST, LAST, ROW, STEP, barrier, next_task
 from chainrule.kernels.numba.views import matrix, part
-
-compiled = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 class Data(NamedTuple):
@@ -160,6 +154,7 @@ def _backward(
 
 @compiled
 def _softmax(y: Any) -> None:
+    """Put the softmax of every row into y."""
     n, classes = y.shape
     for i in range(n):
         largest = y[i, 0]
@@ -178,7 +173,7 @@ def _softmax(y: Any) -> None:
 
 @compiled
 def _softmax_gradient(y: Any, dy: Any) -> None:
-    """dx = y (dy − Σ dy y)."""
+    """Put dx = y (dy − Σ dy y) into dy."""
     n, classes = y.shape
     for i in range(n):
         total = dy[i, 0] * y[i, 0]
@@ -188,16 +183,10 @@ def _softmax_gradient(y: Any, dy: Any) -> None:
             dy[i, k] = y[i, k] * (dy[i, k] - total)
 
 
-def _digest() -> int:
-    """Return a number for the text of all that is compiled: Numba itself looks at one file only."""
-    sources = Path(__file__).parent.glob("*.py")
-    return zlib.crc32(b"".join(path.read_bytes() for path in sorted(sources)))
+@kept
+def dense_epoch(version: int) -> Any:
+    """Return the function below; see ``kept``."""
 
-
-def _make_dense_epoch(version: int, *, cache: bool) -> Any:
-    """Return the compiled function; ``version``, a variable of its closure, is part of its key in the cache."""
-
-    @njit(error_model="numpy", nogil=True, no_cfunc_wrapper=True, cache=cache)
     def dense_epoch(
         plan: Plan, data: Data, memory: Memory, draws: Any, shared: Any, rank: int, threads: int, tasks: int,
         passed: int,
@@ -279,27 +268,3 @@ def _make_dense_epoch(version: int, *, cache: bool) -> Any:
         return (done if version else 0), passed
 
     return dense_epoch
-
-
-try:
-    dense_epoch = _make_dense_epoch(_digest(), cache=True)
-except RuntimeError:  # there is nowhere to write
-    dense_epoch = _make_dense_epoch(1, cache=False)
-
-
-class _Notice(event.Listener):  # type: ignore[misc]  # Numba has no types
-    """Says once that what takes so long is the compiler."""
-
-    said = False
-
-    def on_start(self, event: event.Event) -> None:
-        if event.data["dispatcher"] is dense_epoch and not _Notice.said:
-            _Notice.said = True
-            kept = "the result is kept for later" if dense_epoch.stats.cache_path else "there is nowhere to keep it"
-            print(f"chainrule: compiling, which takes about ten seconds; {kept}", file=sys.stderr, flush=True)  # noqa: T201
-
-    def on_end(self, event: event.Event) -> None:
-        pass
-
-
-event.register("numba:compile", _Notice())

@@ -15,14 +15,13 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
 from chainrule._special import _ERFC_FLOAT32, _ERFC_FLOAT64
+from chainrule.kernels.numba.compiling import compiled
 
 F = np.float32
-compiled = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-
 Q32 = tuple(
     F(c)
     for c in (

@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
 from chainrule import losses
 from chainrule.kernels.numba.activations import exponential
+from chainrule.kernels.numba.compiling import compiled
 from chainrule.kernels.numba.functions import exp, sigmoid
 from chainrule.kernels.numba.views import part
 from chainrule.losses import Loss
 
 SOFTMAX, SIGMOID, SQUARED, ABSOLUTE, HUBER, QUANTILE, POISSON = range(7)
-
-compiled = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def encode(loss: Loss) -> tuple[int, float] | None:
@@ -110,7 +107,7 @@ def _softmax(a: float, y: Any, rows: Any, labels: Any, targets: Any, scale: Any,
 
 @compiled
 def _elementwise(code: int, a: float, y: Any, rows: Any, targets: Any, scale: Any, dy: Any) -> float:
-    """The losses that are a sum over the outputs."""
+    """ℓ of the losses that are a sum over the outputs; dy = ∂ℓ/∂y."""
     T = y.dtype.type
     zero = T(0)
     n, outputs = y.shape

@@ -45,9 +45,12 @@ class Rows:
             ready = self._buffer = np.empty((min(self.block, len(batches)) * batches.batch_size, X.shape[1]), dtype)
         labelled = t.ndim == 1
         self.data = Data(
-            ready,
-            *empty.values(),
-            *strides,
+            ready=ready,
+            x32=empty["float32"],
+            x64=empty["float64"],
+            x8=empty["uint8"],
+            row_stride=strides[0],
+            column_stride=strides[1],
             labels=writable(np.ascontiguousarray(t)) if labelled else np.empty(0, np.intp),
             targets=np.empty((0, 1), dtype) if labelled else writable(np.ascontiguousarray(t)),
             weights=np.empty(0, dtype) if weight is None else weight,

@@ -1,28 +1,29 @@
 """Threads that do one step together: numbers in memory that all of them see, and waiting for these to change.
 
 ``shared`` is an int64 array: how often threads have arrived at a barrier; how many tasks there have been; the task
-itself; and for each helper whether it sleeps. Each thread adds 1 to the first when it has come to a barrier, and goes on
-when all have. A helper looks for the next task; one that has looked in vain for long sleeps, and is woken by Python.
-A thread that has waited long gives up its time slice, so that more threads than cores are slow but never stuck.
+itself; whether all is over; and for each helper whether it sleeps. Each thread adds 1 to the first when it has come to
+a barrier, and goes on when all have. A helper looks for the next task; one that has looked in vain for long sleeps, and
+is woken by Python. A thread that has waited long gives up its time slice, so that more threads than cores are slow but
+never stuck.
 """
 
 from __future__ import annotations
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
+
+from chainrule.kernels.numba.compiling import compiled, kept
 
 ARRIVALS, TASKS, FIRST, LAST, STEP, ROW, OVER, SLEEPS = range(8)  # sleeps: from SLEEPS + 1 on, one a helper
 
 PATIENCE = 10_000  # looks, about 10 µs, before the time slice is given up
 SLEEPY = 2_000  # time slices given up, about 1 ms, before a helper sleeps
-
-compiled = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 def _atomic(operation: str) -> Any:
@@ -106,25 +107,31 @@ def next_task(shared: Any, rank: int, done: int) -> bool:
     return True
 
 
-@njit(error_model="numpy", no_cfunc_wrapper=True, cache=True)
-def post_task(shared: Any, threads: int) -> int:
-    """Say that there is a task; return the helpers that sleep, as the bits of a number, and count them as awake."""
-    add(shared, TASKS, 1)
-    asleep = 0
-    for rank in range(1, threads):
-        if exchange(shared, SLEEPS + rank, 0) == 1:
-            asleep |= 1 << rank
-    return asleep
+@kept
+def post_task(version: int) -> Any:
+    """Return the function below; see ``kept``."""
+
+    def post_task(shared: Any, threads: int) -> int:
+        """Say that there is a task; return the helpers that sleep, as the bits of a number, and count them as awake."""
+        add(shared, TASKS, 1)
+        asleep = 0 * version
+        for rank in range(1, threads):
+            if exchange(shared, SLEEPS + rank, 0) == 1:
+                asleep |= 1 << rank
+        return asleep
+
+    return post_task
 
 
 class Team:
-    """This thread and its helpers, which live as long as the team."""
+    """The thread that makes it, and its helpers, which live as long as the team."""
 
     def __init__(self, threads: int) -> None:
         self._threads, self._passed, self._tasks = threads, 0, 0
         self._shared = np.zeros(SLEEPS + max(threads, 2), np.int64)
         self._shared[SLEEPS:] = 1
         self._helpers = ThreadPoolExecutor(threads - 1) if threads > 1 else None
+        self._running: dict[int, Future[Any]] = {}
 
     def do(self, arguments: tuple[Any, ...], task: tuple[int, int, int, int], work: Any) -> int:
         """Let all threads do ``work(*arguments, …)`` for a task: FIRST, LAST, STEP and ROW. Return its first result.
@@ -137,12 +144,20 @@ class Team:
             asleep = post_task(shared, self._threads)
             for rank in range(1, self._threads):
                 if asleep >> rank & 1:
-                    self._helpers.submit(
-                        work, *arguments, shared, rank, self._threads, self._tasks, self._passed
-                    )  # fmt: skip
+                    task_of_helper = (*arguments, shared, rank, self._threads, self._tasks, self._passed)
+                    self._running[rank] = self._helpers.submit(work, *task_of_helper)
+                    self._running[rank].add_done_callback(self._end_after_an_error)
         done, self._passed = work(*arguments, shared, 0, self._threads, self._tasks, self._passed)
         self._tasks += 1
+        if self._passed < 0:
+            for helper in self._running.values():
+                helper.result()  # raises what has happened there
         return int(done)
+
+    def _end_after_an_error(self, helper: Future[Any]) -> None:
+        """Let nobody wait for a helper that has ended with an error."""
+        if helper.exception() is not None:
+            self._shared[OVER] = 1
 
     def close(self) -> None:
         """Let the helpers go."""

@@ -1,25 +1,19 @@
-"""One pass over the parameters: penalties' gradients, clipping and an optimizer's step, as chainrule.optimizers has it."""
+"""One pass over the parameters: the penalties' gradients, clipping and the step of an optimizer."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-import numpy as np
-from numba import njit
-
 from chainrule import optimizers
 from chainrule.clipping import Clip, ClipNorm, ClipValue
+from chainrule.kernels.numba.compiling import compiled, summing
 from chainrule.kernels.numba.views import matrix, part
 from chainrule.optimizers import Optimizer
 
 SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM = range(6)
 NO_CLIP, CLIP_NORM, CLIP_VALUE = range(3)
 PIECE = 4096  # parameters at a time
-
-compiled = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-# Sums may be taken in another order, so that they become vector instructions; NaN and infinity stay what they are.
-summing = njit(error_model="numpy", nogil=True, no_cpython_wrapper=True, no_cfunc_wrapper=True, fastmath={"reassoc", "contract", "nsz"})
 
 
 def encode(optimizer: Optimizer) -> tuple[int, tuple[float, ...]] | None:
@@ -203,7 +197,7 @@ def _step(
 
 @compiled
 def project(theta: Any, columns: Any, limits: Any, norms: Any) -> None:
-    """Keep the columns of the (inputs, outputs) weights at ``columns`` (k, 3: start, inputs, outputs) in their balls."""
+    """Keep the columns of the weights at ``columns`` (k, 3: start, inputs, outputs) in their balls."""
     T = theta.dtype.type
     for k in range(len(columns)):
         inputs, outputs = columns[k, 1], columns[k, 2]
@@ -224,4 +218,3 @@ def project(theta: Any, columns: Any, limits: Any, norms: Any) -> None:
             for i in range(inputs):
                 for j in range(outputs):
                     w[i, j] *= norms[j]
-
