@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 import chainrule as cr
 from chainrule import MLPClassifier, MLPRegressor
+from chainrule.estimators import base
 
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)
 X_IRIS = StandardScaler().fit_transform(X_IRIS)
@@ -604,3 +605,37 @@ def test_a_divergence_leaves_the_model():
     with pytest.raises(ValueError, match="non-finite"), np.errstate(all="ignore"):
         model.set_params(learning_rate_init=1e6).fit(X_DIABETES, Y_DIABETES)
     np.testing.assert_array_equal(theta(model), before)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_uint8_images_stay_uint8(kind, monkeypatch):
+    """They are converted batch by batch, and give the same model as their float64 copy."""
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 4, (300, 20), dtype=np.uint8), rng.integers(0, 3, 300)
+    given = []
+    monkeypatch.setattr(base, "train", lambda network, X, y, **work: given.append(X) or cr.train(network, X, y, **work))
+    of_bytes, of_floats = quiet(make(kind), X, y), quiet(make(kind), X.astype("float64"), y)
+    assert given[0] is X
+    assert of_bytes.network_.dtype == np.float64
+    np.testing.assert_array_equal(of_bytes.network_.theta, of_floats.network_.theta)
+    np.testing.assert_array_equal(of_bytes.predict(X), of_floats.predict(X.astype("float64")))
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_predict_says_what_scikit_learn_says(named):
+    """The short way to the network is only for arrays with which nothing is wrong."""
+    rng = np.random.default_rng(0)
+    X, y = rng.random((40, 3)), rng.integers(0, 2, 40)
+    X = pytest.importorskip("pandas").DataFrame(X, columns=["a", "b", "c"]) if named else X
+    ours, sklearns = (quiet(cls(max_iter=2), X, y) for cls in (MLPClassifier, theirs.MLPClassifier))
+    for bad in [np.full((1, 3), np.nan), np.ones((2, 4)), np.ones(3), np.ones((0, 3)), np.array([["a", "b", "c"]])]:
+        said = []
+        for model in (ours, sklearns):
+            with pytest.raises(ValueError) as error, warnings.catch_warnings():  # noqa: PT011, PT012
+                warnings.simplefilter("ignore", UserWarning)
+                model.predict_proba(bad)
+            said.append(str(error.value))
+        assert said[0] == said[1]
+    if named:
+        with pytest.warns(UserWarning, match="X does not have valid feature names"):
+            ours.predict(np.ones((1, 3)))

@@ -41,6 +41,7 @@ ACTIVATIONS = {
     name: cls for name, cls in public_classes(layers_module, Layer).items() if name not in {"Dense", "Dropout"}
 } | {"logistic": layers_module.Sigmoid}
 SOLVERS = {"lbfgs", "sgd", "adam", "momentum", "rmsprop", "adagrad", "adamw"}
+KEPT = (np.float64, np.float32, np.uint8)  # the dtypes in which X stays; others become float64, as in scikit-learn
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
 )
@@ -195,7 +196,7 @@ class BaseMLP(BaseEstimator, ABC):
         fresh = "network_" not in vars(self) or not (self.warm_start or incremental)
         X, y = self._validate(X, y, incremental=incremental, reset=fresh)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=X.dtype)
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=self._dtype(X))
         weight = self._weights(y, sample_weight)
         held_out = self._validation_set(*validation)
         self._check_lbfgs(held_out)
@@ -219,7 +220,7 @@ class BaseMLP(BaseEstimator, ABC):
             return None
         if X_val is None or y_val is None:
             raise ValueError("fit: X_val and y_val come together: give both or neither.")
-        X_val = validate_data(self, X_val, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False)
+        X_val = validate_data(self, X_val, accept_sparse=["csr", "csc"], dtype=KEPT, reset=False)
         return X_val, self._targets(y_val)
 
     def _start(self, X: Any, sizes: list[int], random_state: np.random.RandomState) -> None:
@@ -228,7 +229,7 @@ class BaseMLP(BaseEstimator, ABC):
         stack: list[Layer] = [Dropout(self.input_dropout)] if self.input_dropout else []
         for size, activation, rate in zip(sizes, activations, self._dropouts(len(sizes)), strict=True):
             stack += [Dense(size), activation(), *([Dropout(rate)] if rate else [])]
-        network = Network.blank(X.shape[1], [*stack, Dense(self.n_outputs_)], self._loss(), self.dtype or X.dtype)
+        network = Network.blank(X.shape[1], [*stack, Dense(self.n_outputs_)], self._loss(), self._dtype(X))
         network.allocate()
         self.network_ = network
         # scikit-learn draws every layer as its one activation asks for; the last layer follows the last hidden one.
@@ -248,6 +249,10 @@ class BaseMLP(BaseEstimator, ABC):
             self.best_loss_ = None if self.early_stopping else np.inf
             self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    def _dtype(self, X: Any) -> Any:
+        """Return the network's dtype: that of X unless it is told otherwise."""
+        return self.dtype or (X.dtype if X.dtype.kind == "f" else np.dtype("float64"))
 
     def _activations(self, count: int) -> list[type[Layer]]:
         names = [self.activation] * count if isinstance(self.activation, str) else list(self.activation)
@@ -447,7 +452,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _is_plain(self, X: Any) -> bool:
         """Say whether this is fitted and X an array of which the network's own checks find all that can be wrong."""
         known = vars(self)
-        plain = type(X) is np.ndarray and X.dtype.kind == "f" and X.ndim == 2
+        plain = type(X) is np.ndarray and X.dtype.type in KEPT and X.ndim == 2
         return plain and "network_" in known and "feature_names_in_" not in known
 
     @classmethod

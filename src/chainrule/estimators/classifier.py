@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import validate_data
 
 from chainrule._typing import Array
-from chainrule.estimators.base import BaseMLP, partial_fit_available
+from chainrule.estimators.base import KEPT, BaseMLP, partial_fit_available
 from chainrule.layers import Dense
 from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from chainrule.network import Network
@@ -128,7 +128,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             y,
             accept_sparse=["csr", "csc"],
             multi_output=True,
-            dtype=(np.float64, np.float32),
+            dtype=KEPT,
             reset=reset,
         )
         if y.ndim == 2 and y.shape[1] == 1:
@@ -151,8 +151,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         unknown = np.setdiff1d(unique_labels(y), self.classes_)
         if len(unknown):
             raise ValueError(f"y_val has the label(s) {unknown}, which are not among the classes {self.classes_}.")
-        binarized = self._labels.transform(y)
-        return binarized.argmax(axis=1) if self._is_multiclass() else binarized
+        if self._is_multiclass():
+            return np.searchsorted(self.classes_, y)
+        return self._labels.transform(y)
 
     def _is_multiclass(self) -> bool:
         return bool(self._labels.y_type_ == "multiclass")

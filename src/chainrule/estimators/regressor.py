@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from chainrule._typing import Array
-from chainrule.estimators.base import BaseMLP, partial_fit_available
+from chainrule.estimators.base import KEPT, BaseMLP, partial_fit_available
 from chainrule.losses import AbsoluteError, Huber, Loss, Poisson, Quantile, SquaredError
 
 LOSSES: dict[str, type[Loss]] = {
@@ -133,12 +133,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             accept_sparse=["csr", "csc"],
             multi_output=True,
             y_numeric=True,
-            dtype=(np.float64, np.float32),
+            dtype=KEPT,
             reset=reset,
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        return X, y.reshape(len(y), -1).astype(X.dtype, copy=False)
+        return X, y.reshape(len(y), -1).astype(self._dtype(X), copy=False)
 
     def _targets(self, y: Any) -> Array:
         y = np.asarray(y, dtype=np.float64)
