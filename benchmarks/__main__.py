@@ -39,6 +39,8 @@ QUICK = ("chainrule", "chainrule, NumPy", "scikit-learn", "bare products")
 
 def main() -> int:
     arguments = _parser().parse_args()
+    if arguments.repeats is not None and arguments.repeats < 1:
+        sys.exit(f"python -m benchmarks: --repeats: expected at least 1, got {arguments.repeats}")
     if arguments.list:
         for group, module in GROUPS.items():
             print(f"{group}: {' '.join(workload.name for workload in module.WORKLOADS)}")
@@ -96,7 +98,7 @@ def _measure(chosen: dict[str, list[Workload]], options: Options, *, tables: boo
             groups[group] = [_one(workload, pool) for workload in workloads]
             if not options.quick:
                 pool.close()
-            if tables:
+            if tables and any(result.values for result in groups[group]):
                 print(f"\n## {group}\n\n{GROUPS[group].NOTE}\n\n{report.table(groups[group])}", flush=True)
     finally:
         pool.close()

@@ -6,7 +6,7 @@ from benchmarks.measure import Entry, Workload
 
 NOTE = """Seconds of training until the accuracy on the 10,000 test images, looked at after every epoch (which does not
 count), reaches the target: 784-256-10, ReLU, Adam at 0.001, batch 128, float32, 60,000 images, same start and same
-order for all. scikit-learn: one partial_fit an epoch."""
+order for all; rounding alone may move the arrival by an epoch or two. scikit-learn: one partial_fit an epoch."""
 
 ENTRIES = [Entry(x) for x in ("chainrule", "chainrule, NumPy", "scikit-learn", "PyTorch", "torch.compile")]
 WORK = {

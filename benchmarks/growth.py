@@ -17,14 +17,19 @@ ENTRIES = [Entry("chainrule"), Entry("chainrule, NumPy"), Entry("bare products")
 # what grows: what it is called, and its values
 PANELS = {
     "rows": ("rows", (1000, 3000, 10_000, 30_000, 100_000)),
-    "width": ("units of the hidden layer", (10, 30, 100, 300, 1000, 2000)),
+    "width": ("units of the hidden layer", (10, 30, 100, 300, 1000, 3000)),
     "depth": ("hidden layers of 100 units", (1, 2, 4, 8, 16)),
     "batch": ("rows a batch", (8, 32, 128, 512, 2048)),
 }
 STYLES = {
-    "chainrule": {"color": "tab:blue", "marker": "o"},
-    "chainrule, NumPy": {"color": "tab:orange", "marker": "s"},
-    "bare products": {"color": "0.35", "marker": "", "linestyle": "--"},
+    "chainrule": {"label": "chainrule with Numba", "color": "tab:blue", "marker": "o"},
+    "chainrule, NumPy": {"label": "chainrule with NumPy", "color": "tab:orange", "marker": "s"},
+    "bare products": {
+        "label": "bare matrix products of NumPy, the floor",
+        "color": "0.35",
+        "marker": "",
+        "linestyle": "--",
+    },
 }
 
 
@@ -38,7 +43,7 @@ def _work(panel: str, value: int) -> dict[str, Any]:
 
 WORKLOADS = [
     Workload(
-        f"{panel}-{value}", f"{value:,} {called}", "ms an epoch", ENTRIES, "train", _work(panel, value),
+        f"{panel}-{value}", f"{called}: {value:,}", "ms an epoch", ENTRIES, "train", _work(panel, value),
         quick={"rows": 1000, "batch": min(_work(panel, value)["batch"], 1000), "epochs": 1}, per="epochs",
     )
     for panel, (called, values) in PANELS.items()
@@ -63,7 +68,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
                 for label, median in result.medians().items():
                     lines.setdefault(label, []).append((int(match[1]), median))
         for label, points in lines.items():
-            ax.plot(*zip(*sorted(points), strict=True), label=label, **STYLES[label])
+            ax.plot(*zip(*sorted(points), strict=True), **STYLES[label])
         ax.set(xscale="log", yscale="log", xlabel=called)
         if lines:
             ax.set_xticks(sorted({x for points in lines.values() for x, _ in points}))

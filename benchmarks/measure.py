@@ -77,6 +77,7 @@ class Result:
         self.values: dict[str, list[float]] = {}
         self.reached: dict[str, dict[str, float]] = {}
         self.remarks: dict[str, list[str]] = {}
+        self.tried: dict[str, dict[str, float]] = {}  # seconds of the warm-up with every setting
         self.left_out: dict[str, str] = {}
         self.failed: dict[str, str] = {}
 
@@ -113,6 +114,7 @@ class Result:
                 "runs": values,
                 "reached": self.reached[label],
                 "remarks": self.remarks.get(label, []),
+                "tried": self.tried.get(label, {}),
             }
             for label, values in self.values.items()
         }
@@ -270,18 +272,20 @@ def _run(workload: Workload, entry: Entry, setting: str, work: Mapping[str, Any]
 
 
 def _warm_up(workload: Workload, entry: Entry, pool: Pool, result: Result) -> str:
-    """Run once with every setting, and once more to compare them; return the fastest, and end the others' processes."""
-    contestant, tried = entry.contestant, {}
+    """Run once with every setting, and again to compare them; return the fastest, and end the others' processes."""
+    contestant, tried, compiling = entry.contestant, {}, {}
     settings = [*contestant.settings] if workload.settings and not pool.options.quick else [""]
     work = workload.arguments(entry, quick=pool.options.quick, warm_up=True)
-    compiling: dict[str, float] = {}
+    again = 0 if workload.fresh else 3 if len(settings) > 1 else contestant.compiles
     for setting in settings:
         pool.options.say(f"{workload.name}: warm-up, {entry.label} {setting and f'({setting})'}")
         try:
             worker = pool.worker(entry, setting)
-            first = worker.ask(workload.do, work)["seconds"]
-            compares = len(settings) > 1 or contestant.compiles
-            second = worker.ask(workload.do, work)["seconds"] if compares and not workload.fresh else first
+            first = second = worker.ask(workload.do, work)["seconds"]
+            for i in range(again):
+                second = min(worker.ask(workload.do, work)["seconds"], second)
+                if second > 0.5 and i == 0:  # long enough to be compared
+                    break
         except ContestantError:
             pool.close((entry.label, setting))
             if setting == settings[-1] and not tried:
@@ -294,6 +298,7 @@ def _warm_up(workload: Workload, entry: Entry, pool: Pool, result: Result) -> st
             pool.close((entry.label, setting))
     if best:
         result.remark(entry.label, best)
+        result.tried[entry.label] = tried
     if contestant.compiles and not workload.fresh:
         result.remark(entry.label, f"{compiling[best]:.1f} s of compiling not counted")
     return best

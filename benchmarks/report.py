@@ -65,7 +65,8 @@ def number(value: float) -> str:
 def _reached(values: Mapping[str, float]) -> str:
     shown = []
     for name, value in values.items():
-        text = f"{value:.2%}" if "accuracy" in name else f"{value:,.0f}" if name.endswith("taken") else f"{value:.4f}"
+        whole = name.endswith(("_taken", "_MiB"))
+        text = f"{value:.2%}" if "accuracy" in name else f"{value:,.0f}" if whole else f"{value:.4f}"
         shown.append(f"{name.removesuffix('_taken').replace('_', ' ')} {text}")
     return ", ".join(shown)
 

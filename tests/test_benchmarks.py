@@ -55,9 +55,9 @@ def test_json_of_a_row():
 
 @pytest.mark.slow
 def test_everyone_learns_the_same_and_every_kind_of_workload_runs(tmp_path):
-    """One of each group, and all steps; Numba's first use takes too long here."""
+    """One of each group, and all steps; Numba's first use takes too long here, and memory is measured below."""
     listed = dict(line.split(": ") for line in run("--list").splitlines())
-    chosen = {group: names.split()[0] for group, names in listed.items() if group != "first-use"}
+    chosen = {group: names.split()[0] for group, names in listed.items() if group not in {"first-use", "memory"}}
     picture = tmp_path / "growth.png"
     found = results(*chosen.values(), "steps", "predict-10000", "batch-8", "--picture", str(picture))
     assert {*chosen.values()} <= {*found}
@@ -75,7 +75,16 @@ def test_everyone_learns_the_same_and_every_kind_of_workload_runs(tmp_path):
     assert picture.stat().st_size > 10_000
 
 
-def test_tables(tmp_path):
+@pytest.mark.skipif(importlib.util.find_spec("resource") is None, reason="this system has no ru_maxrss")
+def test_memory():
+    result = results("memory", "--contestants", "chainrule, NumPy")["memory"]
+    reached = result["contestants"]["chainrule, NumPy"]["reached"]
+    assert reached["data_and_extra_MiB"] == pytest.approx(
+        reached["data_MiB"] + result["contestants"]["chainrule, NumPy"]["median"]
+    )
+
+
+def test_tables():
     lines = run("predict-1").splitlines()
     assert lines[0].startswith("Python 3")
     assert "## prediction" in lines
