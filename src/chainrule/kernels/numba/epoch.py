@@ -69,13 +69,15 @@ class Memory(NamedTuple):
 @compiled
 def gather(source: Any, row_stride: int, column_stride: int, rows: Any, x: Any) -> None:
     """Copy the rows of source, converted, into x (n, inputs)."""
+    columns = x.shape[1]
     for i in range(len(rows)):
-        start = rows[i] * row_stride
         if column_stride == 1:
-            for j in range(x.shape[1]):
-                x[i, j] = source[start + j]
+            row = part(source, rows[i] * row_stride, columns)
+            for j in range(columns):
+                x[i, j] = row[j]
         else:
-            for j in range(x.shape[1]):
+            start = rows[i] * row_stride
+            for j in range(columns):
                 x[i, j] = source[start + j * column_stride]
 
 
