@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import zlib
 from collections.abc import Callable
@@ -38,18 +39,24 @@ def kept(make: Callable[[int], Callable[..., Any]]) -> Any:
 
 
 class _Notice(event.Listener):
-    """Says once that what takes so long is the compiler."""
+    """Says once that what takes so long is the compiler; which makes so many objects that looking for garbage costs."""
 
     said = False
 
     def __init__(self, function: Any) -> None:
         self.function = function
+        self.collecting = False
 
     def on_start(self, event: Any) -> None:
-        if event.data["dispatcher"] is self.function and not _Notice.said:
+        if event.data["dispatcher"] is not self.function:
+            return
+        if not _Notice.said:
             _Notice.said = True
             line = "chainrule: compiling, which takes about ten seconds; the result is kept for later"
             print(line, file=sys.stderr, flush=True)  # noqa: T201
+        self.collecting = gc.isenabled()
+        gc.disable()
 
     def on_end(self, event: Any) -> None:
-        pass
+        if event.data["dispatcher"] is self.function and self.collecting:
+            gc.enable()
