@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg.cython_blas  # noqa: F401  (the BLAS of compiled code, there before its threads are limited)
 
-from chainrule._threads import SMALL
 from chainrule.callbacks import Run
 from chainrule.kernels import reference
+from chainrule.kernels.numba.columns import INPUTS, OUTPUTS
 from chainrule.kernels.numba.epoch import Memory, dense_epoch
-from chainrule.kernels.numba.plan import INPUTS, OUTPUTS, Plan, make_plan
+from chainrule.kernels.numba.plan import Plan, make_plan
+from chainrule.kernels.numba.products import gemm_address
 from chainrule.kernels.numba.rows import Rows
 from chainrule.kernels.numba.team import Team
 from chainrule.kernels.steps import Steps, Work
@@ -17,8 +18,6 @@ from chainrule.kernels.steps import Steps, Work
 __all__ = ["steps"]
 
 MOST_DRAWS = 2**18  # numbers that dropout may have waiting: they stay in the cache
-FEWEST = 200_000  # multiplications of a step, about 5 µs, from which on a second thread is worth waiting for
-FASTEST = 1_000_000  # multiplications up to which OpenBLAS has faster code for a product
 
 
 def steps(work: Work, run: Run) -> Steps:
@@ -27,39 +26,28 @@ def steps(work: Work, run: Run) -> Steps:
     return reference.steps(work, run) if plan is None else _CompiledSteps(work, run, plan)
 
 
-def _parts(batch: int, parameters: int, largest: int) -> int:
-    """Return into how many parts a batch is cut, each of which one thread can do; ``largest`` is a step's product.
-
-    It depends on the work alone, not on the threads, so that the sums, and with them the result, do not either. Many
-    small products are faster than one of medium size; where they are large BLAS itself shares them among threads.
-    """
-    if batch < 4 or batch * parameters < FEWEST or largest > SMALL:
-        return 1
-    return 4 if 2 * FASTEST < largest <= 4 * FASTEST else 2
-
-
 class _CompiledSteps(Steps):
     def __init__(self, work: Work, run: Run, plan: Plan) -> None:
         super().__init__(work, run)
         batches, theta, state = work.batches, work.network.theta, work.state
         self._plan, self._rng = plan, np.random.default_rng(work.seed)
         self._rates, self._draws = np.empty(len(batches)), np.empty(0, theta.dtype)
-        parts = _parts(plan.batch_size, theta.size, work.threads.multiplications)
-        dtype, size, widest = theta.dtype, -(-plan.batch_size // parts), plan.layers[:, [INPUTS, OUTPUTS]].max()
+        dtype, size, widest = theta.dtype, plan.batch_size, plan.layers[:, [INPUTS, OUTPUTS]].max()
         nothing = np.empty(0, dtype)
         self._rows = Rows(batches, dtype)
         slots = [*(getattr(state, name) for name in work.optimizer.slots), nothing, nothing]
         self._memory = Memory(
+            gemm=gemm_address(dtype),
             theta=theta,
-            grad=np.zeros((parts, theta.size), dtype),
+            grad=np.zeros_like(theta),
             s1=slots[0],
             s2=slots[1],
-            x=np.empty((parts, size * plan.layers[0, INPUTS] if self._rows.gathered else 0), dtype),
-            y=np.empty((parts, size * plan.width), dtype),
-            dy=np.empty((parts, 2 * size * widest), dtype),
-            scale=np.empty((parts, size), dtype),
+            x=np.empty(size * plan.layers[0, INPUTS] if self._rows.gathered else 0, dtype),
+            y=np.empty(size * plan.width, dtype),
+            dy=np.empty(size * plan.width, dtype),
+            scale=np.empty(size, dtype),
             norms=np.empty(widest, dtype),
-            sums=np.zeros((parts, 3)),
+            sums=np.zeros((plan.parts, 3)),
             losses=self.losses,
             penalties=self.penalties,
             totals=self.totals,
@@ -69,9 +57,9 @@ class _CompiledSteps(Steps):
         if plan.draws:
             self._block = min(self._block, max(1, MOST_DRAWS // (plan.batch_size * plan.draws)))
             self._draws = np.empty(min(self._block, len(batches)) * plan.batch_size * plan.draws, dtype)
-        threads = min(parts, work.threads.allowed)
+        threads = min(plan.parts, work.threads.allowed)
         self._team = Team(threads)
-        if threads > 1:
+        if plan.parts > 1:
             self.blas_threads = 1
 
     def do(self, first: int, last: int) -> None:

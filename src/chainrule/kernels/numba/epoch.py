@@ -9,11 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from chainrule.kernels.numba import activations, losses, updates
-from chainrule.kernels.numba.compiling import compiled, kept
-from chainrule.kernels.numba.plan import (
+from chainrule.kernels.numba.columns import (
     CODE,
     DENSE,
     DRAWS,
@@ -23,11 +20,13 @@ from chainrule.kernels.numba.plan import (
     OUTPUTS,
     SOFTMAX,
     B,
-    Plan,
     W,
     X,
     Y,
 )
+from chainrule.kernels.numba.compiling import compiled, kept
+from chainrule.kernels.numba.plan import Plan
+from chainrule.kernels.numba.products import add_product, product_dw, product_dx
 from chainrule.kernels.numba.team import FIRST, LAST, ROW, STEP, barrier, next_task
 from chainrule.kernels.numba.views import matrix, part
 
@@ -35,7 +34,7 @@ from chainrule.kernels.numba.views import matrix, part
 class Data(NamedTuple):
     """The rows: ready for the network, or X in the one of three arrays that has its dtype; the others are empty."""
 
-    ready: Any  # (rows, inputs) of the network's dtype: all of X, or a block of batches in order
+    ready: Any  # (rows · inputs,) of the network's dtype: all of X, or a block of batches in order
     x32: Any  # the memory of X, one after the other
     x64: Any
     x8: Any
@@ -48,18 +47,19 @@ class Data(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What a step reads and writes. What begins with "parts" has a row for each part of the batch."""
+    """What a step reads and writes; layers one after the other, each with all rows of the batch."""
 
+    gemm: int  # where BLAS's product is
     theta: Any
-    grad: Any  # (parts, parameters)
+    grad: Any
     s1: Any  # the optimizer's slots
     s2: Any
-    x: Any  # (parts, rows of a part · inputs)
-    y: Any  # (parts, rows · all widths)
-    dy: Any  # (parts, 2 · rows · largest width)
-    scale: Any  # (parts, rows)
+    x: Any  # (batch_size · inputs,)
+    y: Any  # (batch_size · all widths,)
+    dy: Any  # the same: the derivative of what stands there in y
+    scale: Any  # (batch_size,)
     norms: Any  # (largest width,)
-    sums: Any  # (parts, 3): of a step, the part's loss, squared norm of the gradient, and penalties
+    sums: Any  # (parts, 3): of a step, each part's loss, squared norm of the gradient, and penalties
     losses: Any  # (batches,) of this epoch, written
     penalties: Any
     totals: Any
@@ -82,76 +82,87 @@ def gather(source: Any, row_stride: int, column_stride: int, rows: Any, x: Any) 
 
 
 @compiled
-def _forward(layers: Any, numbers: Any, theta: Any, x: Any, ys: Any, u: Any, batch: int, row: int) -> None:
-    """Leave every layer's y in ys; u is what dropout drew for the ``batch`` rows, of which x begins at ``row``."""
+def _forward(
+    layers: Any, numbers: Any, gemm: int, theta: Any, xs: Any, at_x: int, ys: Any, u: Any, n: int, row: int, rows: int
+) -> None:
+    """Leave these rows of every layer's y in ys; u is what dropout drew for all n rows of the batch."""
     T = theta.dtype.type
-    n = len(x)
     for i in range(len(layers)):
         kind, inputs, outputs = layers[i, KIND], layers[i, INPUTS], layers[i, OUTPUTS]
-        v = x if layers[i, X] < 0 else matrix(ys, n * layers[i, X], n, inputs)
-        flat = part(ys, n * layers[i, Y], n * outputs)
+        at_y, size = n * layers[i, Y] + row * outputs, rows * outputs
+        source, at = (xs, at_x) if layers[i, X] < 0 else (ys, n * layers[i, X] + row * inputs)
+        y = part(ys, at_y, size)
         if kind == DENSE:
-            y = matrix(flat, 0, n, outputs)
-            np.dot(v, matrix(theta, layers[i, W], inputs, outputs), y)
             if layers[i, B] >= 0:
-                bias = part(theta, layers[i, B], outputs)
-                for r in range(n):
-                    for k in range(outputs):
-                        y[r, k] += bias[k]
+                bias, k = part(theta, layers[i, B], outputs), 0
+                for _ in range(rows):
+                    line = part(y, k, outputs)
+                    for j in range(outputs):
+                        line[j] = bias[j]
+                    k += outputs
+            add_product(gemm, source, at, theta, layers[i, W], ys, at_y, rows, inputs, outputs, T(layers[i, B] >= 0))
             continue
-        z = part(v, 0, n * inputs)
+        z = part(source, at, size)
         if kind == DROPOUT:
             keep, grow = T(numbers[i, 0]), T(1 / numbers[i, 0])
-            draws = part(u, batch * layers[i, DRAWS] + row * outputs, n * outputs)
-            for k in range(n * outputs):
-                flat[k] = z[k] * (grow if draws[k] < keep else T(0))
+            draws = part(u, n * layers[i, DRAWS] + row * outputs, size)
+            for k in range(size):
+                y[k] = z[k] * (grow if draws[k] < keep else T(0))
             continue
         if layers[i, X] != layers[i, Y]:
-            for k in range(n * outputs):
-                flat[k] = z[k]
+            for k in range(size):
+                y[k] = z[k]
         if kind == SOFTMAX:
-            _softmax(matrix(flat, 0, n, outputs))
+            _softmax(matrix(y, 0, rows, outputs))
         else:
-            activations.forward(layers[i, CODE], numbers[i, 0], numbers[i, 1], flat)
+            activations.forward(layers[i, CODE], numbers[i, 0], numbers[i, 1], y)
 
 
 @compiled
 def _backward(
-    layers: Any, numbers: Any, first: int, theta: Any, grad: Any, x: Any, ys: Any, dys: Any, u: Any, batch: int,
-    row: int,
-) -> None:  # fmt: skip
-    """From dL/dy of the last layer in dys[0], leave the gradient of all parameters in grad."""
+    layers: Any, numbers: Any, first: int, gemm: int, theta: Any, ys: Any, dys: Any, u: Any, n: int, row: int, rows: int
+) -> None:
+    """From dL/dy of the last layer in dys, leave these rows of that of all others there, back to the first weights."""
     T = theta.dtype.type
-    n = len(x)
-    side = 0
-    for i in range(len(layers) - 1, first - 1, -1):
+    for i in range(len(layers) - 1, first, -1):
         kind, inputs, outputs = layers[i, KIND], layers[i, INPUTS], layers[i, OUTPUTS]
-        flat = part(dys, side, n * outputs)
-        v = x if layers[i, X] < 0 else matrix(ys, n * layers[i, X], n, inputs)
+        at_x, at_y, size = n * layers[i, X] + row * inputs, n * layers[i, Y] + row * outputs, rows * outputs
         if kind == DENSE:
-            dy = matrix(flat, 0, n, outputs)
-            np.dot(v.T, dy, matrix(grad, layers[i, W], inputs, outputs))  # dW = xᵀ dy
-            if layers[i, B] >= 0:
-                d_bias = part(grad, layers[i, B], outputs)
-                for k in range(outputs):
-                    d_bias[k] = T(0)
-                for r in range(n):
-                    for k in range(outputs):
-                        d_bias[k] += dy[r, k]
-            if i > first:
-                side = len(dys) // 2 - side
-                np.dot(dy, matrix(theta, layers[i, W], inputs, outputs).T, matrix(dys, side, n, inputs))
+            product_dx(gemm, dys, at_y, theta, layers[i, W], dys, at_x, rows, inputs, outputs)
             continue
-        y = part(ys, n * layers[i, Y], n * outputs)
+        dy, dx = part(dys, at_y, size), part(dys, at_x, size)
+        if at_x != at_y:
+            for k in range(size):
+                dx[k] = dy[k]
         if kind == DROPOUT:
             keep, grow = T(numbers[i, 0]), T(1 / numbers[i, 0])
-            draws = part(u, batch * layers[i, DRAWS] + row * outputs, n * outputs)
-            for k in range(n * outputs):
-                flat[k] *= grow if draws[k] < keep else T(0)
+            draws = part(u, n * layers[i, DRAWS] + row * outputs, size)
+            for k in range(size):
+                dx[k] *= grow if draws[k] < keep else T(0)
         elif kind == SOFTMAX:
-            _softmax_gradient(matrix(y, 0, n, outputs), matrix(flat, 0, n, outputs))
+            _softmax_gradient(matrix(ys, at_y, rows, outputs), matrix(dys, at_x, rows, outputs))
         else:
-            activations.backward(layers[i, CODE], numbers[i, 0], numbers[i, 1], part(v, 0, n * inputs), y, flat)
+            z, y = part(ys, at_x, size), part(ys, at_y, size)
+            activations.backward(layers[i, CODE], numbers[i, 0], numbers[i, 1], z, y, dx)
+
+
+@compiled
+def _parameter_gradient(
+    layers: Any, i: int, gemm: int, grad: Any, xs: Any, at_x: int, ys: Any, dys: Any, n: int, first: int, last: int
+) -> None:
+    """Leave dW of layer i in grad, its rows from first to last; after the last row of all, db too."""
+    inputs, outputs = layers[i, INPUTS], layers[i, OUTPUTS]
+    at_y = n * layers[i, Y]
+    source, at = (xs, at_x) if layers[i, X] < 0 else (ys, n * layers[i, X])
+    product_dw(gemm, source, at, dys, at_y, grad, layers[i, W], n, inputs, outputs, first, last)
+    if last == inputs and layers[i, B] >= 0:
+        db = part(grad, layers[i, B], outputs)
+        for k in range(outputs):
+            db[k] = grad.dtype.type(0)
+        for r in range(n):
+            dy = part(dys, at_y + r * outputs, outputs)
+            for k in range(outputs):
+                db[k] += dy[k]
 
 
 @compiled
@@ -200,10 +211,11 @@ def dense_epoch(version: int) -> Any:
         is not finite. A batch has the same parts however many threads share them. Thread 0 returns after one task; the
         others go on until there is nothing to do for long.
         """
-        layers, numbers, batch_size = plan.layers, plan.numbers, plan.batch_size
-        theta, grad, sums, order = memory.theta, memory.grad, memory.sums, data.order
-        parts = len(grad)
+        layers, numbers, batch_size, parts = plan.layers, plan.numbers, plan.batch_size, plan.parts
+        gemm, theta, grad, sums, order = memory.gemm, memory.theta, memory.grad, memory.sums, data.order
         inputs, outputs, last_y = layers[0, INPUTS], layers[-1, OUTPUTS], layers[-1, Y]
+        ready = len(data.ready) > 0
+        xs = data.ready if ready else memory.x
         done = 0
         while rank == 0 or next_task(shared, rank, tasks):
             tasks += 1
@@ -212,6 +224,7 @@ def dense_epoch(version: int) -> Any:
             for batch in range(first, last):
                 start = batch * batch_size
                 n = min(batch_size, len(order) - start)
+                at_x = (shared[ROW] + start - first * batch_size) * inputs if ready else 0
                 u = part(draws, drawn, n * plan.draws)
                 drawn += n * plan.draws
                 total = losses.total_weight(data.weights, part(order, start, n))
@@ -219,24 +232,21 @@ def dense_epoch(version: int) -> Any:
                     row = n * p // parts
                     rows = n * (p + 1) // parts - row
                     index = part(order, start + row, rows)
-                    if len(data.ready):
-                        begin = shared[ROW] + start - first * batch_size + row
-                        x = matrix(data.ready, begin * inputs, rows, inputs)
-                    else:
-                        x = matrix(memory.x[p], 0, rows, inputs)
-                        if data.x32.size:
-                            gather(data.x32, data.row_stride, data.column_stride, index, x)
-                        elif data.x64.size:
-                            gather(data.x64, data.row_stride, data.column_stride, index, x)
-                        else:
-                            gather(data.x8, data.row_stride, data.column_stride, index, x)
-                    _forward(layers, numbers, theta, x, memory.y[p], u, n, row)
-                    y, dy = matrix(memory.y[p], rows * last_y, rows, outputs), matrix(memory.dy[p], 0, rows, outputs)
+                    x = matrix(xs, at_x + row * inputs, rows, inputs)
+                    if data.x32.size:
+                        gather(data.x32, data.row_stride, data.column_stride, index, x)
+                    elif data.x64.size:
+                        gather(data.x64, data.row_stride, data.column_stride, index, x)
+                    elif data.x8.size:
+                        gather(data.x8, data.row_stride, data.column_stride, index, x)
+                    _forward(layers, numbers, gemm, theta, xs, at_x + row * inputs, memory.y, u, n, row, rows)
+                    at = n * last_y + row * outputs
+                    y, dy = matrix(memory.y, at, rows, outputs), matrix(memory.dy, at, rows, outputs)
                     sums[p, 0] = losses.loss_and_gradient(
                         plan.loss, plan.loss_number, y, index, data.labels, data.targets, data.weights, n, total,
-                        memory.scale[p], dy,
+                        part(memory.scale, row, rows), dy,
                     )  # fmt: skip
-                    _backward(layers, numbers, plan.first, theta, grad[p], x, memory.y[p], memory.dy[p], u, n, row)
+                    _backward(layers, numbers, plan.first, gemm, theta, memory.y, memory.dy, u, n, row, rows)
                 passed = barrier(shared, threads, passed)
                 loss = 0.0
                 for p in range(parts):
@@ -246,14 +256,23 @@ def dense_epoch(version: int) -> Any:
                 if passed < 0 or not math.isfinite(loss):
                     break
                 divisor = total if total > 0 else 1.0
+                # The parameters are shared out by rows of W: each part of them gets its gradient and its step.
                 for p in range(rank, parts, threads):
-                    sums[p, 2] = updates.prepare(theta, grad, p, plan.runs, plan.strengths, divisor, plan.clip, sums)
+                    sums[p, 1] = sums[p, 2] = 0.0
+                    for i in range(len(layers)):
+                        if layers[i, KIND] == DENSE:
+                            begin, end = layers[i, INPUTS] * p // parts, layers[i, INPUTS] * (p + 1) // parts
+                            _parameter_gradient(layers, i, gemm, grad, xs, at_x, memory.y, memory.dy, n, begin, end)
+                    updates.measure(
+                        layers, p, parts, theta, grad, plan.runs, plan.strengths, divisor, plan.clip, sums
+                    )  # fmt: skip
                 if plan.clip == updates.CLIP_NORM:
                     passed = barrier(shared, threads, passed)
                 for p in range(rank, parts, threads):
                     updates.update(
-                        plan.optimizer, plan.optimizer_numbers, theta, grad, p, memory.s1, memory.s2, plan.runs,
-                        plan.strengths, divisor, plan.clip, plan.limit, sums, memory.rates[batch], t + batch - first,
+                        layers, p, parts, theta, grad, plan.runs, plan.strengths, divisor, plan.clip, plan.limit, sums,
+                        plan.optimizer, plan.optimizer_numbers, memory.s1, memory.s2, memory.rates[batch],
+                        t + batch - first,
                     )  # fmt: skip
                 passed = barrier(shared, threads, passed)
                 if rank == 0:

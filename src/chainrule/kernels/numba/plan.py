@@ -8,18 +8,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule._threads import SMALL, Threads
 from chainrule.kernels.numba import activations, losses, updates
+from chainrule.kernels.numba.columns import DENSE, DROPOUT, ELEMENTWISE, KIND, SOFTMAX
 from chainrule.kernels.steps import Work
 from chainrule.layers import Dense, Dropout, Identity, Softmax
 from chainrule.network import Network
 from chainrule.optimizers import AdamW
 from chainrule.penalties import L1, L2, BoundPenalties, Constraint, MaxNorm, Penalty
 
-DENSE, ELEMENTWISE, SOFTMAX, DROPOUT = range(4)
-# The columns of Plan.layers: what the layer is; its activation's code; its widths; where W and b begin in theta (b: −1
-# for none); where x and y begin in a row's activations (x: −1 for the batch itself); how many numbers dropout draws for
-# a row in the layers before.
-KIND, CODE, INPUTS, OUTPUTS, W, B, X, Y, DRAWS = range(9)
+FEWEST = 200_000  # multiplications of a step, about 5 µs, from which on a second thread is worth waiting for
+FASTEST = 1_000_000  # multiplications up to which OpenBLAS has faster code for a product
 
 
 class Plan(NamedTuple):
@@ -41,6 +40,7 @@ class Plan(NamedTuple):
     clip: int
     limit: float
     batch_size: int
+    parts: int  # of a batch, and of the parameters, each of which one thread can do
 
 
 def make_plan(work: Work) -> Plan | None:
@@ -73,7 +73,21 @@ def make_plan(work: Work) -> Plan | None:
         limits,
         *clip,
         work.batches.batch_size,
+        _parts(work.batches.batch_size, network.layout.size, work.threads),
     )
+
+
+def _parts(batch: int, parameters: int, threads: Threads) -> int:
+    """Return into how many parts a step is cut.
+
+    It depends on the work alone, not on the threads, so that the sums, and with them the result, do not either; but for
+    large products, which BLAS itself shares among more than two threads. Many small products are faster than one of
+    medium size.
+    """
+    largest = threads.multiplications
+    if batch < 4 or batch * parameters < FEWEST or (largest > SMALL and threads.allowed > 2):
+        return 1
+    return 4 if 2 * FASTEST < largest <= 4 * FASTEST else 2
 
 
 def _layers(network: Network) -> tuple[Any, Any, int, int] | None:

@@ -45,7 +45,7 @@ class Rows:
             ready = self._buffer = np.empty((min(self.block, len(batches)) * batches.batch_size, X.shape[1]), dtype)
         labelled = t.ndim == 1
         self.data = Data(
-            ready=ready,
+            ready=ready.reshape(-1),
             x32=empty["float32"],
             x64=empty["float64"],
             x8=empty["uint8"],

@@ -7,6 +7,7 @@ from typing import Any
 
 from chainrule import optimizers
 from chainrule.clipping import Clip, ClipNorm, ClipValue
+from chainrule.kernels.numba.columns import DENSE, INPUTS, KIND, OUTPUTS, B, W
 from chainrule.kernels.numba.compiling import compiled, summing
 from chainrule.kernels.numba.views import matrix, part
 from chainrule.optimizers import Optimizer
@@ -77,70 +78,73 @@ def _gradient(w: Any, g: Any, l1: Any, l2: Any, penalised: bool) -> Any:
 
 
 @compiled
-def prepare(theta: Any, grad: Any, p: int, runs: Any, strengths: Any, total: float, clip: int, sums: Any) -> float:
-    """Return what the penalties add to L for part p of theta; leave its gradient's squared norm in sums[p, 1] to clip.
+def _range(layers: Any, i: int, p: int, parts: int) -> tuple[int, int]:
+    """Return where part p of layer i's parameters begins and ends in theta: rows of W, and b after the last of them."""
+    if layers[i, KIND] != DENSE:
+        return 0, 0
+    inputs, outputs = layers[i, INPUTS], layers[i, OUTPUTS]
+    begin, end = layers[i, W] + inputs * p // parts * outputs, layers[i, W] + inputs * (p + 1) // parts * outputs
+    return begin, end + (outputs if p == parts - 1 and layers[i, B] >= 0 else 0)
+
+
+@compiled
+def measure(
+    layers: Any, p: int, parts: int, theta: Any, grad: Any, runs: Any, strengths: Any, total: float, clip: int,
+    sums: Any,
+) -> None:  # fmt: skip
+    """Leave in sums[p] what the penalties add to L for part p and, to clip by it, its gradient's squared norm.
 
     ``runs`` (k, 2) are where in theta the ``strengths`` (k, 5) are the same: λ of L1, of L2, both again for penalties
     that are divided by ``total``, the rows (or sum of weights) of the batch, and weight decay.
     """
     T = theta.dtype.type
-    begin, end = len(theta) * p // len(grad), len(theta) * (p + 1) // len(grad)
-    penalty, squared = 0.0, 0.0
     for k in range(len(runs)):
-        start = max(begin, runs[k, 0])
-        size = min(end, runs[k, 1]) - start
         l1, l2 = strengths[k, 0] + strengths[k, 2] / total, strengths[k, 1] + strengths[k, 3] / total
-        if size > 0 and (l1 or l2):
-            penalty += _penalty(part(theta, start, size), l1, l2)
-        if size > 0 and clip == CLIP_NORM:
-            _sum_of_parts(grad, start, size)
-            squared += _squared_norm(part(theta, start, size), part(grad[0], start, size), T(l1), T(l2))
-    sums[p, 1] = squared
-    return penalty
-
-
-@compiled
-def _sum_of_parts(grad: Any, start: int, size: int) -> None:
-    """Add up in grad[0] what the parts of the batch gave."""
-    for p in range(1, len(grad)):
-        g, more = part(grad[0], start, size), part(grad[p], start, size)
-        for i in range(size):
-            g[i] += more[i]
+        if clip != CLIP_NORM and not l1 and not l2:
+            continue
+        for i in range(len(layers)):
+            begin, end = _range(layers, i, p, parts)
+            start = max(begin, runs[k, 0])
+            size = min(end, runs[k, 1]) - start
+            if size > 0:
+                w = part(theta, start, size)
+                sums[p, 2] += _penalty(w, l1, l2)
+                if clip == CLIP_NORM:
+                    sums[p, 1] += _squared_norm(w, part(grad, start, size), T(l1), T(l2))
 
 
 @compiled
 def update(
-    code: int, numbers: Any, theta: Any, grad: Any, p: int, s1: Any, s2: Any, runs: Any, strengths: Any, total: float,
-    clip: int, limit: float, sums: Any, rate: float, t: int,
+    layers: Any, p: int, parts: int, theta: Any, grad: Any, runs: Any, strengths: Any, total: float, clip: int,
+    limit: float, sums: Any, code: int, numbers: Any, s1: Any, s2: Any, rate: float, t: int,
 ) -> None:  # fmt: skip
     """Take step number t on part p of theta, piece by piece, so that each is in the cache from first to last."""
     T = theta.dtype.type
-    begin, end = len(theta) * p // len(grad), len(theta) * (p + 1) // len(grad)
     scale, bound = 1.0, math.inf
     if clip == CLIP_NORM:
         squared = 0.0
-        for q in range(len(grad)):
+        for q in range(parts):
             squared += sums[q, 1]
         scale = limit / max(math.sqrt(squared), limit)
     elif clip == CLIP_VALUE:
         bound = limit
     for k in range(len(runs)):
         l1, l2 = strengths[k, 0] + strengths[k, 2] / total, strengths[k, 1] + strengths[k, 3] / total
-        for start in range(max(begin, runs[k, 0]), min(end, runs[k, 1]), PIECE):
-            size = min(PIECE, end - start, runs[k, 1] - start)
-            if clip != CLIP_NORM:
-                _sum_of_parts(grad, start, size)
-            w, g, c1, c2 = part(theta, start, size), part(grad[0], start, size), T(l1), T(l2)
-            if clip or (strengths[k, 4] and (l1 or l2)):  # what has to be done before the parameters change
-                for i in range(size):
-                    d = T(scale) * _gradient(w[i], g[i], c1, c2, True)
-                    g[i] = min(max(d, T(-bound)), T(bound))
-                c1 = c2 = T(0)
-            if strengths[k, 4]:
-                shrink = T(1 - rate * strengths[k, 4])  # W ← W − η λ W
-                for i in range(size):
-                    w[i] *= shrink
-            _step(code, numbers, w, g, part(s1, start, size), part(s2, start, size), c1, c2, rate, t)
+        for i in range(len(layers)):
+            begin, end = _range(layers, i, p, parts)
+            for start in range(max(begin, runs[k, 0]), min(end, runs[k, 1]), PIECE):
+                size = min(PIECE, end - start, runs[k, 1] - start)
+                w, g, c1, c2 = part(theta, start, size), part(grad, start, size), T(l1), T(l2)
+                if clip or (strengths[k, 4] and (l1 or l2)):  # what has to be done before the parameters change
+                    for j in range(size):
+                        d = T(scale) * _gradient(w[j], g[j], c1, c2, True)
+                        g[j] = min(max(d, T(-bound)), T(bound))
+                    c1 = c2 = T(0)
+                if strengths[k, 4]:
+                    shrink = T(1 - rate * strengths[k, 4])  # W ← W − η λ W
+                    for j in range(size):
+                        w[j] *= shrink
+                _step(code, numbers, w, g, part(s1, start, size), part(s2, start, size), c1, c2, rate, t)
 
 
 @compiled
