@@ -39,7 +39,7 @@ class _CompiledSteps(Steps):
         self._memory = Memory(
             gemm=gemm_address(dtype),
             theta=theta,
-            grad=np.zeros_like(theta),
+            grad=np.zeros((plan.parts if plan.by_rows else 1, theta.size), dtype),
             s1=slots[0],
             s2=slots[1],
             x=np.empty(size * plan.layers[0, INPUTS] if self._rows.gathered else 0, dtype),

@@ -51,7 +51,7 @@ class Memory(NamedTuple):
 
     gemm: int  # where BLAS's product is
     theta: Any
-    grad: Any
+    grad: Any  # (1 or parts, parameters)
     s1: Any  # the optimizer's slots
     s2: Any
     x: Any  # (batch_size · inputs,)
@@ -148,18 +148,22 @@ def _backward(
 
 @compiled
 def _parameter_gradient(
-    layers: Any, i: int, gemm: int, grad: Any, xs: Any, at_x: int, ys: Any, dys: Any, n: int, first: int, last: int
-) -> None:
-    """Leave dW of layer i in grad, its rows from first to last; after the last row of all, db too."""
+    layers: Any, i: int, gemm: int, grad: Any, xs: Any, at_x: int, ys: Any, dys: Any, n: int, row: int, rows: int,
+    first: int, last: int,
+) -> None:  # fmt: skip
+    """Leave in grad what these rows of the batch give to dW of layer i, in its rows from first to last.
+
+    After the last row of all, to db too.
+    """
     inputs, outputs = layers[i, INPUTS], layers[i, OUTPUTS]
-    at_y = n * layers[i, Y]
+    at_y = n * layers[i, Y] + row * outputs
     source, at = (xs, at_x) if layers[i, X] < 0 else (ys, n * layers[i, X])
-    product_dw(gemm, source, at, dys, at_y, grad, layers[i, W], n, inputs, outputs, first, last)
+    product_dw(gemm, source, at + row * inputs, dys, at_y, grad, layers[i, W], rows, inputs, outputs, first, last)
     if last == inputs and layers[i, B] >= 0:
         db = part(grad, layers[i, B], outputs)
         for k in range(outputs):
             db[k] = grad.dtype.type(0)
-        for r in range(n):
+        for r in range(rows):
             dy = part(dys, at_y + r * outputs, outputs)
             for k in range(outputs):
                 db[k] += dy[k]
@@ -247,6 +251,13 @@ def dense_epoch(version: int) -> Any:
                         part(memory.scale, row, rows), dy,
                     )  # fmt: skip
                     _backward(layers, numbers, plan.first, gemm, theta, memory.y, memory.dy, u, n, row, rows)
+                    if plan.by_rows:
+                        for i in range(len(layers)):
+                            if layers[i, KIND] == DENSE:
+                                _parameter_gradient(
+                                    layers, i, gemm, grad[p], xs, at_x, memory.y, memory.dy, n, row, rows, 0,
+                                    layers[i, INPUTS],
+                                )  # fmt: skip
                 passed = barrier(shared, threads, passed)
                 loss = 0.0
                 for p in range(parts):
@@ -256,13 +267,16 @@ def dense_epoch(version: int) -> Any:
                 if passed < 0 or not math.isfinite(loss):
                     break
                 divisor = total if total > 0 else 1.0
-                # The parameters are shared out by rows of W: each part of them gets its gradient and its step.
+                # The parameters are shared out by rows of W. These get their gradient, where it is not there, and their
+                # step.
                 for p in range(rank, parts, threads):
                     sums[p, 1] = sums[p, 2] = 0.0
                     for i in range(len(layers)):
-                        if layers[i, KIND] == DENSE:
+                        if not plan.by_rows and layers[i, KIND] == DENSE:
                             begin, end = layers[i, INPUTS] * p // parts, layers[i, INPUTS] * (p + 1) // parts
-                            _parameter_gradient(layers, i, gemm, grad, xs, at_x, memory.y, memory.dy, n, begin, end)
+                            _parameter_gradient(
+                                layers, i, gemm, grad[0], xs, at_x, memory.y, memory.dy, n, 0, n, begin, end
+                            )
                     updates.measure(
                         layers, p, parts, theta, grad, plan.runs, plan.strengths, divisor, plan.clip, sums
                     )  # fmt: skip

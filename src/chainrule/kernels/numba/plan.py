@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule._threads import SMALL, Threads
 from chainrule.kernels.numba import activations, losses, updates
-from chainrule.kernels.numba.columns import DENSE, DROPOUT, ELEMENTWISE, KIND, SOFTMAX
+from chainrule.kernels.numba.columns import DENSE, DROPOUT, ELEMENTWISE, INPUTS, KIND, SOFTMAX
 from chainrule.kernels.steps import Work
 from chainrule.layers import Dense, Dropout, Identity, Softmax
 from chainrule.network import Network
@@ -41,6 +41,7 @@ class Plan(NamedTuple):
     limit: float
     batch_size: int
     parts: int  # of a batch, and of the parameters, each of which one thread can do
+    by_rows: bool  # whether each part of the batch gives a gradient of all parameters, and these are added up
 
 
 def make_plan(work: Work) -> Plan | None:
@@ -74,6 +75,8 @@ def make_plan(work: Work) -> Plan | None:
         *clip,
         work.batches.batch_size,
         _parts(work.batches.batch_size, network.layout.size, work.threads),
+        # What one thread writes and another reads is the slowest: the gradients, or else the activations of a batch.
+        network.layout.size <= work.batches.batch_size * (int(table[0, INPUTS]) + width),
     )
 
 

@@ -88,6 +88,16 @@ def _range(layers: Any, i: int, p: int, parts: int) -> tuple[int, int]:
 
 
 @compiled
+def _sum_of_parts(grad: Any, start: int, size: int) -> None:
+    """Add up in grad[0] what the parts of the batch gave."""
+    g = part(grad[0], start, size)
+    for p in range(1, len(grad)):
+        more = part(grad[p], start, size)
+        for i in range(size):
+            g[i] += more[i]
+
+
+@compiled
 def measure(
     layers: Any, p: int, parts: int, theta: Any, grad: Any, runs: Any, strengths: Any, total: float, clip: int,
     sums: Any,
@@ -110,7 +120,8 @@ def measure(
                 w = part(theta, start, size)
                 sums[p, 2] += _penalty(w, l1, l2)
                 if clip == CLIP_NORM:
-                    sums[p, 1] += _squared_norm(w, part(grad, start, size), T(l1), T(l2))
+                    _sum_of_parts(grad, start, size)
+                    sums[p, 1] += _squared_norm(w, part(grad[0], start, size), T(l1), T(l2))
 
 
 @compiled
@@ -134,7 +145,9 @@ def update(
             begin, end = _range(layers, i, p, parts)
             for start in range(max(begin, runs[k, 0]), min(end, runs[k, 1]), PIECE):
                 size = min(PIECE, end - start, runs[k, 1] - start)
-                w, g, c1, c2 = part(theta, start, size), part(grad, start, size), T(l1), T(l2)
+                if clip != CLIP_NORM:
+                    _sum_of_parts(grad, start, size)
+                w, g, c1, c2 = part(theta, start, size), part(grad[0], start, size), T(l1), T(l2)
                 if clip or (strengths[k, 4] and (l1 or l2)):  # what has to be done before the parameters change
                     for j in range(size):
                         d = T(scale) * _gradient(w[j], g[j], c1, c2, True)
