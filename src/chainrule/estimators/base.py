@@ -213,7 +213,8 @@ class BaseMLP(BaseEstimator, ABC):
         if not np.isfinite(self.network_.theta).all():
             raise ValueError(NOT_FINITE)
         if not incremental:
-            warn_dead_or_constant(self.network_, X, y)
+            with blas_threads(1):  # for at most 1,000 rows waking others up takes longer than the work
+                warn_dead_or_constant(self.network_, X, y)
 
     def _validation_set(self, X_val: Any, y_val: Any) -> tuple[Any, Array] | None:
         if X_val is None and y_val is None:
