@@ -9,7 +9,7 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import chainrule as cr
-from chainrule._threads import SMALL, choose_threads
+from chainrule._threads import SMALL, blas_threads, choose_threads
 from chainrule.layers import Dense
 
 if not any(pool["user_api"] == "blas" for pool in threadpool_info()):
@@ -65,6 +65,24 @@ def test_trainings_in_several_threads_leave_the_number_as_it_was():
         worker.start()
     for worker in workers:
         worker.join()
+    assert threads() == 2
+
+
+def test_blocks_that_overlap_give_back_what_was_there_before_the_first():
+    first, second = blas_threads(1), blas_threads(2)
+    first.__enter__()
+    assert threads() == 1
+    second.__enter__()
+    assert threads() == 1  # the first decides
+    first.__exit__(None, None, None)
+    assert threads() == 1
+    second.__exit__(None, None, None)
+    assert threads() == 2
+
+
+def test_predicting_leaves_the_number_as_it_was():
+    network = cr.Network(300, [Dense(100), Dense(2)], "squared_error", seed=0)
+    network.predict(np.ones((100, 300)))
     assert threads() == 2
 
 

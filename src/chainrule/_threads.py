@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 SMALL = 30_000_000
 """Multiplications in a step's largest product up to which one thread is used: 784 x 256 weights, 128 rows: 26."""
 
+WORTH_ASKING = 100_000
+"""Multiplications from which on BLAS may wake up a thread, and setting the number of threads is worth its 15 µs."""
+
 _known: dict[int, Any] = {}
+_lock = threading.Lock()
+_users = 0
+_limits: list[Any] = []
 
 
 class Threads(NamedTuple):
@@ -43,15 +51,28 @@ def choose_threads(multiplications: int, threads: int | None = None) -> Threads:
     return Threads(allowed, allowed if multiplications > SMALL else 1, multiplications)
 
 
-def blas_threads(threads: int) -> AbstractContextManager[Any]:
+@contextmanager
+def blas_threads(threads: int) -> Iterator[None]:
     """Within the block BLAS uses so many threads; afterwards as many as before.
 
-    Where several trainings run at once, threadpoolctl lets one of them decide for the process.
+    Where several blocks run at once, in several threads, the first of them decides for the process until all have
+    ended.
 
     >>> with blas_threads(1):
     ...     pass
     """
-    return _controller().limit(limits=threads, user_api="blas")
+    global _users  # noqa: PLW0603  (one for the process, as BLAS's threads are)
+    with _lock:
+        if not _users:
+            _limits.append(_controller().limit(limits=threads, user_api="blas"))
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if not _users:
+                _limits.pop().restore_original_limits()
 
 
 def _from_environment() -> int | None:

@@ -14,6 +14,7 @@ from chainrule import layers as layers_module
 from chainrule import losses
 from chainrule._checks import check_count, check_lengths, check_rows, check_seed, check_weights
 from chainrule._names import named
+from chainrule._threads import SMALL, WORTH_ASKING, blas_threads
 from chainrule._typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
 from chainrule.initializers import GlorotUniform, Initializer
 from chainrule.layers import Layer, Parameter
@@ -247,7 +248,16 @@ class Network:
         """Return y for any number of rows, chunk by chunk: what ``predict`` gives before the link."""
         X = check_rows(X, self.input_shape, self.dtype)
         rows = X.shape[0]
-        chunk = 1 if rows == 1 else self.chunk
+        if rows == 1:
+            return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
+        chunk = self.chunk
+        largest = min(rows, chunk) * max((e.where.stop - e.where.start for e in self.layout.entries), default=0)
+        if WORTH_ASKING < largest <= SMALL:
+            with blas_threads(1):  # others would spin for long after this
+                return self._logits(X, rows, chunk)
+        return self._logits(X, rows, chunk)
+
+    def _logits(self, X: Any, rows: int, chunk: int) -> Array:
         if rows <= chunk:
             return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
         y = np.empty((rows, *self.output_shape), self.dtype)

@@ -213,7 +213,7 @@ class BaseMLP(BaseEstimator, ABC):
         if not np.isfinite(self.network_.theta).all():
             raise ValueError(NOT_FINITE)
         if not incremental:
-            with blas_threads(1):  # for at most 1,000 rows waking others up takes longer than the work
+            with blas_threads(1):  # for at most 1,000 rows
                 warn_dead_or_constant(self.network_, X, y)
 
     def _validation_set(self, X_val: Any, y_val: Any) -> tuple[Any, Array] | None:

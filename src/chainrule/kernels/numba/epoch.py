@@ -1,7 +1,7 @@
 """The dense epoch: every step of a block of batches in one compiled call.
 
 Gather, forward, loss, backward, penalties, clipping, update, projection, for any stack of Dense, activations and
-dropout: what :class:`chainrule.kernels.reference.Steps` does by the layers' own code.
+dropout: what :func:`chainrule.kernels.reference.steps` does by the layers' own code.
 """
 
 from __future__ import annotations

@@ -78,6 +78,8 @@ def give_way(typing: Any) -> Any:
 @compiled
 def barrier(shared: Any, threads: int, passed: int) -> int:
     """Wait for all threads; return how many barriers this one has passed, or −1 when all is over."""
+    if passed < 0:
+        return -1
     if threads > 1:
         add(shared, ARRIVALS, 1)
         looks = 0
