@@ -34,8 +34,12 @@ def kept(make: Callable[[int], Callable[..., Any]]) -> Any:
         function = njit(**OPTIONS, cache=True)(make(version))
     except RuntimeError:  # there is nowhere to write
         function = njit(**OPTIONS)(make(version))
-    event.register("numba:compile", _Notice(function))
     return function
+
+
+def announce(function: Any) -> None:
+    """Say so when this function is compiled, because it takes long."""
+    event.register("numba:compile", _Notice(function))
 
 
 class _Notice(event.Listener):

@@ -24,7 +24,7 @@ from chainrule.kernels.numba.columns import (
     X,
     Y,
 )
-from chainrule.kernels.numba.compiling import compiled, kept
+from chainrule.kernels.numba.compiling import announce, compiled, kept
 from chainrule.kernels.numba.plan import Plan
 from chainrule.kernels.numba.products import add_product, product_dw, product_dx
 from chainrule.kernels.numba.team import FIRST, LAST, ROW, STEP, barrier, next_task
@@ -303,3 +303,6 @@ def dense_epoch(version: int) -> Any:
         return (done if version else 0), passed
 
     return dense_epoch
+
+
+announce(dense_epoch)
