@@ -482,7 +482,7 @@ def test_functions_are_right_to_the_last_digits(name, dtype):
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
-def test_huge_values_and_nan(activation, monkeypatch):
+def test_huge_values(activation, monkeypatch):
     """What the reference makes of values beyond all measure, the compiled code makes of them too."""
     X = np.array([[-1e4], [-200.0], [0.0], [200.0], [1e4]])
     work = {
