@@ -109,7 +109,7 @@ def train(
         What the optimizer remembers, from ``optimizer.start(network.theta, network.weights)``: it is used and changed,
         so that a later call with the same state goes on where this one ended. A new one by default.
     threads : int, optional
-        The most that are used, by compiled steps or by BLAS; by default ``CHAINRULE_NUM_THREADS`` if that is set, else
+        The most that are used; by default ``CHAINRULE_NUM_THREADS`` if that is set, else
         as many as the work is worth, of those that there are.
     seed : int, optional
         Independent streams for the validation set, the order and dropout are spawned from it: the same seed gives the

@@ -3,5 +3,5 @@
 # Kinds of layers.
 DENSE, ELEMENTWISE, SOFTMAX, DROPOUT = range(4)
 # What the layer is; its activation's code; its widths; where W and b begin in theta (b: −1 for none); where x and y
-# begin in a row's activations (x: −1 for the batch itself); how many numbers dropout draws for a row in the layers before.
+# begin in a row's activations (x: −1 for the batch itself); how many numbers dropout draws for a row before this layer.
 KIND, CODE, INPUTS, OUTPUTS, W, B, X, Y, DRAWS = range(9)
