@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import chainrule as cr
-from chainrule.cli import data, folder, options, reading, report
+from chainrule.checkpoints import Checkpoint
+from chainrule.cli import data, folder, options, reading, report, resuming
 from chainrule.cli.app import app
 from chainrule.datasets import DATASETS, Dataset
 
@@ -330,6 +332,107 @@ class TestFolder:
         refused("evaluate", copy, match="no config.json")
 
 
+class TestResume:
+    """A run that was killed leaves a folder from which it goes on."""
+
+    OPTIONS = ("--epochs", "4", "--layers", "8", "--optimizer", "momentum", "--dropout", "0.1", "--patience", "3")
+
+    @pytest.fixture
+    def killed(self, here, monkeypatch):
+        """A run that ended after its third epoch without another word."""
+
+        class Killed(BaseException):
+            pass
+
+        def stop(self, run):
+            if run.epoch == 3:
+                on_epoch(self, run)
+                raise Killed
+
+        on_epoch = Checkpoint.on_epoch
+        with monkeypatch.context() as patch:
+            patch.setattr(Checkpoint, "on_epoch", lambda self, run: stop(self, run) or on_epoch(self, run))
+            patch.setattr(resuming, "EVERY", timedelta(0))
+            with pytest.raises(Killed):
+                run("train", "moons", *self.OPTIONS, "--out", "killed", "--seed", "5")
+        assert names(here / "killed") == {"checkpoints"}
+        assert "run.json" in names(here / "killed" / "checkpoints")
+        return here / "killed"
+
+    def test_it_ends_as_it_would_have_ended(self, killed, here):
+        result = run("train", "--resume", killed)
+        run("train", "moons", *self.OPTIONS, "--out", "whole", "--seed", "5")
+        for name in ("model.safetensors", "boundary.png"):
+            assert (killed / name).read_bytes() == (here / "whole" / name).read_bytes()
+        assert config(killed)["results"]["accuracy"] == config(here / "whole")["results"]["accuracy"]
+        assert names(killed) == names(here / "whole")  # with checkpoints no more
+        assert re.findall(r"^epoch (\d)/4", result.stdout, re.MULTILINE) == ["4"]
+
+    def test_the_same_options_may_be_given_again(self, killed):
+        run("train", "moons", *self.OPTIONS, "--seed", "5", "--resume", killed, "--quiet")
+
+    def test_more_epochs(self, killed):
+        run("train", "--epochs", "6", "--resume", killed, "--quiet")
+        assert config(killed)["results"]["epochs"] > 4
+
+    @pytest.mark.parametrize(
+        ("arguments", "match"),
+        [
+            (["circles"], "DATASET: the training in .*killed was started with moons, got circles"),
+            (["--layers", "9"], r"--layers: .* started with \(8,\), got \(9,\)"),
+            (["--seed", "4"], "--seed"),
+            (["--epochs", "3"], "--epochs: .* started with 4, got 3"),
+            (["--batch-size", "9"], "--batch-size"),
+            (["--optimizer", "adam"], "--learning-rate|--optimizer"),
+            (["--out", "other"], "leave out --out and --overwrite"),
+            (["--overwrite"], "leave out --out and --overwrite"),
+        ],
+    )
+    def test_other_options_are_refused(self, arguments, match, killed):
+        refused("train", *arguments, "--resume", killed, match=match)
+
+    @pytest.mark.parametrize("text", ["", "{}", "[]", '{"dataset": 1, "arguments": {}, "options": {"layers": 3}}'])
+    def test_a_damaged_plan_is_refused(self, text, killed):
+        (killed / "checkpoints" / "run.json").write_text(text)
+        refused("train", "--resume", killed, match=r"run\.json is damaged")
+
+    def test_a_damaged_checkpoint_is_named(self, killed):
+        (killed / "checkpoints" / "checkpoint-000003.safetensors").write_bytes(b"no")
+        result = run("train", "--resume", killed)
+        assert re.match(r"Warning: .*checkpoint-000003\.safetensors.* is used", result.stderr)
+        assert result.stderr.count("\n") == 1
+
+    def test_a_run_that_has_ended(self, here):
+        run("train", "moons", *QUICK, "--quiet")
+        refused("train", "--resume", "runs/moons", match="has ended: chainrule evaluate")
+
+    def test_a_folder_that_is_none(self, here):
+        refused("train", "--resume", "nowhere", match="nowhere is no folder")
+        refused("train", "--resume", here, match=r"left no checkpoints/run\.json")
+
+    def test_without_data_set_and_folder(self):
+        assert "DATASET" in run("train", status=2).stderr
+
+    def test_overwrite_takes_away_what_was_left(self, killed):
+        run("train", "moons", *QUICK, "--out", killed, "--overwrite", "--quiet")
+        assert names(killed) == FILES | {"boundary.png"}
+
+    @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+    def test_killed_in_earnest(self, here):
+        command = [*COMMAND, "train", "moons", "--epochs", "400", "--out", "killed"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout:
+                if line.startswith("epoch 9/"):
+                    break
+            process.kill()
+        assert process.returncode == -signal.SIGKILL
+        run("train", "--resume", "killed", "--quiet")
+        run("train", "moons", "--epochs", "400", "--out", "whole", "--quiet")
+        assert (here / "killed" / "model.safetensors").read_bytes() == (
+            here / "whole" / "model.safetensors"
+        ).read_bytes()
+
+
 class TestEvaluate:
     def test_it_gives_what_training_gave(self, moons):
         result = run("evaluate", moons)
@@ -591,7 +694,8 @@ class TestProcess:
         assert process.returncode == 0
         assert "interrupted" in out
         assert "what was learned until then is tested and saved" in err
-        assert names(here / "runs" / "moons") == FILES | {"boundary.png"}
+        assert "To go on with it: chainrule train --resume runs/moons" in err
+        assert names(here / "runs" / "moons") == FILES | {"boundary.png", "checkpoints"}
         assert config(here / "runs" / "moons")["results"]["stopped"].startswith("interrupted")
 
     @pytest.mark.skipif(os.name != "posix", reason="sends a signal")

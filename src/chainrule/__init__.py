@@ -12,6 +12,7 @@ from chainrule.workspace import Workspace
 if TYPE_CHECKING:
     from chainrule import (
         callbacks,
+        checkpoints,
         clipping,
         datasets,
         estimators,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         training,
     )
     from chainrule.callbacks import Callback, EarlyStopping, Progress
+    from chainrule.checkpoints import Checkpoint
     from chainrule.estimators import MLPClassifier, MLPRegressor
     from chainrule.gradient_check import GradientReport, check_gradient
     from chainrule.history import History
@@ -34,6 +36,7 @@ __version__ = "0.1.0"
 # Loaded on first use: what prediction does not need. A name, and the module that has it ("" for a module itself).
 _LAZY = {
     "Callback": "callbacks",
+    "Checkpoint": "checkpoints",
     "DivergenceError": "training",
     "EarlyStopping": "callbacks",
     "GradientReport": "gradient_check",
@@ -42,6 +45,7 @@ _LAZY = {
     "MLPRegressor": "estimators",
     "Progress": "callbacks",
     "callbacks": "",
+    "checkpoints": "",
     "check_gradient": "gradient_check",
     "clipping": "",
     "datasets": "",
@@ -74,6 +78,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "Callback",
+    "Checkpoint",
     "DivergenceError",
     "EarlyStopping",
     "GradientReport",
@@ -88,6 +93,7 @@ __all__ = [
     "Workspace",
     "callbacks",
     "check_gradient",
+    "checkpoints",
     "clipping",
     "datasets",
     "estimators",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import sys
 from abc import ABC
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TextIO, final
 
 import numpy as np
@@ -39,6 +41,10 @@ class Run:
         Those of the batch.
     losses, penalties : (batches,) float64 arrays
         Those of all batches of this epoch, as far as they are done.
+    resume : path or None
+        The folder from whose checkpoints training goes on.
+    snapshot : function
+        Returns the state of everything, as a :class:`chainrule.Checkpoint` keeps it.
     """
 
     network: Network
@@ -51,6 +57,8 @@ class Run:
     batch: int = 0
     loss: float = math.nan
     penalty: float = 0.0
+    resume: Path | None = None
+    snapshot: Callable[[], Any] = field(default=lambda: None, repr=False)
     losses: Float[Array, "batches"] = field(default_factory=lambda: np.zeros(0), repr=False)
     penalties: Float[Array, "batches"] = field(default_factory=lambda: np.zeros(0), repr=False)
     stopped: str = field(default="", init=False)
@@ -82,6 +90,13 @@ class Callback(Specification, ABC):
 
     def on_end(self, run: Run) -> None:
         """Do something at the end, however it came."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint has to keep: numbers, texts, None, lists of numbers, and arrays, by name."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what ``state`` returned in a training that was killed; called after ``on_start``."""
 
 
 @final
@@ -152,6 +167,12 @@ class EarlyStopping(Callback):
     def on_end(self, run: Run) -> None:
         if self._theta is not None:
             run.network.theta[:] = self._theta
+
+    def state(self) -> dict[str, Any]:
+        return {"best": self.best, "best_epoch": self.best_epoch, "theta": self._theta}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.best, self.best_epoch, self._theta = state["best"], state["best_epoch"], state["theta"]
 
 
 @final

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule import kernels, optimizers, schedules
+from chainrule import checkpoints, kernels, optimizers, schedules
 from chainrule._checks import check_count, check_lengths, check_real, check_rows, check_seed, check_weights
 from chainrule._interrupt import deferred_interrupt
 from chainrule._names import named
@@ -17,6 +19,7 @@ from chainrule._threads import blas_threads, choose_threads
 from chainrule._typing import Array, ArrayLike, MatrixLike
 from chainrule.batches import Batches, Shuffler
 from chainrule.callbacks import Callback, Run
+from chainrule.checkpoints import Checkpoint, Saved, Training
 from chainrule.clipping import Clip
 from chainrule.history import History
 from chainrule.kernels.steps import Steps, Work
@@ -68,6 +71,7 @@ def train(
     callbacks: Iterable[Callback] = (),
     state: Memo | None = None,
     threads: int | None = None,
+    resume: str | os.PathLike[str] | None = None,
     seed: int | np.random.SeedSequence | None = None,
 ) -> History:
     """Train ``network`` in place and return what was measured.
@@ -111,6 +115,11 @@ def train(
     threads : int, optional
         The most that are used; by default ``CHAINRULE_NUM_THREADS`` if that is set, else
         as many as the work is worth, of those that there are.
+    resume : path, optional
+        A folder of :class:`~chainrule.Checkpoint`: training goes on after the last epoch that is kept there, and ends
+        bit for bit where it would have ended without a break. All other arguments have to be the same, but ``epochs``
+        may be more. Where the folder has no checkpoints, or is not there, training begins: one and the same program
+        can be started again and again.
     seed : int, optional
         Independent streams for the validation set, the order and dropout are spawned from it: the same seed gives the
         same parameters, bit for bit, on one machine.
@@ -124,6 +133,8 @@ def train(
     ------
     ValueError, TypeError
         Before anything is changed, for input that does not fit.
+    CheckpointError
+        When the checkpoints are damaged, or of another training: another network, other data, other arguments.
     DivergenceError
         When the loss or a parameter is no longer finite.
 
@@ -143,8 +154,10 @@ def train(
     callbacks = _check_parts(clip, callbacks)
     seed = check_seed("train", seed)
     threads = None if threads is None else check_count("train", "threads", threads)
+    saved = None if resume is None else checkpoints.newest(resume)
+    root = _root(seed, saved)
+    root_state = checkpoints.seed_state(root)
     # One stream for each use, so that adding a validation set does not change what dropout draws.
-    root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     split_seed, shuffle_seed, dropout_seed = root.spawn(3)
     data, held_out = _prepare(network, X, t, sample_weight, validation, split_seed)
     rows = _batch_size(batch_size, data, validation)
@@ -161,8 +174,7 @@ def train(
     largest = rows * max((e.where.stop - e.where.start for e in network.layout.entries), default=0)
     work = Work(network, batches, chosen, state, factors, terms, clip, dropout_seed, choose_threads(largest, threads))
     steps = kernels.select().steps(work, run)
-    for callback in callbacks:
-        callback.on_start(run)
+    _start(work, steps, run, callbacks, (*data, *(held_out or ())), root_state, resume, saved)
     per_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
 
     # What overflows becomes infinite, and is reported as such with what to do about it.
@@ -172,7 +184,8 @@ def train(
         deferred_interrupt() as interrupted,
         np.errstate(over="ignore", invalid="ignore", divide="ignore"),
     ):
-        for run.epoch in range(1, epochs + 1):
+        for epoch in range(run.epoch + 1, (run.epoch if run.stopped else epochs) + 1):
+            run.epoch = epoch
             start = time.perf_counter()
             if not _epoch(steps, run, per_batch, interrupted):
                 break
@@ -188,6 +201,33 @@ def train(
     for callback in callbacks:
         callback.on_end(run)
     return history
+
+
+def _root(seed: int | np.random.SeedSequence | None, saved: Saved | None) -> np.random.SeedSequence:
+    """Return the seed of everything: the one that is given, or that of the training which goes on."""
+    if seed is None and saved is not None:
+        return saved.seed
+    return seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
+
+
+def _start(
+    work: Work,
+    steps: Steps,
+    run: Run,
+    callbacks: Sequence[Callback],
+    data: Iterable[Any],
+    seed: dict[str, Any],
+    resume: str | os.PathLike[str] | None,
+    saved: Saved | None,
+) -> None:
+    """Start the callbacks, and put back what a checkpoint has kept; nothing is done for them where there are none."""
+    if resume is not None or any(isinstance(callback, Checkpoint) for callback in callbacks):
+        training = Training(work, steps, run, callbacks, seed, checkpoints.describe(work, seed, data))
+        run.resume, run.snapshot = None if resume is None else Path(resume), training.snapshot
+    for callback in callbacks:
+        callback.on_start(run)
+    if saved is not None:
+        training.restore(saved)
 
 
 def _epoch(
@@ -330,4 +370,4 @@ def _check_parts(clip: Any, callbacks: Iterable[Any]) -> list[Callback]:
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise TypeError(f"callbacks: expected a Callback such as Progress(), got {callback!r}.")
-    return callbacks
+    return sorted(callbacks, key=lambda callback: isinstance(callback, Checkpoint))  # it keeps what the others changed

@@ -61,18 +61,20 @@ RECIPES = {
 }
 
 
-def resolve(dataset: str, layers: str | None, **given: Any) -> Options:
-    """Return the data set's defaults with what was given in their place.
+def resolve(dataset: str, layers: str | None, base: Options | None = None, **given: Any) -> Options:
+    """Return the data set's defaults, or ``base``, with what was given in their place.
 
     >>> resolve("mnist", "100,50", epochs=3).layers, resolve("mnist", None).epochs
     ((100, 50), 10)
     """
     changes = {name: value for name, value in given.items() if value is not None}
-    if "optimizer" in changes:  # another optimizer has another good learning rate: its own
+    if changes.get("optimizer", base and base.optimizer) != (
+        base and base.optimizer
+    ):  # another optimizer has another good learning rate: its own
         changes.setdefault("learning_rate", None)
     if layers is not None:
         changes["layers"] = hidden_sizes(layers)
-    options = dataclasses.replace(RECIPES[dataset], **changes)
+    options = dataclasses.replace(base or RECIPES[dataset], **changes)
     check_count("train", "--epochs", options.epochs)
     check_count("train", "--batch-size", options.batch_size)
     check_count("train", "--patience", options.patience, least=0)

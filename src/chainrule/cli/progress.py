@@ -42,6 +42,7 @@ class LiveBar(Callback):
     def on_start(self, run: Run) -> None:
         self._start = time.perf_counter()
         self._next = 0.0
+        self._first = 0
         self._task = self._progress.add_task(
             "", total=run.epochs * run.batches, epoch="", loss="", accuracy="", speed="", left=""
         )
@@ -65,8 +66,10 @@ class LiveBar(Callback):
     def _draw(self, run: Run, loss: float, *, over: bool = False) -> None:
         seconds = time.perf_counter() - self._start
         done = (run.epoch - 1) * run.batches + run.batch
-        left = seconds / done * (run.epochs * run.batches - done)
-        self._progress.update(self._task, completed=done, refresh=True, **fields(run, loss, done, seconds))
+        self._first = self._first or run.epoch  # training may go on where another one ended
+        new = max(1, done - (self._first - 1) * run.batches)
+        left = seconds / new * (run.epochs * run.batches - done)
+        self._progress.update(self._task, completed=done, refresh=True, **fields(run, loss, new, seconds))
         if over:
             self._progress.update(self._task, left=f"in {clock(seconds)}", refresh=True)
         else:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import sys
 import time
+import warnings
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +16,7 @@ import typer
 
 from chainrule._interrupt import deferred_interrupt
 from chainrule.callbacks import Callback, Progress, Run
+from chainrule.checkpoints import CheckpointWarning
 from chainrule.cli.errors import in_one_sentence, say
 
 if TYPE_CHECKING:
@@ -30,7 +34,9 @@ NET, LEARN, RUN = "The network", "How it learns", "The run"
 
 @in_one_sentence
 def train(
-    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="digits, mnist, moons, circles or spirals.")],
+    dataset: Annotated[
+        str | None, typer.Argument(metavar="DATASET", help="digits, mnist, moons, circles or spirals.")
+    ] = None,
     layers: Annotated[
         str | None, typer.Option(help='Sizes of the hidden layers: "64,32", or "none".', rich_help_panel=NET)
     ] = None,
@@ -80,7 +86,9 @@ def train(
     label_smoothing: Annotated[
         float | None, typer.Option(help="Share of a target given to all classes alike.", rich_help_panel=LEARN)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the data, the split and the training.", rich_help_panel=RUN)] = 0,
+    seed: Annotated[
+        int | None, typer.Option(help="Of the data, the split and the training; 0 by default.", rich_help_panel=RUN)
+    ] = None,
     data: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where the files of mnist are.", rich_help_panel=RUN)
     ] = None,
@@ -91,6 +99,10 @@ def train(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the results in the folder.", rich_help_panel=RUN)
     ] = False,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Go on with the training that did not end there.", rich_help_panel=RUN),
+    ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Print only the accuracy and the folder.", rich_help_panel=RUN)
     ] = False,
@@ -98,22 +110,41 @@ def train(
     """Train a network on DATASET, test it on rows that it never saw, and keep everything in a folder.
 
     What is not given is chosen to suit the data set. Ctrl-C ends training early: what was learned is tested and saved.
+    A training that was interrupted or killed goes on with --resume FOLDER, and ends as it would have ended.
     """
     from chainrule.cli import data as data_module  # noqa: PLC0415  (not needed for --help)
     from chainrule.cli import options as options_module  # noqa: PLC0415
+    from chainrule.cli import resuming  # noqa: PLC0415
     from chainrule.cli.folder import run_folder  # noqa: PLC0415
 
+    there = None if resume is None else resuming.read(resume)
+    dataset = dataset or (there[0] if there else None)
+    if dataset is None:
+        raise typer.BadParameter("give one, such as digits.", param_hint="DATASET")
     name = data_module.find(dataset)
     options = options_module.resolve(
-        name, layers, activation=activation, dropout=dropout, input_dropout=input_dropout, l1=l1, l2=l2,
+        name, layers, there[2] if there else None,
+        activation=activation, dropout=dropout, input_dropout=input_dropout, l1=l1, l2=l2,
         max_norm=max_norm, optimizer=optimizer, learning_rate=learning_rate, schedule=schedule, warm_up=warm_up,
         clip_norm=clip_norm, epochs=epochs, batch_size=batch_size, patience=patience, label_smoothing=label_smoothing,
         seed=seed,
     )  # fmt: skip
-    arguments = data_module.arguments(name, seed, data)
+    arguments = data_module.arguments(name, options.seed, data)
     _check_extras()
-    with run_folder(name, out, overwrite=overwrite) as folder:
-        _run(name, arguments, options, folder, quiet=quiet)
+    if resume is None or there is None:
+        with run_folder(name, out, overwrite=overwrite) as folder:
+            resuming.remove(folder)  # with --overwrite: what another run left
+            _run(name, arguments, options, folder, quiet=quiet)
+        return
+    if out is not None or overwrite:
+        raise ValueError("--resume: the results go where the training was: leave out --out and --overwrite.")
+    arguments = there[1] if data is None else arguments
+    resuming.check_same(
+        resume,
+        {"dataset": there[0], **dataclasses.asdict(there[2]), "data": there[1]},
+        {"dataset": name, **dataclasses.asdict(options), "data": arguments},
+    )
+    _run(name, arguments, options, resume, quiet=quiet)
 
 
 def _check_extras() -> None:
@@ -126,8 +157,9 @@ def _check_extras() -> None:
 def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *, quiet: bool) -> None:
     from chainrule.cli import data as data_module  # noqa: PLC0415
     from chainrule.cli import options as build  # noqa: PLC0415
-    from chainrule.cli import report  # noqa: PLC0415
+    from chainrule.cli import report, resuming  # noqa: PLC0415
     from chainrule.cli.config import Config  # noqa: PLC0415
+    from chainrule.training import DivergenceError  # noqa: PLC0415
     from chainrule.training import train as fit  # noqa: PLC0415
 
     rows, test = data_module.load(name, arguments, options.seed)
@@ -139,12 +171,22 @@ def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *
     header = _header(name, counts, network, settings, folder)
     start = time.perf_counter()
     with contextlib.ExitStack() as stack:
-        callbacks: list[Callback] = [*build.early_stopping(options)]
+        callbacks: list[Callback] = [resuming.Kept(folder, name, arguments, options), resuming.checkpoint(folder)]
+        callbacks += build.early_stopping(options)
         if not quiet:
             callbacks += [_Header(header), _progress(stack)]
-        history = fit(network, rows.X, rows.t, **settings, validation=part, callbacks=callbacks)
+        stack.enter_context(_warnings_in_one_line())
+        try:
+            history = fit(
+                network, rows.X, rows.t, **settings, validation=part, callbacks=callbacks,
+                resume=folder / resuming.FOLDER,
+            )  # fmt: skip
+        except DivergenceError:
+            resuming.remove(folder)  # it would diverge again
+            raise
     seconds = time.perf_counter() - start
-    if history.stopped.startswith("interrupted"):
+    interrupted = history.stopped.startswith("interrupted")
+    if interrupted:
         say("Training was interrupted: what was learned until then is tested and saved.")
     with deferred_interrupt():  # a Ctrl-C that comes too late to end training must not lose what was learned
         outcome = report.measure(network, test)
@@ -159,12 +201,25 @@ def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *
             test_sha256=data_module.digest(test),
         )
         _save(folder, network, history, config, options, counts, outcome, seconds, test)
+        if not interrupted:
+            resuming.remove(folder)
     if not quiet:
         typer.echo(f"\n{report.table(test.t, outcome.labels, test.classes)}\n")
     typer.echo(report.sentence(outcome))
     if not quiet:
         typer.echo(f"time     {seconds:.1f} s of training, {_epochs(len(history))}")
     typer.echo(f"results  {folder}")
+    if interrupted:
+        say(f"To go on with it: chainrule train --resume {folder}")
+
+
+@contextlib.contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Say what is warned of, such as a damaged checkpoint, as the command line says things."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", CheckpointWarning)
+        warnings.showwarning = lambda message, *_args, **_kwargs: say(f"Warning: {message}")
+        yield
 
 
 class _Header(Callback):

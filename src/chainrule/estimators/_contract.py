@@ -17,6 +17,17 @@ from chainrule.memo import Memo
 from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
 
+WATCHED = (
+    "n_iter_",
+    "t_",
+    "loss_",
+    "loss_curve_",
+    "best_loss_",
+    "validation_scores_",
+    "best_validation_score_",
+)
+"""The attributes of an estimator that change from epoch to epoch."""
+
 
 class LegacyShuffle:
     """The order of the rows as ``sklearn.utils.shuffle`` draws it from a ``RandomState``."""
@@ -29,6 +40,14 @@ class LegacyShuffle:
         drawn = np.arange(len(x))
         self._random_state.shuffle(drawn)
         x[:] = x[drawn]
+
+    def state(self) -> dict[str, Any]:
+        """Return the state of the ``RandomState``, for a checkpoint."""
+        return self._random_state.get_state(legacy=False)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from such a state."""
+        self._random_state.set_state(state)
 
 
 class Rate(Schedule):
@@ -71,6 +90,21 @@ class Contract(Callback):
             self._give_up(
                 run, f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
             )
+
+    def state(self) -> dict[str, Any]:
+        e, progress = self.estimator, self.progress
+        return {name: getattr(e, name, None) for name in WATCHED} | {
+            "without_improvement": progress.without_improvement,
+            "best_theta": progress.best_theta,
+            "factor": self.rate.now["factor"],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        for name in WATCHED:
+            setattr(self.estimator, name, state[name])
+        self.progress.without_improvement = state["without_improvement"]
+        self.progress.best_theta = state["best_theta"]
+        self.rate.now["factor"] = state["factor"]
 
     def _mean_loss(self, run: Run) -> float:
         """Return the mean over the rows of L with penalties, each row with its batch's."""
@@ -133,3 +167,9 @@ class TrainingScore(Callback):
 
     def on_epoch(self, run: Run) -> None:
         self.scores.append(self.score(self.t, run.network.predict(self.X)))
+
+    def state(self) -> dict[str, Any]:
+        return {"scores": self.scores}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.scores = state["scores"]

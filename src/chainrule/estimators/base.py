@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
@@ -84,6 +85,7 @@ class BaseMLP(BaseEstimator, ABC):
         "dtype": [StrOptions({"float32", "float64"}), None],
         "callbacks": [list, tuple, None],
         "progress": ["boolean"],
+        "resume": [str, os.PathLike, None],
     }
 
     # ------------------------------------------------------------ what the subclasses say
@@ -200,6 +202,8 @@ class BaseMLP(BaseEstimator, ABC):
         weight = self._weights(y, sample_weight)
         held_out = self._validation_set(*validation)
         self._check_lbfgs(held_out)
+        if incremental and self.resume is not None:
+            raise ValueError("partial_fit does not support resume: a checkpoint is of a whole fit.")
         self.n_outputs_ = self._outputs(y)
         if fresh and not incremental:
             warn_unscaled(X, getattr(self, "feature_names_in_", None))
@@ -279,6 +283,7 @@ class BaseMLP(BaseEstimator, ABC):
             "gradient_clip": self.gradient_clip is not None,
             "callbacks": self.callbacks,
             "progress": self.progress,
+            "resume": self.resume is not None,
             "X_val": held_out is not None,
         }
         if self._is_lbfgs() and (given := [name for name, value in cannot.items() if value]):
@@ -364,6 +369,7 @@ class BaseMLP(BaseEstimator, ABC):
                     *([Progress()] if self.progress else []),
                     *(self.callbacks or []),
                 ],
+                resume=self.resume,
                 seed=int(random_state.randint(2**31 - 1)) + self.t_ if random else 0,  # another in each partial_fit
             )
             if on_train:

@@ -84,6 +84,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         dtype: Any = None,
         callbacks: Any = None,
         progress: Any = False,
+        resume: Any = None,
         class_weight: Any = None,
         label_smoothing: Any = 0.0,
     ) -> None:
@@ -118,6 +119,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.dtype = dtype
         self.callbacks = callbacks
         self.progress = progress
+        self.resume = resume
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing
 

@@ -89,6 +89,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         dtype: Any = None,
         callbacks: Any = None,
         progress: Any = False,
+        resume: Any = None,
         quantile: Any = 0.5,
     ) -> None:
         self.loss = loss
@@ -123,6 +124,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.dtype = dtype
         self.callbacks = callbacks
         self.progress = progress
+        self.resume = resume
         self.quantile = quantile
 
     def _validate(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Array]:

@@ -23,6 +23,7 @@ class _ReferenceSteps(Steps):
         super().__init__(work, run)
         network = work.network
         self.workspace = network.workspace(work.batches.batch_size, seed=work.seed)
+        self.rng = self.workspace.rng
         self.bound = BoundPenalties(
             work.penalties, network.layout, len(network.layers), network.theta, self.workspace.grad
         )

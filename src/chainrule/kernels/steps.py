@@ -48,7 +48,11 @@ class Steps(ABC):
         How many batches the training loop asks for at once.
     blas_threads : int
         How many threads BLAS shall use meanwhile.
+    rng : numpy.random.Generator
+        What dropout draws from.
     """
+
+    rng: np.random.Generator
 
     def __init__(self, work: Work, run: Run) -> None:
         self.work, self.run = work, run

@@ -30,7 +30,7 @@ class _CompiledSteps(Steps):
     def __init__(self, work: Work, run: Run, plan: Plan) -> None:
         super().__init__(work, run)
         batches, theta, state = work.batches, work.network.theta, work.state
-        self._plan, self._rng = plan, np.random.default_rng(work.seed)
+        self._plan, self.rng = plan, np.random.default_rng(work.seed)
         self._rates, self._draws = np.empty(len(batches)), np.empty(0, theta.dtype)
         dtype, size, widest = theta.dtype, plan.batch_size, plan.layers[:, [INPUTS, OUTPUTS]].max()
         nothing = np.empty(0, dtype)
@@ -69,7 +69,7 @@ class _CompiledSteps(Steps):
             self._fill_rates(first, stop)
             if plan.draws:
                 rows = min(stop * plan.batch_size, work.batches.rows) - first * plan.batch_size
-                self._rng.random(out=self._draws[: rows * plan.draws], dtype=self._draws.dtype)
+                self.rng.random(out=self._draws[: rows * plan.draws], dtype=self._draws.dtype)
             row = self._rows.prepare(first, stop)
             done = self._team.do(
                 (plan, self._rows.data, self._memory, self._draws), (first, stop, state.t + 1, row), dense_epoch

@@ -1,0 +1,82 @@
+"""``chainrule train --resume``: what a run that has not ended leaves in its folder, and how another one goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from chainrule.callbacks import Callback, Run
+from chainrule.checkpoints import Checkpoint
+from chainrule.cli.folder import CONFIG, replace
+from chainrule.cli.options import Options
+
+FOLDER, PLAN = "checkpoints", "run.json"
+EVERY = timedelta(seconds=10)
+LARGEST = 2**20  # bytes of PLAN
+
+
+class Kept(Callback):
+    """Writes what the run is, once :func:`chainrule.train` has found nothing to refuse."""
+
+    def __init__(self, folder: Path, dataset: str, arguments: dict[str, Any], options: Options) -> None:
+        self._path = folder / FOLDER / PLAN
+        content = {"dataset": dataset, "arguments": arguments, "options": dataclasses.asdict(options)}
+        self._text = json.dumps(content, indent=2) + "\n"
+
+    def on_start(self, run: Run) -> None:
+        self._path.parent.mkdir(exist_ok=True)
+        replace(self._path, self._write)
+
+    def _write(self, path: Path) -> None:
+        path.write_text(self._text, encoding="utf-8")
+
+
+def checkpoint(folder: Path) -> Checkpoint:
+    """Return the callback that keeps the state of a run."""
+    return Checkpoint(folder / FOLDER, every=EVERY)
+
+
+def read(folder: Path) -> tuple[str, dict[str, Any], Options]:
+    """Return data set, arguments and options of a run that has not ended."""
+    path = folder / FOLDER / PLAN
+    if not folder.is_dir():
+        raise NotADirectoryError(f"--resume: {folder} is no folder: give one that chainrule train has made.")
+    if not path.is_file():
+        finished = (folder / CONFIG).is_file()
+        why = "has ended: chainrule evaluate tests it again" if finished else f"left no {FOLDER}/{PLAN}"
+        raise ValueError(f"--resume: the training in {folder} {why}. To train anew, leave out --resume.")
+    try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError("it is too large")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        given = content["options"]
+        options = Options(**given | {"layers": tuple(given["layers"])})
+        return str(content["dataset"]), dict(content["arguments"]), options
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged ({error}). To train anew, leave out --resume.") from error
+
+
+def check_same(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
+    """Refuse options that are not those of the run; only ``epochs`` may become more."""
+    for name, value in there.items():
+        more = name == "epochs" and here[name] >= value
+        if here[name] != value and not more:
+            option = "DATASET" if name == "dataset" else "--" + name.replace("_", "-")
+            raise ValueError(
+                f"{option}: the training in {folder} was started with {value}, got {here[name]}: "
+                "leave it out with --resume, or train anew without."
+            )
+
+
+def remove(folder: Path) -> None:
+    """Take away what only a run that has not ended needs."""
+    place = folder / FOLDER
+    for pattern in ("checkpoint-*.safetensors", ".chainrule-*.part", PLAN):  # no file that somebody else put there
+        for path in place.glob(pattern):
+            path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        place.rmdir()
