@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import re
+import tempfile
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,7 +42,7 @@ class CheckpointError(ValueError):
 
 
 class CheckpointWarning(UserWarning):
-    """A checkpoint is damaged, and the one before it is used."""
+    """A checkpoint is damaged, and the one before it is used; or it cannot be written, and training goes on without."""
 
 
 @final
@@ -65,6 +66,9 @@ class Checkpoint(Callback):
     ------
     FileExistsError
         Before training, when the folder has checkpoints and training does not resume from it.
+    OSError
+        Before training, when nothing can be written there. Later, when the disk is full for example, a
+        :class:`CheckpointWarning` says so and training goes on.
     TypeError
         When ``shuffle=`` is an object whose state is unknown: one of your own has ``state()`` and ``restore(state)``.
 
@@ -106,6 +110,8 @@ class Checkpoint(Callback):
             )
         for part in folder.glob(".chainrule-*.part"):  # left by a process that was killed
             part.unlink(missing_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # can it be written?
+            pass
         run.snapshot()  # what cannot be kept is said now
         self._last = time.monotonic()
 
@@ -116,14 +122,22 @@ class Checkpoint(Callback):
         else:
             due = run.epoch % self.every == 0
         if due or last:
-            description, arrays = run.snapshot()
-            folder = Path(self.folder)
-            path = folder / f"checkpoint-{run.epoch:06}.safetensors"
-            sealed = {**description, "sha256": _digest(description, arrays)}
+            self._write(run)
+
+    def _write(self, run: Run) -> None:
+        description, arrays = run.snapshot()
+        folder = Path(self.folder)
+        path = folder / f"checkpoint-{run.epoch:06}.safetensors"
+        sealed = {**description, "sha256": _digest(description, arrays)}
+        try:
             write_file(path, KIND, sealed, arrays, overwrite=True)
             for old in [] if self.keep is None else _numbered(folder)[: -self.keep]:
                 old.unlink(missing_ok=True)
-            self._last = time.monotonic()
+        except OSError as error:  # a full disk is no reason to lose what was learned
+            message = f"Checkpoint: {path} cannot be written ({error.strerror or error}): training goes on without it."
+            warnings.warn(message, CheckpointWarning, stacklevel=2)
+            return
+        self._last = time.monotonic()
 
 
 class Saved(NamedTuple):
