@@ -36,8 +36,9 @@ from chainrule.onnx.registry import register_layer
 @register_layer(Dense)
 def dense(graph: Graph, layer: Dense, x: str) -> str:
     """Add y = x W + b."""
+    weights = graph.parameter("W", layer.W)
     biases = [] if layer.b is None else [graph.parameter("b", layer.b)]
-    return graph.node("Gemm", x, graph.parameter("W", layer.W), *biases)
+    return graph.node("Gemm", x, weights, *biases)
 
 
 @register_layer(Dropout)

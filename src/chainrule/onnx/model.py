@@ -232,7 +232,6 @@ def _assemble(onnx: Any, graph: Graph, network: Network, outputs: list[Output], 
     try:
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise ValueError(
-            f"to_onnx: what the converters wrote is not a model of opset {graph.opset}: {error}"
-        ) from error
+        why = " ".join(str(error).split())
+        raise ValueError(f"to_onnx: what the converters wrote is no model of opset {graph.opset}: {why}") from error
     return model
