@@ -10,6 +10,7 @@ import numpy as np
 import typer
 
 from chainrule.cli.errors import in_one_sentence
+from chainrule.cli.folder import MODEL
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -35,20 +36,21 @@ def export(
 
     Its predictions are compared with those of onnxruntime, where that is installed.
     """
-    from chainrule.onnx import model as onnx_model  # noqa: PLC0415  (not needed for --help)
-    from chainrule.persistence import write_atomically  # noqa: PLC0415
+    from chainrule._extras import require  # noqa: PLC0415  (not needed for --help)
+    from chainrule.onnx import model as onnx_model  # noqa: PLC0415
 
     onnx_model.check_free(onnx, "replace it with --overwrite", overwrite=overwrite)
+    if onnx.exists() and any(file.is_file() and onnx.samefile(file) for file in (source, source / MODEL)):
+        raise ValueError(f"--onnx: {onnx} is the model itself: choose another name for the ONNX file.")
     network, metadata, (low, high) = _read(source)
-    model = onnx_model.convert(network, metadata, opset=opset)
-    content = model.SerializeToString()
+    onnx_model.save(network, onnx, metadata, opset=opset, overwrite=overwrite)
+    content = onnx.read_bytes()
+    model = require("onnx", "onnx").load_from_string(content)
     X = np.random.default_rng(0).uniform(low, high, (ROWS, *network.input_shape)).astype(network.dtype)
-    compared = _compare(content, network, X)
-    write_atomically(onnx, content)
     inputs, outputs = (" x ".join(map(str, shape)) for shape in (network.input_shape, network.output_shape))
     typer.echo(
         f"{onnx}: {inputs} inputs, {outputs} {model.graph.output[0].name}, {network.dtype}, "
-        f"opset {model.opset_import[0].version}, {len(content):,} bytes; {compared}"
+        f"opset {model.opset_import[0].version}, {len(content):,} bytes; {_compare(content, network, X)}"
     )
 
 
