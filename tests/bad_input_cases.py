@@ -150,6 +150,16 @@ CASES = {
     "unknown dtype": (lambda: net(dtype="float23"), ValueError, ["expected 'float32' or 'float64', got 'float23'"]),
     "loss_and_grad checks too": (lambda: net().loss_and_grad(hole(np.nan), T), ValueError, ["got nan in row 7"]),
     "evaluate checks too": (lambda: cr.evaluate(net(), X, T[:4]), ValueError, ["20 and 4"]),
+    # ONNX
+    "an opset that is too old": (lambda: cr.onnx.convert(net(), opset=12), ValueError, ["opset: expected 13 to", "got 12"]),
+    "an opset that is not there": (lambda: cr.onnx.convert(net(), opset=999), ValueError, ["opset: expected 13 to", "got 999"]),
+    "an opset as text": (lambda: cr.onnx.convert(net(), opset="21"), TypeError, ["opset: expected a whole number, got '21'"]),
+    "an opset that is true": (lambda: cr.onnx.convert(net(), opset=True), TypeError, ["opset: expected a whole number, got True"]),
+    "ONNX of an unknown dtype": (lambda: cr.onnx.convert(net(), dtype="float16"), ValueError, ["'float32' or 'float64', got 'float16'"]),
+    "metadata that are no texts": (lambda: cr.onnx.convert(net(), {"classes": ["a"]}), TypeError, ["expected texts", "json.dumps"]),
+    "ONNX of an array": (lambda: cr.onnx.convert(X), TypeError, ["expected a Network, an MLPClassifier", "got ndarray"]),
+    "a converter for an object": (lambda: cr.onnx.register_layer(ReLU()), TypeError, ["a class derived from Layer, got ReLU()"]),
+    "a converter for another class": (lambda: cr.onnx.register_loss(ReLU), TypeError, ["a class derived from Loss, got"]),
 }  # fmt: skip
 
 if __name__ == "__main__":

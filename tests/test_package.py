@@ -25,6 +25,7 @@ MODULES = [
     "layers",
     "losses",
     "metrics",
+    "onnx",
     "optimizers",
     "penalties",
     "persistence",

@@ -304,6 +304,20 @@ class Network:
 
         persistence.save(self, path, metadata, overwrite=overwrite)
 
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str],
+        metadata: Mapping[str, str] | None = None,
+        *,
+        opset: int | None = None,
+        dtype: str | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Write what ``predict`` computes to an ONNX file: see :func:`chainrule.onnx.save`."""
+        from chainrule import onnx  # noqa: PLC0415
+
+        onnx.save(self, path, metadata, opset=opset, dtype=dtype, overwrite=overwrite)
+
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
         """Read a network that ``save`` wrote: see :func:`chainrule.persistence.load`."""

@@ -7,7 +7,7 @@ import math
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -461,6 +461,20 @@ class BaseMLP(BaseEstimator, ABC):
         known = vars(self)
         plain = type(X) is np.ndarray and X.dtype.type in KEPT and X.ndim == 2
         return plain and "network_" in known and "feature_names_in_" not in known
+
+    def to_onnx(
+        self,
+        path: str | os.PathLike[str],
+        metadata: Mapping[str, str] | None = None,
+        *,
+        opset: int | None = None,
+        dtype: str | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Write the fitted model to an ONNX file, its outputs as skl2onnx has them: see :func:`chainrule.onnx.save`."""
+        from chainrule import onnx  # noqa: PLC0415
+
+        onnx.save(self, path, metadata, opset=opset, dtype=dtype, overwrite=overwrite)
 
     @classmethod
     def from_sklearn(cls, fitted: Any) -> Any:

@@ -1,0 +1,15 @@
+"""ONNX export: a trained network as a file that runs in onnxruntime, in a browser, in C++, without Python.
+
+``network.to_onnx("model.onnx")`` and ``estimator.to_onnx("model.onnx")`` are the doors; :func:`convert` gives the model
+in memory, :func:`register_skl2onnx` lets ``skl2onnx`` convert a whole pipeline, and :func:`register_layer` and
+:func:`register_loss` teach the export a layer or a loss of your own.
+"""
+
+from chainrule.onnx import layers as _layers  # noqa: F401  (its import fills the table)
+from chainrule.onnx import losses as _losses  # noqa: F401
+from chainrule.onnx.graph import Graph
+from chainrule.onnx.model import convert, save
+from chainrule.onnx.pipelines import register_skl2onnx
+from chainrule.onnx.registry import register_layer, register_loss
+
+__all__ = ["Graph", "convert", "register_layer", "register_loss", "register_skl2onnx", "save"]

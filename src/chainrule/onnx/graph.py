@@ -1,0 +1,129 @@
+"""A graph in the making: nodes in the order they are computed, and the arrays they read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chainrule._typing import Array
+
+# Operators that onnxruntime does not implement in float64 on a CPU, tried one by one with version 1.32, and Gelu, which
+# it computes in float64 with constants of float32.
+_NAMES = """
+Acos Acosh Asin Asinh Atan Atanh AveragePool Celu Conv ConvTranspose Cosh Elu Erf Gelu GlobalAveragePool GlobalLpPool
+GlobalMaxPool HardSigmoid HardSwish Hardmax InstanceNormalization LRN LeakyRelu LpPool MeanVarianceNormalization Mish
+PRelu Selu Sinh Softplus Softsign Tan ThresholdedRelu
+"""
+NOT_IN_FLOAT64 = frozenset(_NAMES.split())
+CODES = {"float32": 1, "float64": 11, "int64": 7, "str": 8}  # of onnx.TensorProto: fixed in the format
+
+
+@dataclass
+class Node:
+    """An operator, the names of what it reads and of what it gives."""
+
+    op: str
+    inputs: list[str]
+    output: str
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+class Graph:
+    """What a converter writes to. A value of the graph is known by its name, a text.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        float32 or float64: the arithmetic of the graph.
+    opset : int
+        The version of ONNX's operators.
+    unique : callable, optional
+        Makes a name that is not taken from one that may be.
+
+    Attributes
+    ----------
+    scope : str
+        What names begin with: ``layer0`` and so on.
+    nodes, initializers
+        What was added so far: a list, and arrays by name.
+
+    Examples
+    --------
+    >>> graph = Graph(np.dtype("float32"), opset=21)
+    >>> graph.scope = "layer0"
+    >>> graph.node("Max", "X", 0.0)
+    'layer0.Max'
+    >>> graph.nodes[0].inputs, graph.initializers
+    (['X', 'layer0.constant'], {'layer0.constant': array(0., dtype=float32)})
+    """
+
+    def __init__(self, dtype: np.dtype[Any], opset: int, unique: Callable[[str], str] | None = None) -> None:
+        self.dtype, self.opset, self.scope = dtype, opset, "network"
+        self.nodes: list[Node] = []
+        self.initializers: dict[str, Array] = {}
+        self._unique = unique or self._numbered
+        self._taken: set[str] = set()
+
+    def node(self, op: str, *inputs: str | float | Array, **attributes: Any) -> str:
+        """Add an operator and return the name of what it gives.
+
+        Inputs are names of values, numbers (of the graph's dtype) or arrays (of their own). Attributes are those of the
+        operator in ONNX's list; ``to=`` of a Cast may be the name of a dtype.
+
+        Raises
+        ------
+        ValueError
+            When the graph is float64 and onnxruntime has the operator in float32 only.
+        """
+        if self.dtype == np.float64 and op in NOT_IN_FLOAT64:
+            raise ValueError(
+                f"{self.scope}: onnxruntime does not implement the operator {op} in float64: compose it of others "
+                f"(graph.native() tells), or export in float32: to_onnx(..., dtype='float32')."
+            )
+        names = [i if isinstance(i, str) else self.constant(i) for i in inputs]
+        if isinstance(to := attributes.get("to"), str):
+            attributes["to"] = CODES[to]
+        output = self._unique(f"{self.scope}.{op}")
+        self.nodes.append(Node(op, names, output, attributes))
+        return output
+
+    def parameter(self, name: str, values: Array) -> str:
+        """Add an array of the layer under the layer's own name for it, such as ``layer0.W``, in the graph's dtype."""
+        full = self._unique(f"{self.scope}.{name}")
+        self.initializers[full] = np.ascontiguousarray(values, self.dtype)
+        return full
+
+    def constant(self, value: float | Array) -> str:
+        """Add a number of the graph's dtype, or an array of its own dtype; equal ones within a scope are shared."""
+        array = value if isinstance(value, np.ndarray) else np.array(value, self.dtype)
+        for name, known in self.initializers.items():
+            same = known.dtype == array.dtype and known.shape == array.shape
+            if same and name.startswith(f"{self.scope}.constant") and (known == array).all():
+                return name
+        name = self._unique(f"{self.scope}.constant")
+        self.initializers[name] = array
+        return name
+
+    def native(self, since: int = 1) -> bool:
+        """Say whether an operator that came with opset ``since``, for float32 only, may be used."""
+        return self.dtype == np.float32 and self.opset >= since
+
+    def rename(self, value: str, name: str) -> None:
+        """Give a value the name that an output must have; what no node gave gets one that hands it on."""
+        if all(node.output != value for node in self.nodes):
+            self.nodes.append(Node("Identity", [value], name))
+            return
+        for node in self.nodes:
+            node.inputs = [name if i == value else i for i in node.inputs]
+            node.output = name if node.output == value else node.output
+
+    def _numbered(self, name: str) -> str:
+        free, n = name, 1
+        while free in self._taken:
+            n += 1
+            free = f"{name}_{n}"
+        self._taken.add(free)
+        return free

@@ -1,0 +1,237 @@
+"""A whole ONNX model: the graph, its inputs and outputs, and what describes it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from chainrule._checks import check_count
+from chainrule._extras import require
+from chainrule._typing import Array
+from chainrule.network import Network
+from chainrule.onnx.estimators import add_classifier, class_table, is_classifier, is_multilabel, outputs_of
+from chainrule.onnx.graph import CODES, Graph, Node
+from chainrule.onnx.registry import add_layers, add_link, output_name
+from chainrule.persistence import write_atomically
+
+OPSET = 21  # of 2024: it has every operator that the layers want, and onnxruntime reads it since version 1.18
+OLDEST = 13  # the first in which Softmax means one axis
+LARGEST = 2**31 - 2**20  # bytes: protobuf's limit, less what is not parameters
+INPUT = "X"
+Output = tuple[str, str, tuple[int, ...]]  # name, type, shape of one sample
+
+
+def convert(
+    model: Any, metadata: Mapping[str, str] | None = None, *, opset: int | None = None, dtype: str | None = None
+) -> Any:
+    """Return a network or a fitted estimator as an ``onnx.ModelProto``.
+
+    .. code-block:: text
+
+        input    X (batch, inputs)
+        output   of a network:      probabilities after SoftmaxCrossEntropy and SigmoidCrossEntropy, else predictions:
+                                    what predict gives, (batch, outputs)
+                 of a classifier:   label (batch,), int64 or texts, and probabilities (batch, classes);
+                                    for several labels at once, label (batch, classes) of 0 and 1
+                 of a regressor:    variable (batch, outputs)
+
+    Dropout is left out. The number of rows is free.
+
+    Parameters
+    ----------
+    model : Network, MLPClassifier or MLPRegressor
+    metadata : mapping of str to str, optional
+        Texts for the file's ``metadata_props``, beside ``loss``, and for estimators ``classes`` and ``feature_names``
+        (JSON lists).
+    opset : int, optional
+        The version of ONNX's operators, 13 or later; 21 by default.
+    dtype : {"float32", "float64"}, optional
+        The arithmetic of the file; that of the network by default.
+
+    Raises
+    ------
+    ImportError
+        When ``onnx`` is not installed.
+    ValueError
+        When a layer or a loss has no converter, or needs an operator that onnxruntime does not have in float64.
+    sklearn.exceptions.NotFittedError
+        When the estimator is not fitted.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(2, [cr.layers.Dense(3), cr.layers.Tanh()], "squared_error", seed=0)
+    >>> model = convert(network)
+    >>> [node.op_type for node in model.graph.node], [array.name for array in model.graph.initializer]
+    (['Gemm', 'Tanh'], ['layer0.W', 'layer0.b'])
+    """
+    onnx = require("onnx", "onnx")
+    network, estimator = _parts(model)
+    opset = OPSET if opset is None else _checked_opset(opset, onnx)
+    network = network if dtype is None else network.astype(dtype)
+    if network.theta.nbytes > LARGEST:
+        raise ValueError(f"to_onnx: the parameters take {network.theta.nbytes:,} bytes; a file of ONNX ends at 2 GiB.")
+    graph = Graph(network.dtype, opset)
+    y = add_layers(graph, network, INPUT)
+    outputs = _outputs(graph, network, estimator, y)
+    props = {"loss": repr(network.loss), **_about(estimator), **_texts(metadata)}
+    return _assemble(onnx, graph, network, outputs, props)
+
+
+def save(
+    model: Any,
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    opset: int | None = None,
+    dtype: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write a network or a fitted estimator to an ONNX file: :func:`convert`, and the file is whole or not there.
+
+    Parameters
+    ----------
+    model, metadata, opset, dtype
+        As for :func:`convert`.
+    path : path
+        Usually ending in ``.onnx``.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    FileExistsError, IsADirectoryError, FileNotFoundError
+        When there is a file and ``overwrite`` is false, a folder, or no folder to write into.
+
+    Examples
+    --------
+    >>> import chainrule as cr, os, tempfile
+    >>> network = cr.Network(2, [cr.layers.Dense(3)], "softmax_cross_entropy", seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     network.to_onnx(folder + "/small.onnx")
+    ...     os.listdir(folder)
+    ['small.onnx']
+    """
+    path = Path(path)
+    check_free(path, "pass overwrite=True to replace it", overwrite=overwrite)
+    write_atomically(path, convert(model, metadata, opset=opset, dtype=dtype).SerializeToString())
+
+
+def check_free(path: Path, remedy: str, *, overwrite: bool) -> None:
+    """Refuse a path that cannot be written, or holds a file that is not to be replaced."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; a file was expected, such as {path / 'model.onnx'}.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} is there already: choose another name, or {remedy}.")
+    if not path.absolute().parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent}: make it first, or choose another one.")
+
+
+def protos(onnx: Any, graph: Graph) -> tuple[list[Any], list[Any]]:
+    """Return a graph's nodes and initializers as ONNX's objects."""
+    helper, numpy_helper = onnx.helper, onnx.numpy_helper
+
+    def node(n: Node) -> Any:
+        return helper.make_node(n.op, n.inputs, [n.output], name=n.output, **n.attributes)
+
+    def tensor(name: str, array: Array) -> Any:
+        return numpy_helper.from_array(array.astype(object) if array.dtype.kind == "U" else array, name)
+
+    return [node(n) for n in graph.nodes], [tensor(name, array) for name, array in graph.initializers.items()]
+
+
+def _parts(model: Any) -> tuple[Network, Any]:
+    """Return the network, and the estimator around it if there is one."""
+    if isinstance(model, Network):
+        return model, None
+    from sklearn.utils.validation import check_is_fitted  # noqa: PLC0415
+
+    from chainrule.estimators.base import BaseMLP  # noqa: PLC0415
+
+    if not isinstance(model, BaseMLP):
+        raise TypeError(
+            f"to_onnx: expected a Network, an MLPClassifier or an MLPRegressor, got {type(model).__name__}. For a "
+            "pipeline, call chainrule.onnx.register_skl2onnx() and use skl2onnx.to_onnx."
+        )
+    check_is_fitted(model)
+    return model.network_, model
+
+
+def _checked_opset(opset: Any, onnx: Any) -> int:
+    newest = onnx.defs.onnx_opset_version()
+    opset = check_count("to_onnx", "opset", opset)
+    if not OLDEST <= opset <= newest:
+        raise ValueError(
+            f"to_onnx: opset: expected {OLDEST} to {newest}, which is what onnx {onnx.__version__} knows, got {opset}."
+        )
+    return opset
+
+
+def _outputs(graph: Graph, network: Network, estimator: Any, y: str) -> list[Output]:
+    """Add what stands after the logits, and return the outputs."""
+    kind, outputs = str(network.dtype), network.output_shape[0]
+    if estimator is None or not is_classifier(estimator):
+        name = output_name(network.loss) if estimator is None else "variable"
+        graph.rename(add_link(graph, network.loss, y), name)
+        return [(name, kind, (outputs,))]
+    label, p = add_classifier(graph, estimator, y)
+    graph.rename(label, "label")
+    graph.rename(p, "probabilities")
+    if is_multilabel(estimator):
+        return [("label", "int64", (outputs,)), ("probabilities", kind, (outputs,))]
+    labels = "str" if class_table(estimator).dtype.kind == "U" else "int64"
+    return [("label", labels, ()), ("probabilities", kind, (outputs_of(estimator),))]
+
+
+def _about(estimator: Any) -> dict[str, str]:
+    """Return the names that an estimator knows."""
+    about = {}
+    if estimator is not None and is_classifier(estimator):
+        about["classes"] = json.dumps(class_table(estimator).tolist(), ensure_ascii=False)
+    if hasattr(estimator, "feature_names_in_"):
+        about["feature_names"] = json.dumps(estimator.feature_names_in_.tolist(), ensure_ascii=False)
+    return about
+
+
+def _texts(metadata: Mapping[str, str] | None) -> dict[str, str]:
+    texts = dict(metadata or {})
+    for key, value in texts.items():
+        if not (isinstance(key, str) and isinstance(value, str)):
+            raise TypeError(f"to_onnx: metadata: expected texts, got {key!r}: {value!r}. Make it one with json.dumps.")
+    return texts
+
+
+def _assemble(onnx: Any, graph: Graph, network: Network, outputs: list[Output], props: dict[str, str]) -> Any:
+    from chainrule import __version__  # noqa: PLC0415
+
+    helper = onnx.helper
+
+    def value(name: str, kind: str, shape: tuple[int, ...]) -> Any:
+        return helper.make_tensor_value_info(name, CODES[kind], ["batch", *shape])
+
+    nodes, initializers = protos(onnx, graph)
+    opsets = [helper.make_opsetid("", graph.opset)]
+    model = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "chainrule",
+            [value(INPUT, str(network.dtype), network.input_shape)],
+            [value(*output) for output in outputs],
+            initializers,
+            doc_string=repr(network),
+        ),
+        opset_imports=opsets,
+        ir_version=helper.find_min_ir_version_for(opsets),
+        producer_name="chainrule",
+        producer_version=__version__,
+    )
+    helper.set_model_props(model, props)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        why = " ".join(str(error).split())
+        raise ValueError(f"to_onnx: what the converters wrote is no model of opset {graph.opset}: {why}") from error
+    return model

@@ -1,0 +1,153 @@
+"""The estimators among those that ``skl2onnx`` converts: alone, and inside of pipelines, searches and ensembles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule.onnx.estimators import add_classifier, class_table, is_multilabel, outputs_of
+from chainrule.onnx.graph import CODES, Graph
+from chainrule.onnx.model import OLDEST, protos
+from chainrule.onnx.registry import add_layers, add_link
+
+OPTIONS = {
+    "zipmap": [True, False, "columns"],
+    "nocl": [True, False],
+    "output_class_labels": [False, True],
+    "raw_scores": [True, False],
+}
+
+
+def register_skl2onnx() -> None:
+    """Tell ``skl2onnx`` how to convert MLPClassifier and MLPRegressor; once a program, before the conversion.
+
+    Outputs, and the options ``zipmap``, ``nocl`` and ``output_class_labels``, are those of scikit-learn's own MLP;
+    ``raw_scores`` gives logits for probabilities. The arithmetic is float32, or float64 where both the input and the
+    network are.
+
+    Raises
+    ------
+    ImportError
+        When ``skl2onnx`` is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np, skl2onnx
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> import chainrule as cr
+    >>> X = np.random.default_rng(0).normal(size=(60, 2)).astype(np.float32)
+    >>> model = make_pipeline(StandardScaler(), cr.MLPClassifier(solver="lbfgs", random_state=0)).fit(X, X[:, 0] > 0)
+    >>> cr.onnx.register_skl2onnx()
+    >>> [output.name for output in skl2onnx.to_onnx(model, X[:1], options={"zipmap": False}).graph.output]
+    ['label', 'probabilities']
+    """
+    try:
+        from skl2onnx import update_registered_converter  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise ImportError("register_skl2onnx needs the package 'skl2onnx'. Type: pip install skl2onnx") from error
+    from chainrule.estimators import MLPClassifier, MLPRegressor  # noqa: PLC0415
+
+    update_registered_converter(
+        MLPClassifier, "ChainruleMLPClassifier", _classifier_shapes, _convert_classifier, options=OPTIONS
+    )
+    update_registered_converter(MLPRegressor, "ChainruleMLPRegressor", _regressor_shapes, _convert_regressor)
+
+
+def _table(scope: Any, classifier: Any) -> Any:
+    """Return the labels, or their numbers where the option ``nocl`` asks for them."""
+    no_classes = scope.get_options(classifier, {"nocl": False})["nocl"]
+    return np.arange(len(classifier.classes_)) if no_classes else class_table(classifier)
+
+
+def _classifier_shapes(operator: Any) -> None:
+    from skl2onnx.common.data_types import Int64TensorType, StringTensorType  # noqa: PLC0415
+
+    rows = _check_input(operator)
+    model = operator.raw_operator
+    if is_multilabel(model):
+        operator.outputs[0].set_type(Int64TensorType([rows, model.n_outputs_]))
+    else:
+        texts = _table(operator.scope_inst, model).dtype.kind == "U"
+        operator.outputs[0].set_type((StringTensorType if texts else Int64TensorType)([rows]))
+    operator.outputs[1].type.shape = [rows, outputs_of(model)]
+
+
+def _regressor_shapes(operator: Any) -> None:
+    operator.outputs[0].type.shape = [_check_input(operator), operator.raw_operator.n_outputs_]
+
+
+def _check_input(operator: Any) -> Any:
+    """Check that there is one input of numbers, and return its number of rows."""
+    from skl2onnx.common import data_types, utils  # noqa: PLC0415
+
+    utils.check_input_and_output_numbers(operator, input_count_range=1)
+    numbers = [data_types.BooleanTensorType, data_types.DoubleTensorType, data_types.FloatTensorType]
+    utils.check_input_and_output_types(operator, good_input_types=[*numbers, data_types.Int64TensorType])
+    return operator.inputs[0].get_first_dimension()
+
+
+def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
+    model = operator.raw_operator
+    graph, y = _start(scope, operator, container)
+    raw = container.get_options(model, {"raw_scores": False})["raw_scores"]
+    _check_zipmap(scope, operator.outputs[1])
+    label, scores = add_classifier(graph, model, y, table=_table(scope, model), raw_scores=raw)
+    _finish(graph, operator, container, [label, _cast(graph, scores, operator.outputs[1])])
+
+
+def _check_zipmap(scope: Any, probabilities: Any) -> None:
+    """Refuse here what onnxruntime would refuse when it loads the file: dictionaries of float64."""
+    mapped = any(o.type == "SklearnZipMap" and probabilities in o.inputs for o in scope.operators.values())
+    if mapped and _code(probabilities) == CODES["float64"]:
+        raise ValueError(
+            "chainrule: the option zipmap gives dictionaries, which onnxruntime has for float32 only, but the input is "
+            "float64: pass options={'zipmap': False}, or convert with an input of float32."
+        )
+
+
+def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
+    graph, y = _start(scope, operator, container)
+    value = add_link(graph, operator.raw_operator.network_.loss, y)
+    _finish(graph, operator, container, [_cast(graph, value, operator.outputs[0])])
+
+
+def _start(scope: Any, operator: Any, container: Any) -> tuple[Graph, str]:
+    """Return a graph with all layers in it, and the name of the logits."""
+    network, given, opset = operator.raw_operator.network_, operator.inputs[0], container.target_opset_any_domain("")
+    if opset < OLDEST:
+        raise ValueError(f"chainrule: expected a target_opset of at least {OLDEST}, got {opset}.")
+    double = _code(given) == CODES["float64"] and network.dtype == np.float64
+    network = network.astype("float64" if double else "float32")
+    graph = Graph(network.dtype, opset, scope.get_unique_variable_name)
+    x = given.full_name
+    if _code(given) != CODES[str(network.dtype)]:
+        x = graph.node("Cast", x, to=str(network.dtype))
+    return graph, add_layers(graph, network, x)
+
+
+def _cast(graph: Graph, value: str, output: Any) -> str:
+    """Return the value in the output's type."""
+    return value if _code(output) == CODES[str(graph.dtype)] else graph.node("Cast", value, to=_code(output))
+
+
+def _code(variable: Any) -> int:
+    """Return ONNX's number of a variable's element type."""
+    return int(variable.type.to_onnx_type().tensor_type.elem_type)
+
+
+def _finish(graph: Graph, operator: Any, container: Any, values: list[str]) -> None:
+    """Give the values the names of the operator's outputs, and hand all over to skl2onnx."""
+    import onnx  # noqa: PLC0415
+
+    for value, output in zip(values, operator.outputs, strict=True):
+        graph.rename(value, output.full_name)
+    _, tensors = protos(onnx, graph)
+    for name, tensor in zip(graph.initializers, tensors, strict=True):
+        texts = tensor.data_type == CODES["str"]
+        container.add_initializer(
+            name, tensor.data_type, list(tensor.dims), list(tensor.string_data) if texts else tensor
+        )
+    for node in graph.nodes:
+        container.add_node(node.op, node.inputs, [node.output], name=node.output, **node.attributes)

@@ -1,0 +1,142 @@
+"""The tables: which function converts which layer, and the link of which loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from chainrule.layers import Layer
+from chainrule.losses import Loss
+from chainrule.network import Network
+from chainrule.onnx.graph import Graph
+
+Converter = Callable[[Graph, Any, str], str]
+C = TypeVar("C", bound=Converter)
+
+LAYERS: dict[type[Layer], Converter] = {}
+LINKS: dict[type[Loss], tuple[Converter, str]] = {}
+OUTPUT = "predictions"
+
+
+def register_layer(cls: type[Layer]) -> Callable[[C], C]:
+    """Say how a layer is converted: a decorator for a function of the graph, the layer and the name of its input.
+
+    The function adds what ``forward`` does in prediction, and returns the name of the result. It is not inherited:
+    every class has its own.
+
+    Parameters
+    ----------
+    cls : type of Layer
+
+    Raises
+    ------
+    TypeError
+        When ``cls`` is not a class of layers.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> class Square(cr.Layer):
+    ...     def forward(self, x, memo):
+    ...         memo.x = x
+    ...         return x * x
+    ...     def backward(self, dy, memo):
+    ...         return dy * 2 * memo.x
+    >>> @cr.onnx.register_layer(Square)
+    ... def square(graph, layer, x):
+    ...     return graph.node("Mul", x, x)
+    >>> model = cr.onnx.convert(cr.Network(2, [Square()], "squared_error"))
+    >>> [node.op_type for node in model.graph.node]
+    ['Mul']
+    """
+    _check("register_layer", cls, Layer)
+
+    def register(function: C) -> C:
+        LAYERS[cls] = function
+        return function
+
+    return register
+
+
+def register_loss(cls: type[Loss], output: str = OUTPUT) -> Callable[[C], C]:
+    """Say how the link of a loss is converted: a decorator for a function of the graph, the loss and the logits' name.
+
+    A loss whose link is the identity needs none.
+
+    Parameters
+    ----------
+    cls : type of Loss
+    output : str
+        What the network's output is called.
+
+    Raises
+    ------
+    TypeError
+        When ``cls`` is not a class of losses.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import chainrule as cr
+    >>> class Cauchy(cr.Loss):
+    ...     def forward(self, y, t, memo):
+    ...         memo.error = np.tan(y) - t
+    ...         return np.log1p(memo.error**2).sum(axis=1)
+    ...     def backward(self, t, memo):
+    ...         raise NotImplementedError
+    ...     def link(self, y):
+    ...         return np.tanh(y)
+    >>> @register_loss(Cauchy)
+    ... def cauchy(graph, loss, y):
+    ...     return graph.node("Tanh", y)
+    >>> cr.onnx.convert(cr.Network(2, [cr.layers.Dense(1)], Cauchy())).graph.output[0].name
+    'predictions'
+    """
+    _check("register_loss", cls, Loss)
+
+    def register(function: C) -> C:
+        LINKS[cls] = function, output
+        return function
+
+    return register
+
+
+def add_layers(graph: Graph, network: Network, x: str) -> str:
+    """Add all layers and return the name of the logits."""
+    for i, layer in enumerate(network.layers):
+        if type(layer) not in LAYERS:
+            raise ValueError(_unknown(f"layer {i}, {layer!r}", "register_layer", type(layer).__name__, "layer, x"))
+        graph.scope = f"layer{i}"
+        x = LAYERS[type(layer)](graph, layer, x)
+        if not isinstance(x, str):
+            raise TypeError(
+                f"layer {i}, {layer!r}: its converter must return the name that graph.node gave, got {x!r}."
+            )
+    return x
+
+
+def add_link(graph: Graph, loss: Loss, y: str) -> str:
+    """Add the loss's link and return the name of the predictions."""
+    graph.scope = "link"
+    if type(loss) in LINKS:
+        return LINKS[type(loss)][0](graph, loss, y)
+    if type(loss).link is not Loss.link:
+        raise ValueError(_unknown(f"the link of the loss, {loss!r},", "register_loss", type(loss).__name__, "loss, y"))
+    return y
+
+
+def output_name(loss: Loss) -> str:
+    """Return what the output of a network with this loss is called."""
+    return LINKS[type(loss)][1] if type(loss) in LINKS else OUTPUT
+
+
+def _unknown(what: str, function: str, name: str, arguments: str) -> str:
+    return (
+        f"to_onnx: {what} has no converter: write a function (graph, {arguments}) that adds its operators with "
+        f"graph.node(...), and put @chainrule.onnx.{function}({name}) above it."
+    )
+
+
+def _check(function: str, cls: Any, base: type) -> None:
+    if not (isinstance(cls, type) and issubclass(cls, base)):
+        raise TypeError(f"{function}: expected a class derived from {base.__name__}, got {cls!r}.")
