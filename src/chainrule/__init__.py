@@ -21,12 +21,14 @@ if TYPE_CHECKING:
         persistence,
         plotting,
         schedules,
+        tracing,
         training,
     )
     from chainrule.callbacks import Callback, EarlyStopping, Progress
     from chainrule.estimators import MLPClassifier, MLPRegressor
     from chainrule.gradient_check import GradientReport, check_gradient
     from chainrule.history import History
+    from chainrule.tracing import Trace
     from chainrule.training import DivergenceError, evaluate, train
 
 __version__ = "0.1.0"
@@ -41,6 +43,7 @@ _LAZY = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "Progress": "callbacks",
+    "Trace": "tracing",
     "callbacks": "",
     "check_gradient": "gradient_check",
     "clipping": "",
@@ -53,6 +56,7 @@ _LAZY = {
     "persistence": "",
     "plotting": "",
     "schedules": "",
+    "tracing": "",
     "train": "training",
     "training": "",
 }
@@ -85,6 +89,7 @@ __all__ = [
     "Memo",
     "Network",
     "Progress",
+    "Trace",
     "Workspace",
     "callbacks",
     "check_gradient",
@@ -103,6 +108,7 @@ __all__ = [
     "persistence",
     "plotting",
     "schedules",
+    "tracing",
     "train",
     "training",
 ]
