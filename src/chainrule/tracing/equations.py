@@ -115,8 +115,6 @@ def _dropout(layer: layers.Dropout, training: bool) -> Equations:
             (Equation("y = x in prediction", r"y = x \quad\text{in prediction}"),),
             (Equation("dx = dy", r"\mathrm{d}x = \mathrm{d}y"),),
             symbols={"rate": "rate"},
-            y_entry="{x}",
-            dx_entry="{dy}",
         )
     draw = Equation(
         "m ~ Bernoulli(1 − rate) / (1 − rate)",
@@ -135,7 +133,8 @@ def _dropout(layer: layers.Dropout, training: bool) -> Equations:
 def _gelu(layer: layers.GELU, training: bool) -> Equations:
     if layer.approximate == "none":
         cdf = Equation(
-            "Φ(x) = ½ (1 + erf(x / √2))", r"\Phi(x) = \frac{1}{2} \left(1 + \operatorname{erf} \frac{x}{\sqrt{2}}\right)"
+            "Φ(x) = ½ (1 + erf(x / √2))",
+            r"\Phi(x) = \frac{1}{2} \left(1 + \operatorname{erf} \frac{x}{\sqrt{2}}\right)",
         )
         slope = ("(Φ(x) + x φ(x))", r"\left(\Phi(x) + x\,\varphi(x)\right)")
         density = Equation("φ(x) = e^(−x²/2) / √(2π)", r"\varphi(x) = \frac{e^{-x^2/2}}{\sqrt{2\pi}}")
@@ -157,7 +156,7 @@ def _gelu(layer: layers.GELU, training: bool) -> Equations:
 LAYERS: dict[type[Layer], Choice] = {
     layers.Dense: _dense,
     layers.Dropout: _dropout,
-    layers.Identity: _elementwise(("x", "x"), ("1", "1"), ("{x}", "{dy}")),
+    layers.Identity: _elementwise(("x", "x"), ("1", "1")),
     layers.ReLU: _elementwise(
         ("max(x, 0)", r"\max(x, 0)"), ("[x > 0]", r"[x > 0]"), ("max({x}, 0)", "{dy} · [{x} > 0]")
     ),
@@ -259,7 +258,11 @@ LOSSES: dict[type[Loss], Choice] = {
         dx_entry="{g}",
     ),
     losses.Quantile: Equations(
-        (Equation("ℓ = Σ max(q e, (q − 1) e),  e = t − y", r"\ell = \sum_k \max(q\,e_k, (q - 1)\,e_k), \quad e = t - y"),),
+        (
+            Equation(
+                "ℓ = Σ max(q e, (q − 1) e),  e = t − y", r"\ell = \sum_k \max(q\,e_k, (q - 1)\,e_k), \quad e = t - y"
+            ),
+        ),
         _derivative("−q where e > 0, else 1 − q", _pieces("-q", "e > 0", "1 - q")),
         symbols={"q": "quantile"},
     ),
@@ -324,7 +327,9 @@ OPTIMIZERS: dict[type[Optimizer], Choice] = {
         y_entry="{θ} − {η} · {g}",
     ),
     optimizers.Momentum: Equations(
-        (VELOCITY, Equation("θ ← θ + v", r"\theta \leftarrow \theta + v")), symbols=MOMENTUM_SYMBOLS, y_entry="{θ} + {v}"
+        (VELOCITY, Equation("θ ← θ + v", r"\theta \leftarrow \theta + v")),
+        symbols=MOMENTUM_SYMBOLS,
+        y_entry="{θ} + {v}",
     ),
     optimizers.Nesterov: Equations(
         (VELOCITY, Equation("θ ← θ + μ v − η g", r"\theta \leftarrow \theta + \mu v - \eta\,g")),

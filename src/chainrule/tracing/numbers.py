@@ -79,7 +79,9 @@ def grid(values: Array, rows: int, columns: int, entry: Index | None = None, *, 
         entry = None if entry is None else (0, *entry) if entry else (0, 0)
         values = values.reshape(1, -1)
     at_row, at_column = (None, None) if entry is None else entry
-    return Grid(_shown(values.shape[0], rows, at_row), _shown(values.shape[1], columns, at_column), values, where, entry)
+    return Grid(
+        _shown(values.shape[0], rows, at_row), _shown(values.shape[1], columns, at_column), values, where, entry
+    )
 
 
 def cell(shown: Grid, row: int | None, column: int | None, write: Format) -> str:

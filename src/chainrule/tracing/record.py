@@ -120,9 +120,7 @@ class _Layer:
         checks: tuple[Check, ...],
     ) -> Step:
         symbols = self.symbols
-        return Step(
-            phase, self.i, self.title, self.shapes, equations, tuple(arrays), tuple(lines), checks, symbols
-        )
+        return Step(phase, self.i, self.title, self.shapes, equations, tuple(arrays), tuple(lines), checks, symbols)
 
 
 def _loss(computation: Computation, check: Check) -> Step:
@@ -130,7 +128,9 @@ def _loss(computation: Computation, check: Check) -> Step:
     equations = equations_of(loss)
     rows, weight = len(t), computation.weight
     forward = [*equations.forward, _mean(rows, weighted=weight is not None)]
-    scale = Equation("dy = ∂L/∂y = ∂ℓ/∂y", r"\mathrm{d}y = \frac{\partial L}{\partial y} = \frac{\partial \ell}{\partial y}")
+    scale = Equation(
+        "dy = ∂L/∂y = ∂ℓ/∂y", r"\mathrm{d}y = \frac{\partial L}{\partial y} = \frac{\partial \ell}{\partial y}"
+    )
     if weight is not None:
         scale = Equation(f"{scale.text} · w / Σ w", rf"{scale.latex} \cdot \frac{{w}}{{\sum w}}")
     elif rows > 1:

@@ -101,4 +101,6 @@ class Step:
         for array in self.arrays:
             if array.name == name:
                 return array.values
-        raise KeyError(f"{self.title}, {self.phase}: there is no {name!r}, but {', '.join(a.name for a in self.arrays)}.")
+        raise KeyError(
+            f"{self.title}, {self.phase}: there is no {name!r}, but {', '.join(a.name for a in self.arrays)}."
+        )
