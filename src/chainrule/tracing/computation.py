@@ -24,12 +24,13 @@ class Watched(Layer):
         self.instead: Array | None = None
 
     def forward(self, x: Any, memo: Memo) -> Any:
-        self.x = x if self.instead is None else self.instead
-        self.y = self.layer.forward(self.x, memo)
+        self.x: Any = x if self.instead is None else self.instead
+        self.y: Any = self.layer.forward(self.x, memo)
         return self.y
 
     def backward(self, dy: Any, memo: Memo) -> Any:
-        self.dy, self.dx = dy, self.layer.backward(dy, memo)
+        self.dy: Any = dy
+        self.dx: Any = self.layer.backward(dy, memo)
         return self.dx
 
 

@@ -64,7 +64,8 @@ Choice = Equations | Callable[[Any, bool], Equations]
 
 def equations_of(thing: Layer | Loss | Optimizer, *, training: bool = False) -> Equations:
     """Return the equations of a layer, loss or optimizer; generic ones for a class that has no entry."""
-    found: Choice | None = {**LAYERS, **LOSSES, **OPTIMIZERS}.get(type(thing))
+    tables: list[Mapping[Any, Choice]] = [LAYERS, LOSSES, OPTIMIZERS]
+    found = next((table[type(thing)] for table in tables if type(thing) in table), None)
     if found is None:
         return _generic(thing)
     return found if isinstance(found, Equations) else found(thing, training)
@@ -99,7 +100,7 @@ def _pieces(first: str, where: str, second: str) -> str:
     return rf"\begin{{cases}} {first} & {where} \\ {second} & \text{{otherwise}} \end{{cases}}"
 
 
-def _dense(layer: layers.Dense, training: bool) -> Equations:
+def _dense(layer: layers.Dense, _training: bool) -> Equations:
     bias = layer.b is not None
     forward = Equation("y = x W + b", r"y = x\,W + b") if bias else Equation("y = x W", r"y = x\,W")
     backward = [Equation("dW = xᵀ dy", r"\mathrm{d}W = x^{\top}\,\mathrm{d}y")]
@@ -109,7 +110,7 @@ def _dense(layer: layers.Dense, training: bool) -> Equations:
     return Equations((forward,), tuple(backward))
 
 
-def _dropout(layer: layers.Dropout, training: bool) -> Equations:
+def _dropout(_layer: layers.Dropout, training: bool) -> Equations:
     if not training:
         return Equations(
             (Equation("y = x in prediction", r"y = x \quad\text{in prediction}"),),
@@ -130,7 +131,7 @@ def _dropout(layer: layers.Dropout, training: bool) -> Equations:
     )
 
 
-def _gelu(layer: layers.GELU, training: bool) -> Equations:
+def _gelu(layer: layers.GELU, _training: bool) -> Equations:
     if layer.approximate == "none":
         cdf = Equation(
             "Φ(x) = ½ (1 + erf(x / √2))",
@@ -219,7 +220,7 @@ def _derivative(text: str, latex: str) -> tuple[Equation]:
     return (Equation(f"∂ℓ/∂y = {text}", rf"\frac{{\partial \ell}}{{\partial y}} = {latex}"),)
 
 
-def _softmax_cross_entropy(loss: losses.SoftmaxCrossEntropy, training: bool) -> Equations:
+def _softmax_cross_entropy(loss: losses.SoftmaxCrossEntropy, _training: bool) -> Equations:
     link = Equation("p = softmax(y)", r"p = \operatorname{softmax}(y)")
     if not loss.label_smoothing:
         value = Equation("ℓ = −Σₖ tₖ log pₖ", r"\ell = -\sum_k t_k \log p_k")
@@ -302,12 +303,12 @@ CORRECTED = Equation(
 ADAM_SYMBOLS = {"η": "learning_rate", "β₁": "beta_1", "β₂": "beta_2", "ε": "epsilon"}
 
 
-def _adam(optimizer: optimizers.Adam, training: bool) -> Equations:
+def _adam(optimizer: optimizers.Adam, _training: bool) -> Equations:
     if optimizer.epsilon_hat:
         step = Equation(
             "θ ← θ − η √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε),  t = 1",
-            r"\theta \leftarrow \theta - \eta \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t} \frac{m}{\sqrt{v} + \varepsilon},"
-            r" \quad t = 1",
+            r"\theta \leftarrow \theta - \eta \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t} "
+            r"\frac{m}{\sqrt{v} + \varepsilon}, \quad t = 1",
         )
         return Equations((*ADAM, step), symbols=ADAM_SYMBOLS)
     return Equations((*ADAM, CORRECTED, ADAM_STEP), symbols=ADAM_SYMBOLS)

@@ -32,10 +32,10 @@ PHASES = {
     "update": ("The update", "one step of "),
 }
 LEGEND = (
-    "d<i>W</i> stands for ∂<i>L</i>/∂<i>W</i>, and so on. Rows and columns are counted from 0; long arrays are shortened "
-    "to their first and last entries. Blue is positive, orange negative, the deeper the larger in its array; 0 is exactly "
-    "0. An outlined entry is the one that is worked out below its table and compared with a central difference of "
-    "<i>L</i>, in float64. All other numbers are those of the pass itself, in {dtype}."
+    "d<i>W</i> stands for ∂<i>L</i>/∂<i>W</i>, and so on. Rows and columns are counted from 0; long arrays are "
+    "shortened to their first and last entries. Blue is positive, orange negative, the deeper the larger in its array; "
+    "0 is exactly 0, 0.000 only nearly. An outlined entry is the one that is worked out below its table and compared "
+    "with a central difference of <i>L</i>, in float64. All other numbers are those of the pass itself, in {dtype}."
 )
 
 
@@ -111,7 +111,8 @@ def _overview(trace: Trace) -> str:
         ]
         rows.append(f"<tr>{''.join(cells)}</tr>")
     return (
-        '<div class="overview"><table><thead><tr><th>layer</th><th></th><th class="far">shapes</th><th class="r far">parameters</th>'
+        '<div class="overview"><table><thead><tr><th>layer</th><th></th><th class="far">shapes</th>'
+        '<th class="r far">parameters</th>'
         f"<th>checked</th><th>relative difference</th></tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
     )
 
@@ -164,17 +165,18 @@ def _array(array: NamedArray, digits: int) -> str:
     shown = grid(array.values, ROWS, ALL, array.entry, batch=array.batch)
     if None in shown.columns:
         shown = grid(array.values, ROWS, COLUMNS, array.entry, batch=array.batch)
-    for part in (shown.where, summary(array.values, digits)):
-        caption += f"<span>{escape(part)}</span>" if part else ""
-    return f"<figure><figcaption>{caption}</figcaption>{_table(array, shown, digits)}</figure>"
+    write = Format(array.values, digits)
+    for part in (shown.where, write.unit, summary(array.values, digits)):
+        kind = ' class="unit"' if part == write.unit else ""
+        caption += f"<span{kind}>{escape(part)}</span>" if part else ""
+    return f"<figure><figcaption>{caption}</figcaption>{_table(array, shown, write)}</figure>"
 
 
 def _times(shape: tuple[int, ...]) -> str:
     return " × ".join(map(str, shape)) if shape else "a number"
 
 
-def _table(array: NamedArray, shown: Grid, digits: int) -> str:
-    write = Format(array.values, digits)
+def _table(array: NamedArray, shown: Grid, write: Format) -> str:
     finite = np.abs(array.values[np.isfinite(array.values)])
     largest = float(finite.max()) if finite.size and array.values.dtype.kind == "f" else 0.0
     one = len(shown.values) == 1
@@ -207,7 +209,7 @@ def _cell(shown: Grid, row: int | None, column: int | None, write: Format, large
     kinds += ["far"] * far
     kind = f' class="{" ".join(kinds)}"' if kinds else ""
     tint = f' style="--a:{strength:.2f}"' if strength >= 0.005 else ""
-    return f"<td{kind}{tint}>{cell(shown, row, column, write).replace('-', '−').replace('e−', 'e-')}</td>"
+    return f"<td{kind}{tint}>{cell(shown, row, column, write).replace('-', '−')}</td>"
 
 
 def _check(check: Check) -> str:
@@ -224,7 +226,8 @@ def _picture(image: Array, label: str, *, signed: bool = False) -> str:
     low, high = (0.0, float(np.abs(image).max())) if signed else (float(image.min()), float(image.max()))
     density = (np.abs(image) if signed else image - low) / ((high - low) or 1.0)
     squares = [
-        f'<rect x="{j}" y="{i}" width="1" height="1" {_fill(image[i, j], signed=signed)} fill-opacity="{density[i, j]:.2f}"/>'
+        f'<rect x="{j}" y="{i}" width="1" height="1" {_fill(image[i, j], signed=signed)} '
+        f'fill-opacity="{density[i, j]:.2f}"/>'
         for i, j in np.argwhere(density >= 0.005).tolist()
     ]
     return (

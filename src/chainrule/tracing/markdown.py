@@ -47,7 +47,7 @@ def _plain(text: str) -> str:
 
 def _step(step: Step, digits: int) -> list[str]:
     name = "Loss" if step.layer is None else f"Layer {step.layer}"
-    parts = [f"### {name}: {_plain(step.title)}" + (f", {_plain(step.shapes)}" if step.shapes else "")]
+    parts = [f"### {name}: {_plain(step.title)}" + (f", {step.shapes.replace('->', '→')}" if step.shapes else "")]
     parts += [f"$$\n{equation.latex}\n$$" for equation in step.equations]
     if step.symbols:
         parts.append(_plain(symbols(step)))
@@ -69,11 +69,12 @@ def _array(array: NamedArray, digits: int) -> list[str]:
         return [f"{head}: the {array.origin}"]
     shown = grid(array.values, ROWS, COLUMNS, array.entry, batch=array.batch)
     write = Format(array.values, digits)
-    about = [_plain(shown.where), summary(array.values, digits)]
+    about = [_plain(shown.where), write.unit, summary(array.values, digits)]
     labels = ["…" if r is None else str(r) for r in shown.rows]
     columns = ["…" if c is None else str(c) for c in shown.columns]
     lines = [f"|  | {' | '.join(columns)} |", "|--:" * (len(columns) + 1) + "|"]
     for label, r in zip(labels, shown.rows, strict=True):
-        cells = " | ".join(cell(shown, r, c, write) for c in shown.columns)
-        lines.append(f"| {label} | {cells} |")
+        cells = [cell(shown, r, c, write) for c in shown.columns]
+        marked = [f"**{v}**" if (r, c) == shown.entry else v for v, c in zip(cells, shown.columns, strict=True)]
+        lines.append(f"| {label} | {' | '.join(marked)} |")
     return [": ".join([head, ", ".join(a for a in about if a)]).removesuffix(": "), "\n".join(lines)]

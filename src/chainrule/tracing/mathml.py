@@ -15,16 +15,28 @@ from typing import NoReturn
 GREEK = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "varepsilon": "ε", "epsilon": "ϵ", "eta": "η",
     "theta": "θ", "lambda": "λ", "mu": "μ", "pi": "π", "rho": "ρ", "sigma": "σ", "varphi": "φ", "Phi": "Φ",
-    "ell": "ℓ", "partial": "∂", "infty": "∞", "top": "⊤", "prime": "′",
+    "ell": "ℓ", "partial": "∂", "infty": "∞", "top": "⊤",
 }  # fmt: skip
 OPERATORS = {
     "cdot": "·", "odot": "⊙", "times": "×", "sim": "∼", "approx": "≈", "le": "≤", "ge": "≥", "in": "∈",
-    "leftarrow": "←", "quad": "", "star": "⋆",
+    "leftarrow": "←",
 }  # fmt: skip
 BIG = {"sum": "∑", "prod": "∏"}
 FUNCTIONS = {"log", "exp", "max", "min", "tanh", "sin", "cos"}
 SPACES = {",": "0.17em", ";": "0.28em", "quad": "1em"}
 TOKEN = re.compile(r"\\[A-Za-z]+|\\.|\d+(?:\.\d+)?|\s+|.", re.DOTALL)
+
+
+MARKS = {
+    "-": "<mo>−</mo>",
+    **{token: f"<mo>{escape(token)}</mo>" for token in "+=<>,./!:'"},
+    **{token: f'<mo stretchy="false">{token}</mo>' for token in "()[]|"},
+    **{f"\\{name}": f"<mi>{letter}</mi>" for name, letter in GREEK.items()},
+    **{f"\\{name}": f'<mi mathvariant="normal">{GREEK[name]}</mi>' for name in ("partial", "infty", "top", "Phi")},
+    **{f"\\{name}": f"<mo>{sign}</mo>" for name, sign in {**OPERATORS, **BIG}.items()},
+    **{f"\\{name}": f'<mspace width="{width}"></mspace>' for name, width in SPACES.items()},
+    "\\prime": "<mo>′</mo>",
+}
 
 
 def mathml(latex: str, *, display: bool = False) -> str:
@@ -50,7 +62,6 @@ class _Parser:
     def __init__(self, latex: str) -> None:
         self.latex = latex
         self.tokens = [token for token in TOKEN.findall(latex) if not token.isspace()]
-        self.raw = latex
         self.i = 0
 
     def fail(self, what: str) -> NoReturn:
@@ -94,21 +105,24 @@ class _Parser:
 
     def atom(self) -> str:
         token = self.take()
-        if token == "{":  # noqa: S105  (no password)
-            return self.group()
-        if token.startswith("\\"):
-            return self.command(token[1:])
-        if token[0].isdigit():
-            return f"<mn>{token}</mn>"
-        if token.isalpha():
-            return f"<mi>{token}</mi>"
-        if token in "()[]|":
-            return f'<mo stretchy="false">{token}</mo>'
-        if token in "+=<>,./!:'":
-            return f"<mo>{escape(token)}</mo>"
-        if token == "-":  # noqa: S105
-            return "<mo>−</mo>"
-        return self.fail(f"{token!r}")
+        if token in MARKS:
+            return MARKS[token]
+        if token[0].isdigit() or token.isalpha():
+            return f"<mn>{token}</mn>" if token[0].isdigit() else f"<mi>{token}</mi>"
+        builders = {
+            "{": self.group,
+            "\\operatorname": lambda: self.function(self.words()),
+            "\\mathrm": lambda: f'<mi mathvariant="normal">{self.words()}</mi>',
+            "\\text": lambda: f"<mtext>{self.words()}</mtext>",
+            "\\frac": lambda: f"<mfrac>{self.argument()}{self.argument()}</mfrac>",
+            "\\sqrt": lambda: f"<msqrt>{self.argument()}</msqrt>",
+            "\\hat": lambda: f'<mover accent="true">{self.argument()}<mo>^</mo></mover>',
+            "\\left": self.fenced,
+            "\\begin": self.cases,
+        }
+        if token in builders:
+            return builders[token]()
+        return self.function(token[1:]) if token[1:] in FUNCTIONS else self.fail(repr(token))
 
     def group(self) -> str:
         """Return what stands before the closing brace."""
@@ -123,44 +137,17 @@ class _Parser:
     def words(self) -> str:
         """Return an argument as it is written: the tokens lost their spaces, so it is read from the source."""
         opening = sum(token == "{" for token in self.tokens[: self.i + 1])  # noqa: S105
-        start = [m.end() for m in re.finditer(r"\{", self.raw)][opening - 1]
+        start = [m.end() for m in re.finditer(r"\{", self.latex)][opening - 1]
         self.take("{")
         while self.take() != "}":
             pass
-        return escape(self.raw[start : self.raw.index("}", start)])
+        return escape(self.latex[start : self.latex.index("}", start)])
 
-    def command(self, name: str) -> str:
-        if name in GREEK:
-            upright = ' mathvariant="normal"' if name in ("partial", "infty", "top", "Phi") else ""
-            return f"<mi{upright}>{GREEK[name]}</mi>" if name != "prime" else "<mo>′</mo>"
-        if name in SPACES:
-            return f'<mspace width="{SPACES[name]}"></mspace>'
-        if name in BIG:
-            return f"<mo>{BIG[name]}</mo>"
-        if name in OPERATORS:
-            return f"<mo>{OPERATORS[name]}</mo>"
-        if name in FUNCTIONS:
-            return self.function(name)
-        if name == "operatorname":
-            return self.function(self.words())
-        if name == "mathrm":
-            return f'<mi mathvariant="normal">{self.words()}</mi>'
-        if name == "text":
-            return f"<mtext>{self.words()}</mtext>"
-        if name == "frac":
-            return f"<mfrac>{self.argument()}{self.argument()}</mfrac>"
-        if name == "sqrt":
-            return f"<msqrt>{self.argument()}</msqrt>"
-        if name == "hat":
-            return f'<mover accent="true">{self.argument()}<mo>^</mo></mover>'
-        if name == "left":
-            opening = self.take()
-            inside = self.row("\\right")
-            self.take("\\right")
-            return f"<mrow><mo>{opening}</mo>{inside}<mo>{self.take()}</mo></mrow>"
-        if name == "begin":
-            return self.cases()
-        return self.fail(f"\\{name}")
+    def fenced(self) -> str:
+        opening = self.take()
+        inside = self.row("\\right")
+        self.take("\\right")
+        return f"<mrow><mo>{opening}</mo>{inside}<mo>{self.take()}</mo></mrow>"
 
     def function(self, name: str) -> str:
         space = "" if self.peek() in ("(", "\\left") else '<mspace width="0.17em"></mspace>'
@@ -168,7 +155,9 @@ class _Parser:
 
     def cases(self) -> str:
         self.words()
-        rows, cells, atoms = [], [], []
+        rows: list[str] = []
+        cells: list[str] = []
+        atoms: list[str] = []
         while True:
             token = self.peek()
             if token in ("&", "\\\\", "\\end"):

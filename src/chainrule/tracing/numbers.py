@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,38 +9,45 @@ import numpy as np
 from chainrule._typing import Array
 from chainrule.tracing.steps import Index
 
-HUGE, TINY = 1e6, 1e-4  # beyond, the largest value of an array is written with an exponent
+DIGITS = 4  # significant ones, of a number in a formula
+HUGE, TINY = 1e5, 1e-2  # beyond, an array is written as so much times a power of ten
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Format:
     """How the values of one array are written: all with the same decimals, so that they line up.
 
-    The largest one has ``digits`` significant digits. What is exactly 0 is written "0"; what is not, but would be
-    rounded to 0, keeps one digit and an exponent.
+    The largest one has ``digits`` significant digits. Small and huge arrays are written in units of a power of ten,
+    which ``unit`` names. What is exactly 0 is written "0", what is only rounded to it "0.000".
 
-    >>> write = Format(np.array([12.5, -0.25, 0.0, 1e-9]), digits=4)
-    >>> [write(v) for v in (12.5, -0.25, 0.0, 1e-9)]
-    ['12.50', '-0.25', '0', '1e-09']
+    >>> write = Format(np.array([0.0125, -0.25, 0.0, 1e-9]), digits=3)
+    >>> [write(v) for v in (0.0125, -0.25, 0.0, 1e-9)], write.unit
+    (['0.013', '-0.250', '0', '0.000'], '')
+    >>> write = Format(np.array([0.000125]), digits=3)
+    >>> write(0.000125), write.unit
+    ('1.25', 'values × 10⁻⁴')
     """
 
     def __init__(self, values: Array, digits: int) -> None:
         self.whole = values.dtype.kind in "iub"
         finite = np.abs(values[np.isfinite(values)])
         largest = float(finite.max()) if finite.size else 0.0
-        self.exponent = not TINY <= largest < HUGE and largest > 0
-        magnitude = math.floor(math.log10(largest)) if largest > 0 and not self.exponent else 0
-        self.decimals = digits - 1 if self.exponent else max(0, digits - 1 - magnitude)
+        magnitude = int(f"{largest:.{digits - 1}e}".partition("e")[2])  # of the largest value, once it is rounded
+        self.power = 0 if self.whole or not largest or TINY <= largest < HUGE else magnitude
+        self.decimals = max(0, digits - 1 - magnitude + self.power)
+
+    @property
+    def unit(self) -> str:
+        """The power of ten, such as "values × 10⁻³"; nothing where the numbers are the values."""
+        return f"values × 10{str(self.power).translate(SUPERSCRIPT)}" if self.power else ""
 
     def __call__(self, value: Any) -> str:
         if self.whole:
             return str(int(value))
-        value = float(value)
         if value == 0:
             return "0"
-        if self.exponent or not math.isfinite(value):
-            return f"{value:.{self.decimals}e}"
-        text = f"{value:.{self.decimals}f}"
-        return text if float(text) else f"{value:.0e}"
+        text = f"{float(value) / 10.0**self.power:.{self.decimals}f}"
+        return text if float(text) else text.lstrip("-")
 
 
 class Grid(NamedTuple):

@@ -14,10 +14,9 @@ from chainrule.optimizers import Optimizer
 from chainrule.tracing import worked
 from chainrule.tracing.computation import Computation
 from chainrule.tracing.equations import Equation, Equations, equations_of
+from chainrule.tracing.numbers import DIGITS, factor, number
 from chainrule.tracing.steps import Check, Index, NamedArray, Step
 from chainrule.tracing.verify import verify
-
-DIGITS = worked.DIGITS
 
 
 def record(computation: Computation, optimizer: Optimizer) -> tuple[tuple[Step, ...], float]:
@@ -47,7 +46,7 @@ class _Layer:
         self.layer = self.watched.layer
         self.memo = computation.workspace.memos[i]
         self.equations = equations_of(self.layer, training=self.memo.training)
-        self.entries = {check.gradient: check.index for check in checks}
+        self.entries = {check.gradient: check.at for check in checks}
         self.parameters = [e.name for e in computation.plain.layout.entries if e.layer == i]
         self.dense = isinstance(self.layer, layers_module.Dense)
         self.title = repr(self.layer)
@@ -69,7 +68,7 @@ class _Layer:
         ]
         arrays.append(NamedArray("y", y, "", entry))
         lines: list[str] = []
-        if self.dense and entry is not None:
+        if isinstance(self.layer, layers_module.Dense) and entry is not None:
             lines.append(worked.linear(x, self.layer.W, self.layer.b, y, entry))
         elif entry is not None:
             lines = worked.entry("y", entry, self.equations.y_entry, y[entry], **self._numbers(entry))
@@ -136,14 +135,14 @@ def _loss(computation: Computation, check: Check) -> Step:
     elif rows > 1:
         scale = Equation(f"{scale.text} / {rows}", rf"{scale.latex} \cdot \frac{{1}}{{{rows}}}")
     extras = {symbol: getattr(seen, name) for symbol, name in equations.memo.items()}
-    r, k = check.index
-    arrays = [NamedArray("y", seen.y, f"y of layer {len(computation.layers) - 1}", check.index)]
-    arrays.append(NamedArray("t", t, "", (r,) if t.ndim == 1 else check.index))
-    arrays += [NamedArray(symbol, values, "", check.index) for symbol, values in extras.items()]
+    r = check.at[0]
+    arrays = [NamedArray("y", seen.y, f"y of layer {len(computation.layers) - 1}", check.at)]
+    arrays.append(NamedArray("t", t, "", (r,) if t.ndim == 1 else check.at))
+    arrays += [NamedArray(symbol, values, "", check.at) for symbol, values in extras.items()]
     if weight is not None:
         arrays.append(NamedArray("w", weight))
-    arrays += [NamedArray("ℓ", seen.values, "", (r,)), NamedArray("dy", seen.dy, "", check.index)]
-    lines = _loss_lines(loss, equations, computation, extras, check.index)
+    arrays += [NamedArray("ℓ", seen.values, "", (r,)), NamedArray("dy", seen.dy, "", check.at)]
+    lines = _loss_lines(loss, equations, computation, extras, check.at)
     return Step(
         "loss",
         None,
@@ -171,11 +170,11 @@ def _loss_lines(
     (r, k), t, seen, weight = index, computation.t, computation.loss.seen, computation.weight
     lines = []
     if isinstance(loss, losses.SoftmaxCrossEntropy) and t.ndim == 1 and not loss.label_smoothing:
-        p = worked.factor(seen.p[r, t[r]], DIGITS)
-        lines.append(f"ℓ[{r}] = −log p[{r}, {t[r]}] = −log {p} = {worked.number(seen.values[r], DIGITS)}")
+        p = factor(seen.p[r, t[r]], DIGITS)
+        lines.append(f"ℓ[{r}] = −log p[{r}, {t[r]}] = −log {p} = {number(seen.values[r], DIGITS)}")
     template = equations.dx_entry
     if template and weight is not None:
-        template = f"({template}) · {worked.factor(weight[r], DIGITS)} / {worked.number(weight.sum(), DIGITS)}"
+        template = f"({template}) · {factor(weight[r], DIGITS)} / {number(weight.sum(), DIGITS)}"
     elif template and len(t) > 1:
         template = f"({template}) / {len(t)}"
     target = float(t[r] == k) if t.ndim == 1 else t[index]
@@ -191,7 +190,7 @@ def _update(
     arrays: list[NamedArray] = []
     lines: list[str] = []
     for parameter in (e for e in layout.entries if e.layer == i):
-        name, index = parameter.name, next(c.index for c in checks if c.gradient == "d" + parameter.name)
+        name, index = parameter.name, next(c.at for c in checks if c.gradient == "d" + parameter.name)
         vectors = (before.plain.theta, before.workspace.grad, after.plain.theta)
         old, gradient, new = (layout.view(vector, parameter) for vector in vectors)
         slots = {slot: layout.view(getattr(state, slot), parameter) for slot in optimizer.slots}

@@ -34,7 +34,7 @@ class Check(NamedTuple):
     """One entry of a gradient beside the central difference of L, both from a copy of the network in float64."""
 
     gradient: str
-    index: Index
+    at: Index
     analytic: float
     numeric: float
     h: float
@@ -44,7 +44,7 @@ class Check(NamedTuple):
     @property
     def entry(self) -> str:
         """Such as ``dW[3, 2]``."""
-        return f"{self.gradient}{list(self.index)}"
+        return f"{self.gradient}{list(self.at)}"
 
     @property
     def quotient(self) -> str:

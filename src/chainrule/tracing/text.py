@@ -25,8 +25,8 @@ PHASES = {
     "update": "THE UPDATE: one step of ",
 }
 LEGEND = (
-    "dW stands for dL/dW, and so on. [3, 2] is an entry, counted from 0. Long arrays are shortened; 0 is exactly 0. "
-    "Every number is from the pass itself; checks are central differences, in float64."
+    "dW stands for dL/dW, and so on. [3, 2] is an entry, counted from 0. Long arrays are shortened; 0 is exactly 0, "
+    "0.000 only nearly. Every number is from the pass itself; checks are central differences, in float64."
 )
 Line = tuple[str, str]
 STYLES = {
@@ -164,7 +164,7 @@ def _array(array: NamedArray, width: int, digits: int) -> Iterator[Line]:
         margin = 4 + max(map(len, labels))
         if margin + sum(size) + 2 * len(size) <= width:
             break
-    head = "  ".join(part for part in (shown.where, summary(array.values, digits)) if part)
+    head = "  ".join(part for part in (shown.where, write.unit, summary(array.values, digits)) if part)
     yield "name", f"  {array.name} {array.shape}  {head}".rstrip()
     if shown.values.size > 1:
         yield "head", f"{'':{margin}}  " + "  ".join(n.rjust(s) for n, s in zip(names, size, strict=True))

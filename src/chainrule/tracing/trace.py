@@ -135,8 +135,9 @@ class Trace:
         check_ending(path)
         if path.exists() and not overwrite:
             raise FileExistsError(f"{path} is there already: choose another name, or replace it with overwrite=True.")
-        writers = dict(zip(ENDINGS, (self.html, self.markdown, self.text), strict=True))
-        write_atomically(path, writers[path.suffix.lower()]().encode())
+        ending = path.suffix.lower()
+        text = self.html() if ending == ".html" else self.markdown() if ending == ".md" else self.text()
+        write_atomically(path, text.encode())
 
     def __str__(self) -> str:
         return self.text().rstrip("\n")

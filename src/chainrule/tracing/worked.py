@@ -10,10 +10,9 @@ import numpy as np
 
 from chainrule._typing import Array
 from chainrule.tracing.equations import Equations
-from chainrule.tracing.numbers import factor, number
+from chainrule.tracing.numbers import DIGITS, factor, number
 from chainrule.tracing.steps import Index
 
-DIGITS = 4
 DOUBLED = re.compile(r"\(\((−[^()]*)\)\)")  # tanh((−1)): one pair is enough
 TERMS = 3  # of a sum that is longer than one more
 
