@@ -1,8 +1,8 @@
 """Worked examples: the numbers that are printed, the equations, and the three renderings."""
 
 import html.parser
+import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -27,7 +27,7 @@ from chainrule.tracing.symbol import latex_name
 
 ROOT = Path(__file__).parents[1]
 ARGUMENTS = {"Dense": (3,), "Dropout": (0.5,)}
-DIGIT = {ord(v): chr(k) for k, v in SUPERSCRIPT.items()}
+DIGIT = {v: k for k, v in SUPERSCRIPT.items()}
 HEAD = re.compile(r"  (\S+(?: after| of \w+)?) \(([\d, ]+)\)(?:  (.*))?$")
 
 
@@ -51,7 +51,7 @@ def tables(text):
         head = HEAD.match(line)
         cells = line.replace("…", "nan").split()
         if re.match(r" [A-Z ]+:", line):
-            phase = line.split()[0]
+            phase = line.split()[0].rstrip(":")
         elif re.match(r"(Layer \d+|Loss) ", line):
             layer = " ".join(line.split()[: 2 if line.startswith("Layer") else 1])
         elif head:
@@ -179,8 +179,7 @@ class TestNumbers:
             network = cr.Network(3, [make(cls), Dense(2)], "squared_error", seed=0, dtype="float64")
             trace = network.trace([[0.75, -0.5, 0.25]], [[0.5, 2.0]], training=True, seed=3)
             for line in (line for step in trace.steps for line in step.worked):
-                left, right = re.split(" [=←] ", line, maxsplit=1)
-                expression, _, result = right.rpartition(" = ")
+                expression, _, result = re.split(" [=←] ", line, maxsplit=1)[1].rpartition(" = ")
                 scope = {"σ": lambda v: 1 / (1 + np.exp(-v)), "tanh": np.tanh, "log": np.log, "e": np.e, "max": max}
                 scope["min"] = min
                 code = expression.replace("−", "-").replace("·", "*").replace("²", "**2").replace("^", "**")
@@ -458,10 +457,8 @@ class TestRenderings:
 
     def test_rich_prints_it_in_colour(self):
         rich = pytest.importorskip("rich.console")
-        console = rich.Console(record=True, width=120, file=Path(os.devnull).open("w"))
-        trace = small().trace([0.5, -1.0], 1)
-        with console.file:
-            console.print(trace)
+        console = rich.Console(record=True, width=120, file=io.StringIO())
+        console.print(small().trace([0.5, -1.0], 1))
         assert "y = tanh(x)" in console.export_text(clear=False)
         assert "\x1b[" in console.export_text(styles=True)
 

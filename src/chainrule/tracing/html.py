@@ -236,7 +236,7 @@ def _picture(image: Array, label: str, *, signed: bool = False) -> str:
     )
 
 
-def _fill(value: float, *, signed: bool) -> str:
+def _fill(value: Any, *, signed: bool) -> str:
     return ('class="p"' if value > 0 else 'class="n"') if signed else 'fill="currentColor"'
 
 

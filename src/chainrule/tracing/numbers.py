@@ -68,8 +68,8 @@ def grid(values: Array, rows: int, columns: int, entry: Index | None = None, *, 
 
     Of more than two axes one slice is shown: height and width of one image of a batch, or of one kernel.
 
-    >>> grid(np.zeros((2, 9)), rows=4, columns=5, entry=(0, 6)).columns
-    [0, 1, None, 6, None, 8]
+    >>> grid(np.zeros((2, 20)), rows=4, columns=5, entry=(0, 6)).columns
+    [0, 1, 2, None, 6, None, 19]
     >>> grid(np.zeros((2, 5, 5, 3)), 4, 5, entry=(1, 0, 0, 2)).where
     '[1, :, :, 2]'
     """

@@ -35,8 +35,7 @@ def total(products: Sequence[tuple[Any, ...]], extra: Sequence[Any] = ()) -> str
     terms = [" · ".join(factor(v, DIGITS) for v in product) for product in products if np.all(product)]
     if len(terms) > TERMS + 1:
         terms = [*terms[:TERMS], f"… ({len(terms) - TERMS} more terms)"]
-    terms += [factor(v, DIGITS) for v in extra]
-    return " + ".join(terms) or "0"
+    return " + ".join([*(terms or ["0"]), *(factor(v, DIGITS) for v in extra)])
 
 
 def linear(x: Array, W: Array, b: Array | None, y: Array, index: Index) -> str:
