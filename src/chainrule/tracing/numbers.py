@@ -10,7 +10,7 @@ from chainrule._typing import Array
 from chainrule.tracing.steps import Index
 
 DIGITS = 4  # significant ones, of a number in a formula
-HUGE, TINY = 1e5, 1e-2  # beyond, an array is written as so much times a power of ten
+HUGE, TINY = 1e5, 0.1  # beyond, an array is written as so much times a power of ten
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

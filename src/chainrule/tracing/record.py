@@ -23,7 +23,8 @@ def record(computation: Computation, optimizer: Optimizer) -> tuple[tuple[Step, 
     """Return the steps of a computation that has run, and L after one step of the optimizer."""
     checks, loss_check = verify(computation)
     after, state = computation.step(optimizer)
-    value_after = after.run()
+    with np.errstate(over="ignore", invalid="ignore"):  # of a step that is too large, which the text says
+        value_after = after.run()
     count = len(computation.layers)
     views = [_Layer(computation, i, checks[i]) for i in range(count)]
     steps = [view.forward() for view in views]

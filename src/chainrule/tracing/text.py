@@ -98,8 +98,9 @@ def outcomes(trace: Trace) -> list[str]:
 def result(trace: Trace) -> str:
     """Return L before and after the step."""
     change = trace.value_after - trace.value
-    word = "smaller" if change < 0 else "larger" if change > 0 else "no smaller"
+    word = "smaller" if change < 0 else "larger"
     better = f"{number(abs(change), 3)} {word}" if change else "the same"
+    better = better if np.isfinite(change) else "the step is too large"
     return f"L = {number(trace.value, 6)} before the step, {number(trace.value_after, 6)} after it: {better}"
 
 

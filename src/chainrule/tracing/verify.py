@@ -14,7 +14,7 @@ from chainrule.tracing.steps import Check, Index
 # The larger steps are for small gradients, which rounding would drown, the smaller ones for kinks that lie near.
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 TOLERANCE = 1e-6  # of the relative difference
-ROUNDING = 1e-10  # of L: below it central differences say nothing
+ROUNDING = 1e-13  # of L: a few hundred times what float64 keeps; divided by h, no difference can be finer
 CANDIDATES = 5  # the largest entries; the first of them that is not on a kink is shown
 
 
