@@ -16,6 +16,7 @@ MODULES = {
     "chainrule.estimators": "scikit-learn's contract",
     "chainrule.estimators.advice": "Warnings of the estimators",
     "chainrule.gradient_check": "The gradient check",
+    "chainrule.tracing": "Worked examples",
     "chainrule.layers": "Layers",
     "chainrule.losses": "Losses",
     "chainrule.initializers": "Initializers",

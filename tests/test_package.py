@@ -31,6 +31,7 @@ MODULES = [
     "persistence",
     "plotting",
     "schedules",
+    "tracing",
     "training",
 ]
 PUBLIC = [(m, name) for m in MODULES for name in importlib.import_module(f"chainrule.{m}").__all__]

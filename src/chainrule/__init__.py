@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         persistence,
         plotting,
         schedules,
+        tracing,
         training,
     )
     from chainrule.callbacks import Callback, EarlyStopping, Progress
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from chainrule.estimators import MLPClassifier, MLPRegressor
     from chainrule.gradient_check import GradientReport, check_gradient
     from chainrule.history import History
+    from chainrule.tracing import Trace
     from chainrule.training import DivergenceError, evaluate, train
 
 __version__ = "0.1.0"
@@ -45,6 +47,7 @@ _LAZY = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "Progress": "callbacks",
+    "Trace": "tracing",
     "callbacks": "",
     "checkpoints": "",
     "check_gradient": "gradient_check",
@@ -59,6 +62,7 @@ _LAZY = {
     "persistence": "",
     "plotting": "",
     "schedules": "",
+    "tracing": "",
     "train": "training",
     "training": "",
 }
@@ -92,6 +96,7 @@ __all__ = [
     "Memo",
     "Network",
     "Progress",
+    "Trace",
     "Workspace",
     "callbacks",
     "check_gradient",
@@ -112,6 +117,7 @@ __all__ = [
     "persistence",
     "plotting",
     "schedules",
+    "tracing",
     "train",
     "training",
 ]

@@ -6,7 +6,7 @@ import copy
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +22,12 @@ from chainrule.losses import Loss
 from chainrule.memo import Memo
 from chainrule.parameters import Layout
 from chainrule.workspace import Workspace
+
+if TYPE_CHECKING:
+    from chainrule.optimizers import Optimizer
+    from chainrule.tracing import Trace
+else:
+    Optimizer = Trace = Any
 
 CHUNK_BYTES = 2**22  # the widest activation of a chunk in predict(): it stays in the cache
 
@@ -233,6 +239,55 @@ class Network:
         dy = self.loss.backward(t, memo)  # type: ignore[arg-type]
         value = losses.mean(values, dy, sample_weight, memo)  # type: ignore[arg-type]
         return value, self.backward(dy, workspace)
+
+    def trace(
+        self,
+        x: MatrixLike,
+        t: ArrayLike,
+        *,
+        optimizer: Optimizer | str | None = None,
+        sample_weight: ArrayLike | None = None,
+        training: bool = False,
+        seed: int = 0,
+        classes: Sequence[str] | None = None,
+        image_shape: tuple[int, int] | None = None,
+    ) -> Trace:
+        """Work an example: each layer's equations with the numbers of one sample or a small batch, to print and read.
+
+        One ``loss_and_grad`` runs, and one step of the optimizer on a copy; the network is not changed. One entry of
+        every gradient is compared with a central difference of L, in float64.
+
+        Parameters
+        ----------
+        x : (inputs,) or (batch, inputs)
+        t : the target, or the targets, as the loss wants them
+        optimizer : Optimizer or str, optional
+            Whose first step is shown; ``SGD(0.1)`` by default.
+        sample_weight : (batch,), optional
+        training : bool
+            Whether dropout drops; ``seed`` is for what it draws.
+        classes : sequence of str, optional
+            What the classes are called.
+        image_shape : (height, width), optional
+            When a row of x is an image.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> network = cr.Network(2, [cr.layers.Dense(3), cr.layers.Tanh(), cr.layers.Dense(2)],
+        ...                      "softmax_cross_entropy", seed=0)
+        >>> trace = network.trace([0.5, -1.0], 1)            # print(trace), trace.save("example.html")
+        >>> trace.steps[0]["y"].shape, trace.steps[-1]["dW"].shape
+        ((1, 3), (3, 2))
+        >>> trace
+        Trace(1 sample, L ...)
+        """
+        from chainrule.tracing.trace import trace  # noqa: PLC0415  (prediction does not need it)
+
+        return trace(
+            self, x, t, optimizer=optimizer, sample_weight=sample_weight, training=training, seed=seed,
+            classes=classes, image_shape=image_shape,
+        )  # fmt: skip
 
     def check(
         self, x: MatrixLike, t: ArrayLike, sample_weight: ArrayLike | None = None

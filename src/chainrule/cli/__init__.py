@@ -1,4 +1,4 @@
-"""The command line: ``chainrule train``, ``evaluate``, ``predict`` and ``export``, one module a command."""
+"""The command line: ``chainrule train``, ``evaluate``, ``predict`` and more, one module a command."""
 
 from __future__ import annotations
 

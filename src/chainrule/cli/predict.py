@@ -35,7 +35,7 @@ def predict(
     from chainrule.cli.reading import is_data_set, read_rows  # noqa: PLC0415
     from chainrule.persistence import write_atomically  # noqa: PLC0415
 
-    _check_out(out, overwrite=overwrite)
+    check_out(out, overwrite=overwrite)
     config, network = config_module.read(folder)
     if is_data_set(source):
         from chainrule.cli.evaluate import held_out  # noqa: PLC0415
@@ -67,7 +67,8 @@ def to_csv(p: np.ndarray, classes: Sequence[str]) -> str:
     return file.getvalue()
 
 
-def _check_out(out: Path | None, *, overwrite: bool) -> None:
+def check_out(out: Path | None, *, overwrite: bool) -> None:
+    """Refuse, before anything is done, a file that cannot be written."""
     if out is None:
         return
     if out.is_dir():

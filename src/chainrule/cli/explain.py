@@ -1,0 +1,70 @@
+"""``chainrule explain``: one held-out row through a trained network and back, with every number."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from chainrule.cli.errors import in_one_sentence
+
+if TYPE_CHECKING:
+    from chainrule.tracing import Trace
+else:
+    Trace = Any
+
+
+@in_one_sentence
+def explain(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What chainrule train wrote, such as runs/digits.")],
+    row: Annotated[int, typer.Option(help="Which of the held-out rows, from 0.")],
+    learning_rate: Annotated[float, typer.Option(help="Of the step of gradient descent at the end.")] = 0.1,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write there: .html, .md (with LaTeX) or .txt.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+    data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the files of mnist are.")] = None,
+) -> None:
+    """Explain one prediction: each layer's equations with the numbers of one held-out row, forward and backward.
+
+    One entry of every gradient is compared with a central difference of the loss.
+    """
+    from chainrule.cli import config as config_module  # noqa: PLC0415  (not needed for --help)
+    from chainrule.cli.evaluate import held_out  # noqa: PLC0415
+    from chainrule.cli.predict import check_out  # noqa: PLC0415
+    from chainrule.optimizers import SGD  # noqa: PLC0415
+    from chainrule.tracing.trace import check_ending  # noqa: PLC0415
+
+    optimizer = SGD(learning_rate)
+    if out is not None:
+        check_ending(out)
+    check_out(out, overwrite=overwrite)
+    config, network = config_module.read(folder)
+    rows = held_out(config, None, data)
+    if not 0 <= row < len(rows):
+        raise ValueError(f"--row: expected a number from 0 to {len(rows) - 1}, the held-out rows, got {row}.")
+    trace = network.trace(
+        rows.X[row], rows.t[row], optimizer=optimizer, classes=config.classes, image_shape=config.image_shape
+    )
+    if out is None:
+        _print(trace)
+    else:
+        trace.save(out, overwrite=overwrite)
+        typer.echo(f"{trace.outcome(0)}; the worked example is in {out}")
+
+
+def _print(trace: Trace) -> None:
+    """Print the text as wide as the terminal is, in colour where it is one."""
+    width = max(40, min(shutil.get_terminal_size((100, 0)).columns, 120))
+    if not sys.stdout.isatty():
+        sys.stdout.write(trace.text(width))
+        sys.stdout.flush()
+        return
+    from rich.console import Console  # noqa: PLC0415
+
+    from chainrule.tracing.text import styled  # noqa: PLC0415
+
+    Console(width=width).print(styled(trace, width, 4), highlight=False, no_wrap=True, overflow="ignore", crop=False)

@@ -1,0 +1,113 @@
+"""One real pass through the network, forward and backward, with everything that went from layer to layer kept."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from chainrule._typing import Array
+from chainrule.layers import Layer
+from chainrule.losses import Loss
+from chainrule.memo import Memo
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+
+
+class Watched(Layer):
+    """A layer that keeps what it was given and what it gave; with ``instead`` it is given something else."""
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self.input_shape, self.output_shape = layer.input_shape, layer.output_shape
+        self.instead: Array | None = None
+
+    def forward(self, x: Any, memo: Memo) -> Any:
+        self.x: Any = x if self.instead is None else self.instead
+        self.y: Any = self.layer.forward(self.x, memo)
+        return self.y
+
+    def backward(self, dy: Any, memo: Memo) -> Any:
+        self.dy: Any = dy
+        self.dx: Any = self.layer.backward(dy, memo)
+        return self.dx
+
+
+class WatchedLoss(Loss):
+    """The same for the loss. Its memo is copied after ``forward``: ``backward`` may write over it."""
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+        self.seen = Memo()
+
+    def forward(self, y: Any, t: Any, memo: Memo) -> Any:
+        y = y if self.seen.instead is None else self.seen.instead
+        values = self.loss.forward(y, t, memo)
+        for name, value in vars(memo).items():
+            setattr(self.seen, name, value.copy() if isinstance(value, np.ndarray) else value)
+        self.seen.y, self.seen.values = y, values
+        return values
+
+    def backward(self, t: Any, memo: Memo) -> Any:
+        self.seen.dy = self.loss.backward(t, memo)  # ∂ℓ/∂y now, and dL/dy once the network has scaled it in place
+        return self.seen.dy
+
+
+class Draws(np.random.Generator):
+    """Draws for dropout that are the same for a network and for its copy in float64."""
+
+    def __init__(self, seed: int, dtype: np.dtype[Any]) -> None:
+        super().__init__(np.random.PCG64(seed))
+        self.dtype = dtype
+        self.start = self.bit_generator.state
+
+    def random(self, size: Any = None, dtype: Any = np.float64, out: Any = None) -> Any:
+        drawn = super().random(size, self.dtype)
+        if out is None:
+            return np.asarray(drawn, dtype)
+        out[...] = drawn
+        return out
+
+
+class Computation:
+    """A network and a batch, ready for passes; ``run`` does one, with ``Network.loss_and_grad``."""
+
+    def __init__(
+        self, network: Network, x: Any, t: Array, weight: Array | None, *, training: bool, draws: Draws
+    ) -> None:
+        self.plain, self.network = network, copy.copy(network)
+        self.x, self.t, self.weight, self.draws = x, t, weight, draws
+        self.workspace = self.network.workspace(len(x), training=training)
+        self.workspace.first = 0  # here dL/dx is wanted down to the input
+        for memo in self.workspace.memos:
+            memo.rng, memo.dx_wanted = draws, True
+        self.layers = [Watched(layer) for layer in self.network.layers]
+        self.loss = WatchedLoss(self.network.loss)
+        self.network.layers, self.network.loss = tuple(self.layers), self.loss
+
+    def run(self) -> float:
+        """Return L; the layers, the workspace and the loss hold the rest."""
+        self.draws.bit_generator.state = self.draws.start
+        return self.network.loss_and_grad(self.x, self.t, self.workspace, self.weight)[0]
+
+    def gradient(self, layer: int, name: str) -> Array:
+        """Return dL/dW for the parameter W of a layer."""
+        return getattr(self.workspace.memos[layer], "d" + name)
+
+    def step(self, optimizer: Optimizer) -> tuple[Computation, Memo]:
+        """Return the computation with the parameters after one step, and the optimizer's state."""
+        after = copy.copy(self.plain)
+        state = optimizer.start(after.theta, after.weights)
+        optimizer.update(after.theta, self.workspace.grad, state)
+        training = self.workspace.loss_memo.training
+        return Computation(after, self.x, self.t, self.weight, training=training, draws=self.draws), state
+
+    def astype(self, dtype: str) -> Computation:
+        """Return the same computation in another dtype, with the same draws."""
+        network = self.plain.astype(dtype)
+        x = self.x.astype(dtype)
+        t = self.t.astype(dtype) if self.t.dtype.kind == "f" else self.t
+        weight = None if self.weight is None else self.weight.astype(dtype)
+        training = self.workspace.loss_memo.training
+        return Computation(network, x, t, weight, training=training, draws=self.draws)

@@ -1,0 +1,106 @@
+"""The worked example as data: steps, their equations, their arrays, and the entries that were checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from chainrule._typing import Array
+from chainrule.tracing.equations import Equation
+
+Index = tuple[int, ...]
+
+
+class NamedArray(NamedTuple):
+    """An array of the computation under the name that the equations give it.
+
+    ``origin`` says where it was seen before (the y of one layer is the x of the next), ``entry`` which of its entries
+    the step works out or checks, ``batch`` whether its first axis is the batch.
+    """
+
+    name: str
+    values: Array
+    origin: str = ""
+    entry: Index | None = None
+    batch: bool = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.values.shape)
+
+
+class Check(NamedTuple):
+    """One entry of a gradient beside the central difference of L, both from a copy of the network in float64."""
+
+    gradient: str
+    at: Index
+    analytic: float
+    numeric: float
+    h: float
+    ok: bool
+    kink: bool
+
+    @property
+    def entry(self) -> str:
+        """Such as ``dW[3, 2]``."""
+        return f"{self.gradient}{list(self.at)}"
+
+    @property
+    def quotient(self) -> str:
+        """The central difference as a formula: ``(L(W[3, 2] + h) − L(W[3, 2] − h)) / 2h``."""
+        moved = self.entry.removeprefix("d")
+        return f"(L({moved} + h) − L({moved} − h)) / 2h"
+
+    @property
+    def relative(self) -> float:
+        """The relative difference |analytic − numeric| / max(|analytic|, |numeric|); 0 where both are 0."""
+        difference = abs(self.analytic - self.numeric)
+        return difference / max(abs(self.analytic), abs(self.numeric)) if difference else 0.0
+
+    @property
+    def verdict(self) -> str:
+        """``agree``, or what is the matter."""
+        return "agree" if self.ok else "on a kink, where L has no derivative" if self.kink else "THEY DIFFER"
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One thing that happens: a layer's forward or backward pass, the loss, or the update of a layer's parameters.
+
+    Attributes
+    ----------
+    phase : "forward", "loss", "backward" or "update"
+    layer : the layer's index; None for the loss
+    title, shapes : the layer and the shapes of x and y, as text
+    equations : tuple of Equation
+    arrays : tuple of NamedArray; ``step["dW"]`` is the one of that name
+    worked : single entries of them, with their numbers put in
+    checks : tuple of Check
+    symbols : what the symbols of the equations stand for, where they are no arrays
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> step = Step("backward", 0, "Dense(1)", "", (), (NamedArray("db", np.array([0.5])),))
+    >>> step["db"]
+    array([0.5])
+    """
+
+    phase: str
+    layer: int | None
+    title: str
+    shapes: str
+    equations: tuple[Equation, ...]
+    arrays: tuple[NamedArray, ...]
+    worked: tuple[str, ...] = ()
+    checks: tuple[Check, ...] = ()
+    symbols: Mapping[str, float] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Array:
+        for array in self.arrays:
+            if array.name == name:
+                return array.values
+        raise KeyError(
+            f"{self.title}, {self.phase}: there is no {name!r}, but {', '.join(a.name for a in self.arrays)}."
+        )

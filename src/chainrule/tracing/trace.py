@@ -1,0 +1,215 @@
+"""A worked example: every number of one forward pass, one backward pass and one step of the optimizer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule import optimizers
+from chainrule._checks import check_count
+from chainrule._names import named
+from chainrule._typing import Array, ArrayLike, MatrixLike, is_sparse
+from chainrule.optimizers import SGD, Optimizer
+from chainrule.tracing.computation import Computation, Draws
+from chainrule.tracing.numbers import number
+from chainrule.tracing.record import record
+from chainrule.tracing.steps import Check, Step
+
+if TYPE_CHECKING:
+    from chainrule.network import Network
+else:
+    Network = Any
+
+ENDINGS = (".html", ".md", ".txt")
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What :meth:`chainrule.Network.trace` returns: the steps of a worked example, and three ways to print them.
+
+    ``print(trace)`` is the text, a notebook shows the page of :meth:`html`, :meth:`save` writes a file.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+        In the order of the computation: forward, the loss, backward, the update. Their arrays are those of the pass
+        itself.
+    value, value_after : float
+        L, and what it is after the step.
+    prediction : (batch, outputs) array
+        The loss's link of the last layer's y.
+    x, t : the batch and its targets
+    network, loss, optimizer, dtype : str
+    classes : names of the classes, where they were given
+    image_shape : (height, width), where it was given
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(1, [cr.layers.Dense(1, weights="zeros")], "squared_error", dtype="float64")
+    >>> trace = network.trace([[2.0]], [3.0], optimizer=cr.optimizers.SGD(0.1))
+    >>> trace.value, round(trace.value_after, 4)                  # ½ · 3², and ½ · (3 − 1.5)²
+    (4.5, 1.125)
+    >>> for step in trace.steps:
+    ...     print(step.phase, *step.worked, sep=": ")
+    forward: y[0, 0] = 0 + 0 = 0
+    loss: dy[0, 0] = 0 − 3 = −3
+    backward: dW[0, 0] = 2 · (−3) = −6
+    update: W[0, 0] ← 0 − 0.1 · (−6) = 0.6: b[0] ← 0 − 0.1 · (−3) = 0.3
+    """
+
+    steps: tuple[Step, ...]
+    value: float
+    value_after: float
+    prediction: Array
+    x: Array
+    t: Array
+    network: str
+    loss: str
+    optimizer: str
+    dtype: str
+    classes: tuple[str, ...] | None = None
+    image_shape: tuple[int, int] | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many samples were traced."""
+        return len(self.x)
+
+    @property
+    def checks(self) -> list[Check]:
+        """All entries that were checked by central differences."""
+        return [check for step in self.steps for check in step.checks]
+
+    def outcome(self, row: int) -> str:
+        """Return the target and the prediction of one sample in words, where they are classes; else nothing.
+
+        >>> import chainrule as cr
+        >>> network = cr.Network(1, [cr.layers.Dense(2, weights="zeros")], "softmax_cross_entropy")
+        >>> network.trace([1.0], 1, classes=["cat", "dog"]).outcome(0)
+        'true: dog, predicted: cat with 0.500'
+        """
+        p, t = self.prediction[row], self.t[row]
+        if np.ndim(t) or len(p) < 2:
+            return ""
+        names = self.classes or [str(i) for i in range(len(p))]
+        return f"true: {names[int(t)]}, predicted: {names[int(p.argmax())]} with {p.max():.3f}"
+
+    def text(self, width: int = 100, digits: int = 4) -> str:
+        """Return the worked example as plain text; ``digits`` are the significant ones of an array's largest value."""
+        from chainrule.tracing.text import render  # noqa: PLC0415  (one of three is needed)
+
+        width, digits = check_count("Trace", "width", width, 40), check_count("Trace", "digits", digits)
+        return "\n".join(line for _, line in render(self, width, digits)) + "\n"
+
+    def markdown(self, digits: int = 4) -> str:
+        """Return the worked example as Markdown, with its equations as LaTeX between dollar signs."""
+        from chainrule.tracing.markdown import render  # noqa: PLC0415
+
+        return render(self, check_count("Trace", "digits", digits))
+
+    def html(self, digits: int = 4) -> str:
+        """Return the worked example as a page of its own: nothing is loaded, and no script runs."""
+        from chainrule.tracing.html import page  # noqa: PLC0415
+
+        return page(self, check_count("Trace", "digits", digits))
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write a file of the kind that its ending says: ``.html``, ``.md`` or ``.txt``.
+
+        Raises
+        ------
+        ValueError
+            When the ending is another one.
+        FileExistsError
+            When the file is there and ``overwrite`` is false.
+        """
+        from chainrule.persistence import write_atomically  # noqa: PLC0415
+
+        path = Path(path)
+        check_ending(path)
+        if path.exists() and not overwrite:
+            raise FileExistsError(f"{path} is there already: choose another name, or replace it with overwrite=True.")
+        ending = path.suffix.lower()
+        text = self.html() if ending == ".html" else self.markdown() if ending == ".md" else self.text()
+        write_atomically(path, text.encode())
+
+    def __str__(self) -> str:
+        return self.text().rstrip("\n")
+
+    def __repr__(self) -> str:
+        checked = f"{sum(check.ok for check in self.checks)} of {len(self.checks)} checked entries agree"
+        return f"Trace({_rows(self.rows)}, L {self.value:.4g} -> {self.value_after:.4g}, {checked})"
+
+    def __rich__(self) -> Any:
+        from chainrule.tracing.text import styled  # noqa: PLC0415
+
+        return styled(self, 100, 4)
+
+    def _repr_html_(self) -> str:
+        from chainrule.tracing.html import fragment  # noqa: PLC0415
+
+        return fragment(self, 4)
+
+
+def check_ending(path: Path) -> None:
+    """Refuse a name with an ending that is not known."""
+    if path.suffix.lower() not in ENDINGS:
+        raise ValueError(f"{path}: expected a name that ends in .html, .md or .txt, got {path.suffix or 'no ending'}.")
+
+
+def trace(
+    network: Network,
+    x: MatrixLike,
+    t: ArrayLike,
+    *,
+    optimizer: Optimizer | str | None = None,
+    sample_weight: ArrayLike | None = None,
+    training: bool = False,
+    seed: int = 0,
+    classes: Sequence[str] | None = None,
+    image_shape: tuple[int, int] | None = None,
+) -> Trace:
+    """Work an example: what :meth:`chainrule.Network.trace` does."""
+    chosen: Optimizer = SGD(0.1) if optimizer is None else named("optimizer", optimizer, Optimizer, optimizers)
+    if not is_sparse(x) and np.shape(x) == network.input_shape:
+        x, t = np.asarray(x)[np.newaxis], np.asarray(t)[np.newaxis]
+    x, t, weight = network.check(x, t, sample_weight)
+    x = x.toarray() if is_sparse(x) else x.copy()
+    names = None if classes is None else tuple(map(str, classes))
+    if names is not None and len(names) != network.output_shape[0]:
+        raise ValueError(
+            f"classes: expected a name for each of the {network.output_shape[0]} outputs, got {len(names)}."
+        )
+    if image_shape is not None and int(np.prod(image_shape)) != int(np.prod(network.input_shape)):
+        raise ValueError(
+            f"image_shape: expected height times width to be the {int(np.prod(network.input_shape))} inputs, "
+            f"got {image_shape}."
+        )
+    draws = Draws(check_count("trace", "seed", seed, 0), network.dtype)
+    computation = Computation(network, x, t, weight, training=training, draws=draws)
+    value = computation.run()
+    steps, value_after = record(computation, chosen)
+    return Trace(
+        steps,
+        value,
+        value_after,
+        network.loss.link(computation.loss.seen.y).copy(),
+        x,
+        t.copy(),
+        repr(network),
+        repr(network.loss),
+        f"{type(chosen).__name__}, η = {number(chosen.learning_rate, 6)}",
+        str(network.dtype),
+        names,
+        image_shape,
+    )
+
+
+def _rows(count: int) -> str:
+    return "1 sample" if count == 1 else f"{count} samples"

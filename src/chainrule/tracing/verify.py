@@ -1,0 +1,84 @@
+"""Entries of the gradient against central differences of L, on a copy of the computation in float64."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from chainrule._typing import Array
+from chainrule.tracing.computation import Computation
+from chainrule.tracing.steps import Check, Index
+
+# The larger steps are for small gradients, which rounding would drown, the smaller ones for kinks that lie near.
+STEPS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
+TOLERANCE = 1e-6  # of the relative difference
+ROUNDING = 1e-13  # of L: a few hundred times what float64 keeps; divided by h, no difference can be finer
+CANDIDATES = 5  # the largest entries; the first of them that is not on a kink is shown
+
+
+def verify(computation: Computation) -> tuple[dict[int, tuple[Check, ...]], Check]:
+    """Return the checks of every layer, by its index, and that of the loss's dy.
+
+    One entry of each parameter's gradient; of dx for a layer that has none. L is computed by the same forward pass,
+    with one parameter, or one input of one layer, moved by h.
+    """
+    exact = computation.astype("float64")
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        exact.run()
+        layout, grad = exact.network.layout, exact.workspace.grad.copy()
+        xs = [np.array(layer.x) for layer in exact.layers]
+        dxs = [np.array(layer.dx) for layer in exact.layers]
+        y, dy = np.array(exact.loss.seen.y), np.array(exact.loss.seen.dy)
+        checks: dict[int, list[Check]] = {i: [] for i in range(len(exact.layers))}
+        for entry in layout.entries:
+            theta = layout.view(exact.network.theta, entry)
+            checks[entry.layer].append(_check("d" + entry.name, layout.view(grad, entry), _moving(exact, theta)))
+        for i, layer in enumerate(exact.layers):
+            if not checks[i]:
+                layer.instead = xs[i]
+                checks[i].append(_check("dx", dxs[i], _moving(exact, xs[i])))
+                layer.instead = None
+        exact.loss.seen.instead = y
+        return {i: tuple(found) for i, found in checks.items()}, _check("dy", dy, _moving(exact, y))
+
+
+def _moving(computation: Computation, array: Array) -> Callable[[Index, float], float]:
+    def value(index: Index, by: float) -> float:
+        before = array[index]
+        array[index] = before + by
+        try:
+            return computation.run()
+        finally:
+            array[index] = before
+
+    return value
+
+
+def _check(name: str, gradient: Array, value: Callable[[Index, float], float]) -> Check:
+    largest = np.argsort(-np.abs(gradient), axis=None, kind="stable")[:CANDIDATES]
+    checks = []
+    for flat in map(int, largest):
+        index = tuple(map(int, np.unravel_index(flat, gradient.shape)))
+        checks.append(_check_entry(name, index, float(gradient[index]), value))
+        if not checks[-1].kink:
+            return checks[-1]
+    return checks[0]
+
+
+def _check_entry(name: str, index: Index, analytic: float, value: Callable[[Index, float], float]) -> Check:
+    here = value(index, 0.0)
+    nearest = Check(name, index, analytic, math.nan, math.nan, ok=False, kink=False)
+    for h in STEPS:
+        above, below = value(index, h), value(index, -h)
+        numeric = (above - below) / (2 * h)
+        if not abs(nearest.numeric - analytic) <= abs(numeric - analytic):
+            ok = abs(numeric - analytic) <= max(TOLERANCE * abs(analytic), ROUNDING * max(1.0, abs(here)) / h)
+            # Between the slopes to both sides: any slope there is one that a kink could have.
+            left, right = sorted(((here - below) / h, (above - here) / h))
+            kink = not ok and left <= analytic <= right and right - left > 1e-2 * max(abs(left), abs(right))
+            nearest = Check(name, index, analytic, numeric, h, ok, kink)
+        if nearest.relative <= 0.1 * TOLERANCE:
+            break
+    return nearest

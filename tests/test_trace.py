@@ -1,0 +1,593 @@
+"""Worked examples: the numbers that are printed, the equations, and the three renderings."""
+
+import html.parser
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import chainrule as cr
+from chainrule import layers, losses, optimizers
+from chainrule._names import public_classes
+from chainrule.cli.app import app
+from chainrule.layers import Dense, Dropout, Layer, ReLU, Tanh
+from chainrule.losses import Loss
+from chainrule.optimizers import Optimizer
+from chainrule.tracing import LAYERS, LOSSES, OPTIMIZERS, Equation, Equations
+from chainrule.tracing.equations import equations_of
+from chainrule.tracing.mathml import mathml
+from chainrule.tracing.numbers import SUPERSCRIPT, Format, grid
+from chainrule.tracing.symbol import latex_name
+
+ROOT = Path(__file__).parents[1]
+ARGUMENTS = {"Dense": (3,), "Dropout": (0.5,)}
+DIGIT = {v: k for k, v in SUPERSCRIPT.items()}
+HEAD = re.compile(r"  (\S+(?: after| of \w+)?) \(([\d, ]+)\)(?:  (.*))?$")
+
+
+def make(cls):
+    return cls(*ARGUMENTS.get(cls.__name__, ()))
+
+
+def small(loss="softmax_cross_entropy", outputs=2, dtype="float32"):
+    return cr.Network(2, [Dense(3), Tanh(), Dense(outputs)], loss, seed=1, dtype=dtype)
+
+
+def tables(text):
+    """Return every array that a text prints whole, by phase, layer and name, read back from its digits."""
+    found, phase, layer, name, unit, rows = {}, "", "", "", 1.0, []
+
+    def keep():
+        if name and rows:
+            found[phase, layer, name] = np.array(rows) * unit
+
+    for line in text.splitlines():
+        head = HEAD.match(line)
+        cells = line.replace("…", "nan").split()
+        if re.match(r" [A-Z ]+:", line):
+            phase = line.split()[0].rstrip(":")
+        elif re.match(r"(Layer \d+|Loss) ", line):
+            layer = " ".join(line.split()[: 2 if line.startswith("Layer") else 1])
+        elif head:
+            keep()
+            name, rows = head[1], []
+            power = re.search(r"values × 10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)", head[3] or "")
+            unit = 10.0 ** int(power[1].translate(DIGIT)) if power else 1.0
+            shape = tuple(int(n) for n in head[2].replace(",", " ").split())
+            skip, label = int(np.prod(shape)) > 1, len(shape) == 2 and shape[0] > 1
+        elif line.startswith("    ") and name and re.fullmatch(r"[-\d.e ]+", line.replace("…", "")):
+            if skip:
+                skip = False
+            else:
+                rows.append([float(v) for v in cells[label:]])
+        else:
+            keep()
+            name = ""
+    keep()
+    return found
+
+
+class TestNumbers:
+    def test_the_printed_numbers_are_those_of_plain_numpy(self):
+        """Every array of the text of a small network, on a batch of two, computed here again."""
+        network = small(dtype="float64")
+        x, t, rate = np.array([[0.5, -1.0], [2.0, 0.25]]), np.array([1, 0]), 0.05
+        W0, b0, W2, b2 = network.layers[0].W, network.layers[0].b, network.layers[2].W, network.layers[2].b
+        b0[:], b2[:] = [0.1, -0.2, 0.3], [0.0, 0.00125]
+        z = x @ W0 + b0
+        a = np.tanh(z)
+        y = a @ W2 + b2
+        p = np.exp(y) / np.exp(y).sum(axis=1, keepdims=True)
+        ell = -np.log(p[[0, 1], t])
+        dy = (p - np.eye(2)[t]) / 2
+        dW2, db2, da = a.T @ dy, dy.sum(axis=0), dy @ W2.T
+        dz = da * (1 - a**2)
+        dW0, db0, dx = x.T @ dz, dz.sum(axis=0), dz @ W0.T
+        expected = {
+            ("FORWARD", "Layer 0", "x"): x, ("FORWARD", "Layer 0", "W"): W0, ("FORWARD", "Layer 0", "b"): b0,
+            ("FORWARD", "Layer 0", "y"): z, ("FORWARD", "Layer 1", "y"): a, ("FORWARD", "Layer 2", "W"): W2,
+            ("FORWARD", "Layer 2", "b"): b2, ("FORWARD", "Layer 2", "y"): y, ("THE", "Loss", "t"): t,
+            ("THE", "Loss", "p"): p, ("THE", "Loss", "ℓ"): ell, ("THE", "Loss", "dy"): dy,
+            ("BACKWARD", "Layer 2", "dW"): dW2, ("BACKWARD", "Layer 2", "db"): db2, ("BACKWARD", "Layer 2", "dx"): da,
+            ("BACKWARD", "Layer 1", "dx"): dz, ("BACKWARD", "Layer 0", "dW"): dW0, ("BACKWARD", "Layer 0", "db"): db0,
+            ("BACKWARD", "Layer 0", "dx"): dx,
+            ("THE", "Layer 0", "W after"): W0 - rate * dW0, ("THE", "Layer 0", "b after"): b0 - rate * db0,
+            ("THE", "Layer 2", "W after"): W2 - rate * dW2, ("THE", "Layer 2", "b after"): b2 - rate * db2,
+        }  # fmt: skip
+        trace = network.trace(x, t, optimizer=optimizers.SGD(rate))
+        printed = tables(trace.text(digits=6))
+        assert printed.keys() == expected.keys()
+        for key, values in expected.items():
+            shown = printed[key].reshape(values.shape)
+            np.testing.assert_allclose(shown, values, atol=1e-5 * np.abs(values).max(), err_msg=str(key))
+        assert f"L = {ell.mean():.6g} before the step" in trace.text()
+
+    def test_the_digits_model(self):
+        """What the text shows of a larger network, its first and last entries, is what NumPy computes."""
+        data = cr.datasets.load_digits()
+        network = cr.Network(64, [Dense(40), ReLU(), Dense(10)], "softmax_cross_entropy", seed=0)
+        cr.train(network, data.X, data.t, optimizer="adam", epochs=3, seed=0)
+        trace = network.trace(data.X[3], data.t[3], classes=data.classes, image_shape=data.image_shape)
+        x, first, last = data.X[3:4].astype("float64"), network.layers[0], network.layers[2]
+        z = x @ first.W + first.b
+        a = np.maximum(z, 0)
+        y = a @ last.W + last.b
+        p = np.exp(y) / np.exp(y).sum()
+        dy = p - np.eye(10)[[data.t[3]]]
+        dW = x.T @ ((dy @ last.W.T) * (z > 0))
+        printed = tables(trace.text(width=200))
+        for key, values in {
+            ("FORWARD", "Layer 0", "y"): z, ("FORWARD", "Layer 1", "y"): a, ("FORWARD", "Layer 2", "y"): y,
+            ("THE", "Loss", "p"): p, ("THE", "Loss", "dy"): dy, ("BACKWARD", "Layer 2", "dW"): a.T @ dy,
+            ("BACKWARD", "Layer 0", "dW"): dW,
+        }.items():  # fmt: skip
+            shown, size = printed[key], np.abs(values).max()
+            assert abs(shown[0, 0] - values[0, 0]) <= 1e-3 * size, key
+            assert abs(shown[-1, -1] - values[-1, -1]) <= 1e-3 * size, key
+            assert shown.size == values.size or np.isnan(shown).any(), key
+        assert trace.outcome(0) == f"true: 3, predicted: {y.argmax()} with {p.max():.3f}"
+        assert all(check.ok and check.relative < 1e-6 for check in trace.checks)
+
+    def test_the_arrays_are_those_of_the_pass(self):
+        network = small()
+        x, t = np.array([[0.5, -1.0]], "float32"), np.array([1])
+        workspace = network.workspace(1, training=False)
+        value, grad = network.loss_and_grad(x, t, workspace)
+        trace = network.trace(x, t)
+        assert trace.value == value
+        by_phase = {(step.phase, step.layer): step for step in trace.steps}
+        for i, memo in enumerate(workspace.memos):
+            np.testing.assert_array_equal(by_phase["forward", i]["y"], memo.y)
+            for name in ("dW", "db") if i != 1 else ():
+                np.testing.assert_array_equal(by_phase["backward", i][name], getattr(memo, name))
+        after = network.theta - np.float32(0.1) * grad
+        np.testing.assert_array_equal(by_phase["update", 0]["W after"], after[:6].reshape(2, 3))
+
+    def test_the_network_is_not_changed(self):
+        network = small()
+        before = network.theta.copy(), [dict(vars(layer)) for layer in network.layers]
+        network.trace([0.5, -1.0], 1)
+        np.testing.assert_array_equal(network.theta, before[0])
+        assert [vars(layer).keys() for layer in network.layers] == [state.keys() for state in before[1]]
+
+    def test_the_loss_after_the_step(self):
+        network = small()
+        trace = network.trace([0.5, -1.0], 1, optimizer=optimizers.SGD(0.5))
+        network.theta -= 0.5 * network.loss_and_grad([[0.5, -1.0]], [1])[1]
+        assert trace.value_after == network.loss_and_grad([[0.5, -1.0]], [1])[0] < trace.value
+
+    def test_sample_weights(self):
+        network, x, t = small(dtype="float64"), [[0.5, -1.0], [1.0, 1.0]], [1, 0]
+        trace = network.trace(x, t, sample_weight=[3.0, 1.0])
+        assert trace.value == network.loss_and_grad(x, t, sample_weight=[3.0, 1.0])[0]
+        loss = next(step for step in trace.steps if step.phase == "loss")
+        r, k = loss.checks[0].at
+        dy = (loss["p"][r, k] - (t[r] == k)) * [3, 1][r] / 4
+        assert loss["dy"][r, k] == pytest.approx(dy)
+        assert float(loss.worked[-1].rpartition("= ")[2].replace("−", "-")) == pytest.approx(dy, rel=1e-3)
+        assert all(check.ok for check in trace.checks)
+
+    def test_worked_entries_are_right(self):
+        """The arithmetic that stands in a line gives the number at its end."""
+        for name, cls in public_classes(layers, Layer).items():
+            network = cr.Network(3, [make(cls), Dense(2)], "squared_error", seed=0, dtype="float64")
+            trace = network.trace([[0.75, -0.5, 0.25]], [[0.5, 2.0]], training=True, seed=3)
+            for line in (line for step in trace.steps for line in step.worked):
+                expression, _, result = re.split(" [=←] ", line, maxsplit=1)[1].rpartition(" = ")
+                scope = {"σ": lambda v: 1 / (1 + np.exp(-v)), "tanh": np.tanh, "log": np.log, "e": np.e, "max": max}
+                scope["min"] = min
+                code = expression.replace("−", "-").replace("·", "*").replace("²", "**2").replace("^", "**")
+                code = re.sub(r"\[(.*?)\]", r"(\1)", code)
+                value = eval(code, scope)
+                assert value == pytest.approx(float(result.replace("−", "-")), rel=5e-3, abs=1e-3), (name, line)
+
+
+class TestChecks:
+    @pytest.mark.parametrize("name", public_classes(layers, Layer))
+    def test_every_layer_has_a_checked_entry(self, name):
+        layer = make(getattr(layers, name))
+        network = cr.Network(4, [Dense(5), layer, Dense(2)], "squared_error", seed=2)
+        X = np.random.default_rng(0).normal(size=(3, 4))
+        trace = network.trace(X, np.ones((3, 2)), training=True)
+        for step in trace.steps:
+            if step.phase in ("backward", "loss"):
+                assert step.checks
+                assert all(check.ok for check in step.checks), step.checks
+        quotients = [check.quotient for check in trace.checks]
+        assert all(re.fullmatch(r"\(L\((.*) \+ h\) − L\(\1 − h\)\) / 2h", quotient) for quotient in quotients)
+
+    def test_a_wrong_gradient_is_seen(self):
+        class Wrong(Layer):
+            def forward(self, x, memo):
+                memo.x = x
+                return x * x
+
+            def backward(self, dy, memo):
+                return dy * memo.x
+
+        network = cr.Network(2, [Dense(3), Wrong(), Dense(1)], "squared_error", seed=0)
+        trace = network.trace([1.0, 2.0], [1.0])
+        wrong = {step.layer for step in trace.steps for check in step.checks if not check.ok}
+        assert wrong == {0, 1}
+        assert "THEY DIFFER" in str(trace)
+        assert "THEY DIFFER" in trace.html()
+        assert "THEY DIFFER" in trace.markdown()
+
+    def test_a_kink_is_no_mistake(self):
+        network = cr.Network(1, [ReLU(), Dense(1)], "squared_error", seed=0)
+        trace = network.trace([0.0], [1.0])
+        check = next(check for check in trace.checks if check.gradient == "dx")
+        assert check.kink
+        assert not check.ok
+        assert "no derivative" in check.verdict
+
+    def test_the_check_uses_the_mask_that_is_shown(self):
+        network = cr.Network(6, [Dropout(0.5), Dense(4), Dropout(0.5), Dense(2)], "softmax_cross_entropy", seed=0)
+        trace = network.trace(np.ones(6), 1, training=True, seed=5)
+        assert set(np.unique(trace.steps[0]["m"])) == {0.0, 2.0}
+        assert all(check.ok for check in trace.checks)
+        shown = {(s.layer, a.name): a.values for s in trace.steps if s.phase == "backward" for a in s.arrays}
+        for check in trace.checks[1:]:
+            layer = next(s.layer for s in trace.steps if check in s.checks)
+            assert shown[layer, check.gradient][check.at] == pytest.approx(check.analytic, rel=1e-5)
+
+
+class TestEquations:
+    @pytest.mark.parametrize(
+        ("table", "module", "base"),
+        [(LAYERS, layers, Layer), (LOSSES, losses, Loss), (OPTIMIZERS, optimizers, Optimizer)],
+    )
+    def test_every_class_has_its_equations(self, table, module, base):
+        """A new layer, loss or optimizer needs an entry in chainrule/tracing/equations.py."""
+        classes = set(public_classes(module, base).values())
+        assert not classes - table.keys()
+
+    @pytest.mark.parametrize(
+        "thing",
+        [
+            *(make(cls) for cls in public_classes(layers, Layer).values()),
+            layers.GELU("tanh"),
+            *(cls() for cls in public_classes(losses, Loss).values()),
+            losses.SoftmaxCrossEntropy(0.1),
+            *(cls() for cls in public_classes(optimizers, Optimizer).values()),
+            optimizers.Adam(epsilon_hat=True),
+        ],
+        ids=repr,
+    )
+    def test_text_and_latex_are_there_and_can_be_set(self, thing):
+        if isinstance(thing, Dense):
+            thing = cr.Network(2, [thing], "squared_error").layers[0]
+        for training in (False, True):
+            found = equations_of(thing, training=training)
+            assert found.forward
+            assert found.backward or isinstance(thing, Optimizer)
+            for equation in (*found.forward, *found.backward):
+                assert equation.text
+                assert mathml(equation.latex).startswith("<math>")
+                assert equation.latex.count("{") == equation.latex.count("}")
+            for symbol, name in found.symbols.items():
+                assert isinstance(getattr(thing, name), float), symbol
+                assert any(symbol in equation.text for equation in found.forward + found.backward) or symbol == "rate"
+
+    @pytest.mark.parametrize("name", public_classes(optimizers, Optimizer))
+    def test_every_optimizer_is_shown(self, name):
+        network, optimizer = small(dtype="float64"), getattr(optimizers, name)()
+        trace = network.trace([0.5, -1.0], 1, optimizer=optimizer)
+        update = trace.steps[-1]
+        assert {f"{slot} of W" for slot in optimizer.slots} <= {array.name for array in update.arrays}
+        theta = network.theta.copy()
+        expected = cr.Network(2, [Dense(3), Tanh(), Dense(2)], "softmax_cross_entropy", dtype="float64")
+        expected.theta = theta
+        grad = network.loss_and_grad([[0.5, -1.0]], [1])[1]
+        optimizer.update(expected.theta, grad, optimizer.start(expected.theta, expected.weights))
+        np.testing.assert_array_equal(update["W after"], expected.layers[2].W)
+        for line in update.worked:
+            assert "←" in line
+
+    def test_a_class_of_ones_own_has_generic_ones(self):
+        class My_Layer(Layer):  # noqa: N801
+            def forward(self, x, memo):
+                return 2 * x
+
+            def backward(self, dy, memo):
+                return 2 * dy
+
+        class MyLoss(Loss):
+            def forward(self, y, t, memo):
+                memo.error = y - t
+                return (memo.error**2).sum(axis=1)
+
+            def backward(self, t, memo):
+                return 2 * memo.error
+
+        class MyStep(Optimizer):
+            learning_rate = 0.5
+
+            def step(self, theta, grad, state, rate):
+                theta -= rate * np.sign(grad)
+
+        network = cr.Network(2, [My_Layer(), Dense(1)], MyLoss(), seed=0)
+        trace = network.trace([1.0, 2.0], [3.0], optimizer=MyStep())
+        text = str(trace)
+        for line in ("y = My_Layer(x)", "ℓ = MyLoss(y, t)", "θ ← MyStep(θ, g)"):
+            assert line in text
+        assert all(check.ok for check in trace.checks)
+        assert '<mi mathvariant="normal">My Layer</mi>' in trace.html()
+        assert "MyLayer" in trace.markdown() or "My Layer" in trace.markdown()
+
+    def test_what_mathml_does_not_know_is_said_and_shown_as_text(self, monkeypatch):
+        with pytest.raises(ValueError, match="not in the subset"):
+            mathml(r"\oint f")
+        for broken in ("{x", r"\frac{1}", r"\begin{cases} a", "x}", r"\left( x"):
+            with pytest.raises(ValueError, match="mathml"):
+                mathml(broken)
+        monkeypatch.setitem(LAYERS, Tanh, Equations((Equation("y = a < b", r"\oint"),)))
+        assert '<div class="equation">y = a &lt; b</div>' in small().trace([1.0, 2.0], 1).html()
+
+    @pytest.mark.parametrize("name", ["W", "dW", "db", "dγ", "γ", "running_mean", "drunning", "σ", "v of W", "W after"])
+    def test_names_of_arrays_can_be_set(self, name):
+        assert mathml(latex_name(name))
+
+
+class Page(html.parser.HTMLParser):
+    """Checks that tags are closed in order, and keeps what is in the page."""
+
+    VOID = frozenset({"meta", "br", "img"})
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.tags, self.attributes, self.text = [], [], [], ""
+        self.feed(page)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(tag, *pair) for pair in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag, f"</{tag}> closes another"
+
+    def handle_data(self, data):
+        self.text += data
+
+
+class TestRenderings:
+    @pytest.mark.parametrize("loss", public_classes(losses, Loss))
+    def test_every_loss(self, loss):
+        network = small(loss, outputs=2)
+        t = [1, 0] if loss == "SoftmaxCrossEntropy" else [[1.0, 0.0], [0.0, 1.0]]
+        trace = network.trace([[0.5, -1.0], [1.0, 0.25]], t)
+        self.check(trace)
+        assert all(check.ok for check in trace.checks)
+
+    @pytest.mark.parametrize("layer", public_classes(layers, Layer))
+    def test_every_layer(self, layer):
+        network = cr.Network(3, [make(getattr(layers, layer)), Dense(2)], "softmax_cross_entropy", seed=0)
+        self.check(network.trace([0.5, -1.0, 2.0], 1, training=True))
+
+    def check(self, trace):
+        page = Page(trace.html())
+        assert not {"script", "link", "img", "iframe", "object", "embed"} & set(page.tags)
+        assert not [a for a in page.attributes if a[1] in ("src", "href", "srcset", "xlink:href") or a[1][:2] == "on"]
+        assert "http" not in trace.html()
+        assert "url(" not in trace.html()
+        assert "@import" not in trace.html()
+        Page(trace._repr_html_())
+        for text in (trace.text(), trace.markdown()):
+            for step in trace.steps:
+                assert step.title.split("(")[0] in text
+        for line in trace.text(width=72).splitlines():
+            assert len(line) <= 90 or "|" in line
+        latex = re.findall(r"\$\$\n(.*?)\n\$\$", trace.markdown(), re.DOTALL)
+        assert len(latex) == sum(len(step.equations) for step in trace.steps)
+
+    def test_names_are_escaped(self):
+        network = cr.Network(2, [Dense(2)], "softmax_cross_entropy", seed=0)
+        trace = network.trace([1.0, 2.0], 1, classes=["<b>", "<script>a|b*_$`"])
+        page = trace.html()
+        assert "<script" not in page
+        assert "&lt;script&gt;" in page
+        Page(page)
+        assert "<script" not in trace.markdown()
+        assert r"&lt;script&gt;a\|b\*\_\$\`" in trace.markdown()
+        assert "true: <script>a|b*_$`" in trace.text()
+
+    def test_long_arrays_are_shortened(self):
+        network = cr.Network(500, [Dense(300), ReLU(), Dense(10)], "softmax_cross_entropy", seed=0)
+        trace = network.trace(np.linspace(-1, 1, 500), 3)
+        assert len(trace.text()) < 20_000
+        assert len(trace.html()) < 120_000
+        assert len(trace.markdown()) < 30_000
+        assert max(map(len, trace.text(width=80).splitlines())) <= 80
+        assert "…" in trace.text()
+
+    def test_the_checked_entry_is_shown(self):
+        network = cr.Network(50, [Dense(40), Tanh(), Dense(3)], "softmax_cross_entropy", seed=0)
+        trace = network.trace(np.linspace(-1, 1, 50), 2)
+        for step in trace.steps:
+            for array in step.arrays:
+                if array.entry is not None:
+                    shown = grid(array.values, 6, 8, array.entry, batch=array.batch)
+                    assert shown.entry[0] in shown.rows
+                    assert shown.entry[1] in shown.columns
+                    assert shown.values[shown.entry] == array.values[array.entry]
+
+    def test_images_of_several_channels_are_shown_slice_by_slice(self):
+        class Flat(Layer):
+            def output(self, input_shape):
+                return (int(np.prod(input_shape)),)
+
+            def forward(self, x, memo):
+                return x.reshape(len(x), -1)
+
+            def backward(self, dy, memo):
+                return dy.reshape(len(dy), *self.input_shape)
+
+        network = cr.Network((12, 10, 3), [Tanh(), Flat(), Dense(2)], "softmax_cross_entropy", seed=0)
+        x = np.random.default_rng(0).normal(size=(2, 12, 10, 3))
+        trace = network.trace(x, [0, 1])
+        self.check(trace)
+        assert re.search(r"  x \(2, 12, 10, 3\)  \[[01], :, :, [012]\]", trace.text())
+        assert all(check.ok for check in trace.checks)
+
+    def test_the_output_is_the_same_every_time(self):
+        network = cr.Network(4, [Dropout(0.5), Dense(3), Tanh(), Dense(2)], "softmax_cross_entropy", seed=0)
+        one, two = (network.trace([1.0, 2.0, 3.0, 4.0], 1, training=True, seed=7) for _ in range(2))
+        assert (one.text(), one.html(), one.markdown()) == (two.text(), two.html(), two.markdown())
+
+    def test_an_image_is_drawn(self):
+        network = cr.Network(6, [Dense(2)], "softmax_cross_entropy", seed=0)
+        trace = network.trace([0.0, 1.0, 0.5, 0.0, 0.0, 1.0], 1, image_shape=(2, 3))
+        assert "    ██▒▒" in trace.text()
+        assert trace.html().count("<svg") == 2
+        assert '<rect x="1" y="0" width="1" height="1" fill="currentColor" fill-opacity="1.00"/>' in trace.html()
+
+    def test_rich_prints_it_in_colour(self):
+        rich = pytest.importorskip("rich.console")
+        console = rich.Console(record=True, width=120, file=io.StringIO())
+        console.print(small().trace([0.5, -1.0], 1))
+        assert "y = tanh(x)" in console.export_text(clear=False)
+        assert "\x1b[" in console.export_text(styles=True)
+
+    @pytest.mark.parametrize(
+        ("values", "written"),
+        [
+            ([9.9996, 1.0], ["10.00", "1.00"]),
+            ([1e-30, -2e-30], ["1.000", "-2.000"]),
+            ([0.0, np.nan, np.inf], ["0", "nan", "inf"]),
+            ([123456.0, 1.0], ["1.235", "0.000"]),
+            ([-1e-9, 1.0], ["0.000", "1.000"]),
+        ],
+    )
+    def test_numbers(self, values, written):
+        values = np.array(values)
+        write = Format(values, 4)
+        assert [write(v) for v in values] == written
+
+    def test_save(self, tmp_path):
+        trace = small().trace([0.5, -1.0], 1)
+        for ending, text in ((".html", trace.html()), (".md", trace.markdown()), (".txt", trace.text())):
+            path = tmp_path / f"a{ending}"
+            trace.save(path)
+            assert path.read_text(encoding="utf-8") == text
+            with pytest.raises(FileExistsError, match="overwrite=True"):
+                trace.save(path)
+            trace.save(path, overwrite=True)
+        with pytest.raises(ValueError, match=r"expected a name that ends in \.html, \.md or \.txt, got \.pdf"):
+            trace.save(tmp_path / "a.pdf")
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("arguments", "match"),
+        [
+            ({"x": [1.0, 2.0, 3.0]}, "X: expected"),
+            ({"t": 5}, "t: expected labels from 0 to 1"),
+            ({"classes": ["a"]}, "expected a name for each of the 2 outputs, got 1"),
+            ({"image_shape": (2, 2)}, "image_shape: expected height times width to be the 2 inputs"),
+            ({"optimizer": "sdg"}, "unknown optimizer 'sdg'"),
+            ({"seed": -1}, "seed: expected a whole number"),
+        ],
+    )
+    def test_is_said(self, arguments, match):
+        with pytest.raises(ValueError, match=match):
+            small().trace(**{"x": [1.0, 2.0], "t": 1, **arguments})
+
+    def test_an_array_that_is_not_there(self):
+        with pytest.raises(KeyError, match="there is no 'dW', but x, W, b, y"):
+            small().trace([1.0, 2.0], 1).steps[0]["dW"]
+
+    def test_width_and_digits(self):
+        with pytest.raises(ValueError, match="width: expected a whole number of at least 40"):
+            small().trace([1.0, 2.0], 1).text(width=10)
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "digits"
+    result = CliRunner().invoke(
+        app, ["train", "digits", "--epochs", "2", "--layers", "16", "--out", str(path), "--quiet"]
+    )
+    assert result.exit_code == 0, result.output
+    return path
+
+
+def explain(*arguments, status=0):
+    result = CliRunner().invoke(app, ["explain", *map(str, arguments)])
+    assert result.exit_code == status, result.output
+    return result
+
+
+class TestCommandLine:
+    def test_it_prints_the_example(self, run_folder):
+        out = explain(run_folder, "--row", 3, "--learning-rate", 0.25).stdout
+        network = cr.Network.load(run_folder / "model.safetensors")
+        config = json.loads((run_folder / "config.json").read_text(encoding="utf-8"))
+        rows = cr.cli.data.held_out("digits", {}, config["seed"])
+        p = network.predict(rows.X[3:4])[0]
+        assert f"true: {rows.t[3]}, predicted: {p.argmax()} with {p.max():.3f}" in out
+        assert "one step of SGD, η = 0.25" in out
+        assert "██" in out
+        assert "THEY DIFFER" not in out
+
+    @pytest.mark.parametrize("ending", ["html", "md", "txt"])
+    def test_it_writes_a_file(self, ending, run_folder, tmp_path):
+        path = tmp_path / f"example.{ending}"
+        assert str(path) in explain(run_folder, "--row", 0, "--out", path).stdout.replace("\n", "")
+        assert "SoftmaxCrossEntropy" in path.read_text(encoding="utf-8")
+        assert "is there already" in explain(run_folder, "--row", 0, "--out", path, status=2).stderr
+        explain(run_folder, "--row", 1, "--out", path, "--overwrite")
+
+    @pytest.mark.parametrize(
+        ("arguments", "match"),
+        [
+            (["--row", 360], "--row: expected a number from 0 to 359, the held-out rows, got 360"),
+            (["--row", -1], "from 0 to 359, the held-out rows, got -1"),
+            (["--row", 0, "--out", "a.pdf"], r"ends in \.html, \.md or \.txt, got \.pdf"),
+            (["--row", 0, "--out", "nowhere/a.md"], "there is no folder nowhere"),
+            (["--row", 0, "--learning-rate", -1], "learning_rate"),
+        ],
+    )
+    def test_bad_input_is_one_sentence(self, arguments, match, run_folder, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        result = explain(run_folder, *arguments, status=2)
+        assert re.search(match, result.stderr)
+        assert result.stderr.count("\n") == 1
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_folder_that_is_none(self, tmp_path):
+        assert "has no config.json" in explain(tmp_path, "--row", 0, status=2).stderr
+        assert "is not there" in explain(tmp_path / "no", "--row", 0, status=2).stderr
+
+
+def test_the_text_in_the_document_is_what_is_printed(tmp_path, monkeypatch, capsys):
+    document = (ROOT / "docs" / "trace.md").read_text(encoding="utf-8")
+    code, excerpt = (re.search(rf"```{kind}\n(.*?)```", document, re.DOTALL)[1] for kind in ("python", "text"))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "trace.md", "exec"), {})
+    printed = capsys.readouterr().out
+    rounding = re.compile(r"relative difference \S+:")  # its last digits are the machine's
+    assert rounding.sub("", excerpt) in rounding.sub("", printed)
+
+
+def test_rich_is_not_needed():
+    code = (
+        "import sys; sys.modules['rich'] = None; import chainrule as cr; "
+        "n = cr.Network(1, [cr.layers.Dense(1)], 'squared_error', seed=0); t = n.trace([1.0], [2.0]); "
+        "print(t); t.html(); t.markdown()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, encoding="utf-8")
+    assert "y = x W + b" in done.stdout
