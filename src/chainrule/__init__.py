@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from chainrule.callbacks import Callback, EarlyStopping, Progress
     from chainrule.estimators import MLPClassifier, MLPRegressor
-    from chainrule.gradient_check import GradientReport, check_gradient
+    from chainrule.gradient_check import GradientReport, LayerReport, check_gradient, check_layer
     from chainrule.history import History
     from chainrule.training import DivergenceError, evaluate, train
 
@@ -38,11 +38,13 @@ _LAZY = {
     "EarlyStopping": "callbacks",
     "GradientReport": "gradient_check",
     "History": "history",
+    "LayerReport": "gradient_check",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "Progress": "callbacks",
     "callbacks": "",
     "check_gradient": "gradient_check",
+    "check_layer": "gradient_check",
     "clipping": "",
     "datasets": "",
     "estimators": "",
@@ -79,6 +81,7 @@ __all__ = [
     "GradientReport",
     "History",
     "Layer",
+    "LayerReport",
     "Loss",
     "MLPClassifier",
     "MLPRegressor",
@@ -88,6 +91,7 @@ __all__ = [
     "Workspace",
     "callbacks",
     "check_gradient",
+    "check_layer",
     "clipping",
     "datasets",
     "estimators",

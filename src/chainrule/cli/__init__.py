@@ -1,4 +1,4 @@
-"""The command line: ``chainrule train``, ``chainrule evaluate`` and ``chainrule predict``, one module a command."""
+"""The command line: ``chainrule train``, ``evaluate``, ``predict`` and ``check``, one module a command."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from chainrule import __version__
-from chainrule.cli import evaluate, predict, train
+from chainrule.cli import check, evaluate, predict, train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,3 +36,4 @@ def chainrule(
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
+app.command()(check.check)

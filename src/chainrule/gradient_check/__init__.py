@@ -19,7 +19,8 @@ Sources: Chainer's ``check_backward`` (by direction); Griewank and Walther, "Eva
 adjoint's Taylor test (by order).
 """
 
-from chainrule.gradient_check.layer import LayerReport, Violation, check_layer
+from chainrule.gradient_check.contract import Violation
+from chainrule.gradient_check.layer import LayerReport, check_layer
 from chainrule.gradient_check.network import check_gradient
 from chainrule.gradient_check.report import GradientReport, ParameterCheck
 

@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from chainrule._typing import Array
+from chainrule.gradient_check.same import copied
 from chainrule.gradient_check.samples import input_shape
 from chainrule.initializers import Fans, GlorotUniform, Initializer, Zeros
 from chainrule.layers import Layer, Parameter
@@ -16,6 +17,7 @@ from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.workspace import Workspace
 
+MUTABLE = (list, dict, set, bytearray, np.ndarray)
 LAYER = 1  # its place in the bench's network
 
 
@@ -56,12 +58,18 @@ class Bench:
     """One layer between an inlet and half the squared error, and batches for it."""
 
     def __init__(self, layer: Layer, inputs: int | Shape | None, rows: int, X: Array | None, seed: int) -> None:
+        layer = copied(layer)
         shape = _shape(layer, inputs, X)
         self.rows, self.seed, self.given = rows if X is None else len(X), seed, X
         self.network = Network(shape, [Inlet(self.rows), layer, Outlet()], "squared_error", seed=seed, dtype="float64")
         rng = np.random.default_rng(seed)
-        for name in self.parameters:  # zeros and ones hide mistakes
-            getattr(self.layer, name)[...] += 0.1 * rng.normal(size=np.shape(getattr(self.layer, name)))
+        for name in self.parameters:
+            w, known = getattr(self.layer, name), getattr(layer, name, None)
+            if isinstance(known, np.ndarray) and known.shape == w.shape:  # of a network that was trained, say
+                w[...] = known
+            else:
+                w += 0.1 * rng.normal(size=w.shape)  # zeros and ones hide mistakes
+        self.before = copied(self.state())
 
     @property
     def layer(self) -> Layer:
@@ -70,6 +78,13 @@ class Bench:
     @property
     def parameters(self) -> list[str]:
         return [entry.name for entry in self.network.layout.entries if entry.layer == LAYER]
+
+    def state(self) -> dict[str, Any]:
+        """Return what the layer holds besides its parameters: its attributes, and its classes' lists and arrays."""
+        ours = {name: value for name, value in vars(self.layer).items() if name not in self.parameters}
+        classes = [cls for cls in type(self.layer).__mro__ if issubclass(cls, Layer)]
+        shared = {name: value for cls in reversed(classes) for name, value in vars(cls).items()}
+        return {name: value for name, value in shared.items() if isinstance(value, MUTABLE)} | ours
 
     def astype(self, dtype: str) -> Bench:
         """Return the same bench in another dtype."""
@@ -101,8 +116,9 @@ class Bench:
 
     def passes(self, x: Array, dy: Array, memo: Memo) -> dict[str, Any]:
         """Run both passes; return copies of y, dx and the gradients, by name."""
-        y = np.array(self.layer.forward(x, memo))
-        results = {"y": y, "dx": self.layer.backward(dy, memo)}
+        with np.errstate(all="ignore"):  # here, for a thread does not inherit it
+            y = np.array(self.layer.forward(x, memo))
+            results = {"y": y, "dx": self.layer.backward(dy, memo)}
         results |= {f"d{name}": getattr(memo, f"d{name}") for name in self.parameters}
         return {name: None if value is None else np.array(value) for name, value in results.items()}
 
@@ -114,5 +130,7 @@ def _shape(layer: Layer, inputs: int | Shape | None, X: Array | None) -> Shape:
         return inputs if isinstance(inputs, tuple) else (inputs,)
     shape = input_shape(layer)
     if shape is None:
-        raise ValueError(f"check_layer: {layer!r} takes none of the usual shapes: give that of a sample, as inputs=(8,).")
+        raise ValueError(
+            f"check_layer: {layer!r} takes none of the usual shapes: give that of a sample, as inputs=(8,)."
+        )
     return shape

@@ -6,7 +6,6 @@ these rules often trains well alone, and gives wrong gradients beside other laye
 
 from __future__ import annotations
 
-import copy
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule._typing import Array
 from chainrule.gradient_check.bench import Bench
+from chainrule.gradient_check.same import came, differ, differing, equal, listed, same
 from chainrule.memo import Memo
 
-CLOSE = 1e-9  # of the largest value: the same sums in another order
 THREADS, BATCHES = 4, 12
 
 
@@ -41,7 +39,7 @@ def violations(bench: Bench) -> list[Violation]:
         try:
             found += [Violation(rule, what) for what in check(bench)]
         except Exception as error:  # noqa: BLE001  (the layer is somebody else's code)
-            found.append(Violation(rule, f"{_situation[rule]} raises {describe(error)}"))
+            found.append(Violation(rule, f"{_SITUATION.get(rule, '')}{_pass(error)} raises {describe(error)}"))
     return found
 
 
@@ -62,11 +60,11 @@ def _runs(bench: Bench) -> Iterator[str]:
         wanted = (len(x), *layer.output_shape)
         if np.shape(y) != wanted:
             remedy = "say what it gives in output(self, input_shape)" if np.ndim(y) else "return y"
-            yield f"forward returns {_got(y)}, but y has shape {wanted} for output() = {layer.output_shape}: {remedy}"
+            yield f"forward returns {came(y)}, but y has shape {wanted} for output() = {layer.output_shape}: {remedy}"
             return
     dx = layer.backward(dy.copy(), memo)
-    if np.shape(dx) != x.shape:
-        yield f"backward returns {_got(dx)}, but x has shape {x.shape}: return dL/dx"
+    if dx is None or np.shape(dx) != x.shape:
+        yield f"backward returns {came(dx)}, but x has shape {x.shape}: return dL/dx"
     for name in bench.parameters:
         w, dw = getattr(layer, name), getattr(memo, f"d{name}")
         if np.shape(dw) != w.shape:
@@ -80,8 +78,8 @@ def _dtype(bench: Bench) -> Iterator[str]:
         for name, value in other.passes(other.batch(), other.dy(), other.memo()).items():
             if value is not None and value.dtype != dtype:
                 yield (
-                    f"{name} is {value.dtype} where x is {dtype}: an array made without dtype=x.dtype, or a NumPy scalar "
-                    "such as np.sqrt(2.0) in place of math.sqrt(2.0)"
+                    f"{name} is {value.dtype} where x is {dtype}: an array made without dtype=x.dtype, or a NumPy "
+                    "scalar such as np.sqrt(2.0) in place of math.sqrt(2.0)"
                 )
 
 
@@ -116,37 +114,34 @@ def _parameters(bench: Bench) -> Iterator[str]:
 
 
 def _state(bench: Bench) -> Iterator[str]:
-    layer = bench.layer
-    others = {name: value for name, value in vars(layer).items() if name not in bench.parameters}
-    before = {name: _copied(value) for name, value in others.items()}
-    for memo in (bench.memo(training=False), bench.memo()):
-        layer.forward(bench.batch(), memo)
-    layer.backward(bench.dy(), memo)
-    for name in [name for name in vars(layer) if name not in bench.parameters]:
-        if name not in before or not _equal(getattr(layer, name), before[name]):
+    for turn in (1, 2):  # what the other rules' passes wrote is still there
+        bench.passes(bench.batch(turn), bench.dy(turn), bench.memo())
+    for name, value in bench.state().items():
+        if name not in bench.before or not equal(value, bench.before[name]):
             yield (
                 f"forward or backward writes self.{name}: another batch or thread overwrites it. What happened to this "
                 f"batch belongs in the memo: memo.{name} = ..."
             )
-    for name in set(vars(layer)) - set(before) - set(bench.parameters):
-        delattr(layer, name)
 
 
 def _seed(bench: Bench) -> Iterator[str]:
     first, second = (bench.passes(bench.batch(), bench.dy(), bench.memo()) for _ in range(2))
-    if different := _differing(first, second):
+    if different := differing(first, second):
         yield (
-            f"{_names(different)} of the same batch {_differ(different)} from call to call: draw from memo.rng, which "
+            f"{listed(different)} of the same batch {differ(different)} from call to call: draw from memo.rng, which "
             "has the seed, and let nothing but the memo remember"
         )
 
 
 def _planned(bench: Bench) -> Iterator[str]:
-    planned = bench.passes(bench.batch(), bench.dy(), bench.workspace()[1])
-    if different := _differing(planned, bench.passes(bench.batch(), bench.dy(), bench.memo())):
+    memo = bench.workspace()[1]
+    for name in ("y", "dx", *bench.layer.buffers()):
+        getattr(memo, name).fill(np.nan)
+    planned = bench.passes(bench.batch(), bench.dy(), memo)
+    if different := differing(planned, bench.passes(bench.batch(), bench.dy(), bench.memo())):
         yield (
-            f"{_names(different)} {_differ(different)} between a fresh memo and one that was planned: every buffer must "
-            "be filled whole, whatever it held"
+            f"{listed(different)} {differ(different)} between a fresh memo and one that was planned: every buffer "
+            "must be filled whole, whatever it held"
         )
 
 
@@ -159,14 +154,14 @@ def _reuse(bench: Bench) -> Iterator[str]:
         x, dy = bench.batch(turn, rows), bench.dy(turn, rows)
         got = bench.passes(x, dy, memo)
         expected = bench.passes(x, dy, bench.memo(rng=rng))
-        for name in _differing(got, expected):
-            if turn and name in last and name not in {"y", "dx"} and _same(got[name], expected[name] + last[name]):
-                yield f"{name} of a second batch has that of the first in it: set memo.{name} (=), do not add to it (+=)"
+        for name in differing(got, expected):
+            if turn and name in last and name not in {"y", "dx"} and same(got[name], expected[name] + last[name]):
+                yield f"{name} of a second batch has the first one's in it: set memo.{name} (=), do not add to it (+=)"
             elif turn == 1:
-                yield f"{name} of a batch of {rows} rows is wrong after one of {bench.rows}: memo still holds that one's"
+                yield f"{name} of a batch of {rows} rows is wrong after one of {bench.rows}: that one's is still read"
             else:
                 yield f"{name} is wrong when the memo was used before: what an earlier batch left is read again"
-        if _differing(got, expected):
+        if differing(got, expected):
             return
         last = got
 
@@ -178,15 +173,15 @@ def _reentrancy(bench: Bench) -> Iterator[str]:
         alone.append(bench.passes(bench.batch(turn), bench.dy(turn), bench.memo()))
         memos.append(bench.memo())
     ys = [layer.forward(bench.batch(turn), memo) for turn, memo in enumerate(memos)]
-    if not _same(ys[0], alone[0]["y"]):
+    if not same(ys[0], alone[0]["y"]):
         yield "a second forward changes what the first one returned: two memos share an array that belongs to neither"
         return
     for turn, memo in enumerate(memos):
         got = {"y": ys[turn], "dx": layer.backward(bench.dy(turn), memo)}
         got |= {f"d{name}": getattr(memo, f"d{name}") for name in bench.parameters}
-        if different := _differing(got, alone[turn]):
+        if different := differing(got, alone[turn]):
             yield (
-                f"{_names(different)} {_differ(different)} where two batches are in flight: backward must read what it "
+                f"{listed(different)} {differ(different)} where two batches are in flight: backward must read what it "
                 "needs from its memo only"
             )
             return
@@ -196,9 +191,9 @@ def _prediction(bench: Bench) -> Iterator[str]:
     x = bench.batch()
     alone = np.array(bench.layer.forward(x, Memo()))
     planned = bench.layer.forward(x, bench.workspace(training=False)[1])
-    if not _same(planned, alone):
+    if not same(planned, alone):
         yield "prediction without a workspace gives another y than with one: every buffer must be filled whole"
-    if not _same(bench.layer.forward(x, Memo()), alone):
+    if not same(bench.layer.forward(x, Memo()), alone):
         yield "two predictions of the same rows differ: chance and memory are for training (memo.training)"
 
 
@@ -207,7 +202,7 @@ def _rows(bench: Bench) -> Iterator[str]:
     y = np.array(bench.layer.forward(x, Memo()))
     order = np.random.default_rng(bench.seed).permutation(len(x))
     for rows in (order, order[:1]):
-        if not _same(bench.layer.forward(x[rows].copy(), Memo()), y[rows]):
+        if not same(bench.layer.forward(x[rows].copy(), Memo()), y[rows]):
             yield (
                 "in prediction a row's y depends on the rows beside it: reduce over the sample's axes, not over axis 0 "
                 "(what a batch's mean is for in training, a remembered one is for in prediction)"
@@ -223,8 +218,8 @@ def _unwanted(bench: Bench) -> Iterator[str]:
     got = bench.passes(bench.batch(), bench.dy(), memo)
     if got["dx"] is None:
         expected["dx"] = None
-    if different := _differing(got, expected):
-        yield f"{_names(different)} {_differ(different)} where memo.dx_wanted is false: only dx may be left out"
+    if different := differing(got, expected):
+        yield f"{listed(different)} {differ(different)} where memo.dx_wanted is false: only dx may be left out"
 
 
 def _threads(bench: Bench) -> Iterator[str]:
@@ -234,16 +229,16 @@ def _threads(bench: Bench) -> Iterator[str]:
     serial = [work(turn) for turn in range(BATCHES)]
     with ThreadPoolExecutor(THREADS) as pool:
         parallel = list(pool.map(work, range(BATCHES)))
-    different = sorted({name for a, b in zip(parallel, serial, strict=True) for name in _differing(a, b)})
+    different = sorted({name for a, b in zip(parallel, serial, strict=True) for name in differing(a, b)})
     if different:
         yield (
-            f"{_names(different)} {_differ(different)} where {THREADS} threads use the layer at once: something that is "
-            "neither self nor memo, such as a global array, is written to"
+            f"{listed(different)} {differ(different)} where {THREADS} threads use the layer at once: something that "
+            "is neither self nor memo, such as a global array, is written to"
         )
 
 
 Rule = Callable[[Bench], Iterator[str]]
-_shared = frozenset({"state", "parameters"})
+_shared = frozenset({"x and dy", "parameters", "state"})
 RULES: dict[str, tuple[Rule, frozenset[str]]] = {
     "passes": (_runs, frozenset()),
     "dtype": (_dtype, frozenset({"passes"})),
@@ -261,83 +256,18 @@ RULES: dict[str, tuple[Rule, frozenset[str]]] = {
 }
 """Every rule by its name, with the rules whose violation would only be repeated by it."""
 
-_situation = dict.fromkeys(RULES, "forward or backward") | {
-    "dtype": "in float32, forward or backward",
-    "planned buffers": "with the memo of a workspace, forward or backward",
-    "reuse": "with a memo that an earlier, longer batch has used, forward or backward",
-    "prediction": "in prediction, forward",
-    "rows": "with one row, forward",
-    "dx_wanted": "where memo.dx_wanted is false, backward",
-    "threads": "in several threads, forward or backward",
+_SITUATION = {
+    "dtype": "in float32, ",
+    "planned buffers": "with the memo of a workspace, ",
+    "reuse": "with a memo that an earlier, longer batch has used, ",
+    "re-entrancy": "where two batches are in flight, ",
+    "prediction": "in prediction, where memo.training is false and memo.rng is None, ",
+    "rows": "in prediction, with the rows in another order, or one alone, ",
+    "dx_wanted": "where memo.dx_wanted is false, ",
+    "threads": f"in {THREADS} threads at once, ",
 }
 
 
-def notes(bench: Bench) -> list[str]:
-    """Return what is no mistake, but good to know."""
-    layer, said = bench.layer, []
-    _, memo = bench.workspace()
-    planned = memo.y, memo.dx
-    x, dy = bench.batch(), bench.dy()
-    y = layer.forward(x, memo)
-    dx = layer.backward(dy, memo)
-    if not any(np.shares_memory(y, known) for known in (planned[0], x)):
-        said.append("forward makes a new array for every batch: with out=memo.y it would fill the planned one")
-    if not any(np.shares_memory(dx, known) for known in (planned[1], dy)):
-        said.append("backward makes a new array for every batch: with out=memo.dx it would fill the planned one")
-    x = bench.batch()
-    order = np.random.default_rng(bench.seed).permutation(len(x))
-    try:
-        together, apart = (np.array(layer.forward(rows, Memo(training=True))) for rows in (x, x[order].copy()))
-        alone = np.array(layer.forward(x[:1].copy(), Memo(training=True)))
-    except Exception:  # noqa: BLE001  (chance is needed, or more than one row: nothing to say)
-        return said
-    if not _same(apart, together[order]) or not _same(alone, together[:1]):
-        said.append("in training the rows of a batch depend on one another, as in batch normalization")
-    return said
-
-
-# ------------------------------------------------------------ what is the same
-
-
-def _same(a: Any, b: Any) -> bool:
-    if a is None or b is None or np.shape(a) != np.shape(b):
-        return a is b
-    scale = float(np.abs(b).max(initial=0.0))
-    return bool(np.allclose(a, b, rtol=0, atol=CLOSE * (scale if np.isfinite(scale) else 1.0), equal_nan=True))
-
-
-def _differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
-    return [name for name in a if not _same(a[name], b[name])]
-
-
-def _copied(value: Any) -> Any:
-    try:
-        return copy.deepcopy(value)
-    except Exception:  # noqa: BLE001  (a lock or a file cannot be copied: it is compared by what it is)
-        return value
-
-
-def _equal(a: Any, b: Any) -> bool:
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, np.ndarray):
-        return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
-    if isinstance(a, list | tuple):
-        return len(a) == len(b) and all(map(_equal, a, b))
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(_equal(a[key], b[key]) for key in a)
-    if type(a).__eq__ is object.__eq__:  # it has no values of its own to compare
-        return not hasattr(a, "__dict__") or _equal(vars(a), vars(b))
-    return bool(a == b)
-
-
-def _got(value: Array | None) -> str:
-    return "None" if value is None else f"shape {np.shape(value)}"
-
-
-def _names(names: list[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _differ(names: list[str]) -> str:
-    return "differs" if len(names) == 1 else "differ"
+def _pass(error: BaseException) -> str:
+    names = [f.name for f in traceback.extract_tb(error.__traceback__) if f.name in {"forward", "backward"}]
+    return names[-1] if names else "it"

@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule._objective import Objective
 from chainrule._typing import Array
+from chainrule.gradient_check.report import NO_LAW
 
 CLOSE = 1e-3
 
@@ -27,7 +28,7 @@ def hint(objective: Objective, numeric: Array, analytic: Array, w: Array) -> str
         if rest <= CLOSE * np.linalg.norm(analytic - numeric):
             what = "forgotten" if factor < 0 else "added where it should not be"
             return f"analytic − numeric is {factor:.4g} · {law}: a penalty's gradient is {what}"
-    return "the difference follows no simple law"
+    return NO_LAW
 
 
 def _why(objective: Objective, ratio: float) -> str:

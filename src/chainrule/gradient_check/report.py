@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+NO_LAW = "the difference follows no simple law"
+
 
 @dataclass(frozen=True)
 class ParameterCheck:
@@ -72,17 +74,19 @@ class GradientReport:
         return f"{self.table()}\n{self.verdict}"
 
     def table(self, width: int | None = None) -> str:
-        """Return the parameters as a table; one of at most ``width`` columns shortens the layers' names."""
+        """Return the parameters as a table; one of at most ``width`` columns leaves out what must be."""
         return parameter_table(self.parameters, width)
 
 
-def parameter_table(parameters: Sequence[ParameterCheck], width: int | None = None) -> str:
-    """Return one line a parameter, under a header."""
-    rows = [("layer", "parameter", "shape", "numeric", "analytic", "error", "order", "")]
+def parameter_table(parameters: Sequence[ParameterCheck], width: int | None = None, *, numbered: bool = True) -> str:
+    """Return one line a parameter, under a header; ``numbered`` says whether the layers have their index."""
+    rows: list[tuple[str, ...]] = [("layer", "parameter", "shape", "numeric", "analytic", "error", "order", "")]
     for p in parameters:
-        norms = f"{p.numeric_norm:.3e}", f"{p.analytic_norm:.3e}"
-        numbers = *norms, f"{p.error:.1e}", order_text(p.order)
-        rows.append((f"{p.layer}  {p.layer_name}", f"d{p.name}", str(p.shape), *numbers, p.state))
+        label = f"{p.layer}  {p.layer_name}" if numbered else p.layer_name
+        numbers = f"{p.numeric_norm:.3e}", f"{p.analytic_norm:.3e}", f"{p.error:.1e}", order_text(p.order)
+        rows.append((label, f"d{p.name}", str(p.shape), *numbers, p.state))
+    if width is not None and max(map(len, aligned(rows).splitlines())) > width:
+        rows = [(label, name, *rest) for label, name, _, *rest in rows]  # the shapes are the least of it
     return aligned(rows, width)
 
 
@@ -126,9 +130,11 @@ def network_verdict(
     if ok:
         return f"The gradient is right: largest relative error {worst:.1e}, and {shrinks(order)}.{at_kinks}"
     lines = [f"The gradient is WRONG: largest relative error {worst:.1e}, and {shrinks(order)}, not as h^2.{at_kinks}"]
-    lines += [
-        f"layer {p.layer}, {p.layer_name}: d{p.name} is off by {p.error:.1e}: {p.hint}." for p in parameters if p.hint
-    ]
+    where: dict[str, list[str]] = {}
+    for p in parameters:
+        if p.hint and not (suspects and p.hint == NO_LAW):  # the table says where, and the suspects why
+            where.setdefault(p.hint, []).append(f"layer {p.layer}, {p.layer_name}: d{p.name}")
+    lines += [f"{'; '.join(places)}: {hint}." for hint, places in where.items()]
     lines += [f"Checked alone, {suspect}." for suspect in suspects]
     if not suspects:
         lines.append("Every layer, the loss and the penalties are right alone: look at how they are put together.")

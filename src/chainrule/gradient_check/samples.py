@@ -62,6 +62,8 @@ def targets(loss: Loss, rows: int, outputs: int, rng: np.random.Generator) -> Ar
         if finite:
             return t
         reasons.append("its values are not finite")
+    if len(set(reasons)) == 1:
+        raise ValueError(reasons[0].partition(": ")[2])
     raise ValueError(
         f"{loss!r} takes none of the targets that were tried (numbers, counts, 0 or 1, labels, probabilities). "
         f"With numbers: {reasons[0]}"
@@ -82,10 +84,14 @@ def variants(cls: Callable[..., Any]) -> Iterator[Any]:
 
 
 OTHERS: dict[str, tuple[tuple[str, Any], ...]] = {
+    "Adam": (("epsilon_hat", True),),
+    "AdamW": (("biases", True),),
     "Dense": (("biases", None),),
     "ELU": (("alpha", 0.5),),
     "GELU": (("approximate", "tanh"),),
     "Huber": (("delta", 0.3),),
+    "L1": (("per_row", True),),
+    "L2": (("per_row", True), ("biases", True)),
     "LeakyReLU": (("negative_slope", 0.3),),
     "Quantile": (("quantile", 0.8),),
     "SoftmaxCrossEntropy": (("label_smoothing", 0.1),),
