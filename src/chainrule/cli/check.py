@@ -153,16 +153,21 @@ def _checks(
     return [checks.check_network(str(path), Network.load(path), rows, seed, terms)], []
 
 
+def is_terminal() -> bool:
+    """Say whether somebody reads it on a terminal."""
+    return sys.stdout.isatty()
+
+
 class _Text:
     """Tables and sentences, as wide as the terminal."""
 
     def __init__(self) -> None:
-        self.width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        self.width = shutil.get_terminal_size().columns if is_terminal() else None
         self._first = True
 
     def checks(self, checks: Sequence[Check], not_made: Sequence[str]) -> None:
         for c in checks:
-            self._part(c.description, c.table(self.width) if c.parameters else "")
+            self._part(*filter(None, (c.description, c.table(self.width) if c.parameters else "")))
             self._say(c.verdict, ok=c.ok)
         if len(checks) > 1:
             self._part()
@@ -173,7 +178,7 @@ class _Text:
     def library(self, checks: Sequence[Check]) -> None:
         from chainrule.cli.checks import table  # noqa: PLC0415
 
-        self._part(table(checks, self.width), "")
+        self._part(table(checks, self.width))
         for c in checks:
             if not c.ok:
                 self._say(c.verdict, ok=False)
@@ -204,13 +209,12 @@ class _Text:
         """Nothing is left to say."""
 
     def _part(self, *texts: str) -> None:
-        """Print texts that are not empty, each with a line between it and what was printed before."""
-        for text in texts or ("",):
-            if not self._first and (text or not texts):
-                typer.echo()
-            if text:
-                self._first = False
-                typer.echo(text)
+        """Leave a line free after what was printed before, and print texts, with a line between them."""
+        if not self._first:
+            typer.echo()
+        if texts:
+            typer.echo("\n\n".join(texts))
+        self._first = not texts
 
     def _say(self, text: str, *, ok: bool | None = None) -> None:
         self._first = False

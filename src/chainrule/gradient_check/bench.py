@@ -7,6 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
+from chainrule._checks import check_count
 from chainrule._typing import Array
 from chainrule.gradient_check.same import copied
 from chainrule.gradient_check.samples import input_shape
@@ -124,13 +125,19 @@ class Bench:
 
 
 def _shape(layer: Layer, inputs: int | Shape | None, X: Array | None) -> Shape:
-    if X is not None:
-        return X.shape[1:]
-    if inputs is not None:
-        return inputs if isinstance(inputs, tuple) else (inputs,)
-    shape = input_shape(layer)
-    if shape is None:
-        raise ValueError(
-            f"check_layer: {layer!r} takes none of the usual shapes: give that of a sample, as inputs=(8,)."
-        )
+    """Return the shape of one sample, which the layer takes."""
+    if inputs is None and X is None:
+        shape = input_shape(layer)
+        if shape is None:
+            raise ValueError(
+                f"check_layer: {layer!r} takes none of the usual shapes: give that of a sample, as inputs=(8,)."
+            )
+        return shape
+    given = inputs if X is None else X.shape[1:]
+    shape = given if isinstance(given, tuple) else (check_count("check_layer", "inputs", given),)
+    layer.input_shape = shape  # of a copy
+    try:
+        layer.output(shape)
+    except ValueError as error:
+        raise ValueError(f"check_layer: {layer!r} does not take inputs of shape {shape}: {error}.") from error
     return shape

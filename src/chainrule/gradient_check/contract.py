@@ -6,9 +6,11 @@ these rules often trains well alone, and gives wrong gradients beside other laye
 
 from __future__ import annotations
 
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +20,7 @@ from chainrule.gradient_check.same import came, differ, differing, equal, listed
 from chainrule.memo import Memo
 
 THREADS, BATCHES = 4, 12
+ELSEWHERE = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]  # where no layer is written
 
 
 class Violation(NamedTuple):
@@ -46,8 +49,8 @@ def violations(bench: Bench) -> list[Violation]:
 def describe(error: BaseException) -> str:
     """Return an error as one line, with the place in the layer's own file where it was raised."""
     message = " ".join(str(error).split()) or "no message"
-    ours = __file__.rpartition("gradient_check")[0]
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((ours, "<"))]
+    others = (str(Path(__file__).parents[1]), *ELSEWHERE)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((*others, "<"))]
     where = f" (line {frames[0].lineno}: {frames[0].line})" if frames else ""
     return f"{type(error).__name__}: {message}{where}"
 
@@ -120,7 +123,7 @@ def _state(bench: Bench) -> Iterator[str]:
         if name not in bench.before or not equal(value, bench.before[name]):
             yield (
                 f"forward or backward writes self.{name}: another batch or thread overwrites it. What happened to this "
-                f"batch belongs in the memo: memo.{name} = ..."
+                f"batch belongs in the memo, as memo.{name}"
             )
 
 
