@@ -148,6 +148,8 @@ CASES = {
     "dtype of integers": (lambda: net(dtype="int32"), ValueError, ["expected 'float32' or 'float64', got 'int32'"]),
     "no dtype": (lambda: net(dtype=None), ValueError, ["expected 'float32' or 'float64', got None"]),
     "unknown dtype": (lambda: net(dtype="float23"), ValueError, ["expected 'float32' or 'float64', got 'float23'"]),
+    "a layer to check that is a class": (lambda: cr.check_layer(ReLU), TypeError, ["expected a Layer", "give an object of it: ReLU(...)"]),
+    "a layer to check that is a name": (lambda: cr.check_layer("relu"), TypeError, ["expected a Layer, got 'relu'"]),
     "loss_and_grad checks too": (lambda: net().loss_and_grad(hole(np.nan), T), ValueError, ["got nan in row 7"]),
     "evaluate checks too": (lambda: cr.evaluate(net(), X, T[:4]), ValueError, ["20 and 4"]),
     # ONNX

@@ -9,7 +9,21 @@ import chainrule as cr
 from chainrule import layers, losses
 from chainrule._names import public_classes
 from chainrule.layers import Dense, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
-from chainrule.penalties import L1, L2, MaxNorm, Penalty
+from chainrule.penalties import L1, L2, MaxNorm
+from planted import (
+    DropoutWithoutScale,
+    ForgottenL2,
+    HalfInPlace,
+    L2OnBiases,
+    LossWithoutHalf,
+    NeverWritten,
+    NotANumber,
+    SigmoidOfActivated,
+    SigmoidWithoutDerivative,
+    SoftmaxWithoutJacobian,
+    SummedWeights,
+    TanhInPlace,
+)
 
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(12, 5))
@@ -74,6 +88,28 @@ def test_the_network_and_the_batch_are_left_as_they_were():
     np.testing.assert_array_equal(x, X)
 
 
+def test_the_order_is_two_inside_every_parameter():
+    report = cr.check_gradient(network(Dense(7), Tanh(), Dense(3)), X, LABELS)
+    assert [round(p.order, 1) for p in report.parameters] == [2.0] * 4
+    summed = cr.check_gradient(network(Dense(4), Tanh(), SummedWeights(3)), X, LABELS)
+    assert [round(p.order) for p in summed.parameters] == [2, 2, 1, 2]  # only where the gradient is wrong
+    linear = cr.check_gradient(network(Dense(3), loss="quantile"), X, NUMBERS)
+    assert all(math.isnan(p.order) for p in linear.parameters), "no remainder, no order"
+
+
+def test_a_narrow_table_leaves_out_shapes_and_shortens_names():
+    report = cr.check_gradient(network(Dense(40, weights="he_normal"), Tanh(), Dense(3)), X, LABELS)
+    assert max(map(len, report.table().splitlines())) > 80
+    for width in (80, 70):
+        assert max(map(len, report.table(width).splitlines())) <= width
+    assert "…" in report.table(70)
+
+
+def test_a_network_without_parameters_is_refused():
+    with pytest.raises(ValueError, match="has no parameters"):
+        cr.check_gradient(network(Tanh()), X, X)
+
+
 def test_the_report_is_a_table_with_a_verdict():
     text = str(cr.check_gradient(network(Dense(4), Tanh(), Dense(3)), X, LABELS))
     assert "0  Dense(4)  dW         (5, 4)" in text
@@ -127,123 +163,6 @@ def test_a_kink_does_not_hide_a_mistake():
 
 
 # ---------------------------------------------------------------- planted mistakes
-
-
-class SigmoidOfActivated(Layer):
-    """The derivative σ(y)(1 − σ(y)) of an already activated value y, where y (1 − y) is right."""
-
-    def forward(self, x, memo):
-        memo.y = 1 / (1 + np.exp(-x))
-        return memo.y
-
-    def backward(self, dy, memo):
-        s = 1 / (1 + np.exp(-memo.y))
-        return dy * s * (1 - s)
-
-
-class SummedWeights(Layer):
-    """The weights' gradient is summed over the batch once more, where the bias's is averaged."""
-
-    def __init__(self, units):
-        self.units = units
-
-    def output(self, input_shape):
-        return (self.units,)
-
-    def parameters(self, following=None):
-        return Dense.parameters(_bound_like(self), following or cr.initializers.GlorotUniform())
-
-    def forward(self, x, memo):
-        memo.x = x
-        return x @ self.W + self.b
-
-    def backward(self, dy, memo):
-        memo.dW = len(dy) * memo.x.T @ dy
-        memo.db = dy.sum(axis=0)
-        return dy @ self.W.T
-
-
-def _bound_like(layer):
-    dense = Dense(layer.units)
-    dense.input_shape = layer.input_shape
-    return dense
-
-
-class SoftmaxWithoutJacobian(Layer):
-    """The softmax whose backward passes dy on, right only under cross-entropy's p − t."""
-
-    def forward(self, x, memo):
-        p = np.exp(x - x.max(axis=1, keepdims=True))
-        return p / p.sum(axis=1, keepdims=True)
-
-    def backward(self, dy, memo):
-        return dy
-
-
-class TanhInPlace(Layer):
-    """An activation that overwrites the x which its own backward reads."""
-
-    def forward(self, x, memo):
-        memo.x = x
-        return np.tanh(x, out=x)
-
-    def backward(self, dy, memo):
-        return dy * (1 - np.tanh(memo.x) ** 2)
-
-
-class HalfInPlace(Layer):
-    """A layer that overwrites what the backward of the layer before it reads."""
-
-    def forward(self, x, memo):
-        return np.multiply(x, 0.5, out=x)
-
-    def backward(self, dy, memo):
-        return dy * 0.5
-
-
-class ForgottenL2(Penalty):
-    """A penalty that is added to L but not to the gradient."""
-
-    def value(self, w, scratch=None):
-        return 0.05 * float((w * w).sum())
-
-    def add_gradient(self, w, dw, scratch):
-        pass
-
-
-class L2OnBiases(Penalty):
-    """A penalty whose value is for weights only, while its gradient is added for biases too."""
-
-    biases = True
-
-    def value(self, w, scratch=None):
-        return 0.05 * float((w * w).sum()) if w.ndim > 1 else 0.0
-
-    def add_gradient(self, w, dw, scratch):
-        dw += 0.1 * w
-
-
-class DropoutWithoutScale(Layer):
-    """Dropout that divides by the keep probability forward, and forgets it backward."""
-
-    rate = 0.4
-
-    def forward(self, x, memo):
-        memo.mask = memo.rng.random(x.shape) < 1 - self.rate
-        return x * memo.mask / (1 - self.rate)
-
-    def backward(self, dy, memo):
-        return dy * memo.mask
-
-
-class SigmoidWithoutDerivative(Layer):
-    """A last layer whose activation's derivative is missing."""
-
-    def forward(self, x, memo):
-        return 1 / (1 + np.exp(-x))
-
-    def backward(self, dy, memo):
-        return dy
 
 
 PLANTED = {
@@ -333,18 +252,6 @@ def test_hints_name_the_law():
     assert "0.6 times" in keep.parameters[0].hint
 
 
-class NeverWritten(Layer):
-    def parameters(self, following=None):
-        return {"w": cr.layers.Parameter(self.input_shape, cr.initializers.Normal(), cr.initializers.Fans(5, 5))}
-
-    def forward(self, x, memo):
-        memo.x = x
-        return x * self.w
-
-    def backward(self, dy, memo):
-        return dy * self.w
-
-
 def test_a_gradient_that_was_never_written_is_said_so():
     report = cr.check_gradient(network(NeverWritten(), Dense(3)), X, LABELS)
     assert not report
@@ -352,27 +259,10 @@ def test_a_gradient_that_was_never_written_is_said_so():
     assert any("layer 0, NeverWritten(): backward leaves no memo.dw" in s for s in report.suspects), report.suspects
 
 
-class NotANumber(Layer):
-    def forward(self, x, memo):
-        return x
-
-    def backward(self, dy, memo):
-        return dy * math.nan
-
-
 def test_a_gradient_that_is_not_finite_is_wrong():
     report = cr.check_gradient(network(Dense(3), NotANumber()), X, LABELS)
     assert not report
     assert "not finite" in report.parameters[0].hint
-
-
-class LossWithoutHalf(cr.Loss):
-    def forward(self, y, t, memo):
-        memo.error = y - t
-        return (memo.error**2).sum(axis=1)
-
-    def backward(self, t, memo):
-        return memo.error
 
 
 def test_a_wrong_loss_is_blamed_and_not_the_layers():

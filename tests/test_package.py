@@ -101,7 +101,7 @@ def test_every_public_name_has_a_page_with_an_example(module, name):
     is_error = isinstance(thing, type) and issubclass(thing, Exception)
     abstract = inspect.isabstract(thing)
     small = isinstance(thing, type) and (
-        issubclass(thing, tuple) or name in {"GradientReport", "ParameterCheck", "Run"}
+        issubclass(thing, tuple) or name in {"GradientReport", "LayerReport", "ParameterCheck", "Run"}
     )
     if not (is_error or abstract or small or name == "load"):
         assert ">>>" in text, f"chainrule.{module}.{name} has no example that runs"

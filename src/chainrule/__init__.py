@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from chainrule.callbacks import Callback, EarlyStopping, Progress
     from chainrule.checkpoints import Checkpoint
     from chainrule.estimators import MLPClassifier, MLPRegressor
-    from chainrule.gradient_check import GradientReport, check_gradient
+    from chainrule.gradient_check import GradientReport, LayerReport, check_gradient, check_layer
     from chainrule.history import History
     from chainrule.tracing import Trace
     from chainrule.training import DivergenceError, evaluate, train
@@ -44,6 +44,7 @@ _LAZY = {
     "EarlyStopping": "callbacks",
     "GradientReport": "gradient_check",
     "History": "history",
+    "LayerReport": "gradient_check",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "Progress": "callbacks",
@@ -51,6 +52,7 @@ _LAZY = {
     "callbacks": "",
     "checkpoints": "",
     "check_gradient": "gradient_check",
+    "check_layer": "gradient_check",
     "clipping": "",
     "datasets": "",
     "estimators": "",
@@ -90,6 +92,7 @@ __all__ = [
     "GradientReport",
     "History",
     "Layer",
+    "LayerReport",
     "Loss",
     "MLPClassifier",
     "MLPRegressor",
@@ -100,6 +103,7 @@ __all__ = [
     "Workspace",
     "callbacks",
     "check_gradient",
+    "check_layer",
     "checkpoints",
     "clipping",
     "datasets",

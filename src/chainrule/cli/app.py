@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from chainrule import __version__
-from chainrule.cli import evaluate, explain, export, predict, train
+from chainrule.cli import check, evaluate, explain, export, predict, train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,3 +38,4 @@ app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.command()(export.export)
 app.command()(explain.explain)
+app.command()(check.check)

@@ -10,7 +10,7 @@ import importlib.util
 import os
 from types import ModuleType
 
-__all__ = ["select"]
+__all__ = ["installed", "select"]
 
 KNOWN = ("numba", "reference")
 
@@ -27,10 +27,14 @@ def select(name: str | None = None) -> ModuleType:
     chosen = name or os.environ.get("CHAINRULE_KERNELS", "")
     if chosen and chosen not in KNOWN:
         raise ValueError(f"CHAINRULE_KERNELS: expected one of {', '.join(KNOWN)}, got {chosen!r}.")
-    installed = all(_is_installed(package) for package in ("numba", "scipy"))
-    if chosen == "numba" and not installed:
+    if chosen == "numba" and not installed():
         raise ImportError('the compiled kernels need Numba: pip install "chainrule[fast]"')
-    return importlib.import_module(f"{__name__}.{chosen or ('numba' if installed else 'reference')}")
+    return importlib.import_module(f"{__name__}.{chosen or ('numba' if installed() else 'reference')}")
+
+
+def installed() -> bool:
+    """Say whether there is all that the compiled kernels need."""
+    return all(_is_installed(package) for package in ("numba", "scipy"))
 
 
 def _is_installed(package: str) -> bool:

@@ -1,0 +1,143 @@
+"""The bench on which one layer is checked: something learns in front of it, and a smooth loss comes after it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, final
+
+import numpy as np
+
+from chainrule._checks import check_count
+from chainrule._typing import Array
+from chainrule.gradient_check.same import copied
+from chainrule.gradient_check.samples import input_shape
+from chainrule.initializers import Fans, GlorotUniform, Initializer, Zeros
+from chainrule.layers import Layer, Parameter
+from chainrule.layers.base import Shape
+from chainrule.memo import Memo
+from chainrule.network import Network
+from chainrule.workspace import Workspace
+
+MUTABLE = (list, dict, set, bytearray, np.ndarray)
+LAYER = 1  # its place in the bench's network
+
+
+@final
+class Inlet(Layer):
+    """y = x₀ + x: every number of the batch is a parameter, so that dL/dx is checked as the gradient of one."""
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+
+    def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
+        return {"x": Parameter((self.rows, *self.input_shape), Zeros(), Fans(1, 1))}
+
+    def forward(self, x: Array, memo: Memo) -> Array:
+        return x + self.x[: len(x)]  # type: ignore[attr-defined]
+
+    def backward(self, dy: Array, memo: Memo) -> None:
+        memo.dx = np.zeros((self.rows, *self.input_shape), dy.dtype)
+        memo.dx[: len(dy)] = dy
+
+
+@final
+class Outlet(Layer):
+    """The numbers of each sample in one row, as a loss wants them."""
+
+    def output(self, input_shape: Shape) -> Shape:
+        return (math.prod(input_shape),)
+
+    def forward(self, x: Array, memo: Memo) -> Array:
+        memo.shape = x.shape
+        return np.array(x, order="C").reshape(len(x), -1)
+
+    def backward(self, dy: Array, memo: Memo) -> Array:
+        return np.array(dy).reshape(memo.shape)
+
+
+class Bench:
+    """One layer between an inlet and half the squared error, and batches for it."""
+
+    def __init__(self, layer: Layer, inputs: int | Shape | None, rows: int, X: Array | None, seed: int) -> None:
+        layer = copied(layer)
+        shape = _shape(layer, inputs, X)
+        self.rows, self.seed, self.given = rows if X is None else len(X), seed, X
+        self.network = Network(shape, [Inlet(self.rows), layer, Outlet()], "squared_error", seed=seed, dtype="float64")
+        rng = np.random.default_rng(seed)
+        for name in self.parameters:
+            w, known = getattr(self.layer, name), getattr(layer, name, None)
+            if isinstance(known, np.ndarray) and known.shape == w.shape:  # of a network that was trained, say
+                w[...] = known
+            else:
+                w += 0.1 * rng.normal(size=w.shape)  # zeros and ones hide mistakes
+        self.before = copied(self.state())
+
+    @property
+    def layer(self) -> Layer:
+        return self.network.layers[LAYER]
+
+    @property
+    def parameters(self) -> list[str]:
+        return [entry.name for entry in self.network.layout.entries if entry.layer == LAYER]
+
+    def state(self) -> dict[str, Any]:
+        """Return what the layer holds besides its parameters: its attributes, and its classes' lists and arrays."""
+        ours = {name: value for name, value in vars(self.layer).items() if name not in self.parameters}
+        classes = [cls for cls in type(self.layer).__mro__ if issubclass(cls, Layer)]
+        shared = {name: value for cls in reversed(classes) for name, value in vars(cls).items()}
+        return {name: value for name, value in shared.items() if isinstance(value, MUTABLE)} | ours
+
+    def astype(self, dtype: str) -> Bench:
+        """Return the same bench in another dtype."""
+        other = object.__new__(Bench)
+        vars(other).update(vars(self), network=self.network.astype(dtype))
+        return other
+
+    def batch(self, turn: int = 0, rows: int | None = None) -> Array:
+        """Return the rows of a batch; every turn has others, or the given ones in another order."""
+        if self.given is None:
+            x = np.random.default_rng([self.seed, turn]).normal(size=(self.rows, *self.layer.input_shape))
+        else:
+            x = np.roll(self.given, turn, axis=0)
+        return x[:rows].astype(self.network.dtype)
+
+    def dy(self, turn: int = 0, rows: int | None = None) -> Array:
+        """Return what comes from behind the layer."""
+        rng = np.random.default_rng([self.seed, turn, 1])
+        return rng.normal(size=(self.rows, *self.layer.output_shape))[:rows].astype(self.network.dtype)
+
+    def memo(self, *, training: bool = True, rng: np.random.Generator | None = None) -> Memo:
+        """Return a fresh memo."""
+        return Memo(training=training, rng=rng or np.random.default_rng(self.seed))
+
+    def workspace(self, *, training: bool = True) -> tuple[Workspace, Memo]:
+        """Return a planned workspace, and the layer's memo in it."""
+        workspace = self.network.workspace(self.rows, training=training, seed=self.seed)
+        return workspace, workspace.memos[LAYER]
+
+    def passes(self, x: Array, dy: Array, memo: Memo) -> dict[str, Any]:
+        """Run both passes; return copies of y, dx and the gradients, by name."""
+        with np.errstate(all="ignore"):  # here, for a thread does not inherit it
+            y = np.array(self.layer.forward(x, memo))
+            results = {"y": y, "dx": self.layer.backward(dy, memo)}
+        results |= {f"d{name}": getattr(memo, f"d{name}") for name in self.parameters}
+        return {name: None if value is None else np.array(value) for name, value in results.items()}
+
+
+def _shape(layer: Layer, inputs: int | Shape | None, X: Array | None) -> Shape:
+    """Return the shape of one sample, which the layer takes."""
+    if inputs is None and X is None:
+        shape = input_shape(layer)
+        if shape is None:
+            raise ValueError(
+                f"check_layer: {layer!r} takes none of the usual shapes: give that of a sample, as inputs=(8,)."
+            )
+        return shape
+    given = inputs if X is None else X.shape[1:]
+    shape = given if isinstance(given, tuple) else (check_count("check_layer", "inputs", given),)
+    layer.input_shape = shape  # of a copy
+    try:
+        layer.output(shape)
+    except ValueError as error:
+        raise ValueError(f"check_layer: {layer!r} does not take inputs of shape {shape}: {error}.") from error
+    return shape

@@ -1,0 +1,276 @@
+"""The rules that every layer keeps, each a function that says what it found: a layer is right when it finds nothing.
+
+``self`` is what was learned, the memo is what happened to this batch, and x and dy belong to somebody else. What breaks
+these rules often trains well alone, and gives wrong gradients beside other layers, batches or threads.
+"""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule.gradient_check.bench import Bench
+from chainrule.gradient_check.same import came, differ, differing, equal, listed, same
+from chainrule.memo import Memo
+
+THREADS, BATCHES = 4, 12
+ELSEWHERE = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]  # where no layer is written
+
+
+class Violation(NamedTuple):
+    """A rule that a layer breaks, and how."""
+
+    rule: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.rule}: {self.what}"
+
+
+def violations(bench: Bench) -> list[Violation]:
+    """Return what breaks the rules; a rule that can only repeat what was said already is passed over."""
+    found: list[Violation] = []
+    for rule, (check, implied_by) in RULES.items():
+        if not implied_by.isdisjoint(v.rule for v in found):
+            continue
+        try:
+            found += [Violation(rule, what) for what in check(bench)]
+        except Exception as error:  # noqa: BLE001  (the layer is somebody else's code)
+            found.append(Violation(rule, f"{_SITUATION.get(rule, '')}{_pass(error)} raises {describe(error)}"))
+    return found
+
+
+def describe(error: BaseException) -> str:
+    """Return an error as one line, with the place in the layer's own file where it was raised."""
+    message = " ".join(str(error).split()) or "no message"
+    others = (str(Path(__file__).parents[1]), *ELSEWHERE)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((*others, "<"))]
+    where = f" (line {frames[0].lineno}: {frames[0].line})" if frames else ""
+    return f"{type(error).__name__}: {message}{where}"
+
+
+def _runs(bench: Bench) -> Iterator[str]:
+    layer, x, dy = bench.layer, bench.batch(), bench.dy()
+    for training in (False, True):
+        memo = bench.memo(training=training)
+        y = layer.forward(x.copy(), memo)
+        wanted = (len(x), *layer.output_shape)
+        if np.shape(y) != wanted:
+            remedy = "say what it gives in output(self, input_shape)" if np.ndim(y) else "return y"
+            yield f"forward returns {came(y)}, but y has shape {wanted} for output() = {layer.output_shape}: {remedy}"
+            return
+    dx = layer.backward(dy.copy(), memo)
+    if dx is None or np.shape(dx) != x.shape:
+        yield f"backward returns {came(dx)}, but x has shape {x.shape}: return dL/dx"
+    for name in bench.parameters:
+        w, dw = getattr(layer, name), getattr(memo, f"d{name}")
+        if np.shape(dw) != w.shape:
+            left = "no" if dw is None else f"shape {np.shape(dw)} in"
+            yield f"backward leaves {left} memo.d{name}, but {name} has shape {w.shape}"
+
+
+def _dtype(bench: Bench) -> Iterator[str]:
+    for dtype in ("float32", "float64"):
+        other = bench.astype(dtype)
+        for name, value in other.passes(other.batch(), other.dy(), other.memo()).items():
+            if value is not None and value.dtype != dtype:
+                yield (
+                    f"{name} is {value.dtype} where x is {dtype}: an array made without dtype=x.dtype, or a NumPy "
+                    "scalar such as np.sqrt(2.0) in place of math.sqrt(2.0)"
+                )
+
+
+def _inputs(bench: Bench) -> Iterator[str]:
+    x, dy = bench.batch(), bench.dy()
+    given, given_dy = x.copy(), dy.copy()
+    bench.layer.forward(given, bench.memo(training=False))
+    memo = bench.memo()
+    bench.layer.forward(given, memo)
+    if not np.array_equal(given, x):
+        yield "forward changes x in place: the layer before may need it for its backward; write into memo.y or a copy"
+        given[...] = x
+    bench.layer.backward(given_dy, memo)
+    if not np.array_equal(given, x):
+        yield "backward changes x in place: write into memo.dx or a copy"
+    if not np.array_equal(given_dy, dy):
+        yield "backward changes dy in place: write into memo.dx or a copy"
+
+
+def _parameters(bench: Bench) -> Iterator[str]:
+    layer = bench.layer
+    before = {name: getattr(layer, name).copy() for name in bench.parameters}
+    views = {name: getattr(layer, name) for name in bench.parameters}
+    bench.passes(bench.batch(), bench.dy(), bench.memo())
+    for name, value in before.items():
+        if getattr(layer, name) is not views[name]:
+            yield f"self.{name} is another array afterwards: only the optimizer changes parameters, in place"
+        elif not np.array_equal(views[name], value):
+            yield f"self.{name} is changed: only the optimizer does that; leave its gradient in memo.d{name}"
+        views[name][...] = value
+        setattr(layer, name, views[name])
+
+
+def _state(bench: Bench) -> Iterator[str]:
+    for turn in (1, 2):  # what the other rules' passes wrote is still there
+        bench.passes(bench.batch(turn), bench.dy(turn), bench.memo())
+    for name, value in bench.state().items():
+        if name not in bench.before or not equal(value, bench.before[name]):
+            yield (
+                f"forward or backward writes self.{name}: another batch or thread overwrites it. What happened to this "
+                f"batch belongs in the memo, as memo.{name}"
+            )
+
+
+def _seed(bench: Bench) -> Iterator[str]:
+    first, second = (bench.passes(bench.batch(), bench.dy(), bench.memo()) for _ in range(2))
+    if different := differing(first, second):
+        yield (
+            f"{listed(different)} of the same batch {differ(different)} from call to call: draw from memo.rng, which "
+            "has the seed, and let nothing but the memo remember"
+        )
+
+
+def _planned(bench: Bench) -> Iterator[str]:
+    memo = bench.workspace()[1]
+    for name in ("y", "dx", *bench.layer.buffers()):
+        getattr(memo, name).fill(np.nan)
+    planned = bench.passes(bench.batch(), bench.dy(), memo)
+    if different := differing(planned, bench.passes(bench.batch(), bench.dy(), bench.memo())):
+        yield (
+            f"{listed(different)} {differ(different)} between a fresh memo and one that was planned: every buffer "
+            "must be filled whole, whatever it held"
+        )
+
+
+def _reuse(bench: Bench) -> Iterator[str]:
+    workspace, memo = bench.workspace()
+    rng = np.random.default_rng(bench.seed)
+    last: dict[str, Any] = {}
+    for turn, rows in enumerate((bench.rows, max(1, bench.rows // 2), bench.rows)):
+        workspace.resize(rows)
+        x, dy = bench.batch(turn, rows), bench.dy(turn, rows)
+        got = bench.passes(x, dy, memo)
+        expected = bench.passes(x, dy, bench.memo(rng=rng))
+        for name in differing(got, expected):
+            if turn and name in last and name not in {"y", "dx"} and same(got[name], expected[name] + last[name]):
+                yield f"{name} of a second batch has the first one's in it: set memo.{name} (=), do not add to it (+=)"
+            elif turn == 1:
+                yield f"{name} of a batch of {rows} rows is wrong after one of {bench.rows}: that one's is still read"
+            else:
+                yield f"{name} is wrong when the memo was used before: what an earlier batch left is read again"
+        if differing(got, expected):
+            return
+        last = got
+
+
+def _reentrancy(bench: Bench) -> Iterator[str]:
+    layer = bench.layer
+    memos, ys, alone = [], [], []
+    for turn in (0, 1):
+        alone.append(bench.passes(bench.batch(turn), bench.dy(turn), bench.memo()))
+        memos.append(bench.memo())
+    ys = [layer.forward(bench.batch(turn), memo) for turn, memo in enumerate(memos)]
+    if not same(ys[0], alone[0]["y"]):
+        yield "a second forward changes what the first one returned: two memos share an array that belongs to neither"
+        return
+    for turn, memo in enumerate(memos):
+        got = {"y": ys[turn], "dx": layer.backward(bench.dy(turn), memo)}
+        got |= {f"d{name}": getattr(memo, f"d{name}") for name in bench.parameters}
+        if different := differing(got, alone[turn]):
+            yield (
+                f"{listed(different)} {differ(different)} where two batches are in flight: backward must read what it "
+                "needs from its memo only"
+            )
+            return
+
+
+def _prediction(bench: Bench) -> Iterator[str]:
+    x = bench.batch()
+    alone = np.array(bench.layer.forward(x, Memo()))
+    planned = bench.layer.forward(x, bench.workspace(training=False)[1])
+    if not same(planned, alone):
+        yield "prediction without a workspace gives another y than with one: every buffer must be filled whole"
+    if not same(bench.layer.forward(x, Memo()), alone):
+        yield "two predictions of the same rows differ: chance and memory are for training (memo.training)"
+
+
+def _rows(bench: Bench) -> Iterator[str]:
+    x = bench.batch()
+    y = np.array(bench.layer.forward(x, Memo()))
+    order = np.random.default_rng(bench.seed).permutation(len(x))
+    for rows in (order, order[:1]):
+        if not same(bench.layer.forward(x[rows].copy(), Memo()), y[rows]):
+            yield (
+                "in prediction a row's y depends on the rows beside it: reduce over the sample's axes, not over axis 0 "
+                "(what a batch's mean is for in training, a remembered one is for in prediction)"
+            )
+            return
+
+
+def _unwanted(bench: Bench) -> Iterator[str]:
+    """In front of the first layer that learns nobody reads dx."""
+    memo = bench.memo()
+    memo.dx_wanted = False
+    expected = bench.passes(bench.batch(), bench.dy(), bench.memo())
+    got = bench.passes(bench.batch(), bench.dy(), memo)
+    if got["dx"] is None:
+        expected["dx"] = None
+    if different := differing(got, expected):
+        yield f"{listed(different)} {differ(different)} where memo.dx_wanted is false: only dx may be left out"
+
+
+def _threads(bench: Bench) -> Iterator[str]:
+    def work(turn: int) -> dict[str, Any]:
+        return bench.passes(bench.batch(turn), bench.dy(turn), bench.memo())
+
+    serial = [work(turn) for turn in range(BATCHES)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        parallel = list(pool.map(work, range(BATCHES)))
+    different = sorted({name for a, b in zip(parallel, serial, strict=True) for name in differing(a, b)})
+    if different:
+        yield (
+            f"{listed(different)} {differ(different)} where {THREADS} threads use the layer at once: something that "
+            "is neither self nor memo, such as a global array, is written to"
+        )
+
+
+Rule = Callable[[Bench], Iterator[str]]
+_shared = frozenset({"x and dy", "parameters", "state"})
+RULES: dict[str, tuple[Rule, frozenset[str]]] = {
+    "passes": (_runs, frozenset()),
+    "dtype": (_dtype, frozenset({"passes"})),
+    "x and dy": (_inputs, frozenset({"passes"})),
+    "parameters": (_parameters, frozenset({"passes"})),
+    "state": (_state, frozenset({"passes"})),
+    "seed": (_seed, frozenset({"passes"}) | _shared),
+    "planned buffers": (_planned, frozenset({"passes", "seed"}) | _shared),
+    "reuse": (_reuse, frozenset({"passes", "seed", "planned buffers"}) | _shared),
+    "re-entrancy": (_reentrancy, frozenset({"passes", "seed"}) | _shared),
+    "prediction": (_prediction, frozenset({"passes", "planned buffers"}) | _shared),
+    "rows": (_rows, frozenset({"passes", "prediction"}) | _shared),
+    "dx_wanted": (_unwanted, frozenset({"passes", "seed"}) | _shared),
+    "threads": (_threads, frozenset({"passes", "seed", "re-entrancy"}) | _shared),
+}
+"""Every rule by its name, with the rules whose violation would only be repeated by it."""
+
+_SITUATION = {
+    "dtype": "in float32, ",
+    "planned buffers": "with the memo of a workspace, ",
+    "reuse": "with a memo that an earlier, longer batch has used, ",
+    "re-entrancy": "where two batches are in flight, ",
+    "prediction": "in prediction, where memo.training is false and memo.rng is None, ",
+    "rows": "in prediction, with the rows in another order, or one alone, ",
+    "dx_wanted": "where memo.dx_wanted is false, ",
+    "threads": f"in {THREADS} threads at once, ",
+}
+
+
+def _pass(error: BaseException) -> str:
+    names = [f.name for f in traceback.extract_tb(error.__traceback__) if f.name in {"forward", "backward"}]
+    return names[-1] if names else "it"

@@ -1,0 +1,218 @@
+"""One layer alone: its gradient, and the rules that every layer keeps."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from chainrule._checks import check_count, check_numbers, check_real
+from chainrule._typing import Array, ArrayLike
+from chainrule.gradient_check.bench import Bench
+from chainrule.gradient_check.contract import RULES, Violation, describe, violations
+from chainrule.gradient_check.network import check_gradient
+from chainrule.gradient_check.notes import notes
+from chainrule.gradient_check.report import NO_LAW, ParameterCheck, parameter_table, shrinks
+from chainrule.layers import Layer
+from chainrule.layers.base import Shape
+from chainrule.memo import Memo
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What :func:`check_layer` found; true when the layer is right, and a table with a verdict when printed.
+
+    Attributes
+    ----------
+    ok : bool
+    layer : str
+    input_shape, output_shape : tuple of int
+        Of one sample.
+    error : float
+        The largest relative error of dx and of the parameters' gradients; NaN where the passes did not run.
+    order : float
+        The order at which the remainder shrinks: 2 when the gradient is right, 1 when it is wrong; NaN where the passes
+        did not run.
+    parameters : list of ParameterCheck
+        dx and the gradient of every parameter.
+    violations : list of Violation
+        Each with the name of its ``rule`` and ``what`` was found.
+    notes : list of str
+        What is no mistake.
+    verdict : str
+    """
+
+    ok: bool
+    layer: str
+    input_shape: Shape
+    output_shape: Shape
+    error: float = math.nan
+    order: float = math.nan
+    parameters: list[ParameterCheck] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    verdict: str = ""
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        return "\n".join([*([self.table()] if self.parameters else []), self.verdict])
+
+    def table(self, width: int | None = None) -> str:
+        """Return dx and the parameters as a table; one of at most ``width`` columns leaves out what must be."""
+        return parameter_table(self.parameters, width, numbered=False)
+
+
+def check_layer(
+    layer: Layer,
+    inputs: int | Shape | None = None,
+    *,
+    rows: int = 8,
+    X: ArrayLike | None = None,
+    entries: int | None = 10,
+    tolerance: float = 1e-6,
+    seed: int = 0,
+) -> LayerReport:
+    """Check a layer of your own: dx, every dW, and the rules of the contract; say in words what is wrong.
+
+    .. code-block:: text
+
+        L = mean over the rows of ½ ‖layer(x₀ + x) − t‖²           dL/dx, dL/dW at x = 0, in float64
+
+    The rules, by name: *passes* run and have the right shapes; *dtype*: float32 stays float32; *x and dy* are not
+    written to, nor are *parameters* and other *state* of ``self``; the *seed* decides what is drawn; *planned buffers*
+    give what fresh memory gives; *reuse*: a batch after a longer one, and no gradient on top of the last one;
+    *re-entrancy*: two batches in flight; *prediction* is the same with and without a workspace; *rows* do not depend
+    on one another in prediction; *dx_wanted*: dW is there where dx is not; *threads*.
+
+    Parameters
+    ----------
+    layer : Layer
+        An object of your class; it is not changed. One of a network is checked with the parameters that it has there.
+    inputs : int or tuple of int, optional
+        The shape of one sample of x; by default the first that it takes of 5 numbers, a small image, a sequence.
+    rows : int
+        Rows of a batch, at least 2.
+    X : (rows, inputs) array, optional
+        The x to check at, for a layer that does not take any number; random by default.
+    entries : int or None
+        How many entries of dx and of each parameter, drawn at random; None for all.
+    tolerance : float
+        The relative error that passes.
+    seed : int
+        For everything that is drawn.
+
+    Returns
+    -------
+    LayerReport
+
+    Raises
+    ------
+    TypeError, ValueError
+        When ``layer`` is no Layer, or does not take the inputs.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> class Sine(cr.Layer):
+    ...     def forward(self, x, memo):
+    ...         memo.x = x
+    ...         return np.sin(x)
+    ...     def backward(self, dy, memo):
+    ...         return -dy * np.cos(memo.x)            # a mistake: d sin(x)/dx = cos(x)
+    >>> print(check_layer(Sine()).verdict)
+    Sine() is WRONG:
+      gradient: dx is off by 2.0e+00: the analytic gradient is -1 times the numeric one: the sign is turned round.
+    """
+    rows = check_count("check_layer", "rows", rows, least=2)
+    entries = None if entries is None else check_count("check_layer", "entries", entries)
+    tolerance = check_real("check_layer", "tolerance", tolerance, 0, open_low=True)
+    if not isinstance(layer, Layer):
+        hint = f"; give an object of it: {layer.__name__}(...)" if isinstance(layer, type) else ""
+        raise TypeError(f"check_layer: expected a Layer, got {layer!r}{hint}.")
+    given: Array | None = None if X is None else check_numbers("X", X).astype(np.float64)
+    if given is not None and (given.ndim < 2 or len(given) < 2):
+        raise ValueError(f"X: expected at least 2 rows, an array of shape (rows, inputs), got shape {given.shape}.")
+    bench = Bench(layer, inputs, rows, given, seed)
+    report = LayerReport(True, repr(layer), bench.layer.input_shape, bench.layer.output_shape)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        found = violations(bench)
+        changes: dict[str, Any] = {}
+        if "passes" not in {v.rule for v in found}:
+            changes, wrong = _gradient(bench, entries, tolerance, seed)
+            found = wrong + found
+            changes["notes"] = [] if found else notes(bench)
+    report = dataclasses.replace(report, ok=not found, violations=found, **changes)
+    return dataclasses.replace(report, verdict=_verdict(report))
+
+
+def _gradient(bench: Bench, entries: int | None, tolerance: float, seed: int) -> tuple[dict[str, Any], list[Violation]]:
+    rng = np.random.default_rng([seed, 2])
+    targets = rng.normal(size=(bench.rows, math.prod(bench.layer.output_shape)))
+    try:
+        whole = check_gradient(bench.network, bench.batch(), targets, entries=entries, tolerance=tolerance, seed=seed)
+    except Exception as error:  # noqa: BLE001  (the layer is somebody else's code)
+        return {}, [Violation("gradient", f"beside x, forward or backward raises {describe(error)}")]
+    name = repr(bench.layer)
+    parameters = [dataclasses.replace(p, layer=0, layer_name=name) for p in whole.parameters]
+    wrong = [Violation("gradient", _explained(bench, p)) for p in parameters if p.hint]
+    if not whole.ok and not wrong:
+        what = f"along random directions the error is {whole.error:.1e}, and {shrinks(whole.order)}, not as h^2"
+        wrong.append(Violation("gradient", what))
+    return {"error": whole.error, "order": whole.order, "parameters": parameters}, wrong
+
+
+def _explained(bench: Bench, p: ParameterCheck) -> str:
+    law = p.hint
+    if p.name == "x":
+        law = _slope_law(bench) or law
+    elif p.hint == NO_LAW:
+        law = _transposed(bench, p.name) or law
+    return f"d{p.name} is off by {p.error:.1e}: {law}"
+
+
+def _slope_law(bench: Bench) -> str:
+    """Say what a wrong dx is, for the two mistakes that are made most."""
+    x, dy, layer = bench.batch(), bench.dy(), bench.layer
+    memo = bench.memo()
+    y = np.array(layer.forward(x.copy(), memo))
+    dx = layer.backward(dy.copy(), memo)
+    if dx is None or y.shape != x.shape:
+        return ""
+    if np.allclose(dx, dy):
+        return "it is dy, unchanged: the layer's own derivative is missing"
+    above, below = (np.array(layer.forward(y + h, bench.memo())) for h in (1e-6, -1e-6))
+    if np.allclose(dx, dy * (above - below) / 2e-6, rtol=1e-4, atol=1e-6 * float(np.abs(dy).max())):
+        return "the derivative is taken at y, the value after the layer, where it belongs at x"
+    return ""
+
+
+def _transposed(bench: Bench, name: str) -> str:
+    memo = bench.memo()
+    x, dy = bench.batch(), bench.dy()
+    bench.layer.forward(x, memo)
+    bench.layer.backward(dy, memo)
+    w, analytic = getattr(bench.layer, name), getattr(memo, f"d{name}")
+    if w.ndim != 2 or w.shape[0] != w.shape[1] or w.size > 400:
+        return ""
+    kept, numeric = w.copy(), np.empty_like(w)
+    for i in np.ndindex(w.shape):
+        values = []
+        for h in (1e-6, -1e-6):
+            w[i] = kept[i] + h
+            values.append(float(np.vdot(dy, bench.layer.forward(x, Memo(training=True, rng=bench.memo().rng)))))
+            w[i] = kept[i]
+        numeric[i] = (values[0] - values[1]) / 2e-6
+    return "it is the transpose of the right one" if np.allclose(analytic, numeric.T, rtol=1e-4, atol=1e-6) else ""
+
+
+def _verdict(report: LayerReport) -> str:
+    lines = [f"{report.layer} is WRONG:", *(f"{v}." for v in report.violations)]
+    if report.ok:
+        right = f"{report.layer} is right: largest relative error {report.error:.1e}, {shrinks(report.order)}"
+        lines = [f"{right}, and all {len(RULES)} rules of the contract are kept."]
+    return "\n  ".join([*lines, *(f"Note: {note}." for note in report.notes)])

@@ -1,0 +1,141 @@
+"""What the gradient check found: numbers for programs, a table and a verdict in words for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+NO_LAW = "the difference follows no simple law"
+
+
+@dataclass(frozen=True)
+class ParameterCheck:
+    """One parameter array: the sampled entries of its gradient against central differences."""
+
+    layer: int
+    layer_name: str
+    name: str
+    shape: tuple[int, ...]
+    checked: int
+    numeric_norm: float
+    analytic_norm: float
+    error: float
+    """‖analytic − numeric‖ / max(‖analytic‖, ‖numeric‖), kinks left out."""
+    worst: tuple[int, ...]
+    """Index of the entry that differs most."""
+    kinks: int
+    hint: str = ""
+    order: float = math.nan
+    """The order at which the remainder shrinks along a direction inside this parameter; NaN where there is none."""
+
+    @property
+    def state(self) -> str:
+        """What the table says of it."""
+        if self.hint:
+            return f"WRONG at {self.worst}"
+        return f"ok, {self.kinks} kink(s)" if self.kinks else "ok"
+
+
+@dataclass(frozen=True)
+class GradientReport:
+    """What :func:`check_gradient` found; true when the gradient is right, and a table with a verdict when printed.
+
+    Attributes
+    ----------
+    ok : bool
+    error : float
+        The largest relative error, over directions and parameters.
+    order : float
+        The order at which the remainder shrinks: 2 when the gradient is right, 1 when it is wrong; NaN when L is
+        linear along every direction, so that there is no remainder.
+    parameters : list of ParameterCheck
+    direction_errors : list of float
+    kinks : int
+        Directions and entries at which L has no derivative; they are not counted as errors.
+    suspects : list of str
+        The layers, the loss or the penalties that are wrong when checked alone.
+    verdict : str
+    """
+
+    ok: bool
+    error: float
+    order: float
+    parameters: list[ParameterCheck]
+    direction_errors: list[float]
+    kinks: int
+    suspects: list[str] = field(default_factory=list)
+    verdict: str = ""
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        return f"{self.table()}\n{self.verdict}"
+
+    def table(self, width: int | None = None) -> str:
+        """Return the parameters as a table; one of at most ``width`` columns leaves out what must be."""
+        return parameter_table(self.parameters, width)
+
+
+def parameter_table(parameters: Sequence[ParameterCheck], width: int | None = None, *, numbered: bool = True) -> str:
+    """Return one line a parameter, under a header; ``numbered`` says whether the layers have their index."""
+    rows: list[tuple[str, ...]] = [("layer", "parameter", "shape", "numeric", "analytic", "error", "order", "")]
+    for p in parameters:
+        label = f"{p.layer}  {p.layer_name}" if numbered else p.layer_name
+        numbers = f"{p.numeric_norm:.3e}", f"{p.analytic_norm:.3e}", f"{p.error:.1e}", order_text(p.order)
+        rows.append((label, f"d{p.name}", str(p.shape), *numbers, p.state))
+    if width is not None and max(map(len, aligned(rows).splitlines())) > width:
+        rows = [(label, name, *rest) for label, name, _, *rest in rows]  # the shapes are the least of it
+    return aligned(rows, width)
+
+
+def aligned(rows: Sequence[Sequence[str]], width: int | None = None) -> str:
+    """Return rows of cells as lines; where they are wider than ``width``, the first column is cut short.
+
+    >>> print(aligned([("layer", "order"), ("0  Dense(10, weights='zeros')", "2.00")], 20))
+    layer          order
+    0  Dense(10,…  2.00
+    """
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    if width is not None:
+        excess = sum(widths) + 2 * (len(widths) - 1) - width
+        widths[0] = max(min(widths[0], 12), widths[0] - max(0, excess))
+    lines = []
+    for row in rows:
+        first = row[0] if len(row[0]) <= widths[0] else row[0][: widths[0] - 1] + "…"
+        lines.append("  ".join(cell.ljust(w) for cell, w in zip((first, *row[1:]), widths, strict=True)).rstrip())
+    return "\n".join(lines)
+
+
+def order_text(order: float) -> str:
+    """Return an order for a table; a dash where there is none.
+
+    >>> order_text(2.0), order_text(math.nan)
+    ('2.00', '-')
+    """
+    return "-" if math.isnan(order) else f"{order:.2f}"
+
+
+def shrinks(order: float) -> str:
+    """Return how the remainder shrinks, in words."""
+    return "there is no remainder" if math.isnan(order) else f"the remainder shrinks as h^{order:.2f}"
+
+
+def network_verdict(
+    ok: bool, worst: float, order: float, kinks: int, parameters: Sequence[ParameterCheck], suspects: Sequence[str]
+) -> str:
+    """Return the verdict on a whole network."""
+    at_kinks = f" {kinks} check(s) fell on a kink, where L has no derivative, and were passed over." if kinks else ""
+    if ok:
+        return f"The gradient is right: largest relative error {worst:.1e}, and {shrinks(order)}.{at_kinks}"
+    lines = [f"The gradient is WRONG: largest relative error {worst:.1e}, and {shrinks(order)}, not as h^2.{at_kinks}"]
+    where: dict[str, list[str]] = {}
+    for p in parameters:
+        if p.hint and not (suspects and p.hint == NO_LAW):  # the table says where, and the suspects why
+            where.setdefault(p.hint, []).append(f"layer {p.layer}, {p.layer_name}: d{p.name}")
+    lines += [f"{'; '.join(places)}: {hint}." for hint, places in where.items()]
+    lines += [f"Checked alone, {suspect}." for suspect in suspects]
+    if not suspects:
+        lines.append("Every layer, the loss and the penalties are right alone: look at how they are put together.")
+    return "\n  ".join(lines)

@@ -1,0 +1,73 @@
+"""What is the same: results of two passes, attributes before and after; and the words for what is not."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+CLOSE = 1e-9  # of the largest value: the same sums in another order
+
+
+def same(a: Any, b: Any) -> bool:
+    """Say whether two results are the same but for rounding; None is the same as None only.
+
+    >>> same(np.ones(2), np.ones(2) + 1e-12), same(np.ones(2), np.ones(3)), same(None, None)
+    (True, False, True)
+    """
+    if a is None or b is None or np.shape(a) != np.shape(b):
+        return a is b
+    scale = float(np.abs(b).max(initial=0.0))
+    return bool(np.allclose(a, b, rtol=0, atol=CLOSE * (scale if np.isfinite(scale) else 1.0), equal_nan=True))
+
+
+def differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
+    """Return the names of the results that are not the same."""
+    return [name for name in a if not same(a[name], b[name])]
+
+
+def copied(value: Any) -> Any:
+    """Return a deep copy, where there can be one."""
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001  (a lock or a file cannot be copied: it is compared by what it is)
+        return value
+
+
+def equal(a: Any, b: Any, depth: int = 20) -> bool:
+    """Say whether two attributes hold the same, all the way down.
+
+    >>> equal({"cache": [np.zeros(2)]}, {"cache": [np.zeros(2)]}), equal([1], [1, 2])
+    (True, False)
+    """
+    if type(a) is not type(b) or not depth:  # an object may hold itself
+        return type(a) is type(b)
+    if isinstance(a, np.ndarray):
+        return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(equal(x, y, depth - 1) for x, y in zip(a, b, strict=True))
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key], depth - 1) for key in a)
+    if type(a).__eq__ is object.__eq__:  # type: ignore[comparison-overlap]  # no values of its own
+        return not hasattr(a, "__dict__") or equal(vars(a), vars(b), depth - 1)
+    return bool(a == b)
+
+
+def came(value: Any) -> str:
+    """Return what came in place of an array of the right shape."""
+    return "None" if value is None else f"shape {np.shape(value)}"
+
+
+def listed(names: list[str]) -> str:
+    """Return names as a list in words.
+
+    >>> listed(["y", "dx", "dW"])
+    'y, dx and dW'
+    """
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def differ(names: list[str]) -> str:
+    """Return the verb that goes with them."""
+    return "differs" if len(names) == 1 else "differ"

@@ -1,0 +1,109 @@
+"""What to check with: random rows, targets that a loss takes, and an object of a class that nobody has configured."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule._typing import Array
+from chainrule.layers import Layer
+from chainrule.layers.base import Shape
+from chainrule.losses import Loss
+from chainrule.memo import Memo
+
+SHAPES: tuple[Shape, ...] = ((5,), (6, 6, 2), (6, 2))  # of a sample: rows of numbers, small images, sequences
+WHOLE, REAL = 3, 0.4  # an argument without a default: a number of units or a size, a rate
+
+
+def input_shape(layer: Layer) -> Shape | None:
+    """Return the first shape of a sample that the layer takes; None where it takes none of them.
+
+    >>> from chainrule.layers import Tanh
+    >>> input_shape(Tanh())
+    (5,)
+    """
+    layer = copy.copy(layer)
+    for shape in SHAPES:
+        layer.input_shape = shape
+        try:
+            layer.output(shape)
+        except (ValueError, IndexError):
+            continue
+        return shape
+    return None
+
+
+def targets(loss: Loss, rows: int, outputs: int, rng: np.random.Generator) -> Array:
+    """Return random targets of the first kind that the loss takes, and at which it is finite.
+
+    Real numbers, counts, 0 or 1, labels, or probabilities.
+
+    >>> from chainrule.losses import SoftmaxCrossEntropy
+    >>> targets(SoftmaxCrossEntropy(), 4, 3, np.random.default_rng(0))
+    array([0, 1, 2, 0])
+    """
+    numbers = rng.normal(size=(rows, outputs))
+    p = np.exp(numbers)
+    labels = np.arange(rows) % outputs
+    y, dtype = rng.normal(size=(rows, outputs)), np.dtype("float64")
+    reasons = []
+    for t in (numbers, np.floor(p), (numbers > 0).astype(float), labels, p / p.sum(axis=1, keepdims=True)):
+        try:
+            checked = loss.targets(t, outputs, dtype)
+            with np.errstate(all="ignore"):
+                finite = np.isfinite(loss.forward(y.copy(), checked, Memo(training=True))).all()
+        except Exception as error:  # noqa: BLE001  (a loss of one's own may raise anything where t does not suit it)
+            reasons.append(f"{type(error).__name__}: {error}")
+            continue
+        if finite:
+            return t
+        reasons.append("its values are not finite")
+    if len(set(reasons)) == 1:
+        raise ValueError(reasons[0].partition(": ")[2])
+    raise ValueError(
+        f"{loss!r} takes none of the targets that were tried (numbers, counts, 0 or 1, labels, probabilities). "
+        f"With numbers: {reasons[0]}"
+    )
+
+
+def variants(cls: Callable[..., Any]) -> Iterator[Any]:
+    """Yield objects of the class: with its defaults, or with plain numbers where it has none; and with other words.
+
+    >>> from chainrule.layers import GELU, Dense, Dropout
+    >>> [*variants(Dense), *variants(Dropout), *variants(GELU)]
+    [Dense(3), Dense(3, biases=None), Dropout(0.4), GELU(), GELU(approximate='tanh')]
+    """
+    given = [_number(p) for p in inspect.signature(cls).parameters.values() if _needed(p)]
+    yield cls(*given)
+    for name, value in OTHERS.get(getattr(cls, "__name__", ""), ()):
+        yield cls(*given, **{name: value})
+
+
+OTHERS: dict[str, tuple[tuple[str, Any], ...]] = {
+    "Adam": (("epsilon_hat", True),),
+    "AdamW": (("biases", True),),
+    "Dense": (("biases", None),),
+    "ELU": (("alpha", 0.5),),
+    "GELU": (("approximate", "tanh"),),
+    "Huber": (("delta", 0.3),),
+    "L1": (("per_row", True),),
+    "L2": (("per_row", True), ("biases", True)),
+    "LeakyReLU": (("negative_slope", 0.3),),
+    "Quantile": (("quantile", 0.8),),
+    "SoftmaxCrossEntropy": (("label_smoothing", 0.1),),
+}
+
+
+def _needed(parameter: inspect.Parameter) -> bool:
+    fixed = parameter.kind not in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.KEYWORD_ONLY}
+    return fixed and parameter.default is parameter.empty
+
+
+def _number(parameter: inspect.Parameter) -> int | float:
+    annotation = parameter.annotation
+    words = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
+    return REAL if words.startswith("float") or parameter.name in {"rate", "strength"} else WHOLE

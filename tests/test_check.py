@@ -1,0 +1,484 @@
+"""``chainrule check``: what it finds, what it prints, with which status, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import chainrule as cr
+import planted
+from chainrule import kernels
+from chainrule._names import public_classes
+from chainrule.cli.app import app
+from chainrule.kernels import compare
+from chainrule.layers import Dense, Tanh
+
+PLANTED = Path(planted.__file__)
+COMMAND = [sys.executable, "-m", "chainrule.cli", "check"]
+# Each class of planted.py, and what the command says of it.
+SAID = {
+    "SigmoidOfActivated": "the derivative is taken at y, the value after the layer, where it belongs at x",
+    "SummedWeights": "dW is off by 8.7e-01: the analytic gradient is 8 times the numeric one: a sum over the 8 rows",
+    "SoftmaxWithoutJacobian": "dx is off by 9.3e-01: it is dy, unchanged: the layer's own derivative is missing",
+    "TanhInPlace": "forward changes x in place",
+    "HalfInPlace": "forward changes x in place",
+    "ForgottenL2": "a penalty's gradient is forgotten",
+    "L2OnBiases": "a penalty's gradient is added where it should not be",
+    "DropoutWithoutScale": "dropout's scale, 1 / keep, is missing or applied twice",
+    "SigmoidWithoutDerivative": "the layer's own derivative is missing",
+    "NeverWritten": "backward leaves no memo.dw",
+    "NotANumber": "the analytic gradient is not finite",
+    "LossWithoutHalf": "0.5 times the numeric one: the ½ or the 2 of a square is missing",
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def check(*arguments, status=0):
+    result = CliRunner().invoke(app, ["check", *map(str, arguments)])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == status, result.output
+    return result
+
+
+def data(*arguments, status=0):
+    return json.loads(check(*arguments, "--json", status=status).stdout)
+
+
+def refused(*arguments, match):
+    """The command says why not, in one line on standard error, and nothing else."""
+    result = check(*arguments, status=2)
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert result.stderr.count("\n") == 1, result.stderr
+    assert re.search(match, result.stderr), result.stderr
+
+
+def written(name, text):
+    Path(name).write_text(text, encoding="utf-8")
+    return name
+
+
+# ---------------------------------------------------------------- what chainrule ships
+
+
+def test_every_shipped_layer_loss_and_penalty_is_right_with_order_two():
+    found = data()
+    assert found["ok"] is True
+    names = {c["name"].partition("(")[0] for c in found["checks"]}
+    for module, base in ((cr.layers, cr.Layer), (cr.losses, cr.Loss), (cr.penalties, cr.penalties.Penalty)):
+        missing = set(public_classes(module, base)) - names
+        assert not missing, f"not checked: {missing}"
+    for c in found["checks"]:
+        assert c["ok"], c["verdict"]
+        assert abs(c["order"] - 2) < 0.1, f"{c['name']}: order {c['order']}"
+        assert c["error"] < 1e-7, f"{c['name']}: error {c['error']}"
+
+
+def test_a_wrong_one_among_them_is_a_failure(monkeypatch):
+    monkeypatch.setattr(cr.layers.Mish, "backward", lambda self, dy, memo: dy)
+    result = check(status=1)
+    assert re.search(r"Mish\(\) +layer +\d.* 1.00 +WRONG", result.stdout)
+    assert "Mish() is WRONG:\n  gradient: dx is off by" in result.stdout
+    assert re.search(r"Of \d+ that were checked 1 is WRONG: Mish\(\)\.", result.stdout)
+
+
+# ---------------------------------------------------------------- networks
+
+
+def test_a_network_in_words():
+    words = "dense 8 weights=he_normal, tanh, dropout rate=0.2, gelu tanh, dense 3 biases=none"
+    result = check("--inputs", 4, "--layers", words, "--loss", "softmax-cross-entropy label_smoothing=0.1", "--l2", 0.1)
+    for line in ("0  Dense(8, weights=HeNormal())", "3  GELU(approximate='tanh')", "4  Dense(3, biases=None)"):
+        assert line in result.stdout
+    assert "SoftmaxCrossEntropy(label_smoothing=0.1)" in result.stdout
+    rows = [line.split() for line in result.stdout.splitlines() if line.endswith(" ok")]
+    assert len(rows) == 3 + 5  # dW, db, dW; and dx of every layer alone
+    assert all(row[-2] == "2.00" for row in rows)
+    assert result.stdout.splitlines()[-1].startswith("The gradient is right: largest relative error ")
+
+
+def test_other_losses_in_words():
+    found = data("--inputs", 3, "--layers", "dense 1", "--loss", "huber 0.5", "--rows", 3, "--seed", 5)
+    (network,) = found["checks"]
+    assert "Huber(delta=0.5)" in network["description"]
+    assert [p["name"] for p in network["parameters"]] == ["W", "b", "x alone"]
+    assert network["parameters"][2]["shape"] == [3, 3]
+
+
+def test_the_seed_decides():
+    first, again, other = (data("--inputs", 3, "--layers", "dense 2", "--seed", seed) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_penalties_are_part_of_what_is_checked():
+    plain, penalised = (
+        data("--inputs", 3, "--layers", "dense 2", *extra)["checks"][0]["parameters"][0]["analytic_norm"]
+        for extra in ([], ["--l1", 0.5, "--l2", 0.5])
+    )
+    assert plain != penalised
+
+
+def saved(path, *stack, inputs=4, loss="softmax_cross_entropy"):
+    network = cr.Network(inputs, stack, loss, seed=0)
+    network.save(path)
+    return network
+
+
+def test_a_model_file():
+    saved("model.safetensors", Dense(5), Tanh(), Dense(3))
+    result = check("model.safetensors")
+    assert "model.safetensors: 4 inputs, SoftmaxCrossEntropy(), float32" in result.stdout
+    assert "The gradient is right" in result.stdout
+
+
+def test_the_folder_of_a_run(here):
+    trained = CliRunner().invoke(app, ["train", "moons", "--epochs", "1", "--layers", "4", "--out", "run", "--quiet"])
+    assert trained.exit_code == 0, trained.output
+    result = check("run")
+    assert "run: 2 inputs" in result.stdout
+    assert "The gradient is right" in result.stdout
+
+
+def test_a_network_without_parameters():
+    saved("none.safetensors", Tanh(), loss="squared_error")
+    assert "Each layer is right alone; there are no parameters." in check("none.safetensors").stdout
+
+
+# ---------------------------------------------------------------- Python files
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_a_planted_mistake_is_found_and_named(name):
+    result = check(f"{PLANTED}:{name}", status=1)
+    assert f"{name}() is WRONG:" in result.stdout
+    assert SAID[name] in result.stdout
+
+
+def test_a_whole_file_as_a_program():
+    done = subprocess.run([*COMMAND, PLANTED], capture_output=True, text=True, check=False, encoding="utf-8")
+    assert done.returncode == 1, done.stderr
+    last = done.stdout.splitlines()[-1]
+    names = [name for name, value in vars(planted).items() if getattr(value, "__module__", "") == planted.__name__]
+    assert last == f"Of 12 that were checked 12 are WRONG: {', '.join(f'{n}()' for n in names if n in SAID)}."
+    assert set(SAID) == {n for n in names if n[0] != "_"}, "a planted mistake without its case here"
+    assert "\x1b" not in done.stdout  # no colours in a pipe
+    assert not (PLANTED.parent / "__pycache__" / f"_checked_{PLANTED.stem}.pyc").exists()
+
+
+RIGHT = """
+import sys
+from dataclasses import dataclass
+
+
+import chainrule as cr
+from chainrule.layers import Dense, Layer, Tanh
+from neighbour import SCALE
+
+print("the file speaks", sys.argv)
+if __name__ == "__main__":
+    raise SystemExit("never")
+
+
+class Base(Layer):
+    '''Abstract: not checked.'''
+
+
+@dataclass(eq=False, repr=False)
+class Scaled(Base):
+    factor: float = SCALE
+
+    def forward(self, x, memo):
+        return x * self.factor
+
+    def backward(self, dy, memo):
+        return dy * self.factor
+
+
+class Power(Base):
+    def __init__(self, power):
+        if not isinstance(power, tuple):
+            raise TypeError("a tuple")
+        self.power = power[0]
+
+    def forward(self, x, memo):
+        memo.x = x
+        return x**self.power
+
+    def backward(self, dy, memo):
+        return dy * self.power * memo.x ** (self.power - 1)
+
+
+class _Hidden(Scaled):
+    def backward(self, dy, memo):
+        return dy
+"""
+NETWORK = (
+    "network = cr.Network(3, [Dense(4), Power((2,)), Tanh(), Dense(2)], 'squared_error', seed=0)\nsame = network\n"
+)
+
+
+@pytest.fixture
+def neighbour():
+    written("neighbour.py", "SCALE = 3.0\n")
+    yield
+    sys.modules.pop("neighbour", None)
+
+
+@pytest.mark.usefixtures("neighbour")
+def test_what_is_checked_in_a_file():
+    path = written("mine.py", RIGHT + NETWORK)
+    before = sys.path.copy(), sys.argv
+    found = data(path)
+    assert (sys.path, sys.argv) == before
+    assert [(c["kind"], c["name"]) for c in found["checks"]] == [("layer", "Scaled()"), ("network", "network")]
+    assert found == {"ok": True, "checks": found["checks"], "not_checked": []}
+    result = check(path)
+    assert "the file speaks ['mine.py']" in result.stderr  # and not between the tables
+    assert result.stdout.splitlines()[-1] == "All 2 that were checked are right."
+    assert not Path("__pycache__", "mine.cpython-311.pyc").exists()
+
+
+@pytest.mark.usefixtures("neighbour")
+def test_a_class_that_cannot_be_made_is_said_and_is_a_failure():
+    result = check(written("mine.py", RIGHT), status=2)
+    assert "Scaled() is right" in result.stdout
+    assert result.stderr.endswith("Not checked: Power needs arguments: give the file an object of it to check, such as power = Power(...).\n")  # fmt: skip
+    refusal = check("mine.py:Power", status=2).stderr.splitlines()[-1]
+    assert refusal.startswith("Error: mine.py: Power needs arguments")
+    assert data("mine.py", status=2)["not_checked"]
+
+
+@pytest.mark.usefixtures("neighbour")
+def test_one_name_of_a_file():
+    path = written("mine.py", RIGHT + NETWORK + "power = Power((3,))\n")
+    for name, said in (("network", "The gradient is right"), ("power", "Power() is right"), ("Scaled", "is right")):
+        assert said in check(f"{path}:{name}").stdout
+    check(f"{path}:_Hidden", status=1)
+
+
+def test_a_network_with_a_wrong_layer_names_it():
+    code = "from planted import *\nnet = cr.Network(5, [Dense(4), TanhInPlace(), Dense(3)], 'squared_error', seed=0)\n"
+    code = f"import sys\nsys.path.insert(0, {str(PLANTED.parent)!r})\n{code}"
+    result = check(written("net.py", code) + ":net", status=1)
+    assert "The gradient is WRONG: largest relative error " in result.stdout
+    assert "Alone, layer 1, TanhInPlace(): x and dy: forward changes x in place" in result.stdout
+    assert "layer 0" not in result.stdout.partition("The gradient is WRONG")[2], "only the one that is wrong is named"
+
+
+BREAKS = """
+import chainrule as cr
+
+class Breaks(cr.Layer):
+    def forward(self, x, memo):
+        return x.nonsense
+
+    def backward(self, dy, memo):
+        return dy
+
+class KeepsRows(cr.Layer):
+    def forward(self, x, memo):
+        self.rows = len(x)
+        return x
+
+    def backward(self, dy, memo):
+        return dy
+
+class OutputFails(cr.Layer):
+    def output(self, input_shape):
+        raise KeyError('height')
+
+    forward = backward = lambda self, x, memo: x
+
+class NoTargets(cr.Loss):
+    def forward(self, y, t, memo):
+        raise RuntimeError("never")
+
+    def backward(self, t, memo):
+        return t
+
+breaks = cr.Network(3, [cr.layers.Dense(2), Breaks()], "squared_error", seed=0)
+keeps = cr.Network(3, [cr.layers.Dense(2), KeepsRows()], "squared_error", seed=0)
+"""
+
+
+def test_what_raises_is_wrong_and_the_others_are_still_checked():
+    result = check(written("breaks.py", BREAKS), status=1)
+    for said in (
+        "Alone, layer 1, Breaks(): passes: forward raises AttributeError: 'numpy.ndarray' object has no attribute "
+        "'nonsense' (line 6: return x.nonsense)",
+        "The gradient is right: largest relative error",
+        "But not every layer is right:\n  Alone, layer 1, KeepsRows(): state: forward or backward writes self.rows",
+        "OutputFails() is WRONG:\n  it cannot be checked: KeyError: 'height' (line 21: raise KeyError('height'))",
+        "NoTargets() is WRONG:\n  it cannot be checked: ",
+        "Of 4 that were checked 4 are WRONG: OutputFails(), NoTargets(), breaks, keeps.",
+    ):
+        assert said in result.stdout, result.stdout
+
+
+# ---------------------------------------------------------------- kernels
+
+
+def test_kernels_are_compared_part_by_part():
+    pytest.importorskip("numba")
+    saved("model.safetensors", Dense(3))
+    found = data("model.safetensors", "--kernels")
+    assert found["ok"]
+    kinds = {c["kind"] for c in found["kernels"]}
+    assert kinds == {"layer", "loss", "optimizer", "penalty", "constraint", "clip"}
+    names = {c["name"].partition("(")[0] for c in found["kernels"]}
+    for module in (cr.losses, cr.optimizers, cr.penalties, cr.clipping):
+        public = {n for n in module.__all__ if n[0].isupper()} - {"Loss", "Optimizer", "Penalty", "Constraint", "Clip"}
+        assert public <= names
+    assert {"ReLU", "Softmax", "Dropout", "Dense"} <= names
+    assert all(c["differences"] for c in found["kernels"]), "a part that the compiled kernels left to the reference"
+
+
+def test_a_kernel_that_differs_is_wrong(monkeypatch):
+    pytest.importorskip("numba")
+    part = cr.optimizers.RMSProp(0.01)
+    monkeypatch.setattr(compare, "_parts", lambda: iter([("optimizer", part, {"optimizer": part})]))
+    step = cr.optimizers.RMSProp.step
+    monkeypatch.setattr(cr.optimizers.RMSProp, "step", lambda self, *a: step(self, *a[:3], 1.001 * a[3]))
+    saved("model.safetensors", Dense(3))
+    result = check("model.safetensors", "--kernels", status=1)
+    assert re.search(r"RMSProp\(learning_rate=0.01\) +optimizer +\d.*WRONG", result.stdout)
+    assert (
+        "The compiled kernels DIFFER from the reference for RMSProp(learning_rate=0.01): the largest difference is"
+        in result.stdout
+    )
+
+
+def test_without_compiled_kernels_it_says_so(monkeypatch):
+    monkeypatch.setattr(kernels, "_is_installed", lambda package: False)
+    saved("model.safetensors", Dense(3))
+    result = check("model.safetensors", "--kernels")
+    assert "There are no compiled kernels here" in result.stdout
+    assert 'pip install "chainrule[fast]"' in result.stdout
+    assert data("model.safetensors", "--kernels")["kernels"] is None
+
+
+# ---------------------------------------------------------------- data for programs
+
+
+def test_json_has_no_nan_and_every_field():
+    found = data(f"{PLANTED}:NotANumber", status=1)
+    (layer,) = found["checks"]
+    assert found["ok"] is False
+    assert layer["error"] is None
+    assert layer["faults"] == ["gradient: dx is off by nan: the analytic gradient is not finite"]
+    assert layer["parameters"][0]["name"] == "x"
+    assert set(layer) == {
+        "kind", "name", "ok", "verdict", "error", "order", "parameters", "faults", "notes", "description"
+    }  # fmt: skip
+
+
+# ---------------------------------------------------------------- as wide as the terminal
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_lines_fit_the_terminal(width, monkeypatch):
+    from chainrule.cli import check as module  # noqa: PLC0415
+
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr(module, "is_terminal", lambda: True)
+    words = ["--inputs", 64, "--layers", "dense 128 weights=he_normal biases=normal, tanh, dense 10"]
+    network = check(*words).stdout.partition("\n\n")[2]  # after the layers
+    lines = network.splitlines() + check(f"{PLANTED}:SummedWeights", status=1).stdout.splitlines()
+    assert max(map(len, lines)) <= width
+    assert any("…" in line for line in lines) == (width == 80)
+
+
+# ---------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "match"),
+    [
+        (
+            "raises.py",
+            b"x = 1\ny = x / 0\n",
+            r"raises.py, line 2: ZeroDivisionError: division by zero \(while the file",
+        ),
+        ("exits.py", b"import sys\nsys.exit(3)\n", "exits.py, line 2: SystemExit: 3"),
+        ("imports.py", b"import no_such_module\n", "imports.py, line 1: ModuleNotFoundError: No module named 'no_such"),
+        ("syntax.py", b"def f(:\n", "syntax.py, line 1: SyntaxError: invalid syntax"),
+        ("null.py", b"\0\0", "null.py: .*null bytes"),
+        ("latin.py", b"x = '\xff'\n", "latin.py.*SyntaxError.*utf-8"),
+        (
+            "nothing.py",
+            b"import numpy as np\nx = 3\n",
+            "nothing.py has nothing to check: expected a Network, or a Layer",
+        ),
+        ("pickled.pkl", pickle.dumps({}), "pickled.pkl is not a safetensors file: it is a pickle, which could run any"),
+        ("rows.csv", b"1,2\n", "rows.csv is not a safetensors file"),
+    ],
+)
+def test_a_file_that_cannot_be_checked(name, content, match):
+    Path(name).write_bytes(content)
+    refused(name, match=match)
+
+
+def test_a_name_that_is_not_there_or_is_something_else():
+    refused(f"{PLANTED}:SumedWeights", match="has no 'SumedWeights'. Did you mean 'SummedWeights'")
+    refused(f"{PLANTED}:math", match="math: expected a Network, or a Layer, .*got <module 'math'")
+    refused(f"{written('none.py', 'x = 3')}:net", match="none.py has no 'net'. It has no name for a Network")
+
+
+def test_a_place_that_is_no_run(here):
+    (here / "empty").mkdir()
+    (here / "folder.py").mkdir()
+    refused("empty", match="the folder empty has no config.json: expected one that chainrule train")
+    refused("nowhere", match="there is no nowhere: expected a folder .*, a .safetensors file or a Python file")
+    refused("nowhere.py", match="there is no file nowhere.py")
+    refused("folder.py", match="folder.py cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        (["run", "--layers", "dense 3"], "--layers describes a network, but run is to be checked: give one of the two"),
+        (["--layers", "dense 3"], "needs both --inputs and --layers"),
+        (["--loss", "huber"], "needs both --inputs and --layers"),
+        (["--inputs", "x", "--layers", "dense 3"], '--inputs: expected a number of at least 1, or a shape .* got "x"'),
+        (["--inputs", "0", "--layers", "dense 3"], "--inputs"),
+        (
+            ["--inputs", "3", "--layers", "dense"],
+            "--layers: \"dense\": missing a required argument: 'units'; Dense takes",
+        ),
+        (
+            ["--inputs", "3", "--layers", "tanh 4"],
+            '--layers: "tanh 4": too many positional arguments; Tanh takes nothing',
+        ),
+        (["--inputs", "3", "--layers", "64,32"], '"64" is a size without its layer: write "dense 64"'),
+        (["--inputs", "3", "--layers", "dense 3,,tanh"], "--layers: expected layers such as"),
+        (["--inputs", "3", "--layers", "dens 3"], "unknown layer 'dens'. Did you mean 'Dense'"),
+        (["--inputs", "3", "--layers", "dense 0"], "Dense: units: .* got 0"),
+        (["--inputs", "3", "--layers", "dense 3", "--loss", "hubber"], "unknown loss 'hubber'. Did you mean 'Huber'"),
+        (["--inputs", "3", "--layers", "dense 1"], "SoftmaxCrossEntropy: expected a last layer of at least 2 units"),
+        (["--inputs", "3x3x1", "--layers", "dense 1"], "Dense.*expects rows of numbers"),
+        (["--rows", "1"], "--rows: expected a whole number of at least 2, got 1"),
+        (["--seed", "-1"], "--seed: .* got -1"),
+        (["--l2", "-1"], "L2: strength: .* got -1"),
+    ],
+)
+def test_options_that_make_no_sense(arguments, match):
+    refused(*arguments, match=match)
+
+
+def test_the_help_says_that_a_file_is_run():
+    text = " ".join(check("--help").stdout.replace("│", " ").split())
+    assert "whose code is run, as by python FILE.py" in text
+    assert "Status: 0 all is right; 1 something is wrong; 2 something cannot be checked." in text
