@@ -26,6 +26,7 @@ MODULES = {
     "chainrule.callbacks": "Callbacks",
     "chainrule.metrics": "Metrics",
     "chainrule.persistence": "Model files",
+    "chainrule.serving": "Prediction with NumPy alone",
     "chainrule.datasets": "Data sets",
     "chainrule.plotting": "Pictures",
 }

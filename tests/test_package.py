@@ -30,6 +30,7 @@ MODULES = [
     "persistence",
     "plotting",
     "schedules",
+    "serving",
     "training",
 ]
 PUBLIC = [(m, name) for m in MODULES for name in importlib.import_module(f"chainrule.{m}").__all__]

@@ -21,12 +21,15 @@ if TYPE_CHECKING:
         persistence,
         plotting,
         schedules,
+        serving,
         training,
     )
     from chainrule.callbacks import Callback, EarlyStopping, Progress
     from chainrule.estimators import MLPClassifier, MLPRegressor
     from chainrule.gradient_check import GradientReport, check_gradient
     from chainrule.history import History
+    from chainrule.persistence import ModelFileError
+    from chainrule.serving import load
     from chainrule.training import DivergenceError, evaluate, train
 
 __version__ = "0.1.0"
@@ -40,6 +43,7 @@ _LAZY = {
     "History": "history",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
+    "ModelFileError": "persistence",
     "Progress": "callbacks",
     "callbacks": "",
     "check_gradient": "gradient_check",
@@ -48,11 +52,13 @@ _LAZY = {
     "estimators": "",
     "evaluate": "training",
     "gradient_check": "",
+    "load": "serving",
     "optimizers": "",
     "penalties": "",
     "persistence": "",
     "plotting": "",
     "schedules": "",
+    "serving": "",
     "train": "training",
     "training": "",
 }
@@ -83,6 +89,7 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "Memo",
+    "ModelFileError",
     "Network",
     "Progress",
     "Workspace",
@@ -95,6 +102,7 @@ __all__ = [
     "gradient_check",
     "initializers",
     "layers",
+    "load",
     "losses",
     "metrics",
     "one_hot",
@@ -103,6 +111,7 @@ __all__ = [
     "persistence",
     "plotting",
     "schedules",
+    "serving",
     "train",
     "training",
 ]

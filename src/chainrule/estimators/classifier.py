@@ -44,6 +44,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     1.0
     """
 
+    _kind: ClassVar[str] = "MLPClassifier"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],

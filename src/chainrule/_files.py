@@ -1,0 +1,353 @@
+"""Files that cannot harm: what all of chainrule's files share, whatever they hold.
+
+A file is one safetensors file. Its arrays are the tensors; all else is a description, JSON under the key ``chainrule``
+of the header's metadata. Reading executes nothing and imports nothing, looks at everything before it allocates, and
+ends in a :class:`ModelFileError` wherever a file is not what it should be. Writing leaves a whole file, the old or the
+new.
+
+The reading is written out here instead of left to the safetensors package because that maps the file into memory: a
+file that another process cuts short meanwhile would end this one. Here header and arrays come from one open file.
+
+Source of the format: https://github.com/huggingface/safetensors, "Format".
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from chainrule._typing import Array
+
+FORMAT = 2
+KEY = "chainrule"
+LARGEST_HEADER = 2**21  # as Python objects, JSON of this length takes 70 MB at most
+DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I64": np.dtype("<i8")}
+FOREIGN = {
+    b"\x80": "a pickle, which could run any code",
+    b"PK": "a zip archive (perhaps .npz, .pt or .keras)",
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"\x93NUMPY": "a NumPy array (.npy)",
+    b"\x89HDF": "an HDF5 file (perhaps .h5)",
+    b"\x1f\x8b": "a gzip file",
+    b"x\x9c": "compressed by zlib (perhaps a pickle by joblib)",
+    b"\x08": "perhaps an ONNX model",
+}
+
+
+class ModelFileError(ValueError):
+    """The file is not one that this version of chainrule can read, or not what was asked for."""
+
+
+class Tensor(NamedTuple):
+    """One array of a file: where its bytes lie, counted from the start of the file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+class Header(NamedTuple):
+    """All of a file but the numbers of its arrays.
+
+    ``kind`` says what it holds (``network``, ``MLPClassifier``, ...), ``description`` has the fields of that kind, not
+    checked yet, ``metadata`` the user's texts.
+    """
+
+    format: int
+    kind: str
+    version: str
+    metadata: dict[str, str]
+    description: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+# ---------------------------------------------------------------- reading
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str], expected: str) -> Iterator[BinaryIO]:
+    """Open a file to read from, and put its name before every :class:`ModelFileError` of the block.
+
+    ``expected`` says what the file should be, for messages: "a file written by Network.save".
+    """
+    path = Path(path)
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            inside = path / "model.safetensors"
+            hint = f" Did you mean {inside}?" if inside.exists() else ""
+            raise IsADirectoryError(f"{path} is a folder; {expected} was expected.{hint}")
+        if not stat.S_ISREG(mode):
+            raise ModelFileError(f"{path} is a pipe or a device; {expected} was expected.")
+        file = path.open("rb")
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"{path}: there is no such file; {expected} was expected.") from None
+    except PermissionError:
+        raise PermissionError(f"{path} may not be read by this user; {expected} was expected.") from None
+    with file:
+        try:
+            yield file
+        except ModelFileError as error:
+            raise ModelFileError(f"{path}: {error}") from error.__cause__
+        except (RecursionError, MemoryError) as error:
+            raise ModelFileError(f"{path}: too deep or too large to be read ({type(error).__name__}).") from None
+
+
+def read_header(file: BinaryIO, expected: str) -> Header:
+    """Return the header of a file, after checks of all that does not depend on its kind.
+
+    The arrays fill the rest of the file without gap or overlap, so that none is larger than the file; names are text
+    and come once; numbers are finite.
+    """
+    size = os.fstat(file.fileno()).st_size
+    if not size:
+        raise ModelFileError(f"the file is empty; {expected} was expected.")
+    start = file.read(16)
+    length = int.from_bytes(start[:8], "little")
+    if len(start) < 10 or not 2 <= length <= min(size - 8, LARGEST_HEADER):
+        raise ModelFileError(f"{_guess(start, length)}; {expected} was expected.")
+    file.seek(8)
+    header = parse(file.read(length), "the header")
+    metadata = header.pop("__metadata__", None)
+    text = metadata.get(KEY) if isinstance(metadata, dict) else None
+    if not isinstance(text, str):
+        raise ModelFileError(f"a safetensors file, but of another tool; {expected} was expected.")
+    tensors = _tensors(header, 8 + length, size)
+    return _described(parse(text, "the description"), tensors)
+
+
+def read_array(file: BinaryIO, tensor: Tensor) -> Array:
+    """Return the numbers of one array."""
+    file.seek(tensor.start)
+    content = file.read(tensor.end - tensor.start)
+    if len(content) != tensor.end - tensor.start:
+        raise ModelFileError("cut short while it was read. Use another copy of the file.")
+    return np.frombuffer(content, DTYPES[tensor.dtype]).reshape(tensor.shape)
+
+
+def parse(text: str | bytes, what: str) -> dict[str, Any]:
+    """Return the JSON object in ``text``: of unique names and finite numbers."""
+    try:
+        value = json.loads(
+            text.decode() if isinstance(text, bytes) else text,
+            object_pairs_hook=_unique,
+            parse_constant=_number,
+            parse_float=_number,
+            parse_int=_whole,
+        )
+        if not isinstance(value, dict):
+            raise TypeError("no JSON object")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ModelFileError(f"damaged, or of another kind: {what} cannot be read ({shown(error)}).") from None
+    return value
+
+
+def check_fields(what: str, value: Any, known: set[str]) -> dict[str, Any]:
+    """Return ``value`` if it is an object with just the known fields."""
+    if not isinstance(value, dict):
+        raise ModelFileError(f"{what} cannot be read: expected an object, got {shown(value)}.")
+    if odd := value.keys() ^ known:
+        names = shown(", ".join(sorted(odd)))
+        raise ModelFileError(f"{what} has missing or unknown fields: {names}. Is the file from a newer version?")
+    return value
+
+
+def check_texts(what: str, values: Any) -> list[str]:
+    """Return ``values`` if it is a list of texts that can be printed."""
+    if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
+        raise ModelFileError(f"{what} cannot be read: expected a list of texts, got {shown(values)}.")
+    try:
+        "".join(values).encode()  # half of a surrogate pair is no text
+    except UnicodeEncodeError as error:
+        raise ModelFileError(f"{what} cannot be read: {shown(error)}.") from None
+    return values
+
+
+def check_whole(what: str, value: Any, least: int = 0) -> int:
+    """Return ``value`` if it is a whole number of at least ``least`` that 64 bits hold."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
+        raise ModelFileError(f"{what} cannot be read: expected a whole number from {least}, got {shown(value)}.")
+    return value
+
+
+def shown(value: Any) -> str:
+    """Return a value from a file for a message: short, and without characters that a terminal would obey."""
+    text = str(value) if isinstance(value, str | BaseException) else repr(value)
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:201])
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _guess(start: bytes, length: int) -> str:
+    if start[8:9] == b"{" and length > LARGEST_HEADER:
+        return f"its header of {length} bytes is larger than any that chainrule writes"
+    for magic, name in FOREIGN.items():
+        if start.startswith(magic):
+            return f"it is {name}"
+    if start.isascii() and start.decode().replace("\n", "").replace("\t", "").replace("\r", "").isprintable():
+        return "it is a text, or a damaged file"
+    return "it is damaged, cut short, or of another kind"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name comes twice")
+    return found
+
+
+def _number(text: str) -> float:
+    value = float(text.replace("Infinity", "inf"))
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text} is not finite")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > 4000:  # the time to read it would grow with the square of its length
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
+
+
+def _tensors(header: Mapping[str, Any], start: int, size: int) -> dict[str, Tensor]:
+    """Return the arrays of the header in the order of their bytes, which must fill the file."""
+    tensors = {name: _tensor(name, entry, start) for name, entry in header.items()}
+    ordered = dict(sorted(tensors.items(), key=lambda item: (item[1].start, item[1].end)))
+    position = start
+    for name, tensor in ordered.items():
+        if tensor.start != position:
+            raise ModelFileError(f"damaged: the array {shown(name)} does not begin where the one before it ends.")
+        position = tensor.end
+    if position != size:
+        what = (
+            "cut short: its arrays are not all there" if position > size else "damaged: there is more behind its arrays"
+        )
+        raise ModelFileError(f"{what}. Use another copy of the file.")
+    return ordered
+
+
+def _tensor(name: str, entry: Any, start: int) -> Tensor:
+    what = f"the array {shown(name)}"
+    check_texts(what, [name])
+    entry = check_fields(what, entry, {"dtype", "shape", "data_offsets"})
+    dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+    if not isinstance(dtype, str) or dtype not in DTYPES:
+        raise ModelFileError(f"{what} has the type {shown(dtype)}; {', '.join(DTYPES)} were expected.")
+    if not isinstance(shape, list) or len(shape) > 32 or not isinstance(offsets, list) or len(offsets) != 2:
+        raise ModelFileError(f"{what} cannot be read: shape {shown(shape)}, offsets {shown(offsets)}.")
+    sizes = tuple(check_whole(f"the shape of {what}", n) for n in shape)
+    begin, end = (check_whole(f"the place of {what}", n) for n in offsets)
+    if end - begin != math.prod(sizes) * DTYPES[dtype].itemsize:
+        raise ModelFileError(f"damaged: the place of {what} has not the size of its shape {shown(sizes)}.")
+    return Tensor(dtype, sizes, start + begin, start + end)
+
+
+def _described(description: dict[str, Any], tensors: dict[str, Tensor]) -> Header:
+    version = description.pop("version", None)
+    number = description.pop("format", None)
+    metadata = description.pop("metadata", None)
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= FORMAT:
+        raise ModelFileError(
+            f"it has format {shown(number)}, written by chainrule {shown(version)}; this version reads the formats "
+            f"up to {FORMAT}. Upgrade: pip install -U chainrule"
+        )
+    kind = "network" if number == 1 else description.pop("kind", None)
+    if number == 1:  # had networks only, their fields beside the others, and no seed
+        description = {"network": {"seed": None, **description}}
+    if not isinstance(kind, str) or not isinstance(version, str) or not isinstance(metadata, dict):
+        raise ModelFileError("the description has missing or unreadable fields: kind, version or metadata.")
+    check_texts("the description", [kind, version])
+    check_texts("the metadata", [*metadata, *metadata.values()])
+    return Header(number, kind, version, metadata, description, tensors)
+
+
+# ---------------------------------------------------------------- writing
+
+
+def write_file(
+    path: str | os.PathLike[str],
+    kind: str,
+    description: Mapping[str, Any],
+    arrays: Mapping[str, Array],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write a file that :func:`read_header` reads.
+
+    Raises
+    ------
+    FileExistsError
+        When there is a file and ``overwrite`` is false.
+    TypeError, ValueError
+        When the description is no JSON, the metadata no texts, or both together too long.
+    """
+    from safetensors.numpy import save as to_bytes  # noqa: PLC0415  (reading does without)
+
+    from chainrule import __version__  # noqa: PLC0415
+
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; a file was expected, such as {path / 'model.safetensors'}.")
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} is there already: choose another name, or pass overwrite=True to replace it.")
+    texts = dict(metadata or {})
+    try:
+        check_texts("the metadata", [*texts, *texts.values()])
+    except ModelFileError as error:
+        raise TypeError(f"save: {error} Give a dictionary of texts, for example by json.dumps.") from None
+    about = {"format": FORMAT, "kind": kind, "version": __version__, **description, "metadata": texts}
+    content = to_bytes(dict(arrays), {KEY: json.dumps(about, allow_nan=False)})
+    if (length := int.from_bytes(content[:8], "little")) > LARGEST_HEADER:
+        raise ValueError(
+            f"save: all that is not parameters takes {length} bytes, and a file holds {LARGEST_HEADER}: too much "
+            "metadata, or too many layers, columns or classes."
+        )
+    write_atomically(path, content)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write beside the file's place, and rename when all is on the disk: at ``path`` is the old file or the new.
+
+    A link is followed, the permissions of a file that is there are kept. A process that is killed may leave its
+    ``.chainrule-*.part`` behind.
+    """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is no file that could be replaced, but a folder, a pipe or a device.")
+    part = path.parent / f".chainrule-{secrets.token_hex(8)}.part"
+    # Not tempfile, whose files are private: this one gets the permissions of any new file.
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            part.chmod(stat.S_IMODE(path.stat().st_mode))
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    with suppress(OSError):  # not every file system can; the file is whole in any case
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put a new name on the disk."""
+    if hasattr(os, "O_DIRECTORY"):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
