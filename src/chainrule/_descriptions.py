@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import Any
 
@@ -81,12 +81,15 @@ def build(what: str, description: Any, base: str) -> Any:
     name = arguments.pop("type", None)
     known = table(base)
     if not isinstance(name, str) or name not in known:
-        raise ModelFileError(f"{what}: unknown type {shown(name)!r}. Known: {', '.join(known)}.")
+        raise ModelFileError(f"{what}: unknown type '{shown(name)}'. Known: {', '.join(known)}.")
     forms = _forms(known[name])
     if unknown := arguments.keys() - forms:
         raise ModelFileError(
             f"{what}, {name}: unknown field(s) {shown(', '.join(sorted(unknown)))}. Is the file from a newer version?"
         )
+    needed = {f.name for f in _fields(known[name]) if f.default is MISSING and f.default_factory is MISSING}
+    if missing := needed - arguments.keys():
+        raise ModelFileError(f"{what}, {name}: the field(s) {', '.join(sorted(missing))} are missing.")
     try:
         return known[name](**{k: _fit(k, v, forms[k], build) for k, v in arguments.items()})
     except ModelFileError:
@@ -98,7 +101,11 @@ def build(what: str, description: Any, base: str) -> Any:
 @cache
 def _forms(cls: Any) -> dict[str, str]:
     """Return the annotations of the constructor's arguments, as they are written."""
-    return {f.name: str(f.type) for f in fields(cls) if f.init} if is_dataclass(cls) else {}
+    return {f.name: str(f.type) for f in _fields(cls)}
+
+
+def _fields(cls: Any) -> list[Field[Any]]:
+    return [f for f in fields(cls) if f.init] if is_dataclass(cls) else []
 
 
 def _fit(what: str, value: Any, annotation: str, part: Callable[[str, Any, str], Any]) -> Any:

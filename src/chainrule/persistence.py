@@ -120,7 +120,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 def check_kind(header: Header, wanted: str, expected: str) -> None:
     """Refuse a file of another kind, and say what it is and what reads it."""
     if header.kind != wanted:
-        holds = HOLDS.get(header.kind, f"{shown(header.kind)!r}, which this version does not know")
+        holds = HOLDS.get(header.kind, f"'{shown(header.kind)}', which this version does not know")
         raise ModelFileError(f"{expected} was expected, but it holds {holds}.")
 
 
