@@ -182,7 +182,7 @@ def foreign(kind, path):
     elif kind == "terabyte header":
         path.write_bytes(struct.pack("<Q", 2**40) + b"{}")
     elif kind == "header of brackets":
-        path.write_bytes(struct.pack("<Q", 200_000) + b"[" * 200_000)
+        path.write_bytes(struct.pack("<Q", 200_000) + b"[" * 50_000)
     elif kind == "safetensors of another tool":
         save_file({"w": X}, path)
 
@@ -332,7 +332,7 @@ def put(*keys_and_value):
         (net(lambda d: d["layers"][2].pop("rate")), "the field.s. rate are missing"),
         (net(put("layers", [])), "do not fit together: .*at least one layer"),
         (net(put("layers", None)), "layers: expected a list"),
-        (net(put("layers", [{"type": "Tanh"}] * 10_001)), "at most 10000, got 10001"),
+        (net(put("layers", [{"type": "Tanh"}] * 2001)), "at most 2000, got 2001"),
         (net(put("inputs", [5])), "the arrays do not fit the description"),
         (net(put("inputs", 4)), "inputs: expected a list"),
         (net(put("inputs", ["4"])), "inputs cannot be read"),
@@ -498,10 +498,12 @@ def test_the_same_network_gives_the_same_bytes(path, tmp_path):
 
 
 def test_too_much_for_a_header_is_refused_when_it_is_written(path):
-    with pytest.raises(ValueError, match=r"and a file holds 2097152: too much metadata"):
+    with pytest.raises(ValueError, match=r"and a file holds 2097152 .*: too much metadata"):
         small().save(path, {"text": "x" * 2**21})
-    deep = cr.Network(1, [Tanh()] * 10_001, "squared_error")
-    with pytest.raises(ValueError, match="at most 10000 layers, this network has 10001"):
+    with pytest.raises(ValueError, match=r"50000 opening brackets.*: too much metadata"):
+        small().save(path, {"text": "[" * 50_000})
+    deep = cr.Network(1, [Tanh()] * 2001, "squared_error")
+    with pytest.raises(ValueError, match="at most 2000 layers, this network has 2001"):
         deep.save(path)
     assert not path.exists()
 

@@ -31,7 +31,7 @@ from chainrule.network import Network
 
 __all__ = ["ModelFileError", "load", "read_metadata", "save"]
 
-MOST_LAYERS = 10_000
+MOST_LAYERS = 2_000
 HOLDS = {
     "network": "a network: chainrule.Network.load reads it",
     "MLPClassifier": "a classifier: chainrule.MLPClassifier.load reads it, and chainrule.load with NumPy alone",
