@@ -25,9 +25,11 @@ MODULES = {
     "chainrule.schedules": "Schedules",
     "chainrule.clipping": "Clipping",
     "chainrule.callbacks": "Callbacks",
+    "chainrule.checkpoints": "Checkpoints",
     "chainrule.metrics": "Metrics",
     "chainrule.persistence": "Model files",
     "chainrule.onnx": "ONNX",
+    "chainrule.serving": "Prediction with NumPy alone",
     "chainrule.datasets": "Data sets",
     "chainrule.plotting": "Pictures",
 }

@@ -317,8 +317,10 @@ keeps = cr.Network(3, [cr.layers.Dense(2), KeepsRows()], "squared_error", seed=0
 def test_what_raises_is_wrong_and_the_others_are_still_checked():
     result = check(written("breaks.py", BREAKS), status=1)
     for said in (
-        "Alone, layer 1, Breaks(): passes: forward raises AttributeError: 'numpy.ndarray' object has no attribute "
-        "'nonsense' (line 6: return x.nonsense)",
+        (
+            "Alone, layer 1, Breaks(): passes: forward raises AttributeError: 'numpy.ndarray' object has no attribute "
+            "'nonsense' (line 6: return x.nonsense)"
+        ),
         "The gradient is right: largest relative error",
         "But not every layer is right:\n  Alone, layer 1, KeepsRows(): state: forward or backward writes self.rows",
         "OutputFails() is WRONG:\n  it cannot be checked: KeyError: 'height' (line 21: raise KeyError('height'))",

@@ -16,6 +16,7 @@ import chainrule as cr
 ROOT = Path(__file__).parents[1]
 MODULES = [
     "callbacks",
+    "checkpoints",
     "clipping",
     "datasets",
     "estimators",
@@ -31,6 +32,7 @@ MODULES = [
     "persistence",
     "plotting",
     "schedules",
+    "serving",
     "tracing",
     "training",
 ]

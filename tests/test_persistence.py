@@ -3,16 +3,19 @@
 import json
 import os
 import pickle
+import re
 import struct
 import sys
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 import chainrule as cr
 from chainrule import initializers, layers, losses
+from chainrule._descriptions import MODULES, build, describe, table
 from chainrule._names import public_classes
 from chainrule.layers import Dense, Dropout, Layer, Tanh
 from chainrule.persistence import ModelFileError, read_metadata
@@ -160,6 +163,16 @@ def foreign(kind, path):
         path.with_suffix(".npy").rename(path)
     elif kind == "text":
         path.write_text("hello, this is no model at all")
+    elif kind == "ONNX":
+        path.write_bytes(b"\x08\x0a\x12\x07pytorch\x1a\x052.1.0" + bytes(100))
+    elif kind == "HDF5":
+        path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    elif kind == "joblib":
+        path.write_bytes(zlib.compress(pickle.dumps(Bomb())))
+    elif kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "link to nowhere":
+        path.symlink_to(path.parent / "nowhere")
     elif kind == "PNG":
         path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
     elif kind == "empty":
@@ -169,7 +182,7 @@ def foreign(kind, path):
     elif kind == "terabyte header":
         path.write_bytes(struct.pack("<Q", 2**40) + b"{}")
     elif kind == "header of brackets":
-        path.write_bytes(struct.pack("<Q", 200_000) + b"[" * 200_000)
+        path.write_bytes(struct.pack("<Q", 200_000) + b"[" * 50_000)
     elif kind == "safetensors of another tool":
         save_file({"w": X}, path)
 
@@ -180,24 +193,64 @@ def foreign(kind, path):
         ("pickle", "it is a pickle"),
         ("zip", "a zip archive"),
         ("npy", "a NumPy array"),
-        ("text", "is not a safetensors file"),
+        ("text", "it is a text"),
         ("PNG", "a PNG picture"),
+        ("ONNX", "perhaps an ONNX model"),
+        ("HDF5", "an HDF5 file"),
+        ("joblib", "compressed by zlib"),
+        ("pipe", "is a pipe or a device"),
         ("empty", "is empty"),
         ("one byte", "damaged, cut short"),
-        ("terabyte header", "damaged, cut short"),
-        ("header of brackets", "its header is not JSON"),
+        ("terabyte header", "its header of 1099511627776 bytes is larger"),
+        ("header of brackets", "the header cannot be read"),
         ("safetensors of another tool", "of another tool"),
     ],
 )
-def test_foreign_files_are_named_and_refused(path, kind, message):
+@pytest.mark.parametrize(
+    ("load", "expected"),
+    [
+        (cr.Network.load, "a file written by Network.save was expected"),
+        (cr.MLPClassifier.load, "a file written by MLPClassifier.save was expected"),
+        (cr.MLPRegressor.load, "a file written by MLPRegressor.save was expected"),
+        (cr.load, "a file written by the save method of a Network, MLPClassifier or MLPRegressor was expected"),
+        (read_metadata, "a file written by chainrule was expected"),
+    ],
+)
+def test_foreign_files_are_named_and_refused(path, kind, message, load, expected):
     foreign(kind, path)
-    with pytest.raises(ModelFileError, match=message):
-        cr.Network.load(path)
+    with pytest.raises(ModelFileError, match=message) as caught:
+        load(path)
+    text = str(caught.value)
+    assert text.startswith(str(path))
+    assert expected in text or kind == "header of brackets"
+    assert "\n" not in text
+    assert len(text) < 400
 
 
 def test_a_missing_file(path):
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         cr.Network.load(path)
+    foreign("link to nowhere", path)
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        cr.Network.load(path)
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="needs another user, and only root can become one")
+def test_an_unreadable_file(tmp_path):
+    """Root may read everything: so another user tries, on a machine where one may see the folder at all."""
+    network = small()
+    network.save(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").chmod(0)
+    for folder in [tmp_path, *tmp_path.parents]:
+        folder.chmod(folder.stat().st_mode | 0o011)
+    os.seteuid(65534)
+    try:
+        with pytest.raises(PermissionError, match=r"may not be read by this user; a file written by Network.save"):
+            cr.Network.load(tmp_path / "model.safetensors")
+        with pytest.raises(PermissionError):
+            network.save(tmp_path / "new.safetensors")
+    finally:
+        os.seteuid(0)
 
 
 def test_every_truncation_is_refused(path):
@@ -226,6 +279,10 @@ def rewrite(path, change):
     path.write_bytes(struct.pack("<Q", len(raw)) + raw + content[8 + length :])
 
 
+def net(change):
+    return lambda description: change(description["network"])
+
+
 def put(*keys_and_value):
     *keys, last, value = keys_and_value
 
@@ -240,27 +297,59 @@ def put(*keys_and_value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put("format", 2), "has format 2.*Upgrade"),
+        (put("format", 3), "it has format 3, written by chainrule 0.*Upgrade"),
+        (put("format", 0), "it has format 0"),
+        (put("format", 2.0), "it has format 2.0"),
+        (put("format", True), "it has format True"),
+        (put("format", "2"), "it has format 2"),
+        (put("kind", "spaceship"), "holds 'spaceship', which this version does not know"),
+        (put("kind", 3), "unreadable fields"),
+        (put("version", None), "unreadable fields"),
+        (put("version", "\ud800"), "cannot be read"),
+        (put("metadata", {"a": 1}), "the metadata cannot be read"),
         (put("surprise", 1), "missing or unknown fields: surprise"),
-        (lambda d: d.pop("loss"), "missing or unknown fields: loss"),
-        (put("layers", 1, "type", "os.system"), "unknown type 'os.system'"),
-        (put("layers", 1, "type", "Layer"), "unknown type 'Layer'"),
-        (put("layers", 1, "type", ["Tanh"]), "cannot be read"),
-        (put("layers", 1, "gain", 2), "unknown field.s. gain"),
-        (put("layers", 0, "units", 10**12), "the arrays do not fit the description"),
-        (put("layers", 0, "units", 10**400), "the arrays do not fit the description"),
-        (put("layers", 0, "units", -1), "cannot be read"),
-        (put("layers", 0, "units", "many"), "cannot be read"),
-        (put("layers", 0, "weights", {"type": "eval"}), "unknown type 'eval'"),
-        (put("layers", 2, "rate", 7), "cannot be read"),
-        (put("layers", []), "cannot be read"),
-        (put("layers", None), "cannot be read"),
-        (put("inputs", [5]), "the arrays do not fit the description"),
-        (put("inputs", 4), "cannot be read"),
-        (put("dtype", "float64"), "the arrays do not fit the description"),
-        (put("dtype", "object"), "cannot be read"),
-        (put("loss", {"type": "Dense", "units": 1}), "unknown type 'Dense'"),
-        (put("loss", "SquaredError"), "cannot be read"),
+        (net(put("surprise", 1)), "missing or unknown fields: surprise"),
+        (net(lambda d: d.pop("loss")), "missing or unknown fields: loss"),
+        (net(put("layers", 1, "type", "os.system")), "unknown type 'os.system'"),
+        (net(put("layers", 1, "type", "Layer")), "unknown type 'Layer'"),
+        (net(put("layers", 1, "type", ["Tanh"])), "unknown type"),
+        (net(put("layers", 1, "type", "\x1b[31mred")), r"unknown type '\\x1b\[31mred'"),
+        (net(put("layers", 1, "gain", 2)), "unknown field.s. gain"),
+        (net(put("layers", 1, 7)), "layer 1 cannot be read"),
+        (net(put("layers", 0, "units", 10**12)), "the arrays do not fit the description"),
+        (net(put("layers", 0, "units", 10**400)), "expected int, got 1000"),
+        (net(put("layers", 0, "units", 2**63)), "expected int, got"),
+        (net(put("layers", 0, "units", -1)), "cannot be read"),
+        (net(put("layers", 0, "units", "many")), "units: expected int, got many"),
+        (net(put("layers", 0, "units", True)), "units: expected int, got True"),
+        (net(put("layers", 0, "units", 3.0)), "units: expected int, got 3.0"),
+        (net(put("layers", 0, "inputs", [4])), "inputs: expected int or None"),
+        (net(put("layers", 0, "weights", {"type": "eval"})), "unknown type 'eval'"),
+        (net(put("layers", 0, "weights", {"type": "Tanh"})), "unknown type 'Tanh'"),
+        (net(put("layers", 0, "weights", {"type": "Constant", "value": "1"})), "value: expected float, got 1"),
+        (net(put("layers", 2, "rate", 7)), "cannot be read"),
+        (net(put("layers", 2, "rate", None)), "rate: expected float, got None"),
+        (net(lambda d: d["layers"][2].pop("rate")), "the field.s. rate are missing"),
+        (net(put("layers", [])), "do not fit together: .*at least one layer"),
+        (net(put("layers", None)), "layers: expected a list"),
+        (net(put("layers", [{"type": "Tanh"}] * 2001)), "at most 2000, got 2001"),
+        (net(put("inputs", [5])), "the arrays do not fit the description"),
+        (net(put("inputs", 4)), "inputs: expected a list"),
+        (net(put("inputs", ["4"])), "inputs cannot be read"),
+        (net(put("inputs", [4] * 9)), "inputs: expected a list"),
+        (net(put("inputs", [2, 2])), "do not fit together"),
+        (net(put("dtype", "float64")), "the arrays do not fit the description"),
+        (net(put("dtype", "object")), "dtype: expected"),
+        (net(put("dtype", ["float32"])), "dtype: expected"),
+        (net(put("loss", {"type": "Dense", "units": 1})), "unknown type 'Dense'"),
+        (net(put("loss", "SquaredError")), "the loss cannot be read"),
+        (net(put("seed", "zero")), "the seed cannot be read"),
+        (net(put("seed", -1)), "the seed cannot be read"),
+        (net(put("seed", True)), "the seed cannot be read"),
+        (net(put("seed", {"entropy": 1})), "seed has missing or unknown fields: spawn_key"),
+        (net(put("seed", {"entropy": "1", "spawn_key": []})), "the seed cannot be read"),
+        (net(put("seed", {"entropy": 1, "spawn_key": 2})), "the seed cannot be read"),
+        (put("network", None), "the network cannot be read"),
     ],
 )
 def test_descriptions_that_do_not_fit_are_refused(path, change, message):
@@ -272,3 +361,219 @@ def test_descriptions_that_do_not_fit_are_refused(path, change, message):
 def test_an_unchanged_description_loads(path):
     rewrite(path, lambda description: None)
     np.testing.assert_array_equal(cr.Network.load(path).theta, small().theta)
+
+
+# ---------------------------------------------------------------- headers that do not fit
+
+
+def build_file(path, header, data=b"", raw=None):
+    """Write a file with a header of one's own, and the description of ``small()`` in it."""
+    small().save(path, overwrite=True)
+    description = parts(path)[0]["__metadata__"]
+    text = raw if raw is not None else json.dumps({"__metadata__": description, **header}).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+def parts(path):
+    content = path.read_bytes()
+    length = struct.unpack("<Q", content[:8])[0]
+    return json.loads(content[8 : 8 + length]), content[8 + length :]
+
+
+def test_headers_that_do_not_fit_are_refused(path):
+    small().save(path)
+    header, data = parts(path)
+    del header["__metadata__"]
+    W = header["layers.0.W"]
+    begin, end = W["data_offsets"]
+    cases = {
+        "a terabyte": ({**header, "layers.0.W": {**W, "shape": [2**20, 2**20]}}, "has not the size of its shape"),
+        "more than 64 bits": ({**header, "layers.0.W": {**W, "shape": [2**64]}}, "expected a whole number"),
+        "negative": ({**header, "layers.0.W": {**W, "shape": [-4, -3]}}, "expected a whole number"),
+        "a shape of true": ({**header, "layers.0.W": {**W, "shape": [True, 12]}}, "expected a whole number"),
+        "a shape of text": ({**header, "layers.0.W": {**W, "shape": "4, 3"}}, "cannot be read"),
+        "33 axes": ({**header, "layers.0.W": {**W, "shape": [1] * 33}}, "cannot be read"),
+        "transposed": ({**header, "layers.0.W": {**W, "shape": [3, 4]}}, "the arrays do not fit the description"),
+        "other numbers": ({**header, "layers.0.W": {**W, "dtype": "I64", "shape": [6]}}, "do not fit the description"),
+        "a type unknown": ({**header, "layers.0.W": {**W, "dtype": "BF16"}}, "has the type BF16"),
+        "a type of another type": ({**header, "layers.0.W": {**W, "dtype": ["F32"]}}, "has the type"),
+        "swapped": ({**header, "layers.0.W": {**W, "data_offsets": [end, begin]}}, "has not the size of its shape"),
+        "three offsets": ({**header, "layers.0.W": {**W, "data_offsets": [0, 48, 48]}}, "cannot be read"),
+        "another field": ({**header, "layers.0.W": {**W, "code": "1"}}, "missing or unknown fields: code"),
+        "no object": ({**header, "layers.0.W": 1}, "expected an object"),
+        "one too few": ({k: v for k, v in header.items() if k != "layers.3.W"}, "damaged"),
+        "overlapping": ({**header, "x": W}, "does not begin where the one before it ends"),
+        "a hole": ({**header, "layers.0.W": {**W, "data_offsets": [len(data), len(data) + 48]}}, "damaged|cut short"),
+    }
+    for what, (changed, message) in cases.items():
+        build_file(path, changed, data)
+        with pytest.raises(ModelFileError) as caught:
+            cr.Network.load(path)
+        assert re.search(message, str(caught.value)), f"{what}: {caught.value}"
+    build_file(path, dict(reversed(header.items())), data)  # the order of the names is free
+    np.testing.assert_array_equal(cr.Network.load(path).theta, small().theta)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b'{"a": NaN}', "NaN is not finite"),
+        (b'{"a": -Infinity}', "-Infinity is not finite"),
+        (b'{"a": 1e999}', "1e999 is not finite"),
+        (b'{"a": 1, "a": 1}', "a name comes twice"),
+        (b'{"a": ' + b"9" * 5000 + b"}", "5000 digits"),
+        (b'{"a": ' + b'{"a":' * 50_000 + b"1" + b"}" * 50_001, "cannot be read"),
+        (b'{"a": "\xff"}', "cannot be read"),
+        ('{"a": 1}'.encode("utf-16"), "cannot be read"),
+        (b"[1, 2, 3]", "no JSON object"),
+        (b"{}        ", "of another tool"),
+        (b'{"__metadata__": []}', "of another tool"),
+        (b'{"__metadata__": {"chainrule": 3}}', "of another tool"),
+        (b'{"__metadata__": {"chainrule": "{"}}', "the description cannot be read"),
+        (b'{"__metadata__": {"chainrule": "[]"}}', "the description cannot be read"),
+    ],
+)
+def test_json_that_is_not_as_it_should_be(path, raw, message):
+    build_file(path, {}, raw=raw)
+    with pytest.raises(ModelFileError, match=message):
+        cr.Network.load(path)
+
+
+def test_what_we_read_the_safetensors_package_reads_too(path):
+    network = small()
+    network.save(path)
+    ours = {e.key: network.layout.view(network.theta, e) for e in network.layout.entries}
+    theirs = load_file(path)
+    assert ours.keys() == theirs.keys()
+    for key, values in ours.items():
+        np.testing.assert_array_equal(values, theirs[key])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_parameters_that_are_not_finite_are_neither_written_nor_read(path, value):
+    network = small()
+    network.save(path)
+    header, data = parts(path)
+    network.theta[-1] = value
+    with pytest.raises(ValueError, match=r"save: layers.3.b is not finite: training diverged"):
+        network.save(path, overwrite=True)
+    header.pop("__metadata__")
+    last = header["layers.3.b"]["data_offsets"][1]
+    build_file(path, header, data[: last - 4] + struct.pack("<f", value) + data[last:])
+    with pytest.raises(ModelFileError, match=r"layers.3.b is not finite"):
+        cr.Network.load(path)
+
+
+# ---------------------------------------------------------------- what is in a file
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        None,
+        7,
+        2**100,
+        np.random.SeedSequence(5).spawn(2)[1],
+        np.random.SeedSequence([1, 2]),
+    ],
+    ids=repr,
+)
+def test_the_seed_is_kept_and_draws_the_same_network(path, seed):
+    network = cr.Network(4, [Dense(3)], "squared_error", seed=seed)
+    network.save(path)
+    loaded = cr.Network.load(path)
+    if isinstance(seed, np.random.SeedSequence):
+        assert loaded.seed.generate_state(4).tolist() == seed.generate_state(4).tolist()
+    else:
+        assert loaded.seed == network.seed == seed
+    if seed is not None:
+        again = cr.Network(4, [Dense(3)], "squared_error", seed=loaded.seed)
+        np.testing.assert_array_equal(again.theta, network.theta)
+
+
+def test_the_same_network_gives_the_same_bytes(path, tmp_path):
+    small().save(path)
+    small().save(tmp_path / "again")
+    assert path.read_bytes() == (tmp_path / "again").read_bytes()
+
+
+def test_too_much_for_a_header_is_refused_when_it_is_written(path):
+    with pytest.raises(ValueError, match=r"and a file holds 2097152 .*: too much metadata"):
+        small().save(path, {"text": "x" * 2**21})
+    with pytest.raises(ValueError, match=r"50000 opening brackets.*: too much metadata"):
+        small().save(path, {"text": "[" * 50_000})
+    deep = cr.Network(1, [Tanh()] * 2001, "squared_error")
+    with pytest.raises(ValueError, match="at most 2000 layers, this network has 2001"):
+        deep.save(path)
+    assert not path.exists()
+
+
+def test_metadata_that_is_no_text(path):
+    for metadata in ({"a": 1}, {1: "a"}):
+        with pytest.raises(TypeError, match="metadata"):
+            small().save(path, metadata)
+    with pytest.raises(TypeError, match=r"save: the metadata cannot be read: .*surrogates.*json.dumps"):
+        small().save(path, {"a": "\ud800"})
+
+
+def test_a_link_is_followed_and_permissions_are_kept(path, tmp_path):
+    small().save(path)
+    path.chmod(0o640)
+    link = tmp_path / "link"
+    link.symlink_to(path)
+    other = small()
+    other.theta[:] = 1
+    other.save(link, overwrite=True)
+    assert link.is_symlink()
+    assert cr.Network.load(path).theta[0] == 1
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_device_or_a_pipe_is_not_replaced(path):
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="no file that could be replaced"):
+        small().save(path, overwrite=True)
+    assert path.is_fifo()
+
+
+# ---------------------------------------------------------------- descriptions of all that chainrule has
+
+EXAMPLES = {
+    "ClipNorm": {"limit": 1.0},
+    "ClipValue": {"limit": 1},
+    "Constant": {"value": 0.5},
+    "Dense": {"units": 3, "weights": initializers.Normal(0.1)},
+    "Dropout": {"rate": 0.5},
+    "EarlyStopping": {"monitor": "loss", "patience": 3},
+    "Exponential": {"gamma": 0.9},
+    "InverseTime": {"decay": 0.1},
+    "L1": {"strength": 0.1, "layers": 0},
+    "L2": {"strength": 0.1, "layers": [0, 2], "per_row": True},
+    "MaxNorm": {"limit": 3.0, "layers": ()},
+    "Step": {"every": 3},
+    "WarmUp": {"epochs": 2, "then": cr.schedules.WarmUp(1, then=cr.schedules.Cosine())},
+}
+
+
+@pytest.mark.parametrize("base", sorted(MODULES))
+def test_every_public_part_can_be_described_and_built(base):
+    """A field with an annotation that has no form in a file fails here."""
+    for name, cls in table(base).items():
+        arguments = {} if (base, name) == ("Schedule", "Constant") else EXAMPLES.get(name, {})
+        part = cls(**arguments)
+        description = json.loads(json.dumps(describe(name, part, base)))
+        built = build(name, description, base)
+        assert type(built) is cls
+        assert repr(built) == repr(part)
+
+
+def test_what_a_description_cannot_hold():
+    with pytest.raises(ValueError, match=r"save: it: a file cannot hold it: Progress: file: expected"):
+        describe("it", cr.Progress(file=sys.stderr), "Callback")
+    nested = {"type": "Constant"}
+    for _ in range(5000):
+        nested = {"type": "WarmUp", "epochs": 1, "then": nested}
+    with pytest.raises(RecursionError):  # which opened() turns into a ModelFileError
+        build("it", nested, "Schedule")
+    with pytest.raises(ModelFileError, match=r"unknown type 'Momentum'. Known: .*Cosine"):
+        build("it", {"type": "Momentum"}, "Schedule")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         persistence,
         plotting,
         schedules,
+        serving,
         tracing,
         training,
     )
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from chainrule.estimators import MLPClassifier, MLPRegressor
     from chainrule.gradient_check import GradientReport, LayerReport, check_gradient, check_layer
     from chainrule.history import History
+    from chainrule.persistence import ModelFileError
+    from chainrule.serving import load
     from chainrule.tracing import Trace
     from chainrule.training import DivergenceError, evaluate, train
 
@@ -47,6 +50,7 @@ _LAZY = {
     "LayerReport": "gradient_check",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
+    "ModelFileError": "persistence",
     "Progress": "callbacks",
     "Trace": "tracing",
     "callbacks": "",
@@ -58,12 +62,14 @@ _LAZY = {
     "estimators": "",
     "evaluate": "training",
     "gradient_check": "",
+    "load": "serving",
     "onnx": "",
     "optimizers": "",
     "penalties": "",
     "persistence": "",
     "plotting": "",
     "schedules": "",
+    "serving": "",
     "tracing": "",
     "train": "training",
     "training": "",
@@ -97,6 +103,7 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "Memo",
+    "ModelFileError",
     "Network",
     "Progress",
     "Trace",
@@ -112,6 +119,7 @@ __all__ = [
     "gradient_check",
     "initializers",
     "layers",
+    "load",
     "losses",
     "metrics",
     "one_hot",
@@ -121,6 +129,7 @@ __all__ = [
     "persistence",
     "plotting",
     "schedules",
+    "serving",
     "tracing",
     "train",
     "training",

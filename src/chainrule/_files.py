@@ -1,8 +1,9 @@
 """Files that cannot harm: what all of chainrule's files share, whatever they hold.
 
 A file is one safetensors file. Its arrays are the tensors; all else is a description, JSON under the key ``chainrule``
-of the header's metadata. Reading executes nothing and imports nothing, looks at everything before it allocates, and ends
-in a :class:`ModelFileError` wherever a file is not what it should be. Writing leaves a whole file, the old or the new.
+of the header's metadata. Reading executes nothing and imports nothing, looks at everything before it allocates, and
+ends in a :class:`ModelFileError` wherever a file is not what it should be. Writing leaves a whole file, the old or the
+new.
 
 The reading is written out here instead of left to the safetensors package because that maps the file into memory: a
 file that another process cuts short meanwhile would end this one. Here header and arrays come from one open file.
@@ -28,8 +29,9 @@ from chainrule._typing import Array
 
 FORMAT = 2
 KEY = "chainrule"
-LARGEST_HEADER = 2**21  # as Python objects, JSON of this length takes 70 MB at most
-DTYPES = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I64": np.dtype("<i8")}
+LARGEST_HEADER = 2**21  # bytes, and
+MOST_BRACKETS = 50_000  # that open: JSON with no more of either takes 50 MB as Python objects, and half a second
+DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I64": np.dtype("<i8")}
 FOREIGN = {
     b"\x80": "a pickle, which could run any code",
     b"PK": "a zip archive (perhaps .npz, .pt or .keras)",
@@ -117,7 +119,10 @@ def read_header(file: BinaryIO, expected: str) -> Header:
     if len(start) < 10 or not 2 <= length <= min(size - 8, LARGEST_HEADER):
         raise ModelFileError(f"{_guess(start, length)}; {expected} was expected.")
     file.seek(8)
-    header = parse(file.read(length), "the header")
+    raw = file.read(length)
+    if _brackets(raw) > MOST_BRACKETS:
+        raise ModelFileError(f"its header has more parts than any that chainrule writes; {expected} was expected.")
+    header = parse(raw, "the header")
     metadata = header.pop("__metadata__", None)
     text = metadata.get(KEY) if isinstance(metadata, dict) else None
     if not isinstance(text, str):
@@ -185,6 +190,10 @@ def shown(value: Any) -> str:
     text = str(value) if isinstance(value, str | BaseException) else repr(value)
     text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:201])
     return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _brackets(raw: bytes) -> int:
+    return raw.count(b"[") + raw.count(b"{")
 
 
 def _guess(start: bytes, length: int) -> str:
@@ -257,8 +266,8 @@ def _described(description: dict[str, Any], tensors: dict[str, Tensor]) -> Heade
     metadata = description.pop("metadata", None)
     if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= FORMAT:
         raise ModelFileError(
-            f"it has format {shown(number)}, written by chainrule {shown(version)}; this version reads the formats up to "
-            f"{FORMAT}. Upgrade: pip install -U chainrule"
+            f"it has format {shown(number)}, written by chainrule {shown(version)}; this version reads the formats "
+            f"up to {FORMAT}. Upgrade: pip install -U chainrule"
         )
     kind = "network" if number == 1 else description.pop("kind", None)
     if number == 1:  # had networks only, their fields beside the others, and no seed
@@ -307,10 +316,11 @@ def write_file(
         raise TypeError(f"save: {error} Give a dictionary of texts, for example by json.dumps.") from None
     about = {"format": FORMAT, "kind": kind, "version": __version__, **description, "metadata": texts}
     content = to_bytes(dict(arrays), {KEY: json.dumps(about, allow_nan=False)})
-    if (length := int.from_bytes(content[:8], "little")) > LARGEST_HEADER:
+    length = int.from_bytes(content[:8], "little")
+    if length > LARGEST_HEADER or _brackets(content[8 : 8 + length]) > MOST_BRACKETS:
         raise ValueError(
-            f"save: all that is not parameters takes {length} bytes, and a file holds {LARGEST_HEADER}: too much "
-            "metadata, or too many layers, columns or classes."
+            f"save: all that is not parameters takes {length} bytes, and a file holds {LARGEST_HEADER} (and "
+            f"{MOST_BRACKETS} opening brackets): too much metadata, or too many layers, columns or classes."
         )
     write_atomically(path, content)
 

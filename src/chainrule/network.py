@@ -62,6 +62,8 @@ class Network:
         Which part of theta is what.
     input_shape, output_shape : tuple of int
         The shapes of one sample of X and of y.
+    seed : int, SeedSequence or None
+        What drew the parameters; None where it was not given, or where something else made them.
 
     Raises
     ------
@@ -94,7 +96,8 @@ class Network:
     ) -> None:
         parameters = self._plan(inputs, layers, loss, dtype)
         self.allocate()
-        rng = np.random.default_rng(check_seed("Network", seed))
+        self.seed = check_seed("Network", seed)
+        rng = np.random.default_rng(self.seed)
         for entry in self.layout.entries:
             _, initializer, fans, _ = parameters[entry.layer][entry.name]
             self.layout.view(self.theta, entry)[...] = initializer.draw(entry.shape, fans, rng)
@@ -104,6 +107,7 @@ class Network:
         """Return a network whose parameters are not there yet: ``allocate`` makes room, the caller fills it."""
         network = object.__new__(cls)
         network._plan(inputs, layers, loss, dtype)
+        network.seed = None
         return network
 
     def allocate(self) -> None:
@@ -122,7 +126,7 @@ class Network:
             raise ValueError("Network: expected at least one layer, got none: for example layers=[Dense(10)].")
         self.layers = tuple(_copy(i, layer) for i, layer in enumerate(specifications))
         self._infer_shapes()
-        parameters = [layer.parameters(_following(self.layers[i + 1 :])) for i, layer in enumerate(self.layers)]
+        parameters = _parameters(self.layers)
         self.layout = Layout.of(parameters)
         return parameters
 
@@ -427,14 +431,17 @@ def _copy(i: int, layer: Any) -> Layer:
     return copy.copy(layer)
 
 
-def _following(after: Sequence[Layer]) -> Initializer:
-    """Return what the next activation suggests; Glorot where there is none before the next weights."""
-    for layer in after:
+def _parameters(layers: Sequence[Layer]) -> list[dict[str, Parameter]]:
+    """Return the parameters of every layer, weights as the next activation suggests: Glorot where there is none."""
+    parameters: list[dict[str, Parameter]] = []
+    following: Initializer = GlorotUniform()
+    for layer in reversed(layers):
+        parameters.append(layer.parameters(following))
         if layer.suits is not None:
-            return layer.suits
-        if layer.parameters():
-            break
-    return GlorotUniform()
+            following = layer.suits
+        elif parameters[-1]:
+            following = GlorotUniform()
+    return parameters[::-1]
 
 
 def _dtype(dtype: Any) -> np.dtype[Any]:

@@ -6,40 +6,38 @@ the file's before anything is allocated; and a file is written beside its place 
 
 from __future__ import annotations
 
-import json
 import os
-import stat
-import tempfile
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from chainrule import initializers, layers, losses
-from chainrule._names import public_classes
-from chainrule._specification import Specification
-from chainrule.initializers import Initializer
-from chainrule.layers import Layer
-from chainrule.losses import Loss
+from chainrule._checks import check_count
+from chainrule._descriptions import build, describe
+from chainrule._files import (
+    DTYPES,
+    Header,
+    ModelFileError,
+    check_fields,
+    check_whole,
+    opened,
+    read_array,
+    read_header,
+    shown,
+    write_file,
+)
+from chainrule._typing import Array
 from chainrule.network import Network
 
 __all__ = ["ModelFileError", "load", "read_metadata", "save"]
 
-FORMAT = 1
-KEY = "chainrule"
-LARGEST_HEADER = 2**24
-FOREIGN = {
-    b"\x80": "a pickle, which could run any code",
-    b"PK": "a zip archive (perhaps .npz, .pt or .keras)",
-    b"\x89PNG": "a PNG picture",
-    b"\x93NUMPY": "a NumPy array (.npy)",
-    b"\x89HDF": "an HDF5 file (perhaps .h5)",
+MOST_LAYERS = 2_000
+HOLDS = {
+    "network": "a network: chainrule.Network.load reads it",
+    "MLPClassifier": "a classifier: chainrule.MLPClassifier.load reads it, and chainrule.load with NumPy alone",
+    "MLPRegressor": "a regressor: chainrule.MLPRegressor.load reads it, and chainrule.load with NumPy alone",
 }
-
-
-class ModelFileError(ValueError):
-    """The file is not a network that this version of chainrule can read."""
+"""The kinds of files, for the messages about one of the wrong kind."""
 
 
 def save(
@@ -67,7 +65,7 @@ def save(
     FileExistsError
         When there is a file and ``overwrite`` is false.
     ValueError
-        When the network has layers or a loss of your own.
+        When the network has layers or a loss of your own, or parameters that are not finite.
 
     Examples
     --------
@@ -78,26 +76,8 @@ def save(
     ...     bool((cr.Network.load(folder + "/small.safetensors").theta == network.theta).all())
     True
     """
-    from safetensors.numpy import save as to_bytes  # noqa: PLC0415
-
-    from chainrule import __version__  # noqa: PLC0415
-
-    path = Path(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; a file was expected, such as {path / 'model.safetensors'}.")
-    if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} is there already: choose another name, or pass overwrite=True to replace it.")
-    description = {
-        "format": FORMAT,
-        "version": __version__,
-        "inputs": list(network.input_shape),
-        "dtype": str(network.dtype),
-        "layers": [_describe(f"layer {i}", layer, Layer, layers) for i, layer in enumerate(network.layers)],
-        "loss": _describe("the loss", network.loss, Loss, losses),
-        "metadata": dict(metadata or {}),
-    }
-    arrays = {e.key: network.layout.view(network.theta, e) for e in network.layout.entries}
-    write_atomically(path, to_bytes(arrays, {KEY: json.dumps(description)}))
+    description = {"network": describe_network(network)}
+    write_file(path, "network", description, network_arrays(network), metadata, overwrite=overwrite)
 
 
 def load(path: str | os.PathLike[str]) -> Network:
@@ -107,35 +87,18 @@ def load(path: str | os.PathLike[str]) -> Network:
     ------
     FileNotFoundError, IsADirectoryError
     ModelFileError
-        When the file is damaged, of another tool, or of a newer version.
+        When the file is damaged, of another tool, of a newer version, or holds something else.
     """
-    from safetensors import SafetensorError, safe_open  # noqa: PLC0415
-
-    path = Path(path)
-    header = _read_header(path)
-    description = _description(path, header)
-    try:
-        network = Network.blank(
-            tuple(description["inputs"]),
-            [_build(f"layer {i}", d, Layer, layers) for i, d in enumerate(description["layers"])],
-            _build("the loss", description["loss"], Loss, losses),
-            description["dtype"],
-        )
-    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
-        raise ModelFileError(f"{path}: the description of the network cannot be read: {error}") from error
-    _check_arrays(path, header, network)
-    network.allocate()
-    try:
-        with safe_open(path, framework="np") as file:
-            for entry in network.layout.entries:
-                network.layout.view(network.theta, entry)[...] = file.get_tensor(entry.key)
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(f"{path}: damaged or cut short ({error}). Use another copy of the file.") from error
-    return network
+    expected = "a file written by Network.save"
+    with opened(path, expected) as file:
+        header = read_header(file, expected)
+        check_kind(header, "network", expected)
+        check_fields("the description", header.description, {"network"})
+        return read_network(file, header)
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Return the metadata that :func:`save` was given.
+    """Return the metadata that ``save`` was given, of a network or an estimator.
 
     Examples
     --------
@@ -146,133 +109,108 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     ...     read_metadata(folder + "/small.safetensors")
     {'made by': 'me'}
     """
-    path = Path(path)
-    return dict(_description(path, _read_header(path))["metadata"])
+    expected = "a file written by chainrule"
+    with opened(path, expected) as file:
+        return read_header(file, expected).metadata
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write to a temporary file in the same folder, and rename it when it is whole and on the disk."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o666 & ~_umask()
-        Path(name).chmod(mode)  # mkstemp made it private
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+# ---------------------------------------------------------------- the network in a file, whatever else is in it
 
 
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
+def check_kind(header: Header, wanted: str, expected: str) -> None:
+    """Refuse a file of another kind, and say what it is and what reads it."""
+    if header.kind != wanted:
+        holds = HOLDS.get(header.kind, f"'{shown(header.kind)}', which this version does not know")
+        raise ModelFileError(f"{expected} was expected, but it holds {holds}.")
 
 
-def _describe(what: str, value: Specification, base: Any, module: Any) -> dict[str, Any]:
-    name = type(value).__name__
-    if public_classes(module, base).get(name) is not type(value):
-        raise ValueError(
-            f"save: {what}, {value!r}, is not a part of chainrule, and a file cannot hold its code: "
-            "keep network.theta with np.save, and build the network in your program before you fill it."
-        )
-    arguments = {
-        k: _describe("an initializer", v, Initializer, initializers) if isinstance(v, Specification) else v
-        for k, v in value.arguments().items()
+def describe_network(network: Network) -> dict[str, Any]:
+    """Return all of a network but its parameters as JSON."""
+    remedy = ": keep network.theta with np.save, and build the network in your program before you fill it"
+    if len(network.layers) > MOST_LAYERS:
+        raise ValueError(f"save: a file holds at most {MOST_LAYERS} layers, this network has {len(network.layers)}.")
+    return {
+        "inputs": list(network.input_shape),
+        "dtype": str(network.dtype),
+        "layers": [describe(f"layer {i}", layer, "Layer", remedy) for i, layer in enumerate(network.layers)],
+        "loss": describe("the loss", network.loss, "Loss", remedy),
+        "seed": _describe_seed(network.seed),
     }
-    return {"type": name, **arguments}
 
 
-def _build(what: str, description: Any, base: Any, module: Any) -> Any:
-    arguments = dict(description)
-    name = arguments.pop("type")
-    table = public_classes(module, base)
-    if name not in table:
-        raise ValueError(f"{what}: unknown type {name!r}. Known: {', '.join(table)}.")
-    cls = table[name]
-    known = {f for f, parameter in getattr(cls, "__dataclass_fields__", {}).items() if parameter.init}
-    if unknown := arguments.keys() - known:
-        raise ValueError(
-            f"{what}, {name}: unknown field(s) {', '.join(sorted(unknown))}. Is the file from a newer version?"
-        )
-    for key, value in arguments.items():
-        if isinstance(value, dict):
-            arguments[key] = _build(f"{what}, {name}", value, Initializer, initializers)
-    return cls(**arguments)
+def network_arrays(network: Network) -> dict[str, Array]:
+    """Return the parameters by the names that they have in a file; refuse NaN and infinities."""
+    arrays = {e.key: network.layout.view(network.theta, e) for e in network.layout.entries}
+    for key, values in arrays.items():
+        if not np.isfinite(values).all():
+            raise ValueError(f"save: {key} is not finite: training diverged. Save the network as it was before.")
+    return arrays
 
 
-def _read_header(path: Path) -> dict[str, Any]:
-    """Return the JSON header, after checking that it is one."""
-    if path.is_dir():
-        inside = path / "model.safetensors"
-        hint = f" Did you mean {inside}?" if inside.exists() else ""
-        raise IsADirectoryError(f"{path} is a folder; a file written by Network.save was expected.{hint}")
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file; one written by Network.save was expected.")
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        start = file.read(8)
-        if not size:
-            raise ModelFileError(f"{path} is empty; a file written by Network.save was expected.")
-        length = int.from_bytes(start, "little")
-        if len(start) < 8 or not 2 <= length <= min(size - 8, LARGEST_HEADER):
-            what = next((name for magic, name in FOREIGN.items() if start.startswith(magic)), None)
-            guess = f"it is {what}" if what else "it is damaged, cut short, or of another kind"
-            raise ModelFileError(
-                f"{path} is not a safetensors file: {guess}. A file written by Network.save was expected."
-            )
-        raw = file.read(length)
-    try:
-        header = json.loads(raw)
-        if not isinstance(header, dict):
-            raise TypeError
-    except (ValueError, TypeError, RecursionError):
-        raise ModelFileError(f"{path} is not a safetensors file, or it is damaged: its header is not JSON.") from None
-    return header
+def read_network(file: BinaryIO, header: Header, others: Iterable[str] = ()) -> Network:
+    """Return the network of a file that may have ``others`` of arrays beside the parameters.
 
-
-def _description(path: Path, header: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = header.get("__metadata__")
-    text = metadata.get(KEY) if isinstance(metadata, dict) else None
-    if not isinstance(text, str):
-        raise ModelFileError(
-            f"{path} is a safetensors file, but of another tool: one written by Network.save was expected."
-        )
-    try:
-        description = json.loads(text)
-        found = description["format"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise ModelFileError(f"{path}: the description of the network is damaged.") from None
-    if found != FORMAT:
-        raise ModelFileError(
-            f"{path} has format {found!r}, written by chainrule {description.get('version')}; this version reads "
-            f"format {FORMAT}. Upgrade: pip install -U chainrule"
-        )
-    known = {"format", "version", "inputs", "dtype", "layers", "loss", "metadata"}
-    if description.keys() != known:
-        odd = ", ".join(sorted(description.keys() ^ known))
-        raise ModelFileError(f"{path}: the description of the network has missing or unknown fields: {odd}.")
-    return dict(description)
-
-
-def _check_arrays(path: Path, header: Mapping[str, Any], network: Network) -> None:
-    """Refuse a file whose arrays are not those of its description, before anything is allocated."""
-    names = {np.dtype("float32"): "F32", np.dtype("float64"): "F64"}
-    wanted = {e.key: (names[network.dtype], list(e.shape)) for e in network.layout.entries}
-    found = {
-        key: (value.get("dtype"), value.get("shape")) if isinstance(value, dict) else (None, None)
-        for key, value in header.items()
-        if key != "__metadata__"
-    }
+    Memory is taken only when every array of the file fits a parameter, so that it cannot be more than the file's size.
+    """
+    network = _plan(header.description["network"])
+    names = {dtype: name for name, dtype in DTYPES.items()}
+    wanted = {e.key: (names[network.dtype], e.shape) for e in network.layout.entries}
+    found = {name: (tensor.dtype, tensor.shape) for name, tensor in header.tensors.items() if name not in set(others)}
     for key in sorted(wanted.keys() | found.keys()):
         if wanted.get(key) != found.get(key):
             raise ModelFileError(
-                f"{path}: the arrays do not fit the description: {key} should be {wanted.get(key, 'absent')}, "
-                f"is {found.get(key, 'absent')}. The file is damaged."
+                f"the arrays do not fit the description: {shown(key)} should be {shown(wanted.get(key, 'absent'))}, "
+                f"is {shown(found.get(key, 'absent'))}. The file is damaged."
             )
-    data = path.stat().st_size - network.layout.size * network.dtype.itemsize
-    if not 8 < data <= LARGEST_HEADER + 8:
-        raise ModelFileError(f"{path}: cut short: its arrays are not all there. Use another copy of the file.")
+    network.allocate()
+    for entry in network.layout.entries:
+        view = network.layout.view(network.theta, entry)
+        view[...] = read_array(file, header.tensors[entry.key])
+        if not np.isfinite(view).all():
+            raise ModelFileError(f"{entry.key} is not finite. The file is damaged, or training had diverged.")
+    return network
+
+
+def _plan(description: Any) -> Network:
+    d = check_fields("the network", description, {"inputs", "dtype", "layers", "loss", "seed"})
+    inputs, layers = d["inputs"], d["layers"]
+    if not isinstance(inputs, list) or not 1 <= len(inputs) <= 8:
+        raise ModelFileError(f"inputs: expected a list of sizes, got {shown(inputs)}.")
+    if not isinstance(layers, list) or len(layers) > MOST_LAYERS:
+        found = f"{len(layers)} of them" if isinstance(layers, list) else shown(layers)
+        raise ModelFileError(f"layers: expected a list of at most {MOST_LAYERS}, got {found}.")
+    if d["dtype"] not in ("float32", "float64"):
+        raise ModelFileError(f"dtype: expected 'float32' or 'float64', got {shown(d['dtype'])}.")
+    shape = tuple(check_whole("inputs", n, 1) for n in inputs)
+    stack = [build(f"layer {i}", layer, "Layer") for i, layer in enumerate(layers)]
+    loss = build("the loss", d["loss"], "Loss")
+    seed = _build_seed(d["seed"])
+    try:
+        network = Network.blank(shape, stack, loss, d["dtype"])
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise ModelFileError(f"the layers do not fit together: {shown(error)}") from None
+    network.seed = seed
+    return network
+
+
+def _describe_seed(seed: int | np.random.SeedSequence | None) -> Any:
+    if isinstance(seed, np.random.SeedSequence):
+        entropy: Any = seed.entropy
+        return {
+            "entropy": int(entropy) if isinstance(entropy, int | np.integer) else [int(n) for n in entropy],
+            "spawn_key": [int(n) for n in seed.spawn_key],
+        }
+    return seed
+
+
+def _build_seed(value: Any) -> int | np.random.SeedSequence | None:
+    try:
+        if isinstance(value, dict):
+            check_fields("seed", value, {"entropy", "spawn_key"})
+            entropy, spawn_key = value["entropy"], value["spawn_key"]
+            for number in [*(entropy if isinstance(entropy, list) else [entropy]), *spawn_key]:
+                check_count("Network", "seed", number, 0)
+            return np.random.SeedSequence(entropy, spawn_key=tuple(spawn_key))
+        return None if value is None else check_count("Network", "seed", value, 0)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise ModelFileError(f"the seed cannot be read: {shown(error)}") from None

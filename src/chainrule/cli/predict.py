@@ -31,9 +31,9 @@ def predict(
     data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the files of mnist are.")] = None,
 ) -> None:
     """Predict the rows of INPUT: one line each, with its label and the probability of every class, as CSV."""
+    from chainrule._files import write_atomically  # noqa: PLC0415
     from chainrule.cli import config as config_module  # noqa: PLC0415  (not needed for --help)
     from chainrule.cli.reading import is_data_set, read_rows  # noqa: PLC0415
-    from chainrule.persistence import write_atomically  # noqa: PLC0415
 
     check_out(out, overwrite=overwrite)
     config, network = config_module.read(folder)

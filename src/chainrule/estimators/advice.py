@@ -14,7 +14,13 @@ from chainrule._typing import Array, is_sparse
 from chainrule.layers import ReLU
 from chainrule.network import Network
 
-__all__ = ["ConstantOutputWarning", "DeadUnitsWarning", "StillImprovingWarning", "UnscaledInputWarning"]
+__all__ = [
+    "ConstantOutputWarning",
+    "DeadUnitsWarning",
+    "LeftOutWarning",
+    "StillImprovingWarning",
+    "UnscaledInputWarning",
+]
 
 SAMPLE = 1000
 LARGE = 100.0
@@ -34,6 +40,10 @@ class ConstantOutputWarning(UserWarning):
 
 class StillImprovingWarning(ConvergenceWarning):
     """Training ended at ``max_iter`` while the loss was still falling."""
+
+
+class LeftOutWarning(UserWarning):
+    """A file cannot hold some of an estimator's parameters, such as callbacks of one's own."""
 
 
 def sample(X: Any) -> Any:

@@ -28,6 +28,7 @@ from chainrule._threads import blas_threads, choose_threads
 from chainrule._typing import Array
 from chainrule.callbacks import Progress
 from chainrule.clipping import ClipNorm
+from chainrule.estimators import _saving
 from chainrule.estimators._contract import Contract, LegacyShuffle, Progression, Rate, TrainingScore
 from chainrule.estimators.advice import sample, warn_dead_or_constant, warn_unconverged, warn_unscaled
 from chainrule.layers import Dense, Dropout, Layer
@@ -52,6 +53,8 @@ partial_fit_available = available_if(lambda estimator: estimator._has_partial_fi
 
 class BaseMLP(BaseEstimator, ABC):
     """scikit-learn's multi-layer perceptron: parameters, attributes, methods, and what its users have asked for."""
+
+    _kind: ClassVar[str]  # of its files
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -461,6 +464,53 @@ class BaseMLP(BaseEstimator, ABC):
         known = vars(self)
         plain = type(X) is np.ndarray and X.dtype.type in KEPT and X.ndim == 2
         return plain and "network_" in known and "feature_names_in_" not in known
+
+    def save(
+        self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None, *, overwrite: bool = False
+    ) -> None:
+        """Write the fitted estimator to a safetensors file, in which there is no code.
+
+        The file holds the network, the classes, the names of the columns, the parameters, and what ``fit`` left behind
+        (``loss_curve_``, ``history_``, ...). It does not hold the memory of the optimizer: ``partial_fit`` of a loaded
+        estimator goes on from the same weights, the optimizer starts anew.
+
+        Parameters
+        ----------
+        path : path
+            Usually ending in ``.safetensors``.
+        metadata : mapping of str to str, optional
+            Anything to keep beside the estimator: :func:`chainrule.persistence.read_metadata` gives it back.
+        overwrite : bool
+            Whether a file that is there may be replaced.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+        FileExistsError
+            When there is a file and ``overwrite`` is false.
+        ValueError
+            When the loss is your own, or a class neither number nor text.
+
+        Warns
+        -----
+        LeftOutWarning
+            Where callbacks, a solver or a learning rate of your own, or a ``RandomState`` are left out.
+        """
+        _saving.save(self, self._kind, path, metadata, overwrite=overwrite)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Any:
+        """Read a fitted estimator that ``save`` wrote; it predicts what it predicted.
+
+        To predict where scikit-learn is not installed, use :func:`chainrule.load`.
+
+        Raises
+        ------
+        FileNotFoundError, IsADirectoryError, PermissionError
+        chainrule.ModelFileError
+            When the file is damaged, of another tool, of a newer version, or holds something else.
+        """
+        return _saving.load(cls, cls._kind, path)
 
     def to_onnx(
         self,

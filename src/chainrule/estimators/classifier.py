@@ -44,6 +44,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     1.0
     """
 
+    _kind: ClassVar[str] = "MLPClassifier"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "class_weight": [dict, StrOptions({"balanced"}), None],
@@ -266,8 +267,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 self._learn_labels(y if type_of_target(y).startswith("multilabel") else classes)
             return self._fit(X, y, sample_weight, (X_val, y_val), incremental=True)
 
-    def predict(self, X: Any) -> Array:
-        """Return the predicted label of each row of X, or for multi-label a row of 0 and 1."""
+    def predict(self, X: Any) -> Any:
+        """Return the predicted label of each row of X, or for multi-label a row of 0 and 1, sparse if y was."""
         p = self._forward(X)
         return self._labels.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p)
 

@@ -48,6 +48,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     1.0
     """
 
+    _kind: ClassVar[str] = "MLPRegressor"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "loss": [StrOptions(set(LOSSES)), Loss],

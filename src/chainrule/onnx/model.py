@@ -10,12 +10,12 @@ from typing import Any
 
 from chainrule._checks import check_count
 from chainrule._extras import require
+from chainrule._files import write_atomically
 from chainrule._typing import Array
 from chainrule.network import Network
 from chainrule.onnx.estimators import add_classifier, class_table, is_classifier, is_multilabel, outputs_of
 from chainrule.onnx.graph import CODES, Graph, Node
 from chainrule.onnx.registry import add_layers, add_link, output_name
-from chainrule.persistence import write_atomically
 
 OPSET = 21  # of 2024: it has every operator that the layers want, and onnxruntime reads it since version 1.18
 OLDEST = 13  # the first in which Softmax means one axis

@@ -1,0 +1,225 @@
+"""What a file holds of a fitted estimator beside its network, and reading it with NumPy alone.
+
+The estimators write and read all of it (``estimators/_saving.py``); :func:`chainrule.load` needs the network, the
+labels and the names of the columns.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from chainrule._descriptions import MODULES, build, describe
+from chainrule._files import Header, ModelFileError, check_fields, check_texts, check_whole, read_array, shown
+from chainrule._specification import Specification
+from chainrule._typing import Array
+from chainrule.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
+from chainrule.network import Network
+from chainrule.persistence import describe_network, network_arrays, read_network
+
+KINDS = ("MLPClassifier", "MLPRegressor")
+TARGETS = ("binary", "multiclass", "multilabel-indicator")
+LABEL_DTYPES = ("bool", "str", "object", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+                "float32", "float64")  # fmt: skip
+COUNTS = ("n_iter_", "t_")
+NUMBERS = ("loss_", "best_loss_", "best_validation_score_")
+CURVES = ("loss_curve_", "validation_scores_")
+HISTORY = "history_."
+FIELDS = {"parameters", "labels", "feature_names", "attributes", "columns", "stopped"}
+
+
+@dataclass
+class Labels:
+    """The classes, and how the outputs name them: one output for two, one each for several, or any of several."""
+
+    classes: Array
+    target: str
+    sparse: bool = False
+
+    def from_outputs(self, p: Array) -> Array:
+        """Return the label of each row of probabilities; for several labels at once a row of 0 and 1."""
+        if self.target == "multiclass":
+            return self.classes[p.argmax(axis=1)]
+        chosen = (p > 0.5).astype(int)
+        if self.target == "multilabel-indicator":
+            return chosen
+        return self.classes[np.minimum(chosen.ravel(), len(self.classes) - 1)]  # there may be one class alone
+
+
+@dataclass
+class Fitted:
+    """A fitted estimator without scikit-learn: what was given to its constructor, and what fit left behind."""
+
+    kind: str
+    network: Network
+    parameters: dict[str, Any]
+    labels: Labels | None = None
+    feature_names: list[str] | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    stopped: str = ""
+
+    def description(self) -> dict[str, Any]:
+        """Return all that is not an array as JSON."""
+        estimator = {
+            "parameters": {name: encode(name, value) for name, value in self.parameters.items()},
+            "labels": None if self.labels is None else _describe_labels(self.labels),
+            "feature_names": self.feature_names,
+            "attributes": {k: encode(k, v) for k, v in self.attributes.items() if not isinstance(v, list)},
+            "columns": list(self.columns),
+            "stopped": self.stopped,
+        }
+        return {"network": describe_network(self.network), "estimator": estimator}
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the parameters, the curves and the columns of the history."""
+        curves = {k: np.array(v, np.float64) for k, v in self.attributes.items() if isinstance(v, list)}
+        columns = {HISTORY + name: _column(values) for name, values in self.columns.items()}
+        return {**network_arrays(self.network), **curves, **columns}
+
+
+def read_fitted(file: BinaryIO, header: Header) -> Fitted:
+    """Return what :class:`Fitted` described, checked."""
+    check_fields("the description", header.description, {"network", "estimator"})
+    d = check_fields("the estimator", header.description["estimator"], FIELDS)
+    names = [HISTORY + column for column in check_texts("the history", d["columns"])]
+    curves = [name for name in CURVES if name in header.tensors]
+    for name in (*names, *curves):
+        if name not in header.tensors or len(header.tensors[name].shape) != 1:
+            raise ModelFileError(f"the array {shown(name)} is missing, or no row of numbers. The file is damaged.")
+    network = read_network(file, header, others=(*names, *curves))
+    if len(network.input_shape) != 1:
+        raise ModelFileError(f"an estimator has rows of columns, not {shown(network.input_shape)}.")
+    columns = {name.removeprefix(HISTORY): read_array(file, header.tensors[name]).tolist() for name in names}
+    if len({len(column) for column in columns.values()}) > 1 or (columns and "epoch" not in columns):
+        raise ModelFileError("the columns of the history do not belong together. The file is damaged.")
+    if not isinstance(d["parameters"], dict):
+        raise ModelFileError(f"the parameters cannot be read: got {shown(d['parameters'])}.")
+    if (header.kind == "MLPClassifier") != (d["labels"] is not None):
+        raise ModelFileError(f"labels belong to a classifier and to nothing else; this is an {header.kind}.")
+    return Fitted(
+        kind=header.kind,
+        network=network,
+        parameters={name: decode(name, value) for name, value in d["parameters"].items()},
+        labels=None if d["labels"] is None else _labels(d["labels"], network),
+        feature_names=_feature_names(d["feature_names"], network),
+        attributes=_attributes(d["attributes"]) | {n: read_array(file, header.tensors[n]).tolist() for n in curves},
+        columns=columns,
+        stopped=check_texts("the history", [d["stopped"]])[0],
+    )
+
+
+# ---------------------------------------------------------------- values: JSON, and what JSON has not
+
+
+def encode(what: str, value: Any) -> Any:
+    """Return a constructor's argument as JSON; a ``ValueError`` where there is no way.
+
+    >>> encode("dropout", (0.1, 0.5)), encode("n_iter_no_change", float("inf")), encode("class_weight", {"yes": 2.0})
+    ({'tuple': [0.1, 0.5]}, {'float': 'inf'}, {'dict': [['yes', 2.0]]})
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else {"float": str(float(value))}
+    if isinstance(value, list):
+        return [encode(what, v) for v in value]
+    if isinstance(value, tuple):
+        return {"tuple": [encode(what, v) for v in value]}
+    if isinstance(value, dict):
+        return {"dict": [[encode(what, k), encode(what, v)] for k, v in value.items()]}
+    for base in MODULES if isinstance(value, Specification) else ():
+        if base in {cls.__name__ for cls in type(value).__mro__}:
+            return {base: describe(what, value, base)}
+    raise ValueError(f"save: a file cannot hold {what}={shown(value)}.")
+
+
+def decode(what: str, value: Any) -> Any:
+    """Return what :func:`encode` was given.
+
+    >>> decode("n_iter_no_change", {"float": "inf"})
+    inf
+    """
+    if isinstance(value, list):
+        return [decode(what, v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    form, content = next(iter(value.items())) if len(value) == 1 else ("", None)
+    if form == "float" and content in ("inf", "-inf", "nan"):
+        return float(content)
+    if form == "tuple" and isinstance(content, list):
+        return tuple(decode(what, v) for v in content)
+    if form == "dict" and isinstance(content, list) and all(isinstance(v, list) and len(v) == 2 for v in content):
+        pairs = [(decode(what, k), decode(what, v)) for k, v in content]
+        if all(k is None or isinstance(k, bool | int | float | str) for k, _ in pairs):
+            return dict(pairs)
+    if form in MODULES:
+        return build(what, content, form)
+    raise ModelFileError(f"{what} cannot be read: got {shown(value)}.")
+
+
+def _column(values: list[Any]) -> Array:
+    array = np.array(values)
+    return array.astype(np.int64 if array.dtype.kind in "iub" else np.float64)
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ModelFileError(f"the attributes cannot be read: got {shown(value)}.")
+    found = {}
+    for name, encoded in value.items():
+        number = decode(name, encoded)
+        if name in COUNTS:
+            check_whole(name, number)
+        elif not (name in NUMBERS and isinstance(number, float)) and not (name in NUMBERS + CURVES and number is None):
+            raise ModelFileError(f"the attribute {shown(name)} cannot be read: got {shown(number)}.")
+        found[name] = number
+    return found
+
+
+def _feature_names(value: Any, network: Network) -> list[str] | None:
+    if value is None:
+        return None
+    if len(check_texts("the names of the columns", value)) != network.input_shape[0]:
+        raise ModelFileError(f"{len(value)} names of columns do not fit a network of {network.input_shape[0]} inputs.")
+    return list(value)
+
+
+def _describe_labels(labels: Labels) -> dict[str, Any]:
+    classes = labels.classes
+    dtype = "str" if classes.dtype.kind == "U" else str(classes.dtype)
+    values = classes.tolist()
+    if dtype not in LABEL_DTYPES or (dtype == "object" and not all(isinstance(v, str | bool | int) for v in values)):
+        raise ValueError(
+            f"save: a file cannot hold classes of dtype {classes.dtype}, such as {shown(values[0])}: "
+            "fit with whole numbers, booleans or texts as labels."
+        )
+    return {"target": labels.target, "sparse": labels.sparse, "dtype": dtype, "classes": values}
+
+
+def _labels(value: Any, network: Network) -> Labels:
+    d = check_fields("the labels", value, {"target", "sparse", "dtype", "classes"})
+    target, dtype, classes = d["target"], d["dtype"], d["classes"]
+    if target not in TARGETS or dtype not in LABEL_DTYPES or not isinstance(d["sparse"], bool):
+        raise ModelFileError(f"the labels cannot be read: target {shown(target)}, dtype {shown(dtype)}.")
+    types: tuple[type, ...] = {"str": (str,), "bool": (bool,), "object": (str, bool, int)}.get(
+        dtype, (float,) if dtype.startswith("float") else (int,)
+    )
+    if not isinstance(classes, list) or not classes or not all(type(label) in types for label in classes):
+        raise ModelFileError(f"the classes cannot be read: expected a list of {dtype}, got {shown(classes)}.")
+    check_texts("the classes", [label for label in classes if isinstance(label, str)])
+    outputs, wanted = network.output_shape[0], 1 if target == "binary" else len(classes)
+    loss = SoftmaxCrossEntropy if target == "multiclass" else SigmoidCrossEntropy
+    if outputs != wanted or len(set(classes)) != len(classes) or (target == "binary" and len(classes) > 2):
+        raise ModelFileError(f"{len(classes)} classes ({target}) do not fit a network of {outputs} outputs.")
+    if not isinstance(network.loss, loss):
+        raise ModelFileError(f"classes ({target}) do not fit a network with the loss {network.loss!r}.")
+    try:
+        return Labels(np.array(classes, dtype), target, d["sparse"])
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise ModelFileError(f"the classes cannot be read: {shown(error)}") from None

@@ -1,0 +1,127 @@
+"""Estimators in model files: what ``save`` writes and ``load`` makes of it again."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.validation import check_is_fitted
+
+from chainrule._files import ModelFileError, opened, read_header, shown, write_file
+from chainrule._fitted import COUNTS, CURVES, NUMBERS, Fitted, Labels, encode, read_fitted
+from chainrule.estimators.advice import LeftOutWarning
+from chainrule.history import History
+from chainrule.persistence import check_kind
+
+LEFT_OUT = {"solver", "learning_rate", "callbacks", "random_state"}  # what does not change a prediction
+
+
+def save(
+    model: Any, kind: str, path: str | os.PathLike[str], metadata: Mapping[str, str] | None, *, overwrite: bool
+) -> None:
+    """Write a fitted estimator to ``path``."""
+    check_is_fitted(model)
+    model._validate_params()
+    known = vars(model)
+    names = known.get("feature_names_in_")
+    fitted = Fitted(
+        kind,
+        model.network_,
+        _parameters(model),
+        _labels(model) if kind == "MLPClassifier" else None,
+        None if names is None else list(names),
+        {name: _attribute(name, known[name]) for name in (*COUNTS, *NUMBERS, *CURVES) if name in known},
+        _columns(known["history_"]) if "history_" in known else {},
+        known["history_"].stopped if "history_" in known else "",
+    )
+    write_file(path, kind, fitted.description(), fitted.arrays(), metadata, overwrite=overwrite)
+
+
+def load(cls: type, kind: str, path: str | os.PathLike[str]) -> Any:
+    """Return a fitted estimator of class ``cls``."""
+    expected = f"a file written by {kind}.save"
+    with opened(path, expected) as file:
+        header = read_header(file, expected)
+        check_kind(header, kind, expected)
+        fitted = read_fitted(file, header)
+        model = _construct(cls, fitted.parameters)
+    network = fitted.network
+    model.network_, model._progression = network, None
+    model.n_features_in_, model.n_outputs_ = network.input_shape[0], network.output_shape[0]
+    if fitted.feature_names is not None:
+        model.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
+    if fitted.labels is not None:
+        model._labels = _binarizer(fitted.labels)
+        model.classes_ = fitted.labels.classes
+    model.n_layers_, model.out_activation_ = len(model._dense()) + 1, model._out_activation()
+    vars(model).update(fitted.attributes)
+    if fitted.columns:
+        model.history_ = History(fitted.columns)
+        for row in zip(*fitted.columns.values(), strict=True):
+            model.history_.append(row)
+        model.history_.stopped = fitted.stopped
+    return model
+
+
+def _parameters(model: Any) -> dict[str, Any]:
+    """Return the constructor's arguments, with defaults for those that a file cannot hold; say which these are."""
+    parameters, defaults = model.get_params(deep=False), type(model)().get_params(deep=False)
+    left_out = []
+    for name in LEFT_OUT & parameters.keys():
+        try:
+            encode(name, parameters[name])
+        except ValueError:
+            left_out.append(f"{name}={shown(parameters[name])}")
+            parameters[name] = defaults[name]
+    if left_out:
+        warnings.warn(
+            f"save: a file cannot hold {', '.join(sorted(left_out))}: the loaded estimator predicts the same, but has "
+            "the defaults instead. Set them again before it is fitted further.",
+            LeftOutWarning,
+            stacklevel=4,
+        )
+    return parameters
+
+
+def _attribute(name: str, value: Any) -> Any:
+    """Return an attribute as a Python number, a list of them, or None."""
+    if value is None or name in CURVES:
+        return value
+    return int(value) if name in COUNTS else float(value)
+
+
+def _columns(history: History) -> dict[str, list[Any]]:
+    """Return the columns of numbers: others may have been added by hand."""
+    number = (bool, int, float, np.number)
+    return {k: values for k, values in history.to_dict().items() if all(isinstance(v, number) for v in values)}
+
+
+def _labels(model: Any) -> Labels:
+    binarizer = model._labels
+    return Labels(model.classes_, str(binarizer.y_type_), bool(binarizer.sparse_input_))
+
+
+def _binarizer(labels: Labels) -> LabelBinarizer:
+    """Return a binarizer as ``fit`` left it."""
+    binarizer = LabelBinarizer()
+    binarizer.classes_, binarizer.y_type_ = labels.classes, labels.target
+    binarizer.sparse_input_ = labels.sparse
+    return binarizer
+
+
+def _construct(cls: Any, parameters: dict[str, Any]) -> Any:
+    known = set(cls._get_param_names())
+    if unknown := parameters.keys() - known:
+        raise ModelFileError(
+            f"{cls.__name__} has no parameter(s) {shown(', '.join(sorted(unknown)))}. Is the file from a newer version?"
+        )
+    try:
+        model = cls(**parameters)
+        model._validate_params()
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise ModelFileError(f"the parameters cannot be read: {shown(error)}") from None
+    return model
