@@ -317,8 +317,7 @@ keeps = cr.Network(3, [cr.layers.Dense(2), KeepsRows()], "squared_error", seed=0
 def test_what_raises_is_wrong_and_the_others_are_still_checked():
     result = check(written("breaks.py", BREAKS), status=1)
     for said in (
-        "Alone, layer 1, Breaks(): passes: forward raises AttributeError: 'numpy.ndarray' object has no attribute "
-        "'nonsense' (line 6: return x.nonsense)",
+        "Alone, layer 1, Breaks(): passes: forward raises AttributeError: 'numpy.ndarray' object has no attribute 'nonsense' (line 6: return x.nonsense)",
         "The gradient is right: largest relative error",
         "But not every layer is right:\n  Alone, layer 1, KeepsRows(): state: forward or backward writes self.rows",
         "OutputFails() is WRONG:\n  it cannot be checked: KeyError: 'height' (line 21: raise KeyError('height'))",
@@ -390,7 +389,7 @@ def test_json_has_no_nan_and_every_field():
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_lines_fit_the_terminal(width, monkeypatch):
-    from chainrule.cli import check as module  # noqa: PLC0415
+    from chainrule.cli import check_report as module  # noqa: PLC0415
 
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setattr(module, "is_terminal", lambda: True)
