@@ -16,6 +16,7 @@ from chainrule._names import public_classes
 from chainrule.gradient_check import LayerReport, check_gradient, check_layer
 from chainrule.gradient_check.contract import describe
 from chainrule.gradient_check.report import ParameterCheck, aligned, order_text, parameter_table
+from chainrule.gradient_check.same import copied
 from chainrule.gradient_check.samples import targets, variants
 from chainrule.layers import Dense, Layer, Tanh
 from chainrule.losses import Loss
@@ -136,7 +137,7 @@ def _inputs(network: Network, X: np.ndarray, seed: int) -> list[np.ndarray | Non
             if not np.isfinite(x).all() or x.shape[1:] != layer.input_shape:
                 break
             inputs.append(x.copy())
-            x = np.asarray(layer.forward(x.copy(), Memo(training=True, rng=rng)))
+            x = np.asarray(copied(layer).forward(x.copy(), Memo(training=True, rng=rng)))
     return inputs + [None] * (len(network.layers) - len(inputs))
 
 
