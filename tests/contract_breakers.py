@@ -243,6 +243,28 @@ class Twice(Layer):
         return 2 * memo.x * dy
 
 
+class WrongSlope(Layer):
+    def forward(self, x, memo):
+        memo.x = x
+        return x**3
+
+    def backward(self, dy, memo):
+        return dy * 2 * memo.x**2
+
+
+class OnlyPositive(Layer):
+    """Its forward refuses some numbers, also when it is asked for the reason of a wrong gradient."""
+
+    def forward(self, x, memo):
+        if (x < -4).any() or (x == 0).all():
+            raise ValueError("too small")
+        memo.x = x
+        return x**2 - 4
+
+    def backward(self, dy, memo):
+        return dy * np.exp(memo.x)
+
+
 # class: (the rule that it breaks, what is said)
 BREAKERS = {
     NothingReturned: ("passes", "forward returns None, but y has shape (8, 5)"),
@@ -272,4 +294,6 @@ BREAKERS = {
     SlowGlobal: ("threads", "where 4 threads use the layer at once"),
     Transposed: ("gradient", "it is the transpose of the right one"),
     Twice: ("gradient", "the analytic gradient is 2 times the numeric one: the ½ or the 2 of a square"),
+    WrongSlope: ("gradient", "the analytic gradient is 0.6667 times the numeric one"),
+    OnlyPositive: ("gradient", "where x is"),
 }

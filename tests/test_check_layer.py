@@ -15,7 +15,7 @@ from chainrule._names import public_classes
 from chainrule.gradient_check import contract
 from chainrule.gradient_check.samples import targets, variants
 from chainrule.layers import Dense, Layer
-from contract_breakers import BREAKERS, Double, Raises, Scale
+from contract_breakers import BREAKERS, Double, KeepsANumber, Raises, Scale
 
 SHIPPED = [layer for cls in public_classes(cr.layers, Layer).values() for layer in variants(cls)]
 
@@ -182,6 +182,12 @@ def test_a_planted_mistake_is_found_with_its_likely_cause(layer, what):
     report = cr.check_layer(layer)
     assert not report
     assert re.search(what, report.verdict), report.verdict
+
+
+def test_what_an_earlier_use_left_does_not_hide_a_mistake():
+    layer = KeepsANumber()
+    layer.forward(np.ones((8, 5)), cr.Memo())
+    assert [v.rule for v in cr.check_layer(layer).violations] == ["state"]
 
 
 def test_where_a_layer_raises_its_own_line_is_given():

@@ -61,6 +61,7 @@ DEFAULTS = {
     "dtype": None,
     "callbacks": None,
     "progress": False,
+    "resume": None,
 }
 CHANGES = [
     {"dropout": 0.5},

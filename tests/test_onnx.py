@@ -632,7 +632,7 @@ class TestCommand:
             (["{folder}", "--onnx", "{tmp}/new.onnx", "--opset", "7"], "opset: expected 13 to"),
             (["{tmp}", "--onnx", "{tmp}/new.onnx"], "has no config.json"),
             (["{tmp}/nowhere", "--onnx", "{tmp}/new.onnx"], "is not there"),
-            (["{folder}/config.json", "--onnx", "{tmp}/new.onnx"], "not a safetensors file"),
+            (["{folder}/config.json", "--onnx", "{tmp}/new.onnx"], "it is a text"),
         ],
     )
     def test_refused_in_one_sentence(self, arguments, match, folder, tmp_path):

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import sys
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chainrule.cli.errors import BAD_INPUT, FAILED, in_one_sentence, say
+from chainrule.cli.errors import BAD_INPUT, FAILED, in_one_sentence
 
 if TYPE_CHECKING:
     from chainrule.cli.checks import Check
@@ -67,6 +63,7 @@ def check(
     Where there are no compiled kernels, --kernels says so, and that is no mistake.
     """
     from chainrule._checks import check_count  # noqa: PLC0415  (not needed for --help)
+    from chainrule.cli.check_report import Json, Text  # noqa: PLC0415
 
     check_count("check", "--rows", rows, least=2)
     check_count("check", "--seed", seed, least=0)
@@ -75,7 +72,7 @@ def check(
         everything = True
     terms = _penalties(l1, l2)
     checks, not_made = _checks(target, described, rows, seed, terms)
-    report = _Json() if as_json else _Text()
+    report = Json() if as_json else Text()
     report.checks(checks, not_made)
     if everything:
         from chainrule.cli.checks import shipped  # noqa: PLC0415
@@ -151,112 +148,3 @@ def _checks(
             f"there is no {target}: expected a folder that chainrule train wrote, a .safetensors file or a Python file."
         )
     return [checks.check_network(str(path), Network.load(path), rows, seed, terms)], []
-
-
-def is_terminal() -> bool:
-    """Say whether somebody reads it on a terminal."""
-    return sys.stdout.isatty()
-
-
-class _Text:
-    """Tables and sentences, as wide as the terminal."""
-
-    def __init__(self) -> None:
-        self.width = shutil.get_terminal_size().columns if is_terminal() else None
-        self._first = True
-
-    def checks(self, checks: Sequence[Check], not_made: Sequence[str]) -> None:
-        for c in checks:
-            self._part(*filter(None, (c.description, c.table(self.width) if c.parameters else "")))
-            self._say(c.verdict, ok=c.ok)
-        if len(checks) > 1:
-            self._part()
-            self._say(_count(checks), ok=all(c.ok for c in checks))
-        for what in not_made:
-            say(f"Not checked: {what}.")
-
-    def library(self, checks: Sequence[Check]) -> None:
-        from chainrule.cli.checks import table  # noqa: PLC0415
-
-        self._part(table(checks, self.width))
-        for c in checks:
-            if not c.ok:
-                self._say(c.verdict, ok=False)
-        self._say(_count(checks), ok=all(c.ok for c in checks))
-
-    def kernels(self, compared: Sequence[Comparison] | None, missing: str) -> None:
-        if compared is None:
-            self._part()
-            self._say(missing)
-            return
-        from chainrule.gradient_check.report import aligned  # noqa: PLC0415
-        from chainrule.kernels.compare import LARGEST  # noqa: PLC0415
-
-        rows = [("compiled and reference", "", *LARGEST, "")]
-        for c in compared:
-            numbers = [f"{c.differences[dtype]:.1e}" if c.differences else "-" for dtype in LARGEST]
-            state = "not compiled" if not c.differences else "ok" if c.ok else "WRONG"
-            rows.append((c.name, c.kind, *numbers, state))
-        self._part(aligned(rows, self.width))
-        wrong = [c.name for c in compared if not c.ok]
-        largest = ", ".join(
-            f"{max((c.differences[d] for c in compared if c.differences), default=0.0):.1e} in {d}" for d in LARGEST
-        )
-        verdict = f"DIFFER from the reference for {', '.join(wrong)}" if wrong else "give what the reference gives"
-        self._say(f"The compiled kernels {verdict}: the largest difference is {largest}.", ok=not wrong)
-
-    def end(self) -> None:
-        """Nothing is left to say."""
-
-    def _part(self, *texts: str) -> None:
-        """Leave a line free after what was printed before, and print texts, with a line between them."""
-        if not self._first:
-            typer.echo()
-        if texts:
-            typer.echo("\n\n".join(texts))
-        self._first = not texts
-
-    def _say(self, text: str, *, ok: bool | None = None) -> None:
-        self._first = False
-        colour = None if ok is None else typer.colors.GREEN if ok else typer.colors.RED
-        for i, line in enumerate(text.splitlines()):
-            indent = line[: len(line) - len(line.lstrip())]
-            wrapped = textwrap.wrap(line, self.width, subsequent_indent=indent + "  ") if self.width else [line]
-            for part in wrapped:
-                typer.secho(part, fg=colour) if colour and not i else typer.echo(part)
-
-
-class _Json:
-    """One object with everything."""
-
-    def __init__(self) -> None:
-        self._data: dict[str, Any] = {"ok": True, "checks": [], "not_checked": []}
-
-    def checks(self, checks: Sequence[Check], not_made: Sequence[str]) -> None:
-        self._data["checks"] += [c.to_json() for c in checks]
-        self._data["not_checked"] += not_made
-        self._data["ok"] &= all(c.ok for c in checks) and not not_made
-
-    def library(self, checks: Sequence[Check]) -> None:
-        self.checks(checks, [])
-
-    def kernels(self, compared: Sequence[Comparison] | None, missing: str) -> None:
-        if compared is None:
-            self._data["kernels"] = None
-            say(missing)
-            return
-        self._data["kernels"] = [
-            {"kind": c.kind, "name": c.name, "ok": c.ok, "differences": c.differences} for c in compared
-        ]
-        self._data["ok"] &= all(c.ok for c in compared)
-
-    def end(self) -> None:
-        typer.echo(json.dumps(self._data, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _count(checks: Sequence[Check]) -> str:
-    wrong = [c.name for c in checks if not c.ok]
-    if not wrong:
-        return f"All {len(checks)} that were checked are right." if len(checks) > 1 else "What was checked is right."
-    verb = "is" if len(wrong) == 1 else "are"
-    return f"Of {len(checks)} that were checked {len(wrong)} {verb} WRONG: {', '.join(wrong)}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
@@ -15,9 +16,11 @@ from chainrule._names import public_classes
 from chainrule.gradient_check import LayerReport, check_gradient, check_layer
 from chainrule.gradient_check.contract import describe
 from chainrule.gradient_check.report import ParameterCheck, aligned, order_text, parameter_table
+from chainrule.gradient_check.same import copied
 from chainrule.gradient_check.samples import targets, variants
 from chainrule.layers import Dense, Layer, Tanh
 from chainrule.losses import Loss
+from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.penalties import Penalty
 
@@ -88,7 +91,10 @@ def check_network(
     rng = np.random.default_rng(seed)
     X = rng.uniform(low, high, size=(rows, *network.input_shape))
     t = targets(network.loss, rows, network.output_shape[0], rng)
-    alone = [check_layer(layer, layer.input_shape, rows=rows, seed=seed) for layer in network.layers]
+    alone = [
+        check_layer(layer, layer.input_shape, X=x, rows=rows, seed=seed)
+        for layer, x in zip(network.layers, _inputs(network, X, seed), strict=True)
+    ]
     faults = [f"layer {i}, {r.layer}: {v}" for i, r in enumerate(alone) for v in r.violations]
     parameters = [
         dataclasses.replace(p, layer=i, name="x alone")
@@ -120,6 +126,19 @@ def check_network(
         faults,
         description=f"{name}: {repr(network).removeprefix('Network: ')}",
     )
+
+
+def _inputs(network: Network, X: np.ndarray, seed: int) -> list[np.ndarray | None]:
+    """Return what comes to each layer; None from where on that cannot be computed."""
+    inputs: list[np.ndarray | None] = []
+    rng, x = np.random.default_rng(seed), X
+    with contextlib.suppress(Exception), np.errstate(all="ignore"):  # the layers are somebody else's code
+        for layer in network.layers:
+            if not np.isfinite(x).all() or x.shape[1:] != layer.input_shape:
+                break
+            inputs.append(x.copy())
+            x = np.asarray(copied(layer).forward(x.copy(), Memo(training=True, rng=rng)))
+    return inputs + [None] * (len(network.layers) - len(inputs))
 
 
 def shipped(rows: int, seed: int) -> Iterator[Check]:

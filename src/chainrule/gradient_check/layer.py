@@ -13,12 +13,12 @@ from chainrule._checks import check_count, check_numbers, check_real
 from chainrule._typing import Array, ArrayLike
 from chainrule.gradient_check.bench import Bench
 from chainrule.gradient_check.contract import RULES, Violation, describe, violations
+from chainrule.gradient_check.laws import explained
 from chainrule.gradient_check.network import check_gradient
 from chainrule.gradient_check.notes import notes
-from chainrule.gradient_check.report import NO_LAW, ParameterCheck, parameter_table, shrinks
+from chainrule.gradient_check.report import ParameterCheck, parameter_table, shrinks
 from chainrule.layers import Layer
 from chainrule.layers.base import Shape
-from chainrule.memo import Memo
 
 
 @dataclass(frozen=True)
@@ -159,55 +159,11 @@ def _gradient(bench: Bench, entries: int | None, tolerance: float, seed: int) ->
         return {}, [Violation("gradient", f"beside x, forward or backward raises {describe(error)}")]
     name = repr(bench.layer)
     parameters = [dataclasses.replace(p, layer=0, layer_name=name) for p in whole.parameters]
-    wrong = [Violation("gradient", _explained(bench, p)) for p in parameters if p.hint]
+    wrong = [Violation("gradient", explained(bench, p)) for p in parameters if p.hint]
     if not whole.ok and not wrong:
         what = f"along random directions the error is {whole.error:.1e}, and {shrinks(whole.order)}, not as h^2"
         wrong.append(Violation("gradient", what))
     return {"error": whole.error, "order": whole.order, "parameters": parameters}, wrong
-
-
-def _explained(bench: Bench, p: ParameterCheck) -> str:
-    law = p.hint
-    if p.name == "x":
-        law = _slope_law(bench) or law
-    elif p.hint == NO_LAW:
-        law = _transposed(bench, p.name) or law
-    return f"d{p.name} is off by {p.error:.1e}: {law}"
-
-
-def _slope_law(bench: Bench) -> str:
-    """Say what a wrong dx is, for the two mistakes that are made most."""
-    x, dy, layer = bench.batch(), bench.dy(), bench.layer
-    memo = bench.memo()
-    y = np.array(layer.forward(x.copy(), memo))
-    dx = layer.backward(dy.copy(), memo)
-    if dx is None or y.shape != x.shape:
-        return ""
-    if np.allclose(dx, dy):
-        return "it is dy, unchanged: the layer's own derivative is missing"
-    above, below = (np.array(layer.forward(y + h, bench.memo())) for h in (1e-6, -1e-6))
-    if np.allclose(dx, dy * (above - below) / 2e-6, rtol=1e-4, atol=1e-6 * float(np.abs(dy).max())):
-        return "the derivative is taken at y, the value after the layer, where it belongs at x"
-    return ""
-
-
-def _transposed(bench: Bench, name: str) -> str:
-    memo = bench.memo()
-    x, dy = bench.batch(), bench.dy()
-    bench.layer.forward(x, memo)
-    bench.layer.backward(dy, memo)
-    w, analytic = getattr(bench.layer, name), getattr(memo, f"d{name}")
-    if w.ndim != 2 or w.shape[0] != w.shape[1] or w.size > 400:
-        return ""
-    kept, numeric = w.copy(), np.empty_like(w)
-    for i in np.ndindex(w.shape):
-        values = []
-        for h in (1e-6, -1e-6):
-            w[i] = kept[i] + h
-            values.append(float(np.vdot(dy, bench.layer.forward(x, Memo(training=True, rng=bench.memo().rng)))))
-            w[i] = kept[i]
-        numeric[i] = (values[0] - values[1]) / 2e-6
-    return "it is the transpose of the right one" if np.allclose(analytic, numeric.T, rtol=1e-4, atol=1e-6) else ""
 
 
 def _verdict(report: LayerReport) -> str:

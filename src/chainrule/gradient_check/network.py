@@ -10,7 +10,7 @@ import numpy as np
 from chainrule._blame import blame
 from chainrule._checks import check_count, check_real
 from chainrule._objective import Objective, slope
-from chainrule._typing import ArrayLike
+from chainrule._typing import Array, ArrayLike
 from chainrule.gradient_check.hints import hint
 from chainrule.gradient_check.order import LOWEST_ORDER, order_along, order_within
 from chainrule.gradient_check.report import GradientReport, ParameterCheck, network_verdict
@@ -77,11 +77,12 @@ def check_gradient(
     if not network.layout.size:
         raise ValueError("check_gradient: the network has no parameters, so that there is no dL/dθ: add a Dense layer.")
     objective = Objective(network, X, t, penalties, sample_weight, seed)
-    rng = np.random.default_rng(seed)
+    rng, draw = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         along = [_check_direction(objective, rng, tolerance) for _ in range(directions)]
         parameters = [
-            _check_parameter(objective, entry, entries, rng, tolerance) for entry in objective.network.layout.entries
+            _check_parameter(objective, entry, _chosen(entry, entries, draw), rng, tolerance)
+            for entry in objective.network.layout.entries
         ]
         errors = [error for error, _, _ in along]
         worst = max([*errors, *(p.error for p in parameters)], key=lambda e: math.inf if math.isnan(e) else e)
@@ -108,13 +109,16 @@ def _check_direction(objective: Objective, rng: np.random.Generator, tolerance: 
     return error, order, int(kink)
 
 
-def _check_parameter(
-    objective: Objective, entry: Entry, entries: int | None, rng: np.random.Generator, tolerance: float
-) -> ParameterCheck:
+def _chosen(entry: Entry, entries: int | None, draw: np.random.Generator) -> Array:
     size = entry.where.stop - entry.where.start
-    chosen = (
-        np.arange(size) if entries is None or entries >= size else np.sort(rng.choice(size, entries, replace=False))
-    )
+    if entries is None or entries >= size:
+        return np.arange(size)
+    return np.sort(draw.choice(size, entries, replace=False))
+
+
+def _check_parameter(
+    objective: Objective, entry: Entry, chosen: Array, rng: np.random.Generator, tolerance: float
+) -> ParameterCheck:
     analytic = objective.grad[entry.where][chosen]
     numeric = np.empty(len(chosen))
     axis = np.zeros_like(objective.theta)
