@@ -182,7 +182,7 @@ def foreign(kind, path):
     elif kind == "terabyte header":
         path.write_bytes(struct.pack("<Q", 2**40) + b"{}")
     elif kind == "header of brackets":
-        path.write_bytes(struct.pack("<Q", 200_000) + b"[" * 50_000)
+        path.write_bytes(struct.pack("<Q", 40_000) + b"[" * 40_000)
     elif kind == "safetensors of another tool":
         save_file({"w": X}, path)
 
@@ -422,7 +422,7 @@ def test_headers_that_do_not_fit_are_refused(path):
         (b'{"a": 1e999}', "1e999 is not finite"),
         (b'{"a": 1, "a": 1}', "a name comes twice"),
         (b'{"a": ' + b"9" * 5000 + b"}", "5000 digits"),
-        (b'{"a": ' + b'{"a":' * 50_000 + b"1" + b"}" * 50_001, "cannot be read"),
+        (b'{"a": ' + b'{"a":' * 40_000 + b"1" + b"}" * 40_001, "cannot be read"),
         (b'{"a": "\xff"}', "cannot be read"),
         ('{"a": 1}'.encode("utf-16"), "cannot be read"),
         (b"[1, 2, 3]", "no JSON object"),
