@@ -1,5 +1,9 @@
 """What all tests share."""
 
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
 
 
@@ -11,3 +15,17 @@ def _compile_once():
     for dtype in ("float32", "float64"):
         network = cr.Network(1, [cr.layers.Dense(1)], "squared_error", seed=0, dtype=dtype)
         cr.train(network, [[0.0]], [0.0], epochs=1)
+
+
+@pytest.fixture
+def other_user():
+    """Yield a folder that others may see, and a call that makes this process one of them; root alone can do that."""
+    if not hasattr(os, "seteuid") or os.geteuid() != 0:
+        pytest.skip("only root can become another user, and root itself may read and write everything")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        try:
+            yield folder, lambda: os.seteuid(65534)
+        finally:
+            os.seteuid(0)

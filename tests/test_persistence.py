@@ -115,7 +115,7 @@ def test_permissions_are_those_of_any_new_file(path, tmp_path):
 def test_a_folder_or_a_missing_folder_as_path(tmp_path):
     with pytest.raises(IsADirectoryError, match="is a folder; a file was expected"):
         small().save(tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*nowhere. Make it first"):
         small().save(tmp_path / "nowhere" / "model.safetensors")
     with pytest.raises(IsADirectoryError, match=r"is a folder; a file written by Network.save was expected"):
         cr.Network.load(tmp_path)
@@ -182,7 +182,7 @@ def foreign(kind, path):
     elif kind == "terabyte header":
         path.write_bytes(struct.pack("<Q", 2**40) + b"{}")
     elif kind == "header of brackets":
-        path.write_bytes(struct.pack("<Q", 200_000) + b"[" * 50_000)
+        path.write_bytes(struct.pack("<Q", 40_000) + b"[" * 40_000)
     elif kind == "safetensors of another tool":
         save_file({"w": X}, path)
 
@@ -235,22 +235,16 @@ def test_a_missing_file(path):
         cr.Network.load(path)
 
 
-@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="needs another user, and only root can become one")
-def test_an_unreadable_file(tmp_path):
-    """Root may read everything: so another user tries, on a machine where one may see the folder at all."""
+def test_an_unreadable_file(other_user):
+    folder, become = other_user
     network = small()
-    network.save(tmp_path / "model.safetensors")
-    (tmp_path / "model.safetensors").chmod(0)
-    for folder in [tmp_path, *tmp_path.parents]:
-        folder.chmod(folder.stat().st_mode | 0o011)
-    os.seteuid(65534)
-    try:
-        with pytest.raises(PermissionError, match=r"may not be read by this user; a file written by Network.save"):
-            cr.Network.load(tmp_path / "model.safetensors")
-        with pytest.raises(PermissionError):
-            network.save(tmp_path / "new.safetensors")
-    finally:
-        os.seteuid(0)
+    network.save(folder / "model.safetensors")
+    (folder / "model.safetensors").chmod(0)
+    become()
+    with pytest.raises(PermissionError, match=r"may not be read by this user; a file written by Network.save"):
+        cr.Network.load(folder / "model.safetensors")
+    with pytest.raises(PermissionError, match="this user may not write into the folder"):
+        network.save(folder / "new.safetensors")
 
 
 def test_every_truncation_is_refused(path):
@@ -422,7 +416,7 @@ def test_headers_that_do_not_fit_are_refused(path):
         (b'{"a": 1e999}', "1e999 is not finite"),
         (b'{"a": 1, "a": 1}', "a name comes twice"),
         (b'{"a": ' + b"9" * 5000 + b"}", "5000 digits"),
-        (b'{"a": ' + b'{"a":' * 50_000 + b"1" + b"}" * 50_001, "cannot be read"),
+        (b'{"a": ' + b'{"a":' * 40_000 + b"1" + b"}" * 40_001, "cannot be read"),
         (b'{"a": "\xff"}', "cannot be read"),
         ('{"a": 1}'.encode("utf-16"), "cannot be read"),
         (b"[1, 2, 3]", "no JSON object"),

@@ -13,9 +13,9 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import Any
 
-from chainrule._files import ModelFileError, shown
 from chainrule._names import public_classes
 from chainrule._specification import Specification
+from chainrule._values import ModelFileError, shown
 
 MODULES = {
     "Callback": "callbacks",

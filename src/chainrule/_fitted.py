@@ -13,9 +13,10 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from chainrule._descriptions import MODULES, build, describe
-from chainrule._files import Header, ModelFileError, check_fields, check_texts, check_whole, read_array, shown
+from chainrule._files import Header, read_array
 from chainrule._specification import Specification
 from chainrule._typing import Array
+from chainrule._values import ModelFileError, check_fields, check_texts, check_whole, shown
 from chainrule.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from chainrule.network import Network
 from chainrule.persistence import describe_network, network_arrays, read_network

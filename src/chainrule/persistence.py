@@ -14,19 +14,9 @@ import numpy as np
 
 from chainrule._checks import check_count
 from chainrule._descriptions import build, describe
-from chainrule._files import (
-    DTYPES,
-    Header,
-    ModelFileError,
-    check_fields,
-    check_whole,
-    opened,
-    read_array,
-    read_header,
-    shown,
-    write_file,
-)
+from chainrule._files import DTYPES, Header, opened, read_array, read_header, write_file
 from chainrule._typing import Array
+from chainrule._values import ModelFileError, check_fields, check_whole, shown
 from chainrule.network import Network
 
 __all__ = ["ModelFileError", "load", "read_metadata", "save"]

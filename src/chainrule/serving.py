@@ -8,9 +8,10 @@ from typing import Any, final
 
 import numpy as np
 
-from chainrule._files import check_fields, opened, read_header
+from chainrule._files import opened, read_header
 from chainrule._fitted import KINDS, Labels, read_fitted
 from chainrule._typing import Array, is_sparse
+from chainrule._values import check_fields
 from chainrule.network import Network
 from chainrule.persistence import check_kind, read_network
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -37,17 +36,15 @@ def finish(process):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    """Return the result of a kind of training without a break, and how long training took."""
+    """Return the result of a kind of training without a break."""
     known = {}
 
     def result(kind, kernels):
         if (kind, kernels) not in known:
             place = tmp_path_factory.mktemp("whole")
             process = start(kind, kernels, place / "checkpoints", place / "result.npz")
-            assert process.stdout.readline() == "training\n"
-            begun = time.perf_counter()
             finish(process)
-            known[kind, kernels] = dict(np.load(place / "result.npz")), time.perf_counter() - begun
+            known[kind, kernels] = dict(np.load(place / "result.npz"))
         return known[kind, kernels]
 
     return result
@@ -57,22 +54,21 @@ def whole(tmp_path_factory):
 def test_killed_and_resumed(number, whole, tmp_path):
     rng = np.random.default_rng(number)
     kind, kernels = KINDS[number % 4], ("numba", "reference")[number // 4 % 2 if RUNS > 4 else number % 2]
-    expected, seconds = whole(kind, kernels)
+    expected = whole(kind, kernels)
     folder, result = tmp_path / "checkpoints", tmp_path / "result.npz"
     kills = 0
     for _ in range(int(rng.integers(1, 4))):
         process = start(kind, kernels, folder, result)
-        if process.stdout.readline() != "training\n":
-            break  # it had ended before
-        killer = threading.Timer(rng.uniform(0, 0.9 * seconds), process.kill)
-        killer.start()
+        for _ in range(int(rng.integers(1, 12))):  # an epoch and its checkpoint take some milliseconds
+            process.stdout.readline()
+        time.sleep(rng.uniform(0, 0.006))
+        process.kill()
         process.wait(timeout=120)
-        killer.cancel()
         process.stdout.close()
         kills += process.returncode == -signal.SIGKILL
     finish(start(kind, kernels, folder, result))
     found = np.load(result)
-    assert kills, "nothing was killed: training is too short for this test"
+    assert kills, "nothing was killed: training ended too soon for this test"
     assert {*found.files} == expected.keys()
     for name in found.files:
         np.testing.assert_array_equal(found[name], expected[name], err_msg=f"{kind}, {kernels}: {name}")

@@ -1,6 +1,7 @@
 """A training for test_resume.py to kill: ``python training_to_kill.py KIND CHECKPOINTS RESULT``.
 
-It says "training" when training begins, and writes parameters and history when it has ended.
+It says "training" when training begins and "epoch" after every epoch, just before the checkpoint is written; it writes
+parameters and history when it has ended.
 """
 
 import sys
@@ -15,9 +16,12 @@ from chainrule.layers import Dense, Dropout, ReLU, Tanh
 EPOCHS = 60
 
 
-class Start(Callback):
+class Say(Callback):
     def on_start(self, run):
         print("training", flush=True)
+
+    def on_epoch(self, run):
+        print("epoch", flush=True)
 
 
 def data():
@@ -33,7 +37,7 @@ def by_train(folder, **settings):
     stop = cr.EarlyStopping("val_loss", patience=25)
     history = cr.train(
         network, X, t, epochs=EPOCHS, batch_size=20, validation=0.2, seed=2, resume=folder,
-        callbacks=[cr.Checkpoint(folder, keep=2), stop, Start()], **settings,
+        callbacks=[cr.Checkpoint(folder, keep=2), stop, Say()], **settings,
     )  # fmt: skip
     return network.theta, history
 
@@ -42,7 +46,7 @@ def by_estimator(kind, folder, **settings):
     X, t = data()
     model = kind(
         hidden_layer_sizes=(24,), max_iter=EPOCHS, random_state=3, batch_size=20, n_iter_no_change=20,
-        callbacks=[cr.Checkpoint(folder, keep=2), Start()], resume=folder, **settings,
+        callbacks=[cr.Checkpoint(folder, keep=2), Say()], resume=folder, **settings,
     )  # fmt: skip
     model.fit(X, t)
     return model.network_.theta, model.history_

@@ -11,8 +11,9 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
-from chainrule._files import ModelFileError, opened, read_header, shown, write_file
+from chainrule._files import opened, read_header, write_file
 from chainrule._fitted import COUNTS, CURVES, NUMBERS, Fitted, Labels, encode, read_fitted
+from chainrule._values import ModelFileError, shown
 from chainrule.estimators.advice import LeftOutWarning
 from chainrule.history import History
 from chainrule.persistence import check_kind

@@ -1,0 +1,83 @@
+"""Values from a file that nobody vouches for: JSON, checked, and how it is shown in messages."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+
+class ModelFileError(ValueError):
+    """The file is not one that this version of chainrule can read, or not what was asked for."""
+
+
+def parse(text: str | bytes, what: str) -> dict[str, Any]:
+    """Return the JSON object in ``text``: of unique names and finite numbers."""
+    try:
+        value = json.loads(
+            text.decode() if isinstance(text, bytes) else text,
+            object_pairs_hook=_unique,
+            parse_constant=_number,
+            parse_float=_number,
+            parse_int=_whole,
+        )
+        if not isinstance(value, dict):
+            raise TypeError("no JSON object")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ModelFileError(f"damaged, or of another kind: {what} cannot be read ({shown(error)}).") from None
+    return value
+
+
+def check_fields(what: str, value: Any, known: set[str]) -> dict[str, Any]:
+    """Return ``value`` if it is an object with just the known fields."""
+    if not isinstance(value, dict):
+        raise ModelFileError(f"{what} cannot be read: expected an object, got {shown(value)}.")
+    if odd := value.keys() ^ known:
+        names = shown(", ".join(sorted(odd)))
+        raise ModelFileError(f"{what} has missing or unknown fields: {names}. Is the file from a newer version?")
+    return value
+
+
+def check_texts(what: str, values: Any) -> list[str]:
+    """Return ``values`` if it is a list of texts that can be printed."""
+    if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
+        raise ModelFileError(f"{what} cannot be read: expected a list of texts, got {shown(values)}.")
+    try:
+        "".join(values).encode()  # half of a surrogate pair is no text
+    except UnicodeEncodeError as error:
+        raise ModelFileError(f"{what} cannot be read: {shown(error)}.") from None
+    return values
+
+
+def check_whole(what: str, value: Any, least: int = 0) -> int:
+    """Return ``value`` if it is a whole number of at least ``least`` that 64 bits hold."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
+        raise ModelFileError(f"{what} cannot be read: expected a whole number from {least}, got {shown(value)}.")
+    return value
+
+
+def shown(value: Any) -> str:
+    """Return a value from a file for a message: short, and without characters that a terminal would obey."""
+    text = str(value) if isinstance(value, str | BaseException) else repr(value)
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:201])
+    return text if len(text) <= 200 else f"{text[:200]}..."
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name comes twice")
+    return found
+
+
+def _number(text: str) -> float:
+    value = float(text.replace("Infinity", "inf"))
+    if not math.isfinite(value):
+        raise ValueError(f"the number {text} is not finite")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > 4000:  # the time to read it would grow with the square of its length
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
