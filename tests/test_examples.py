@@ -81,6 +81,7 @@ def test_moons_from_likelihood(tmp_path):
     ]
     for row in checks:
         assert float(row[-3]) < 1e-6
+        assert abs(float(row[-2]) - 2) < 0.1
         assert row[-1] == "ok"
     assert after(lines, "The gradient is right: largest relative error") < 1e-6
 

@@ -23,8 +23,9 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from chainrule._checks import check_count
-from chainrule._files import ModelFileError, check_fields, opened, read_array, read_header, write_file
+from chainrule._files import opened, read_array, read_header, write_file
 from chainrule._typing import Array, is_sparse
+from chainrule._values import ModelFileError, check_fields
 from chainrule.callbacks import Callback, Run
 from chainrule.kernels.steps import Steps, Work
 
