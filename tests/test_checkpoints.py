@@ -1,7 +1,9 @@
 """Checkpoints: a training that goes on from one ends, bit for bit, where it would have ended."""
 
 import json
+import shutil
 from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from chainrule.callbacks import Callback, EarlyStopping
 from chainrule.checkpoints import Checkpoint, CheckpointError, CheckpointWarning
 from chainrule.layers import Dense, Dropout, ReLU
 from chainrule.optimizers import Optimizer
+
+FILES = Path(__file__).parent / "files"
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(60, 5)).astype("float32")
@@ -60,6 +64,15 @@ def fit(folder=None, *, killed=None, resume=True, every=1, keep=3, X=X, t=T, uni
 
 def KillAfterCheckpoint(epoch):  # noqa: N802  (reads as the class that it makes)
     return KillAfter(epoch + 1)  # it is called before the checkpoint of its own epoch is written
+
+
+def of_every_version():
+    return {
+        "callbacks": [EarlyStopping("loss")],
+        "schedule": "cosine",
+        "clip": cr.clipping.ClipNorm(1.0),
+        "validation": 0.2,
+    }
 
 
 def measured(history):
@@ -267,6 +280,14 @@ class TestFiles:
         np.testing.assert_array_equal(theta, fit()[0])
         assert len(history) == 6
 
+    def test_one_of_an_earlier_version_goes_on(self, tmp_path):
+        """tests/files/make.py wrote it: the third epoch of this training."""
+        for stored in sorted(FILES.glob("*/checkpoints")):
+            shutil.copytree(stored, tmp_path / stored.parent.name)
+            theta, history = fit(tmp_path / stored.parent.name, **of_every_version())
+            assert history["epoch"] == [1, 2, 3, 4, 5, 6]
+            np.testing.assert_allclose(theta, fit(**of_every_version())[0], rtol=1e-4, atol=1e-6)
+
 
 class TestDamage:
     @pytest.mark.parametrize("cut", [0, 7, 100, -1])
@@ -308,7 +329,7 @@ class TestDamage:
 
     def test_a_model_is_no_checkpoint(self, tmp_path):
         network().save(tmp_path / "checkpoint-000001.safetensors")
-        with pytest.warns(CheckpointWarning, match="it holds a network"), pytest.raises(CheckpointError):
+        with pytest.warns(CheckpointWarning, match="it holds a network: chainrule"), pytest.raises(CheckpointError):
             fit(tmp_path)
 
     @pytest.mark.parametrize(

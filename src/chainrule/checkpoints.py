@@ -28,6 +28,7 @@ from chainrule._typing import Array, is_sparse
 from chainrule._values import ModelFileError, check_fields
 from chainrule.callbacks import Callback, Run
 from chainrule.kernels.steps import Steps, Work
+from chainrule.persistence import holds
 
 __all__ = ["Checkpoint", "CheckpointError", "CheckpointWarning"]
 
@@ -193,7 +194,7 @@ def read(path: str | os.PathLike[str]) -> Saved:
     with opened(path, EXPECTED) as file:
         header = read_header(file, EXPECTED)
         if header.kind != KIND:
-            raise ModelFileError(f"it holds a {header.kind}; {EXPECTED} was expected.")
+            raise ModelFileError(f"{EXPECTED} was expected, but it holds {holds(header.kind)}.")
         fields = {"same", "seed", "epoch", "stopped", "columns", "streams", "optimizer", "callbacks", "sha256"}
         description = check_fields("the description", header.description, fields)
         arrays = {name: read_array(file, tensor) for name, tensor in header.tensors.items()}

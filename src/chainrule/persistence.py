@@ -26,8 +26,8 @@ HOLDS = {
     "network": "a network: chainrule.Network.load reads it",
     "MLPClassifier": "a classifier: chainrule.MLPClassifier.load reads it, and chainrule.load with NumPy alone",
     "MLPRegressor": "a regressor: chainrule.MLPRegressor.load reads it, and chainrule.load with NumPy alone",
+    "checkpoint": "a checkpoint: train(..., resume=) goes on from its folder",
 }
-"""The kinds of files, for the messages about one of the wrong kind."""
 
 
 def save(
@@ -110,8 +110,12 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
 def check_kind(header: Header, wanted: str, expected: str) -> None:
     """Refuse a file of another kind, and say what it is and what reads it."""
     if header.kind != wanted:
-        holds = HOLDS.get(header.kind, f"'{shown(header.kind)}', which this version does not know")
-        raise ModelFileError(f"{expected} was expected, but it holds {holds}.")
+        raise ModelFileError(f"{expected} was expected, but it holds {holds(header.kind)}.")
+
+
+def holds(kind: str) -> str:
+    """Return what a file of this kind holds, for a message about one of the wrong kind."""
+    return HOLDS.get(kind, f"'{shown(kind)}', which this version does not know")
 
 
 def describe_network(network: Network) -> dict[str, Any]:

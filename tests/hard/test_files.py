@@ -23,10 +23,10 @@ import pytest
 from safetensors import deserialize
 
 import chainrule as cr
-from chainrule import _files
+from chainrule import _files, checkpoints
 
 FILES = Path(__file__).parents[1] / "files"
-STORED = sorted(FILES.glob("*/*.safetensors"))
+STORED = sorted([*FILES.glob("*/*.safetensors"), *FILES.glob("*/checkpoints/*.safetensors")])
 HARD = os.environ.get("CHAINRULE_HARD", "") not in ("", "0")
 MUTATIONS = 20_000 if HARD else 280
 MEMORY = 200 * 2**20
@@ -170,7 +170,8 @@ FORBIDDEN = ("import", "exec", "compile", "subprocess.Popen", "os.system", "os.e
 
 def load_all(first, last, folder, seen=None):
     """Load mutations first to last in this process; return how many were whole, and the slowest in seconds."""
-    loaders = [cr.load, cr.Network.load, cr.MLPClassifier.load, cr.MLPRegressor.load, cr.persistence.read_metadata]
+    models = [cr.load, cr.Network.load, cr.MLPClassifier.load, cr.MLPRegressor.load, cr.persistence.read_metadata]
+    loaders = [*models, checkpoints.read]
     X = np.ones((3, 4))
     path = Path(folder) / "broken.safetensors"
     for file in STORED:  # all that is imported on first use is there before the watch begins
@@ -182,7 +183,7 @@ def load_all(first, last, folder, seen=None):
         data, what = mutation(number)
         path.write_bytes(data)
         modules = set(sys.modules)
-        for load in loaders[:1] if number % 4 else loaders:
+        for load in (cr.load, checkpoints.read) if number % 4 else loaders:
             start = time.process_time()
             watch(seen, what)
             try:
@@ -203,7 +204,7 @@ def load_all(first, last, folder, seen=None):
                 inputs = getattr(model, "n_features_in_", None) or model.input_shape[0]
                 with np.errstate(all="ignore"):
                     assert len(model.predict(X[:, :1].repeat(inputs, axis=1))) == 3, what
-                whole += load is cr.load
+                    whole += load is cr.load
         assert set(sys.modules) == modules, f"{what}: imported {set(sys.modules) - modules}"
     return whole, slowest
 
