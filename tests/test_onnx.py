@@ -9,6 +9,7 @@ import json
 import re
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -609,6 +610,14 @@ class TestCommand:
         assert "3 inputs, 2 predictions, float64, opset 15" in printed
         assert float(re.search(r"random rows: (\S+)\.$", printed)[1]) < 1e-12
         assert "me" in [p.value for p in onnx.load(tmp_path / "own.onnx").metadata_props]
+
+    @pytest.mark.parametrize("name", ["classifier-words", "classifier-two", "classifier-multilabel", "regressor"])
+    def test_a_file_of_an_estimator(self, name, tmp_path):
+        stored = Path(__file__).parent / "files" / "0.1.0" / f"{name}.safetensors"
+        printed = export(stored, "--onnx", tmp_path / "model.onnx")
+        assert float(re.search(r"random rows: (\S+)\.$", printed)[1]) < 1e-5
+        outputs = [output.name for output in onnx.load(tmp_path / "model.onnx").graph.output]
+        assert outputs == (["variable"] if name == "regressor" else ["label", "probabilities"])
 
     def test_without_onnxruntime(self, folder, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "onnxruntime", None)

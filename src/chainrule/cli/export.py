@@ -18,6 +18,7 @@ else:
     Network = Any
 
 ROWS = 256  # that are compared
+EXPECTED = "a model file written by a save method"
 
 
 @in_one_sentence
@@ -25,7 +26,7 @@ def export(
     source: Annotated[
         Path,
         typer.Argument(
-            metavar="FOLDER", help="What chainrule train wrote, such as runs/digits, or a file of Network.save."
+            metavar="FOLDER", help="What chainrule train wrote, such as runs/digits, or a file of a save method."
         ),
     ],
     onnx: Annotated[Path, typer.Option("--onnx", metavar="FILE", help="Write the network there, in ONNX's format.")],
@@ -42,25 +43,31 @@ def export(
     onnx_model.check_free(onnx, "replace it with --overwrite", overwrite=overwrite)
     if onnx.exists() and any(file.is_file() and onnx.samefile(file) for file in (source, source / MODEL)):
         raise ValueError(f"--onnx: {onnx} is the model itself: choose another name for the ONNX file.")
-    network, metadata, (low, high) = _read(source)
-    onnx_model.save(network, onnx, metadata, opset=opset, overwrite=overwrite)
+    exported, metadata, (low, high) = _read(source)
+    onnx_model.save(exported, onnx, metadata, opset=opset, overwrite=overwrite)
+    network = getattr(exported, "network_", exported)  # that inside an estimator
     content = onnx.read_bytes()
     model = require("onnx", "onnx").load_from_string(content)
     X = np.random.default_rng(0).uniform(low, high, (ROWS, *network.input_shape)).astype(network.dtype)
     inputs, outputs = (" x ".join(map(str, shape)) for shape in (network.input_shape, network.output_shape))
     typer.echo(
-        f"{onnx}: {inputs} inputs, {outputs} {model.graph.output[0].name}, {network.dtype}, "
+        f"{onnx}: {inputs} inputs, {outputs} {model.graph.output[-1].name}, {network.dtype}, "
         f"opset {model.opset_import[0].version}, {len(content):,} bytes; {_compare(content, network, X)}"
     )
 
 
-def _read(source: Path) -> tuple[Network, dict[str, str], tuple[float, float]]:
-    """Return the network, what is known of it, and the range of its inputs."""
+def _read(source: Path) -> tuple[Any, dict[str, str], tuple[float, float]]:
+    """Return the network or estimator, what is known of it, and the range of its inputs."""
+    from chainrule import estimators, persistence  # noqa: PLC0415
+    from chainrule._files import opened, read_header  # noqa: PLC0415
     from chainrule.cli import config as config_module  # noqa: PLC0415
-    from chainrule.persistence import load, read_metadata  # noqa: PLC0415
 
     if source.is_file():
-        return load(source), read_metadata(source), (-1.0, 1.0)
+        with opened(source, EXPECTED) as file:
+            header = read_header(file, EXPECTED)
+        classes: dict[str, Any] = {"MLPClassifier": estimators.MLPClassifier, "MLPRegressor": estimators.MLPRegressor}
+        load = classes[header.kind].load if header.kind in classes else persistence.load
+        return load(source), header.metadata, (-1.0, 1.0)
     config, network = config_module.read(source)
     metadata = {"dataset": config.dataset, "classes": json.dumps(config.classes, ensure_ascii=False)}
     return network, metadata, config.input_range
@@ -75,8 +82,11 @@ def _compare(content: bytes, network: Network, X: Any) -> str:
     name = f"onnxruntime {onnxruntime.__version__}"
     try:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        theirs = session.run(None, {"X": X})[0]
+        theirs = session.run(None, {"X": X})[-1]  # of a classifier's outputs, the labels come first
     except Exception as error:  # noqa: BLE001  (its errors have no common base; an older one may not know the opset)
         return f"not compared, as {name} does not run it: {' '.join(str(error).split())}"
-    difference = float(np.abs(theirs - network.predict(X)).max())
+    ours = network.predict(X)
+    if theirs.shape[1:] == (2,) and ours.shape[1:] == (1,):
+        theirs = theirs[:, 1:]  # a classifier's one output is the probability of the second class
+    difference = float(np.abs(theirs.reshape(ours.shape) - ours).max())
     return f"largest difference from {name} on {len(X)} random rows: {difference:.1e}."
