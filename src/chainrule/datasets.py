@@ -67,6 +67,9 @@ def load_digits() -> Dataset:
     return Dataset("digits", (X / 16).astype("float32"), t.astype("int64"), _DIGITS, (8, 8))
 
 
+MOST_NOISE = 1e30  # larger points are infinite in float32
+
+
 def load_moons(rows: int = 1000, noise: float | int = 0.2, seed: int = 0) -> Dataset:
     """Draw two half circles that reach into each other, by scikit-learn's `make_moons`.
 
@@ -193,8 +196,8 @@ def _checked(rows: Any, noise: Any, seed: Any, classes: int = 2) -> tuple[int, f
     """Check the arguments that every drawing takes."""
     if not isinstance(noise, Real) or isinstance(noise, bool):
         raise TypeError(f"noise must be a number, got {noise!r}: give a float, 0.0 for none")
-    if not 0 <= float(noise) < math.inf:
-        raise ValueError(f"noise must be 0 or more and finite, got {noise!r}: give 0.0 for none")
+    if not 0 <= float(noise) <= MOST_NOISE:
+        raise ValueError(f"noise must be 0 or more and at most {MOST_NOISE:g}, got {noise!r}: give 0.0 for none")
     return _whole("rows", rows, classes), float(noise), _whole("seed", seed, 0, 2**32 - 1)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 
 import chainrule
 from chainrule._names import lookup
+from chainrule.cli.data import check_arguments
 from chainrule.cli.folder import CONFIG, MODEL
 from chainrule.cli.options import Options
 from chainrule.datasets import DATASETS
@@ -112,9 +113,14 @@ def _parse(path: Path) -> Config:
         return value
 
     image = field("image_shape", "[height, width] or null", lambda v: v is None or (_list(v, _count) and len(v) == 2))
+    dataset = lookup("data set", field("dataset", "a name", _text), {name: name for name in DATASETS})
+    try:
+        arguments = check_arguments(dataset, data.get("arguments"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}. Train again, or restore the file.") from None
     return Config(
-        dataset=lookup("data set", field("dataset", "a name", _text), {name: name for name in DATASETS}),
-        arguments=field("arguments", "numbers and texts by name", _arguments),
+        dataset=dataset,
+        arguments=arguments,
         seed=field("seed", "a whole number of at least 0", lambda v: _count(v) or _is(v, 0)),
         test=field("test", "a number between 0 and 1", lambda v: _number(v) and 0 < v < 1),
         classes=tuple(field("classes", "two or more names", lambda v: _list(v, _text) and len(v) > 1)),
@@ -142,8 +148,3 @@ def _text(value: Any) -> bool:
 
 def _list(value: Any, fits: Callable[[Any], bool]) -> bool:
     return isinstance(value, list) and all(map(fits, value))
-
-
-def _arguments(value: Any) -> bool:
-    known = {"rows", "noise", "seed", "arms", "folder"}
-    return isinstance(value, dict) and value.keys() <= known and all(_text(v) or _number(v) for v in value.values())

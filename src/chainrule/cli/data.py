@@ -43,6 +43,22 @@ def arguments(name: str, seed: int, folder: Path | None = None) -> dict[str, Any
     return defaults | {"seed": seed} if "seed" in defaults else defaults
 
 
+def check_arguments(name: str, found: Any) -> dict[str, Any]:
+    """Return the arguments that a file has for a data set, or say which of them is none.
+
+    >>> check_arguments("moons", {"rows": 10, "noise": 0, "seed": 3})
+    {'rows': 10, 'noise': 0, 'seed': 3}
+    """
+    known = {"folder": ""} if name == "mnist" else arguments(name, 0)
+    if not isinstance(found, dict) or found.keys() - known.keys():
+        raise ValueError(f"arguments: expected some of {', '.join(known) or 'none'}, got {found!r}")
+    for key, value in found.items():
+        wanted = (int, float) if isinstance(known[key], float) else (type(known[key]),)
+        if type(value) not in wanted or value != value:  # noqa: PLR0124  (NaN)
+            raise ValueError(f"arguments: {key}: expected a {wanted[-1].__name__}, got {value!r}")
+    return found
+
+
 def load(name: str, arguments: dict[str, Any], seed: int, test: float = TEST) -> tuple[Dataset, Dataset]:
     """Return the rows to train on (and to validate) and those held out."""
     if name == "mnist":

@@ -82,9 +82,9 @@ def check_out(out: Path | None, *, overwrite: bool) -> None:
 def _note_range(X: Any, trained: tuple[float, float]) -> None:
     """Say when inputs are far from those of the training: scaling that was forgotten is the most common mistake."""
     low, high = trained
-    width = (high - low) or 1.0
-    if X.min() < low - width or X.max() > high + width:
+    width, least, most = (high - low) or 1.0, float(X.min()), float(X.max())
+    if least < low - width or most > high + width:
         say(
-            f"Note: the inputs go from {X.min():g} to {X.max():g}, but training saw {low:g} to {high:g}. "
+            f"Note: the inputs go from {least:g} to {most:g}, but training saw {low:g} to {high:g}. "
             "Were they scaled in the same way?"
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import struct
 import sys
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -13,6 +15,22 @@ import numpy as np
 
 from chainrule._names import did_you_mean
 from chainrule.datasets import DATASETS
+
+BROKEN = (
+    *(
+        ValueError,
+        TypeError,
+        EOFError,
+        KeyError,
+        OSError,
+        MemoryError,
+        OverflowError,
+        NotImplementedError,
+        RuntimeError,
+    ),
+    *(SyntaxError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error),
+)
+"""What NumPy raises for arrays in a file that is not as it should be: its header is read as Python's literals."""
 
 
 def is_data_set(source: str) -> bool:
@@ -99,6 +117,6 @@ def _array(path: Path) -> np.ndarray:
             if not loaded.files:
                 raise ValueError("it holds no array")
             return np.asarray(loaded[loaded.files[0]])
-    except (ValueError, EOFError, KeyError, OSError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+    except BROKEN as error:
         why = "it holds Python objects, or is of another kind" if "allow_pickle" in str(error) else str(error)
         raise ValueError(f"{path}: expected numbers in NumPy's format, but it cannot be read: {why}.") from error

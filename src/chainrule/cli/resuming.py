@@ -11,12 +11,21 @@ from typing import Any
 
 from chainrule.callbacks import Callback, Run
 from chainrule.checkpoints import Checkpoint
+from chainrule.cli.data import check_arguments, find
 from chainrule.cli.folder import CONFIG, replace
 from chainrule.cli.options import Options
 
 FOLDER, PLAN = "checkpoints", "run.json"
 EVERY = timedelta(seconds=10)
 LARGEST = 2**20  # bytes of PLAN
+KINDS = {
+    "tuple[int, ...]": ("int",),
+    "int": ("int",),
+    "float": ("int", "float"),
+    "float | None": ("int", "float", "NoneType"),
+    "str": ("str",),
+}
+"""The types of values that the options may have in a file, by how they are declared."""
 
 
 class Kept(Callback):
@@ -53,11 +62,23 @@ def read(folder: Path) -> tuple[str, dict[str, Any], Options]:
         if path.stat().st_size > LARGEST:
             raise ValueError("it is too large")
         content = json.loads(path.read_text(encoding="utf-8"))
-        given = content["options"]
-        options = Options(**given | {"layers": tuple(given["layers"])})
-        return str(content["dataset"]), dict(content["arguments"]), options
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        name = find(str(content["dataset"]))
+        return name, check_arguments(name, content["arguments"]), _options(content["options"])
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error}). To train anew, leave out --resume.") from error
+
+
+def _options(given: Any) -> Options:
+    """Return the options, each of the type that it is declared with."""
+    names = {field.name: str(field.type) for field in dataclasses.fields(Options)}
+    if not isinstance(given, dict) or given.keys() != names.keys():
+        raise ValueError(f"options: expected {', '.join(names)}")
+    for name, kind in names.items():
+        value = given[name]
+        for part in value if kind.startswith("tuple") else [value]:
+            if type(part).__name__ not in KINDS[kind]:
+                raise ValueError(f"options: {name}: expected {kind}, got {value!r}")
+    return Options(**given | {"layers": tuple(given["layers"])})
 
 
 def check_same(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
