@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 import chainrule as cr
 from chainrule import MLPClassifier, MLPRegressor
-from chainrule.estimators import base
+from chainrule.estimators import _stochastic
 
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)
 X_IRIS = StandardScaler().fit_transform(X_IRIS)
@@ -614,7 +614,9 @@ def test_uint8_images_stay_uint8(kind, monkeypatch):
     rng = np.random.default_rng(0)
     X, y = rng.integers(0, 4, (300, 20), dtype=np.uint8), rng.integers(0, 3, 300)
     given = []
-    monkeypatch.setattr(base, "train", lambda network, X, y, **work: given.append(X) or cr.train(network, X, y, **work))
+    monkeypatch.setattr(
+        _stochastic, "train", lambda network, X, y, **work: given.append(X) or cr.train(network, X, y, **work)
+    )
     of_bytes, of_floats = quiet(make(kind), X, y), quiet(make(kind), X.astype("float64"), y)
     assert given[0] is X
     assert of_bytes.network_.dtype == np.float64

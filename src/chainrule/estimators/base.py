@@ -5,49 +5,42 @@ from __future__ import annotations
 import copy
 import math
 import os
-import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from chainrule import layers as layers_module
-from chainrule import optimizers
-from chainrule._names import lookup, public_classes
-from chainrule._threads import blas_threads, choose_threads
+from chainrule._threads import blas_threads
 from chainrule._typing import Array
-from chainrule.callbacks import Progress
-from chainrule.clipping import ClipNorm
 from chainrule.estimators import _saving
-from chainrule.estimators._contract import Contract, LegacyShuffle, Progression, Rate, TrainingScore
-from chainrule.estimators.advice import sample, warn_dead_or_constant, warn_unconverged, warn_unscaled
+from chainrule.estimators._contract import Progression
+from chainrule.estimators._lbfgs import fit_lbfgs
+from chainrule.estimators._settings import (
+    SOLVERS,
+    check_lbfgs,
+    hidden_activations,
+    hidden_dropouts,
+    is_lbfgs,
+    network_dtype,
+)
+from chainrule.estimators._stochastic import NOT_FINITE, fit_stochastic
+from chainrule.estimators.advice import warn_dead_or_constant, warn_unscaled
 from chainrule.layers import Dense, Dropout, Layer
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
-from chainrule.penalties import L1, L2, BoundPenalties, Constraint, MaxNorm, Penalty
 from chainrule.schedules import Schedule
-from chainrule.training import DivergenceError, train
 
-ACTIVATIONS = {
-    name: cls for name, cls in public_classes(layers_module, Layer).items() if name not in {"Dense", "Dropout"}
-} | {"logistic": layers_module.Sigmoid}
-SOLVERS = {"lbfgs", "sgd", "adam", "momentum", "rmsprop", "adagrad", "adamw"}
 KEPT = (np.float64, np.float32, np.uint8)  # the dtypes in which X stays; others become float64, as in scikit-learn
-NOT_FINITE = (
-    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
-)
-
 partial_fit_available = available_if(lambda estimator: estimator._has_partial_fit())
 
 
@@ -167,7 +160,7 @@ class BaseMLP(BaseEstimator, ABC):
         return self._fit(X, y, sample_weight, (X_val, y_val), incremental=False)
 
     def _has_partial_fit(self) -> bool:
-        if self._is_lbfgs():
+        if is_lbfgs(self):
             raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
         return True
 
@@ -201,10 +194,10 @@ class BaseMLP(BaseEstimator, ABC):
         fresh = "network_" not in vars(self) or not (self.warm_start or incremental)
         X, y = self._validate(X, y, incremental=incremental, reset=fresh)
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=self._dtype(X))
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=network_dtype(self, X))
         weight = self._weights(y, sample_weight)
         held_out = self._validation_set(*validation)
-        self._check_lbfgs(held_out)
+        check_lbfgs(self, held_out)
         if incremental and self.resume is not None:
             raise ValueError("partial_fit does not support resume: a checkpoint is of a whole fit.")
         self.n_outputs_ = self._outputs(y)
@@ -213,10 +206,10 @@ class BaseMLP(BaseEstimator, ABC):
         random_state = check_random_state(self.random_state)
         if fresh:
             self._start(X, sizes, random_state)
-        if self._is_lbfgs():
-            self._fit_lbfgs(X, y, weight)
+        if is_lbfgs(self):
+            fit_lbfgs(self, X, y, weight)
         else:
-            self._fit_stochastic(X, y, weight, held_out, random_state, incremental=incremental)
+            fit_stochastic(self, X, y, weight, held_out, random_state, incremental=incremental)
         if not np.isfinite(self.network_.theta).all():
             raise ValueError(NOT_FINITE)
         if not incremental:
@@ -233,11 +226,11 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _start(self, X: Any, sizes: list[int], random_state: np.random.RandomState) -> None:
         """Draw the parameters and clear the attributes."""
-        activations = self._activations(len(sizes))
+        activations = hidden_activations(self, len(sizes))
         stack: list[Layer] = [Dropout(self.input_dropout)] if self.input_dropout else []
-        for size, activation, rate in zip(sizes, activations, self._dropouts(len(sizes)), strict=True):
+        for size, activation, rate in zip(sizes, activations, hidden_dropouts(self, len(sizes)), strict=True):
             stack += [Dense(size), activation(), *([Dropout(rate)] if rate else [])]
-        network = Network.blank(X.shape[1], [*stack, Dense(self.n_outputs_)], self._loss(), self._dtype(X))
+        network = Network.blank(X.shape[1], [*stack, Dense(self.n_outputs_)], self._loss(), network_dtype(self, X))
         network.allocate()
         self.network_ = network
         # scikit-learn draws every layer as its one activation asks for; the last layer follows the last hidden one.
@@ -252,199 +245,11 @@ class BaseMLP(BaseEstimator, ABC):
         self.n_iter_ = self.t_ = 0
         self.out_activation_ = self._out_activation()
         self._progression = None
-        if not self._is_lbfgs():
+        if not is_lbfgs(self):
             self.loss_curve_: list[float] = []
             self.best_loss_ = None if self.early_stopping else np.inf
             self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
-
-    def _dtype(self, X: Any) -> Any:
-        """Return the network's dtype: that of X unless it is told otherwise."""
-        return self.dtype or (X.dtype if X.dtype.kind == "f" else np.dtype("float64"))
-
-    def _activations(self, count: int) -> list[type[Layer]]:
-        names = [self.activation] * count if isinstance(self.activation, str) else list(self.activation)
-        if len(names) != count:
-            raise ValueError(f"activation: expected one name or {count}, one for each hidden layer, got {len(names)}.")
-        return [lookup("activation", name, ACTIVATIONS) for name in names]
-
-    def _dropouts(self, count: int) -> list[float]:
-        rates = list(self.dropout) if isinstance(self.dropout, Iterable) else [self.dropout] * count
-        if len(rates) != count:
-            raise ValueError(f"dropout: expected one rate or {count}, one for each hidden layer, got {len(rates)}.")
-        return rates
-
-    def _is_lbfgs(self) -> bool:
-        return isinstance(self.solver, str) and self.solver == "lbfgs"
-
-    def _check_lbfgs(self, held_out: Any) -> None:
-        """Refuse what L-BFGS, which sees one smooth function of all rows, cannot do."""
-        cannot = {
-            "dropout": np.any(self.dropout),
-            "input_dropout": self.input_dropout,
-            "max_norm": self.max_norm is not None,
-            "gradient_clip": self.gradient_clip is not None,
-            "callbacks": self.callbacks,
-            "progress": self.progress,
-            "resume": self.resume is not None,
-            "X_val": held_out is not None,
-        }
-        if self._is_lbfgs() and (given := [name for name, value in cannot.items() if value]):
-            raise ValueError(f"solver='lbfgs' cannot use {', '.join(given)}: choose 'adam' or another solver.")
-
-    def _optimizer(self) -> Optimizer:
-        if isinstance(self.solver, Optimizer):
-            return self.solver
-        rate, adam = self.learning_rate_init, (self.beta_1, self.beta_2, self.epsilon)
-        makers: dict[str, Callable[[], Optimizer]] = {
-            "adam": lambda: optimizers.Adam(rate, *adam, epsilon_hat=True),
-            "adamw": lambda: optimizers.AdamW(rate, *adam, weight_decay=self.alpha),
-            "rmsprop": lambda: optimizers.RMSProp(rate, epsilon=self.epsilon),
-            "adagrad": lambda: optimizers.Adagrad(rate),
-            "momentum": lambda: optimizers.Momentum(rate, self.momentum),
-            "sgd": lambda: (optimizers.Nesterov if self.nesterovs_momentum else optimizers.Momentum)(
-                rate, self.momentum
-            ),
-        }
-        return makers[self.solver]()
-
-    def _penalties(self) -> list[Penalty | Constraint]:
-        """Return alpha as L2 over the rows of the batch (beside the gradient for adamw), L1 and the norm's bound."""
-        decoupled = isinstance(self.solver, str) and self.solver == "adamw"
-        terms: list[Penalty | Constraint] = [] if decoupled else [L2(self.alpha, per_row=True)]
-        if self.l1:
-            terms.append(L1(self.l1, per_row=True))
-        if self.max_norm is not None:
-            terms.append(MaxNorm(self.max_norm))
-        return terms
-
-    def _fit_stochastic(
-        self,
-        X: Any,
-        y: Array,
-        weight: Array | None,
-        held_out: tuple[Any, Array] | None,
-        random_state: np.random.RandomState,
-        *,
-        incremental: bool,
-    ) -> None:
-        weight_val = None
-        if self.early_stopping and held_out is None:
-            if incremental:
-                raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
-            X, X_val, y, y_val, weight, weight_val = self._split(X, y, weight, random_state)
-            held_out = X_val, y_val
-        rows = X.shape[0]
-        batch_size = min(200 if self.batch_size == "auto" else self.batch_size, rows)
-        if self.batch_size != "auto" and self.batch_size > rows:
-            message = "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
-            warnings.warn(message, stacklevel=5)
-        if not incremental or self._progression is None:
-            optimizer = self._optimizer()
-            memory = optimizer.start(self.network_.theta, self.network_.weights)
-            waited = self._progression.without_improvement if self._progression else 0
-            self._progression = Progression(optimizer, memory, Rate(), self._loss_divisor(), waited)
-        progression = self._progression
-        progression.memory.weights = self.network_.weights  # those of a copy or of an unpickled model are its own
-        self.n_iter_ = 0
-        contract = Contract(self, progression, progression.rate, batch_size)
-        on_train = TrainingScore(sample(X), sample(y), self._scorer(None)) if held_out is not None else None
-        random = self.input_dropout or np.any(self.dropout)
-        try:
-            self.history_ = train(
-                self.network_,
-                X,
-                y,
-                optimizer=progression.optimizer,
-                state=progression.memory,
-                schedule=self.learning_rate if isinstance(self.learning_rate, Schedule) else progression.rate,
-                penalties=self._penalties(),
-                clip=None if self.gradient_clip is None else ClipNorm(self.gradient_clip),
-                sample_weight=weight,
-                validation=held_out,
-                metrics={"score": self._scorer(weight_val)},
-                epochs=1 if incremental else self.max_iter,
-                batch_size=batch_size,
-                shuffle=LegacyShuffle(random_state) if self.shuffle else False,
-                callbacks=[
-                    contract,
-                    *([on_train] if on_train else []),
-                    *([Progress()] if self.progress else []),
-                    *(self.callbacks or []),
-                ],
-                resume=self.resume,
-                seed=int(random_state.randint(2**31 - 1)) + self.t_ if random else 0,  # another in each partial_fit
-            )
-            if on_train:
-                self.history_.add("score", on_train.scores)
-        except DivergenceError as error:
-            self._diverged(error, progression)
-        if self.early_stopping and not incremental and progression.best_theta is not None:
-            self.network_.theta = progression.best_theta
-        if self.history_.stopped.startswith("interrupted"):
-            warnings.warn("Training interrupted by user.", stacklevel=5)
-        elif not incremental and self.n_iter_ == self.max_iter:
-            warn_unconverged(self.loss_curve_, self.max_iter, self.tol)
-
-    def _diverged(self, error: DivergenceError, progression: Progression) -> None:
-        """End with the best parameters so far if early stopping kept some, else with an error."""
-        if not self.early_stopping or progression.best_theta is None:
-            raise ValueError(f"{NOT_FINITE} {error}") from error
-        self.history_ = error.history
-        self.loss_curve_.append(np.nan)
-        self.validation_scores_.append(np.nan)  # type: ignore[union-attr]
-        warnings.warn(f"{error} Its best parameters so far are kept.", ConvergenceWarning, stacklevel=6)
-
-    def _scorer(self, weight: Array | None) -> Callable[[Array, Array], float]:
-        def score(t: Array, p: Array) -> float:
-            return self._score_of(t, p, weight) if np.isfinite(p).all() else float("nan")
-
-        return score
-
-    def _split(self, X: Any, y: Array, weight: Array | None, random_state: np.random.RandomState) -> tuple[Any, ...]:
-        arrays = [X, y] if weight is None else [X, y, weight]
-        parts = train_test_split(
-            *arrays, random_state=random_state, test_size=self.validation_fraction, stratify=self._stratify(y)
-        )
-        if parts[1].shape[0] < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
-        return tuple(parts) if weight is not None else (*parts, None, None)
-
-    def _fit_lbfgs(self, X: Any, y: Array, weight: Array | None) -> None:
-        """L-BFGS of SciPy on theta: the whole batch in every step."""
-        from scipy.optimize import minimize  # noqa: PLC0415
-        from sklearn.utils.optimize import _check_optimize_result  # noqa: PLC0415
-
-        network = self.network_
-        x, targets, weight = network.check(X, y, weight)
-        workspace = network.workspace(x.shape[0], seed=0)
-        penalties = [p for p in self._penalties() if isinstance(p, Penalty)]
-        bound = BoundPenalties(penalties, network.layout, len(network.layers), network.theta, workspace.grad)
-        rows = float(x.shape[0] if weight is None else weight.sum())
-        # scikit-learn's squared error is a mean over the outputs, while its gradient is that of their sum.
-        divisor = self._loss_divisor()
-
-        def objective(theta: Array) -> tuple[float, Array]:
-            network.theta = theta
-            value, grad = network.loss_and_grad(x, targets, workspace, weight)
-            bound.add_gradient(rows)
-            return value / divisor + bound.value(rows), grad.astype(np.float64)
-
-        def report(intermediate_result: Any) -> None:
-            self.n_iter_ += 1
-            if self.verbose:
-                print(f"Iteration {self.n_iter_}, loss = {intermediate_result.fun:.8f}")  # noqa: T201
-
-        self.n_iter_ = 0
-        options = {"maxfun": self.max_fun, "maxiter": self.max_iter, "gtol": self.tol}
-        start = network.theta.astype(np.float64)
-        with blas_threads(choose_threads(x.shape[0] * max(w.size for w in network.weights)).blas):
-            result = minimize(objective, start, method="L-BFGS-B", jac=True, options=options, callback=report)
-        self.n_iter_ = _check_optimize_result("lbfgs", result, self.max_iter)
-        self.loss_ = result.fun
-        network.theta = result.x
 
     # ------------------------------------------------------------ prediction, and the way out and in
 

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from chainrule._typing import Array
+from chainrule.estimators._settings import network_dtype
 from chainrule.estimators.base import KEPT, BaseMLP, partial_fit_available
 from chainrule.losses import AbsoluteError, Huber, Loss, Poisson, Quantile, SquaredError
 
@@ -141,7 +142,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        return X, y.reshape(len(y), -1).astype(self._dtype(X), copy=False)
+        return X, y.reshape(len(y), -1).astype(network_dtype(self, X), copy=False)
 
     def _targets(self, y: Any) -> Array:
         y = np.asarray(y, dtype=np.float64)

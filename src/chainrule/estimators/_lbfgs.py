@@ -1,0 +1,47 @@
+"""A fit by L-BFGS: SciPy's, on the vector of all parameters. ``e`` is the estimator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule._threads import blas_threads, choose_threads
+from chainrule._typing import Array
+from chainrule.estimators._settings import build_penalties
+from chainrule.penalties import BoundPenalties, Penalty
+
+
+def fit_lbfgs(e: Any, X: Any, y: Array, weight: Array | None) -> None:
+    """L-BFGS of SciPy on theta: the whole batch in every step."""
+    from scipy.optimize import minimize  # noqa: PLC0415
+    from sklearn.utils.optimize import _check_optimize_result  # noqa: PLC0415
+
+    network = e.network_
+    x, targets, weight = network.check(X, y, weight)
+    workspace = network.workspace(x.shape[0], seed=0)
+    penalties = [p for p in build_penalties(e) if isinstance(p, Penalty)]
+    bound = BoundPenalties(penalties, network.layout, len(network.layers), network.theta, workspace.grad)
+    rows = float(x.shape[0] if weight is None else weight.sum())
+    # scikit-learn's squared error is a mean over the outputs, while its gradient is that of their sum.
+    divisor = e._loss_divisor()
+
+    def objective(theta: Array) -> tuple[float, Array]:
+        network.theta = theta
+        value, grad = network.loss_and_grad(x, targets, workspace, weight)
+        bound.add_gradient(rows)
+        return value / divisor + bound.value(rows), grad.astype(np.float64)
+
+    def report(intermediate_result: Any) -> None:
+        e.n_iter_ += 1
+        if e.verbose:
+            print(f"Iteration {e.n_iter_}, loss = {intermediate_result.fun:.8f}")  # noqa: T201
+
+    e.n_iter_ = 0
+    options = {"maxfun": e.max_fun, "maxiter": e.max_iter, "gtol": e.tol}
+    start = network.theta.astype(np.float64)
+    with blas_threads(choose_threads(x.shape[0] * max(w.size for w in network.weights)).blas):
+        result = minimize(objective, start, method="L-BFGS-B", jac=True, options=options, callback=report)
+    e.n_iter_ = _check_optimize_result("lbfgs", result, e.max_iter)
+    e.loss_ = result.fun
+    network.theta = result.x

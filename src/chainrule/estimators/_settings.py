@@ -1,0 +1,89 @@
+"""What an estimator's parameters stand for: layers, optimizer, penalties. ``e`` is the estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from chainrule import layers as layers_module
+from chainrule import optimizers
+from chainrule._names import lookup, public_classes
+from chainrule.layers import Layer
+from chainrule.optimizers import Optimizer
+from chainrule.penalties import L1, L2, Constraint, MaxNorm, Penalty
+
+ACTIVATIONS = {
+    name: cls for name, cls in public_classes(layers_module, Layer).items() if name not in {"Dense", "Dropout"}
+} | {"logistic": layers_module.Sigmoid}
+SOLVERS = {"lbfgs", "sgd", "adam", "momentum", "rmsprop", "adagrad", "adamw"}
+
+
+def network_dtype(e: Any, X: Any) -> Any:
+    """Return the network's dtype: that of X unless it is told otherwise."""
+    return e.dtype or (X.dtype if X.dtype.kind == "f" else np.dtype("float64"))
+
+
+def hidden_activations(e: Any, count: int) -> list[type[Layer]]:
+    """Return the activation of each hidden layer."""
+    names = [e.activation] * count if isinstance(e.activation, str) else list(e.activation)
+    if len(names) != count:
+        raise ValueError(f"activation: expected one name or {count}, one for each hidden layer, got {len(names)}.")
+    return [lookup("activation", name, ACTIVATIONS) for name in names]
+
+
+def hidden_dropouts(e: Any, count: int) -> list[float]:
+    """Return the rate of dropout after each hidden layer."""
+    rates = list(e.dropout) if isinstance(e.dropout, Iterable) else [e.dropout] * count
+    if len(rates) != count:
+        raise ValueError(f"dropout: expected one rate or {count}, one for each hidden layer, got {len(rates)}.")
+    return rates
+
+
+def is_lbfgs(e: Any) -> bool:
+    """Say whether the solver is the one that sees all rows in every step."""
+    return isinstance(e.solver, str) and e.solver == "lbfgs"
+
+
+def check_lbfgs(e: Any, held_out: Any) -> None:
+    """Refuse what L-BFGS, which sees one smooth function of all rows, cannot do."""
+    cannot = {
+        "dropout": np.any(e.dropout),
+        "input_dropout": e.input_dropout,
+        "max_norm": e.max_norm is not None,
+        "gradient_clip": e.gradient_clip is not None,
+        "callbacks": e.callbacks,
+        "progress": e.progress,
+        "resume": e.resume is not None,
+        "X_val": held_out is not None,
+    }
+    if is_lbfgs(e) and (given := [name for name, value in cannot.items() if value]):
+        raise ValueError(f"solver='lbfgs' cannot use {', '.join(given)}: choose 'adam' or another solver.")
+
+
+def build_optimizer(e: Any) -> Optimizer:
+    """Return the optimizer that ``solver`` names, with its parameters."""
+    if isinstance(e.solver, Optimizer):
+        return e.solver
+    rate, adam = e.learning_rate_init, (e.beta_1, e.beta_2, e.epsilon)
+    makers: dict[str, Callable[[], Optimizer]] = {
+        "adam": lambda: optimizers.Adam(rate, *adam, epsilon_hat=True),
+        "adamw": lambda: optimizers.AdamW(rate, *adam, weight_decay=e.alpha),
+        "rmsprop": lambda: optimizers.RMSProp(rate, epsilon=e.epsilon),
+        "adagrad": lambda: optimizers.Adagrad(rate),
+        "momentum": lambda: optimizers.Momentum(rate, e.momentum),
+        "sgd": lambda: (optimizers.Nesterov if e.nesterovs_momentum else optimizers.Momentum)(rate, e.momentum),
+    }
+    return makers[e.solver]()
+
+
+def build_penalties(e: Any) -> list[Penalty | Constraint]:
+    """Return alpha as L2 over the rows of the batch (beside the gradient for adamw), L1 and the norm's bound."""
+    decoupled = isinstance(e.solver, str) and e.solver == "adamw"
+    terms: list[Penalty | Constraint] = [] if decoupled else [L2(e.alpha, per_row=True)]
+    if e.l1:
+        terms.append(L1(e.l1, per_row=True))
+    if e.max_norm is not None:
+        terms.append(MaxNorm(e.max_norm))
+    return terms

@@ -1,0 +1,124 @@
+"""A fit epoch by epoch: one call of :func:`chainrule.train`, by scikit-learn's rules. ``e`` is the estimator."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+from chainrule._typing import Array
+from chainrule.callbacks import Progress
+from chainrule.clipping import ClipNorm
+from chainrule.estimators._contract import Contract, LegacyShuffle, Progression, Rate, TrainingScore
+from chainrule.estimators._settings import build_optimizer, build_penalties
+from chainrule.estimators.advice import sample, warn_unconverged
+from chainrule.schedules import Schedule
+from chainrule.training import DivergenceError, train
+
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."
+)
+
+
+def fit_stochastic(
+    e: Any,
+    X: Any,
+    y: Array,
+    weight: Array | None,
+    held_out: tuple[Any, Array] | None,
+    random_state: np.random.RandomState,
+    *,
+    incremental: bool,
+) -> None:
+    """Train ``e.network_`` by mini-batches, and leave what happened in the estimator's attributes.
+
+    ``held_out`` are validation rows of the user's own; ``incremental`` is one epoch of ``partial_fit``.
+    """
+    weight_val = None
+    if e.early_stopping and held_out is None:
+        if incremental:
+            raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
+        X, X_val, y, y_val, weight, weight_val = _split(e, X, y, weight, random_state)
+        held_out = X_val, y_val
+    rows = X.shape[0]
+    batch_size = min(200 if e.batch_size == "auto" else e.batch_size, rows)
+    if e.batch_size != "auto" and e.batch_size > rows:
+        message = "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
+        warnings.warn(message, stacklevel=5)
+    if not incremental or e._progression is None:
+        optimizer = build_optimizer(e)
+        memory = optimizer.start(e.network_.theta, e.network_.weights)
+        waited = e._progression.without_improvement if e._progression else 0
+        e._progression = Progression(optimizer, memory, Rate(), e._loss_divisor(), waited)
+    progression = e._progression
+    progression.memory.weights = e.network_.weights  # those of a copy or of an unpickled model are its own
+    e.n_iter_ = 0
+    contract = Contract(e, progression, progression.rate, batch_size)
+    on_train = TrainingScore(sample(X), sample(y), _scorer(e, None)) if held_out is not None else None
+    random = e.input_dropout or np.any(e.dropout)
+    try:
+        e.history_ = train(
+            e.network_,
+            X,
+            y,
+            optimizer=progression.optimizer,
+            state=progression.memory,
+            schedule=e.learning_rate if isinstance(e.learning_rate, Schedule) else progression.rate,
+            penalties=build_penalties(e),
+            clip=None if e.gradient_clip is None else ClipNorm(e.gradient_clip),
+            sample_weight=weight,
+            validation=held_out,
+            metrics={"score": _scorer(e, weight_val)},
+            epochs=1 if incremental else e.max_iter,
+            batch_size=batch_size,
+            shuffle=LegacyShuffle(random_state) if e.shuffle else False,
+            callbacks=[
+                contract,
+                *([on_train] if on_train else []),
+                *([Progress()] if e.progress else []),
+                *(e.callbacks or []),
+            ],
+            resume=e.resume,
+            seed=int(random_state.randint(2**31 - 1)) + e.t_ if random else 0,  # another in each partial_fit
+        )
+        if on_train:
+            e.history_.add("score", on_train.scores)
+    except DivergenceError as error:
+        _diverged(e, error, progression)
+    if e.early_stopping and not incremental and progression.best_theta is not None:
+        e.network_.theta = progression.best_theta
+    if e.history_.stopped.startswith("interrupted"):
+        warnings.warn("Training interrupted by user.", stacklevel=5)
+    elif not incremental and e.n_iter_ == e.max_iter:
+        warn_unconverged(e.loss_curve_, e.max_iter, e.tol)
+
+
+def _diverged(e: Any, error: DivergenceError, progression: Progression) -> None:
+    """End with the best parameters so far if early stopping kept some, else with an error."""
+    if not e.early_stopping or progression.best_theta is None:
+        raise ValueError(f"{NOT_FINITE} {error}") from error
+    e.history_ = error.history
+    e.loss_curve_.append(np.nan)
+    e.validation_scores_.append(np.nan)
+    warnings.warn(f"{error} Its best parameters so far are kept.", ConvergenceWarning, stacklevel=6)
+
+
+def _scorer(e: Any, weight: Array | None) -> Callable[[Array, Array], float]:
+    def score(t: Array, p: Array) -> float:
+        return e._score_of(t, p, weight) if np.isfinite(p).all() else float("nan")
+
+    return score
+
+
+def _split(e: Any, X: Any, y: Array, weight: Array | None, random_state: np.random.RandomState) -> tuple[Any, ...]:
+    arrays = [X, y] if weight is None else [X, y, weight]
+    parts = train_test_split(
+        *arrays, random_state=random_state, test_size=e.validation_fraction, stratify=e._stratify(y)
+    )
+    if parts[1].shape[0] < 2:
+        raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
+    return tuple(parts) if weight is not None else (*parts, None, None)
