@@ -11,18 +11,9 @@ from sklearn import metrics
 
 import chainrule as cr
 from chainrule.tables import Column, HeldOut, Schema, Split, Trained
-from chainrule.tables.report import (
-    ColumnSummary,
-    Importance,
-    Influence,
-    ReportData,
-    Score,
-    WrongRow,
-    build,
-    collect,
-    render_html,
-    render_markdown,
-)
+from chainrule.tables.report import ReportData, build, render_html, render_markdown
+from chainrule.tables.report.collect import collect
+from chainrule.tables.report.data import ColumnSummary, Importance, Influence, Score, WrongRow
 from chainrule.tables.report.drawing import Axis, Plot, ticks
 from chainrule.tables.report.uncertainty import interval
 from chainrule.tables.report.words import percent, short
@@ -287,7 +278,7 @@ class TestPages:
         page = check_alone(render_html(classes_data(**FULL)))
         (line,) = page.table("score", "network", "linear model")
         assert line == {
-            "score": "accuracy", "network": "90.0 %", "95 % interval": "85.0 % to 93.0 %", "majority class": "50.0 %",
+            "score": "accuracy", "network": "90.0 %", "95 % interval of the network": "85.0 % to 93.0 %", "majority class": "50.0 %",
             "linear model": "95.0 %",
         }  # fmt: skip
         for said in (
@@ -561,6 +552,7 @@ class TestCollect:
         run, predict = trained(task)
         report = build(run, predict=predict)
         check_alone(report.html)
+        check_alone(report._repr_html_())
         assert "Which columns matter" in report.markdown
         assert "Which columns matter" not in build(run).markdown
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule import kernels
 from chainrule._extras import require
 from chainrule._typing import Array
 from chainrule.tables.report import importance
@@ -30,7 +31,7 @@ LOWER_IS_BETTER = ("RMSE", "MAE", "log loss")
 BINS, COMMONEST = 12, 6  # of numbers and dates; of other values
 SUMMARISED = 60  # columns
 WRONG, BESIDE = 10, 6  # rows, and columns of them
-PACKAGES = ("chainrule", "numpy", "scikit-learn", "polars", "skrub", "skops", "numba")
+PACKAGES = ("chainrule", "numpy", "scikit-learn", "polars", "skrub", "skops")
 
 
 def collect(trained: Trained, *, predict: importance.Predict | None = None, seconds: float = 10.0) -> ReportData:
@@ -203,6 +204,7 @@ def _facts(trained: Trained, explained: float | None) -> list[tuple[str, str]]:
     others = [f"{name}={value!r}" for name, value in trained.settings.items() if name != "seed" and value is not None]
     facts += [("settings", ", ".join(others))] if others else []
     facts.append(("versions", ", ".join(_versions())))
+    facts.append(("kernels", kernels.select().__name__.rpartition(".")[2]))
     facts.append(("machine", f"{platform.system()} {platform.machine()}"))
     facts.append(("made", dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")))
     facts += [("time to train", _seconds(trained.seconds))] if trained.seconds else []

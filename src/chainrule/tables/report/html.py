@@ -124,6 +124,8 @@ def _cell(cell: Cell | str, align: str, *, first: bool) -> str:
         full = f'<span class="bar{" wide" * cell.wide}"><i style="width:{width:.1f}%"></i></span>'
         inner = f'{full}<span class="t">{inner}</span>'
         kinds.append("barred")
+    if cell.shares:
+        kinds.append("spread")
     if cell.text == "0":
         kinds.append("zero")
     if cell.tint:

@@ -75,7 +75,7 @@ def _score_table(data: ReportData) -> Table:
         low, high, *texts = score_texts(score.name, [score.low, score.high, *values])
         cells = [Cell(text, strong=v == best) for v, text in zip(values, texts, strict=True)]
         interval = f"{low} to {high}" if NONE not in (low, high) else NONE
-        lines.append((Cell(clean(score.name), note=MEANING.get(score.name, "")), cells[0], interval, *cells[1:]))
+        lines.append((Cell(clean(score.name), note=MEANING.get(score.name, "")), *cells, interval))
         lost += [clean(score.name)] if math.isfinite(best) and values[0] != best else []
     reading = (
         "On the held-out rows. The 95 % interval: where the network's score would lie on all rows there could be, "
@@ -83,7 +83,7 @@ def _score_table(data: ReportData) -> Table:
     )
     if lost:
         reading += f" By {listed(lost)} a model without a network is better."
-    head = ("score", "network", "95 % interval", *map(clean, models))
+    head = ("score", "network", *map(clean, models), "95 % interval of the network")
     return Table(head, tuple(lines), "lrr" + "r" * len(models), reading=reading)
 
 
