@@ -59,7 +59,7 @@ def build(trained: Trained, *, predict: Predict | None = None, seconds: float = 
     >>> history, split = History(("epoch",)), Split(5, 1, 3, "rows at random")
     >>> trained = Trained(None, schema, {"MAE": 0.17}, {"mean": {"MAE": 1.0}}, "", held_out, history, split)
     >>> build(trained).markdown.splitlines()[6:8]
-    ['- **0.17** MAE (mean 1.00)', '']
+    ['- **0.170** MAE (mean 1.000)', '']
     """
     data = collect(trained, predict=predict, seconds=seconds)
     return Report(render_html(data), render_markdown(data))

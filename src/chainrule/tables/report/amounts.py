@@ -64,17 +64,18 @@ def _against(data: ReportData, truth: Array, predicted: Array) -> Figure:
     plot.line(np.array([low, high]), np.array([low, high]), "chance")
     outside = int(((both < low) | (both > high)).reshape(2, -1).any(axis=0).sum())
     within = float((np.abs(predicted - truth) <= 0.1 * np.abs(truth)).mean())
-    reading = (
-        f"{what}; on the dotted line the prediction is right, above it too high. {percent(within)} of the rows are "
-        "predicted to within 10 % of what they are."
-    ) + (f" Farther off than the picture, and drawn at its edge: {rows(outside)}." if outside else "")
+    reading = (f"{percent(within)} of the rows are predicted to within 10 % of what they are.") + (
+        f" Farther off than the picture, and drawn at its edge: {rows(outside)}." if outside else ""
+    )
     order = np.argsort(predicted, kind="stable")
     lines = tuple(
         (_range(predicted[part]), f"{len(part):,}", short(predicted[part].mean()), short(truth[part].mean()))
         for part in np.array_split(order, min(PARTS, len(order)))
     )
     table = Table(("predicted", "rows", "predicted on average", "actual on average"), lines, "lrrr")
-    return Figure("Predicted against actual", plot.svg("Predicted against actual", reading), reading, table)
+    look = f"{what}; on the dotted line the prediction is right, above it too high."
+    picture = plot.svg("Predicted against actual", reading)
+    return Figure("Predicted against actual", picture, reading, table, look=look)
 
 
 def _residuals(data: ReportData, error: Array) -> Figure:

@@ -58,6 +58,7 @@ class Table:
     title: str = ""
     reading: str = ""
     corner: str = ""  # what the columns are, above them
+    look: str = ""  # of the reading: what is true of colours and lines only
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Figure:
     reading: str
     table: Table | None
     key: tuple[tuple[str, str], ...] = ()  # (class of the line, its name)
+    look: str = ""  # of the reading: what is true of the picture only
 
 
 @dataclass(frozen=True)

@@ -54,8 +54,9 @@ def _confusion(data: ReportData, counts: Array) -> Table:
         ]
         return Table(
             ("is", *names), tuple(lines), "l" + "r" * k, "Confusion matrix",
-            f"{reading} Rows are what is so, columns what the network says; the deeper, the larger its part.",
+            f"{reading} Rows are what is so, columns what the network says.",
             corner="the network says",
+            look="The deeper the colour, the larger the part of the row; blue is right, orange wrong.",
         )  # fmt: skip
     worst = np.argsort(-wrong, axis=None, kind="stable")[:LISTED]
     pairs = [(i, j) for i, j in zip(*np.unravel_index(worst, wrong.shape), strict=True) if wrong[i, j]]

@@ -34,11 +34,12 @@ def roc(curves: Curves) -> Figure:
     name, area = quoted(curves[0][0]), areas[0]
     reading = (
         f"Of a row of {name} and one that is not, the network gives the first the higher probability in "
-        f"{percent(area)} of the cases: that is the area under the line. The dotted diagonal is chance, 50 %."
+        f"{percent(area)} of the cases: that is the area. By chance it would be 50 %."
     )
     head = ("class", "area", *(f"found at {percent(s)} false alarms" for s in STEPS))
     table = Table(head, tuple(lines), "l" + "r" * (1 + len(STEPS)))
-    return Figure("ROC curve", plot.svg("ROC curve", reading), reading, table, (*key, ("chance", "chance")))
+    look = "The area is that under the line; the dotted diagonal is chance."
+    return Figure("ROC curve", plot.svg("ROC curve", reading), reading, table, (*key, ("chance", "chance")), look)
 
 
 def precision_recall(curves: Curves) -> Figure:
@@ -59,12 +60,13 @@ def precision_recall(curves: Curves) -> Figure:
     name, _, share = quoted(curves[0][0]), *lines[0][1:3]
     reading = (
         f"Where the threshold is such that half of {name} are found, {percent(middle)} of those that are called so are "
-        f"right. The dotted line is guessing: {share} of all rows are {name}."
+        f"right. Guessing would reach {share}: so many of all rows are {name}."
     )
     head = ("class", "average precision", "guessing", *(f"precision at {percent(r)} recall" for r in RECALLS))
     table = Table(head, tuple(lines), "l" + "r" * (2 + len(RECALLS)))
     picture = plot.svg("Precision and recall", reading)
-    return Figure("Precision and recall", picture, reading, table, (*key, ("chance", "guessing")))
+    look = "The dotted line is guessing."
+    return Figure("Precision and recall", picture, reading, table, (*key, ("chance", "guessing")), look)
 
 
 def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
@@ -88,15 +90,18 @@ def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
     n = int(counts[filled][most])
     reading = (
         f"Where it says {percent(said[most])} on average ({rows(n)}), it is so for {percent(came[most])}. Over all "
-        f"rows the two differ by {percent(off)} on average. On the diagonal they would be the same; the upright lines "
-        "are 95 % intervals, the grey bars the number of rows."
+        f"rows the two differ by {percent(off)} on average."
+    )
+    look = (
+        "On the dotted diagonal they are the same; the upright lines are 95 % intervals, the grey bars show how "
+        "many rows there are."
     )
     lines = tuple(
         (f"{percent(edges[b])} to {percent(edges[b + 1])}", f"{counts[b]:,}", percent(s), percent(c))
         for b, s, c in zip(filled, said, came, strict=True)
     )
     table = Table(("probability", "rows", "said on average", "came true"), lines, "lrrr")
-    return Figure("Calibration", plot.svg("Calibration", reading), reading, table)
+    return Figure("Calibration", plot.svg("Calibration", reading), reading, table, look=look)
 
 
 def surest(right: Array, sure: Array) -> Figure:
@@ -112,8 +117,8 @@ def surest(right: Array, sure: Array) -> Figure:
     plot.line(np.array([0, 1]), np.full(2, all_of_them), "chance")
     plot.line(*thin(answered[start:], correct[start:]), "s1")
     reading = (
-        f"Of all rows {percent(all_of_them)} are right (dotted); of the half that it is surest of, {percent(half)}. A "
-        "line that falls to the right means that it knows when it does not know."
+        f"Of all rows {percent(all_of_them)} are right; of the half that it is surest of, {percent(half)}. The larger "
+        "the difference, the better it knows when it does not know."
     )
     shares = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
     at = [max(1, round(share * n)) for share in shares]
@@ -122,7 +127,8 @@ def surest(right: Array, sure: Array) -> Figure:
         for share, i in zip(shares, at, strict=True)
     )
     table = Table(("answered", "rows", "right"), body, "rrr")
-    return Figure("If it may decline", plot.svg("If it may decline", reading), reading, table)
+    picture = plot.svg("If it may decline", reading)
+    return Figure("If it may decline", picture, reading, table, look="Dotted: all rows.")
 
 
 def _share_plot(x: str, y: str) -> Plot:

@@ -79,7 +79,7 @@ def _figure(figure: Figure) -> str:
     return (
         f'<figure class="card"><h3>{_text(figure.title)}</h3>'
         + (f'<ul class="key">{key}</ul>' if key else "")
-        + f"{figure.svg}<figcaption>{_text(figure.reading)}</figcaption></figure>"
+        + f"{figure.svg}<figcaption>{_text(_joined(figure.reading, figure.look))}</figcaption></figure>"
     )
 
 
@@ -101,8 +101,12 @@ def _table(table: Table) -> str:
         f"<table{kind}><thead>{above}<tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
     title = f"<h3>{_text(table.title)}</h3>" if table.title else ""
-    reading = f"<figcaption>{_text(table.reading)}</figcaption>" if table.reading else ""
+    reading = f"<figcaption>{_text(_joined(table.reading, table.look))}</figcaption>" if table.reading else ""
     return f'<figure class="card">{title}{inner}{reading}</figure>'
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def _right(align: str) -> str:
