@@ -437,6 +437,20 @@ class TestHardCases:
         assert len(text) < 200_000
 
 
+class Logistic:
+    """Looks at the column x only."""
+
+    seconds = 0.0
+
+    def predict_proba(self, rows):
+        time.sleep(self.seconds)
+        p = 1 / (1 + np.exp(-3 * rows["x"].to_numpy()))
+        return np.column_stack([1 - p, p])
+
+    def predict(self, rows):
+        return 3 * rows["x"].to_numpy()
+
+
 def trained(task="binary", n=120, **fields):
     """Return what training gives, of a model that says the first column."""
     rng = np.random.default_rng(0)
@@ -470,32 +484,25 @@ def trained(task="binary", n=120, **fields):
         )
         scores = {"accuracy": float((y == said).mean())}
         frame = frame.with_columns(t=pl.Series(y))
-
-        def predict(rows):
-            p = 1 / (1 + np.exp(-3 * rows["x"].to_numpy()))
-            return (p > 0.5).astype(int), np.column_stack([1 - p, p])
     else:
         y, said, probabilities = 3 * x + drawn, 3 * x, None
         schema = Schema(columns, (Column("t", "number", distinct=n, low=-9.0, high=9.0),), task, (), n)
         scores = {"RMSE": float(np.sqrt(np.square(y - said).mean()))}
         frame = frame.with_columns(t=pl.Series(y))
 
-        def predict(rows):
-            return 3 * rows["x"].to_numpy(), None
-
     given = {
-        "pipeline": None, "schema": schema, "scores": scores, "baselines": {"linear model": dict.fromkeys(scores, 0.5)},
+        "pipeline": Logistic(), "schema": schema, "scores": scores, "baselines": {"linear model": dict.fromkeys(scores, 0.5)},
         "verdict": "The network beats the linear model.", "held_out": HeldOut(frame, y, said, probabilities),
         "history": history, "split": Split(700, 80, n, "rows at random"), "sha256": "ab" * 32, "source": "t.csv",
         "command": "chainrule train t.csv --target t", "settings": {"seed": 3}, "seconds": 1.5,
     }  # fmt: skip
-    return Trained(**{**given, **fields}), predict
+    return Trained(**{**given, **fields}), frame.select("x", "noise", "word")
 
 
 class TestCollect:
     def test_classes(self):
-        run, predict = trained()
-        data = collect(run, predict=predict)
+        run, inputs = trained()
+        data = collect(run, inputs=inputs)
         assert data.truth.tolist() == (run.held_out.y == "yes").astype(int).tolist()
         assert data.classes == ("no", "yes")
         assert data.importance.columns[0].name == "x"
@@ -513,8 +520,8 @@ class TestCollect:
         assert f"numpy {np.__version__}" in facts["versions"]
 
     def test_the_most_wrong_rows(self):
-        run, predict = trained()
-        data = collect(run, predict=predict)
+        run, inputs = trained()
+        data = collect(run, inputs=inputs)
         p = run.held_out.probabilities[np.arange(120), data.truth]
         wrong = run.held_out.y != run.held_out.predictions
         rows = np.flatnonzero(wrong)[np.argsort(p[wrong])][:10]
@@ -523,8 +530,8 @@ class TestCollect:
         assert dict(data.wrong[0].values)["word"] == (run.held_out.frame["word"][int(rows[0])] or "(missing)")
 
     def test_numbers(self):
-        run, predict = trained("regression")
-        data = collect(run, predict=predict)
+        run, inputs = trained("regression")
+        data = collect(run, inputs=inputs)
         error = np.abs(run.held_out.y - run.held_out.predictions)
         assert data.wrong[0].row == error.argmax() + 1
         assert data.importance.measure == "RMSE"
@@ -532,25 +539,21 @@ class TestCollect:
         assert data.probabilities is None
 
     def test_the_same_seed_gives_the_same_importance(self):
-        run, predict = trained()
-        one, two = (collect(run, predict=predict, seconds=60).importance for _ in range(2))
+        run, inputs = trained()
+        one, two = (collect(run, inputs=inputs, seconds=60).importance for _ in range(2))
         assert one == two
 
     def test_importance_ends_in_time(self):
-        run, predict = trained()
-
-        def slow(rows):
-            time.sleep(0.05)
-            return predict(rows)
-
-        data = collect(run, predict=slow, seconds=0.08)
+        run, inputs = trained()
+        run.pipeline.seconds = 0.05
+        data = collect(run, inputs=inputs, seconds=0.08)
         assert data.importance.untried > 0
         assert "There was no time for" in render_html(data)
 
     @pytest.mark.parametrize("task", ["binary", "regression"])
     def test_from_beginning_to_end(self, task):
-        run, predict = trained(task)
-        report = build(run, predict=predict)
+        run, inputs = trained(task)
+        report = build(run, inputs=inputs)
         check_alone(report.html)
         check_alone(report._repr_html_())
         assert "Which columns matter" in report.markdown

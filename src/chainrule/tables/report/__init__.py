@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from chainrule.tables.report import html, markdown, sections
 from chainrule.tables.report.collect import collect
 from chainrule.tables.report.data import ReportData
-from chainrule.tables.report.importance import Predict
 from chainrule.tables.result import Trained
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
 
 __all__ = ["Report", "ReportData", "build", "render_html", "render_markdown"]
 
@@ -31,15 +36,14 @@ class Report:
         return self.html.partition("<body>\n")[2].rpartition("</body>")[0]
 
 
-def build(trained: Trained, *, predict: Predict | None = None, seconds: float = 10.0) -> Report:
+def build(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: float = 10.0) -> Report:
     """Return the report of a training on a table.
 
     Parameters
     ----------
     trained : Trained
-    predict : function of a frame, optional
-        Returns predictions (numbers of classes, values, or 0 and 1 for each label) and probabilities or None, of
-        frames like ``trained.held_out.frame``. Without it there is no importance of columns.
+    inputs : polars.DataFrame (rows, columns), optional
+        The held-out rows as ``trained.pipeline`` takes them. Without them there is no importance of columns.
     seconds : float
         At most so long for the importance of columns.
 
@@ -61,7 +65,7 @@ def build(trained: Trained, *, predict: Predict | None = None, seconds: float = 
     >>> build(trained).markdown.splitlines()[6:8]
     ['- **0.170** MAE (mean 1.000)', '']
     """
-    data = collect(trained, predict=predict, seconds=seconds)
+    data = collect(trained, inputs=inputs, seconds=seconds)
     return Report(render_html(data), render_markdown(data))
 
 

@@ -71,7 +71,12 @@ def _confusion(data: ReportData, counts: Array) -> Table:
 
 
 def _square(count: int, total: int, *, wrong: bool) -> Cell:
-    return Cell(f"{count:,}", tint=count / total if total else 0.0, wrong=wrong, strong=not wrong and count > 0)
+    return Cell(f"{count:,}", tint=_depth(count, total, wrong=wrong), wrong=wrong, strong=not wrong and count > 0)
+
+
+def _depth(count: int, total: int, *, wrong: bool) -> float:
+    """Return how deep a square is: of mistakes by the root, so that a few can be seen too."""
+    return (count / total) ** (0.5 if wrong else 1.0) if total else 0.0
 
 
 def _said(data: ReportData, counts: Array) -> str:

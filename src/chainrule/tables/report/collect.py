@@ -34,15 +34,14 @@ WRONG, BESIDE = 10, 6  # rows, and columns of them
 PACKAGES = ("chainrule", "numpy", "scikit-learn", "polars", "skrub", "skops")
 
 
-def collect(trained: Trained, *, predict: importance.Predict | None = None, seconds: float = 10.0) -> ReportData:
+def collect(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: float = 10.0) -> ReportData:
     """Return what the report of ``trained`` needs.
 
     Parameters
     ----------
     trained : Trained
-    predict : function of a frame, optional
-        Returns predictions (numbers of classes, values, or 0 and 1 for each label) and probabilities or None, of
-        frames like the held-out one: for the importance of columns, which is left out without it.
+    inputs : polars.DataFrame (rows, columns), optional
+        The held-out rows as the pipeline takes them: for the importance of columns, which is left out without them.
     seconds : float
         At most so long for the importance of columns.
     """
@@ -51,10 +50,11 @@ def collect(trained: Trained, *, predict: importance.Predict | None = None, seco
     p = None if held.probabilities is None else np.asarray(held.probabilities, dtype=float)
     start = time.perf_counter()
     found = None
-    if predict is not None and len(y) > 1:
+    if inputs is not None and len(y) > 1:
+        predict = trained.pipeline.predict if schema.task == "regression" else trained.pipeline.predict_proba
         tried = [column.name for column in schema.used]
         seed = int(trained.settings.get("seed") or 0)
-        found = importance.measure(predict, held.frame, y, schema.task, tried, seed=seed, seconds=seconds)
+        found = importance.measure(predict, inputs, y, schema.task, tried, seed=seed, seconds=seconds)
     explained = time.perf_counter() - start
     names = tuple(c.name for c in schema.targets) if schema.task == "multilabel" else tuple(map(str, schema.classes))
     split = trained.split

@@ -21,7 +21,7 @@ MOST_ROWS, FEWEST_ROWS = 2000, 200
 REPEATS = 5
 WORK = 10**8  # values: columns times columns times rows times repeats
 
-Predict = Callable[["pl.DataFrame"], tuple[Array, "Array | None"]]
+Predict = Callable[["pl.DataFrame"], Array]
 
 
 def measure(
@@ -35,7 +35,7 @@ def measure(
     Parameters
     ----------
     predict : function of a frame
-        Returns predictions, and probabilities or None.
+        Returns probabilities (rows, classes) or (rows, labels), or values (rows,).
     frame : polars.DataFrame (rows, columns)
     y : array (rows,) or (rows, labels)
         Numbers of classes, values, or 0 and 1 for each label.
@@ -54,7 +54,7 @@ def measure(
     count = int(np.clip(WORK / max(1, len(names)) ** 2 / REPEATS, FEWEST_ROWS, MOST_ROWS))
     rows = np.sort(generator.permutation(frame.height)[:count])
     frame, y = frame[rows], y[rows]
-    base = _error(task, y, *predict(frame))
+    base = _error(task, y, predict(frame))
     grown: dict[str, list[float]] = {name: [] for name in names}
     repeats = 0
     for repeat in range(REPEATS):
@@ -63,7 +63,7 @@ def measure(
                 break
             order = generator.permutation(len(rows))
             shuffled = frame.with_columns(frame[name].gather(order))
-            grown[name].append(_error(task, y, *predict(shuffled)) - base)
+            grown[name].append(_error(task, y, predict(shuffled)) - base)
         else:
             repeats = repeat + 1
             continue
@@ -74,7 +74,8 @@ def measure(
     return Importance(tuple(tried), what, base, len(rows), max(repeats, 1), len(names) - len(tried))
 
 
-def _error(task: str, y: Array, predicted: Array, p: Array | None) -> float:
-    if task == "regression" or p is None:
-        return float(np.sqrt(np.square(np.asarray(predicted, dtype=float) - y).mean()))
-    return float(row_losses(task, y, p).mean())
+def _error(task: str, y: Array, predicted: Array) -> float:
+    predicted = np.asarray(predicted, dtype=float)
+    if task == "regression":
+        return float(np.sqrt(np.square(predicted - y).mean()))
+    return float(row_losses(task, y, predicted).mean())
