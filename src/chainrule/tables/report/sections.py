@@ -1,0 +1,109 @@
+"""The report from its first line to its last, as blocks: one content for HTML and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chainrule.tables.report import amounts, classes, labels, learning, scoring
+from chainrule.tables.report.blocks import Block, Cell, Code, Heading, Table, Text
+from chainrule.tables.report.data import ColumnSummary, ReportData
+from chainrule.tables.report.words import MISSING, NONE, clean, percent, quoted, rows
+
+COLUMNS = 60  # in the table of columns
+NOTES = 30  # notes and warnings
+
+
+def title(data: ReportData) -> str:
+    """Return the title of the report."""
+    return f"Predicting {clean(data.target, 80)}"
+
+
+def about(data: ReportData) -> str:
+    """Return the line under the title."""
+    seen = sum(not column.dropped for column in data.columns)
+    parts = [clean(data.source, 80)] if data.source else []
+    parts += [rows(data.rows or len(data.truth)), rows(seen, "column")]
+    what = rows(len(data.classes), "class" if data.task != "multilabel" else "label") if data.classes else "a number"
+    return " · ".join([*parts, what, f"{rows(len(data.truth))} held out"])
+
+
+def report(data: ReportData) -> list[Block]:
+    """Return all blocks."""
+    parts = {"regression": amounts.sections, "multilabel": labels.sections}.get(data.task, classes.sections)
+    return [
+        *scoring.sections(data),
+        *parts(data),
+        *_wrong(data),
+        *learning.columns(data),
+        *learning.epochs(data),
+        *_table(data),
+        *_reproduction(data),
+    ]
+
+
+def _wrong(data: ReportData) -> list[Block]:
+    if not data.wrong:
+        return []
+    names = [name for name, _ in data.wrong[0].values]
+    lines = tuple(
+        (f"{w.row:,}", *(clean(v) for v in (w.truth, w.predicted, w.how_wrong, *(value for _, value in w.values))))
+        for w in data.wrong
+    )
+    columns = list(zip(*([value for _, value in w.values] for w in data.wrong), strict=True))
+    how = {"regression": "error", "multilabel": "log loss"}.get(data.task, "its probability of the truth")
+    head = ("held-out row", "is", "the network says", how, *(clean(name, 24) for name in names))
+    reading = (
+        "Look at these first: they may be mistakes in the data, or kinds of rows of which there are few. "
+        + ("The columns at the right are those that matter most." if names else "")
+    ).strip()
+    return [
+        Heading("The most wrong rows", "where the network is farthest from the truth", "wrong"),
+        Table(head, lines, "r" + "l" * 2 + "r" + "".join(map(_side, columns)), reading=reading),
+    ]
+
+
+def _side(values: Sequence[str]) -> str:
+    """Return "r" for a column of numbers, "l" for one of words."""
+    return "r" if all(value == MISSING or value[:1] in "−0123456789∞–" for value in values) else "l"
+
+
+def _table(data: ReportData) -> list[Block]:
+    blocks: list[Block] = [Heading("The table", f"{rows(data.rows)} before splitting" if data.rows else "", "data")]
+    if data.parts:
+        parts = ", ".join(f"{name} {n:,}" for name, n in data.parts)
+        blocks.append(Text(f"Rows for {parts}." + (f" Held out: {data.split}." if data.split else "")))
+    every = (*data.targets, *data.columns)
+    holes = [c for c in every if c.missing]
+    if data.columns:
+        text = f"{rows(len(holes), 'column')} with missing values" if holes else "No value is missing"
+        if holes and data.rows:
+            worst = max(holes, key=lambda c: c.missing)
+            text += f", most in {quoted(worst.name)}: {percent(min(worst.missing / data.rows, 1.0))} of the rows"
+        dropped = [c for c in data.columns if c.dropped]
+        text += f". {rows(len(dropped), 'column')} not used." if dropped else "."
+        blocks.append(Text(text))
+    if every:
+        marks = [f"{c.name} (target)" if i < len(data.targets) else c.name for i, c in enumerate(every[:COLUMNS])]
+        lines = tuple(_column(c, mark, data.rows) for c, mark in zip(every, marks, strict=False))
+        reading = "Shown beside the values: how the held-out rows are spread over them."
+        reading += f" {rows(len(every) - COLUMNS, 'column')} more are not listed." if len(every) > COLUMNS else ""
+        head = ("column", "kind", "missing", "distinct", "values")
+        blocks.append(Table(head, lines, "llrrl", reading=reading))
+    blocks += [Text(clean(text, 400), "soft") for text in data.notes[:NOTES]]
+    return blocks
+
+
+def _column(column: ColumnSummary, name: str, count: int) -> tuple[Cell | str, ...]:
+    holes = "0" if not column.missing else f"{column.missing:,}"
+    if column.missing and count:
+        holes += f" ({percent(min(column.missing / count, 1.0))})"
+    kind = f"{column.kind}, not used: {clean(column.dropped, 80)}" if column.dropped else column.kind
+    distinct = f"{column.distinct:,}" if column.distinct else NONE
+    return clean(name), kind, holes, distinct, Cell(column.spread, shares=column.shares)
+
+
+def _reproduction(data: ReportData) -> list[Block]:
+    blocks: list[Block] = [Heading("How to repeat it", "", "repeat")]
+    blocks += [Code(data.command)] if data.command else []
+    facts = tuple((clean(what), clean(value, 200)) for what, value in data.facts)
+    return [*blocks, *([Table(("", ""), facts, "ll")] if facts else [])]
