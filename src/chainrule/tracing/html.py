@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
 from html import escape
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule._page import document, style
 from chainrule._typing import Array
 from chainrule.tracing.equations import Equation
 from chainrule.tracing.mathml import mathml
@@ -41,20 +40,13 @@ LEGEND = (
 
 def page(trace: Trace, digits: int) -> str:
     """Return a whole document."""
-    title = escape(heading(trace))
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{title}</title>\n'
-        "<style>body { margin: 0; background: #f7f7f4; } "
-        "@media (prefers-color-scheme: dark) { body { background: #131518; } }</style>\n"
-        f"</head>\n<body>\n{fragment(trace, digits)}</body>\n</html>\n"
-    )
+    return document(heading(trace), fragment(trace, digits))
 
 
 def fragment(trace: Trace, digits: int) -> str:
     """Return what stands in the body, with its style: for a notebook."""
-    parts = [f"<style>\n{_style()}</style>", '<div class="chainrule-trace">', _head(trace)]
+    parts = [f"<style>\n{style(__package__, 'style.css')}</style>"]
+    parts += ['<div class="chainrule-page chainrule-trace">', _head(trace)]
     phase = ""
     for step in trace.steps:
         if step.phase != phase:
@@ -65,11 +57,6 @@ def fragment(trace: Trace, digits: int) -> str:
         parts.append(_step(trace, step, digits))
     parts += [f'<p class="result">{escape(result(trace))}</p>', "</div>\n"]
     return "\n".join(parts)
-
-
-@cache
-def _style() -> str:
-    return files(__package__).joinpath("style.css").read_text(encoding="utf-8")
 
 
 def _head(trace: Trace) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
+from chainrule._page import plain
 from chainrule.tracing.numbers import Format, cell, grid, number, summary
 from chainrule.tracing.steps import NamedArray, Step
 from chainrule.tracing.symbol import latex_name
@@ -20,44 +20,35 @@ ROWS, COLUMNS = 6, 10  # of a table
 
 def render(trace: Trace, digits: int) -> str:
     """Return the page."""
-    parts = [f"# {_plain(heading(trace))}", f"```text\n{trace.network}\n```"]
+    parts = [f"# {plain(heading(trace))}", f"```text\n{trace.network}\n```"]
     if trace.image_shape is not None and trace.rows == 1:
         parts.append("```text\n" + "\n".join(picture(trace.x.reshape(trace.image_shape))) + "\n```")
-    parts += [f"**{_plain(line)}**" for line in outcomes(trace)]
-    parts.append(_plain(LEGEND))
+    parts += [f"**{plain(line)}**" for line in outcomes(trace)]
+    parts.append(plain(LEGEND))
     phase = ""
     for step in trace.steps:
         if step.phase != phase:
             phase = step.phase
             name, _, about = PHASES[phase].partition(": ")
-            parts.append(f"## {name.capitalize()}: {about}{_plain(trace.optimizer) if phase == 'update' else ''}")
+            parts.append(f"## {name.capitalize()}: {about}{plain(trace.optimizer) if phase == 'update' else ''}")
         parts += _step(step, digits)
-    parts.append(f"**{_plain(result(trace))}**")
+    parts.append(f"**{plain(result(trace))}**")
     return "\n\n".join(parts) + "\n"
-
-
-def _plain(text: str) -> str:
-    r"""Return text as it is, whatever it would mean in Markdown or HTML.
-
-    >>> _plain("<b> a_b | *c*")
-    '&lt;b&gt; a\\_b \\| \\*c\\*'
-    """
-    return re.sub(r"([\\`*_{}\[\]#|$~])", r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
 
 
 def _step(step: Step, digits: int) -> list[str]:
     name = "Loss" if step.layer is None else f"Layer {step.layer}"
-    parts = [f"### {name}: {_plain(step.title)}" + (f", {step.shapes.replace('->', '→')}" if step.shapes else "")]
+    parts = [f"### {name}: {plain(step.title)}" + (f", {step.shapes.replace('->', '→')}" if step.shapes else "")]
     parts += [f"$$\n{equation.latex}\n$$" for equation in step.equations]
     if step.symbols:
-        parts.append(_plain(symbols(step)))
+        parts.append(plain(symbols(step)))
     for array in step.arrays:
         parts += _array(array, digits)
-    parts += [f"> {_plain(line)}" for line in step.worked]
+    parts += [f"> {plain(line)}" for line in step.worked]
     for check in step.checks:
         mark = "✓" if check.ok else "✗"
         parts.append(
-            f"{mark} {_plain(check.entry)} = {number(check.analytic, 8)}; {_plain(check.quotient)} = "
+            f"{mark} {plain(check.entry)} = {number(check.analytic, 8)}; {plain(check.quotient)} = "
             f"{number(check.numeric, 8)}; {measure(check)}"
         )
     return parts
@@ -69,7 +60,7 @@ def _array(array: NamedArray, digits: int) -> list[str]:
         return [f"{head}: the {array.origin}"]
     shown = grid(array.values, ROWS, COLUMNS, array.entry, batch=array.batch)
     write = Format(array.values, digits)
-    about = [_plain(shown.where), write.unit, summary(array.values, digits)]
+    about = [plain(shown.where), write.unit, summary(array.values, digits)]
     labels = ["…" if r is None else str(r) for r in shown.rows]
     columns = ["…" if c is None else str(c) for c in shown.columns]
     lines = [f"|  | {' | '.join(columns)} |", "|--:" * (len(columns) + 1) + "|"]

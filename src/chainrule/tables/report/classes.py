@@ -1,0 +1,141 @@
+"""The part of a report about classes: what is taken for what, each class by itself, and the probabilities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule._extras import require
+from chainrule._typing import Array
+from chainrule.tables.report import curves
+from chainrule.tables.report.blocks import Block, Cell, Figures, Heading, Table, Text
+from chainrule.tables.report.data import ReportData
+from chainrule.tables.report.drawing import SERIES
+from chainrule.tables.report.words import clean, fixed, percent, quoted, rows
+
+MATRIX = 12  # classes: with more, only the most confused are listed
+LISTED = 20  # classes in the table of classes, pairs that are confused
+DRAWN = SERIES - 1  # curves in one picture, with more than two classes
+
+
+def sections(data: ReportData) -> list[Block]:
+    """Return the blocks."""
+    known = data.finite()
+    truth, predicted = data.truth[known].astype(int), data.predicted[known].astype(int)
+    if not len(truth):
+        return []
+    k = len(data.classes)
+    counts = np.bincount(truth * k + predicted, minlength=k * k).reshape(k, k)
+    precision, recall, f1, support = require("sklearn.metrics", "sklearn").precision_recall_fscore_support(
+        truth, predicted, labels=range(k), zero_division=np.nan
+    )
+    of_class = _of_class(data.classes, precision, recall, f1, support, counts)
+    blocks: list[Block] = [Heading("Right and wrong", "on rows that training never saw", "classes")]
+    missing = [clean(name) for name, n in zip(data.classes, support, strict=True) if not n]
+    if missing:
+        what = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        blocks.append(Text(f"No held-out row is of {what}: nothing is known about how well that is found.", "warning"))
+    blocks.append(Figures((_confusion(data, counts), of_class)) if k <= 5 else _confusion(data, counts))
+    blocks += [of_class] if k > 5 else []
+    if data.probabilities is not None:
+        blocks += _probabilities(data, data.probabilities[known], truth, f1)
+    return blocks
+
+
+def _confusion(data: ReportData, counts: Array) -> Table:
+    k, names = len(data.classes), [clean(name, 24) for name in data.classes]
+    total = counts.sum(axis=1)
+    wrong = counts * (1 - np.eye(k, dtype=int))
+    reading = _said(data, counts)
+    if k <= MATRIX:
+        lines = [
+            (names[i], *(_square(int(counts[i, j]), int(total[i]), wrong=i != j) for j in range(k))) for i in range(k)
+        ]
+        return Table(
+            ("is", *names), tuple(lines), "l" + "r" * k, "Confusion matrix",
+            f"{reading} Rows are what is so, columns what the network says; the deeper, the larger the part of the row.",
+            corner="the network says",
+        )  # fmt: skip
+    worst = np.argsort(-wrong, axis=None, kind="stable")[:LISTED]
+    pairs = [(i, j) for i, j in zip(*np.unravel_index(worst, wrong.shape), strict=True) if wrong[i, j]]
+    lines = [
+        (names[i], names[j], f"{wrong[i, j]:,}", Cell(percent(wrong[i, j] / total[i]), bar=wrong[i, j] / total[i]))
+        for i, j in pairs
+    ]
+    return Table(
+        ("is", "the network says", "rows", "of the class"), tuple(lines), "llrr", "The most confused classes",
+        f"{reading} Of {k} classes these are the {len(pairs)} most frequent mistakes.",
+    )  # fmt: skip
+
+
+def _square(count: int, total: int, *, wrong: bool) -> Cell:
+    return Cell(f"{count:,}", tint=count / total if total else 0.0, wrong=wrong, strong=not wrong and count > 0)
+
+
+def _said(data: ReportData, counts: Array) -> str:
+    """Return what the matrix says, in a sentence."""
+    if len(data.classes) == 2:
+        called, found, there = int(counts[:, 1].sum()), int(counts[1, 1]), int(counts[1].sum())
+        name = quoted(data.classes[1], 24)
+        first = f"Of {rows(called)} that it calls {name}, {found:,} are" if called else f"It calls no row {name}"
+        return f"{first}; of {there:,} that are, it finds {found:,}." if there else f"{first}."
+    wrong = counts * (1 - np.eye(len(counts), dtype=int))
+    if not wrong.sum():
+        return "It makes no mistake on these rows."
+    i, j = np.unravel_index(np.argmax(wrong), wrong.shape)
+    share = percent(wrong[i, j] / counts[i].sum())
+    return (
+        f"Its most frequent mistake: it takes {quoted(data.classes[i], 24)} for {quoted(data.classes[j], 24)}, "
+        f"{wrong[i, j]:,} times, {share} of {quoted(data.classes[i], 24)}."
+    )
+
+
+def _of_class(names: tuple[str, ...], precision: Any, recall: Any, f1: Any, support: Any, counts: Array) -> Table:
+    order = list(range(len(names)))
+    title, cut = "Class by class", ""
+    if len(order) > LISTED:
+        order = np.argsort(np.where(support > 0, np.nan_to_num(f1), np.inf), kind="stable")[:LISTED].tolist()
+        cut = f" The {LISTED} classes of {len(names)} with the lowest F1."
+    lines = [
+        (
+            clean(names[k], 24), f"{support[k]:,}", percent(support[k] / support.sum()),
+            Cell(percent(precision[k]), bar=_bar(precision[k])), Cell(percent(recall[k]), bar=_bar(recall[k])),
+            fixed(f1[k], 3),
+        )
+        for k in order
+    ]  # fmt: skip
+    reading = (
+        "Precision: how many of those that are called so are so; guessing reaches the share. Recall: how many of the class "
+        f"are found. F1 is the harmonic mean of the two.{cut}"
+    )
+    return Table(("class", "rows", "share", "precision", "recall", "F1"), tuple(lines), "lrrrrr", title, reading)
+
+
+def _bar(share: float) -> float:
+    return 0.0 if np.isnan(share) else float(share)
+
+
+def _probabilities(data: ReportData, p: Array, truth: Array, f1: Array) -> list[Block]:
+    both = [k for k in range(len(data.classes)) if 0 < (truth == k).sum() < len(truth)]
+    if len(data.classes) == 2:
+        both = [k for k in both if k == 1]
+    drawn, about = both, ""
+    if len(both) > DRAWN:
+        drawn = sorted(both, key=lambda k: np.nan_to_num(f1[k]))[:DRAWN]
+        about = f"the {DRAWN} classes with the lowest F1, each against all others"
+    elif len(data.classes) > 2:
+        about = "each class against all others"
+    blocks: list[Block] = [Heading("Probabilities", about, "probabilities")]
+    figures = []
+    if drawn:
+        lines = [(data.classes[k], truth == k, p[:, k]) for k in drawn]
+        figures += [curves.roc(lines), curves.precision_recall(lines)]
+    if len(data.classes) == 2:
+        name = clean(data.classes[1], 24)
+        figures.append(curves.calibration(truth == 1, p[:, 1], f"probability of {name}", f"share that are {name}"))
+    else:
+        top = p.max(axis=1)
+        right = p.argmax(axis=1) == truth
+        figures.append(curves.calibration(right, top, "probability of the class it names", "share that are right"))
+    return [*blocks, Figures(tuple(figures))]

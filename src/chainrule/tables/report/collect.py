@@ -1,0 +1,225 @@
+"""From a trained table to what its report needs."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import platform
+import time
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule._extras import require
+from chainrule._typing import Array
+from chainrule.tables.report import importance
+from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, Score, WrongRow
+from chainrule.tables.report.uncertainty import interval, row_losses
+from chainrule.tables.report.words import clean, percent, rows, short
+from chainrule.tables.result import Trained
+from chainrule.tables.schema import Column, Schema
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+LOWER_IS_BETTER = ("RMSE", "MAE", "log loss")
+BINS, COMMONEST = 12, 6  # of numbers and dates; of other values
+SUMMARISED = 60  # columns
+WRONG, BESIDE = 10, 6  # rows, and columns of them
+PACKAGES = ("chainrule", "numpy", "scikit-learn", "polars", "skrub", "skops", "numba")
+
+
+def collect(trained: Trained, *, predict: importance.Predict | None = None, seconds: float = 10.0) -> ReportData:
+    """Return what the report of ``trained`` needs.
+
+    Parameters
+    ----------
+    trained : Trained
+    predict : function of a frame, optional
+        Returns predictions (numbers of classes, values, or 0 and 1 for each label) and probabilities or None, of
+        frames like the held-out one: for the importance of columns, which is left out without it.
+    seconds : float
+        At most so long for the importance of columns.
+    """
+    schema, held = trained.schema, trained.held_out
+    y, predicted = (_as_numbers(schema, v) for v in (held.y, held.predictions))
+    p = None if held.probabilities is None else np.asarray(held.probabilities, dtype=float)
+    start = time.perf_counter()
+    found = None
+    if predict is not None and len(y) > 1:
+        names = [column.name for column in schema.used]
+        seed = int(trained.settings.get("seed") or 0)
+        found = importance.measure(predict, held.frame, y, schema.task, names, seed=seed, seconds=seconds)
+    explained = time.perf_counter() - start
+    names = tuple(c.name for c in schema.targets) if schema.task == "multilabel" else tuple(map(str, schema.classes))
+    split = trained.split
+    return ReportData(
+        task=schema.task,
+        target=schema.target,
+        truth=y,
+        predicted=predicted,
+        probabilities=p,
+        classes=names,
+        source=trained.source,
+        rows=schema.rows,
+        columns=tuple(_summaries(schema.columns, held.frame)),
+        targets=tuple(_summaries(schema.targets, held.frame)),
+        parts=(("training", split.train), ("validation", split.validation), ("the test", split.test)),
+        split=split.how,
+        notes=tuple(trained.notes),
+        warnings=tuple(trained.warnings),
+        history=trained.history.to_dict(),
+        stopped=trained.history.stopped,
+        scores=tuple(_scores(trained, y, predicted, p)),
+        verdict=trained.verdict,
+        importance=found,
+        wrong=tuple(_wrong(schema, held.frame, y, predicted, p, names, found)),
+        command=trained.command,
+        facts=tuple(_facts(trained, explained if found else None)),
+    )
+
+
+def _as_numbers(schema: Schema, values: Any) -> Array:
+    """Return classes as their numbers; everything else is numbers already."""
+    values = np.asarray(values)
+    if not schema.is_classification:
+        return values.astype(float if schema.task == "regression" else int)
+    number = {str(name): i for i, name in enumerate(schema.classes)}
+    known, which = np.unique(values, return_inverse=True)
+    return np.array([number[str(name)] for name in known.tolist()], dtype=int)[which]
+
+
+def _scores(trained: Trained, y: Array, predicted: Array, p: Array | None) -> list[Score]:
+    known = np.isfinite(predicted if p is None else p)
+    known = known if known.ndim == 1 else known.all(axis=1)
+    found = []
+    for name, value in trained.scores.items():
+        low, high = math.nan, math.nan
+        if known.all():
+            low, high = interval(name, float(value), trained.schema.task, y, predicted, p)
+        beside = {model: float(scores[name]) for model, scores in trained.baselines.items() if name in scores}
+        found.append(Score(name, float(value), low, high, beside, name in LOWER_IS_BETTER))
+    return found
+
+
+def _summaries(columns: Sequence[Column], frame: pl.DataFrame) -> list[ColumnSummary]:
+    return [
+        _summary(column, frame[column.name] if i < SUMMARISED and column.name in frame.columns else None)
+        for i, column in enumerate(columns)
+    ]
+
+
+def _summary(column: Column, values: Any) -> ColumnSummary:
+    spread, shares = "", ()
+    if column.kind in ("number", "date"):
+        spread = f"{short(column.low)} to {short(column.high)}" if column.low is not None else ""
+        shares = _histogram(values, column.kind)
+    elif values is not None and column.kind in ("yes/no", "category", "many", "constant"):
+        spread, shares = _commonest(values)
+    return ColumnSummary(column.name, column.kind, column.missing, column.distinct, spread, shares, column.dropped)
+
+
+def _histogram(values: Any, kind: str) -> tuple[float, ...]:
+    """Return the shares of bins of equal width, of the numbers that do not lie far off."""
+    pl = require("polars", "tables")
+    if values is None:
+        return ()
+    if not values.dtype.is_numeric():
+        values = values.to_physical() if values.dtype.is_temporal() and kind == "date" else pl.Series([], dtype=pl.Int8)
+    numbers = values.drop_nulls().cast(pl.Float64).to_numpy()
+    numbers = numbers[np.isfinite(numbers)]
+    if not len(numbers):
+        return ()
+    low, high = np.quantile(numbers, [0.01, 0.99]) if len(numbers) > 100 else (numbers.min(), numbers.max())
+    if not low < high or not np.isfinite(high - low):
+        return ()
+    counts, _ = np.histogram(np.clip(numbers, low, high), np.linspace(low, high, BINS + 1))
+    return tuple((counts / len(numbers)).tolist())
+
+
+def _commonest(values: Any) -> tuple[str, tuple[float, ...]]:
+    pl = require("polars", "tables")
+    values = values.drop_nulls().cast(pl.String, strict=False).drop_nulls()
+    if not len(values):
+        return "", ()
+    counted = values.value_counts(sort=True).sort(["count", values.name], descending=[True, False])
+    names, counts = counted[values.name].to_list(), counted["count"].to_list()
+    shares = [count / len(values) for count in counts]
+    words = [f"{clean(name, 20)} {percent(share)}" for name, share in zip(names[:3], shares, strict=False)]
+    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+    return ", ".join(words) + more, tuple(shares[:COMMONEST]) if len(shares) > 1 else ()
+
+
+def _wrong(
+    schema: Schema, frame: pl.DataFrame, y: Array, predicted: Array, p: Array | None, names: Sequence[str],
+    found: Importance | None,
+) -> list[WrongRow]:  # fmt: skip
+    if schema.task == "regression" or p is None:
+        size = np.abs(predicted - y).astype(float)
+    else:
+        size = row_losses(schema.task, y, p)
+    known = np.flatnonzero(np.isfinite(size) & ((predicted != y).any(axis=1) if y.ndim == 2 else predicted != y))
+    worst = known[np.argsort(-size[known], kind="stable")[:WRONG]]
+    beside = [c.name for c in schema.used]
+    if found is not None:
+        tried = [i.name for i in found.columns]
+        beside = [*tried, *(name for name in beside if name not in tried)]
+    beside = [name for name in beside if name in frame.columns][:BESIDE]
+    wrong = []
+    for i in worst.tolist():
+        if schema.task == "regression":
+            truth, said, how = short(y[i]), short(predicted[i]), short(predicted[i] - y[i])
+            how = f"+{how}" if predicted[i] > y[i] else how
+        elif schema.task == "multilabel":
+            truth, said = (_labels(v[i], names) for v in (y, predicted))
+            how = short(size[i], 3)
+        else:
+            truth, said = clean(names[y[i]], 24), clean(names[predicted[i]], 24)
+            how = "" if p is None else percent(p[i, y[i]])
+        row = frame.row(i, named=True) if beside else {}
+        wrong.append(WrongRow(i + 1, truth, said, how, tuple((name, _value(row[name])) for name in beside)))
+    return wrong
+
+
+def _labels(flags: Array, names: Sequence[str]) -> str:
+    return clean(", ".join(str(name) for name, flag in zip(names, flags, strict=True) if flag) or "none")
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "(hole)"
+    return short(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else clean(value, 32)
+
+
+def _facts(trained: Trained, explained: float | None) -> list[tuple[str, str]]:
+    facts = [("data", trained.source)]
+    facts += [("SHA-256 of the data", trained.sha256)] if trained.sha256 else []
+    seed = trained.settings.get("seed")
+    facts += [("seed", str(seed))] if seed is not None else []
+    others = [f"{name}={value!r}" for name, value in trained.settings.items() if name != "seed" and value is not None]
+    facts += [("settings", ", ".join(others))] if others else []
+    facts.append(("versions", ", ".join(_versions())))
+    facts.append(("machine", f"{platform.system()} {platform.machine()}"))
+    facts.append(("made", datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")))
+    facts += [("time to train", _seconds(trained.seconds))] if trained.seconds else []
+    facts += [("time for the importance of columns", _seconds(explained))] if explained is not None else []
+    epochs = len(trained.history)
+    return [*facts, *([("epochs", rows(epochs, "epoch"))] if epochs else [])]
+
+
+def _versions() -> list[str]:
+    found = [f"Python {platform.python_version()}"]
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:  # not needed for what was done
+            continue
+    return found
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} min"

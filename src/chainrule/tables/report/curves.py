@@ -1,0 +1,103 @@
+"""Pictures of classes against thresholds: ROC, precision and recall, and whether the probabilities mean what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule._extras import require
+from chainrule._typing import Array
+from chainrule.tables.report.blocks import Figure, Table
+from chainrule.tables.report.drawing import Axis, Plot, thin
+from chainrule.tables.report.uncertainty import wilson
+from chainrule.tables.report.words import clean, fixed, percent, quoted, rows
+
+BINS = 10  # of probabilities
+STEPS = (0.01, 0.05, 0.1, 0.2, 0.5)  # false alarms in the table of the ROC curve
+RECALLS = (0.25, 0.5, 0.75, 0.9, 1.0)
+
+Curves = list[tuple[str, Array, Array]]  # name, which rows are of the class, its scores
+
+
+def roc(curves: Curves) -> Figure:
+    """Draw how many of a class are found against how many others are taken for it, over all thresholds."""
+    metrics = require("sklearn.metrics", "sklearn")
+    plot = _share_plot("false alarms: share of the others", "found: share of the class")
+    plot.line(np.array([0, 1]), np.array([0, 1]), "chance")
+    key, lines, areas = [], [], []
+    for i, (name, truth, score) in enumerate(curves):
+        alarms, found, _ = metrics.roc_curve(truth, score)
+        areas.append(float(metrics.roc_auc_score(truth, score)))
+        at = [float(found[np.searchsorted(alarms, step, "right") - 1]) for step in STEPS]
+        plot.line(*thin(alarms, found), f"s{i + 1}")
+        key.append((f"s{i + 1}", f"{clean(name)}: area {fixed(areas[-1], 3)}"))
+        lines.append((clean(name), fixed(areas[-1], 3), *map(percent, at)))
+    name, area = quoted(curves[0][0]), areas[0]
+    reading = (
+        f"Of a row of {name} and one that is not, the network gives the first the higher probability in "
+        f"{percent(area)} of the cases: that is the area under the line. The dotted diagonal is chance, 50 %."
+    )
+    head = ("class", "area", *(f"found at {percent(s)} false alarms" for s in STEPS))
+    table = Table(head, tuple(lines), "l" + "r" * (1 + len(STEPS)))
+    return Figure("ROC curve", plot.svg("ROC curve", reading), reading, table, (*key, ("chance", "chance")))
+
+
+def precision_recall(curves: Curves) -> Figure:
+    """Draw how many of the rows that are called a class are of it, against how many of the class are found."""
+    metrics = require("sklearn.metrics", "sklearn")
+    plot = _share_plot("recall: share of the class that is found", "precision: share that is right")
+    key, lines, middle = [], [], 0.0
+    for i, (name, truth, score) in enumerate(curves):
+        precision, recall, _ = metrics.precision_recall_curve(truth, score)
+        average = float(metrics.average_precision_score(truth, score))
+        at = [float(precision[recall >= r].max()) for r in RECALLS]
+        middle = middle or at[1]
+        if i == 0:
+            plot.line(np.array([0, 1]), np.full(2, truth.mean()), "chance")
+        plot.line(*thin(recall[::-1], precision[::-1]), f"s{i + 1}")
+        key.append((f"s{i + 1}", f"{clean(name)}: average precision {fixed(average, 3)}"))
+        lines.append((clean(name), fixed(average, 3), percent(float(truth.mean())), *map(percent, at)))
+    name, _, share = quoted(curves[0][0]), *lines[0][1:3]
+    reading = (
+        f"Where the threshold is such that half of {name} are found, {percent(middle)} of those that are called so are "
+        f"right. The dotted line is guessing: {share} of all rows are {name}."
+    )
+    head = ("class", "average precision", "guessing", *(f"precision at {percent(r)} recall" for r in RECALLS))
+    table = Table(head, tuple(lines), "l" + "r" * (2 + len(RECALLS)))
+    picture = plot.svg("Precision and recall", reading)
+    return Figure("Precision and recall", picture, reading, table, (*key, ("chance", "guessing")))
+
+
+def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
+    """Draw how often something happened against how probable the network called it, in ten bins with their counts."""
+    which = np.clip((score * BINS).astype(int), 0, BINS - 1)
+    counts = np.bincount(which, minlength=BINS)
+    filled = np.flatnonzero(counts)
+    said = np.bincount(which, weights=score, minlength=BINS)[filled] / counts[filled]
+    came = np.bincount(which, weights=truth, minlength=BINS)[filled] / counts[filled]
+    low, high = wilson(came, counts[filled])
+    plot = _share_plot(what, happened)
+    edges = np.linspace(0, 1, BINS + 1)
+    tips = [rows(int(c)) for c in counts]
+    plot.bars(edges, 0.3 * counts / max(counts.max(), 1), "count", tips)
+    plot.line(np.array([0, 1]), np.array([0, 1]), "chance")
+    plot.intervals(said, low, high, "s1")
+    plot.line(said, came, "s1")
+    plot.points(said, came, "s1", 3.5)
+    off = float((np.abs(said - came) * counts[filled]).sum() / counts.sum())
+    most = int(np.argmax(counts[filled]))
+    n = int(counts[filled][most])
+    reading = (
+        f"Where it says {percent(said[most])} on average ({rows(n)}), it is so for {percent(came[most])}. Over all rows "
+        f"the two differ by {percent(off)} on average. On the diagonal they would be the same; the upright lines are 95 % "
+        "intervals, the grey bars the number of rows."
+    )
+    lines = tuple(
+        (f"{percent(edges[b])} to {percent(edges[b + 1])}", f"{counts[b]:,}", percent(s), percent(c))
+        for b, s, c in zip(filled, said, came, strict=True)
+    )
+    table = Table(("probability", "rows", "said on average", "came true"), lines, "lrrr")
+    return Figure("Calibration", plot.svg("Calibration", reading), reading, table)
+
+
+def _share_plot(x: str, y: str) -> Plot:
+    return Plot(Axis(0.0, 1.0, x, share=True), Axis(0.0, 1.0, y, share=True))

@@ -1,0 +1,111 @@
+"""Numbers and names as a reader wants them: rounded, with their signs and units, and never too long."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from typing import Any
+
+NONE = "–"  # there is no such number
+SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+LONGEST = 48  # characters of a name or a value
+
+
+def short(value: Any, digits: int = 4) -> str:
+    """Return a number with so many significant digits; whole numbers whole; the huge and the tiny by powers of ten.
+
+    >>> [short(v) for v in (12345, 0.123456, -2.0, 1234.56, 1.5e9, 2.5e-7, float("nan"))]
+    ['12,345', '0.1235', '−2', '1,235', '1.5 × 10⁹', '2.5 × 10⁻⁷', '–']
+    """
+    if value is None or isinstance(value, str):
+        return NONE if value is None else clean(value)
+    number = float(value)
+    if not math.isfinite(number):
+        return NONE if math.isnan(number) else ("∞" if number > 0 else "−∞")
+    if number == 0:
+        return "0"
+    mantissa, _, power = f"{number:.{digits - 1}e}".partition("e")
+    magnitude = int(power)
+    if number.is_integer() and abs(number) < 1e9:
+        text = f"{int(number):,}"
+    elif -4 <= magnitude < 7:
+        text = f"{number:,.{max(0, digits - 1 - magnitude)}f}"
+        text = text.rstrip("0").rstrip(".") if "." in text else text
+    else:
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        text = f"{mantissa} × 10{str(magnitude).translate(SUPERSCRIPT)}"
+    return text.replace("-", "−")
+
+
+def fixed(value: float, decimals: int) -> str:
+    """Return a number with so many decimals, so that a column of them lines up.
+
+    >>> fixed(-0.5, 3), fixed(float("nan"), 3), fixed(0.9999, 2)
+    ('−0.500', '–', '1.00')
+    """
+    return f"{value:,.{decimals}f}".replace("-", "−") if math.isfinite(value) else NONE
+
+
+def percent(share: float) -> str:
+    """Return a share as a percentage, with a decimal where it matters; "100 %" only where all are meant.
+
+    >>> [percent(p) for p in (0.0, 0.004, 0.0834, 0.5, 0.83, 0.996, 0.99999, 1.0)]
+    ['0 %', '0.4 %', '8.3 %', '50 %', '83 %', '99.6 %', '> 99.9 %', '100 %']
+    """
+    if not math.isfinite(share):
+        return NONE
+    if share in (0, 1):
+        return f"{100 * share:.0f} %"
+    if not 0.0005 <= share < 0.9995:
+        return "< 0.1 %" if share < 0.5 else "> 99.9 %"
+    return f"{100 * share:.{0 if 0.0995 <= share < 0.985 else 1}f} %".replace(".0 %", " %")
+
+
+def rows(count: int, what: str = "row") -> str:
+    """Return so many of something.
+
+    >>> rows(1), rows(12345), rows(2, "class"), rows(3, "category")
+    ('1 row', '12,345 rows', '2 classes', '3 categories')
+    """
+    if count == 1:
+        return f"1 {what}"
+    many = f"{what[:-1]}ies" if what.endswith("y") else f"{what}{'es' if what.endswith('s') else 's'}"
+    return f"{count:,} {many}"
+
+
+def clean(text: Any, longest: int = LONGEST) -> str:
+    r"""Return what a cell of data says, on one line: without what cannot be seen, and shortened in its middle.
+
+    >>> clean("two\nlines"), clean("a\u202eb"), clean("x" * 60, 9), clean("")
+    ('two lines', 'a\ufffdb', 'xxxx…xxxx', '(empty)')
+    """
+    text = str(text)
+    if len(text) > 4 * longest:
+        text = f"{text[: 2 * longest]}…{text[-2 * longest :]}"
+    text = "".join(" " if c in "\t\n\r" else "\ufffd" if unicodedata.category(c)[0] == "C" else c for c in text)
+    if not text.strip():
+        return "(empty)"
+    if len(text) > longest:
+        half = (longest - 1) // 2
+        text = f"{text[: longest - 1 - half]}…{text[-half:]}"
+    return text
+
+
+def quoted(text: Any, longest: int = LONGEST) -> str:
+    """Return a name as a sentence names it.
+
+    >>> quoted("yes")
+    "'yes'"
+    """
+    return f"'{clean(text, longest)}'"
+
+
+def listed(words: list[str], at_most: int = 5) -> str:
+    """Return words with commas, and "and" before the last.
+
+    >>> listed(["a", "b", "c"]), listed(["a"]), listed([*"abcdefg"], 3)
+    ('a, b and c', 'a', 'a, b, c and 4 more')
+    """
+    if len(words) > at_most:
+        words = [*words[:at_most], f"{len(words) - at_most} more"]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else "none"
