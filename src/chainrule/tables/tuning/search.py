@@ -70,6 +70,8 @@ class Search:
     _begun: dict[int, float] = field(default_factory=dict, init=False)
     _lasted: list[float] = field(default_factory=list, init=False)
     _others: list[dict[int, float]] = field(default_factory=list, init=False)
+    _ended: int = field(default=0, init=False)
+    _fit: float = field(default=0.0, init=False)
 
     def run(self) -> None:
         """Try points until there are enough trials, or there is no time for another one.
@@ -79,7 +81,8 @@ class Search:
         KeyboardInterrupt
             After trials in flight have been put in the queue again.
         """
-        self._others = [trial.intermediate_values for trial in studies.whole(self.study)]
+        for trial in reversed(studies.whole(self.study)):
+            self._remember(trial)
         try:
             if self.jobs == 1:
                 self._one_by_one()
@@ -137,9 +140,14 @@ class Search:
         trial.set_user_attr("epochs", outcome.epochs)
         trial.set_user_attr("seconds", outcome.seconds)
         self._tell(number, "COMPLETE", outcome.value)
-        self._others.append(self.study.get_trials(deepcopy=False)[number].intermediate_values)
-        self._lasted.append(outcome.seconds)
+        self._remember(self.study.get_trials(deepcopy=False)[number])
         self._say(number, "whole", outcome.value)
+
+    def _remember(self, trial: optuna.trial.FrozenTrial) -> None:
+        self._others.append(trial.intermediate_values)
+        self._lasted.append(trial.user_attrs["seconds"])
+        if trial.value == studies.whole(self.study)[0].value:
+            self._fit = 1.5 * trial.user_attrs["seconds"] / len(self.problem.folds)
 
     def cut(self, number: int, why: str) -> None:
         """End a trial that was not."""
@@ -168,6 +176,7 @@ class Search:
         del self._live[number]
 
     def _say(self, number: int, state: str, value: float | None) -> None:
+        self._ended += 1
         ended, best = len(studies.finished(self.study)), studies.whole(self.study)
         seconds = time.monotonic() - self._begun.pop(number)
         point = dict(self.study.get_trials(deepcopy=False)[number].params)
@@ -179,18 +188,10 @@ class Search:
     def _deadline(self) -> float:
         """Return when trials must end for the best to be fitted in time: it takes a bit more than a fold."""
         assert self.seconds is not None  # noqa: S101
-        best = studies.whole(self.study)
-        folds = len(self.problem.folds)
-        fit = 1.5 * best[0].user_attrs.get("seconds", 0.0) / folds if best else 0.0
-        return self.start + self.seconds - fit - min(AFTER, 0.25 * self.seconds)
+        return self.start + self.seconds - self._fit - min(AFTER, 0.25 * self.seconds)
 
     def _left(self) -> float:
         if self.trials is None:
             return max(0.0, self._deadline() - time.monotonic())
-        ended = len(studies.finished(self.study))
-        per_trial = (time.monotonic() - self.start) / max(1, self._done_here())
-        return per_trial * max(0, self.trials - ended)
-
-    def _done_here(self) -> int:
-        self._count = getattr(self, "_count", 0) + 1
-        return self._count
+        per_trial = (time.monotonic() - self.start) / max(1, self._ended)
+        return per_trial * max(0, self.trials - len(studies.finished(self.study)))
