@@ -86,7 +86,7 @@ def _history(tuned: Tuned) -> Figure:
         "Blue: trials that were trained on all folds, and the best so far; orange: trials that were pruned, where they "
         "ended; dashed: the default. What is above the picture is drawn at its upper edge."
     )
-    rows = tuple((str(t.number), t.state, "" if t.value is None else f"{t.value:.4g}") for t in tuned.trials)
+    rows = tuple((str(t.number), t.state, "" if t.value is None else f"{t.value:#.4g}") for t in tuned.trials)
     table = Table(("trial", "how it ended", tuned.measure), rows, "rlr")
     return Figure("Trial by trial", plot.svg("Trial by trial", reading), reading, table)
 
@@ -96,8 +96,8 @@ def _best(tuned: Tuned) -> Table:
     rows = [
         (
             Cell(str(trial.number), strong=i == 0),
-            Cell(f"{trial.value:.4g}", strong=i == 0),
-            f"{min(trial.folds):.4g} – {max(trial.folds):.4g}",
+            Cell(f"{trial.value:#.4g}", strong=i == 0),
+            f"{min(trial.folds):#.4g} – {max(trial.folds):#.4g}",
             *(Cell(shown(trial.point[name]), strong=i == 0) for name in names),
         )
         for i, trial in enumerate(tuned.whole[:SHOWN])
@@ -112,14 +112,14 @@ def _best(tuned: Tuned) -> Table:
 
 def _importance(tuned: Tuned) -> Block:
     if not tuned.importance:
-        return Text("There are too few whole trials to say what mattered.", "soft")
+        return Text("There are too few trials to say what mattered.", "soft")
     largest = max(tuned.importance.values()) or 1.0
     rows = tuple(
         (name, Cell(f"{100 * share:.0f} %", bar=share / largest)) for name, share in tuned.importance.items()
     )
     reading = (
-        "Of the variance of the loss among whole trials, the part that each explains alone (functional ANOVA). What was "
-        "hardly varied, or pruned wherever it was bad, looks less important than it is."
+        "Of the variance of the loss, the part that each explains alone (functional ANOVA); a pruned trial is in it with "
+        "the loss at which it ended. With few trials this is a hint and no more."
     )
     return Table(("dimension", "share"), rows, "lr", "What mattered", reading)
 
@@ -133,7 +133,7 @@ def _slice(tuned: Tuned, dimension: Dimension) -> Figure:
     plot.points(x, y, "s1", radius=3.0)
     plot.points(x[:1], y[:1], "s2", radius=5.0)
     reading = f"Each dot is a whole trial, the large one the best: {shown(values[0])}."
-    rows = tuple((shown(v), f"{loss:.4g}") for v, loss in zip(values[:SHOWN], y, strict=False))
+    rows = tuple((shown(v), f"{loss:#.4g}") for v, loss in zip(values[:SHOWN], y, strict=False))
     table = Table((dimension.name, tuned.measure), rows, "rr")
     return Figure(dimension.name, plot.svg(dimension.name, reading), reading, table)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     optuna = Any
 
-FEWEST = 8  # whole trials from which on it is worth saying what mattered
+FEWEST = 8  # trials from which on it is worth saying what mattered
 SHOWN = 10  # trials in the table
 
 
@@ -64,8 +64,7 @@ class Tuned:
         What the loss is: "log loss", or "RMSE".
     trials : tuple of TrialRecord
     importance : dict of float
-        What mattered: the share of the variance of the loss among whole trials that each dimension explains, the
-        largest first; empty where there are too few trials to say.
+        What mattered: the share of the variance of the loss that each dimension explains, the largest first; empty where there are too few trials to say.
     space : tuple of Dimension
     folds : int
     trained : Trained
@@ -92,10 +91,10 @@ class Tuned:
         """Return what came out, in a sentence."""
         counts = {state: sum(t.state == state for t in self.trials) for state in ("whole", "pruned", "diverged")}
         ends = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-        said = f"{self.measure} {self.value:.4g} over {self.folds} folds"
+        said = f"{self.measure} {self.value:#.4g} over {self.folds} folds"
         if self.value < self.default_value:
             less = 100 * (1 - self.value / self.default_value)
-            said += f", {less:.1f} % less than the default's {self.default_value:.4g}"
+            said += f", {less:.1f} % less than the default's {self.default_value:#.4g}"
         else:
             said += ": the default, nothing better was found"
         return f"{said} ({len(self.trials)} trials: {ends})."
@@ -105,7 +104,7 @@ class Tuned:
         names = [dimension.name for dimension in self.space]
         rows = [["trial", self.measure, *names]]
         for trial in self.whole[:SHOWN]:
-            rows.append([str(trial.number), f"{trial.value:.4g}", *(shown(trial.point[name]) for name in names)])
+            rows.append([str(trial.number), f"{trial.value:#.4g}", *(shown(trial.point[name]) for name in names)])
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
         if self.importance:
@@ -149,15 +148,24 @@ def records(study: optuna.Study) -> tuple[TrialRecord, ...]:
 
 
 def importance(study: optuna.Study, seed: int) -> dict[str, float]:
-    """Return what mattered among the whole trials, by functional ANOVA with a random forest.
+    """Return what mattered, by functional ANOVA with a random forest, the largest first.
+
+    Pruned trials are in it with the running mean where they ended: without them, what is never good would seem not to
+    matter.
 
     Source: Hutter, Hoos and Leyton-Brown, "An efficient approach for assessing hyperparameter importance" (2014).
     """
-    trials = studies.whole(study)
-    if len(trials) < FEWEST or trials[0].value == trials[-1].value:
+    library = require("optuna", "tune")
+    trials = [trial for trial in studies.finished(study) if trial.value is not None]
+    if len(trials) < FEWEST or len({trial.value for trial in trials}) < 2:
         return {}
-    library = require("optuna.importance", "tune")
+    every = library.create_study()
+    for trial in trials:
+        every.add_trial(
+            library.create_trial(params=trial.params, distributions=trial.distributions, value=trial.value)
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        evaluator = library.FanovaImportanceEvaluator(seed=seed)
-        return {name: float(v) for name, v in library.get_param_importances(study, evaluator=evaluator).items()}
+        evaluator = library.importance.FanovaImportanceEvaluator(seed=seed)
+        found = library.importance.get_param_importances(every, evaluator=evaluator)
+    return {name: float(share) for name, share in found.items()}
