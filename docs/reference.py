@@ -30,6 +30,7 @@ MODULES = {
     "chainrule.persistence": "Model files",
     "chainrule.onnx": "ONNX",
     "chainrule.serving": "Prediction with NumPy alone",
+    "chainrule.tables.report": "Reports of tables",
     "chainrule.datasets": "Data sets",
     "chainrule.plotting": "Pictures",
 }

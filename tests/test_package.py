@@ -33,6 +33,7 @@ MODULES = [
     "plotting",
     "schedules",
     "serving",
+    "tables.report",
     "tracing",
     "training",
 ]

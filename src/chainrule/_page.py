@@ -1,4 +1,4 @@
-"""What all pages of the project share: one HTML file with nothing loaded and no script, its look, and plain Markdown."""
+"""What all pages of the project share: one HTML file that loads nothing and has no script, its look, and Markdown."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from chainrule._typing import Array
 from chainrule.tables.report.blocks import Block, Cell, Figure, Figures, Heading, Table, Text
 from chainrule.tables.report.data import ReportData
 from chainrule.tables.report.drawing import Axis, Plot
-from chainrule.tables.report.words import clean, percent, rows, short
+from chainrule.tables.report.words import aligned, clean, percent, rows, short
 
 POINTS = 1500  # rows: with more, squares are drawn that are denser where there are more rows
 SQUARES = (44, 32)
@@ -35,7 +35,7 @@ def limits(values: Array) -> tuple[float, float]:
     """Return from where to where values are drawn: all of them, but for a few that lie far from the others.
 
     >>> limits(np.arange(11.0)), limits(np.append(np.arange(200.0), 1e9))
-    ((0.0, 10.0), (0.0, 990.0))
+    ((0.0, 10.0), (0.0, 982.0))
     """
     low, near, beyond, high = np.quantile(values, [0, 0.01, 0.99, 1])
     margin = FAR * (beyond - near)
@@ -48,7 +48,7 @@ def limits(values: Array) -> tuple[float, float]:
 
 def _against(data: ReportData, truth: Array, predicted: Array) -> Figure:
     both = np.concatenate([truth, predicted])
-    log = bool(both.min() > 0 and both.max() > WIDE * np.median(truth))
+    log = bool(both.min() > 0 and truth.max() > WIDE * np.median(truth))
     low, high = (float(both.min()), float(both.max())) if log else limits(both)
     name = clean(data.target, 28)
     plot = Plot(Axis(low, high, f"actual {name}", log), Axis(low, high, f"predicted {name}", log))
@@ -59,7 +59,7 @@ def _against(data: ReportData, truth: Array, predicted: Array) -> Figure:
         x, y = (np.linspace(0, 1, n + 1) for n in SQUARES)
         counts, *_ = np.histogram2d(plot.x.place(truth), plot.y.place(predicted), bins=(x, y))
         edges = [low * (high / low) ** v if log else low + (high - low) * v for v in (x, y)]
-        plot.squares(*edges, counts, "s1")
+        plot.squares(edges[0], edges[1], counts, "s1")
         what = "The deeper the colour, the more rows"
     plot.line(np.array([low, high]), np.array([low, high]), "chance")
     outside = int(((both < low) | (both > high)).reshape(2, -1).any(axis=0).sum())
@@ -67,7 +67,7 @@ def _against(data: ReportData, truth: Array, predicted: Array) -> Figure:
     reading = (
         f"{what}; on the dotted line the prediction is right, above it too high. {percent(within)} of the rows are "
         "predicted to within 10 % of what they are."
-    ) + (f" {rows(outside)} that lie far off are drawn at the edge." if outside else "")
+    ) + (f" Farther off than the picture, and drawn at its edge: {rows(outside)}." if outside else "")
     order = np.argsort(predicted, kind="stable")
     lines = tuple(
         (_range(predicted[part]), f"{len(part):,}", short(predicted[part].mean()), short(truth[part].mean()))
@@ -90,12 +90,12 @@ def _residuals(data: ReportData, error: Array) -> Figure:
         plot.line(np.zeros(2), np.array([0.0, float(counts.max())]), "chance")
     mean, spread = (
         float(error.mean()),
-        1.96 * float(error.std(ddof=1)) / len(error) ** 0.5 if len(error) > 1 else np.nan,
+        _standard_error(error),
     )
     middle = float(np.median(np.abs(error)))
     lean = "high" if mean > 0 else "low"
     bias = f"On average it is {short(abs(mean), 3)} too {lean}"
-    bias += ", no more than chance" if np.isfinite(spread) and abs(mean) <= spread else ""
+    bias += ", no more than chance" if np.isfinite(spread) and abs(mean) <= 1.96 * spread else ""
     far = int(((error < low) | (error > high)).sum())
     reading = f"Half of the rows are predicted to within {short(middle, 3)}. {bias}." + (
         f" {rows(far)} beyond the picture are in its outermost bars." if far else ""
@@ -108,27 +108,39 @@ def _residuals(data: ReportData, error: Array) -> Figure:
     return Figure("Residuals", plot.svg("Residuals", reading), reading, table)
 
 
+def _standard_error(values: Array) -> float:
+    scale = float(np.abs(values).max()) or 1.0  # so that no square is too large for a number
+    return scale * float((values / scale).std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else np.nan
+
+
 def _parts(data: ReportData, truth: Array, predicted: Array) -> Table:
     error, mean = predicted - truth, float(truth.mean())
     order = np.argsort(truth, kind="stable")
     parts = [part for part in np.array_split(order, min(PARTS, len(order))) if len(part)]
-    largest = max(float(np.abs(error[part]).mean()) for part in parts) or 1.0
+    off = [float(np.abs(error[part]).mean()) for part in parts]
+    largest = max(off) or 1.0
+    constant = [float(np.abs(mean - truth[part]).mean()) for part in parts]
+    lean = [float(error[part].mean()) for part in parts]
+    texts = aligned([*off, *constant])
     lines = [
         (
-            _range(truth[part]), f"{len(part):,}",
-            Cell(short(off := float(np.abs(error[part]).mean())), bar=off / largest, strong=True),
-            short(float(np.abs(mean - truth[part]).mean())), _signed(float(error[part].mean())),
+            _range(truth[part]),
+            f"{len(part):,}",
+            Cell(ours, bar=o / largest, strong=o <= c),
+            Cell(mine, strong=c < o),
+            way,
         )
-        for part in parts
-    ]  # fmt: skip
-    off = [float(np.abs(error[part]).mean()) for part in parts]
-    beaten = [i for i, part in enumerate(parts) if off[i] > np.abs(mean - truth[part]).mean()]
+        for part, o, c, ours, mine, way in zip(
+            parts, off, constant, texts[: len(parts)], texts[len(parts) :], aligned(lean, signed=True), strict=True
+        )
+    ]
+    beaten = sum(o > c for o, c in zip(off, constant, strict=True))
     reading = (
-        f"Each line is a {'fifth' if len(parts) == PARTS else 'part'} of the rows, by what they really are. Mean error: "
-        "how far off the prediction is on average, up or down; lean: where positive, too high. "
+        f"Each line is a {'fifth' if len(parts) == PARTS else 'part'} of the rows, by what they really are. "
+        "Mean error: how far off the prediction is on average, up or down; lean: where positive, too high. "
     )
     reading += (
-        f"In {len(beaten)} of {len(parts)} parts, always saying the mean ({short(mean)}) is nearer."
+        f"In {beaten} of {len(parts)} parts, always saying the mean ({short(mean)}) is nearer."
         if beaten
         else f"It is nearer than always saying the mean ({short(mean)}) in every part."
     )
@@ -139,7 +151,3 @@ def _parts(data: ReportData, truth: Array, predicted: Array) -> Table:
 def _range(values: Array) -> str:
     low, high = short(values.min()), short(values.max())
     return low if low == high else f"{low} to {high}"
-
-
-def _signed(value: float) -> str:
-    return f"+{short(value, 3)}" if value > 0 else short(value, 3)

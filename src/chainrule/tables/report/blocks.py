@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-__all__ = ["Block", "Cell", "Code", "Figure", "Figures", "Heading", "Table", "Text", "Tiles"]
+__all__ = ["Block", "Cell", "Code", "Figure", "Figures", "Heading", "Row", "Table", "Text", "Tiles"]
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,14 @@ class Cell:
     text: str
     strong: bool = False
     bar: float | None = None  # 0 to 1: a bar beside the text
+    wide: bool = False  # of the bar
+    note: str = ""  # what it means, smaller
     tint: float = 0.0  # 0 to 1: how deep its colour is
     wrong: bool = False  # of the tint: the colour of a mistake
     shares: tuple[float, ...] = ()  # a small histogram beside the text
+
+
+Row = tuple[Cell | str, ...]
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,7 @@ class Table:
     """Rows of cells; ``align`` has a letter for each column: "l" or "r"."""
 
     head: tuple[str, ...]
-    rows: tuple[tuple[Cell | str, ...], ...]
+    rows: tuple[Row, ...]
     align: str
     title: str = ""
     reading: str = ""
@@ -77,7 +82,7 @@ class Figures:
 class Tiles:
     """A few numbers to see first: (value, what it is, what it is to be compared with)."""
 
-    tiles: tuple[tuple[str, str, str], ...] = field(default=())
+    tiles: tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
 Block = Heading | Text | Code | Table | Figure | Figures | Tiles

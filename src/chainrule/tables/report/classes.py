@@ -9,7 +9,7 @@ import numpy as np
 from chainrule._extras import require
 from chainrule._typing import Array
 from chainrule.tables.report import curves
-from chainrule.tables.report.blocks import Block, Cell, Figures, Heading, Table, Text
+from chainrule.tables.report.blocks import Block, Cell, Figures, Heading, Row, Table, Text
 from chainrule.tables.report.data import ReportData
 from chainrule.tables.report.drawing import SERIES
 from chainrule.tables.report.words import clean, fixed, percent, quoted, rows
@@ -30,14 +30,14 @@ def sections(data: ReportData) -> list[Block]:
     precision, recall, f1, support = require("sklearn.metrics", "sklearn").precision_recall_fscore_support(
         truth, predicted, labels=range(k), zero_division=np.nan
     )
-    of_class = _of_class(data.classes, precision, recall, f1, support, counts)
+    of_class = _of_class(data.classes, precision, recall, f1, support)
     blocks: list[Block] = [Heading("Right and wrong", "on rows that training never saw", "classes")]
     missing = [clean(name) for name, n in zip(data.classes, support, strict=True) if not n]
     if missing:
         what = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         blocks.append(Text(f"No held-out row is of {what}: nothing is known about how well that is found.", "warning"))
-    blocks.append(Figures((_confusion(data, counts), of_class)) if k <= 5 else _confusion(data, counts))
-    blocks += [of_class] if k > 5 else []
+    blocks.append(Figures((_confusion(data, counts), of_class)) if k <= MATRIX else _confusion(data, counts))
+    blocks += [of_class] if k > MATRIX else []
     if data.probabilities is not None:
         blocks += _probabilities(data, data.probabilities[known], truth, f1)
     return blocks
@@ -49,12 +49,12 @@ def _confusion(data: ReportData, counts: Array) -> Table:
     wrong = counts * (1 - np.eye(k, dtype=int))
     reading = _said(data, counts)
     if k <= MATRIX:
-        lines = [
+        lines: list[Row] = [
             (names[i], *(_square(int(counts[i, j]), int(total[i]), wrong=i != j) for j in range(k))) for i in range(k)
         ]
         return Table(
             ("is", *names), tuple(lines), "l" + "r" * k, "Confusion matrix",
-            f"{reading} Rows are what is so, columns what the network says; the deeper, the larger the part of the row.",
+            f"{reading} Rows are what is so, columns what the network says; the deeper, the larger its part.",
             corner="the network says",
         )  # fmt: skip
     worst = np.argsort(-wrong, axis=None, kind="stable")[:LISTED]
@@ -91,7 +91,7 @@ def _said(data: ReportData, counts: Array) -> str:
     )
 
 
-def _of_class(names: tuple[str, ...], precision: Any, recall: Any, f1: Any, support: Any, counts: Array) -> Table:
+def _of_class(names: tuple[str, ...], precision: Any, recall: Any, f1: Any, support: Any) -> Table:
     order = list(range(len(names)))
     title, cut = "Class by class", ""
     if len(order) > LISTED:
@@ -106,8 +106,8 @@ def _of_class(names: tuple[str, ...], precision: Any, recall: Any, f1: Any, supp
         for k in order
     ]  # fmt: skip
     reading = (
-        "Precision: how many of those that are called so are so; guessing reaches the share. Recall: how many of the class "
-        f"are found. F1 is the harmonic mean of the two.{cut}"
+        "Precision: how many of those that are called so are so; guessing reaches the share. Recall: how many of the "
+        f"class are found. F1 is the harmonic mean of the two.{cut}"
     )
     return Table(("class", "rows", "share", "precision", "recall", "F1"), tuple(lines), "lrrrrr", title, reading)
 
@@ -131,11 +131,11 @@ def _probabilities(data: ReportData, p: Array, truth: Array, f1: Array) -> list[
     if drawn:
         lines = [(data.classes[k], truth == k, p[:, k]) for k in drawn]
         figures += [curves.roc(lines), curves.precision_recall(lines)]
+    right, top = p.argmax(axis=1) == truth, p.max(axis=1)
     if len(data.classes) == 2:
         name = clean(data.classes[1], 24)
         figures.append(curves.calibration(truth == 1, p[:, 1], f"probability of {name}", f"share that are {name}"))
     else:
-        top = p.max(axis=1)
-        right = p.argmax(axis=1) == truth
         figures.append(curves.calibration(right, top, "probability of the class it names", "share that are right"))
+    figures.append(curves.surest(right, top))
     return [*blocks, Figures(tuple(figures))]

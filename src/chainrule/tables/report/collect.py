@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 import platform
 import time
@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule import kernels
 from chainrule._extras import require
 from chainrule._typing import Array
 from chainrule.tables.report import importance
 from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, Score, WrongRow
 from chainrule.tables.report.uncertainty import interval, row_losses
-from chainrule.tables.report.words import clean, percent, rows, short
+from chainrule.tables.report.words import MISSING, clean, percent, rows, short
 from chainrule.tables.result import Trained
 from chainrule.tables.schema import Column, Schema
 
@@ -30,7 +31,7 @@ LOWER_IS_BETTER = ("RMSE", "MAE", "log loss")
 BINS, COMMONEST = 12, 6  # of numbers and dates; of other values
 SUMMARISED = 60  # columns
 WRONG, BESIDE = 10, 6  # rows, and columns of them
-PACKAGES = ("chainrule", "numpy", "scikit-learn", "polars", "skrub", "skops", "numba")
+PACKAGES = ("chainrule", "numpy", "scikit-learn", "polars", "skrub", "skops")
 
 
 def collect(trained: Trained, *, predict: importance.Predict | None = None, seconds: float = 10.0) -> ReportData:
@@ -51,9 +52,9 @@ def collect(trained: Trained, *, predict: importance.Predict | None = None, seco
     start = time.perf_counter()
     found = None
     if predict is not None and len(y) > 1:
-        names = [column.name for column in schema.used]
+        tried = [column.name for column in schema.used]
         seed = int(trained.settings.get("seed") or 0)
-        found = importance.measure(predict, held.frame, y, schema.task, names, seed=seed, seconds=seconds)
+        found = importance.measure(predict, held.frame, y, schema.task, tried, seed=seed, seconds=seconds)
     explained = time.perf_counter() - start
     names = tuple(c.name for c in schema.targets) if schema.task == "multilabel" else tuple(map(str, schema.classes))
     split = trained.split
@@ -94,12 +95,11 @@ def _as_numbers(schema: Schema, values: Any) -> Array:
 
 
 def _scores(trained: Trained, y: Array, predicted: Array, p: Array | None) -> list[Score]:
-    known = np.isfinite(predicted if p is None else p)
-    known = known if known.ndim == 1 else known.all(axis=1)
+    known = bool(np.isfinite(predicted if p is None else p).all())
     found = []
     for name, value in trained.scores.items():
         low, high = math.nan, math.nan
-        if known.all():
+        if known:
             low, high = interval(name, float(value), trained.schema.task, y, predicted, p)
         beside = {model: float(scores[name]) for model, scores in trained.baselines.items() if name in scores}
         found.append(Score(name, float(value), low, high, beside, name in LOWER_IS_BETTER))
@@ -114,7 +114,8 @@ def _summaries(columns: Sequence[Column], frame: pl.DataFrame) -> list[ColumnSum
 
 
 def _summary(column: Column, values: Any) -> ColumnSummary:
-    spread, shares = "", ()
+    spread = ""
+    shares: tuple[float, ...] = ()
     if column.kind in ("number", "date"):
         spread = f"{short(column.low)} to {short(column.high)}" if column.low is not None else ""
         shares = _histogram(values, column.kind)
@@ -191,7 +192,7 @@ def _labels(flags: Array, names: Sequence[str]) -> str:
 
 def _value(value: Any) -> str:
     if value is None:
-        return "(hole)"
+        return MISSING
     return short(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else clean(value, 32)
 
 
@@ -203,8 +204,9 @@ def _facts(trained: Trained, explained: float | None) -> list[tuple[str, str]]:
     others = [f"{name}={value!r}" for name, value in trained.settings.items() if name != "seed" and value is not None]
     facts += [("settings", ", ".join(others))] if others else []
     facts.append(("versions", ", ".join(_versions())))
+    facts.append(("kernels", kernels.select().__name__.rpartition(".")[2]))
     facts.append(("machine", f"{platform.system()} {platform.machine()}"))
-    facts.append(("made", datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d %H:%M UTC")))
+    facts.append(("made", dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")))
     facts += [("time to train", _seconds(trained.seconds))] if trained.seconds else []
     facts += [("time for the importance of columns", _seconds(explained))] if explained is not None else []
     epochs = len(trained.history)

@@ -1,4 +1,4 @@
-"""Pictures of classes against thresholds: ROC, precision and recall, and whether the probabilities mean what they say."""
+"""Pictures of probabilities: ROC, precision and recall, calibration, and what comes of declining to answer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from chainrule._extras import require
 from chainrule._typing import Array
-from chainrule.tables.report.blocks import Figure, Table
+from chainrule.tables.report.blocks import Cell, Figure, Table
 from chainrule.tables.report.drawing import Axis, Plot, thin
 from chainrule.tables.report.uncertainty import wilson
 from chainrule.tables.report.words import clean, fixed, percent, quoted, rows
@@ -87,9 +87,9 @@ def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
     most = int(np.argmax(counts[filled]))
     n = int(counts[filled][most])
     reading = (
-        f"Where it says {percent(said[most])} on average ({rows(n)}), it is so for {percent(came[most])}. Over all rows "
-        f"the two differ by {percent(off)} on average. On the diagonal they would be the same; the upright lines are 95 % "
-        "intervals, the grey bars the number of rows."
+        f"Where it says {percent(said[most])} on average ({rows(n)}), it is so for {percent(came[most])}. Over all "
+        f"rows the two differ by {percent(off)} on average. On the diagonal they would be the same; the upright lines "
+        "are 95 % intervals, the grey bars the number of rows."
     )
     lines = tuple(
         (f"{percent(edges[b])} to {percent(edges[b + 1])}", f"{counts[b]:,}", percent(s), percent(c))
@@ -97,6 +97,32 @@ def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
     )
     table = Table(("probability", "rows", "said on average", "came true"), lines, "lrrr")
     return Figure("Calibration", plot.svg("Calibration", reading), reading, table)
+
+
+def surest(right: Array, sure: Array) -> Figure:
+    """Draw which share is right, if the network answers for those rows only of which it is surest."""
+    order = np.argsort(-sure, kind="stable")
+    n = len(order)
+    answered, correct = np.arange(1, n + 1) / n, np.cumsum(right[order]) / np.arange(1, n + 1)
+    start = min(n - 1, max(0, n // 100 - 1))  # of fewer rows the share says nothing
+    half, all_of_them = float(correct[max(0, n // 2 - 1)]), float(correct[-1])
+    low = min(float(correct[start:].min()), all_of_them)
+    axis = Axis(max(0.0, np.floor(10 * low) / 10 if low < 1 else 0.9), 1.0, "share of them that is right", share=True)
+    plot = Plot(Axis(0.0, 1.0, "share of rows that it answers for, the surest first", share=True), axis)
+    plot.line(np.array([0, 1]), np.full(2, all_of_them), "chance")
+    plot.line(*thin(answered[start:], correct[start:]), "s1")
+    reading = (
+        f"Of all rows {percent(all_of_them)} are right (dotted); of the half that it is surest of, {percent(half)}. A "
+        "line that falls to the right means that it knows when it does not know."
+    )
+    shares = (0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+    at = [max(1, round(share * n)) for share in shares]
+    body = tuple(
+        (percent(share), f"{i:,}", Cell(percent(float(correct[i - 1])), bar=float(correct[i - 1])))
+        for share, i in zip(shares, at, strict=True)
+    )
+    table = Table(("answered", "rows", "right"), body, "rrr")
+    return Figure("If it may decline", plot.svg("If it may decline", reading), reading, table)
 
 
 def _share_plot(x: str, y: str) -> Plot:

@@ -94,6 +94,12 @@ class ReportData:
         What repeats the run.
     facts : tuple of (str, str)
         What else is needed to repeat it: data, seed, versions, durations.
+
+    Examples
+    --------
+    >>> data = ReportData("regression", "price", np.array([1.0, 2.0]), np.array([1.5, np.nan]))
+    >>> data.finite().tolist()
+    [True, False]
     """
 
     task: str

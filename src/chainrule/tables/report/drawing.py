@@ -1,7 +1,7 @@
 """Pictures as SVG, from a few functions: axes with round ticks, lines, points, bars, bands and squares.
 
-Colours are classes of the page's style sheet (``s1`` to ``s6``), so that they follow its light or dark mode; lines differ
-by their dashes too, for those who tell colours apart with difficulty and for print.
+Colours are classes of the page's style sheet (``s1`` to ``s6``), so that they follow its light or dark mode; lines
+differ by their dashes too, for those who tell colours apart with difficulty and for print.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from chainrule._typing import Array
 from chainrule.tables.report.words import short
 
 WIDTH, HEIGHT = 400, 280
-LEFT, RIGHT, TOP, BOTTOM = 54, 12, 10, 42
+LEFT, RIGHT, TOP, BOTTOM = 60, 18, 10, 42
 SERIES = 6  # classes s1 to s6
 
 
@@ -147,7 +147,7 @@ class Plot:
         labels += (
             f'<text class="label" x="{(LEFT + right) / 2}" y="{self.height - 6}" text-anchor="middle">'
             f"{escape(self.x.label)}</text>"
-            f'<text class="label" transform="translate(12 {middle}) rotate(-90)" text-anchor="middle">'
+            f'<text class="label" transform="translate(11 {middle}) rotate(-90)" text-anchor="middle">'
             f"{escape(self.y.label)}</text>"
         )
         return (
@@ -161,8 +161,8 @@ class Plot:
 def spark(shares: Sequence[float]) -> str:
     """Return a small histogram without axes: beside a text that says what it shows.
 
-    >>> spark([0.5, 1.0])
-    '<svg class="spark" viewBox="0 0 16 20" width="16" height="20" aria-hidden="true"><path d="M0 20v-10h7v10zM8 20v-20h7v20z"/></svg>'
+    >>> spark([0.5, 1.0])[-48:]
+    '<path d="M0 20v-10h7v10zM8 20v-20h7v20z"/></svg>'
     """
     largest = max(shares, default=0) or 1.0
     bars = [(8 * i, max(20 * share / largest, 1.0 if share else 0.0)) for i, share in enumerate(shares)]

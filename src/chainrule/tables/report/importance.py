@@ -46,8 +46,8 @@ def measure(
     seconds : float
         After so long no further shuffle begins.
 
-    Source: Breiman, "Random forests" (2001), section 10; Fisher, Rudin and Dominici, "All models are wrong, but many are
-    useful" (2019).
+    Source: Breiman, "Random forests" (2001), section 10; Fisher, Rudin and Dominici, "All models are wrong, but many
+    are useful" (2019).
     """
     generator = np.random.default_rng(seed)
     end = time.perf_counter() + seconds

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from chainrule._page import plain
 from chainrule.tables.report.blocks import Block, Cell, Code, Figure, Figures, Heading, Table, Text, Tiles
+from chainrule.tables.report.words import visible
 
 BAR = 12  # characters of a full bar
 EIGHTHS = " ▏▎▍▌▋▊▉█"
@@ -15,53 +16,63 @@ SPARKS = " ▁▂▃▄▅▆▇█"
 
 def render(title: str, about: str, blocks: Sequence[Block]) -> str:
     """Return the report."""
-    parts = [f"# {plain(title)}", plain(about)]
+    parts = [f"# {_plain(title)}", _plain(about)]
     for block in blocks:
         parts += _block(block)
     return "\n\n".join(parts) + "\n"
 
 
-def _block(block: Block) -> list[str]:
+def _block(block: Block) -> list[str]:  # noqa: PLR0911  (one for each kind of block)
     match block:
         case Heading():
-            return [f"## {plain(block.text)}" + (f": {plain(block.about)}" if block.about else "")]
+            return [f"## {_plain(block.text)}" + (f": {_plain(block.about)}" if block.about else "")]
         case Text():
-            text = plain(block.text)
+            text = _plain(block.text)
             return [{"result": f"**{text}**", "warning": f"> ⚠ {text}"}.get(block.kind, text)]
         case Code():
             fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", block.text)), default=0))
             return [f"{fence}text\n{block.text}\n{fence}"]
         case Tiles():
-            return ["\n".join(f"- **{plain(v)}** {plain(what)} ({plain(beside)})" for v, what, beside in block.tiles)]
+            lines = (
+                f"- **{_plain(v)}** {_plain(what)}" + f" ({_plain(', '.join(b))})" * bool(b)
+                for v, what, b in block.tiles
+            )
+            return ["\n".join(lines)]
         case Table():
             return _table(block)
         case Figure():
             table = _table(block.table) if block.table else []
-            return [f"### {plain(block.title)}", *table, plain(block.reading)]
+            return [f"### {_plain(block.title)}", *table, _plain(block.reading)]
         case Figures():
             return [part for figure in block.figures for part in _block(figure)]
 
 
 def _table(table: Table) -> list[str]:
-    head = [plain(name) for name in table.head]
+    head = [_plain(name) for name in table.head]
     if table.corner:
-        head[0] = f"{head[0]} ({plain(table.corner)} →)"
+        head[0] = f"{head[0]} ({_plain(table.corner)} →)"
     rule = "".join("--:|" if a == "r" else ":--|" for a in table.align)
     lines = [f"| {' | '.join(head)} |", f"|{rule}"]
     lines += [f"| {' | '.join(map(_cell, row))} |" for row in table.rows]
-    title = [f"### {plain(table.title)}"] if table.title else []
-    return [*title, "\n".join(lines), *([plain(table.reading)] if table.reading else [])]
+    title = [f"### {_plain(table.title)}"] if table.title else []
+    return [*title, "\n".join(lines), *([_plain(table.reading)] if table.reading else [])]
 
 
 def _cell(cell: Cell | str) -> str:
     if isinstance(cell, str):
-        return plain(cell)
-    text = f"**{plain(cell.text)}**" if cell.strong else plain(cell.text)
+        return _plain(cell)
+    text = f"**{_plain(cell.text)}**" if cell.strong else _plain(cell.text)
+    if cell.note:
+        text = f"{text}: {_plain(cell.note)}"
     if cell.shares:
         text = f"{sparks(cell.shares)} {text}"
     if cell.bar is not None:
         text = f"{bar(cell.bar)} {text}".strip()
     return text
+
+
+def _plain(text: str) -> str:
+    return plain(visible(text))
 
 
 def bar(share: float) -> str:

@@ -1,8 +1,8 @@
 r"""How far a score on the held-out rows may be from that on all rows there could be: its 95 % interval.
 
 A score is a function of means over rows. A row's influence on it, ψ, is how much the score would move if there were a
-little more of this row; the score's variance is Var(ψ) / rows (the delta method). A share of rows has Wilson's interval,
-which is honest at 0 and 100 % too.
+little more of this row; the score's variance is Var(ψ) / rows (the delta method). A share of rows has Wilson's
+interval, which is honest at 0 and 100 % too.
 
 Sources: van der Vaart, "Asymptotic Statistics" (1998), chapter 20; Wilson, "Probable inference, the law of succession,
 and statistical inference" (1927); of the ROC AUC, DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or
@@ -60,15 +60,12 @@ def interval(name: str, value: float, task: str, y: Array, predicted: Array, p: 
     return (low if name == "R²" else max(low, 0.0)), min(high, 1.0)
 
 
-def _influence(name: str, task: str, y: Array, predicted: Array, p: Array | None) -> Array | None:
+def _influence(  # noqa: PLR0911  (one for each score)
+    name: str, task: str, y: Array, predicted: Array, p: Array | None
+) -> Array | None:
+    """Return ψ of each row."""
     if task == "regression":
-        error, total = np.square(predicted - y), np.square(y - y.mean())
-        rmse, spread = math.sqrt(error.mean()), total.mean()
-        if name == "MAE":
-            return np.abs(predicted - y)
-        if name == "RMSE":
-            return error / (2 * rmse) if rmse else np.zeros(len(y))
-        return -(error - error.mean() / spread * total) / spread if name == "R²" and spread else None
+        return _of_errors(name, y, predicted)
     if name == "accuracy":
         return (y == predicted).mean(axis=1)
     if name == "macro F1":
@@ -81,14 +78,22 @@ def _influence(name: str, task: str, y: Array, predicted: Array, p: Array | None
         right = (y == predicted).astype(float)
         recall = np.bincount(which, weights=right) / counts
         return (right - recall[which]) * len(y) / (counts[which] * len(present))
-    if p is None:
+    if p is None or (name == "ROC AUC" and p.size > MOST):
         return None
-    if name == "log loss":
-        return row_losses(task, y, p)
-    if name == "ROC AUC" and p.size <= MOST:
+    if name == "ROC AUC":
         of_classes = [1] if p.shape[1] == 2 else range(p.shape[1])
         return np.mean([_placements(y == k, p[:, k]) for k in of_classes], axis=0)
-    return None
+    return row_losses(task, y, p) if name == "log loss" else None
+
+
+def _of_errors(name: str, y: Array, predicted: Array) -> Array | None:
+    error, total = np.square(predicted - y), np.square(y - y.mean())
+    rmse, spread = math.sqrt(error.mean()), total.mean()
+    if name == "MAE":
+        return np.abs(predicted - y)
+    if name == "RMSE":
+        return error / (2 * rmse) if rmse else np.zeros(len(y))
+    return -(error - error.mean() / spread * total) / spread if name == "R²" and spread else None
 
 
 def row_losses(task: str, y: Array, p: Array) -> Array:

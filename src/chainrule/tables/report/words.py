@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 NONE = "–"  # there is no such number
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+MISSING = "(missing)"
 LONGEST = 48  # characters of a name or a value
 
 
@@ -35,6 +37,23 @@ def short(value: Any, digits: int = 4) -> str:
         mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
         text = f"{mantissa} × 10{str(magnitude).translate(SUPERSCRIPT)}"
     return text.replace("-", "−")
+
+
+def aligned(values: Sequence[float], digits: int = 4, *, signed: bool = False) -> list[str]:
+    """Return numbers that stand under each other: with the same decimals, the largest with so many significant digits.
+
+    >>> aligned([56.0, 70.481, 0.5]), aligned([1e9, 2.0]), aligned([0.5, -0.25], 3, signed=True)
+    (['56.00', '70.48', '0.50'], ['1 × 10⁹', '2'], ['+0.500', '−0.250'])
+    """
+    known = [abs(v) for v in values if math.isfinite(v)]
+    largest = max(known, default=0.0)
+    if not largest or 1e-4 <= largest < 1e7:
+        whole = all(v.is_integer() for v in known)
+        magnitude = int(f"{largest:.{digits - 1}e}".partition("e")[2])
+        texts = [fixed(v, 0 if whole else max(0, digits - 1 - magnitude)) for v in values]
+    else:
+        texts = [short(v, digits) for v in values]
+    return [f"+{text}" if signed and v > 0 else text for v, text in zip(values, texts, strict=True)]
 
 
 def fixed(value: float, decimals: int) -> str:
@@ -82,13 +101,24 @@ def clean(text: Any, longest: int = LONGEST) -> str:
     text = str(text)
     if len(text) > 4 * longest:
         text = f"{text[: 2 * longest]}…{text[-2 * longest :]}"
-    text = "".join(" " if c in "\t\n\r" else "\ufffd" if unicodedata.category(c)[0] == "C" else c for c in text)
+    text = visible(text)
     if not text.strip():
         return "(empty)"
     if len(text) > longest:
         half = (longest - 1) // 2
         text = f"{text[: longest - 1 - half]}…{text[-half:]}"
     return text
+
+
+def visible(text: str) -> str:
+    r"""Return text on one line, with a mark for every character that cannot be seen but changes what is.
+
+    >>> visible("two\nlines"), visible("a\u202eb")
+    ('two lines', 'a\ufffdb')
+    """
+    if text.isprintable():
+        return text
+    return "".join(" " if c in "\t\n\r" else "\ufffd" if unicodedata.category(c)[0] == "C" else c for c in text)
 
 
 def quoted(text: Any, longest: int = LONGEST) -> str:

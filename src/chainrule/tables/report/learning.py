@@ -1,0 +1,120 @@
+"""The parts of a report about what was learned and how: the importance of columns, and the loss over the epochs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from chainrule.tables.report.blocks import Block, Cell, Figure, Figures, Heading, Table, Text
+from chainrule.tables.report.data import ReportData
+from chainrule.tables.report.drawing import Axis, Plot, thin
+from chainrule.tables.report.words import aligned, clean, quoted, rows, short
+
+BARS = 20  # columns whose importance is shown
+LOG = 20  # times: a loss that falls by more is drawn by powers of ten
+
+
+def columns(data: ReportData) -> list[Block]:
+    """Return the blocks about the importance of columns."""
+    found = data.importance
+    if found is None or not found.columns:
+        return []
+    shown = found.columns[:BARS]
+    largest = max((i.mean for i in shown if math.isfinite(i.mean)), default=0.0)
+    texts = aligned([i.mean for i in shown], 3, signed=True)
+    lines = tuple(
+        (
+            Cell(clean(i.name)), grown, Cell("", bar=_length(i.mean, largest), wide=True), f"± {spread}",
+        )
+        for i, grown, spread in zip(shown, texts, aligned([i.spread for i in shown], 3), strict=True)
+    )  # fmt: skip
+    first = shown[0]
+    reading = f"Without any shuffling the {found.measure} is {short(found.base)}, on {rows(found.rows)}. "
+    if largest > 0:
+        reading += (
+            f"With the values of {quoted(first.name)} shuffled among the rows it is {short(found.base + first.mean)}. "
+        )
+    else:
+        reading += "No column makes it larger when it is shuffled: the network uses none of them. "
+    nothing = sum(i.mean <= 2 * i.spread for i in found.columns)
+    times = "once" if found.repeats == 1 else f"{found.repeats} times"
+    reading += f"Each column was shuffled {times}; ± is the standard deviation between them. "
+    if found.repeats > 1 and nothing:
+        those = "the one column" if len(found.columns) == 1 else f"{nothing} of {rows(len(found.columns), 'column')}"
+        reading += f"For {those} it is hardly more than chance. "
+    reading += "Columns that say the same as another seem less important than they are."
+    more = len(found.columns) - len(shown)
+    cut = f"the {len(shown)} first of {len(found.columns)}" if more > 0 else ""
+    blocks: list[Block] = [Heading("Which columns matter", cut, "importance")]
+    if found.untried:
+        blocks.append(Text(f"There was no time for {rows(found.untried, 'column')}.", "warning"))
+    head = ("column", f"{found.measure} grows by", "", "± between shuffles")
+    return [*blocks, Table(head, lines, "lrlr", reading=reading)]
+
+
+def _length(mean: float, largest: float) -> float:
+    return max(mean, 0) / largest if largest > 0 and math.isfinite(mean) else 0.0
+
+
+def epochs(data: ReportData) -> list[Block]:
+    """Return the blocks about the training, epoch by epoch."""
+    count = len(data.history.get("epoch", []))
+    if not count:
+        return []
+    figures = []
+    losses = [("loss", "training"), ("val_loss", "validation")]
+    figures.append(_curve(data, "Loss", [(column, name) for column, name in losses if column in data.history]))
+    others = [c for c in data.history if c.startswith("val_") and c != "val_loss"]
+    figures += [_curve(data, c[4:].replace("_", " ").capitalize(), [(c, "validation")]) for c in others[:3]]
+    if len(figures) == 1 and "learning_rate" in data.history and len(set(data.history["learning_rate"])) > 1:
+        figures.append(_curve(data, "Learning rate", [("learning_rate", "learning rate")]))
+    how = f"{rows(count, 'epoch')}" + (f"; {data.stopped}" if data.stopped else "")
+    return [Heading("How it learned", clean(how, 200), "curves"), Figures(tuple(f for f in figures if f is not None))]
+
+
+def _curve(data: ReportData, name: str, lines: list[tuple[str, str]]) -> Figure | None:
+    epochs = np.array(data.history["epoch"], dtype=float)
+    values = [np.array(data.history[column], dtype=float) for column, _ in lines]
+    known = np.concatenate([v[np.isfinite(v)] for v in values]) if values else np.zeros(0)
+    if not len(known):
+        return None
+    low, high = float(known.min()), float(known.max())
+    log = low > 0 and high > LOG * low
+    if low == high:
+        low, high = low - (abs(low) or 1) * 0.05, high + (abs(high) or 1) * 0.05
+    margin = 0.0 if log else 0.04 * (high - low)
+    last = max(float(epochs[-1]), float(epochs[0]) + 1)
+    plot = Plot(Axis(float(epochs[0]), last, "epoch"), Axis(low - margin, high + margin, name.lower(), log))
+    for i, v in enumerate(values):
+        plot.line(*(thin(epochs, v) if np.isfinite(v).all() else (epochs, v)), f"s{i + 1}")
+        if len(v) == 1:
+            plot.points(epochs, v, f"s{i + 1}", 3)
+    reading = _curve_reading(name, epochs, values)
+    at = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), 12)).round().astype(int))
+    body = tuple((f"{epochs[i]:,.0f}", *(short(v[i]) for v in values)) for i in at)
+    key = tuple((f"s{i + 1}", text) for i, (_, text) in enumerate(lines))
+    table = Table(("epoch", *(text for _, text in lines)), body, "r" + "r" * len(lines))
+    return Figure(name, plot.svg(name, reading), reading, table, key if len(key) > 1 else ())
+
+
+def _curve_reading(name: str, epochs: Any, values: list[Any]) -> str:
+    last = values[-1]
+    if name == "Learning rate":
+        first, final, most = (short(v, 2) for v in (last[0], last[-1], last.max()))
+        return f"How large the steps were: from {first} to {final}, at most {most}."
+    if not np.isfinite(last).any():
+        return "It is not a number: training went wrong."
+    best = int(np.nanargmin(last) if name == "Loss" else np.nanargmax(last))
+    where = "the validation rows" if name != "Loss" or len(values) > 1 else "the training rows"
+    text = f"On {where} it is best after epoch {epochs[best]:,.0f}: {short(last[best])}."
+    if name == "Loss" and len(values) > 1:
+        gap = float(last[-1] - last[best])
+        grew = gap > 0.1 * abs(float(last[best])) and best < len(last) - 1
+        text += (
+            f" After that it grows to {short(last[-1])} while the other falls: it learns the training rows by heart."
+            if grew and values[0][-1] < values[0][best]
+            else " Dropout and penalties act on the training rows only: compare the shapes, not the heights."
+        )
+    return text
