@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from chainrule import __version__
-from chainrule.cli import check, evaluate, explain, export, predict, train
+from chainrule.cli import check, evaluate, explain, export, predict, train, tune
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,6 +34,7 @@ def chainrule(
 
 
 app.command()(train.train)
+app.command()(tune.tune)
 app.command()(evaluate.evaluate)
 app.command()(predict.predict)
 app.command()(export.export)

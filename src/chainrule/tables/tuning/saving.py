@@ -1,0 +1,36 @@
+"""What tuning leaves in its folder beside the study and the files of ``train``: the trials as a table, and a page."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from chainrule.tables.report import html, markdown
+from chainrule.tables.tuning import page
+from chainrule.tables.tuning.result import Tuned
+
+TRIALS, PAGE, TEXT = "trials.csv", "tuning.html", "tuning.md"
+OURS = (TRIALS, PAGE, TEXT)
+
+
+def save(tuned: Tuned, folder: Path) -> None:
+    """Write ``trials.csv``, ``tuning.html`` and ``tuning.md``, each whole or not at all."""
+    blocks = page.blocks(tuned)
+    texts = {
+        PAGE: html.page(page.title(tuned), page.about(tuned), blocks),
+        TEXT: markdown.render(page.title(tuned), page.about(tuned), blocks),
+    }
+    for name, text in texts.items():
+        part = folder / f".{name}.part"
+        part.write_text(text, encoding="utf-8")
+        part.replace(folder / name)
+    part = folder / f".{TRIALS}.part"
+    with part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        names = [dimension.name for dimension in tuned.space]
+        writer.writerow(["trial", "state", tuned.measure, "seconds", *names])
+        for trial in tuned.trials:
+            value = "" if trial.value is None else repr(trial.value)
+            point = [trial.point[name] for name in names]
+            writer.writerow([trial.number, trial.state, value, f"{trial.seconds:.3f}", *point])
+    part.replace(folder / TRIALS)

@@ -1,0 +1,154 @@
+"""What tuning searches: the space as data, and the way from a point of it to the arguments of the estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chainrule.schedules import Cosine, OneCycle, Schedule
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+else:
+    BaseDistribution = Any
+
+CLASSES = ("binary", "multiclass")
+EVERY = (*CLASSES, "regression", "multilabel")
+SCHEDULES: dict[str, Schedule | str] = {"one-cycle": OneCycle(), "cosine": Cosine(), "constant": "constant"}
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One thing to choose: whole numbers or numbers between two bounds, or one of several values, and why these.
+
+    >>> Dimension("units", "hidden_layer_sizes", "an example", low=16, high=512, log=True).shown()
+    '16 to 512, on a logarithmic scale'
+    """
+
+    name: str
+    argument: str
+    why: str
+    low: float = 0
+    high: float = 0
+    log: bool = False
+    choices: tuple[Any, ...] = ()
+    tasks: tuple[str, ...] = EVERY
+
+    @property
+    def whole(self) -> bool:
+        """Whether its values are whole numbers."""
+        return not self.choices and isinstance(self.low, int)
+
+    def distribution(self) -> BaseDistribution:
+        """Return it as Optuna has it."""
+        from chainrule._extras import require  # noqa: PLC0415
+
+        of = require("optuna.distributions", "tune")
+        if self.choices:
+            return of.CategoricalDistribution(self.choices)
+        kind = of.IntDistribution if self.whole else of.FloatDistribution
+        return kind(self.low, self.high, log=self.log)
+
+    def has(self, value: Any) -> bool:
+        """Say whether a value is in it."""
+        return value in self.choices if self.choices else self.low <= value <= self.high
+
+    def shown(self) -> str:
+        """Return its values in words."""
+        if self.choices:
+            return ", ".join(map(str, self.choices))
+        return f"{self.low:g} to {self.high:g}{', on a logarithmic scale' if self.log else ''}"
+
+
+SPACE = (
+    Dimension("layers", "hidden_layer_sizes", "tables seldom gain from more, and one is often enough", low=1, high=3),
+    Dimension(
+        "units", "hidden_layer_sizes", "of each hidden layer: a factor of four and more to both sides of the default",
+        low=16, high=512, log=True,
+    ),
+    Dimension(
+        "activation", "activation", "a kink, two smooth relatives of it, and one with bounds, for very noisy columns",
+        choices=("relu", "gelu", "silu", "tanh"),
+    ),
+    Dimension("dropout", "dropout", "from none to half of the units; more seldom learns", low=0.0, high=0.5),
+    Dimension(
+        "alpha", "alpha", "L2 penalty: from nothing that is felt to weights that hardly leave zero",
+        low=1e-6, high=10.0, log=True,
+    ),
+    Dimension(
+        "learning_rate", "learning_rate_init", "of Adam: a tenth and ten times the default; above, it diverges",
+        low=3e-4, high=3e-2, log=True,
+    ),
+    Dimension(
+        "batch_size", "batch_size", "smaller ones cost time, larger ones take too few steps; none above half the rows",
+        choices=(16, 32, 64, 128, 256),
+    ),
+    Dimension(
+        "schedule", "learning_rate", "whether the rate rises and falls, only falls, or stays",
+        choices=tuple(SCHEDULES),
+    ),
+    Dimension(
+        "label_smoothing", "label_smoothing", "helps where labels are wrong; above a fifth it blurs what is known",
+        low=0.0, high=0.2, tasks=CLASSES,
+    ),
+)  # fmt: skip
+
+
+def space(task: str, rows: int, defaults: Mapping[str, Any], fixed: Mapping[str, Any]) -> tuple[Dimension, ...]:
+    """Return what is searched for a task with so many rows: what the user has fixed is not.
+
+    >>> names = [d.name for d in space("regression", 1000, {"batch_size": 32}, {"alpha": 0.1, "hidden_layer_sizes": (8,)})]
+    >>> names
+    ['activation', 'dropout', 'learning_rate', 'batch_size', 'schedule']
+    """
+    found = []
+    for dimension in SPACE:
+        if task not in dimension.tasks or dimension.argument in fixed:
+            continue
+        if dimension.name == "batch_size":
+            sizes = {size for size in dimension.choices if 2 * size <= rows} | {defaults["batch_size"]}
+            dimension = Dimension("batch_size", "batch_size", dimension.why, choices=tuple(sorted(sizes)))  # noqa: PLW2901
+        found.append(dimension)
+    return tuple(found)
+
+
+def point(defaults: Mapping[str, Any], dimensions: tuple[Dimension, ...]) -> dict[str, Any]:
+    """Return the point of the space that is the default of ``train``.
+
+    Raises
+    ------
+    ValueError
+        When the space does not contain it.
+    """
+    sizes = defaults["hidden_layer_sizes"]
+    names = {schedule: name for name, schedule in SCHEDULES.items()}
+    values = {
+        "layers": len(sizes),
+        "units": sizes[0] if sizes else 0,
+        "activation": defaults["activation"],
+        "dropout": defaults["dropout"],
+        "alpha": defaults["alpha"],
+        "learning_rate": defaults["learning_rate_init"],
+        "batch_size": defaults["batch_size"],
+        "schedule": names.get(defaults["learning_rate"]),
+        "label_smoothing": defaults.get("label_smoothing", 0.0),
+    }
+    for dimension in dimensions:
+        if not dimension.has(values[dimension.name]):
+            raise ValueError(f"the default of {dimension.name}, {values[dimension.name]}, is not in the space.")
+    return {dimension.name: values[dimension.name] for dimension in dimensions}
+
+
+def arguments(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the estimator at a point of the space.
+
+    >>> arguments({"layers": 2, "units": 32, "learning_rate": 0.01})
+    {'learning_rate_init': 0.01, 'hidden_layer_sizes': (32, 32)}
+    """
+    found = {d.argument: values[d.name] for d in SPACE if d.name in values and d.argument != "hidden_layer_sizes"}
+    if "learning_rate" in found:
+        found["learning_rate"] = SCHEDULES[found["learning_rate"]]
+    if "layers" in values:
+        found["hidden_layer_sizes"] = (values["units"],) * values["layers"]
+    return found

@@ -1,0 +1,84 @@
+"""Studies that are killed by SIGKILL at random moments and end with the trials that they would have had.
+
+A few in every run of the tests, 40 with CHAINRULE_HARD=1.
+"""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("polars")
+optuna = pytest.importorskip("optuna")
+
+from small_tuning import run  # noqa: E402
+
+from chainrule.tables.tuning import study as studies  # noqa: E402
+
+SCRIPT = Path(__file__).parents[1] / "small_tuning.py"
+RUNS = 40 if os.environ.get("CHAINRULE_HARD") else 2
+TRIALS = 12
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL here")
+
+
+def start(folder, jobs):
+    command = [sys.executable, SCRIPT, folder, TRIALS, jobs]
+    return subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True)
+
+
+def kill(process):
+    process.kill()
+    process.wait(timeout=60)
+    process.stdout.close()
+    assert process.returncode == -signal.SIGKILL, "it ended too soon for this test"
+
+
+def untimed(records):
+    return [(r.state, r.value, r.folds, r.point) for r in records]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return untimed(run(tmp_path_factory.mktemp("whole"), TRIALS))
+
+
+@pytest.mark.parametrize("number", range(RUNS))
+def test_killed_and_started_again(number, whole, tmp_path):
+    rng = np.random.default_rng(number)
+    finished = 0
+    for _ in range(int(rng.integers(1, 3))):
+        process = start(tmp_path, 1)
+        for _ in range(int(rng.integers(1, 4))):
+            finished = int(process.stdout.readline())
+        time.sleep(rng.uniform(0, 0.2))
+        kill(process)
+        connection = sqlite3.connect(tmp_path / studies.FILE)
+        kept = connection.execute("SELECT count(*) FROM trials WHERE state IN ('COMPLETE', 'PRUNED')").fetchone()[0]
+        connection.close()
+        assert kept >= finished, "a trial that was said to be finished is lost"
+    assert untimed(run(tmp_path, TRIALS)) == whole
+
+
+def test_killed_with_two_workers(tmp_path):
+    process = start(tmp_path, 2)
+    finished = [int(process.stdout.readline()) for _ in range(3)][-1]
+    kill(process)
+    records = run(tmp_path, TRIALS)
+    with studies.locked(tmp_path):  # the workers of the dead process hold nothing
+        pass
+    assert len(records) == TRIALS
+    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / studies.FILE}")
+    trials = optuna.load_study(storage=storage, study_name=studies.NAME).trials
+    storage.engine.dispose()
+    failed = [trial for trial in trials if trial.state.name == "FAIL"]
+    assert len(failed) <= 2, "more was lost than the trials in flight"
+    points = [trial.params for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
+    assert all(trial.params in points for trial in failed if trial.params), "a trial in flight was not tried again"
+    assert finished >= 3

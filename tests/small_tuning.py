@@ -1,0 +1,61 @@
+"""A small table to tune on, for test_tables_tuning.py and for processes to kill: ``python small_tuning.py FOLDER TRIALS JOBS``."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from chainrule.tables import casting, models
+from chainrule.tables.kinds import infer
+from chainrule.tables.splitting import Plan
+from chainrule.tables.tuning import folds as folds_module
+from chainrule.tables.tuning import result
+from chainrule.tables.tuning import space as space_module
+from chainrule.tables.tuning import study as studies
+from chainrule.tables.tuning.objective import Problem
+from chainrule.tables.tuning.search import Search
+
+SHORT = {"max_iter": 4, "hidden_layer_sizes": (8,)}
+STRATIFIED = Plan(0.2, 0.1, 0, stratify=True)
+
+
+def frame(rows=120, seed=0):
+    rng = np.random.default_rng(seed)
+    a, c = rng.normal(size=rows), rng.normal(size=rows)
+    return pl.DataFrame({
+        "a": np.where(rng.random(rows) < 0.1, np.nan, a),
+        "b": rng.choice(["x", "y", "z"], rows),
+        "c": c,
+        "target": np.where(a * c + 0.3 * rng.normal(size=rows) > 0, "yes", "no"),
+    }).with_columns(pl.col("a").fill_nan(None))  # fmt: skip
+
+
+def problem(task="binary", count=3, fixed=SHORT):
+    table = frame()
+    columns = tuple(infer(table[name]) for name in "abc")
+    y = table["target"].to_numpy().astype(str)
+    if task == "regression":
+        y = table["c"].to_numpy() * 100 + 7
+    plan = STRATIFIED if task == "binary" else Plan(0.2, 0.1, 0)
+    parts = folds_module.folds(plan, count, table, y)
+    return Problem(casting.cast(table, columns), y, columns, task, 0, 0, dict(fixed), parts)
+
+
+def searched(of, fixed=SHORT):
+    defaults = models.parameters(len(of.y), of.task, 0, fixed)
+    dimensions = space_module.space(of.task, len(of.y), defaults, fixed)
+    return dimensions, space_module.point(defaults, dimensions)
+
+
+def run(folder, trials, *, of=None, about=None, jobs=1, seconds=None, heard=None):
+    of = of or problem()
+    dimensions, default = searched(of)
+    about = {"seed": 0, **(about or {})}
+    with studies.locked(folder), studies.opened(folder / studies.FILE, 0, about, default) as study:
+        Search(study, of, dimensions, default, trials, seconds, jobs, heard or (lambda step: None)).run()
+        return result.records(study)
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), int(sys.argv[2]), jobs=int(sys.argv[3]), heard=lambda step: print(step.number, flush=True))

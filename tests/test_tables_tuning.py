@@ -1,0 +1,269 @@
+"""Tuning: the space, the folds, the objective without leakage, the study that goes on, pruning, and the time."""
+
+import os
+import sqlite3
+import time
+
+import numpy as np
+import pytest
+
+pl = pytest.importorskip("polars")
+optuna = pytest.importorskip("optuna")
+
+from small_tuning import SHORT, STRATIFIED, frame, problem, run, searched  # noqa: E402
+
+from chainrule.tables import models  # noqa: E402
+from chainrule.tables.splitting import Plan  # noqa: E402
+from chainrule.tables.tuning import folds as folds_module  # noqa: E402
+from chainrule.tables.tuning import objective as objective_module  # noqa: E402
+from chainrule.tables.tuning import pruning  # noqa: E402
+from chainrule.tables.tuning import space as space_module  # noqa: E402
+from chainrule.tables.tuning import study as studies  # noqa: E402
+from chainrule.tables.tuning.search import Search  # noqa: E402
+
+def untimed(records):
+    return [(r.state, r.value, r.folds, r.point) for r in records]
+
+
+# ---------------------------------------------------------------- the space
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "multilabel"])
+@pytest.mark.parametrize("rows", [40, 300, 1000, 5000, 20_000, 200_000])
+def test_the_default_is_in_the_space(task, rows):
+    defaults = models.parameters(rows, task, 0, {})
+    dimensions = space_module.space(task, rows, defaults, {})
+    point = space_module.point(defaults, dimensions)
+    for name, value in space_module.arguments(point).items():
+        assert value == defaults.get(name, 0.0), name
+    assert ("label_smoothing" in point) == (task in ("binary", "multiclass"))
+
+
+def test_every_dimension_has_a_reason_and_is_taken_by_the_estimator():
+    ends = {d.name: (d.choices[-1] if d.choices else d.high) for d in space_module.SPACE}
+    for dimension in space_module.SPACE:
+        assert len(dimension.why) > 20, dimension.name
+        assert dimension.distribution().single() is False, dimension.name
+    values = objective_module.arguments(ends)
+    of = problem(fixed={"max_iter": 1})
+    assert of.evaluate(ends, lambda step, value: "").value > 0
+    assert {d.argument for d in space_module.SPACE} == values.keys()
+
+
+def test_what_is_fixed_is_not_searched():
+    defaults = models.parameters(1000, "binary", 0, {"dropout": 0.9})
+    names = {d.name for d in space_module.space("binary", 1000, defaults, {"dropout": 0.9})}
+    assert "dropout" not in names
+    assert {"layers", "units", "alpha"} <= names
+
+
+# ---------------------------------------------------------------- the folds
+
+
+def test_folds_keep_shares_and_cover_every_row_once():
+    table = frame()
+    y = table["target"].to_numpy()
+    parts = folds_module.folds(STRATIFIED, 4, table, y)
+    assert sorted(np.concatenate([b for _, b in parts]).tolist()) == list(range(120))
+    for a, b in parts:
+        assert not set(a) & set(b)
+        assert (y[b] == "yes").mean() == pytest.approx((y == "yes").mean(), abs=0.03)
+
+
+def test_folds_by_group_never_split_a_group_and_by_time_never_look_ahead():
+    table = frame().with_columns(g=pl.arange(0, 120) // 5, t=pl.Series(np.random.default_rng(1).permutation(120)))
+    y = table["target"].to_numpy()
+    for a, b in folds_module.folds(Plan(0.2, 0.1, 0, group="g"), 3, table, y):
+        assert not set(table["g"].to_numpy()[a]) & set(table["g"].to_numpy()[b])
+    for a, b in folds_module.folds(Plan(0.2, 0.1, 0, time="t"), 3, table, y):
+        assert table["t"].to_numpy()[a].max() < table["t"].to_numpy()[b].min()
+
+
+def test_a_class_of_two_rows_is_trained_on_in_every_fold():
+    y = np.array(["a"] * 30 + ["b"] * 30 + ["c"] * 2)
+    for a, b in folds_module.folds(STRATIFIED, 3, pl.DataFrame({"y": y}), y):
+        assert {60, 61} <= set(a.tolist())
+        assert not {60, 61} & set(b.tolist())
+
+
+@pytest.mark.parametrize(
+    ("y", "plan", "message"),
+    [
+        (np.array([0, 1] * 2), Plan(0.2, 0.1, 0), "4 rows to train on are too few for 3 folds"),
+        (np.array([0] * 20 + [1, 2]), STRATIFIED, "fewer than two classes have the 3 rows"),
+        (np.array([0, 1] * 9), Plan(0.2, 0.1, 0, group="g"), "2 groups to train on, too few for 3 folds"),
+    ],
+)
+def test_too_few_rows_for_folds(y, plan, message):
+    with pytest.raises(ValueError, match=message):
+        folds_module.folds(plan, 3, pl.DataFrame({"g": y, "y": y}), y)
+
+
+# ---------------------------------------------------------------- the objective
+
+
+def test_preparation_sees_the_training_rows_of_a_fold_only(monkeypatch):
+    of, seen = problem(), []
+    honest = objective_module.preparation
+
+    def spying(columns, rows, seed):
+        steps = honest(columns, rows, seed)
+        fit = steps.fit_transform
+
+        def fit_transform(X, y=None, **more):
+            seen.append((X, y))
+            return fit(X, y, **more)
+
+        monkeypatch.setattr(steps, "fit_transform", fit_transform)
+        return steps
+
+    monkeypatch.setattr(objective_module, "preparation", spying)
+    dimensions, default = searched(of)
+    first = of.evaluate(default, lambda step, value: "")
+    assert len(seen) == len(of.folds)
+    for (X, y), (train, _) in zip(seen, of.folds, strict=True):
+        assert X.equals(of.frame[train])
+        assert (y == of.y[train]).all()
+    assert of.evaluate(default, lambda step, value: "").values == first.values
+    assert len(seen) == len(of.folds), "a second trial has the same folds and prepares nothing again"
+
+
+def test_the_value_is_the_loss_that_scikit_learn_measures():
+    from sklearn.metrics import log_loss, root_mean_squared_error
+
+    of = problem(count=2, fixed={**SHORT, "max_iter": 1, "label_smoothing": 0.2})
+    dimensions, default = searched(of, of.fixed)
+    outcome = of.evaluate(default, lambda step, value: "")
+    fold = of.prepare(0)
+    given = models.parameters(len(of.y), "binary", 0, of.fixed)
+    with pytest.warns():  # of one epoch
+        model = models.network("binary", given, 0).fit(fold.X, fold.y)
+    assert outcome.values[0] == pytest.approx(log_loss(fold.y_val, model.predict_proba(fold.X_val)), rel=1e-5)
+
+    of = problem("regression", count=2, fixed={**SHORT, "max_iter": 1})
+    outcome = of.evaluate(searched(of)[1], lambda step, value: "")
+    fold = of.prepare(1)
+    with pytest.warns():
+        model = models.network("regression", models.parameters(len(of.y), "regression", 0, of.fixed), 0)
+        model.fit(fold.X, fold.y)
+    assert outcome.values[1] == pytest.approx(root_mean_squared_error(fold.y_val, model.predict(fold.X_val)), rel=1e-4)
+
+
+def test_steps_are_running_means_over_folds():
+    of, heard = problem(), []
+    outcome = of.evaluate(searched(of)[1], lambda step, value: heard.append((step, value)) or "")
+    assert [step for step, _ in heard] == list(range(12))
+    assert heard[3][1] == pytest.approx(outcome.values[0])
+    assert heard[7][1] == pytest.approx(np.mean(outcome.values[:2]))
+    assert heard[11][1] == pytest.approx(outcome.value)
+
+
+# ---------------------------------------------------------------- the study
+
+
+def test_a_study_that_is_stopped_goes_on_as_if_nothing_had_happened(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    whole = run(tmp_path / "a", 14)
+    stop = iter(range(100))
+
+    def interrupt(step):
+        if next(stop) == 10:  # the sampler has begun to learn
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "b", 14, heard=interrupt)
+    assert untimed(run(tmp_path / "b", 14)) == untimed(whole)
+    assert {r.state for r in whole} == {"whole", "pruned"}
+    assert len({str(r.point) for r in whole}) == 14
+    assert untimed(run(tmp_path / "b", 14)) == untimed(whole), "a study that has its trials begins no other"
+
+
+def test_a_trial_that_was_running_when_the_process_died_is_tried_again(tmp_path):
+    of = problem()
+    dimensions, default = searched(of)
+    with studies.opened(tmp_path / "study.db", 0, {"seed": 0}, default) as study:
+        left = [studies.ask(study, 0, dimensions, i) for i in range(3)]
+    with studies.opened(tmp_path / "study.db", 0, {"seed": 0}, default) as study:
+        states = [trial.state.name for trial in study.trials]
+        assert states == ["FAIL"] * 3 + ["WAITING"] * 3
+        again = [studies.ask(study, 0, dimensions, 0).params for _ in range(3)]
+    assert again == [trial.params for trial in left]
+    assert again[0] == default
+
+
+def test_workers_find_what_one_process_finds(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    alone, two = run(tmp_path / "a", 3), run(tmp_path / "b", 3, jobs=2)
+    assert len(two) == 3
+    same = {str(r.point): r.value for r in alone if r.state == "whole"}
+    assert two[0].point == alone[0].point
+    assert two[0].value == pytest.approx(same[str(two[0].point)], rel=1e-5)
+    assert "CHAINRULE_NUM_THREADS" not in os.environ
+
+
+@pytest.mark.parametrize("about", [{"data": "other"}, {"target": "other"}, {"space": []}])
+def test_a_study_of_something_else_is_refused(about, tmp_path):
+    first = {"data": "a", "target": "b", "space": [1]}
+    run(tmp_path, 1, about=first)
+    with pytest.raises(ValueError, match=f"is a study with another {next(iter(about))}: choose another --out"):
+        run(tmp_path, 1, about={**first, **about})
+
+
+@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\x00" + bytes(200), "cut", "other"])
+def test_a_damaged_study_is_said_in_a_sentence(content, tmp_path):
+    path = tmp_path / studies.FILE
+    if content == "cut":
+        run(tmp_path, 1)
+        path.write_bytes(path.read_bytes()[:20_000])
+    elif content == "other":
+        connection = sqlite3.connect(path)
+        connection.execute("CREATE TABLE studies (a)")
+        connection.commit()
+        connection.close()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"study\.db is damaged or no study of Optuna \(.*\): move it away, or"):
+        run(tmp_path, 1)
+
+
+def test_two_processes_do_not_tune_in_one_folder(tmp_path):
+    with (
+        studies.locked(tmp_path),
+        pytest.raises(ValueError, match="another process is tuning in"),
+        studies.locked(tmp_path),
+    ):
+        pass
+    with studies.locked(tmp_path):
+        pass
+
+
+# ---------------------------------------------------------------- pruning and time
+
+
+def test_a_trial_above_the_median_is_pruned_but_never_the_default(tmp_path, monkeypatch):
+    monkeypatch.setattr(pruning, "FIRST", 1)
+    of = problem()
+    dimensions, default = searched(of)
+    with studies.opened(tmp_path / "study.db", 0, {"seed": 0}, default) as study:
+        search = Search(study, of, dimensions, default, 5, None)
+        search._others = [{step: 0.0 for step in range(12)}]
+        number, point = search.ask()
+        assert point == default
+        assert [search.report(number, step, 1.0) for step in range(8)] == [""] * 8
+        number, point = search.ask()
+        assert [search.report(number, step, 1.0) for step in range(7)] == [""] * 5 + ["pruned"] * 2
+
+
+def test_minutes_bound_the_search(tmp_path):
+    steps = []
+    start = time.monotonic()
+    records = run(tmp_path, None, seconds=2.0, heard=steps.append)
+    assert time.monotonic() - start < 4
+    assert len(records) == len(steps) > 1
+    assert steps[-1].left < 1.5
+
+
+def test_a_limit_of_time_waits_for_the_default(tmp_path):
+    assert [r.state for r in run(tmp_path, None, seconds=1e-6)] == ["whole"]
