@@ -22,8 +22,8 @@ from chainrule.tables.streaming.shuffling import ShuffleBuffer
 from chainrule.tables.streaming.source import Block, Source
 from chainrule.training import DivergenceError, evaluate, train
 
-BUFFER_BYTES = 64 * 2**20  # rows that are mixed
-PIECE_BYTES = 16 * 2**20  # rows that train() is given at once
+BUFFER_BYTES = 48 * 2**20  # rows that are mixed
+PIECE_BYTES = 12 * 2**20  # rows that train() is given at once
 ROUND_ROWS = 100_000  # from twice as many on, an epoch is measured more than once
 ROUNDS = 10  # at most so often
 
@@ -195,22 +195,14 @@ def _pieces(
     length = plan.batch_size * max(1, PIECE_BYTES // (4 * width * plan.batch_size))
     order = rng.permutation(source.segments).tolist()
     buffer: ShuffleBuffer | None = None
-    held: list[tuple[Array, Array]] = []
     for block in source.blocks(order, columns):
         x, t = prepared(block)
         if buffer is None:
             capacity = max(plan.batch_size, BUFFER_BYTES // (4 * width))
-            buffer = ShuffleBuffer(capacity, width, t.shape[1:], t.dtype, rng)
-        held.append(buffer.push(x, t))
-        if sum(len(x) for x, _ in held) >= length:
-            x, t = (np.concatenate(parts) for parts in zip(*held, strict=True))
-            whole = len(x) // length * length
-            for at in range(0, whole, length):
-                yield x[at : at + length], t[at : at + length]
-            held = [(x[whole:], t[whole:])]
-        meter.add(block.frame.height)
+            buffer = ShuffleBuffer(capacity, length, width, t, rng)
+        rows = block.frame.height
+        del block  # nor what is read kept while it is trained on
+        yield from buffer.push(x, t)
+        meter.add(rows)
     if buffer is not None:
-        held.append(buffer.drain())
-        x, t = (np.concatenate(parts) for parts in zip(*held, strict=True))
-        for at in range(0, len(x), length):
-            yield x[at : at + length], t[at : at + length]
+        yield from buffer.drain()

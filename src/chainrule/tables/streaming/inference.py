@@ -34,7 +34,7 @@ def schema(
     """Return the schema.
 
     Kinds, date formats and categories are those of the sample, in which every value that a column has few of has a row.
-    ``missing``, ``low`` and ``high`` are of all rows, and so is ``distinct``, to about 2 % beyond 4,096 values.
+    ``missing``, ``low`` and ``high`` are of all rows, and so is ``distinct``, to about 3 % beyond 1,024 values.
     """
     _check_target(found, goals)
     goal = targets.find(found.sample, goals, task)

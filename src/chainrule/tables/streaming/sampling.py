@@ -37,7 +37,7 @@ def row_hashes(start: int, count: int, seed: int) -> Array:
     Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014), with the constants of Stafford's
     variant 13.
 
-    >>> row_hashes(0, 3, seed=0)[1] == row_hashes(1, 1, seed=0)[0]
+    >>> bool(row_hashes(0, 3, seed=0)[1] == row_hashes(1, 1, seed=0)[0])
     True
     """
     origin = np.random.SeedSequence(seed, spawn_key=(0x5EED,)).generate_state(1, np.uint64)[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from chainrule._typing import Array
@@ -19,51 +21,61 @@ class ShuffleBuffer:
 
     Parameters
     ----------
-    capacity : int
-        Rows that are kept.
+    capacity, piece : int
+        Rows that are kept, and rows that go out together; both arrays are used again and again.
     width : int
         Numbers of a row.
-    targets : tuple of int, numpy.dtype
-        Shape of a target, () for one number a row, and its dtype.
+    t : array
+        Some targets: their shape and dtype count.
     rng : numpy.random.Generator
 
     Examples
     --------
-    >>> buffer = ShuffleBuffer(4, 1, (), np.dtype("int64"), np.random.default_rng(0))
     >>> x = np.arange(6, dtype="float32").reshape(6, 1)
-    >>> first, t = buffer.push(x, x[:, 0].astype("int64"))
-    >>> rest, t = buffer.drain()
-    >>> len(first), len(rest), sorted([*first.ravel().tolist(), *rest.ravel().tolist()])
-    (2, 4, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+    >>> buffer = ShuffleBuffer(4, 2, 1, x[:, 0], np.random.default_rng(0))
+    >>> first = [rows.ravel().tolist() for rows, t in buffer.push(x, x[:, 0])]
+    >>> rest = [rows.ravel().tolist() for rows, t in buffer.drain()]
+    >>> first, rest
+    ([[2.0, 3.0]], [[4.0, 1.0], [5.0, 0.0]])
     """
 
-    def __init__(
-        self, capacity: int, width: int, targets: tuple[int, ...], dtype: np.dtype, rng: np.random.Generator
-    ) -> None:
-        self.x = np.empty((capacity, width), np.float32)
-        self.t = np.empty((capacity, *targets), dtype)
-        self.count = 0
+    def __init__(self, capacity: int, piece: int, width: int, t: Array, rng: np.random.Generator) -> None:
+        self.x, self.out_x = np.empty((capacity, width), np.float32), np.empty((piece, width), np.float32)
+        self.t, self.out_t = (np.empty((rows, *t.shape[1:]), t.dtype) for rows in (capacity, piece))
+        self.count = self.out = 0
         self.rng = rng
 
-    def push(self, x: Array, t: Array) -> tuple[Array, Array]:
-        """Take rows in, and return those that they have driven out: none until the buffer is full."""
-        free = min(len(self.x) - self.count, len(x))
-        self.x[self.count : self.count + free] = x[:free]
-        self.t[self.count : self.count + free] = t[:free]
-        self.count += free
-        outs_x, outs_t = [], []
-        for at in range(free, len(x), len(self.x)):  # more rows than places: in portions
-            x_in, t_in = x[at : at + len(self.x)], t[at : at + len(self.x)]
-            places = self.rng.choice(len(self.x), len(x_in), replace=False, shuffle=True)
-            outs_x.append(self.x.take(places, axis=0))
-            outs_t.append(self.t.take(places, axis=0))
-            self.x[places], self.t[places] = x_in, t_in
-        if len(outs_x) == 1:
-            return outs_x[0], outs_t[0]
-        return np.concatenate([x[:0], *outs_x]), np.concatenate([t[:0], *outs_t])
+    def push(self, x: Array, t: Array) -> Iterator[tuple[Array, Array]]:
+        """Take rows in, and yield those that they have driven out, a piece at a time, which the next one overwrites."""
+        at = min(len(self.x) - self.count, len(x))
+        self.x[self.count : self.count + at], self.t[self.count : self.count + at] = x[:at], t[:at]
+        self.count += at
+        while at < len(x):
+            rows = min(len(x) - at, len(self.x), len(self.out_x) - self.out)
+            places = self.rng.choice(len(self.x), rows, replace=False)
+            self._let_go(places)
+            self.x[places], self.t[places] = x[at : at + rows], t[at : at + rows]
+            at += rows
+            if self.out == len(self.out_x):
+                yield self._piece()
 
-    def drain(self) -> tuple[Array, Array]:
-        """Return what is left, in a random order; the buffer is empty afterwards."""
+    def drain(self) -> Iterator[tuple[Array, Array]]:
+        """Yield what is left, in a random order; the buffer is empty afterwards."""
         order = self.rng.permutation(self.count)
-        self.count = 0
-        return self.x.take(order, axis=0), self.t.take(order, axis=0)
+        at = self.count = 0
+        while at < len(order):
+            rows = min(len(order) - at, len(self.out_x) - self.out)
+            self._let_go(order[at : at + rows])
+            at += rows
+            if self.out == len(self.out_x) or at == len(order):
+                yield self._piece()
+
+    def _let_go(self, places: Array) -> None:
+        where = slice(self.out, self.out + len(places))
+        self.x.take(places, axis=0, out=self.out_x[where], mode="clip")
+        self.t.take(places, axis=0, out=self.out_t[where], mode="clip")
+        self.out += len(places)
+
+    def _piece(self) -> tuple[Array, Array]:
+        rows, self.out = self.out, 0
+        return self.out_x[:rows], self.out_t[:rows]

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 else:
     pl = Any
 
-BLOCK_BYTES = 16 * 2**20  # of a block, at 8 bytes a value
+BLOCK_BYTES = 16 * 2**20  # of a block, at 8 bytes a value; a segment, which is read at once, has four
 LARGEST_BLOCK, SMALLEST_BLOCK = 65_536, 256
-CHUNK_BYTES = 32 * 2**20  # of what is read at once, where nobody asks for another size
+AT_ONCE = 8 * 2**20  # of the columns of a chunk that are decoded together: it takes several times as much for a moment
 SEGMENT_BLOCKS = 4  # neighbouring blocks that are read one after the other, wherever in the file they are
 
 __all__ = ["Block", "ChangedFileError", "CsvSource", "ParquetSource", "Source", "open_source"]
@@ -63,7 +63,7 @@ class Source(ABC):
         width = 8 * max(1, len(columns))
         block = 2 ** (max(1, BLOCK_BYTES // width).bit_length() - 1)  # the largest power of two that fits
         self.block_rows = max(SMALLEST_BLOCK, min(LARGEST_BLOCK, block))
-        self.chunk_rows = chunk or max(self.block_rows, CHUNK_BYTES // width)
+        self.chunk_rows = chunk or SEGMENT_BLOCKS * self.block_rows
 
     @property
     def segments(self) -> int:
@@ -114,11 +114,15 @@ def _recut(frames: Iterable[pl.DataFrame], start: int, length: int) -> Iterator[
         while frame.height - at >= length - count:
             held.append(frame.slice(at, length - count))
             at += length - count
-            yield Block(start, polars.concat(held, rechunk=True) if len(held) > 1 else held[0])
-            start, held, count = start + length, [], 0
+            whole = polars.concat(held, rechunk=True) if len(held) > 1 else held[0]
+            held, count = [], 0
+            yield Block(start, whole)
+            del whole
+            start += length
         if at < frame.height:
             held.append(frame.slice(at))
             count += frame.height - at
+        del frame  # not kept while the next one is read
     if held:
         yield Block(start, polars.concat(held, rechunk=True) if len(held) > 1 else held[0])
 
@@ -142,8 +146,16 @@ class ParquetSource(Source):
     def _read(self, start: int, stop: int, columns: list[str]) -> Iterator[pl.DataFrame]:
         polars = require("polars", "tables")
         for at in range(start, stop, self.chunk_rows):
+            rows = min(self.chunk_rows, stop - at)
+            step = max(1, AT_ONCE // (8 * rows))
             try:
-                yield self._scan.select(columns).slice(at, min(self.chunk_rows, stop - at)).collect()
+                yield polars.concat(
+                    (
+                        self._scan.select(columns[first : first + step]).slice(at, rows).collect()
+                        for first in range(0, len(columns), step)
+                    ),
+                    how="horizontal",
+                )
             except (polars.exceptions.PolarsError, OSError) as error:
                 self.check()
                 raise unreadable(self.path, "Parquet", error, f" in the rows from {at:,}") from None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 else:
     pl = Any
 
-SAMPLE_BYTES = 32 * 2**20  # of rows that are kept, at 8 bytes a value
+SAMPLE_BYTES = 12 * 2**20  # of rows that are kept, at 8 bytes a value
 LARGEST_SAMPLE, SMALLEST_SAMPLE = 100_000, 2_000
 RARE = 128  # values of a column of which at least one row is kept
 
@@ -87,6 +87,7 @@ def survey(
             for name, new in zip(read, pool.map(lambda n: columns[n].add(block.frame[n]), read), strict=True):
                 rare.keep(block, name, new, columns[name], allowed)
             meter.add(block.frame.height)
+            del block
     if not usable:
         raise ValueError(
             f"{source.path} has no row with a target" + (": it has no rows." if not source.rows else ": all are missing.")

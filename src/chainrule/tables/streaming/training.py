@@ -20,6 +20,7 @@ from chainrule.tables.streaming import estimator, inference
 from chainrule.tables.streaming.csv_source import BadLineError, CsvSource
 from chainrule.tables.streaming.fitting import fit
 from chainrule.tables.streaming.judging import judge
+from chainrule.tables.streaming.memory import give_back_memory
 from chainrule.tables.streaming.opening import open_source
 from chainrule.tables.streaming.preparing import Preparation
 from chainrule.tables.streaming.progress import Meter, State
@@ -120,6 +121,7 @@ def train_stream(
     prepare = preparation(schema.columns, found.sample.height, seed)
     X = prepare.fit_transform(cast(found.sample, schema.columns), y).astype(np.float32)
     fast = Preparation(schema.columns, prepare, found.sample.head(COMPARED))
+    give_back_memory()
     arguments = _arguments(found.train, schema.task, seed, parameters or {})
     network = models.network(schema.task, arguments, 0)
     model = estimator.start(getattr(network, "regressor", network), fast.width, goal.labels(y), goal.outputs)
@@ -128,8 +130,9 @@ def train_stream(
     plan = replace(estimator.plan(model, epochs, patience, seed), weights=weights)
 
     def prepared(block: Block) -> tuple[Array, Array]:
-        frame = block.frame.filter(has_target(block.frame, goals) & found.trains_on(block))
-        return fast(frame), goal.t(frame)
+        used = has_target(block.frame, goals) & found.trains_on(block)
+        x = fast(block.frame)
+        return x if used.all() else x[used], goal.t(block.frame.select(goals).filter(used))
 
     history = fit(
         model.network_, source, [*goals, *(column.name for column in schema.used)], prepared, found.train,
