@@ -98,7 +98,7 @@ class CsvSource(Source):
                 for number, row in enumerate(reader):
                     if not row or (number == 0 and self._header):
                         continue
-                    where = f"{self.path}, line {reader.line_num:,}"
+                    where = f"{self.path}, line {reader.line_num}"
                     if len(row) > len(names):
                         return (
                             f"{where}: expected {len(names)} fields as in the first line, got {len(row)}: "
@@ -108,7 +108,7 @@ class CsvSource(Source):
                         if not self._fits(self.columns[name], field):
                             return f"{where}: the column {name!r} has {field[:40]!r}, not {_A[str(self.columns[name])]}", name
             except (csv.Error, UnicodeDecodeError, OSError, EOFError) as bad:
-                return f"{self.path}, after line {reader.line_num:,}: {bad}", None
+                return f"{self.path}, after line {reader.line_num}: {bad}", None
         return str(unreadable(self.path, "CSV", error)), None
 
     def _fits(self, kind: Any, field: str) -> bool:

@@ -61,6 +61,8 @@ def schema(
 def exact(column: Column, all_rows: ColumnStatistics) -> Column:
     """Return what is known of a column from a sample, with the numbers of all rows."""
     changes: dict[str, Any] = {"missing": all_rows.missing, "distinct": max(all_rows.distinct, column.distinct)}
+    if column.read_as == "whole" and not all_rows.whole:
+        column = replace(column, read_as="number")
     if column.kind in ("number", "identifier") and column.low is not None and _is_number(all_rows.low):
         changes |= {"low": float(all_rows.low), "high": float(all_rows.high)}
         if column.read_as == "whole":

@@ -21,7 +21,7 @@ else:
 
 BLOCK_BYTES = 16 * 2**20  # of a block, at 8 bytes a value; a segment, which is read at once, has four
 LARGEST_BLOCK, SMALLEST_BLOCK = 65_536, 256
-AT_ONCE = 8 * 2**20  # of the columns of a chunk that are decoded together: it takes several times as much for a moment
+AT_ONCE = 4 * 2**20  # of the columns of a chunk that are decoded together: it takes several times as much for a moment
 SEGMENT_BLOCKS = 4  # neighbouring blocks that are read one after the other, wherever in the file they are
 
 __all__ = ["Block", "ChangedFileError", "CsvSource", "ParquetSource", "Source", "open_source"]
@@ -63,7 +63,7 @@ class Source(ABC):
         width = 8 * max(1, len(columns))
         block = 2 ** (max(1, BLOCK_BYTES // width).bit_length() - 1)  # the largest power of two that fits
         self.block_rows = max(SMALLEST_BLOCK, min(LARGEST_BLOCK, block))
-        self.chunk_rows = chunk or SEGMENT_BLOCKS * self.block_rows
+        self.chunk_rows = chunk or 2 * self.block_rows
 
     @property
     def segments(self) -> int:

@@ -31,6 +31,8 @@ class ColumnStatistics:
         Rows seen; those without a value (null or NaN); those with ±∞, which count for nothing else.
     low, high : float or str, optional
         The extremes.
+    whole : bool
+        Whether no number has a fraction.
     mean, squares : float
         Of numbers: the mean, and Σ (x − mean)².
     counts : dict or None
@@ -52,6 +54,7 @@ class ColumnStatistics:
     infinite: int = 0
     low: Any = None
     high: Any = None
+    whole: bool = True
     mean: float = 0.0
     squares: float = 0.0
     counts: dict[Any, int] | None = field(default_factory=dict)
@@ -74,6 +77,7 @@ class ColumnStatistics:
                 self.infinite += int(np.isinf(x).sum())
                 there = there.filter(there.is_finite())
                 x = there.to_numpy().astype(np.float64, copy=False)
+            self.whole = self.whole and (not kind.is_float() or bool((x == np.rint(x)).all()))
             self._moments(x)
         self.missing += len(values) - len(there) - (self.infinite - before)
         if not len(there):

@@ -79,7 +79,7 @@ class Task:
         if self.scaler is None:
             return model
         network.transformer_, network.regressor_ = self.scaler, model
-        network._training_dim, network.n_features_in_ = 1, model.n_features_in_  # noqa: SLF001  (as its fit does)
+        network._training_dim = 1  # noqa: SLF001  (as its fit does)
         return network
 
     def _classes(self, values: pl.Series) -> Array:
