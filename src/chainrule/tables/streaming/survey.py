@@ -109,6 +109,8 @@ def survey(
 def has_target(frame: pl.DataFrame, targets: Sequence[str]) -> Array:
     """Say which rows have a value in every target."""
     polars = require("polars", "tables")
+    if not any(frame[name].null_count() or frame.schema[name].is_float() for name in targets):
+        return np.ones(frame.height, dtype=bool)
     there = [
         polars.col(name).is_not_null() & (polars.col(name).is_not_nan() if frame.schema[name].is_float() else True)
         for name in targets

@@ -129,10 +129,13 @@ def train_stream(
     weights = goal.weights(arguments.get("class_weight"), found.columns[goals[0]].counts)
     plan = replace(estimator.plan(model, epochs, patience, seed), weights=weights)
 
+    x = np.empty((source.block_rows, fast.width), np.float32)
+
     def prepared(block: Block) -> tuple[Array, Array]:
-        used = has_target(block.frame, goals) & found.trains_on(block)
-        x = fast(block.frame)
-        return x if used.all() else x[used], goal.t(block.frame.select(goals).filter(used))
+        order, moved = _to_the_front(has_target(block.frame, goals) & found.trains_on(block))
+        rows = fast(block.frame, out=x)
+        rows[moved] = rows[order[moved]]
+        return rows[: len(order)], goal.t(block.frame.select(goals)[order])
 
     history = fit(
         model.network_, source, [*goals, *(column.name for column in schema.used)], prepared, found.train,
@@ -180,6 +183,19 @@ def _survey(
             if error.column is None or not isinstance(source, CsvSource) or not source.widen(error.column):
                 raise
             notes.append(f"{error}: the column is read as {source.read_as(error.column)}.")
+
+
+def _to_the_front(used: Array) -> tuple[Array, Array]:
+    """Return the numbers of the rows that are used, in an order in which most stay where they are, and which do not.
+
+    >>> _to_the_front(np.array([True, False, True, True]))
+    (array([0, 3, 2]), array([1]))
+    """
+    count = int(used.sum())
+    order = np.arange(count)
+    free = np.flatnonzero(~used[:count])
+    order[free] = count + np.flatnonzero(used[count:])
+    return order, free
 
 
 def _arguments(rows: int, task: str, seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
