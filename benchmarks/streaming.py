@@ -1,0 +1,126 @@
+"""A table larger than memory: ``python -m benchmarks.streaming`` makes one, trains on it, and says how fast and in how much.
+
+It is no workload of ``python -m benchmarks``: the file takes gigabytes of disk and minutes to make. Every training runs in a
+process of its own, of which the peak of resident memory (VmHWM) is printed, with everything that it imports. The rate is that
+of the file's bytes: in the statistics pass, in training, and in both together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NUMBERS, CATEGORIES, VALUES = 88, 6, 12
+ROW_BYTES = 674  # in the file
+PART = 120_000  # rows of a row group
+
+
+def part(rows: int, rng: np.random.Generator) -> Any:
+    """Return rows of numbers, some of them with holes or of long tails, of categories, and a target that needs a network."""
+    import polars as pl
+
+    z = rng.normal(size=(rows, NUMBERS))
+    score = z[:, :6] @ np.array([1.0, -0.8, 0.6, 0.5, -0.4, 0.3]) + 2 * z[:, 6] * z[:, 7]
+    columns = {}
+    for j in range(NUMBERS):
+        values = np.exp(z[:, j]) if j % 11 == 10 else z[:, j]
+        columns[f"x{j:02}"] = pl.Series(values * 10 ** (j % 5))
+    for j in range(CATEGORIES):
+        which = rng.integers(0, VALUES, rows)
+        score += 1.5 * (which == j)
+        columns[f"c{j}"] = pl.Series(np.array([f"kind {i}" for i in range(VALUES)])[which])
+    holes = [
+        pl.when(pl.Series(rng.random(rows) < 0.03)).then(None).otherwise(pl.col(f"x{j:02}")).alias(f"x{j:02}")
+        for j in range(20, 40)
+    ]
+    target = pl.Series("y", np.where(score + rng.normal(size=rows) > 0.7, "yes", "no"))
+    return pl.DataFrame(columns).with_columns(holes).with_columns(target)
+
+
+def make(path: Path, size: int, group: int = PART) -> None:
+    """Write a Parquet file of about so many bytes."""
+    import polars as pl
+
+    rng = np.random.default_rng(0)
+    rows = max(1, size // ROW_BYTES)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        parts = []
+        for i, start in enumerate(range(0, rows, PART)):
+            parts.append(Path(folder, f"{i:05}.parquet"))
+            part(min(PART, rows - start), rng).write_parquet(parts[-1], compression="zstd", row_group_size=PART)
+        pl.scan_parquet(parts).sink_parquet(path, compression="zstd", row_group_size=group, maintain_order=True)
+
+
+def worker(path: str, chunk: int, epochs: int) -> None:
+    """Train once, and print what was measured as JSON."""
+    from chainrule.tables.streaming import State, train_stream
+
+    phases: dict[str, State] = {}
+    last = 0.0
+
+    def show(state: State) -> None:
+        nonlocal last
+        phases[state.what] = state
+        if time.perf_counter() - last > 10:
+            last = time.perf_counter()
+            print(state, file=sys.stderr, flush=True)
+
+    trained = train_stream(path, "y", epochs=epochs, chunk=chunk or None, show=show)
+    theta = trained.pipeline[-1].network_.theta
+    status = Path("/proc/self/status").read_text()
+    peak = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+    seconds = sum(state.seconds for state in phases.values())
+    print(
+        json.dumps(
+            {
+                "chunk": chunk,
+                "rows": trained.schema.rows,
+                "statistics MB/s": phases["statistics"].rate,
+                "training MB/s": phases["training"].rate,
+                "both MB/s": (1 + epochs) * os.path.getsize(path) / 1e6 / seconds,
+                "seconds": trained.seconds,
+                "peak MiB": peak,
+                "accuracy": trained.scores["accuracy"],
+                "linear": trained.baselines["linear model"]["accuracy"],
+                "parameters": hashlib.sha256(theta.tobytes()).hexdigest()[:16],
+            }
+        )
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("python -m benchmarks.streaming", description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=float, default=4.0, help="GB of the file, 4 by default")
+    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--chunks", type=int, nargs="+", default=[0, 20_000, 100_000], help="rows; 0 for the default")
+    parser.add_argument("--group", type=int, default=PART, help="rows of a row group")
+    parser.add_argument("--path", type=Path, help="a file to make, or to use where it is there; it is kept")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = arguments.path or Path(folder, "table.parquet")
+        if not path.exists():
+            make(path, int(arguments.size * 1e9), arguments.group)
+        print(f"{path.stat().st_size / 1e9:.2f} GB, row groups of {arguments.group:,} rows, {os.cpu_count()} cores")
+        found = []
+        for chunk in arguments.chunks:
+            code = f"from benchmarks.streaming import worker; worker({str(path)!r}, {chunk}, {arguments.epochs})"
+            run = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+            found.append(json.loads(run.stdout.splitlines()[-1]))
+            print("  ".join(f"{k} {v:,.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in found[-1].items()), flush=True)
+    same = len({one["parameters"] for one in found}) == 1
+    print("the same parameters for all chunk sizes" if same else "THE PARAMETERS DIFFER")
+    return int(not same)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

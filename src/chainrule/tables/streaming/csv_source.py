@@ -1,0 +1,160 @@
+"""CSV, packed or not, row after row: what was found out about it, and which line is bad."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from chainrule._extras import require
+from chainrule.tables import delimited
+from chainrule.tables.streaming.source import Source, unreadable
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+HEAD = 4 * 2**20  # bytes from which the format and the types are found out
+WIDER = {"Int64": "Float64", "Float64": "String", "Boolean": "String"}
+
+__all__ = ["CsvSource"]
+
+
+@final
+class CsvSource(Source):
+    """A CSV file, plain or packed by gzip or zstd, read from its beginning by polars' streaming reader.
+
+    Delimiter, header, decimal comma and types are found out from the first 4 MiB. Where a later line does not fit its
+    column's type, the column is read as a wider one, from the beginning: whole numbers, numbers, texts.
+
+    Attributes
+    ----------
+    notes : list of str
+        What was found out.
+    """
+
+    def __init__(
+        self, path: Path, chunk: int | None = None, *, delimiter: str | None = None, header: bool | None = None
+    ) -> None:
+        polars = require("polars", "tables")
+        head = _head(path)
+        frame, self.notes, _ = delimited.parse(head, str(path), delimiter=delimiter, header=header)
+        text = head.decode("utf-8-sig")
+        self._delimiter = delimiter or delimited._delimiter(text)  # noqa: SLF001
+        rows = delimited._sample(text, self._delimiter)  # noqa: SLF001
+        self._header = delimited._has_header(rows, None) if header is None else header  # noqa: SLF001
+        self._comma = self._delimiter != "," and delimited._decimal_comma(rows[1:] if self._header else rows)  # noqa: SLF001
+        types = {
+            name: polars.String if kind == polars.Null else kind for name, kind in frame.schema.items()
+        }
+        try:
+            count = int(self._scan(path, dict.fromkeys(types, polars.String)).select(polars.len()).collect().item())
+        except (polars.exceptions.PolarsError, OSError) as error:
+            raise unreadable(path, "CSV", error) from None
+        super().__init__(path, types, count, chunk)
+
+    def _scan(self, path: Path, types: dict[str, Any]) -> pl.LazyFrame:
+        polars = require("polars", "tables")
+        return polars.scan_csv(
+            path,
+            separator=self._delimiter,
+            has_header=self._header,
+            decimal_comma=self._comma,
+            null_values=list(delimited.NOTHING),
+            schema=types,
+        )
+
+    def _read(self, start: int, stop: int, columns: list[str]) -> Iterator[pl.DataFrame]:
+        polars = require("polars", "tables")
+        scan = self._scan(self.path, self.columns).select(columns)
+        try:
+            yield from scan.collect_batches(chunk_size=self.chunk_rows, maintain_order=True)
+        except (polars.exceptions.PolarsError, OSError) as error:
+            self.check()
+            raise BadLineError(*self._bad_line(error)) from None
+
+    def widen(self, column: str) -> bool:
+        """Read a column as the next wider type from now on; return whether there is one."""
+        polars = require("polars", "tables")
+        wider = WIDER.get(str(self.columns[column]))
+        if wider:
+            self.columns[column] = getattr(polars, wider)
+        return bool(wider)
+
+    def read_as(self, column: str) -> str:
+        """Return what a column is read as, in words."""
+        return {"Float64": "numbers", "String": "text"}.get(str(self.columns[column]), str(self.columns[column]))
+
+    def _bad_line(self, error: Exception) -> tuple[str, str | None]:
+        """Return a sentence that names the first bad line, and the column whose type does not fit it, if one does not."""
+        with _opened(self.path) as file:
+            reader = csv.reader(io.TextIOWrapper(file, "utf-8", errors="strict", newline=""), delimiter=self._delimiter)
+            names = list(self.columns)
+            try:
+                for number, row in enumerate(reader):
+                    if not row or (number == 0 and self._header):
+                        continue
+                    where = f"{self.path}, line {reader.line_num}"
+                    if len(row) > len(names):
+                        return (
+                            f"{where}: expected {len(names)} fields as in the first line, got {len(row)}: "
+                            'put texts that hold the delimiter between quotes ("...").'
+                        ), None
+                    for name, field in zip(names, row, strict=False):
+                        if not self._fits(self.columns[name], field):
+                            return f"{where}: the column {name!r} has {field[:40]!r}, not {_A[str(self.columns[name])]}", name
+            except (csv.Error, UnicodeDecodeError, OSError, EOFError) as bad:
+                return f"{self.path}, after line {reader.line_num}: {bad}", None
+        return str(unreadable(self.path, "CSV", error)), None
+
+    def _fits(self, kind: Any, field: str) -> bool:
+        if field in delimited.NOTHING or str(kind) not in _A:
+            return True
+        if str(kind) == "Boolean":
+            return field in ("true", "false")
+        try:
+            (int if str(kind) == "Int64" else float)(field.replace(",", ".") if self._comma else field)
+        except ValueError:
+            return False
+        return "_" not in field and (str(kind) != "Int64" or abs(int(field)) < 2**63)
+
+
+_A = {"Int64": "a whole number", "Float64": "a number", "Boolean": "true or false"}
+
+
+class BadLineError(ValueError):
+    """A line that cannot be read; ``column`` is the one whose type it does not fit, None where it is something else."""
+
+    def __init__(self, message: str, column: str | None) -> None:
+        super().__init__(message)
+        self.column = column
+
+
+def _opened(path: Path) -> Any:
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path, "rb")
+    return path.open("rb")
+
+
+def _head(path: Path) -> bytes:
+    """Return the first whole lines of the file, unpacked."""
+    try:
+        with _opened(path) as file:
+            head = file.read(HEAD + 1)
+    except (OSError, EOFError) as error:
+        raise unreadable(path, "CSV", error) from None
+    if len(head) > HEAD:
+        head = head[: head.rfind(b"\n") + 1] or head
+    if not head.strip():
+        raise ValueError(f"{path} is empty: expected a table with a header and rows.")
+    try:
+        head.decode()
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{path} is not UTF-8, which streaming needs: convert it, for example by iconv -f WINDOWS-1252 -t UTF-8."
+        ) from None
+    return head

@@ -1,0 +1,52 @@
+"""The estimator of a stream: made as ``fit`` would make it, trained piece by piece, and afterwards like any other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from chainrule._typing import Array
+from chainrule.clipping import ClipNorm
+from chainrule.history import History
+from chainrule.schedules import Constant, Schedule
+from chainrule.tables.streaming.fitting import Plan
+
+__all__ = ["finish", "plan", "start"]
+
+
+def start(model: Any, inputs: int, labels: Array | None, outputs: int) -> Any:
+    """Draw the parameters of an MLPClassifier (with ``labels``) or MLPRegressor, from its own ``random_state``.
+
+    They are those that ``fit`` would draw.
+    """
+    model._validate_params()
+    if labels is not None:
+        model._learn_labels(labels)
+    model.n_features_in_, model.n_outputs_ = inputs, outputs
+    sizes = [int(size) for size in np.atleast_1d(np.asarray(model.hidden_layer_sizes, dtype=int))]
+    model._start(np.empty((0, inputs), np.float32), sizes, check_random_state(model.random_state))
+    return model
+
+
+def plan(model: Any, epochs: int, patience: int, seed: int) -> Plan:
+    """Return how the estimator's arguments say that it is trained."""
+    if model._is_lbfgs() or model.learning_rate in ("invscaling", "adaptive"):
+        raise ValueError(
+            "a streamed table cannot be trained with solver='lbfgs' or learning_rate='invscaling' or 'adaptive': leave "
+            "them out, or give a solver such as 'adam' and a schedule."
+        )
+    schedule = model.learning_rate if isinstance(model.learning_rate, Schedule) else Constant()
+    clip = None if model.gradient_clip is None else ClipNorm(model.gradient_clip)
+    batch = 200 if model.batch_size == "auto" else model.batch_size
+    return Plan(model._optimizer(), schedule, epochs, batch, model._penalties(), clip, patience, seed)
+
+
+def finish(model: Any, history: History, rows: int) -> None:
+    """Set the attributes that ``fit`` leaves behind."""
+    model.history_ = history
+    model.loss_curve_ = list(history["loss"])
+    model.loss_ = model.loss_curve_[-1] if model.loss_curve_ else float("nan")
+    model.best_loss_ = min(model.loss_curve_, default=float("nan"))
+    model.n_iter_, model.t_ = len(history), rows

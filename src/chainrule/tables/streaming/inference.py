@@ -1,0 +1,113 @@
+"""The schema of a table that was read once: kinds from the sample, counts and extremes of all rows."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from chainrule._names import did_you_mean
+from chainrule.tables import kinds, targets
+from chainrule.tables.schema import Column, Schema
+from chainrule.tables.streaming.source import Source
+from chainrule.tables.streaming.statistics import ColumnStatistics
+from chainrule.tables.streaming.survey import Survey
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+__all__ = ["known", "schema", "told"]
+
+
+def schema(
+    source: Source,
+    found: Survey,
+    goals: list[str],
+    names: Sequence[str],
+    task: str | None,
+    kinds_told: Mapping[str, tuple[str, str | None]],
+    dropped: Sequence[str],
+) -> Schema:
+    """Return the schema.
+
+    Kinds, date formats and categories are those of the sample, in which every value that a column has few of has a row.
+    ``missing``, ``low`` and ``high`` are of all rows, and so is ``distinct``, to about 3 % beyond 1,024 values.
+    """
+    _check_target(found, goals)
+    goal = targets.find(found.sample, goals, task)
+    if goal.task == "regression" and (infinite := found.columns[goals[0]].infinite):
+        raise ValueError(f"the target {goals[0]!r} has {infinite:,} infinite values: remove them.")
+    columns = []
+    for name in names:
+        if name in dropped:
+            columns.append(Column(name, "constant", "null", dropped="--drop"))
+            continue
+        kind, date_format = kinds_told.get(name, (None, None))
+        column = kinds.infer(found.sample[name], kind, date_format)
+        columns.append(exact(column, found.columns[name]))
+    if not any(column.used for column in columns):
+        raise ValueError(f"{source.path} has no column to learn from besides the target.")
+    goals_exact = tuple(exact(column, found.columns[column.name]) for column in goal.columns)
+    notes = list(goal.notes)
+    missing = found.rows - found.usable
+    if missing:
+        notes.append(f"{missing:,} row(s) without a target are left out.")
+    return Schema(tuple(columns), goals_exact, goal.task, goal.classes, found.rows, tuple(notes))
+
+
+def exact(column: Column, all_rows: ColumnStatistics) -> Column:
+    """Return what is known of a column from a sample, with the numbers of all rows."""
+    changes: dict[str, Any] = {"missing": all_rows.missing, "distinct": max(all_rows.distinct, column.distinct)}
+    if column.read_as == "whole" and not all_rows.whole:
+        column = replace(column, read_as="number")
+    if column.kind in ("number", "identifier") and column.low is not None and _is_number(all_rows.low):
+        changes |= {"low": float(all_rows.low), "high": float(all_rows.high)}
+        if column.read_as == "whole":
+            changes |= {"low": int(all_rows.low), "high": int(all_rows.high)}
+            if not all_rows.missing and all_rows.high - all_rows.low + 1 == all_rows.rows and column.used:
+                if changes["distinct"] > 0.9 * all_rows.rows and all_rows.rows >= kinds.FEWEST:
+                    changes |= {"kind": "identifier", "dropped": "its numbers rise by one: an identifier"}
+    if column.kind == "date" and isinstance(all_rows.low, datetime.date | datetime.datetime):
+        changes |= {"low": all_rows.low.isoformat(), "high": all_rows.high.isoformat()}
+    return replace(column, **changes)
+
+
+def told(
+    names: Sequence[str], categorical: Sequence[str], numeric: Sequence[str], date: Sequence[str]
+) -> dict[str, tuple[str, str | None]]:
+    """Return the kinds that somebody gave, by name; a date may have its format after a colon: "born:%d/%m/%Y".
+
+    >>> told(["a", "b"], ["a"], [], ["b:%Y"])
+    {'a': ('category', None), 'b': ('date', '%Y')}
+    """
+    found: dict[str, tuple[str, str | None]] = {}
+    for option, kind, given in (("categorical", "category", categorical), ("numeric", "number", numeric)):
+        found |= dict.fromkeys(known(option, given, names), (kind, None))
+    for entry in date:
+        name, _, date_format = (entry, "", "") if entry in names else entry.partition(":")
+        known("date", [name], names)
+        found[name] = ("date", date_format or None)
+    return found
+
+
+def known(option: str, given: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return the names that were given for an option; a ValueError where the table has no such column."""
+    for name in given:
+        if name not in names:
+            raise ValueError(f"--{option}: there is no column {name!r} to learn from. {did_you_mean(name, names)}")
+    return list(given)
+
+
+def _check_target(found: Survey, goals: Sequence[str]) -> None:
+    for name in goals:
+        column = found.columns[name]
+        if column.counts is not None and len(column.counts) == 1:
+            value = next(iter(column.counts))
+            raise ValueError(f"the target {name!r} has one value only, {value!r}: there is nothing to predict.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,121 @@
+"""How far a pass has come, how fast it is, and how long it will still take: one line of a terminal, or plain lines."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+__all__ = ["Meter", "Printer", "State"]
+
+LIVE, PLAIN = 0.2, 10.0  # seconds between two updates on a terminal, and between two lines elsewhere
+
+
+@dataclass(frozen=True)
+class State:
+    """A pass over the rows: what it does, rows and bytes done of all, seconds, and what else there is to say.
+
+    >>> state = State("training", 250, 1000, 4_000_000_000, 10.0, "loss 0.5")
+    >>> print(state)
+    training   25 %  250 of 1,000 rows  100 MB/s  0:30 left  loss 0.5
+    """
+
+    what: str
+    done: int
+    rows: int
+    size: int
+    seconds: float
+    note: str = ""
+
+    @property
+    def rate(self) -> float:
+        """MB of the file a second, 10⁶ bytes each."""
+        return self.size * self.done / max(self.rows, 1) / 1e6 / max(self.seconds, 1e-9)
+
+    @property
+    def left(self) -> float:
+        """Seconds until the end, if it goes on like this."""
+        return self.seconds * (self.rows - self.done) / max(self.done, 1)
+
+    def __str__(self) -> str:
+        end = f"in {_clock(self.seconds)}" if self.done >= self.rows else f"{_clock(self.left)} left"
+        share = 100 * self.done // max(self.rows, 1)
+        line = f"{self.what:10} {share:2} %  {self.done:,} of {self.rows:,} rows  {self.rate:,.0f} MB/s  {end}"
+        return f"{line}  {self.note}".rstrip()
+
+
+class Meter:
+    """Counts the rows of one pass and tells ``show`` now and then.
+
+    Parameters
+    ----------
+    show : function of State, or None
+    what : str
+    rows, size : int
+        Of the whole pass: for five epochs five times the rows and bytes of the file.
+    """
+
+    def __init__(self, show: Callable[[State], Any] | None, what: str, rows: int, size: int) -> None:
+        self._show, self._what, self._rows, self._size = show, what, rows, size
+        self._start = time.perf_counter()
+        self._done = 0
+        self.note = ""
+
+    def add(self, rows: int) -> None:
+        """Count rows that were done."""
+        self._done += rows
+        self.tell()
+
+    def tell(self) -> None:
+        """Show where it is."""
+        if self._show is not None:
+            self._show(self.state())
+
+    def state(self) -> State:
+        """Return where it is."""
+        return State(self._what, self._done, self._rows, self._size, time.perf_counter() - self._start, self.note)
+
+
+class Printer:
+    """Shows a pass as one line that is written over on a terminal, and as a plain line every ten seconds elsewhere.
+
+    Parameters
+    ----------
+    file : text file, optional
+        Standard error by default.
+
+    Examples
+    --------
+    >>> import sys
+    >>> show = Printer(sys.stdout)
+    >>> show(State("reading", 5, 5, 1_000_000, 2.0))
+    reading    100 %  5 of 5 rows  0 MB/s  in 0:02
+    """
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self._file = file
+        self._next = 0.0
+        self._length = 0
+
+    def __call__(self, state: State) -> None:
+        file = self._file or sys.stderr
+        over, now = state.done >= state.rows, time.perf_counter()
+        live = file.isatty()
+        if not over and (now < self._next or (not live and state.seconds < PLAIN)):
+            return
+        self._next = now + (LIVE if live else PLAIN)
+        line = str(state)
+        if live:
+            file.write("\r" + line.ljust(self._length) + ("\n" if over else ""))
+            self._length = 0 if over else len(line)
+        else:
+            file.write(line + "\n")
+        file.flush()
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,151 @@
+"""The first pass: what every column is like, and a sample of the rows; what is held out is decided here, too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule._extras import require
+from chainrule._typing import Array
+from chainrule.tables.streaming.progress import Meter
+from chainrule.tables.streaming.sampling import BottomK, row_hashes
+from chainrule.tables.streaming.source import Block, Source
+from chainrule.tables.streaming.statistics import ColumnStatistics
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+SAMPLE_BYTES = 12 * 2**20  # of rows that are kept, at 8 bytes a value
+LARGEST_SAMPLE, SMALLEST_SAMPLE = 100_000, 2_000
+RARE = 128  # values of a column of which at least one row is kept
+
+__all__ = ["Survey", "survey"]
+
+
+@dataclass
+class Survey:
+    """What the first pass found.
+
+    Attributes
+    ----------
+    columns : dict of ColumnStatistics
+    rows, usable : int
+        Of the file; and those whose target has a value.
+    train : int
+        Rows to train on, in the whole file.
+    sample, validation, test : polars.DataFrame
+        Rows drawn at random. The sample is of the rows to train on, and has at least one row of each rare value.
+    """
+
+    columns: dict[str, ColumnStatistics]
+    rows: int
+    usable: int
+    train: int
+    sample: pl.DataFrame
+    validation: pl.DataFrame
+    test: pl.DataFrame
+    _seed: int = 0
+    _first: np.uint64 = field(default=np.uint64(0), repr=False)
+
+    def trains_on(self, block: Block) -> Array:
+        """Say which rows of a block are neither of the test nor of the validation."""
+        return row_hashes(block.start, block.frame.height, self._seed) > self._first
+
+
+def survey(
+    source: Source, targets: Sequence[str], names: Sequence[str], test: float, validation: float, seed: int, meter: Meter
+) -> Survey:
+    """Read all rows once.
+
+    Parameters
+    ----------
+    source : Source
+    targets, names : names of columns
+        What is to be predicted, and what is read besides.
+    test, validation : float
+        Parts of the rows; at most a quarter of the sample each, since more of them would tell nothing more.
+    seed : int
+    meter : Meter
+    """
+    read = [*targets, *names]
+    size = max(SMALLEST_SAMPLE, min(LARGEST_SAMPLE, SAMPLE_BYTES // (8 * len(read))))
+    columns = {name: ColumnStatistics(name) for name in read}
+    drawn = BottomK(size, seed)
+    rare = _Rare()
+    usable = 0
+    with ThreadPoolExecutor(2) as pool:  # polars lets go of the interpreter while it counts
+        for block in source.blocks(columns=read):
+            allowed = has_target(block.frame, targets)
+            usable += int(allowed.sum())
+            drawn.offer(block, allowed)
+            for name, new in zip(read, pool.map(lambda n: columns[n].add(block.frame[n]), read), strict=True):
+                rare.keep(block, name, new, columns[name], allowed)
+            meter.add(block.frame.height)
+            del block
+    if not usable:
+        raise ValueError(
+            f"{source.path} has no row with a target" + (": it has no rows." if not source.rows else ": all are missing.")
+        )
+    rows = drawn.rows()
+    hashes = drawn.hashes()
+    k_test = min(round(test * usable), len(rows) // 4)
+    k_validation = min(max(1, round(validation * usable)), len(rows) // 4)
+    held = k_test + k_validation
+    if usable - held < 2:
+        raise ValueError(f"{source.path} has {usable} row(s) with a target: too few to train, to validate and to test.")
+    first = hashes[held - 1] if held else np.uint64(0)
+    return Survey(
+        columns, source.rows, usable, usable - held, rare.beside(rows[held:], hashes[-1], seed),
+        rows[k_test:held], rows[:k_test], seed, first,
+    )  # fmt: skip
+
+
+def has_target(frame: pl.DataFrame, targets: Sequence[str]) -> Array:
+    """Say which rows have a value in every target."""
+    polars = require("polars", "tables")
+    if not any(frame[name].null_count() or frame.schema[name].is_float() for name in targets):
+        return np.ones(frame.height, dtype=bool)
+    there = [
+        polars.col(name).is_not_null() & (polars.col(name).is_not_nan() if frame.schema[name].is_float() else True)
+        for name in targets
+    ]
+    return frame.select(polars.all_horizontal(there))[:, 0].to_numpy()
+
+
+class _Rare:
+    """The first row of every value that is new, and of the first hole, of each column."""
+
+    def __init__(self) -> None:
+        self._rows: dict[int, pl.DataFrame] = {}
+        self._holes: set[str] = set()
+
+    def keep(self, block: Block, name: str, new: list[Any], column: ColumnStatistics, allowed: Array) -> None:
+        polars = require("polars", "tables")
+        values = block.frame[name]
+        if name not in self._holes and column.missing:
+            hole = (values.is_null() | values.is_nan() if values.dtype.is_float() else values.is_null()).to_numpy()
+            index = np.flatnonzero(hole & allowed)[:1]
+            self._add(block, index)
+            if len(index):
+                self._holes.add(name)
+        if not new or column.counts is None or len(column.counts) - len(new) > RARE:
+            return
+        found = polars.DataFrame({"value": values, "row": polars.int_range(len(values), eager=True)})
+        found = found.filter(polars.Series(allowed) & values.is_in(new)).group_by("value").agg(polars.col("row").min())
+        self._add(block, np.sort(found["row"].to_numpy())[:RARE])
+
+    def _add(self, block: Block, index: Array) -> None:
+        for i in index.tolist():
+            self._rows.setdefault(block.start + i, block.frame[[i]])
+
+    def beside(self, sample: pl.DataFrame, last: np.uint64, seed: int) -> pl.DataFrame:
+        """Return the sample and those of these rows that were not drawn, which have larger hashes than all that were."""
+        polars = require("polars", "tables")
+        chosen = [self._rows[row] for row in sorted(self._rows) if row_hashes(row, 1, seed)[0] > last]
+        return polars.concat([sample, *chosen]) if chosen else sample

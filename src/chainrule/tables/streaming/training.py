@@ -1,0 +1,224 @@
+"""train_stream(): what ``train`` does, for a table that does not fit into memory."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from chainrule._typing import Array
+from chainrule.tables import models, targets
+from chainrule.tables.casting import cast
+from chainrule.tables.preparation import preparation
+from chainrule.tables.result import Split, Trained
+from chainrule.tables.streaming import estimator, inference
+from chainrule.tables.streaming.csv_source import BadLineError, CsvSource
+from chainrule.tables.streaming.fitting import fit
+from chainrule.tables.streaming.judging import judge
+from chainrule.tables.streaming.memory import give_back_memory
+from chainrule.tables.streaming.opening import open_source
+from chainrule.tables.streaming.preparing import Preparation
+from chainrule.tables.streaming.progress import Meter, State
+from chainrule.tables.streaming.source import Block, Source
+from chainrule.tables.streaming.survey import Survey, has_target, survey
+from chainrule.tables.streaming.task import Task, target_values
+
+TEST, VALIDATION = 0.2, 0.1
+ENOUGH_ROWS = 4_000_000  # rows to learn from, in all epochs together
+MOST_EPOCHS = 40
+MANY = 200_000  # rows from which on steps are larger, and nothing is dropped: no row is seen often
+COMPARED = 500  # rows on which the fast preparation is compared with the transformers
+
+__all__ = ["train_stream"]
+
+
+def train_stream(
+    path: str | os.PathLike[str],
+    target: str | Sequence[str],
+    *,
+    task: str | None = None,
+    categorical: Iterable[str] = (),
+    numeric: Iterable[str] = (),
+    drop: Iterable[str] = (),
+    dates: Iterable[str] = (),
+    test: float = TEST,
+    validation: float = VALIDATION,
+    parameters: Mapping[str, Any] | None = None,
+    epochs: int | None = None,
+    patience: int = 10,
+    seed: int = 0,
+    chunk: int | None = None,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    show: Callable[[State], Any] | None = None,
+) -> Trained:
+    """Train on a table that is larger than memory, in two passes and more: statistics, then every epoch.
+
+    The result depends on the rows and the seed, not on how the file is read: ``chunk`` and the row groups change not one
+    bit of it. What is drawn (the held-out rows, the sample on which the preparation is fitted) is drawn by a hash of the
+    number of the row.
+
+    Parameters
+    ----------
+    path : path
+        Parquet or CSV, plain or packed.
+    target : str or sequence of str
+    task : str, optional
+        As for :func:`chainrule.tables.train`; and so are ``categorical``, ``numeric``, ``drop``, ``dates``, ``delimiter`` and
+        ``header``.
+    test, validation : float
+        Parts of the rows that are held out, at most a quarter of the sample each.
+    parameters : mapping, optional
+        Arguments of the estimator in place of the defaults.
+    epochs : int, optional
+        By default as many as give four million rows to learn from, between 1 and 40.
+    patience : int
+        Rounds (tenths of an epoch where the table is long) without a better validation loss until it ends.
+    seed : int
+    chunk : int, optional
+        Rows that are read at once.
+    show : function of State, optional
+        Told where it is; :class:`~chainrule.tables.streaming.Printer` prints it.
+
+    Returns
+    -------
+    Trained
+        Like that of a table in memory. Ctrl-C in an epoch ends training, and what was learned stays.
+
+    Raises
+    ------
+    ValueError
+        A bad line names its number.
+    ChangedFileError
+        When the file changes between two passes.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import polars as pl
+    >>> x = np.random.default_rng(0).normal(size=(2000, 2))
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "points.parquet")
+    >>> pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "inside": (x ** 2).sum(axis=1) < 1.4}).write_parquet(path)
+    >>> trained = train_stream(path, "inside", epochs=10)
+    >>> trained.scores["accuracy"] > 0.95
+    True
+    """
+    began = time.perf_counter()
+    source = open_source(path, chunk, delimiter=delimiter, header=header)
+    goals = targets.split_names(target, source.columns)
+    names = [name for name in source.columns if name not in goals]
+    told = inference.told(names, list(categorical), list(numeric), list(dates))
+    dropped = inference.known("drop", list(drop), names)
+    found, notes = _survey(source, goals, [n for n in names if n not in dropped], test, validation, seed, show)
+    schema = inference.schema(source, found, goals, names, task, told, dropped)
+    y = target_values(found.sample, schema)
+    goal = Task(schema, y)
+    prepare = preparation(schema.columns, found.sample.height, seed)
+    X = prepare.fit_transform(cast(found.sample, schema.columns), y).astype(np.float32)
+    fast = Preparation(schema.columns, prepare, found.sample.head(COMPARED))
+    give_back_memory()
+    arguments = _arguments(found.train, schema.task, seed, parameters or {})
+    network = models.network(schema.task, arguments, 0)
+    model = estimator.start(getattr(network, "regressor", network), fast.width, goal.labels(y), goal.outputs)
+    epochs = epochs or max(1, min(MOST_EPOCHS, -(-ENOUGH_ROWS // found.train)))
+    weights = goal.weights(arguments.get("class_weight"), found.columns[goals[0]].counts)
+    plan = replace(estimator.plan(model, epochs, patience, seed), weights=weights)
+
+    x = np.empty((source.block_rows, fast.width), np.float32)
+
+    def prepared(block: Block) -> tuple[Array, Array]:
+        order, moved = _to_the_front(has_target(block.frame, goals) & found.trains_on(block))
+        rows = fast(block.frame, out=x)
+        rows[moved] = rows[order[moved]]
+        return rows[: len(order)], goal.t(block.frame.select(goals)[order])
+
+    history = fit(
+        model.network_, source, [*goals, *(column.name for column in schema.used)], prepared, found.train,
+        (fast(found.validation), goal.t(found.validation)), plan,
+        Meter(show, "training", epochs * source.rows, epochs * source.size),
+    )  # fmt: skip
+    estimator.finish(model, history, found.train * epochs)
+    pipeline = Pipeline([("prepare", prepare), ("network", goal.wrapped(network, model))])
+    judged = judge(pipeline, schema, found.test, X, y, seed)
+    return Trained(
+        pipeline=pipeline,
+        schema=schema,
+        scores=judged.scores,
+        baselines=judged.baselines,
+        verdict=judged.verdict,
+        held_out=judged.held_out,
+        history=history,
+        split=Split(found.train, len(found.validation), len(found.test), "rows drawn by a hash of their number"),
+        notes=(*notes, *schema.notes, *_said(found, source, epochs, fast)),
+        source=str(path),
+        settings={
+            "target": goals, "task": schema.task, "stream": True, "epochs": epochs, "patience": patience, "test": test,
+            "validation": validation, "seed": seed, "parameters": _plain(arguments),
+        },
+        seconds=time.perf_counter() - began,
+    )  # fmt: skip
+
+
+def _survey(
+    source: Source,
+    goals: list[str],
+    names: list[str],
+    test: float,
+    validation: float,
+    seed: int,
+    show: Callable[[State], Any] | None,
+) -> tuple[Survey, list[str]]:
+    """Make the first pass, from the beginning again where a line of CSV does not fit the type of its column."""
+    notes = list(getattr(source, "notes", ()))
+    while True:
+        meter = Meter(show, "statistics", source.rows, source.size)
+        try:
+            return survey(source, goals, names, test, validation, seed, meter), notes
+        except BadLineError as error:
+            if error.column is None or not isinstance(source, CsvSource) or not source.widen(error.column):
+                raise
+            notes.append(f"{error}: the column is read as {source.read_as(error.column)}.")
+
+
+def _to_the_front(used: Array) -> tuple[Array, Array]:
+    """Return the numbers of the rows that are used, in an order in which most stay where they are, and which do not.
+
+    >>> _to_the_front(np.array([True, False, True, True]))
+    (array([0, 3, 2]), array([1]))
+    """
+    count = int(used.sum())
+    order = np.arange(count)
+    free = np.flatnonzero(~used[:count])
+    order[free] = count + np.flatnonzero(used[count:])
+    return order, free
+
+
+def _arguments(rows: int, task: str, seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the estimator's arguments: where rows are many, larger steps, and no dropout, since none is seen often."""
+    many = {"batch_size": 1024, "dropout": 0.0} if rows >= MANY else {}
+    return models.parameters(rows, task, seed, {**many, **given})
+
+
+def _said(found: Survey, source: Source, epochs: int, fast: Preparation) -> list[str]:
+    """Return what was decided, for people."""
+    said = [
+        f"streamed: {found.rows:,} rows, {epochs} epoch(s), {source.block_rows:,} rows a block",
+        f"the preparation and the baselines are fitted on {found.sample.height:,} rows drawn at random of the "
+        f"{found.train:,} to train on",
+    ]
+    if fast.slow:
+        said.append(f"slow to prepare: {', '.join(fast.slow)}: leave these columns out with --drop if time matters")
+    if not source.any_order:
+        said.append("CSV can only be read in order: rows are mixed in a buffer, so shuffle a file that is sorted")
+    return said
+
+
+def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what JSON can hold of the arguments; the others as they are typed."""
+    plain = (str, int, float, list, type(None))
+    return {k: v if isinstance(v, plain) and v != models.ENDLESS else repr(v) for k, v in arguments.items()}

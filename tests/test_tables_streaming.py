@@ -1,0 +1,356 @@
+"""Tables larger than memory: the same bits however the file is read, and the same preparation as in memory."""
+
+import gzip
+import os
+
+import numpy as np
+import pytest
+
+pl = pytest.importorskip("polars")
+pytest.importorskip("skrub")
+
+from chainrule.tables import kinds  # noqa: E402
+from chainrule.tables.casting import cast  # noqa: E402
+from chainrule.tables.preparation import preparation  # noqa: E402
+from chainrule.tables.streaming import ChangedFileError, Printer, State, needs_streaming, open_source, train_stream  # noqa: E402
+from chainrule.tables.streaming import source as source_module  # noqa: E402
+from chainrule.tables.streaming.csv_source import BadLineError  # noqa: E402
+from chainrule.tables.streaming.preparing import Preparation  # noqa: E402
+from chainrule.tables.streaming.progress import Meter  # noqa: E402
+from chainrule.tables.streaming.sampling import BottomK, row_hashes  # noqa: E402
+from chainrule.tables.streaming.shuffling import ShuffleBuffer  # noqa: E402
+from chainrule.tables.streaming.source import Block  # noqa: E402
+from chainrule.tables.streaming.statistics import ColumnStatistics  # noqa: E402
+from chainrule.tables.streaming.survey import survey  # noqa: E402
+
+ROWS = 3000
+
+
+def table(rows=ROWS, seed=0):
+    """Numbers with holes, infinities and a constant, categories of which one comes late and one is rare, dates, and more."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(rows, 3))
+    words = rng.choice(["red", "green", "blue"], rows).astype(object)
+    words[-40:] = "late"
+    words[rng.integers(0, rows, 9)] = None
+    high = x[:, 2].copy() * 1000
+    high[5] = np.inf
+    score = x[:, 0] * x[:, 1] + (words == "red")
+    frame = pl.DataFrame(
+        {
+            "row": np.arange(rows),
+            "a": x[:, 0],
+            "b": x[:, 1].astype(np.float32),
+            "high": high,
+            "word": pl.Series(words.tolist(), dtype=pl.String),
+            "many": [f"shop {i}" for i in rng.integers(0, 60, rows)],
+            "yes": rng.choice([True, False], rows),
+            "same": ["x"] * rows,
+            "whole": rng.integers(0, 100, rows),
+            "y": np.where(score > 0.2, "yes", "no"),
+        }
+    )
+    holes = pl.int_range(rows) % 13 == 4
+    return frame.with_columns(pl.when(holes).then(None).otherwise(pl.col("a")).alias("a"), target=pl.Series(score))
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    """So small that a short table has many."""
+    monkeypatch.setattr(source_module, "LARGEST_BLOCK", 256)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tables")
+    table().write_parquet(folder / "t.parquet", row_group_size=500)
+    return folder
+
+
+def theta(trained):
+    network = trained.pipeline[-1]
+    return getattr(network, "regressor_", network).network_.theta
+
+
+def run(path, target="y", **options):
+    drop = [name for name in ("target", "y") if name != target]
+    return train_stream(path, target, drop=drop, **{"epochs": 2, **options})
+
+
+# ---------------------------------------------------------------- the same bits
+
+
+def test_chunks_and_row_groups_change_not_one_bit(folder, tmp_path):
+    expected = theta(run(folder / "t.parquet"))
+    for chunk in (37, 256, 100_000):
+        assert np.array_equal(theta(run(folder / "t.parquet", chunk=chunk)), expected), f"chunk={chunk}"
+    for group in (100, 1024, ROWS):  # the last is one row group
+        table().write_parquet(tmp_path / f"{group}.parquet", row_group_size=group)
+        assert np.array_equal(theta(run(tmp_path / f"{group}.parquet")), expected), f"row groups of {group}"
+
+
+def test_a_seed_gives_one_result_and_another_seed_another(folder):
+    one, other = (theta(run(folder / "t.parquet", seed=seed)) for seed in (1, 2))
+    assert np.array_equal(theta(run(folder / "t.parquet", seed=1)), one)
+    assert not np.array_equal(one, other)
+
+
+def test_csv_plain_and_packed_in_any_chunks(tmp_path):
+    frame = table().select("a", "high", "word", "whole", "y").with_columns(pl.col("high").replace(np.inf, 1e6))
+    frame.write_csv(tmp_path / "t.csv")
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress((tmp_path / "t.csv").read_bytes()))
+    expected = theta(train_stream(tmp_path / "t.csv", "y", epochs=1))
+    for name, chunk in (("t.csv", 100), ("t.csv", 997), ("t.csv.gz", 500)):
+        assert np.array_equal(theta(train_stream(tmp_path / name, "y", epochs=1, chunk=chunk)), expected), (name, chunk)
+
+
+# ---------------------------------------------------------------- statistics and preparation
+
+
+def test_statistics_are_those_of_the_whole_column():
+    """Counts and extremes exactly, moments to rounding, distinct values to the sketch's 3 % (here 10 %)."""
+    frame = table()
+    for name in ("a", "b", "high", "word", "yes", "whole", "row"):
+        values, found = frame[name], ColumnStatistics(name)
+        for start in range(0, ROWS, 256):
+            found.add(values[start : start + 256])
+        column = kinds.infer(values)
+        assert found.missing == column.missing == values.null_count()
+        assert abs(found.distinct - column.distinct) <= (0 if found.counts is not None else 0.1 * column.distinct), name
+        if values.dtype.is_numeric():
+            finite = values.drop_nulls().to_numpy().astype(np.float64)
+            finite = finite[np.isfinite(finite)]
+            assert (found.low, found.high) == (finite.min(), finite.max())
+            assert np.isclose(found.mean, finite.mean(), rtol=1e-12, atol=1e-12)
+            assert np.isclose(found.variance, finite.var(), rtol=1e-12)
+    assert ColumnStatistics("empty").variance == 0
+
+
+def test_a_table_that_fits_into_the_sample_is_prepared_as_in_memory(folder):
+    trained = run(folder / "t.parquet")
+    used = {column.name: column for column in trained.schema.columns}
+    assert used["row"].dropped == "its numbers rise by one: an identifier"
+    assert used["same"].kind == "constant"
+    assert used["word"].categories == ("blue", "green", "late", "red")
+    assert used["a"].missing == table()["a"].null_count()
+    source = open_source(folder / "t.parquet")
+    names = [name for name in source.columns if name not in ("y", "target")]
+    found = survey(source, ["y"], names, 0.2, 0.1, 0, Meter(None, "", 1, 1))
+    assert len(found.sample) + len(found.validation) + len(found.test) == ROWS
+    expected = preparation(trained.schema.columns, len(found.sample), 0)
+    expected.fit(cast(found.sample, trained.schema.columns), found.sample["y"].to_numpy().astype(str))
+    rows = cast(found.test, trained.schema.columns)
+    assert np.allclose(trained.pipeline[0].transform(rows), expected.transform(rows), rtol=1e-12)
+
+
+def test_the_fast_preparation_is_the_transformers(folder):
+    trained = run(folder / "t.parquet")
+    frame, columns = table(500, seed=1), trained.schema.columns
+    frame = frame.with_columns(word=pl.Series(["never seen", *["red"] * 498, None]))
+    fast = Preparation(columns, trained.pipeline[0], frame)
+    assert fast.slow == ()
+    assert np.allclose(fast(frame), trained.pipeline[0].transform(cast(frame, columns)), rtol=1e-6, atol=1e-6)
+
+
+def test_dates_go_through_the_transformer(tmp_path):
+    days = pl.date_range(pl.date(2020, 1, 1), pl.date(2022, 9, 26), eager=True)
+    frame = pl.DataFrame({"day": days, "x": np.arange(len(days)) % 7.5}).with_columns(y=pl.col("day").dt.weekday() > 5)
+    frame.write_parquet(tmp_path / "days.parquet")
+    trained = train_stream(tmp_path / "days.parquet", "y", epochs=30)
+    assert trained.scores["accuracy"] > 0.9
+    assert any("slow to prepare: date" in note for note in trained.notes)
+
+
+def test_as_good_as_scikit_learn_is_in_memory(folder):
+    trained = run(folder / "t.parquet", epochs=40)
+    assert trained.scores["accuracy"] > 0.93
+    assert trained.scores["accuracy"] > trained.baselines["linear model"]["accuracy"] + 0.1
+    assert "beats the linear model" in trained.verdict
+    held_out = trained.held_out
+    again = trained.pipeline.predict(cast(held_out.frame, trained.schema.columns))
+    assert (again == held_out.predictions).all()
+    assert held_out.probabilities.shape == (len(held_out.y), 2)
+
+
+def test_regression_and_several_classes(folder, tmp_path):
+    trained = run(folder / "t.parquet", "target", epochs=40)
+    assert trained.schema.task == "regression"
+    assert trained.scores["R²"] > 0.7
+    frame = table().with_columns(y=(pl.col("a").fill_null(0) > 0).cast(pl.Int64) + (pl.col("b") > 0.5).cast(pl.Int64))
+    frame.drop("target").write_parquet(tmp_path / "three.parquet")
+    trained = train_stream(tmp_path / "three.parquet", "y", epochs=20, parameters={"class_weight": "balanced"})
+    assert (trained.schema.task, trained.schema.classes) == ("multiclass", (0, 1, 2))
+    assert trained.scores["accuracy"] > 0.85
+
+
+def test_every_row_is_used_once_an_epoch():
+    rng = np.random.default_rng(0)
+    buffer = ShuffleBuffer(100, 32, 1, np.zeros(1, np.int64), rng)
+    x, out = np.arange(1000, dtype=np.float32).reshape(-1, 1), []
+    for start in range(0, 1000, 270):
+        part = x[start : start + 270]
+        out += [rows.copy() for rows, _ in buffer.push(part, part[:, 0].astype(np.int64))]
+    out += [rows.copy() for rows, _ in buffer.drain()]
+    assert [len(rows) for rows in out] == [32] * 31 + [8]
+    order = np.concatenate(out).ravel()
+    assert sorted(order) == list(range(1000))
+    assert np.corrcoef(order, np.arange(1000))[0, 1] < 0.99, "not mixed"
+
+
+def test_the_sample_is_uniform_and_the_same_in_any_pieces():
+    frame = pl.DataFrame({"x": np.arange(5000)})
+    whole, parts = BottomK(500, seed=3), BottomK(500, seed=3)
+    whole.offer(Block(0, frame))
+    for start in range(0, 5000, 77):
+        parts.offer(Block(start, frame[start : start + 77]))
+    assert whole.rows().equals(parts.rows())
+    counts = np.histogram(whole.rows()["x"].to_numpy(), bins=10, range=(0, 5000))[0]
+    assert counts.min() > 25, counts
+    assert len(np.unique(row_hashes(0, 100_000, 3))) == 100_000
+
+
+# ---------------------------------------------------------------- what can go wrong
+
+
+def test_a_target_with_holes_and_infinities(folder, tmp_path):
+    frame = table().with_columns(target=pl.when(pl.int_range(ROWS) < 7).then(float("nan")).otherwise(pl.col("target")))
+    frame.write_parquet(tmp_path / "nan.parquet")
+    trained = run(tmp_path / "nan.parquet", "target")
+    assert "7 row(s) without a target are left out." in trained.notes
+    frame.with_columns(target=pl.when(pl.int_range(ROWS) == 2500).then(float("inf")).otherwise(pl.col("target"))).write_parquet(
+        tmp_path / "inf.parquet"
+    )
+    with pytest.raises(ValueError, match="'target' has 1 infinite values: remove them"):
+        run(tmp_path / "inf.parquet", "target")
+    frame.with_columns(target=pl.lit(None, pl.Float64)).write_parquet(tmp_path / "none.parquet")
+    with pytest.raises(ValueError, match="no row with a target: all are missing"):
+        run(tmp_path / "none.parquet", "target")
+    frame.with_columns(y=pl.lit("no")).write_parquet(tmp_path / "one.parquet")
+    with pytest.raises(ValueError, match="'y' has one value only, 'no'"):
+        run(tmp_path / "one.parquet")
+
+
+def test_a_file_that_changes_between_the_passes_is_refused(folder, tmp_path):
+    path = tmp_path / "t.parquet"
+    path.write_bytes((folder / "t.parquet").read_bytes())
+
+    def touch(state):
+        if state.what == "statistics" and state.done == state.rows:
+            os.utime(path, (1, 1))
+
+    with pytest.raises(ChangedFileError, match="was changed while it was being read"):
+        run(path, show=touch)
+
+
+def test_files_that_are_cut_or_empty(folder, tmp_path):
+    content = (folder / "t.parquet").read_bytes()
+    (tmp_path / "cut.parquet").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match="cannot be read as Parquet: .*Is it whole"):
+        run(tmp_path / "cut.parquet")
+    damaged = bytearray(content)
+    damaged[2000:60_000] = bytes(58_000)
+    (tmp_path / "damaged.parquet").write_bytes(damaged)
+    with pytest.raises(ValueError, match="cannot be read as Parquet in the rows from"):
+        run(tmp_path / "damaged.parquet")
+    (tmp_path / "empty.csv").touch()
+    with pytest.raises(ValueError, match="is empty"):
+        run(tmp_path / "empty.csv")
+    table().head(0).write_parquet(tmp_path / "none.parquet")
+    with pytest.raises(ValueError, match="it has no rows"):
+        run(tmp_path / "none.parquet")
+    table().head(1).write_parquet(tmp_path / "one.parquet")
+    with pytest.raises(ValueError, match="too few to train"):
+        run(tmp_path / "one.parquet")
+
+
+def test_a_bad_line_names_its_number(tmp_path, monkeypatch):
+    monkeypatch.setattr("chainrule.tables.streaming.csv_source.HEAD", 5000)
+    lines = ["a,b,y", *(f"{i},{i % 7},{'yes' if i % 3 else 'no'}" for i in range(3000))]
+    lines[2501] = "1,2,3,yes"
+    (tmp_path / "wide.csv").write_text("\n".join(lines))
+    with pytest.raises(BadLineError, match="line 2502: expected 3 fields as in the first line, got 4"):
+        train_stream(tmp_path / "wide.csv", "y", epochs=1)
+
+
+def test_a_column_whose_type_changes_late_is_read_as_the_wider_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("chainrule.tables.streaming.csv_source.HEAD", 5000)
+    lines = ["a,b,y", *(f"{i % 50},{i % 7},{'yes' if i % 7 > 2 else 'no'}" for i in range(3000))]
+    lines[2900] = "1,2.5,yes"
+    (tmp_path / "late.csv").write_text("\n".join(lines))
+    trained = train_stream(tmp_path / "late.csv", "y", epochs=1)
+    assert any("line 2901: the column 'b' has '2.5', not a whole number: the column is read as numbers" in n for n in trained.notes)
+    assert next(c for c in trained.schema.columns if c.name == "b").read_as == "number"
+
+
+def test_names_that_are_not_there(folder):
+    with pytest.raises(ValueError, match="'targt' is not in the table"):
+        train_stream(folder / "t.parquet", "targt")
+    with pytest.raises(ValueError, match="--drop: there is no column 'nothing'"):
+        train_stream(folder / "t.parquet", "y", drop=["nothing"])
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        open_source(folder / "no.parquet")
+    with pytest.raises(ValueError, match="lbfgs"):
+        run(folder / "t.parquet", parameters={"solver": "lbfgs"})
+
+
+# ---------------------------------------------------------------- progress, the end, and what decides
+
+
+def test_progress_knows_the_end(folder, capsys):
+    seen = []
+    run(folder / "t.parquet", epochs=3, show=seen.append)
+    training = [state for state in seen if state.what == "training"]
+    assert seen[0].what == "statistics"
+    assert (training[-1].done, training[-1].rows) == (3 * ROWS, 3 * ROWS)
+    assert all(later.done >= before.done for before, later in zip(training, training[1:], strict=False))
+    show = Printer()
+    show(State("training", 5, 10, 1_000_000, 11.0, "loss 0.5"))
+    show(State("training", 6, 10, 1_000_000, 12.0))  # too soon for another line
+    show(State("training", 10, 10, 1_000_000, 20.0))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "training   50 %  5 of 10 rows  0 MB/s  0:11 left  loss 0.5",
+        "training   100 %  10 of 10 rows  0 MB/s  in 0:20",
+    ]
+
+
+def test_ctrl_c_keeps_what_was_learned(folder):
+    import signal
+
+    pressed = []
+
+    def press(state):
+        if state.what == "training" and state.done > ROWS and not pressed:
+            pressed.append(state)
+            signal.raise_signal(signal.SIGINT)
+
+    trained = run(folder / "t.parquet", epochs=50, show=press)
+    assert trained.history.stopped.startswith("interrupted after")
+    assert np.isfinite(theta(trained)).all()
+    assert trained.scores
+
+
+def test_early_stopping_goes_back_to_the_best_round(folder):
+    trained = run(folder / "t.parquet", epochs=200, patience=2, parameters={"learning_rate_init": 0.02})
+    history = trained.history
+    assert "has not improved for 2 rounds" in history.stopped
+    assert int(np.argmin(history["val_loss"])) == len(history) - 3
+    assert history["epoch"] == [float(i + 1) for i in range(len(history))]
+
+
+def test_what_is_streamed(folder):
+    size = (folder / "t.parquet").stat().st_size
+    assert needs_streaming(folder / "t.parquet", 100 * size) == ""
+    assert "it is streamed" in needs_streaming(folder / "t.parquet", 2 * size)
+    assert needs_streaming("digits", 1) == ""
+
+
+def test_a_streamed_model_is_saved_as_any_other(folder, tmp_path):
+    import chainrule as cr
+
+    trained = run(folder / "t.parquet")
+    trained.pipeline[-1].save(tmp_path / "model.safetensors")
+    loaded = cr.MLPClassifier.load(tmp_path / "model.safetensors")
+    x = trained.pipeline[0].transform(cast(trained.held_out.frame, trained.schema.columns))
+    assert (loaded.predict(x) == trained.held_out.predictions).all()
+    assert loaded.history_.to_dict() == trained.history.to_dict()
