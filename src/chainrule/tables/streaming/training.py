@@ -19,14 +19,14 @@ from chainrule.tables.result import Split, Trained
 from chainrule.tables.streaming import estimator, inference
 from chainrule.tables.streaming.csv_source import BadLineError, CsvSource
 from chainrule.tables.streaming.fitting import fit
-from chainrule.tables.streaming.judging import judge
+from chainrule.tables.judging import judge
 from chainrule.tables.streaming.memory import give_back_memory
 from chainrule.tables.streaming.opening import open_source
 from chainrule.tables.streaming.preparing import Preparation
 from chainrule.tables.streaming.progress import Meter, State
 from chainrule.tables.streaming.source import Block, Source
 from chainrule.tables.streaming.survey import Survey, has_target, survey
-from chainrule.tables.streaming.task import Task, target_values
+from chainrule.tables.task import Task, target_values
 
 TEST, VALIDATION = 0.2, 0.1
 ENOUGH_ROWS = 4_000_000  # rows to learn from, in all epochs together

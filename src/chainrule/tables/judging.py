@@ -9,7 +9,7 @@ from chainrule.tables import baselines, scores
 from chainrule.tables.casting import cast
 from chainrule.tables.result import HeldOut
 from chainrule.tables.schema import Schema
-from chainrule.tables.streaming.task import target_values
+from chainrule.tables.task import target_values
 
 if TYPE_CHECKING:
     import polars as pl

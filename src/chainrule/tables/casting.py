@@ -1,0 +1,74 @@
+"""Frames as files give them to frames as the pipeline takes them: numbers, and texts without holes.
+
+Every step is an expression of polars, and the same as Python, for the script that ``--print-python`` prints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from chainrule._extras import require
+from chainrule.tables import dates
+from chainrule.tables.schema import Column
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+HOLE = "(missing)"  # a category of its own
+
+
+def cast(frame: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
+    """Return the columns that the network sees, as the pipeline takes them.
+
+    >>> import polars as pl
+    >>> smoker = Column("smoker", "yes/no", "text", categories=("no", "yes"))
+    >>> cast(pl.DataFrame({"smoker": ["yes", "no", None]}), [smoker])["smoker"].to_list()
+    [1.0, 0.0, None]
+    """
+    pl = require("polars", "tables")
+    used = [column for column in columns if column.used]
+    numbers = [column.name for column in used if column.kind == "number"]
+    rest = [_expression(column) for column in used if column.kind != "number"]
+    names = [column.name for column in used]
+    return frame.with_columns(pl.col(numbers).cast(pl.Float64), *rest).select(names)
+
+
+def _expression(column: Column) -> pl.Expr:
+    pl = require("polars", "tables")
+    values = pl.col(column.name)
+    values = values.cast(pl.Int64) if column.read_as == "whole" else values  # 1 and 1.0 are one category
+    if column.kind == "yes/no":
+        table = dict(zip(column.categories, (0.0, 1.0), strict=True))
+        return values.cast(pl.String).replace_strict(table, default=None, return_dtype=pl.Float64)
+    if column.kind == "date":
+        if column.date_format is None:
+            return values.cast(pl.Datetime("us"))
+        return dates.expression(column.name, column.date_format).alias(column.name)
+    return values.cast(pl.String).fill_null("" if column.kind == "text" else HOLE)
+
+
+def code(columns: Iterable[Column]) -> list[str]:
+    """Return the expressions as lines of Python."""
+    used = [column for column in columns if column.used]
+    alike: dict[str, list[str]] = {}
+    for column in used:
+        alike.setdefault(_template(column), []).append(column.name)
+    return [template.replace("NAMES", repr(names)) for template, names in alike.items()]
+
+
+def _template(column: Column) -> str:
+    whole = ".cast(pl.Int64)" if column.read_as == "whole" else ""
+    if column.kind == "number":
+        return "pl.col(NAMES).cast(pl.Float64)"
+    if column.kind == "yes/no":
+        no, yes = column.categories
+        table = f"{{{no!r}: 0.0, {yes!r}: 1.0}}"
+        return f"pl.col(NAMES){whole}.cast(pl.String).replace_strict({table}, default=None, return_dtype=pl.Float64)"
+    if column.kind == "date":
+        if column.date_format is None:
+            return 'pl.col(NAMES).cast(pl.Datetime("us"))'
+        return f"{dates.code(column.name, column.date_format)}.alias({column.name!r})"
+    return f"pl.col(NAMES){whole}.cast(pl.String).fill_null({('' if column.kind == 'text' else HOLE)!r})"

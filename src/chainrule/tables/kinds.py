@@ -1,0 +1,187 @@
+"""What kind of column it is, by its values alone: its name says nothing."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from chainrule._extras import require
+from chainrule.tables import dates
+from chainrule.tables.schema import Column
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+FEW = 30  # values that get an input each
+FEWEST = 10  # rows from which a column of all different values is an identifier
+WORDS = 3.5  # on average: from there on a text is a text
+YES = {"yes", "true", "y", "t", "on", "1", "1.0", "positive", "male", "ja", "oui", "si", "sí", "wahr", "vrai"}
+NESTED = "lists or structures, which no input can take"
+MANY_VALUES = "its values all differ: an identifier"
+
+
+def infer(values: pl.Series, kind: str | None = None, date_format: str | None = None) -> Column:
+    """Return what a column is, or, if ``kind`` is given ("number", "category", "date"), what it is as such.
+
+    >>> import polars as pl
+    >>> infer(pl.Series("smoker", ["no", "yes", None])).kind
+    'yes/no'
+    >>> infer(pl.Series("row", range(50))).dropped
+    'its numbers rise by one: an identifier'
+    """
+    values = normal(values)
+    read_as = _read_as(values)
+    if read_as == "nested":
+        return Column(values.name, "text", "null", values.null_count(), dropped=NESTED)
+    missing = values.null_count()
+    present = values.drop_nulls()
+    distinct = present.n_unique()
+    column = Column(values.name, kind or "number", read_as, missing, distinct)
+    if not distinct:
+        return _with(column, kind="constant", read_as="null", dropped="it has no values")
+    if distinct == 1 and (not missing or kind is not None):
+        return _with(column, kind="constant", dropped="it has one value only", categories=_texts(present))
+    if kind is not None:
+        return _as_told(column, present, kind, date_format)
+    if read_as == "boolean":
+        return _yes_no(column, present)
+    if read_as in ("number", "whole"):
+        return _numbers(column, present)
+    if read_as in ("date", "time"):
+        return _dates(column, present, None)
+    return _words(column, present)
+
+
+def normal(values: pl.Series) -> pl.Series:
+    """Return a column with its values in the few types that all else knows: whole numbers, numbers, booleans, texts, dates."""
+    pl = require("polars", "tables")
+    kind = values.dtype
+    if kind.is_float() or kind.is_decimal():
+        values = values.cast(pl.Float64).fill_nan(None)
+        finite = values.drop_nulls()
+        whole = len(finite) > 0 and bool((finite.is_finite() & (finite == finite.round()) & (finite.abs() < 2**53)).all())
+        return values.cast(pl.Int64) if whole else values
+    if kind.is_integer():
+        return values.cast(pl.Float64 if kind in (pl.UInt64, getattr(pl, "Int128", None)) else pl.Int64)
+    if isinstance(kind, pl.Duration):
+        return values.dt.total_seconds().cast(pl.Int64)
+    if kind == pl.Time:
+        return (values.cast(pl.Int64) // 10**9).alias(values.name)
+    if kind in (pl.Categorical, pl.Enum) or isinstance(kind, pl.Categorical | pl.Enum):
+        return values.cast(pl.String)
+    if isinstance(kind, pl.Datetime):
+        values = values.dt.replace_time_zone(None) if kind.time_zone else values
+        return values.cast(pl.Datetime("us"))
+    if kind == pl.Binary:
+        return values.cast(pl.String, strict=False)
+    return values
+
+
+def _read_as(values: pl.Series) -> str:
+    pl = require("polars", "tables")
+    kind = values.dtype
+    if kind == pl.Null:
+        return "null"
+    if kind.is_float():
+        return "number"
+    if kind.is_integer():
+        return "whole"
+    names = {pl.Boolean: "boolean", pl.String: "text", pl.Date: "date", pl.Datetime: "time"}
+    return next((name for known, name in names.items() if kind == known), "nested")
+
+
+def _as_told(column: Column, present: pl.Series, kind: str, date_format: str | None) -> Column:
+    pl = require("polars", "tables")
+    if kind == "number":
+        if column.read_as in ("date", "time"):
+            raise ValueError(f"{column.name!r} cannot be a number: its values are dates.")
+        numbers = present.cast(pl.Float64, strict=False)
+        if numbers.null_count():
+            bad = present.filter(numbers.is_null())[0]
+            raise ValueError(f"{column.name!r} cannot be a number: it has the value {bad!r}.")
+        return _with(column, **_bounds(numbers))
+    if kind == "date":
+        if column.read_as in ("number", "whole", "boolean"):
+            raise ValueError(f"{column.name!r} cannot be a date: its values are numbers, such as {present[0]!r}.")
+        return _dates(column, present, date_format)
+    return _categories(column, present)
+
+
+def _numbers(column: Column, present: pl.Series) -> Column:
+    if column.distinct <= 2:
+        return _yes_no(column, present) if column.distinct == 2 else _categories(column, present)
+    bounds = _bounds(present)
+    if column.read_as == "whole" and not column.missing and column.distinct == len(present) >= FEWEST:
+        if bounds["high"] - bounds["low"] + 1 == len(present):
+            return _with(column, kind="identifier", dropped="its numbers rise by one: an identifier", **bounds)
+    return _with(column, kind="number", **bounds)
+
+
+def _words(column: Column, present: pl.Series) -> Column:
+    found = dates.find(present)
+    if found is not None:
+        return _dates(column, present, None, found)
+    if column.distinct == 2:
+        return _yes_no(column, present)
+    words = present.head(10_000).str.count_matches(r"\S+").mean() or 0.0
+    if words >= WORDS and column.distinct > max(FEW, len(present) / 4):
+        return _with(column, kind="text")
+    if column.distinct == len(present) >= FEWEST:
+        return _with(column, kind="identifier", dropped=MANY_VALUES)
+    return _categories(column, present)
+
+
+def _categories(column: Column, present: pl.Series) -> Column:
+    if column.distinct > FEW:
+        return _with(column, kind="many")
+    return _with(column, kind="category", categories=_texts(present))
+
+
+def _yes_no(column: Column, present: pl.Series) -> Column:
+    texts = _texts(present)
+    if len(texts) != 2:
+        return _with(column, kind="category", categories=texts)
+    no, yes = texts
+    if no.lower() in YES and yes.lower() not in YES:
+        no, yes = yes, no
+    return _with(column, kind="yes/no", categories=(no, yes))
+
+
+def _dates(column: Column, present: pl.Series, given: str | None, found: dates.Dates | None = None) -> Column:
+    formats = given
+    if column.read_as == "text":
+        if given is None:
+            found = found or dates.find(present)
+            if found is None:
+                raise ValueError(
+                    f"{column.name!r} cannot be a date: {present[0]!r} has none of the formats that are known. Give "
+                    f"it: --date '{column.name}:%d/%m/%Y'."
+                )
+            formats = dates.SEPARATOR.join(found.formats)
+        present = dates.parse(present, str(formats)).drop_nulls()
+        if not len(present):
+            raise ValueError(f"--date: no value of {column.name!r} has the format {given!r}.")
+    return _with(
+        column, kind="date", date_format=formats, low=present.min().isoformat(), high=present.max().isoformat()
+    )
+
+
+def _texts(present: pl.Series) -> tuple[str, ...]:
+    """Return the values in their order, as texts."""
+    pl = require("polars", "tables")
+    return tuple(present.unique().sort().cast(pl.String))
+
+
+def _bounds(numbers: pl.Series) -> dict[str, Any]:
+    pl = require("polars", "tables")
+    finite = numbers.cast(pl.Float64).filter(numbers.cast(pl.Float64).is_finite())
+    low, high = finite.min(), finite.max()
+    return {"low": None if low is None or math.isnan(low) else low, "high": high}
+
+
+def _with(column: Column, **changes: Any) -> Column:
+    from dataclasses import replace  # noqa: PLC0415
+
+    return replace(column, **changes)

@@ -1,0 +1,69 @@
+"""The network of a table: its size and how it learns, by the number of rows, and every part of it can be overridden."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from chainrule.callbacks import Callback, EarlyStopping
+from chainrule.estimators import MLPClassifier, MLPRegressor
+from chainrule.schedules import OneCycle
+
+ENDLESS = float("inf")
+
+
+def parameters(rows: int, task: str, seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of the estimator: good ones for so many rows to train on, with what is given in their place.
+
+    >>> parameters(700, "binary", 0, {"max_iter": 5})["max_iter"]
+    5
+    """
+    batch = next((size for most, size in ((500, 16), (2000, 32), (8000, 64), (32000, 128)) if rows < most), 256)
+    defaults: dict[str, Any] = {
+        "hidden_layer_sizes": (128, 128),
+        "activation": "relu",
+        "solver": "adam",
+        "alpha": 0.01,
+        "batch_size": min(batch, rows),
+        "learning_rate": OneCycle(),
+        "learning_rate_init": 0.003,
+        "max_iter": 40,
+        "dropout": 0.2,
+        "tol": 0.0,
+        "n_iter_no_change": ENDLESS,
+        "dtype": "float32",
+        "random_state": seed,
+    }
+    chosen = {**defaults, **given}
+    if task == "regression":
+        chosen.pop("class_weight", None)
+        chosen.pop("label_smoothing", None)
+    return chosen
+
+
+def network(task: str, arguments: Mapping[str, Any], patience: int, callbacks: list[Callback] | None = None) -> Any:
+    """Return the estimator, not fitted: a classifier, or a regressor whose target is standardized."""
+    watched = [EarlyStopping(patience=patience)] if patience else []
+    arguments = {**arguments, "callbacks": [*watched, *(callbacks or [])] or None}
+    if task != "regression":
+        return MLPClassifier(**arguments)
+    from sklearn.compose import TransformedTargetRegressor  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+    return TransformedTargetRegressor(MLPRegressor(**arguments), transformer=StandardScaler())
+
+
+def inside(estimator: Any) -> Any:
+    """Return chainrule's fitted estimator: the one given, or that inside a TransformedTargetRegressor."""
+    return getattr(estimator, "regressor_", estimator)
+
+
+def code(task: str, arguments: Mapping[str, Any], patience: int) -> str:
+    """Return the same as Python."""
+    shown = {**arguments, "n_iter_no_change": "INF"} if arguments.get("n_iter_no_change") == ENDLESS else dict(arguments)
+    texts = [f"{name}={value!r}" for name, value in shown.items()]
+    texts += [f"callbacks=[EarlyStopping(patience={patience})]"] if patience else []
+    inner = ",\n    ".join(texts).replace("'INF'", "float('inf')")
+    if task != "regression":
+        return f"MLPClassifier(\n    {inner},\n)"
+    return f"TransformedTargetRegressor(MLPRegressor(\n    {inner},\n), transformer=StandardScaler())"

@@ -1,0 +1,52 @@
+"""NumPy's files as tables: a column for each one-dimensional array, and for each column of the others."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule._extras import require
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+
+def read(path: str | os.PathLike[str]) -> pl.DataFrame:
+    """Return the table in a ``.npz`` or ``.npy`` file.
+
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "points.npz")
+    >>> np.savez(path, X=np.ones((3, 2)), y=np.arange(3))
+    >>> read(path).columns
+    ['X_1', 'X_2', 'y']
+    """
+    return parse(Path(path).read_bytes(), os.fspath(path))[0]
+
+
+def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
+    """Return the table, and a note about it."""
+    polars = require("polars", "tables")
+    try:
+        loaded = np.load(io.BytesIO(content), allow_pickle=False)  # a pickle could run any code
+        arrays = {"column": loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
+    except (ValueError, EOFError, KeyError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        why = "it holds Python objects" if "allow_pickle" in str(error) else str(error)
+        raise ValueError(f"{name} cannot be read as a NumPy file: {why}.") from None
+    rows = {len(array) if array.ndim else 0 for array in arrays.values()}
+    if len(rows) != 1 or rows == {0}:
+        raise ValueError(f"{name}: expected arrays of the same number of rows, got {sorted(rows)}.")
+    columns: dict[str, Any] = {}
+    for key, array in arrays.items():
+        table = array.reshape(len(array), -1)
+        names = [key] if array.ndim == 1 else [f"{key}_{i + 1}" for i in range(table.shape[1])]
+        columns |= {n: table[:, i] for i, n in enumerate(names)}
+    shapes = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
+    return polars.DataFrame({key: np.ascontiguousarray(value) for key, value in columns.items()}), f"NumPy: {shapes}"

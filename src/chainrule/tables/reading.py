@@ -1,0 +1,266 @@
+"""Files to tables: by their ending, checked against their first bytes, and everything that was found out is said."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import os
+import sys
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chainrule._extras import require
+from chainrule._names import did_you_mean
+from chainrule.tables import delimited, numpy_files
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+__all__ = ["ENDINGS", "Table", "is_table", "read"]
+
+ENDINGS = {
+    ".csv": "text", ".tsv": "text", ".tab": "text", ".txt": "text", ".data": "text",
+    ".parquet": "Parquet", ".pq": "Parquet",
+    ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow",
+    ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".json": "JSON",
+    ".npz": "NumPy", ".npy": "NumPy",
+}  # fmt: skip
+PACKED = {".gz": "gzip", ".zst": "zstd"}
+MAGIC = {
+    b"PAR1": "Parquet",
+    b"ARROW1": "Arrow",
+    b"\x93NUMPY": "NumPy",
+    b"PK\x03\x04": "zip",
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
+FOREIGN = {
+    b"FEA1": "Feather of version 1: write it again with a newer version",
+    b"BZh": "packed by bzip2: unpack it",
+    b"\xfd7zXZ": "packed by xz: unpack it",
+    b"\x80": "a pickle, which could run any code: write the table as Parquet",
+    b"%PDF": "a PDF document: export the table as CSV",
+    b"SQLite format 3": "an SQLite database: export the table as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as CSV",
+    b"\x89HDF": "an HDF5 file: export the table as Parquet",
+    b"\x89PNG": "a PNG picture",
+    b"\xff\xd8\xff": "a JPEG picture",
+    b"Obj\x01": "an Avro file: export the table as Parquet",
+    b"ORC": "an ORC file: export the table as Parquet",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that was read: its frame, what was found out about its file, and the digest of the file."""
+
+    frame: pl.DataFrame
+    notes: tuple[str, ...]
+    path: str
+    sha256: str
+    reads: str = ""  # the expression of polars that reads it, for a script
+
+
+def is_table(source: str) -> bool:
+    """Return whether ``source`` is a file that this module reads, by its name alone.
+
+    >>> is_table("customers.csv.gz"), is_table("-"), is_table("digits")
+    (True, True, False)
+    """
+    return source == "-" or _ending(Path(source))[0] in ENDINGS
+
+
+def read(
+    source: str | os.PathLike[str],
+    *,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    expected: Iterable[str] | None = None,
+) -> Table:
+    """Read a table.
+
+    Parameters
+    ----------
+    source : path, or "-" for standard input
+        CSV and the like, Parquet, Arrow (Feather), JSON lines, JSON, ``.npz`` or ``.npy``; packed by gzip or zstd or not.
+    delimiter : str, optional
+        Of CSV; found out by default.
+    header : bool, optional
+        Whether the first line of CSV has the names; found out by default.
+    expected : names, optional
+        Columns that are looked for: a first line that has one of them is a header.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        When the file is not what its ending says, empty, or cannot be read.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "points.csv")
+    >>> _ = path.write_text("x;y\\n1,5;a\\n2,5;b\\n")
+    >>> table = read(path)
+    >>> table.frame.rows(), table.notes[0]
+    ([(1.5, 'a'), (2.5, 'b')], 'CSV with the delimiter ";", decimal commas, a header, in UTF-8')
+    """
+    source = os.fspath(source)
+    content = _content(source)
+    name = "standard input" if source == "-" else source
+    digest = hashlib.sha256(content).hexdigest()
+    if not content.strip():
+        raise ValueError(f"{name} is empty: expected a table with a header and rows.")
+    ending, packed_by_name = ("", "") if source == "-" else _ending(Path(source))
+    packed = _magic(content)
+    notes: list[str] = []
+    if packed in ("gzip", "zstd"):
+        content = _unpacked(content, packed, name)
+        notes.append(f"packed by {packed}")
+        if not content.strip():
+            raise ValueError(f"{name} is empty: expected a table with a header and rows.")
+    elif packed_by_name:
+        raise ValueError(f"{name} is not packed by {PACKED[packed_by_name]}, as its ending says: rename it.")
+    found = _kind(content, name)
+    said = ENDINGS.get(ending)
+    if said is None and source != "-":
+        notes.append(f"read as {found}, by its content: the ending {ending or '(none)'} says nothing")
+    if not _same(found, said):
+        raise ValueError(f"{name} is not what its ending says: it is {_A[found]}, not {_A[str(said)]}. Rename it.")
+    frame, said_of_it, reads = _READERS[said or found](content, name, delimiter, header, expected)
+    if not frame.width:
+        raise ValueError(f"{name} has no columns: expected a table with a header and rows.")
+    if len(set(frame.columns)) != frame.width:
+        raise ValueError(f"{name} has two columns of one name: rename one of them.")
+    reads = reads.format(source="sys.stdin.buffer" if source == "-" else repr(source))
+    return Table(frame, (*said_of_it, *notes), source, digest, reads)
+
+
+_A = {
+    "text": "text (such as CSV)",
+    "JSON lines": "JSON lines",
+    "JSON": "a JSON array",
+    "Parquet": "a Parquet file",
+    "Arrow": "an Arrow (Feather) file",
+    "NumPy": "a NumPy file",
+}
+
+
+def _ending(path: Path) -> tuple[str, str]:
+    """Return the ending that tells the format, and the one that tells how it is packed."""
+    packed = path.suffix.lower() if path.suffix.lower() in PACKED else ""
+    return (path.with_suffix("") if packed else path).suffix.lower(), packed
+
+
+def _content(source: str) -> bytes:
+    if source == "-":
+        return sys.stdin.buffer.read()
+    path = Path(source)
+    if path.is_dir():
+        raise IsADirectoryError(f"{source} is a folder: give a file, such as a .csv or .parquet in it.")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        folder = path.parent
+        near = [p.name for p in folder.iterdir() if p.is_file() and is_table(p.name)] if folder.is_dir() else []
+        hint = f" {did_you_mean(path.name, near[:20])}" if near else ""
+        raise FileNotFoundError(f"there is no file {source}.{hint}") from None
+    except PermissionError:
+        raise PermissionError(f"{source} may not be read by this user.") from None
+
+
+def _magic(content: bytes) -> str:
+    return next((name for magic, name in MAGIC.items() if content.startswith(magic)), "")
+
+
+def _unpacked(content: bytes, packed: str, name: str) -> bytes:
+    try:
+        if packed == "gzip":
+            return gzip.decompress(content)
+        pl = require("polars", "tables")  # has zstd; a table of one column, its lines
+        lines = pl.read_csv(content, has_header=False, separator="\x1f", quote_char=None, schema={"line": pl.String})
+        return "\n".join(line or "" for line in lines["line"]).encode()
+    except (OSError, EOFError, zlib.error, Exception if packed == "zstd" else OSError) as error:
+        raise ValueError(f"{name} is damaged: it cannot be unpacked by {packed} ({error}).") from None
+
+
+def _kind(content: bytes, name: str) -> str:
+    """Return what the first bytes say it is."""
+    kind = _magic(content)
+    if kind == "zip":
+        if b"xl/" in content[:4096] or b"[Content_Types].xml" in content[:4096]:
+            raise ValueError(f"{name} is an Excel workbook: save the sheet as CSV.")
+        if b".npy" not in content[:4096]:
+            raise ValueError(f"{name} is a zip archive: unpack it, and give the table in it.")
+        return "NumPy"
+    if kind:
+        return kind
+    for magic, what in FOREIGN.items():
+        if content.startswith(magic):
+            raise ValueError(f"{name} is {what}.")
+    start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start[:1] == b"{":
+        return "JSON lines"
+    if start[:2] in (b"[{", b"[\n", b"[ ") and start.rstrip()[-1:] == b"]":
+        return "JSON"
+    if start[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise ValueError(f"{name} is a web page or XML, not a table: was the link to a page, not to the file itself?")
+    return "text"
+
+
+def _same(found: str, said: str | None) -> bool:
+    return said is None or found == said or {found, said} == {"JSON lines", "JSON"}
+
+
+# ---------------------------------------------------------------- one function a format
+
+
+def _text(
+    content: bytes, name: str, delimiter: str | None, header: bool | None, expected: Iterable[str] | None
+) -> tuple[Any, list[str], str]:
+    return delimited.parse(content, name, delimiter=delimiter, header=header, expected=expected)
+
+
+def _by_polars(function: str, what: str, **options: Any) -> Callable[..., tuple[Any, list[str], str]]:
+    arguments = "".join(f", {key}={value!r}" for key, value in options.items())
+
+    def reader(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
+        pl = require("polars", "tables")
+        try:
+            frame = getattr(pl, function)(io.BytesIO(content), **options)
+        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+            raise ValueError(f"{name} is damaged: it cannot be read as {what} ({_first(error)}).") from None
+        return frame, [what], f"pl.{function}({{source}}{arguments})"
+
+    return reader
+
+
+def _json(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
+    array = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+    function, what = ("read_json", "a JSON array") if array else ("read_ndjson", "JSON lines")
+    return _by_polars(function, what, infer_schema_length=None)(content.removeprefix(b"\xef\xbb\xbf"), name)
+
+
+def _numpy(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
+    frame, note = numpy_files.parse(content, name)
+    return frame, [note], "numpy_files.read({source})"
+
+
+def _first(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+_READERS: dict[str, Callable[..., tuple[Any, list[str], str]]] = {
+    "text": _text,
+    "Parquet": _by_polars("read_parquet", "Parquet"),
+    "Arrow": _by_polars("read_ipc", "Arrow"),
+    "JSON lines": _json,
+    "JSON": _json,
+    "NumPy": _numpy,
+}

@@ -1,0 +1,152 @@
+"""What is to be predicted: the task, found out from the target, and the target as the estimators want it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from chainrule._names import did_you_mean
+from chainrule._typing import Array
+from chainrule.tables.kinds import infer, normal
+from chainrule.tables.schema import TASKS, Column
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+FEW = 10  # whole numbers: up to so many values are classes
+MOST = 100  # classes
+
+
+class Target(NamedTuple):
+    """The target's columns, the task, the classes in their order, and y."""
+
+    columns: tuple[Column, ...]
+    task: str
+    classes: tuple[int | str, ...]
+    y: Array
+    notes: tuple[str, ...]
+
+
+def split_names(given: str | Sequence[str], known: Iterable[str]) -> list[str]:
+    """Return the names of the targets: one, or several with commas between them; each must be a column.
+
+    >>> split_names("a,b", ["a", "b", "c"]), split_names("a,b", ["a,b", "c"])
+    (['a', 'b'], ['a,b'])
+    """
+    known = list(known)
+    if isinstance(given, str):
+        given = [given] if given in known or "," not in given else [part.strip() for part in given.split(",")]
+    for name in given:
+        if name not in known:
+            raise ValueError(f"the target {name!r} is not in the table. {did_you_mean(name, known)}")
+    if not given or len(set(given)) != len(given):
+        raise ValueError("expected a target, or several that differ.")
+    return list(given)
+
+
+def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Target:
+    """Return the target of a table in which it has no holes."""
+    if task is not None and task not in (*TASKS, "classification"):
+        raise ValueError(f"unknown task {task!r}. {did_you_mean(task, (*TASKS, 'classification'))}")
+    columns = tuple(replace(infer(frame[name]), dropped="") for name in names)
+    for column in columns:
+        if column.distinct < 2:
+            value = _texts(frame[column.name])[0]
+            raise ValueError(f"the target {column.name!r} has one value only, {value!r}: there is nothing to predict.")
+    if len(columns) > 1:
+        return _multilabel(frame, columns, task)
+    (column,) = columns
+    if task == "multilabel":
+        raise ValueError("the task multilabel has several targets: give them with commas between their names.")
+    numeric = column.read_as in ("number", "whole")
+    few = column.read_as == "whole" and column.distinct <= FEW
+    if task == "regression" or (task is None and numeric and not few and column.distinct > 2):
+        return _regression(frame, column, task)
+    if column.kind == "date":
+        raise ValueError(f"the target {column.name!r} is a date: give a number or a class that can be predicted.")
+    return _classes(frame, column, task)
+
+
+def as_labels(values: pl.Series, column: Column) -> Array:
+    """Return a target of classes: whole numbers, or texts."""
+    values = normal(values)
+    if column.read_as == "whole":
+        return values.cast(_polars().Int64, strict=False).to_numpy()
+    return np.array(_texts(values), dtype=str)
+
+
+def labels_code(column: Column) -> str:
+    """Return the same as Python."""
+    if column.read_as == "whole":
+        return f"frame[{column.name!r}].cast(pl.Int64).to_numpy()"
+    return f"frame[{column.name!r}].cast(pl.String).to_numpy().astype(str)"
+
+
+def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
+    if column.distinct > MOST or (column.distinct > FEW and column.distinct > frame.height / 2):
+        raise ValueError(
+            f"the target {column.name!r} has {column.distinct:,} classes among {frame.height:,} rows: too many to learn. "
+            + ("Is it a number to predict? --task regression" if column.read_as in ("whole", "number") else
+               "Is it the right column?")
+        )  # fmt: skip
+    if column.read_as == "number":
+        raise ValueError(f"the target {column.name!r} has fractions: its task is regression, not {task}.")
+    if column.kind not in ("yes/no", "category"):  # numbers that are classes
+        column = replace(column, kind="category")
+    y = as_labels(frame[column.name], column)
+    classes: list[Any] = np.unique(y).tolist()
+    if column.kind == "yes/no" and column.read_as in ("text", "boolean"):
+        column = replace(column, categories=tuple(map(str, classes)))
+    found = "binary" if len(classes) == 2 else "multiclass"
+    if task in ("binary", "multiclass") and task != found:
+        raise ValueError(f"the target {column.name!r} has {len(classes)} classes: its task is {found}, not {task}.")
+    why = "two values" if found == "binary" else f"{len(classes)} classes"
+    other = (
+        (" Is it a number to predict? --task regression",)
+        if task is None and column.read_as == "whole" and found == "multiclass"
+        else ("",)
+    )
+    return Target((column,), found, tuple(classes), y, (f"{found} classification: {column.name!r} has {why}.{other[0]}",))
+
+
+def _regression(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
+    pl = _polars()
+    if column.read_as not in ("number", "whole"):
+        raise ValueError(f"the target {column.name!r} is no number: its task cannot be regression.")
+    y = frame[column.name].cast(pl.Float64).to_numpy()
+    if not np.isfinite(y).all():
+        raise ValueError(f"the target {column.name!r} has {int((~np.isfinite(y)).sum())} infinite values: remove them.")
+    column = replace(column, kind="number", categories=(), low=float(y.min()), high=float(y.max()))
+    note = f"regression: {column.name!r} is a number with {column.distinct:,} values."
+    more = " Are they classes? --task classification" if task is None and column.distinct <= 30 else ""
+    return Target((column,), "regression", (), y, (note + more,))
+
+
+def _multilabel(frame: pl.DataFrame, columns: tuple[Column, ...], task: str | None) -> Target:
+    if task not in (None, "multilabel", "classification"):
+        raise ValueError(f"several targets are the task multilabel, not {task}.")
+    for column in columns:
+        if column.kind != "yes/no":
+            raise ValueError(f"several targets must all be yes or no, but {column.name!r} is of the kind {column.kind}.")
+    y = np.column_stack([label(frame[column.name], column) for column in columns])
+    return Target(columns, "multilabel", (), y, (f"multilabel: {len(columns)} targets, each yes or no.",))
+
+
+def label(values: pl.Series, column: Column) -> Array:
+    """Return one target of several: 0 and 1."""
+    return np.array(np.array(_texts(normal(values))) == column.categories[1], dtype=np.int64)
+
+
+def _texts(values: pl.Series) -> list[str]:
+    return normal(values).cast(_polars().String).to_list()
+
+
+def _polars() -> Any:
+    from chainrule._extras import require  # noqa: PLC0415
+
+    return require("polars", "tables")
