@@ -58,6 +58,12 @@ def inside(estimator: Any) -> Any:
     return getattr(estimator, "regressor_", estimator)
 
 
+def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what JSON can hold of the arguments; the others as they are typed."""
+    kept = (str, int, float, list, type(None))
+    return {k: v if isinstance(v, kept) and v != ENDLESS else repr(v) for k, v in arguments.items()}
+
+
 def code(task: str, arguments: Mapping[str, Any], patience: int) -> str:
     """Return the same as Python."""
     shown = {**arguments, "n_iter_no_change": "INF"} if arguments.get("n_iter_no_change") == ENDLESS else dict(arguments)

@@ -57,6 +57,14 @@ class Task:
         """Return the targets as the estimator's ``fit`` and ``predict`` have them."""
         return target_values(frame, self.schema)
 
+    def encoded(self, y: Array) -> Array:
+        """Return y as encoders that look at the target want it: numbers of one label or of the first of several."""
+        return y[:, 0] if self.schema.task == "multilabel" else y
+
+    def scaled(self, y: Array) -> Array:
+        """Return y as the network inside learns it: numbers standardized, classes as they are."""
+        return y if self.scaler is None else self.scaler.transform(y.reshape(-1, 1)).ravel()
+
     def labels(self, y: Array) -> Array | None:
         """Return what the classifier learns its labels from."""
         if self.schema.task == "regression":

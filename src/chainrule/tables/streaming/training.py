@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from chainrule._typing import Array
-from chainrule.tables import models, targets
+from chainrule.tables import models, overrides, targets
 from chainrule.tables.casting import cast
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
@@ -112,8 +112,8 @@ def train_stream(
     source = open_source(path, chunk, delimiter=delimiter, header=header)
     goals = targets.split_names(target, source.columns)
     names = [name for name in source.columns if name not in goals]
-    told = inference.told(names, list(categorical), list(numeric), list(dates))
-    dropped = inference.known("drop", list(drop), names)
+    told = overrides.told(names, list(categorical), list(numeric), list(dates))
+    dropped = overrides.known("drop", list(drop), names)
     found, notes = _survey(source, goals, [n for n in names if n not in dropped], test, validation, seed, show)
     schema = inference.schema(source, found, goals, names, task, told, dropped)
     y = target_values(found.sample, schema)
@@ -158,7 +158,7 @@ def train_stream(
         source=str(path),
         settings={
             "target": goals, "task": schema.task, "stream": True, "epochs": epochs, "patience": patience, "test": test,
-            "validation": validation, "seed": seed, "parameters": _plain(arguments),
+            "validation": validation, "seed": seed, "parameters": models.plain(arguments),
         },
         seconds=time.perf_counter() - began,
     )  # fmt: skip
@@ -216,9 +216,3 @@ def _said(found: Survey, source: Source, epochs: int, fast: Preparation) -> list
     if not source.any_order:
         said.append("CSV can only be read in order: rows are mixed in a buffer, so shuffle a file that is sorted")
     return said
-
-
-def _plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what JSON can hold of the arguments; the others as they are typed."""
-    plain = (str, int, float, list, type(None))
-    return {k: v if isinstance(v, plain) and v != models.ENDLESS else repr(v) for k, v in arguments.items()}

@@ -1,0 +1,43 @@
+"""Data frames of others as polars'."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chainrule._extras import require
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+
+def as_frame(given: Any) -> pl.DataFrame:
+    """Return a polars DataFrame of a polars or pandas one, a dictionary of columns, or an Arrow table.
+
+    >>> as_frame({"a": [1, 2]}).shape
+    (2, 1)
+    """
+    pl = require("polars", "tables")
+    if isinstance(given, pl.LazyFrame):
+        given = given.collect()
+    if isinstance(given, pl.DataFrame):
+        frame = given
+    elif isinstance(given, dict) or hasattr(given, "__dataframe__") or hasattr(given, "__arrow_c_stream__"):
+        columns = given.columns if type(given).__module__.startswith("pandas") else ()
+        if len(columns):  # column by column, which needs no pyarrow
+            frame = pl.DataFrame({str(name): _series(pl, given[name]) for name in columns})
+        else:
+            frame = pl.DataFrame(given)
+    else:
+        raise TypeError(f"expected a file, or a data frame of polars or pandas, got {type(given).__name__}.")
+    if not frame.width or not frame.height:
+        raise ValueError(f"the data frame has {frame.height} rows and {frame.width} columns: there is nothing to learn.")
+    return frame
+
+
+def _series(pl: Any, column: Any) -> Any:
+    values = column.to_numpy()
+    if values.dtype.kind in "OU" or str(column.dtype).startswith(("str", "string", "category", "object")):
+        return pl.Series([None if value is None or value != value else value for value in column], strict=False)  # noqa: PLR0124
+    return pl.Series(values)
