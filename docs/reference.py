@@ -30,6 +30,7 @@ MODULES = {
     "chainrule.persistence": "Model files",
     "chainrule.onnx": "ONNX",
     "chainrule.serving": "Prediction with NumPy alone",
+    "chainrule.tables.streaming": "Tables larger than memory",
     "chainrule.datasets": "Data sets",
     "chainrule.plotting": "Pictures",
 }

@@ -33,6 +33,7 @@ MODULES = [
     "plotting",
     "schedules",
     "serving",
+    "tables.streaming",
     "tracing",
     "training",
 ]
