@@ -1,8 +1,8 @@
-"""A table larger than memory: ``python -m benchmarks.streaming`` makes one, trains on it, and says how fast and in how much.
+"""A table larger than memory: ``python -m benchmarks.streaming`` makes one, trains, and says how fast.
 
-It is no workload of ``python -m benchmarks``: the file takes gigabytes of disk and minutes to make. Every training runs in a
-process of its own, of which the peak of resident memory (VmHWM) is printed, with everything that it imports. The rate is that
-of the file's bytes: in the statistics pass, in training, and in both together.
+It is no workload of ``python -m benchmarks``: the file takes gigabytes of disk and minutes to make. Every training
+runs in a process of its own, of which the peak of resident memory (VmHWM) is printed, with everything that it
+imports. The rate is that of the file's bytes: in the statistics pass, in training, and in both together.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PART = 120_000  # rows of a row group
 
 
 def part(rows: int, rng: np.random.Generator) -> Any:
-    """Return rows of numbers, some of them with holes or of long tails, of categories, and a target that needs a network."""
+    """Return rows of numbers, some with holes or long tails, of categories, and a target that needs a network."""
     import polars as pl
 
     z = rng.normal(size=(rows, NUMBERS))
@@ -87,7 +87,7 @@ def worker(path: str, chunk: int, epochs: int) -> None:
                 "rows": trained.schema.rows,
                 "statistics MB/s": phases["statistics"].rate,
                 "training MB/s": phases["training"].rate,
-                "both MB/s": (1 + epochs) * os.path.getsize(path) / 1e6 / seconds,
+                "both MB/s": (1 + epochs) * Path(path).stat().st_size / 1e6 / seconds,
                 "seconds": trained.seconds,
                 "peak MiB": peak,
                 "accuracy": trained.scores["accuracy"],
@@ -116,7 +116,10 @@ def main() -> int:
             code = f"from benchmarks.streaming import worker; worker({str(path)!r}, {chunk}, {arguments.epochs})"
             run = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
             found.append(json.loads(run.stdout.splitlines()[-1]))
-            print("  ".join(f"{k} {v:,.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in found[-1].items()), flush=True)
+            print(
+                "  ".join(f"{k} {v:,.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in found[-1].items()),
+                flush=True,
+            )
     same = len({one["parameters"] for one in found}) == 1
     print("the same parameters for all chunk sizes" if same else "THE PARAMETERS DIFFER")
     return int(not same)

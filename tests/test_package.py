@@ -34,6 +34,7 @@ MODULES = [
     "schedules",
     "serving",
     "tables.report",
+    "tables.streaming",
     "tracing",
     "training",
 ]

@@ -1,7 +1,9 @@
 """Tables larger than memory: the same bits however the file is read, and the same preparation as in memory."""
 
 import gzip
+import itertools
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ import pytest
 pl = pytest.importorskip("polars")
 pytest.importorskip("skrub")
 
+import chainrule  # noqa: E402
 from chainrule.tables import kinds  # noqa: E402
 from chainrule.tables.casting import cast  # noqa: E402
 from chainrule.tables.preparation import preparation  # noqa: E402
@@ -217,9 +220,9 @@ def test_a_target_with_holes_and_infinities(folder, tmp_path):
     frame.write_parquet(tmp_path / "nan.parquet")
     trained = run(tmp_path / "nan.parquet", "target")
     assert "7 row(s) without a target are left out." in trained.notes
-    frame.with_columns(target=pl.when(pl.int_range(ROWS) == 2500).then(float("inf")).otherwise(pl.col("target"))).write_parquet(
-        tmp_path / "inf.parquet"
-    )
+    frame.with_columns(
+        target=pl.when(pl.int_range(ROWS) == 2500).then(float("inf")).otherwise(pl.col("target"))
+    ).write_parquet(tmp_path / "inf.parquet")
     with pytest.raises(ValueError, match="'target' has 1 infinite values: remove them"):
         run(tmp_path / "inf.parquet", "target")
     frame.with_columns(target=pl.lit(None, pl.Float64)).write_parquet(tmp_path / "none.parquet")
@@ -245,7 +248,7 @@ def test_a_file_that_changes_between_the_passes_is_refused(folder, tmp_path):
 def test_files_that_are_cut_or_empty(folder, tmp_path):
     content = (folder / "t.parquet").read_bytes()
     (tmp_path / "cut.parquet").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match="cannot be read as Parquet: .*Is it whole"):
+    with pytest.raises(ValueError, match=r"cannot be read as Parquet: .*Is it whole"):
         run(tmp_path / "cut.parquet")
     damaged = bytearray(content)
     damaged[2000:60_000] = bytes(58_000)
@@ -278,7 +281,10 @@ def test_a_column_whose_type_changes_late_is_read_as_the_wider_one(tmp_path, mon
     lines[2900] = "1,2.5,yes"
     (tmp_path / "late.csv").write_text("\n".join(lines))
     trained = train_stream(tmp_path / "late.csv", "y", epochs=1)
-    assert any("line 2901: the column 'b' has '2.5', not a whole number: the column is read as numbers" in n for n in trained.notes)
+    assert any(
+        "line 2901: the column 'b' has '2.5', not a whole number: the column is read as numbers" in n
+        for n in trained.notes
+    )
     assert next(c for c in trained.schema.columns if c.name == "b").read_as == "number"
 
 
@@ -302,7 +308,7 @@ def test_progress_knows_the_end(folder, capsys):
     training = [state for state in seen if state.what == "training"]
     assert seen[0].what == "statistics"
     assert (training[-1].done, training[-1].rows) == (3 * ROWS, 3 * ROWS)
-    assert all(later.done >= before.done for before, later in zip(training, training[1:], strict=False))
+    assert all(later.done >= before.done for before, later in itertools.pairwise(training))
     show = Printer()
     show(State("training", 5, 10, 1_000_000, 11.0, "loss 0.5"))
     show(State("training", 6, 10, 1_000_000, 12.0))  # too soon for another line
@@ -315,8 +321,6 @@ def test_progress_knows_the_end(folder, capsys):
 
 
 def test_ctrl_c_keeps_what_was_learned(folder):
-    import signal
-
     pressed = []
 
     def press(state):
@@ -346,11 +350,9 @@ def test_what_is_streamed(folder):
 
 
 def test_a_streamed_model_is_saved_as_any_other(folder, tmp_path):
-    import chainrule as cr
-
     trained = run(folder / "t.parquet")
     trained.pipeline[-1].save(tmp_path / "model.safetensors")
-    loaded = cr.MLPClassifier.load(tmp_path / "model.safetensors")
+    loaded = chainrule.MLPClassifier.load(tmp_path / "model.safetensors")
     x = trained.pipeline[0].transform(cast(trained.held_out.frame, trained.schema.columns))
     assert (loaded.predict(x) == trained.held_out.predictions).all()
     assert loaded.history_.to_dict() == trained.history.to_dict()

@@ -29,13 +29,27 @@ def predict(
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there, not to standard output.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
     data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the files of mnist are.")] = None,
+    interval: Annotated[
+        float | None, typer.Option(help="Of a table's numbers: 0.9 adds bounds that hold 90 % of the truth.")
+    ] = None,
+    coerce: Annotated[
+        bool, typer.Option("--coerce", help="Of a table: what is not of its column's type is taken as missing.")
+    ] = False,
+    delimiter: Annotated[str | None, typer.Option(help="Of a table in CSV; found out by default.")] = None,
 ) -> None:
-    """Predict the rows of INPUT: one line each, with its label and the probability of every class, as CSV."""
+    """Predict the rows of INPUT: one line each, with its label and the probability of every class, as CSV.
+
+    For a network of a table INPUT is a table, too, and --out may end in .parquet.
+    """
     from chainrule._files import write_atomically  # noqa: PLC0415
     from chainrule.cli import config as config_module  # noqa: PLC0415  (not needed for --help)
+    from chainrule.cli import tables  # noqa: PLC0415
     from chainrule.cli.reading import is_data_set, read_rows  # noqa: PLC0415
 
     check_out(out, overwrite=overwrite)
+    if (folder / tables.SCHEMA).is_file():
+        tables.predict(folder, source, out, interval=interval, coerce=coerce, delimiter=delimiter)
+        return
     config, network = config_module.read(folder)
     if is_data_set(source):
         from chainrule.cli.evaluate import held_out  # noqa: PLC0415

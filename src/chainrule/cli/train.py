@@ -29,14 +29,54 @@ if TYPE_CHECKING:
 else:
     Config = Options = Outcome = Dataset = History = Network = Any
 
-NET, LEARN, RUN = "The network", "How it learns", "The run"
+NET, LEARN, RUN, TABLE = "The network", "How it learns", "The run", "A table"
 
 
 @in_one_sentence
 def train(
     dataset: Annotated[
-        str | None, typer.Argument(metavar="DATASET", help="digits, mnist, moons, circles or spirals.")
+        str | None,
+        typer.Argument(
+            metavar="DATASET|FILE",
+            help="digits, mnist, moons, circles or spirals; or a table: CSV, Parquet, Arrow, JSON lines, npz, - for "
+            "standard input.",
+        ),
     ] = None,
+    target: Annotated[
+        str | None, typer.Option(help="The column to predict; several with commas.", rich_help_panel=TABLE)
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="binary, multiclass, regression or multilabel.", rich_help_panel=TABLE)
+    ] = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="Columns that are categories.", rich_help_panel=TABLE)
+    ] = None,
+    numeric: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="Columns that are numbers.", rich_help_panel=TABLE)
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option(metavar="NAMES", help="Columns to leave out.", rich_help_panel=TABLE)
+    ] = None,
+    date: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAMES", help="Columns that are dates: NAME or NAME:%d/%m/%Y.", rich_help_panel=TABLE),
+    ] = None,
+    test: Annotated[
+        str, typer.Option(metavar="PART|FILE", help="The rows for the test.", rich_help_panel=TABLE)
+    ] = "0.2",
+    time_column: Annotated[
+        str | None, typer.Option(help="Hold out the last rows by this column.", rich_help_panel=TABLE)
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Rows of one group are never on both sides.", rich_help_panel=TABLE)
+    ] = None,
+    class_weight: Annotated[
+        str | None, typer.Option(help='"balanced": rare classes count as much as others.', rich_help_panel=TABLE)
+    ] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of CSV; found out by default.", rich_help_panel=TABLE)] = None,
+    stream: Annotated[
+        bool, typer.Option("--stream", help="Read the file piece by piece, as large ones are.", rich_help_panel=TABLE)
+    ] = False,
     layers: Annotated[
         str | None, typer.Option(help='Sizes of the hidden layers: "64,32", or "none".', rich_help_panel=NET)
     ] = None,
@@ -107,16 +147,43 @@ def train(
         bool, typer.Option("--quiet", help="Print only the accuracy and the folder.", rich_help_panel=RUN)
     ] = False,
 ) -> None:
-    """Train a network on DATASET, test it on rows that it never saw, and keep everything in a folder.
+    """Train a network on DATASET or FILE, test it on rows that it never saw, and keep everything in a folder.
 
     What is not given is chosen to suit the data set. Ctrl-C ends training early: what was learned is tested and saved.
     A training that was interrupted or killed goes on with --resume FOLDER, and ends as it would have ended.
     """
     from chainrule.cli import data as data_module  # noqa: PLC0415  (not needed for --help)
     from chainrule.cli import options as options_module  # noqa: PLC0415
-    from chainrule.cli import resuming  # noqa: PLC0415
+    from chainrule.cli import resuming, tables  # noqa: PLC0415
     from chainrule.cli.folder import run_folder  # noqa: PLC0415
 
+    if tables.is_table(dataset):
+        for option, value in {
+            "--schedule": schedule, "--warm-up": warm_up, "--data": data, "--resume": resume,
+        }.items():  # fmt: skip
+            if value is not None:
+                raise ValueError(f"{option}: is for data sets, not for tables: leave it out.")
+        tables.train(
+            str(dataset),
+            target,
+            layers=layers,
+            network={
+                "activation": activation, "dropout": dropout, "input_dropout": input_dropout, "l1": l1, "l2": l2,
+                "max_norm": max_norm, "optimizer": optimizer, "learning_rate": learning_rate, "clip_norm": clip_norm,
+                "epochs": epochs, "batch_size": batch_size, "label_smoothing": label_smoothing,
+                "class_weight": class_weight,
+            },
+            table={
+                "task": task, "categorical": tables.names(categorical), "numeric": tables.names(numeric),
+                "drop": tables.names(drop), "dates": tables.names(date), "test": tables.part_or_file(test),
+                "time_column": time_column, "group": group, "patience": patience, "delimiter": delimiter,
+                "seed": seed or 0,
+            },
+            out=out, overwrite=overwrite, quiet=quiet, stream=stream,
+        )  # fmt: skip
+        return
+    if target is not None:
+        raise ValueError(f"--target: {dataset} is no table: give a file such as customers.csv.")
     there = None if resume is None else resuming.read(resume)
     dataset = dataset or (there[0] if there else None)
     if dataset is None:

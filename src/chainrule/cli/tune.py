@@ -26,13 +26,15 @@ def tune(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The table: CSV, Parquet, Arrow, JSON lines, npz.")],
     target: Annotated[str, typer.Option(help="The column to predict.", rich_help_panel=DATA)],
     trials: Annotated[
-        int | None, typer.Option(help="How many trials, those of a study that goes on among them.", rich_help_panel=SEARCH)
+        int | None,
+        typer.Option(help="How many trials, those of a study that goes on among them.", rich_help_panel=SEARCH),
     ] = None,
     minutes: Annotated[
         float | None, typer.Option(help="How long, with the fit of the best at the end.", rich_help_panel=SEARCH)
     ] = None,
     folds: Annotated[
-        int | None, typer.Option(help="Of the cross-validation; by default 5 up to 2,000 rows, else 3.", rich_help_panel=SEARCH)
+        int | None,
+        typer.Option(help="Of the cross-validation; by default 5 up to 2,000 rows, else 3.", rich_help_panel=SEARCH),
     ] = None,
     n_jobs: Annotated[int, typer.Option(help="Trials at a time, which share the cores.", rich_help_panel=SEARCH)] = 1,
     task: Annotated[
@@ -43,7 +45,9 @@ def tune(
         Path | None,
         typer.Option(metavar="FOLDER", help="For study and results; runs/FILE-tune by default.", rich_help_panel=RUN),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the outcome and the folder.", rich_help_panel=RUN)] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print only the outcome and the folder.", rich_help_panel=RUN)
+    ] = False,
 ) -> None:
     """Search for a better network than that of `chainrule train FILE`, fit the best, and keep everything in a folder.
 

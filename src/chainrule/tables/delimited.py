@@ -67,7 +67,11 @@ def decode(content: bytes, name: str) -> tuple[str, str, str]:
     >>> decode("é".encode("cp1252"), "x.csv")[:2]
     ('é', 'Windows-1252')
     """
-    for mark, encoding in ((codecs.BOM_UTF8, "UTF-8"), (codecs.BOM_UTF16_LE, "UTF-16"), (codecs.BOM_UTF16_BE, "UTF-16")):
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "UTF-8"),
+        (codecs.BOM_UTF16_LE, "UTF-16"),
+        (codecs.BOM_UTF16_BE, "UTF-16"),
+    ):
         if content.startswith(mark):
             try:
                 return content.decode("utf-8-sig" if encoding == "UTF-8" else "utf-16"), encoding, ""
@@ -118,7 +122,9 @@ def _sample(text: str, delimiter: str | None) -> list[list[str]]:
     csv.field_size_limit(CSV_FIELD)
     rows = []
     try:
-        for row in csv.reader(io.StringIO(text[: 2**22], newline=""), delimiter=delimiter or ",", skipinitialspace=True):
+        for row in csv.reader(
+            io.StringIO(text[: 2**22], newline=""), delimiter=delimiter or ",", skipinitialspace=True
+        ):
             if any(field.strip() for field in row):
                 rows.append([field.strip() for field in row])
             if len(rows) == SAMPLE:
@@ -214,5 +220,5 @@ def _first(error: BaseException) -> str:
 def _code(options: dict[str, Any], encoding: str) -> str:
     defaults = {"separator": ",", "has_header": True, "decimal_comma": False}
     arguments = [f"{key}={value!r}" for key, value in options.items() if defaults.get(key, ...) != value]
-    arguments += [] if encoding == "UTF-8" else [f"encoding={({'UTF-16': 'utf-16'}.get(encoding, 'cp1252'))!r}"]
+    arguments += [] if encoding == "UTF-8" else [f"encoding={ ({'UTF-16': 'utf-16'}.get(encoding, 'cp1252'))!r}"]
     return f"pl.read_csv({{source}}, {', '.join(arguments)})"

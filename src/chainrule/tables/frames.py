@@ -32,7 +32,9 @@ def as_frame(given: Any) -> pl.DataFrame:
     else:
         raise TypeError(f"expected a file, or a data frame of polars or pandas, got {type(given).__name__}.")
     if not frame.width or not frame.height:
-        raise ValueError(f"the data frame has {frame.height} rows and {frame.width} columns: there is nothing to learn.")
+        raise ValueError(
+            f"the data frame has {frame.height} rows and {frame.width} columns: there is nothing to learn."
+        )
     return frame
 
 

@@ -37,7 +37,9 @@ def judge(pipeline: Any, schema: Schema, test: pl.DataFrame, X: Array, y: Array,
     predictions = pipeline.predict(rows)
     p = None if schema.task == "regression" else pipeline.predict_proba(rows)
     simple = baselines.fit(schema.task, X, y, pipeline[0].transform(rows).astype(X.dtype), seed)
-    measured = {b.name: scores.measure(schema.task, truth, b.predictions, b.probabilities, schema.classes) for b in simple}
+    measured = {
+        b.name: scores.measure(schema.task, truth, b.predictions, b.probabilities, schema.classes) for b in simple
+    }
     return Judgement(
         HeldOut(test, truth, predictions, p),
         scores.measure(schema.task, truth, predictions, p, schema.classes),

@@ -61,7 +61,9 @@ def normal(values: pl.Series) -> pl.Series:
     if kind.is_float() or kind.is_decimal():
         values = values.cast(pl.Float64).fill_nan(None)
         finite = values.drop_nulls()
-        whole = len(finite) > 0 and bool((finite.is_finite() & (finite == finite.round()) & (finite.abs() < 2**53)).all())
+        whole = len(finite) > 0 and bool(
+            (finite.is_finite() & (finite == finite.round()) & (finite.abs() < 2**53)).all()
+        )
         return values.cast(pl.Int64) if whole else values
     if kind.is_integer():
         return values.cast(pl.Float64 if kind in (pl.UInt64, getattr(pl, "Int128", None)) else pl.Int64)

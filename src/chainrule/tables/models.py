@@ -66,7 +66,9 @@ def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def code(task: str, arguments: Mapping[str, Any], patience: int) -> str:
     """Return the same as Python."""
-    shown = {**arguments, "n_iter_no_change": "INF"} if arguments.get("n_iter_no_change") == ENDLESS else dict(arguments)
+    shown = (
+        {**arguments, "n_iter_no_change": "INF"} if arguments.get("n_iter_no_change") == ENDLESS else dict(arguments)
+    )
     texts = [f"{name}={value!r}" for name, value in shown.items()]
     texts += [f"callbacks=[EarlyStopping(patience={patience})]"] if patience else []
     inner = ",\n    ".join(texts).replace("'INF'", "float('inf')")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -95,3 +96,29 @@ class Trained:
     command: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+
+    def predict(self, data: Any, *, interval: float | None = None, coerce: bool = False) -> pl.DataFrame:
+        """Return a prediction for each row of new data, with its probabilities or its interval.
+
+        See :func:`chainrule.tables.predicting.predict`.
+        """
+        from chainrule.tables.frames import as_frame  # noqa: PLC0415
+        from chainrule.tables.predicting import predict  # noqa: PLC0415
+
+        return predict(self, as_frame(data), interval=interval, coerce=coerce)[0]
+
+    def report(self) -> Any:
+        """Return the report, with ``.html`` and ``.markdown``: see :func:`chainrule.tables.report.build`."""
+        from chainrule.tables import report  # noqa: PLC0415
+        from chainrule.tables.casting import cast  # noqa: PLC0415
+
+        return report.build(self, inputs=cast(self.held_out.frame, self.schema.columns))
+
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write everything to a folder: see :func:`chainrule.tables.saving.save`."""
+        from chainrule.tables.saving import save  # noqa: PLC0415
+
+        save(self, folder, overwrite=overwrite)
+
+    def _repr_html_(self) -> str:
+        return str(self.report()._repr_html_())  # noqa: SLF001

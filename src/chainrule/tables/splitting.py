@@ -59,7 +59,11 @@ def code(plan: Plan, rare: bool) -> list[str]:
                 f"cut = len(rows) - round({plan.test} * len(rows))",
                 "rows, test = rows[:cut], rows[cut:]",
             ]
-        return [*lines, f"cut = len(rows) - round({plan.validation} * len(rows))", "train, validation = rows[:cut], rows[cut:]"]
+        return [
+            *lines,
+            f"cut = len(rows) - round({plan.validation} * len(rows))",
+            "train, validation = rows[:cut], rows[cut:]",
+        ]
     if plan.group is not None:
         lines = [
             f"group = frame[{plan.group!r}].cast(pl.String).fill_null('(missing)').to_numpy().astype(str)",
@@ -83,9 +87,7 @@ def code(plan: Plan, rare: bool) -> list[str]:
         ]
     stratify = ", stratify=y[rows]" if plan.stratify else ""
     if plan.test:
-        lines.append(
-            f"rows, test = train_test_split(rows, test_size={plan.test}, random_state={plan.seed}{stratify})"
-        )
+        lines.append(f"rows, test = train_test_split(rows, test_size={plan.test}, random_state={plan.seed}{stratify})")
     lines.append(
         f"train, validation = train_test_split(rows, test_size={plan.validation}, random_state={plan.seed}{stratify})"
     )
@@ -94,7 +96,12 @@ def code(plan: Plan, rare: bool) -> list[str]:
 
 def has_rare(plan: Plan, y: Array) -> bool:
     """Say whether a class has so few rows that it cannot be split."""
-    return plan.stratify and plan.time is None and plan.group is None and np.unique(y, return_counts=True)[1].min() < FEWEST
+    return (
+        plan.stratify
+        and plan.time is None
+        and plan.group is None
+        and np.unique(y, return_counts=True)[1].min() < FEWEST
+    )
 
 
 def _at_random(plan: Plan, y: Array) -> tuple[Array, Array, Array]:
@@ -105,7 +112,9 @@ def _at_random(plan: Plan, y: Array) -> tuple[Array, Array, Array]:
         _, which, counts = np.unique(y, return_inverse=True, return_counts=True)
         rows, alone = rows[counts[which] >= FEWEST], rows[counts[which] < FEWEST]
         if len(np.unique(y[rows])) < 2:
-            raise ValueError(f"fewer than two classes have {FEWEST} rows or more: that is too few to train and to test.")
+            raise ValueError(
+                f"fewer than two classes have {FEWEST} rows or more: that is too few to train and to test."
+            )
     test = rows[:0]
     for part in (plan.test, plan.validation):
         if part:
@@ -141,7 +150,9 @@ def _by_group(plan: Plan, frame: pl.DataFrame) -> tuple[Array, Array, Array]:
     group = np.array(frame[plan.group].cast(_string()).fill_null("(missing)").to_list(), dtype=str)
     count = len(np.unique(group))
     if count < 3:
-        raise ValueError(f"--group: {plan.group!r} has {count} groups: expected three or more, to train, validate and test.")
+        raise ValueError(
+            f"--group: {plan.group!r} has {count} groups: expected three or more, to train, validate and test."
+        )
     rows, parts = np.arange(len(group)), []
     for part in ([plan.test] if plan.test else []) + [plan.validation]:
         a, b = next(GroupShuffleSplit(1, test_size=part, random_state=plan.seed).split(rows, groups=group[rows]))

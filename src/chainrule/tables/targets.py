@@ -111,7 +111,9 @@ def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
         if task is None and column.read_as == "whole" and found == "multiclass"
         else ("",)
     )
-    return Target((column,), found, tuple(classes), y, (f"{found} classification: {column.name!r} has {why}.{other[0]}",))
+    return Target(
+        (column,), found, tuple(classes), y, (f"{found} classification: {column.name!r} has {why}.{other[0]}",)
+    )
 
 
 def _regression(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
@@ -132,7 +134,9 @@ def _multilabel(frame: pl.DataFrame, columns: tuple[Column, ...], task: str | No
         raise ValueError(f"several targets are the task multilabel, not {task}.")
     for column in columns:
         if column.kind != "yes/no":
-            raise ValueError(f"several targets must all be yes or no, but {column.name!r} is of the kind {column.kind}.")
+            raise ValueError(
+                f"several targets must all be yes or no, but {column.name!r} is of the kind {column.kind}."
+            )
     y = np.column_stack([label(frame[column.name], column) for column in columns])
     return Target(columns, "multilabel", (), y, (f"multilabel: {len(columns)} targets, each yes or no.",))
 

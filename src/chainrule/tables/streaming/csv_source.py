@@ -48,9 +48,7 @@ class CsvSource(Source):
         rows = delimited._sample(text, self._delimiter)  # noqa: SLF001
         self._header = delimited._has_header(rows, None) if header is None else header  # noqa: SLF001
         self._comma = self._delimiter != "," and delimited._decimal_comma(rows[1:] if self._header else rows)  # noqa: SLF001
-        types = {
-            name: polars.String if kind == polars.Null else kind for name, kind in frame.schema.items()
-        }
+        types = {name: polars.String if kind == polars.Null else kind for name, kind in frame.schema.items()}
         try:
             count = int(self._scan(path, dict.fromkeys(types, polars.String)).select(polars.len()).collect().item())
         except (polars.exceptions.PolarsError, OSError) as error:
@@ -90,7 +88,7 @@ class CsvSource(Source):
         return {"Float64": "numbers", "String": "text"}.get(str(self.columns[column]), str(self.columns[column]))
 
     def _bad_line(self, error: Exception) -> tuple[str, str | None]:
-        """Return a sentence that names the first bad line, and the column whose type does not fit it, if one does not."""
+        """Return a sentence that names the first bad line, and the column whose type it does not fit, if that is it."""
         with _opened(self.path) as file:
             reader = csv.reader(io.TextIOWrapper(file, "utf-8", errors="strict", newline=""), delimiter=self._delimiter)
             names = list(self.columns)
@@ -106,7 +104,10 @@ class CsvSource(Source):
                         ), None
                     for name, field in zip(names, row, strict=False):
                         if not self._fits(self.columns[name], field):
-                            return f"{where}: the column {name!r} has {field[:40]!r}, not {_A[str(self.columns[name])]}", name
+                            return (
+                                f"{where}: the column {name!r} has {field[:40]!r}, not {_A[str(self.columns[name])]}",
+                                name,
+                            )
             except (csv.Error, UnicodeDecodeError, OSError, EOFError) as bad:
                 return f"{self.path}, after line {reader.line_num}: {bad}", None
         return str(unreadable(self.path, "CSV", error)), None

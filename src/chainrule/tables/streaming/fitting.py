@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
@@ -22,8 +22,8 @@ from chainrule.tables.streaming.shuffling import ShuffleBuffer
 from chainrule.tables.streaming.source import Block, Source
 from chainrule.training import DivergenceError, evaluate, train
 
-BUFFER_BYTES = 48 * 2**20  # rows that are mixed
-PIECE_BYTES = 12 * 2**20  # rows that train() is given at once
+BUFFER_BYTES = 32 * 2**20  # rows that are mixed
+PIECE_BYTES = 8 * 2**20  # rows that train() is given at once
 ROUND_ROWS = 100_000  # from twice as many on, an epoch is measured more than once
 ROUNDS = 10  # at most so often
 
@@ -50,7 +50,7 @@ class Plan:
 
 @final
 class _Part(Schedule):
-    """A schedule of the whole run, seen from one piece of it: from ``start`` on, ``length`` epochs long, of ``epochs``."""
+    """A schedule of the whole run, seen from a piece of it: ``length`` epochs from ``start`` on, of ``epochs``."""
 
     def __init__(self, whole: Schedule, start: float, length: float, epochs: float) -> None:
         self.whole, self.start, self.length, self.epochs = whole, start, length, epochs
@@ -156,7 +156,7 @@ class _Run:
 
     def measure(self) -> None:
         """Add a row to the history, and see whether it is the best."""
-        found = {"loss": np.nan} | {name: np.nan for name in self.network.loss.metrics}
+        found = {"loss": np.nan} | dict.fromkeys(self.network.loss.metrics, np.nan)
         if self.validation is not None:
             found = evaluate(self.network, *self.validation)
         now = time.perf_counter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -66,10 +66,9 @@ def exact(column: Column, all_rows: ColumnStatistics) -> Column:
         changes |= {"low": float(all_rows.low), "high": float(all_rows.high)}
         if column.read_as == "whole":
             changes |= {"low": int(all_rows.low), "high": int(all_rows.high)}
-            if not all_rows.missing and all_rows.high - all_rows.low + 1 == all_rows.rows and column.used:
-                if changes["distinct"] > 0.9 * all_rows.rows and all_rows.rows >= kinds.FEWEST:
-                    changes |= {"kind": "identifier", "dropped": "its numbers rise by one: an identifier"}
-    if column.kind == "date" and isinstance(all_rows.low, datetime.date | datetime.datetime):
+            if column.used and _rises_by_one(all_rows, changes["distinct"]):
+                changes |= {"kind": "identifier", "dropped": "its numbers rise by one: an identifier"}
+    if column.kind == "date" and isinstance(all_rows.low, dt.date | dt.datetime):
         changes |= {"low": all_rows.low.isoformat(), "high": all_rows.high.isoformat()}
     return replace(column, **changes)
 
@@ -84,3 +83,9 @@ def _check_target(found: Survey, goals: Sequence[str]) -> None:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _rises_by_one(column: ColumnStatistics, distinct: int) -> bool:
+    """Say whether whole numbers are those of a row of numbers: as many as rows, from the lowest to the highest."""
+    whole = not column.missing and column.high - column.low + 1 == column.rows >= kinds.FEWEST
+    return bool(whole and distinct > 0.9 * column.rows)  # distinct is an estimate

@@ -16,7 +16,7 @@ __all__ = ["needs_streaming", "open_source"]
 
 
 def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
-    """Return why a file has to be streamed, in a sentence, or "" if it fits into memory.
+    r"""Return why a file has to be streamed, in a sentence, or "" if it fits into memory.
 
     In memory a table takes about three times the bytes of its Parquet file and twice those of CSV, and preparing it as
     much again; a packed CSV is taken for four times as large.
@@ -31,7 +31,7 @@ def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
     --------
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp(), "points.csv")
-    >>> _ = path.write_text("x,y\\n" + "1,2\\n" * 1000)
+    >>> _ = path.write_text("x,y\n" + "1,2\n" * 1000)
     >>> needs_streaming(path, 10**9), needs_streaming(path, 10_000)
     ('', '...points.csv has 4 kB, which in memory would take about 16 kB of the 10 kB available: it is streamed.')
     """
@@ -44,8 +44,8 @@ def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
     if times * size <= available:
         return ""
     return (
-        f"{path} has {_bytes(size)}, which in memory would take about {_bytes(times * size)} of the {_bytes(available)} "
-        "available: it is streamed."
+        f"{path} has {_bytes(size)}, which in memory would take about {_bytes(times * size)} of the "
+        f"{_bytes(available)} available: it is streamed."
     )
 
 
@@ -57,7 +57,8 @@ def open_source(
     >>> open_source("customers.xlsx")
     Traceback (most recent call last):
     ...
-    ValueError: customers.xlsx cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv, .csv.gz, .csv.zst) can.
+    ValueError: customers.xlsx cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv, .csv.gz,
+    .csv.zst) can.
     """
     path = Path(path)
     if chunk is not None and chunk < 1:
@@ -71,7 +72,9 @@ def open_source(
         raise FileNotFoundError(f"there is no file {path}.")
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty: expected a table with rows.")
-    return ParquetSource(path, chunk) if kind == "Parquet" else CsvSource(path, chunk, delimiter=delimiter, header=header)
+    return (
+        ParquetSource(path, chunk) if kind == "Parquet" else CsvSource(path, chunk, delimiter=delimiter, header=header)
+    )
 
 
 def _kind(path: Path) -> str:

@@ -1,9 +1,9 @@
 """Blocks to inputs at the speed of the disk: what the fitted ColumnTransformer does, done with fewer copies.
 
-Numbers are scaled column by column into the place where the network reads them. A transformer of categories is a function of
-few values: it is asked once for each of them, and from then on every row is a look-up. What is left (dates, texts) goes through
-the transformer itself. Which of these a part may use is found out by comparing both on rows of the sample, so that this can
-be faster than the transformer but not different.
+Numbers are scaled column by column into the place where the network reads them. A transformer of categories is a
+function of few values: it is asked once for each of them, and from then on every row is a look-up. What is left
+(dates, texts) goes through the transformer itself. Which of these a part may use is found out by comparing both on
+rows of the sample, so that this can be faster than the transformer but not different.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _fast(name: str, transformer: Any, names: list[str], ready: pl.DataFrame, ex
 
 def _through(transformer: Any, fitted: Any, name: str, names: list[str]) -> Fill:
     """Return what asks the transformer itself."""
-    given = dict((n, c) for n, _, c in fitted.transformers)[name]
+    given = {n: c for n, _, c in fitted.transformers}[name]
 
     def fill(ready: pl.DataFrame, out: Array) -> None:
         rows = ready[given].to_list() if isinstance(given, str) else ready.select(names)
@@ -151,7 +151,7 @@ def _scaled(pipeline: Any, names: list[str]) -> Fill:
     return fill
 
 
-def _holes(pipeline: Any, names: list[str]) -> Fill:
+def _holes(_: Any, names: list[str]) -> Fill:
     def fill(ready: pl.DataFrame, out: Array) -> None:
         for j, name in enumerate(names):
             np.isnan(_numbers(ready, name), out=out[:, j], casting="unsafe")

@@ -1,7 +1,8 @@
 """Rows drawn at random by a hash of their number: the same ones in whatever pieces the file is read.
 
-No list of row numbers is kept. The hash of a row with the seed is a number that is as good as random, and no two rows have
-the same: the k rows of the smallest hashes are a uniform sample of k rows, and whether a row is among them is one comparison.
+No list of row numbers is kept. The hash of a row with the seed is a number that is as good as random, and no two rows
+have the same: the k rows of the smallest hashes are a uniform sample of k rows, and whether a row is among them is
+one comparison.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ def row_hashes(start: int, count: int, seed: int) -> Array:
 
     Every line is a one-to-one map of the 64-bit numbers.
 
-    Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014), with the constants of Stafford's
-    variant 13.
+    Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014), with the constants of
+    Stafford's variant 13.
 
     >>> bool(row_hashes(0, 3, seed=0)[1] == row_hashes(1, 1, seed=0)[0])
     True

@@ -15,9 +15,9 @@ class ShuffleBuffer:
     """Rows in a buffer; every row that comes in takes the place of one drawn at random, which goes out.
 
     A row stays for a geometrically distributed time: the chance that it is still there after m more rows have come is
-    (1 − 1/capacity)^m ≈ exp(−m / capacity). Rows that were neighbours in the file leave about ``capacity`` rows apart, and
-    a batch holds rows from the last few times ``capacity`` that were read: less than a permutation of the whole file, which
-    is why the segments come in a random order where a file allows it.
+    (1 − 1/capacity)^m ≈ exp(−m / capacity). Rows that were neighbours in the file leave about ``capacity`` rows
+    apart, and a batch holds rows from the last few times ``capacity`` that were read: less than a permutation of the
+    whole file, which is why the segments come in a random order where a file allows it.
 
     Parameters
     ----------

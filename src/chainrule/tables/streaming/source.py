@@ -1,7 +1,7 @@
 """The rows of a file, in blocks of a size of our own: neither row groups nor the reader's chunks show in them.
 
-Everything downstream (statistics, sample, shuffling, batches) depends on the blocks alone, so that the size of a chunk can
-change how much memory and time reading takes, and not one bit of the result.
+Everything downstream (statistics, sample, shuffling, batches) depends on the blocks alone, so that the size of a
+chunk can change how much memory and time reading takes, and not one bit of the result.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LARGEST_BLOCK, SMALLEST_BLOCK = 65_536, 256
 AT_ONCE = 4 * 2**20  # of the columns of a chunk that are decoded together: it takes several times as much for a moment
 SEGMENT_BLOCKS = 4  # neighbouring blocks that are read one after the other, wherever in the file they are
 
-__all__ = ["Block", "ChangedFileError", "CsvSource", "ParquetSource", "Source", "open_source"]
+__all__ = ["Block", "ChangedFileError", "ParquetSource", "Source"]
 
 
 class ChangedFileError(RuntimeError):
@@ -63,7 +63,7 @@ class Source(ABC):
         width = 8 * max(1, len(columns))
         block = 2 ** (max(1, BLOCK_BYTES // width).bit_length() - 1)  # the largest power of two that fits
         self.block_rows = max(SMALLEST_BLOCK, min(LARGEST_BLOCK, block))
-        self.chunk_rows = chunk or 2 * self.block_rows
+        self.chunk_rows = chunk or SEGMENT_BLOCKS * self.block_rows
 
     @property
     def segments(self) -> int:

@@ -143,4 +143,3 @@ class ColumnStatistics:
         if len(hashes):
             both = np.sort(np.concatenate([self._hashes, hashes.to_numpy()]))
             self._hashes = both[np.concatenate([[True], both[1:] != both[:-1]])][:SKETCH]
-

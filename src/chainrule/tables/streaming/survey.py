@@ -59,7 +59,13 @@ class Survey:
 
 
 def survey(
-    source: Source, targets: Sequence[str], names: Sequence[str], test: float, validation: float, seed: int, meter: Meter
+    source: Source,
+    targets: Sequence[str],
+    names: Sequence[str],
+    test: float,
+    validation: float,
+    seed: int,
+    meter: Meter,
 ) -> Survey:
     """Read all rows once.
 
@@ -84,13 +90,15 @@ def survey(
             allowed = has_target(block.frame, targets)
             usable += int(allowed.sum())
             drawn.offer(block, allowed)
-            for name, new in zip(read, pool.map(lambda n: columns[n].add(block.frame[n]), read), strict=True):
+            found = pool.map(ColumnStatistics.add, columns.values(), (block.frame[name] for name in read))
+            for name, new in zip(read, found, strict=True):
                 rare.keep(block, name, new, columns[name], allowed)
             meter.add(block.frame.height)
             del block
     if not usable:
         raise ValueError(
-            f"{source.path} has no row with a target" + (": it has no rows." if not source.rows else ": all are missing.")
+            f"{source.path} has no row with a target"
+            + (": it has no rows." if not source.rows else ": all are missing.")
         )
     rows = drawn.rows()
     hashes = drawn.hashes()
@@ -145,7 +153,7 @@ class _Rare:
             self._rows.setdefault(block.start + i, block.frame[[i]])
 
     def beside(self, sample: pl.DataFrame, last: np.uint64, seed: int) -> pl.DataFrame:
-        """Return the sample and those of these rows that were not drawn, which have larger hashes than all that were."""
+        """Return the sample and those of these rows that were not drawn: their hashes are larger than the last one."""
         polars = require("polars", "tables")
         chosen = [self._rows[row] for row in sorted(self._rows) if row_hashes(row, 1, seed)[0] > last]
         return polars.concat([sample, *chosen]) if chosen else sample

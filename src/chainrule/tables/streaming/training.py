@@ -59,9 +59,9 @@ def train_stream(
 ) -> Trained:
     """Train on a table that is larger than memory, in two passes and more: statistics, then every epoch.
 
-    The result depends on the rows and the seed, not on how the file is read: ``chunk`` and the row groups change not one
-    bit of it. What is drawn (the held-out rows, the sample on which the preparation is fitted) is drawn by a hash of the
-    number of the row.
+    The result depends on the rows and the seed, not on how the file is read: ``chunk`` and the row groups change not
+    one bit of it. What is drawn (the held-out rows, the sample on which the preparation is fitted) is drawn by a hash
+    of the number of the row.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ def train_stream(
         Parquet or CSV, plain or packed.
     target : str or sequence of str
     task : str, optional
-        As for :func:`chainrule.tables.train`; and so are ``categorical``, ``numeric``, ``drop``, ``dates``, ``delimiter`` and
-        ``header``.
+        As for :func:`chainrule.tables.train`; and so are ``categorical``, ``numeric``, ``drop``, ``dates``,
+        ``delimiter`` and ``header``.
     test, validation : float
         Parts of the rows that are held out, at most a quarter of the sample each.
     parameters : mapping, optional
@@ -208,8 +208,7 @@ def _said(found: Survey, source: Source, epochs: int, fast: Preparation) -> list
     """Return what was decided, for people."""
     said = [
         f"streamed: {found.rows:,} rows, {epochs} epoch(s), {source.block_rows:,} rows a block",
-        f"the preparation and the baselines are fitted on {found.sample.height:,} rows drawn at random of the "
-        f"{found.train:,} to train on",
+        f"preparation and baselines are fitted on {found.sample.height:,} rows drawn from {found.train:,} to train on",
     ]
     if fast.slow:
         said.append(f"slow to prepare: {', '.join(fast.slow)}: leave these columns out with --drop if time matters")

@@ -49,8 +49,17 @@ def load(source: Any, target: Any, seed: int, options: dict[str, Any]) -> Data:
     rows = np.sort(np.concatenate([train, validation]))
     frame = frame[rows]
     return Data(
-        frame, casting.cast(frame, columns), found.y[rows], columns, found.task, ", ".join(names), plan,
-        dict(options.get("parameters") or {}), 8, table.sha256, {},
+        frame,
+        casting.cast(frame, columns),
+        found.y[rows],
+        columns,
+        found.task,
+        ", ".join(names),
+        plan,
+        dict(options.get("parameters") or {}),
+        8,
+        table.sha256,
+        {},
     )
 
 

@@ -114,9 +114,7 @@ def _importance(tuned: Tuned) -> Block:
     if not tuned.importance:
         return Text("There are too few trials to say what mattered.", "soft")
     largest = max(tuned.importance.values()) or 1.0
-    rows = tuple(
-        (name, Cell(f"{100 * share:.0f} %", bar=share / largest)) for name, share in tuned.importance.items()
-    )
+    rows = tuple((name, Cell(f"{100 * share:.0f} %", bar=share / largest)) for name, share in tuned.importance.items())
     reading = (
         "Of the variance of the loss, the part that each explains alone (functional ANOVA); a pruned trial is in it with "
         "the loss at which it ended. With few trials this is a hint and no more."

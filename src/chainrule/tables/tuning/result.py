@@ -161,9 +161,7 @@ def importance(study: optuna.Study, seed: int) -> dict[str, float]:
         return {}
     every = library.create_study()
     for trial in trials:
-        every.add_trial(
-            library.create_trial(params=trial.params, distributions=trial.distributions, value=trial.value)
-        )
+        every.add_trial(library.create_trial(params=trial.params, distributions=trial.distributions, value=trial.value))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         evaluator = library.importance.FanovaImportanceEvaluator(seed=seed)

@@ -48,9 +48,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def opened(
-    path: Path, seed: int, about: Mapping[str, Any], default: Mapping[str, Any]
-) -> Iterator[optuna.Study]:
+def opened(path: Path, seed: int, about: Mapping[str, Any], default: Mapping[str, Any]) -> Iterator[optuna.Study]:
     """Open the study of a file, or start it.
 
     Parameters
@@ -81,7 +79,11 @@ def opened(
                 )
                 _fast(storage)
                 study = library.create_study(
-                    storage=storage, study_name=NAME, direction="minimize", load_if_exists=True, sampler=sampler(seed, 0)
+                    storage=storage,
+                    study_name=NAME,
+                    direction="minimize",
+                    load_if_exists=True,
+                    sampler=sampler(seed, 0),
                 )
                 known = study.user_attrs.get(ABOUT)
                 begun = bool(study.get_trials(deepcopy=False))
