@@ -26,13 +26,15 @@ def tune(
     file: Annotated[str, typer.Argument(metavar="FILE", help="The table: CSV, Parquet, Arrow, JSON lines, npz.")],
     target: Annotated[str, typer.Option(help="The column to predict.", rich_help_panel=DATA)],
     trials: Annotated[
-        int | None, typer.Option(help="How many trials, those of a study that goes on among them.", rich_help_panel=SEARCH)
+        int | None,
+        typer.Option(help="How many trials, those of a study that goes on among them.", rich_help_panel=SEARCH),
     ] = None,
     minutes: Annotated[
         float | None, typer.Option(help="How long, with the fit of the best at the end.", rich_help_panel=SEARCH)
     ] = None,
     folds: Annotated[
-        int | None, typer.Option(help="Of the cross-validation; by default 5 up to 2,000 rows, else 3.", rich_help_panel=SEARCH)
+        int | None,
+        typer.Option(help="Of the cross-validation; by default 5 up to 2,000 rows, else 3.", rich_help_panel=SEARCH),
     ] = None,
     n_jobs: Annotated[int, typer.Option(help="Trials at a time, which share the cores.", rich_help_panel=SEARCH)] = 1,
     task: Annotated[
@@ -43,12 +45,14 @@ def tune(
         Path | None,
         typer.Option(metavar="FOLDER", help="For study and results; runs/FILE-tune by default.", rich_help_panel=RUN),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Print only the outcome and the folder.", rich_help_panel=RUN)] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print only the outcome and the folder.", rich_help_panel=RUN)
+    ] = False,
 ) -> None:
     """Search for a better network than that of `chainrule train FILE`, fit the best, and keep everything in a folder.
 
-    Sizes, activation, dropout, penalty, learning rate and its schedule, batches: measured by cross-validation of the rows
-    to train on. The first trial is the default of `train`. Ctrl-C stops; the same command goes on.
+    Sizes, activation, dropout, penalty, learning rate and its schedule, batches: measured by cross-validation of the
+    rows to train on. The first trial is the default of `train`. Ctrl-C stops; the same command goes on.
     """
     from chainrule._extras import require  # noqa: PLC0415  (not needed for --help)
     from chainrule.tables import tuning  # noqa: PLC0415
@@ -127,4 +131,5 @@ def line(step: Step) -> str:
     of = "" if step.trials is None else f"/{step.trials}"
     value = "     -" if step.value is None else f"{step.value:#.4g}"
     best = "-" if step.best is None else f"{step.best:#.4g}"
-    return f"trial {step.number}{of}  {value:>6}  {step.state:<8}  best {best}  {step.seconds:.1f} s  {clock(step.left)} left"
+    how_long = f"{step.seconds:.1f} s  {clock(step.left)} left"
+    return f"trial {step.number}{of}  {value:>6}  {step.state:<8}  best {best}  {how_long}"

@@ -42,7 +42,9 @@ def folds(plan: Plan, count: int, frame: pl.DataFrame, y: Array) -> list[tuple[A
 
     rows = np.arange(len(y))
     if len(y) < 2 * count:
-        raise ValueError(f"{len(y):,} rows to train on are too few for {count} folds: give more rows, or fewer --folds.")
+        raise ValueError(
+            f"{len(y):,} rows to train on are too few for {count} folds: give more rows, or fewer --folds."
+        )
     if plan.time is not None:
         order = frame[plan.time].arg_sort().to_numpy()
         return [(np.sort(order[a]), np.sort(order[b])) for a, b in of.TimeSeriesSplit(count).split(order)]
