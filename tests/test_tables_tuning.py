@@ -6,20 +6,29 @@ import time
 
 import numpy as np
 import pytest
+from sklearn.metrics import log_loss, root_mean_squared_error
 
 pl = pytest.importorskip("polars")
 optuna = pytest.importorskip("optuna")
 
-from small_tuning import SHORT, STRATIFIED, frame, problem, run, searched  # noqa: E402
+from typer.testing import CliRunner  # noqa: E402
 
-from chainrule.tables import models  # noqa: E402
+from chainrule.cli.app import app  # noqa: E402
+from chainrule.history import History  # noqa: E402
+from chainrule.tables import models, splitting  # noqa: E402
+from chainrule.tables.result import HeldOut, Split, Trained  # noqa: E402
+from chainrule.tables.schema import Column, Schema  # noqa: E402
 from chainrule.tables.splitting import Plan  # noqa: E402
+from chainrule.tables.tuning import data as data_module  # noqa: E402
 from chainrule.tables.tuning import folds as folds_module  # noqa: E402
 from chainrule.tables.tuning import objective as objective_module  # noqa: E402
-from chainrule.tables.tuning import pruning  # noqa: E402
+from chainrule.tables.tuning import pruning, saving, tune  # noqa: E402
 from chainrule.tables.tuning import space as space_module  # noqa: E402
 from chainrule.tables.tuning import study as studies  # noqa: E402
+from chainrule.tables.tuning.objective import Outcome, Problem  # noqa: E402
 from chainrule.tables.tuning.search import Search  # noqa: E402
+from small_tuning import SHORT, STRATIFIED, frame, problem, run, searched  # noqa: E402
+
 
 def untimed(records):
     return [(r.state, r.value, r.folds, r.point) for r in records]
@@ -118,7 +127,7 @@ def test_preparation_sees_the_training_rows_of_a_fold_only(monkeypatch):
         return steps
 
     monkeypatch.setattr(objective_module, "preparation", spying)
-    dimensions, default = searched(of)
+    default = searched(of)[1]
     first = of.evaluate(default, lambda step, value: "")
     assert len(seen) == len(of.folds)
     for (X, y), (train, _) in zip(seen, of.folds, strict=True):
@@ -129,10 +138,8 @@ def test_preparation_sees_the_training_rows_of_a_fold_only(monkeypatch):
 
 
 def test_the_value_is_the_loss_that_scikit_learn_measures():
-    from sklearn.metrics import log_loss, root_mean_squared_error
-
     of = problem(count=2, fixed={**SHORT, "max_iter": 1, "label_smoothing": 0.2})
-    dimensions, default = searched(of, of.fixed)
+    default = searched(of, of.fixed)[1]
     outcome = of.evaluate(default, lambda step, value: "")
     fold = of.prepare(0)
     given = models.parameters(len(of.y), "binary", 0, of.fixed)
@@ -143,8 +150,8 @@ def test_the_value_is_the_loss_that_scikit_learn_measures():
     of = problem("regression", count=2, fixed={**SHORT, "max_iter": 1})
     outcome = of.evaluate(searched(of)[1], lambda step, value: "")
     fold = of.prepare(1)
+    model = models.network("regression", models.parameters(len(of.y), "regression", 0, of.fixed), 0)
     with pytest.warns():
-        model = models.network("regression", models.parameters(len(of.y), "regression", 0, of.fixed), 0)
         model.fit(fold.X, fold.y)
     assert outcome.values[1] == pytest.approx(root_mean_squared_error(fold.y_val, model.predict(fold.X_val)), rel=1e-4)
 
@@ -248,7 +255,7 @@ def test_a_trial_above_the_median_is_pruned_but_never_the_default(tmp_path, monk
     dimensions, default = searched(of)
     with studies.opened(tmp_path / "study.db", 0, {"seed": 0}, default) as study:
         search = Search(study, of, dimensions, default, 5, None)
-        search._others = [{step: 0.0 for step in range(12)}]
+        search._others = [dict.fromkeys(range(12), 0.0)]
         number, point = search.ask()
         assert point == default
         assert [search.report(number, step, 1.0) for step in range(8)] == [""] * 8
@@ -267,3 +274,129 @@ def test_minutes_bound_the_search(tmp_path):
 
 def test_a_limit_of_time_waits_for_the_default(tmp_path):
     assert [r.state for r in run(tmp_path, None, seconds=1e-6)] == ["whole"]
+
+
+# ---------------------------------------------------------------- the door and the command
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    """Stand in for the training at the end, and remember what it was asked for."""
+    asked = []
+
+    def fit(source, target, seed, options, arguments):
+        asked.append((options, arguments))
+        schema = Schema((Column("a", "number"),), (Column(target, "yes/no"),), "binary", ("no", "yes"), 120)
+        split = Split(86, 10, 24, "rows at random")
+        held_out = HeldOut(frame(), np.zeros(0), np.zeros(0))
+        return Trained(None, schema, {}, {}, "It does.", held_out, History(()), split, source="<table>")
+
+    monkeypatch.setattr(data_module, "fit", fit)
+    return asked
+
+
+def test_tune_finds_what_is_at_least_as_good_as_the_default_and_fits_it(tmp_path, fitted):
+    path = tmp_path / "table.csv"
+    frame(200).write_csv(path)
+    steps = []
+    options = {"parameters": {"max_iter": 5, "hidden_layer_sizes": (8,)}}
+    tuned = tune(path, "target", trials=9, folds=2, out=tmp_path / "run", heard=steps.append, **options)
+    assert tuned.value <= tuned.default_value
+    assert tuned.trials[0].value == tuned.default_value
+    assert [step.number for step in steps] == list(range(1, 10))
+    assert min(t.value for t in tuned.trials if t.state == "whole") == tuned.value == steps[-1].best
+    assert fitted == [(options, space_module.arguments(tuned.best))]
+    assert sum(tuned.importance.values()) == pytest.approx(1)
+    assert "what mattered" in tuned.table()
+    saving.save(tuned, tmp_path)
+    page = (tmp_path / saving.PAGE).read_text()
+    assert "&lt;table&gt;" in page
+    assert not [part for part in ("<script", "http:", "https:") if part in page]
+    assert len((tmp_path / saving.TRIALS).read_text().splitlines()) == 10
+    assert "| trial |" in (tmp_path / saving.TEXT).read_text()
+    assert "<script" not in tuned._repr_html_()
+    again = tune(path, "target", trials=9, folds=2, out=tmp_path / "run", **options)
+    assert again.trials == tuned.trials, "the same command begins no other trial"
+    frame(201).write_csv(path)
+    with pytest.raises(ValueError, match="is a study with another data: choose"):
+        tune(path, "target", trials=9, folds=2, out=tmp_path / "run", **options)
+
+
+def test_the_rows_that_are_held_out_are_never_seen(monkeypatch, fitted):
+    table = frame(200).with_columns(pl.Series("row", np.random.default_rng(0).permutation(200) * 1.5))
+    y = table["target"].to_numpy()
+    _, _, test, _ = splitting.split(Plan(0.2, 0.1, 3, stratify=True), table, y)
+    seen = set()
+
+    def evaluate(self, values, tell):
+        seen.update(self.frame["row"])
+        return Outcome([1.0], [1], 0.1)
+
+    monkeypatch.setattr(Problem, "evaluate", evaluate)
+    tune(table, "target", trials=1, seed=3)
+    assert len(seen) == 160
+    assert not seen & set(table["row"].to_numpy()[test])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "give either --trials or --minutes"),
+        ({"trials": 3, "minutes": 1.0}, "give either --trials or --minutes"),
+        ({"trials": 0}, "--trials: expected a whole number of at least 1, got 0"),
+        ({"minutes": -1.0}, "--minutes: expected a number above 0, got -1"),
+        ({"minutes": float("nan")}, "--minutes: expected a number above 0, got nan"),
+        ({"trials": 1, "folds": 1}, "--folds: expected a whole number from 2 to 100, got 1"),
+        ({"trials": 1, "jobs": 0}, "--n-jobs: expected a whole number of at least 1, got 0"),
+        ({"trials": 1, "folds": 50}, "fewer than two classes have the 50 rows|too few for 50 folds"),
+        ({"trials": 1, "target": "tarqet"}, "'tarqet' is not in the table. Did you mean 'target'"),
+        ({"trials": 1, "target": "one"}, "'one' has one value only"),
+        ({"trials": 1, "drop": ["z"]}, "there is no column 'z' to learn from"),
+    ],
+)
+def test_bad_input_is_said_in_a_sentence(options, message):
+    table = frame().with_columns(one=pl.lit("x"))
+    with pytest.raises(ValueError, match=message):
+        tune(table, options.pop("target", "target"), **options)
+
+
+def test_the_command(tmp_path, monkeypatch, fitted):
+    runner = CliRunner()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Trained, "save", lambda self, folder, overwrite=False: None, raising=False)
+    frame(60).write_csv("people.csv")
+    command = ["tune", "people.csv", "--target", "target", "--trials", "2", "--folds", "2"]
+    done = runner.invoke(app, command)
+    assert done.exit_code == 0, done.output
+    assert "\ntrial 2/2 " in done.stdout
+    assert "verdict  It does." in done.stdout
+    assert (tmp_path / "runs/people-tune/tuning.html").exists()
+    assert "goes on: 2 trials" in runner.invoke(app, command).stdout
+    quiet = runner.invoke(app, [*command, "--quiet"]).stdout
+    assert [line.split()[0] for line in quiet.splitlines()] == ["best", "verdict", "results"]
+    bad = runner.invoke(app, [*command[:4], "--trials", "0"])
+    assert bad.exit_code == 2
+    assert bad.stderr == "Error: --trials: expected a whole number of at least 1, got 0.\n"
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/notes.txt").write_text("mine")
+    with pytest.raises(FileExistsError, match=r"is not empty and has no study\.db: choose another --out"):
+        tune(frame(), "target", trials=1, out=tmp_path / "run")
+    with pytest.raises(NotADirectoryError, match=r"notes\.txt is a file, or in one: choose another --out"):
+        tune(frame(), "target", trials=1, out=tmp_path / "run/notes.txt")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["notes.txt"]
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    frame(60).write_csv("people.csv")
+
+    def interrupt(self, values, tell):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Problem, "evaluate", interrupt)
+    done = CliRunner().invoke(app, ["tune", "people.csv", "--target", "target", "--trials", "2"])
+    assert done.exit_code == 130
+    assert "the same command goes on" in done.stderr

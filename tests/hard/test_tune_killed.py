@@ -17,9 +17,8 @@ import pytest
 pytest.importorskip("polars")
 optuna = pytest.importorskip("optuna")
 
-from small_tuning import run  # noqa: E402
-
 from chainrule.tables.tuning import study as studies  # noqa: E402
+from small_tuning import run  # noqa: E402
 
 SCRIPT = Path(__file__).parents[1] / "small_tuning.py"
 RUNS = 40 if os.environ.get("CHAINRULE_HARD") else 2

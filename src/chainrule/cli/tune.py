@@ -51,8 +51,8 @@ def tune(
 ) -> None:
     """Search for a better network than that of `chainrule train FILE`, fit the best, and keep everything in a folder.
 
-    Sizes, activation, dropout, penalty, learning rate and its schedule, batches: measured by cross-validation of the rows
-    to train on. The first trial is the default of `train`. Ctrl-C stops; the same command goes on.
+    Sizes, activation, dropout, penalty, learning rate and its schedule, batches: measured by cross-validation of the
+    rows to train on. The first trial is the default of `train`. Ctrl-C stops; the same command goes on.
     """
     from chainrule._extras import require  # noqa: PLC0415  (not needed for --help)
     from chainrule.tables import tuning  # noqa: PLC0415
@@ -131,4 +131,5 @@ def line(step: Step) -> str:
     of = "" if step.trials is None else f"/{step.trials}"
     value = "     -" if step.value is None else f"{step.value:#.4g}"
     best = "-" if step.best is None else f"{step.best:#.4g}"
-    return f"trial {step.number}{of}  {value:>6}  {step.state:<8}  best {best}  {step.seconds:.1f} s  {clock(step.left)} left"
+    how_long = f"{step.seconds:.1f} s  {clock(step.left)} left"
+    return f"trial {step.number}{of}  {value:>6}  {step.state:<8}  best {best}  {how_long}"

@@ -1,4 +1,4 @@
-"""Tuning: sizes, regularisation and learning rate of a table's network, by cross-validation, in a study that can be stopped."""
+"""Tuning the network of a table: a search by cross-validation, in a study that can be stopped and goes on."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def tune(
     """
     start = time.monotonic()
     _check(trials, minutes, folds, jobs)
-    data = data_module.load(source, target, seed, options)
+    data = data_module.load(source, target, seed, **options)
     rows = len(data.y)
     defaults = models.parameters(rows, data.task, seed, data.fixed)
     dimensions = space_module.space(data.task, rows, defaults, data.fixed)
@@ -102,11 +102,11 @@ def tune(
         "seed": seed,
         "folds": count,
         "space": [[d.name, d.low, d.high, d.log, list(d.choices)] for d in dimensions],
-        "options": data.shown,
+        "options": {name: repr(value) for name, value in sorted(options.items())},
     }
     with ExitStack() as stack:
         folder = Path(out if out is not None else stack.enter_context(tempfile.TemporaryDirectory(prefix="chainrule-")))
-        folder.mkdir(parents=True, exist_ok=True)
+        studies.make_folder(folder)
         stack.enter_context(studies.locked(folder))
         study = stack.enter_context(studies.opened(folder / studies.FILE, seed, about, default))
         if begun is not None:
@@ -143,7 +143,7 @@ def _check(trials: int | None, minutes: float | None, folds: int | None, jobs: i
 
 def _intent(rows: int, problem: Problem, dimensions: tuple[Dimension, ...], known: int) -> str:
     lines = [
-        f"search     {len(problem.folds)} folds of {rows:,} rows; the loss is the {MEASURE[problem.task]}, the less the better",
+        f"search     {len(problem.folds)} folds of {rows:,} rows; the {MEASURE[problem.task]} is to be small",
         *(f"           {d.name:<16} {d.shown()}" for d in dimensions),
     ]
     if known:

@@ -107,7 +107,7 @@ class Problem:
             fold = self.prepare(i)
 
             def mean(epoch: int, value: float, first: int = i * given["max_iter"]) -> str:
-                return tell(first + epoch - 1, float(np.mean([*best, value])))  # noqa: B023  (called before it changes)
+                return tell(first + epoch - 1, float(np.mean([*best, value])))
 
             watch = _fit(self.task, given, self.patience, fold, mean)
             best.append(watch.best)

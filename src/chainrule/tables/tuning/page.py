@@ -1,4 +1,4 @@
-"""The page of a tuning: the trials one after another, the best of them, what mattered, and the loss along each dimension."""
+"""The page of a tuning: the trials one after another, the best, what mattered, and the loss along each dimension."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def about(tuned: Tuned) -> str:
     """Return the line below it."""
     count = len(tuned.trials)
     return (
-        f"{count} trials on {tuned.trained.source}, each trained on {tuned.folds} folds of the rows to train on. The rows "
-        "that are held out for the test had no part in this."
+        f"{count} trials on {tuned.trained.source}, each trained on {tuned.folds} folds of the rows to train on. "
+        "The rows that are held out for the test had no part in this."
     )
 
 
@@ -49,10 +49,9 @@ def blocks(tuned: Tuned) -> list[Block]:
     found: list[Block] = [
         Text(f"Best: {tuned.sentence()}", "result"),
         Heading("The trials", "one after another, and the best of them", "trials"),
-        Figures((_history(tuned),)),
+        Figures((_history(tuned), *_importance(tuned))),
         _best(tuned),
-        Heading("What mattered", "and the loss along each dimension", "dimensions"),
-        _importance(tuned),
+        Heading("The dimensions", "and the loss along each of them", "dimensions"),
         Figures(tuple(_slice(tuned, dimension) for dimension in tuned.space)),
         Heading("The space", "what could be chosen, and why no more", "space"),
         _space(tuned),
@@ -62,7 +61,7 @@ def blocks(tuned: Tuned) -> list[Block]:
 
 def _loss_axis(tuned: Tuned, values: Array) -> Axis:
     """Return an axis that shows the good trials well: the worst are drawn at its upper end."""
-    high = max(float(np.quantile(values, 0.9)), tuned.default_value)
+    high = max(float(np.quantile(values, 0.75)), tuned.default_value)
     low = float(values.min())
     room = 0.06 * (high - low) or 0.01 * abs(low) or 1.0
     return Axis(low - room, high + room, tuned.measure)
@@ -73,7 +72,7 @@ def _history(tuned: Tuned) -> Figure:
     pruned = [trial for trial in tuned.trials if trial.state == "pruned" and trial.value is not None]
     x, y = (np.array([float(getattr(t, name)) for t in whole]) for name in ("number", "value"))
     last = float(len(tuned.trials))
-    plot = Plot(Axis(0.0, last + 1, "trial"), _loss_axis(tuned, y), width=820)
+    plot = Plot(Axis(0.0, last + 1, "trial"), _loss_axis(tuned, y))
     plot.line(np.array([0.0, last + 1]), np.full(2, tuned.default_value), "s6 dashed")
     if pruned:
         plot.points(
@@ -93,7 +92,7 @@ def _history(tuned: Tuned) -> Figure:
 
 def _best(tuned: Tuned) -> Table:
     names = [dimension.name for dimension in tuned.space]
-    rows = [
+    rows: list[tuple[Cell | str, ...]] = [
         (
             Cell(str(trial.number), strong=i == 0),
             Cell(f"{trial.value:#.4g}", strong=i == 0),
@@ -103,23 +102,24 @@ def _best(tuned: Tuned) -> Table:
         for i, trial in enumerate(tuned.whole[:SHOWN])
     ]
     reading = (
-        "Trial 1 is the default. That the folds of one trial differ by more than the trials do is usual: all trials are "
+        "Trial 1 is the default. That the folds of a trial differ by more than the trials do is usual: all trials are "
         "measured on the same folds. The best of many is a little too good: the held-out rows say how good it is."
     )
     align = "rrr" + "r" * len(names)
     return Table(("trial", tuned.measure, "its folds", *names), tuple(rows), align, "The best trials", reading)
 
 
-def _importance(tuned: Tuned) -> Block:
+def _importance(tuned: Tuned) -> list[Table]:
+    """Return what mattered as a table, or nothing where there are too few trials to say."""
     if not tuned.importance:
-        return Text("There are too few trials to say what mattered.", "soft")
+        return []
     largest = max(tuned.importance.values()) or 1.0
     rows = tuple((name, Cell(f"{100 * share:.0f} %", bar=share / largest)) for name, share in tuned.importance.items())
     reading = (
-        "Of the variance of the loss, the part that each explains alone (functional ANOVA); a pruned trial is in it with "
-        "the loss at which it ended. With few trials this is a hint and no more."
+        "Of the variance of the loss, the part that each explains alone (functional ANOVA); a pruned trial is in it "
+        "with the loss at which it ended. With few trials this is a hint and no more."
     )
-    return Table(("dimension", "share"), rows, "lr", "What mattered", reading)
+    return [Table(("dimension", "share"), rows, "lr", "What mattered", reading)]
 
 
 def _slice(tuned: Tuned, dimension: Dimension) -> Figure:
@@ -128,8 +128,8 @@ def _slice(tuned: Tuned, dimension: Dimension) -> Figure:
     values = [trial.point[dimension.name] for trial in whole]
     x = np.array([float(dimension.choices.index(v)) for v in values] if dimension.choices else values, dtype=float)
     plot = Plot(_axis(dimension), _loss_axis(tuned, y))
-    plot.points(x, y, "s1", radius=3.0)
-    plot.points(x[:1], y[:1], "s2", radius=5.0)
+    plot.points(x, y, "s1", radius=2.5)
+    plot.points(x[:1], y[:1], "s1", radius=5.5)
     reading = f"Each dot is a whole trial, the large one the best: {shown(values[0])}."
     rows = tuple((shown(v), f"{loss:#.4g}") for v, loss in zip(values[:SHOWN], y, strict=False))
     table = Table((dimension.name, tuned.measure), rows, "rr")

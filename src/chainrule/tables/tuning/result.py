@@ -64,7 +64,8 @@ class Tuned:
         What the loss is: "log loss", or "RMSE".
     trials : tuple of TrialRecord
     importance : dict of float
-        What mattered: the share of the variance of the loss that each dimension explains, the largest first; empty where there are too few trials to say.
+        What mattered: the share of the variance of the loss that each dimension explains, the largest first; empty
+        where there are too few trials to say.
     space : tuple of Dimension
     folds : int
     trained : Trained
@@ -103,8 +104,10 @@ class Tuned:
         """Return the best trials and what mattered, as text."""
         names = [dimension.name for dimension in self.space]
         rows = [["trial", self.measure, *names]]
-        for trial in self.whole[:SHOWN]:
-            rows.append([str(trial.number), f"{trial.value:#.4g}", *(shown(trial.point[name]) for name in names)])
+        rows += [
+            [str(trial.number), f"{trial.value:#.4g}", *(shown(trial.point[name]) for name in names)]
+            for trial in self.whole[:SHOWN]
+        ]
         widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
         if self.importance:

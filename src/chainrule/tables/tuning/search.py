@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chainrule._extras import require
@@ -64,7 +65,7 @@ class Search:
     trials: int | None
     seconds: float | None
     jobs: int = 1
-    heard: Callable[[Step], None] = lambda step: None
+    heard: Callable[[Step], None] = lambda _: None
     start: float = field(default_factory=time.monotonic)
     _live: dict[int, optuna.Trial] = field(default_factory=dict, init=False)
     _begun: dict[int, float] = field(default_factory=dict, init=False)
@@ -99,7 +100,7 @@ class Search:
         while self.wanted():
             number, values = self.ask()
             try:
-                outcome = self.problem.evaluate(values, lambda step, value, n=number: self.report(n, step, value))
+                outcome = self.problem.evaluate(values, partial(self.report, number))
             except Cut as cut:
                 self.cut(number, str(cut))
             except ValueError as error:

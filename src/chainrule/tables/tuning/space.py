@@ -98,8 +98,8 @@ SPACE = (
 def space(task: str, rows: int, defaults: Mapping[str, Any], fixed: Mapping[str, Any]) -> tuple[Dimension, ...]:
     """Return what is searched for a task with so many rows: what the user has fixed is not.
 
-    >>> names = [d.name for d in space("regression", 1000, {"batch_size": 32}, {"alpha": 0.1, "hidden_layer_sizes": (8,)})]
-    >>> names
+    >>> fixed = {"alpha": 0.1, "hidden_layer_sizes": (8,)}
+    >>> [dimension.name for dimension in space("regression", 1000, {"batch_size": 32}, fixed)]
     ['activation', 'dropout', 'learning_rate', 'batch_size', 'schedule']
     """
     found = []

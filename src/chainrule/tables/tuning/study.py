@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -25,6 +26,27 @@ FILE, LOCK = "study.db", ".study.lock"
 RANDOM = 10  # trials before the sampler has learned something
 TIMEOUT = 30.0  # seconds to wait for another process that reads the study
 ABOUT = "chainrule"  # the attribute of the study that says what it is of
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder of a study, or see that the one that is there is such a folder.
+
+    Raises
+    ------
+    OSError
+        When it holds something else, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        entries = {path.name for path in folder.iterdir()} - {LOCK}
+        with tempfile.TemporaryFile(dir=folder):  # can it be written?
+            pass
+    except (FileExistsError, NotADirectoryError):
+        raise NotADirectoryError(f"{folder} is a file, or in one: choose another --out.") from None
+    except OSError as error:
+        raise OSError(f"the folder {folder} cannot be written ({error.strerror}): choose another --out.") from None
+    if entries and FILE not in entries:
+        raise FileExistsError(f"the folder {folder} is not empty and has no {FILE}: choose another --out.")
 
 
 @contextlib.contextmanager
@@ -103,7 +125,7 @@ def opened(path: Path, seed: int, about: Mapping[str, Any], default: Mapping[str
 
 
 def sampler(seed: int, finished: int) -> optuna.samplers.BaseSampler:
-    """Return the sampler of the next trial: its stream depends on the seed and on how many trials are finished, only."""
+    """Return the sampler of the next trial: its stream depends on the seed and on how many trials were begun before."""
     of = require("optuna.samplers", "tune")
     stream = int(np.random.SeedSequence((seed, finished)).generate_state(1)[0])
     with warnings.catch_warnings():
@@ -175,7 +197,7 @@ def _damaged(path: Path, error: Exception) -> ValueError:
 
 def _check_same(path: Path, known: Any, about: Mapping[str, Any]) -> None:
     if not isinstance(known, dict):
-        raise ValueError(f"{path} is a study that chainrule did not begin: choose another --out.")
+        raise ValueError(f"{path} is a study that chainrule did not begin: choose another --out.")  # noqa: TRY004
     differs = [name for name in about if json.dumps(known.get(name)) != json.dumps(about[name])]
     if differs:
         raise ValueError(
@@ -185,11 +207,10 @@ def _check_same(path: Path, known: Any, about: Mapping[str, Any]) -> None:
 
 def _fast(storage: Any) -> None:
     """Let SQLite leave it to the system when what it wrote reaches the disk: a killed process loses nothing by that."""
-    event = require("sqlalchemy", "tune").event
 
-    @event.listens_for(storage.engine, "connect")
-    def _(connection: Any, _record: Any) -> None:
+    def settings(connection: Any, _record: Any) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
 
+    require("sqlalchemy", "tune").event.listen(storage.engine, "connect", settings)
     storage.engine.dispose()  # the next connection is made so

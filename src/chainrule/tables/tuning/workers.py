@@ -53,7 +53,12 @@ def side_by_side(search: Search) -> None:
                     continue
                 number = at.pop(connection)
                 idle.append(connection)
-                {"done": search.done, "cut": search.cut, "diverged": search.diverged}[what](number, *rest)
+                if what == "done":
+                    search.done(number, *rest)
+                elif what == "cut":
+                    search.cut(number, *rest)
+                else:
+                    search.diverged(number, *rest)
 
 
 def cores() -> int:
