@@ -119,7 +119,11 @@ def _summary(column: Column, values: Any) -> ColumnSummary:
     if column.kind in ("number", "date"):
         spread = f"{short(column.low)} to {short(column.high)}" if column.low is not None else ""
         shares = _histogram(values, column.kind)
-    elif values is not None and column.kind in ("yes/no", "category", "many", "constant"):
+    elif (
+        values is not None
+        and not values.dtype.is_nested()
+        and column.kind in ("yes/no", "category", "many", "constant")
+    ):
         spread, shares = _commonest(values)
     return ColumnSummary(column.name, column.kind, column.missing, column.distinct, spread, shares, column.dropped)
 
