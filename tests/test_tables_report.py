@@ -544,11 +544,11 @@ class TestCollect:
         days = pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2024, 12, 1), "1d", eager=True)[:n]
         others = {
             "day": days.dt.date(), "moment": days, "flag": [i % 3 == 0 for i in range(n)], "nothing": [None] * n,
-            "list": [[1, 2]] * n, "words": ["long " * 900] * n, "far": [np.inf, np.nan] * (n // 2), "": ["a"] * n,
+            "list": [[1, 2]] * n, "words": ["long " * 900] * n, "far": [np.inf, np.nan] * (n // 2), "": ["a"] * n, "count": ["a"] * n,
             "kind": pl.Series(["a", "b"] * (n // 2), dtype=pl.Categorical),
         }  # fmt: skip
-        frame = run.held_out.frame.with_columns(**others)
-        kinds = ["date", "date", "yes/no", "constant", "many", "text", "number", "category", "category"]
+        frame = run.held_out.frame.with_columns(pl.DataFrame(others))
+        kinds = ["date", "date", "yes/no", "constant", "many", "text", "number", "category", "category", "category"]
         columns = (*run.schema.columns, *(Column(name, kind) for name, kind in zip(others, kinds, strict=True)))
         run.schema = replace(run.schema, columns=columns)
         run.held_out = replace(run.held_out, frame=frame)

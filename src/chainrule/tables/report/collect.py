@@ -148,11 +148,11 @@ def _histogram(values: Any, kind: str) -> tuple[float, ...]:
 
 def _commonest(values: Any) -> tuple[str, tuple[float, ...]]:
     pl = require("polars", "tables")
-    values = values.drop_nulls().cast(pl.String, strict=False).drop_nulls()
+    values = values.drop_nulls().cast(pl.String, strict=False).drop_nulls().alias("value")
     if not len(values):
         return "", ()
-    counted = values.value_counts(sort=True).sort(["count", values.name], descending=[True, False])
-    names, counts = counted[values.name].to_list(), counted["count"].to_list()
+    counted = values.value_counts(sort=True).sort(["count", "value"], descending=[True, False])
+    names, counts = counted["value"].to_list(), counted["count"].to_list()
     shares = [count / len(values) for count in counts]
     words = [f"{clean(name, 20)} {percent(share)}" for name, share in zip(names[:3], shares, strict=False)]
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
