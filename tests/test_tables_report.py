@@ -538,6 +538,28 @@ class TestCollect:
         assert data.importance.base == pytest.approx(run.scores["RMSE"])
         assert data.probabilities is None
 
+    def test_columns_of_every_type(self):
+        run, inputs = trained("regression")
+        n = inputs.height
+        days = pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2024, 12, 1), "1d", eager=True)[:n]
+        others = {
+            "day": days.dt.date(), "moment": days, "flag": [i % 3 == 0 for i in range(n)], "nothing": [None] * n,
+            "list": [[1, 2]] * n, "words": ["long " * 900] * n, "far": [np.inf, np.nan] * (n // 2), "": ["a"] * n, "count": ["a"] * n,
+            "kind": pl.Series(["a", "b"] * (n // 2), dtype=pl.Categorical),
+        }  # fmt: skip
+        frame = run.held_out.frame.with_columns(pl.DataFrame(others))
+        kinds = ["date", "date", "yes/no", "constant", "many", "text", "number", "category", "category", "category"]
+        columns = (*run.schema.columns, *(Column(name, kind) for name, kind in zip(others, kinds, strict=True)))
+        run.schema = replace(run.schema, columns=columns)
+        run.held_out = replace(run.held_out, frame=frame)
+        data = collect(run, inputs=frame)
+        shown = {c.name: c for c in data.columns}
+        assert len(shown["day"].shares) == len(shown["moment"].shares) == 12
+        assert shown["flag"].spread == "false 67 %, true 33 %"
+        assert shown["list"].spread == shown["nothing"].spread == ""
+        assert shown["far"].shares == ()
+        check_alone(render_html(data))
+
     def test_the_same_seed_gives_the_same_importance(self):
         run, inputs = trained()
         one, two = (collect(run, inputs=inputs, seconds=60).importance for _ in range(2))

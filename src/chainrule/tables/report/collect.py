@@ -119,7 +119,11 @@ def _summary(column: Column, values: Any) -> ColumnSummary:
     if column.kind in ("number", "date"):
         spread = f"{short(column.low)} to {short(column.high)}" if column.low is not None else ""
         shares = _histogram(values, column.kind)
-    elif values is not None and column.kind in ("yes/no", "category", "many", "constant"):
+    elif (
+        values is not None
+        and not values.dtype.is_nested()
+        and column.kind in ("yes/no", "category", "many", "constant")
+    ):
         spread, shares = _commonest(values)
     return ColumnSummary(column.name, column.kind, column.missing, column.distinct, spread, shares, column.dropped)
 
@@ -144,11 +148,11 @@ def _histogram(values: Any, kind: str) -> tuple[float, ...]:
 
 def _commonest(values: Any) -> tuple[str, tuple[float, ...]]:
     pl = require("polars", "tables")
-    values = values.drop_nulls().cast(pl.String, strict=False).drop_nulls()
+    values = values.drop_nulls().cast(pl.String, strict=False).drop_nulls().alias("value")
     if not len(values):
         return "", ()
-    counted = values.value_counts(sort=True).sort(["count", values.name], descending=[True, False])
-    names, counts = counted[values.name].to_list(), counted["count"].to_list()
+    counted = values.value_counts(sort=True).sort(["count", "value"], descending=[True, False])
+    names, counts = counted["value"].to_list(), counted["count"].to_list()
     shares = [count / len(values) for count in counts]
     words = [f"{clean(name, 20)} {percent(share)}" for name, share in zip(names[:3], shares, strict=False)]
     more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""

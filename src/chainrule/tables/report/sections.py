@@ -58,7 +58,12 @@ def _wrong(data: ReportData) -> list[Block]:
     ).strip()
     return [
         Heading("The most wrong rows", "where the network is farthest from the truth", "wrong"),
-        Table(head, lines, "r" + "l" * 2 + "r" + "".join(map(_side, columns)), reading=reading),
+        Table(
+            head,
+            lines,
+            ("rrrr" if data.task == "regression" else "rllr") + "".join(map(_side, columns)),
+            reading=reading,
+        ),
     ]
 
 
