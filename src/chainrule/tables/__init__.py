@@ -1,6 +1,43 @@
 """Tables: from a CSV or Parquet file to a network that is trained, compared with simple models, saved and explained."""
 
-from chainrule.tables.result import HeldOut, Split, Trained
-from chainrule.tables.schema import Column, Schema
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Column", "HeldOut", "Schema", "Split", "Trained"]
+if TYPE_CHECKING:
+    from chainrule.tables.predicting import predict
+    from chainrule.tables.reading import Table, read
+    from chainrule.tables.result import HeldOut, Split, Trained
+    from chainrule.tables.saving import Saved, load
+    from chainrule.tables.schema import Column, Schema
+    from chainrule.tables.training import train
+    from chainrule.tables.tuning import tune
+
+# Loaded on first use: reading a schema needs no scikit-learn, training no Optuna.
+_LAZY = {
+    "Column": "schema", "HeldOut": "result", "Saved": "saving", "Schema": "schema", "Split": "result", "Table": "reading",
+    "Trained": "result", "load": "saving", "predict": "predicting", "read": "reading", "train": "training",
+    "tune": "tuning",
+}  # fmt: skip
+
+__all__ = [
+    "Column",
+    "HeldOut",
+    "Saved",
+    "Schema",
+    "Split",
+    "Table",
+    "Trained",
+    "load",
+    "predict",
+    "read",
+    "train",
+    "tune",
+]
+
+
+def __getattr__(name: str) -> Any:
+    import importlib  # noqa: PLC0415
+
+    if name not in _LAZY:
+        raise AttributeError(f"module 'chainrule.tables' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"chainrule.tables.{_LAZY[name]}"), name)
+    return value

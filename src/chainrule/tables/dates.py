@@ -64,8 +64,9 @@ def find(values: pl.Series) -> Dates | None:
     """
     values = values.drop_nulls()
     first = values.head(MOST)
-    digits = first.str.contains(r"\d{1,4}[-/. ]\w{1,9}[-/., ]+\d{1,4}|\w{3,9} \d{1,2}, \d{4}")
-    if not len(first) or digits.mean() < ENOUGH:
+    digits: Any = first.str.contains(r"\d{1,4}[-/. ]\w{1,9}[-/., ]+\d{1,4}|\w{3,9} \d{1,2}, \d{4}")
+    share: Any = digits.mean()
+    if not len(first) or share < ENOUGH:
         return None
     counts = {fmt: len(first) - parse(first, fmt).null_count() for fmt in FORMATS}
     able = sorted((fmt for fmt in FORMATS if counts[fmt]), key=lambda fmt: -counts[fmt])

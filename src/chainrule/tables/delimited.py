@@ -112,7 +112,7 @@ def _line_by_line(content: bytes) -> tuple[str, str, str]:
         return text, "Windows-1252", ""
     which = ", ".join(map(str, others[:3])) + (", ..." if len(others) > 3 else "")
     return text, "UTF-8", (
-        f"Warning: mixed encodings: {len(others):,} line(s) are not UTF-8 (line {which}) and were read as Windows-1252, "
+        f"Warning: mixed encodings: {len(others):,} line(s) are not UTF-8 (line {which}), read as Windows-1252, "
         f"{unicode:,} others are UTF-8."
     )  # fmt: skip
 

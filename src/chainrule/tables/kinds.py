@@ -22,7 +22,9 @@ NESTED = "lists or structures, which no input can take"
 MANY_VALUES = "its values all differ: an identifier"
 
 
-def infer(values: pl.Series, kind: str | None = None, date_format: str | None = None) -> Column:
+def infer(  # noqa: PLR0911  (one for each kind)
+    values: pl.Series, kind: str | None = None, date_format: str | None = None
+) -> Column:
     """Return what a column is, or, if ``kind`` is given ("number", "category", "date"), what it is as such.
 
     >>> import polars as pl
@@ -54,8 +56,8 @@ def infer(values: pl.Series, kind: str | None = None, date_format: str | None = 
     return _words(column, present)
 
 
-def normal(values: pl.Series) -> pl.Series:
-    """Return a column with its values in the few types that all else knows: whole numbers, numbers, booleans, texts, dates."""
+def normal(values: pl.Series) -> pl.Series:  # noqa: PLR0911  (one for each type)
+    """Return a column in the few types that all else knows: whole numbers, numbers, booleans, texts, dates."""
     pl = require("polars", "tables")
     kind = values.dtype
     if kind.is_float() or kind.is_decimal():
@@ -115,9 +117,9 @@ def _numbers(column: Column, present: pl.Series) -> Column:
     if column.distinct <= 2:
         return _yes_no(column, present) if column.distinct == 2 else _categories(column, present)
     bounds = _bounds(present)
-    if column.read_as == "whole" and not column.missing and column.distinct == len(present) >= FEWEST:
-        if bounds["high"] - bounds["low"] + 1 == len(present):
-            return _with(column, kind="identifier", dropped="its numbers rise by one: an identifier", **bounds)
+    counts = column.read_as == "whole" and not column.missing and column.distinct == len(present) >= FEWEST
+    if counts and bounds["high"] - bounds["low"] + 1 == len(present):
+        return _with(column, kind="identifier", dropped="its numbers rise by one: an identifier", **bounds)
     return _with(column, kind="number", **bounds)
 
 
@@ -127,7 +129,7 @@ def _words(column: Column, present: pl.Series) -> Column:
         return _dates(column, present, None, found)
     if column.distinct == 2:
         return _yes_no(column, present)
-    words = present.head(10_000).str.count_matches(r"\S+").mean() or 0.0
+    words: Any = present.head(10_000).str.count_matches(r"\S+").mean() or 0.0
     if words >= WORDS and column.distinct > max(FEW, len(present) / 4):
         return _with(column, kind="text")
     if column.distinct == len(present) >= FEWEST:
@@ -165,9 +167,8 @@ def _dates(column: Column, present: pl.Series, given: str | None, found: dates.D
         present = dates.parse(present, str(formats)).drop_nulls()
         if not len(present):
             raise ValueError(f"--date: no value of {column.name!r} has the format {given!r}.")
-    return _with(
-        column, kind="date", date_format=formats, low=present.min().isoformat(), high=present.max().isoformat()
-    )
+    low, high = _ends(present)
+    return _with(column, kind="date", date_format=formats, low=low.isoformat(), high=high.isoformat())
 
 
 def _texts(present: pl.Series) -> tuple[str, ...]:
@@ -179,8 +180,12 @@ def _texts(present: pl.Series) -> tuple[str, ...]:
 def _bounds(numbers: pl.Series) -> dict[str, Any]:
     pl = require("polars", "tables")
     finite = numbers.cast(pl.Float64).filter(numbers.cast(pl.Float64).is_finite())
-    low, high = finite.min(), finite.max()
+    low, high = _ends(finite)
     return {"low": None if low is None or math.isnan(low) else low, "high": high}
+
+
+def _ends(values: pl.Series) -> tuple[Any, Any]:
+    return values.min(), values.max()
 
 
 def _with(column: Column, **changes: Any) -> Column:

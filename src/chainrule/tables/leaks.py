@@ -22,13 +22,14 @@ MOST = 200  # columns that are compared
 def find(frame: pl.DataFrame, schema: Schema, y: Array) -> tuple[str, ...]:
     """Return a warning for each column that is a copy of the target, or as good as one.
 
-    Of classes: each value of the column comes with one class only, and there are few values. Of numbers: the correlation
-    is 1 but for rounding.
+    Of classes: each value of the column comes with one class only, and there are few values. Of numbers: the
+    correlation is 1 but for rounding.
 
     >>> import polars as pl
     >>> from chainrule.tables.schema import Column
     >>> frame = pl.DataFrame({"paid": ["y", "n"] * 20, "left": ["no", "yes"] * 20})
-    >>> schema = Schema((Column("paid", "yes/no", "text"),), (Column("left", "yes/no", "text"),), "binary", ("no", "yes"))
+    >>> paid, left = (Column(name, "yes/no", "text") for name in frame.columns)
+    >>> schema = Schema((paid,), (left,), "binary", ("no", "yes"))
     >>> find(frame, schema, frame["left"].to_numpy())[0][:51]
     "the column 'paid' tells the target 'left' by itself"
     """
@@ -36,8 +37,8 @@ def find(frame: pl.DataFrame, schema: Schema, y: Array) -> tuple[str, ...]:
         return ()
     known = [column for column in schema.used[:MOST] if _gives_away(frame, column.name, column.kind, schema, y)]
     return tuple(
-        f"the column {column.name!r} tells the target {schema.target!r} by itself: is it known before the target is? If not: "
-        f"--drop {column.name!r}."
+        f"the column {column.name!r} tells the target {schema.target!r} by itself: is it known before the target is? "
+        f"If not: --drop {column.name!r}."
         for column in known
     )
 

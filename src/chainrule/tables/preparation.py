@@ -11,6 +11,14 @@ from chainrule.tables.schema import Column
 RARE = 0.002  # of the rows: rarer values of a category share one input, and so do those never seen
 TEXT_FEATURES = 2**12
 TEXT_INPUTS = 32
+DATE_CODE = (
+    "make_pipeline(ApplyToCols(DatetimeEncoder(add_weekday=True, add_total_seconds=True, "
+    "periodic_encoding='circular')), SquashingScaler(), SimpleImputer(strategy='constant', fill_value=0.0))"
+)
+TEXT_CODE = (
+    f"make_pipeline(HashingVectorizer(n_features={TEXT_FEATURES}, norm=None, alternate_sign=False), "
+    "TfidfTransformer(sublinear_tf=True), TruncatedSVD({size}, random_state={seed}), StandardScaler())"
+)
 
 
 def preparation(columns: Iterable[Column], rows: int, seed: int) -> Any:
@@ -54,15 +62,13 @@ def _parts(columns: Iterable[Column], rows: int, seed: int) -> list[tuple[str, C
         ("many", lambda: _many(seed),
          f"make_pipeline(TargetEncoder(random_state={seed}), SquashingScaler())", of["many"]),
         ("date", _date,
-         "make_pipeline(ApplyToCols(DatetimeEncoder(add_weekday=True, add_total_seconds=True, "
-         "periodic_encoding='circular')), SquashingScaler(), SimpleImputer(strategy='constant', fill_value=0.0))",
+         DATE_CODE,
          of["date"]),
     ]  # fmt: skip
     size = max(2, min(TEXT_INPUTS, rows // 8))
     parts += [
         (f"text-{i}", lambda: _text(size, seed),
-         f"make_pipeline(HashingVectorizer(n_features={TEXT_FEATURES}), TfidfTransformer(sublinear_tf=True), "
-         f"TruncatedSVD({size}, random_state={seed}), StandardScaler())", c.name)
+         TEXT_CODE.format(size=size, seed=seed), c.name)
         for i, c in enumerate((c for c in used if c.kind == "text"), 1)
     ]  # fmt: skip
     return [part for part in parts if part[3]]
@@ -125,7 +131,9 @@ def _text(size: int, seed: int) -> Any:
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
     return make_pipeline(
-        HashingVectorizer(n_features=TEXT_FEATURES),
+        HashingVectorizer(
+            n_features=TEXT_FEATURES, norm=None, alternate_sign=False
+        ),  # counts: their logarithm is taken
         TfidfTransformer(sublinear_tf=True),
         TruncatedSVD(size, random_state=seed),
         StandardScaler(),

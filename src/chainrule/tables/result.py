@@ -62,7 +62,7 @@ class Trained:
     scores : dict of float
         On the held-out rows, by name: "accuracy", "log loss", ... or "RMSE", "MAE", "R²".
     baselines : dict of dict of float
-        The same scores of models without a network, by the name of the model: "majority class" or "mean", "linear model".
+        The same scores of models without a network, by their names: "majority class" or "mean", and "linear model".
     verdict : str
         Whether the network beats the linear model, in a sentence, with the uncertainty of the difference.
     held_out : HeldOut
@@ -121,4 +121,4 @@ class Trained:
         save(self, folder, overwrite=overwrite)
 
     def _repr_html_(self) -> str:
-        return str(self.report()._repr_html_())  # noqa: SLF001
+        return str(self.report()._repr_html_())

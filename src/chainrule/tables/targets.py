@@ -90,7 +90,7 @@ def labels_code(column: Column) -> str:
 def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
     if column.distinct > MOST or (column.distinct > FEW and column.distinct > frame.height / 2):
         raise ValueError(
-            f"the target {column.name!r} has {column.distinct:,} classes among {frame.height:,} rows: too many to learn. "
+            f"the target {column.name!r} has {column.distinct:,} classes among {frame.height:,} rows: too many. "
             + ("Is it a number to predict? --task regression" if column.read_as in ("whole", "number") else
                "Is it the right column?")
         )  # fmt: skip

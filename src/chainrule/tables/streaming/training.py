@@ -14,12 +14,12 @@ from sklearn.pipeline import Pipeline
 from chainrule._typing import Array
 from chainrule.tables import models, overrides, targets
 from chainrule.tables.casting import cast
+from chainrule.tables.judging import judge
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.streaming import estimator, inference
 from chainrule.tables.streaming.csv_source import BadLineError, CsvSource
 from chainrule.tables.streaming.fitting import fit
-from chainrule.tables.judging import judge
 from chainrule.tables.streaming.memory import give_back_memory
 from chainrule.tables.streaming.opening import open_source
 from chainrule.tables.streaming.preparing import Preparation

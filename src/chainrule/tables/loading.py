@@ -1,0 +1,168 @@
+"""A table to learn from: read, its columns and target found out, its rows shared out: what ``train`` sees."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from chainrule._checks import check_real
+from chainrule._extras import require
+from chainrule._typing import Array
+from chainrule.tables import kinds, leaks, overrides, splitting, targets
+from chainrule.tables.frames import as_frame
+from chainrule.tables.reading import Table, read
+from chainrule.tables.result import Split
+from chainrule.tables.schema import Column, Schema
+from chainrule.tables.task import target_values
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+TEST, VALIDATION = 0.2, 0.125  # of all rows, and of the rest
+FEWEST = 10  # rows with a target
+UNBALANCED = 10  # how many times the largest class is as large as the smallest, to be spoken of
+
+__all__ = ["TEST", "VALIDATION", "Loaded", "load"]
+
+
+class Loaded(NamedTuple):
+    """The rows that have a target, what is known of them, and which of them are for what."""
+
+    frame: pl.DataFrame
+    y: Array
+    schema: Schema
+    plan: splitting.Plan
+    split: Split
+    train: Array  # numbers of rows
+    validation: Array
+    test: pl.DataFrame
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+    source: str
+    sha256: str
+
+
+def load(
+    source: Any,
+    target: str | Sequence[str],
+    *,
+    task: str | None = None,
+    categorical: Iterable[str] = (),
+    numeric: Iterable[str] = (),
+    drop: Iterable[str] = (),
+    dates: Iterable[str] = (),
+    test: float | str | os.PathLike[str] = TEST,
+    validation: float = VALIDATION,
+    time_column: str | None = None,
+    group: str | None = None,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    seed: int = 0,
+) -> Loaded:
+    """Return the rows of a table and their parts; the arguments are those of :func:`chainrule.tables.train`."""
+    check_real("train", "validation", validation, 0, 1, open_low=True, open_high=True)
+    part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
+    if own is None:
+        check_real("train", "test", part, 0, 1, open_low=True, open_high=True)
+    table = _table(source, target, delimiter, header)
+    goals = targets.split_names(target, table.frame.columns)
+    frame, notes = _with_targets(table, goals)
+    schema, y, said, warned = _schema(frame, goals, task, categorical, numeric, drop, dates)
+    for option, name in (("time-column", time_column), ("group", group)):
+        if name is not None:
+            overrides.known(option, [name], frame.columns)
+    plan = splitting.Plan(part, validation, seed, time_column, group, schema.is_classification)
+    rows, rows_val, rows_test, how = splitting.split(plan, frame, y)
+    frame_test = frame[rows_test]
+    if own is not None:
+        frame_test, how = _with_targets(_table(own, target, delimiter, header), goals)[0], f"those of {own}"
+        _check_test(frame_test, schema, os.fspath(own))
+    split = Split(len(rows), len(rows_val), frame_test.height, how)
+    warned = (*warned, *leaks.find(frame, schema, y))
+    said = (*notes, *said)
+    return Loaded(frame, y, schema, plan, split, rows, rows_val, frame_test, said, warned, table.path, table.sha256)
+
+
+def _table(source: Any, target: str | Sequence[str], delimiter: str | None, header: bool | None) -> Table:
+    """Return the table of a file or a frame."""
+    if isinstance(source, str | os.PathLike):
+        expected = [target, *target.split(",")] if isinstance(target, str) else [*target]
+        return read(source, delimiter=delimiter, header=header, expected=expected)
+    frame, file = as_frame(source), io.BytesIO()
+    frame.write_ipc(file)
+    return Table(frame, (), "a data frame", hashlib.sha256(file.getbuffer()).hexdigest())
+
+
+def _with_targets(table: Table, goals: list[str]) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return the rows that have all targets, and what was found out."""
+    pl = require("polars", "tables")
+    frame = table.frame
+    for name in goals:
+        if name not in frame.columns:
+            overrides.known("target", [name], frame.columns)
+    numbers = [name for name in goals if frame[name].dtype.is_float()]
+    usable = frame.with_columns(pl.col(numbers).fill_nan(None)).drop_nulls(goals)
+    left_out = frame.height - usable.height
+    if usable.height < FEWEST:
+        raise ValueError(
+            f"{table.path} has {usable.height} row(s) with a target, of {frame.height}: expected {FEWEST} or more."
+        )
+    notes = (f"{left_out:,} row(s) without a target are left out.",) if left_out else ()
+    return usable, (*table.notes, *notes)
+
+
+def _schema(
+    frame: pl.DataFrame,
+    goals: list[str],
+    task: str | None,
+    categorical: Iterable[str],
+    numeric: Iterable[str],
+    drop: Iterable[str],
+    dates: Iterable[str],
+) -> tuple[Schema, Array, tuple[str, ...], tuple[str, ...]]:
+    """Return the schema, y, what was decided, and what to look at."""
+    found = targets.find(frame, goals, task)
+    names = [name for name in frame.columns if name not in goals]
+    told = overrides.told(names, list(categorical), list(numeric), list(dates))
+    dropped = overrides.known("drop", list(drop), names)
+    columns: list[Column] = []
+    for name in names:
+        kind, date_format = told.get(name, (None, None))
+        column = kinds.infer(frame[name], kind, date_format)
+        columns.append(replace(column, dropped="--drop") if name in dropped else column)
+    if not any(column.used for column in columns):
+        why = "; ".join(f"{column.name!r}: {column.dropped}" for column in columns[:5]) or "there is no other column"
+        raise ValueError(f"the table has nothing to learn from besides the target ({why}).")
+    schema = Schema(tuple(columns), found.columns, found.task, found.classes, frame.height, found.notes)
+    return schema, found.y, found.notes, _unbalanced(found)
+
+
+def _unbalanced(found: targets.Target) -> tuple[str, ...]:
+    if found.task not in ("binary", "multiclass"):
+        return ()
+    labels, counts = np.unique(found.y, return_counts=True)
+    if counts.max() < UNBALANCED * counts.min():
+        return ()
+    rare, often = labels[counts.argmin()], labels[counts.argmax()]
+    said = f"the classes are unbalanced: {counts.max():,} rows are {often}, {counts.min():,} are {rare}."
+    return (f"{said} If the rare ones matter as much as the others: --class-weight balanced.",)
+
+
+def _check_test(frame: pl.DataFrame, schema: Schema, path: str) -> None:
+    """Refuse a test file without a column that the network sees, or with classes that training never saw."""
+    for column in schema.used:
+        if column.name not in frame.columns:
+            raise ValueError(f"--test: {path} has no column {column.name!r}, which the network learns from.")
+    y = target_values(frame, schema)
+    if schema.is_classification and (new := sorted({*y.tolist()} - {*schema.classes}, key=str)):
+        raise ValueError(
+            f"--test: {path} has the class {new[0]!r} of {schema.target!r}, which the other table has not."
+        )
