@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         plotting,
         schedules,
         serving,
+        tables,
         tracing,
         training,
     )
@@ -70,6 +71,7 @@ _LAZY = {
     "plotting": "",
     "schedules": "",
     "serving": "",
+    "tables": "",
     "tracing": "",
     "train": "training",
     "training": "",
@@ -130,6 +132,7 @@ __all__ = [
     "plotting",
     "schedules",
     "serving",
+    "tables",
     "tracing",
     "train",
     "training",

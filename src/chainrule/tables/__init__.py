@@ -13,10 +13,19 @@ if TYPE_CHECKING:
 
 # Loaded on first use: reading a schema needs no scikit-learn, training no Optuna.
 _LAZY = {
-    "Column": "schema", "HeldOut": "result", "Saved": "saving", "Schema": "schema", "Split": "result", "Table": "reading",
-    "Trained": "result", "load": "saving", "predict": "predicting", "read": "reading", "train": "training",
+    "Column": "schema",
+    "HeldOut": "result",
+    "Saved": "saving",
+    "Schema": "schema",
+    "Split": "result",
+    "Table": "reading",
+    "Trained": "result",
+    "load": "saving",
+    "predict": "predicting",
+    "read": "reading",
+    "train": "training",
     "tune": "tuning",
-}  # fmt: skip
+}
 
 __all__ = [
     "Column",

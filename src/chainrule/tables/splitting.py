@@ -96,12 +96,8 @@ def code(plan: Plan, rare: bool) -> list[str]:
 
 def has_rare(plan: Plan, y: Array) -> bool:
     """Say whether a class has so few rows that it cannot be split."""
-    return (
-        plan.stratify
-        and plan.time is None
-        and plan.group is None
-        and np.unique(y, return_counts=True)[1].min() < FEWEST
-    )
+    splits = plan.stratify and plan.time is None and plan.group is None
+    return splits and bool(np.unique(y, return_counts=True)[1].min() < FEWEST)
 
 
 def _at_random(plan: Plan, y: Array) -> tuple[Array, Array, Array]:

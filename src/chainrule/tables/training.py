@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import Pipeline
 
 from chainrule.callbacks import Callback
 from chainrule.tables import models
@@ -117,9 +119,9 @@ def train(
     arguments = models.parameters(len(rows), schema.task, seed, dict(parameters or {}))
     network = models.network(schema.task, arguments, patience, [*callbacks])
     model = getattr(network, "regressor", network)
-    model.fit(X, goal.scaled(y[rows]), X_val=X_val, y_val=goal.scaled(y[rows_val]))
-    from sklearn.pipeline import Pipeline  # noqa: PLC0415
-
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the schedule ends with the last epoch, on purpose
+        model.fit(X, goal.scaled(y[rows]), X_val=X_val, y_val=goal.scaled(y[rows_val]))
     pipeline = Pipeline([("prepare", prepare), ("network", goal.wrapped(network, model))])
     judged = judge(pipeline, schema, loaded.test, X, y[rows], seed)
     return Trained(
