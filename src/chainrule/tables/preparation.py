@@ -61,7 +61,7 @@ def _parts(columns: Iterable[Column], rows: int, seed: int) -> list[tuple[str, C
     size = max(2, min(TEXT_INPUTS, rows // 8))
     parts += [
         (f"text-{i}", lambda: _text(size, seed),
-         f"make_pipeline(HashingVectorizer(n_features={TEXT_FEATURES}), TfidfTransformer(sublinear_tf=True), "
+         f"make_pipeline(HashingVectorizer(n_features={TEXT_FEATURES}, norm=None, alternate_sign=False), TfidfTransformer(sublinear_tf=True), "
          f"TruncatedSVD({size}, random_state={seed}), StandardScaler())", c.name)
         for i, c in enumerate((c for c in used if c.kind == "text"), 1)
     ]  # fmt: skip
@@ -125,7 +125,7 @@ def _text(size: int, seed: int) -> Any:
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
     return make_pipeline(
-        HashingVectorizer(n_features=TEXT_FEATURES),
+        HashingVectorizer(n_features=TEXT_FEATURES, norm=None, alternate_sign=False),
         TfidfTransformer(sublinear_tf=True),
         TruncatedSVD(size, random_state=seed),
         StandardScaler(),
