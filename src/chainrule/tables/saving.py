@@ -1,0 +1,289 @@
+"""The folder of a run: the pipeline, the network, the schema, the report, and what repeats the run."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+import os
+import platform
+import warnings
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chainrule._files import opened, write_atomically
+from chainrule._values import ModelFileError, parse, shown
+from chainrule.estimators import MLPClassifier, MLPRegressor
+from chainrule.estimators.advice import LeftOutWarning
+from chainrule.history import History
+from chainrule.tables import converting, intervals, models, trusted
+from chainrule.tables.casting import cast
+from chainrule.tables.result import Trained
+from chainrule.tables.schema import LARGEST, Schema
+
+__all__ = ["FILES", "Saved", "load", "save"]
+
+FORMAT = 1
+PIPELINE, NETWORK, SCHEMA, CONFIG = "pipeline.skops", "model.safetensors", "schema.json", "config.json"
+HISTORY, PAGE, TEXT, ONNX = "history.csv", "report.html", "report.md", "pipeline.onnx"
+FILES = (PIPELINE, NETWORK, SCHEMA, HISTORY, PAGE, TEXT, ONNX, CONFIG)
+LOADED = (PIPELINE, NETWORK, SCHEMA)  # whose digests are in config.json
+PACKAGES = ("chainrule", "numpy", "scikit-learn", "skrub", "skops", "polars")
+LARGEST_CONFIG = 2**26  # bytes
+
+
+class Saved(NamedTuple):
+    """What :func:`load` found in a folder.
+
+    Attributes
+    ----------
+    pipeline : sklearn.pipeline.Pipeline
+    schema : Schema
+    config : dict
+        How the run is repeated: command, settings, seed, versions, digest of the data, scores.
+    widths : Widths
+        Of the intervals of a regression.
+    """
+
+    pipeline: Any
+    schema: Schema
+    config: dict[str, Any]
+    widths: intervals.Widths
+
+
+@dataclass(frozen=True)
+class Written:
+    """Where a run was saved, and what should be known about it."""
+
+    folder: Path
+    notes: tuple[str, ...]
+
+
+def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Written:
+    """Write a run to a folder, which is made if it is not there.
+
+    ``pipeline.skops`` (with ``model.safetensors``: what :func:`load` reads), ``schema.json``, ``history.csv``,
+    ``report.html``, ``report.md``, ``pipeline.onnx`` if every step converts, and last ``config.json``. Each file is
+    written whole or not at all; other files in the folder are left alone.
+
+    Parameters
+    ----------
+    trained : Trained
+    folder : path
+    overwrite : bool
+        Replace the files of a run that is there.
+
+    Returns
+    -------
+    Written
+        The folder, and as notes for example why there is no ``pipeline.onnx``.
+
+    Raises
+    ------
+    FileExistsError
+        When there are files of a run in the folder and ``overwrite`` is false.
+    NotADirectoryError
+        When ``folder`` is a file.
+    """
+    from chainrule.tables.report import build  # noqa: PLC0415
+
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(f"{folder} is a file; a folder was expected, or a name that is free.")
+    there = [name for name in FILES if (folder / name).exists()]
+    if there and not overwrite:
+        raise FileExistsError(
+            f"{folder} has a run already ({', '.join(there)}): choose another folder, or overwrite it on purpose."
+        )
+    inputs = cast(trained.held_out.frame, trained.schema.columns)
+    onnx, why = converting.to_onnx(trained.pipeline, trained.schema)
+    report = build(trained, inputs=inputs if inputs.height else None)
+    contents = {
+        PIPELINE: trusted.dumps(_without_network(trained.pipeline)),
+        SCHEMA: trained.schema.to_json().encode(),
+        HISTORY: _history(trained.history),
+        PAGE: report.html.encode(),
+        TEXT: report.markdown.encode(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LeftOutWarning)  # the callbacks, which config.json has
+        models.inside(trained.pipeline[-1]).save(folder / NETWORK, overwrite=True)
+    if onnx is None:
+        (folder / ONNX).unlink(missing_ok=True)
+    else:
+        write_atomically(folder / ONNX, onnx)
+    config = _config(trained, why, {name: _digest((folder / name).read_bytes()) for name in LOADED})
+    text = json.dumps(_plain(config), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    write_atomically(folder / CONFIG, text.encode())
+    return Written(folder, (why,) if why else ())
+
+
+def load(folder: str | os.PathLike[str]) -> Saved:
+    """Return what :func:`save` wrote, after checks of all of it.
+
+    No code in the folder is run: a pipeline is built of the types in :data:`chainrule.tables.trusted.TRUSTED` only, and
+    the network is read by :func:`chainrule.load`'s rules.
+
+    Raises
+    ------
+    FileNotFoundError
+        When the folder, or one of its files, is not there.
+    ModelFileError
+        When a file is damaged, of another run, or none that :func:`save` writes.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        hint = f" Give the folder it is in: {folder.parent}." if folder.name in FILES and folder.exists() else ""
+        raise FileNotFoundError(f"{folder} is not the folder of a run, as chainrule train makes it.{hint}")
+    if not (folder / CONFIG).exists():
+        raise FileNotFoundError(f"{folder} has no {CONFIG}: it is not the folder of a run, or was not saved to the end.")
+    config = parse(_read(folder / CONFIG, LARGEST_CONFIG), CONFIG)
+    digests = config.get("files")
+    if config.get("format") != FORMAT or not isinstance(digests, dict):
+        raise ModelFileError(f"{folder / CONFIG}: expected a run of format {FORMAT}. Is it from a newer version?")
+    contents = {PIPELINE: _read(folder / PIPELINE), SCHEMA: _read(folder / SCHEMA, LARGEST), NETWORK: _read(folder / NETWORK)}
+    for name, content in contents.items():
+        if digests.get(name) != _digest(content):
+            raise ModelFileError(
+                f"{folder / name} was changed since it was saved, or is of another run than {CONFIG}: train again, or "
+                "use another copy of the folder."
+            )
+    try:
+        schema = Schema.from_json(contents[SCHEMA].decode())
+        pipeline = trusted.loads(contents[PIPELINE])
+        widths = intervals.Widths.from_json(config.get("residuals"))
+        _put_network(pipeline, schema, folder / NETWORK)
+    except UnicodeDecodeError:
+        raise ModelFileError(f"{folder / SCHEMA} is damaged: it is no text.") from None
+    except ModelFileError as error:
+        raise ModelFileError(f"{folder}: {error}") from None
+    return Saved(pipeline, schema, config, widths)
+
+
+# ---------------------------------------------------------------- the network: in a file of its own
+# skops would set any attributes of a network that a file gives, unchecked; the reader of model.safetensors checks each.
+
+
+def _without_network(pipeline: Any) -> Any:
+    from sklearn.compose import TransformedTargetRegressor  # noqa: PLC0415
+    from sklearn.pipeline import Pipeline  # noqa: PLC0415
+
+    prepare, network = pipeline[0], pipeline[-1]
+    left: Any = "passthrough"
+    if isinstance(network, TransformedTargetRegressor):
+        left = TransformedTargetRegressor(transformer=network.transformer)
+        for name, value in vars(network).items():
+            if name.endswith("_") and name != "regressor_":
+                setattr(left, name, value)
+        left._training_dim = network._training_dim  # noqa: SLF001  (what predict looks at)
+    return Pipeline([("prepare", prepare), ("network", left)])
+
+
+def _put_network(pipeline: Any, schema: Schema, path: Path) -> None:
+    from sklearn.compose import ColumnTransformer, TransformedTargetRegressor  # noqa: PLC0415
+    from sklearn.pipeline import Pipeline  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+    try:
+        (first, prepare), (second, left) = pipeline.steps if type(pipeline) is Pipeline else ()
+        fits = (first, second, type(prepare)) == ("prepare", "network", ColumnTransformer)
+        if schema.task == "regression":
+            scaled = type(left) is TransformedTargetRegressor and type(left.transformer_) is StandardScaler
+            fits = fits and scaled and left._training_dim == 1  # noqa: SLF001
+        else:
+            fits = fits and left == "passthrough"
+        known = set(prepare.feature_names_in_)
+    except (AttributeError, TypeError, ValueError):
+        fits = False
+    if not fits or known != {column.name for column in schema.used}:
+        raise ModelFileError("the pipeline is none that chainrule writes, or does not fit the schema.")
+    if schema.task != "regression":
+        model = MLPClassifier.load(path)
+        given = tuple(model.classes_.tolist())
+        wanted = schema.classes or tuple(range(len(schema.targets)))
+        if given != wanted:
+            raise ModelFileError(f"the network has the classes {shown(given)}, the schema {shown(wanted)}.")
+        pipeline.steps[1] = ("network", model)
+        return
+    left.regressor = MLPRegressor()
+    left.regressor_ = MLPRegressor.load(path)
+
+
+# ---------------------------------------------------------------- files
+
+
+def _read(path: Path, most: int | None = None) -> bytes:
+    with opened(path, "a file written by chainrule train") as file:
+        size = os.fstat(file.fileno()).st_size
+        if most is not None and size > most:
+            raise ModelFileError(f"its {size} bytes are more than chainrule ever writes.")
+        return file.read()
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _history(history: History) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    columns = history.to_dict()
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    return text.getvalue().encode()
+
+
+def _config(trained: Trained, onnx: str, digests: dict[str, str]) -> dict[str, Any]:
+    widths = intervals.Widths.of(trained.held_out, trained.schema.task)
+    return {
+        "format": FORMAT,
+        "command": trained.command,
+        "source": trained.source,
+        "sha256": trained.sha256,
+        "settings": trained.settings,
+        "seed": trained.settings.get("seed"),
+        "versions": {"python": platform.python_version(), **_versions()},
+        "task": trained.schema.task,
+        "target": trained.schema.target,
+        "split": asdict(trained.split),
+        "scores": trained.scores,
+        "baselines": trained.baselines,
+        "verdict": trained.verdict,
+        "stopped": trained.history.stopped,
+        "seconds": trained.seconds,
+        "notes": trained.notes,
+        "warnings": trained.warnings,
+        "onnx": onnx or ONNX,
+        "residuals": widths.to_json(),
+        "files": digests,
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:  # run from its source
+            found[package] = "unknown"
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON: what JSON has not, as a text."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(name): _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if value is None or isinstance(value, bool | int | float | str) else repr(value)

@@ -1,0 +1,73 @@
+"""A table with every kind of column, and a pipeline trained on it, for test_tables_saving.py and test_tables_predicting.py."""
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from chainrule.tables import models, targets
+from chainrule.tables.casting import cast
+from chainrule.tables.judging import judge
+from chainrule.tables.kinds import infer
+from chainrule.tables.preparation import preparation
+from chainrule.tables.result import Split, Trained
+from chainrule.tables.schema import Schema
+from chainrule.tables.splitting import Plan, split
+
+TARGETS = {"binary": ["ill"], "multiclass": ["grade"], "regression": ["price"], "multilabel": ["sold", "late"]}
+INPUTS = ["size", "rooms", "garden", "city", "street", "built", "opened", "notes", "id", "only"]
+WORDS = "bright quiet small old new near station lake garden view kitchen floor wood stone corner roof".split()
+SHORT = {"max_iter": 3, "hidden_layer_sizes": (8,)}
+
+
+def frame(rows=240, seed=0):
+    rng = np.random.default_rng(seed)
+    size = np.abs(rng.normal(80, 30, rows)).round(2)
+    days = rng.integers(0, 9000, rows)
+    start = np.datetime64("2000-01-01")
+    return pl.DataFrame({
+        "size": pl.Series(size, nan_to_null=True),
+        "rooms": rng.integers(1, 9, rows),
+        "garden": rng.choice(["no", "yes"], rows),
+        "city": rng.choice(["Bern", "Graz", "Köln"], rows),
+        "street": [f"street {i}" for i in rng.integers(0, 60, rows)],
+        "built": pl.Series((start + days).astype("datetime64[D]")),
+        "opened": [f"{1 + d % 28:02d}.{1 + d % 12:02d}.{2000 + d % 20}" for d in days],
+        "notes": [" ".join(rng.choice(WORDS, 7)) for _ in range(rows)],
+        "id": [f"k{i}" for i in range(rows)],
+        "only": ["x"] * rows,
+        "ill": np.where(size + rng.normal(0, 9, rows) > 80, "yes", "no"),
+        "grade": np.digitize(size, [60, 90]),
+        "price": size * 3 + rng.normal(0, 9, rows),
+        "sold": np.where(size > 70, "yes", "no"),
+        "late": np.where(days > 4000, "yes", "no"),
+    }).with_columns(
+        pl.when(pl.int_range(pl.len()) % 9 == 4).then(None).otherwise(pl.col("size")).alias("size"),
+        pl.when(pl.int_range(pl.len()) % 11 == 4).then(None).otherwise(pl.col("city")).alias("city"),
+        pl.when(pl.int_range(pl.len()) % 13 == 4).then(None).otherwise(pl.col("built")).alias("built"),
+    )  # fmt: skip
+
+
+def trained(task="binary", *, inputs=tuple(INPUTS), optional=(), given=SHORT):
+    table = frame()
+    target = targets.find(table, TARGETS[task])
+    inputs = [name for name in inputs if name != "street" or task != "multilabel"]  # TargetEncoder has one target
+    columns = tuple(replace(infer(table[name]), optional=name in optional) for name in inputs)
+    schema = Schema(columns, target.columns, target.task, target.classes, table.height)
+    train, validation, test, how = split(Plan(0.2, 0.1, 0), table, target.y)
+    prepare = preparation(columns, len(train), 0)
+    X = cast(table, columns)
+    prepared = prepare.fit_transform(X[train], target.y[train])
+    arguments = models.parameters(len(train), target.task, 0, given)
+    network = models.network(target.task, arguments, patience=5 if task != "regression" else 0)
+    held_out = {"X_val": prepare.transform(X[validation]), "y_val": target.y[validation]}
+    network.fit(prepared, target.y[train], **(held_out if task != "regression" else {}))
+    from sklearn.pipeline import Pipeline  # noqa: PLC0415
+
+    pipeline = Pipeline([("prepare", prepare), ("network", network)])
+    j = judge(pipeline, schema, table[test], prepared, target.y[train], 0)
+    return Trained(
+        pipeline, schema, j.scores, j.baselines, j.verdict, j.held_out, models.inside(network).history_,
+        Split(len(train), len(validation), len(test), how), source="houses.csv", sha256="0" * 64,
+        command="chainrule train houses.csv", settings={"seed": 0},
+    )  # fmt: skip
