@@ -31,6 +31,7 @@ MODULES = {
     "chainrule.onnx": "ONNX",
     "chainrule.serving": "Prediction with NumPy alone",
     "chainrule.tables.report": "Reports of tables",
+    "chainrule.tables.tuning": "Tuning",
     "chainrule.datasets": "Data sets",
     "chainrule.plotting": "Pictures",
 }

@@ -34,6 +34,7 @@ MODULES = [
     "schedules",
     "serving",
     "tables.report",
+    "tables.tuning",
     "tracing",
     "training",
 ]

@@ -156,6 +156,32 @@ def test_the_value_is_the_loss_that_scikit_learn_measures():
     assert outcome.values[1] == pytest.approx(root_mean_squared_error(fold.y_val, model.predict(fold.X_val)), rel=1e-4)
 
 
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_the_value_of_several_classes_or_labels(task):
+    of = problem(count=2, fixed={**SHORT, "max_iter": 1})
+    rng = np.random.default_rng(0)
+    of.y = rng.choice(["u", "v", "w"], 120) if task == "multiclass" else rng.integers(0, 2, (120, 3))
+    of.task = task
+    outcome = of.evaluate(searched(of)[1], lambda step, value: "")
+    fold = of.prepare(0)
+    model = models.network(task, models.parameters(len(of.y), task, 0, of.fixed), 0)
+    with pytest.warns():  # of one epoch
+        model.fit(fold.X, fold.y)
+    p = model.predict_proba(fold.X_val)
+    columns = [log_loss(fold.y_val[:, k], p[:, k]) for k in range(3)] if task == "multilabel" else None
+    expected = np.mean(columns) if columns else log_loss(fold.y_val, p)
+    assert outcome.values[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_class_that_a_fold_never_saw_is_as_wrong_as_can_be():
+    of = problem(count=2, fixed={**SHORT, "max_iter": 1})
+    of.y = of.y.copy()
+    of.folds = [(np.arange(60), np.arange(60, 64))]
+    of.y[60] = "zebra"
+    value = of.evaluate(searched(of)[1], lambda step, value: "").value
+    assert -np.log(1e-7) / 4 < value < -np.log(1e-7) / 4 + 5
+
+
 def test_steps_are_running_means_over_folds():
     of, heard = problem(), []
     outcome = of.evaluate(searched(of)[1], lambda step, value: heard.append((step, value)) or "")

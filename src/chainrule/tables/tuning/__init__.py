@@ -82,6 +82,16 @@ def tune(
 
     Source: Akiba et al., "Optuna: a next-generation hyperparameter optimization framework" (2019); Bergstra et al.,
     "Algorithms for hyper-parameter optimization" (2011).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import polars as pl
+    >>> x = np.random.default_rng(0).normal(size=(200, 2))
+    >>> frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "same": x[:, 0] * x[:, 1] > 0})
+    >>> tuned = tune(frame, "same", trials=2, folds=2)
+    >>> tuned.value <= tuned.default_value
+    True
     """
     start = time.monotonic()
     _check(trials, minutes, folds, jobs)

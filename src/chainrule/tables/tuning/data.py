@@ -107,6 +107,8 @@ def _frame(source: Any, delimiter: str | None, header: bool | None) -> tuple[pl.
         file = io.BytesIO()
         source.write_ipc(file)
         return source, hashlib.sha256(file.getbuffer()).hexdigest()
+    if source == "-":
+        raise ValueError("tune reads the table more than once, and cannot do so from standard input: give a file.")
     table = read(source, delimiter=delimiter, header=header)
     return table.frame, table.sha256
 
