@@ -261,6 +261,13 @@ def test_a_damaged_study_is_said_in_a_sentence(content, tmp_path):
         run(tmp_path, 1)
 
 
+def test_a_folder_may_have_any_name(tmp_path):
+    folder = tmp_path / "50 % {a}#b?c&d=é"
+    folder.mkdir()
+    assert untimed(run(folder, 1)) == untimed(run(folder, 1))
+    assert (folder / studies.FILE).stat().st_size > 10_000
+
+
 def test_two_processes_do_not_tune_in_one_folder(tmp_path):
     with (
         studies.locked(tmp_path),
