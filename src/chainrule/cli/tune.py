@@ -68,7 +68,7 @@ def tune(
             lines = None if quiet else _progress(stack, trials, minutes)
             tuned = tuning.tune(
                 file, target, trials=trials, minutes=minutes, folds=folds, jobs=n_jobs, seed=seed, out=folder,
-                heard=lines, begun=None if quiet else typer.echo, **options,
+                heard=lines, said=None if quiet else typer.echo, **options,
             )  # fmt: skip
     except KeyboardInterrupt:
         say(f"\nStopped: what is finished is kept in {folder}, and the same command goes on.")
