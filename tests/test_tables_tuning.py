@@ -407,6 +407,11 @@ def test_the_command(tmp_path, monkeypatch, fitted):
     assert "goes on: 2 trials" in runner.invoke(app, command).stdout
     quiet = runner.invoke(app, [*command, "--quiet"]).stdout
     assert [line.split()[0] for line in quiet.splitlines()] == ["best", "verdict", "results"]
+    other = runner.invoke(app, [*command, "--drop", "a", "--categorical", "b", "--group", "c", "--out", "other"])
+    assert other.exit_code == 0, other.output
+    assert fitted[-1][0] == {"drop": ["a"], "categorical": ["b"], "group": "c"}
+    mixed = runner.invoke(app, [*command, "--drop", "a"])
+    assert "is a study with another set of options: choose another --out" in mixed.stderr
     bad = runner.invoke(app, [*command[:4], "--trials", "0"])
     assert bad.exit_code == 2
     assert bad.stderr == "Error: --trials: expected a whole number of at least 1, got 0.\n"

@@ -112,7 +112,7 @@ def tune(
         "seed": seed,
         "folds": count,
         "space": [[d.name, d.low, d.high, d.log, list(d.choices)] for d in dimensions],
-        "options": {name: repr(value) for name, value in sorted(options.items())},
+        "set of options": {name: repr(value) for name, value in sorted(options.items())},
     }
     with ExitStack() as stack:
         folder = Path(out if out is not None else stack.enter_context(tempfile.TemporaryDirectory(prefix="chainrule-")))
