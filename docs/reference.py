@@ -32,6 +32,7 @@ MODULES = {
     "chainrule.serving": "Prediction with NumPy alone",
     "chainrule.tables.report": "Reports of tables",
     "chainrule.tables.streaming": "Tables larger than memory",
+    "chainrule.tables.tuning": "Tuning",
     "chainrule.datasets": "Data sets",
     "chainrule.plotting": "Pictures",
 }

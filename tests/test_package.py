@@ -35,6 +35,7 @@ MODULES = [
     "serving",
     "tables.report",
     "tables.streaming",
+    "tables.tuning",
     "tracing",
     "training",
 ]

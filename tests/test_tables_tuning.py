@@ -156,6 +156,32 @@ def test_the_value_is_the_loss_that_scikit_learn_measures():
     assert outcome.values[1] == pytest.approx(root_mean_squared_error(fold.y_val, model.predict(fold.X_val)), rel=1e-4)
 
 
+@pytest.mark.parametrize("task", ["multiclass", "multilabel"])
+def test_the_value_of_several_classes_or_labels(task):
+    of = problem(count=2, fixed={**SHORT, "max_iter": 1})
+    rng = np.random.default_rng(0)
+    of.y = rng.choice(["u", "v", "w"], 120) if task == "multiclass" else rng.integers(0, 2, (120, 3))
+    of.task = task
+    outcome = of.evaluate(searched(of)[1], lambda step, value: "")
+    fold = of.prepare(0)
+    model = models.network(task, models.parameters(len(of.y), task, 0, of.fixed), 0)
+    with pytest.warns():  # of one epoch
+        model.fit(fold.X, fold.y)
+    p = model.predict_proba(fold.X_val)
+    columns = [log_loss(fold.y_val[:, k], p[:, k]) for k in range(3)] if task == "multilabel" else None
+    expected = np.mean(columns) if columns else log_loss(fold.y_val, p)
+    assert outcome.values[0] == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_class_that_a_fold_never_saw_is_as_wrong_as_can_be():
+    of = problem(count=2, fixed={**SHORT, "max_iter": 1})
+    of.y = of.y.copy()
+    of.folds = [(np.arange(60), np.arange(60, 64))]
+    of.y[60] = "zebra"
+    value = of.evaluate(searched(of)[1], lambda step, value: "").value
+    assert -np.log(1e-7) / 4 < value < -np.log(1e-7) / 4 + 5
+
+
 def test_steps_are_running_means_over_folds():
     of, heard = problem(), []
     outcome = of.evaluate(searched(of)[1], lambda step, value: heard.append((step, value)) or "")
@@ -233,6 +259,13 @@ def test_a_damaged_study_is_said_in_a_sentence(content, tmp_path):
         path.write_bytes(content)
     with pytest.raises(ValueError, match=r"study\.db is damaged or no study of Optuna \(.*\): move it away, or"):
         run(tmp_path, 1)
+
+
+def test_a_folder_may_have_any_name(tmp_path):
+    folder = tmp_path / "50 % {a}#b?c&d=é"
+    folder.mkdir()
+    assert untimed(run(folder, 1)) == untimed(run(folder, 1))
+    assert (folder / studies.FILE).stat().st_size > 10_000
 
 
 def test_two_processes_do_not_tune_in_one_folder(tmp_path):
@@ -374,6 +407,11 @@ def test_the_command(tmp_path, monkeypatch, fitted):
     assert "goes on: 2 trials" in runner.invoke(app, command).stdout
     quiet = runner.invoke(app, [*command, "--quiet"]).stdout
     assert [line.split()[0] for line in quiet.splitlines()] == ["best", "verdict", "results"]
+    other = runner.invoke(app, [*command, "--drop", "a", "--categorical", "b", "--group", "c", "--out", "other"])
+    assert other.exit_code == 0, other.output
+    assert fitted[-1][0] == {"drop": ["a"], "categorical": ["b"], "group": "c"}
+    mixed = runner.invoke(app, [*command, "--drop", "a"])
+    assert "is a study with another set of options: choose another --out" in mixed.stderr
     bad = runner.invoke(app, [*command[:4], "--trials", "0"])
     assert bad.exit_code == 2
     assert bad.stderr == "Error: --trials: expected a whole number of at least 1, got 0.\n"

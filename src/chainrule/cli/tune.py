@@ -40,6 +40,22 @@ def tune(
     task: Annotated[
         str | None, typer.Option(help="binary, multiclass, regression or multilabel.", rich_help_panel=DATA)
     ] = None,
+    categorical: Annotated[
+        list[str] | None, typer.Option("--categorical", help="A column of categories.", rich_help_panel=DATA)
+    ] = None,
+    numeric: Annotated[
+        list[str] | None, typer.Option("--numeric", help="A column of numbers.", rich_help_panel=DATA)
+    ] = None,
+    drop: Annotated[
+        list[str] | None, typer.Option("--drop", help="A column that is left out.", rich_help_panel=DATA)
+    ] = None,
+    dates: Annotated[list[str] | None, typer.Option("--date", help="A column of dates.", rich_help_panel=DATA)] = None,
+    time_column: Annotated[
+        str | None, typer.Option(help="Split by this time: the last rows are held out.", rich_help_panel=DATA)
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Never split rows with the same value here.", rich_help_panel=DATA)
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the split, the search and the training.", rich_help_panel=RUN)] = 0,
     out: Annotated[
         Path | None,
@@ -62,13 +78,17 @@ def tune(
         require(package, extra)  # refused before the search, not after it
     folder = out if out is not None else Path("runs", f"{_stem(file)}-tune")
     start = time.monotonic()
-    options = {"task": task} if task is not None else {}
+    asked = {
+        "task": task, "categorical": categorical, "numeric": numeric, "drop": drop, "dates": dates,
+        "time_column": time_column, "group": group,
+    }  # fmt: skip
+    options = {name: value for name, value in asked.items() if value}
     try:
         with ExitStack() as stack:
             lines = None if quiet else _progress(stack, trials, minutes)
             tuned = tuning.tune(
                 file, target, trials=trials, minutes=minutes, folds=folds, jobs=n_jobs, seed=seed, out=folder,
-                heard=lines, begun=None if quiet else typer.echo, **options,
+                heard=lines, said=None if quiet else typer.echo, **options,
             )  # fmt: skip
     except KeyboardInterrupt:
         say(f"\nStopped: what is finished is kept in {folder}, and the same command goes on.")

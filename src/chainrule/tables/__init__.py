@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from chainrule.tables.saving import Saved, load
     from chainrule.tables.schema import Column, Schema
     from chainrule.tables.training import train
-    from chainrule.tables.tuning import tune
+    from chainrule.tables.tuning import Tuned, tune
 
 # Loaded on first use: reading a schema needs no scikit-learn, training no Optuna.
 _LAZY = {
@@ -24,6 +24,7 @@ _LAZY = {
     "predict": "predicting",
     "read": "reading",
     "train": "training",
+    "Tuned": "tuning",
     "tune": "tuning",
 }
 
@@ -35,6 +36,7 @@ __all__ = [
     "Split",
     "Table",
     "Trained",
+    "Tuned",
     "load",
     "predict",
     "read",

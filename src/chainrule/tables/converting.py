@@ -15,6 +15,5 @@ def to_onnx(pipeline: Any, schema: Schema) -> tuple[bytes | None, str]:
         import skl2onnx  # noqa: PLC0415
     except ModuleNotFoundError:
         return None, NONE + "it needs the package skl2onnx. Type: pip install skl2onnx"
-    from skl2onnx.common.exceptions import MissingConverter, MissingShapeCalculator  # noqa: PLC0415
 
     return None, NONE + "not yet"

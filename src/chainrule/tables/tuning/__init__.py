@@ -35,7 +35,7 @@ def tune(
     seed: int = 0,
     out: str | Path | None = None,
     heard: Callable[[Step], None] | None = None,
-    begun: Callable[[str], None] | None = None,
+    said: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Tuned:
     """Search for a better network for a table than the default, and fit it as :func:`chainrule.tables.train` does.
@@ -64,8 +64,8 @@ def tune(
         A folder for the study, ``study.db``: with it the search can be stopped, or killed, and goes on where it was.
     heard : function, optional
         Called with a :class:`Step` after each trial.
-    begun : function, optional
-        Called with a text that says what will be done, before the first trial.
+    said : function, optional
+        Called with a text that says what will be done: before the first trial, and before the best is fitted.
     **options
         Those of :func:`chainrule.tables.train`. What ``parameters`` fixes is not searched.
 
@@ -82,6 +82,16 @@ def tune(
 
     Source: Akiba et al., "Optuna: a next-generation hyperparameter optimization framework" (2019); Bergstra et al.,
     "Algorithms for hyper-parameter optimization" (2011).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import polars as pl
+    >>> x = np.random.default_rng(0).normal(size=(200, 2))
+    >>> frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "same": x[:, 0] * x[:, 1] > 0})
+    >>> tuned = tune(frame, "same", trials=2, folds=2)
+    >>> tuned.value <= tuned.default_value
+    True
     """
     start = time.monotonic()
     _check(trials, minutes, folds, jobs)
@@ -102,17 +112,19 @@ def tune(
         "seed": seed,
         "folds": count,
         "space": [[d.name, d.low, d.high, d.log, list(d.choices)] for d in dimensions],
-        "options": {name: repr(value) for name, value in sorted(options.items())},
+        "set of options": {name: repr(value) for name, value in sorted(options.items())},
     }
     with ExitStack() as stack:
         folder = Path(out if out is not None else stack.enter_context(tempfile.TemporaryDirectory(prefix="chainrule-")))
         studies.make_folder(folder)
         stack.enter_context(studies.locked(folder))
         study = stack.enter_context(studies.opened(folder / studies.FILE, seed, about, default))
-        if begun is not None:
-            begun(_intent(rows, problem, dimensions, len(studies.finished(study))))
+        if said is not None:
+            said(_intent(rows, problem, dimensions, len(studies.finished(study))))
         seconds = None if minutes is None else 60 * minutes
         Search(study, problem, dimensions, default, trials, seconds, jobs, heard or _silent, start).run()
+        if said is not None:
+            said("fit        of the best, as train does it")
         best = studies.whole(study)[0]
         found = records(study)
         return Tuned(

@@ -39,6 +39,11 @@ class TrialRecord:
     seconds : float
     point : dict
         What was tried, by the names of the space.
+
+    Examples
+    --------
+    >>> TrialRecord(1, "whole", 0.4, (0.3, 0.5), (12, 20), 1.5, {"layers": 2}).state
+    'whole'
     """
 
     number: int
@@ -70,6 +75,17 @@ class Tuned:
     folds : int
     trained : Trained
         The model that was fitted with the best point, as ``train`` does it.
+
+    Examples
+    --------
+    >>> from chainrule.tables import tune
+    >>> import numpy as np
+    >>> import polars as pl
+    >>> x = np.random.default_rng(0).normal(size=(200, 2))
+    >>> frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "same": x[:, 0] * x[:, 1] > 0})
+    >>> tuned = tune(frame, "same", trials=2, folds=2, parameters={"max_iter": 5, "activation": "tanh"})
+    >>> "activation" in tuned.best, len(tuned.trials)
+    (False, 2)
     """
 
     best: dict[str, Any]

@@ -97,9 +97,8 @@ def opened(path: Path, seed: int, about: Mapping[str, Any], default: Mapping[str
             warnings.simplefilter("ignore", library.exceptions.ExperimentalWarning)
             try:
                 storage = library.storages.RDBStorage(
-                    f"sqlite:///{path.resolve().as_posix()}", engine_kwargs={"connect_args": {"timeout": TIMEOUT}}
+                    "sqlite:///study.db", engine_kwargs={"creator": lambda: _connection(path)}
                 )
-                _fast(storage)
                 study = library.create_study(
                     storage=storage,
                     study_name=NAME,
@@ -179,7 +178,9 @@ def _check(path: Path) -> None:
     if not path.exists():
         return
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=rw", uri=True, timeout=TIMEOUT)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=TIMEOUT)
+        ) as connection:
             answer = connection.execute("PRAGMA quick_check").fetchone()[0]
     except sqlite3.Error as error:
         raise _damaged(path, error) from None
@@ -205,12 +206,12 @@ def _check_same(path: Path, known: Any, about: Mapping[str, Any]) -> None:
         )
 
 
-def _fast(storage: Any) -> None:
-    """Let SQLite leave it to the system when what it wrote reaches the disk: a killed process loses nothing by that."""
+def _connection(path: Path) -> sqlite3.Connection:
+    """Open the file, whatever its name; when what is written reaches the disk is left to the system.
 
-    def settings(connection: Any, _record: Any) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
-
-    require("sqlalchemy", "tune").event.listen(storage.engine, "connect", settings)
-    storage.engine.dispose()  # the next connection is made so
+    A process that is killed loses nothing by that.
+    """
+    connection = sqlite3.connect(path, timeout=TIMEOUT, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    return connection
