@@ -1,0 +1,101 @@
+"""Predictions for new rows: classes with their probabilities, numbers with intervals."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule._extras import require
+from chainrule._typing import Array
+from chainrule.tables.casting import cast
+from chainrule.tables.checking import check
+from chainrule.tables.intervals import Widths
+from chainrule.tables.result import Trained
+from chainrule.tables.saving import Saved
+from chainrule.tables.schema import Column, Schema
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+__all__ = ["check", "predict"]
+
+BLOCK = 2**27  # bytes that the prepared inputs of a block of rows may take
+
+
+def predict(
+    run: Saved | Trained, frame: pl.DataFrame, *, interval: float | None = None, coerce: bool = False
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Return what a network says of new rows.
+
+    Parameters
+    ----------
+    run : Saved or Trained
+    frame : polars.DataFrame (rows, columns)
+        As it was read; checked by :func:`check`.
+    interval : float, optional
+        For a regression: the share of rows whose value shall lie between ``low`` and ``high``, such as 0.9.
+    coerce : bool
+        Take values of another type as missing, instead of refusing them.
+
+    Returns
+    -------
+    frame : polars.DataFrame (rows, columns)
+        ``prediction``, and ``p_<class>`` for each class; or ``prediction``, and ``low`` and ``high`` if asked for; or
+        for several labels ``prediction_<label>`` and ``p_<label>`` each.
+    notes : tuple of str
+        Of :func:`check`.
+
+    Raises
+    ------
+    ValueError
+        When the rows do not fit the schema, or the interval cannot be had.
+
+    Notes
+    -----
+    Intervals are by split conformal prediction; see :class:`~chainrule.tables.intervals.Widths`.
+    """
+    pl = require("polars", "tables")
+    schema = run.schema
+    half = None
+    if interval is not None:
+        if schema.task != "regression":
+            raise ValueError(f"an interval belongs to a number; this network predicts {schema.target!r}, a class.")
+        widths = run.widths if isinstance(run, Saved) else Widths.of(run.held_out, schema.task)
+        half = widths.half(interval)
+    checked, notes = check(frame, schema, coerce=coerce)
+    rows = max(1, min(2**16, BLOCK // (8 * _inputs(run.pipeline, len(schema.used)))))
+    blocks = [
+        _block(run.pipeline, schema, cast(checked.slice(start, rows), schema.columns), half)
+        for start in range(0, checked.height, rows)
+    ]
+    return pl.concat(blocks), notes
+
+
+def _inputs(pipeline: Any, columns: int) -> int:
+    network = pipeline[-1]
+    return int(getattr(getattr(network, "regressor_", network), "n_features_in_", columns))
+
+
+def _block(pipeline: Any, schema: Schema, rows: pl.DataFrame, half: float | None) -> pl.DataFrame:
+    pl = require("polars", "tables")
+    X = pipeline[0].transform(rows)
+    network = pipeline[-1]
+    if schema.task == "regression":
+        y = np.asarray(network.predict(X), dtype=np.float64)
+        around = {} if half is None else {"low": y - half, "high": y + half}
+        return pl.DataFrame({"prediction": y, **around})
+    p = network.predict_proba(X)
+    if schema.task == "multilabel":
+        chosen = {f"prediction_{c.name}": _values(c)[(p[:, i] > 0.5).astype(int)] for i, c in enumerate(schema.targets)}
+        return pl.DataFrame({**chosen, **{f"p_{c.name}": p[:, i] for i, c in enumerate(schema.targets)}})
+    labels = np.array(schema.classes)  # chosen as MLPClassifier.predict does, without a second forward pass
+    which = p.argmax(axis=1) if schema.task == "multiclass" else (p[:, 1] > 0.5).astype(int)
+    return pl.DataFrame({"prediction": labels[which], **{f"p_{c}": p[:, i] for i, c in enumerate(schema.classes)}})
+
+
+def _values(column: Column) -> Array:
+    """Return the no and the yes of a label, as in the table."""
+    return np.array([int(text) if column.read_as == "whole" else text for text in column.categories])
