@@ -42,7 +42,7 @@ def fit(task: str, X: Array, y: Array, X_test: Array, seed: int, class_weight: A
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it could be fitted longer
             model.fit(X, y)
-        p = None if task == "regression" else model.predict_proba(X_test)
+        p: Any = None if task == "regression" else model.predict_proba(X_test)
         if task == "multilabel":
             p = np.column_stack([one[:, -1] if one.shape[1] > 1 else np.zeros(len(one)) for one in p])
         found.append(Baseline(name, model.predict(X_test), p))

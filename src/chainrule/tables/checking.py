@@ -68,7 +68,7 @@ def check(frame: pl.DataFrame, schema: Schema, *, coerce: bool = False) -> tuple
         notes.append(f"{_columns(extra)} not in the schema: ignored.")
     if missing:
         notes.append(f"{_columns(missing)} missing, which the schema allows: taken as missing values.")
-    columns: list[pl.Series] = []
+    columns: list[Any] = []
     for column in schema.used:
         if column.name in missing:
             columns.append(pl.Series(column.name, [None] * frame.height, dtype=_type(column)))

@@ -198,7 +198,8 @@ def _put_network(pipeline: Any, schema: Schema, path: Path) -> None:
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
     try:
-        (first, prepare), (second, left) = pipeline.steps if type(pipeline) is Pipeline else ()
+        steps: Any = pipeline.steps if type(pipeline) is Pipeline else ()
+        (first, prepare), (second, left) = steps
         fits = (first, second, type(prepare)) == ("prepare", "network", ColumnTransformer)
         if schema.task == "regression":
             scaled = type(left) is TransformedTargetRegressor and type(left.transformer_) is StandardScaler

@@ -141,7 +141,8 @@ class Schema:
         columns = _columns("columns", data.get("columns"))
         targets = _columns("targets", data.get("targets"))
         names = [column.name for column in (*columns, *targets)]
-        task, classes = data.get("task"), data.get("classes")
+        task: Any = data.get("task")
+        classes: Any = data.get("classes")
         if len(set(names)) != len(names) or not targets:
             raise ModelFileError("the schema is damaged: it has no target, or a column twice.")
         if task not in TASKS or (len(targets) > 1) != (task == "multilabel"):

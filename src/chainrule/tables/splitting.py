@@ -130,7 +130,7 @@ def _at_random(plan: Plan, y: Array) -> tuple[Array, Array, Array]:
 
 
 def _by_time(plan: Plan, frame: pl.DataFrame) -> tuple[Array, Array, Array]:
-    values = frame[plan.time]
+    values = frame[str(plan.time)]
     if values.null_count():
         raise ValueError(f"--time-column: {plan.time!r} has {values.null_count():,} rows without a value.")
     rows = values.arg_sort().to_numpy()
@@ -143,7 +143,7 @@ def _by_time(plan: Plan, frame: pl.DataFrame) -> tuple[Array, Array, Array]:
 def _by_group(plan: Plan, frame: pl.DataFrame) -> tuple[Array, Array, Array]:
     from sklearn.model_selection import GroupShuffleSplit  # noqa: PLC0415
 
-    group = np.array(frame[plan.group].cast(_string()).fill_null("(missing)").to_list(), dtype=str)
+    group = np.array(frame[str(plan.group)].cast(_string()).fill_null("(missing)").to_list(), dtype=np.str_)
     count = len(np.unique(group))
     if count < 3:
         raise ValueError(
