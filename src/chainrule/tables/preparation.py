@@ -60,7 +60,8 @@ def _parts(columns: Iterable[Column], rows: int, seed: int) -> list[tuple[str, C
          f"OneHotEncoder(handle_unknown='infrequent_if_exist', min_frequency={rarest}, sparse_output=False)",
          of["category"]),
         ("many", lambda: _many(seed),
-         f"make_pipeline(TargetEncoder(random_state={seed}), SquashingScaler())", of["many"]),
+         f"make_pipeline(TargetEncoder(cv=KFold(5, shuffle=True, random_state={seed})), SquashingScaler())",
+         of["many"]),
         ("date", _date,
          DATE_CODE,
          of["date"]),
@@ -109,11 +110,13 @@ def _category(rarest: int) -> Any:
 
 
 def _many(seed: int) -> Any:
+    from sklearn.model_selection import KFold  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import TargetEncoder  # noqa: PLC0415
 
     skrub = require("skrub", "tables")
-    return make_pipeline(TargetEncoder(random_state=seed), skrub.SquashingScaler())
+    folds = KFold(5, shuffle=True, random_state=seed)
+    return make_pipeline(TargetEncoder(cv=folds), skrub.SquashingScaler())
 
 
 def _date() -> Any:

@@ -36,6 +36,7 @@ TRUSTED = (
     "sklearn.feature_extraction.text.TfidfTransformer",
     "sklearn.impute._base.MissingIndicator",
     "sklearn.impute._base.SimpleImputer",
+    "sklearn.model_selection._split.KFold",
     "sklearn.pipeline.Pipeline",
     "sklearn.preprocessing._data.RobustScaler",
     "sklearn.preprocessing._data.StandardScaler",

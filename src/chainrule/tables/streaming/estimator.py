@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 
 from chainrule._typing import Array
 from chainrule.clipping import ClipNorm
+from chainrule.estimators._settings import build_optimizer, build_penalties, is_lbfgs
 from chainrule.history import History
 from chainrule.schedules import Constant, Schedule
 from chainrule.tables.streaming.fitting import Plan
@@ -32,7 +33,7 @@ def start(model: Any, inputs: int, labels: Array | None, outputs: int) -> Any:
 
 def plan(model: Any, epochs: int, patience: int, seed: int) -> Plan:
     """Return how the estimator's arguments say that it is trained."""
-    if model._is_lbfgs() or model.learning_rate in ("invscaling", "adaptive"):
+    if is_lbfgs(model) or model.learning_rate in ("invscaling", "adaptive"):
         raise ValueError(
             "a streamed table cannot be trained with solver='lbfgs' or learning_rate='invscaling' or 'adaptive': leave "
             "them out, or give a solver such as 'adam' and a schedule."
@@ -40,7 +41,7 @@ def plan(model: Any, epochs: int, patience: int, seed: int) -> Plan:
     schedule = model.learning_rate if isinstance(model.learning_rate, Schedule) else Constant()
     clip = None if model.gradient_clip is None else ClipNorm(model.gradient_clip)
     batch = 200 if model.batch_size == "auto" else model.batch_size
-    return Plan(model._optimizer(), schedule, epochs, batch, model._penalties(), clip, patience, seed)
+    return Plan(build_optimizer(model), schedule, epochs, batch, build_penalties(model), clip, patience, seed)
 
 
 def finish(model: Any, history: History, rows: int) -> None:

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any
 
 __all__ = ["Meter", "Printer", "State"]
 
@@ -94,7 +94,7 @@ class Printer:
     reading    100 %  5 of 5 rows  0 MB/s  in 0:02
     """
 
-    def __init__(self, file: TextIO | None = None) -> None:
+    def __init__(self, file: Any = None) -> None:
         self._file = file
         self._next = 0.0
         self._length = 0
