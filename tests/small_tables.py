@@ -17,7 +17,24 @@ from chainrule.tables.splitting import Plan, split
 
 TARGETS = {"binary": ["ill"], "multiclass": ["grade"], "regression": ["price"], "multilabel": ["sold", "late"]}
 INPUTS = ["size", "rooms", "garden", "city", "street", "built", "opened", "notes", "id", "only"]
-WORDS = "bright quiet small old new near station lake garden view kitchen floor wood stone corner roof".split()
+WORDS = [
+    "bright",
+    "quiet",
+    "small",
+    "old",
+    "new",
+    "near",
+    "station",
+    "lake",
+    "garden",
+    "view",
+    "kitchen",
+    "floor",
+    "wood",
+    "stone",
+    "corner",
+    "roof",
+]
 SHORT = {"max_iter": 3, "hidden_layer_sizes": (8,)}
 
 

@@ -10,8 +10,8 @@ import zipfile
 
 import numpy as np
 import pytest
-import small_tables
 
+import small_tables
 from chainrule._values import ModelFileError
 from chainrule.tables import saving, trusted
 from chainrule.tables.casting import cast
@@ -148,7 +148,11 @@ def test_a_pipeline_of_other_types_is_refused_before_anything_of_it_exists(folde
     (tmp_path / "crafted_module.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     monkeypatch.syspath_prepend(tmp_path)
     evil = json.loads(json.dumps(EVIL[name]).replace("{path}", str(tmp_path / "ran")))
-    for tree in (evil, node("builtins", "list", "ListNode", [evil]), node("sklearn.pipeline", "Pipeline", "ObjectNode", evil)):
+    for tree in (
+        evil,
+        node("builtins", "list", "ListNode", [evil]),
+        node("sklearn.pipeline", "Pipeline", "ObjectNode", evil),
+    ):
         rewritten(folder, "pipeline.skops", crafted(tree))
         with pytest.raises(ModelFileError, match="which chainrule never writes: it was not loaded"):
             saving.load(folder)
@@ -184,7 +188,9 @@ def test_what_is_no_pipeline_is_refused(folder, content, message):
 
 
 def test_deep_descriptions_are_refused(folder):
-    rewritten(folder, "pipeline.skops", crafted({"content": 1}).replace(b'"content": 1', b'"content": ' + b"[" * 99_999))
+    rewritten(
+        folder, "pipeline.skops", crafted({"content": 1}).replace(b'"content": 1', b'"content": ' + b"[" * 99_999)
+    )
     with pytest.raises(ModelFileError, match="the pipeline"):
         saving.load(folder)
 

@@ -179,4 +179,6 @@ def _unseen(values: pl.Series, column: Column) -> list[str]:
     listed = ", ".join(repr(value) for value in new[column.name].head(MOST))
     more = f" and {new.height - MOST:,} more" if new.height > MOST else ""
     rows = int(new["count"].sum())
-    return [f"{column.name!r}: {rows:,} rows have a value that training did not see ({listed}{more}): taken as unknown."]
+    return [
+        f"{column.name!r}: {rows:,} rows have a value that training did not see ({listed}{more}): taken as unknown."
+    ]

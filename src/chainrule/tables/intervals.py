@@ -58,7 +58,11 @@ class Widths:
             most = self.rows / (self.rows + 1)
             raise ValueError(
                 f"intervals of {share:g} need at least {math.ceil(round(share / (1 - share), 9))} held-out rows, and this "
-                + (f"run has {self.rows}: ask for {math.floor(100 * most) / 100:g} at most." if self.rows else "run has none.")
+                + (
+                    f"run has {self.rows}: ask for {math.floor(100 * most) / 100:g} at most."
+                    if self.rows
+                    else "run has none."
+                )
             )
         return next(value for at, value in zip(self.ranks, self.values, strict=True) if at >= rank)
 

@@ -143,12 +143,18 @@ def load(folder: str | os.PathLike[str]) -> Saved:
         hint = f" Give the folder it is in: {folder.parent}." if folder.name in FILES and folder.exists() else ""
         raise FileNotFoundError(f"{folder} is not the folder of a run, as chainrule train makes it.{hint}")
     if not (folder / CONFIG).exists():
-        raise FileNotFoundError(f"{folder} has no {CONFIG}: it is not the folder of a run, or was not saved to the end.")
+        raise FileNotFoundError(
+            f"{folder} has no {CONFIG}: it is not the folder of a run, or was not saved to the end."
+        )
     config = parse(_read(folder / CONFIG, LARGEST_CONFIG), CONFIG)
     digests = config.get("files")
     if config.get("format") != FORMAT or not isinstance(digests, dict):
         raise ModelFileError(f"{folder / CONFIG}: expected a run of format {FORMAT}. Is it from a newer version?")
-    contents = {PIPELINE: _read(folder / PIPELINE), SCHEMA: _read(folder / SCHEMA, LARGEST), NETWORK: _read(folder / NETWORK)}
+    contents = {
+        PIPELINE: _read(folder / PIPELINE),
+        SCHEMA: _read(folder / SCHEMA, LARGEST),
+        NETWORK: _read(folder / NETWORK),
+    }
     for name, content in contents.items():
         if digests.get(name) != _digest(content):
             raise ModelFileError(

@@ -49,7 +49,17 @@ TRUSTED = (
     "skrub._squashing_scaler._MinMaxScaler",
     "skrub.selectors._base.All",
 )
-LOADERS = ("DTypeNode", "DictNode", "JsonNode", "ListNode", "NdArrayNode", "ObjectNode", "SliceNode", "TupleNode", "TypeNode")
+LOADERS = (
+    "DTypeNode",
+    "DictNode",
+    "JsonNode",
+    "ListNode",
+    "NdArrayNode",
+    "ObjectNode",
+    "SliceNode",
+    "TupleNode",
+    "TypeNode",
+)
 LARGEST = 2**28  # bytes of the description: 10,000 columns take less than 100 MB
 
 
