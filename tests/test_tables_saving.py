@@ -245,7 +245,7 @@ def test_crafted_configurations_are_refused(folder, change):
     data = json.loads((folder / "config.json").read_text())
     change(data)
     (folder / "config.json").write_text(json.dumps(data))
-    with pytest.raises(ModelFileError, match="format 1|residuals"):
+    with pytest.raises(ModelFileError, match=r"format 1|residuals"):
         saving.load(folder)
 
 

@@ -28,7 +28,7 @@ def to_onnx(pipeline: Any, schema: Schema) -> tuple[bytes | None, str]:
             warnings.simplefilter("ignore")
             options = {"zipmap": False} if schema.task != "regression" else None
             model = skl2onnx.to_onnx(pipeline, initial_types=inputs, options=options)
-    except Exception as error:  # whatever a converter of some step says
+    except Exception as error:  # noqa: BLE001  (whatever a converter of some step says)
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         return None, NONE + f"skl2onnx does not convert every step ({first[:160]})"
     content: bytes = model.SerializeToString()
