@@ -52,7 +52,7 @@ def check(frame: pl.DataFrame, schema: Schema, *, coerce: bool = False) -> tuple
     >>> check(pl.DataFrame({"age": ["41", "old"]}), schema)
     Traceback (most recent call last):
     ...
-    ValueError: 'age' is a number, but row 2 has 'old' (1 row in all): correct it, or take such ... missing (--coerce).
+    ValueError: 'age' is a number, but row 2 has 'old' (1 row in all): correct it, or pass --coerce.
     """
     pl = require("polars", "tables")
     known = {column.name for column in (*schema.columns, *schema.targets)}
@@ -114,7 +114,7 @@ def _fit(values: pl.Series, column: Column, coerce: bool) -> tuple[pl.Series, li
         rows = "1 row" if count == 1 else f"{count:,} rows"
         raise ValueError(
             f"{column.name!r} is {_what(column)}, but row {row + 1} has {values[row]!r} ({rows} in all): correct it, "
-            "or take such values as missing (--coerce)."
+            "or pass --coerce."
         )
     notes = [f"{column.name!r}: {count:,} values are no {_what(column)[2:]}: taken as missing."] if count else []
     return read, notes + _unseen(read, column)

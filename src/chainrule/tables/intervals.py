@@ -57,11 +57,11 @@ class Widths:
         if rank > self.rows:
             most = self.rows / (self.rows + 1)
             raise ValueError(
-                f"intervals of {share:g} need at least {math.ceil(round(share / (1 - share), 9))} held-out rows, and "
+                f"intervals of {share:g} need at least {math.ceil(round(share / (1 - share), 9))} held-out rows; "
                 + (
-                    f"this run has {self.rows}: ask for {math.floor(100 * most) / 100:g} at most."
+                    f"there are {self.rows}: ask for {math.floor(100 * most) / 100:g} at most."
                     if self.rows
-                    else "this run has none."
+                    else "there are none."
                 )
             )
         return next(value for at, value in zip(self.ranks, self.values, strict=True) if at >= rank)

@@ -10,7 +10,7 @@ import math
 import os
 import platform
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from chainrule._values import ModelFileError, parse, shown
 from chainrule.estimators import MLPClassifier, MLPRegressor
 from chainrule.estimators.advice import LeftOutWarning
 from chainrule.history import History
-from chainrule.tables import intervals, models, trusted
+from chainrule.tables import converting, intervals, models, trusted
 from chainrule.tables.casting import cast
 from chainrule.tables.result import Trained
 from chainrule.tables.schema import LARGEST, Schema
@@ -29,8 +29,8 @@ __all__ = ["FILES", "Saved", "load", "save"]
 
 FORMAT = 1
 PIPELINE, NETWORK, SCHEMA, CONFIG = "pipeline.skops", "model.safetensors", "schema.json", "config.json"
-HISTORY, PAGE, TEXT = "history.csv", "report.html", "report.md"
-FILES = (PIPELINE, NETWORK, SCHEMA, HISTORY, PAGE, TEXT, CONFIG)
+HISTORY, PAGE, TEXT, ONNX = "history.csv", "report.html", "report.md", "pipeline.onnx"
+FILES = (PIPELINE, NETWORK, SCHEMA, HISTORY, PAGE, TEXT, ONNX, CONFIG)
 LOADED = (PIPELINE, NETWORK, SCHEMA)  # whose digests are in config.json
 PACKAGES = ("chainrule", "numpy", "scikit-learn", "skrub", "skops", "polars")
 LARGEST_CONFIG = 2**26  # bytes
@@ -55,11 +55,19 @@ class Saved(NamedTuple):
     widths: intervals.Widths
 
 
-def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+@dataclass(frozen=True)
+class Written:
+    """Where a run was saved, and what should be known about it."""
+
+    folder: Path
+    notes: tuple[str, ...]
+
+
+def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Written:
     """Write a run to a folder, which is made if it is not there.
 
     ``pipeline.skops`` (with ``model.safetensors``: what :func:`load` reads), ``schema.json``, ``history.csv``,
-    ``report.html``, ``report.md``, and last ``config.json``. Each file is
+    ``report.html``, ``report.md``, ``pipeline.onnx`` if every step converts, and last ``config.json``. Each file is
     written whole or not at all; other files in the folder are left alone.
 
     Parameters
@@ -68,6 +76,11 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
     folder : path
     overwrite : bool
         Replace the files of a run that is there.
+
+    Returns
+    -------
+    Written
+        The folder, and as notes for example why there is no ``pipeline.onnx``.
 
     Raises
     ------
@@ -87,6 +100,7 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
             f"{folder} has a run already ({', '.join(there)}): choose another folder, or overwrite it on purpose."
         )
     inputs = cast(trained.held_out.frame, trained.schema.columns)
+    onnx, why = converting.to_onnx(trained.pipeline, trained.schema)
     report = build(trained, inputs=inputs if inputs.height else None)
     contents = {
         PIPELINE: trusted.dumps(_without_network(trained.pipeline)),
@@ -101,9 +115,14 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LeftOutWarning)  # the callbacks, which config.json has
         models.inside(trained.pipeline[-1]).save(folder / NETWORK, overwrite=True)
-    config = _config(trained, {name: _digest((folder / name).read_bytes()) for name in LOADED})
+    if onnx is None:
+        (folder / ONNX).unlink(missing_ok=True)
+    else:
+        write_atomically(folder / ONNX, onnx)
+    config = _config(trained, why, {name: _digest((folder / name).read_bytes()) for name in LOADED})
     text = json.dumps(_plain(config), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(folder / CONFIG, text.encode())
+    return Written(folder, (why,) if why else ())
 
 
 def load(folder: str | os.PathLike[str]) -> Saved:
@@ -228,7 +247,7 @@ def _history(history: History) -> bytes:
     return text.getvalue().encode()
 
 
-def _config(trained: Trained, digests: dict[str, str]) -> dict[str, Any]:
+def _config(trained: Trained, onnx: str, digests: dict[str, str]) -> dict[str, Any]:
     widths = intervals.Widths.of(trained.held_out, trained.schema.task)
     return {
         "format": FORMAT,
@@ -248,6 +267,7 @@ def _config(trained: Trained, digests: dict[str, str]) -> dict[str, Any]:
         "seconds": trained.seconds,
         "notes": trained.notes,
         "warnings": trained.warnings,
+        "onnx": onnx or ONNX,
         "residuals": widths.to_json(),
         "files": digests,
     }

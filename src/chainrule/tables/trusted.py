@@ -103,7 +103,7 @@ def loads(content: bytes) -> Any:
         return require("skops.io", "tables").loads(content, trusted=list(TRUSTED))
     except ImportError:
         raise
-    except Exception as error:  # noqa: BLE001  # whatever skops, zipfile and NumPy say of what is damaged
+    except Exception as error:  # noqa: BLE001  (whatever skops and NumPy say of what is damaged)
         raise ModelFileError(f"the pipeline is damaged, or of another version of skops ({shown(error)}).") from None
 
 

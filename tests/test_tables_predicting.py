@@ -1,0 +1,77 @@
+"""New rows: checked against the schema, and predicted."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+import small_tables
+from chainrule.tables import predicting
+from chainrule.tables.casting import cast
+from chainrule.tables.checking import check
+from chainrule.tables.predicting import predict
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return {task: small_tables.trained(task, optional=("city",)) for task in small_tables.TARGETS}
+
+
+@pytest.fixture
+def rows():
+    return small_tables.frame(50, seed=3).select(small_tables.INPUTS)
+
+
+@pytest.mark.parametrize("task", small_tables.TARGETS)
+def test_blocks_give_what_the_pipeline_gives(runs, rows, task, monkeypatch):
+    run = runs[task]
+    monkeypatch.setattr(predicting, "BLOCK", 8 * 2000)
+    found, _ = predict(run, rows)
+    X = cast(rows, run.schema.columns)
+    if task == "multilabel":
+        found = found.with_columns((pl.col(f"prediction_{name}") == "yes").cast(pl.Int64) for name in ("sold", "late"))
+        assert np.array_equal(found.to_numpy()[:, :2], run.pipeline.predict(X))
+    else:
+        wanted = run.pipeline.predict(X).tolist()
+        close = pytest.approx(wanted, rel=1e-5) if task == "regression" else wanted
+        assert found["prediction"].to_list() == close
+    if task in ("binary", "multiclass"):
+        assert found.columns[1:] == [f"p_{label}" for label in run.schema.classes]
+        assert np.allclose(found.to_numpy()[:, 1:].astype(float), run.pipeline.predict_proba(X), atol=1e-6)
+
+
+def test_an_interval_holds_its_share_of_held_out_rows(runs):
+    run = runs["regression"]
+    found, _ = predict(run, run.held_out.frame, interval=0.8)
+    inside = (found["low"].to_numpy() <= run.held_out.y) & (run.held_out.y <= found["high"].to_numpy())
+    assert 0.8 <= inside.mean() < 0.9
+    with pytest.raises(ValueError, match="at least 99 held-out rows"):
+        predict(run, run.held_out.frame, interval=0.99)
+    with pytest.raises(ValueError, match="belongs to a number"):
+        predict(runs["binary"], run.held_out.frame, interval=0.8)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.rename({"size": "Size"}), "'size' is missing.* Did you mean 'Size'"),
+        (lambda f: f.head(0), "no rows"),
+        (lambda f: f.with_columns(size=pl.Series(["1"] * 49 + ["big"])), "row 50 has 'big'"),
+        (lambda f: f.with_columns(opened=pl.lit("soon")), "is a date .*row 1 has 'soon' .50 rows"),
+        (lambda f: f.with_columns(size=pl.lit([1])), "lists or structures"),
+    ],
+)
+def test_rows_that_do_not_fit_are_refused(runs, rows, change, message):
+    with pytest.raises(ValueError, match=message):
+        check(change(rows), runs["binary"].schema)
+
+
+def test_what_is_passed_is_said(runs, rows):
+    schema = runs["binary"].schema
+    odd = rows.drop("city").with_columns(garden=pl.lit("maybe"), new=1, size=pl.lit("big"))
+    found, notes = check(odd, schema, coerce=True)
+    assert found["size"].null_count() == found["city"].null_count() == 50
+    for part in ("'new' is not", "'city' is missing, which the schema allows", "('maybe')", "'size': 50 values"):
+        assert part in " ".join(notes)
+    texts, notes = check(rows.select(pl.all().cast(pl.String)), schema)
+    assert not notes
+    assert cast(texts, schema.columns).equals(cast(rows, schema.columns))
