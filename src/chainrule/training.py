@@ -15,6 +15,7 @@ from chainrule import checkpoints, kernels, optimizers, schedules
 from chainrule._checks import check_count, check_lengths, check_real, check_rows, check_seed, check_weights
 from chainrule._interrupt import deferred_interrupt
 from chainrule._names import named
+from chainrule._parts import part_threads
 from chainrule._threads import blas_threads, choose_threads
 from chainrule._typing import Array, ArrayLike, MatrixLike
 from chainrule.batches import Batches, Shuffler
@@ -181,6 +182,7 @@ def train(
     with (
         closing(steps),
         blas_threads(steps.blas_threads),
+        part_threads(steps.part_threads),
         deferred_interrupt() as interrupted,
         np.errstate(over="ignore", invalid="ignore", divide="ignore"),
     ):
@@ -237,8 +239,8 @@ def _epoch(
     interrupted: Callable[[], bool],
 ) -> bool:
     """Run one epoch; return whether it came to its last batch, or raise a DivergenceError."""
-    theta = run.network.theta
-    before = theta.copy()
+    theta, values = run.network.theta, run.network.values
+    before = values.copy()
     steps.work.batches.shuffle()
     run.batch = 0
     try:
@@ -254,7 +256,7 @@ def _epoch(
         if not np.isfinite(theta).all():
             raise FloatingPointError("a parameter is not finite")
     except FloatingPointError as error:
-        theta[:] = before
+        values[:] = before
         kept = f"after epoch {run.epoch - 1}" if run.epoch > 1 else "before training"
         raise DivergenceError(
             f"training diverged: {error} in epoch {run.epoch}, batch {run.batch} of {run.batches}, at learning rate "

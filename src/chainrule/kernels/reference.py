@@ -52,3 +52,4 @@ class _ReferenceSteps(Steps):
             work.clip.apply(grad)
         work.optimizer.update(work.network.theta, grad, work.state, factor)
         bound.project()
+        work.network.commit(self.workspace)
