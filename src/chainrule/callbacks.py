@@ -71,7 +71,8 @@ class Run:
 class Callback(Specification, ABC):
     """Something to do while training. One of your own overrides what it needs.
 
-    ``on_batch`` is called only for callbacks that override it.
+    ``on_batch`` is called only for callbacks that override it, after every step: where several batches make one step,
+    after the last of them. When ``on_epoch`` is called, ``run.network`` has the average of the weights if one is made.
 
     >>> class StopAt(Callback):
     ...     def on_epoch(self, run):
@@ -83,7 +84,7 @@ class Callback(Specification, ABC):
         """Do something before the first epoch; the place to refuse a setting that cannot work."""
 
     def on_batch(self, run: Run) -> None:
-        """Do something after a batch."""
+        """Do something after a step."""
 
     def on_epoch(self, run: Run) -> None:
         """Do something after an epoch; its row is the last of ``run.history``."""
