@@ -14,7 +14,7 @@ from chainrule._names import public_classes
 from chainrule.augmentation import Augmentation, Augmented, Mixup, RandomShift
 from chainrule.batches import Batch, Batches
 from chainrule.callbacks import Callback
-from chainrule.layers import Dense, Layer, ReLU
+from chainrule.layers import Dense, Flatten, ReLU
 from chainrule.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from chainrule.memo import Memo
 
@@ -239,18 +239,7 @@ def test_training_that_goes_on_ends_bit_for_bit(augment, kernel, tmp_path, monke
 
 
 def test_images_of_four_axes():
-    class Flat(Layer):
-        def output(self, shape):
-            return (int(np.prod(shape)),)
-
-        def forward(self, x, memo):
-            return x.reshape(len(x), -1)
-
-        def backward(self, dy, memo):
-            memo.dx[...] = dy.reshape(memo.dx.shape)
-            return memo.dx
-
-    net = cr.Network((4, 5, 1), [Flat(), Dense(8), ReLU(), Dense(3)], "softmax_cross_entropy", seed=1)
+    net = cr.Network((4, 5, 1), [Flatten(), Dense(8), ReLU(), Dense(3)], "softmax_cross_entropy", seed=1)
     theta, _ = fit([RandomShift(1), Mixup(0.4)], net, x=IMAGES)
     same, _ = fit([RandomShift(1, shape=(4, 5)), Mixup(0.4)])
     np.testing.assert_allclose(theta, same, rtol=1e-4, atol=1e-5)

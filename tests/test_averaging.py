@@ -6,17 +6,18 @@ import pytest
 import chainrule as cr
 from chainrule import averaging
 from chainrule._names import public_classes
-from chainrule.averaging import EMA, SWA, WeightAverage
+from chainrule.averaging import EMA, SWA, WeightAverage, measure_statistics
 from chainrule.callbacks import Callback
-from chainrule.layers import Dense, Dropout, ReLU
+from chainrule.layers import BatchNorm, Dense, Dropout, ReLU
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(60, 5))
 T = (X[:, 0] + 0.3 * X[:, 1] ** 2 > 0).astype(int)
 
 
-def network(dtype="float64"):
-    return cr.Network(5, [Dense(8), ReLU(), Dropout(0.2), Dense(2)], "softmax_cross_entropy", seed=1, dtype=dtype)
+def network(dtype="float64", *, normal=False):
+    layers = [Dense(8), *([BatchNorm()] if normal else []), ReLU(), Dropout(0.2), Dense(2)]
+    return cr.Network(5, layers, "softmax_cross_entropy", seed=1, dtype=dtype)
 
 
 class Keep(Callback):
@@ -117,8 +118,9 @@ def test_early_stopping_keeps_the_best_average(order):
 
 
 @every_average
+@pytest.mark.parametrize("normal", [False, True], ids=["", "normalised"])
 @pytest.mark.parametrize("killed", [1, 2, 4, 5])
-def test_training_that_goes_on_ends_bit_for_bit_where_it_would_have_ended(make, killed, tmp_path):
+def test_training_that_goes_on_ends_bit_for_bit_where_it_would_have_ended(make, killed, normal, tmp_path):
     class Killed(Exception):  # noqa: N818
         pass
 
@@ -130,11 +132,12 @@ def test_training_that_goes_on_ends_bit_for_bit_where_it_would_have_ended(make, 
     def callbacks():
         return [make(), cr.EarlyStopping(patience=50), cr.Checkpoint(tmp_path, keep=None)]
 
-    theta, history = fit(*callbacks()[:2], validation=0.3)
+    nets = [network(normal=normal) for _ in range(3)]
+    _, history = fit(*callbacks()[:2], net=nets[0], validation=0.3)
     with pytest.raises(Killed):
-        fit(Kill(), *callbacks(), validation=0.3, resume=tmp_path)
-    again, resumed = fit(*callbacks(), validation=0.3, resume=tmp_path)
-    np.testing.assert_array_equal(again, theta)
+        fit(Kill(), *callbacks(), net=nets[1], validation=0.3, resume=tmp_path)
+    _, resumed = fit(*callbacks(), net=nets[2], validation=0.3, resume=tmp_path)
+    np.testing.assert_array_equal(nets[2].values, nets[0].values)
     assert resumed["val_loss"] == history["val_loss"]
     assert resumed["loss"] == history["loss"]
 
@@ -163,6 +166,69 @@ def test_an_average_by_epochs_leaves_the_compiled_epoch_whole(kernels, monkeypat
     assert calls == [1, 1, 1, 1]
 
 
+class TestStatistics:
+    """Batch normalisation: SWA measures its statistics once more, EMA averages them."""
+
+    def test_those_of_a_plain_mean_are_measured_with_it(self):
+        net, average = network(normal=True), SWA(start=2)
+        _, history = fit(average, net=net, validation=(X[:20], T[:20]))
+        np.testing.assert_array_equal(net.values, average.average)
+        assert history["val_loss"][-1] == cr.evaluate(net, X[:20], T[:20])["loss"]
+        hidden = X @ net.layers[0].W + net.layers[0].b
+        np.testing.assert_allclose(net.layers[1].running_mean, hidden.mean(axis=0), rtol=1e-9, atol=1e-12)
+
+    def test_training_does_not_see_that_they_are_measured(self):
+        keep, plain = Keep(), Keep()
+        fit(keep, SWA(start=2), net=network(normal=True), validation=0.3)
+        fit(plain, net=network(normal=True), validation=0.3)
+        np.testing.assert_array_equal(keep.steps, plain.steps)
+
+    def test_without_validation_they_are_measured_at_the_end(self):
+        measured, net = network(normal=True), network(normal=True)
+        fit(SWA(start=2), net=measured, validation=(X[:20], T[:20]))
+        fit(SWA(start=2, validate=False), net=net, validation=(X[:20], T[:20]))
+        np.testing.assert_allclose(net.values, measured.values, rtol=1e-9, atol=1e-12)
+
+    def test_those_of_an_exponential_average_are_averaged(self):
+        class All(Callback):
+            def on_start(self, run):
+                self.values = []
+
+            def on_batch(self, run):
+                self.values.append(run.network.values.copy())
+
+        net, everything = network(normal=True), All()
+        fit(everything, EMA(0.9), net=net)
+        weights = 0.9 ** np.arange(len(everything.values))[::-1]
+        np.testing.assert_allclose(
+            net.values, np.average(everything.values, axis=0, weights=weights), rtol=1e-11, atol=1e-14
+        )
+        assert net.statistics.any()
+
+    def test_a_pass_over_the_rows_gives_what_pytorch_gives(self):
+        torch = pytest.importorskip("torch")
+        net = cr.Network(5, [BatchNorm(), Dense(2)], "squared_error", seed=0, dtype="float64")
+        model = torch.nn.Sequential(torch.nn.BatchNorm1d(5, dtype=torch.float64))
+        torch.optim.swa_utils.update_bn(torch.utils.data.DataLoader(torch.tensor(X), batch_size=20), model)
+        theta = net.theta.copy()
+        measure_statistics(net, X, rows=np.arange(60), batch_size=20)
+        np.testing.assert_allclose(net.layers[0].running_mean, model[0].running_mean.numpy(), rtol=1e-12)
+        np.testing.assert_allclose(net.layers[0].running_var, model[0].running_var.numpy(), rtol=1e-12)
+        np.testing.assert_array_equal(net.theta, theta)
+
+    def test_rows_in_the_order_of_their_classes_are_mixed(self):
+        net = cr.Network(1, [BatchNorm()], "squared_error", dtype="float64")
+        ordered = np.repeat([0.0, 10.0], 200)[:, np.newaxis]
+        measure_statistics(net, ordered, batch_size=50)
+        assert net.layers[0].running_var[0] == pytest.approx(25, rel=0.05), "0 if every batch were of one class"
+
+    def test_a_network_without_statistics_is_left_alone(self):
+        net = network()
+        before = net.theta.copy()
+        measure_statistics(net, X)
+        np.testing.assert_array_equal(net.theta, before)
+
+
 def test_two_averages_are_refused():
     with pytest.raises(ValueError, match="expected one average of the weights, got several"):
         fit(EMA(), SWA())
@@ -176,7 +242,7 @@ def test_an_average_of_ones_own_says_its_share():
             return 0.5
 
         def finish(self, run):
-            self.add(run.network.theta)
+            self.add(run.network.values)
 
     keep = Keep()
     theta, _ = fit(keep, Last(), epochs=3)

@@ -10,7 +10,7 @@ from chainrule import optimizers
 from chainrule._names import public_classes
 from chainrule.callbacks import Callback
 from chainrule.clipping import ClipNorm
-from chainrule.layers import Dense, Tanh
+from chainrule.layers import BatchNorm, Dense, Tanh
 from chainrule.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSProp
 from chainrule.penalties import L2, MaxNorm
 
@@ -81,6 +81,16 @@ def test_gradients_accumulate_as_in_pytorch():
     theirs = np.concatenate([tensor.detach().numpy().ravel() for tensor in tensors])
     theta, _ = fit(net, batch_size=5, accumulate=3, shuffle=False)
     np.testing.assert_allclose(theta, theirs, rtol=1e-9, atol=1e-12)
+
+
+def test_batch_normalisation_has_the_statistics_of_every_batch():
+    """As in PyTorch, each batch is normalised by itself, and counts for the running statistics."""
+    net = cr.Network(4, [BatchNorm(momentum=0.5), Dense(3)], "softmax_cross_entropy", seed=0, dtype="float64")
+    fit(net, batch_size=10, accumulate=3, epochs=1, shuffle=False)
+    mean = np.zeros(4)
+    for start in range(0, ROWS, 10):
+        mean = 0.5 * mean + 0.5 * X[start : start + 10].mean(axis=0)
+    np.testing.assert_allclose(net.layers[0].running_mean, mean, rtol=1e-12)
 
 
 def test_callbacks_are_asked_after_steps():

@@ -1,7 +1,8 @@
 """Averages of the weights: callbacks that end with the mean of the parameters on the way, not with the last of them.
 
 Steps of stochastic gradient descent wander around a minimum; the mean of where they were lies nearer to it. θ̄ is
-measured after every epoch and stays in the network at the end; training itself never sees it.
+measured after every epoch and stays in the network at the end; training itself never sees it. The statistics of batch
+normalisation are averaged too, or, as they are no linear function of the parameters, measured once more with θ̄.
 """
 
 from __future__ import annotations
@@ -10,15 +11,18 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
-from chainrule._checks import check_count, check_real
-from chainrule._typing import Array
+from chainrule._checks import check_count, check_real, check_rows
+from chainrule._parts import part_threads
+from chainrule._threads import blas_threads, choose_threads
+from chainrule._typing import Array, Int, MatrixLike
 from chainrule.callbacks import Callback, Run
+from chainrule.network import Network
 
-__all__ = ["EMA", "SWA", "WeightAverage"]
+__all__ = ["EMA", "SWA", "WeightAverage", "measure_statistics"]
 
 
 class WeightAverage(Callback):
@@ -29,18 +33,21 @@ class WeightAverage(Callback):
 
     Attributes
     ----------
-    average : (parameters,) array or None
-        θ̄; None before anything was averaged.
+    average : (parameters + statistics,) array or None
+        The average of ``network.values``: θ̄, and after it the statistics; None before anything was averaged.
     count : int
-        How many θ are in it.
+        How many are in it.
     """
 
     validate: bool = True
+    measures: ClassVar[bool] = False
+    """Whether the statistics are measured once more with θ̄, which takes a pass over the rows; else averaged."""
 
     def on_start(self, run: Run) -> None:
         self.average: Array | None = None
         self.count = 0
-        self._scratch = np.empty_like(run.network.theta)
+        self._measured = False
+        self._scratch = np.empty_like(run.network.values)
 
     def finish(self, run: Run) -> None:
         """Do what an epoch's last step is followed by, before anything is measured."""
@@ -49,41 +56,51 @@ class WeightAverage(Callback):
     def share(self) -> float:
         """Return what part of the new average θ is, when ``count`` counts it already."""
 
-    def add(self, theta: Array) -> None:
-        """Let θ̄ ← θ̄ + share (θ − θ̄)."""
+    def add(self, values: Array) -> None:
+        """Let θ̄ ← θ̄ + share (θ − θ̄); ``values`` are those of the network."""
         self.count += 1
+        self._measured = False
         if self.average is None:
-            self.average = theta.copy()
+            self.average = values.copy()
             return
-        np.subtract(theta, self.average, out=self._scratch)
+        np.subtract(values, self.average, out=self._scratch)
         self._scratch *= self.share()
         self.average += self._scratch
 
+    def put(self, run: Run) -> None:
+        """Put the average into the network."""
+        network = run.network
+        network.values[:] = self.average
+        if self.measures and not self._measured and network.statistics.size:
+            run.measure()
+            self.average = network.values.copy()
+            self._measured = True
+
     def on_end(self, run: Run) -> None:
         if self.average is not None:
-            run.network.theta[:] = self.average
+            self.put(run)
 
     def state(self) -> dict[str, Any]:
-        return {"average": self.average, "count": self.count}
+        return {"average": self.average, "count": self.count, "measured": self._measured}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.average, self.count = state["average"], state["count"]
+        self.average, self.count, self._measured = state["average"], state["count"], state["measured"]
 
 
 @contextmanager
 def averaged(run: Run, callbacks: Sequence[Callback]) -> Iterator[None]:
     """Put the average into the network for as long as an epoch is measured; nothing is done where there is none."""
-    theta, trained = run.network.theta, None
+    values, trained = run.network.values, None
     for average in (callback for callback in callbacks if isinstance(callback, WeightAverage)):
         average.finish(run)
         if average.validate and average.average is not None:
-            trained = theta.copy()
-            theta[:] = average.average
+            trained = values.copy()
+            average.put(run)
     try:
         yield
     finally:
         if trained is not None:
-            theta[:] = trained
+            values[:] = trained
 
 
 @final
@@ -114,8 +131,8 @@ class EMA(WeightAverage):
     ``AveragedModel`` with ``get_ema_multi_avg_fn(d)`` begins with θ after the first step and gives it the weight
     dᵗ⁻¹ for ever; other libraries warm d up, min(d, (1 + t) / (10 + t)).
 
-    Only ``network.theta`` is averaged. Where a layer keeps running statistics beside it (batch normalisation), these
-    are of the last θ, not of θ̄, and have to be measured once more with θ̄ on rows of the training set.
+    The statistics of batch normalisation are averaged as the parameters are, as PyTorch does with ``use_buffers=True``.
+    :func:`measure_statistics` measures them once more.
 
     Training goes back to Python after every step (or every so many): see docs/better-training.md for what that costs.
 
@@ -151,7 +168,7 @@ class EMA(WeightAverage):
     def on_batch(self, run: Run) -> None:
         self._steps += 1
         if self._steps % self.every == 0:
-            self.add(run.network.theta)
+            self.add(run.network.values)
 
     def state(self) -> dict[str, Any]:
         return {**super().state(), "steps": self._steps}
@@ -190,9 +207,9 @@ class SWA(WeightAverage):
 
     Notes
     -----
-    The same as PyTorch's ``AveragedModel`` with ``update_parameters`` at the end of an epoch. Only ``network.theta`` is
-    averaged. Where a layer keeps running statistics beside it (batch normalisation), these are of the last θ, not of
-    θ̄, and have to be measured once more with θ̄ on rows of the training set.
+    The same as PyTorch's ``AveragedModel`` with ``update_parameters`` at the end of an epoch. The statistics of batch
+    normalisation are measured once more with θ̄ on the rows of training, as PyTorch's ``update_bn`` does: at the end,
+    and before every validation of θ̄. :func:`measure_statistics` is that pass.
 
     Source: Izmailov et al., "Averaging weights leads to wider optima and better generalization" (2018), algorithm 1.
 
@@ -206,6 +223,8 @@ class SWA(WeightAverage):
     >>> average.count, bool((network.theta == average.average).all())
     (4, True)
     """
+
+    measures: ClassVar[bool] = True
 
     start: int | float = 0.75
     every: int = 1
@@ -229,4 +248,57 @@ class SWA(WeightAverage):
 
     def finish(self, run: Run) -> None:
         if run.epoch >= self._first and (run.epoch - self._first) % self.every == 0:
-            self.add(run.network.theta)
+            self.add(run.network.values)
+
+
+def measure_statistics(
+    network: Network,
+    X: MatrixLike,
+    *,
+    rows: Int[Array, "used"] | None = None,
+    batch_size: int = 256,
+    threads: int | None = None,
+) -> None:
+    """Measure once more what layers such as BatchNorm know of their batches, with the parameters as they are.
+
+    .. code-block:: text
+
+        statistics ← Σ nᵢ (those of batch i) / Σ nᵢ           nᵢ its rows
+
+    For parameters that no training step has seen: averages, or those of a file, on other data.
+
+    Parameters
+    ----------
+    network : Network
+        Its ``statistics`` are changed in place; nothing happens where it has none.
+    X : (rows, inputs) array
+    rows : (used,) of int, optional
+        Which of them, in this order, which should not be that of the classes; by default all, in an order that is
+        always the same.
+    batch_size : int
+        That of the training: statistics of batches differ with it a little. Dropout drops as in training.
+    threads : int, optional
+        As for :func:`~chainrule.train`.
+
+    Source: Izmailov et al. (2018), section 3.2; PyTorch's ``torch.optim.swa_utils.update_bn``.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(2, [cr.layers.BatchNorm()], "squared_error")
+    >>> measure_statistics(network, [[0.0, 1.0], [2.0, 5.0]])
+    >>> network.layers[0].running_mean, network.layers[0].running_var
+    (array([1., 3.], dtype=float32), array([2., 8.], dtype=float32))
+    """
+    if not network.statistics.size:
+        return
+    X = check_rows(X, network.input_shape, network.dtype)
+    order = np.random.default_rng(0).permutation(X.shape[0]) if rows is None else rows
+    size = min(check_count("measure_statistics", "batch_size", batch_size), len(order))
+    workspace = network.workspace(size, seed=0)  # dropout draws the same every time
+    with blas_threads(1), part_threads(choose_threads(0, threads).allowed):
+        for start in range(0, len(order), size):
+            x = X[order[start : start + size]].astype(network.dtype, copy=False)
+            workspace.resize(x.shape[0])
+            network.forward(x, workspace)
+            network.commit(workspace, keep=start / (start + x.shape[0]))

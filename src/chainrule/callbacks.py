@@ -43,6 +43,8 @@ class Run:
         Those of all batches of this epoch, as far as they are done.
     resume : path or None
         The folder from whose checkpoints training goes on.
+    measure : function
+        Measures the network's statistics once more, with the parameters as they are, on the rows of training.
     snapshot : function
         Returns the state of everything, as a :class:`chainrule.Checkpoint` keeps it.
     """
@@ -58,6 +60,7 @@ class Run:
     loss: float = math.nan
     penalty: float = 0.0
     resume: Path | None = None
+    measure: Callable[[], Any] = field(default=lambda: None, repr=False)
     snapshot: Callable[[], Any] = field(default=lambda: None, repr=False)
     losses: Float[Array, "batches"] = field(default_factory=lambda: np.zeros(0), repr=False)
     penalties: Float[Array, "batches"] = field(default_factory=lambda: np.zeros(0), repr=False)
@@ -154,26 +157,26 @@ class EarlyStopping(Callback):
         self._sign = 1.0 if falls else -1.0
         self.best = math.inf * self._sign
         self.best_epoch = 0
-        self._theta: Array | None = None
+        self._values: Array | None = None
 
     def on_epoch(self, run: Run) -> None:
         value = run.history[self.monitor][-1]
         if self._sign * value < self._sign * self.best - self.min_delta:
             self.best, self.best_epoch = value, run.epoch
             if self.restore_best:
-                self._theta = run.network.theta.copy()
+                self._values = run.network.values.copy()
         elif run.epoch - self.best_epoch >= self.patience:
             run.stop(f"{self.monitor} has not improved for {self.patience} epochs")
 
     def on_end(self, run: Run) -> None:
-        if self._theta is not None:
-            run.network.theta[:] = self._theta
+        if self._values is not None:
+            run.network.values[:] = self._values
 
     def state(self) -> dict[str, Any]:
-        return {"best": self.best, "best_epoch": self.best_epoch, "theta": self._theta}
+        return {"best": self.best, "best_epoch": self.best_epoch, "theta": self._values}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.best, self.best_epoch, self._theta = state["best"], state["best_epoch"], state["theta"]
+        self.best, self.best_epoch, self._values = state["best"], state["best_epoch"], state["theta"]
 
 
 @final

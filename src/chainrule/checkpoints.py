@@ -223,7 +223,7 @@ class Training(NamedTuple):
         augment = work.batches.augment
         columns = run.history.to_dict()
         arrays = {
-            "theta": work.network.theta,
+            **_values(work),
             **_order(work),
             "history": np.array([*columns.values()], np.float64).reshape(len(columns), -1),
         }
@@ -282,7 +282,7 @@ class Training(NamedTuple):
         description, arrays, work, run = saved.description, saved.arrays, self.work, self.run
         state = _unpack(description["optimizer"], arrays)
         memory = {name: value for name, value in _kept(work.state).items() if isinstance(value, np.ndarray)}
-        targets = {"theta": work.network.theta, **_order(work), **memory}
+        targets = {**_values(work), **_order(work), **memory}
         sources = {name: state[name] if name in memory else arrays[name] for name in targets}
         for name, target in targets.items():
             if sources[name].shape != target.shape:
@@ -317,6 +317,12 @@ def fingerprint(*data: Any) -> str:
                 hashed.update(np.ascontiguousarray(array[start : start + rows]).data)
         hashed.update(b"/")
     return hashed.hexdigest()
+
+
+def _values(work: Work) -> dict[str, Array]:
+    """Return what was learned: the parameters, and the statistics of a network that has any."""
+    network = work.network
+    return {"theta": network.theta} | ({"statistics": network.statistics} if network.statistics.size else {})
 
 
 def _order(work: Work) -> dict[str, Array]:

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule import layers as layers_module
 from chainrule import losses
 from chainrule._checks import check_count, check_lengths, check_rows, check_seed, check_weights
 from chainrule._names import named
-from chainrule._threads import SMALL, WORTH_ASKING, blas_threads
+from chainrule._parts import part_threads
+from chainrule._threads import SMALL, WORTH_ASKING, blas_threads, choose_threads
 from chainrule._typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
-from chainrule.initializers import GlorotUniform, Initializer
 from chainrule.layers import Layer, Parameter
+from chainrule.layers.base import following_parameters, specifications
 from chainrule.losses import Loss
 from chainrule.memo import Memo
-from chainrule.parameters import Layout
+from chainrule.parameters import Entry, Layout, locate
 from chainrule.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -58,8 +58,12 @@ class Network:
         The bound layers, ``layers[0].W`` and so on: views of ``theta``.
     theta : (parameters,) array
         All parameters; write into it, in place, to change the network.
-    layout : Layout
-        Which part of theta is what.
+    statistics : (numbers,) array
+        What layers such as :class:`~chainrule.layers.BatchNorm` have measured while training; no gradient moves them.
+    values : (parameters + numbers,) array
+        Theta, and after it the statistics: all that training changes. A copy of it is a copy of what was learned.
+    layout, statistics_layout : Layout
+        Which part of theta, and of the statistics, is what.
     input_shape, output_shape : tuple of int
         The shapes of one sample of X and of y.
     seed : int, SeedSequence or None
@@ -98,9 +102,9 @@ class Network:
         self.allocate()
         self.seed = check_seed("Network", seed)
         rng = np.random.default_rng(self.seed)
-        for entry in self.layout.entries:
+        for entry, array in self.arrays():
             _, initializer, fans, _ = parameters[entry.layer][entry.name]
-            self.layout.view(self.theta, entry)[...] = initializer.draw(entry.shape, fans, rng)
+            array[...] = initializer.draw(entry.shape, fans, rng)
 
     @classmethod
     def blank(cls, inputs: int | tuple[int, ...], layers: Sequence[Layer], loss: Loss | str, dtype: Any) -> Network:
@@ -111,8 +115,8 @@ class Network:
         return network
 
     def allocate(self) -> None:
-        """Make room for the parameters."""
-        self._bind(np.empty(self.layout.size, self.dtype))
+        """Make room for the parameters and the statistics."""
+        self._bind(np.empty(self.layout.size + self.statistics_layout.size, self.dtype))
 
     def _plan(
         self, inputs: int | tuple[int, ...], layers: Sequence[Layer], loss: Loss | str, dtype: Any
@@ -121,14 +125,12 @@ class Network:
         self.input_shape = tuple(check_count("Network", "inputs", n) for n in shape)
         self.dtype = _dtype(dtype)
         self.loss: Loss = named("loss", loss, Loss, losses)
-        specifications = [layers] if isinstance(layers, Layer) else list(layers)
-        if not specifications:
-            raise ValueError("Network: expected at least one layer, got none: for example layers=[Dense(10)].")
-        self.layers = tuple(_copy(i, layer) for i, layer in enumerate(specifications))
+        self.layers = specifications("Network", layers)
         self._infer_shapes()
-        parameters = _parameters(self.layers)
-        self.layout = Layout.of(parameters)
-        return parameters
+        parameters = following_parameters(self.layers)[0]
+        statistics = [layer.statistics() for layer in self.layers]
+        self.layout, self.statistics_layout = Layout.of(parameters), Layout.of(statistics)
+        return [p | s for p, s in zip(parameters, statistics, strict=True)]
 
     def _infer_shapes(self) -> None:
         shape = self.input_shape
@@ -146,10 +148,28 @@ class Network:
             )
         self.output_shape = shape
 
-    def _bind(self, theta: Float[Array, "size"]) -> None:
-        self._theta = theta
-        for entry in self.layout.entries:
-            setattr(self.layers[entry.layer], entry.name, self.layout.view(theta, entry))
+    def _bind(self, values: Float[Array, "size"]) -> None:
+        self._values = values
+        self._theta, self._statistics = values[: self.layout.size], values[self.layout.size :]
+        for entry, array in self.arrays():
+            layer, name = locate(self.layers[entry.layer], entry.name)
+            setattr(layer, name, array)
+
+    def arrays(self) -> list[tuple[Entry, Array]]:
+        """Return every array of the network, parameters and then statistics, as views of ``values``."""
+        return [(e, self.layout.view(self._theta, e)) for e in self.layout.entries] + [
+            (e, self.statistics_layout.view(self._statistics, e)) for e in self.statistics_layout.entries
+        ]
+
+    @property
+    def values(self) -> Float[Array, "size"]:
+        """Theta and the statistics in one vector: write into it, in place."""
+        return self._values
+
+    @property
+    def statistics(self) -> Float[Array, "size"]:
+        """The statistics: write into them, in place."""
+        return self._statistics
 
     @property
     def theta(self) -> Float[Array, "size"]:
@@ -198,12 +218,20 @@ class Network:
         """
         for i in range(len(self.layers) - 1, workspace.first - 1, -1):
             dy = self.layers[i].backward(dy, workspace.memos[i])  # type: ignore[assignment]  # None at the first
-        for i, name, view in workspace.gradients:
-            memo = workspace.memos[i]
+        for memo, name, view in workspace.gradients:
             if getattr(memo, name) is not view:  # the layer made an array of its own instead of filling the view
                 view[...] = getattr(memo, name)
                 setattr(memo, name, view)
         return workspace.grad
+
+    def commit(self, workspace: Workspace, keep: float | None = None) -> None:
+        """Take the statistics of the batch that ran last in a workspace for training into the running ones.
+
+        ``keep``, how much of the old ones stays, is what each layer says (its ``momentum``) where it is not given.
+        """
+        if self.statistics_layout.size:
+            for layer, memo in zip(self.layers, workspace.memos, strict=True):
+                layer.commit(memo, keep)
 
     def loss_and_grad(
         self,
@@ -310,6 +338,9 @@ class Network:
         if rows == 1:
             return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
         chunk = self.chunk
+        if self.blocked:
+            with blas_threads(1), part_threads(choose_threads(0).allowed):
+                return self._logits(X, rows, chunk)
         largest = min(rows, chunk) * max((e.where.stop - e.where.start for e in self.layout.entries), default=0)
         if WORTH_ASKING < largest <= SMALL:
             with blas_threads(1):  # others would spin for long after this
@@ -348,11 +379,16 @@ class Network:
         widest = max(math.prod(shape) for shape in (self.input_shape, *(layer.output_shape for layer in self.layers)))
         return max(1, CHUNK_BYTES // (self.dtype.itemsize * widest))
 
+    @property
+    def blocked(self) -> bool:
+        """Whether a layer, or one inside of a layer, does parts of the rows in threads of its own."""
+        return any(part.blocked for layer in self.layers for part in (layer, *layer.inner))
+
     def astype(self, dtype: Any) -> Network:
         """Return a copy with parameters of another dtype."""
         other = copy.copy(self)
         other.dtype = _dtype(dtype)
-        other._bind(self.theta.astype(other.dtype))  # noqa: SLF001
+        other._bind(self.values.astype(other.dtype))  # noqa: SLF001
         return other
 
     def save(
@@ -393,55 +429,31 @@ class Network:
         return self.__copy__()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Theta once, and layers without their views of it."""
-        state = dict(vars(self), _theta=self.theta.copy())
+        """Return the values once, and layers without their views of them."""
+        state = dict(vars(self), _values=self.values.copy())
+        del state["_theta"], state["_statistics"]
         unbound = [copy.copy(layer) for layer in self.layers]
-        for entry in self.layout.entries:
-            delattr(unbound[entry.layer], entry.name)
+        for entry, _ in self.arrays():
+            delattr(*locate(unbound[entry.layer], entry.name))
         state["layers"] = tuple(unbound)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._bind(state["_theta"])
+        self._bind(state["_values"])
 
     def __repr__(self) -> str:
         inputs = self.input_shape[0] if len(self.input_shape) == 1 else self.input_shape
         head = f"Network: {inputs} inputs, {self.loss!r}, {self.dtype}, {self.layout.size:,} parameters"
         names = [repr(layer) for layer in self.layers]
         shapes = [f"{_short(layer.input_shape)} -> {_short(layer.output_shape)}" for layer in self.layers]
-        arrays = [
-            "  ".join(f"{e.name} {e.shape}" for e in self.layout.entries if e.layer == i) for i in range(len(names))
-        ]
+        arrays = ["  ".join(f"{e.name} {e.shape}" for e, _ in self.arrays() if e.layer == i) for i in range(len(names))]
         width, shape_width = max(map(len, names)), max(map(len, shapes))
         rows = [
-            f"  {i}  {name:{width}}  {shape:{shape_width}}  {array}".rstrip()
+            f"  {i:<{len(str(len(names) - 1))}}  {name:{width}}  {shape:{shape_width}}  {array}".rstrip()
             for i, (name, shape, array) in enumerate(zip(names, shapes, arrays, strict=True))
         ]
         return "\n".join([head, *rows])
-
-
-def _copy(i: int, layer: Any) -> Layer:
-    if isinstance(layer, type) and issubclass(layer, Layer):
-        raise TypeError(f"layer {i}: got the class {layer.__name__}; give an object of it: {layer.__name__}(...).")
-    if isinstance(layer, str):
-        layer = named("layer", layer, Layer, layers_module)
-    if not isinstance(layer, Layer):
-        raise TypeError(f"layer {i}: expected a Layer such as Dense(10) or ReLU(), got {layer!r}.")
-    return copy.copy(layer)
-
-
-def _parameters(layers: Sequence[Layer]) -> list[dict[str, Parameter]]:
-    """Return the parameters of every layer, weights as the next activation suggests: Glorot where there is none."""
-    parameters: list[dict[str, Parameter]] = []
-    following: Initializer = GlorotUniform()
-    for layer in reversed(layers):
-        parameters.append(layer.parameters(following))
-        if layer.suits is not None:
-            following = layer.suits
-        elif parameters[-1]:
-            following = GlorotUniform()
-    return parameters[::-1]
 
 
 def _dtype(dtype: Any) -> np.dtype[Any]:

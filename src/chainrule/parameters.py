@@ -14,7 +14,7 @@ from chainrule.layers.base import Parameter
 
 
 class Entry(NamedTuple):
-    """Where one parameter array lies in theta."""
+    """Where one parameter array lies in theta; in a layer with layers inside, such as Residual, its name is "1.W"."""
 
     layer: int
     name: str
@@ -26,6 +26,14 @@ class Entry(NamedTuple):
     def key(self) -> str:
         """Its name in files and tables, such as ``layers.0.W``."""
         return f"layers.{self.layer}.{self.name}"
+
+
+def locate(part: Any, name: str) -> tuple[Any, str]:
+    """Return what has the array, and its name there: for "1.W" what is 1 inside of a layer, or of a memo, and "W"."""
+    *path, last = name.split(".")
+    for i in path:
+        part = part.inner[int(i)]
+    return part, last
 
 
 @dataclass(frozen=True)

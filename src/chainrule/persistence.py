@@ -133,8 +133,8 @@ def describe_network(network: Network) -> dict[str, Any]:
 
 
 def network_arrays(network: Network) -> dict[str, Array]:
-    """Return the parameters by the names that they have in a file; refuse NaN and infinities."""
-    arrays = {e.key: network.layout.view(network.theta, e) for e in network.layout.entries}
+    """Return parameters and statistics by the names that they have in a file; refuse NaN and infinities."""
+    arrays = {entry.key: array for entry, array in network.arrays()}
     for key, values in arrays.items():
         if not np.isfinite(values).all():
             raise ValueError(f"save: {key} is not finite: training diverged. Save the network as it was before.")
@@ -142,13 +142,14 @@ def network_arrays(network: Network) -> dict[str, Array]:
 
 
 def read_network(file: BinaryIO, header: Header, others: Iterable[str] = ()) -> Network:
-    """Return the network of a file that may have ``others`` of arrays beside the parameters.
+    """Return the network of a file that may have ``others`` of arrays beside its own.
 
-    Memory is taken only when every array of the file fits a parameter, so that it cannot be more than the file's size.
+    Memory is taken only when every array of the file fits one of the network: it cannot be more than the file's size.
     """
     network = _plan(header.description["network"])
     names = {dtype: name for name, dtype in DTYPES.items()}
-    wanted = {e.key: (names[network.dtype], e.shape) for e in network.layout.entries}
+    entries = (*network.layout.entries, *network.statistics_layout.entries)
+    wanted = {e.key: (names[network.dtype], e.shape) for e in entries}
     found = {name: (tensor.dtype, tensor.shape) for name, tensor in header.tensors.items() if name not in set(others)}
     for key in sorted(wanted.keys() | found.keys()):
         if wanted.get(key) != found.get(key):
@@ -157,8 +158,7 @@ def read_network(file: BinaryIO, header: Header, others: Iterable[str] = ()) -> 
                 f"is {shown(found.get(key, 'absent'))}. The file is damaged."
             )
     network.allocate()
-    for entry in network.layout.entries:
-        view = network.layout.view(network.theta, entry)
+    for entry, view in network.arrays():
         view[...] = read_array(file, header.tensors[entry.key])
         if not np.isfinite(view).all():
             raise ModelFileError(f"{entry.key} is not finite. The file is damaged, or training had diverged.")

@@ -15,10 +15,11 @@ from chainrule import checkpoints, kernels, optimizers, schedules
 from chainrule._checks import check_count, check_lengths, check_real, check_rows, check_seed, check_weights
 from chainrule._interrupt import deferred_interrupt
 from chainrule._names import named
+from chainrule._parts import part_threads
 from chainrule._threads import blas_threads, choose_threads
 from chainrule._typing import Array, ArrayLike, MatrixLike, is_sparse
 from chainrule.augmentation import Augmentation, Augmented, check_augmentations
-from chainrule.averaging import WeightAverage, averaged
+from chainrule.averaging import WeightAverage, averaged, measure_statistics
 from chainrule.batches import Batches, Shuffler
 from chainrule.callbacks import Callback, Run
 from chainrule.checkpoints import Checkpoint, Saved, Training
@@ -200,6 +201,7 @@ def train(
     with (
         closing(steps),
         blas_threads(steps.blas_threads),
+        part_threads(steps.part_threads),
         deferred_interrupt() as interrupted,
         np.errstate(over="ignore", invalid="ignore", divide="ignore"),
     ):
@@ -246,6 +248,10 @@ def _start(
     if resume is not None or any(isinstance(callback, Checkpoint) for callback in callbacks):
         training = Training(work, steps, run, callbacks, seed, checkpoints.describe(work, seed, data))
         run.resume, run.snapshot = None if resume is None else Path(resume), training.snapshot
+    run.measure = lambda: measure_statistics(
+        work.network, work.batches.X, rows=work.batches.order, batch_size=work.batches.batch_size,
+        threads=work.threads.allowed,
+    )  # fmt: skip
     for callback in callbacks:
         callback.on_start(run)
     if saved is not None:
@@ -259,8 +265,8 @@ def _epoch(
     interrupted: Callable[[], bool],
 ) -> bool:
     """Run one epoch; return whether it came to its last batch, or raise a DivergenceError."""
-    work, theta = steps.work, run.network.theta
-    before = theta.copy()
+    work, theta, values = steps.work, run.network.theta, run.network.values
+    before = values.copy()
     work.batches.shuffle()
     run.batch = 0
     try:
@@ -277,7 +283,7 @@ def _epoch(
         if not np.isfinite(theta).all():
             raise FloatingPointError("a parameter is not finite")
     except FloatingPointError as error:
-        theta[:] = before
+        values[:] = before
         kept = f"after epoch {run.epoch - 1}" if run.epoch > 1 else "before training"
         raise DivergenceError(
             f"training diverged: {error} in epoch {run.epoch}, batch {run.batch} of {run.batches}, at learning rate "

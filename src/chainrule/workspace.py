@@ -12,7 +12,7 @@ from chainrule._typing import Array
 from chainrule.layers.base import Layer
 from chainrule.losses import Loss
 from chainrule.memo import Memo
-from chainrule.parameters import Layout
+from chainrule.parameters import Layout, locate
 
 
 class Workspace:
@@ -60,20 +60,32 @@ class Workspace:
         self.grad = np.zeros(layout.size, dtype)
         self.memos = [Memo(training=training, rng=self.rng) for _ in layers]
         self.loss_memo = Memo(training=training)
-        self.gradients = [(e.layer, "d" + e.name, layout.view(self.grad, e)) for e in layout.entries]
-        for i, name, view in self.gradients:
-            setattr(self.memos[i], name, view)
-        first = min((e.layer for e in layout.entries), default=len(layers))
         self._planned: list[tuple[Memo, str, Array]] = []
-        for i, (layer, memo) in enumerate(zip(layers, self.memos, strict=True)):
-            memo.dx_wanted = i > first
+        self.first = self._plan_layers(layers, self.memos, dtype, dx_wanted=False)
+        self.gradients = []
+        for entry in layout.entries:
+            memo, name = locate(self.memos[entry.layer], entry.name)
+            view = layout.view(self.grad, entry)
+            setattr(memo, "d" + name, view)
+            self.gradients.append((memo, "d" + name, view))
+        outputs = layers[-1].output_shape[-1]
+        self._plan(self.loss_memo, {**loss.buffers(outputs), "scale": ()}, dtype)
+
+    def _plan_layers(
+        self, layers: Sequence[Layer], memos: Sequence[Memo], dtype: np.dtype[Any], *, dx_wanted: bool
+    ) -> int:
+        """Plan the memos of layers, and of those inside of them; return the first one that has parameters."""
+        first = next((i for i, layer in enumerate(layers) if layer.parameters()), len(layers))
+        for i, (layer, memo) in enumerate(zip(layers, memos, strict=True)):
+            memo.dx_wanted = dx_wanted or i > first
             shapes = {"y": layer.output_shape, **layer.buffers()}
             if memo.dx_wanted:
                 shapes["dx"] = layer.input_shape
             self._plan(memo, shapes, dtype)
-        outputs = layers[-1].output_shape[-1]
-        self._plan(self.loss_memo, {**loss.buffers(outputs), "scale": ()}, dtype)
-        self.first = first
+            if layer.inner:
+                memo.inner = [Memo(training=memo.training, rng=self.rng) for _ in layer.inner]
+                self._plan_layers(layer.inner, memo.inner, dtype, dx_wanted=memo.dx_wanted)
+        return first
 
     def _plan(self, memo: Memo, shapes: dict[str, tuple[int, ...]], dtype: np.dtype[Any]) -> None:
         for name, shape in shapes.items():

@@ -127,7 +127,7 @@ class Contract(Callback):
         improved = not score < e.best_validation_score_ + e.tol
         if score > e.best_validation_score_:
             e.best_validation_score_ = score
-            self.progress.best_theta = run.network.theta.copy()
+            self.progress.best_theta = run.network.values.copy()
         return improved
 
     def _give_up(self, run: Run, message: str) -> None:

@@ -45,3 +45,6 @@ def fit_lbfgs(e: Any, X: Any, y: Array, weight: Array | None) -> None:
     e.n_iter_ = _check_optimize_result("lbfgs", result, e.max_iter)
     e.loss_ = result.fun
     network.theta = result.x
+    if network.statistics.size:
+        network.forward(x, workspace)
+        network.commit(workspace, keep=0.0)  # the batch is all rows

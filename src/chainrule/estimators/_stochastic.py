@@ -90,7 +90,7 @@ def fit_stochastic(
     except DivergenceError as error:
         _diverged(e, error, progression)
     if e.early_stopping and not incremental and progression.best_theta is not None:
-        e.network_.theta = progression.best_theta
+        e.network_.values[:] = progression.best_theta
     if e.history_.stopped.startswith("interrupted"):
         warnings.warn("Training interrupted by user.", stacklevel=5)
     elif not incremental and e.n_iter_ == e.max_iter:

@@ -174,14 +174,14 @@ class BaseMLP(BaseEstimator, ABC):
         """Put everything back as it was when the block raises: attributes, curves, parameters, optimizer's memory."""
         before = {name: copy.copy(value) if isinstance(value, list) else value for name, value in vars(self).items()}
         progression: Progression | None = copy.deepcopy(getattr(self, "_progression", None))
-        theta = self.network_.theta.copy() if "network_" in before else None
+        values = self.network_.values.copy() if "network_" in before else None
         try:
             yield
         except Exception:
             self.__dict__.clear()
             self.__dict__.update(before)
-            if theta is not None:
-                self.network_.theta = theta
+            if values is not None:
+                self.network_.values[:] = values
                 self._progression = progression
             raise
 

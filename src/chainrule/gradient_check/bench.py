@@ -16,6 +16,7 @@ from chainrule.layers import Layer, Parameter
 from chainrule.layers.base import Shape
 from chainrule.memo import Memo
 from chainrule.network import Network
+from chainrule.parameters import locate
 from chainrule.workspace import Workspace
 
 MUTABLE = (list, dict, set, bytearray, np.ndarray)
@@ -65,7 +66,8 @@ class Bench:
         self.network = Network(shape, [Inlet(self.rows), layer, Outlet()], "squared_error", seed=seed, dtype="float64")
         rng = np.random.default_rng(seed)
         for name in self.parameters:
-            w, known = getattr(self.layer, name), getattr(layer, name, None)
+            (part, last), (source, _) = locate(self.layer, name), locate(layer, name)
+            w, known = getattr(part, last), getattr(source, last, None)
             if isinstance(known, np.ndarray) and known.shape == w.shape:  # of a network that was trained, say
                 w[...] = known
             else:

@@ -52,8 +52,8 @@ class Steps(ABC):
         The learning rate of the last step.
     block : int
         How many batches the training loop asks for at once.
-    blas_threads : int
-        How many threads BLAS shall use meanwhile.
+    blas_threads, part_threads : int
+        How many threads BLAS shall use meanwhile, and how many do parts of the rows in layers such as Conv2D.
     rng : numpy.random.Generator
         What dropout draws from.
     """
@@ -66,7 +66,9 @@ class Steps(ABC):
         run.losses, run.penalties = self.losses, self.penalties
         self.rate = 0.0
         self.block = 1
-        self.blas_threads = work.threads.blas
+        self.blas_threads, self.part_threads = work.threads.blas, 1
+        if work.network.blocked:
+            self.blas_threads, self.part_threads = 1, work.threads.allowed
 
     @abstractmethod
     def do(self, first: int, last: int) -> None:

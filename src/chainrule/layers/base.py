@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
 
+from chainrule._names import named
 from chainrule._specification import Specification
 from chainrule._typing import Array, Float
 from chainrule.initializers import Fans, GlorotUniform, Initializer
@@ -37,6 +40,9 @@ class Layer(Specification, ABC):
     gradient of a parameter ``W`` is left in ``memo.dW``. ``backward`` returns dL/dx, which may be None when
     ``memo.dx_wanted`` is false: in front of the first layer that learns.
 
+    A layer that measures its batches while training, as BatchNorm does, names its ``statistics``. They are bound as the
+    parameters are, but no gradient moves them: ``commit`` does, after the step.
+
     Examples
     --------
     >>> class Square(Layer):
@@ -57,6 +63,12 @@ class Layer(Specification, ABC):
     suits: ClassVar[Initializer | None] = None
     """The initializer for weights that feed this layer; None where the layer does not care (dropout)."""
 
+    blocked: ClassVar[bool] = False
+    """Whether it does parts of the rows in threads of its own; BLAS shall use one then."""
+
+    inner: tuple[Layer, ...] = ()
+    """The layers inside of this one."""
+
     def output(self, input_shape: Shape) -> Shape:
         """Return the shape of one sample of y, given that of x; a ``ValueError`` where x does not fit."""
         return input_shape
@@ -69,6 +81,16 @@ class Layer(Specification, ABC):
         """Return what to plan in the memo besides y and dx: name and shape for one sample."""
         return {}
 
+    def statistics(self) -> dict[str, Parameter]:
+        """Return what is measured while training, by name, and how it starts."""
+        return {}
+
+    def commit(self, memo: Memo, keep: float | None = None) -> None:
+        """Take what the memo has of a training batch into the statistics; ``keep`` is how much of the old ones stays.
+
+        The one place where a layer writes to itself. The training loop calls it after the step.
+        """
+
     @abstractmethod
     def forward(self, x: Float[Array, "batch *inputs"], memo: Memo) -> Float[Array, "batch *outputs"]:
         """Return y, and leave in ``memo`` what ``backward`` will need."""
@@ -76,3 +98,41 @@ class Layer(Specification, ABC):
     @abstractmethod
     def backward(self, dy: Float[Array, "batch *outputs"], memo: Memo) -> Float[Array, "batch *inputs"] | None:
         """Return dL/dx given dL/dy (or None when ``memo.dx_wanted`` is false); leave dL/dW in ``memo.dW``."""
+
+
+def following_parameters(
+    layers: Sequence[Layer],
+    following: Initializer = GlorotUniform(),  # noqa: B008
+) -> tuple[list[dict[str, Parameter]], Initializer]:
+    """Return the parameters of every layer, weights as the next activation suggests: Glorot where there is none.
+
+    ``following`` is what comes after the last layer; also returned is what these layers suggest to the one before.
+    """
+    parameters: list[dict[str, Parameter]] = []
+    for layer in reversed(layers):
+        parameters.append(layer.parameters(following))
+        if layer.suits is not None:
+            following = layer.suits
+        elif any(parameter.weight for parameter in parameters[-1].values()):  # those of BatchNorm are none
+            following = GlorotUniform()
+    return parameters[::-1], following
+
+
+def specifications(owner: str, layers: Layer | Sequence[Layer | str]) -> tuple[Layer, ...]:
+    """Return copies of what shall be layers, at least one of them; a name stands for a layer with its defaults."""
+    given = [layers] if isinstance(layers, Layer | str) else list(layers)
+    if not given:
+        raise ValueError(f"{owner}: expected at least one layer, got none: for example layers=[Dense(10)].")
+    return tuple(_specification(i, layer) for i, layer in enumerate(given))
+
+
+def _specification(i: int, layer: Any) -> Layer:
+    from chainrule import layers as module  # noqa: PLC0415  (all of them, which this file is the base of)
+
+    if isinstance(layer, type) and issubclass(layer, Layer):
+        raise TypeError(f"layer {i}: got the class {layer.__name__}; give an object of it: {layer.__name__}(...).")
+    if isinstance(layer, str):
+        layer = named("layer", layer, Layer, module)
+    if not isinstance(layer, Layer):
+        raise TypeError(f"layer {i}: expected a Layer such as Dense(10) or ReLU(), got {layer!r}.")
+    return copy.copy(layer)

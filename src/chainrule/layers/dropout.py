@@ -81,3 +81,72 @@ class Dropout(Layer):
         if not memo.training:
             return dy
         return np.multiply(dy, memo.mask, out=memo.dx)  # d(x ⊙ m)/dx = m
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Dropout2D(Layer):
+    """Dropout of whole channels: neighbouring pixels know of each other, so dropping single ones hides little.
+
+    .. code-block:: text
+
+        keep = 1 − rate
+        m ~ Bernoulli(keep) / keep          one draw for each channel of each image
+        y = x ⊙ m       in training         y = x       in prediction
+
+        dx = dy ⊙ m
+
+    Parameters
+    ----------
+    rate : float
+        The probability of dropping a channel, in [0, 1).
+
+    Raises
+    ------
+    ValueError
+        When ``rate`` is outside [0, 1) or x is no image; in ``forward`` when training without a random generator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule import Memo
+    >>> x = np.ones((1, 2, 2, 3))
+    >>> Dropout2D(0.5).forward(x, Memo(training=True, rng=np.random.default_rng(0)))[0, 0]
+    array([[0., 2., 2.],
+           [0., 2., 2.]])
+
+    Source: Tompson et al., "Efficient object localization using convolutional networks" (2015), SpatialDropout.
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        self.rate = check_real("Dropout2D", "rate", self.rate, 0, 1, open_high=True)
+
+    def output(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 3:
+            raise ValueError("expects images, shape (height, width, channels)")
+        return input_shape
+
+    def buffers(self) -> dict[str, Shape]:
+        return {"mask": (1, 1, self.output_shape[-1])}
+
+    def forward(
+        self, x: Float[Array, "batch height width channels"], memo: Memo
+    ) -> Float[Array, "batch height width channels"]:
+        if not memo.training:
+            return x
+        if memo.rng is None:
+            raise ValueError("Dropout2D: training needs randomness: Memo(training=True, rng=np.random.default_rng(0)).")
+        keep, shape = 1 - self.rate, (len(x), 1, 1, x.shape[-1])
+        u = memo.rng.random(shape, dtype=x.dtype, out=memo.mask)  # uniform on [0, 1)
+        memo.mask = np.less(u, keep, out=u)  # 1 with probability keep
+        memo.mask *= 1 / keep  # so that E[m] = 1
+        return np.multiply(x, memo.mask, out=memo.y)
+
+    def backward(
+        self, dy: Float[Array, "batch height width channels"], memo: Memo
+    ) -> Float[Array, "batch height width channels"]:
+        if not memo.training:
+            return dy
+        return np.multiply(dy, memo.mask, out=memo.dx)  # d(x ⊙ m)/dx = m

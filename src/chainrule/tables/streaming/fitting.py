@@ -126,7 +126,7 @@ class _Run:
         self.rate = 0.0
         self.round = max(1, rows // max(1, min(ROUNDS, rows // ROUND_ROWS)))
         self.since = time.perf_counter()
-        self.best, self.best_round, self.best_theta = np.inf, 0, network.theta.copy()
+        self.best, self.best_round, self.best_theta = np.inf, 0, network.values.copy()
         self.stopped = ""
 
     def do(self, x: Array, t: Array) -> None:
@@ -168,7 +168,7 @@ class _Run:
         watched = found["loss"] if self.validation is not None else self.history["loss"][-1]
         if watched < self.best:
             self.best, self.best_round = watched, len(self.history)
-            self.best_theta = self.network.theta.copy()
+            self.best_theta = self.network.values.copy()
         elif len(self.history) - self.best_round >= self.plan.patience:
             self.stopped = f"the validation loss has not improved for {self.plan.patience} rounds"
 
@@ -177,7 +177,7 @@ class _Run:
         if self.done > self.measured:
             self.measure()
         if len(self.history):
-            self.network.theta[:] = self.best_theta
+            self.network.values[:] = self.best_theta
         self.history.stopped = self.stopped
 
 

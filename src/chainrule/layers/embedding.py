@@ -1,0 +1,142 @@
+"""Vectors in place of whole numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+
+from chainrule import initializers
+from chainrule._checks import check_count
+from chainrule._names import named
+from chainrule._typing import Array, Float
+from chainrule.initializers import Fans, GlorotUniform, Initializer, Normal
+from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.memo import Memo
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Embedding(Layer):
+    """Embedding: a column of whole numbers becomes columns of learned numbers, a vector for each category.
+
+    .. code-block:: text
+
+        y = [the other columns of x, W₀[x₀], W₁[x₁], …]       W is all tables, one below the other
+
+        dW[k] = Σ dy over the rows, and the columns, that have category k
+        dx = dy for the other columns, 0 for these: a category has no slope
+
+    It is a product of one-hot rows with W, without the zeros.
+
+    Parameters
+    ----------
+    categories : int or sequence of int
+        How many categories each column has: their numbers are 0 … categories − 1. A sequence has one number for each
+        column, and each has a table of its own; with an int all columns share one table, as words of a text do.
+    size : int
+        The length of a vector.
+    columns : sequence of int, optional
+        Which columns of x; all by default.
+    weights : Initializer or str, optional
+        How W is drawn; ``Normal(0.05)`` by default.
+
+    Attributes
+    ----------
+    W : (rows of all tables, size) array
+
+    Raises
+    ------
+    ValueError
+        When x has other columns; in ``forward``, for what is no category.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(3, [Embedding([7], 2, columns=[1])], "squared_error", seed=0)
+    >>> network.layers[0].output_shape                     # two other columns, and one vector of two numbers
+    (4,)
+    >>> network.predict([[0.5, 6, 2.0]])[0, :2]
+    array([0.5, 2. ], dtype=float32)
+
+    Source: Bengio et al., "A neural probabilistic language model" (2003); for tables, Guo and Berkhahn, "Entity
+    embeddings of categorical variables" (2016).
+    """
+
+    categories: int | Sequence[int]
+    size: int
+    columns: Sequence[int] | None = None
+    weights: Initializer | str = Normal(0.05)  # noqa: RUF009  (frozen)
+
+    W: Float[Array, "rows size"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.size = check_count("Embedding", "size", self.size)
+        if isinstance(self.categories, Sequence):
+            self.categories = tuple(check_count("Embedding", "categories", n) for n in self.categories)
+        else:
+            self.categories = check_count("Embedding", "categories", self.categories)
+        if self.columns is not None:
+            self.columns = tuple(check_count("Embedding", "columns", n, 0) for n in self.columns)
+            if len(set(self.columns)) < len(self.columns) or not self.columns:
+                raise ValueError(f"Embedding: columns: expected different columns, got {self.columns}.")
+        self.weights = named("weights", self.weights, Initializer, initializers)
+
+    def output(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 1:
+            raise ValueError("expects rows of numbers, shape (inputs,)")
+        chosen = tuple(range(input_shape[0])) if self.columns is None else self.columns
+        if max(chosen) >= input_shape[0]:
+            raise ValueError(f"expects at least {max(chosen) + 1} inputs, for column {max(chosen)}")
+        many = self.categories if isinstance(self.categories, tuple) else (self.categories,) * len(chosen)
+        if len(many) != len(chosen):
+            raise ValueError(f"expects {len(many)} columns, for as many numbers of categories")
+        self._chosen = np.array(chosen)
+        self._others = np.setdiff1d(np.arange(input_shape[0]), self._chosen)
+        self._many = np.array(many)
+        first = np.cumsum([0, *many[:-1]]) if isinstance(self.categories, tuple) else np.zeros(len(many))
+        self._first = first.astype(np.int64)  # row of each column's table
+        return (len(self._others) + len(chosen) * self.size,)
+
+    def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
+        rows = int(self._first[-1] + self._many[-1])
+        return {"W": Parameter((rows, self.size), self.weights, Fans(rows, self.size))}  # type: ignore[arg-type]
+
+    def forward(self, x: Float[Array, "batch inputs"], memo: Memo) -> Float[Array, "batch outputs"]:
+        memo.rows = self._rows(x)
+        y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
+        others = len(self._others)
+        y[:, :others] = x[:, self._others]
+        y[:, others:] = self.W[memo.rows].reshape(len(x), -1)  # W[x]
+        return y
+
+    def backward(self, dy: Float[Array, "batch outputs"], memo: Memo) -> Float[Array, "batch inputs"] | None:
+        others = len(self._others)
+        memo.dW = np.zeros_like(self.W) if memo.dW is None else memo.dW
+        memo.dW[...] = 0
+        rows, errors = memo.rows.ravel(), dy[:, others:].reshape(-1, self.size)
+        order = np.argsort(rows, kind="stable")
+        there, starts = np.unique(rows[order], return_index=True)
+        memo.dW[there] = np.add.reduceat(errors[order], starts, axis=0)  # dW[k] = Σ dy of category k
+        if not memo.dx_wanted:
+            return None
+        dx = np.empty((len(dy), *self.input_shape), dy.dtype) if memo.dx is None else memo.dx
+        dx[...] = 0
+        dx[:, self._others] = dy[:, :others]
+        return dx
+
+    def _rows(self, x: Array) -> Array:
+        """Return which rows of W are wanted, or say what is no category."""
+        given = x[:, self._chosen]
+        with np.errstate(invalid="ignore"):
+            numbers = given.astype(np.int64)
+        wrong = (numbers != given) | (numbers < 0) | (numbers >= self._many)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise ValueError(
+                f"Embedding: expected categories 0 ... {self._many[column] - 1} in column {self._chosen[column]}, got "
+                f"{given[row, column]:g} in row {row}. Number the categories first, for example with OrdinalEncoder."
+            )
+        return numbers + self._first

@@ -1,0 +1,338 @@
+"""Layers that normalise: over the batch, or over the features of each sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar, final
+
+import numpy as np
+
+from chainrule._checks import check_real
+from chainrule._parts import PARTS, blocks, in_parts, scratch
+from chainrule._special import ones
+from chainrule._typing import Array, Float
+from chainrule.initializers import Constant, Fans, GlorotUniform, Initializer, Zeros
+from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.memo import Memo
+
+
+@final
+@dataclass(eq=False, repr=False)
+class BatchNorm(Layer):
+    """Batch normalisation: each feature gets mean 0 and variance 1 over the batch, then a learned scale and shift.
+
+    .. code-block:: text
+
+        in training, over the N values of a feature (of a channel: rows times positions):
+        μ = Σ x / N        σ² = Σ (x − μ)² / N        s = 1 / √(σ² + ε)
+        x̂ = (x − μ) s                                  y = γ x̂ + β
+
+        dγ = Σ dy x̂       dβ = Σ dy
+        dx = γ s (dy − dβ / N − x̂ dγ / N)
+
+        after the step, k = momentum:
+        running_mean ← k running_mean + (1 − k) μ
+        running_var  ← k running_var  + (1 − k) σ² N / (N − 1)
+
+        in prediction: x̂ = (x − running_mean) / √(running_var + ε), and dx = γ s dy
+
+    Where dx comes from: every x of a feature moves μ and σ². dy γ s is the direct way; of it is taken away its mean,
+    which is what moves μ, and its part along x̂, which is what moves σ².
+
+    Parameters
+    ----------
+    momentum : float
+        How much of the running statistics stays at each step, in [0, 1).
+    epsilon : float
+        Added to the variance, inside of the root.
+
+    Attributes
+    ----------
+    gamma, beta : (features,) arrays
+        The learned scale and shift, from 1 and 0; penalties treat both as biases.
+    running_mean, running_var : (features,) arrays
+        Views of ``network.statistics``.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(2, [BatchNorm()], "squared_error", dtype="float64")
+    >>> memo = cr.Memo(training=True)
+    >>> network.layers[0].forward(np.array([[0.0, 1.0], [2.0, 5.0]]), memo).round(3)
+    array([[-1., -1.],
+           [ 1.,  1.]])
+    >>> network.layers[0].commit(memo)
+    >>> network.layers[0].running_mean, network.layers[0].running_var      # 0.9 · 1 + 0.1 · 2 = 1.1
+    (array([0.1, 0.3]), array([1.1, 1.7]))
+
+    Notes
+    -----
+    Libraries differ. ``momentum`` is here, as in Keras and ONNX, what stays (Keras: 0.99 by default); in PyTorch it is
+    what is new: its 0.1 is our 0.9. ε is 1e-5 here and in PyTorch, 1e-3 in Keras. The running variance is the unbiased
+    one here and in PyTorch; Keras takes σ² itself. A batch of one row has σ² = 0, and then y = β.
+
+    Source: Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
+    shift" (2015).
+    """
+
+    blocked: ClassVar[bool] = True
+
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+
+    gamma: Float[Array, "features"] = field(init=False)
+    beta: Float[Array, "features"] = field(init=False)
+    running_mean: Float[Array, "features"] = field(init=False)
+    running_var: Float[Array, "features"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.momentum = check_real("BatchNorm", "momentum", self.momentum, 0, 1, open_high=True)
+        self.epsilon = check_real("BatchNorm", "epsilon", self.epsilon, 0, open_low=True)
+
+    def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
+        return {"gamma": _one(self.input_shape, 1.0), "beta": _one(self.input_shape, 0.0)}
+
+    def statistics(self) -> dict[str, Parameter]:
+        return {"running_mean": _one(self.input_shape, 0.0), "running_var": _one(self.input_shape, 1.0)}
+
+    def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
+        memo.x = x  # backward needs it
+        memo.mean, variance = self._moments(x, memo) if memo.training else (self.running_mean, self.running_var)
+        memo.s = 1 / np.sqrt(variance + self.epsilon)
+        y = np.empty_like(x) if memo.y is None else memo.y
+
+        def part(_: int, rows: slice) -> None:
+            for block in blocks(rows, x[0].size):
+                out = np.subtract(x[block], memo.mean, out=y[block])
+                out *= memo.s * self.gamma
+                out += self.beta  # y = γ (x − μ) s + β
+
+        in_parts(part, len(x), x.size)
+        return y
+
+    def _moments(self, x: Array, memo: Memo) -> tuple[Array, Array]:
+        """Return μ and σ² of every feature: of each part its own, then of all, in float64."""
+        means, squares, counts = np.zeros((PARTS, x.shape[-1])), np.zeros((PARTS, x.shape[-1])), np.zeros((PARTS, 1))
+
+        def part(p: int, rows: slice) -> None:
+            values = _rows(x[rows])
+            counts[p] = len(values)
+            means[p] = np.dot(ones(len(values), x.dtype), values) / len(values)
+            mean = means[p].astype(x.dtype)
+            for block in blocks(rows, x[0].size):
+                apart = np.subtract(x[block], mean, out=scratch("apart", x[block].shape, x.dtype))
+                apart *= apart
+                squares[p] += np.dot(ones(_rows(apart).shape[0], x.dtype), _rows(apart))
+
+        in_parts(part, len(x), x.size)
+        count = counts.sum()
+        mean = (counts * means).sum(axis=0) / count  # μ = Σ x / N
+        memo.var = (squares + counts * (means - mean) ** 2).sum(axis=0) / count  # σ² = Σ (x − μ)² / N
+        memo.count = int(count)
+        return mean.astype(x.dtype), memo.var.astype(x.dtype)
+
+    def backward(self, dy: Float[Array, "batch *shape features"], memo: Memo) -> Array | None:
+        x, mean, s = memo.x, memo.mean, memo.s
+        sums = np.zeros((PARTS, 2, x.shape[-1]), x.dtype)
+
+        def part(p: int, rows: slice) -> None:
+            for block in blocks(rows, x[0].size):
+                normal = np.subtract(x[block], mean, out=scratch("apart", x[block].shape, x.dtype))
+                normal *= s  # x̂ = (x − μ) s
+                normal *= dy[block]
+                each = ones(_rows(normal).shape[0], x.dtype)
+                sums[p, 0] += np.dot(each, _rows(normal))
+                sums[p, 1] += np.dot(each, _rows(dy[block]))
+
+        in_parts(part, len(x), 2 * x.size)
+        memo.dgamma = np.sum(sums[:, 0], axis=0, out=memo.dgamma)  # dγ = Σ dy x̂
+        memo.dbeta = np.sum(sums[:, 1], axis=0, out=memo.dbeta)  # dβ = Σ dy
+        if not memo.dx_wanted:
+            return None
+        dx = np.empty_like(x) if memo.dx is None else memo.dx
+        along, shift = (memo.dgamma * s / memo.count, memo.dbeta / memo.count) if memo.training else (0, 0)
+
+        def spread(_: int, rows: slice) -> None:
+            for block in blocks(rows, x[0].size):
+                part = np.subtract(x[block], mean, out=dx[block])
+                part *= -along
+                part += dy[block]
+                part -= shift
+                part *= self.gamma * s  # dx = γ s (dy − dβ / N − x̂ dγ / N)
+
+        in_parts(spread, len(x), 3 * x.size)
+        return dx
+
+    def commit(self, memo: Memo, keep: float | None = None) -> None:
+        keep = self.momentum if keep is None else keep
+        self.running_mean *= keep
+        self.running_mean += (1 - keep) * memo.mean
+        self.running_var *= keep
+        self.running_var += (1 - keep) * memo.count / max(1, memo.count - 1) * memo.var
+
+
+@final
+@dataclass(eq=False, repr=False)
+class LayerNorm(Layer):
+    """Layer normalisation: the features of each sample get mean 0 and variance 1, then a scale and shift are learned.
+
+    .. code-block:: text
+
+        over the F features of one row (of one position):
+        μ = Σ x / F        σ² = Σ (x − μ)² / F        s = 1 / √(σ² + ε)
+        x̂ = (x − μ) s                                  y = γ x̂ + β
+
+        dγ = Σ dy x̂       dβ = Σ dy                    over all rows
+        g = dy γ
+        dx = s (g − mean(g) − x̂ mean(g x̂))            means over the features
+
+    The same in training and in prediction, and for a batch of one: no row knows of another.
+
+    Parameters
+    ----------
+    epsilon : float
+        Added to the variance, inside of the root.
+
+    Attributes
+    ----------
+    gamma, beta : (features,) arrays
+        The learned scale and shift, from 1 and 0; penalties treat both as biases.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(3, [LayerNorm()], "squared_error", dtype="float64")
+    >>> network.predict([[1.0, 2.0, 3.0]]).round(3)
+    array([[-1.225,  0.   ,  1.225]])
+
+    Notes
+    -----
+    Over the last axis, as in Keras and PyTorch's ``LayerNorm(features)``. ε is 1e-5 here and in PyTorch, 1e-3 in Keras.
+
+    Source: Ba, Kiros and Hinton, "Layer normalization" (2016).
+    """
+
+    epsilon: float = 1e-5
+
+    gamma: Float[Array, "features"] = field(init=False)
+    beta: Float[Array, "features"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.epsilon = check_real("LayerNorm", "epsilon", self.epsilon, 0, open_low=True)
+
+    def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
+        return {"gamma": _one(self.input_shape, 1.0), "beta": _one(self.input_shape, 0.0)}
+
+    def buffers(self) -> dict[str, Shape]:
+        return {"normal": self.output_shape, "product": self.output_shape}
+
+    def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
+        mean = np.mean(x, axis=-1, keepdims=True)  # μ
+        normal = np.subtract(x, mean, out=memo.normal)
+        y = np.multiply(normal, normal, out=memo.y)  # y is free until it is filled
+        memo.s = 1 / np.sqrt(np.mean(y, axis=-1, keepdims=True) + self.epsilon)
+        normal *= memo.s  # x̂ = (x − μ) s
+        memo.normal = normal
+        np.multiply(normal, self.gamma, out=y)
+        y += self.beta  # y = γ x̂ + β
+        return y
+
+    def backward(self, dy: Float[Array, "batch *shape features"], memo: Memo) -> Array | None:
+        normal, count = memo.normal, _rows(dy).shape[0]
+        memo.dbeta = np.dot(ones(count, dy.dtype), _rows(dy), out=memo.dbeta)  # dβ = Σ dy
+        product = np.multiply(dy, normal, out=memo.product)
+        memo.dgamma = np.dot(ones(count, dy.dtype), _rows(product), out=memo.dgamma)  # dγ = Σ dy x̂
+        if not memo.dx_wanted:
+            return None
+        product *= self.gamma  # g x̂
+        along = np.mean(product, axis=-1, keepdims=True)
+        g = np.multiply(dy, self.gamma, out=memo.dx)
+        shift = np.mean(g, axis=-1, keepdims=True)
+        g -= shift
+        g -= np.multiply(normal, along, out=product)
+        g *= memo.s  # dx = s (g − mean(g) − x̂ mean(g x̂))
+        return g
+
+
+@final
+@dataclass(eq=False, repr=False)
+class RMSNorm(Layer):
+    """Root mean square normalisation: each sample is divided by the size of its features, then a scale is learned.
+
+    .. code-block:: text
+
+        over the F features of one row (of one position):
+        s = 1 / √(Σ x² / F + ε)        x̂ = x s        y = γ x̂
+
+        dγ = Σ dy x̂                    over all rows
+        g = dy γ
+        dx = s (g − x̂ mean(g x̂))      the mean over the features
+
+    LayerNorm without the mean and the shift: fewer passes, and often as good.
+
+    Parameters
+    ----------
+    epsilon : float
+        Added to the mean square, inside of the root.
+
+    Attributes
+    ----------
+    gamma : (features,) array
+        The learned scale, from 1; penalties treat it as a bias.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(2, [RMSNorm()], "squared_error", dtype="float64")
+    >>> network.predict([[3.0, 4.0]]).round(3)                   # divided by √12.5
+    array([[0.849, 1.131]])
+
+    Notes
+    -----
+    PyTorch's ``RMSNorm`` takes the smallest ε of the dtype by default; here it is 1e-5 as in LayerNorm.
+
+    Source: Zhang and Sennrich, "Root mean square layer normalization" (2019).
+    """
+
+    epsilon: float = 1e-5
+
+    gamma: Float[Array, "features"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.epsilon = check_real("RMSNorm", "epsilon", self.epsilon, 0, open_low=True)
+
+    def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
+        return {"gamma": _one(self.input_shape, 1.0)}
+
+    def buffers(self) -> dict[str, Shape]:
+        return {"normal": self.output_shape, "product": self.output_shape}
+
+    def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
+        y = np.multiply(x, x, out=memo.y)
+        memo.s = 1 / np.sqrt(np.mean(y, axis=-1, keepdims=True) + self.epsilon)
+        memo.normal = np.multiply(x, memo.s, out=memo.normal)  # x̂ = x s
+        return np.multiply(memo.normal, self.gamma, out=y)  # y = γ x̂
+
+    def backward(self, dy: Float[Array, "batch *shape features"], memo: Memo) -> Array | None:
+        normal, count = memo.normal, _rows(dy).shape[0]
+        product = np.multiply(dy, normal, out=memo.product)
+        memo.dgamma = np.dot(ones(count, dy.dtype), _rows(product), out=memo.dgamma)  # dγ = Σ dy x̂
+        if not memo.dx_wanted:
+            return None
+        product *= self.gamma  # g x̂
+        along = np.mean(product, axis=-1, keepdims=True)
+        g = np.multiply(dy, self.gamma, out=memo.dx)
+        g -= np.multiply(normal, along, out=product)
+        g *= memo.s  # dx = s (g − x̂ mean(g x̂))
+        return g
+
+
+def _one(shape: Shape, value: float) -> Parameter:
+    """Return a number for each feature, which penalties leave alone as they do biases."""
+    features = shape[-1]
+    return Parameter((features,), Constant(value) if value else Zeros(), Fans(features, features), weight=False)
+
+
+def _rows(x: Array) -> Array:
+    """Return x as (values of a feature, features)."""
+    return x.reshape(-1, x.shape[-1])

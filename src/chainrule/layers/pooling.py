@@ -1,0 +1,263 @@
+"""Layers that make images smaller: of every window one number a channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import numpy as np
+
+from chainrule._parts import blocks, in_parts, scratch
+from chainrule._typing import Array, Float
+from chainrule.layers.base import Layer, Shape
+from chainrule.layers.windows import Windows, check_padding, check_pair, find_windows
+from chainrule.memo import Memo
+
+
+@final
+@dataclass(eq=False, repr=False)
+class MaxPool2D(Layer):
+    """Maximum pooling: of every window the largest number, for each channel.
+
+    .. code-block:: text
+
+        y = max over the window of x
+        dx = dy at the largest, 0 elsewhere; a pixel that is the largest of several windows gets the sum
+
+    Where several are the largest, the first of them in the window's order, row by row, gets dy.
+
+    Parameters
+    ----------
+    size : int or (int, int)
+        Height and width of the windows.
+    stride : int or (int, int), optional
+        From one window to the next; ``size`` by default, so that windows do not overlap.
+    padding : "valid", "same", int, (int, int) or (int, int, int, int)
+        As in :class:`Conv2D`, but with −∞: what is added is never the largest.
+
+    Raises
+    ------
+    ValueError
+        When x is no image, or a window is larger than it.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network((2, 4, 1), [MaxPool2D(2), cr.layers.Flatten()], "squared_error", dtype="float64")
+    >>> network.predict(np.arange(8.0).reshape(1, 2, 4, 1))
+    array([[5., 7.]])
+
+    Source: Ranzato et al., "Unsupervised learning of invariant feature hierarchies with applications to object
+    recognition" (2007).
+    """
+
+    blocked: ClassVar[bool] = True
+
+    size: int | Sequence[int] = 2
+    stride: int | Sequence[int] | None = None
+    padding: str | int | Sequence[int] = "valid"
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def output(self, input_shape: Shape) -> Shape:
+        self._windows = _find(self, input_shape)
+        return (*self._windows.output, input_shape[2])
+
+    def forward(
+        self, x: Float[Array, "batch height width channels"], memo: Memo
+    ) -> Float[Array, "batch rows columns channels"]:
+        memo.x = x  # backward looks where the largest was
+        y = memo.y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
+
+        def part(_: int, rows: slice) -> None:
+            for block in blocks(rows, x[0].size):
+                padded, out = self._windows.pad(x[block], -np.inf), y[block]
+                for i, j, where in self._windows.offsets():
+                    if i == j == 0:
+                        out[...] = padded[where]
+                    else:
+                        np.maximum(out, padded[where], out=out)  # y = max over the window
+
+        in_parts(part, len(x), x.size)
+        return y
+
+    def backward(
+        self, dy: Float[Array, "batch rows columns channels"], memo: Memo
+    ) -> Float[Array, "batch height width channels"]:
+        x, y, windows = memo.x, memo.y, self._windows
+        dx = np.empty_like(x) if memo.dx is None else memo.dx
+
+        def part(_: int, rows: slice) -> None:
+            for block in blocks(rows, x[0].size):
+                padded, left = windows.pad(x[block], -np.inf), scratch("left", dy[block].shape, dy.dtype)
+                left[...] = dy[block]  # what no pixel has got yet
+                out = scratch("out", padded.shape, dy.dtype) if windows.padded else dx[block]
+                out[...] = 0
+                largest, error = scratch("largest", left.shape, np.dtype(bool)), scratch("error", left.shape, dy.dtype)
+                for _, _, where in windows.offsets():
+                    np.equal(padded[where], y[block], out=largest)
+                    out[where] += np.multiply(left, largest, out=error)  # dx = dy at the largest
+                    left -= error
+                if windows.padded:
+                    dx[block] = windows.inside(out)
+
+        in_parts(part, len(x), 2 * x.size)
+        return dx
+
+
+@final
+@dataclass(eq=False, repr=False)
+class AveragePool2D(Layer):
+    """Average pooling: of every window the mean, for each channel.
+
+    .. code-block:: text
+
+        y = Σ x / m            over the m pixels of the image that are in the window
+        dx = Σ dy / m          over the windows in which the pixel is
+
+    Parameters
+    ----------
+    size : int or (int, int)
+        Height and width of the windows.
+    stride : int or (int, int), optional
+        From one window to the next; ``size`` by default, so that windows do not overlap.
+    padding : "valid", "same", int, (int, int) or (int, int, int, int)
+        As in :class:`Conv2D`. What is added does not count for the mean.
+
+    Raises
+    ------
+    ValueError
+        When x is no image, or a window is larger than it.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network((2, 4, 1), [AveragePool2D(2), cr.layers.Flatten()], "squared_error", dtype="float64")
+    >>> network.predict(np.arange(8.0).reshape(1, 2, 4, 1))
+    array([[2.5, 4.5]])
+
+    Notes
+    -----
+    Padding does not count in Keras, TensorFlow and ONNX either; in PyTorch it does, unless
+    ``count_include_pad=False``.
+
+    Source: LeCun et al., "Backpropagation applied to handwritten zip code recognition" (1989): subsampling.
+    """
+
+    blocked: ClassVar[bool] = True
+
+    size: int | Sequence[int] = 2
+    stride: int | Sequence[int] | None = None
+    padding: str | int | Sequence[int] = "valid"
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def output(self, input_shape: Shape) -> Shape:
+        windows = self._windows = _find(self, input_shape)
+        inside = np.zeros((1, *windows.padded_shape[:2], 1))
+        windows.inside(inside)[...] = 1
+        counts = np.stack([inside[where] for _, _, where in windows.offsets()])
+        self._share = 1 / counts.sum(axis=0)  # 1 / m for every window
+        return (*windows.output, input_shape[2])
+
+    def forward(
+        self, x: Float[Array, "batch height width channels"], memo: Memo
+    ) -> Float[Array, "batch rows columns channels"]:
+        y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
+        share = self._share.astype(x.dtype)
+
+        def part(_: int, rows: slice) -> None:
+            for block in blocks(rows, x[0].size):
+                padded, out = self._windows.pad(x[block]), y[block]
+                out[...] = 0
+                for _, _, where in self._windows.offsets():
+                    out += padded[where]
+                out *= share  # y = Σ x / m
+
+        in_parts(part, len(x), x.size)
+        return y
+
+    def backward(
+        self, dy: Float[Array, "batch rows columns channels"], memo: Memo
+    ) -> Float[Array, "batch height width channels"]:
+        windows = self._windows
+        dx = np.empty((len(dy), *self.input_shape), dy.dtype) if memo.dx is None else memo.dx
+        share = self._share.astype(dy.dtype)
+
+        def part(_: int, rows: slice) -> None:
+            for block in blocks(rows, dx[0].size):
+                each = np.multiply(dy[block], share, out=scratch("left", dy[block].shape, dy.dtype))  # dy / m
+                out = dx[block]
+                if windows.padded:
+                    out = scratch("out", (len(each), *windows.padded_shape), dy.dtype)
+                out[...] = 0
+                for _, _, where in windows.offsets():
+                    out[where] += each  # dx = Σ dy / m
+                if windows.padded:
+                    dx[block] = windows.inside(out)
+
+        in_parts(part, len(dy), dx.size)
+        return dx
+
+
+@final
+@dataclass(eq=False, repr=False)
+class GlobalAveragePool2D(Layer):
+    """Global average pooling: of every channel the mean over the whole image.
+
+    .. code-block:: text
+
+        y = Σ x / m            over the m = height · width pixels: (batch, channels)
+        dx = dy / m            for every pixel
+
+    Raises
+    ------
+    ValueError
+        When x is no image.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network((2, 2, 1), [GlobalAveragePool2D()], "squared_error", dtype="float64")
+    >>> network.predict(np.arange(4.0).reshape(1, 2, 2, 1))
+    array([[1.5]])
+
+    Source: Lin, Chen and Yan, "Network in network" (2013).
+    """
+
+    def output(self, input_shape: Shape) -> Shape:
+        if len(input_shape) != 3:
+            raise ValueError("expects images, shape (height, width, channels)")
+        return (input_shape[2],)
+
+    def forward(self, x: Float[Array, "batch height width channels"], memo: Memo) -> Float[Array, "batch channels"]:
+        return np.mean(x, axis=(1, 2), out=memo.y)
+
+    def backward(self, dy: Float[Array, "batch channels"], memo: Memo) -> Float[Array, "batch height width channels"]:
+        height, width, channels = self.input_shape
+        dx = np.empty((len(dy), height, width, channels), dy.dtype) if memo.dx is None else memo.dx
+        dx[...] = (dy / (height * width)).reshape(-1, 1, 1, channels)  # dx = dy / m
+        return dx
+
+
+def _check(layer: MaxPool2D | AveragePool2D) -> None:
+    owner = type(layer).__name__
+    check_pair(owner, "size", layer.size)
+    if layer.stride is not None:
+        check_pair(owner, "stride", layer.stride)
+    check_padding(owner, layer.padding)
+
+
+def _find(layer: MaxPool2D | AveragePool2D, image: Shape) -> Windows:
+    """Return the windows; refuse those that lie on padding alone, which have no largest number and no mean."""
+    owner = type(layer).__name__
+    size = check_pair(owner, "size", layer.size)
+    stride = size if layer.stride is None else check_pair(owner, "stride", layer.stride)
+    windows = find_windows(image, size, stride, (1, 1), check_padding(owner, layer.padding))
+    for n, (before, _), k, s, count in zip(image[:2], windows.padding, size, stride, windows.output, strict=True):
+        if before >= k or (count - 1) * s - before >= n:
+            raise ValueError(f"a window lies on padding only: expects a padding {windows.padding} below size {size}")
+    return windows

@@ -1,0 +1,97 @@
+"""Layers that only change the shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from chainrule._checks import check_count
+from chainrule._typing import Array, Float
+from chainrule.layers.base import Layer, Shape
+from chainrule.memo import Memo
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Flatten(Layer):
+    """Flatten: all numbers of a sample in one row, the last axis fastest.
+
+    .. code-block:: text
+
+        y = x, as (batch, height · width · channels)
+        dx = dy, as x was
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule import Memo
+    >>> Flatten().forward(np.ones((2, 4, 4, 3)), Memo()).shape
+    (2, 48)
+
+    Source: Keras's ``Flatten``; PyTorch flattens (channels, height, width), so its order differs from ours.
+    """
+
+    def output(self, input_shape: Shape) -> Shape:
+        return (math.prod(input_shape),)
+
+    def forward(self, x: Float[Array, "batch *inputs"], memo: Memo) -> Float[Array, "batch outputs"]:
+        memo.shape = x.shape
+        return x.reshape(len(x), -1)
+
+    def backward(self, dy: Float[Array, "batch outputs"], memo: Memo) -> Float[Array, "batch *inputs"]:
+        return dy.reshape(memo.shape)
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Reshape(Layer):
+    """Reshape: the same numbers of a sample in another shape, for example rows of 784 pixels as images.
+
+    .. code-block:: text
+
+        y = x, as (batch, *shape)
+        dx = dy, as x was
+
+    Parameters
+    ----------
+    shape : sequence of int
+        The shape of one sample of y. One of the numbers may be −1: what is left.
+
+    Raises
+    ------
+    ValueError
+        When x has another number of values.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(784, [Reshape((28, 28, 1)), cr.layers.Flatten()], "squared_error")
+    >>> network.layers[0].output_shape
+    (28, 28, 1)
+
+    Source: NumPy's ``reshape``.
+    """
+
+    shape: Sequence[int]
+
+    def __post_init__(self) -> None:
+        given = [self.shape] if isinstance(self.shape, int) else list(self.shape)
+        self.shape = tuple(n if n == -1 else check_count("Reshape", "shape", n) for n in given)
+        if not self.shape or self.shape.count(-1) > 1:
+            raise ValueError(f"Reshape: shape: expected sizes, at most one of them −1, got {self.shape}.")
+
+    def output(self, input_shape: Shape) -> Shape:
+        size, known = math.prod(input_shape), math.prod(n for n in self.shape if n != -1)
+        shape = tuple(size // known if n == -1 else n for n in self.shape)
+        if math.prod(shape) != size:
+            raise ValueError(f"expects {known} numbers{' or a multiple' if -1 in self.shape else ''} for {self.shape}")
+        return shape
+
+    def forward(self, x: Float[Array, "batch *inputs"], memo: Memo) -> Float[Array, "batch *outputs"]:
+        memo.shape = x.shape
+        return x.reshape(len(x), *self.output_shape)
+
+    def backward(self, dy: Float[Array, "batch *outputs"], memo: Memo) -> Float[Array, "batch *inputs"]:
+        return dy.reshape(memo.shape)

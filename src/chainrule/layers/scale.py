@@ -1,0 +1,73 @@
+"""A learned factor for each feature."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+
+from chainrule._checks import check_real
+from chainrule._special import ones
+from chainrule._typing import Array, Float
+from chainrule.initializers import Constant, Fans, GlorotUniform, Initializer
+from chainrule.layers.base import Layer, Parameter
+from chainrule.memo import Memo
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Scale(Layer):
+    """Scale: a learned factor for each feature (each channel).
+
+    .. code-block:: text
+
+        y = γ x
+
+        dγ = Σ dy x        over the batch (and all positions)
+        dx = γ dy
+
+    At the end of a Residual block a small start, such as 1e-2, lets deep stacks begin as the identity.
+
+    Parameters
+    ----------
+    start : float
+        What every factor begins with.
+
+    Attributes
+    ----------
+    gamma : (features,) array
+        The factors; penalties treat them as biases.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(2, [Scale(3.0)], "squared_error", dtype="float64")
+    >>> network.predict([[1.0, -2.0]])
+    array([[ 3., -6.]])
+
+    Source: Touvron et al., "Going deeper with image transformers" (2021), section 2: LayerScale.
+    """
+
+    start: float = 1.0
+
+    gamma: Float[Array, "features"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start = check_real("Scale", "start", self.start)
+
+    def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
+        features = self.input_shape[-1]
+        return {"gamma": Parameter((features,), Constant(self.start), Fans(features, features), weight=False)}
+
+    def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
+        memo.x = x  # dγ needs it
+        return np.multiply(x, self.gamma, out=memo.y)  # y = γ x
+
+    def backward(self, dy: Float[Array, "batch *shape features"], memo: Memo) -> Array | None:
+        product = np.multiply(dy, memo.x, out=memo.dx)
+        rows = product.reshape(-1, product.shape[-1])
+        memo.dgamma = np.dot(ones(len(rows), dy.dtype), rows, out=memo.dgamma)  # dγ = Σ dy x
+        if not memo.dx_wanted:
+            return None
+        return np.multiply(dy, self.gamma, out=product)  # dx = γ dy
