@@ -143,6 +143,8 @@ CASES = {
     "a negative rate for a layer": (lambda: fit(layer_rates={0: -1.0}), ValueError, ["layer_rates[0]: expected a number in [0, inf), got -1"]),
     "rates of layers as a list": (lambda: fit(layer_rates=[0.1, 1]), TypeError, ["factors by the layer's index such as {0: 0.1}", "[0.1, 1]"]),
     "augmentation that is a word": (lambda: fit(augment="shift"), TypeError, ["expected a list of augmentations", "'shift'"]),
+    "augmentation that is not in a list": (
+        lambda: fit(augment=Mixup()), TypeError, ["expected a list of augmentations such as [RandomShift(2)], got Mixup()"]),
     "augmentation that is a class": (lambda: fit(augment=[Mixup]), TypeError, ["expected a list of augmentations", "Mixup"]),
     "mixup of a regression": (
         lambda: fit(t=X[:, :2], network=cr.Network(3, [Dense(2)], "squared_error", seed=0), augment=[Mixup(0.2)]), ValueError,

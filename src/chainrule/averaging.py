@@ -154,7 +154,7 @@ class EMA(WeightAverage):
     validate: bool = True
 
     def __post_init__(self) -> None:
-        check_real("EMA", "decay", self.decay, 0, 1, open_low=True, open_high=True)
+        self.decay = check_real("EMA", "decay", self.decay, 0, 1, open_low=True, open_high=True)
         self.every = check_count("EMA", "every", self.every)
 
     def on_start(self, run: Run) -> None:
