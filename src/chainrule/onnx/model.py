@@ -15,7 +15,7 @@ from chainrule._typing import Array
 from chainrule.network import Network
 from chainrule.onnx.estimators import add_classifier, class_table, is_classifier, is_multilabel, outputs_of
 from chainrule.onnx.graph import CODES, Graph, Node
-from chainrule.onnx.registry import add_layers, add_link, output_name
+from chainrule.onnx.registry import add_networks, output_name
 
 OPSET = 21  # of 2024: it has every operator that the layers want, and onnxruntime reads it since version 1.18
 OLDEST = 13  # the first in which Softmax means one axis
@@ -69,14 +69,15 @@ def convert(
     (['Gemm', 'Tanh'], ['layer0.W', 'layer0.b'])
     """
     onnx = require("onnx", "onnx")
-    network, estimator = _parts(model)
+    networks, estimator = _parts(model)
     opset = OPSET if opset is None else _checked_opset(opset, onnx)
-    network = network if dtype is None else network.astype(dtype)
-    if network.theta.nbytes > LARGEST:
-        raise ValueError(f"to_onnx: the parameters take {network.theta.nbytes:,} bytes; a file of ONNX ends at 2 GiB.")
+    networks = networks if dtype is None else [network.astype(dtype) for network in networks]
+    network, size = networks[0], sum(network.theta.nbytes for network in networks)
+    if size > LARGEST:
+        raise ValueError(f"to_onnx: the parameters take {size:,} bytes; a file of ONNX ends at 2 GiB.")
     graph = Graph(network.dtype, opset)
-    y = add_layers(graph, network, INPUT)
-    outputs = _outputs(graph, network, estimator, y)
+    y, p = add_networks(graph, networks, INPUT)
+    outputs = _outputs(graph, network, estimator, y, p)
     props = {"loss": repr(network.loss), **_about(estimator), **_texts(metadata)}
     return _assemble(onnx, graph, network, outputs, props)
 
@@ -143,10 +144,10 @@ def protos(onnx: Any, graph: Graph) -> tuple[list[Any], list[Any]]:
     return [node(n) for n in graph.nodes], [tensor(name, array) for name, array in graph.initializers.items()]
 
 
-def _parts(model: Any) -> tuple[Network, Any]:
-    """Return the network, and the estimator around it if there is one."""
+def _parts(model: Any) -> tuple[list[Network], Any]:
+    """Return the network, or those of an ensemble, and the estimator around it if there is one."""
     if isinstance(model, Network):
-        return model, None
+        return [model], None
     from sklearn.utils.validation import check_is_fitted  # noqa: PLC0415
 
     from chainrule.estimators.base import BaseMLP  # noqa: PLC0415
@@ -157,7 +158,7 @@ def _parts(model: Any) -> tuple[Network, Any]:
             "pipeline, call chainrule.onnx.register_skl2onnx() and use skl2onnx.to_onnx."
         )
     check_is_fitted(model)
-    return model.network_, model
+    return model.networks_, model
 
 
 def _checked_opset(opset: Any, onnx: Any) -> int:
@@ -170,14 +171,14 @@ def _checked_opset(opset: Any, onnx: Any) -> int:
     return opset
 
 
-def _outputs(graph: Graph, network: Network, estimator: Any, y: str) -> list[Output]:
-    """Add what stands after the logits, and return the outputs."""
+def _outputs(graph: Graph, network: Network, estimator: Any, y: str | None, p: str) -> list[Output]:
+    """Add what stands after logits and predictions, and return the outputs."""
     kind, outputs = str(network.dtype), network.output_shape[0]
     if estimator is None or not is_classifier(estimator):
         name = output_name(network.loss) if estimator is None else "variable"
-        graph.rename(add_link(graph, network.loss, y), name)
+        graph.rename(p, name)
         return [(name, kind, (outputs,))]
-    label, p = add_classifier(graph, estimator, y)
+    label, p = add_classifier(graph, estimator, y, p)
     graph.rename(label, "label")
     graph.rename(p, "probabilities")
     if is_multilabel(estimator):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from chainrule.layers import Layer
@@ -101,12 +101,25 @@ def register_loss(cls: type[Loss], output: str = OUTPUT) -> Callable[[C], C]:
     return register
 
 
-def add_layers(graph: Graph, network: Network, x: str) -> str:
+def add_networks(graph: Graph, networks: Sequence[Network], x: str) -> tuple[str | None, str]:
+    """Add a network, or the mean of an ensemble; return the names of logits, which a mean has not, and predictions."""
+    if len(networks) == 1:
+        y = add_layers(graph, networks[0], x)
+        return y, add_link(graph, networks[0].loss, y)
+    members = []
+    for i, network in enumerate(networks):
+        y = add_layers(graph, network, x, f"member{i}.")
+        members.append(add_link(graph, network.loss, y, f"member{i}."))
+    graph.scope = "ensemble"
+    return None, graph.node("Mul", graph.node("Sum", *members), 1 / len(members))
+
+
+def add_layers(graph: Graph, network: Network, x: str, member: str = "") -> str:
     """Add all layers and return the name of the logits."""
     for i, layer in enumerate(network.layers):
         if type(layer) not in LAYERS:
             raise ValueError(_unknown(f"layer {i}, {layer!r}", "register_layer", type(layer).__name__, "layer, x"))
-        graph.scope = f"layer{i}"
+        graph.scope = f"{member}layer{i}"
         x = LAYERS[type(layer)](graph, layer, x)
         if not isinstance(x, str):
             raise TypeError(
@@ -115,9 +128,9 @@ def add_layers(graph: Graph, network: Network, x: str) -> str:
     return x
 
 
-def add_link(graph: Graph, loss: Loss, y: str) -> str:
+def add_link(graph: Graph, loss: Loss, y: str, member: str = "") -> str:
     """Add the loss's link and return the name of the predictions."""
-    graph.scope = "link"
+    graph.scope = member + "link"
     if type(loss) in LINKS:
         return LINKS[type(loss)][0](graph, loss, y)
     if type(loss).link is not Loss.link:
