@@ -261,7 +261,7 @@ class Augmented:
 
 def check_augmentations(augment: Any) -> list[Augmentation]:
     """Return the augmentations as a list, or say that they are none."""
-    given = list(augment) if isinstance(augment, list | tuple) else [None]
+    given: list[Any] = list(augment) if isinstance(augment, list | tuple) else [None]
     if not all(isinstance(part, Augmentation) for part in given):
         raise TypeError(f"augment: expected a list of augmentations such as [RandomShift(2)], got {augment!r}.")
     return given
