@@ -18,7 +18,7 @@ from chainrule._specification import Specification
 from chainrule._values import ModelFileError, shown
 
 MODULES = {
-    "Callback": "callbacks",
+    "Callback": "callbacks averaging",
     "Clip": "clipping",
     "Constraint": "penalties",
     "Initializer": "initializers",
@@ -28,7 +28,7 @@ MODULES = {
     "Penalty": "penalties",
     "Schedule": "schedules",
 }
-"""What a file may describe: the base class, and the module that has it and its table."""
+"""What a file may describe: the base class, and the modules that have it and its table."""
 
 SCALARS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 ALIASES = {"Layers": "int | Sequence[int] | None"}
@@ -41,8 +41,11 @@ def table(base: str) -> dict[str, Any]:
     >>> sorted(table("Clip"))
     ['ClipNorm', 'ClipValue']
     """
-    module = importlib.import_module(f"chainrule.{MODULES[base]}")
-    return public_classes(module, getattr(module, base))
+    modules = [importlib.import_module(f"chainrule.{name}") for name in MODULES[base].split()]
+    known: dict[str, Any] = {}
+    for module in modules:
+        known |= public_classes(module, getattr(modules[0], base))
+    return known
 
 
 def describe(what: str, value: Specification, base: str, remedy: str = "") -> dict[str, Any]:

@@ -84,6 +84,7 @@ def variants(cls: Callable[..., Any]) -> Iterator[Any]:
 
 
 OTHERS: dict[str, tuple[tuple[str, Any], ...]] = {
+    "Adagrad": (("weight_decay", 0.1),),
     "Adam": (("epsilon_hat", True),),
     "AdamW": (("biases", True),),
     "Dense": (("biases", None),),
@@ -93,7 +94,10 @@ OTHERS: dict[str, tuple[tuple[str, Any], ...]] = {
     "L1": (("per_row", True),),
     "L2": (("per_row", True), ("biases", True)),
     "LeakyReLU": (("negative_slope", 0.3),),
+    "Momentum": (("weight_decay", 0.1),),
+    "Nesterov": (("weight_decay", 0.1),),
     "Quantile": (("quantile", 0.8),),
+    "RMSProp": (("weight_decay", 0.1),),
     "SoftmaxCrossEntropy": (("label_smoothing", 0.1),),
 }
 
