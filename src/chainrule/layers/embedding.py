@@ -104,6 +104,9 @@ class Embedding(Layer):
         rows = int(self._first[-1] + self._many[-1])
         return {"W": Parameter((rows, self.size), self.weights, Fans(rows, self.size))}  # type: ignore[arg-type]
 
+    def whole(self) -> dict[int, int]:
+        return dict(zip(self._chosen.tolist(), self._many.tolist(), strict=True))
+
     def forward(self, x: Float[Array, "batch inputs"], memo: Memo) -> Float[Array, "batch outputs"]:
         memo.rows = self._rows(x)
         y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
