@@ -16,6 +16,8 @@ from chainrule.initializers import Fans, GlorotUniform, Initializer, Normal
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.memo import Memo
 
+MOST = 1_000_000  # columns, of which some lists are made before there is any x
+
 
 @final
 @dataclass(eq=False, repr=False)
@@ -87,6 +89,8 @@ class Embedding(Layer):
     def output(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
             raise ValueError("expects rows of numbers, shape (inputs,)")
+        if input_shape[0] > MOST:
+            raise ValueError(f"expects at most {MOST} inputs")
         chosen = tuple(range(input_shape[0])) if self.columns is None else self.columns
         if max(chosen) >= input_shape[0]:
             raise ValueError(f"expects at least {max(chosen) + 1} inputs, for column {max(chosen)}")
