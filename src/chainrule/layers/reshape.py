@@ -74,7 +74,7 @@ class Reshape(Layer):
     Source: NumPy's ``reshape``.
     """
 
-    shape: Sequence[int]
+    shape: int | Sequence[int]
 
     def __post_init__(self) -> None:
         given = [self.shape] if isinstance(self.shape, int) else list(self.shape)
