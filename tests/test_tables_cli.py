@@ -1,5 +1,6 @@
 """The command line for tables: train, predict, and what it says when it cannot."""
 
+import hashlib
 import json
 import re
 
@@ -107,9 +108,19 @@ def test_streamed(here):
     printed = run("train", "titanic.csv", "--target", "survived", *QUICK, "--stream").stdout
     assert "streamed: 300 rows" in printed
     assert run("predict", "runs/titanic", "titanic.csv").stdout.count("\n") == 301
-    refused(
-        "train", "titanic.csv", "--target", "survived", "--stream", "--group", "port", match="--group: a table that"
-    )
+    config = json.loads((here / "runs" / "titanic" / "config.json").read_text())
+    assert config["sha256"] == hashlib.sha256((here / "titanic.csv").read_bytes()).hexdigest()
+    assert config["command"].startswith("chainrule ")
+    assert config["command"] in (here / "runs" / "titanic" / "report.html").read_text().replace("&#x27;", "'")
+
+
+@pytest.mark.parametrize("options", [["--group", "family"], ["--time-column", "number"], ["--test", "titanic.csv"]])
+def test_streamed_with_other_rows_held_out(options):
+    option, value = options
+    printed = run("train", "titanic.csv", "--target", "survived", *QUICK, "--stream", *options).stdout
+    assert {"--group": "whole groups of 'family'", "--time-column": "the last rows by 'number'"}.get(
+        option, f"those of {value}"
+    ) in printed
 
 
 @pytest.mark.parametrize(

@@ -131,12 +131,6 @@ def _in_memory(source: str, target: str, parameters: dict[str, Any], table: dict
 def _stream(source: str, target: str, parameters: dict[str, Any], table: dict[str, Any], *, quiet: bool) -> Trained:
     from chainrule.tables import streaming  # noqa: PLC0415
 
-    cannot = [name for name in ("time_column", "group") if table.pop(name, None) is not None]
-    if isinstance(table["test"], str):
-        cannot.append("test")
-    if cannot:
-        option = cannot[0].replace("_", "-")
-        raise ValueError(f"--{option}: a table that is streamed has its held-out rows drawn at random: leave it out.")
     epochs = parameters.pop("max_iter", None)
     show = None if quiet else streaming.Printer(sys.stdout)
     trained = streaming.train_stream(source, target, parameters=parameters, epochs=epochs, show=show, **table)
