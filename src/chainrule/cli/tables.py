@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import shutil
 import sys
+import tempfile
 import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -18,9 +20,9 @@ from chainrule.cli.errors import say
 from chainrule.cli.options import hidden_sizes
 
 if TYPE_CHECKING:
-    from chainrule.tables import Schema, Split, Trained
+    from chainrule.tables import Saved, Schema, Split, Trained
 else:
-    Schema = Split = Trained = Any
+    Saved = Schema = Split = Trained = Any
 
 SCHEMA = "schema.json"
 PART = 0.3  # of the memory that is free, which a table may take before it is streamed
@@ -187,21 +189,54 @@ def predict(
     folder: Path, source: str, out: Path | None, *, interval: float | None, coerce: bool, delimiter: str | None
 ) -> None:
     """Predict the rows of a table by what ``train`` left in a folder."""
-    from chainrule.tables import predicting, saving  # noqa: PLC0415
+    from chainrule.cli.folder import replace  # noqa: PLC0415
+    from chainrule.tables import files, predicting, saving  # noqa: PLC0415
     from chainrule.tables.reading import read  # noqa: PLC0415
 
     saved = saving.load(folder)
-    expected = [column.name for column in saved.schema.used]
-    table = read(source, delimiter=delimiter, expected=expected)
-    frame, notes = predicting.predict(saved, table.frame, interval=interval, coerce=coerce)
-    for note in notes:
-        say(f"Note: {note}")
-    if out is None:
-        sys.stdout.write(frame.write_csv())
-        sys.stdout.flush()
-        return
-    from chainrule.cli.folder import replace  # noqa: PLC0415
+    parquet = out is not None and out.suffix.lower() in (".parquet", ".pq")
+    if source != "-" and files.is_large(source):
+        rows = _predict_large(saved, source, out, interval=interval, coerce=coerce, delimiter=delimiter)
+    else:
+        expected = [column.name for column in saved.schema.used]
+        table = read(source, delimiter=delimiter, expected=expected)
+        frame, notes = predicting.predict(saved, table.frame, interval=interval, coerce=coerce)
+        rows = frame.height
+        for note in notes:
+            say(f"Note: {note}")
+        if out is None:
+            sys.stdout.write(frame.write_csv())
+            sys.stdout.flush()
+        else:
+            replace(out, frame.write_parquet if parquet else frame.write_csv)
+    if out is not None:
+        say(f"{out}: {rows:,} rows")
 
-    parquet = out.suffix.lower() in (".parquet", ".pq")
-    replace(out, frame.write_parquet if parquet else frame.write_csv)
-    say(f"{out}: {frame.height:,} rows")
+
+def _predict_large(
+    saved: Saved, source: str, out: Path | None, *, interval: float | None, coerce: bool, delimiter: str | None
+) -> int:
+    from chainrule.cli.folder import replace  # noqa: PLC0415
+    from chainrule.tables import files, streaming  # noqa: PLC0415
+
+    done: list[tuple[int, tuple[str, ...]]] = []
+
+    def write(path: Path) -> None:
+        done.append(
+            files.predict_file(
+                saved, source, path, parquet=out is not None and out.suffix.lower() in (".parquet", ".pq"),
+                interval=interval, coerce=coerce, delimiter=delimiter, show=streaming.Printer(),
+            )
+        )  # fmt: skip
+
+    if out is not None:
+        replace(out, write)
+    else:
+        with tempfile.TemporaryDirectory() as folder:  # nothing is printed before all rows have been checked
+            write(Path(folder, "predictions.csv"))
+            with Path(folder, "predictions.csv").open(encoding="utf-8", newline="") as file:
+                shutil.copyfileobj(file, sys.stdout)
+        sys.stdout.flush()
+    for note in done[0][1]:
+        say(f"Note: {note}")
+    return done[0][0]
