@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:
     pl = Any
 
-__all__ = ["Checker", "check"]
+__all__ = ["Checker", "check", "empty_row"]
 
 MOST = 5  # names in a sentence
 DIFFERENT, OTHERS = 10_000, "others"  # values that training did not see, of which each is counted
@@ -184,6 +184,12 @@ class Checker:
             if column.name in self._formats:
                 return dates.parse(values, self._formats[column.name]).alias(column.name)
         return pl.Series(column.name, [None] * len(values), dtype=_type(column))
+
+
+def empty_row(schema: Schema) -> pl.DataFrame:
+    """Return a row without any value, in the types of the schema."""
+    pl = require("polars", "tables")
+    return pl.DataFrame([pl.Series(column.name, [None], dtype=_type(column)) for column in schema.used])
 
 
 def _missing(needed: list[str], extra: list[str]) -> str:
