@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import shutil
 import sys
+import tempfile
 import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -13,14 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from chainrule._interrupt import deferred_interrupt
 from chainrule.callbacks import Progress
 from chainrule.cli.errors import say
 from chainrule.cli.options import hidden_sizes
 
 if TYPE_CHECKING:
-    from chainrule.tables import Schema, Split, Trained
+    from chainrule.tables import Saved, Schema, Split, Trained
 else:
-    Schema = Split = Trained = Any
+    Saved = Schema = Split = Trained = Any
 
 SCHEMA = "schema.json"
 PART = 0.3  # of the memory that is free, which a table may take before it is streamed
@@ -63,6 +66,50 @@ def part_or_file(text: str) -> float | str:
         return text
 
 
+def refuse(options: dict[str, Any]) -> None:
+    """Refuse options of which one has a value."""
+    for option, value in options.items():
+        if value is not None:
+            raise ValueError(f"{option}: is for data sets, not for tables: leave it out.")
+
+
+def train_or_go_on(
+    source: str | None,
+    target: str | None,
+    *,
+    layers: str | None,
+    network: dict[str, Any],
+    table: dict[str, Any],
+    plan: dict[str, Any] | None,
+    resume: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    stream: bool,
+) -> None:
+    """Train on a table, or go on with what was left in a folder, by its ``plan``; None is what was not given."""
+    from chainrule.cli import resuming, table_plans  # noqa: PLC0415
+
+    if resume is None:
+        test = 0.2 if table["test"] is None else part_or_file(table["test"])
+        train(
+            str(source), target, layers=layers, network=network,
+            table={**table, "test": test, "seed": table["seed"] or 0}, out=out, overwrite=overwrite, quiet=quiet,
+            stream=stream,
+        )  # fmt: skip
+        return
+    if out is not None or overwrite or stream:
+        raise ValueError("--resume: goes on as it was begun: leave out --out, --overwrite and --stream.")
+    if plan is None:
+        resuming.read(resume)  # says what is missing
+        raise ValueError(f"--resume: {resume} has the training of a data set: leave out {source}.")
+    asked = {**table, "test": None if table["test"] is None else part_or_file(table["test"])}
+    here = {"source": source, "target": target, "layers": layers, "network": network, "table": asked}
+    table_plans.check_same(resume, plan, here)
+    _check_extras()
+    _run(plan, resume, streamed=False, quiet=quiet)
+
+
 def train(
     source: str,
     target: str | None,
@@ -76,51 +123,91 @@ def train(
     stream: bool,
 ) -> None:
     """Train on a table, and leave everything in a folder."""
+    from chainrule.cli import resuming  # noqa: PLC0415
     from chainrule.cli.folder import run_folder  # noqa: PLC0415
 
     if target is None:
         raise ValueError(f"--target: name the column of {source} that is to be predicted.")
-    if table.get("patience") is None:
-        del table["patience"]
-    for package, extra in (("polars", "tables"), ("skops", "tables"), ("skrub", "tables")):
-        if find_spec(package) is None:
-            raise ImportError(f'this needs the package {package!r}. Type: pip install "chainrule[{extra}]"')
-    parameters = {ARGUMENTS[name]: value for name, value in network.items() if value is not None}
-    if layers is not None:
-        parameters["hidden_layer_sizes"] = hidden_sizes(layers)
+    _check_extras()
     why = "" if stream else _too_large(source)
     if why and not quiet:
         typer.echo(why)
     stem = Path(source).name.split(".")[0] or "table"
+    plan = {
+        "command": shlex.join(["chainrule", *sys.argv[1:]]), "source": source, "target": target, "layers": layers,
+        "network": network, "table": table,
+    }  # fmt: skip
     with run_folder(stem if source != "-" else "table", out, overwrite=overwrite) as folder:
-        streamed = bool(stream or why)
-        trained = (_stream if streamed else _in_memory)(source, target, parameters, table, quiet=quiet)
-        trained.command = shlex.join(["chainrule", *sys.argv[1:]])
+        resuming.remove(folder)  # with --overwrite: what another run left
+        _run(plan, folder, streamed=bool(stream or why), quiet=quiet)
+
+
+def _check_extras() -> None:
+    for package, extra in (("polars", "tables"), ("skops", "tables"), ("skrub", "tables")):
+        if find_spec(package) is None:
+            raise ImportError(f'this needs the package {package!r}. Type: pip install "chainrule[{extra}]"')
+
+
+def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> None:
+    from chainrule.cli import resuming  # noqa: PLC0415
+
+    parameters = {ARGUMENTS[name]: value for name, value in plan["network"].items() if value is not None}
+    if plan["layers"] is not None:
+        parameters["hidden_layer_sizes"] = hidden_sizes(plan["layers"])
+    table = {name: value for name, value in plan["table"].items() if name != "patience" or value is not None}
+    if streamed:
+        trained = _stream(plan["source"], plan["target"], parameters, table, quiet=quiet)
+    else:
+        trained = _in_memory(plan, parameters, table, folder, quiet=quiet)
+    interrupted = trained.history.stopped.startswith("interrupted")
+    with deferred_interrupt():  # a Ctrl-C that comes too late to end training must not lose what was learned
+        trained.command = plan["command"]
         trained.save(folder, overwrite=True)
+        if not interrupted:
+            resuming.remove(folder)
     if not quiet:
         typer.echo(f"\n{scores(trained)}\n")
     typer.echo(trained.verdict)
     if not quiet:
         typer.echo(f"time     {trained.seconds:.1f} s of training, {len(trained.history)} epochs")
     typer.echo(f"results  {folder}")
+    if interrupted and (folder / resuming.FOLDER).is_dir():
+        say(f"To go on with it: chainrule train --resume {folder}")
 
 
-def _in_memory(source: str, target: str, parameters: dict[str, Any], table: dict[str, Any], *, quiet: bool) -> Trained:
+def _in_memory(
+    plan: dict[str, Any], parameters: dict[str, Any], table: dict[str, Any], folder: Path, *, quiet: bool
+) -> Trained:
     from chainrule import tables  # noqa: PLC0415
+    from chainrule.cli import resuming, table_plans  # noqa: PLC0415
+    from chainrule.training import DivergenceError  # noqa: PLC0415
+
+    kept = plan["source"] != "-"  # what came from standard input does not come again
 
     def started(schema: Schema, split: Split, notes: Sequence[str]) -> None:
-        typer.echo(f"{decided(schema, split, notes)}\n")
+        if kept:
+            table_plans.keep(folder, plan)
+        if not quiet:
+            typer.echo(f"{decided(schema, split, notes)}\n")
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        trained = tables.train(
-            source,
-            target,
-            parameters=parameters,
-            callbacks=[] if quiet else [Progress(every=5)],
-            started=None if quiet else started,
-            **table,
-        )
+        try:
+            trained = tables.train(
+                plan["source"],
+                plan["target"],
+                parameters=parameters,
+                callbacks=[
+                    *([resuming.checkpoint(folder)] if kept else []),
+                    *([] if quiet else [Progress(every=5)]),
+                ],
+                resume=folder / resuming.FOLDER if kept else None,
+                started=started,
+                **table,
+            )
+        except DivergenceError:
+            resuming.remove(folder)  # it would diverge again
+            raise
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         say(f"Warning: {message}")
     for message in trained.warnings:
@@ -131,12 +218,6 @@ def _in_memory(source: str, target: str, parameters: dict[str, Any], table: dict
 def _stream(source: str, target: str, parameters: dict[str, Any], table: dict[str, Any], *, quiet: bool) -> Trained:
     from chainrule.tables import streaming  # noqa: PLC0415
 
-    cannot = [name for name in ("time_column", "group") if table.pop(name, None) is not None]
-    if isinstance(table["test"], str):
-        cannot.append("test")
-    if cannot:
-        option = cannot[0].replace("_", "-")
-        raise ValueError(f"--{option}: a table that is streamed has its held-out rows drawn at random: leave it out.")
     epochs = parameters.pop("max_iter", None)
     show = None if quiet else streaming.Printer(sys.stdout)
     trained = streaming.train_stream(source, target, parameters=parameters, epochs=epochs, show=show, **table)
@@ -193,21 +274,54 @@ def predict(
     folder: Path, source: str, out: Path | None, *, interval: float | None, coerce: bool, delimiter: str | None
 ) -> None:
     """Predict the rows of a table by what ``train`` left in a folder."""
-    from chainrule.tables import predicting, saving  # noqa: PLC0415
+    from chainrule.cli.folder import replace  # noqa: PLC0415
+    from chainrule.tables import files, predicting, saving  # noqa: PLC0415
     from chainrule.tables.reading import read  # noqa: PLC0415
 
     saved = saving.load(folder)
-    expected = [column.name for column in saved.schema.used]
-    table = read(source, delimiter=delimiter, expected=expected)
-    frame, notes = predicting.predict(saved, table.frame, interval=interval, coerce=coerce)
-    for note in notes:
-        say(f"Note: {note}")
-    if out is None:
-        sys.stdout.write(frame.write_csv())
-        sys.stdout.flush()
-        return
-    from chainrule.cli.folder import replace  # noqa: PLC0415
+    parquet = out is not None and out.suffix.lower() in (".parquet", ".pq")
+    if source != "-" and files.is_large(source):
+        rows = _predict_large(saved, source, out, interval=interval, coerce=coerce, delimiter=delimiter)
+    else:
+        expected = [column.name for column in saved.schema.used]
+        table = read(source, delimiter=delimiter, expected=expected)
+        frame, notes = predicting.predict(saved, table.frame, interval=interval, coerce=coerce)
+        rows = frame.height
+        for note in notes:
+            say(f"Note: {note}")
+        if out is None:
+            sys.stdout.write(frame.write_csv())
+            sys.stdout.flush()
+        else:
+            replace(out, frame.write_parquet if parquet else frame.write_csv)
+    if out is not None:
+        say(f"{out}: {rows:,} rows")
 
-    parquet = out.suffix.lower() in (".parquet", ".pq")
-    replace(out, frame.write_parquet if parquet else frame.write_csv)
-    say(f"{out}: {frame.height:,} rows")
+
+def _predict_large(
+    saved: Saved, source: str, out: Path | None, *, interval: float | None, coerce: bool, delimiter: str | None
+) -> int:
+    from chainrule.cli.folder import replace  # noqa: PLC0415
+    from chainrule.tables import files, streaming  # noqa: PLC0415
+
+    done: list[tuple[int, tuple[str, ...]]] = []
+
+    def write(path: Path) -> None:
+        done.append(
+            files.predict_file(
+                saved, source, path, parquet=out is not None and out.suffix.lower() in (".parquet", ".pq"),
+                interval=interval, coerce=coerce, delimiter=delimiter, show=streaming.Printer(),
+            )
+        )  # fmt: skip
+
+    if out is not None:
+        replace(out, write)
+    else:
+        with tempfile.TemporaryDirectory() as folder:  # nothing is printed before all rows have been checked
+            write(Path(folder, "predictions.csv"))
+            with Path(folder, "predictions.csv").open(encoding="utf-8", newline="") as file:
+                shutil.copyfileobj(file, sys.stdout)
+        sys.stdout.flush()
+    for note in done[0][1]:
+        say(f"Note: {note}")
+    return done[0][0]

@@ -62,8 +62,9 @@ def train(
         typer.Option(metavar="NAMES", help="Columns that are dates: NAME or NAME:%d/%m/%Y.", rich_help_panel=TABLE),
     ] = None,
     test: Annotated[
-        str, typer.Option(metavar="PART|FILE", help="The rows for the test.", rich_help_panel=TABLE)
-    ] = "0.2",
+        str | None,
+        typer.Option(metavar="PART|FILE", help="The rows for the test; 0.2 by default.", rich_help_panel=TABLE),
+    ] = None,
     time_column: Annotated[
         str | None, typer.Option(help="Hold out the last rows by this column.", rich_help_panel=TABLE)
     ] = None,
@@ -154,32 +155,26 @@ def train(
     """
     from chainrule.cli import data as data_module  # noqa: PLC0415  (not needed for --help)
     from chainrule.cli import options as options_module  # noqa: PLC0415
-    from chainrule.cli import resuming, tables  # noqa: PLC0415
+    from chainrule.cli import resuming, table_plans, tables  # noqa: PLC0415
     from chainrule.cli.folder import run_folder  # noqa: PLC0415
 
-    if tables.is_table(dataset):
-        for option, value in {
-            "--schedule": schedule, "--warm-up": warm_up, "--data": data, "--resume": resume,
-        }.items():  # fmt: skip
-            if value is not None:
-                raise ValueError(f"{option}: is for data sets, not for tables: leave it out.")
-        tables.train(
-            str(dataset),
-            target,
-            layers=layers,
-            network={
-                "activation": activation, "dropout": dropout, "input_dropout": input_dropout, "l1": l1, "l2": l2,
-                "max_norm": max_norm, "optimizer": optimizer, "learning_rate": learning_rate, "clip_norm": clip_norm,
-                "epochs": epochs, "batch_size": batch_size, "label_smoothing": label_smoothing,
-                "class_weight": class_weight,
-            },
-            table={
-                "task": task, "categorical": tables.names(categorical), "numeric": tables.names(numeric),
-                "drop": tables.names(drop), "dates": tables.names(date), "test": tables.part_or_file(test),
-                "time_column": time_column, "group": group, "patience": patience, "delimiter": delimiter,
-                "seed": seed or 0,
-            },
-            out=out, overwrite=overwrite, quiet=quiet, stream=stream,
+    plan = None if resume is None else table_plans.read(resume)
+    if plan is not None or tables.is_table(dataset):
+        tables.refuse({"--schedule": schedule, "--warm-up": warm_up, "--data": data})
+        network = {
+            "activation": activation, "dropout": dropout, "input_dropout": input_dropout, "l1": l1, "l2": l2,
+            "max_norm": max_norm, "optimizer": optimizer, "learning_rate": learning_rate, "clip_norm": clip_norm,
+            "epochs": epochs, "batch_size": batch_size, "label_smoothing": label_smoothing,
+            "class_weight": class_weight,
+        }  # fmt: skip
+        table = {
+            "task": task, "categorical": tables.names(categorical), "numeric": tables.names(numeric),
+            "drop": tables.names(drop), "dates": tables.names(date), "test": test,
+            "time_column": time_column, "group": group, "patience": patience, "delimiter": delimiter, "seed": seed,
+        }  # fmt: skip
+        tables.train_or_go_on(
+            dataset, target, layers=layers, network=network, table=table, plan=plan, resume=resume, out=out,
+            overwrite=overwrite, quiet=quiet, stream=stream,
         )  # fmt: skip
         return
     if target is not None:

@@ -30,7 +30,7 @@ TEST, VALIDATION = 0.2, 0.125  # of all rows, and of the rest
 FEWEST = 10  # rows with a target
 UNBALANCED = 10  # how many times the largest class is as large as the smallest, to be spoken of
 
-__all__ = ["TEST", "VALIDATION", "Loaded", "load"]
+__all__ = ["TEST", "VALIDATION", "Loaded", "check_test", "load"]
 
 
 class Loaded(NamedTuple):
@@ -84,7 +84,7 @@ def load(
     frame_test = frame[rows_test]
     if own is not None:
         frame_test, how = _with_targets(_table(own, target, delimiter, header), goals)[0], f"those of {own}"
-        _check_test(frame_test, schema, os.fspath(own))
+        check_test(frame_test, schema, os.fspath(own))
     split = Split(len(rows), len(rows_val), frame_test.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))
     said = (*notes, *said)
@@ -156,7 +156,7 @@ def _unbalanced(found: targets.Target) -> tuple[str, ...]:
     return (f"{said} If the rare ones matter as much as the others: --class-weight balanced.",)
 
 
-def _check_test(frame: pl.DataFrame, schema: Schema, path: str) -> None:
+def check_test(frame: pl.DataFrame, schema: Schema, path: str) -> None:
     """Refuse a test file without a column that the network sees, or with classes that training never saw."""
     for column in schema.used:
         if column.name not in frame.columns:

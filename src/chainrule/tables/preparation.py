@@ -129,15 +129,20 @@ def _date() -> Any:
 
 def _text(size: int, seed: int) -> Any:
     from sklearn.decomposition import TruncatedSVD  # noqa: PLC0415
-    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer  # noqa: PLC0415
+    from sklearn.feature_extraction.text import TfidfTransformer  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
     return make_pipeline(
-        HashingVectorizer(
-            n_features=TEXT_FEATURES, norm=None, alternate_sign=False
-        ),  # counts: their logarithm is taken
+        hashed_words(),
         TfidfTransformer(sublinear_tf=True),
         TruncatedSVD(size, random_state=seed),
         StandardScaler(),
     )
+
+
+def hashed_words() -> Any:
+    """Return what counts hashed words: counts, since their logarithm is taken."""
+    from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415
+
+    return HashingVectorizer(n_features=TEXT_FEATURES, norm=None, alternate_sign=False)
