@@ -74,8 +74,9 @@ def train(
     overwrite: bool,
     quiet: bool,
     stream: bool,
+    print_python: bool,
 ) -> None:
-    """Train on a table, and leave everything in a folder."""
+    """Train on a table, and leave everything in a folder; or print the script that does the same."""
     from chainrule.cli.folder import run_folder  # noqa: PLC0415
 
     if target is None:
@@ -88,6 +89,12 @@ def train(
     parameters = {ARGUMENTS[name]: value for name, value in network.items() if value is not None}
     if layers is not None:
         parameters["hidden_layer_sizes"] = hidden_sizes(layers)
+    if print_python:
+        from chainrule.tables import script  # noqa: PLC0415
+
+        command = shlex.join(["chainrule", *(word for word in sys.argv[1:] if word != "--print-python")])
+        typer.echo(script(source, target, parameters=parameters, command=command, **table), nl=False)
+        return
     why = "" if stream else _too_large(source)
     if why and not quiet:
         typer.echo(why)
