@@ -50,6 +50,7 @@ class Loaded(NamedTuple):
     sha256: str
     reads: str = ""  # the expression that reads the table, and that of a test file, for a script
     reads_test: str = ""
+    left_out: int = 0  # rows without a target
 
 
 def load(
@@ -78,6 +79,7 @@ def load(
     goals = targets.split_names(target, table.frame.columns)
     frame, notes = _with_targets(table, goals)
     schema, y, said, warned = _schema(frame, goals, task, categorical, numeric, drop, dates)
+    schema = _without_numbering(schema, table.frame) if frame.height < table.frame.height else schema
     for option, name in (("time-column", time_column), ("group", group)):
         if name is not None:
             overrides.known(option, [name], frame.columns)
@@ -96,7 +98,7 @@ def load(
     said = (*notes, *said)
     return Loaded(
         frame, y, schema, plan, split, rows, rows_val, frame_test, said, warned, table.path, table.sha256, table.reads,
-        reads_test,
+        reads_test, table.frame.height - frame.height,
     )  # fmt: skip
 
 
@@ -152,6 +154,17 @@ def _schema(
         raise ValueError(f"the table has nothing to learn from besides the target ({why}).")
     schema = Schema(tuple(columns), found.columns, found.task, found.classes, frame.height, found.notes)
     return schema, found.y, found.notes, _unbalanced(found)
+
+
+def _without_numbering(schema: Schema, frame: pl.DataFrame) -> Schema:
+    """Return the schema without columns that number the rows, where those without a target are counted as well."""
+    columns = []
+    for column in schema.columns:
+        if column.used and column.kind == "number" and column.read_as == "whole":
+            of_all = kinds.infer(frame[column.name])
+            column = replace(column, kind=of_all.kind, dropped=of_all.dropped) if of_all.dropped else column
+        columns.append(column)
+    return replace(schema, columns=tuple(columns))
 
 
 def _without_group(schema: Schema, group: str | None) -> Schema:

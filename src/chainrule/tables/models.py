@@ -10,6 +10,7 @@ from chainrule.estimators import MLPClassifier, MLPRegressor
 from chainrule.schedules import OneCycle
 
 ENDLESS = float("inf")
+PATIENCE = 10
 
 
 def parameters(rows: int, task: str, seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -29,7 +30,6 @@ def parameters(rows: int, task: str, seed: int, given: Mapping[str, Any]) -> dic
         "learning_rate_init": 0.003,
         "max_iter": 40,
         "dropout": 0.2,
-        "tol": 0.0,
         "n_iter_no_change": ENDLESS,
         "dtype": "float32",
         "random_state": seed,
@@ -64,14 +64,16 @@ def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v if isinstance(v, kept) and v != ENDLESS else repr(v) for k, v in arguments.items()}
 
 
-def code(task: str, arguments: Mapping[str, Any], patience: int) -> str:
-    """Return the same as Python."""
-    shown = (
-        {**arguments, "n_iter_no_change": "INF"} if arguments.get("n_iter_no_change") == ENDLESS else dict(arguments)
+def code(task: str, arguments: Mapping[str, Any], patience: int) -> list[str]:
+    """Return the same as lines of Python, without what the estimator does anyway."""
+    name, estimator = (
+        ("MLPRegressor", MLPRegressor()) if task == "regression" else ("MLPClassifier", MLPClassifier())
     )
-    texts = [f"{name}={value!r}" for name, value in shown.items()]
-    texts += [f"callbacks=[EarlyStopping(patience={patience})]"] if patience else []
-    inner = ",\n    ".join(texts).replace("'INF'", "float('inf')")
+    usual = estimator.get_params()
+    shown = {key: value for key, value in arguments.items() if value != usual.get(key, ...)}
+    lines = [f"    {key}={'np.inf' if value == ENDLESS else repr(value)}," for key, value in shown.items()]
+    lines += [f"    callbacks=[EarlyStopping(patience={patience})],"] if patience else []
     if task != "regression":
-        return f"MLPClassifier(\n    {inner},\n)"
-    return f"TransformedTargetRegressor(MLPRegressor(\n    {inner},\n), transformer=StandardScaler())"
+        return [f"network = {name}(", *lines, ")"]
+    lines = [f"    {name}(", *(f"    {line}" for line in lines), "    ),", "    transformer=StandardScaler(),"]
+    return ["network = TransformedTargetRegressor(", *lines, ")"]

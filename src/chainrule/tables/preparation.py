@@ -41,9 +41,9 @@ def preparation(columns: Iterable[Column], rows: int, seed: int) -> Any:
     return compose.ColumnTransformer(parts)
 
 
-def code(columns: Iterable[Column], rows: int, seed: int) -> list[str]:
-    """Return the parts of the same ColumnTransformer as lines of Python."""
-    return [f"({name!r}, {text}, {names!r})" for name, _, text, names in _parts(columns, rows, seed)]
+def code(columns: Iterable[Column], rows: int, seed: int) -> list[tuple[str, str, Any]]:
+    """Return the parts of the same ColumnTransformer: their names, the transformers as Python, and the columns."""
+    return [(name, text, names) for name, _, text, names in _parts(columns, rows, seed)]
 
 
 def _parts(columns: Iterable[Column], rows: int, seed: int) -> list[tuple[str, Callable[[], Any], str, Any]]:

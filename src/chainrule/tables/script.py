@@ -1,21 +1,23 @@
-"""The script that somebody could have written: what ``train`` does with a file, as Python without it."""
+"""The script that somebody could have written: what ``train`` does with a file, as Python."""
 
 from __future__ import annotations
 
+import ast
+import io
+import json
 import os
-import re
 import sys
+import tokenize
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.tables import casting, models, splitting
+from chainrule.tables import casting, models, preparation, scores, splitting, targets
 from chainrule.tables.loading import Loaded, load
-from chainrule.tables.preparation import code as preparation_code
-from chainrule.tables.targets import labels_code
+from chainrule.tables.task import target_values
 
 __all__ = ["script"]
 
-WIDTH = 100
+WIDTH = 110
 IMPORTS = {
     "sys": "import sys",
     "np": "import numpy as np",
@@ -31,7 +33,6 @@ IMPORTS = {
     "GroupShuffleSplit": "from sklearn.model_selection import GroupShuffleSplit",
     "KFold": "from sklearn.model_selection import KFold",
     "train_test_split": "from sklearn.model_selection import train_test_split",
-    "Pipeline": "from sklearn.pipeline import Pipeline",
     "make_pipeline": "from sklearn.pipeline import make_pipeline",
     "OneHotEncoder": "from sklearn.preprocessing import OneHotEncoder",
     "StandardScaler": "from sklearn.preprocessing import StandardScaler",
@@ -47,13 +48,19 @@ IMPORTS = {
 }
 """A name that a script may use, and the line that imports it."""
 
+VARIABLES = {
+    "number": "numbers", "hole": "with_holes", "yes-no": "yes_no", "category": "categories", "many": "many_valued",
+    "date": "dates",
+}  # fmt: skip
+"""The parts of the preparation that have several columns, and what their names are called."""
+
 
 def script(
     source: str | os.PathLike[str],
     target: str | Sequence[str],
     *,
     parameters: Mapping[str, Any] | None = None,
-    patience: int = 10,
+    patience: int = models.PATIENCE,
     command: str = "",
     **options: Any,
 ) -> str:
@@ -87,107 +94,130 @@ def script(
     loaded = load(source, target, **options)
     seed = int(options.get("seed", 0))
     arguments = models.parameters(len(loaded.train), loaded.schema.task, seed, dict(parameters or {}))
-    parts = [_rows(loaded), _parts(loaded), _fitted(loaded, arguments, patience, seed), _scored(loaded)]
-    body = "\n\n".join(parts)
-    used = [line for name, line in IMPORTS.items() if re.search(rf"(?<![\w.]){name}\b(?!\s*=)", body)]
+    parts = preparation.code(loaded.schema.columns, len(loaded.train), seed)
+    sections = [
+        _rows(loaded), _shared_out(loaded), _columns(loaded, parts), _fitted(loaded, parts, arguments, patience),
+        _scored(loaded),
+    ]  # fmt: skip
+    body = _double_quoted("\n\n".join("\n".join(lines) for lines in sections))
     about = command or f"a network on {os.fspath(source)}"
-    first = ascii(f"The same in Python: {about}")[1:-1].replace('"', '\\"')
-    return f'"""{first}"""\n\n{_sorted(used)}\n\n{body}\n'
+    first = ascii(f"The same as: {about}")[1:-1].replace('"', '\\"')
+    return f'"""{first}"""\n\n{_imports(body)}\n\n{body}\n'
 
 
-def _rows(loaded: Loaded) -> str:
+def _rows(loaded: Loaded) -> list[str]:
     """Read the rows that have a target, and the target of each."""
-    lines = ["# The rows that have a target.", f"frame = {loaded.reads}", _with_target(loaded, "frame")]
-    lines += ["y = " + _target(loaded, "frame")]
-    if loaded.reads_test:
-        lines += [f"frame_test = {loaded.reads_test}", _with_target(loaded, "frame_test")]
-        lines += ["y_test = " + _target(loaded, "frame_test")]
-    return "\n".join(lines)
+    types = {} if loaded.reads_test else dict(loaded.frame.schema)
+    lines = ["# The rows that have a target."]
+    for end, reads in (("", loaded.reads), ("_test", loaded.reads_test)):
+        if reads:
+            lines += [f"frame{end} = {reads}{_with_target(loaded, types)}"]
+            lines += [f"y{end} = {targets.code(loaded.schema, f'frame{end}', types)}"]
+    return lines
 
 
-def _with_target(loaded: Loaded, frame: str) -> str:
+def _with_target(loaded: Loaded, types: Mapping[str, Any]) -> str:
     names = [column.name for column in loaded.schema.targets]
-    floats = [name for name in names if loaded.frame[name].dtype.is_float()]
-    holes = f".with_columns(pl.col({floats!r}).fill_nan(None))" if floats else ""
-    return f"{frame} = {frame}{holes}.drop_nulls({names!r})"
+    if types and not loaded.left_out:
+        return ""
+    floats = [name for name in names if loaded.frame.schema[name].is_float()]
+    return (f".with_columns(pl.col({floats}).fill_nan(None))" if floats else "") + f".drop_nulls({names})"
 
 
-def _target(loaded: Loaded, frame: str) -> str:
-    schema = loaded.schema
-    if schema.task == "multilabel":
-        labels = [f"{frame}[{c.name!r}].cast(pl.String) == {c.categories[1]!r}" for c in schema.targets]
-        return f"np.column_stack([{', '.join(labels)}]).astype(int)"
-    (column,) = schema.targets
-    if schema.task == "regression":
-        return f"{frame}[{column.name!r}].cast(pl.Float64).to_numpy()"
-    return labels_code(column).replace("frame[", f"{frame}[", 1)
+def _shared_out(loaded: Loaded) -> list[str]:
+    rare = splitting.has_rare(loaded.plan, loaded.y)
+    return ["# Which of them are for what.", *splitting.code(loaded.plan, loaded.frame, rare=rare)]
 
 
-def _parts(loaded: Loaded) -> str:
-    """Share the rows out, and make of every column what the pipeline takes."""
-    lines = ["# The parts of the rows."]
-    lines += splitting.code(loaded.plan, splitting.has_rare(loaded.plan, loaded.y))
-    casts = _list(casting.code(loaded.schema.columns))
-    names = _names([column.name for column in loaded.schema.used])
-    lines += ["", "# Every column as numbers, as texts without holes, or as dates."]
-    for end in ("", "_test") if loaded.reads_test else ("",):
-        lines += [f"columns{end} = frame{end}.with_columns({casts}).select({names})"]
-    return "\n".join(lines)
-
-
-def _fitted(loaded: Loaded, arguments: Mapping[str, Any], patience: int, seed: int) -> str:
-    schema = loaded.schema
-    first = "y[train, 0]" if schema.task == "multilabel" else "y[train]"
-    lines = [
-        "# Medians, categories and means of the rows to train on, and of no others.",
-        f"prepare = ColumnTransformer({_list(preparation_code(schema.columns, len(loaded.train), seed))})",
-        f"X = prepare.fit_transform(columns[train], {first}).astype(np.float32)",
-        "X_val = prepare.transform(columns[validation]).astype(np.float32)",
-        "",
-        f"network = {models.code(schema.task, arguments, patience)}",
+def _columns(loaded: Loaded, parts: Sequence[tuple[str, str, Any]]) -> list[str]:
+    """Make of every column what the pipeline takes."""
+    types = {} if loaded.reads_test else dict(loaded.frame.schema)
+    lines = ["# What the columns are: numbers, words without holes, dates."]
+    named = [(VARIABLES[part], [*names]) for part, _, names in parts if part in VARIABLES]
+    lines += [_wrapped(f"{variable} = ", names) for variable, names in named]
+    known = {tuple(names): variable for variable, names in reversed(named)}
+    expressions = [
+        f"    {text.replace('NAMES', known.get(tuple(names)) or ', '.join(map(repr, names)), 1)},"
+        for text, names in casting.code(loaded.schema.columns, types)
     ]
-    if schema.task == "regression":
-        lines += [
-            "scaler = StandardScaler().fit(y[train].reshape(-1, 1))  # as the regressor does inside",
-            "y_val = scaler.transform(y[validation].reshape(-1, 1)).ravel()",
-            "network.fit(X, y[train], X_val=X_val, y_val=y_val)",
-        ]
-    else:
-        lines += ["network.fit(X, y[train], X_val=X_val, y_val=y[validation])"]
-    return "\n".join([*lines, 'pipeline = Pipeline([("prepare", prepare), ("network", network)])'])
+    if not loaded.reads_test:
+        return [*lines, "X = frame.select(", *expressions, ")"]
+    return [*lines, "inputs = [", *expressions, "]", "X, X_test = frame.select(inputs), frame_test.select(inputs)"]
 
 
-def _scored(loaded: Loaded) -> str:
+def _fitted(
+    loaded: Loaded, parts: Sequence[tuple[str, str, Any]], arguments: Mapping[str, Any], patience: int
+) -> list[str]:
     task = loaded.schema.task
-    columns, y = ("columns_test", "y_test") if loaded.reads_test else ("columns[test]", "y[test]")
-    lines = ["# How good it is on rows that it never saw.", f"predictions = pipeline.predict({columns})"]
-    if task == "regression":
-        names = {"RMSE": "root_mean_squared_error", "MAE": "mean_absolute_error", "R²": "r2_score"}
-        return "\n".join([*lines, *(f'print("{n}", metrics.{f}({y}, predictions))' for n, f in names.items())])
-    if task == "multilabel":
-        return "\n".join([*lines, f'print("accuracy", (predictions == {y}).mean())'])
-    lines += [
-        f"p = pipeline.predict_proba({columns})",
-        f'print("accuracy", metrics.accuracy_score({y}, predictions))',
-        f'print("log loss", metrics.log_loss({y}, p, labels=network.classes_))',
+    looks = any(part == "many" for part, _, _ in parts)
+    y = ", y[train, 0]" if looks and task == "multilabel" else ", y[train]" if looks else ""
+    y_val = "y[validation]"
+    scaled = []
+    if task == "regression":  # the estimator standardizes what it is trained on, not what it is given beside it
+        y_val = "y_val"
+        scaled = [
+            "scaler = StandardScaler().fit(y[train].reshape(-1, 1))",
+            "y_val = scaler.transform(y[validation].reshape(-1, 1)).ravel()",
+        ]
+    return [
+        "# Medians, categories and means are those of the rows to train on.",
+        "prepare = ColumnTransformer([",
+        *(f"    ({part!r}, {text}, {VARIABLES.get(part) or repr(names)})," for part, text, names in parts),
+        "])",
+        f"X_train = prepare.fit_transform(X[train]{y})",
+        "X_val = prepare.transform(X[validation])",
+        "",
+        *models.code(task, arguments, patience),
+        *scaled,
+        f"network.fit(X_train, y[train], X_val=X_val, y_val={y_val})",
+        "model = make_pipeline(prepare, network)",
     ]
+
+
+def _scored(loaded: Loaded) -> list[str]:
+    schema = loaded.schema
+    auc = schema.is_classification and scores.has_auc(target_values(loaded.test, schema), schema.classes)
+    return [
+        "# How good it is on rows that it never saw.",
+        *([] if loaded.reads_test else ["X_test, y_test = X[test], y[test]"]),
+        "predictions = model.predict(X_test)",
+        *scores.code(schema.task, classes=len(schema.classes), auc=auc),
+    ]
+
+
+def _wrapped(start: str, names: list[str]) -> str:
+    """Return a list of names, on lines that are not too long."""
+    if len(start) + len(repr(names)) <= WIDTH:
+        return f"{start}{names!r}"
+    lines, line = [], "   "
+    for name in names:
+        if len(line) + len(repr(name)) + 2 > WIDTH and line.strip():
+            lines, line = [*lines, line], "   "
+        line += f" {name!r},"
+    return "\n".join([f"{start}[", *lines, line, "]"])
+
+
+def _double_quoted(text: str) -> str:
+    """Return Python with double quotes around texts, where that is as readable."""
+    lines = text.split("\n")
+    found = [t for t in tokenize.generate_tokens(io.StringIO(text).readline) if t.type == tokenize.STRING]
+    for token in reversed(found):
+        value = ast.literal_eval(token.string)
+        if token.string[0] == "'" and value.isprintable() and '"' not in value and "\\" not in value:
+            (row, start), (_, end) = token.start, token.end
+            line = lines[row - 1]
+            lines[row - 1] = f"{line[:start]}{json.dumps(value, ensure_ascii=False)}{line[end:]}"
     return "\n".join(lines)
 
 
-def _list(lines: Sequence[str]) -> str:
-    return "[\n" + "".join(f"    {line},\n" for line in lines) + "]"
-
-
-def _names(names: list[str]) -> str:
-    return repr(names) if len(repr(names)) < WIDTH else _list([repr(name) for name in names])
-
-
-def _sorted(imports: list[str]) -> str:
+def _imports(body: str) -> str:
     """Return the imports in three groups: Python's own, those of others, and ours; one line for each module."""
     modules: dict[str, list[str]] = {}
-    for line in imports:
-        module, _, name = line.removeprefix("from ").partition(" import ")
-        modules.setdefault(line if line.startswith("import") else module, []).append(name)
+    used = {token.string for token in tokenize.generate_tokens(io.StringIO(body).readline)}
+    for name, line in IMPORTS.items():
+        if name in used:
+            module = line if line.startswith("import") else line.removeprefix("from ").partition(" import ")[0]
+            modules.setdefault(module, []).append(name)
     lines = [k if k.startswith("import") else f"from {k} import {', '.join(sorted(v))}" for k, v in modules.items()]
 
     def group(line: str) -> int:

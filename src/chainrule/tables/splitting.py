@@ -52,51 +52,45 @@ def split(plan: Plan, frame: pl.DataFrame, y: Array) -> tuple[Array, Array, Arra
     return (*parts, how)
 
 
-def code(plan: Plan, rare: bool) -> list[str]:
-    """Return the same as lines of Python, for variables ``frame``, ``y`` and ``rows``."""
+def code(plan: Plan, frame: pl.DataFrame, *, rare: bool) -> list[str]:
+    """Return the same as lines of Python, for variables ``frame`` and ``y``."""
     if plan.time is not None:
         when = f"frame[{plan.time!r}]"
         if plan.date_format is not None:
             when = f"frame.select({dates.code(plan.time, plan.date_format)}).to_series()"
-        lines = [f"rows = {when}.arg_sort().to_numpy()  # the last rows are held out"]
-        if plan.test:
-            lines += [
-                f"cut = len(rows) - round({plan.test} * len(rows))",
-                "rows, test = rows[:cut], rows[cut:]",
-            ]
+        call = "np.split({rows}, [len({rows}) - round({part} * len({rows}))])"
+        return [f"rows = {when}.arg_sort().to_numpy()  # the last ones are held out", *_two(plan, call, "rows")]
+    if plan.group is not None:
+        text = "" if frame.schema[plan.group] == _string() else ".cast(pl.String)"
+        hole = '.fill_null("(missing)")' if frame[plan.group].null_count() else ""
+        splitter = f"GroupShuffleSplit(1, test_size={{part}}, random_state={plan.seed}).split({{rows}}, groups={{rows}})"
+        lines = [f"groups = frame[{plan.group!r}]{text}{hole}.to_numpy()"]
+        if not plan.test:
+            return [*lines, f"train, validation = next({splitter.format(part=plan.validation, rows='groups')})"]
         return [
             *lines,
-            f"cut = len(rows) - round({plan.validation} * len(rows))",
-            "train, validation = rows[:cut], rows[cut:]",
+            f"rest, test = next({splitter.format(part=plan.test, rows='groups')})",
+            f"a, b = next({splitter.format(part=plan.validation, rows='groups[rest]')})",
+            "train, validation = rest[a], rest[b]",
         ]
-    if plan.group is not None:
-        lines = [
-            f"group = frame[{plan.group!r}].cast(pl.String).fill_null('(missing)').to_numpy().astype(str)",
-            "rows = np.arange(frame.height)",
-        ]
-        parts = ([("rest", "test", plan.test)] if plan.test else []) + [("train", "validation", plan.validation)]
-        for left, right, part in parts:
-            lines += [
-                f"split = GroupShuffleSplit(1, test_size={part}, random_state={plan.seed})",
-                "a, b = next(split.split(rows, groups=group[rows]))",
-                f"{left}, {right} = rows[a], rows[b]",
-            ]
-            lines += [f"rows = {left}"] if left == "rest" else []
-        return lines
-    lines = ["rows = np.arange(frame.height)"]
-    if rare:
-        lines += [
-            "classes, which, counts = np.unique(y, return_inverse=True, return_counts=True)",
-            f"alone = rows[counts[which] < {FEWEST}]  # of classes with so few rows that all are trained on",
-            f"rows = rows[counts[which] >= {FEWEST}]",
-        ]
-    stratify = ", stratify=y[rows]" if plan.stratify else ""
-    if plan.test:
-        lines.append(f"rows, test = train_test_split(rows, test_size={plan.test}, random_state={plan.seed}{stratify})")
-    lines.append(
-        f"train, validation = train_test_split(rows, test_size={plan.validation}, random_state={plan.seed}{stratify})"
-    )
-    return [*lines, *(["train = np.concatenate([train, alone])"] if rare else [])]
+    stratify = ", stratify=y[{rows}]" if plan.stratify else ""
+    call = f"train_test_split({{rows}}, test_size={{part}}{stratify}, random_state={plan.seed})"
+    if not rare:
+        lines = _two(plan, call, "rows")
+        return [lines[0].replace("split(rows", "split(np.arange(len(y))").replace("=y[rows]", "=y"), *lines[1:]]
+    return [
+        "_, which, counts = np.unique(y, return_inverse=True, return_counts=True)",
+        f"rare = np.flatnonzero(counts[which] < {FEWEST})  # of classes too small to be split: all to train on",
+        f"rows = np.flatnonzero(counts[which] >= {FEWEST})",
+        *_two(plan, call, "rows"),
+        "train = np.concatenate([train, rare])",
+    ]
+
+
+def _two(plan: Plan, call: str, rows: str) -> list[str]:
+    """Return the line that takes the test from the rows, if it is taken from them, and the one for validation."""
+    lines = [f"rest, test = {call.format(rows=rows, part=plan.test)}"] if plan.test else []
+    return [*lines, f"train, validation = {call.format(rows='rest' if plan.test else rows, part=plan.validation)}"]
 
 
 def has_rare(plan: Plan, y: Array) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 from chainrule._names import did_you_mean
 from chainrule._typing import Array
 from chainrule.tables.kinds import infer, normal
-from chainrule.tables.schema import TASKS, Column
+from chainrule.tables.schema import TASKS, Column, Schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -80,11 +80,25 @@ def as_labels(values: pl.Series, column: Column) -> Array:
     return np.array(_texts(values), dtype=str)
 
 
-def labels_code(column: Column) -> str:
-    """Return the same as Python."""
+def code(schema: Schema, frame: str, types: Mapping[str, Any]) -> str:
+    """Return y of a frame of these types as Python; without a type, of whatever a file may have."""
+    pl = _polars()
+    column = schema.targets[0]
+    values, dtype = f"{frame}[{column.name!r}]", types.get(column.name)
+    if schema.task == "multilabel":
+        return f"np.column_stack([{', '.join(_label_code(c, frame, types.get(c.name)) for c in schema.targets)}]).astype(int)"
+    if schema.task == "regression":
+        return f"{values}.to_numpy()" if dtype == pl.Float64 else f"{values}.cast(pl.Float64).to_numpy()"
     if column.read_as == "whole":
-        return f"frame[{column.name!r}].cast(pl.Int64).to_numpy()"
-    return f"frame[{column.name!r}].cast(pl.String).to_numpy().astype(str)"
+        return f"{values}.to_numpy()" if dtype == pl.Int64 else f"{values}.cast(pl.Int64).to_numpy()"
+    return f"{values}.to_numpy()" if dtype == pl.String else f"{values}.cast(pl.String).to_numpy()"
+
+
+def _label_code(column: Column, frame: str, dtype: Any) -> str:
+    values, yes = f"{frame}[{column.name!r}]", column.categories[1]
+    if column.read_as in ("whole", "number"):
+        return f"{values} == {yes}"
+    return f"{values} == {yes!r}" if dtype == _polars().String else f"{values}.cast(pl.String) == {yes!r}"
 
 
 def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
