@@ -30,9 +30,9 @@ def printed(text):
     return {name: float(value) for name, value in re.findall(r"^(.+) (\S+)$", out.getvalue(), re.MULTILINE)}
 
 
-def same(path, target, **options):
-    found = printed(tables.script(path, target, parameters=QUICK, **options))
-    scores = tables.train(path, target, parameters=QUICK, **options).scores
+def same(path, target, *, parameters=QUICK, **options):
+    found = printed(tables.script(path, target, parameters=parameters, **options))
+    scores = tables.train(path, target, parameters=parameters, **options).scores
     assert found == scores, options  # all of them, and all digits
 
 
@@ -69,6 +69,57 @@ def test_a_test_file_rare_classes_rows_without_target_and_odd_text(tmp_path):
     same(path, "survived", test=str(other))
 
 
+def test_decimal_commas_numbers_as_texts_and_flags(tmp_path):
+    rng = np.random.default_rng(3)
+    half = rng.random(200) < 0.5
+    rows = pl.DataFrame(
+        {"x": rng.normal(size=200), "flag": half, "two": half + 1, "zero": half * 1, "kind": rng.integers(0, 9, 200)}
+    )
+    rows = rows.with_columns(y=pl.col("x") ** 2 + pl.col("two"), empty=pl.lit(None, pl.String))
+    path = tmp_path / "t.csv"
+    path.write_text(rows.write_csv(separator=";").replace(".", ","))
+    same(path, "y", categorical=["kind"])
+    rows.with_columns(pl.col("two", "kind").cast(pl.Float64)).write_parquet(tmp_path / "t.parquet")
+    same(tmp_path / "t.parquet", "y", categorical=["kind"])
+    same(tmp_path / "t.parquet", "two")
+    same(tmp_path / "t.parquet", "flag")
+    same(tmp_path / "t.parquet", "zero,two,flag")
+    same(tmp_path / "t.parquet", "kind", task="classification")
+
+
+def test_class_weights_and_other_ways_to_train(tmp_path):
+    passengers().write_csv(tmp_path / "t.csv")
+    given = {**QUICK, "class_weight": "balanced", "label_smoothing": 0.1, "solver": "sgd", "activation": "gelu"}
+    same(tmp_path / "t.csv", "survived", parameters=given)
+
+
+@pytest.mark.parametrize("group", [None, "street", "rooms", "city"])
+def test_a_test_file_of_other_types(group, tmp_path):
+    frame().write_parquet(tmp_path / "t.parquet")
+    frame(60, seed=1).write_csv(tmp_path / "o.csv")
+    options = {"drop": ["ill", "price", "sold", "late"], "group": group}
+    same(tmp_path / "t.parquet", "grade", test=tmp_path / "o.csv", **options)
+    if group is None:  # dates that are texts in the one, and dates in the other
+        same(tmp_path / "o.csv", "grade", test=tmp_path / "t.parquet", **options)
+
+
+def test_row_numbers_are_no_input_where_rows_have_no_target(tmp_path):
+    rows = passengers().with_columns(survived=pl.when(pl.col("number") == 7).then(None).otherwise(pl.col("survived")))
+    schema = tables.train(rows, "survived", parameters=QUICK).schema
+    assert [column.name for column in schema.columns if column.kind == "identifier"] == ["number"]
+    told = tables.train(rows, "survived", parameters=QUICK, numeric=["number"]).schema
+    assert "number" in [column.name for column in told.used]
+
+
+def test_the_script_is_short_and_as_one_would_write_it(tmp_path):
+    frame().write_csv(tmp_path / "t.csv")
+    lines = tables.script(tmp_path / "t.csv", "price").splitlines()
+    assert len(lines) < 100
+    assert max(map(len, lines)) <= 120, max(lines, key=len)
+    assert not [line for line in lines if "'" in line]
+    assert "activation" not in "\n".join(lines)  # what the estimator does anyway
+
+
 @pytest.mark.parametrize("name", ['it\'s {odd} "quoted"', "a\\b", "naïve\ttab", "NAMES"])
 def test_names_are_written_as_python(name, tmp_path):
     table = pl.DataFrame({name: np.arange(60) % 7 + 0.5, "c": ["{x}", "'", '"'] * 20, "y": ["\\", "é"] * 30})
@@ -89,6 +140,9 @@ def test_the_command_prints_it_and_trains_nothing(tmp_path, monkeypatch):
     refused = CliRunner().invoke(app, ["train", "digits", "--print-python"])
     assert refused.exit_code == 2
     assert "--print-python: digits is no table" in refused.stderr
+    refused = CliRunner().invoke(app, ["train", "t.csv", "--target", "survived", "--stream", "--print-python"])
+    assert refused.exit_code == 2
+    assert "there is no script of a table that is streamed" in refused.stderr
 
 
 def test_rows_are_in_the_order_of_their_dates_not_of_their_texts():

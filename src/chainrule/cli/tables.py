@@ -89,13 +89,10 @@ def train(
     parameters = {ARGUMENTS[name]: value for name, value in network.items() if value is not None}
     if layers is not None:
         parameters["hidden_layer_sizes"] = hidden_sizes(layers)
-    if print_python:
-        from chainrule.tables import script  # noqa: PLC0415
-
-        command = shlex.join(["chainrule", *(word for word in sys.argv[1:] if word != "--print-python")])
-        typer.echo(script(source, target, parameters=parameters, command=command, **table), nl=False)
-        return
     why = "" if stream else _too_large(source)
+    if print_python:
+        typer.echo(_script(source, target, parameters, table, streamed=bool(stream or why)), nl=False)
+        return
     if why and not quiet:
         typer.echo(why)
     stem = Path(source).name.split(".")[0] or "table"
@@ -110,6 +107,15 @@ def train(
     if not quiet:
         typer.echo(f"time     {trained.seconds:.1f} s of training, {len(trained.history)} epochs")
     typer.echo(f"results  {folder}")
+
+
+def _script(source: str, target: str, parameters: dict[str, Any], table: dict[str, Any], *, streamed: bool) -> str:
+    from chainrule.tables import script  # noqa: PLC0415
+
+    if streamed:
+        raise ValueError("--print-python: there is no script of a table that is streamed: give a smaller one.")
+    command = shlex.join(["chainrule", *(word for word in sys.argv[1:] if word != "--print-python")])
+    return script(source, target, parameters=parameters, command=command, **table)
 
 
 def _in_memory(source: str, target: str, parameters: dict[str, Any], table: dict[str, Any], *, quiet: bool) -> Trained:

@@ -15,6 +15,7 @@ from chainrule._checks import check_real
 from chainrule._extras import require
 from chainrule._typing import Array
 from chainrule.tables import kinds, leaks, overrides, splitting, targets
+from chainrule.tables.checking import check
 from chainrule.tables.frames import as_frame
 from chainrule.tables.reading import Table, read
 from chainrule.tables.result import Split
@@ -51,6 +52,7 @@ class Loaded(NamedTuple):
     reads: str = ""  # the expression that reads the table, and that of a test file, for a script
     reads_test: str = ""
     left_out: int = 0  # rows without a target
+    given: pl.DataFrame | None = None  # the rows of a test file, before their columns were made those of the schema
 
 
 def load(
@@ -75,11 +77,13 @@ def load(
     part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
     if own is None:
         check_real("train", "test", part, 0, 1, open_low=True, open_high=True)
+    numeric = [*numeric]
     table = _table(source, target, delimiter, header)
     goals = targets.split_names(target, table.frame.columns)
     frame, notes = _with_targets(table, goals)
     schema, y, said, warned = _schema(frame, goals, task, categorical, numeric, drop, dates)
-    schema = _without_numbering(schema, table.frame) if frame.height < table.frame.height else schema
+    if frame.height < table.frame.height:
+        schema = _without_numbering(schema, table.frame, numeric)
     for option, name in (("time-column", time_column), ("group", group)):
         if name is not None:
             overrides.known(option, [name], frame.columns)
@@ -87,18 +91,17 @@ def load(
     date_format = _order(schema, frame, time_column)
     plan = splitting.Plan(part, validation, seed, time_column, group, schema.is_classification, date_format)
     rows, rows_val, rows_test, how = splitting.split(plan, frame, y)
-    frame_test, reads_test = frame[rows_test], ""
+    frame_test, given, reads_test = frame[rows_test], None, ""
     if own is not None:
         table_test = _table(own, target, delimiter, header)
-        frame_test, how = _with_targets(table_test, goals)[0], f"those of {own}"
-        reads_test = table_test.reads
-        _check_test(frame_test, schema, os.fspath(own))
+        given, how, reads_test = _with_targets(table_test, goals)[0], f"those of {own}", table_test.reads
+        frame_test = _as_in(schema, given, os.fspath(own))
     split = Split(len(rows), len(rows_val), frame_test.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))
     said = (*notes, *said)
     return Loaded(
         frame, y, schema, plan, split, rows, rows_val, frame_test, said, warned, table.path, table.sha256, table.reads,
-        reads_test, table.frame.height - frame.height,
+        reads_test, table.frame.height - frame.height, given,
     )  # fmt: skip
 
 
@@ -156,14 +159,12 @@ def _schema(
     return schema, found.y, found.notes, _unbalanced(found)
 
 
-def _without_numbering(schema: Schema, frame: pl.DataFrame) -> Schema:
-    """Return the schema without columns that number the rows, where those without a target are counted as well."""
-    columns = []
-    for column in schema.columns:
-        if column.used and column.kind == "number" and column.read_as == "whole":
-            of_all = kinds.infer(frame[column.name])
-            column = replace(column, kind=of_all.kind, dropped=of_all.dropped) if of_all.dropped else column
-        columns.append(column)
+def _without_numbering(schema: Schema, frame: pl.DataFrame, numeric: list[str]) -> Schema:
+    """Return the schema without columns that number the rows, those without a target among them."""
+    numbers = [c.name for c in schema.used if c.kind == "number" and c.read_as == "whole" and c.name not in numeric]
+    found = {name: kinds.infer(frame[name]) for name in numbers}
+    why = {name: column.dropped for name, column in found.items() if column.kind == "identifier"}
+    columns = [replace(c, kind="identifier", dropped=why[c.name]) if c.name in why else c for c in schema.columns]
     return replace(schema, columns=tuple(columns))
 
 
@@ -194,8 +195,8 @@ def _unbalanced(found: targets.Target) -> tuple[str, ...]:
     return (f"{said} If the rare ones matter as much as the others: --class-weight balanced.",)
 
 
-def _check_test(frame: pl.DataFrame, schema: Schema, path: str) -> None:
-    """Refuse a test file without a column that the network sees, or with classes that training never saw."""
+def _as_in(schema: Schema, frame: pl.DataFrame, path: str) -> pl.DataFrame:
+    """Return the rows of a test file with the columns as training has them, and no class that it never saw."""
     for column in schema.used:
         if column.name not in frame.columns:
             raise ValueError(f"--test: {path} has no column {column.name!r}, which the network learns from.")
@@ -204,3 +205,7 @@ def _check_test(frame: pl.DataFrame, schema: Schema, path: str) -> None:
         raise ValueError(
             f"--test: {path} has the class {new[0]!r} of {schema.target!r}, which the other table has not."
         )
+    try:
+        return frame.with_columns(check(frame, schema)[0])
+    except ValueError as error:
+        raise ValueError(f"--test: {path}: {str(error).replace(', or pass --coerce', '')}") from None

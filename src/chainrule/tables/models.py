@@ -66,9 +66,7 @@ def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def code(task: str, arguments: Mapping[str, Any], patience: int) -> list[str]:
     """Return the same as lines of Python, without what the estimator does anyway."""
-    name, estimator = (
-        ("MLPRegressor", MLPRegressor()) if task == "regression" else ("MLPClassifier", MLPClassifier())
-    )
+    name, estimator = ("MLPRegressor", MLPRegressor()) if task == "regression" else ("MLPClassifier", MLPClassifier())
     usual = estimator.get_params()
     shown = {key: value for key, value in arguments.items() if value != usual.get(key, ...)}
     lines = [f"    {key}={'np.inf' if value == ENDLESS else repr(value)}," for key, value in shown.items()]

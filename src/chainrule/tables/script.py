@@ -11,13 +11,13 @@ import tokenize
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.tables import casting, models, preparation, scores, splitting, targets
+from chainrule.tables import casting, dates, models, preparation, scores, splitting, targets
 from chainrule.tables.loading import Loaded, load
 from chainrule.tables.task import target_values
 
 __all__ = ["script"]
 
-WIDTH = 110
+WIDTH = 120
 IMPORTS = {
     "sys": "import sys",
     "np": "import numpy as np",
@@ -107,18 +107,43 @@ def script(
 
 def _rows(loaded: Loaded) -> list[str]:
     """Read the rows that have a target, and the target of each."""
-    types = {} if loaded.reads_test else dict(loaded.frame.schema)
-    lines = ["# The rows that have a target."]
-    for end, reads in (("", loaded.reads), ("_test", loaded.reads_test)):
-        if reads:
-            lines += [f"frame{end} = {reads}{_with_target(loaded, types)}"]
-            lines += [f"y{end} = {targets.code(loaded.schema, f'frame{end}', types)}"]
+    types = _types(loaded)
+    start = f"frame = {_broken(loaded.reads)}{_with_target(loaded)}"
+    lines = ["# The rows that have a target.", start, f"y = {targets.code(loaded.schema, 'frame', types)}"]
+    if loaded.given is not None:
+        lines += [f"frame_test = {_broken(loaded.reads_test)}{_with_target(loaded)}", *_dates(loaded)]
+        lines += [f"y_test = {targets.code(loaded.schema, 'frame_test', types)}"]
     return lines
 
 
-def _with_target(loaded: Loaded, types: Mapping[str, Any]) -> str:
+def _types(loaded: Loaded) -> dict[str, Any]:
+    """Return the types of the columns, as far as they are those of a test file as well."""
+    if loaded.given is None:
+        return dict(loaded.frame.schema)
+    flags = {column.name for column in loaded.schema.used if column.kind == "yes/no"}  # other values may be there
+    given = loaded.given.schema
+    return {name: t for name, t in loaded.frame.schema.items() if name not in flags and given.get(name) == t}
+
+
+def _dates(loaded: Loaded) -> list[str]:
+    """Write or read the dates of a test file as the other table has them."""
+    assert loaded.given is not None  # noqa: S101
+    expressions = []
+    for name, fmt in ((c.name, c.date_format) for c in loaded.schema.used if c.kind == "date"):
+        values = loaded.given[name]
+        if values.dtype == loaded.frame.schema[name]:
+            continue
+        if fmt is not None:
+            first = fmt.partition(dates.SEPARATOR)[0].replace("%z", "+0000")
+            expressions.append(f"pl.col({name!r}).dt.strftime({first!r})")
+        elif (found := dates.find(values)) is not None:
+            expressions.append(dates.code(name, dates.SEPARATOR.join(found.formats)))
+    return [f"frame_test = frame_test.with_columns({', '.join(expressions)})"] if expressions else []
+
+
+def _with_target(loaded: Loaded) -> str:
     names = [column.name for column in loaded.schema.targets]
-    if types and not loaded.left_out:
+    if loaded.given is None and not loaded.left_out:
         return ""
     floats = [name for name in names if loaded.frame.schema[name].is_float()]
     return (f".with_columns(pl.col({floats}).fill_nan(None))" if floats else "") + f".drop_nulls({names})"
@@ -129,9 +154,9 @@ def _shared_out(loaded: Loaded) -> list[str]:
     return ["# Which of them are for what.", *splitting.code(loaded.plan, loaded.frame, rare=rare)]
 
 
-def _columns(loaded: Loaded, parts: Sequence[tuple[str, str, Any]]) -> list[str]:
+def _columns(loaded: Loaded, parts: Sequence[tuple[str, tuple[str, ...], Any]]) -> list[str]:
     """Make of every column what the pipeline takes."""
-    types = {} if loaded.reads_test else dict(loaded.frame.schema)
+    types = _types(loaded)
     lines = ["# What the columns are: numbers, words without holes, dates."]
     named = [(VARIABLES[part], [*names]) for part, _, names in parts if part in VARIABLES]
     lines += [_wrapped(f"{variable} = ", names) for variable, names in named]
@@ -140,13 +165,13 @@ def _columns(loaded: Loaded, parts: Sequence[tuple[str, str, Any]]) -> list[str]
         f"    {text.replace('NAMES', known.get(tuple(names)) or ', '.join(map(repr, names)), 1)},"
         for text, names in casting.code(loaded.schema.columns, types)
     ]
-    if not loaded.reads_test:
+    if loaded.given is None:
         return [*lines, "X = frame.select(", *expressions, ")"]
     return [*lines, "inputs = [", *expressions, "]", "X, X_test = frame.select(inputs), frame_test.select(inputs)"]
 
 
 def _fitted(
-    loaded: Loaded, parts: Sequence[tuple[str, str, Any]], arguments: Mapping[str, Any], patience: int
+    loaded: Loaded, parts: Sequence[tuple[str, tuple[str, ...], Any]], arguments: Mapping[str, Any], patience: int
 ) -> list[str]:
     task = loaded.schema.task
     looks = any(part == "many" for part, _, _ in parts)
@@ -162,7 +187,7 @@ def _fitted(
     return [
         "# Medians, categories and means are those of the rows to train on.",
         "prepare = ColumnTransformer([",
-        *(f"    ({part!r}, {text}, {VARIABLES.get(part) or repr(names)})," for part, text, names in parts),
+        *(_step(part, steps, VARIABLES.get(part) or repr(names)) for part, steps, names in parts),
         "])",
         f"X_train = prepare.fit_transform(X[train]{y})",
         "X_val = prepare.transform(X[validation])",
@@ -179,17 +204,36 @@ def _scored(loaded: Loaded) -> list[str]:
     auc = schema.is_classification and scores.has_auc(target_values(loaded.test, schema), schema.classes)
     return [
         "# How good it is on rows that it never saw.",
-        *([] if loaded.reads_test else ["X_test, y_test = X[test], y[test]"]),
+        *([] if loaded.given is not None else ["X_test, y_test = X[test], y[test]"]),
         "predictions = model.predict(X_test)",
         *scores.code(schema.task, classes=len(schema.classes), auc=auc),
     ]
+
+
+def _step(part: str, steps: tuple[str, ...], names: str) -> str:
+    """Return a part of the ColumnTransformer."""
+    whole = steps[0] if len(steps) == 1 else f"make_pipeline({', '.join(steps)})"
+    text = f"    ({part!r}, {whole}, {names}),"
+    if len(steps) == 1 or len(text) <= WIDTH:
+        return text
+    return "\n".join([f"    ({part!r}, make_pipeline(", *(f"        {step}," for step in steps), f"    ), {names}),"])
+
+
+def _broken(text: str) -> str:
+    """Return a call of a function, with a line for each argument if it is long."""
+    call = ast.parse(text, mode="eval").body
+    if len(text) <= WIDTH or not isinstance(call, ast.Call):
+        return text
+    arguments = [ast.unparse(part) for part in (*call.args, *call.keywords)]
+    return "\n".join([f"{ast.unparse(call.func)}(", *(f"    {argument}," for argument in arguments), ")"])
 
 
 def _wrapped(start: str, names: list[str]) -> str:
     """Return a list of names, on lines that are not too long."""
     if len(start) + len(repr(names)) <= WIDTH:
         return f"{start}{names!r}"
-    lines, line = [], "   "
+    lines: list[str] = []
+    line = "   "
     for name in names:
         if len(line) + len(repr(name)) + 2 > WIDTH and line.strip():
             lines, line = [*lines, line], "   "

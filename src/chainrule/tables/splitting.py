@@ -55,15 +55,18 @@ def split(plan: Plan, frame: pl.DataFrame, y: Array) -> tuple[Array, Array, Arra
 def code(plan: Plan, frame: pl.DataFrame, *, rare: bool) -> list[str]:
     """Return the same as lines of Python, for variables ``frame`` and ``y``."""
     if plan.time is not None:
-        when = f"frame[{plan.time!r}]"
+        when, lines = f"frame[{plan.time!r}]", []
         if plan.date_format is not None:
-            when = f"frame.select({dates.code(plan.time, plan.date_format)}).to_series()"
+            when, lines = "frame.select(when).to_series()", [f"when = {dates.code(plan.time, plan.date_format)}"]
         call = "np.split({rows}, [len({rows}) - round({part} * len({rows}))])"
-        return [f"rows = {when}.arg_sort().to_numpy()  # the last ones are held out", *_two(plan, call, "rows")]
+        lines += [f"rows = {when}.arg_sort().to_numpy()  # the last ones are held out"]
+        return [*lines, *_two(plan, call, "rows")]
     if plan.group is not None:
         text = "" if frame.schema[plan.group] == _string() else ".cast(pl.String)"
         hole = '.fill_null("(missing)")' if frame[plan.group].null_count() else ""
-        splitter = f"GroupShuffleSplit(1, test_size={{part}}, random_state={plan.seed}).split({{rows}}, groups={{rows}})"
+        splitter = (
+            f"GroupShuffleSplit(1, test_size={{part}}, random_state={plan.seed}).split({{rows}}, groups={{rows}})"
+        )
         lines = [f"groups = frame[{plan.group!r}]{text}{hole}.to_numpy()"]
         if not plan.test:
             return [*lines, f"train, validation = next({splitter.format(part=plan.validation, rows='groups')})"]

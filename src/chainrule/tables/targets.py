@@ -86,7 +86,8 @@ def code(schema: Schema, frame: str, types: Mapping[str, Any]) -> str:
     column = schema.targets[0]
     values, dtype = f"{frame}[{column.name!r}]", types.get(column.name)
     if schema.task == "multilabel":
-        return f"np.column_stack([{', '.join(_label_code(c, frame, types.get(c.name)) for c in schema.targets)}]).astype(int)"
+        labels = [_label_code(c, frame, types.get(c.name)) for c in schema.targets]
+        return f"np.column_stack([{', '.join(labels)}]).astype(int)"
     if schema.task == "regression":
         return f"{values}.to_numpy()" if dtype == pl.Float64 else f"{values}.cast(pl.Float64).to_numpy()"
     if column.read_as == "whole":
