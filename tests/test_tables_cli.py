@@ -38,7 +38,7 @@ def refused(*arguments, match):
 
 def test_train_and_predict(here):
     printed = run("train", "titanic.csv", "--target", "survived", *QUICK).stdout
-    assert re.search(r"^sex +yes/no +0 +2$", printed, re.MULTILINE)
+    assert re.search(r"^sex +yes/no +0 +2  female = 0, male = 1$", printed, re.MULTILINE)
     assert re.search(r"^number +identifier .* left out: its numbers rise by one", printed, re.MULTILINE)
     assert "210 to train, 30 to validate, 60 to test" in printed
     assert re.search(r"^accuracy +0\.\d+ +0\.\d+ +0\.\d+$", printed, re.MULTILINE)

@@ -18,13 +18,14 @@ from chainrule.cli.errors import say
 from chainrule.cli.options import hidden_sizes
 
 if TYPE_CHECKING:
-    from chainrule.tables import Schema, Split, Trained
+    from chainrule.tables import Column, Schema, Split, Trained
 else:
-    Schema = Split = Trained = Any
+    Column = Schema = Split = Trained = Any
 
 SCHEMA = "schema.json"
 PART = 0.3  # of the memory that is free, which a table may take before it is streamed
 SHOWN = 40  # columns that are printed
+WIDTH = 36  # of what is printed of their values
 
 ARGUMENTS = {
     "activation": "activation", "dropout": "dropout", "input_dropout": "input_dropout", "l1": "l1", "l2": "alpha",
@@ -83,9 +84,8 @@ def train(
         raise ValueError(f"--target: name the column of {source} that is to be predicted.")
     if table.get("patience") is None:
         del table["patience"]
-    for package, extra in (("polars", "tables"), ("skops", "tables"), ("skrub", "tables")):
-        if find_spec(package) is None:
-            raise ImportError(f'this needs the package {package!r}. Type: pip install "chainrule[{extra}]"')
+    if missing := [package for package in ("polars", "skops", "skrub") if find_spec(package) is None]:
+        raise ImportError(f'this needs the package {missing[0]!r}. Type: pip install "chainrule[tables]"')
     parameters = {ARGUMENTS[name]: value for name, value in network.items() if value is not None}
     if layers is not None:
         parameters["hidden_layer_sizes"] = hidden_sizes(layers)
@@ -101,12 +101,13 @@ def train(
         trained = (_stream if streamed else _in_memory)(source, target, parameters, table, quiet=quiet)
         trained.command = shlex.join(["chainrule", *sys.argv[1:]])
         trained.save(folder, overwrite=True)
+    typer.echo(trained.verdict if quiet else f"\n{scores(trained)}\n\n{trained.verdict}")
     if not quiet:
-        typer.echo(f"\n{scores(trained)}\n")
-    typer.echo(trained.verdict)
-    if not quiet:
-        typer.echo(f"time     {trained.seconds:.1f} s of training, {len(trained.history)} epochs")
+        typer.echo(f"time     {trained.seconds:.1f} s, {len(trained.history)} epochs")
     typer.echo(f"results  {folder}")
+    if not quiet:
+        typer.echo(f"report   {folder / 'report.html'}")
+        typer.echo(f"next     chainrule predict {shlex.quote(str(folder))} NEW_ROWS --out predictions.csv")
 
 
 def _script(source: str, target: str, parameters: dict[str, Any], table: dict[str, Any], *, streamed: bool) -> str:
@@ -174,19 +175,36 @@ def decided(schema: Schema, split: Split, notes: Sequence[str]) -> str:
     """Return what was found out and decided, as a table for the terminal."""
     rows = [("column", "kind", "missing", "values", "")]
     for column in (*schema.targets, *schema.columns[:SHOWN]):
-        target = column in schema.targets
-        what = "target" if target else column.dropped and f"left out: {column.dropped}"
-        rows.append((column.name, column.kind, f"{column.missing:,}", f"{column.distinct:,}", what or ""))
+        what = f"left out: {column.dropped}" if column.dropped else content(column)
+        what = f"target: {what}" if column in schema.targets else what
+        rows.append((column.name, column.kind, f"{column.missing:,}", f"{column.distinct:,}", what))
     widths = [min(30, max(len(row[i]) for row in rows)) for i in range(4)]
     lines = []
     for name, kind, missing, distinct, what in rows:
-        short = name if len(name) <= widths[0] else name[: widths[0] - 1] + "…"
-        line = f"{short:{widths[0]}}  {kind:{widths[1]}}  {missing:>{widths[2]}}  {distinct:>{widths[3]}}  {what}"
-        lines.append(line.rstrip())
+        left = f"{_short(name, widths[0]):{widths[0]}}  {kind:{widths[1]}}"
+        lines.append(f"{left}  {missing:>{widths[2]}}  {distinct:>{widths[3]}}  {what}".rstrip())
     if len(schema.columns) > SHOWN:
         lines.append(f"... and {len(schema.columns) - SHOWN:,} more columns")
     parts = f"{split.train:,} to train, {split.validation:,} to validate, {split.test:,} to test ({split.how})"
     return "\n".join([*lines, "", f"rows     {parts}", *(f"note     {note}" for note in notes)])
+
+
+def content(column: Column) -> str:
+    """Return what is in a column: from where to where, or the first of its values.
+
+    >>> from chainrule.tables import Column
+    >>> content(Column("age", "number", low=0.5, high=80.0)), content(Column("sex", "yes/no", categories=("f", "m")))
+    ('0.5 to 80', 'f = 0, m = 1')
+    """
+    if column.kind == "yes/no" and column.categories:
+        return ", ".join(f"{_short(value, 14)} = {i}" for i, value in enumerate(column.categories))
+    if column.categories:
+        text = ", ".join(column.categories[:20])
+        return text if len(text) <= WIDTH and len(column.categories) <= 20 else f"{text[: WIDTH - 5].rstrip(' ,')}, ..."
+    if column.low is None:
+        return ""
+    ends = (column.low, column.high)
+    return " to ".join(end.removesuffix("T00:00:00") if isinstance(end, str) else f"{end:.6g}" for end in ends)
 
 
 def scores(trained: Trained) -> str:
@@ -197,9 +215,14 @@ def scores(trained: Trained) -> str:
     lines = [head]
     for name, value in trained.scores.items():
         beside = [scores.get(name) for scores in trained.baselines.values()]
-        texts = [f"{value:.4g}", *("" if other is None else f"{other:.4g}" for other in beside)]
+        form = "{:.4g}" if name in ("RMSE", "MAE") else "{:.4f}"
+        texts = [form.format(value), *("" if other is None else form.format(other) for other in beside)]
         lines.append(f"{name:{max(width, 13)}}" + "".join(f"  {text:>14}" for text in texts))
     return "\n".join(lines)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def predict(
