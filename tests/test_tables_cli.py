@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -127,3 +128,26 @@ def test_streamed(here):
 def test_refused(arguments, match, here):
     refused("train", *arguments, match=match)
     assert [path.name for path in here.iterdir()] == ["titanic.csv"]
+
+
+def test_what_is_in_the_columns_and_what_to_type_next_is_shown(here):
+    frame = passengers().with_columns(code=pl.col("port").replace({"S": "a" * 50}), name=pl.lit("Ann Lee Ann Lee"))
+    frame.write_csv("more.csv")
+    lines = run("train", "more.csv", "--target", "survived", *QUICK).stdout.splitlines()
+    shown = {line.split("  ")[0].strip(): line for line in lines}
+    assert shown["survived"].endswith("target: no = 0, yes = 1")
+    assert shown["day"].endswith("1912-04-01 to 1912-04-28")
+    assert shown["port"].endswith("C, Q, S")
+    assert shown["code"].endswith(f"C, Q, {'a' * 25}...")
+    assert all(len(line) <= 120 for line in lines)
+    assert f"report   {Path('runs/more/report.html')}" in lines
+    assert f"next     chainrule predict {Path('runs/more')} NEW_ROWS --out predictions.csv" in lines
+
+
+def test_scores_are_shown_in_digits_that_fit_them():
+    class Run:
+        scores = {"RMSE": 12345.678, "R²": 0.98765}  # noqa: RUF012
+        baselines = {"mean": {"RMSE": 20000.0, "R²": -4e-6}}  # noqa: RUF012
+
+    rows = [line.split() for line in cli.scores(Run()).splitlines()]
+    assert rows == [["held-out", "rows", "network", "mean"], ["RMSE", "12,346", "20,000"], ["R²", "0.9877", "-0.0000"]]

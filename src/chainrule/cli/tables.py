@@ -209,14 +209,16 @@ def content(column: Column) -> str:
 
 def scores(trained: Trained) -> str:
     """Return the scores of the network beside those of models without one."""
+    from chainrule.tables.scores import figures  # noqa: PLC0415
+
     models = ["network", *trained.baselines]
     width = max(map(len, trained.scores), default=5)
     head = f"{'held-out rows':{max(width, 13)}}" + "".join(f"  {name:>14}" for name in models)
     lines = [head]
     for name, value in trained.scores.items():
         beside = [scores.get(name) for scores in trained.baselines.values()]
-        form = "{:.4g}" if name in ("RMSE", "MAE") else "{:.4f}"
-        texts = [form.format(value), *("" if other is None else form.format(other) for other in beside)]
+        form = figures if name in ("RMSE", "MAE") else "{:.4f}".format
+        texts = [form(value), *("" if other is None else form(other) for other in beside)]
         lines.append(f"{name:{max(width, 13)}}" + "".join(f"  {text:>14}" for text in texts))
     return "\n".join(lines)
 

@@ -17,7 +17,8 @@ LARGE = 200_000  # rows, from which on there is enough to learn for a second lay
 def parameters(rows: int, task: str, seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of the estimator: good ones for so many rows to train on, with what is given in their place.
 
-    They won on 19 tables of 80 to 5,000 rows, none of which ``benchmarks/tables.py`` shows, with three to six splits of each.
+    They were chosen on 19 tables of 80 to 5,000 rows with three to six splits of each, none of which are those that
+    ``benchmarks/tables.py`` shows.
 
     >>> parameters(700, "binary", 0, {"max_iter": 5})["max_iter"]
     5

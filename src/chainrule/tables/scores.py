@@ -95,7 +95,8 @@ def verdict(task: str, y: Array, network: Array, linear: Array) -> str:
         ours, theirs = (float(np.sqrt(np.square(y - p).mean())) for p in (network, linear))
         share = mean / theirs**2 if theirs else 0.0
         less = f"{100 * abs(share):.1f} % {'less' if mean >= 0 else 'more'} squared error"
-        numbers = f"RMSE {ours:.4g} against {theirs:.4g}, {less} ± {100 * error / theirs**2 if theirs else 0:.1f} %."
+        chance = 100 * error / theirs**2 if theirs else 0.0
+        numbers = f"RMSE {figures(ours)} against {figures(theirs)}, {less} ± {chance:.1f} %."
     else:
         ours, theirs = (1 - float(_per_row(task, y, p).mean()) for p in (network, linear))
         numbers = f"accuracy {ours:.4f} against {theirs:.4f}, a difference of {mean:.4f} ± {error:.4f}."
@@ -104,6 +105,15 @@ def verdict(task: str, y: Array, network: Array, linear: Array) -> str:
     if mean > 0:
         return f"The network is better than the linear model by less than chance could make: {numbers}"
     return f"The network does not beat the linear model: {numbers}"
+
+
+def figures(value: float) -> str:
+    """Return a number in four figures, or in all of a large whole one.
+
+    >>> figures(0.123456), figures(31234.5)
+    ('0.1235', '31,234')
+    """
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _per_row(task: str, y: Array, predictions: Array) -> Array:
