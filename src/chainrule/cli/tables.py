@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shlex
 import sys
 import warnings
@@ -199,8 +200,10 @@ def content(column: Column) -> str:
     if column.kind == "yes/no" and column.categories:
         return ", ".join(f"{_short(value, 14)} = {i}" for i, value in enumerate(column.categories))
     if column.categories:
-        text = ", ".join(column.categories[:20])
-        return text if len(text) <= WIDTH and len(column.categories) <= 20 else f"{text[: WIDTH - 5].rstrip(' ,')}, ..."
+        ends = itertools.accumulate(len(value) + 2 for value in column.categories)
+        fit = max(1, sum(end <= WIDTH for end in ends))
+        more = ["..."] if fit < len(column.categories) else []
+        return ", ".join([*(_short(value, WIDTH) for value in column.categories[:fit]), *more])
     if column.low is None:
         return ""
     ends = (column.low, column.high)
