@@ -200,8 +200,8 @@ def content(column: Column) -> str:
     if column.kind == "yes/no" and column.categories:
         return ", ".join(f"{_short(value, 14)} = {i}" for i, value in enumerate(column.categories))
     if column.categories:
-        ends = itertools.accumulate(len(value) + 2 for value in column.categories)
-        fit = max(1, sum(end <= WIDTH for end in ends))
+        widths = itertools.accumulate(len(value) + 2 for value in column.categories)
+        fit = max(1, sum(width <= WIDTH for width in widths))
         more = ["..."] if fit < len(column.categories) else []
         return ", ".join([*(_short(value, WIDTH) for value in column.categories[:fit]), *more])
     if column.low is None:
