@@ -30,7 +30,7 @@ def parse(
     header: bool | None = None,
     expected: Iterable[str] | None = None,
 ) -> tuple[Any, list[str], str]:
-    """Return the table in a text, what was found out, and the expression of polars that reads it again."""
+    """Return the table in a text, what was found out, and the expression of polars that reads it, if one does."""
     pl = require("polars", "tables")
     text, encoding, warning = decode(content, name)
     rows = _sample(text, delimiter)
@@ -53,12 +53,14 @@ def parse(
         raise ValueError(f"{name} is empty: expected a table with a header and rows.") from None
     except pl.exceptions.PolarsError as error:
         raise ValueError(_what_is_wrong(text, chosen, name) or f"{name} cannot be read: {_first(error)}") from None
-    frame = _tidy(frame)
+    raw, frame = frame, _tidy(frame)
+    plain = raw.schema == frame.schema and not warning and raw.equals(frame)
     shown = {"\t": "tabulator"}.get(chosen, f'"{chosen}"')
     parts = [f"CSV with the delimiter {shown}" if len(rows[0]) > 1 else "CSV of one column"]
     parts += ["decimal commas"] if comma else []
     parts += ["a header" if header else "no header (the columns are column_1, column_2, ...)"]
-    return frame, [f"{', '.join(parts)}, in {encoding}", *([warning] if warning else [])], _code(options, encoding)
+    notes = [f"{', '.join(parts)}, in {encoding}", *([warning] if warning else [])]
+    return frame, notes, _code(options, encoding) if plain else ""
 
 
 def decode(content: bytes, name: str) -> tuple[str, str, str]:

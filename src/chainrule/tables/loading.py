@@ -48,6 +48,8 @@ class Loaded(NamedTuple):
     warnings: tuple[str, ...]
     source: str
     sha256: str
+    reads: str = ""  # the expression that reads the table, and that of a test file, for a script
+    reads_test: str = ""
 
 
 def load(
@@ -79,16 +81,23 @@ def load(
     for option, name in (("time-column", time_column), ("group", group)):
         if name is not None:
             overrides.known(option, [name], frame.columns)
-    plan = splitting.Plan(part, validation, seed, time_column, group, schema.is_classification)
+    schema = _without_group(schema, group)
+    date_format = _order(schema, frame, time_column)
+    plan = splitting.Plan(part, validation, seed, time_column, group, schema.is_classification, date_format)
     rows, rows_val, rows_test, how = splitting.split(plan, frame, y)
-    frame_test = frame[rows_test]
+    frame_test, reads_test = frame[rows_test], ""
     if own is not None:
-        frame_test, how = _with_targets(_table(own, target, delimiter, header), goals)[0], f"those of {own}"
+        table_test = _table(own, target, delimiter, header)
+        frame_test, how = _with_targets(table_test, goals)[0], f"those of {own}"
+        reads_test = table_test.reads
         _check_test(frame_test, schema, os.fspath(own))
     split = Split(len(rows), len(rows_val), frame_test.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))
     said = (*notes, *said)
-    return Loaded(frame, y, schema, plan, split, rows, rows_val, frame_test, said, warned, table.path, table.sha256)
+    return Loaded(
+        frame, y, schema, plan, split, rows, rows_val, frame_test, said, warned, table.path, table.sha256, table.reads,
+        reads_test,
+    )  # fmt: skip
 
 
 def _table(source: Any, target: str | Sequence[str], delimiter: str | None, header: bool | None) -> Table:
@@ -143,6 +152,22 @@ def _schema(
         raise ValueError(f"the table has nothing to learn from besides the target ({why}).")
     schema = Schema(tuple(columns), found.columns, found.task, found.classes, frame.height, found.notes)
     return schema, found.y, found.notes, _unbalanced(found)
+
+
+def _without_group(schema: Schema, group: str | None) -> Schema:
+    """Return the schema without the column of the groups."""
+    why = "--group: new rows are of other groups"
+    return replace(schema, columns=tuple(replace(c, dropped=why) if c.name == group else c for c in schema.columns))
+
+
+def _order(schema: Schema, frame: pl.DataFrame, name: str | None) -> str | None:
+    """Return the format of the dates by which rows are in order, or None where they are in order as they are."""
+    if name is None:
+        return None
+    column = next((c for c in (*schema.columns, *schema.targets) if c.name == name), None) or kinds.infer(frame[name])
+    if column.read_as == "text" and column.date_format is None:
+        raise ValueError(f"--time-column: {name!r} is neither a date nor a number; if it is one: --date {name}:FORMAT.")
+    return column.date_format
 
 
 def _unbalanced(found: targets.Target) -> tuple[str, ...]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,20 +17,14 @@ else:
     pl = Any
 
 
-def read(path: str | os.PathLike[str]) -> pl.DataFrame:
-    """Return the table in a ``.npz`` or ``.npy`` file.
+def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
+    """Return the table in the content of a ``.npz`` or ``.npy`` file, and a note about it.
 
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp(), "points.npz")
-    >>> np.savez(path, X=np.ones((3, 2)), y=np.arange(3))
-    >>> read(path).columns
+    >>> file = io.BytesIO()
+    >>> np.savez(file, X=np.ones((3, 2)), y=np.arange(3))
+    >>> parse(file.getvalue(), "points.npz")[0].columns
     ['X_1', 'X_2', 'y']
     """
-    return parse(Path(path).read_bytes(), os.fspath(path))[0]
-
-
-def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
-    """Return the table, and a note about it."""
     polars = require("polars", "tables")
     try:
         loaded = np.load(io.BytesIO(content), allow_pickle=False)  # a pickle could run any code

@@ -137,7 +137,11 @@ def read(
         raise ValueError(f"{name} has no columns: expected a table with a header and rows.")
     if len(set(frame.columns)) != frame.width:
         raise ValueError(f"{name} has two columns of one name: rename one of them.")
-    reads = reads.format(source="sys.stdin.buffer" if source == "-" else repr(source))
+    if not reads or packed == "zstd" or (packed and found != "text"):
+        given = {"delimiter": delimiter, "header": header}
+        options = "".join(f", {key}={value!r}" for key, value in given.items() if value is not None)
+        reads = f"tables.read({source!r}{options}).frame"
+    reads = reads.replace("{source}", "sys.stdin.buffer" if source == "-" else repr(source), 1)
     return Table(frame, (*said_of_it, *notes), source, digest, reads)
 
 
@@ -248,7 +252,7 @@ def _json(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
 
 def _numpy(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
     frame, note = numpy_files.parse(content, name)
-    return frame, [note], "numpy_files.read({source})"
+    return frame, [note], ""
 
 
 def _first(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule._typing import Array
+from chainrule.tables import dates
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,6 +28,7 @@ class Plan:
     time: str | None = None
     group: str | None = None
     stratify: bool = False
+    date_format: str | None = None  # of the time, where it is a text
 
 
 def split(plan: Plan, frame: pl.DataFrame, y: Array) -> tuple[Array, Array, Array, str]:
@@ -53,7 +55,10 @@ def split(plan: Plan, frame: pl.DataFrame, y: Array) -> tuple[Array, Array, Arra
 def code(plan: Plan, rare: bool) -> list[str]:
     """Return the same as lines of Python, for variables ``frame``, ``y`` and ``rows``."""
     if plan.time is not None:
-        lines = [f"rows = frame[{plan.time!r}].arg_sort().to_numpy()  # the last rows are held out"]
+        when = f"frame[{plan.time!r}]"
+        if plan.date_format is not None:
+            when = f"frame.select({dates.code(plan.time, plan.date_format)}).to_series()"
+        lines = [f"rows = {when}.arg_sort().to_numpy()  # the last rows are held out"]
         if plan.test:
             lines += [
                 f"cut = len(rows) - round({plan.test} * len(rows))",
@@ -131,6 +136,8 @@ def _at_random(plan: Plan, y: Array) -> tuple[Array, Array, Array]:
 
 def _by_time(plan: Plan, frame: pl.DataFrame) -> tuple[Array, Array, Array]:
     values = frame[str(plan.time)]
+    if plan.date_format is not None:
+        values = dates.parse(values, plan.date_format)
     if values.null_count():
         raise ValueError(f"--time-column: {plan.time!r} has {values.null_count():,} rows without a value.")
     rows = values.arg_sort().to_numpy()
