@@ -96,12 +96,14 @@ def train(
         streamed = bool(stream or why)
         trained = (_stream if streamed else _in_memory)(source, target, parameters, table, quiet=quiet)
         trained.command = shlex.join(["chainrule", *sys.argv[1:]])
-        trained.save(folder, overwrite=True)
+        saved = trained.save(folder, overwrite=True)
     if not quiet:
         typer.echo(f"\n{scores(trained)}\n")
     typer.echo(trained.verdict)
     if not quiet:
         typer.echo(f"time     {trained.seconds:.1f} s of training, {len(trained.history)} epochs")
+        for note in saved:
+            typer.echo(f"file     {note}")
     typer.echo(f"results  {folder}")
 
 
