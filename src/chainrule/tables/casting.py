@@ -39,7 +39,8 @@ def cast(frame: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
 def _expression(column: Column) -> pl.Expr:
     pl = require("polars", "tables")
     values = pl.col(column.name)
-    values = values.cast(pl.Int64) if column.read_as == "whole" else values  # 1 and 1.0 are one category
+    if column.read_as == "whole":
+        values = values.fill_nan(None).cast(pl.Int64)  # 1 and 1.0 are one category
     if column.kind == "yes/no":
         table = dict(zip(column.categories, (0.0, 1.0), strict=True))
         return values.cast(pl.String).replace_strict(table, default=None, return_dtype=pl.Float64)
@@ -60,7 +61,7 @@ def code(columns: Iterable[Column]) -> list[str]:
 
 
 def _template(column: Column) -> str:
-    whole = ".cast(pl.Int64)" if column.read_as == "whole" else ""
+    whole = ".fill_nan(None).cast(pl.Int64)" if column.read_as == "whole" else ""
     if column.kind == "number":
         return "pl.col(NAMES).cast(pl.Float64)"
     if column.kind == "yes/no":
