@@ -101,10 +101,12 @@ def train(
         streamed = bool(stream or why)
         trained = (_stream if streamed else _in_memory)(source, target, parameters, table, quiet=quiet)
         trained.command = shlex.join(["chainrule", *sys.argv[1:]])
-        trained.save(folder, overwrite=True)
+        saved = trained.save(folder, overwrite=True)
     typer.echo(trained.verdict if quiet else f"\n{scores(trained)}\n\n{trained.verdict}")
     if not quiet:
         typer.echo(f"time     {trained.seconds:.1f} s, {len(trained.history)} epochs")
+        for note in saved:
+            typer.echo(f"file     {note}")
     typer.echo(f"results  {folder}")
     if not quiet:
         typer.echo(f"report   {folder / 'report.html'}")

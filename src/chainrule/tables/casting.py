@@ -39,7 +39,8 @@ def cast(frame: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
 def _expression(column: Column) -> pl.Expr:
     pl = require("polars", "tables")
     values = pl.col(column.name)
-    values = values.cast(pl.Int64) if column.read_as == "whole" else values  # 1 and 1.0 are one category
+    if column.read_as == "whole":
+        values = values.fill_nan(None).cast(pl.Int64)  # 1 and 1.0 are one category
     if column.kind == "yes/no":
         table = dict(zip(column.categories, (0.0, 1.0), strict=True))
         return values.cast(pl.String).replace_strict(table, default=None, return_dtype=pl.Float64)
@@ -70,11 +71,13 @@ def _template(column: Column, dtype: Any) -> str:
         if column.date_format is None:
             return 'pl.col(NAMES).cast(pl.Datetime("us"))'
         return dates.code(column.name, column.date_format)
-    whole = ".cast(pl.Int64)" if column.read_as == "whole" and (dtype is None or not dtype.is_integer()) else ""
+    whole = ""
+    if column.read_as == "whole" and (dtype is None or not dtype.is_integer()):
+        whole = ".cast(pl.Float64).fill_nan(None).cast(pl.Int64)"
     text = f"{whole}.cast(pl.String)" if dtype != pl.String else ""
     if column.kind != "yes/no":
         return f"pl.col(NAMES){text}.fill_null({('' if column.kind == 'text' else HOLE)!r})"
-    if dtype == pl.Boolean or (dtype is not None and column.categories == ("0", "1")):
+    if dtype == pl.Boolean or (dtype is not None and dtype.is_integer() and column.categories == ("0", "1")):
         return "pl.col(NAMES).cast(pl.Float64)"
     table = dict(zip(column.categories, (0.0, 1.0), strict=True))
     return f"pl.col(NAMES){text}.replace_strict({table}, default=None)"

@@ -14,7 +14,7 @@ import numpy as np
 from chainrule._checks import check_real
 from chainrule._extras import require
 from chainrule._typing import Array
-from chainrule.tables import kinds, leaks, overrides, splitting, targets
+from chainrule.tables import kinds, leaks, overrides, remarks, splitting, targets
 from chainrule.tables.checking import check
 from chainrule.tables.frames import as_frame
 from chainrule.tables.reading import Table, read
@@ -88,6 +88,9 @@ def load(
         if name is not None:
             overrides.known(option, [name], frame.columns)
     schema = _without_group(schema, group)
+    if not schema.used:
+        why = "; ".join(f"{c.name!r}: {c.dropped}" for c in schema.columns[:5]) or "there is no other column"
+        raise ValueError(f"the table has nothing to learn from besides the target ({why}).")
     date_format = _order(schema, frame, time_column)
     plan = splitting.Plan(part, validation, seed, time_column, group, schema.is_classification, date_format)
     rows, rows_val, rows_test, how = splitting.split(plan, frame, y)
@@ -98,7 +101,7 @@ def load(
         frame_test = _as_in(schema, given, os.fspath(own))
     split = Split(len(rows), len(rows_val), frame_test.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))
-    said = (*notes, *said)
+    said = (*notes, *said, *remarks.find(frame, schema))
     return Loaded(
         frame, y, schema, plan, split, rows, rows_val, frame_test, said, warned, table.path, table.sha256, table.reads,
         reads_test, table.frame.height - frame.height, given,
@@ -127,7 +130,8 @@ def _with_targets(table: Table, goals: list[str]) -> tuple[pl.DataFrame, tuple[s
     left_out = frame.height - usable.height
     if usable.height < FEWEST:
         raise ValueError(
-            f"{table.path} has {usable.height} row(s) with a target, of {frame.height}: expected {FEWEST} or more."
+            f"{table.path} has {usable.height} row(s) with a target, of {frame.height}: expected {FEWEST} or more with "
+            f"a value of {', '.join(goals)}."
         )
     notes = (f"{left_out:,} row(s) without a target are left out.",) if left_out else ()
     return usable, (*table.notes, *notes)
@@ -145,16 +149,12 @@ def _schema(
     """Return the schema, y, what was decided, and what to look at."""
     found = targets.find(frame, goals, task)
     names = [name for name in frame.columns if name not in goals]
-    told = overrides.told(names, list(categorical), list(numeric), list(dates))
-    dropped = overrides.known("drop", list(drop), names)
+    told = overrides.told(names, list(categorical), list(numeric), list(dates), dropped := list(drop))
     columns: list[Column] = []
     for name in names:
         kind, date_format = told.get(name, (None, None))
         column = kinds.infer(frame[name], kind, date_format)
         columns.append(replace(column, dropped="--drop") if name in dropped else column)
-    if not any(column.used for column in columns):
-        why = "; ".join(f"{column.name!r}: {column.dropped}" for column in columns[:5]) or "there is no other column"
-        raise ValueError(f"the table has nothing to learn from besides the target ({why}).")
     schema = Schema(tuple(columns), found.columns, found.task, found.classes, frame.height, found.notes)
     return schema, found.y, found.notes, _unbalanced(found)
 

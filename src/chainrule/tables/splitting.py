@@ -40,6 +40,8 @@ def split(plan: Plan, frame: pl.DataFrame, y: Array) -> tuple[Array, Array, Arra
     >>> len(train), len(validation), len(test), float(y[test].mean())
     (72, 8, 20, 0.2)
     """
+    if plan.time is not None and plan.group is not None:
+        raise ValueError("--time-column and --group are two ways to hold rows out: give one of them.")
     if plan.time is not None:
         parts = _by_time(plan, frame)
         how = f"the last rows by {plan.time!r}"
@@ -49,6 +51,14 @@ def split(plan: Plan, frame: pl.DataFrame, y: Array) -> tuple[Array, Array, Arra
     else:
         parts = _at_random(plan, y)
         how = "rows at random" + (", with the same share of each class" if plan.stratify else "")
+    if plan.stratify:
+        known = set(y[parts[0]].tolist())
+        for rows, what in ((parts[1], "validate"), (parts[2], "test")):
+            if new := sorted(set(y[rows].tolist()) - known, key=str):
+                raise ValueError(
+                    f"the class {new[0]!r} has rows to {what} but none to train on ({how}): hold other rows "
+                    "out, or give more of them."
+                )
     return (*parts, how)
 
 
@@ -135,8 +145,10 @@ def _by_time(plan: Plan, frame: pl.DataFrame) -> tuple[Array, Array, Array]:
     values = frame[str(plan.time)]
     if plan.date_format is not None:
         values = dates.parse(values, plan.date_format)
-    if values.null_count():
-        raise ValueError(f"--time-column: {plan.time!r} has {values.null_count():,} rows without a value.")
+    if holes := values.null_count():
+        raise ValueError(
+            f"--time-column: {plan.time!r} has no value, or one that is no date, in {holes:,} row(s): remove them."
+        )
     rows = values.arg_sort().to_numpy()
     cut = len(rows) - round(plan.test * len(rows))
     rows, test = rows[:cut], rows[cut:]

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule._names import did_you_mean
 from chainrule._typing import Array
-from chainrule.tables.kinds import infer, normal
+from chainrule.tables.kinds import NESTED, infer, normal
 from chainrule.tables.schema import TASKS, Column, Schema
 
 if TYPE_CHECKING:
@@ -53,7 +53,10 @@ def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Targ
     """Return the target of a table in which it has no holes."""
     if task is not None and task not in (*TASKS, "classification"):
         raise ValueError(f"unknown task {task!r}. {did_you_mean(task, (*TASKS, 'classification'))}")
-    columns = tuple(replace(infer(frame[name]), dropped="") for name in names)
+    columns = tuple(infer(frame[name]) for name in names)
+    if nested := [column.name for column in columns if column.dropped == NESTED]:
+        raise ValueError(f"the target {nested[0]!r} has lists, structures or bytes: expected one value a row.")
+    columns = tuple(replace(column, dropped="") for column in columns)
     for column in columns:
         if column.distinct < 2:
             value = _texts(frame[column.name])[0]
@@ -110,7 +113,7 @@ def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
                "Is it the right column?")
         )  # fmt: skip
     if column.read_as == "number":
-        raise ValueError(f"the target {column.name!r} has fractions: its task is regression, not {task}.")
+        raise ValueError(f"the target {column.name!r} has fractions, which are no classes: pass --task regression.")
     if column.kind not in ("yes/no", "category"):  # numbers that are classes
         column = replace(column, kind="category")
     y = as_labels(frame[column.name], column)
