@@ -74,7 +74,7 @@ def _template(column: Column, dtype: Any) -> str:
     text = f"{whole}.cast(pl.String)" if dtype != pl.String else ""
     if column.kind != "yes/no":
         return f"pl.col(NAMES){text}.fill_null({('' if column.kind == 'text' else HOLE)!r})"
-    if dtype == pl.Boolean or (dtype is not None and column.categories == ("0", "1")):
+    if dtype == pl.Boolean or (dtype is not None and dtype.is_integer() and column.categories == ("0", "1")):
         return "pl.col(NAMES).cast(pl.Float64)"
     table = dict(zip(column.categories, (0.0, 1.0), strict=True))
     return f"pl.col(NAMES){text}.replace_strict({table}, default=None)"
