@@ -53,7 +53,7 @@ def run_of(request):
 
 def test_it_predicts_what_predict_predicts(run_of):
     content, said = converting.to_onnx(run_of)
-    assert "in onnxruntime they are the same to" in said
+    assert "onnxruntime agrees to" in said
     rows = odd_rows()
     found = run(content, converting.feeds(rows, run_of.schema))
     expected = run_of.predict(rows)
@@ -204,5 +204,5 @@ def test_the_command_says_so(tmp_path, monkeypatch):
     frame().select("size", "rooms", "garden", "ill").write_csv("t.csv")
     done = CliRunner().invoke(app, ["train", "t.csv", "--target", "ill", "--epochs", "3", "--layers", "8"])
     assert done.exit_code == 0, done.output
-    assert "file     pipeline.onnx has the whole pipeline, 3 columns to predictions; in onnxruntime" in done.stdout
+    assert "file     pipeline.onnx, 3 columns to predictions; onnxruntime agrees to" in done.stdout
     assert (tmp_path / "runs" / "t" / "pipeline.onnx").stat().st_size > 1000

@@ -58,7 +58,7 @@ def to_onnx(trained: Trained) -> tuple[bytes | None, str]:
     except ValueError as error:  # a layer or a link of one's own
         return None, f"{NONE}{error}"
     inputs = len(trained.schema.used)
-    made = f"pipeline.onnx has the whole pipeline, {inputs} column{'s' if inputs > 1 else ''} to predictions"
+    made = f"pipeline.onnx, {inputs} column{'s' if inputs > 1 else ''} to predictions"
     if find_spec("onnxruntime") is None or not trained.held_out.frame.height:
         return (
             content,
@@ -67,7 +67,7 @@ def to_onnx(trained: Trained) -> tuple[bytes | None, str]:
     rows, off = _compare(content, trained)
     if not off <= CLOSE:
         return None, f"{NONE}in onnxruntime its predictions were off by {off:.1e}."
-    return content, f"{made}; in onnxruntime they are the same to {max(off, 1e-9):.0e} on {rows} held-out rows."
+    return content, f"{made}; onnxruntime agrees to {max(off, 1e-9):.0e} on {rows} held-out rows."
 
 
 def feeds(frame: pl.DataFrame, schema: Schema) -> dict[str, Array]:
