@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -42,7 +43,7 @@ def refused(*arguments, match):
 
 def test_train_and_predict(here):
     printed = run("train", "titanic.csv", "--target", "survived", *QUICK).stdout
-    assert re.search(r"^sex +yes/no +0 +2$", printed, re.MULTILINE)
+    assert re.search(r"^sex +yes/no +0 +2  female = 0, male = 1$", printed, re.MULTILINE)
     assert re.search(r"^number +identifier .* left out: its numbers rise by one", printed, re.MULTILINE)
     assert "210 to train, 30 to validate, 60 to test" in printed
     assert re.search(r"^accuracy +0\.\d+ +0\.\d+ +0\.\d+$", printed, re.MULTILINE)
@@ -197,3 +198,26 @@ def test_another_table_or_a_damaged_plan_is_refused(here, monkeypatch):
 def test_refused(arguments, match, here):
     refused("train", *arguments, match=match)
     assert [path.name for path in here.iterdir()] == ["titanic.csv"]
+
+
+def test_what_is_in_the_columns_and_what_to_type_next_is_shown(here):
+    frame = passengers().with_columns(code=pl.col("port").replace({"S": "a" * 50}), name=pl.lit("Ann Lee Ann Lee"))
+    frame.write_csv("more.csv")
+    lines = run("train", "more.csv", "--target", "survived", *QUICK).stdout.splitlines()
+    shown = {line.split("  ")[0].strip(): line for line in lines}
+    assert shown["survived"].endswith("target: no = 0, yes = 1")
+    assert shown["day"].endswith("1912-04-01 to 1912-04-28")
+    assert shown["port"].endswith("C, Q, S")
+    assert shown["code"].endswith("  C, Q, ...")
+    assert all(len(line) <= 120 for line in lines)
+    assert f"report   {Path('runs/more/report.html')}" in lines
+    assert f"next     chainrule predict {Path('runs/more')} NEW_ROWS --out predictions.csv" in lines
+
+
+def test_scores_are_shown_in_digits_that_fit_them():
+    class Run:
+        scores = {"RMSE": 12345.678, "R²": 0.98765}  # noqa: RUF012
+        baselines = {"mean": {"RMSE": 20000.0, "R²": -4e-6}}  # noqa: RUF012
+
+    rows = [line.split() for line in cli.scores(Run()).splitlines()]
+    assert rows == [["held-out", "rows", "network", "mean"], ["RMSE", "12,346", "20,000"], ["R²", "0.9877", "-0.0000"]]

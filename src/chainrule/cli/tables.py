@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shlex
 import shutil
 import sys
@@ -21,13 +22,14 @@ from chainrule.cli.errors import say
 from chainrule.cli.options import hidden_sizes
 
 if TYPE_CHECKING:
-    from chainrule.tables import Saved, Schema, Split, Trained
+    from chainrule.tables import Column, Saved, Schema, Split, Trained
 else:
-    Saved = Schema = Split = Trained = Any
+    Column = Saved = Schema = Split = Trained = Any
 
 SCHEMA = "schema.json"
 PART = 0.3  # of the memory that is free, which a table may take before it is streamed
 SHOWN = 40  # columns that are printed
+WIDTH = 36  # of what is printed of their values
 
 ARGUMENTS = {
     "activation": "activation", "dropout": "dropout", "input_dropout": "input_dropout", "l1": "l1", "l2": "alpha",
@@ -86,6 +88,7 @@ def train_or_go_on(
     overwrite: bool,
     quiet: bool,
     stream: bool,
+    print_python: bool,
 ) -> None:
     """Train on a table, or go on with what was left in a folder, by its ``plan``; None is what was not given."""
     from chainrule.cli import resuming, table_plans  # noqa: PLC0415
@@ -95,11 +98,12 @@ def train_or_go_on(
         train(
             str(source), target, layers=layers, network=network,
             table={**table, "test": test, "seed": table["seed"] or 0}, out=out, overwrite=overwrite, quiet=quiet,
-            stream=stream,
+            stream=stream, print_python=print_python,
         )  # fmt: skip
         return
-    if out is not None or overwrite or stream:
-        raise ValueError("--resume: goes on as it was begun: leave out --out, --overwrite and --stream.")
+    if out is not None or overwrite or stream or print_python:
+        given = "--out, --overwrite, --stream and --print-python"
+        raise ValueError(f"--resume: goes on as it was begun: leave out {given}.")
     if plan is None:
         resuming.read(resume)  # says what is missing
         raise ValueError(f"--resume: {resume} has the training of a data set: leave out {source}.")
@@ -121,8 +125,9 @@ def train(
     overwrite: bool,
     quiet: bool,
     stream: bool,
+    print_python: bool,
 ) -> None:
-    """Train on a table, and leave everything in a folder."""
+    """Train on a table, and leave everything in a folder; or print the script that does the same."""
     from chainrule.cli import resuming  # noqa: PLC0415
     from chainrule.cli.folder import run_folder  # noqa: PLC0415
 
@@ -130,13 +135,16 @@ def train(
         raise ValueError(f"--target: name the column of {source} that is to be predicted.")
     _check_extras()
     why = "" if stream else _too_large(source)
+    plan = {
+        "command": shlex.join(["chainrule", *(word for word in sys.argv[1:] if word != "--print-python")]),
+        "source": source, "target": target, "layers": layers, "network": network, "table": table,
+    }  # fmt: skip
+    if print_python:
+        typer.echo(_script(plan, streamed=bool(stream or why)), nl=False)
+        return
     if why and not quiet:
         typer.echo(why)
     stem = Path(source).name.split(".")[0] or "table"
-    plan = {
-        "command": shlex.join(["chainrule", *sys.argv[1:]]), "source": source, "target": target, "layers": layers,
-        "network": network, "table": table,
-    }  # fmt: skip
     with run_folder(stem if source != "-" else "table", out, overwrite=overwrite) as folder:
         resuming.remove(folder)  # with --overwrite: what another run left
         _run(plan, folder, streamed=bool(stream or why), quiet=quiet)
@@ -148,13 +156,18 @@ def _check_extras() -> None:
             raise ImportError(f'this needs the package {package!r}. Type: pip install "chainrule[{extra}]"')
 
 
-def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> None:
-    from chainrule.cli import resuming  # noqa: PLC0415
-
+def _arguments(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the estimator's parameters and what else :func:`chainrule.tables.train` is given."""
     parameters = {ARGUMENTS[name]: value for name, value in plan["network"].items() if value is not None}
     if plan["layers"] is not None:
         parameters["hidden_layer_sizes"] = hidden_sizes(plan["layers"])
-    table = {name: value for name, value in plan["table"].items() if name != "patience" or value is not None}
+    return parameters, {name: value for name, value in plan["table"].items() if name != "patience" or value is not None}
+
+
+def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> None:
+    from chainrule.cli import resuming  # noqa: PLC0415
+
+    parameters, table = _arguments(plan)
     if streamed:
         trained = _stream(plan["source"], plan["target"], parameters, table, quiet=quiet)
     else:
@@ -162,17 +175,29 @@ def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> 
     interrupted = trained.history.stopped.startswith("interrupted")
     with deferred_interrupt():  # a Ctrl-C that comes too late to end training must not lose what was learned
         trained.command = plan["command"]
-        trained.save(folder, overwrite=True)
+        saved = trained.save(folder, overwrite=True)
         if not interrupted:
             resuming.remove(folder)
+    typer.echo(trained.verdict if quiet else f"\n{scores(trained)}\n\n{trained.verdict}")
     if not quiet:
-        typer.echo(f"\n{scores(trained)}\n")
-    typer.echo(trained.verdict)
-    if not quiet:
-        typer.echo(f"time     {trained.seconds:.1f} s of training, {len(trained.history)} epochs")
+        typer.echo(f"time     {trained.seconds:.1f} s, {len(trained.history)} epochs")
+        for note in saved:
+            typer.echo(f"file     {note}")
     typer.echo(f"results  {folder}")
     if interrupted and (folder / resuming.FOLDER).is_dir():
         say(f"To go on with it: chainrule train --resume {folder}")
+    if not quiet:
+        typer.echo(f"report   {folder / 'report.html'}")
+        typer.echo(f"next     chainrule predict {shlex.quote(str(folder))} NEW_ROWS --out predictions.csv")
+
+
+def _script(plan: dict[str, Any], *, streamed: bool) -> str:
+    from chainrule.tables import script  # noqa: PLC0415
+
+    if streamed:
+        raise ValueError("--print-python: there is no script of a table that is streamed: give a smaller one.")
+    parameters, table = _arguments(plan)
+    return script(plan["source"], plan["target"], parameters=parameters, command=plan["command"], **table)
 
 
 def _in_memory(
@@ -242,32 +267,58 @@ def decided(schema: Schema, split: Split, notes: Sequence[str]) -> str:
     """Return what was found out and decided, as a table for the terminal."""
     rows = [("column", "kind", "missing", "values", "")]
     for column in (*schema.targets, *schema.columns[:SHOWN]):
-        target = column in schema.targets
-        what = "target" if target else column.dropped and f"left out: {column.dropped}"
-        rows.append((column.name, column.kind, f"{column.missing:,}", f"{column.distinct:,}", what or ""))
+        what = f"left out: {column.dropped}" if column.dropped else content(column)
+        what = f"target: {what}" if column in schema.targets else what
+        rows.append((column.name, column.kind, f"{column.missing:,}", f"{column.distinct:,}", what))
     widths = [min(30, max(len(row[i]) for row in rows)) for i in range(4)]
     lines = []
     for name, kind, missing, distinct, what in rows:
-        short = name if len(name) <= widths[0] else name[: widths[0] - 1] + "…"
-        line = f"{short:{widths[0]}}  {kind:{widths[1]}}  {missing:>{widths[2]}}  {distinct:>{widths[3]}}  {what}"
-        lines.append(line.rstrip())
+        left = f"{_short(name, widths[0]):{widths[0]}}  {kind:{widths[1]}}"
+        lines.append(f"{left}  {missing:>{widths[2]}}  {distinct:>{widths[3]}}  {what}".rstrip())
     if len(schema.columns) > SHOWN:
         lines.append(f"... and {len(schema.columns) - SHOWN:,} more columns")
     parts = f"{split.train:,} to train, {split.validation:,} to validate, {split.test:,} to test ({split.how})"
     return "\n".join([*lines, "", f"rows     {parts}", *(f"note     {note}" for note in notes)])
 
 
+def content(column: Column) -> str:
+    """Return what is in a column: from where to where, or the first of its values.
+
+    >>> from chainrule.tables import Column
+    >>> content(Column("age", "number", low=0.5, high=80.0)), content(Column("sex", "yes/no", categories=("f", "m")))
+    ('0.5 to 80', 'f = 0, m = 1')
+    """
+    if column.kind == "yes/no" and column.categories:
+        return ", ".join(f"{_short(value, 14)} = {i}" for i, value in enumerate(column.categories))
+    if column.categories:
+        widths = itertools.accumulate(len(value) + 2 for value in column.categories)
+        fit = max(1, sum(width <= WIDTH for width in widths))
+        more = ["..."] if fit < len(column.categories) else []
+        return ", ".join([*(_short(value, WIDTH) for value in column.categories[:fit]), *more])
+    if column.low is None:
+        return ""
+    ends = (column.low, column.high)
+    return " to ".join(end.removesuffix("T00:00:00") if isinstance(end, str) else f"{end:.6g}" for end in ends)
+
+
 def scores(trained: Trained) -> str:
     """Return the scores of the network beside those of models without one."""
+    from chainrule.tables.scores import figures  # noqa: PLC0415
+
     models = ["network", *trained.baselines]
     width = max(map(len, trained.scores), default=5)
     head = f"{'held-out rows':{max(width, 13)}}" + "".join(f"  {name:>14}" for name in models)
     lines = [head]
     for name, value in trained.scores.items():
         beside = [scores.get(name) for scores in trained.baselines.values()]
-        texts = [f"{value:.4g}", *("" if other is None else f"{other:.4g}" for other in beside)]
+        form = figures if name in ("RMSE", "MAE") else "{:.4f}".format
+        texts = [form(value), *("" if other is None else form(other) for other in beside)]
         lines.append(f"{name:{max(width, 13)}}" + "".join(f"  {text:>14}" for text in texts))
     return "\n".join(lines)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def predict(

@@ -78,6 +78,12 @@ def train(
     stream: Annotated[
         bool, typer.Option("--stream", help="Read the file piece by piece, as large ones are.", rich_help_panel=TABLE)
     ] = False,
+    print_python: Annotated[
+        bool,
+        typer.Option(
+            "--print-python", help="Print the same as a Python script, and train nothing.", rich_help_panel=TABLE
+        ),
+    ] = False,
     layers: Annotated[
         str | None, typer.Option(help='Sizes of the hidden layers: "64,32", or "none".', rich_help_panel=NET)
     ] = None,
@@ -174,11 +180,12 @@ def train(
         }  # fmt: skip
         tables.train_or_go_on(
             dataset, target, layers=layers, network=network, table=table, plan=plan, resume=resume, out=out,
-            overwrite=overwrite, quiet=quiet, stream=stream,
+            overwrite=overwrite, quiet=quiet, stream=stream, print_python=print_python,
         )  # fmt: skip
         return
-    if target is not None:
-        raise ValueError(f"--target: {dataset} is no table: give a file such as customers.csv.")
+    if target is not None or print_python:
+        option = "--print-python" if print_python else "--target"
+        raise ValueError(f"{option}: {dataset} is no table: give a file such as customers.csv.")
     there = None if resume is None else resuming.read(resume)
     dataset = dataset or (there[0] if there else None)
     if dataset is None:

@@ -176,6 +176,8 @@ class Checker:
             if column.date_format is None:
                 return values
             return values.dt.strftime(column.date_format.partition(dates.SEPARATOR)[0].replace("%z", "+0000"))
+        if column.read_as == "whole" and values.dtype == pl.Int64:
+            values = values.cast(pl.String)
         if values.dtype == pl.String:
             if column.date_format is not None:
                 return values.set(dates.parse(values, column.date_format).is_null(), None)

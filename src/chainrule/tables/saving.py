@@ -82,7 +82,7 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
     Returns
     -------
     Written
-        The folder, and as notes for example why there is no ``pipeline.onnx``.
+        The folder, and as notes what ``pipeline.onnx`` is, or why there is none.
 
     Raises
     ------
@@ -102,7 +102,7 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
             f"{folder} has a run already ({', '.join(there)}): choose another folder, or overwrite it on purpose."
         )
     inputs = cast(trained.held_out.frame, trained.schema.columns)
-    onnx, why = converting.to_onnx(trained.pipeline, trained.schema)
+    onnx, said = converting.to_onnx(trained)
     report = build(trained, inputs=inputs if inputs.height else None)
     contents = {
         PIPELINE: trusted.dumps(_without_network(trained.pipeline)),
@@ -121,10 +121,10 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
         (folder / ONNX).unlink(missing_ok=True)
     else:
         write_atomically(folder / ONNX, onnx)
-    config = _config(trained, why, {name: _digest((folder / name).read_bytes()) for name in LOADED})
+    config = _config(trained, said, {name: _digest((folder / name).read_bytes()) for name in LOADED})
     text = json.dumps(_plain(config), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(folder / CONFIG, text.encode())
-    return Written(folder, (why,) if why else ())
+    return Written(folder, (said,))
 
 
 def load(folder: str | os.PathLike[str]) -> Saved:
@@ -289,7 +289,7 @@ def _config(trained: Trained, onnx: str, digests: dict[str, str]) -> dict[str, A
         "seconds": trained.seconds,
         "notes": trained.notes,
         "warnings": trained.warnings,
-        "onnx": onnx or ONNX,
+        "onnx": onnx,
         "residuals": widths.to_json(),
         "files": digests,
     }

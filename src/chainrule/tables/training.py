@@ -17,12 +17,11 @@ from chainrule.tables import models
 from chainrule.tables.casting import cast
 from chainrule.tables.judging import judge
 from chainrule.tables.loading import TEST, VALIDATION, load
+from chainrule.tables.models import PATIENCE
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.schema import Schema
 from chainrule.tables.task import Task
-
-PATIENCE = 10
 
 __all__ = ["train"]
 

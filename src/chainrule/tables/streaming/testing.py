@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
-from chainrule.tables.checking import check
-from chainrule.tables.loading import check_test
+from chainrule.tables.loading import as_in
 from chainrule.tables.schema import Schema
 from chainrule.tables.streaming.csv_source import widened
 from chainrule.tables.streaming.opening import open_source
@@ -55,10 +54,4 @@ def rows_to_test(
     rows = widened(source, [], draw)
     if not rows.height:
         raise ValueError(f"--test: {path} has no row with a target.")
-    try:
-        checked, _ = check(rows.drop(goals), schema)
-    except ValueError as error:
-        raise ValueError(f"--test: {path}: {error}") from None
-    rows = polars.concat([checked, rows.select(goals)], how="horizontal")
-    check_test(rows, schema, os.fspath(path))
-    return rows
+    return as_in(schema, rows, os.fspath(path))
