@@ -39,7 +39,7 @@ def rows_to_test(
     ValueError
         When a column is missing or has values of another type, or a class was never trained on.
     """
-    polars = require("polars", "tables")
+    require("polars", "tables")
     source = open_source(path, delimiter=delimiter, header=header)
     for name in [*goals, *(column.name for column in schema.used)]:
         if name not in source.columns:
