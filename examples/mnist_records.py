@@ -1,10 +1,11 @@
-"""What networks reach on MNIST: six configurations, from 30 hidden units to a convolutional network with shifted images.
+"""What networks reach on MNIST: six configurations, from 30 hidden units to convolutions of shifted images.
 
-    CHAINRULE_DATA=folder/with/mnist python examples/mnist_records.py --validate        # choose: 50,000 images and 10,000
-    CHAINRULE_DATA=folder/with/mnist python examples/mnist_records.py --seeds 0 1 2     # measure: 60,000, the test images
-    python examples/mnist_records.py conv --seeds 0 --json records.json --picture records.png
+    export CHAINRULE_DATA=folder/with/mnist
+    python examples/mnist_records.py --validate              # to choose: 50,000 images to train on, 10,000 to look at
+    python examples/mnist_records.py --seeds 0 1 2           # to measure: 60,000 images, and those of the test
+    python examples/mnist_records.py conv --json records.json --picture records.png
 
-Everything was chosen on the last 10,000 training images (--validate), which never see the test images. Without it a
+Everything was chosen on the last 10,000 training images (--validate), which never sees the test images. Without it a
 configuration is trained on all 60,000, for the number of epochs that was chosen, and the test images are used once, at
 the end. Results are added to the JSON file as they come, so that a run can be stopped and gone on with.
 """
@@ -146,7 +147,7 @@ def table(results):
 
 def draw(results, path, *, validate):
     """Draw a curve for every configuration: its first run, and of an ensemble every member."""
-    import matplotlib.pyplot as plt
+    import matplotlib.pyplot as plt  # noqa: PLC0415  (for the picture only)
 
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     for i, (name, runs) in enumerate(results.items()):
