@@ -37,13 +37,13 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def decades(low: float, high: float) -> list[float]:
-    """Return powers of ten between low and high, at most six; where they are fewer than two, 2 and 5 times those, too.
+    """Return powers of ten between low and high, at most seven; where they are fewer than two, 2 and 5 times those.
 
     >>> decades(0.5, 2000), decades(15, 600)
     ([1.0, 10.0, 100.0, 1000.0], [20.0, 50.0, 100.0, 200.0, 500.0])
     """
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    powers = [10.0**i for i in range(first, last + 1, 1 + (last - first) // 6)]
+    powers = [10.0**i for i in range(first, last + 1, max(1, -((first - last) // 6)))]
     if len(powers) >= 2:
         return powers
     between = [m * 10.0**i for i in range(first - 1, last + 2) for m in (1, 2, 5)]
