@@ -185,12 +185,8 @@ def test_same_padding_of_conv_is_tensorflows(shape, size, stride, dilation, seed
 @given(shapes, pairs, st.none() | pairs, seeds)
 def test_same_padding_of_pools_is_tensorflows(shape, size, stride, seed):
     for kind, reduce in ((MaxPool2D, np.max), (AveragePool2D, np.mean)):
-        try:
-            layer = bound(kind(size, stride, "same"), shape, "float64", seed).layers[1]
-        except ValueError as error:
-            assert "lies on padding only" in str(error)
-            continue
-        x, dy = drawn(layer, 2, "float64", seed)
+        layer = bound(kind(size, stride, "same"), shape, "float64", seed).layers[1]
+        x, _ = drawn(layer, 2, "float64", seed)
         y = layer.forward(x, Memo())
         for r, q, inside in pixels_of(x, layer, 1):
             np.testing.assert_allclose(y[:, r, q], reduce([v for _, _, v in inside], axis=0), rtol=1e-12, atol=1e-14)
@@ -362,9 +358,9 @@ def test_residual_equals_pytorch(rows, features, dtype, seed):
 
 
 @few
-@given(st.integers(1, 5), st.integers(1, 5), st.integers(1, 3), seeds)
+@given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 2), seeds)
 def test_gradients_of_residual_have_order_two(height, width, channels, seed):
-    block = [BatchNorm(), Conv2D(4, 3, padding="same"), Tanh(), Residual([Scale(0.5)]), Conv2D(channels, 1)]
+    block = [BatchNorm(), Conv2D(2, 3, padding="same"), Tanh(), Residual([Scale(0.5)]), Conv2D(channels, 1)]
     assert_order_two(Residual(block), (height, width, channels), seed)
 
 
@@ -512,4 +508,6 @@ def test_batch_norm_cannot_learn_from_batches_of_one_row():
         cr.train(network, X, X[:, 0], batch_size=1, epochs=1)
     cr.train(network, X, X[:, 0], batch_size=2, epochs=2, seed=0)  # the last batch has one row
     assert np.isfinite(network.values).all()
-    cr.train(net((2, 2, 1), BatchNorm(), Flatten(), Dense(1)), np.ones((3, 2, 2, 1)), np.ones(3), batch_size=1, epochs=1)
+    cr.train(
+        net((2, 2, 1), BatchNorm(), Flatten(), Dense(1)), np.ones((3, 2, 2, 1)), np.ones(3), batch_size=1, epochs=1
+    )

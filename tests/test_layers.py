@@ -19,22 +19,33 @@ from chainrule.layers import (
     ELU,
     GELU,
     SELU,
+    AveragePool2D,
+    BatchNorm,
+    Conv2D,
     Dense,
     Dropout,
+    Dropout2D,
+    Embedding,
+    Flatten,
+    GlobalAveragePool2D,
     HardSigmoid,
     Identity,
     Layer,
+    LayerNorm,
     LeakyReLU,
+    MaxPool2D,
     Mish,
     ReLU,
+    Reshape,
+    Residual,
+    RMSNorm,
+    Scale,
     Sigmoid,
     SiLU,
     Softmax,
     Softplus,
     Tanh,
 )
-from chainrule.layers import AveragePool2D, BatchNorm, Conv2D, Dropout2D, Embedding, Flatten, GlobalAveragePool2D
-from chainrule.layers import LayerNorm, MaxPool2D, Reshape, Residual, RMSNorm, Scale
 from chainrule.memo import Memo
 from chainrule.parameters import locate
 
