@@ -34,6 +34,7 @@ def part_threads(threads: int) -> Iterator[None]:
 
     >>> with part_threads(2):
     ...     in_parts(lambda part, rows: None, rows=8, size=WORTH)
+    8
     """
     token = _threads.set(threads)
     try:

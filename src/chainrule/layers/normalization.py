@@ -115,8 +115,8 @@ class BatchNorm(Layer):
     def check_batch(self, name: str, rows: int) -> None:
         if rows * math.prod(self.input_shape[:-1]) < 2:
             raise ValueError(
-                f"{name}, {self!r}: expected batches of at least 2 rows to learn from, got batches of {rows} with shape "
-                f"{self.input_shape}: one value is its own mean, and y = β. Give a larger batch_size, or use LayerNorm()."
+                f"{name}, {self!r}: expected batches of at least 2 rows to learn from, got batches of {rows}, "
+                f"shape {self.input_shape}: one value is its own mean, and y = β. Give a larger batch_size."
             )
 
     def _moments(self, x: Array, memo: Memo) -> tuple[Array, Array]:
