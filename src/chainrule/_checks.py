@@ -118,6 +118,15 @@ def check_rows(X: Any, sample_shape: tuple[int, ...], dtype: np.dtype[Any], name
 
 def _wrong_rows(name: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]) -> str:
     wanted = f"(rows, {', '.join(map(str, sample_shape))})"
+    if len(sample_shape) > 1 and shape != sample_shape and 0 not in shape:
+        sizes = ", ".join(map(str, sample_shape))
+        if len(shape) == 4 and (*shape[2:], shape[1]) == sample_shape:
+            remedy = f"Channels come last: {name}.transpose(0, 2, 3, 1)."
+        elif math.prod(shape[1:]) == math.prod(sample_shape):
+            remedy = f"Reshape it: {name}.reshape(len({name}), {sizes})."
+        else:
+            remedy = "Are these the images, with their channels last, that the network was built for?"
+        return f"{name}: expected an array of shape {wanted}, got {len(shape)}-D, shape {shape}. {remedy}"
     if len(shape) != len(sample_shape) + 1:
         if shape == sample_shape:
             remedy = f"One sample? Give a batch of one: {name}[np.newaxis]."

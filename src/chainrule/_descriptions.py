@@ -31,6 +31,7 @@ MODULES = {
 """What a file may describe: the base class, and the modules that have it and its table."""
 
 DEEPEST = 16  # parts inside of parts, such as Residual in Residual: far from what exhausts the stack
+MOST = 2_000  # parts beside one another, such as layers
 SCALARS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 ALIASES = {"Layers": "int | Sequence[int] | None"}
 
@@ -135,6 +136,8 @@ def _fit(what: str, value: Any, annotation: str, part: Callable[[str, Any, str],
             return part(what, value, form)
         base = form.removeprefix("Sequence[").removesuffix("]")
         if base in MODULES and isinstance(value, list | tuple):
+            if len(value) > MOST:
+                raise TypeError(f"{what}: expected at most {MOST}, got {len(value)}")
             return [part(f"{what}, {i}", v, base) for i, v in enumerate(value)]
     if value is None and "None" in forms:
         return None

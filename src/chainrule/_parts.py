@@ -34,6 +34,7 @@ def part_threads(threads: int) -> Iterator[None]:
 
     >>> with part_threads(2):
     ...     in_parts(lambda part, rows: None, rows=8, size=WORTH)
+    8
     """
     token = _threads.set(threads)
     try:
@@ -112,9 +113,9 @@ def _workers() -> ThreadPoolExecutor:
 
 
 def _forget() -> None:
-    """In a forked process the threads are not there."""
-    global _pool  # noqa: PLW0603
-    _pool = None
+    """In a forked process the threads are not there, and one of them may have held the lock."""
+    global _pool, _lock
+    _pool, _lock = None, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):

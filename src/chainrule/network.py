@@ -16,7 +16,7 @@ from chainrule._names import named
 from chainrule._parts import part_threads
 from chainrule._threads import SMALL, WORTH_ASKING, blas_threads, choose_threads
 from chainrule._typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
-from chainrule.layers import Layer
+from chainrule.layers import Dense, Dropout, Identity, Layer
 from chainrule.layers.base import following_parameters, specifications
 from chainrule.losses import Loss
 from chainrule.memo import Memo
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 else:
     Optimizer = Trace = Any
 
+PASSING = (Dropout, Identity)  # layers that hand sparse rows on
 CHUNK_BYTES = 2**22  # the widest activation of a chunk in predict(): it stays in the cache
 
 
@@ -147,7 +148,8 @@ class Network:
                 raise ValueError(f"layer {i}, {layer!r}: {error}, but {before} {given}.") from error
         if len(shape) != 1:
             raise ValueError(
-                f"Network: the last layer must give rows of numbers for the loss, but gives shape {shape}."
+                f"Network: the last layer must give rows of numbers for the loss, but gives shape {shape}: "
+                "add Flatten() or GlobalAveragePool2D()."
             )
         self.output_shape = shape
 
@@ -328,15 +330,29 @@ class Network:
         self, x: MatrixLike, t: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[Any, Array, Array | None]:
         """Return x, t and weights as ``loss_and_grad`` wants them with a workspace, or say what does not fit."""
-        x = check_rows(x, self.input_shape, self.dtype).astype(self.dtype, copy=False)
+        x = self.check_rows(x).astype(self.dtype, copy=False)
         t = self.loss.targets(t, self.output_shape[0], self.dtype)
         weight = None if sample_weight is None else check_weights(sample_weight, self.dtype)
         check_lengths(x, t=t, sample_weight=weight)
         return x, t, weight
 
+    def check_rows(self, X: MatrixLike, name: str = "X") -> Any:
+        """Return X as the network takes it, in whatever dtype it has, or say what does not fit."""
+        X = check_rows(X, self.input_shape, self.dtype, name)
+        if is_sparse(X):
+            takers = [(i, layer) for i, layer in enumerate(self.layers) if not isinstance(layer, PASSING)]
+            i, first = takers[0] if takers else (0, None)
+            ours = type(first).__module__.startswith("chainrule.layers.")  # one's own may take what it likes
+            if ours and not isinstance(first, Dense):
+                raise TypeError(
+                    f"{name}: got sparse rows, but layer {i}, {first!r}, takes arrays only: give {name}.toarray(), "
+                    "or put a Dense layer in front."
+                )
+        return X
+
     def logits(self, X: MatrixLike) -> Float[Array, "rows outputs"]:
         """Return y for any number of rows, chunk by chunk: what ``predict`` gives before the link."""
-        X = check_rows(X, self.input_shape, self.dtype)
+        X = self.check_rows(X)
         rows = X.shape[0]
         if rows == 1:
             return self._own(X, self.forward(X.astype(self.dtype, copy=False)))

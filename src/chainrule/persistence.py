@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from chainrule._checks import check_count
-from chainrule._descriptions import build, describe
+from chainrule._descriptions import MOST, build, describe
 from chainrule._files import DTYPES, Header, opened, read_array, read_header, write_file
 from chainrule._typing import Array
 from chainrule._values import ModelFileError, check_fields, check_whole, shown
@@ -21,7 +21,6 @@ from chainrule.network import Network
 
 __all__ = ["ModelFileError", "load", "read_metadata", "save"]
 
-MOST_LAYERS = 2_000
 HOLDS = {
     "network": "a network: chainrule.Network.load reads it",
     "MLPClassifier": "a classifier: chainrule.MLPClassifier.load reads it, and chainrule.load with NumPy alone",
@@ -121,8 +120,8 @@ def holds(kind: str) -> str:
 def describe_network(network: Network) -> dict[str, Any]:
     """Return all of a network but its parameters as JSON."""
     remedy = ": keep network.theta with np.save, and build the network in your program before you fill it"
-    if len(network.layers) > MOST_LAYERS:
-        raise ValueError(f"save: a file holds at most {MOST_LAYERS} layers, this network has {len(network.layers)}.")
+    if len(network.layers) > MOST:
+        raise ValueError(f"save: a file holds at most {MOST} layers, this network has {len(network.layers)}.")
     return {
         "inputs": list(network.input_shape),
         "dtype": str(network.dtype),
@@ -173,9 +172,9 @@ def _plan(description: Any) -> Network:
     inputs, layers = d["inputs"], d["layers"]
     if not isinstance(inputs, list) or not 1 <= len(inputs) <= 8:
         raise ModelFileError(f"inputs: expected a list of sizes, got {shown(inputs)}.")
-    if not isinstance(layers, list) or len(layers) > MOST_LAYERS:
+    if not isinstance(layers, list) or len(layers) > MOST:
         found = f"{len(layers)} of them" if isinstance(layers, list) else shown(layers)
-        raise ModelFileError(f"layers: expected a list of at most {MOST_LAYERS}, got {found}.")
+        raise ModelFileError(f"layers: expected a list of at most {MOST}, got {found}.")
     if d["dtype"] not in ("float32", "float64"):
         raise ModelFileError(f"dtype: expected 'float32' or 'float64', got {shown(d['dtype'])}.")
     shape = tuple(check_whole("inputs", n, 1) for n in inputs)

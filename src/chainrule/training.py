@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule import checkpoints, kernels, optimizers, schedules
-from chainrule._checks import check_count, check_lengths, check_real, check_rows, check_seed, check_weights
+from chainrule._checks import check_count, check_lengths, check_real, check_seed, check_weights
 from chainrule._interrupt import deferred_interrupt
 from chainrule._names import named
 from chainrule._parts import part_threads
@@ -176,6 +176,8 @@ def train(
     split_seed, shuffle_seed, dropout_seed = root.spawn(3)
     data, held_out = _prepare(network, X, t, sample_weight, validation, split_seed)
     rows = _batch_size(batch_size, data, validation)
+    for i, layer in enumerate(network.layers):
+        layer.check_batch(f"layer {i}", rows)
     order = np.random.default_rng(shuffle_seed) if shuffle is True else shuffle or None
     changes = _augmented(network, data, augment, root)
     batches = Batches(data.X, data.t, data.weight, data.rows, rows, network.dtype, order, changes)
@@ -340,7 +342,7 @@ def _prepare(
     seed: np.random.SeedSequence,
 ) -> tuple[_Data, tuple[Any, Array] | None]:
     """Check everything, and hold out the validation rows."""
-    X = check_rows(X, network.input_shape, network.dtype)
+    X = network.check_rows(X)
     outputs = network.output_shape[0]
     targets = network.loss.targets(t, outputs, network.dtype)
     weight = None if sample_weight is None else check_weights(sample_weight, network.dtype)
@@ -350,7 +352,7 @@ def _prepare(
     if isinstance(validation, tuple | list):
         if len(validation) != 2:
             raise ValueError(f"validation: expected a pair (X, t) or a fraction, got {len(validation)} things.")
-        X_val = check_rows(validation[0], network.input_shape, network.dtype, "validation X")
+        X_val = network.check_rows(validation[0], "validation X")
         t_val = network.loss.targets(validation[1], outputs, network.dtype)
         check_lengths(X_val, t=t_val)
         return _Data(X, targets, weight, None), (X_val, t_val)

@@ -76,15 +76,15 @@ class Bench:
             shape, [Inlet(self.rows, list(layer.whole())), layer, Outlet()], "squared_error", seed=seed, dtype="float64"
         )
         rng = np.random.default_rng(seed)
-        for entry, w in self.network.arrays():
+        for entry, view in self.network.arrays():
             if entry.layer != LAYER:
                 continue
             source, last = locate(layer, entry.name)
             known = getattr(source, last, None)
-            if isinstance(known, np.ndarray) and known.shape == w.shape:  # of a network that was trained, say
-                w[...] = known
+            if isinstance(known, np.ndarray) and known.shape == view.shape:  # of a network that was trained, say
+                view[...] = known
             else:
-                w[...] += 0.1 * rng.normal(size=w.shape)  # zeros and ones hide mistakes
+                view[...] += 0.1 * rng.normal(size=view.shape)  # zeros and ones hide mistakes
         self.before = copied(self.state())
 
     @property

@@ -56,7 +56,7 @@ def batch(layer: Layer, rows: int, rng: np.random.Generator) -> Array:
     >>> layer = Embedding([2], 3, columns=[1])
     >>> layer.input_shape = (2,)
     >>> layer.output(layer.input_shape), batch(layer, 4, np.random.default_rng(0))[:, 1]
-    ((4,), array([1., 1., 1., 0.]))
+    ((4,), array([1., 1., 1., 1.]))
     """
     return with_whole_numbers(layer, rng.normal(size=(rows, *layer.input_shape)), rng)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from chainrule._names import named
@@ -95,6 +95,11 @@ class Layer(Specification, ABC):
         The one place where a layer writes to itself. The training loop calls it after the step.
         """
 
+    def check_batch(self, name: str, rows: int) -> None:
+        """Refuse to learn from batches of so few rows; ``name`` is the layer's, for the message."""
+        for i, layer in enumerate(self.inner):
+            layer.check_batch(f"{name}.{i}", rows)
+
     @abstractmethod
     def forward(self, x: Float[Array, "batch *inputs"], memo: Memo) -> Float[Array, "batch *outputs"]:
         """Return y, and leave in ``memo`` what ``backward`` will need."""
@@ -124,6 +129,8 @@ def following_parameters(
 
 def specifications(owner: str, layers: Layer | Sequence[Layer | str]) -> tuple[Layer, ...]:
     """Return copies of what shall be layers, at least one of them; a name stands for a layer with its defaults."""
+    if not isinstance(layers, Layer | str | Iterable):
+        raise TypeError(f"{owner}: expected layers such as [Dense(10), ReLU()], got {layers!r}.")
     given = [layers] if isinstance(layers, Layer | str) else list(layers)
     if not given:
         raise ValueError(f"{owner}: expected at least one layer, got none: for example layers=[Dense(10)].")

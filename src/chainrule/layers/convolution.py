@@ -73,8 +73,8 @@ class Conv2D(Layer):
     >>> network = cr.Network((28, 28, 1), [Conv2D(8, 5), cr.layers.Flatten()], "squared_error", seed=0)
     >>> network
     Network: (28, 28, 1) inputs, SquaredError(), float32, 208 parameters
-      0  Conv2D(8, 5)  (28, 28, 1) -> (24, 24, 8)  W (5, 5, 1, 8)  b (8,)
-      1  Flatten()     (24, 24, 8) -> 4608
+      0  Conv2D(8, size=5)  (28, 28, 1) -> (24, 24, 8)  W (5, 5, 1, 8)  b (8,)
+      1  Flatten()          (24, 24, 8) -> 4608
 
     Notes
     -----

@@ -86,7 +86,7 @@ class Dense(Layer):
 
     def output(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
-            raise ValueError("expects rows of numbers, shape (inputs,)")
+            raise ValueError("expects rows of numbers, shape (inputs,), as Flatten() gives them")
         if self.inputs not in (None, input_shape[0]):
             raise ValueError(f"expects {self.inputs} inputs")
         return (self.units,)

@@ -144,6 +144,7 @@ class Embedding(Layer):
             row, column = np.argwhere(wrong)[0]
             raise ValueError(
                 f"Embedding: expected categories 0 ... {self._many[column] - 1} in column {self._chosen[column]}, got "
-                f"{given[row, column]:g} in row {row}. Number the categories first, for example with OrdinalEncoder."
+                f"{given[row, column]:g} in row {row} of the batch. "
+                "Number the categories first, for example with OrdinalEncoder."
             )
         return numbers + self._first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar, final
 
@@ -69,7 +70,8 @@ class BatchNorm(Layer):
     -----
     Libraries differ. ``momentum`` is here, as in Keras and ONNX, what stays (Keras: 0.99 by default); in PyTorch it is
     what is new: its 0.1 is our 0.9. ε is 1e-5 here and in PyTorch, 1e-3 in Keras. The running variance is the unbiased
-    one here and in PyTorch; Keras takes σ² itself. A batch of one row has σ² = 0, and then y = β.
+    one here and in PyTorch; Keras takes σ² itself. A last batch of one row has σ² = 0, and then y = β;
+    where all batches have one row, ``train`` refuses.
 
     Source: Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
     shift" (2015).
@@ -109,6 +111,13 @@ class BatchNorm(Layer):
 
         in_parts(part, len(x), x.size)
         return y
+
+    def check_batch(self, name: str, rows: int) -> None:
+        if rows * math.prod(self.input_shape[:-1]) < 2:
+            raise ValueError(
+                f"{name}, {self!r}: expected batches of at least 2 rows to learn from, got batches of {rows}, "
+                f"shape {self.input_shape}: one value is its own mean, and y = β. Give a larger batch_size."
+            )
 
     def _moments(self, x: Array, memo: Memo) -> tuple[Array, Array]:
         """Return μ and σ² of every feature: of each part its own, then of all, in float64."""

@@ -83,11 +83,11 @@ class Reshape(Layer):
             raise ValueError(f"Reshape: shape: expected sizes, at most one of them −1, got {self.shape}.")
 
     def output(self, input_shape: Shape) -> Shape:
-        wanted: Shape = self.shape  # type: ignore[assignment]  # since __post_init__
-        size, known = math.prod(input_shape), math.prod(n for n in wanted if n != -1)
-        shape = tuple(size // known if n == -1 else n for n in wanted)
+        sizes: tuple[int, ...] = self.shape  # type: ignore[assignment]  # since __post_init__
+        size, known = math.prod(input_shape), math.prod(n for n in sizes if n != -1)
+        shape = tuple(size // known if n == -1 else n for n in sizes)
         if math.prod(shape) != size:
-            raise ValueError(f"expects {known} numbers{' or a multiple' if -1 in wanted else ''} for {wanted}")
+            raise ValueError(f"expects {known} numbers{' or a multiple' if -1 in sizes else ''} for {sizes}")
         return shape
 
     def forward(self, x: Float[Array, "batch *inputs"], memo: Memo) -> Float[Array, "batch *outputs"]:
