@@ -15,7 +15,7 @@ from chainrule._typing import Array
 from chainrule.network import Network
 from chainrule.onnx.estimators import add_classifier, class_table, is_classifier, is_multilabel, outputs_of
 from chainrule.onnx.graph import CODES, Graph, Node
-from chainrule.onnx.registry import add_layers, add_link, output_name
+from chainrule.onnx.registry import add_layers, add_link, check_layers, output_name
 
 OPSET = 21  # of 2024: it has every operator that the layers want, and onnxruntime reads it since version 1.18
 OLDEST = 13  # the first in which Softmax means one axis
@@ -38,7 +38,8 @@ def convert(
                                     for several labels at once, label (batch, classes) of 0 and 1
                  of a regressor:    variable (batch, outputs)
 
-    Dropout is left out. The number of rows is free.
+    What is written is ``network.folded()``: dropout is left out, and each BatchNorm that follows a Dense or a Conv2D is
+    in their weights. The number of rows is free.
 
     Parameters
     ----------
@@ -71,11 +72,12 @@ def convert(
     onnx = require("onnx", "onnx")
     network, estimator = _parts(model)
     opset = OPSET if opset is None else _checked_opset(opset, onnx)
-    network = network if dtype is None else network.astype(dtype)
+    check_layers(network.layers)
+    network = network.folded() if dtype is None else network.folded().astype(dtype)
     if network.theta.nbytes > LARGEST:
         raise ValueError(f"to_onnx: the parameters take {network.theta.nbytes:,} bytes; a file of ONNX ends at 2 GiB.")
     graph = Graph(network.dtype, opset)
-    y = add_layers(graph, network, INPUT)
+    y = add_layers(graph, network.layers, INPUT)
     outputs = _outputs(graph, network, estimator, y)
     props = {"loss": repr(network.loss), **_about(estimator), **_texts(metadata)}
     return _assemble(onnx, graph, network, outputs, props)

@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.onnx.estimators import add_classifier, class_table, is_multilabel, outputs_of
 from chainrule.onnx.graph import CODES, Graph
 from chainrule.onnx.model import OLDEST, protos
-from chainrule.onnx.registry import add_layers, add_link
+from chainrule.onnx.registry import add_layers, add_link, check_layers
 
 OPTIONS = {
     "zipmap": [True, False, "columns"],
@@ -119,12 +119,13 @@ def _start(scope: Any, operator: Any, container: Any) -> tuple[Graph, str]:
     if opset < OLDEST:
         raise ValueError(f"chainrule: expected a target_opset of at least {OLDEST}, got {opset}.")
     double = _code(given) == CODES["float64"] and network.dtype == np.float64
-    network = network.astype("float64" if double else "float32")
+    check_layers(network.layers)
+    network = network.folded().astype("float64" if double else "float32")
     graph = Graph(network.dtype, opset, scope.get_unique_variable_name)
     x = given.full_name
     if _code(given) != CODES[str(network.dtype)]:
         x = graph.node("Cast", x, to=str(network.dtype))
-    return graph, add_layers(graph, network, x)
+    return graph, add_layers(graph, network.layers, x)
 
 
 def _cast(graph: Graph, value: str, output: Any) -> str:

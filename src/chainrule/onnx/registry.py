@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeVar
 
 from chainrule.layers import Layer
 from chainrule.losses import Loss
-from chainrule.network import Network
 from chainrule.onnx.graph import Graph
 
 Converter = Callable[[Graph, Any, str], str]
 C = TypeVar("C", bound=Converter)
 
 LAYERS: dict[type[Layer], Converter] = {}
+IMAGES: dict[type[Layer], str] = {}  # where the converter has the channels; not here: last
 LINKS: dict[type[Loss], tuple[Converter, str]] = {}
 OUTPUT = "predictions"
 
 
-def register_layer(cls: type[Layer]) -> Callable[[C], C]:
+def register_layer(cls: type[Layer], *, images: Literal["last", "same", "any"] = "last") -> Callable[[C], C]:
     """Say how a layer is converted: a decorator for a function of the graph, the layer and the name of its input.
 
     The function adds what ``forward`` does in prediction, and returns the name of the result. It is not inherited:
@@ -27,6 +27,10 @@ def register_layer(cls: type[Layer]) -> Callable[[C], C]:
     Parameters
     ----------
     cls : type of Layer
+    images : {"last", "same", "any"}
+        Where x has the channels, if it is images. ONNX wants them first, and transposing costs time: "last" is as
+        chainrule has them; "same" is right for elementwise functions, whose y has the place of x; with "any" the
+        function asks ``graph.images(x, first=...)`` for what it wants, and says ``graph.mark_first(y)``.
 
     Raises
     ------
@@ -42,7 +46,7 @@ def register_layer(cls: type[Layer]) -> Callable[[C], C]:
     ...         return x * x
     ...     def backward(self, dy, memo):
     ...         return dy * 2 * memo.x
-    >>> @cr.onnx.register_layer(Square)
+    >>> @cr.onnx.register_layer(Square, images="same")
     ... def square(graph, layer, x):
     ...     return graph.node("Mul", x, x)
     >>> model = cr.onnx.convert(cr.Network(2, [Square()], "squared_error"))
@@ -52,7 +56,7 @@ def register_layer(cls: type[Layer]) -> Callable[[C], C]:
     _check("register_layer", cls, Layer)
 
     def register(function: C) -> C:
-        LAYERS[cls] = function
+        LAYERS[cls], IMAGES[cls] = function, images
         return function
 
     return register
@@ -101,17 +105,27 @@ def register_loss(cls: type[Loss], output: str = OUTPUT) -> Callable[[C], C]:
     return register
 
 
-def add_layers(graph: Graph, network: Network, x: str) -> str:
-    """Add all layers and return the name of the logits."""
-    for i, layer in enumerate(network.layers):
-        if type(layer) not in LAYERS:
-            raise ValueError(_unknown(f"layer {i}, {layer!r}", "register_layer", type(layer).__name__, "layer, x"))
-        graph.scope = f"layer{i}"
-        x = LAYERS[type(layer)](graph, layer, x)
-        if not isinstance(x, str):
+def check_layers(layers: Sequence[Layer]) -> None:
+    """Refuse what has no converter, by its place in the network."""
+    for i, layer in enumerate(layers):
+        for part in (layer, *layer.inner):
+            if type(part) not in LAYERS:
+                raise ValueError(_unknown(f"layer {i}, {part!r}", "register_layer", type(part).__name__, "layer, x"))
+
+
+def add_layers(graph: Graph, layers: Sequence[Layer], x: str, scope: str = "layer") -> str:
+    """Add layers one after the other and return the name of what the last one gives."""
+    for i, layer in enumerate(layers):
+        graph.scope = f"{scope}{i}"
+        place = IMAGES.get(type(layer), "last")
+        if place == "last":
+            x = graph.images(x, first=False)
+        y = LAYERS[type(layer)](graph, layer, x)
+        if not isinstance(y, str):
             raise TypeError(
-                f"layer {i}, {layer!r}: its converter must return the name that graph.node gave, got {x!r}."
+                f"layer {i}, {layer!r}: its converter must return the name that graph.node gave, got {y!r}."
             )
+        x = graph.mark_first(y) if place == "same" and graph.channels_first(x) else y
     return x
 
 
