@@ -170,7 +170,10 @@ def batch_norm(graph: Graph, layer: BatchNorm, x: str) -> str:
 
 @register_layer(LayerNorm)
 def layer_norm(graph: Graph, layer: LayerNorm, x: str) -> str:
-    """Add y = γ (x − μ) / √(σ² + ε) + β, over the last axis."""
+    """Add y = γ (x − μ) / √(σ² + ε) + β, over the last axis.
+
+    onnxruntime's own takes mean(x²) − μ² for σ², which loses digits of rows whose μ is hundreds of times σ.
+    """
     gamma, beta = graph.parameter("gamma", layer.gamma), graph.parameter("beta", layer.beta)
     if graph.native(since=17):
         return graph.node("LayerNormalization", x, gamma, beta, axis=-1, epsilon=layer.epsilon)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from chainrule.layers import Layer
 from chainrule.losses import Loss
@@ -18,7 +18,7 @@ LINKS: dict[type[Loss], tuple[Converter, str]] = {}
 OUTPUT = "predictions"
 
 
-def register_layer(cls: type[Layer], *, images: Literal["last", "same", "any"] = "last") -> Callable[[C], C]:
+def register_layer(cls: type[Layer], *, images: str = "last") -> Callable[[C], C]:
     """Say how a layer is converted: a decorator for a function of the graph, the layer and the name of its input.
 
     The function adds what ``forward`` does in prediction, and returns the name of the result. It is not inherited:
@@ -36,6 +36,8 @@ def register_layer(cls: type[Layer], *, images: Literal["last", "same", "any"] =
     ------
     TypeError
         When ``cls`` is not a class of layers.
+    ValueError
+        When ``images`` is something else.
 
     Examples
     --------
@@ -54,6 +56,8 @@ def register_layer(cls: type[Layer], *, images: Literal["last", "same", "any"] =
     ['Mul']
     """
     _check("register_layer", cls, Layer)
+    if images not in ("last", "same", "any"):
+        raise ValueError(f"register_layer: images: expected 'last', 'same' or 'any', got {images!r}.")
 
     def register(function: C) -> C:
         LAYERS[cls], IMAGES[cls] = function, images
