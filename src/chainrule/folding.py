@@ -12,6 +12,8 @@ from chainrule.initializers import Zeros
 from chainrule.layers import BatchNorm, Conv2D, Dense, Dropout, Dropout2D, Identity, Layer, Residual, Scale
 from chainrule.network import Network
 
+__all__ = ["fold"]
+
 Folded = tuple[Layer, dict[str, Array]]  # a specification, and the arrays that it will have
 
 
