@@ -206,7 +206,6 @@ class TestLayers:
         assert [node.op_type for node in model.graph.node] == operators
         assert [array.name for array in model.graph.initializer] == ["layer0.W", "layer0.b", "layer2.W"]
 
-
     @pytest.mark.parametrize("opset", OPSETS)
     @pytest.mark.parametrize("dtype", DTYPES)
     @pytest.mark.parametrize("layer", [layer for layers in IMAGES.values() for layer in layers], ids=repr)
@@ -252,7 +251,17 @@ class TestLayers:
 class TestImages:
     def test_neighbours_hand_images_on_with_the_channels_first(self):
         block = Residual([Conv2D(4, 3, padding="same"), BatchNorm(), ReLU(), Conv2D(4, 3, padding="same"), BatchNorm()])
-        layers = [Conv2D(4, 3), ReLU(), MaxPool2D(), block, Dropout2D(0.1), Scale(), AveragePool2D(), Flatten(), Dense(3)]
+        layers = [
+            Conv2D(4, 3),
+            ReLU(),
+            MaxPool2D(),
+            block,
+            Dropout2D(0.1),
+            Scale(),
+            AveragePool2D(),
+            Flatten(),
+            Dense(3),
+        ]
         network = cr.Network((16, 16, 2), layers, "softmax_cross_entropy", seed=0)
         assert operators(network) == [
             "Transpose", "Conv", "Relu", "MaxPool", "Conv", "Relu", "Conv", "Add", "Mul", "AveragePool", "Transpose",

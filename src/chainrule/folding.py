@@ -95,8 +95,8 @@ def _with_biases(layer: Dense | Conv2D) -> Dense | Conv2D:
 
 def _merged(arrays: dict[str, Array], layer: BatchNorm | Scale) -> dict[str, Array]:
     """Return W' and b', in float64: a network in float32 rounds them once."""
-    factor, mean, shift = layer.gamma.astype(np.float64), 0.0, 0.0
-    if isinstance(layer, BatchNorm):
-        factor /= np.sqrt(layer.running_var.astype(np.float64) + layer.epsilon)  # γ s
-        mean, shift = layer.running_mean, layer.beta
-    return {"W": arrays["W"] * factor, "b": (arrays.get("b", 0.0) - mean) * factor + shift}
+    b, factor = arrays.get("b", np.zeros(1)), layer.gamma.astype(np.float64)
+    if isinstance(layer, Scale):
+        return {"W": arrays["W"] * factor, "b": b * factor}
+    factor /= np.sqrt(layer.running_var.astype(np.float64) + layer.epsilon)  # γ s
+    return {"W": arrays["W"] * factor, "b": (b - layer.running_mean) * factor + layer.beta}

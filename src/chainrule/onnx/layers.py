@@ -233,7 +233,7 @@ def _features(graph: Graph, name: str, values: Array, x: str) -> str:
 
 
 def _mean(graph: Graph, x: str, features: int) -> str:
-    """Add the mean over the last axis. The operator ReduceMean takes its axes in one way up to opset 17, then another."""
+    """Add the mean over the last axis; ReduceMean would take its axes in one way up to opset 17, then in another."""
     return graph.node("Mul", graph.node("ReduceSum", x, np.array([-1]), keepdims=1), 1 / features)
 
 
