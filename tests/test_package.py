@@ -21,6 +21,7 @@ MODULES = [
     "datasets",
     "estimators",
     "estimators.advice",
+    "folding",
     "gradient_check",
     "initializers",
     "layers",
