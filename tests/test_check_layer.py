@@ -43,7 +43,7 @@ def test_a_layer_of_ones_own_is_right_and_is_told_how_to_save_memory(layer):
     ]
 
 
-class BatchNorm(Layer):
+class Centered(Layer):
     """Training centers by the batch, prediction by what is remembered: rows may depend on one another, but then only."""
 
     def forward(self, x, memo):
@@ -51,13 +51,56 @@ class BatchNorm(Layer):
         return x - memo.mean
 
     def backward(self, dy, memo):
-        return dy - dy.mean(axis=0)
+        return dy - dy.mean(axis=0) if memo.training else dy
 
 
 def test_rows_that_depend_on_one_another_in_training_are_a_note_and_no_mistake():
-    report = cr.check_layer(BatchNorm())
+    report = cr.check_layer(Centered())
     assert report, str(report)
     assert "in training the rows of a batch depend on one another, as in batch normalization" in report.notes
+
+
+class TrainingOnly(Centered):
+    """Its backward takes every batch for one of training."""
+
+    def backward(self, dy, memo):
+        return dy - dy.mean(axis=0)
+
+
+def test_a_gradient_that_is_wrong_in_prediction_only_is_found():
+    report = cr.check_layer(TrainingOnly())
+    assert not report
+    assert "in prediction, where memo.training is false, the dx that backward returns is not" in report.verdict
+
+
+def test_columns_of_whole_numbers_stay_whole_and_their_dx_must_be_0():
+    class Slope(Layer):
+        """y = [w[x₀], x₁]: a table of two numbers, and a dx that takes x₀ for a number like others."""
+
+        def whole(self):
+            return {0: 2}
+
+        def parameters(self, following=None):
+            fans = cr.initializers.Fans(1, 1)
+            return {"w": cr.layers.Parameter((2,), cr.initializers.Zeros(), fans)}
+
+        def forward(self, x, memo):
+            memo.rows = x[:, 0].astype(int)
+            assert (memo.rows == x[:, 0]).all()
+            y = x.copy()
+            y[:, 0] = self.w[memo.rows]
+            return y
+
+        def backward(self, dy, memo):
+            memo.dw = np.bincount(memo.rows, dy[:, 0], 2).astype(dy.dtype)
+            dx = dy.copy()
+            dx[:, 0] = self.slope
+            return dx
+
+    Slope.slope = 0
+    assert cr.check_layer(Slope()), str(cr.check_layer(Slope()))
+    Slope.slope = 1
+    assert "dx is off by" in cr.check_layer(Slope()).verdict
 
 
 class Pool(Layer):

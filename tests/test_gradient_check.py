@@ -55,7 +55,9 @@ def test_every_loss_is_right_with_order_two(name):
     assert report.error < 1e-7, f"{name}: error {report.error}"
 
 
-@pytest.mark.parametrize("name", sorted(set(public_classes(layers, Layer)) - {"Dense", "Dropout"}))
+@pytest.mark.parametrize(
+    "name", sorted(n for n, cls in public_classes(layers, Layer).items() if cls.__module__.endswith(".activation"))
+)
 def test_every_activation_is_right_with_order_two(name):
     stack = Dropout(0.2), Dense(7), getattr(layers, name)(), Dropout(0.4), Dense(3)
     report = cr.check_gradient(network(*stack), X, LABELS, penalties=[L2(0.1)])

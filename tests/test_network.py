@@ -13,6 +13,7 @@ import chainrule as cr
 from chainrule import layers
 from chainrule._names import public_classes
 from chainrule.layers import Dense, Dropout, Layer, ReLU, Tanh
+from chainrule.parameters import locate
 
 RNG = np.random.default_rng(3)
 
@@ -130,31 +131,45 @@ def test_the_first_dx_is_never_computed():
 
 
 def stack_of_everything():
-    activations = [
-        cls() for name, cls in sorted(public_classes(layers, Layer).items()) if name not in {"Dense", "Dropout"}
-    ]
-    return [Dropout(0.1), *(layer for a in activations for layer in (Dense(8), a)), Dropout(0.2), Dense(3)]
+    shipped = public_classes(layers, Layer)
+    activations = [cls() for _, cls in sorted(shipped.items()) if cls.__module__.endswith(".activation")]
+    rows = [layers.Embedding([5], 2, columns=[0]), Dropout(0.1), layers.LayerNorm()]
+    rows += [layer for a in activations for layer in (Dense(8), a)]
+    block = [layers.BatchNorm(), layers.Conv2D(4, 3, padding="same"), layers.Dropout2D(0.1), layers.Scale(0.1)]
+    images = [Dense(50), layers.Reshape((5, 5, 2)), layers.Conv2D(4, 2, biases=None), layers.BatchNorm(), ReLU()]
+    images += [layers.Residual(block), layers.RMSNorm(), layers.MaxPool2D(3, stride=2, padding="same")]
+    images += [layers.AveragePool2D(2, stride=1), layers.GlobalAveragePool2D(), layers.Flatten(), Dense(3)]
+    stack = [*rows, *images]
+    assert {type(layer).__name__ for layer in (*stack, *block)} == set(shipped), "a layer is missing here"
+    return stack
+
+
+def rows_for_everything(rows):
+    x = RNG.normal(size=(rows, 6)).astype("float32")
+    x[:, 0] = RNG.integers(0, 5, rows)  # a category
+    return x
 
 
 def test_passes_write_to_the_memo_only():
     """Freeze every parameter, run both passes, compare every layer's __dict__."""
     network = cr.Network(6, stack_of_everything(), "softmax_cross_entropy", seed=0)
-    network.theta.flags.writeable = False
-    for entry in network.layout.entries:
-        getattr(network.layers[entry.layer], entry.name).flags.writeable = False
-    before = [dict(vars(layer)) for layer in network.layers]
-    x, t = RNG.normal(size=(9, 6)).astype("float32"), np.arange(9) % 3
+    network.values.flags.writeable = network.theta.flags.writeable = network.statistics.flags.writeable = False
+    for entry, _ in network.arrays():
+        getattr(*locate(network.layers[entry.layer], entry.name)).flags.writeable = False
+    every = [part for layer in network.layers for part in (layer, *layer.inner)]
+    before = [dict(vars(layer)) for layer in every]
+    x, t = rows_for_everything(9), np.arange(9) % 3
     x.flags.writeable = t.flags.writeable = False
     network.loss_and_grad(x, t, network.workspace(9, seed=0))
     network.predict(x)
-    for layer, old in zip(network.layers, before, strict=True):
+    for layer, old in zip(every, before, strict=True):
         assert vars(layer).keys() == old.keys(), f"{layer!r} gained or lost an attribute"
         assert all(vars(layer)[k] is old[k] for k in old), f"{layer!r} changed an attribute"
 
 
 def test_eight_threads_on_one_network_give_the_serial_results():
     network = cr.Network(6, stack_of_everything(), "softmax_cross_entropy", seed=0)
-    batches = [(RNG.normal(size=(33, 6)).astype("float32"), RNG.integers(0, 3, 33)) for _ in range(8)]
+    batches = [(rows_for_everything(33), RNG.integers(0, 3, 33)) for _ in range(8)]
 
     def work(i):
         x, t = batches[i]

@@ -15,6 +15,8 @@ import chainrule as cr
 
 ROOT = Path(__file__).parents[1]
 MODULES = [
+    "augmentation",
+    "averaging",
     "callbacks",
     "checkpoints",
     "clipping",
@@ -32,6 +34,7 @@ MODULES = [
     "penalties",
     "persistence",
     "plotting",
+    "range_test",
     "schedules",
     "serving",
     "tables.report",

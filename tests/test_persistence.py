@@ -57,16 +57,34 @@ def test_every_layer_and_every_argument_comes_back(path):
         "ELU": layers.ELU(0.5),
         "GELU": layers.GELU("tanh"),
         "LeakyReLU": layers.LeakyReLU(0.2),
+        "Embedding": layers.Embedding([3], 4, columns=[2], weights=initializers.Normal(1.0)),
+        "Reshape": layers.Reshape((4, -1, 2)),
+        "Conv2D": layers.Conv2D(4, (2, 3), (1, 2), (1, 0, 2, 1), 1, 2, "he_uniform", initializers.Constant(0.1)),
+        "BatchNorm": layers.BatchNorm(0.7, 1e-3),
+        "LayerNorm": layers.LayerNorm(1e-4),
+        "RMSNorm": layers.RMSNorm(1e-4),
+        "Scale": layers.Scale(0.5),
+        "MaxPool2D": layers.MaxPool2D(3, (1, 2), "same"),
+        "AveragePool2D": layers.AveragePool2D((2, 1), 1, (1, 0)),
+        "Dropout2D": layers.Dropout2D(0.2),
+        "Residual": layers.Residual([layers.BatchNorm(), layers.Residual([layers.Conv2D(4, padding="same")])]),
     }
-    stack = [special.get(name) or cls() for name, cls in sorted(public_classes(layers, Layer).items())]
-    stack.sort(key=lambda layer: not isinstance(layer, Dense))
+    images = ["Reshape", "Conv2D", "BatchNorm", "MaxPool2D", "Residual", "AveragePool2D", "Dropout2D"]
+    last = [*images, "GlobalAveragePool2D", "Flatten"]
+    shipped = public_classes(layers, Layer)
+    names = ["Embedding", "Dense", *sorted(shipped.keys() - {"Embedding", "Dense", *last}), *last]
+    stack = [special.get(name) or shipped[name]() for name in names]
+    stack[1] = Dense(24, weights=initializers.Uniform(-0.3, 0.3), biases=initializers.Constant(0.1), inputs=7)
     network = cr.Network(4, [*stack, Dense(2, biases=None)], "squared_error", seed=0)
+    rows = X.copy()
+    rows[:, 2] = [0, 2, 1, 1, 0]
+    network.statistics[:] = np.random.default_rng(0).uniform(0.5, 2, network.statistics.size)
     network.save(path)
-    loaded = cr.Network.load(path)
-    assert repr(loaded) == repr(network)
-    np.testing.assert_array_equal(loaded.theta, network.theta)
-    np.testing.assert_array_equal(loaded.predict(X), network.predict(X))
-    assert cr.check_gradient(loaded, X, np.ones((5, 2)))
+    for loaded in (cr.Network.load(path), cr.load(path)):
+        assert repr(loaded) == repr(network)
+        np.testing.assert_array_equal(loaded.values, network.values)
+        np.testing.assert_array_equal(loaded.predict(rows), network.predict(rows))
+    assert cr.check_gradient(loaded, rows, np.ones((5, 2)))
 
 
 def test_a_loaded_network_trains_on(path):
@@ -538,6 +556,11 @@ EXAMPLES = {
     "Constant": {"value": 0.5},
     "Dense": {"units": 3, "weights": initializers.Normal(0.1)},
     "Dropout": {"rate": 0.5},
+    "Conv2D": {"filters": 4, "size": (3, 2), "stride": 2, "padding": (0, 1, 2, 3), "groups": 2},
+    "Dropout2D": {"rate": 0.5},
+    "Embedding": {"categories": (2, 3), "size": 4, "columns": [0, 2]},
+    "Reshape": {"shape": [4, -1]},
+    "Residual": {"layers": [Dense(3), layers.Residual([layers.BatchNorm()])]},
     "EarlyStopping": {"monitor": "loss", "patience": 3},
     "Exponential": {"gamma": 0.9},
     "InverseTime": {"decay": 0.1},
@@ -567,7 +590,13 @@ def test_what_a_description_cannot_hold():
     nested = {"type": "Constant"}
     for _ in range(5000):
         nested = {"type": "WarmUp", "epochs": 1, "then": nested}
-    with pytest.raises(RecursionError):  # which opened() turns into a ModelFileError
+    with pytest.raises(ModelFileError, match="more than 16 parts deep"):
         build("it", nested, "Schedule")
+    deep = layers.Tanh()
+    for _ in range(16):
+        deep = layers.Residual([deep])
+    assert repr(build("it", describe("it", deep, "Layer"), "Layer")) == repr(deep)
+    with pytest.raises(ValueError, match="up to 16 deep, this is deeper"):
+        describe("it", layers.Residual([deep]), "Layer")
     with pytest.raises(ModelFileError, match=r"unknown type 'Momentum'. Known: .*Cosine"):
         build("it", {"type": "Momentum"}, "Schedule")

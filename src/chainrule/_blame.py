@@ -10,6 +10,7 @@ from chainrule._objective import BESIDE, Objective, slope
 from chainrule._typing import Array
 from chainrule.layers import Layer
 from chainrule.memo import Memo
+from chainrule.parameters import locate
 
 
 def blame(objective: Objective, rng: np.random.Generator) -> list[str]:
@@ -24,8 +25,9 @@ def blame(objective: Objective, rng: np.random.Generator) -> list[str]:
         x = layer.forward(x.copy(), Memo(training=True, rng=draw)).copy()
     for i, layer in enumerate(network.layers):
         # Away from kinks: the layer is checked at inputs moved a little.
-        moved = inputs[i] + BESIDE * rng.normal(size=inputs[i].shape)
-        suspects += [f"layer {i}, {layer!r}: {what}" for what in _check_alone(objective, layer, moved, rng)]
+        moved = inputs[i] + _free(layer, BESIDE * rng.normal(size=inputs[i].shape))
+        alone = check_alone(layer, moved, rng, lambda: Memo(training=True, rng=objective.rewind()))
+        suspects += [f"layer {i}, {layer!r}: {what}" for what in alone]
     suspects += [f"{network.loss!r}: {what}" for what in _check_loss(objective, x, rng)]
     for penalty in objective.penalties:
         for e in network.layout.select(None, biases=penalty.biases):
@@ -37,9 +39,11 @@ def blame(objective: Objective, rng: np.random.Generator) -> list[str]:
     return suspects
 
 
-def _check_alone(objective: Objective, layer: Layer, x: Array, rng: np.random.Generator) -> list[str]:
+def check_alone(layer: Layer, x: Array, rng: np.random.Generator, fresh: Callable[[], Memo]) -> list[str]:
+    """Return what is wrong with a bound layer's passes at x; ``fresh`` gives memos that draw the same each time."""
+
     def forward(x: Array) -> tuple[Array, Memo]:
-        memo = Memo(training=True, rng=objective.rewind())
+        memo = fresh()
         return layer.forward(x, memo), memo
 
     wrong = []
@@ -55,10 +59,11 @@ def _check_alone(objective: Objective, layer: Layer, x: Array, rng: np.random.Ge
     if dx is None or dx.shape != x.shape:
         got = "None" if dx is None else f"a dx of shape {dx.shape}"
         return [*wrong, f"backward returns {got}, but x has shape {x.shape}"]
-    if _differs(lambda x: float(np.vdot(dy, forward(x.copy())[0])), x, dx, rng):
+    if _differs(lambda x: float(np.vdot(dy, forward(x.copy())[0])), x, dx, rng, layer):
         wrong.append("the dx that backward returns is not the derivative of forward")
     for name in layer.parameters():
-        w, dw = getattr(layer, name), getattr(memo, f"d{name}")
+        (part, last), (inside, _) = locate(layer, name), locate(memo, name)
+        w, dw = getattr(part, last), getattr(inside, f"d{last}")
         if dw is None or np.shape(dw) != w.shape:
             wrong.append(f"backward leaves no memo.d{name} of shape {w.shape}")
             continue
@@ -90,11 +95,19 @@ def _check_loss(objective: Objective, y: Array, rng: np.random.Generator) -> lis
     return wrong
 
 
-def _differs(f: Callable[[Array], float], x: Array, gradient: Array, rng: np.random.Generator) -> bool:
+def _free(layer: Layer, x: Array) -> Array:
+    """Return x with zeros in the columns that must stay whole numbers."""
+    x[:, list(layer.whole())] = 0
+    return x
+
+
+def _differs(
+    f: Callable[[Array], float], x: Array, gradient: Array, rng: np.random.Generator, layer: Layer | None = None
+) -> bool:
     """Say whether ``gradient`` fails to be that of f at x, along any of three random directions."""
     scale = max(float(np.linalg.norm(gradient)), 1e-4)
     for _ in range(3):
-        v = rng.normal(size=x.shape)
+        v = rng.normal(size=x.shape) if layer is None else _free(layer, rng.normal(size=x.shape))
         analytic = float(np.vdot(gradient, v))
         numeric = slope(f, x, v, analytic, 1e-7 * scale)
         if not abs(numeric - analytic) <= 1e-5 * max(scale, abs(numeric)):

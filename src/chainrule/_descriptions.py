@@ -18,7 +18,7 @@ from chainrule._specification import Specification
 from chainrule._values import ModelFileError, shown
 
 MODULES = {
-    "Callback": "callbacks",
+    "Callback": "callbacks averaging",
     "Clip": "clipping",
     "Constraint": "penalties",
     "Initializer": "initializers",
@@ -28,8 +28,9 @@ MODULES = {
     "Penalty": "penalties",
     "Schedule": "schedules",
 }
-"""What a file may describe: the base class, and the module that has it and its table."""
+"""What a file may describe: the base class, and the modules that have it and its table."""
 
+DEEPEST = 16  # parts inside of parts, such as Residual in Residual: far from what exhausts the stack
 SCALARS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 ALIASES = {"Layers": "int | Sequence[int] | None"}
 
@@ -41,11 +42,14 @@ def table(base: str) -> dict[str, Any]:
     >>> sorted(table("Clip"))
     ['ClipNorm', 'ClipValue']
     """
-    module = importlib.import_module(f"chainrule.{MODULES[base]}")
-    return public_classes(module, getattr(module, base))
+    modules = [importlib.import_module(f"chainrule.{name}") for name in MODULES[base].split()]
+    known: dict[str, Any] = {}
+    for module in modules:
+        known |= public_classes(module, getattr(modules[0], base))
+    return known
 
 
-def describe(what: str, value: Specification, base: str, remedy: str = "") -> dict[str, Any]:
+def describe(what: str, value: Specification, base: str, remedy: str = "", depth: int = 0) -> dict[str, Any]:
     """Return a part of chainrule as JSON; ``what`` and ``remedy`` are for the message when it is not one.
 
     >>> from chainrule.optimizers import Momentum
@@ -58,8 +62,11 @@ def describe(what: str, value: Specification, base: str, remedy: str = "") -> di
             f"save: {what}, {shown(value)}, is not a part of chainrule, and a file cannot hold its code{remedy}."
         )
 
+    if depth > DEEPEST:
+        raise ValueError(f"save: {what}: a file holds parts inside of parts up to {DEEPEST} deep, this is deeper.")
+
     def part(what: str, value: Any, base: str) -> Any:
-        return describe(what, value, base, remedy)
+        return describe(what, value, base, remedy, depth + 1)
 
     forms = _forms(table(base)[name])
     try:
@@ -69,7 +76,7 @@ def describe(what: str, value: Specification, base: str, remedy: str = "") -> di
     return {"type": name, **arguments}
 
 
-def build(what: str, description: Any, base: str) -> Any:
+def build(what: str, description: Any, base: str, depth: int = 0) -> Any:
     """Return the object that :func:`describe` described, or a :class:`ModelFileError`.
 
     >>> build("the optimizer", {"type": "Momentum", "learning_rate": 0.5}, "Optimizer")
@@ -77,6 +84,12 @@ def build(what: str, description: Any, base: str) -> Any:
     """
     if not isinstance(description, dict):
         raise ModelFileError(f"{what} cannot be read: expected an object, got {shown(description)}.")
+    if depth > DEEPEST:
+        raise ModelFileError(f"{shown(what)} cannot be read: it is more than {DEEPEST} parts deep.")
+
+    def part(what: str, value: Any, base: str) -> Any:
+        return build(what, value, base, depth + 1)
+
     arguments = dict(description)
     name = arguments.pop("type", None)
     known = table(base)
@@ -91,7 +104,7 @@ def build(what: str, description: Any, base: str) -> Any:
     if missing := needed - arguments.keys():
         raise ModelFileError(f"{what}, {name}: the field(s) {', '.join(sorted(missing))} are missing.")
     try:
-        return known[name](**{k: _fit(k, v, forms[k], build) for k, v in arguments.items()})
+        return known[name](**{k: _fit(k, v, forms[k], part) for k, v in arguments.items()})
     except ModelFileError:
         raise
     except (ArithmeticError, TypeError, ValueError) as error:
@@ -120,6 +133,9 @@ def _fit(what: str, value: Any, annotation: str, part: Callable[[str, Any, str],
             return tuple(value)
         if form in MODULES and isinstance(value, dict | Specification):
             return part(what, value, form)
+        base = form.removeprefix("Sequence[").removesuffix("]")
+        if base in MODULES and isinstance(value, list | tuple):
+            return [part(f"{what}, {i}", v, base) for i, v in enumerate(value)]
     if value is None and "None" in forms:
         return None
     raise TypeError(f"{what}: expected {' or '.join(forms)}, got {shown(value)}.")

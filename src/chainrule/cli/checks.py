@@ -17,7 +17,7 @@ from chainrule.gradient_check import LayerReport, check_gradient, check_layer
 from chainrule.gradient_check.contract import describe
 from chainrule.gradient_check.report import ParameterCheck, aligned, order_text, parameter_table
 from chainrule.gradient_check.same import copied
-from chainrule.gradient_check.samples import targets, variants
+from chainrule.gradient_check.samples import targets, variants, with_whole_numbers
 from chainrule.layers import Dense, Layer, Tanh
 from chainrule.losses import Loss
 from chainrule.memo import Memo
@@ -89,7 +89,7 @@ def check_network(
 ) -> Check:
     """Check dL/dθ of a network at random rows, and each of its layers alone."""
     rng = np.random.default_rng(seed)
-    X = rng.uniform(low, high, size=(rows, *network.input_shape))
+    X = with_whole_numbers(network.layers[0], rng.uniform(low, high, size=(rows, *network.input_shape)), rng)
     t = targets(network.loss, rows, network.output_shape[0], rng)
     alone = [
         check_layer(layer, layer.input_shape, X=x, rows=rows, seed=seed)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
 
 from chainrule._checks import check_count
 from chainrule._typing import Array
-from chainrule.gradient_check.same import copied
-from chainrule.gradient_check.samples import input_shape
+from chainrule.gradient_check import samples
+from chainrule.gradient_check.same import copied, same
 from chainrule.initializers import Fans, GlorotUniform, Initializer, Zeros
 from chainrule.layers import Layer, Parameter
 from chainrule.layers.base import Shape
@@ -25,16 +26,22 @@ LAYER = 1  # its place in the bench's network
 
 @final
 class Inlet(Layer):
-    """y = x₀ + x: every number of the batch is a parameter, so that dL/dx is checked as the gradient of one."""
+    """y = x₀ + x: every number of the batch is a parameter, so that dL/dx is checked as the gradient of one.
 
-    def __init__(self, rows: int) -> None:
-        self.rows = rows
+    What must stay a whole number stays: there y has no slope, and dx has to be 0.
+    """
+
+    def __init__(self, rows: int, whole: Sequence[int]) -> None:
+        self.rows, self.whole_columns = rows, list(whole)
 
     def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
         return {"x": Parameter((self.rows, *self.input_shape), Zeros(), Fans(1, 1))}
 
     def forward(self, x: Array, memo: Memo) -> Array:
-        return x + self.x[: len(x)]  # type: ignore[attr-defined]
+        y = x + self.x[: len(x)]  # type: ignore[attr-defined]
+        if self.whole_columns:
+            y[:, self.whole_columns] = x[:, self.whole_columns]
+        return y
 
     def backward(self, dy: Array, memo: Memo) -> None:
         memo.dx = np.zeros((self.rows, *self.input_shape), dy.dtype)
@@ -63,15 +70,21 @@ class Bench:
         layer = copied(layer)
         shape = _shape(layer, inputs, X)
         self.rows, self.seed, self.given = rows if X is None else len(X), seed, X
-        self.network = Network(shape, [Inlet(self.rows), layer, Outlet()], "squared_error", seed=seed, dtype="float64")
+        layer.input_shape = shape  # of a copy
+        layer.output(shape)
+        self.network = Network(
+            shape, [Inlet(self.rows, list(layer.whole())), layer, Outlet()], "squared_error", seed=seed, dtype="float64"
+        )
         rng = np.random.default_rng(seed)
-        for name in self.parameters:
-            (part, last), (source, _) = locate(self.layer, name), locate(layer, name)
-            w, known = getattr(part, last), getattr(source, last, None)
+        for entry, w in self.network.arrays():
+            if entry.layer != LAYER:
+                continue
+            source, last = locate(layer, entry.name)
+            known = getattr(source, last, None)
             if isinstance(known, np.ndarray) and known.shape == w.shape:  # of a network that was trained, say
                 w[...] = known
             else:
-                w += 0.1 * rng.normal(size=w.shape)  # zeros and ones hide mistakes
+                w[...] += 0.1 * rng.normal(size=w.shape)  # zeros and ones hide mistakes
         self.before = copied(self.state())
 
     @property
@@ -81,6 +94,15 @@ class Bench:
     @property
     def parameters(self) -> list[str]:
         return [entry.name for entry in self.network.layout.entries if entry.layer == LAYER]
+
+    def parameter(self, name: str) -> Array:
+        """Return a parameter of the layer, or of one inside of it."""
+        return getattr(*locate(self.layer, name))
+
+    def gradient(self, memo: Memo, name: str) -> Any:
+        """Return what backward left for that parameter."""
+        part, last = locate(memo, name)
+        return getattr(part, f"d{last}")
 
     def state(self) -> dict[str, Any]:
         """Return what the layer holds besides its parameters: its attributes, and its classes' lists and arrays."""
@@ -98,7 +120,7 @@ class Bench:
     def batch(self, turn: int = 0, rows: int | None = None) -> Array:
         """Return the rows of a batch; every turn has others, or the given ones in another order."""
         if self.given is None:
-            x = np.random.default_rng([self.seed, turn]).normal(size=(self.rows, *self.layer.input_shape))
+            x = samples.batch(self.layer, self.rows, np.random.default_rng([self.seed, turn]))
         else:
             x = np.roll(self.given, turn, axis=0)
         return x[:rows].astype(self.network.dtype)
@@ -117,19 +139,25 @@ class Bench:
         workspace = self.network.workspace(self.rows, training=training, seed=self.seed)
         return workspace, workspace.memos[LAYER]
 
+    def the_same_in_prediction(self) -> bool:
+        """Say whether y of a batch is what it is in training."""
+        x = self.batch()
+        first, second = (np.array(self.layer.forward(x, self.memo(training=t))) for t in (False, True))
+        return same(first, second)
+
     def passes(self, x: Array, dy: Array, memo: Memo) -> dict[str, Any]:
         """Run both passes; return copies of y, dx and the gradients, by name."""
         with np.errstate(all="ignore"):  # here, for a thread does not inherit it
             y = np.array(self.layer.forward(x, memo))
             results = {"y": y, "dx": self.layer.backward(dy, memo)}
-        results |= {f"d{name}": getattr(memo, f"d{name}") for name in self.parameters}
+        results |= {f"d{name}": self.gradient(memo, name) for name in self.parameters}
         return {name: None if value is None else np.array(value) for name, value in results.items()}
 
 
 def _shape(layer: Layer, inputs: int | Shape | None, X: Array | None) -> Shape:
     """Return the shape of one sample, which the layer takes."""
     if inputs is None and X is None:
-        shape = input_shape(layer)
+        shape = samples.input_shape(layer)
         if shape is None:
             raise ValueError(
                 f"check_layer: {layer!r} takes none of the usual shapes: give that of a sample, as inputs=(8,)."

@@ -19,6 +19,7 @@ import numpy as np
 from chainrule.gradient_check.bench import Bench
 from chainrule.gradient_check.same import came, differ, differing, equal, listed, same
 from chainrule.memo import Memo
+from chainrule.parameters import locate
 
 THREADS, BATCHES = 4, 12
 ELSEWHERE = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]  # where no layer is written
@@ -70,7 +71,7 @@ def _runs(bench: Bench) -> Iterator[str]:
     if dx is None or np.shape(dx) != x.shape:
         yield f"backward returns {came(dx)}, but x has shape {x.shape}: return dL/dx"
     for name in bench.parameters:
-        w, dw = getattr(layer, name), getattr(memo, f"d{name}")
+        w, dw = bench.parameter(name), bench.gradient(memo, name)
         if np.shape(dw) != w.shape:
             left = "no" if dw is None else f"shape {np.shape(dw)} in"
             yield f"backward leaves {left} memo.d{name}, but {name} has shape {w.shape}"
@@ -105,17 +106,17 @@ def _inputs(bench: Bench) -> Iterator[str]:
 
 
 def _parameters(bench: Bench) -> Iterator[str]:
-    layer = bench.layer
-    before = {name: getattr(layer, name).copy() for name in bench.parameters}
-    views = {name: getattr(layer, name) for name in bench.parameters}
+    before = {name: bench.parameter(name).copy() for name in bench.parameters}
+    views = {name: bench.parameter(name) for name in bench.parameters}
     bench.passes(bench.batch(), bench.dy(), bench.memo())
     for name, value in before.items():
-        if getattr(layer, name) is not views[name]:
+        if bench.parameter(name) is not views[name]:
             yield f"self.{name} is another array afterwards: only the optimizer changes parameters, in place"
         elif not np.array_equal(views[name], value):
             yield f"self.{name} is changed: only the optimizer does that; leave its gradient in memo.d{name}"
         views[name][...] = value
-        setattr(layer, name, views[name])
+        part, last = locate(bench.layer, name)
+        setattr(part, last, views[name])
 
 
 def _state(bench: Bench) -> Iterator[str]:
@@ -184,7 +185,7 @@ def _reentrancy(bench: Bench) -> Iterator[str]:
         return
     for turn, memo in enumerate(memos):
         got = {"y": ys[turn], "dx": layer.backward(bench.dy(turn), memo)}
-        got |= {f"d{name}": getattr(memo, f"d{name}") for name in bench.parameters}
+        got |= {f"d{name}": bench.gradient(memo, name) for name in bench.parameters}
         if different := differing(got, alone[turn]):
             yield (
                 f"{listed(different)} {differ(different)} where two batches are in flight: backward must read what it "

@@ -60,7 +60,7 @@ def _transposed(bench: Bench, name: str) -> str:
     x, dy = bench.batch(), bench.dy()
     bench.layer.forward(x.copy(), memo)
     bench.layer.backward(dy.copy(), memo)
-    w, analytic = getattr(bench.layer, name), getattr(memo, f"d{name}")
+    w, analytic = bench.parameter(name), bench.gradient(memo, name)
     if w.ndim != 2 or w.shape[0] != w.shape[1] or w.size > SMALL:
         return ""
     kept, numeric = w.copy(), np.empty_like(w)

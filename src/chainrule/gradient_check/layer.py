@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._blame import check_alone
 from chainrule._checks import check_count, check_numbers, check_real
 from chainrule._typing import Array, ArrayLike
 from chainrule.gradient_check.bench import Bench
@@ -19,6 +20,7 @@ from chainrule.gradient_check.notes import notes
 from chainrule.gradient_check.report import ParameterCheck, parameter_table, shrinks
 from chainrule.layers import Layer
 from chainrule.layers.base import Shape
+from chainrule.memo import Memo
 
 
 @dataclass(frozen=True)
@@ -163,6 +165,9 @@ def _gradient(bench: Bench, entries: int | None, tolerance: float, seed: int) ->
     if not whole.ok and not wrong:
         what = f"along random directions the error is {whole.error:.1e}, and {shrinks(whole.order)}, not as h^2"
         wrong.append(Violation("gradient", what))
+    if not wrong and not bench.the_same_in_prediction():
+        found = check_alone(bench.layer, bench.batch(), rng, Memo)
+        wrong += [Violation("gradient", f"in prediction, where memo.training is false, {what}") for what in found]
     return {"error": whole.error, "order": whole.order, "parameters": parameters}, wrong
 
 

@@ -10,7 +10,19 @@ from typing import Any
 import numpy as np
 
 from chainrule._typing import Array
-from chainrule.layers import Layer
+from chainrule.layers import (
+    AveragePool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Embedding,
+    Layer,
+    MaxPool2D,
+    Reshape,
+    Residual,
+    Scale,
+    Tanh,
+)
 from chainrule.layers.base import Shape
 from chainrule.losses import Loss
 from chainrule.memo import Memo
@@ -35,6 +47,25 @@ def input_shape(layer: Layer) -> Shape | None:
             continue
         return shape
     return None
+
+
+def batch(layer: Layer, rows: int, rng: np.random.Generator) -> Array:
+    """Return random rows for a layer that knows its shape: normal numbers, or whole ones where it takes no others.
+
+    >>> from chainrule.layers import Embedding
+    >>> layer = Embedding([2], 3, columns=[1])
+    >>> layer.input_shape = (2,)
+    >>> layer.output(layer.input_shape), batch(layer, 4, np.random.default_rng(0))[:, 1]
+    ((4,), array([1., 1., 1., 0.]))
+    """
+    return with_whole_numbers(layer, rng.normal(size=(rows, *layer.input_shape)), rng)
+
+
+def with_whole_numbers(layer: Layer, x: Array, rng: np.random.Generator) -> Array:
+    """Return x, in which the columns that the layer wants as whole numbers have become such."""
+    for column, many in layer.whole().items():
+        x[:, column] = rng.integers(0, many, len(x))
+    return x
 
 
 def targets(loss: Loss, rows: int, outputs: int, rng: np.random.Generator) -> Array:
@@ -77,13 +108,34 @@ def variants(cls: Callable[..., Any]) -> Iterator[Any]:
     >>> [*variants(Dense), *variants(Dropout), *variants(GELU)]
     [Dense(3), Dense(3, biases=None), Dropout(0.4), GELU(), GELU(approximate='tanh')]
     """
+    if cls in GIVEN:
+        yield from (cls(**arguments) for arguments in GIVEN[cls])
+        return
     given = [_number(p) for p in inspect.signature(cls).parameters.values() if _needed(p)]
     yield cls(*given)
     for name, value in OTHERS.get(getattr(cls, "__name__", ""), ()):
         yield cls(*given, **{name: value})
 
 
+GIVEN: dict[Any, tuple[dict[str, Any], ...]] = {
+    AveragePool2D: ({}, {"size": 3, "stride": 2, "padding": "same"}),
+    Conv2D: (
+        {"filters": 3},
+        {"filters": 4, "size": (3, 2), "stride": (1, 2), "padding": "same", "dilation": (2, 1), "groups": 2},
+        {"filters": 3, "size": 2, "padding": (1, 0, 2, 1), "biases": None},
+    ),
+    Embedding: ({"categories": 7, "size": 3}, {"categories": (4, 3), "size": 2, "columns": (3, 1)}),
+    MaxPool2D: ({}, {"size": 3, "stride": 2, "padding": "same"}),
+    Reshape: ({"shape": (2, -1)},),
+    Residual: (
+        {"layers": [Dense(5), Tanh()]},
+        {"layers": [BatchNorm(), Conv2D(2, padding="same", biases=None), Residual([Scale(0.5)])]},
+    ),
+}
+"""Arguments of those of chainrule's classes that plain numbers do not suit."""
+
 OTHERS: dict[str, tuple[tuple[str, Any], ...]] = {
+    "Adagrad": (("weight_decay", 0.1),),
     "Adam": (("epsilon_hat", True),),
     "AdamW": (("biases", True),),
     "Dense": (("biases", None),),
@@ -93,7 +145,10 @@ OTHERS: dict[str, tuple[tuple[str, Any], ...]] = {
     "L1": (("per_row", True),),
     "L2": (("per_row", True), ("biases", True)),
     "LeakyReLU": (("negative_slope", 0.3),),
+    "Momentum": (("weight_decay", 0.1),),
+    "Nesterov": (("weight_decay", 0.1),),
     "Quantile": (("quantile", 0.8),),
+    "RMSProp": (("weight_decay", 0.1),),
     "SoftmaxCrossEntropy": (("label_smoothing", 0.1),),
 }
 

@@ -78,7 +78,7 @@ def _parts() -> Iterator[tuple[str, Any, dict[str, Any]]]:
                 yield kind, part, {name: part}
     for cls in public_classes(layers, Layer).values():
         for layer in variants(cls):
-            if input_shape(layer) == (INPUTS,):
+            if input_shape(layer) == (INPUTS,) and not (layer.whole() or layer.inner):
                 yield "layer", layer, {"stack": [Dense(7), layer, Dense(6), layer, Dense(OUTPUTS)]}
 
 

@@ -81,6 +81,10 @@ class Layer(Specification, ABC):
         """Return what to plan in the memo besides y and dx: name and shape for one sample."""
         return {}
 
+    def whole(self) -> dict[int, int]:
+        """Return the columns of x that are whole numbers, and how many there are: y has no slope in them, dx is 0."""
+        return {}
+
     def statistics(self) -> dict[str, Parameter]:
         """Return what is measured while training, by name, and how it starts."""
         return {}

@@ -16,6 +16,8 @@ from chainrule.initializers import Fans, GlorotUniform, Initializer, Normal
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.memo import Memo
 
+MOST = 1_000_000  # columns, of which some lists are made before there is any x
+
 
 @final
 @dataclass(eq=False, repr=False)
@@ -87,6 +89,8 @@ class Embedding(Layer):
     def output(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
             raise ValueError("expects rows of numbers, shape (inputs,)")
+        if input_shape[0] > MOST:
+            raise ValueError(f"expects at most {MOST} inputs")
         chosen = tuple(range(input_shape[0])) if self.columns is None else self.columns
         if max(chosen) >= input_shape[0]:
             raise ValueError(f"expects at least {max(chosen) + 1} inputs, for column {max(chosen)}")
@@ -103,6 +107,9 @@ class Embedding(Layer):
     def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
         rows = int(self._first[-1] + self._many[-1])
         return {"W": Parameter((rows, self.size), self.weights, Fans(rows, self.size))}  # type: ignore[arg-type]
+
+    def whole(self) -> dict[int, int]:
+        return dict(zip(self._chosen.tolist(), self._many.tolist(), strict=True))
 
     def forward(self, x: Float[Array, "batch inputs"], memo: Memo) -> Float[Array, "batch outputs"]:
         memo.rows = self._rows(x)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -156,18 +156,22 @@ class AveragePool2D(Layer):
         _check(self)
 
     def output(self, input_shape: Shape) -> Shape:
-        windows = self._windows = _find(self, input_shape)
-        inside = np.zeros((1, *windows.padded_shape[:2], 1))
-        windows.inside(inside)[...] = 1
-        counts = np.stack([inside[where] for _, _, where in windows.offsets()])
-        self._share = 1 / counts.sum(axis=0)  # 1 / m for every window
-        return (*windows.output, input_shape[2])
+        self._windows = _find(self, input_shape)
+        return (*self._windows.output, input_shape[2])
+
+    def _share(self, dtype: np.dtype[Any]) -> Array:
+        """Return 1 / m of every window."""
+        down, right = (
+            np.minimum(starts + k, n) - np.maximum(starts, 0)  # of each axis, those pixels that are no padding
+            for n, k, starts in zip(self._windows.image, self._windows.size, self._windows.starts(), strict=False)
+        )
+        return (1 / (down[:, np.newaxis] * right))[..., np.newaxis].astype(dtype)
 
     def forward(
         self, x: Float[Array, "batch height width channels"], memo: Memo
     ) -> Float[Array, "batch rows columns channels"]:
         y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
-        share = self._share.astype(x.dtype)
+        share = self._share(x.dtype)
 
         def part(_: int, rows: slice) -> None:
             for block in blocks(rows, x[0].size):
@@ -185,7 +189,7 @@ class AveragePool2D(Layer):
     ) -> Float[Array, "batch height width channels"]:
         windows = self._windows
         dx = np.empty((len(dy), *self.input_shape), dy.dtype) if memo.dx is None else memo.dx
-        share = self._share.astype(dy.dtype)
+        share = self._share(dy.dtype)
 
         def part(_: int, rows: slice) -> None:
             for block in blocks(rows, dx[0].size):

@@ -74,7 +74,7 @@ class Reshape(Layer):
     Source: NumPy's ``reshape``.
     """
 
-    shape: Sequence[int]
+    shape: int | Sequence[int]
 
     def __post_init__(self) -> None:
         given = [self.shape] if isinstance(self.shape, int) else list(self.shape)
@@ -83,10 +83,11 @@ class Reshape(Layer):
             raise ValueError(f"Reshape: shape: expected sizes, at most one of them −1, got {self.shape}.")
 
     def output(self, input_shape: Shape) -> Shape:
-        size, known = math.prod(input_shape), math.prod(n for n in self.shape if n != -1)
-        shape = tuple(size // known if n == -1 else n for n in self.shape)
+        wanted: Shape = self.shape  # type: ignore[assignment]  # since __post_init__
+        size, known = math.prod(input_shape), math.prod(n for n in wanted if n != -1)
+        shape = tuple(size // known if n == -1 else n for n in wanted)
         if math.prod(shape) != size:
-            raise ValueError(f"expects {known} numbers{' or a multiple' if -1 in self.shape else ''} for {self.shape}")
+            raise ValueError(f"expects {known} numbers{' or a multiple' if -1 in wanted else ''} for {wanted}")
         return shape
 
     def forward(self, x: Float[Array, "batch *inputs"], memo: Memo) -> Float[Array, "batch *outputs"]:

@@ -51,6 +51,11 @@ class Windows(NamedTuple):
         (top, _), (left, _) = self.padding
         return padded[:, top : top + self.image[0], left : left + self.image[1]]
 
+    def starts(self) -> tuple[Array, Array]:
+        """Return where the windows begin, downwards and to the right; below 0 on what is around the image."""
+        (down, right), ((top, _), (left, _)), (rows, columns) = self.stride, self.padding, self.output
+        return np.arange(rows) * down - top, np.arange(columns) * right - left
+
     def offsets(self) -> Iterator[tuple[int, int, tuple[slice, slice, slice]]]:
         """Yield every place (i, j) in a window, and the index of what padded images have there, over all windows."""
         (high, wide), (down, right), (rows, columns) = self.dilation, self.stride, self.output

@@ -98,6 +98,19 @@ class Graph:
         self.initializers[full] = np.ascontiguousarray(values, self.dtype)
         return full
 
+    def array(self, name: str, values: Array) -> str:
+        """Add an array in its own dtype, under a name of the scope."""
+        full = self._unique(f"{self.scope}.{name}")
+        self.initializers[full] = values
+        return full
+
+    def reserve(self, name: str) -> str:
+        """Return the name of an input or an output, which no other value is given then: with _ at its end if taken."""
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
+
     def constant(self, value: float | Array) -> str:
         """Add a number of the graph's dtype, or an array of its own dtype; equal ones within a scope are shared."""
         array = value if isinstance(value, np.ndarray) else np.array(value, self.dtype)

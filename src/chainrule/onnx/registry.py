@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from chainrule.layers import Layer
 from chainrule.losses import Loss
+from chainrule.network import Network
 from chainrule.onnx.graph import Graph
 
 Converter = Callable[[Graph, Any, str], str]
@@ -109,12 +110,26 @@ def register_loss(cls: type[Loss], output: str = OUTPUT) -> Callable[[C], C]:
     return register
 
 
-def check_layers(layers: Sequence[Layer]) -> None:
-    """Refuse what has no converter, by its place in the network."""
-    for i, layer in enumerate(layers):
+def prepared(networks: Sequence[Network], dtype: Any) -> list[Network]:
+    """Return networks as they are written: folded, of one dtype. Refuse what has no converter, by its place."""
+    for i, layer in enumerate(networks[0].layers):
         for part in (layer, *layer.inner):
             if type(part) not in LAYERS:
                 raise ValueError(_unknown(f"layer {i}, {part!r}", "register_layer", type(part).__name__, "layer, x"))
+    return [network.folded().astype(dtype) for network in networks]
+
+
+def add_networks(graph: Graph, networks: Sequence[Network], x: str) -> tuple[str | None, str]:
+    """Add a network, or the mean of an ensemble; return the names of logits, which a mean has not, and predictions."""
+    if len(networks) == 1:
+        y = add_layers(graph, networks[0].layers, x)
+        return y, add_link(graph, networks[0].loss, y)
+    members = []
+    for i, network in enumerate(networks):
+        y = add_layers(graph, network.layers, x, f"member{i}.layer")
+        members.append(add_link(graph, network.loss, y, f"member{i}."))
+    graph.scope = "ensemble"
+    return None, graph.node("Mul", graph.node("Sum", *members), 1 / len(members))
 
 
 def add_layers(graph: Graph, layers: Sequence[Layer], x: str, scope: str = "layer") -> str:
@@ -133,9 +148,9 @@ def add_layers(graph: Graph, layers: Sequence[Layer], x: str, scope: str = "laye
     return x
 
 
-def add_link(graph: Graph, loss: Loss, y: str) -> str:
+def add_link(graph: Graph, loss: Loss, y: str, member: str = "") -> str:
     """Add the loss's link and return the name of the predictions."""
-    graph.scope = "link"
+    graph.scope = member + "link"
     if type(loss) in LINKS:
         return LINKS[type(loss)][0](graph, loss, y)
     if type(loss).link is not Loss.link:

@@ -28,7 +28,11 @@ def equations_of(thing: Layer | Loss | Optimizer, *, training: bool = False) -> 
     found = next((table[type(thing)] for table in tables if type(thing) in table), None)
     if found is None:
         return _generic(thing)
-    return found if isinstance(found, Equations) else found(thing, training)
+    equations = found if isinstance(found, Equations) else found(thing, training)
+    if isinstance(thing, Optimizer) and thing.weight_decay:
+        symbols = {**equations.symbols, "λ": "weight_decay"}
+        return Equations(((BIASES if thing.biases else DECAY), *equations.forward), symbols=symbols)
+    return equations
 
 
 def _generic(thing: Layer | Loss | Optimizer) -> Equations:
@@ -275,6 +279,8 @@ def _adam(optimizer: optimizers.Adam, _training: bool) -> Equations:
     return Equations((*ADAM, CORRECTED, ADAM_STEP), symbols=ADAM_SYMBOLS)
 
 
+DECAY = Equation("W ← W − η λ W for weights", r"W \leftarrow W - \eta \lambda W \quad\text{for weights}")
+BIASES = Equation("θ ← θ − η λ θ", r"\theta \leftarrow \theta - \eta \lambda \theta")
 ADAM_STEP = Equation(
     "θ ← θ − η m̂ / (√v̂ + ε)", r"\theta \leftarrow \theta - \eta \frac{\hat{m}}{\sqrt{\hat{v}} + \varepsilon}"
 )
@@ -309,13 +315,5 @@ OPTIMIZERS: dict[type[Optimizer], Choice] = {
         y_entry="{θ} − {η} · {g} / (√{s} + {ε})",
     ),
     optimizers.Adam: _adam,
-    optimizers.AdamW: Equations(
-        (
-            Equation("W ← W − η λ W for weights", r"W \leftarrow W - \eta \lambda W \quad\text{for weights}"),
-            *ADAM,
-            CORRECTED,
-            ADAM_STEP,
-        ),
-        symbols={**ADAM_SYMBOLS, "λ": "weight_decay"},
-    ),
+    optimizers.AdamW: Equations((*ADAM, CORRECTED, ADAM_STEP), symbols=ADAM_SYMBOLS),
 }
