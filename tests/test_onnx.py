@@ -330,6 +330,32 @@ def random_images(rng, same, count):
     return layers
 
 
+class TestFolding:
+    def test_normalisation_is_in_the_weights(self):
+        layers = [Dense(4, biases=None), BatchNorm(), ReLU(), Dropout(0.1), Dense(4), Scale(2.0), Dense(3)]
+        network = trained(cr.Network(3, layers, "softmax_cross_entropy", seed=0), RNG)
+        model = cr.onnx.convert(network)
+        assert [node.op_type for node in model.graph.node] == ["Gemm", "Relu", "Gemm", "Gemm", "Softmax"]
+        arrays = {a.name: onnx.numpy_helper.to_array(a) for a in model.graph.initializer}
+        np.testing.assert_array_equal(arrays["layer2.W"], network.folded().layers[2].W)
+        assert model.graph.doc_string == repr(network.folded())
+
+    def test_a_fitted_estimator_alone_and_in_a_pipeline(self):
+        x = X.astype("float32")
+        settings = {"batch_norm": True, "dropout": 0.1, "early_stopping": True, "max_iter": 5, "random_state": 0}
+        mlp = cr.MLPClassifier((8,), **settings)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            mlp.fit(x, CLASS)
+            model = make_pipeline(StandardScaler(), cr.MLPClassifier((8,), **settings)).fit(x, CLASS)
+        cr.onnx.register_skl2onnx()
+        assert "BatchNorm" in repr(mlp.network_)
+        assert operators(mlp).count("Gemm") == 2
+        assert "Sub" not in operators(mlp)
+        agree(run(cr.onnx.convert(mlp), x)[1], mlp.predict_proba(x), "float32")
+        agree(run(converted(model, x), x)[1], model.predict_proba(x), "float32")
+
+
 class TestLinks:
     def test_every_loss_has_a_case(self):
         assert set(LOSSES) == set(public_classes(losses, Loss))
