@@ -31,6 +31,7 @@ MODULES = {
     "chainrule.checkpoints": "Checkpoints",
     "chainrule.metrics": "Metrics",
     "chainrule.persistence": "Model files",
+    "chainrule.folding": "Networks for prediction",
     "chainrule.onnx": "ONNX",
     "chainrule.serving": "Prediction with NumPy alone",
     "chainrule.tables.report": "Reports of tables",

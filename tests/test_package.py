@@ -23,6 +23,7 @@ MODULES = [
     "datasets",
     "estimators",
     "estimators.advice",
+    "folding",
     "gradient_check",
     "initializers",
     "layers",

@@ -410,6 +410,12 @@ class Network:
         other._bind(self.values.astype(other.dtype))  # noqa: SLF001
         return other
 
+    def folded(self) -> Network:
+        """Return a network that predicts the same with fewer layers: see :func:`chainrule.folding.fold`."""
+        from chainrule.folding import fold  # noqa: PLC0415  (a network that is only trained does not need it)
+
+        return fold(self)
+
     def save(
         self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None, *, overwrite: bool = False
     ) -> None:

@@ -88,7 +88,10 @@ def _compare(content: bytes, networks: list[Network], X: Any) -> str:
         theirs = session.run(None, {"X": X})[-1]  # of a classifier's outputs, the labels come first
     except Exception as error:  # noqa: BLE001  (its errors have no common base; an older one may not know the opset)
         return f"not compared, as {name} does not run it: {' '.join(str(error).split())}"
-    ours = mean_prediction(networks, X)
+    try:
+        ours = mean_prediction(networks, X)
+    except ValueError as error:  # an Embedding takes categories only
+        return f"not compared, as the network does not take random rows: {error}"
     if theirs.shape[1:] == (2,) and ours.shape[1:] == (1,):
         theirs = theirs[:, 1:]  # a classifier's one output is the probability of the second class
     difference = float(np.abs(theirs.reshape(ours.shape) - ours).max())

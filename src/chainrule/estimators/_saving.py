@@ -22,7 +22,13 @@ LEFT_OUT = {"solver", "learning_rate", "callbacks", "random_state"}  # what does
 
 
 def save(
-    model: Any, kind: str, path: str | os.PathLike[str], metadata: Mapping[str, str] | None, *, overwrite: bool
+    model: Any,
+    kind: str,
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, str] | None,
+    *,
+    folded: bool,
+    overwrite: bool,
 ) -> None:
     """Write a fitted estimator to ``path``."""
     check_is_fitted(model)
@@ -31,7 +37,7 @@ def save(
     names = known.get("feature_names_in_")
     fitted = Fitted(
         kind,
-        model.networks_,
+        [network.folded() for network in model.networks_] if folded else model.networks_,
         _parameters(model),
         _labels(model) if kind == "MLPClassifier" else None,
         None if names is None else list(names),

@@ -349,7 +349,12 @@ class BaseMLP(BaseEstimator, ABC):
         return plain and "network_" in known and "feature_names_in_" not in known
 
     def save(
-        self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None, *, overwrite: bool = False
+        self,
+        path: str | os.PathLike[str],
+        metadata: Mapping[str, str] | None = None,
+        *,
+        folded: bool = False,
+        overwrite: bool = False,
     ) -> None:
         """Write the fitted estimator to a safetensors file, in which there is no code.
 
@@ -363,6 +368,9 @@ class BaseMLP(BaseEstimator, ABC):
             Usually ending in ``.safetensors``.
         metadata : mapping of str to str, optional
             Anything to keep beside the estimator: :func:`chainrule.persistence.read_metadata` gives it back.
+        folded : bool
+            Write ``network_.folded()``, for serving: the same predictions to rounding, without dropout and with each
+            BatchNorm in the weights before it. The network of such a file is not one to be fitted further.
         overwrite : bool
             Whether a file that is there may be replaced.
 
@@ -379,7 +387,7 @@ class BaseMLP(BaseEstimator, ABC):
         LeftOutWarning
             Where callbacks, a solver or a learning rate of your own, or a ``RandomState`` are left out.
         """
-        _saving.save(self, self._kind, path, metadata, overwrite=overwrite)
+        _saving.save(self, self._kind, path, metadata, folded=folded, overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Any:

@@ -15,7 +15,7 @@ from chainrule._typing import Array
 from chainrule.network import Network
 from chainrule.onnx.estimators import add_classifier, class_table, is_classifier, is_multilabel, outputs_of
 from chainrule.onnx.graph import CODES, Graph, Node
-from chainrule.onnx.registry import add_networks, output_name
+from chainrule.onnx.registry import add_networks, output_name, prepared
 
 OPSET = 21  # of 2024: it has every operator that the layers want, and onnxruntime reads it since version 1.18
 OLDEST = 13  # the first in which Softmax means one axis
@@ -40,7 +40,8 @@ def convert(
                                     for several labels at once, label (batch, classes) of 0 and 1
                  of a regressor:    variable (batch, outputs)
 
-    Dropout is left out. The number of rows is free.
+    What is written is ``network.folded()``: dropout is left out, and each BatchNorm that follows a Dense or a Conv2D is
+    in their weights. The number of rows is free.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def convert(
     onnx = require("onnx", "onnx")
     networks, estimator = _parts(model)
     opset = OPSET if opset is None else _checked_opset(opset, onnx)
-    networks = networks if dtype is None else [network.astype(dtype) for network in networks]
+    networks = prepared(networks, networks[0].dtype if dtype is None else dtype)
     network, size = networks[0], sum(network.theta.nbytes for network in networks)
     if size > LARGEST:
         raise ValueError(f"to_onnx: the parameters take {size:,} bytes; a file of ONNX ends at 2 GiB.")

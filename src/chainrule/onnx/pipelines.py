@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.onnx.estimators import add_classifier, class_table, is_multilabel, outputs_of
 from chainrule.onnx.graph import CODES, Graph
 from chainrule.onnx.model import OLDEST, protos
-from chainrule.onnx.registry import add_networks
+from chainrule.onnx.registry import add_networks, prepared
 
 OPTIONS = {
     "zipmap": [True, False, "columns"],
@@ -123,7 +123,7 @@ def _start(scope: Any, operator: Any, container: Any) -> tuple[Graph, str | None
     x = given.full_name
     if _code(given) != CODES[dtype]:
         x = graph.node("Cast", x, to=dtype)
-    return graph, *add_networks(graph, [network.astype(dtype) for network in networks], x)
+    return graph, *add_networks(graph, prepared(networks, dtype), x)
 
 
 def _cast(graph: Graph, value: str, output: Any) -> str:

@@ -9,57 +9,17 @@ set. In ``y_entry`` and its relatives the numbers of one entry are put in for ``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from chainrule import layers, losses, optimizers
 from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
+from chainrule.tracing.equation import Choice, Equation, Equations
+from chainrule.tracing.equations_deep import DEEP
 
 __all__ = ["LAYERS", "LOSSES", "OPTIMIZERS", "Equation", "Equations", "equations_of"]
-
-
-class Equation(NamedTuple):
-    """One formula, in plain text and in LaTeX."""
-
-    text: str
-    latex: str
-
-
-@dataclass(frozen=True)
-class Equations:
-    r"""What one class computes, forward and backward.
-
-    Parameters
-    ----------
-    forward, backward : tuple of Equation
-    memo : mapping
-        What else to show: the symbol of the equations, and the name in the memo.
-    symbols : mapping
-        The symbols that stand for what the constructor was given: symbol, and name of the attribute.
-    y_entry, dx_entry : str
-        How one entry comes from the numbers at the same place, for elementwise layers: ``"max({x}, 0)"``. Of a
-        loss: the value of one sample, and ∂ℓ/∂y of one entry.
-
-    Examples
-    --------
-    >>> LAYERS[layers.Tanh].forward[0]
-    Equation(text='y = tanh(x)', latex='y = \\tanh(x)')
-    >>> LAYERS[layers.Tanh].dx_entry.format(y=0.5, dy=2.0)
-    '2.0 · (1 − 0.5²)'
-    """
-
-    forward: tuple[Equation, ...]
-    backward: tuple[Equation, ...] = ()
-    memo: Mapping[str, str] = field(default_factory=dict)
-    symbols: Mapping[str, str] = field(default_factory=dict)
-    y_entry: str = ""
-    dx_entry: str = ""
-
-
-Choice = Equations | Callable[[Any, bool], Equations]
 
 
 def equations_of(thing: Layer | Loss | Optimizer, *, training: bool = False) -> Equations:
@@ -217,6 +177,7 @@ LAYERS: dict[type[Layer], Choice] = {
             ),
         ),
     ),
+    **DEEP,
 }
 
 
