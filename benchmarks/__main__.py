@@ -20,6 +20,7 @@ from benchmarks import (
     defaults,
     first_use,
     growth,
+    images,
     memory,
     prediction,
     report,
@@ -33,6 +34,7 @@ from benchmarks.measure import Options, Pool, Result, Workload, measure
 GROUPS: dict[str, ModuleType] = {
     "steps": steps, "defaults": defaults, "accuracy": accuracy, "prediction": prediction, "search": search,
     "startup": startup, "memory": memory, "first-use": first_use, "compiling": compiling, "growth": growth,
+    "images": images,
 }  # fmt: skip
 QUICK = ("chainrule", "chainrule, NumPy", "scikit-learn", "bare products")
 

@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 
 import chainrule as cr
+from chainrule.augmentation import Mixup, RandomShift
 from chainrule.layers import Dense, Dropout, ReLU
 from chainrule.optimizers import SGD
 from chainrule.penalties import L2, MaxNorm
@@ -126,6 +127,43 @@ CASES = {
         lambda: fit(callbacks=[cr.EarlyStopping()]), ValueError, ["no column 'val_loss'", "Train with validation=0.1"]),
     "early stopping on an unknown column": (
         lambda: fit(callbacks=[cr.EarlyStopping("val_acuracy")], validation=0.2), ValueError, ["Did you mean 'val_accuracy'"]),
+    # better training
+    "an average that forgets backwards": (lambda: cr.EMA(2), ValueError, ["EMA: decay: expected a number in (0, 1), got 2"]),
+    "an average that begins after the end": (
+        lambda: fit(callbacks=[cr.SWA(start=3)]), ValueError, ["SWA: start", "at most the 1 epochs of training, got 3"]),
+    "two averages": (lambda: fit(callbacks=[cr.SWA(1), cr.EMA()]), ValueError, ["expected one average", "got several"]),
+    "steps of no batch": (lambda: fit(accumulate=0), ValueError, ["accumulate: expected a whole number of at least 1, got 0"]),
+    "steps of half a batch": (lambda: fit(accumulate=0.5), TypeError, ["accumulate: expected a whole number, got 0.5"]),
+    "steps of more batches than there are": (
+        lambda: fit(accumulate=5, batch_size=10), ValueError, ["at most the 2 batches of an epoch, got 5", "accumulate=2"]),
+    "a rate for a layer that is not there": (lambda: fit(layer_rates={3: 0.1}), ValueError, ["no layer 3", "0 to 2"]),
+    "a rate for a layer before the first": (lambda: fit(layer_rates={-4: 0.1}), ValueError, ["layer_rates", "at least -3, got -4"]),
+    "a rate for a layer that learns nothing": (
+        lambda: fit(layer_rates={1: 0.1}), ValueError, ["layer 1, ReLU(), has no parameters"]),
+    "a negative rate for a layer": (lambda: fit(layer_rates={0: -1.0}), ValueError, ["layer_rates[0]: expected a number in [0, inf), got -1"]),
+    "rates of layers as a list": (lambda: fit(layer_rates=[0.1, 1]), TypeError, ["factors by the layer's index such as {0: 0.1}", "[0.1, 1]"]),
+    "augmentation that is a word": (lambda: fit(augment="shift"), TypeError, ["expected a list of augmentations", "'shift'"]),
+    "augmentation that is not in a list": (
+        lambda: fit(augment=Mixup()), TypeError, ["expected a list of augmentations such as [RandomShift(2)], got Mixup()"]),
+    "augmentation that is a class": (lambda: fit(augment=[Mixup]), TypeError, ["expected a list of augmentations", "Mixup"]),
+    "mixup of a regression": (
+        lambda: fit(t=X[:, :2], network=cr.Network(3, [Dense(2)], "squared_error", seed=0), augment=[Mixup(0.2)]), ValueError,
+        ["Mixup(): expected a loss that is linear in the targets", "SoftmaxCrossEntropy()", "got SquaredError()"]),
+    "mixup that draws nothing": (lambda: Mixup(0), ValueError, ["Mixup: alpha: expected a number in (0, inf), got 0"]),
+    "shifts of rows that are no images": (
+        lambda: fit(augment=[RandomShift(1)]), ValueError, ["expected images (rows, height, width, channels)", "(3,)", "shape=(28, 28)"]),
+    "shifts of images of another shape": (
+        lambda: fit(augment=[RandomShift(1, shape=(2, 2))]), ValueError, ["samples of 4 numbers, but those of X have 3, shape (3,)"]),
+    "shifts beyond the image": (
+        lambda: fit(augment=[RandomShift(2, shape=(1, 3))]), ValueError, ["less than the 1 x 3 pixels of an image, got 2"]),
+    "shifts of an image of one side": (lambda: RandomShift(1, shape=28), ValueError, ["shape: expected (height, width), got 28"]),
+    "shifts of half a pixel": (lambda: RandomShift(0.5), TypeError, ["pixels: expected a whole number, got 0.5"]),
+    "a range of rates upside down": (lambda: cr.lr_range_test(net(), X, T, low=1.0, high=0.1), ValueError, ["high: expected a number in (1, inf), got 0.1"]),
+    "a range of rates from nothing": (lambda: cr.lr_range_test(net(), X, T, low=0.0), ValueError, ["low: expected a number in (0, inf), got 0.0"]),
+    "a range of few steps": (lambda: cr.lr_range_test(net(), X, T, steps=3), ValueError, ["steps: expected a whole number of at least 10, got 3"]),
+    "a range test with epochs": (lambda: cr.lr_range_test(net(), X, T, epochs=3), TypeError, ["epochs: expected settings among accumulate"]),
+    "a range test of a name": (lambda: cr.lr_range_test("digits", X, T), TypeError, ["expected a Network", "got str"]),
+    "decay that grows": (lambda: cr.optimizers.Momentum(weight_decay=-1.0), ValueError, ["Momentum: weight_decay: expected a number in [0, inf), got -1.0"]),
     "seed that is no number": (lambda: fit(seed="zero"), TypeError, ["seed: expected a whole number, got 'zero'"]),
     "negative seed": (lambda: net(seed=-1), ValueError, ["seed: expected a whole number of at least 0, got -1"]),
     # networks

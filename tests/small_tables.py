@@ -1,5 +1,7 @@
-"""A table with every kind of column, and a pipeline trained on it, for test_tables_saving.py and test_tables_predicting.py."""
+"""A table with every kind of column, and a pipeline trained on it, for the tests of saving and predicting."""
 
+import hashlib
+import json
 import warnings
 from dataclasses import replace
 
@@ -96,3 +98,11 @@ def _trained(task, *, inputs=tuple(INPUTS), optional=(), given=SHORT):
         Split(len(train), len(validation), len(test), how), source="houses.csv", sha256="0" * 64,
         command="chainrule train houses.csv", settings={"seed": 0},
     )  # fmt: skip
+
+
+def rewritten(folder, name, content):
+    """Put a file into a run, and its digest into config.json, as whoever crafts a run would."""
+    (folder / name).write_bytes(content)
+    config = json.loads((folder / "config.json").read_text())
+    config["files"][name] = hashlib.sha256(content).hexdigest()
+    (folder / "config.json").write_text(json.dumps(config))

@@ -94,6 +94,18 @@ def test_tables():
     assert len({line.count("|") for line in table[:4]}) == 1
 
 
+@pytest.mark.slow
+def test_real_tables_by_the_two_commands():
+    pytest.importorskip("polars")
+    rows = [
+        line for line in run("--seeds", "1", "passengers", code=("-m", "benchmarks.tables")).splitlines() if "|" in line
+    ]
+    assert rows[0].startswith("| table | target | rows × inputs | score | network | linear model |")
+    assert rows[2].startswith("| passengers | `survived` | 900 × 6 | accuracy | 0.")
+    assert "| 1 × " in rows[2]  # one verdict
+    assert len({row.count("|") for row in rows}) == 1
+
+
 def test_who_is_not_here_is_named():
     hidden = "import runpy, sys; sys.modules |= {'jax': None, 'torch': None}; runpy.run_module('benchmarks', None, '__main__', True)"  # fmt: skip
     printed = run("digits", "--contestants", "chainrule, NumPy", "PyTorch", "JAX", code=("-c", hidden))

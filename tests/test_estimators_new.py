@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 import chainrule as cr
 from chainrule import MLPClassifier, MLPRegressor
-from chainrule.estimators import _stochastic
+from chainrule.estimators import _stochastic, base
 
 X_IRIS, Y_IRIS = load_iris(return_X_y=True)
 X_IRIS = StandardScaler().fit_transform(X_IRIS)
@@ -62,6 +62,9 @@ DEFAULTS = {
     "callbacks": None,
     "progress": False,
     "resume": None,
+    "batch_norm": False,
+    "layer_norm": False,
+    "n_ensemble": 1,
 }
 CHANGES = [
     {"dropout": 0.5},
@@ -79,6 +82,8 @@ CHANGES = [
     {"solver": "adamw"},
     {"solver": cr.optimizers.SGD(0.1)},
     {"learning_rate": cr.schedules.Cosine()},
+    {"batch_norm": True},
+    {"layer_norm": True},
 ]
 
 
@@ -642,3 +647,137 @@ def test_predict_says_what_scikit_learn_says(named):
     if named:
         with pytest.warns(UserWarning, match="X does not have valid feature names"):
             ours.predict(np.ones((1, 3)))
+
+
+# ---------------------------------------------------------------- normalisation and ensembles
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["batch_norm", "layer_norm"])
+def test_a_norm_stands_between_each_hidden_product_and_its_activation(kind, name):
+    model = fitted(kind, hidden_layer_sizes=(6, 5), dropout=0.1, **{name: True})
+    norm = {"batch_norm": "BatchNorm", "layer_norm": "LayerNorm"}[name]
+    block = ["Dense", norm, "ReLU", "Dropout"]
+    assert [type(layer).__name__ for layer in model.network_.layers] == [*block, *block, "Dense"]
+
+
+def test_both_norms_are_refused():
+    with pytest.raises(ValueError, match="batch_norm and layer_norm: expected one of them at most, got both"):
+        make(MLPClassifier, batch_norm=True, layer_norm=True).fit(X_IRIS, Y_IRIS)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_batch_norm_predicts_with_what_it_has_measured(solver):
+    model = fitted(MLPClassifier, batch_norm=True, solver=solver, max_iter=60, learning_rate_init=0.02)
+    layer = model.network_.layers[1]
+    z = X_IRIS @ model.coefs_[0] + model.intercepts_[0]
+    if solver == "lbfgs":  # the batch is all rows
+        np.testing.assert_allclose(layer.running_mean, z.mean(axis=0), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(layer.running_var, z.var(axis=0, ddof=1), rtol=1e-9)
+    hidden = np.maximum(layer.gamma * (z - layer.running_mean) / np.sqrt(layer.running_var + 1e-5) + layer.beta, 0)
+    logits = hidden @ model.coefs_[1] + model.intercepts_[1]
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model.predict_proba(X_IRIS), p, rtol=1e-9, atol=1e-12)
+    assert model.score(X_IRIS, Y_IRIS) > 0.9
+
+
+def test_early_stopping_takes_the_statistics_of_the_best_epoch_too():
+    model = make(MLPClassifier, batch_norm=True, early_stopping=True, max_iter=30)
+    quiet(model, X_IRIS, Y_IRIS)
+    np.testing.assert_array_equal(model.network_.values, model._progression.best_theta)
+    assert model.network_.statistics.size == 24
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_an_ensemble_is_the_mean_of_its_members(kind, early_stopping):
+    X, _ = data(kind)
+    model, again = (fitted(kind, n_ensemble=3, early_stopping=early_stopping) for _ in range(2))
+    each = np.stack([network.predict(X) for network in model.networks_])
+    assert len({network.theta.tobytes() for network in model.networks_}) == 3
+    mean, spread = each.mean(axis=0), each.std(axis=0)
+    predict = model.predict_proba if kind is MLPClassifier else model.predict
+    np.testing.assert_allclose(predict(X), mean if kind is MLPClassifier else mean.ravel(), rtol=1e-12)
+    np.testing.assert_allclose(model.spread(X), spread if kind is MLPClassifier else spread.ravel(), rtol=1e-9)
+    assert model.network_ is model.networks_[0]
+    if not early_stopping:  # which draws a validation set before
+        np.testing.assert_array_equal(model.network_.theta, fitted(kind).network_.theta)
+    np.testing.assert_array_equal(again.spread(X), model.spread(X))  # the same seed gives the same again
+
+
+def test_the_spread_of_two_classes_has_both_columns():
+    X, y = make_moons(60, noise=0.2, random_state=0)
+    model = quiet(make(MLPClassifier, n_ensemble=2), X, y)
+    spread = model.spread(X)
+    assert spread.shape == (60, 2)
+    np.testing.assert_allclose(
+        spread, np.std([n.predict(X).ravel() for n in model.networks_], axis=0)[:, None] * [1, 1]
+    )
+
+
+def test_one_network_has_no_spread():
+    with pytest.raises(
+        ValueError, match="spread: one network has none; fit an ensemble, for example with n_ensemble=5"
+    ):
+        fitted(MLPRegressor).spread(X_DIABETES)
+
+
+def test_every_member_goes_on_with_partial_fit_and_warm_start():
+    model = make(MLPClassifier, n_ensemble=2)
+    for _ in range(8):
+        model.partial_fit(X_IRIS, Y_IRIS, classes=[0, 1, 2])
+    assert [member["t_"] for member in model._members] == [8 * len(X_IRIS)] * 2
+    assert [len(member["loss_curve_"]) for member in model._members] == [8, 8]
+    warm = make(MLPClassifier, n_ensemble=2, warm_start=True)
+    quiet(warm, X_IRIS, Y_IRIS)
+    before = [network.theta.copy() for network in warm.networks_]
+    quiet(warm, X_IRIS, Y_IRIS)
+    assert all(np.abs(network.theta - old).max() > 0 for network, old in zip(warm.networks_, before, strict=True))
+    warm.n_ensemble = 3
+    with pytest.raises(ValueError, match=r"n_ensemble: 2 member\(s\) were fitted before, now 3 are wanted: fit anew"):
+        warm.fit(X_IRIS, Y_IRIS)
+
+
+def test_an_ensemble_that_fails_is_what_it_was(monkeypatch):
+    model = make(MLPClassifier, n_ensemble=2)
+    model.partial_fit(X_IRIS, Y_IRIS, classes=[0, 1, 2])
+    before, steps = [network.values.copy() for network in model.networks_], model._members[0]["_progression"].memory.t
+    calls = []
+
+    def second_fails(*args, **kwargs):
+        calls.append(_stochastic.fit_stochastic(*args, **kwargs))
+        if len(calls) == 2:
+            raise ValueError("broken")
+
+    monkeypatch.setattr(base, "fit_stochastic", second_fails)
+    with pytest.raises(ValueError, match="broken"):
+        model.partial_fit(X_IRIS, Y_IRIS)
+    for network, values in zip(model.networks_, before, strict=True):
+        np.testing.assert_array_equal(network.values, values)
+    assert [member["_progression"].memory.t for member in model._members] == [steps] * 2
+    assert model._progression is model._members[0]["_progression"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_ensemble_in_a_file_and_as_onnx(kind, tmp_path):
+    X, _ = data(kind)
+    model = fitted(kind, n_ensemble=3, batch_norm=True)
+    model.save(tmp_path / "model.safetensors")
+    predict = "predict_proba" if kind is MLPClassifier else "predict"
+    expected = getattr(model, predict)(X)
+    for loaded in (kind.load(tmp_path / "model.safetensors"), cr.load(tmp_path / "model.safetensors"), clone_of(model)):
+        np.testing.assert_array_equal(getattr(loaded, predict)(X), expected)
+    np.testing.assert_array_equal(kind.load(tmp_path / "model.safetensors").spread(X), model.spread(X))
+    runtime = pytest.importorskip("onnxruntime")
+    model.to_onnx(tmp_path / "model.onnx")
+    found = runtime.InferenceSession(tmp_path / "model.onnx").run(None, {"X": X})[-1]
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-9, atol=1e-12)
+
+
+def clone_of(model):
+    return pickle.loads(pickle.dumps(model))
+
+
+def test_an_ensemble_cannot_resume(tmp_path):
+    with pytest.raises(ValueError, match="resume: a checkpoint is of one network, but n_ensemble > 1"):
+        make(MLPClassifier, n_ensemble=2, resume=str(tmp_path)).fit(X_IRIS, Y_IRIS)

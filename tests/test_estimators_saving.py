@@ -46,6 +46,7 @@ MODELS = {
         random_state=np.int64(3),
         dtype="float32",
     ).fit,
+    "normalised": cr.MLPClassifier((4,), max_iter=3, batch_norm=True).fit,
     "early stopping": cr.MLPClassifier((4,), max_iter=5, early_stopping=True).fit,
     "lbfgs": cr.MLPClassifier((4,), solver="lbfgs", max_iter=3).fit,
     "no hidden layer": cr.MLPClassifier((), max_iter=3).fit,

@@ -15,12 +15,15 @@ import chainrule as cr
 
 ROOT = Path(__file__).parents[1]
 MODULES = [
+    "augmentation",
+    "averaging",
     "callbacks",
     "checkpoints",
     "clipping",
     "datasets",
     "estimators",
     "estimators.advice",
+    "folding",
     "gradient_check",
     "initializers",
     "layers",
@@ -31,6 +34,7 @@ MODULES = [
     "penalties",
     "persistence",
     "plotting",
+    "range_test",
     "schedules",
     "serving",
     "tables.report",

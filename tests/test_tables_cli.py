@@ -1,12 +1,17 @@
 """The command line for tables: train, predict, and what it says when it cannot."""
 
+import datetime as dt
+import hashlib
 import json
 import re
+from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from chainrule import MLPClassifier
 from chainrule.cli import tables as cli
 from chainrule.cli.app import app
 from test_tables_training import passengers
@@ -38,7 +43,7 @@ def refused(*arguments, match):
 
 def test_train_and_predict(here):
     printed = run("train", "titanic.csv", "--target", "survived", *QUICK).stdout
-    assert re.search(r"^sex +yes/no +0 +2$", printed, re.MULTILINE)
+    assert re.search(r"^sex +yes/no +0 +2  female = 0, male = 1$", printed, re.MULTILINE)
     assert re.search(r"^number +identifier .* left out: its numbers rise by one", printed, re.MULTILINE)
     assert "210 to train, 30 to validate, 60 to test" in printed
     assert re.search(r"^accuracy +0\.\d+ +0\.\d+ +0\.\d+$", printed, re.MULTILINE)
@@ -107,9 +112,75 @@ def test_streamed(here):
     printed = run("train", "titanic.csv", "--target", "survived", *QUICK, "--stream").stdout
     assert "streamed: 300 rows" in printed
     assert run("predict", "runs/titanic", "titanic.csv").stdout.count("\n") == 301
+    config = json.loads((here / "runs" / "titanic" / "config.json").read_text())
+    assert config["sha256"] == hashlib.sha256((here / "titanic.csv").read_bytes()).hexdigest()
+    assert config["command"].startswith("chainrule ")
+    assert config["command"] in (here / "runs" / "titanic" / "report.html").read_text().replace("&#x27;", "'")
+
+
+@pytest.mark.parametrize("options", [["--group", "family"], ["--time-column", "number"], ["--test", "titanic.csv"]])
+def test_streamed_with_other_rows_held_out(options):
+    option, value = options
+    printed = run("train", "titanic.csv", "--target", "survived", *QUICK, "--stream", *options).stdout
+    assert {"--group": "whole groups of 'family'", "--time-column": "the last rows by 'number'"}.get(
+        option, f"those of {value}"
+    ) in printed
+
+
+def left(here, monkeypatch):
+    """Leave a training that ends by a crash after its second epoch."""
+
+    def crash(self, run):
+        if run.epoch == 2:
+            raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("chainrule.cli.resuming.EVERY", dt.timedelta(0))
+        patch.setattr("chainrule.callbacks.Progress.on_epoch", crash)
+        with pytest.raises(RuntimeError, match="power cut"):
+            run("train", "titanic.csv", "--target", "survived", *QUICK, "--class-weight", "balanced", "--out", "run")
+    return here / "run"
+
+
+def test_a_training_goes_on(here, monkeypatch):
+    folder = left(here, monkeypatch)
+    assert {path.name for path in folder.iterdir()} == {"checkpoints"}
     refused(
-        "train", "titanic.csv", "--target", "survived", "--stream", "--group", "port", match="--group: a table that"
+        "train", "--resume", "run", "--layers", "9", match="--layers: the training in run was started with 8, got 9"
     )
+    refused("train", "--resume", "run", "--class-weight", "none", match="--class-weight: .* balanced, got none")
+    refused("train", "--resume", "run", "--test", "0.3", match="--test: .* 0.2, got 0.3")
+    refused("train", "other.csv", "--resume", "run", match="FILE: .* titanic.csv, got other.csv")
+    refused("train", "--resume", "run", "--out", "b", match="leave out --out")
+    refused("train", "--resume", "run", "--schedule", "cosine", match="--schedule: is for data sets")
+    run("train", "titanic.csv", "--target", "survived", "--resume", "run", *QUICK)
+    run("train", "titanic.csv", "--target", "survived", *QUICK, "--class-weight", "balanced", "--out", "whole")
+    one, other = (json.loads((here / name / "config.json").read_text()) for name in ("run", "whole"))
+    networks = [MLPClassifier.load(here / name / "model.safetensors").network_ for name in ("run", "whole")]
+    assert np.array_equal(networks[0].theta, networks[1].theta)
+    assert one["scores"] == other["scores"]
+    assert not (folder / "checkpoints").exists()
+    refused("train", "--resume", "run", match="has ended")
+
+
+def test_another_table_or_a_damaged_plan_is_refused(here, monkeypatch):
+    folder = left(here, monkeypatch)
+    passengers().reverse().write_csv("titanic.csv")
+    refused("train", "--resume", "run", match="data")
+    path = folder / "checkpoints" / "run.json"
+    plan = json.loads(path.read_text())
+    for change in (
+        {"table": {"seed": {}}},
+        {"network": {"os.system": 1}},
+        {"source": None},
+        {"layers": [[1]]},
+        {"more": 1},
+    ):
+        path.write_text(json.dumps(plan | change))
+        refused("train", "--resume", "run", match="is damaged")
+    path.write_text("[")
+    refused("train", "--resume", "run", match="is damaged")
+    refused("train", "titanic.csv", "--resume", "nowhere", match="is no folder")
 
 
 @pytest.mark.parametrize(
@@ -127,3 +198,26 @@ def test_streamed(here):
 def test_refused(arguments, match, here):
     refused("train", *arguments, match=match)
     assert [path.name for path in here.iterdir()] == ["titanic.csv"]
+
+
+def test_what_is_in_the_columns_and_what_to_type_next_is_shown(here):
+    frame = passengers().with_columns(code=pl.col("port").replace({"S": "a" * 50}), name=pl.lit("Ann Lee Ann Lee"))
+    frame.write_csv("more.csv")
+    lines = run("train", "more.csv", "--target", "survived", *QUICK).stdout.splitlines()
+    shown = {line.split("  ")[0].strip(): line for line in lines}
+    assert shown["survived"].endswith("target: no = 0, yes = 1")
+    assert shown["day"].endswith("1912-04-01 to 1912-04-28")
+    assert shown["port"].endswith("C, Q, S")
+    assert shown["code"].endswith("  C, Q, ...")
+    assert all(len(line) <= 120 for line in lines)
+    assert f"report   {Path('runs/more/report.html')}" in lines
+    assert f"next     chainrule predict {Path('runs/more')} NEW_ROWS --out predictions.csv" in lines
+
+
+def test_scores_are_shown_in_digits_that_fit_them():
+    class Run:
+        scores = {"RMSE": 12345.678, "R²": 0.98765}  # noqa: RUF012
+        baselines = {"mean": {"RMSE": 20000.0, "R²": -4e-6}}  # noqa: RUF012
+
+    rows = [line.split() for line in cli.scores(Run()).splitlines()]
+    assert rows == [["held-out", "rows", "network", "mean"], ["RMSE", "12,346", "20,000"], ["R²", "0.9877", "-0.0000"]]

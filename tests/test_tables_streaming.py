@@ -1,6 +1,7 @@
 """Tables larger than memory: the same bits however the file is read, and the same preparation as in memory."""
 
 import gzip
+import hashlib
 import itertools
 import os
 import signal
@@ -18,10 +19,12 @@ from chainrule.tables.preparation import preparation  # noqa: E402
 from chainrule.tables.streaming import ChangedFileError, Printer, State, needs_streaming, open_source, train_stream  # noqa: E402
 from chainrule.tables.streaming import source as source_module  # noqa: E402
 from chainrule.tables.streaming.csv_source import BadLineError  # noqa: E402
+from chainrule.tables.streaming.digest import Digest  # noqa: E402
 from chainrule.tables.streaming.preparing import Preparation  # noqa: E402
 from chainrule.tables.streaming.progress import Meter  # noqa: E402
 from chainrule.tables.streaming.sampling import BottomK, row_hashes  # noqa: E402
 from chainrule.tables.streaming.shuffling import ShuffleBuffer  # noqa: E402
+from chainrule.tables.streaming.sides import ByGroup, ByRow  # noqa: E402
 from chainrule.tables.streaming.source import Block  # noqa: E402
 from chainrule.tables.streaming.statistics import ColumnStatistics  # noqa: E402
 from chainrule.tables.streaming.survey import survey  # noqa: E402
@@ -107,6 +110,140 @@ def test_csv_plain_and_packed_in_any_chunks(tmp_path):
         assert np.array_equal(theta(train_stream(tmp_path / name, "y", epochs=1, chunk=chunk)), expected), (name, chunk)
 
 
+def test_parquet_and_csv_of_the_same_rows(tmp_path):
+    frame = table().select("a", "b", "word", "many", "whole", "y").with_columns(pl.col("b").cast(pl.Float64))
+    frame.write_parquet(tmp_path / "t.parquet", row_group_size=700)
+    frame.write_csv(tmp_path / "t.csv")
+    by_rows, by_order = (train_stream(tmp_path / name, "y", epochs=1, seed=1) for name in ("t.parquet", "t.csv"))
+    assert by_rows.held_out.frame.equals(by_order.held_out.frame)
+    rows = cast(frame, by_rows.schema.columns)
+    assert np.array_equal(by_rows.pipeline[0].transform(rows), by_order.pipeline[0].transform(rows))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source_module.ParquetSource, "any_order", False)  # as CSV is read
+        expected = theta(train_stream(tmp_path / "t.parquet", "y", epochs=1, seed=1))
+    assert np.array_equal(theta(by_order), expected)
+    assert not np.array_equal(theta(by_rows), expected), "the order of the segments changes nothing: what is tested?"
+
+
+# ---------------------------------------------------------------- what is held out
+
+
+def test_groups_are_never_on_both_sides(folder):
+    sizes = []
+    for chunk in (37, 1000):
+        trained = run(folder / "t.parquet", group="many", chunk=chunk)
+        held_out = set(trained.held_out.frame["many"])
+        trained_on = trained.pipeline[0].named_transformers_["many"][0].categories_[0]
+        assert held_out
+        assert not held_out & set(trained_on)
+        sizes.append((len(held_out), trained.split.train, theta(trained).tobytes()))
+    assert sizes[0] == sizes[1]
+    rows = table().filter(~pl.col("many").is_in(list(held_out)))
+    assert trained.split.train + trained.split.validation == rows.height, "a row of a held-out group was trained on"
+    assert trained.split.how == "whole groups of 'many' by a hash of their value"
+    with pytest.raises(ValueError, match="no group of 'same' fell to the part to"):
+        run(folder / "t.parquet", group="same")
+    with pytest.raises(ValueError, match="--group: there is no column 'shop'"):
+        run(folder / "t.parquet", group="shop")
+
+
+def test_all_rows_of_held_out_groups_are_left_out_of_training(folder):
+    """Also those of the groups whose rows are more than the sample holds."""
+    sides = ByGroup("many", 40, 0, 0.2, 0.1)
+    frame = table()
+    for start in range(0, ROWS, 256):
+        sides.offer(Block(start, frame[start : start + 256]), np.ones(len(frame[start : start + 256]), bool))
+    parts = sides.settle(ROWS)
+    assert (len(parts.sample), len(parts.validation), len(parts.test)) == (40, 10, 10)
+    trained = sides.trains_on(Block(0, frame))
+    assert trained.sum() == parts.train
+    assert not set(frame["many"].to_numpy()[trained]) & {*parts.test["many"], *parts.validation["many"]}
+
+
+@pytest.mark.parametrize("kind", ["number", "date", "text"])
+def test_the_last_rows_by_a_column(kind, tmp_path):
+    rng = np.random.default_rng(0)
+    when = pl.Series("when", rng.permutation(ROWS) + 0.5)
+    if kind != "number":
+        when = pl.Series("when", np.datetime64("2001-01-01") + rng.permutation(ROWS))
+    frame = table().select("a", "b", "word", "y").with_columns(when)
+    written = frame if kind != "text" else frame.with_columns(pl.col("when").dt.strftime("%d.%m.%Y"))
+    written.write_parquet(tmp_path / "t.parquet", row_group_size=700)
+    trained = train_stream(tmp_path / "t.parquet", "y", epochs=1, time_column="when")
+    last = trained.held_out.frame["when"]
+    last = last.str.to_date("%d.%m.%Y") if kind == "text" else last
+    assert sorted(last) == sorted(when)[-600:]
+    assert (trained.split.train, trained.split.validation, trained.split.test) == (2100, 300, 600)
+    assert trained.split.how.endswith(f"{written['when'][int((when == sorted(when)[-600]).arg_max())]} and later")
+    again = train_stream(tmp_path / "t.parquet", "y", epochs=1, time_column="when", chunk=100)
+    assert np.array_equal(theta(again), theta(trained))
+
+
+def test_time_beyond_the_sample_is_found_to_its_rank_error(folder, monkeypatch):
+    monkeypatch.setattr("chainrule.tables.streaming.survey.SMALLEST_SAMPLE", 400)
+    monkeypatch.setattr("chainrule.tables.streaming.survey.LARGEST_SAMPLE", 400)
+    trained = run(folder / "t.parquet", time_column="row", epochs=1)
+    assert trained.split.train == pytest.approx(0.7 * ROWS, rel=0.1)
+    assert trained.split.train + trained.held_out.frame["row"].min() != ROWS  # counted, not taken from the sample
+    fitted = trained.pipeline[0].named_transformers_["category"].categories_[0]
+    assert "late" not in fitted, "the preparation has seen rows of the test"
+
+
+def test_a_time_that_cannot_be_ordered(tmp_path):
+    frame = table().select("a", "b", "word", "y")
+    for values, message in (
+        (pl.Series(["soon"] * ROWS), "is text that is no date"),
+        (pl.Series(["01/02/2020", "02/01/2021"] * (ROWS // 2)), "could be read in two ways: say how with --date when"),
+        (pl.Series([1.0] * ROWS), "too few different values"),
+        (pl.Series([None, *range(ROWS - 1)]), "1 rows without a value"),
+        (pl.Series([[1]] * ROWS), "neither a number nor a date"),
+    ):
+        frame.with_columns(values.alias("when")).write_parquet(tmp_path / "t.parquet")
+        with pytest.raises(ValueError, match=message):
+            train_stream(tmp_path / "t.parquet", "y", epochs=1, time_column="when")
+    with pytest.raises(ValueError, match="leave one of them out"):
+        train_stream(tmp_path / "t.parquet", "y", group="word", time_column="when")
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv"])
+def test_a_file_of_its_own_for_the_test(folder, tmp_path, ending):
+    other = table(700, seed=9)
+    path = tmp_path / f"test.{ending}"
+    getattr(other.drop("row"), f"write_{ending}")(path)
+    trained = train_stream(folder / "t.parquet", "y", epochs=2, drop=["target", "row"], test=path)
+    assert trained.split.how == f"those of {path}"
+    assert trained.split.test == len(trained.held_out.frame) == 700
+    assert trained.split.train + trained.split.validation == ROWS
+    expected = trained.pipeline.predict(cast(other, trained.schema.columns))
+    found = dict(zip(trained.held_out.frame["a"], trained.held_out.predictions, strict=True))
+    assert all(found[a] == y for a, y in zip(other["a"], expected, strict=True) if a is not None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.drop("a"), "has no column 'a'"),
+        (lambda f: f.drop("y"), "has no column 'y'"),
+        (lambda f: f.with_columns(y=pl.lit("maybe")), "has the class 'maybe'"),
+        (lambda f: f.with_columns(a=pl.lit("big")), "'a' is a number, but row"),
+        (lambda f: f.with_columns(y=pl.lit(None, pl.String)), "no row with a target"),
+    ],
+)
+def test_a_test_file_that_does_not_fit(folder, tmp_path, change, message):
+    change(table(100, seed=9)).write_parquet(tmp_path / "test.parquet")
+    with pytest.raises(ValueError, match=f"--test: .*{message}"):
+        run(folder / "t.parquet", test=str(tmp_path / "test.parquet"))
+
+
+def test_the_digest_and_the_command_of_the_run(folder):
+    trained = run(folder / "t.parquet", group="many", seed=3)
+    assert trained.sha256 == hashlib.sha256((folder / "t.parquet").read_bytes()).hexdigest()
+    path = str(folder / "t.parquet")
+    assert trained.command == f"train_stream({path!r}, 'y', drop=['target'], group='many', epochs=2, seed=3)"
+    again = eval(trained.command, {"train_stream": train_stream})
+    assert np.array_equal(theta(again), theta(trained))
+
+
 # ---------------------------------------------------------------- statistics and preparation
 
 
@@ -138,7 +275,8 @@ def test_a_table_that_fits_into_the_sample_is_prepared_as_in_memory(folder):
     assert used["a"].missing == table()["a"].null_count()
     source = open_source(folder / "t.parquet")
     names = [name for name in source.columns if name not in ("y", "target")]
-    found = survey(source, ["y"], names, 0.2, 0.1, 0, Meter(None, "", 1, 1))
+    with Digest(source.path) as digest:
+        found = survey(source, ["y"], names, lambda size: ByRow(size, 0, 0.2, 0.1), Meter(None, "", 1, 1), digest)
     assert len(found.sample) + len(found.validation) + len(found.test) == ROWS
     expected = preparation(trained.schema.columns, len(found.sample), 0)
     expected.fit(cast(found.sample, trained.schema.columns), found.sample["y"].to_numpy().astype(str))

@@ -26,13 +26,36 @@ from chainrule.tracing.symbol import latex_name
 from pages import Page, check_alone
 
 ROOT = Path(__file__).parents[1]
-ARGUMENTS = {"Dense": (3,), "Dropout": (0.5,)}
+ARGUMENTS = {
+    "Conv2D": (3, 2),
+    "Dense": (3,),
+    "Dropout": (0.5,),
+    "Dropout2D": (0.5,),
+    "Embedding": ([2, 3, 4], 2),
+    "Reshape": ((-1,),),
+    "Residual": ([layers.Scale(0.5), Tanh()],),
+    "Scale": (0.5,),
+}
+IMAGES = {"AveragePool2D", "Conv2D", "Dropout2D", "Flatten", "GlobalAveragePool2D", "MaxPool2D", "Reshape"}
 DIGIT = {v: k for k, v in SUPERSCRIPT.items()}
 HEAD = re.compile(r"  (\S+(?: after| of \w+)?) \(([\d, ]+)\)(?:  (.*))?$")
 
 
 def make(cls):
     return cls(*ARGUMENTS.get(cls.__name__, ()))
+
+
+def around(name, loss="squared_error", dtype="float32"):
+    """Return a network of two outputs that begins with a layer, and a function that makes rows for it."""
+    layer = make(getattr(layers, name))
+    if name in IMAGES:
+        rest = [] if name in {"Flatten", "GlobalAveragePool2D", "Reshape"} else [layers.Flatten()]
+        network = cr.Network((3, 3, 1), [layer, *rest, Dense(2)], loss, seed=0, dtype=dtype)
+        return network, lambda rows: np.random.default_rng(rows).normal(size=(rows, 3, 3, 1))
+    network = cr.Network(3, [layer, Dense(2)], loss, seed=0, dtype=dtype)
+    if name == "Embedding":
+        return network, lambda rows: np.random.default_rng(rows).integers(0, 2, (rows, 3))
+    return network, lambda rows: np.array([[0.75, -0.5, 0.25], [0.5, 1.0, -2.0], [1.5, 0.5, -0.5]])[:rows]
 
 
 def small(loss="softmax_cross_entropy", outputs=2, dtype="float32"):
@@ -173,28 +196,127 @@ class TestNumbers:
         assert float(loss.worked[-1].rpartition("= ")[2].replace("−", "-")) == pytest.approx(dy, rel=1e-3)
         assert all(check.ok for check in trace.checks)
 
-    def test_worked_entries_are_right(self):
+    @pytest.mark.parametrize("training", [False, True])
+    @pytest.mark.parametrize("name", public_classes(layers, Layer))
+    def test_worked_entries_are_right(self, name, training):
         """The arithmetic that stands in a line gives the number at its end."""
-        for name, cls in public_classes(layers, Layer).items():
-            network = cr.Network(3, [make(cls), Dense(2)], "squared_error", seed=0, dtype="float64")
-            trace = network.trace([[0.75, -0.5, 0.25]], [[0.5, 2.0]], training=True, seed=3)
-            for line in (line for step in trace.steps for line in step.worked):
-                expression, _, result = re.split(" [=←] ", line, maxsplit=1)[1].rpartition(" = ")
-                scope = {"σ": lambda v: 1 / (1 + np.exp(-v)), "tanh": np.tanh, "log": np.log, "e": np.e, "max": max}
-                scope["min"] = min
-                code = expression.replace("−", "-").replace("·", "*").replace("²", "**2").replace("^", "**")
-                code = re.sub(r"\[(.*?)\]", r"(\1)", code)
-                value = eval(code, scope)
-                assert value == pytest.approx(float(result.replace("−", "-")), rel=5e-3, abs=1e-3), (name, line)
+        network, rows = around(name, dtype="float64")
+        trace = network.trace(rows(1), [[0.5, 2.0]], training=training, seed=3)
+        nothing = UNWORKED if training else {*UNWORKED, "Dropout", "Dropout2D"}
+        assert any(step.worked for step in trace.steps if step.layer == 0) != (name in nothing)
+        short = [(step, line) for step in trace.steps for line in step.worked if "…" not in line]
+        for step, line in short:
+            expression, _, result = re.split(" [=←] ", line, maxsplit=1)[1].rpartition(" = ")
+            scope = {"σ": lambda v: 1 / (1 + np.exp(-v)), "tanh": np.tanh, "log": np.log, "e": np.e, "max": max}
+            scope["min"] = min
+            scope |= {
+                symbol: lambda *i, a=step[symbol]: a[i] for symbol in ("x", "dy", "W") if symbol + "[" in expression
+            }
+            code = expression.replace("−", "-").replace("·", "*").replace("²", "**2").replace("^", "**")
+            code = re.sub(r"\[(.*?)\]", r"(\1)", code)
+            value = eval(code, scope)
+            assert value == pytest.approx(float(result.replace("−", "-")), rel=5e-3, abs=1e-3), line
+
+    def test_a_convolution_by_hand(self):
+        """Every array of the page of a small convolutional network, by loops."""
+        layer = layers.Conv2D(2, (2, 3), stride=(1, 2), padding=1, groups=2)
+        network = cr.Network((4, 4, 2), [layer, layers.Flatten(), Dense(2)], "softmax_cross_entropy", seed=0)
+        x = np.random.default_rng(0).normal(size=(2, 4, 4, 2)).astype("float32")
+        trace = network.trace(x, [1, 0])
+        forward, backward = trace.steps[0], next(s for s in trace.steps if s.phase == "backward" and s.layer == 0)
+        padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+        place = next(array for array in forward.arrays if array.name == "y").entry
+        n, r, q, f = place
+        window = padded[n, r : r + 2, 2 * q : 2 * q + 3, f : f + 1]
+        np.testing.assert_array_equal(forward[f"c of y{list(place)}"], window)
+        y = (window * network.layers[0].W[..., f]).sum() + network.layers[0].b[f]
+        assert forward["y"][place] == pytest.approx(y, rel=1e-5)
+        assert float(forward.worked[0].rpartition("= ")[2].replace("−", "-")) == pytest.approx(y, rel=1e-3)
+        i, j, k, f = backward.checks[0].at
+        dy = backward["dy"]
+        terms = [padded[n, r + i, 2 * q + j, f] * dy[n, r, q, f] for n in range(2) for r in range(5) for q in range(2)]
+        assert backward["dW"][i, j, k, f] == pytest.approx(sum(terms), rel=1e-4)
+        marked = next(array for array in forward.arrays if array.name == "x")
+        n, r, q, _ = place
+        assert padded[n, r + i, 2 * q + j, f] == (marked.values[marked.entry] if marked.entry else 0)
+
+    @pytest.mark.parametrize("kind", ["MaxPool2D", "AveragePool2D"])
+    def test_a_pixel_in_several_windows(self, kind):
+        layer = getattr(layers, kind)(2, 1, "same")
+        network = cr.Network((3, 3, 1), [layer, layers.Flatten(), Dense(2)], "softmax_cross_entropy", seed=2)
+        x = np.zeros((1, 3, 3, 1))
+        x[0, 1, 1, 0] = 5
+        trace = network.trace(x, [1])
+        step = next(s for s in trace.steps if s.phase == "backward" and s.layer == 0)
+        n, h, w, k = step.checks[0].at
+        dy = step["dy"][0, :, :, 0]
+        (said,) = step.worked
+        assert float(said.rpartition("= ")[2].replace("−", "-")) == pytest.approx(step["dx"][n, h, w, k], rel=1e-3)
+        if kind == "MaxPool2D":
+            assert (h, w) == (1, 1)
+            assert step["dx"][0, 1, 1, 0] == pytest.approx(dy[:2, :2].sum(), rel=1e-5)
+            assert said.count("+") == 3
+
+    def test_statistics_in_prediction_and_in_training(self):
+        network = cr.Network(2, [layers.BatchNorm(0.75), Dense(2)], "softmax_cross_entropy", seed=0, dtype="float64")
+        network.statistics[:] = [1.0, 2.0, 3.0, 4.0]
+        x = np.array([[0.5, -1.0], [2.5, 0.0], [0.0, 4.0]])
+        for training in (False, True):
+            trace = network.trace(x, [0, 1, 1], training=training)
+            step = trace.steps[0]
+            mean, var = (x.mean(axis=0), x.var(axis=0)) if training else ([1.0, 2.0], [3.0, 4.0])
+            names = ("μ", "σ²") if training else ("running_mean", "running_var")
+            np.testing.assert_allclose(step[names[0]], mean)
+            np.testing.assert_allclose(step[names[1]], var)
+            np.testing.assert_allclose(step["y"], (x - mean) / np.sqrt(np.array(var) + 1e-5))
+            update = next(s for s in trace.steps if s.phase == "update" and s.layer == 0)
+            if training:
+                np.testing.assert_allclose(
+                    update["running_mean after"], 0.75 * np.array([1, 2]) + 0.25 * x.mean(axis=0)
+                )
+                np.testing.assert_allclose(
+                    update["running_var after"], 0.75 * np.array([3, 4]) + 0.25 * x.var(axis=0, ddof=1)
+                )
+                assert update.symbols == {"η": 0.1, "k": 0.75}
+            else:
+                assert "running_mean after" not in [array.name for array in update.arrays]
+        np.testing.assert_array_equal(network.statistics, [1, 2, 3, 4])
+
+    def test_layers_inside_of_a_residual_have_steps_of_their_own(self):
+        block = layers.Residual([Dense(3), layers.Residual([layers.BatchNorm(), Tanh()])])
+        network = cr.Network(2, [Dense(3), block, Dense(2)], "softmax_cross_entropy", seed=0)
+        x, t = np.array([[0.5, -1.0], [1.0, 2.0]], "float32"), np.array([0, 1])
+        trace = network.trace(x, t, training=True)
+        workspace = network.workspace(2)
+        network.loss_and_grad(x, t, workspace)
+        forward = [step.layer for step in trace.steps if step.phase == "forward"]
+        backward = [step.layer for step in trace.steps if step.phase == "backward"]
+        assert forward == [0, "1.0", "1.1.0", "1.1.1", "1.1", 1, 2]
+        assert backward == [2, "1.1.1", "1.1.0", "1.1", "1.0", 1, 0]
+        assert [step.layer for step in trace.steps if step.phase == "update"] == [0, "1.0", "1.1.0", 2]
+        by_place = {(step.phase, step.layer): step for step in trace.steps}
+        inner = workspace.memos[1].inner
+        np.testing.assert_array_equal(by_place["backward", "1.0"]["dW"], inner[0].dW)
+        np.testing.assert_array_equal(by_place["backward", "1.1.0"]["dγ"], inner[1].inner[0].dgamma)
+        np.testing.assert_array_equal(by_place["forward", 1]["y"], workspace.memos[1].y)
+        origins = (
+            {a.name: a.origin for a in by_place["forward", "1.0"].arrays},
+            by_place["backward", "1.1.1"].arrays[0].origin,
+        )
+        assert origins[0]["x"] == "y of layer 0"
+        assert origins[1] == "dx of layer 2"
+        assert all(check.ok for check in trace.checks)
+        assert by_place["forward", 1].title == "Residual around layers 1.0 to 1.1"
+
+
+UNWORKED = {"ELU", "Identity", "LeakyReLU", "SELU", "Softmax"}  # with cases, sums over all features, or nothing to do
 
 
 class TestChecks:
     @pytest.mark.parametrize("name", public_classes(layers, Layer))
     def test_every_layer_has_a_checked_entry(self, name):
-        layer = make(getattr(layers, name))
-        network = cr.Network(4, [Dense(5), layer, Dense(2)], "squared_error", seed=2)
-        X = np.random.default_rng(0).normal(size=(3, 4))
-        trace = network.trace(X, np.ones((3, 2)), training=True)
+        network, rows = around(name)
+        trace = network.trace(rows(3), np.ones((3, 2)), training=True)
         for step in trace.steps:
             if step.phase in ("backward", "loss"):
                 assert step.checks
@@ -218,6 +340,15 @@ class TestChecks:
         assert "THEY DIFFER" in str(trace)
         assert "THEY DIFFER" in trace.html()
         assert "THEY DIFFER" in trace.markdown()
+
+    def test_a_gradient_that_is_nothing_but_rounding(self):
+        """BatchNorm takes away whatever b adds."""
+        network = cr.Network(2, [Dense(2), layers.BatchNorm(), Tanh(), Dense(2)], "softmax_cross_entropy", seed=0)
+        trace = network.trace(np.random.default_rng(0).normal(size=(5, 2)), [0, 1, 0, 1, 1], training=True)
+        check = next(check for check in trace.checks if check.gradient == "db" and abs(check.analytic) < 1e-10)
+        assert check.ok
+        assert check.nothing or check.analytic == check.numeric == 0
+        assert "relative difference 1e+00" not in str(trace)
 
     def test_a_kink_is_no_mistake(self):
         network = cr.Network(1, [ReLU(), Dense(1)], "squared_error", seed=0)
@@ -261,8 +392,8 @@ class TestEquations:
         ids=repr,
     )
     def test_text_and_latex_are_there_and_can_be_set(self, thing):
-        if isinstance(thing, Dense):
-            thing = cr.Network(2, [thing], "squared_error").layers[0]
+        if isinstance(thing, Layer):
+            thing = around(type(thing).__name__)[0].layers[0]
         for training in (False, True):
             found = equations_of(thing, training=training)
             assert found.forward
@@ -273,7 +404,8 @@ class TestEquations:
                 assert equation.latex.count("{") == equation.latex.count("}")
             for symbol, name in found.symbols.items():
                 assert isinstance(getattr(thing, name), float), symbol
-                assert any(symbol in equation.text for equation in found.forward + found.backward) or symbol == "rate"
+                after = tuple(equation for equation, _ in found.after.values())
+                assert any(symbol in e.text for e in found.forward + found.backward + after) or symbol == "rate"
 
     @pytest.mark.parametrize("name", public_classes(optimizers, Optimizer))
     def test_every_optimizer_is_shown(self, name):
@@ -346,8 +478,9 @@ class TestRenderings:
 
     @pytest.mark.parametrize("layer", public_classes(layers, Layer))
     def test_every_layer(self, layer):
-        network = cr.Network(3, [make(getattr(layers, layer)), Dense(2)], "softmax_cross_entropy", seed=0)
-        self.check(network.trace([0.5, -1.0, 2.0], 1, training=True))
+        network, rows = around(layer, "softmax_cross_entropy")
+        for training in (False, True):
+            self.check(network.trace(rows(2), [1, 0], training=training))
 
     def check(self, trace):
         check_alone(trace.html())
@@ -420,6 +553,19 @@ class TestRenderings:
         assert "    ██▒▒" in trace.text()
         assert trace.html().count("<svg") == 2
         assert '<rect x="1" y="0" width="1" height="1" fill="currentColor" fill-opacity="1.00"/>' in trace.html()
+
+    def test_an_image_is_drawn_without_being_asked_and_so_is_every_channel(self):
+        network = cr.Network(
+            (6, 5, 1), [layers.Conv2D(3, 2), layers.Flatten(), Dense(2)], "softmax_cross_entropy", seed=0
+        )
+        trace = network.trace(np.random.default_rng(0).normal(size=(6, 5, 1)), 1)
+        assert trace.image_shape == (6, 5)
+        page = trace.html()
+        assert page.count('class="image"') == 2 + 3 * 2  # the sample, its dx; y and dx of Flatten, which is dy
+        assert "channel 2" in page
+        six = [line for line in trace.text().splitlines() if re.match(r"    \d  ", line)]
+        assert [line.split()[0] for line in six[:6]] == list("012345")
+        check_alone(page)
 
     def test_rich_prints_it_in_colour(self):
         rich = pytest.importorskip("rich.console")

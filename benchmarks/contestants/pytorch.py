@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from benchmarks import data
 from benchmarks.contestants import estimators
+from benchmarks.contestants.images_pytorch import predict_images, train_images  # noqa: F401  (pieces of work)
 from benchmarks.task import Task
 
 Step = Callable[[Tensor], Tensor]  # rows -> the loss before the step

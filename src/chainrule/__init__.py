@@ -11,6 +11,9 @@ from chainrule.workspace import Workspace
 
 if TYPE_CHECKING:
     from chainrule import (
+        augmentation,
+        averaging,
+        batches,
         callbacks,
         checkpoints,
         clipping,
@@ -22,18 +25,21 @@ if TYPE_CHECKING:
         penalties,
         persistence,
         plotting,
+        range_test,
         schedules,
         serving,
         tables,
         tracing,
         training,
     )
+    from chainrule.averaging import EMA, SWA
     from chainrule.callbacks import Callback, EarlyStopping, Progress
     from chainrule.checkpoints import Checkpoint
     from chainrule.estimators import MLPClassifier, MLPRegressor
     from chainrule.gradient_check import GradientReport, LayerReport, check_gradient, check_layer
     from chainrule.history import History
     from chainrule.persistence import ModelFileError
+    from chainrule.range_test import lr_range_test
     from chainrule.serving import load
     from chainrule.tracing import Trace
     from chainrule.training import DivergenceError, evaluate, train
@@ -45,6 +51,7 @@ _LAZY = {
     "Callback": "callbacks",
     "Checkpoint": "checkpoints",
     "DivergenceError": "training",
+    "EMA": "averaging",
     "EarlyStopping": "callbacks",
     "GradientReport": "gradient_check",
     "History": "history",
@@ -53,22 +60,28 @@ _LAZY = {
     "MLPRegressor": "estimators",
     "ModelFileError": "persistence",
     "Progress": "callbacks",
+    "SWA": "averaging",
     "Trace": "tracing",
+    "augmentation": "",
+    "averaging": "",
+    "batches": "",
     "callbacks": "",
-    "checkpoints": "",
     "check_gradient": "gradient_check",
     "check_layer": "gradient_check",
+    "checkpoints": "",
     "clipping": "",
     "datasets": "",
     "estimators": "",
     "evaluate": "training",
     "gradient_check": "",
     "load": "serving",
+    "lr_range_test": "range_test",
     "onnx": "",
     "optimizers": "",
     "penalties": "",
     "persistence": "",
     "plotting": "",
+    "range_test": "",
     "schedules": "",
     "serving": "",
     "tables": "",
@@ -93,6 +106,8 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "EMA",
+    "SWA",
     "Callback",
     "Checkpoint",
     "DivergenceError",
@@ -110,6 +125,9 @@ __all__ = [
     "Progress",
     "Trace",
     "Workspace",
+    "augmentation",
+    "averaging",
+    "batches",
     "callbacks",
     "check_gradient",
     "check_layer",
@@ -123,6 +141,7 @@ __all__ = [
     "layers",
     "load",
     "losses",
+    "lr_range_test",
     "metrics",
     "one_hot",
     "onnx",
@@ -130,6 +149,7 @@ __all__ = [
     "penalties",
     "persistence",
     "plotting",
+    "range_test",
     "schedules",
     "serving",
     "tables",

@@ -18,7 +18,7 @@ from chainrule._specification import Specification
 from chainrule._values import ModelFileError, shown
 
 MODULES = {
-    "Callback": "callbacks",
+    "Callback": "callbacks averaging",
     "Clip": "clipping",
     "Constraint": "penalties",
     "Initializer": "initializers",
@@ -28,7 +28,7 @@ MODULES = {
     "Penalty": "penalties",
     "Schedule": "schedules",
 }
-"""What a file may describe: the base class, and the module that has it and its table."""
+"""What a file may describe: the base class, and the modules that have it and its table."""
 
 DEEPEST = 16  # parts inside of parts, such as Residual in Residual: far from what exhausts the stack
 MOST = 2_000  # parts beside one another, such as layers
@@ -43,8 +43,11 @@ def table(base: str) -> dict[str, Any]:
     >>> sorted(table("Clip"))
     ['ClipNorm', 'ClipValue']
     """
-    module = importlib.import_module(f"chainrule.{MODULES[base]}")
-    return public_classes(module, getattr(module, base))
+    modules = [importlib.import_module(f"chainrule.{name}") for name in MODULES[base].split()]
+    known: dict[str, Any] = {}
+    for module in modules:
+        known |= public_classes(module, getattr(modules[0], base))
+    return known
 
 
 def describe(what: str, value: Specification, base: str, remedy: str = "", depth: int = 0) -> dict[str, Any]:

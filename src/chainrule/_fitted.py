@@ -7,6 +7,7 @@ labels and the names of the columns.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -29,6 +30,8 @@ COUNTS = ("n_iter_", "t_")
 NUMBERS = ("loss_", "best_loss_", "best_validation_score_")
 CURVES = ("loss_curve_", "validation_scores_")
 HISTORY = "history_."
+MEMBER = "members.{}."
+MOST_MEMBERS = 1_000
 FIELDS = {"parameters", "labels", "feature_names", "attributes", "columns", "stopped"}
 
 
@@ -55,7 +58,7 @@ class Fitted:
     """A fitted estimator without scikit-learn: what was given to its constructor, and what fit left behind."""
 
     kind: str
-    network: Network
+    networks: list[Network]
     parameters: dict[str, Any]
     labels: Labels | None = None
     feature_names: list[str] | None = None
@@ -73,25 +76,30 @@ class Fitted:
             "columns": list(self.columns),
             "stopped": self.stopped,
         }
-        return {"network": describe_network(self.network), "estimator": estimator}
+        first, *others = [describe_network(network) for network in self.networks]
+        return {"network": first, "estimator": estimator} | ({"members": others} if others else {})
 
     def arrays(self) -> dict[str, Array]:
         """Return the parameters, the curves and the columns of the history."""
         curves = {k: np.array(v, np.float64) for k, v in self.attributes.items() if isinstance(v, list)}
         columns = {HISTORY + name: _column(values) for name, values in self.columns.items()}
-        return {**network_arrays(self.network), **curves, **columns}
+        first, *others = [network_arrays(network) for network in self.networks]
+        members = {MEMBER.format(i) + key: array for i, arrays in enumerate(others, 1) for key, array in arrays.items()}
+        return {**first, **members, **curves, **columns}
 
 
 def read_fitted(file: BinaryIO, header: Header) -> Fitted:
     """Return what :class:`Fitted` described, checked."""
-    check_fields("the description", header.description, {"network", "estimator"})
+    ensemble = "members" in header.description
+    check_fields("the description", header.description, {"network", "estimator"} | ({"members"} if ensemble else set()))
     d = check_fields("the estimator", header.description["estimator"], FIELDS)
     names = [HISTORY + column for column in check_texts("the history", d["columns"])]
     curves = [name for name in CURVES if name in header.tensors]
     for name in (*names, *curves):
         if name not in header.tensors or len(header.tensors[name].shape) != 1:
             raise ModelFileError(f"the array {shown(name)} is missing, or no row of numbers. The file is damaged.")
-    network = read_network(file, header, others=(*names, *curves))
+    networks = _read_networks(file, header, [*names, *curves])
+    network = networks[0]
     if len(network.input_shape) != 1:
         raise ModelFileError(f"an estimator has rows of columns, not {shown(network.input_shape)}.")
     columns = {name.removeprefix(HISTORY): read_array(file, header.tensors[name]).tolist() for name in names}
@@ -103,7 +111,7 @@ def read_fitted(file: BinaryIO, header: Header) -> Fitted:
         raise ModelFileError(f"labels belong to a classifier and to nothing else; this is an {header.kind}.")
     return Fitted(
         kind=header.kind,
-        network=network,
+        networks=networks,
         parameters={name: decode(name, value) for name, value in d["parameters"].items()},
         labels=None if d["labels"] is None else _labels(d["labels"], network),
         feature_names=_feature_names(d["feature_names"], network),
@@ -111,6 +119,36 @@ def read_fitted(file: BinaryIO, header: Header) -> Fitted:
         columns=columns,
         stopped=check_texts("the history", [d["stopped"]])[0],
     )
+
+
+def _read_networks(file: BinaryIO, header: Header, others: list[str]) -> list[Network]:
+    """Return the network, or those of an ensemble."""
+    members = header.description.get("members", [])
+    if not isinstance(members, list) or len(members) > MOST_MEMBERS:
+        raise ModelFileError(f"members: expected a list of at most {MOST_MEMBERS} networks, got {shown(members)}.")
+    prefixes = [MEMBER.format(i) for i in range(1, len(members) + 1)]
+    theirs = [name for name in header.tensors if name.startswith(tuple(prefixes))]
+    networks = [read_network(file, header, [*others, *theirs])]
+    for prefix, description in zip(prefixes, members, strict=True):
+        rest = [name for name in header.tensors if not name.startswith(prefix)]
+        networks.append(read_network(file, header, rest, description, prefix))
+    first = networks[0]
+    for network in networks:
+        if (network.input_shape, network.output_shape) != (first.input_shape, first.output_shape):
+            raise ModelFileError("the members of the ensemble do not have the same inputs and outputs.")
+        if type(network.loss) is not type(first.loss):
+            raise ModelFileError(f"the members have different losses: {first.loss!r} and {network.loss!r}.")
+    return networks
+
+
+def mean_prediction(networks: Sequence[Network], X: Any) -> Array:
+    """Return the mean of what the networks predict."""
+    p = networks[0].predict(X)
+    for network in networks[1:]:
+        p += network.predict(X)
+    if len(networks) > 1:
+        p /= len(networks)
+    return p
 
 
 # ---------------------------------------------------------------- values: JSON, and what JSON has not

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+MOST = 20  # names in a sentence
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -19,7 +20,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     known = list(known)
     near = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.6)
     guess = next((k for k in known if near and k.lower() == near[0]), None)
-    listed = f"Known: {', '.join(known)}."
+    more = f" and {len(known) - MOST:,} more" if len(known) > MOST else ""
+    listed = f"Known: {', '.join(known[:MOST])}{more}."
     return f"Did you mean {guess!r}? {listed}" if guess else listed
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -26,6 +26,18 @@ class Batch(NamedTuple):
     weight: Array | None
 
 
+@runtime_checkable
+class Augmenter(Protocol):
+    """What changes batches as they are drawn: :class:`chainrule.augmentation.Augmented`."""
+
+    rng: np.random.Generator
+    parts: Sequence[Any]  # what it was made of
+    classes: int  # as how many probabilities class labels come; 0 where targets stay what they are
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Return a batch, which may be the given one, changed in place."""
+
+
 class Batches:
     """The mini-batches of one epoch after another: the rows named by ``order``, ``batch_size`` at a time.
 
@@ -43,6 +55,8 @@ class Batches:
     rng : numpy.random.Generator, Shuffler or None
         Its ``shuffle`` changes the order in place before every epoch; None keeps the order, and then batches are views
         of X where the dtype allows.
+    augment : Augmenter, optional
+        Changes every batch, which is a copy then.
 
     Examples
     --------
@@ -61,11 +75,12 @@ class Batches:
         batch_size: int,
         dtype: np.dtype[Any],
         rng: Shuffler | None,
+        augment: Augmenter | None = None,
     ) -> None:
-        self.X, self.t, self.weight, self.rng = X, t, weight, rng
+        self.X, self.t, self.weight, self.rng, self.augment = X, t, weight, rng, augment
         self.rows = X.shape[0] if rows is None else len(rows)
         self.batch_size = batch_size
-        self.gathers = rng is not None or rows is not None
+        self.gathers = rng is not None or rows is not None or augment is not None
         self.order = np.arange(self.rows) if rows is None else rows.copy()
         self.sparse = is_sparse(X)
         self._dtype = dtype
@@ -91,7 +106,14 @@ class Batches:
         """Return a batch of the running epoch, counted from 0; the next call overwrites it."""
         start = batch * self.batch_size
         stop = min(start + self.batch_size, self.rows)
-        return self._take(self.order[start:stop]) if self.gathers else self._slice(slice(start, stop))
+        taken = self._take(self.order[start:stop]) if self.gathers else self._slice(slice(start, stop))
+        return taken if self.augment is None else self.augment(taken)
+
+    def room(self) -> tuple[Array, Array | None]:
+        """Return arrays for the targets and weights of all rows, as the batches have them."""
+        classes = self.augment.classes if self.augment else 0
+        shape, dtype = ((classes,), self._dtype) if classes else (self.t.shape[1:], self.t.dtype)
+        return np.empty((self.rows, *shape), dtype), None if self.weight is None else np.empty(self.rows, self._dtype)
 
     def _take(self, index: Array) -> Batch:
         n = len(index)

@@ -43,6 +43,8 @@ class Run:
         Those of all batches of this epoch, as far as they are done.
     resume : path or None
         The folder from whose checkpoints training goes on.
+    measure : function
+        Measures the network's statistics once more, with the parameters as they are, on the rows of training.
     snapshot : function
         Returns the state of everything, as a :class:`chainrule.Checkpoint` keeps it.
     """
@@ -58,6 +60,7 @@ class Run:
     loss: float = math.nan
     penalty: float = 0.0
     resume: Path | None = None
+    measure: Callable[[], Any] = field(default=lambda: None, repr=False)
     snapshot: Callable[[], Any] = field(default=lambda: None, repr=False)
     losses: Float[Array, "batches"] = field(default_factory=lambda: np.zeros(0), repr=False)
     penalties: Float[Array, "batches"] = field(default_factory=lambda: np.zeros(0), repr=False)
@@ -71,7 +74,8 @@ class Run:
 class Callback(Specification, ABC):
     """Something to do while training. One of your own overrides what it needs.
 
-    ``on_batch`` is called only for callbacks that override it.
+    ``on_batch`` is called only for callbacks that override it, after every step: where several batches make one step,
+    after the last of them. When ``on_epoch`` is called, ``run.network`` has the average of the weights if one is made.
 
     >>> class StopAt(Callback):
     ...     def on_epoch(self, run):
@@ -83,7 +87,7 @@ class Callback(Specification, ABC):
         """Do something before the first epoch; the place to refuse a setting that cannot work."""
 
     def on_batch(self, run: Run) -> None:
-        """Do something after a batch."""
+        """Do something after a step."""
 
     def on_epoch(self, run: Run) -> None:
         """Do something after an epoch; its row is the last of ``run.history``."""

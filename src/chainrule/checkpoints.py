@@ -35,7 +35,8 @@ __all__ = ["Checkpoint", "CheckpointError", "CheckpointWarning"]
 KIND = "checkpoint"
 NAME = re.compile(r"checkpoint-(\d{6,})\.safetensors")
 EXPECTED = "a checkpoint written by chainrule"
-NOT_KEPT = {"training", "dx_wanted", "rng", "scratch", "weights"}  # of an optimizer's memo: no state
+NOT_KEPT = {"training", "dx_wanted", "rng", "scratch", "weights", "factors", "before"}  # no state
+SINCE = {"accumulate": "1", "layer_rates": "{}", "augment": "[]"}  # what older checkpoints did without
 CHUNK = 2**22  # numbers that are hashed at once where an array is not contiguous
 
 
@@ -219,6 +220,7 @@ class Training(NamedTuple):
     def snapshot(self) -> tuple[dict[str, Any], dict[str, Array]]:
         """Return the state as a description for JSON, and arrays by name."""
         work, run = self.work, self.run
+        augment = work.batches.augment
         columns = run.history.to_dict()
         arrays = {
             **_values(work),
@@ -231,7 +233,8 @@ class Training(NamedTuple):
             "epoch": run.epoch,
             "stopped": run.stopped,
             "columns": [*columns],
-            "streams": {"order": _stream(work.batches.rng), "steps": _stream(self.steps.rng)},
+            "streams": {"order": _stream(work.batches.rng), "steps": _stream(self.steps.rng)}
+            | ({"augment": _stream(augment.rng)} if augment else {}),
             "optimizer": _pack("optimizer", _kept(work.state), arrays),
             "callbacks": [
                 {"type": type(callback).__name__, "state": _pack(f"callbacks.{i}", callback.state(), arrays)}
@@ -255,7 +258,7 @@ class Training(NamedTuple):
         return [callback for callback in self.callbacks if callback.state()]
 
     def _check_same(self, saved: Saved) -> None:
-        there = saved.description["same"]
+        there = SINCE | saved.description["same"]
         for name in self.same:
             if there.get(name) != self.same[name]:
                 raise CheckpointError(
@@ -286,6 +289,8 @@ class Training(NamedTuple):
                 raise ValueError(f"{name} has the shape {sources[name].shape}, {target.shape} was expected")
         _resume_stream(work.batches.rng, description["streams"]["order"])
         _resume_stream(self.steps.rng, description["streams"]["steps"])
+        if work.batches.augment is not None:
+            _resume_stream(work.batches.augment.rng, description["streams"]["augment"])
         for row in arrays["history"].T.tolist():
             named = dict(zip(description["columns"], row, strict=True))
             run.history.append([int(named["epoch"]), *(named[name] for name in run.columns if name != "epoch")])
@@ -459,6 +464,9 @@ def describe(work: Work, seed: Mapping[str, Any] | None, data: Iterable[Any]) ->
         "penalties": repr([*work.penalties]),
         "clip": repr(work.clip),
         "batch_size": str(work.batches.batch_size),
+        "accumulate": str(work.accumulate),
+        "layer_rates": repr(dict(work.layer_rates)),
+        "augment": repr([] if work.batches.augment is None else work.batches.augment.parts),
         "shuffle": type(work.batches.rng).__name__,
         "data": fingerprint(*data),
     }

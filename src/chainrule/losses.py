@@ -129,6 +129,9 @@ class Loss(Value, ABC):
     metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({})
     """What is reported beside this loss, by name: functions of targets and predictions."""
 
+    linear_in_targets: ClassVar[bool] = False
+    """Whether ℓ is linear in t, so that the mean of two targets has the mean of their losses, and is a target."""
+
     @abstractmethod
     def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
         """Return the loss of every sample, and leave in ``memo`` what ``backward`` will need."""
@@ -417,6 +420,7 @@ class SigmoidCrossEntropy(Loss):
     """
 
     metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({"accuracy": metrics.binary_accuracy})
+    linear_in_targets: ClassVar[bool] = True
 
     def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
         return {"p": (outputs,), "tail": (outputs,), "values": ()}
@@ -488,6 +492,7 @@ class SoftmaxCrossEntropy(Loss):
 
     label_smoothing: float = 0.0
     metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({"accuracy": metrics.accuracy})
+    linear_in_targets: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_real("SoftmaxCrossEntropy", "label_smoothing", self.label_smoothing, 0, 1, open_high=True)

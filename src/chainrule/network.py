@@ -16,7 +16,7 @@ from chainrule._names import named
 from chainrule._parts import part_threads
 from chainrule._threads import SMALL, WORTH_ASKING, blas_threads, choose_threads
 from chainrule._typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
-from chainrule.layers import Dense, Dropout, Identity, Layer, Parameter
+from chainrule.layers import Dense, Dropout, Identity, Layer
 from chainrule.layers.base import following_parameters, specifications
 from chainrule.losses import Loss
 from chainrule.memo import Memo
@@ -99,13 +99,10 @@ class Network:
         seed: int | np.random.SeedSequence | None = None,
         dtype: Any = "float32",
     ) -> None:
-        parameters = self._plan(inputs, layers, loss, dtype)
+        self._plan(inputs, layers, loss, dtype)
         self.allocate()
         self.seed = check_seed("Network", seed)
-        rng = np.random.default_rng(self.seed)
-        for entry, array in self.arrays():
-            _, initializer, fans, _ = parameters[entry.layer][entry.name]
-            array[...] = initializer.draw(entry.shape, fans, rng)
+        self.draw(np.random.default_rng(self.seed))
 
     @classmethod
     def blank(cls, inputs: int | tuple[int, ...], layers: Sequence[Layer], loss: Loss | str, dtype: Any) -> Network:
@@ -119,19 +116,25 @@ class Network:
         """Make room for the parameters and the statistics."""
         self._bind(np.empty(self.layout.size + self.statistics_layout.size, self.dtype))
 
-    def _plan(
-        self, inputs: int | tuple[int, ...], layers: Sequence[Layer], loss: Loss | str, dtype: Any
-    ) -> list[dict[str, Parameter]]:
+    def _plan(self, inputs: int | tuple[int, ...], layers: Sequence[Layer], loss: Loss | str, dtype: Any) -> None:
         shape = inputs if isinstance(inputs, tuple) else (inputs,)
         self.input_shape = tuple(check_count("Network", "inputs", n) for n in shape)
         self.dtype = _dtype(dtype)
         self.loss: Loss = named("loss", loss, Loss, losses)
         self.layers = specifications("Network", layers)
         self._infer_shapes()
-        parameters = following_parameters(self.layers)[0]
-        statistics = [layer.statistics() for layer in self.layers]
-        self.layout, self.statistics_layout = Layout.of(parameters), Layout.of(statistics)
-        return [p | s for p, s in zip(parameters, statistics, strict=True)]
+        self.layout = Layout.of(following_parameters(self.layers)[0])
+        self.statistics_layout = Layout.of([layer.statistics() for layer in self.layers])
+
+    def draw(self, rng: np.random.Generator, but: type[Layer] | None = None) -> None:
+        """Draw the parameters, and start the statistics, of all layers ``but`` those of one class."""
+        starts = [
+            p | layer.statistics() for p, layer in zip(following_parameters(self.layers)[0], self.layers, strict=True)
+        ]
+        for entry, array in self.arrays():
+            if but is None or not isinstance(self.layers[entry.layer], but):
+                _, initializer, fans, _ = starts[entry.layer][entry.name]
+                array[...] = initializer.draw(entry.shape, fans, rng)
 
     def _infer_shapes(self) -> None:
         shape = self.input_shape
@@ -406,6 +409,12 @@ class Network:
         other.dtype = _dtype(dtype)
         other._bind(self.values.astype(other.dtype))  # noqa: SLF001
         return other
+
+    def folded(self) -> Network:
+        """Return a network that predicts the same with fewer layers: see :func:`chainrule.folding.fold`."""
+        from chainrule.folding import fold  # noqa: PLC0415  (a network that is only trained does not need it)
+
+        return fold(self)
 
     def save(
         self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None, *, overwrite: bool = False

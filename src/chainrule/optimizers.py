@@ -30,9 +30,12 @@ class Optimizer(Value, ABC):
 
     ``slots`` names the vectors that are remembered from step to step; they start at zero. ``state.t`` counts the steps,
     from 1, ``state.scratch`` is a vector to write on, and ``state.weights`` are the views of theta that are weights.
+    ``state.factors``, where it is set, is a vector like theta: how far each parameter moves, compared with the step.
     """
 
     learning_rate: float
+    weight_decay: float = 0.0
+    biases: bool = False
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -56,7 +59,25 @@ class Optimizer(Value, ABC):
     def update(self, theta: Vector, grad: Vector, state: Memo, factor: float = 1.0) -> None:
         """Count the step and take it; ``factor`` is the schedule's."""
         state.t += 1
-        self.step(theta, grad, state, self.learning_rate * factor)
+        rate = self.learning_rate * factor
+        if state.factors is None:
+            self.step(theta, grad, state, rate)
+            return
+        if state.before is None:
+            state.before = np.empty_like(theta)
+        before = state.before
+        before[:] = theta
+        self.step(theta, grad, state, rate)
+        theta -= before  # all of our steps are in proportion to η: a factor of Δθ is one of η
+        theta *= state.factors
+        theta += before
+
+    def _decay(self, theta: Vector, state: Memo, rate: float) -> None:
+        """Let the weights decay beside the step, not through the gradient: W ← W − η λ W; biases too if asked."""
+        if not self.weight_decay:
+            return
+        for w in (theta,) if self.biases else state.weights:
+            np.multiply(w, 1 - rate * self.weight_decay, out=w)
 
 
 @final
@@ -67,6 +88,8 @@ class SGD(Optimizer):
     .. code-block:: text
 
         θ ← θ − η g
+
+    Weight decay is here the same as ``penalties=[L2(λ)]``, whose gradient is λ W; the other optimizers have their own.
 
     Parameters
     ----------
@@ -108,6 +131,9 @@ class Momentum(Optimizer):
         η, at least 0.
     momentum : float
         μ, in [0, 1].
+    weight_decay : float
+        λ of a decay beside the step, W ← W − η λ W, at least 0; biases do not decay. It is not L2, which goes through
+        the velocity: PyTorch's ``weight_decay`` is that. Keras' is this one.
 
     Notes
     -----
@@ -128,16 +154,19 @@ class Momentum(Optimizer):
 
     learning_rate: float = 0.1
     momentum: float = 0.9
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
         _check_rate(self)
         check_real("Momentum", "momentum", self.momentum, 0, 1)
+        _check_decay(self)
 
     @property
     def slots(self) -> tuple[str, ...]:
         return ("v",)
 
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
+        self._decay(theta, state, rate)
         v = state.v
         v *= self.momentum  # v ← μ v
         v -= np.multiply(grad, rate, out=state.scratch)  # − η g
@@ -163,6 +192,9 @@ class Nesterov(Optimizer):
         η, at least 0.
     momentum : float
         μ, in [0, 1].
+    weight_decay : float
+        λ of a decay beside the step, W ← W − η λ W, at least 0; biases do not decay. It is not L2, which goes through
+        the velocity: PyTorch's ``weight_decay`` is that. Keras' is this one.
 
     Source: Nesterov (1983); Sutskever et al., "On the importance of initialization and momentum in deep learning"
     (2013), section 2; Bengio et al., "Advances in optimizing recurrent networks" (2013), equation 7.
@@ -177,16 +209,19 @@ class Nesterov(Optimizer):
 
     learning_rate: float = 0.1
     momentum: float = 0.9
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
         _check_rate(self)
         check_real("Nesterov", "momentum", self.momentum, 0, 1)
+        _check_decay(self)
 
     @property
     def slots(self) -> tuple[str, ...]:
         return ("v",)
 
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
+        self._decay(theta, state, rate)
         v, scratch = state.v, state.scratch
         step = np.multiply(grad, rate, out=scratch)  # η g
         theta -= step
@@ -211,6 +246,9 @@ class Adagrad(Optimizer):
         η, at least 0.
     epsilon : float
         ε, outside the root, as in PyTorch (Keras: inside).
+    weight_decay : float
+        λ of a decay beside the step, W ← W − η λ W, at least 0; biases do not decay. It is not L2, which goes through
+        the root: PyTorch's ``weight_decay`` is that. Keras' is this one.
 
     Source: Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning" (2011).
 
@@ -224,16 +262,19 @@ class Adagrad(Optimizer):
 
     learning_rate: float = 0.01
     epsilon: float = 1e-10
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
         _check_rate(self)
         check_real("Adagrad", "epsilon", self.epsilon, 0, open_low=True)
+        _check_decay(self)
 
     @property
     def slots(self) -> tuple[str, ...]:
         return ("s",)
 
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
+        self._decay(theta, state, rate)
         s, scratch = state.s, state.scratch
         s += np.multiply(grad, grad, out=scratch)  # s ← s + g²
         np.sqrt(s, out=scratch)
@@ -261,6 +302,9 @@ class RMSProp(Optimizer):
         ρ, in [0, 1); 0.9 as in the lecture and in Keras (PyTorch's ``alpha``: 0.99).
     epsilon : float
         ε, outside the root, as in PyTorch (Keras: inside).
+    weight_decay : float
+        λ of a decay beside the step, W ← W − η λ W, at least 0; biases do not decay. It is not L2, which goes through
+        the root: PyTorch's ``weight_decay`` is that. Keras' is this one.
 
     Source: Tieleman and Hinton, "Lecture 6.5: rmsprop" (2012).
 
@@ -275,17 +319,20 @@ class RMSProp(Optimizer):
     learning_rate: float = 0.001
     rho: float = 0.9
     epsilon: float = 1e-8
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
         _check_rate(self)
         check_real("RMSProp", "rho", self.rho, 0, 1, open_high=True)
         check_real("RMSProp", "epsilon", self.epsilon, 0, open_low=True)
+        _check_decay(self)
 
     @property
     def slots(self) -> tuple[str, ...]:
         return ("s",)
 
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
+        self._decay(theta, state, rate)
         s, scratch = state.s, state.scratch
         np.multiply(grad, grad, out=scratch)
         scratch *= 1 - self.rho
@@ -391,15 +438,14 @@ class AdamW(Optimizer):
     def __post_init__(self) -> None:
         _check_rate(self)
         _check_adam(self)
-        check_real("AdamW", "weight_decay", self.weight_decay, 0)
+        _check_decay(self)
 
     @property
     def slots(self) -> tuple[str, ...]:
         return ("m", "v")
 
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
-        for w in (theta,) if self.biases else state.weights:
-            np.multiply(w, 1 - rate * self.weight_decay, out=w)  # W ← W − η λ W
+        self._decay(theta, state, rate)
         _adam(theta, grad, state, rate, self.beta_1, self.beta_2, self.epsilon)
 
 
@@ -421,6 +467,10 @@ def _adam(theta: Array, grad: Array, state: Memo, rate: float, beta_1: float, be
 
 def _check_rate(optimizer: Optimizer) -> None:
     check_real(type(optimizer).__name__, "learning_rate", optimizer.learning_rate, 0)
+
+
+def _check_decay(optimizer: Optimizer) -> None:
+    check_real(type(optimizer).__name__, "weight_decay", optimizer.weight_decay, 0)
 
 
 def _check_adam(optimizer: Adam | AdamW) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from chainrule._typing import Array, Float
 from chainrule.layers.base import Parameter
@@ -63,3 +65,10 @@ class Layout:
     def select(self, layers: Sequence[int] | None, *, biases: bool) -> list[Entry]:
         """Return the weights of the given layers (of all layers for None), and their biases if asked."""
         return [e for e in self.entries if (layers is None or e.layer in layers) and (biases or e.weight)]
+
+    def factors(self, by_layer: Mapping[int, float], dtype: np.dtype[Any]) -> Float[Array, "size"]:
+        """Return a vector like theta that has each layer's number, and 1 where there is none."""
+        vector = np.ones(self.size, dtype)
+        for entry in self.entries:
+            vector[entry.where] = by_layer.get(entry.layer, 1.0)
+        return vector

@@ -140,16 +140,19 @@ def network_arrays(network: Network) -> dict[str, Array]:
     return arrays
 
 
-def read_network(file: BinaryIO, header: Header, others: Iterable[str] = ()) -> Network:
-    """Return the network of a file that may have ``others`` of arrays beside its own.
+def read_network(
+    file: BinaryIO, header: Header, others: Iterable[str] = (), description: Any = None, prefix: str = ""
+) -> Network:
+    """Return the network of a file that may have ``others`` of arrays beside its own, whose names have the prefix.
 
     Memory is taken only when every array of the file fits one of the network: it cannot be more than the file's size.
     """
-    network = _plan(header.description["network"])
+    network = _plan(header.description["network"] if description is None else description)
     names = {dtype: name for name, dtype in DTYPES.items()}
     entries = (*network.layout.entries, *network.statistics_layout.entries)
-    wanted = {e.key: (names[network.dtype], e.shape) for e in entries}
-    found = {name: (tensor.dtype, tensor.shape) for name, tensor in header.tensors.items() if name not in set(others)}
+    wanted = {prefix + e.key: (names[network.dtype], e.shape) for e in entries}
+    besides = set(others)
+    found = {name: (tensor.dtype, tensor.shape) for name, tensor in header.tensors.items() if name not in besides}
     for key in sorted(wanted.keys() | found.keys()):
         if wanted.get(key) != found.get(key):
             raise ModelFileError(
@@ -158,7 +161,7 @@ def read_network(file: BinaryIO, header: Header, others: Iterable[str] = ()) -> 
             )
     network.allocate()
     for entry, view in network.arrays():
-        view[...] = read_array(file, header.tensors[entry.key])
+        view[...] = read_array(file, header.tensors[prefix + entry.key])
         if not np.isfinite(view).all():
             raise ModelFileError(f"{entry.key} is not finite. The file is damaged, or training had diverged.")
     return network

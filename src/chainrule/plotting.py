@@ -16,6 +16,7 @@ from chainrule._extras import require
 from chainrule._typing import ArrayLike
 from chainrule.history import History
 from chainrule.network import Network
+from chainrule.range_test import RangeTest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 else:
     Axes = Figure = Any
 
-__all__ = ["plot_boundary", "plot_confusion", "plot_history", "plot_mistakes", "plot_weights"]
+__all__ = ["plot_boundary", "plot_confusion", "plot_history", "plot_mistakes", "plot_range_test", "plot_weights"]
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
 COLOURS = (BLUE, "#E69F00", "#009E73", "#CC79A7", "#56B4E9", ORANGE, "#F0E442", "#000000")
@@ -83,6 +84,45 @@ def plot_history(history: History) -> Figure:
         _label(ax, name.removeprefix("val_").capitalize(), "epoch", "on the validation set")
     for ax in axes:
         ax.xaxis.get_major_locator().set_params(integer=True)
+    return figure
+
+
+def plot_range_test(result: RangeTest) -> Figure:
+    """Draw the loss of a learning-rate range test over the rate.
+
+    Parameters
+    ----------
+    result : RangeTest
+        What :func:`chainrule.lr_range_test` returned.
+
+    Returns
+    -------
+    Figure
+        The loss of every step, pale, and smoothed; the rate that is suggested is marked. Losses far above those of the
+        first steps are cut off.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> X = np.random.default_rng(0).normal(size=(500, 2))
+    >>> network = cr.Network(2, [cr.layers.Dense(1)], "squared_error", seed=0)
+    >>> plot_range_test(cr.lr_range_test(network, X, X[:, 0], seed=0)).axes[0].get_xscale()
+    'log'
+    """
+    figure = _figure(5.6, 3.6)
+    ax = figure.subplots()
+    rates, losses, smoothed = result.rates, result.losses, result.smoothed
+    ax.plot(rates, losses, color=BLUE, alpha=0.3, linewidth=1.0, label="of a step")
+    ax.plot(rates, smoothed, color=BLUE, linewidth=1.8, label="smoothed")
+    bottom, top = min(0.0, losses.min()), smoothed.max()
+    ax.set_ylim(bottom, top + 0.1 * (top - bottom))
+    ax.set_xscale("log")
+    if result.suggestion is not None:
+        ax.axvline(
+            result.suggestion, color=ORANGE, linewidth=1.4, linestyle="--", label=f"suggested: {result.suggestion:.2g}"
+        )
+    ax.legend(frameon=False)
+    _label(ax, "Learning-rate range test", "learning rate", "loss of a batch")
     return figure
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, final
 
 import numpy as np
 
 from chainrule._files import opened, read_header
-from chainrule._fitted import KINDS, Labels, read_fitted
+from chainrule._fitted import KINDS, Labels, mean_prediction, read_fitted
 from chainrule._typing import Array, is_sparse
 from chainrule._values import check_fields
 from chainrule.network import Network
@@ -58,15 +59,15 @@ def load(path: str | os.PathLike[str]) -> Network | Classifier | Regressor:
             return read_network(file, header)
         fitted = read_fitted(file, header)
     if fitted.labels is None:
-        return Regressor(fitted.network, fitted.feature_names)
-    return Classifier(fitted.network, fitted.labels, fitted.feature_names)
+        return Regressor(fitted.networks, fitted.feature_names)
+    return Classifier(fitted.networks, fitted.labels, fitted.feature_names)
 
 
 class _Model(ABC):
     """What both have: a network, and what is known of the columns of X."""
 
-    def __init__(self, network: Network, feature_names: list[str] | None = None) -> None:
-        self.network, self.n_features_in_ = network, network.input_shape[0]
+    def __init__(self, networks: Sequence[Network], feature_names: list[str] | None = None) -> None:
+        self.networks, self.network, self.n_features_in_ = networks, networks[0], networks[0].input_shape[0]
         if feature_names is not None:
             self.feature_names_in_ = np.array(feature_names, dtype=object)
 
@@ -83,7 +84,7 @@ class _Model(ABC):
             X = np.asarray(X)
             if X.dtype == object:  # a data frame of columns of several types
                 X = _numbers(X)
-        return self.network.predict(X)
+        return mean_prediction(self.networks, X)
 
 
 @final
@@ -94,7 +95,8 @@ class Classifier(_Model):
 
     Attributes
     ----------
-    network : chainrule.Network
+    networks : list of chainrule.Network
+        Those of an ensemble, whose mean is predicted; ``network`` is the first.
     classes_ : (classes,) array
     n_features_in_ : int
     feature_names_in_ : (columns,) array of str
@@ -104,13 +106,13 @@ class Classifier(_Model):
     --------
     >>> import chainrule as cr
     >>> network = cr.Network(2, [cr.layers.Dense(1)], cr.losses.SigmoidCrossEntropy(), seed=0)
-    >>> model = Classifier(network, Labels(np.array(["no", "yes"]), "binary"))
+    >>> model = Classifier([network], Labels(np.array(["no", "yes"]), "binary"))
     >>> model.predict([[0.0, 1.0]]).shape, model.predict_proba([[0.0, 1.0]]).shape
     ((1,), (1, 2))
     """
 
-    def __init__(self, network: Network, labels: Labels, feature_names: list[str] | None = None) -> None:
-        super().__init__(network, feature_names)
+    def __init__(self, networks: Sequence[Network], labels: Labels, feature_names: list[str] | None = None) -> None:
+        super().__init__(networks, feature_names)
         self._labels = labels
         self.classes_ = labels.classes
 
@@ -137,7 +139,8 @@ class Regressor(_Model):
 
     Attributes
     ----------
-    network : chainrule.Network
+    networks : list of chainrule.Network
+        Those of an ensemble, whose mean is predicted; ``network`` is the first.
     n_features_in_ : int
     feature_names_in_ : (columns,) array of str
         There if the estimator was fitted with a data frame: another one must have the same columns.
@@ -146,7 +149,7 @@ class Regressor(_Model):
     --------
     >>> import chainrule as cr
     >>> network = cr.Network(2, [cr.layers.Dense(1)], cr.losses.SquaredError(), seed=0)
-    >>> Regressor(network).predict([[0.0, 1.0]]).shape
+    >>> Regressor([network]).predict([[0.0, 1.0]]).shape
     (1,)
     """
 

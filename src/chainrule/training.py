@@ -17,7 +17,9 @@ from chainrule._interrupt import deferred_interrupt
 from chainrule._names import named
 from chainrule._parts import part_threads
 from chainrule._threads import blas_threads, choose_threads
-from chainrule._typing import Array, ArrayLike, MatrixLike
+from chainrule._typing import Array, ArrayLike, MatrixLike, is_sparse
+from chainrule.augmentation import Augmentation, Augmented, check_augmentations
+from chainrule.averaging import WeightAverage, averaged, measure_statistics
 from chainrule.batches import Batches, Shuffler
 from chainrule.callbacks import Callback, Run
 from chainrule.checkpoints import Checkpoint, Saved, Training
@@ -62,6 +64,8 @@ def train(
     optimizer: Optimizer | str = Adam(),  # noqa: B008  (frozen)
     epochs: int = 10,
     batch_size: int | None = None,
+    accumulate: int = 1,
+    layer_rates: Mapping[int, float] | None = None,
     schedule: Schedule | str = Constant(),  # noqa: B008
     penalties: Sequence[Penalty | Constraint] = (),
     clip: Clip | None = None,
@@ -69,6 +73,7 @@ def train(
     validation: float | tuple[MatrixLike, ArrayLike] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     shuffle: bool | Shuffler = True,
+    augment: Sequence[Augmentation] = (),
     callbacks: Iterable[Callback] = (),
     state: Memo | None = None,
     threads: int | None = None,
@@ -94,6 +99,12 @@ def train(
     batch_size : int, optional
         Rows a step, at most those there are; 32, or all where there are fewer, by default. The last batch of an epoch
         may be short.
+    accumulate : int
+        How many batches make one step, 1 by default: their gradients are averaged by their rows (or weights), so that a
+        step is exactly that of a batch as large as all of them, in the memory of one. The last step of an epoch may
+        have fewer. (Dropout draws differ; more than 1 batch a step is plain array code, not compiled.)
+    layer_rates : mapping of int to float, optional
+        Factors of the learning rate by the layer's index: ``{0: 0.1}``; 1 for the others, 0 freezes a layer.
     schedule : Schedule or str
         Multiplies the optimizer's learning rate.
     penalties : sequence of Penalty and Constraint
@@ -108,6 +119,9 @@ def train(
         Functions of targets and predictions, measured on the validation set; the loss's own by default.
     shuffle : bool or Shuffler
         Whether every epoch has an order of its own, or an object whose ``shuffle`` makes it.
+    augment : sequence of Augmentation
+        Change the rows at random as they are drawn, in this order: ``[RandomShift(2, shape=(28, 28)), Mixup(0.2)]``.
+        The validation set stays as it is.
     callbacks : iterable of Callback
         For example ``[EarlyStopping(patience=5), Progress()]``.
     state : Memo, optional
@@ -165,7 +179,8 @@ def train(
     for i, layer in enumerate(network.layers):
         layer.check_batch(f"layer {i}", rows)
     order = np.random.default_rng(shuffle_seed) if shuffle is True else shuffle or None
-    batches = Batches(data.X, data.t, data.weight, data.rows, rows, network.dtype, order)
+    changes = _augmented(network, data, augment, root)
+    batches = Batches(data.X, data.t, data.weight, data.rows, rows, network.dtype, order, changes)
     metrics = network.loss.metrics if metrics is None else metrics
     if not all(callable(metric) for metric in metrics.values()):
         raise TypeError(f"metrics: expected functions of (t, predictions) by name, got {metrics!r}.")
@@ -175,10 +190,14 @@ def train(
     run = Run(network, history, history.columns, epochs, len(batches), batches.rows)
     state = chosen.start(network.theta, network.weights) if state is None else state
     largest = rows * max((e.where.stop - e.where.start for e in network.layout.entries), default=0)
-    work = Work(network, batches, chosen, state, factors, terms, clip, dropout_seed, choose_threads(largest, threads))
+    work = Work(
+        network, batches, chosen, state, factors, terms, clip, dropout_seed, choose_threads(largest, threads),
+        _accumulate(accumulate, len(batches)), _layer_rates(network, layer_rates),
+    )  # fmt: skip
     steps = kernels.select().steps(work, run)
     _start(work, steps, run, callbacks, (*data, *(held_out or ())), root_state, resume, saved)
     per_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
+    checkpointing = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
 
     # What overflows becomes infinite, and is reported as such with what to do about it.
     with (
@@ -194,10 +213,13 @@ def train(
             if not _epoch(steps, run, per_batch, interrupted):
                 break
             row = [run.epoch, steps.mean(steps.losses), *([steps.mean(steps.penalties)] if penalised else [])]
-            if held_out is not None:
-                row += evaluate(network, *held_out, metrics=metrics).values()
-            history.append([*row, steps.rate, time.perf_counter() - start])
-            for callback in callbacks:
+            with averaged(run, callbacks):
+                if held_out is not None:
+                    row += evaluate(network, *held_out, metrics=metrics).values()
+                history.append([*row, steps.rate, time.perf_counter() - start])
+                for callback in callbacks[: len(callbacks) - len(checkpointing)]:
+                    callback.on_epoch(run)
+            for callback in checkpointing:  # of the trained parameters
                 callback.on_epoch(run)
             if run.stopped:
                 break
@@ -228,6 +250,10 @@ def _start(
     if resume is not None or any(isinstance(callback, Checkpoint) for callback in callbacks):
         training = Training(work, steps, run, callbacks, seed, checkpoints.describe(work, seed, data))
         run.resume, run.snapshot = None if resume is None else Path(resume), training.snapshot
+    run.measure = lambda: measure_statistics(
+        work.network, work.batches.X, rows=work.batches.order, batch_size=work.batches.batch_size,
+        threads=work.threads.allowed,
+    )  # fmt: skip
     for callback in callbacks:
         callback.on_start(run)
     if saved is not None:
@@ -241,15 +267,16 @@ def _epoch(
     interrupted: Callable[[], bool],
 ) -> bool:
     """Run one epoch; return whether it came to its last batch, or raise a DivergenceError."""
-    theta, values = run.network.theta, run.network.values
+    work, theta, values = steps.work, run.network.theta, run.network.values
     before = values.copy()
-    steps.work.batches.shuffle()
+    work.batches.shuffle()
     run.batch = 0
     try:
         while run.batch < run.batches and not run.stopped:
             first = run.batch
             start = time.perf_counter()
-            steps.do(first, min(first + (1 if per_batch else steps.block), run.batches))
+            size = work.accumulate * (1 if per_batch else max(1, steps.block // work.accumulate))
+            steps.do(first, min(first + size, run.batches))
             steps.block = max(1, int((run.batch - first) * BLOCK_SECONDS / (time.perf_counter() - start)))
             for call in per_batch:
                 call(run)
@@ -355,6 +382,47 @@ def _batch_size(batch_size: int | None, data: _Data, validation: Any) -> int:
     return batch_size
 
 
+def _accumulate(accumulate: int, batches: int) -> int:
+    accumulate = check_count("train", "accumulate", accumulate)
+    if accumulate > batches:
+        raise ValueError(
+            f"train: accumulate: expected at most the {batches} batches of an epoch, got {accumulate}: "
+            f"accumulate={batches} uses all rows in every step."
+        )
+    return accumulate
+
+
+def _augmented(
+    network: Network, data: _Data, augment: Sequence[Augmentation], root: np.random.SeedSequence
+) -> Augmented | None:
+    """Return what changes the batches, with a stream of its own; None for nothing."""
+    parts = check_augmentations(augment)
+    if not parts:
+        return None
+    if is_sparse(data.X):
+        raise TypeError("augment: expected X as an array, got a sparse matrix: make it dense first, X.toarray().")
+    classes = network.output_shape[0] if data.t.ndim == 1 else 0
+    return Augmented(
+        parts, network.input_shape, network.loss, classes, network.dtype, np.random.default_rng(root.spawn(1)[0])
+    )
+
+
+def _layer_rates(network: Network, rates: Mapping[int, float] | None) -> dict[int, float]:
+    """Return the factors of the learning rate by layers counted from 0, or say which has no parameters."""
+    if not isinstance(rates, Mapping | None):
+        raise TypeError(f"layer_rates: expected factors by the layer's index such as {{0: 0.1}}, got {rates!r}.")
+    count, learning = len(network.layers), {entry.layer for entry in network.layout.entries}
+    chosen: dict[int, float] = {}
+    for index, rate in (rates or {}).items():
+        i = check_count("train", "layer_rates", index, least=-count)
+        if i >= count:
+            raise ValueError(f"layer_rates: there is no layer {i}: the network has layers 0 to {count - 1}.")
+        if i % count not in learning:
+            raise ValueError(f"layer_rates: layer {i}, {network.layers[i]!r}, has no parameters to learn.")
+        chosen[i % count] = check_real("train", f"layer_rates[{i}]", rate, 0)
+    return dict(sorted(chosen.items()))
+
+
 def _columns(penalised: bool, held_out: tuple[Any, Array] | None, metrics: Mapping[str, Metric]) -> list[str]:
     columns = ["epoch", "loss", *(["penalty"] if penalised else [])]
     if held_out is not None:
@@ -374,4 +442,7 @@ def _check_parts(clip: Any, callbacks: Iterable[Any]) -> list[Callback]:
     for callback in callbacks:
         if not isinstance(callback, Callback):
             raise TypeError(f"callbacks: expected a Callback such as Progress(), got {callback!r}.")
-    return sorted(callbacks, key=lambda callback: isinstance(callback, Checkpoint))  # it keeps what the others changed
+    if sum(isinstance(callback, WeightAverage) for callback in callbacks) > 1:
+        raise ValueError("callbacks: expected one average of the weights, got several: the network can have but one.")
+    # An average is there before others look at it, and a checkpoint keeps what the others changed.
+    return sorted(callbacks, key=lambda c: isinstance(c, Checkpoint) - isinstance(c, WeightAverage))

@@ -45,14 +45,15 @@ def export(
         raise ValueError(f"--onnx: {onnx} is the model itself: choose another name for the ONNX file.")
     exported, metadata, (low, high) = _read(source)
     onnx_model.save(exported, onnx, metadata, opset=opset, overwrite=overwrite)
-    network = getattr(exported, "network_", exported)  # that inside an estimator
+    networks = getattr(exported, "networks_", [exported])  # those inside an estimator
+    network = networks[0]
     content = onnx.read_bytes()
     model = require("onnx", "onnx").load_from_string(content)
     X = np.random.default_rng(0).uniform(low, high, (ROWS, *network.input_shape)).astype(network.dtype)
     inputs, outputs = (" x ".join(map(str, shape)) for shape in (network.input_shape, network.output_shape))
     typer.echo(
         f"{onnx}: {inputs} inputs, {outputs} {model.graph.output[-1].name}, {network.dtype}, "
-        f"opset {model.opset_import[0].version}, {len(content):,} bytes; {_compare(content, network, X)}"
+        f"opset {model.opset_import[0].version}, {len(content):,} bytes; {_compare(content, networks, X)}"
     )
 
 
@@ -73,8 +74,10 @@ def _read(source: Path) -> tuple[Any, dict[str, str], tuple[float, float]]:
     return network, metadata, config.input_range
 
 
-def _compare(content: bytes, network: Network, X: Any) -> str:
+def _compare(content: bytes, networks: list[Network], X: Any) -> str:
     """Return a clause on how far onnxruntime's predictions are from ours."""
+    from chainrule._fitted import mean_prediction  # noqa: PLC0415
+
     try:
         import onnxruntime  # noqa: PLC0415
     except ModuleNotFoundError:
@@ -85,7 +88,10 @@ def _compare(content: bytes, network: Network, X: Any) -> str:
         theirs = session.run(None, {"X": X})[-1]  # of a classifier's outputs, the labels come first
     except Exception as error:  # noqa: BLE001  (its errors have no common base; an older one may not know the opset)
         return f"not compared, as {name} does not run it: {' '.join(str(error).split())}"
-    ours = network.predict(X)
+    try:
+        ours = mean_prediction(networks, X)
+    except ValueError as error:  # an Embedding takes categories only
+        return f"not compared, as the network does not take random rows: {error}"
     if theirs.shape[1:] == (2,) and ours.shape[1:] == (1,):
         theirs = theirs[:, 1:]  # a classifier's one output is the probability of the second class
     difference = float(np.abs(theirs.reshape(ours.shape) - ours).max())

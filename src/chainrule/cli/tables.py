@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shlex
+import shutil
 import sys
+import tempfile
 import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -13,18 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from chainrule._interrupt import deferred_interrupt
 from chainrule.callbacks import Progress
 from chainrule.cli.errors import say
 from chainrule.cli.options import hidden_sizes
 
 if TYPE_CHECKING:
-    from chainrule.tables import Schema, Split, Trained
+    from chainrule.tables import Column, Saved, Schema, Split, Trained
 else:
-    Schema = Split = Trained = Any
+    Column = Saved = Schema = Split = Trained = Any
 
 SCHEMA = "schema.json"
 PART = 0.3  # of the memory that is free, which a table may take before it is streamed
 SHOWN = 40  # columns that are printed
+WIDTH = 36  # of what is printed of their values
 
 ARGUMENTS = {
     "activation": "activation", "dropout": "dropout", "input_dropout": "input_dropout", "l1": "l1", "l2": "alpha",
@@ -63,6 +68,52 @@ def part_or_file(text: str) -> float | str:
         return text
 
 
+def refuse(options: dict[str, Any]) -> None:
+    """Refuse options of which one has a value."""
+    for option, value in options.items():
+        if value is not None:
+            raise ValueError(f"{option}: is for data sets, not for tables: leave it out.")
+
+
+def train_or_go_on(
+    source: str | None,
+    target: str | None,
+    *,
+    layers: str | None,
+    network: dict[str, Any],
+    table: dict[str, Any],
+    plan: dict[str, Any] | None,
+    resume: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    stream: bool,
+    print_python: bool,
+) -> None:
+    """Train on a table, or go on with what was left in a folder, by its ``plan``; None is what was not given."""
+    from chainrule.cli import resuming, table_plans  # noqa: PLC0415
+
+    if resume is None:
+        test = 0.2 if table["test"] is None else part_or_file(table["test"])
+        train(
+            str(source), target, layers=layers, network=network,
+            table={**table, "test": test, "seed": table["seed"] or 0}, out=out, overwrite=overwrite, quiet=quiet,
+            stream=stream, print_python=print_python,
+        )  # fmt: skip
+        return
+    if out is not None or overwrite or stream or print_python:
+        given = "--out, --overwrite, --stream and --print-python"
+        raise ValueError(f"--resume: goes on as it was begun: leave out {given}.")
+    if plan is None:
+        resuming.read(resume)  # says what is missing
+        raise ValueError(f"--resume: {resume} has the training of a data set: leave out {source}.")
+    asked = {**table, "test": None if table["test"] is None else part_or_file(table["test"])}
+    here = {"source": source, "target": target, "layers": layers, "network": network, "table": asked}
+    table_plans.check_same(resume, plan, here)
+    _check_extras()
+    _run(plan, resume, streamed=False, quiet=quiet)
+
+
 def train(
     source: str,
     target: str | None,
@@ -74,53 +125,114 @@ def train(
     overwrite: bool,
     quiet: bool,
     stream: bool,
+    print_python: bool,
 ) -> None:
-    """Train on a table, and leave everything in a folder."""
+    """Train on a table, and leave everything in a folder; or print the script that does the same."""
+    from chainrule.cli import resuming  # noqa: PLC0415
     from chainrule.cli.folder import run_folder  # noqa: PLC0415
 
     if target is None:
         raise ValueError(f"--target: name the column of {source} that is to be predicted.")
-    if table.get("patience") is None:
-        del table["patience"]
-    for package, extra in (("polars", "tables"), ("skops", "tables"), ("skrub", "tables")):
-        if find_spec(package) is None:
-            raise ImportError(f'this needs the package {package!r}. Type: pip install "chainrule[{extra}]"')
-    parameters = {ARGUMENTS[name]: value for name, value in network.items() if value is not None}
-    if layers is not None:
-        parameters["hidden_layer_sizes"] = hidden_sizes(layers)
+    _check_extras()
     why = "" if stream else _too_large(source)
+    plan = {
+        "command": shlex.join(["chainrule", *(word for word in sys.argv[1:] if word != "--print-python")]),
+        "source": source, "target": target, "layers": layers, "network": network, "table": table,
+    }  # fmt: skip
+    if print_python:
+        typer.echo(_script(plan, streamed=bool(stream or why)), nl=False)
+        return
     if why and not quiet:
         typer.echo(why)
     stem = Path(source).name.split(".")[0] or "table"
     with run_folder(stem if source != "-" else "table", out, overwrite=overwrite) as folder:
-        streamed = bool(stream or why)
-        trained = (_stream if streamed else _in_memory)(source, target, parameters, table, quiet=quiet)
-        trained.command = shlex.join(["chainrule", *sys.argv[1:]])
-        trained.save(folder, overwrite=True)
+        resuming.remove(folder)  # with --overwrite: what another run left
+        _run(plan, folder, streamed=bool(stream or why), quiet=quiet)
+
+
+def _check_extras() -> None:
+    for package, extra in (("polars", "tables"), ("skops", "tables"), ("skrub", "tables")):
+        if find_spec(package) is None:
+            raise ImportError(f'this needs the package {package!r}. Type: pip install "chainrule[{extra}]"')
+
+
+def _arguments(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the estimator's parameters and what else :func:`chainrule.tables.train` is given."""
+    parameters = {ARGUMENTS[name]: value for name, value in plan["network"].items() if value is not None}
+    if plan["layers"] is not None:
+        parameters["hidden_layer_sizes"] = hidden_sizes(plan["layers"])
+    return parameters, {name: value for name, value in plan["table"].items() if name != "patience" or value is not None}
+
+
+def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> None:
+    from chainrule.cli import resuming  # noqa: PLC0415
+
+    parameters, table = _arguments(plan)
+    if streamed:
+        trained = _stream(plan["source"], plan["target"], parameters, table, quiet=quiet)
+    else:
+        trained = _in_memory(plan, parameters, table, folder, quiet=quiet)
+    interrupted = trained.history.stopped.startswith("interrupted")
+    with deferred_interrupt():  # a Ctrl-C that comes too late to end training must not lose what was learned
+        trained.command = plan["command"]
+        saved = trained.save(folder, overwrite=True)
+        if not interrupted:
+            resuming.remove(folder)
+    typer.echo(trained.verdict if quiet else f"\n{scores(trained)}\n\n{trained.verdict}")
     if not quiet:
-        typer.echo(f"\n{scores(trained)}\n")
-    typer.echo(trained.verdict)
-    if not quiet:
-        typer.echo(f"time     {trained.seconds:.1f} s of training, {len(trained.history)} epochs")
+        typer.echo(f"time     {trained.seconds:.1f} s, {len(trained.history)} epochs")
+        for note in saved:
+            typer.echo(f"file     {note}")
     typer.echo(f"results  {folder}")
+    if interrupted and (folder / resuming.FOLDER).is_dir():
+        say(f"To go on with it: chainrule train --resume {folder}")
+    if not quiet:
+        typer.echo(f"report   {folder / 'report.html'}")
+        typer.echo(f"next     chainrule predict {shlex.quote(str(folder))} NEW_ROWS --out predictions.csv")
 
 
-def _in_memory(source: str, target: str, parameters: dict[str, Any], table: dict[str, Any], *, quiet: bool) -> Trained:
+def _script(plan: dict[str, Any], *, streamed: bool) -> str:
+    from chainrule.tables import script  # noqa: PLC0415
+
+    if streamed:
+        raise ValueError("--print-python: there is no script of a table that is streamed: give a smaller one.")
+    parameters, table = _arguments(plan)
+    return script(plan["source"], plan["target"], parameters=parameters, command=plan["command"], **table)
+
+
+def _in_memory(
+    plan: dict[str, Any], parameters: dict[str, Any], table: dict[str, Any], folder: Path, *, quiet: bool
+) -> Trained:
     from chainrule import tables  # noqa: PLC0415
+    from chainrule.cli import resuming, table_plans  # noqa: PLC0415
+    from chainrule.training import DivergenceError  # noqa: PLC0415
+
+    kept = plan["source"] != "-"  # what came from standard input does not come again
 
     def started(schema: Schema, split: Split, notes: Sequence[str]) -> None:
-        typer.echo(f"{decided(schema, split, notes)}\n")
+        if kept:
+            table_plans.keep(folder, plan)
+        if not quiet:
+            typer.echo(f"{decided(schema, split, notes)}\n")
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        trained = tables.train(
-            source,
-            target,
-            parameters=parameters,
-            callbacks=[] if quiet else [Progress(every=5)],
-            started=None if quiet else started,
-            **table,
-        )
+        try:
+            trained = tables.train(
+                plan["source"],
+                plan["target"],
+                parameters=parameters,
+                callbacks=[
+                    *([resuming.checkpoint(folder)] if kept else []),
+                    *([] if quiet else [Progress(every=5)]),
+                ],
+                resume=folder / resuming.FOLDER if kept else None,
+                started=started,
+                **table,
+            )
+        except DivergenceError:
+            resuming.remove(folder)  # it would diverge again
+            raise
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         say(f"Warning: {message}")
     for message in trained.warnings:
@@ -131,12 +243,6 @@ def _in_memory(source: str, target: str, parameters: dict[str, Any], table: dict
 def _stream(source: str, target: str, parameters: dict[str, Any], table: dict[str, Any], *, quiet: bool) -> Trained:
     from chainrule.tables import streaming  # noqa: PLC0415
 
-    cannot = [name for name in ("time_column", "group") if table.pop(name, None) is not None]
-    if isinstance(table["test"], str):
-        cannot.append("test")
-    if cannot:
-        option = cannot[0].replace("_", "-")
-        raise ValueError(f"--{option}: a table that is streamed has its held-out rows drawn at random: leave it out.")
     epochs = parameters.pop("max_iter", None)
     show = None if quiet else streaming.Printer(sys.stdout)
     trained = streaming.train_stream(source, target, parameters=parameters, epochs=epochs, show=show, **table)
@@ -161,53 +267,112 @@ def decided(schema: Schema, split: Split, notes: Sequence[str]) -> str:
     """Return what was found out and decided, as a table for the terminal."""
     rows = [("column", "kind", "missing", "values", "")]
     for column in (*schema.targets, *schema.columns[:SHOWN]):
-        target = column in schema.targets
-        what = "target" if target else column.dropped and f"left out: {column.dropped}"
-        rows.append((column.name, column.kind, f"{column.missing:,}", f"{column.distinct:,}", what or ""))
+        what = f"left out: {column.dropped}" if column.dropped else content(column)
+        what = f"target: {what}" if column in schema.targets else what
+        rows.append((column.name, column.kind, f"{column.missing:,}", f"{column.distinct:,}", what))
     widths = [min(30, max(len(row[i]) for row in rows)) for i in range(4)]
     lines = []
     for name, kind, missing, distinct, what in rows:
-        short = name if len(name) <= widths[0] else name[: widths[0] - 1] + "…"
-        line = f"{short:{widths[0]}}  {kind:{widths[1]}}  {missing:>{widths[2]}}  {distinct:>{widths[3]}}  {what}"
-        lines.append(line.rstrip())
+        left = f"{_short(name, widths[0]):{widths[0]}}  {kind:{widths[1]}}"
+        lines.append(f"{left}  {missing:>{widths[2]}}  {distinct:>{widths[3]}}  {what}".rstrip())
     if len(schema.columns) > SHOWN:
         lines.append(f"... and {len(schema.columns) - SHOWN:,} more columns")
     parts = f"{split.train:,} to train, {split.validation:,} to validate, {split.test:,} to test ({split.how})"
     return "\n".join([*lines, "", f"rows     {parts}", *(f"note     {note}" for note in notes)])
 
 
+def content(column: Column) -> str:
+    """Return what is in a column: from where to where, or the first of its values.
+
+    >>> from chainrule.tables import Column
+    >>> content(Column("age", "number", low=0.5, high=80.0)), content(Column("sex", "yes/no", categories=("f", "m")))
+    ('0.5 to 80', 'f = 0, m = 1')
+    """
+    if column.kind == "yes/no" and column.categories:
+        return ", ".join(f"{_short(value, 14)} = {i}" for i, value in enumerate(column.categories))
+    if column.categories:
+        widths = itertools.accumulate(len(value) + 2 for value in column.categories)
+        fit = max(1, sum(width <= WIDTH for width in widths))
+        more = ["..."] if fit < len(column.categories) else []
+        return ", ".join([*(_short(value, WIDTH) for value in column.categories[:fit]), *more])
+    if column.low is None:
+        return ""
+    ends = (column.low, column.high)
+    return " to ".join(end.removesuffix("T00:00:00") if isinstance(end, str) else f"{end:.6g}" for end in ends)
+
+
 def scores(trained: Trained) -> str:
     """Return the scores of the network beside those of models without one."""
+    from chainrule.tables.scores import figures  # noqa: PLC0415
+
     models = ["network", *trained.baselines]
     width = max(map(len, trained.scores), default=5)
     head = f"{'held-out rows':{max(width, 13)}}" + "".join(f"  {name:>14}" for name in models)
     lines = [head]
     for name, value in trained.scores.items():
         beside = [scores.get(name) for scores in trained.baselines.values()]
-        texts = [f"{value:.4g}", *("" if other is None else f"{other:.4g}" for other in beside)]
+        form = figures if name in ("RMSE", "MAE") else "{:.4f}".format
+        texts = [form(value), *("" if other is None else form(other) for other in beside)]
         lines.append(f"{name:{max(width, 13)}}" + "".join(f"  {text:>14}" for text in texts))
     return "\n".join(lines)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def predict(
     folder: Path, source: str, out: Path | None, *, interval: float | None, coerce: bool, delimiter: str | None
 ) -> None:
     """Predict the rows of a table by what ``train`` left in a folder."""
-    from chainrule.tables import predicting, saving  # noqa: PLC0415
+    from chainrule.cli.folder import replace  # noqa: PLC0415
+    from chainrule.tables import files, predicting, saving  # noqa: PLC0415
     from chainrule.tables.reading import read  # noqa: PLC0415
 
     saved = saving.load(folder)
-    expected = [column.name for column in saved.schema.used]
-    table = read(source, delimiter=delimiter, expected=expected)
-    frame, notes = predicting.predict(saved, table.frame, interval=interval, coerce=coerce)
-    for note in notes:
-        say(f"Note: {note}")
-    if out is None:
-        sys.stdout.write(frame.write_csv())
-        sys.stdout.flush()
-        return
-    from chainrule.cli.folder import replace  # noqa: PLC0415
+    parquet = out is not None and out.suffix.lower() in (".parquet", ".pq")
+    if source != "-" and files.is_large(source):
+        rows = _predict_large(saved, source, out, interval=interval, coerce=coerce, delimiter=delimiter)
+    else:
+        expected = [column.name for column in saved.schema.used]
+        table = read(source, delimiter=delimiter, expected=expected)
+        frame, notes = predicting.predict(saved, table.frame, interval=interval, coerce=coerce)
+        rows = frame.height
+        for note in notes:
+            say(f"Note: {note}")
+        if out is None:
+            sys.stdout.write(frame.write_csv())
+            sys.stdout.flush()
+        else:
+            replace(out, frame.write_parquet if parquet else frame.write_csv)
+    if out is not None:
+        say(f"{out}: {rows:,} rows")
 
-    parquet = out.suffix.lower() in (".parquet", ".pq")
-    replace(out, frame.write_parquet if parquet else frame.write_csv)
-    say(f"{out}: {frame.height:,} rows")
+
+def _predict_large(
+    saved: Saved, source: str, out: Path | None, *, interval: float | None, coerce: bool, delimiter: str | None
+) -> int:
+    from chainrule.cli.folder import replace  # noqa: PLC0415
+    from chainrule.tables import files, streaming  # noqa: PLC0415
+
+    done: list[tuple[int, tuple[str, ...]]] = []
+
+    def write(path: Path) -> None:
+        done.append(
+            files.predict_file(
+                saved, source, path, parquet=out is not None and out.suffix.lower() in (".parquet", ".pq"),
+                interval=interval, coerce=coerce, delimiter=delimiter, show=streaming.Printer(),
+            )
+        )  # fmt: skip
+
+    if out is not None:
+        replace(out, write)
+    else:
+        with tempfile.TemporaryDirectory() as folder:  # nothing is printed before all rows have been checked
+            write(Path(folder, "predictions.csv"))
+            with Path(folder, "predictions.csv").open(encoding="utf-8", newline="") as file:
+                shutil.copyfileobj(file, sys.stdout)
+        sys.stdout.flush()
+    for note in done[0][1]:
+        say(f"Note: {note}")
+    return done[0][0]

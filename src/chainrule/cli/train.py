@@ -62,8 +62,9 @@ def train(
         typer.Option(metavar="NAMES", help="Columns that are dates: NAME or NAME:%d/%m/%Y.", rich_help_panel=TABLE),
     ] = None,
     test: Annotated[
-        str, typer.Option(metavar="PART|FILE", help="The rows for the test.", rich_help_panel=TABLE)
-    ] = "0.2",
+        str | None,
+        typer.Option(metavar="PART|FILE", help="The rows for the test; 0.2 by default.", rich_help_panel=TABLE),
+    ] = None,
     time_column: Annotated[
         str | None, typer.Option(help="Hold out the last rows by this column.", rich_help_panel=TABLE)
     ] = None,
@@ -76,6 +77,12 @@ def train(
     delimiter: Annotated[str | None, typer.Option(help="Of CSV; found out by default.", rich_help_panel=TABLE)] = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Read the file piece by piece, as large ones are.", rich_help_panel=TABLE)
+    ] = False,
+    print_python: Annotated[
+        bool,
+        typer.Option(
+            "--print-python", help="Print the same as a Python script, and train nothing.", rich_help_panel=TABLE
+        ),
     ] = False,
     layers: Annotated[
         str | None, typer.Option(help='Sizes of the hidden layers: "64,32", or "none".', rich_help_panel=NET)
@@ -154,36 +161,31 @@ def train(
     """
     from chainrule.cli import data as data_module  # noqa: PLC0415  (not needed for --help)
     from chainrule.cli import options as options_module  # noqa: PLC0415
-    from chainrule.cli import resuming, tables  # noqa: PLC0415
+    from chainrule.cli import resuming, table_plans, tables  # noqa: PLC0415
     from chainrule.cli.folder import run_folder  # noqa: PLC0415
 
-    if tables.is_table(dataset):
-        for option, value in {
-            "--schedule": schedule, "--warm-up": warm_up, "--data": data, "--resume": resume,
-        }.items():  # fmt: skip
-            if value is not None:
-                raise ValueError(f"{option}: is for data sets, not for tables: leave it out.")
-        tables.train(
-            str(dataset),
-            target,
-            layers=layers,
-            network={
-                "activation": activation, "dropout": dropout, "input_dropout": input_dropout, "l1": l1, "l2": l2,
-                "max_norm": max_norm, "optimizer": optimizer, "learning_rate": learning_rate, "clip_norm": clip_norm,
-                "epochs": epochs, "batch_size": batch_size, "label_smoothing": label_smoothing,
-                "class_weight": class_weight,
-            },
-            table={
-                "task": task, "categorical": tables.names(categorical), "numeric": tables.names(numeric),
-                "drop": tables.names(drop), "dates": tables.names(date), "test": tables.part_or_file(test),
-                "time_column": time_column, "group": group, "patience": patience, "delimiter": delimiter,
-                "seed": seed or 0,
-            },
-            out=out, overwrite=overwrite, quiet=quiet, stream=stream,
+    plan = None if resume is None else table_plans.read(resume)
+    if plan is not None or tables.is_table(dataset):
+        tables.refuse({"--schedule": schedule, "--warm-up": warm_up, "--data": data})
+        network = {
+            "activation": activation, "dropout": dropout, "input_dropout": input_dropout, "l1": l1, "l2": l2,
+            "max_norm": max_norm, "optimizer": optimizer, "learning_rate": learning_rate, "clip_norm": clip_norm,
+            "epochs": epochs, "batch_size": batch_size, "label_smoothing": label_smoothing,
+            "class_weight": class_weight,
+        }  # fmt: skip
+        table = {
+            "task": task, "categorical": tables.names(categorical), "numeric": tables.names(numeric),
+            "drop": tables.names(drop), "dates": tables.names(date), "test": test,
+            "time_column": time_column, "group": group, "patience": patience, "delimiter": delimiter, "seed": seed,
+        }  # fmt: skip
+        tables.train_or_go_on(
+            dataset, target, layers=layers, network=network, table=table, plan=plan, resume=resume, out=out,
+            overwrite=overwrite, quiet=quiet, stream=stream, print_python=print_python,
         )  # fmt: skip
         return
-    if target is not None:
-        raise ValueError(f"--target: {dataset} is no table: give a file such as customers.csv.")
+    if target is not None or print_python:
+        option = "--print-python" if print_python else "--target"
+        raise ValueError(f"{option}: {dataset} is no table: give a file such as customers.csv.")
     there = None if resume is None else resuming.read(resume)
     dataset = dataset or (there[0] if there else None)
     if dataset is None:

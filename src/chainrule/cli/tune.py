@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from contextlib import ExitStack
@@ -93,6 +94,7 @@ def tune(
     except KeyboardInterrupt:
         say(f"\nStopped: what is finished is kept in {folder}, and the same command goes on.")
         raise typer.Exit(STOPPED) from None
+    tuned.trained.command = shlex.join(["chainrule", *sys.argv[1:]])
     tuned.trained.save(folder, overwrite=True)
     saving.save(tuned, folder)
     if not quiet:

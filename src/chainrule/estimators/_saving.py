@@ -22,7 +22,13 @@ LEFT_OUT = {"solver", "learning_rate", "callbacks", "random_state"}  # what does
 
 
 def save(
-    model: Any, kind: str, path: str | os.PathLike[str], metadata: Mapping[str, str] | None, *, overwrite: bool
+    model: Any,
+    kind: str,
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, str] | None,
+    *,
+    folded: bool,
+    overwrite: bool,
 ) -> None:
     """Write a fitted estimator to ``path``."""
     check_is_fitted(model)
@@ -31,7 +37,7 @@ def save(
     names = known.get("feature_names_in_")
     fitted = Fitted(
         kind,
-        model.network_,
+        [network.folded() for network in model.networks_] if folded else model.networks_,
         _parameters(model),
         _labels(model) if kind == "MLPClassifier" else None,
         None if names is None else list(names),
@@ -50,8 +56,10 @@ def load(cls: type, kind: str, path: str | os.PathLike[str]) -> Any:
         check_kind(header, kind, expected)
         fitted = read_fitted(file, header)
         model = _construct(cls, fitted.parameters)
-    network = fitted.network
+    network = fitted.networks[0]
     model.network_, model._progression = network, None
+    if len(fitted.networks) > 1:
+        model._members = [{"network_": member, "_progression": None} for member in fitted.networks]
     model.n_features_in_, model.n_outputs_ = network.input_shape[0], network.output_shape[0]
     if fitted.feature_names is not None:
         model.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
@@ -60,6 +68,8 @@ def load(cls: type, kind: str, path: str | os.PathLike[str]) -> Any:
         model.classes_ = fitted.labels.classes
     model.n_layers_, model.out_activation_ = len(model._dense()) + 1, model._out_activation()
     vars(model).update(fitted.attributes)
+    for member in vars(model).get("_members", ()):
+        member.update(fitted.attributes)  # those of the first stand for all
     if fitted.columns:
         model.history_ = History(fitted.columns)
         for row in zip(*fitted.columns.values(), strict=True):

@@ -15,7 +15,9 @@ from chainrule.optimizers import Optimizer
 from chainrule.penalties import L1, L2, Constraint, MaxNorm, Penalty
 
 ACTIVATIONS = {
-    name: cls for name, cls in public_classes(layers_module, Layer).items() if name not in {"Dense", "Dropout"}
+    name: cls
+    for name, cls in public_classes(layers_module, Layer).items()
+    if cls.__module__ == "chainrule.layers.activation"
 } | {"logistic": layers_module.Sigmoid}
 SOLVERS = {"lbfgs", "sgd", "adam", "momentum", "rmsprop", "adagrad", "adamw"}
 
@@ -31,6 +33,13 @@ def hidden_activations(e: Any, count: int) -> list[type[Layer]]:
     if len(names) != count:
         raise ValueError(f"activation: expected one name or {count}, one for each hidden layer, got {len(names)}.")
     return [lookup("activation", name, ACTIVATIONS) for name in names]
+
+
+def hidden_norm(e: Any) -> type[Layer] | None:
+    """Return the layer that normalises between each hidden layer's product and its activation, if one does."""
+    if e.batch_norm and e.layer_norm:
+        raise ValueError("batch_norm and layer_norm: expected one of them at most, got both.")
+    return layers_module.BatchNorm if e.batch_norm else layers_module.LayerNorm if e.layer_norm else None
 
 
 def hidden_dropouts(e: Any, count: int) -> list[float]:

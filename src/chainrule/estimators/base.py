@@ -19,16 +19,17 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from chainrule import layers as layers_module
+from chainrule._fitted import mean_prediction
 from chainrule._threads import blas_threads
 from chainrule._typing import Array
 from chainrule.estimators import _saving
-from chainrule.estimators._contract import Progression
 from chainrule.estimators._lbfgs import fit_lbfgs
 from chainrule.estimators._settings import (
     SOLVERS,
     check_lbfgs,
     hidden_activations,
     hidden_dropouts,
+    hidden_norm,
     is_lbfgs,
     network_dtype,
 )
@@ -41,6 +42,10 @@ from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
 
 KEPT = (np.float64, np.float32, np.uint8)  # the dtypes in which X stays; others become float64, as in scikit-learn
+OF_A_MEMBER = (
+    "network_", "_progression", "n_iter_", "t_", "loss_", "best_loss_", "best_validation_score_", "loss_curve_",
+    "validation_scores_", "history_",
+)  # fmt: skip
 partial_fit_available = available_if(lambda estimator: estimator._has_partial_fit())
 
 
@@ -82,6 +87,9 @@ class BaseMLP(BaseEstimator, ABC):
         "callbacks": [list, tuple, None],
         "progress": ["boolean"],
         "resume": [str, os.PathLike, None],
+        "batch_norm": ["boolean"],
+        "layer_norm": ["boolean"],
+        "n_ensemble": [Interval(Integral, 1, None, closed="left")],
     }
 
     # ------------------------------------------------------------ what the subclasses say
@@ -134,10 +142,20 @@ class BaseMLP(BaseEstimator, ABC):
         """The biases of every layer, views too."""
         return [layer.b for layer in self._dense() if layer.b is not None]
 
+    @property
+    def networks_(self) -> list[Network]:
+        """The networks of all members; ``network_``, and what else fit leaves behind, is of the first of them."""
+        self._check_fitted()
+        members = vars(self).get("_members")
+        return [member["network_"] for member in members] if members else [self.network_]
+
     def _dense(self) -> list[Dense]:
+        self._check_fitted()
+        return [layer for layer in self.network_.layers if isinstance(layer, Dense)]
+
+    def _check_fitted(self) -> None:
         if "network_" not in vars(self):
             raise AttributeError(f"this {type(self).__name__} is not fitted yet: call fit first.")
-        return [layer for layer in self.network_.layers if isinstance(layer, Dense)]
 
     # ------------------------------------------------------------ fitting
 
@@ -173,16 +191,18 @@ class BaseMLP(BaseEstimator, ABC):
     def _unchanged_if_it_fails(self) -> Iterator[None]:
         """Put everything back as it was when the block raises: attributes, curves, parameters, optimizer's memory."""
         before = {name: copy.copy(value) if isinstance(value, list) else value for name, value in vars(self).items()}
-        progression: Progression | None = copy.deepcopy(getattr(self, "_progression", None))
-        values = self.network_.values.copy() if "network_" in before else None
+        members = before.get("_members") or [before] * ("network_" in before)
+        kept = [(copy.deepcopy(member.get("_progression")), member["network_"].values.copy()) for member in members]
         try:
             yield
         except Exception:
             self.__dict__.clear()
             self.__dict__.update(before)
-            if values is not None:
-                self.network_.values[:] = values
-                self._progression = progression
+            for member, (progression, values) in zip(members, kept, strict=True):
+                member["network_"].values[:] = values
+                member["_progression"] = progression
+            if members:
+                self._progression = members[0]["_progression"]
             raise
 
     def _fit_engine(
@@ -200,21 +220,42 @@ class BaseMLP(BaseEstimator, ABC):
         check_lbfgs(self, held_out)
         if incremental and self.resume is not None:
             raise ValueError("partial_fit does not support resume: a checkpoint is of a whole fit.")
+        if self.n_ensemble > 1 and self.resume is not None:
+            raise ValueError("resume: a checkpoint is of one network, but n_ensemble > 1: fit the members one by one.")
         self.n_outputs_ = self._outputs(y)
         if fresh and not incremental:
             warn_unscaled(X, getattr(self, "feature_names_in_", None))
-        random_state = check_random_state(self.random_state)
-        if fresh:
-            self._start(X, sizes, random_state)
-        if is_lbfgs(self):
-            fit_lbfgs(self, X, y, weight)
-        else:
-            fit_stochastic(self, X, y, weight, held_out, random_state, incremental=incremental)
-        if not np.isfinite(self.network_.theta).all():
-            raise ValueError(NOT_FINITE)
-        if not incremental:
-            with blas_threads(1):  # for at most 1,000 rows
-                warn_dead_or_constant(self.network_, X, y)
+        self._fit_members(X, y, weight, held_out, sizes, fresh=fresh, incremental=incremental)
+
+    def _fit_members(
+        self, X: Any, y: Array, weight: Any, held_out: Any, sizes: list[int], *, fresh: bool, incremental: bool
+    ) -> None:
+        """Fit one network after the other, each from random numbers of its own; what is left is of the first."""
+        random_state, known = check_random_state(self.random_state), self.__dict__
+        before = [{}] * self.n_ensemble if fresh else known.get("_members") or [known]
+        if len(before) != self.n_ensemble:
+            raise ValueError(
+                f"n_ensemble: {len(before)} member(s) were fitted before, now {self.n_ensemble} are wanted: fit anew."
+            )
+        members = []
+        for member in before:
+            if fresh:
+                self._start(X, sizes, random_state)
+            known.update({name: member[name] for name in OF_A_MEMBER if name in member})
+            if is_lbfgs(self):
+                fit_lbfgs(self, X, y, weight)
+            else:
+                fit_stochastic(self, X, y, weight, held_out, random_state, incremental=incremental)
+            if not np.isfinite(self.network_.theta).all():
+                raise ValueError(NOT_FINITE)
+            if not incremental:
+                with blas_threads(1):  # for at most 1,000 rows
+                    warn_dead_or_constant(self.network_, X, y)
+            members.append({name: known[name] for name in OF_A_MEMBER if name in known})
+        known.update(members[0])
+        known.pop("_members", None)
+        if len(members) > 1:
+            self._members = members
 
     def _validation_set(self, X_val: Any, y_val: Any) -> tuple[Any, Array] | None:
         if X_val is None and y_val is None:
@@ -226,12 +267,13 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _start(self, X: Any, sizes: list[int], random_state: np.random.RandomState) -> None:
         """Draw the parameters and clear the attributes."""
-        activations = hidden_activations(self, len(sizes))
+        activations, norm = hidden_activations(self, len(sizes)), hidden_norm(self)
         stack: list[Layer] = [Dropout(self.input_dropout)] if self.input_dropout else []
         for size, activation, rate in zip(sizes, activations, hidden_dropouts(self, len(sizes)), strict=True):
-            stack += [Dense(size), activation(), *([Dropout(rate)] if rate else [])]
+            stack += [Dense(size), *([norm()] if norm else []), activation(), *([Dropout(rate)] if rate else [])]
         network = Network.blank(X.shape[1], [*stack, Dense(self.n_outputs_)], self._loss(), network_dtype(self, X))
         network.allocate()
+        network.draw(np.random.default_rng(0), but=Dense)  # no layer but Dense has anything random
         self.network_ = network
         # scikit-learn draws every layer as its one activation asks for; the last layer follows the last hidden one.
         follows = [*activations, activations[-1] if activations else layers_module.Identity]
@@ -257,12 +299,48 @@ class BaseMLP(BaseEstimator, ABC):
         """Return the network's predictions for checked X."""
         if self._is_plain(X):  # for a single row scikit-learn's checks take four times as long as the network
             try:
-                return self.network_.predict(X)
+                return mean_prediction(self.networks_, X)
             except ValueError:
                 pass  # what is wrong is said in scikit-learn's words
+        X = self._checked(X)
+        return mean_prediction(self.networks_, X)
+
+    def _checked(self, X: Any) -> Any:
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
-        return self.network_.predict(X)
+        return validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+
+    def spread(self, X: Any) -> Array:
+        """Return how much the members of an ensemble disagree: the standard deviation of what each predicts.
+
+        Of probabilities (rows, classes), in the order of ``predict_proba``, or of numbers (rows,) or (rows, outputs).
+
+        Raises
+        ------
+        ValueError
+            When ``n_ensemble`` is 1.
+
+        Source: Lakshminarayanan, Pritzel and Blundell, "Simple and scalable predictive uncertainty estimation using
+        deep ensembles" (2017).
+
+        Examples
+        --------
+        >>> from chainrule import MLPRegressor
+        >>> X = np.linspace(-1, 1, 40)[:, np.newaxis]
+        >>> model = MLPRegressor(n_ensemble=3, max_iter=300, tol=0, random_state=0).fit(X, X[:, 0] ** 2)
+        >>> near, far = model.spread([[0.5], [5.0]])
+        >>> bool(near < far)
+        True
+        """
+        X = self._checked(X)
+        networks = self.networks_
+        if len(networks) == 1:
+            raise ValueError("spread: one network has none; fit an ensemble, for example with n_ensemble=5.")
+        p = np.stack([network.predict(X) for network in networks]).std(axis=0)
+        return self._of_outputs(p)
+
+    def _of_outputs(self, spread: Array) -> Array:
+        """Return the spread of the outputs in the shape of predictions."""
+        return spread.ravel() if spread.shape[1] == 1 else spread
 
     def _is_plain(self, X: Any) -> bool:
         """Say whether this is fitted and X an array of which the network's own checks find all that can be wrong."""
@@ -271,7 +349,12 @@ class BaseMLP(BaseEstimator, ABC):
         return plain and "network_" in known and "feature_names_in_" not in known
 
     def save(
-        self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None, *, overwrite: bool = False
+        self,
+        path: str | os.PathLike[str],
+        metadata: Mapping[str, str] | None = None,
+        *,
+        folded: bool = False,
+        overwrite: bool = False,
     ) -> None:
         """Write the fitted estimator to a safetensors file, in which there is no code.
 
@@ -285,6 +368,9 @@ class BaseMLP(BaseEstimator, ABC):
             Usually ending in ``.safetensors``.
         metadata : mapping of str to str, optional
             Anything to keep beside the estimator: :func:`chainrule.persistence.read_metadata` gives it back.
+        folded : bool
+            Write ``network_.folded()``, for serving: the same predictions to rounding, without dropout and with each
+            BatchNorm in the weights before it. The network of such a file is not one to be fitted further.
         overwrite : bool
             Whether a file that is there may be replaced.
 
@@ -301,7 +387,7 @@ class BaseMLP(BaseEstimator, ABC):
         LeftOutWarning
             Where callbacks, a solver or a learning rate of your own, or a ``RandomState`` are left out.
         """
-        _saving.save(self, self._kind, path, metadata, overwrite=overwrite)
+        _saving.save(self, self._kind, path, metadata, folded=folded, overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Any:

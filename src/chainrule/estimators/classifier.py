@@ -86,6 +86,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         callbacks: Any = None,
         progress: Any = False,
         resume: Any = None,
+        batch_norm: Any = False,
+        layer_norm: Any = False,
+        n_ensemble: Any = 1,
         class_weight: Any = None,
         label_smoothing: Any = 0.0,
     ) -> None:
@@ -121,6 +124,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.callbacks = callbacks
         self.progress = progress
         self.resume = resume
+        self.batch_norm = batch_norm
+        self.layer_norm = layer_norm
+        self.n_ensemble = n_ensemble
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing
 
@@ -195,6 +201,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self._is_multiclass():
             return float(accuracy_score(t, p.argmax(axis=1), sample_weight=sample_weight))
         return float(accuracy_score(t > 0.5, p > 0.5, sample_weight=sample_weight))
+
+    def _of_outputs(self, spread: Array) -> Array:
+        return np.hstack([spread, spread]) if spread.shape[1] == 1 else spread
 
     def _take_over(self, fitted: Any) -> None:
         self._labels, self.classes_ = fitted._label_binarizer, fitted.classes_

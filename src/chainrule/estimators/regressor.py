@@ -92,6 +92,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         callbacks: Any = None,
         progress: Any = False,
         resume: Any = None,
+        batch_norm: Any = False,
+        layer_norm: Any = False,
+        n_ensemble: Any = 1,
         quantile: Any = 0.5,
     ) -> None:
         self.loss = loss
@@ -127,6 +130,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.callbacks = callbacks
         self.progress = progress
         self.resume = resume
+        self.batch_norm = batch_norm
+        self.layer_norm = layer_norm
+        self.n_ensemble = n_ensemble
         self.quantile = quantile
 
     def _validate(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Array]:

@@ -135,6 +135,7 @@ GIVEN: dict[Any, tuple[dict[str, Any], ...]] = {
 """Arguments of those of chainrule's classes that plain numbers do not suit."""
 
 OTHERS: dict[str, tuple[tuple[str, Any], ...]] = {
+    "Adagrad": (("weight_decay", 0.1),),
     "Adam": (("epsilon_hat", True),),
     "AdamW": (("biases", True),),
     "Dense": (("biases", None),),
@@ -144,7 +145,10 @@ OTHERS: dict[str, tuple[tuple[str, Any], ...]] = {
     "L1": (("per_row", True),),
     "L2": (("per_row", True), ("biases", True)),
     "LeakyReLU": (("negative_slope", 0.3),),
+    "Momentum": (("weight_decay", 0.1),),
+    "Nesterov": (("weight_decay", 0.1),),
     "Quantile": (("quantile", 0.8),),
+    "RMSProp": (("weight_decay", 0.1),),
     "SoftmaxCrossEntropy": (("label_smoothing", 0.1),),
 }
 

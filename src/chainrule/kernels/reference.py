@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from chainrule._typing import Array
 from chainrule.callbacks import Run
 from chainrule.kernels.steps import Steps, Work
 from chainrule.penalties import BoundPenalties
@@ -22,34 +23,54 @@ class _ReferenceSteps(Steps):
     def __init__(self, work: Work, run: Run) -> None:
         super().__init__(work, run)
         network = work.network
+        work.state.factors = network.layout.factors(work.layer_rates, network.dtype) if work.layer_rates else None
         self.workspace = network.workspace(work.batches.batch_size, seed=work.seed)
         self.rng = self.workspace.rng
+        self.sum = np.empty_like(self.workspace.grad) if work.accumulate > 1 else None
         self.bound = BoundPenalties(
             work.penalties, network.layout, len(network.layers), network.theta, self.workspace.grad
         )
 
     def do(self, first: int, last: int) -> None:
         changes, factor = self.work.schedule.within_epoch, self.factor(first)
-        for batch in range(first, last):
-            self.run.batch = batch + 1
-            self._step(batch, self.factor(batch) if changes else factor)
+        for batch in range(first, last, self.work.accumulate):
+            stop = min(batch + self.work.accumulate, last)
+            self._step(batch, stop, self.factor(batch) if changes else factor)
 
-    def _step(self, batch: int, factor: float) -> None:
+    def _step(self, first: int, last: int, factor: float) -> None:
+        """Take one step with the gradient of all rows of these batches."""
         work, run, bound = self.work, self.run, self.bound
-        x, t, weight = work.batches.take(batch)
         self.rate = work.optimizer.learning_rate * factor
-        loss, grad = work.network.loss_and_grad(x, t, self.workspace, weight)
-        total = float(x.shape[0] if weight is None else np.add.reduce(weight))
-        run.loss = self.losses[batch] = loss
-        self.totals[batch] = total
+        grad, rows = self._batch(first)
+        if last > first + 1:
+            grad, rows = self._accumulate(grad, rows, first + 1, last)
         if bound:
-            rows = total or 1.0
-            run.penalty = self.penalties[batch] = bound.value(rows)
-            bound.add_gradient(rows)
-        if not math.isfinite(loss):
-            raise FloatingPointError(f"the loss is {loss}")
+            run.penalty = self.penalties[first:last] = bound.value(rows or 1.0)
+            bound.add_gradient(rows or 1.0)
         if work.clip is not None:
             work.clip.apply(grad)
         work.optimizer.update(work.network.theta, grad, work.state, factor)
         bound.project()
-        work.network.commit(self.workspace)
+
+    def _batch(self, batch: int) -> tuple[Array, float]:
+        """Return the gradient of one batch, and its rows (or the sum of their weights)."""
+        run = self.run
+        run.batch = batch + 1
+        x, t, weight = self.work.batches.take(batch)
+        loss, grad = self.work.network.loss_and_grad(x, t, self.workspace, weight)
+        run.loss = self.losses[batch] = loss
+        total = self.totals[batch] = float(x.shape[0] if weight is None else np.add.reduce(weight))
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss}")
+        self.work.network.commit(self.workspace)
+        return grad, total
+
+    def _accumulate(self, grad: Array, rows: float, first: int, last: int) -> tuple[Array, float]:
+        """Return Σ nᵢ gᵢ / Σ nᵢ, the gradient of the rows of all batches as one: a short batch has its share."""
+        total = np.multiply(grad, rows, out=self.sum)
+        for batch in range(first, last):
+            grad, more = self._batch(batch)
+            grad *= more
+            total += grad
+            rows += more
+        return np.divide(total, rows or 1.0, out=grad), rows

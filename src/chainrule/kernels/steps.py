@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,7 +22,11 @@ from chainrule.schedules import Schedule
 
 @dataclass(frozen=True)
 class Work:
-    """Everything that a step is made of; ``seed`` is for what dropout draws, ``threads`` how many are used."""
+    """Everything that a step is made of.
+
+    ``seed`` is for what dropout draws, ``threads`` how many are used, ``accumulate`` how many batches a step has;
+    ``layer_rates`` are the layers' own factors of the learning rate, 1 where there is none.
+    """
 
     network: Network
     batches: Batches
@@ -33,6 +37,8 @@ class Work:
     clip: Clip | None
     seed: np.random.SeedSequence
     threads: Threads
+    accumulate: int = 1
+    layer_rates: Mapping[int, float] = field(default_factory=dict)
 
 
 class Steps(ABC):
@@ -68,16 +74,18 @@ class Steps(ABC):
     def do(self, first: int, last: int) -> None:
         """Do the batches from ``first`` to ``last`` (exclusive, counted from 0) of the running epoch.
 
-        ``run.batch`` is afterwards the last one that was done. A FloatingPointError at a loss that is not finite.
+        They are whole steps. ``run.batch`` is afterwards the last one that was done. A FloatingPointError at a loss
+        that is not finite.
         """
 
     def close(self) -> None:  # noqa: B027  (most have nothing to let go of)
         """Let go of what only the steps need."""
 
     def factor(self, batch: int) -> float:
-        """Return the schedule's factor for a batch of the running epoch."""
-        run = self.run
-        return self.work.schedule.factor(run.epoch - 1 + batch / run.batches, run.epochs)
+        """Return the schedule's factor for the step that a batch of the running epoch is in."""
+        run, k = self.run, self.work.accumulate
+        steps = -(-run.batches // k)
+        return self.work.schedule.factor(run.epoch - 1 + batch // k / steps, run.epochs)
 
     def mean(self, values: Array) -> float:
         """Return the mean over the rows done so far of ``losses`` or ``penalties``."""

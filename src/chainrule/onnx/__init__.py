@@ -5,7 +5,8 @@ in memory, :func:`register_skl2onnx` lets ``skl2onnx`` convert a whole pipeline,
 :func:`register_loss` teach the export a layer or a loss of your own.
 """
 
-from chainrule.onnx import layers as _layers  # noqa: F401  (its import fills the table)
+from chainrule.onnx import images as _images  # noqa: F401  (its import fills the table)
+from chainrule.onnx import layers as _layers  # noqa: F401
 from chainrule.onnx import losses as _losses  # noqa: F401
 from chainrule.onnx.graph import Graph
 from chainrule.onnx.model import convert, save

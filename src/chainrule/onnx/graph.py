@@ -66,6 +66,8 @@ class Graph:
         self.initializers: dict[str, Array] = {}
         self._unique = unique or self._numbered
         self._taken: set[str] = set()
+        self._first: set[str] = set()
+        self._other: dict[str, str] = {}  # the same images with their channels at the other place
 
     def node(self, op: str, *inputs: str | float | Array, **attributes: Any) -> str:
         """Add an operator and return the name of what it gives.
@@ -96,6 +98,19 @@ class Graph:
         self.initializers[full] = np.ascontiguousarray(values, self.dtype)
         return full
 
+    def array(self, name: str, values: Array) -> str:
+        """Add an array in its own dtype, under a name of the scope."""
+        full = self._unique(f"{self.scope}.{name}")
+        self.initializers[full] = values
+        return full
+
+    def reserve(self, name: str) -> str:
+        """Return the name of an input or an output, which no other value is given then: with _ at its end if taken."""
+        while name in self._taken:
+            name += "_"
+        self._taken.add(name)
+        return name
+
     def constant(self, value: float | Array) -> str:
         """Add a number of the graph's dtype, or an array of its own dtype; equal ones within a scope are shared."""
         array = value if isinstance(value, np.ndarray) else np.array(value, self.dtype)
@@ -106,6 +121,32 @@ class Graph:
         name = self._unique(f"{self.scope}.constant")
         self.initializers[name] = array
         return name
+
+    def channels_first(self, x: str) -> bool:
+        """Say whether a value is images as ONNX has them: (batch, channels, height, width)."""
+        return x in self._first
+
+    def mark_first(self, x: str) -> str:
+        """Say that a value is images with their channels first, and return its name."""
+        self._first.add(x)
+        return x
+
+    def images(self, x: str, *, first: bool) -> str:
+        """Return images with their channels first, or last as chainrule has them: transposed once, where they are not.
+
+        >>> graph = Graph(np.dtype("float32"), opset=21)
+        >>> first = graph.images("X", first=True)
+        >>> graph.images(first, first=False), graph.images("X", first=True) == first, len(graph.nodes)
+        ('X', True, 1)
+        """
+        if self.channels_first(x) == first:
+            return x
+        if x not in self._other:
+            y = self.node("Transpose", x, perm=[0, 3, 1, 2] if first else [0, 2, 3, 1])
+            self._other[x], self._other[y] = y, x
+            if first:
+                self.mark_first(y)
+        return self._other[x]
 
     def native(self, since: int = 1) -> bool:
         """Say whether an operator that came with opset ``since``, for float32 only, may be used."""

@@ -11,18 +11,28 @@ import math
 import numpy as np
 
 from chainrule._special import _ERFC_FLOAT32, _ERFC_FLOAT64
+from chainrule._typing import Array
 from chainrule.layers import (
     ELU,
     GELU,
     SELU,
+    BatchNorm,
     Dense,
     Dropout,
+    Dropout2D,
+    Embedding,
+    Flatten,
     HardSigmoid,
     Identity,
     Layer,
+    LayerNorm,
     LeakyReLU,
     Mish,
     ReLU,
+    Reshape,
+    Residual,
+    RMSNorm,
+    Scale,
     Sigmoid,
     SiLU,
     Softmax,
@@ -30,7 +40,7 @@ from chainrule.layers import (
     Tanh,
 )
 from chainrule.onnx.graph import Graph
-from chainrule.onnx.registry import register_layer
+from chainrule.onnx.registry import add_layers, register_layer
 
 
 @register_layer(Dense)
@@ -41,20 +51,21 @@ def dense(graph: Graph, layer: Dense, x: str) -> str:
     return graph.node("Gemm", x, weights, *biases)
 
 
-@register_layer(Dropout)
-@register_layer(Identity)
+@register_layer(Dropout, images="same")
+@register_layer(Dropout2D, images="same")
+@register_layer(Identity, images="same")
 def nothing(graph: Graph, layer: Layer, x: str) -> str:
     """Add nothing: y = x, also what dropout does in prediction."""
     return x
 
 
-@register_layer(ReLU)
+@register_layer(ReLU, images="same")
 def relu(graph: Graph, layer: ReLU, x: str) -> str:
     """Add y = max(x, 0)."""
     return graph.node("Relu", x)
 
 
-@register_layer(LeakyReLU)
+@register_layer(LeakyReLU, images="same")
 def leaky_relu(graph: Graph, layer: LeakyReLU, x: str) -> str:
     """Add y = max(x, a x)."""
     if graph.native():
@@ -62,7 +73,7 @@ def leaky_relu(graph: Graph, layer: LeakyReLU, x: str) -> str:
     return graph.node("Max", x, graph.node("Mul", x, layer.negative_slope))
 
 
-@register_layer(ELU)
+@register_layer(ELU, images="same")
 def elu(graph: Graph, layer: ELU, x: str) -> str:
     """Add y = x where x > 0, else α (eˣ − 1)."""
     if graph.native():
@@ -70,7 +81,7 @@ def elu(graph: Graph, layer: ELU, x: str) -> str:
     return _exponential_linear(graph, 1.0, layer.alpha, x)
 
 
-@register_layer(SELU)
+@register_layer(SELU, images="same")
 def selu(graph: Graph, layer: SELU, x: str) -> str:
     """Add y = λ x where x > 0, else λ α (eˣ − 1)."""
     if graph.native():
@@ -78,19 +89,19 @@ def selu(graph: Graph, layer: SELU, x: str) -> str:
     return _exponential_linear(graph, layer.SCALE, layer.ALPHA, x)
 
 
-@register_layer(Sigmoid)
+@register_layer(Sigmoid, images="same")
 def sigmoid(graph: Graph, layer: Layer, x: str) -> str:
     """Add y = σ(x)."""
     return add_sigmoid(graph, x)
 
 
-@register_layer(Tanh)
+@register_layer(Tanh, images="same")
 def tanh(graph: Graph, layer: Tanh, x: str) -> str:
     """Add y = tanh(x)."""
     return graph.node("Tanh", x)
 
 
-@register_layer(HardSigmoid)
+@register_layer(HardSigmoid, images="same")
 def hard_sigmoid(graph: Graph, layer: HardSigmoid, x: str) -> str:
     """Add y = min(max(x / 6 + 1/2, 0), 1)."""
     if graph.native():
@@ -98,7 +109,7 @@ def hard_sigmoid(graph: Graph, layer: HardSigmoid, x: str) -> str:
     return graph.node("Clip", graph.node("Add", graph.node("Mul", x, 1 / 6), 0.5), 0.0, 1.0)
 
 
-@register_layer(Softplus)
+@register_layer(Softplus, images="same")
 def softplus(graph: Graph, layer: Softplus, x: str) -> str:
     """Add y = max(x, 0) + log(1 + e^−|x|)."""
     if graph.native():
@@ -110,13 +121,13 @@ def softplus(graph: Graph, layer: Softplus, x: str) -> str:
     return graph.node("Add", graph.node("Max", x, 0.0), log1p)
 
 
-@register_layer(SiLU)
+@register_layer(SiLU, images="same")
 def silu(graph: Graph, layer: SiLU, x: str) -> str:
     """Add y = x σ(x)."""
     return graph.node("Mul", x, add_sigmoid(graph, x))
 
 
-@register_layer(GELU)
+@register_layer(GELU, images="same")
 def gelu(graph: Graph, layer: GELU, x: str) -> str:
     """Add y = x Φ(x)."""
     if graph.native(since=20):
@@ -129,7 +140,7 @@ def gelu(graph: Graph, layer: GELU, x: str) -> str:
     return graph.node("Mul", x, add_sigmoid(graph, u))
 
 
-@register_layer(Mish)
+@register_layer(Mish, images="same")
 def mish(graph: Graph, layer: Mish, x: str) -> str:
     """Add y = x n / (n + 2), n = e (e + 2), e = eˣ."""
     if graph.native(since=18):
@@ -143,6 +154,93 @@ def mish(graph: Graph, layer: Mish, x: str) -> str:
 def softmax(graph: Graph, layer: Layer, x: str) -> str:
     """Add y = eˣ / Σ eˣ over the last axis."""
     return graph.node("Softmax", x, axis=-1)
+
+
+@register_layer(BatchNorm, images="same")
+def batch_norm(graph: Graph, layer: BatchNorm, x: str) -> str:
+    """Add y = (x − running_mean) γ / √(running_var + ε) + β.
+
+    In this order: BatchNormalization multiplies first, and loses digits where the mean is far from 0.
+    """
+    factor = layer.gamma / np.sqrt(layer.running_var.astype(np.float64) + layer.epsilon)
+    centred = graph.node("Sub", x, _features(graph, "running_mean", layer.running_mean, x))
+    y = graph.node("Mul", centred, _features(graph, "factor", factor, x))
+    return graph.node("Add", y, _features(graph, "beta", layer.beta, x))
+
+
+@register_layer(LayerNorm)
+def layer_norm(graph: Graph, layer: LayerNorm, x: str) -> str:
+    """Add y = γ (x − μ) / √(σ² + ε) + β, over the last axis.
+
+    onnxruntime's own takes mean(x²) − μ² for σ², which loses digits of rows whose μ is hundreds of times σ.
+    """
+    gamma, beta = graph.parameter("gamma", layer.gamma), graph.parameter("beta", layer.beta)
+    if graph.native(since=17):
+        return graph.node("LayerNormalization", x, gamma, beta, axis=-1, epsilon=layer.epsilon)
+    features = layer.input_shape[-1]
+    centred = graph.node("Sub", x, _mean(graph, x, features))
+    normal = _normal(graph, centred, features, layer.epsilon)
+    return graph.node("Add", graph.node("Mul", normal, gamma), beta)
+
+
+@register_layer(RMSNorm)
+def rms_norm(graph: Graph, layer: RMSNorm, x: str) -> str:
+    """Add y = γ x / √(mean(x²) + ε), over the last axis."""
+    normal = _normal(graph, x, layer.input_shape[-1], layer.epsilon)
+    return graph.node("Mul", normal, graph.parameter("gamma", layer.gamma))
+
+
+@register_layer(Scale, images="same")
+def scale(graph: Graph, layer: Scale, x: str) -> str:
+    """Add y = γ x."""
+    return graph.node("Mul", x, _features(graph, "gamma", layer.gamma, x))
+
+
+@register_layer(Flatten)
+@register_layer(Reshape)
+def reshape(graph: Graph, layer: Layer, x: str) -> str:
+    """Add y = x as (batch, *shape); 0 is ONNX's word for a size that stays."""
+    return graph.node("Reshape", x, np.array([0, *layer.output_shape]))
+
+
+@register_layer(Residual, images="any")
+def residual(graph: Graph, layer: Residual, x: str) -> str:
+    """Add y = x + f(x), with the channels of images where f leaves them."""
+    scope = graph.scope
+    f = add_layers(graph, layer.inner, x, f"{scope}.")
+    graph.scope = scope
+    first = graph.channels_first(f)
+    y = graph.node("Add", graph.images(x, first=first), f)
+    return graph.mark_first(y) if first else y
+
+
+@register_layer(Embedding)
+def embedding(graph: Graph, layer: Embedding, x: str) -> str:
+    """Add y = [the other columns of x, the rows of W that the columns name]."""
+    rows = graph.node("Cast", graph.node("Gather", x, layer._chosen, axis=1), to="int64")
+    if layer._first.any():
+        rows = graph.node("Add", rows, layer._first)
+    vectors = graph.node("Gather", graph.parameter("W", layer.W), rows, axis=0)
+    vectors = graph.node("Reshape", vectors, np.array([0, len(layer._chosen) * layer.size]))
+    if not len(layer._others):
+        return vectors
+    return graph.node("Concat", graph.node("Gather", x, layer._others, axis=1), vectors, axis=1)
+
+
+def _features(graph: Graph, name: str, values: Array, x: str) -> str:
+    """Add an array that has a number for every feature, shaped for where x has them."""
+    return graph.parameter(name, values[:, None, None] if graph.channels_first(x) else values)
+
+
+def _mean(graph: Graph, x: str, features: int) -> str:
+    """Add the mean over the last axis; ReduceMean would take its axes in one way up to opset 17, then in another."""
+    return graph.node("Mul", graph.node("ReduceSum", x, np.array([-1]), keepdims=1), 1 / features)
+
+
+def _normal(graph: Graph, x: str, features: int, epsilon: float) -> str:
+    """Add x / √(mean(x²) + ε), over the last axis."""
+    square = graph.node("Add", _mean(graph, graph.node("Mul", x, x), features), epsilon)
+    return graph.node("Div", x, graph.node("Sqrt", square))
 
 
 def add_sigmoid(graph: Graph, x: str, *, exact: bool = False) -> str:

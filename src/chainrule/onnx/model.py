@@ -15,13 +15,15 @@ from chainrule._typing import Array
 from chainrule.network import Network
 from chainrule.onnx.estimators import add_classifier, class_table, is_classifier, is_multilabel, outputs_of
 from chainrule.onnx.graph import CODES, Graph, Node
-from chainrule.onnx.registry import add_layers, add_link, output_name
+from chainrule.onnx.registry import add_networks, output_name, prepared
 
 OPSET = 21  # of 2024: it has every operator that the layers want, and onnxruntime reads it since version 1.18
 OLDEST = 13  # the first in which Softmax means one axis
 LARGEST = 2**31 - 2**20  # bytes: protobuf's limit, less what is not parameters
 INPUT = "X"
-Output = tuple[str, str, tuple[int, ...]]  # name, type, shape of one sample
+ML = "ai.onnx.ml"  # the operators that are not arithmetic, such as LabelEncoder
+ML_OPSET = 4
+Value = tuple[str, str, tuple[int, ...]]  # name, type, shape of one sample
 
 
 def convert(
@@ -38,7 +40,8 @@ def convert(
                                     for several labels at once, label (batch, classes) of 0 and 1
                  of a regressor:    variable (batch, outputs)
 
-    Dropout is left out. The number of rows is free.
+    What is written is ``network.folded()``: dropout is left out, and each BatchNorm that follows a Dense or a Conv2D is
+    in their weights. The number of rows is free.
 
     Parameters
     ----------
@@ -69,16 +72,18 @@ def convert(
     (['Gemm', 'Tanh'], ['layer0.W', 'layer0.b'])
     """
     onnx = require("onnx", "onnx")
-    network, estimator = _parts(model)
+    networks, estimator = _parts(model)
     opset = OPSET if opset is None else _checked_opset(opset, onnx)
-    network = network if dtype is None else network.astype(dtype)
-    if network.theta.nbytes > LARGEST:
-        raise ValueError(f"to_onnx: the parameters take {network.theta.nbytes:,} bytes; a file of ONNX ends at 2 GiB.")
+    networks = prepared(networks, networks[0].dtype if dtype is None else dtype)
+    network, size = networks[0], sum(network.theta.nbytes for network in networks)
+    if size > LARGEST:
+        raise ValueError(f"to_onnx: the parameters take {size:,} bytes; a file of ONNX ends at 2 GiB.")
     graph = Graph(network.dtype, opset)
-    y = add_layers(graph, network, INPUT)
-    outputs = _outputs(graph, network, estimator, y)
-    props = {"loss": repr(network.loss), **_about(estimator), **_texts(metadata)}
-    return _assemble(onnx, graph, network, outputs, props)
+    y, p = add_networks(graph, networks, INPUT)
+    outputs = add_outputs(graph, network, estimator, y, p)
+    props = {**describe(network, estimator), **_texts(metadata)}
+    inputs: list[Value] = [(INPUT, str(network.dtype), network.input_shape)]
+    return assemble(onnx, graph, inputs, outputs, props, repr(network))
 
 
 def save(
@@ -143,10 +148,10 @@ def protos(onnx: Any, graph: Graph) -> tuple[list[Any], list[Any]]:
     return [node(n) for n in graph.nodes], [tensor(name, array) for name, array in graph.initializers.items()]
 
 
-def _parts(model: Any) -> tuple[Network, Any]:
-    """Return the network, and the estimator around it if there is one."""
+def _parts(model: Any) -> tuple[list[Network], Any]:
+    """Return the network, or those of an ensemble, and the estimator around it if there is one."""
     if isinstance(model, Network):
-        return model, None
+        return [model], None
     from sklearn.utils.validation import check_is_fitted  # noqa: PLC0415
 
     from chainrule.estimators.base import BaseMLP  # noqa: PLC0415
@@ -157,7 +162,7 @@ def _parts(model: Any) -> tuple[Network, Any]:
             "pipeline, call chainrule.onnx.register_skl2onnx() and use skl2onnx.to_onnx."
         )
     check_is_fitted(model)
-    return model.network_, model
+    return model.networks_, model
 
 
 def _checked_opset(opset: Any, onnx: Any) -> int:
@@ -170,25 +175,26 @@ def _checked_opset(opset: Any, onnx: Any) -> int:
     return opset
 
 
-def _outputs(graph: Graph, network: Network, estimator: Any, y: str) -> list[Output]:
-    """Add what stands after the logits, and return the outputs."""
+def add_outputs(graph: Graph, network: Network, estimator: Any, y: str | None, p: str) -> list[Value]:
+    """Add what stands after logits and predictions, and return the outputs."""
     kind, outputs = str(network.dtype), network.output_shape[0]
     if estimator is None or not is_classifier(estimator):
-        name = output_name(network.loss) if estimator is None else "variable"
-        graph.rename(add_link(graph, network.loss, y), name)
+        name = graph.reserve(output_name(network.loss) if estimator is None else "variable")
+        graph.rename(p, name)
         return [(name, kind, (outputs,))]
-    label, p = add_classifier(graph, estimator, y)
-    graph.rename(label, "label")
-    graph.rename(p, "probabilities")
+    names = graph.reserve("label"), graph.reserve("probabilities")
+    for value, name in zip(add_classifier(graph, estimator, y, p), names, strict=True):
+        graph.rename(value, name)
+    label, p = names
     if is_multilabel(estimator):
-        return [("label", "int64", (outputs,)), ("probabilities", kind, (outputs,))]
+        return [(label, "int64", (outputs,)), (p, kind, (outputs,))]
     labels = "str" if class_table(estimator).dtype.kind == "U" else "int64"
-    return [("label", labels, ()), ("probabilities", kind, (outputs_of(estimator),))]
+    return [(label, labels, ()), (p, kind, (outputs_of(estimator),))]
 
 
-def _about(estimator: Any) -> dict[str, str]:
-    """Return the names that an estimator knows."""
-    about = {}
+def describe(network: Network, estimator: Any) -> dict[str, str]:
+    """Return the loss, and the names that an estimator knows."""
+    about = {"loss": repr(network.loss)}
     if estimator is not None and is_classifier(estimator):
         about["classes"] = json.dumps(class_table(estimator).tolist(), ensure_ascii=False)
     if hasattr(estimator, "feature_names_in_"):
@@ -204,24 +210,36 @@ def _texts(metadata: Mapping[str, str] | None) -> dict[str, str]:
     return texts
 
 
-def _assemble(onnx: Any, graph: Graph, network: Network, outputs: list[Output], props: dict[str, str]) -> Any:
+def assemble(
+    onnx: Any,
+    graph: Graph,
+    inputs: list[Value],
+    outputs: list[Value],
+    props: dict[str, str],
+    about: str,
+    notes: Mapping[str, str] | None = None,
+) -> Any:
+    """Return a graph as a model that was checked; ``notes`` are texts on inputs, by their names."""
     from chainrule import __version__  # noqa: PLC0415
 
     helper = onnx.helper
 
     def value(name: str, kind: str, shape: tuple[int, ...]) -> Any:
-        return helper.make_tensor_value_info(name, CODES[kind], ["batch", *shape])
+        note = (notes or {}).get(name, "")
+        return helper.make_tensor_value_info(name, CODES[kind], ["batch", *shape], doc_string=note)
 
     nodes, initializers = protos(onnx, graph)
     opsets = [helper.make_opsetid("", graph.opset)]
+    if any(node.attributes.get("domain") == ML for node in graph.nodes):
+        opsets.append(helper.make_opsetid(ML, ML_OPSET))
     model = helper.make_model(
         helper.make_graph(
             nodes,
             "chainrule",
-            [value(INPUT, str(network.dtype), network.input_shape)],
+            [value(*given) for given in inputs],
             [value(*output) for output in outputs],
             initializers,
-            doc_string=repr(network),
+            doc_string=about,
         ),
         opset_imports=opsets,
         ir_version=helper.find_min_ir_version_for(opsets),

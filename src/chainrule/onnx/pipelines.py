@@ -9,7 +9,7 @@ import numpy as np
 from chainrule.onnx.estimators import add_classifier, class_table, is_multilabel, outputs_of
 from chainrule.onnx.graph import CODES, Graph
 from chainrule.onnx.model import OLDEST, protos
-from chainrule.onnx.registry import add_layers, add_link
+from chainrule.onnx.registry import add_networks, prepared
 
 OPTIONS = {
     "zipmap": [True, False, "columns"],
@@ -90,10 +90,10 @@ def _check_input(operator: Any) -> Any:
 
 def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
     model = operator.raw_operator
-    graph, y = _start(scope, operator, container)
+    graph, y, p = _start(scope, operator, container)
     raw = container.get_options(model, {"raw_scores": False})["raw_scores"]
     _check_zipmap(scope, operator.outputs[1])
-    label, scores = add_classifier(graph, model, y, table=_table(scope, model), raw_scores=raw)
+    label, scores = add_classifier(graph, model, y, p, table=_table(scope, model), raw_scores=raw)
     _finish(graph, operator, container, [label, _cast(graph, scores, operator.outputs[1])])
 
 
@@ -108,23 +108,22 @@ def _check_zipmap(scope: Any, probabilities: Any) -> None:
 
 
 def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
-    graph, y = _start(scope, operator, container)
-    value = add_link(graph, operator.raw_operator.network_.loss, y)
+    graph, _, value = _start(scope, operator, container)
     _finish(graph, operator, container, [_cast(graph, value, operator.outputs[0])])
 
 
-def _start(scope: Any, operator: Any, container: Any) -> tuple[Graph, str]:
-    """Return a graph with all layers in it, and the name of the logits."""
-    network, given, opset = operator.raw_operator.network_, operator.inputs[0], container.target_opset_any_domain("")
+def _start(scope: Any, operator: Any, container: Any) -> tuple[Graph, str | None, str]:
+    """Return a graph with all layers in it, and the names of logits and predictions."""
+    networks, given, opset = operator.raw_operator.networks_, operator.inputs[0], container.target_opset_any_domain("")
     if opset < OLDEST:
         raise ValueError(f"chainrule: expected a target_opset of at least {OLDEST}, got {opset}.")
-    double = _code(given) == CODES["float64"] and network.dtype == np.float64
-    network = network.astype("float64" if double else "float32")
-    graph = Graph(network.dtype, opset, scope.get_unique_variable_name)
+    double = _code(given) == CODES["float64"] and networks[0].dtype == np.float64
+    dtype = "float64" if double else "float32"
+    graph = Graph(np.dtype(dtype), opset, scope.get_unique_variable_name)
     x = given.full_name
-    if _code(given) != CODES[str(network.dtype)]:
-        x = graph.node("Cast", x, to=str(network.dtype))
-    return graph, add_layers(graph, network, x)
+    if _code(given) != CODES[dtype]:
+        x = graph.node("Cast", x, to=dtype)
+    return graph, *add_networks(graph, prepared(networks, dtype), x)
 
 
 def _cast(graph: Graph, value: str, output: Any) -> str:

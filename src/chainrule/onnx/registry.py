@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from chainrule.layers import Layer
@@ -14,11 +14,12 @@ Converter = Callable[[Graph, Any, str], str]
 C = TypeVar("C", bound=Converter)
 
 LAYERS: dict[type[Layer], Converter] = {}
+IMAGES: dict[type[Layer], str] = {}  # where the converter has the channels; not here: last
 LINKS: dict[type[Loss], tuple[Converter, str]] = {}
 OUTPUT = "predictions"
 
 
-def register_layer(cls: type[Layer]) -> Callable[[C], C]:
+def register_layer(cls: type[Layer], *, images: str = "last") -> Callable[[C], C]:
     """Say how a layer is converted: a decorator for a function of the graph, the layer and the name of its input.
 
     The function adds what ``forward`` does in prediction, and returns the name of the result. It is not inherited:
@@ -27,11 +28,17 @@ def register_layer(cls: type[Layer]) -> Callable[[C], C]:
     Parameters
     ----------
     cls : type of Layer
+    images : {"last", "same", "any"}
+        Where x has the channels, if it is images. ONNX wants them first, and transposing costs time: "last" is as
+        chainrule has them; "same" is right for elementwise functions, whose y has the place of x; with "any" the
+        function asks ``graph.images(x, first=...)`` for what it wants, and says ``graph.mark_first(y)``.
 
     Raises
     ------
     TypeError
         When ``cls`` is not a class of layers.
+    ValueError
+        When ``images`` is something else.
 
     Examples
     --------
@@ -42,7 +49,7 @@ def register_layer(cls: type[Layer]) -> Callable[[C], C]:
     ...         return x * x
     ...     def backward(self, dy, memo):
     ...         return dy * 2 * memo.x
-    >>> @cr.onnx.register_layer(Square)
+    >>> @cr.onnx.register_layer(Square, images="same")
     ... def square(graph, layer, x):
     ...     return graph.node("Mul", x, x)
     >>> model = cr.onnx.convert(cr.Network(2, [Square()], "squared_error"))
@@ -50,9 +57,11 @@ def register_layer(cls: type[Layer]) -> Callable[[C], C]:
     ['Mul']
     """
     _check("register_layer", cls, Layer)
+    if images not in ("last", "same", "any"):
+        raise ValueError(f"register_layer: images: expected 'last', 'same' or 'any', got {images!r}.")
 
     def register(function: C) -> C:
-        LAYERS[cls] = function
+        LAYERS[cls], IMAGES[cls] = function, images
         return function
 
     return register
@@ -101,23 +110,47 @@ def register_loss(cls: type[Loss], output: str = OUTPUT) -> Callable[[C], C]:
     return register
 
 
-def add_layers(graph: Graph, network: Network, x: str) -> str:
-    """Add all layers and return the name of the logits."""
-    for i, layer in enumerate(network.layers):
-        if type(layer) not in LAYERS:
-            raise ValueError(_unknown(f"layer {i}, {layer!r}", "register_layer", type(layer).__name__, "layer, x"))
-        graph.scope = f"layer{i}"
-        x = LAYERS[type(layer)](graph, layer, x)
-        if not isinstance(x, str):
+def prepared(networks: Sequence[Network], dtype: Any) -> list[Network]:
+    """Return networks as they are written: folded, of one dtype. Refuse what has no converter, by its place."""
+    for i, layer in enumerate(networks[0].layers):
+        for part in (layer, *layer.inner):
+            if type(part) not in LAYERS:
+                raise ValueError(_unknown(f"layer {i}, {part!r}", "register_layer", type(part).__name__, "layer, x"))
+    return [network.folded().astype(dtype) for network in networks]
+
+
+def add_networks(graph: Graph, networks: Sequence[Network], x: str) -> tuple[str | None, str]:
+    """Add a network, or the mean of an ensemble; return the names of logits, which a mean has not, and predictions."""
+    if len(networks) == 1:
+        y = add_layers(graph, networks[0].layers, x)
+        return y, add_link(graph, networks[0].loss, y)
+    members = []
+    for i, network in enumerate(networks):
+        y = add_layers(graph, network.layers, x, f"member{i}.layer")
+        members.append(add_link(graph, network.loss, y, f"member{i}."))
+    graph.scope = "ensemble"
+    return None, graph.node("Mul", graph.node("Sum", *members), 1 / len(members))
+
+
+def add_layers(graph: Graph, layers: Sequence[Layer], x: str, scope: str = "layer") -> str:
+    """Add layers one after the other and return the name of what the last one gives."""
+    for i, layer in enumerate(layers):
+        graph.scope = f"{scope}{i}"
+        place = IMAGES.get(type(layer), "last")
+        if place == "last":
+            x = graph.images(x, first=False)
+        y = LAYERS[type(layer)](graph, layer, x)
+        if not isinstance(y, str):
             raise TypeError(
-                f"layer {i}, {layer!r}: its converter must return the name that graph.node gave, got {x!r}."
+                f"layer {i}, {layer!r}: its converter must return the name that graph.node gave, got {y!r}."
             )
+        x = graph.mark_first(y) if place == "same" and graph.channels_first(x) else y
     return x
 
 
-def add_link(graph: Graph, loss: Loss, y: str) -> str:
+def add_link(graph: Graph, loss: Loss, y: str, member: str = "") -> str:
     """Add the loss's link and return the name of the predictions."""
-    graph.scope = "link"
+    graph.scope = member + "link"
     if type(loss) in LINKS:
         return LINKS[type(loss)][0](graph, loss, y)
     if type(loss).link is not Loss.link:

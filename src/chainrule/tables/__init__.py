@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from chainrule.tables.result import HeldOut, Split, Trained
     from chainrule.tables.saving import Saved, load
     from chainrule.tables.schema import Column, Schema
+    from chainrule.tables.script import script
     from chainrule.tables.training import train
     from chainrule.tables.tuning import Tuned, tune
 
@@ -23,6 +24,7 @@ _LAZY = {
     "load": "saving",
     "predict": "predicting",
     "read": "reading",
+    "script": "script",
     "train": "training",
     "Tuned": "tuning",
     "tune": "tuning",
@@ -40,6 +42,7 @@ __all__ = [
     "load",
     "predict",
     "read",
+    "script",
     "train",
     "tune",
 ]

@@ -5,7 +5,7 @@ Every step is an expression of polars, and the same as Python, for the script th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
@@ -39,7 +39,8 @@ def cast(frame: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
 def _expression(column: Column) -> pl.Expr:
     pl = require("polars", "tables")
     values = pl.col(column.name)
-    values = values.cast(pl.Int64) if column.read_as == "whole" else values  # 1 and 1.0 are one category
+    if column.read_as == "whole":
+        values = values.fill_nan(None).cast(pl.Int64)  # 1 and 1.0 are one category
     if column.kind == "yes/no":
         table = dict(zip(column.categories, (0.0, 1.0), strict=True))
         return values.cast(pl.String).replace_strict(table, default=None, return_dtype=pl.Float64)
@@ -50,25 +51,33 @@ def _expression(column: Column) -> pl.Expr:
     return values.cast(pl.String).fill_null("" if column.kind == "text" else HOLE)
 
 
-def code(columns: Iterable[Column]) -> list[str]:
-    """Return the expressions as lines of Python."""
-    used = [column for column in columns if column.used]
+def code(columns: Iterable[Column], types: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Return the expressions as Python with NAMES for the columns of each, and these columns.
+
+    ``types`` are those of the frame; without a type, an expression fits whatever a file may have.
+    """
     alike: dict[str, list[str]] = {}
-    for column in used:
-        alike.setdefault(_template(column), []).append(column.name)
-    return [template.replace("NAMES", repr(names)) for template, names in alike.items()]
+    for column in columns:
+        if column.used:
+            alike.setdefault(_template(column, types.get(column.name)), []).append(column.name)
+    return [*alike.items()]
 
 
-def _template(column: Column) -> str:
-    whole = ".cast(pl.Int64)" if column.read_as == "whole" else ""
+def _template(column: Column, dtype: Any) -> str:
+    pl = require("polars", "tables")
     if column.kind == "number":
         return "pl.col(NAMES).cast(pl.Float64)"
-    if column.kind == "yes/no":
-        no, yes = column.categories
-        table = f"{{{no!r}: 0.0, {yes!r}: 1.0}}"
-        return f"pl.col(NAMES){whole}.cast(pl.String).replace_strict({table}, default=None, return_dtype=pl.Float64)"
     if column.kind == "date":
         if column.date_format is None:
             return 'pl.col(NAMES).cast(pl.Datetime("us"))'
-        return f"{dates.code(column.name, column.date_format)}.alias({column.name!r})"
-    return f"pl.col(NAMES){whole}.cast(pl.String).fill_null({('' if column.kind == 'text' else HOLE)!r})"
+        return dates.code(column.name, column.date_format)
+    whole = ""
+    if column.read_as == "whole" and (dtype is None or not dtype.is_integer()):
+        whole = ".cast(pl.Float64).fill_nan(None).cast(pl.Int64)"
+    text = f"{whole}.cast(pl.String)" if dtype != pl.String else ""
+    if column.kind != "yes/no":
+        return f"pl.col(NAMES){text}.fill_null({('' if column.kind == 'text' else HOLE)!r})"
+    if dtype == pl.Boolean or (dtype is not None and dtype.is_integer() and column.categories == ("0", "1")):
+        return "pl.col(NAMES).cast(pl.Float64)"
+    table = dict(zip(column.categories, (0.0, 1.0), strict=True))
+    return f"pl.col(NAMES){text}.replace_strict({table}, default=None)"

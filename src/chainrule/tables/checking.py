@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
@@ -15,9 +17,10 @@ if TYPE_CHECKING:
 else:
     pl = Any
 
-__all__ = ["check"]
+__all__ = ["Checker", "check", "empty_row"]
 
 MOST = 5  # names in a sentence
+DIFFERENT, OTHERS = 10_000, "others"  # values that training did not see, of which each is counted
 
 
 def check(frame: pl.DataFrame, schema: Schema, *, coerce: bool = False) -> tuple[pl.DataFrame, tuple[str, ...]]:
@@ -54,29 +57,141 @@ def check(frame: pl.DataFrame, schema: Schema, *, coerce: bool = False) -> tuple
     ...
     ValueError: 'age' is a number, but row 2 has 'old' (1 row in all): correct it, or pass --coerce.
     """
-    pl = require("polars", "tables")
-    known = {column.name for column in (*schema.columns, *schema.targets)}
-    extra = [name for name in frame.columns if name not in known]
-    missing = [c.name for c in schema.used if c.name not in frame.columns]
-    optional = {c.name for c in schema.used if c.optional}
-    if needed := [name for name in missing if name not in optional]:
-        raise ValueError(_missing(needed, extra))
-    if not frame.height:
-        raise ValueError("there are no rows: expected at least one to predict.")
-    notes = []
-    if extra:
-        notes.append(f"{_columns(extra)} not in the schema: ignored.")
-    if missing:
-        notes.append(f"{_columns(missing)} missing, which the schema allows: taken as missing values.")
-    columns: list[Any] = []
-    for column in schema.used:
-        if column.name in missing:
-            columns.append(pl.Series(column.name, [None] * frame.height, dtype=_type(column)))
+    checker = Checker(schema, coerce=coerce)
+    return checker(frame), checker.notes()
+
+
+class Checker:
+    """Checks one block of rows after another; what is to be said is said of all of them.
+
+    Parameters
+    ----------
+    schema, coerce : as for :func:`check`
+    seen : mapping of names to texts
+        Of columns with many values: those that training saw.
+    whole : bool
+        Whether the first block has all rows.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        coerce: bool = False,
+        seen: Mapping[str, Sequence[str]] | None = None,
+        whole: bool = True,
+    ) -> None:
+        pl = require("polars", "tables")
+        self._schema, self._coerce, self._so_far = schema, coerce, "in all" if whole else "so far"
+        few = {c.name: c.categories for c in schema.used if c.kind in ("yes/no", "category")}
+        self._seen = {name: pl.Series(list(texts), dtype=pl.String) for name, texts in (few | dict(seen or {})).items()}
+        self._formats: dict[str, str] = {}
+        self._missing: list[str] | None = None  # None: no column has been looked at
+        self._extra: list[str] = []
+        self._coerced: Counter[str] = Counter()
+        self._unseen: dict[str, Counter[str]] = {}
+        self._rows = 0
+
+    def look(self, names: Sequence[str]) -> None:
+        """Refuse a table without a column that is not optional, by the names of its columns."""
+        known = {column.name for column in (*self._schema.columns, *self._schema.targets)}
+        self._extra = [name for name in names if name not in known]
+        self._missing = [c.name for c in self._schema.used if c.name not in names]
+        optional = {c.name for c in self._schema.used if c.optional}
+        if needed := [name for name in self._missing if name not in optional]:
+            raise ValueError(_missing(needed, self._extra))
+
+    def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return rows with the columns of the schema in their types."""
+        pl = require("polars", "tables")
+        if self._missing is None:
+            self.look(frame.columns)
+        if not frame.height:
+            raise ValueError("there are no rows: expected at least one to predict.")
+        columns: list[Any] = []
+        for column in self._schema.used:
+            if column.name not in frame.columns:
+                columns.append(pl.Series(column.name, [None] * frame.height, dtype=_type(column)))
+            else:
+                columns.append(self._fit(normal(frame[column.name]), column))
+        self._rows += frame.height
+        return pl.DataFrame(columns)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what was passed, left out, or not seen by training, in all rows so far."""
+        notes = []
+        if self._extra:
+            notes.append(f"{_columns(self._extra)} not in the schema: ignored.")
+        if self._missing:
+            notes.append(f"{_columns(self._missing)} missing, which the schema allows: taken as missing values.")
+        for column in self._schema.used:
+            if count := self._coerced[column.name]:
+                notes.append(f"{column.name!r}: {count:,} values are no {_what(column)[2:]}: taken as missing.")
+            if new := self._unseen.get(column.name):
+                listed = ", ".join(repr(value) for value, _ in sorted(new.items(), key=lambda e: (-e[1], e[0]))[:MOST])
+                more = f" and {len(new) - MOST:,} more" if len(new) > MOST else ""
+                notes.append(
+                    f"{column.name!r}: {new.total():,} rows have a value that training did not see ({listed}{more}): "
+                    "taken as unknown."
+                )
+        return tuple(notes)
+
+    def _fit(self, values: pl.Series, column: Column) -> pl.Series:
+        """Return one column in its type."""
+        pl = require("polars", "tables")
+        if values.dtype.is_nested() or values.dtype == pl.Object:
+            raise ValueError(f"{column.name!r} has lists or structures, where {_what(column)} was expected.")
+        if column.kind == "number":
+            read = _number(values, column)
+        elif column.kind == "date":
+            read = self._date(values, column)
         else:
-            values, said = _fit(normal(frame[column.name]), column, coerce)
-            columns.append(values)
-            notes += said
-    return pl.DataFrame(columns), tuple(notes)
+            read = _category(values, column)
+        wrong = read.is_null() & values.is_not_null()
+        count = int(wrong.sum())
+        if count and not self._coerce:
+            row = int(wrong.arg_true()[0])
+            rows = "1 row" if count == 1 else f"{count:,} rows"
+            raise ValueError(
+                f"{column.name!r} is {_what(column)}, but row {self._rows + row + 1} has {values[row]!r} ({rows} "
+                f"{self._so_far}): correct it, or pass --coerce."
+            )
+        self._coerced[column.name] += count
+        if column.name in self._seen:
+            self._count_unseen(read, column.name)
+        return read
+
+    def _count_unseen(self, values: pl.Series, name: str) -> None:
+        pl = require("polars", "tables")
+        counts = values.drop_nulls().cast(pl.String).alias(name).value_counts(name="count of rows")
+        new = counts.filter(~counts[:, 0].is_in(self._seen[name].implode()))
+        if new.height:
+            found = self._unseen.setdefault(name, Counter())
+            for value, count in new.iter_rows():
+                found[value if value in found or len(found) < DIFFERENT else OTHERS] += count
+
+    def _date(self, values: pl.Series, column: Column) -> pl.Series:
+        pl = require("polars", "tables")
+        if values.dtype in (pl.Date, pl.Datetime("us")):
+            if column.date_format is None:
+                return values
+            return values.dt.strftime(column.date_format.partition(dates.SEPARATOR)[0].replace("%z", "+0000"))
+        if column.read_as == "whole" and values.dtype == pl.Int64:
+            values = values.cast(pl.String)
+        if values.dtype == pl.String:
+            if column.date_format is not None:
+                return values.set(dates.parse(values, column.date_format).is_null(), None)
+            if column.name not in self._formats and (found := dates.find(values)) is not None:
+                self._formats[column.name] = dates.SEPARATOR.join(found.formats)  # for later blocks, too
+            if column.name in self._formats:
+                return dates.parse(values, self._formats[column.name]).alias(column.name)
+        return pl.Series(column.name, [None] * len(values), dtype=_type(column))
+
+
+def empty_row(schema: Schema) -> pl.DataFrame:
+    """Return a row without any value, in the types of the schema."""
+    pl = require("polars", "tables")
+    return pl.DataFrame([pl.Series(column.name, [None], dtype=_type(column)) for column in schema.used])
 
 
 def _missing(needed: list[str], extra: list[str]) -> str:
@@ -96,30 +211,6 @@ def _type(column: Column) -> Any:
     return types.get(column.read_as, pl.String)
 
 
-def _fit(values: pl.Series, column: Column, coerce: bool) -> tuple[pl.Series, list[str]]:
-    """Return one column in its type, and what is to be said of its values."""
-    pl = require("polars", "tables")
-    if values.dtype.is_nested() or values.dtype == pl.Object:
-        raise ValueError(f"{column.name!r} has lists or structures, where {_what(column)} was expected.")
-    if column.kind == "number":
-        read = _number(values, column)
-    elif column.kind == "date":
-        read = _date(values, column)
-    else:
-        read = _category(values, column)
-    wrong = read.is_null() & values.is_not_null()
-    count = int(wrong.sum())
-    if count and not coerce:
-        row = int(wrong.arg_true()[0])
-        rows = "1 row" if count == 1 else f"{count:,} rows"
-        raise ValueError(
-            f"{column.name!r} is {_what(column)}, but row {row + 1} has {values[row]!r} ({rows} in all): correct it, "
-            "or pass --coerce."
-        )
-    notes = [f"{column.name!r}: {count:,} values are no {_what(column)[2:]}: taken as missing."] if count else []
-    return read, notes + _unseen(read, column)
-
-
 def _what(column: Column) -> str:
     if column.kind == "date":
         return "a date" + (f" ({column.date_format})" if column.date_format else "")
@@ -133,21 +224,6 @@ def _number(values: pl.Series, column: Column) -> pl.Series:
     texts = values.str.strip_chars() if values.dtype == pl.String else values
     texts = texts.replace("", None) if values.dtype == pl.String else texts
     return texts.cast(pl.Float64, strict=False)
-
-
-def _date(values: pl.Series, column: Column) -> pl.Series:
-    pl = require("polars", "tables")
-    if values.dtype in (pl.Date, pl.Datetime("us")):
-        if column.date_format is None:
-            return values
-        return values.dt.strftime(column.date_format.partition(dates.SEPARATOR)[0].replace("%z", "+0000"))
-    if values.dtype == pl.String:
-        if column.date_format is not None:
-            return values.set(dates.parse(values, column.date_format).is_null(), None)
-        found = dates.find(values)
-        if found is not None:
-            return dates.parse(values, dates.SEPARATOR.join(found.formats)).alias(column.name)
-    return pl.Series(column.name, [None] * len(values), dtype=_type(column))
 
 
 def _category(values: pl.Series, column: Column) -> pl.Series:
@@ -165,20 +241,3 @@ def _category(values: pl.Series, column: Column) -> pl.Series:
     if column.read_as == "number":
         return numbers
     return numbers.set(numbers != numbers.round(), None).cast(pl.Int64, strict=False)
-
-
-def _unseen(values: pl.Series, column: Column) -> list[str]:
-    """Say how many values are none of the categories that training saw."""
-    pl = require("polars", "tables")
-    if column.kind not in ("yes/no", "category"):
-        return []
-    counts = values.drop_nulls().cast(pl.String).value_counts(sort=True)
-    new = counts.filter(~counts[column.name].is_in(list(column.categories)))
-    if not new.height:
-        return []
-    listed = ", ".join(repr(value) for value in new[column.name].head(MOST))
-    more = f" and {new.height - MOST:,} more" if new.height > MOST else ""
-    rows = int(new["count"].sum())
-    return [
-        f"{column.name!r}: {rows:,} rows have a value that training did not see ({listed}{more}): taken as unknown."
-    ]

@@ -39,7 +39,15 @@ FORMATS = (
     "%d-%b-%Y",
     "%B %d, %Y",
     "%b %d, %Y",
+    "%d/%m/%y",
+    "%m/%d/%y",
+    "%d.%m.%y",
+    "%d-%m-%y",
+    "%m-%d-%y",
+    "%d-%b-%y",
 )
+YEAR = r"(^|\D)\d{4}[-/. ]\w{1,9}[-/., ]+\d|\d[-/. ]\w{1,9}[-/., ]+\d{4}(\D|$)|\w{3,9} \d{1,2}, \d{4}"
+SHORT_YEAR = r"^\d{1,2}[-/.]\w{1,9}[-/.]\d{2}$"
 SEPARATOR = " or "  # between the formats of one column
 MOST = 1000  # values that are looked at first
 ENOUGH = 0.95  # of the values must be dates
@@ -64,12 +72,13 @@ def find(values: pl.Series) -> Dates | None:
     """
     values = values.drop_nulls()
     first = values.head(MOST)
-    digits: Any = first.str.contains(r"\d{1,4}[-/. ]\w{1,9}[-/., ]+\d{1,4}|\w{3,9} \d{1,2}, \d{4}")
-    share: Any = digits.mean()
-    if not len(first) or share < ENOUGH:
+    share: Any = first.str.contains(YEAR).mean() if len(first) else 0.0
+    short: Any = first.str.contains(SHORT_YEAR).mean() if len(first) else 0.0
+    if max(share, short) < ENOUGH:
         return None
-    counts = {fmt: len(first) - parse(first, fmt).null_count() for fmt in FORMATS}
-    able = sorted((fmt for fmt in FORMATS if counts[fmt]), key=lambda fmt: -counts[fmt])
+    years = [fmt for fmt in FORMATS if ("%Y" in fmt) == (share >= ENOUGH)]  # of the year 20 AD nobody has a table
+    counts = {fmt: len(first) - parse(first, fmt).null_count() for fmt in years}
+    able = sorted((fmt for fmt in counts if counts[fmt]), key=lambda fmt: -counts[fmt])
     if not able:
         return None
     whole = [fmt for fmt in able if counts[fmt] == len(first) and not parse(values, fmt).null_count()]
@@ -113,6 +122,18 @@ def code(name: str, formats: str) -> str:
 
 def _naive(expression: pl.Expr, fmt: str) -> pl.Expr:
     return expression.dt.replace_time_zone(None) if "%z" in fmt else expression
+
+
+def swapped(values: pl.Series, fmt: str) -> str | None:
+    """Return the format in which day and month have changed places, if every value fits it as well.
+
+    >>> import polars as pl
+    >>> swapped(pl.Series(["01/02/2025"]), "%d/%m/%Y"), swapped(pl.Series(["31/12/2024"]), "%d/%m/%Y")
+    ('%m/%d/%Y', None)
+    """
+    other = next((f for f in FORMATS if f != fmt and _swapped(f, fmt)), None)
+    fits = other is not None and parse(values, other).null_count() == parse(values, fmt).null_count()
+    return other if fits else None
 
 
 def _swapped(one: str, other: str) -> bool:

@@ -19,6 +19,8 @@ SAMPLE = 200  # rows that are looked at
 CSV_FIELD = 2**24  # characters
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf(inity)?", re.IGNORECASE)
 _COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
+_GROUPED = re.compile(r"[-+]?\d{1,3}(\.\d{3})+,\d+")
+_BINARY = re.compile(rb"[\x02-\x08\x0e-\x19\x1b]")  # what no text has (\x01 and \x1c to \x1f may be delimiters)
 _POINT = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?")
 
 
@@ -30,16 +32,19 @@ def parse(
     header: bool | None = None,
     expected: Iterable[str] | None = None,
 ) -> tuple[Any, list[str], str]:
-    """Return the table in a text, what was found out, and the expression of polars that reads it again."""
+    """Return the table in a text, what was found out, and the expression of polars that reads it, if one does."""
     pl = require("polars", "tables")
     text, encoding, warning = decode(content, name)
+    if old := "\r" in text and "\n" not in text:  # how lines ended on the first Macintosh
+        text = text.replace("\r", "\n")
     rows = _sample(text, delimiter)
     chosen = delimiter or _delimiter(text)
     rows = _sample(text, chosen)
     if header is None:
         header = _has_header(rows, expected)
-    _check_names(rows[0] if header else [], name)
     comma = chosen != "," and _decimal_comma(rows[1:] if header else rows)
+    names = [field or f"column_{i}" for i, field in enumerate(rows[0] if header else [""] * len(rows[0]), 1)]
+    _check_names(names, name)
     options = {
         "separator": chosen,
         "has_header": header,
@@ -52,13 +57,25 @@ def parse(
     except pl.exceptions.NoDataError:
         raise ValueError(f"{name} is empty: expected a table with a header and rows.") from None
     except pl.exceptions.PolarsError as error:
-        raise ValueError(_what_is_wrong(text, chosen, name) or f"{name} cannot be read: {_first(error)}") from None
-    frame = _tidy(frame)
+        if wrong := _what_is_wrong(text, chosen, name):
+            raise ValueError(wrong) from None
+        try:
+            frame = pl.read_csv(text.encode(), **{**options, "infer_schema_length": 0})  # such as numbers of 40 digits
+        except pl.exceptions.PolarsError:
+            raise ValueError(f"{name} cannot be read: {_first(error)}") from None
+    raw, (frame, grouped) = frame, _tidy(frame, names, comma=comma)
+    plain = raw.schema == frame.schema and not warning and not old and raw.equals(frame)
     shown = {"\t": "tabulator"}.get(chosen, f'"{chosen}"')
     parts = [f"CSV with the delimiter {shown}" if len(rows[0]) > 1 else "CSV of one column"]
     parts += ["decimal commas"] if comma else []
     parts += ["a header" if header else "no header (the columns are column_1, column_2, ...)"]
-    return frame, [f"{', '.join(parts)}, in {encoding}", *([warning] if warning else [])], _code(options, encoding)
+    notes = [f"{', '.join(parts)}, in {encoding}", *([warning] if warning else [])]
+    if grouped:
+        listed = ", ".join(map(repr, grouped[:5])) + (" ..." if len(grouped) > 5 else "")
+        notes.append(f"numbers in groups of three digits ({'1.234' if comma else '1,234'} is 1234): {listed}")
+    if short := _short(text, chosen, frame):
+        notes.append(f"Warning: {short}")
+    return frame, notes, _code(options, encoding) if plain else ""
 
 
 def decode(content: bytes, name: str) -> tuple[str, str, str]:
@@ -81,12 +98,12 @@ def decode(content: bytes, name: str) -> tuple[str, str, str]:
                 content = content.removeprefix(mark)
     zeros = content[:4096].count(0)
     if zeros > len(content[:4096]) // 4:
-        encoding = "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
+        encoding = "UTF-16LE" if content[1:2] == b"\0" else "UTF-16BE"
         try:
-            return content.decode(encoding), "UTF-16", ""
+            return content.decode(encoding), encoding, ""
         except UnicodeDecodeError:
             pass
-    if zeros:
+    if zeros or len(_BINARY.findall(content[:4096])) > len(content[:4096]) // 100:
         raise ValueError(f"{name} is not a text: expected a table, such as CSV, got binary data.")
     try:
         return content.decode(), "UTF-8", ""
@@ -96,6 +113,11 @@ def decode(content: bytes, name: str) -> tuple[str, str, str]:
 
 def _line_by_line(content: bytes) -> tuple[str, str, str]:
     """Decode what is not UTF-8 throughout: every line as what it is."""
+    try:
+        content.decode("cp1252")
+        encoding, codec = "Windows-1252", "cp1252"
+    except UnicodeDecodeError:  # five bytes mean nothing in it
+        encoding, codec = "Latin-1", "latin-1"
     lines, others, unicode = [], [], 0
     for number, line in enumerate(content.split(b"\n"), 1):
         try:
@@ -103,16 +125,13 @@ def _line_by_line(content: bytes) -> tuple[str, str, str]:
             unicode += not line.isascii()
         except UnicodeDecodeError:
             others.append(number)
-            try:
-                lines.append(line.decode("cp1252"))
-            except UnicodeDecodeError:
-                lines.append(line.decode("latin-1"))
+            lines.append(line.decode(codec, "replace"))
     text = "\n".join(lines)
     if not unicode:
-        return text, "Windows-1252", ""
+        return text, encoding, ""
     which = ", ".join(map(str, others[:3])) + (", ..." if len(others) > 3 else "")
     return text, "UTF-8", (
-        f"Warning: mixed encodings: {len(others):,} line(s) are not UTF-8 (line {which}), read as Windows-1252, "
+        f"Warning: mixed encodings: {len(others):,} line(s) are not UTF-8 (line {which}), read as {encoding}, "
         f"{unicode:,} others are UTF-8."
     )  # fmt: skip
 
@@ -174,41 +193,74 @@ def _check_names(names: list[str], source: str) -> None:
 
 
 def _decimal_comma(rows: list[list[str]]) -> bool:
+    """Say whether numbers have a comma where others have a point: 1,5, or 1.234,5."""
     fields = [field for row in rows for field in row]
+    if any(map(_GROUPED.fullmatch, fields)):
+        return True
     return any(map(_COMMA.fullmatch, fields)) and not any(map(_POINT.fullmatch, fields))
 
 
-def _tidy(frame: Any) -> Any:
-    """Strip spaces around names and values; texts that are numbers but for spaces become numbers."""
+def _tidy(frame: Any, names: list[str], *, comma: bool) -> tuple[Any, list[str]]:
+    """Name the columns, strip spaces, make numbers of texts that all are; return also which had groups of digits."""
     pl = require("polars", "tables")
-    frame = frame.rename({name: name.strip() or f"column_{i + 1}" for i, name in enumerate(frame.columns)})
+    if len(names) == frame.width:
+        frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
     texts = [name for name, kind in frame.schema.items() if kind == pl.String]
     spaced = [name for name in texts if frame[name].str.contains(r"^\s|\s$").any()]
-    if not spaced:
-        return frame
-    stripped = pl.col(spaced).str.strip_chars()
-    frame = frame.with_columns(pl.when(stripped.is_in(NOTHING)).then(None).otherwise(stripped).name.keep())
-    numbers = [
-        name
-        for name in spaced
-        if frame[name].cast(pl.Float64, strict=False).null_count() == frame[name].null_count() < frame.height
-    ]
-    return frame.with_columns(pl.col(numbers).cast(pl.Float64)) if numbers else frame
+    if spaced:
+        stripped = pl.col(spaced).str.strip_chars()
+        frame = frame.with_columns(pl.when(stripped.is_in(NOTHING)).then(None).otherwise(stripped).name.keep())
+    group, point = (".", ",") if comma else (",", ".")
+    pattern = rf"^[-+]?(\d{{1,3}}(\{group}\d{{3}})+|\d+)(\{point}\d+)?$"
+    changed, grouped = [], []
+    for name in texts:
+        values = frame[name].drop_nulls()
+        if not len(values) or not values.head(SAMPLE).str.contains(rf"^[-+]?[\d{group}{point}]|(?i)^[-+]?inf").all():
+            continue
+        if values.str.contains(pattern).all() and values.str.contains(group, literal=True).any():
+            grouped.append(name)
+            plain = frame[name].str.replace_all(group, "", literal=True).str.replace(point, ".", literal=True)
+            changed.append(plain.cast(pl.Float64))
+        else:
+            points = frame[name].str.replace(",", ".", literal=True) if comma else frame[name]
+            numbers = points.cast(pl.Float64, strict=False)
+            if numbers.null_count() == frame[name].null_count():
+                changed.append(numbers)
+    return frame.with_columns(changed) if changed else frame, grouped
+
+
+def _short(text: str, delimiter: str, frame: Any) -> str:
+    """Return which rows have fewer fields than there are columns, if any."""
+    if frame.width < 2 or not frame[:, -1].null_count():
+        return ""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    lines = [reader.line_num for row in reader if 0 < len(row) < frame.width and any(row)]
+    if not lines:
+        return ""
+    which = ", ".join(map(str, lines[:3])) + (", ..." if len(lines) > 3 else "")
+    return (
+        f"{len(lines):,} row(s) have fewer than {frame.width} fields (line {which}): the others are taken as missing."
+    )
 
 
 def _what_is_wrong(text: str, delimiter: str, name: str) -> str | None:
     """Return which line has another number of fields than the first."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    fields = 0
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    fields = began = 0
     try:
         for row in reader:
+            began = reader.line_num
             fields = fields or len(row)
+            if len(row) > fields == 1:
+                return f"{name}, line {began}: {len(row)} fields under a first line of one: is that a title? Remove it."
             if len(row) > fields:
                 return (
                     f"{name}, line {reader.line_num}: expected {fields} fields as in the first line, got {len(row)}: "
                     'put texts that hold the delimiter between quotes ("...").'
                 )
     except csv.Error as error:
+        if "end of data" in str(error):
+            return f'{name}, line {began + 1}: a quote (") opens there that nothing closes: close it, or double it.'
         return f"{name}, line {reader.line_num}: {error}."
     return None
 
@@ -220,5 +272,6 @@ def _first(error: BaseException) -> str:
 def _code(options: dict[str, Any], encoding: str) -> str:
     defaults = {"separator": ",", "has_header": True, "decimal_comma": False}
     arguments = [f"{key}={value!r}" for key, value in options.items() if defaults.get(key, ...) != value]
-    arguments += [] if encoding == "UTF-8" else [f"encoding={ ({'UTF-16': 'utf-16'}.get(encoding, 'cp1252'))!r}"]
+    codecs_of = {"Windows-1252": "cp1252", "Latin-1": "latin-1"}
+    arguments += [] if encoding == "UTF-8" else [f"encoding={codecs_of.get(encoding, encoding.lower())!r}"]
     return f"pl.read_csv({{source}}, {', '.join(arguments)})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
+from chainrule.tables.kinds import normal
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,7 +36,26 @@ def as_frame(given: Any) -> pl.DataFrame:
         raise ValueError(
             f"the data frame has {frame.height} rows and {frame.width} columns: there is nothing to learn."
         )
-    return frame
+    return plain(frame)
+
+
+def plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame whose columns are of the types that all else knows, and whose holes are null, not NaN.
+
+    >>> import polars as pl
+    >>> plain(pl.DataFrame({"x": [1.5, float("nan")], "c": pl.Series(["a", "b"], dtype=pl.Categorical)})).rows()
+    [(1.5, 'a'), (None, 'b')]
+    """
+    pl = require("polars", "tables")
+    known = (pl.String, pl.Boolean, pl.Int64, pl.Date, pl.Datetime("us"), pl.Null)
+    changed = []
+    for values in frame:
+        if values.dtype in (pl.Float64, pl.Float32):
+            if values.is_nan().any():
+                changed.append(values.fill_nan(None))
+        elif values.dtype not in known and not values.dtype.is_nested():
+            changed.append(normal(values))
+    return frame.with_columns(changed) if changed else frame
 
 
 def _series(pl: Any, column: Any) -> Any:

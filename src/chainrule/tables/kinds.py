@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ FEW = 30  # values that get an input each
 FEWEST = 10  # rows from which a column of all different values is an identifier
 WORDS = 3.5  # on average: from there on a text is a text
 YES = {"yes", "true", "y", "t", "on", "1", "1.0", "positive", "male", "ja", "oui", "si", "sí", "wahr", "vrai"}
-NESTED = "lists or structures, which no input can take"
+NESTED = "lists, structures or bytes, which no input can take"
 MANY_VALUES = "its values all differ: an identifier"
 
 
@@ -79,7 +80,8 @@ def normal(values: pl.Series) -> pl.Series:  # noqa: PLR0911  (one for each type
         values = values.dt.replace_time_zone(None) if kind.time_zone else values
         return values.cast(pl.Datetime("us"))
     if kind == pl.Binary:
-        return values.cast(pl.String, strict=False)
+        with contextlib.suppress(pl.exceptions.ComputeError):  # bytes that are no text stay bytes
+            return values.cast(pl.String)
     return values
 
 
@@ -107,8 +109,11 @@ def _as_told(column: Column, present: pl.Series, kind: str, date_format: str | N
             raise ValueError(f"{column.name!r} cannot be a number: it has the value {bad!r}.")
         return _with(column, **_bounds(numbers))
     if kind == "date":
-        if column.read_as in ("number", "whole", "boolean"):
-            raise ValueError(f"{column.name!r} cannot be a date: its values are numbers, such as {present[0]!r}.")
+        if column.read_as in ("number", "boolean") or (column.read_as == "whole" and date_format is None):
+            raise ValueError(
+                f"{column.name!r} cannot be a date: its values are numbers, such as {present[0]!r}. If these are "
+                f"dates, give their format: --date '{column.name}:%Y%m%d'."
+            )
         return _dates(column, present, date_format)
     return _categories(column, present)
 
@@ -155,7 +160,7 @@ def _yes_no(column: Column, present: pl.Series) -> Column:
 
 def _dates(column: Column, present: pl.Series, given: str | None, found: dates.Dates | None = None) -> Column:
     formats = given
-    if column.read_as == "text":
+    if column.read_as in ("text", "whole"):
         if given is None:
             found = found or dates.find(present)
             if found is None:

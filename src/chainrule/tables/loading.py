@@ -14,7 +14,8 @@ import numpy as np
 from chainrule._checks import check_real
 from chainrule._extras import require
 from chainrule._typing import Array
-from chainrule.tables import kinds, leaks, overrides, splitting, targets
+from chainrule.tables import kinds, leaks, overrides, remarks, splitting, targets
+from chainrule.tables.checking import check
 from chainrule.tables.frames import as_frame
 from chainrule.tables.reading import Table, read
 from chainrule.tables.result import Split
@@ -30,7 +31,7 @@ TEST, VALIDATION = 0.2, 0.125  # of all rows, and of the rest
 FEWEST = 10  # rows with a target
 UNBALANCED = 10  # how many times the largest class is as large as the smallest, to be spoken of
 
-__all__ = ["TEST", "VALIDATION", "Loaded", "load"]
+__all__ = ["TEST", "VALIDATION", "Loaded", "as_in", "load"]
 
 
 class Loaded(NamedTuple):
@@ -48,6 +49,10 @@ class Loaded(NamedTuple):
     warnings: tuple[str, ...]
     source: str
     sha256: str
+    reads: str = ""  # the expression that reads the table, and that of a test file, for a script
+    reads_test: str = ""
+    left_out: int = 0  # rows without a target
+    given: pl.DataFrame | None = None  # the rows of a test file, before their columns were made those of the schema
 
 
 def load(
@@ -72,23 +77,35 @@ def load(
     part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
     if own is None:
         check_real("train", "test", part, 0, 1, open_low=True, open_high=True)
+    numeric = [*numeric]
     table = _table(source, target, delimiter, header)
     goals = targets.split_names(target, table.frame.columns)
     frame, notes = _with_targets(table, goals)
     schema, y, said, warned = _schema(frame, goals, task, categorical, numeric, drop, dates)
+    if frame.height < table.frame.height:
+        schema = _without_numbering(schema, table.frame, numeric)
     for option, name in (("time-column", time_column), ("group", group)):
         if name is not None:
             overrides.known(option, [name], frame.columns)
-    plan = splitting.Plan(part, validation, seed, time_column, group, schema.is_classification)
+    schema = _without_group(schema, group)
+    if not schema.used:
+        why = "; ".join(f"{c.name!r}: {c.dropped}" for c in schema.columns[:5]) or "there is no other column"
+        raise ValueError(f"the table has nothing to learn from besides the target ({why}).")
+    date_format = _order(schema, frame, time_column)
+    plan = splitting.Plan(part, validation, seed, time_column, group, schema.is_classification, date_format)
     rows, rows_val, rows_test, how = splitting.split(plan, frame, y)
-    frame_test = frame[rows_test]
+    frame_test, given, reads_test = frame[rows_test], None, ""
     if own is not None:
-        frame_test, how = _with_targets(_table(own, target, delimiter, header), goals)[0], f"those of {own}"
-        _check_test(frame_test, schema, os.fspath(own))
+        table_test = _table(own, target, delimiter, header)
+        given, how, reads_test = _with_targets(table_test, goals)[0], f"those of {own}", table_test.reads
+        frame_test = as_in(schema, given, os.fspath(own))
     split = Split(len(rows), len(rows_val), frame_test.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))
-    said = (*notes, *said)
-    return Loaded(frame, y, schema, plan, split, rows, rows_val, frame_test, said, warned, table.path, table.sha256)
+    said = (*notes, *said, *remarks.find(frame, schema))
+    return Loaded(
+        frame, y, schema, plan, split, rows, rows_val, frame_test, said, warned, table.path, table.sha256, table.reads,
+        reads_test, table.frame.height - frame.height, given,
+    )  # fmt: skip
 
 
 def _table(source: Any, target: str | Sequence[str], delimiter: str | None, header: bool | None) -> Table:
@@ -113,7 +130,8 @@ def _with_targets(table: Table, goals: list[str]) -> tuple[pl.DataFrame, tuple[s
     left_out = frame.height - usable.height
     if usable.height < FEWEST:
         raise ValueError(
-            f"{table.path} has {usable.height} row(s) with a target, of {frame.height}: expected {FEWEST} or more."
+            f"{table.path} has {usable.height} row(s) with a target, of {frame.height}: expected {FEWEST} or more with "
+            f"a value of {', '.join(goals)}."
         )
     notes = (f"{left_out:,} row(s) without a target are left out.",) if left_out else ()
     return usable, (*table.notes, *notes)
@@ -131,18 +149,39 @@ def _schema(
     """Return the schema, y, what was decided, and what to look at."""
     found = targets.find(frame, goals, task)
     names = [name for name in frame.columns if name not in goals]
-    told = overrides.told(names, list(categorical), list(numeric), list(dates))
-    dropped = overrides.known("drop", list(drop), names)
+    told = overrides.told(names, list(categorical), list(numeric), list(dates), dropped := list(drop))
     columns: list[Column] = []
     for name in names:
         kind, date_format = told.get(name, (None, None))
         column = kinds.infer(frame[name], kind, date_format)
         columns.append(replace(column, dropped="--drop") if name in dropped else column)
-    if not any(column.used for column in columns):
-        why = "; ".join(f"{column.name!r}: {column.dropped}" for column in columns[:5]) or "there is no other column"
-        raise ValueError(f"the table has nothing to learn from besides the target ({why}).")
     schema = Schema(tuple(columns), found.columns, found.task, found.classes, frame.height, found.notes)
     return schema, found.y, found.notes, _unbalanced(found)
+
+
+def _without_numbering(schema: Schema, frame: pl.DataFrame, numeric: list[str]) -> Schema:
+    """Return the schema without columns that number the rows, those without a target among them."""
+    numbers = [c.name for c in schema.used if c.kind == "number" and c.read_as == "whole" and c.name not in numeric]
+    found = {name: kinds.infer(frame[name]) for name in numbers}
+    why = {name: column.dropped for name, column in found.items() if column.kind == "identifier"}
+    columns = [replace(c, kind="identifier", dropped=why[c.name]) if c.name in why else c for c in schema.columns]
+    return replace(schema, columns=tuple(columns))
+
+
+def _without_group(schema: Schema, group: str | None) -> Schema:
+    """Return the schema without the column of the groups."""
+    why = "--group: new rows are of other groups"
+    return replace(schema, columns=tuple(replace(c, dropped=why) if c.name == group else c for c in schema.columns))
+
+
+def _order(schema: Schema, frame: pl.DataFrame, name: str | None) -> str | None:
+    """Return the format of the dates by which rows are in order, or None where they are in order as they are."""
+    if name is None:
+        return None
+    column = next((c for c in (*schema.columns, *schema.targets) if c.name == name), None) or kinds.infer(frame[name])
+    if column.read_as == "text" and column.date_format is None:
+        raise ValueError(f"--time-column: {name!r} is neither a date nor a number; if it is one: --date {name}:FORMAT.")
+    return column.date_format
 
 
 def _unbalanced(found: targets.Target) -> tuple[str, ...]:
@@ -156,8 +195,8 @@ def _unbalanced(found: targets.Target) -> tuple[str, ...]:
     return (f"{said} If the rare ones matter as much as the others: --class-weight balanced.",)
 
 
-def _check_test(frame: pl.DataFrame, schema: Schema, path: str) -> None:
-    """Refuse a test file without a column that the network sees, or with classes that training never saw."""
+def as_in(schema: Schema, frame: pl.DataFrame, path: str) -> pl.DataFrame:
+    """Return the rows of a test file with the columns as training has them, and no class that it never saw."""
     for column in schema.used:
         if column.name not in frame.columns:
             raise ValueError(f"--test: {path} has no column {column.name!r}, which the network learns from.")
@@ -166,3 +205,7 @@ def _check_test(frame: pl.DataFrame, schema: Schema, path: str) -> None:
         raise ValueError(
             f"--test: {path} has the class {new[0]!r} of {schema.target!r}, which the other table has not."
         )
+    try:
+        return frame.with_columns(check(frame, schema)[0])
+    except ValueError as error:
+        raise ValueError(f"--test: {path}: {str(error).replace(', or pass --coerce', '')}") from None

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,20 +17,14 @@ else:
     pl = Any
 
 
-def read(path: str | os.PathLike[str]) -> pl.DataFrame:
-    """Return the table in a ``.npz`` or ``.npy`` file.
+def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
+    """Return the table in the content of a ``.npz`` or ``.npy`` file, and a note about it.
 
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp(), "points.npz")
-    >>> np.savez(path, X=np.ones((3, 2)), y=np.arange(3))
-    >>> read(path).columns
+    >>> file = io.BytesIO()
+    >>> np.savez(file, X=np.ones((3, 2)), y=np.arange(3))
+    >>> parse(file.getvalue(), "points.npz")[0].columns
     ['X_1', 'X_2', 'y']
     """
-    return parse(Path(path).read_bytes(), os.fspath(path))[0]
-
-
-def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
-    """Return the table, and a note about it."""
     polars = require("polars", "tables")
     try:
         loaded = np.load(io.BytesIO(content), allow_pickle=False)  # a pickle could run any code
@@ -40,6 +32,12 @@ def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
     except (ValueError, EOFError, KeyError, OSError, zipfile.BadZipFile, zlib.error) as error:
         why = "it holds Python objects" if "allow_pickle" in str(error) else str(error)
         raise ValueError(f"{name} cannot be read as a NumPy file: {why}.") from None
+    arrays = _fields(arrays)
+    for key, array in arrays.items():
+        if array.dtype.kind not in "biufSUMm":
+            raise ValueError(
+                f"{name}: the array {key!r} is of the type {array.dtype}: expected numbers, texts or dates."
+            )
     rows = {len(array) if array.ndim else 0 for array in arrays.values()}
     if len(rows) != 1 or rows == {0}:
         raise ValueError(f"{name}: expected arrays of the same number of rows, got {sorted(rows)}.")
@@ -47,6 +45,17 @@ def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
     for key, array in arrays.items():
         table = array.reshape(len(array), -1)
         names = [key] if array.ndim == 1 else [f"{key}_{i + 1}" for i in range(table.shape[1])]
+        if twice := columns.keys() & names:
+            raise ValueError(f"{name}: two arrays give the column {min(twice)!r}: rename one of them.")
         columns |= {n: table[:, i] for i, n in enumerate(names)}
     shapes = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
     return polars.DataFrame({key: np.ascontiguousarray(value) for key, value in columns.items()}), f"NumPy: {shapes}"
+
+
+def _fields(arrays: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of structured arrays as arrays of their own."""
+    return {
+        field or key: array[field] if field else array
+        for key, array in arrays.items()
+        for field in array.dtype.names or ("",)
+    }

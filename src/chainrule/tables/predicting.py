@@ -9,7 +9,7 @@ import numpy as np
 from chainrule._extras import require
 from chainrule._typing import Array
 from chainrule.tables.casting import cast
-from chainrule.tables.checking import check
+from chainrule.tables.checking import Checker, check
 from chainrule.tables.intervals import Widths
 from chainrule.tables.result import Trained
 from chainrule.tables.saving import Saved
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:
     pl = Any
 
-__all__ = ["check", "predict"]
+__all__ = ["Predictor", "check", "predict"]
 
 BLOCK = 2**27  # bytes that the prepared inputs of a block of rows may take
 
@@ -57,21 +57,45 @@ def predict(
     -----
     Intervals are by split conformal prediction; see :class:`~chainrule.tables.intervals.Widths`.
     """
-    pl = require("polars", "tables")
-    schema = run.schema
-    half = None
-    if interval is not None:
-        if schema.task != "regression":
-            raise ValueError(f"an interval belongs to a number; this network predicts {schema.target!r}, a class.")
-        widths = run.widths if isinstance(run, Saved) else Widths.of(run.held_out, schema.task)
-        half = widths.half(interval)
-    checked, notes = check(frame, schema, coerce=coerce)
-    rows = max(1, min(2**16, BLOCK // (8 * _inputs(run.pipeline, len(schema.used)))))
-    blocks = [
-        _block(run.pipeline, schema, cast(checked.slice(start, rows), schema.columns), half)
-        for start in range(0, checked.height, rows)
-    ]
-    return pl.concat(blocks), notes
+    predictor = Predictor(run, interval=interval, coerce=coerce)
+    return predictor(frame), predictor.notes()
+
+
+class Predictor:
+    """Predicts one block of rows after another, with the arguments of :func:`predict`."""
+
+    def __init__(
+        self, run: Saved | Trained, *, interval: float | None = None, coerce: bool = False, whole: bool = True
+    ) -> None:
+        self.schema, self._pipeline, self._half = run.schema, run.pipeline, None
+        if interval is not None:
+            if self.schema.task != "regression":
+                raise ValueError(
+                    f"an interval belongs to a number; this network predicts {self.schema.target!r}, a class."
+                )
+            widths = run.widths if isinstance(run, Saved) else Widths.of(run.held_out, self.schema.task)
+            self._half = widths.half(interval)
+        self._checker = Checker(self.schema, coerce=coerce, seen=_seen(run.pipeline), whole=whole)
+        self.look, self.notes = self._checker.look, self._checker.notes
+        self._rows = max(1, min(2**16, BLOCK // (8 * _inputs(run.pipeline, len(self.schema.used)))))
+
+    def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the predictions of a block of rows."""
+        pl = require("polars", "tables")
+        checked = self._checker(frame)
+        blocks = [
+            _block(self._pipeline, self.schema, cast(checked.slice(at, self._rows), self.schema.columns), self._half)
+            for at in range(0, checked.height, self._rows)
+        ]
+        return pl.concat(blocks)
+
+
+def _seen(pipeline: Any) -> dict[str, list[str]]:
+    """Return the values that the encoder of columns with many values has seen."""
+    for name, fitted, names in pipeline[0].transformers_:
+        if name == "many":
+            return {column: list(map(str, seen)) for column, seen in zip(names, fitted[0].categories_, strict=True)}
+    return {}
 
 
 def _inputs(pipeline: Any, columns: int) -> int:

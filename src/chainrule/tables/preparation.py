@@ -11,13 +11,11 @@ from chainrule.tables.schema import Column
 RARE = 0.002  # of the rows: rarer values of a category share one input, and so do those never seen
 TEXT_FEATURES = 2**12
 TEXT_INPUTS = 32
+HOLES_CODE = "SimpleImputer(strategy='constant', fill_value=0.0)"
 DATE_CODE = (
-    "make_pipeline(ApplyToCols(DatetimeEncoder(add_weekday=True, add_total_seconds=True, "
-    "periodic_encoding='circular')), SquashingScaler(), SimpleImputer(strategy='constant', fill_value=0.0))"
-)
-TEXT_CODE = (
-    f"make_pipeline(HashingVectorizer(n_features={TEXT_FEATURES}, norm=None, alternate_sign=False), "
-    "TfidfTransformer(sublinear_tf=True), TruncatedSVD({size}, random_state={seed}), StandardScaler())"
+    "ApplyToCols(DatetimeEncoder(add_weekday=True, add_total_seconds=True, periodic_encoding='circular'))",
+    "SquashingScaler()",
+    HOLES_CODE,
 )
 
 
@@ -41,37 +39,38 @@ def preparation(columns: Iterable[Column], rows: int, seed: int) -> Any:
     return compose.ColumnTransformer(parts)
 
 
-def code(columns: Iterable[Column], rows: int, seed: int) -> list[str]:
-    """Return the parts of the same ColumnTransformer as lines of Python."""
-    return [f"({name!r}, {text}, {names!r})" for name, _, text, names in _parts(columns, rows, seed)]
+def code(columns: Iterable[Column], rows: int, seed: int) -> list[tuple[str, tuple[str, ...], Any]]:
+    """Return the parts of the same ColumnTransformer: their names, their steps as Python, and the columns."""
+    return [(name, steps, names) for name, _, steps, names in _parts(columns, rows, seed)]
 
 
-def _parts(columns: Iterable[Column], rows: int, seed: int) -> list[tuple[str, Callable[[], Any], str, Any]]:
+def _parts(
+    columns: Iterable[Column], rows: int, seed: int
+) -> list[tuple[str, Callable[[], Any], tuple[str, ...], Any]]:
     used = [column for column in columns if column.used]
     of = {kind: [c.name for c in used if c.kind == kind] for kind in ("number", "date", "yes/no", "category", "many")}
     holes = [c.name for c in used if c.kind == "number" and c.missing]
     rarest = max(2, round(RARE * rows))
-    parts: list[tuple[str, Callable[[], Any], str, Any]] = [
-        ("number", _number, "make_pipeline(SquashingScaler(), SimpleImputer(strategy='constant', fill_value=0.0))",
-         of["number"]),
-        ("hole", _hole, "make_pipeline(SquashingScaler(), MissingIndicator(features='all'))", holes),
-        ("yes-no", _yes_no, "SimpleImputer(strategy='mean')", of["yes/no"]),
+    parts: list[tuple[str, Callable[[], Any], tuple[str, ...], Any]] = [
+        ("number", _number, ("SquashingScaler()", HOLES_CODE), of["number"]),
+        ("hole", _hole, ("SquashingScaler()", "MissingIndicator(features='all')"), holes),
+        ("yes-no", _yes_no, ("SimpleImputer(strategy='mean')",), of["yes/no"]),
         ("category", lambda: _category(rarest),
-         f"OneHotEncoder(handle_unknown='infrequent_if_exist', min_frequency={rarest}, sparse_output=False)",
+         (f"OneHotEncoder(handle_unknown='infrequent_if_exist', min_frequency={rarest}, sparse_output=False)",),
          of["category"]),
         ("many", lambda: _many(seed),
-         f"make_pipeline(TargetEncoder(cv=KFold(5, shuffle=True, random_state={seed})), SquashingScaler())",
-         of["many"]),
-        ("date", _date,
-         DATE_CODE,
-         of["date"]),
+         (f"TargetEncoder(cv=KFold(5, shuffle=True, random_state={seed}))", "SquashingScaler()"), of["many"]),
+        ("date", _date, DATE_CODE, of["date"]),
     ]  # fmt: skip
     size = max(2, min(TEXT_INPUTS, rows // 8))
-    parts += [
-        (f"text-{i}", lambda: _text(size, seed),
-         TEXT_CODE.format(size=size, seed=seed), c.name)
-        for i, c in enumerate((c for c in used if c.kind == "text"), 1)
-    ]  # fmt: skip
+    text_code = (
+        f"HashingVectorizer(n_features={TEXT_FEATURES}, norm=None, alternate_sign=False)",
+        "TfidfTransformer(sublinear_tf=True)",
+        f"TruncatedSVD({size}, random_state={seed})",
+        "StandardScaler()",
+    )
+    texts = [c.name for c in used if c.kind == "text"]
+    parts += [(f"text-{i}", lambda: _text(size, seed), text_code, name) for i, name in enumerate(texts, 1)]
     return [part for part in parts if part[3]]
 
 
@@ -129,15 +128,20 @@ def _date() -> Any:
 
 def _text(size: int, seed: int) -> Any:
     from sklearn.decomposition import TruncatedSVD  # noqa: PLC0415
-    from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer  # noqa: PLC0415
+    from sklearn.feature_extraction.text import TfidfTransformer  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
     return make_pipeline(
-        HashingVectorizer(
-            n_features=TEXT_FEATURES, norm=None, alternate_sign=False
-        ),  # counts: their logarithm is taken
+        hashed_words(),
         TfidfTransformer(sublinear_tf=True),
         TruncatedSVD(size, random_state=seed),
         StandardScaler(),
     )
+
+
+def hashed_words() -> Any:
+    """Return what counts hashed words: counts, since their logarithm is taken."""
+    from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415
+
+    return HashingVectorizer(n_features=TEXT_FEATURES, norm=None, alternate_sign=False)

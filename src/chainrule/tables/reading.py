@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule._extras import require
 from chainrule._names import did_you_mean
 from chainrule.tables import delimited, numpy_files
+from chainrule.tables.frames import plain
 
 if TYPE_CHECKING:
     import polars as pl
@@ -26,16 +27,19 @@ __all__ = ["ENDINGS", "Table", "is_table", "read"]
 ENDINGS = {
     ".csv": "text", ".tsv": "text", ".tab": "text", ".txt": "text", ".data": "text",
     ".parquet": "Parquet", ".pq": "Parquet",
-    ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow",
+    ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow", ".arrows": "Arrow",
     ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".json": "JSON",
     ".npz": "NumPy", ".npy": "NumPy",
 }  # fmt: skip
 PACKED = {".gz": "gzip", ".zst": "zstd"}
+STREAM = b"\xff\xff\xff\xff"  # how Arrow's format without a table of contents begins
 MAGIC = {
     b"PAR1": "Parquet",
     b"ARROW1": "Arrow",
+    STREAM: "Arrow",
     b"\x93NUMPY": "NumPy",
     b"PK\x03\x04": "zip",
+    b"PK\x05\x06": "zip",  # of no files
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
@@ -137,7 +141,12 @@ def read(
         raise ValueError(f"{name} has no columns: expected a table with a header and rows.")
     if len(set(frame.columns)) != frame.width:
         raise ValueError(f"{name} has two columns of one name: rename one of them.")
-    reads = reads.format(source="sys.stdin.buffer" if source == "-" else repr(source))
+    raw, frame = frame, plain(frame)
+    if not reads or raw is not frame or packed == "zstd" or (packed == "gzip" and found != "text"):
+        given = {"delimiter": delimiter, "header": header}
+        options = "".join(f", {key}={value!r}" for key, value in given.items() if value is not None)
+        reads = f"tables.read({source!r}{options}).frame"
+    reads = reads.replace("{source}", "sys.stdin.buffer" if source == "-" else repr(source), 1)
     return Table(frame, (*said_of_it, *notes), source, digest, reads)
 
 
@@ -167,9 +176,9 @@ def _content(source: str) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         folder = path.parent
-        near = [p.name for p in folder.iterdir() if p.is_file() and is_table(p.name)] if folder.is_dir() else []
-        hint = f" {did_you_mean(path.name, near[:20])}" if near else ""
-        raise FileNotFoundError(f"there is no file {source}.{hint}") from None
+        near = sorted(p.name for p in folder.iterdir() if p.is_file() and is_table(p.name)) if folder.is_dir() else []
+        hint = f" {did_you_mean(path.name, near)}" if near else ""
+        raise FileNotFoundError(f"there is no file {source}.{hint.replace('Known:', 'There are:')}") from None
     except PermissionError:
         raise PermissionError(f"{source} may not be read by this user.") from None
 
@@ -206,7 +215,7 @@ def _kind(content: bytes, name: str) -> str:
     start = content.removeprefix(b"\xef\xbb\xbf").lstrip()
     if start[:1] == b"{":
         return "JSON lines"
-    if start[:2] in (b"[{", b"[\n", b"[ ") and start.rstrip()[-1:] == b"]":
+    if start[:1] == b"[" and start.rstrip()[-1:] == b"]":
         return "JSON"
     if start[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise ValueError(f"{name} is a web page or XML, not a table: was the link to a page, not to the file itself?")
@@ -240,6 +249,11 @@ def _by_polars(function: str, what: str, **options: Any) -> Callable[..., tuple[
     return reader
 
 
+def _arrow(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
+    function = "read_ipc_stream" if content.startswith(STREAM) else "read_ipc"
+    return _by_polars(function, "Arrow")(content, name)
+
+
 def _json(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
     array = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
     function, what = ("read_json", "a JSON array") if array else ("read_ndjson", "JSON lines")
@@ -248,7 +262,7 @@ def _json(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
 
 def _numpy(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
     frame, note = numpy_files.parse(content, name)
-    return frame, [note], "numpy_files.read({source})"
+    return frame, [note], ""
 
 
 def _first(error: BaseException) -> str:
@@ -258,7 +272,7 @@ def _first(error: BaseException) -> str:
 _READERS: dict[str, Callable[..., tuple[Any, list[str], str]]] = {
     "text": _text,
     "Parquet": _by_polars("read_parquet", "Parquet"),
-    "Arrow": _by_polars("read_ipc", "Arrow"),
+    "Arrow": _arrow,
     "JSON lines": _json,
     "JSON": _json,
     "NumPy": _numpy,

@@ -114,11 +114,11 @@ class Trained:
 
         return report.build(self, inputs=cast(self.held_out.frame, self.schema.columns))
 
-    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write everything to a folder: see :func:`chainrule.tables.saving.save`."""
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> tuple[str, ...]:
+        """Write everything to a folder, and return notes on it: see :func:`chainrule.tables.saving.save`."""
         from chainrule.tables.saving import save  # noqa: PLC0415
 
-        save(self, folder, overwrite=overwrite)
+        return save(self, folder, overwrite=overwrite).notes
 
     def _repr_html_(self) -> str:
         return str(self.report()._repr_html_())

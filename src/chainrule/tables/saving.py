@@ -22,6 +22,8 @@ from chainrule.estimators.advice import LeftOutWarning
 from chainrule.history import History
 from chainrule.tables import converting, intervals, models, trusted
 from chainrule.tables.casting import cast
+from chainrule.tables.checking import empty_row
+from chainrule.tables.preparation import hashed_words
 from chainrule.tables.result import Trained
 from chainrule.tables.schema import LARGEST, Schema
 
@@ -33,7 +35,7 @@ HISTORY, PAGE, TEXT, ONNX = "history.csv", "report.html", "report.md", "pipeline
 FILES = (PIPELINE, NETWORK, SCHEMA, HISTORY, PAGE, TEXT, ONNX, CONFIG)
 LOADED = (PIPELINE, NETWORK, SCHEMA)  # whose digests are in config.json
 PACKAGES = ("chainrule", "numpy", "scikit-learn", "skrub", "skops", "polars")
-LARGEST_CONFIG = 2**26  # bytes
+LARGEST_CONFIG, LARGEST_PIPELINE, LARGEST_NETWORK = 2**24, 2**30, 2**32  # bytes
 
 
 class Saved(NamedTuple):
@@ -80,7 +82,7 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
     Returns
     -------
     Written
-        The folder, and as notes for example why there is no ``pipeline.onnx``.
+        The folder, and as notes what ``pipeline.onnx`` is, or why there is none.
 
     Raises
     ------
@@ -100,7 +102,7 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
             f"{folder} has a run already ({', '.join(there)}): choose another folder, or overwrite it on purpose."
         )
     inputs = cast(trained.held_out.frame, trained.schema.columns)
-    onnx, why = converting.to_onnx(trained.pipeline, trained.schema)
+    onnx, said = converting.to_onnx(trained)
     report = build(trained, inputs=inputs if inputs.height else None)
     contents = {
         PIPELINE: trusted.dumps(_without_network(trained.pipeline)),
@@ -119,10 +121,10 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
         (folder / ONNX).unlink(missing_ok=True)
     else:
         write_atomically(folder / ONNX, onnx)
-    config = _config(trained, why, {name: _digest((folder / name).read_bytes()) for name in LOADED})
+    config = _config(trained, said, {name: _digest((folder / name).read_bytes()) for name in LOADED})
     text = json.dumps(_plain(config), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_atomically(folder / CONFIG, text.encode())
-    return Written(folder, (why,) if why else ())
+    return Written(folder, (said,))
 
 
 def load(folder: str | os.PathLike[str]) -> Saved:
@@ -151,9 +153,9 @@ def load(folder: str | os.PathLike[str]) -> Saved:
     if config.get("format") != FORMAT or not isinstance(digests, dict):
         raise ModelFileError(f"{folder / CONFIG}: expected a run of format {FORMAT}. Is it from a newer version?")
     contents = {
-        PIPELINE: _read(folder / PIPELINE),
+        PIPELINE: _read(folder / PIPELINE, LARGEST_PIPELINE),
         SCHEMA: _read(folder / SCHEMA, LARGEST),
-        NETWORK: _read(folder / NETWORK),
+        NETWORK: _read(folder / NETWORK, LARGEST_NETWORK),
     }
     for name, content in contents.items():
         if digests.get(name) != _digest(content):
@@ -166,6 +168,7 @@ def load(folder: str | os.PathLike[str]) -> Saved:
         pipeline = trusted.loads(contents[PIPELINE])
         widths = intervals.Widths.from_json(config.get("residuals"))
         _put_network(pipeline, schema, folder / NETWORK)
+        _try(pipeline, schema)
     except UnicodeDecodeError:
         raise ModelFileError(f"{folder / SCHEMA} is damaged: it is no text.") from None
     except ModelFileError as error:
@@ -194,6 +197,7 @@ def _without_network(pipeline: Any) -> Any:
 
 def _put_network(pipeline: Any, schema: Schema, path: Path) -> None:
     from sklearn.compose import ColumnTransformer, TransformedTargetRegressor  # noqa: PLC0415
+    from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415
     from sklearn.pipeline import Pipeline  # noqa: PLC0415
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
@@ -207,6 +211,9 @@ def _put_network(pipeline: Any, schema: Schema, path: Path) -> None:
         else:
             fits = fits and left == "passthrough"
         known = set(prepare.feature_names_in_)
+        for _, step, _ in prepare.transformers_:
+            if isinstance(step, Pipeline) and isinstance(step[0], HashingVectorizer):
+                fits = fits and step[0].get_params() == hashed_words().get_params()  # no pattern that never ends
     except (AttributeError, TypeError, ValueError):
         fits = False
     if not fits or known != {column.name for column in schema.used}:
@@ -223,14 +230,29 @@ def _put_network(pipeline: Any, schema: Schema, path: Path) -> None:
     left.regressor_ = MLPRegressor.load(path)
 
 
+def _try(pipeline: Any, schema: Schema) -> None:
+    """Refuse a pipeline that cannot predict a row without any value: what its parts have learned does not fit."""
+    import numpy as np  # noqa: PLC0415
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = np.asarray(pipeline.predict(cast(empty_row(schema), schema.columns)))
+        fits = len(found) == 1
+    except Exception as error:  # noqa: BLE001  (whatever scikit-learn and skrub say of attributes that are not theirs)
+        raise ModelFileError(f"the pipeline is damaged, it cannot predict ({shown(error)}).") from None
+    if not fits:
+        raise ModelFileError("the pipeline is damaged, it predicts no row for one.")
+
+
 # ---------------------------------------------------------------- files
 
 
-def _read(path: Path, most: int | None = None) -> bytes:
+def _read(path: Path, most: int) -> bytes:
     with opened(path, "a file written by chainrule train") as file:
         size = os.fstat(file.fileno()).st_size
-        if most is not None and size > most:
-            raise ModelFileError(f"its {size} bytes are more than chainrule ever writes.")
+        if size > most:
+            raise ModelFileError(f"{path}: its {size:,} bytes are more than chainrule ever writes.")
         return file.read()
 
 
@@ -267,7 +289,7 @@ def _config(trained: Trained, onnx: str, digests: dict[str, str]) -> dict[str, A
         "seconds": trained.seconds,
         "notes": trained.notes,
         "warnings": trained.warnings,
-        "onnx": onnx or ONNX,
+        "onnx": onnx,
         "residuals": widths.to_json(),
         "files": digests,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -13,7 +14,9 @@ from chainrule._values import ModelFileError, shown
 __all__ = ["KINDS", "TASKS", "Column", "Schema"]
 
 FORMAT = 1
+CODES = re.compile(r"(?:[^%]|%(?:[-_0]?[a-zA-Z%+]|\.[369]?f|[369]f|:z))*")
 LARGEST = 2**26  # bytes: 10,000 columns of 100 categories are 20 MB
+MOST_NODES = 2**22  # lists, objects and what is in them
 KINDS = ("number", "yes/no", "category", "many", "text", "date", "identifier", "constant")
 TASKS = ("binary", "multiclass", "regression", "multilabel")
 READ_AS = ("number", "whole", "boolean", "text", "date", "time", "null")
@@ -130,7 +133,7 @@ class Schema:
         ModelFileError
             When it is anything else.
         """
-        if len(text) > LARGEST:
+        if len(text) > LARGEST or sum(map(text.count, "{[,")) > MOST_NODES:  # "[]" takes 64 bytes in memory
             raise ModelFileError("the schema is larger than any that chainrule writes.")
         try:
             data = json.loads(text)
@@ -166,6 +169,8 @@ def _column(what: str, entry: Any) -> Column:
         raise ModelFileError(f"the schema is damaged: {what}: expected the fields {', '.join(CHECKS)}.")
     for name, fits in CHECKS.items():
         _field(what, name, entry[name], fits)
+    if entry["kind"] == "yes/no" and not entry["dropped"] and len(entry["categories"]) != 2:
+        raise ModelFileError(f"the schema is damaged: {what}: yes/no has {len(entry['categories'])} categories.")
     return Column(**{**entry, "categories": tuple(entry["categories"])})
 
 
@@ -178,6 +183,11 @@ def _text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _format(value: Any) -> bool:
+    """Say whether it is made of the codes of strftime: polars ends the process at some of what is not."""
+    return value is None or (_text(value) and len(value) <= 1000 and CODES.fullmatch(value) is not None)
+
+
 def _texts(value: Any) -> bool:
     return isinstance(value, list) and all(map(_text, value))
 
@@ -187,7 +197,9 @@ def _count(value: Any) -> bool:
 
 
 def _bound(value: Any) -> bool:
-    return value is None or _text(value) or (type(value) in (int, float) and math.isfinite(value))
+    if type(value) is int:
+        return -(2**64) < value < 2**64
+    return value is None or _text(value) or (type(value) is float and math.isfinite(value))
 
 
 CHECKS: dict[str, Callable[[Any], bool]] = {
@@ -199,7 +211,7 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "low": _bound,
     "high": _bound,
     "categories": _texts,
-    "date_format": lambda value: value is None or _text(value),
+    "date_format": _format,
     "dropped": _text,
     "optional": lambda value: type(value) is bool,
 }

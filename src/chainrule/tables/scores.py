@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -23,37 +24,58 @@ def measure(task: str, y: Array, predictions: Array, p: Array | None, classes: A
     from sklearn import metrics  # noqa: PLC0415
 
     if task == "regression":
-        error = predictions - y
-        total = float(np.square(y - y.mean()).sum())
         return {
-            "RMSE": float(np.sqrt(np.square(error).mean())),
-            "MAE": float(np.abs(error).mean()),
-            "R²": 1 - float(np.square(error).sum()) / total if total else math.nan,
+            "RMSE": float(metrics.root_mean_squared_error(y, predictions)),
+            "MAE": float(metrics.mean_absolute_error(y, predictions)),
+            "R²": float(metrics.r2_score(y, predictions)) if np.ptp(y) else math.nan,
         }
     assert p is not None  # noqa: S101  (every classifier here has probabilities)
     if task == "multilabel":
-        clipped = np.clip(p, 1e-7, 1 - 1e-7)
         return {
             "accuracy": float((predictions == y).mean()),
-            "all labels right": float((predictions == y).all(axis=1).mean()),
+            "all labels right": float(metrics.accuracy_score(y, predictions)),
             "macro F1": float(metrics.f1_score(y, predictions, average="macro", zero_division=0)),
-            "log loss": float(-np.where(y == 1, np.log(clipped), np.log1p(-clipped)).mean()),
+            "log loss": float(metrics.log_loss(y.ravel(), p.ravel(), labels=[0, 1])),
         }
-    which = np.searchsorted(np.asarray(classes), y)
-    of_truth = p[np.arange(len(y)), which]
-    present = np.unique(which)
-    recall = [float((predictions[which == k] == y[which == k]).mean()) for k in present]
-    scores = {
-        "accuracy": float((predictions == y).mean()),
-        "balanced accuracy": float(np.mean(recall)),
-        "log loss": float(-np.log(np.clip(of_truth, 1e-7, 1)).mean()),
-    }
-    if len(present) == p.shape[1]:
-        scores["ROC AUC"] = float(
-            metrics.roc_auc_score(which, p[:, 1]) if p.shape[1] == 2
-            else metrics.roc_auc_score(which, p, multi_class="ovr", average="macro", labels=range(p.shape[1]))
-        )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class that is predicted may be absent from the rows
+        scores = {
+            "accuracy": float(metrics.accuracy_score(y, predictions)),
+            "balanced accuracy": float(metrics.balanced_accuracy_score(y, predictions)),
+            "log loss": float(metrics.log_loss(y, p, labels=classes)),
+        }
+    if has_auc(y, classes):
+        of = p[:, 1] if p.shape[1] == 2 else p
+        scores["ROC AUC"] = float(metrics.roc_auc_score(y, of, multi_class="ovr"))
     return scores
+
+
+def code(task: str, *, classes: int, auc: bool) -> list[str]:
+    """Return the same as lines of Python that print them, for variables ``model``, ``X_test`` and ``y_test``."""
+    if task == "regression":
+        names = {"RMSE": "root_mean_squared_error", "MAE": "mean_absolute_error", "R²": "r2_score"}
+        return [f'print("{name}", metrics.{f}(y_test, predictions))' for name, f in names.items()]
+    if task == "multilabel":
+        return [
+            "p = model.predict_proba(X_test)",
+            'print("accuracy", (predictions == y_test).mean())',
+            'print("all labels right", metrics.accuracy_score(y_test, predictions))',
+            'print("macro F1", metrics.f1_score(y_test, predictions, average="macro", zero_division=0))',
+            'print("log loss", metrics.log_loss(y_test.ravel(), p.ravel()))',
+        ]
+    of = "p[:, 1]" if classes == 2 else 'p, multi_class="ovr"'
+    return [
+        "p = model.predict_proba(X_test)",
+        'print("accuracy", metrics.accuracy_score(y_test, predictions))',
+        'print("balanced accuracy", metrics.balanced_accuracy_score(y_test, predictions))',
+        'print("log loss", metrics.log_loss(y_test, p, labels=network.classes_))',
+        *([f'print("ROC AUC", metrics.roc_auc_score(y_test, {of}))'] if auc else []),
+    ]
+
+
+def has_auc(y: Array, classes: Any) -> bool:
+    """Say whether every class is among the targets, without which there is no ROC curve of it."""
+    return len(np.unique(y)) == len(classes)
 
 
 def verdict(task: str, y: Array, network: Array, linear: Array) -> str:
@@ -73,7 +95,8 @@ def verdict(task: str, y: Array, network: Array, linear: Array) -> str:
         ours, theirs = (float(np.sqrt(np.square(y - p).mean())) for p in (network, linear))
         share = mean / theirs**2 if theirs else 0.0
         less = f"{100 * abs(share):.1f} % {'less' if mean >= 0 else 'more'} squared error"
-        numbers = f"RMSE {ours:.4g} against {theirs:.4g}, {less} ± {100 * error / theirs**2 if theirs else 0:.1f} %."
+        chance = 100 * error / theirs**2 if theirs else 0.0
+        numbers = f"RMSE {figures(ours)} against {figures(theirs)}, {less} ± {chance:.1f} %."
     else:
         ours, theirs = (1 - float(_per_row(task, y, p).mean()) for p in (network, linear))
         numbers = f"accuracy {ours:.4f} against {theirs:.4f}, a difference of {mean:.4f} ± {error:.4f}."
@@ -82,6 +105,15 @@ def verdict(task: str, y: Array, network: Array, linear: Array) -> str:
     if mean > 0:
         return f"The network is better than the linear model by less than chance could make: {numbers}"
     return f"The network does not beat the linear model: {numbers}"
+
+
+def figures(value: float) -> str:
+    """Return a number in four figures, or in all of a large whole one.
+
+    >>> figures(0.123456), figures(31234.5)
+    ('0.1235', '31,234')
+    """
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _per_row(task: str, y: Array, predictions: Array) -> Array:

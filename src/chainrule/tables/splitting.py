@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule._typing import Array
+from chainrule.tables import dates
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,6 +28,7 @@ class Plan:
     time: str | None = None
     group: str | None = None
     stratify: bool = False
+    date_format: str | None = None  # of the time, where it is a text
 
 
 def split(plan: Plan, frame: pl.DataFrame, y: Array) -> tuple[Array, Array, Array, str]:
@@ -38,6 +40,8 @@ def split(plan: Plan, frame: pl.DataFrame, y: Array) -> tuple[Array, Array, Arra
     >>> len(train), len(validation), len(test), float(y[test].mean())
     (72, 8, 20, 0.2)
     """
+    if plan.time is not None and plan.group is not None:
+        raise ValueError("--time-column and --group are two ways to hold rows out: give one of them.")
     if plan.time is not None:
         parts = _by_time(plan, frame)
         how = f"the last rows by {plan.time!r}"
@@ -47,51 +51,59 @@ def split(plan: Plan, frame: pl.DataFrame, y: Array) -> tuple[Array, Array, Arra
     else:
         parts = _at_random(plan, y)
         how = "rows at random" + (", with the same share of each class" if plan.stratify else "")
+    if plan.stratify:
+        known = set(y[parts[0]].tolist())
+        for rows, what in ((parts[1], "validate"), (parts[2], "test")):
+            if new := sorted(set(y[rows].tolist()) - known, key=str):
+                raise ValueError(
+                    f"the class {new[0]!r} has rows to {what} but none to train on ({how}): hold other rows "
+                    "out, or give more of them."
+                )
     return (*parts, how)
 
 
-def code(plan: Plan, rare: bool) -> list[str]:
-    """Return the same as lines of Python, for variables ``frame``, ``y`` and ``rows``."""
+def code(plan: Plan, frame: pl.DataFrame, *, rare: bool) -> list[str]:
+    """Return the same as lines of Python, for variables ``frame`` and ``y``."""
     if plan.time is not None:
-        lines = [f"rows = frame[{plan.time!r}].arg_sort().to_numpy()  # the last rows are held out"]
-        if plan.test:
-            lines += [
-                f"cut = len(rows) - round({plan.test} * len(rows))",
-                "rows, test = rows[:cut], rows[cut:]",
-            ]
+        when, lines = f"frame[{plan.time!r}]", []
+        if plan.date_format is not None:
+            when, lines = "frame.select(when).to_series()", [f"when = {dates.code(plan.time, plan.date_format)}"]
+        call = "np.split({rows}, [len({rows}) - round({part} * len({rows}))])"
+        lines += [f"rows = {when}.arg_sort().to_numpy()  # the last ones are held out"]
+        return [*lines, *_two(plan, call, "rows")]
+    if plan.group is not None:
+        text = "" if frame.schema[plan.group] == _string() else ".cast(pl.String)"
+        hole = '.fill_null("(missing)")' if frame[plan.group].null_count() else ""
+        splitter = (
+            f"GroupShuffleSplit(1, test_size={{part}}, random_state={plan.seed}).split({{rows}}, groups={{rows}})"
+        )
+        lines = [f"groups = frame[{plan.group!r}]{text}{hole}.to_numpy()"]
+        if not plan.test:
+            return [*lines, f"train, validation = next({splitter.format(part=plan.validation, rows='groups')})"]
         return [
             *lines,
-            f"cut = len(rows) - round({plan.validation} * len(rows))",
-            "train, validation = rows[:cut], rows[cut:]",
+            f"rest, test = next({splitter.format(part=plan.test, rows='groups')})",
+            f"a, b = next({splitter.format(part=plan.validation, rows='groups[rest]')})",
+            "train, validation = rest[a], rest[b]",
         ]
-    if plan.group is not None:
-        lines = [
-            f"group = frame[{plan.group!r}].cast(pl.String).fill_null('(missing)').to_numpy().astype(str)",
-            "rows = np.arange(frame.height)",
-        ]
-        parts = ([("rest", "test", plan.test)] if plan.test else []) + [("train", "validation", plan.validation)]
-        for left, right, part in parts:
-            lines += [
-                f"split = GroupShuffleSplit(1, test_size={part}, random_state={plan.seed})",
-                "a, b = next(split.split(rows, groups=group[rows]))",
-                f"{left}, {right} = rows[a], rows[b]",
-            ]
-            lines += [f"rows = {left}"] if left == "rest" else []
-        return lines
-    lines = ["rows = np.arange(frame.height)"]
-    if rare:
-        lines += [
-            "classes, which, counts = np.unique(y, return_inverse=True, return_counts=True)",
-            f"alone = rows[counts[which] < {FEWEST}]  # of classes with so few rows that all are trained on",
-            f"rows = rows[counts[which] >= {FEWEST}]",
-        ]
-    stratify = ", stratify=y[rows]" if plan.stratify else ""
-    if plan.test:
-        lines.append(f"rows, test = train_test_split(rows, test_size={plan.test}, random_state={plan.seed}{stratify})")
-    lines.append(
-        f"train, validation = train_test_split(rows, test_size={plan.validation}, random_state={plan.seed}{stratify})"
-    )
-    return [*lines, *(["train = np.concatenate([train, alone])"] if rare else [])]
+    stratify = ", stratify=y[{rows}]" if plan.stratify else ""
+    call = f"train_test_split({{rows}}, test_size={{part}}{stratify}, random_state={plan.seed})"
+    if not rare:
+        lines = _two(plan, call, "rows")
+        return [lines[0].replace("split(rows", "split(np.arange(len(y))").replace("=y[rows]", "=y"), *lines[1:]]
+    return [
+        "_, which, counts = np.unique(y, return_inverse=True, return_counts=True)",
+        f"rare = np.flatnonzero(counts[which] < {FEWEST})  # of classes too small to be split: all to train on",
+        f"rows = np.flatnonzero(counts[which] >= {FEWEST})",
+        *_two(plan, call, "rows"),
+        "train = np.concatenate([train, rare])",
+    ]
+
+
+def _two(plan: Plan, call: str, rows: str) -> list[str]:
+    """Return the line that takes the test from the rows, if it is taken from them, and the one for validation."""
+    lines = [f"rest, test = {call.format(rows=rows, part=plan.test)}"] if plan.test else []
+    return [*lines, f"train, validation = {call.format(rows='rest' if plan.test else rows, part=plan.validation)}"]
 
 
 def has_rare(plan: Plan, y: Array) -> bool:
@@ -131,8 +143,12 @@ def _at_random(plan: Plan, y: Array) -> tuple[Array, Array, Array]:
 
 def _by_time(plan: Plan, frame: pl.DataFrame) -> tuple[Array, Array, Array]:
     values = frame[str(plan.time)]
-    if values.null_count():
-        raise ValueError(f"--time-column: {plan.time!r} has {values.null_count():,} rows without a value.")
+    if plan.date_format is not None:
+        values = dates.parse(values, plan.date_format)
+    if holes := values.null_count():
+        raise ValueError(
+            f"--time-column: {plan.time!r} has no value, or one that is no date, in {holes:,} row(s): remove them."
+        )
     rows = values.arg_sort().to_numpy()
     cut = len(rows) - round(plan.test * len(rows))
     rows, test = rows[:cut], rows[cut:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,8 +10,8 @@ import numpy as np
 
 from chainrule._names import did_you_mean
 from chainrule._typing import Array
-from chainrule.tables.kinds import infer, normal
-from chainrule.tables.schema import TASKS, Column
+from chainrule.tables.kinds import NESTED, infer, normal
+from chainrule.tables.schema import TASKS, Column, Schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,7 +53,10 @@ def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Targ
     """Return the target of a table in which it has no holes."""
     if task is not None and task not in (*TASKS, "classification"):
         raise ValueError(f"unknown task {task!r}. {did_you_mean(task, (*TASKS, 'classification'))}")
-    columns = tuple(replace(infer(frame[name]), dropped="") for name in names)
+    columns = tuple(infer(frame[name]) for name in names)
+    if nested := [column.name for column in columns if column.dropped == NESTED]:
+        raise ValueError(f"the target {nested[0]!r} has lists, structures or bytes: expected one value a row.")
+    columns = tuple(replace(column, dropped="") for column in columns)
     for column in columns:
         if column.distinct < 2:
             value = _texts(frame[column.name])[0]
@@ -80,11 +83,26 @@ def as_labels(values: pl.Series, column: Column) -> Array:
     return np.array(_texts(values), dtype=str)
 
 
-def labels_code(column: Column) -> str:
-    """Return the same as Python."""
+def code(schema: Schema, frame: str, types: Mapping[str, Any]) -> str:
+    """Return y of a frame of these types as Python; without a type, of whatever a file may have."""
+    pl = _polars()
+    column = schema.targets[0]
+    values, dtype = f"{frame}[{column.name!r}]", types.get(column.name)
+    if schema.task == "multilabel":
+        labels = [_label_code(c, frame, types.get(c.name)) for c in schema.targets]
+        return f"np.column_stack([{', '.join(labels)}]).astype(int)"
+    if schema.task == "regression":
+        return f"{values}.to_numpy()" if dtype == pl.Float64 else f"{values}.cast(pl.Float64).to_numpy()"
     if column.read_as == "whole":
-        return f"frame[{column.name!r}].cast(pl.Int64).to_numpy()"
-    return f"frame[{column.name!r}].cast(pl.String).to_numpy().astype(str)"
+        return f"{values}.to_numpy()" if dtype == pl.Int64 else f"{values}.cast(pl.Int64).to_numpy()"
+    return f"{values}.to_numpy()" if dtype == pl.String else f"{values}.cast(pl.String).to_numpy()"
+
+
+def _label_code(column: Column, frame: str, dtype: Any) -> str:
+    values, yes = f"{frame}[{column.name!r}]", column.categories[1]
+    if column.read_as in ("whole", "number"):
+        return f"{values} == {yes}"
+    return f"{values} == {yes!r}" if dtype == _polars().String else f"{values}.cast(pl.String) == {yes!r}"
 
 
 def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
@@ -95,7 +113,7 @@ def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
                "Is it the right column?")
         )  # fmt: skip
     if column.read_as == "number":
-        raise ValueError(f"the target {column.name!r} has fractions: its task is regression, not {task}.")
+        raise ValueError(f"the target {column.name!r} has fractions, which are no classes: pass --task regression.")
     if column.kind not in ("yes/no", "category"):  # numbers that are classes
         column = replace(column, kind="category")
     y = as_labels(frame[column.name], column)

@@ -17,12 +17,11 @@ from chainrule.tables import models
 from chainrule.tables.casting import cast
 from chainrule.tables.judging import judge
 from chainrule.tables.loading import TEST, VALIDATION, load
+from chainrule.tables.models import PATIENCE
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.schema import Schema
 from chainrule.tables.task import Task
-
-PATIENCE = 10
 
 __all__ = ["train"]
 
@@ -46,6 +45,7 @@ def train(
     header: bool | None = None,
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
+    resume: str | os.PathLike[str] | None = None,
     started: Callable[[Schema, Split, Sequence[str]], Any] | None = None,
 ) -> Trained:
     """Train a network on a table, and compare it with models that need none on rows that it never saw.
@@ -77,7 +77,10 @@ def train(
     seed : int
         Of the split and of the network.
     callbacks : sequence of Callback
-        For the network, such as ``Progress()``.
+        For the network, such as ``Progress()``, or ``Checkpoint("run")``.
+    resume : path, optional
+        Go on from the last checkpoint in this folder, if there is one: with the same table and arguments, the result is
+        that of a training without a break, bit for bit.
     started : function of (schema, split, notes), optional
         Told what was decided, before the network is trained.
 
@@ -119,9 +122,11 @@ def train(
     arguments = models.parameters(len(rows), schema.task, seed, dict(parameters or {}))
     network = models.network(schema.task, arguments, patience, [*callbacks])
     model = getattr(network, "regressor", network)
+    model.set_params(resume=resume)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the schedule ends with the last epoch, on purpose
         model.fit(X, goal.scaled(y[rows]), X_val=X_val, y_val=goal.scaled(y[rows_val]))
+    model.set_params(resume=None)  # a fit like any other, from here on
     pipeline = Pipeline([("prepare", prepare), ("network", goal.wrapped(network, model))])
     judged = judge(pipeline, schema, loaded.test, X, y[rows], seed)
     return Trained(

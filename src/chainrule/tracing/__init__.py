@@ -1,6 +1,7 @@
 """Worked examples: every number of a forward pass, a backward pass and a step, printed beside its equation."""
 
-from chainrule.tracing.equations import LAYERS, LOSSES, OPTIMIZERS, Equation, Equations
+from chainrule.tracing.equation import Equation, Equations
+from chainrule.tracing.equations import LAYERS, LOSSES, OPTIMIZERS
 from chainrule.tracing.steps import Check, NamedArray, Step
 from chainrule.tracing.trace import Trace
 

@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule._typing import Array
-from chainrule.layers import Layer
+from chainrule.layers import Layer, Residual
 from chainrule.losses import Loss
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
+from chainrule.parameters import Entry
 
 
 class Watched(Layer):
-    """A layer that keeps what it was given and what it gave; with ``instead`` it is given something else."""
+    """A layer that keeps what it was given and what it gave; with ``instead`` it is given something else.
 
-    def __init__(self, layer: Layer) -> None:
-        self.layer = layer
+    ``label`` is its place: 2, or "2.0" for the first layer inside of layer 2. ``inside`` are those inside of it.
+    """
+
+    def __init__(self, layer: Layer, memo: Memo, label: int | str) -> None:
+        self.layer, self.memo, self.label = layer, memo, label
         self.input_shape, self.output_shape = layer.input_shape, layer.output_shape
         self.instead: Array | None = None
+        self.inside: list[Watched] = []
+        self.names: dict[str, Entry] = {}
+        """Its own parameters: name, and place in theta."""
+        if isinstance(layer, Residual):
+            self.inside = watch(layer.inner, memo.inner, f"{label}.")
+            layer.layers = tuple(self.inside)
 
     def forward(self, x: Any, memo: Memo) -> Any:
         self.x: Any = x if self.instead is None else self.instead
@@ -32,6 +43,24 @@ class Watched(Layer):
         self.dy: Any = dy
         self.dx: Any = self.layer.backward(dy, memo)
         return self.dx
+
+    def __repr__(self) -> str:
+        return repr(self.layer)
+
+
+def watch(layers: Sequence[Layer], memos: Sequence[Memo], before: str = "") -> list[Watched]:
+    """Return watched layers, of a Residual also those inside of it."""
+    return [
+        Watched(layer, memo, f"{before}{i}" if before else i)
+        for i, (layer, memo) in enumerate(zip(layers, memos, strict=True))
+    ]
+
+
+def flat(layers: Sequence[Watched]) -> Iterator[Watched]:
+    """Yield all watched layers in the order in which they are done: those inside before the one around them."""
+    for layer in layers:
+        yield from flat(layer.inside)
+        yield layer
 
 
 class WatchedLoss(Loss):
@@ -80,9 +109,15 @@ class Computation:
         self.x, self.t, self.weight, self.draws = x, t, weight, draws
         self.workspace = self.network.workspace(len(x), training=training)
         self.workspace.first = 0  # here dL/dx is wanted down to the input
-        for memo in self.workspace.memos:
-            memo.rng, memo.dx_wanted = draws, True
-        self.layers = [Watched(layer) for layer in self.network.layers]
+        self.layers = watch(self.network.layers, self.workspace.memos)
+        self.all = list(flat(self.layers))
+        for layer in self.all:
+            layer.memo.rng, layer.memo.dx_wanted = draws, True
+        for entry in self.network.layout.entries:
+            owner = max(
+                (w for w in self.all if entry.key.startswith(f"layers.{w.label}.")), key=lambda w: len(str(w.label))
+            )
+            owner.names[entry.key.removeprefix(f"layers.{owner.label}.")] = entry
         self.loss = WatchedLoss(self.network.loss)
         self.network.layers, self.network.loss = tuple(self.layers), self.loss
 
@@ -91,9 +126,13 @@ class Computation:
         self.draws.bit_generator.state = self.draws.start
         return self.network.loss_and_grad(self.x, self.t, self.workspace, self.weight)[0]
 
-    def gradient(self, layer: int, name: str) -> Array:
-        """Return dL/dW for the parameter W of a layer."""
-        return getattr(self.workspace.memos[layer], "d" + name)
+    def parameter(self, entry: Entry) -> Array:
+        """Return a parameter, a view of theta."""
+        return self.network.layout.view(self.network.theta, entry)
+
+    def gradient(self, entry: Entry) -> Array:
+        """Return dL/dW for a parameter W."""
+        return self.network.layout.view(self.workspace.grad, entry)
 
     def step(self, optimizer: Optimizer) -> tuple[Computation, Memo]:
         """Return the computation with the parameters after one step, and the optimizer's state."""

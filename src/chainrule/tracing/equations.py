@@ -9,57 +9,17 @@ set. In ``y_entry`` and its relatives the numbers of one entry are put in for ``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 from chainrule import layers, losses, optimizers
 from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
+from chainrule.tracing.equation import Choice, Equation, Equations
+from chainrule.tracing.equations_deep import DEEP
 
 __all__ = ["LAYERS", "LOSSES", "OPTIMIZERS", "Equation", "Equations", "equations_of"]
-
-
-class Equation(NamedTuple):
-    """One formula, in plain text and in LaTeX."""
-
-    text: str
-    latex: str
-
-
-@dataclass(frozen=True)
-class Equations:
-    r"""What one class computes, forward and backward.
-
-    Parameters
-    ----------
-    forward, backward : tuple of Equation
-    memo : mapping
-        What else to show: the symbol of the equations, and the name in the memo.
-    symbols : mapping
-        The symbols that stand for what the constructor was given: symbol, and name of the attribute.
-    y_entry, dx_entry : str
-        How one entry comes from the numbers at the same place, for elementwise layers: ``"max({x}, 0)"``. Of a
-        loss: the value of one sample, and ∂ℓ/∂y of one entry.
-
-    Examples
-    --------
-    >>> LAYERS[layers.Tanh].forward[0]
-    Equation(text='y = tanh(x)', latex='y = \\tanh(x)')
-    >>> LAYERS[layers.Tanh].dx_entry.format(y=0.5, dy=2.0)
-    '2.0 · (1 − 0.5²)'
-    """
-
-    forward: tuple[Equation, ...]
-    backward: tuple[Equation, ...] = ()
-    memo: Mapping[str, str] = field(default_factory=dict)
-    symbols: Mapping[str, str] = field(default_factory=dict)
-    y_entry: str = ""
-    dx_entry: str = ""
-
-
-Choice = Equations | Callable[[Any, bool], Equations]
 
 
 def equations_of(thing: Layer | Loss | Optimizer, *, training: bool = False) -> Equations:
@@ -68,7 +28,11 @@ def equations_of(thing: Layer | Loss | Optimizer, *, training: bool = False) -> 
     found = next((table[type(thing)] for table in tables if type(thing) in table), None)
     if found is None:
         return _generic(thing)
-    return found if isinstance(found, Equations) else found(thing, training)
+    equations = found if isinstance(found, Equations) else found(thing, training)
+    if isinstance(thing, Optimizer) and thing.weight_decay:
+        symbols = {**equations.symbols, "λ": "weight_decay"}
+        return Equations(((BIASES if thing.biases else DECAY), *equations.forward), symbols=symbols)
+    return equations
 
 
 def _generic(thing: Layer | Loss | Optimizer) -> Equations:
@@ -213,6 +177,7 @@ LAYERS: dict[type[Layer], Choice] = {
             ),
         ),
     ),
+    **DEEP,
 }
 
 
@@ -314,6 +279,8 @@ def _adam(optimizer: optimizers.Adam, _training: bool) -> Equations:
     return Equations((*ADAM, CORRECTED, ADAM_STEP), symbols=ADAM_SYMBOLS)
 
 
+DECAY = Equation("W ← W − η λ W for weights", r"W \leftarrow W - \eta \lambda W \quad\text{for weights}")
+BIASES = Equation("θ ← θ − η λ θ", r"\theta \leftarrow \theta - \eta \lambda \theta")
 ADAM_STEP = Equation(
     "θ ← θ − η m̂ / (√v̂ + ε)", r"\theta \leftarrow \theta - \eta \frac{\hat{m}}{\sqrt{\hat{v}} + \varepsilon}"
 )
@@ -348,13 +315,5 @@ OPTIMIZERS: dict[type[Optimizer], Choice] = {
         y_entry="{θ} − {η} · {g} / (√{s} + {ε})",
     ),
     optimizers.Adam: _adam,
-    optimizers.AdamW: Equations(
-        (
-            Equation("W ← W − η λ W for weights", r"W \leftarrow W - \eta \lambda W \quad\text{for weights}"),
-            *ADAM,
-            CORRECTED,
-            ADAM_STEP,
-        ),
-        symbols={**ADAM_SYMBOLS, "λ": "weight_decay"},
-    ),
+    optimizers.AdamW: Equations((*ADAM, CORRECTED, ADAM_STEP), symbols=ADAM_SYMBOLS),
 }

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 else:
     Trace = Any
 
-ROWS, COLUMNS, ALL = 6, 8, 10  # of a table that is shortened; so many columns are not shortened
+ROWS, COLUMNS, ALL = 6, 8, 10  # of a table that is shortened; so many columns, and rows of an image, are not
 NEAR = 3  # columns that a narrow screen shows too
+MAPS = 16  # channels that are drawn
 DEEPEST = 0.38  # the strongest tint: the text on it keeps its contrast
 PHASES = {
     "forward": ("Forward", "from x to y, layer by layer"),
@@ -106,7 +107,7 @@ def _overview(trace: Trace) -> str:
 
 def _verdict(check: Check) -> str:
     kind = "good" if check.ok else "bad"
-    text = f"{check.relative:.0e}" if check.ok else check.verdict
+    text = "both 0" if check.nothing else f"{check.relative:.0e}" if check.ok else check.verdict
     return f'<td>{escape(check.entry)}</td><td class="{kind}">{"✓" if check.ok else "✗"} {text}</td>'
 
 
@@ -149,14 +150,32 @@ def _array(array: NamedArray, digits: int) -> str:
     caption = f'{_name(array.name)}<span class="shape">{escape(_times(array.shape))}</span>'
     if array.origin:
         return f"<figure><figcaption>{caption}<span>the {escape(array.origin)}</span></figcaption></figure>"
-    shown = grid(array.values, ROWS, ALL, array.entry, batch=array.batch)
+    rows = ALL if array.values.ndim > 2 else ROWS
+    shown = grid(array.values, rows, ALL, array.entry, batch=array.batch)
     if None in shown.columns:
-        shown = grid(array.values, ROWS, COLUMNS, array.entry, batch=array.batch)
+        shown = grid(array.values, rows, COLUMNS, array.entry, batch=array.batch)
     write = Format(array.values, digits)
     for part in (shown.where, write.unit, summary(array.values, digits)):
         kind = ' class="unit"' if part == write.unit else ""
         caption += f"<span{kind}>{escape(part)}</span>" if part else ""
-    return f"<figure><figcaption>{caption}</figcaption>{_table(array, shown, write)}</figure>"
+    return f"<figure><figcaption>{caption}</figcaption>{_table(array, shown, write)}{_maps(array)}</figure>"
+
+
+def _maps(array: NamedArray) -> str:
+    """Draw the channels of images, or of windows, small and side by side: a table can show one of them."""
+    if array.values.ndim != (4 if array.batch else 3) or min(array.shape[-3:-1]) < 2 or array.shape[-1] < 2:
+        return ""
+    sample = 0 if array.entry is None or not array.batch else array.entry[0]
+    images = array.values[sample] if array.batch else array.values
+    largest = float(np.abs(images).max())
+    marked = None if array.entry is None else array.entry[-1]
+    drawn = [
+        f"<span{' class=mark' if k == marked else ''}>"
+        f"{_picture(images[:, :, k], f'channel {k}', signed=True, largest=largest)}{k}</span>"
+        for k in range(min(MAPS, images.shape[-1]))
+    ]
+    more = f"<span>… {images.shape[-1] - MAPS} more</span>" if images.shape[-1] > MAPS else ""
+    return f'<div class="maps">{"".join(drawn)}{more}</div>'
 
 
 def _times(shape: tuple[int, ...]) -> str:
@@ -207,10 +226,14 @@ def _check(check: Check) -> str:
     )
 
 
-def _picture(image: Array, label: str, *, signed: bool = False) -> str:
+def _picture(image: Array, label: str, *, signed: bool = False, largest: float | None = None) -> str:
     """Draw an image as squares, the larger the value the denser; with ``signed`` one colour for each sign."""
     height, width = image.shape
-    low, high = (0.0, float(np.abs(image).max())) if signed else (float(image.min()), float(image.max()))
+    low, high = (
+        (0.0, float(np.abs(image).max()) if largest is None else largest)
+        if signed
+        else (float(image.min()), float(image.max()))
+    )
     density = (np.abs(image) if signed else image - low) / ((high - low) or 1.0)
     squares = [
         f'<rect x="{j}" y="{i}" width="1" height="1" {_fill(image[i, j], signed=signed)} '

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 else:
     Trace = Any
 
-ROWS, COLUMNS = 6, 10  # of a table
+ROWS, COLUMNS, IMAGE_ROWS = 6, 10, 10  # of a table
 
 
 def render(trace: Trace, digits: int) -> str:
@@ -58,7 +58,7 @@ def _array(array: NamedArray, digits: int) -> list[str]:
     head = f"${latex_name(array.name)}$ {array.shape}"
     if array.origin:
         return [f"{head}: the {array.origin}"]
-    shown = grid(array.values, ROWS, COLUMNS, array.entry, batch=array.batch)
+    shown = grid(array.values, IMAGE_ROWS if array.values.ndim > 2 else ROWS, COLUMNS, array.entry, batch=array.batch)
     write = Format(array.values, digits)
     about = [plain(shown.where), write.unit, summary(array.values, digits)]
     labels = ["…" if r is None else str(r) for r in shown.rows]

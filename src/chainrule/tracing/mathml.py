@@ -113,7 +113,7 @@ class _Parser:
             "{": self.group,
             "\\operatorname": lambda: self.function(self.words()),
             "\\mathrm": lambda: f'<mi mathvariant="normal">{self.words()}</mi>',
-            "\\text": lambda: f"<mtext>{self.words()}</mtext>",
+            "\\text": lambda: f"<mtext>{_kept(self.words())}</mtext>",
             "\\frac": lambda: f"<mfrac>{self.argument()}{self.argument()}</mfrac>",
             "\\sqrt": lambda: f"<msqrt>{self.argument()}</msqrt>",
             "\\hat": lambda: f'<mover accent="true">{self.argument()}<mo>^</mo></mover>',
@@ -175,3 +175,9 @@ class _Parser:
                 self.fail("\\end{cases} is missing")
             else:
                 atoms.append(self.scripted())
+
+
+def _kept(text: str) -> str:
+    """Return a text with spaces at its ends that browsers do not leave out."""
+    before, inside, after = text.partition(text.strip(" ") or text)
+    return before.replace(" ", "\N{NO-BREAK SPACE}") + inside + after.replace(" ", "\N{NO-BREAK SPACE}")

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from chainrule import layers as layers_module
 from chainrule import losses
 from chainrule._typing import Array
 from chainrule.memo import Memo
 from chainrule.optimizers import Optimizer
 from chainrule.tracing import worked
-from chainrule.tracing.computation import Computation
+from chainrule.tracing.computation import Computation, Watched
+from chainrule.tracing.entries import Seen, work
 from chainrule.tracing.equations import Equation, Equations, equations_of
 from chainrule.tracing.numbers import DIGITS, factor, number
 from chainrule.tracing.steps import Check, Index, NamedArray, Step
+from chainrule.tracing.symbol import shown, slope
 from chainrule.tracing.verify import verify
 
 
@@ -25,102 +28,115 @@ def record(computation: Computation, optimizer: Optimizer) -> tuple[tuple[Step, 
     after, state = computation.step(optimizer)
     with np.errstate(over="ignore", invalid="ignore"):  # of a step that is too large, which the text says
         value_after = after.run()
-    count = len(computation.layers)
-    views = [_Layer(computation, i, checks[i]) for i in range(count)]
+    origins: dict[int, tuple[str, str]] = {}
+    _origins(computation.layers, "", "dy of the loss", origins)
+    views = [_View(w, computation, c, origins[id(w)]) for w, c in zip(computation.all, checks, strict=True)]
     steps = [view.forward() for view in views]
     steps.append(_loss(computation, loss_check))
-    steps += [view.backward() for view in reversed(views)]
-    steps += [
-        _update(computation, after, optimizer, state, i, checks[i])
-        for i in range(count)
-        if any(e.layer == i for e in computation.plain.layout.entries)
-    ]
+    for top in reversed(computation.layers):
+        steps += [view.backward() for view in _backwards(top, views)]
+    steps += [_update(computation, after, optimizer, state, view) for view in views if view.moves]
     return tuple(steps), value_after
 
 
-class _Layer:
+def _origins(layers: Sequence[Watched], x: str, dy: str, found: dict[int, tuple[str, str]]) -> None:
+    """Find where x and dy of every layer were seen before: for an inner one, those of the layer around it."""
+    for i, layer in enumerate(layers):
+        from_x = f"y of layer {layers[i - 1].label}" if i else x
+        from_dy = f"dx of layer {layers[i + 1].label}" if i < len(layers) - 1 else dy
+        found[id(layer)] = from_x, from_dy
+        _origins(layer.inside, from_x, from_dy, found)
+
+
+def _backwards(layer: Watched, views: Sequence[_View]) -> Iterator[_View]:
+    """Yield layers in the order of the backward pass: the last one inside first, then the one around them."""
+    for inside in reversed(layer.inside):
+        yield from _backwards(inside, views)
+    yield next(view for view in views if view.watched is layer)
+
+
+def _title(watched: Watched) -> str:
+    """Return the layer as it is typed; of one with layers inside, which have steps of their own, where these are."""
+    if not watched.inside:
+        return repr(watched.layer)
+    first, last = (watched.inside[i].label for i in (0, -1))
+    places = f"layers {first} to {last}" if first != last else f"layer {first}"
+    return f"{type(watched.layer).__name__} around {places}"
+
+
+class _View:
     """One layer of a computation, about to be written down."""
 
-    def __init__(self, computation: Computation, i: int, checks: tuple[Check, ...]) -> None:
-        self.computation, self.i, self.checks = computation, i, checks
-        self.watched = computation.layers[i]
-        self.layer = self.watched.layer
-        self.memo = computation.workspace.memos[i]
+    def __init__(
+        self, watched: Watched, computation: Computation, checks: tuple[Check, ...], origins: tuple[str, str]
+    ) -> None:
+        self.watched, self.checks = watched, checks
+        self.x_origin, self.dy_origin = origins
+        self.layer, self.memo = watched.layer, watched.memo
         self.equations = equations_of(self.layer, training=self.memo.training)
-        self.entries = {check.gradient: check.at for check in checks}
-        self.parameters = [e.name for e in computation.plain.layout.entries if e.layer == i]
-        self.dense = isinstance(self.layer, layers_module.Dense)
-        self.title = repr(self.layer)
-        self.shapes = f"{self.watched.x.shape} -> {self.watched.y.shape}"
+        self.title = _title(watched)
+        self.shapes = f"{watched.x.shape} -> {watched.y.shape}"
         self.symbols = worked.symbols(self.equations, self.layer)
+        self.entries = {check.gradient: check.at for check in checks}
+        self.parameters = {shown(name): computation.parameter(e).copy() for name, e in watched.names.items()}
+        self.gradients = {slope(name): computation.gradient(e) for name, e in watched.names.items()}
+        self.extras = {symbol: self._extra(source) for symbol, source in self.equations.memo.items()}
+        arrays = {"x": watched.x, "y": watched.y, "dy": watched.dy, "dx": watched.dx}
+        arrays |= {**self.parameters, **self.gradients, **self.extras}
+        if watched.inside:
+            arrays |= {"f": watched.inside[-1].y, "df": watched.inside[0].dx}
+        self.worked = work(Seen(self.layer, arrays, self.entries, self.equations))
+
+    def _extra(self, source: Any) -> Array:
+        """Return what the equations name besides x, y and the parameters."""
+        return np.asarray(source(self.layer, self.memo) if callable(source) else getattr(self.memo, source))
+
+    @property
+    def moves(self) -> bool:
+        """Whether a step of training changes anything of it."""
+        return bool(self.watched.names) or (self.memo.training and bool(self.equations.after))
 
     def forward(self) -> Step:
-        x, y = self.watched.x, self.watched.y
-        entry = self._y_entry()
-        x_entry = entry if not self.dense else (entry[0], self.entries["dW"][0]) if entry else None
-        arrays = [NamedArray("x", x, f"y of layer {self.i - 1}" if self.i else "", x_entry)]
+        y, entry = self.watched.y, self.worked.y
+        arrays = [NamedArray("x", self.watched.x, self.x_origin, self.worked.x)]
         arrays += [
-            NamedArray(name, getattr(self.layer, name).copy(), "", self.entries["d" + name], batch=False)
-            for name in self.parameters
+            NamedArray(name, values, "", self.entries["d" + name], batch=False)
+            for name, values in self.parameters.items()
         ]
         arrays += [
-            NamedArray(symbol, values, "", entry if values.shape == y.shape else None)
-            for symbol, values in self._extras().items()
+            NamedArray(name, values, "", entry if values.shape == y.shape else None, batch=len(values.shape) > 1)
+            for name, values in self.extras.items()
         ]
+        arrays += self.worked.more
+        if self.watched.inside:
+            last = self.watched.inside[-1]
+            arrays.append(NamedArray("f", last.y, f"y of layer {last.label}", entry))
         arrays.append(NamedArray("y", y, "", entry))
-        lines: list[str] = []
-        if isinstance(self.layer, layers_module.Dense) and entry is not None:
-            lines.append(worked.linear(x, self.layer.W, self.layer.b, y, entry))
-        elif entry is not None:
-            lines = worked.entry("y", entry, self.equations.y_entry, y[entry], **self._numbers(entry))
-        return self._step("forward", self.equations.forward, arrays, lines, ())
+        return self._step("forward", self.equations.forward, arrays, self.worked.forward, ())
 
     def backward(self) -> Step:
-        dy, dx = self.watched.dy, self.watched.dx
-        last = self.i == len(self.computation.layers) - 1
-        entry = self._y_entry()
-        arrays = [NamedArray("dy", dy, "dy of the loss" if last else f"dx of layer {self.i + 1}", entry)]
+        arrays = [NamedArray("dy", self.watched.dy, self.dy_origin, self.worked.y)]
         arrays += [
-            NamedArray("d" + name, self.computation.gradient(self.i, name), "", self.entries["d" + name], batch=False)
-            for name in self.parameters
+            NamedArray(name, values, "", self.entries[name], batch=False) for name, values in self.gradients.items()
         ]
-        arrays.append(NamedArray("dx", dx, "", self.entries.get("dx")))
-        lines: list[str] = []
-        if self.dense:
-            dW = self.computation.gradient(self.i, "W")
-            lines.append(worked.linear_backward(self.watched.x, dy, dW, self.entries["dW"]))
-        elif entry is not None:
-            numbers = {**self._numbers(entry), "dy": dy[entry]}
-            lines = worked.entry("dx", entry, self.equations.dx_entry, dx[entry], **numbers)
-        return self._step("backward", self.equations.backward, arrays, lines, self.checks)
-
-    def _y_entry(self) -> Index | None:
-        """Return which entry of y to work out: the one that belongs to the checked gradient."""
-        if self.dense:
-            i, j = self.entries["dW"]
-            row = int(np.argmax(np.abs(self.watched.x[:, i] * self.watched.dy[:, j])))
-            return row, j
-        index = self.entries.get("dx")
-        return index if self.watched.x.shape == self.watched.y.shape else None
-
-    def _extras(self) -> dict[str, Array]:
-        """Return what the equations name besides x, y and the parameters, from the memo."""
-        return {symbol: getattr(self.memo, name) for symbol, name in self.equations.memo.items()}
-
-    def _numbers(self, entry: Index) -> dict[str, Any]:
-        arrays = {"x": self.watched.x, "y": self.watched.y, **self._extras()}
-        return {symbol: values[entry] for symbol, values in arrays.items() if values.shape == self.watched.y.shape}
+        if self.watched.inside:
+            first = self.watched.inside[0]
+            arrays.append(NamedArray("df", first.dx, f"dx of layer {first.label}", self.worked.x))
+        arrays.append(NamedArray("dx", self.watched.dx, "", self.entries.get("dx")))
+        return self._step("backward", self.equations.backward, arrays, self.worked.backward, self.checks)
 
     def _step(
         self,
         phase: str,
         equations: tuple[Equation, ...],
         arrays: list[NamedArray],
-        lines: list[str],
+        lines: Sequence[str],
         checks: tuple[Check, ...],
     ) -> Step:
-        symbols = self.symbols
-        return Step(phase, self.i, self.title, self.shapes, equations, tuple(arrays), tuple(lines), checks, symbols)
+        texts = " ".join(e.text for e in (*self.equations.forward, *self.equations.backward))
+        symbols = {s: v for s, v in self.symbols.items() if s in texts or not self.equations.after}
+        label = self.watched.label
+        return Step(phase, label, self.title, self.shapes, equations, tuple(arrays), tuple(lines), checks, symbols)
 
 
 def _loss(computation: Computation, check: Check) -> Step:
@@ -135,7 +151,7 @@ def _loss(computation: Computation, check: Check) -> Step:
         scale = Equation(f"{scale.text} · w / Σ w", rf"{scale.latex} \cdot \frac{{w}}{{\sum w}}")
     elif rows > 1:
         scale = Equation(f"{scale.text} / {rows}", rf"{scale.latex} \cdot \frac{{1}}{{{rows}}}")
-    extras = {symbol: getattr(seen, name) for symbol, name in equations.memo.items()}
+    extras = {symbol: getattr(seen, str(name)) for symbol, name in equations.memo.items()}
     r = check.at[0]
     arrays = [NamedArray("y", seen.y, f"y of layer {len(computation.layers) - 1}", check.at)]
     arrays.append(NamedArray("t", t, "", (r,) if t.ndim == 1 else check.at))
@@ -183,21 +199,20 @@ def _loss_lines(
     return lines + worked.entry("dy", index, template, seen.dy[index], y=seen.y[index], t=target, **numbers)
 
 
-def _update(
-    before: Computation, after: Computation, optimizer: Optimizer, state: Memo, i: int, checks: tuple[Check, ...]
-) -> Step:
-    equations, layout = equations_of(optimizer), before.plain.layout
+def _update(before: Computation, after: Computation, optimizer: Optimizer, state: Memo, view: _View) -> Step:
+    equations, layout, label = equations_of(optimizer), before.plain.layout, view.watched.label
     symbols = worked.symbols(equations, optimizer)
     arrays: list[NamedArray] = []
     lines: list[str] = []
-    for parameter in (e for e in layout.entries if e.layer == i):
-        name, index = parameter.name, next(c.at for c in checks if c.gradient == "d" + parameter.name)
+    for local, parameter in view.watched.names.items():
+        name, gradient_name = shown(local), slope(local)
+        index = view.entries[gradient_name]
         vectors = (before.plain.theta, before.workspace.grad, after.plain.theta)
         old, gradient, new = (layout.view(vector, parameter) for vector in vectors)
         slots = {slot: layout.view(getattr(state, slot), parameter) for slot in optimizer.slots}
         arrays += [
-            NamedArray(name, old.copy(), f"{name} of layer {i}", index, batch=False),
-            NamedArray("d" + name, gradient, f"d{name} of layer {i}", index, batch=False),
+            NamedArray(name, old.copy(), f"{name} of layer {label}", index, batch=False),
+            NamedArray(gradient_name, gradient, f"{gradient_name} of layer {label}", index, batch=False),
             *(NamedArray(f"{slot} of {name}", values, "", index, batch=False) for slot, values in slots.items()),
             NamedArray(f"{name} after", new, "", index, batch=False),
         ]
@@ -205,5 +220,33 @@ def _update(
         numbers |= {slot: values[index] for slot, values in slots.items()}
         template = equations.y_entry or "{θ} + {Δ}"
         lines += worked.entry(name, index, template, new[index], sign="←", **numbers)
-    title = repr(before.plain.layers[i])
-    return Step("update", i, title, "", equations.forward, tuple(arrays), tuple(lines), (), symbols)
+    rules = equations.forward if view.watched.names else ()
+    if view.memo.training and view.equations.after:
+        moving = tuple(equation for equation, _ in view.equations.after.values())
+        texts = " ".join(equation.text for equation in moving)
+        rules += moving
+        symbols = {**symbols, **{symbol: value for symbol, value in view.symbols.items() if symbol in texts}}
+        moved, how = _statistics(view)
+        arrays, lines = arrays + moved, lines + how
+    return Step("update", label, view.title, "", rules, tuple(arrays), tuple(lines), (), symbols)
+
+
+def _statistics(view: _View) -> tuple[list[NamedArray], list[str]]:
+    """Return what the batch does to the layer's statistics, on a copy of them."""
+    moved, names = copy.copy(view.layer), view.equations.after
+    for name in names:
+        setattr(moved, name, getattr(view.layer, name).copy())
+    moved.commit(view.memo)
+    index = (int(np.argmax(np.abs(view.extras["μ"]))),)
+    numbers = {symbol: v if v.ndim == 0 else v[index] for symbol, v in view.extras.items() if v.ndim < 2}
+    arrays: list[NamedArray] = []
+    lines: list[str] = []
+    for name, (_, template) in names.items():
+        old, new = getattr(view.layer, name), getattr(moved, name)
+        arrays += [
+            NamedArray(name, old.copy(), "", index, batch=False),
+            NamedArray(f"{name} after", new, "", index, batch=False),
+        ]
+        given = {"old": old[index], **view.symbols, **numbers}
+        lines += worked.entry(name, index, template, new[index], sign="←", **given)
+    return arrays, lines

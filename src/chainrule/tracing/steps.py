@@ -59,6 +59,11 @@ class Check(NamedTuple):
         return difference / max(abs(self.analytic), abs(self.numeric)) if difference else 0.0
 
     @property
+    def nothing(self) -> bool:
+        """Whether both are 0 but for rounding, as the b in front of a BatchNorm has them."""
+        return self.ok and self.relative > 1e-3
+
+    @property
     def verdict(self) -> str:
         """``agree``, or what is the matter."""
         return "agree" if self.ok else "on a kink, where L has no derivative" if self.kink else "THEY DIFFER"
@@ -71,7 +76,7 @@ class Step:
     Attributes
     ----------
     phase : "forward", "loss", "backward" or "update"
-    layer : the layer's index; None for the loss
+    layer : the layer's index, or such as "2.0" inside of layer 2; None for the loss
     title, shapes : the layer and the shapes of x and y, as text
     equations : tuple of Equation
     arrays : tuple of NamedArray; ``step["dW"]`` is the one of that name
@@ -88,7 +93,7 @@ class Step:
     """
 
     phase: str
-    layer: int | None
+    layer: int | str | None
     title: str
     shapes: str
     equations: tuple[Equation, ...]

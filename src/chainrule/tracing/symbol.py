@@ -4,7 +4,27 @@ from __future__ import annotations
 
 from chainrule.tracing.mathml import GREEK
 
-LATEX = {letter: rf"\{name}" for name, letter in GREEK.items()} | {"₁": "_1", "₂": "_2"}
+LATEX = {letter: rf"\{name}" for name, letter in GREEK.items()} | {"₁": "_1", "₂": "_2", "²": "^2"}
+HATS = {"x̂": r"\hat{x}"}
+SYMBOLS = {"gamma": "γ", "beta": "β"}
+
+
+def shown(name: str) -> str:
+    """Return a parameter's name as the equations have it.
+
+    >>> shown("gamma"), shown("W")
+    ('γ', 'W')
+    """
+    return SYMBOLS.get(name, name)
+
+
+def slope(name: str) -> str:
+    """Return what the gradient of a parameter is called.
+
+    >>> slope("gamma"), slope("W")
+    ('dγ', 'dW')
+    """
+    return f"d{shown(name)}"
 
 
 def latex_name(name: str) -> str:
@@ -13,6 +33,8 @@ def latex_name(name: str) -> str:
     >>> latex_name("dW"), latex_name("σ"), latex_name("W after"), latex_name("mask")
     ('\\mathrm{d}W', '\\sigma', 'W\\text{ after}', '\\mathrm{mask}')
     """
+    if name in HATS:
+        return HATS[name]
     first, space, rest = name.partition(" ")
     if space:
         return rf"{latex_name(first)}\text{{ {rest}}}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 else:
     Trace = Any
 
-ROWS = 6  # of a table
+ROWS, IMAGE_ROWS = 6, 10  # of a table
 SHADES = " ░▒▓█"
 PHASES = {
     "forward": "FORWARD: from x to y, layer by layer",
@@ -113,6 +113,8 @@ def measure(check: Check) -> str:
     """Return how a check went, in words and numbers."""
     if check.analytic == check.numeric == 0:
         return "both are exactly 0"
+    if check.nothing:
+        return f"h = {check.h:.0e}: both are 0 but for rounding"
     return f"h = {check.h:.0e}, relative difference {check.relative:.0e}: {check.verdict}"
 
 
@@ -157,7 +159,9 @@ def _array(array: NamedArray, width: int, digits: int) -> Iterator[Line]:
         return
     write = Format(array.values, digits)
     for columns in range(24, 2, -1):  # as many as fit
-        shown = grid(array.values, ROWS, columns, array.entry, batch=array.batch)
+        shown = grid(
+            array.values, IMAGE_ROWS if array.values.ndim > 2 else ROWS, columns, array.entry, batch=array.batch
+        )
         table = [[cell(shown, r, c, write) for c in shown.columns] for r in shown.rows]
         names = ["…" if c is None else str(c) for c in shown.columns]
         size = [max(len(name), *(len(row[i]) for row in table)) for i, name in enumerate(names)]

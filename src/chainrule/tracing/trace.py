@@ -191,6 +191,8 @@ def trace(
             f"image_shape: expected height times width to be the {int(np.prod(network.input_shape))} inputs, "
             f"got {image_shape}."
         )
+    if image_shape is None and len(network.input_shape) == 3 and network.input_shape[-1] == 1:
+        image_shape = network.input_shape[:2]
     draws = Draws(check_count("trace", "seed", seed, 0), network.dtype)
     computation = Computation(network, x, t, weight, training=training, draws=draws)
     value = computation.run()

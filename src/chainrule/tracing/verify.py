@@ -10,6 +10,7 @@ import numpy as np
 from chainrule._typing import Array
 from chainrule.tracing.computation import Computation
 from chainrule.tracing.steps import Check, Index
+from chainrule.tracing.symbol import slope
 
 # The larger steps are for small gradients, which rounding would drown, the smaller ones for kinks that lie near.
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
@@ -18,8 +19,8 @@ ROUNDING = 1e-13  # of L: a few hundred times what float64 keeps; divided by h, 
 CANDIDATES = 5  # the largest entries; the first of them that is not on a kink is shown
 
 
-def verify(computation: Computation) -> tuple[dict[int, tuple[Check, ...]], Check]:
-    """Return the checks of every layer, by its index, and that of the loss's dy.
+def verify(computation: Computation) -> tuple[list[tuple[Check, ...]], Check]:
+    """Return the checks of every layer, in the order of ``computation.all``, and that of the loss's dy.
 
     One entry of each parameter's gradient; of dx for a layer that has none. L is computed by the same forward pass,
     with one parameter, or one input of one layer, moved by h.
@@ -27,21 +28,24 @@ def verify(computation: Computation) -> tuple[dict[int, tuple[Check, ...]], Chec
     exact = computation.astype("float64")
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         exact.run()
-        layout, grad = exact.network.layout, exact.workspace.grad.copy()
-        xs = [np.array(layer.x) for layer in exact.layers]
-        dxs = [np.array(layer.dx) for layer in exact.layers]
+        grad = exact.workspace.grad.copy()
+        xs, dxs = (
+            [np.array(given) for given in values] for values in zip(*((w.x, w.dx) for w in exact.all), strict=True)
+        )
         y, dy = np.array(exact.loss.seen.y), np.array(exact.loss.seen.dy)
-        checks: dict[int, list[Check]] = {i: [] for i in range(len(exact.layers))}
-        for entry in layout.entries:
-            theta = layout.view(exact.network.theta, entry)
-            checks[entry.layer].append(_check("d" + entry.name, layout.view(grad, entry), _moving(exact, theta)))
-        for i, layer in enumerate(exact.layers):
-            if not checks[i]:
-                layer.instead = xs[i]
-                checks[i].append(_check("dx", dxs[i], _moving(exact, xs[i])))
+        checks: list[tuple[Check, ...]] = []
+        for layer, x, dx in zip(exact.all, xs, dxs, strict=True):
+            found = [
+                _check(slope(name), exact.network.layout.view(grad, entry), _moving(exact, exact.parameter(entry)))
+                for name, entry in layer.names.items()
+            ]
+            if not found:
+                layer.instead = x
+                found = [_check("dx", dx, _moving(exact, x))]
                 layer.instead = None
+            checks.append(tuple(found))
         exact.loss.seen.instead = y
-        return {i: tuple(found) for i, found in checks.items()}, _check("dy", dy, _moving(exact, y))
+        return checks, _check("dy", dy, _moving(exact, y))
 
 
 def _moving(computation: Computation, array: Array) -> Callable[[Index, float], float]:

@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from chainrule._typing import Array
-from chainrule.tracing.equations import Equations
+from chainrule.tracing.equation import Equations
 from chainrule.tracing.numbers import DIGITS, factor, number
 from chainrule.tracing.steps import Index
 
 DOUBLED = re.compile(r"\(\((−[^()]*)\)\)")  # tanh((−1)): one pair is enough
 TERMS = 3  # of a sum that is longer than one more
+LISTED = 9  # numbers of a list
 
 
 def at(name: str, index: Sequence[int]) -> str:
@@ -38,18 +39,28 @@ def total(products: Sequence[tuple[Any, ...]], extra: Sequence[Any] = ()) -> str
     return " + ".join([*(terms or ["0"]), *(factor(v, DIGITS) for v in extra)])
 
 
-def linear(x: Array, W: Array, b: Array | None, y: Array, index: Index) -> str:
-    """Return y[r, j] = Σ x[r, i] W[i, j] + b[j] with numbers."""
-    r, j = index
-    terms = total(list(zip(x[r].tolist(), W[:, j].tolist(), strict=True)), [] if b is None else [b[j]])
+def listed(values: Sequence[Any]) -> str:
+    """Return numbers one after the other; of many the first ones, and how many more there are.
+
+    >>> listed([1.0, -0.5])
+    '1, −0.5'
+    """
+    texts = [number(v, DIGITS) for v in values]
+    if len(texts) > LISTED:
+        texts = [*texts[: LISTED - 1], f"… ({len(texts) - LISTED + 1} more)"]
+    return ", ".join(texts)
+
+
+def linear(x: Array, w: Array, b: Any, y: Array, index: Index) -> str:
+    """Return an entry of y = Σ x w + b with numbers."""
+    terms = total(list(zip(x.tolist(), w.tolist(), strict=True)), [] if b is None else [b])
     return f"{at('y', index)} = {terms} = {number(y[index], DIGITS)}"
 
 
-def linear_backward(x: Array, dy: Array, dW: Array, index: Index) -> str:
-    """Return dW[i, j] = Σ x[r, i] dy[r, j] with numbers."""
-    i, j = index
-    terms = total(list(zip(x[:, i].tolist(), dy[:, j].tolist(), strict=True)))
-    return f"{at('dW', index)} = {terms} = {number(dW[index], DIGITS)}"
+def products(x: Array, dy: Array, name: str, gradient: Array, index: Index) -> str:
+    """Return an entry of a gradient, Σ x dy, with numbers."""
+    terms = total(list(zip(x.tolist(), dy.tolist(), strict=True)))
+    return f"{at(name, index)} = {terms} = {number(gradient[index], DIGITS)}"
 
 
 def entry(name: str, index: Index, template: str, result: Any, sign: str = "=", **numbers: Any) -> list[str]:

@@ -14,7 +14,6 @@ from chainrule.kernels.numba.columns import DENSE, DROPOUT, ELEMENTWISE, INPUTS,
 from chainrule.kernels.steps import Work
 from chainrule.layers import Dense, Dropout, Identity, Softmax
 from chainrule.network import Network
-from chainrule.optimizers import AdamW
 from chainrule.penalties import L1, L2, BoundPenalties, Constraint, MaxNorm, Penalty
 
 FEWEST = 200_000  # multiplications of a step, about 5 µs, from which on a second thread is worth waiting for
@@ -33,8 +32,8 @@ class Plan(NamedTuple):
     loss_number: float
     optimizer: int
     optimizer_numbers: Any  # float64
-    runs: Any  # int64 (runs, 2): the parts of theta with the same penalties
-    strengths: Any  # float64 (runs, 5)
+    runs: Any  # int64 (runs, 2): the parts of theta with the same penalties and rate
+    strengths: Any  # float64 (runs, 6)
     columns: Any  # int64 (k, 3): the weights that have a MaxNorm
     limits: Any  # float64 (k,)
     clip: int
@@ -45,7 +44,7 @@ class Plan(NamedTuple):
 
 
 def make_plan(work: Work) -> Plan | None:
-    """Return the plan, or None where a part is not one of chainrule's own, or the rows are sparse."""
+    """Return the plan; None for a part that is not one of chainrule's own, sparse rows, or steps of several batches."""
     network = work.network
     layers = _layers(network)
     loss, optimizer, clip = (
@@ -54,7 +53,8 @@ def make_plan(work: Work) -> Plan | None:
         updates.encode_clip(work.clip),
     )
     ours = all(type(penalty) in {L1, L2, MaxNorm} for penalty in work.penalties)
-    if layers is None or loss is None or optimizer is None or clip is None or not ours or work.batches.sparse:
+    dense = not work.batches.sparse and work.accumulate == 1
+    if layers is None or loss is None or optimizer is None or clip is None or not ours or not dense:
         return None
     table, numbers, width, draws = layers
     runs, strengths = _runs(work)
@@ -127,16 +127,15 @@ def _layers(network: Network) -> tuple[Any, Any, int, int] | None:
 
 
 def _runs(work: Work) -> tuple[Any, Any]:
-    """Return the parts of theta with the same penalties and weight decay, and how strong these are."""
+    """Return the parts of theta with the same penalties, weight decay and rate, and how strong these are."""
     layout, count = work.network.layout, len(work.network.layers)
-    strength = {entry.key: [0.0] * 5 for entry in layout.entries}
+    strength = {entry.key: [0.0] * 5 + [work.layer_rates.get(entry.layer, 1.0)] for entry in layout.entries}
     for penalty in work.penalties:
         if isinstance(penalty, L1 | L2):
             for entry in BoundPenalties.entries(penalty, layout, count):
                 strength[entry.key][isinstance(penalty, L2) + 2 * penalty.per_row] += penalty.strength
-    if isinstance(work.optimizer, AdamW):
-        for entry in layout.select(None, biases=work.optimizer.biases):
-            strength[entry.key][4] = work.optimizer.weight_decay
+    for entry in layout.select(None, biases=work.optimizer.biases):
+        strength[entry.key][4] = work.optimizer.weight_decay
     runs: list[list[int]] = []
     strengths: list[list[float]] = []
     for entry in layout.entries:
@@ -145,7 +144,7 @@ def _runs(work: Work) -> tuple[Any, Any]:
         else:
             runs.append([entry.where.start, entry.where.stop])
             strengths.append(strength[entry.key])
-    return np.array(runs, dtype=np.int64).reshape(-1, 2), np.array(strengths).reshape(-1, 5)
+    return np.array(runs, dtype=np.int64).reshape(-1, 2), np.array(strengths).reshape(-1, 6)
 
 
 def _columns(network: Network, penalties: Sequence[Penalty | Constraint]) -> tuple[Any, Any]:

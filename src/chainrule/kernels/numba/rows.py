@@ -17,6 +17,8 @@ BLOCK_NUMBERS = 2**18  # of X that are made ready at once where it cannot: they 
 class Rows:
     """Three ways to the rows: X itself, in order; gathered by compiled code; or made ready here, block by block.
 
+    Batches that are changed as they are drawn are made ready here, with their targets and weights.
+
     Attributes
     ----------
     data : Data
@@ -32,8 +34,9 @@ class Rows:
         self.block = len(batches)
         empty: dict[str, Any] = {name: np.empty(0, name) for name in READABLE}
         ready, strides = np.empty((0, X.shape[1]), dtype), (0, 0)
+        self._changed = batches.augment is not None
         self._in_order = not batches.gathers and X.dtype == dtype and X.flags.c_contiguous and X.flags.aligned
-        memory = None if self._in_order else _memory(X)
+        memory = None if self._in_order or self._changed else _memory(X)
         self.gathered = memory is not None
         self._buffer = ready
         if self._in_order:
@@ -43,6 +46,10 @@ class Rows:
         else:
             self.block = max(1, BLOCK_NUMBERS // (batches.batch_size * X.shape[1]))
             ready = self._buffer = np.empty((min(self.block, len(batches)) * batches.batch_size, X.shape[1]), dtype)
+        order = batches.order
+        if self._changed:  # in the order in which they come
+            t, weight = self._t, self._weight = batches.room()
+            order = np.arange(batches.rows)
         labelled = t.ndim == 1
         self.data = Data(
             ready=ready.reshape(-1),
@@ -54,7 +61,7 @@ class Rows:
             labels=writable(np.ascontiguousarray(t)) if labelled else np.empty(0, np.intp),
             targets=np.empty((0, 1), dtype) if labelled else writable(np.ascontiguousarray(t)),
             weights=np.empty(0, dtype) if weight is None else weight,
-            order=batches.order,
+            order=order,
         )
 
     def prepare(self, first: int, last: int) -> int:
@@ -62,10 +69,23 @@ class Rows:
         batches = self._batches
         if self._in_order:
             return first * batches.batch_size
-        if not self.gathered:
+        if self._changed:
+            self._take(first, last)
+        elif not self.gathered:
             index = batches.order[first * batches.batch_size : last * batches.batch_size]
             self._buffer[: len(index)] = batches.X[index]
         return 0
+
+    def _take(self, first: int, last: int) -> None:
+        """Draw batches, and leave them one after the other."""
+        batches, size = self._batches, self._batches.batch_size
+        for batch in range(first, last):
+            x, t, weight = batches.take(batch)
+            start = batch * size
+            self._buffer[start - first * size :][: len(t)] = x
+            self._t[start : start + len(t)] = t
+            if self._weight is not None:
+                self._weight[start : start + len(t)] = weight
 
 
 def _memory(X: Array) -> tuple[Array, tuple[int, int]] | None:

@@ -104,8 +104,9 @@ def measure(
 ) -> None:  # fmt: skip
     """Leave in sums[p] what the penalties add to L for part p and, to clip by it, its gradient's squared norm.
 
-    ``runs`` (k, 2) are where in theta the ``strengths`` (k, 5) are the same: λ of L1, of L2, both again for penalties
-    that are divided by ``total``, the rows (or sum of weights) of the batch, and weight decay.
+    ``runs`` (k, 2) are where in theta the ``strengths`` (k, 6) are the same: λ of L1, of L2, both again for penalties
+    that are divided by ``total``, the rows (or sum of weights) of the batch, weight decay, and the layer's factor of
+    the learning rate.
     """
     T = theta.dtype.type
     for k in range(len(runs)):
@@ -154,10 +155,11 @@ def update(
                         g[j] = min(max(d, T(-bound)), T(bound))
                     c1 = c2 = T(0)
                 if strengths[k, 4]:
-                    shrink = T(1 - rate * strengths[k, 4])  # W ← W − η λ W
+                    shrink = T(1 - rate * strengths[k, 5] * strengths[k, 4])  # W ← W − η λ W
                     for j in range(size):
                         w[j] *= shrink
-                _step(code, numbers, w, g, part(s1, start, size), part(s2, start, size), c1, c2, rate, t)
+                eta = rate * strengths[k, 5]
+                _step(code, numbers, w, g, part(s1, start, size), part(s2, start, size), c1, c2, eta, t)
 
 
 @compiled

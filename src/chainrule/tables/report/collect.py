@@ -28,6 +28,7 @@ else:
     pl = Any
 
 LOWER_IS_BETTER = ("RMSE", "MAE", "log loss")
+MIDNIGHT = "T00:00:00"
 BINS, COMMONEST = 12, 6  # of numbers and dates; of other values
 SUMMARISED = 60  # columns
 WRONG, BESIDE = 10, 6  # rows, and columns of them
@@ -117,7 +118,8 @@ def _summary(column: Column, values: Any) -> ColumnSummary:
     spread = ""
     shares: tuple[float, ...] = ()
     if column.kind in ("number", "date"):
-        spread = f"{short(column.low)} to {short(column.high)}" if column.low is not None else ""
+        low, high = (end.removesuffix(MIDNIGHT) if isinstance(end, str) else end for end in (column.low, column.high))
+        spread = f"{short(low)} to {short(high)}" if low is not None else ""
         shares = _histogram(values, column.kind)
     elif (
         values is not None
@@ -205,8 +207,9 @@ def _facts(trained: Trained, explained: float | None) -> list[tuple[str, str]]:
     facts += [("SHA-256 of the data", trained.sha256)] if trained.sha256 else []
     seed = trained.settings.get("seed")
     facts += [("seed", str(seed))] if seed is not None else []
-    others = [f"{name}={value!r}" for name, value in trained.settings.items() if name != "seed" and value is not None]
-    facts += [("settings", ", ".join(others))] if others else []
+    said = {name: value for name, value in trained.settings.items() if name != "seed" and value not in (None, [], "")}
+    for what, options in (("network", said.pop("parameters", {})), ("settings", said)):
+        facts += [(what, ", ".join(f"{name}={_option(value)}" for name, value in options.items()))] if options else []
     facts.append(("versions", ", ".join(_versions())))
     facts.append(("kernels", kernels.select().__name__.rpartition(".")[2]))
     facts.append(("machine", f"{platform.system()} {platform.machine()}"))
@@ -215,6 +218,12 @@ def _facts(trained: Trained, explained: float | None) -> list[tuple[str, str]]:
     facts += [("time for the importance of columns", _seconds(explained))] if explained is not None else []
     epochs = len(trained.history)
     return [*facts, *([("epochs", rows(epochs, "epoch"))] if epochs else [])]
+
+
+def _option(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else repr(value)
 
 
 def _versions() -> list[str]:

@@ -37,14 +37,18 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def decades(low: float, high: float) -> list[float]:
-    """Return powers of ten between low and high, at most seven; where there are fewer than two, round numbers.
+    """Return powers of ten between low and high, at most seven; where they are fewer than two, 2 and 5 times those.
 
-    >>> decades(0.5, 2000)
-    [1.0, 10.0, 100.0, 1000.0]
+    >>> decades(0.5, 2000), decades(15, 600)
+    ([1.0, 10.0, 100.0, 1000.0], [20.0, 50.0, 100.0, 200.0, 500.0])
     """
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-    powers = [10.0**i for i in range(first, last + 1, max(1, (last - first) // 6))]
-    return powers if len(powers) >= 2 else [t for t in ticks(low, high, 3) if t > 0]
+    powers = [10.0**i for i in range(first, last + 1, max(1, -((first - last) // 6)))]
+    if len(powers) >= 2:
+        return powers
+    between = [m * 10.0**i for i in range(first - 1, last + 2) for m in (1, 2, 5)]
+    between = [t for t in between if low <= t <= high]
+    return between if len(between) >= 2 else [t for t in ticks(low, high, 3) if t > 0]
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Axis:
     def ticks(self) -> list[tuple[float, str]]:
         """Return the values that are marked, with what stands there."""
         values = decades(self.low, self.high) if self.log else ticks(self.low, self.high)
-        return [(v, f"{100 * v:.0f} %" if self.share else short(v, 3)) for v in values]
+        return [(v, f"{100 * v:.0f} %" if self.share else short(v, 3).removeprefix("1 × ")) for v in values]
 
 
 @dataclass

@@ -95,10 +95,11 @@ def _table(table: Table) -> str:
         for row in table.rows
     )
     tinted = any(isinstance(cell, Cell) and cell.tint for row in table.rows for cell in row)
-    kind = ' class="matrix"' if tinted else ""
+    kind = ' class="matrix"' if tinted else "" if any(table.head) else ' class="facts"'
+    head = f"<thead>{above}<tr>{head}</tr></thead>" if any(table.head) else ""
     inner = (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{_text(table.title or "table")}">'
-        f"<table{kind}><thead>{above}<tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f"<table{kind}>{head}<tbody>{body}</tbody></table></div>"
     )
     title = f"<h3>{_text(table.title)}</h3>" if table.title else ""
     reading = f"<figcaption>{_text(_joined(table.reading, table.look))}</figcaption>" if table.reading else ""

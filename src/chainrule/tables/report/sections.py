@@ -110,5 +110,5 @@ def _column(column: ColumnSummary, name: str, count: int) -> tuple[Cell | str, .
 def _reproduction(data: ReportData) -> list[Block]:
     blocks: list[Block] = [Heading("How to repeat it", "", "repeat")]
     blocks += [Code(data.command)] if data.command else []
-    facts = tuple((clean(what), clean(value, 200)) for what, value in data.facts)
+    facts = tuple((clean(what), clean(value, 2000)) for what, value in data.facts)
     return [*blocks, *([Table(("", ""), facts, "ll")] if facts else [])]

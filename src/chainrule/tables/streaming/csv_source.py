@@ -5,9 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from chainrule._extras import require
 from chainrule.tables import delimited
@@ -19,9 +19,10 @@ else:
     pl = Any
 
 HEAD = 4 * 2**20  # bytes from which the format and the types are found out
+T = TypeVar("T")
 WIDER = {"Int64": "Float64", "Float64": "String", "Boolean": "String"}
 
-__all__ = ["CsvSource"]
+__all__ = ["BadLineError", "CsvSource", "widened"]
 
 
 @final
@@ -133,6 +134,17 @@ class BadLineError(ValueError):
     def __init__(self, message: str, column: str | None) -> None:
         super().__init__(message)
         self.column = column
+
+
+def widened(source: Source, notes: list[str], do: Callable[[], T]) -> T:
+    """Return what ``do`` returns; from its beginning again where a line of CSV does not fit its column's type."""
+    while True:
+        try:
+            return do()
+        except BadLineError as error:
+            if error.column is None or not isinstance(source, CsvSource) or not source.widen(error.column):
+                raise
+            notes.append(f"{error}: the column is read as {source.read_as(error.column)}.")
 
 
 def _opened(path: Path) -> Any:

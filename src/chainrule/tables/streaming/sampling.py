@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:
     pl = Any
 
-__all__ = ["BottomK", "row_hashes"]
+__all__ = ["BottomK", "mixed", "row_hashes"]
 
 
 def row_hashes(start: int, count: int, seed: int) -> Array:
@@ -41,8 +41,13 @@ def row_hashes(start: int, count: int, seed: int) -> Array:
     >>> bool(row_hashes(0, 3, seed=0)[1] == row_hashes(1, 1, seed=0)[0])
     True
     """
-    origin = np.random.SeedSequence(seed, spawn_key=(0x5EED,)).generate_state(1, np.uint64)[0]
-    z = np.arange(start + 1, start + count + 1, dtype=np.uint64)
+    return mixed(np.arange(start + 1, start + count + 1, dtype=np.uint64), seed)
+
+
+def mixed(values: Array, seed: int, stream: int = 0x5EED) -> Array:
+    """Return 64 bits for each 64-bit number, by the lines above; the array is overwritten."""
+    origin = np.random.SeedSequence(seed, spawn_key=(stream,)).generate_state(1, np.uint64)[0]
+    z = values
     z *= np.uint64(0x9E3779B97F4A7C15)
     z += origin
     z ^= z >> np.uint64(30)
@@ -85,8 +90,8 @@ class BottomK:
         if allowed is not None:
             chosen &= allowed
         index = np.flatnonzero(chosen)
-        if not len(index):
-            return
+        if not len(index) and self._frames:
+            return  # but of the first one, for the columns and their types
         self._frames.append(block.frame[index])
         self._hashes.append(hashes[index])
         self._count += len(index)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule._extras import require
 from chainrule._typing import Array
+from chainrule.tables.streaming.digest import Digest
 from chainrule.tables.streaming.progress import Meter
-from chainrule.tables.streaming.sampling import BottomK, row_hashes
+from chainrule.tables.streaming.sides import Sides, Start
 from chainrule.tables.streaming.source import Block, Source
 from chainrule.tables.streaming.statistics import ColumnStatistics
 
@@ -25,7 +26,7 @@ SAMPLE_BYTES = 12 * 2**20  # of rows that are kept, at 8 bytes a value
 LARGEST_SAMPLE, SMALLEST_SAMPLE = 100_000, 2_000
 RARE = 128  # values of a column of which at least one row is kept
 
-__all__ = ["Survey", "survey"]
+__all__ = ["Survey", "has_target", "sample_size", "survey"]
 
 
 @dataclass
@@ -41,6 +42,8 @@ class Survey:
         Rows to train on, in the whole file.
     sample, validation, test : polars.DataFrame
         Rows drawn at random. The sample is of the rows to train on, and has at least one row of each rare value.
+    sides : Sides
+        Which rows are trained on.
     """
 
     columns: dict[str, ColumnStatistics]
@@ -50,68 +53,62 @@ class Survey:
     sample: pl.DataFrame
     validation: pl.DataFrame
     test: pl.DataFrame
-    _seed: int = 0
-    _first: np.uint64 = field(default=np.uint64(0), repr=False)
+    sides: Sides
 
-    def trains_on(self, block: Block) -> Array:
-        """Say which rows of a block are neither of the test nor of the validation."""
-        return row_hashes(block.start, block.frame.height, self._seed) > self._first
+
+def sample_size(columns: int) -> int:
+    """Return how many rows of so many columns are kept."""
+    return max(SMALLEST_SAMPLE, min(LARGEST_SAMPLE, SAMPLE_BYTES // (8 * columns)))
 
 
 def survey(
-    source: Source,
-    targets: Sequence[str],
-    names: Sequence[str],
-    test: float,
-    validation: float,
-    seed: int,
-    meter: Meter,
+    source: Source, targets: Sequence[str], names: Sequence[str], start: Start, meter: Meter, digest: Digest
 ) -> Survey:
-    """Read all rows once.
+    """Read all rows once; where rows are held out by time, those of a few columns twice.
 
     Parameters
     ----------
     source : Source
     targets, names : names of columns
         What is to be predicted, and what is read besides.
-    test, validation : float
-        Parts of the rows; at most a quarter of the sample each, since more of them would tell nothing more.
-    seed : int
+    start : function of int
+        Makes the :class:`~chainrule.tables.streaming.sides.Sides` for samples of so many rows.
     meter : Meter
+    digest : Digest
+        Hashes the file as far as it has been read.
     """
-    read = [*targets, *names]
-    size = max(SMALLEST_SAMPLE, min(LARGEST_SAMPLE, SAMPLE_BYTES // (8 * len(read))))
+    read = list(dict.fromkeys([*targets, *names]))
     columns = {name: ColumnStatistics(name) for name in read}
-    drawn = BottomK(size, seed)
+    sides = start(sample_size(len(read)))
     rare = _Rare()
     usable = 0
     with ThreadPoolExecutor(2) as pool:  # polars lets go of the interpreter while it counts
         for block in source.blocks(columns=read):
             allowed = has_target(block.frame, targets)
             usable += int(allowed.sum())
-            drawn.offer(block, allowed)
+            trained = sides.offer(block, allowed)
             found = pool.map(ColumnStatistics.add, columns.values(), (block.frame[name] for name in read))
             for name, new in zip(read, found, strict=True):
-                rare.keep(block, name, new, columns[name], allowed)
+                rare.keep(block, name, new, columns[name], trained)
             meter.add(block.frame.height)
+            digest.up_to((block.start + block.frame.height) / source.rows)
             del block
     if not usable:
         raise ValueError(
             f"{source.path} has no row with a target"
             + (": it has no rows." if not source.rows else ": all are missing.")
         )
-    rows = drawn.rows()
-    hashes = drawn.hashes()
-    k_test = min(round(test * usable), len(rows) // 4)
-    k_validation = min(max(1, round(validation * usable)), len(rows) // 4)
-    held = k_test + k_validation
-    if usable - held < 2:
-        raise ValueError(f"{source.path} has {usable} row(s) with a target: too few to train, to validate and to test.")
-    first = hashes[held - 1] if held else np.uint64(0)
+    parts = sides.settle(usable)
+    train = _count(source, targets, sides) if parts.train is None else parts.train
     return Survey(
-        columns, source.rows, usable, usable - held, rare.beside(rows[held:], hashes[-1], seed),
-        rows[k_test:held], rows[:k_test], seed, first,
-    )  # fmt: skip
+        columns, source.rows, usable, train, rare.beside(parts.sample, sides), parts.validation, parts.test, sides
+    )
+
+
+def _count(source: Source, targets: Sequence[str], sides: Sides) -> int:
+    """Count the rows to train on."""
+    blocks = source.blocks(columns=list(dict.fromkeys([*targets, *sides.columns])))
+    return sum(int((has_target(block.frame, targets) & sides.trains_on(block)).sum()) for block in blocks)
 
 
 def has_target(frame: pl.DataFrame, targets: Sequence[str]) -> Array:
@@ -152,8 +149,8 @@ class _Rare:
         for i in index.tolist():
             self._rows.setdefault(block.start + i, block.frame[[i]])
 
-    def beside(self, sample: pl.DataFrame, last: np.uint64, seed: int) -> pl.DataFrame:
-        """Return the sample and those of these rows that were not drawn: their hashes are larger than the last one."""
+    def beside(self, sample: pl.DataFrame, sides: Sides) -> pl.DataFrame:
+        """Return the sample and those of these rows that are trained on and were not drawn."""
         polars = require("polars", "tables")
-        chosen = [self._rows[row] for row in sorted(self._rows) if row_hashes(row, 1, seed)[0] > last]
+        chosen = [self._rows[row] for row in sorted(self._rows) if sides.is_beside(Block(row, self._rows[row]))]
         return polars.concat([sample, *chosen]) if chosen else sample

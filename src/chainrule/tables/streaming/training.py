@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
+from chainrule._checks import check_real
 from chainrule._typing import Array
 from chainrule.tables import models, overrides, targets
 from chainrule.tables.casting import cast
@@ -18,14 +20,17 @@ from chainrule.tables.judging import judge
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.streaming import estimator, inference
-from chainrule.tables.streaming.csv_source import BadLineError, CsvSource
+from chainrule.tables.streaming.csv_source import widened
+from chainrule.tables.streaming.digest import Digest
 from chainrule.tables.streaming.fitting import fit
 from chainrule.tables.streaming.memory import give_back_memory
 from chainrule.tables.streaming.opening import open_source
 from chainrule.tables.streaming.preparing import Preparation
 from chainrule.tables.streaming.progress import Meter, State
+from chainrule.tables.streaming.sides import ByGroup, ByRow, ByTime, Start
 from chainrule.tables.streaming.source import Block, Source
-from chainrule.tables.streaming.survey import Survey, has_target, survey
+from chainrule.tables.streaming.survey import Survey, has_target, sample_size, survey
+from chainrule.tables.streaming.testing import rows_to_test
 from chainrule.tables.task import Task, target_values
 
 TEST, VALIDATION = 0.2, 0.1
@@ -46,8 +51,10 @@ def train_stream(
     numeric: Iterable[str] = (),
     drop: Iterable[str] = (),
     dates: Iterable[str] = (),
-    test: float = TEST,
+    test: float | str | os.PathLike[str] = TEST,
     validation: float = VALIDATION,
+    time_column: str | None = None,
+    group: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     epochs: int | None = None,
     patience: int = 10,
@@ -71,8 +78,16 @@ def train_stream(
     task : str, optional
         As for :func:`chainrule.tables.train`; and so are ``categorical``, ``numeric``, ``drop``, ``dates``,
         ``delimiter`` and ``header``.
-    test, validation : float
-        Parts of the rows that are held out, at most a quarter of the sample each.
+    test : float or path
+        The part of the rows that is held out, or a file with rows of its own. Of a part of the rows at random no more
+        are held out than are measured: a quarter of the sample.
+    validation : float
+        The part of the rows that decides when to stop; held out likewise.
+    time_column : str, optional
+        The last rows by this column are held out: first those of the validation, then those of the test. The value from
+        which on is found from the sample.
+    group : str, optional
+        Rows of one group are never on both sides: the hash of the group's value decides.
     parameters : mapping, optional
         Arguments of the estimator in place of the defaults.
     epochs : int, optional
@@ -108,14 +123,34 @@ def train_stream(
     >>> trained.scores["accuracy"] > 0.95
     True
     """
+    command = _call(dict(locals()))
     began = time.perf_counter()
+    check_real("train_stream", "validation", validation, 0, 1, open_low=True, open_high=True)
+    part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
+    check_real("train_stream", "test", part, 0, 1, open_high=True)
     source = open_source(path, chunk, delimiter=delimiter, header=header)
     goals = targets.split_names(target, source.columns)
     names = [name for name in source.columns if name not in goals]
     told = overrides.told(names, list(categorical), list(numeric), list(dates))
     dropped = overrides.known("drop", list(drop), names)
-    found, notes = _survey(source, goals, [n for n in names if n not in dropped], test, validation, seed, show)
+    start = _sides(source, time_column, group, told, seed, part, validation)
+    read = [name for name in names if name not in dropped or name in (time_column, group)]
+    notes = list(getattr(source, "notes", ()))
+    with Digest(source.path) as digest:
+
+        def once() -> Survey:
+            meter = Meter(show, "statistics", source.rows, source.size)
+            return survey(source, goals, read, start, meter, digest)
+
+        found = widened(source, notes, once)
+        sha256 = digest.result()
+    source.check()  # the digest is of the file that was read
     schema = inference.schema(source, found, goals, names, task, told, dropped)
+    how = found.sides.how
+    if own is not None:
+        size = sample_size(len(goals) + len(read)) // 4
+        found.test = rows_to_test(own, goals, schema, size, seed, delimiter=delimiter, header=header)
+        how = f"those of {own}"
     y = target_values(found.sample, schema)
     goal = Task(schema, y)
     prepare = preparation(schema.columns, found.sample.height, seed)
@@ -129,16 +164,17 @@ def train_stream(
     weights = goal.weights(arguments.get("class_weight"), found.columns[goals[0]].counts)
     plan = replace(estimator.plan(model, epochs, patience, seed), weights=weights)
 
+    columns = list(dict.fromkeys([*goals, *(column.name for column in schema.used), *found.sides.columns]))
     x = np.empty((source.block_rows, fast.width), np.float32)
 
     def prepared(block: Block) -> tuple[Array, Array]:
-        order, moved = _to_the_front(has_target(block.frame, goals) & found.trains_on(block))
+        order, moved = _to_the_front(has_target(block.frame, goals) & found.sides.trains_on(block))
         rows = fast(block.frame, out=x)
         rows[moved] = rows[order[moved]]
         return rows[: len(order)], goal.t(block.frame.select(goals)[order])
 
     history = fit(
-        model.network_, source, [*goals, *(column.name for column in schema.used)], prepared, found.train,
+        model.network_, source, columns, prepared, found.train,
         (fast(found.validation), goal.t(found.validation)), plan,
         Meter(show, "training", epochs * source.rows, epochs * source.size),
     )  # fmt: skip
@@ -153,36 +189,52 @@ def train_stream(
         verdict=judged.verdict,
         held_out=judged.held_out,
         history=history,
-        split=Split(found.train, len(found.validation), len(found.test), "rows drawn by a hash of their number"),
+        split=Split(found.train, len(found.validation), len(found.test), how),
         notes=(*notes, *schema.notes, *_said(found, source, epochs, fast)),
         source=str(path),
+        sha256=sha256,
+        command=command,
         settings={
-            "target": goals, "task": schema.task, "stream": True, "epochs": epochs, "patience": patience, "test": test,
-            "validation": validation, "seed": seed, "parameters": models.plain(arguments),
+            "target": goals, "task": schema.task, "stream": True, "categorical": [*categorical],
+            "numeric": [*numeric], "drop": [*drop], "dates": [*dates], "epochs": epochs, "patience": patience,
+            "test": test if own is None else str(own), "validation": validation, "time_column": time_column,
+            "group": group, "seed": seed, "parameters": models.plain(arguments),
         },
         seconds=time.perf_counter() - began,
     )  # fmt: skip
 
 
-def _survey(
+def _sides(
     source: Source,
-    goals: list[str],
-    names: list[str],
+    time_column: str | None,
+    group: str | None,
+    told: Mapping[str, tuple[str, str | None]],
+    seed: int,
     test: float,
     validation: float,
-    seed: int,
-    show: Callable[[State], Any] | None,
-) -> tuple[Survey, list[str]]:
-    """Make the first pass, from the beginning again where a line of CSV does not fit the type of its column."""
-    notes = list(getattr(source, "notes", ()))
-    while True:
-        meter = Meter(show, "statistics", source.rows, source.size)
-        try:
-            return survey(source, goals, names, test, validation, seed, meter), notes
-        except BadLineError as error:
-            if error.column is None or not isinstance(source, CsvSource) or not source.widen(error.column):
-                raise
-            notes.append(f"{error}: the column is read as {source.read_as(error.column)}.")
+) -> Start:
+    """Return what makes the rule by which rows are held out."""
+    for option, name in (("time-column", time_column), ("group", group)):
+        if name is not None:
+            overrides.known(option, [name], list(source.columns))
+    if time_column is not None and group is not None:
+        raise ValueError("--group: rows are held out by --time-column or by --group: leave one of them out.")
+    if group is not None:
+        return lambda size: ByGroup(group, size, seed, test, validation)
+    if time_column is not None:
+        date_format = told.get(time_column, ("", None))[1]
+        return lambda size: ByTime(time_column, date_format, size, seed, test, validation)
+    return lambda size: ByRow(size, seed, test, validation)
+
+
+def _call(given: Mapping[str, Any]) -> str:
+    """Return the call that repeats a run, with the arguments that are not the defaults."""
+    texts = [repr(os.fspath(given["path"])), repr(given["target"])]
+    for name, parameter in inspect.signature(train_stream).parameters.items():
+        value = given[name]
+        if name not in ("path", "target", "show") and value != parameter.default and value not in ((), [], {}):
+            texts.append(f"{name}={value!r}")
+    return f"train_stream({', '.join(texts)})"
 
 
 def _to_the_front(used: Array) -> tuple[Array, Array]:

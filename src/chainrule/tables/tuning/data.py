@@ -10,10 +10,11 @@ import numpy as np
 
 from chainrule._typing import Array
 from chainrule.tables import casting, loading
+from chainrule.tables.models import PATIENCE
 from chainrule.tables.result import Trained
 from chainrule.tables.schema import Column
 from chainrule.tables.splitting import Plan
-from chainrule.tables.training import PATIENCE, train
+from chainrule.tables.training import train
 
 if TYPE_CHECKING:
     import polars as pl

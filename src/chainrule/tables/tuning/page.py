@@ -106,7 +106,8 @@ def _best(tuned: Tuned) -> Table:
         "measured on the same folds. The best of many is a little too good: the held-out rows say how good it is."
     )
     align = "rrr" + "r" * len(names)
-    return Table(("trial", tuned.measure, "its folds", *names), tuple(rows), align, "The best trials", reading)
+    heads = [name.replace("_", " ") for name in names]  # which may be on two lines
+    return Table(("trial", tuned.measure, "its folds", *heads), tuple(rows), align, "The best trials", reading)
 
 
 def _importance(tuned: Tuned) -> list[Table]:

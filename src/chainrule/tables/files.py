@@ -1,0 +1,111 @@
+"""Predictions of a file that is larger than memory, block by block, into another file."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chainrule._extras import require
+from chainrule.tables.predicting import Predictor
+from chainrule.tables.saving import Saved
+from chainrule.tables.streaming.csv_source import widened
+from chainrule.tables.streaming.opening import needs_streaming, open_source
+from chainrule.tables.streaming.progress import Meter, State
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+LARGE = 2**30  # bytes in memory from which on a file is read block by block
+
+__all__ = ["is_large", "predict_file"]
+
+
+def is_large(path: str | os.PathLike[str]) -> bool:
+    """Return whether a file is predicted block by block."""
+    return bool(needs_streaming(path, LARGE))
+
+
+def predict_file(
+    run: Saved,
+    path: str | os.PathLike[str],
+    out: Path,
+    *,
+    parquet: bool = False,
+    interval: float | None = None,
+    coerce: bool = False,
+    delimiter: str | None = None,
+    show: Callable[[State], Any] | None = None,
+) -> tuple[int, tuple[str, ...]]:
+    """Write what a network says of the rows of a Parquet or CSV file; memory does not grow with their number.
+
+    Parameters
+    ----------
+    run : Saved
+    path, out : path
+        ``out`` is overwritten.
+    parquet : bool
+        Whether ``out`` becomes Parquet, rather than CSV.
+    interval, coerce : as for :func:`chainrule.tables.predict`
+    delimiter : str, optional
+        Of CSV; found out by default.
+    show : function of State, optional
+        Told how far it is.
+
+    Returns
+    -------
+    rows : int
+    notes : tuple of str
+
+    Raises
+    ------
+    ValueError
+        When the rows do not fit the schema.
+    """
+    source = open_source(path, delimiter=delimiter)
+    names = [column.name for column in run.schema.used if column.name in source.columns]
+
+    def once() -> tuple[int, tuple[str, ...]]:
+        predictor = Predictor(run, interval=interval, coerce=coerce, whole=False)
+        predictor.look(list(source.columns))
+        meter = Meter(show, "predicting", source.rows, source.size)
+
+        def predicted() -> Iterator[pl.DataFrame]:
+            for block in source.blocks(columns=names):
+                yield predictor(block.frame)
+                meter.add(block.frame.height)
+
+        rows = (_write_parquet if parquet else _write_csv)(out, predicted())
+        if not rows:
+            raise ValueError("there are no rows: expected at least one to predict.")
+        return rows, predictor.notes()
+
+    return widened(source, [], once)
+
+
+def _write_csv(out: Path, frames: Iterator[pl.DataFrame]) -> int:
+    rows = 0
+    with out.open("wb") as file:
+        for frame in frames:
+            frame.write_csv(file, include_header=not rows)
+            rows += frame.height
+    return rows
+
+
+def _write_parquet(out: Path, frames: Iterator[pl.DataFrame]) -> int:
+    """Write one file for each frame, and join them: polars writes no file bit by bit."""
+    polars = require("polars", "tables")
+    rows = 0
+    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+        parts = []
+        for i, frame in enumerate(frames):
+            parts.append(Path(folder, f"{i}.parquet"))
+            frame.write_parquet(parts[-1])
+            rows += frame.height
+        if parts:
+            polars.scan_parquet(parts).sink_parquet(out, maintain_order=True)
+    return rows

@@ -1,0 +1,51 @@
+"""What is to be said of columns beside their kinds: infinities, and dates that may mean another day, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from chainrule._extras import require
+from chainrule.tables import dates
+from chainrule.tables.schema import Column, Schema
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+MOST = 20  # sentences
+
+
+def find(frame: pl.DataFrame, schema: Schema) -> tuple[str, ...]:
+    """Return a sentence for each thing that was decided about a value and could have been decided otherwise.
+
+    >>> import polars as pl
+    >>> column = Column("day", "date", "text", date_format="%d/%m/%Y")
+    >>> find(pl.DataFrame({"day": ["01/02/2025", "03/04/2025"]}), Schema((column,), (), "regression"))[0][:65]
+    "'day' is read as %d/%m/%Y, but every value fits %m/%d/%Y as well:"
+    """
+    said = [sentence for column in schema.used for sentence in _of(frame[column.name], column)]
+    more = [f"and {len(said) - MOST:,} more remarks on columns"] if len(said) > MOST else []
+    return (*said[:MOST], *more)
+
+
+def _of(values: pl.Series, column: Column) -> Iterator[str]:
+    pl = require("polars", "tables")
+    if column.kind == "number" and column.read_as == "number":
+        infinite = int(values.cast(pl.Float64).is_infinite().sum())
+        if infinite:
+            yield f"{column.name!r} has {infinite:,} infinite value(s): taken as beyond all others."
+    if column.kind == "date" and column.date_format is not None:
+        formats = column.date_format.split(dates.SEPARATOR)
+        unread = dates.parse(values, column.date_format).null_count() - values.null_count()
+        if len(formats) > 1:
+            yield f"{column.name!r} has dates in several formats, read as the first that fits: {column.date_format}."
+        elif other := dates.swapped(values, column.date_format):
+            yield (
+                f"{column.name!r} is read as {column.date_format}, but every value fits {other} as well: if that is "
+                f"meant, --date '{column.name}:{other}'."
+            )
+        if unread:
+            row = int((dates.parse(values, column.date_format).is_null() & values.is_not_null()).arg_true()[0])
+            yield f"{column.name!r} has {unread:,} value(s) that are no date, like {values[row]!r}: taken as missing."

@@ -1,0 +1,212 @@
+"""Which entry of y belongs to the entry of a gradient that is checked, and how both come about, with their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from chainrule import layers
+from chainrule._typing import Array
+from chainrule.layers import Layer
+from chainrule.layers.windows import Windows
+from chainrule.tracing import worked
+from chainrule.tracing.equation import Equations
+from chainrule.tracing.numbers import DIGITS, factor, number
+from chainrule.tracing.steps import Index, NamedArray
+from chainrule.tracing.worked import at
+
+
+class Seen(NamedTuple):
+    """What a layer was given and gave, and what its equations name, by symbol."""
+
+    layer: Any
+    arrays: Mapping[str, Array]
+    """x, y, dy, dx, parameters, their gradients, and what was in the memo."""
+    entries: Mapping[str, Index]
+    """The checked entry of each gradient."""
+    equations: Equations
+
+
+class Worked(NamedTuple):
+    """The entries to mark, and lines of arithmetic."""
+
+    y: Index | None = None
+    x: Index | None = None
+    forward: Sequence[str] = ()
+    backward: Sequence[str] = ()
+    more: Sequence[NamedArray] = ()
+    """Arrays to show in the forward pass beside those that the equations name."""
+
+
+def work(seen: Seen) -> Worked:
+    """Return what can be worked out of a layer: nothing but the marks where it is one of one's own."""
+    return WORK.get(type(seen.layer), _same_place)(seen)
+
+
+def _same_place(seen: Seen) -> Worked:
+    """Work out a layer whose y has the place of x: elementwise, or with a factor for each feature."""
+    x, y, dy = (seen.arrays[name] for name in ("x", "y", "dy"))
+    if x.shape != y.shape:
+        return Worked()
+    index = seen.entries.get("dx")
+    if index is None:
+        features = next((place for place in seen.entries.values() if len(place) == 1), None)
+        if features is None:
+            return Worked()
+        effect = np.abs(dy[..., features[0]] * x[..., features[0]])
+        index = (*map(int, np.unravel_index(int(np.argmax(effect)), effect.shape)), *features)
+    numbers = {name: v for name, values in seen.arrays.items() if (v := _value(values, y.shape, index)) is not None}
+    backward = []
+    for name, factors in seen.equations.sums.items():
+        (j,) = seen.entries[name]
+        pairs = zip(*(seen.arrays[f][..., j].ravel().tolist() for f in factors), strict=True)
+        total = worked.total(list(pairs))
+        backward.append(f"{at(name, (j,))} = {total} = {number(seen.arrays[name][j], DIGITS)}")
+    given = seen.equations
+    forward = worked.entry("y", index, given.y_entry, y[index], **numbers)
+    backward += worked.entry("dx", index, given.dx_entry, seen.arrays["dx"][index], **numbers)
+    return Worked(index, index, forward, backward)
+
+
+def _value(values: Array, shape: tuple[int, ...], index: Index) -> Any:
+    """Return the number that belongs to an entry of y: at its place, of its feature, of its row, or of all."""
+    if values.shape == shape:
+        return values[index]
+    if values.shape == (shape[0], shape[-1]):  # one for each channel of each image
+        return values[index[0], index[-1]]
+    if values.ndim <= len(shape) and all(n in (1, m) for n, m in zip(values.shape[::-1], shape[::-1], strict=False)):
+        return np.broadcast_to(values, shape)[index]
+    return None
+
+
+def _dense(seen: Seen) -> Worked:
+    x, y, dy, W, dW = (seen.arrays[name] for name in ("x", "y", "dy", "W", "dW"))
+    i, j = seen.entries["dW"]
+    row = int(np.argmax(np.abs(x[:, i] * dy[:, j])))
+    b = seen.arrays.get("b")
+    forward = worked.linear(x[row], W[:, j], None if b is None else b[j], y, (row, j))
+    return Worked((row, j), (row, i), [forward], [worked.products(x[:, i], dy[:, j], "dW", dW, (i, j))])
+
+
+def _convolution(seen: Seen) -> Worked:
+    """Of W[i, j, k, f] the window whose part in dW is the largest."""
+    x, y, dy, W, dW = (seen.arrays[name] for name in ("x", "y", "dy", "W", "dW"))
+    i, j, k, f = seen.entries["dW"]
+    windows: Windows = seen.layer._windows  # noqa: SLF001
+    channels = W.shape[2]
+    first = f // (W.shape[3] // seen.layer.groups) * channels  # of the filter's group
+    c = windows.view(windows.pad(x).copy())[..., first : first + channels]
+    effect = np.abs(c[:, :, :, i, j, k] * dy[..., f])
+    n, r, q = map(int, np.unravel_index(int(np.argmax(effect)), effect.shape))
+    index, window, b = (n, r, q, f), c[n, r, q], seen.arrays.get("b")
+    forward = worked.linear(window.ravel(), W[..., f].ravel(), None if b is None else b[f], y, index)
+    backward = worked.products(c[:, :, :, i, j, k].ravel(), dy[..., f].ravel(), "dW", dW, (i, j, k, f))
+    (top, _), (left, _) = windows.padding
+    place = (
+        r * windows.stride[0] + i * windows.dilation[0] - top,
+        q * windows.stride[1] + j * windows.dilation[1] - left,
+    )
+    inside = all(0 <= p < n for p, n in zip(place, windows.image[:2], strict=True))
+    shown = NamedArray(f"c of y{list(index)}", window.copy(), "", (i, j, k), batch=False)
+    return Worked(index, (n, *place, first + k) if inside else None, [forward], [backward], [shown])
+
+
+def _pool(seen: Seen) -> Worked:
+    """Of the checked pixel the first window whose largest it is, or of which it is a part."""
+    x, y, dy, dx = (seen.arrays[name] for name in ("x", "y", "dy", "dx"))
+    largest = isinstance(seen.layer, layers.MaxPool2D)
+    windows: Windows = seen.layer._windows  # noqa: SLF001
+    n, *place, k = index = seen.entries["dx"]
+    found = []
+    for r, q in _windows_of(windows, (place[0], place[1])):
+        pixels = list(_pixels(windows, r, q))
+        values = [x[n, h, w, k] for h, w in pixels]
+        if not largest or pixels[int(np.argmax(values))] == tuple(place):
+            found.append(((n, r, q, k), values))
+    if not found:
+        return Worked(None, index)
+    first, values = found[0]
+    if largest:
+        forward = f"{at('y', first)} = max({worked.listed(values)}) = {number(y[first], DIGITS)}"
+        terms = [factor(dy[window], DIGITS) for window, _ in found]
+    else:
+        total = worked.total([(v,) for v in values])
+        forward = f"{at('y', first)} = ({total}) / {len(values)} = {number(y[first], DIGITS)}"
+        terms = [f"{factor(dy[window], DIGITS)} / {len(inside)}" for window, inside in found]
+    if terms == [factor(dx[index], DIGITS)]:
+        terms = [at("dy", first)]
+    return Worked(first, index, [forward], [f"{at('dx', index)} = {' + '.join(terms)} = {number(dx[index], DIGITS)}"])
+
+
+def _windows_of(windows: Windows, place: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Yield the windows, (row, column), in which a pixel is."""
+    for r in range(windows.output[0]):
+        for q in range(windows.output[1]):
+            if place in _pixels(windows, r, q):
+                yield r, q
+
+
+def _pixels(windows: Windows, r: int, q: int) -> Iterator[tuple[int, int]]:
+    """Yield the pixels of the image that are in a window, row by row."""
+    (top, _), (left, _) = windows.padding
+    for i in range(windows.size[0]):
+        for j in range(windows.size[1]):
+            h = r * windows.stride[0] + i * windows.dilation[0] - top
+            w = q * windows.stride[1] + j * windows.dilation[1] - left
+            if 0 <= h < windows.image[0] and 0 <= w < windows.image[1]:
+                yield h, w
+
+
+def _global_pool(seen: Seen) -> Worked:
+    x, y, dy, dx = (seen.arrays[name] for name in ("x", "y", "dy", "dx"))
+    index = seen.entries["dx"]
+    n, k = place = (index[0], index[-1])
+    values = x[n, :, :, k].ravel().tolist()
+    forward = (
+        f"{at('y', place)} = ({worked.total([(v,) for v in values])}) / {len(values)} = {number(y[place], DIGITS)}"
+    )
+    backward = f"{at('dx', index)} = {factor(dy[place], DIGITS)} / {len(values)} = {number(dx[index], DIGITS)}"
+    return Worked(place, index, [forward], [backward])
+
+
+def _reshape(seen: Seen) -> Worked:
+    x, y, dx = (seen.arrays[name] for name in ("x", "y", "dx"))
+    index = seen.entries["dx"]
+    place = tuple(map(int, np.unravel_index(np.ravel_multi_index(index, x.shape), y.shape)))
+    forward = f"{at('y', place)} = {at('x', index)} = {number(y[place], DIGITS)}"
+    backward = f"{at('dx', index)} = {at('dy', place)} = {number(dx[index], DIGITS)}"
+    return Worked(place, index, [forward], [backward])
+
+
+def _embedding(seen: Seen) -> Worked:
+    """Of W[k, j] the first row of x that has category k, and all of them."""
+    y, dy, dW, rows = (seen.arrays[name] for name in ("y", "dy", "dW", "k"))
+    k, j = seen.entries["dW"]
+    size = dW.shape[1]
+    first = y.shape[1] - rows.shape[1] * size
+    there = [(int(n), first + int(column) * size + j) for n, column in np.argwhere(rows == k)]
+    if not there:
+        return Worked()
+    place = there[0]
+    column = int(seen.layer._chosen[(place[1] - first) // size])  # noqa: SLF001
+    total = worked.total([(dy[where],) for where in there])
+    return Worked(
+        place,
+        (place[0], column),
+        [f"{at('y', place)} = {at('W', (k, j))} = {number(y[place], DIGITS)}"],
+        [f"{at('dW', (k, j))} = {total} = {number(dW[k, j], DIGITS)}"],
+    )
+
+
+WORK: dict[type[Layer], Callable[[Seen], Worked]] = {
+    layers.AveragePool2D: _pool,
+    layers.Conv2D: _convolution,
+    layers.Dense: _dense,
+    layers.Embedding: _embedding,
+    layers.Flatten: _reshape,
+    layers.GlobalAveragePool2D: _global_pool,
+    layers.MaxPool2D: _pool,
+    layers.Reshape: _reshape,
+}
