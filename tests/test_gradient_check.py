@@ -66,6 +66,19 @@ def test_every_activation_is_right_with_order_two(name):
     assert report.error < 1e-7, f"{name}: error {report.error}"
 
 
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_mistake_behind_an_embedding_or_inside_of_a_residual_is_found_there(inside):
+    x = X[:, :3].copy()
+    x[:, 1] = np.arange(12) % 4  # categories, which the search must not move
+    wrong = [layers.Residual([layers.BatchNorm(), Dense(4), SigmoidWithoutDerivative()])]
+    wrong = wrong if inside else [SigmoidWithoutDerivative(), layers.Residual([Dense(4), Tanh()])]
+    stack = [layers.Embedding([4], 2, columns=[1]), Dense(4), *wrong, Dense(3)]
+    report = cr.check_gradient(cr.Network(3, stack, "softmax_cross_entropy", seed=0), x, LABELS)
+    assert not report
+    assert all(suspect.startswith("layer 2, ") for suspect in report.suspects), report.suspects
+    assert any("the dx that backward returns" in suspect for suspect in report.suspects)
+
+
 def test_weights_smoothing_penalties_and_every_entry():
     loss = losses.SoftmaxCrossEntropy(label_smoothing=0.1)
     report = cr.check_gradient(

@@ -53,10 +53,10 @@ def batch(layer: Layer, rows: int, rng: np.random.Generator) -> Array:
     """Return random rows for a layer that knows its shape: normal numbers, or whole ones where it takes no others.
 
     >>> from chainrule.layers import Embedding
-    >>> layer = Embedding([2], 3, columns=[1])
+    >>> layer = Embedding([7], 3, columns=[1])
     >>> layer.input_shape = (2,)
     >>> layer.output(layer.input_shape), batch(layer, 4, np.random.default_rng(0))[:, 1]
-    ((4,), array([1., 1., 1., 1.]))
+    ((4,), array([4., 3., 3., 6.]))
     """
     return with_whole_numbers(layer, rng.normal(size=(rows, *layer.input_shape)), rng)
 

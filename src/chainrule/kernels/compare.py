@@ -78,7 +78,8 @@ def _parts() -> Iterator[tuple[str, Any, dict[str, Any]]]:
                 yield kind, part, {name: part}
     for cls in public_classes(layers, Layer).values():
         for layer in variants(cls):
-            if input_shape(layer) == (INPUTS,) and not (layer.whole() or layer.inner):
+            own_columns = isinstance(layer, layers.Embedding | layers.Residual)  # which Dense layers do not give
+            if input_shape(layer) == (INPUTS,) and not own_columns:
                 yield "layer", layer, {"stack": [Dense(7), layer, Dense(6), layer, Dense(OUTPUTS)]}
 
 
