@@ -14,7 +14,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
 
@@ -94,7 +94,7 @@ RECORDS = {
         "convolutional, images shifted by up to 2 pixels",
         lambda: convolutions(32, 64),
         lambda: {"optimizer": Adam(0.003), "schedule": OneCycle(), "epochs": 30, "batch_size": 128,
-                 "augment": [cr.RandomShift(2, shape=(28, 28))]},
+                 "augment": [cr.augmentation.RandomShift(2, shape=(28, 28))]},
         0.45, 30,
     ),
 }  # fmt: skip
@@ -102,7 +102,7 @@ RECORDS = {
 
 def run(record, seed, train, test, *, validate, epochs):
     """Train and return what was found: the error on the held-out or the test images, the time, and the curves."""
-    rows = len(train.X) - HELD_OUT if validate else len(train.X)
+    rows = len(train.X) - (min(HELD_OUT, len(train.X) // 6) if validate else 0)
     X_test, t_test = (train.X[rows:], train.t[rows:]) if validate else (test.X, test.t)
     arguments = record.training()
     if epochs:
@@ -170,6 +170,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--validate", action="store_true", help="hold out 10,000 training images; no test images")
     parser.add_argument("--epochs", type=int, help="in place of those chosen, for a short look")
+    parser.add_argument("--rows", type=int, help="so many training images, for a short look")
     parser.add_argument("--json", type=Path, help="where results are kept, and looked for")
     parser.add_argument("--picture", type=Path, help="of the learning curves, as PNG or SVG")
     options = parser.parse_args()
@@ -177,6 +178,8 @@ def main():
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(RECORDS)}")
     train, test = cr.datasets.load_mnist("train"), cr.datasets.load_mnist("test")
+    if options.rows:
+        train = replace(train, X=train.X[: options.rows], t=train.t[: options.rows])
     results = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
     for name in options.names or RECORDS:
         for seed in options.seeds:

@@ -250,7 +250,8 @@ def test_the_parts_are_all_rows_once_whatever_the_threads():
         for rows in (1, 2, 7, 8, 9, 100):
             done = []
             with _parts.part_threads(threads):
-                count = _parts.in_parts(lambda part, rows: done.append((part, rows)), rows, _parts.WORTH)  # noqa: B023
+                size = 8 * _parts.WORTH
+                count = _parts.in_parts(lambda part, rows: done.append((part, rows)), rows, size)  # noqa: B023
             done.sort(key=lambda pair: pair[0])
             assert [part for part, _ in done] == list(range(count))
             assert count == min(rows, _parts.PARTS)
@@ -263,10 +264,10 @@ def test_an_error_in_a_part_is_raised_and_the_threads_go_on():
             raise RuntimeError("part 5")
 
     with _parts.part_threads(2), pytest.raises(RuntimeError, match="part 5"):
-        _parts.in_parts(fail, 8, _parts.WORTH)
+        _parts.in_parts(fail, 8, 8 * _parts.WORTH)
     done = []
     with _parts.part_threads(2):
-        _parts.in_parts(lambda part, rows: done.append(part), 8, _parts.WORTH)
+        _parts.in_parts(lambda part, rows: done.append(part), 8, 8 * _parts.WORTH)
     assert sorted(done) == list(range(8))
 
 
@@ -275,7 +276,7 @@ def test_errstate_holds_in_the_parts():
         np.ones(3) / np.zeros(3)
 
     with _parts.part_threads(3), np.errstate(divide="ignore"):
-        _parts.in_parts(divide, 8, _parts.WORTH)
+        _parts.in_parts(divide, 8, 8 * _parts.WORTH)
 
 
 def test_scratch_is_of_this_thread_alone():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -15,7 +16,7 @@ MNIST = Path(os.environ.get("CHAINRULE_DATA") or ROOT.parent / "shared" / "data"
 NUMBER = r"[-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?"
 
 
-def run(folder, name, *arguments):
+def run(folder, name, *arguments, width=100):
     """Run an example in an empty folder, with every warning an error, and return the lines that it prints."""
     # One thread: the products are small, and the machine may be busy.
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "CHAINRULE_DATA": str(MNIST)}
@@ -31,7 +32,7 @@ def run(folder, name, *arguments):
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert max(map(len, done.stdout.splitlines())) <= 100
+    assert max(map(len, done.stdout.splitlines())) <= width
     return done.stdout.splitlines()
 
 
@@ -107,3 +108,28 @@ def test_digits_validated(tmp_path):
     assert len(losses) == 24
     assert (chosen[1], chosen[2]) == (first, second)
     assert after(lines, "test accuracy") >= 96
+
+
+def test_digits_convolutional(tmp_path):
+    lines = run(tmp_path, "digits_convolutional.py", "--epochs", "8")
+    assert lines[0] == "721 images to train on, 482 to choose with, 594 to test with"
+    rows = [match for line in lines if (match := re.match(r" +(\d+) +(yes|no) +(\d) +([\d.]+) +[\d.]+ %", line))]
+    assert len(rows) == 8
+    best = min(rows, key=lambda row: float(row[4]))
+    (chosen,) = [line for line in lines if line.startswith("chosen")]
+    assert (best[3], best[1]) == re.search(r"(\d) network\(s\) of width (\d+)", chosen).groups()
+    assert ("shifted" in chosen) == (best[2] == "yes")
+    assert after(lines, "test accuracy") >= 98
+
+
+@pytest.mark.skipif(not MNIST.is_dir(), reason="MNIST is not here, and tests download nothing")
+def test_mnist_records(tmp_path):
+    few = ["--rows", "1200", "--epochs", "1", "--json", "records.json", "--picture", "records.png"]
+    lines = run(tmp_path, "mnist_records.py", *few, "--validate", width=200)
+    table = [line for line in lines if line.startswith("| ") and " % |" in line]
+    assert len(table) == 6  # a row for each configuration
+    assert (tmp_path / "records.png").stat().st_size > 10_000
+    kept = json.loads((tmp_path / "records.json").read_text())
+    assert len(kept["ensemble"][0]["curves"]) == 5
+    again = run(tmp_path, "mnist_records.py", *few, "--validate", width=200)
+    assert not any("seed" in line for line in again)  # everything was there already

@@ -19,7 +19,7 @@ import numpy as np
 from chainrule._typing import Array
 
 PARTS = 8  # at most: what the numbers of cores in common divide, or leave little of
-WORTH = 2**17  # numbers that are touched, below which a second thread would come too late
+WORTH = 2**18  # numbers that a part touches at least: fewer are done before another thread has begun
 CACHED = 2**16  # numbers of a block of rows that a few operations one after the other find in the cache
 
 _local = threading.local()
@@ -52,7 +52,7 @@ def in_parts(work: Callable[[int, slice], None], rows: int, size: int) -> int:
     0 slice(0, 5, None)
     1
     """
-    count = 1 if size < WORTH else min(PARTS, rows)
+    count = max(1, min(PARTS, rows, size // WORTH))
     if count == 1:
         work(0, slice(0, rows))
         return 1
