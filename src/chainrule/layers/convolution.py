@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, NamedTuple, final
 
 import numpy as np
 
@@ -21,6 +21,14 @@ from chainrule.memo import Memo
 
 COLUMNS = 2**20  # numbers of the windows that are copied at a time: 4 MiB in float32, which stay in the cache
 SHORT = 16  # numbers of a window's row, below which copying place by place is faster
+
+
+class Group(NamedTuple):
+    """Which channels and filters belong together, and their weights as a matrix."""
+
+    weights: Array
+    channels: slice
+    filters: slice
 
 
 @final
@@ -178,13 +186,17 @@ class Conv2D(Layer):
             dW[...] = 0
             for block in self._blocks(rows):
                 padded, error = windows.pad(x[block]), dy[block].reshape(-1, self.filters)
-                for _, channels, filters in groups:
-                    c = self._columns(padded[..., channels])
-                    product = scratch("product", (c.shape[1], self.filters // self.groups), c.dtype)
-                    np.dot(c.T, error[:, filters], out=product)  # cᵀ dy
-                    dW[..., filters] += product.reshape(dW[..., filters].shape)
-                if dx is not None:
-                    self._spread(error, dx[block], groups)
+                spread = None if dx is None else self._nothing(dx[block])
+                for group in groups:
+                    e = error if len(groups) == 1 else self._of_group(error, group)
+                    c = self._columns(padded[..., group.channels])
+                    product = scratch("product", (c.shape[1], e.shape[1]), c.dtype)
+                    np.dot(c.T, e, out=product)  # cᵀ dy
+                    dW[..., group.filters] += product.reshape(*windows.size, -1, e.shape[1])
+                    if spread is not None:
+                        self._spread(e, spread, group)
+                if dx is not None and spread is not None and windows.padded:
+                    dx[block] = windows.inside(spread)
 
         parts = in_parts(part, len(x), size)
         memo.dW = np.sum(sums[:parts], axis=0, out=memo.dW)  # dW = cᵀ dy
@@ -205,31 +217,36 @@ class Conv2D(Layer):
             columns[...] = windows
         return columns.reshape(count, kh * kw * channels)
 
-    def _spread(self, dy: Array, dx: Array, groups: list[Any]) -> None:
-        """Fill dx of a few images: what lies in several windows, at one place in each, is the sum of all dy Wᵀ there.
+    def _nothing(self, dx: Array) -> Array:
+        """Return zeros to add dx of a few images to, what is around them included: dx itself where nothing is."""
+        windows = self._windows
+        spread = scratch("spread", (len(dx), *windows.padded_shape), dx.dtype) if windows.padded else dx
+        spread[...] = 0
+        return spread
+
+    def _spread(self, dy: Array, spread: Array, group: Group) -> None:
+        """Add dx of a few images: what lies in several windows, at one place in each, is the sum of all dy Wᵀ there.
 
         Place by place: a product for each is faster than one for all, whose result would be read with gaps.
         """
-        windows = self._windows
-        padded = scratch("padded", (len(dx), *windows.padded_shape), dx.dtype) if windows.padded else dx
-        padded[...] = 0
-        dc = scratch("columns", (len(dx), *windows.output, self.W.shape[2]), dx.dtype)
-        for _, channels, filters in groups:
-            for i, j, where in windows.offsets():
-                np.dot(dy[:, filters], self.W[i, j][:, filters].T, out=dc.reshape(len(dy), -1))
-                padded[(*where, channels)] += dc  # dx = Σ dy W[i, j]ᵀ over the places
-        if windows.padded:
-            dx[...] = windows.inside(padded)
+        dc = scratch("columns", (len(spread), *self._windows.output, self.W.shape[2]), dy.dtype)
+        for i, j, where in self._windows.offsets():
+            np.dot(dy, self.W[i, j][:, group.filters].T, out=dc.reshape(len(dy), -1))
+            spread[(*where, group.channels)] += dc  # dx = Σ dy W[i, j]ᵀ over the places
 
-    def _groups(self) -> list[tuple[Array, slice, slice]]:
-        """Return of every group the weights as a matrix, and which channels and filters are in it."""
+    def _of_group(self, dy: Array, group: Group) -> Array:
+        """Return the filters of a group without gaps, which a product would copy each time."""
+        some = scratch("some", (len(dy), self.filters // self.groups), dy.dtype)
+        some[...] = dy[:, group.filters]
+        return some
+
+    def _groups(self) -> list[Group]:
         channels, filters = self.W.shape[2], self.filters // self.groups
         matrix = self.W.reshape(-1, self.filters)
-        return [
-            (matrix[:, filters * g : filters * (g + 1)],
-             slice(channels * g, channels * (g + 1)), slice(filters * g, filters * (g + 1)))
-            for g in range(self.groups)
-        ]  # fmt: skip
+        cuts = [
+            (slice(channels * g, channels * (g + 1)), slice(filters * g, filters * (g + 1))) for g in range(self.groups)
+        ]
+        return [Group(matrix[:, chosen], seen, chosen) for seen, chosen in cuts]
 
     def _blocks(self, rows: slice) -> Any:
         rows_of_one = self._windows.output[0] * self._windows.output[1]
