@@ -55,7 +55,7 @@ def describe(what: str, value: Specification, base: str, remedy: str = "", depth
 
     >>> from chainrule.optimizers import Momentum
     >>> describe("the optimizer", Momentum(0.5), "Optimizer")
-    {'type': 'Momentum', 'learning_rate': 0.5, 'momentum': 0.9}
+    {'type': 'Momentum', 'learning_rate': 0.5, 'momentum': 0.9, 'weight_decay': 0.0}
     """
     name = type(value).__name__
     if table(base).get(name) is not type(value):

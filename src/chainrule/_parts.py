@@ -33,8 +33,8 @@ def part_threads(threads: int) -> Iterator[None]:
     """Within the block, parts are done by so many threads. BLAS shall use one meanwhile.
 
     >>> with part_threads(2):
-    ...     in_parts(lambda part, rows: None, rows=8, size=WORTH)
-    8
+    ...     in_parts(lambda part, rows: None, rows=8, size=3 * WORTH)
+    3
     """
     token = _threads.set(threads)
     try:

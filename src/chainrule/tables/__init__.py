@@ -4,11 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chainrule.tables.predicting import predict
+    from chainrule.tables.python_script import script
     from chainrule.tables.reading import Table, read
     from chainrule.tables.result import HeldOut, Split, Trained
     from chainrule.tables.saving import Saved, load
     from chainrule.tables.schema import Column, Schema
-    from chainrule.tables.script import script
     from chainrule.tables.training import train
     from chainrule.tables.tuning import Tuned, tune
 
@@ -24,7 +24,7 @@ _LAZY = {
     "load": "saving",
     "predict": "predicting",
     "read": "reading",
-    "script": "script",
+    "script": "python_script",
     "train": "training",
     "Tuned": "tuning",
     "tune": "tuning",
