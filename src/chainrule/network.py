@@ -401,7 +401,7 @@ class Network:
     @property
     def blocked(self) -> bool:
         """Whether a layer, or one inside of a layer, does parts of the rows in threads of its own."""
-        return any(part.blocked for layer in self.layers for part in (layer, *layer.inner))
+        return _blocked(self.layers)
 
     def astype(self, dtype: Any) -> Network:
         """Return a copy with parameters of another dtype."""
@@ -479,6 +479,10 @@ class Network:
             for i, (name, shape, array) in enumerate(zip(names, shapes, arrays, strict=True))
         ]
         return "\n".join([head, *rows])
+
+
+def _blocked(layers: Sequence[Layer]) -> bool:
+    return any(layer.blocked or _blocked(layer.inner) for layer in layers)
 
 
 def _dtype(dtype: Any) -> np.dtype[Any]:

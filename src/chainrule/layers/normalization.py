@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 
@@ -77,8 +77,6 @@ class BatchNorm(Layer):
     shift" (2015).
     """
 
-    blocked: ClassVar[bool] = True
-
     momentum: float = 0.9
     epsilon: float = 1e-5
 
@@ -90,6 +88,11 @@ class BatchNorm(Layer):
     def __post_init__(self) -> None:
         self.momentum = check_real("BatchNorm", "momentum", self.momentum, 0, 1, open_high=True)
         self.epsilon = check_real("BatchNorm", "epsilon", self.epsilon, 0, open_low=True)
+
+    @property
+    def blocked(self) -> bool:  # type: ignore[override]
+        """Images are done in parts; between Dense layers it is little work, and BLAS has the threads."""
+        return len(self.input_shape) > 1
 
     def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
         return {"gamma": _one(self.input_shape, 1.0), "beta": _one(self.input_shape, 0.0)}
