@@ -370,6 +370,22 @@ def test_descriptions_that_do_not_fit_are_refused(path, change, message):
         cr.Network.load(path)
 
 
+def test_a_small_file_cannot_ask_for_all_memory(tmp_path, monkeypatch):
+    grow = [cr.layers.AveragePool2D(1000, 1, padding=999)] * 9  # each adds 999 pixels to both sides
+    end = [cr.layers.GlobalAveragePool2D()]
+    cr.Network((2, 2, 1), [*grow[:8], *end], "squared_error").save(tmp_path / "large.safetensors")
+    assert cr.Network.load(tmp_path / "large.safetensors").layers[7].output_shape == (7994, 7994, 1)
+    message = r"AveragePool2D.* more than 67,108,864 numbers for a sample"
+    larger = cr.Network((2, 2, 1), [*grow, *end], "squared_error")
+    with pytest.raises(ModelFileError, match=message):
+        larger.save(tmp_path / "larger.safetensors")
+    with monkeypatch.context() as patch:
+        patch.setattr("chainrule.persistence.LARGEST", 10**12)
+        larger.save(tmp_path / "larger.safetensors")
+    with pytest.raises(ModelFileError, match=message):
+        cr.Network.load(tmp_path / "larger.safetensors")
+
+
 def test_an_unchanged_description_loads(path):
     rewrite(path, lambda description: None)
     np.testing.assert_array_equal(cr.Network.load(path).theta, small().theta)

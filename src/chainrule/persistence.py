@@ -6,8 +6,9 @@ the file's before anything is allocated; and a file is written beside its place 
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,9 +18,12 @@ from chainrule._descriptions import MOST, build, describe
 from chainrule._files import DTYPES, Header, opened, read_array, read_header, write_file
 from chainrule._typing import Array
 from chainrule._values import ModelFileError, check_fields, check_whole, shown
+from chainrule.layers.base import Layer
 from chainrule.network import Network
 
 __all__ = ["ModelFileError", "load", "read_metadata", "save"]
+
+LARGEST = 2**26  # numbers that a layer of a file may give for one sample
 
 HOLDS = {
     "network": "a network: chainrule.Network.load reads it",
@@ -122,6 +126,7 @@ def describe_network(network: Network) -> dict[str, Any]:
     remedy = ": keep network.theta with np.save, and build the network in your program before you fill it"
     if len(network.layers) > MOST:
         raise ValueError(f"save: a file holds at most {MOST} layers, this network has {len(network.layers)}.")
+    _check_outputs(network.layers)
     return {
         "inputs": list(network.input_shape),
         "dtype": str(network.dtype),
@@ -159,6 +164,7 @@ def read_network(
                 f"the arrays do not fit the description: {shown(key)} should be {shown(wanted.get(key, 'absent'))}, "
                 f"is {shown(found.get(key, 'absent'))}. The file is damaged."
             )
+    _check_outputs(network.layers)
     network.allocate()
     for entry, view in network.arrays():
         view[...] = read_array(file, header.tensors[prefix + entry.key])
@@ -187,6 +193,14 @@ def _plan(description: Any) -> Network:
         raise ModelFileError(f"the layers do not fit together: {shown(error)}") from None
     network.seed = seed
     return network
+
+
+def _check_outputs(layers: Sequence[Layer]) -> None:
+    # A file of a few bytes must not make a prediction ask for all memory: padding grows images without parameters.
+    for layer in layers:
+        if math.prod(layer.output_shape) > LARGEST:
+            raise ModelFileError(f"{layer}: an output of more than {LARGEST:,} numbers for a sample.")
+        _check_outputs(layer.inner)
 
 
 def _describe_seed(seed: int | np.random.SeedSequence | None) -> Any:

@@ -13,6 +13,7 @@ from chainrule._typing import Array
 from chainrule.layers.base import Shape
 
 Pair = tuple[int, int]
+MOST_PADDING = 1000  # pixels on a side; what a file may make a prediction allocate depends on it
 
 
 class Windows(NamedTuple):
@@ -94,6 +95,10 @@ def find_windows(image: Shape, size: Pair, stride: Pair, dilation: Pair, padding
         pairs = tuple((p // 2, p - p // 2) for p in around)
     else:
         pairs = ((0, 0), (0, 0)) if padding == "valid" else padding  # type: ignore[assignment]
+    if max(map(max, pairs)) > MOST_PADDING:
+        raise ValueError(
+            f"padding {pairs} (top, bottom), (left, right): expects at most {MOST_PADDING:,} pixels a side"
+        )
     counts = [(n + sum(p) - r) // s + 1 for n, p, r, s in zip(image[:2], pairs, reach, stride, strict=True)]
     if min(counts) < 1:
         extra = "" if pairs == ((0, 0), (0, 0)) else f" and padding {pairs}"
