@@ -11,6 +11,7 @@ from chainrule.layers import (
     Dropout,
     Dropout2D,
     Flatten,
+    GaussianNoise,
     Identity,
     LayerNorm,
     MaxPool2D,
@@ -24,7 +25,7 @@ RNG = np.random.default_rng(0)
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 BLOCK = [Conv2D(4, padding="same", biases=None), BatchNorm(), ReLU(), Dropout2D(0.1), Conv2D(4, 1), BatchNorm()]
 CASES = {
-    "dense": (3, [Dense(5), BatchNorm(), ReLU(), Dropout(0.5), Dense(2)]),
+    "dense": (3, [Dense(5), BatchNorm(), GaussianNoise(0.1), ReLU(), Dropout(0.5), Dense(2)]),
     "no biases": (3, [Dense(5, biases=None), BatchNorm(), Dense(4, biases=None), Tanh(), Dense(2)]),
     "dropout between": (3, [Dense(5), Dropout(0.2), BatchNorm(epsilon=0.1), Dense(2)]),
     "scale": (3, [Dense(5), BatchNorm(), Scale(3.0), BatchNorm(), Dense(2, biases=None), Scale(0.5)]),

@@ -27,6 +27,7 @@ from chainrule.layers import (
     Dropout2D,
     Embedding,
     Flatten,
+    GaussianNoise,
     GlobalAveragePool2D,
     HardSigmoid,
     Identity,
@@ -121,6 +122,7 @@ OTHERS = [
     Dropout(0.0),
     Dropout(0.4),
     Dropout2D(0.4),
+    GaussianNoise(0.3),
     BatchNorm(),
     LayerNorm(),
     RMSNorm(),
@@ -480,13 +482,14 @@ def test_what_was_planned_is_what_is_used(layer):
     for _, _, buffer in buffers:
         buffer.fill(np.nan)
     x = draw(0, 6, *layer.input_shape, layer=layer, dtype="float32")
-    y, dx = layer.forward(x, memo), layer.backward(draw(1, 6, *layer.output_shape, dtype="float32"), memo)
+    dy = draw(1, 6, *layer.output_shape, dtype="float32")
+    y, dx = layer.forward(x, memo), layer.backward(dy, memo)
     for part, name, buffer in buffers:
         assert getattr(part, name) is buffer, f"{layer}: memo.{name} was replaced by another array"
         assert not np.isnan(buffer).any(), f"{layer}: memo.{name} was planned but is not filled whole"
     if not isinstance(layer, Identity | Flatten | Reshape):
         assert np.shares_memory(y, memo.y)
-        assert np.shares_memory(dx, memo.dx)
+        assert np.shares_memory(dx, dy if isinstance(layer, GaussianNoise) else memo.dx)
 
 
 @every_layer
@@ -528,9 +531,9 @@ STARTS = {
     "Softmax": "GlorotUniform",
     "Dropout": "GlorotUniform",  # by itself it does not care: what comes after it decides, here nothing
     "Dense": "GlorotUniform",
-    **dict.fromkeys(["AveragePool2D", "BatchNorm", "Dropout2D", "Flatten", "GlobalAveragePool2D"], "GlorotUniform"),
+    **dict.fromkeys(["AveragePool2D", "BatchNorm", "Dropout2D", "Flatten", "GaussianNoise"], "GlorotUniform"),
     **dict.fromkeys(["LayerNorm", "MaxPool2D", "RMSNorm", "Reshape", "Scale"], "GlorotUniform"),  # nor do these care
-    **dict.fromkeys(["Conv2D", "Embedding", "Residual"], "GlorotUniform"),
+    **dict.fromkeys(["Conv2D", "Embedding", "GlobalAveragePool2D", "Residual"], "GlorotUniform"),
 }
 
 
@@ -658,6 +661,34 @@ def test_dropout_in_front_of_the_first_layer_drops_inputs():
 def test_dropout_in_training_needs_randomness():
     with pytest.raises(ValueError, match=r"Dropout: training needs randomness: Memo\(training=True, rng="):
         Dropout(0.5).forward(np.ones((2, 2)), Memo(training=True))
+    with pytest.raises(ValueError, match=r"GaussianNoise: training needs randomness: Memo\(training=True, rng="):
+        GaussianNoise(0.5).forward(np.ones((2, 2)), Memo(training=True))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_gaussian_noise_is_normal_and_new_each_time(dtype):
+    layer, memo, x = GaussianNoise(0.3), new_memo(0), np.full((1000, 50), 2.0, dtype)
+    y = layer.forward(x, memo)
+    noise = (y - x).ravel().astype("float64")
+    assert y.dtype == dtype
+    assert abs(noise.mean()) < 5 * 0.3 / math.sqrt(noise.size)
+    assert noise.std() == pytest.approx(0.3, rel=5 / math.sqrt(2 * noise.size))
+    for z, share in ((1, 0.6827), (2, 0.9545), (3, 0.9973)):
+        assert (abs(noise) < 0.3 * z).mean() == pytest.approx(share, abs=0.01)
+    assert not np.array_equal(y, layer.forward(x, memo))
+    np.testing.assert_array_equal(y, layer.forward(x, new_memo(0)))  # the same seed
+    np.testing.assert_array_equal(layer.forward(x, Memo()), x)  # nothing in prediction
+
+
+def test_noise_on_inputs_is_an_l2_penalty_on_average():
+    """Bishop (1995): E[L] of a linear network with squared error grows by ½ deviation² ‖W‖²."""
+    rng = np.random.default_rng(0)
+    X, t = rng.normal(size=(40_000, 3)), rng.normal(size=(40_000, 1))
+    plain = cr.Network(3, [Dense(1)], "squared_error", seed=0, dtype="float64")
+    noisy = cr.Network(3, [GaussianNoise(0.5), Dense(1)], "squared_error", seed=0, dtype="float64")
+    grown = [network.loss_and_grad(X, t, network.workspace(len(X), seed=1))[0] for network in (noisy, plain)]
+    expected = 0.5 * 0.25 * float((noisy.layers[1].W ** 2).sum())
+    assert grown[0] - grown[1] == pytest.approx(expected, rel=0.05)
 
 
 # Arguments -----------------------------------------------------------------------------------------------------------
@@ -671,6 +702,8 @@ def test_dropout_in_training_needs_randomness():
         (lambda: Dense(3, inputs=0), "Dense: inputs: expected a whole number of at least 1, got 0"),
         (lambda: Dense(3, weights="he_norml"), "unknown weights 'he_norml'. Did you mean 'HeNormal'"),
         (lambda: Dense(3, biases="constant"), r"biases: 'constant' has no defaults; give the object, as in Constant\("),
+        (lambda: GaussianNoise(-0.1), r"GaussianNoise: deviation: expected a number .* got -0.1"),
+        (lambda: GaussianNoise(math.inf), r"GaussianNoise: deviation: expected a number .* got inf"),
         (lambda: Dropout(1.0), r"Dropout: rate: expected a number in \[0, 1\), got 1.0"),
         (lambda: Dropout(-0.1), r"Dropout: rate: expected a number in \[0, 1\), got -0.1"),
         (lambda: Dropout(math.nan), r"Dropout: rate: expected a number in \[0, 1\), got nan"),

@@ -36,6 +36,7 @@ ARGUMENTS = {
     "layers.Dense": [{"units": 3}, {"units": 3, "weights": initializers.Normal(0.1), "biases": None, "inputs": 2}],
     "layers.Dropout": [{"rate": 0.5}],
     "layers.Dropout2D": [{"rate": 0.5}],
+    "layers.GaussianNoise": [{"deviation": 0.5}],
     "layers.Conv2D": [
         {"filters": 3},
         {"filters": 4, "size": (3, 5), "stride": 2, "padding": "same", "dilation": (1, 2), "groups": 2, "biases": None},

@@ -67,6 +67,7 @@ def test_every_layer_and_every_argument_comes_back(path):
         "MaxPool2D": layers.MaxPool2D(3, (1, 2), "same"),
         "AveragePool2D": layers.AveragePool2D((2, 1), 1, (1, 0)),
         "Dropout2D": layers.Dropout2D(0.2),
+        "GaussianNoise": layers.GaussianNoise(0.1),
         "Residual": layers.Residual([layers.BatchNorm(), layers.Residual([layers.Conv2D(4, padding="same")])]),
     }
     images = ["Reshape", "Conv2D", "BatchNorm", "MaxPool2D", "Residual", "AveragePool2D", "Dropout2D"]
@@ -574,6 +575,7 @@ EXAMPLES = {
     "Dropout": {"rate": 0.5},
     "Conv2D": {"filters": 4, "size": (3, 2), "stride": 2, "padding": (0, 1, 2, 3), "groups": 2},
     "Dropout2D": {"rate": 0.5},
+    "GaussianNoise": {"deviation": 0.5},
     "Embedding": {"categories": (2, 3), "size": 4, "columns": [0, 2]},
     "Reshape": {"shape": [4, -1]},
     "Residual": {"layers": [Dense(3), layers.Residual([layers.BatchNorm()])]},

@@ -31,6 +31,7 @@ ARGUMENTS = {
     "Dense": (3,),
     "Dropout": (0.5,),
     "Dropout2D": (0.5,),
+    "GaussianNoise": (0.5,),
     "Embedding": ([2, 3, 4], 2),
     "Reshape": ((-1,),),
     "Residual": ([layers.Scale(0.5), Tanh()],),
@@ -202,7 +203,7 @@ class TestNumbers:
         """The arithmetic that stands in a line gives the number at its end."""
         network, rows = around(name, dtype="float64")
         trace = network.trace(rows(1), [[0.5, 2.0]], training=training, seed=3)
-        nothing = UNWORKED if training else {*UNWORKED, "Dropout", "Dropout2D"}
+        nothing = UNWORKED if training else {*UNWORKED, "Dropout", "Dropout2D", "GaussianNoise"}
         assert any(step.worked for step in trace.steps if step.layer == 0) != (name in nothing)
         short = [(step, line) for step in trace.steps for line in step.worked if "…" not in line]
         for step, line in short:
@@ -309,6 +310,7 @@ class TestNumbers:
         assert by_place["forward", 1].title == "Residual around layers 1.0 to 1.1"
 
 
+OF_TRAINING = {"rate", "deviation"}  # in no equation of prediction
 UNWORKED = {"ELU", "Identity", "LeakyReLU", "SELU", "Softmax"}  # with cases, sums over all features, or nothing to do
 
 
@@ -405,7 +407,7 @@ class TestEquations:
             for symbol, name in found.symbols.items():
                 assert isinstance(getattr(thing, name), float), symbol
                 after = tuple(equation for equation, _ in found.after.values())
-                assert any(symbol in e.text for e in found.forward + found.backward + after) or symbol == "rate"
+                assert any(symbol in e.text for e in found.forward + found.backward + after) or symbol in OF_TRAINING
 
     @pytest.mark.parametrize("name", public_classes(optimizers, Optimizer))
     def test_every_optimizer_is_shown(self, name):

@@ -9,7 +9,18 @@ import numpy as np
 
 from chainrule._typing import Array
 from chainrule.initializers import Zeros
-from chainrule.layers import BatchNorm, Conv2D, Dense, Dropout, Dropout2D, Identity, Layer, Residual, Scale
+from chainrule.layers import (
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Dropout2D,
+    GaussianNoise,
+    Identity,
+    Layer,
+    Residual,
+    Scale,
+)
 from chainrule.network import Network
 
 __all__ = ["fold"]
@@ -27,8 +38,8 @@ def fold(network: Network) -> Network:
         W' = W γ s        b' = (b − running_mean) γ s + β        one factor for each column (for each filter)
 
         Scale after them:    W' = W γ           b' = b γ
-        Dropout, Dropout2D:  left out
-        Residual:            the same for the layers inside
+        Dropout, Dropout2D, GaussianNoise:  left out
+        Residual:    the same for the layers inside
 
     It is for serving: trained further, it would learn without what was left out. ``network.folded()`` is the door, and
     ``network.folded().save(path)``, ``estimator.save(path, folded=True)`` and ``to_onnx`` write it. What it brings: a
@@ -69,7 +80,7 @@ def fold(network: Network) -> Network:
 def _fold(layers: Sequence[Folded]) -> list[Folded]:
     found: list[Folded] = []
     for layer, arrays in layers:
-        if isinstance(layer, Dropout | Dropout2D):
+        if isinstance(layer, Dropout | Dropout2D | GaussianNoise):
             continue
         before = found[-1][0] if found else None
         if isinstance(layer, BatchNorm | Scale) and isinstance(before, Dense | Conv2D):

@@ -20,6 +20,7 @@ from chainrule.layers.convolution import Conv2D
 from chainrule.layers.dense import Dense
 from chainrule.layers.dropout import Dropout, Dropout2D
 from chainrule.layers.embedding import Embedding
+from chainrule.layers.noise import GaussianNoise
 from chainrule.layers.normalization import BatchNorm, LayerNorm, RMSNorm
 from chainrule.layers.pooling import AveragePool2D, GlobalAveragePool2D, MaxPool2D
 from chainrule.layers.reshape import Flatten, Reshape
@@ -38,6 +39,7 @@ __all__ = [
     "Dropout2D",
     "Embedding",
     "Flatten",
+    "GaussianNoise",
     "GlobalAveragePool2D",
     "HardSigmoid",
     "Identity",

@@ -22,6 +22,7 @@ from chainrule.layers import (
     Dropout2D,
     Embedding,
     Flatten,
+    GaussianNoise,
     HardSigmoid,
     Identity,
     Layer,
@@ -53,9 +54,10 @@ def dense(graph: Graph, layer: Dense, x: str) -> str:
 
 @register_layer(Dropout, images="same")
 @register_layer(Dropout2D, images="same")
+@register_layer(GaussianNoise, images="same")
 @register_layer(Identity, images="same")
 def nothing(graph: Graph, layer: Layer, x: str) -> str:
-    """Add nothing: y = x, also what dropout does in prediction."""
+    """Add nothing: y = x, also what dropout and noise do in prediction."""
     return x
 
 

@@ -91,6 +91,23 @@ def _convolution(layer: layers.Conv2D, _training: bool) -> Equations:
     return Equations((window, forward), tuple(backward))
 
 
+def _gaussian_noise(_layer: layers.GaussianNoise, training: bool) -> Equations:
+    backward = (Equation("dx = dy", rf"{DX} = {DY}"),)
+    if not training:
+        return Equations(
+            (Equation("y = x in prediction", rf"y = x {IN_PREDICTION}"),), backward, symbols={"deviation": "deviation"}
+        )
+    draw = Equation("n ~ Normal(0, deviation²)", r"n \sim \mathrm{Normal}(0, \mathrm{deviation}^{2})")
+    return Equations(
+        (draw, Equation("y = x + n", "y = x + n")),
+        backward,
+        memo={"n": "noise"},
+        symbols={"deviation": "deviation"},
+        y_entry="{x} + {n}",
+        dx_entry="{dy}",
+    )
+
+
 def _dropout_2d(_layer: layers.Dropout2D, training: bool) -> Equations:
     if not training:
         return Equations(
@@ -193,6 +210,7 @@ DEEP: dict[type[Layer], Choice] = {
     layers.Flatten: _reshape,
     layers.Reshape: _reshape,
     layers.Dropout2D: _dropout_2d,
+    layers.GaussianNoise: _gaussian_noise,
     layers.Residual: Equations(
         (Equation("y = x + f(x)", "y = x + f(x)"),),
         (

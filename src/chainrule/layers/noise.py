@@ -1,0 +1,80 @@
+"""Gaussian noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from chainrule._checks import check_real
+from chainrule._typing import Array, Float
+from chainrule.layers.base import Layer, Shape
+from chainrule.memo import Memo
+
+
+@final
+@dataclass(eq=False, repr=False)
+class GaussianNoise(Layer):
+    """Gaussian noise: in training each value is moved at random; what is learned may not depend on single digits.
+
+    .. code-block:: text
+
+        n ~ Normal(0, deviation²)           one draw for each value
+        y = x + n       in training         y = x       in prediction
+
+        dx = dy
+
+    The noise has the scale of x, so give it values of a known one: standardised inputs, pixels in [0, 1], or what a
+    ``BatchNorm`` gives, between it and the activation. There it takes the place of dropout.
+
+    Parameters
+    ----------
+    deviation : float
+        The standard deviation of the noise, in units of x, at least 0. From 0.1 to 0.5 are usual.
+
+    Raises
+    ------
+    ValueError
+        When ``deviation`` is negative or not finite; in ``forward`` when training without a random generator.
+
+    Notes
+    -----
+    The same as Keras's ``GaussianNoise(stddev)``. PyTorch has none. For a linear network with squared error, noise on
+    the inputs is an L2 penalty of strength deviation² / 2 on average (Bishop, 1995).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule import Memo
+    >>> x = np.zeros((1, 3))
+    >>> GaussianNoise(0.1).forward(x, Memo(training=True, rng=np.random.default_rng(0))).round(3)
+    array([[ 0.013, -0.013,  0.064]])
+    >>> GaussianNoise(0.1).forward(x, Memo())
+    array([[0., 0., 0.]])
+
+    Source: Bishop, "Training with noise is equivalent to Tikhonov regularization" (1995); with BatchNorm as here,
+    Rasmus et al., "Semi-supervised learning with ladder networks" (2015), section 3.
+    """
+
+    deviation: float
+
+    def __post_init__(self) -> None:
+        self.deviation = check_real("GaussianNoise", "deviation", self.deviation, 0)
+
+    def buffers(self) -> dict[str, Shape]:
+        return {"noise": self.output_shape}
+
+    def forward(self, x: Float[Array, "batch *shape"], memo: Memo) -> Float[Array, "batch *shape"]:
+        if not memo.training:
+            return x
+        if memo.rng is None:
+            raise ValueError(
+                "GaussianNoise: training needs randomness: Memo(training=True, rng=np.random.default_rng(0))."
+            )
+        memo.noise = memo.rng.standard_normal(x.shape, dtype=x.dtype, out=memo.noise)
+        memo.noise *= self.deviation  # deviation · Normal(0, 1) = Normal(0, deviation²)
+        return np.add(x, memo.noise, out=memo.y)
+
+    def backward(self, dy: Float[Array, "batch *shape"], memo: Memo) -> Float[Array, "batch *shape"]:
+        return dy  # d(x + n)/dx = 1
