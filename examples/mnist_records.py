@@ -151,12 +151,15 @@ def table(results):
         "| network | parameters | wrong, mean (best … worst) | wanted | time | wanted |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for name, runs in results.items():
-        record, errors = RECORDS[name], [run["error"] for run in runs]
+    for name, record in RECORDS.items():
+        runs = results.get(name, [])
+        if not runs:
+            continue
+        errors, seconds = [run["error"] for run in runs], mean(run["seconds"] for run in runs)
         spread = f" ({min(errors):.2f} … {max(errors):.2f})" if len(runs) > 1 else ""
         lines.append(
             f"| {record.title} | {runs[0]['parameters']:,} | {mean(errors):.2f} %{spread} | {record.error:.2f} % "
-            f"| {mean(run['seconds'] for run in runs) / 60:.1f} min | {record.minutes:g} min |"
+            f"| {f'{seconds / 60:.1f} min' if seconds >= 60 else f'{seconds:.0f} s'} | {record.minutes:g} min |"
         )
     return "\n".join(lines)
 
@@ -166,14 +169,17 @@ def draw(results, path, *, validate):
     import matplotlib.pyplot as plt  # noqa: PLC0415  (for the picture only)
 
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    for i, (name, runs) in enumerate(results.items()):
-        for member, curve in enumerate(runs[0]["curves"]):
-            label = RECORDS[name].title if member == 0 else None
+    for i, (name, record) in enumerate(RECORDS.items()):
+        for member, curve in enumerate(results[name][0]["curves"] if name in results else []):
+            label = record.title if member == 0 else None
             axes.plot(
                 range(1, len(curve) + 1), curve, color=f"C{i}", lw=1.5, alpha=1 if member == 0 else 0.4, label=label
             )
     axes.set(
-        xscale="log", yscale="log", xlabel="epoch", ylabel="error on 10,000 held-out images (%)" if validate else "loss"
+        xscale="log",
+        yscale="log",
+        xlabel="epoch",
+        ylabel="error on 10,000 held-out images (%)" if validate else "mean loss of the epoch's batches",
     )
     axes.grid(alpha=0.3, which="both")
     axes.legend(frameon=False, fontsize=9)
