@@ -137,7 +137,12 @@ def stack_of_everything():
     rows += [layer for a in activations for layer in (Dense(8), a)]
     block = [layers.BatchNorm(), layers.Conv2D(4, 3, padding="same"), layers.Dropout2D(0.1), layers.Scale(0.1)]
     images = [Dense(50), layers.Reshape((5, 5, 2)), layers.Conv2D(4, 2, biases=None), layers.BatchNorm(), ReLU()]
-    images += [layers.Residual(block), layers.RMSNorm(), layers.MaxPool2D(3, stride=2, padding="same")]
+    images += [
+        layers.Residual(block),
+        layers.RMSNorm(),
+        layers.GaussianNoise(0.1),
+        layers.MaxPool2D(3, stride=2, padding="same"),
+    ]
     images += [layers.AveragePool2D(2, stride=1), layers.GlobalAveragePool2D(), layers.Flatten(), Dense(3)]
     stack = [*rows, *images]
     assert {type(layer).__name__ for layer in (*stack, *block)} == set(shipped), "a layer is missing here"
