@@ -127,9 +127,9 @@ def measure(case: Case, path: Path, seeds: Iterable[int], quick: bool) -> Runs:
     for seed in seeds:
         with tempfile.TemporaryDirectory() as folder:
             options = (["--seed", str(seed)] if seed else []) + (["--epochs", "2"] if quick else [])
-            runs.train.append(_timed(folder, "train", path, "--target", case.target, *options))
+            runs.train.append(timed(folder, "train", path, "--target", case.target, *options))
             run = Path("runs", path.name.split(".")[0])
-            runs.predict.append(_timed(folder, "predict", run, path, "--out", "predictions.csv"))
+            runs.predict.append(timed(folder, "predict", run, path, "--out", "predictions.csv"))
             config = json.loads(Path(folder, run, "config.json").read_text(encoding="utf-8"))
         runs.task = config["task"]
         main = SCORE[runs.task]
@@ -145,7 +145,8 @@ def measure(case: Case, path: Path, seeds: Iterable[int], quick: bool) -> Runs:
     return runs
 
 
-def _timed(folder: str, *arguments: Any) -> tuple[float, float]:
+def timed(folder: str, *arguments: Any) -> tuple[float, float]:
+    """Run ``chainrule`` in a folder; return its seconds, and those of the processor."""
     begin, used = time.perf_counter(), os.times()
     done = subprocess.run(
         [sys.executable, "-m", "chainrule.cli", *map(str, arguments)], cwd=folder, capture_output=True, text=True,

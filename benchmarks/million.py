@@ -1,0 +1,69 @@
+"""A million new rows through ``chainrule predict``: ``python -m benchmarks.million``.
+
+Two tables: the passengers of ``benchmarks.tables``, 6 columns of words and numbers with holes, as CSV; and the 94
+columns of ``benchmarks.streaming``, as Parquet. Each network is trained on 5,000 rows; what is timed is the whole
+command that predicts, from the start of its process to the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import report, streaming
+from benchmarks.tables import passengers, timed
+
+ROWS = 1_000_000
+TRAINED = 5_000
+
+
+def narrow(path: Path, rows: int) -> Path:
+    """Write a CSV file of passengers; a hundred thousand of them, again and again."""
+    table = passengers(path.parent, min(rows, 100_000))
+    header, _, body = table.read_text(encoding="utf-8").partition("\n")
+    path = path.with_suffix(".csv")
+    with path.open("w", encoding="utf-8") as file:
+        file.write(header + "\n")
+        for _ in range(max(1, rows // 100_000)):
+            file.write(body)
+    return path
+
+
+def wide(path: Path, rows: int) -> Path:
+    """Write a Parquet file of 94 columns and a target."""
+    path = path.with_suffix(".parquet")
+    streaming.make(path, rows * streaming.ROW_BYTES)
+    return path
+
+
+TABLES: dict[str, tuple[Callable[[Path, int], Path], str]] = {
+    "6 columns, CSV": (narrow, "survived"),
+    "94 columns, Parquet": (wide, "y"),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser("python -m benchmarks.million", description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=ROWS)
+    arguments = parser.parse_args()
+    machine = report.machine()
+    print(f"{machine['cpu']}, {machine['cores']} cores; median seconds of {arguments.repeats} (of the processor)")
+    for title, (make, target) in TABLES.items():
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            few, many = make(folder / "few", TRAINED), make(folder / "many", arguments.rows)
+            timed(name, "train", few, "--target", target, "--out", "run", "--epochs", "5")
+            runs = [timed(name, "predict", "run", many, "--out", f"{i}.csv") for i in range(arguments.repeats)]
+            with (folder / "0.csv").open("rb") as file:
+                predicted = sum(1 for _ in file) - 1
+        seconds, processor = np.median(runs, axis=0)
+        print(f"{title}: {predicted:,} rows in {seconds:.1f} s ({processor:.1f})", flush=True)
+
+
+if __name__ == "__main__":
+    main()
