@@ -12,9 +12,13 @@ the end. Results are added to the JSON file as they come, so that a run can be s
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from statistics import mean
 
@@ -51,6 +55,7 @@ class Record:
     error: float  # per cent
     minutes: float
     members: int = 1
+    of: str = ""  # the configuration of each member, which is then measured by itself too
 
 
 def with_dropout(*units):
@@ -91,17 +96,12 @@ RECORDS = {
         1.25, 8,
     ),
     "dense": Record(
-        "784-512-512-10, BatchNorm and noise",
-        lambda: with_noise(512, 512),
+        "784-1000-500-250-250-250-10, BatchNorm and noise",
+        lambda: with_noise(1000, 500, 250, 250, 250),
         lambda: {"optimizer": Adam(0.002), "schedule": Cosine(), "epochs": 80, "batch_size": 128},
         1.05, 25,
     ),
-    "ensemble": Record(
-        "five of these",
-        lambda: with_noise(512, 512),
-        lambda: {"optimizer": Adam(0.002), "schedule": Cosine(), "epochs": 80, "batch_size": 128},
-        0.95, 45, members=5,
-    ),
+    "ensemble": Record("five of these", list, dict, 0.95, 45, members=5, of="dense"),
     "conv": Record(
         "convolutional, no augmentation",
         lambda: convolutions(32, 64),
@@ -118,31 +118,61 @@ RECORDS = {
 }  # fmt: skip
 
 
-def run(record, seed, train, test, *, validate, epochs):
-    """Train and return what was found: the error on the held-out or the test images, the time, and the curves."""
-    rows = len(train.X) - (min(HELD_OUT, len(train.X) // 6) if validate else 0)
-    X_test, t_test = (train.X[rows:], train.t[rows:]) if validate else (test.X, test.t)
-    arguments = record.training()
-    if epochs:
-        arguments["epochs"] = epochs
-    probabilities, curves, parameters = np.zeros((len(X_test), 10), np.float32), [], 0
-    seconds = 0.0
-    for member in range(record.members):
-        network = cr.Network(784, record.layers(), "softmax_cross_entropy", seed=record.members * seed + member)
-        begin = time.perf_counter()
-        history = cr.train(
-            network, train.X[:rows], train.t[:rows], **arguments, seed=record.members * seed + member,
-            validation=(X_test, t_test) if validate else None, callbacks=[cr.Progress()],
-        )  # fmt: skip
-        seconds += time.perf_counter() - begin
-        probabilities += network.predict(X_test)
-        parameters += network.theta.size
-        if validate:
-            curves.append([100 * (1 - accuracy) for accuracy in history["val_accuracy"]])
-        else:
-            curves.append(list(history["loss"]))
-    error = 100 * float((probabilities.argmax(axis=1) != t_test).mean())
-    return {"seed": seed, "error": error, "seconds": seconds, "parameters": parameters, "curves": curves}
+def run(name, seed, jobs, options):
+    """Train, and return the error on the held-out or the test images, the time and the curves; then those of members."""
+    record, begin = RECORDS[name], time.perf_counter()
+    numbers, members, probabilities = range(record.members * seed, record.members * (seed + 1)), [], []
+    for first in range(0, len(numbers), jobs):
+        beside = numbers[first : first + jobs]
+        fits = partial(fit, record.of or name, options=options, threads=max(1, (os.cpu_count() or 1) // len(beside)))
+        with ProcessPoolExecutor(len(beside), get_context("spawn")) as pool:
+            done = [*(pool.map(fits, beside) if len(beside) > 1 else map(fits, beside))]
+        members += [member for member, _ in done]
+        probabilities += [p for _, p in done]
+    if record.members == 1:
+        return members
+    return [
+        {
+            "seed": seed,
+            "error": wrong(np.mean(probabilities, axis=0), parts(options)[3]),
+            "seconds": time.perf_counter() - begin,
+            "parameters": sum(member["parameters"] for member in members),
+            "curves": [curve for member in members for curve in member["curves"]],
+        },
+        *members,
+    ]
+
+
+def fit(name, seed, *, options, threads):
+    """Train one network; return what was found, and the probabilities of the held-out or the test images."""
+    X, t, X_test, t_test = parts(options)
+    arguments = RECORDS[name].training() | ({"epochs": options.epochs} if options.epochs else {})
+    network = cr.Network(784, RECORDS[name].layers(), "softmax_cross_entropy", seed=seed)
+    begin = time.perf_counter()
+    history = cr.train(
+        network, X, t, **arguments, seed=seed, threads=threads, callbacks=[cr.Progress()],
+        validation=(X_test, t_test) if options.validate else None,
+    )  # fmt: skip
+    seconds, p = time.perf_counter() - begin, network.predict(X_test)
+    curve = [100 * (1 - a) for a in history["val_accuracy"]] if options.validate else [*history["loss"]]
+    found = {"seed": seed, "error": wrong(p, t_test), "seconds": seconds, "parameters": network.theta.size}
+    return found | {"curves": [curve]}, p
+
+
+def wrong(p, t):
+    """Return how many of the images are taken for another digit, in per cent."""
+    return 100 * float((p.argmax(axis=1) != t).mean())
+
+
+def parts(options):
+    """Return the images to train on with their labels, and those to test with: held-out ones, or those of the test."""
+    train = cr.datasets.load_mnist("train")
+    X, t = train.X[: options.rows], train.t[: options.rows]
+    if not options.validate:
+        test = cr.datasets.load_mnist("test")
+        return X, t, test.X, test.t
+    rows = len(X) - min(HELD_OUT, len(X) // 6)
+    return X[:rows], t[:rows], X[rows:], t[rows:]
 
 
 def table(results):
@@ -193,23 +223,23 @@ def main():
     parser.add_argument("--validate", action="store_true", help="hold out 10,000 training images; no test images")
     parser.add_argument("--epochs", type=int, help="in place of those chosen, for a short look")
     parser.add_argument("--rows", type=int, help="so many training images, for a short look")
+    parser.add_argument("--jobs", type=int, default=2, help="members of an ensemble that are trained side by side")
     parser.add_argument("--json", type=Path, help="where results are kept, and looked for")
     parser.add_argument("--picture", type=Path, help="of the learning curves, as PNG or SVG")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in RECORDS]
     if unknown:
         parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(RECORDS)}")
-    train, test = cr.datasets.load_mnist("train"), cr.datasets.load_mnist("test")
-    if options.rows:
-        train = replace(train, X=train.X[: options.rows], t=train.t[: options.rows])
     results = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
-    for name in options.names or RECORDS:
+    for name in sorted(options.names or RECORDS, key=lambda name: -RECORDS[name].members):
         for seed in options.seeds:
             if any(run["seed"] == seed for run in results.get(name, [])):
                 continue
             print(f"{RECORDS[name].title}, seed {seed}", flush=True)
-            found = run(RECORDS[name], seed, train, test, validate=options.validate, epochs=options.epochs)
-            results.setdefault(name, []).append(found)
+            runs = run(name, seed, options.jobs, options)
+            results.setdefault(name, []).append(runs[0])
+            if RECORDS[name].of:
+                results.setdefault(RECORDS[name].of, []).extend(runs[1:])
             if options.json:
                 options.json.write_text(json.dumps(results))
     print(table(results))
