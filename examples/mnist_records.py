@@ -50,10 +50,10 @@ class Record:
     """A configuration: its layers, how it is trained, and what it should reach in which time."""
 
     title: str
-    layers: Callable[[], list]
-    training: Callable[[], dict]
     error: float  # per cent
     minutes: float
+    layers: Callable[[], list] = list
+    training: Callable[[], dict] = dict
     members: int = 1
     of: str = ""  # the configuration of each member, which is then measured by itself too
 
@@ -83,43 +83,38 @@ def convolutions(*filters):
 
 RECORDS = {
     "plain": Record(
-        "784-30-10, tanh, no extras",
+        "784-30-10, tanh, no extras", 3.5, 0.5,
         lambda: [Dense(30), Tanh(), Dense(10)],
         lambda: {"optimizer": Momentum(0.02), "schedule": Cosine(), "epochs": 15, "batch_size": 32},
-        3.5, 0.5,
     ),
     "dropout": Record(
-        "784-512-512-10, dropout, max-norm",
+        "784-512-512-10, dropout, max-norm", 1.25, 8,
         lambda: with_dropout(512, 512),
         lambda: {"optimizer": Adam(0.001), "schedule": Cosine(), "epochs": 120, "batch_size": 128,
                  "penalties": [MaxNorm(2.0)]},
-        1.25, 8,
     ),
     "dense": Record(
-        "784-1000-500-250-250-250-10, BatchNorm and noise",
+        "784-1000-500-250-250-250-10, BatchNorm and noise", 1.05, 25,
         lambda: with_noise(1000, 500, 250, 250, 250),
         lambda: {"optimizer": Adam(0.002), "schedule": Cosine(), "epochs": 80, "batch_size": 128},
-        1.05, 25,
     ),
-    "ensemble": Record("five of these", list, dict, 0.95, 45, members=5, of="dense"),
+    "ensemble": Record("five of these", 0.95, 45, members=5, of="dense"),
     "conv": Record(
-        "convolutional, no augmentation",
+        "convolutional, no augmentation", 0.70, 10,
         lambda: convolutions(32, 64),
         lambda: {"optimizer": Adam(0.003), "schedule": OneCycle(), "epochs": 8, "batch_size": 128},
-        0.70, 10,
     ),
     "shifts": Record(
-        "convolutional, images shifted by up to 2 pixels",
+        "convolutional, images shifted by up to 2 pixels", 0.45, 30,
         lambda: convolutions(32, 64),
         lambda: {"optimizer": Adam(0.003), "schedule": OneCycle(), "epochs": 25, "batch_size": 128,
                  "augment": [RandomShift(2, shape=(28, 28))]},
-        0.45, 30,
     ),
 }  # fmt: skip
 
 
 def run(name, seed, jobs, options):
-    """Train, and return the error on the held-out or the test images, the time and the curves; then those of members."""
+    """Train, and return the error on held-out or test images, the time and the curves; then those of the members."""
     record, begin = RECORDS[name], time.perf_counter()
     numbers, members, probabilities = range(record.members * seed, record.members * (seed + 1)), [], []
     for first in range(0, len(numbers), jobs):
