@@ -16,6 +16,7 @@ from polars.testing import assert_frame_equal
 from chainrule.tables.delimited import decode
 from chainrule.tables.frames import as_frame, plain
 from chainrule.tables.reading import is_table, read
+from chainrule.tables.streaming.opening import open_source
 
 CSV = b"number,word,share\n1,x,2.5\n2,y,3.5\n3,z,4.5\n"
 FRAME = pl.DataFrame({"number": [1, 2, 3], "word": ["x", "y", "z"], "share": [2.5, 3.5, 4.5]})
@@ -326,3 +327,20 @@ def test_decoding_never_fails_but_in_one_sentence(content):
     decoded, sentence = tried(decode, content, "t.csv")
     assert decoded or sentence.startswith("t.csv")
     assert not decoded or decoded[1] in ("UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "Windows-1252", "Latin-1")
+
+
+@pytest.mark.parametrize("name", ["*", "^word$", "^.*$"])
+def test_names_that_polars_takes_for_patterns(name, tmp_path):
+    table = FRAME.rename({"share": name})
+    table.write_csv(tmp_path / "t.csv")
+    table.write_parquet(tmp_path / "t.parquet")
+    for read_it in (
+        lambda: as_frame(table),
+        lambda: read(tmp_path / "t.csv"),
+        lambda: read(tmp_path / "t.parquet"),
+        lambda: open_source(tmp_path / "t.csv"),
+        lambda: open_source(tmp_path / "t.parquet"),
+    ):
+        with pytest.raises(ValueError, match=f"has a column called '{re.escape(name)}', which polars takes for a patt"):
+            read_it()
+    assert as_frame(FRAME.rename({"share": "^GSPC"})).width == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
@@ -36,7 +37,22 @@ def as_frame(given: Any) -> pl.DataFrame:
         raise ValueError(
             f"the data frame has {frame.height} rows and {frame.width} columns: there is nothing to learn."
         )
+    check_names(frame.columns, "the data frame")
     return plain(frame)
+
+
+def check_names(names: Iterable[str], source: str) -> None:
+    """Refuse a name that polars takes for a pattern: with ``*`` or ``^a.*$`` it answers with other columns.
+
+    >>> check_names(["^GSPC", "price*"], "prices.csv")
+    >>> check_names(["a", "*"], "prices.csv")
+    Traceback (most recent call last):
+    ...
+    ValueError: prices.csv has a column called '*', which polars takes for a pattern: rename it.
+    """
+    for name in names:
+        if name == "*" or (name.startswith("^") and name.endswith("$")):
+            raise ValueError(f"{source} has a column called {name!r}, which polars takes for a pattern: rename it.")
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:
