@@ -6,6 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -135,7 +136,7 @@ def train(
         scores=judged.scores,
         baselines=judged.baselines,
         verdict=judged.verdict,
-        held_out=judged.held_out,
+        held_out=replace(judged.held_out, rows=loaded.test_rows, source=loaded.test_source),
         history=model.history_,
         split=split,
         notes=loaded.notes,
