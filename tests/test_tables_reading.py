@@ -8,6 +8,7 @@ import re
 
 import hypothesis.strategies as st
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -344,3 +345,20 @@ def test_names_that_polars_takes_for_patterns(name, tmp_path):
         with pytest.raises(ValueError, match=f"has a column called '{re.escape(name)}', which polars takes for a patt"):
             read_it()
     assert as_frame(FRAME.rename({"share": "^GSPC"})).width == 3
+
+
+def test_pandas_columns_of_every_type():
+    table = pd.DataFrame({
+        "whole": pd.array([1, None, 3], "Int64"), "real": pd.array([0.5, None, 2.5], "Float64"),
+        "flag": pd.array([True, None, False], "boolean"), "word": pd.array(["a", None, "b"], "string"),
+        "kind": pd.Categorical(["x", None, "y"]), "mixed": [1, None, "b"], "number": [1.5, np.nan, 2.0],
+        "day": pd.to_datetime(["2024-01-01", None, "2024-01-03"]), "month": pd.period_range("2024-01", periods=3, freq="M"),
+        7: [1, 2, 3],
+    })  # fmt: skip
+    frame = as_frame(table)
+    assert frame.columns == [*map(str, table.columns)]
+    assert frame.row(0)[:7] == (1, 0.5, True, "a", "x", "1", 1.5)
+    assert frame.row(1)[:8] == (None,) * 8
+    assert frame["month"].to_list() == ["2024-01", "2024-02", "2024-03"]
+    with pytest.raises(ValueError, match="the data frame has the column 'whole' twice: rename one of them"):
+        as_frame(pd.concat([table, table[["whole"]]], axis=1))

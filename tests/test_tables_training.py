@@ -228,3 +228,11 @@ def test_the_held_out_rows_can_be_found_in_their_file(tmp_path):
     number, truth = [part.strip() for part in line.split("|")[1:3]]
     assert table["survived"][int(number) - 1] == truth
     assert f"Row 1 is the first of {tmp_path / 'test.csv'}"[:40] in trained.report().markdown
+
+
+def test_the_call_that_repeats_a_run_is_kept(tmp_path):
+    passengers().write_csv(tmp_path / "t.csv")
+    again = tables.train(tmp_path / "t.csv", "survived", drop=["age"], seed=2, parameters=QUICK, callbacks=())
+    assert again.command == f"train({str(tmp_path / 't.csv')!r}, 'survived', drop=['age'], parameters={QUICK}, seed=2)"
+    assert again.command in again.report().html.replace("&#x27;", "'")
+    assert train(test=0.3).command.startswith("train(frame, 'survived', test=0.3")
