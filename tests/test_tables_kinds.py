@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from chainrule.tables import kinds, remarks
+from chainrule.tables.casting import cast
 from chainrule.tables.kinds import FEW, infer
 from chainrule.tables.overrides import told
 from chainrule.tables.schema import Column, Schema
@@ -183,3 +184,11 @@ def test_any_values_have_a_kind(values):
     assert found.used == (not found.dropped)
     assert found.missing <= len(values)
     assert kinds.normal(pl.Series("c", values, strict=False)).null_count() == found.missing
+
+
+@pytest.mark.parametrize("day", [dt.date(2020, 1, 31), dt.datetime(2020, 1, 31, 5)])
+def test_a_format_for_what_is_a_date_already_makes_no_holes_of_it(day):
+    values = pl.Series("c", [day, dt.date(2021, 2, 1) if type(day) is dt.date else dt.datetime(2021, 2, 1)])
+    column = infer(values, "date", "%d/%m/%Y")
+    assert column.date_format is None
+    assert cast(values.to_frame(), [column])["c"].null_count() == 0

@@ -182,6 +182,7 @@ def nodes(tree):
 def update(tree, kind, **attributes):
     """Replace attributes of every estimator of a kind."""
     found = [node["content"]["content"] for node in nodes(tree) if node.get("__class__") == kind and "content" in node]
+    found = [there for there in found if isinstance(there, dict)]
     assert found
     for there in found:
         there.update(attributes)
@@ -297,6 +298,17 @@ def text_node(value):
     return node("builtins", "str", "JsonNode", json.dumps(value), is_json=True)
 
 
+def bare_reader_of_files(tree):
+    """Put what counts words in the place of a category's encoder, and let it take texts for names of files."""
+    reader = next(n for n in nodes(tree) if n.get("__class__") == "HashingVectorizer" and "content" in n)
+    reader = json.loads(json.dumps(reader))
+    reader["content"]["content"]["input"] = text_node("filename")
+    for inside in nodes(reader):
+        inside.pop("__id__", None)  # what has the number of something else would be taken for it
+    for there in [n for n in nodes(tree) if n.get("__class__") == "OneHotEncoder" and "content" in n]:
+        there.update(reader)
+
+
 WRONG = {
     "a pattern that never ends": lambda t: update(t, "HashingVectorizer", token_pattern=text_node("(a+)+$")),
     "billions of word groups": lambda t: update(t, "HashingVectorizer", ngram_range=text_node([1, 10**9])),
@@ -311,6 +323,21 @@ WRONG = {
     "other columns": lambda t: update(t, "ColumnTransformer", _columns=text_node([])),
     "no transformers": lambda t: update(t, "ColumnTransformer", transformers_=text_node({})),
 }
+
+
+HARMFUL = {
+    "processes": lambda t: update(t, "ColumnTransformer", n_jobs=text_node(1000)),
+    "processes for dates": lambda t: update(t, "ApplyToEachCol", n_jobs=text_node(1000)),
+    "a cache on disk": lambda t: update(t, "Pipeline", memory=text_node("cache")),
+    "files for texts": bare_reader_of_files,
+}
+
+
+@pytest.mark.parametrize("name", HARMFUL)
+def test_what_would_start_processes_or_open_files_is_refused_before_anything_is_predicted(folder, name):
+    altered(folder, HARMFUL[name])
+    with pytest.raises(ModelFileError, match="the pipeline is none that chainrule writes"):
+        saving.load(folder)
 
 
 @pytest.mark.parametrize("name", WRONG)
@@ -340,6 +367,9 @@ def test_attributes_that_chainrule_never_writes(folder, name):
         (lambda d: d["columns"][6].update(date_format="%3"), "date_format is"),
         (lambda d: d["columns"][6].update(date_format="%d" * 999), "date_format is"),
         (lambda d: d["columns"][6].update(date_format={"__import__": "os"}), "date_format is"),
+        (lambda d: d["columns"][6].update(date_format=None), "the dates are text, of no such format"),
+        (lambda d: d["columns"][5].update(date_format="%d"), "the dates are date, of no such format"),
+        (lambda d: d["columns"][5].update(read_as="whole"), "the dates are whole, of no such format"),
         (lambda d: d.update(rows=1.5), "rows is"),
         (lambda d: d.update(columns={"__class__": "os.system"}), "expected a list"),
         (lambda d: d.update(classes=[[1], [2]]), "the classes are"),
@@ -438,7 +468,7 @@ def test_nothing_is_imported_compiled_run_or_written(run, tmp_path):
         folders.append(shutil.copytree(run, tmp_path / f"evil-{i}"))
         evil = json.loads(json.dumps(tree).replace("{path}", str(tmp_path / "ran")))
         altered(folders[-1], lambda t, evil=evil: update(t, "ColumnTransformer", _evil=evil))
-    for i, change in enumerate((WRONG["no scaler"], WRONG["a callable"])):
+    for i, change in enumerate((WRONG["no scaler"], WRONG["a callable"], *HARMFUL.values())):
         folders.append(shutil.copytree(run, tmp_path / f"wrong-{i}"))
         altered(folders[-1], change)
     for i, content in enumerate(NO_JSON.values()):

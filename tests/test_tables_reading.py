@@ -8,6 +8,7 @@ import re
 
 import hypothesis.strategies as st
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,7 @@ from polars.testing import assert_frame_equal
 from chainrule.tables.delimited import decode
 from chainrule.tables.frames import as_frame, plain
 from chainrule.tables.reading import is_table, read
+from chainrule.tables.streaming.opening import open_source
 
 CSV = b"number,word,share\n1,x,2.5\n2,y,3.5\n3,z,4.5\n"
 FRAME = pl.DataFrame({"number": [1, 2, 3], "word": ["x", "y", "z"], "share": [2.5, 3.5, 4.5]})
@@ -326,3 +328,37 @@ def test_decoding_never_fails_but_in_one_sentence(content):
     decoded, sentence = tried(decode, content, "t.csv")
     assert decoded or sentence.startswith("t.csv")
     assert not decoded or decoded[1] in ("UTF-8", "UTF-16", "UTF-16LE", "UTF-16BE", "Windows-1252", "Latin-1")
+
+
+@pytest.mark.parametrize("name", ["*", "^word$", "^.*$"])
+def test_names_that_polars_takes_for_patterns(name, tmp_path):
+    table = FRAME.rename({"share": name})
+    table.write_csv(tmp_path / "t.csv")
+    table.write_parquet(tmp_path / "t.parquet")
+    for read_it in (
+        lambda: as_frame(table),
+        lambda: read(tmp_path / "t.csv"),
+        lambda: read(tmp_path / "t.parquet"),
+        lambda: open_source(tmp_path / "t.csv"),
+        lambda: open_source(tmp_path / "t.parquet"),
+    ):
+        with pytest.raises(ValueError, match=f"has a column called '{re.escape(name)}', which polars takes for a patt"):
+            read_it()
+    assert as_frame(FRAME.rename({"share": "^GSPC"})).width == 3
+
+
+def test_pandas_columns_of_every_type():
+    table = pd.DataFrame({
+        "whole": pd.array([1, None, 3], "Int64"), "real": pd.array([0.5, None, 2.5], "Float64"),
+        "flag": pd.array([True, None, False], "boolean"), "word": pd.array(["a", None, "b"], "string"),
+        "kind": pd.Categorical(["x", None, "y"]), "mixed": [1, None, "b"], "number": [1.5, np.nan, 2.0],
+        "day": pd.to_datetime(["2024-01-01", None, "2024-01-03"]), "month": pd.period_range("2024-01", periods=3, freq="M"),
+        7: [1, 2, 3],
+    })  # fmt: skip
+    frame = as_frame(table)
+    assert frame.columns == [*map(str, table.columns)]
+    assert frame.row(0)[:7] == (1, 0.5, True, "a", "x", "1", 1.5)
+    assert frame.row(1)[:8] == (None,) * 8
+    assert frame["month"].to_list() == ["2024-01", "2024-02", "2024-03"]
+    with pytest.raises(ValueError, match="the data frame has the column 'whole' twice: rename one of them"):
+        as_frame(pd.concat([table, table[["whole"]]], axis=1))

@@ -582,6 +582,32 @@ class TestCollect:
         assert "Which columns matter" not in build(run).markdown
 
 
+def test_long_names_that_differ_in_their_middle_look_different():
+    names = [f"the class with the number {i} of all classes that there are in this table" for i in range(16)]
+    data = classes_data(16, 400)
+    wrong = tuple(WrongRow(i, names[i], names[i + 1], "1 %", ((n, "x"),)) for i, n in enumerate(names[:9]))
+    columns = tuple(ColumnSummary(name, "number") for name in names)
+    found = Importance(tuple(Influence(name, 0.1, 0.0) for name in names), "log loss", 0.5, 400, 5)
+    data = replace(data, classes=tuple(names), wrong=wrong, columns=columns, importance=found)
+    for page in (check_alone(render_html(data)).text, render_markdown(data)):
+        assert all(page.count(name) >= 4 for name in names[:9])  # of classes twice, of columns, of wrong rows
+        assert "class …" not in page
+        assert "number…" not in page
+
+
+def test_of_unbalanced_classes_the_rare_one_is_looked_for():
+    data = classes_data(2, 400)
+    rare = np.flatnonzero(data.truth == 0)[20:]  # all but 20 of "no"
+    kept = np.delete(np.arange(400), rare)
+    data = replace(data, truth=data.truth[kept], predicted=data.predicted[kept], probabilities=data.probabilities[kept])
+    page = check_alone(render_html(data)).text
+    average = metrics.average_precision_score(data.truth == 0, data.probabilities[:, 0])
+    assert f"no: average precision {average:.3f}" in page
+    assert f"Of {(data.predicted == 0).sum()} rows that it calls 'no'" in page
+    assert "probability of no" in page
+    assert "yes: average precision" in check_alone(render_html(classes_data(2))).text
+
+
 class TestDrawing:
     @pytest.mark.parametrize(
         ("low", "high"), [(0, 1), (-5, 7), (0, 1e-9), (1e9, 1e9 + 3), (0, 1e300), (-1e-300, 1e-300)]

@@ -125,6 +125,9 @@ def test_names_are_written_as_python(name, tmp_path):
     table = pl.DataFrame({name: np.arange(60) % 7 + 0.5, "c": ["{x}", "'", '"'] * 20, "y": ["\\", "é"] * 30})
     table.write_parquet(tmp_path / "t.parquet")
     same(tmp_path / "t.parquet", "y")
+    days = pl.date_range(pl.date(2020, 1, 1), pl.date(2020, 2, 29), eager=True).dt.strftime("%d/%m/%Y")
+    table.with_columns(days.alias(name)).write_parquet(tmp_path / "t.parquet")
+    same(tmp_path / "t.parquet", "y")
 
 
 def test_the_command_prints_it_and_trains_nothing(tmp_path, monkeypatch):

@@ -211,3 +211,28 @@ def test_infinities_and_holes_in_columns_are_no_obstacle():
 def test_ten_thousand_columns():
     frame = pl.DataFrame(RNG.normal(size=(60, 10_000))).with_columns(y=pl.Series(["a", "b"] * 30))
     assert len(train(frame, "y").schema.used) == 10_000
+
+
+def test_the_held_out_rows_can_be_found_in_their_file(tmp_path):
+    table = passengers().with_columns(
+        survived=pl.when(pl.col("number") % 5 == 0).then(None).otherwise(pl.col("survived"))
+    )
+    held = train(table).held_out
+    assert held.source == "a data frame"
+    assert (table[held.rows - 1]["number"] == held.frame["number"]).all()
+    table.write_csv(tmp_path / "test.csv")
+    trained = train(test=tmp_path / "test.csv")
+    held = trained.held_out
+    assert (table[held.rows - 1]["number"] == held.frame["number"]).all()
+    line = trained.report().markdown.partition("| row | is | the network says |")[2].splitlines()[2]
+    number, truth = [part.strip() for part in line.split("|")[1:3]]
+    assert table["survived"][int(number) - 1] == truth
+    assert f"Row 1 is the first of {tmp_path / 'test.csv'}"[:40] in trained.report().markdown
+
+
+def test_the_call_that_repeats_a_run_is_kept(tmp_path):
+    passengers().write_csv(tmp_path / "t.csv")
+    again = tables.train(tmp_path / "t.csv", "survived", drop=["age"], seed=2, parameters=QUICK, callbacks=())
+    assert again.command == f"train({str(tmp_path / 't.csv')!r}, 'survived', drop=['age'], parameters={QUICK}, seed=2)"
+    assert again.command in again.report().html.replace("&#x27;", "'")
+    assert train(test=0.3).command.startswith("train(frame, 'survived', test=0.3")

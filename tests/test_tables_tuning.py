@@ -1,7 +1,10 @@
 """Tuning: the space, the folds, the objective without leakage, the study that goes on, pruning, and the time."""
 
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -13,6 +16,7 @@ optuna = pytest.importorskip("optuna")
 
 from typer.testing import CliRunner  # noqa: E402
 
+from chainrule.callbacks import Callback  # noqa: E402
 from chainrule.cli.app import app  # noqa: E402
 from chainrule.history import History  # noqa: E402
 from chainrule.tables import models, splitting  # noqa: E402
@@ -22,7 +26,7 @@ from chainrule.tables.splitting import Plan  # noqa: E402
 from chainrule.tables.tuning import data as data_module  # noqa: E402
 from chainrule.tables.tuning import folds as folds_module  # noqa: E402
 from chainrule.tables.tuning import objective as objective_module  # noqa: E402
-from chainrule.tables.tuning import pruning, saving, tune  # noqa: E402
+from chainrule.tables.tuning import pruning, saving, tune, workers  # noqa: E402
 from chainrule.tables.tuning import space as space_module  # noqa: E402
 from chainrule.tables.tuning import study as studies  # noqa: E402
 from chainrule.tables.tuning.objective import Outcome, Problem  # noqa: E402
@@ -385,12 +389,13 @@ def test_the_rows_that_are_held_out_are_never_seen(monkeypatch, fitted):
         ({"trials": 1, "target": "tarqet"}, "'tarqet' is not in the table. Did you mean 'target'"),
         ({"trials": 1, "target": "one"}, "'one' has one value only"),
         ({"trials": 1, "drop": ["z"]}, "there is no column 'z' to learn from"),
+        ({"trials": 1, "source": "-"}, "standard input only once: give a file"),
     ],
 )
 def test_bad_input_is_said_in_a_sentence(options, message):
     table = frame().with_columns(one=pl.lit("x"))
     with pytest.raises(ValueError, match=message):
-        tune(table, options.pop("target", "target"), **options)
+        tune(options.pop("source", table), options.pop("target", "target"), **options)
 
 
 def test_the_command(tmp_path, monkeypatch, fitted):
@@ -415,6 +420,26 @@ def test_the_command(tmp_path, monkeypatch, fitted):
     bad = runner.invoke(app, [*command[:4], "--trials", "0"])
     assert bad.exit_code == 2
     assert bad.stderr == "Error: --trials: expected a whole number of at least 1, got 0.\n"
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows has no masks of signals")
+def test_a_process_that_trains_trials_hears_no_ctrl_c_from_its_first_moment_on():
+    code = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    with workers._deaf():
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+def test_what_ctrl_c_leaves_half_trained_is_not_the_best():
+    class Stops(Callback):
+        def on_epoch(self, run):
+            run.stop("interrupted by Ctrl-C")
+
+    options = {"parameters": {"hidden_layer_sizes": (4,), "max_iter": 5}, "callbacks": [Stops()]}
+    with pytest.raises(KeyboardInterrupt):
+        data_module.fit(frame(60), "target", 0, options, {})
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):

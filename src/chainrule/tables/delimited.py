@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from chainrule._extras import require
+from chainrule.tables.frames import check_names
 
 DELIMITERS = (",", ";", "\t", "|")
 NOTHING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?")
@@ -186,6 +187,7 @@ def _numeric(column: Iterable[str]) -> bool:
 
 
 def _check_names(names: list[str], source: str) -> None:
+    check_names(names, source)
     twice = [name for name, count in Counter(names).items() if count > 1 and name]
     if twice:
         places = " and ".join(str(i + 1) for i, name in enumerate(names) if name == twice[0])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from chainrule._extras import require
 from chainrule.tables.kinds import normal
@@ -25,9 +29,11 @@ def as_frame(given: Any) -> pl.DataFrame:
     if isinstance(given, pl.DataFrame):
         frame = given
     elif isinstance(given, dict) or hasattr(given, "__dataframe__") or hasattr(given, "__arrow_c_stream__"):
-        columns = given.columns if type(given).__module__.startswith("pandas") else ()
-        if len(columns):  # column by column, which needs no pyarrow
-            frame = pl.DataFrame({str(name): _series(pl, given[name]) for name in columns})
+        if type(given).__module__.startswith("pandas"):  # column by column, which needs no pyarrow
+            names = [str(name) for name in given.columns]
+            if twice := [name for name, count in Counter(names).items() if count > 1]:
+                raise ValueError(f"the data frame has the column {twice[0]!r} twice: rename one of them.")
+            frame = pl.DataFrame({name: _series(pl, given.iloc[:, i]) for i, name in enumerate(names)})
         else:
             frame = pl.DataFrame(given)
     else:
@@ -36,7 +42,24 @@ def as_frame(given: Any) -> pl.DataFrame:
         raise ValueError(
             f"the data frame has {frame.height} rows and {frame.width} columns: there is nothing to learn."
         )
-    return plain(frame)
+    check_names(frame.columns, "the data frame")
+    others = [values.name for values in frame if values.dtype == pl.Object]  # periods of pandas, fractions, ...
+    texts = [pl.Series(name, [None if v is None else str(v) for v in frame[name]], dtype=pl.String) for name in others]
+    return plain(frame.with_columns(texts))
+
+
+def check_names(names: Iterable[str], source: str) -> None:
+    """Refuse a name that polars takes for a pattern: with ``*`` or ``^a.*$`` it answers with other columns.
+
+    >>> check_names(["^GSPC", "price*"], "prices.csv")
+    >>> check_names(["a", "*"], "prices.csv")
+    Traceback (most recent call last):
+    ...
+    ValueError: prices.csv has a column called '*', which polars takes for a pattern: rename it.
+    """
+    for name in names:
+        if name == "*" or (name.startswith("^") and name.endswith("$")):
+            raise ValueError(f"{source} has a column called {name!r}, which polars takes for a pattern: rename it.")
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:
@@ -59,7 +82,9 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _series(pl: Any, column: Any) -> Any:
+    """Return a column of pandas; what it calls missing (None, NaN, NaT, NA) is null."""
     values = column.to_numpy()
-    if values.dtype.kind in "OU" or str(column.dtype).startswith(("str", "string", "category", "object")):
-        return pl.Series([None if value is None or value != value else value for value in column], strict=False)  # noqa: PLR0124
-    return pl.Series(values)
+    if values.dtype.kind not in "OU" and isinstance(column.dtype, np.dtype):
+        return pl.Series(values)
+    there = column.notna().to_numpy()
+    return pl.Series([value if here else None for value, here in zip(column, there, strict=True)], strict=False)

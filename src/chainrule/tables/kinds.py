@@ -172,6 +172,8 @@ def _dates(column: Column, present: pl.Series, given: str | None, found: dates.D
         present = dates.parse(present, str(formats)).drop_nulls()
         if not len(present):
             raise ValueError(f"--date: no value of {column.name!r} has the format {given!r}.")
+    else:  # the file says that they are dates: there is no text to be read
+        formats = None
     low, high = _ends(present)
     return _with(column, kind="date", date_format=formats, low=low.isoformat(), high=high.isoformat())
 

@@ -53,6 +53,8 @@ class Loaded(NamedTuple):
     reads_test: str = ""
     left_out: int = 0  # rows without a target
     given: pl.DataFrame | None = None  # the rows of a test file, before their columns were made those of the schema
+    test_rows: Array | None = None  # the numbers of the rows of test in their file, from 1, and that file
+    test_source: str = ""
 
 
 def load(
@@ -80,7 +82,7 @@ def load(
     numeric = [*numeric]
     table = _table(source, target, delimiter, header)
     goals = targets.split_names(target, table.frame.columns)
-    frame, notes = _with_targets(table, goals)
+    frame, numbers, notes = _with_targets(table, goals)
     schema, y, said, warned = _schema(frame, goals, task, categorical, numeric, drop, dates)
     if frame.height < table.frame.height:
         schema = _without_numbering(schema, table.frame, numeric)
@@ -94,17 +96,18 @@ def load(
     date_format = _order(schema, frame, time_column)
     plan = splitting.Plan(part, validation, seed, time_column, group, schema.is_classification, date_format)
     rows, rows_val, rows_test, how = splitting.split(plan, frame, y)
-    frame_test, given, reads_test = frame[rows_test], None, ""
+    frame_test, given, reads_test, numbers, file = frame[rows_test], None, "", numbers[rows_test], table.path
     if own is not None:
         table_test = _table(own, target, delimiter, header)
-        given, how, reads_test = _with_targets(table_test, goals)[0], f"those of {own}", table_test.reads
+        given, numbers, _ = _with_targets(table_test, goals)
+        how, reads_test, file = f"those of {own}", table_test.reads, table_test.path
         frame_test = as_in(schema, given, os.fspath(own))
     split = Split(len(rows), len(rows_val), frame_test.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))
     said = (*notes, *said, *remarks.find(frame, schema))
     return Loaded(
         frame, y, schema, plan, split, rows, rows_val, frame_test, said, warned, table.path, table.sha256, table.reads,
-        reads_test, table.frame.height - frame.height, given,
+        reads_test, table.frame.height - frame.height, given, numbers, file,
     )  # fmt: skip
 
 
@@ -118,15 +121,17 @@ def _table(source: Any, target: str | Sequence[str], delimiter: str | None, head
     return Table(frame, (), "a data frame", hashlib.sha256(file.getbuffer()).hexdigest())
 
 
-def _with_targets(table: Table, goals: list[str]) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Return the rows that have all targets, and what was found out."""
+def _with_targets(table: Table, goals: list[str]) -> tuple[pl.DataFrame, Array, tuple[str, ...]]:
+    """Return the rows that have all targets, their numbers in the file from 1, and what was found out."""
     pl = require("polars", "tables")
     frame = table.frame
     for name in goals:
         if name not in frame.columns:
             overrides.known("target", [name], frame.columns)
     numbers = [name for name in goals if frame[name].dtype.is_float()]
-    usable = frame.with_columns(pl.col(numbers).fill_nan(None)).drop_nulls(goals)
+    frame = frame.with_columns(pl.col(numbers).fill_nan(None))
+    kept = frame.select(pl.all_horizontal(pl.col(goals).is_not_null())).to_series().arg_true().to_numpy()
+    usable = frame[kept] if len(kept) < frame.height else frame
     left_out = frame.height - usable.height
     if usable.height < FEWEST:
         raise ValueError(
@@ -134,7 +139,7 @@ def _with_targets(table: Table, goals: list[str]) -> tuple[pl.DataFrame, tuple[s
             f"a value of {', '.join(goals)}."
         )
     notes = (f"{left_out:,} row(s) without a target are left out.",) if left_out else ()
-    return usable, (*table.notes, *notes)
+    return usable, kept.astype(int) + 1, (*table.notes, *notes)
 
 
 def _schema(

@@ -162,12 +162,18 @@ def _columns(loaded: Loaded, parts: Sequence[tuple[str, tuple[str, ...], Any]]) 
     lines += [_wrapped(f"{variable} = ", names) for variable, names in named]
     known = {tuple(names): variable for variable, names in reversed(named)}
     expressions = [
-        f"    {text.replace('NAMES', known.get(tuple(names)) or ', '.join(map(repr, names)), 1)},"
+        f"    {_with_names(text, known.get(tuple(names)) or ', '.join(map(repr, names)))},"
         for text, names in casting.code(loaded.schema.columns, types)
     ]
     if loaded.given is None:
         return [*lines, "X = frame.select(", *expressions, ")"]
     return [*lines, "inputs = [", *expressions, "]", "X, X_test = frame.select(inputs), frame_test.select(inputs)"]
+
+
+def _with_names(text: str, names: str) -> str:
+    """Return an expression with names for NAMES; a column may be called that, too."""
+    start = "pl.col(NAMES)"
+    return f"pl.col({names}){text.removeprefix(start)}" if text.startswith(start) else text
 
 
 def _fitted(

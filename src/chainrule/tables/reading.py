@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from chainrule._extras import require
 from chainrule._names import did_you_mean
 from chainrule.tables import delimited, numpy_files
-from chainrule.tables.frames import plain
+from chainrule.tables.frames import check_names, plain
 
 if TYPE_CHECKING:
     import polars as pl
@@ -141,6 +141,7 @@ def read(
         raise ValueError(f"{name} has no columns: expected a table with a header and rows.")
     if len(set(frame.columns)) != frame.width:
         raise ValueError(f"{name} has two columns of one name: rename one of them.")
+    check_names(frame.columns, name)
     raw, frame = frame, plain(frame)
     if not reads or raw is not frame or packed == "zstd" or (packed == "gzip" and found != "text"):
         given = {"delimiter": delimiter, "header": header}

@@ -31,12 +31,18 @@ class HeldOut:
     predictions : array like y
     probabilities : array (rows, classes), or (rows, labels), or None
         In the order of ``schema.classes``; None for a regression.
+    rows : array (rows,), optional
+        Which rows of ``source`` they are, counted from 1; None of a table that was streamed.
+    source : str
+        The file that they are from.
     """
 
     frame: pl.DataFrame
     y: Array
     predictions: Array
     probabilities: Array | None = None
+    rows: Array | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)

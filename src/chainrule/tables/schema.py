@@ -171,6 +171,9 @@ def _column(what: str, entry: Any) -> Column:
         _field(what, name, entry[name], fits)
     if entry["kind"] == "yes/no" and not entry["dropped"] and len(entry["categories"]) != 2:
         raise ModelFileError(f"the schema is damaged: {what}: yes/no has {len(entry['categories'])} categories.")
+    dated = entry["kind"] == "date" and not entry["dropped"]
+    if dated and (entry["date_format"] is None) != (entry["read_as"] in ("date", "time")):
+        raise ModelFileError(f"the schema is damaged: {what}: the dates are {entry['read_as']}, of no such format.")
     return Column(**{**entry, "categories": tuple(entry["categories"])})
 
 

@@ -6,6 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.pipeline import Pipeline
 
 from chainrule.callbacks import Callback
 from chainrule.tables import models
+from chainrule.tables.calls import call
 from chainrule.tables.casting import cast
 from chainrule.tables.judging import judge
 from chainrule.tables.loading import TEST, VALIDATION, load
@@ -107,6 +109,7 @@ def train(
         source, target, task=task, categorical=categorical, numeric=numeric, drop=drop, dates=dates, test=test,
         validation=validation, time_column=time_column, group=group, delimiter=delimiter, header=header, seed=seed,
     )  # fmt: skip
+    command = call(train, dict(locals()), left_out=("callbacks", "resume", "started"))
     schema, frame, y, split = loaded.schema, loaded.frame, loaded.y, loaded.split
     rows, rows_val = loaded.train, loaded.validation
     if started is not None:
@@ -135,13 +138,14 @@ def train(
         scores=judged.scores,
         baselines=judged.baselines,
         verdict=judged.verdict,
-        held_out=judged.held_out,
+        held_out=replace(judged.held_out, rows=loaded.test_rows, source=loaded.test_source),
         history=model.history_,
         split=split,
         notes=loaded.notes,
         warnings=loaded.warnings,
         source=loaded.source,
         sha256=loaded.sha256,
+        command=command,
         settings={
             "target": [column.name for column in schema.targets], "task": schema.task, "categorical": [*categorical],
             "numeric": [*numeric], "drop": [*drop], "dates": [*dates],

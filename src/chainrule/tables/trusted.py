@@ -173,6 +173,31 @@ def _check_array(archive: zipfile.ZipFile, name: str, size: int) -> None:
             raise ModelFileError("the pipeline is damaged: an array in it is of another size than its file.")
 
 
+def objects(pipeline: Any) -> Iterator[Any]:
+    """Yield everything in a pipeline that has attributes of its own, each once.
+
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> [type(found).__name__ for found in objects(make_pipeline(StandardScaler()))]
+    ['Pipeline', 'StandardScaler']
+    """
+    waiting, seen = [pipeline], set()
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, type | str | np.ndarray) or id(value) in seen:
+            continue
+        if isinstance(value, list | tuple):
+            waiting.extend(value)
+        elif isinstance(value, dict):
+            waiting.extend(value.values())
+        elif hasattr(value, "__dict__"):
+            yield value
+            waiting.extend(vars(value).values())
+        else:
+            continue
+        seen.add(id(value))
+
+
 def names(tree: Any) -> Iterator[tuple[str, Any]]:
     """Yield every type, every way of building one, and every file that a description names."""
     waiting = [(tree, 0)]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule._extras import require
 from chainrule._typing import Array
+from chainrule.tables.loading import UNBALANCED
 from chainrule.tables.report import curves
 from chainrule.tables.report.blocks import Block, Cell, Figures, Heading, Row, Table, Text
 from chainrule.tables.report.data import ReportData
 from chainrule.tables.report.drawing import SERIES
-from chainrule.tables.report.words import clean, fixed, percent, quoted, rows
+from chainrule.tables.report.words import apart, fixed, percent, rows
 
 MATRIX = 12  # classes: with more, only the most confused are listed
 LISTED = 20  # classes in the table of classes, pairs that are confused
@@ -32,7 +34,7 @@ def sections(data: ReportData) -> list[Block]:
     )
     of_class = _of_class(data.classes, precision, recall, f1, support)
     blocks: list[Block] = [Heading("Right and wrong", "on rows that training never saw", "classes")]
-    missing = [clean(name) for name, n in zip(data.classes, support, strict=True) if not n]
+    missing = [name for name, n in zip(apart(data.classes), support, strict=True) if not n]
     if missing:
         what = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         blocks.append(Text(f"No held-out row is of {what}: nothing is known about how well that is found.", "warning"))
@@ -44,10 +46,10 @@ def sections(data: ReportData) -> list[Block]:
 
 
 def _confusion(data: ReportData, counts: Array) -> Table:
-    k, names = len(data.classes), [clean(name, 24) for name in data.classes]
+    k, names = len(data.classes), apart(data.classes, 24)
     total = counts.sum(axis=1)
     wrong = counts * (1 - np.eye(k, dtype=int))
-    reading = _said(data, counts)
+    reading = _said(names, counts)
     if k <= MATRIX:
         lines: list[Row] = [
             (names[i], *(_square(int(counts[i, j]), int(total[i]), wrong=i != j) for j in range(k))) for i in range(k)
@@ -70,6 +72,11 @@ def _confusion(data: ReportData, counts: Array) -> Table:
     )  # fmt: skip
 
 
+def _asked(support: Array) -> int:
+    """Return which of two classes is looked for: the second, unless that is nearly all there is."""
+    return 0 if 0 < UNBALANCED * support[0] <= support[1] else 1
+
+
 def _square(count: int, total: int, *, wrong: bool) -> Cell:
     return Cell(f"{count:,}", tint=_depth(count, total, wrong=wrong), wrong=wrong, strong=not wrong and count > 0)
 
@@ -79,21 +86,21 @@ def _depth(count: int, total: int, *, wrong: bool) -> float:
     return (count / total) ** (0.5 if wrong else 1.0) if total else 0.0
 
 
-def _said(data: ReportData, counts: Array) -> str:
+def _said(names: Sequence[str], counts: Array) -> str:
     """Return what the matrix says, in a sentence."""
-    if len(data.classes) == 2:
-        called, found, there = int(counts[:, 1].sum()), int(counts[1, 1]), int(counts[1].sum())
-        name = quoted(data.classes[1], 24)
+    if len(names) == 2:
+        k = _asked(counts.sum(axis=1))
+        called, found, there, name = int(counts[:, k].sum()), int(counts[k, k]), int(counts[k].sum()), f"'{names[k]}'"
         first = f"Of {rows(called)} that it calls {name}, {found:,} are" if called else f"It calls no row {name}"
         return f"{first}; of {there:,} that are, it finds {found:,}." if there else f"{first}."
     wrong = counts * (1 - np.eye(len(counts), dtype=int))
     if not wrong.sum():
         return "It makes no mistake on these rows."
-    i, j = np.unravel_index(np.argmax(wrong), wrong.shape)
+    i, j = divmod(int(np.argmax(wrong)), len(names))
     share = percent(wrong[i, j] / counts[i].sum())
     return (
-        f"Its most frequent mistake: it takes {quoted(data.classes[i], 24)} for {quoted(data.classes[j], 24)}, "
-        f"{wrong[i, j]:,} times, {share} of {quoted(data.classes[i], 24)}."
+        f"Its most frequent mistake: it takes '{names[i]}' for '{names[j]}', {wrong[i, j]:,} times, {share} of "
+        f"'{names[i]}'."
     )
 
 
@@ -103,9 +110,10 @@ def _of_class(names: tuple[str, ...], precision: Any, recall: Any, f1: Any, supp
     if len(order) > LISTED:
         order = np.argsort(np.where(support > 0, np.nan_to_num(f1), np.inf), kind="stable")[:LISTED].tolist()
         cut = f" The {LISTED} classes of {len(names)} with the lowest F1."
+    shown = apart(names, 24)
     lines = [
         (
-            clean(names[k], 24), f"{support[k]:,}", percent(support[k] / support.sum()),
+            shown[k], f"{support[k]:,}", percent(support[k] / support.sum()),
             Cell(percent(precision[k]), bar=_bar(precision[k])), Cell(percent(recall[k]), bar=_bar(recall[k])),
             fixed(f1[k], 3),
         )
@@ -124,8 +132,9 @@ def _bar(share: float) -> float:
 
 def _probabilities(data: ReportData, p: Array, truth: Array, f1: Array) -> list[Block]:
     both = [k for k in range(len(data.classes)) if 0 < (truth == k).sum() < len(truth)]
+    asked = _asked(np.bincount(truth, minlength=len(data.classes)))
     if len(data.classes) == 2:
-        both = [k for k in both if k == 1]
+        both = [k for k in both if k == asked]
     drawn, about = both, ""
     if len(both) > DRAWN:
         drawn = sorted(both, key=lambda k: np.nan_to_num(f1[k]))[:DRAWN]
@@ -139,8 +148,10 @@ def _probabilities(data: ReportData, p: Array, truth: Array, f1: Array) -> list[
         figures += [curves.roc(lines), curves.precision_recall(lines)]
     right, top = p.argmax(axis=1) == truth, p.max(axis=1)
     if len(data.classes) == 2:
-        name = clean(data.classes[1], 24)
-        figures.append(curves.calibration(truth == 1, p[:, 1], f"probability of {name}", f"share that are {name}"))
+        name = apart(data.classes, 24)[asked]
+        figures.append(
+            curves.calibration(truth == asked, p[:, asked], f"probability of {name}", f"share that are {name}")
+        )
     else:
         figures.append(curves.calibration(right, top, "probability of the class it names", "share that are right"))
     figures.append(curves.surest(right, top))

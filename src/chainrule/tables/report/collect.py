@@ -18,8 +18,8 @@ from chainrule._typing import Array
 from chainrule.tables.report import importance
 from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, Score, WrongRow
 from chainrule.tables.report.uncertainty import interval, row_losses
-from chainrule.tables.report.words import MISSING, clean, percent, rows, short
-from chainrule.tables.result import Trained
+from chainrule.tables.report.words import MISSING, apart, clean, percent, rows, short
+from chainrule.tables.result import HeldOut, Trained
 from chainrule.tables.schema import Column, Schema
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def collect(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: fl
         scores=tuple(_scores(trained, y, predicted, p)),
         verdict=trained.verdict,
         importance=found,
-        wrong=tuple(_wrong(schema, held.frame, y, predicted, p, names, found)),
+        wrong=tuple(_wrong(schema, held, y, predicted, p, names, found)),
+        wrong_in=held.source if held.rows is not None else "",
         command=trained.command,
         facts=tuple(_facts(trained, explained if found else None)),
     )
@@ -162,7 +163,7 @@ def _commonest(values: Any) -> tuple[str, tuple[float, ...]]:
 
 
 def _wrong(
-    schema: Schema, frame: pl.DataFrame, y: Array, predicted: Array, p: Array | None, names: Sequence[str],
+    schema: Schema, held: HeldOut, y: Array, predicted: Array, p: Array | None, names: Sequence[str],
     found: Importance | None,
 ) -> list[WrongRow]:  # fmt: skip
     if schema.task == "regression" or p is None:
@@ -175,7 +176,8 @@ def _wrong(
     if found is not None:
         tried = [i.name for i in found.columns]
         beside = [*tried, *(name for name in beside if name not in tried)]
-    beside = [name for name in beside if name in frame.columns][:BESIDE]
+    beside = [name for name in beside if name in held.frame.columns][:BESIDE]
+    names = apart(names, 24)
     wrong = []
     for i in worst.tolist():
         if schema.task == "regression":
@@ -185,10 +187,11 @@ def _wrong(
             truth, said = (_labels(v[i], names) for v in (y, predicted))
             how = short(size[i], 3)
         else:
-            truth, said = clean(names[y[i]], 24), clean(names[predicted[i]], 24)
+            truth, said = names[y[i]], names[predicted[i]]
             how = "" if p is None else percent(p[i, y[i]])
-        row = frame.row(i, named=True) if beside else {}
-        wrong.append(WrongRow(i + 1, truth, said, how, tuple((name, _value(row[name])) for name in beside)))
+        row = held.frame.row(i, named=True) if beside else {}
+        number = i + 1 if held.rows is None else int(held.rows[i])
+        wrong.append(WrongRow(number, truth, said, how, tuple((name, _value(row[name])) for name in beside)))
     return wrong
 
 

@@ -9,7 +9,7 @@ from chainrule._typing import Array
 from chainrule.tables.report.blocks import Cell, Figure, Table
 from chainrule.tables.report.drawing import Axis, Plot, thin
 from chainrule.tables.report.uncertainty import wilson
-from chainrule.tables.report.words import clean, fixed, percent, quoted, rows
+from chainrule.tables.report.words import apart, fixed, percent, rows
 
 BINS = 10  # of probabilities
 STEPS = (0.01, 0.05, 0.1, 0.2, 0.5)  # false alarms in the table of the ROC curve
@@ -24,14 +24,15 @@ def roc(curves: Curves) -> Figure:
     plot = _share_plot("false alarms: share of the others", "found: share of the class")
     plot.line(np.array([0, 1]), np.array([0, 1]), "chance")
     key, lines, areas = [], [], []
-    for i, (name, truth, score) in enumerate(curves):
+    names = apart([name for name, _, _ in curves])
+    for i, (_, truth, score) in enumerate(curves):
         alarms, found, _ = metrics.roc_curve(truth, score)
         areas.append(float(metrics.roc_auc_score(truth, score)))
         at = [float(found[np.searchsorted(alarms, step, "right") - 1]) for step in STEPS]
         plot.line(*thin(alarms, found), f"s{i + 1}")
-        key.append((f"s{i + 1}", f"{clean(name)}: area {fixed(areas[-1], 3)}"))
-        lines.append((clean(name), fixed(areas[-1], 3), *map(percent, at)))
-    name, area = quoted(curves[0][0]), areas[0]
+        key.append((f"s{i + 1}", f"{names[i]}: area {fixed(areas[-1], 3)}"))
+        lines.append((names[i], fixed(areas[-1], 3), *map(percent, at)))
+    name, area = f"'{names[0]}'", areas[0]
     reading = (
         f"Of a row of {name} and one that is not, the network gives the first the higher probability in "
         f"{percent(area)} of the cases: that is the area. By chance it would be 50 %."
@@ -47,7 +48,8 @@ def precision_recall(curves: Curves) -> Figure:
     metrics = require("sklearn.metrics", "sklearn")
     plot = _share_plot("recall: share of the class that is found", "precision: share that is right")
     key, lines, middle = [], [], 0.0
-    for i, (name, truth, score) in enumerate(curves):
+    names = apart([name for name, _, _ in curves])
+    for i, (_, truth, score) in enumerate(curves):
         precision, recall, _ = metrics.precision_recall_curve(truth, score)
         average = float(metrics.average_precision_score(truth, score))
         at = [float(precision[recall >= r].max()) for r in RECALLS]
@@ -55,9 +57,9 @@ def precision_recall(curves: Curves) -> Figure:
         if i == 0:
             plot.line(np.array([0, 1]), np.full(2, truth.mean()), "chance")
         plot.line(*thin(recall[::-1], precision[::-1]), f"s{i + 1}")
-        key.append((f"s{i + 1}", f"{clean(name)}: average precision {fixed(average, 3)}"))
-        lines.append((clean(name), fixed(average, 3), percent(float(truth.mean())), *map(percent, at)))
-    name, _, share = quoted(curves[0][0]), *lines[0][1:3]
+        key.append((f"s{i + 1}", f"{names[i]}: average precision {fixed(average, 3)}"))
+        lines.append((names[i], fixed(average, 3), percent(float(truth.mean())), *map(percent, at)))
+    name, share = f"'{names[0]}'", lines[0][2]
     reading = (
         f"Where the threshold is such that half of {name} are found, {percent(middle)} of those that are called so are "
         f"right. Guessing would reach {share}: so many of all rows are {name}."

@@ -64,7 +64,7 @@ class Importance:
 
 @dataclass(frozen=True)
 class WrongRow:
-    """A held-out row where the network was most wrong: ``row`` counts from 1 in the held-out rows."""
+    """A held-out row where the network was most wrong: ``row`` counts from 1, in the file where that is known."""
 
     row: int
     truth: str
@@ -84,7 +84,8 @@ class ReportData:
     target : str
         Its name.
     classes : tuple of str
-        The names of the classes in order, or of the labels; of two classes the second is what is asked for.
+        The names of the classes in order, or of the labels; of two classes the second is what is asked for,
+        unless the first is rare.
     truth, predicted : array (rows,) or (rows, labels)
         Of the held-out rows: numbers of classes from 0, values in the unit of the target, or 0 and 1 for each label.
     probabilities : array (rows, classes) or (rows, labels), optional
@@ -122,6 +123,7 @@ class ReportData:
     verdict: str = ""
     importance: Importance | None = None
     wrong: tuple[WrongRow, ...] = ()
+    wrong_in: str = ""  # whose rows those are: a file, or with "" the held-out rows themselves
     command: str = ""
     facts: tuple[tuple[str, str], ...] = ()
 

@@ -9,7 +9,7 @@ from chainrule.tables.report import curves
 from chainrule.tables.report.blocks import Block, Cell, Figures, Heading, Table
 from chainrule.tables.report.data import ReportData
 from chainrule.tables.report.drawing import SERIES
-from chainrule.tables.report.words import clean, fixed, percent
+from chainrule.tables.report.words import apart, fixed, percent
 
 LISTED = 30
 DRAWN = SERIES - 1
@@ -27,9 +27,10 @@ def sections(data: ReportData) -> list[Block]:
     right, share = (truth == predicted).mean(axis=0), truth.mean(axis=0)
     worst = np.argsort(np.nan_to_num(f1), kind="stable")
     order = worst[:LISTED].tolist() if len(worst) > LISTED else range(len(worst))
+    names = apart(data.classes, 24)
     lines = [
         (
-            clean(data.classes[k], 24), f"{support[k]:,}", percent(share[k]), percent(right[k]),
+            names[k], f"{support[k]:,}", percent(share[k]), percent(right[k]),
             percent(max(share[k], 1 - share[k])), Cell(percent(precision[k]), bar=float(np.nan_to_num(precision[k]))),
             Cell(percent(recall[k]), bar=float(np.nan_to_num(recall[k]))), fixed(f1[k], 3),
         )

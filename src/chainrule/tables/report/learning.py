@@ -10,7 +10,7 @@ import numpy as np
 from chainrule.tables.report.blocks import Block, Cell, Figure, Figures, Heading, Table, Text
 from chainrule.tables.report.data import ReportData
 from chainrule.tables.report.drawing import Axis, Plot, thin
-from chainrule.tables.report.words import aligned, clean, quoted, rows, short
+from chainrule.tables.report.words import aligned, apart, clean, rows, short
 
 BARS = 20  # columns whose importance is shown
 LOG = 20  # times: a loss that falls by more is drawn by powers of ten
@@ -24,18 +24,17 @@ def columns(data: ReportData) -> list[Block]:
     shown = found.columns[:BARS]
     largest = max((i.mean for i in shown if math.isfinite(i.mean)), default=0.0)
     texts = aligned([i.mean for i in shown], 3, signed=True)
+    names = apart([i.name for i in shown])
     lines = tuple(
         (
-            Cell(clean(i.name)), grown, Cell("", bar=_length(i.mean, largest), wide=True), f"± {spread}",
+            Cell(name), grown, Cell("", bar=_length(i.mean, largest), wide=True), f"± {spread}",
         )
-        for i, grown, spread in zip(shown, texts, aligned([i.spread for i in shown], 3), strict=True)
+        for name, i, grown, spread in zip(names, shown, texts, aligned([i.spread for i in shown], 3), strict=True)
     )  # fmt: skip
     first = shown[0]
     reading = f"Without any shuffling the {found.measure} is {short(found.base)}, on {rows(found.rows)}. "
     if largest > 0:
-        reading += (
-            f"With the values of {quoted(first.name)} shuffled among the rows it is {short(found.base + first.mean)}. "
-        )
+        reading += f"With the values of '{names[0]}' shuffled among the rows it is {short(found.base + first.mean)}. "
     else:
         reading += "No column makes it larger when it is shuffled: the network uses none of them. "
     nothing = sum(i.mean <= 2 * i.spread for i in found.columns)

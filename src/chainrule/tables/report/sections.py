@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from chainrule.tables.report import amounts, classes, labels, learning, scoring
 from chainrule.tables.report.blocks import Block, Cell, Code, Heading, Table, Text
 from chainrule.tables.report.data import ColumnSummary, ReportData
-from chainrule.tables.report.words import MISSING, NONE, clean, percent, quoted, rows
+from chainrule.tables.report.words import MISSING, NONE, apart, clean, percent, quoted, rows
 
 COLUMNS = 60  # in the table of columns
 NOTES = 30  # notes and warnings
@@ -46,16 +46,18 @@ def _wrong(data: ReportData) -> list[Block]:
         return []
     names = [name for name, _ in data.wrong[0].values]
     lines = tuple(
-        (f"{w.row:,}", *(clean(v) for v in (w.truth, w.predicted, w.how_wrong, *(value for _, value in w.values))))
+        (f"{w.row:,}", w.truth, w.predicted, *(clean(v) for v in (w.how_wrong, *(value for _, value in w.values))))
         for w in data.wrong
     )
     columns = list(zip(*([value for _, value in w.values] for w in data.wrong), strict=True))
     how = {"regression": "error", "multilabel": "log loss"}.get(data.task, "its probability of the truth")
-    head = ("held-out row", "is", "the network says", how, *(clean(name, 24) for name in names))
+    head = ("row" if data.wrong_in else "held-out row", "is", "the network says", how, *apart(names, 24))
     reading = (
         "Look at these first: they may be mistakes in the data, or kinds of rows of which there are few. "
         + ("The columns at the right are those that matter most." if names else "")
     ).strip()
+    if data.wrong_in:
+        reading += f" Row 1 is the first of {clean(data.wrong_in, 80)}, below any header."
     return [
         Heading("The most wrong rows", "where the network is farthest from the truth", "wrong"),
         Table(
@@ -89,7 +91,7 @@ def _table(data: ReportData) -> list[Block]:
         blocks.append(Text(text))
     if every:
         marks = [f"{c.name} (target)" if i < len(data.targets) else c.name for i, c in enumerate(every[:COLUMNS])]
-        lines = tuple(_column(c, mark, data.rows) for c, mark in zip(every, marks, strict=False))
+        lines = tuple(_column(c, mark, data.rows) for c, mark in zip(every, apart(marks), strict=False))
         reading = "Shown beside the values: how the held-out rows are spread over them."
         reading += f" {rows(len(every) - COLUMNS, 'column')} more are not listed." if len(every) > COLUMNS else ""
         head = ("column", "kind", "missing", "distinct", "values")
@@ -104,7 +106,7 @@ def _column(column: ColumnSummary, name: str, count: int) -> tuple[Cell | str, .
         holes += f" ({percent(min(column.missing / count, 1.0))})"
     kind = f"{column.kind}, not used: {clean(column.dropped, 80)}" if column.dropped else column.kind
     distinct = f"{column.distinct:,}" if column.distinct else NONE
-    return clean(name), kind, holes, distinct, Cell(column.spread, shares=column.shares)
+    return name, kind, holes, distinct, Cell(column.spread, shares=column.shares)
 
 
 def _reproduction(data: ReportData) -> list[Block]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,6 +109,19 @@ def clean(text: Any, longest: int = LONGEST) -> str:
         half = (longest - 1) // 2
         text = f"{text[: longest - 1 - half]}…{text[-half:]}"
     return text
+
+
+def apart(names: Sequence[str], longest: int = LONGEST) -> list[str]:
+    """Return names as :func:`clean` does, but longer where two that differ would look alike.
+
+    >>> apart(["question 1 of the survey", "question 2 of the survey", "age"], 15)
+    ['question 1 of the survey', 'question 2 of the survey', 'age']
+    """
+    shown = [clean(name, longest) for name in names]
+    alike = {text for text, count in Counter(shown).items() if count > 1}
+    if not alike or longest > 1000:
+        return shown
+    return [more if text in alike else text for text, more in zip(shown, apart(names, 2 * longest), strict=True)]
 
 
 def visible(text: str) -> str:

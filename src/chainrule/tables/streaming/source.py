@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 from chainrule._extras import require
+from chainrule.tables.frames import check_names
 
 if TYPE_CHECKING:
     import polars as pl
@@ -58,6 +59,7 @@ class Source(ABC):
     """Whether segments can be read in any order as fast as one after the other."""
 
     def __init__(self, path: Path, columns: dict[str, Any], rows: int, chunk: int | None) -> None:
+        check_names(columns, str(path))
         self.path, self.columns, self.rows = path, columns, rows
         self.size, self._changed = _stamp(path)
         width = 8 * max(1, len(columns))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from chainrule._checks import check_real
 from chainrule._typing import Array
 from chainrule.tables import models, overrides, targets
+from chainrule.tables.calls import call
 from chainrule.tables.casting import cast
 from chainrule.tables.judging import judge
 from chainrule.tables.preparation import preparation
@@ -123,7 +123,7 @@ def train_stream(
     >>> trained.scores["accuracy"] > 0.95
     True
     """
-    command = _call(dict(locals()))
+    command = call(train_stream, dict(locals()), left_out=("show",))
     began = time.perf_counter()
     check_real("train_stream", "validation", validation, 0, 1, open_low=True, open_high=True)
     part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
@@ -225,16 +225,6 @@ def _sides(
         date_format = told.get(time_column, ("", None))[1]
         return lambda size: ByTime(time_column, date_format, size, seed, test, validation)
     return lambda size: ByRow(size, seed, test, validation)
-
-
-def _call(given: Mapping[str, Any]) -> str:
-    """Return the call that repeats a run, with the arguments that are not the defaults."""
-    texts = [repr(os.fspath(given["path"])), repr(given["target"])]
-    for name, parameter in inspect.signature(train_stream).parameters.items():
-        value = given[name]
-        if name not in ("path", "target", "show") and value != parameter.default and value not in ((), [], {}):
-            texts.append(f"{name}={value!r}")
-    return f"train_stream({', '.join(texts)})"
 
 
 def _to_the_front(used: Array) -> tuple[Array, Array]:

@@ -95,6 +95,10 @@ def tune(
     """
     start = time.monotonic()
     _check(trials, minutes, folds, jobs)
+    if isinstance(source, str) and source == "-":
+        raise ValueError(
+            "tune reads the table again for the fit of the best, and standard input only once: give a file."
+        )
     data = data_module.load(source, target, seed, **options)
     rows = len(data.y)
     defaults = models.parameters(rows, data.task, seed, data.fixed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -61,6 +62,17 @@ def load(source: Any, target: Any, seed: int, **options: Any) -> Data:
 
 
 def fit(source: Any, target: Any, seed: int, options: Mapping[str, Any], arguments: Mapping[str, Any]) -> Trained:
-    """Train on the table with such arguments of the estimator, as ``train`` does with ``parameters``."""
+    """Train on the table with such arguments of the estimator, as ``train`` does with ``parameters``.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        Where ``train`` would end early and keep what it has: what is half trained is not the best that was found.
+    """
     given = {**(options.get("parameters") or {}), **arguments}
-    return train(source, target=target, seed=seed, **{**options, "parameters": given})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Training interrupted by user")  # which is said below
+        trained = train(source, target=target, seed=seed, **{**options, "parameters": given})
+    if trained.history.stopped.startswith("interrupted"):
+        raise KeyboardInterrupt
+    return trained

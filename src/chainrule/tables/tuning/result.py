@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
+from chainrule.tables.report.words import rows
 from chainrule.tables.result import Trained
 from chainrule.tables.tuning import study as studies
 from chainrule.tables.tuning.space import Dimension
@@ -114,7 +115,7 @@ class Tuned:
             said += f", {less:.1f} % less than the default's {self.default_value:#.4g}"
         else:
             said += ": the default, nothing better was found"
-        return f"{said} ({len(self.trials)} trials: {ends})."
+        return f"{said} ({rows(len(self.trials), 'trial')}: {ends})."
 
     def table(self) -> str:
         """Return the best trials and what mattered, as text."""

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,8 @@ def _workers(problem: Problem, jobs: int) -> Iterator[list[Connection]]:
         for _ in range(jobs):
             ours, theirs = context.Pipe()
             process = context.Process(target=_work, args=(theirs, problem), daemon=True)
-            process.start()
+            with _deaf():
+                process.start()
             theirs.close()
             processes.append(process)
             connections.append(ours)
@@ -93,6 +95,23 @@ def _workers(problem: Problem, jobs: int) -> Iterator[list[Connection]]:
         for process in processes:
             process.terminate()
             process.join()
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Within the block a Ctrl-C waits, and processes that are started never hear one: it is not for them.
+
+    By itself a worker could only say so after its imports, in the seconds of which it would print where it was.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # the first start of a process would start it, and then hear signals again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _restore(name: str, value: str | None) -> None:
