@@ -311,8 +311,20 @@ def test_batch_norm_of_one_row_is_its_shift():
     memo = Memo(training=True)
     np.testing.assert_array_equal(layer.forward(np.ones((1, 3)), memo), layer.beta[np.newaxis])
     np.testing.assert_array_equal(layer.backward(np.ones((1, 3)), memo), np.zeros((1, 3)))
+    before = network.statistics.copy()
     layer.commit(memo)
-    assert np.isfinite(network.statistics).all()
+    np.testing.assert_array_equal(network.statistics, before)  # there is no variance to take in
+
+
+def test_a_last_batch_of_one_row_leaves_the_statistics_as_they_are():
+    """Each would take away a tenth of the running variance, at the worst time: just before the epoch is measured."""
+    X = np.random.default_rng(0).normal(3, 2, size=(65, 4))
+    network = net(4, BatchNorm(), Dense(1))
+    for _ in range(30):
+        cr.train(network, X, np.zeros(65), optimizer=cr.optimizers.SGD(1e-9), batch_size=64, epochs=1, seed=0)
+    layer = network.layers[0]
+    np.testing.assert_allclose(layer.running_var, X.var(axis=0, ddof=1), rtol=0.1)
+    np.testing.assert_allclose(layer.running_mean, X.mean(axis=0), rtol=0.1)
 
 
 @quick

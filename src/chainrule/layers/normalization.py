@@ -70,8 +70,8 @@ class BatchNorm(Layer):
     -----
     Libraries differ. ``momentum`` is here, as in Keras and ONNX, what stays (Keras: 0.99 by default); in PyTorch it is
     what is new: its 0.1 is our 0.9. ε is 1e-5 here and in PyTorch, 1e-3 in Keras. The running variance is the unbiased
-    one here and in PyTorch; Keras takes σ² itself. A last batch of one row has σ² = 0, and then y = β;
-    where all batches have one row, ``train`` refuses.
+    one here and in PyTorch; Keras takes σ² itself. A last batch of one row has no variance: y = β, and the running
+    statistics stay as they are (PyTorch refuses it); where all batches have one row, ``train`` refuses.
 
     Source: Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
     shift" (2015).
@@ -176,11 +176,13 @@ class BatchNorm(Layer):
         return dx
 
     def commit(self, memo: Memo, keep: float | None = None) -> None:
+        if memo.count < 2:  # one value has no variance, and its own mean is none to go by
+            return
         keep = self.momentum if keep is None else keep
         self.running_mean *= keep
         self.running_mean += (1 - keep) * memo.mean
         self.running_var *= keep
-        self.running_var += (1 - keep) * memo.count / max(1, memo.count - 1) * memo.var
+        self.running_var += (1 - keep) * memo.count / (memo.count - 1) * memo.var
 
 
 @final
