@@ -331,7 +331,7 @@ class Peak(Callback):
 
 rng = np.random.default_rng(0)
 X, t = rng.random((900, 28, 28, 1), dtype="float32"), rng.integers(0, 10, 900)
-block = [BatchNorm(), ReLU(), Conv2D(16, padding="same", groups=2), Dropout2D(0.1), Scale(0.1)]
+block = [BatchNorm(), ReLU(), Conv2D(16, padding="same", groups=2), Dropout2D(0.1), LayerNorm(), RMSNorm(), Scale(0.1)]
 network = cr.Network((28, 28, 1), [Conv2D(16, 5, biases=None), BatchNorm(), ReLU(), MaxPool2D(2), Residual(block),
     AveragePool2D(2, 2, "same"), Conv2D(16, 3, 2, 1), LayerNorm(), GlobalAveragePool2D(), RMSNorm(), Dense(10)],
     "softmax_cross_entropy", seed=0)

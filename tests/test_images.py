@@ -465,6 +465,7 @@ IMAGES = (8, 8, 3)
         (lambda: net(10, Reshape((3, -1)), Flatten()), r"expects 3 numbers or a multiple for \(3, -1\).* have 10"),
         (lambda: Reshape((-1, -1)), "expected sizes, at most one of them −1"),
         (lambda: Reshape((0, 2)), "Reshape: shape: expected a whole number of at least 1, got 0"),
+        (lambda: Reshape(0), "Reshape: shape: expected a whole number of at least 1, got 0"),
         (lambda: net(10, Residual([Dense(4)])), r"its layers give shape \(4,\), so it expects shape \(4,\).* have 10"),
         (lambda: net(IMAGES, Residual([Conv2D(3)])), r"its layers give shape \(6, 6, 3\).* shape \(8, 8, 3\)"),
         (lambda: net(IMAGES, Residual([Dense(3)])), r"its layer 0, Dense\(3\): expects rows of numbers.*\(8, 8, 3\)"),
@@ -499,6 +500,26 @@ def test_what_does_not_fit_is_refused_in_one_sentence(make, message):
 def test_images_of_another_shape_are_refused_with_the_remedy(shape, message):
     with pytest.raises(ValueError, match=message):
         net(IMAGES, Conv2D(3), Flatten()).predict(np.ones(shape))
+
+
+def test_what_is_no_number_in_an_image_is_named_by_its_pixel():
+    images = np.ones((4, *IMAGES))
+    images[2, 1, 7, 0] = np.nan
+    with pytest.raises(ValueError, match=r"X: expected finite numbers, got nan in row 2 at \(1, 7, 0\)\. Fill"):
+        net(IMAGES, Flatten(), Dense(1)).predict(images)
+    images[2, 1, 7, 0] = 1e39
+    with pytest.raises(ValueError, match=r"1e\+39 in row 2 at \(1, 7, 0\) does not fit into float32"):
+        net(IMAGES, Flatten(), Dense(1)).predict(images)
+
+
+@pytest.mark.parametrize("shape", [3.5, None, (2, 1.5), "ab"])
+def test_what_is_no_shape_is_refused(shape):
+    with pytest.raises(TypeError, match="Reshape: shape: expected a whole number, got"):
+        Reshape(shape)
+
+
+def test_a_shape_of_one_number():
+    assert Reshape(6).shape == Reshape(np.int64(6)).shape == Reshape(np.array([6])).shape == (6,)
 
 
 @pytest.mark.parametrize("value", [3, -1, 0.5, math.nan, 1e30])

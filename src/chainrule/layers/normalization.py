@@ -71,7 +71,8 @@ class BatchNorm(Layer):
     Libraries differ. ``momentum`` is here, as in Keras and ONNX, what stays (Keras: 0.99 by default); in PyTorch it is
     what is new: its 0.1 is our 0.9. ε is 1e-5 here and in PyTorch, 1e-3 in Keras. The running variance is the unbiased
     one here and in PyTorch; Keras takes σ² itself. A last batch of one row has no variance: y = β, and the running
-    statistics stay as they are (PyTorch refuses it); where all batches have one row, ``train`` refuses.
+    statistics stay as they are (PyTorch refuses it); where all batches have one row, ``train`` refuses. Sample weights
+    do not count for μ and σ², here as there: rows of weight 0 are among the N.
 
     Source: Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
     shift" (2015).
@@ -118,7 +119,7 @@ class BatchNorm(Layer):
     def check_batch(self, name: str, rows: int) -> None:
         if rows * math.prod(self.input_shape[:-1]) < 2:
             raise ValueError(
-                f"{name}, {self!r}: expected batches of at least 2 rows to learn from, got batches of {rows}, "
+                f"{name}, {self!r}: expected batches of at least 2 rows to learn from, got batches of one sample, "
                 f"shape {self.input_shape}: one value is its own mean, and y = β. Give a larger batch_size."
             )
 
@@ -238,13 +239,12 @@ class LayerNorm(Layer):
         return {"gamma": _one(self.input_shape, 1.0), "beta": _one(self.input_shape, 0.0)}
 
     def buffers(self) -> dict[str, Shape]:
-        return {"normal": self.output_shape, "product": self.output_shape}
+        return {"normal": self.output_shape, "product": self.output_shape, "s": (*self.output_shape[:-1], 1)}
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
-        mean = np.mean(x, axis=-1, keepdims=True)  # μ
-        normal = np.subtract(x, mean, out=memo.normal)
+        normal = np.subtract(x, _mean(x, "shift"), out=memo.normal)  # x − μ
         y = np.multiply(normal, normal, out=memo.y)  # y is free until it is filled
-        memo.s = 1 / np.sqrt(np.mean(y, axis=-1, keepdims=True) + self.epsilon)
+        memo.s = _inverse_root(np.mean(y, axis=-1, keepdims=True, out=memo.s), self.epsilon)  # s = 1 / √(σ² + ε)
         normal *= memo.s  # x̂ = (x − μ) s
         memo.normal = normal
         np.multiply(normal, self.gamma, out=y)
@@ -259,10 +259,9 @@ class LayerNorm(Layer):
         if not memo.dx_wanted:
             return None
         product *= self.gamma  # g x̂
-        along = np.mean(product, axis=-1, keepdims=True)
+        along = _mean(product, "along")
         g = np.multiply(dy, self.gamma, out=memo.dx)
-        shift = np.mean(g, axis=-1, keepdims=True)
-        g -= shift
+        g -= _mean(g, "shift")
         g -= np.multiply(normal, along, out=product)
         g *= memo.s  # dx = s (g − mean(g) − x̂ mean(g x̂))
         return g
@@ -319,11 +318,11 @@ class RMSNorm(Layer):
         return {"gamma": _one(self.input_shape, 1.0)}
 
     def buffers(self) -> dict[str, Shape]:
-        return {"normal": self.output_shape, "product": self.output_shape}
+        return {"normal": self.output_shape, "product": self.output_shape, "s": (*self.output_shape[:-1], 1)}
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
         y = np.multiply(x, x, out=memo.y)
-        memo.s = 1 / np.sqrt(np.mean(y, axis=-1, keepdims=True) + self.epsilon)
+        memo.s = _inverse_root(np.mean(y, axis=-1, keepdims=True, out=memo.s), self.epsilon)
         memo.normal = np.multiply(x, memo.s, out=memo.normal)  # x̂ = x s
         return np.multiply(memo.normal, self.gamma, out=y)  # y = γ x̂
 
@@ -334,7 +333,7 @@ class RMSNorm(Layer):
         if not memo.dx_wanted:
             return None
         product *= self.gamma  # g x̂
-        along = np.mean(product, axis=-1, keepdims=True)
+        along = _mean(product, "along")
         g = np.multiply(dy, self.gamma, out=memo.dx)
         g -= np.multiply(normal, along, out=product)
         g *= memo.s  # dx = s (g − x̂ mean(g x̂))
@@ -345,6 +344,17 @@ def _one(shape: Shape, value: float) -> Parameter:
     """Return a number for each feature, which penalties leave alone as they do biases."""
     features = shape[-1]
     return Parameter((features,), Constant(value) if value else Zeros(), Fans(features, features), weight=False)
+
+
+def _mean(x: Array, name: str) -> Array:
+    """Return the means over the features, in this thread's scratch."""
+    return np.mean(x, axis=-1, keepdims=True, out=scratch(name, (*x.shape[:-1], 1), x.dtype))
+
+
+def _inverse_root(square: Array, epsilon: float) -> Array:
+    """Return 1 / √(square + ε), in place."""
+    square += epsilon
+    return np.reciprocal(np.sqrt(square, out=square), out=square)
 
 
 def _rows(x: Array) -> Array:
