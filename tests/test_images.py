@@ -63,14 +63,34 @@ def drawn(layer, rows, dtype, seed):
     return x, rng.normal(size=(rows, *layer.output_shape)).astype(dtype)
 
 
-def assert_close(found, expected, dtype, what):
+def assert_close(found, expected, dtype, what, sizes=None):
+    """``sizes`` says how large the terms are that are added up, where they may cancel: rounding is of their size."""
     expected = np.asarray(expected)
     assert found.shape == expected.shape, f"{what}: {found.shape}, not {expected.shape}"
     assert found.dtype == dtype, what
-    size = max(1.0, float(np.abs(expected).max(initial=0)))
+    size = max(1.0, float(np.abs(expected).max(initial=0)), (sizes or {}).get(what, 0))
     error = float(np.abs(found - expected).max(initial=0)) / size
-    bound = CLOSE[dtype] * (1 if what == "y" or dtype == "float64" else 5)  # gradients are longer sums
-    assert error <= bound, f"{what}: off by {error:.1e} of its size"
+    assert error <= CLOSE[dtype], f"{what}: off by {error:.1e} of its size"
+
+
+def norms(values):
+    """Return the largest of the columns' norms: what a sum of them with random signs comes to."""
+    return float(np.linalg.norm(values.reshape(-1, values.shape[-1]).astype("float64"), axis=0).max())
+
+
+def sizes_of_norm(layer, x, dy):
+    """What is subtracted from x has digits that the difference has not, and s makes their rounding larger."""
+    memo = Memo(training=True)
+    layer.forward(x, memo)
+    s = float(np.max(memo.s))
+    gamma, lost = float(np.abs(layer.gamma).max()), max(1.0, float(np.abs(x).max()) * s)
+    sums = lost * norms(dy)
+    return {
+        "y": gamma * lost,
+        "dx": gamma * s * lost * float(np.abs(dy).max()),
+        "dgamma": sums,
+        "dbeta": sums,
+    }
 
 
 def assert_order_two(layer, shape, seed):
@@ -124,12 +144,13 @@ def test_conv_equals_pytorch(case, rows, dtype, seed):
         tensors["db"] = torch.tensor(layer.b, requires_grad=True)
     top, bottom, left, right = layer.padding
     images = torch.nn.functional.pad(tensors["dx"].permute(0, 3, 1, 2), (left, right, top, bottom))
-    W = tensors["dW"].permute(3, 2, 0, 1)
+    W = tensors["dW"].permute(3, 2, 0, 1).contiguous()  # else PyTorch refuses some
     y = torch.conv2d(images, W, tensors.get("db"), layer.stride, 0, layer.dilation, layer.groups).permute(0, 2, 3, 1)
     y.backward(torch.tensor(dy))
-    assert_close(found["y"], y.detach(), dtype, "y")
+    sizes = {"y": norms(layer.W), "dx": norms(layer.W) * float(np.abs(dy).max()), "dW": norms(dy), "db": norms(dy)}
+    assert_close(found["y"], y.detach(), dtype, "y", sizes)
     for name, tensor in tensors.items():
-        assert_close(found[name], tensor.grad, dtype, name)
+        assert_close(found[name], tensor.grad, dtype, name, sizes)
 
 
 @few
@@ -279,10 +300,11 @@ def test_batch_norm_equals_pytorch_over_several_steps(shape, rows, momentum, dty
         theirs.zero_grad()
         y_torch = theirs(tensor.permute(first)).permute(tuple(np.argsort(first)))
         y_torch.backward(torch.tensor(dy))
-        assert_close(y, y_torch.detach(), dtype, "y")
-        assert_close(dx, tensor.grad, dtype, "dx")
-        assert_close(memo.dgamma, theirs.weight.grad, dtype, "dgamma")
-        assert_close(memo.dbeta, theirs.bias.grad, dtype, "dbeta")
+        sizes = sizes_of_norm(layer, x, dy)
+        assert_close(y, y_torch.detach(), dtype, "y", sizes)
+        assert_close(dx, tensor.grad, dtype, "dx", sizes)
+        assert_close(memo.dgamma, theirs.weight.grad, dtype, "dgamma", sizes)
+        assert_close(memo.dbeta, theirs.bias.grad, dtype, "dbeta", sizes)
         for name in ("running_mean", "running_var"):
             assert_close(getattr(layer, name), getattr(theirs, name), dtype, name)
 
@@ -303,6 +325,21 @@ def test_batch_norm_of_values_far_from_0_keeps_its_digits():
     exact = x.astype("float64")
     np.testing.assert_allclose(memo.var, exact.var(axis=0), rtol=1e-4)
     np.testing.assert_allclose(y, (exact - exact.mean(axis=0)) / exact.std(axis=0), atol=1e-3)
+
+
+def test_the_sums_of_many_pixels_keep_their_digits():
+    """100,352 pixels: one sum after the other in float32 is off by 1e-5, and y of values around 10 by 1e-6."""
+    rng = np.random.default_rng(0)
+    x, dy = rng.normal(10, 1, size=(128, 28, 28, 2)).astype("float32"), rng.random((128, 28, 28, 2), dtype="float32")
+    found, exact = (
+        passes(bound(BatchNorm(), (28, 28, 2), dtype, 0).layers[1], x.astype(dtype), dy.astype(dtype))
+        for dtype in ("float32", "float64")
+    )
+    for name, bound_ in {"y": 3e-7, "dx": 1e-6, "dbeta": 2e-7}.items():
+        error = np.abs(found[name] - exact[name]).max() / np.abs(exact[name]).max()
+        assert error < bound_, f"{name}: {error:.1e}"
+    conv = bound(Conv2D(2, 1), (28, 28, 2), "float32", 0).layers[1]
+    np.testing.assert_allclose(passes(conv, x, dy)["db"], dy.astype("float64").sum(axis=(0, 1, 2)), rtol=1e-7)
 
 
 def test_batch_norm_of_one_row_is_its_shift():
@@ -343,9 +380,10 @@ def test_layer_norm_rms_norm_and_scale_equal_pytorch(shape, rows, dtype, seed):
         tensors = [torch.tensor(v, requires_grad=True) for v in (x, *(getattr(own, n) for n in own.parameters()))]
         y = theirs(*tensors)
         y.backward(torch.tensor(dy))
-        assert_close(found["y"], y.detach(), dtype, "y")
+        sizes = {"dgamma": norms(dy)} if isinstance(own, Scale) else sizes_of_norm(own, x, dy)
+        assert_close(found["y"], y.detach(), dtype, "y", sizes)
         for name, tensor in zip(["dx", *("d" + n for n in own.parameters())], tensors, strict=True):
-            assert_close(found[name], tensor.grad, dtype, name)
+            assert_close(found[name], tensor.grad, dtype, name, sizes)
 
 
 # Residual, Embedding, Dropout2D --------------------------------------------------------------------------------------
@@ -365,8 +403,9 @@ def test_residual_equals_pytorch(rows, features, dtype, seed):
     y = x_torch + torch.tanh(x_torch @ W + b) @ V + c
     y.backward(torch.tensor(dy))
     assert_close(found["y"], y.detach(), dtype, "y")
+    sizes = {"d0.W": norms(dy) * norms(layer.inner[2].W), "d2.W": norms(dy)}
     for name, tensor in zip(["dx", *("d" + n for n in names)], tensors, strict=True):
-        assert_close(found[name], tensor.grad, dtype, name)
+        assert_close(found[name], tensor.grad, dtype, name, sizes)
 
 
 @few
@@ -510,16 +549,6 @@ def test_what_is_no_number_in_an_image_is_named_by_its_pixel():
     images[2, 1, 7, 0] = 1e39
     with pytest.raises(ValueError, match=r"1e\+39 in row 2 at \(1, 7, 0\) does not fit into float32"):
         net(IMAGES, Flatten(), Dense(1)).predict(images)
-
-
-@pytest.mark.parametrize("shape", [3.5, None, (2, 1.5), "ab"])
-def test_what_is_no_shape_is_refused(shape):
-    with pytest.raises(TypeError, match="Reshape: shape: expected a whole number, got"):
-        Reshape(shape)
-
-
-def test_a_shape_of_one_number():
-    assert Reshape(6).shape == Reshape(np.int64(6)).shape == Reshape(np.array([6])).shape == (6,)
 
 
 @pytest.mark.parametrize("value", [3, -1, 0.5, math.nan, 1e30])

@@ -12,7 +12,7 @@ from chainrule import initializers
 from chainrule._checks import check_count
 from chainrule._names import named
 from chainrule._parts import PARTS, blocks, in_parts, scratch
-from chainrule._special import ones
+from chainrule._special import column_sums
 from chainrule._typing import Array, Float
 from chainrule.initializers import Fans, GlorotUniform, Initializer, Zeros
 from chainrule.layers.base import Layer, Parameter, Shape
@@ -201,8 +201,7 @@ class Conv2D(Layer):
         parts = in_parts(part, len(x), size)
         memo.dW = np.sum(sums[:parts], axis=0, out=memo.dW)  # dW = cᵀ dy
         if self.b is not None:
-            rows = dy.reshape(-1, self.filters)
-            memo.db = np.dot(ones(len(rows), dy.dtype), rows, out=memo.db)  # db = Σ dy
+            memo.db = column_sums(dy.reshape(-1, self.filters), out=memo.db)  # db = Σ dy
         return dx
 
     def _columns(self, padded: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule._checks import check_real
 from chainrule._parts import PARTS, blocks, in_parts, scratch
-from chainrule._special import ones
+from chainrule._special import column_sums
 from chainrule._typing import Array, Float
 from chainrule.initializers import Constant, Fans, GlorotUniform, Initializer, Zeros
 from chainrule.layers.base import Layer, Parameter, Shape
@@ -130,12 +130,12 @@ class BatchNorm(Layer):
         def part(p: int, rows: slice) -> None:
             values = _rows(x[rows])
             counts[p] = len(values)
-            means[p] = np.dot(ones(len(values), x.dtype), values) / len(values)
+            means[p] = column_sums(values) / len(values)
             mean = means[p].astype(x.dtype)
             for block in blocks(rows, x[0].size):
                 apart = np.subtract(x[block], mean, out=scratch("apart", x[block].shape, x.dtype))
                 apart *= apart
-                squares[p] += np.dot(ones(_rows(apart).shape[0], x.dtype), _rows(apart))
+                squares[p] += column_sums(_rows(apart))
 
         in_parts(part, len(x), x.size)
         count = counts.sum()
@@ -153,9 +153,8 @@ class BatchNorm(Layer):
                 normal = np.subtract(x[block], mean, out=scratch("apart", x[block].shape, x.dtype))
                 normal *= s  # x̂ = (x − μ) s
                 normal *= dy[block]
-                each = ones(_rows(normal).shape[0], x.dtype)
-                sums[p, 0] += np.dot(each, _rows(normal))
-                sums[p, 1] += np.dot(each, _rows(dy[block]))
+                sums[p, 0] += column_sums(_rows(normal))
+                sums[p, 1] += column_sums(_rows(dy[block]))
 
         in_parts(part, len(x), 2 * x.size)
         memo.dgamma = np.sum(sums[:, 0], axis=0, out=memo.dgamma)  # dγ = Σ dy x̂
@@ -252,10 +251,10 @@ class LayerNorm(Layer):
         return y
 
     def backward(self, dy: Float[Array, "batch *shape features"], memo: Memo) -> Array | None:
-        normal, count = memo.normal, _rows(dy).shape[0]
-        memo.dbeta = np.dot(ones(count, dy.dtype), _rows(dy), out=memo.dbeta)  # dβ = Σ dy
+        normal = memo.normal
+        memo.dbeta = column_sums(_rows(dy), out=memo.dbeta)  # dβ = Σ dy
         product = np.multiply(dy, normal, out=memo.product)
-        memo.dgamma = np.dot(ones(count, dy.dtype), _rows(product), out=memo.dgamma)  # dγ = Σ dy x̂
+        memo.dgamma = column_sums(_rows(product), out=memo.dgamma)  # dγ = Σ dy x̂
         if not memo.dx_wanted:
             return None
         product *= self.gamma  # g x̂
@@ -327,9 +326,9 @@ class RMSNorm(Layer):
         return np.multiply(memo.normal, self.gamma, out=y)  # y = γ x̂
 
     def backward(self, dy: Float[Array, "batch *shape features"], memo: Memo) -> Array | None:
-        normal, count = memo.normal, _rows(dy).shape[0]
+        normal = memo.normal
         product = np.multiply(dy, normal, out=memo.product)
-        memo.dgamma = np.dot(ones(count, dy.dtype), _rows(product), out=memo.dgamma)  # dγ = Σ dy x̂
+        memo.dgamma = column_sums(_rows(product), out=memo.dgamma)  # dγ = Σ dy x̂
         if not memo.dx_wanted:
             return None
         product *= self.gamma  # g x̂
