@@ -41,6 +41,8 @@ class Conv2D(Layer):
         c(n, r, q) = the kh · kw · channels numbers of the window at row r, column q of image n, in one row
         y = c W + b            for every window: y[n, r, q, f] = b[f] + Σᵢⱼₖ x[n, r s + i d, q s + j d, k] W[i, j, k, f]
 
+        y has (height + padding − d (kh − 1) − 1) // s + 1 rows, and columns alike; padding is of both sides
+
         dW = cᵀ dy             summed over all windows of all images
         db = Σ dy
         dc = dy Wᵀ             and every pixel's dx is the sum of dc over the windows, and the places, where it lies

@@ -54,6 +54,11 @@ class BatchNorm(Layer):
     running_mean, running_var : (features,) arrays
         Views of ``network.statistics``.
 
+    Raises
+    ------
+    ValueError
+        When an argument is out of range; in ``train`` when all batches have one value of each feature.
+
     Examples
     --------
     >>> import chainrule as cr
@@ -200,6 +205,9 @@ class LayerNorm(Layer):
         g = dy γ
         dx = s (g − mean(g) − x̂ mean(g x̂))            means over the features
 
+    Where dx comes from: as in :class:`BatchNorm`, along the features instead of the batch. g s is the direct way; what
+    moves μ, its mean, and what moves σ², its part along x̂, are taken away.
+
     The same in training and in prediction, and for a batch of one: no row knows of another.
 
     Parameters
@@ -211,6 +219,11 @@ class LayerNorm(Layer):
     ----------
     gamma, beta : (features,) arrays
         The learned scale and shift, from 1 and 0; penalties treat both as biases.
+
+    Raises
+    ------
+    ValueError
+        When ``epsilon`` is not above 0.
 
     Examples
     --------
@@ -280,7 +293,8 @@ class RMSNorm(Layer):
         g = dy γ
         dx = s (g − x̂ mean(g x̂))      the mean over the features
 
-    LayerNorm without the mean and the shift: fewer passes, and often as good.
+    Where dx comes from: g s is the direct way; every x of the row moves s too, ds/dx = −s³ x / F, which takes away the
+    part along x̂. LayerNorm without the mean and the shift: fewer passes, and often as good.
 
     Parameters
     ----------
@@ -291,6 +305,11 @@ class RMSNorm(Layer):
     ----------
     gamma : (features,) array
         The learned scale, from 1; penalties treat it as a bias.
+
+    Raises
+    ------
+    ValueError
+        When ``epsilon`` is not above 0.
 
     Examples
     --------
