@@ -10,7 +10,7 @@ import numpy as np
 
 import chainrule as cr
 from chainrule.augmentation import Mixup, RandomShift
-from chainrule.layers import Dense, Dropout, ReLU
+from chainrule.layers import Dense, Dropout, ReLU, Reshape
 from chainrule.optimizers import SGD
 from chainrule.penalties import L2, MaxNorm
 
@@ -59,6 +59,8 @@ CASES = {
         lambda: cr.Network(1, [Dense(1)], "squared_error").predict(X[:, 0]), ValueError, ["X.reshape(-1, 1)"]),
     "3-D input": (lambda: fit(X.reshape(20, 3, 1)), ValueError, ["got 3-D, shape (20, 3, 1)"]),
     "a scalar": (lambda: net().predict(1.0), ValueError, ["got 0-D"]),
+    "no shape": (lambda: Reshape(3.5), TypeError, ["Reshape: shape: expected a whole number, got 3.5"]),
+    "no shape at all": (lambda: Reshape(None), TypeError, ["Reshape: shape: expected a whole number, got None"]),
     "strings": (lambda: fit(np.array([["a", "b", "c"]] * 20)), TypeError, ["expected numbers", "'a'", "OneHotEncoder"]),
     "objects": (lambda: fit(X.astype(object)), TypeError, ["dtype object", "np.asarray(X, dtype=float)"]),
     "complex numbers": (lambda: fit(X * 1j), TypeError, ["complex128"]),

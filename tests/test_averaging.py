@@ -222,6 +222,10 @@ class TestStatistics:
         measure_statistics(net, ordered, batch_size=50)
         assert net.layers[0].running_var[0] == pytest.approx(25, rel=0.05), "0 if every batch were of one class"
 
+    def test_batches_of_one_row_are_refused(self):
+        with pytest.raises(ValueError, match=r"layer 1, BatchNorm\(\): expected batches of at least 2 rows"):
+            measure_statistics(network(normal=True), X, batch_size=1)
+
     def test_a_network_without_statistics_is_left_alone(self):
         net = network()
         before = net.theta.copy()

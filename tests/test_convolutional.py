@@ -331,7 +331,7 @@ class Peak(Callback):
 
 rng = np.random.default_rng(0)
 X, t = rng.random((900, 28, 28, 1), dtype="float32"), rng.integers(0, 10, 900)
-block = [BatchNorm(), ReLU(), Conv2D(16, padding="same", groups=2), Dropout2D(0.1), Scale(0.1)]
+block = [BatchNorm(), ReLU(), Conv2D(16, padding="same", groups=2), Dropout2D(0.1), LayerNorm(), RMSNorm(), Scale(0.1)]
 network = cr.Network((28, 28, 1), [Conv2D(16, 5, biases=None), BatchNorm(), ReLU(), MaxPool2D(2), Residual(block),
     AveragePool2D(2, 2, "same"), Conv2D(16, 3, 2, 1), LayerNorm(), GlobalAveragePool2D(), RMSNorm(), Dense(10)],
     "softmax_cross_entropy", seed=0)
@@ -357,7 +357,8 @@ def output_of(what):
 
 def test_a_step_in_steady_state_allocates_no_array_of_a_batch():
     peak = output_of("memory")
-    assert 0 < peak < 128 * 1024, f"{peak / 1024:.0f} KiB a step"  # the smallest activation of a batch: 169 KiB
+    # Less than the smallest activation of a batch, 169 KiB; NumPy's mean has buffers of 130 KiB, whatever the batch.
+    assert 0 < peak < 150 * 1024, f"{peak / 1024:.0f} KiB a step"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")

@@ -117,8 +117,11 @@ COMMON = {
 
 
 def cannot_hold(name, parameters):
-    """True for the checks that a new parameter contradicts: drawn units do not repeat with repeated rows."""
-    return "dropout" in parameters and name.startswith("check_sample_weight_equivalence")
+    """True for the checks that a new parameter contradicts: drawn units do not repeat with repeated rows.
+
+    Nor do weights count for the mean and variance of a batch.
+    """
+    return bool(parameters.keys() & {"dropout", "batch_norm"}) and name.startswith("check_sample_weight_equivalence")
 
 
 @pytest.mark.slow
@@ -129,8 +132,10 @@ def cannot_hold(name, parameters):
         ("MLPClassifier", {**COMMON, "class_weight": "balanced"}),
         ("MLPRegressor", {"max_iter": 100}),
         ("MLPRegressor", {**COMMON, "loss": "huber"}),
+        ("MLPClassifier", {"max_iter": 100, "n_ensemble": 3}),
+        ("MLPRegressor", {"max_iter": 100, "batch_norm": True}),
     ],
-    ids=["classifier", "classifier-new", "regressor", "regressor-new"],
+    ids=["classifier", "classifier-new", "regressor", "regressor-new", "ensemble", "normalised"],
 )
 def test_check_estimator(kind, parameters):
     expected = checks("theirs", kind, json.dumps({"max_iter": 100}))

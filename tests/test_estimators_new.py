@@ -705,6 +705,19 @@ def test_an_ensemble_is_the_mean_of_its_members(kind, early_stopping):
     np.testing.assert_array_equal(again.spread(X), model.spread(X))  # the same seed gives the same again
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_member_does_not_depend_on_how_much_those_before_it_drew(kind):
+    """Rows of weight 0 change the order of the others, which a step with all of them does not see."""
+    X, y = data(kind)
+    X, y = X[:100], y[:100]
+    more, weight = (np.r_[X, X[:7]], np.r_[y, y[:7]]), np.r_[np.ones(100), np.zeros(7)]
+    plain, weighted = (make(kind, n_ensemble=3, alpha=0.0, shuffle=True) for _ in range(2))
+    quiet(plain, X, y)
+    quiet(weighted, *more, sample_weight=weight)
+    for network, other in zip(plain.networks_, weighted.networks_, strict=True):
+        np.testing.assert_allclose(network.theta, other.theta, rtol=1e-6, atol=1e-9)
+
+
 def test_the_spread_of_two_classes_has_both_columns():
     X, y = make_moons(60, noise=0.2, random_state=0)
     model = quiet(make(MLPClassifier, n_ensemble=2), X, y)

@@ -282,6 +282,10 @@ class TestNumbers:
             else:
                 assert "running_mean after" not in [array.name for array in update.arrays]
         np.testing.assert_array_equal(network.statistics, [1, 2, 3, 4])
+        trace = network.trace(x[0], 0, training=True)  # one sample has no variance
+        update = next(s for s in trace.steps if s.phase == "update" and s.layer == 0)
+        assert "running_mean after" not in [array.name for array in update.arrays]
+        assert "running" not in " ".join(update.worked)
 
     def test_layers_inside_of_a_residual_have_steps_of_their_own(self):
         block = layers.Residual([Dense(3), layers.Residual([layers.BatchNorm(), Tanh()])])

@@ -92,7 +92,9 @@ def check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
         bad = np.flatnonzero(~(np.abs(values) <= largest))
         if bad.size:
             value = np.ravel(values)[bad[0]]
-            where = f"row {row}" + (f", column {bad[0]}" if array.ndim > 1 else "")
+            where = f"row {row}" + (f", column {bad[0]}" if array.ndim == 2 else "")
+            if array.ndim > 2:  # an image has no columns of its numbers
+                where += f" at {tuple(map(int, np.unravel_index(bad[0], values.shape)))}"
             if np.isfinite(value):
                 raise ValueError(
                     f"{name}: the value {value} in {where} does not fit into {dtype}: "

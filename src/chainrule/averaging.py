@@ -295,6 +295,8 @@ def measure_statistics(
     X = check_rows(X, network.input_shape, network.dtype)
     order = np.random.default_rng(0).permutation(X.shape[0]) if rows is None else rows
     size = min(check_count("measure_statistics", "batch_size", batch_size), len(order))
+    for i, layer in enumerate(network.layers):
+        layer.check_batch(f"layer {i}", size)
     workspace = network.workspace(size, seed=0)  # dropout draws the same every time
     with blas_threads(1), part_threads(choose_threads(0, threads).allowed):
         for start in range(0, len(order), size):

@@ -231,14 +231,16 @@ class BaseMLP(BaseEstimator, ABC):
         self, X: Any, y: Array, weight: Any, held_out: Any, sizes: list[int], *, fresh: bool, incremental: bool
     ) -> None:
         """Fit one network after the other, each from random numbers of its own; what is left is of the first."""
-        random_state, known = check_random_state(self.random_state), self.__dict__
+        known = self.__dict__
         before = [{}] * self.n_ensemble if fresh else known.get("_members") or [known]
         if len(before) != self.n_ensemble:
             raise ValueError(
                 f"n_ensemble: {len(before)} member(s) were fitted before, now {self.n_ensemble} are wanted: fit anew."
             )
         members = []
-        for member in before:
+        for member, random_state in zip(
+            before, _streams(check_random_state(self.random_state), self.n_ensemble), strict=True
+        ):
             if fresh:
                 self._start(X, sizes, random_state)
             known.update({name: member[name] for name in OF_A_MEMBER if name in member})
@@ -447,3 +449,12 @@ class BaseMLP(BaseEstimator, ABC):
 
     def __sklearn_is_fitted__(self) -> bool:
         return "network_" in vars(self)
+
+
+def _streams(random_state: np.random.RandomState, members: int) -> list[np.random.RandomState]:
+    """Return what each member draws from: what those before it have drawn, in however many epochs, changes nothing.
+
+    The first one has the stream that a single network would have.
+    """
+    ahead = copy.deepcopy(random_state)
+    return [random_state, *(np.random.RandomState(ahead.randint(2**31 - 1)) for _ in range(1, members))]

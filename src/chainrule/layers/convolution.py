@@ -12,7 +12,7 @@ from chainrule import initializers
 from chainrule._checks import check_count
 from chainrule._names import named
 from chainrule._parts import PARTS, blocks, in_parts, scratch
-from chainrule._special import ones
+from chainrule._special import column_sums
 from chainrule._typing import Array, Float
 from chainrule.initializers import Fans, GlorotUniform, Initializer, Zeros
 from chainrule.layers.base import Layer, Parameter, Shape
@@ -40,6 +40,8 @@ class Conv2D(Layer):
 
         c(n, r, q) = the kh · kw · channels numbers of the window at row r, column q of image n, in one row
         y = c W + b            for every window: y[n, r, q, f] = b[f] + Σᵢⱼₖ x[n, r s + i d, q s + j d, k] W[i, j, k, f]
+
+        y has (height + padding − d (kh − 1) − 1) // s + 1 rows, and columns alike; padding is of both sides
 
         dW = cᵀ dy             summed over all windows of all images
         db = Σ dy
@@ -201,8 +203,7 @@ class Conv2D(Layer):
         parts = in_parts(part, len(x), size)
         memo.dW = np.sum(sums[:parts], axis=0, out=memo.dW)  # dW = cᵀ dy
         if self.b is not None:
-            rows = dy.reshape(-1, self.filters)
-            memo.db = np.dot(ones(len(rows), dy.dtype), rows, out=memo.db)  # db = Σ dy
+            memo.db = column_sums(dy.reshape(-1, self.filters), out=memo.db)  # db = Σ dy
         return dx
 
     def _columns(self, padded: Array) -> Array:

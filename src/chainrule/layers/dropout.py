@@ -115,6 +115,10 @@ class Dropout2D(Layer):
     array([[0., 2., 2.],
            [0., 2., 2.]])
 
+    Notes
+    -----
+    Keras calls it ``SpatialDropout2D``, PyTorch ``Dropout2d``.
+
     Source: Tompson et al., "Efficient object localization using convolutional networks" (2015), SpatialDropout.
     """
 

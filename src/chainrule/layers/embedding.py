@@ -63,6 +63,11 @@ class Embedding(Layer):
     >>> network.predict([[0.5, 6, 2.0]])[0, :2]
     array([0.5, 2. ], dtype=float32)
 
+    Notes
+    -----
+    In Keras and PyTorch an ``Embedding`` is what ``categories`` as one number is here, and takes whole numbers only;
+    y then has an axis for the columns, which ours has in one row: ``Reshape((columns, size))`` behind it.
+
     Source: Bengio et al., "A neural probabilistic language model" (2003); for tables, Guo and Berkhahn, "Entity
     embeddings of categorical variables" (2016).
     """

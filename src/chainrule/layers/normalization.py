@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule._checks import check_real
 from chainrule._parts import PARTS, blocks, in_parts, scratch
-from chainrule._special import ones
+from chainrule._special import column_sums
 from chainrule._typing import Array, Float
 from chainrule.initializers import Constant, Fans, GlorotUniform, Initializer, Zeros
 from chainrule.layers.base import Layer, Parameter, Shape
@@ -54,6 +54,11 @@ class BatchNorm(Layer):
     running_mean, running_var : (features,) arrays
         Views of ``network.statistics``.
 
+    Raises
+    ------
+    ValueError
+        When an argument is out of range; in ``train`` when all batches have one value of each feature.
+
     Examples
     --------
     >>> import chainrule as cr
@@ -70,8 +75,9 @@ class BatchNorm(Layer):
     -----
     Libraries differ. ``momentum`` is here, as in Keras and ONNX, what stays (Keras: 0.99 by default); in PyTorch it is
     what is new: its 0.1 is our 0.9. ε is 1e-5 here and in PyTorch, 1e-3 in Keras. The running variance is the unbiased
-    one here and in PyTorch; Keras takes σ² itself. A last batch of one row has σ² = 0, and then y = β;
-    where all batches have one row, ``train`` refuses.
+    one here and in PyTorch; Keras takes σ² itself. A last batch of one row has no variance: y = β, and the running
+    statistics stay as they are (PyTorch refuses it); where all batches have one row, ``train`` refuses. Sample weights
+    do not count for μ and σ², here as there: rows of weight 0 are among the N.
 
     Source: Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
     shift" (2015).
@@ -118,7 +124,7 @@ class BatchNorm(Layer):
     def check_batch(self, name: str, rows: int) -> None:
         if rows * math.prod(self.input_shape[:-1]) < 2:
             raise ValueError(
-                f"{name}, {self!r}: expected batches of at least 2 rows to learn from, got batches of {rows}, "
+                f"{name}, {self!r}: expected batches of at least 2 rows to learn from, got batches of one sample, "
                 f"shape {self.input_shape}: one value is its own mean, and y = β. Give a larger batch_size."
             )
 
@@ -129,12 +135,12 @@ class BatchNorm(Layer):
         def part(p: int, rows: slice) -> None:
             values = _rows(x[rows])
             counts[p] = len(values)
-            means[p] = np.dot(ones(len(values), x.dtype), values) / len(values)
+            means[p] = column_sums(values) / len(values)
             mean = means[p].astype(x.dtype)
             for block in blocks(rows, x[0].size):
                 apart = np.subtract(x[block], mean, out=scratch("apart", x[block].shape, x.dtype))
                 apart *= apart
-                squares[p] += np.dot(ones(_rows(apart).shape[0], x.dtype), _rows(apart))
+                squares[p] += column_sums(_rows(apart))
 
         in_parts(part, len(x), x.size)
         count = counts.sum()
@@ -152,9 +158,8 @@ class BatchNorm(Layer):
                 normal = np.subtract(x[block], mean, out=scratch("apart", x[block].shape, x.dtype))
                 normal *= s  # x̂ = (x − μ) s
                 normal *= dy[block]
-                each = ones(_rows(normal).shape[0], x.dtype)
-                sums[p, 0] += np.dot(each, _rows(normal))
-                sums[p, 1] += np.dot(each, _rows(dy[block]))
+                sums[p, 0] += column_sums(_rows(normal))
+                sums[p, 1] += column_sums(_rows(dy[block]))
 
         in_parts(part, len(x), 2 * x.size)
         memo.dgamma = np.sum(sums[:, 0], axis=0, out=memo.dgamma)  # dγ = Σ dy x̂
@@ -176,11 +181,13 @@ class BatchNorm(Layer):
         return dx
 
     def commit(self, memo: Memo, keep: float | None = None) -> None:
+        if memo.count < 2:  # one value has no variance, and its own mean is none to go by
+            return
         keep = self.momentum if keep is None else keep
         self.running_mean *= keep
         self.running_mean += (1 - keep) * memo.mean
         self.running_var *= keep
-        self.running_var += (1 - keep) * memo.count / max(1, memo.count - 1) * memo.var
+        self.running_var += (1 - keep) * memo.count / (memo.count - 1) * memo.var
 
 
 @final
@@ -198,6 +205,9 @@ class LayerNorm(Layer):
         g = dy γ
         dx = s (g − mean(g) − x̂ mean(g x̂))            means over the features
 
+    Where dx comes from: as in :class:`BatchNorm`, along the features instead of the batch. g s is the direct way; what
+    moves μ, its mean, and what moves σ², its part along x̂, are taken away.
+
     The same in training and in prediction, and for a batch of one: no row knows of another.
 
     Parameters
@@ -209,6 +219,11 @@ class LayerNorm(Layer):
     ----------
     gamma, beta : (features,) arrays
         The learned scale and shift, from 1 and 0; penalties treat both as biases.
+
+    Raises
+    ------
+    ValueError
+        When ``epsilon`` is not above 0.
 
     Examples
     --------
@@ -236,13 +251,12 @@ class LayerNorm(Layer):
         return {"gamma": _one(self.input_shape, 1.0), "beta": _one(self.input_shape, 0.0)}
 
     def buffers(self) -> dict[str, Shape]:
-        return {"normal": self.output_shape, "product": self.output_shape}
+        return {"normal": self.output_shape, "product": self.output_shape, "s": (*self.output_shape[:-1], 1)}
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
-        mean = np.mean(x, axis=-1, keepdims=True)  # μ
-        normal = np.subtract(x, mean, out=memo.normal)
+        normal = np.subtract(x, _mean(x, "shift"), out=memo.normal)  # x − μ
         y = np.multiply(normal, normal, out=memo.y)  # y is free until it is filled
-        memo.s = 1 / np.sqrt(np.mean(y, axis=-1, keepdims=True) + self.epsilon)
+        memo.s = _inverse_root(np.mean(y, axis=-1, keepdims=True, out=memo.s), self.epsilon)  # s = 1 / √(σ² + ε)
         normal *= memo.s  # x̂ = (x − μ) s
         memo.normal = normal
         np.multiply(normal, self.gamma, out=y)
@@ -250,17 +264,16 @@ class LayerNorm(Layer):
         return y
 
     def backward(self, dy: Float[Array, "batch *shape features"], memo: Memo) -> Array | None:
-        normal, count = memo.normal, _rows(dy).shape[0]
-        memo.dbeta = np.dot(ones(count, dy.dtype), _rows(dy), out=memo.dbeta)  # dβ = Σ dy
+        normal = memo.normal
+        memo.dbeta = column_sums(_rows(dy), out=memo.dbeta)  # dβ = Σ dy
         product = np.multiply(dy, normal, out=memo.product)
-        memo.dgamma = np.dot(ones(count, dy.dtype), _rows(product), out=memo.dgamma)  # dγ = Σ dy x̂
+        memo.dgamma = column_sums(_rows(product), out=memo.dgamma)  # dγ = Σ dy x̂
         if not memo.dx_wanted:
             return None
         product *= self.gamma  # g x̂
-        along = np.mean(product, axis=-1, keepdims=True)
+        along = _mean(product, "along")
         g = np.multiply(dy, self.gamma, out=memo.dx)
-        shift = np.mean(g, axis=-1, keepdims=True)
-        g -= shift
+        g -= _mean(g, "shift")
         g -= np.multiply(normal, along, out=product)
         g *= memo.s  # dx = s (g − mean(g) − x̂ mean(g x̂))
         return g
@@ -280,7 +293,8 @@ class RMSNorm(Layer):
         g = dy γ
         dx = s (g − x̂ mean(g x̂))      the mean over the features
 
-    LayerNorm without the mean and the shift: fewer passes, and often as good.
+    Where dx comes from: g s is the direct way; every x of the row moves s too, ds/dx = −s³ x / F, which takes away the
+    part along x̂. LayerNorm without the mean and the shift: fewer passes, and often as good.
 
     Parameters
     ----------
@@ -291,6 +305,11 @@ class RMSNorm(Layer):
     ----------
     gamma : (features,) array
         The learned scale, from 1; penalties treat it as a bias.
+
+    Raises
+    ------
+    ValueError
+        When ``epsilon`` is not above 0.
 
     Examples
     --------
@@ -317,22 +336,22 @@ class RMSNorm(Layer):
         return {"gamma": _one(self.input_shape, 1.0)}
 
     def buffers(self) -> dict[str, Shape]:
-        return {"normal": self.output_shape, "product": self.output_shape}
+        return {"normal": self.output_shape, "product": self.output_shape, "s": (*self.output_shape[:-1], 1)}
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
         y = np.multiply(x, x, out=memo.y)
-        memo.s = 1 / np.sqrt(np.mean(y, axis=-1, keepdims=True) + self.epsilon)
+        memo.s = _inverse_root(np.mean(y, axis=-1, keepdims=True, out=memo.s), self.epsilon)
         memo.normal = np.multiply(x, memo.s, out=memo.normal)  # x̂ = x s
         return np.multiply(memo.normal, self.gamma, out=y)  # y = γ x̂
 
     def backward(self, dy: Float[Array, "batch *shape features"], memo: Memo) -> Array | None:
-        normal, count = memo.normal, _rows(dy).shape[0]
+        normal = memo.normal
         product = np.multiply(dy, normal, out=memo.product)
-        memo.dgamma = np.dot(ones(count, dy.dtype), _rows(product), out=memo.dgamma)  # dγ = Σ dy x̂
+        memo.dgamma = column_sums(_rows(product), out=memo.dgamma)  # dγ = Σ dy x̂
         if not memo.dx_wanted:
             return None
         product *= self.gamma  # g x̂
-        along = np.mean(product, axis=-1, keepdims=True)
+        along = _mean(product, "along")
         g = np.multiply(dy, self.gamma, out=memo.dx)
         g -= np.multiply(normal, along, out=product)
         g *= memo.s  # dx = s (g − x̂ mean(g x̂))
@@ -343,6 +362,17 @@ def _one(shape: Shape, value: float) -> Parameter:
     """Return a number for each feature, which penalties leave alone as they do biases."""
     features = shape[-1]
     return Parameter((features,), Constant(value) if value else Zeros(), Fans(features, features), weight=False)
+
+
+def _mean(x: Array, name: str) -> Array:
+    """Return the means over the features, in this thread's scratch."""
+    return np.mean(x, axis=-1, keepdims=True, out=scratch(name, (*x.shape[:-1], 1), x.dtype))
+
+
+def _inverse_root(square: Array, epsilon: float) -> Array:
+    """Return 1 / √(square + ε), in place."""
+    square += epsilon
+    return np.reciprocal(np.sqrt(square, out=square), out=square)
 
 
 def _rows(x: Array) -> Array:

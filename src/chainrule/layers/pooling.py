@@ -22,7 +22,7 @@ class MaxPool2D(Layer):
 
     .. code-block:: text
 
-        y = max over the window of x
+        y = max over the window of x          (height + padding − k) // s + 1 rows, and columns in the same way
         dx = dy at the largest, 0 elsewhere; a pixel that is the largest of several windows gets the sum
 
     Where several are the largest, the first of them in the window's order, row by row, gets dy.
@@ -47,6 +47,11 @@ class MaxPool2D(Layer):
     >>> network = cr.Network((2, 4, 1), [MaxPool2D(2), cr.layers.Flatten()], "squared_error", dtype="float64")
     >>> network.predict(np.arange(8.0).reshape(1, 2, 4, 1))
     array([[5., 7.]])
+
+    Notes
+    -----
+    PyTorch and TensorFlow give dy to the first of several largest, too. A last window that does not fit is left out;
+    PyTorch counts it with ``ceil_mode=True``.
 
     Source: Ranzato et al., "Unsupervised learning of invariant feature hierarchies with applications to object
     recognition" (2007).
@@ -114,7 +119,7 @@ class AveragePool2D(Layer):
 
     .. code-block:: text
 
-        y = Σ x / m            over the m pixels of the image that are in the window
+        y = Σ x / m            over the m pixels of the image that are in the window; as many rows as of MaxPool2D
         dx = Σ dy / m          over the windows in which the pixel is
 
     Parameters

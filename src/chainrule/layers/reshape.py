@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
 from chainrule._checks import check_count
 from chainrule._typing import Array, Float
 from chainrule.layers.base import Layer, Shape
@@ -77,7 +79,7 @@ class Reshape(Layer):
     shape: int | Sequence[int]
 
     def __post_init__(self) -> None:
-        given = [self.shape] if isinstance(self.shape, int) else list(self.shape)
+        given = list(self.shape) if isinstance(self.shape, Sequence | np.ndarray) else [self.shape]
         self.shape = tuple(n if n == -1 else check_count("Reshape", "shape", n) for n in given)
         if not self.shape or self.shape.count(-1) > 1:
             raise ValueError(f"Reshape: shape: expected sizes, at most one of them −1, got {self.shape}.")

@@ -8,7 +8,7 @@ from typing import final
 import numpy as np
 
 from chainrule._checks import check_real
-from chainrule._special import ones
+from chainrule._special import column_sums
 from chainrule._typing import Array, Float
 from chainrule.initializers import Constant, Fans, GlorotUniform, Initializer
 from chainrule.layers.base import Layer, Parameter
@@ -66,8 +66,7 @@ class Scale(Layer):
 
     def backward(self, dy: Float[Array, "batch *shape features"], memo: Memo) -> Array | None:
         product = np.multiply(dy, memo.x, out=memo.dx)
-        rows = product.reshape(-1, product.shape[-1])
-        memo.dgamma = np.dot(ones(len(rows), dy.dtype), rows, out=memo.dgamma)  # dγ = Σ dy x
+        memo.dgamma = column_sums(product.reshape(-1, product.shape[-1]), out=memo.dgamma)  # dγ = Σ dy x
         if not memo.dx_wanted:
             return None
         return np.multiply(dy, self.gamma, out=product)  # dx = γ dy

@@ -57,8 +57,8 @@ def _batch_norm(_layer: layers.BatchNorm, training: bool) -> Equations:
         r"\mathrm{running mean} \leftarrow k\,\mathrm{running mean} + (1 - k)\,\mu",
     )
     variance = Equation(
-        "running_var ← k running_var + (1 − k) σ² N / max(N − 1, 1)",
-        r"\mathrm{running var} \leftarrow k\,\mathrm{running var} + (1 - k)\,\sigma^2\,\frac{N}{\max(N - 1, 1)}",
+        "running_var ← k running_var + (1 − k) σ² N / (N − 1)",
+        r"\mathrm{running var} \leftarrow k\,\mathrm{running var} + (1 - k)\,\sigma^2\,\frac{N}{N - 1}",
     )
     return Equations(
         (*_means("N", "over the N values of a feature"), ROOT, NORMAL, SCALED),
@@ -70,7 +70,7 @@ def _batch_norm(_layer: layers.BatchNorm, training: bool) -> Equations:
         {"dγ": ("dy", "x̂")},
         {
             "running_mean": (mean, "{k} · {old} + (1 − {k}) · {μ}"),
-            "running_var": (variance, "{k} · {old} + (1 − {k}) · {σ²} · {N} / max({N} − 1, 1)"),
+            "running_var": (variance, "{k} · {old} + (1 − {k}) · {σ²} · {N} / ({N} − 1)"),
         },
     )
 

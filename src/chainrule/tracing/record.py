@@ -221,22 +221,24 @@ def _update(before: Computation, after: Computation, optimizer: Optimizer, state
         template = equations.y_entry or "{θ} + {Δ}"
         lines += worked.entry(name, index, template, new[index], sign="←", **numbers)
     rules = equations.forward if view.watched.names else ()
-    if view.memo.training and view.equations.after:
+    moved, how = _statistics(view) if view.memo.training and view.equations.after else ([], [])
+    if moved:
         moving = tuple(equation for equation, _ in view.equations.after.values())
         texts = " ".join(equation.text for equation in moving)
         rules += moving
         symbols = {**symbols, **{symbol: value for symbol, value in view.symbols.items() if symbol in texts}}
-        moved, how = _statistics(view)
         arrays, lines = arrays + moved, lines + how
     return Step("update", label, view.title, "", rules, tuple(arrays), tuple(lines), (), symbols)
 
 
 def _statistics(view: _View) -> tuple[list[NamedArray], list[str]]:
-    """Return what the batch does to the layer's statistics, on a copy of them."""
+    """Return what the batch does to the layer's statistics, on a copy of them; nothing where it leaves them alone."""
     moved, names = copy.copy(view.layer), view.equations.after
     for name in names:
         setattr(moved, name, getattr(view.layer, name).copy())
     moved.commit(view.memo)
+    if all(np.array_equal(getattr(moved, name), getattr(view.layer, name)) for name in names):  # one value: no variance
+        return [], []
     index = (int(np.argmax(np.abs(view.extras["μ"]))),)
     numbers = {symbol: v if v.ndim == 0 else v[index] for symbol, v in view.extras.items() if v.ndim < 2}
     arrays: list[NamedArray] = []
