@@ -114,7 +114,7 @@ RECORDS = {
 
 
 def run(name, seed, jobs, options):
-    """Train, and return the error on held-out or test images, the time and the curves; then those of the members."""
+    """Train; return the error on the held-out or the test images, the time and the curve; then those of the members."""
     record, begin = RECORDS[name], time.perf_counter()
     numbers, members, probabilities = range(record.members * seed, record.members * (seed + 1)), [], []
     for first in range(0, len(numbers), jobs):
@@ -132,7 +132,6 @@ def run(name, seed, jobs, options):
             "error": wrong(np.mean(probabilities, axis=0), parts(options)[3]),
             "seconds": time.perf_counter() - begin,
             "parameters": sum(member["parameters"] for member in members),
-            "curves": [curve for member in members for curve in member["curves"]],
         },
         *members,
     ]
@@ -151,7 +150,7 @@ def fit(name, seed, *, options, threads):
     seconds, p = time.perf_counter() - begin, network.predict(X_test)
     curve = [100 * (1 - a) for a in history["val_accuracy"]] if options.validate else [*history["loss"]]
     found = {"seed": seed, "error": wrong(p, t_test), "seconds": seconds, "parameters": network.theta.size}
-    return found | {"curves": [curve]}, p
+    return found | {"curve": curve}, p
 
 
 def wrong(p, t):
@@ -190,16 +189,15 @@ def table(results):
 
 
 def draw(results, path, *, validate):
-    """Draw a curve for every configuration: its first run, and of an ensemble every member."""
+    """Draw a curve for every run, the first of each configuration in full colour; an ensemble has those of its members."""
     import matplotlib.pyplot as plt  # noqa: PLC0415  (for the picture only)
 
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
-    for i, (name, record) in enumerate(RECORDS.items()):
-        for member, curve in enumerate(results[name][0]["curves"] if name in results else []):
-            label = record.title if member == 0 else None
-            axes.plot(
-                range(1, len(curve) + 1), curve, color=f"C{i}", lw=1.5, alpha=1 if member == 0 else 0.4, label=label
-            )
+    for i, (name, record) in enumerate((n, r) for n, r in RECORDS.items() if not r.of):
+        for number, run in enumerate(results.get(name, [])):
+            curve = run["curve"]
+            label, alpha = (None, 0.4) if number else (record.title, 1)
+            axes.plot(range(1, len(curve) + 1), curve, color=f"C{i}", lw=1.5, alpha=alpha, label=label)
     axes.set(
         xscale="log",
         yscale="log",

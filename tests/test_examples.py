@@ -130,6 +130,6 @@ def test_mnist_records(tmp_path):
     assert len(table) == 6  # a row for each configuration
     assert (tmp_path / "records.png").stat().st_size > 10_000
     kept = json.loads((tmp_path / "records.json").read_text())
-    assert len(kept["ensemble"][0]["curves"]) == 5
+    assert [run["seed"] for run in kept["dense"]] == [0, 1, 2, 3, 4]  # the members of the ensemble
     again = run(tmp_path, "mnist_records.py", *few, "--validate", width=200)
     assert not any("seed" in line for line in again)  # everything was there already
