@@ -189,7 +189,7 @@ def table(results):
 
 
 def draw(results, path, *, validate):
-    """Draw a curve for every run, the first of each configuration in full colour; an ensemble has those of its members."""
+    """Draw a curve for every run, the first of each configuration in full colour."""
     import matplotlib.pyplot as plt  # noqa: PLC0415  (for the picture only)
 
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
