@@ -5,10 +5,12 @@ import polars as pl
 import pytest
 
 import small_tables
+from chainrule import tables
 from chainrule.tables import predicting
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
 from chainrule.tables.predicting import predict
+from chainrule.tables.schema import Schema
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,30 @@ def test_an_interval_holds_its_share_of_held_out_rows(runs):
 def test_rows_that_do_not_fit_are_refused(runs, rows, change, message):
     with pytest.raises(ValueError, match=message):
         check(change(rows), runs["binary"].schema)
+
+
+def test_words_that_training_took_as_missing_are_missing_in_new_rows():
+    rng = np.random.default_rng(0)
+    size = [str(value) for value in rng.normal(size=200).round(3)]
+    size[7] = size[11] = "unknown"
+    day = [f"2020-0{1 + i % 9}-{1 + i % 28:02d}" for i in range(200)]
+    day[9] = "soon"
+    frame = pl.DataFrame({"size": size, "day": day, "y": ["no", "yes"] * 100})
+    trained = tables.train(frame, "y", parameters={"max_iter": 2, "hidden_layer_sizes": (4,)})
+    schema = Schema.from_json(trained.schema.to_json())
+    assert [(c.kind, c.missing, c.holes) for c in schema.columns] == [
+        ("number", 2, ("unknown",)),
+        ("date", 1, ("soon",)),
+    ]
+    found, notes = check(frame, schema)
+    assert found.null_count().row(0) == (2, 1)
+    assert notes == (
+        "'size': 2 values are no number: taken as missing.",
+        "'day': 1 values are no date (%Y-%m-%d): taken as missing.",
+    )
+    with pytest.raises(ValueError, match="'size' is a number, but row 3 has 'big'"):
+        check(frame.with_columns(size=pl.Series([*size[7:9], "big", *size[10:], *size[:7]])), schema)
+    assert predict(trained, frame)[0].height == 200
 
 
 def test_what_is_passed_is_said(runs, rows):

@@ -32,6 +32,7 @@ def table(y, **others):
         (list(range(10)) * 6, None, "multiclass", tuple(range(10)), "10 classes"),
         ([i % 11 for i in range(ROWS)], None, "regression", (), "Are they classes? --task classification"),
         (X, None, "regression", (), "regression: 'y' is a number with 60 values."),
+        ([0.5, 1.5, 2.5] * 20, None, "regression", (), "regression: 'y' is a number with 3 values."),
         (["1", "2", "3"] * 20, None, "multiclass", ("1", "2", "3"), "3 classes"),
     ],
 )
@@ -39,6 +40,7 @@ def test_the_task_follows_from_the_target(y, task, found, classes, said):
     target = find(table(y), ["y"], task)
     assert (target.task, target.classes) == (found, classes)
     assert said in target.notes[0]
+    assert "--task classification" not in target.notes[0] or find(table(y), ["y"], "classification")
 
 
 @pytest.mark.parametrize(
@@ -53,6 +55,10 @@ def test_the_task_follows_from_the_target(y, task, found, classes, said):
         ([0.5, 1.5] * 30, {}, "the target 'y' has fractions, which are no classes: pass --task regression."),
         ([0.5, 1.5, 2.5] * 20, {"task": "classification"}, "fractions, which are no classes: pass --task regression"),
         (["a", "b"] * 30, {"task": "regression"}, "the target 'y' is no number: its task cannot be regression."),
+        ([str(i / 2) for i in range(59)] + ["?"], {}, "1 of its values are no numbers, like '.'"),
+        (["unknown"] + [str(i) for i in range(59)], {"task": "regression"}, "are no numbers, like 'unk"),
+        ([str(i / 2) for i in range(ROWS)], {}, "60 classes among 60 rows: too many. It has numbers as texts: store"),
+        (X * 1e300, {}, "the target 'y' goes up to .*e.300, whose square no number can hold: divide it."),
         ([0, 1] * 30, {"task": "multiclass"}, "the target 'y' has 2 classes: its task is binary, not multiclass."),
         ([0, 1] * 30, {"task": "multilabel"}, "multilabel has several targets: give them with commas between"),
         ([0, 1] * 30, {"task": "binry"}, "unknown task 'binry'. Did you mean 'binary'?"),

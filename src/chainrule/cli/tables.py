@@ -318,6 +318,8 @@ def scores(trained: Trained) -> str:
 
 
 def _short(text: str, most: int) -> str:
+    """Return a text of the file in one line, without what a terminal would obey."""
+    text = "".join(c if c.isprintable() else "�" for c in text[: most + 1])
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

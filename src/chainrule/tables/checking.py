@@ -148,6 +148,10 @@ class Checker:
         else:
             read = _category(values, column)
         wrong = read.is_null() & values.is_not_null()
+        if column.holes and values.dtype in (pl.String, pl.Int64):
+            known = wrong & values.cast(pl.String).is_in(column.holes)
+            self._coerced[column.name] += int(known.sum())
+            wrong &= ~known
         count = int(wrong.sum())
         if count and not self._coerce:
             row = int(wrong.arg_true()[0])
