@@ -137,6 +137,8 @@ def test_standard_input(monkeypatch):
         ('a,b\n"0,5",x\n"-1,25",y\n', [(0.5, "x"), (-1.25, "y")], "numbers written so that 12,5 is 12.5: 'a'"),
         ("a;b\n$1,234.50;x\n-$3;y\n", [(1234.5, "x"), (-3.0, "y")], "numbers written so that $1,234 is 1234: 'a'"),
         ("a;b\n2,5 €;7%\n\u22123 €;8%\n", [(2.5, 7.0), (-3.0, 8.0)], "numbers written so that 12.5 % is 12.5: 'b'"),
+        ("a,\n1.5,x\n1e300,y\n", [(1.5, "x"), (np.inf, "y")], "the header has no name for 'column_2'"),
+        ("a,b\n1.5,x\n-1e300,y\n", [(1.5, "x"), (-np.inf, "y")], "numbers beyond 1e100 are taken as infinite: 'a'"),
         ("a,b\n1 234 567,x\n89,y\n", [(1234567.0, "x"), (89.0, "y")], "numbers written so that 1 234 is 1234: 'a'"),
         ("a,b\n$5,5%\n€6,6\n", [("$5", "5%"), ("€6", "6")], HEADER),  # of two currencies, or not all percent
         ("a,b\n079 123 456,x\n044 123 456,y\n", [("079 123 456", "x"), ("044 123 456", "y")], HEADER),
@@ -228,6 +230,7 @@ def test_ten_thousand_columns(file):
         ("t.csv", pickle.dumps([1]), "t.csv is a pickle, which could run any code: write the table as Parquet."),
         ("t.csv", b"PK\x03\x04" + b"[Content_Types].xml" + bytes(99), "t.csv is an Excel workbook: save the sheet as CSV."),
         ("t.npz", b"PK\x05\x06" + bytes(18), "t.npz is a zip archive: unpack it, and give the table in it."),
+        ("t.csv", "<!-- saved -->\n<html>", "t.csv is a web page or XML, not a table"),
         ("t.csv", "<!DOCTYPE html><html>", "t.csv is a web page or XML, not a table: was the link to a page"),
         ("t.csv", b"SQLite format 3\0" + bytes(99), "t.csv is an SQLite database: export the table as CSV."),
     ],

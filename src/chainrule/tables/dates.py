@@ -28,6 +28,10 @@ FORMATS = (
     "%d/%m/%Y %H:%M",
     "%m/%d/%Y %H:%M",
     "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%Y %I:%M %p",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%d/%m/%Y %I:%M %p",
+    "%d/%m/%Y %I:%M:%S %p",
     "%m/%d/%Y %H:%M:%S",
     "%d.%m.%Y",
     "%d.%m.%Y %H:%M",
@@ -39,6 +43,8 @@ FORMATS = (
     "%d-%b-%Y",
     "%B %d, %Y",
     "%b %d, %Y",
+    "%B %d %Y",
+    "%b %d %Y",
     "%d/%m/%y",
     "%m/%d/%y",
     "%d.%m.%y",
@@ -46,7 +52,7 @@ FORMATS = (
     "%m-%d-%y",
     "%d-%b-%y",
 )
-YEAR = r"(^|\D)\d{4}[-/. ]\w{1,9}[-/., ]+\d|\d[-/. ]\w{1,9}[-/., ]+\d{4}(\D|$)|\w{3,9} \d{1,2}, \d{4}"
+YEAR = r"(^|\D)\d{4}[-/. ]\w{1,9}[-/., ]+\d|\d[-/. ]\w{1,9}[-/., ]+\d{4}(\D|$)|\w{3,9} \d{1,2},? \d{4}"
 SHORT_YEAR = r"^\d{1,2}[-/.]\w{1,9}[-/.]\d{2}$"
 SEPARATOR = " or "  # between the formats of one column
 MOST = 1000  # values that are looked at first

@@ -36,6 +36,8 @@ def parse(
 ) -> tuple[Any, list[str], str]:
     """Return the table in a text, what was found out, and the expression of polars that reads it, if one does."""
     pl = require("polars", "tables")
+    if delimiter is not None and len(delimiter.encode()) != 1:
+        raise ValueError(f"--delimiter: expected one character (a tabulator is found by itself), got {delimiter!r}.")
     text, encoding, warning = decode(content, name)
     if old := "\r" in text and "\n" not in text:  # how lines ended on the first Macintosh
         text = text.replace("\r", "\n")
@@ -73,6 +75,8 @@ def parse(
     parts += ["a header" if header else "no header (the columns are column_1, column_2, ...)"]
     notes = [f"{', '.join(parts)}, in {encoding}", *([warning] if warning else [])]
     notes += written
+    if header and (unnamed := [name for name, field in zip(names, rows[0], strict=True) if not field]):
+        notes.append(f"the header has no name for {_listed(unnamed)}")
     if short := _short(text, chosen, frame):
         notes.append(f"Warning: {short}")
     return frame, notes, _code(options, encoding) if plain else ""

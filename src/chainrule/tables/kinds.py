@@ -17,6 +17,7 @@ else:
 
 FEW = 30  # values that get an input each
 FEWEST = 10  # rows from which a column of all different values is an identifier
+LARGEST = 1e100  # of a number; what is beyond is as good as infinite
 HOLES = 100  # different words that are remembered to stand for a missing value
 MOST_OF_THEM = 0.6  # of the values must be what somebody says they are
 WORDS = 3.5  # on average: from there on a text is a text
@@ -64,7 +65,7 @@ def normal(values: pl.Series) -> pl.Series:  # noqa: PLR0911  (one for each type
     pl = require("polars", "tables")
     kind = values.dtype
     if kind.is_float() or kind.is_decimal():
-        values = values.cast(pl.Float64).fill_nan(None)
+        values = bounded(values.cast(pl.Float64).fill_nan(None))
         finite = values.drop_nulls()
         whole = len(finite) > 0 and bool(
             (finite.is_finite() & (finite == finite.round()) & (finite.abs() < 2**53)).all()
@@ -85,6 +86,17 @@ def normal(values: pl.Series) -> pl.Series:  # noqa: PLR0911  (one for each type
         with contextlib.suppress(pl.exceptions.ComputeError):  # bytes that are no text stay bytes
             return values.cast(pl.String)
     return values
+
+
+def bounded(values: pl.Series) -> pl.Series:
+    """Return numbers with those beyond 1e100 as infinities: their squares would overflow, and be no number at all."""
+    pl = require("polars", "tables")
+    beyond = values.abs() > LARGEST
+    if not beyond.any():
+        return values
+    number = pl.col(values.name)
+    large = pl.when(number.abs() > LARGEST).then(number.sign() * math.inf).otherwise(number)
+    return values.to_frame().select(large.alias(values.name)).to_series()
 
 
 def _read_as(values: pl.Series) -> str:

@@ -16,6 +16,7 @@ from chainrule._extras import require
 from chainrule._names import did_you_mean
 from chainrule.tables import delimited, numpy_files
 from chainrule.tables.frames import check_names, plain
+from chainrule.tables.kinds import LARGEST
 
 if TYPE_CHECKING:
     import polars as pl
@@ -143,6 +144,8 @@ def read(
         raise ValueError(f"{name} has two columns of one name: rename one of them.")
     check_names(frame.columns, name)
     raw, frame = frame, plain(frame)
+    if raw is not frame and (huge := _huge(raw)):
+        notes.append(f"numbers beyond 1e100 are taken as infinite: {', '.join(map(repr, huge[:5]))}")
     if not reads or raw is not frame or packed == "zstd" or (packed == "gzip" and found != "text"):
         given = {"delimiter": delimiter, "header": header}
         options = "".join(f", {key}={value!r}" for key, value in given.items() if value is not None)
@@ -218,9 +221,15 @@ def _kind(content: bytes, name: str) -> str:
         return "JSON lines"
     if start[:1] == b"[" and start.rstrip()[-1:] == b"]":
         return "JSON"
-    if start[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+    if start[:9].lower().startswith((b"<!doctype", b"<!--", b"<html", b"<?xml")):
         raise ValueError(f"{name} is a web page or XML, not a table: was the link to a page, not to the file itself?")
     return "text"
+
+
+def _huge(frame: Any) -> list[str]:
+    """Return the columns that have numbers which are finite, but too large to be squared."""
+    floats = [values for values in frame if values.dtype.is_float()]
+    return [values.name for values in floats if (values.is_finite() & (values.abs() > LARGEST)).any()]
 
 
 def _same(found: str, said: str | None) -> bool:

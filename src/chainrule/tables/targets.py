@@ -20,7 +20,6 @@ else:
 
 FEW = 10  # whole numbers: up to so many values are classes
 MOST = 100  # classes
-LARGEST = 1e150  # of a number: the variance has its square
 
 
 class Target(NamedTuple):
@@ -40,11 +39,12 @@ def split_names(given: str | Sequence[str], known: Iterable[str]) -> list[str]:
     (['a', 'b'], ['a,b'])
     """
     known = list(known)
+    alone = " The table has this one column: is there another --delimiter?" if len(known) == 1 else ""
     if isinstance(given, str):
         given = [given] if given in known or "," not in given else [part.strip() for part in given.split(",")]
     for name in given:
         if name not in known:
-            raise ValueError(f"the target {name!r} is not in the table. {did_you_mean(name, known)}")
+            raise ValueError(f"the target {name!r} is not in the table. {did_you_mean(name, known)}{alone}")
     if not given or len(set(given)) != len(given):
         raise ValueError("expected a target, or several that differ.")
     return list(given)
@@ -59,6 +59,10 @@ def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Targ
         raise ValueError(f"the target {nested[0]!r} has lists, structures or bytes: expected one value a row.")
     columns = tuple(replace(column, dropped="") for column in columns)
     for column in columns:
+        if frame[column.name].dtype.is_float() and (count := int(frame[column.name].is_infinite().sum())):
+            raise ValueError(
+                f"the target {column.name!r} has {count:,} infinite values (or beyond 1e100): remove them."
+            )
         if column.distinct < 2:
             value = _texts(frame[column.name])[0]
             raise ValueError(f"the target {column.name!r} has one value only, {value!r}: there is nothing to predict.")
@@ -148,12 +152,6 @@ def _regression(frame: pl.DataFrame, column: Column, task: str | None) -> Target
         words = _words_among(frame[column.name])
         raise ValueError(f"the target {column.name!r} is no number: its task cannot be regression. {words}".rstrip())
     y = frame[column.name].cast(pl.Float64).to_numpy()
-    if not np.isfinite(y).all():
-        raise ValueError(f"the target {column.name!r} has {int((~np.isfinite(y)).sum())} infinite values: remove them.")
-    if np.abs(y).max() > LARGEST:
-        raise ValueError(
-            f"the target {column.name!r} goes up to {np.abs(y).max():.3g}, whose square no number can hold: divide it."
-        )
     column = replace(column, kind="number", categories=(), low=float(y.min()), high=float(y.max()))
     note = f"regression: {column.name!r} is a number with {column.distinct:,} values."
     few = task is None and column.read_as == "whole" and column.distinct <= 30
