@@ -144,8 +144,7 @@ def read(
         raise ValueError(f"{name} has two columns of one name: rename one of them.")
     check_names(frame.columns, name)
     raw, frame = frame, plain(frame)
-    if raw is not frame and (huge := _huge(raw)):
-        notes.append(f"numbers beyond 1e100 are taken as infinite: {', '.join(map(repr, huge[:5]))}")
+    notes += [] if raw is frame else _huge(raw)
     if not reads or raw is not frame or packed == "zstd" or (packed == "gzip" and found != "text"):
         given = {"delimiter": delimiter, "header": header}
         options = "".join(f", {key}={value!r}" for key, value in given.items() if value is not None)
@@ -227,9 +226,10 @@ def _kind(content: bytes, name: str) -> str:
 
 
 def _huge(frame: Any) -> list[str]:
-    """Return the columns that have numbers which are finite, but too large to be squared."""
+    """Return a note on columns with numbers that are finite, but too large to be squared."""
     floats = [values for values in frame if values.dtype.is_float()]
-    return [values.name for values in floats if (values.is_finite() & (values.abs() > LARGEST)).any()]
+    names = [values.name for values in floats if (values.is_finite() & (values.abs() > LARGEST)).any()]
+    return [f"numbers beyond 1e100 are taken as infinite: {', '.join(map(repr, names[:5]))}"] if names else []
 
 
 def _same(found: str, said: str | None) -> bool:
