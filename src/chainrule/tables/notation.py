@@ -51,8 +51,8 @@ def find(values: pl.Series, *, comma: bool = False) -> Written | None:
     return None
 
 
-def read(values: pl.Series, how: Written) -> pl.Series:
-    """Return texts as numbers.
+def read(values: pl.Series, how: Written, *, strict: bool = True) -> pl.Series:
+    """Return texts as numbers; where one is not written so, an error of polars, or null if this is not ``strict``.
 
     >>> import polars as pl
     >>> read(pl.Series(["$1,234.50", "-$3"]), Written(",", ".", "$")).to_list()
@@ -62,7 +62,7 @@ def read(values: pl.Series, how: Written) -> pl.Series:
     texts = values.str.replace_all(r"[\s\p{Sc}%]", "").str.replace_all("\u2212", "-", literal=True)
     if how.group:
         texts = texts.str.replace_all(how.group, "", literal=True)
-    return texts.str.replace(how.point, ".", literal=True).cast(polars.Float64)
+    return texts.str.replace(how.point, ".", literal=True).cast(polars.Float64, strict=strict)
 
 
 def example(how: Written) -> str:

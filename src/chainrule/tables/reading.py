@@ -131,12 +131,12 @@ def read(
             raise ValueError(f"{name} is empty: expected a table with a header and rows.")
     elif packed_by_name:
         raise ValueError(f"{name} is not packed by {PACKED[packed_by_name]}, as its ending says: rename it.")
-    found = _kind(content, name)
+    found = kind(content, name)
     said = ENDINGS.get(ending)
     if said is None and source != "-":
         notes.append(f"read as {found}, by its content: the ending {ending or '(none)'} says nothing")
     if not _same(found, said):
-        raise ValueError(f"{name} is not what its ending says: it is {_A[found]}, not {_A[str(said)]}. Rename it.")
+        raise ValueError(f"{name} is not what its ending says: it is {A[found]}, not {A[str(said)]}. Rename it.")
     frame, said_of_it, reads = _READERS[said or found](content, name, delimiter, header, expected)
     if not frame.width:
         raise ValueError(f"{name} has no columns: expected a table with a header and rows.")
@@ -153,7 +153,7 @@ def read(
     return Table(frame, (*said_of_it, *notes), source, digest, reads)
 
 
-_A = {
+A = {
     "text": "text (such as CSV)",
     "JSON lines": "JSON lines",
     "JSON": "a JSON array",
@@ -201,17 +201,17 @@ def _unpacked(content: bytes, packed: str, name: str) -> bytes:
         raise ValueError(f"{name} is damaged: it cannot be unpacked by {packed} ({error}).") from None
 
 
-def _kind(content: bytes, name: str) -> str:
+def kind(content: bytes, name: str) -> str:
     """Return what the first bytes say it is."""
-    kind = _magic(content)
-    if kind == "zip":
+    found = _magic(content)
+    if found == "zip":
         if b"xl/" in content[:4096] or b"[Content_Types].xml" in content[:4096]:
             raise ValueError(f"{name} is an Excel workbook: save the sheet as CSV.")
         if b".npy" not in content[:4096]:
             raise ValueError(f"{name} is a zip archive: unpack it, and give the table in it.")
         return "NumPy"
-    if kind:
-        return kind
+    if found:
+        return found
     for magic, what in FOREIGN.items():
         if content.startswith(magic):
             raise ValueError(f"{name} is {what}.")
