@@ -362,7 +362,7 @@ def test_a_target_with_holes_and_infinities(folder, tmp_path):
     frame.with_columns(
         target=pl.when(pl.int_range(ROWS) == 2500).then(float("inf")).otherwise(pl.col("target"))
     ).write_parquet(tmp_path / "inf.parquet")
-    with pytest.raises(ValueError, match="'target' has 1 infinite values .or beyond 1e100.: remove them"):
+    with pytest.raises(ValueError, match=r"'target' has 1 infinite values .or beyond 1e100.: remove them"):
         run(tmp_path / "inf.parquet", "target")
     frame.with_columns(target=pl.lit(None, pl.Float64)).write_parquet(tmp_path / "none.parquet")
     with pytest.raises(ValueError, match="no row with a target: all are missing"):
