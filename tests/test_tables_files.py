@@ -106,7 +106,7 @@ def test_notes_count_the_values_of_all_blocks(runs, rows, monkeypatch):
     for part in (
         "'city': 10 rows have a value that training did not see ('Rome', 'Paris'): taken as unknown.",
         "'street': 700 rows have a value that training did not see ('street none'): taken as unknown.",
-        "'size': 2 values are no number: taken as missing.",
+        "'size': 2 values are not a number: taken as missing.",
     ):
         assert f"Note: {part}" in in_blocks
     a, b = (pl.read_csv(name) for name in ("a.csv", "b.csv"))

@@ -81,6 +81,46 @@ def test_borders_of_the_kinds(values, kind, read_as):
     assert found.used == (kind not in ("identifier", "constant") and read_as != "null")
 
 
+def test_numbers_may_have_a_few_words_among_them():
+    numbers = [str(i / 2) for i in range(95)]
+    found = column([*numbers, "unknown", "-", None])
+    assert (found.kind, found.missing, found.holes, found.low, found.high) == ("number", 3, ("-", "unknown"), 0, 47)
+    assert column(numbers).kind == "number"
+    assert column([*numbers, *["unknown"] * 9]).kind == "many"  # more than one in twenty
+    assert column([*map(str, range(1000)), *words[:9]]).kind == "identifier"  # names, some of which are digits
+    assert column([*map(str, range(30)), "x"] * 9).kind == "many"  # so few values are as well off as categories
+    for codes in ([f"{i:04d}" for i in range(99)] * 2, [str(3 * i) for i in range(99)]):
+        assert column(codes).kind in ("many", "identifier")
+
+
+def test_what_somebody_calls_a_number_or_a_date_may_have_words():
+    numbers = column(["1", "2", "n.d.", "4", "n.d.", "6"], "number")
+    assert (numbers.kind, numbers.missing, numbers.holes) == ("number", 2, ("n.d.",))
+    days = column(["2020-01-31", "2020-02-28", "2020-02-30", "soon", "2020-03-31"], "date")
+    assert (days.kind, days.missing, days.holes) == ("date", 2, ("2020-02-30", "soon"))
+    whole = column([20200131, 20200228, 99999999], "date", "%Y%m%d")
+    assert (whole.missing, whole.holes) == (1, ("99999999",))
+
+
+def test_a_column_that_words_keep_from_being_numbers_or_dates_is_remarked_on():
+    numbers = [str(i / 2) for i in range(40)]
+    days = [f"2020-01-{1 + i % 31:02d}" for i in range(40)]
+    frame = pl.DataFrame({
+        "n": [*numbers, "-", *["x"] * 9],
+        "d": [*days, *["soon"] * 10],
+        "w": ["-", *numbers, *numbers[:9]],
+        "t": numbers + numbers[:10],
+        "names": words[:50],
+    })  # fmt: skip
+    schema = Schema(tuple(infer(values) for values in frame), (Column("y", "number"),), "regression")
+    assert remarks.find(frame, schema) == (
+        "'n' is read as text for 10 value(s) that are no number, like '-': if they are missing values, --numeric 'n'.",
+        "'d' is read as text for 10 value(s) that are no date, like 'soon': if they are missing values, --date 'd'.",
+        "'w' has 1 value(s) that are no number, like '-': taken as missing.",
+        "'t' has numbers that the file has as texts: read as numbers.",
+    )
+
+
 def test_what_is_yes():
     for no, yes in (("no", "yes"), ("n", "Y"), ("FALSE", "True"), ("0", "1"), ("nein", "ja"), ("a", "b")):
         assert column([yes, no] * 3).categories == (no, yes)
@@ -116,7 +156,7 @@ def test_what_is_said_is_done(values, kind, found):
 @pytest.mark.parametrize(
     ("values", "arguments", "message"),
     [
-        (["1", "x"], ("number",), "'c' cannot be a number: it has the value 'x'"),
+        (["1", "x"], ("number",), "'c' cannot be a number: most of its values are none, such as 'x'"),
         ([dt.date(2020, 1, 1), dt.date(2021, 1, 1)], ("number",), "'c' cannot be a number: its values are dates"),
         ([1.5, 2.5], ("date",), "'c' cannot be a date: its values are numbers, such as 1.5"),
         ([20200101, 20200102], ("date",), "give their format: --date 'c:%Y%m%d'"),

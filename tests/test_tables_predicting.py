@@ -5,10 +5,12 @@ import polars as pl
 import pytest
 
 import small_tables
+from chainrule import tables
 from chainrule.tables import predicting
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
 from chainrule.tables.predicting import predict
+from chainrule.tables.schema import Column, Schema
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,10 @@ def test_an_interval_holds_its_share_of_held_out_rows(runs):
         (lambda f: f.rename({"size": "Size"}), "'size' is missing.* Did you mean 'Size'"),
         (lambda f: f.head(0), "no rows"),
         (lambda f: f.with_columns(size=pl.Series(["1"] * 49 + ["big"])), "row 50 has 'big'"),
+        (
+            lambda f: f.with_columns(only=1).select("only"),
+            "missing.* The table has one column, 'only': is there another --del",
+        ),
         (lambda f: f.with_columns(opened=pl.lit("soon")), "is a date .*row 1 has 'soon' .50 rows"),
         (lambda f: f.with_columns(size=pl.lit([1])), "lists or structures"),
     ],
@@ -63,6 +69,30 @@ def test_an_interval_holds_its_share_of_held_out_rows(runs):
 def test_rows_that_do_not_fit_are_refused(runs, rows, change, message):
     with pytest.raises(ValueError, match=message):
         check(change(rows), runs["binary"].schema)
+
+
+def test_words_that_training_took_as_missing_are_missing_in_new_rows():
+    rng = np.random.default_rng(0)
+    size = [str(value) for value in rng.normal(size=200).round(3)]
+    size[7] = size[11] = "unknown"
+    day = [f"2020-0{1 + i % 9}-{1 + i % 28:02d}" for i in range(200)]
+    day[9] = "soon"
+    frame = pl.DataFrame({"size": size, "day": day, "y": ["no", "yes"] * 100})
+    trained = tables.train(frame, "y", parameters={"max_iter": 2, "hidden_layer_sizes": (4,)})
+    schema = Schema.from_json(trained.schema.to_json())
+    assert [(c.kind, c.missing, c.holes) for c in schema.columns] == [
+        ("number", 2, ("unknown",)),
+        ("date", 1, ("soon",)),
+    ]
+    found, notes = check(frame, schema)
+    assert found.null_count().row(0) == (2, 1)
+    assert notes == (
+        "'size': 2 values are not a number: taken as missing.",
+        "'day': 1 values are not a date (%Y-%m-%d): taken as missing.",
+    )
+    with pytest.raises(ValueError, match="'size' is a number, but row 3 has 'big'"):
+        check(frame.with_columns(size=pl.Series([*size[7:9], "big", *size[10:], *size[:7]])), schema)
+    assert predict(trained, frame)[0].height == 200
 
 
 def test_what_is_passed_is_said(runs, rows):
@@ -75,3 +105,27 @@ def test_what_is_passed_is_said(runs, rows):
     texts, notes = check(rows.select(pl.all().cast(pl.String)), schema)
     assert not notes
     assert cast(texts, schema.columns).equals(cast(rows, schema.columns))
+
+
+def test_holes_where_training_had_none_are_said():
+    schema = Schema((Column("x", "number"), Column("c", "category", "text", missing=2)), (), "regression")
+    rows = pl.DataFrame({"x": [1.5, None, None], "c": [None, "a", None]}, schema={"x": pl.Float64, "c": pl.String})
+    assert check(rows, schema)[1][0] == "'x': 2 rows have no value, as none had in training."
+
+
+def test_what_was_expected_is_named():
+    columns = {
+        "true or false": Column("x", "yes/no", "boolean", categories=("false", "true")),
+        "a whole number": Column("x", "category", "whole", categories=("1", "2")),
+    }
+    for what, column in columns.items():
+        with pytest.raises(ValueError, match=f"'x' is {what}, but row 1 has 'Yes'"):
+            check(pl.DataFrame({"x": ["Yes", "2"]}), Schema((column,), (), "regression"))
+
+
+def test_a_number_that_cannot_be_squared_is_beyond_all_others():
+    frame = pl.DataFrame({"x": np.linspace(-1, 1, 60), "y": [0] * 30 + [1] * 30})
+    trained = tables.train(frame, "y", parameters={"max_iter": 2, "hidden_layer_sizes": (4,)})
+    found = trained.predict(pl.DataFrame({"x": [1e300, np.inf, -1e200, -np.inf]}))["p_1"].to_list()
+    assert (found[0], found[2]) == (found[1], found[3])
+    assert found[0] != found[2]

@@ -13,6 +13,7 @@ pl = pytest.importorskip("polars")
 pytest.importorskip("skrub")
 
 import chainrule  # noqa: E402
+from chainrule import tables  # noqa: E402
 from chainrule.tables import kinds  # noqa: E402
 from chainrule.tables.casting import cast  # noqa: E402
 from chainrule.tables.preparation import preparation  # noqa: E402
@@ -361,7 +362,7 @@ def test_a_target_with_holes_and_infinities(folder, tmp_path):
     frame.with_columns(
         target=pl.when(pl.int_range(ROWS) == 2500).then(float("inf")).otherwise(pl.col("target"))
     ).write_parquet(tmp_path / "inf.parquet")
-    with pytest.raises(ValueError, match="'target' has 1 infinite values: remove them"):
+    with pytest.raises(ValueError, match=r"'target' has 1 infinite values .or beyond 1e100.: remove them"):
         run(tmp_path / "inf.parquet", "target")
     frame.with_columns(target=pl.lit(None, pl.Float64)).write_parquet(tmp_path / "none.parquet")
     with pytest.raises(ValueError, match="no row with a target: all are missing"):
@@ -400,8 +401,53 @@ def test_files_that_are_cut_or_empty(folder, tmp_path):
     with pytest.raises(ValueError, match="it has no rows"):
         run(tmp_path / "none.parquet")
     table().head(1).write_parquet(tmp_path / "one.parquet")
-    with pytest.raises(ValueError, match="too few to train"):
+    with pytest.raises(ValueError, match=r"1 row\(s\) with a target: expected 10 or more"):
         run(tmp_path / "one.parquet")
+    for other, what in ((content, "a Parquet file"), (gzip.compress(b"a,y\n1,2\n"), "packed by gzip")):
+        (tmp_path / "other.csv").write_bytes(other)
+        with pytest.raises(ValueError, match=f"cannot be streamed as CSV: it is {what}"):
+            run(tmp_path / "other.csv")
+
+
+def test_texts_are_read_as_they_are_in_memory(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [f"{w} ,${v:,.2f}, {i % 5}.5,{i % 2}" for i, (w, v) in
+            enumerate(zip(rng.choice(["a", "b", "c"], 600), rng.normal(0, 9e3, 600) ** 2, strict=True))]  # fmt: skip
+    rows = [row.replace("$", '"$').replace(", ", '", ', 1) for row in rows]
+    (tmp_path / "t.csv").write_text("\n".join(["word,price,half,y", *rows]))
+    frame = tables.read(tmp_path / "t.csv").frame
+    read = pl.concat([block.frame for block in open_source(tmp_path / "t.csv").blocks()])
+    assert read.equals(frame)
+    assert [str(kind) for kind in frame.dtypes] == ["String", "Float64", "Float64", "Int64"]
+    (tmp_path / "spaced.csv").write_text("a, y\n1,2\n")
+    with pytest.raises(ValueError, match="the header has spaces around the name ' y'"):
+        open_source(tmp_path / "spaced.csv")
+
+
+def test_what_was_decided_is_told_before_training(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=600)
+    frame = pl.DataFrame({"x": x, "day": [f"{1 + i % 9:02d}/{1 + i % 9:02d}/2020" for i in range(600)], "y": x > 0})
+    frame.write_parquet(tmp_path / "t.parquet")
+    told = []
+    trained = train_stream(tmp_path / "t.parquet", "y", epochs=1, started=lambda *decided: told.append(decided))
+    ((schema, split, notes),) = told
+    assert (schema, split) == (trained.schema, trained.split)
+    assert any(note.startswith("in the sample, 'day' is read as %d/%m/%Y, but every value fits") for note in notes)
+    assert notes[-1] == trained.warnings[0]
+    assert notes[-1].startswith("the column 'x' tells the target 'y' by itself")
+
+
+def test_a_class_that_only_held_out_rows_have_is_refused(tmp_path):
+    y = [*["no", "yes"] * 300, "late"]
+    pl.DataFrame({"x": np.arange(601) % 7 / 2, "t": np.arange(601) * 1.0, "y": y}).write_parquet(tmp_path / "t.parquet")
+    with pytest.raises(ValueError, match="the class 'late' has rows to test but none to train on"):
+        train_stream(tmp_path / "t.parquet", "y", time_column="t", epochs=1)
+
+
+def test_several_labels_beside_a_column_of_many_values(folder):
+    trained = train_stream(folder / "t.parquet", "y,yes", drop=["target"], epochs=1)
+    assert [column.kind for column in trained.schema.columns if column.name == "many"] == ["many"]
 
 
 def test_a_bad_line_names_its_number(tmp_path, monkeypatch):

@@ -32,6 +32,7 @@ def table(y, **others):
         (list(range(10)) * 6, None, "multiclass", tuple(range(10)), "10 classes"),
         ([i % 11 for i in range(ROWS)], None, "regression", (), "Are they classes? --task classification"),
         (X, None, "regression", (), "regression: 'y' is a number with 60 values."),
+        ([0.5, 1.5, 2.5] * 20, None, "regression", (), "regression: 'y' is a number with 3 values."),
         (["1", "2", "3"] * 20, None, "multiclass", ("1", "2", "3"), "3 classes"),
     ],
 )
@@ -39,6 +40,7 @@ def test_the_task_follows_from_the_target(y, task, found, classes, said):
     target = find(table(y), ["y"], task)
     assert (target.task, target.classes) == (found, classes)
     assert said in target.notes[0]
+    assert "--task classification" not in target.notes[0] or find(table(y), ["y"], "classification")
 
 
 @pytest.mark.parametrize(
@@ -49,10 +51,14 @@ def test_the_task_follows_from_the_target(y, task, found, classes, said):
         ([None] * ROWS, {}, "0 row.s. with a target, of 60: expected 10 or more with a value of y."),
         ([np.nan] * ROWS, {}, "0 row.s. with a target, of 60"),
         ([1, 2] * 4 + [None] * 52, {}, "8 row.s. with a target, of 60"),
-        ([1.5, np.inf, 2.5] * 20, {}, "the target 'y' has 20 infinite values: remove them."),
+        ([1.5, np.inf, 2.5] * 20, {}, "the target 'y' has 20 infinite values .or beyond 1e100.: remove them."),
         ([0.5, 1.5] * 30, {}, "the target 'y' has fractions, which are no classes: pass --task regression."),
         ([0.5, 1.5, 2.5] * 20, {"task": "classification"}, "fractions, which are no classes: pass --task regression"),
         (["a", "b"] * 30, {"task": "regression"}, "the target 'y' is no number: its task cannot be regression."),
+        ([str(i / 2) for i in range(59)] + ["?"], {}, "1 of its values are no numbers, like '.'"),
+        (["unknown"] + [str(i) for i in range(59)], {"task": "regression"}, "are no numbers, like 'unk"),
+        ([str(i / 2) for i in range(ROWS)], {}, "60 classes among 60 rows: too many. It has numbers as texts: store"),
+        (X * 1e300, {}, "the target 'y' has 60 infinite values .or beyond 1e100.: remove them."),
         ([0, 1] * 30, {"task": "multiclass"}, "the target 'y' has 2 classes: its task is binary, not multiclass."),
         ([0, 1] * 30, {"task": "multilabel"}, "multilabel has several targets: give them with commas between"),
         ([0, 1] * 30, {"task": "binry"}, "unknown task 'binry'. Did you mean 'binary'?"),
@@ -60,6 +66,7 @@ def test_the_task_follows_from_the_target(y, task, found, classes, said):
         (["2020-01-01", "2020-01-02", "2020-01-03"] * 20, {}, "the target 'y' is a date"),
         ([[1], [2]] * 30, {}, "the target 'y' has lists, structures or bytes: expected one value a row."),
         ([0, 1] * 30, {"target": "Y"}, "the target 'Y' is not in the table. Did you mean 'y'?"),
+        (X, {"parameters": {"class_weight": "balanced"}}, "class weight: is for classes, but a number is predicted"),
         ([0, 1] * 30, {"target": "x,y"}, "several targets must all be yes or no, but 'x' is of the kind number."),
         ([0, 1] * 30, {"target": "y,y"}, "expected a target, or several that differ."),
         ([0, 1] * 30, {"drop": ["y"]}, "--drop: there is no column 'y' to learn from"),
@@ -71,8 +78,9 @@ def test_the_task_follows_from_the_target(y, task, found, classes, said):
     ],
 )
 def test_what_cannot_be_predicted_is_refused_before_training(y, options, message):
+    call = tables.train if "parameters" in options else load
     with pytest.raises(ValueError, match=message):
-        load(table(y), options.pop("target", "y"), **options)
+        call(table(y), options.pop("target", "y"), **options)
 
 
 def test_targets_are_named_with_commas_unless_a_column_has_one():

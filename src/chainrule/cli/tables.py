@@ -245,9 +245,16 @@ def _stream(source: str, target: str, parameters: dict[str, Any], table: dict[st
 
     epochs = parameters.pop("max_iter", None)
     show = None if quiet else streaming.Printer(sys.stdout)
-    trained = streaming.train_stream(source, target, parameters=parameters, epochs=epochs, show=show, **table)
-    if not quiet:
-        typer.echo(f"\n{decided(trained.schema, trained.split, trained.notes)}")
+
+    def started(schema: Schema, split: Split, notes: Sequence[str]) -> None:
+        if not quiet:
+            typer.echo(f"\n{decided(schema, split, notes)}\n")
+
+    trained = streaming.train_stream(
+        source, target, parameters=parameters, epochs=epochs, show=show, started=started, **table
+    )
+    for message in trained.warnings:
+        say(f"Warning: {message}")
     return trained
 
 
@@ -318,6 +325,8 @@ def scores(trained: Trained) -> str:
 
 
 def _short(text: str, most: int) -> str:
+    """Return a text of the file in one line, without what a terminal would obey."""
+    text = "".join(c if c.isprintable() else "�" for c in text[: most + 1])
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

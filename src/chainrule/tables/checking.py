@@ -89,6 +89,7 @@ class Checker:
         self._missing: list[str] | None = None  # None: no column has been looked at
         self._extra: list[str] = []
         self._coerced: Counter[str] = Counter()
+        self._holes: Counter[str] = Counter()
         self._unseen: dict[str, Counter[str]] = {}
         self._rows = 0
 
@@ -99,7 +100,8 @@ class Checker:
         self._missing = [c.name for c in self._schema.used if c.name not in names]
         optional = {c.name for c in self._schema.used if c.optional}
         if needed := [name for name in self._missing if name not in optional]:
-            raise ValueError(_missing(needed, self._extra))
+            alone = f" The table has one column, {names[0]!r}: is there another --delimiter?" if len(names) == 1 else ""
+            raise ValueError(_missing(needed, self._extra) + alone)
 
     def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return rows with the columns of the schema in their types."""
@@ -126,7 +128,9 @@ class Checker:
             notes.append(f"{_columns(self._missing)} missing, which the schema allows: taken as missing values.")
         for column in self._schema.used:
             if count := self._coerced[column.name]:
-                notes.append(f"{column.name!r}: {count:,} values are no {_what(column)[2:]}: taken as missing.")
+                notes.append(f"{column.name!r}: {count:,} values are not {_what(column)}: taken as missing.")
+            if count := self._holes[column.name]:
+                notes.append(f"{column.name!r}: {count:,} rows have no value, as none had in training.")
             if new := self._unseen.get(column.name):
                 listed = ", ".join(repr(value) for value, _ in sorted(new.items(), key=lambda e: (-e[1], e[0]))[:MOST])
                 more = f" and {len(new) - MOST:,} more" if len(new) > MOST else ""
@@ -148,6 +152,10 @@ class Checker:
         else:
             read = _category(values, column)
         wrong = read.is_null() & values.is_not_null()
+        if column.holes and values.dtype in (pl.String, pl.Int64):
+            known = wrong & values.cast(pl.String).is_in(column.holes)
+            self._coerced[column.name] += int(known.sum())
+            wrong &= ~known
         count = int(wrong.sum())
         if count and not self._coerce:
             row = int(wrong.arg_true()[0])
@@ -157,6 +165,8 @@ class Checker:
                 f"{self._so_far}): correct it, or pass --coerce."
             )
         self._coerced[column.name] += count
+        if not column.missing:
+            self._holes[column.name] += values.null_count()
         if column.name in self._seen:
             self._count_unseen(read, column.name)
         return read
@@ -214,7 +224,9 @@ def _type(column: Column) -> Any:
 def _what(column: Column) -> str:
     if column.kind == "date":
         return "a date" + (f" ({column.date_format})" if column.date_format else "")
-    return "a number" if column.kind == "number" or column.read_as in ("whole", "number") else "a text"
+    whole = column.kind != "number" and column.read_as == "whole"  # a category
+    what = {"whole": "a whole number" if whole else "a number", "number": "a number", "boolean": "true or false"}
+    return "a number" if column.kind == "number" else what.get(column.read_as, "a text")
 
 
 def _number(values: pl.Series, column: Column) -> pl.Series:

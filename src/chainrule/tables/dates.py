@@ -28,6 +28,10 @@ FORMATS = (
     "%d/%m/%Y %H:%M",
     "%m/%d/%Y %H:%M",
     "%d/%m/%Y %H:%M:%S",
+    "%m/%d/%Y %I:%M %p",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%d/%m/%Y %I:%M %p",
+    "%d/%m/%Y %I:%M:%S %p",
     "%m/%d/%Y %H:%M:%S",
     "%d.%m.%Y",
     "%d.%m.%Y %H:%M",
@@ -39,6 +43,8 @@ FORMATS = (
     "%d-%b-%Y",
     "%B %d, %Y",
     "%b %d, %Y",
+    "%B %d %Y",
+    "%b %d %Y",
     "%d/%m/%y",
     "%m/%d/%y",
     "%d.%m.%y",
@@ -46,7 +52,7 @@ FORMATS = (
     "%m-%d-%y",
     "%d-%b-%y",
 )
-YEAR = r"(^|\D)\d{4}[-/. ]\w{1,9}[-/., ]+\d|\d[-/. ]\w{1,9}[-/., ]+\d{4}(\D|$)|\w{3,9} \d{1,2}, \d{4}"
+YEAR = r"(^|\D)\d{4}[-/. ]\w{1,9}[-/., ]+\d|\d[-/. ]\w{1,9}[-/., ]+\d{4}(\D|$)|\w{3,9} \d{1,2},? \d{4}"
 SHORT_YEAR = r"^\d{1,2}[-/.]\w{1,9}[-/.]\d{2}$"
 SEPARATOR = " or "  # between the formats of one column
 MOST = 1000  # values that are looked at first
@@ -61,8 +67,8 @@ class Dates(NamedTuple):
     unread: int
 
 
-def find(values: pl.Series) -> Dates | None:
-    """Return how texts are dates, or None if they are not.
+def find(values: pl.Series, enough: float = ENOUGH) -> Dates | None:
+    """Return how texts are dates, or None if they are not, or fewer than ``enough`` of them.
 
     >>> import polars as pl
     >>> find(pl.Series(["31.12.2024", "01.02.2025"])).formats
@@ -74,9 +80,9 @@ def find(values: pl.Series) -> Dates | None:
     first = values.head(MOST)
     share: Any = first.str.contains(YEAR).mean() if len(first) else 0.0
     short: Any = first.str.contains(SHORT_YEAR).mean() if len(first) else 0.0
-    if max(share, short) < ENOUGH:
+    if max(share, short) < enough:
         return None
-    years = [fmt for fmt in FORMATS if ("%Y" in fmt) == (share >= ENOUGH)]  # of the year 20 AD nobody has a table
+    years = [fmt for fmt in FORMATS if ("%Y" in fmt) == (share >= enough)]  # of the year 20 AD nobody has a table
     counts = {fmt: len(first) - parse(first, fmt).null_count() for fmt in years}
     able = sorted((fmt for fmt in counts if counts[fmt]), key=lambda fmt: -counts[fmt])
     if not able:
@@ -92,7 +98,7 @@ def find(values: pl.Series) -> Dates | None:
             chosen.append(fmt)
             read = more
     unread = read.null_count()
-    return Dates(tuple(chosen), None, unread) if unread <= (1 - ENOUGH) * len(values) else None
+    return Dates(tuple(chosen), None, unread) if unread <= (1 - enough) * len(values) else None
 
 
 def parse(values: pl.Series, formats: str) -> pl.Series:

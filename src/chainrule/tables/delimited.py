@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from chainrule._extras import require
+from chainrule.tables import notation
 from chainrule.tables.frames import check_names
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -35,6 +36,8 @@ def parse(
 ) -> tuple[Any, list[str], str]:
     """Return the table in a text, what was found out, and the expression of polars that reads it, if one does."""
     pl = require("polars", "tables")
+    if delimiter is not None and len(delimiter.encode()) != 1:
+        raise ValueError(f"--delimiter: expected one character (a tabulator is found by itself), got {delimiter!r}.")
     text, encoding, warning = decode(content, name)
     if old := "\r" in text and "\n" not in text:  # how lines ended on the first Macintosh
         text = text.replace("\r", "\n")
@@ -64,16 +67,16 @@ def parse(
             frame = pl.read_csv(text.encode(), **{**options, "infer_schema_length": 0})  # such as numbers of 40 digits
         except pl.exceptions.PolarsError:
             raise ValueError(f"{name} cannot be read: {_first(error)}") from None
-    raw, (frame, grouped) = frame, _tidy(frame, names, comma=comma)
+    raw, (frame, written) = frame, _tidy(frame, names, comma=comma)
     plain = raw.schema == frame.schema and not warning and not old and raw.equals(frame)
     shown = {"\t": "tabulator"}.get(chosen, f'"{chosen}"')
     parts = [f"CSV with the delimiter {shown}" if len(rows[0]) > 1 else "CSV of one column"]
     parts += ["decimal commas"] if comma else []
     parts += ["a header" if header else "no header (the columns are column_1, column_2, ...)"]
     notes = [f"{', '.join(parts)}, in {encoding}", *([warning] if warning else [])]
-    if grouped:
-        listed = ", ".join(map(repr, grouped[:5])) + (" ..." if len(grouped) > 5 else "")
-        notes.append(f"numbers in groups of three digits ({'1.234' if comma else '1,234'} is 1234): {listed}")
+    notes += written
+    if header and (unnamed := [name for name, field in zip(names, rows[0], strict=True) if not field]):
+        notes.append(f"the header has no name for {_listed(unnamed)}")
     if short := _short(text, chosen, frame):
         notes.append(f"Warning: {short}")
     return frame, notes, _code(options, encoding) if plain else ""
@@ -203,7 +206,7 @@ def _decimal_comma(rows: list[list[str]]) -> bool:
 
 
 def _tidy(frame: Any, names: list[str], *, comma: bool) -> tuple[Any, list[str]]:
-    """Name the columns, strip spaces, make numbers of texts that all are; return also which had groups of digits."""
+    """Name the columns, strip spaces, make numbers of texts that all are; return also notes on these."""
     pl = require("polars", "tables")
     if len(names) == frame.width:
         frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
@@ -212,23 +215,27 @@ def _tidy(frame: Any, names: list[str], *, comma: bool) -> tuple[Any, list[str]]
     if spaced:
         stripped = pl.col(spaced).str.strip_chars()
         frame = frame.with_columns(pl.when(stripped.is_in(NOTHING)).then(None).otherwise(stripped).name.keep())
-    group, point = (".", ",") if comma else (",", ".")
-    pattern = rf"^[-+]?(\d{{1,3}}(\{group}\d{{3}})+|\d+)(\{point}\d+)?$"
-    changed, grouped = [], []
+    changed: list[Any] = []
+    written: dict[notation.Written, list[str]] = {}
     for name in texts:
         values = frame[name].drop_nulls()
-        if not len(values) or not values.head(SAMPLE).str.contains(rf"^[-+]?[\d{group}{point}]|(?i)^[-+]?inf").all():
+        if not len(values):
             continue
-        if values.str.contains(pattern).all() and values.str.contains(group, literal=True).any():
-            grouped.append(name)
-            plain = frame[name].str.replace_all(group, "", literal=True).str.replace(point, ".", literal=True)
-            changed.append(plain.cast(pl.Float64))
-        else:
-            points = frame[name].str.replace(",", ".", literal=True) if comma else frame[name]
+        points = frame[name].str.replace(",", ".", literal=True) if comma else frame[name]
+        if points.head(SAMPLE).cast(pl.Float64, strict=False).null_count() == points.head(SAMPLE).null_count():
             numbers = points.cast(pl.Float64, strict=False)
-            if numbers.null_count() == frame[name].null_count():
+            if numbers.null_count() == points.null_count():
                 changed.append(numbers)
-    return frame.with_columns(changed) if changed else frame, grouped
+                continue
+        if how := notation.find(values, comma=comma):
+            written.setdefault(how, []).append(name)
+            changed.append(notation.read(frame[name], how))
+    said = [f"numbers written so that {notation.example(how)}: {_listed(found)}" for how, found in written.items()]
+    return frame.with_columns(changed) if changed else frame, said
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(repr, names[:5])) + (" ..." if len(names) > 5 else "")
 
 
 def _short(text: str, delimiter: str, frame: Any) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule._extras import require
-from chainrule.tables.kinds import normal
+from chainrule.tables.kinds import LARGEST, bounded, normal
 
 if TYPE_CHECKING:
     import polars as pl
@@ -74,8 +74,8 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
     changed = []
     for values in frame:
         if values.dtype in (pl.Float64, pl.Float32):
-            if values.is_nan().any():
-                changed.append(values.fill_nan(None))
+            if not (values.abs() <= LARGEST).all():
+                changed.append(bounded(values.fill_nan(None)))
         elif values.dtype not in known and not values.dtype.is_nested():
             changed.append(normal(values))
     return frame.with_columns(changed) if changed else frame

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
-from chainrule.tables import dates
+from chainrule.tables import dates, number_texts
 from chainrule.tables.schema import Column
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ else:
 
 FEW = 30  # values that get an input each
 FEWEST = 10  # rows from which a column of all different values is an identifier
+LARGEST = 1e100  # of a number; what is beyond is as good as infinite
+HOLES = 100  # different words that are remembered to stand for a missing value
+MOST_OF_THEM = 0.6  # of the values must be what somebody says they are
 WORDS = 3.5  # on average: from there on a text is a text
 YES = {"yes", "true", "y", "t", "on", "1", "1.0", "positive", "male", "ja", "oui", "si", "sí", "wahr", "vrai"}
 NESTED = "lists, structures or bytes, which no input can take"
@@ -62,7 +65,7 @@ def normal(values: pl.Series) -> pl.Series:  # noqa: PLR0911  (one for each type
     pl = require("polars", "tables")
     kind = values.dtype
     if kind.is_float() or kind.is_decimal():
-        values = values.cast(pl.Float64).fill_nan(None)
+        values = bounded(values.cast(pl.Float64).fill_nan(None))
         finite = values.drop_nulls()
         whole = len(finite) > 0 and bool(
             (finite.is_finite() & (finite == finite.round()) & (finite.abs() < 2**53)).all()
@@ -85,6 +88,17 @@ def normal(values: pl.Series) -> pl.Series:  # noqa: PLR0911  (one for each type
     return values
 
 
+def bounded(values: pl.Series) -> pl.Series:
+    """Return numbers with those beyond 1e100 as infinities: their squares would overflow, and be no number at all."""
+    pl = require("polars", "tables")
+    beyond = values.abs() > LARGEST
+    if not beyond.any():
+        return values
+    number = pl.col(values.name)
+    large = pl.when(number.abs() > LARGEST).then(number.sign() * math.inf).otherwise(number)
+    return values.to_frame().select(large.alias(values.name)).to_series()
+
+
 def _read_as(values: pl.Series) -> str:
     pl = require("polars", "tables")
     kind = values.dtype
@@ -104,10 +118,10 @@ def _as_told(column: Column, present: pl.Series, kind: str, date_format: str | N
         if column.read_as in ("date", "time"):
             raise ValueError(f"{column.name!r} cannot be a number: its values are dates.")
         numbers = present.cast(pl.Float64, strict=False)
-        if numbers.null_count():
+        if numbers.null_count() > (1 - MOST_OF_THEM) * len(present):
             bad = present.filter(numbers.is_null())[0]
-            raise ValueError(f"{column.name!r} cannot be a number: it has the value {bad!r}.")
-        return _with(column, **_bounds(numbers))
+            raise ValueError(f"{column.name!r} cannot be a number: most of its values are none, such as {bad!r}.")
+        return _with_holes(column, present, numbers)
     if kind == "date":
         if column.read_as in ("number", "boolean") or (column.read_as == "whole" and date_format is None):
             raise ValueError(
@@ -134,12 +148,22 @@ def _words(column: Column, present: pl.Series) -> Column:
         return _dates(column, present, None, found)
     if column.distinct == 2:
         return _yes_no(column, present)
+    if (numbers := number_texts.find(present)) is not None:
+        return _with_holes(column, present, numbers)
     words: Any = present.head(10_000).str.count_matches(r"\S+").mean() or 0.0
     if words >= WORDS and column.distinct > max(FEW, len(present) / 4):
         return _with(column, kind="text")
     if column.distinct == len(present) >= FEWEST:
         return _with(column, kind="identifier", dropped=MANY_VALUES)
     return _categories(column, present)
+
+
+def _with_holes(column: Column, present: pl.Series, read: pl.Series) -> Column:
+    """Return a column whose values are numbers or dates, but for words that are null in ``read``."""
+    words = present.filter(read.is_null())
+    changes = _bounds(read.drop_nulls()) if column.kind == "number" else {}
+    holes = _texts(words)[:HOLES]
+    return _with(column, missing=column.missing + len(words), holes=holes, **changes)
 
 
 def _categories(column: Column, present: pl.Series) -> Column:
@@ -162,16 +186,17 @@ def _dates(column: Column, present: pl.Series, given: str | None, found: dates.D
     formats = given
     if column.read_as in ("text", "whole"):
         if given is None:
-            found = found or dates.find(present)
+            found = found or dates.find(present, MOST_OF_THEM)
             if found is None:
                 raise ValueError(
                     f"{column.name!r} cannot be a date: {present[0]!r} has none of the formats that are known. Give "
                     f"it: --date '{column.name}:%d/%m/%Y'."
                 )
             formats = dates.SEPARATOR.join(found.formats)
-        present = dates.parse(present, str(formats)).drop_nulls()
-        if not len(present):
+        read = dates.parse(present, str(formats))
+        if read.null_count() == len(read):
             raise ValueError(f"--date: no value of {column.name!r} has the format {given!r}.")
+        column, present = _with_holes(column, present, read), read.drop_nulls()
     else:  # the file says that they are dates: there is no text to be read
         formats = None
     low, high = _ends(present)

@@ -56,10 +56,12 @@ def find(frame: pl.DataFrame, schema: Schema, y: Array) -> tuple[str, ...]:
 def _gives_away(frame: pl.DataFrame, column: Column, schema: Schema, y: Array) -> bool:
     pl = require("polars", "tables")
     if schema.task == "regression":
-        return column.kind == "number" and _same_numbers(frame[column.name].cast(pl.Float64).to_numpy(), y)
+        x = frame[column.name].cast(pl.Float64, strict=False) if column.kind == "number" else None
+        return x is not None and _same_numbers(x.to_numpy(), y)
     if column.kind not in ("yes/no", "category", "number"):
         return False
-    pairs = pl.DataFrame({"x": frame[column.name], "y": np.asarray(y).astype(str)}).drop_nulls()
+    x = frame[column.name].cast(pl.Float64, strict=False) if column.kind == "number" else frame[column.name]
+    pairs = pl.DataFrame({"x": x, "y": np.asarray(y).astype(str)}).drop_nulls()
     if pairs.height < 0.9 * frame.height or not _no_ties(pairs):
         return False
     if column.kind != "number" or column.distinct <= FEW:

@@ -41,8 +41,9 @@ def parameters(rows: int, task: str, seed: int, given: Mapping[str, Any]) -> dic
     }
     chosen = {**defaults, **given}
     if task == "regression":
-        chosen.pop("class_weight", None)
-        chosen.pop("label_smoothing", None)
+        for name in ("class_weight", "label_smoothing"):
+            if chosen.pop(name, None):
+                raise ValueError(f"{name.replace('_', ' ')}: is for classes, but a number is predicted: leave it out.")
     return chosen
 
 

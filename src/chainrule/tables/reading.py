@@ -16,6 +16,7 @@ from chainrule._extras import require
 from chainrule._names import did_you_mean
 from chainrule.tables import delimited, numpy_files
 from chainrule.tables.frames import check_names, plain
+from chainrule.tables.kinds import LARGEST
 
 if TYPE_CHECKING:
     import polars as pl
@@ -130,12 +131,12 @@ def read(
             raise ValueError(f"{name} is empty: expected a table with a header and rows.")
     elif packed_by_name:
         raise ValueError(f"{name} is not packed by {PACKED[packed_by_name]}, as its ending says: rename it.")
-    found = _kind(content, name)
+    found = kind(content, name)
     said = ENDINGS.get(ending)
     if said is None and source != "-":
         notes.append(f"read as {found}, by its content: the ending {ending or '(none)'} says nothing")
     if not _same(found, said):
-        raise ValueError(f"{name} is not what its ending says: it is {_A[found]}, not {_A[str(said)]}. Rename it.")
+        raise ValueError(f"{name} is not what its ending says: it is {A[found]}, not {A[str(said)]}. Rename it.")
     frame, said_of_it, reads = _READERS[said or found](content, name, delimiter, header, expected)
     if not frame.width:
         raise ValueError(f"{name} has no columns: expected a table with a header and rows.")
@@ -143,6 +144,7 @@ def read(
         raise ValueError(f"{name} has two columns of one name: rename one of them.")
     check_names(frame.columns, name)
     raw, frame = frame, plain(frame)
+    notes += [] if raw is frame else _huge(raw)
     if not reads or raw is not frame or packed == "zstd" or (packed == "gzip" and found != "text"):
         given = {"delimiter": delimiter, "header": header}
         options = "".join(f", {key}={value!r}" for key, value in given.items() if value is not None)
@@ -151,7 +153,7 @@ def read(
     return Table(frame, (*said_of_it, *notes), source, digest, reads)
 
 
-_A = {
+A = {
     "text": "text (such as CSV)",
     "JSON lines": "JSON lines",
     "JSON": "a JSON array",
@@ -199,17 +201,17 @@ def _unpacked(content: bytes, packed: str, name: str) -> bytes:
         raise ValueError(f"{name} is damaged: it cannot be unpacked by {packed} ({error}).") from None
 
 
-def _kind(content: bytes, name: str) -> str:
+def kind(content: bytes, name: str) -> str:
     """Return what the first bytes say it is."""
-    kind = _magic(content)
-    if kind == "zip":
+    found = _magic(content)
+    if found == "zip":
         if b"xl/" in content[:4096] or b"[Content_Types].xml" in content[:4096]:
             raise ValueError(f"{name} is an Excel workbook: save the sheet as CSV.")
         if b".npy" not in content[:4096]:
             raise ValueError(f"{name} is a zip archive: unpack it, and give the table in it.")
         return "NumPy"
-    if kind:
-        return kind
+    if found:
+        return found
     for magic, what in FOREIGN.items():
         if content.startswith(magic):
             raise ValueError(f"{name} is {what}.")
@@ -218,9 +220,16 @@ def _kind(content: bytes, name: str) -> str:
         return "JSON lines"
     if start[:1] == b"[" and start.rstrip()[-1:] == b"]":
         return "JSON"
-    if start[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+    if start[:9].lower().startswith((b"<!doctype", b"<!--", b"<html", b"<?xml")):
         raise ValueError(f"{name} is a web page or XML, not a table: was the link to a page, not to the file itself?")
     return "text"
+
+
+def _huge(frame: Any) -> list[str]:
+    """Return a note on columns with numbers that are finite, but too large to be squared."""
+    floats = [values for values in frame if values.dtype.is_float()]
+    names = [values.name for values in floats if (values.is_finite() & (values.abs() > LARGEST)).any()]
+    return [f"numbers beyond 1e100 are taken as infinite: {', '.join(map(repr, names[:5]))}"] if names else []
 
 
 def _same(found: str, said: str | None) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
-from chainrule.tables import dates
+from chainrule.tables import dates, number_texts
+from chainrule.tables.kinds import MOST_OF_THEM
 from chainrule.tables.schema import Column, Schema
 
 if TYPE_CHECKING:
@@ -25,13 +26,22 @@ def find(frame: pl.DataFrame, schema: Schema) -> tuple[str, ...]:
     >>> find(pl.DataFrame({"day": ["01/02/2025", "03/04/2025"]}), Schema((column,), (), "regression"))[0][:65]
     "'day' is read as %d/%m/%Y, but every value fits %m/%d/%Y as well:"
     """
-    said = [sentence for column in schema.used for sentence in _of(frame[column.name], column)]
+    columns = [c for c in schema.columns if c.used or c.kind == "identifier"]
+    said = [sentence for column in columns for sentence in _of(frame[column.name], column)]
     more = [f"and {len(said) - MOST:,} more remarks on columns"] if len(said) > MOST else []
     return (*said[:MOST], *more)
 
 
 def _of(values: pl.Series, column: Column) -> Iterator[str]:
     pl = require("polars", "tables")
+    if column.kind == "number" and column.read_as == "text":
+        words = values.filter(values.cast(pl.Float64, strict=False).is_null() & values.is_not_null())
+        if count := len(words):
+            yield f"{column.name!r} has {count:,} value(s) that are no number, like {words[0]!r}: taken as missing."
+        else:
+            yield f"{column.name!r} has numbers that the file has as texts: read as numbers."
+    if column.kind in ("many", "identifier") and column.read_as == "text":
+        yield from _nearly(values, column)
     if column.kind == "number" and column.read_as == "number":
         infinite = int(values.cast(pl.Float64).is_infinite().sum())
         if infinite:
@@ -49,3 +59,21 @@ def _of(values: pl.Series, column: Column) -> Iterator[str]:
         if unread:
             row = int((dates.parse(values, column.date_format).is_null() & values.is_not_null()).arg_true()[0])
             yield f"{column.name!r} has {unread:,} value(s) that are no date, like {values[row]!r}: taken as missing."
+
+
+def _nearly(values: pl.Series, column: Column) -> Iterator[str]:
+    """Say that a column of texts would have been one of numbers, or of dates, if it were not for a few words."""
+    pl = require("polars", "tables")
+    found = number_texts.find(values, MOST_OF_THEM)
+    if found is not None:
+        read, what, option = values.cast(pl.Float64, strict=False), "number", f"--numeric {column.name!r}"
+    elif (dated := dates.find(values, MOST_OF_THEM)) is not None:
+        read, what = dates.parse(values, dates.SEPARATOR.join(dated.formats)), "date"
+        option = f"--date {column.name!r}"
+    else:
+        return
+    words = values.filter(read.is_null() & values.is_not_null())
+    yield (
+        f"{column.name!r} is read as text for {len(words):,} value(s) that are no {what}, like {words[0]!r}: if they "
+        f"are missing values, {option}."
+    )

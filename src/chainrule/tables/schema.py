@@ -42,6 +42,8 @@ class Column:
         All values as texts: of "category" by their order, of "yes/no" first what becomes 0 and then what becomes 1.
     date_format : str, optional
         How a text is read as a date, in the codes of ``strftime``.
+    holes : tuple of str
+        Of numbers and dates: words among them, which training took as missing.
     dropped : str
         Why the network never sees it; empty if it does.
     optional : bool
@@ -64,6 +66,7 @@ class Column:
     date_format: str | None = None
     dropped: str = ""
     optional: bool = False
+    holes: tuple[str, ...] = ()
 
     @property
     def used(self) -> bool:
@@ -165,6 +168,7 @@ def _columns(what: str, value: Any) -> tuple[Column, ...]:
 
 
 def _column(what: str, entry: Any) -> Column:
+    entry = {"holes": [], **entry} if isinstance(entry, dict) else entry  # which schemas had not at first
     if not isinstance(entry, dict) or entry.keys() != CHECKS.keys():
         raise ModelFileError(f"the schema is damaged: {what}: expected the fields {', '.join(CHECKS)}.")
     for name, fits in CHECKS.items():
@@ -174,7 +178,7 @@ def _column(what: str, entry: Any) -> Column:
     dated = entry["kind"] == "date" and not entry["dropped"]
     if dated and (entry["date_format"] is None) != (entry["read_as"] in ("date", "time")):
         raise ModelFileError(f"the schema is damaged: {what}: the dates are {entry['read_as']}, of no such format.")
-    return Column(**{**entry, "categories": tuple(entry["categories"])})
+    return Column(**{**entry, "categories": tuple(entry["categories"]), "holes": tuple(entry["holes"])})
 
 
 def _field(what: str, name: str, value: Any, fits: Callable[[Any], bool]) -> None:
@@ -217,4 +221,5 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "date_format": _format,
     "dropped": _text,
     "optional": lambda value: type(value) is bool,
+    "holes": _texts,
 }

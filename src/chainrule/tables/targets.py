@@ -39,11 +39,12 @@ def split_names(given: str | Sequence[str], known: Iterable[str]) -> list[str]:
     (['a', 'b'], ['a,b'])
     """
     known = list(known)
+    alone = " The table has this one column: is there another --delimiter?" if len(known) == 1 else ""
     if isinstance(given, str):
         given = [given] if given in known or "," not in given else [part.strip() for part in given.split(",")]
     for name in given:
         if name not in known:
-            raise ValueError(f"the target {name!r} is not in the table. {did_you_mean(name, known)}")
+            raise ValueError(f"the target {name!r} is not in the table. {did_you_mean(name, known)}{alone}")
     if not given or len(set(given)) != len(given):
         raise ValueError("expected a target, or several that differ.")
     return list(given)
@@ -53,11 +54,15 @@ def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Targ
     """Return the target of a table in which it has no holes."""
     if task is not None and task not in (*TASKS, "classification"):
         raise ValueError(f"unknown task {task!r}. {did_you_mean(task, (*TASKS, 'classification'))}")
-    columns = tuple(infer(frame[name]) for name in names)
+    columns = tuple(_inferred(frame[name]) for name in names)
     if nested := [column.name for column in columns if column.dropped == NESTED]:
         raise ValueError(f"the target {nested[0]!r} has lists, structures or bytes: expected one value a row.")
     columns = tuple(replace(column, dropped="") for column in columns)
     for column in columns:
+        if frame[column.name].dtype.is_float() and (count := int(frame[column.name].is_infinite().sum())):
+            raise ValueError(
+                f"the target {column.name!r} has {count:,} infinite values (or beyond 1e100): remove them."
+            )
         if column.distinct < 2:
             value = _texts(frame[column.name])[0]
             raise ValueError(f"the target {column.name!r} has one value only, {value!r}: there is nothing to predict.")
@@ -73,6 +78,12 @@ def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Targ
     if column.kind == "date":
         raise ValueError(f"the target {column.name!r} is a date: give a number or a class that can be predicted.")
     return _classes(frame, column, task)
+
+
+def _inferred(values: pl.Series) -> Column:
+    """Return what a target is; texts are classes, also those that are numbers with words among them."""
+    column = infer(values)
+    return infer(values, "category") if column.read_as == "text" and column.kind == "number" else column
 
 
 def as_labels(values: pl.Series, column: Column) -> Array:
@@ -109,8 +120,9 @@ def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
     if column.distinct > MOST or (column.distinct > FEW and column.distinct > frame.height / 2):
         raise ValueError(
             f"the target {column.name!r} has {column.distinct:,} classes among {frame.height:,} rows: too many. "
-            + ("Is it a number to predict? --task regression" if column.read_as in ("whole", "number") else
-               "Is it the right column?")
+            + (_words_among(frame[column.name])
+               or ("Is it a number to predict? --task regression" if column.read_as in ("whole", "number") else
+                   "Is it the right column?"))
         )  # fmt: skip
     if column.read_as == "number":
         raise ValueError(f"the target {column.name!r} has fractions, which are no classes: pass --task regression.")
@@ -137,14 +149,26 @@ def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
 def _regression(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
     pl = _polars()
     if column.read_as not in ("number", "whole"):
-        raise ValueError(f"the target {column.name!r} is no number: its task cannot be regression.")
+        words = _words_among(frame[column.name])
+        raise ValueError(f"the target {column.name!r} is no number: its task cannot be regression. {words}".rstrip())
     y = frame[column.name].cast(pl.Float64).to_numpy()
-    if not np.isfinite(y).all():
-        raise ValueError(f"the target {column.name!r} has {int((~np.isfinite(y)).sum())} infinite values: remove them.")
     column = replace(column, kind="number", categories=(), low=float(y.min()), high=float(y.max()))
     note = f"regression: {column.name!r} is a number with {column.distinct:,} values."
-    more = " Are they classes? --task classification" if task is None and column.distinct <= 30 else ""
+    few = task is None and column.read_as == "whole" and column.distinct <= 30
+    more = " Are they classes? --task classification" if few else ""
     return Target((column,), "regression", (), y, (note + more,))
+
+
+def _words_among(values: pl.Series) -> str:
+    """Return a sentence on texts that are numbers but for some words, or nothing."""
+    if values.dtype != _polars().String:
+        return ""
+    words = values.filter(values.cast(_polars().Float64, strict=False).is_null())
+    if 2 * len(words) > len(values):
+        return ""
+    if not len(words):
+        return "It has numbers as texts: store them as numbers."
+    return f"{len(words):,} of its values are no numbers, like {words[0]!r}: correct them, or leave them empty."
 
 
 def _multilabel(frame: pl.DataFrame, columns: tuple[Column, ...], task: str | None) -> Target:

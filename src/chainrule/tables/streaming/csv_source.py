@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from chainrule._extras import require
-from chainrule.tables import delimited
+from chainrule.tables import delimited, notation, reading
 from chainrule.tables.streaming.source import Source, unreadable
 
 if TYPE_CHECKING:
@@ -49,6 +49,19 @@ class CsvSource(Source):
         rows = delimited._sample(text, self._delimiter)  # noqa: SLF001
         self._header = delimited._has_header(rows, None) if header is None else header  # noqa: SLF001
         self._comma = self._delimiter != "," and delimited._decimal_comma(rows[1:] if self._header else rows)  # noqa: SLF001
+        if self._header and (spaced := [name for name in _raw_names(text, self._delimiter) if name != name.strip()]):
+            raise ValueError(
+                f"{path}: the header has spaces around the name {spaced[0]!r}, which streaming needs without."
+            )
+        raw = polars.read_csv(
+            text.encode(), separator=self._delimiter, has_header=self._header, decimal_comma=self._comma,
+            null_values=list(delimited.NOTHING), infer_schema_length=None,
+        )  # fmt: skip
+        self._read_by = {
+            name: _reader(values, before, comma=self._comma)
+            for name, values, before in zip(frame.columns, frame, raw, strict=True)
+            if before.dtype == polars.String and not before.equals(values)
+        }
         types = {name: polars.String if kind == polars.Null else kind for name, kind in frame.schema.items()}
         try:
             count = int(self._scan(path, dict.fromkeys(types, polars.String)).select(polars.len()).collect().item())
@@ -64,17 +77,32 @@ class CsvSource(Source):
             has_header=self._header,
             decimal_comma=self._comma,
             null_values=list(delimited.NOTHING),
-            schema=types,
+            schema={name: polars.String if name in self._read_by else kind for name, kind in types.items()},
         )
 
     def _read(self, start: int, stop: int, columns: list[str]) -> Iterator[pl.DataFrame]:
         polars = require("polars", "tables")
         scan = self._scan(self.path, self.columns).select(columns)
         try:
-            yield from scan.collect_batches(chunk_size=self.chunk_rows, maintain_order=True)
+            for frame in scan.collect_batches(chunk_size=self.chunk_rows, maintain_order=True):
+                yield self._converted(frame) if self._read_by else frame
         except (polars.exceptions.PolarsError, OSError) as error:
             self.check()
             raise BadLineError(*self._bad_line(error)) from None
+
+    def _converted(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return rows with texts as :mod:`~chainrule.tables.delimited` reads them: without spaces, or as numbers."""
+        polars = require("polars", "tables")
+        made = []
+        for name in self._read_by.keys() & frame.columns:
+            texts = frame[name].str.strip_chars()
+            texts = texts.set(texts.is_in(delimited.NOTHING), None)
+            values = texts if self.columns[name] == polars.String else self._read_by[name](texts)
+            if values.null_count() > texts.null_count():
+                bad = texts.filter(values.is_null() & texts.is_not_null())[0]
+                raise BadLineError(f"{self.path}: the column {name!r} has {bad[:40]!r}, not a number", name)
+            made.append(values)
+        return frame.with_columns(made)
 
     def widen(self, column: str) -> bool:
         """Read a column as the next wider type from now on; return whether there is one."""
@@ -104,7 +132,7 @@ class CsvSource(Source):
                             'put texts that hold the delimiter between quotes ("...").'
                         ), None
                     for name, field in zip(names, row, strict=False):
-                        if not self._fits(self.columns[name], field):
+                        if name not in self._read_by and not self._fits(self.columns[name], field):
                             return (
                                 f"{where}: the column {name!r} has {field[:40]!r}, not {_A[str(self.columns[name])]}",
                                 name,
@@ -147,6 +175,16 @@ def widened(source: Source, notes: list[str], do: Callable[[], T]) -> T:
             notes.append(f"{error}: the column is read as {source.read_as(error.column)}.")
 
 
+def _raw_names(text: str, delimiter: str) -> list[str]:
+    return next((row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row), [])
+
+
+def _reader(values: pl.Series, texts: pl.Series, *, comma: bool) -> Callable[[Any], Any]:
+    """Return what makes numbers of texts without spaces, as ``values`` were made of ``texts``."""
+    how = notation.find(texts.drop_nulls().str.strip_chars(), comma=comma) if values.dtype.is_float() else None
+    return lambda column: notation.read(column, how or notation.Written("", "," if comma else ".", ""), strict=False)
+
+
 def _opened(path: Path) -> Any:
     if path.suffix.lower() == ".gz":
         return gzip.open(path, "rb")
@@ -160,10 +198,15 @@ def _head(path: Path) -> bytes:
             head = file.read(HEAD + 1)
     except (OSError, EOFError) as error:
         raise unreadable(path, "CSV", error) from None
+    if (kind := reading.kind(head, str(path))) != "text":
+        what = reading.A.get(kind, f"packed by {kind}, which streaming cannot look into: unpack it")
+        raise ValueError(f"{path} cannot be streamed as CSV: it is {what}.")
     if len(head) > HEAD:
         head = head[: head.rfind(b"\n") + 1] or head
     if not head.strip():
         raise ValueError(f"{path} is empty: expected a table with a header and rows.")
+    if b"\r" in head and b"\n" not in head:
+        raise ValueError(f"{path} has lines that end in a carriage return alone, which streaming cannot read.")
     try:
         head.decode()
     except UnicodeDecodeError:

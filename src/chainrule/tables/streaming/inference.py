@@ -38,7 +38,7 @@ def schema(
     _check_target(found, goals)
     goal = targets.find(found.sample, goals, task)
     if goal.task == "regression" and (infinite := found.columns[goals[0]].infinite):
-        raise ValueError(f"the target {goals[0]!r} has {infinite:,} infinite values: remove them.")
+        raise ValueError(f"the target {goals[0]!r} has {infinite:,} infinite values (or beyond 1e100): remove them.")
     columns = []
     for name in names:
         if name in dropped:

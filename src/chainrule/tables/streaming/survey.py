@@ -11,6 +11,7 @@ import numpy as np
 
 from chainrule._extras import require
 from chainrule._typing import Array
+from chainrule.tables.loading import FEWEST
 from chainrule.tables.streaming.digest import Digest
 from chainrule.tables.streaming.progress import Meter
 from chainrule.tables.streaming.sides import Sides, Start
@@ -90,6 +91,7 @@ def survey(
             found = pool.map(ColumnStatistics.add, columns.values(), (block.frame[name] for name in read))
             for name, new in zip(read, found, strict=True):
                 rare.keep(block, name, new, columns[name], trained)
+            rare.gather(block)
             meter.add(block.frame.height)
             digest.up_to((block.start + block.frame.height) / source.rows)
             del block
@@ -98,6 +100,8 @@ def survey(
             f"{source.path} has no row with a target"
             + (": it has no rows." if not source.rows else ": all are missing.")
         )
+    if usable < FEWEST:
+        raise ValueError(f"{source.path} has {usable} row(s) with a target: expected {FEWEST} or more.")
     parts = sides.settle(usable)
     train = _count(source, targets, sides) if parts.train is None else parts.train
     return Survey(
@@ -127,7 +131,8 @@ class _Rare:
     """The first row of every value that is new, and of the first hole, of each column."""
 
     def __init__(self) -> None:
-        self._rows: dict[int, pl.DataFrame] = {}
+        self._new: set[int] = set()
+        self._kept: list[tuple[int, list[int], pl.DataFrame]] = []
         self._holes: set[str] = set()
 
     def keep(self, block: Block, name: str, new: list[Any], column: ColumnStatistics, allowed: Array) -> None:
@@ -136,21 +141,27 @@ class _Rare:
         if name not in self._holes and column.missing:
             hole = (values.is_null() | values.is_nan() if values.dtype.is_float() else values.is_null()).to_numpy()
             index = np.flatnonzero(hole & allowed)[:1]
-            self._add(block, index)
+            self._new.update(index.tolist())
             if len(index):
                 self._holes.add(name)
         if not new or column.counts is None or len(column.counts) - len(new) > RARE:
             return
         found = polars.DataFrame({"value": values, "row": polars.int_range(len(values), eager=True)})
         found = found.filter(polars.Series(allowed) & values.is_in(new)).group_by("value").agg(polars.col("row").min())
-        self._add(block, np.sort(found["row"].to_numpy())[:RARE])
+        self._new.update(np.sort(found["row"].to_numpy())[:RARE].tolist())
 
-    def _add(self, block: Block, index: Array) -> None:
-        for i in index.tolist():
-            self._rows.setdefault(block.start + i, block.frame[[i]])
+    def gather(self, block: Block) -> None:
+        """Copy the rows of this block that are to be kept: all at once, since a wide table has most of them."""
+        if self._new:
+            rows = sorted(self._new)
+            self._kept.append((block.start, rows, block.frame[rows]))
+            self._new = set()
 
     def beside(self, sample: pl.DataFrame, sides: Sides) -> pl.DataFrame:
         """Return the sample and those of these rows that are trained on and were not drawn."""
         polars = require("polars", "tables")
-        chosen = [self._rows[row] for row in sorted(self._rows) if sides.is_beside(Block(row, self._rows[row]))]
+        chosen = [
+            frame[[i for i, row in enumerate(rows) if sides.is_beside(Block(start + row, frame[[i]]))]]
+            for start, rows, frame in self._kept
+        ]
         return polars.concat([sample, *chosen]) if chosen else sample

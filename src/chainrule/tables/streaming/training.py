@@ -13,12 +13,13 @@ from sklearn.pipeline import Pipeline
 
 from chainrule._checks import check_real
 from chainrule._typing import Array
-from chainrule.tables import models, overrides, targets
+from chainrule.tables import leaks, models, overrides, remarks, targets
 from chainrule.tables.calls import call
 from chainrule.tables.casting import cast
 from chainrule.tables.judging import judge
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
+from chainrule.tables.schema import Schema
 from chainrule.tables.streaming import estimator, inference
 from chainrule.tables.streaming.csv_source import widened
 from chainrule.tables.streaming.digest import Digest
@@ -63,6 +64,7 @@ def train_stream(
     delimiter: str | None = None,
     header: bool | None = None,
     show: Callable[[State], Any] | None = None,
+    started: Callable[[Schema, Split, Sequence[str]], Any] | None = None,
 ) -> Trained:
     """Train on a table that is larger than memory, in two passes and more: statistics, then every epoch.
 
@@ -99,6 +101,8 @@ def train_stream(
         Rows that are read at once.
     show : function of State, optional
         Told where it is; :class:`~chainrule.tables.streaming.Printer` prints it.
+    started : function of (schema, split, notes), optional
+        Told what was decided, before the network is trained.
 
     Returns
     -------
@@ -123,7 +127,7 @@ def train_stream(
     >>> trained.scores["accuracy"] > 0.95
     True
     """
-    command = call(train_stream, dict(locals()), left_out=("show",))
+    command = call(train_stream, dict(locals()), left_out=("show", "started"))
     began = time.perf_counter()
     check_real("train_stream", "validation", validation, 0, 1, open_low=True, open_high=True)
     part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
@@ -136,25 +140,18 @@ def train_stream(
     start = _sides(source, time_column, group, told, seed, part, validation)
     read = [name for name in names if name not in dropped or name in (time_column, group)]
     notes = list(getattr(source, "notes", ()))
-    with Digest(source.path) as digest:
-
-        def once() -> Survey:
-            meter = Meter(show, "statistics", source.rows, source.size)
-            return survey(source, goals, read, start, meter, digest)
-
-        found = widened(source, notes, once)
-        sha256 = digest.result()
-    source.check()  # the digest is of the file that was read
+    found, sha256 = _surveyed(source, goals, read, start, notes, show)
     schema = inference.schema(source, found, goals, names, task, told, dropped)
     how = found.sides.how
     if own is not None:
         size = sample_size(len(goals) + len(read)) // 4
         found.test = rows_to_test(own, goals, schema, size, seed, delimiter=delimiter, header=header)
         how = f"those of {own}"
+    _same_classes(schema, found)
     y = target_values(found.sample, schema)
     goal = Task(schema, y)
     prepare = preparation(schema.columns, found.sample.height, seed)
-    X = prepare.fit_transform(cast(found.sample, schema.columns), y).astype(np.float32)
+    X = prepare.fit_transform(cast(found.sample, schema.columns), goal.encoded(y)).astype(np.float32)
     fast = Preparation(schema.columns, prepare, found.sample.head(COMPARED))
     give_back_memory()
     arguments = _arguments(found.train, schema.task, seed, parameters or {})
@@ -173,6 +170,10 @@ def train_stream(
         rows[moved] = rows[order[moved]]
         return rows[: len(order)], goal.t(block.frame.select(goals)[order])
 
+    notes += _said(found, source, schema, epochs, fast)
+    warned = leaks.find(found.sample, schema, y)
+    split = Split(found.train, len(found.validation), len(found.test), how)
+    (started or _nothing)(schema, split, (*notes, *warned))
     history = fit(
         model.network_, source, columns, prepared, found.train,
         (fast(found.validation), goal.t(found.validation)), plan,
@@ -189,8 +190,9 @@ def train_stream(
         verdict=judged.verdict,
         held_out=judged.held_out,
         history=history,
-        split=Split(found.train, len(found.validation), len(found.test), how),
-        notes=(*notes, *schema.notes, *_said(found, source, epochs, fast)),
+        split=split,
+        notes=tuple(notes),
+        warnings=warned,
         source=str(path),
         sha256=sha256,
         command=command,
@@ -202,6 +204,27 @@ def train_stream(
         },
         seconds=time.perf_counter() - began,
     )  # fmt: skip
+
+
+def _surveyed(
+    source: Source,
+    goals: list[str],
+    read: list[str],
+    start: Start,
+    notes: list[str],
+    show: Callable[[State], Any] | None,
+) -> tuple[Survey, str]:
+    """Return what the first pass found, and the digest of the file."""
+    with Digest(source.path) as digest:
+
+        def once() -> Survey:
+            meter = Meter(show, "statistics", source.rows, source.size)
+            return survey(source, goals, read, start, meter, digest)
+
+        found = widened(source, notes, once)
+        sha256 = digest.result()
+    source.check()  # the digest is of the file that was read
+    return found, sha256
 
 
 def _sides(
@@ -227,6 +250,17 @@ def _sides(
     return lambda size: ByRow(size, seed, test, validation)
 
 
+def _same_classes(schema: Schema, found: Survey) -> None:
+    """Refuse rows to validate or test whose class no row to train on has."""
+    for rows, what in ((found.validation, "validate"), (found.test, "test")):
+        y = target_values(rows, schema).tolist() if schema.is_classification else []
+        if new := sorted({*y} - {*schema.classes}, key=str):
+            raise ValueError(
+                f"the class {new[0]!r} has rows to {what} but none to train on ({found.sides.how}): "
+                "hold other rows out, or give more of them."
+            )
+
+
 def _to_the_front(used: Array) -> tuple[Array, Array]:
     """Return the numbers of the rows that are used, in an order in which most stay where they are, and which do not.
 
@@ -246,9 +280,14 @@ def _arguments(rows: int, task: str, seed: int, given: Mapping[str, Any]) -> dic
     return models.parameters(rows, task, seed, {**many, **given})
 
 
-def _said(found: Survey, source: Source, epochs: int, fast: Preparation) -> list[str]:
+def _nothing(*_: Any) -> None:
+    """Stand in for who is not told."""
+
+
+def _said(found: Survey, source: Source, schema: Schema, epochs: int, fast: Preparation) -> list[str]:
     """Return what was decided, for people."""
     said = [
+        *schema.notes,
         f"streamed: {found.rows:,} rows, {epochs} epoch(s), {source.block_rows:,} rows a block",
         f"preparation and baselines are fitted on {found.sample.height:,} rows drawn from {found.train:,} to train on",
     ]
@@ -256,4 +295,5 @@ def _said(found: Survey, source: Source, epochs: int, fast: Preparation) -> list
         said.append(f"slow to prepare: {', '.join(fast.slow)}: leave these columns out with --drop if time matters")
     if not source.any_order:
         said.append("CSV can only be read in order: rows are mixed in a buffer, so shuffle a file that is sorted")
+    said += [f"in the sample, {remark}" for remark in remarks.find(found.sample, schema)]
     return said
