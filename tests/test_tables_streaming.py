@@ -445,6 +445,16 @@ def test_a_class_that_only_held_out_rows_have_is_refused(tmp_path):
         train_stream(tmp_path / "t.parquet", "y", time_column="t", epochs=1)
 
 
+def test_rows_that_are_kept_are_copied_once_for_all_columns(tmp_path, monkeypatch):
+    """Once for each of 300 columns, it took minutes where there are thousands."""
+    columns = {f"c{i}": np.random.default_rng(i).normal(size=100) for i in range(300)}
+    pl.DataFrame({**columns, "y": ["no", "yes"] * 50}).write_parquet(tmp_path / "t.parquet")
+    copied, rows = [], pl.DataFrame.__getitem__
+    monkeypatch.setattr(pl.DataFrame, "__getitem__", lambda frame, key: copied.append(key) or rows(frame, key))
+    train_stream(tmp_path / "t.parquet", "y", epochs=1, parameters={"hidden_layer_sizes": (4,)})
+    assert sum(isinstance(key, list) and all(isinstance(row, int) for row in key) for key in copied) < 300
+
+
 def test_several_labels_beside_a_column_of_many_values(folder):
     trained = train_stream(folder / "t.parquet", "y,yes", drop=["target"], epochs=1)
     assert [column.kind for column in trained.schema.columns if column.name == "many"] == ["many"]
