@@ -1,4 +1,4 @@
-"""The target of a stream: as the loss wants it, block by block, and as scikit-learn's estimators want it."""
+"""The target of a table: as the loss wants it, block by block, and as scikit-learn's estimators want it."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ __all__ = ["BadLineError", "CsvSource", "widened"]
 
 @final
 class CsvSource(Source):
-    """A CSV file, plain or packed by gzip or zstd, read from its beginning by polars' streaming reader.
+    """A CSV file, plain or packed by gzip, read from its beginning by polars' streaming reader.
 
     Delimiter, header, decimal comma and types are found out from the first 4 MiB. Where a later line does not fit its
     column's type, the column is read as a wider one, from the beginning: whole numbers, numbers, texts.

@@ -10,7 +10,7 @@ from chainrule.tables.streaming.source import ParquetSource, Source
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data")
 PARQUET = (".parquet", ".pq")
-PACKED = (".gz", ".zst")
+PACKED = ".gz"
 
 __all__ = ["needs_streaming", "open_source"]
 
@@ -40,7 +40,7 @@ def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
     if not kind or not path.is_file():
         return ""
     size = path.stat().st_size
-    times = 6 if kind == "Parquet" else 16 if path.suffix.lower() in (".gz", ".zst") else 4
+    times = 6 if kind == "Parquet" else 16 if path.suffix.lower() == PACKED else 4
     if times * size <= available:
         return ""
     return (
@@ -57,8 +57,8 @@ def open_source(
     >>> open_source("customers.xlsx")
     Traceback (most recent call last):
     ...
-    ValueError: customers.xlsx cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv, .csv.gz,
-    .csv.zst) can.
+    ValueError: customers.xlsx cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv,
+    .csv.gz) can.
     """
     path = Path(path)
     if chunk is not None and chunk < 1:
@@ -66,7 +66,7 @@ def open_source(
     kind = _kind(path)
     if not kind:
         raise ValueError(
-            f"{path} cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv, .csv.gz, .csv.zst) can."
+            f"{path} cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv, .csv.gz) can."
         )
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}.")
@@ -79,7 +79,7 @@ def open_source(
 
 def _kind(path: Path) -> str:
     ending = path.suffix.lower()
-    if ending in PACKED:
+    if ending == PACKED:
         return "CSV" if path.with_suffix("").suffix.lower() in TEXT else ""
     return "Parquet" if ending in PARQUET else "CSV" if ending in TEXT else ""
 
