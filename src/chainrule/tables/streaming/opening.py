@@ -65,9 +65,7 @@ def open_source(
         raise ValueError(f"chunk: expected at least one row, got {chunk}.")
     kind = _kind(path)
     if not kind:
-        raise ValueError(
-            f"{path} cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv, .csv.gz) can."
-        )
+        raise ValueError(f"{path} cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv, .csv.gz) can.")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}.")
     if not path.stat().st_size:
