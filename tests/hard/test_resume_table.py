@@ -97,10 +97,12 @@ def test_killed_and_resumed(number, whole, tmp_path):
         process.kill()
         process.communicate(timeout=60)
         kills += process.returncode == -signal.SIGKILL
+        if not (checkpoints / "run.json").exists():  # it had come to its end before
+            break
         process = start(tmp_path, "--resume", "run")
-    printed = finish(process)
+    else:
+        assert "epoch" in finish(process)
     assert kills, "nothing was killed: training ended too soon for this test"
-    assert "epoch" in printed
     assert result(tmp_path / "run") == expected
     assert json.loads((tmp_path / "run" / "config.json").read_text())["command"].endswith("--out run")
     assert not checkpoints.exists()
