@@ -438,6 +438,14 @@ def test_what_was_decided_is_told_before_training(tmp_path):
     assert notes[-1].startswith("the column 'x' tells the target 'y' by itself")
 
 
+def test_unbalanced_classes_are_spoken_of_with_the_counts_of_all_rows(tmp_path):
+    x = np.random.default_rng(0).normal(size=3000)
+    pl.DataFrame({"x": x, "y": np.where(np.arange(3000) % 30, "no", "yes")}).write_parquet(tmp_path / "t.parquet")
+    (warning,) = train_stream(tmp_path / "t.parquet", "y", epochs=1).warnings
+    assert warning.startswith("the classes are unbalanced: 2,900 rows are no, 100 are yes.")
+    assert "--class-weight balanced" in warning
+
+
 def test_a_class_that_only_held_out_rows_have_is_refused(tmp_path):
     y = [*["no", "yes"] * 300, "late"]
     pl.DataFrame({"x": np.arange(601) % 7 / 2, "t": np.arange(601) * 1.0, "y": y}).write_parquet(tmp_path / "t.parquet")

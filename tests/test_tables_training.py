@@ -152,6 +152,14 @@ def test_columns_that_give_the_target_away():
     assert [text.split("'")[1] for text in find_leaks(parts.frame, parts.schema, parts.y)] == ["copy"]
 
 
+def test_a_result_is_shown_in_two_lines():
+    trained = train(passengers(), "survived")
+    first, second = repr(trained).split("\n")
+    assert first.startswith("Trained on a data frame: binary, ")
+    assert f"accuracy {trained.scores['accuracy']:.4g}" in first
+    assert second == trained.verdict
+
+
 def test_unbalanced_classes_are_spoken_of():
     frame = passengers().with_columns(rare=pl.Series(np.where(np.arange(ROWS) % 20, "no", "yes")))
     assert any("--class-weight balanced" in text for text in train(frame, "rare").warnings)

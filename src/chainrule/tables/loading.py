@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -161,7 +161,9 @@ def _schema(
         column = kinds.infer(frame[name], kind, date_format)
         columns.append(replace(column, dropped="--drop") if name in dropped else column)
     schema = Schema(tuple(columns), found.columns, found.task, found.classes, frame.height, found.notes)
-    return schema, found.y, found.notes, _unbalanced(found)
+    labels, counts = np.unique(found.y, return_counts=True)
+    warned = unbalanced(found.task, dict(zip(labels.tolist(), counts.tolist(), strict=True)))
+    return schema, found.y, found.notes, warned
 
 
 def _without_numbering(schema: Schema, frame: pl.DataFrame, numeric: list[str]) -> Schema:
@@ -189,14 +191,18 @@ def _order(schema: Schema, frame: pl.DataFrame, name: str | None) -> str | None:
     return column.date_format
 
 
-def _unbalanced(found: targets.Target) -> tuple[str, ...]:
-    if found.task not in ("binary", "multiclass"):
+def unbalanced(task: str, counts: Mapping[Any, int] | None) -> tuple[str, ...]:
+    """Return a warning where one class has many times the rows of another.
+
+    >>> unbalanced("binary", {"no": 50, "yes": 1})[0]
+    'the classes are unbalanced: 50 rows are no, 1 are yes. If the rare ones matter as much as the others: ...'
+    """
+    if task not in ("binary", "multiclass") or not counts:
         return ()
-    labels, counts = np.unique(found.y, return_counts=True)
-    if counts.max() < UNBALANCED * counts.min():
+    rare, often = min(counts, key=counts.__getitem__), max(counts, key=counts.__getitem__)
+    if counts[often] < UNBALANCED * counts[rare]:
         return ()
-    rare, often = labels[counts.argmin()], labels[counts.argmax()]
-    said = f"the classes are unbalanced: {counts.max():,} rows are {often}, {counts.min():,} are {rare}."
+    said = f"the classes are unbalanced: {counts[often]:,} rows are {often}, {counts[rare]:,} are {rare}."
     return (f"{said} If the rare ones matter as much as the others: --class-weight balanced.",)
 
 

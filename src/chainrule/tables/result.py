@@ -55,7 +55,7 @@ class Split:
     how: str  # a sentence for people: "20 % of the rows at random, with the same share of each class"
 
 
-@dataclass
+@dataclass(repr=False)
 class Trained:
     """A pipeline that was trained on a table, and all that is known about it.
 
@@ -125,6 +125,10 @@ class Trained:
         from chainrule.tables.saving import save  # noqa: PLC0415
 
         return save(self, folder, overwrite=overwrite).notes
+
+    def __repr__(self) -> str:
+        scores = ", ".join(f"{name} {value:.4g}" for name, value in self.scores.items())
+        return f"Trained on {self.source}: {self.schema.task}, {self.split.train:,} rows; {scores}\n{self.verdict}"
 
     def _repr_html_(self) -> str:
         return str(self.report()._repr_html_())

@@ -17,6 +17,7 @@ from chainrule.tables import leaks, models, overrides, remarks, targets
 from chainrule.tables.calls import call
 from chainrule.tables.casting import cast
 from chainrule.tables.judging import judge
+from chainrule.tables.loading import unbalanced
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.schema import Schema
@@ -171,7 +172,7 @@ def train_stream(
         return rows[: len(order)], goal.t(block.frame.select(goals)[order])
 
     notes += _said(found, source, schema, epochs, fast)
-    warned = leaks.find(found.sample, schema, y)
+    warned = (*unbalanced(schema.task, found.columns[goals[0]].counts), *leaks.find(found.sample, schema, y))
     split = Split(found.train, len(found.validation), len(found.test), how)
     (started or _nothing)(schema, split, (*notes, *warned))
     history = fit(
