@@ -254,9 +254,9 @@ class LayerNorm(Layer):
         return {"normal": self.output_shape, "product": self.output_shape, "s": (*self.output_shape[:-1], 1)}
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
-        normal = np.subtract(x, _mean(x, "shift"), out=memo.normal)  # x − μ
+        normal = np.subtract(x, _mean(x, _aside(x, "shift")), out=memo.normal)  # x − μ
         y = np.multiply(normal, normal, out=memo.y)  # y is free until it is filled
-        memo.s = _inverse_root(np.mean(y, axis=-1, keepdims=True, out=memo.s), self.epsilon)  # s = 1 / √(σ² + ε)
+        memo.s = _inverse_root(_mean(y, memo.s), self.epsilon)  # s = 1 / √(σ² + ε)
         normal *= memo.s  # x̂ = (x − μ) s
         memo.normal = normal
         np.multiply(normal, self.gamma, out=y)
@@ -271,9 +271,9 @@ class LayerNorm(Layer):
         if not memo.dx_wanted:
             return None
         product *= self.gamma  # g x̂
-        along = _mean(product, "along")
+        along = _mean(product, _aside(product, "along"))
         g = np.multiply(dy, self.gamma, out=memo.dx)
-        g -= _mean(g, "shift")
+        g -= _mean(g, _aside(g, "shift"))
         g -= np.multiply(normal, along, out=product)
         g *= memo.s  # dx = s (g − mean(g) − x̂ mean(g x̂))
         return g
@@ -340,7 +340,7 @@ class RMSNorm(Layer):
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
         y = np.multiply(x, x, out=memo.y)
-        memo.s = _inverse_root(np.mean(y, axis=-1, keepdims=True, out=memo.s), self.epsilon)
+        memo.s = _inverse_root(_mean(y, memo.s), self.epsilon)
         memo.normal = np.multiply(x, memo.s, out=memo.normal)  # x̂ = x s
         return np.multiply(memo.normal, self.gamma, out=y)  # y = γ x̂
 
@@ -351,7 +351,7 @@ class RMSNorm(Layer):
         if not memo.dx_wanted:
             return None
         product *= self.gamma  # g x̂
-        along = _mean(product, "along")
+        along = _mean(product, _aside(product, "along"))
         g = np.multiply(dy, self.gamma, out=memo.dx)
         g -= np.multiply(normal, along, out=product)
         g *= memo.s  # dx = s (g − x̂ mean(g x̂))
@@ -364,9 +364,16 @@ def _one(shape: Shape, value: float) -> Parameter:
     return Parameter((features,), Constant(value) if value else Zeros(), Fans(features, features), weight=False)
 
 
-def _mean(x: Array, name: str) -> Array:
-    """Return the means over the features, in this thread's scratch."""
-    return np.mean(x, axis=-1, keepdims=True, out=scratch(name, (*x.shape[:-1], 1), x.dtype))
+def _mean(x: Array, out: Array | None) -> Array:
+    """Return the means over the features: as np.mean, which would divide in float64 by way of buffers."""
+    sums: Array = np.add.reduce(x, axis=-1, keepdims=True, out=out)
+    sums /= x.shape[-1]
+    return sums
+
+
+def _aside(x: Array, name: str) -> Array:
+    """Return room for a number of each row, in this thread's scratch."""
+    return scratch(name, (*x.shape[:-1], 1), x.dtype)
 
 
 def _inverse_root(square: Array, epsilon: float) -> Array:
