@@ -137,6 +137,8 @@ def test_standard_input(monkeypatch):
         ('a,b\n"0,5",x\n"-1,25",y\n', [(0.5, "x"), (-1.25, "y")], "numbers written so that 12,5 is 12.5: 'a'"),
         ("a;b\n$1,234.50;x\n-$3;y\n", [(1234.5, "x"), (-3.0, "y")], "numbers written so that $1,234 is 1234: 'a'"),
         ("a;b\n2,5 €;7%\n\u22123 €;8%\n", [(2.5, 7.0), (-3.0, 8.0)], "numbers written so that 12.5 % is 12.5: 'b'"),
+        ("a,b\nr1,1,x\nr2,2,y\n", [("r1", 1, "x"), ("r2", 2, "y")], "the header has no name for 'column_1'"),  # R's
+        ("a,zip\n1,01234\n2,20095\n", [(1, 1234), (2, 20095)], "numbers that begin with a zero, like codes: 'zip'"),
         ("a,\n1.5,x\n1e300,y\n", [(1.5, "x"), (np.inf, "y")], "the header has no name for 'column_2'"),
         ("a,b\n1.5,x\n-1e300,y\n", [(1.5, "x"), (-np.inf, "y")], "numbers beyond 1e100 are taken as infinite: 'a'"),
         ("a,b\n1 234 567,x\n89,y\n", [(1234567.0, "x"), (89.0, "y")], "numbers written so that 1 234 is 1234: 'a'"),

@@ -7,7 +7,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from chainrule._extras import require
@@ -46,6 +46,9 @@ def parse(
     rows = _sample(text, chosen)
     if header is None:
         header = _has_header(rows, expected)
+    if short_header := header and _names_rows(rows):
+        text = chosen + text.lstrip()
+        rows[0] = ["", *rows[0]]
     comma = chosen != "," and _decimal_comma(rows[1:] if header else rows)
     names = [field or f"column_{i}" for i, field in enumerate(rows[0] if header else [""] * len(rows[0]), 1)]
     _check_names(names, name)
@@ -68,15 +71,9 @@ def parse(
         except pl.exceptions.PolarsError:
             raise ValueError(f"{name} cannot be read: {_first(error)}") from None
     raw, (frame, written) = frame, _tidy(frame, names, comma=comma)
-    plain = raw.schema == frame.schema and not warning and not old and raw.equals(frame)
-    shown = {"\t": "tabulator"}.get(chosen, f'"{chosen}"')
-    parts = [f"CSV with the delimiter {shown}" if len(rows[0]) > 1 else "CSV of one column"]
-    parts += ["decimal commas"] if comma else []
-    parts += ["a header" if header else "no header (the columns are column_1, column_2, ...)"]
-    notes = [f"{', '.join(parts)}, in {encoding}", *([warning] if warning else [])]
-    notes += written
-    if header and (unnamed := [name for name, field in zip(names, rows[0], strict=True) if not field]):
-        notes.append(f"the header has no name for {_listed(unnamed)}")
+    plain = raw.schema == frame.schema and not (warning or old or short_header) and raw.equals(frame)
+    notes = [f"{_form(rows[0], chosen, header=header, comma=comma)}, in {encoding}", *([warning] if warning else [])]
+    notes += [*written, *_on_names(rows, names, frame, header=header)]
     if short := _short(text, chosen, frame):
         notes.append(f"Warning: {short}")
     return frame, notes, _code(options, encoding) if plain else ""
@@ -184,6 +181,13 @@ def _has_header(rows: list[list[str]], expected: Iterable[str] | None) -> bool:
     return numeric or not any(name in set(column) for name, column in zip(first, columns, strict=False))
 
 
+def _names_rows(rows: list[list[str]]) -> bool:
+    """Say whether the header is one name short, as R writes it: the names of the rows have none themselves."""
+    names, *rest = rows
+    one_more = len(names) > 1 and all(len(row) == len(names) + 1 and row[0] for row in rest)
+    return one_more and any(row[-1] for row in rest)  # else each line ends in a delimiter
+
+
 def _numeric(column: Iterable[str]) -> bool:
     values = [field for field in column if field not in NOTHING]
     return bool(values) and all(_NUMBER.fullmatch(field) or _COMMA.fullmatch(field) for field in values)
@@ -232,6 +236,27 @@ def _tidy(frame: Any, names: list[str], *, comma: bool) -> tuple[Any, list[str]]
             changed.append(notation.read(frame[name], how))
     said = [f"numbers written so that {notation.example(how)}: {_listed(found)}" for how, found in written.items()]
     return frame.with_columns(changed) if changed else frame, said
+
+
+def _form(first: list[str], delimiter: str, *, header: bool, comma: bool) -> str:
+    shown = {"\t": "tabulator"}.get(delimiter, f'"{delimiter}"')
+    parts = [f"CSV with the delimiter {shown}" if len(first) > 1 else "CSV of one column"]
+    parts += ["decimal commas"] if comma else []
+    return ", ".join([*parts, "a header" if header else "no header (the columns are column_1, column_2, ...)"])
+
+
+def _on_names(rows: list[list[str]], names: list[str], frame: Any, *, header: bool) -> Iterator[str]:
+    """Yield notes on columns without a name, and on those whose numbers may be names."""
+    if header and (unnamed := [name for name, field in zip(names, rows[0], strict=True) if not field]):
+        yield f"the header has no name for {_listed(unnamed)}"
+    if codes := _codes(rows[1:] if header else rows, frame):
+        yield f"numbers that begin with a zero, like codes: {_listed(codes)}; if they are codes: --categorical"
+
+
+def _codes(rows: list[list[str]], frame: Any) -> list[str]:
+    """Return columns of whole numbers of which some begin with a zero, such as 01234."""
+    found = [any(re.fullmatch(r"0\d+", field) for field in column) for column in zip(*rows, strict=False)]
+    return [values.name for values, zeros in zip(frame, found, strict=False) if zeros and values.dtype.is_integer()]
 
 
 def _listed(names: list[str]) -> str:
