@@ -422,6 +422,15 @@ def test_texts_are_read_as_they_are_in_memory(tmp_path):
     (tmp_path / "spaced.csv").write_text("a, y\n1,2\n")
     with pytest.raises(ValueError, match="the header has spaces around the name ' y'"):
         open_source(tmp_path / "spaced.csv")
+    (tmp_path / "short.csv").write_text("a,y\n" + "".join(f"r{i},{i},{i % 2}\n" for i in range(9)))
+    with pytest.raises(ValueError, match="the header is one name short"):
+        open_source(tmp_path / "short.csv")
+
+
+def test_numbers_of_forty_digits_are_streamed(tmp_path):
+    (tmp_path / "t.csv").write_text("a,y\n170141183460469231731687303715884105728,1\n5,2\n")
+    (block,) = open_source(tmp_path / "t.csv").blocks()
+    assert block.frame["a"].to_list() == [2.0**127, 5.0]
 
 
 def test_what_was_decided_is_told_before_training(tmp_path):

@@ -53,10 +53,9 @@ class CsvSource(Source):
             raise ValueError(
                 f"{path}: the header has spaces around the name {spaced[0]!r}, which streaming needs without."
             )
-        raw = polars.read_csv(
-            text.encode(), separator=self._delimiter, has_header=self._header, decimal_comma=self._comma,
-            null_values=list(delimited.NOTHING), infer_schema_length=None,
-        )  # fmt: skip
+        if self._header and delimited._names_rows(rows):  # noqa: SLF001
+            raise ValueError(f"{path}: the header is one name short, and streaming needs a name for each column.")
+        raw = self._as_polars_reads(text)
         self._read_by = {
             name: _reader(values, before, comma=self._comma)
             for name, values, before in zip(frame.columns, frame, raw, strict=True)
@@ -79,6 +78,17 @@ class CsvSource(Source):
             null_values=list(delimited.NOTHING),
             schema={name: polars.String if name in self._read_by else kind for name, kind in types.items()},
         )
+
+    def _as_polars_reads(self, text: str) -> pl.DataFrame:
+        polars = require("polars", "tables")
+        options = {
+            "separator": self._delimiter, "has_header": self._header, "decimal_comma": self._comma,
+            "null_values": list(delimited.NOTHING),
+        }  # fmt: skip
+        try:
+            return polars.read_csv(text.encode(), **options, infer_schema_length=None)
+        except polars.exceptions.PolarsError:  # such as numbers of 40 digits
+            return polars.read_csv(text.encode(), **options, infer_schema_length=0)
 
     def _read(self, start: int, stop: int, columns: list[str]) -> Iterator[pl.DataFrame]:
         polars = require("polars", "tables")
