@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import json
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from chainrule import MLPClassifier
 from chainrule.cli import tables as cli
 from chainrule.cli.app import app
+from chainrule.cli.errors import warnings_at_the_end
 from test_tables_training import passengers
 
 QUICK = ["--epochs", "3", "--layers", "8"]
@@ -62,6 +64,20 @@ def test_train_and_predict(here):
     run("predict", folder, "new.parquet", "--out", "predictions.parquet")
     assert pl.read_parquet("predictions.parquet").shape == (300, 3)
     assert run("predict", folder, "new.parquet").stdout.splitlines()[0] == "prediction,p_no,p_yes"
+
+
+def test_warnings_are_lines_without_places_in_the_code(capsys):
+    with warnings_at_the_end():
+        for _ in range(2):
+            warnings.warn("60 % of the units give 0.", UserWarning, stacklevel=1)
+        assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == "Warning: 60 % of the units give 0.\n"
+
+
+def test_tune_warns_of_what_tells_the_target():
+    passengers().with_columns(copy=pl.col("survived")).write_csv("leak.csv")
+    said = run("tune", "leak.csv", "--target", "survived", "--trials", "1", "--folds", "2", "--quiet").stderr
+    assert "Warning: the column 'copy' tells the target 'survived' by itself" in said
 
 
 def test_what_does_not_fit_is_said():

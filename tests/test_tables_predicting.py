@@ -88,7 +88,7 @@ def test_words_that_training_took_as_missing_are_missing_in_new_rows():
     assert found.null_count().row(0) == (2, 1)
     assert notes == (
         "'size': 2 values are not a number: taken as missing.",
-        "'day': 1 values are not a date (%Y-%m-%d): taken as missing.",
+        "'day': 1 value is not a date (%Y-%m-%d): taken as missing.",
     )
     with pytest.raises(ValueError, match="'size' is a number, but row 3 has 'big'"):
         check(frame.with_columns(size=pl.Series([*size[7:9], "big", *size[10:], *size[:7]])), schema)
@@ -110,7 +110,7 @@ def test_what_is_passed_is_said(runs, rows):
 def test_holes_where_training_had_none_are_said():
     schema = Schema((Column("x", "number"), Column("c", "category", "text", missing=2)), (), "regression")
     rows = pl.DataFrame({"x": [1.5, None, None], "c": [None, "a", None]}, schema={"x": pl.Float64, "c": pl.String})
-    assert check(rows, schema)[1][0] == "'x': 2 rows have no value, as none had in training."
+    assert check(rows, schema)[1][0] == "'x': 2 rows have no value; in training every row had one."
 
 
 def test_what_was_expected_is_named():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -36,6 +38,16 @@ def in_one_sentence(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(BAD_INPUT) from error
 
     return wrapped
+
+
+@contextmanager
+def warnings_at_the_end() -> Iterator[None]:
+    """Say what was warned of within the block when it has ended, each once, without where in the code."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        say(f"Warning: {message}")
 
 
 def say(message: str) -> None:

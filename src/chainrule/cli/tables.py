@@ -8,7 +8,6 @@ import shlex
 import shutil
 import sys
 import tempfile
-import warnings
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +17,7 @@ import typer
 
 from chainrule._interrupt import deferred_interrupt
 from chainrule.callbacks import Progress
-from chainrule.cli.errors import say
+from chainrule.cli.errors import say, warnings_at_the_end
 from chainrule.cli.options import hidden_sizes
 
 if TYPE_CHECKING:
@@ -215,8 +214,7 @@ def _in_memory(
         if not quiet:
             typer.echo(f"{decided(schema, split, notes)}\n")
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with warnings_at_the_end():
         try:
             trained = tables.train(
                 plan["source"],
@@ -233,8 +231,6 @@ def _in_memory(
         except DivergenceError:
             resuming.remove(folder)  # it would diverge again
             raise
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
-        say(f"Warning: {message}")
     for message in trained.warnings:
         say(f"Warning: {message}")
     return trained

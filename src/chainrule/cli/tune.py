@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chainrule.cli.errors import in_one_sentence, say
+from chainrule.cli.errors import in_one_sentence, say, warnings_at_the_end
 
 if TYPE_CHECKING:
     from chainrule.tables.tuning import Step
@@ -85,7 +85,7 @@ def tune(
     }  # fmt: skip
     options = {name: value for name, value in asked.items() if value}
     try:
-        with ExitStack() as stack:
+        with warnings_at_the_end(), ExitStack() as stack:
             lines = None if quiet else _progress(stack, trials, minutes)
             tuned = tuning.tune(
                 file, target, trials=trials, minutes=minutes, folds=folds, jobs=n_jobs, seed=seed, out=folder,
@@ -97,6 +97,8 @@ def tune(
     tuned.trained.command = shlex.join(["chainrule", *sys.argv[1:]])
     tuned.trained.save(folder, overwrite=True)
     saving.save(tuned, folder)
+    for message in tuned.trained.warnings:
+        say(f"Warning: {message}")
     if not quiet:
         typer.echo(f"\n{tuned.table()}\n")
     typer.echo(f"best     {tuned.sentence()}")

@@ -128,9 +128,11 @@ class Checker:
             notes.append(f"{_columns(self._missing)} missing, which the schema allows: taken as missing values.")
         for column in self._schema.used:
             if count := self._coerced[column.name]:
-                notes.append(f"{column.name!r}: {count:,} values are not {_what(column)}: taken as missing.")
+                values = "1 value is" if count == 1 else f"{count:,} values are"
+                notes.append(f"{column.name!r}: {values} not {_what(column)}: taken as missing.")
             if count := self._holes[column.name]:
-                notes.append(f"{column.name!r}: {count:,} rows have no value, as none had in training.")
+                rows = "1 row has" if count == 1 else f"{count:,} rows have"
+                notes.append(f"{column.name!r}: {rows} no value; in training every row had one.")
             if new := self._unseen.get(column.name):
                 listed = ", ".join(repr(value) for value, _ in sorted(new.items(), key=lambda e: (-e[1], e[0]))[:MOST])
                 more = f" and {len(new) - MOST:,} more" if len(new) > MOST else ""
