@@ -64,7 +64,7 @@ def drawn(layer, rows, dtype, seed):
 
 
 def assert_close(found, expected, dtype, what, sizes=None):
-    """``sizes`` says how large the terms are that are added up, where they may cancel: rounding is of their size."""
+    """``sizes`` says how large the terms of gradients of normalisation are, which cancel: rounding is of their size."""
     expected = np.asarray(expected)
     assert found.shape == expected.shape, f"{what}: {found.shape}, not {expected.shape}"
     assert found.dtype == dtype, what
@@ -86,7 +86,6 @@ def sizes_of_norm(layer, x, dy):
     gamma, lost = float(np.abs(layer.gamma).max()), max(1.0, float(np.abs(x).max()) * s)
     sums = lost * norms(dy)
     return {
-        "y": gamma * lost,
         "dx": gamma * s * lost * float(np.abs(dy).max()),
         "dgamma": sums,
         "dbeta": sums,
@@ -147,10 +146,9 @@ def test_conv_equals_pytorch(case, rows, dtype, seed):
     W = tensors["dW"].permute(3, 2, 0, 1).contiguous()  # else PyTorch refuses some
     y = torch.conv2d(images, W, tensors.get("db"), layer.stride, 0, layer.dilation, layer.groups).permute(0, 2, 3, 1)
     y.backward(torch.tensor(dy))
-    sizes = {"y": norms(layer.W), "dx": norms(layer.W) * float(np.abs(dy).max()), "dW": norms(dy), "db": norms(dy)}
-    assert_close(found["y"], y.detach(), dtype, "y", sizes)
+    assert_close(found["y"], y.detach(), dtype, "y")
     for name, tensor in tensors.items():
-        assert_close(found[name], tensor.grad, dtype, name, sizes)
+        assert_close(found[name], tensor.grad, dtype, name)
 
 
 @few
@@ -301,7 +299,7 @@ def test_batch_norm_equals_pytorch_over_several_steps(shape, rows, momentum, dty
         y_torch = theirs(tensor.permute(first)).permute(tuple(np.argsort(first)))
         y_torch.backward(torch.tensor(dy))
         sizes = sizes_of_norm(layer, x, dy)
-        assert_close(y, y_torch.detach(), dtype, "y", sizes)
+        assert_close(y, y_torch.detach(), dtype, "y")
         assert_close(dx, tensor.grad, dtype, "dx", sizes)
         assert_close(memo.dgamma, theirs.weight.grad, dtype, "dgamma", sizes)
         assert_close(memo.dbeta, theirs.bias.grad, dtype, "dbeta", sizes)
@@ -381,7 +379,7 @@ def test_layer_norm_rms_norm_and_scale_equal_pytorch(shape, rows, dtype, seed):
         y = theirs(*tensors)
         y.backward(torch.tensor(dy))
         sizes = {"dgamma": norms(dy)} if isinstance(own, Scale) else sizes_of_norm(own, x, dy)
-        assert_close(found["y"], y.detach(), dtype, "y", sizes)
+        assert_close(found["y"], y.detach(), dtype, "y")
         for name, tensor in zip(["dx", *("d" + n for n in own.parameters())], tensors, strict=True):
             assert_close(found[name], tensor.grad, dtype, name, sizes)
 
@@ -403,9 +401,8 @@ def test_residual_equals_pytorch(rows, features, dtype, seed):
     y = x_torch + torch.tanh(x_torch @ W + b) @ V + c
     y.backward(torch.tensor(dy))
     assert_close(found["y"], y.detach(), dtype, "y")
-    sizes = {"d0.W": norms(dy) * norms(layer.inner[2].W), "d2.W": norms(dy)}
     for name, tensor in zip(["dx", *("d" + n for n in names)], tensors, strict=True):
-        assert_close(found[name], tensor.grad, dtype, name, sizes)
+        assert_close(found[name], tensor.grad, dtype, name)
 
 
 @few
