@@ -8,6 +8,7 @@ command that predicts, from the start of its process to the end.
 from __future__ import annotations
 
 import argparse
+import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -22,14 +23,12 @@ TRAINED = 5_000
 
 
 def narrow(path: Path, rows: int) -> Path:
-    """Write a CSV file of passengers; a hundred thousand of them, again and again."""
-    table = passengers(path.parent, min(rows, 100_000))
-    header, _, body = table.read_text(encoding="utf-8").partition("\n")
+    """Write a CSV file of passengers: at most a hundred thousand different ones, again and again."""
+    table = passengers(path.parent, min(rows, 100_000)).read_text(encoding="utf-8")
+    header, *lines = table.splitlines(keepends=True)
     path = path.with_suffix(".csv")
     with path.open("w", encoding="utf-8") as file:
-        file.write(header + "\n")
-        for _ in range(max(1, rows // 100_000)):
-            file.write(body)
+        file.writelines([header, *itertools.islice(itertools.cycle(lines), rows)])
     return path
 
 
@@ -49,16 +48,17 @@ TABLES: dict[str, tuple[Callable[[Path, int], Path], str]] = {
 def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.million", description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--quick", action="store_true", help="a thousand rows once, to see that everything runs")
     arguments = parser.parse_args()
+    rows, repeats = (1_000, 1) if arguments.quick else (ROWS, arguments.repeats)
     machine = report.machine()
-    print(f"{machine['cpu']}, {machine['cores']} cores; median seconds of {arguments.repeats} (of the processor)")
+    print(f"{machine['cpu']}, {machine['cores']} cores; median seconds of {repeats} (of the processor)")
     for title, (make, target) in TABLES.items():
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            few, many = make(folder / "few", TRAINED), make(folder / "many", arguments.rows)
+            few, many = make(folder / "few", TRAINED), make(folder / "many", rows)
             timed(name, "train", few, "--target", target, "--out", "run", "--epochs", "5")
-            runs = [timed(name, "predict", "run", many, "--out", f"{i}.csv") for i in range(arguments.repeats)]
+            runs = [timed(name, "predict", "run", many, "--out", f"{i}.csv") for i in range(repeats)]
             with (folder / "0.csv").open("rb") as file:
                 predicted = sum(1 for _ in file) - 1
         seconds, processor = np.median(runs, axis=0)

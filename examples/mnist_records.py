@@ -120,8 +120,11 @@ def run(name, seed, jobs, options):
     for first in range(0, len(numbers), jobs):
         beside = numbers[first : first + jobs]
         fits = partial(fit, record.of or name, options=options, threads=max(1, (os.cpu_count() or 1) // len(beside)))
-        with ProcessPoolExecutor(len(beside), get_context("spawn")) as pool:
-            done = [*(pool.map(fits, beside) if len(beside) > 1 else map(fits, beside))]
+        if len(beside) > 1:
+            with ProcessPoolExecutor(len(beside), get_context("spawn")) as pool:
+                done = [*pool.map(fits, beside)]
+        else:
+            done = [fits(beside[0])]
         members += [member for member, _ in done]
         probabilities += [p for _, p in done]
     if record.members == 1:

@@ -106,6 +106,16 @@ def test_real_tables_by_the_two_commands():
     assert len({row.count("|") for row in rows}) == 1
 
 
+@pytest.mark.slow
+def test_many_rows_through_predict():
+    pytest.importorskip("polars")
+    printed = run(code=("-m", "benchmarks.million"))
+    assert [line.split(" rows in ")[0] for line in printed.splitlines()[1:]] == [
+        "6 columns, CSV: 1,000",
+        "94 columns, Parquet: 1,000",
+    ]
+
+
 def test_who_is_not_here_is_named():
     hidden = "import runpy, sys; sys.modules |= {'jax': None, 'torch': None}; runpy.run_module('benchmarks', None, '__main__', True)"  # fmt: skip
     printed = run("digits", "--contestants", "chainrule, NumPy", "PyTorch", "JAX", code=("-c", hidden))
