@@ -13,12 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from chainrule._interrupt import deferred_interrupt
+from chainrule._writing import writing
 from chainrule.callbacks import Progress
-from chainrule.cli.errors import say, warnings_at_the_end
+from chainrule.cli.errors import warnings_at_the_end
 from chainrule.cli.options import hidden_sizes
+from chainrule.cli.output import say, tell, write_data
 
 if TYPE_CHECKING:
     from chainrule.tables import Column, Saved, Schema, Split, Trained
@@ -139,10 +139,10 @@ def train(
         "source": source, "target": target, "layers": layers, "network": network, "table": table,
     }  # fmt: skip
     if print_python:
-        typer.echo(_script(plan, streamed=bool(stream or why)), nl=False)
+        write_data(_script(plan, streamed=bool(stream or why)))
         return
     if why and not quiet:
-        typer.echo(why)
+        tell(why)
     stem = Path(source).name.split(".")[0] or "table"
     with run_folder(stem if source != "-" else "table", out, overwrite=overwrite) as folder:
         resuming.remove(folder)  # with --overwrite: what another run left
@@ -177,17 +177,17 @@ def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> 
         saved = trained.save(folder, overwrite=True)
         if not interrupted:
             resuming.remove(folder)
-    typer.echo(trained.verdict if quiet else f"\n{scores(trained)}\n\n{trained.verdict}")
+    tell(trained.verdict if quiet else f"\n{scores(trained)}\n\n{trained.verdict}")
     if not quiet:
-        typer.echo(f"time     {trained.seconds:.1f} s, {len(trained.history)} epochs")
+        tell(f"time     {trained.seconds:.1f} s, {len(trained.history)} epochs")
         for note in saved:
-            typer.echo(f"file     {note}")
-    typer.echo(f"results  {folder}")
-    if interrupted and (folder / resuming.FOLDER).is_dir():
+            tell(f"file     {note}")
+    tell(f"results  {folder}")
+    if interrupted and resuming.place(folder).is_dir():
         say(f"To go on with it: chainrule train --resume {folder}")
     if not quiet:
-        typer.echo(f"report   {folder / 'report.html'}")
-        typer.echo(f"next     chainrule predict {shlex.quote(str(folder))} NEW_ROWS --out predictions.csv")
+        tell(f"report   {folder / 'report.html'}")
+        tell(f"next     chainrule predict {shlex.quote(str(folder))} NEW_ROWS --out predictions.csv")
 
 
 def _script(plan: dict[str, Any], *, streamed: bool) -> str:
@@ -212,7 +212,7 @@ def _in_memory(
         if kept:
             table_plans.keep(folder, plan)
         if not quiet:
-            typer.echo(f"{decided(schema, split, notes)}\n")
+            tell(f"{decided(schema, split, notes)}\n")
 
     with warnings_at_the_end():
         try:
@@ -224,7 +224,7 @@ def _in_memory(
                     *([resuming.checkpoint(folder)] if kept else []),
                     *([] if quiet else [Progress(every=5)]),
                 ],
-                resume=folder / resuming.FOLDER if kept else None,
+                resume=resuming.place(folder) if kept else None,
                 started=started,
                 **table,
             )
@@ -244,7 +244,7 @@ def _stream(source: str, target: str, parameters: dict[str, Any], table: dict[st
 
     def started(schema: Schema, split: Split, notes: Sequence[str]) -> None:
         if not quiet:
-            typer.echo(f"\n{decided(schema, split, notes)}\n")
+            tell(f"\n{decided(schema, split, notes)}\n")
 
     trained = streaming.train_stream(
         source, target, parameters=parameters, epochs=epochs, show=show, started=started, **table
@@ -330,7 +330,6 @@ def predict(
     folder: Path, source: str, out: Path | None, *, interval: float | None, coerce: bool, delimiter: str | None
 ) -> None:
     """Predict the rows of a table by what ``train`` left in a folder."""
-    from chainrule.cli.folder import replace  # noqa: PLC0415
     from chainrule.tables import files, predicting, saving  # noqa: PLC0415
     from chainrule.tables.reading import read  # noqa: PLC0415
 
@@ -346,10 +345,10 @@ def predict(
         for note in notes:
             say(f"Note: {note}")
         if out is None:
-            sys.stdout.write(frame.write_csv())
-            sys.stdout.flush()
+            write_data(frame.write_csv())
         else:
-            replace(out, frame.write_parquet if parquet else frame.write_csv)
+            with writing(out) as file:
+                (frame.write_parquet if parquet else frame.write_csv)(file)
     if out is not None:
         say(f"{out}: {rows:,} rows")
 
@@ -357,27 +356,18 @@ def predict(
 def _predict_large(
     saved: Saved, source: str, out: Path | None, *, interval: float | None, coerce: bool, delimiter: str | None
 ) -> int:
-    from chainrule.cli.folder import replace  # noqa: PLC0415
     from chainrule.tables import files, streaming  # noqa: PLC0415
 
-    done: list[tuple[int, tuple[str, ...]]] = []
-
-    def write(path: Path) -> None:
-        done.append(
-            files.predict_file(
-                saved, source, path, parquet=out is not None and out.suffix.lower() in (".parquet", ".pq"),
-                interval=interval, coerce=coerce, delimiter=delimiter, show=streaming.Printer(),
-            )
+    with tempfile.TemporaryDirectory() as folder:  # nothing is printed before all rows have been checked
+        path = out or Path(folder, "predictions.csv")
+        rows, notes = files.predict_file(
+            saved, source, path, parquet=path.suffix.lower() in (".parquet", ".pq"), interval=interval,
+            coerce=coerce, delimiter=delimiter, show=streaming.Printer(),
         )  # fmt: skip
-
-    if out is not None:
-        replace(out, write)
-    else:
-        with tempfile.TemporaryDirectory() as folder:  # nothing is printed before all rows have been checked
-            write(Path(folder, "predictions.csv"))
-            with Path(folder, "predictions.csv").open(encoding="utf-8", newline="") as file:
-                shutil.copyfileobj(file, sys.stdout)
-        sys.stdout.flush()
-    for note in done[0][1]:
+        if out is None:
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+    for note in notes:
         say(f"Note: {note}")
-    return done[0][0]
+    return rows
