@@ -13,12 +13,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from chainrule._interrupt import deferred_interrupt
 from chainrule._writing import writing
 from chainrule.callbacks import Progress
 from chainrule.cli.errors import warnings_at_the_end
 from chainrule.cli.options import hidden_sizes
-from chainrule.cli.output import say, tell, write_data
+from chainrule.cli.output import printable, say, tell, write_data
 
 if TYPE_CHECKING:
     from chainrule.tables import Column, Saved, Schema, Split, Trained
@@ -109,6 +111,7 @@ def train_or_go_on(
     asked = {**table, "test": None if table["test"] is None else part_or_file(table["test"])}
     here = {"source": source, "target": target, "layers": layers, "network": network, "table": asked}
     table_plans.check_same(resume, plan, here)
+    _confirm(resume, [(source, plan["source"]), (asked["test"], plan["table"]["test"])])
     _check_extras()
     _run(plan, resume, streamed=False, quiet=quiet)
 
@@ -149,6 +152,22 @@ def train(
         _run(plan, folder, streamed=bool(stream or why), quiet=quiet)
 
 
+def _confirm(resume: Path, files: list[tuple[Any, Any]]) -> None:
+    """Read no file that only the run's folder names, which may be a stranger's; ``files`` are pairs (given now, there)."""
+    named = [there for _, there in files if isinstance(there, str)]
+    for path in named:
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"--resume: the training in {resume} reads {path}, which is not a file here.")
+    asked = [there for now, there in files if now is None and isinstance(there, str)]
+    if asked and sys.stdin.isatty():
+        typer.confirm(printable(f"Resume the training on {' and '.join(asked)}?"), abort=True)
+    elif asked:
+        raise ValueError(
+            f"--resume: the training in {resume} reads {' and '.join(asked)}: give it again, as in chainrule train "
+            f"{shlex.quote(named[0])} --resume {shlex.quote(str(resume))}."
+        )
+
+
 def _check_extras() -> None:
     for package, extra in (("polars", "tables"), ("skops", "tables"), ("skrub", "tables")):
         if find_spec(package) is None:
@@ -184,7 +203,8 @@ def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> 
             tell(f"file     {note}")
     tell(f"results  {folder}")
     if interrupted and resuming.place(folder).is_dir():
-        say(f"To go on with it: chainrule train --resume {folder}")
+        words = ["chainrule", "train", plan["source"], "--resume", str(folder)]
+        say(f"To resume it: {shlex.join(words)}")
     if not quiet:
         tell(f"report   {folder / 'report.html'}")
         tell(f"next     chainrule predict {shlex.quote(str(folder))} NEW_ROWS --out predictions.csv")
@@ -322,7 +342,7 @@ def scores(trained: Trained) -> str:
 
 def _short(text: str, most: int) -> str:
     """Return a text of the file in one line, without what a terminal would obey."""
-    text = "".join(c if c.isprintable() else "�" for c in text[: most + 1])
+    text = " ".join(printable(text[: most + 1]).split())
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

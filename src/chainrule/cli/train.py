@@ -281,7 +281,7 @@ def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *
         tell(f"time     {seconds:.1f} s of training, {_epochs(len(history))}")
     tell(f"results  {folder}")
     if interrupted:
-        say(f"To go on with it: chainrule train --resume {folder}")
+        say(f"To resume it: chainrule train --resume {folder}")
 
 
 @contextlib.contextmanager

@@ -81,7 +81,7 @@ def predict_file(
                 meter.add(block.frame.height)
 
         with writing(out) as file:
-            rows = (_write_parquet if parquet else _write_csv)(file, predicted())
+            rows = (_write_parquet if parquet else _write_csv)(file, predicted(), out.parent)
             if not rows:
                 raise ValueError("there are no rows: expected at least one to predict.")
         return rows, predictor.notes()
@@ -89,7 +89,7 @@ def predict_file(
     return widened(source, [], once)
 
 
-def _write_csv(file: BinaryIO, frames: Iterator[pl.DataFrame]) -> int:
+def _write_csv(file: BinaryIO, frames: Iterator[pl.DataFrame], _: Path) -> int:
     rows = 0
     for frame in frames:
         frame.write_csv(file, include_header=not rows)
@@ -97,11 +97,11 @@ def _write_csv(file: BinaryIO, frames: Iterator[pl.DataFrame]) -> int:
     return rows
 
 
-def _write_parquet(file: BinaryIO, frames: Iterator[pl.DataFrame]) -> int:
+def _write_parquet(file: BinaryIO, frames: Iterator[pl.DataFrame], beside: Path) -> int:
     """Write one file for each frame, and join them: polars writes no file bit by bit."""
     polars = require("polars", "tables")
     rows = 0
-    with tempfile.TemporaryDirectory(dir=Path(file.name).parent) as folder:
+    with tempfile.TemporaryDirectory(dir=beside) as folder:
         parts = []
         for i, frame in enumerate(frames):
             parts.append(Path(folder, f"{i}.parquet"))
