@@ -88,7 +88,7 @@ def _content(path: Path, sha256: str) -> bytes:
         if raw.startswith(b"\x1f\x8b"):
             unpacking = zlib.decompressobj(wbits=31)  # gzip
             raw = unpacking.decompress(raw, LARGEST)
-            if not unpacking.eof:
+            if not unpacking.eof or unpacking.unused_data:
                 raise EOFError
     except (EOFError, zlib.error) as error:
         raise ValueError("is damaged (its gzip data are cut short or broken)") from error

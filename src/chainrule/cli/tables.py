@@ -153,7 +153,7 @@ def train(
 
 
 def _confirm(resume: Path, files: list[tuple[Any, Any]]) -> None:
-    """Read no file that only the run's folder names, which may be a stranger's; ``files`` are pairs (given now, there)."""
+    """Refuse files that only the folder names, which may be a stranger's; ``files`` are pairs: given now, and there."""
     named = [there for _, there in files if isinstance(there, str)]
     for path in named:
         if not Path(path).is_file():
