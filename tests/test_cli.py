@@ -15,8 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 import chainrule as cr
+from chainrule._writing import writing
 from chainrule.checkpoints import Checkpoint
-from chainrule.cli import data, folder, options, reading, report, resuming
+from chainrule.cli import data, options, reading, report, resuming
 from chainrule.cli.app import app
 from chainrule.datasets import DATASETS, Dataset
 
@@ -315,21 +316,26 @@ class TestFolder:
         assert list(here.iterdir()) == []
 
     def test_a_file_that_cannot_be_finished_is_not_there(self, here):
-        def write(path):
-            path.write_text("half")
-            raise OSError("the disk is full")
+        def write():
+            with writing(here / "a.txt") as file:
+                file.write(b"half")
+                raise OSError("the disk is full")
 
         with pytest.raises(OSError, match="full"):
-            folder.replace(here / "a.txt", write)
+            write()
         assert list(here.iterdir()) == []
 
-    def test_a_folder_is_finished_only_with_its_configuration(self, copy, monkeypatch):
+    def test_a_run_that_cannot_be_saved_leaves_the_one_before_it(self, copy, monkeypatch):
+        """All is written before the first file is replaced."""
+
         def full(*args, **kwargs):
             raise OSError("the disk is full")
 
+        before = {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()}
         monkeypatch.setattr("chainrule.history.History.to_csv", full)
         refused("train", "moons", *QUICK, "--out", copy, "--overwrite", match="full")
-        refused("evaluate", copy, match="no config.json")
+        assert {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()} == before
+        run("evaluate", copy)
 
 
 class TestResume:
@@ -694,7 +700,7 @@ class TestProcess:
         assert process.returncode == 0
         assert "interrupted" in out
         assert "what was learned until then is tested and saved" in err
-        assert "To go on with it: chainrule train --resume runs/moons" in err
+        assert "To resume it: chainrule train --resume runs/moons" in err
         assert names(here / "runs" / "moons") == FILES | {"boundary.png", "checkpoints"}
         assert config(here / "runs" / "moons")["results"]["stopped"].startswith("interrupted")
 

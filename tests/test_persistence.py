@@ -560,7 +560,7 @@ def test_a_link_is_followed_and_permissions_are_kept(path, tmp_path):
 
 def test_a_device_or_a_pipe_is_not_replaced(path):
     os.mkfifo(path)
-    with pytest.raises(OSError, match="no file that could be replaced"):
+    with pytest.raises(OSError, match="is not a regular file but a folder, a pipe or a device"):
         small().save(path, overwrite=True)
     assert path.is_fifo()
 

@@ -167,6 +167,7 @@ def test_a_training_goes_on(here, monkeypatch):
     refused("train", "--resume", "run", "--class-weight", "none", match="--class-weight: .* balanced, got none")
     refused("train", "--resume", "run", "--test", "0.3", match="--test: .* 0.2, got 0.3")
     refused("train", "other.csv", "--resume", "run", match="FILE: .* titanic.csv, got other.csv")
+    refused("train", "--resume", "run", match="reads titanic.csv: give it again")
     refused("train", "--resume", "run", "--out", "b", match="leave out --out")
     refused("train", "--resume", "run", "--schedule", "cosine", match="--schedule: is for data sets")
     run("train", "titanic.csv", "--target", "survived", "--resume", "run", *QUICK)
@@ -182,7 +183,7 @@ def test_a_training_goes_on(here, monkeypatch):
 def test_another_table_or_a_damaged_plan_is_refused(here, monkeypatch):
     folder = left(here, monkeypatch)
     passengers().reverse().write_csv("titanic.csv")
-    refused("train", "--resume", "run", match="data")
+    refused("train", "titanic.csv", "--resume", "run", match="data")
     path = folder / "checkpoints" / "run.json"
     plan = json.loads(path.read_text())
     for change in (

@@ -16,10 +16,9 @@ from __future__ import annotations
 import json
 import math
 import os
-import secrets
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -27,6 +26,7 @@ import numpy as np
 
 from chainrule._typing import Array
 from chainrule._values import ModelFileError, check_fields, check_texts, check_whole, parse, shown
+from chainrule._writing import write_atomically
 
 FORMAT = 2
 KEY = "chainrule"
@@ -215,8 +215,9 @@ def write_file(
     metadata: Mapping[str, str] | None = None,
     *,
     overwrite: bool = False,
+    follow: bool = True,
 ) -> None:
-    """Write a file that :func:`read_header` reads.
+    """Write a file that :func:`read_header` reads; ``follow`` a link or replace it.
 
     Raises
     ------
@@ -247,45 +248,4 @@ def write_file(
             f"save: all that is not parameters takes {length} bytes, and a file holds {LARGEST_HEADER} (and "
             f"{MOST_BRACKETS} opening brackets): too much metadata, or too many layers, columns or classes."
         )
-    write_atomically(path, content)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the file's place, and rename when all is on the disk: at ``path`` is the old file or the new.
-
-    A link is followed, the permissions of a file that is there are kept. A process that is killed may leave its
-    ``.chainrule-*.part`` behind.
-    """
-    path = Path(os.path.realpath(path))
-    if path.exists() and not path.is_file():
-        raise OSError(f"{path} is no file that could be replaced, but a folder, a pipe or a device.")
-    part = path.parent / f".chainrule-{secrets.token_hex(8)}.part"
-    try:  # not tempfile, whose files are private: this one gets the permissions of any new file
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}. Make it first.") from None
-    except PermissionError:
-        raise PermissionError(f"{path}: this user may not write into the folder {path.parent}.") from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            part.chmod(stat.S_IMODE(path.stat().st_mode))
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    with suppress(OSError):  # not every file system can; the file is whole in any case
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Put a new name on the disk."""
-    if hasattr(os, "O_DIRECTORY"):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    write_atomically(path, content, follow=follow)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import math
 import os
@@ -32,6 +31,7 @@ FILES = {
         ("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
     ),
 }
+LARGEST = 2**26  # bytes that are read of a file and unpacked from it: more than any of the four has
 _NAMES = ", ".join(f"{name}.gz" for files in FILES.values() for name, _ in files)
 _REMEDY = f"put the four files ({_NAMES}) in a folder and set CHAINRULE_DATA to its path"
 
@@ -82,10 +82,15 @@ def _find(name: str, sha256: str, folder: Path) -> bytes | None:
 def _content(path: Path, sha256: str) -> bytes:
     """Read a file, unpack it if it is gzip (whatever its name), and check the hash of what comes out."""
     try:
+        if path.stat().st_size > LARGEST:
+            raise ValueError("is damaged or another file (it is too large)")
         raw = path.read_bytes()
         if raw.startswith(b"\x1f\x8b"):
-            raw = gzip.decompress(raw)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            unpacking = zlib.decompressobj(wbits=31)  # gzip
+            raw = unpacking.decompress(raw, LARGEST)
+            if not unpacking.eof or unpacking.unused_data:
+                raise EOFError
+    except (EOFError, zlib.error) as error:
         raise ValueError("is damaged (its gzip data are cut short or broken)") from error
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from error

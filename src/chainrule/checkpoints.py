@@ -26,6 +26,7 @@ from chainrule._checks import check_count
 from chainrule._files import opened, read_array, read_header, write_file
 from chainrule._typing import Array, is_sparse
 from chainrule._values import ModelFileError, check_fields
+from chainrule._writing import remove_parts
 from chainrule.callbacks import Callback, Run
 from chainrule.kernels.steps import Steps, Work
 from chainrule.persistence import holds
@@ -111,8 +112,7 @@ class Checkpoint(Callback):
                 f"Checkpoint: {folder} has checkpoints of an earlier training: go on with it by train(..., "
                 f"resume={str(folder)!r}), or choose another folder."
             )
-        for part in folder.glob(".chainrule-*.part"):  # left by a process that was killed
-            part.unlink(missing_ok=True)
+        remove_parts(folder)
         with tempfile.TemporaryFile(dir=folder):  # can it be written?
             pass
         run.snapshot()  # what cannot be kept is said now
@@ -133,7 +133,7 @@ class Checkpoint(Callback):
         path = folder / f"checkpoint-{run.epoch:06}.safetensors"
         sealed = {**description, "sha256": _digest(description, arrays)}
         try:
-            write_file(path, KIND, sealed, arrays, overwrite=True)
+            write_file(path, KIND, sealed, arrays, overwrite=True, follow=False)
             for old in [] if self.keep is None else _numbered(folder)[: -self.keep]:
                 old.unlink(missing_ok=True)
         except OSError as error:  # a full disk is no reason to lose what was learned

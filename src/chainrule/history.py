@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable
 from typing import Any
 
 from chainrule._names import did_you_mean
+from chainrule._writing import write_atomically
 
 
 class History:
@@ -77,10 +79,11 @@ class History:
         """Write the columns to a CSV file."""
         import csv  # noqa: PLC0415  (kept out of the time of import chainrule)
 
-        with open(path, "w", newline="", encoding="utf-8") as file:  # noqa: PTH123
-            writer = csv.writer(file)
-            writer.writerow(self._columns)
-            writer.writerows(zip(*self._columns.values(), strict=True))
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(self._columns)
+        writer.writerows(zip(*self._columns.values(), strict=True))
+        write_atomically(path, text.getvalue().encode())
 
     def __repr__(self) -> str:
         end = f", stopped: {self.stopped}" if self.stopped else ""

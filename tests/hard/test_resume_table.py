@@ -99,7 +99,7 @@ def test_killed_and_resumed(number, whole, tmp_path):
         kills += process.returncode == -signal.SIGKILL
         if not (checkpoints / "run.json").exists():  # it had come to its end before
             break
-        process = start(tmp_path, "--resume", "run")
+        process = start(tmp_path, "t.csv", "--resume", "run")
     else:
         assert "epoch" in finish(process)
     assert kills, "nothing was killed: training ended too soon for this test"

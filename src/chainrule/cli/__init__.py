@@ -6,9 +6,18 @@ import sys
 
 __all__ = ["main"]
 
+INTERRUPTED = 130  # the status that shells give to what Ctrl-C has ended
+
 
 def main() -> None:
     """Run the command line; without its packages, say how to get them."""
+    try:
+        _run()
+    except KeyboardInterrupt:  # while packages are imported; commands catch their own
+        sys.exit(INTERRUPTED)
+
+
+def _run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal without "−" gets "?", not a traceback

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from chainrule.cli.checks import Check, table
-from chainrule.cli.errors import say
+from chainrule.cli.output import printable, say, tell, write_data
 from chainrule.gradient_check.report import aligned
 from chainrule.kernels.compare import LARGEST, Comparison
 
@@ -73,9 +73,9 @@ class Text:
     def _part(self, *texts: str) -> None:
         """Leave a line free after what was printed before, and print texts, with a line between them."""
         if not self._first:
-            typer.echo()
+            tell()
         if texts:
-            typer.echo("\n\n".join(texts))
+            tell("\n\n".join(texts))
         self._first = not texts
 
     def _say(self, text: str, *, ok: bool | None = None) -> None:
@@ -85,7 +85,7 @@ class Text:
             indent = line[: len(line) - len(line.lstrip())]
             wrapped = textwrap.wrap(line, self.width, subsequent_indent=indent + "  ") if self.width else [line]
             for part in wrapped:
-                typer.secho(part, fg=colour) if colour and not i else typer.echo(part)
+                typer.secho(printable(part), fg=colour) if colour and not i else tell(part)
 
 
 class Json:
@@ -117,7 +117,7 @@ class Json:
 
     def end(self) -> None:
         """Print it."""
-        typer.echo(json.dumps(self._data, indent=2, ensure_ascii=False, allow_nan=False))
+        write_data(json.dumps(self._data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def _count(checks: Sequence[Check]) -> str:

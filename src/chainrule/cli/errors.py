@@ -10,6 +10,7 @@ from typing import Any
 
 import typer
 
+from chainrule.cli.output import say
 from chainrule.training import DivergenceError
 
 BAD_INPUT, FAILED = 2, 1
@@ -48,8 +49,3 @@ def warnings_at_the_end() -> Iterator[None]:
         yield
     for message in dict.fromkeys(str(warning.message) for warning in caught):
         say(f"Warning: {message}")
-
-
-def say(message: str) -> None:
-    """Print a line on standard error."""
-    typer.echo(message, err=True)

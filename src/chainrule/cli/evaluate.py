@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chainrule.cli.errors import in_one_sentence, say
+from chainrule.cli.errors import in_one_sentence
+from chainrule.cli.output import say, tell
 
 if TYPE_CHECKING:
     from chainrule.cli.config import Config
@@ -36,7 +37,7 @@ def evaluate(
             f"{config.dataset}, which has {len(config.classes)}: give the data set that it was trained on."
         )
     outcome = report.measure(network, rows)
-    typer.echo(f"{report.table(rows.t, outcome.labels, rows.classes)}\n\n{report.sentence(outcome)}")
+    tell(f"{report.table(rows.t, outcome.labels, rows.classes)}\n\n{report.sentence(outcome)}")
 
 
 def held_out(config: Config, dataset: str | None, folder: Path | None) -> Dataset:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chainrule.cli.errors import in_one_sentence
+from chainrule.cli.output import printable, tell, write_data
 
 if TYPE_CHECKING:
     from chainrule.tracing import Trace
@@ -47,21 +48,21 @@ def explain(
     if not 0 <= row < len(rows):
         raise ValueError(f"--row: expected a number from 0 to {len(rows) - 1}, the held-out rows, got {row}.")
     trace = network.trace(
-        rows.X[row], rows.t[row], optimizer=optimizer, classes=config.classes, image_shape=config.image_shape
-    )
+        rows.X[row], rows.t[row], optimizer=optimizer, classes=[printable(name) for name in config.classes],
+        image_shape=config.image_shape,
+    )  # fmt: skip
     if out is None:
         _print(trace)
     else:
         trace.save(out, overwrite=overwrite)
-        typer.echo(f"{trace.outcome(0)}; the worked example is in {out}")
+        tell(f"{trace.outcome(0)}; the worked example is in {out}")
 
 
 def _print(trace: Trace) -> None:
     """Print the text as wide as the terminal is, in colour where it is one."""
     width = max(40, min(shutil.get_terminal_size((100, 0)).columns, 120))
     if not sys.stdout.isatty():
-        sys.stdout.write(trace.text(width))
-        sys.stdout.flush()
+        write_data(printable(trace.text(width)))
         return
     from rich.console import Console  # noqa: PLC0415
 

@@ -11,6 +11,7 @@ import typer
 
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.folder import MODEL
+from chainrule.cli.output import tell
 
 if TYPE_CHECKING:
     from chainrule.network import Network
@@ -51,7 +52,7 @@ def export(
     model = require("onnx", "onnx").load_from_string(content)
     X = np.random.default_rng(0).uniform(low, high, (ROWS, *network.input_shape)).astype(network.dtype)
     inputs, outputs = (" x ".join(map(str, shape)) for shape in (network.input_shape, network.output_shape))
-    typer.echo(
+    tell(
         f"{onnx}: {inputs} inputs, {outputs} {model.graph.output[-1].name}, {network.dtype}, "
         f"opset {model.opset_import[0].version}, {len(content):,} bytes; {_compare(content, networks, X)}"
     )

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import itertools
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+from chainrule._writing import END, START
+
 MODEL, HISTORY, CONFIG = "model.safetensors", "history.csv", "config.json"
+CHECKPOINTS = "checkpoints"  # of a training that has not ended
 PICTURES = ("curves.png", "confusion.png", "mistakes.png", "weights.png", "boundary.png")
 OURS = (MODEL, HISTORY, CONFIG, *PICTURES)
 
@@ -39,7 +42,7 @@ def _prepared(dataset: str, out: Path | None, made: list[Path], *, overwrite: bo
                 raise IsADirectoryError(
                     f"{path / name} is a folder, where a file is to be written: choose another folder with --out."
                 )
-        entries = [] if overwrite else list(path.iterdir())
+        entries = [] if overwrite else [entry for entry in path.iterdir() if not _worthless(entry)]
         with tempfile.TemporaryFile(dir=path):  # can it be written?
             pass
     except (FileExistsError, NotADirectoryError) as error:
@@ -52,11 +55,23 @@ def _prepared(dataset: str, out: Path | None, made: list[Path], *, overwrite: bo
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise OSError(f"the folder {path} cannot be written ({why}): choose another one with --out.") from error
+    if [entry.name for entry in entries] == [CHECKPOINTS]:
+        raise FileExistsError(
+            f"the folder {path} has a training that has not ended: resume it with chainrule train --resume {path}, or "
+            "start again with --overwrite."
+        )
     if entries:
         raise FileExistsError(
             f"the folder {path} is not empty: choose another one with --out, or replace its results with --overwrite."
         )
     return path
+
+
+def _worthless(entry: Path) -> bool:
+    """Return whether an entry is all that a training leaves which is killed before its first checkpoint."""
+    if entry.name == CHECKPOINTS and entry.is_dir():
+        return not any(entry.glob("checkpoint-*"))
+    return entry.name.startswith(START) and entry.name.endswith(END)
 
 
 def _numbered(path: Path, made: list[Path]) -> Path:
@@ -77,13 +92,3 @@ def _make(path: Path, made: list[Path]) -> None:
         made.append(folder)
     if not path.is_dir():
         raise NotADirectoryError(0, "not a folder", str(path))
-
-
-def replace(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a file beside ``path``, and rename it when it is whole."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        write(part)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

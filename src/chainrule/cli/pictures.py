@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from chainrule import plotting
-from chainrule.cli.folder import replace
 from chainrule.cli.report import Outcome
 from chainrule.datasets import Dataset
 from chainrule.history import History
@@ -30,4 +29,4 @@ def draw(folder: Path, network: Network, history: History, data: Dataset, outcom
 
 
 def _write(path: Path, figure: Any) -> None:
-    replace(path, lambda part: figure.savefig(part, dpi=DPI, format="png"))
+    figure.savefig(path, dpi=DPI, format="png")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +11,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from chainrule.cli.errors import in_one_sentence, say
+from chainrule.cli.errors import in_one_sentence
+from chainrule.cli.output import say, write_data
 
 
 @in_one_sentence
@@ -41,7 +41,7 @@ def predict(
 
     For a network of a table INPUT is a table, too, and --out may end in .parquet.
     """
-    from chainrule._files import write_atomically  # noqa: PLC0415
+    from chainrule._writing import write_atomically  # noqa: PLC0415
     from chainrule.cli import config as config_module  # noqa: PLC0415  (not needed for --help)
     from chainrule.cli import tables  # noqa: PLC0415
     from chainrule.cli.reading import is_data_set, read_rows  # noqa: PLC0415
@@ -61,8 +61,7 @@ def predict(
     _note_range(X, config.input_range)
     text = to_csv(p, config.classes)
     if out is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        write_data(text)
     else:
         write_atomically(out, text.encode())
 

@@ -9,13 +9,14 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from chainrule._writing import refuse_link, remove_parts, write_atomically
 from chainrule.callbacks import Callback, Run
 from chainrule.checkpoints import Checkpoint
 from chainrule.cli.data import check_arguments, find
-from chainrule.cli.folder import CONFIG, replace
+from chainrule.cli.folder import CHECKPOINTS, CONFIG
 from chainrule.cli.options import Options
 
-FOLDER, PLAN = "checkpoints", "run.json"
+PLAN = "run.json"
 EVERY = timedelta(seconds=10)
 LARGEST = 2**20  # bytes of PLAN
 KINDS = {
@@ -32,31 +33,33 @@ class Kept(Callback):
     """Writes what the run is, once :func:`chainrule.train` has found nothing to refuse."""
 
     def __init__(self, folder: Path, dataset: str, arguments: dict[str, Any], options: Options) -> None:
-        self._path = folder / FOLDER / PLAN
+        self._path = place(folder) / PLAN
         content = {"dataset": dataset, "arguments": arguments, "options": dataclasses.asdict(options)}
         self._text = json.dumps(content, indent=2) + "\n"
 
     def on_start(self, run: Run) -> None:
         self._path.parent.mkdir(exist_ok=True)
-        replace(self._path, self._write)
+        write_atomically(self._path, self._text.encode(), follow=False)
 
-    def _write(self, path: Path) -> None:
-        path.write_text(self._text, encoding="utf-8")
+
+def place(folder: Path) -> Path:
+    """Return the folder of a run's checkpoints; a link there would lead writing and deleting out of the run."""
+    return refuse_link(folder / CHECKPOINTS)
 
 
 def checkpoint(folder: Path) -> Checkpoint:
     """Return the callback that keeps the state of a run."""
-    return Checkpoint(folder / FOLDER, every=EVERY)
+    return Checkpoint(place(folder), every=EVERY)
 
 
 def read(folder: Path) -> tuple[str, dict[str, Any], Options]:
     """Return data set, arguments and options of a run that has not ended."""
-    path = folder / FOLDER / PLAN
+    path = place(folder) / PLAN
     if not folder.is_dir():
         raise NotADirectoryError(f"--resume: {folder} is no folder: give one that chainrule train has made.")
     if not path.is_file():
         finished = (folder / CONFIG).is_file()
-        why = "has ended: chainrule evaluate tests it again" if finished else f"left no {FOLDER}/{PLAN}"
+        why = "has ended: chainrule evaluate tests it again" if finished else f"left no {CHECKPOINTS}/{PLAN}"
         raise ValueError(f"--resume: the training in {folder} {why}. To train anew, leave out --resume.")
     try:
         if path.stat().st_size > LARGEST:
@@ -95,9 +98,10 @@ def check_same(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> Non
 
 def remove(folder: Path) -> None:
     """Take away what only a run that has not ended needs."""
-    place = folder / FOLDER
-    for pattern in ("checkpoint-*.safetensors", ".chainrule-*.part", PLAN):  # no file that somebody else put there
-        for path in place.glob(pattern):
+    checkpoints = place(folder)
+    remove_parts(checkpoints)
+    for pattern in ("checkpoint-*.safetensors", PLAN):  # no file that somebody else put there
+        for path in checkpoints.glob(pattern):
             path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
-        place.rmdir()
+        checkpoints.rmdir()

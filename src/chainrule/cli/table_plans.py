@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chainrule._files import write_atomically
 from chainrule._values import ModelFileError, parse
-from chainrule.cli.resuming import FOLDER, LARGEST, PLAN
+from chainrule._writing import write_atomically
+from chainrule.cli.resuming import LARGEST, PLAN, place
 
 KIND = "table"
 PARTS: dict[str, tuple[str, ...]] = {
@@ -28,14 +28,14 @@ __all__ = ["check_same", "keep", "read"]
 
 def keep(folder: Path, plan: dict[str, Any]) -> None:
     """Write what is needed to go on."""
-    (folder / FOLDER).mkdir(exist_ok=True)
+    place(folder).mkdir(exist_ok=True)
     text = json.dumps({"kind": KIND, **plan}, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(folder / FOLDER / PLAN, text.encode())
+    write_atomically(place(folder) / PLAN, text.encode(), follow=False)
 
 
 def read(folder: Path) -> dict[str, Any] | None:
     """Return what :func:`keep` wrote; None where it was not the training of a table that was left there."""
-    path = folder / FOLDER / PLAN
+    path = place(folder) / PLAN
     if not path.is_file():
         return None
     try:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from chainrule._interrupt import deferred_interrupt
+from chainrule._writing import writing
 from chainrule.callbacks import Progress
-from chainrule.cli.errors import say, warnings_at_the_end
+from chainrule.cli.errors import warnings_at_the_end
 from chainrule.cli.options import hidden_sizes
+from chainrule.cli.output import printable, say, tell, write_data
 
 if TYPE_CHECKING:
     from chainrule.tables import Column, Saved, Schema, Split, Trained
@@ -109,6 +111,7 @@ def train_or_go_on(
     asked = {**table, "test": None if table["test"] is None else part_or_file(table["test"])}
     here = {"source": source, "target": target, "layers": layers, "network": network, "table": asked}
     table_plans.check_same(resume, plan, here)
+    _confirm(resume, [(source, plan["source"]), (asked["test"], plan["table"]["test"])])
     _check_extras()
     _run(plan, resume, streamed=False, quiet=quiet)
 
@@ -139,14 +142,30 @@ def train(
         "source": source, "target": target, "layers": layers, "network": network, "table": table,
     }  # fmt: skip
     if print_python:
-        typer.echo(_script(plan, streamed=bool(stream or why)), nl=False)
+        write_data(_script(plan, streamed=bool(stream or why)))
         return
     if why and not quiet:
-        typer.echo(why)
+        tell(why)
     stem = Path(source).name.split(".")[0] or "table"
     with run_folder(stem if source != "-" else "table", out, overwrite=overwrite) as folder:
         resuming.remove(folder)  # with --overwrite: what another run left
         _run(plan, folder, streamed=bool(stream or why), quiet=quiet)
+
+
+def _confirm(resume: Path, files: list[tuple[Any, Any]]) -> None:
+    """Refuse files that only the folder names, which may be a stranger's; ``files`` are pairs: given now, and there."""
+    named = [there for _, there in files if isinstance(there, str)]
+    for path in named:
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"--resume: the training in {resume} reads {path}, which is not a file here.")
+    asked = [there for now, there in files if now is None and isinstance(there, str)]
+    if asked and sys.stdin.isatty():
+        typer.confirm(printable(f"Resume the training on {' and '.join(asked)}?"), abort=True)
+    elif asked:
+        raise ValueError(
+            f"--resume: the training in {resume} reads {' and '.join(asked)}: give it again, as in chainrule train "
+            f"{shlex.quote(named[0])} --resume {shlex.quote(str(resume))}."
+        )
 
 
 def _check_extras() -> None:
@@ -177,17 +196,18 @@ def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> 
         saved = trained.save(folder, overwrite=True)
         if not interrupted:
             resuming.remove(folder)
-    typer.echo(trained.verdict if quiet else f"\n{scores(trained)}\n\n{trained.verdict}")
+    tell(trained.verdict if quiet else f"\n{scores(trained)}\n\n{trained.verdict}")
     if not quiet:
-        typer.echo(f"time     {trained.seconds:.1f} s, {len(trained.history)} epochs")
+        tell(f"time     {trained.seconds:.1f} s, {len(trained.history)} epochs")
         for note in saved:
-            typer.echo(f"file     {note}")
-    typer.echo(f"results  {folder}")
-    if interrupted and (folder / resuming.FOLDER).is_dir():
-        say(f"To go on with it: chainrule train --resume {folder}")
+            tell(f"file     {note}")
+    tell(f"results  {folder}")
+    if interrupted and resuming.place(folder).is_dir():
+        words = ["chainrule", "train", plan["source"], "--resume", str(folder)]
+        say(f"To resume it: {shlex.join(words)}")
     if not quiet:
-        typer.echo(f"report   {folder / 'report.html'}")
-        typer.echo(f"next     chainrule predict {shlex.quote(str(folder))} NEW_ROWS --out predictions.csv")
+        tell(f"report   {folder / 'report.html'}")
+        tell(f"next     chainrule predict {shlex.quote(str(folder))} NEW_ROWS --out predictions.csv")
 
 
 def _script(plan: dict[str, Any], *, streamed: bool) -> str:
@@ -212,7 +232,7 @@ def _in_memory(
         if kept:
             table_plans.keep(folder, plan)
         if not quiet:
-            typer.echo(f"{decided(schema, split, notes)}\n")
+            tell(f"{decided(schema, split, notes)}\n")
 
     with warnings_at_the_end():
         try:
@@ -224,7 +244,7 @@ def _in_memory(
                     *([resuming.checkpoint(folder)] if kept else []),
                     *([] if quiet else [Progress(every=5)]),
                 ],
-                resume=folder / resuming.FOLDER if kept else None,
+                resume=resuming.place(folder) if kept else None,
                 started=started,
                 **table,
             )
@@ -244,7 +264,7 @@ def _stream(source: str, target: str, parameters: dict[str, Any], table: dict[st
 
     def started(schema: Schema, split: Split, notes: Sequence[str]) -> None:
         if not quiet:
-            typer.echo(f"\n{decided(schema, split, notes)}\n")
+            tell(f"\n{decided(schema, split, notes)}\n")
 
     trained = streaming.train_stream(
         source, target, parameters=parameters, epochs=epochs, show=show, started=started, **table
@@ -322,7 +342,7 @@ def scores(trained: Trained) -> str:
 
 def _short(text: str, most: int) -> str:
     """Return a text of the file in one line, without what a terminal would obey."""
-    text = "".join(c if c.isprintable() else "�" for c in text[: most + 1])
+    text = " ".join(printable(text[: most + 1]).split())
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -330,7 +350,6 @@ def predict(
     folder: Path, source: str, out: Path | None, *, interval: float | None, coerce: bool, delimiter: str | None
 ) -> None:
     """Predict the rows of a table by what ``train`` left in a folder."""
-    from chainrule.cli.folder import replace  # noqa: PLC0415
     from chainrule.tables import files, predicting, saving  # noqa: PLC0415
     from chainrule.tables.reading import read  # noqa: PLC0415
 
@@ -346,10 +365,10 @@ def predict(
         for note in notes:
             say(f"Note: {note}")
         if out is None:
-            sys.stdout.write(frame.write_csv())
-            sys.stdout.flush()
+            write_data(frame.write_csv())
         else:
-            replace(out, frame.write_parquet if parquet else frame.write_csv)
+            with writing(out) as file:
+                (frame.write_parquet if parquet else frame.write_csv)(file)
     if out is not None:
         say(f"{out}: {rows:,} rows")
 
@@ -357,27 +376,18 @@ def predict(
 def _predict_large(
     saved: Saved, source: str, out: Path | None, *, interval: float | None, coerce: bool, delimiter: str | None
 ) -> int:
-    from chainrule.cli.folder import replace  # noqa: PLC0415
     from chainrule.tables import files, streaming  # noqa: PLC0415
 
-    done: list[tuple[int, tuple[str, ...]]] = []
-
-    def write(path: Path) -> None:
-        done.append(
-            files.predict_file(
-                saved, source, path, parquet=out is not None and out.suffix.lower() in (".parquet", ".pq"),
-                interval=interval, coerce=coerce, delimiter=delimiter, show=streaming.Printer(),
-            )
+    with tempfile.TemporaryDirectory() as folder:  # nothing is printed before all rows have been checked
+        path = out or Path(folder, "predictions.csv")
+        rows, notes = files.predict_file(
+            saved, source, path, parquet=path.suffix.lower() in (".parquet", ".pq"), interval=interval,
+            coerce=coerce, delimiter=delimiter, show=streaming.Printer(),
         )  # fmt: skip
-
-    if out is not None:
-        replace(out, write)
-    else:
-        with tempfile.TemporaryDirectory() as folder:  # nothing is printed before all rows have been checked
-            write(Path(folder, "predictions.csv"))
-            with Path(folder, "predictions.csv").open(encoding="utf-8", newline="") as file:
-                shutil.copyfileobj(file, sys.stdout)
-        sys.stdout.flush()
-    for note in done[0][1]:
+        if out is None:
+            with path.open("rb") as file:
+                shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+    for note in notes:
         say(f"Note: {note}")
-    return done[0][0]
+    return rows

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chainrule._interrupt import deferred_interrupt
+from chainrule._writing import replacing
 from chainrule.callbacks import Callback, Progress, Run
 from chainrule.checkpoints import CheckpointWarning
-from chainrule.cli.errors import in_one_sentence, say
+from chainrule.cli.errors import in_one_sentence
+from chainrule.cli.output import say, tell
 
 if TYPE_CHECKING:
     from chainrule.cli.config import Config
@@ -248,7 +250,7 @@ def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *
         try:
             history = fit(
                 network, rows.X, rows.t, **settings, validation=part, callbacks=callbacks,
-                resume=folder / resuming.FOLDER,
+                resume=resuming.place(folder),
             )  # fmt: skip
         except DivergenceError:
             resuming.remove(folder)  # it would diverge again
@@ -273,13 +275,13 @@ def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *
         if not interrupted:
             resuming.remove(folder)
     if not quiet:
-        typer.echo(f"\n{report.table(test.t, outcome.labels, test.classes)}\n")
-    typer.echo(report.sentence(outcome))
+        tell(f"\n{report.table(test.t, outcome.labels, test.classes)}\n")
+    tell(report.sentence(outcome))
     if not quiet:
-        typer.echo(f"time     {seconds:.1f} s of training, {_epochs(len(history))}")
-    typer.echo(f"results  {folder}")
+        tell(f"time     {seconds:.1f} s of training, {_epochs(len(history))}")
+    tell(f"results  {folder}")
     if interrupted:
-        say(f"To go on with it: chainrule train --resume {folder}")
+        say(f"To resume it: chainrule train --resume {folder}")
 
 
 @contextlib.contextmanager
@@ -298,7 +300,7 @@ class _Header(Callback):
         self._text = text
 
     def on_start(self, run: Run) -> None:
-        typer.echo(self._text)
+        tell(self._text)
 
 
 def _header(name: str, counts: dict[str, int], network: Network, settings: dict[str, Any], folder: Path) -> str:
@@ -341,15 +343,11 @@ def _save(
     seconds: float,
     test: Dataset,
 ) -> None:
-    """Write the files one by one, each whole or not at all; a folder without config.json is not finished."""
+    """Write all files, and then put them in the place of those of an earlier run."""
     from chainrule.cli import config as config_module  # noqa: PLC0415
     from chainrule.cli import pictures  # noqa: PLC0415
-    from chainrule.cli.folder import CONFIG, HISTORY, MODEL, OURS, replace  # noqa: PLC0415
+    from chainrule.cli.folder import CONFIG, HISTORY, MODEL, OURS  # noqa: PLC0415
 
-    for name in (CONFIG, *OURS):  # with --overwrite: no file of an earlier run among those of this one
-        (folder / name).unlink(missing_ok=True)
-    network.save(folder / MODEL, overwrite=True)
-    replace(folder / HISTORY, history.to_csv)
     results = {
         "accuracy": outcome.accuracy,
         "right": outcome.right,
@@ -359,9 +357,8 @@ def _save(
         "stopped": history.stopped,
     }
     text = config_module.to_json(config, options, rows, results)
-    replace(folder / CONFIG, lambda part: _write(part, text))
-    pictures.draw(folder, network, history, test, outcome)
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+    with replacing(folder, OURS, CONFIG) as new:
+        network.save(new / MODEL)
+        history.to_csv(new / HISTORY)
+        pictures.draw(new, network, history, test, outcome)
+        (new / CONFIG).write_text(text, encoding="utf-8")

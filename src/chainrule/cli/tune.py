@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chainrule.cli.errors import in_one_sentence, say, warnings_at_the_end
+from chainrule.cli.errors import in_one_sentence, warnings_at_the_end
+from chainrule.cli.output import say, tell
 
 if TYPE_CHECKING:
     from chainrule.tables.tuning import Step
@@ -89,7 +90,7 @@ def tune(
             lines = None if quiet else _progress(stack, trials, minutes)
             tuned = tuning.tune(
                 file, target, trials=trials, minutes=minutes, folds=folds, jobs=n_jobs, seed=seed, out=folder,
-                heard=lines, said=None if quiet else typer.echo, **options,
+                heard=lines, said=None if quiet else tell, **options,
             )  # fmt: skip
     except KeyboardInterrupt:
         say(f"\nStopped: what is finished is kept in {folder}, and the same command goes on.")
@@ -100,12 +101,12 @@ def tune(
     for message in tuned.trained.warnings:
         say(f"Warning: {message}")
     if not quiet:
-        typer.echo(f"\n{tuned.table()}\n")
-    typer.echo(f"best     {tuned.sentence()}")
-    typer.echo(f"verdict  {tuned.trained.verdict}")
+        tell(f"\n{tuned.table()}\n")
+    tell(f"best     {tuned.sentence()}")
+    tell(f"verdict  {tuned.trained.verdict}")
     if not quiet:
-        typer.echo(f"time     {time.monotonic() - start:.1f} s")
-    typer.echo(f"results  {folder}")
+        tell(f"time     {time.monotonic() - start:.1f} s")
+    tell(f"results  {folder}")
 
 
 def _stem(file: str) -> str:
@@ -119,7 +120,7 @@ def _progress(stack: ExitStack, trials: int | None, minutes: float | None) -> An
 
     console = Console()
     if not sys.stdout.isatty() or console.is_dumb_terminal:
-        return lambda step: typer.echo(line(step))
+        return lambda step: tell(line(step))
     from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
 
     bar = Progress(

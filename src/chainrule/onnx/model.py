@@ -10,8 +10,8 @@ from typing import Any
 
 from chainrule._checks import check_count
 from chainrule._extras import require
-from chainrule._files import write_atomically
 from chainrule._typing import Array
+from chainrule._writing import write_atomically
 from chainrule.network import Network
 from chainrule.onnx.estimators import add_classifier, class_table, is_classifier, is_multilabel, outputs_of
 from chainrule.onnx.graph import CODES, Graph, Node

@@ -6,9 +6,10 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from chainrule._extras import require
+from chainrule._writing import writing
 from chainrule.tables.predicting import Predictor
 from chainrule.tables.saving import Saved
 from chainrule.tables.streaming.csv_source import widened
@@ -47,7 +48,7 @@ def predict_file(
     ----------
     run : Saved
     path, out : path
-        ``out`` is overwritten.
+        ``out`` is replaced when all rows are predicted.
     parquet : bool
         Whether ``out`` becomes Parquet, rather than CSV.
     interval, coerce : as for :func:`chainrule.tables.predict`
@@ -79,33 +80,33 @@ def predict_file(
                 yield predictor(block.frame)
                 meter.add(block.frame.height)
 
-        rows = (_write_parquet if parquet else _write_csv)(out, predicted())
-        if not rows:
-            raise ValueError("there are no rows: expected at least one to predict.")
+        with writing(out) as file:
+            rows = (_write_parquet if parquet else _write_csv)(file, predicted(), out.parent)
+            if not rows:
+                raise ValueError("there are no rows: expected at least one to predict.")
         return rows, predictor.notes()
 
     return widened(source, [], once)
 
 
-def _write_csv(out: Path, frames: Iterator[pl.DataFrame]) -> int:
+def _write_csv(file: BinaryIO, frames: Iterator[pl.DataFrame], _: Path) -> int:
     rows = 0
-    with out.open("wb") as file:
-        for frame in frames:
-            frame.write_csv(file, include_header=not rows)
-            rows += frame.height
+    for frame in frames:
+        frame.write_csv(file, include_header=not rows)
+        rows += frame.height
     return rows
 
 
-def _write_parquet(out: Path, frames: Iterator[pl.DataFrame]) -> int:
+def _write_parquet(file: BinaryIO, frames: Iterator[pl.DataFrame], beside: Path) -> int:
     """Write one file for each frame, and join them: polars writes no file bit by bit."""
     polars = require("polars", "tables")
     rows = 0
-    with tempfile.TemporaryDirectory(dir=out.parent) as folder:
+    with tempfile.TemporaryDirectory(dir=beside) as folder:
         parts = []
         for i, frame in enumerate(frames):
             parts.append(Path(folder, f"{i}.parquet"))
             frame.write_parquet(parts[-1])
             rows += frame.height
         if parts:
-            polars.scan_parquet(parts).sink_parquet(out, maintain_order=True)
+            polars.scan_parquet(parts).sink_parquet(file, maintain_order=True)
     return rows

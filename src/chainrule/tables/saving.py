@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import math
 import os
@@ -15,11 +13,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chainrule._files import opened, write_atomically
+from chainrule._files import opened
 from chainrule._values import ModelFileError, parse, shown
+from chainrule._writing import replacing
 from chainrule.estimators import MLPClassifier, MLPRegressor
 from chainrule.estimators.advice import LeftOutWarning
-from chainrule.history import History
 from chainrule.tables import converting, intervals, models, trusted
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import empty_row
@@ -69,8 +67,8 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
     """Write a run to a folder, which is made if it is not there.
 
     ``pipeline.skops`` (with ``model.safetensors``: what :func:`load` reads), ``schema.json``, ``history.csv``,
-    ``report.html``, ``report.md``, ``pipeline.onnx`` if every step converts, and last ``config.json``. Each file is
-    written whole or not at all; other files in the folder are left alone.
+    ``report.html``, ``report.md``, ``pipeline.onnx`` if every step converts, and ``config.json``. All are
+    written before the first of an earlier run is replaced; other files in the folder are left alone.
 
     Parameters
     ----------
@@ -107,23 +105,21 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
     contents = {
         PIPELINE: trusted.dumps(_without_network(trained.pipeline)),
         SCHEMA: trained.schema.to_json().encode(),
-        HISTORY: _history(trained.history),
         PAGE: report.html.encode(),
         TEXT: report.markdown.encode(),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        write_atomically(folder / name, content)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", LeftOutWarning)  # the callbacks, which config.json has
-        models.inside(trained.pipeline[-1]).save(folder / NETWORK, overwrite=True)
-    if onnx is None:
-        (folder / ONNX).unlink(missing_ok=True)
-    else:
-        write_atomically(folder / ONNX, onnx)
-    config = _config(trained, said, {name: _digest((folder / name).read_bytes()) for name in LOADED})
-    text = json.dumps(_plain(config), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    write_atomically(folder / CONFIG, text.encode())
+    if onnx is not None:
+        contents[ONNX] = onnx
+    with replacing(folder, FILES, CONFIG) as new:
+        for name, content in contents.items():
+            (new / name).write_bytes(content)
+        trained.history.to_csv(new / HISTORY)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", LeftOutWarning)  # the callbacks, which config.json has
+            models.inside(trained.pipeline[-1]).save(new / NETWORK)
+        config = _config(trained, said, {name: _digest((new / name).read_bytes()) for name in LOADED})
+        text = json.dumps(_plain(config), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        (new / CONFIG).write_bytes(text.encode())
     return Written(folder, (said,))
 
 
@@ -146,7 +142,8 @@ def load(folder: str | os.PathLike[str]) -> Saved:
         raise FileNotFoundError(f"{folder} is not the folder of a run, as chainrule train makes it.{hint}")
     if not (folder / CONFIG).exists():
         raise FileNotFoundError(
-            f"{folder} has no {CONFIG}: it is not the folder of a run, or was not saved to the end."
+            f"{folder} has no {CONFIG}: it is not the folder of a run, or saving it did not end: type chainrule train "
+            f"--resume {folder}, or train again with --overwrite."
         )
     config = parse(_read(folder / CONFIG, LARGEST_CONFIG), CONFIG)
     digests = config.get("files")
@@ -265,15 +262,6 @@ def _read(path: Path, most: int) -> bytes:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _history(history: History) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    columns = history.to_dict()
-    writer.writerow(columns)
-    writer.writerows(zip(*columns.values(), strict=True))
-    return text.getvalue().encode()
 
 
 def _config(trained: Trained, onnx: str, digests: dict[str, str]) -> dict[str, Any]:

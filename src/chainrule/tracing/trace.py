@@ -129,7 +129,7 @@ class Trace:
         FileExistsError
             When the file is there and ``overwrite`` is false.
         """
-        from chainrule._files import write_atomically  # noqa: PLC0415
+        from chainrule._writing import write_atomically  # noqa: PLC0415
 
         path = Path(path)
         check_ending(path)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
+from chainrule._writing import write_atomically
 from chainrule.tables.report import html, markdown
 from chainrule.tables.tuning import page
 from chainrule.tables.tuning.result import Tuned
@@ -20,17 +22,13 @@ def save(tuned: Tuned, folder: Path) -> None:
         PAGE: html.page(page.title(tuned), page.about(tuned), blocks),
         TEXT: markdown.render(page.title(tuned), page.about(tuned), blocks),
     }
-    for name, text in texts.items():
-        part = folder / f".{name}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(folder / name)
-    part = folder / f".{TRIALS}.part"
-    with part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        names = [dimension.name for dimension in tuned.space]
-        writer.writerow(["trial", "state", tuned.measure, "seconds", *names])
-        for trial in tuned.trials:
-            value = "" if trial.value is None else repr(trial.value)
-            point = [trial.point[name] for name in names]
-            writer.writerow([trial.number, trial.state, value, f"{trial.seconds:.3f}", *point])
-    part.replace(folder / TRIALS)
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    names = [dimension.name for dimension in tuned.space]
+    writer.writerow(["trial", "state", tuned.measure, "seconds", *names])
+    for trial in tuned.trials:
+        value = "" if trial.value is None else repr(trial.value)
+        point = [trial.point[name] for name in names]
+        writer.writerow([trial.number, trial.state, value, f"{trial.seconds:.3f}", *point])
+    for name, text in {**texts, TRIALS: table.getvalue()}.items():
+        write_atomically(folder / name, text.encode(), follow=False)
