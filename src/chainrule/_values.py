@@ -56,11 +56,11 @@ def check_whole(what: str, value: Any, least: int = 0) -> int:
     return value
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, most: int = 200) -> str:
     """Return a value from a file for a message: short, and without characters that a terminal would obey."""
     text = str(value) if isinstance(value, str | BaseException) else repr(value)
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:201])
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: most + 1])
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
