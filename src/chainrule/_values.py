@@ -13,19 +13,24 @@ class ModelFileError(ValueError):
 
 def parse(text: str | bytes, what: str) -> dict[str, Any]:
     """Return the JSON object in ``text``: of unique names and finite numbers."""
+    value = parse_any(text, what)
+    if not isinstance(value, dict):
+        raise ModelFileError(f"damaged, or of another kind: {what} cannot be read (no JSON object).")
+    return value
+
+
+def parse_any(text: str | bytes, what: str) -> Any:
+    """Return what is in ``text``, JSON of unique names and finite numbers."""
     try:
-        value = json.loads(
+        return json.loads(
             text.decode() if isinstance(text, bytes) else text,
             object_pairs_hook=_unique,
             parse_constant=_number,
             parse_float=_number,
             parse_int=_whole,
         )
-        if not isinstance(value, dict):
-            raise TypeError("no JSON object")
     except (ValueError, TypeError, RecursionError) as error:
         raise ModelFileError(f"damaged, or of another kind: {what} cannot be read ({shown(error)}).") from None
-    return value
 
 
 def check_fields(what: str, value: Any, known: set[str]) -> dict[str, Any]:
