@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
-
 from sklearn.exceptions import ConvergenceWarning
 
 import chainrule as cr

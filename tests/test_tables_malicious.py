@@ -333,7 +333,9 @@ MULTIPLIED = {
     "S0": lambda: crafted(ARRAY, **{"1.npy": saved_array(header("|S0", f"({MANY},)"))}),
     "U0": lambda: crafted(ARRAY, **{"1.npy": saved_array(header("<U0", f"({MANY},)"))}),
     "a list as an array": lambda: crafted(node("numpy", "ndarray", "ListNode", [TEXT])),
-    "an array as a text": lambda: crafted(array_as("builtins", "str"), **{"1.npy": saved_array(header("<f8", "(1,)"), 8)}),
+    "an array as a text": lambda: crafted(
+        array_as("builtins", "str"), **{"1.npy": saved_array(header("<f8", "(1,)"), 8)}
+    ),
     "an array as a number": lambda: crafted(
         array_as("numpy", "float64"), **{"1.npy": saved_array(header("|b1", "(1000,)"), 1000)}
     ),
@@ -343,9 +345,7 @@ MULTIPLIED = {
     "arrays in an array of objects": lambda: crafted(
         node("numpy", "ndarray", "NdArrayNode", [ARRAY], type="json", shape=TEXT), **{"1.npy": npy("")}
     ),
-    "lists in a text": lambda: crafted(
-        node("builtins", "str", "JsonNode", "[" + "[]," * 1000 + "[]]", is_json=True)
-    ),
+    "lists in a text": lambda: crafted(node("builtins", "str", "JsonNode", "[" + "[]," * 1000 + "[]]", is_json=True)),
     "an older protocol": lambda: crafted({**TEXT, "protocol": 0}),
     "empty lists": lambda: crafted({"content": []}).replace(b"[]", b"[" + b"[]," * 100_000 + b"[]]"),
 }

@@ -105,7 +105,7 @@ def form(array: Array) -> Form:
     return array.shape, array.dtype
 
 
-def check_state(state: Mapping[str, Any], kinds: Mapping[str, str | Form]) -> list[Any]:
+def check_state(state: Mapping[str, Any], kinds: Mapping[str, Any]) -> list[Any]:
     """Return the values of a state in the order of ``kinds``, each of the kind that is named there.
 
     Parameters

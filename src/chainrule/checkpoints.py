@@ -314,35 +314,42 @@ class Training(NamedTuple):
         check_state({"t": state["t"]}, {"t": "count"})
         targets = {**_values(work), **_order(work), **memory}
         sources = {name: state[name] if name in memory else arrays[name] for name in targets}
-        for name, target in targets.items():
-            check_array(name, sources[name], form(target))
-        for name in _values(work):
-            if not np.isfinite(sources[name]).all():
-                raise ValueError(f"{name} is not finite")
-        if "order" in targets and not np.array_equal(np.sort(sources["order"]), np.sort(work.batches.order)):
-            raise ValueError("order is not an order of the rows that are trained on")
+        _check_arrays(work, sources, targets)
         rngs = {"order": work.batches.rng, "steps": self.steps.rng}
         if work.batches.augment is not None:
             rngs["augment"] = work.batches.augment.rng
         streams = {name: _checked_stream(rng, description["streams"][name]) for name, rng in rngs.items()}
-        rows, epochs = arrays["history"].T, description["epoch"]
-        place = description["columns"].index("epoch")
-        if rows.dtype != np.float64 or rows[:, place].tolist() != list(range(1, epochs + 1)):
-            raise ValueError(f"the history has not the epochs 1 to {epochs}")
-        for row in rows.tolist():
-            named = dict(zip(description["columns"], row, strict=True))
+        for named in _history(arrays["history"].T, description["columns"], description["epoch"]):
             run.history.append([int(named["epoch"]), *(named[name] for name in run.columns if name != "epoch")])
         for callback, entry in zip(self._stateful(), description["callbacks"], strict=True):
             callback.restore(_unpack(entry["state"], arrays))
         for name, rng in rngs.items():
             _resume_stream(rng, streams[name])
-        run.epoch = epochs
+        run.epoch = description["epoch"]
         for name in state.keys() - memory.keys():
             setattr(work.state, name, state[name])
         for name, target in targets.items():  # after all that can fail
             target[...] = sources[name]
         if description["stopped"]:
             run.stop(description["stopped"])
+
+
+def _check_arrays(work: Work, sources: Mapping[str, Any], targets: Mapping[str, Array]) -> None:
+    """Refuse arrays of another form than those that they replace, numbers that are not finite, rows that are not there."""
+    for name, target in targets.items():
+        check_array(name, sources[name], form(target))
+    for name in _values(work):
+        if not np.isfinite(sources[name]).all():
+            raise ValueError(f"{name} is not finite")
+    if "order" in targets and not np.array_equal(np.sort(sources["order"]), np.sort(work.batches.order)):
+        raise ValueError("order is not an order of the rows that are trained on")
+
+
+def _history(rows: Array, columns: Sequence[str], epochs: int) -> list[dict[str, float]]:
+    """Return the rows of a history by name, one for each epoch."""
+    if rows.dtype != np.float64 or rows[:, columns.index("epoch")].tolist() != list(range(1, epochs + 1)):
+        raise ValueError(f"the history has not the epochs 1 to {epochs}")
+    return [dict(zip(columns, row, strict=True)) for row in rows.tolist()]
 
 
 def fingerprint(*data: Any) -> str:

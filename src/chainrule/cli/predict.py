@@ -13,6 +13,7 @@ import numpy as np
 import typer
 
 from chainrule.cli.errors import in_one_sentence, say
+from chainrule.cli.limits import MaxUnpacked
 
 
 @in_one_sentence
@@ -36,6 +37,7 @@ def predict(
         bool, typer.Option("--coerce", help="Of a table: what is not of its column's type is taken as missing.")
     ] = False,
     delimiter: Annotated[str | None, typer.Option(help="Of a table in CSV; found out by default.")] = None,
+    max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
 ) -> None:
     """Predict the rows of INPUT: one line each, with its label and the probability of every class, as CSV.
 

@@ -18,6 +18,7 @@ from chainrule._interrupt import deferred_interrupt
 from chainrule.callbacks import Callback, Progress, Run
 from chainrule.checkpoints import CheckpointWarning
 from chainrule.cli.errors import in_one_sentence, say
+from chainrule.cli.limits import MaxUnpacked
 
 if TYPE_CHECKING:
     from chainrule.cli.config import Config
@@ -153,6 +154,7 @@ def train(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Print only the accuracy and the folder.", rich_help_panel=RUN)
     ] = False,
+    max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
 ) -> None:
     """Train a network on DATASET or FILE, test it on rows that it never saw, and keep everything in a folder.
 
