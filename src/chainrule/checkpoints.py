@@ -335,7 +335,7 @@ class Training(NamedTuple):
 
 
 def _check_arrays(work: Work, sources: Mapping[str, Any], targets: Mapping[str, Array]) -> None:
-    """Refuse arrays of another form than those that they replace, numbers that are not finite, rows that are not there."""
+    """Refuse arrays of another form than those that they replace, what is not finite, and rows that are not there."""
     for name, target in targets.items():
         check_array(name, sources[name], form(target))
     for name in _values(work):

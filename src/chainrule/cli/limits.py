@@ -10,23 +10,13 @@ import typer
 from chainrule.tables.unpacking import VARIABLE, size_of
 
 
-def _set(context: typer.Context, value: str | None) -> str | None:
-    """Set the variable that all readers look at, processes of workers too, for as long as the command runs."""
-    if value is None:
-        return None
-    try:
-        size = size_of(value, "--max-unpacked")
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = str(size)
-
-    def restore() -> None:
-        os.environ.pop(VARIABLE)
-        if before is not None:
-            os.environ[VARIABLE] = before
-
-    context.call_on_close(restore)
+def _set(value: str | None) -> str | None:
+    """Set the variable that all readers look at, those in the processes of workers too."""
+    if value is not None:
+        try:
+            os.environ[VARIABLE] = str(size_of(value, "--max-unpacked"))
+        except ValueError as error:
+            raise typer.BadParameter(str(error).removeprefix("--max-unpacked: ")) from None
     return value
 
 

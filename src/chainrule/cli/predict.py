@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,6 +87,8 @@ def to_csv(p: np.ndarray, classes: Sequence[str]) -> str:
 def check_out(out: Path | None, *, overwrite: bool) -> None:
     """Refuse, before anything is done, a file that cannot be written."""
     if out is None:
+        if getattr(sys.stdout, "name", "") == os.devnull:
+            raise OSError("standard output is closed: give a file with --out.")
         return
     if out.is_dir():
         raise IsADirectoryError(f"--out: {out} is a folder: give the name of a file, such as {out / 'labels.csv'}.")
