@@ -21,11 +21,13 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.tables.arrow_size import arrow_size
 from chainrule.tables.parquet_size import parquet_size
 
 VARIABLE = "CHAINRULE_MAX_UNPACKED"
 LEAST, TIMES = 2**30, 20  # the limit: bytes, and how many times the file's size
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+SIZES = {"Parquet": parquet_size, "Arrow": arrow_size}
 MOST_PACKED = 1032  # bytes that one byte of deflate may become
 ZSTD_BLOCK = 2**17  # bytes that a block of zstd may become
 LONGEST_LINE = 2**25  # bytes; of a line that is twice as long this much has no end in it
@@ -163,9 +165,9 @@ def check_content(content: bytes, kind: str, name: str) -> None:
         check_text(content, name)
     elif kind in ("JSON", "JSON lines"):
         check_json(content, name)
-    elif kind == "Parquet":
-        with contextlib.suppress(LookupError, TypeError):  # damaged: who reads it says so
-            check(parquet_size(content), len(content), name)
+    elif kind in SIZES:
+        with contextlib.suppress(LookupError, TypeError, struct.error):  # damaged: who reads it says so
+            check(SIZES[kind](content), len(content), name)
 
 
 def check_text(content: bytes, name: str) -> None:

@@ -29,7 +29,7 @@ FILE, LOCK = "study.db", ".study.lock"
 RANDOM = 10  # trials before the sampler has learned something
 TIMEOUT = 30.0  # seconds to wait for another process that reads the study
 ABOUT = "chainrule"  # the attribute of the study that says what it is of
-LARGEST, LONGEST = 2**26, 2**24  # bytes of a study, of which 10,000 trials take 20 MB, and of a value in it
+LARGEST, LONGEST = 2**27, 2**24  # bytes of a study, which has thousands of trials in it, and of a value
 SLOWEST, STEPS = 30.0, 100_000  # seconds of a statement, and after how many steps of SQLite's machine they are counted
 ODD = (
     "SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index') "
