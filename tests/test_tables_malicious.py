@@ -418,6 +418,9 @@ HARMFUL = {
     "processes for dates": lambda t: update(t, "ApplyToEachCol", n_jobs=text_node(1000)),
     "a cache on disk": lambda t: update(t, "Pipeline", memory=text_node("cache")),
     "files for texts": bare_reader_of_files,
+    "columns without categories": lambda t: update(
+        t, "OneHotEncoder", _n_features_outs=node("builtins", "list", "ListNode", [text_node(10**9)])
+    ),
 }
 
 
