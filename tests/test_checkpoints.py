@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
+from sklearn.exceptions import ConvergenceWarning
 
 import chainrule as cr
 from chainrule import checkpoints, optimizers, schedules
@@ -289,6 +290,83 @@ class TestFiles:
             np.testing.assert_allclose(theta, fit(**of_every_version())[0], rtol=1e-4, atol=1e-6)
 
 
+def crafted(folder, change):
+    """Change the last checkpoint in a folder, and give it the checksum of what it is now."""
+    path = checkpoints._numbered(folder)[-1]
+    saved = checkpoints.read(path)
+    description, arrays = json.loads(json.dumps(saved.description)), dict(saved.arrays)
+    change(description, arrays)
+    sealed = {**description, "sha256": checkpoints._digest(description, arrays)}
+    checkpoints.write_file(path, "checkpoint", sealed, arrays, overwrite=True)
+
+
+def of_order(**inner):
+    return lambda d, a: d["streams"]["order"]["state"].update(inner)
+
+
+def of_callback(number, **state):
+    return lambda d, a: d["callbacks"][number]["state"].update(state)
+
+
+def twice(array):
+    array = array.copy()
+    array[0] = array[1]
+    return array
+
+
+MERSENNE = {"shuffle": np.random.RandomState(0)}
+PHILOX = {"shuffle": np.random.Generator(np.random.Philox(0))}
+CRAFTED = {
+    "order far away": (lambda d, a: a.update(order=a["order"] + 10**9), "order is not an order of the rows", {}),
+    "order below 0": (lambda d, a: a.update(order=a["order"] - 1), "order is not an order of the rows", {}),
+    "a row twice": (lambda d, a: a.update(order=twice(a["order"])), "order is not an order of the rows", {}),
+    "rows held out": (
+        lambda d, a: a.update(order=np.arange(len(a["order"]))),
+        "order is not an order of the rows",
+        {"validation": 0.2},
+    ),
+    "order of floats": (lambda d, a: a.update(order=a["order"] * 1.0), "order has the dtype float64", {}),
+    "theta of float64": (lambda d, a: a.update(theta=a["theta"] * np.float64(1)), "theta has the dtype", {}),
+    "theta not finite": (lambda d, a: a.update(theta=a["theta"] * np.float32("nan")), "theta is not finite", {}),
+    "pos": (of_order(pos=10**6), "pos is 1000000, expected a whole number from 0 to 624", MERSENNE),
+    "pos below 0": (of_order(pos=-5), "pos is -5", MERSENNE),
+    "pos as a float": (of_order(pos=5.0), "pos is 5.0", MERSENNE),
+    "a key of zeros": (of_order(key=[0] * 624), "all zeros", MERSENNE),
+    "a key too wide": (of_order(key=[2**32] * 624), "key is 4294967296", MERSENNE),
+    "a key too short": (of_order(key=[1]), "key: expected 624 numbers", MERSENNE),
+    "PCG64's state": (of_order(state=2**128), "state is", {}),
+    "PCG64's step": (of_order(inc=2), "inc is 2, expected an odd number", {}),
+    "PCG64's step below 0": (of_order(inc=-1), "inc is -1", {}),
+    "PCG64's halves": (lambda d, a: d["streams"]["order"].update(has_uint32=2), "has_uint32 is 2", {}),
+    "PCG64's rest": (lambda d, a: d["streams"]["order"].update(uinteger=2**32), "uinteger is", {}),
+    "another generator": (
+        lambda d, a: d["streams"]["order"].update(bit_generator="MT19937"),
+        "bit_generator is MT19937, expected PCG64",
+        {},
+    ),
+    "Philox' buffer": (lambda d, a: d["streams"]["order"].update(buffer_pos=-(10**6)), "buffer_pos", PHILOX),
+    "what dropout draws": (lambda d, a: d["streams"]["steps"]["state"].update(inc=4), "inc is 4", {}),
+    "steps below 0": (lambda d, a: d["optimizer"].update(t=-1), "t is -1", {}),
+    "steps without end": (lambda d, a: d["optimizer"].update(t=10**30), "t is 1000", {}),
+    "a scratch of another size": (
+        lambda d, a: d["optimizer"].update(scratch={"array": "optimizer.m"}),
+        "the optimizer remembers",
+        {},
+    ),
+    "an optimizer's vector that is none": (lambda d, a: d["optimizer"].update(m=3), "m is 3, expected an array", {}),
+    "an epoch below 0": (lambda d, a: d.update(epoch=-1), "epoch cannot be read", {}),
+    "an epoch too many": (lambda d, a: d.update(epoch=2), "the history has not the epochs 1 to 2", {}),
+    "an epoch that is infinite": (lambda d, a: a.update(history=a["history"] * np.inf), "the history has not", {}),
+    "why it stopped": (lambda d, a: d.update(stopped=["x"]), "stopped cannot be read", {}),
+    "the best is a text": (of_callback(1, best="0.1"), "best is 0.1, expected number", {}),
+    "the best epoch": (of_callback(1, best_epoch=-3), "best_epoch is -3", {}),
+    "the best parameters": (of_callback(1, theta={"array": "history"}), "theta has the (shape|dtype)", {}),
+    "an average's count": (of_callback(0, count=0.5), "count is 0.5", {}),
+    "an average's flag": (of_callback(0, measured=1), "measured is 1, expected flag", {}),
+    "an average's steps": (of_callback(0, steps=-1), "steps is -1", {}),
+}
+
+
 class TestDamage:
     @pytest.mark.parametrize("cut", [0, 7, 100, -1])
     def test_the_one_before_it_is_used(self, cut, tmp_path):
@@ -332,6 +410,45 @@ class TestDamage:
         with pytest.warns(CheckpointWarning, match="it holds a network: chainrule"), pytest.raises(CheckpointError):
             fit(tmp_path)
 
+    @pytest.mark.parametrize("name", CRAFTED)
+    def test_values_that_no_training_writes_never_reach_numpy_or_compiled_code(self, name, tmp_path):
+        """Crafted, with the right checksum: indices, states of generators and counters out of their bounds."""
+        change, match, settings = CRAFTED[name]
+        settings = {"callbacks": [EarlyStopping("loss"), cr.EMA(0.9)], **settings}
+        fit(tmp_path, epochs=1, **settings)
+        crafted(tmp_path, change)
+        with pytest.raises(CheckpointError, match=match):
+            fit(tmp_path, **settings)
+
+    def test_crafted_checkpoints_of_an_estimator(self, tmp_path):
+        """The attributes of a fit and scikit-learn's stream are checked as all others."""
+        model = cr.MLPClassifier((4,), max_iter=1, random_state=0, callbacks=[Checkpoint(tmp_path)], batch_size=30)
+        with pytest.warns(ConvergenceWarning):
+            model.fit(X, T)
+        [path] = tmp_path.glob("*.safetensors")
+        content = path.read_bytes()
+        changes = [
+            lambda d, a: d["streams"]["order"]["state"].update(pos=10**6),
+            lambda d, a: d["streams"]["order"].update(has_gauss=7),
+            lambda d, a: d["callbacks"][0]["state"].update(t_=-1),
+            lambda d, a: d["callbacks"][0]["state"].update(n_iter_=True),
+            lambda d, a: d["callbacks"][0]["state"].update(loss_curve_="abc"),
+            lambda d, a: d["callbacks"][0]["state"].update(best_theta={"array": "theta"}) or a.update(theta=X[:2]),
+        ]
+        for change in changes:
+            path.write_bytes(content)
+            crafted(tmp_path, change)
+            with pytest.raises(CheckpointError, match="cannot go on"):
+                model.set_params(resume=tmp_path, max_iter=2).fit(X, T)
+
+    def test_a_seed_whose_pool_takes_hours(self, tmp_path):
+        """NumPy's time grows with the square of pool_size; nothing of the seed is used before it is checked."""
+        fit(tmp_path, epochs=1, seed=None)
+        for seed in ({"pool_size": 10**6}, {"pool_size": "4"}, {"spawn_key": [-1]}, {"entropy": [[1]]}, {"x": 1}):
+            crafted(tmp_path, lambda d, a, seed=seed: d["seed"].update(seed))
+            with pytest.raises(CheckpointError, match=r"the seed cannot be read: .*Pass the seed"):
+                fit(tmp_path, seed=None)
+
     @pytest.mark.parametrize(
         ("change", "match"),
         [
@@ -351,12 +468,7 @@ class TestDamage:
     def test_a_made_up_file_is_refused(self, change, match, tmp_path):
         """One with the right checksum but of other things; nothing is changed by it."""
         fit(tmp_path, epochs=1)
-        [path] = tmp_path.iterdir()
-        saved = checkpoints.read(path)
-        description, arrays = json.loads(json.dumps(saved.description)), dict(saved.arrays)
-        change(description, arrays)
-        sealed = {**description, "sha256": checkpoints._digest(description, arrays)}
-        checkpoints.write_file(path, "checkpoint", sealed, arrays, overwrite=True)
+        crafted(tmp_path, change)
         net = network()
         before = net.theta.copy()
         with pytest.raises(CheckpointError, match=match):

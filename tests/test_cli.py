@@ -397,7 +397,17 @@ class TestResume:
     def test_other_options_are_refused(self, arguments, match, killed):
         refused("train", *arguments, "--resume", killed, match=match)
 
-    @pytest.mark.parametrize("text", ["", "{}", "[]", '{"dataset": 1, "arguments": {}, "options": {"layers": 3}}'])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "{}",
+            "[]",
+            '{"dataset": 1, "arguments": {}, "options": {"layers": 3}}',
+            '{"dataset": NaN}',
+            '{"dataset": ' + 9999 * "9" + "}",
+        ],
+    )
     def test_a_damaged_plan_is_refused(self, text, killed):
         (killed / "checkpoints" / "run.json").write_text(text)
         refused("train", "--resume", killed, match=r"run\.json is damaged")
@@ -504,6 +514,9 @@ class TestEvaluate:
             ({"arguments": {"command": "rm"}}, "arguments"),
             ({"arguments": {"folder": "x"}}, "folder"),
             ({"arguments": {"rows": -5}}, "rows must be"),
+            ({"arguments": {"rows": 10**12}}, "rows: expected a smaller number"),
+            ({"arguments": {"noise": 10**400}}, "noise: expected a smaller number"),
+            ({"input_range": [0, 10**400]}, "input_range"),
             ({"test_sha256": None}, "test_sha256"),
         ],
     )

@@ -2,6 +2,7 @@
 
 import json
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 import chainrule as cr
 from chainrule.estimators.advice import LeftOutWarning
 from chainrule.history import History
+from chainrule.layers import Dense
 from chainrule.persistence import ModelFileError
 
 X = np.random.default_rng(0).normal(size=(60, 3))
@@ -253,3 +255,32 @@ def test_descriptions_that_do_not_fit_are_refused(path, change, message):
 def test_an_unchanged_description_loads(path):
     rewrite(path, lambda description: None)
     assert cr.MLPClassifier.load(path).history_.columns[0] == "epoch"
+
+
+def test_a_long_label_does_not_make_room_for_itself_in_all_the_others(path):
+    """NumPy's texts are all as wide as the longest: of a few bytes they would take gigabytes, once more in each row."""
+    labels = [*(f"{i:05}" for i in range(299)), "a" * 10**6]
+    network = cr.Network(2, [Dense(300)], "softmax_cross_entropy", seed=0)
+    cr.MLPClassifier.from_network(network, np.array(labels, dtype=object)).save(path)
+    for load in (cr.load, cr.MLPClassifier.load):
+        tracemalloc.start()
+        try:
+            model = load(path)
+            predicted = model.predict(np.zeros((1000, 2)))
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < 2 * path.stat().st_size + 50e6, peak
+        assert model.classes_.dtype == object
+        assert sorted(model.classes_) == sorted(labels)
+        assert set(predicted) <= set(labels)
+
+
+@pytest.mark.parametrize("labels", [["no", "yes"], ["a", "b" * 900], [f"class {i}" for i in range(2000)]])
+def test_labels_of_a_usual_length_keep_their_dtype(path, labels):
+    labels = np.array(sorted(labels))
+    loss = "sigmoid_cross_entropy" if len(labels) == 2 else "softmax_cross_entropy"
+    network = cr.Network(1, [Dense(1 if len(labels) == 2 else len(labels))], loss, seed=0)
+    cr.MLPClassifier.from_network(network, labels).save(path)
+    for load in (cr.load, cr.MLPClassifier.load):
+        assert load(path).classes_.dtype == labels.dtype

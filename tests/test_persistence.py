@@ -372,11 +372,11 @@ def test_descriptions_that_do_not_fit_are_refused(path, change, message):
 
 
 def test_a_small_file_cannot_ask_for_all_memory(tmp_path, monkeypatch):
-    grow = [cr.layers.AveragePool2D(1000, 1, padding=999)] * 9  # each adds 999 pixels to both sides
+    grow = [cr.layers.Conv2D(1, 2, padding=999, dilation=999)] * 9  # each makes the image 999 pixels higher and wider
     end = [cr.layers.GlobalAveragePool2D()]
     cr.Network((2, 2, 1), [*grow[:8], *end], "squared_error").save(tmp_path / "large.safetensors")
     assert cr.Network.load(tmp_path / "large.safetensors").layers[7].output_shape == (7994, 7994, 1)
-    message = r"AveragePool2D.* more than 67,108,864 numbers for a sample"
+    message = r"Conv2D.* more than 67,108,864 numbers for a sample"
     larger = cr.Network((2, 2, 1), [*grow, *end], "squared_error")
     with pytest.raises(ModelFileError, match=message):
         larger.save(tmp_path / "larger.safetensors")
@@ -385,6 +385,32 @@ def test_a_small_file_cannot_ask_for_all_memory(tmp_path, monkeypatch):
         larger.save(tmp_path / "larger.safetensors")
     with pytest.raises(ModelFileError, match=message):
         cr.Network.load(tmp_path / "larger.safetensors")
+
+
+POOL = cr.layers.MaxPool2D
+SLOW = {
+    "windows as large as the image": [POOL(1999, 1, padding=998)],
+    "means": [cr.layers.AveragePool2D(1999, 1, padding=998)],
+    "a block of them": [cr.layers.Residual([POOL(1999, 1, padding=999)])],
+    "many layers": [POOL(31, 1, padding=15)] * 3,
+    "convolutions": [cr.layers.Conv2D(1, 1000, padding="same")],
+    "many large layers": [cr.layers.Tanh()] * 500,
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_a_small_file_cannot_ask_for_all_time(tmp_path, monkeypatch, name):
+    """Of a few bytes, which would predict one sample for days: what its layers read is bounded, as what they give is."""
+    size = {"a block of them": 1999, "many large layers": 5000}.get(name, 2000)
+    network = cr.Network((size, size, 1), [*SLOW[name], cr.layers.GlobalAveragePool2D()], "squared_error")
+    with pytest.raises(ModelFileError, match="numbers for a sample: predicting one would take"):
+        network.save(tmp_path / "slow.safetensors")
+    with monkeypatch.context() as patch:
+        patch.setattr("chainrule.persistence.LONGEST", 10**18)
+        network.save(tmp_path / "slow.safetensors")
+    for load in (cr.Network.load, cr.load):
+        with pytest.raises(ModelFileError, match="numbers for a sample: predicting one would take"):
+            load(tmp_path / "slow.safetensors")
 
 
 def test_an_unchanged_description_loads(path):

@@ -6,16 +6,19 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import tracemalloc
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import skops.io
 
 import small_tables
 from chainrule._values import ModelFileError
 from chainrule.tables import saving, trusted
+from chainrule.tables.casting import cast
 from chainrule.tables.schema import Schema
 from small_tables import rewritten
 
@@ -144,6 +147,9 @@ def test_crafted_schemas_are_refused(folder, change, message):
         lambda d: d.update(files=[]),
         lambda d: d.update(residuals={"rows": 1, "ranks": [1], "values": [-1.0]}),
         lambda d: d.update(residuals=None),
+        lambda d: d.update(residuals={"rows": 10**400, "ranks": [10**400], "values": [1.0]}),
+        lambda d: d.update(residuals={"rows": 1, "ranks": [1], "values": [10**400]}),
+        lambda d: d.update(residuals={"rows": 1, "ranks": [-1, 1], "values": [1.0, 2.0]}),
     ],
 )
 def test_crafted_configurations_are_refused(folder, change):
@@ -294,6 +300,88 @@ def test_a_list_that_is_in_itself(folder):
         saving.load(folder)
 
 
+def named_twice(levels):
+    """Lists of which each names the one before twice by its number: 2 ** levels steps for whoever follows them."""
+    tree = node("builtins", "list", "ListNode", [], __id__=1)
+    lists = [tree]
+    for i in range(2, levels):
+        before = node("builtins", "list", "ListNode", [], __id__=i - 1)
+        lists.append(node("builtins", "list", "ListNode", [before, before], __id__=i))
+    return node("builtins", "list", "ListNode", lists)
+
+
+def saved_array(header, count=0):
+    """Return a file of NumPy's with a header of one's own and ``count`` bytes."""
+    return npy(header)[:-8] + bytes(count)
+
+
+def header(descr, shape):
+    return f"{{'descr': {descr!r}, 'fortran_order': False, 'shape': {shape}, }}"
+
+
+def array_as(module, name):
+    return {**ARRAY, "__module__": module, "__class__": name}
+
+
+MANY = 100_000_000
+MULTIPLIED = {
+    "lists named twice": lambda: crafted(named_twice(60)),
+    "V0 as a list": lambda: crafted(
+        array_as("builtins", "list"), **{"1.npy": saved_array(header("|V0", f"({MANY},)"))}
+    ),
+    "V0": lambda: crafted(ARRAY, **{"1.npy": saved_array(header("|V0", f"({MANY},)"))}),
+    "S0": lambda: crafted(ARRAY, **{"1.npy": saved_array(header("|S0", f"({MANY},)"))}),
+    "U0": lambda: crafted(ARRAY, **{"1.npy": saved_array(header("<U0", f"({MANY},)"))}),
+    "a list as an array": lambda: crafted(node("numpy", "ndarray", "ListNode", [TEXT])),
+    "an array as a text": lambda: crafted(
+        array_as("builtins", "str"), **{"1.npy": saved_array(header("<f8", "(1,)"), 8)}
+    ),
+    "an array as a number": lambda: crafted(
+        array_as("numpy", "float64"), **{"1.npy": saved_array(header("|b1", "(1000,)"), 1000)}
+    ),
+    "texts of a gigabyte, none of them": lambda: crafted(
+        ARRAY, **{"1.npy": saved_array(header("<U250000000", "(0,)"))}
+    ),
+    "arrays in an array of objects": lambda: crafted(
+        node("numpy", "ndarray", "NdArrayNode", [ARRAY], type="json", shape=TEXT), **{"1.npy": npy("")}
+    ),
+    "lists in a text": lambda: crafted(node("builtins", "str", "JsonNode", "[" + "[]," * 1000 + "[]]", is_json=True)),
+    "an older protocol": lambda: crafted({**TEXT, "protocol": 0}),
+    "empty lists": lambda: crafted({"content": []}).replace(b"[]", b"[" + b"[]," * 100_000 + b"[]]"),
+}
+
+
+@pytest.mark.parametrize("name", MULTIPLIED)
+def test_a_few_bytes_do_not_become_gigabytes_or_hours(name):
+    """One fixed list of loaders and their classes, no numbers of objects, no items of no bytes."""
+    content = MULTIPLIED[name]()
+    tracemalloc.start()
+    began = time.perf_counter()
+    try:
+        if name == "lists named twice":  # what is named is not there: the lists are empty
+            assert trusted.loads(content)[-1] == [[], []]
+        else:
+            with pytest.raises(ModelFileError, match="the pipeline"):
+                trusted.loads(content)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert time.perf_counter() - began < 2
+    assert peak < 2**21 + 2 * len(content)
+
+
+def test_numbers_of_objects_in_a_file_of_skops_are_left_out(run):
+    """Files that were written before, with numbers, give the same pipeline."""
+    pipeline = trusted.loads((run / "pipeline.skops").read_bytes())
+    numbered = skops.io.dumps(pipeline)
+    with zipfile.ZipFile(io.BytesIO(numbered)) as archive:
+        assert b"__id__" in archive.read("schema.json")
+    rows = cast(small_tables.frame(20), Schema.from_json((run / "schema.json").read_text()).columns)
+    np.testing.assert_array_equal(trusted.loads(numbered)[0].transform(rows), pipeline[0].transform(rows))
+    with zipfile.ZipFile(run / "pipeline.skops") as archive:
+        assert b"__id__" not in archive.read("schema.json")
+
+
 def text_node(value):
     return node("builtins", "str", "JsonNode", json.dumps(value), is_json=True)
 
@@ -330,6 +418,9 @@ HARMFUL = {
     "processes for dates": lambda t: update(t, "ApplyToEachCol", n_jobs=text_node(1000)),
     "a cache on disk": lambda t: update(t, "Pipeline", memory=text_node("cache")),
     "files for texts": bare_reader_of_files,
+    "columns without categories": lambda t: update(
+        t, "OneHotEncoder", _n_features_outs=node("builtins", "list", "ListNode", [text_node(10**9)])
+    ),
 }
 
 

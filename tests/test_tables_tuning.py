@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -463,3 +464,85 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
     done = CliRunner().invoke(app, ["tune", "people.csv", "--target", "target", "--trials", "2"])
     assert done.exit_code == 130
     assert "the same command goes on" in done.stderr
+
+
+# ---------------------------------------------------------------- a study that somebody else wrote
+
+
+def changed(folder, *statements):
+    """Change the study in a folder, as whoever crafts one would."""
+    connection = sqlite3.connect(folder / studies.FILE)
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
+HOSTILE = {
+    "a view that never ends": [
+        "ALTER TABLE trials RENAME TO old", f"CREATE VIEW trials AS {ENDLESS}",
+    ],
+    "a trigger": ["CREATE TRIGGER t AFTER INSERT ON trials BEGIN DELETE FROM studies; END"],
+    "a virtual table": ["CREATE VIRTUAL TABLE v USING fts5(x)"],
+    "a computed column": ["ALTER TABLE trials ADD COLUMN big AS (zeroblob(1000000000))"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_runs_when_a_study_is_read_is_refused(name, tmp_path):
+    run(tmp_path, 1)
+    changed(tmp_path, *HOSTILE[name])
+    with pytest.raises(ValueError, match=r"study\.db is damaged or no study of Optuna \(it has .*\): move it away, or"):
+        run(tmp_path, 1)
+
+
+def test_a_study_that_is_too_large_is_not_opened(tmp_path):
+    run(tmp_path, 1)
+    with (tmp_path / studies.FILE).open("ab") as file:
+        file.truncate(studies.LARGEST + 1)  # a hole, which takes no room
+    with pytest.raises(ValueError, match=r"study\.db is damaged .*bytes are more than a study takes"):
+        run(tmp_path, 1)
+
+
+def test_a_statement_that_never_ends_is_ended(tmp_path, monkeypatch):
+    """Whatever a file makes of a statement; and a value may not be larger than the file is."""
+    monkeypatch.setattr(studies, "SLOWEST", 0.05)
+    connection = studies._connection(tmp_path / studies.FILE)
+    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
+        connection.execute(f"SELECT count(*) FROM ({ENDLESS})").fetchone()
+    assert connection.execute("SELECT 1").fetchone() == (1,), "the time is that of one statement"
+    with pytest.raises(sqlite3.DataError, match="too big"):
+        connection.execute("SELECT zeroblob(1000000000)").fetchone()
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("UPDATE trial_params SET param_value = 0.9 WHERE param_name = 'dropout'", "dropout=0.9, which is not in the"),
+        ("UPDATE trial_params SET param_value = 0.9 WHERE param_name = 'label_smoothing'", "label_smoothing=0.9"),
+        ("DELETE FROM trial_params WHERE param_name = 'alpha'", "alpha=None"),
+        ("UPDATE trial_values SET value = NULL, value_type = 'INF_NEG'", "has no value"),
+        ("UPDATE trial_user_attributes SET value_json = '\"x\"' WHERE \"key\" = 'seconds'", "not numbers"),
+        ("UPDATE trial_user_attributes SET value_json = '[]' WHERE \"key\" = 'folds'", "not numbers"),
+    ],
+)
+def test_a_point_outside_of_the_space_is_never_trained_or_the_best(statement, message, tmp_path):
+    run(tmp_path, 1)
+    changed(tmp_path, statement)
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, 2)
+
+
+def test_a_point_in_the_queue_outside_of_the_space_is_not_tried(tmp_path):
+    of = problem()
+    dimensions, default = searched(of)
+    with studies.opened(tmp_path / studies.FILE, 0, {"seed": 0}, default) as study:
+        study.enqueue_trial({**default, "dropout": 7.0})
+        search = Search(study, of, dimensions, default, 5, None)
+        search.ask()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with pytest.raises(ValueError, match=r"dropout=7\.0, which is not in the space"):
+                search.ask()

@@ -32,6 +32,7 @@ CURVES = ("loss_curve_", "validation_scores_")
 HISTORY = "history_."
 MEMBER = "members.{}."
 MOST_MEMBERS = 1_000
+LONGEST_LABEL = 1_000  # characters, of which an array of predictions has room for as many in each row
 FIELDS = {"parameters", "labels", "feature_names", "attributes", "columns", "stopped"}
 
 
@@ -241,6 +242,14 @@ def _describe_labels(labels: Labels) -> dict[str, Any]:
     return {"target": labels.target, "sparse": labels.sparse, "dtype": dtype, "classes": values}
 
 
+def _wide_enough(dtype: str, classes: list[Any]) -> str:
+    """Return the dtype, or "object" for texts of which a few are long: NumPy would make room for the longest in all."""
+    if dtype != "str":
+        return dtype
+    longest, all_of_them = max(map(len, classes)), sum(map(len, classes))
+    return "str" if longest <= LONGEST_LABEL and longest * len(classes) <= 2**20 + 2 * all_of_them else "object"
+
+
 def _labels(value: Any, network: Network) -> Labels:
     d = check_fields("the labels", value, {"target", "sparse", "dtype", "classes"})
     target, dtype, classes = d["target"], d["dtype"], d["classes"]
@@ -259,6 +268,6 @@ def _labels(value: Any, network: Network) -> Labels:
     if not isinstance(network.loss, loss):
         raise ModelFileError(f"classes ({target}) do not fit a network with the loss {network.loss!r}.")
     try:
-        return Labels(np.array(classes, dtype), target, d["sparse"])
+        return Labels(np.array(classes, _wide_enough(dtype, classes)), target, d["sparse"])
     except (ArithmeticError, TypeError, ValueError) as error:
         raise ModelFileError(f"the classes cannot be read: {shown(error)}") from None

@@ -13,19 +13,24 @@ class ModelFileError(ValueError):
 
 def parse(text: str | bytes, what: str) -> dict[str, Any]:
     """Return the JSON object in ``text``: of unique names and finite numbers."""
+    value = parse_any(text, what)
+    if not isinstance(value, dict):
+        raise ModelFileError(f"damaged, or of another kind: {what} cannot be read (no JSON object).")
+    return value
+
+
+def parse_any(text: str | bytes, what: str) -> Any:
+    """Return what is in ``text``, JSON of unique names and finite numbers."""
     try:
-        value = json.loads(
+        return json.loads(
             text.decode() if isinstance(text, bytes) else text,
             object_pairs_hook=_unique,
             parse_constant=_number,
             parse_float=_number,
             parse_int=_whole,
         )
-        if not isinstance(value, dict):
-            raise TypeError("no JSON object")
     except (ValueError, TypeError, RecursionError) as error:
         raise ModelFileError(f"damaged, or of another kind: {what} cannot be read ({shown(error)}).") from None
-    return value
 
 
 def check_fields(what: str, value: Any, known: set[str]) -> dict[str, Any]:
@@ -56,11 +61,11 @@ def check_whole(what: str, value: Any, least: int = 0) -> int:
     return value
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, most: int = 200) -> str:
     """Return a value from a file for a message: short, and without characters that a terminal would obey."""
     text = str(value) if isinstance(value, str | BaseException) else repr(value)
-    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:201])
-    return text if len(text) <= 200 else f"{text[:200]}..."
+    text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: most + 1])
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from chainrule._checks import check_count, check_real, check_rows
 from chainrule._parts import part_threads
+from chainrule._states import check_state, form
 from chainrule._threads import blas_threads, choose_threads
 from chainrule._typing import Array, Int, MatrixLike
 from chainrule.callbacks import Callback, Run
@@ -84,7 +85,8 @@ class WeightAverage(Callback):
         return {"average": self.average, "count": self.count, "measured": self._measured}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.average, self.count, self._measured = state["average"], state["count"], state["measured"]
+        kinds = {"average": form(self._scratch), "count": "count", "measured": "flag"}
+        self.average, self.count, self._measured = check_state(state, kinds)
 
 
 @contextmanager
@@ -174,8 +176,8 @@ class EMA(WeightAverage):
         return {**super().state(), "steps": self._steps}
 
     def restore(self, state: dict[str, Any]) -> None:
-        super().restore(state)
-        self._steps = state["steps"]
+        self._steps = check_state({"steps": state["steps"]}, {"steps": "count"})[0]
+        super().restore({name: value for name, value in state.items() if name != "steps"})
 
 
 @final

@@ -15,6 +15,7 @@ import numpy as np
 from chainrule._checks import check_count, check_real
 from chainrule._names import did_you_mean
 from chainrule._specification import Specification
+from chainrule._states import check_state, form
 from chainrule._typing import Array, Float
 from chainrule.history import History
 from chainrule.network import Network
@@ -158,6 +159,7 @@ class EarlyStopping(Callback):
         self.best = math.inf * self._sign
         self.best_epoch = 0
         self._values: Array | None = None
+        self._form = form(run.network.values)
 
     def on_epoch(self, run: Run) -> None:
         value = run.history[self.monitor][-1]
@@ -176,7 +178,8 @@ class EarlyStopping(Callback):
         return {"best": self.best, "best_epoch": self.best_epoch, "theta": self._values}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.best, self.best_epoch, self._values = state["best"], state["best_epoch"], state["theta"]
+        kinds = {"best": "number", "best_epoch": "count", "theta": self._form}
+        self.best, self.best_epoch, self._values = check_state(state, kinds)
 
 
 @final

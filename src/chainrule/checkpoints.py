@@ -24,8 +24,9 @@ import numpy as np
 
 from chainrule._checks import check_count
 from chainrule._files import opened, read_array, read_header, write_file
+from chainrule._states import check_array, check_seed, check_state, check_stream, form
 from chainrule._typing import Array, is_sparse
-from chainrule._values import ModelFileError, check_fields
+from chainrule._values import ModelFileError, check_fields, check_texts, check_whole, shown
 from chainrule._writing import remove_parts
 from chainrule.callbacks import Callback, Run
 from chainrule.kernels.steps import Steps, Work
@@ -154,9 +155,11 @@ class Saved(NamedTuple):
     def seed(self) -> np.random.SeedSequence:
         """The seed of the training."""
         try:
-            return np.random.SeedSequence(**self.description["seed"])
-        except (TypeError, ValueError) as error:
-            raise CheckpointError(f"{self.path}: the seed cannot be read: {error}") from error
+            return check_seed(self.description["seed"])
+        except ValueError as error:
+            raise CheckpointError(
+                f"{self.path}: the seed cannot be read: {error}. Pass the seed of the training again."
+            ) from error
 
 
 def newest(folder: str | os.PathLike[str]) -> Saved | None:
@@ -204,6 +207,25 @@ def read(path: str | os.PathLike[str]) -> Saved:
     return Saved(Path(path), description, arrays)
 
 
+def _check_types(description: Mapping[str, Any]) -> None:
+    """Refuse fields of other types than :meth:`Training.snapshot` writes; what is in them is checked by their users."""
+    for name in ("same", "seed", "streams", "optimizer"):
+        if not isinstance(description[name], dict):
+            raise ModelFileError(f"{name} cannot be read: expected an object, got {shown(description[name])}.")
+    check_texts("same", [*description["same"].values()])
+    check_texts("stopped", [description["stopped"]])
+    check_texts("columns", description["columns"])
+    check_whole("epoch", description["epoch"])
+    callbacks = description["callbacks"]
+    if not isinstance(callbacks, list):
+        raise ModelFileError(f"callbacks cannot be read: expected a list, got {shown(callbacks)}.")
+    for callback in callbacks:
+        entry = check_fields("a callback", callback, {"type", "state"})
+        check_texts("a callback", [entry["type"]])
+        if not isinstance(entry["state"], dict):
+            raise ModelFileError(f"a callback's state cannot be read: got {shown(entry['state'])}.")
+
+
 class Training(NamedTuple):
     """All that goes on from epoch to epoch: what a checkpoint is taken from, and put back into.
 
@@ -246,12 +268,16 @@ class Training(NamedTuple):
     def restore(self, saved: Saved) -> None:
         """Put everything back, after checks that the checkpoint is of this training."""
         try:
+            _check_types(saved.description)
             self._check_same(saved)
             self._restore(saved)
         except CheckpointError:
             raise
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-            raise CheckpointError(f"{saved.path}: this training cannot go on from it: {error!r}") from error
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
+            raise CheckpointError(
+                f"{saved.path}: this training cannot go on from it: {shown(repr(error))}. Use another checkpoint, or "
+                "start anew in another folder."
+            ) from error
 
     def _stateful(self) -> list[Callback]:
         """Return the callbacks that remember something; the others, such as progress bars, may come and go."""
@@ -262,14 +288,14 @@ class Training(NamedTuple):
         for name in self.same:
             if there.get(name) != self.same[name]:
                 raise CheckpointError(
-                    f"{saved.path} is a checkpoint of another training: {name}: {there.get(name)} there, "
+                    f"{saved.path} is a checkpoint of another training: {name}: {shown(there.get(name), 2000)} there, "
                     f"{self.same[name]} here. Give the same arguments, or start anew in another folder."
                 )
         kinds = [callback["type"] for callback in saved.description["callbacks"]]
         ours = [type(callback).__name__ for callback in self._stateful()]
         if kinds != ours:
             raise CheckpointError(
-                f"{saved.path} is a checkpoint of another training: callbacks: {', '.join(kinds) or 'none'} "
+                f"{saved.path} is a checkpoint of another training: callbacks: {shown(', '.join(kinds)) or 'none'} "
                 f"there, {', '.join(ours) or 'none'} here. Give the same callbacks in the same order."
             )
         if saved.description["epoch"] > self.run.epochs:
@@ -281,28 +307,49 @@ class Training(NamedTuple):
     def _restore(self, saved: Saved) -> None:
         description, arrays, work, run = saved.description, saved.arrays, self.work, self.run
         state = _unpack(description["optimizer"], arrays)
-        memory = {name: value for name, value in _kept(work.state).items() if isinstance(value, np.ndarray)}
+        now = _kept(work.state)
+        if not now.keys() <= state.keys() or state.keys() & NOT_KEPT:
+            raise ValueError(f"the optimizer remembers {', '.join(now)}, got {shown(', '.join(state))}")
+        memory = {name: value for name, value in now.items() if isinstance(value, np.ndarray)}
+        check_state({"t": state["t"]}, {"t": "count"})
         targets = {**_values(work), **_order(work), **memory}
         sources = {name: state[name] if name in memory else arrays[name] for name in targets}
-        for name, target in targets.items():
-            if sources[name].shape != target.shape:
-                raise ValueError(f"{name} has the shape {sources[name].shape}, {target.shape} was expected")
-        _resume_stream(work.batches.rng, description["streams"]["order"])
-        _resume_stream(self.steps.rng, description["streams"]["steps"])
+        _check_arrays(work, sources, targets)
+        rngs = {"order": work.batches.rng, "steps": self.steps.rng}
         if work.batches.augment is not None:
-            _resume_stream(work.batches.augment.rng, description["streams"]["augment"])
-        for row in arrays["history"].T.tolist():
-            named = dict(zip(description["columns"], row, strict=True))
+            rngs["augment"] = work.batches.augment.rng
+        streams = {name: _checked_stream(rng, description["streams"][name]) for name, rng in rngs.items()}
+        for named in _history(arrays["history"].T, description["columns"], description["epoch"]):
             run.history.append([int(named["epoch"]), *(named[name] for name in run.columns if name != "epoch")])
         for callback, entry in zip(self._stateful(), description["callbacks"], strict=True):
             callback.restore(_unpack(entry["state"], arrays))
-        run.epoch = int(description["epoch"])
+        for name, rng in rngs.items():
+            _resume_stream(rng, streams[name])
+        run.epoch = description["epoch"]
         for name in state.keys() - memory.keys():
             setattr(work.state, name, state[name])
         for name, target in targets.items():  # after all that can fail
             target[...] = sources[name]
         if description["stopped"]:
             run.stop(description["stopped"])
+
+
+def _check_arrays(work: Work, sources: Mapping[str, Any], targets: Mapping[str, Array]) -> None:
+    """Refuse arrays of another form than those that they replace, what is not finite, and rows that are not there."""
+    for name, target in targets.items():
+        check_array(name, sources[name], form(target))
+    for name in _values(work):
+        if not np.isfinite(sources[name]).all():
+            raise ValueError(f"{name} is not finite")
+    if "order" in targets and not np.array_equal(np.sort(sources["order"]), np.sort(work.batches.order)):
+        raise ValueError("order is not an order of the rows that are trained on")
+
+
+def _history(rows: Array, columns: Sequence[str], epochs: int) -> list[dict[str, float]]:
+    """Return the rows of a history by name, one for each epoch."""
+    if rows.dtype != np.float64 or rows[:, columns.index("epoch")].tolist() != list(range(1, epochs + 1)):
+        raise ValueError(f"the history has not the epochs 1 to {epochs}")
+    return [dict(zip(columns, row, strict=True)) for row in rows.tolist()]
 
 
 def fingerprint(*data: Any) -> str:
@@ -391,20 +438,22 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _checked_stream(rng: Any, state: Any) -> Any:
+    """Return a state that NumPy may have; that of a shuffler of one's own is checked by its ``restore``."""
+    if isinstance(rng, np.random.Generator):
+        return check_stream(state, rng.bit_generator.state)
+    if isinstance(rng, np.random.RandomState):
+        return check_stream(state, rng.get_state(legacy=False))
+    return state
+
+
 def _resume_stream(rng: Any, state: Any) -> None:
     if isinstance(rng, np.random.Generator):
-        rng.bit_generator.state = _arrays(state)
+        rng.bit_generator.state = state
     elif isinstance(rng, np.random.RandomState):
-        rng.set_state(_arrays(state))
+        rng.set_state(state)
     elif rng is not None:
         rng.restore(state)
-
-
-def _arrays(state: Any) -> Any:
-    """Return a bit generator's state with the arrays that some of them want."""
-    if isinstance(state, dict):
-        return {name: _arrays(inner) for name, inner in state.items()}
-    return np.array(state, np.uint64) if isinstance(state, list) else state
 
 
 # ---------------------------------------------------------------- states of optimizers and callbacks

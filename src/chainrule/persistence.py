@@ -24,6 +24,7 @@ from chainrule.network import Network
 __all__ = ["ModelFileError", "load", "read_metadata", "save"]
 
 LARGEST = 2**26  # numbers that a layer of a file may give for one sample
+LONGEST = 2**33  # numbers that its layers may read for one sample: minutes; VGG-16 reads 1.1e9
 
 HOLDS = {
     "network": "a network: chainrule.Network.load reads it",
@@ -201,6 +202,12 @@ def _check_outputs(layers: Sequence[Layer]) -> None:
         if math.prod(layer.output_shape) > LARGEST:
             raise ModelFileError(f"{layer}: an output of more than {LARGEST:,} numbers for a sample.")
         _check_outputs(layer.inner)
+    if sum(layer.operations() for layer in layers) > LONGEST:
+        slowest = max(layers, key=lambda layer: layer.operations())
+        raise ModelFileError(
+            f"{slowest}: the layers read more than {LONGEST:,} numbers for a sample: predicting one would take minutes "
+            "or days."
+        )
 
 
 def _describe_seed(seed: int | np.random.SeedSequence | None) -> Any:

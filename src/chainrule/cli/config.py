@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import platform
+import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 import chainrule
 from chainrule._names import lookup
+from chainrule._values import ModelFileError, parse_any, shown
 from chainrule.cli.data import check_arguments
 from chainrule.cli.folder import CONFIG, MODEL
 from chainrule.cli.options import Options
@@ -94,21 +95,21 @@ def _parse(path: Path) -> Config:
     if path.stat().st_size > LARGEST:
         raise ValueError(f"{path} is too large for a configuration: expected one that chainrule train wrote.")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
+        data = parse_any(path.read_bytes(), CONFIG)
+    except ModelFileError as error:
         raise ValueError(f"{path} is damaged, it is not JSON ({error}): train again, or restore the file.") from error
     if not isinstance(data, dict) or "format" not in data:
         raise ValueError(f"{path} is of another program: expected one that chainrule train wrote.")
     if data["format"] != FORMAT:
         raise ValueError(
-            f"{path} has format {data['format']!r}, this version reads {FORMAT}. Upgrade: pip install -U chainrule"
+            f"{path} has format {shown(data['format'])}, this version reads {FORMAT}. Upgrade: pip install -U chainrule"
         )
 
     def field(name: str, expected: str, fits: Callable[[Any], bool]) -> Any:
         value = data.get(name)
         if not fits(value):
             raise ValueError(
-                f"{path} is damaged: {name}: expected {expected}, got {value!r}. Train again, or restore the file."
+                f"{path} is damaged: {name}: expected {expected}, got {shown(value)}. Train again, or restore the file."
             )
         return value
 
@@ -139,7 +140,7 @@ def _count(value: Any) -> bool:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _text(value: Any) -> bool:

@@ -12,8 +12,10 @@ import numpy as np
 
 from chainrule._extras import require
 from chainrule._names import lookup
+from chainrule._values import shown
 from chainrule.datasets import DATASETS, Dataset
 
+MOST_ROWS = 10**6  # that a file may ask for
 TEST = 0.2  # of the rows, where the data set has no test part of its own
 VALIDATION = 0.125  # of the rest
 VALIDATION_MNIST = 1 / 12  # 5,000 of 60,000 images
@@ -51,11 +53,13 @@ def check_arguments(name: str, found: Any) -> dict[str, Any]:
     """
     known = {"folder": ""} if name == "mnist" else arguments(name, 0)
     if not isinstance(found, dict) or found.keys() - known.keys():
-        raise ValueError(f"arguments: expected some of {', '.join(known) or 'none'}, got {found!r}")
+        raise ValueError(f"arguments: expected some of {', '.join(known) or 'none'}, got {shown(found)}")
     for key, value in found.items():
         wanted = (int, float) if isinstance(known[key], float) else (type(known[key]),)
         if type(value) not in wanted or value != value:  # noqa: PLR0124  (NaN)
-            raise ValueError(f"arguments: {key}: expected a {wanted[-1].__name__}, got {value!r}")
+            raise ValueError(f"arguments: {key}: expected a {wanted[-1].__name__}, got {shown(value)}")
+        if not isinstance(value, str) and abs(value) > (MOST_ROWS if key == "rows" else 2**64):
+            raise ValueError(f"arguments: {key}: expected a smaller number, got {shown(value)}")
     return found
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +14,7 @@ import numpy as np
 import typer
 
 from chainrule.cli.errors import in_one_sentence
+from chainrule.cli.limits import MaxUnpacked
 from chainrule.cli.output import say, write_data
 
 
@@ -36,6 +39,7 @@ def predict(
         bool, typer.Option("--coerce", help="Of a table: what is not of its column's type is taken as missing.")
     ] = False,
     delimiter: Annotated[str | None, typer.Option(help="Of a table in CSV; found out by default.")] = None,
+    max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
 ) -> None:
     """Predict the rows of INPUT: one line each, with its label and the probability of every class, as CSV.
 
@@ -83,6 +87,8 @@ def to_csv(p: np.ndarray, classes: Sequence[str]) -> str:
 def check_out(out: Path | None, *, overwrite: bool) -> None:
     """Refuse, before anything is done, a file that cannot be written."""
     if out is None:
+        if getattr(sys.stdout, "name", "") == os.devnull:
+            raise OSError("standard output is closed: give a file with --out.")
         return
     if out.is_dir():
         raise IsADirectoryError(f"--out: {out} is a folder: give the name of a file, such as {out / 'labels.csv'}.")

@@ -4,33 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import struct
 import sys
-import tokenize
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from chainrule._names import did_you_mean
+from chainrule._values import shown
 from chainrule.datasets import DATASETS
-
-BROKEN = (
-    *(
-        ValueError,
-        TypeError,
-        EOFError,
-        KeyError,
-        OSError,
-        MemoryError,
-        OverflowError,
-        NotImplementedError,
-        RuntimeError,
-    ),
-    *(SyntaxError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error),
-)
-"""What NumPy raises for arrays in a file that is not as it should be: its header is read as Python's literals."""
+from chainrule.tables.unpacking import BROKEN, TooLargeError, check_numpy
 
 
 def is_data_set(source: str) -> bool:
@@ -109,14 +91,17 @@ def _text(path: Path) -> str:
 
 def _array(path: Path) -> np.ndarray:
     try:
-        with path.open("rb") as file:
-            loaded = np.load(io.BytesIO(file.read()), allow_pickle=False)  # a pickle could run any code
+        content = path.read_bytes()
+        check_numpy(content, str(path))
+        loaded = np.load(io.BytesIO(content), allow_pickle=False)  # a pickle could run any code
         if isinstance(loaded, np.ndarray):
             return loaded
         with loaded:
             if not loaded.files:
                 raise ValueError("it holds no array")
             return np.asarray(loaded[loaded.files[0]])
+    except TooLargeError:
+        raise
     except BROKEN as error:
-        why = "it holds Python objects, or is of another kind" if "allow_pickle" in str(error) else str(error)
+        why = "it holds Python objects, or is of another kind" if "allow_pickle" in str(error) else shown(error)
         raise ValueError(f"{path}: expected numbers in NumPy's format, but it cannot be read: {why}.") from error

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from chainrule._values import parse, shown
 from chainrule._writing import refuse_link, remove_parts, write_atomically
 from chainrule.callbacks import Callback, Run
 from chainrule.checkpoints import Checkpoint
@@ -64,7 +65,7 @@ def read(folder: Path) -> tuple[str, dict[str, Any], Options]:
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError("it is too large")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse(path.read_bytes(), PLAN)
         name = find(str(content["dataset"]))
         return name, check_arguments(name, content["arguments"]), _options(content["options"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -80,7 +81,9 @@ def _options(given: Any) -> Options:
         value = given[name]
         for part in value if kind.startswith("tuple") else [value]:
             if type(part).__name__ not in KINDS[kind]:
-                raise ValueError(f"options: {name}: expected {kind}, got {value!r}")
+                raise ValueError(f"options: {name}: expected {kind}, got {shown(value)}")
+            if isinstance(part, int | float) and abs(part) >= 2**63:
+                raise ValueError(f"options: {name}: expected a smaller number, got {shown(part)}")
     return Options(**given | {"layers": tuple(given["layers"])})
 
 

@@ -19,6 +19,7 @@ from chainrule._writing import replacing
 from chainrule.callbacks import Callback, Progress, Run
 from chainrule.checkpoints import CheckpointWarning
 from chainrule.cli.errors import in_one_sentence
+from chainrule.cli.limits import MaxUnpacked
 from chainrule.cli.output import say, tell
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ def train(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Print only the accuracy and the folder.", rich_help_panel=RUN)
     ] = False,
+    max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
 ) -> None:
     """Train a network on DATASET or FILE, test it on rows that it never saw, and keep everything in a folder.
 

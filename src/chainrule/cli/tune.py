@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chainrule.cli.errors import in_one_sentence, warnings_at_the_end
+from chainrule.cli.limits import MaxUnpacked
 from chainrule.cli.output import say, tell
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def tune(
     quiet: Annotated[
         bool, typer.Option("--quiet", help="Print only the outcome and the folder.", rich_help_panel=RUN)
     ] = False,
+    max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
 ) -> None:
     """Search for a better network than that of `chainrule train FILE`, fit the best, and keep everything in a folder.
 

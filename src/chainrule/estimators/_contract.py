@@ -11,22 +11,23 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._states import check_state, check_stream, form
 from chainrule._typing import Array
 from chainrule.callbacks import Callback, Run
 from chainrule.memo import Memo
 from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
 
-WATCHED = (
-    "n_iter_",
-    "t_",
-    "loss_",
-    "loss_curve_",
-    "best_loss_",
-    "validation_scores_",
-    "best_validation_score_",
-)
-"""The attributes of an estimator that change from epoch to epoch."""
+WATCHED = {
+    "n_iter_": "count",
+    "t_": "count",
+    "loss_": "number?",
+    "loss_curve_": "numbers",
+    "best_loss_": "number?",
+    "validation_scores_": "numbers?",
+    "best_validation_score_": "number?",
+}
+"""The attributes of an estimator that change from epoch to epoch, and their kinds in a checkpoint."""
 
 
 class LegacyShuffle:
@@ -47,7 +48,7 @@ class LegacyShuffle:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from such a state."""
-        self._random_state.set_state(state)
+        self._random_state.set_state(check_stream(state, self.state()))
 
 
 class Rate(Schedule):
@@ -91,6 +92,9 @@ class Contract(Callback):
                 run, f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
             )
 
+    def on_start(self, run: Run) -> None:
+        self._form = form(run.network.values)
+
     def state(self) -> dict[str, Any]:
         e, progress = self.estimator, self.progress
         return {name: getattr(e, name, None) for name in WATCHED} | {
@@ -100,11 +104,12 @@ class Contract(Callback):
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        for name in WATCHED:
-            setattr(self.estimator, name, state[name])
-        self.progress.without_improvement = state["without_improvement"]
-        self.progress.best_theta = state["best_theta"]
-        self.rate.now["factor"] = state["factor"]
+        kinds = {**WATCHED, "without_improvement": "count", "best_theta": self._form, "factor": "number"}
+        *watched, count, theta, factor = check_state(state, kinds)
+        for name, value in zip(WATCHED, watched, strict=True):
+            setattr(self.estimator, name, value)
+        self.progress.without_improvement, self.progress.best_theta = count, theta
+        self.rate.now["factor"] = factor
 
     def _mean_loss(self, run: Run) -> float:
         """Return the mean over the rows of L with penalties, each row with its batch's."""
@@ -172,4 +177,4 @@ class TrainingScore(Callback):
         return {"scores": self.scores}
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.scores = state["scores"]
+        [self.scores] = check_state(state, {"scores": "numbers"})

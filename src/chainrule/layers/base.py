@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
@@ -76,6 +77,10 @@ class Layer(Specification, ABC):
     def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
         """Return the parameters by name; ``following`` is what the next activation suggests for weights."""
         return {}
+
+    def operations(self) -> int:
+        """Return about how many numbers are read for y of one sample: what its time grows with."""
+        return math.prod(self.output_shape)
 
     def buffers(self) -> dict[str, Shape]:
         """Return what to plan in the memo besides y and dx: name and shape for one sample."""

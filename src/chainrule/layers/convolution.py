@@ -21,6 +21,7 @@ from chainrule.memo import Memo
 
 COLUMNS = 2**20  # numbers of the windows that are copied at a time: 4 MiB in float32, which stay in the cache
 SHORT = 16  # numbers of a window's row, below which copying place by place is faster
+PRODUCTS = 16  # that a matrix product does in the time in which a number is copied
 
 
 class Group(NamedTuple):
@@ -139,6 +140,10 @@ class Conv2D(Layer):
         if input_shape[2] % self.groups:
             raise ValueError(f"expects channels that {self.groups} groups divide")
         return (*self._windows.output, self.filters)
+
+    def operations(self) -> int:
+        reads = self._windows.reads(self.input_shape[2])
+        return reads + reads * self.filters // self.groups // PRODUCTS
 
     def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
         kh, kw = self._windows.size

@@ -70,6 +70,9 @@ class MaxPool2D(Layer):
         self._windows = _find(self, input_shape)
         return (*self._windows.output, input_shape[2])
 
+    def operations(self) -> int:
+        return self._windows.reads(self.input_shape[2])
+
     def forward(
         self, x: Float[Array, "batch height width channels"], memo: Memo
     ) -> Float[Array, "batch rows columns channels"]:
@@ -163,6 +166,9 @@ class AveragePool2D(Layer):
     def output(self, input_shape: Shape) -> Shape:
         self._windows = _find(self, input_shape)
         return (*self._windows.output, input_shape[2])
+
+    def operations(self) -> int:
+        return self._windows.reads(self.input_shape[2])
 
     def _share(self, dtype: np.dtype[Any]) -> Array:
         """Return 1 / m of every window."""

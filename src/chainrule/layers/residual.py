@@ -80,6 +80,9 @@ class Residual(Layer):
             raise ValueError(f"its layers give shape {shape}, so it expects shape {shape}, to add it")
         return shape
 
+    def operations(self) -> int:
+        return sum(layer.operations() for layer in self.inner) + super().operations()
+
     def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
         inside, _ = following_parameters(self.inner, following)
         return {f"{i}.{name}": parameter for i, named in enumerate(inside) for name, parameter in named.items()}

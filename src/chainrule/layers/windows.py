@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -37,6 +38,10 @@ class Windows(NamedTuple):
         (top, bottom), (left, right) = self.padding
         height, width, channels = self.image
         return height + top + bottom, width + left + right, channels
+
+    def reads(self, channels: int) -> int:
+        """Return how many numbers all windows of an image have, in so many channels."""
+        return math.prod((*self.output, *self.size, channels))
 
     def pad(self, x: Array, value: float = 0.0) -> Array:
         """Return the images with ``value`` around them: x itself where nothing is, else in this thread's scratch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 import re
@@ -13,6 +14,7 @@ from typing import Any
 from chainrule._extras import require
 from chainrule.tables import notation
 from chainrule.tables.frames import check_names
+from chainrule.tables.unpacking import check_cells
 
 DELIMITERS = (",", ";", "\t", "|")
 NOTHING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?")
@@ -52,6 +54,7 @@ def parse(
     comma = chosen != "," and _decimal_comma(rows[1:] if header else rows)
     names = [field or f"column_{i}" for i, field in enumerate(rows[0] if header else [""] * len(rows[0]), 1)]
     _check_names(names, name)
+    check_cells(text.count("\n") + 1, len(names), len(content), name)
     options = {
         "separator": chosen,
         "has_header": header,
@@ -268,7 +271,9 @@ def _short(text: str, delimiter: str, frame: Any) -> str:
     if frame.width < 2 or not frame[:, -1].null_count():
         return ""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    lines = [reader.line_num for row in reader if 0 < len(row) < frame.width and any(row)]
+    lines: list[int] = []
+    with contextlib.suppress(csv.Error):  # a field of megabytes; polars has read it
+        lines.extend(reader.line_num for row in reader if 0 < len(row) < frame.width and any(row))
     if not lines:
         return ""
     which = ", ".join(map(str, lines[:3])) + (", ..." if len(lines) > 3 else "")

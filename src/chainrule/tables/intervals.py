@@ -75,7 +75,7 @@ class Widths:
         """Return what :meth:`to_json` wrote, checked."""
         good = isinstance(data, dict) and data.keys() == {"rows", "ranks", "values"}
         good = good and all(isinstance(data[name], list) for name in ("ranks", "values"))
-        good = good and type(data["rows"]) is int and all(type(rank) is int for rank in data["ranks"])
+        good = good and all(type(rank) is int and 0 <= rank < 2**63 for rank in (data["rows"], *data["ranks"]))
         good = good and all(type(value) is float and 0 <= value < math.inf for value in data["values"])
         good = good and len(data["ranks"]) == len(data["values"]) <= MOST and sorted(data["values"]) == data["values"]
         if not good or data["ranks"] != sorted(set(data["ranks"])) or (data["ranks"] or [0])[-1] != data["rows"]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import zipfile
-import zlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from chainrule._extras import require
+from chainrule._values import shown
+from chainrule.tables import unpacking
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,10 +27,13 @@ def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
     """
     polars = require("polars", "tables")
     try:
+        unpacking.check_numpy(content, name)
         loaded = np.load(io.BytesIO(content), allow_pickle=False)  # a pickle could run any code
         arrays = {"column": loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
-    except (ValueError, EOFError, KeyError, OSError, zipfile.BadZipFile, zlib.error) as error:
-        why = "it holds Python objects" if "allow_pickle" in str(error) else str(error)
+    except unpacking.TooLargeError:
+        raise
+    except unpacking.BROKEN as error:
+        why = "it holds Python objects" if "allow_pickle" in str(error) else shown(error).rstrip(".")
         raise ValueError(f"{name} cannot be read as a NumPy file: {why}.") from None
     arrays = _fields(arrays)
     for key, array in arrays.items():
@@ -49,7 +52,17 @@ def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
             raise ValueError(f"{name}: two arrays give the column {min(twice)!r}: rename one of them.")
         columns |= {n: table[:, i] for i, n in enumerate(names)}
     shapes = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
-    return polars.DataFrame({key: np.ascontiguousarray(value) for key, value in columns.items()}), f"NumPy: {shapes}"
+    try:
+        frame = polars.DataFrame({key: _plain(value) for key, value in columns.items()})
+    except (ValueError, TypeError, polars.exceptions.PolarsError) as error:
+        raise ValueError(f"{name} cannot be made a table: {shown(error)}.") from None
+    return frame, f"NumPy: {shapes}"
+
+
+def _plain(array: Any) -> Any:
+    """Return a column as polars reads it: without gaps, and with numbers of at most 64 bits."""
+    wide = array.dtype.kind == "f" and array.dtype.itemsize > 8
+    return np.ascontiguousarray(array, np.float64 if wide else None)
 
 
 def _fields(arrays: dict[str, Any]) -> dict[str, Any]:

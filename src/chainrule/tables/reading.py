@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
 from chainrule._names import did_you_mean
-from chainrule.tables import delimited, numpy_files
+from chainrule.tables import delimited, numpy_files, unpacking
 from chainrule.tables.frames import check_names, plain
 from chainrule.tables.kinds import LARGEST
 
@@ -125,6 +125,7 @@ def read(
     packed = _magic(content)
     notes: list[str] = []
     if packed in ("gzip", "zstd"):
+        unpacking.check_packed(content, packed, name)
         content = _unpacked(content, packed, name)
         notes.append(f"packed by {packed}")
         if not content.strip():
@@ -137,6 +138,7 @@ def read(
         notes.append(f"read as {found}, by its content: the ending {ending or '(none)'} says nothing")
     if not _same(found, said):
         raise ValueError(f"{name} is not what its ending says: it is {A[found]}, not {A[str(said)]}. Rename it.")
+    unpacking.check_content(content, said or found, name)
     frame, said_of_it, reads = _READERS[said or found](content, name, delimiter, header, expected)
     if not frame.width:
         raise ValueError(f"{name} has no columns: expected a table with a header and rows.")

@@ -231,6 +231,10 @@ def _harmless(found: Any) -> bool:
     if isinstance(found, HashingVectorizer):  # a pattern that never ends, or texts that are names of files to be read
         return bool(found.get_params() == hashed_words().get_params())
     given = vars(found)
+    if "_n_features_outs" in given:  # columns of an encoder, for which room is made whether there are categories or not
+        outs, categories = given["_n_features_outs"], given["categories_"]
+        if not all(0 <= out <= len(known) for out, known in zip(outs, categories, strict=True)):
+            return False
     return all(given.get(name) is None for name in ("n_jobs", "memory", "_sklearn_output_config"))  # processes, files
 
 

@@ -14,7 +14,7 @@ import json
 import math
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -22,52 +22,47 @@ import numpy as np
 from chainrule._extras import require
 from chainrule._values import ModelFileError, shown
 
-TRUSTED = (
-    "builtins.dict",
-    "builtins.list",
-    "builtins.slice",
-    "builtins.str",
-    "builtins.tuple",
-    "numpy.bool",
-    "numpy.dtype",
-    "numpy.float64",
-    "numpy.int64",
-    "numpy.ndarray",
-    "sklearn.compose._column_transformer.ColumnTransformer",
-    "sklearn.compose._target.TransformedTargetRegressor",
-    "sklearn.decomposition._truncated_svd.TruncatedSVD",
-    "sklearn.feature_extraction.text.HashingVectorizer",
-    "sklearn.feature_extraction.text.TfidfTransformer",
-    "sklearn.impute._base.MissingIndicator",
-    "sklearn.impute._base.SimpleImputer",
-    "sklearn.model_selection._split.KFold",
-    "sklearn.pipeline.Pipeline",
-    "sklearn.preprocessing._data.RobustScaler",
-    "sklearn.preprocessing._data.StandardScaler",
-    "sklearn.preprocessing._encoders.OneHotEncoder",
-    "sklearn.preprocessing._target_encoder.TargetEncoder",
-    "skrub._apply_to_cols.ApplyToCols",
-    "skrub._apply_to_each_col.ApplyToEachCol",
-    "skrub._datetime_encoder.DatetimeEncoder",
-    "skrub._datetime_encoder._CircularEncoder",
-    "skrub._squashing_scaler.SquashingScaler",
-    "skrub._squashing_scaler._MinMaxScaler",
-    "skrub.selectors._base.All",
-)
-LOADERS = (
-    "DTypeNode",
-    "DictNode",
-    "JsonNode",
-    "ListNode",
-    "NdArrayNode",
-    "ObjectNode",
-    "SliceNode",
-    "TupleNode",
-    "TypeNode",
-)
+SCALARS = ("numpy.bool", "numpy.float64", "numpy.int64")
+PAIRS: dict[str, tuple[str, ...]] = {
+    "DTypeNode": ("numpy.dtype",),
+    "DictNode": ("builtins.dict",),
+    "JsonNode": ("builtins.str",),
+    "ListNode": ("builtins.list",),
+    "NdArrayNode": ("numpy.ndarray", *SCALARS),
+    "ObjectNode": (
+        "sklearn.compose._column_transformer.ColumnTransformer",
+        "sklearn.compose._target.TransformedTargetRegressor",
+        "sklearn.decomposition._truncated_svd.TruncatedSVD",
+        "sklearn.feature_extraction.text.HashingVectorizer",
+        "sklearn.feature_extraction.text.TfidfTransformer",
+        "sklearn.impute._base.MissingIndicator",
+        "sklearn.impute._base.SimpleImputer",
+        "sklearn.model_selection._split.KFold",
+        "sklearn.pipeline.Pipeline",
+        "sklearn.preprocessing._data.RobustScaler",
+        "sklearn.preprocessing._data.StandardScaler",
+        "sklearn.preprocessing._encoders.OneHotEncoder",
+        "sklearn.preprocessing._target_encoder.TargetEncoder",
+        "skrub._apply_to_cols.ApplyToCols",
+        "skrub._apply_to_each_col.ApplyToEachCol",
+        "skrub._datetime_encoder.DatetimeEncoder",
+        "skrub._datetime_encoder._CircularEncoder",
+        "skrub._squashing_scaler.SquashingScaler",
+        "skrub._squashing_scaler._MinMaxScaler",
+        "skrub.selectors._base.All",
+    ),
+    "SliceNode": ("builtins.slice",),
+    "TupleNode": ("builtins.tuple",),
+    "TypeNode": ("builtins.str", *SCALARS),
+}
+"""What a file may name: the ways of skops to build an object, and what each may build."""
+TRUSTED = tuple(sorted({name for names in PAIRS.values() for name in names}))
+PROTOCOL = 2  # of skops; the nodes of older ones are not those that are known here
 DESCRIPTION = "schema.json"
 LARGEST = 2**28  # bytes of the description: 10,000 columns of categories take 140 MB
 MOST_NODES = 2**22  # lists, objects and what is in them: those take 2.4 million
+DENSEST, FEW_NODES = 8, 2**16  # bytes for each of them, on average, and how many may have fewer: skops takes 18
+LARGEST_ITEM = 2**12  # bytes of one text of an array that has none
 MOST_FILES, DEEPEST = 100_000, 200  # those take 2,000, and 40
 
 
@@ -79,12 +74,10 @@ def dumps(pipeline: Any) -> bytes:
     ValueError
         When :func:`loads` would refuse it.
     """
-    content: bytes = require("skops.io", "tables").dumps(pipeline)
     try:
-        check(content)
+        return checked(require("skops.io", "tables").dumps(pipeline))
     except ModelFileError as error:
         raise ValueError(f"save: this pipeline could not be loaded again: {error}") from None
-    return content
 
 
 def loads(content: bytes) -> Any:
@@ -105,7 +98,7 @@ def loads(content: bytes) -> Any:
     ...
     chainrule._values.ModelFileError: the pipeline is no file of skops, or damaged (File is not a zip file).
     """
-    check(content)
+    content = checked(content)
     try:
         return require("skops.io", "tables").loads(content, trusted=list(TRUSTED))
     except ImportError:
@@ -114,33 +107,83 @@ def loads(content: bytes) -> Any:
         raise ModelFileError(f"the pipeline is damaged, or of another version of skops ({shown(error)}).") from None
 
 
-def check(content: bytes) -> None:
-    """Look at a file without constructing anything: refuse whatever is packed, too large, or not in the lists."""
+def checked(content: bytes) -> bytes:
+    """Return a file with just what was checked, without constructing anything; refuse all that is not in the lists.
+
+    The numbers of objects (``__id__``) are left out: skops would look through what has the number of something else
+    once more each time, which takes for ever where lists name the list before twice.
+    """
     try:
         if content.count(b"PK\x01\x02") > MOST_FILES:  # before the list of them is made
             raise ModelFileError("the pipeline has more files in it than any that chainrule writes.")
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             sizes = _sizes(archive, len(content))
-            text = archive.read(DESCRIPTION)
-            if sum(map(text.count, (b"{", b"[", b","))) > MOST_NODES:  # an empty list of 2 bytes takes 64 in memory
-                raise ModelFileError("the pipeline has a larger description than any that chainrule writes.")
-            read = 0
-            for kind, value in names(json.loads(text)):
-                if kind == "file":
-                    read += _size(sizes, value)
-                elif value not in (TRUSTED if kind == "type" else LOADERS):
-                    raise ModelFileError(
-                        f"the pipeline names the {kind} {shown(value)}, which chainrule never writes: it was not "
-                        "loaded, and nothing of it was run."
-                    )
+            tree = json.loads(_bounded(archive.read(DESCRIPTION)))
+            files = sizes.keys() - {DESCRIPTION}
+            _check_protocol(tree)
+            read, numbers = 0, set()
+            for node in nodes(tree):
+                _check_node(node)
+                if "file" in node:
+                    read += sizes[_check_file(node["file"], files)]
+                    numbers |= set() if node["__class__"] == "ndarray" else {node["file"]}
             if read > 2 * len(content):  # a file that is named a thousand times is read a thousand times
                 raise ModelFileError("the pipeline names its files more often than any that chainrule writes.")
-            for name in sizes.keys() - {DESCRIPTION}:
-                _check_array(archive, name, sizes[name])
+            for name in files:
+                if _check_array(archive, name, sizes[name]) and name in numbers:
+                    raise ModelFileError("the pipeline is damaged: an array where a number was expected.")
+            return _written(tree, {name: archive.read(name) for name in sorted(files)})
     except ModelFileError:
         raise
     except Exception as error:  # noqa: BLE001  (of zip files, JSON and NumPy's headers: BadZipFile, TokenError, and more)
         raise ModelFileError(f"the pipeline is no file of skops, or damaged ({shown(error)}).") from None
+
+
+def _bounded(text: bytes) -> bytes:
+    """Return a description that takes no more memory than those of its length that skops writes."""
+    marks = sum(map(text.count, (b"{", b"[", b",")))
+    if marks > len(text) // DENSEST + FEW_NODES:
+        marks = sum(map(re.sub(rb'"[^"\\]*(?:\\.[^"\\]*)*"', b"", text).count, (b"{", b"[", b",")))
+    if marks > min(MOST_NODES, len(text) // DENSEST + FEW_NODES):  # an empty list of 2 bytes takes 64 in memory
+        raise ModelFileError("the pipeline has a larger description than any that chainrule writes.")
+    return text
+
+
+def _written(tree: Any, files: Mapping[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in {**files, DESCRIPTION: json.dumps(tree).encode()}.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return file.getvalue()
+
+
+def _check_protocol(tree: Any) -> None:
+    protocol = tree.get("protocol") if isinstance(tree, dict) else None
+    if isinstance(protocol, bool) or not isinstance(protocol, int) or protocol < PROTOCOL:
+        raise ModelFileError(f"the pipeline is damaged, or of another version of skops (protocol {shown(protocol)}).")
+
+
+def _check_node(node: dict[str, Any]) -> None:
+    """Refuse an object that is built in a way in which chainrule's pipelines have none, and forget its number."""
+    loader, name = node.get("__loader__"), f"{node.get('__module__')}.{node.get('__class__')}"
+    if not isinstance(loader, str) or name not in PAIRS.get(loader, ()):
+        raise ModelFileError(
+            f"the pipeline names the type {shown(name)}, to be built by {shown(loader)}, which chainrule never writes: "
+            "it was not loaded, and nothing of it was run."
+        )
+    node.pop("__id__", None)
+    if loader == "JsonNode" and (not isinstance(node.get("content"), str) or node["content"].lstrip()[:1] in "[{"):
+        raise ModelFileError(f"the pipeline is damaged: expected a text or a number, got {shown(node.get('content'))}.")
+    if loader == "NdArrayNode" and node.get("type") != "numpy":  # of objects: one by one, in lists
+        for inside in nodes(node.get("content")):
+            if inside.get("__loader__") not in ("JsonNode", "ListNode"):
+                raise ModelFileError("the pipeline is damaged: an array of objects has arrays in it.")
+
+
+def _check_file(name: Any, files: Set[str]) -> str:
+    if not isinstance(name, str) or name not in files:
+        raise ModelFileError(f"the pipeline names the file {shown(name)}, which is not in it.")
+    return name
 
 
 def _sizes(archive: zipfile.ZipFile, size: int) -> dict[str, int]:
@@ -157,20 +200,19 @@ def _sizes(archive: zipfile.ZipFile, size: int) -> dict[str, int]:
     return sizes
 
 
-def _size(sizes: dict[str, int], name: Any) -> int:
-    if not isinstance(name, str) or name not in sizes or name == DESCRIPTION:
-        raise ModelFileError(f"the pipeline names the file {shown(name)}, which is not in it.")
-    return sizes[name]
+def _check_array(archive: zipfile.ZipFile, name: str, size: int) -> tuple[int, ...]:
+    """Return the shape of an array; refuse a header that speaks of more numbers than there are, or of none at all.
 
-
-def _check_array(archive: zipfile.ZipFile, name: str, size: int) -> None:
-    """Refuse an array whose header speaks of more numbers than there are: memory for all would be taken first."""
+    Memory for all would be taken first; and numbers of no bytes, of which there may be billions, become objects.
+    """
     with archive.open(name) as file:
         version = np.lib.format.read_magic(file)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
         shape, _, dtype = read(file) if read else ((-1,), False, np.dtype(object))
-        if dtype.hasobject or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - file.tell():
+        plain = dtype.kind in "biufUmM" and dtype.subdtype is None and 0 < dtype.itemsize <= max(LARGEST_ITEM, size)
+        if not plain or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - file.tell():
             raise ModelFileError("the pipeline is damaged: an array in it is of another size than its file.")
+        return tuple(shape)
 
 
 def objects(pipeline: Any) -> Iterator[Any]:
@@ -198,8 +240,8 @@ def objects(pipeline: Any) -> Iterator[Any]:
         seen.add(id(value))
 
 
-def names(tree: Any) -> Iterator[tuple[str, Any]]:
-    """Yield every type, every way of building one, and every file that a description names."""
+def nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    """Yield everything in a description that is to be built, or names a class or a file."""
     waiting = [(tree, 0)]
     while waiting:
         node, depth = waiting.pop()
@@ -208,10 +250,6 @@ def names(tree: Any) -> Iterator[tuple[str, Any]]:
         if isinstance(node, list):
             waiting.extend((entry, depth + 1) for entry in node)
         elif isinstance(node, dict):
-            if "__class__" in node or "__module__" in node:
-                yield "type", f"{node.get('__module__')}.{node.get('__class__')}"
-            if "__loader__" in node:
-                yield "loader", node["__loader__"]
-            if "__loader__" in node and "file" in node:
-                yield "file", node["file"]
+            if node.keys() & {"__class__", "__module__", "__loader__"}:
+                yield node
             waiting.extend((entry, depth + 1) for entry in node.values())

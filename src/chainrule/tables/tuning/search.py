@@ -82,6 +82,8 @@ class Search:
         KeyboardInterrupt
             After trials in flight have been put in the queue again.
         """
+        for trial in studies.finished(self.study):
+            studies.check_finished(trial, self.dimensions)
         for trial in reversed(studies.whole(self.study)):
             self._remember(trial)
         try:
@@ -121,6 +123,7 @@ class Search:
         """Begin a trial, and return its number and its point."""
         begun = len(studies.finished(self.study)) + len(self._live)
         trial = studies.ask(self.study, self.study.user_attrs[studies.ABOUT]["seed"], self.dimensions, begun)
+        studies.check_point(trial, self.dimensions)
         self._live[trial.number], self._begun[trial.number] = trial, time.monotonic()
         return trial.number, {dimension.name: trial.params[dimension.name] for dimension in self.dimensions}
 

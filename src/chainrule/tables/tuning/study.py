@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sqlite3
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule._extras import require
+from chainrule._values import shown
 from chainrule.tables.tuning.space import Dimension
 
 if TYPE_CHECKING:
@@ -26,6 +29,13 @@ FILE, LOCK = "study.db", ".study.lock"
 RANDOM = 10  # trials before the sampler has learned something
 TIMEOUT = 30.0  # seconds to wait for another process that reads the study
 ABOUT = "chainrule"  # the attribute of the study that says what it is of
+LARGEST, LONGEST = 2**27, 2**24  # bytes of a study, which has thousands of trials in it, and of a value
+SLOWEST, STEPS = 30.0, 100_000  # seconds of a statement, and after how many steps of SQLite's machine they are counted
+ODD = (
+    "SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index') "
+    "OR upper(sql) LIKE '%VIRTUAL%' OR upper(sql) LIKE '%GENERATED%' OR upper(sql) LIKE '% AS (%' LIMIT 1"
+)
+"""Views, triggers, virtual tables and computed columns: what may run when tables are read or written."""
 
 
 def make_folder(folder: Path) -> None:
@@ -175,17 +185,81 @@ def _recover(study: optuna.Study, default: Mapping[str, Any]) -> None:
 
 
 def _check(path: Path) -> None:
+    """Refuse a file that is damaged, too large, or has in it what runs when tables are read or written."""
     if not path.exists():
         return
+    if not path.is_file():
+        raise _damaged(path, ValueError("it is not a regular file"))
+    logs = [path.with_name(path.name + ending) for ending in ("-wal", "-journal")]
+    if (size := sum(file.stat().st_size for file in (path, *logs) if file.is_file())) > LARGEST:
+        raise _damaged(path, ValueError(f"its {size:,} bytes are more than a study takes, {LARGEST:,}"))
     try:
         with contextlib.closing(
             sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=TIMEOUT)
         ) as connection:
-            answer = connection.execute("PRAGMA quick_check").fetchone()[0]
+            _bounded(connection)
+            odd = connection.execute(ODD).fetchone()
+            answer = "ok" if odd else connection.execute("PRAGMA quick_check").fetchone()[0]
     except sqlite3.Error as error:
         raise _damaged(path, error) from None
+    if odd:
+        raise _damaged(path, ValueError("it has {} {}".format(*map(shown, odd))))
     if answer != "ok":
         raise _damaged(path, ValueError(answer))
+
+
+def _bounded(connection: sqlite3.Connection) -> None:
+    """Let a statement take no longer than :data:`SLOWEST`, and a value no more than :data:`LONGEST` bytes."""
+    began = [time.monotonic()]
+
+    def begin(_: str) -> None:
+        began[0] = time.monotonic()
+
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
+    connection.execute("PRAGMA trusted_schema=OFF")
+    connection.set_trace_callback(begin)
+    connection.set_progress_handler(lambda: time.monotonic() - began[0] > SLOWEST, STEPS)
+
+
+def check_point(trial: Any, dimensions: tuple[Dimension, ...]) -> None:
+    """Refuse a point that is not in the space: it would become the arguments of an estimator.
+
+    Raises
+    ------
+    ValueError
+    """
+    for dimension in dimensions:
+        value = trial.params.get(dimension.name)
+        kinds = (int, float) if not dimension.whole else (int,)
+        fits = value in dimension.choices if dimension.choices else type(value) in kinds and dimension.has(value)
+        if not fits:
+            raise ValueError(
+                f"{FILE}: trial {trial.number} has {dimension.name}={shown(value)}, which is not in the space "
+                f"({dimension.shown()}): it was changed by something else. Move it away, or choose another --out."
+            )
+
+
+def check_finished(trial: Any, dimensions: tuple[Dimension, ...]) -> None:
+    """Refuse a trial that came to its end without what is written then.
+
+    Raises
+    ------
+    ValueError
+    """
+    check_point(trial, dimensions)
+    if trial.state.name != "COMPLETE":
+        return
+    notes = trial.user_attrs
+    numbers = [trial.value, notes.get("seconds"), *_list(notes.get("folds")), *_list(notes.get("epochs"))]
+    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+        raise ValueError(
+            f"{FILE}: trial {trial.number} has no value, or values that are not numbers: it was changed by something "
+            "else. Move it away, or choose another --out."
+        )
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) and value else [None]
 
 
 def _damaged(path: Path, error: Exception) -> ValueError:
@@ -212,6 +286,7 @@ def _connection(path: Path) -> sqlite3.Connection:
     A process that is killed loses nothing by that.
     """
     connection = sqlite3.connect(path, timeout=TIMEOUT, check_same_thread=False)
+    _bounded(connection)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     return connection

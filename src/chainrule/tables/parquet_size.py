@@ -1,0 +1,108 @@
+"""How large a Parquet file becomes in memory, by what its footer and the headers of its pages say.
+
+Both are structures of Apache Thrift's compact protocol, of which a reader of a page is enough.
+
+Sources: https://parquet.apache.org/docs/file-format/, parquet.thrift;
+https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+WIDTHS = {0: 1, 1: 4, 2: 8, 3: 12, 4: 4, 5: 8, 6: 16, 7: 16}  # bytes of a value by its physical type; texts are views
+DEEPEST, LONGEST = 20, 2**24
+
+__all__ = ["parquet_size"]
+
+
+def parquet_size(content: bytes) -> int:
+    """Return about how many bytes a file becomes: its pages unpacked, or its values, whichever is more.
+
+    Raises
+    ------
+    LookupError, TypeError
+        When the file is damaged.
+    """
+    length = int.from_bytes(content[-8:-4], "little")
+    footer = _Reader(content, len(content) - 8 - length).struct()
+    size = 0
+    for group in footer[4]:
+        for chunk in group[1]:
+            meta = chunk[3]
+            values = max(meta[5], group[3]) * WIDTHS[meta[1]]
+            size += max(values, meta[6], _pages(content, meta))
+    return size
+
+
+def _pages(content: bytes, meta: dict[int, Any]) -> int:
+    """Return how many bytes the pages of one column chunk become."""
+    at = min(meta[9], meta.get(11) or meta[9])
+    stop, size = at + meta[7], 0
+    while at < stop:
+        reader = _Reader(content, at)
+        page = reader.struct()
+        size += page[2]
+        at = reader.at + max(page[3], 0)
+    return size
+
+
+class _Reader:
+    """Reads one structure as a dictionary of its fields by their numbers."""
+
+    def __init__(self, content: bytes, at: int) -> None:
+        if at < 0:
+            raise LookupError("it does not fit into the file")
+        self.content, self.at = content, at
+
+    def struct(self, depth: int = 0) -> dict[int, Any]:
+        if depth > DEEPEST:
+            raise LookupError("too deep")
+        fields: dict[int, Any] = {}
+        number = 0
+        while byte := self._byte():
+            number = number + (byte >> 4) if byte >> 4 else _signed(self._varint())
+            kind = byte & 15
+            fields[number] = kind == 1 if kind in (1, 2) else self._value(kind, depth)
+        return fields
+
+    def _byte(self) -> int:
+        self.at += 1
+        return self.content[self.at - 1]
+
+    def _varint(self) -> int:
+        value = shift = 0
+        while True:
+            byte = self._byte()
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+            if shift > 70:
+                raise LookupError("a number without end")
+
+    def _value(self, kind: int, depth: int) -> Any:
+        if kind in (1, 2, 3):
+            return self._byte()
+        if kind in (4, 5, 6):
+            return _signed(self._varint())
+        if kind == 7:
+            self.at += 8
+            return None
+        if kind == 8:
+            length = self._varint()
+            self.at += length
+            return None
+        if kind in (9, 10):
+            head = self._byte()
+            count = self._varint() if head >> 4 == 15 else head >> 4
+            if count > min(LONGEST, len(self.content)):
+                raise LookupError("a list without end")
+            return [self._value(head & 15, depth + 1) for _ in range(count)]
+        if kind == 12:
+            return self.struct(depth + 1)
+        raise LookupError(f"a field of the unknown kind {kind}")
+
+
+def _signed(number: int) -> int:
+    return number >> 1 ^ -(number & 1)
