@@ -65,6 +65,8 @@ DEFAULTS = {
     "batch_norm": False,
     "layer_norm": False,
     "n_ensemble": 1,
+    "layers": None,
+    "input_shape": None,
 }
 CHANGES = [
     {"dropout": 0.5},
@@ -485,7 +487,7 @@ def test_from_network(classes):
     np.testing.assert_array_equal(model.predict(X_IRIS), np.asarray(classes)[p.argmax(axis=1)])
     np.testing.assert_allclose(p[:, -outputs:], network.predict(X_IRIS))
     assert model.n_features_in_ == 4
-    assert model.hidden_layer_sizes in ([5], (5,))
+    assert repr(model.layers) == f"[Dense(5), Tanh(), Dense({outputs})]"
     assert model.score(X_IRIS, model.predict(X_IRIS)) == 1
 
 

@@ -15,8 +15,8 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 from sklearn.utils.validation import validate_data
 
 from chainrule._typing import Array
+from chainrule.estimators._architecture import architecture, outputs_of_layers
 from chainrule.estimators.base import KEPT, BaseMLP, partial_fit_available
-from chainrule.layers import Dense
 from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from chainrule.network import Network
 
@@ -89,6 +89,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         batch_norm: Any = False,
         layer_norm: Any = False,
         n_ensemble: Any = 1,
+        layers: Any = None,
+        input_shape: Any = None,
         class_weight: Any = None,
         label_smoothing: Any = 0.0,
     ) -> None:
@@ -127,6 +129,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.batch_norm = batch_norm
         self.layer_norm = layer_norm
         self.n_ensemble = n_ensemble
+        self.layers = layers
+        self.input_shape = input_shape
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing
 
@@ -146,6 +150,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._learn_labels(y)
         else:
             self._check_classes(unique_labels(y))
+        if reset:
+            self.n_outputs_ = self._wanted_outputs(X.shape[1])
         targets = self._targets(y)
         if self.label_smoothing and not self._is_multiclass():  # for several classes the loss does it
             targets = (1 - self.label_smoothing) * targets + self.label_smoothing / 2
@@ -165,7 +171,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._labels.transform(y)
 
     def _is_multiclass(self) -> bool:
-        return bool(self._labels.y_type_ == "multiclass")
+        """Say whether softmax gives one class of several: of two as well, where the layers have two outputs."""
+        return bool(self._labels.y_type_ == "multiclass" or (self._labels.y_type_ == "binary" and self.n_outputs_ == 2))
+
+    def _wanted_outputs(self, columns: int) -> int:
+        classes = len(self.classes_)
+        if self._labels.y_type_ == "binary":
+            return 2 if classes == 2 and outputs_of_layers(self, columns) == 2 else 1
+        return classes
 
     def _loss(self) -> Loss:
         if self._is_multiclass():
@@ -180,16 +193,25 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 raise ValueError("class_weight: expected 'balanced' or None for several labels at once, got a dict.")
             weights = compute_sample_weight("balanced", (y > 0.5).astype(int))
             return weights if sample_weight is None else weights * sample_weight
-        if isinstance(self.class_weight, dict):
-            unknown = set(self.class_weight) - set(self.classes_.tolist())
-            if unknown:
-                raise ValueError(f"class_weight has {sorted(unknown)}, not among the classes {self.classes_.tolist()}.")
         index = y if self._is_multiclass() else (y.ravel() > 0.5).astype(int)
-        weights = compute_sample_weight(self.class_weight, self.classes_[index])
+        weights = self._dict_weights()[index] if isinstance(self.class_weight, dict) else None
+        if weights is None:
+            weights = compute_sample_weight(self.class_weight, self.classes_[index])
         return weights if sample_weight is None else weights * sample_weight
 
+    def _dict_weights(self) -> Array:
+        """Return the weight of each class; a fold may lack some of the dict's, but a misspelled one is refused."""
+        given, classes = self.class_weight, self.classes_.tolist()
+        unknown, without = [c for c in given if c not in classes], [c for c in classes if c not in given]
+        if unknown and without:
+            raise ValueError(
+                f"class_weight: {unknown} are not among the classes {classes}, and {without} have no weight: are they "
+                "the same? Give every class a weight, such as 1.0, where a fold may lack some."
+            )
+        return np.array([given.get(c, 1.0) for c in classes], np.float64)
+
     def _outputs(self, y: Array) -> int:
-        return len(self.classes_) if self._is_multiclass() else y.shape[1]
+        return int(self.n_outputs_)
 
     def _out_activation(self) -> str:
         return "softmax" if self._is_multiclass() else "logistic"
@@ -209,9 +231,29 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._labels, self.classes_ = fitted._label_binarizer, fitted.classes_
 
     @classmethod
-    def from_network(cls, network: Network, classes: Any) -> Any:
+    def from_network(cls, network: Network, classes: Any, **parameters: Any) -> Any:
         """Make a fitted classifier of a network that ends in logits of softmax or sigmoid cross-entropy.
 
+        The network's layers become the parameter ``layers``, so that ``fit``, ``clone`` and searches build the same
+        architecture anew, and its values are taken over, so that it predicts, and that ``partial_fit`` and warm starts
+        go on from them. The estimator trains this very network; give ``copy.copy(network)`` to keep it as it is.
+
+        Parameters
+        ----------
+        network : Network
+        classes : sequence
+            The labels in sorted order, which is that of the outputs; two for one output. A network with several outputs
+            of SigmoidCrossEntropy, one for each class, predicts, but is not trained further.
+        **parameters
+            Any others of the estimator, such as ``warm_start=True``.
+
+        Raises
+        ------
+        ValueError
+            When the loss is another one, or the classes do not fit the outputs.
+
+        Examples
+        --------
         >>> import chainrule as cr
         >>> network = cr.Network(2, [cr.layers.Dense(3)], cr.losses.SoftmaxCrossEntropy(), seed=0)
         >>> cr.MLPClassifier.from_network(network, ["a", "b", "c"]).predict([[0.0, 1.0]]).shape
@@ -221,7 +263,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             raise ValueError(  # noqa: TRY004
                 f"from_network: expected the loss SoftmaxCrossEntropy or SigmoidCrossEntropy, got {network.loss!r}."
             )
-        outputs = network.output_shape[0]
+        outputs, softmax = network.output_shape[0], isinstance(network.loss, SoftmaxCrossEntropy)
+        smoothing = getattr(network.loss, "label_smoothing", 0.0)
+        if softmax and outputs == 1:
+            raise ValueError("from_network: softmax of one output is always 1: use SigmoidCrossEntropy.")
         wanted = 2 if outputs == 1 else outputs
         if len(classes) != wanted or len(set(classes)) != wanted:
             raise ValueError(
@@ -230,13 +275,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         given = np.asarray(classes)
         if not (np.sort(given) == given).all():
             raise ValueError("from_network: expected the classes in sorted order, the order of the outputs.")
-        model = cls(hidden_layer_sizes=[d.units for d in network.layers if isinstance(d, Dense)][:-1])
+        model = cls(**architecture(network) | {"label_smoothing": smoothing} | parameters)
         model._learn_labels(given)
-        model.network_, model.n_outputs_ = network, outputs
-        model.n_features_in_, model.out_activation_ = network.input_shape[0], model._out_activation()
-        model.n_layers_ = len(model._dense()) + 1
-        model._progression = None
-        return model
+        return model._take_network(network)
 
     def _check_classes(self, classes: Array) -> None:
         if self.warm_start:
@@ -255,7 +296,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None, X_val: Any = None, y_val: Any = None
     ) -> Any:
-        """Go on training for one epoch over X and y.
+        """Train one more epoch on X and y.
 
         Parameters
         ----------
@@ -279,6 +320,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def predict(self, X: Any) -> Any:
         """Return the predicted label of each row of X, or for multi-label a row of 0 and 1, sparse if y was."""
         p = self._forward(X)
+        if self._is_multiclass():
+            return self.classes_[p.argmax(axis=1)]
         return self._labels.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p)
 
     def predict_proba(self, X: Any) -> Array:

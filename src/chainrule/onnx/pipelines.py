@@ -10,7 +10,7 @@ from chainrule.onnx.around import convert_calibrated, convert_transformed, holds
 from chainrule.onnx.estimators import add_classifier, class_table, is_multilabel, outputs_of
 from chainrule.onnx.graph import CODES, Graph
 from chainrule.onnx.model import OLDEST
-from chainrule.onnx.registry import add_networks, prepared
+from chainrule.onnx.registry import add_networks, prepared, rows_to_samples
 from chainrule.onnx.transfer import cast, check_zipmap, element_code, finish
 
 OPTIONS_OF_CLASSIFIERS = {
@@ -143,4 +143,4 @@ def _start(scope: Any, operator: Any, container: Any) -> tuple[Graph, str | None
     x = given.full_name
     if element_code(given) != CODES[dtype]:
         x = graph.node("Cast", x, to=dtype)
-    return graph, *add_networks(graph, prepared(networks, dtype), x)
+    return graph, *add_networks(graph, prepared(networks, dtype), rows_to_samples(graph, networks[0], x))
