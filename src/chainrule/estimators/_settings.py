@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from chainrule import layers as layers_module
 from chainrule import optimizers
 from chainrule._names import lookup, public_classes
 from chainrule.layers import Layer
+from chainrule.layers.base import specifications
 from chainrule.optimizers import Optimizer
 from chainrule.penalties import L1, L2, Constraint, MaxNorm, Penalty
 
@@ -66,9 +67,15 @@ def check_lbfgs(e: Any, held_out: Any) -> None:
         "progress": e.progress,
         "resume": e.resume is not None,
         "X_val": held_out is not None,
+        "layers that draw": e.layers is not None and _draw(specifications("layers", e.layers)),
     }
     if is_lbfgs(e) and (given := [name for name, value in cannot.items() if value]):
         raise ValueError(f"solver='lbfgs' cannot use {', '.join(given)}: choose 'adam' or another solver.")
+
+
+def _draw(layers: Sequence[Layer]) -> bool:
+    noisy = layers_module.Dropout, layers_module.Dropout2D, layers_module.GaussianNoise
+    return any(isinstance(layer, noisy) or _draw(layer.inner) for layer in layers)
 
 
 def build_optimizer(e: Any) -> Optimizer:

@@ -61,7 +61,7 @@ def fit_stochastic(
     e.n_iter_ = 0
     contract = Contract(e, progression, progression.rate, batch_size)
     on_train = TrainingScore(sample(X), sample(y), _scorer(e, None)) if held_out is not None else None
-    random = e.input_dropout or np.any(e.dropout)
+    random = e.layers is not None or e.input_dropout or np.any(e.dropout)
     try:
         e.history_ = train(
             e.network_,
