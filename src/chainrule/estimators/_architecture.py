@@ -194,8 +194,10 @@ def _named(network: Network) -> str:
     return f"[{', '.join(map(repr, network.layers))}] with {network.loss!r}"
 
 
-def architecture(network: Network) -> dict[str, Any]:
+def architecture(network: Any) -> dict[str, Any]:
     """Return the parameters of an estimator that builds the same network, without its values."""
+    if not isinstance(network, Network):
+        raise TypeError(f"from_network: expected a chainrule.Network, got {type(network).__name__}.")
     shape = network.input_shape
     layers = [_as_given(layer) for layer in network.__getstate__()["layers"]]
     return {"layers": layers, "input_shape": shape if len(shape) > 1 else None, "dtype": str(network.dtype)}

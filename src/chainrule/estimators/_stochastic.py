@@ -10,11 +10,12 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from chainrule._names import reword
 from chainrule._typing import Array
 from chainrule.callbacks import Progress
 from chainrule.clipping import ClipNorm
 from chainrule.estimators._contract import Continued, Contract, LegacyShuffle, Progression, Rate, TrainingScore
-from chainrule.estimators._settings import build_optimizer, build_penalties
+from chainrule.estimators._settings import NAMES, build_optimizer, build_penalties
 from chainrule.estimators.advice import sample, warn_unconverged
 from chainrule.schedules import Schedule
 from chainrule.training import DivergenceError, train
@@ -123,7 +124,7 @@ def _diverged(e: Any, error: DivergenceError, progression: Progression) -> None:
     e.history_ = error.history
     e.loss_curve_.append(np.nan)
     e.validation_scores_.append(np.nan)
-    warnings.warn(f"{error} Its best parameters so far are kept.", ConvergenceWarning, stacklevel=6)
+    warnings.warn(f"{reword(str(error), NAMES)} Its best parameters so far are kept.", ConvergenceWarning, stacklevel=6)
 
 
 def _scorer(e: Any, weight: Array | None) -> Callable[[Array, Array], float]:

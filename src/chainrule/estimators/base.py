@@ -19,6 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from chainrule._fitted import mean_prediction
+from chainrule._names import reworded
 from chainrule._threads import blas_threads
 from chainrule._typing import Array, is_sparse
 from chainrule.estimators import _saving
@@ -32,7 +33,7 @@ from chainrule.estimators._architecture import (
     planned,
 )
 from chainrule.estimators._lbfgs import fit_lbfgs
-from chainrule.estimators._settings import SOLVERS, check_lbfgs, is_lbfgs, network_dtype
+from chainrule.estimators._settings import NAMES, SOLVERS, check_lbfgs, is_lbfgs, network_dtype
 from chainrule.estimators._stochastic import NOT_FINITE, fit_stochastic
 from chainrule.estimators.advice import warn_dead_or_constant, warn_unscaled
 from chainrule.layers import Dense
@@ -217,13 +218,13 @@ class BaseMLP(BaseEstimator, ABC):
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=network_dtype(self, X))
         weight = self._weights(y, sample_weight)
+        self.n_outputs_ = self._outputs(y)
         held_out = self._validation_set(*validation)
         check_lbfgs(self, held_out)
         if incremental and self.resume is not None:
             raise ValueError("partial_fit does not support resume: a checkpoint is of a whole fit.")
         if self.n_ensemble > 1 and self.resume is not None:
             raise ValueError("resume: a checkpoint is of one network, but n_ensemble > 1: fit the members one by one.")
-        self.n_outputs_ = self._outputs(y)
         if fresh and not incremental:
             warn_unscaled(X, getattr(self, "feature_names_in_", None))
         self._fit_members(X, y, weight, held_out, fresh=fresh, incremental=incremental)
@@ -275,10 +276,11 @@ class BaseMLP(BaseEstimator, ABC):
             if self.network_.dtype != dtype:
                 self._progression = None  # the optimizer's memory is of the other
             self._watch()
-        if is_lbfgs(self):
-            interrupted = fit_lbfgs(self, X, y, weight)
-        else:
-            interrupted = fit_stochastic(self, X, y, weight, held_out, random_state, incremental=incremental)
+        with reworded(NAMES):
+            if is_lbfgs(self):
+                interrupted = fit_lbfgs(self, X, y, weight)
+            else:
+                interrupted = fit_stochastic(self, X, y, weight, held_out, random_state, incremental=incremental)
         if not np.isfinite(self.network_.theta).all():
             raise ValueError(NOT_FINITE)
         if not incremental and not interrupted:
@@ -296,7 +298,12 @@ class BaseMLP(BaseEstimator, ABC):
         )
         if not is_sparse(y_val) and np.ndim(y_val) == 2 and np.shape(y_val)[1] == 1:
             y_val = column_or_1d(y_val, warn=True)  # as y
-        return as_samples(self, X_val, "X_val"), self._targets(y_val)
+        t = self._targets(y_val)
+        if len(t) != X_val.shape[0]:
+            raise ValueError(f"X_val and y_val: expected the same number of rows, got {X_val.shape[0]} and {len(t)}.")
+        with reworded({r"^t: ": "y_val: ", r"The last layer .*": f"y has {self.n_outputs_} column(s)."}):
+            self._loss().targets(t, self.n_outputs_, np.dtype(np.float64))
+        return as_samples(self, X_val, "X_val"), t
 
     def _start(
         self, columns: int, dtype: Any, random_state: np.random.RandomState, sizes: list[int] | None = None
@@ -339,7 +346,8 @@ class BaseMLP(BaseEstimator, ABC):
             except ValueError:
                 pass  # what is wrong is said in scikit-learn's words
         X = self._checked(X)
-        return mean_prediction(self.networks_, X)
+        with reworded(NAMES):
+            return mean_prediction(self.networks_, X)
 
     def _checked(self, X: Any) -> Any:
         check_is_fitted(self)

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
+from chainrule._checks import check_real
 from chainrule._typing import Array
 from chainrule.estimators._architecture import architecture, outputs_of_layers
 from chainrule.estimators.base import KEPT, BaseMLP, partial_fit_available
@@ -25,7 +26,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multi-layer perceptron for classes: scikit-learn's, on chainrule's engine.
 
     The same parameters, attributes and warnings, and from the same ``random_state`` the same model. See
-    ``sklearn.neural_network.MLPClassifier`` for what each of them means.
+    ``sklearn.neural_network.MLPClassifier`` for what each of them means, and docs/migration.md for
+    those that are new.
+
+    Parameters
+    ----------
+    layers : list of Layer, optional
+        All layers of the network, the last one with an output for each class (for two classes: one or two), in place of
+        ``hidden_layer_sizes``, ``activation``, ``dropout``, ``input_dropout``, ``batch_norm`` and ``layer_norm``. Each
+        ``fit`` draws them anew, as their initializers say, from ``random_state``.
+    input_shape : tuple of int, optional
+        The shape of one row for the first layer, such as ``(8, 8, 1)`` for images. X is then rows of 64 columns, or
+        images: ``(rows, 8, 8, 1)``. By default each row is columns.
 
     Attributes
     ----------
@@ -42,6 +54,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> model = MLPClassifier((16,), learning_rate_init=0.05, max_iter=500, random_state=0).fit(X, y)
     >>> model.score(X, y)
     1.0
+
+    Any layers, here of images, which come as rows of 64 columns or as an array of 4 dimensions:
+
+    >>> import chainrule as cr
+    >>> digits = cr.datasets.load_digits()
+    >>> layers = [cr.layers.Conv2D(8, 3), cr.layers.ReLU(), cr.layers.Flatten(), cr.layers.Dense(10)]
+    >>> model = MLPClassifier(layers=layers, input_shape=(8, 8, 1), learning_rate_init=0.01, n_iter_no_change=1,
+    ...                       tol=0.2, random_state=0).fit(digits.X, digits.t)
+    >>> model.score(digits.X.reshape(-1, 8, 8, 1), digits.t) > 0.9
+    True
     """
 
     _kind: ClassVar[str] = "MLPClassifier"
@@ -208,7 +230,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 f"class_weight: {unknown} are not among the classes {classes}, and {without} have no weight: are they "
                 "the same? Give every class a weight, such as 1.0, where a fold may lack some."
             )
-        return np.array([given.get(c, 1.0) for c in classes], np.float64)
+        weights = [check_real("class_weight", repr(c), given.get(c, 1.0), 0) for c in classes]
+        if not any(weights):
+            raise ValueError(f"class_weight: expected a weight above 0 for one of the classes {classes}, got {given}.")
+        return np.array(weights)
 
     def _outputs(self, y: Array) -> int:
         return int(self.n_outputs_)
@@ -259,6 +284,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         >>> cr.MLPClassifier.from_network(network, ["a", "b", "c"]).predict([[0.0, 1.0]]).shape
         (1,)
         """
+        built = architecture(network)
         if not isinstance(network.loss, SigmoidCrossEntropy | SoftmaxCrossEntropy):
             raise ValueError(  # noqa: TRY004
                 f"from_network: expected the loss SoftmaxCrossEntropy or SigmoidCrossEntropy, got {network.loss!r}."
@@ -267,7 +293,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         smoothing = getattr(network.loss, "label_smoothing", 0.0)
         if softmax and outputs == 1:
             raise ValueError("from_network: softmax of one output is always 1: use SigmoidCrossEntropy.")
-        wanted = 2 if outputs == 1 else outputs
+        wanted, classes = 2 if outputs == 1 else outputs, [] if classes is None else list(classes)
         if len(classes) != wanted or len(set(classes)) != wanted:
             raise ValueError(
                 f"from_network: expected {wanted} different classes for {outputs} output(s), got {classes}."
@@ -275,7 +301,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         given = np.asarray(classes)
         if not (np.sort(given) == given).all():
             raise ValueError("from_network: expected the classes in sorted order, the order of the outputs.")
-        model = cls(**architecture(network) | {"label_smoothing": smoothing} | parameters)
+        model = cls(**built | {"label_smoothing": smoothing} | parameters)
         model._learn_labels(given)
         return model._take_network(network)
 

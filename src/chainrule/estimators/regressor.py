@@ -41,7 +41,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     """Multi-layer perceptron for numbers: scikit-learn's, on chainrule's engine.
 
     The same parameters, attributes and warnings, and from the same ``random_state`` the same model. See
-    ``sklearn.neural_network.MLPRegressor`` for what each of them means.
+    ``sklearn.neural_network.MLPRegressor`` for what each of them means, and docs/migration.md for
+    those that are new.
+
+    Parameters
+    ----------
+    layers : list of Layer, optional
+        All layers of the network, the last one with an output for each column of y, in place of ``hidden_layer_sizes``,
+        ``activation``, ``dropout``, ``input_dropout``, ``batch_norm`` and ``layer_norm``. Each ``fit`` draws them anew,
+        as their initializers say, from ``random_state``.
+    input_shape : tuple of int, optional
+        The shape of one row for the first layer, such as ``(8, 8, 1)`` for images. X is then rows of 64 columns, or
+        images: ``(rows, 8, 8, 1)``. By default each row is columns.
 
     Attributes
     ----------
@@ -163,7 +174,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        return X, self._targets(y, "y").astype(network_dtype(self, X), copy=False)
+        y, dtype = self._targets(y, "y"), network_dtype(self, X)
+        if np.abs(y).max() > np.finfo(dtype).max:
+            raise ValueError(
+                f"y: values up to {np.abs(y).max():.3g} do not fit into {dtype}: scale y, or set dtype='float64'."
+            )
+        return X, y.astype(dtype, copy=False)
 
     def _targets(self, y: Any, name: str = "y_val") -> Array:
         y = np.asarray(y)
@@ -222,9 +238,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         >>> model.predict(np.zeros((5, 64))).shape, model.predict(np.zeros((5, 8, 8, 1))).shape
         ((5,), (5,))
         """
+        built = architecture(network)
         if isinstance(network.loss, SigmoidCrossEntropy | SoftmaxCrossEntropy):
             raise ValueError(f"from_network: {network.loss!r} is for classes: use MLPClassifier.from_network.")  # noqa: TRY004
-        model = cls(**architecture(network) | {"loss": network.loss} | parameters)
+        model = cls(**built | {"loss": network.loss} | parameters)
         return model._take_network(network)
 
     def _has_partial_fit(self) -> bool:
