@@ -239,6 +239,8 @@ def test_sparse_rows_are_no_images():
         ({"layers": None, "input_shape": (2, 2, 1)}, ValueError, "give layers as well"),
         ({"input_shape": (2, 2, 0)}, ValueError, "input_shape.*shape of one row"),
         ({"input_shape": (2.0, 2)}, ValueError, "input_shape.*shape of one row"),
+        ({"input_shape": 5}, ValueError, r"X has 4 columns, but input_shape=\(5,\) asks for 5"),
+        ({"input_shape": (3,)}, ValueError, r"X has 4 columns, but input_shape=\(3,\) asks for 3"),
         ({"input_shape": "4"}, ValueError, "input_shape"),
     ],
     ids=str,

@@ -900,9 +900,11 @@ def test_a_misspelled_class_is_still_refused():
 @pytest.mark.parametrize("kind", KINDS)
 def test_y_val_may_be_a_column_as_y_may(kind):
     X, y = data(kind)
-    flat = quiet(make(kind, tol=0.5), X, y, X_val=X[::3], y_val=y[::3])
-    with pytest.warns(UserWarning, match="column-vector y was passed"):
-        column = make(kind, tol=0.5).fit(X, y, X_val=X[::3], y_val=y[::3, np.newaxis])
+    flat = quiet(make(kind), X, y, X_val=X[::3], y_val=y[::3])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        column = make(kind).fit(X, y, X_val=X[::3], y_val=y[::3, np.newaxis])
+    assert any("column-vector y was passed" in str(warning.message) for warning in caught)
     assert column.history_["val_loss"] == flat.history_["val_loss"]
     assert column.history_["val_score"] == flat.history_["val_score"]
 

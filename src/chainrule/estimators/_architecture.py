@@ -64,11 +64,9 @@ def _differs(value: Any, default: Any) -> bool:
 
 
 def sample_shape(e: Any) -> tuple[int, ...] | None:
-    """Return the shape of one row for the network, where it is not a row of columns."""
+    """Return the shape of one row for the network, or None where it is that of X."""
     shape = e.input_shape
-    if shape is None or isinstance(shape, Integral):
-        return None
-    return tuple(int(n) for n in shape) if len(shape) > 1 else None
+    return None if shape is None else (int(shape),) if isinstance(shape, Integral) else tuple(int(n) for n in shape)
 
 
 def as_rows(e: Any, X: Any, name: str = "X") -> Any:
@@ -92,14 +90,14 @@ def as_samples(e: Any, X: Any, name: str = "X") -> Any:
     wanted = sample_shape(e)
     if wanted is None:
         return X
-    if is_sparse(X):
+    if is_sparse(X) and len(wanted) > 1:
         raise TypeError(f"{name}: got sparse rows, but input_shape={wanted} asks for images: give {name}.toarray().")
     if X.shape[1] != math.prod(wanted):
         raise ValueError(
             f"{name} has {X.shape[1]} columns, but input_shape={wanted} asks for {math.prod(wanted)}: give one column "
-            "for each number of an image."
+            "for each number of a row."
         )
-    return X.reshape(-1, *wanted)
+    return X.reshape(-1, *wanted) if len(wanted) > 1 else X
 
 
 def planned(e: Any, columns: int, dtype: Any, sizes: list[int] | None = None) -> Network:

@@ -184,7 +184,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _targets(self, y: Any, name: str = "y_val") -> Array:
         y = np.asarray(y)
         if y.dtype.kind in "mMUS":
-            remedy = "(y - y.min()) / np.timedelta64(1, 'D') are days" if y.dtype.kind in "mM" else "y.astype(float)"
+            remedy = "days, (y - y.min()) / np.timedelta64(1, 'D')" if y.dtype.kind in "mM" else "y.astype(float)"
             raise TypeError(f"{name}: expected numbers, got {y.dtype}: make them numbers, for example {remedy}.")
         y = y.astype(np.float64, copy=False) if name == "y_val" else y
         if not np.isfinite(y).all():
