@@ -65,6 +65,8 @@ DEFAULTS = {
     "batch_norm": False,
     "layer_norm": False,
     "n_ensemble": 1,
+    "layers": None,
+    "input_shape": None,
 }
 CHANGES = [
     {"dropout": 0.5},
@@ -485,7 +487,7 @@ def test_from_network(classes):
     np.testing.assert_array_equal(model.predict(X_IRIS), np.asarray(classes)[p.argmax(axis=1)])
     np.testing.assert_allclose(p[:, -outputs:], network.predict(X_IRIS))
     assert model.n_features_in_ == 4
-    assert model.hidden_layer_sizes in ([5], (5,))
+    assert repr(model.layers) == f"[Dense(5), Tanh(), Dense({outputs})]"
     assert model.score(X_IRIS, model.predict(X_IRIS)) == 1
 
 
@@ -794,3 +796,152 @@ def clone_of(model):
 def test_an_ensemble_cannot_resume(tmp_path):
     with pytest.raises(ValueError, match="resume: a checkpoint is of one network, but n_ensemble > 1"):
         make(MLPClassifier, n_ensemble=2, resume=str(tmp_path)).fit(X_IRIS, Y_IRIS)
+
+
+# ---------------------------------------------------------------- names in messages are those of the estimators
+
+
+def big(y):
+    return np.where(np.arange(len(y)) == 3, 1e200, y)
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "arguments", "message"),
+    [
+        (MLPRegressor, {"loss": "poisson"}, {"y": Y_DIABETES - 9}, "^y: Poisson expects counts of at least 0"),
+        (
+            MLPRegressor,
+            {"loss": "poisson"},
+            {"y": np.abs(Y_DIABETES), "y_val": Y_DIABETES - 9},
+            "^y_val: Poisson expects",
+        ),
+        (MLPRegressor, {}, {"y_val": np.c_[Y_DIABETES, Y_DIABETES]}, r"^y_val: .*\(200, 2\)\. y has 1 column"),
+        (
+            MLPRegressor,
+            {},
+            {"y_val": Y_DIABETES[1:]},
+            "^X_val and y_val: expected the same number of rows, got 200 and 199",
+        ),
+        (MLPRegressor, {}, {"y_val": Y_DIABETES * np.nan}, "^y_val: expected finite numbers"),
+        (MLPRegressor, {}, {"y": np.array([None, *Y_DIABETES[1:]])}, "^y: expected finite numbers, got NaN, None"),
+        (
+            MLPRegressor,
+            {"dtype": "float32"},
+            {"y": big(Y_DIABETES)},
+            "^y: values up to 1e\\+200 do not fit into float32",
+        ),
+        (
+            MLPRegressor,
+            {"dtype": "float32"},
+            {"X_val": X_DIABETES * 1e200, "y_val": Y_DIABETES},
+            "^X_val: .*set dtype='float64'",
+        ),
+        (
+            MLPRegressor,
+            {"solver": "sgd", "learning_rate_init": 1e6},
+            {},
+            r"a learning_rate_init ten times.*\(gradient_clip=1.0\)",
+        ),
+        (MLPRegressor, {"callbacks": [cr.EarlyStopping()]}, {}, r"fit\(X, y, X_val=X_val, y_val=y_val\)"),
+        (MLPClassifier, {"dropout": [1.5]}, {}, r"^MLPClassifier: dropout: expected a number in \[0, 1\), got 1.5"),
+        (MLPClassifier, {"class_weight": {0: -1.0, 1: 1, 2: 1}}, {}, "^class_weight: 0: expected a number"),
+        (MLPClassifier, {"class_weight": {0: 0.0, 1: 0, 2: 0}}, {}, "^class_weight: expected a weight above 0"),
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_messages_name_what_the_user_of_an_estimator_typed(kind, change, arguments, message):
+    """Not train()'s names for it: t, validation, clip=ClipNorm(1.0)."""
+    X, y = data(kind)
+    given = {"X_val": X} | arguments if "y_val" in arguments else arguments
+    with pytest.raises(ValueError, match=message) as caught:
+        make(kind, **change).fit(X, **({"y": y} | given))
+    assert "ClipNorm" not in str(caught.value)
+    assert not str(caught.value).startswith("t:")
+
+
+def test_a_warning_of_a_divergence_names_them_too():
+    model = make(MLPRegressor, solver="sgd", learning_rate_init=0.5, early_stopping=True, max_iter=200)
+    with pytest.warns(UserWarning, match=r"gradient_clip=1.0.*best parameters so far are kept") as caught:
+        model.fit(X_DIABETES, Y_DIABETES * 30)
+    assert not any("ClipNorm" in str(warning.message) for warning in caught)
+
+
+# ---------------------------------------------------------------- a fold that lacks a class, columns, sizes, dates
+
+
+@pytest.mark.parametrize("names", [[0, 1, 2], ["a", "b", "c"]])
+def test_a_class_weight_of_a_class_that_a_fold_lacks(names):
+    """A dict for all classes works on rows that lack one, as in scikit-learn; the others count as they should."""
+    y = np.asarray(names)[Y_IRIS]
+    rows = Y_IRIS > 0
+    weights = dict(zip(names, [5.0, 2.0, 0.5], strict=True))
+    model = quiet(make(MLPClassifier, class_weight=weights), X_IRIS[rows], y[rows])
+    sample_weight = np.where(y[rows] == names[1], 2.0, 0.5)
+    expected = quiet(make(MLPClassifier), X_IRIS[rows], y[rows], sample_weight)
+    np.testing.assert_allclose(theta(model), theta(expected), rtol=1e-10, atol=1e-12)
+
+
+def test_a_class_weight_in_the_parts_of_a_partial_fit():
+    model = make(MLPClassifier, class_weight={2: 5.0})
+    for part in (slice(0, 50), slice(50, 100), slice(100, 150)):
+        model.partial_fit(X_IRIS[part], Y_IRIS[part], classes=[0, 1, 2])
+    assert model.t_ == 150
+
+
+def test_a_misspelled_class_is_still_refused():
+    names = np.array(["no", "yes"])[(Y_IRIS > 0).astype(int)]
+    with pytest.raises(
+        ValueError, match=r"class_weight: \['Yes'\] are not among the classes .* \['yes'\] have no weight"
+    ):
+        make(MLPClassifier, class_weight={"no": 1.0, "Yes": 2.0}).fit(X_IRIS, names)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_y_val_may_be_a_column_as_y_may(kind):
+    X, y = data(kind)
+    flat = quiet(make(kind), X, y, X_val=X[::3], y_val=y[::3])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        column = make(kind).fit(X, y, X_val=X[::3], y_val=y[::3, np.newaxis])
+    assert any("column-vector y was passed" in str(warning.message) for warning in caught)
+    assert column.history_["val_loss"] == flat.history_["val_loss"]
+    assert column.history_["val_score"] == flat.history_["val_score"]
+
+
+@pytest.mark.parametrize(
+    "sizes", [True, [True], [5.7], (5.0,), ["10"], [None], [[3, 4]], [np.nan], np.array([3.5])], ids=str
+)
+@pytest.mark.parametrize("kind", KINDS)
+def test_sizes_that_are_no_whole_numbers(kind, sizes):
+    with pytest.raises((ValueError, TypeError), match=r"'hidden_layer_sizes' parameter of MLP.* must be whole numbers"):
+        make(kind, hidden_layer_sizes=sizes).fit(*data(kind))
+
+
+@pytest.mark.parametrize("sizes", [np.array([3, 4]), [np.int64(3), 4], (3, 4), range(3, 5)], ids=repr)
+def test_sizes_that_are(sizes):
+    assert [W.shape[1] for W in fitted(MLPClassifier, hidden_layer_sizes=sizes).coefs_] == [3, 4, 3]
+
+
+DAYS = np.array("2024-01-01", "M8[D]") + np.arange(200)
+
+
+@pytest.mark.parametrize(
+    "y", [DAYS, DAYS.astype("M8[ns]"), DAYS - DAYS[0], np.array(["1", "2"] * 100)], ids=lambda y: str(y.dtype)
+)
+def test_dates_and_texts_are_no_numbers_to_predict(y):
+    """scikit-learn refuses them, too."""
+    with pytest.raises(TypeError):
+        quiet(make(theirs.MLPRegressor), X_DIABETES, y)
+    for method in ("fit", "partial_fit"):
+        with pytest.raises(TypeError, match=r"^y: expected numbers, got .*: make them numbers, for example"):
+            getattr(make(MLPRegressor), method)(X_DIABETES, y)
+    with pytest.raises(TypeError, match=r"^y_val: expected numbers, got"):
+        make(MLPRegressor).fit(X_DIABETES, Y_DIABETES, X_val=X_DIABETES, y_val=y)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_from_network_wants_a_network(kind):
+    for thing in (kind(), [cr.layers.Dense(1)], None):
+        with pytest.raises(TypeError, match="Network"):
+            kind.from_network(thing, **({"classes": [0, 1]} if kind is MLPClassifier else {}))

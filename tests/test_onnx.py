@@ -643,11 +643,11 @@ class TestPipelines:
         assert numbered[0].dtype == np.int64
         np.testing.assert_array_equal(model.classes_[numbered[0]], model.predict(x))
 
-    def test_raw_scores(self):
+    def test_logits(self):
         x = X.astype("float32")
         for kind in ("int64", "bool", "multi-label"):
             model = classifier(LABELS[kind], "float32")
-            label, scores = run(converted(model, x, raw_scores=True), x)
+            label, scores = run(converted(model, x, logits=True), x)
             np.testing.assert_array_equal(label, model.predict(x))
             y = model.network_.logits(x)
             agree(scores, np.hstack([-y, y]) if y.shape[1] == 1 else y, "float32")

@@ -238,3 +238,23 @@ def test_scores_are_shown_in_digits_that_fit_them():
 
     rows = [line.split() for line in cli.scores(Run()).splitlines()]
     assert rows == [["held-out", "rows", "network", "mean"], ["RMSE", "12,346", "20,000"], ["R²", "0.9877", "-0.0000"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--epochs", "0"], r"--epochs: must be an int in the range \[1, inf\), got 0\."),
+        (["--dropout", "1"], r"--dropout: must be a float in the range \[0.0, 1.0\), got 1.0\."),
+        (["--learning-rate", "0"], r"--learning-rate: must be a float in the range \(0.0, inf\), got 0.0\."),
+        (["--batch-size", "0"], r"--batch-size: must be an int in the range \[1, inf\), got 0\."),
+        (["--l2", "-1"], "--l2: must be a float"),
+        (["--optimizer", "adamm"], "--optimizer: must be one of .*'adam'.*, got 'adamm'"),
+        (["--activation", "rleu"], "--activation: unknown activation 'rleu'"),
+        (["--class-weight", "heavy"], "--class-weight: must be 'balanced', got 'heavy'"),
+        (["--learning-rate", "1e30"], r"a --learning-rate ten times smaller.*\(--clip-norm 1.0\)"),
+    ],
+    ids=str,
+)
+def test_messages_name_the_options_that_were_typed(here, options, message):
+    """Not the estimators' parameters, which stand for them: max_iter, alpha, learning_rate_init."""
+    refused("train", "titanic.csv", "--target", "survived", *QUICK, *options, match=message)

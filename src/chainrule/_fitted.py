@@ -16,7 +16,7 @@ import numpy as np
 from chainrule._descriptions import MODULES, build, describe
 from chainrule._files import Header, read_array
 from chainrule._specification import Specification
-from chainrule._typing import Array
+from chainrule._typing import Array, is_sparse
 from chainrule._values import ModelFileError, check_fields, check_texts, check_whole, shown
 from chainrule.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
 from chainrule.network import Network
@@ -46,7 +46,7 @@ class Labels:
 
     def from_outputs(self, p: Array) -> Array:
         """Return the label of each row of probabilities; for several labels at once a row of 0 and 1."""
-        if self.target == "multiclass":
+        if self.target == "multiclass" or (self.target == "binary" and p.shape[1] == 2):
             return self.classes[p.argmax(axis=1)]
         chosen = (p > 0.5).astype(int)
         if self.target == "multilabel-indicator":
@@ -101,8 +101,6 @@ def read_fitted(file: BinaryIO, header: Header) -> Fitted:
             raise ModelFileError(f"the array {shown(name)} is missing, or no row of numbers. The file is damaged.")
     networks = _read_networks(file, header, [*names, *curves])
     network = networks[0]
-    if len(network.input_shape) != 1:
-        raise ModelFileError(f"an estimator has rows of columns, not {shown(network.input_shape)}.")
     columns = {name.removeprefix(HISTORY): read_array(file, header.tensors[name]).tolist() for name in names}
     if len({len(column) for column in columns.values()}) > 1 or (columns and "epoch" not in columns):
         raise ModelFileError("the columns of the history do not belong together. The file is damaged.")
@@ -143,7 +141,10 @@ def _read_networks(file: BinaryIO, header: Header, others: list[str]) -> list[Ne
 
 
 def mean_prediction(networks: Sequence[Network], X: Any) -> Array:
-    """Return the mean of what the networks predict."""
+    """Return the mean of what the networks predict; networks of images take them as rows of columns, too."""
+    shape = networks[0].input_shape
+    if len(shape) > 1 and not is_sparse(X) and X.ndim == 2 and X.shape[1] == math.prod(shape):
+        X = X.reshape(-1, *shape)
     p = networks[0].predict(X)
     for network in networks[1:]:
         p += network.predict(X)
@@ -225,8 +226,9 @@ def _attributes(value: Any) -> dict[str, Any]:
 def _feature_names(value: Any, network: Network) -> list[str] | None:
     if value is None:
         return None
-    if len(check_texts("the names of the columns", value)) != network.input_shape[0]:
-        raise ModelFileError(f"{len(value)} names of columns do not fit a network of {network.input_shape[0]} inputs.")
+    inputs = math.prod(network.input_shape)
+    if len(check_texts("the names of the columns", value)) != inputs:
+        raise ModelFileError(f"{len(value)} names of columns do not fit a network of {inputs} inputs.")
     return list(value)
 
 
@@ -261,8 +263,10 @@ def _labels(value: Any, network: Network) -> Labels:
     if not isinstance(classes, list) or not classes or not all(type(label) in types for label in classes):
         raise ModelFileError(f"the classes cannot be read: expected a list of {dtype}, got {shown(classes)}.")
     check_texts("the classes", [label for label in classes if isinstance(label, str)])
-    outputs, wanted = network.output_shape[0], 1 if target == "binary" else len(classes)
-    loss = SoftmaxCrossEntropy if target == "multiclass" else SigmoidCrossEntropy
+    outputs = network.output_shape[0]
+    softmax_of_two = target == "binary" and outputs == len(classes) == 2
+    wanted = 1 if target == "binary" and not softmax_of_two else len(classes)
+    loss = SoftmaxCrossEntropy if target == "multiclass" or softmax_of_two else SigmoidCrossEntropy
     if outputs != wanted or len(set(classes)) != len(classes) or (target == "binary" and len(classes) > 2):
         raise ModelFileError(f"{len(classes)} classes ({target}) do not fit a network of {outputs} outputs.")
     if not isinstance(network.loss, loss):

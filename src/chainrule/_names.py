@@ -1,8 +1,10 @@
-"""Looking things up by name: in fixed tables only, with a suggestion when the name is not there."""
+"""Looking things up by name: in fixed tables only, with a suggestion when the name is not there; names in messages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -74,3 +76,26 @@ def named(what: str, value: Any, base: Any, module: Any) -> Any:
     if isinstance(value, type) and issubclass(value, base):
         raise TypeError(f"{what}: got the class {value.__name__}; give an object of it: {value.__name__}(...).")
     raise TypeError(f"{what}: expected a {base.__name__} or its name, got {value!r}.")
+
+
+def reword(message: str, names: Mapping[str, str]) -> str:
+    """Return a message with other names in it; ``names`` are regular expressions and what stands for them.
+
+    >>> reword("t: expected (rows, 1), got (3, 2)", {r"^t:": "y:"})
+    'y: expected (rows, 1), got (3, 2)'
+    """
+    for pattern, name in names.items():
+        message = re.sub(pattern, name, message)
+    return message
+
+
+@contextmanager
+def reworded(names: Mapping[str, str]) -> Iterator[None]:
+    """Let errors of the block name what their reader typed: :func:`train` says ``t`` where an estimator has ``y``."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        message = reword(str(error), names)
+        if message == str(error):
+            raise
+        raise (ValueError if isinstance(error, ValueError) else TypeError)(message) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -67,7 +68,8 @@ class _Model(ABC):
     """What both have: a network, and what is known of the columns of X."""
 
     def __init__(self, networks: Sequence[Network], feature_names: list[str] | None = None) -> None:
-        self.networks, self.network, self.n_features_in_ = networks, networks[0], networks[0].input_shape[0]
+        self.networks, self.network = networks, networks[0]
+        self.n_features_in_ = math.prod(self.network.input_shape)
         if feature_names is not None:
             self.feature_names_in_ = np.array(feature_names, dtype=object)
 

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from chainrule._interrupt import deferred_interrupt
+from chainrule._names import reworded
 from chainrule._writing import writing
 from chainrule.callbacks import Progress
 from chainrule.cli.errors import warnings_at_the_end
+from chainrule.cli.option_names import option_names
 from chainrule.cli.options import hidden_sizes
 from chainrule.cli.output import printable, say, tell, write_data
 
@@ -186,10 +188,11 @@ def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> 
     from chainrule.cli import resuming  # noqa: PLC0415
 
     parameters, table = _arguments(plan)
-    if streamed:
-        trained = _stream(plan["source"], plan["target"], parameters, table, quiet=quiet)
-    else:
-        trained = _in_memory(plan, parameters, table, folder, quiet=quiet)
+    with reworded(option_names(ARGUMENTS)):
+        if streamed:
+            trained = _stream(plan["source"], plan["target"], parameters, table, quiet=quiet)
+        else:
+            trained = _in_memory(plan, parameters, table, folder, quiet=quiet)
     interrupted = trained.history.stopped.startswith("interrupted")
     with deferred_interrupt():  # a Ctrl-C that comes too late to end training must not lose what was learned
         trained.command = plan["command"]

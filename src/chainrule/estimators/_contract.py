@@ -61,6 +61,16 @@ class Rate(Schedule):
         return self.now["factor"]
 
 
+class Continued(Schedule):
+    """A schedule in the middle of a training that comes in parts: ``done`` epochs of ``epochs`` are over."""
+
+    def __init__(self, schedule: Schedule, done: int, epochs: int) -> None:
+        self.schedule, self.done, self.epochs = schedule, done, max(epochs, done + 1)
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return self.schedule.factor(self.done + epoch, self.epochs)
+
+
 class Contract(Callback):
     """The stopping rule, the learning rate and the attributes of a fit, epoch by epoch.
 
@@ -86,11 +96,12 @@ class Contract(Callback):
         if e.solver == "sgd" and e.learning_rate == "invscaling":
             self.rate.now["factor"] = 1 / (e.t_ + 1) ** e.power_t
         if progress.without_improvement > e.n_iter_no_change:
-            progress.without_improvement = 0
             what = "Validation score" if e.early_stopping else "Training loss"
             self._give_up(
                 run, f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
             )
+            if not run.stopped:  # a warm start goes on counting
+                progress.without_improvement = 0
 
     def on_start(self, run: Run) -> None:
         self._form = form(run.network.values)

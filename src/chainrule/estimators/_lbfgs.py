@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
+from chainrule._interrupt import deferred_interrupt
 from chainrule._threads import blas_threads, choose_threads
 from chainrule._typing import Array
 from chainrule.estimators._settings import build_penalties
 from chainrule.penalties import BoundPenalties, Penalty
 
 
-def fit_lbfgs(e: Any, X: Any, y: Array, weight: Array | None) -> None:
-    """L-BFGS of SciPy on theta: the whole batch in every step."""
+def fit_lbfgs(e: Any, X: Any, y: Array, weight: Array | None) -> bool:
+    """L-BFGS of SciPy on theta: the whole batch in every step. Return whether Ctrl-C ended it."""
     from scipy.optimize import minimize  # noqa: PLC0415
     from sklearn.utils.optimize import _check_optimize_result  # noqa: PLC0415
 
@@ -36,15 +38,23 @@ def fit_lbfgs(e: Any, X: Any, y: Array, weight: Array | None) -> None:
         e.n_iter_ += 1
         if e.verbose:
             print(f"Iteration {e.n_iter_}, loss = {intermediate_result.fun:.8f}")  # noqa: T201
+        if interrupted():
+            raise StopIteration  # SciPy ends with the parameters of this iteration
 
     e.n_iter_ = 0
     options = {"maxfun": e.max_fun, "maxiter": e.max_iter, "gtol": e.tol}
     start = network.theta.astype(np.float64)
-    with blas_threads(choose_threads(x.shape[0] * max(w.size for w in network.weights)).blas):
+    threads = choose_threads(x.shape[0] * max(w.size for w in network.weights)).blas
+    with blas_threads(threads), deferred_interrupt() as interrupted:
         result = minimize(objective, start, method="L-BFGS-B", jac=True, options=options, callback=report)
-    e.n_iter_ = _check_optimize_result("lbfgs", result, e.max_iter)
+    stopped = interrupted()
+    if stopped:
+        warnings.warn("Training interrupted by user.", stacklevel=5)
+    else:
+        e.n_iter_ = _check_optimize_result("lbfgs", result, e.max_iter)
     e.loss_ = result.fun
     network.theta = result.x
     if network.statistics.size:
         network.forward(x, workspace)
         network.commit(workspace, keep=0.0)  # the batch is all rows
+    return stopped

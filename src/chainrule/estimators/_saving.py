@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from collections.abc import Mapping
@@ -57,16 +58,16 @@ def load(cls: type, kind: str, path: str | os.PathLike[str]) -> Any:
         fitted = read_fitted(file, header)
         model = _construct(cls, fitted.parameters)
     network = fitted.networks[0]
-    model.network_, model._progression = network, None
+    model.network_ = network
     if len(fitted.networks) > 1:
         model._members = [{"network_": member, "_progression": None} for member in fitted.networks]
-    model.n_features_in_, model.n_outputs_ = network.input_shape[0], network.output_shape[0]
+    model.n_features_in_, model.n_outputs_ = math.prod(network.input_shape), network.output_shape[0]
     if fitted.feature_names is not None:
         model.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
     if fitted.labels is not None:
         model._labels = _binarizer(fitted.labels)
         model.classes_ = fitted.labels.classes
-    model.n_layers_, model.out_activation_ = len(model._dense()) + 1, model._out_activation()
+    model._clear()
     vars(model).update(fitted.attributes)
     for member in vars(model).get("_members", ()):
         member.update(fitted.attributes)  # those of the first stand for all

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule import layers as layers_module
 from chainrule import optimizers
+from chainrule._checks import check_real
 from chainrule._names import lookup, public_classes
 from chainrule.layers import Layer
+from chainrule.layers.base import specifications
 from chainrule.optimizers import Optimizer
 from chainrule.penalties import L1, L2, Constraint, MaxNorm, Penalty
 
@@ -19,6 +21,18 @@ ACTIVATIONS = {
     for name, cls in public_classes(layers_module, Layer).items()
     if cls.__module__ == "chainrule.layers.activation"
 } | {"logistic": layers_module.Sigmoid}
+NAMES = {
+    r"^t: ": "y: ",
+    r"each column of t\.": "each column of y.",
+    r"\(t \+ 1\) / 2": "(y + 1) / 2",
+    r"^validation X: ": "X_val: ",
+    r"clip=ClipNorm\(1\.0\)": "gradient_clip=1.0",
+    r"a learning rate ten times smaller": "a learning_rate_init ten times smaller",
+    r"build the network with dtype='float64'": "set dtype='float64'",
+    r"Train with validation=0\.1\.": "Give validation rows, fit(X, y, X_val=X_val, y_val=y_val).",
+}
+"""What :func:`train` calls things, and what the estimators' users do."""
+
 SOLVERS = {"lbfgs", "sgd", "adam", "momentum", "rmsprop", "adagrad", "adamw"}
 
 
@@ -47,7 +61,7 @@ def hidden_dropouts(e: Any, count: int) -> list[float]:
     rates = list(e.dropout) if isinstance(e.dropout, Iterable) else [e.dropout] * count
     if len(rates) != count:
         raise ValueError(f"dropout: expected one rate or {count}, one for each hidden layer, got {len(rates)}.")
-    return rates
+    return [check_real(type(e).__name__, "dropout", rate, 0, 1, open_high=True) for rate in rates]
 
 
 def is_lbfgs(e: Any) -> bool:
@@ -66,9 +80,15 @@ def check_lbfgs(e: Any, held_out: Any) -> None:
         "progress": e.progress,
         "resume": e.resume is not None,
         "X_val": held_out is not None,
+        "layers that draw": e.layers is not None and _draw(specifications("layers", e.layers)),
     }
     if is_lbfgs(e) and (given := [name for name, value in cannot.items() if value]):
         raise ValueError(f"solver='lbfgs' cannot use {', '.join(given)}: choose 'adam' or another solver.")
+
+
+def _draw(layers: Sequence[Layer]) -> bool:
+    noisy = layers_module.Dropout, layers_module.Dropout2D, layers_module.GaussianNoise
+    return any(isinstance(layer, noisy) or _draw(layer.inner) for layer in layers)
 
 
 def build_optimizer(e: Any) -> Optimizer:

@@ -10,11 +10,12 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
+from chainrule._names import reword
 from chainrule._typing import Array
 from chainrule.callbacks import Progress
 from chainrule.clipping import ClipNorm
-from chainrule.estimators._contract import Contract, LegacyShuffle, Progression, Rate, TrainingScore
-from chainrule.estimators._settings import build_optimizer, build_penalties
+from chainrule.estimators._contract import Continued, Contract, LegacyShuffle, Progression, Rate, TrainingScore
+from chainrule.estimators._settings import NAMES, build_optimizer, build_penalties
 from chainrule.estimators.advice import sample, warn_unconverged
 from chainrule.schedules import Schedule
 from chainrule.training import DivergenceError, train
@@ -33,9 +34,10 @@ def fit_stochastic(
     random_state: np.random.RandomState,
     *,
     incremental: bool,
-) -> None:
+) -> bool:
     """Train ``e.network_`` by mini-batches, and leave what happened in the estimator's attributes.
 
+    Return whether Ctrl-C ended it.
     ``held_out`` are validation rows of the user's own; ``incremental`` is one epoch of ``partial_fit``.
     """
     weight_val = None
@@ -55,11 +57,12 @@ def fit_stochastic(
         waited = e._progression.without_improvement if e._progression else 0
         e._progression = Progression(optimizer, memory, Rate(), e._loss_divisor(), waited)
     progression = e._progression
+    _take_settings(e, progression)
     progression.memory.weights = e.network_.weights  # those of a copy or of an unpickled model are its own
     e.n_iter_ = 0
     contract = Contract(e, progression, progression.rate, batch_size)
     on_train = TrainingScore(sample(X), sample(y), _scorer(e, None)) if held_out is not None else None
-    random = e.input_dropout or np.any(e.dropout)
+    random = e.layers is not None or e.input_dropout or np.any(e.dropout)
     try:
         e.history_ = train(
             e.network_,
@@ -67,7 +70,7 @@ def fit_stochastic(
             y,
             optimizer=progression.optimizer,
             state=progression.memory,
-            schedule=e.learning_rate if isinstance(e.learning_rate, Schedule) else progression.rate,
+            schedule=_schedule(e, progression, incremental=incremental),
             penalties=build_penalties(e),
             clip=None if e.gradient_clip is None else ClipNorm(e.gradient_clip),
             sample_weight=weight,
@@ -91,10 +94,27 @@ def fit_stochastic(
         _diverged(e, error, progression)
     if e.early_stopping and not incremental and progression.best_theta is not None:
         e.network_.values[:] = progression.best_theta
-    if e.history_.stopped.startswith("interrupted"):
+    interrupted = e.history_.stopped.startswith("interrupted")
+    if interrupted:
         warnings.warn("Training interrupted by user.", stacklevel=5)
     elif not incremental and e.n_iter_ == e.max_iter:
         warn_unconverged(e.loss_curve_, e.max_iter, e.tol)
+    return bool(interrupted)
+
+
+def _take_settings(e: Any, progression: Progression) -> None:
+    """Obey what ``set_params`` has changed since the last ``partial_fit``; another optimizer begins its memory anew."""
+    optimizer = build_optimizer(e)
+    if type(optimizer) is not type(progression.optimizer):
+        progression.memory = optimizer.start(e.network_.theta, e.network_.weights)
+    progression.optimizer, progression.loss_divisor = optimizer, e._loss_divisor()
+
+
+def _schedule(e: Any, progression: Progression, *, incremental: bool) -> Schedule:
+    """Return the schedule; that of ``partial_fit`` counts all epochs, of the ``max_iter`` that there shall be."""
+    if not isinstance(e.learning_rate, Schedule):
+        return progression.rate
+    return Continued(e.learning_rate, len(e.loss_curve_), e.max_iter) if incremental else e.learning_rate
 
 
 def _diverged(e: Any, error: DivergenceError, progression: Progression) -> None:
@@ -104,7 +124,7 @@ def _diverged(e: Any, error: DivergenceError, progression: Progression) -> None:
     e.history_ = error.history
     e.loss_curve_.append(np.nan)
     e.validation_scores_.append(np.nan)
-    warnings.warn(f"{error} Its best parameters so far are kept.", ConvergenceWarning, stacklevel=6)
+    warnings.warn(f"{reword(str(error), NAMES)} Its best parameters so far are kept.", ConvergenceWarning, stacklevel=6)
 
 
 def _scorer(e: Any, weight: Array | None) -> Callable[[Array, Array], float]:

@@ -13,29 +13,30 @@ from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from chainrule import layers as layers_module
 from chainrule._fitted import mean_prediction
+from chainrule._names import reworded
 from chainrule._threads import blas_threads
-from chainrule._typing import Array
+from chainrule._typing import Array, is_sparse
 from chainrule.estimators import _saving
-from chainrule.estimators._lbfgs import fit_lbfgs
-from chainrule.estimators._settings import (
-    SOLVERS,
-    check_lbfgs,
-    hidden_activations,
-    hidden_dropouts,
-    hidden_norm,
-    is_lbfgs,
-    network_dtype,
+from chainrule.estimators._architecture import (
+    as_rows,
+    as_samples,
+    carried_over,
+    check_architecture,
+    draw,
+    hidden_sizes,
+    planned,
 )
+from chainrule.estimators._lbfgs import fit_lbfgs
+from chainrule.estimators._settings import NAMES, SOLVERS, check_lbfgs, is_lbfgs, network_dtype
 from chainrule.estimators._stochastic import NOT_FINITE, fit_stochastic
 from chainrule.estimators.advice import warn_dead_or_constant, warn_unscaled
-from chainrule.layers import Dense, Dropout, Layer
+from chainrule.layers import Dense
 from chainrule.losses import Loss
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
@@ -53,6 +54,7 @@ class BaseMLP(BaseEstimator, ABC):
     """scikit-learn's multi-layer perceptron: parameters, attributes, methods, and what its users have asked for."""
 
     _kind: ClassVar[str]  # of its files
+    network_: Network
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -90,6 +92,8 @@ class BaseMLP(BaseEstimator, ABC):
         "batch_norm": ["boolean"],
         "layer_norm": ["boolean"],
         "n_ensemble": [Interval(Integral, 1, None, closed="left")],
+        "layers": [list, tuple, None],
+        "input_shape": [list, tuple, Interval(Integral, 1, None, closed="left"), None],
     }
 
     # ------------------------------------------------------------ what the subclasses say
@@ -208,89 +212,126 @@ class BaseMLP(BaseEstimator, ABC):
     def _fit_engine(
         self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any], *, incremental: bool
     ) -> None:
-        sizes = [int(size) for size in np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=int))]
-        if any(size <= 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        check_architecture(self)
         fresh = "network_" not in vars(self) or not (self.warm_start or incremental)
-        X, y = self._validate(X, y, incremental=incremental, reset=fresh)
+        X, y = self._validate(as_rows(self, X), y, incremental=incremental, reset=fresh)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=network_dtype(self, X))
         weight = self._weights(y, sample_weight)
+        self.n_outputs_ = self._outputs(y)
         held_out = self._validation_set(*validation)
         check_lbfgs(self, held_out)
         if incremental and self.resume is not None:
             raise ValueError("partial_fit does not support resume: a checkpoint is of a whole fit.")
         if self.n_ensemble > 1 and self.resume is not None:
             raise ValueError("resume: a checkpoint is of one network, but n_ensemble > 1: fit the members one by one.")
-        self.n_outputs_ = self._outputs(y)
         if fresh and not incremental:
             warn_unscaled(X, getattr(self, "feature_names_in_", None))
-        self._fit_members(X, y, weight, held_out, sizes, fresh=fresh, incremental=incremental)
+        self._fit_members(X, y, weight, held_out, fresh=fresh, incremental=incremental)
 
-    def _fit_members(
-        self, X: Any, y: Array, weight: Any, held_out: Any, sizes: list[int], *, fresh: bool, incremental: bool
-    ) -> None:
-        """Fit one network after the other, each from random numbers of its own; what is left is of the first."""
+    def _fit_members(self, X: Any, y: Array, weight: Any, held_out: Any, *, fresh: bool, incremental: bool) -> None:
+        """Fit one network after the other, each from random numbers of its own; what is left is of the first.
+
+        Ctrl-C ends them all: a new ensemble has the members that were finished, or the one in hand if there are none.
+        """
         known = self.__dict__
-        before = [{}] * self.n_ensemble if fresh else known.get("_members") or [known]
+        before = [{}] * self.n_ensemble if fresh else known.get("_members") or [known.copy()]
         if len(before) != self.n_ensemble:
             raise ValueError(
                 f"n_ensemble: {len(before)} member(s) were fitted before, now {self.n_ensemble} are wanted: fit anew."
             )
-        members = []
-        for member, random_state in zip(
-            before, _streams(check_random_state(self.random_state), self.n_ensemble), strict=True
-        ):
-            if fresh:
-                self._start(X, sizes, random_state)
-            known.update({name: member[name] for name in OF_A_MEMBER if name in member})
-            if is_lbfgs(self):
-                fit_lbfgs(self, X, y, weight)
-            else:
-                fit_stochastic(self, X, y, weight, held_out, random_state, incremental=incremental)
-            if not np.isfinite(self.network_.theta).all():
-                raise ValueError(NOT_FINITE)
-            if not incremental:
-                with blas_threads(1):  # for at most 1,000 rows
-                    warn_dead_or_constant(self.network_, X, y)
+        members: list[dict[str, Any]] = []
+        streams = _streams(check_random_state(self.random_state), self.n_ensemble)
+        for member, random_state in zip(before, streams, strict=True):
+            interrupted = self._fit_member(member, X, y, weight, held_out, random_state, incremental=incremental)
+            if interrupted and fresh and members:
+                break
             members.append({name: known[name] for name in OF_A_MEMBER if name in known})
+            if interrupted:
+                members += [] if fresh else before[len(members) :]
+                break
         known.update(members[0])
         known.pop("_members", None)
         if len(members) > 1:
             self._members = members
+
+    def _fit_member(
+        self,
+        member: dict[str, Any],
+        X: Any,
+        y: Array,
+        weight: Any,
+        held_out: Any,
+        random_state: np.random.RandomState,
+        *,
+        incremental: bool,
+    ) -> bool:
+        """Fit one network, a new one or one that goes on from ``member``, and say whether Ctrl-C ended it."""
+        columns, X = X.shape[1], as_samples(self, X)
+        if not member:
+            self._start(columns, network_dtype(self, X), random_state)
+        else:
+            self.__dict__.update({name: member[name] for name in OF_A_MEMBER if name in member})
+            dtype, self.network_ = self.network_.dtype, carried_over(self, columns)
+            if self.network_.dtype != dtype:
+                self._progression = None  # the optimizer's memory is of the other
+            self._watch()
+        with reworded(NAMES):
+            if is_lbfgs(self):
+                interrupted = fit_lbfgs(self, X, y, weight)
+            else:
+                interrupted = fit_stochastic(self, X, y, weight, held_out, random_state, incremental=incremental)
+        if not np.isfinite(self.network_.theta).all():
+            raise ValueError(NOT_FINITE)
+        if not incremental and not interrupted:
+            with blas_threads(1):  # for at most 1,000 rows
+                warn_dead_or_constant(self.network_, X, y)
+        return bool(interrupted)
 
     def _validation_set(self, X_val: Any, y_val: Any) -> tuple[Any, Array] | None:
         if X_val is None and y_val is None:
             return None
         if X_val is None or y_val is None:
             raise ValueError("fit: X_val and y_val come together: give both or neither.")
-        X_val = validate_data(self, X_val, accept_sparse=["csr", "csc"], dtype=KEPT, reset=False)
-        return X_val, self._targets(y_val)
+        X_val = validate_data(
+            self, as_rows(self, X_val, "X_val"), accept_sparse=["csr", "csc"], dtype=KEPT, reset=False
+        )
+        if not is_sparse(y_val) and np.ndim(y_val) == 2 and np.shape(y_val)[1] == 1:
+            y_val = column_or_1d(y_val, warn=True)  # as y
+        t = self._targets(y_val)
+        if len(t) != X_val.shape[0]:
+            raise ValueError(f"X_val and y_val: expected the same number of rows, got {X_val.shape[0]} and {len(t)}.")
+        with reworded({r"^t: ": "y_val: ", r"The last layer .*": f"y has {self.n_outputs_} column(s)."}):
+            self._loss().targets(t, self.n_outputs_, np.dtype(np.float64))
+        return as_samples(self, X_val, "X_val"), t
 
-    def _start(self, X: Any, sizes: list[int], random_state: np.random.RandomState) -> None:
-        """Draw the parameters and clear the attributes."""
-        activations, norm = hidden_activations(self, len(sizes)), hidden_norm(self)
-        stack: list[Layer] = [Dropout(self.input_dropout)] if self.input_dropout else []
-        for size, activation, rate in zip(sizes, activations, hidden_dropouts(self, len(sizes)), strict=True):
-            stack += [Dense(size), *([norm()] if norm else []), activation(), *([Dropout(rate)] if rate else [])]
-        network = Network.blank(X.shape[1], [*stack, Dense(self.n_outputs_)], self._loss(), network_dtype(self, X))
-        network.allocate()
-        network.draw(np.random.default_rng(0), but=Dense)  # no layer but Dense has anything random
-        self.network_ = network
-        # scikit-learn draws every layer as its one activation asks for; the last layer follows the last hidden one.
-        follows = [*activations, activations[-1] if activations else layers_module.Identity]
-        for layer, activation in zip(self._dense(), follows, strict=True):
-            (inputs, outputs), factor = layer.W.shape, 2.0 if activation is layers_module.Sigmoid else 6.0
-            bound = math.sqrt(factor / (inputs + outputs))
-            layer.W[...] = random_state.uniform(-bound, bound, (inputs, outputs))
-            if layer.b is not None:
-                layer.b[...] = random_state.uniform(-bound, bound, outputs)
-        self.n_layers_ = len(sizes) + 2
-        self.n_iter_ = self.t_ = 0
+    def _start(
+        self, columns: int, dtype: Any, random_state: np.random.RandomState, sizes: list[int] | None = None
+    ) -> None:
+        """Draw the parameters of a new network and clear the attributes."""
+        sizes = hidden_sizes(self) if sizes is None and self.layers is None else sizes or []
+        self.network_ = planned(self, columns, dtype, sizes)
+        draw(self, self.network_, len(sizes), random_state)
+        self._clear()
+
+    def _clear(self) -> None:
+        """Set the attributes that are counted and measured from here on."""
+        self.n_layers_ = len(self._dense()) + 1
         self.out_activation_ = self._out_activation()
         self._progression = None
-        if not is_lbfgs(self):
-            self.loss_curve_: list[float] = []
+        for name in ("n_iter_", "t_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_"):
+            self.__dict__.pop(name, None)
+        self._watch()
+
+    def _watch(self) -> None:
+        """Begin to count, and to watch the loss or the score, whichever ``early_stopping`` wants and was not before."""
+        known = self.__dict__
+        known.setdefault("n_iter_", 0)
+        known.setdefault("t_", 0)
+        if is_lbfgs(self):
+            return
+        known.setdefault("loss_curve_", [])
+        if "best_loss_" not in known or (self.validation_scores_ is None) == self.early_stopping:
             self.best_loss_ = None if self.early_stopping else np.inf
             self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
@@ -305,11 +346,13 @@ class BaseMLP(BaseEstimator, ABC):
             except ValueError:
                 pass  # what is wrong is said in scikit-learn's words
         X = self._checked(X)
-        return mean_prediction(self.networks_, X)
+        with reworded(NAMES):
+            return mean_prediction(self.networks_, X)
 
     def _checked(self, X: Any) -> Any:
         check_is_fitted(self)
-        return validate_data(self, X, accept_sparse=["csr", "csc"], reset=False)
+        X = validate_data(self, as_rows(self, X), accept_sparse=["csr", "csc"], reset=False)
+        return as_samples(self, X)
 
     def spread(self, X: Any) -> Array:
         """Return how much the members of an ensemble disagree: the standard deviation of what each predicts.
@@ -347,7 +390,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _is_plain(self, X: Any) -> bool:
         """Say whether this is fitted and X an array of which the network's own checks find all that can be wrong."""
         known = vars(self)
-        plain = type(X) is np.ndarray and X.dtype.type in KEPT and X.ndim == 2
+        plain = type(X) is np.ndarray and X.dtype.type in KEPT and X.ndim == 2 and self.input_shape is None
         return plain and "network_" in known and "feature_names_in_" not in known
 
     def save(
@@ -419,6 +462,15 @@ class BaseMLP(BaseEstimator, ABC):
 
         onnx.save(self, path, metadata, opset=opset, dtype=dtype, overwrite=overwrite)
 
+    def _take_network(self, network: Network) -> Any:
+        """Become what ``fit`` leaves behind, with a network that is trained."""
+        self._validate_params()
+        check_architecture(self)
+        self.n_outputs_, self.n_features_in_ = network.output_shape[0], math.prod(network.input_shape)
+        self.network_ = network
+        self._clear()
+        return self
+
     @classmethod
     def from_sklearn(cls, fitted: Any) -> Any:
         """Take over a fitted model of scikit-learn: parameters, labels and curves."""
@@ -430,7 +482,7 @@ class BaseMLP(BaseEstimator, ABC):
         kept = "n_features_in_ feature_names_in_ loss_ loss_curve_ best_loss_ validation_scores_ best_validation_score_"
         sizes = [coefficients.shape[1] for coefficients in fitted.coefs_[:-1]]
         model.n_outputs_ = fitted.n_outputs_
-        model._start(fitted.coefs_[0].T, sizes, np.random.RandomState(0))
+        model._start(len(fitted.coefs_[0]), network_dtype(model, fitted.coefs_[0]), np.random.RandomState(0), sizes)
         for name in f"{kept} n_iter_ t_".split():
             if hasattr(fitted, name):
                 setattr(model, name, copy.copy(getattr(fitted, name)))

@@ -14,9 +14,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
+from chainrule._checks import check_real
 from chainrule._typing import Array
+from chainrule.estimators._architecture import architecture, outputs_of_layers
 from chainrule.estimators.base import KEPT, BaseMLP, partial_fit_available
-from chainrule.layers import Dense
 from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from chainrule.network import Network
 
@@ -25,7 +26,18 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multi-layer perceptron for classes: scikit-learn's, on chainrule's engine.
 
     The same parameters, attributes and warnings, and from the same ``random_state`` the same model. See
-    ``sklearn.neural_network.MLPClassifier`` for what each of them means.
+    ``sklearn.neural_network.MLPClassifier`` for what each of them means, and docs/migration.md for
+    those that are new.
+
+    Parameters
+    ----------
+    layers : list of Layer, optional
+        All layers of the network, the last one with an output for each class (for two classes: one or two), in place of
+        ``hidden_layer_sizes``, ``activation``, ``dropout``, ``input_dropout``, ``batch_norm`` and ``layer_norm``. Each
+        ``fit`` draws them anew, as their initializers say, from ``random_state``.
+    input_shape : tuple of int, optional
+        The shape of one row for the first layer, such as ``(8, 8, 1)`` for images. X is then rows of 64 columns, or
+        images: ``(rows, 8, 8, 1)``. By default each row is columns.
 
     Attributes
     ----------
@@ -42,6 +54,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> model = MLPClassifier((16,), learning_rate_init=0.05, max_iter=500, random_state=0).fit(X, y)
     >>> model.score(X, y)
     1.0
+
+    Any layers, here of images, which come as rows of 64 columns or as an array of 4 dimensions:
+
+    >>> import chainrule as cr
+    >>> digits = cr.datasets.load_digits()
+    >>> layers = [cr.layers.Conv2D(8, 3), cr.layers.ReLU(), cr.layers.Flatten(), cr.layers.Dense(10)]
+    >>> model = MLPClassifier(layers=layers, input_shape=(8, 8, 1), learning_rate_init=0.01, n_iter_no_change=1,
+    ...                       tol=0.2, random_state=0).fit(digits.X, digits.t)
+    >>> model.score(digits.X.reshape(-1, 8, 8, 1), digits.t) > 0.9
+    True
     """
 
     _kind: ClassVar[str] = "MLPClassifier"
@@ -89,6 +111,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         batch_norm: Any = False,
         layer_norm: Any = False,
         n_ensemble: Any = 1,
+        layers: Any = None,
+        input_shape: Any = None,
         class_weight: Any = None,
         label_smoothing: Any = 0.0,
     ) -> None:
@@ -127,6 +151,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.batch_norm = batch_norm
         self.layer_norm = layer_norm
         self.n_ensemble = n_ensemble
+        self.layers = layers
+        self.input_shape = input_shape
         self.class_weight = class_weight
         self.label_smoothing = label_smoothing
 
@@ -146,6 +172,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._learn_labels(y)
         else:
             self._check_classes(unique_labels(y))
+        if reset:
+            self.n_outputs_ = self._wanted_outputs(X.shape[1])
         targets = self._targets(y)
         if self.label_smoothing and not self._is_multiclass():  # for several classes the loss does it
             targets = (1 - self.label_smoothing) * targets + self.label_smoothing / 2
@@ -165,7 +193,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._labels.transform(y)
 
     def _is_multiclass(self) -> bool:
-        return bool(self._labels.y_type_ == "multiclass")
+        """Say whether softmax gives one class of several: of two as well, where the layers have two outputs."""
+        return bool(self._labels.y_type_ == "multiclass" or (self._labels.y_type_ == "binary" and self.n_outputs_ == 2))
+
+    def _wanted_outputs(self, columns: int) -> int:
+        classes = len(self.classes_)
+        if self._labels.y_type_ == "binary":
+            return 2 if classes == 2 and outputs_of_layers(self, columns) == 2 else 1
+        return classes
 
     def _loss(self) -> Loss:
         if self._is_multiclass():
@@ -180,16 +215,28 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 raise ValueError("class_weight: expected 'balanced' or None for several labels at once, got a dict.")
             weights = compute_sample_weight("balanced", (y > 0.5).astype(int))
             return weights if sample_weight is None else weights * sample_weight
-        if isinstance(self.class_weight, dict):
-            unknown = set(self.class_weight) - set(self.classes_.tolist())
-            if unknown:
-                raise ValueError(f"class_weight has {sorted(unknown)}, not among the classes {self.classes_.tolist()}.")
         index = y if self._is_multiclass() else (y.ravel() > 0.5).astype(int)
-        weights = compute_sample_weight(self.class_weight, self.classes_[index])
+        weights = self._dict_weights()[index] if isinstance(self.class_weight, dict) else None
+        if weights is None:
+            weights = compute_sample_weight(self.class_weight, self.classes_[index])
         return weights if sample_weight is None else weights * sample_weight
 
+    def _dict_weights(self) -> Array:
+        """Return the weight of each class; a fold may lack some of the dict's, but a misspelled one is refused."""
+        given, classes = self.class_weight, self.classes_.tolist()
+        unknown, without = [c for c in given if c not in classes], [c for c in classes if c not in given]
+        if unknown and without:
+            raise ValueError(
+                f"class_weight: {unknown} are not among the classes {classes}, and {without} have no weight: are they "
+                "the same? Give every class a weight, such as 1.0, where a fold may lack some."
+            )
+        weights = [check_real("class_weight", repr(c), given.get(c, 1.0), 0) for c in classes]
+        if not any(weights):
+            raise ValueError(f"class_weight: expected a weight above 0 for one of the classes {classes}, got {given}.")
+        return np.array(weights)
+
     def _outputs(self, y: Array) -> int:
-        return len(self.classes_) if self._is_multiclass() else y.shape[1]
+        return int(self.n_outputs_)
 
     def _out_activation(self) -> str:
         return "softmax" if self._is_multiclass() else "logistic"
@@ -209,20 +256,44 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self._labels, self.classes_ = fitted._label_binarizer, fitted.classes_
 
     @classmethod
-    def from_network(cls, network: Network, classes: Any) -> Any:
+    def from_network(cls, network: Network, classes: Any, **parameters: Any) -> Any:
         """Make a fitted classifier of a network that ends in logits of softmax or sigmoid cross-entropy.
 
+        The network's layers become the parameter ``layers``, so that ``fit``, ``clone`` and searches build the same
+        architecture anew, and its values are taken over, so that it predicts, and that ``partial_fit`` and warm starts
+        go on from them. The estimator trains this very network; give ``copy.copy(network)`` to keep it as it is.
+
+        Parameters
+        ----------
+        network : Network
+        classes : sequence
+            The labels in sorted order, which is that of the outputs; two for one output. A network with several outputs
+            of SigmoidCrossEntropy, one for each class, predicts, but is not trained further.
+        **parameters
+            Any others of the estimator, such as ``warm_start=True``.
+
+        Raises
+        ------
+        ValueError
+            When the loss is another one, or the classes do not fit the outputs.
+
+        Examples
+        --------
         >>> import chainrule as cr
         >>> network = cr.Network(2, [cr.layers.Dense(3)], cr.losses.SoftmaxCrossEntropy(), seed=0)
         >>> cr.MLPClassifier.from_network(network, ["a", "b", "c"]).predict([[0.0, 1.0]]).shape
         (1,)
         """
+        built = architecture(network)
         if not isinstance(network.loss, SigmoidCrossEntropy | SoftmaxCrossEntropy):
             raise ValueError(  # noqa: TRY004
                 f"from_network: expected the loss SoftmaxCrossEntropy or SigmoidCrossEntropy, got {network.loss!r}."
             )
-        outputs = network.output_shape[0]
-        wanted = 2 if outputs == 1 else outputs
+        outputs, softmax = network.output_shape[0], isinstance(network.loss, SoftmaxCrossEntropy)
+        smoothing = getattr(network.loss, "label_smoothing", 0.0)
+        if softmax and outputs == 1:
+            raise ValueError("from_network: softmax of one output is always 1: use SigmoidCrossEntropy.")
+        wanted, classes = 2 if outputs == 1 else outputs, [] if classes is None else list(classes)
         if len(classes) != wanted or len(set(classes)) != wanted:
             raise ValueError(
                 f"from_network: expected {wanted} different classes for {outputs} output(s), got {classes}."
@@ -230,13 +301,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         given = np.asarray(classes)
         if not (np.sort(given) == given).all():
             raise ValueError("from_network: expected the classes in sorted order, the order of the outputs.")
-        model = cls(hidden_layer_sizes=[d.units for d in network.layers if isinstance(d, Dense)][:-1])
+        model = cls(**built | {"label_smoothing": smoothing} | parameters)
         model._learn_labels(given)
-        model.network_, model.n_outputs_ = network, outputs
-        model.n_features_in_, model.out_activation_ = network.input_shape[0], model._out_activation()
-        model.n_layers_ = len(model._dense()) + 1
-        model._progression = None
-        return model
+        return model._take_network(network)
 
     def _check_classes(self, classes: Array) -> None:
         if self.warm_start:
@@ -255,7 +322,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None, X_val: Any = None, y_val: Any = None
     ) -> Any:
-        """Go on training for one epoch over X and y.
+        """Train one more epoch on X and y.
 
         Parameters
         ----------
@@ -279,6 +346,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def predict(self, X: Any) -> Any:
         """Return the predicted label of each row of X, or for multi-label a row of 0 and 1, sparse if y was."""
         p = self._forward(X)
+        if self._is_multiclass():
+            return self.classes_[p.argmax(axis=1)]
         return self._labels.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p)
 
     def predict_proba(self, X: Any) -> Array:

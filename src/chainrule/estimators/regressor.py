@@ -13,9 +13,20 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from chainrule._typing import Array
+from chainrule.estimators._architecture import architecture
 from chainrule.estimators._settings import network_dtype
-from chainrule.estimators.base import KEPT, BaseMLP, partial_fit_available
-from chainrule.losses import AbsoluteError, Huber, Loss, Poisson, Quantile, SquaredError
+from chainrule.estimators.base import KEPT, BaseMLP
+from chainrule.losses import (
+    AbsoluteError,
+    Huber,
+    Loss,
+    Poisson,
+    Quantile,
+    SigmoidCrossEntropy,
+    SoftmaxCrossEntropy,
+    SquaredError,
+)
+from chainrule.network import Network
 
 LOSSES: dict[str, type[Loss]] = {
     "squared_error": SquaredError,
@@ -30,7 +41,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     """Multi-layer perceptron for numbers: scikit-learn's, on chainrule's engine.
 
     The same parameters, attributes and warnings, and from the same ``random_state`` the same model. See
-    ``sklearn.neural_network.MLPRegressor`` for what each of them means.
+    ``sklearn.neural_network.MLPRegressor`` for what each of them means, and docs/migration.md for
+    those that are new.
+
+    Parameters
+    ----------
+    layers : list of Layer, optional
+        All layers of the network, the last one with an output for each column of y, in place of ``hidden_layer_sizes``,
+        ``activation``, ``dropout``, ``input_dropout``, ``batch_norm`` and ``layer_norm``. Each ``fit`` draws them anew,
+        as their initializers say, from ``random_state``.
+    input_shape : tuple of int, optional
+        The shape of one row for the first layer, such as ``(8, 8, 1)`` for images. X is then rows of 64 columns, or
+        images: ``(rows, 8, 8, 1)``. By default each row is columns.
 
     Attributes
     ----------
@@ -95,6 +117,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         batch_norm: Any = False,
         layer_norm: Any = False,
         n_ensemble: Any = 1,
+        layers: Any = None,
+        input_shape: Any = None,
         quantile: Any = 0.5,
     ) -> None:
         self.loss = loss
@@ -133,6 +157,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.batch_norm = batch_norm
         self.layer_norm = layer_norm
         self.n_ensemble = n_ensemble
+        self.layers = layers
+        self.input_shape = input_shape
         self.quantile = quantile
 
     def _validate(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Array]:
@@ -148,10 +174,21 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         )
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        return X, y.reshape(len(y), -1).astype(network_dtype(self, X), copy=False)
+        y, dtype = self._targets(y, "y"), network_dtype(self, X)
+        if np.abs(y).max() > np.finfo(dtype).max:
+            raise ValueError(
+                f"y: values up to {np.abs(y).max():.3g} do not fit into {dtype}: scale y, or set dtype='float64'."
+            )
+        return X, y.astype(dtype, copy=False)
 
-    def _targets(self, y: Any) -> Array:
-        y = np.asarray(y, dtype=np.float64)
+    def _targets(self, y: Any, name: str = "y_val") -> Array:
+        y = np.asarray(y)
+        if y.dtype.kind in "mMUS":
+            remedy = "days, (y - y.min()) / np.timedelta64(1, 'D')" if y.dtype.kind in "mM" else "y.astype(float)"
+            raise TypeError(f"{name}: expected numbers, got {y.dtype}: make them numbers, for example {remedy}.")
+        y = y.astype(np.float64, copy=False) if name == "y_val" else y
+        if not np.isfinite(y).all():
+            raise ValueError(f"{name}: expected finite numbers, got NaN, None or infinity: leave those rows out.")
         return y.reshape(len(y), -1)
 
     def _loss(self) -> Loss:
@@ -174,10 +211,45 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _take_over(self, fitted: Any) -> None:
         self.loss = fitted.loss
 
-    @partial_fit_available
+    @classmethod
+    def from_network(cls, network: Network, **parameters: Any) -> Any:
+        """Make a fitted regressor of a network with a loss for numbers.
+
+        The network's layers become the parameter ``layers`` and its loss ``loss``, so that ``fit``, ``clone`` and
+        searches build the same anew, and its values are taken over, so that it predicts, and that ``partial_fit`` and
+        warm starts go on from them. The estimator trains this very network; give ``copy.copy(network)`` to keep it.
+
+        Parameters
+        ----------
+        network : Network
+        **parameters
+            Any others of the estimator, such as ``warm_start=True``.
+
+        Raises
+        ------
+        ValueError
+            When the loss is one for classes.
+
+        Examples
+        --------
+        >>> import chainrule as cr
+        >>> network = cr.Network((8, 8, 1), [cr.layers.Flatten(), cr.layers.Dense(1)], "huber", seed=0)
+        >>> model = cr.MLPRegressor.from_network(network)
+        >>> model.predict(np.zeros((5, 64))).shape, model.predict(np.zeros((5, 8, 8, 1))).shape
+        ((5,), (5,))
+        """
+        built = architecture(network)
+        if isinstance(network.loss, SigmoidCrossEntropy | SoftmaxCrossEntropy):
+            raise ValueError(f"from_network: {network.loss!r} is for classes: use MLPClassifier.from_network.")  # noqa: TRY004
+        model = cls(**built | {"loss": network.loss} | parameters)
+        return model._take_network(network)
+
+    def _has_partial_fit(self) -> bool:
+        return True
+
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Any:
-        """Go on training for one epoch over X and y.
+        """Train one more epoch on X and y; with ``solver="lbfgs"``, ``max_iter`` more iterations, as scikit-learn does.
 
         Parameters
         ----------

@@ -43,16 +43,16 @@ def class_table(classifier: Any) -> Array:
 
 
 def add_classifier(
-    graph: Graph, classifier: Any, y: str | None, p: str, *, table: Array | None = None, raw_scores: bool = False
+    graph: Graph, classifier: Any, y: str | None, p: str, *, table: Array | None = None, logits: bool = False
 ) -> tuple[str, str]:
     """Add labels and scores of logits y, probabilities p: what ``predict``, ``predict_proba`` give; return the names.
 
-    ``raw_scores`` asks for the logits instead of probabilities: for two classes that share one unit, (−y, y).
+    ``logits`` asks for the logits instead of probabilities: for two classes that share one unit, (−y, y).
     """
     graph.scope = "classes"
-    if raw_scores and y is None:
-        raise ValueError("raw_scores: an ensemble has the mean of probabilities, and no logits: leave the option out.")
-    scores = y if raw_scores and y is not None else p
+    if logits and y is None:
+        raise ValueError("logits: an ensemble has the mean of probabilities, and no logits: leave the option out.")
+    scores = y if logits and y is not None else p
     if is_multilabel(classifier):
         return graph.node("Cast", graph.node("Greater", p, 0.5), to="int64"), scores
     if classifier._is_multiclass():
@@ -61,7 +61,7 @@ def add_classifier(
         yes = p if classifier.n_outputs_ == 1 else graph.node("Gather", p, np.array([1]), axis=1)
         index = graph.node("Squeeze", graph.node("Cast", graph.node("Greater", yes, 0.5), to="int64"), np.array([1]))
         if classifier.n_outputs_ == 1:
-            no = graph.node("Neg", scores) if raw_scores else graph.node("Sub", 1.0, p)
+            no = graph.node("Neg", scores) if logits else graph.node("Sub", 1.0, p)
             scores = graph.node("Concat", no, scores, axis=1)
     table = class_table(classifier) if table is None else table
     if len(table) == 1:  # fitted to one class only: whatever the network says

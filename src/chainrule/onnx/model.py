@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from chainrule._writing import write_atomically
 from chainrule.network import Network
 from chainrule.onnx.estimators import add_classifier, class_table, is_classifier, is_multilabel, outputs_of
 from chainrule.onnx.graph import CODES, Graph, Node
-from chainrule.onnx.registry import add_networks, output_name, prepared
+from chainrule.onnx.registry import add_networks, output_name, prepared, rows_to_samples
 
 OPSET = 21  # of 2024: it has every operator that the layers want, and onnxruntime reads it since version 1.18
 OLDEST = 13  # the first in which Softmax means one axis
@@ -79,10 +80,12 @@ def convert(
     if size > LARGEST:
         raise ValueError(f"to_onnx: the parameters take {size:,} bytes; a file of ONNX ends at 2 GiB.")
     graph = Graph(network.dtype, opset)
-    y, p = add_networks(graph, networks, INPUT)
+    shape = network.input_shape if estimator is None else (math.prod(network.input_shape),)
+    x = INPUT if estimator is None else rows_to_samples(graph, network, INPUT)
+    y, p = add_networks(graph, networks, x)
     outputs = add_outputs(graph, network, estimator, y, p)
     props = {**describe(network, estimator), **_texts(metadata)}
-    inputs: list[Value] = [(INPUT, str(network.dtype), network.input_shape)]
+    inputs: list[Value] = [(INPUT, str(network.dtype), shape)]
     return assemble(onnx, graph, inputs, outputs, props, repr(network))
 
 

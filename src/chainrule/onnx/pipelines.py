@@ -6,25 +6,32 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.onnx.around import convert_calibrated, convert_transformed, holds_ours, regressor_shapes
 from chainrule.onnx.estimators import add_classifier, class_table, is_multilabel, outputs_of
 from chainrule.onnx.graph import CODES, Graph
-from chainrule.onnx.model import OLDEST, protos
-from chainrule.onnx.registry import add_networks, prepared
+from chainrule.onnx.model import OLDEST
+from chainrule.onnx.registry import add_networks, prepared, rows_to_samples
+from chainrule.onnx.transfer import cast, check_zipmap, element_code, finish
 
-OPTIONS = {
+OPTIONS_OF_CLASSIFIERS = {
     "zipmap": [True, False, "columns"],
     "nocl": [True, False],
     "output_class_labels": [False, True],
-    "raw_scores": [True, False],
 }
+# Not called raw_scores: skl2onnx turns that on for the classifiers within others, and means decision_function by it.
+OPTIONS = {**OPTIONS_OF_CLASSIFIERS, "logits": [True, False]}
 
 
 def register_skl2onnx() -> None:
     """Tell ``skl2onnx`` how to convert MLPClassifier and MLPRegressor; once a program, before the conversion.
 
     Outputs, and the options ``zipmap``, ``nocl`` and ``output_class_labels``, are those of scikit-learn's own MLP;
-    ``raw_scores`` gives logits for probabilities. The arithmetic is float32, or float64 where both the input and the
+    ``logits`` gives logits for probabilities. The arithmetic is float32, or float64 where both the input and the
     network are.
+
+    Around an estimator of chainrule, ``CalibratedClassifierCV`` (sigmoid and isotonic) and
+    ``TransformedTargetRegressor`` are converted here as well, in float64; around others, calibration stays as
+    ``skl2onnx`` has it.
 
     Raises
     ------
@@ -53,6 +60,29 @@ def register_skl2onnx() -> None:
         MLPClassifier, "ChainruleMLPClassifier", _classifier_shapes, _convert_classifier, options=OPTIONS
     )
     update_registered_converter(MLPRegressor, "ChainruleMLPRegressor", _regressor_shapes, _convert_regressor)
+    _register_around((MLPClassifier, MLPRegressor))
+
+
+def _register_around(ours: tuple[type, ...]) -> None:
+    """Register the meta-estimators, for those that hold one of ours; of all others ``skl2onnx`` takes care."""
+    from skl2onnx import update_registered_converter  # noqa: PLC0415
+    from skl2onnx.common._registration import get_converter, get_shape_calculator  # noqa: PLC0415
+    from sklearn.calibration import CalibratedClassifierCV  # noqa: PLC0415
+    from sklearn.compose import TransformedTargetRegressor  # noqa: PLC0415
+
+    theirs, shapes = (get("SklearnCalibratedClassifierCV") for get in (get_converter, get_shape_calculator))
+
+    def calibrated(scope: Any, operator: Any, container: Any) -> None:
+        parts = operator.raw_operator.calibrated_classifiers_
+        convert = convert_calibrated if all(holds_ours(part.estimator, ours) for part in parts) else theirs
+        convert(scope, operator, container)
+
+    update_registered_converter(
+        CalibratedClassifierCV, "ChainruleCalibrated", shapes, calibrated, options=OPTIONS_OF_CLASSIFIERS
+    )
+    update_registered_converter(
+        TransformedTargetRegressor, "ChainruleTransformedTarget", regressor_shapes, convert_transformed
+    )
 
 
 def _table(scope: Any, classifier: Any) -> Any:
@@ -91,25 +121,15 @@ def _check_input(operator: Any) -> Any:
 def _convert_classifier(scope: Any, operator: Any, container: Any) -> None:
     model = operator.raw_operator
     graph, y, p = _start(scope, operator, container)
-    raw = container.get_options(model, {"raw_scores": False})["raw_scores"]
-    _check_zipmap(scope, operator.outputs[1])
-    label, scores = add_classifier(graph, model, y, p, table=_table(scope, model), raw_scores=raw)
-    _finish(graph, operator, container, [label, _cast(graph, scores, operator.outputs[1])])
-
-
-def _check_zipmap(scope: Any, probabilities: Any) -> None:
-    """Refuse here what onnxruntime would refuse when it loads the file: dictionaries of float64."""
-    mapped = any(o.type == "SklearnZipMap" and probabilities in o.inputs for o in scope.operators.values())
-    if mapped and _code(probabilities) == CODES["float64"]:
-        raise ValueError(
-            "chainrule: the option zipmap gives dictionaries, which onnxruntime has for float32 only, but the input is "
-            "float64: pass options={'zipmap': False}, or convert with an input of float32."
-        )
+    logits = container.get_options(model, {"logits": False})["logits"]
+    check_zipmap(scope, operator.outputs[1])
+    label, scores = add_classifier(graph, model, y, p, table=_table(scope, model), logits=logits)
+    finish(graph, operator, container, [label, cast(graph, scores, operator.outputs[1])])
 
 
 def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
     graph, _, value = _start(scope, operator, container)
-    _finish(graph, operator, container, [_cast(graph, value, operator.outputs[0])])
+    finish(graph, operator, container, [cast(graph, value, operator.outputs[0])])
 
 
 def _start(scope: Any, operator: Any, container: Any) -> tuple[Graph, str | None, str]:
@@ -117,36 +137,10 @@ def _start(scope: Any, operator: Any, container: Any) -> tuple[Graph, str | None
     networks, given, opset = operator.raw_operator.networks_, operator.inputs[0], container.target_opset_any_domain("")
     if opset < OLDEST:
         raise ValueError(f"chainrule: expected a target_opset of at least {OLDEST}, got {opset}.")
-    double = _code(given) == CODES["float64"] and networks[0].dtype == np.float64
+    double = element_code(given) == CODES["float64"] and networks[0].dtype == np.float64
     dtype = "float64" if double else "float32"
     graph = Graph(np.dtype(dtype), opset, scope.get_unique_variable_name)
     x = given.full_name
-    if _code(given) != CODES[dtype]:
+    if element_code(given) != CODES[dtype]:
         x = graph.node("Cast", x, to=dtype)
-    return graph, *add_networks(graph, prepared(networks, dtype), x)
-
-
-def _cast(graph: Graph, value: str, output: Any) -> str:
-    """Return the value in the output's type."""
-    return value if _code(output) == CODES[str(graph.dtype)] else graph.node("Cast", value, to=_code(output))
-
-
-def _code(variable: Any) -> int:
-    """Return ONNX's number of a variable's element type."""
-    return int(variable.type.to_onnx_type().tensor_type.elem_type)
-
-
-def _finish(graph: Graph, operator: Any, container: Any, values: list[str]) -> None:
-    """Give the values the names of the operator's outputs, and hand all over to skl2onnx."""
-    import onnx  # noqa: PLC0415
-
-    for value, output in zip(values, operator.outputs, strict=True):
-        graph.rename(value, output.full_name)
-    _, tensors = protos(onnx, graph)
-    for name, tensor in zip(graph.initializers, tensors, strict=True):
-        texts = tensor.data_type == CODES["str"]
-        container.add_initializer(
-            name, tensor.data_type, list(tensor.dims), list(tensor.string_data) if texts else tensor
-        )
-    for node in graph.nodes:
-        container.add_node(node.op, node.inputs, [node.output], name=node.output, **node.attributes)
+    return graph, *add_networks(graph, prepared(networks, dtype), rows_to_samples(graph, networks[0], x))

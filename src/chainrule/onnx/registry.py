@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
 from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.network import Network
@@ -117,6 +119,12 @@ def prepared(networks: Sequence[Network], dtype: Any) -> list[Network]:
             if type(part) not in LAYERS:
                 raise ValueError(_unknown(f"layer {i}, {part!r}", "register_layer", type(part).__name__, "layer, x"))
     return [network.folded().astype(dtype) for network in networks]
+
+
+def rows_to_samples(graph: Graph, network: Network, x: str) -> str:
+    """Give the rows of columns that an estimator takes the shape of the network's samples."""
+    shape = network.input_shape
+    return x if len(shape) == 1 else graph.node("Reshape", x, np.array([-1, *shape]))
 
 
 def add_networks(graph: Graph, networks: Sequence[Network], x: str) -> tuple[str | None, str]:

@@ -26,8 +26,7 @@ def start(model: Any, inputs: int, labels: Array | None, outputs: int) -> Any:
     if labels is not None:
         model._learn_labels(labels)
     model.n_features_in_, model.n_outputs_ = inputs, outputs
-    sizes = [int(size) for size in np.atleast_1d(np.asarray(model.hidden_layer_sizes, dtype=int))]
-    model._start(np.empty((0, inputs), np.float32), sizes, check_random_state(model.random_state))
+    model._start(inputs, model.dtype or np.float32, check_random_state(model.random_state))
     return model
 
 

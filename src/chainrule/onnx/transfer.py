@@ -1,0 +1,46 @@
+"""Handing a graph over to ``skl2onnx``: types, names, nodes and arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chainrule.onnx.graph import CODES, Graph
+from chainrule.onnx.model import protos
+
+
+def check_zipmap(scope: Any, probabilities: Any) -> None:
+    """Refuse here what onnxruntime would refuse when it loads the file: dictionaries of float64."""
+    mapped = any(o.type == "SklearnZipMap" and probabilities in o.inputs for o in scope.operators.values())
+    if mapped and element_code(probabilities) == CODES["float64"]:
+        raise ValueError(
+            "chainrule: the option zipmap gives dictionaries, which onnxruntime has for float32 only, but the input is "
+            "float64: pass options={'zipmap': False}, or convert with an input of float32."
+        )
+
+
+def cast(graph: Graph, value: str, output: Any) -> str:
+    """Return the value in the output's type."""
+    return (
+        value if element_code(output) == CODES[str(graph.dtype)] else graph.node("Cast", value, to=element_code(output))
+    )
+
+
+def element_code(variable: Any) -> int:
+    """Return ONNX's number of a variable's element type."""
+    return int(variable.type.to_onnx_type().tensor_type.elem_type)
+
+
+def finish(graph: Graph, operator: Any, container: Any, values: list[str]) -> None:
+    """Give the values the names of the operator's outputs, and hand all over to skl2onnx."""
+    import onnx  # noqa: PLC0415
+
+    for value, output in zip(values, operator.outputs, strict=True):
+        graph.rename(value, output.full_name)
+    _, tensors = protos(onnx, graph)
+    for name, tensor in zip(graph.initializers, tensors, strict=True):
+        texts = tensor.data_type == CODES["str"]
+        container.add_initializer(
+            name, tensor.data_type, list(tensor.dims), list(tensor.string_data) if texts else tensor
+        )
+    for node in graph.nodes:
+        container.add_node(node.op, node.inputs, [node.output], name=node.output, **node.attributes)
