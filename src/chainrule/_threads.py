@@ -62,20 +62,18 @@ def blas_threads(threads: int) -> Iterator[None]:
     >>> with blas_threads(1):
     ...     pass
     """
-    block = object()
-    with _lock:
-        libraries = _libraries()
-        mine = [(library, library.get_num_threads()) for library in libraries if _is_per_thread(library)]
-        _blocks.add(block)
-        for library in libraries:
-            if not _is_per_thread(library):
+    block, mine = object(), []
+    try:
+        with _lock:
+            _blocks.add(block)
+            for library in _libraries():
                 now = library.get_num_threads()
-                if threads < now or len(_blocks) == 1 and threads > now:
+                if _is_per_thread(library):
+                    mine.append((library, now))
+                    library.set_num_threads(threads)
+                elif threads < now or (len(_blocks) == 1 and threads > now):
                     _changed[library.filepath] = library, _before(library), threads
                     _set(library, threads)
-        for library, _ in mine:
-            library.set_num_threads(threads)
-    try:
         yield
     finally:
         with _lock:
@@ -111,10 +109,12 @@ def _set(library: Any, threads: int) -> None:
     From 3.8 on, threadpoolctl lets only the first thread that has set OpenBLAS's number set it again, for as long as
     that thread lives: nobody shall be the first for longer than this takes.
     """
-    clear = getattr(library, "clear_controlling_thread", lambda force: None)
-    clear(force=True)
+    owned = hasattr(library, "clear_controlling_thread")
+    if owned:
+        library.clear_controlling_thread(force=True)
     library.set_num_threads(threads)
-    clear(force=True)
+    if owned:
+        library.clear_controlling_thread(force=True)
 
 
 def _forget() -> None:
