@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule import losses
 from chainrule._checks import check_count, check_lengths, check_rows, check_seed, check_weights
+from chainrule._memory import owned
 from chainrule._names import named
 from chainrule._parts import part_threads
 from chainrule._threads import SMALL, WORTH_ASKING, blas_threads, choose_threads
@@ -156,9 +157,13 @@ class Network:
     def _bind(self, values: Float[Array, "size"]) -> None:
         self._values = values
         self._theta, self._statistics = values[: self.layout.size], values[self.layout.size :]
-        for entry, array in self.arrays():
-            layer, name = locate(self.layers[entry.layer], entry.name)
+        for (_, layer, name), (_, array) in zip(self.owners(), self.arrays(), strict=True):
             setattr(layer, name, array)
+
+    def owners(self) -> list[tuple[Entry, Layer, str]]:
+        """Return whose attribute every array is, and its name there, in the order of ``arrays``."""
+        entries = (*self.layout.entries, *self.statistics_layout.entries)
+        return [(entry, *locate(self.layers[entry.layer], entry.name)) for entry in entries]
 
     def arrays(self) -> list[tuple[Entry, Array]]:
         """Return every array of the network, parameters and then statistics, as views of ``values``."""
@@ -465,7 +470,7 @@ class Network:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._bind(state["_values"])
+        self._bind(owned(state["_values"]))
 
     def __repr__(self) -> str:
         inputs = self.input_shape[0] if len(self.input_shape) == 1 else self.input_shape

@@ -14,6 +14,7 @@ import numpy as np
 from chainrule import checkpoints, kernels, optimizers, schedules
 from chainrule._checks import check_count, check_lengths, check_real, check_seed, check_weights
 from chainrule._interrupt import deferred_interrupt
+from chainrule._memory import check_network_writable, checked_state
 from chainrule._names import named
 from chainrule._parts import part_threads
 from chainrule._threads import blas_threads, choose_threads
@@ -163,6 +164,7 @@ def train(
     (array([1., 0.], dtype=float32), array([1.], dtype=float32))
     """
     _check_network("train", network)
+    check_network_writable(network)
     chosen: Optimizer = named("optimizer", optimizer, Optimizer, optimizers)
     factors: Schedule = named("schedule", schedule, Schedule, schedules)
     epochs = check_count("train", "epochs", epochs)
@@ -188,7 +190,7 @@ def train(
     penalised = any(isinstance(term, Penalty) for term in terms)
     history = History(_columns(penalised, held_out, metrics))
     run = Run(network, history, history.columns, epochs, len(batches), batches.rows)
-    state = chosen.start(network.theta, network.weights) if state is None else state
+    state = checked_state(chosen, network, state)
     largest = rows * max((e.where.stop - e.where.start for e in network.layout.entries), default=0)
     work = Work(
         network, batches, chosen, state, factors, terms, clip, dropout_seed, choose_threads(largest, threads),

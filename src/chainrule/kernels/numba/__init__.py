@@ -64,6 +64,9 @@ class _CompiledSteps(Steps):
 
     def do(self, first: int, last: int) -> None:
         work, run, plan, state = self.work, self.run, self._plan, self.work.state
+        for array in (self._memory.theta, self._memory.s1, self._memory.s2):
+            if not array.flags.writeable:  # since training began: compiled code would not notice
+                raise ValueError("the parameters, or what the optimizer remembers, were made read-only in training.")
         while first < last:
             stop = min(last, first + self._block)
             self._fill_rates(first, stop)
@@ -80,8 +83,17 @@ class _CompiledSteps(Steps):
             run.loss, run.penalty = float(self.losses[run.batch - 1]), float(self.penalties[run.batch - 1])
             self.rate = float(self._rates[run.batch - 1])
             if failed:
+                self._check_labels()
                 raise FloatingPointError(f"the loss is {run.loss}")
             first = stop
+
+    def _check_labels(self) -> None:
+        """Say so where it is a label that made the loss NaN: they were right when training began."""
+        data, classes, size = self._rows.data, self._plan.layers[-1, OUTPUTS], self._plan.batch_size
+        rows = data.order[(self.run.batch - 1) * size : self.run.batch * size]
+        labels = data.labels[rows] if data.labels.size else data.labels
+        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
+            raise ValueError(f"t: labels outside 0 ... {classes - 1} were written into it in training.")
 
     def close(self) -> None:
         self._team.close()
