@@ -83,17 +83,8 @@ class _CompiledSteps(Steps):
             run.loss, run.penalty = float(self.losses[run.batch - 1]), float(self.penalties[run.batch - 1])
             self.rate = float(self._rates[run.batch - 1])
             if failed:
-                self._check_labels()
                 raise FloatingPointError(f"the loss is {run.loss}")
             first = stop
-
-    def _check_labels(self) -> None:
-        """Say so where it is a label that made the loss NaN: they were right when training began."""
-        data, classes, size = self._rows.data, self._plan.layers[-1, OUTPUTS], self._plan.batch_size
-        rows = data.order[(self.run.batch - 1) * size : self.run.batch * size]
-        labels = data.labels[rows] if data.labels.size else data.labels
-        if labels.size and not 0 <= labels.min() <= labels.max() < classes:
-            raise ValueError(f"t: labels outside 0 ... {classes - 1} were written into it in training.")
 
     def close(self) -> None:
         self._team.close()

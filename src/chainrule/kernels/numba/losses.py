@@ -54,7 +54,7 @@ def loss_and_gradient(
 
     ``rows`` says which entries of ``labels`` (classes), ``targets`` (numbers) and ``weights`` are theirs; of labels and
     targets one is empty, and so is weights where all rows count alike. ``total`` is that of the batch; ``scale`` is
-    written on. L is NaN where a label is no class: the labels are the caller's, who may have changed them meanwhile.
+    written on.
     """
     for i in range(len(rows)):
         if weights.size:
@@ -73,9 +73,6 @@ def _softmax(a: float, y: Any, rows: Any, labels: Any, targets: Any, scale: Any,
     n, classes = y.shape
     value = 0.0
     even, keep = T(a / classes), T(1 - a)
-    for i in range(n):
-        if labels.size and not 0 <= labels[rows[i]] < classes:
-            return math.nan
     for i in range(n):
         row, largest = rows[i], y[i, 0]
         for k in range(1, classes):
