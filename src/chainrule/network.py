@@ -17,7 +17,7 @@ from chainrule._names import named
 from chainrule._parts import part_threads
 from chainrule._threads import SMALL, WORTH_ASKING, blas_threads, choose_threads
 from chainrule._typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
-from chainrule.layers import Dense, Dropout, Identity, Layer
+from chainrule.layers import Dense, Dropout, Embedding, Identity, Layer
 from chainrule.layers.base import following_parameters, specifications
 from chainrule.losses import Loss
 from chainrule.memo import Memo
@@ -355,6 +355,18 @@ class Network:
                 )
         return X
 
+    def check_categories(self, X: Any, name: str = "X") -> None:
+        """Refuse what is not a category in any row of X, where an Embedding reads X itself.
+
+        Each looks at its own batch, too: this is for what is done batch by batch.
+        """
+        columns = None
+        for layer in self.layers:
+            if isinstance(layer, Embedding):
+                columns = layer.check_rows(X, np.arange(X.shape[1]) if columns is None else columns, name)
+            elif not isinstance(layer, Identity):
+                break
+
     def logits(self, X: MatrixLike) -> Float[Array, "rows outputs"]:
         """Return y for any number of rows, chunk by chunk: what ``predict`` gives before the link."""
         X = self.check_rows(X)
@@ -374,6 +386,7 @@ class Network:
     def _logits(self, X: Any, rows: int, chunk: int) -> Array:
         if rows <= chunk:
             return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
+        self.check_categories(X)
         y = np.empty((rows, *self.output_shape), self.dtype)
         memos = [Memo() for _ in self.layers]  # reused, and with them their buffers, by all chunks but a short last one
         for layer, memo in zip(self.layers, memos, strict=True):

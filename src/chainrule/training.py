@@ -345,6 +345,7 @@ def _prepare(
 ) -> tuple[_Data, tuple[Any, Array] | None]:
     """Check everything, and hold out the validation rows."""
     X = network.check_rows(X)
+    network.check_categories(X)
     outputs = network.output_shape[0]
     targets = network.loss.targets(t, outputs, network.dtype)
     weight = None if sample_weight is None else check_weights(sample_weight, network.dtype)
@@ -355,6 +356,7 @@ def _prepare(
         if len(validation) != 2:
             raise ValueError(f"validation: expected a pair (X, t) or a fraction, got {len(validation)} things.")
         X_val = network.check_rows(validation[0], "validation X")
+        network.check_categories(X_val, "validation X")
         t_val = network.loss.targets(validation[1], outputs, network.dtype)
         check_lengths(X_val, t=t_val)
         return _Data(X, targets, weight, None), (X_val, t_val)
