@@ -92,7 +92,7 @@ def train(
     X : (rows, inputs) array
         Not copied, and converted batch by batch where its dtype is not the network's.
     t : (rows,) or (rows, outputs) array
-        Targets as the network's loss wants them.
+        Targets as the network's loss wants them. Class labels are copied.
     optimizer : Optimizer or str
         An object such as ``Momentum(0.1)``, or a name for one with its defaults.
     epochs : int
@@ -119,7 +119,7 @@ def train(
     metrics : mapping of str to function, optional
         Functions of targets and predictions, measured on the validation set; the loss's own by default.
     shuffle : bool or Shuffler
-        Whether every epoch has an order of its own, or an object whose ``shuffle`` makes it.
+        Whether every epoch has an order of its own, or an object whose ``shuffle`` makes it, of the numbers of rows.
     augment : sequence of Augmentation
         Change the rows at random as they are drawn, in this order: ``[RandomShift(2, shape=(28, 28)), Mixup(0.2)]``.
         The validation set stays as it is.
@@ -148,7 +148,7 @@ def train(
     Raises
     ------
     ValueError, TypeError
-        Before anything is changed, for input that does not fit.
+        Before anything is changed, for input that does not fit, and where parameters were made read-only.
     CheckpointError
         When the checkpoints are damaged, or of another training: another network, other data, other arguments.
     DivergenceError
