@@ -143,8 +143,8 @@ def test_a_limit_that_began_before_a_training_and_ends_within_it_leaves_no_trace
     assert threads() == 2
 
 
-def test_the_fewest_threads_decide_where_trainings_overlap_and_all_may_use_what_was_there():
-    large, small = blas_threads(2), blas_threads(1)
+def test_blas_has_one_thread_where_trainings_overlap_and_all_may_use_what_was_there():
+    large, small = blas_threads(2), blas_threads(2)
     large.__enter__()
     with ThreadPoolExecutor(1) as pool:
         pool.submit(small.__enter__).result()
@@ -154,6 +154,17 @@ def test_the_fewest_threads_decide_where_trainings_overlap_and_all_may_use_what_
         assert threads() == 1
         pool.submit(small.__exit__, None, None, None).result()
     assert threads() == 2
+
+
+def test_a_prediction_inside_of_a_training_leaves_it_its_threads():
+    class Predict(cr.Callback):
+        def on_epoch(self, run):
+            cr.Network(300, [Dense(100), Dense(2)], "squared_error", seed=0).predict(np.ones((100, 300)))
+            self.seen = threads()
+
+    predict, network = Predict(), cr.Network(3, [Dense(2)], "squared_error", seed=0)
+    cr.train(network, np.ones((8, 3)), np.ones((8, 2)), epochs=1, callbacks=[predict], threads=2)
+    assert predict.seen == 2
 
 
 class OpenMP:

@@ -21,7 +21,7 @@ WORTH_ASKING = 100_000
 
 _known: dict[int, list[Any]] = {}
 _lock = threading.Lock()
-_blocks: set[object] = set()  # those that are running, in all threads
+_blocks: dict[object, int] = {}  # those that are running, each with its thread
 _changed: dict[str, tuple[Any, int, int]] = {}  # a library, how many threads it had, and how many it was given
 
 
@@ -56,8 +56,9 @@ def choose_threads(multiplications: int, threads: int | None = None) -> Threads:
 def blas_threads(threads: int) -> Iterator[None]:
     """Within the block BLAS uses so many threads; afterwards as many as before.
 
-    Most libraries have one number for the whole process. Where several blocks run at once, in several threads, the one
-    that wants the fewest decides until all have ended, and a number that somebody else has set meanwhile stays.
+    A block inside of another changes nothing. Most libraries have one number for the whole process: where blocks run at
+    once in several threads it is one until all have ended, because callers wait for each other where BLAS has more. A
+    number that somebody else has set meanwhile stays.
 
     >>> with blas_threads(1):
     ...     pass
@@ -65,21 +66,22 @@ def blas_threads(threads: int) -> Iterator[None]:
     block, mine = object(), []
     try:
         with _lock:
-            _blocks.add(block)
-            for library in _libraries():
-                now = library.get_num_threads()
+            inside, beside = threading.get_ident() in _blocks.values(), bool(_blocks)
+            _blocks[block] = threading.get_ident()
+            for library in [] if inside else _libraries():
+                now, wanted = library.get_num_threads(), 1 if beside else threads
                 if _is_per_thread(library):
                     mine.append((library, now))
                     library.set_num_threads(threads)
-                elif threads < now or (len(_blocks) == 1 and threads > now):
-                    _changed[library.filepath] = library, _before(library), threads
-                    _set(library, threads)
+                elif now != wanted:
+                    _changed[library.filepath] = library, _before(library), wanted
+                    _set(library, wanted)
         yield
     finally:
         with _lock:
             for library, before in mine:
                 library.set_num_threads(before)
-            _blocks.discard(block)
+            _blocks.pop(block, None)
             if not _blocks:
                 _restore()
 
