@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from chainrule.layers import (
     Embedding,
     Flatten,
     GlobalAveragePool2D,
+    Identity,
     LayerNorm,
     MaxPool2D,
     ReLU,
@@ -553,6 +555,40 @@ def test_what_is_no_category_is_named(value):
     layer = net(2, Embedding([3], 2, columns=[1])).layers[0]
     with pytest.raises(ValueError, match=rf"categories 0 ... 2 in column 1, got {value:g}".replace("+", r"\+")):
         layer.forward(np.array([[0.1, 1], [0.1, value]], "float32"), Memo())
+
+
+def with_embeddings():
+    """Two tables, the second for a column that comes first in y of the first."""
+    return net(4, Identity(), Embedding([3], 2, columns=[2]), Embedding([7], 3, columns=[1]), Dense(1))
+
+
+def rows_of_categories(rows=1000):
+    rng = np.random.default_rng(0)
+    return np.column_stack([rng.random(rows), rng.integers(0, 7, rows), rng.integers(0, 3, rows), rng.random(rows)])
+
+
+@pytest.mark.parametrize(("column", "value", "many"), [(2, 3, 3), (2, -1, 3), (2, 0.5, 3), (1, 7, 7), (1, 1e30, 7)])
+@pytest.mark.parametrize("settings", [{}, {"validation": 0.2}, {"shuffle": False}])
+def test_what_is_no_category_is_found_in_all_rows_before_training_begins(column, value, many, settings):
+    network, X = with_embeddings(), rows_of_categories()
+    X[777, column] = value
+    before, found = network.theta.copy(), re.escape(f"categories 0 ... {many - 1} in column {column}, got {value:g}")
+    with pytest.raises(ValueError, match=rf"{found} in row 777 of X\."):
+        cr.train(network, X, X[:, 0], batch_size=10, epochs=1, **settings)
+    np.testing.assert_array_equal(network.theta, before)
+    with pytest.raises(ValueError, match=rf"{found} in row 777 of validation X\."):
+        cr.train(network, rows_of_categories(), X[:, 0], epochs=1, validation=(X, X[:, 0]))
+    np.testing.assert_array_equal(network.theta, before)
+
+
+def test_the_row_of_what_is_no_category_is_named_in_prediction_too():
+    network, X = net(2, Embedding([3], 2000, columns=[1]), Dense(1)), np.zeros((2000, 2))
+    assert network.chunk < 1990  # rows go through the network in parts
+    X[1990, 1] = 3
+    with pytest.raises(ValueError, match="got 3 in row 1990 of X"):
+        network.predict(X)
+    X[1990, 1] = 2.000_000_001  # is 2 in the network's arithmetic
+    assert network.predict(X).shape == (2000, 1)
 
 
 @pytest.mark.parametrize("first", [BatchNorm(), LayerNorm(), Scale(), Embedding(3, 2), Flatten(), Residual([ReLU()])])

@@ -10,7 +10,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -67,10 +67,7 @@ def in_parts(work: Callable[[int, slice], None], rows: int, size: int) -> int:
                 return
             work(*part)
 
-    others = [
-        _workers().submit(contextvars.copy_context().run, some)  # NumPy's errstate comes along
-        for _ in range(min(_threads.get(), count) - 1)
-    ]
+    others = _submit(some, min(_threads.get(), count) - 1)
     try:
         some()
     finally:
@@ -104,12 +101,18 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     return view
 
 
-def _workers() -> ThreadPoolExecutor:
+def _submit(work: Callable[[], None], times: int) -> list[Future[None]]:
+    """Let threads do the work so many times: as many as can be started, which in a browser is none."""
     global _pool  # noqa: PLW0603
+    others: list[Future[None]] = []
     with _lock:
-        if _pool is None:
-            _pool = ThreadPoolExecutor(thread_name_prefix="chainrule")
-    return _pool
+        try:
+            while len(others) < times:
+                _pool = _pool or ThreadPoolExecutor(thread_name_prefix="chainrule")
+                others.append(_pool.submit(contextvars.copy_context().run, work))  # NumPy's errstate comes along
+        except RuntimeError:  # there may be no more threads; the next time there may be
+            _pool = None
+    return others
 
 
 def _forget() -> None:

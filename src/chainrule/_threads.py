@@ -19,10 +19,10 @@ SMALL = 30_000_000
 WORTH_ASKING = 100_000
 """Multiplications from which on BLAS may wake up a thread, and setting the number of threads is worth its 15 µs."""
 
-_known: dict[int, Any] = {}
+_known: dict[int, list[Any]] = {}
 _lock = threading.Lock()
-_users = 0
-_limits: list[Any] = []
+_blocks: dict[object, int] = {}  # those that are running, each with its thread
+_changed: dict[str, tuple[Any, int, int]] = {}  # a library, how many threads it had, and how many it was given
 
 
 class Threads(NamedTuple):
@@ -47,7 +47,8 @@ def choose_threads(multiplications: int, threads: int | None = None) -> Threads:
     if threads is not None:
         return Threads(threads, threads, multiplications)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    allowed = min([cores, *(pool["num_threads"] for pool in _controller().select(user_api="blas").info())])
+    with _lock:
+        allowed = min([cores, *(_before(library) for library in _libraries())])
     return Threads(allowed, allowed if multiplications > SMALL else 1, multiplications)
 
 
@@ -55,24 +56,79 @@ def choose_threads(multiplications: int, threads: int | None = None) -> Threads:
 def blas_threads(threads: int) -> Iterator[None]:
     """Within the block BLAS uses so many threads; afterwards as many as before.
 
-    Where several blocks run at once, in several threads, the first of them decides for the process until all have
-    ended.
+    A block inside of another changes nothing. Most libraries have one number for the whole process: where blocks run at
+    once in several threads it is one until all have ended, because callers wait for each other where BLAS has more. A
+    number that somebody else has set meanwhile stays.
 
     >>> with blas_threads(1):
     ...     pass
     """
-    global _users  # noqa: PLW0603  (one for the process, as BLAS's threads are)
-    with _lock:
-        if not _users:
-            _limits.append(_controller().limit(limits=threads, user_api="blas"))
-        _users += 1
+    block, mine = object(), []
     try:
+        with _lock:
+            inside, beside = threading.get_ident() in _blocks.values(), bool(_blocks)
+            _blocks[block] = threading.get_ident()
+            for library in [] if inside else _libraries():
+                now, wanted = library.get_num_threads(), 1 if beside else threads
+                if _is_per_thread(library):
+                    mine.append((library, now))
+                    library.set_num_threads(threads)
+                elif now != wanted:
+                    _changed[library.filepath] = library, _before(library), wanted
+                    _set(library, wanted)
         yield
     finally:
         with _lock:
-            _users -= 1
-            if not _users:
-                _limits.pop().restore_original_limits()
+            for library, before in mine:
+                library.set_num_threads(before)
+            _blocks.pop(block, None)
+            if not _blocks:
+                _restore()
+
+
+def _restore() -> None:
+    for library, before, ours in _changed.values():
+        if library.get_num_threads() == ours:
+            _set(library, before)
+    _changed.clear()
+
+
+def _before(library: Any) -> int:
+    """Return how many threads a library would use without the blocks that are running."""
+    now = int(library.get_num_threads())
+    _, before, ours = _changed.get(library.filepath, (library, now, now))
+    return before if now == ours else now
+
+
+def _is_per_thread(library: Any) -> bool:
+    """Say whether each thread of the process has a number of its own, as OpenMP's have."""
+    return bool(library.internal_api == "openblas" and getattr(library, "threading_layer", "") == "openmp")
+
+
+def _set(library: Any, threads: int) -> None:
+    """Set the number for the process, from whatever thread.
+
+    From 3.8 on, threadpoolctl lets only the first thread that has set OpenBLAS's number set it again, for as long as
+    that thread lives: nobody shall be the first for longer than this takes.
+    """
+    owned = hasattr(library, "clear_controlling_thread")
+    if owned:
+        library.clear_controlling_thread(force=True)
+    library.set_num_threads(threads)
+    if owned:
+        library.clear_controlling_thread(force=True)
+
+
+def _forget() -> None:
+    """In a forked process the other threads are not there, and one of them may have held the lock."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    _blocks.clear()
+    _restore()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 def _from_environment() -> int | None:
@@ -84,8 +140,8 @@ def _from_environment() -> int | None:
     return int(value)
 
 
-def _controller() -> Any:
-    """Return threadpoolctl's controller, which looks through all libraries of the process: once for what is imported.
+def _libraries() -> list[Any]:
+    """Return threadpoolctl's controllers of BLAS. It looks through all libraries of the process: once for an import.
 
     Only an import brings another BLAS.
     """
@@ -93,7 +149,8 @@ def _controller() -> Any:
     if modules not in _known:
         from threadpoolctl import ThreadpoolController  # noqa: PLC0415  (not needed to import chainrule)
 
+        found = ThreadpoolController().select(user_api="blas").lib_controllers
         _known.clear()
-        _known[len(sys.modules)] = ThreadpoolController()
-        modules = len(sys.modules)
+        _known[len(sys.modules)] = found
+        return list(found)
     return _known[modules]

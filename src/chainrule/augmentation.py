@@ -241,6 +241,7 @@ class Augmented:
             part.check(inputs, loss)
         self.rng, self.parts = rng, parts
         self.classes = classes if any(part.mixes for part in parts) else 0
+        self._labels = 0 if self.classes else classes
         self._memos = [Memo() for _ in parts]
         self._t = np.empty((0, self.classes), dtype)
 
@@ -256,6 +257,11 @@ class Augmented:
             batch = Batch(batch.x, t, batch.weight)
         for part, memo in zip(self.parts, self._memos, strict=True):
             part.apply(batch, self.rng, memo)
+        if self._labels and batch.t.view(np.uintp).max() >= self._labels:  # negative ones, too
+            raise ValueError(
+                f"augment: expected labels from 0 to {self._labels - 1}, got {batch.t.min()} to {batch.t.max()} after "
+                f"{', '.join(map(repr, self.parts))}."
+            )
         return batch
 
 

@@ -82,6 +82,7 @@ class Batches:
         self.batch_size = batch_size
         self.gathers = rng is not None or rows is not None or augment is not None
         self.order = np.arange(self.rows) if rows is None else rows.copy()
+        self._unsigned, self._checked = self.order.view(np.uintp), False  # negative numbers are large there
         self.sparse = is_sparse(X)
         self._dtype = dtype
         self._x = np.empty((0 if self.sparse else batch_size, *X.shape[1:]), dtype)
@@ -94,9 +95,19 @@ class Batches:
         return (self.rows + self.batch_size - 1) // self.batch_size
 
     def shuffle(self) -> None:
-        """Give the rows the order of the next epoch."""
+        """Give the rows the order of the next epoch, and check it: compiled code reads and writes where it says.
+
+        NumPy's own generators leave the same numbers there.
+        """
         if self.rng is not None:
             self.rng.shuffle(self.order)
+        if not self._checked or type(self.rng) not in {np.random.Generator, np.random.RandomState, type(None)}:
+            if np.maximum.reduce(self._unsigned) >= self.X.shape[0]:
+                wrong = self.order[(self.order < 0) | (self.order >= self.X.shape[0])][0]
+                raise ValueError(
+                    f"shuffle: expected the numbers of rows, 0 to {self.X.shape[0] - 1}, in another order, got {wrong}."
+                )
+            self._checked = True
 
     def __iter__(self) -> Iterator[Batch]:
         self.shuffle()

@@ -80,13 +80,16 @@ def one_hot(t: ArrayLike, classes: int, dtype: str | np.dtype[Any] = "float32") 
 
 
 def check_labels(t: ArrayLike, classes: int) -> Int[Array, "batch"]:
-    """Return class labels as integers (batch,), or say which one is not in [0, classes)."""
+    """Return class labels as integers (batch,), or say which one is not in [0, classes).
+
+    It is a copy, so that what was checked stays: compiled code reads and writes where a label says.
+    """
     labels = check_numbers("t", t)
     if labels.ndim != 1:
         raise ValueError(
             f"t: expected one label a row, shape (rows,), got shape {labels.shape}. Flatten it: t.ravel()."
         )
-    whole = labels.astype(np.intp, copy=False) if labels.dtype.kind in "iub" else _whole(labels)
+    whole = labels.astype(np.intp) if labels.dtype.kind in "iub" else _whole(labels)
     outside = np.flatnonzero((whole < 0) | (whole >= classes))
     if outside.size:
         row = outside[0]

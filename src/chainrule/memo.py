@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from chainrule._memory import owned
+
 
 class Memo:
     """What one layer (or the loss) wrote down about one batch.
@@ -42,6 +46,11 @@ class Memo:
         if name.startswith("__"):  # copy and pickle ask for special methods
             raise AttributeError(name)
         return None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(
+            {name: owned(value) if isinstance(value, np.ndarray) else value for name, value in state.items()}
+        )
 
     if TYPE_CHECKING:
 

@@ -12,11 +12,12 @@ import numpy as np
 
 from chainrule import losses
 from chainrule._checks import check_count, check_lengths, check_rows, check_seed, check_weights
+from chainrule._memory import owned
 from chainrule._names import named
 from chainrule._parts import part_threads
 from chainrule._threads import SMALL, WORTH_ASKING, blas_threads, choose_threads
 from chainrule._typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
-from chainrule.layers import Dense, Dropout, Identity, Layer
+from chainrule.layers import Dense, Dropout, Embedding, Identity, Layer
 from chainrule.layers.base import following_parameters, specifications
 from chainrule.losses import Loss
 from chainrule.memo import Memo
@@ -156,9 +157,13 @@ class Network:
     def _bind(self, values: Float[Array, "size"]) -> None:
         self._values = values
         self._theta, self._statistics = values[: self.layout.size], values[self.layout.size :]
-        for entry, array in self.arrays():
-            layer, name = locate(self.layers[entry.layer], entry.name)
+        for (_, layer, name), (_, array) in zip(self.owners(), self.arrays(), strict=True):
             setattr(layer, name, array)
+
+    def owners(self) -> list[tuple[Entry, Layer, str]]:
+        """Return whose attribute every array is, and its name there, in the order of ``arrays``."""
+        entries = (*self.layout.entries, *self.statistics_layout.entries)
+        return [(entry, *locate(self.layers[entry.layer], entry.name)) for entry in entries]
 
     def arrays(self) -> list[tuple[Entry, Array]]:
         """Return every array of the network, parameters and then statistics, as views of ``values``."""
@@ -350,6 +355,18 @@ class Network:
                 )
         return X
 
+    def check_categories(self, X: Any, name: str = "X") -> None:
+        """Refuse what is not a category in any row of X, where an Embedding reads X itself.
+
+        Each looks at its own batch, too: this is for what is done batch by batch.
+        """
+        columns = None
+        for layer in self.layers:
+            if isinstance(layer, Embedding):
+                columns = layer.check_rows(X, np.arange(X.shape[1]) if columns is None else columns, name)
+            elif not isinstance(layer, Identity):
+                break
+
     def logits(self, X: MatrixLike) -> Float[Array, "rows outputs"]:
         """Return y for any number of rows, chunk by chunk: what ``predict`` gives before the link."""
         X = self.check_rows(X)
@@ -369,6 +386,7 @@ class Network:
     def _logits(self, X: Any, rows: int, chunk: int) -> Array:
         if rows <= chunk:
             return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
+        self.check_categories(X)
         y = np.empty((rows, *self.output_shape), self.dtype)
         memos = [Memo() for _ in self.layers]  # reused, and with them their buffers, by all chunks but a short last one
         for layer, memo in zip(self.layers, memos, strict=True):
@@ -465,7 +483,7 @@ class Network:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._bind(state["_values"])
+        self._bind(owned(state["_values"]))
 
     def __repr__(self) -> str:
         inputs = self.input_shape[0] if len(self.input_shape) == 1 else self.input_shape

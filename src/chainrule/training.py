@@ -14,6 +14,7 @@ import numpy as np
 from chainrule import checkpoints, kernels, optimizers, schedules
 from chainrule._checks import check_count, check_lengths, check_real, check_seed, check_weights
 from chainrule._interrupt import deferred_interrupt
+from chainrule._memory import check_network_writable, checked_state
 from chainrule._names import named
 from chainrule._parts import part_threads
 from chainrule._threads import blas_threads, choose_threads
@@ -91,7 +92,7 @@ def train(
     X : (rows, inputs) array
         Not copied, and converted batch by batch where its dtype is not the network's.
     t : (rows,) or (rows, outputs) array
-        Targets as the network's loss wants them.
+        Targets as the network's loss wants them. Class labels are copied.
     optimizer : Optimizer or str
         An object such as ``Momentum(0.1)``, or a name for one with its defaults.
     epochs : int
@@ -118,7 +119,7 @@ def train(
     metrics : mapping of str to function, optional
         Functions of targets and predictions, measured on the validation set; the loss's own by default.
     shuffle : bool or Shuffler
-        Whether every epoch has an order of its own, or an object whose ``shuffle`` makes it.
+        Whether every epoch has an order of its own, or an object whose ``shuffle`` makes it, of the numbers of rows.
     augment : sequence of Augmentation
         Change the rows at random as they are drawn, in this order: ``[RandomShift(2, shape=(28, 28)), Mixup(0.2)]``.
         The validation set stays as it is.
@@ -147,7 +148,7 @@ def train(
     Raises
     ------
     ValueError, TypeError
-        Before anything is changed, for input that does not fit.
+        Before anything is changed, for input that does not fit, and where parameters were made read-only.
     CheckpointError
         When the checkpoints are damaged, or of another training: another network, other data, other arguments.
     DivergenceError
@@ -163,6 +164,7 @@ def train(
     (array([1., 0.], dtype=float32), array([1.], dtype=float32))
     """
     _check_network("train", network)
+    check_network_writable(network)
     chosen: Optimizer = named("optimizer", optimizer, Optimizer, optimizers)
     factors: Schedule = named("schedule", schedule, Schedule, schedules)
     epochs = check_count("train", "epochs", epochs)
@@ -188,7 +190,7 @@ def train(
     penalised = any(isinstance(term, Penalty) for term in terms)
     history = History(_columns(penalised, held_out, metrics))
     run = Run(network, history, history.columns, epochs, len(batches), batches.rows)
-    state = chosen.start(network.theta, network.weights) if state is None else state
+    state = checked_state(chosen, network, state)
     largest = rows * max((e.where.stop - e.where.start for e in network.layout.entries), default=0)
     work = Work(
         network, batches, chosen, state, factors, terms, clip, dropout_seed, choose_threads(largest, threads),
@@ -343,6 +345,7 @@ def _prepare(
 ) -> tuple[_Data, tuple[Any, Array] | None]:
     """Check everything, and hold out the validation rows."""
     X = network.check_rows(X)
+    network.check_categories(X)
     outputs = network.output_shape[0]
     targets = network.loss.targets(t, outputs, network.dtype)
     weight = None if sample_weight is None else check_weights(sample_weight, network.dtype)
@@ -353,6 +356,7 @@ def _prepare(
         if len(validation) != 2:
             raise ValueError(f"validation: expected a pair (X, t) or a fraction, got {len(validation)} things.")
         X_val = network.check_rows(validation[0], "validation X")
+        network.check_categories(X_val, "validation X")
         t_val = network.loss.targets(validation[1], outputs, network.dtype)
         check_lengths(X_val, t=t_val)
         return _Data(X, targets, weight, None), (X_val, t_val)

@@ -235,7 +235,11 @@ def _threads(bench: Bench) -> Iterator[str]:
 
     serial = [work(turn) for turn in range(BATCHES)]
     with ThreadPoolExecutor(THREADS) as pool:
-        parallel = list(pool.map(work, range(BATCHES)))
+        try:
+            results = pool.map(work, range(BATCHES))
+        except RuntimeError:  # no thread can be started, as in a browser: then none will use the layer
+            return
+        parallel = list(results)
     different = sorted({name for a, b in zip(parallel, serial, strict=True) for name in differing(a, b)})
     if different:
         yield (

@@ -6,8 +6,10 @@ the same names and the same values to rounding, and :func:`select` is the only p
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
+import sys
 from types import ModuleType
 
 __all__ = ["installed", "select"]
@@ -19,7 +21,8 @@ def select(name: str | None = None) -> ModuleType:
     """Return the kernels to train with: compiled ones where Numba and SciPy are installed (``chainrule[fast]``).
 
     The environment variable ``CHAINRULE_KERNELS``, ``numba`` or ``reference``, says otherwise, and so does ``name``.
-    The choice does not depend on the work: one seed gives one result, however long the training.
+    The choice does not depend on the work: one seed gives one result, however long the training. Where Numba is there
+    but cannot be used, NumPy trains, and one line on stderr says why.
 
     >>> select("reference").__name__
     'chainrule.kernels.reference'
@@ -29,7 +32,25 @@ def select(name: str | None = None) -> ModuleType:
         raise ValueError(f"CHAINRULE_KERNELS: expected one of {', '.join(KNOWN)}, got {chosen!r}.")
     if chosen == "numba" and not installed():
         raise ImportError('the compiled kernels need Numba: pip install "chainrule[fast]"')
-    return importlib.import_module(f"{__name__}.{chosen or ('numba' if installed() else 'reference')}")
+    if chosen == "reference" or not installed():
+        return importlib.import_module(f"{__name__}.reference")
+    try:
+        from numba import config  # noqa: PLC0415  (it takes half a second)
+
+        if not config.DISABLE_JIT:
+            return importlib.import_module(f"{__name__}.numba")
+        reason = "NUMBA_DISABLE_JIT is set"
+    except ImportError as error:  # Numba refuses a NumPy that is newer than it knows, for example
+        if chosen:
+            raise
+        reason = f"Numba cannot be imported ({error})"
+    _say_once(f"training with NumPy, not with compiled code: {reason}")
+    return importlib.import_module(f"{__name__}.reference")
+
+
+@functools.cache
+def _say_once(line: str) -> None:
+    print(f"chainrule: {line}.", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def installed() -> bool:

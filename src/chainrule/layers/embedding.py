@@ -11,7 +11,7 @@ import numpy as np
 from chainrule import initializers
 from chainrule._checks import check_count
 from chainrule._names import named
-from chainrule._typing import Array, Float
+from chainrule._typing import Array, Float, Int
 from chainrule.initializers import Fans, GlorotUniform, Initializer, Normal
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.memo import Memo
@@ -52,7 +52,7 @@ class Embedding(Layer):
     Raises
     ------
     ValueError
-        When x has other columns; in ``forward``, for what is no category.
+        When x has other columns; for what is not a category, with its row and column: before training begins.
 
     Examples
     --------
@@ -117,7 +117,7 @@ class Embedding(Layer):
         return dict(zip(self._chosen.tolist(), self._many.tolist(), strict=True))
 
     def forward(self, x: Float[Array, "batch inputs"], memo: Memo) -> Float[Array, "batch outputs"]:
-        memo.rows = self._rows(x)
+        memo.rows = self._rows(x[:, self._chosen], self._chosen, "the batch")
         y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
         others = len(self._others)
         y[:, :others] = x[:, self._others]
@@ -139,17 +139,26 @@ class Embedding(Layer):
         dx[:, self._others] = dy[:, :others]
         return dx
 
-    def _rows(self, x: Array) -> Array:
-        """Return which rows of W are wanted, or say what is no category."""
-        given = x[:, self._chosen]
+    def check_rows(self, X: Array, columns: Int[Array, "inputs"], name: str) -> Int[Array, "outputs"]:
+        """Refuse what is not a category in any row of X; return which columns of X those of y are.
+
+        ``columns`` says which columns of X those of x are. A number of a vector is none of them: −1.
+        """
+        wanted = columns[self._chosen]
+        if (wanted >= 0).all():
+            self._rows(X[:, wanted].astype(self.W.dtype, copy=False), wanted, name)
+        return np.append(columns[self._others], np.full(len(wanted) * self.size, -1))
+
+    def _rows(self, given: Array, columns: Int[Array, "columns"], name: str) -> Array:
+        """Return which rows of W are wanted by these columns of something, or say what is not a category."""
         with np.errstate(invalid="ignore"):
             numbers = given.astype(np.int64)
         wrong = (numbers != given) | (numbers < 0) | (numbers >= self._many)
         if wrong.any():
             row, column = np.argwhere(wrong)[0]
             raise ValueError(
-                f"Embedding: expected categories 0 ... {self._many[column] - 1} in column {self._chosen[column]}, got "
-                f"{given[row, column]:g} in row {row} of the batch. "
+                f"Embedding: expected categories 0 ... {self._many[column] - 1} in column {columns[column]}, got "
+                f"{given[row, column]:g} in row {row} of {name}. "
                 "Number the categories first, for example with OrdinalEncoder."
             )
         return numbers + self._first

@@ -64,6 +64,9 @@ class _CompiledSteps(Steps):
 
     def do(self, first: int, last: int) -> None:
         work, run, plan, state = self.work, self.run, self._plan, self.work.state
+        for array in (self._memory.theta, self._memory.s1, self._memory.s2):
+            if not array.flags.writeable:  # since training began: compiled code would not notice
+                raise ValueError("the parameters, or what the optimizer remembers, were made read-only in training.")
         while first < last:
             stop = min(last, first + self._block)
             self._fill_rates(first, stop)

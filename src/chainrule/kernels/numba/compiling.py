@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import gc
-import sys
 import zlib
 from collections.abc import Callable
-from pathlib import Path
+from contextlib import suppress
+from importlib.resources import files
 from typing import Any
 
 from numba import njit
 from numba.core import event
+
+from chainrule.kernels.numba.keeping import REMEDY, FileCache, say
 
 # Division by zero gives infinity, as in NumPy: Numba's default, to raise an error, prevents vector instructions.
 OPTIONS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
@@ -28,13 +30,20 @@ def kept(make: Callable[[int], Callable[..., Any]]) -> Any:
     ``version`` stands for the text of all that is compiled, since Numba itself looks for changes in one file only. As a
     variable of the function's closure it is part of the key under which the result is kept.
     """
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    version = zlib.crc32(b"".join(path.read_bytes() for path in sources))
-    try:
-        function = njit(**OPTIONS, cache=True)(make(version))
-    except RuntimeError:  # there is nowhere to write
-        function = njit(**OPTIONS)(make(version))
+    function = njit(**OPTIONS)(make(_version()))
+    with suppress(RuntimeError):  # there is nowhere to write
+        function._cache = FileCache(function.py_func)  # noqa: SLF001  (njit(cache=True) does this, with Numba's own)
     return function
+
+
+def _version() -> int:
+    """Return a number that changes with this folder: its sources, or its bytecode, which may lie in a zip; 0 for none.
+
+    A single executable may have neither.
+    """
+    folder = files(__package__)
+    there = sorted(folder.iterdir(), key=lambda file: file.name) if folder.is_dir() else []
+    return zlib.crc32(b"".join(file.read_bytes() for file in there if file.name.endswith((".py", ".pyc"))))
 
 
 def announce(function: Any) -> None:
@@ -56,8 +65,9 @@ class _Notice(event.Listener):
             return
         if not _Notice.said:
             _Notice.said = True
-            line = "chainrule: compiling, which takes about ten seconds; the result is kept for later"
-            print(line, file=sys.stderr, flush=True)  # noqa: T201
+            kept = getattr(self.function._cache, "_enabled", False)  # noqa: SLF001
+            result = "the result is kept for later" if kept else f"the result cannot be kept. {REMEDY}"
+            say(f"compiling, which takes about ten seconds; {result}")
         self.collecting = gc.isenabled()
         gc.disable()
 

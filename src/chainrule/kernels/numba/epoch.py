@@ -220,7 +220,7 @@ def dense_epoch(version: int) -> Any:
         inputs, outputs, last_y = layers[0, INPUTS], layers[-1, OUTPUTS], layers[-1, Y]
         ready = len(data.ready) > 0
         xs = data.ready if ready else memory.x
-        done = 0
+        done = 0 * version
         while rank == 0 or next_task(shared, rank, tasks):
             tasks += 1
             done, drawn = 0, 0
@@ -300,7 +300,7 @@ def dense_epoch(version: int) -> Any:
                 done += 1
             if rank == 0 or passed < 0:
                 break
-        return (done if version else 0), passed
+        return done, passed
 
     return dense_epoch
 

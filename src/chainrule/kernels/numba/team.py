@@ -129,6 +129,9 @@ class Team:
     """The thread that makes it, and its helpers, which live as long as the team."""
 
     def __init__(self, threads: int) -> None:
+        self._start(threads)
+
+    def _start(self, threads: int) -> None:
         self._threads, self._passed, self._tasks = threads, 0, 0
         self._shared = np.zeros(SLEEPS + max(threads, 2), np.int64)
         self._shared[SLEEPS:] = 1
@@ -140,15 +143,12 @@ class Team:
 
         The arguments are the same for all tasks of a team.
         """
+        self._shared[FIRST : ROW + 1] = task
+        if self._helpers is not None and not self._wake(self._helpers, arguments, work):
+            self.close()
+            self._start(1)
+            return self.do(arguments, task, work)
         shared = self._shared
-        shared[FIRST : ROW + 1] = task
-        if self._helpers is not None:
-            asleep = post_task(shared, self._threads)
-            for rank in range(1, self._threads):
-                if asleep >> rank & 1:
-                    task_of_helper = (*arguments, shared, rank, self._threads, self._tasks, self._passed)
-                    self._running[rank] = self._helpers.submit(work, *task_of_helper)
-                    self._running[rank].add_done_callback(self._end_after_an_error)
         done, self._passed = work(*arguments, shared, 0, self._threads, self._tasks, self._passed)
         self._tasks += 1
         if self._passed < 0:
@@ -156,13 +156,26 @@ class Team:
                 helper.result()  # raises what has happened there
         return int(done)
 
+    def _wake(self, helpers: ThreadPoolExecutor, arguments: tuple[Any, ...], work: Any) -> bool:
+        """Post the task; return False where a helper's thread cannot be started, as in some containers."""
+        asleep = post_task(self._shared, self._threads)
+        for rank in range(1, self._threads):
+            if asleep >> rank & 1:
+                task_of_helper = (*arguments, self._shared, rank, self._threads, self._tasks, self._passed)
+                try:
+                    self._running[rank] = helpers.submit(work, *task_of_helper)
+                except RuntimeError:
+                    return False
+                self._running[rank].add_done_callback(self._end_after_an_error)
+        return True
+
     def _end_after_an_error(self, helper: Future[Any]) -> None:
         """Let nobody wait for a helper that has ended with an error."""
-        if helper.exception() is not None:
+        if not helper.cancelled() and helper.exception() is not None:
             self._shared[OVER] = 1
 
     def close(self) -> None:
         """Let the helpers go."""
         self._shared[OVER] = 1
         if self._helpers is not None:
-            self._helpers.shutdown()
+            self._helpers.shutdown(cancel_futures=True)
