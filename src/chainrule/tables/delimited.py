@@ -50,13 +50,13 @@ def parse(
 
     With a schema, every column is one of texts: what they mean is for the schema to say, not for this file.
     """
-    pl = require("polars", "tables")
     _check_options(delimiter, decimal)
     raw = texts or (schema is not None and decimal is None)
     text, encoding, warning = decode(content, name)
     if old := "\r" in text and "\n" not in text:  # how lines ended on the first Macintosh
         text = text.replace("\r", "\n")
     known = None if schema is None else schema.format
+    missing = NOTHING if known is None else known.missing
     found = layout.find(text, name, delimiter=delimiter, header=header, expected=expected, known=known)
     text = found.delimiter + found.text.lstrip() if found.short else found.text
     first = found.rows[0] if found.header else [""] * len(found.rows[0])
@@ -71,11 +71,11 @@ def parse(
         "has_header": found.header,
         "decimal_comma": comma,
         "infer_schema_length": 0 if raw else None,
-        "null_values": list(NOTHING),
+        "null_values": list(missing),
         "skip_rows_after_header": found.below,
     }
     given = _read(text, options, found.delimiter, name)
-    frame, notations = _tidy(given, names, _one(marks), guess, comma=comma, raw=raw)
+    frame, notations = _tidy(given, names, _one(marks), guess, missing, comma=comma, raw=raw)
     late = {how.decimal for column, how in notations.items() if _is_late(given, frame, column, how)}
     if late == {","} and not marks and not comma:  # what the first rows did not show
         again = {"header": header, "expected": expected, "targets": targets, "schema": schema}
@@ -92,7 +92,7 @@ def parse(
     if short := _short(text, found.delimiter, frame):
         notes.append(f"Warning: {short}")
     unnamed = tuple(name for name, field in zip(names, first, strict=True) if not field) if found.header else ()
-    form = Format(found.delimiter, found.header, _one(marks) or ("," if comma else ""), NOTHING, unnamed)
+    form = Format(found.delimiter, found.header, _one(marks) or ("," if comma else ""), missing, unnamed)
     reads = _code(options, encoding) if as_given else ""
     return Parsed(frame, notes, reads, form, notations, found, comma, bool(on_na), bool(on_na or on_targets))
 
@@ -190,7 +190,7 @@ def _check_names(names: list[str], source: str) -> None:
 
 
 def _tidy(
-    frame: Any, names: list[str], decimal: str, guess: str, *, comma: bool, raw: bool
+    frame: Any, names: list[str], decimal: str, guess: str, missing: Sequence[str], *, comma: bool, raw: bool
 ) -> tuple[Any, dict[str, Notation]]:
     """Name the columns, strip spaces, make numbers of texts that all are; return also how numbers are written."""
     pl = require("polars", "tables")
@@ -200,7 +200,7 @@ def _tidy(
     spaced = [name for name in texts if frame[name].str.contains(r"^\s|\s$").any()]
     if spaced:
         stripped = pl.col(spaced).str.strip_chars()
-        frame = frame.with_columns(pl.when(stripped.is_in(NOTHING)).then(None).otherwise(stripped).name.keep())
+        frame = frame.with_columns(pl.when(stripped.is_in(missing)).then(None).otherwise(stripped).name.keep())
     found = {name: Notation("," if comma else ".") for name, kind in frame.schema.items() if kind == pl.Float64}
     changed: list[Any] = []
     for name in [] if raw else texts:

@@ -32,11 +32,14 @@ class Notation:
         What parts groups of three digits, one of :data:`GROUPS`; "" where nothing does.
     mark : str
         The currency sign or % beside every number, or "".
+    negative : str
+        "accounting" where a number is negative in brackets, before its minus, or by a typographer's minus.
     """
 
     decimal: str = ""
     group: str = ""
     mark: str = ""
+    negative: str = ""
 
     @classmethod
     def from_json(cls, what: str, entry: Any) -> Notation:
@@ -95,6 +98,7 @@ def _texts(value: Any) -> bool:
 NOTATION: dict[str, Callable[[Any], bool]] = {
     "decimal": _decimal,
     "group": lambda value: isinstance(value, str) and (value == "" or value in GROUPS),
+    "negative": lambda value: isinstance(value, str) and value in ("", "accounting"),
     "mark": lambda value: isinstance(value, str) and MARK.fullmatch(value) is not None,
 }
 FORMAT: dict[str, Callable[[Any], bool]] = {

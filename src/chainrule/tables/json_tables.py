@@ -8,7 +8,7 @@ from typing import Any
 from chainrule._extras import require
 
 
-def parse(content: bytes, name: str) -> tuple[Any, str] | None:
+def parse(content: bytes, name: str) -> tuple[Any, str] | None:  # noqa: PLR0911  (one for each orientation)
     """Return the table that is one JSON object, and its orientation; None if it is anything else.
 
     >>> parse(b'{"a": {"0": 1, "2": 2}, "b": {"0": "x", "2": null}}', "t.json")[0].rows()

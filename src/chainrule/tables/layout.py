@@ -166,7 +166,7 @@ def _has_header(rows: list[list[str]], expected: set[str] | None) -> bool:
 def _names_rows(rows: list[list[str]], text: str, delimiter: str, source: str) -> bool:
     """Say whether the header is one name short, as R writes it; refuse rows that seem to have a delimiter too many."""
     names, *rest = rows
-    one_more = len(names) > 1 and all(len(row) == len(names) + 1 and row[0] for row in rest)
+    one_more = len(names) > 1 and len(rest) > 1 and all(len(row) == len(names) + 1 and row[0] for row in rest)
     if not one_more or not any(row[-1] for row in rest):  # else each line ends in a delimiter
         return False
     first = [row[0] for row in rest]
@@ -174,8 +174,8 @@ def _names_rows(rows: list[list[str]], text: str, delimiter: str, source: str) -
     own = len(set(first)) == len(first) and numbers in ([], sorted(numbers))
     if not own or _one_is_spaced(text, delimiter):
         raise ValueError(
-            f"{source}, line 2: expected {len(names)} fields as in the first line, got {len(names) + 1}: put texts that "
-            'hold the delimiter between quotes ("..."), or give the first column a name.'
+            f"{source}, line 2: expected {len(names)} fields as in the first line, got {len(names) + 1}: put texts "
+            'that hold the delimiter between quotes ("..."), or give the first column a name.'
         )
     return True
 

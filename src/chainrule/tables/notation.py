@@ -18,6 +18,7 @@ else:
 MINUS = "[-\u2212\u2013]"  # of a typist, and of typographers
 SIGN = rf"(?:\+|{MINUS})?"
 MARK = r"(?:\p{Sc}|%)"  # of money or percent
+ODD_SIGN = rf"\(|{MINUS}[^0-9.,]*$|[\u2212\u2013]"
 FIRST = 200  # values by which most columns of words are ruled out
 START = rf"^\(?{SIGN}\s*{MARK}?\s*\(?{SIGN}(?:[0-9.,]|inf|Inf)"
 AMBIGUOUS = r"^[^0-9.,]*[1-9][0-9]{0,2}[.,][0-9]{3}[^0-9.,]*$"  # 1,234: one thousand or one
@@ -38,11 +39,11 @@ def find(values: pl.Series, decimal: str = "") -> Notation | None:
     --------
     >>> import polars as pl
     >>> find(pl.Series(["$1,234.50", "-$3", "($7.00)"]))
-    Notation(decimal='.', group=',', mark='$')
+    Notation(decimal='.', group=',', mark='$', negative='accounting')
     >>> find(pl.Series(["12 %", "7,5 %"]))
-    Notation(decimal=',', group='', mark='%')
+    Notation(decimal=',', group='', mark='%', negative='')
     >>> find(pl.Series(["4.229", "967"]), decimal=",")
-    Notation(decimal=',', group='.', mark='')
+    Notation(decimal=',', group='.', mark='', negative='')
     >>> find(pl.Series(["12 %", "7"])), find(pl.Series(["1,2,3", "4"])), find(pl.Series(["1.5", "2,5"]))
     (None, None, None)
     """
@@ -57,8 +58,9 @@ def find(values: pl.Series, decimal: str = "") -> Notation | None:
         for group in ("", *(g for g in GROUPS if g != point)):
             pattern = _pattern(group, point, mark)
             if first.str.contains(pattern).all() and values.str.contains(pattern).all():
+                negative = "accounting" if values.str.contains(ODD_SIGN).any() else ""
                 seen = group in (",", ".") or values.str.contains(point, literal=True).any()
-                return Notation(point if seen else "", group, mark)
+                return Notation(point if seen else "", group, mark, negative)
     return None
 
 
@@ -129,24 +131,22 @@ def read(values: pl.Series, how: Notation, *, strict: bool = True) -> pl.Series:
 def expression(text: pl.Expr, how: Notation) -> pl.Expr:
     """Return the expression that makes numbers of texts; null where one is not written so."""
     polars = require("polars", "tables")
+    if is_plain(how):
+        return text.cast(polars.Float64, strict=False)
     fits, digits = _steps(how)
     written = polars.when(text.str.contains(fits)).then(text)
     for pattern, new in digits:
         written = written.str.replace_all(pattern, new)
-    written = written.cast(polars.Float64, strict=False)
-    return (
-        written if how.decimal == "," or how.mark else polars.coalesce(text.cast(polars.Float64, strict=False), written)
-    )
+    return written.cast(polars.Float64, strict=False)
 
 
 def code(how: Notation) -> str:
     """Return the same expression as Python, with NAMES for the columns."""
+    if is_plain(how):
+        return "pl.col(NAMES).cast(pl.Float64, strict=False)"
     fits, digits = _steps(how)
     steps = "".join(f".str.replace_all({pattern!r}, {new!r})" for pattern, new in digits)
-    written = f"pl.when(pl.col(NAMES).str.contains({fits!r})).then(pl.col(NAMES)){steps}.cast(pl.Float64, strict=False)"
-    if how.decimal == "," or how.mark:
-        return written
-    return f"pl.coalesce(pl.col(NAMES).cast(pl.Float64, strict=False), {written})"
+    return f"pl.when(pl.col(NAMES).str.contains({fits!r})).then(pl.col(NAMES)){steps}.cast(pl.Float64, strict=False)"
 
 
 def is_plain(how: Notation) -> bool:

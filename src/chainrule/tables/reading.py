@@ -111,7 +111,7 @@ def read(
     expected : names, optional
         Columns that are looked for: a first line that has one of them is a header.
     decimal : str, optional
-        The decimal mark of numbers in texts, "." or ",": a column such as 4.229 may be either. Detected by default, from
+        The decimal mark of numbers in texts, "." or ",": 4.229 may be either. Detected by default, from
         columns that can be read in one way alone.
     targets : sequence of str
         Columns in which the word NA is a class, unless they are numbers; and in which a word for a missing value among
