@@ -139,8 +139,8 @@ def test_a_class_called_na_stays_a_class(file):
     assert again.reads == f"tables.read({str(path)!r}, targets=['y']).frame"
     with pytest.raises(ValueError, match="the target has the class 'NA', which streaming reads as missing"):
         train_stream(path, "y")
-    own = file("x,y,z\n" + "1,NA,q\n2,EU,q\n3,,q\n" * 4, "own.csv")
-    assert load(path, "y", test=own).test["y"].to_list() == ["NA", "EU"] * 4
+    own = file("x,y,z\n" + "1,NA,q\n2,EU,q\n3,,q\n" * 8, "own.csv")
+    assert load(path, "y", test=own).test["y"].to_list() == ["NA", "EU"] * 8
     numbers = load(file(content.replace("EU", "1").replace("AS", "2"), "n.csv"), "y")
     assert numbers.schema.classes == (1, 2)
 

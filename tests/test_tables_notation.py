@@ -1,14 +1,17 @@
 """Numbers are read by the notation of their column, and what training detected binds what is predicted."""
 
 import json
+import re
 from dataclasses import fields, replace
 
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from chainrule import tables
 from chainrule._values import ModelFileError
+from chainrule.cli.app import app
 from chainrule.tables.checking import check
 from chainrule.tables.formats import FORMAT, NOTATION, Format, Notation
 from chainrule.tables.loading import load
@@ -16,6 +19,7 @@ from chainrule.tables.notation import code, expression, find
 from chainrule.tables.reading import read
 from chainrule.tables.schema import Schema
 from chainrule.tables.streaming.opening import open_source
+from chainrule.tables.tuning.data import load as tuning_data
 
 
 @pytest.fixture
@@ -214,12 +218,32 @@ def test_the_printed_python_reads_numbers_as_the_library_does():
 
 
 def test_trained_and_predicted_from_files_of_two_writers(tmp_path, file):
-    path = file(TRAINED, "train.csv")
-    trained = tables.train(path, "y", numeric=["b"], parameters={"max_iter": 2})
+    trained = tables.train(file(TRAINED, "train.csv"), "y", numeric=["b"], parameters={"max_iter": 2})
     trained.save(tmp_path / "run")
-    run = tables.saving.load(tmp_path / "run") if hasattr(tables, "saving") else None
-    new = file('a,b\n"2,500",3\n', "new.csv")
-    same = file("a;b\n2,5;3\n", "same.csv")
-    of = run or trained
-    one, two = (tables.predict(of, read(p, schema=of.schema).frame)[0] for p in (new, same))
+    run = tables.load(tmp_path / "run")
+    new, same = file('a,b\n"2,500",3\n', "new.csv"), file("a;b\n2,5;3\n", "same.csv")
+    one, two = (tables.predict(run, read(path, schema=run.schema).frame)[0] for path in (new, same))
     assert one.equals(two)
+
+
+def test_the_option_is_of_train_tune_the_script_and_predict(tmp_path, file):
+    lines = [f"{1 + i}.{(7 * i) % 1000:03d};{'no' if i % 3 else 'yes'}" for i in range(60)]
+    path = file("a;y\n" + "\n".join(lines) + "\n")
+    value = load(path, "y", decimal=",").frame["a"][1]
+    assert value == 2007
+    assert tuning_data(path, "y", 0, decimal=",").frame["a"].max() > 10_000
+
+    def run(*arguments):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert result.exit_code == 0, result.output
+        return result
+
+    script = run("train", path, "--target", "y", "--decimal", ",", "--print-python").stdout
+    reads = re.search(r"^frame = (.*?)$", script.replace("(\n", "(").replace(",\n", ","), re.MULTILINE)[1]
+    assert eval(reads, {"pl": pl, "tables": tables})["a"][1] == value
+    out = tmp_path / "run"
+    run("train", path, "--target", "y", "--decimal", ",", "--out", out, "--epochs", "1", "--quiet")
+    assert tables.load(out).schema.columns[0].notation == Notation(",", ".")
+    new = file("a\n2.007\n", "new.csv")
+    assert run("predict", out, new).stdout.count("\n") == 2
+    assert run("predict", out, new, "--decimal", ".").stdout != run("predict", out, new).stdout
