@@ -100,7 +100,7 @@ def test_what_pandas_writes_as_json(orient, file):
 
 def test_json_lines_of_one_row_and_of_structures_stay_what_they_are(file):
     assert read(file('{"a": 1, "b": "x"}', "t.jsonl")).frame.rows() == [(1, "x")]
-    with pytest.raises(ValueError, match="expected columns that differ, and rows of them"):
+    with pytest.raises(ValueError, match="expected rows of columns that differ"):
         read(file('{"columns": ["a", "a"], "data": [[1, 2]]}', "twice.json"))
     assert read(file('{"a": {"x": 1}}\n{"a": {"x": 2}}\n', "s.jsonl")).frame.height == 2
 
