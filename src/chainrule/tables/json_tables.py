@@ -28,9 +28,7 @@ def parse(content: bytes, name: str) -> tuple[Any, str] | None:  # noqa: PLR0911
     if isinstance(columns, list) and isinstance(rows, list) and data.keys() <= {"columns", "index", "data"}:
         names = [str(column) for column in columns]
         if len(set(names)) < len(names) or not all(isinstance(row, list) and len(row) == len(names) for row in rows):
-            raise ValueError(
-                f"{name} cannot be read as a table in JSON: expected columns that differ, and rows of them."
-            )
+            raise ValueError(f"{name} cannot be read as a table in JSON: expected rows of columns that differ.")
         return _frame([dict(zip(names, row, strict=True)) for row in rows], name), "split"
     if isinstance(fields, dict) and isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
         keys = fields.get("primaryKey")
