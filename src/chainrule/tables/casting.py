@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
-from chainrule.tables import dates
+from chainrule.tables import dates, notation
 from chainrule.tables.schema import Column
 
 if TYPE_CHECKING:
@@ -30,11 +30,17 @@ def cast(frame: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
     """
     pl = require("polars", "tables")
     used = [column for column in columns if column.used]
-    numbers = [column.name for column in used if column.kind == "number"]
+    texts = {name for name, kind in frame.schema.items() if kind == pl.String}
+    numbers = [column.name for column in used if column.kind == "number" and column.name not in texts]
     rest = [_expression(column) for column in used if column.kind != "number"]
-    names = [column.name for column in used]
     # words among numbers are holes: checking.py refuses those that training did not see
-    return frame.with_columns(pl.col(numbers).cast(pl.Float64, strict=False), *rest).select(names)
+    written = [
+        notation.expression(pl.col(column.name), column.notation)
+        for column in used
+        if column.kind == "number" and column.name in texts
+    ]
+    names = [column.name for column in used]
+    return frame.with_columns(pl.col(numbers).cast(pl.Float64, strict=False), *written, *rest).select(names)
 
 
 def _expression(column: Column) -> pl.Expr:
@@ -67,7 +73,7 @@ def code(columns: Iterable[Column], types: Mapping[str, Any]) -> list[tuple[str,
 def _template(column: Column, dtype: Any) -> str:
     pl = require("polars", "tables")
     if column.kind == "number":
-        return f"pl.col(NAMES).cast(pl.Float64{', strict=False' if column.read_as == 'text' else ''})"
+        return notation.code(column.notation) if column.read_as == "text" else "pl.col(NAMES).cast(pl.Float64)"
     if column.kind == "date":
         if column.date_format is None:
             return 'pl.col(NAMES).cast(pl.Datetime("us"))'

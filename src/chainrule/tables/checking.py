@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
 from chainrule._names import did_you_mean
-from chainrule.tables import dates
+from chainrule.tables import dates, notation, number_texts
 from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Column, Schema
 
@@ -148,7 +148,7 @@ class Checker:
         if values.dtype.is_nested() or values.dtype == pl.Object:
             raise ValueError(f"{column.name!r} has lists or structures, where {_what(column)} was expected.")
         if column.kind == "number":
-            read = _number(values, column)
+            read = _number(values, column, self._schema.format.decimal)
         elif column.kind == "date":
             read = self._date(values, column)
         else:
@@ -164,7 +164,7 @@ class Checker:
             rows = "1 row" if count == 1 else f"{count:,} rows"
             raise ValueError(
                 f"{column.name!r} is {_what(column)}, but row {self._rows + row + 1} has {values[row]!r} ({rows} "
-                f"{self._so_far}): correct it, or pass --coerce."
+                f"{self._so_far}): correct it, or pass --coerce.{_otherwise(values[row], column)}"
             )
         self._coerced[column.name] += count
         if not column.missing:
@@ -228,16 +228,52 @@ def _what(column: Column) -> str:
         return "a date" + (f" ({column.date_format})" if column.date_format else "")
     whole = column.kind != "number" and column.read_as == "whole"  # a category
     what = {"whole": "a whole number" if whole else "a number", "number": "a number", "boolean": "true or false"}
-    return "a number" if column.kind == "number" else what.get(column.read_as, "a text")
+    if column.kind != "number":
+        return what.get(column.read_as, "a text")
+    how = column.notation
+    return "a number" if notation.is_plain(how) else f"a number, in training written so that {notation.example(how)}"
 
 
-def _number(values: pl.Series, column: Column) -> pl.Series:
+def _otherwise(value: Any, column: Column) -> str:
+    """Return what to do about a number that is written in another way than those of training, or nothing."""
+    pl = require("polars", "tables")
+    how = notation.find(pl.Series([value])) if column.kind == "number" and isinstance(value, str) else None
+    if how is None or how.mark != column.notation.mark:
+        return ""
+    return f" If this file has another decimal mark than that of training, give it: --decimal '{how.decimal or ','}'."
+
+
+def with_targets(frame: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame:
+    """Return rows whose targets are in the types of the schema, where they are texts of a file.
+
+    A word that stands for a missing value among numbers is missing; a ValueError names any other that does not fit.
+    """
+    pl = require("polars", "tables")
+    left_out = [c for c in schema.columns if not c.used and c.name in frame.columns and c.read_as != "text"]
+    made = [_category(frame[c.name], c) for c in left_out if frame[c.name].dtype == pl.String]  # for people to see
+    for column in (column for column in schema.targets if column.name in frame.columns):
+        values = frame[column.name]
+        number = schema.task == "regression"
+        if values.dtype != pl.String or (column.read_as == "text" and not number):
+            continue
+        read = _number(values, column, schema.format.decimal) if number else _category(values, column)
+        wrong = read.is_null() & values.is_not_null() & ~values.str.to_lowercase().is_in(number_texts.MISSING)
+        if wrong.any():
+            row = int(wrong.arg_true()[0])
+            what = _what(column)
+            raise ValueError(f"{name}: the target {column.name!r} is {what}, but row {row + 1} has {values[row]!r}.")
+        made.append(read)
+    return frame.with_columns(made)
+
+
+def _number(values: pl.Series, column: Column, decimal: str) -> pl.Series:
     pl = require("polars", "tables")
     if values.dtype.is_temporal():
         return pl.Series(column.name, [None] * len(values), dtype=pl.Float64)
-    texts = values.str.strip_chars() if values.dtype == pl.String else values
-    texts = texts.replace("", None) if values.dtype == pl.String else texts
-    return texts.cast(pl.Float64, strict=False)
+    if values.dtype != pl.String:
+        return values.cast(pl.Float64, strict=False)
+    texts = values.str.strip_chars().replace("", None)
+    return notation.read(texts, notation.informed(column.notation, decimal), strict=False)
 
 
 def _category(values: pl.Series, column: Column) -> pl.Series:

@@ -7,16 +7,18 @@ import hashlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
 from chainrule._names import did_you_mean
-from chainrule.tables import delimited, numpy_files, unpacking
+from chainrule.tables import delimited, json_tables, number_texts, numpy_files, unpacking
+from chainrule.tables.formats import Format, Notation
 from chainrule.tables.frames import check_names, plain
 from chainrule.tables.kinds import LARGEST
+from chainrule.tables.schema import Schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -62,13 +64,18 @@ FOREIGN = {
 
 @dataclass(frozen=True)
 class Table:
-    """A table that was read: its frame, what was found out about its file, and the digest of the file."""
+    """A table that was read: its frame, what was detected about its file, and the digest of the file.
+
+    ``format`` and ``notations`` say how the file and its columns of numbers are written.
+    """
 
     frame: pl.DataFrame
     notes: tuple[str, ...]
     path: str
     sha256: str
     reads: str = ""  # the expression of polars that reads it, for a script
+    format: Format = field(default_factory=Format)
+    notations: Mapping[str, Notation] = field(default_factory=dict)
 
 
 def is_table(source: str) -> bool:
@@ -86,6 +93,10 @@ def read(
     delimiter: str | None = None,
     header: bool | None = None,
     expected: Iterable[str] | None = None,
+    decimal: str | None = None,
+    targets: Sequence[str] = (),
+    texts: bool = False,
+    schema: Schema | None = None,
 ) -> Table:
     r"""Read a table.
 
@@ -99,6 +110,18 @@ def read(
         Whether the first line of CSV has the names; found out by default.
     expected : names, optional
         Columns that are looked for: a first line that has one of them is a header.
+    decimal : str, optional
+        The decimal mark of numbers in texts, "." or ",": 4.229 may be either. Detected by default, from
+        columns that can be read in one way alone.
+    targets : sequence of str
+        Columns in which the word NA is a class, unless they are numbers; and in which a word for a missing value among
+        numbers, such as - or #DIV/0!, is missing.
+    texts : bool
+        Leave every column of CSV as texts.
+    schema : Schema, optional
+        The columns of the table that a network was trained on. Every column of CSV is then left as texts, which
+        ``predict`` reads by the notation that training detected, not by what this file seems to have; give ``decimal``
+        as well to overrule it.
 
     Raises
     ------
@@ -122,16 +145,7 @@ def read(
     if not content.strip():
         raise ValueError(f"{name} is empty: expected a table with a header and rows.")
     ending, packed_by_name = ("", "") if source == "-" else _ending(Path(source))
-    packed = _magic(content)
-    notes: list[str] = []
-    if packed in ("gzip", "zstd"):
-        unpacking.check_packed(content, packed, name)
-        content = _unpacked(content, packed, name)
-        notes.append(f"packed by {packed}")
-        if not content.strip():
-            raise ValueError(f"{name} is empty: expected a table with a header and rows.")
-    elif packed_by_name:
-        raise ValueError(f"{name} is not packed by {PACKED[packed_by_name]}, as its ending says: rename it.")
+    content, packed, notes = _contained(content, packed_by_name, name)
     found = kind(content, name)
     said = ENDINGS.get(ending)
     if said is None and source != "-":
@@ -139,7 +153,15 @@ def read(
     if not _same(found, said):
         raise ValueError(f"{name} is not what its ending says: it is {A[found]}, not {A[str(said)]}. Rename it.")
     unpacking.check_content(content, said or found, name)
-    frame, said_of_it, reads = _READERS[said or found](content, name, delimiter, header, expected)
+    if (said or found) == "text":
+        parsed = delimited.parse(
+            content, name, delimiter=delimiter, header=header, expected=expected, decimal=decimal, targets=targets,
+            texts=texts, schema=schema,
+        )  # fmt: skip
+    else:
+        parsed = _foreign(said or found, content, name, targets if schema is None else (), decimal or "")
+    frame, said_of_it, reads, form, notations, *_, about_targets = parsed
+    frame = named_by(schema, frame, form, name)
     if not frame.width:
         raise ValueError(f"{name} has no columns: expected a table with a header and rows.")
     if len(set(frame.columns)) != frame.width:
@@ -147,12 +169,53 @@ def read(
     check_names(frame.columns, name)
     raw, frame = frame, plain(frame)
     notes += [] if raw is frame else _huge(raw)
-    if not reads or raw is not frame or packed == "zstd" or (packed == "gzip" and found != "text"):
-        given = {"delimiter": delimiter, "header": header}
-        options = "".join(f", {key}={value!r}" for key, value in given.items() if value is not None)
-        reads = f"tables.read({source!r}{options}).frame"
+    if not reads or raw is not frame or packed == "zstd" or (packed == "gzip" and found != "text") or about_targets:
+        reads = _call(
+            source, delimiter=delimiter, header=header, decimal=decimal,
+            targets=[*targets] if about_targets else None, texts=texts or schema is not None or None,
+        )  # fmt: skip
     reads = reads.replace("{source}", "sys.stdin.buffer" if source == "-" else repr(source), 1)
-    return Table(frame, (*said_of_it, *notes), source, digest, reads)
+    return Table(frame, (*said_of_it, *notes), source, digest, reads, form, notations)
+
+
+def _contained(content: bytes, packed_by_name: str, name: str) -> tuple[bytes, str, list[str]]:
+    """Return what is in a file, how it was packed, and a note if it was."""
+    packed = _magic(content)
+    if packed in ("gzip", "zstd"):
+        unpacking.check_packed(content, packed, name)
+        content = _unpacked(content, packed, name)
+        if not content.strip():
+            raise ValueError(f"{name} is empty: expected a table with a header and rows.")
+        return content, packed, [f"packed by {packed}"]
+    if packed_by_name:
+        raise ValueError(f"{name} is not packed by {PACKED[packed_by_name]}, as its ending says: rename it.")
+    return content, packed, []
+
+
+def _call(source: str, **options: Any) -> str:
+    """Return the call of :func:`read` that reads the table, for a script."""
+    given = "".join(f", {key}={value!r}" for key, value in options.items() if value is not None)
+    return f"tables.read({source!r}{given}).frame"
+
+
+def _foreign(what: str, content: bytes, name: str, targets: Sequence[str], decimal: str) -> delimited.Parsed:
+    """Return the table in anything but CSV: only texts in it have a notation."""
+    frame, said, reads = _READERS[what](content, name)
+    frame, words = number_texts.known_in(frame, targets, decimal)
+    return delimited.Parsed(frame, [*said, *words], reads, Format(decimal=decimal), {}, about_targets=bool(words))
+
+
+def named_by(schema: Schema | None, frame: Any, found: Format, name: str) -> Any:
+    """Return a frame with the names of a schema where the file has none, and refuse one that has none of them."""
+    if schema is None:
+        return frame
+    if found.delimiter and not found.header and not schema.format.header and frame.width == len(schema.columns):
+        frame = frame.rename(dict(zip(frame.columns, (c.name for c in schema.columns), strict=True)))
+    wanted = [column.name for column in schema.used]
+    if found.delimiter and frame.width > 1 and not set(wanted) & set(frame.columns):
+        listed = ", ".join(map(repr, wanted[:5])) + (", ..." if len(wanted) > 5 else "")
+        raise ValueError(f"{name} has none of the columns that training had: expected a first line with {listed}.")
+    return frame
 
 
 A = {
@@ -241,12 +304,6 @@ def _same(found: str, said: str | None) -> bool:
 # ---------------------------------------------------------------- one function a format
 
 
-def _text(
-    content: bytes, name: str, delimiter: str | None, header: bool | None, expected: Iterable[str] | None
-) -> tuple[Any, list[str], str]:
-    return delimited.parse(content, name, delimiter=delimiter, header=header, expected=expected)
-
-
 def _by_polars(function: str, what: str, **options: Any) -> Callable[..., tuple[Any, list[str], str]]:
     arguments = "".join(f", {key}={value!r}" for key, value in options.items())
 
@@ -267,9 +324,12 @@ def _arrow(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
 
 
 def _json(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
-    array = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    array = content.lstrip()[:1] == b"["
+    if not array and (whole := json_tables.parse(content, name)) is not None:
+        return whole[0], [f"a JSON object, by pandas' orientation {whole[1]!r}"], ""
     function, what = ("read_json", "a JSON array") if array else ("read_ndjson", "JSON lines")
-    return _by_polars(function, what, infer_schema_length=None)(content.removeprefix(b"\xef\xbb\xbf"), name)
+    return _by_polars(function, what, infer_schema_length=None)(content, name)
 
 
 def _numpy(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
@@ -282,7 +342,6 @@ def _first(error: BaseException) -> str:
 
 
 _READERS: dict[str, Callable[..., tuple[Any, list[str], str]]] = {
-    "text": _text,
     "Parquet": _by_polars("read_parquet", "Parquet"),
     "Arrow": _arrow,
     "JSON lines": _json,

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from chainrule._values import ModelFileError, shown
+from chainrule.tables.formats import Format, Notation
 
 __all__ = ["KINDS", "TASKS", "Column", "Schema"]
 
@@ -48,6 +49,8 @@ class Column:
         Why the network never sees it; empty if it does.
     optional : bool
         Whether new data may come without it: all its values are then missing.
+    notation : Notation
+        How its values are written, which new rows are read by.
 
     Examples
     --------
@@ -67,6 +70,7 @@ class Column:
     dropped: str = ""
     optional: bool = False
     holes: tuple[str, ...] = ()
+    notation: Notation = field(default_factory=Notation)
 
     @property
     def used(self) -> bool:
@@ -90,6 +94,8 @@ class Schema:
         Of "binary" and "multiclass": the labels in their order, whole numbers or texts; of two the second is "yes".
     rows : int
         How many rows the table had.
+    format : Format
+        How the file was written.
 
     Examples
     --------
@@ -107,6 +113,7 @@ class Schema:
     classes: tuple[int | str, ...] = ()
     rows: int = 0
     notes: tuple[str, ...] = field(default=(), compare=False)
+    format: Format = field(default_factory=Format)
 
     @property
     def target(self) -> str:
@@ -125,7 +132,7 @@ class Schema:
 
     def to_json(self) -> str:
         """Return it as JSON."""
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(_as_json(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Schema:
@@ -158,7 +165,15 @@ class Schema:
             raise ModelFileError(f"the schema is damaged: the classes are {shown(classes)}.")
         _field("the schema", "rows", data.get("rows"), _count)
         _field("the schema", "notes", data.get("notes"), _texts)
-        return cls(columns, targets, task, tuple(classes), data["rows"], tuple(data["notes"]))
+        written = Format.from_json("written", data.get("written", {}))
+        return cls(columns, targets, task, tuple(classes), data["rows"], tuple(data["notes"]), written)
+
+
+def _as_json(schema: Schema) -> dict[str, Any]:
+    """Return a schema as plain values; how the file was written is "written": "format" is the version of the schema."""
+    plain = asdict(schema)
+    written = plain.pop("format")
+    return {"format": FORMAT, **plain, "written": written}
 
 
 def _columns(what: str, value: Any) -> tuple[Column, ...]:
@@ -168,7 +183,7 @@ def _columns(what: str, value: Any) -> tuple[Column, ...]:
 
 
 def _column(what: str, entry: Any) -> Column:
-    entry = {"holes": [], **entry} if isinstance(entry, dict) else entry  # which schemas had not at first
+    entry = {"holes": [], "notation": {}, **entry} if isinstance(entry, dict) else entry  # not in older schemas
     if not isinstance(entry, dict) or entry.keys() != CHECKS.keys():
         raise ModelFileError(f"the schema is damaged: {what}: expected the fields {', '.join(CHECKS)}.")
     for name, fits in CHECKS.items():
@@ -178,7 +193,9 @@ def _column(what: str, entry: Any) -> Column:
     dated = entry["kind"] == "date" and not entry["dropped"]
     if dated and (entry["date_format"] is None) != (entry["read_as"] in ("date", "time")):
         raise ModelFileError(f"the schema is damaged: {what}: the dates are {entry['read_as']}, of no such format.")
-    return Column(**{**entry, "categories": tuple(entry["categories"]), "holes": tuple(entry["holes"])})
+    notation = Notation.from_json(f"{what}: notation", entry["notation"])
+    tuples = {name: tuple(entry[name]) for name in ("categories", "holes")}
+    return Column(**{**entry, **tuples, "notation": notation})
 
 
 def _field(what: str, name: str, value: Any, fits: Callable[[Any], bool]) -> None:
@@ -222,4 +239,5 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "dropped": _text,
     "optional": lambda value: type(value) is bool,
     "holes": _texts,
+    "notation": lambda value: isinstance(value, dict),  # whose fields Notation.from_json checks
 }

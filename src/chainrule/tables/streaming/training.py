@@ -64,6 +64,7 @@ def train_stream(
     chunk: int | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
+    decimal: str | None = None,
     show: Callable[[State], Any] | None = None,
     started: Callable[[Schema, Split, Sequence[str]], Any] | None = None,
 ) -> Trained:
@@ -80,7 +81,7 @@ def train_stream(
     target : str or sequence of str
     task : str, optional
         As for :func:`chainrule.tables.train`; and so are ``categorical``, ``numeric``, ``drop``, ``dates``,
-        ``delimiter`` and ``header``.
+        ``delimiter``, ``header`` and ``decimal``.
     test : float or path
         The part of the rows that is held out, or a file with rows of its own. Of a part of the rows at random no more
         are held out than are measured: a quarter of the sample.
@@ -133,7 +134,8 @@ def train_stream(
     check_real("train_stream", "validation", validation, 0, 1, open_low=True, open_high=True)
     part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
     check_real("train_stream", "test", part, 0, 1, open_high=True)
-    source = open_source(path, chunk, delimiter=delimiter, header=header)
+    wanted = [target, *target.split(",")] if isinstance(target, str) else [*target]
+    source = open_source(path, chunk, delimiter=delimiter, header=header, decimal=decimal, targets=wanted)
     goals = targets.split_names(target, source.columns)
     names = [name for name in source.columns if name not in goals]
     told = overrides.told(names, list(categorical), list(numeric), list(dates))

@@ -1,0 +1,111 @@
+"""How a file and its columns are written, as training found it: part of the schema, and binding for prediction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule._values import ModelFileError, shown
+
+__all__ = ["NOTHING", "Format", "Notation"]
+
+NOTHING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?")
+"""What stands for a missing value in any column of a text file."""
+GROUPS = {",": ",", ".": ".", "'": "'\u2019", " ": " \u00a0\u2007\u2009\u202f"}
+"""What may part groups of digits, and all its forms: spaces are plain, no-break, figure, thin, narrow no-break."""
+
+
+MARK = re.compile(r"[^\w\s\\^\]\[-]?")  # what is harmless in a class of a regular expression
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How the values of one column are written; the defaults say that nothing but the plain form was seen.
+
+    Parameters
+    ----------
+    decimal : str
+        The decimal mark of its numbers, "." or ","; "" where no value showed one.
+    group : str
+        What parts groups of three digits, one of :data:`GROUPS`; "" where nothing does.
+    mark : str
+        The currency sign or % beside every number, or "".
+    negative : str
+        "accounting" where a number is negative in brackets, before its minus, or by a typographer's minus.
+    """
+
+    decimal: str = ""
+    group: str = ""
+    mark: str = ""
+    negative: str = ""
+
+    @classmethod
+    def from_json(cls, what: str, entry: Any) -> Notation:
+        """Return the notation of a dictionary; a ModelFileError that names ``what`` where it is not one."""
+        return cls(**_checked(what, entry, NOTATION))
+
+
+@dataclass(frozen=True)
+class Format:
+    """How the file that training read was written; of a data frame nothing is known.
+
+    Parameters
+    ----------
+    delimiter : str
+        Of CSV; "" of anything else.
+    header : bool
+        Whether its first row has the names of the columns.
+    decimal : str
+        The decimal mark of the file, "." or ",", where one of its columns, or the user, told it; else "".
+    missing : tuple of str
+        Words that stand for a missing value in any column.
+    unnamed : tuple of str
+        Columns that had no name in the header, under the names that they got.
+    """
+
+    delimiter: str = ""
+    header: bool = True
+    decimal: str = ""
+    missing: tuple[str, ...] = NOTHING
+    unnamed: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, what: str, entry: Any) -> Format:
+        """Return the format of a dictionary; a ModelFileError that names ``what`` where it is not one."""
+        found = _checked(what, entry, FORMAT)
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+        return cls(**plain)
+
+
+def _checked(what: str, entry: Any, checks: dict[str, Callable[[Any], bool]]) -> dict[str, Any]:
+    if not isinstance(entry, dict) or not entry.keys() <= checks.keys():
+        raise ModelFileError(f"the schema is damaged: {what}: expected the fields {', '.join(checks)}.")
+    for name, value in entry.items():
+        if not checks[name](value):
+            raise ModelFileError(f"the schema is damaged: {what}: {name} is {shown(value)}.")
+    return entry
+
+
+def _decimal(value: Any) -> bool:
+    return isinstance(value, str) and value in ("", ".", ",")
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
+NOTATION: dict[str, Callable[[Any], bool]] = {
+    "decimal": _decimal,
+    "group": lambda value: isinstance(value, str) and (value == "" or value in GROUPS),
+    "negative": lambda value: isinstance(value, str) and value in ("", "accounting"),
+    "mark": lambda value: isinstance(value, str) and MARK.fullmatch(value) is not None,
+}
+FORMAT: dict[str, Callable[[Any], bool]] = {
+    "delimiter": lambda value: isinstance(value, str) and re.fullmatch(r"[\x01-\x7f]?", value) is not None,
+    "header": lambda value: type(value) is bool,
+    "decimal": _decimal,
+    "missing": lambda value: _texts(value) and len(value) <= 1000,
+    "unnamed": _texts,
+}
