@@ -14,7 +14,7 @@ import numpy as np
 from chainrule import layers, losses, penalties
 from chainrule._names import public_classes
 from chainrule.gradient_check import LayerReport, check_gradient, check_layer
-from chainrule.gradient_check.contract import describe
+from chainrule.gradient_check.failing import describe
 from chainrule.gradient_check.report import ParameterCheck, aligned, order_text, parameter_table
 from chainrule.gradient_check.same import copied
 from chainrule.gradient_check.samples import targets, variants, with_whole_numbers
