@@ -37,6 +37,8 @@ class Objective(ABC):
     """What is below this part of L is too little to divide by."""
     has_gradient_elsewhere: bool = True
     """Whether dL/dθ is known beside θ too, where a kink is gone."""
+    rounding: float = float(np.finfo(np.float64).eps)
+    written_to: str = " to the memo"
     or_half: str = ""
     """What else a missing penalty's gradient may be, where the penalties are not known."""
 

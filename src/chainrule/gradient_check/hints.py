@@ -19,7 +19,7 @@ def hint(objective: Objective, entry: Entry, chosen: Array, numeric: Array, anal
     if not np.isfinite(analytic).all():
         return "the analytic gradient is not finite"
     if not analytic.any():
-        return "the analytic gradient is zero: was it ever written to the memo?"
+        return f"the analytic gradient is zero: was it ever written{objective.written_to}?"
     if not numeric.any():
         return "L does not change with this parameter, but the analytic gradient is not zero"
     ratio = float(numeric @ analytic) / max(float(numeric @ numeric), 1e-300)

@@ -31,7 +31,7 @@ def order_at(objective: Objective, theta: Array, u: Array, size: float | None = 
     for k in range(HALVINGS + 1):
         h = 1e-2 * size / 2**k
         remainders.append(abs(objective.value(theta + h * u) - here - h * slope))
-    rounding = 1e4 * np.finfo(np.float64).eps * max(abs(here), abs(slope) * 1e-2 * size, 1e-300)
+    rounding = 1e4 * objective.rounding * max(abs(here), abs(slope) * 1e-2 * size, 1e-300)
     usable = [r for r in remainders if r > rounding]
     if len(usable) < 3:
         return math.nan

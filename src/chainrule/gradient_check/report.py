@@ -134,21 +134,26 @@ def shrinks(order: float) -> str:
 
 def network_verdict(found: Findings, suspects: Sequence[str]) -> str:
     """Return the verdict on a whole network."""
-    parameters, error, order, kinks = found.parameters, found.error, found.order, found.kinks
+    lines = [f"{what}." for what in reasons(found.parameters, known=bool(suspects))]
+    lines += [f"Checked alone, {suspect}." for suspect in suspects]
+    if not suspects:
+        lines.append("Every layer, the loss and the penalties are right alone: look at how they are put together.")
+    return verdict(found, lines)
+
+
+def verdict(found: Findings, wrong: Sequence[str]) -> str:
+    """Return the verdict: that all is right, that nothing was checked, or what is ``wrong``, a line each."""
+    error, order, kinks = f"largest relative error {found.error:.1e}", shrinks(found.order), found.kinks
     at_kinks = f" {kinks} check(s) fell on a kink, where L has no derivative, and were passed over." if kinks else ""
-    places = [f"{place(p)} (all {p.kinks} sampled entries lie on a kink)" for p in parameters if p.unchecked]
-    if len(places) == len(parameters):
+    places = [f"{place(p)} (all sampled entries lie on a kink)" for p in found.parameters if p.unchecked]
+    if len(places) == len(found.parameters):
         return f"Nothing was checked: all sampled entries lie on a kink, where L has no derivative. {MOVE}"
     if found.ok:
         where = " where it was checked" if places else ""
         left = f" Not checked: {'; '.join(places)}." if places else ""
-        return f"The gradient is right{where}: largest relative error {error:.1e}, and {shrinks(order)}.{at_kinks}{left}"
-    lines = [f"The gradient is WRONG: largest relative error {error:.1e}, and {shrinks(order)}, not as h^2.{at_kinks}"]
-    lines += [f"{what}." for what in reasons(parameters, known=bool(suspects))]
-    lines += [f"Checked alone, {suspect}." for suspect in suspects]
-    if not suspects:
-        lines.append("Every layer, the loss and the penalties are right alone: look at how they are put together.")
-    return "\n  ".join(lines)
+        return f"The gradient is right{where}: {error}, and {order}.{at_kinks}{left}"
+    but = "" if math.isnan(found.order) else ", not as h^2"
+    return "\n  ".join([f"The gradient is WRONG: {error}, and {order}{but}.{at_kinks}", *wrong])
 
 
 MOVE = "Move the data or the parameters a little, by 1e-3 or so, and check again."
