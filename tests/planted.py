@@ -220,7 +220,7 @@ class LayerNormConstant(Layer):
         return dy * self.g / memo.std
 
 
-class Affine(Layer):
+class _Affine(Layer):
     """What is right; the classes below change one line of it."""
 
     units = 3
@@ -243,7 +243,7 @@ class Affine(Layer):
         return dy @ self.W.T
 
 
-class BiasSummedOverAll(Affine):
+class BiasSummedOverAll(_Affine):
     """db is the sum over all of dy, the same for every unit."""
 
     def backward(self, dy, memo):
@@ -252,7 +252,7 @@ class BiasSummedOverAll(Affine):
         return dx
 
 
-class LastRowOnly(Affine):
+class LastRowOnly(_Affine):
     """dW = in a loop over the rows, where dW += is right."""
 
     def backward(self, dy, memo):
@@ -262,7 +262,7 @@ class LastRowOnly(Affine):
         return dx
 
 
-class Convolution(Layer):
+class _Convolution(Layer):
     """A 3 × 3 convolution in loops, with zeros around the image; what is right. The classes below change one line."""
 
     inputs = 2
@@ -301,21 +301,21 @@ class Convolution(Layer):
         return dx[:, 1:-1, 1:-1].copy()
 
 
-class ConvolutionOffByOne(Convolution):
+class ConvolutionOffByOne(_Convolution):
     """The padding is cut off one place too late."""
 
     def inner_part(self, dx):
         return dx[:, 2:, 1:-1].copy()
 
 
-class ConvolutionFlipped(Convolution):
+class ConvolutionFlipped(_Convolution):
     """dx with the kernel the wrong way round."""
 
     def back(self, dx, i, j, dy):
         dx[:, i : i + dy.shape[1], j : j + dy.shape[2]] += dy @ self.W[2 - i, 2 - j].T
 
 
-class KernelGradientFlipped(Convolution):
+class KernelGradientFlipped(_Convolution):
     """dW with the kernel the wrong way round."""
 
     def backward(self, dy, memo):
@@ -324,7 +324,7 @@ class KernelGradientFlipped(Convolution):
         return dx
 
 
-class ConvolutionWrongAtBorders(Convolution):
+class ConvolutionWrongAtBorders(_Convolution):
     """The first window of every row is left out of dx."""
 
     def inner_part(self, dx):

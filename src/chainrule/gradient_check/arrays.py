@@ -70,7 +70,9 @@ def _check_floats(name: str, value: Any) -> None:
             f"{remedy}."
         )
     if array.dtype.kind != "f":
-        raise TypeError(f"parameters: {name}: expected an array of floats, got {type(value).__name__} of {array.dtype}.")
+        raise TypeError(
+            f"parameters: {name}: expected an array of floats, got {type(value).__name__} of {array.dtype}."
+        )
     if not isinstance(value, np.ndarray | float | np.floating):
         raise TypeError(f"parameters: {name}: expected a NumPy array, got a {type(value).__name__}: np.array({name}).")
     if not array.size:

@@ -15,7 +15,7 @@ import numpy as np
 
 from chainrule._typing import Array
 from chainrule.gradient_check.bench import Bench
-from chainrule.gradient_check.failing import Unfinished, describe, pass_of, raised
+from chainrule.gradient_check.failing import UnfinishedError, describe, pass_of, raised
 from chainrule.gradient_check.in_prediction import backward_in_prediction
 from chainrule.gradient_check.same import came, differ, differing, equal, listed, same
 from chainrule.gradient_check.stability import overflows
@@ -38,7 +38,7 @@ class Violation(NamedTuple):
 def violations(bench: Bench) -> list[Violation]:
     """Return what breaks the rules; a rule that can only repeat what was said already is passed over.
 
-    Raises ``Unfinished`` where a pass raises NotImplementedError.
+    Raises ``UnfinishedError`` where a pass raises NotImplementedError.
     """
     found: list[Violation] = []
     for rule, (check, implied_by) in RULES.items():
@@ -47,7 +47,7 @@ def violations(bench: Bench) -> list[Violation]:
         try:
             found += [Violation(rule, what) for what in check(bench)]
         except NotImplementedError as error:
-            raise Unfinished(f"{_SITUATION.get(rule, '')}{raised(pass_of(error), error)}") from error
+            raise UnfinishedError(f"{_SITUATION.get(rule, '')}{raised(pass_of(error), error)}") from error
         except Exception as error:  # noqa: BLE001  (the layer is somebody else's code)
             found.append(Violation(rule, f"{_SITUATION.get(rule, '')}{pass_of(error)} raises {describe(error)}"))
     return found
@@ -280,4 +280,3 @@ _SITUATION = {
     "dx_wanted": "where memo.dx_wanted is false, ",
     "threads": f"in {THREADS} threads at once, ",
 }
-

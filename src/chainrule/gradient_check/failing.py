@@ -5,6 +5,7 @@ from __future__ import annotations
 import sysconfig
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from chainrule.network import Network
 ELSEWHERE = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]  # where no layer is written
 
 
-class Unfinished(Exception):
+class UnfinishedError(Exception):
     """A part that is not implemented yet: nothing can be said of it."""
 
 
@@ -60,21 +61,21 @@ def failure(network: Network, x: Any, t: Array, error: Exception, fresh: Callabl
     with np.errstate(all="ignore"):
         try:
             return _first(network, x, t, fresh) or raised(said, error)
-        except _Found as found:
+        except _FailedError as found:
             return str(found)
 
 
-class _Found(Exception):
+class _FailedError(Exception):
     """The part that fails, in words."""
 
 
 def _run(owner: str, name: str, work: Callable[[], Any], shape: tuple[int, ...], wanted: str) -> Any:
     try:
         result = work()
-    except Exception as error:  # noqa: BLE001  (a layer or a loss is somebody else's code)
-        raise _Found(f"{owner}: {raised(name, error)}") from error
+    except Exception as error:
+        raise _FailedError(f"{owner}: {raised(name, error)}") from error
     if np.shape(result) != shape:
-        raise _Found(f"{owner}: {name} returns {came(result)}, but {wanted} has shape {shape}")
+        raise _FailedError(f"{owner}: {name} returns {came(result)}, but {wanted} {shape}")
     return result
 
 
@@ -85,12 +86,12 @@ def _first(network: Network, x: Any, t: Array, fresh: Callable[[], Memo]) -> str
     for name, layer, memo in zip(names, network.layers, memos, strict=True):
         given = np.array(xs[-1])
         wanted = (rows, *layer.output_shape)
-        xs.append(_run(name, "forward", lambda f=layer.forward, a=given, m=memo: f(a, m), wanted, "y"))
+        xs.append(_run(name, "forward", partial(layer.forward, given, memo), wanted, "y has shape"))
     loss, memo = repr(network.loss), Memo(training=memos[0].training)
-    remedy = "the loss of each row, not their mean,"
+    remedy = "must return the loss of each row, not their mean: shape"
     _run(loss, "forward", lambda: network.loss.forward(np.array(xs[-1]), t, memo), (rows,), remedy)
-    dy = _run(loss, "backward", lambda: network.loss.backward(t, memo), np.shape(xs[-1]), "y")
+    dy = _run(loss, "backward", lambda: network.loss.backward(t, memo), np.shape(xs[-1]), "y has shape")
     for name, layer, memo, before in reversed(list(zip(names, network.layers, memos, xs, strict=False))):
         given = np.array(dy)
-        dy = _run(name, "backward", lambda f=layer.backward, a=given, m=memo: f(a, m), np.shape(before), "x")
+        dy = _run(name, "backward", partial(layer.backward, given, memo), np.shape(before), "x has shape")
     return ""

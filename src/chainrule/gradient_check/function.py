@@ -108,14 +108,14 @@ def check_function(
                 tolerance = max(tolerance, COARSE_TOLERANCE)
             answers = ask(objective, directions, entries, tolerance, seed)
             answers = dataclasses.replace(answers, parameters=[_explained(objective, p) for p in answers.parameters])
-        except (_Refused, NotImplementedError) as error:
+        except (_RefusedError, NotImplementedError) as error:
             if isinstance(error, NotImplementedError):
                 return _not_checked(raised("the loss or its gradient", error))
             raise error.reason from error.__cause__
         return answers.report([], _verdict(objective, answers))
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """What the loss or the gradients return is nothing that can be checked."""
 
     def __init__(self, reason: Exception) -> None:
@@ -152,7 +152,10 @@ class FunctionObjective(Objective):
     def __init__(self, loss: Callable[..., Any], parameters: Any, gradients: Any, arrays: dict[str, Any]) -> None:
         self.loss, self.parameters, self.arrays = loss, parameters, arrays
         self.way = how(loss, "loss", parameters)
-        self.gradients, self.gradients_way = gradients, None if not callable(gradients) else how(gradients, "gradients", parameters)
+        self.gradients, self.gradients_way = (
+            gradients,
+            None if not callable(gradients) else how(gradients, "gradients", parameters),
+        )
         self.has_gradient_elsewhere = gradients is None or callable(gradients)
         self.in_place = self.way == "nothing"
         if self.in_place:
@@ -185,7 +188,9 @@ class FunctionObjective(Objective):
         self.grad = gradient.copy()
         again = self.value(self.theta)
         if not math.isfinite(self.value_here):
-            raise _Refused(ValueError(f"the loss is {self.value_here} at these parameters: expected a finite number."))
+            raise _RefusedError(
+                ValueError(f"the loss is {self.value_here} at these parameters: expected a finite number.")
+            )
         if abs(again - self.value_here) > 1e-12 * max(1.0, abs(again)):
             return (
                 f"the loss gives {self.value_here:.6g} and then {again:.6g} for the same parameters: it draws at random, or "
@@ -212,17 +217,19 @@ class FunctionObjective(Objective):
             except NotImplementedError:
                 raise
             except Exception as error:
-                raise _Refused(ValueError(f"the gradients cannot be computed: {raised('gradients', error)}.")) from error
+                raise _RefusedError(
+                    ValueError(f"the gradients cannot be computed: {raised('gradients', error)}.")
+                ) from error
         elif self.gradients is not None:
             given = self.gradients
         elif given is None:
-            raise _Refused(
+            raise _RefusedError(
                 TypeError("gradients: expected them as the third argument, or from the loss: return L, gradients.")
             )
         try:
             gradient = matched(given, self.arrays)
         except (TypeError, ValueError) as error:
-            raise _Refused(error) from error
+            raise _RefusedError(error) from error
         return value, gradient
 
     def value(self, theta: Array) -> float:
@@ -236,7 +243,10 @@ class FunctionObjective(Objective):
                 array[...] = piece
             structure = self.parameters
         else:
-            new = [p.copy() if isinstance(a, np.ndarray) else float(p) for a, p in zip(self.arrays.values(), pieces, strict=True)]
+            new = [
+                p.copy() if isinstance(a, np.ndarray) else float(p)
+                for a, p in zip(self.arrays.values(), pieces, strict=True)
+            ]
             structure = rebuilt(self.parameters, iter(new))
         np.random.set_state(self._draws[0])  # noqa: NPY002
         random.setstate(self._draws[1])
@@ -245,7 +255,7 @@ class FunctionObjective(Objective):
         except NotImplementedError:
             raise
         except Exception as error:
-            raise _Refused(ValueError(f"the loss cannot be computed: {raised('loss', error)}.")) from error
+            raise _RefusedError(ValueError(f"the loss cannot be computed: {raised('loss', error)}.")) from error
         beside = None
         if isinstance(result, tuple) and result:
             result, beside = result[0], result[1] if len(result) > 1 else None
@@ -269,13 +279,13 @@ class FunctionObjective(Objective):
 
 def _number(result: Any) -> float:
     if result is None:
-        raise _Refused(TypeError("the loss returns None: is the return missing?"))
+        raise _RefusedError(TypeError("the loss returns None: is the return missing?"))
     try:
         array = np.asarray(result, np.float64)
     except (TypeError, ValueError) as error:
-        raise _Refused(TypeError(f"the loss returns {type(result).__name__}: expected one number.")) from error
+        raise _RefusedError(TypeError(f"the loss returns {type(result).__name__}: expected one number.")) from error
     if array.size != 1 or np.iscomplexobj(result):
-        raise _Refused(
+        raise _RefusedError(
             ValueError(f"the loss returns an array of shape {array.shape}: expected one number, its mean or its sum.")
         )
     return float(array.reshape(()))

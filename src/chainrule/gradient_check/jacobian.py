@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ def close(a: Array, b: Array) -> bool:
 
 
 class Probe:
-    """A layer with its parameters, a batch of a few rows, and dy; ``fresh`` gives memos that draw the same each time."""
+    """A layer with its parameters, a few rows, and dy; ``fresh`` gives memos that draw the same each time."""
 
     def __init__(self, layer: Layer, x: Array, dy: Array, fresh: Callable[[], Memo]) -> None:
         self.layer, self.x, self.dy, self.fresh = layer, x[:ROWS].copy(), dy[:ROWS].copy(), fresh
@@ -36,7 +37,8 @@ class Probe:
 
     def _draws(self) -> str:
         """Return where the generators stand, the memo's and NumPy's own."""
-        return f"{self.memo.rng and self.memo.rng.bit_generator.state}{np.random.get_state()[2]}"  # noqa: NPY002
+        position: Any = np.random.get_state()  # noqa: NPY002
+        return f"{self.memo.rng and self.memo.rng.bit_generator.state}{position[2]}"
 
     def forward(self, x: Array) -> Array:
         """Return y, as a copy."""
@@ -93,9 +95,14 @@ def variants(w: Array) -> Iterator[tuple[str, Array]]:
         yield "transpose", w.T
     if w.ndim in {1, 3, 4}:
         n = w.ndim
-        places = {1: ((0,),), 3: ((0,), (2,)), 4: ((0, 1), (2, 3), (0,), (1,), (2,), (3,))}[n]
+        places: tuple[tuple[int, ...], ...] = ((0,),) if n == 1 else ((0,), (2,))
+        if n == 4:
+            places = ((0, 1), (2, 3), (0,), (1,), (2,), (3,))
         for axes in places:
             if not np.allclose(np.flip(w, axes), w):
-                yield f"flip along {'axes' if len(axes) > 1 else 'axis'} {' and '.join(map(str, axes))}", np.flip(w, axes)
+                yield (
+                    f"flip along {'axes' if len(axes) > 1 else 'axis'} {' and '.join(map(str, axes))}",
+                    np.flip(w, axes),
+                )
     if w.ndim == 2:  # a kernel of one channel
         yield "flip along axes 0 and 1", w[::-1, ::-1]

@@ -35,46 +35,54 @@ def law_of(layer: Layer, x: Array, dy: Array, fresh: Callable[[], Memo], name: s
 
 
 def _of_dx(probe: Probe, known: str) -> Iterator[str]:
-    x, y, dx, dy = probe.x, probe.y, probe.dx, probe.dy
-    if not np.isfinite(dx).all():
+    if not np.isfinite(probe.dx).all():
         yield known
         return
     if probe.backward_draws:
         yield "backward draws a new mask: it must use the one that forward drew, so keep it in the memo (memo.mask)"
-    if y.shape == x.shape:
+    if probe.y.shape == probe.x.shape:
         yield _of_slopes(probe)
     yield known
     yield _other_mask(probe)
     for name, what in probe.with_other_parameters():
-        if probe.is_dx(dx):
+        if probe.is_dx(probe.dx):
             if what == "transpose":
                 yield f"it is dy {name}, where dy {name}ᵀ is right: write dy @ self.{name}.T"
             yield f"the kernel {name} is flipped: backward needs it the other way round ({what})"
     slopes = probe.slopes("x")
-    if slopes is None:
-        return
-    n = x.ndim
+    if slopes is not None:
+        yield from _of_jacobian(probe, slopes)
+
+
+def _of_jacobian(probe: Probe, slopes: Array) -> Iterator[str]:
+    x, y, dx, dy = probe.x, probe.y, probe.dx, probe.dy
     numeric = np.tensordot(slopes, dy, dy.ndim)
     if close(dx, numeric):  # right on these few rows
         return
+    diagonal, coupled = None, True
     if y.shape == x.shape:
         matrix = slopes.reshape(x.size, y.size)
         diagonal = np.diag(matrix).reshape(x.shape)
-        coupled = np.abs(matrix - np.diag(np.diag(matrix))).max() > CLOSE * np.abs(matrix).max()
-        if coupled and close(dx, dy * diagonal):
-            softmax = n == 2 and np.allclose(y.sum(axis=1), 1)
-            remedy = "for a softmax, dx = y * (dy - (dy * y).sum(axis=1, keepdims=True))"
-            every = "dx[i] is the sum over j of dy[j] ∂y[j]/∂x[i]"
-            yield f"backward uses only the diagonal of the Jacobian: {remedy if softmax else every}"
+        coupled = bool(np.abs(matrix - np.diag(np.diag(matrix))).max() > CLOSE * np.abs(matrix).max())
         if coupled:
+            yield _diagonal_only(probe, diagonal)
             yield constant_statistics(x, y, dy, dx, across_rows=_couples_rows(slopes))
             if close(dx, (matrix.T @ dy.ravel()).reshape(x.shape)):
                 yield "it multiplies dy by the Jacobian, where its transpose is right"
-    yield _overwritten("x", slopes, dy, dx)
+    yield _overwritten(slopes, dy, dx)
     yield array_laws.law("x", dx, numeric, rows_first=True)
-    if y.shape == x.shape and not coupled:
+    if diagonal is not None and not coupled:
         i = np.unravel_index(int(np.abs(dx / dy - diagonal).argmax()), x.shape)
         yield f"where x is {x[i]:.4g} the slope of forward is {diagonal[i]:.4g}, but dx is {dx[i] / dy[i]:.4g} times dy"
+
+
+def _diagonal_only(probe: Probe, diagonal: Array) -> str:
+    if not close(probe.dx, probe.dy * diagonal):
+        return ""
+    softmax = probe.x.ndim == 2 and np.allclose(probe.y.sum(axis=1), 1)
+    remedy = "for a softmax, dx = y * (dy - (dy * y).sum(axis=1, keepdims=True))"
+    every = "dx[i] is the sum over j of dy[j] ∂y[j]/∂x[i]"
+    return f"backward uses only the diagonal of the Jacobian: {remedy if softmax else every}"
 
 
 def _of_parameter(probe: Probe, name: str, known: str) -> Iterator[str]:
@@ -85,13 +93,13 @@ def _of_parameter(probe: Probe, name: str, known: str) -> Iterator[str]:
     analytic, numeric = probe.gradient(name), np.tensordot(slopes, probe.dy, probe.dy.ndim)
     if close(analytic, numeric):
         return
-    yield _overwritten(name, slopes, probe.dy, analytic)
+    yield _overwritten(slopes, probe.dy, analytic)
     yield array_laws.law(name, analytic, numeric)
 
 
 def _of_slopes(probe: Probe) -> str:
     """Compare dx / dy with the slope that forward has, number by number."""
-    x, y, dx, dy = probe.x, probe.y, probe.dx, probe.dy
+    y, dx, dy = probe.y, probe.dx, probe.dy
     if np.allclose(dx, dy) and not probe.is_dx(dx):
         return "it is dy, unchanged: the layer's own derivative is missing"
     at_y = (probe.forward(y + STEP) - probe.forward(y - STEP)) / (2 * STEP)
@@ -101,7 +109,7 @@ def _of_slopes(probe: Probe) -> str:
 
 
 def _other_mask(probe: Probe) -> str:
-    """A mask of two values, as dropout has it, in forward and in backward, but not the same one."""
+    """Compare the masks of forward and backward, where both have only two values, as dropout has."""
     x, y, dx, dy = probe.x, probe.y, probe.dx, probe.dy
     if y.shape != x.shape:
         return ""
@@ -119,12 +127,15 @@ def _couples_rows(slopes: Array) -> bool:
     size = np.abs(slopes).max()
     half = slopes.ndim // 2
     return any(
-        np.abs(slopes[r].take(k, axis=half - 1)).max() > CLOSE * size for r in range(rows) for k in range(rows) if r != k
+        np.abs(slopes[r].take(k, axis=half - 1)).max() > CLOSE * size
+        for r in range(rows)
+        for k in range(rows)
+        if r != k
     )
 
 
-def _overwritten(name: str, slopes: Array, dy: Array, analytic: Array) -> str:
-    """What only the last of several contributions gives: = in a loop, or an index that comes twice."""
+def _overwritten(slopes: Array, dy: Array, analytic: Array) -> str:
+    """Compare with the last of several contributions alone: = in a loop, or an index that comes twice."""
     parts = (slopes * dy).reshape(*analytic.shape, *dy.shape)
     n, first = dy.ndim, analytic.ndim
     for kept in itertools.chain.from_iterable(itertools.combinations(range(n), k) for k in range(1, n + 1)):

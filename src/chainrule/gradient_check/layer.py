@@ -14,7 +14,7 @@ from chainrule._checks import check_count, check_numbers, check_real
 from chainrule._typing import Array, ArrayLike
 from chainrule.gradient_check.bench import Bench
 from chainrule.gradient_check.contract import RULES, Violation, violations
-from chainrule.gradient_check.failing import Unfinished, raised
+from chainrule.gradient_check.failing import UnfinishedError, raised
 from chainrule.gradient_check.laws import explained
 from chainrule.gradient_check.network import check_gradient
 from chainrule.gradient_check.notes import notes
@@ -156,7 +156,7 @@ def check_layer(
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         try:
             found = violations(bench)
-        except Unfinished as unfinished:
+        except UnfinishedError as unfinished:
             return _decided(dataclasses.replace(report, unchecked=[str(unfinished)]))
         changes: dict[str, Any] = {}
         if "passes" not in {v.rule for v in found}:
@@ -190,14 +190,19 @@ def _gradient(
         alone = check_alone(bench.layer, bench.batch(), rng, Memo)
         wrong += [Violation("gradient", f"in prediction, where memo.training is false, {what}") for what in alone]
     names = [f"d{p.name}" for p in parameters if p.unchecked]
-    unchecked = [f"every sampled entry of {listed(names)} lies on a kink, where y has no derivative. {MOVE}"] if names else []
+    unchecked = (
+        [f"every sampled entry of {listed(names)} lies on a kink, where y has no derivative. {MOVE}"] if names else []
+    )
     return {"error": whole.error, "order": whole.order, "parameters": parameters, "unchecked": unchecked}, wrong
 
 
 def _verdict(report: LayerReport) -> str:
     lines = [f"{report.layer} is WRONG:", *(f"{v}." for v in report.violations)]
     if not report.violations:
-        lines = [f"{report.layer} cannot be checked:", *(what if what.endswith(".") else f"{what}." for what in report.unchecked)]
+        lines = [
+            f"{report.layer} cannot be checked:",
+            *(what if what.endswith(".") else f"{what}." for what in report.unchecked),
+        ]
     if report.ok:
         right = f"{report.layer} is right: largest relative error {report.error:.1e}, {shrinks(report.order)}"
         lines = [f"{right}, and all {len(RULES)} rules of the contract are kept."]

@@ -14,13 +14,17 @@ from chainrule._checks import check_count
 from chainrule._names import did_you_mean
 from chainrule._typing import Array
 from chainrule.gradient_check.contract import Violation
-from chainrule.gradient_check.failing import Unfinished, raised
+from chainrule.gradient_check.failing import UnfinishedError, raised
 from chainrule.gradient_check.report import aligned
 from chainrule.gradient_check.same import copied, equal
 from chainrule.gradient_check.subjects import Move, Subject
 from chainrule.gradient_check.update_rules import MISTAKES, RULES, VARIANTS, Rule, Settings, decayed
 
-START, CENTER, CURVATURE = np.array([1.0, -2.0, 0.5, 3.0]), np.array([0.2, 0.1, -0.3, 1.0]), np.array([1.0, 0.3, 2.0, 0.7])
+START, CENTER, CURVATURE = (
+    np.array([1.0, -2.0, 0.5, 3.0]),
+    np.array([0.2, 0.1, -0.3, 1.0]),
+    np.array([1.0, 0.3, 2.0, 0.7]),
+)
 CLOSE = 1e-9  # of the largest step: the same sums in another order
 LARGE, SMALL = 2.0, 1e-3  # factors on the learning rate
 
@@ -124,10 +128,9 @@ def check_optimizer(optimizer: Any, rule: str | None = None, *, steps: int = 20)
     with np.errstate(all="ignore"):
         try:
             found = list(_behavior(subject))
-            compared = _Compared(subject, wanted, steps) if "runs" not in {v.rule for v in found} else None
-        except (Unfinished, NotImplementedError) as error:
-            what = str(error) if isinstance(error, Unfinished) else raised("the step", error)
-            return _not_checked(subject, what)
+            compared = _Compared(subject, wanted, steps) if not {"runs", "state"} & {v.rule for v in found} else None
+        except UnfinishedError as unfinished:
+            return _not_checked(subject, str(unfinished))
     if compared is None:
         return _report(subject, found, None)
     found += compared.violations
@@ -164,7 +167,7 @@ def _behavior(subject: Subject) -> Iterator[Violation]:
         first = subject.moves()(START.copy(), given)
         _walk(subject.moves(), 3)
     except NotImplementedError as error:
-        raise Unfinished(raised("the step", error)) from error
+        raise UnfinishedError(raised("the step", error)) from error
     except Exception as error:  # noqa: BLE001  (the optimizer is somebody else's code)
         frozen = subject.is_ours and isinstance(error, AttributeError)
         where = ": what is remembered belongs in state, under the names in slots" if frozen else ""
@@ -179,14 +182,18 @@ def _behavior(subject: Subject) -> Iterator[Violation]:
         return
     if not step.any():
         other = "" if subject.is_ours else ", or return the new one"
-        yield Violation("runs", f"θ does not change: write into it in place, theta -= ..., not theta = theta - ...{other}")
+        yield Violation(
+            "runs", f"θ does not change: write into it in place, theta -= ..., not theta = theta - ...{other}"
+        )
+        return
+    if shared := list(_state(subject)):
+        yield from shared
         return
     yield from _rate(subject, step)
     if step @ g > 0:
         yield Violation("descent", "the first step goes uphill, along the gradient: θ ← θ − η g, not +")
     elif _value(_small(subject)) >= _value(START):
         yield Violation("descent", "a small step does not lower L")
-    yield from _state(subject)
     yield from _apart(subject)
 
 
@@ -211,7 +218,9 @@ def _rate(subject: Subject, step: Array) -> Iterator[Violation]:
     elif abs(power - 2) < 1e-6:
         yield Violation("learning rate", "the learning rate is applied twice: the step grows with its square")
     elif abs(power - 1) > 1e-6:
-        yield Violation("learning rate", f"twice the learning rate gives {2**power:.3g} times the step: expected 2 times")
+        yield Violation(
+            "learning rate", f"twice the learning rate gives {2**power:.3g} times the step: expected 2 times"
+        )
 
 
 def _state(subject: Subject) -> Iterator[Violation]:
@@ -234,7 +243,9 @@ def _state(subject: Subject) -> Iterator[Violation]:
                 "in slots, not in self or in the class",
             )
         elif not equal(vars(one), before):
-            yield Violation("state", "the step writes to self: what it remembers belongs in state, under the names in slots")
+            yield Violation(
+                "state", "the step writes to self: what it remembers belongs in state, under the names in slots"
+            )
         return
     alone_a, alone_b = _walk(subject.moves(), 4), _walk(subject.moves(), 4, START[::-1] - 0.5)
     together = _pair(subject, 4)
@@ -291,7 +302,9 @@ def _wanted(subject: Subject, rule: str | None) -> list[str]:
     if rule is not None:
         named = [name for name in RULES if name.lower() == str(rule).lower().replace("adamw", "adam")]
         if not named:
-            raise ValueError(f"check_optimizer: rule: there is none called {rule!r}. {did_you_mean(str(rule), list(RULES))}")
+            raise ValueError(
+                f"check_optimizer: rule: there is none called {rule!r}. {did_you_mean(str(rule), list(RULES))}"
+            )
         return named
     name = subject.name.lower().replace("_", "")
     for other in ("Adam", "RMSProp", "Adagrad", "Nesterov", "Momentum"):
@@ -325,7 +338,9 @@ class _Compared:
             return
         self.rule = wanted[0]
         self.expected = self._path(_with_decay(RULES[self.rule], self.settings)[0], "")
-        self.violations.append(Violation("rule", f"it differs from {self.rule} from step {self._first()} on{self._mistake(wanted)}"))
+        self.violations.append(
+            Violation("rule", f"it differs from {self.rule} from step {self._first()} on{self._mistake(wanted)}")
+        )
 
     def _path(self, rule: Rule, twist: str, settings: Settings | None = None) -> Array:
         return np.array(list(islice(rule(settings or self.settings, twist, START.copy(), _gradient), len(self.got))))
@@ -344,7 +359,11 @@ class _Compared:
             for twist, words in MISTAKES[name].items():
                 if any(self._same(self._path(rule, twist)) for rule in _with_decay(RULES[name], self.settings)):
                     return f": {words}"
-            for factor, words in ((-1.0, "the step has the wrong sign"), (2.0, "the step is twice as large"), (0.5, "the step is half as large")):
+            for factor, words in (
+                (-1.0, "the step has the wrong sign"),
+                (2.0, "the step is twice as large"),
+                (0.5, "the step is half as large"),
+            ):
                 changed = self.settings._replace(rate=factor * self.settings.rate)
                 if self._same(self._path(RULES[name], "", changed)):
                     return f": {words}"

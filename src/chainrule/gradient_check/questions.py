@@ -49,8 +49,7 @@ def ask(objective: Objective, directions: int, entries: int | None, tolerance: f
     rng, draw = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     along = [_check_direction(objective, rng, tolerance) for _ in range(directions)]
     parameters = [
-        _check_parameter(objective, entry, _chosen(entry, entries, draw), rng, tolerance)
-        for entry in objective.entries
+        _check_parameter(objective, entry, _chosen(entry, entries, draw), rng, tolerance) for entry in objective.entries
     ]
     errors = [error for error, _, _ in along]
     worst = max([*errors, *(p.error for p in parameters)], key=lambda e: math.inf if math.isnan(e) else e)

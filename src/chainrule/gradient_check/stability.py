@@ -48,8 +48,8 @@ def not_finite(x: Array, work: Pass, reference: Pass, fixed: Any = ()) -> str:
     for what, large in _larger(x, fixed):
         try:
             got = work(large.copy())
-        except Exception as error:  # noqa: BLE001  (the layer is somebody else's code)
-            return f"forward or backward raises {type(error).__name__}: {error} {what}"
+        except Exception:  # noqa: BLE001, S112  (it refuses such numbers)
+            continue
         bad = [name for name, value in got.items() if not np.isfinite(value).all()]
         if bad and (named := _representable(got, bad, large, reference)):
             return f"{listed(named)} {'is' if len(named) == 1 else 'are'} not finite {what}"
@@ -73,7 +73,7 @@ def _larger(x: Array, fixed: Any) -> Iterator[tuple[str, Array]]:
 
 def _representable(got: dict[str, Array], bad: list[str], x: Array, reference: Pass) -> list[str]:
     """Return the results that are not finite although their true values fit; none where nobody knows."""
-    wide = np.dtype(np.longdouble if np.finfo(np.longdouble).max > np.finfo(np.float64).max else np.float64)
+    wide: Any = np.dtype(np.longdouble if np.finfo(np.longdouble).max > np.finfo(np.float64).max else np.float64)
     if np.finfo(wide).max == np.finfo(x.dtype).max:
         return []
     try:

@@ -41,7 +41,9 @@ class Subject:
         self.owner = optimizer if self.is_ours else getattr(optimizer, "__self__", optimizer)
         self.name = type(self.owner).__name__ if not callable(self.owner) or self.is_ours else _called(self.owner)
         if isinstance(optimizer, type):
-            raise TypeError(f"check_optimizer: got the class {optimizer.__name__}; give an object of it: {optimizer.__name__}(...).")
+            raise TypeError(
+                f"check_optimizer: got the class {optimizer.__name__}; give an object of it: {optimizer.__name__}(...)."
+            )
         method = next((m for m in METHODS if callable(getattr(optimizer, m, None))), None)
         if not self.is_ours and not callable(optimizer) and method is None:
             raise TypeError(
@@ -102,7 +104,9 @@ class Subject:
             theta, problem, runs = np.array([1.0, 2.0]), None, []
             for form in FORMS:
                 try:
-                    result = np.array(form(self._function(copied(self.optimizer)), theta.copy(), np.ones(2)), np.float64)
+                    result = np.array(
+                        form(self._function(copied(self.optimizer)), theta.copy(), np.ones(2)), np.float64
+                    )
                 except NotImplementedError:
                     raise
                 except Exception as error:  # noqa: BLE001  (the optimizer is somebody else's code)
