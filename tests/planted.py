@@ -262,6 +262,39 @@ class LastRowOnly(_Affine):
         return dx
 
 
+class LastRowLeftOut(_Affine):
+    """A loop over the rows that ends one too early."""
+
+    def backward(self, dy, memo):
+        dx = super().backward(dy, memo)
+        dx[-1] = 0
+        return dx
+
+
+class EmbeddingOverwrites(Layer):
+    """dW[rows] += does not add up where an index comes twice: np.add.at does."""
+
+    def whole(self):
+        return {0: 3}
+
+    def output(self, input_shape):
+        if len(input_shape) != 1:
+            raise ValueError("expects rows of numbers")
+        return (2,)
+
+    def parameters(self, following=None):
+        return {"W": cr.layers.Parameter((3, 2), cr.initializers.Normal(), cr.initializers.Fans(3, 2))}
+
+    def forward(self, x, memo):
+        memo.rows, memo.x = x[:, 0].astype(int), x
+        return self.W[memo.rows]
+
+    def backward(self, dy, memo):
+        memo.dW = np.zeros_like(self.W)
+        memo.dW[memo.rows] += dy
+        return np.zeros_like(memo.x)
+
+
 class _Convolution(Layer):
     """A 3 × 3 convolution in loops, with zeros around the image; what is right. The classes below change one line."""
 

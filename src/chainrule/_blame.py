@@ -51,11 +51,7 @@ def check_alone(layer: Layer, x: Array, rng: np.random.Generator, fresh: Callabl
         memo = fresh()
         return layer.forward(x, memo), memo
 
-    def law(name: str) -> str:
-        found = law_of(layer, x, dy, fresh, name)
-        return f": {found}" if found else ""
-
-    wrong = []
+    wrong: list[str] = []
     given = x.copy()
     y, memo = forward(given)
     if not np.array_equal(given, x):
@@ -69,7 +65,21 @@ def check_alone(layer: Layer, x: Array, rng: np.random.Generator, fresh: Callabl
         got = "None" if dx is None else f"a dx of shape {dx.shape}"
         return [*wrong, f"backward returns {got}, but x has shape {x.shape}"]
     if _differs(lambda x: float(np.vdot(dy, forward(x.copy())[0])), x, dx, rng, layer):
-        wrong.append(f"the dx that backward returns is not the derivative of forward{law('x')}")
+        wrong.append(f"the dx that backward returns is not the derivative of forward{_law(layer, x, dy, fresh, 'x')}")
+    wrong += _check_parameters(layer, x, dy, memo, rng, fresh)
+    return wrong
+
+
+def _law(layer: Layer, x: Array, dy: Array, fresh: Callable[[], Memo], name: str) -> str:
+    found = law_of(layer, x, dy, fresh, name)
+    return f": {found}" if found else ""
+
+
+def _check_parameters(
+    layer: Layer, x: Array, dy: Array, memo: Memo, rng: np.random.Generator, fresh: Callable[[], Memo]
+) -> list[str]:
+    """Return which gradients, left in the memo, are not the derivatives of forward."""
+    wrong = []
     for name in layer.parameters():
         (part, last), (inside, _) = locate(layer, name), locate(memo, name)
         w, dw = getattr(part, last), getattr(inside, f"d{last}")
@@ -80,12 +90,14 @@ def check_alone(layer: Layer, x: Array, rng: np.random.Generator, fresh: Callabl
         def value(new: Array, w: Array = w) -> float:
             old = w.copy()
             w[...] = new
-            result = float(np.vdot(dy, forward(x.copy())[0]))
+            result = float(np.vdot(dy, layer.forward(x.copy(), fresh())))
             w[...] = old
             return result
 
         if _differs(value, w.copy(), dw, rng):
-            wrong.append(f"the d{name} that backward leaves is not the derivative of forward{law(name)}")
+            wrong.append(
+                f"the d{name} that backward leaves is not the derivative of forward{_law(layer, x, dy, fresh, name)}"
+            )
     return wrong
 
 

@@ -22,8 +22,8 @@ BESIDE = 1e-3  # how far beside θ a kink is asked again
 class Objective(ABC):
     """L and its gradient as functions of θ alone.
 
-    ``entries`` says which part of θ is what; ``rows`` and ``keeps``, where they are known, how many samples L is the mean
-    over and what shares of the units dropout keeps: they explain factors.
+    ``entries`` says which part of θ is what. ``rows``, how many samples L is the mean over, and ``keeps``, the shares
+    of the units that dropout keeps, explain factors where they are known.
     """
 
     theta: Array

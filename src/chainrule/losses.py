@@ -114,9 +114,9 @@ def _whole(labels: Array) -> Array:
 class Loss(Value, ABC):
     """What the network is trained to make small. A custom loss is ``forward`` and ``backward``.
 
-    Both get the targets as :meth:`targets` returns them. By default these are numbers (batch, outputs), or class labels,
-    which are whole numbers (batch,), as they were given. Override ``targets`` for anything else: to refuse what the
-    loss does not take, or to change its form once, before training.
+    Both get the targets as :meth:`targets` returns them: by default numbers (batch, outputs), or class labels, which
+    are whole numbers (batch,), as they were given. Override ``targets`` for anything else: to refuse what the loss does
+    not take, or to convert the targets once, before training.
 
     Examples
     --------

@@ -11,7 +11,7 @@ import typer
 from chainrule.cli.errors import BAD_INPUT, FAILED, in_one_sentence
 
 if TYPE_CHECKING:
-    from chainrule.cli.checks import Check
+    from chainrule.cli.check_result import Check
     from chainrule.kernels.compare import Comparison
     from chainrule.network import Network
     from chainrule.penalties import Penalty

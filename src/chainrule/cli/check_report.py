@@ -11,7 +11,8 @@ from typing import Any
 
 import typer
 
-from chainrule.cli.checks import Check, table
+from chainrule.cli.check_result import Check
+from chainrule.cli.checks import table
 from chainrule.cli.errors import say
 from chainrule.gradient_check.report import aligned
 from chainrule.kernels.compare import LARGEST, Comparison

@@ -1,8 +1,8 @@
 """The gradient check: whether what ``backward`` says is the derivative of what ``forward`` computes.
 
 :func:`check_gradient` asks it of a network, with its loss and penalties, :func:`check_layer` of one layer, together
-with the rules that every layer keeps, and :func:`check_function` of a loss in plain NumPy. :func:`check_optimizer` compares
-an optimizer with the closed form of its rule. ``chainrule check`` asks all of them on the command line.
+with the rules that every layer keeps, and :func:`check_function` of a loss in plain NumPy. :func:`check_optimizer`
+compares an optimizer with the closed form of its rule. ``chainrule check`` does all of this on the command line.
 
 Three questions, each asked in float64, whatever the network's own dtype:
 

@@ -40,7 +40,7 @@ def rebuilt(value: Any, new: Iterator[Any]) -> Any:
 
 
 def named_leaves(parameters: Any, names: list[str]) -> dict[str, Any]:
-    """Return the arrays of ``parameters`` by name, each of which must hold floats; ``names`` are those of a plain list."""
+    """Return the arrays of ``parameters`` by name; each must hold floats. ``names`` are those of a plain list."""
     found = list(leaves(parameters))
     if not found:
         raise ValueError("parameters: expected at least one array, got none: for example {'W': W, 'b': b}.")
@@ -64,10 +64,10 @@ def named_leaves(parameters: Any, names: list[str]) -> dict[str, Any]:
 def _check_floats(name: str, value: Any) -> None:
     array = np.asarray(value)
     if array.dtype.kind in "iub":
-        remedy = f"{name} = {name}.astype(float)" if isinstance(value, np.ndarray) else f"{name} = {float(array)}" if array.ndim == 0 else f"{name} = np.array({name}, float)"  # fmt: skip
+        new = f"{name}.astype(float)" if isinstance(value, np.ndarray) else f"np.array({name}, float)"
         raise TypeError(
-            f"parameters: {name} holds whole numbers ({array.dtype}), which a small step cannot move. Make them floats: "
-            f"{remedy}."
+            f"parameters: {name} holds integers ({array.dtype}), which no small step can change. Make them floats: "
+            f"{name} = {new if array.ndim else float(array)}."
         )
     if array.dtype.kind != "f":
         raise TypeError(
@@ -117,8 +117,5 @@ def _entry(table: Mapping[str, Any], name: str, gradients: Any) -> Any:
         key = f"{head}{dot}{form.format(last)}"
         if key in table:
             return table[key]
-    if isinstance(gradients, Mapping):
-        raise ValueError(
-            f"gradients: expected one for {name}, under d{last} or {last}; there are {', '.join(table) or 'none'}."
-        )
-    raise ValueError(f"gradients: expected as many as there are parameters, got {len(table)}.")
+    there = ", ".join(table) if isinstance(gradients, Mapping) else f"{len(table)} without names"
+    raise ValueError(f"gradients: expected one for {name}, under d{last} or {last}; there are {there or 'none'}.")

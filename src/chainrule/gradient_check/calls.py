@@ -29,8 +29,8 @@ def how(function: Callable[..., Any], what: str, parameters: Any) -> How:
     if count == len(wanted):
         return "list"
     raise TypeError(
-        f"{what} takes {len(wanted)} arguments ({', '.join(wanted)}), but there are {count} parameters. Expected a function "
-        f"of the parameters alone: lambda parameters: {what}({', '.join(wanted)})."
+        f"{what} takes {len(wanted)} arguments ({', '.join(wanted)}), but there are {count} parameters. Expected a "
+        f"function of the parameters alone: lambda parameters: {what}({', '.join(wanted)})."
     )
 
 

@@ -25,8 +25,12 @@ def hint(objective: Objective, entry: Entry, chosen: Array, numeric: Array, anal
     ratio = float(numeric @ analytic) / max(float(numeric @ numeric), 1e-300)
     if np.linalg.norm(analytic - ratio * numeric) <= CLOSE * np.linalg.norm(analytic):
         return f"the analytic gradient is {ratio:.4g} times the numeric one{_why(objective, ratio)}"
-    w, difference = objective.theta[entry.where][chosen], analytic - numeric
-    added = objective.added(entry)[chosen]
+    return _of_penalties(objective, entry, chosen, analytic - numeric) or NO_LAW
+
+
+def _of_penalties(objective: Objective, entry: Entry, chosen: Array, difference: Array) -> str:
+    """Return which part of a penalty's gradient the difference is; nothing where it is none."""
+    w, added = objective.theta[entry.where][chosen], objective.added(entry)[chosen]
     if added.any() and (part := _multiple(difference, added)) is not None and not math.isclose(part, 1, rel_tol=CLOSE):
         share = 1 / (1 - part)  # added − difference is what it should be
         square = math.isclose(share, 2, rel_tol=CLOSE) or math.isclose(share, 0.5, rel_tol=CLOSE)
@@ -36,7 +40,7 @@ def hint(objective: Objective, entry: Entry, chosen: Array, numeric: Array, anal
         if (factor := _multiple(difference, shape)) is not None:
             what = f"forgotten{objective.or_half}" if factor < 0 else "added where it should not be"
             return f"analytic − numeric is {factor:.4g} · {law}: a penalty's gradient is {what}"
-    return NO_LAW
+    return ""
 
 
 def _multiple(difference: Array, shape: Array) -> float | None:
@@ -52,19 +56,16 @@ def _why(objective: Objective, ratio: float) -> str:
     def near(value: float) -> bool:
         return math.isclose(ratio, value, rel_tol=CLOSE)
 
-    rows = objective.rows
-    if rows and near(rows):
-        return f": a sum over the {rows} rows where L has a mean"
-    if rows and near(1 / rows):
-        return f": divided by the {rows} rows once too often"
-    if any(near(keep) or near(1 / keep) for keep in objective.keeps):
-        return ": dropout's scale, 1 / keep, is missing or applied twice"
-    if near(-1):
-        return ": the sign is turned round"
-    if near(2) or near(0.5):
-        return ": the ½ or the 2 of a square is missing, or it is counted twice"
-    if rows is None and ratio > 2 and near(round(ratio)):
-        return f": a sum over {ratio:.0f} rows where the loss has a mean, if your batch has {ratio:.0f}"
-    if rows is None and 0 < ratio < 0.5 and near(1 / round(1 / ratio)):
-        return f": divided by the rows one time too many, if your batch has {1 / ratio:.0f}"
-    return ""
+    rows, many = objective.rows, rounded if (rounded := round(max(ratio, 1 / ratio) if ratio > 0 else 0)) > 2 else 0
+    kept = any(near(keep) or near(1 / keep) for keep in objective.keeps)
+    guess = many if rows is None else 0
+    reasons = (
+        (bool(rows) and near(rows or 0), f"a sum over the {rows} rows where L has a mean"),
+        (bool(rows) and near(1 / (rows or 1)), f"divided by the {rows} rows once too often"),
+        (kept, "dropout's scale, 1 / keep, is missing or applied twice"),
+        (near(-1), "the sign is turned round"),
+        (near(2) or near(0.5), "the ½ or the 2 of a square is missing, or it is counted twice"),
+        (bool(guess) and near(guess), f"if the batch has {guess} rows, a sum over them where L has a mean"),
+        (bool(guess) and near(1 / (guess or 1)), f"if the batch has {guess} rows, divided by them once too often"),
+    )
+    return next((f": {words}" for holds, words in reasons if holds), "")

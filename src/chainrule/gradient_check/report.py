@@ -38,7 +38,7 @@ class ParameterCheck:
         if self.hint:
             return f"WRONG at {self.worst}"
         if self.unchecked:
-            return f"not checked, {self.kinks} kink(s)"
+            return "not checked: kinks"
         return f"ok, {self.kinks} kink(s)" if self.kinks else "ok"
 
 

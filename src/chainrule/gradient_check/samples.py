@@ -71,8 +71,8 @@ def with_whole_numbers(layer: Layer, x: Array, rng: np.random.Generator) -> Arra
 def targets(loss: Loss, rows: int, outputs: int, rng: np.random.Generator, y: Array | None = None) -> Array:
     """Return random targets of the first kind that the loss takes, and at which it is finite for ``y``.
 
-    Real numbers, counts, 0 or 1, labels, or probabilities; y is normal by default. Where the gradient of the loss is right
-    only for rows that sum to 1, as p − t is for one-hot t, these are such.
+    Real numbers, counts, 0 or 1, labels, or probabilities; y is normal by default. If the gradient of the loss is right
+    only for rows that sum to 1, as p − t is for one-hot t, the rows do.
 
     >>> from chainrule.losses import SoftmaxCrossEntropy
     >>> targets(SoftmaxCrossEntropy(), 4, 3, np.random.default_rng(0))

@@ -23,9 +23,9 @@ def constant_statistics(x: Array, y: Array, dy: Array, dx: Array, *, across_rows
 
 
 def _sentence(what: str, whose: str) -> str:
-    are, they, terms = ("are", "they depend", "terms") if " and " in what else ("is", "it depends", "term")
-    constants = "constants" if are == "are" else "a constant"
-    return f"the {what} {whose} {are} treated as {constants}, but {they} on x too: dx lacks the {terms} through {'them' if are == 'are' else 'it'}"
+    if " and " in what:
+        return f"the {what} {whose} are treated as constants, but they depend on x too: dx lacks the terms through them"
+    return f"the {what} {whose} is treated as a constant, but it depends on x too: dx lacks the term through it"
 
 
 def _columns(*arrays: Array, across_rows: bool) -> Iterator[tuple[Array, ...]]:
@@ -65,4 +65,4 @@ def _follows_fixed_scales(x: Array, y: Array, scale: Array) -> bool:
         a[:, j, rows + j] = 1
     target = (y - s * x).ravel()
     best = np.linalg.lstsq(a.reshape(rows * units, -1), target, rcond=None)[0]
-    return close(a.reshape(rows * units, -1) @ best, target) and np.abs(target).max() > CLOSE
+    return close(a.reshape(rows * units, -1) @ best, target) and bool(np.abs(target).max() > CLOSE)

@@ -47,8 +47,8 @@ class Subject:
         method = next((m for m in METHODS if callable(getattr(optimizer, m, None))), None)
         if not self.is_ours and not callable(optimizer) and method is None:
             raise TypeError(
-                "check_optimizer: expected an Optimizer, a function of the parameters and the gradients, or an object with "
-                f"update(parameters, gradients), got {optimizer!r}."
+                "check_optimizer: expected an Optimizer, a function of the parameters and the gradients, or an object "
+                f"with update(parameters, gradients), got {optimizer!r}."
             )
         self.method = None if callable(optimizer) else method
         self._chosen: Callable[..., Array] | None = None
@@ -92,21 +92,21 @@ class Subject:
         if factor != 1:
             self._scale(one, factor)
         form = self._form()
-        function = self._function(one)
+        function = self.function(one)
         return lambda theta, g: np.array(form(function, theta.copy(), g), np.float64)
 
-    def _function(self, one: Any) -> Callable[..., Any]:
-        return one if self.method is None else getattr(one, self.method)  # type: ignore[no-any-return]
+    def function(self, one: Any) -> Callable[..., Any]:
+        """Return what takes the parameters and the gradients."""
+        return one if self.method is None else getattr(one, self.method)
 
     def _form(self) -> Callable[..., Array]:
         """Return how it wants its arguments: the first way in which θ moves, or else one in which it runs."""
         if self._chosen is None:
-            theta, problem, runs = np.array([1.0, 2.0]), None, []
+            theta, problem = np.array([1.0, 2.0]), None
+            runs: list[tuple[bool, int, Any]] = []
             for form in FORMS:
                 try:
-                    result = np.array(
-                        form(self._function(copied(self.optimizer)), theta.copy(), np.ones(2)), np.float64
-                    )
+                    result = np.array(form(self.function(copied(self.optimizer)), theta.copy(), np.ones(2)), np.float64)
                 except NotImplementedError:
                     raise
                 except Exception as error:  # noqa: BLE001  (the optimizer is somebody else's code)

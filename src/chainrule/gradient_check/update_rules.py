@@ -29,7 +29,7 @@ Rule = Callable[[Settings, str, Array, Gradient], Iterator[Array]]
 
 
 def sgd(s: Settings, twist: str, theta: Array, gradient: Gradient) -> Iterator[Array]:
-    """θ ← θ − η g."""
+    """Move against the gradient: θ ← θ − η g."""
     rate = {"no rate": 1.0, "rate twice": s.rate**2}.get(twist, s.rate)
     while True:
         theta = theta - rate * gradient(theta)
@@ -37,7 +37,7 @@ def sgd(s: Settings, twist: str, theta: Array, gradient: Gradient) -> Iterator[A
 
 
 def momentum(s: Settings, twist: str, theta: Array, gradient: Gradient) -> Iterator[Array]:
-    """v ← μ v − η g, θ ← θ + v."""
+    """Move by a velocity: v ← μ v − η g, θ ← θ + v."""
     v = np.zeros_like(theta)
     mu = {"minus": -s.momentum, "no decay": 1.0, "complement": 1 - s.momentum}.get(twist, s.momentum)
     share = 1 - s.momentum if twist == "average" else 1.0
@@ -49,7 +49,7 @@ def momentum(s: Settings, twist: str, theta: Array, gradient: Gradient) -> Itera
 
 
 def nesterov(s: Settings, twist: str, theta: Array, gradient: Gradient) -> Iterator[Array]:
-    """v ← μ v − η g, θ ← θ + μ v − η g."""
+    """Move by the velocity that comes next: v ← μ v − η g, θ ← θ + μ v − η g."""
     v = np.zeros_like(theta)
     mu = -s.momentum if twist == "minus" else s.momentum
     while True:
@@ -60,7 +60,7 @@ def nesterov(s: Settings, twist: str, theta: Array, gradient: Gradient) -> Itera
 
 
 def adagrad(s: Settings, twist: str, theta: Array, gradient: Gradient) -> Iterator[Array]:
-    """s ← s + g², θ ← θ − η g / (√s + ε)."""
+    """Divide by the sum of squares: s ← s + g², θ ← θ − η g / (√s + ε)."""
     total = np.zeros_like(theta)
     while True:
         g = gradient(theta)
@@ -70,7 +70,7 @@ def adagrad(s: Settings, twist: str, theta: Array, gradient: Gradient) -> Iterat
 
 
 def rmsprop(s: Settings, twist: str, theta: Array, gradient: Gradient) -> Iterator[Array]:
-    """s ← ρ s + (1 − ρ) g², θ ← θ − η g / (√s + ε)."""
+    """Divide by a mean of squares: s ← ρ s + (1 − ρ) g², θ ← θ − η g / (√s + ε)."""
     mean = np.zeros_like(theta)
     old, new = {"swapped": (1 - s.rho, s.rho), "no share": (s.rho, 1.0)}.get(twist, (s.rho, 1 - s.rho))
     while True:
@@ -81,7 +81,7 @@ def rmsprop(s: Settings, twist: str, theta: Array, gradient: Gradient) -> Iterat
 
 
 def adam(s: Settings, twist: str, theta: Array, gradient: Gradient) -> Iterator[Array]:
-    """m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², θ ← θ − η m̂ / (√v̂ + ε)."""
+    """Do both: m ← β₁ m + (1 − β₁) g, v ← β₂ v + (1 − β₂) g², θ ← θ − η m̂ / (√v̂ + ε)."""
     b1, b2 = (s.beta_2, s.beta_1) if twist == "betas swapped" else (s.beta_1, s.beta_2)
     m, v, t = np.zeros_like(theta), np.zeros_like(theta), {"t late": -1, "t early": 1}.get(twist, 0)
     while True:
