@@ -78,12 +78,12 @@ def images(rng):
 @pytest.mark.parametrize("seed", range(30))
 def test_random_right_layers_are_right(seed):
     rng = np.random.default_rng(seed)
-    for draw in [simple] * 8 + [images] * 2:
+    for draw in [simple] * 3 + [images]:
         layer = draw(rng)
         shape = (int(rng.integers(2, 9)),) if draw is simple and not isinstance(layer, layers.Residual) else (5,)
         if draw is images:
             shape = (int(rng.integers(4, 7)), int(rng.integers(4, 7)), int(rng.integers(1, 3)))
-        report = cr.check_layer(layer, shape, rows=int(rng.integers(2, 7)), entries=4, seed=seed)
+        report = cr.check_layer(layer, shape, rows=int(rng.integers(2, 7)), entries=3, seed=seed)
         assert report, f"{shape}\n{report}"
 
 
@@ -96,5 +96,5 @@ def test_random_right_networks_are_right(seed):
         rows = int(rng.integers(3, 12))
         t = rng.integers(0, 3, rows) if loss.startswith("softmax") else rng.normal(size=(rows, 3))
         network = cr.Network(4, [*stack, layers.Dense(3)], loss, seed=seed)
-        report = cr.check_gradient(network, rng.normal(size=(rows, 4)), t, entries=4, seed=seed)
+        report = cr.check_gradient(network, rng.normal(size=(rows, 4)), t, entries=3, seed=seed)
         assert report, f"{network}\n{report}"
