@@ -100,7 +100,7 @@ class OwnRate(Base):
 
 class Rebinds(Base):
     def step(self, theta, grad, state, rate):
-        theta = theta - rate * grad  # noqa: F841
+        theta = theta - rate * grad
 
 
 class WritesGradient(Base):
@@ -187,10 +187,10 @@ class AdamOfLists:
         (b1, b2), self.t = self.betas, self.t + 1
         self.m = self.m or [np.zeros_like(p) for p in params]
         self.v = self.v or [np.zeros_like(p) for p in params]
-        for i, (p, g) in enumerate(zip(params, grads, strict=True)):
+        for i, g in enumerate(grads):
             self.m[i] = b1 * self.m[i] + (1 - b1) * g
             self.v[i] = b2 * self.v[i] + (1 - b2) * g**2
-            p -= self.lr * self.m[i] / (1 - b1**self.t) / (np.sqrt(self.v[i] / (1 - b2**self.t)) + 1e-8)
+            params[i] -= self.lr * self.m[i] / (1 - b1**self.t) / (np.sqrt(self.v[i] / (1 - b2**self.t)) + 1e-8)
 
 
 class MomentumOfDicts:

@@ -25,7 +25,7 @@ def behavior(subject: Subject) -> Iterator[Violation]:
     try:
         given = g.copy()
         first = subject.moves()(START.copy(), given)
-        walk(subject.moves(), 3)
+        moved = bool((walk(subject.moves(), 3)[-1] != START).any())
     except NotImplementedError as error:
         raise UnfinishedError(raised("the step", error)) from error
     except Exception as error:  # noqa: BLE001  (the optimizer is somebody else's code)
@@ -40,7 +40,7 @@ def behavior(subject: Subject) -> Iterator[Violation]:
         why = ": does t count from 0? 1 − β⁰ is 0, so count the step first" if subject.given("beta_1") else ""
         yield Violation("runs", f"the first step is not finite{why}")
         return
-    if not step.any():
+    if not moved:
         other = "" if subject.is_ours else ", or return the new one"
         yield Violation(
             "runs", f"θ does not change: write into it in place, theta -= ..., not theta = theta - ...{other}"
@@ -48,6 +48,8 @@ def behavior(subject: Subject) -> Iterator[Violation]:
         return
     if shared := list(_state(subject)):
         yield from shared
+        return
+    if not step.any():  # it begins with the second step, and is compared below
         return
     yield from _rate(subject, step)
     if step @ g > 0:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 How = Literal["nothing", "whole", "list", "names"]
 
 
-def how(function: Callable[..., Any], what: str, parameters: Any) -> How:
+def how(function: Any, what: str, parameters: Any) -> How:
     """Return how to call the function, or say which of its arguments nobody can give.
 
     >>> how(lambda: 0, "loss", {}), how(lambda p, x=3: 0, "loss", {}), how(lambda W, b: 0, "loss", {"b": 1.0, "W": 2.0})

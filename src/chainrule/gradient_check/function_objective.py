@@ -106,12 +106,14 @@ class FunctionObjective(Objective):
         return ""
 
     def _is_coarse(self) -> bool:
-        """Say whether L is computed in float32: steps that are too small for it show as noise."""
+        """Say whether L is computed in float32: its values fit into one, or small steps show as noise."""
         if self.in_place and any(a.dtype.itemsize < 8 for a in self.arrays.values()):
             return True
         u = np.random.default_rng(0).normal(size=self.theta.size)
-        values = [self.value(self.theta + k * 1e-9 * u) for k in range(5)]
-        return bool(np.abs(np.diff(values, 2)).max() > 1e-10 * max(1.0, abs(self.value_here)))
+        u /= np.linalg.norm(u)
+        values = np.array([self.value(self.theta + k * 1e-6 * u) for k in range(1, 6)])
+        noise = np.abs(np.diff(values, 2)).max() > 1e-8 * max(1.0, abs(self.value_here))
+        return bool(noise or (values == values.astype(np.float32)).all())
 
     def value_and_grad(self, theta: Array) -> tuple[float, Array]:
         value, given, structure = self._call(theta)
