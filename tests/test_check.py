@@ -401,7 +401,7 @@ def test_what_is_not_implemented_yet_is_not_called_wrong():
         result = check(f"{path}:{name}", status=2)
         assert said in result.stdout, result.stdout
         assert "WRONG" not in result.stdout
-    assert "Later(): backward is not implemented yet" in data(path, status=2)["not_checked"][0]
+    assert "Later(): backward is not implemented yet" in data(f"{path}:Later", status=2)["not_checked"][0]
 
 
 def test_layers_of_a_file_get_the_shape_that_is_asked_for():

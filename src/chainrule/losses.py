@@ -116,7 +116,8 @@ class Loss(Value, ABC):
 
     Both get the targets as :meth:`targets` returns them: by default numbers (batch, outputs), or class labels, which
     are whole numbers (batch,), as they were given. Override ``targets`` for anything else: to refuse what the loss does
-    not take, or to convert the targets once, before training.
+    not take, or to convert the targets once, before training. It must accept what it returned, unchanged: validation
+    rows, for example, pass through it again.
 
     Examples
     --------
@@ -132,8 +133,8 @@ class Loss(Value, ABC):
     A cross-entropy whose labels become one-hot rows on their way in:
 
     >>> class CrossEntropy(Loss):
-    ...     def targets(self, t, outputs, dtype):
-    ...         return one_hot(t, outputs, dtype)                      # labels (batch,) -> rows (batch, outputs)
+    ...     def targets(self, t, outputs, dtype):                      # labels (batch,) -> rows (batch, outputs)
+    ...         return t if np.ndim(t) == 2 else one_hot(t, outputs, dtype)
     ...     def forward(self, y, t, memo):
     ...         e = np.exp(y - y.max(axis=1, keepdims=True))
     ...         memo.p = e / e.sum(axis=1, keepdims=True)

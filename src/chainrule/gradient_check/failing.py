@@ -86,7 +86,11 @@ def _first(network: Network, x: Any, t: Array, fresh: Callable[[], Memo]) -> str
     for name, layer, memo in zip(names, network.layers, memos, strict=True):
         given = np.array(xs[-1])
         wanted = (rows, *layer.output_shape)
-        xs.append(_run(name, "forward", partial(layer.forward, given, memo), wanted, "y has shape"))
+        y = np.asarray(_run(name, "forward", partial(layer.forward, given, memo), wanted, "y has shape"))
+        if y.dtype != given.dtype:
+            remedy = f"an array made without dtype=x.dtype, or .astype({given.dtype}) is missing"
+            raise _FailedError(f"{name}: forward returns {y.dtype} where x is {given.dtype}: {remedy}")
+        xs.append(y)
     loss, memo = repr(network.loss), Memo(training=memos[0].training)
     remedy = "must return the loss of each row, not their mean: shape"
     _run(loss, "forward", lambda: network.loss.forward(np.array(xs[-1]), t, memo), (rows,), remedy)

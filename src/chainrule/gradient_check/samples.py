@@ -119,7 +119,7 @@ def _is_derivative(loss: Loss, y: Array, t: Array) -> bool:
     loss.forward(y.copy(), t, memo)
     analytic = float(np.vdot(loss.backward(t, memo), v))
     above, below = (np.sum(loss.forward(y + s * h * v, t, Memo(training=True))) for s in (1, -1))
-    return abs((above - below) / (2 * h) - analytic) <= 1e-5 * max(1.0, abs(analytic))
+    return bool(abs((above - below) / (2 * h) - analytic) <= 1e-5 * max(1.0, abs(analytic)))
 
 
 def variants(cls: Callable[..., Any]) -> Iterator[Any]:
