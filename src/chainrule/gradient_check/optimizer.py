@@ -37,6 +37,12 @@ class OptimizerReport:
     verdict : str
     unchecked : list of str
         Why nothing can be said, where nothing can: ``ok`` is then false, and nothing is known to be wrong.
+
+    Examples
+    --------
+    >>> report = check_optimizer(lambda w, dw: w - 0.1 * dw, "sgd")
+    >>> report.ok, report.rule, [step for step, expected, got in report.steps[:3]]
+    (True, 'SGD', [1, 2, 3])
     """
 
     ok: bool
