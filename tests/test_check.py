@@ -361,7 +361,7 @@ def test_what_raises_is_wrong_and_the_others_are_still_checked():
         "Alone, layer 1, Breaks(): passes: forward raises AttributeError: 'numpy.ndarray' object has no attribute 'nonsense' (line 6: return x.nonsense)",
         "The gradient is right: largest relative error",
         "But not every layer is right:\n  Alone, layer 1, KeepsRows(): state: forward or backward writes self.rows",
-        "OutputFails() cannot be checked:\n  output or parameters raises KeyError: 'height' (line 21: raise KeyError('height'))",
+        "OutputFails() cannot be checked:\n  output raises KeyError: 'height' (line 21: raise KeyError('height'))",
         "NoTargets() cannot be checked:\n  ValueError: never",
         "Of 2 that were checked 2 are WRONG: breaks, keeps.",
     ):

@@ -1,4 +1,4 @@
-"""No false alarm: a few hundred random layers that are right, of chainrule's and of other kinds, are called right."""
+"""No false alarm: over a hundred random layers that are right, of chainrule's and of other kinds, are called right."""
 
 from __future__ import annotations
 
@@ -75,15 +75,15 @@ def images(rng):
     return layers.BatchNorm() if kind == 3 else layers.GlobalAveragePool2D()
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(50))
 def test_random_right_layers_are_right(seed):
     rng = np.random.default_rng(seed)
-    for draw in [simple] * 3 + [images]:
+    for draw in [simple, images] if seed % 2 else [simple] * 3:
         layer = draw(rng)
         shape = (int(rng.integers(2, 9)),) if draw is simple and not isinstance(layer, layers.Residual) else (5,)
         if draw is images:
-            shape = (int(rng.integers(4, 7)), int(rng.integers(4, 7)), int(rng.integers(1, 3)))
-        report = cr.check_layer(layer, shape, rows=int(rng.integers(2, 7)), entries=3, seed=seed)
+            shape = (int(rng.integers(4, 6)), int(rng.integers(4, 6)), int(rng.integers(1, 3)))
+        report = cr.check_layer(layer, shape, rows=int(rng.integers(2, 5)), entries=2, seed=seed)
         assert report, f"{shape}\n{report}"
 
 

@@ -48,7 +48,11 @@ def _where(error: BaseException) -> str:
 
 def pass_of(error: BaseException) -> str:
     """Return which pass raised it."""
-    names = [f.name for f in traceback.extract_tb(error.__traceback__) if f.name in {"forward", "backward", "output"}]
+    names = [
+        f.name
+        for f in traceback.extract_tb(error.__traceback__)
+        if f.name in {"forward", "backward", "output", "parameters"}
+    ]
     return names[-1] if names else "it"
 
 

@@ -14,7 +14,7 @@ from chainrule._checks import check_count, check_numbers, check_real
 from chainrule._typing import Array, ArrayLike
 from chainrule.gradient_check.bench import Bench
 from chainrule.gradient_check.contract import RULES, Violation, violations
-from chainrule.gradient_check.failing import UnfinishedError, raised
+from chainrule.gradient_check.failing import UnfinishedError, pass_of, raised
 from chainrule.gradient_check.laws import explained
 from chainrule.gradient_check.network import check_gradient
 from chainrule.gradient_check.notes import notes
@@ -150,7 +150,7 @@ def check_layer(
     except ValueError:
         raise
     except Exception as error:  # noqa: BLE001  (the layer is somebody else's code)
-        what = raised("output or parameters", error)
+        what = raised(pass_of(error), error)
         return _decided(LayerReport(True, repr(layer), (), (), unchecked=[what]))
     report = LayerReport(True, repr(layer), bench.layer.input_shape, bench.layer.output_shape)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
