@@ -17,6 +17,7 @@ from chainrule.memo import Memo
 from chainrule.network import Network
 
 ELSEWHERE = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]  # where no layer is written
+PASSES = {"forward", "backward", "output", "parameters"}
 
 
 class UnfinishedError(Exception):
