@@ -206,6 +206,60 @@ class CentersInPrediction(Layer):
         return dy - dy.mean(axis=0)
 
 
+class TutorialDropout(Layer):
+    """The dropout of every tutorial: forward returns x early in prediction, and backward uses the mask all the same."""
+
+    def forward(self, x, memo):
+        if not memo.training:
+            return x
+        memo.mask = (memo.rng.random(x.shape) < 0.6).astype(x.dtype)
+        return x * memo.mask / 0.6
+
+    def backward(self, dy, memo):
+        return dy * memo.mask / 0.6
+
+
+class NothingInPrediction(Layer):
+    """What backward needs is left in the memo in training only."""
+
+    def forward(self, x, memo):
+        if memo.training:
+            memo.x = x
+        return x * x
+
+    def backward(self, dy, memo):
+        return 2 * dy * memo.x
+
+
+class NaiveSoftmax(Layer):
+    """The exponential of x itself: right, until x is large."""
+
+    def forward(self, x, memo):
+        e = np.exp(x)
+        memo.p = e / e.sum(axis=1, keepdims=True)
+        return memo.p
+
+    def backward(self, dy, memo):
+        return memo.p * (dy - (dy * memo.p).sum(axis=1, keepdims=True))
+
+
+class NaiveSoftplus(Layer):
+    """log(1 + exp(x)) is infinite where x is large, although its true value is x."""
+
+    def forward(self, x, memo):
+        memo.x = x
+        return np.log(1 + np.exp(x))
+
+    def backward(self, dy, memo):
+        return dy / (1 + np.exp(-memo.x))
+
+
+class SumOverEverything(Scale):
+    def backward(self, dy, memo):
+        memo.ds = (dy * memo.x).sum()
+        return dy * self.s
+
+
 class OnlyWithDx(Scale):
     def backward(self, dy, memo):
         if not memo.dx_wanted:
@@ -290,6 +344,17 @@ BREAKERS = {
     SharesWhatBackwardReads: ("re-entrancy", "dx differs where two batches are in flight"),
     ChanceInPrediction: ("prediction", "two predictions of the same rows differ"),
     CentersInPrediction: ("rows", "in prediction a row's y depends on the rows beside it"),
+    TutorialDropout: (
+        "backward in prediction",
+        "forward returns x early, and backward then raises TypeError: unsupported operand",
+    ),
+    NothingInPrediction: (
+        "backward in prediction",
+        "forward must leave in the memo what backward needs, in prediction too",
+    ),
+    NaiveSoftmax: ("stability", "y and dx are not finite where x is 300 times as large in float32, although the true"),
+    NaiveSoftplus: ("stability", "y is not finite where x is"),
+    SumOverEverything: ("passes", "but s has shape (5,): it is a sum over everything; sum over the rows only"),
     OnlyWithDx: ("dx_wanted", "ds differs where memo.dx_wanted is false: only dx may be left out"),
     SlowGlobal: ("threads", "where 4 threads use the layer at once"),
     Transposed: ("gradient", "it is the transpose of the right one"),

@@ -177,6 +177,128 @@ def test_a_kink_does_not_hide_a_mistake():
     assert not cr.check_gradient(network(Dense(6), ReLU(), SigmoidOfActivated(), Dense(3)), x, LABELS)
 
 
+class TiedMaximum(Layer):
+    """The largest number of a row, whose gradient goes to every tie."""
+
+    def output(self, input_shape):
+        return (1,)
+
+    def forward(self, x, memo):
+        memo.largest = x == x.max(axis=1, keepdims=True)
+        return x.max(axis=1, keepdims=True)
+
+    def backward(self, dy, memo):
+        return dy * memo.largest
+
+
+def test_where_every_entry_lies_on_a_kink_nothing_is_called_right():
+    """A maximum of ties: the numeric and the analytic slope differ, and there is nothing to compare."""
+    report = cr.check_layer(TiedMaximum(), X=np.ones((4, 3)))
+    assert not report
+    assert report.violations == []
+    assert "is right" not in report.verdict
+    assert "TiedMaximum() cannot be checked:\n  every sampled entry of dx lies on a kink" in report.verdict
+    assert report.parameters[0].state == "not checked: kinks"
+    assert report.parameters[0].numeric_norm == report.parameters[0].analytic_norm == 0.0  # not 0.33 beside 0.66
+    apart = cr.check_layer(TiedMaximum(), X=RNG.normal(size=(4, 3)))
+    assert apart, str(apart)
+
+
+def test_a_parameter_of_which_all_lies_on_kinks_is_said_to_be_unchecked():
+    report = cr.check_gradient(network(Dense(6), ReLU(), Dense(3)), np.zeros((4, 5)), [0, 1, 2, 0])
+    assert [p.unchecked for p in report.parameters] == [False, True, False, False]
+    assert "The gradient is right where it was checked" in report.verdict
+    assert "Not checked: layer 0, Dense(6): db (all sampled entries lie on a kink)." in report.verdict
+
+
+# ---------------------------------------------------------------- passes that do not run
+
+
+class Fails(Layer):
+    def __init__(self, where, error):
+        self.where, self.error = where, error
+
+    def forward(self, x, memo):
+        if self.where == "forward":
+            raise self.error
+        return x
+
+    def backward(self, dy, memo):
+        if self.where == "backward":
+            raise self.error
+        return None if self.where == "None" else dy[:, :-1] if self.where == "shape" else dy
+
+
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (Fails("forward", TypeError("no")), "layer 1, Fails(): forward raises TypeError: no (line"),
+        (Fails("backward", KeyError("W")), "layer 1, Fails(): backward raises KeyError: 'W' (line"),
+        (Fails("None", None), "layer 1, Fails(): backward returns None, but x has shape (12, 4)"),
+        (Fails("shape", None), "layer 1, Fails(): backward returns shape (12, 3), but x has shape (12, 4)"),
+    ],
+)
+def test_no_exception_escapes_and_the_layer_is_named(layer, said):
+    net = network(Dense(4), layer, Dense(3))
+    report = cr.check_gradient(net, X, LABELS)
+    assert not report
+    assert said in report.suspects[0]
+    assert report.verdict.startswith("The gradient is WRONG, it cannot be computed:\n  layer 1, Fails(): ")
+    with pytest.raises(ValueError, match=r"^trace: in prediction, .*layer 1, Fails\(\): "):
+        net.trace(X[0], 1)
+    assert not cr.check_layer(layer)
+
+
+def test_what_is_not_implemented_yet_is_not_called_wrong():
+    layer = Fails("backward", NotImplementedError())
+    for report in (cr.check_gradient(network(Dense(4), layer, Dense(3)), X, LABELS), cr.check_layer(layer)):
+        assert not report
+        assert "WRONG" not in report.verdict
+        assert "cannot be checked:\n  " in report.verdict
+        assert "backward is not implemented yet (line" in report.verdict
+        assert len(report.unchecked) == 1
+    with pytest.raises(ValueError, match="backward is not implemented yet"):
+        network(Dense(4), layer, Dense(3)).trace(X[0], 1)
+
+
+class TutorialDropout(Layer):
+    def forward(self, x, memo):
+        if not memo.training:
+            return x
+        memo.mask = (memo.rng.random(x.shape) < 0.5) / 0.5
+        return x * memo.mask
+
+    def backward(self, dy, memo):
+        return dy * memo.mask
+
+
+def test_the_dropout_of_tutorials_in_a_network_and_in_a_trace():
+    """It trains and its gradient is right; only a backward in prediction has no mask, and that is said, not raised."""
+    with pytest.raises(ValueError, match="forward returns float64 where x is float32"):
+        network(Dense(4), TutorialDropout(), Dense(3)).trace(X[0], 1, training=True)
+    net = network(Dense(4), TutorialDropout(), Dense(3), dtype="float64")
+    assert cr.check_gradient(net, X, LABELS)
+    assert len(net.trace(X[0], 1, training=True).steps) > 0
+    with pytest.raises(ValueError, match=r"layer 1, TutorialDropout\(\): backward raises TypeError.*check_layer says"):
+        net.trace(X[0], 1)
+
+
+class LossOfOneNumber(cr.Loss):
+    def forward(self, y, t, memo):
+        memo.error = y - t
+        return np.mean(memo.error**2)
+
+    def backward(self, t, memo):
+        return memo.error
+
+
+def test_a_loss_that_returns_the_mean_is_told_to_return_each_row():
+    report = cr.check_gradient(network(Dense(3), loss=LossOfOneNumber()), X, NUMBERS)
+    assert report.suspects == [
+        "LossOfOneNumber(): forward returns shape (), but must return the loss of each row, not their mean: shape (12,)"
+    ]
+
+
 # ---------------------------------------------------------------- planted mistakes
 
 

@@ -607,3 +607,61 @@ def test_a_loss_of_ones_own_is_forward_and_backward():
         ends.append(network.loss_and_grad(x, t)[0])
     assert (ends[0] - ends[1]) / 2e-6 == pytest.approx(grad @ direction, rel=1e-7)
     assert value == pytest.approx(sum(ends) / 2, rel=1e-9)
+
+
+# ---------------------------------------------------------------- custom losses and their targets
+
+
+class CrossEntropy(cr.Loss):
+    """As one would write it: integer labels pick the probability of their class."""
+
+    def forward(self, y, t, memo):
+        e = np.exp(y - y.max(axis=1, keepdims=True))
+        memo.p = e / e.sum(axis=1, keepdims=True)
+        return -np.log(memo.p[np.arange(len(t)), t])
+
+    def backward(self, t, memo):
+        dy = memo.p.copy()
+        dy[np.arange(len(t)), t] -= 1
+        return dy
+
+    def link(self, y):
+        return cr.losses.SoftmaxCrossEntropy().link(y)
+
+
+class OneHotCrossEntropy(CrossEntropy):
+    def targets(self, t, outputs, dtype):
+        return t if np.ndim(t) == 2 else cr.one_hot(t, outputs, dtype)
+
+    def forward(self, y, t, memo):
+        super().forward(y, t.argmax(axis=1), memo)
+        return -(t * np.log(memo.p)).sum(axis=1)
+
+    def backward(self, t, memo):
+        return memo.p - t
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), OneHotCrossEntropy()], ids=repr)
+def test_a_custom_cross_entropy_takes_labels_and_trains_as_ours_does(loss):
+    rng = np.random.default_rng(0)
+    X, labels = rng.normal(size=(40, 3)), rng.integers(0, 3, 40)
+    found = []
+    for chosen in (loss, "softmax_cross_entropy"):
+        network = cr.Network(
+            3, [cr.layers.Dense(4), cr.layers.Tanh(), cr.layers.Dense(3)], chosen, seed=0, dtype="float64"
+        )
+        history = cr.train(network, X, labels, epochs=3, batch_size=8, validation=0.2, seed=0)
+        assert cr.check_gradient(network, X, labels)
+        found.append((history["loss"], history["val_loss"]))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-10)
+
+
+def test_labels_are_checked_and_only_where_they_are_labels():
+    dtype = np.dtype("float64")
+    with pytest.raises(ValueError, match="expected labels from 0 to 2"):
+        CrossEntropy().targets([0, 3], 3, dtype)
+    assert CrossEntropy().targets([0, 2], 3, dtype).dtype.kind == "i"
+    assert CrossEntropy().targets([0, 2], 1, dtype).shape == (2, 1)  # one output: numbers
+    for loss in (cr.losses.SquaredError(), cr.losses.Huber(), cr.losses.SigmoidCrossEntropy()):
+        with pytest.raises(ValueError, match=r"expected targets of shape \(rows, 3\)"):
+            loss.targets([0, 1], 3, dtype)

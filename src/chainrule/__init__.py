@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     from chainrule.callbacks import Callback, EarlyStopping, Progress
     from chainrule.checkpoints import Checkpoint
     from chainrule.estimators import MLPClassifier, MLPRegressor
-    from chainrule.gradient_check import GradientReport, LayerReport, check_gradient, check_layer
+    from chainrule.gradient_check import (
+        GradientReport,
+        LayerReport,
+        OptimizerReport,
+        check_function,
+        check_gradient,
+        check_layer,
+        check_optimizer,
+    )
     from chainrule.history import History
     from chainrule.persistence import ModelFileError
     from chainrule.range_test import lr_range_test
@@ -59,6 +67,7 @@ _LAZY = {
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
     "ModelFileError": "persistence",
+    "OptimizerReport": "gradient_check",
     "Progress": "callbacks",
     "SWA": "averaging",
     "Trace": "tracing",
@@ -66,8 +75,10 @@ _LAZY = {
     "averaging": "",
     "batches": "",
     "callbacks": "",
+    "check_function": "gradient_check",
     "check_gradient": "gradient_check",
     "check_layer": "gradient_check",
+    "check_optimizer": "gradient_check",
     "checkpoints": "",
     "clipping": "",
     "datasets": "",
@@ -122,6 +133,7 @@ __all__ = [
     "Memo",
     "ModelFileError",
     "Network",
+    "OptimizerReport",
     "Progress",
     "Trace",
     "Workspace",
@@ -129,8 +141,10 @@ __all__ = [
     "averaging",
     "batches",
     "callbacks",
+    "check_function",
     "check_gradient",
     "check_layer",
+    "check_optimizer",
     "checkpoints",
     "clipping",
     "datasets",

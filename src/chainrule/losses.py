@@ -115,7 +115,12 @@ def _whole(labels: Array) -> Array:
 
 
 class Loss(Value, ABC):
-    """What the network is trained to make small. A loss of your own is ``forward`` and ``backward``.
+    """What the network is trained to make small. A custom loss is ``forward`` and ``backward``.
+
+    Both get the targets as :meth:`targets` returns them: by default numbers (batch, outputs), or class labels, which
+    are whole numbers (batch,), as they were given. Override ``targets`` for anything else: to refuse what the loss does
+    not take, or to convert the targets once, before training. It must accept what it returned, unchanged: validation
+    rows, for example, pass through it again.
 
     Examples
     --------
@@ -127,6 +132,20 @@ class Loss(Value, ABC):
     ...         return np.tanh(memo.error)                         # d log(cosh e) / de
     >>> LogCosh().value(np.array([[0.0], [0.0]]), np.array([[1.0], [0.0]]))
     0.2168904...
+
+    A cross-entropy whose labels become one-hot rows on their way in:
+
+    >>> class CrossEntropy(Loss):
+    ...     def targets(self, t, outputs, dtype):                      # labels (batch,) -> rows (batch, outputs)
+    ...         return t if np.ndim(t) == 2 else one_hot(t, outputs, dtype)
+    ...     def forward(self, y, t, memo):
+    ...         e = np.exp(y - y.max(axis=1, keepdims=True))
+    ...         memo.p = e / e.sum(axis=1, keepdims=True)
+    ...         return -(t * np.log(memo.p)).sum(axis=1)
+    ...     def backward(self, t, memo):
+    ...         return memo.p - t
+    >>> CrossEntropy().value(np.zeros((2, 2)), [0, 1])
+    0.6931471...
     """
 
     metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({})
@@ -134,6 +153,9 @@ class Loss(Value, ABC):
 
     linear_in_targets: ClassVar[bool] = False
     """Whether ℓ is linear in t, so that the mean of two targets has the mean of their losses, and is a target."""
+
+    takes_labels: ClassVar[bool] = True
+    """Whether whole numbers (batch,) are class labels to this loss, where the network has several outputs."""
 
     @abstractmethod
     def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
@@ -152,8 +174,13 @@ class Loss(Value, ABC):
         return {}
 
     def targets(self, t: ArrayLike, outputs: int, dtype: np.dtype[Any]) -> Targets:
-        """Return the targets as ``forward`` wants them, checked; by default numbers (batch, outputs)."""
+        """Return the targets as ``forward`` wants them, checked: numbers (batch, outputs), or labels (batch,).
+
+        ``outputs`` is the number of units of the last layer, and ``dtype`` that of the network.
+        """
         array = check_numbers("t", t)
+        if self.takes_labels and array.ndim == 1 and outputs > 1 and array.dtype.kind in "iub":
+            return check_labels(array, outputs)
         if array.ndim == 1 and outputs == 1:
             array = array.reshape(-1, 1)
         if array.ndim != 2 or array.shape[1] != outputs:
@@ -211,6 +238,7 @@ class SquaredError(Loss):
     """
 
     metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({"r2": metrics.r2})
+    takes_labels: ClassVar[bool] = False
 
     def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
         return {"error": (outputs,), "values": ()}
@@ -242,6 +270,7 @@ class AbsoluteError(Loss):
     """
 
     metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({"r2": metrics.r2})
+    takes_labels: ClassVar[bool] = False
 
     def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
         return {"error": (outputs,), "size": (outputs,), "values": ()}
@@ -285,6 +314,7 @@ class Huber(Loss):
 
     delta: float = 1.0
     metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({"r2": metrics.r2})
+    takes_labels: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_real("Huber", "delta", self.delta, 0, open_low=True)
@@ -328,6 +358,7 @@ class Quantile(Loss):
     """
 
     quantile: float = 0.5
+    takes_labels: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_real("Quantile", "quantile", self.quantile, 0, 1, open_low=True, open_high=True)
@@ -370,6 +401,8 @@ class Poisson(Loss):
 
     Source: McCullagh and Nelder, "Generalized linear models" (1989), section 6.2.
     """
+
+    takes_labels: ClassVar[bool] = False
 
     def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
         return {"slope": (outputs,), "scratch": (outputs,), "values": ()}
@@ -424,6 +457,7 @@ class SigmoidCrossEntropy(Loss):
 
     metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({"accuracy": metrics.binary_accuracy})
     linear_in_targets: ClassVar[bool] = True
+    takes_labels: ClassVar[bool] = False
 
     def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
         return {"p": (outputs,), "tail": (outputs,), "values": ()}

@@ -11,7 +11,7 @@ import typer
 from chainrule.cli.errors import BAD_INPUT, FAILED, in_one_sentence
 
 if TYPE_CHECKING:
-    from chainrule.cli.checks import Check
+    from chainrule.cli.check_result import Check
     from chainrule.kernels.compare import Comparison
     from chainrule.network import Network
     from chainrule.penalties import Penalty
@@ -32,7 +32,10 @@ def check(
         ),
     ] = None,
     inputs: Annotated[
-        str | None, typer.Option(metavar="N", help="Inputs: a number, or a shape: 28x28x1.", rich_help_panel=NET)
+        str | None,
+        typer.Option(
+            metavar="N", help="Inputs: a number, or a shape: 28x28x1; also of layers in FILE.py.", rich_help_panel=NET
+        ),
     ] = None,
     layers: Annotated[
         str | None, typer.Option(help='"dense 8, tanh, dropout 0.2, dense 3".', rich_help_panel=NET)
@@ -57,7 +60,8 @@ def check(
 ) -> None:
     """Check gradients against finite differences, and layers against their contract; say in words what is wrong.
 
-    In a Python file: every Network, layer, loss or penalty under a name, and every class of these.
+    In a Python file: every Network, layer, loss, penalty or optimizer under a name, and every class of these; and a
+    function called loss with parameters and gradients, in plain NumPy.
 
     Status: 0 all is right; 1 something is wrong; 2 something cannot be checked.
     Where there are no compiled kernels, --kernels says so, and that is no mistake.
@@ -71,7 +75,8 @@ def check(
     if described is None and target is None:
         everything = True
     terms = _penalties(l1, l2)
-    checks, not_made = _checks(target, described, rows, seed, terms)
+    shape = _shape(inputs) if inputs is not None and described is None else None
+    checks, not_made = _checks(target, described, rows, seed, terms, shape)
     report = Json() if as_json else Text()
     report.checks(checks, not_made)
     if everything:
@@ -88,9 +93,9 @@ def check(
         compared = found or []
         report.kernels(found, compare.MISSING)
     report.end()
-    if not (all(c.ok for c in checks) and all(c.ok for c in compared)):
+    if any(c.wrong for c in checks) or not all(c.ok for c in compared):
         raise typer.Exit(FAILED)
-    if not_made:
+    if not_made or not all(c.ok for c in checks):
         raise typer.Exit(BAD_INPUT)
 
 
@@ -103,6 +108,10 @@ def _described(
     ]
     if not given:
         return None
+    from chainrule.cli import python_file  # noqa: PLC0415
+
+    if target is not None and given == ["--inputs"] and python_file.is_python(target):
+        return None  # the shape that its layers take
     if target is not None:
         raise ValueError(f"{given[0]} describes a network, but {target} is to be checked: give one of the two.")
     if layers is None or inputs is None:
@@ -116,6 +125,12 @@ def _described(
     return Network(described.inputs(inputs), described.layers(layers), chosen, seed=seed)
 
 
+def _shape(text: str) -> tuple[int, ...]:
+    from chainrule.cli import described  # noqa: PLC0415
+
+    return described.inputs(text)
+
+
 def _penalties(l1: float, l2: float) -> list[Penalty]:
     from chainrule.penalties import L1, L2  # noqa: PLC0415
 
@@ -123,7 +138,12 @@ def _penalties(l1: float, l2: float) -> list[Penalty]:
 
 
 def _checks(
-    target: str | None, described: Network | None, rows: int, seed: int, terms: Sequence[Penalty]
+    target: str | None,
+    described: Network | None,
+    rows: int,
+    seed: int,
+    terms: Sequence[Penalty],
+    shape: tuple[int, ...] | None = None,
 ) -> tuple[list[Check], list[str]]:
     """Check the target, or the network in words; and say what could not be made."""
     if target is None and described is None:
@@ -137,7 +157,7 @@ def _checks(
     if python_file.is_python(target):
         with python_file.opened(target) as found:
             return [
-                checks.check(name, thing, rows, seed, terms) for name, thing in found.subjects.items()
+                checks.check(name, thing, rows, seed, terms, shape) for name, thing in found.subjects.items()
             ], found.not_made
     path = Path(target)
     if path.is_dir():

@@ -11,7 +11,8 @@ from typing import Any
 
 import typer
 
-from chainrule.cli.checks import Check, table
+from chainrule.cli.check_result import Check
+from chainrule.cli.checks import table
 from chainrule.cli.output import printable, say, tell, write_data
 from chainrule.gradient_check.report import aligned
 from chainrule.kernels.compare import LARGEST, Comparison
@@ -32,13 +33,16 @@ class Text:
     def checks(self, checks: Sequence[Check], not_made: Sequence[str]) -> None:
         """Report what was asked for, and what could not be made."""
         for c in checks:
-            self._part(*filter(None, (c.description, c.table(self.width) if c.parameters else "")))
+            self._part(*filter(None, (c.description, c.table(self.width) if c.parameters or c.steps else "")))
             self._say(c.verdict, ok=c.ok)
         if len(checks) > 1:
             self._part()
             self._say(_count(checks), ok=all(c.ok for c in checks))
         for what in not_made:
             say(f"Not checked: {what}.")
+        for c in checks:
+            if not c.ok and not c.wrong:
+                say(f"Not checked: {c.name}.")
 
     def library(self, checks: Sequence[Check]) -> None:
         """Report what chainrule ships."""
@@ -97,7 +101,10 @@ class Json:
     def checks(self, checks: Sequence[Check], not_made: Sequence[str]) -> None:
         """Report what was asked for, and what could not be made."""
         self._data["checks"] += [c.to_json() for c in checks]
-        self._data["not_checked"] += not_made
+        self._data["not_checked"] += [
+            *not_made,
+            *(f"{c.name}: {'; '.join(c.unchecked)}" for c in checks if c.unchecked),
+        ]
         self._data["ok"] &= all(c.ok for c in checks) and not not_made
 
     def library(self, checks: Sequence[Check]) -> None:
@@ -120,8 +127,11 @@ class Json:
         write_data(json.dumps(self._data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def _count(checks: Sequence[Check]) -> str:
-    wrong = [c.name for c in checks if not c.ok]
+def _count(given: Sequence[Check]) -> str:
+    checks = [c for c in given if c.ok or c.wrong]
+    wrong = [c.name for c in checks if c.wrong]
+    if not checks:
+        return "Nothing could be checked."
     if not wrong:
         return f"All {len(checks)} that were checked are right." if len(checks) > 1 else "What was checked is right."
     verb = "is" if len(wrong) == 1 else "are"

@@ -5,77 +5,57 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule import layers, losses, penalties
 from chainrule._names import public_classes
-from chainrule.gradient_check import LayerReport, check_gradient, check_layer
-from chainrule.gradient_check.contract import describe
-from chainrule.gradient_check.report import ParameterCheck, aligned, order_text, parameter_table
+from chainrule.cli.check_losses import check_at_the_end, check_loss
+from chainrule.cli.check_result import Check, not_checked
+from chainrule.cli.python_file import Triple
+from chainrule.gradient_check import check_function, check_gradient, check_layer, check_optimizer
+from chainrule.gradient_check.failing import describe
+from chainrule.gradient_check.report import aligned, order_text
 from chainrule.gradient_check.same import copied
-from chainrule.gradient_check.samples import targets, variants, with_whole_numbers
-from chainrule.layers import Dense, Layer, Tanh
+from chainrule.gradient_check.samples import input_shape, targets, variants, with_whole_numbers
+from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.memo import Memo
 from chainrule.network import Network
+from chainrule.optimizers import Optimizer
 from chainrule.penalties import Penalty
 
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was checked.
-
-    Attributes
-    ----------
-    kind : "network", "layer", "loss" or "penalty"
-    name, description : str
-    ok : bool
-    error, order : float
-    parameters : list of ParameterCheck
-    faults, notes : list of str
-    verdict : str
-    """
-
-    kind: str
-    name: str
-    ok: bool
-    verdict: str
-    error: float = math.nan
-    order: float = math.nan
-    parameters: list[ParameterCheck] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    description: str = ""
-
-    def table(self, width: int | None) -> str:
-        """Return one line a parameter."""
-        return parameter_table(self.parameters, width, numbered=self.kind != "layer")
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as data; what is not a number is None."""
-        return {key: _plain(value) for key, value in dataclasses.asdict(self).items()}
+KINDS = {
+    Network: "network",
+    Layer: "layer",
+    Loss: "loss",
+    Penalty: "penalty",
+    Optimizer: "optimizer",
+    Triple: "function",
+}
+"""What can be checked, and what it is called."""
 
 
-def check(name: str, thing: Any, rows: int, seed: int, terms: Sequence[Penalty] = ()) -> Check:
-    """Check a network (which has that name), a layer, a loss or a penalty, whatever it raises."""
+def check(
+    name: str, thing: Any, rows: int, seed: int, terms: Sequence[Penalty] = (), inputs: tuple[int, ...] | None = None
+) -> Check:
+    """Check a network (which has that name), a layer, a loss, ..., whatever it raises; ``inputs`` is for layers."""
+    kind = next(word for cls, word in KINDS.items() if isinstance(thing, cls))
+    called = name if kind in {"network", "function"} else repr(thing)
+    work: dict[str, Callable[[], Check]] = {
+        "network": lambda: check_network(name, thing, rows, seed, terms),
+        "layer": lambda: _of_layer(thing, rows, seed, inputs),
+        "loss": lambda: check_loss(thing, rows, seed),
+        "penalty": lambda: check_at_the_end(kind, thing, rows, seed, terms=[thing]),
+        "optimizer": lambda: _of_optimizer(thing),
+        "function": lambda: _of_function(name, thing, seed),
+    }
     try:
-        if isinstance(thing, Network):
-            return check_network(name, thing, rows, seed, terms)
-        if isinstance(thing, Layer):
-            return _of_layer(check_layer(thing, rows=rows, seed=seed))
-        if isinstance(thing, Loss):
-            return _alone("loss", thing, rows, seed, loss=thing)
-        return _alone("penalty", thing, rows, seed, terms=[thing])
+        return work[kind]()
     except Exception as error:  # noqa: BLE001  (what is checked is somebody else's code)
-        kinds = {Network: "network", Layer: "layer", Loss: "loss", Penalty: "penalty"}
-        kind = next(word for cls, word in kinds.items() if isinstance(thing, cls))
-        called = name if kind == "network" else repr(thing)
-        what = f"it cannot be checked: {describe(error)}"
-        return Check(kind, called, False, f"{called} is WRONG:\n  {what}", faults=[what])
+        return not_checked(kind, called, describe(error))
 
 
 def check_network(
@@ -90,10 +70,11 @@ def check_network(
     """Check dL/dθ of a network at random rows, and each of its layers alone."""
     rng = np.random.default_rng(seed)
     X = with_whole_numbers(network.layers[0], rng.uniform(low, high, size=(rows, *network.input_shape)), rng)
-    t = targets(network.loss, rows, network.output_shape[0], rng)
+    inputs, y = _inputs(network, X, seed)
+    t = targets(network.loss, rows, network.output_shape[0], rng, y)
     alone = [
         check_layer(layer, layer.input_shape, X=x, rows=rows, seed=seed)
-        for layer, x in zip(network.layers, _inputs(network, X, seed), strict=True)
+        for layer, x in zip(network.layers, inputs, strict=True)
     ]
     faults = [f"layer {i}, {r.layer}: {v}" for i, r in enumerate(alone) for v in r.violations]
     parameters = [
@@ -102,10 +83,16 @@ def check_network(
         for p in r.parameters
         if p.name == "x"
     ]
-    ok, error, order = not faults, math.nan, math.nan
+    unchecked = [
+        f"layer {i}, {r.layer}: {what}" for i, r in enumerate(alone) if not r.parameters for what in r.unchecked
+    ]
+    ok, error, order = not faults and not unchecked, math.nan, math.nan
     lines = ["Each layer is right alone; there are no parameters." if ok else f"{name} is WRONG:"]
-    if network.layout.size and not any(v.rule == "passes" for r in alone for v in r.violations):
+    if unchecked and not faults:
+        lines = [f"{name} cannot be checked:", *(f"{what}." for what in unchecked)]
+    elif network.layout.size and not any(v.rule == "passes" for r in alone for v in r.violations):
         whole = check_gradient(network, X, t, penalties=terms, seed=seed)
+        unchecked = [*unchecked, *whole.unchecked]
         ok, error, order = ok and whole.ok, whole.error, whole.order
         known = tuple(f"Checked alone, layer {i}," for i, r in enumerate(alone) if not r.ok)
         lines = [line for line in whole.verdict.split("\n  ") if not line.startswith(known)]
@@ -125,11 +112,12 @@ def check_network(
         parameters,
         faults,
         description=f"{name}: {repr(network).removeprefix('Network: ')}",
+        unchecked=unchecked,
     )
 
 
-def _inputs(network: Network, X: np.ndarray, seed: int) -> list[np.ndarray | None]:
-    """Return what comes to each layer; None from where on that cannot be computed."""
+def _inputs(network: Network, X: np.ndarray, seed: int) -> tuple[list[np.ndarray | None], np.ndarray | None]:
+    """Return what comes to each layer, and to the loss; None from where on that cannot be computed."""
     inputs: list[np.ndarray | None] = []
     rng, x = np.random.default_rng(seed), X
     with contextlib.suppress(Exception), np.errstate(all="ignore"):  # the layers are somebody else's code
@@ -137,8 +125,10 @@ def _inputs(network: Network, X: np.ndarray, seed: int) -> list[np.ndarray | Non
             if not np.isfinite(x).all() or x.shape[1:] != layer.input_shape:
                 break
             inputs.append(x.copy())
-            x = np.asarray(copied(layer).forward(x.copy(), Memo(training=True, rng=rng)))
-    return inputs + [None] * (len(network.layers) - len(inputs))
+            x = np.asarray(copied(layer).forward(x.copy(), Memo(training=True, rng=rng)), np.float64)
+        if len(inputs) == len(network.layers) and x.shape == (len(X), *network.output_shape) and np.isfinite(x).all():
+            return inputs, x
+    return inputs + [None] * (len(network.layers) - len(inputs)), None
 
 
 def shipped(rows: int, seed: int) -> Iterator[Check]:
@@ -152,42 +142,37 @@ def shipped(rows: int, seed: int) -> Iterator[Check]:
 def table(checks: Sequence[Check], width: int | None) -> str:
     """Return one line a check."""
     rows = [("checked", "", "error", "order", "")]
-    rows += [(c.name, c.kind, f"{c.error:.1e}", order_text(c.order), "ok" if c.ok else "WRONG") for c in checks]
+    rows += [(c.name, c.kind, f"{c.error:.1e}", order_text(c.order), c.state) for c in checks]
     return aligned(rows, width)
 
 
-def _of_layer(report: LayerReport) -> Check:
+def _of_layer(layer: Layer, rows: int, seed: int, inputs: tuple[int, ...] | None) -> Check:
+    if inputs is None:
+        with contextlib.suppress(Exception):  # what output raises is said below
+            if input_shape(layer) is None:
+                why = "it takes none of the usual shapes: give that of a sample, such as --inputs 8,8,1"
+                return not_checked("layer", repr(layer), why)
+    report = check_layer(layer, inputs, rows=rows, seed=seed)
     return Check(
         "layer", report.layer, report.ok, report.verdict, report.error, report.order, report.parameters,
-        list(map(str, report.violations)), report.notes,
+        list(map(str, report.violations)), report.notes, unchecked=report.unchecked,
     )  # fmt: skip
 
 
-def _alone(
-    kind: str,
-    thing: Loss | Penalty,
-    rows: int,
-    seed: int,
-    loss: Loss | str = "squared_error",
-    terms: Sequence[Penalty] = (),
-) -> Check:
-    """Check a loss or a penalty on a small network of layers that are right."""
-    rng = np.random.default_rng(seed)
-    stack = [Dense(4, biases="normal"), Tanh(), Dense(3, biases="normal")]
-    network = Network(5, stack, loss, seed=seed, dtype="float64")
-    t = targets(network.loss, rows, 3, rng)
-    report = check_gradient(network, rng.normal(size=(rows, 5)), t, penalties=terms, seed=seed)
-    said = f"{thing!r} is right: largest relative error {report.error:.1e}, the remainder shrinks as h^"
-    verdict = f"{said}{order_text(report.order)}." if report.ok else f"{thing!r} is WRONG:\n  {report.verdict}"
+def _of_optimizer(optimizer: Optimizer) -> Check:
+    report = check_optimizer(optimizer)
     return Check(
-        kind, repr(thing), report.ok, verdict, report.error, report.order, report.parameters, report.suspects,
-        description=f"{kind} {thing!r}",
+        "optimizer", report.optimizer, report.ok, report.verdict, report.error,
+        faults=list(map(str, report.violations)), unchecked=report.unchecked,
+        steps=report.table() if report.steps else "",
     )  # fmt: skip
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return list(map(_plain, value))
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _of_function(name: str, triple: Triple, seed: int) -> Check:
+    report = check_function(triple.loss, triple.parameters, triple.gradients, seed=seed)
+    faults = [] if report.ok or report.unchecked else report.verdict.split("\n  ")
+    verdict = report.verdict.replace("The gradient", f"The gradient of {name}", 1)
+    return Check(
+        "function", name, report.ok, verdict, report.error, report.order, report.parameters, faults,
+        unchecked=report.unchecked,
+    )  # fmt: skip

@@ -47,11 +47,11 @@ def loss(text: str) -> Loss:
 def inputs(text: str) -> tuple[int, ...]:
     """Return the shape of one sample.
 
-    >>> inputs("4"), inputs("28x28x1")
-    ((4,), (28, 28, 1))
+    >>> inputs("4"), inputs("28x28x1"), inputs("8,8,1")
+    ((4,), (28, 28, 1), (8, 8, 1))
     """
     try:
-        shape = tuple(int(part) for part in text.lower().split("x"))
+        shape = tuple(int(part) for part in text.lower().replace(",", "x").split("x"))
     except ValueError:
         shape = (0,)
     if min(shape) < 1:

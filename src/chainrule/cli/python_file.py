@@ -5,21 +5,37 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from chainrule._names import did_you_mean
 from chainrule.gradient_check.samples import variants
 from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.network import Network
+from chainrule.optimizers import Optimizer
 from chainrule.penalties import Penalty
 
-KINDS = (Network, Layer, Loss, Penalty)
-WANTED = "a Network, or a Layer, a Loss or a Penalty (the class or an object of it)"
+
+class Triple(NamedTuple):
+    """A loss in plain NumPy, the parameters that it depends on, and its gradient."""
+
+    loss: Any
+    parameters: Any
+    gradients: Any
+
+
+KINDS = (Network, Layer, Loss, Penalty, Optimizer)
+WANTED = (
+    "a Network, or a Layer, a Loss, a Penalty or an Optimizer (the class or an object of it), or a function loss with "
+    "parameters and gradients"
+)
+LOSSES = ("loss", "cost", "loss_function", "cost_function", "compute_loss", "compute_cost", "objective")
+PARAMETERS = ("parameters", "params", "weights", "theta")
+GRADIENTS = ("gradients", "grads", "gradient", "grad", "compute_gradients", "backward", "backprop")
 
 
 @dataclass(frozen=True)
@@ -43,9 +59,9 @@ def is_python(target: str) -> bool:
 def opened(target: str) -> Iterator[Found]:
     """Run the file, as ``python FILE`` does but not as ``__main__``, and give what is to be checked in it.
 
-    With a name after a colon that alone; else every Network under a name of the file, every layer, loss and penalty
-    under one, and every class of these that the file defines and of which no object was found. Names that start with
-    an underscore are passed over.
+    With a name after a colon that alone; else every Network under a name of the file, every layer, loss, penalty and
+    optimizer under one, and every class of these that the file defines and of which no object was found; and a function
+    ``loss`` with ``parameters`` and ``gradients``. Names that start with an underscore are passed over.
     """
     file, _, name = (target, "", "") if target.endswith(".py") else target.rpartition(":")
     path = Path(file)
@@ -105,6 +121,8 @@ def _named(module: ModuleType, file: str, name: str) -> Found:
         listed = did_you_mean(name, known) if known else f"It has no name for {WANTED}."
         raise ValueError(f"{file} has no {name!r}. {listed}")
     thing = getattr(module, name)
+    if (triple := _triple(module, [name])) is not None:
+        return Found({name: triple}, [])
     if not _is_one(thing):
         raise ValueError(f"{file}: {name}: expected {WANTED}, got {thing!r}.")
     if not isinstance(thing, type):
@@ -130,10 +148,25 @@ def _all(module: ModuleType, file: str) -> Found:
                 not_made.append(f"{name} needs arguments: {_remedy(cls)}")
             else:
                 things[name] = made
+    if (triple := _triple(module, LOSSES)) is not None and triple.gradients is not None:
+        name = next(name for name, value in vars(module).items() if value is triple.loss)
+        things[name], values[name] = triple, triple
     if not things and not not_made:
         raise ValueError(f"{file} has nothing to check: expected {WANTED}, defined in it under a name.")
     order = [name for name in values if name in things]  # as in the file
     return Found({name: things[name] for name in order}, not_made)
+
+
+def _triple(module: ModuleType, losses: Sequence[str]) -> Triple | None:
+    """Return the file's own function of one of these names, with the parameters and the gradients beside it."""
+
+    def first(names: Sequence[str]) -> Any:
+        found = [vars(module)[name] for name in names if name in vars(module)]
+        return found[0] if found else None
+
+    loss, parameters = first(losses), first(PARAMETERS)
+    plain = callable(loss) and not isinstance(loss, (type, *KINDS))
+    return Triple(loss, parameters, first(GRADIENTS)) if plain and parameters is not None else None
 
 
 def _is_one(value: Any) -> bool:

@@ -1,7 +1,8 @@
 """The gradient check: whether what ``backward`` says is the derivative of what ``forward`` computes.
 
-:func:`check_gradient` asks it of a network, with its loss and penalties, and :func:`check_layer` of one layer, together
-with the rules that every layer keeps. ``chainrule check`` asks both on the command line.
+:func:`check_gradient` asks it of a network, with its loss and penalties, :func:`check_layer` of one layer, together
+with the rules that every layer keeps, and :func:`check_function` of a loss in plain NumPy. :func:`check_optimizer`
+compares an optimizer with the closed form of its rule. ``chainrule check`` does all of this on the command line.
 
 Three questions, each asked in float64, whatever the network's own dtype:
 
@@ -20,8 +21,20 @@ adjoint's Taylor test (by order).
 """
 
 from chainrule.gradient_check.contract import Violation
+from chainrule.gradient_check.function import check_function
 from chainrule.gradient_check.layer import LayerReport, check_layer
 from chainrule.gradient_check.network import check_gradient
+from chainrule.gradient_check.optimizer import OptimizerReport, check_optimizer
 from chainrule.gradient_check.report import GradientReport, ParameterCheck
 
-__all__ = ["GradientReport", "LayerReport", "ParameterCheck", "Violation", "check_gradient", "check_layer"]
+__all__ = [
+    "GradientReport",
+    "LayerReport",
+    "OptimizerReport",
+    "ParameterCheck",
+    "Violation",
+    "check_function",
+    "check_gradient",
+    "check_layer",
+    "check_optimizer",
+]

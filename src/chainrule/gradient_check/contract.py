@@ -7,22 +7,22 @@ these rules often trains well alone, and gives wrong gradients beside other laye
 from __future__ import annotations
 
 import contextlib
-import sysconfig
-import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule._typing import Array
 from chainrule.gradient_check.bench import Bench
+from chainrule.gradient_check.failing import UnfinishedError, describe, pass_of, raised
+from chainrule.gradient_check.in_prediction import backward_in_prediction
 from chainrule.gradient_check.same import came, differ, differing, equal, listed, same
+from chainrule.gradient_check.stability import overflows
 from chainrule.memo import Memo
 from chainrule.parameters import locate
 
 THREADS, BATCHES = 4, 12
-ELSEWHERE = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]  # where no layer is written
 
 
 class Violation(NamedTuple):
@@ -36,25 +36,21 @@ class Violation(NamedTuple):
 
 
 def violations(bench: Bench) -> list[Violation]:
-    """Return what breaks the rules; a rule that can only repeat what was said already is passed over."""
+    """Return what breaks the rules; a rule that can only repeat what was said already is passed over.
+
+    Raises ``UnfinishedError`` where a pass raises NotImplementedError.
+    """
     found: list[Violation] = []
     for rule, (check, implied_by) in RULES.items():
         if not implied_by.isdisjoint(v.rule for v in found):
             continue
         try:
             found += [Violation(rule, what) for what in check(bench)]
+        except NotImplementedError as error:
+            raise UnfinishedError(f"{_SITUATION.get(rule, '')}{raised(pass_of(error), error)}") from error
         except Exception as error:  # noqa: BLE001  (the layer is somebody else's code)
-            found.append(Violation(rule, f"{_SITUATION.get(rule, '')}{_pass(error)} raises {describe(error)}"))
+            found.append(Violation(rule, f"{_SITUATION.get(rule, '')}{pass_of(error)} raises {describe(error)}"))
     return found
-
-
-def describe(error: BaseException) -> str:
-    """Return an error as one line, with the place in the layer's own file where it was raised."""
-    message = " ".join(str(error).split()) or "no message"
-    others = (str(Path(__file__).parents[1]), *ELSEWHERE)
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((*others, "<"))]
-    where = f" (line {frames[0].lineno}: {frames[0].line})" if frames else ""
-    return f"{type(error).__name__}: {message}{where}"
 
 
 def _runs(bench: Bench) -> Iterator[str]:
@@ -74,7 +70,16 @@ def _runs(bench: Bench) -> Iterator[str]:
         w, dw = bench.parameter(name), bench.gradient(memo, name)
         if np.shape(dw) != w.shape:
             left = "no" if dw is None else f"shape {np.shape(dw)} in"
-            yield f"backward leaves {left} memo.d{name}, but {name} has shape {w.shape}"
+            yield f"backward leaves {left} memo.d{name}, but {name} has shape {w.shape}{_reason(dw, w, dy)}"
+
+
+def _reason(dw: Any, w: Array, dy: Array) -> str:
+    if dw is None:
+        return ""
+    if np.ndim(dw) == 0:
+        axes = "axis=0" if dy.ndim == 2 else f"axis={tuple(range(dy.ndim - 1))}"
+        return f": it is a sum over everything; sum over the rows only, dy.sum({axes})"
+    return ": it is transposed" if w.ndim > 1 and np.shape(dw) == w.shape[::-1] else ""
 
 
 def _dtype(bench: Bench) -> Iterator[str]:
@@ -261,9 +266,11 @@ RULES: dict[str, tuple[Rule, frozenset[str]]] = {
     "reuse": (_reuse, frozenset({"passes", "seed", "planned buffers"}) | _shared),
     "re-entrancy": (_reentrancy, frozenset({"passes", "seed"}) | _shared),
     "prediction": (_prediction, frozenset({"passes", "planned buffers"}) | _shared),
+    "backward in prediction": (backward_in_prediction, frozenset({"passes", "prediction"}) | _shared),
     "rows": (_rows, frozenset({"passes", "prediction"}) | _shared),
     "dx_wanted": (_unwanted, frozenset({"passes", "seed"}) | _shared),
     "threads": (_threads, frozenset({"passes", "seed", "re-entrancy"}) | _shared),
+    "stability": (overflows, frozenset({"passes", "dtype", "seed"}) | _shared),
 }
 """Every rule by its name, with the rules whose violation would only be repeated by it."""
 
@@ -277,8 +284,3 @@ _SITUATION = {
     "dx_wanted": "where memo.dx_wanted is false, ",
     "threads": f"in {THREADS} threads at once, ",
 }
-
-
-def _pass(error: BaseException) -> str:
-    names = [f.name for f in traceback.extract_tb(error.__traceback__) if f.name in {"forward", "backward"}]
-    return names[-1] if names else "it"

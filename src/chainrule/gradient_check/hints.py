@@ -9,26 +9,45 @@ import numpy as np
 from chainrule._objective import Objective
 from chainrule._typing import Array
 from chainrule.gradient_check.report import NO_LAW
+from chainrule.parameters import Entry
 
 CLOSE = 1e-3
 
 
-def hint(objective: Objective, numeric: Array, analytic: Array, w: Array) -> str:
-    """Return the law, or that there is none; ``w`` are the parameters that these are derivatives of."""
+def hint(objective: Objective, entry: Entry, chosen: Array, numeric: Array, analytic: Array) -> str:
+    """Return the law, or that there is none; numeric and analytic are the ``chosen`` entries of a parameter."""
     if not np.isfinite(analytic).all():
         return "the analytic gradient is not finite"
     if not analytic.any():
-        return "the analytic gradient is zero: was it ever written to the memo?"
+        return f"the analytic gradient is zero: was it ever written{objective.written_to}?"
+    if not numeric.any():
+        return "L does not change with this parameter, but the analytic gradient is not zero"
     ratio = float(numeric @ analytic) / max(float(numeric @ numeric), 1e-300)
     if np.linalg.norm(analytic - ratio * numeric) <= CLOSE * np.linalg.norm(analytic):
         return f"the analytic gradient is {ratio:.4g} times the numeric one{_why(objective, ratio)}"
+    return _of_penalties(objective, entry, chosen, analytic - numeric) or NO_LAW
+
+
+def _of_penalties(objective: Objective, entry: Entry, chosen: Array, difference: Array) -> str:
+    """Return which part of a penalty's gradient the difference is; nothing where it is none."""
+    w, added = objective.theta[entry.where][chosen], objective.added(entry)[chosen]
+    if added.any() and (part := _multiple(difference, added)) is not None and not math.isclose(part, 1, rel_tol=CLOSE):
+        share = 1 / (1 - part)  # added − difference is what it should be
+        square = math.isclose(share, 2, rel_tol=CLOSE) or math.isclose(share, 0.5, rel_tol=CLOSE)
+        why = ": the ½ or the 2 of a square is missing, or it is counted twice" if square else ""
+        return f"a penalty's gradient is {share:.4g} times what it should be{why}"
     for law, shape in (("W", w), ("sign(W)", np.sign(w))):
-        factor = float((analytic - numeric) @ shape) / max(float(shape @ shape), 1e-300)
-        rest = np.linalg.norm(analytic - numeric - factor * shape)
-        if rest <= CLOSE * np.linalg.norm(analytic - numeric):
-            what = "forgotten" if factor < 0 else "added where it should not be"
+        if (factor := _multiple(difference, shape)) is not None:
+            what = f"forgotten{objective.or_half}" if factor < 0 else "added where it should not be"
             return f"analytic − numeric is {factor:.4g} · {law}: a penalty's gradient is {what}"
-    return NO_LAW
+    return ""
+
+
+def _multiple(difference: Array, shape: Array) -> float | None:
+    """Return how many times ``shape`` the difference is; None where it is something else."""
+    factor = float(difference @ shape) / max(float(shape @ shape), 1e-300)
+    close = np.linalg.norm(difference - factor * shape) <= CLOSE * np.linalg.norm(difference)
+    return factor if close and len(shape) > 1 else None
 
 
 def _why(objective: Objective, ratio: float) -> str:
@@ -37,17 +56,16 @@ def _why(objective: Objective, ratio: float) -> str:
     def near(value: float) -> bool:
         return math.isclose(ratio, value, rel_tol=CLOSE)
 
-    rows = len(objective.x)
-    rates = [getattr(layer, "rate", None) for layer in objective.network.layers]
-    keeps = [1 - rate for rate in rates if isinstance(rate, float) and 0 < rate < 1]
-    if near(rows):
-        return f": a sum over the {rows} rows where L has a mean"
-    if near(1 / rows):
-        return f": divided by the {rows} rows once too often"
-    if any(near(keep) or near(1 / keep) for keep in keeps):
-        return ": dropout's scale, 1 / keep, is missing or applied twice"
-    if near(-1):
-        return ": the sign is turned round"
-    if near(2) or near(0.5):
-        return ": the ½ or the 2 of a square is missing, or it is counted twice"
-    return ""
+    rows, many = objective.rows, rounded if (rounded := round(max(ratio, 1 / ratio) if ratio > 0 else 0)) > 2 else 0
+    kept = any(near(keep) or near(1 / keep) for keep in objective.keeps)
+    guess = many if rows is None else 0
+    reasons = (
+        (bool(rows) and near(rows or 0), f"a sum over the {rows} rows where L has a mean"),
+        (bool(rows) and near(1 / (rows or 1)), f"divided by the {rows} rows once too often"),
+        (kept, "dropout's scale, 1 / keep, is missing or applied twice"),
+        (near(-1), "the sign is turned round"),
+        (near(2) or near(0.5), "the ½ or the 2 of a square is missing, or it is counted twice"),
+        (bool(guess) and near(guess), f"if the batch has {guess} rows, a sum over them where L has a mean"),
+        (bool(guess) and near(1 / (guess or 1)), f"if the batch has {guess} rows, divided by them once too often"),
+    )
+    return next((f": {words}" for holds, words in reasons if holds), "")

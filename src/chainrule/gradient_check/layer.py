@@ -13,11 +13,13 @@ from chainrule._blame import check_alone
 from chainrule._checks import check_count, check_numbers, check_real
 from chainrule._typing import Array, ArrayLike
 from chainrule.gradient_check.bench import Bench
-from chainrule.gradient_check.contract import RULES, Violation, describe, violations
+from chainrule.gradient_check.contract import RULES, Violation, violations
+from chainrule.gradient_check.failing import UnfinishedError, pass_of, raised
 from chainrule.gradient_check.laws import explained
 from chainrule.gradient_check.network import check_gradient
 from chainrule.gradient_check.notes import notes
-from chainrule.gradient_check.report import ParameterCheck, parameter_table, shrinks
+from chainrule.gradient_check.report import MOVE, ParameterCheck, parameter_table, shrinks
+from chainrule.gradient_check.same import listed
 from chainrule.layers import Layer
 from chainrule.layers.base import Shape
 from chainrule.memo import Memo
@@ -45,6 +47,8 @@ class LayerReport:
     notes : list of str
         What is no mistake.
     verdict : str
+    unchecked : list of str
+        Why nothing can be said, where nothing can: ``ok`` is then false, and no rule is known to be broken.
     """
 
     ok: bool
@@ -57,6 +61,7 @@ class LayerReport:
     violations: list[Violation] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     verdict: str = ""
+    unchecked: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return self.ok
@@ -89,7 +94,8 @@ def check_layer(
     written to, nor are *parameters* and other *state* of ``self``; the *seed* decides what is drawn; *planned buffers*
     give what fresh memory gives; *reuse*: a batch after a longer one, and no gradient on top of the last one;
     *re-entrancy*: two batches in flight; *prediction* is the same with and without a workspace; *rows* do not depend
-    on one another in prediction; *dx_wanted*: dW is there where dx is not; *threads*.
+    on one another in prediction; *backward in prediction* runs, too; *dx_wanted*: dW is there where dx is not;
+    *threads*; *stability*: y and dx are finite for large x.
 
     Parameters
     ----------
@@ -139,40 +145,64 @@ def check_layer(
     given: Array | None = None if X is None else check_numbers("X", X).astype(np.float64)
     if given is not None and (given.ndim < 2 or len(given) < 2):
         raise ValueError(f"X: expected at least 2 rows, an array of shape (rows, inputs), got shape {given.shape}.")
-    bench = Bench(layer, inputs, rows, given, seed)
+    try:
+        bench = Bench(layer, inputs, rows, given, seed)
+    except ValueError:
+        raise
+    except Exception as error:  # noqa: BLE001  (the layer is somebody else's code)
+        what = raised(pass_of(error), error)
+        return _decided(LayerReport(True, repr(layer), (), (), unchecked=[what]))
     report = LayerReport(True, repr(layer), bench.layer.input_shape, bench.layer.output_shape)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        found = violations(bench)
+        try:
+            found = violations(bench)
+        except UnfinishedError as unfinished:
+            return _decided(dataclasses.replace(report, unchecked=[str(unfinished)]))
         changes: dict[str, Any] = {}
         if "passes" not in {v.rule for v in found}:
-            changes, wrong = _gradient(bench, entries, tolerance, seed)
+            changes, wrong = _gradient(bench, entries, tolerance, seed, found)
             found = wrong + found
             changes["notes"] = [] if found else notes(bench)
-    report = dataclasses.replace(report, ok=not found, violations=found, **changes)
+    return _decided(dataclasses.replace(report, violations=found, **changes))
+
+
+def _decided(report: LayerReport) -> LayerReport:
+    report = dataclasses.replace(report, ok=not report.violations and not report.unchecked)
     return dataclasses.replace(report, verdict=_verdict(report))
 
 
-def _gradient(bench: Bench, entries: int | None, tolerance: float, seed: int) -> tuple[dict[str, Any], list[Violation]]:
+def _gradient(
+    bench: Bench, entries: int | None, tolerance: float, seed: int, found: list[Violation]
+) -> tuple[dict[str, Any], list[Violation]]:
     rng = np.random.default_rng([seed, 2])
     targets = rng.normal(size=(bench.rows, math.prod(bench.layer.output_shape)))
-    try:
-        whole = check_gradient(bench.network, bench.batch(), targets, entries=entries, tolerance=tolerance, seed=seed)
-    except Exception as error:  # noqa: BLE001  (the layer is somebody else's code)
-        return {}, [Violation("gradient", f"beside x, forward or backward raises {describe(error)}")]
+    whole = check_gradient(bench.network, bench.batch(), targets, entries=entries, tolerance=tolerance, seed=seed)
+    if not whole.parameters:
+        return {}, [Violation("gradient", f"beside x, {what}") for what in whole.suspects or whole.unchecked]
     name = repr(bench.layer)
     parameters = [dataclasses.replace(p, layer=0, layer_name=name) for p in whole.parameters]
     wrong = [Violation("gradient", explained(bench, p)) for p in parameters if p.hint]
-    if not whole.ok and not wrong:
+    if not whole.ok and not wrong and not whole.unchecked:
         what = f"along random directions the error is {whole.error:.1e}, and {shrinks(whole.order)}, not as h^2"
         wrong.append(Violation("gradient", what))
-    if not wrong and not bench.the_same_in_prediction():
-        found = check_alone(bench.layer, bench.batch(), rng, Memo)
-        wrong += [Violation("gradient", f"in prediction, where memo.training is false, {what}") for what in found]
-    return {"error": whole.error, "order": whole.order, "parameters": parameters}, wrong
+    told = {"prediction", "backward in prediction"} & {v.rule for v in found}
+    if not wrong and not told and not bench.the_same_in_prediction():
+        alone = check_alone(bench.layer, bench.batch(), rng, Memo)
+        wrong += [Violation("gradient", f"in prediction, where memo.training is false, {what}") for what in alone]
+    names = [f"d{p.name}" for p in parameters if p.unchecked]
+    unchecked = (
+        [f"every sampled entry of {listed(names)} lies on a kink, where y has no derivative. {MOVE}"] if names else []
+    )
+    return {"error": whole.error, "order": whole.order, "parameters": parameters, "unchecked": unchecked}, wrong
 
 
 def _verdict(report: LayerReport) -> str:
     lines = [f"{report.layer} is WRONG:", *(f"{v}." for v in report.violations)]
+    if not report.violations:
+        lines = [
+            f"{report.layer} cannot be checked:",
+            *(what if what.endswith(".") else f"{what}." for what in report.unchecked),
+        ]
     if report.ok:
         right = f"{report.layer} is right: largest relative error {report.error:.1e}, {shrinks(report.order)}"
         lines = [f"{right}, and all {len(RULES)} rules of the contract are kept."]

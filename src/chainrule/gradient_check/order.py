@@ -15,6 +15,7 @@ from chainrule._typing import Array
 
 HALVINGS = 11
 LOWEST_ORDER = 1.5  # between the 2 of a right gradient and the 1 of a wrong one
+SYMMETRIC = 1e-6  # the relative error of a central difference across a symmetric kink
 TRIES = 3  # directions inside a parameter, where the first one does not say 2
 
 
@@ -30,7 +31,7 @@ def order_at(objective: Objective, theta: Array, u: Array, size: float | None = 
     for k in range(HALVINGS + 1):
         h = 1e-2 * size / 2**k
         remainders.append(abs(objective.value(theta + h * u) - here - h * slope))
-    rounding = 1e4 * np.finfo(np.float64).eps * max(abs(here), abs(slope) * 1e-2 * size, 1e-300)
+    rounding = 1e4 * objective.rounding * max(abs(here), abs(slope) * 1e-2 * size, 1e-300)
     usable = [r for r in remainders if r > rounding]
     if len(usable) < 3:
         return math.nan
@@ -47,10 +48,12 @@ def order_along(
     Central differences cancel a symmetric kink, the one-sided remainder shows it; beside θ it is gone.
     """
     order = order_at(objective, objective.theta, u, size)
-    if order < LOWEST_ORDER:
+    if order < LOWEST_ORDER and objective.has_gradient_elsewhere:
         beside = order_at(objective, objective.beside(rng), u, size)
         if not beside < LOWEST_ORDER:
             return beside, True
+    elif order < LOWEST_ORDER and objective.kink(u, SYMMETRIC, rng):
+        return math.nan, True
     return order, False
 
 

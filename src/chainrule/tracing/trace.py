@@ -14,6 +14,7 @@ from chainrule import optimizers
 from chainrule._checks import check_count
 from chainrule._names import named
 from chainrule._typing import Array, ArrayLike, MatrixLike, is_sparse
+from chainrule.memo import Memo
 from chainrule.optimizers import SGD, Optimizer
 from chainrule.tracing.computation import Computation, Draws
 from chainrule.tracing.numbers import number
@@ -195,8 +196,11 @@ def trace(
         image_shape = network.input_shape[:2]
     draws = Draws(check_count("trace", "seed", seed, 0), network.dtype)
     computation = Computation(network, x, t, weight, training=training, draws=draws)
-    value = computation.run()
-    steps, value_after = record(computation, chosen)
+    try:
+        value = computation.run()
+        steps, value_after = record(computation, chosen)
+    except Exception as error:
+        raise ValueError(_failed(network, x, t, error, training=training, draws=draws)) from error
     return Trace(
         steps,
         value,
@@ -211,6 +215,18 @@ def trace(
         names,
         image_shape,
     )
+
+
+def _failed(network: Network, x: Array, t: Array, error: Exception, *, training: bool, draws: Draws) -> str:
+    """Return which layer, or the loss, does not run, and where to ask why."""
+    from chainrule.gradient_check.failing import failure  # noqa: PLC0415  (only where something is wrong)
+
+    def fresh() -> Memo:
+        draws.bit_generator.state = draws.start
+        return Memo(training=training, rng=draws)
+
+    where = "in training" if training else "in prediction, where memo.training is false"
+    return f"trace: {where}, {failure(network, x, t, error, fresh)}. chainrule.check_layer says what to change."
 
 
 def _rows(count: int) -> str:

@@ -1,0 +1,106 @@
+"""Passes that do not run: which part fails, and with what, in one line."""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chainrule._typing import Array
+from chainrule.gradient_check.same import came
+from chainrule.memo import Memo
+from chainrule.network import Network
+
+ELSEWHERE = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]  # where no layer is written
+PASSES = {"forward", "backward", "output", "parameters"}
+
+
+class UnfinishedError(Exception):
+    """A part that is not implemented yet: nothing can be said of it."""
+
+
+def describe(error: BaseException) -> str:
+    """Return an error as one line, with the place in the user's own file where it was raised."""
+    message = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {message}{_where(error)}"
+
+
+def raised(what: str, error: BaseException) -> str:
+    """Return that a pass raises, or that it is not implemented yet.
+
+    >>> raised("backward", ValueError("too  small")), raised("backward", NotImplementedError())
+    ('backward raises ValueError: too small', 'backward is not implemented yet')
+    """
+    if isinstance(error, NotImplementedError):
+        return f"{what} is not implemented yet{_where(error)}"
+    return f"{what} raises {describe(error)}"
+
+
+def _where(error: BaseException) -> str:
+    others = (str(Path(__file__).parents[1]), *ELSEWHERE)
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith((*others, "<"))]
+    return f" (line {frames[0].lineno}: {frames[0].line})" if frames else ""
+
+
+def pass_of(error: BaseException) -> str:
+    """Return which pass raised it."""
+    names = [
+        f.name
+        for f in traceback.extract_tb(error.__traceback__)
+        if f.name in {"forward", "backward", "output", "parameters"}
+    ]
+    return names[-1] if names else "it"
+
+
+def failure(network: Network, x: Any, t: Array, error: Exception, fresh: Callable[[], Memo] = Memo) -> str:
+    """Return which layer, or the loss, fails on this batch: the first one that raises or gives another shape.
+
+    What comes behind it gets what it does not expect, and is not to blame. Where the passes run here, ``error`` itself.
+    """
+    said = pass_of(error)
+    with np.errstate(all="ignore"):
+        try:
+            return _first(network, x, t, fresh) or raised(said, error)
+        except _FailedError as found:
+            return str(found)
+
+
+class _FailedError(Exception):
+    """The part that fails, in words."""
+
+
+def _run(owner: str, name: str, work: Callable[[], Any], shape: tuple[int, ...], wanted: str) -> Any:
+    try:
+        result = work()
+    except Exception as error:
+        raise _FailedError(f"{owner}: {raised(name, error)}") from error
+    if np.shape(result) != shape:
+        raise _FailedError(f"{owner}: {name} returns {came(result)}, but {wanted} {shape}")
+    return result
+
+
+def _first(network: Network, x: Any, t: Array, fresh: Callable[[], Memo]) -> str:
+    rows, memos = len(x), [fresh() for _ in network.layers]
+    names = [f"layer {i}, {layer!r}" for i, layer in enumerate(network.layers)]
+    xs = [x]
+    for name, layer, memo in zip(names, network.layers, memos, strict=True):
+        given = np.array(xs[-1])
+        wanted = (rows, *layer.output_shape)
+        y = np.asarray(_run(name, "forward", partial(layer.forward, given, memo), wanted, "y has shape"))
+        if y.dtype != given.dtype:
+            remedy = f"an array made without dtype=x.dtype, or .astype({given.dtype}) is missing"
+            raise _FailedError(f"{name}: forward returns {y.dtype} where x is {given.dtype}: {remedy}")
+        xs.append(y)
+    loss, memo = repr(network.loss), Memo(training=memos[0].training)
+    remedy = "must return the loss of each row, not their mean: shape"
+    _run(loss, "forward", lambda: network.loss.forward(np.array(xs[-1]), t, memo), (rows,), remedy)
+    dy = _run(loss, "backward", lambda: network.loss.backward(t, memo), np.shape(xs[-1]), "y has shape")
+    for name, layer, memo, before in reversed(list(zip(names, network.layers, memos, xs, strict=False))):
+        given = np.array(dy)
+        dy = _run(name, "backward", partial(layer.backward, given, memo), np.shape(before), "x has shape")
+    return ""

@@ -1,0 +1,108 @@
+"""Every derivative of one layer's y on a small batch, by central differences: what the laws compare backward with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from chainrule._typing import Array
+from chainrule.layers import Layer
+from chainrule.memo import Memo
+from chainrule.parameters import locate
+
+STEP = 1e-6
+ROWS = 4  # of the batch that the laws look at
+MOST = 600  # entries of x or of a parameter that are worth two passes each
+CLOSE = 1e-5  # of the largest value
+
+
+def close(a: Array, b: Array) -> bool:
+    """Say whether two arrays agree as well as central differences can."""
+    return a.shape == b.shape and bool(np.allclose(a, b, rtol=0, atol=CLOSE * max(float(np.abs(b).max()), 1e-6)))
+
+
+class Probe:
+    """A layer with its parameters, a few rows, and dy; ``fresh`` gives memos that draw the same each time."""
+
+    def __init__(self, layer: Layer, x: Array, dy: Array, fresh: Callable[[], Memo]) -> None:
+        self.layer, self.x, self.dy, self.fresh = layer, x[:ROWS].copy(), dy[:ROWS].copy(), fresh
+        self.memo = fresh()
+        self.y = np.array(layer.forward(self.x.copy(), self.memo))
+        drawn = self._draws()
+        self.dx = np.array(layer.backward(self.dy.copy(), self.memo))
+        self.backward_draws = drawn != self._draws()
+        self.parameters = list(layer.parameters())
+
+    def _draws(self) -> str:
+        """Return where the generators stand, the memo's and NumPy's own."""
+        position: Any = np.random.get_state()  # noqa: NPY002
+        return f"{self.memo.rng and self.memo.rng.bit_generator.state}{position[2]}"
+
+    def forward(self, x: Array) -> Array:
+        """Return y, as a copy."""
+        return np.array(self.layer.forward(x.copy(), self.fresh()))
+
+    def parameter(self, name: str) -> Array:
+        """Return a parameter, to be written to."""
+        return getattr(*locate(self.layer, name))
+
+    def gradient(self, name: str) -> Array:
+        """Return what backward left for a parameter."""
+        part, last = locate(self.memo, name)
+        return np.array(getattr(part, f"d{last}"))
+
+    def slopes(self, name: str) -> Array | None:
+        """Return ∂y/∂x, or ∂y/∂W, of shape (*x, *y); None where there are too many."""
+        at = self.x if name == "x" else self.parameter(name)
+        if at.size > MOST:
+            return None
+        out = np.empty((*at.shape, *self.y.shape))
+        for i in np.ndindex(at.shape):
+            kept = at[i]
+            at[i] = kept + STEP
+            above = self.forward(self.x)
+            at[i] = kept - STEP
+            out[i] = (above - self.forward(self.x)) / (2 * STEP)
+            at[i] = kept
+        return out
+
+    def is_dx(self, dx: Array) -> bool:
+        """Say whether dx is the derivative, along three random directions."""
+        rng = np.random.default_rng(0)
+        for _ in range(3):
+            v = rng.normal(size=self.x.shape)
+            numeric = np.vdot(self.dy, self.forward(self.x + STEP * v) - self.forward(self.x - STEP * v)) / (2 * STEP)
+            if abs(np.vdot(dx, v) - numeric) > CLOSE * max(float(np.linalg.norm(dx)), 1e-6):
+                return False
+        return True
+
+    def with_other_parameters(self) -> Iterator[tuple[str, str]]:
+        """Change one parameter at a time, by a transpose or a flip; yield its name and what was done to it."""
+        for name in self.parameters:
+            w = self.parameter(name)
+            kept = w.copy()
+            for what, changed in variants(kept):
+                w[...] = changed
+                yield name, what
+                w[...] = kept
+
+
+def variants(w: Array) -> Iterator[tuple[str, Array]]:
+    """Yield what an array is mistaken for, in words: its transpose, or a kernel flipped along its axes."""
+    if w.ndim == 2 and w.shape[0] == w.shape[1]:
+        yield "transpose", w.T
+    if w.ndim in {1, 3, 4}:
+        n = w.ndim
+        places: tuple[tuple[int, ...], ...] = ((0,),) if n == 1 else ((0,), (2,))
+        if n == 4:
+            places = ((0, 1), (2, 3), (0,), (1,), (2,), (3,))
+        for axes in places:
+            if not np.allclose(np.flip(w, axes), w):
+                yield (
+                    f"flip along {'axes' if len(axes) > 1 else 'axis'} {' and '.join(map(str, axes))}",
+                    np.flip(w, axes),
+                )
+    if w.ndim == 2:  # a kernel of one channel
+        yield "flip along axes 0 and 1", w[::-1, ::-1]
