@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
-from chainrule.tables import dates
+from chainrule.tables import dates, quantities
+from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Column
 
 if TYPE_CHECKING:
@@ -30,25 +31,28 @@ def cast(frame: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
     """
     pl = require("polars", "tables")
     used = [column for column in columns if column.used]
-    numbers = [column.name for column in used if column.kind == "number"]
-    rest = [_expression(column) for column in used if column.kind != "number"]
+    frame = frame.with_columns(normal(frame[c.name]) for c in used if frame.schema[c.name] in (pl.Duration, pl.Time))
+    numbers = [column.name for column in used if column.kind == "number" and not column.notation.unit]
+    rest = [_expression(column, frame.schema[column.name]) for column in used if column.name not in numbers]
     names = [column.name for column in used]
     # words among numbers are holes: checking.py refuses those that training did not see
     return frame.with_columns(pl.col(numbers).cast(pl.Float64, strict=False), *rest).select(names)
 
 
-def _expression(column: Column) -> pl.Expr:
+def _expression(column: Column, dtype: Any) -> pl.Expr:
     pl = require("polars", "tables")
     values = pl.col(column.name)
+    if column.kind == "number":
+        return quantities.expression(values, column.notation) if dtype == pl.String else values.cast(pl.Float64)
+    if column.kind == "date":
+        if column.date_format is None or dtype.is_temporal():
+            return dates.clock(values, dtype, column.notation.zone)
+        return dates.expression(values, column.date_format, dtype)
     if column.read_as == "whole":
         values = values.fill_nan(None).cast(pl.Int64)  # 1 and 1.0 are one category
     if column.kind == "yes/no":
         table = dict(zip(column.categories, (0.0, 1.0), strict=True))
         return values.cast(pl.String).replace_strict(table, default=None, return_dtype=pl.Float64)
-    if column.kind == "date":
-        if column.date_format is None:
-            return values.cast(pl.Datetime("us"))
-        return dates.expression(column.name, column.date_format).alias(column.name)
     return values.cast(pl.String).fill_null("" if column.kind == "text" else HOLE)
 
 
@@ -66,12 +70,14 @@ def code(columns: Iterable[Column], types: Mapping[str, Any]) -> list[tuple[str,
 
 def _template(column: Column, dtype: Any) -> str:
     pl = require("polars", "tables")
+    if column.kind == "number" and column.notation.unit and dtype in (None, pl.String):
+        return quantities.code(column.name, column.notation)
     if column.kind == "number":
         return f"pl.col(NAMES).cast(pl.Float64{', strict=False' if column.read_as == 'text' else ''})"
     if column.kind == "date":
         if column.date_format is None:
-            return 'pl.col(NAMES).cast(pl.Datetime("us"))'
-        return dates.code(column.name, column.date_format)
+            return dates.clock_code(dtype, column.notation.zone)
+        return dates.code(column.name, column.date_format, dtype)
     whole = ""
     if column.read_as == "whole" and (dtype is None or not dtype.is_integer()):
         whole = ".cast(pl.Float64).fill_nan(None).cast(pl.Int64)"
