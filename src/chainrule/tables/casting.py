@@ -43,7 +43,8 @@ def _expression(column: Column, dtype: Any) -> pl.Expr:
     pl = require("polars", "tables")
     values = pl.col(column.name)
     if column.kind == "number":
-        return quantities.expression(values, column.notation) if dtype == pl.String else values.cast(pl.Float64)
+        read = quantities.expression(values, column.notation) if dtype == pl.String else values.cast(pl.Float64)
+        return read.alias(column.name)
     if column.kind == "date":
         if column.date_format is None or dtype.is_temporal():
             return dates.clock(values, dtype, column.notation.zone)

@@ -214,7 +214,7 @@ def code(name: str, how: Notation) -> str:
     """Return the same expression as Python."""
     given = {"decimal": how.decimal, "group": how.group, "unit": how.unit}
     arguments = ", ".join(f"{key}={value!r}" for key, value in given.items() if value)
-    return f"quantities.expression(pl.col({name!r}), quantities.Notation({arguments}))"
+    return f"quantities.expression(pl.col({name!r}), quantities.Notation({arguments})).alias({name!r})"
 
 
 def _seconds(values: pl.Expr, unit: str) -> pl.Expr:

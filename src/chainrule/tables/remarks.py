@@ -70,7 +70,8 @@ def _of(values: pl.Series, column: Column) -> Iterator[str]:
 def _amounts(values: pl.Series, column: Column) -> Iterator[str]:
     """Say what the numbers of a column are, and what was converted or left out for that."""
     unit, present = column.notation.unit, values.drop_nulls()
-    shown = present[0]
+    marked = present.filter(present.str.contains(r"[^\d.,\s+-]"))
+    shown = (marked if len(marked) else present)[0]
     if unit in quantities.CLOCKS:
         yield f"{column.name!r} has values like {shown!r}: read as {quantities.one(unit)}, in seconds."
         if quantities.unclear(present, unit):
@@ -83,7 +84,7 @@ def _amounts(values: pl.Series, column: Column) -> Iterator[str]:
         yield f"{column.name!r} has values like {shown!r}: read as {quantities.one(unit)}."
     others = [other for other in quantities.units(present) if other not in ("", unit)]
     if others and unit not in (*quantities.CLOCKS, *quantities.MAGNITUDES):
-        yield f"{column.name!r} has several units: {', '.join(others[:MOST_UNITS])} are converted to {unit}."
+        yield f"{column.name!r} has several units: {', '.join(others[:MOST_UNITS])} converted to {unit}."
     if count := quantities.bare(present, unit):
         yield f"{column.name!r} has {count:,} value(s) without a unit: taken as {unit}."
     wrong = quantities.read(present, column.notation).is_null()
@@ -143,5 +144,5 @@ def _unread(values: pl.Series, column: Column) -> Iterator[str]:
         like = present.filter(present.str.contains(dates.LOOKS))[0]
         yield (
             f"{column.name!r} looks like dates or times, such as {like!r}, but in no format that is known: read as "
-            f"text. If it has one format, --date '{column.name}:%Y-%m-%d', with its codes."
+            f"text. If they have one format, --date '{column.name}:FORMAT', such as %d/%m/%Y; else write them as 2024-01-31."
         )
