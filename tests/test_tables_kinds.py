@@ -87,7 +87,9 @@ def test_numbers_may_have_a_few_words_among_them():
     found = column([*numbers, "unknown", "-", None])
     assert (found.kind, found.missing, found.holes, found.low, found.high) == ("number", 3, ("-", "unknown"), 0, 47)
     assert column(numbers).kind == "number"
-    assert column([*numbers, *["unknown"] * 9]).kind == "many"  # more than one in twenty
+    assert column([*numbers, *["unknown"] * 9]).holes == ("unknown",)  # one and the same word may be in one of ten rows
+    assert column([*numbers, *["unknown"] * 12]).kind == "many"
+    assert column([*numbers, *["x", "y"] * 4]).kind == "many"  # of several, more than one in twenty
     assert column([*map(str, range(1000)), *words[:9]]).kind == "identifier"  # names, some of which are digits
     assert column([*map(str, range(30)), "x"] * 9).kind == "many"  # so few values are as well off as categories
     for codes in ([f"{i:04d}" for i in range(99)] * 2, [str(3 * i) for i in range(99)]):

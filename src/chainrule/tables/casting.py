@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
-from chainrule.tables import dates, quantities
+from chainrule.tables import dates, notation, quantities
 from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Column
 
@@ -32,19 +32,22 @@ def cast(frame: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
     pl = require("polars", "tables")
     used = [column for column in columns if column.used]
     frame = frame.with_columns(normal(frame[c.name]) for c in used if frame.schema[c.name] in (pl.Duration, pl.Time))
-    numbers = [column.name for column in used if column.kind == "number" and not column.notation.unit]
-    rest = [_expression(column, frame.schema[column.name]) for column in used if column.name not in numbers]
-    names = [column.name for column in used]
+    texts = {name for name, kind in frame.schema.items() if kind == pl.String}
+    numbers = [column.name for column in used if column.kind == "number" and column.name not in texts]
+    rest = [_expression(column, frame.schema[column.name]) for column in used if column.kind != "number"]
     # words among numbers are holes: checking.py refuses those that training did not see
-    return frame.with_columns(pl.col(numbers).cast(pl.Float64, strict=False), *rest).select(names)
+    written = [
+        quantities.expression(pl.col(column.name), column.notation).alias(column.name)
+        for column in used
+        if column.kind == "number" and column.name in texts
+    ]
+    names = [column.name for column in used]
+    return frame.with_columns(pl.col(numbers).cast(pl.Float64, strict=False), *written, *rest).select(names)
 
 
 def _expression(column: Column, dtype: Any) -> pl.Expr:
     pl = require("polars", "tables")
     values = pl.col(column.name)
-    if column.kind == "number":
-        read = quantities.expression(values, column.notation) if dtype == pl.String else values.cast(pl.Float64)
-        return read.alias(column.name)
     if column.kind == "date":
         if column.date_format is None or dtype.is_temporal():
             return dates.clock(values, dtype, column.notation.zone)
@@ -74,7 +77,7 @@ def _template(column: Column, dtype: Any) -> str:
     if column.kind == "number" and column.notation.unit and dtype in (None, pl.String):
         return quantities.code(column.name, column.notation)
     if column.kind == "number":
-        return f"pl.col(NAMES).cast(pl.Float64{', strict=False' if column.read_as == 'text' else ''})"
+        return notation.code(column.notation) if column.read_as == "text" else "pl.col(NAMES).cast(pl.Float64)"
     if column.kind == "date":
         if column.date_format is None:
             return dates.clock_code(dtype, column.notation.zone)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
 from chainrule._names import did_you_mean
-from chainrule.tables import dates, quantities
+from chainrule.tables import dates, notation, number_texts, quantities
 from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Column, Schema
 
@@ -157,7 +157,7 @@ class Checker:
         if values.dtype.is_nested() or values.dtype == pl.Object:
             raise ValueError(f"{column.name!r} has lists or structures, where {_what(column)} was expected.")
         if column.kind == "number":
-            read = _number(values, column)
+            read = _number(values, column, self._schema.format.decimal)
             self._bare[column.name] += quantities.bare(values, column.notation.unit)
         elif column.kind == "date":
             read = self._date(values, column)
@@ -174,7 +174,7 @@ class Checker:
             rows = "1 row" if count == 1 else f"{count:,} rows"
             raise ValueError(
                 f"{column.name!r} is {_what(column)}, but row {self._rows + row + 1} has {values[row]!r} ({rows} "
-                f"{self._so_far}): correct it, or pass --coerce."
+                f"{self._so_far}): correct it, or pass --coerce.{_otherwise(values[row], column)}"
             )
         self._coerced[column.name] += count
         if not column.missing:
@@ -270,18 +270,53 @@ def _what(column: Column) -> str:
         return quantities.one(column.notation.unit)
     whole = column.kind != "number" and column.read_as == "whole"  # a category
     what = {"whole": "a whole number" if whole else "a number", "number": "a number", "boolean": "true or false"}
-    return "a number" if column.kind == "number" else what.get(column.read_as, "a text")
+    if column.kind != "number":
+        return what.get(column.read_as, "a text")
+    how = column.notation
+    return "a number" if notation.is_plain(how) else f"a number, in training written so that {notation.example(how)}"
 
 
-def _number(values: pl.Series, column: Column) -> pl.Series:
+def _otherwise(value: Any, column: Column) -> str:
+    """Return what to do about a number that is written in another way than those of training, or nothing."""
+    pl = require("polars", "tables")
+    how = notation.find(pl.Series([value])) if column.kind == "number" and isinstance(value, str) else None
+    if how is None or how.mark != column.notation.mark:
+        return ""
+    return f" If this file has another decimal mark than that of training, give it: --decimal '{how.decimal or ','}'."
+
+
+def with_targets(frame: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame:
+    """Return rows whose targets are in the types of the schema, where they are texts of a file.
+
+    A word that stands for a missing value among numbers is missing; a ValueError names any other that does not fit.
+    """
+    pl = require("polars", "tables")
+    made = []
+    for column in schema.targets:
+        if column.name not in frame.columns:
+            continue
+        values = frame[column.name]
+        number = schema.task == "regression"
+        if values.dtype != pl.String or (column.read_as == "text" and not number):
+            continue
+        read = _number(values, column, schema.format.decimal) if number else _category(values, column)
+        wrong = read.is_null() & values.is_not_null() & ~values.str.to_lowercase().is_in(number_texts.MISSING)
+        if wrong.any():
+            row = int(wrong.arg_true()[0])
+            what = _what(column)
+            raise ValueError(f"{name}: the target {column.name!r} is {what}, but row {row + 1} has {values[row]!r}.")
+        made.append(read)
+    return frame.with_columns(made)
+
+
+def _number(values: pl.Series, column: Column, decimal: str) -> pl.Series:
     pl = require("polars", "tables")
     if values.dtype.is_temporal():
         return pl.Series(column.name, [None] * len(values), dtype=pl.Float64)
-    if values.dtype == pl.String and column.notation.unit:
-        return quantities.read(values, column.notation)
-    texts = values.str.strip_chars() if values.dtype == pl.String else values
-    texts = texts.replace("", None) if values.dtype == pl.String else texts
-    return texts.cast(pl.Float64, strict=False)
+    if values.dtype != pl.String:
+        return values.cast(pl.Float64, strict=False)
+    texts = values.str.strip_chars().replace("", None)
+    return quantities.read(texts, notation.informed(column.notation, decimal))
 
 
 def _category(values: pl.Series, column: Column) -> pl.Series:

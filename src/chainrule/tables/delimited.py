@@ -7,23 +7,31 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from chainrule._extras import require
-from chainrule.tables import notation
+from chainrule.tables import layout, notation, number_texts
+from chainrule.tables.formats import NOTHING, Format, Notation
 from chainrule.tables.frames import check_names
+from chainrule.tables.schema import Schema
 
-DELIMITERS = (",", ";", "\t", "|")
-NOTHING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?")
-"""What stands for a missing value."""
-SAMPLE = 200  # rows that are looked at
-CSV_FIELD = 2**24  # characters
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf(inity)?", re.IGNORECASE)
-_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
-_GROUPED = re.compile(r"[-+]?\d{1,3}(\.\d{3})+,\d+")
+LOOKED_AT = 500  # columns by which the decimal mark of a file is detected
 _BINARY = re.compile(rb"[\x02-\x08\x0e-\x19\x1b]")  # what no text has (\x01 and \x1c to \x1f may be delimiters)
-_POINT = re.compile(r"[-+]?\d*\.\d+([eE][-+]?\d+)?")
+
+
+class Parsed(NamedTuple):
+    """A table in a text, and what was detected; ``reads`` is the expression of polars that reads it, if one does."""
+
+    frame: Any
+    notes: list[str]
+    reads: str
+    format: Format
+    notations: dict[str, Notation]  # of columns of numbers
+    layout: layout.Layout
+    comma: bool  # whether polars reads it with decimal commas
+    class_na: bool  # whether a target has a class NA
+    about_targets: bool  # whether targets were read with care
 
 
 def parse(
@@ -33,50 +41,86 @@ def parse(
     delimiter: str | None = None,
     header: bool | None = None,
     expected: Iterable[str] | None = None,
-) -> tuple[Any, list[str], str]:
-    """Return the table in a text, what was found out, and the expression of polars that reads it, if one does."""
-    pl = require("polars", "tables")
-    if delimiter is not None and len(delimiter.encode()) != 1:
-        raise ValueError(f"--delimiter: expected one character (a tabulator is found by itself), got {delimiter!r}.")
+    decimal: str | None = None,
+    targets: Sequence[str] = (),
+    texts: bool = False,
+    schema: Schema | None = None,
+) -> Parsed:
+    """Return the table in a text; the arguments are those of :func:`chainrule.tables.read`.
+
+    With a schema, every column is one of texts: what they mean is for the schema to say, not for this file.
+    """
+    _check_options(delimiter, decimal)
+    raw = texts or (schema is not None and decimal is None)
     text, encoding, warning = decode(content, name)
     if old := "\r" in text and "\n" not in text:  # how lines ended on the first Macintosh
         text = text.replace("\r", "\n")
-    rows = _sample(text, delimiter)
-    chosen = delimiter or _delimiter(text)
-    rows = _sample(text, chosen)
-    if header is None:
-        header = _has_header(rows, expected)
-    if short_header := header and _names_rows(rows):
-        text = chosen + text.lstrip()
-        rows[0] = ["", *rows[0]]
-    comma = chosen != "," and _decimal_comma(rows[1:] if header else rows)
-    names = [field or f"column_{i}" for i, field in enumerate(rows[0] if header else [""] * len(rows[0]), 1)]
+    known = None if schema is None else schema.format
+    missing = NOTHING if known is None else known.missing
+    found = layout.find(text, name, delimiter=delimiter, header=header, expected=expected, known=known)
+    text = found.delimiter + found.text.lstrip() if found.short else found.text
+    first = found.rows[0] if found.header else [""] * len(found.rows[0])
+    names = [field or f"column_{i}" for i, field in enumerate(first, 1)]
     _check_names(names, name)
+    columns = [*zip(*(found.rows[1:] if found.header else found.rows), strict=False)]
+    marks = {decimal} if decimal else set() if raw else notation.evidence(columns, found.delimiter, LOOKED_AT)
+    guess = "," if not marks and found.delimiter != "," else ""  # of a comma before three digits
+    comma = not raw and (marks == {","} or (guess == "," and _any_ambiguous(columns, ",")))
     options = {
-        "separator": chosen,
-        "has_header": header,
+        "separator": found.delimiter,
+        "has_header": found.header,
         "decimal_comma": comma,
-        "infer_schema_length": None,
-        "null_values": list(NOTHING),
+        "infer_schema_length": 0 if raw else None,
+        "null_values": list(missing),
+        "skip_rows_after_header": found.below,
     }
+    given = _read(text, options, found.delimiter, name)
+    frame, notations = _tidy(given, names, _one(marks), guess, missing, comma=comma, raw=raw)
+    late = {how.decimal for column, how in notations.items() if _is_late(given, frame, column, how)}
+    if late == {","} and not marks and not comma:  # what the first rows did not show
+        again = {"header": header, "expected": expected, "targets": targets, "schema": schema}
+        return parse(content, name, delimiter=delimiter, decimal=",", **again)  # type: ignore[arg-type]
+    careful = [t for t in targets if schema is None or "NA" in schema.classes]
+    read, on_targets = (frame, []) if raw else number_texts.known_in(frame, careful, _one(marks))
+    frame, on_na = _class_na(read, text, options, careful)
+    unmoved = not (warning or old or found.short or found.skipped or on_na or on_targets)
+    as_given = unmoved and given.schema == frame.schema and given.equals(frame)
+    sure = decimal is not None or len(marks | late) == 1
+    written, unsure = _on_notations(given, frame, notations, columns, sure=sure, quoted=found.delimiter == ",")
+    notes = [f"{_form(found, comma=comma)}, in {encoding}", *found.notes, *([warning] if warning else [])]
+    notes += [*written, *_on_names(names, columns, frame, found), *on_targets, *on_na, *unsure]
+    if short := _short(text, found.delimiter, frame):
+        notes.append(f"Warning: {short}")
+    unnamed = tuple(name for name, field in zip(names, first, strict=True) if not field) if found.header else ()
+    form = Format(found.delimiter, found.header, _one(marks) or ("," if comma else ""), missing, unnamed)
+    reads = _code(options, encoding) if as_given else ""
+    return Parsed(frame, notes, reads, form, notations, found, comma, bool(on_na), bool(on_na or on_targets))
+
+
+def _check_options(delimiter: str | None, decimal: str | None) -> None:
+    if delimiter is not None and len(delimiter.encode()) != 1:
+        raise ValueError(f"--delimiter: expected one character (a tabulator is found by itself), got {delimiter!r}.")
+    if decimal not in (None, ".", ","):
+        raise ValueError(f"--decimal: expected '.' or ',', got {decimal!r}.")
+
+
+def _one(marks: set[str]) -> str:
+    return next(iter(marks)) if len(marks) == 1 else ""
+
+
+def _read(text: str, options: dict[str, Any], delimiter: str, name: str) -> Any:
+    pl = require("polars", "tables")
     try:
-        frame = pl.read_csv(text.encode(), **options)
+        return pl.read_csv(text.encode(), **options)
     except pl.exceptions.NoDataError:
         raise ValueError(f"{name} is empty: expected a table with a header and rows.") from None
     except pl.exceptions.PolarsError as error:
-        if wrong := _what_is_wrong(text, chosen, name):
+        if wrong := _what_is_wrong(text, delimiter, name):
             raise ValueError(wrong) from None
         try:
-            frame = pl.read_csv(text.encode(), **{**options, "infer_schema_length": 0})  # such as numbers of 40 digits
+            return pl.read_csv(text.encode(), **{**options, "infer_schema_length": 0})  # such as numbers of 40 digits
         except pl.exceptions.PolarsError:
             raise ValueError(f"{name} cannot be read: {_first(error)}") from None
-    raw, (frame, written) = frame, _tidy(frame, names, comma=comma)
-    plain = raw.schema == frame.schema and not (warning or old or short_header) and raw.equals(frame)
-    notes = [f"{_form(rows[0], chosen, header=header, comma=comma)}, in {encoding}", *([warning] if warning else [])]
-    notes += [*written, *_on_names(rows, names, frame, header=header)]
-    if short := _short(text, chosen, frame):
-        notes.append(f"Warning: {short}")
-    return frame, notes, _code(options, encoding) if plain else ""
 
 
 def decode(content: bytes, name: str) -> tuple[str, str, str]:
@@ -137,62 +181,6 @@ def _line_by_line(content: bytes) -> tuple[str, str, str]:
     )  # fmt: skip
 
 
-def _sample(text: str, delimiter: str | None) -> list[list[str]]:
-    """Return the first rows that are not empty."""
-    csv.field_size_limit(CSV_FIELD)
-    rows = []
-    try:
-        for row in csv.reader(
-            io.StringIO(text[: 2**22], newline=""), delimiter=delimiter or ",", skipinitialspace=True
-        ):
-            if any(field.strip() for field in row):
-                rows.append([field.strip() for field in row])
-            if len(rows) == SAMPLE:
-                return rows
-    except csv.Error:
-        pass
-    if len(text) > 2**22 and len(rows) > 1:
-        rows.pop()  # cut in the middle
-    return rows or [[""]]
-
-
-def _delimiter(text: str) -> str:
-    """Return the delimiter by which most rows have the same number of fields; of equals, that of most fields."""
-
-    def rank(delimiter: str) -> tuple[float, int]:
-        counts = Counter(len(row) for row in _sample(text, delimiter))
-        fields, rows = max(counts.items(), key=lambda item: (item[0] > 1, item[1]))
-        return (rows / counts.total() if fields > 1 else 0.0, fields)
-
-    return max(DELIMITERS, key=rank)
-
-
-def _has_header(rows: list[list[str]], expected: Iterable[str] | None) -> bool:
-    """Say whether the first row has names: no numbers, over columns of numbers or of values that it does not have."""
-    first, rest = rows[0], rows[1:]
-    if expected is not None and set(expected) & set(first):
-        return True
-    if any(_NUMBER.fullmatch(field) or _COMMA.fullmatch(field) for field in first) or not any(first):
-        return False
-    if not rest:
-        return True
-    columns = list(zip(*(row for row in rest if len(row) == len(first)), strict=True))
-    numeric = any(_numeric(column) for column in columns)
-    return numeric or not any(name in set(column) for name, column in zip(first, columns, strict=False))
-
-
-def _names_rows(rows: list[list[str]]) -> bool:
-    """Say whether the header is one name short, as R writes it: the names of the rows have none themselves."""
-    names, *rest = rows
-    one_more = len(names) > 1 and all(len(row) == len(names) + 1 and row[0] for row in rest)
-    return one_more and any(row[-1] for row in rest)  # else each line ends in a delimiter
-
-
-def _numeric(column: Iterable[str]) -> bool:
-    values = [field for field in column if field not in NOTHING]
-    return bool(values) and all(_NUMBER.fullmatch(field) or _COMMA.fullmatch(field) for field in values)
-
-
 def _check_names(names: list[str], source: str) -> None:
     check_names(names, source)
     twice = [name for name, count in Counter(names).items() if count > 1 and name]
@@ -201,16 +189,10 @@ def _check_names(names: list[str], source: str) -> None:
         raise ValueError(f"{source}: the header has {twice[0]!r} twice (columns {places}): rename one of them.")
 
 
-def _decimal_comma(rows: list[list[str]]) -> bool:
-    """Say whether numbers have a comma where others have a point: 1,5, or 1.234,5."""
-    fields = [field for row in rows for field in row]
-    if any(map(_GROUPED.fullmatch, fields)):
-        return True
-    return any(map(_COMMA.fullmatch, fields)) and not any(map(_POINT.fullmatch, fields))
-
-
-def _tidy(frame: Any, names: list[str], *, comma: bool) -> tuple[Any, list[str]]:
-    """Name the columns, strip spaces, make numbers of texts that all are; return also notes on these."""
+def _tidy(
+    frame: Any, names: list[str], decimal: str, guess: str, missing: Sequence[str], *, comma: bool, raw: bool
+) -> tuple[Any, dict[str, Notation]]:
+    """Name the columns, strip spaces, make numbers of texts that all are; return also how numbers are written."""
     pl = require("polars", "tables")
     if len(names) == frame.width:
         frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
@@ -218,45 +200,100 @@ def _tidy(frame: Any, names: list[str], *, comma: bool) -> tuple[Any, list[str]]
     spaced = [name for name in texts if frame[name].str.contains(r"^\s|\s$").any()]
     if spaced:
         stripped = pl.col(spaced).str.strip_chars()
-        frame = frame.with_columns(pl.when(stripped.is_in(NOTHING)).then(None).otherwise(stripped).name.keep())
+        frame = frame.with_columns(pl.when(stripped.is_in(missing)).then(None).otherwise(stripped).name.keep())
+    found = {name: Notation("," if comma else ".") for name, kind in frame.schema.items() if kind == pl.Float64}
     changed: list[Any] = []
-    written: dict[notation.Written, list[str]] = {}
-    for name in texts:
+    for name in [] if raw else texts:
         values = frame[name].drop_nulls()
-        if not len(values):
-            continue
-        points = frame[name].str.replace(",", ".", literal=True) if comma else frame[name]
-        if points.head(SAMPLE).cast(pl.Float64, strict=False).null_count() == points.head(SAMPLE).null_count():
-            numbers = points.cast(pl.Float64, strict=False)
-            if numbers.null_count() == points.null_count():
-                changed.append(numbers)
-                continue
-        if how := notation.find(values, comma=comma):
-            written.setdefault(how, []).append(name)
+        pointed = guess and values.head(layout.SAMPLE).str.contains(".", literal=True).any()
+        if len(values) and (how := notation.find(values, decimal or ("." if pointed else guess))):
+            found[name] = how
             changed.append(notation.read(frame[name], how))
+    return frame.with_columns(changed) if changed else frame, found
+
+
+def _any_ambiguous(columns: Sequence[Sequence[str]], mark: str) -> bool:
+    pl = require("polars", "tables")
+    near = [column for column in columns if any(mark in field for field in column)]
+    return any(notation.is_ambiguous(pl.Series([f for f in column if f not in NOTHING])) for column in near)
+
+
+def _is_late(given: Any, frame: Any, column: str, how: Notation) -> bool:
+    """Say whether a column that polars left as texts tells the decimal mark."""
+    texts = given[:, frame.columns.index(column)]
+    return texts.dtype != frame[column].dtype and bool(how.decimal) and not notation.is_ambiguous(texts.drop_nulls())
+
+
+def _on_notations(
+    given: Any,
+    frame: Any,
+    notations: dict[str, Notation],
+    columns: Sequence[Sequence[str]],
+    *,
+    sure: bool,
+    quoted: bool,
+) -> tuple[list[str], list[str]]:
+    """Return notes on how numbers are written, and on those that can be read in two ways.
+
+    ``quoted``: commas stand between quotes, so that a field without them has no decimal comma.
+    """
+    pl = require("polars", "tables")
+    written: dict[Notation, list[str]] = {}
+    unsure: dict[tuple[str, str], list[str]] = {}
+    for i, name in enumerate(frame.columns):
+        if (how := notations.get(name)) is None:
+            continue
+        was_text = given.dtypes[i] == pl.String
+        if (was_text and not notation.is_plain(how)) or (quoted and how.decimal == ","):
+            written.setdefault(how, []).append(name)
+        if sure or (quoted and not was_text):
+            continue
+        texts = given[:, i].drop_nulls() if was_text else pl.Series([f for f in columns[i] if f not in NOTHING])
+        if notation.is_ambiguous(texts):
+            text = texts.filter(texts.str.contains(notation.AMBIGUOUS))[0]
+            unsure.setdefault((text, how.decimal), []).append(name)
     said = [f"numbers written so that {notation.example(how)}: {_listed(found)}" for how, found in written.items()]
-    return frame.with_columns(changed) if changed else frame, said
+    return said, [notation.unsure(text, mark, _listed(found)) for (text, mark), found in unsure.items()]
 
 
-def _form(first: list[str], delimiter: str, *, header: bool, comma: bool) -> str:
-    shown = {"\t": "tabulator"}.get(delimiter, f'"{delimiter}"')
-    parts = [f"CSV with the delimiter {shown}" if len(first) > 1 else "CSV of one column"]
-    parts += ["decimal commas"] if comma else []
-    return ", ".join([*parts, "a header" if header else "no header (the columns are column_1, column_2, ...)"])
+def _class_na(frame: Any, text: str, options: dict[str, Any], targets: Sequence[str]) -> tuple[Any, list[str]]:
+    """Return a frame in which the word NA is a class of these columns, if they are words, and a note on each."""
+    pl = require("polars", "tables")
+    notes = []
+    for name in targets:
+        if name not in frame.columns or frame[name].dtype != pl.String or not frame[name].null_count():
+            continue
+        place = [frame.columns.index(name)]
+        words = pl.read_csv(text.encode(), **{**options, "null_values": [""], "infer_schema_length": 0}, columns=place)
+        is_na = frame[name].is_null() & (words.to_series().str.strip_chars() == "NA").fill_null(value=False)
+        if count := int(is_na.sum()):
+            frame = frame.with_columns(frame[name].set(is_na, "NA"))
+            notes.append(f"{name!r}: 'NA' in {count:,} row(s) is taken as a class; if it is none, leave it empty")
+    return frame, notes
 
 
-def _on_names(rows: list[list[str]], names: list[str], frame: Any, *, header: bool) -> Iterator[str]:
+def _form(found: layout.Layout, *, comma: bool) -> str:
+    shown = {"\t": "tabulator"}.get(found.delimiter, f'"{found.delimiter}"')
+    parts = [f"CSV with the delimiter {shown}" if len(found.rows[0]) > 1 else "CSV of one column"]
+    parts += ["decimal commas"] if comma and found.delimiter != "," else []
+    return ", ".join([*parts, "a header" if found.header else "no header (the columns are column_1, column_2, ...)"])
+
+
+def _on_names(names: list[str], columns: Sequence[Sequence[str]], frame: Any, found: layout.Layout) -> Iterator[str]:
     """Yield notes on columns without a name, and on those whose numbers may be names."""
-    if header and (unnamed := [name for name, field in zip(names, rows[0], strict=True) if not field]):
+    if found.header and (unnamed := [name for name, field in zip(names, found.rows[0], strict=True) if not field]):
         yield f"the header has no name for {_listed(unnamed)}"
-    if codes := _codes(rows[1:] if header else rows, frame):
+    if codes := _codes(columns, frame):
         yield f"numbers that begin with a zero, like codes: {_listed(codes)}; if they are codes: --categorical"
 
 
-def _codes(rows: list[list[str]], frame: Any) -> list[str]:
+def _codes(columns: Sequence[Sequence[str]], frame: Any) -> list[str]:
     """Return columns of whole numbers of which some begin with a zero, such as 01234."""
-    found = [any(re.fullmatch(r"0\d+", field) for field in column) for column in zip(*rows, strict=False)]
-    return [values.name for values, zeros in zip(frame, found, strict=False) if zeros and values.dtype.is_integer()]
+    return [
+        values.name
+        for values, column in zip(frame, columns, strict=False)
+        if values.dtype.is_integer() and any(re.fullmatch(r"0\d+", field) for field in column)
+    ]
 
 
 def _listed(names: list[str]) -> str:
@@ -304,7 +341,7 @@ def _first(error: BaseException) -> str:
 
 
 def _code(options: dict[str, Any], encoding: str) -> str:
-    defaults = {"separator": ",", "has_header": True, "decimal_comma": False}
+    defaults = {"separator": ",", "has_header": True, "decimal_comma": False, "skip_rows_after_header": 0}
     arguments = [f"{key}={value!r}" for key, value in options.items() if defaults.get(key, ...) != value]
     codecs_of = {"Windows-1252": "cp1252", "Latin-1": "latin-1"}
     arguments += [] if encoding == "UTF-8" else [f"encoding={codecs_of.get(encoding, encoding.lower())!r}"]

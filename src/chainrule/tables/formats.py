@@ -19,6 +19,9 @@ GROUPS = {",": ",", ".": ".", "'": "'\u2019", " ": " \u00a0\u2007\u2009\u202f"}
 LONGEST = 40  # characters of a unit
 
 
+MARK = re.compile(r"[^\w\s\\^\]\[-]?")  # what is harmless in a class of a regular expression
+
+
 @dataclass(frozen=True)
 class Notation:
     """How the values of one column are written; the defaults say that nothing but the plain form was seen.
@@ -28,9 +31,11 @@ class Notation:
     decimal : str
         The decimal mark of its numbers, "." or ","; "" where no value showed one.
     group : str
-        What parts groups of three digits; "" where nothing does.
+        What parts groups of three digits, one of :data:`GROUPS`; "" where nothing does.
     mark : str
         The currency sign or % beside every number, or "".
+    negative : str
+        "accounting" where a number is negative in brackets, before its minus, or by a typographer's minus.
     zone : str
         The time zone in which its times are taken, such as "Asia/Tokyo"; "" where they had none.
     unit : str
@@ -41,6 +46,7 @@ class Notation:
     decimal: str = ""
     group: str = ""
     mark: str = ""
+    negative: str = ""
     zone: str = ""
     unit: str = ""
 
@@ -64,18 +70,21 @@ class Format:
         The decimal mark of the file, "." or ",", where one of its columns, or the user, told it; else "".
     missing : tuple of str
         Words that stand for a missing value in any column.
+    unnamed : tuple of str
+        Columns that had no name in the header, under the names that they got.
     """
 
     delimiter: str = ""
     header: bool = True
     decimal: str = ""
     missing: tuple[str, ...] = NOTHING
+    unnamed: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, what: str, entry: Any) -> Format:
         """Return the format of a dictionary; a ModelFileError that names ``what`` where it is not one."""
         found = _checked(what, entry, FORMAT)
-        return cls(**{**found, "missing": tuple(found.get("missing", NOTHING))})
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
 
 
 def _checked(what: str, entry: Any, checks: dict[str, Callable[[Any], bool]]) -> dict[str, Any]:
@@ -99,13 +108,18 @@ def _is_zone(value: Any) -> bool:
 
 
 def _decimal(value: Any) -> bool:
-    return value in ("", ".", ",")
+    return isinstance(value, str) and value in ("", ".", ",")
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 
 NOTATION: dict[str, Callable[[Any], bool]] = {
     "decimal": _decimal,
-    "group": lambda value: value == "" or value in GROUPS,
-    "mark": lambda value: isinstance(value, str) and len(value) <= 1,
+    "group": lambda value: isinstance(value, str) and (value == "" or value in GROUPS),
+    "negative": lambda value: isinstance(value, str) and value in ("", "accounting"),
+    "mark": lambda value: isinstance(value, str) and MARK.fullmatch(value) is not None,
     "zone": lambda value: value == "" or _is_zone(value),
     "unit": lambda value: isinstance(value, str) and len(value) <= LONGEST and value.isprintable(),
 }
@@ -113,5 +127,6 @@ FORMAT: dict[str, Callable[[Any], bool]] = {
     "delimiter": lambda value: isinstance(value, str) and re.fullmatch(r"[\x01-\x7f]?", value) is not None,
     "header": lambda value: type(value) is bool,
     "decimal": _decimal,
-    "missing": lambda value: isinstance(value, list) and len(value) <= 1000 and all(isinstance(v, str) for v in value),
+    "missing": lambda value: _texts(value) and len(value) <= 1000,
+    "unnamed": _texts,
 }

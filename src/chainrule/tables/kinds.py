@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
-from chainrule.tables import dates, number_texts, quantities
+from chainrule.tables import dates, notation, number_texts, quantities
 from chainrule.tables.formats import Notation
 from chainrule.tables.schema import Column
 
@@ -29,9 +29,15 @@ MANY_VALUES = "its values all differ: an identifier"
 
 
 def infer(  # noqa: PLR0911  (one for each kind)
-    values: pl.Series, kind: str | None = None, date_format: str | None = None
+    values: pl.Series,
+    kind: str | None = None,
+    date_format: str | None = None,
+    how: Notation | None = None,
+    decimal: str = "",
 ) -> Column:
     """Return what a column is, or, if ``kind`` is given ("number", "category", "date"), what it is as such.
+
+    ``how`` is the notation by which a column of numbers was read, ``decimal`` the decimal mark of the file.
 
     >>> import polars as pl
     >>> infer(pl.Series("smoker", ["no", "yes", None])).kind
@@ -46,20 +52,20 @@ def infer(  # noqa: PLR0911  (one for each kind)
     missing = values.null_count()
     present = values.drop_nulls()
     distinct = present.n_unique()
-    column = Column(values.name, kind or "number", read_as, missing, distinct)
+    column = Column(values.name, kind or "number", read_as, missing, distinct, notation=how or Notation())
     if not distinct:
         return _with(column, kind="constant", read_as="null", dropped="it has no values")
     if distinct == 1 and (not missing or kind is not None):
         return _with(column, kind="constant", dropped="it has one value only", categories=_texts(present))
     if kind is not None:
-        return _as_told(column, present, kind, date_format)
+        return _as_told(column, present, kind, date_format, decimal)
     if read_as == "boolean":
         return _yes_no(column, present)
     if read_as in ("number", "whole"):
         return _numbers(column, present)
     if read_as in ("date", "time"):
         return _dates(column, present, None)
-    return _words(column, present)
+    return _words(column, present, decimal)
 
 
 def normal(values: pl.Series) -> pl.Series:  # noqa: PLR0911  (one for each type)
@@ -113,18 +119,19 @@ def _read_as(values: pl.Series) -> str:
     return next((name for known, name in names.items() if kind == known), "nested")
 
 
-def _as_told(column: Column, present: pl.Series, kind: str, date_format: str | None) -> Column:
+def _as_told(column: Column, present: pl.Series, kind: str, date_format: str | None, decimal: str) -> Column:
     pl = require("polars", "tables")
     if kind == "number":
         if column.read_as in ("date", "time"):
             raise ValueError(f"{column.name!r} cannot be a number: its values are dates.")
-        if column.read_as == "text" and (how := quantities.find(present, MOST_OF_THEM)) is not None:
-            return _quantities(column, present, how)
-        numbers = present.cast(pl.Float64, strict=False)
+        if column.read_as == "text" and (measured := quantities.find(present, MOST_OF_THEM, decimal)) is not None:
+            return _quantities(column, present, measured)
+        how = number_texts.written(present, decimal) if column.read_as == "text" else column.notation
+        numbers = present.cast(pl.Float64, strict=False) if column.read_as != "text" else _read(present, how)
         if numbers.null_count() > (1 - MOST_OF_THEM) * len(present):
             bad = present.filter(numbers.is_null())[0]
             raise ValueError(f"{column.name!r} cannot be a number: most of its values are none, such as {bad!r}.")
-        return _with_holes(column, present, numbers)
+        return _with_holes(_with(column, notation=how), present, numbers)
     if kind == "date":
         digits = column.read_as == "whole" and date_format is None and dates.find(_as_texts(present)) is None
         if column.read_as in ("number", "boolean") or digits:
@@ -158,15 +165,15 @@ def _as_texts(present: pl.Series) -> pl.Series:
     return present.cast(require("polars", "tables").String)
 
 
-def _words(column: Column, present: pl.Series) -> Column:
+def _words(column: Column, present: pl.Series, decimal: str) -> Column:
     found = dates.find(present)
     if found is not None:
         return _dates(column, present, None, found)
     if column.distinct == 2:
         return _yes_no(column, present)
-    if (numbers := number_texts.find(present)) is not None:
-        return _with_holes(column, present, numbers)
-    if (how := quantities.find(present)) is not None:
+    if (numbers := number_texts.find(present, decimal=decimal)) is not None:
+        return _with_holes(_with(column, notation=numbers.notation), present, numbers.values)
+    if (how := quantities.find(present, decimal=decimal)) is not None:
         return _quantities(column, present, how)
     words: Any = present.head(10_000).str.count_matches(r"\S+").mean() or 0.0
     if words >= WORDS and column.distinct > max(FEW, len(present) / 4):
@@ -178,6 +185,10 @@ def _words(column: Column, present: pl.Series) -> Column:
 
 def _quantities(column: Column, present: pl.Series, how: Notation) -> Column:
     return _with_holes(_with(column, kind="number", notation=how), present, quantities.read(present, how))
+
+
+def _read(present: pl.Series, how: Notation) -> pl.Series:
+    return notation.read(present, how, strict=False)
 
 
 def _with_holes(column: Column, present: pl.Series, read: pl.Series) -> Column:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,8 +15,9 @@ import numpy as np
 from chainrule._checks import check_real
 from chainrule._extras import require
 from chainrule._typing import Array
-from chainrule.tables import kinds, leaks, overrides, remarks, splitting, targets
-from chainrule.tables.checking import check
+from chainrule.tables import kinds, leaks, number_texts, overrides, remarks, splitting, targets
+from chainrule.tables.checking import check, with_targets
+from chainrule.tables.formats import Format, Notation
 from chainrule.tables.frames import as_frame
 from chainrule.tables.reading import Table, read
 from chainrule.tables.result import Split
@@ -29,6 +31,8 @@ else:
 
 TEST, VALIDATION = 0.2, 0.125  # of all rows, and of the rest
 FEWEST = 10  # rows with a target
+NUMBERED = "whole numbers that all differ, without a name: numbers of rows"
+UNNAMED = re.compile(r"(Unnamed: \d+)?")  # of pandas
 UNBALANCED = 10  # how many times the largest class is as large as the smallest, to be spoken of
 
 __all__ = ["TEST", "VALIDATION", "Loaded", "as_in", "load"]
@@ -72,6 +76,7 @@ def load(
     group: str | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
+    decimal: str | None = None,
     seed: int = 0,
 ) -> Loaded:
     """Return the rows of a table and their parts; the arguments are those of :func:`chainrule.tables.train`."""
@@ -80,10 +85,11 @@ def load(
     if own is None:
         check_real("train", "test", part, 0, 1, open_low=True, open_high=True)
     numeric = [*numeric]
-    table = _table(source, target, delimiter, header)
+    table = _table(source, target, delimiter, header, decimal)
     goals = targets.split_names(target, table.frame.columns)
     frame, numbers, notes = _with_targets(table, goals)
-    schema, y, said, warned = _schema(frame, goals, task, categorical, numeric, drop, dates)
+    schema, y, said, warned = _schema(table, frame, goals, task, categorical, numeric, drop, dates)
+    schema = without_row_numbers(schema, table.format.unnamed, numeric)
     if frame.height < table.frame.height:
         schema = _without_numbering(schema, table.frame, numeric)
     for option, name in (("time-column", time_column), ("group", group)):
@@ -98,10 +104,12 @@ def load(
     rows, rows_val, rows_test, how = splitting.split(plan, frame, y)
     frame_test, given, reads_test, numbers, file = frame[rows_test], None, "", numbers[rows_test], table.path
     if own is not None:
-        table_test = _table(own, target, delimiter, header)
-        given, numbers, _ = _with_targets(table_test, goals)
+        table_test = _table(own, target, delimiter, header, None, schema)
+        known = replace(table_test, frame=with_targets(table_test.frame, schema, f"--test: {own}"))
+        rows_own, numbers, _ = _with_targets(known, goals)
+        given = table_test.frame[numbers - 1]
         how, reads_test, file = f"those of {own}", table_test.reads, table_test.path
-        frame_test = as_in(schema, given, os.fspath(own))
+        frame_test = as_in(schema, rows_own, os.fspath(own))
     split = Split(len(rows), len(rows_val), frame_test.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))
     said = (*notes, *said, *remarks.find(frame, schema))
@@ -111,14 +119,25 @@ def load(
     )  # fmt: skip
 
 
-def _table(source: Any, target: str | Sequence[str], delimiter: str | None, header: bool | None) -> Table:
+def _table(
+    source: Any,
+    target: str | Sequence[str],
+    delimiter: str | None,
+    header: bool | None,
+    decimal: str | None,
+    schema: Schema | None = None,
+) -> Table:
     """Return the table of a file or a frame."""
+    names = [target, *target.split(",")] if isinstance(target, str) else [*target]
     if isinstance(source, str | os.PathLike):
-        expected = [target, *target.split(",")] if isinstance(target, str) else [*target]
-        return read(source, delimiter=delimiter, header=header, expected=expected)
+        return read(
+            source, delimiter=delimiter, header=header, expected=names, targets=names, decimal=decimal, schema=schema
+        )
     frame, file = as_frame(source), io.BytesIO()
     frame.write_ipc(file)
-    return Table(frame, (), "a data frame", hashlib.sha256(file.getbuffer()).hexdigest())
+    numbers, notes = number_texts.known_in(frame, names, decimal or "")
+    form = Format(decimal=decimal or "")
+    return Table(numbers, tuple(notes), "a data frame", hashlib.sha256(file.getbuffer()).hexdigest(), format=form)
 
 
 def _with_targets(table: Table, goals: list[str]) -> tuple[pl.DataFrame, Array, tuple[str, ...]]:
@@ -143,6 +162,7 @@ def _with_targets(table: Table, goals: list[str]) -> tuple[pl.DataFrame, Array, 
 
 
 def _schema(
+    table: Table,
     frame: pl.DataFrame,
     goals: list[str],
     task: str | None,
@@ -158,9 +178,11 @@ def _schema(
     columns: list[Column] = []
     for name in names:
         kind, date_format = told.get(name, (None, None))
-        column = kinds.infer(frame[name], kind, date_format)
+        how = table.notations.get(name)
+        column = kinds.infer(frame[name], kind, date_format, how=how, decimal=table.format.decimal)
         columns.append(replace(column, dropped="--drop") if name in dropped else column)
-    schema = Schema(tuple(columns), found.columns, found.task, found.classes, frame.height, found.notes)
+    targeted = tuple(replace(c, notation=table.notations.get(c.name, Notation())) for c in found.columns)
+    schema = Schema(tuple(columns), targeted, found.task, found.classes, frame.height, found.notes, table.format)
     labels, counts = np.unique(found.y, return_counts=True)
     warned = unbalanced(found.task, dict(zip(labels.tolist(), counts.tolist(), strict=True)))
     return schema, found.y, found.notes, warned
@@ -172,6 +194,18 @@ def _without_numbering(schema: Schema, frame: pl.DataFrame, numeric: list[str]) 
     found = {name: kinds.infer(frame[name]) for name in numbers}
     why = {name: column.dropped for name, column in found.items() if column.kind == "identifier"}
     columns = [replace(c, kind="identifier", dropped=why[c.name]) if c.name in why else c for c in schema.columns]
+    return replace(schema, columns=tuple(columns))
+
+
+def without_row_numbers(schema: Schema, unnamed: Sequence[str], numeric: Sequence[str]) -> Schema:
+    """Return the schema without whole numbers that all differ in a column without a name, as pandas writes its index."""
+    columns = [
+        replace(c, kind="identifier", dropped=NUMBERED)
+        if c.kind == "number" and c.used and c.read_as == "whole" and c.name not in numeric
+        and (c.name in unnamed or UNNAMED.fullmatch(c.name)) and not c.missing and c.distinct == schema.rows
+        else c
+        for c in schema.columns
+    ]  # fmt: skip
     return replace(schema, columns=tuple(columns))
 
 

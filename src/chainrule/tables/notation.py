@@ -2,77 +2,170 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
+from chainrule.tables.formats import GROUPS, Notation
 
 if TYPE_CHECKING:
     import polars as pl
 else:
     pl = Any
 
-SPACES = " \u00a0\u202f"  # plain, not to be broken, and narrow
-GROUPS = (",", ".", "'", "\u2019", *SPACES)
-SIGN = r"[-+\u2212]?"  # the last one is a typographer's minus
+MINUS = "[-\u2212\u2013]"  # of a typist, and of typographers
+SIGN = rf"(?:\+|{MINUS})?"
 MARK = r"(?:\p{Sc}|%)"  # of money or percent
+ODD_SIGN = rf"\(|{MINUS}[^0-9.,]*$|[\u2212\u2013]"
 FIRST = 200  # values by which most columns of words are ruled out
+START = rf"^\(?{SIGN}\s*{MARK}?\s*\(?{SIGN}(?:[0-9.,]|inf|Inf)"
+AMBIGUOUS = r"^[^0-9.,]*[1-9][0-9]{0,2}[.,][0-9]{3}[^0-9.,]*$"  # 1,234: one thousand or one
+WHOLE = r"^[^0-9.,]*[0-9]+[^0-9.,]*$"
 
 
-class Written(NamedTuple):
-    """What parts groups of digits ("" if nothing does), the decimal mark, and the mark beside the number, or ""."""
+def find(values: pl.Series, decimal: str = "") -> Notation | None:
+    """Return how all texts of a column are written as numbers, or None.
 
-    group: str
-    point: str
-    mark: str
+    Parameters
+    ----------
+    values : polars.Series of texts
+        Without missing values, and without spaces around them.
+    decimal : str
+        The decimal mark of the file, "." or ",", by which a column that fits both is read; "." by default.
 
-
-def find(values: pl.Series, *, comma: bool = False) -> Written | None:
-    """Return how all texts of a column are written as numbers, or None; ``comma``: commas are decimal by rights.
-
+    Examples
+    --------
     >>> import polars as pl
-    >>> find(pl.Series(["$1,234.50", "-$3"]))
-    Written(group=',', point='.', mark='$')
+    >>> find(pl.Series(["$1,234.50", "-$3", "($7.00)"]))
+    Notation(decimal='.', group=',', mark='$', negative='accounting')
     >>> find(pl.Series(["12 %", "7,5 %"]))
-    Written(group='', point=',', mark='%')
-    >>> find(pl.Series(["12 %", "7"])), find(pl.Series(["1,2,3", "4"]))
-    (None, None)
+    Notation(decimal=',', group='', mark='%', negative='')
+    >>> find(pl.Series(["4.229", "967"]), decimal=",")
+    Notation(decimal=',', group='.', mark='', negative='')
+    >>> find(pl.Series(["12 %", "7"])), find(pl.Series(["1,2,3", "4"])), find(pl.Series(["1.5", "2,5"]))
+    (None, None, None)
     """
     first = values.head(FIRST)
-    if not len(values) or not first.str.contains(rf"^{SIGN}\s*{MARK}?\s*{SIGN}[\d.,]").all():
+    if not len(values) or not first.str.contains(START).all():
         return None
     marks = values.str.replace_all(r"[^\p{Sc}%]", "")
     mark = str(marks[0])
     if (marks != mark).any() or len(mark) > 1:
         return None
-    for point in (",", ".") if comma else (".", ","):
+    for point in (",", ".") if decimal == "," else (".", ","):
         for group in ("", *(g for g in GROUPS if g != point)):
-            if values.str.contains(_pattern(group, point)).all():
-                return Written(group, point, mark)
+            pattern = _pattern(group, point, mark)
+            if first.str.contains(pattern).all() and values.str.contains(pattern).all():
+                negative = "accounting" if values.str.contains(ODD_SIGN).any() else ""
+                seen = group in (",", ".") or values.str.contains(point, literal=True).any()
+                return Notation(point if seen else "", group, mark, negative)
     return None
 
 
-def read(values: pl.Series, how: Written, *, strict: bool = True) -> pl.Series:
+def is_ambiguous(values: pl.Series) -> bool:
+    """Say whether the numbers of a column may have a decimal mark or groups of digits: 1,234 and 12, say.
+
+    >>> import polars as pl
+    >>> is_ambiguous(pl.Series(["1,234", "12"])), is_ambiguous(pl.Series(["1,234", "1,5"]))
+    (True, False)
+    """
+    if values.str.contains(AMBIGUOUS).any() and values.str.contains(f"{AMBIGUOUS}|{WHOLE}").all():
+        return not (values.str.contains(".", literal=True).any() and values.str.contains(",", literal=True).any())
+    return False
+
+
+def evidence(columns: Sequence[Sequence[str]], delimiter: str = ";", most: int = 500) -> set[str]:
+    """Return the decimal marks that the first columns tell: those of columns that can be read in one way alone.
+
+    >>> evidence([["4.229", "967"], ["50,0", "53,0"]])
+    {','}
+    >>> evidence([["4.229", "967"], ["a.b", "7,x"]])
+    set()
+    """
+    polars = require("polars", "tables")
+    told: set[str] = set()
+    marked = [column for column in columns if any("," in field for field in column)]
+    if not marked and delimiter == ",":
+        return told
+    marked += [column for column in columns if column not in marked and any("." in field for field in column)]
+    for column in marked[:most]:
+        values = polars.Series([field for field in column if any(map(str.isdigit, field))], dtype=polars.String)
+        if (how := find(values)) and how.decimal and not is_ambiguous(values):
+            told.add(how.decimal)
+    return told
+
+
+def unsure(text: str, decimal: str, columns: str) -> str:
+    """Return a sentence on columns of numbers that can be read in two ways.
+
+    >>> unsure("4.229", ".", "'sales'")
+    "ambiguous: 4.229 is read as 4.229, but could be 4229: 'sales'; if it is: --decimal ','"
+    """
+    whole = re.sub(r"[.,]", "", text)
+    point = text.replace(",", ".")
+    is_point = decimal in text
+    ours, other = (point, whole) if is_point else (whole, point)
+    mark = text[re.search(r"[.,]", text).start()]  # type: ignore[union-attr]
+    wrong = {".": ",", ",": "."}[mark] if is_point else mark
+    return f"ambiguous: {text} is read as {ours}, but could be {other}: {columns}; if it is: --decimal '{wrong}'"
+
+
+def read(values: pl.Series, how: Notation, *, strict: bool = True) -> pl.Series:
     """Return texts as numbers; where one is not written so, an error of polars, or null if this is not ``strict``.
 
     >>> import polars as pl
-    >>> read(pl.Series(["$1,234.50", "-$3"]), Written(",", ".", "$")).to_list()
-    [1234.5, -3.0]
+    >>> read(pl.Series(["$1,234.50", "-$3", "($7.00)", "2"]), Notation(".", ",", "$"), strict=False).to_list()
+    [1234.5, -3.0, -7.0, None]
+    >>> read(pl.Series(["3,5", "2,500", "2.500"]), Notation(","), strict=False).to_list()
+    [3.5, 2.5, None]
     """
+    numbers = values.to_frame("x").select(expression(require("polars", "tables").col("x"), how))["x"].alias(values.name)
+    if strict and numbers.null_count() > values.null_count():
+        bad = values.filter(numbers.is_null() & values.is_not_null())[0]
+        raise ValueError(f"{bad!r} is not a number written so that {example(how)}.")
+    return numbers
+
+
+def expression(text: pl.Expr, how: Notation) -> pl.Expr:
+    """Return the expression that makes numbers of texts; null where one is not written so."""
     polars = require("polars", "tables")
-    texts = values.str.replace_all(r"[\s\p{Sc}%]", "").str.replace_all("\u2212", "-", literal=True)
-    if how.group:
-        texts = texts.str.replace_all(how.group, "", literal=True)
-    return texts.str.replace(how.point, ".", literal=True).cast(polars.Float64, strict=strict)
+    if is_plain(how):
+        return text.cast(polars.Float64, strict=False)
+    fits, digits = _steps(how)
+    written = polars.when(text.str.contains(fits)).then(text)
+    for pattern, new in digits:
+        written = written.str.replace_all(pattern, new)
+    return written.cast(polars.Float64, strict=False)
 
 
-def example(how: Written) -> str:
+def code(how: Notation) -> str:
+    """Return the same expression as Python, with NAMES for the columns."""
+    if is_plain(how):
+        return "pl.col(NAMES).cast(pl.Float64, strict=False)"
+    fits, digits = _steps(how)
+    steps = "".join(f".str.replace_all({pattern!r}, {new!r})" for pattern, new in digits)
+    return f"pl.when(pl.col(NAMES).str.contains({fits!r})).then(pl.col(NAMES)){steps}.cast(pl.Float64, strict=False)"
+
+
+def is_plain(how: Notation) -> bool:
+    """Say whether polars reads such numbers by itself."""
+    return how in (Notation(), Notation("."))
+
+
+def informed(how: Notation, decimal: str) -> Notation:
+    """Return a notation whose decimal mark, where no value of the column showed one, is that of the file."""
+    return how if how.decimal else replace(how, decimal=decimal)
+
+
+def example(how: Notation) -> str:
     """Return a number as it is written, and what it is.
 
-    >>> example(Written(",", ".", "$"))
-    '$1,234 is 1234'
+    >>> example(Notation(".", ",", "$")), example(Notation(","))
+    ('$1,234 is 1234', '12,5 is 12.5')
     """
-    whole = f"1{how.group}234"
-    number = whole if how.group else f"12{how.point}5"
+    number = f"1{how.group}234" if how.group else f"12{how.decimal or '.'}5"
     return f"{_marked(number, how.mark)} is {'1234' if how.group else '12.5'}"
 
 
@@ -80,6 +173,27 @@ def _marked(number: str, mark: str) -> str:
     return f"{number} {mark}" if mark == "%" else f"{mark}{number}"
 
 
-def _pattern(group: str, point: str) -> str:
-    digits = rf"(?:[1-9]\d{{0,2}}(?:[{group}]\d{{3}})+|\d+)" if group else r"\d+"  # 079 123 456 is a telephone
-    return rf"^{SIGN}\s*{MARK}?\s*{SIGN}(?:{digits}(?:[{point}]\d*)?|[{point}]\d+)\s*{MARK}?$"
+def _pattern(group: str, point: str, mark: str = "") -> str:
+    """Return the pattern of a number: -1, 1- or (1); with a mark, that stands before or after it."""
+    digits = (
+        rf"(?:[1-9][0-9]{{0,2}}(?:[{GROUPS[group]}][0-9]{{3}})+|[0-9]+)" if group else "[0-9]+"
+    )  # 079 123 456 is a telephone
+    number = rf"(?:{digits}(?:[{point}][0-9]*)?|[{point}][0-9]+)(?:[eE][-+]?[0-9]+)?"
+    forms = ["[-+]?[iI]nf(?:inity)?"]
+    for before, after in ((rf"[{mark}]\s*", ""), ("", rf"\s*[{mark}]")) if mark else (("", ""),):
+        forms += [
+            rf"{SIGN}\s*{before}{SIGN}{number}{after}",
+            rf"{before}{number}{MINUS}{after}", rf"{before}{number}{after}{MINUS}",
+            rf"{before}\({number}\){after}", rf"\({before}{number}{after}\)",
+        ]  # fmt: skip
+    return f"^(?:{'|'.join(dict.fromkeys(forms))})$"
+
+
+def _steps(how: Notation) -> tuple[str, list[tuple[str, str]]]:
+    """Return what a text must match, and what is to be replaced one after the other, up to what Python writes."""
+    point = how.decimal or "."
+    steps = [(r"[\s+\p{Sc}%]", "")]
+    steps += [(f"[{GROUPS[how.group]}]", "")] if how.group.strip() else []
+    steps += [(r"\((.*)\)", "-$1"), (f"^(.*){MINUS}$", "-$1"), (MINUS, "-")]
+    steps += [("[,]", ".")] if point == "," else []
+    return _pattern(how.group, point, how.mark), steps

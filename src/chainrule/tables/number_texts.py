@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chainrule._extras import require
+from chainrule.tables import notation
+from chainrule.tables.formats import NOTHING, Notation
 
 if TYPE_CHECKING:
     import polars as pl
@@ -12,28 +15,83 @@ else:
     pl = Any
 
 ENOUGH = 0.95  # of the values must be numbers
+ENOUGH_BESIDE_ONE = 0.9  # if all others are one and the same word
 MOST_WORDS = 5  # different ones, such as "unknown", in place of numbers
 FEWEST = 30  # different numbers: fewer are as well off as categories
+FEWEST_PLAIN = 3  # different numbers beside words that say nothing else than that a value is missing
 FIRST = 1000  # values by which most columns of words are ruled out
+MISSING = {
+    *map(str.lower, NOTHING), "none", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "n.a.", "#n/a!", "<na>",
+    "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!", "nil", "missing", "unknown", "not available",
+}  # fmt: skip
+"""Words, in lower case, that stand for a missing value among numbers."""
 
 
-def find(values: pl.Series, enough: float = ENOUGH) -> pl.Series | None:
-    """Return texts as numbers, null where they are words; None if they are no numbers, or codes made of digits.
+class Numbers(NamedTuple):
+    """Texts as numbers, null where they are words; and how they are written."""
+
+    values: pl.Series
+    notation: Notation
+
+
+def find(values: pl.Series, enough: float | None = None, decimal: str = "") -> Numbers | None:
+    """Return texts as numbers; None if they are no numbers, or codes made of digits.
 
     >>> import polars as pl
-    >>> find(pl.Series([*map(str, range(40)), "unknown"])).null_count()
+    >>> find(pl.Series([*map(str, range(40)), "unknown"])).values.null_count()
     1
     >>> find(pl.Series([f"{i:05d}" for i in range(40)]))
+    >>> find(pl.Series(["1,5", "2,5", "3,5"] * 4 + ["-"])).notation.decimal
+    ','
     """
-    polars = require("polars", "tables")
     texts = values.drop_nulls()
-    if not texts.head(FIRST).cast(polars.Float64, strict=False).is_not_null().any():
+    if not texts.head(FIRST).str.contains("[0-9]").any():
         return None
-    numbers = texts.cast(polars.Float64, strict=False)
+    how = written(texts, decimal)
+    numbers = notation.read(texts, how, strict=False)
     words = texts.filter(numbers.is_null())
-    if len(words) > (1 - enough) * len(texts) or words.n_unique() > MOST_WORDS:
+    different = words.n_unique()
+    least = enough if enough is not None else ENOUGH_BESIDE_ONE if different == 1 else ENOUGH
+    if len(words) > (1 - least) * len(texts) or different > MOST_WORDS:
         return None
-    return None if _codes(texts) or numbers.drop_nulls().n_unique() <= FEWEST else numbers
+    told = how.mark or how.group or how.decimal == "," or (different and words.str.to_lowercase().is_in(MISSING).all())
+    fewest = FEWEST_PLAIN if told else FEWEST + 1
+    return None if _codes(texts) or numbers.drop_nulls().n_unique() < fewest else Numbers(numbers, how)
+
+
+def written(texts: pl.Series, decimal: str = "") -> Notation:
+    """Return how the numbers among texts are written: the plain notation where they are not all written alike."""
+    return notation.find(texts.filter(texts.str.contains("[0-9]")), decimal) or Notation()
+
+
+def known(values: pl.Series, decimal: str = "") -> tuple[pl.Series | None, pl.Series]:
+    """Return a column as numbers if all but a few of its texts are, and the others stand for a missing value.
+
+    >>> import polars as pl
+    >>> numbers, words = known(pl.Series("y", ["1.5", "2.5", "3.5", "4.5"] * 3 + ["#DIV/0!"]))
+    >>> numbers.null_count(), words.to_list()
+    (1, ['#DIV/0!'])
+    """
+    found = find(values, decimal=decimal)
+    if found is None:
+        return None, values.clear()
+    numbers = notation.read(values, found.notation, strict=False)
+    words = values.filter(numbers.is_null() & values.is_not_null())
+    fine = len(words) and words.str.to_lowercase().is_in(MISSING).all()
+    return (numbers if fine else None), words
+
+
+def known_in(frame: Any, names: Iterable[str], decimal: str = "") -> tuple[Any, list[str]]:
+    """Return a frame with the columns of :func:`known` among these as numbers, and a note on each."""
+    polars = require("polars", "tables")
+    notes = []
+    for name in names:
+        if name in frame.columns and frame[name].dtype == polars.String:
+            numbers, words = known(frame[name], decimal)
+            if numbers is not None:
+                frame = frame.with_columns(numbers)
+                notes.append(f"{name!r}: {words[0]!r} in {len(words):,} row(s) is taken as missing")
+    return frame, notes
 
 
 def _codes(texts: pl.Series) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chainrule._extras import require
@@ -73,8 +74,10 @@ class Affixes(NamedTuple):
     unit: pl.Expr
 
 
-def find(values: pl.Series, enough: float = ENOUGH) -> Notation | None:
+def find(values: pl.Series, enough: float = ENOUGH, decimal: str = "") -> Notation | None:
     """Return how texts are amounts, times or durations; None if they are not, or fewer than ``enough`` of them.
+
+    ``decimal`` is the decimal mark of the file, "." or ",", where it is known.
 
     >>> import polars as pl
     >>> find(pl.Series(["12.5 kg", "800 g", "7 kg"])).unit, find(pl.Series(["14:35", "9:05"])).unit
@@ -90,7 +93,7 @@ def find(values: pl.Series, enough: float = ENOUGH) -> Notation | None:
             found = Notation(unit=_clock(values, unit))
             break
     else:
-        if (found := _amounts(values, enough)) is None:
+        if (found := _amounts(values, enough, decimal)) is None:
             found = Notation(unit="1h 30m")
     return found if read(values, found).null_count() <= (1 - enough) * len(values) else None
 
@@ -115,7 +118,7 @@ def unclear(values: pl.Series, unit: str) -> bool:
     return unit in ("h:m", "m:s") and bool(two and three)
 
 
-def _amounts(values: pl.Series, enough: float) -> Notation | None:
+def _amounts(values: pl.Series, enough: float, decimal: str) -> Notation | None:
     """Return the unit to which all can be converted, the commonest of several, and how the numbers are written."""
     polars = require("polars", "tables")
     number, affix = (made.alias(name) for made, name in zip(_affixes(polars.col("x")), ("n", "u"), strict=True))
@@ -132,9 +135,9 @@ def _amounts(values: pl.Series, enough: float) -> Notation | None:
         readable = split.filter(polars.col("u").is_in(list(known)))
         if readable.height < enough * len(values) or not _is_unit(unit, readable):
             continue
-        how = notation.find(readable["n"])
+        how = notation.find(readable["n"], decimal)
         if how is not None:
-            return Notation(decimal=how.decimal, group=how.group, unit=unit)
+            return replace(how, unit=unit)
     return None
 
 
@@ -206,14 +209,13 @@ def expression(values: pl.Expr, how: Notation) -> pl.Expr:
     if how.unit in CLOCKS:
         return _seconds(values, how.unit)
     number, unit = _affixes(values)
-    plain = notation.expression(number, Notation(how.decimal, how.group))
+    plain = notation.expression(number, replace(how, unit=""))
     return plain * unit.replace_strict(factors(how.unit), default=None, return_dtype=polars.Float64)
 
 
 def code(name: str, how: Notation) -> str:
     """Return the same expression as Python."""
-    given = {"decimal": how.decimal, "group": how.group, "unit": how.unit}
-    arguments = ", ".join(f"{key}={value!r}" for key, value in given.items() if value)
+    arguments = ", ".join(f"{key}={value!r}" for key, value in asdict(how).items() if value)
     return f"quantities.expression(pl.col({name!r}), quantities.Notation({arguments})).alias({name!r})"
 
 

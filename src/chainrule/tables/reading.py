@@ -7,16 +7,18 @@ import hashlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
 from chainrule._names import did_you_mean
-from chainrule.tables import delimited, numpy_files
+from chainrule.tables import delimited, json_tables, number_texts, numpy_files
+from chainrule.tables.formats import Format, Notation
 from chainrule.tables.frames import check_names, plain
 from chainrule.tables.kinds import LARGEST
+from chainrule.tables.schema import Schema
 
 if TYPE_CHECKING:
     import polars as pl
@@ -62,13 +64,18 @@ FOREIGN = {
 
 @dataclass(frozen=True)
 class Table:
-    """A table that was read: its frame, what was found out about its file, and the digest of the file."""
+    """A table that was read: its frame, what was detected about its file, and the digest of the file.
+
+    ``format`` and ``notations`` say how the file and its columns of numbers are written.
+    """
 
     frame: pl.DataFrame
     notes: tuple[str, ...]
     path: str
     sha256: str
     reads: str = ""  # the expression of polars that reads it, for a script
+    format: Format = field(default_factory=Format)
+    notations: Mapping[str, Notation] = field(default_factory=dict)
 
 
 def is_table(source: str) -> bool:
@@ -86,6 +93,10 @@ def read(
     delimiter: str | None = None,
     header: bool | None = None,
     expected: Iterable[str] | None = None,
+    decimal: str | None = None,
+    targets: Sequence[str] = (),
+    texts: bool = False,
+    schema: Schema | None = None,
 ) -> Table:
     r"""Read a table.
 
@@ -99,6 +110,18 @@ def read(
         Whether the first line of CSV has the names; found out by default.
     expected : names, optional
         Columns that are looked for: a first line that has one of them is a header.
+    decimal : str, optional
+        The decimal mark of numbers in texts, "." or ",": 4.229 may be either. Detected by default, from
+        columns that can be read in one way alone.
+    targets : sequence of str
+        Columns in which the word NA is a class, unless they are numbers; and in which a word for a missing value among
+        numbers, such as - or #DIV/0!, is missing.
+    texts : bool
+        Leave every column of CSV as texts.
+    schema : Schema, optional
+        The columns of the table that a network was trained on. Every column of CSV is then left as texts, which
+        ``predict`` reads by the notation that training detected, not by what this file seems to have; give ``decimal``
+        as well to overrule it.
 
     Raises
     ------
@@ -137,7 +160,20 @@ def read(
         notes.append(f"read as {found}, by its content: the ending {ending or '(none)'} says nothing")
     if not _same(found, said):
         raise ValueError(f"{name} is not what its ending says: it is {A[found]}, not {A[str(said)]}. Rename it.")
-    frame, said_of_it, reads = _READERS[said or found](content, name, delimiter, header, expected)
+    format_, notations, about_targets = Format(), {}, False
+    if (said or found) == "text":
+        parsed = delimited.parse(
+            content, name, delimiter=delimiter, header=header, decimal=decimal, targets=targets, texts=texts,
+            schema=schema, expected=expected if schema is None else [column.name for column in schema.used],
+        )  # fmt: skip
+        frame, said_of_it, reads = parsed.frame, parsed.notes, parsed.reads
+        format_, notations, about_targets = parsed.format, parsed.notations, parsed.about_targets
+    else:
+        frame, said_of_it, reads = _READERS[said or found](content, name)
+        if not texts and schema is None:
+            frame, words = number_texts.known_in(frame, targets, decimal or "")
+            said_of_it, about_targets = [*said_of_it, *words], bool(words)
+    frame = frame if schema is None else _named_by(schema, frame, format_, name)
     if not frame.width:
         raise ValueError(f"{name} has no columns: expected a table with a header and rows.")
     if len(set(frame.columns)) != frame.width:
@@ -145,12 +181,26 @@ def read(
     check_names(frame.columns, name)
     raw, frame = frame, plain(frame)
     notes += [] if raw is frame else _huge(raw)
-    if not reads or raw is not frame or packed == "zstd" or (packed == "gzip" and found != "text"):
-        given = {"delimiter": delimiter, "header": header}
+    if not reads or raw is not frame or packed == "zstd" or (packed == "gzip" and found != "text") or about_targets:
+        given = {
+            "delimiter": delimiter, "header": header, "decimal": decimal,
+            "targets": [*targets] if about_targets else None, "texts": texts or schema is not None or None,
+        }  # fmt: skip
         options = "".join(f", {key}={value!r}" for key, value in given.items() if value is not None)
         reads = f"tables.read({source!r}{options}).frame"
     reads = reads.replace("{source}", "sys.stdin.buffer" if source == "-" else repr(source), 1)
-    return Table(frame, (*said_of_it, *notes), source, digest, reads)
+    return Table(frame, (*said_of_it, *notes), source, digest, reads, format_, notations)
+
+
+def _named_by(schema: Schema, frame: Any, found: Format, name: str) -> Any:
+    """Return a frame with the names of a schema where the file has none, and refuse one that has none of them."""
+    if found.delimiter and not found.header and not schema.format.header and frame.width == len(schema.columns):
+        frame = frame.rename(dict(zip(frame.columns, (c.name for c in schema.columns), strict=True)))
+    wanted = [column.name for column in schema.used]
+    if found.delimiter and frame.width > 1 and not set(wanted) & set(frame.columns):
+        listed = ", ".join(map(repr, wanted[:5])) + (", ..." if len(wanted) > 5 else "")
+        raise ValueError(f"{name} has none of the columns that training had: expected a first line with {listed}.")
+    return frame
 
 
 A = {
@@ -239,12 +289,6 @@ def _same(found: str, said: str | None) -> bool:
 # ---------------------------------------------------------------- one function a format
 
 
-def _text(
-    content: bytes, name: str, delimiter: str | None, header: bool | None, expected: Iterable[str] | None
-) -> tuple[Any, list[str], str]:
-    return delimited.parse(content, name, delimiter=delimiter, header=header, expected=expected)
-
-
 def _by_polars(function: str, what: str, **options: Any) -> Callable[..., tuple[Any, list[str], str]]:
     arguments = "".join(f", {key}={value!r}" for key, value in options.items())
 
@@ -265,9 +309,12 @@ def _arrow(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
 
 
 def _json(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
-    array = content.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    array = content.lstrip()[:1] == b"["
+    if not array and (whole := json_tables.parse(content, name)) is not None:
+        return whole[0], [f"a JSON object, by pandas' orientation {whole[1]!r}"], ""
     function, what = ("read_json", "a JSON array") if array else ("read_ndjson", "JSON lines")
-    return _by_polars(function, what, infer_schema_length=None)(content.removeprefix(b"\xef\xbb\xbf"), name)
+    return _by_polars(function, what, infer_schema_length=None)(content, name)
 
 
 def _numpy(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
@@ -280,7 +327,6 @@ def _first(error: BaseException) -> str:
 
 
 _READERS: dict[str, Callable[..., tuple[Any, list[str], str]]] = {
-    "text": _text,
     "Parquet": _by_polars("read_parquet", "Parquet"),
     "Arrow": _arrow,
     "JSON lines": _json,

@@ -45,6 +45,7 @@ def train(
     patience: int = PATIENCE,
     delimiter: str | None = None,
     header: bool | None = None,
+    decimal: str | None = None,
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
     resume: str | os.PathLike[str] | None = None,
@@ -76,6 +77,8 @@ def train(
         How many epochs without a better validation loss to wait; 0 for all epochs.
     delimiter, header : optional
         Of CSV, where they cannot be found out.
+    decimal : str, optional
+        The decimal mark of numbers in texts, "." or ",", where no column tells it: 4.229 may be either.
     seed : int
         Of the split and of the network.
     callbacks : sequence of Callback
@@ -107,7 +110,8 @@ def train(
     began = time.perf_counter()
     loaded = load(
         source, target, task=task, categorical=categorical, numeric=numeric, drop=drop, dates=dates, test=test,
-        validation=validation, time_column=time_column, group=group, delimiter=delimiter, header=header, seed=seed,
+        validation=validation, time_column=time_column, group=group, delimiter=delimiter, header=header, decimal=decimal,
+        seed=seed,
     )  # fmt: skip
     command = call(train, dict(locals()), left_out=("callbacks", "resume", "started"))
     schema, frame, y, split = loaded.schema, loaded.frame, loaded.y, loaded.split

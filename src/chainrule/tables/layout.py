@@ -1,0 +1,217 @@
+"""Where the table in a text begins: its delimiter, the lines before the names, and the lines between names and data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import NamedTuple
+
+from chainrule.tables.formats import NOTHING, Format
+
+DELIMITERS = (",", ";", "\t", "|")
+SAMPLE = 200  # rows that are looked at
+CSV_FIELD = 2**24  # characters
+HEADERS = 2  # rows under the names that may not be data
+EMPTY = {*NOTHING, "-", "--", ".", "None", "none"}
+UNITS = {
+    "kg", "g", "mg", "t", "m", "cm", "mm", "km", "m/s", "km/h", "mph", "s", "ms", "h", "min", "°C", "°F", "C", "K", "%",
+    "€", "$", "EUR", "USD", "V", "A", "W", "kW", "kWh", "Hz", "Pa", "hPa", "bar", "N", "J", "years", "days", "hours",
+}  # fmt: skip
+_BRACKETS = re.compile(r"[(\[{].*[)\]}]", re.DOTALL)
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf(inity)?", re.IGNORECASE)
+_COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
+_SEPARATOR = re.compile(r'"?sep=(.)"?[,;|\t]*\r?\n', re.IGNORECASE)
+
+
+class Layout(NamedTuple):
+    """A text from its header on, and what was detected."""
+
+    text: str
+    delimiter: str
+    rows: list[list[str]]  # the first ones: the names, if there are any, and data
+    header: bool
+    below: int  # rows between the names and the data
+    short: bool  # whether the header is one name short
+    skipped: int  # lines before the header
+    notes: tuple[str, ...]
+
+
+def find(
+    text: str,
+    name: str,
+    *,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    expected: Iterable[str] | None = None,
+    known: Format | None = None,
+) -> Layout:
+    r"""Return the layout of a text; ``known`` is that of the file that a network was trained on.
+
+    >>> found = find("Sales 2024;;\n;;\na;b;c\nm;kg;s\n1;2;3\n4;5;6\n7;8;9\n", "t.csv")
+    >>> found.rows[:2], found.skipped, found.below
+    ([['a', 'b', 'c'], ['1', '2', '3']], 2, 1)
+    """
+    notes = []
+    skipped = 0
+    if told := _SEPARATOR.match(text):
+        delimiter = delimiter or told[1]
+        text, skipped = text[told.end() :], 1
+        notes.append(f'the line "sep={told[1]}" gives the delimiter')
+    expected = None if expected is None else set(expected)
+    chosen = delimiter or _as_known(text, known, expected) or _delimiter(text)
+    rows = _sample(text, chosen)
+    if header is not False and (titles := _titles(rows)):
+        lines, text = _after(text, chosen, titles)
+        notes.append(f"{titles} line(s) before the header are left out: {', '.join(repr(r[0]) for r in rows[:titles])}")
+        skipped, rows = skipped + lines, rows[titles:]
+    if header is None and known is not None and not known.header:
+        header = bool(expected and expected & set(rows[0]))
+    if header is None:
+        header = _has_header(rows, expected)
+    below, short = 0, header and _names_rows(rows, text, chosen, name)
+    if short:
+        rows[0] = ["", *rows[0]]
+        notes.append("the header is one name short: the first column is taken for names of rows, as R writes it")
+    if header and (below := _rows_below(rows)):
+        shown = ", ".join(repr(field[:20]) for field in rows[1][:3])
+        notes.append(
+            f"{below} row(s) under the header are not data (words over columns of numbers, such as units): {shown}, ..."
+        )
+        del rows[1 : 1 + below]
+    return Layout(text, chosen, rows, header, below, short, skipped, tuple(notes))
+
+
+def _sample(text: str, delimiter: str) -> list[list[str]]:
+    """Return the first rows that are not empty."""
+    csv.field_size_limit(CSV_FIELD)
+    rows = []
+    try:
+        for row in csv.reader(io.StringIO(text[: 2**22], newline=""), delimiter=delimiter, skipinitialspace=True):
+            if any(field.strip() for field in row):
+                rows.append([field.strip() for field in row])
+            if len(rows) == SAMPLE:
+                return rows
+    except csv.Error:
+        pass
+    if len(text) > 2**22 and len(rows) > 1:
+        rows.pop()  # cut in the middle
+    return rows or [[""]]
+
+
+def _as_known(text: str, known: Format | None, expected: set[str] | None) -> str | None:
+    """Return the delimiter of the file that training read, where its names are found by it."""
+    if known is None or not known.delimiter:
+        return None
+    first = _sample(text[: text.find("\n") + 1] or text, known.delimiter)[0]
+    return known.delimiter if (expected and expected & set(first)) or (not known.header and len(first) > 1) else None
+
+
+def _delimiter(text: str) -> str:
+    """Return the delimiter by which most rows have the same number of fields; of equals, that of most fields."""
+
+    def rank(delimiter: str) -> tuple[float, int]:
+        counts = Counter(len(row) for row in _sample(text, delimiter))
+        fields, rows = max(counts.items(), key=lambda item: (item[0] > 1, item[1]))
+        return (rows / counts.total() if fields > 1 else 0.0, fields)
+
+    return max((d for d in DELIMITERS if d in text), key=rank, default=DELIMITERS[0])
+
+
+def _titles(rows: list[list[str]]) -> int:
+    """Return how many rows stand before the names: a text and nothing beside it, filled up with delimiters."""
+    width = len(rows[0])
+    for count, row in enumerate(rows[:-1]):
+        if len(row) != width or width < 2:
+            return 0
+        if row[0] and not any(row[1:]) and not _is_number(row[0]):
+            continue
+        names = all(row) and not any(map(_is_number, row))
+        return count if names else 0
+    return 0
+
+
+def _after(text: str, delimiter: str, rows: int) -> tuple[int, str]:
+    """Return the number of lines up to that many rows that are not empty, and the text after them."""
+    file = io.StringIO(text, newline="")
+    reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+    for row in reader:
+        rows -= any(field.strip() for field in row)
+        if not rows:
+            break
+    lines = text.splitlines(keepends=True)
+    end = reader.line_num
+    while end < len(lines) and not lines[end].strip(f"{delimiter}\r\n "):
+        end += 1
+    return end, "".join(lines[end:])
+
+
+def _has_header(rows: list[list[str]], expected: set[str] | None) -> bool:
+    """Say whether the first row has names: no numbers, over columns of numbers or of values that it does not have."""
+    first, rest = rows[0], rows[1:]
+    if expected and expected & set(first):
+        return True
+    if any(map(_is_number, first)) or not any(first):
+        return False
+    if not rest:
+        return True
+    columns = list(zip(*(row for row in rest if len(row) == len(first)), strict=True))
+    numeric = any(_numeric(column) for column in columns)
+    return numeric or not any(name in set(column) for name, column in zip(first, columns, strict=False))
+
+
+def _names_rows(rows: list[list[str]], text: str, delimiter: str, source: str) -> bool:
+    """Say whether the header is one name short, as R writes it; refuse rows that seem to have a delimiter too many."""
+    names, *rest = rows
+    one_more = len(names) > 1 and len(rest) > 1 and all(len(row) == len(names) + 1 and row[0] for row in rest)
+    if not one_more or not any(row[-1] for row in rest):  # else each line ends in a delimiter
+        return False
+    first = [row[0] for row in rest]
+    numbers = [int(field) for field in first if re.fullmatch(r"\d{1,18}", field)]
+    own = len(set(first)) == len(first) and numbers in ([], sorted(numbers))
+    if not own or _one_is_spaced(text, delimiter):
+        raise ValueError(
+            f"{source}, line 2: expected {len(names)} fields as in the first line, got {len(names) + 1}: put texts "
+            'that hold the delimiter between quotes ("..."), or give the first column a name.'
+        )
+    return True
+
+
+def _one_is_spaced(text: str, delimiter: str) -> bool:
+    """Say whether a space follows some of the delimiters of every row, and not the others: Paris, France."""
+    rows = list(islice(csv.reader(io.StringIO(text[: 2**16], newline=""), delimiter=delimiter), 1, 20))
+    spaced = [all(field.startswith(" ") for field in column) for column in zip(*rows, strict=False)][1:]
+    return any(spaced) and not all(spaced)
+
+
+def _rows_below(rows: list[list[str]]) -> int:
+    """Return how many rows under the names have words, such as units, where all later rows have numbers."""
+    for below in range(1, HEADERS + 1):
+        extra, body = rows[1 : 1 + below], [row for row in rows[1 + below :] if len(row) == len(rows[0])]
+        if len(body) < HEADERS or any(len(row) != len(rows[0]) for row in extra):
+            return 0
+        numeric = [i for i, column in enumerate(zip(*body, strict=True)) if _numeric(column)]
+        if numeric and all(_are_words([row[i] for i in numeric]) for row in extra):
+            return below
+    return 0
+
+
+def _are_words(fields: list[str]) -> bool:
+    """Say whether fields are of a second header: words, none of them a number; of one alone, what looks like a unit."""
+    words = [field for field in fields if field not in EMPTY]
+    if any(map(_is_number, words)) or any(field in NOTHING[1:] for field in fields):
+        return False
+    unit = any(word in UNITS or _BRACKETS.fullmatch(word) for word in words)
+    return unit or (len(words) > 1 and 2 * len(words) >= len(fields) and len(set(words)) > 1)
+
+
+def _is_number(field: str) -> bool:
+    return _NUMBER.fullmatch(field) is not None or _COMMA.fullmatch(field) is not None
+
+
+def _numeric(column: Sequence[str]) -> bool:
+    values = [field for field in column if field not in NOTHING]
+    return bool(values) and all(map(_is_number, values))
