@@ -35,7 +35,10 @@ def predict(
     coerce: Annotated[
         bool, typer.Option("--coerce", help="Of a table: what is not of its column's type is taken as missing.")
     ] = False,
-    delimiter: Annotated[str | None, typer.Option(help="Of a table in CSV; found out by default.")] = None,
+    delimiter: Annotated[str | None, typer.Option(help="Of a table in CSV; that of training by default.")] = None,
+    decimal: Annotated[
+        str | None, typer.Option(metavar="MARK", help="Decimal mark, '.' or ','; that of training by default.")
+    ] = None,
 ) -> None:
     """Predict the rows of INPUT: one line each, with its label and the probability of every class, as CSV.
 
@@ -48,7 +51,7 @@ def predict(
 
     check_out(out, overwrite=overwrite)
     if (folder / tables.SCHEMA).is_file():
-        tables.predict(folder, source, out, interval=interval, coerce=coerce, delimiter=delimiter)
+        tables.predict(folder, source, out, interval=interval, coerce=coerce, delimiter=delimiter, decimal=decimal)
         return
     config, network = config_module.read(folder)
     if is_data_set(source):

@@ -18,7 +18,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     ),
     "table": (
         "task", "categorical", "numeric", "drop", "dates", "test", "time_column", "group", "patience", "delimiter",
-        "seed",
+        "decimal", "seed",
     ),
 }  # fmt: skip
 """The options that are kept, by who they are for."""

@@ -327,7 +327,14 @@ def _short(text: str, most: int) -> str:
 
 
 def predict(
-    folder: Path, source: str, out: Path | None, *, interval: float | None, coerce: bool, delimiter: str | None
+    folder: Path,
+    source: str,
+    out: Path | None,
+    *,
+    interval: float | None,
+    coerce: bool,
+    delimiter: str | None,
+    decimal: str | None,
 ) -> None:
     """Predict the rows of a table by what ``train`` left in a folder."""
     from chainrule.cli.folder import replace  # noqa: PLC0415
@@ -337,13 +344,13 @@ def predict(
     saved = saving.load(folder)
     parquet = out is not None and out.suffix.lower() in (".parquet", ".pq")
     if source != "-" and files.is_large(source):
-        rows = _predict_large(saved, source, out, interval=interval, coerce=coerce, delimiter=delimiter)
+        reads = {"delimiter": delimiter, "decimal": decimal}
+        rows = _predict_large(saved, source, out, reads, interval=interval, coerce=coerce)
     else:
-        expected = [column.name for column in saved.schema.used]
-        table = read(source, delimiter=delimiter, expected=expected)
+        table = read(source, delimiter=delimiter, decimal=decimal, schema=saved.schema)
         frame, notes = predicting.predict(saved, table.frame, interval=interval, coerce=coerce)
         rows = frame.height
-        for note in notes:
+        for note in (*table.notes[1:], *notes):
             say(f"Note: {note}")
         if out is None:
             sys.stdout.write(frame.write_csv())
@@ -355,7 +362,7 @@ def predict(
 
 
 def _predict_large(
-    saved: Saved, source: str, out: Path | None, *, interval: float | None, coerce: bool, delimiter: str | None
+    saved: Saved, source: str, out: Path | None, reads: dict[str, Any], *, interval: float | None, coerce: bool
 ) -> int:
     from chainrule.cli.folder import replace  # noqa: PLC0415
     from chainrule.tables import files, streaming  # noqa: PLC0415
@@ -366,7 +373,7 @@ def _predict_large(
         done.append(
             files.predict_file(
                 saved, source, path, parquet=out is not None and out.suffix.lower() in (".parquet", ".pq"),
-                interval=interval, coerce=coerce, delimiter=delimiter, show=streaming.Printer(),
+                interval=interval, coerce=coerce, show=streaming.Printer(), **reads,
             )
         )  # fmt: skip
 

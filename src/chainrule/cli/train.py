@@ -75,6 +75,10 @@ def train(
         str | None, typer.Option(help='"balanced": rare classes count as much as others.', rich_help_panel=TABLE)
     ] = None,
     delimiter: Annotated[str | None, typer.Option(help="Of CSV; found out by default.", rich_help_panel=TABLE)] = None,
+    decimal: Annotated[
+        str | None,
+        typer.Option(metavar="MARK", help="Decimal mark, '.' or ','; detected by default.", rich_help_panel=TABLE),
+    ] = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Read the file piece by piece, as large ones are.", rich_help_panel=TABLE)
     ] = False,
@@ -176,7 +180,8 @@ def train(
         table = {
             "task": task, "categorical": tables.names(categorical), "numeric": tables.names(numeric),
             "drop": tables.names(drop), "dates": tables.names(date), "test": test,
-            "time_column": time_column, "group": group, "patience": patience, "delimiter": delimiter, "seed": seed,
+            "time_column": time_column, "group": group, "patience": patience, "delimiter": delimiter,
+            "decimal": decimal, "seed": seed,
         }  # fmt: skip
         tables.train_or_go_on(
             dataset, target, layers=layers, network=network, table=table, plan=plan, resume=resume, out=out,

@@ -57,6 +57,10 @@ def tune(
     group: Annotated[
         str | None, typer.Option(help="Never split rows with the same value here.", rich_help_panel=DATA)
     ] = None,
+    decimal: Annotated[
+        str | None,
+        typer.Option(metavar="MARK", help="Decimal mark, '.' or ','; detected by default.", rich_help_panel=DATA),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the split, the search and the training.", rich_help_panel=RUN)] = 0,
     out: Annotated[
         Path | None,
@@ -81,7 +85,7 @@ def tune(
     start = time.monotonic()
     asked = {
         "task": task, "categorical": categorical, "numeric": numeric, "drop": drop, "dates": dates,
-        "time_column": time_column, "group": group,
+        "time_column": time_column, "group": group, "decimal": decimal,
     }  # fmt: skip
     options = {name: value for name, value in asked.items() if value}
     try:

@@ -291,10 +291,9 @@ def with_targets(frame: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame
     A word that stands for a missing value among numbers is missing; a ValueError names any other that does not fit.
     """
     pl = require("polars", "tables")
-    made = []
-    for column in schema.targets:
-        if column.name not in frame.columns:
-            continue
+    left_out = [c for c in schema.columns if not c.used and c.name in frame.columns and c.read_as != "text"]
+    made = [_category(frame[c.name], c) for c in left_out if frame[c.name].dtype == pl.String]  # for people to see
+    for column in (column for column in schema.targets if column.name in frame.columns):
         values = frame[column.name]
         number = schema.task == "regression"
         if values.dtype != pl.String or (column.read_as == "text" and not number):

@@ -28,10 +28,10 @@ class Parsed(NamedTuple):
     reads: str
     format: Format
     notations: dict[str, Notation]  # of columns of numbers
-    layout: layout.Layout
-    comma: bool  # whether polars reads it with decimal commas
-    class_na: bool  # whether a target has a class NA
-    about_targets: bool  # whether targets were read with care
+    layout: layout.Layout | None = None  # of CSV
+    comma: bool = False  # whether polars reads it with decimal commas
+    class_na: bool = False  # whether a target has a class NA
+    about_targets: bool = False  # whether targets were read with care
 
 
 def parse(
@@ -56,6 +56,7 @@ def parse(
     if old := "\r" in text and "\n" not in text:  # how lines ended on the first Macintosh
         text = text.replace("\r", "\n")
     known = None if schema is None else schema.format
+    expected = expected if schema is None else [column.name for column in schema.used]
     missing = NOTHING if known is None else known.missing
     found = layout.find(text, name, delimiter=delimiter, header=header, expected=expected, known=known)
     text = found.delimiter + found.text.lstrip() if found.short else found.text

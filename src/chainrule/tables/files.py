@@ -39,6 +39,7 @@ def predict_file(
     interval: float | None = None,
     coerce: bool = False,
     delimiter: str | None = None,
+    decimal: str | None = None,
     show: Callable[[State], Any] | None = None,
 ) -> tuple[int, tuple[str, ...]]:
     """Write what a network says of the rows of a Parquet or CSV file; memory does not grow with their number.
@@ -53,6 +54,8 @@ def predict_file(
     interval, coerce : as for :func:`chainrule.tables.predict`
     delimiter : str, optional
         Of CSV; found out by default.
+    decimal : str, optional
+        The decimal mark of numbers, where it is not that of training.
     show : function of State, optional
         Told how far it is.
 
@@ -66,7 +69,7 @@ def predict_file(
     ValueError
         When the rows do not fit the schema.
     """
-    source = open_source(path, delimiter=delimiter)
+    source = open_source(path, delimiter=delimiter, decimal=decimal, schema=run.schema)
     names = [column.name for column in run.schema.used if column.name in source.columns]
 
     def once() -> tuple[int, tuple[str, ...]]:

@@ -84,7 +84,8 @@ class Format:
     def from_json(cls, what: str, entry: Any) -> Format:
         """Return the format of a dictionary; a ModelFileError that names ``what`` where it is not one."""
         found = _checked(what, entry, FORMAT)
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in found.items()})
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
+        return cls(**plain)
 
 
 def _checked(what: str, entry: Any, checks: dict[str, Callable[[Any], bool]]) -> dict[str, Any]:

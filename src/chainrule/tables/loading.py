@@ -198,7 +198,7 @@ def _without_numbering(schema: Schema, frame: pl.DataFrame, numeric: list[str]) 
 
 
 def without_row_numbers(schema: Schema, unnamed: Sequence[str], numeric: Sequence[str]) -> Schema:
-    """Return the schema without whole numbers that all differ in a column without a name, as pandas writes its index."""
+    """Return the schema without whole numbers that all differ in a column without a name, such as pandas' index."""
     columns = [
         replace(c, kind="identifier", dropped=NUMBERED)
         if c.kind == "number" and c.used and c.read_as == "whole" and c.name not in numeric

@@ -145,35 +145,22 @@ def read(
     if not content.strip():
         raise ValueError(f"{name} is empty: expected a table with a header and rows.")
     ending, packed_by_name = ("", "") if source == "-" else _ending(Path(source))
-    packed = _magic(content)
-    notes: list[str] = []
-    if packed in ("gzip", "zstd"):
-        content = _unpacked(content, packed, name)
-        notes.append(f"packed by {packed}")
-        if not content.strip():
-            raise ValueError(f"{name} is empty: expected a table with a header and rows.")
-    elif packed_by_name:
-        raise ValueError(f"{name} is not packed by {PACKED[packed_by_name]}, as its ending says: rename it.")
+    content, packed, notes = _contained(content, packed_by_name, name)
     found = kind(content, name)
     said = ENDINGS.get(ending)
     if said is None and source != "-":
         notes.append(f"read as {found}, by its content: the ending {ending or '(none)'} says nothing")
     if not _same(found, said):
         raise ValueError(f"{name} is not what its ending says: it is {A[found]}, not {A[str(said)]}. Rename it.")
-    format_, notations, about_targets = Format(), {}, False
     if (said or found) == "text":
         parsed = delimited.parse(
-            content, name, delimiter=delimiter, header=header, decimal=decimal, targets=targets, texts=texts,
-            schema=schema, expected=expected if schema is None else [column.name for column in schema.used],
+            content, name, delimiter=delimiter, header=header, expected=expected, decimal=decimal, targets=targets,
+            texts=texts, schema=schema,
         )  # fmt: skip
-        frame, said_of_it, reads = parsed.frame, parsed.notes, parsed.reads
-        format_, notations, about_targets = parsed.format, parsed.notations, parsed.about_targets
     else:
-        frame, said_of_it, reads = _READERS[said or found](content, name)
-        if not texts and schema is None:
-            frame, words = number_texts.known_in(frame, targets, decimal or "")
-            said_of_it, about_targets = [*said_of_it, *words], bool(words)
-    frame = frame if schema is None else _named_by(schema, frame, format_, name)
+        parsed = _foreign(said or found, content, name, targets if schema is None else (), decimal or "")
+    frame, said_of_it, reads, form, notations, *_, about_targets = parsed
+    frame = named_by(schema, frame, form, name)
     if not frame.width:
         raise ValueError(f"{name} has no columns: expected a table with a header and rows.")
     if len(set(frame.columns)) != frame.width:
@@ -182,18 +169,44 @@ def read(
     raw, frame = frame, plain(frame)
     notes += [] if raw is frame else _huge(raw)
     if not reads or raw is not frame or packed == "zstd" or (packed == "gzip" and found != "text") or about_targets:
-        given = {
-            "delimiter": delimiter, "header": header, "decimal": decimal,
-            "targets": [*targets] if about_targets else None, "texts": texts or schema is not None or None,
-        }  # fmt: skip
-        options = "".join(f", {key}={value!r}" for key, value in given.items() if value is not None)
-        reads = f"tables.read({source!r}{options}).frame"
+        reads = _call(
+            source, delimiter=delimiter, header=header, decimal=decimal,
+            targets=[*targets] if about_targets else None, texts=texts or schema is not None or None,
+        )  # fmt: skip
     reads = reads.replace("{source}", "sys.stdin.buffer" if source == "-" else repr(source), 1)
-    return Table(frame, (*said_of_it, *notes), source, digest, reads, format_, notations)
+    return Table(frame, (*said_of_it, *notes), source, digest, reads, form, notations)
 
 
-def _named_by(schema: Schema, frame: Any, found: Format, name: str) -> Any:
+def _contained(content: bytes, packed_by_name: str, name: str) -> tuple[bytes, str, list[str]]:
+    """Return what is in a file, how it was packed, and a note if it was."""
+    packed = _magic(content)
+    if packed in ("gzip", "zstd"):
+        content = _unpacked(content, packed, name)
+        if not content.strip():
+            raise ValueError(f"{name} is empty: expected a table with a header and rows.")
+        return content, packed, [f"packed by {packed}"]
+    if packed_by_name:
+        raise ValueError(f"{name} is not packed by {PACKED[packed_by_name]}, as its ending says: rename it.")
+    return content, packed, []
+
+
+def _call(source: str, **options: Any) -> str:
+    """Return the call of :func:`read` that reads the table, for a script."""
+    given = "".join(f", {key}={value!r}" for key, value in options.items() if value is not None)
+    return f"tables.read({source!r}{given}).frame"
+
+
+def _foreign(what: str, content: bytes, name: str, targets: Sequence[str], decimal: str) -> delimited.Parsed:
+    """Return the table in anything but CSV: only texts in it have a notation."""
+    frame, said, reads = _READERS[what](content, name)
+    frame, words = number_texts.known_in(frame, targets, decimal)
+    return delimited.Parsed(frame, [*said, *words], reads, Format(decimal=decimal), {}, about_targets=bool(words))
+
+
+def named_by(schema: Schema | None, frame: Any, found: Format, name: str) -> Any:
     """Return a frame with the names of a schema where the file has none, and refuse one that has none of them."""
+    if schema is None:
+        return frame
     if found.delimiter and not found.header and not schema.format.header and frame.width == len(schema.columns):
         frame = frame.rename(dict(zip(frame.columns, (c.name for c in schema.columns), strict=True)))
     wanted = [column.name for column in schema.used]

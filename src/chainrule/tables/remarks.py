@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
-from chainrule.tables import dates, number_texts, quantities
+from chainrule.tables import dates, notation, number_texts, quantities
 from chainrule.tables.kinds import MOST_OF_THEM
 from chainrule.tables.schema import Column, Schema
 
@@ -18,6 +18,8 @@ else:
 
 MOST = 20  # sentences
 MOST_UNITS = 5  # in a sentence
+MOST_SPELLINGS = 5
+SPELLED = ("yes/no", "category", "many")
 
 
 def find(frame: pl.DataFrame, schema: Schema) -> tuple[str, ...]:
@@ -29,21 +31,24 @@ def find(frame: pl.DataFrame, schema: Schema) -> tuple[str, ...]:
     "'day' is read as %d/%m/%Y, but every value fits %m/%d/%Y as well:"
     """
     columns = [c for c in schema.columns if c.used or c.kind == "identifier"]
-    said = [sentence for column in columns for sentence in _of(frame[column.name], column)]
+    said = [s for column in columns for s in _of(frame[column.name], column, schema.format.decimal)]
+    texts = [c for c in (*schema.targets, *columns) if c.kind in SPELLED and c.read_as == "text" and c.name in frame]
+    said += [sentence for column in texts for sentence in _spellings(frame[column.name], column)]
     more = [f"and {len(said) - MOST:,} more remarks on columns"] if len(said) > MOST else []
     return (*said[:MOST], *more)
 
 
-def _of(values: pl.Series, column: Column) -> Iterator[str]:
+def _of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
     pl = require("polars", "tables")
     if column.kind == "number" and column.notation.unit:
         yield from _amounts(values, column)
     elif column.kind == "number" and column.read_as == "text":
-        words = values.filter(values.cast(pl.Float64, strict=False).is_null() & values.is_not_null())
+        words = values.filter(notation.read(values, column.notation, strict=False).is_null() & values.is_not_null())
         if count := len(words):
             yield f"{column.name!r} has {count:,} value(s) that are no number, like {words[0]!r}: taken as missing."
         else:
             yield f"{column.name!r} has numbers that the file has as texts: read as numbers."
+        yield from _on_notation(values, column, decimal)
     if column.kind in ("category", "many", "identifier", "text") and column.read_as == "text":
         yield from _nearly(values, column)
     if column.kind == "number" and column.read_as == "number":
@@ -112,12 +117,35 @@ def _on_time(values: pl.Series, column: Column) -> Iterator[str]:
         yield f"{column.name!r} has times without a time zone: taken as they stand."
 
 
+def _on_notation(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
+    """Say how numbers are written, and that they could be read otherwise."""
+    how = column.notation
+    if not notation.is_plain(how):
+        yield f"{column.name!r} has numbers written so that {notation.example(how)}."
+    texts = values.drop_nulls()
+    texts = texts.filter(texts.str.contains("[0-9]"))
+    if not decimal and notation.is_ambiguous(texts):
+        yield notation.unsure(texts.filter(texts.str.contains(notation.AMBIGUOUS))[0], how.decimal, repr(column.name))
+
+
+def _spellings(values: pl.Series, column: Column) -> Iterator[str]:
+    """Say that values differ in nothing but capitals or spaces."""
+    alike: dict[str, list[str]] = {}
+    for value in values.drop_nulls().unique().sort():
+        alike.setdefault(" ".join(value.split()).casefold(), []).append(value)
+    several = [found for found in alike.values() if len(found) > 1]
+    if several:
+        listed = ", ".join(map(repr, several[0][:MOST_SPELLINGS]))
+        more = f", and {len(several) - 1:,} more such group(s)" if len(several) > 1 else ""
+        yield f"{column.name!r} has values that differ in capitals or spaces only: {listed}{more}: each counts by itself."
+
+
 def _nearly(values: pl.Series, column: Column) -> Iterator[str]:
     """Say that a column of texts would have been one of numbers, or of dates, if it were not for a few words."""
-    pl = require("polars", "tables")
     found = number_texts.find(values, MOST_OF_THEM)
     if found is not None:
-        read, what, option = values.cast(pl.Float64, strict=False), "number", f"--numeric {column.name!r}"
+        read, what = notation.read(values, found.notation, strict=False), "number"
+        option = f"--numeric {column.name!r}"
     elif (dated := dates.find(values, MOST_OF_THEM)) is not None:
         read, what = dates.parse(values, dates.SEPARATOR.join(dated.formats)), "date"
         option = f"--date {column.name!r}"

@@ -110,8 +110,8 @@ def train(
     began = time.perf_counter()
     loaded = load(
         source, target, task=task, categorical=categorical, numeric=numeric, drop=drop, dates=dates, test=test,
-        validation=validation, time_column=time_column, group=group, delimiter=delimiter, header=header, decimal=decimal,
-        seed=seed,
+        validation=validation, time_column=time_column, group=group, delimiter=delimiter, header=header,
+        decimal=decimal, seed=seed,
     )  # fmt: skip
     command = call(train, dict(locals()), left_out=("callbacks", "resume", "started"))
     schema, frame, y, split = loaded.schema, loaded.frame, loaded.y, loaded.split

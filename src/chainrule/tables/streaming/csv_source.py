@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from chainrule._extras import require
 from chainrule.tables import delimited, notation, reading
+from chainrule.tables.formats import Notation
+from chainrule.tables.schema import Schema
 from chainrule.tables.streaming.source import Source, unreadable
 
 if TYPE_CHECKING:
@@ -36,28 +38,35 @@ class CsvSource(Source):
     ----------
     notes : list of str
         What was found out.
+    format : Format
+    notations : dict of Notation
+        How the file and its columns of numbers are written.
     """
 
     def __init__(
-        self, path: Path, chunk: int | None = None, *, delimiter: str | None = None, header: bool | None = None
+        self,
+        path: Path,
+        chunk: int | None = None,
+        *,
+        delimiter: str | None = None,
+        header: bool | None = None,
+        decimal: str | None = None,
+        targets: Sequence[str] = (),
+        schema: Schema | None = None,
     ) -> None:
         polars = require("polars", "tables")
         head = _head(path)
-        frame, self.notes, _ = delimited.parse(head, str(path), delimiter=delimiter, header=header)
+        parsed = delimited.parse(
+            head, str(path), delimiter=delimiter, header=header, decimal=decimal, targets=targets, schema=schema
+        )
+        self.notes, self.format, self.notations = parsed.notes, parsed.format, parsed.notations
+        frame = reading.named_by(schema, parsed.frame, self.format, str(path))
+        self._comma, self._all_texts = parsed.comma, schema is not None and decimal is None
         text = head.decode("utf-8-sig")
-        self._delimiter = delimiter or delimited._delimiter(text)  # noqa: SLF001
-        rows = delimited._sample(text, self._delimiter)  # noqa: SLF001
-        self._header = delimited._has_header(rows, None) if header is None else header  # noqa: SLF001
-        self._comma = self._delimiter != "," and delimited._decimal_comma(rows[1:] if self._header else rows)  # noqa: SLF001
-        if self._header and (spaced := [name for name in _raw_names(text, self._delimiter) if name != name.strip()]):
-            raise ValueError(
-                f"{path}: the header has spaces around the name {spaced[0]!r}, which streaming needs without."
-            )
-        if self._header and delimited._names_rows(rows):  # noqa: SLF001
-            raise ValueError(f"{path}: the header is one name short, and streaming needs a name for each column.")
+        _check_layout(parsed, text, str(path))
         raw = self._as_polars_reads(text)
         self._read_by = {
-            name: _reader(values, before, comma=self._comma)
+            name: self.notations.get(name)
             for name, values, before in zip(frame.columns, frame, raw, strict=True)
             if before.dtype == polars.String and not before.equals(values)
         }
@@ -72,21 +81,21 @@ class CsvSource(Source):
         polars = require("polars", "tables")
         return polars.scan_csv(
             path,
-            separator=self._delimiter,
-            has_header=self._header,
+            separator=self.format.delimiter,
+            has_header=self.format.header,
             decimal_comma=self._comma,
-            null_values=list(delimited.NOTHING),
+            null_values=list(self.format.missing),
             schema={name: polars.String if name in self._read_by else kind for name, kind in types.items()},
         )
 
     def _as_polars_reads(self, text: str) -> pl.DataFrame:
         polars = require("polars", "tables")
         options = {
-            "separator": self._delimiter, "has_header": self._header, "decimal_comma": self._comma,
-            "null_values": list(delimited.NOTHING),
+            "separator": self.format.delimiter, "has_header": self.format.header, "decimal_comma": self._comma,
+            "null_values": list(self.format.missing),
         }  # fmt: skip
         try:
-            return polars.read_csv(text.encode(), **options, infer_schema_length=None)
+            return polars.read_csv(text.encode(), **options, infer_schema_length=0 if self._all_texts else None)
         except polars.exceptions.PolarsError:  # such as numbers of 40 digits
             return polars.read_csv(text.encode(), **options, infer_schema_length=0)
 
@@ -106,8 +115,9 @@ class CsvSource(Source):
         made = []
         for name in self._read_by.keys() & frame.columns:
             texts = frame[name].str.strip_chars()
-            texts = texts.set(texts.is_in(delimited.NOTHING), None)
-            values = texts if self.columns[name] == polars.String else self._read_by[name](texts)
+            texts = texts.set(texts.is_in(self.format.missing), None)
+            how = self._read_by[name] or Notation()
+            values = texts if self.columns[name] == polars.String else notation.read(texts, how, strict=False)
             if values.null_count() > texts.null_count():
                 bad = texts.filter(values.is_null() & texts.is_not_null())[0]
                 raise BadLineError(f"{self.path}: the column {name!r} has {bad[:40]!r}, not a number", name)
@@ -129,11 +139,13 @@ class CsvSource(Source):
     def _bad_line(self, error: Exception) -> tuple[str, str | None]:
         """Return a sentence that names the first bad line, and the column whose type it does not fit, if that is it."""
         with _opened(self.path) as file:
-            reader = csv.reader(io.TextIOWrapper(file, "utf-8", errors="strict", newline=""), delimiter=self._delimiter)
+            reader = csv.reader(
+                io.TextIOWrapper(file, "utf-8", errors="strict", newline=""), delimiter=self.format.delimiter
+            )
             names = list(self.columns)
             try:
                 for number, row in enumerate(reader):
-                    if not row or (number == 0 and self._header):
+                    if not row or (number == 0 and self.format.header):
                         continue
                     where = f"{self.path}, line {reader.line_num}"
                     if len(row) > len(names):
@@ -152,7 +164,7 @@ class CsvSource(Source):
         return str(unreadable(self.path, "CSV", error)), None
 
     def _fits(self, kind: Any, field: str) -> bool:
-        if field in delimited.NOTHING or str(kind) not in _A:
+        if field in self.format.missing or str(kind) not in _A:
             return True
         if str(kind) == "Boolean":
             return field in ("true", "false")
@@ -185,14 +197,23 @@ def widened(source: Source, notes: list[str], do: Callable[[], T]) -> T:
             notes.append(f"{error}: the column is read as {source.read_as(error.column)}.")
 
 
-def _raw_names(text: str, delimiter: str) -> list[str]:
-    return next((row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row), [])
-
-
-def _reader(values: pl.Series, texts: pl.Series, *, comma: bool) -> Callable[[Any], Any]:
-    """Return what makes numbers of texts without spaces, as ``values`` were made of ``texts``."""
-    how = notation.find(texts.drop_nulls().str.strip_chars(), comma=comma) if values.dtype.is_float() else None
-    return lambda column: notation.read(column, how or notation.Written("", "," if comma else ".", ""), strict=False)
+def _check_layout(parsed: delimited.Parsed, text: str, path: str) -> None:
+    """Refuse what the reader of a whole file can do, and polars' streaming reader cannot."""
+    found = parsed.layout
+    assert found is not None  # noqa: S101
+    if found.skipped:
+        raise ValueError(f"{path}: streaming needs the header in the first line: remove the {found.skipped} above it.")
+    if found.below:
+        raise ValueError(
+            f"{path}: streaming needs data under the header: remove the {found.below} row(s) that are not."
+        )
+    names = next((row for row in csv.reader(io.StringIO(text, newline=""), delimiter=found.delimiter) if row), [])
+    if found.header and (spaced := [name for name in names if name != name.strip()]):
+        raise ValueError(f"{path}: the header has spaces around the name {spaced[0]!r}, which streaming needs without.")
+    if found.short:
+        raise ValueError(f"{path}: the header is one name short, and streaming needs a name for each column.")
+    if parsed.class_na:
+        raise ValueError(f"{path}: the target has the class 'NA', which streaming reads as missing: call it otherwise.")
 
 
 def _opened(path: Path) -> Any:

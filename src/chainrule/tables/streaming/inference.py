@@ -8,6 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chainrule.tables import kinds, targets
+from chainrule.tables.formats import Format, Notation
+from chainrule.tables.loading import without_row_numbers
 from chainrule.tables.schema import Column, Schema
 from chainrule.tables.streaming.source import Source
 from chainrule.tables.streaming.statistics import ColumnStatistics
@@ -39,13 +41,16 @@ def schema(
     goal = targets.find(found.sample, goals, task)
     if goal.task == "regression" and (infinite := found.columns[goals[0]].infinite):
         raise ValueError(f"the target {goals[0]!r} has {infinite:,} infinite values (or beyond 1e100): remove them.")
-    columns = []
+    columns: list[Column] = []
+    numeric = [name for name, (kind, _) in kinds_told.items() if kind == "number"]
+    written: Format = getattr(source, "format", Format())
     for name in names:
         if name in dropped:
             columns.append(Column(name, "constant", "null", dropped="--drop"))
             continue
         kind, date_format = kinds_told.get(name, (None, None))
-        column = kinds.infer(found.sample[name], kind, date_format)
+        how = getattr(source, "notations", {}).get(name) if found.sample[name].dtype.is_float() else None
+        column = kinds.infer(found.sample[name], kind, date_format, how=how, decimal=written.decimal)
         columns.append(exact(column, found.columns[name]))
     if not any(column.used for column in columns):
         raise ValueError(f"{source.path} has no column to learn from besides the target.")
@@ -54,7 +59,10 @@ def schema(
     missing = found.rows - found.usable
     if missing:
         notes.append(f"{missing:,} row(s) without a target are left out.")
-    return Schema(tuple(columns), goals_exact, goal.task, goal.classes, found.rows, tuple(notes))
+    hows = getattr(source, "notations", {})
+    goals_exact = tuple(replace(c, notation=hows.get(c.name, Notation())) for c in goals_exact)
+    whole = Schema(tuple(columns), goals_exact, goal.task, goal.classes, found.rows, tuple(notes), written)
+    return without_row_numbers(whole, written.unnamed, numeric)
 
 
 def exact(column: Column, all_rows: ColumnStatistics) -> Column:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
+from chainrule.tables.schema import Schema
 from chainrule.tables.streaming.csv_source import CsvSource
 from chainrule.tables.streaming.source import ParquetSource, Source
 
@@ -50,9 +52,16 @@ def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
 
 
 def open_source(
-    path: str | os.PathLike[str], chunk: int | None = None, *, delimiter: str | None = None, header: bool | None = None
+    path: str | os.PathLike[str],
+    chunk: int | None = None,
+    *,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    decimal: str | None = None,
+    targets: Sequence[str] = (),
+    schema: Schema | None = None,
 ) -> Source:
-    """Open a file to be streamed: Parquet, or CSV, plain or packed.
+    """Open a file to be streamed: Parquet, or CSV, plain or packed; the options are those of ``tables.read``.
 
     >>> open_source("customers.xlsx")
     Traceback (most recent call last):
@@ -70,9 +79,9 @@ def open_source(
         raise FileNotFoundError(f"there is no file {path}.")
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty: expected a table with rows.")
-    return (
-        ParquetSource(path, chunk) if kind == "Parquet" else CsvSource(path, chunk, delimiter=delimiter, header=header)
-    )
+    if kind == "Parquet":
+        return ParquetSource(path, chunk)
+    return CsvSource(path, chunk, delimiter=delimiter, header=header, decimal=decimal, targets=targets, schema=schema)
 
 
 def _kind(path: Path) -> str:

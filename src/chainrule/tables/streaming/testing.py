@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
+from chainrule.tables.checking import with_targets
 from chainrule.tables.loading import as_in
 from chainrule.tables.schema import Schema
 from chainrule.tables.streaming.csv_source import widened
 from chainrule.tables.streaming.opening import open_source
 from chainrule.tables.streaming.sampling import BottomK
+from chainrule.tables.streaming.source import Block
 from chainrule.tables.streaming.survey import has_target
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def rows_to_test(
         When a column is missing or has values of another type, or a class was never trained on.
     """
     require("polars", "tables")
-    source = open_source(path, delimiter=delimiter, header=header)
+    source = open_source(path, delimiter=delimiter, header=header, targets=goals, schema=schema)
     for name in [*goals, *(column.name for column in schema.used)]:
         if name not in source.columns:
             raise ValueError(f"--test: {path} has no column {name!r}, which the other table has.")
@@ -48,7 +50,8 @@ def rows_to_test(
     def draw() -> pl.DataFrame:
         drawn = BottomK(size, seed)
         for block in source.blocks(columns=[*goals, *(column.name for column in schema.used)]):
-            drawn.offer(block, has_target(block.frame, goals))
+            typed = Block(block.start, with_targets(block.frame, schema, f"--test: {path}"))
+            drawn.offer(typed, has_target(typed.frame, goals))
         return drawn.rows()
 
     rows = widened(source, [], draw)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -64,6 +65,7 @@ def train_stream(
     chunk: int | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
+    decimal: str | None = None,
     show: Callable[[State], Any] | None = None,
     started: Callable[[Schema, Split, Sequence[str]], Any] | None = None,
 ) -> Trained:
@@ -80,7 +82,7 @@ def train_stream(
     target : str or sequence of str
     task : str, optional
         As for :func:`chainrule.tables.train`; and so are ``categorical``, ``numeric``, ``drop``, ``dates``,
-        ``delimiter`` and ``header``.
+        ``delimiter``, ``header`` and ``decimal``.
     test : float or path
         The part of the rows that is held out, or a file with rows of its own. Of a part of the rows at random no more
         are held out than are measured: a quarter of the sample.
@@ -133,7 +135,8 @@ def train_stream(
     check_real("train_stream", "validation", validation, 0, 1, open_low=True, open_high=True)
     part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
     check_real("train_stream", "test", part, 0, 1, open_high=True)
-    source = open_source(path, chunk, delimiter=delimiter, header=header)
+    wanted = [target, *target.split(",")] if isinstance(target, str) else [*target]
+    source = open_source(path, chunk, delimiter=delimiter, header=header, decimal=decimal, targets=wanted)
     goals = targets.split_names(target, source.columns)
     names = [name for name in source.columns if name not in goals]
     told = overrides.told(names, list(categorical), list(numeric), list(dates))
@@ -165,9 +168,12 @@ def train_stream(
     columns = list(dict.fromkeys([*goals, *(column.name for column in schema.used), *found.sides.columns]))
     x = np.empty((source.block_rows, fast.width), np.float32)
 
+    unread: dict[int, dict[str, int]] = {}  # by the first row of a block
+
     def prepared(block: Block) -> tuple[Array, Array]:
         order, moved = _to_the_front(has_target(block.frame, goals) & found.sides.trains_on(block))
         rows = fast(block.frame, out=x)
+        unread[block.start] = fast.unread
         rows[moved] = rows[order[moved]]
         return rows[: len(order)], goal.t(block.frame.select(goals)[order])
 
@@ -193,7 +199,7 @@ def train_stream(
         history=history,
         split=split,
         notes=tuple(notes),
-        warnings=warned,
+        warnings=(*warned, *_unread(unread.values())),
         source=str(path),
         sha256=sha256,
         command=command,
@@ -279,6 +285,15 @@ def _arguments(rows: int, task: str, seed: int, given: Mapping[str, Any]) -> dic
     """Return the estimator's arguments: where rows are many, larger steps, and no dropout, since none is seen often."""
     many = {"batch_size": 1024, "dropout": 0.0} if rows >= MANY else {}
     return models.parameters(rows, task, seed, {**many, **given})
+
+
+def _unread(blocks: Iterable[Mapping[str, int]]) -> Iterator[str]:
+    """Yield a sentence on each column with values that do not fit what the sample showed."""
+    counts: Counter[str] = Counter()
+    for block in blocks:
+        counts.update(block)
+    for name, count in counts.items():
+        yield f"{name!r}: {count:,} value(s) cannot be read as those of the sample are: taken as missing."
 
 
 def _nothing(*_: Any) -> None:
