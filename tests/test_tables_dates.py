@@ -132,7 +132,9 @@ def test_a_few_words_among_dates_are_holes():
 
 def test_the_python_of_a_column_reads_the_same():
     for formats in ("%Y-%m-%d", "%Y-%m-%d or %d/%m/%Y", "%Y-%m-%dT%H:%M:%S%z"):
-        texts = pl.DataFrame({"d": ["2020-01-31", "31/01/2020", "2020-01-31T01:00:00+0100", "2020-01-31T01:00:00Z", None]})
+        texts = pl.DataFrame(
+            {"d": ["2020-01-31", "31/01/2020", "2020-01-31T01:00:00+0100", "2020-01-31T01:00:00Z", None]}
+        )
         expression = eval(dates.code("d", formats), {"pl": pl})
         assert texts.select(expression)["d"].to_list() == dates.parse(texts["d"], formats).to_list()
 

@@ -15,6 +15,7 @@ from chainrule.tables.schema import Column, Schema
 QUICK = {"max_iter": 3, "hidden_layer_sizes": (4,)}
 ROWS = 60
 NUMBERS = np.random.default_rng(0).normal(10, 2, ROWS).round(2).tolist()
+MIXED = "read as text. Convert them to one unit, or put the unit into a column of its own."
 TARGET = ["heavy" if number > 10 else "light" for number in NUMBERS]
 
 
@@ -90,8 +91,7 @@ def test_what_columns_are_taken_for_is_said():
         "'g' has values like '10.25 kg': read as an amount in kg.",
         "'g' has several units: g converted to kg.",
         "'g' has 1 value(s) without a unit: taken as kg.",
-        "'p' has amounts in EUR, USD, which cannot be converted: read as text. Convert them to one unit, or put the unit "
-        "into a column of its own.",
+        f"'p' has amounts in EUR, USD, which cannot be converted: {MIXED}",
         "'t' has values like '14:35': read as a time or duration (hours:minutes), in seconds.",
         "'lap' has values like '8:30': read as a time or duration (hours:minutes), in seconds.",
         "'lap' has values with one colon and with two: if the former are minutes and seconds, --date 'lap:%M:%S'.",
@@ -165,7 +165,9 @@ def test_durations_of_data_frames_keep_their_fractions():
 
 @pytest.mark.parametrize("unit", ["kg", "EUR", "K", "h:m", "m:s", "1h 30m", "%I:%M %p", "rooms"])
 def test_any_text_is_a_number_or_null(unit):
-    texts = pl.Series(["", " ", "kg", "-", ":", "1:2:3:4", "9" * 400, "1e999 kg", "\u0661 kg", "P", "1" + "0" * 30 + " kg", None])
+    texts = pl.Series(
+        ["", " ", "kg", "-", ":", "1:2:3:4", "9" * 400, "1e999 kg", "\u0661 kg", "P", "1" + "0" * 30 + " kg", None]
+    )
     read = quantities.read(texts, Notation(unit=unit))
     assert read.dtype == pl.Float64
     assert read[-1] is None

@@ -5,16 +5,19 @@ import datetime as dt
 import numpy as np
 import polars as pl
 import pytest
-from test_tables_script import same
 
 from chainrule import tables
+from chainrule.tables.converting import feeds, to_onnx
 from chainrule.tables.streaming import train_stream
+from test_tables_script import same
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what is advised after three epochs on 80 rows
 QUICK = {"max_iter": 3, "hidden_layer_sizes": (4,)}
 ROWS = 80
 HOURS = np.random.default_rng(0).integers(0, 24 * 300, ROWS).tolist()
-MOMENTS = pl.Series("when", [dt.datetime(2022, 1, 1) + dt.timedelta(hours=h) for h in HOURS]).dt.replace_time_zone("UTC")
+MOMENTS = pl.Series("when", [dt.datetime(2022, 1, 1) + dt.timedelta(hours=h) for h in HOURS]).dt.replace_time_zone(
+    "UTC"
+)
 TOKYO = MOMENTS.dt.convert_time_zone("Asia/Tokyo")
 TARGET = pl.Series("y", ["day" if 6 <= hour < 18 else "night" for hour in TOKYO.dt.hour()])
 SPELLED = {
@@ -66,14 +69,20 @@ def test_times_without_a_zone_are_taken_as_they_stand_and_those_with_one_are_ref
 
 
 def test_days_alone_say_nothing_of_zones():
-    for days in (MOMENTS.dt.date(), MOMENTS.dt.strftime("%Y-%m-%d"), MOMENTS.dt.replace_time_zone(None).dt.truncate("1d")):
+    for days in (
+        MOMENTS.dt.date(),
+        MOMENTS.dt.strftime("%Y-%m-%d"),
+        MOMENTS.dt.replace_time_zone(None).dt.truncate("1d"),
+    ):
         assert not any("time zone" in note for note in tables.train(table(days), "y", parameters=QUICK).notes)
 
 
 def test_an_ambiguous_date_among_new_rows_is_refused_where_training_tells_no_format():
     trained = tables.train(table(MOMENTS.dt.date()), "y", parameters=QUICK)
     rows = pl.DataFrame({"when": ["03/04/2023"]})
-    with pytest.raises(ValueError, match="'03/04/2023', which may be 2023-04-03 or 2023-03-04: write them as 2023-04-03"):
+    with pytest.raises(
+        ValueError, match="'03/04/2023', which may be 2023-04-03 or 2023-03-04: write them as 2023-04-03"
+    ):
         tables.predict(trained, rows)
     assert tables.predict(trained, rows, coerce=True)[1] == ("'when': 1 value is not a date: taken as missing.",)
     clear, _ = tables.predict(trained, pl.DataFrame({"when": ["2023-04-03", "03 April 2023"]}))
@@ -111,8 +120,6 @@ def test_the_script_reads_offsets_amounts_and_durations(tmp_path):
 
 def test_the_file_of_onnx_says_which_clock_it_takes():
     onnx = pytest.importorskip("onnx")
-    from chainrule.tables.converting import feeds, to_onnx
-
     frame = table(TOKYO).with_columns(w=pl.Series([f"{h} kg" for h in HOURS]))
     trained = tables.train(frame, "y", parameters=QUICK)
     content, said = to_onnx(trained)
@@ -121,7 +128,9 @@ def test_the_file_of_onnx_says_which_clock_it_takes():
     assert inputs["when"] == "seconds since 1970-01-01T00:00:00, as the clock shows it in Asia/Tokyo; a hole: NaN"
     assert inputs["w"] == "a number: kg; a hole: NaN"
     for spelled in SPELLED.values():
-        given = feeds(frame.with_columns(spelled.alias("when"), w=pl.Series([f"{1000 * h} g" for h in HOURS])), trained.schema)
+        given = feeds(
+            frame.with_columns(spelled.alias("when"), w=pl.Series([f"{1000 * h} g" for h in HOURS])), trained.schema
+        )
         np.testing.assert_array_equal(given["when"].ravel(), TOKYO.dt.replace_time_zone(None).dt.timestamp("us") / 1e6)
         np.testing.assert_allclose(given["w"].ravel(), HOURS)
 
@@ -143,7 +152,9 @@ def test_streaming_reads_the_same(spelled, ending, tmp_path):
     streamed = train_stream(path, "y", epochs=1, parameters={"hidden_layer_sizes": (4,)})
     columns = {c.name: (c.kind, c.date_format, c.notation, c.missing) for c in streamed.schema.columns}
     assert columns == {c.name: (c.kind, c.date_format, c.notation, c.missing) for c in memory.schema.columns}
-    ends, of_all = ({c.name: (c.low, c.high) for c in s.schema.columns if c.read_as != "text"} for s in (streamed, memory))
+    ends, of_all = (
+        {c.name: (c.low, c.high) for c in s.schema.columns if c.read_as != "text"} for s in (streamed, memory)
+    )
     assert ends["when" if "when" in ends else "day"] == of_all["when" if "when" in of_all else "day"]
     expected = streamed.predict(frame)
     grams = frame.with_columns(w=pl.Series([f"{1000 * n:.0f} g" for n in numbers]), when=MOMENTS)

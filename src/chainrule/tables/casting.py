@@ -74,14 +74,14 @@ def code(columns: Iterable[Column], types: Mapping[str, Any]) -> list[tuple[str,
 
 def _template(column: Column, dtype: Any) -> str:
     pl = require("polars", "tables")
-    if column.kind == "number" and column.notation.unit and dtype in (None, pl.String):
-        return quantities.code(column.name, column.notation)
     if column.kind == "number":
-        return notation.code(column.notation) if column.read_as == "text" else "pl.col(NAMES).cast(pl.Float64)"
+        if column.read_as != "text":
+            return "pl.col(NAMES).cast(pl.Float64)"
+        unit = column.notation.unit
+        return quantities.code(column.name, column.notation) if unit else notation.code(column.notation)
     if column.kind == "date":
-        if column.date_format is None:
-            return dates.clock_code(dtype, column.notation.zone)
-        return dates.code(column.name, column.date_format, dtype)
+        given = column.date_format
+        return dates.code(column.name, given, dtype) if given else dates.clock_code(dtype, column.notation.zone)
     whole = ""
     if column.read_as == "whole" and (dtype is None or not dtype.is_integer()):
         whole = ".cast(pl.Float64).fill_nan(None).cast(pl.Int64)"

@@ -214,7 +214,6 @@ class Checker:
                 return self._in_zone(read.dt.replace_time_zone(dates.zone(formats) or None), column, zone)
         return pl.Series(column.name, [None] * len(values), dtype=_type(column))
 
-
     def _in_zone(self, values: pl.Series, column: Column, zone: str) -> pl.Series:
         """Return dates as a clock shows them in the time zone of training."""
         pl = require("polars", "tables")

@@ -103,7 +103,10 @@ def _is_zone(value: Any) -> bool:
         return False
     polars = require("polars", "tables")
     try:
-        return polars.Datetime("us", value) is not None and polars.Series([], dtype=polars.Datetime("us", value)).is_empty()
+        return (
+            polars.Datetime("us", value) is not None
+            and polars.Series([], dtype=polars.Datetime("us", value)).is_empty()
+        )
     except polars.exceptions.PolarsError:
         return False
 

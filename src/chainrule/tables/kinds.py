@@ -171,10 +171,18 @@ def _words(column: Column, present: pl.Series, decimal: str) -> Column:
         return _dates(column, present, None, found)
     if column.distinct == 2:
         return _yes_no(column, present)
+    return _numbers_in_texts(column, present, decimal) or _texts_or_names(column, present)
+
+
+def _numbers_in_texts(column: Column, present: pl.Series, decimal: str) -> Column | None:
+    """Return a column of texts that are numbers, plain or of a unit; None if they are not."""
     if (numbers := number_texts.find(present, decimal=decimal)) is not None:
         return _with_holes(_with(column, notation=numbers.notation), present, numbers.values)
-    if (how := quantities.find(present, decimal=decimal)) is not None:
-        return _quantities(column, present, how)
+    how = quantities.find(present, decimal=decimal)
+    return None if how is None else _quantities(column, present, how)
+
+
+def _texts_or_names(column: Column, present: pl.Series) -> Column:
     words: Any = present.head(10_000).str.count_matches(r"\S+").mean() or 0.0
     if words >= WORDS and column.distinct > max(FEW, len(present) / 4):
         return _with(column, kind="text")

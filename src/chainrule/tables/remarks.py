@@ -57,7 +57,12 @@ def _of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
             yield f"{column.name!r} has {infinite:,} infinite value(s): taken as beyond all others."
     if column.kind == "date":
         yield from _on_time(values, column)
-    if column.kind == "date" and column.date_format is not None:
+        yield from _on_format(values, column)
+
+
+def _on_format(values: pl.Series, column: Column) -> Iterator[str]:
+    """Say that dates could mean other days, or none."""
+    if column.date_format is not None:
         formats = column.date_format.split(dates.SEPARATOR)
         unread = dates.parse(values, column.date_format).null_count() - values.null_count()
         if len(formats) > 1:
@@ -105,8 +110,8 @@ def _on_time(values: pl.Series, column: Column) -> Iterator[str]:
     zone = column.notation.zone
     if column.read_as == "whole":
         yield (
-            f"{column.name!r} has whole numbers like {values.drop_nulls()[0]}: read as dates ({column.date_format}); if "
-            f"they are numbers, --numeric {column.name!r}."
+            f"{column.name!r} has whole numbers like {values.drop_nulls()[0]}: read as dates ({column.date_format}); "
+            f"if they are numbers, --numeric {column.name!r}."
         )
     if zone:
         yield f"{column.name!r} has times with a time zone: taken as a clock in {zone} shows them."
@@ -172,5 +177,6 @@ def _unread(values: pl.Series, column: Column) -> Iterator[str]:
         like = present.filter(present.str.contains(dates.LOOKS))[0]
         yield (
             f"{column.name!r} looks like dates or times, such as {like!r}, but in no format that is known: read as "
-            f"text. If they have one format, --date '{column.name}:FORMAT', such as %d/%m/%Y; else write them as 2024-01-31."
+            f"text. If they have one format, --date '{column.name}:FORMAT', such as %d/%m/%Y; else write them as "
+            "2024-01-31."
         )

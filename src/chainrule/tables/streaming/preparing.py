@@ -50,7 +50,7 @@ class Preparation:
     slow : tuple of str
         The parts that go through the transformer itself.
     unread : dict
-        Of the rows that were asked last: how many values of a column could not be read, by its name.
+        How many values of which column could not be read, by the first row of a block.
 
     Examples
     --------
@@ -81,22 +81,22 @@ class Preparation:
                 fill = _through(transformer, fitted, name, names)
             self._parts.append((where, fill))
         self.slow = tuple(slow)
-        self.unread: dict[str, int] = {}
+        self.unread: dict[int, dict[str, int]] = {}
 
-    def __call__(self, frame: pl.DataFrame, out: Array | None = None) -> Array:
-        """Return the inputs (rows, width), float32, of rows as they are in the file: in ``out`` if that is given."""
+    def __call__(self, frame: pl.DataFrame, out: Array | None = None, start: int | None = None) -> Array:
+        """Return the inputs (rows, width), float32, of rows as they are in the file: in ``out`` if that is given.
+
+        Values that cannot be read are counted where ``start``, the number of the first row, is given.
+        """
         ready = cast(frame, self._columns)
-        more = {c.name: ready[c.name].null_count() - frame[c.name].null_count() for c in self._columns if _is_read(c)}
-        self.unread = {name: count for name, count in more.items() if count > 0}
+        if start is not None:
+            read = [c.name for c in self._columns if c.used and c.kind in ("number", "date")]
+            more = {name: ready[name].null_count() - frame[name].null_count() for name in read}
+            self.unread[start] = {name: count for name, count in more.items() if count > 0}
         out = np.empty((frame.height, self.width), np.float32) if out is None else out[: frame.height]
         for where, fill in self._parts:
             fill(ready, out[:, where])
         return out
-
-
-def _is_read(column: Column) -> bool:
-    """Say whether the values of a column may not fit it."""
-    return column.used and column.kind in ("number", "date")
 
 
 def _fast(name: str, transformer: Any, names: list[str], ready: pl.DataFrame, expected: Array) -> Fill | None:

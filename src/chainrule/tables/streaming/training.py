@@ -168,12 +168,9 @@ def train_stream(
     columns = list(dict.fromkeys([*goals, *(column.name for column in schema.used), *found.sides.columns]))
     x = np.empty((source.block_rows, fast.width), np.float32)
 
-    unread: dict[int, dict[str, int]] = {}  # by the first row of a block
-
     def prepared(block: Block) -> tuple[Array, Array]:
         order, moved = _to_the_front(has_target(block.frame, goals) & found.sides.trains_on(block))
-        rows = fast(block.frame, out=x)
-        unread[block.start] = fast.unread
+        rows = fast(block.frame, out=x, start=block.start)
         rows[moved] = rows[order[moved]]
         return rows[: len(order)], goal.t(block.frame.select(goals)[order])
 
@@ -199,7 +196,7 @@ def train_stream(
         history=history,
         split=split,
         notes=tuple(notes),
-        warnings=(*warned, *_unread(unread.values())),
+        warnings=(*warned, *_unread(fast.unread.values())),
         source=str(path),
         sha256=sha256,
         command=command,
