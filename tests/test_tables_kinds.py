@@ -165,6 +165,7 @@ def test_what_is_said_is_done(values, kind, found):
         ([7, 8], ("date",), "give their format: --date 'c:%Y%m%d'"),
         ([True, False], ("date", "%Y"), "'c' cannot be a date: its values are numbers"),
         (["a", "b"], ("date",), "'a' has none of the formats that are known. Give it: --date 'c:%d/%m/%Y'"),
+        (["a", "b"], ("date", "%Y-%m-%d %H"), "'%Y-%m-%d %H' is not a format by which dates can be read: Invalid"),
         (["a", "b"], ("date", "%d/%m/%Y"), "--date: no value of 'c' has the format '%d/%m/%Y'"),
         (["a", "b"], ("date", "%Q%"), "--date: no value of 'c' has the format '%Q%'"),
     ],

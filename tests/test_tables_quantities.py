@@ -101,6 +101,33 @@ def test_what_columns_are_taken_for_is_said():
     )
 
 
+def test_what_looks_like_a_date_or_an_amount_but_fits_no_format_is_spoken_of():
+    odd = [
+        "2022-Q1",
+        "2022-W05",
+        "Q1 2022",
+        "8am",
+        "10h30",
+        "1st May 2022",
+        "3. Mai 2022",
+        "2022-01-01 08:00 CET",
+        "Jan 22",
+    ]
+    for text in odd:
+        (found,) = said(("c", [text] * 8 + ["red", "blue"]))
+        assert found.startswith(f"'c' looks like dates or times, such as {text!r}, but in no format that is known"), (
+            text
+        )
+    for text in ("red", "192.168.0.1", "A-7", "version 2020", "12 Main St", "x" * 1000):
+        assert said(("c", [text] * 8 + ["red", "blue"])) == ()
+
+
+def test_amounts_whose_decimal_mark_is_unclear_are_spoken_of():
+    notes = said(("w", ["1,234 kg", "2,500 kg", "12 kg"]))
+    assert len(notes) > 1
+    assert "1,234" in notes[-1]
+
+
 def test_a_format_without_a_day_says_what_two_numbers_with_a_colon_are():
     laps = pl.Series("lap", ["8:30", "1:02:45", "7:10"])
     column = infer(laps, "date", "%M:%S")

@@ -74,7 +74,9 @@ LOOKS = (
     r"(?i)^\W*(?:(?:19|20)\d\d[-/._ ]?(?:[a-z]{1,9}|\d)[-/._ ]?\d{0,2}(?:\D|$)|\d{1,2}(?:st|nd|rd|th)?[-/._ ]+"
     r"[a-z0-9]{1,9}[-/._, ]+(?:19|20)\d\d(?:\D|$)|[a-z]{1,9}[,. ]+(?:\d{1,2}(?:st|nd|rd|th)?[, ]+)?(?:19|20)\d\d"
     r"(?:\D|$)|\d{1,2}:\d\d(?:\D|$)|(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[, ].*\d{1,2}|(?:19|20)\d{6}\D|"
-    r"\d{1,2}[-/. ]?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[-/. ]?\d{2,4}(?:\D|$))"
+    r"\d{1,2}[-/. ]?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[-/. ]?\d{2,4}(?:\D|$)|"
+    r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* \d{1,2}$|q[1-4][-/ ]*(?:19|20)\d\d|\d{1,2} ?[ap]m$|"
+    r"\d{1,2}h\d\d$)"
 )
 SEPARATOR = " or "  # between the formats of one column
 MOST = 1000  # values that are looked at first
@@ -163,7 +165,11 @@ def parse(values: pl.Series, formats: str) -> pl.Series:
     """Return texts as dates with their time of day; null where none of the formats fits."""
     polars = require("polars", "tables")
     made = expression(polars.col("x"), formats, values.dtype)
-    found: pl.Series = values.to_frame("x").select(made.alias("x")).to_series()
+    try:
+        found: pl.Series = values.to_frame("x").select(made.alias("x")).to_series()
+    except polars.exceptions.PolarsError as error:
+        why = str(error).strip().partition("\n")[0].rstrip(".")
+        raise ValueError(f"{formats!r} is not a format by which dates can be read: {why}.") from None
     return found
 
 

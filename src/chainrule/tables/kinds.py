@@ -82,9 +82,9 @@ def normal(values: pl.Series) -> pl.Series:  # noqa: PLR0911  (one for each type
     if kind.is_integer():
         return values.cast(pl.Float64 if kind in (pl.UInt64, getattr(pl, "Int128", None)) else pl.Int64)
     if isinstance(kind, pl.Duration):
-        return normal(values.dt.total_microseconds().cast(pl.Float64) / 1e6)
+        return _seconds(values.dt.total_microseconds(), 10**6)
     if kind == pl.Time:
-        return normal(values.cast(pl.Int64).cast(pl.Float64) / 1e9)
+        return _seconds(values.cast(pl.Int64), 10**9)
     if kind in (pl.Categorical, pl.Enum) or isinstance(kind, pl.Categorical | pl.Enum):
         return values.cast(pl.String)
     if isinstance(kind, pl.Datetime):
@@ -93,6 +93,12 @@ def normal(values: pl.Series) -> pl.Series:  # noqa: PLR0911  (one for each type
         with contextlib.suppress(pl.exceptions.ComputeError):  # bytes that are no text stay bytes
             return values.cast(pl.String)
     return values
+
+
+def _seconds(ticks: pl.Series, of_a_second: int) -> pl.Series:
+    """Return whole seconds as whole numbers; where one has a fraction, all as numbers."""
+    whole = ticks // of_a_second
+    return whole if (whole * of_a_second == ticks).all() else ticks / of_a_second
 
 
 def bounded(values: pl.Series) -> pl.Series:
@@ -236,7 +242,7 @@ def _dates(column: Column, present: pl.Series, given: str | None, found: dates.D
                     f"it: --date '{column.name}:%d/%m/%Y'."
                 )
             formats = dates.SEPARATOR.join(found.formats)
-        read = _parsed(column.name, present, str(formats))
+        read = dates.parse(present, str(formats))
         if read.null_count() == len(read):
             raise ValueError(f"--date: no value of {column.name!r} has the format {given!r}.")
         column, present = _with_holes(column, present, read), read.drop_nulls()
@@ -246,15 +252,6 @@ def _dates(column: Column, present: pl.Series, given: str | None, found: dates.D
     low, high = (end.replace(tzinfo=None) if zone else end for end in _ends(present))
     ends = {"low": low.isoformat(), "high": high.isoformat()}
     return _with(column, kind="date", date_format=formats, notation=replace(column.notation, zone=zone), **ends)
-
-
-def _parsed(name: str, present: pl.Series, formats: str) -> pl.Series:
-    pl = require("polars", "tables")
-    try:
-        return dates.parse(present, formats)
-    except pl.exceptions.PolarsError as error:
-        why = str(error).strip().splitlines()[0].rstrip(".")
-        raise ValueError(f"--date: {name!r} cannot be read as {formats!r}: {why}.") from None
 
 
 def _texts(present: pl.Series) -> tuple[str, ...]:

@@ -270,6 +270,20 @@ def one(unit: str) -> str:
     return f"a {CLOCKS[unit]}" if unit in CLOCKS else f"an amount in {unit}"
 
 
+def numbers(values: pl.Series, unit: str) -> pl.Series:
+    """Return the numbers of amounts as they are written, without their units; of times and durations none.
+
+    >>> import polars as pl
+    >>> numbers(pl.Series(["1,5 kg", "heavy"]), "kg").to_list()
+    ['1,5', None]
+    """
+    polars = require("polars", "tables")
+    if unit in CLOCKS:
+        return values.clear()
+    found: pl.Series = values.alias("x").to_frame().select(_affixes(polars.col("x")).number).to_series()
+    return found
+
+
 def bare(values: pl.Series, unit: str) -> int:
     """Return how many values lack the unit of their column, where it is one."""
     polars = require("polars", "tables")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
@@ -42,6 +43,8 @@ def _of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
     pl = require("polars", "tables")
     if column.kind == "number" and column.notation.unit:
         yield from _amounts(values, column)
+        numbers = replace(column, notation=replace(column.notation, unit=""))
+        yield from _on_notation(quantities.numbers(values, column.notation.unit), numbers, decimal)
     elif column.kind == "number" and column.read_as == "text":
         words = values.filter(notation.read(values, column.notation, strict=False).is_null() & values.is_not_null())
         if count := len(words):
