@@ -70,14 +70,17 @@ TIMES = {
 }
 ZONES = {"": "", "%z": r"(?:[\d ]|[AaPp][Mm])(?:Z|UTC|GMT|[-+]\d\d(?::?\d\d)?)$"}
 NAMES_OF_UTC = r"[ ]*(?:Z|UTC|GMT)$"
-LOOKS = (
-    r"(?i)^\W*(?:(?:19|20)\d\d[-/._ ]?(?:[a-z]{1,9}|\d)[-/._ ]?\d{0,2}(?:\D|$)|\d{1,2}(?:st|nd|rd|th)?[-/._ ]+"
-    r"[a-z0-9]{1,9}[-/._, ]+(?:19|20)\d\d(?:\D|$)|[a-z]{1,9}[,. ]+(?:\d{1,2}(?:st|nd|rd|th)?[, ]+)?(?:19|20)\d\d"
-    r"(?:\D|$)|\d{1,2}:\d\d(?:\D|$)|(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[, ].*\d{1,2}|(?:19|20)\d{6}\D|"
-    r"\d{1,2}[-/. ]?(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*[-/. ]?\d{2,4}(?:\D|$)|"
-    r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* \d{1,2}$|q[1-4][-/ ]*(?:19|20)\d\d|\d{1,2} ?[ap]m$|"
-    r"\d{1,2}h\d\d$)"
-)
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_CENTURY = r"(?:19|20)"
+LOOKS = r"(?i)^\W*(?:" + "|".join([
+    rf"{_CENTURY}\d\d[-/._ ]?(?:[a-z]{{1,9}}|\d)[-/._ ]?\d{{0,2}}(?:\D|$)",  # 2022-W05
+    rf"{_CENTURY}\d{{6}}\D",
+    rf"\d{{1,2}}(?:st|nd|rd|th)?[-/._ ]+[a-z0-9]{{1,9}}[-/._, ]+{_CENTURY}\d\d(?:\D|$)",  # 1st May 2022
+    rf"[a-z]{{3,9}}[. ]+\d{{1,2}}(?:st|nd|rd|th)?[, ]+{_CENTURY}\d\d(?:\D|$)",
+    rf"\d{{1,2}}[-/. ]?{_MONTH}[-/. ]?\d{{2,4}}(?:\D|$)", rf"{_MONTH}[-/. ]+\d{{1,4}}$",
+    rf"q[1-4][-/ ]*{_CENTURY}\d\d", r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[, ].*\d{1,2}",
+    r"\d{1,2}:\d\d(?:\D|$)", r"\d{1,2}h\d\d$", r"\d{1,2} ?[ap]m$",
+]) + ")"  # fmt: skip
 SEPARATOR = " or "  # between the formats of one column
 MOST = 1000  # values that are looked at first
 ENOUGH = 0.95  # of the values must be dates
