@@ -8,6 +8,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from chainrule._extras import require
@@ -16,6 +17,7 @@ from chainrule.tables.formats import NOTHING, Format, Notation
 from chainrule.tables.frames import check_names
 from chainrule.tables.schema import Schema
 
+WIDE = 1000  # columns
 LOOKED_AT = 500  # columns by which the decimal mark of a file is detected
 _BINARY = re.compile(rb"[\x02-\x08\x0e-\x19\x1b]")  # what no text has (\x01 and \x1c to \x1f may be delimiters)
 
@@ -56,14 +58,14 @@ def parse(
     if old := "\r" in text and "\n" not in text:  # how lines ended on the first Macintosh
         text = text.replace("\r", "\n")
     known = None if schema is None else schema.format
-    expected = expected if schema is None else [column.name for column in schema.used]
+    expected = expected if schema is None else [c.name for c in (*schema.columns, *schema.targets)]
     missing = NOTHING if known is None else known.missing
     found = layout.find(text, name, delimiter=delimiter, header=header, expected=expected, known=known)
     text = found.delimiter + found.text.lstrip() if found.short else found.text
     first = found.rows[0] if found.header else [""] * len(found.rows[0])
     names = [field or f"column_{i}" for i, field in enumerate(first, 1)]
     _check_names(names, name)
-    columns = [*zip(*(found.rows[1:] if found.header else found.rows), strict=False)]
+    columns = [*zip_longest(*(found.rows[1:] if found.header else found.rows), fillvalue="")]
     marks = {decimal} if decimal else set() if raw else notation.evidence(columns, found.delimiter, LOOKED_AT)
     guess = "," if not marks and found.delimiter != "," else ""  # of a comma before three digits
     comma = not raw and (marks == {","} or (guess == "," and _any_ambiguous(columns, ",")))
@@ -76,7 +78,8 @@ def parse(
         "skip_rows_after_header": found.below,
     }
     given = _read(text, options, found.delimiter, name)
-    frame, notations = _tidy(given, names, _one(marks), guess, missing, comma=comma, raw=raw)
+    tight = len(names) > WIDE and _is_tight(text, found.delimiter)
+    frame, notations = _tidy(given, names, columns, _one(marks), guess, missing, comma=comma, raw=raw, tight=tight)
     late = {how.decimal for column, how in notations.items() if _is_late(given, frame, column, how)}
     if late == {","} and not marks and not comma:  # what the first rows did not show
         again = {"header": header, "expected": expected, "targets": targets, "schema": schema}
@@ -191,26 +194,46 @@ def _check_names(names: list[str], source: str) -> None:
 
 
 def _tidy(
-    frame: Any, names: list[str], decimal: str, guess: str, missing: Sequence[str], *, comma: bool, raw: bool
+    frame: Any,
+    names: list[str],
+    columns: Sequence[Sequence[str]],
+    decimal: str,
+    guess: str,
+    missing: Sequence[str],
+    *,
+    comma: bool,
+    raw: bool,
+    tight: bool,
 ) -> tuple[Any, dict[str, Notation]]:
     """Name the columns, strip spaces, make numbers of texts that all are; return also how numbers are written."""
     pl = require("polars", "tables")
     if len(names) == frame.width:
         frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
     texts = [name for name, kind in frame.schema.items() if kind == pl.String]
-    spaced = [name for name in texts if frame[name].str.contains(r"^\s|\s$").any()]
+    spaced = [] if tight else [name for name in texts if frame[name].str.contains(r"^\s|\s$").any()]
     if spaced:
         stripped = pl.col(spaced).str.strip_chars()
         frame = frame.with_columns(pl.when(stripped.is_in(missing)).then(None).otherwise(stripped).name.keep())
     found = {name: Notation("," if comma else ".") for name, kind in frame.schema.items() if kind == pl.Float64}
     changed: list[Any] = []
-    for name in [] if raw else texts:
+    likely = {name for name, column in zip(frame.columns, columns, strict=False) if _may_be_numbers(column)}
+    for name in [] if raw else [name for name in texts if name in likely]:
         values = frame[name].drop_nulls()
         pointed = guess and values.head(layout.SAMPLE).str.contains(".", literal=True).any()
-        if len(values) and (how := notation.find(values, decimal or ("." if pointed else guess))):
+        if how := notation.find(values, decimal or ("." if pointed else guess)):
             found[name] = how
             changed.append(notation.read(frame[name], how))
     return frame.with_columns(changed) if changed else frame, found
+
+
+def _is_tight(text: str, delimiter: str) -> bool:
+    """Say whether no field has a space at its ends: one search, instead of a query for each of many columns."""
+    space, edge = rf"[^\S\r\n{delimiter}]", rf'[{delimiter}"\r\n]'
+    return re.search(rf"(?:^|{edge}){space}|{space}(?:{edge}|$)", text) is None
+
+
+def _may_be_numbers(column: Sequence[str]) -> bool:
+    return all(any(map(str.isdigit, field)) or "inf" in field.lower() for field in column if field not in NOTHING)
 
 
 def _any_ambiguous(columns: Sequence[Sequence[str]], mark: str) -> bool:

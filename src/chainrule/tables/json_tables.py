@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from chainrule._extras import require
@@ -15,7 +16,7 @@ def parse(content: bytes, name: str) -> tuple[Any, str] | None:  # noqa: PLR0911
     [(1, 'x'), (2, None)]
     >>> parse(b'{"a": 1}', "t.json")
     """
-    if content.count(b"\n", 0, len(content.rstrip())) and b"}\n{" in content.replace(b"\r", b""):
+    if re.search(rb"\}\s*\n\s*\{", content):
         return None  # JSON lines
     try:
         data = json.loads(content)
@@ -23,13 +24,18 @@ def parse(content: bytes, name: str) -> tuple[Any, str] | None:  # noqa: PLR0911
         return None
     if not isinstance(data, dict) or not data:
         return None
-    if data.keys() <= {"columns", "index", "data"} and isinstance(data.get("data"), list) and "columns" in data:
-        rows = [dict(zip(map(str, data["columns"]), row, strict=False)) for row in data["data"]]
-        return _frame(rows, name), "split"
-    if data.keys() == {"schema", "data"} and isinstance(data["data"], list):
-        names = [field["name"] for field in data["schema"]["fields"]]
-        keys = set(data["schema"].get("primaryKey", ()))
-        return _frame([{n: row.get(n) for n in names if n not in keys} for row in data["data"]], name), "table"
+    columns, rows, fields = data.get("columns"), data.get("data"), data.get("schema")
+    if isinstance(columns, list) and isinstance(rows, list) and data.keys() <= {"columns", "index", "data"}:
+        names = [str(column) for column in columns]
+        if len(set(names)) < len(names) or not all(isinstance(row, list) and len(row) == len(names) for row in rows):
+            raise ValueError(
+                f"{name} cannot be read as a table in JSON: expected columns that differ, and rows of them."
+            )
+        return _frame([dict(zip(names, row, strict=True)) for row in rows], name), "split"
+    if isinstance(fields, dict) and isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
+        keys = fields.get("primaryKey")
+        index = set(keys if isinstance(keys, list) else [])
+        return _frame([{n: v for n, v in row.items() if n not in index} for row in rows], name), "table"
     outer, inner = list(data), list(next(iter(data.values()))) if isinstance(next(iter(data.values())), dict) else []
     if not inner or any(not isinstance(v, dict) or v.keys() != data[outer[0]].keys() for v in data.values()):
         return None

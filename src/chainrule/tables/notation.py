@@ -103,8 +103,8 @@ def unsure(text: str, decimal: str, columns: str) -> str:
     >>> unsure("4.229", ".", "'sales'")
     "ambiguous: 4.229 is read as 4.229, but could be 4229: 'sales'; if it is: --decimal ','"
     """
-    whole = re.sub(r"[.,]", "", text)
-    point = text.replace(",", ".")
+    whole = re.sub(r"[^0-9]", "", text)
+    point = f"{float(re.sub(r'[^0-9.]', '', text.replace(',', '.'))):.10g}"
     is_point = decimal in text
     ours, other = (point, whole) if is_point else (whole, point)
     mark = text[re.search(r"[.,]", text).start()]  # type: ignore[union-attr]

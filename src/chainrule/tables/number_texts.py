@@ -19,6 +19,7 @@ ENOUGH_BESIDE_ONE = 0.9  # if all others are one and the same word
 MOST_WORDS = 5  # different ones, such as "unknown", in place of numbers
 FEWEST = 30  # different numbers: fewer are as well off as categories
 FEWEST_PLAIN = 3  # different numbers beside words that say nothing else than that a value is missing
+FEW_CLASSES = 10  # different numbers of a target, up to which a word among them is a class
 FIRST = 1000  # values by which most columns of words are ruled out
 MISSING = {
     *map(str.lower, NOTHING), "none", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "n.a.", "#n/a!", "<na>",
@@ -52,7 +53,7 @@ def find(values: pl.Series, enough: float | None = None, decimal: str = "") -> N
     words = texts.filter(numbers.is_null())
     different = words.n_unique()
     least = enough if enough is not None else ENOUGH_BESIDE_ONE if different == 1 else ENOUGH
-    if len(words) > (1 - least) * len(texts) or different > MOST_WORDS:
+    if len(words) > (1 - least) * len(texts) + 1e-9 or different > MOST_WORDS:
         return None
     told = how.mark or how.group or how.decimal == "," or (different and words.str.to_lowercase().is_in(MISSING).all())
     fewest = FEWEST_PLAIN if told else FEWEST + 1
@@ -65,10 +66,10 @@ def written(texts: pl.Series, decimal: str = "") -> Notation:
 
 
 def known(values: pl.Series, decimal: str = "") -> tuple[pl.Series | None, pl.Series]:
-    """Return a column as numbers if all but a few of its texts are, and the others stand for a missing value.
+    """Return a target as numbers if all but a few of its texts are, and the others stand for a missing value.
 
     >>> import polars as pl
-    >>> numbers, words = known(pl.Series("y", ["1.5", "2.5", "3.5", "4.5"] * 3 + ["#DIV/0!"]))
+    >>> numbers, words = known(pl.Series("y", [f"{i}.5" for i in range(12)] + ["#DIV/0!"]))
     >>> numbers.null_count(), words.to_list()
     (1, ['#DIV/0!'])
     """
@@ -77,7 +78,7 @@ def known(values: pl.Series, decimal: str = "") -> tuple[pl.Series | None, pl.Se
         return None, values.clear()
     numbers = notation.read(values, found.notation, strict=False)
     words = values.filter(numbers.is_null() & values.is_not_null())
-    fine = len(words) and words.str.to_lowercase().is_in(MISSING).all()
+    fine = len(words) and numbers.n_unique() > FEW_CLASSES and words.str.to_lowercase().is_in(MISSING).all()
     return (numbers if fine else None), words
 
 

@@ -144,8 +144,11 @@ def _spellings(values: pl.Series, column: Column) -> Iterator[str]:
     several = [found for found in alike.values() if len(found) > 1]
     if several:
         listed = ", ".join(map(repr, several[0][:MOST_SPELLINGS]))
-        more = f", and {len(several) - 1:,} more such group(s)" if len(several) > 1 else ""
-        yield f"{column.name!r} has values that differ in capitals or spaces only: {listed}{more}: each counts by itself."
+        more = f" (and {len(several) - 1:,} more)" if len(several) > 1 else ""
+        yield (
+            f"{column.name!r} has values that differ in capitals or spaces only: {listed}{more}. Each is taken for a "
+            "value of its own: write them alike if they are one."
+        )
 
 
 def _nearly(values: pl.Series, column: Column) -> Iterator[str]:

@@ -82,7 +82,8 @@ class CsvSource(Source):
         return polars.scan_csv(
             path,
             separator=self.format.delimiter,
-            has_header=self.format.header,
+            has_header=self.format.header and not self.format.unnamed,
+            skip_rows=int(bool(self.format.unnamed)),  # whose names polars would not find in the header
             decimal_comma=self._comma,
             null_values=list(self.format.missing),
             schema={name: polars.String if name in self._read_by else kind for name, kind in types.items()},
