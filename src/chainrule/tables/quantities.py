@@ -309,7 +309,7 @@ def units(values: pl.Series) -> list[str]:
 
     >>> import polars as pl
     >>> units(pl.Series(["EUR 5", "EUR 7", "USD 6", "8"]))
-    ['EUR', 'USD', '']
+    ['EUR', '', 'USD']
     """
     polars = require("polars", "tables")
     texts = values.drop_nulls().alias("x").to_frame()
