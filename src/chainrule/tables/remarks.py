@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
-from chainrule.tables import dates, notation, number_texts, quantities
+from chainrule.tables import dates, notation, number_texts, quantities, units
 from chainrule.tables.kinds import MOST_OF_THEM
 from chainrule.tables.schema import Column, Schema
 
@@ -96,7 +96,7 @@ def _amounts(values: pl.Series, column: Column) -> Iterator[str]:
     else:
         yield f"{column.name!r} has values like {shown!r}: read as {quantities.one(unit)}."
     others = [other for other in quantities.units(present) if other not in ("", unit)]
-    if others and unit not in (*quantities.CLOCKS, *quantities.MAGNITUDES):
+    if others and unit not in (*quantities.CLOCKS, *units.MAGNITUDES):
         yield f"{column.name!r} has several units: {', '.join(others[:MOST_UNITS])} converted to {unit}."
     if count := quantities.bare(present, unit):
         yield f"{column.name!r} has {count:,} value(s) without a unit: taken as {unit}."
