@@ -283,7 +283,7 @@ def test_frames_of_other_types_become_plain():
     )
     made = plain(frame)
     assert made.dtypes == [
-        pl.Float64, pl.String, pl.Int64, pl.Float64, pl.Int64, pl.String, pl.Datetime("us"),
+        pl.Float64, pl.String, pl.Int64, pl.Float64, pl.Int64, pl.String, pl.Datetime("us", "UTC"),
     ]  # fmt: skip
     assert made["nan"].to_list() == [1.5, None]
     assert made["wait"].to_list() == [1, 2]

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
-from chainrule.tables import dates, notation
+from chainrule.tables import dates, notation, quantities
+from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Column
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ def cast(frame: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
     """
     pl = require("polars", "tables")
     used = [column for column in columns if column.used]
+    frame = frame.with_columns(normal(frame[c.name]) for c in used if frame.schema[c.name] in (pl.Duration, pl.Time))
     texts = {name for name, kind in frame.schema.items() if kind == pl.String}
     numbers = [column.name for column in used if column.kind == "number" and column.name not in texts]
-    rest = [_expression(column) for column in used if column.kind != "number"]
+    rest = [_expression(column, frame.schema[column.name]) for column in used if column.kind != "number"]
     # words among numbers are holes: checking.py refuses those that training did not see
     written = [
-        notation.expression(pl.col(column.name), column.notation)
+        quantities.expression(pl.col(column.name), column.notation).alias(column.name)
         for column in used
         if column.kind == "number" and column.name in texts
     ]
@@ -43,18 +45,18 @@ def cast(frame: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
     return frame.with_columns(pl.col(numbers).cast(pl.Float64, strict=False), *written, *rest).select(names)
 
 
-def _expression(column: Column) -> pl.Expr:
+def _expression(column: Column, dtype: Any) -> pl.Expr:
     pl = require("polars", "tables")
     values = pl.col(column.name)
+    if column.kind == "date":
+        if column.date_format is None or dtype.is_temporal():
+            return dates.clock(values, dtype, column.notation.zone)
+        return dates.expression(values, column.date_format, dtype)
     if column.read_as == "whole":
         values = values.fill_nan(None).cast(pl.Int64)  # 1 and 1.0 are one category
     if column.kind == "yes/no":
         table = dict(zip(column.categories, (0.0, 1.0), strict=True))
         return values.cast(pl.String).replace_strict(table, default=None, return_dtype=pl.Float64)
-    if column.kind == "date":
-        if column.date_format is None:
-            return values.cast(pl.Datetime("us"))
-        return dates.expression(column.name, column.date_format).alias(column.name)
     return values.cast(pl.String).fill_null("" if column.kind == "text" else HOLE)
 
 
@@ -73,11 +75,13 @@ def code(columns: Iterable[Column], types: Mapping[str, Any]) -> list[tuple[str,
 def _template(column: Column, dtype: Any) -> str:
     pl = require("polars", "tables")
     if column.kind == "number":
-        return notation.code(column.notation) if column.read_as == "text" else "pl.col(NAMES).cast(pl.Float64)"
+        if column.read_as != "text":
+            return "pl.col(NAMES).cast(pl.Float64)"
+        unit = column.notation.unit
+        return quantities.code(column.name, column.notation) if unit else notation.code(column.notation)
     if column.kind == "date":
-        if column.date_format is None:
-            return 'pl.col(NAMES).cast(pl.Datetime("us"))'
-        return dates.code(column.name, column.date_format)
+        given = column.date_format
+        return dates.code(column.name, given, dtype) if given else dates.clock_code(dtype, column.notation.zone)
     whole = ""
     if column.read_as == "whole" and (dtype is None or not dtype.is_integer()):
         whole = ".cast(pl.Float64).fill_nan(None).cast(pl.Int64)"

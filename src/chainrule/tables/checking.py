@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
 from chainrule._names import did_you_mean
-from chainrule.tables import dates, notation, number_texts
+from chainrule.tables import dates, notation, number_texts, quantities
 from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Column, Schema
 
@@ -90,6 +90,8 @@ class Checker:
         self._extra: list[str] = []
         self._coerced: Counter[str] = Counter()
         self._holes: Counter[str] = Counter()
+        self._naive: Counter[str] = Counter()  # times without a zone
+        self._bare: Counter[str] = Counter()  # numbers without a unit
         self._unseen: dict[str, Counter[str]] = {}
         self._rows = 0
 
@@ -133,6 +135,13 @@ class Checker:
             if count := self._holes[column.name]:
                 rows = "1 row has" if count == 1 else f"{count:,} rows have"
                 notes.append(f"{column.name!r}: {rows} no value; in training every row had one.")
+            if count := self._naive[column.name]:
+                times = "1 time has" if count == 1 else f"{count:,} times have"
+                zone = column.notation.zone or dates.zone(column.date_format)
+                notes.append(f"{column.name!r}: {times} no time zone: taken as times in {zone}, as training's.")
+            if count := self._bare[column.name]:
+                numbers = "1 number has" if count == 1 else f"{count:,} numbers have"
+                notes.append(f"{column.name!r}: {numbers} no unit: taken as {column.notation.unit}.")
             if new := self._unseen.get(column.name):
                 listed = ", ".join(repr(value) for value, _ in sorted(new.items(), key=lambda e: (-e[1], e[0]))[:MOST])
                 more = f" and {len(new) - MOST:,} more" if len(new) > MOST else ""
@@ -149,6 +158,7 @@ class Checker:
             raise ValueError(f"{column.name!r} has lists or structures, where {_what(column)} was expected.")
         if column.kind == "number":
             read = _number(values, column, self._schema.format.decimal)
+            self._bare[column.name] += quantities.bare(values, column.notation.unit)
         elif column.kind == "date":
             read = self._date(values, column)
         else:
@@ -184,20 +194,49 @@ class Checker:
 
     def _date(self, values: pl.Series, column: Column) -> pl.Series:
         pl = require("polars", "tables")
-        if values.dtype in (pl.Date, pl.Datetime("us")):
-            if column.date_format is None:
-                return values
-            return values.dt.strftime(column.date_format.partition(dates.SEPARATOR)[0].replace("%z", "+0000"))
+        zone = column.notation.zone or dates.zone(column.date_format)
+        if values.dtype == pl.Date:
+            return values
+        if values.dtype == pl.Datetime:
+            return self._in_zone(values, column, zone)
         if column.read_as == "whole" and values.dtype == pl.Int64:
             values = values.cast(pl.String)
         if values.dtype == pl.String:
             if column.date_format is not None:
                 return values.set(dates.parse(values, column.date_format).is_null(), None)
             if column.name not in self._formats and (found := dates.find(values)) is not None:
-                self._formats[column.name] = dates.SEPARATOR.join(found.formats)  # for later blocks, too
-            if column.name in self._formats:
-                return dates.parse(values, self._formats[column.name]).alias(column.name)
+                if found.other is not None and not self._coerce:
+                    raise ValueError(_two_ways(column.name, values.drop_nulls()[0], found))
+                if found.other is None:  # for later blocks, too
+                    self._formats[column.name] = dates.SEPARATOR.join(found.formats)
+            if (formats := self._formats.get(column.name)) is not None:
+                read = dates.parse(values, formats).alias(column.name)
+                return self._in_zone(read.dt.replace_time_zone(dates.zone(formats) or None), column, zone)
         return pl.Series(column.name, [None] * len(values), dtype=_type(column))
+
+    def _in_zone(self, values: pl.Series, column: Column, zone: str) -> pl.Series:
+        """Return dates as a clock shows them in the time zone of training."""
+        pl = require("polars", "tables")
+        own = values.dtype.time_zone  # type: ignore[attr-defined]
+        if own and not zone and self._coerce:
+            return values.clear(len(values)).cast(pl.Datetime("us"))
+        if own and not zone:
+            raise ValueError(
+                f"{column.name!r} has times of the time zone {own}, but training's had none: give them as clocks "
+                "showed them where training's rows come from, without a zone."
+            )
+        self._naive[column.name] += 0 if own or not zone else len(values) - values.null_count()
+        clock = dates.clock(pl.col(values.name), values.dtype, zone)
+        return values.to_frame().select(clock).to_series()
+
+
+def _two_ways(name: str, value: str, found: dates.Dates) -> str:
+    read = [dates.parse(_series(value), fmt)[0].date().isoformat() for fmt in (found.formats[0], str(found.other))]
+    return f"{name!r} has dates such as {value!r}, which may be {read[0]} or {read[1]}: write them as {read[0]}."
+
+
+def _series(value: str) -> pl.Series:
+    return require("polars", "tables").Series([value])
 
 
 def empty_row(schema: Schema) -> pl.DataFrame:
@@ -226,6 +265,8 @@ def _type(column: Column) -> Any:
 def _what(column: Column) -> str:
     if column.kind == "date":
         return "a date" + (f" ({column.date_format})" if column.date_format else "")
+    if column.notation.unit:
+        return quantities.one(column.notation.unit)
     whole = column.kind != "number" and column.read_as == "whole"  # a category
     what = {"whole": "a whole number" if whole else "a number", "number": "a number", "boolean": "true or false"}
     if column.kind != "number":
@@ -273,7 +314,7 @@ def _number(values: pl.Series, column: Column, decimal: str) -> pl.Series:
     if values.dtype != pl.String:
         return values.cast(pl.Float64, strict=False)
     texts = values.str.strip_chars().replace("", None)
-    return notation.read(texts, notation.informed(column.notation, decimal), strict=False)
+    return quantities.read(texts, notation.informed(column.notation, decimal))
 
 
 def _category(values: pl.Series, column: Column) -> pl.Series:

@@ -13,7 +13,7 @@ from chainrule._typing import Array
 from chainrule.onnx.graph import Graph
 from chainrule.onnx.model import OPSET, Value, add_outputs, assemble, describe
 from chainrule.onnx.registry import add_networks
-from chainrule.tables import models, onnx_parts
+from chainrule.tables import models, onnx_parts, quantities
 from chainrule.tables.casting import HOLE, cast
 from chainrule.tables.checking import check
 from chainrule.tables.result import Trained
@@ -169,7 +169,10 @@ def _rescaled(graph: Graph, scaler: Any, y: str, kind: str) -> Value:
 def _note(column: Column) -> str:
     """Say what an input takes."""
     if column.kind == "date":
-        return "seconds since 1970-01-01T00:00:00, as the clock shows it; a hole: NaN"
+        zone = f" in {column.notation.zone}" if column.notation.zone else ""
+        return f"seconds since 1970-01-01T00:00:00, as the clock shows it{zone}; a hole: NaN"
+    if column.notation.unit:
+        return f"a number: {quantities.number_of(column.notation.unit)}; a hole: NaN"
     if onnx_parts.takes_number(column):
         return f"{'false 0, true 1' if column.read_as == 'boolean' else 'a number'}; a hole: NaN"
     return "a text; a hole: the empty text"

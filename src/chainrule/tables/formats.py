@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule._extras import require
 from chainrule._values import ModelFileError, shown
 
 __all__ = ["NOTHING", "Format", "Notation"]
@@ -15,6 +16,7 @@ NOTHING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?")
 """What stands for a missing value in any column of a text file."""
 GROUPS = {",": ",", ".": ".", "'": "'\u2019", " ": " \u00a0\u2007\u2009\u202f"}
 """What may part groups of digits, and all its forms: spaces are plain, no-break, figure, thin, narrow no-break."""
+LONGEST = 40  # characters of a unit
 
 
 MARK = re.compile(r"[^\w\s\\^\]\[-]?")  # what is harmless in a class of a regular expression
@@ -34,12 +36,19 @@ class Notation:
         The currency sign or % beside every number, or "".
     negative : str
         "accounting" where a number is negative in brackets, before its minus, or by a typographer's minus.
+    zone : str
+        The time zone in which its times are taken, such as "Asia/Tokyo"; "" where they had none.
+    unit : str
+        Of amounts, what one of them is, such as "kg" or "EUR"; of times and durations, how they are written, such as
+        "h:m"; see :mod:`~chainrule.tables.quantities`. "" of plain numbers.
     """
 
     decimal: str = ""
     group: str = ""
     mark: str = ""
     negative: str = ""
+    zone: str = ""
+    unit: str = ""
 
     @classmethod
     def from_json(cls, what: str, entry: Any) -> Notation:
@@ -88,6 +97,20 @@ def _checked(what: str, entry: Any, checks: dict[str, Callable[[Any], bool]]) ->
     return entry
 
 
+def _is_zone(value: Any) -> bool:
+    """Say whether polars knows it as a time zone."""
+    if not isinstance(value, str) or re.fullmatch(r"[A-Za-z0-9_+/-]{1,64}", value) is None:
+        return False
+    polars = require("polars", "tables")
+    try:
+        return (
+            polars.Datetime("us", value) is not None
+            and polars.Series([], dtype=polars.Datetime("us", value)).is_empty()
+        )
+    except polars.exceptions.PolarsError:
+        return False
+
+
 def _decimal(value: Any) -> bool:
     return isinstance(value, str) and value in ("", ".", ",")
 
@@ -101,6 +124,8 @@ NOTATION: dict[str, Callable[[Any], bool]] = {
     "group": lambda value: isinstance(value, str) and (value == "" or value in GROUPS),
     "negative": lambda value: isinstance(value, str) and value in ("", "accounting"),
     "mark": lambda value: isinstance(value, str) and MARK.fullmatch(value) is not None,
+    "zone": lambda value: value == "" or _is_zone(value),
+    "unit": lambda value: isinstance(value, str) and len(value) <= LONGEST and value.isprintable(),
 }
 FORMAT: dict[str, Callable[[Any], bool]] = {
     "delimiter": lambda value: isinstance(value, str) and re.fullmatch(r"[\x01-\x7f]?", value) is not None,

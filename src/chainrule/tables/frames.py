@@ -70,15 +70,20 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
     [(1.5, 'a'), (None, 'b')]
     """
     pl = require("polars", "tables")
-    known = (pl.String, pl.Boolean, pl.Int64, pl.Date, pl.Datetime("us"), pl.Null)
+    known = (pl.String, pl.Boolean, pl.Int64, pl.Date, pl.Null)
     changed = []
     for values in frame:
         if values.dtype in (pl.Float64, pl.Float32):
             if not (values.abs() <= LARGEST).all():
                 changed.append(bounded(values.fill_nan(None)))
-        elif values.dtype not in known and not values.dtype.is_nested():
+        elif values.dtype not in known and not _in_microseconds(values.dtype) and not values.dtype.is_nested():
             changed.append(normal(values))
     return frame.with_columns(changed) if changed else frame
+
+
+def _in_microseconds(kind: Any) -> bool:
+    """Say whether it is a date with its time as all else knows it; its time zone stays."""
+    return isinstance(kind, require("polars", "tables").Datetime) and kind.time_unit == "us"
 
 
 def _series(pl: Any, column: Any) -> Any:

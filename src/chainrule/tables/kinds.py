@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
-from chainrule.tables import dates, notation, number_texts
+from chainrule.tables import dates, notation, number_texts, quantities
 from chainrule.tables.formats import Notation
 from chainrule.tables.schema import Column
 
@@ -81,18 +82,23 @@ def normal(values: pl.Series) -> pl.Series:  # noqa: PLR0911  (one for each type
     if kind.is_integer():
         return values.cast(pl.Float64 if kind in (pl.UInt64, getattr(pl, "Int128", None)) else pl.Int64)
     if isinstance(kind, pl.Duration):
-        return values.dt.total_seconds().cast(pl.Int64)
+        return _seconds(values.dt.total_microseconds(), 10**6)
     if kind == pl.Time:
-        return (values.cast(pl.Int64) // 10**9).alias(values.name)
+        return _seconds(values.cast(pl.Int64), 10**9)
     if kind in (pl.Categorical, pl.Enum) or isinstance(kind, pl.Categorical | pl.Enum):
         return values.cast(pl.String)
     if isinstance(kind, pl.Datetime):
-        values = values.dt.replace_time_zone(None) if kind.time_zone else values
-        return values.cast(pl.Datetime("us"))
+        return values.cast(pl.Datetime("us", kind.time_zone))
     if kind == pl.Binary:
         with contextlib.suppress(pl.exceptions.ComputeError):  # bytes that are no text stay bytes
             return values.cast(pl.String)
     return values
+
+
+def _seconds(ticks: pl.Series, of_a_second: int) -> pl.Series:
+    """Return whole seconds as whole numbers; where one has a fraction, all as numbers."""
+    whole = ticks // of_a_second
+    return whole if (whole * of_a_second == ticks).all() else ticks / of_a_second
 
 
 def bounded(values: pl.Series) -> pl.Series:
@@ -124,6 +130,8 @@ def _as_told(column: Column, present: pl.Series, kind: str, date_format: str | N
     if kind == "number":
         if column.read_as in ("date", "time"):
             raise ValueError(f"{column.name!r} cannot be a number: its values are dates.")
+        if column.read_as == "text" and (measured := quantities.find(present, MOST_OF_THEM, decimal)) is not None:
+            return _quantities(column, present, measured)
         how = number_texts.written(present, decimal) if column.read_as == "text" else column.notation
         numbers = present.cast(pl.Float64, strict=False) if column.read_as != "text" else _read(present, how)
         if numbers.null_count() > (1 - MOST_OF_THEM) * len(present):
@@ -131,7 +139,8 @@ def _as_told(column: Column, present: pl.Series, kind: str, date_format: str | N
             raise ValueError(f"{column.name!r} cannot be a number: most of its values are none, such as {bad!r}.")
         return _with_holes(_with(column, notation=how), present, numbers)
     if kind == "date":
-        if column.read_as in ("number", "boolean") or (column.read_as == "whole" and date_format is None):
+        digits = column.read_as == "whole" and date_format is None and dates.find(_as_texts(present)) is None
+        if column.read_as in ("number", "boolean") or digits:
             raise ValueError(
                 f"{column.name!r} cannot be a date: its values are numbers, such as {present[0]!r}. If these are "
                 f"dates, give their format: --date '{column.name}:%Y%m%d'."
@@ -143,11 +152,23 @@ def _as_told(column: Column, present: pl.Series, kind: str, date_format: str | N
 def _numbers(column: Column, present: pl.Series) -> Column:
     if column.distinct <= 2:
         return _yes_no(column, present) if column.distinct == 2 else _categories(column, present)
+    if column.read_as == "whole" and (found := _digits(present)) is not None:
+        return _dates(column, present, None, found)
     bounds = _bounds(present)
     counts = column.read_as == "whole" and not column.missing and column.distinct == len(present) >= FEWEST
     if counts and bounds["high"] - bounds["low"] + 1 == len(present):
         return _with(column, kind="identifier", dropped="its numbers rise by one: an identifier", **bounds)
     return _with(column, kind="number", **bounds)
+
+
+def _digits(present: pl.Series) -> dates.Dates | None:
+    """Return how whole numbers are dates, 20240131, or None."""
+    possible: Any = present.head(dates.MOST).is_between(1500_01_01, 2499_12_31_23_59_59).mean()
+    return dates.find(_as_texts(present)) if possible >= dates.ENOUGH else None
+
+
+def _as_texts(present: pl.Series) -> pl.Series:
+    return present.cast(require("polars", "tables").String)
 
 
 def _words(column: Column, present: pl.Series, decimal: str) -> Column:
@@ -156,14 +177,28 @@ def _words(column: Column, present: pl.Series, decimal: str) -> Column:
         return _dates(column, present, None, found)
     if column.distinct == 2:
         return _yes_no(column, present)
+    return _numbers_in_texts(column, present, decimal) or _texts_or_names(column, present)
+
+
+def _numbers_in_texts(column: Column, present: pl.Series, decimal: str) -> Column | None:
+    """Return a column of texts that are numbers, plain or of a unit; None if they are not."""
     if (numbers := number_texts.find(present, decimal=decimal)) is not None:
         return _with_holes(_with(column, notation=numbers.notation), present, numbers.values)
+    how = quantities.find(present, decimal=decimal)
+    return None if how is None else _quantities(column, present, how)
+
+
+def _texts_or_names(column: Column, present: pl.Series) -> Column:
     words: Any = present.head(10_000).str.count_matches(r"\S+").mean() or 0.0
     if words >= WORDS and column.distinct > max(FEW, len(present) / 4):
         return _with(column, kind="text")
     if column.distinct == len(present) >= FEWEST:
         return _with(column, kind="identifier", dropped=MANY_VALUES)
     return _categories(column, present)
+
+
+def _quantities(column: Column, present: pl.Series, how: Notation) -> Column:
+    return _with_holes(_with(column, kind="number", notation=how), present, quantities.read(present, how))
 
 
 def _read(present: pl.Series, how: Notation) -> pl.Series:
@@ -196,9 +231,11 @@ def _yes_no(column: Column, present: pl.Series) -> Column:
 
 def _dates(column: Column, present: pl.Series, given: str | None, found: dates.Dates | None = None) -> Column:
     formats = given
+    if given in quantities.TOLD and column.read_as == "text":  # a time without a day
+        return _quantities(_with(column, kind="number"), present, Notation(unit=quantities.TOLD[given]))
     if column.read_as in ("text", "whole"):
         if given is None:
-            found = found or dates.find(present, MOST_OF_THEM)
+            found = found or dates.find(_as_texts(present), MOST_OF_THEM)
             if found is None:
                 raise ValueError(
                     f"{column.name!r} cannot be a date: {present[0]!r} has none of the formats that are known. Give "
@@ -211,8 +248,10 @@ def _dates(column: Column, present: pl.Series, given: str | None, found: dates.D
         column, present = _with_holes(column, present, read), read.drop_nulls()
     else:  # the file says that they are dates: there is no text to be read
         formats = None
-    low, high = _ends(present)
-    return _with(column, kind="date", date_format=formats, low=low.isoformat(), high=high.isoformat())
+    zone = dates.zone(formats) or getattr(present.dtype, "time_zone", None) or ""
+    low, high = (end.replace(tzinfo=None) if zone else end for end in _ends(present))
+    ends = {"low": low.isoformat(), "high": high.isoformat()}
+    return _with(column, kind="date", date_format=formats, notation=replace(column.notation, zone=zone), **ends)
 
 
 def _texts(present: pl.Series) -> tuple[str, ...]:
@@ -233,6 +272,4 @@ def _ends(values: pl.Series) -> tuple[Any, Any]:
 
 
 def _with(column: Column, **changes: Any) -> Column:
-    from dataclasses import replace  # noqa: PLC0415
-
     return replace(column, **changes)

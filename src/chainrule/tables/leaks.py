@@ -8,6 +8,7 @@ import numpy as np
 
 from chainrule._extras import require
 from chainrule._typing import Array
+from chainrule.tables.casting import cast
 from chainrule.tables.schema import Column, Schema
 
 if TYPE_CHECKING:
@@ -56,11 +57,11 @@ def find(frame: pl.DataFrame, schema: Schema, y: Array) -> tuple[str, ...]:
 def _gives_away(frame: pl.DataFrame, column: Column, schema: Schema, y: Array) -> bool:
     pl = require("polars", "tables")
     if schema.task == "regression":
-        x = frame[column.name].cast(pl.Float64, strict=False) if column.kind == "number" else None
+        x = cast(frame, [column])[column.name] if column.kind == "number" else None
         return x is not None and _same_numbers(x.to_numpy(), y)
     if column.kind not in ("yes/no", "category", "number"):
         return False
-    x = frame[column.name].cast(pl.Float64, strict=False) if column.kind == "number" else frame[column.name]
+    x = cast(frame, [column])[column.name] if column.kind == "number" else frame[column.name]
     pairs = pl.DataFrame({"x": x, "y": np.asarray(y).astype(str)}).drop_nulls()
     if pairs.height < 0.9 * frame.height or not _no_ties(pairs):
         return False

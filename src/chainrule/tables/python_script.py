@@ -45,6 +45,7 @@ IMPORTS = {
     "EarlyStopping": "from chainrule.callbacks import EarlyStopping",
     "OneCycle": "from chainrule.schedules import OneCycle",
     "tables": "from chainrule import tables",
+    "quantities": "from chainrule.tables import quantities",
 }
 """A name that a script may use, and the line that imports it."""
 
@@ -128,17 +129,27 @@ def _types(loaded: Loaded) -> dict[str, Any]:
 def _dates(loaded: Loaded) -> list[str]:
     """Write or read the dates of a test file as the other table has them."""
     assert loaded.given is not None  # noqa: S101
-    expressions = []
-    for name, fmt in ((c.name, c.date_format) for c in loaded.schema.used if c.kind == "date"):
-        values = loaded.given[name]
-        if values.dtype == loaded.frame.schema[name]:
+    ours, theirs = [], []
+    for column in (c for c in loaded.schema.used if c.kind == "date"):
+        name, fmt, zone = column.name, column.date_format, column.notation.zone
+        kind, given = loaded.frame.schema[name], loaded.given.schema[name]
+        if given == kind or (fmt is not None and not given.is_temporal()):
             continue
         if fmt is not None:
             first = fmt.partition(dates.SEPARATOR)[0].replace("%z", "+0000")
-            expressions.append(f"pl.col({name!r}).dt.strftime({first!r})")
-        elif (found := dates.find(values)) is not None:
-            expressions.append(dates.code(name, dates.SEPARATOR.join(found.formats)))
-    return [f"frame_test = frame_test.with_columns({', '.join(expressions)})"] if expressions else []
+            shown = dates.clock_code(given, zone).replace("NAMES", repr(name))
+            theirs.append(f"{shown}.dt.strftime({first!r})")
+            continue
+        if getattr(kind, "time_zone", None):
+            ours.append(dates.clock_code(kind, zone).replace("NAMES", repr(name)))
+        if given.is_temporal():
+            theirs.append(dates.clock_code(given, zone).replace("NAMES", repr(name)))
+        elif (found := dates.find(loaded.given[name])) is not None:
+            formats = dates.SEPARATOR.join(found.formats)
+            shown = f'.dt.replace_time_zone("UTC").dt.convert_time_zone({zone!r}).dt.replace_time_zone(None)'
+            theirs.append(dates.code(name, formats) + (shown if zone and dates.zone(formats) else ""))
+    lines = [("frame", ours), ("frame_test", theirs)]
+    return [f"{frame} = {frame}.with_columns({', '.join(made)})" for frame, made in lines if made]
 
 
 def _with_target(loaded: Loaded) -> str:
@@ -162,12 +173,17 @@ def _columns(loaded: Loaded, parts: Sequence[tuple[str, tuple[str, ...], Any]]) 
     lines += [_wrapped(f"{variable} = ", names) for variable, names in named]
     known = {tuple(names): variable for variable, names in reversed(named)}
     expressions = [
-        f"    {_with_names(text, known.get(tuple(names)) or ', '.join(map(repr, names)))},"
+        _short_lines(f"    {_with_names(text, known.get(tuple(names)) or ', '.join(map(repr, names)))},")
         for text, names in casting.code(loaded.schema.columns, types)
     ]
     if loaded.given is None:
         return [*lines, "X = frame.select(", *expressions, ")"]
     return [*lines, "inputs = [", *expressions, "]", "X, X_test = frame.select(inputs), frame_test.select(inputs)"]
+
+
+def _short_lines(text: str) -> str:
+    """Return a line, parted before what reads a date where it is too long."""
+    return text if len(text) <= WIDTH else text.replace(".str.to_datetime(", "\n    .str.to_datetime(")
 
 
 def _with_names(text: str, names: str) -> str:

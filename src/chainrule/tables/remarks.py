@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chainrule._extras import require
-from chainrule.tables import dates, notation, number_texts
+from chainrule.tables import dates, notation, number_texts, quantities, units
 from chainrule.tables.kinds import MOST_OF_THEM
 from chainrule.tables.schema import Column, Schema
 
@@ -16,6 +18,7 @@ else:
     pl = Any
 
 MOST = 20  # sentences
+MOST_UNITS = 5  # in a sentence
 MOST_SPELLINGS = 5
 SPELLED = ("yes/no", "category", "many")
 
@@ -38,20 +41,31 @@ def find(frame: pl.DataFrame, schema: Schema) -> tuple[str, ...]:
 
 def _of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
     pl = require("polars", "tables")
-    if column.kind == "number" and column.read_as == "text":
+    if column.kind == "number" and column.notation.unit:
+        yield from _amounts(values, column)
+        numbers = replace(column, notation=replace(column.notation, unit=""))
+        yield from _on_notation(quantities.numbers(values, column.notation.unit), numbers, decimal)
+    elif column.kind == "number" and column.read_as == "text":
         words = values.filter(notation.read(values, column.notation, strict=False).is_null() & values.is_not_null())
         if count := len(words):
             yield f"{column.name!r} has {count:,} value(s) that are no number, like {words[0]!r}: taken as missing."
         else:
             yield f"{column.name!r} has numbers that the file has as texts: read as numbers."
         yield from _on_notation(values, column, decimal)
-    if column.kind in ("many", "identifier") and column.read_as == "text":
+    if column.kind in ("category", "many", "identifier", "text") and column.read_as == "text":
         yield from _nearly(values, column)
     if column.kind == "number" and column.read_as == "number":
         infinite = int(values.cast(pl.Float64).is_infinite().sum())
         if infinite:
             yield f"{column.name!r} has {infinite:,} infinite value(s): taken as beyond all others."
-    if column.kind == "date" and column.date_format is not None:
+    if column.kind == "date":
+        yield from _on_time(values, column)
+        yield from _on_format(values, column)
+
+
+def _on_format(values: pl.Series, column: Column) -> Iterator[str]:
+    """Say that dates could mean other days, or none."""
+    if column.date_format is not None:
         formats = column.date_format.split(dates.SEPARATOR)
         unread = dates.parse(values, column.date_format).null_count() - values.null_count()
         if len(formats) > 1:
@@ -64,6 +78,51 @@ def _of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
         if unread:
             row = int((dates.parse(values, column.date_format).is_null() & values.is_not_null()).arg_true()[0])
             yield f"{column.name!r} has {unread:,} value(s) that are no date, like {values[row]!r}: taken as missing."
+
+
+def _amounts(values: pl.Series, column: Column) -> Iterator[str]:
+    """Say what the numbers of a column are, and what was converted or left out for that."""
+    unit, present = column.notation.unit, values.drop_nulls()
+    marked = present.filter(present.str.contains(r"[^\d.,\s+-]"))
+    shown = (marked if len(marked) else present)[0]
+    if unit in quantities.CLOCKS:
+        yield f"{column.name!r} has values like {shown!r}: read as {quantities.one(unit)}, in seconds."
+        if quantities.unclear(present, unit):
+            other, what = ("%M:%S", "minutes and seconds") if unit == "h:m" else ("%H:%M", "hours and minutes")
+            yield (
+                f"{column.name!r} has values with one colon and with two: if the former are {what}, "
+                f"--date '{column.name}:{other}'."
+            )
+    else:
+        yield f"{column.name!r} has values like {shown!r}: read as {quantities.one(unit)}."
+    others = [other for other in quantities.units(present) if other not in ("", unit)]
+    if others and unit not in (*quantities.CLOCKS, *units.MAGNITUDES):
+        yield f"{column.name!r} has several units: {', '.join(others[:MOST_UNITS])} converted to {unit}."
+    if count := quantities.bare(present, unit):
+        yield f"{column.name!r} has {count:,} value(s) without a unit: taken as {unit}."
+    wrong = quantities.read(present, column.notation).is_null()
+    if count := int(wrong.sum()):
+        yield (
+            f"{column.name!r} has {count:,} value(s) that cannot be read so, like {present.filter(wrong)[0]!r}: taken "
+            "as missing."
+        )
+
+
+def _on_time(values: pl.Series, column: Column) -> Iterator[str]:
+    """Say in which time zone the times of a column are taken, and which whole numbers are days."""
+    zone = column.notation.zone
+    if column.read_as == "whole":
+        yield (
+            f"{column.name!r} has whole numbers like {values.drop_nulls()[0]}: read as dates ({column.date_format}); "
+            f"if they are numbers, --numeric {column.name!r}."
+        )
+    if zone:
+        yield f"{column.name!r} has times with a time zone: taken as a clock in {zone} shows them."
+    elif column.date_format is None and column.read_as == "time":
+        if (values.dt.time() != dt.time()).any():
+            yield f"{column.name!r} has times without a time zone: taken as they stand."
+    elif column.date_format is not None and dates.has_time(column.date_format):
+        yield f"{column.name!r} has times without a time zone: taken as they stand."
 
 
 def _on_notation(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
@@ -102,9 +161,28 @@ def _nearly(values: pl.Series, column: Column) -> Iterator[str]:
         read, what = dates.parse(values, dates.SEPARATOR.join(dated.formats)), "date"
         option = f"--date {column.name!r}"
     else:
+        yield from _unread(values, column)
         return
     words = values.filter(read.is_null() & values.is_not_null())
     yield (
         f"{column.name!r} is read as text for {len(words):,} value(s) that are no {what}, like {words[0]!r}: if they "
         f"are missing values, {option}."
     )
+
+
+def _unread(values: pl.Series, column: Column) -> Iterator[str]:
+    """Say that texts look like dates, times or amounts but are in no form that is known."""
+    present = values.drop_nulls()
+    known = [unit for unit in quantities.units(present) if unit]
+    if len(known) > 1:
+        yield (
+            f"{column.name!r} has amounts in {', '.join(known[:MOST_UNITS])}, which cannot be converted: read as text. "
+            "Convert them to one unit, or put the unit into a column of its own."
+        )
+    elif dates.looks(present) >= MOST_OF_THEM:
+        like = present.filter(present.str.contains(dates.LOOKS))[0]
+        yield (
+            f"{column.name!r} looks like dates or times, such as {like!r}, but in no format that is known: read as "
+            f"text. If they have one format, --date '{column.name}:FORMAT', such as %d/%m/%Y; else write them as "
+            "2024-01-31."
+        )

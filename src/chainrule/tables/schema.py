@@ -15,7 +15,7 @@ from chainrule.tables.formats import Format, Notation
 __all__ = ["KINDS", "TASKS", "Column", "Schema"]
 
 FORMAT = 1
-CODES = re.compile(r"(?:[^%]|%(?:[-_0]?[a-zA-Z%+]|\.[369]?f|[369]f|:z))*")
+CODES = re.compile(r"(?:[^%]|%(?:[-_0]?[a-zA-Z%+]|\.[369]?f|[369]f|[:#]z))*")
 LARGEST = 2**26  # bytes: 10,000 columns of 100 categories are 20 MB
 MOST_NODES = 2**22  # lists, objects and what is in them
 KINDS = ("number", "yes/no", "category", "many", "text", "date", "identifier", "constant")

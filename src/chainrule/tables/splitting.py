@@ -67,7 +67,10 @@ def code(plan: Plan, frame: pl.DataFrame, *, rare: bool) -> list[str]:
     if plan.time is not None:
         when, lines = f"frame[{plan.time!r}]", []
         if plan.date_format is not None:
-            when, lines = "frame.select(when).to_series()", [f"when = {dates.code(plan.time, plan.date_format)}"]
+            when, lines = (
+                "frame.select(when).to_series()",
+                [f"when = {dates.code(plan.time, plan.date_format, frame.schema[plan.time])}"],
+            )
         call = "np.split({rows}, [len({rows}) - round({part} * len({rows}))])"
         lines += [f"rows = {when}.arg_sort().to_numpy()  # the last ones are held out"]
         return [*lines, *_two(plan, call, "rows")]

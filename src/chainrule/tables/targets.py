@@ -10,6 +10,7 @@ import numpy as np
 
 from chainrule._names import did_you_mean
 from chainrule._typing import Array
+from chainrule.tables import quantities
 from chainrule.tables.kinds import NESTED, infer, normal
 from chainrule.tables.schema import TASKS, Column, Schema
 
@@ -163,6 +164,8 @@ def _words_among(values: pl.Series) -> str:
     """Return a sentence on texts that are numbers but for some words, or nothing."""
     if values.dtype != _polars().String:
         return ""
+    if (how := quantities.find(values)) is not None:
+        return f"Each of its values is {quantities.one(how.unit)}, like {values[0]!r}: store them as numbers."
     words = values.filter(values.cast(_polars().Float64, strict=False).is_null())
     if 2 * len(words) > len(values):
         return ""

@@ -77,8 +77,15 @@ def exact(column: Column, all_rows: ColumnStatistics) -> Column:
             if column.used and _rises_by_one(all_rows, changes["distinct"]):
                 changes |= {"kind": "identifier", "dropped": "its numbers rise by one: an identifier"}
     if column.kind == "date" and isinstance(all_rows.low, dt.date | dt.datetime):
-        changes |= {"low": all_rows.low.isoformat(), "high": all_rows.high.isoformat()}
+        low, high = (_clock(end) for end in (all_rows.low, all_rows.high))
+        changes |= {"low": low, "high": high}
     return replace(column, **changes)
+
+
+def _clock(end: Any) -> str:
+    """Return a date as ISO text; one of a time zone as a clock there shows it."""
+    text: str = (end.replace(tzinfo=None) if isinstance(end, dt.datetime) else end).isoformat()
+    return text
 
 
 def _check_target(found: Survey, goals: Sequence[str]) -> None:

@@ -49,6 +49,8 @@ class Preparation:
         How many inputs the network has.
     slow : tuple of str
         The parts that go through the transformer itself.
+    unread : dict
+        How many values of which column could not be read, by the first row of a block.
 
     Examples
     --------
@@ -79,10 +81,18 @@ class Preparation:
                 fill = _through(transformer, fitted, name, names)
             self._parts.append((where, fill))
         self.slow = tuple(slow)
+        self.unread: dict[int, dict[str, int]] = {}
 
-    def __call__(self, frame: pl.DataFrame, out: Array | None = None) -> Array:
-        """Return the inputs (rows, width), float32, of rows as they are in the file: in ``out`` if that is given."""
+    def __call__(self, frame: pl.DataFrame, out: Array | None = None, start: int | None = None) -> Array:
+        """Return the inputs (rows, width), float32, of rows as they are in the file: in ``out`` if that is given.
+
+        Values that cannot be read are counted where ``start``, the number of the first row, is given.
+        """
         ready = cast(frame, self._columns)
+        if start is not None:
+            read = [c.name for c in self._columns if c.used and c.kind in ("number", "date")]
+            more = {name: ready[name].null_count() - frame[name].null_count() for name in read}
+            self.unread[start] = {name: count for name, count in more.items() if count > 0}
         out = np.empty((frame.height, self.width), np.float32) if out is None else out[: frame.height]
         for where, fill in self._parts:
             fill(ready, out[:, where])

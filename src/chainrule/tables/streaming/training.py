@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -169,7 +170,7 @@ def train_stream(
 
     def prepared(block: Block) -> tuple[Array, Array]:
         order, moved = _to_the_front(has_target(block.frame, goals) & found.sides.trains_on(block))
-        rows = fast(block.frame, out=x)
+        rows = fast(block.frame, out=x, start=block.start)
         rows[moved] = rows[order[moved]]
         return rows[: len(order)], goal.t(block.frame.select(goals)[order])
 
@@ -195,7 +196,7 @@ def train_stream(
         history=history,
         split=split,
         notes=tuple(notes),
-        warnings=warned,
+        warnings=(*warned, *_unread(fast.unread.values())),
         source=str(path),
         sha256=sha256,
         command=command,
@@ -281,6 +282,15 @@ def _arguments(rows: int, task: str, seed: int, given: Mapping[str, Any]) -> dic
     """Return the estimator's arguments: where rows are many, larger steps, and no dropout, since none is seen often."""
     many = {"batch_size": 1024, "dropout": 0.0} if rows >= MANY else {}
     return models.parameters(rows, task, seed, {**many, **given})
+
+
+def _unread(blocks: Iterable[Mapping[str, int]]) -> Iterator[str]:
+    """Yield a sentence on each column with values that do not fit what the sample showed."""
+    counts: Counter[str] = Counter()
+    for block in blocks:
+        counts.update(block)
+    for name, count in counts.items():
+        yield f"{name!r}: {count:,} value(s) cannot be read as those of the sample are: taken as missing."
 
 
 def _nothing(*_: Any) -> None:

@@ -1,0 +1,254 @@
+"""Texts that are amounts with a unit, times of day, or durations: what one is, and as which number it is read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chainrule._extras import require
+from chainrule.tables import notation
+from chainrule.tables.formats import LONGEST, Notation
+from chainrule.tables.units import CURRENCIES, MAGNITUDES, SCALES, base, factors, is_known
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+ENOUGH = 0.95  # of the values must be read
+MOST = 1000  # values that are looked at first
+MOST_UNITS = 30  # different ones in a column
+LETTERS = 2  # behind digits that are different in every row: 123A is a code
+NUMBER = r"[-+\u2212]?(?:\d[\d.,'\u2019\u00a0\u2009\u202f ]*\d|\d|[.,]\d+)[.,]?"
+AMOUNT = (
+    rf"^([-+\u2212]?)\s*((?:\p{{Lu}}{{0,2}}\p{{Sc}}|(?i:{'|'.join(sorted(CURRENCIES))}))?)\s*({NUMBER})\s*"
+    r"((?:[\p{L}\p{Sc}\u00b5\u00b0%][\p{L}\p{Sc}/\u00b2\u00b3.\u00b7 -]{0,19}[23]?)?)$"
+)  # sign, currency, number, unit
+CLOCK = r"^(?:([-+]?\d+) days?(?:,? *|$))?(?:([-+]?)(\d{1,4}):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?)?$"
+NOON = r"(?i)^\d{1,2}:\d\d(:\d\d)? *[ap]m$"
+PARTS = (
+    r"(?i)^([-+]?)P?(?:([\d.]+) *w(?:eeks?)?)?,? *(?:([\d.]+) *d(?:ays?)?)?,? *T?(?:([\d.]+) *h(?:(?:ou)?rs?)?)?,? *"
+    r"(?:([\d.]+) *m(?:in(?:ute)?s?)?)?,? *(?:([\d.]+) *s(?:ec(?:ond)?s?)?)?$"
+)  # of a duration: 1h 30m, or PT1H30M
+FORMS = {"%I:%M %p": NOON, "h:m": CLOCK}
+CLOCKS = {
+    "h:m": "time or duration (hours:minutes)", "m:s": "duration (minutes:seconds)",
+    "%I:%M %p": "time of day", "%I:%M:%S %p": "time of day", "1h 30m": "duration",
+}  # fmt: skip
+"""How times and durations are written: they become seconds."""
+TOLD = {"%H:%M": "h:m", "%H:%M:%S": "h:m", "%M:%S": "m:s", "%I:%M %p": "%I:%M %p", "%I:%M:%S %p": "%I:%M:%S %p"}
+"""Formats of ``--date`` that have no day, and what they are here."""
+
+
+class Affixes(NamedTuple):
+    """Of an amount: its number, as a text, and its currency or unit, without spaces."""
+
+    number: pl.Expr
+    unit: pl.Expr
+
+
+def find(values: pl.Series, enough: float = ENOUGH, decimal: str = "") -> Notation | None:
+    """Return how texts are amounts, times or durations; None if they are not, or fewer than ``enough`` of them.
+
+    ``decimal`` is the decimal mark of the file, "." or ",", where it is known.
+
+    >>> import polars as pl
+    >>> find(pl.Series(["12.5 kg", "800 g", "7 kg"])).unit, find(pl.Series(["14:35", "9:05"])).unit
+    ('kg', 'h:m')
+    >>> find(pl.Series(["12a", "14b", "3"])), find(pl.Series(["EUR 5", "USD 6"]))
+    (None, None)
+    """
+    values = values.drop_nulls()
+    if not _fit(values.head(MOST), r"\d", enough):
+        return None
+    first = values.head(MOST)
+    clocks = first.str.contains(":").any()
+    unit = next((u for u, form in FORMS.items() if clocks and _fit(first, form, enough)), None)
+    amounts = _amounts(values, enough, decimal) if unit is None else None
+    found = amounts or Notation(unit="1h 30m" if unit is None else _clock(values, unit))
+    return found if read(values, found).null_count() <= (1 - enough) * len(values) else None
+
+
+def _fit(values: pl.Series, pattern: str, enough: float) -> bool:
+    share: Any = values.str.contains(pattern).mean()
+    return share is not None and share >= enough
+
+
+def _clock(values: pl.Series, unit: str) -> str:
+    """Return what two numbers with a colon are: minutes and seconds, where there are more than 23 beside hours."""
+    if unit != "h:m":
+        return "%I:%M:%S %p" if values.str.contains(r":\d\d:").any() else unit
+    two = values.filter(values.str.contains(r"^\d+:\d\d$"))
+    large = two.str.extract(r"^(\d+)").cast(require("polars", "tables").Int64) > 23
+    return "m:s" if len(two) < len(values) and bool(large.any()) else unit
+
+
+def unclear(values: pl.Series, unit: str) -> bool:
+    """Say whether a column has both 8:30 and 1:02:45, so that nobody knows what the former is."""
+    two, three = (values.str.contains(pattern).any() for pattern in (r"^\d+:\d\d$", r"^\d+:\d\d:\d\d"))
+    return unit in ("h:m", "m:s") and bool(two and three)
+
+
+def _amounts(values: pl.Series, enough: float, decimal: str) -> Notation | None:
+    """Return the unit to which all can be converted, the commonest of several, and how the numbers are written."""
+    polars = require("polars", "tables")
+    number, affix = (made.alias(name) for made, name in zip(_affixes(polars.col("x")), ("n", "u"), strict=True))
+    first = values.head(MOST).alias("x").to_frame().select(affix)["u"]
+    if first.null_count() > (1 - enough) * len(first):
+        return None
+    split = values.alias("x").to_frame().select(number, affix).drop_nulls()
+    counts = split["u"].value_counts(sort=True, name="count").filter(polars.col("u") != "")
+    if counts.height > MOST_UNITS:
+        return None
+    for given in counts.sort(["count", "u"], descending=[True, False])["u"]:
+        unit = base(given)
+        known = factors(unit)
+        readable = split.filter(polars.col("u").is_in(list(known)))
+        if readable.height < enough * len(values) or not _is_unit(unit, readable):
+            continue
+        how = notation.find(readable["n"], decimal)
+        if how is not None:
+            return replace(how, unit=unit)
+    return None
+
+
+def _is_unit(unit: str, rows: pl.DataFrame) -> bool:
+    """Say whether it is a unit, and not a letter of codes: if nobody knows it, nearly every value must have it."""
+    if is_known(unit):
+        return True
+    numbers = rows["n"]
+    own = numbers.n_unique() == len(numbers) and numbers.str.contains(r"^\d+$").all()
+    codes = (own and len(unit) <= LETTERS) or bool(numbers.str.contains(r"^0\d").any())
+    return not codes and bool((rows["u"] != "").sum() >= ENOUGH * rows.height) and len(unit) < LONGEST
+
+
+def _affixes(values: pl.Expr) -> Affixes:
+    parts = values.str.strip_chars().str.extract_groups(AMOUNT)
+    sign, currency, number, unit = (parts.struct[i] for i in range(4))
+    unit_alone = (currency + unit).str.replace_all(r"[\s]|\.$", "")
+    return Affixes(sign + number, unit_alone)
+
+
+def expression(values: pl.Expr, how: Notation) -> pl.Expr:
+    """Return the expression that reads texts as numbers, of a unit or not, or as seconds; null where they are not."""
+    polars = require("polars", "tables")
+    if not how.unit:
+        return notation.expression(values, how)
+    values = values.cast(polars.String)  # a test file may have plain numbers
+    if how.unit.startswith("%I"):
+        texts = values.str.strip_chars()
+        times = [texts.str.to_time(fmt, strict=False) for fmt in ("%I:%M %p", "%I:%M:%S %p")]
+        return polars.coalesce(times).cast(polars.Int64).cast(polars.Float64) / 1e9
+    if how.unit in CLOCKS:
+        return _seconds(values, how.unit)
+    number, unit = _affixes(values)
+    plain = notation.expression(number, replace(how, unit=""))
+    return plain * unit.replace_strict(factors(how.unit), default=None, return_dtype=polars.Float64)
+
+
+def code(name: str, how: Notation) -> str:
+    """Return the same expression as Python."""
+    arguments = ", ".join(f"{key}={value!r}" for key, value in asdict(how).items() if value)
+    return f"quantities.expression(pl.col({name!r}), quantities.Notation({arguments})).alias({name!r})"
+
+
+def _seconds(values: pl.Expr, unit: str) -> pl.Expr:
+    """Return durations in seconds: of their parts, those that are there."""
+    polars = require("polars", "tables")
+    texts = values.str.strip_chars()
+    there = texts.str.contains(r"\d")
+    parts = texts.str.extract_groups(PARTS if unit == "1h 30m" else CLOCK)
+
+    def number(i: int) -> pl.Expr:
+        return parts.struct[i].cast(polars.Float64, strict=False).fill_null(0.0)
+
+    if unit == "1h 30m":
+        total = sum((number(i) * f for i, f in ((2, 86400.0), (3, 3600.0), (4, 60.0), (5, 1.0))), number(1) * 604800.0)
+        minus = parts.struct[0] == "-"
+    else:
+        days, clock = number(0) * 86400.0, number(2) * 3600.0 + number(3) * 60.0 + number(4)
+        if unit == "m:s":
+            two = parts.struct[4].is_null()
+            clock = polars.when(two).then(clock / 60.0).otherwise(clock)
+        clock = polars.when(parts.struct[1] == "-").then(-clock).otherwise(clock)
+        total, minus = days + clock, polars.lit(value=False)
+    fits = there & texts.str.contains(PARTS if unit == "1h 30m" else CLOCK)
+    return polars.when(fits).then(polars.when(minus).then(-total).otherwise(total))
+
+
+def read(values: pl.Series, how: Notation) -> pl.Series:
+    """Return texts as numbers; null where they do not fit.
+
+    >>> import polars as pl
+    >>> read(pl.Series(["1.2K", "950", "x"]), Notation(".", unit="K")).to_list()
+    [1200.0, 950.0, None]
+    >>> read(pl.Series(["1:02:45", "0 days 00:12:45"]), Notation(unit="h:m")).to_list()
+    [3765.0, 765.0]
+    """
+    polars = require("polars", "tables")
+    made = expression(polars.col("x"), how)
+    found: pl.Series = values.alias("x").to_frame().select(made.alias(values.name or "x")).to_series()
+    return found
+
+
+def one(unit: str) -> str:
+    """Return what a value of a column is, in words.
+
+    >>> one("kg"), one("h:m"), one("K")
+    ('an amount in kg', 'a time or duration (hours:minutes)', 'a number that may end in K')
+    """
+    if unit in MAGNITUDES and not any(unit in scale for scale in SCALES):
+        return f"a number that may end in {unit}"
+    return f"a {CLOCKS[unit]}" if unit in CLOCKS else f"an amount in {unit}"
+
+
+def numbers(values: pl.Series, unit: str) -> pl.Series:
+    """Return the numbers of amounts as they are written, without their units; of times and durations none.
+
+    >>> import polars as pl
+    >>> numbers(pl.Series(["1,5 kg", "heavy"]), "kg").to_list()
+    ['1,5', None]
+    """
+    polars = require("polars", "tables")
+    if unit in CLOCKS:
+        return values.clear()
+    found: pl.Series = values.alias("x").to_frame().select(_affixes(polars.col("x")).number).to_series()
+    return found
+
+
+def bare(values: pl.Series, unit: str) -> int:
+    """Return how many values lack the unit of their column, where it is one."""
+    polars = require("polars", "tables")
+    if not unit or unit in CLOCKS or unit in MAGNITUDES or not len(values):
+        return 0
+    if values.dtype != polars.String:
+        return len(values) - values.null_count()
+    found = values.alias("x").to_frame().select((_affixes(polars.col("x")).unit == "").sum()).item()
+    return int(found or 0)
+
+
+def number_of(unit: str) -> str:
+    """Return what one of the numbers is that texts of a unit become.
+
+    >>> number_of("kg"), number_of("h:m")
+    ('kg', 'seconds')
+    """
+    return "seconds" if unit in CLOCKS else "1" if unit in MAGNITUDES else unit
+
+
+def units(values: pl.Series) -> list[str]:
+    """Return the known units beside the numbers of a column, the commonest first, if nearly all values are amounts.
+
+    >>> import polars as pl
+    >>> units(pl.Series(["EUR 5", "EUR 7", "USD 6", "8"]))
+    ['EUR', '', 'USD']
+    """
+    polars = require("polars", "tables")
+    texts = values.drop_nulls().alias("x").to_frame()
+    found = texts.select(_affixes(polars.col("x")).unit.alias("u"))["u"]
+    if not len(found) or found.null_count() > (1 - ENOUGH) * len(found):
+        return []
+    counts = found.drop_nulls().value_counts(sort=True, name="count").sort(["count", "u"], descending=[True, False])
+    known = [unit for unit in counts["u"] if is_known(base(unit)) or not unit]
+    share = counts.filter(polars.col("u").is_in(known))["count"].sum() / len(found)
+    return known if share >= ENOUGH else []
