@@ -26,14 +26,16 @@ ELSEWHERE = {
 class Specification:
     """Base of layers and callbacks, and by way of :class:`Value` of everything else that a user constructs."""
 
-    def __new__(cls, *_: Any, **given: Any) -> Any:
+    def __new__(cls, *args: Any, **given: Any) -> Any:
         """Make an object; a misspelled argument, or another library's, is answered by what to type."""
         parameters = vars(cls).get("__dataclass_params__")
         if parameters is not None and parameters.init:
-            known = [field.name for field in fields(cls) if field.init]
+            known = [field.name for field in fields(cls) if field.init]  # type: ignore[arg-type]
             for name in given.keys() - known:
                 remedy = ELSEWHERE.get(name) or did_you_mean(name, known) if known else "It takes none."
                 raise TypeError(f"{cls.__name__}: there is no argument {name!r}. {remedy}")
+        elif cls.__init__ is object.__init__ and (args or given):
+            raise TypeError(f"{cls.__name__}: expected no arguments, got {[*args, *given][0]!r}.")
         return super().__new__(cls)
 
     def arguments(self) -> dict[str, Any]:
