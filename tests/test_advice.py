@@ -111,7 +111,9 @@ class TestLearningRate:
 
 
 @pytest.mark.parametrize("optimizer", [SGD(0.1), SGD(1.0), Momentum(0.1), Adam(), Adam(0.1), AdamW(), RMSProp(0.01)])
-@pytest.mark.parametrize("layers", [[Dense(2)], [Dense(8), ReLU(), Dense(2)], [Dropout(0.1), Dense(8), Tanh(), Dense(2)]])
+@pytest.mark.parametrize(
+    "layers", [[Dense(2)], [Dense(8), ReLU(), Dense(2)], [Dropout(0.1), Dense(8), Tanh(), Dense(2)]]
+)
 def test_healthy_networks_are_left_in_peace(optimizer, layers):
     network = small(*layers)
     assert not said(lambda: cr.train(network, X, LABELS, epochs=5, optimizer=optimizer, seed=0))

@@ -149,7 +149,9 @@ def _warn_equal(layers: Sequence[Layer]) -> None:
         between = layers[i + 1 : j]
         elementwise = all(part.input_shape == part.output_shape and not part.parameters() for part in between)
         alike = (
-            _equal(layer.W.T) and _equal(behind.W) and (layer.biases is None or _equal(np.reshape(layer.b, (-1, 1))))
+            _equal(layer.W.T)
+            and _equal(behind.W)
+            and (layer.biases is None or _equal(np.asarray(layer.b).reshape(-1, 1)))
         )
         if layer.units > 1 and elementwise and alike:
             warnings.warn(
