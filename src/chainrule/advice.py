@@ -25,7 +25,7 @@ __all__ = ["AdviceWarning", "EqualWeightsWarning", "LearningRateWarning", "Unsca
 SAMPLE = 1000
 LARGE = 100.0  # of a column, from its mean and standard deviation
 STEPS = {"Adam": 0.5, "AdamW": 0.5, "RMSProp": 0.5}  # a step moves each parameter by about the rate
-LARGEST_RATE, SMALLEST_RATE = 100.0, 1e-8
+LARGEST_RATE, SMALLEST_RATE = 100.0, 1e-10  # 0 is meant: nothing shall move
 EPOCHS = 3  # after which a loss that has not fallen at all is spoken of
 
 _silent: ContextVar[bool] = ContextVar("silent", default=False)
@@ -67,7 +67,7 @@ def before_training(layers: Sequence[Layer], X: Any, optimizer: Optimizer) -> No
     _warn_equal(layers)
     rate, name = optimizer.learning_rate, type(optimizer).__name__
     most = STEPS.get(name, LARGEST_RATE)
-    if rate > most or rate < SMALLEST_RATE:
+    if rate > most or 0 < rate < SMALLEST_RATE:
         why = (
             f"{name} moves every parameter by about the learning rate in each step"
             if rate > most and name in STEPS
