@@ -13,6 +13,7 @@ from pathlib import Path
 MODULES = {
     "chainrule.network": "The network",
     "chainrule.training": "Training",
+    "chainrule.advice": "Warnings that help",
     "chainrule.estimators": "scikit-learn's contract",
     "chainrule.estimators.advice": "Warnings of the estimators",
     "chainrule.gradient_check": "The gradient check",

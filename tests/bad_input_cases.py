@@ -122,7 +122,8 @@ CASES = {
     "validation of one row": (lambda: fit(X[:1], T[:1], validation=0.5), ValueError, ["leaves none to train on"]),
     "validation with other features": (lambda: fit(validation=(X[:, :2], T)), ValueError, ["validation X: expected 3 features, got 2"]),
     "validation with other lengths": (lambda: fit(validation=(X, T[:3])), ValueError, ["20 and 3"]),
-    "validation of three things": (lambda: fit(validation=(X, T, T)), ValueError, ["expected a pair (X, t) or a fraction, got 3"]),
+    "validation of four things": (
+        lambda: fit(validation=(X, T, T, T)), ValueError, ["expected (X, t), (X, t, sample_weight) or a fraction, got 4"]),
     "a callback that is none": (lambda: fit(callbacks=[print]), TypeError, ["callbacks: expected a Callback"]),
     "clip that is a number": (lambda: fit(clip=1.0), TypeError, ["clip: expected a Clip such as ClipNorm(1.0), got 1.0"]),
     "early stopping without validation": (

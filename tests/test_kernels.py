@@ -361,6 +361,7 @@ def test_several_teams_at_once(monkeypatch, compiled_only):
         np.testing.assert_array_equal(network.theta, alone.theta)
 
 
+@pytest.mark.filterwarnings("ignore::chainrule.advice.AdviceWarning")
 def test_a_team_that_diverges_ends(monkeypatch, compiled_only):
     work = shared_work(
         np.random.default_rng(0), stack=[Dense(60), layers.ReLU(), Dense(5)], optimizer=optimizers.SGD(1e30),

@@ -15,6 +15,7 @@ import chainrule as cr
 
 ROOT = Path(__file__).parents[1]
 MODULES = [
+    "advice",
     "augmentation",
     "averaging",
     "callbacks",

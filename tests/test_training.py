@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.callbacks import Callback
+from chainrule.callbacks import Callback, EarlyStopping
 from chainrule.layers import Dense, Dropout, ReLU, Tanh
 from chainrule.optimizers import SGD, Adam, Momentum
 from chainrule.penalties import L2
@@ -196,6 +196,7 @@ def test_early_stopping_can_be_used_again():
     assert stop.best_epoch >= 1
 
 
+@pytest.mark.filterwarnings("ignore::chainrule.advice.AdviceWarning")
 def test_divergence_says_where_and_restores():
     net = cr.Network(4, [Dense(8), ReLU(), Dense(1)], "squared_error", seed=0)
     before = net.theta.copy()
@@ -317,3 +318,138 @@ def test_evaluate_takes_metrics_of_ones_own():
     result = cr.evaluate(network(), X, LABELS, metrics={"rows": lambda t, p: len(p)})
     assert set(result) == {"loss", "rows"}
     assert result["rows"] == 200
+
+
+class TestTheEnd:
+    """``on_end`` and what ``restore_best`` promises happen however training ends."""
+
+    class Ends(Callback):
+        def __init__(self):
+            self.ended = 0
+
+        def on_end(self, run):
+            self.ended += 1
+
+    class At(Callback):
+        def __init__(self, epoch, what):
+            self.epoch, self.what = epoch, what
+
+        def on_epoch(self, run):
+            if run.epoch == self.epoch:
+                self.what(run)
+
+    @staticmethod
+    def spoil(run):
+        run.network.theta[:] = 1e30  # the next loss is not finite
+
+    @staticmethod
+    def fail(run):
+        raise RuntimeError("a callback")
+
+    @pytest.mark.parametrize(("what", "error"), [(spoil, DivergenceError), (fail, RuntimeError)])
+    def test_callbacks_end_and_the_best_is_restored(self, what, error):
+        net = cr.Network(4, [Dense(8), ReLU(), Dense(1)], "squared_error", seed=0)
+        kept = {}
+
+        def keep(run):
+            kept[run.epoch] = run.network.theta.copy()
+
+        stopping, ends = EarlyStopping("loss", patience=100), self.Ends()
+        callbacks = [self.At(1, keep), self.At(2, keep), self.At(3, keep), stopping, self.At(4, what), ends]
+        callbacks.append(self.At(4, keep))
+        with pytest.raises(error) as caught:
+            cr.train(net, X, X[:, 0], optimizer=SGD(0.01), epochs=9, callbacks=callbacks, seed=0)
+        assert ends.ended == 1
+        assert stopping.best_epoch in (3, 4)
+        if stopping.best_epoch in kept and error is DivergenceError:
+            assert f"has the parameters from after epoch {stopping.best_epoch}" in str(caught.value)
+        if stopping.best_epoch == 3:
+            np.testing.assert_array_equal(net.theta, kept[3])
+        assert np.isfinite(net.theta).all()
+
+    def test_a_callback_that_fails_at_the_end_does_not_keep_others_from_it(self):
+        class Fails(Callback):
+            def on_end(self, run):
+                raise RuntimeError("at the end")
+
+        net, ends = cr.Network(4, [Dense(1)], "squared_error", seed=0), self.Ends()
+        with pytest.raises(RuntimeError, match="at the end"):
+            cr.train(net, X, X[:, 0], epochs=1, callbacks=[Fails(), ends])
+        assert ends.ended == 1
+
+    @pytest.mark.parametrize("optimizer", [SGD(0.01), cr.optimizers.Momentum(0.01), Adam(0.01)])
+    def test_the_optimizers_state_is_that_before_the_divergence(self, optimizer):
+        """What it remembers of the epoch that failed would make the next training diverge at once."""
+        net = cr.Network(4, [Dense(8), ReLU(), Dense(1)], "squared_error", seed=0)
+        state = optimizer.start(net.theta, net.weights)
+        cr.train(net, X, X[:, 0], optimizer=optimizer, state=state, epochs=1, seed=0)
+        before = {name: np.copy(getattr(state, name)) for name in ("t", *optimizer.slots)}
+        with pytest.raises(DivergenceError):
+            cr.train(net, X, np.full(200, 1e38), optimizer=optimizer, state=state, epochs=3, seed=0)
+        for name, value in before.items():
+            np.testing.assert_array_equal(getattr(state, name), value)
+        history = cr.train(net, X, X[:, 0], optimizer=optimizer, state=state, epochs=2, seed=0)
+        assert np.isfinite(history["loss"]).all()
+
+
+class TestDirections:
+    """Whether smaller or larger is better, of metrics by name and of your own by ``mode``."""
+
+    @pytest.mark.parametrize(
+        ("name", "better"),
+        [("val_mae", "min"), ("val_rmse", "min"), ("val_loss", "min"), ("penalty", "min"), ("val_brier", "min"),
+         ("val_log_loss", "min"), ("val_accuracy", "max"), ("val_r2", "max"), ("val_roc_auc", "max"), ("val_f1", "max"),
+         ("val_mean_squared_error", "min"), ("val_balanced_accuracy", "max"), ("val_mine", None),
+         ("val_accuracy_loss", None)],
+    )  # fmt: skip
+    def test_known_names(self, name, better):
+        assert cr.metrics.direction(name) == better
+
+    @staticmethod
+    def mae(t, p):
+        return float(np.abs(t - p).mean())
+
+    @pytest.mark.parametrize("arguments", [{"monitor": "val_mae"}, {"monitor": "val_mine", "mode": "min"}])
+    def test_the_best_epoch_is_that_of_the_least_error(self, arguments):
+        net = cr.Network(4, [Dense(8), Tanh(), Dense(1)], "squared_error", seed=0)
+        stopping = EarlyStopping(**arguments, patience=100)
+        name = arguments["monitor"].removeprefix("val_")
+        history = cr.train(
+            net, X, X[:, 0], epochs=6, validation=0.2, metrics={name: self.mae}, callbacks=[stopping], seed=0
+        )
+        assert stopping.best_epoch == 1 + int(np.argmin(history[f"val_{name}"]))
+
+    def test_an_unknown_name_without_a_mode_is_refused(self):
+        net = cr.Network(4, [Dense(1)], "squared_error", seed=0)
+        with pytest.raises(ValueError, match="give mode='min' or mode='max'"):
+            cr.train(net, X, X[:, 0], validation=0.2, metrics={"mine": self.mae}, callbacks=[EarlyStopping("val_mine")])
+        with pytest.raises(ValueError, match="expected 'auto', 'min' or 'max', got 'least'"):
+            EarlyStopping(mode="least")
+
+
+class TestValidationWeights:
+    """Weights of rows that are held out count for val_loss."""
+
+    def test_of_a_fraction(self):
+        weight = np.random.default_rng(3).random(200)
+        net = cr.Network(4, [Dense(1)], "squared_error", seed=0, dtype="float64")
+        seen = {}
+
+        def spy(t, p):
+            seen["t"] = t.ravel()
+            return 0.0
+
+        t = np.arange(200.0) / 200
+        history = cr.train(net, X, t, epochs=1, validation=0.25, sample_weight=weight, metrics={"spy": spy}, seed=0)
+        rows = np.rint(seen["t"] * 200).astype(int)
+        expected = cr.evaluate(net, X[rows], t[rows], sample_weight=weight[rows])["loss"]
+        assert history["val_loss"][-1] == pytest.approx(expected, rel=1e-12)
+
+    def test_given_with_rows_of_their_own(self):
+        weight = np.random.default_rng(3).random(50)
+        net = cr.Network(4, [Dense(1)], "squared_error", seed=0, dtype="float64")
+        history = cr.train(net, X, X[:, 0], epochs=1, validation=(X[:50], X[:50, 1], weight), seed=0)
+        expected = cr.evaluate(net, X[:50], X[:50, 1], sample_weight=weight)["loss"]
+        assert history["val_loss"][-1] == pytest.approx(expected, rel=1e-12)
+        with pytest.raises(ValueError, match="sample_weight"):
+            cr.train(net, X, X[:, 0], epochs=1, validation=(X[:50], X[:50, 1], weight[:3]))

@@ -207,6 +207,24 @@ def _described(description: dict[str, Any], tensors: dict[str, Tensor]) -> Heade
 # ---------------------------------------------------------------- writing
 
 
+def _check_encodable(value: Any) -> None:
+    """Refuse a text that no reader could take: a half of a surrogate pair has no UTF-8."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"save: {shown(value)} has half of a surrogate pair in it, which no file can hold: was it read with "
+                "the wrong encoding?"
+            ) from None
+    elif isinstance(value, Mapping):
+        for part in (*value, *value.values()):
+            _check_encodable(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            _check_encodable(part)
+
+
 def write_file(
     path: str | os.PathLike[str],
     kind: str,
@@ -240,6 +258,7 @@ def write_file(
         check_texts("the metadata", [*texts, *texts.values()])
     except ModelFileError as error:
         raise TypeError(f"save: {error} Give a dictionary of texts, for example by json.dumps.") from None
+    _check_encodable(description)
     about = {"format": FORMAT, "kind": kind, "version": __version__, **description, "metadata": texts}
     content = to_bytes(dict(arrays), {KEY: json.dumps(about, allow_nan=False)})
     length = int.from_bytes(content[:8], "little")

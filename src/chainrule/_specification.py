@@ -5,9 +5,38 @@ from __future__ import annotations
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
+from chainrule._names import did_you_mean
+
+ELSEWHERE = {
+    "activation": "An activation is a layer of its own: [Dense(30), ReLU()].",
+    "input_shape": "The network infers shapes: give inputs= to Network.",
+    "input_dim": "The network infers shapes: give inputs= to Network.",
+    "in_features": "The network infers shapes: give the number of units alone, Dense(30).",
+    "out_features": "It is called units: Dense(30).",
+    "use_bias": "Type biases=None for none.",
+    "bias": "Type biases=None for none.",
+    "kernel_initializer": "It is called weights=.",
+    "bias_initializer": "It is called biases=.",
+    "kernel_regularizer": "Penalties are given to train: penalties=[L2(1e-4)].",
+    "lr": "It is called learning_rate=.",
+}
+"""What other libraries call an argument, and what to type here."""
+
 
 class Specification:
     """Base of layers and callbacks, and by way of :class:`Value` of everything else that a user constructs."""
+
+    def __new__(cls, *args: Any, **given: Any) -> Any:
+        """Make an object; a misspelled argument, or another library's, is answered by what to type."""
+        parameters = vars(cls).get("__dataclass_params__")
+        if parameters is not None and parameters.init:
+            known = [field.name for field in fields(cls) if field.init]  # type: ignore[arg-type]
+            for name in given.keys() - known:
+                remedy = ELSEWHERE.get(name) or did_you_mean(name, known) if known else "It takes none."
+                raise TypeError(f"{cls.__name__}: there is no argument {name!r}. {remedy}")
+        elif cls.__init__ is object.__init__ and (args or given):
+            raise TypeError(f"{cls.__name__}: expected no arguments, got {[*args, *given][0]!r}.")
+        return super().__new__(cls)
 
     def arguments(self) -> dict[str, Any]:
         """Return what the constructor was given (its dataclass fields), by name."""

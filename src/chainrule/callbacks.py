@@ -18,6 +18,7 @@ from chainrule._specification import Specification
 from chainrule._states import check_state, form
 from chainrule._typing import Array, Float
 from chainrule.history import History
+from chainrule.metrics import direction
 from chainrule.network import Network
 
 __all__ = ["Callback", "EarlyStopping", "Progress", "Run"]
@@ -42,6 +43,8 @@ class Run:
         Those of the batch.
     losses, penalties : (batches,) float64 arrays
         Those of all batches of this epoch, as far as they are done.
+    kept : int
+        The epoch whose parameters the network has at the end, where that is not the last one that was finished.
     resume : path or None
         The folder from whose checkpoints training goes on.
     measure : function
@@ -66,6 +69,7 @@ class Run:
     losses: Float[Array, "batches"] = field(default_factory=lambda: np.zeros(0), repr=False)
     penalties: Float[Array, "batches"] = field(default_factory=lambda: np.zeros(0), repr=False)
     stopped: str = field(default="", init=False)
+    kept: int = field(default=0, init=False)
 
     def stop(self, reason: str) -> None:
         """End training after this batch."""
@@ -94,7 +98,7 @@ class Callback(Specification, ABC):
         """Do something after an epoch; its row is the last of ``run.history``."""
 
     def on_end(self, run: Run) -> None:
-        """Do something at the end, however it came."""
+        """Do something at the end, however it came: after the last epoch, ``run.stop``, Ctrl-C, or an exception."""
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint has to keep: numbers, texts, None, lists of numbers, and arrays, by name."""
@@ -112,13 +116,17 @@ class EarlyStopping(Callback):
     Parameters
     ----------
     monitor : str
-        A column of the history. Losses, penalties and errors should fall; everything else should rise.
+        A column of the history.
     patience : int
         How many epochs without improvement to wait.
     min_delta : float
         What counts as an improvement is better by more than this.
     restore_best : bool
-        At the end, however it came, go back to the parameters of the best epoch.
+        At the end, however it came, go back to the parameters of the best epoch: also after a divergence, Ctrl-C, or an
+        exception of another callback.
+    mode : {"auto", "min", "max"}
+        Whether smaller or larger is better. "auto" knows losses, errors and the usual metrics by their names
+        (:func:`chainrule.metrics.direction`).
 
     Attributes
     ----------
@@ -130,7 +138,7 @@ class EarlyStopping(Callback):
     Raises
     ------
     ValueError
-        Before training, when the history will not have such a column.
+        Before training, when the history will not have such a column, or "auto" does not know its direction.
 
     Source: Prechelt, "Early stopping — but when?" (1998).
 
@@ -138,24 +146,34 @@ class EarlyStopping(Callback):
     --------
     >>> EarlyStopping(patience=5)
     EarlyStopping(patience=5)
+    >>> EarlyStopping("val_regret", mode="min")            # a metric of your own
+    EarlyStopping(monitor='val_regret', mode='min')
     """
 
     monitor: str = "val_loss"
     patience: int = 10
     min_delta: float = 0.0
     restore_best: bool = True
+    mode: str = "auto"
 
     def __post_init__(self) -> None:
         check_count("EarlyStopping", "patience", self.patience)
         check_real("EarlyStopping", "min_delta", self.min_delta, 0)
+        if self.mode not in ("auto", "min", "max"):
+            raise ValueError(f"EarlyStopping: mode: expected 'auto', 'min' or 'max', got {self.mode!r}.")
 
     def on_start(self, run: Run) -> None:
         if self.monitor not in run.columns:
             missing = "validation=0.1" if self.monitor.startswith("val_") and "val_loss" not in run.columns else None
             remedy = f"Train with {missing}." if missing else did_you_mean(self.monitor, run.columns)
             raise ValueError(f"EarlyStopping: the history will have no column {self.monitor!r}. {remedy}")
-        falls = any(word in self.monitor for word in ("loss", "penalty", "error"))
-        self._sign = 1.0 if falls else -1.0
+        better = direction(self.monitor) if self.mode == "auto" else self.mode
+        if better is None:
+            raise ValueError(
+                f"EarlyStopping: its name does not say whether a smaller or a larger {self.monitor!r} is better: give "
+                "mode='min' or mode='max'."
+            )
+        self._sign = 1.0 if better == "min" else -1.0
         self.best = math.inf * self._sign
         self.best_epoch = 0
         self._values: Array | None = None
@@ -173,6 +191,7 @@ class EarlyStopping(Callback):
     def on_end(self, run: Run) -> None:
         if self._values is not None:
             run.network.values[:] = self._values
+            run.kept = self.best_epoch
 
     def state(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch, "theta": self._values}

@@ -257,7 +257,7 @@ class Training(NamedTuple):
             "columns": [*columns],
             "streams": {"order": _stream(work.batches.rng), "steps": _stream(self.steps.rng)}
             | ({"augment": _stream(augment.rng)} if augment else {}),
-            "optimizer": _pack("optimizer", _kept(work.state), arrays),
+            "optimizer": _pack("optimizer", kept(work.state), arrays),
             "callbacks": [
                 {"type": type(callback).__name__, "state": _pack(f"callbacks.{i}", callback.state(), arrays)}
                 for i, callback in enumerate(self._stateful())
@@ -307,7 +307,7 @@ class Training(NamedTuple):
     def _restore(self, saved: Saved) -> None:
         description, arrays, work, run = saved.description, saved.arrays, self.work, self.run
         state = _unpack(description["optimizer"], arrays)
-        now = _kept(work.state)
+        now = kept(work.state)
         if not now.keys() <= state.keys() or state.keys() & NOT_KEPT:
             raise ValueError(f"the optimizer remembers {', '.join(now)}, got {shown(', '.join(state))}")
         memory = {name: value for name, value in now.items() if isinstance(value, np.ndarray)}
@@ -459,7 +459,7 @@ def _resume_stream(rng: Any, state: Any) -> None:
 # ---------------------------------------------------------------- states of optimizers and callbacks
 
 
-def _kept(memory: Any) -> dict[str, Any]:
+def kept(memory: Any) -> dict[str, Any]:
     """Return what an optimizer remembers from step to step."""
     return {name: value for name, value in vars(memory).items() if name not in NOT_KEPT}
 

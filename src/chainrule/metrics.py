@@ -6,7 +6,30 @@ import numpy as np
 
 from chainrule._typing import Array
 
-__all__ = ["accuracy", "binary_accuracy", "r2"]
+__all__ = ["accuracy", "binary_accuracy", "direction", "r2"]
+
+SMALLER = {
+    "loss", "penalty", "error", "errors", "mae", "mse", "rmse", "mape", "smape", "msle", "rmsle", "medae", "brier",
+    "deviance", "nll", "perplexity", "pinball", "logloss", "crossentropy", "entropy", "hinge", "distance", "divergence",
+    "bce", "cce", "ece", "wrong",
+}  # fmt: skip
+LARGER = {
+    "accuracy", "acc", "r2", "auc", "auroc", "auprc", "ap", "map", "precision", "recall", "sensitivity", "specificity",
+    "f1", "fbeta", "score", "kappa", "mcc", "iou", "dice", "jaccard", "ndcg", "mrr", "gini", "correlation", "pearson",
+    "spearman", "likelihood", "right",
+}  # fmt: skip
+"""Words in the names of metrics of which smaller, or larger, values are better."""
+
+
+def direction(name: str) -> str | None:
+    """Return ``"min"`` or ``"max"``, whichever is better of a column of that name; None where its name does not say.
+
+    >>> direction("val_mae"), direction("val_accuracy"), direction("val_mine")
+    ('min', 'max', None)
+    """
+    words = {*name.lower().replace("-", "_").split("_")}
+    falls, rises = bool(words & SMALLER), bool(words & LARGER)
+    return None if falls == rises else "min" if falls else "max"
 
 
 def accuracy(t: Array, p: Array) -> float:

@@ -17,6 +17,7 @@ from chainrule._names import named
 from chainrule._parts import part_threads
 from chainrule._threads import SMALL, WORTH_ASKING, blas_threads, choose_threads
 from chainrule._typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
+from chainrule.advice import warn_link_twice
 from chainrule.layers import Dense, Dropout, Embedding, Identity, Layer
 from chainrule.layers.base import following_parameters, specifications
 from chainrule.losses import Loss
@@ -31,6 +32,16 @@ else:
     Optimizer = Trace = Any
 
 PASSING = (Dropout, Identity)  # layers that hand sparse rows on
+ELSEWHERE = {
+    "fit": "cr.train(network, X, t, epochs=10)", "train": "cr.train(network, X, t, epochs=10)",
+    "compile": "cr.train(network, X, t, optimizer=cr.optimizers.Adam(0.001)): there is nothing to compile",
+    "evaluate": "cr.evaluate(network, X, t)", "score": "cr.evaluate(network, X, t)",
+    "predict_proba": "network.predict(X), which gives probabilities", "summary": "print(network)",
+    "parameters": "network.theta, or network.layers[0].W", "get_weights": "network.theta, or network.layers[0].W",
+    "state_dict": "network.save(path)", "eval": "network.predict(X): dropout does nothing there",
+    "add": "cr.Network(inputs, [layer, layer, ...], loss): all layers are given at once",
+}  # fmt: skip
+"""What other libraries have as methods of a network, and what to type here."""
 CHUNK_BYTES = 2**22  # the widest activation of a chunk in predict(): it stays in the cache
 
 
@@ -103,6 +114,7 @@ class Network:
         self._plan(inputs, layers, loss, dtype)
         self.allocate()
         self.seed = check_seed("Network", seed)
+        warn_link_twice(self.layers, self.loss)
         self.draw(np.random.default_rng(self.seed))
 
     @classmethod
@@ -462,6 +474,13 @@ class Network:
         from chainrule import persistence  # noqa: PLC0415
 
         return persistence.load(path)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what to type for what other libraries call by a method."""
+            remedy = f" Type {ELSEWHERE[name]}." if name in ELSEWHERE else ""
+            raise AttributeError(f"a Network has no {name!r}.{remedy}")
 
     def __copy__(self) -> Network:
         other = object.__new__(type(self))

@@ -12,6 +12,7 @@ from chainrule import optimizers
 from chainrule._checks import check_count, check_real
 from chainrule._names import named
 from chainrule._typing import Array, ArrayLike, Float, MatrixLike
+from chainrule.advice import left_to_the_caller
 from chainrule.callbacks import Callback, Run
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
@@ -129,7 +130,10 @@ def lr_range_test(
     growth = _Growth()
     watch = _Watch(low * (high / low) ** np.linspace(0, 1, steps), growth)
     try:
-        train(copy.copy(network), X, t, optimizer=chosen, schedule=growth, callbacks=[watch], epochs=steps, **settings)
+        with left_to_the_caller():  # rates that cannot work are what is looked for
+            train(
+                copy.copy(network), X, t, optimizer=chosen, schedule=growth, callbacks=[watch], epochs=steps, **settings
+            )
     except DivergenceError:
         watch.diverged = True
     return _result(watch)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule import checkpoints, kernels, optimizers, schedules
+from chainrule import advice, checkpoints, kernels, optimizers, schedules
 from chainrule._checks import check_count, check_lengths, check_real, check_seed, check_weights
 from chainrule._interrupt import deferred_interrupt
 from chainrule._memory import check_network_writable, checked_state
@@ -50,6 +51,10 @@ class DivergenceError(ArithmeticError):
         self.history = history
 
 
+class _DivergedError(Exception):
+    """Ends the loop; ``run.stopped`` says why."""
+
+
 class _Data(NamedTuple):
     X: Any
     t: Array
@@ -71,7 +76,7 @@ def train(
     penalties: Sequence[Penalty | Constraint] = (),
     clip: Clip | None = None,
     sample_weight: ArrayLike | None = None,
-    validation: float | tuple[MatrixLike, ArrayLike] | None = None,
+    validation: float | tuple[Any, ...] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     shuffle: bool | Shuffler = True,
     augment: Sequence[Augmentation] = (),
@@ -114,8 +119,9 @@ def train(
         ``ClipNorm(1.0)`` or ``ClipValue(0.5)``.
     sample_weight : (rows,) array, optional
         L of a batch is then Σ wᵢ ℓᵢ / Σ wᵢ.
-    validation : float or (X, t), optional
-        A fraction of the rows, drawn at random and not trained on, or rows of their own. Measured after every epoch.
+    validation : float, (X, t) or (X, t, sample_weight), optional
+        A fraction of the rows, drawn at random and not trained on, or rows of their own. Measured after every epoch;
+        weights count for val_loss, those of a fraction's rows are taken from ``sample_weight``.
     metrics : mapping of str to function, optional
         Functions of targets and predictions, measured on the validation set; the loss's own by default.
     shuffle : bool or Shuffler
@@ -196,6 +202,7 @@ def train(
         network, batches, chosen, state, factors, terms, clip, dropout_seed, choose_threads(largest, threads),
         _accumulate(accumulate, len(batches)), _layer_rates(network, layer_rates),
     )  # fmt: skip
+    advice.before_training(network.layers, data.X, chosen)
     steps = kernels.select().steps(work, run)
     _start(work, steps, run, callbacks, (*data, *(held_out or ())), root_state, resume, saved)
     per_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
@@ -203,6 +210,7 @@ def train(
 
     # What overflows becomes infinite, and is reported as such with what to do about it.
     with (
+        _ended(run, callbacks),
         closing(steps),
         blas_threads(steps.blas_threads),
         part_threads(steps.part_threads),
@@ -217,7 +225,11 @@ def train(
             row = [run.epoch, steps.mean(steps.losses), *([steps.mean(steps.penalties)] if penalised else [])]
             with averaged(run, callbacks):
                 if held_out is not None:
-                    row += evaluate(network, *held_out, metrics=metrics).values()
+                    X_val, t_val, *weights = held_out
+                    measured = evaluate(
+                        network, X_val, t_val, sample_weight=weights[0] if weights else None, metrics=metrics
+                    )
+                    row += measured.values()
                 history.append([*row, steps.rate, time.perf_counter() - start])
                 for callback in callbacks[: len(callbacks) - len(checkpointing)]:
                     callback.on_epoch(run)
@@ -225,10 +237,31 @@ def train(
                 callback.on_epoch(run)
             if run.stopped:
                 break
-    history.stopped = run.stopped
-    for callback in callbacks:
-        callback.on_end(run)
+    advice.after_training(history["loss"], chosen)
     return history
+
+
+@contextmanager
+def _ended(run: Run, callbacks: Sequence[Callback]) -> Iterator[None]:
+    """End the callbacks when the block ends, however it ends; a divergence is then said with what the network has."""
+    diverged = False
+    with ExitStack() as stack:
+        for callback in reversed(callbacks):
+            stack.callback(callback.on_end, run)
+        try:
+            yield
+        except _DivergedError:
+            diverged = True
+        finally:
+            run.history.stopped = run.stopped
+    if diverged:
+        kept = run.kept or run.epoch - 1
+        raise DivergenceError(
+            f"training {run.stopped}. Try a learning rate ten times smaller, scale the inputs to about −1 … 1, or clip "
+            f"the gradient (clip=ClipNorm(1.0)). The network has the parameters from "
+            f"{f'after epoch {kept}' if kept else 'before training'}.",
+            run.history,
+        )
 
 
 def _root(seed: int | np.random.SeedSequence | None, saved: Saved | None) -> np.random.SeedSequence:
@@ -268,9 +301,10 @@ def _epoch(
     per_batch: Sequence[Callable[[Run], None]],
     interrupted: Callable[[], bool],
 ) -> bool:
-    """Run one epoch; return whether it came to its last batch, or raise a DivergenceError."""
+    """Run one epoch; return whether it came to its last batch. A divergence puts back what was before it."""
     work, theta, values = steps.work, run.network.theta, run.network.values
     before = values.copy()
+    memory = {name: copy.copy(value) for name, value in checkpoints.kept(work.state).items()}
     work.batches.shuffle()
     run.batch = 0
     try:
@@ -288,13 +322,16 @@ def _epoch(
             raise FloatingPointError("a parameter is not finite")
     except FloatingPointError as error:
         values[:] = before
-        kept = f"after epoch {run.epoch - 1}" if run.epoch > 1 else "before training"
-        raise DivergenceError(
-            f"training diverged: {error} in epoch {run.epoch}, batch {run.batch} of {run.batches}, at learning rate "
-            f"{steps.rate:g}. Try a learning rate ten times smaller, scale the inputs to about −1 … 1, or clip the "
-            f"gradient (clip=ClipNorm(1.0)). The network has the parameters from {kept}.",
-            run.history,
-        ) from None
+        for name, value in memory.items():  # in place: compiled code holds these arrays
+            if isinstance(value, np.ndarray):
+                getattr(work.state, name)[...] = value
+            else:
+                setattr(work.state, name, value)
+        run.stopped = (
+            f"diverged: {error} in epoch {run.epoch}, batch {run.batch} of {run.batches}, at learning rate "
+            f"{steps.rate:g}"
+        )
+        raise _DivergedError from None
     return not run.stopped or run.batch == run.batches
 
 
@@ -340,9 +377,9 @@ def _prepare(
     X: MatrixLike,
     t: ArrayLike,
     sample_weight: ArrayLike | None,
-    validation: float | tuple[MatrixLike, ArrayLike] | None,
+    validation: float | tuple[Any, ...] | None,
     seed: np.random.SeedSequence,
-) -> tuple[_Data, tuple[Any, Array] | None]:
+) -> tuple[_Data, tuple[Any, ...] | None]:
     """Check everything, and hold out the validation rows."""
     X = network.check_rows(X)
     network.check_categories(X)
@@ -353,13 +390,16 @@ def _prepare(
     if validation is None:
         return _Data(X, targets, weight, None), None
     if isinstance(validation, tuple | list):
-        if len(validation) != 2:
-            raise ValueError(f"validation: expected a pair (X, t) or a fraction, got {len(validation)} things.")
+        if len(validation) not in (2, 3):
+            raise ValueError(
+                f"validation: expected (X, t), (X, t, sample_weight) or a fraction, got {len(validation)} things."
+            )
         X_val = network.check_rows(validation[0], "validation X")
         network.check_categories(X_val, "validation X")
         t_val = network.loss.targets(validation[1], outputs, network.dtype)
-        check_lengths(X_val, t=t_val)
-        return _Data(X, targets, weight, None), (X_val, t_val)
+        weights = tuple(check_weights(w, network.dtype) for w in validation[2:] if w is not None)
+        check_lengths(X_val, t=t_val, sample_weight=weights[0] if weights else None)
+        return _Data(X, targets, weight, None), (X_val, t_val, *weights)
     fraction = check_real("train", "validation", validation, 0, 1, open_low=True, open_high=True)
     held = max(1, round(fraction * X.shape[0]))
     if held >= X.shape[0]:
@@ -369,7 +409,8 @@ def _prepare(
         )
     order = np.random.default_rng(seed).permutation(X.shape[0])
     chosen = np.sort(order[:held])
-    return _Data(X, targets, weight, np.sort(order[held:])), (X[chosen], targets[chosen])
+    weights = () if weight is None else (weight[chosen],)
+    return _Data(X, targets, weight, np.sort(order[held:])), (X[chosen], targets[chosen], *weights)
 
 
 def _batch_size(batch_size: int | None, data: _Data, validation: Any) -> int:
@@ -427,7 +468,7 @@ def _layer_rates(network: Network, rates: Mapping[int, float] | None) -> dict[in
     return dict(sorted(chosen.items()))
 
 
-def _columns(penalised: bool, held_out: tuple[Any, Array] | None, metrics: Mapping[str, Metric]) -> list[str]:
+def _columns(penalised: bool, held_out: tuple[Any, ...] | None, metrics: Mapping[str, Metric]) -> list[str]:
     columns = ["epoch", "loss", *(["penalty"] if penalised else [])]
     if held_out is not None:
         columns += ["val_loss", *(f"val_{name}" for name in metrics)]

@@ -12,11 +12,12 @@ from sklearn.model_selection import train_test_split
 
 from chainrule._names import reword
 from chainrule._typing import Array
+from chainrule.advice import left_to_the_caller, sample
 from chainrule.callbacks import Progress
 from chainrule.clipping import ClipNorm
 from chainrule.estimators._contract import Continued, Contract, LegacyShuffle, Progression, Rate, TrainingScore
 from chainrule.estimators._settings import NAMES, build_optimizer, build_penalties
-from chainrule.estimators.advice import sample, warn_unconverged
+from chainrule.estimators.advice import warn_unconverged
 from chainrule.schedules import Schedule
 from chainrule.training import DivergenceError, train
 
@@ -64,30 +65,31 @@ def fit_stochastic(
     on_train = TrainingScore(sample(X), sample(y), _scorer(e, None)) if held_out is not None else None
     random = e.layers is not None or e.input_dropout or np.any(e.dropout)
     try:
-        e.history_ = train(
-            e.network_,
-            X,
-            y,
-            optimizer=progression.optimizer,
-            state=progression.memory,
-            schedule=_schedule(e, progression, incremental=incremental),
-            penalties=build_penalties(e),
-            clip=None if e.gradient_clip is None else ClipNorm(e.gradient_clip),
-            sample_weight=weight,
-            validation=held_out,
-            metrics={"score": _scorer(e, weight_val)},
-            epochs=1 if incremental else e.max_iter,
-            batch_size=batch_size,
-            shuffle=LegacyShuffle(random_state) if e.shuffle else False,
-            callbacks=[
-                contract,
-                *([on_train] if on_train else []),
-                *([Progress()] if e.progress else []),
-                *(e.callbacks or []),
-            ],
-            resume=e.resume,
-            seed=int(random_state.randint(2**31 - 1)) + e.t_ if random else 0,  # another in each partial_fit
-        )
+        with left_to_the_caller():
+            e.history_ = train(
+                e.network_,
+                X,
+                y,
+                optimizer=progression.optimizer,
+                state=progression.memory,
+                schedule=_schedule(e, progression, incremental=incremental),
+                penalties=build_penalties(e),
+                clip=None if e.gradient_clip is None else ClipNorm(e.gradient_clip),
+                sample_weight=weight,
+                validation=held_out,
+                metrics={"score": _scorer(e, weight_val)},
+                epochs=1 if incremental else e.max_iter,
+                batch_size=batch_size,
+                shuffle=LegacyShuffle(random_state) if e.shuffle else False,
+                callbacks=[
+                    contract,
+                    *([on_train] if on_train else []),
+                    *([Progress()] if e.progress else []),
+                    *(e.callbacks or []),
+                ],
+                resume=e.resume,
+                seed=int(random_state.randint(2**31 - 1)) + e.t_ if random else 0,  # another in each partial_fit
+            )
         if on_train:
             e.history_.add("score", on_train.scores)
     except DivergenceError as error:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from chainrule._typing import Array, is_sparse
+from chainrule._typing import Array
+from chainrule.advice import UnscaledInputWarning, sample
 from chainrule.layers import ReLU
 from chainrule.network import Network
 
@@ -21,13 +22,6 @@ __all__ = [
     "StillImprovingWarning",
     "UnscaledInputWarning",
 ]
-
-SAMPLE = 1000
-LARGE = 100.0
-
-
-class UnscaledInputWarning(UserWarning):
-    """A column of X is far from the range in which a network learns well."""
 
 
 class DeadUnitsWarning(UserWarning):
@@ -44,38 +38,6 @@ class StillImprovingWarning(ConvergenceWarning):
 
 class LeftOutWarning(UserWarning):
     """A file cannot hold some of an estimator's parameters, such as callbacks of one's own."""
-
-
-def sample(X: Any) -> Any:
-    """Return at most 1,000 rows of an array or a sparse matrix, evenly spread."""
-    return X[:: max(1, -(-X.shape[0] // SAMPLE))]
-
-
-def warn_unscaled(X: Any, names: Any = None) -> None:
-    """Warn where a column's values are of the order of hundreds or more.
-
-    >>> with warnings.catch_warnings(record=True) as caught:
-    ...     warnings.simplefilter("always")
-    ...     warn_unscaled(np.array([[0.1, 900.0], [0.3, 1100.0]]))
-    >>> str(caught[0].message)[:76]
-    'column 1 of X has mean 1e+03 and standard deviation 100: inputs of this size'
-    """
-    if is_sparse(X):
-        return
-    rows = sample(X)
-    mean, std = rows.mean(axis=0), rows.std(axis=0)
-    size = np.hypot(mean, std)
-    worst = int(size.argmax())
-    if size[worst] > LARGE:
-        name = f"{names[worst]!r}" if names is not None else str(worst)
-        others = int((size > LARGE).sum()) - 1
-        warnings.warn(
-            f"column {name} of X has mean {mean[worst]:.3g} and standard deviation {std[worst]:.3g}: inputs of this "
-            f"size slow learning down or break it{f' ({others} other columns are large, too)' if others else ''}. "
-            "Scale them, for example make_pipeline(StandardScaler(), model).",
-            UnscaledInputWarning,
-            stacklevel=6,
-        )
 
 
 def warn_dead_or_constant(network: Network, X: Any, targets: Array) -> None:

@@ -22,6 +22,7 @@ from chainrule._fitted import mean_prediction
 from chainrule._names import reworded
 from chainrule._threads import blas_threads
 from chainrule._typing import Array, is_sparse
+from chainrule.advice import warn_unscaled
 from chainrule.estimators import _saving
 from chainrule.estimators._architecture import (
     as_rows,
@@ -35,7 +36,7 @@ from chainrule.estimators._architecture import (
 from chainrule.estimators._lbfgs import fit_lbfgs
 from chainrule.estimators._settings import NAMES, SOLVERS, check_lbfgs, is_lbfgs, network_dtype
 from chainrule.estimators._stochastic import NOT_FINITE, fit_stochastic
-from chainrule.estimators.advice import warn_dead_or_constant, warn_unscaled
+from chainrule.estimators.advice import warn_dead_or_constant
 from chainrule.layers import Dense
 from chainrule.losses import Loss
 from chainrule.network import Network
@@ -226,7 +227,8 @@ class BaseMLP(BaseEstimator, ABC):
         if self.n_ensemble > 1 and self.resume is not None:
             raise ValueError("resume: a checkpoint is of one network, but n_ensemble > 1: fit the members one by one.")
         if fresh and not incremental:
-            warn_unscaled(X, getattr(self, "feature_names_in_", None))
+            remedy = "Scale them, for example make_pipeline(StandardScaler(), model)."
+            warn_unscaled(X, remedy, getattr(self, "feature_names_in_", None), stacklevel=6)
         self._fit_members(X, y, weight, held_out, fresh=fresh, incremental=incremental)
 
     def _fit_members(self, X: Any, y: Array, weight: Any, held_out: Any, *, fresh: bool, incremental: bool) -> None:

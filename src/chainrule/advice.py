@@ -1,0 +1,167 @@
+"""Advice to beginners: what is accepted but can hardly be meant, said as warnings that name what to type."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule._typing import Array, is_sparse
+from chainrule.layers import BatchNorm, Conv2D, Dense, Dropout, GaussianNoise, Layer, Sigmoid, Softmax
+from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
+
+if TYPE_CHECKING:
+    from chainrule.optimizers import Optimizer
+else:
+    Optimizer = Any
+
+__all__ = ["AdviceWarning", "EqualWeightsWarning", "LearningRateWarning", "UnscaledInputWarning"]
+
+SAMPLE = 1000
+LARGE = 100.0  # of a column, from its mean and standard deviation
+STEPS = {"Adam": 0.5, "AdamW": 0.5, "RMSProp": 0.5}  # a step moves each parameter by about the rate
+LARGEST_RATE, SMALLEST_RATE = 100.0, 1e-10  # 0 is meant: nothing shall move
+EPOCHS = 3  # after which a loss that has not fallen at all is spoken of
+
+_silent: ContextVar[bool] = ContextVar("silent", default=False)
+
+
+class AdviceWarning(UserWarning):
+    """Something was accepted that can hardly be meant."""
+
+
+class UnscaledInputWarning(AdviceWarning):
+    """A column of X is far from the range in which a network learns well."""
+
+
+class EqualWeightsWarning(AdviceWarning):
+    """All units of a layer have the same weights, so they stay the same forever."""
+
+
+class LearningRateWarning(AdviceWarning):
+    """The learning rate cannot work with this optimizer, or the loss has not fallen with it."""
+
+
+@contextmanager
+def left_to_the_caller() -> Iterator[None]:
+    """Keep :func:`chainrule.train` silent within the block, whose caller knows the names of columns and parameters."""
+    token = _silent.set(True)
+    try:
+        yield
+    finally:
+        _silent.reset(token)
+
+
+def before_training(layers: Sequence[Layer], X: Any, optimizer: Optimizer) -> None:
+    """Warn of inputs in the thousands, of equal weights, and of a learning rate that cannot work."""
+    if _silent.get():
+        return
+    first = next((layer for layer in layers if not isinstance(layer, Dropout | GaussianNoise)), None)
+    if isinstance(first, Dense | Conv2D) and X.dtype.kind != "b":
+        warn_unscaled(X, "Scale them, for example X = (X - X.mean(axis=0)) / X.std(axis=0).", stacklevel=4)
+    _warn_equal(layers)
+    rate, name = optimizer.learning_rate, type(optimizer).__name__
+    most = STEPS.get(name, LARGEST_RATE)
+    if rate > most or 0 < rate < SMALLEST_RATE:
+        why = (
+            f"{name} moves every parameter by about the learning rate in each step"
+            if rate > most and name in STEPS
+            else f"steps of this size {'overshoot' if rate > most else 'change nothing'}"
+        )
+        usual = 0.001 if name in STEPS else 0.1
+        warnings.warn(
+            f"a learning rate of {rate:g} cannot work: {why}. Try {name}({usual}).",
+            LearningRateWarning,
+            stacklevel=3,
+        )
+
+
+def after_training(losses: Sequence[float], optimizer: Optimizer) -> None:
+    """Warn where the loss of several epochs has risen from first to last: a rate that does not work with these data."""
+    if _silent.get() or len(losses) < EPOCHS or not losses[-1] > max(2 * losses[0], 1e-3):
+        return
+    rate = optimizer.learning_rate
+    warnings.warn(
+        f"the loss has risen from {losses[0]:.4g} to {losses[-1]:.4g}: the learning rate, {rate:g}, is too large for "
+        f"these data. Try {type(optimizer).__name__}({rate / 10:g}), or look for a rate with lr_range_test.",
+        LearningRateWarning,
+        stacklevel=3,
+    )
+
+
+def warn_link_twice(layers: Sequence[Layer], loss: Loss) -> None:
+    """Warn of a last layer that does what the loss does."""
+    last = layers[-1]
+    if isinstance(last, Softmax | Sigmoid) and isinstance(loss, SoftmaxCrossEntropy | SigmoidCrossEntropy):
+        link = "softmax" if isinstance(loss, SoftmaxCrossEntropy) else "sigmoid"
+        warnings.warn(
+            f"{type(loss).__name__} takes logits and applies the {link} itself; after {last!r} they are "
+            f"squashed twice, and learning is slow. Leave out {last!r}: predict gives probabilities without it.",
+            AdviceWarning,
+            stacklevel=3,
+        )
+
+
+def warn_unscaled(X: Any, remedy: str, names: Any = None, stacklevel: int = 2) -> None:
+    """Warn where a column's values are of the order of hundreds or more.
+
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     warn_unscaled(np.array([[0.1, 900.0], [0.3, 1100.0]]), "Scale them.")
+    >>> str(caught[0].message)[:76]
+    'column 1 of X has mean 1e+03 and standard deviation 100: inputs of this size'
+    """
+    if is_sparse(X):
+        return
+    rows = sample(X).reshape(-1, X.shape[-1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
+        size = np.hypot(mean, std)
+    worst = int(size.argmax())
+    if size[worst] > LARGE:
+        name = f"{names[worst]!r}" if names is not None else str(worst)
+        others = int((size > LARGE).sum()) - 1
+        warnings.warn(
+            f"column {name} of X has mean {mean[worst]:.3g} and standard deviation {std[worst]:.3g}: inputs of this "
+            f"size slow learning down or break it{f' ({others} other columns are large, too)' if others else ''}. "
+            f"{remedy}",
+            UnscaledInputWarning,
+            stacklevel=stacklevel,
+        )
+
+
+def sample(X: Any) -> Any:
+    """Return at most 1,000 rows of an array or a sparse matrix, evenly spread."""
+    return X[:: max(1, -(-X.shape[0] // SAMPLE))]
+
+
+def _warn_equal(layers: Sequence[Layer]) -> None:
+    """Warn where all units of a layer have equal weights before and behind them, and so equal gradients."""
+    if any(isinstance(layer, Dropout | GaussianNoise | BatchNorm) for layer in layers):
+        return  # noise tells the units apart
+    dense = [(i, layer) for i, layer in enumerate(layers) if isinstance(layer, Dense)]
+    for (i, layer), (j, behind) in pairwise(dense):
+        between = layers[i + 1 : j]
+        elementwise = all(part.input_shape == part.output_shape and not part.parameters() for part in between)
+        alike = (
+            _equal(layer.W.T)
+            and _equal(behind.W)
+            and (layer.biases is None or _equal(np.asarray(layer.b).reshape(-1, 1)))
+        )
+        if layer.units > 1 and elementwise and alike:
+            warnings.warn(
+                f"layer {i}, {layer!r}: all {layer.units} units have the same weights, so they get the same gradients "
+                "and stay the same forever. Draw them at random: leave out weights=, or give weights='he_normal'.",
+                EqualWeightsWarning,
+                stacklevel=4,
+            )
+            return
+
+
+def _equal(rows: Array) -> bool:
+    return bool((rows[0] == rows[-1]).all() and (rows == rows[0]).all())
