@@ -204,7 +204,7 @@ def train(
     )  # fmt: skip
     advice.before_training(network.layers, data.X, chosen)
     steps = kernels.select().steps(work, run)
-    _start(work, steps, run, callbacks, (*data, *(held_out or ())), root_state, resume, saved)
+    _start(work, steps, run, callbacks, (*data, *(held_out or {}).values()), root_state, resume, saved)
     per_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
     checkpointing = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
 
@@ -225,11 +225,7 @@ def train(
             row = [run.epoch, steps.mean(steps.losses), *([steps.mean(steps.penalties)] if penalised else [])]
             with averaged(run, callbacks):
                 if held_out is not None:
-                    X_val, t_val, *weights = held_out
-                    measured = evaluate(
-                        network, X_val, t_val, sample_weight=weights[0] if weights else None, metrics=metrics
-                    )
-                    row += measured.values()
+                    row += evaluate(network, **held_out, metrics=metrics).values()
                 history.append([*row, steps.rate, time.perf_counter() - start])
                 for callback in callbacks[: len(callbacks) - len(checkpointing)]:
                     callback.on_epoch(run)
@@ -379,8 +375,8 @@ def _prepare(
     sample_weight: ArrayLike | None,
     validation: float | tuple[Any, ...] | None,
     seed: np.random.SeedSequence,
-) -> tuple[_Data, tuple[Any, ...] | None]:
-    """Check everything, and hold out the validation rows."""
+) -> tuple[_Data, dict[str, Any] | None]:
+    """Check everything, and hold out the validation rows: what :func:`evaluate` is given."""
     X = network.check_rows(X)
     network.check_categories(X)
     outputs = network.output_shape[0]
@@ -397,9 +393,9 @@ def _prepare(
         X_val = network.check_rows(validation[0], "validation X")
         network.check_categories(X_val, "validation X")
         t_val = network.loss.targets(validation[1], outputs, network.dtype)
-        weights = tuple(check_weights(w, network.dtype) for w in validation[2:] if w is not None)
-        check_lengths(X_val, t=t_val, sample_weight=weights[0] if weights else None)
-        return _Data(X, targets, weight, None), (X_val, t_val, *weights)
+        weights = {"sample_weight": check_weights(w, network.dtype) for w in validation[2:] if w is not None}
+        check_lengths(X_val, t=t_val, **weights)
+        return _Data(X, targets, weight, None), {"X": X_val, "t": t_val, **weights}
     fraction = check_real("train", "validation", validation, 0, 1, open_low=True, open_high=True)
     held = max(1, round(fraction * X.shape[0]))
     if held >= X.shape[0]:
@@ -409,8 +405,8 @@ def _prepare(
         )
     order = np.random.default_rng(seed).permutation(X.shape[0])
     chosen = np.sort(order[:held])
-    weights = () if weight is None else (weight[chosen],)
-    return _Data(X, targets, weight, np.sort(order[held:])), (X[chosen], targets[chosen], *weights)
+    weights = {} if weight is None else {"sample_weight": weight[chosen]}
+    return _Data(X, targets, weight, np.sort(order[held:])), {"X": X[chosen], "t": targets[chosen], **weights}
 
 
 def _batch_size(batch_size: int | None, data: _Data, validation: Any) -> int:
@@ -468,7 +464,7 @@ def _layer_rates(network: Network, rates: Mapping[int, float] | None) -> dict[in
     return dict(sorted(chosen.items()))
 
 
-def _columns(penalised: bool, held_out: tuple[Any, ...] | None, metrics: Mapping[str, Metric]) -> list[str]:
+def _columns(penalised: bool, held_out: dict[str, Any] | None, metrics: Mapping[str, Metric]) -> list[str]:
     columns = ["epoch", "loss", *(["penalty"] if penalised else [])]
     if held_out is not None:
         columns += ["val_loss", *(f"val_{name}" for name in metrics)]
