@@ -393,7 +393,8 @@ def _prepare(
         X_val = network.check_rows(validation[0], "validation X")
         network.check_categories(X_val, "validation X")
         t_val = network.loss.targets(validation[1], outputs, network.dtype)
-        weights = {"sample_weight": check_weights(w, network.dtype) for w in validation[2:] if w is not None}
+        weight_val = validation[2] if len(validation) == 3 else None
+        weights = {} if weight_val is None else {"sample_weight": check_weights(weight_val, network.dtype)}
         check_lengths(X_val, t=t_val, **weights)
         return _Data(X, targets, weight, None), {"X": X_val, "t": t_val, **weights}
     fraction = check_real("train", "validation", validation, 0, 1, open_low=True, open_high=True)
