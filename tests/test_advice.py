@@ -79,7 +79,7 @@ class TestUnscaled:
 
     def test_not_before_a_normalization_nor_of_bytes(self):
         assert not said(lambda: cr.train(small(BatchNorm(), Dense(2)), X * 5000, LABELS, epochs=1))
-        pixels = np.random.default_rng(0).integers(0, 120, (60, 3)).astype(np.uint8)
+        pixels = np.random.default_rng(0).integers(0, 256, (60, 3)).astype(np.uint8)
         assert not said(lambda: cr.train(small(Dense(2)), pixels, LABELS, epochs=1))
 
     def test_images_and_sparse_rows_are_no_trouble(self):

@@ -23,7 +23,7 @@ else:
 __all__ = ["AdviceWarning", "EqualWeightsWarning", "LearningRateWarning", "UnscaledInputWarning"]
 
 SAMPLE = 1000
-LARGE = 100.0  # of a column, from its mean and standard deviation
+LARGE, LARGEST_BYTE = 100.0, 255.0  # of a column, from its mean and standard deviation
 STEPS = {"Adam": 0.5, "AdamW": 0.5, "RMSProp": 0.5}  # a step moves each parameter by about the rate
 LARGEST_RATE, SMALLEST_RATE = 100.0, 1e-10  # 0 is meant: nothing shall move
 EPOCHS = 3  # after which a loss that has not fallen at all is spoken of
@@ -63,7 +63,8 @@ def before_training(layers: Sequence[Layer], X: Any, optimizer: Optimizer) -> No
         return
     first = next((layer for layer in layers if not isinstance(layer, Dropout | GaussianNoise)), None)
     if isinstance(first, Dense | Conv2D) and X.dtype.kind != "b":
-        warn_unscaled(X, "Scale them, for example X = (X - X.mean(axis=0)) / X.std(axis=0).", stacklevel=4)
+        remedy = "Scale them, for example X = (X - X.mean(axis=0)) / X.std(axis=0)."
+        warn_unscaled(X, remedy, largest=LARGEST_BYTE, stacklevel=4)  # pixels as bytes are slow, but learn
     _warn_equal(layers)
     rate, name = optimizer.learning_rate, type(optimizer).__name__
     most = STEPS.get(name, LARGEST_RATE)
@@ -107,8 +108,8 @@ def warn_link_twice(layers: Sequence[Layer], loss: Loss) -> None:
         )
 
 
-def warn_unscaled(X: Any, remedy: str, names: Any = None, stacklevel: int = 2) -> None:
-    """Warn where a column's values are of the order of hundreds or more.
+def warn_unscaled(X: Any, remedy: str, names: Any = None, largest: float = LARGE, stacklevel: int = 2) -> None:
+    """Warn where the size of a column, √(mean² + variance), is above ``largest``.
 
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
@@ -123,9 +124,9 @@ def warn_unscaled(X: Any, remedy: str, names: Any = None, stacklevel: int = 2) -
         mean, std = rows.mean(axis=0, dtype=np.float64), rows.std(axis=0, dtype=np.float64)
         size = np.hypot(mean, std)
     worst = int(size.argmax())
-    if size[worst] > LARGE:
+    if size[worst] > largest:
         name = f"{names[worst]!r}" if names is not None else str(worst)
-        others = int((size > LARGE).sum()) - 1
+        others = int((size > largest).sum()) - 1
         warnings.warn(
             f"column {name} of X has mean {mean[worst]:.3g} and standard deviation {std[worst]:.3g}: inputs of this "
             f"size slow learning down or break it{f' ({others} other columns are large, too)' if others else ''}. "
