@@ -17,7 +17,7 @@ PARTS: dict[str, tuple[str, ...]] = {
         "epochs", "batch_size", "label_smoothing", "class_weight",
     ),
     "table": (
-        "task", "categorical", "numeric", "drop", "dates", "test", "time_column", "group", "patience", "delimiter",
+        "task", "categorical", "numeric", "drop", "dates", "test", "validation", "time_column", "group", "patience", "delimiter",
         "seed",
     ),
 }  # fmt: skip

@@ -160,7 +160,7 @@ def _arguments(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     parameters = {ARGUMENTS[name]: value for name, value in plan["network"].items() if value is not None}
     if plan["layers"] is not None:
         parameters["hidden_layer_sizes"] = hidden_sizes(plan["layers"])
-    return parameters, {name: value for name, value in plan["table"].items() if name != "patience" or value is not None}
+    return parameters, {name: value for name, value in plan["table"].items() if value is not None or name not in ("patience", "validation")}
 
 
 def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> None:
@@ -306,17 +306,18 @@ def content(column: Column) -> str:
 
 def scores(trained: Trained) -> str:
     """Return the scores of the network beside those of models without one."""
-    from chainrule.tables.scores import figures  # noqa: PLC0415
+    from chainrule.tables.report.words import short  # noqa: PLC0415
 
     models = ["network", *trained.baselines]
     width = max(map(len, trained.scores), default=5)
-    head = f"{'held-out rows':{max(width, 13)}}" + "".join(f"  {name:>14}" for name in models)
+    column = max(14, *map(len, models))
+    head = f"{'held-out rows':{max(width, 13)}}" + "".join(f"  {name:>{column}}" for name in models)
     lines = [head]
     for name, value in trained.scores.items():
         beside = [scores.get(name) for scores in trained.baselines.values()]
-        form = figures if name in ("RMSE", "MAE") else "{:.4f}".format
+        form = short if name in ("RMSE", "MAE") else "{:.4f}".format
         texts = [form(value), *("" if other is None else form(other) for other in beside)]
-        lines.append(f"{name:{max(width, 13)}}" + "".join(f"  {text:>14}" for text in texts))
+        lines.append(f"{name:{max(width, 13)}}" + "".join(f"  {text:>{column}}" for text in texts))
     return "\n".join(lines)
 
 

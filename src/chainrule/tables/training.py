@@ -131,7 +131,8 @@ def train(
         model.fit(X, goal.scaled(y[rows]), X_val=X_val, y_val=goal.scaled(y[rows_val]))
     model.set_params(resume=None)  # a fit like any other, from here on
     pipeline = Pipeline([("prepare", prepare), ("network", goal.wrapped(network, model))])
-    judged = judge(pipeline, schema, loaded.test, X, y[rows], seed)
+    rest = np.concatenate([rows, rows_val])
+    judged = judge(pipeline, schema, loaded.test, frame[rest], y[rest], seed)
     return Trained(
         pipeline=pipeline,
         schema=schema,
@@ -142,7 +143,7 @@ def train(
         history=model.history_,
         split=split,
         notes=loaded.notes,
-        warnings=loaded.warnings,
+        warnings=(*loaded.warnings, *judged.warnings),
         source=loaded.source,
         sha256=loaded.sha256,
         command=command,

@@ -182,7 +182,8 @@ def train_stream(
     )  # fmt: skip
     estimator.finish(model, history, found.train * epochs)
     pipeline = Pipeline([("prepare", prepare), ("network", goal.wrapped(network, model))])
-    judged = judge(pipeline, schema, found.test, X, y, seed)
+    rest = found.sample.vstack(found.validation.select(found.sample.columns))
+    judged = judge(pipeline, schema, found.test, rest, target_values(rest, schema), seed)
     return Trained(
         pipeline=pipeline,
         schema=schema,
@@ -193,7 +194,7 @@ def train_stream(
         history=history,
         split=split,
         notes=tuple(notes),
-        warnings=warned,
+        warnings=(*warned, *judged.warnings),
         source=str(path),
         sha256=sha256,
         command=command,
