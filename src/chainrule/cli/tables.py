@@ -305,20 +305,21 @@ def content(column: Column) -> str:
 
 
 def scores(trained: Trained) -> str:
-    """Return the scores of the network beside those of models without one."""
-    from chainrule.tables.report.words import short  # noqa: PLC0415
+    """Return the scores of the network with their 95 % intervals, beside those of models without one."""
+    from chainrule.tables.report.scoring import apart  # noqa: PLC0415
+    from chainrule.tables.report.words import fixed, short  # noqa: PLC0415
 
-    models = ["network", *trained.baselines]
-    width = max(map(len, trained.scores), default=5)
-    column = max(14, *map(len, models))
-    head = f"{'held-out rows':{max(width, 13)}}" + "".join(f"  {name:>{column}}" for name in models)
-    lines = [head]
+    rows = [["held-out rows", "network", "95 % interval", *trained.baselines]]
+    intervals = trained.intervals
     for name, value in trained.scores.items():
         beside = [scores.get(name) for scores in trained.baselines.values()]
-        form = short if name in ("RMSE", "MAE") else "{:.4f}".format
-        texts = [form(value), *("" if other is None else form(other) for other in beside)]
-        lines.append(f"{name:{max(width, 13)}}" + "".join(f"  {text:>{column}}" for text in texts))
-    return "\n".join(lines)
+        low, high = intervals[name]
+        form, end = (short, short) if name in ("RMSE", "MAE") else ("{:.4f}".format, lambda value: fixed(value, 3))
+        around = apart(low, high, [end(low), end(high)])
+        rows.append([name, form(value), around, *("" if other is None else form(other) for other in beside)])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [[row[0].ljust(widths[0]), *(text.rjust(n) for text, n in zip(row[1:], widths[1:], strict=True))] for row in rows]
+    return "\n".join("  ".join(line) for line in lines)
 
 
 def _short(text: str, most: int) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 else:
     pl = Any
 
-LINEAR, TREES = "linear model", "gradient-boosted trees"
+LINEAR, TREES = "linear model", "boosted trees"
 
 ROWS = 200_000  # at most so many are fitted to
 CELLS = 20_000_000  # rows times inputs times outputs, of each model

@@ -290,6 +290,7 @@ def _config(trained: Trained, onnx: str, digests: dict[str, str]) -> dict[str, A
         "target": trained.schema.target,
         "split": asdict(trained.split),
         "scores": trained.scores,
+        "intervals": trained.intervals,
         "baselines": trained.baselines,
         "verdict": trained.verdict,
         "stopped": trained.history.stopped,

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from chainrule._typing import Array
+from chainrule.tables.report.uncertainty import SAME, student
 from chainrule.tables.report.words import short
 
 MAIN = {"binary": "accuracy", "multiclass": "accuracy", "regression": "RMSE", "multilabel": "accuracy"}
 TIMES = 10  # as large a squared error as that of another model: said as a multiple
-LOWER_IS_BETTER = {"RMSE", "MAE", "log loss"}
+MOST = 10**6  # times as large: not said, the other one is as good as exact
 
 
 def measure(task: str, y: Array, predictions: Array, p: Array | None, classes: Any = ()) -> dict[str, float]:
@@ -106,7 +107,7 @@ def _against(task: str, y: Array, network: Array, name: str, other: Array) -> st
         squares = float(ours.mean()), float(theirs.mean())
         numbers = f"RMSE {short(math.sqrt(squares[0]))} against {short(math.sqrt(squares[1]))}"
         if squares[0] > TIMES * squares[1]:
-            numbers += f", {short(squares[0] / squares[1])} times the squared error" if squares[1] else ""
+            numbers += f", {short(squares[0] / squares[1], 3)} times the squared error" if squares[0] < MOST * squares[1] else ""
         elif squares[1]:
             numbers += f", {100 * abs(mean) / squares[1]:.1f} % {'less' if mean >= 0 else 'more'} squared error"
             numbers += f" ± {100 * error / squares[1]:.1f} %" if chance else ""
@@ -123,14 +124,13 @@ def _against(task: str, y: Array, network: Array, name: str, other: Array) -> st
 
 def _difference(d: Array, *, bounded: bool) -> tuple[float, float, float]:
     """Return a mean, and the middle and half the width of its 95 % interval, which is infinite of one row."""
-    from scipy.stats import t  # noqa: PLC0415
-
     if len(d) < 2:
         return float(d.mean()), 0.0, math.inf
     size = 1.0 if bounded else float(np.abs(d).max()) or 1.0  # so that no square is too large for a number
-    more = [math.sqrt(0.5), -math.sqrt(0.5)] if bounded else []
-    known = np.append(d / size, more)
-    half = float(t.ppf(0.975, len(d) - 1) * known.std(ddof=1)) / math.sqrt(len(known))
+    known = d / size
+    if bounded or not known.std() > SAME:
+        known = np.append(known, [math.sqrt(0.5), -math.sqrt(0.5)])
+    half = min(student(len(d)) * float(known.std(ddof=1)) / math.sqrt(len(known)), 2.0)
     return float(d.mean()), size * float(known.mean()), size * half
 
 
