@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from chainrule._checks import check_real
 from chainrule._typing import Array
-from chainrule.tables import leaks, models, overrides, remarks, targets
+from chainrule.tables import leaks, models, overrides, positive, remarks, targets
 from chainrule.tables.calls import call
 from chainrule.tables.casting import cast
 from chainrule.tables.judging import judge
@@ -33,7 +33,7 @@ from chainrule.tables.streaming.sides import ByGroup, ByRow, ByTime, Start
 from chainrule.tables.streaming.source import Block, Source
 from chainrule.tables.streaming.survey import Survey, has_target, sample_size, survey
 from chainrule.tables.streaming.testing import rows_to_test
-from chainrule.tables.task import Task, target_values
+from chainrule.tables.task import Task, encoded, target_values
 
 TEST, VALIDATION = 0.2, 0.1
 ENOUGH_ROWS = 4_000_000  # rows to learn from, in all epochs together
@@ -150,9 +150,12 @@ def train_stream(
         how = f"those of {own}"
     _same_classes(schema, found)
     y = target_values(found.sample, schema)
-    goal = Task(schema, y)
+    bounded = schema.task == "regression" and positive.is_skewed(y)
+    goal = Task(schema, y, positive.PositiveTarget() if bounded else None)
+    if bounded:
+        notes.append("the target is skewed and never negative, and so are predictions")
     prepare = preparation(schema.columns, found.sample.height, seed)
-    X = prepare.fit_transform(cast(found.sample, schema.columns), goal.encoded(y)).astype(np.float32)
+    X = prepare.fit_transform(cast(found.sample, schema.columns), encoded(y)).astype(np.float32)
     fast = Preparation(schema.columns, prepare, found.sample.head(COMPARED))
     give_back_memory()
     arguments = _arguments(found.train, schema.task, seed, parameters or {})
