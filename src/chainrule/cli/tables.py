@@ -160,7 +160,11 @@ def _arguments(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     parameters = {ARGUMENTS[name]: value for name, value in plan["network"].items() if value is not None}
     if plan["layers"] is not None:
         parameters["hidden_layer_sizes"] = hidden_sizes(plan["layers"])
-    return parameters, {name: value for name, value in plan["table"].items() if value is not None or name not in ("patience", "validation")}
+    return parameters, {
+        name: value
+        for name, value in plan["table"].items()
+        if value is not None or name not in ("patience", "validation")
+    }
 
 
 def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> None:
@@ -314,12 +318,13 @@ def scores(trained: Trained) -> str:
     for name, value in trained.scores.items():
         beside = [scores.get(name) for scores in trained.baselines.values()]
         low, high = intervals[name]
-        form, end = (short, short) if name in ("RMSE", "MAE") else ("{:.4f}".format, lambda value: fixed(value, 3))
-        around = apart(low, high, [end(low), end(high)])
-        rows.append([name, form(value), around, *("" if other is None else form(other) for other in beside)])
+        unit = name in ("RMSE", "MAE")
+        ends = [short(end) if unit else fixed(end, 3) for end in (low, high)]
+        texts = ["" if v is None else short(v) if unit else f"{v:.4f}" for v in (value, *beside)]
+        rows.append([name, texts[0], apart(low, high, ends), *texts[1:]])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [[row[0].ljust(widths[0]), *(text.rjust(n) for text, n in zip(row[1:], widths[1:], strict=True))] for row in rows]
-    return "\n".join("  ".join(line) for line in lines)
+    lines = [[text.rjust(width) for text, width in zip(row, widths, strict=True)] for row in rows]
+    return "\n".join("  ".join([row[0].ljust(widths[0]), *line[1:]]) for row, line in zip(rows, lines, strict=True))
 
 
 def _short(text: str, most: int) -> str:

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from chainrule._typing import Array
 from chainrule.tables.casting import cast
 from chainrule.tables.preparation import dated, many_valued, text
 from chainrule.tables.schema import Column, Schema
+from chainrule.tables.task import encoded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -79,11 +81,10 @@ def fit(schema: Schema, frame: pl.DataFrame, y: Array, test: pl.DataFrame, seed:
         kept = _drawn(rows.height, min(ROWS, max(FEWEST, CELLS // max(width * outputs, 1))), seed)
         some, y_some = (rows, y) if kept is None else (rows[kept], y[kept])
         X, X_test = np.zeros((len(y_some), 1)), np.zeros((rows_test.height, 1))
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):  # of two, one waits for what is busy
             warnings.simplefilter("ignore")  # that it could be fitted longer, and of columns that say nothing
             if prepare is not None:
-                target = y_some[:, 0] if y_some.ndim == 2 else y_some
-                X = np.asarray(prepare.fit_transform(some, target), dtype=np.float64)
+                X = np.asarray(prepare.fit_transform(some, encoded(y_some)), dtype=np.float64)
                 X_test = np.asarray(prepare.transform(rows_test), dtype=np.float64)
             model.fit(X, y_some)
             p: Any = None if schema.task == "regression" else model.predict_proba(X_test)
@@ -228,4 +229,3 @@ def _indicator() -> Any:
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
 
     return make_pipeline(_finite(), MissingIndicator(features="all"))
-

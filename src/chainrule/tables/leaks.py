@@ -45,7 +45,9 @@ def find(frame: pl.DataFrame, schema: Schema, y: Array) -> tuple[str, ...]:
     "the column 'paid' tells the target 'left' by itself"
     """
     names = [column.name for column in schema.targets]
-    each = list(y.T) if schema.task == "multilabel" else [y]
+    each = [y]
+    if schema.task == "multilabel":
+        each = [np.array(c.categories)[labels] for c, labels in zip(schema.targets, y.T, strict=True)]
     return tuple(
         f"{said}: is it known before the target is? If not: --drop {column.name!r}."
         for column, said in _found(frame, schema, list(zip(names, each, strict=True)))
@@ -56,8 +58,8 @@ def too_good(schema: Schema, scores: Mapping[str, Mapping[str, float]], rows: in
     """Return a warning where a model, the network or a simpler one, is better on held-out rows than most truths allow.
 
     >>> schema = Schema((), (Column("total", "number"),), "regression")
-    >>> too_good(schema, {"network": {"R²": 0.98}, "linear model": {"R²": 1.0}}, rows=100)[0]
-    "the linear model gives 'total' exactly: it is a formula of the columns, and needs no network ..."
+    >>> too_good(schema, {"network": {"R²": 0.98}, "linear model": {"R²": 1.0}}, rows=100)[0]  # doctest: +ELLIPSIS
+    "the linear model gives 'total' exactly: a formula of the columns, which needs no network. Are all of them ..."
     """
     if rows < SURE:
         return ()
@@ -68,23 +70,18 @@ def too_good(schema: Schema, scores: Mapping[str, Mapping[str, float]], rows: in
     best = max(scores, key=lambda name: scores[name].get(measure, -math.inf))
     value = scores[best].get(measure, -math.inf)
     if scores.get("linear model", {}).get(measure, -math.inf) > exact:
-        return (
-            f"the linear model gives {schema.target!r} exactly: it is a formula of the columns, and needs no network. "
-            "Are all of them known before the target is?",
-        )
+        said = f"the linear model gives {schema.target!r} exactly: a formula of the columns, which needs no network."
+        return (f"{said} Are all of them known before the target is?",)
     other = {"multilabel": "macro F1", "regression": "R²"}.get(schema.task, "balanced accuracy")
     if not value >= least or not scores[best].get(other, 0.0) >= WELL_BALANCED:
         return ()
+    said = f"the {measure} of the {best} on held-out rows is {value:.4f}, which is too good to be true of most tables:"
     return (
-        f"the {measure} of the {best} on held-out rows is {value:.4f}, which is too good to be true of most tables: is a "
-        f"column known only after {schema.target!r}, or computed from it, or are rows in the table more than once? The "
-        "report says which columns matter most.",
+        f"{said} is a column known only after {schema.target!r}, or computed from it, or are rows in the table twice?",
     )
 
 
-def _found(
-    frame: pl.DataFrame, schema: Schema, each: list[tuple[str, Array]]
-) -> Iterator[tuple[Column, str]]:
+def _found(frame: pl.DataFrame, schema: Schema, each: list[tuple[str, Array]]) -> Iterator[tuple[Column, str]]:
     """Yield the columns that give a target away, and what is to be said of each."""
     step = max(1, frame.height // FIRST)
     few = frame.gather_every(step)
@@ -162,13 +159,13 @@ def _by_its_holes(values: pl.Series, column: Column, y: Array) -> str:
         share = float((which == first).mean())
         if of[first] == of.sum() and of[first] * math.log(share) <= math.log(CHANCE):
             return f"{said} only where {{}} is {str(classes[first])!r}"
-    for i, name in enumerate(classes.tolist()):
-        inside = which == i
-        parted = (filled[inside].mean() + (~filled[~inside]).mean()) / 2
-        if len(y) >= SURE and max(parted, 1 - parted) >= PARTED:
-            said = "has a value" if parted > 0.5 else "is missing"
-            return f"{said} nearly always where {{}} is {str(name)!r}, and hardly ever elsewhere"
-    return ""
+    inside = [which == i for i in range(len(classes))]
+    parted = [float(filled[rows].mean() + (~filled[~rows]).mean()) / 2 for rows in inside]
+    most, least = int(np.argmax(parted)), int(np.argmin(parted))
+    if len(y) < SURE or max(parted[most], 1 - parted[least]) < PARTED:
+        return ""
+    first, said = (most, "has a value") if parted[most] >= PARTED else (least, "is missing")
+    return f"{said} nearly always where {{}} is {str(classes[first])!r}, and hardly ever elsewhere"
 
 
 def _parts_numbers(filled: Array, y: Array) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
 from chainrule._typing import Array
@@ -92,9 +94,7 @@ def is_skewed(y: Array) -> bool:
     return bool((z**3).mean() > SKEWED)
 
 
-def choose(
-    X: Array, y: Array, X_val: Array, y_val: Array, arguments: Mapping[str, Any]
-) -> tuple[Any, tuple[str, ...]]:
+def choose(X: Array, y: Array, X_val: Array, y_val: Array, arguments: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
     """Return what standardizes a target, not fitted, and what was decided.
 
     Targets that are skewed and never negative are bounded at 0. Whether their logarithm is learned is decided by the
@@ -110,17 +110,20 @@ def choose(
     plain, log = (_error(X[rows], y[rows], X_val, y_val, PositiveTarget(log=log), short) for log in (False, True))
     better = log < plain
     how = "its logarithm is learned" if better else "it is learned as it is"
-    return PositiveTarget(log=better), (
-        f"the target is skewed and never negative, and so are predictions; {how}, which on the validation rows gives an "
-        f"RMSE of {min(log, plain):.4g} after a short training, {max(log, plain):.4g} the other way.",
+    said = (
+        f"the target is skewed and never negative, and no prediction is: {how}, which on the validation rows gives an "
+        f"RMSE of {min(log, plain):.4g} after a short training, {max(log, plain):.4g} the other way."
     )
+    return PositiveTarget(log=better), (said,)
 
 
 def _error(X: Array, y: Array, X_val: Array, y_val: Array, scaler: PositiveTarget, arguments: dict[str, Any]) -> float:
     z = scaler.fit(y.reshape(-1, 1)).transform(y.reshape(-1, 1)).ravel()
     model = MLPRegressor(**arguments)
     try:
-        model.fit(X, z)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # it is short on purpose
+            model.fit(X, z)
     except DivergenceError:
         return math.inf
     if model.history_.stopped.startswith("interrupted"):

@@ -101,7 +101,8 @@ def script(
     arguments = models.parameters(len(loaded.train), loaded.schema.task, seed, dict(parameters or {}))
     parts = preparation.code(loaded.schema.columns, len(loaded.train), seed)
     sections = [
-        _rows(loaded), _shared_out(loaded), _columns(loaded, parts), _fitted(loaded, parts, arguments, patience, _scaler(loaded, arguments, seed)),
+        _rows(loaded), _shared_out(loaded), _columns(loaded, parts),
+        _fitted(loaded, parts, arguments, patience, _scaler(loaded, arguments, seed)),
         _scored(loaded),
     ]  # fmt: skip
     body = _double_quoted("\n\n".join("\n".join(lines) for lines in sections))

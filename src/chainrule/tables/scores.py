@@ -85,9 +85,9 @@ def has_auc(y: Array, classes: Any) -> bool:
 def verdict(task: str, y: Array, network: Array, others: Mapping[str, Array]) -> str:
     """Say whether the network beats other models: the paired differences of their errors, and their uncertainty.
 
-    The difference of a row is that of the two squared errors, or of right and wrong. ± is half of a 95 % interval of its
-    mean, by Student's t; of right and wrong with a row added that the one has right and one that the other has, each
-    with half the weight of two, so that few rows that all say the same do not seem to be certain.
+    The difference of a row is that of the two squared errors, or of right and wrong. ± is half of the 95 % interval of
+    their mean, by Student's t. To right and wrong two rows are added that favor neither model, so that a few rows that
+    all say the same do not seem to be certain.
 
     Source: Agresti and Min, "Simple improved confidence intervals for comparing matched proportions" (2005).
 
@@ -106,9 +106,10 @@ def _against(task: str, y: Array, network: Array, name: str, other: Array) -> st
     if task == "regression":
         squares = float(ours.mean()), float(theirs.mean())
         numbers = f"RMSE {short(math.sqrt(squares[0]))} against {short(math.sqrt(squares[1]))}"
-        if squares[0] > TIMES * squares[1]:
-            numbers += f", {short(squares[0] / squares[1], 3)} times the squared error" if squares[0] < MOST * squares[1] else ""
-        elif squares[1]:
+        times = squares[0] / squares[1] if squares[1] else math.inf
+        if TIMES < times < MOST:
+            numbers += f", {short(times, 3)} times the squared error"
+        elif times <= TIMES:
             numbers += f", {100 * abs(mean) / squares[1]:.1f} % {'less' if mean >= 0 else 'more'} squared error"
             numbers += f" ± {100 * error / squares[1]:.1f} %" if chance else ""
     else:

@@ -8,8 +8,9 @@ nothing is known.
 
 Sources: van der Vaart, "Asymptotic Statistics" (1998), chapter 20; Wilson, "Probable inference, the law of succession,
 and statistical inference" (1927); of shares with another variance, Korn and Graubard, "Confidence intervals for
-proportions with small expected number of positive counts estimated from survey data" (1998); of the ROC AUC, DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or
-more correlated receiver operating characteristic curves" (1988).
+proportions with small expected number of positive counts estimated from survey data" (1998); of the ROC AUC, DeLong,
+DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating characteristic curves"
+(1988).
 """
 
 from __future__ import annotations

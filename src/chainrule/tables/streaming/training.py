@@ -16,7 +16,7 @@ from chainrule._typing import Array
 from chainrule.tables import leaks, models, overrides, positive, remarks, targets
 from chainrule.tables.calls import call
 from chainrule.tables.casting import cast
-from chainrule.tables.judging import judge
+from chainrule.tables.judging import Judgement, judge
 from chainrule.tables.loading import unbalanced
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
@@ -150,10 +150,7 @@ def train_stream(
         how = f"those of {own}"
     _same_classes(schema, found)
     y = target_values(found.sample, schema)
-    bounded = schema.task == "regression" and positive.is_skewed(y)
-    goal = Task(schema, y, positive.PositiveTarget() if bounded else None)
-    if bounded:
-        notes.append("the target is skewed and never negative, and so are predictions")
+    goal = _task(schema, y, notes)
     prepare = preparation(schema.columns, found.sample.height, seed)
     X = prepare.fit_transform(cast(found.sample, schema.columns), encoded(y)).astype(np.float32)
     fast = Preparation(schema.columns, prepare, found.sample.head(COMPARED))
@@ -185,8 +182,7 @@ def train_stream(
     )  # fmt: skip
     estimator.finish(model, history, found.train * epochs)
     pipeline = Pipeline([("prepare", prepare), ("network", goal.wrapped(network, model))])
-    rest = found.sample.vstack(found.validation.select(found.sample.columns))
-    judged = judge(pipeline, schema, found.test, rest, target_values(rest, schema), seed)
+    judged = _judged(pipeline, schema, found, seed)
     return Trained(
         pipeline=pipeline,
         schema=schema,
@@ -209,6 +205,20 @@ def train_stream(
         },
         seconds=time.perf_counter() - began,
     )  # fmt: skip
+
+
+def _task(schema: Schema, y: Array, notes: list[str]) -> Task:
+    """Return the task; predictions of a number that is never negative, but skewed, are bounded, which is noted."""
+    if schema.task != "regression" or not positive.is_skewed(y):
+        return Task(schema, y)
+    notes.append("the target is skewed and never negative, and no prediction is")
+    return Task(schema, y, positive.PositiveTarget())
+
+
+def _judged(pipeline: Any, schema: Schema, found: Survey, seed: int) -> Judgement:
+    """Measure the network, and simple models that are fitted on what is known of the rows that are not held out."""
+    rows = found.sample.vstack(found.validation.select(found.sample.columns))
+    return judge(pipeline, schema, found.test, rows, target_values(rows, schema), seed)
 
 
 def _surveyed(
