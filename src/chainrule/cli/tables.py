@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,7 @@ else:
 SCHEMA = "schema.json"
 PART = 0.3  # of the memory that is free, which a table may take before it is streamed
 SHOWN = 40  # columns that are printed
+LINE = 100  # characters of a sentence that is printed
 WIDTH = 36  # of what is printed of their values
 
 ARGUMENTS = {
@@ -181,7 +183,7 @@ def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> 
         saved = trained.save(folder, overwrite=True)
         if not interrupted:
             resuming.remove(folder)
-    typer.echo(trained.verdict if quiet else f"\n{scores(trained)}\n\n{trained.verdict}")
+    typer.echo(trained.verdict if quiet else f"\n{scores(trained)}\n\n{textwrap.fill(trained.verdict, LINE)}")
     if not quiet:
         typer.echo(f"time     {trained.seconds:.1f} s, {len(trained.history)} epochs")
         for note in saved:
@@ -320,7 +322,7 @@ def scores(trained: Trained) -> str:
         low, high = intervals[name]
         unit = name in ("RMSE", "MAE")
         ends = [short(end) if unit else fixed(end, 3) for end in (low, high)]
-        texts = ["" if v is None else short(v) if unit else f"{v:.4f}" for v in (value, *beside)]
+        texts = ["" if v is None else short(v) if unit else fixed(v, 4) for v in (value, *beside)]
         rows.append([name, texts[0], apart(low, high, ends), *texts[1:]])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = [[text.rjust(width) for text, width in zip(row, widths, strict=True)] for row in rows]
