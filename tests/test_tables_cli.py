@@ -238,8 +238,8 @@ def test_scores_are_shown_in_digits_that_fit_them():
 
     assert cli.scores(Run()).splitlines() == [
         "held-out rows  network     95 % interval    mean",
-        "RMSE            12,346   12,000 to 12,700  20,000",
-        "R²              0.9877   0.9999 to 1.0000  0.0000",
+        "RMSE            12,346  12,000 to 12,700  20,000",
+        "R²              0.9877  0.9999 to 1.0000  0.0000",
     ]
 
 

@@ -201,8 +201,9 @@ def _columns(used: Sequence[Column], rows: pl.DataFrame) -> tuple[dict[str, list
     """Return the names of the columns of each kind, and of those of numbers that have holes."""
     kinds = ("number", "date", "yes/no", "category", "many", "text")
     of = {kind: [c.name for c in used if c.kind == kind] for kind in kinds}
-    holes = [name for name in (*of["number"], *of["yes/no"]) if not rows[name].is_finite().fill_null(value=False).all()]
-    return of, holes
+    numbers = [*of["number"], *of["yes/no"]]
+    known = np.isfinite(rows.select(numbers).to_numpy()).all(axis=0) if numbers else ()
+    return of, [name for name, whole in zip(numbers, known, strict=True) if not whole]
 
 
 def _finite() -> Any:

@@ -143,7 +143,9 @@ def _tells_number(x: pl.Series, y: Array) -> bool:
 def _by_its_holes(values: pl.Series, column: Column, y: Array) -> str:
     """Return what whether there is a value says of the target, or nothing."""
     pl = require("polars", "tables")
-    hole = values.is_null() | values.cast(pl.String, strict=False).is_in(list(column.holes))
+    hole = values.is_null()
+    if column.holes:
+        hole = hole | values.cast(pl.String, strict=False).is_in(list(column.holes))
     if values.dtype.is_float():
         hole = hole | values.is_nan()
     filled = ~hole.fill_null(value=True).to_numpy()

@@ -93,7 +93,7 @@ def verdict(task: str, y: Array, network: Array, others: Mapping[str, Array]) ->
 
     >>> y = np.arange(100) % 2
     >>> verdict("binary", y, y, {"linear model": 1 - y})
-    'The network beats the linear model: accuracy 1.0000 against 0.0000, a difference of 1.0000 ± 0.0383.'
+    'The network beats the linear model: accuracy 1.0000 against 0.0000, a difference of 1.0000 ± 0.0336.'
     """
     return f"The network{' It'.join(_against(task, y, network, name, other) for name, other in others.items())}"
 
