@@ -100,7 +100,7 @@ def test_wide_tables_take_seconds():
     )
     start = time.perf_counter()
     found = baselines.fit(schema, frame, frame["y"].to_numpy(), frame, seed=0)
-    assert time.perf_counter() - start < 20
+    assert time.perf_counter() - start < 20  # two seconds on a quiet machine
     assert [b.name for b in found] == ["majority class", "linear model", "boosted trees"]
 
 
