@@ -34,6 +34,7 @@ import numpy as np
 from benchmarks import report
 
 SCORE = {"binary": "accuracy", "multiclass": "accuracy", "regression": "RMSE"}
+SIMPLE = {"mean": "mean or majority", "majority class": "mean or majority"}
 VERDICTS = {"beats": "beats", "is better": "is better by less than chance", "does not beat": "does not beat"}
 
 
@@ -133,7 +134,7 @@ def measure(case: Case, path: Path, seeds: Iterable[int], quick: bool) -> Runs:
             config = json.loads(Path(folder, run, "config.json").read_text(encoding="utf-8"))
         runs.task = config["task"]
         main = SCORE[runs.task]
-        simple = {"mean or majority" if name != "linear model" else name: s for name, s in config["baselines"].items()}
+        simple = {SIMPLE.get(name, name): found for name, found in config["baselines"].items()}
         found = {"network": config["scores"][main], **{name: scores[main] for name, scores in simple.items()}}
         found["scikit-learn"], runs.rows, runs.columns = _reference(path, case.target, seed, quick)
         for name, score in found.items():
@@ -204,7 +205,7 @@ def _seconds(values: list[tuple[float, float]]) -> str:
     return f"{whole:.1f} ({processor:.1f})"
 
 
-NAMES = ("network", "linear model", "mean or majority", "scikit-learn")
+NAMES = ("network", "linear model", "boosted trees", "mean or majority", "scikit-learn")
 HEADER = [
     "table",
     "target",
@@ -229,7 +230,7 @@ def main() -> int:
     print(
         f"{machine['cpu']}, {machine['cores']} cores; {arguments.seeds} runs: mean scores, median seconds (processor)\n"
     )
-    print("| " + " | ".join(HEADER) + " |\n|" + "---|" * 4 + "---:|" * 4 + "---|---:|---:|", flush=True)
+    print("| " + " | ".join(HEADER) + " |\n|" + "---|" * 4 + "---:|" * 5 + "---|---:|---:|", flush=True)
     absent = []
     with tempfile.TemporaryDirectory() as folder:
         for case in chosen:

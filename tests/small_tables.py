@@ -92,7 +92,8 @@ def _trained(task, *, inputs=tuple(INPUTS), optional=(), given=SHORT):
     from sklearn.pipeline import Pipeline  # noqa: PLC0415
 
     pipeline = Pipeline([("prepare", prepare), ("network", network)])
-    j = judge(pipeline, schema, table[test], prepared, target.y[train], 0)
+    rest = np.concatenate([train, validation])
+    j = judge(pipeline, schema, table[test], table[rest], target.y[rest], 0)
     return Trained(
         pipeline, schema, j.scores, j.baselines, j.verdict, j.held_out, models.inside(network).history_,
         Split(len(train), len(validation), len(test), how), source="houses.csv", sha256="0" * 64,

@@ -48,7 +48,7 @@ def test_train_and_predict(here):
     assert re.search(r"^sex +yes/no +0 +2  female = 0, male = 1$", printed, re.MULTILINE)
     assert re.search(r"^number +identifier .* left out: its numbers rise by one", printed, re.MULTILINE)
     assert "210 to train, 30 to validate, 60 to test" in printed
-    assert re.search(r"^accuracy +0\.\d+ +0\.\d+ +0\.\d+$", printed, re.MULTILINE)
+    assert re.search(r"^accuracy +0\.\d+ +0\.\d+ to 0\.\d+ +0\.\d+ +0\.\d+ +0\.\d+$", printed, re.MULTILINE)
     assert "linear model" in printed
     folder = here / "runs" / "titanic"
     assert {"pipeline.skops", "model.safetensors", "schema.json", "config.json", "report.html"} <= {
@@ -234,10 +234,14 @@ def test_what_is_in_the_columns_and_what_to_type_next_is_shown(here):
 def test_scores_are_shown_in_digits_that_fit_them():
     class Run:
         scores = {"RMSE": 12345.678, "R²": 0.98765}  # noqa: RUF012
+        intervals = {"RMSE": (12000.0, 12700.0), "R²": (0.99991, 0.99999)}  # noqa: RUF012
         baselines = {"mean": {"RMSE": 20000.0, "R²": -4e-6}}  # noqa: RUF012
 
-    rows = [line.split() for line in cli.scores(Run()).splitlines()]
-    assert rows == [["held-out", "rows", "network", "mean"], ["RMSE", "12,346", "20,000"], ["R²", "0.9877", "-0.0000"]]
+    assert cli.scores(Run()).splitlines() == [
+        "held-out rows  network     95 % interval    mean",
+        "RMSE            12,346  12,000 to 12,700  20,000",
+        "R²              0.9877  0.9999 to 1.0000  0.0000",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -258,3 +262,53 @@ def test_scores_are_shown_in_digits_that_fit_them():
 def test_messages_name_the_options_that_were_typed(here, options, message):
     """Not the estimators' parameters, which stand for them: max_iter, alpha, learning_rate_init."""
     refused("train", "titanic.csv", "--target", "survived", *QUICK, *options, match=message)
+
+
+def test_nine_classes_of_seven_rows_are_trained_and_tuned(here):
+    """The kind: few rows of many classes, and messages that name options which the command has."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(9), 7)
+    pl.DataFrame({"x": y + rng.normal(size=63), "z": rng.normal(size=63), "y": [f"c{i}" for i in y]}).write_csv(
+        "nine.csv"
+    )
+    printed = run("train", "nine.csv", "--target", "y", *QUICK).stdout
+    assert "41 to train, 9 to validate, 13 to test" in printed
+    assert "9 rows for validation, one for each class: 12.5 % would be fewer." in printed
+    printed = run("train", "nine.csv", "--target", "y", "--validation", "0.3", "--overwrite", *QUICK).stdout
+    assert "35 to train, 15 to validate, 13 to test" in printed
+    run(
+        "tune",
+        "nine.csv",
+        "--target",
+        "y",
+        "--trials",
+        "1",
+        "--folds",
+        "2",
+        "--test",
+        "0.3",
+        "--validation",
+        "0.3",
+        "--quiet",
+    )
+    config = json.loads((here / "runs" / "nine-tune" / "config.json").read_text())
+    assert (config["split"]["test"], config["split"]["validation"]) == (19, 14)
+    for command in (["train"], ["tune", "--trials", "1"]):
+        refused(
+            *command, "nine.csv", "--target", "y", "--test", "0.9", match="give more rows, or another --test or --valid"
+        )
+    refused("train", "digits", "--validation", "0.3", match="--validation: digits is no table")
+
+
+def test_perfect_scores_of_few_rows_are_not_certain(here):
+    """The kind: an interval "1.000 to 1.000", in the terminal, the report and config.json."""
+    pl.DataFrame({"x": [0.0, 1.0, 2.0, 3.0] * 5, "y": ["a", "a", "b", "b"] * 5}).write_csv("few.csv")
+    printed = run("train", "few.csv", "--target", "y", "--epochs", "40", "--seed", "1").stdout
+    assert re.search(r"^accuracy +1\.0000 +0\.510 to 1\.000 ", printed, re.MULTILINE), printed
+    config = json.loads((here / "runs" / "few" / "config.json").read_text())
+    assert config["scores"]["accuracy"] == 1
+    assert 0.5 < config["intervals"]["accuracy"][0] < 0.6
+    assert 0.5 < config["intervals"]["ROC AUC"][0] < 0.6
+    report = (here / "runs" / "few" / "report.md").read_text()
+    assert "51.0 % to 100.0 %" in report
+    assert "1.000 to 1.000" not in report

@@ -1,5 +1,6 @@
 """The report of a table: its numbers against scikit-learn's, its pages, and data that nobody expects."""
 
+import itertools
 import re
 import time
 from dataclasses import replace
@@ -16,7 +17,7 @@ from chainrule.tables.report.collect import collect
 from chainrule.tables.report.data import ColumnSummary, Importance, Influence, Score, WrongRow
 from chainrule.tables.report.drawing import Axis, Plot, ticks
 from chainrule.tables.report.uncertainty import interval
-from chainrule.tables.report.words import percent, short
+from chainrule.tables.report.words import fixed, percent, short
 from pages import check_alone
 
 NASTY = "<script>alert('a')</script> & \"b\" | *c* `d`\n\u202ee"
@@ -201,6 +202,33 @@ class TestIntervals:
         low, high = interval("accuracy", 1.0, "binary", y, y, None)
         assert 0.8 < low < 0.9
         assert high == 1.0
+
+    @pytest.mark.parametrize("name", ["accuracy", "balanced accuracy", "ROC AUC"])
+    def test_four_rows_that_are_all_right_are_not_certain(self, name):
+        y = np.array([0, 1, 0, 1])
+        low, high = interval(name, 1.0, "binary", y, y, np.eye(2)[y])
+        assert low == pytest.approx(0.5101, abs=1e-4)
+        assert high == 1
+        low, high = interval("log loss", 0.001, "binary", y, y, np.clip(np.eye(2)[y], 0.001, 0.999))
+        assert low == 0
+        assert high > 0.4
+
+    def test_a_class_of_two_rows_makes_a_mean_over_classes_uncertain(self):
+        y = np.r_[np.zeros(1000, int), 1, 1]
+        low, _ = interval("balanced accuracy", 1.0, "binary", y, y, None)
+        assert low < 0.75
+
+    def test_errors_that_do_not_differ_have_no_interval(self):
+        y = np.arange(4.0)
+        assert np.isnan(interval("RMSE", 0.0, "regression", y, y, None)).all()
+        assert np.isnan(interval("R²", 1.0, "regression", y, y, None)).all()
+
+    def test_few_errors_have_a_wide_one(self):
+        y = np.arange(4.0)
+        off = np.array([0.1, -0.2, 0.3, 0.0])
+        low, high = interval("MAE", 0.15, "regression", y, y + off, None)
+        assert high - 0.15 == pytest.approx(3.1824 * np.abs(off).std(ddof=1) / 2, rel=1e-4)
+        assert low == 0
 
     def test_what_is_not_known_has_no_interval(self):
         y = np.array([0, 1, 0])
@@ -623,3 +651,21 @@ class TestDrawing:
         plot = Plot(Axis(0, 3, "x"), Axis(0, 1, "y"))
         plot.line(np.arange(4.0), np.array([0, np.nan, 1, 1]), "s1")
         assert re.search(r'd="M[\d. ]+M[\d. ]+L[\d. ]+"', plot.parts[0])
+
+
+@pytest.mark.parametrize("largest", [9.0, 12_345_678.0, 987_654_321.0])
+def test_the_title_of_the_axis_stands_beside_its_labels(largest):
+    """The kind: a title that is drawn over labels of eight digits, and labels that are drawn over each other."""
+    plot = Plot(Axis(-largest, largest, "actual"), Axis(0.0, largest, "predicted"))
+    svg = plot.svg("title", "reading")
+    labels = re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="(end|middle)">([^<]+)</text>', svg)
+    starts = [float(x) - 6.2 * len(text) for x, anchor, text in labels if anchor == "end"]
+    assert min(starts) >= 11 + 6  # the middle of the title, and half its height
+    across = [(float(x), 3.1 * len(text)) for x, anchor, text in labels if anchor == "middle"]
+    assert len(across) >= 2
+    assert all(x + half < y - other for (x, half), (y, other) in itertools.pairwise(across))
+
+
+def test_no_zero_has_a_minus():
+    assert fixed(-0.0004, 3) == "0.000"
+    assert fixed(-10.0, 1) == "−10.0"

@@ -52,7 +52,7 @@ def test_kinds_and_parts_are_decided_and_said():
     assert any("binary classification" in note for note in notes)
     assert trained.held_out.frame.height == len(trained.held_out.y) == 60
     assert trained.verdict.startswith("The network")
-    assert {*trained.baselines} == {"majority class", "linear model"}
+    assert {*trained.baselines} == {"majority class", "linear model", "boosted trees"}
 
 
 def test_the_preparation_sees_the_rows_to_train_on_only():

@@ -17,8 +17,8 @@ PARTS: dict[str, tuple[str, ...]] = {
         "epochs", "batch_size", "label_smoothing", "class_weight",
     ),
     "table": (
-        "task", "categorical", "numeric", "drop", "dates", "test", "time_column", "group", "patience", "delimiter",
-        "decimal", "seed",
+        "task", "categorical", "numeric", "drop", "dates", "test", "validation", "time_column", "group", "patience",
+        "delimiter", "decimal", "seed",
     ),
 }  # fmt: skip
 """The options that are kept, by who they are for."""

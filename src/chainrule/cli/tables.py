@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -32,6 +33,7 @@ else:
 SCHEMA = "schema.json"
 PART = 0.3  # of the memory that is free, which a table may take before it is streamed
 SHOWN = 40  # columns that are printed
+LINE = 100  # characters of a sentence that is printed
 WIDTH = 36  # of what is printed of their values
 
 ARGUMENTS = {
@@ -181,7 +183,11 @@ def _arguments(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     parameters = {ARGUMENTS[name]: value for name, value in plan["network"].items() if value is not None}
     if plan["layers"] is not None:
         parameters["hidden_layer_sizes"] = hidden_sizes(plan["layers"])
-    return parameters, {name: value for name, value in plan["table"].items() if name != "patience" or value is not None}
+    return parameters, {
+        name: value
+        for name, value in plan["table"].items()
+        if value is not None or name not in ("patience", "validation")
+    }
 
 
 def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> None:
@@ -199,7 +205,7 @@ def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> 
         saved = trained.save(folder, overwrite=True)
         if not interrupted:
             resuming.remove(folder)
-    tell(trained.verdict if quiet else f"\n{scores(trained)}\n\n{trained.verdict}")
+    tell(trained.verdict if quiet else f"\n{scores(trained)}\n\n{textwrap.fill(trained.verdict, LINE)}")
     if not quiet:
         tell(f"time     {trained.seconds:.1f} s, {len(trained.history)} epochs")
         for note in saved:
@@ -328,19 +334,22 @@ def content(column: Column) -> str:
 
 
 def scores(trained: Trained) -> str:
-    """Return the scores of the network beside those of models without one."""
-    from chainrule.tables.scores import figures  # noqa: PLC0415
+    """Return the scores of the network with their 95 % intervals, beside those of models without one."""
+    from chainrule.tables.report.scoring import apart  # noqa: PLC0415
+    from chainrule.tables.report.words import fixed, short  # noqa: PLC0415
 
-    models = ["network", *trained.baselines]
-    width = max(map(len, trained.scores), default=5)
-    head = f"{'held-out rows':{max(width, 13)}}" + "".join(f"  {name:>14}" for name in models)
-    lines = [head]
+    rows = [["held-out rows", "network", "95 % interval", *trained.baselines]]
+    intervals = trained.intervals
     for name, value in trained.scores.items():
         beside = [scores.get(name) for scores in trained.baselines.values()]
-        form = figures if name in ("RMSE", "MAE") else "{:.4f}".format
-        texts = [form(value), *("" if other is None else form(other) for other in beside)]
-        lines.append(f"{name:{max(width, 13)}}" + "".join(f"  {text:>14}" for text in texts))
-    return "\n".join(lines)
+        low, high = intervals[name]
+        unit = name in ("RMSE", "MAE")
+        ends = [short(end) if unit else fixed(end, 3) for end in (low, high)]
+        texts = ["" if v is None else short(v) if unit else fixed(v, 4) for v in (value, *beside)]
+        rows.append([name, texts[0], apart(low, high, ends), *texts[1:]])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = [[text.rjust(width) for text, width in zip(row, widths, strict=True)] for row in rows]
+    return "\n".join("  ".join([row[0].ljust(widths[0]), *line[1:]]) for row, line in zip(rows, lines, strict=True))
 
 
 def _short(text: str, most: int) -> str:

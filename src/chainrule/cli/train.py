@@ -68,6 +68,10 @@ def train(
         str | None,
         typer.Option(metavar="PART|FILE", help="The rows for the test; 0.2 by default.", rich_help_panel=TABLE),
     ] = None,
+    validation: Annotated[
+        float | None,
+        typer.Option(help="The part of the other rows that decides when to stop; 0.125.", rich_help_panel=TABLE),
+    ] = None,
     time_column: Annotated[
         str | None, typer.Option(help="Hold out the last rows by this column.", rich_help_panel=TABLE)
     ] = None,
@@ -183,7 +187,7 @@ def train(
         }  # fmt: skip
         table = {
             "task": task, "categorical": tables.names(categorical), "numeric": tables.names(numeric),
-            "drop": tables.names(drop), "dates": tables.names(date), "test": test,
+            "drop": tables.names(drop), "dates": tables.names(date), "test": test, "validation": validation,
             "time_column": time_column, "group": group, "patience": patience, "delimiter": delimiter,
             "decimal": decimal, "seed": seed,
         }  # fmt: skip
@@ -192,8 +196,8 @@ def train(
             overwrite=overwrite, quiet=quiet, stream=stream, print_python=print_python,
         )  # fmt: skip
         return
-    if target is not None or print_python:
-        option = "--print-python" if print_python else "--target"
+    if target is not None or print_python or validation is not None:
+        option = "--print-python" if print_python else "--target" if target is not None else "--validation"
         raise ValueError(f"{option}: {dataset} is no table: give a file such as customers.csv.")
     there = None if resume is None else resuming.read(resume)
     dataset = dataset or (there[0] if there else None)

@@ -53,6 +53,14 @@ def tune(
         list[str] | None, typer.Option("--drop", help="A column that is left out.", rich_help_panel=DATA)
     ] = None,
     dates: Annotated[list[str] | None, typer.Option("--date", help="A column of dates.", rich_help_panel=DATA)] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(metavar="PART|FILE", help="The rows for the test; 0.2 by default.", rich_help_panel=DATA),
+    ] = None,
+    validation: Annotated[
+        float | None,
+        typer.Option(help="The part of the other rows that ends the last fit; 0.125.", rich_help_panel=DATA),
+    ] = None,
     time_column: Annotated[
         str | None, typer.Option(help="Split by this time: the last rows are held out.", rich_help_panel=DATA)
     ] = None,
@@ -79,6 +87,7 @@ def tune(
     rows to train on. The first trial is the default of `train`. Ctrl-C stops; the same command goes on.
     """
     from chainrule._extras import require  # noqa: PLC0415  (not needed for --help)
+    from chainrule.cli.tables import part_or_file  # noqa: PLC0415
     from chainrule.tables import tuning  # noqa: PLC0415
     from chainrule.tables.tuning import saving  # noqa: PLC0415
 
@@ -88,9 +97,10 @@ def tune(
     start = time.monotonic()
     asked = {
         "task": task, "categorical": categorical, "numeric": numeric, "drop": drop, "dates": dates,
+        "test": None if test is None else part_or_file(test), "validation": validation,
         "time_column": time_column, "group": group, "decimal": decimal,
     }  # fmt: skip
-    options = {name: value for name, value in asked.items() if value}
+    options = {name: value for name, value in asked.items() if value not in (None, [], "")}
     try:
         with warnings_at_the_end(), ExitStack() as stack:
             lines = None if quiet else _progress(stack, trials, minutes)

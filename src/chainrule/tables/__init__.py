@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chainrule.tables.positive import PositiveTarget
     from chainrule.tables.predicting import predict
     from chainrule.tables.python_script import script
     from chainrule.tables.reading import Table, read
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "Column": "schema",
     "HeldOut": "result",
+    "PositiveTarget": "positive",
     "Saved": "saving",
     "Schema": "schema",
     "Split": "result",
@@ -33,6 +35,7 @@ _LAZY = {
 __all__ = [
     "Column",
     "HeldOut",
+    "PositiveTarget",
     "Saved",
     "Schema",
     "Split",

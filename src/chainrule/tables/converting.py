@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from chainrule.onnx.registry import add_networks
 from chainrule.tables import models, onnx_parts, quantities
 from chainrule.tables.casting import HOLE, cast
 from chainrule.tables.checking import check
+from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.result import Trained
 from chainrule.tables.schema import Column, Schema
 
@@ -158,11 +160,17 @@ def _joined(graph: Graph, names: list[str]) -> str:
 
 
 def _rescaled(graph: Graph, scaler: Any, y: str, kind: str) -> Value:
-    """Add the inverse of the StandardScaler of the target: y · scale + mean."""
+    """Add the inverse of what standardizes the target: y · scale + mean, and for a positive one exp and a bound."""
     name = graph.reserve("variable")
     graph.scope = "target"
-    product = graph.node("Mul", graph.node("Cast", y, to="float64"), scaler.scale_)
-    graph.rename(graph.node("Cast", graph.node("Add", product, scaler.mean_), to=kind), name)
+    product = graph.node("Mul", graph.node("Cast", y, to="float64"), np.atleast_1d(scaler.scale_))
+    value = graph.node("Add", product, np.atleast_1d(scaler.mean_))
+    if isinstance(scaler, PositiveTarget):
+        if scaler.log:
+            most = np.array(math.log(scaler.most_ + scaler.shift_))
+            value = graph.node("Sub", graph.node("Exp", graph.node("Min", value, most)), np.array(scaler.shift_))
+        value = graph.node("Max", value, np.array(0.0))
+    graph.rename(graph.node("Cast", value, to=kind), name)
     return name, kind, (1,)
 
 

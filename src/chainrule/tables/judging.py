@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chainrule._typing import Array
-from chainrule.tables import baselines, scores
+from chainrule.tables import baselines, leaks, scores
 from chainrule.tables.casting import cast
 from chainrule.tables.result import HeldOut
 from chainrule.tables.schema import Schema
@@ -26,23 +26,24 @@ class Judgement(NamedTuple):
     scores: dict[str, float]
     baselines: dict[str, dict[str, float]]
     verdict: str
+    warnings: tuple[str, ...] = ()
 
 
-def judge(pipeline: Any, schema: Schema, test: pl.DataFrame, X: Array, y: Array, seed: int) -> Judgement:
-    """Measure a fitted pipeline, and simple models that are fitted on the prepared sample X and its targets y."""
+def judge(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: pl.DataFrame, y: Array, seed: int) -> Judgement:
+    """Measure a fitted pipeline, and simple models that are fitted on the rows that are not held out, and their y."""
     truth = target_values(test, schema)
     if not len(truth):
         return Judgement(HeldOut(test, truth, truth), {}, {}, "No rows were held out: nothing can be said.")
     rows = cast(test, schema.columns)
     predictions = pipeline.predict(rows)
     p = None if schema.task == "regression" else pipeline.predict_proba(rows)
-    simple = baselines.fit(schema.task, X, y, pipeline[0].transform(rows).astype(X.dtype), seed)
+    simple = baselines.fit(schema, frame, y, test, seed)
+    ours = scores.measure(schema.task, truth, predictions, p, schema.classes)
     measured = {
         b.name: scores.measure(schema.task, truth, b.predictions, b.probabilities, schema.classes) for b in simple
     }
-    return Judgement(
-        HeldOut(test, truth, predictions, p),
-        scores.measure(schema.task, truth, predictions, p, schema.classes),
-        measured,
-        scores.verdict(schema.task, truth, predictions, simple[-1].predictions),
-    )
+    verdict = scores.verdict(schema.task, truth, predictions, {b.name: b.predictions for b in simple[1:]})
+    if some := [f"the {b.name} to {b.rows:,}" for b in simple[1:] if b.rows < frame.height]:
+        verdict += f" To save time, not all of the {frame.height:,} rows were fitted: {', '.join(some)}."
+    warnings = leaks.too_good(schema, {"network": ours, **measured}, len(truth))
+    return Judgement(HeldOut(test, truth, predictions, p), ours, measured, verdict, warnings)

@@ -101,6 +101,10 @@ def load(
         raise ValueError(f"the table has nothing to learn from besides the target ({why}).")
     date_format = _order(schema, frame, time_column)
     plan = splitting.Plan(part, validation, seed, time_column, group, schema.is_classification, date_format)
+    plan = splitting.sized(asked := plan, y)
+    for name in ("test", "validation"):
+        if (rows := getattr(plan, name)) != (share := getattr(asked, name)):
+            notes = (*notes, f"{rows} rows for {name}, one for each class: {100 * share:g} % would be fewer.")
     rows, rows_val, rows_test, how = splitting.split(plan, frame, y)
     frame_test, given, reads_test, numbers, file = frame[rows_test], None, "", numbers[rows_test], table.path
     if own is not None:

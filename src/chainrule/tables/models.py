@@ -70,7 +70,7 @@ def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v if isinstance(v, kept) and v != ENDLESS else repr(v) for k, v in arguments.items()}
 
 
-def code(task: str, arguments: Mapping[str, Any], patience: int) -> list[str]:
+def code(task: str, arguments: Mapping[str, Any], patience: int, scaler: Any = None) -> list[str]:
     """Return the same as lines of Python, without what the estimator does anyway."""
     name, estimator = ("MLPRegressor", MLPRegressor()) if task == "regression" else ("MLPClassifier", MLPClassifier())
     usual = estimator.get_params()
@@ -79,5 +79,5 @@ def code(task: str, arguments: Mapping[str, Any], patience: int) -> list[str]:
     lines += [f"    callbacks=[EarlyStopping(patience={patience})],"] if patience else []
     if task != "regression":
         return [f"network = {name}(", *lines, ")"]
-    lines = [f"    {name}(", *(f"    {line}" for line in lines), "    ),", "    transformer=StandardScaler(),"]
+    lines = [f"    {name}(", *(f"    {line}" for line in lines), "    ),", f"    transformer={scaler!r},"]
     return ["network = TransformedTargetRegressor(", *lines, ")"]

@@ -11,6 +11,7 @@ from chainrule._typing import Array
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import Checker, check
 from chainrule.tables.intervals import Widths
+from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.result import Trained
 from chainrule.tables.saving import Saved
 from chainrule.tables.schema import Column, Schema
@@ -109,7 +110,8 @@ def _block(pipeline: Any, schema: Schema, rows: pl.DataFrame, half: float | None
     network = pipeline[-1]
     if schema.task == "regression":
         y = np.asarray(network.predict(X), dtype=np.float64)
-        around = {} if half is None else {"low": y - half, "high": y + half}
+        least = 0.0 if isinstance(network.transformer_, PositiveTarget) else -np.inf
+        around = {} if half is None else {"low": np.maximum(y - half, least), "high": y + half}
         return pl.DataFrame({"prediction": y, **around})
     p = network.predict_proba(X)
     if schema.task == "multilabel":

@@ -62,7 +62,7 @@ def _parts(
          (f"TargetEncoder(cv=KFold(5, shuffle=True, random_state={seed}))", "SquashingScaler()"), of["many"]),
         ("date", _date, DATE_CODE, of["date"]),
     ]  # fmt: skip
-    size = max(2, min(TEXT_INPUTS, rows // 8))
+    size = _text_inputs(rows)
     text_code = (
         f"HashingVectorizer(n_features={TEXT_FEATURES}, norm=None, alternate_sign=False)",
         "TfidfTransformer(sublinear_tf=True)",
@@ -70,7 +70,7 @@ def _parts(
         "StandardScaler()",
     )
     texts = [c.name for c in used if c.kind == "text"]
-    parts += [(f"text-{i}", lambda: _text(size, seed), text_code, name) for i, name in enumerate(texts, 1)]
+    parts += [(f"text-{i}", lambda: text(rows, seed), text_code, name) for i, name in enumerate(texts, 1)]
     return [part for part in parts if part[3]]
 
 
@@ -108,25 +108,35 @@ def _category(rarest: int) -> Any:
     return OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=rarest, sparse_output=False)
 
 
-def _many(seed: int) -> Any:
+def many_valued(seed: int) -> Any:
+    """Return what puts the target's mean among the rows of a value in its place."""
     from sklearn.model_selection import KFold  # noqa: PLC0415
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import TargetEncoder  # noqa: PLC0415
 
+    return TargetEncoder(cv=KFold(5, shuffle=True, random_state=seed))
+
+
+def _many(seed: int) -> Any:
+    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
+
+    return make_pipeline(many_valued(seed), require("skrub", "tables").SquashingScaler())
+
+
+def dated() -> Any:
+    """Return what takes dates apart: years, a circle for what repeats, and the seconds since 1970."""
     skrub = require("skrub", "tables")
-    folds = KFold(5, shuffle=True, random_state=seed)
-    return make_pipeline(TargetEncoder(cv=folds), skrub.SquashingScaler())
+    encoder = skrub.DatetimeEncoder(add_weekday=True, add_total_seconds=True, periodic_encoding="circular")
+    return skrub.ApplyToCols(encoder)
 
 
 def _date() -> Any:
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
 
-    skrub = require("skrub", "tables")
-    encoder = skrub.DatetimeEncoder(add_weekday=True, add_total_seconds=True, periodic_encoding="circular")
-    return make_pipeline(skrub.ApplyToCols(encoder), skrub.SquashingScaler(), _median())
+    return make_pipeline(dated(), require("skrub", "tables").SquashingScaler(), _median())
 
 
-def _text(size: int, seed: int) -> Any:
+def text(rows: int, seed: int) -> Any:
+    """Return what makes of a text its words, weighted, in as few numbers as so many rows can bear."""
     from sklearn.decomposition import TruncatedSVD  # noqa: PLC0415
     from sklearn.feature_extraction.text import TfidfTransformer  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
@@ -135,9 +145,13 @@ def _text(size: int, seed: int) -> Any:
     return make_pipeline(
         hashed_words(),
         TfidfTransformer(sublinear_tf=True),
-        TruncatedSVD(size, random_state=seed),
+        TruncatedSVD(_text_inputs(rows), random_state=seed),
         StandardScaler(),
     )
+
+
+def _text_inputs(rows: int) -> int:
+    return max(2, min(TEXT_INPUTS, rows // 8))
 
 
 def hashed_words() -> Any:

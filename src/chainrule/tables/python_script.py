@@ -8,10 +8,14 @@ import json
 import os
 import sys
 import tokenize
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.tables import casting, dates, models, preparation, scores, splitting, targets
+import numpy as np
+from sklearn.preprocessing import StandardScaler
+
+from chainrule.tables import casting, dates, models, positive, preparation, scores, splitting, targets
 from chainrule.tables.loading import Loaded, load
 from chainrule.tables.task import target_values
 
@@ -46,6 +50,7 @@ IMPORTS = {
     "OneCycle": "from chainrule.schedules import OneCycle",
     "tables": "from chainrule import tables",
     "quantities": "from chainrule.tables import quantities",
+    "PositiveTarget": "from chainrule.tables import PositiveTarget",
 }
 """A name that a script may use, and the line that imports it."""
 
@@ -97,7 +102,8 @@ def script(
     arguments = models.parameters(len(loaded.train), loaded.schema.task, seed, dict(parameters or {}))
     parts = preparation.code(loaded.schema.columns, len(loaded.train), seed)
     sections = [
-        _rows(loaded), _shared_out(loaded), _columns(loaded, parts), _fitted(loaded, parts, arguments, patience),
+        _rows(loaded), _shared_out(loaded), _columns(loaded, parts),
+        _fitted(loaded, parts, arguments, patience, _scaler(loaded, arguments, seed)),
         _scored(loaded),
     ]  # fmt: skip
     body = _double_quoted("\n\n".join("\n".join(lines) for lines in sections))
@@ -193,8 +199,9 @@ def _with_names(text: str, names: str) -> str:
 
 
 def _fitted(
-    loaded: Loaded, parts: Sequence[tuple[str, tuple[str, ...], Any]], arguments: Mapping[str, Any], patience: int
-) -> list[str]:
+    loaded: Loaded, parts: Sequence[tuple[str, tuple[str, ...], Any]], arguments: Mapping[str, Any], patience: int,
+    scaler: Any,
+) -> list[str]:  # fmt: skip
     task = loaded.schema.task
     looks = any(part == "many" for part, _, _ in parts)
     y = ", y[train, 0]" if looks and task == "multilabel" else ", y[train]" if looks else ""
@@ -203,7 +210,7 @@ def _fitted(
     if task == "regression":  # the estimator standardizes what it is trained on, not what it is given beside it
         y_val = "y_val"
         scaled = [
-            "scaler = StandardScaler().fit(y[train].reshape(-1, 1))",
+            f"scaler = {scaler!r}.fit(y[train].reshape(-1, 1))",
             "y_val = scaler.transform(y[validation].reshape(-1, 1)).ravel()",
         ]
     return [
@@ -214,11 +221,26 @@ def _fitted(
         f"X_train = prepare.fit_transform(X[train]{y})",
         "X_val = prepare.transform(X[validation])",
         "",
-        *models.code(task, arguments, patience),
+        *models.code(task, arguments, patience, scaler),
         *scaled,
         f"network.fit(X_train, y[train], X_val=X_val, y_val={y_val})",
         "model = make_pipeline(prepare, network)",
     ]
+
+
+def _scaler(loaded: Loaded, arguments: Mapping[str, Any], seed: int) -> Any:
+    """Return what standardizes the target, which for a skewed one ``train`` decides by two short trainings."""
+    if loaded.schema.task != "regression":
+        return None
+    if not positive.is_skewed(loaded.y[loaded.train]):
+        return StandardScaler()
+    y, inputs = loaded.y, casting.cast(loaded.frame, loaded.schema.columns)
+    prepare = preparation.preparation(loaded.schema.columns, len(loaded.train), seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        X = np.asarray(prepare.fit_transform(inputs[loaded.train], y[loaded.train]), dtype=np.float32)
+        X_val = np.asarray(prepare.transform(inputs[loaded.validation]), dtype=np.float32)
+        return positive.choose(X, y[loaded.train], X_val, y[loaded.validation], arguments)[0]
 
 
 def _scored(loaded: Loaded) -> list[str]:

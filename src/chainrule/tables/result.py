@@ -103,6 +103,16 @@ class Trained:
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """The 95 % interval of each score: where it would lie on all rows there could be, judged by the held-out ones.
+
+        NaN where it is not known, as of a single row.
+        """
+        from chainrule.tables.report.uncertainty import intervals  # noqa: PLC0415
+
+        return intervals(self.schema, self.held_out, self.scores)
+
     def predict(self, data: Any, *, interval: float | None = None, coerce: bool = False) -> pl.DataFrame:
         """Return a prediction for each row of new data, with its probabilities or its interval.
 

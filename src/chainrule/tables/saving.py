@@ -21,6 +21,7 @@ from chainrule.estimators.advice import LeftOutWarning
 from chainrule.tables import converting, intervals, models, trusted
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import empty_row
+from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.preparation import hashed_words
 from chainrule.tables.result import Trained
 from chainrule.tables.schema import LARGEST, Schema
@@ -195,14 +196,13 @@ def _without_network(pipeline: Any) -> Any:
 def _put_network(pipeline: Any, schema: Schema, path: Path) -> None:
     from sklearn.compose import ColumnTransformer, TransformedTargetRegressor  # noqa: PLC0415
     from sklearn.pipeline import Pipeline  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
     try:
         steps: Any = pipeline.steps if type(pipeline) is Pipeline else ()
         (first, prepare), (second, left) = steps
         fits = (first, second, type(prepare)) == ("prepare", "network", ColumnTransformer)
         if schema.task == "regression":
-            scaled = type(left) is TransformedTargetRegressor and type(left.transformer_) is StandardScaler
+            scaled = type(left) is TransformedTargetRegressor and _scales(left.transformer_)
             fits = fits and scaled and left._training_dim == 1  # noqa: SLF001
         else:
             fits = fits and left == "passthrough"
@@ -222,6 +222,19 @@ def _put_network(pipeline: Any, schema: Schema, path: Path) -> None:
         return
     left.regressor = MLPRegressor()
     left.regressor_ = MLPRegressor.load(path)
+
+
+def _scales(found: Any) -> bool:
+    """Say whether it is what standardizes a target, with numbers where numbers belong."""
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
+    if type(found) is PositiveTarget:
+        known = vars(found)
+        numbers = ("mean_", "scale_", "shift_", "most_")
+        good = known.keys() == {"log", *numbers} and type(known["log"]) is bool
+        good = good and all(type(known[name]) is float and math.isfinite(known[name]) for name in numbers)
+        return good and known["most_"] + known["shift_"] > 0
+    return type(found) is StandardScaler
 
 
 def _harmless(found: Any) -> bool:
@@ -282,6 +295,7 @@ def _config(trained: Trained, onnx: str, digests: dict[str, str]) -> dict[str, A
         "target": trained.schema.target,
         "split": asdict(trained.split),
         "scores": trained.scores,
+        "intervals": trained.intervals,
         "baselines": trained.baselines,
         "verdict": trained.verdict,
         "stopped": trained.history.stopped,

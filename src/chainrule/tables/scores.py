@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule._typing import Array
+from chainrule.tables.report.uncertainty import SAME, student
+from chainrule.tables.report.words import short
 
 MAIN = {"binary": "accuracy", "multiclass": "accuracy", "regression": "RMSE", "multilabel": "accuracy"}
-LOWER_IS_BETTER = {"RMSE", "MAE", "log loss"}
+TIMES = 10  # as large a squared error as that of another model: said as a multiple
+MOST = 10**6  # times as large: not said, the other one is as good as exact
 
 
 def measure(task: str, y: Array, predictions: Array, p: Array | None, classes: Any = ()) -> dict[str, float]:
@@ -78,42 +82,57 @@ def has_auc(y: Array, classes: Any) -> bool:
     return len(np.unique(y)) == len(classes)
 
 
-def verdict(task: str, y: Array, network: Array, linear: Array) -> str:
-    """Say whether the network beats the linear model: the paired difference of their errors, and its uncertainty.
+def verdict(task: str, y: Array, network: Array, others: Mapping[str, Array]) -> str:
+    """Say whether the network beats other models: the paired differences of their errors, and their uncertainty.
 
-    The difference of a row is that of the two squared errors, or of right and wrong; twice its standard error is what
-    chance makes of it.
+    The difference of a row is that of the two squared errors, or of right and wrong. ± is half of the 95 % interval of
+    their mean, by Student's t. To right and wrong two rows are added that favor neither model, so that a few rows that
+    all say the same do not seem to be certain.
+
+    Source: Agresti and Min, "Simple improved confidence intervals for comparing matched proportions" (2005).
 
     >>> y = np.arange(100) % 2
-    >>> verdict("binary", y, y, 1 - y)
-    'The network beats the linear model: accuracy 1.0000 against 0.0000, a difference of 1.0000 ± 0.0000.'
+    >>> verdict("binary", y, y, {"linear model": 1 - y})
+    'The network beats the linear model: accuracy 1.0000 against 0.0000, a difference of 1.0000 ± 0.0336.'
     """
-    d = _per_row(task, y, linear) - _per_row(task, y, network)
-    error = 2 * float(d.std(ddof=1)) / math.sqrt(len(d)) if len(d) > 1 else math.nan
-    mean = float(d.mean())
+    return f"The network{' It'.join(_against(task, y, network, name, other) for name, other in others.items())}"
+
+
+def _against(task: str, y: Array, network: Array, name: str, other: Array) -> str:
+    """Return the rest of a sentence that begins with the network."""
+    ours, theirs = _per_row(task, y, network), _per_row(task, y, other)
+    mean, centre, error = _difference(theirs - ours, bounded=task != "regression")
+    chance = math.isfinite(error)
     if task == "regression":
-        ours, theirs = (float(np.sqrt(np.square(y - p).mean())) for p in (network, linear))
-        share = mean / theirs**2 if theirs else 0.0
-        less = f"{100 * abs(share):.1f} % {'less' if mean >= 0 else 'more'} squared error"
-        chance = 100 * error / theirs**2 if theirs else 0.0
-        numbers = f"RMSE {figures(ours)} against {figures(theirs)}, {less} ± {chance:.1f} %."
+        squares = float(ours.mean()), float(theirs.mean())
+        numbers = f"RMSE {short(math.sqrt(squares[0]))} against {short(math.sqrt(squares[1]))}"
+        times = squares[0] / squares[1] if squares[1] else math.inf
+        if TIMES < times < MOST:
+            numbers += f", {short(times, 3)} times the squared error"
+        elif times <= TIMES:
+            numbers += f", {100 * abs(mean) / squares[1]:.1f} % {'less' if mean >= 0 else 'more'} squared error"
+            numbers += f" ± {100 * error / squares[1]:.1f} %" if chance else ""
     else:
-        ours, theirs = (1 - float(_per_row(task, y, p).mean()) for p in (network, linear))
-        numbers = f"accuracy {ours:.4f} against {theirs:.4f}, a difference of {mean:.4f} ± {error:.4f}."
-    if mean > error:
-        return f"The network beats the linear model: {numbers}"
+        right = [f"{float((y == predictions).mean()):.4f}" for predictions in (network, other)]
+        numbers = f"accuracy {right[0]} against {right[1]}, a difference of {mean:.4f}"
+        numbers += f" ± {error:.4f}" if chance else ""
+    if mean > 0 and centre > error:
+        return f" beats the {name}: {numbers}."
     if mean > 0:
-        return f"The network is better than the linear model by less than chance could make: {numbers}"
-    return f"The network does not beat the linear model: {numbers}"
+        return f" is better than the {name} by less than chance could make: {numbers}."
+    return f" does not beat the {name}: {numbers}."
 
 
-def figures(value: float) -> str:
-    """Return a number in four figures, or in all of a large whole one.
-
-    >>> figures(0.123456), figures(31234.5)
-    ('0.1235', '31,234')
-    """
-    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"
+def _difference(d: Array, *, bounded: bool) -> tuple[float, float, float]:
+    """Return a mean, and the middle and half the width of its 95 % interval, which is infinite of one row."""
+    if len(d) < 2:
+        return float(d.mean()), 0.0, math.inf
+    size = 1.0 if bounded else float(np.abs(d).max()) or 1.0  # so that no square is too large for a number
+    known = d / size
+    if bounded or not known.std() > SAME:
+        known = np.append(known, [math.sqrt(0.5), -math.sqrt(0.5)])
+    half = min(student(len(d)) * float(known.std(ddof=1)) / math.sqrt(len(known)), 2.0)
+    return float(d.mean()), size * float(known.mean()), size * half
 
 
 def _per_row(task: str, y: Array, predictions: Array) -> Array:

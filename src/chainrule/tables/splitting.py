@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,10 @@ FEWEST = 5  # rows of a class, to be split
 
 @dataclass(frozen=True)
 class Plan:
-    """How to split: the part of the rows for the test (0: there is a file of its own), for validation, and by what."""
+    """How to split: the part of the rows for the test (0: there is a file of its own), for validation, and by what.
+
+    A part may be a whole number instead: so many rows.
+    """
 
     test: float
     validation: float
@@ -29,6 +33,25 @@ class Plan:
     group: str | None = None
     stratify: bool = False
     date_format: str | None = None  # of the time, where it is a text
+
+
+def sized(plan: Plan, y: Array) -> Plan:
+    """Return the plan with one row for each class, as a number of rows, where a part has fewer rows than classes.
+
+    >>> sized(Plan(0.2, 0.125, 0, stratify=True), np.repeat(np.arange(9), 7))
+    Plan(test=0.2, validation=9, seed=0, time=None, group=None, stratify=True, date_format=None)
+    """
+    if not plan.stratify or plan.time is not None or plan.group is not None:
+        return plan
+    counts = np.unique(y, return_counts=True)[1]
+    rows, classes = int(counts[counts >= FEWEST].sum()), int((counts >= FEWEST).sum())
+    test = _enough(plan.test, rows, classes)
+    rest = rows - (test if isinstance(test, int) else math.ceil(test * rows))
+    return replace(plan, test=test, validation=_enough(plan.validation, rest, classes))
+
+
+def _enough(part: float, rows: int, classes: int) -> float:
+    return classes if part and math.ceil(part * rows) < classes else part
 
 
 def split(plan: Plan, frame: pl.DataFrame, y: Array) -> tuple[Array, Array, Array, str]:
@@ -71,7 +94,7 @@ def code(plan: Plan, frame: pl.DataFrame, *, rare: bool) -> list[str]:
                 "frame.select(when).to_series()",
                 [f"when = {dates.code(plan.time, plan.date_format, frame.schema[plan.time])}"],
             )
-        call = "np.split({rows}, [len({rows}) - round({part} * len({rows}))])"
+        call = "np.split({rows}, [len({rows}) - max(1, round({part} * len({rows})))])"
         lines += [f"rows = {when}.arg_sort().to_numpy()  # the last ones are held out"]
         return [*lines, *_two(plan, call, "rows")]
     if plan.group is not None:
@@ -135,7 +158,7 @@ def _at_random(plan: Plan, y: Array) -> tuple[Array, Array, Array]:
             except ValueError:
                 raise ValueError(
                     f"{len(y):,} rows are too few for parts to train, to validate and to test that each have all "
-                    f"{len(np.unique(y))} classes: give more rows, or a test of its own with --test FILE."
+                    f"{len(np.unique(y))} classes: give more rows, or another --test or --validation."
                 ) from None
             if part == plan.test and not len(test):
                 test = taken
@@ -153,9 +176,9 @@ def _by_time(plan: Plan, frame: pl.DataFrame) -> tuple[Array, Array, Array]:
             f"--time-column: {plan.time!r} has no value, or one that is no date, in {holes:,} row(s): remove them."
         )
     rows = values.arg_sort().to_numpy()
-    cut = len(rows) - round(plan.test * len(rows))
+    cut = len(rows) - (max(1, round(plan.test * len(rows))) if plan.test else 0)
     rows, test = rows[:cut], rows[cut:]
-    cut = len(rows) - round(plan.validation * len(rows))
+    cut = len(rows) - max(1, round(plan.validation * len(rows)))
     return rows[:cut], rows[cut:], test
 
 

@@ -33,21 +33,21 @@ class Task:
     ([[1], [0]], 1)
     """
 
-    def __init__(self, schema: Schema, y: Array) -> None:
+    def __init__(self, schema: Schema, y: Array, scaler: Any = None) -> None:
         self.schema = schema
         self.outputs = {"multiclass": len(schema.classes), "multilabel": len(schema.targets)}.get(schema.task, 1)
         self.scaler: Any = None
         if schema.task == "regression":
             from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
-            self.scaler = StandardScaler().fit(y.reshape(-1, 1))
+            self.scaler = (scaler or StandardScaler()).fit(y.reshape(-1, 1))
 
     def t(self, frame: pl.DataFrame) -> Array:
         """Return the targets as the loss wants them: numbers of classes (rows,), or (rows, outputs)."""
         schema = self.schema
         if schema.task == "regression":
             y = frame[schema.target].to_numpy().astype(np.float64).reshape(-1, 1)
-            return ((y - self.scaler.mean_) / self.scaler.scale_).astype(np.float32)
+            return np.asarray(self.scaler.transform(y), dtype=np.float32)
         if schema.task == "multilabel":
             return np.column_stack([targets.label(frame[c.name], c) for c in schema.targets])
         which = self._classes(frame[schema.targets[0].name])
@@ -56,10 +56,6 @@ class Task:
     def y(self, frame: pl.DataFrame) -> Array:
         """Return the targets as the estimator's ``fit`` and ``predict`` have them."""
         return target_values(frame, self.schema)
-
-    def encoded(self, y: Array) -> Array:
-        """Return y as encoders that look at the target want it: numbers of one label or of the first of several."""
-        return y[:, 0] if self.schema.task == "multilabel" else y
 
     def scaled(self, y: Array) -> Array:
         """Return y as the network inside learns it: numbers standardized, classes as they are."""
@@ -86,7 +82,9 @@ class Task:
         """Return the estimator with its trained model: the model itself, or inside what standardizes the target."""
         if self.scaler is None:
             return model
-        network.transformer_, network.regressor_ = self.scaler, model
+        from sklearn.base import clone  # noqa: PLC0415
+
+        network.transformer, network.transformer_, network.regressor_ = clone(self.scaler), self.scaler, model
         network._training_dim = 1  # noqa: SLF001  (as its fit does)
         return network
 
@@ -98,6 +96,11 @@ class Task:
             values = values.filter(codes.is_null())
             raise ValueError(f"the target {values.name!r} has the value {values[0]!r}, which is none of its classes.")
         return codes.to_numpy().astype(np.int64)
+
+
+def encoded(y: Array) -> Array:
+    """Return y as encoders that look at the target want it: that of one label, or of the first of several."""
+    return y[:, 0] if y.ndim == 2 else y
 
 
 def target_values(frame: pl.DataFrame, schema: Schema) -> Array:

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 
 from chainrule.callbacks import Callback
-from chainrule.tables import models
+from chainrule.tables import models, positive
 from chainrule.tables.calls import call
 from chainrule.tables.casting import cast
 from chainrule.tables.judging import judge
@@ -23,7 +23,7 @@ from chainrule.tables.models import PATIENCE
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.schema import Schema
-from chainrule.tables.task import Task
+from chainrule.tables.task import Task, encoded
 
 __all__ = ["train"]
 
@@ -116,17 +116,21 @@ def train(
     command = call(train, dict(locals()), left_out=("callbacks", "resume", "started"))
     schema, frame, y, split = loaded.schema, loaded.frame, loaded.y, loaded.split
     rows, rows_val = loaded.train, loaded.validation
-    if started is not None:
-        started(schema, split, (*loaded.notes, *loaded.warnings))
-
     inputs = cast(frame, schema.columns)
     prepare = preparation(schema.columns, len(rows), seed)
-    goal = Task(schema, y[rows])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what the transformers say of single columns is in the schema
-        X = np.asarray(prepare.fit_transform(inputs[rows], goal.encoded(y[rows])), dtype=np.float32)
+        X = np.asarray(prepare.fit_transform(inputs[rows], encoded(y[rows])), dtype=np.float32)
         X_val = np.asarray(prepare.transform(inputs[rows_val]), dtype=np.float32)
     arguments = models.parameters(len(rows), schema.task, seed, dict(parameters or {}))
+    scaler, said = None, loaded.notes
+    if schema.task == "regression":
+        scaler, more = positive.choose(X, y[rows], X_val, y[rows_val], arguments)
+        said = (*said, *more)
+    if started is not None:
+        started(schema, split, (*said, *loaded.warnings))
+
+    goal = Task(schema, y[rows], scaler)
     network = models.network(schema.task, arguments, patience, [*callbacks])
     model = getattr(network, "regressor", network)
     model.set_params(resume=resume)
@@ -135,7 +139,8 @@ def train(
         model.fit(X, goal.scaled(y[rows]), X_val=X_val, y_val=goal.scaled(y[rows_val]))
     model.set_params(resume=None)  # a fit like any other, from here on
     pipeline = Pipeline([("prepare", prepare), ("network", goal.wrapped(network, model))])
-    judged = judge(pipeline, schema, loaded.test, X, y[rows], seed)
+    rest = np.concatenate([rows, rows_val])
+    judged = judge(pipeline, schema, loaded.test, frame[rest], y[rest], seed)
     return Trained(
         pipeline=pipeline,
         schema=schema,
@@ -145,8 +150,8 @@ def train(
         held_out=replace(judged.held_out, rows=loaded.test_rows, source=loaded.test_source),
         history=model.history_,
         split=split,
-        notes=loaded.notes,
-        warnings=loaded.warnings,
+        notes=said,
+        warnings=(*loaded.warnings, *judged.warnings),
         source=loaded.source,
         sha256=loaded.sha256,
         command=command,

@@ -30,6 +30,7 @@ PAIRS: dict[str, tuple[str, ...]] = {
     "ListNode": ("builtins.list",),
     "NdArrayNode": ("numpy.ndarray", *SCALARS),
     "ObjectNode": (
+        "chainrule.tables.positive.PositiveTarget",
         "sklearn.compose._column_transformer.ColumnTransformer",
         "sklearn.compose._target.TransformedTargetRegressor",
         "sklearn.decomposition._truncated_svd.TruncatedSVD",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import platform
 import time
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from chainrule._extras import require
 from chainrule._typing import Array
 from chainrule.tables.report import importance
 from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, Score, WrongRow
-from chainrule.tables.report.uncertainty import interval, row_losses
+from chainrule.tables.report.uncertainty import as_numbers, row_losses
 from chainrule.tables.report.words import MISSING, apart, clean, percent, rows, short
 from chainrule.tables.result import HeldOut, Trained
 from chainrule.tables.schema import Column, Schema
@@ -47,7 +46,7 @@ def collect(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: fl
         At most so long for the importance of columns.
     """
     schema, held = trained.schema, trained.held_out
-    y, predicted = (_as_numbers(schema, v) for v in (held.y, held.predictions))
+    y, predicted = (as_numbers(schema, v) for v in (held.y, held.predictions))
     p = None if held.probabilities is None else np.asarray(held.probabilities, dtype=float)
     start = time.perf_counter()
     found = None
@@ -76,7 +75,7 @@ def collect(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: fl
         warnings=tuple(trained.warnings),
         history=trained.history.to_dict(),
         stopped=trained.history.stopped,
-        scores=tuple(_scores(trained, y, predicted, p)),
+        scores=tuple(_scores(trained)),
         verdict=trained.verdict,
         importance=found,
         wrong=tuple(_wrong(schema, held, y, predicted, p, names, found)),
@@ -86,25 +85,12 @@ def collect(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: fl
     )
 
 
-def _as_numbers(schema: Schema, values: Any) -> Array:
-    """Return classes as their numbers; everything else is numbers already."""
-    values = np.asarray(values)
-    if not schema.is_classification:
-        return values.astype(float if schema.task == "regression" else int)
-    number = {str(name): i for i, name in enumerate(schema.classes)}
-    known, which = np.unique(values, return_inverse=True)
-    return np.array([number[str(name)] for name in known.tolist()], dtype=int)[which]
-
-
-def _scores(trained: Trained, y: Array, predicted: Array, p: Array | None) -> list[Score]:
-    known = bool(np.isfinite(predicted if p is None else p).all())
+def _scores(trained: Trained) -> list[Score]:
     found = []
+    intervals = trained.intervals
     for name, value in trained.scores.items():
-        low, high = math.nan, math.nan
-        if known:
-            low, high = interval(name, float(value), trained.schema.task, y, predicted, p)
         beside = {model: float(scores[name]) for model, scores in trained.baselines.items() if name in scores}
-        found.append(Score(name, float(value), low, high, beside, name in LOWER_IS_BETTER))
+        found.append(Score(name, float(value), *intervals[name], beside, name in LOWER_IS_BETTER))
     return found
 
 

@@ -18,6 +18,7 @@ from chainrule.tables.report.words import short
 
 WIDTH, HEIGHT = 400, 280
 LEFT, RIGHT, TOP, BOTTOM = 60, 18, 10, 42
+TITLE, CHARACTER = 26, 6.2  # width of the title of the y-axis with its gaps, and of a character of a tick
 SERIES = 6  # classes s1 to s6
 
 
@@ -85,10 +86,15 @@ class Plot:
     height: int = HEIGHT
     parts: list[str] = field(default_factory=list)
 
+    @property
+    def left(self) -> int:
+        """How far from the left edge the y-axis is: as far as its title and the longest of its ticks need."""
+        return max(LEFT, math.ceil(TITLE + CHARACTER * max((len(text) for _, text in self.y.ticks()), default=0)))
+
     def at(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Return where points lie in the picture."""
         return (
-            LEFT + self.x.place(x) * (self.width - LEFT - RIGHT),
+            self.left + self.x.place(x) * (self.width - self.left - RIGHT),
             self.height - BOTTOM - self.y.place(y) * (self.height - TOP - BOTTOM),
         )
 
@@ -138,18 +144,18 @@ class Plot:
     def svg(self, title: str, reading: str) -> str:
         """Return the picture, with a title and a description for those who do not see it."""
         bottom, right = self.height - BOTTOM, self.width - RIGHT
-        grid, labels = "", ""
-        for value, text in self.x.ticks():
+        left, grid, labels = self.left, "", ""
+        for value, text in _spaced(self.x.ticks(), right - left):
             u = float(self.at(np.array([value]), np.array([self.y.low]))[0][0])
             grid += f"M{u:.1f} {TOP}V{bottom}"
             labels += f'<text x="{u:.1f}" y="{bottom + 15}" text-anchor="middle">{text}</text>'
         for value, text in self.y.ticks():
             v = float(self.at(np.array([self.x.low]), np.array([value]))[1][0])
-            grid += f"M{LEFT} {v:.1f}H{right}"
-            labels += f'<text x="{LEFT - 6}" y="{v + 4:.1f}" text-anchor="end">{text}</text>'
+            grid += f"M{left} {v:.1f}H{right}"
+            labels += f'<text x="{left - 6}" y="{v + 4:.1f}" text-anchor="end">{text}</text>'
         middle = (TOP + bottom) / 2
         labels += (
-            f'<text class="label" x="{(LEFT + right) / 2}" y="{self.height - 6}" text-anchor="middle">'
+            f'<text class="label" x="{(left + right) / 2}" y="{self.height - 6}" text-anchor="middle">'
             f"{escape(self.x.label)}</text>"
             f'<text class="label" transform="translate(11 {middle}) rotate(-90)" text-anchor="middle">'
             f"{escape(self.y.label)}</text>"
@@ -158,8 +164,14 @@ class Plot:
             f'<svg class="plot" viewBox="0 0 {self.width} {self.height}" role="img">'
             f"<title>{escape(title)}</title><desc>{escape(reading)}</desc>"
             f'<path class="grid" d="{grid}"/>{"".join(self.parts)}'
-            f'<path class="axis" d="M{LEFT} {TOP}V{bottom}H{right}"/>{labels}</svg>'
+            f'<path class="axis" d="M{left} {TOP}V{bottom}H{right}"/>{labels}</svg>'
         )
+
+
+def _spaced(ticks: list[tuple[float, str]], width: float) -> list[tuple[float, str]]:
+    """Return every tick, or every second, or third, ...: as many as fit beside each other."""
+    longest = CHARACTER * (2 + max((len(text) for _, text in ticks), default=0))
+    return ticks[:: max(1, math.ceil(longest * (len(ticks) - 1) / width))]
 
 
 def spark(shares: Sequence[float]) -> str:

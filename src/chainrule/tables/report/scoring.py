@@ -39,11 +39,26 @@ def score_texts(name: str, values: Sequence[float]) -> list[str]:
     return [short(v) if abs(v) >= 1e5 else fixed(v, 3) for v in values]
 
 
+def apart(low: float, high: float, texts: Sequence[str]) -> str:
+    """Return an interval by the texts of its ends, or with so many digits that they differ.
+
+    >>> apart(0.85, 0.934, ["85.0 %", "93.4 %"]), apart(0.99991, 1.0, ["1.000", "1.000"])
+    ('85.0 % to 93.4 %', '0.9999 to 1.0000')
+    """
+    start, end = texts
+    if NONE in texts:
+        return NONE
+    digits = 4
+    while start == end and low < high and digits < 9:
+        start, end, digits = f"{low:.{digits}f}", f"{high:.{digits}f}", digits + 1
+    return f"{start} to {end}"
+
+
 def sections(data: ReportData) -> list[Block]:
     """Return the blocks: the network beside the models without a network."""
     blocks: list[Block] = [Heading("How good it is", WAYS.get(data.task, ""), "scores")]
     blocks += [Tiles(tuple(map(_tile, data.scores[:4])))] if data.scores else []
-    blocks += [Text(re.sub(r"(?<!\w)-(?=\d)", "−", clean(data.verdict, 400)), "result")] if data.verdict else []
+    blocks += [Text(re.sub(r"(?<!\w)-(?=\d)", "−", clean(data.verdict, 1000)), "result")] if data.verdict else []
     blocks += [Text(clean(text, 400), "warning") for text in data.warnings[:WARNINGS]]
     bad = int((~data.finite()).sum())
     if bad:
@@ -72,9 +87,9 @@ def _score_table(data: ReportData) -> Table:
     for score in data.scores:
         values = [score.value, *(score.baselines.get(name, math.nan) for name in models)]
         best = _best(score, values)
-        low, high, *texts = score_texts(score.name, [score.low, score.high, *values])
-        cells = [Cell(text, strong=v == best) for v, text in zip(values, texts, strict=True)]
-        interval = f"{low} to {high}" if NONE not in (low, high) else NONE
+        texts = score_texts(score.name, [score.low, score.high, *values])
+        cells = [Cell(text, strong=v == best) for v, text in zip(values, texts[2:], strict=True)]
+        interval = apart(score.low, score.high, texts[:2])
         lines.append((Cell(clean(score.name), note=MEANING.get(score.name, "")), *cells, interval))
         lost += [clean(score.name)] if math.isfinite(best) and values[0] != best else []
     reading = (

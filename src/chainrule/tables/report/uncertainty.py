@@ -2,25 +2,34 @@ r"""How far a score on the held-out rows may be from that on all rows there coul
 
 A score is a function of means over rows. A row's influence on it, ψ, is how much the score would move if there were a
 little more of this row; the score's variance is Var(ψ) / rows (the delta method). A share of rows has Wilson's
-interval, which is honest at 0 and 100 % too.
+interval, which is honest at 0 and 100 % too; so have the other scores between 0 and 1, for as many rows as would give a
+share that variance. The interval of an error is by Student's t; that of the log loss counts one row more, of which
+nothing is known.
 
 Sources: van der Vaart, "Asymptotic Statistics" (1998), chapter 20; Wilson, "Probable inference, the law of succession,
-and statistical inference" (1927); of the ROC AUC, DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or
-more correlated receiver operating characteristic curves" (1988).
+and statistical inference" (1927); of shares with another variance, Korn and Graubard, "Confidence intervals for
+proportions with small expected number of positive counts estimated from survey data" (1998); of the ROC AUC, DeLong,
+DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating characteristic curves"
+(1988).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from chainrule._typing import Array
+from chainrule.tables.result import HeldOut
+from chainrule.tables.schema import Schema
 
 Z = 1.959964  # standard deviations: 95 %
 MOST = 2 * 10**7  # rows times classes: sorting more of them takes seconds
 SMALLEST = 1e-7  # probability, in a logarithm
+SAME = 1e-9  # times the largest: errors that differ by less are all alike
+SHARES = ("accuracy", "balanced accuracy", "macro F1", "ROC AUC")
 
 
 def wilson(share: Any, rows: Any) -> tuple[Any, Any]:
@@ -33,6 +42,25 @@ def wilson(share: Any, rows: Any) -> tuple[Any, Any]:
     centre = (share + Z**2 / (2 * rows)) / (1 + Z**2 / rows)
     half = Z / (1 + Z**2 / rows) * np.sqrt(share * (1 - share) / rows + Z**2 / (4 * rows**2))
     return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
+
+
+def intervals(schema: Schema, held_out: HeldOut, scores: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """Return the interval of each score of the held-out rows; NaN where a prediction is not a number."""
+    y, predicted = (as_numbers(schema, values) for values in (held_out.y, held_out.predictions))
+    p = None if held_out.probabilities is None else np.asarray(held_out.probabilities, dtype=float)
+    if not np.isfinite(predicted if p is None else p).all():
+        return dict.fromkeys(scores, (math.nan, math.nan))
+    return {name: interval(name, float(value), schema.task, y, predicted, p) for name, value in scores.items()}
+
+
+def as_numbers(schema: Schema, values: Any) -> Array:
+    """Return classes as their numbers; everything else is numbers already."""
+    values = np.asarray(values)
+    if not schema.is_classification:
+        return values.astype(float if schema.task == "regression" else int)
+    number = {str(name): i for i, name in enumerate(schema.classes)}
+    known, which = np.unique(values, return_inverse=True)
+    return np.array([number[str(name)] for name in known.tolist()], dtype=int)[which]
 
 
 def interval(name: str, value: float, task: str, y: Array, predicted: Array, p: Array | None) -> tuple[float, float]:
@@ -49,15 +77,45 @@ def interval(name: str, value: float, task: str, y: Array, predicted: Array, p: 
         return nothing
     if name == "all labels right" or (name == "accuracy" and task != "multilabel"):
         low, high = wilson(value, len(y))
-        return float(low), float(high)
+        return min(float(low), value), max(float(high), value)
     psi = _influence(name, task, y, predicted, p)
     if psi is None or not np.isfinite(psi).all():
         return nothing
-    half = Z * float(psi.std(ddof=1)) / math.sqrt(len(psi))
-    low, high = value - half, value + half
-    if name in ("RMSE", "MAE", "log loss"):
-        return max(low, 0.0), high
-    return (low if name == "R²" else max(low, 0.0)), min(high, 1.0)
+    if name in SHARES:
+        low, high = wilson(value, _as_many_as(name, value, y, float(psi.var(ddof=1)) / len(psi)))
+        return min(float(low), value), max(float(high), value)
+    if name == "log loss":
+        psi = np.append(psi, math.log(2 if p is None or y.ndim == 2 else p.shape[1]))
+        centre = float(psi.mean())
+    elif not psi.std() > SAME * np.abs(psi).max():  # errors that do not differ say nothing of others
+        return nothing
+    else:
+        centre = value
+    half = student(len(psi)) * float(psi.std(ddof=1)) / math.sqrt(len(psi))
+    low, high = min(centre - half, value), max(centre + half, value)
+    return (low, min(high, 1.0)) if name == "R²" else (max(low, 0.0), high)
+
+
+def student(rows: int) -> float:
+    """Return how many standard errors a mean of so many rows may be off, 95 times in a hundred.
+
+    >>> round(student(4), 2), round(student(1000), 2)
+    (3.18, 1.96)
+    """
+    from scipy.stats import t  # noqa: PLC0415
+
+    return float(t.ppf(0.975, rows - 1))
+
+
+def _as_many_as(name: str, value: float, y: Array, variance: float) -> float:
+    """Return of how many rows a share would have that variance; no more than there are of the rarest classes."""
+    most = float(len(y))
+    if name in ("balanced accuracy", "ROC AUC"):
+        counts = np.unique(y, return_counts=True)[1]
+        most = len(counts) ** 2 / float((1 / counts).sum())
+    elif variance:
+        most = math.inf
+    return min(most, value * (1 - value) / variance) if variance and 0 < value < 1 else most
 
 
 def _influence(  # noqa: PLR0911  (one for each score)

@@ -63,7 +63,8 @@ def fixed(value: float, decimals: int) -> str:
     >>> fixed(-0.5, 3), fixed(float("nan"), 3), fixed(0.9999, 2)
     ('−0.500', '–', '1.00')
     """
-    return f"{value:,.{decimals}f}".replace("-", "−") if math.isfinite(value) else NONE
+    text = f"{value:,.{decimals}f}" if math.isfinite(value) else NONE
+    return text.replace("-", "" if not text.strip("-0.,") else "−")  # no minus before a zero
 
 
 def percent(share: float) -> str:

@@ -14,10 +14,10 @@ from sklearn.pipeline import Pipeline
 
 from chainrule._checks import check_real
 from chainrule._typing import Array
-from chainrule.tables import leaks, models, overrides, remarks, targets
+from chainrule.tables import leaks, models, overrides, positive, remarks, targets
 from chainrule.tables.calls import call
 from chainrule.tables.casting import cast
-from chainrule.tables.judging import judge
+from chainrule.tables.judging import Judgement, judge
 from chainrule.tables.loading import unbalanced
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
@@ -34,7 +34,7 @@ from chainrule.tables.streaming.sides import ByGroup, ByRow, ByTime, Start
 from chainrule.tables.streaming.source import Block, Source
 from chainrule.tables.streaming.survey import Survey, has_target, sample_size, survey
 from chainrule.tables.streaming.testing import rows_to_test
-from chainrule.tables.task import Task, target_values
+from chainrule.tables.task import Task, encoded, target_values
 
 TEST, VALIDATION = 0.2, 0.1
 ENOUGH_ROWS = 4_000_000  # rows to learn from, in all epochs together
@@ -153,9 +153,9 @@ def train_stream(
         how = f"those of {own}"
     _same_classes(schema, found)
     y = target_values(found.sample, schema)
-    goal = Task(schema, y)
+    goal = _task(schema, y, notes)
     prepare = preparation(schema.columns, found.sample.height, seed)
-    X = prepare.fit_transform(cast(found.sample, schema.columns), goal.encoded(y)).astype(np.float32)
+    X = prepare.fit_transform(cast(found.sample, schema.columns), encoded(y)).astype(np.float32)
     fast = Preparation(schema.columns, prepare, found.sample.head(COMPARED))
     give_back_memory()
     arguments = _arguments(found.train, schema.task, seed, parameters or {})
@@ -185,7 +185,7 @@ def train_stream(
     )  # fmt: skip
     estimator.finish(model, history, found.train * epochs)
     pipeline = Pipeline([("prepare", prepare), ("network", goal.wrapped(network, model))])
-    judged = judge(pipeline, schema, found.test, X, y, seed)
+    judged = _judged(pipeline, schema, found, seed)
     return Trained(
         pipeline=pipeline,
         schema=schema,
@@ -196,7 +196,7 @@ def train_stream(
         history=history,
         split=split,
         notes=tuple(notes),
-        warnings=(*warned, *_unread(fast.unread.values())),
+        warnings=(*warned, *judged.warnings, *_unread(fast.unread.values())),
         source=str(path),
         sha256=sha256,
         command=command,
@@ -208,6 +208,20 @@ def train_stream(
         },
         seconds=time.perf_counter() - began,
     )  # fmt: skip
+
+
+def _task(schema: Schema, y: Array, notes: list[str]) -> Task:
+    """Return the task; predictions of a number that is never negative, but skewed, are bounded, which is noted."""
+    if schema.task != "regression" or not positive.is_skewed(y):
+        return Task(schema, y)
+    notes.append("the target is skewed and never negative, and no prediction is")
+    return Task(schema, y, positive.PositiveTarget())
+
+
+def _judged(pipeline: Any, schema: Schema, found: Survey, seed: int) -> Judgement:
+    """Measure the network, and simple models that are fitted on what is known of the rows that are not held out."""
+    rows = found.sample.vstack(found.validation.select(found.sample.columns))
+    return judge(pipeline, schema, found.test, rows, target_values(rows, schema), seed)
 
 
 def _surveyed(

@@ -1,0 +1,132 @@
+"""Targets that are never negative, and skewed: prices, incomes, waiting times. Neither are their predictions."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import StandardScaler
+
+from chainrule._typing import Array
+from chainrule.estimators import MLPRegressor
+from chainrule.training import DivergenceError
+
+__all__ = ["PositiveTarget", "choose", "is_skewed"]
+
+SKEWED = 1.0  # from this skewness on
+SPREAD = 0.5  # standard deviations by the mean, from which on a prediction may well be negative
+BEYOND = 10.0  # times the largest target: what a logarithm predicts at most
+TRIED, EPOCHS = 10_000, 20  # rows and epochs with which both ways are tried
+
+
+class PositiveTarget(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Standardize a target that is never negative, or its logarithm; what is predicted is never negative either.
+
+    z = (y − mean) / scale and back y = max(0, z · scale + mean); with ``log`` the same of log(y + shift), where shift
+    is 1 if a target is 0, as in ``log1p``, and else 0. With ``log`` no prediction is more than ten times the largest
+    target. For :class:`sklearn.compose.TransformedTargetRegressor`.
+
+    Parameters
+    ----------
+    log : bool
+        Learn the logarithm.
+
+    Attributes
+    ----------
+    mean_, scale_, shift_, most_ : float
+        ``most_`` is the largest target times ten.
+
+    Raises
+    ------
+    ValueError
+        When a target is negative.
+
+    Examples
+    --------
+    >>> scaler = PositiveTarget(log=True).fit(np.array([[1.0], [10.0], [100.0]]))
+    >>> scaler.transform(np.array([[10.0]])).tolist(), scaler.inverse_transform(np.array([[-99.0]])) >= 0
+    ([[0.0]], array([[ True]]))
+    """
+
+    def __init__(self, *, log: bool = False) -> None:
+        self.log = log
+
+    def fit(self, X: Array, y: Any = None) -> PositiveTarget:
+        """Find the mean and the standard deviation; X is (rows, 1)."""
+        X = np.asarray(X, dtype=np.float64)
+        if X.size == 0 or not X.min() >= 0:
+            raise ValueError("PositiveTarget: expected targets of at least 0: use StandardScaler for others.")
+        self.shift_ = 0.0 if X.min() > 0 else 1.0
+        self.most_ = BEYOND * float(X.max())
+        inside = np.log(X + self.shift_) if self.log else X
+        self.mean_, self.scale_ = float(inside.mean()), float(inside.std()) or 1.0
+        return self
+
+    def transform(self, X: Array) -> Array:
+        """Return the targets as they are learned."""
+        X = np.asarray(X, dtype=np.float64)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            inside = np.log(np.maximum(X + self.shift_, np.finfo(np.float64).tiny)) if self.log else X
+        return (inside - self.mean_) / self.scale_
+
+    def inverse_transform(self, X: Array) -> Array:
+        """Return predictions in the unit of the target."""
+        inside = np.asarray(X, dtype=np.float64) * self.scale_ + self.mean_
+        if self.log:
+            inside = np.exp(np.minimum(inside, math.log(self.most_ + self.shift_))) - self.shift_
+        return np.maximum(inside, 0.0)
+
+
+def is_skewed(y: Array) -> bool:
+    """Say whether numbers are never negative, and lie so far to one side that a prediction may well be.
+
+    >>> is_skewed(np.exp(np.arange(20.0))), is_skewed(np.arange(20.0) + 100), is_skewed(np.arange(-9.0, 9.0))
+    (True, False, False)
+    """
+    if len(y) < 2 or y.min() < 0 or not y.std() > SPREAD * y.mean():
+        return False
+    z = (y - y.mean()) / y.std()
+    return bool((z**3).mean() > SKEWED)
+
+
+def choose(X: Array, y: Array, X_val: Array, y_val: Array, arguments: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
+    """Return what standardizes a target, not fitted, and what was decided.
+
+    Targets that are skewed and never negative are bounded at 0. Whether their logarithm is learned is decided by the
+    error on the validation rows of two short trainings.
+    """
+    if not is_skewed(y):
+        return StandardScaler(), ()
+    rows = np.arange(len(y))
+    if len(y) > TRIED:
+        rows = np.sort(np.random.default_rng(arguments["random_state"]).choice(len(y), TRIED, replace=False))
+    epochs = arguments["max_iter"]
+    short = {**arguments, "max_iter": min(EPOCHS, epochs) if isinstance(epochs, int) else epochs}
+    plain, log = (_error(X[rows], y[rows], X_val, y_val, PositiveTarget(log=log), short) for log in (False, True))
+    better = log < plain
+    how = "its logarithm is learned" if better else "it is learned as it is"
+    said = (
+        f"the target is skewed and never negative, and no prediction is: {how}, which on the validation rows gives an "
+        f"RMSE of {min(log, plain):.4g} after a short training, {max(log, plain):.4g} the other way."
+    )
+    return PositiveTarget(log=better), (said,)
+
+
+def _error(X: Array, y: Array, X_val: Array, y_val: Array, scaler: PositiveTarget, arguments: dict[str, Any]) -> float:
+    z = scaler.fit(y.reshape(-1, 1)).transform(y.reshape(-1, 1)).ravel()
+    model = MLPRegressor(**arguments)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # it is short on purpose
+            model.fit(X, z)
+    except DivergenceError:
+        return math.inf
+    if model.history_.stopped.startswith("interrupted"):
+        raise KeyboardInterrupt
+    predicted = scaler.inverse_transform(model.predict(X_val).reshape(-1, 1)).ravel()
+    return float(np.sqrt(np.square(predicted - y_val).mean()))
