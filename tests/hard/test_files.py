@@ -436,10 +436,14 @@ def test_an_interruption_leaves_the_old_file(path, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_put_on_the_disk_is_no_failure(path, monkeypatch):
-    def fail(_):
-        raise OSError(errno.EINVAL, "this file system cannot")
+    real = os.fsync
 
-    monkeypatch.setattr(_files, "_sync_folder", fail)
+    def fail(descriptor):
+        if Path(f"/proc/self/fd/{descriptor}").is_dir():
+            raise OSError(errno.EINVAL, "this file system cannot")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fail)
     network(2).save(path, overwrite=True)
     is_whole(path, 2)
 

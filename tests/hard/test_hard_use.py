@@ -137,6 +137,7 @@ def test_a_clock_that_is_set_changes_nothing(tmp_path, monkeypatch):
 @KERNELS
 @pytest.mark.parametrize("scale", [1e-45, 1e-38, 1e4, 1e19, 3e38])
 @pytest.mark.parametrize("name", public_classes(losses, losses.Loss))
+@pytest.mark.filterwarnings("ignore::chainrule.advice.AdviceWarning")
 def test_extreme_values_end_in_numbers_or_in_words(name, scale, kernels, monkeypatch):
     """Training ends with finite parameters, or in an error that says what is wrong: never in silence."""
     monkeypatch.setenv("CHAINRULE_KERNELS", kernels)
