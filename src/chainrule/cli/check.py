@@ -148,8 +148,7 @@ def _checks(
     """Check the target, or the network in words; and say what could not be made."""
     if target is None and described is None:
         return [], []
-    from chainrule.cli import checks, config, python_file  # noqa: PLC0415
-    from chainrule.network import Network  # noqa: PLC0415
+    from chainrule.cli import checks, config, python_file, table_runs  # noqa: PLC0415
 
     if described is not None:
         return [checks.check_network("Network", described, rows, seed, terms)], []
@@ -160,11 +159,16 @@ def _checks(
                 checks.check(name, thing, rows, seed, terms, shape) for name, thing in found.subjects.items()
             ], found.not_made
     path = Path(target)
+    if (path.is_dir() and table_runs.is_run(path)) or path.is_file():
+        found_in = table_runs.networks(path)
+        names = [f"{path}, network {i}" if len(found_in) > 1 else str(path) for i in range(len(found_in))]
+        return [
+            checks.check_network(name, network, rows, seed, terms, low, high)
+            for name, (network, low, high) in zip(names, found_in, strict=True)
+        ], []
     if path.is_dir():
         run, network = config.read(path)
         return [checks.check_network(str(path), network, rows, seed, terms, *run.input_range)], []
-    if not path.exists():
-        raise FileNotFoundError(
-            f"there is no {target}: expected a folder that chainrule train wrote, a .safetensors file or a Python file."
-        )
-    return [checks.check_network(str(path), Network.load(path), rows, seed, terms)], []
+    raise FileNotFoundError(
+        f"there is no {target}: expected a folder that chainrule train wrote, a .safetensors file or a Python file."
+    )

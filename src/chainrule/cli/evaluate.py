@@ -21,14 +21,21 @@ else:
 def evaluate(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What chainrule train wrote, such as runs/digits.")],
     dataset: Annotated[
-        str | None, typer.Argument(metavar="[DATASET]", help="By default the one that it was trained on.")
+        str | None,
+        typer.Argument(
+            metavar="[DATASET|FILE]",
+            help="By default the data set that it was trained on. Of a table's run: a file with the target.",
+        ),
     ] = None,
     data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the files of mnist are.")] = None,
 ) -> None:
-    """Test the network in FOLDER on the held-out rows of a data set: the table of classes, and the accuracy."""
+    """Test the network in FOLDER on held-out rows of a data set, or on a file: the table of classes, and the scores."""
     from chainrule.cli import config as config_module  # noqa: PLC0415  (not needed for --help)
-    from chainrule.cli import report  # noqa: PLC0415
+    from chainrule.cli import report, table_runs  # noqa: PLC0415
 
+    if table_runs.is_run(folder):
+        table_runs.evaluate(folder, dataset)
+        return
     config, network = config_module.read(folder)
     rows = held_out(config, dataset, data)
     if len(rows.classes) != len(config.classes):

@@ -21,7 +21,12 @@ else:
 @in_one_sentence
 def explain(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What chainrule train wrote, such as runs/digits.")],
-    row: Annotated[int, typer.Option(help="Which of the held-out rows, from 0.")],
+    row: Annotated[
+        int, typer.Option(help="Which of the held-out rows, from 0; of a table's file, from 1 as in the report.")
+    ],
+    file: Annotated[
+        str | None, typer.Option("--file", metavar="FILE", help="Of a table's run: the file that the row is in.")
+    ] = None,
     learning_rate: Annotated[float, typer.Option(help="Of the step of gradient descent at the end.")] = 0.1,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write there: .html, .md (with LaTeX) or .txt.")
@@ -29,11 +34,14 @@ def explain(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
     data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the files of mnist are.")] = None,
 ) -> None:
-    """Explain one prediction: each layer's equations with the numbers of one held-out row, forward and backward.
+    """Explain one prediction: each layer's equations with the numbers of one row, forward and backward.
+
+    Of a table's run, the row's columns and the inputs that they become are printed first.
 
     One entry of every gradient is compared with a central difference of the loss.
     """
     from chainrule.cli import config as config_module  # noqa: PLC0415  (not needed for --help)
+    from chainrule.cli import table_runs  # noqa: PLC0415
     from chainrule.cli.evaluate import held_out  # noqa: PLC0415
     from chainrule.cli.predict import check_out  # noqa: PLC0415
     from chainrule.optimizers import SGD  # noqa: PLC0415
@@ -43,14 +51,17 @@ def explain(
     if out is not None:
         check_ending(out)
     check_out(out, overwrite=overwrite)
-    config, network = config_module.read(folder)
-    rows = held_out(config, None, data)
-    if not 0 <= row < len(rows):
-        raise ValueError(f"--row: expected a number from 0 to {len(rows) - 1}, the held-out rows, got {row}.")
-    trace = network.trace(
-        rows.X[row], rows.t[row], optimizer=optimizer, classes=[printable(name) for name in config.classes],
-        image_shape=config.image_shape,
-    )  # fmt: skip
+    if table_runs.is_run(folder):
+        trace = table_runs.traced(folder, file, row, optimizer)
+    else:
+        config, network = config_module.read(folder)
+        rows = held_out(config, None, data)
+        if not 0 <= row < len(rows):
+            raise ValueError(f"--row: expected a number from 0 to {len(rows) - 1}, the held-out rows, got {row}.")
+        trace = network.trace(
+            rows.X[row], rows.t[row], optimizer=optimizer, classes=[printable(name) for name in config.classes],
+            image_shape=config.image_shape,
+        )  # fmt: skip
     if out is None:
         _print(trace)
     else:

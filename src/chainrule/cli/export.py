@@ -36,14 +36,22 @@ def export(
 ) -> None:
     """Write the network in FOLDER to an ONNX file, which onnxruntime and others run without Python or chainrule.
 
+    Of a table's run it is the whole pipeline, from the columns to the predictions.
+
     Its predictions are compared with those of onnxruntime, where that is installed.
     """
     from chainrule._extras import require  # noqa: PLC0415  (not needed for --help)
+    from chainrule.cli import table_runs  # noqa: PLC0415
     from chainrule.onnx import model as onnx_model  # noqa: PLC0415
 
     onnx_model.check_free(onnx, "replace it with --overwrite", overwrite=overwrite)
     if onnx.exists() and any(file.is_file() and onnx.samefile(file) for file in (source, source / MODEL)):
         raise ValueError(f"--onnx: {onnx} is the model itself: choose another name for the ONNX file.")
+    if table_runs.is_run(source):
+        if opset is not None:
+            raise ValueError("--opset: is for networks; the pipeline of a table has its own: leave it out.")
+        table_runs.to_onnx(source, onnx)
+        return
     exported, metadata, (low, high) = _read(source)
     onnx_model.save(exported, onnx, metadata, opset=opset, overwrite=overwrite)
     networks = getattr(exported, "networks_", [exported])  # those inside an estimator

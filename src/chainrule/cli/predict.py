@@ -46,7 +46,8 @@ def predict(
 ) -> None:
     """Predict the rows of INPUT: one line each, with its label and the probability of every class, as CSV.
 
-    For a network of a table INPUT is a table, too, and --out may end in .parquet.
+    For a network of a table INPUT is a table, too, and --out is written as its name says: .csv, .csv.gz, .tsv,
+    .parquet, .arrow, .jsonl, .json or .xlsx.
     """
     from chainrule._writing import write_atomically  # noqa: PLC0415
     from chainrule.cli import config as config_module  # noqa: PLC0415  (not needed for --help)
@@ -57,6 +58,8 @@ def predict(
     if (folder / tables.SCHEMA).is_file():
         tables.predict(folder, source, out, interval=interval, coerce=coerce, delimiter=delimiter, decimal=decimal)
         return
+    if out is not None and out.suffix.lower() not in ("", ".csv", ".txt"):
+        raise ValueError(f"--out: {out}: the predictions of a data set's network are CSV: give a name in .csv.")
     config, network = config_module.read(folder)
     if is_data_set(source):
         from chainrule.cli.evaluate import held_out  # noqa: PLC0415

@@ -18,7 +18,6 @@ import typer
 
 from chainrule._interrupt import deferred_interrupt
 from chainrule._names import reworded
-from chainrule._writing import writing
 from chainrule.callbacks import Progress
 from chainrule.cli.errors import warnings_at_the_end
 from chainrule.cli.option_names import option_names
@@ -43,6 +42,7 @@ ARGUMENTS = {
     "class_weight": "class_weight",
 }  # fmt: skip
 """The options of ``chainrule train`` for a network, and the estimators' names for them."""
+UNBOUNDED = {"max_norm", "clip_norm"}  # of which 0 is no bound
 
 
 def is_table(source: str | None) -> bool:
@@ -180,7 +180,8 @@ def _check_extras() -> None:
 
 def _arguments(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the estimator's parameters and what else :func:`chainrule.tables.train` is given."""
-    parameters = {ARGUMENTS[name]: value for name, value in plan["network"].items() if value is not None}
+    given = {name: value for name, value in plan["network"].items() if value is not None}
+    parameters = {ARGUMENTS[name]: value for name, value in given.items() if value or name not in UNBOUNDED}
     if plan["layers"] is not None:
         parameters["hidden_layer_sizes"] = hidden_sizes(plan["layers"])
     return parameters, {
@@ -369,11 +370,12 @@ def predict(
     decimal: str | None,
 ) -> None:
     """Predict the rows of a table by what ``train`` left in a folder."""
-    from chainrule.tables import files, predicting, saving  # noqa: PLC0415
+    from chainrule.tables import files, output, predicting, saving  # noqa: PLC0415
     from chainrule.tables.reading import read  # noqa: PLC0415
 
+    if out is not None:
+        output.kind(out)  # refused before anything is read
     saved = saving.load(folder)
-    parquet = out is not None and out.suffix.lower() in (".parquet", ".pq")
     if source != "-" and files.is_large(source):
         reads = {"delimiter": delimiter, "decimal": decimal}
         rows = _predict_large(saved, source, out, reads, interval=interval, coerce=coerce)
@@ -386,8 +388,7 @@ def predict(
         if out is None:
             write_data(frame.write_csv())
         else:
-            with writing(out) as file:
-                (frame.write_parquet if parquet else frame.write_csv)(file)
+            output.write(frame, out)
     if out is not None:
         say(f"{out}: {rows:,} rows")
 
@@ -395,12 +396,14 @@ def predict(
 def _predict_large(
     saved: Saved, source: str, out: Path | None, reads: dict[str, Any], *, interval: float | None, coerce: bool
 ) -> int:
-    from chainrule.tables import files, streaming  # noqa: PLC0415
+    from chainrule.tables import files, output, streaming  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder:  # nothing is printed before all rows have been checked
         path = out or Path(folder, "predictions.csv")
+        if output.kind(path) not in ("csv", "parquet"):
+            raise ValueError(f"--out: {path}: {source} is predicted block by block, into .csv or .parquet.")
         rows, notes = files.predict_file(
-            saved, source, path, parquet=path.suffix.lower() in (".parquet", ".pq"), interval=interval,
+            saved, source, path, parquet=output.kind(path) == "parquet", interval=interval,
             coerce=coerce, show=streaming.Printer(), **reads,
         )  # fmt: skip
         if out is None:

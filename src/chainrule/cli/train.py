@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from chainrule._checks import check_count
 from chainrule._interrupt import deferred_interrupt
 from chainrule._writing import replacing
 from chainrule.callbacks import Callback, Progress, Run
@@ -176,6 +177,8 @@ def train(
     from chainrule.cli import resuming, table_plans, tables  # noqa: PLC0415
     from chainrule.cli.folder import run_folder  # noqa: PLC0415
 
+    if seed is not None:
+        check_count("train", "--seed", seed, least=0)
     plan = None if resume is None else table_plans.read(resume)
     if plan is not None or tables.is_table(dataset):
         tables.refuse({"--schedule": schedule, "--warm-up": warm_up, "--data": data})

@@ -18,7 +18,7 @@ from chainrule.tables import models, onnx_parts, quantities
 from chainrule.tables.casting import HOLE, cast
 from chainrule.tables.checking import check
 from chainrule.tables.positive import PositiveTarget
-from chainrule.tables.result import Trained
+from chainrule.tables.result import HeldOut, Trained
 from chainrule.tables.schema import Column, Schema
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ NONE = "There is no pipeline.onnx: "
 COMPARED = 256  # held-out rows
 CLOSE = 1e-4  # to chainrule's predictions, relative to the largest, or the file is not written
 
-__all__ = ["feeds", "to_onnx"]
+__all__ = ["convert", "feeds", "to_onnx"]
 
 
 def to_onnx(trained: Trained) -> tuple[bytes | None, str]:
@@ -51,22 +51,24 @@ def to_onnx(trained: Trained) -> tuple[bytes | None, str]:
     ----------
     trained : Trained
     """
+    return convert(trained.pipeline, trained.schema, trained.held_out)
+
+
+def convert(pipeline: Any, schema: Schema, held_out: HeldOut) -> tuple[bytes | None, str]:
+    """Return what :func:`to_onnx` returns, compared on the rows of ``held_out`` and the predictions there."""
     if find_spec("onnx") is None:
         return None, f'{NONE}it needs the package onnx. Type: pip install "chainrule[onnx]"'
-    if texts := [column.name for column in trained.schema.used if column.kind == "text"]:
+    if texts := [column.name for column in schema.used if column.kind == "text"]:
         return None, f"{NONE}ONNX has no operator that hashes words, as those of the column {texts[0]!r} are."
     try:
-        content = _convert(trained.pipeline, trained.schema)
+        content = _convert(pipeline, schema)
     except ValueError as error:  # a layer or a link of one's own
         return None, f"{NONE}{error}"
-    inputs = len(trained.schema.used)
+    inputs = len(schema.used)
     made = f"pipeline.onnx, {inputs} column{'s' if inputs > 1 else ''} to predictions"
-    if find_spec("onnxruntime") is None or not trained.held_out.frame.height:
-        return (
-            content,
-            f"{made}; not compared, for want of {'onnxruntime' if trained.held_out.frame.height else 'rows'}.",
-        )
-    rows, off = _compare(content, trained)
+    if find_spec("onnxruntime") is None or not held_out.frame.height:
+        return content, f"{made}; not compared, for want of {'onnxruntime' if held_out.frame.height else 'rows'}."
+    rows, off = _compare(content, held_out, schema)
     if not off <= CLOSE:
         return None, f"{NONE}in onnxruntime its predictions were off by {off:.1e}."
     return content, f"{made}; onnxruntime agrees to {max(off, 1e-9):.0e} on {rows} held-out rows."
@@ -186,9 +188,8 @@ def _note(column: Column) -> str:
     return "a text; a hole: the empty text"
 
 
-def _compare(content: bytes, trained: Trained) -> tuple[int, float]:
+def _compare(content: bytes, held: HeldOut, schema: Schema) -> tuple[int, float]:
     """Return on how many rows onnxruntime was asked, and how far off it is, relative to the largest value."""
-    held, schema = trained.held_out, trained.schema
     session = require("onnxruntime", "onnx").InferenceSession(content, providers=["CPUExecutionProvider"])
     known = held.predictions if held.probabilities is None else held.probabilities
     expected = np.asarray(known, np.float64)[:COMPARED]

@@ -18,16 +18,20 @@ else:
 
 
 def as_frame(given: Any) -> pl.DataFrame:
-    """Return a polars DataFrame of a polars or pandas one, a dictionary of columns, or an Arrow table.
+    """Return a polars DataFrame of a polars or pandas one, an Arrow table, a dictionary of columns, or rows by name.
 
-    >>> as_frame({"a": [1, 2]}).shape
-    (2, 1)
+    >>> as_frame({"a": [1, 2]}).shape, as_frame({"a": 1, "b": "x"}).shape, as_frame([{"a": 1}, {"a": 2}]).shape
+    ((2, 1), (1, 2), (2, 1))
     """
     pl = require("polars", "tables")
     if isinstance(given, pl.LazyFrame):
         given = given.collect()
+    if isinstance(given, dict) and given and all(np.ndim(value) == 0 for value in given.values()):
+        given = [given]  # one row
     if isinstance(given, pl.DataFrame):
         frame = given
+    elif isinstance(given, list | tuple) and given and all(isinstance(row, dict) for row in given):
+        frame = pl.DataFrame([dict(row) for row in given], infer_schema_length=None)
     elif isinstance(given, dict) or hasattr(given, "__dataframe__") or hasattr(given, "__arrow_c_stream__"):
         if type(given).__module__.startswith("pandas"):  # column by column, which needs no pyarrow
             names = [str(name) for name in given.columns]
@@ -39,9 +43,7 @@ def as_frame(given: Any) -> pl.DataFrame:
     else:
         raise TypeError(f"expected a file, or a data frame of polars or pandas, got {type(given).__name__}.")
     if not frame.width or not frame.height:
-        raise ValueError(
-            f"the data frame has {frame.height} rows and {frame.width} columns: there is nothing to learn."
-        )
+        raise ValueError(f"the data frame has {frame.height} rows and {frame.width} columns: expected some of both.")
     check_names(frame.columns, "the data frame")
     others = [values.name for values in frame if values.dtype == pl.Object]  # periods of pandas, fractions, ...
     texts = [pl.Series(name, [None if v is None else str(v) for v in frame[name]], dtype=pl.String) for name in others]

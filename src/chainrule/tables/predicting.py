@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +11,10 @@ from chainrule._extras import require
 from chainrule._typing import Array
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import Checker, check
+from chainrule.tables.frames import as_frame
 from chainrule.tables.intervals import Widths
 from chainrule.tables.positive import PositiveTarget
+from chainrule.tables.reading import read
 from chainrule.tables.result import Trained
 from chainrule.tables.saving import Saved
 from chainrule.tables.schema import Column, Schema
@@ -27,15 +30,16 @@ BLOCK = 2**27  # bytes that the prepared inputs of a block of rows may take
 
 
 def predict(
-    run: Saved | Trained, frame: pl.DataFrame, *, interval: float | None = None, coerce: bool = False
+    run: Saved | Trained, data: Any, *, interval: float | None = None, coerce: bool = False
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Return what a network says of new rows.
 
     Parameters
     ----------
     run : Saved or Trained
-    frame : polars.DataFrame (rows, columns)
-        As it was read; checked by :func:`check`.
+    data : path, data frame of polars or pandas, dict, or list of dicts
+        What :func:`chainrule.tables.train` takes; a dictionary has columns, or the values of one row. A file is read as
+        training's was. Checked by :func:`check`.
     interval : float, optional
         For a regression: the share of rows whose value shall lie between ``low`` and ``high``, such as 0.9.
     coerce : bool
@@ -59,7 +63,10 @@ def predict(
     Intervals are by split conformal prediction; see :class:`~chainrule.tables.intervals.Widths`.
     """
     predictor = Predictor(run, interval=interval, coerce=coerce)
-    return predictor(frame), predictor.notes()
+    if isinstance(data, str | os.PathLike):
+        table = read(data, schema=run.schema)
+        return predictor(table.frame), (*table.notes[1:], *predictor.notes())
+    return predictor(as_frame(data)), predictor.notes()
 
 
 class Predictor:

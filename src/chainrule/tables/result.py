@@ -118,10 +118,9 @@ class Trained:
 
         See :func:`chainrule.tables.predicting.predict`.
         """
-        from chainrule.tables.frames import as_frame  # noqa: PLC0415
         from chainrule.tables.predicting import predict  # noqa: PLC0415
 
-        return predict(self, as_frame(data), interval=interval, coerce=coerce)[0]
+        return predict(self, data, interval=interval, coerce=coerce)[0]
 
     def report(self) -> Any:
         """Return the report, with ``.html`` and ``.markdown``: see :func:`chainrule.tables.report.build`."""

@@ -1,0 +1,64 @@
+"""A table as a file of the kind that its name says."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from chainrule._writing import writing
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+__all__ = ["kind", "write"]
+
+
+def _gzip(frame: pl.DataFrame, file: BinaryIO) -> None:
+    with gzip.GzipFile(fileobj=file, mode="wb", mtime=0) as packed:
+        packed.write(frame.write_csv().encode())
+
+
+def _excel(frame: pl.DataFrame, file: BinaryIO) -> None:
+    frame.write_excel(file)
+
+
+WRITERS: dict[str, Callable[[Any, Any], Any]] = {
+    "csv": lambda frame, file: frame.write_csv(file),
+    "tsv": lambda frame, file: frame.write_csv(file, separator="\t"),
+    "csv.gz": _gzip,
+    "parquet": lambda frame, file: frame.write_parquet(file),
+    "arrow": lambda frame, file: frame.write_ipc(file),
+    "jsonl": lambda frame, file: frame.write_ndjson(file),
+    "json": lambda frame, file: frame.write_json(file),
+    "xlsx": _excel,
+}
+SAME = {"": "csv", ".txt": "csv", ".pq": "parquet", ".feather": "arrow", ".ipc": "arrow", ".ndjson": "jsonl"}
+"""Endings by another name."""
+
+
+def kind(path: Path) -> str:
+    """Return what a file becomes by its name, or say which names there are.
+
+    >>> kind(Path("p.csv")), kind(Path("p.csv.gz")), kind(Path("p.feather"))
+    ('csv', 'csv.gz', 'arrow')
+    """
+    ending = path.suffix.lower()
+    if ending == ".gz":
+        ending = "".join(path.suffixes[-2:]).lower()
+    chosen = SAME.get(ending, ending.removeprefix("."))
+    if chosen not in WRITERS:
+        raise ValueError(f"--out: {path}: a file can end in .{', .'.join(WRITERS)}; got {path.suffix}.")
+    if chosen == "xlsx" and find_spec("xlsxwriter") is None:
+        raise ImportError(f"--out: {path}: Excel files need the package 'xlsxwriter'. Type: pip install xlsxwriter")
+    return chosen
+
+
+def write(frame: pl.DataFrame, path: Path) -> None:
+    """Write a frame to ``path``: whole, or not at all."""
+    with writing(path) as file:
+        WRITERS[kind(path)](frame, file)
