@@ -201,6 +201,7 @@ class TestLayers:
         x = RNG.normal(scale=300, size=(50, 5))
         agree_in_the_tails(run(cr.onnx.convert(network), x)[0], network.predict(x), "float64", "softmax")
 
+    @pytest.mark.filterwarnings("ignore::chainrule.advice.AdviceWarning")
     def test_float32_uses_the_operators_that_runtimes_know(self):
         layers = [Dense(4), GELU(), Dense(4, biases=None), Mish(), SELU(), Dropout(0.1), Softplus(), Sigmoid()]
         model = cr.onnx.convert(cr.Network(3, layers, "softmax_cross_entropy"))

@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import zipfile
 from importlib.util import find_spec
 
 import numpy as np
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 
 from chainrule import tables
 from chainrule.cli.app import app
-from chainrule.tables import converting
+from chainrule.tables import converting, output
 from chainrule.tables.checking import check
 
 KINDS = ("binary", "multiclass", "regression")
@@ -170,6 +171,21 @@ def test_predictions_are_written_as_their_name_says(runs, tmp_path, name):
     expected = tables.predict(tables.load(runs / "binary"), tmp_path / "new.csv")[0]
     assert found.columns == expected.columns
     assert found["prediction"].to_list() == expected["prediction"].to_list()
+
+
+def test_labels_that_are_none_are_refused_with_their_row(runs, tmp_path):
+    """A label 1.5 in a typed file was read as the class 1, and any word among labels of yes and no as a no."""
+    frame = rows("binary", 60).with_columns((pl.col("y") == "yes").cast(pl.Int64).alias("y"))
+    tables.train(frame, "y", parameters={"max_iter": 2}).save(tmp_path / "run")
+    frame.with_columns(pl.Series("y", [1.5] + [1.0, 0.0] * 29 + [1.0])).write_parquet(tmp_path / "half.parquet")
+    refused("evaluate", tmp_path / "run", tmp_path / "half.parquet", match=r"row 1 has 1\.5")
+
+
+def test_excel_files_have_texts_not_formulas(tmp_path):
+    pytest.importorskip("xlsxwriter")
+    output.write(pl.DataFrame({"prediction": ["=1+1", "b"]}), tmp_path / "p.xlsx")
+    with zipfile.ZipFile(tmp_path / "p.xlsx") as archive:
+        assert b"<f>" not in archive.read("xl/worksheets/sheet1.xml")
 
 
 def test_other_names_are_refused_before_anything_is_read(runs, tmp_path):

@@ -62,7 +62,7 @@ def inputs(text: str) -> tuple[int, ...]:
 def _made(option: str, cls: Any, words: list[str]) -> Any:
     values = [_value(word) for word in words if "=" not in word]
     named = {name: _value(value) for name, _, value in (word.partition("=") for word in words if "=" in word)}
-    signature = inspect.signature(cls)
+    signature = inspect.Signature() if cls.__init__ is object.__init__ else inspect.signature(cls)
     try:
         signature.bind(*values, **named)
     except TypeError as error:

@@ -17,6 +17,7 @@ import typer
 from chainrule._checks import check_count
 from chainrule._interrupt import deferred_interrupt
 from chainrule._writing import replacing
+from chainrule.advice import left_to_the_caller
 from chainrule.callbacks import Callback, Progress, Run
 from chainrule.checkpoints import CheckpointWarning
 from chainrule.cli.errors import in_one_sentence
@@ -262,10 +263,11 @@ def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *
             callbacks += [_Header(header), _progress(stack)]
         stack.enter_context(_warnings_in_one_line())
         try:
-            history = fit(
-                network, rows.X, rows.t, **settings, validation=part, callbacks=callbacks,
-                resume=resuming.place(folder),
-            )  # fmt: skip
+            with left_to_the_caller():  # whose options have other names, and whose errors name them
+                history = fit(
+                    network, rows.X, rows.t, **settings, validation=part, callbacks=callbacks,
+                    resume=resuming.place(folder),
+                )  # fmt: skip
         except DivergenceError:
             resuming.remove(folder)  # it would diverge again
             raise

@@ -31,18 +31,21 @@ def cast(frame: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
     """
     pl = require("polars", "tables")
     used = [column for column in columns if column.used]
-    frame = frame.with_columns(normal(frame[c.name]) for c in used if frame.schema[c.name] in (pl.Duration, pl.Time))
-    texts = {name for name, kind in frame.schema.items() if kind == pl.String}
+    names = [column.name for column in used]
+    frame = frame.select(names)
+    types = frame.schema  # made anew at each call
+    frame = frame.with_columns(normal(frame[c.name]) for c in used if types[c.name] in (pl.Duration, pl.Time))
+    types = frame.schema
+    texts = {name for name, kind in types.items() if kind == pl.String}
     numbers = [column.name for column in used if column.kind == "number" and column.name not in texts]
-    rest = [_expression(column, frame.schema[column.name]) for column in used if column.kind != "number"]
+    rest = [_expression(column, types[column.name]) for column in used if column.kind != "number"]
     # words among numbers are holes: checking.py refuses those that training did not see
     written = [
         quantities.expression(pl.col(column.name), column.notation).alias(column.name)
         for column in used
         if column.kind == "number" and column.name in texts
     ]
-    names = [column.name for column in used]
-    return frame.with_columns(pl.col(numbers).cast(pl.Float64, strict=False), *written, *rest).select(names)
+    return frame.with_columns(pl.col(numbers).cast(pl.Float64, strict=False), *written, *rest)
 
 
 def _expression(column: Column, dtype: Any) -> pl.Expr:

@@ -285,7 +285,7 @@ def _otherwise(value: Any, column: Column) -> str:
 
 
 def with_targets(frame: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame:
-    """Return rows whose targets are in the types of the schema, where they are texts of a file.
+    """Return rows whose targets are in the types of the schema.
 
     A word that stands for a missing value among numbers is missing; a ValueError names any other that does not fit.
     """
@@ -293,15 +293,22 @@ def with_targets(frame: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame
     left_out = [c for c in schema.columns if not c.used and c.name in frame.columns and c.read_as != "text"]
     made = [_category(frame[c.name], c) for c in left_out if frame[c.name].dtype == pl.String]  # for people to see
     for column in (column for column in schema.targets if column.name in frame.columns):
-        values = frame[column.name]
+        values = normal(frame[column.name])
         number = schema.task == "regression"
-        if values.dtype != pl.String or (column.read_as == "text" and not number):
-            continue
-        read = _number(values, column, schema.format.decimal) if number else _category(values, column)
-        wrong = read.is_null() & values.is_not_null() & ~values.str.to_lowercase().is_in(number_texts.MISSING)
+        if values.dtype.is_nested() or values.dtype == pl.Object:
+            raise ValueError(f"{name}: the target {column.name!r} has lists or structures: expected {_what(column)}.")
+        if number:
+            read = _number(values, column, schema.format.decimal)
+        else:
+            read = values.cast(pl.String) if column.read_as == "text" else _category(values, column)
+        wrong = read.is_null() & values.is_not_null()
+        if values.dtype == pl.String:
+            wrong &= ~values.str.to_lowercase().is_in(number_texts.MISSING)
+        if schema.task == "multilabel":  # any other word would be taken for a no
+            wrong |= ~read.cast(pl.String).is_in(column.categories)
         if wrong.any():
             row = int(wrong.arg_true()[0])
-            what = _what(column)
+            what = " or ".join(map(repr, column.categories)) if schema.task == "multilabel" else _what(column)
             raise ValueError(f"{name}: the target {column.name!r} is {what}, but row {row + 1} has {values[row]!r}.")
         made.append(read)
     return frame.with_columns(made)

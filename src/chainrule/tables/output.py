@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from chainrule._extras import require
 from chainrule._writing import writing
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ def _gzip(frame: pl.DataFrame, file: BinaryIO) -> None:
 
 
 def _excel(frame: pl.DataFrame, file: BinaryIO) -> None:
-    frame.write_excel(file)
+    workbook = require("xlsxwriter", "tables").Workbook(file, {"strings_to_formulas": False, "strings_to_urls": False})
+    frame.write_excel(workbook)  # a class called =1+1 stays a text
+    workbook.close()
 
 
 WRITERS: dict[str, Callable[[Any, Any], Any]] = {
