@@ -15,6 +15,7 @@ import chainrule as cr
 from chainrule import tables
 from chainrule.cli.app import app
 from chainrule.cli.output import printable, say, tell
+from chainrule.tables.tuning import study as studies
 
 CITIES = ("Łódź", "Łódż")
 
@@ -157,6 +158,21 @@ class TestLinks:
         network = cr.Network(1, [cr.layers.Dense(1)], "squared_error", seed=0)
         with pytest.warns(cr.checkpoints.CheckpointWarning), pytest.raises(cr.checkpoints.CheckpointError):
             cr.train(network, np.ones((4, 1)), np.ones(4), epochs=2, callbacks=[cr.Checkpoint("c")], resume="c")
+
+
+@pytest.mark.parametrize("name", ["study.db", ".study.lock", "study.db-journal"])
+def test_a_study_is_not_written_through_a_link(tmp_path, name):
+    """The kind: links that lead writing out of a folder; SQLite follows them."""
+    target = tmp_path / "precious.db"
+    target.write_bytes(b"precious")
+    folder = tmp_path / "tune"
+    folder.mkdir()
+    (folder / "study.db").touch()
+    (folder / name).unlink(missing_ok=True)
+    (folder / name).symlink_to(target)
+    with pytest.raises(OSError, match="is a link to"):
+        studies.make_folder(folder)
+    assert target.read_bytes() == b"precious"
 
 
 class TestStrangersRun:

@@ -17,6 +17,7 @@ import numpy as np
 
 from chainrule._extras import require
 from chainrule._values import shown
+from chainrule._writing import refuse_link
 from chainrule.tables.tuning.space import Dimension
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ def make_folder(folder: Path) -> None:
         raise OSError(f"the folder {folder} cannot be written ({error.strerror}): choose another --out.") from None
     if entries and FILE not in entries:
         raise FileExistsError(f"the folder {folder} is not empty and has no {FILE}: choose another --out.")
+    for name in (FILE, LOCK, f"{FILE}-journal", f"{FILE}-wal"):  # SQLite would write through them
+        refuse_link(folder / name)
 
 
 @contextlib.contextmanager
