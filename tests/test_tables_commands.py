@@ -151,7 +151,7 @@ def test_predict_takes_what_train_takes(runs):
         assert tables.predict(run_of, name)[0].equals(expected)
     with pytest.raises(TypeError, match="expected a file, or a data frame of polars or pandas, got int"):
         tables.predict(run_of, 3)
-    with pytest.raises(ValueError, match="0 rows"):
+    with pytest.raises(ValueError, match="there are no rows"):
         tables.predict(run_of, frame[:0])
 
 

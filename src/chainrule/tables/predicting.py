@@ -66,7 +66,8 @@ def predict(
     if isinstance(data, str | os.PathLike):
         table = read(data, schema=run.schema)
         return predictor(table.frame), (*table.notes[1:], *predictor.notes())
-    return predictor(as_frame(data)), predictor.notes()
+    empty = isinstance(data, require("polars", "tables").DataFrame) and not data.height  # the checker says so
+    return predictor(data if empty else as_frame(data)), predictor.notes()
 
 
 class Predictor:
