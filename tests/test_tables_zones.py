@@ -171,6 +171,6 @@ def test_streaming_says_what_it_cannot_read_beyond_its_sample(tmp_path):
     frame = pl.DataFrame({"when": texts, "w": kilos, "y": ["a", "b"] * (rows // 2)})
     frame.write_parquet(tmp_path / "t.parquet")
     streamed = train_stream(tmp_path / "t.parquet", "y", epochs=2, parameters={"hidden_layer_sizes": (4,)})
-    assert sorted(streamed.warnings) == [
+    assert sorted(said for said in streamed.warnings if "cannot be read" in said) == [
         f"'{name}': 2 value(s) cannot be read as those of the sample are: taken as missing." for name in ("w", "when")
     ]

@@ -399,7 +399,7 @@ class TestDirections:
         ("name", "better"),
         [("val_mae", "min"), ("val_rmse", "min"), ("val_loss", "min"), ("penalty", "min"), ("val_brier", "min"),
          ("val_log_loss", "min"), ("val_accuracy", "max"), ("val_r2", "max"), ("val_roc_auc", "max"), ("val_f1", "max"),
-         ("val_mean_squared_error", "min"), ("val_balanced_accuracy", "max"), ("val_mine", None),
+         ("val_mean_squared_error", "min"), ("val_balanced_accuracy", "max"), ("val_mine", None), ("val_neg_mean_squared_error", "max"),
          ("val_accuracy_loss", None)],
     )  # fmt: skip
     def test_known_names(self, name, better):

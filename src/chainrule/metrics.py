@@ -16,7 +16,7 @@ SMALLER = {
 LARGER = {
     "accuracy", "acc", "r2", "auc", "auroc", "auprc", "ap", "map", "precision", "recall", "sensitivity", "specificity",
     "f1", "fbeta", "score", "kappa", "mcc", "iou", "dice", "jaccard", "ndcg", "mrr", "gini", "correlation", "pearson",
-    "spearman", "likelihood", "right",
+    "spearman", "right",
 }  # fmt: skip
 """Words in the names of metrics of which smaller, or larger, values are better."""
 
@@ -29,6 +29,8 @@ def direction(name: str) -> str | None:
     """
     words = {*name.lower().replace("-", "_").split("_")}
     falls, rises = bool(words & SMALLER), bool(words & LARGER)
+    if "neg" in words:  # scikit-learn's negated losses, and negated scores
+        falls, rises = rises, falls
     return None if falls == rises else "min" if falls else "max"
 
 

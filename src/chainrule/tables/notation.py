@@ -39,7 +39,7 @@ def find(values: pl.Series, decimal: str = "") -> Notation | None:
     --------
     >>> import polars as pl
     >>> find(pl.Series(["$1,234.50", "-$3", "($7.00)"]))
-    Notation(decimal='.', group=',', mark='$', negative='accounting')
+    Notation(decimal='.', group=',', mark='$', negative='accounting', zone='', unit='')
     >>> find(pl.Series(["12 %", "7,5 %"]))
     Notation(decimal=',', group='', mark='%', negative='')
     >>> find(pl.Series(["4.229", "967"]), decimal=",")
