@@ -41,9 +41,9 @@ def find(values: pl.Series, decimal: str = "") -> Notation | None:
     >>> find(pl.Series(["$1,234.50", "-$3", "($7.00)"]))
     Notation(decimal='.', group=',', mark='$', negative='accounting', zone='', unit='')
     >>> find(pl.Series(["12 %", "7,5 %"]))
-    Notation(decimal=',', group='', mark='%', negative='')
+    Notation(decimal=',', group='', mark='%', negative='', zone='', unit='')
     >>> find(pl.Series(["4.229", "967"]), decimal=",")
-    Notation(decimal=',', group='.', mark='', negative='')
+    Notation(decimal=',', group='.', mark='', negative='', zone='', unit='')
     >>> find(pl.Series(["12 %", "7"])), find(pl.Series(["1,2,3", "4"])), find(pl.Series(["1.5", "2,5"]))
     (None, None, None)
     """
