@@ -123,7 +123,8 @@ def to_onnx(folder: Path, out: Path) -> None:
     if content is None:
         raise ValueError(said.removeprefix(converting.NONE))
     write_atomically(out, content)
-    tell(f"{out}: {len(content):,} bytes. {said.removeprefix('pipeline.onnx, ')}".replace("held-out", "made-up"))
+    said = said.removeprefix("pipeline.onnx, ").replace("held-out", "made-up")
+    tell(f"{out}: {len(content):,} bytes. {said}")
 
 
 # ---------------------------------------------------------------- rows
