@@ -66,7 +66,8 @@ def named(what: str, value: Any, base: Any, module: Any) -> Any:
         return value
     if isinstance(value, str):
         table = public_classes(module, base)
-        _refuse_layer(what, value, table)
+        if base.__name__ == "Initializer":
+            _refuse_layer(what, value, table)
         cls = lookup(what, value, table)
         try:
             return cls()

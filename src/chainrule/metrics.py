@@ -11,16 +11,18 @@ from chainrule._typing import Array
 
 __all__ = ["accuracy", "binary_accuracy", "direction", "r2"]
 
-FALLING = frozenset(
-    "loss penalty error error_rate mae mse rmse msle rmsle mape smape medae max_error nll log_loss logloss deviance brier "
-    "brier_score perplexity cross_entropy crossentropy bce pinball hinge kl_divergence zero_one ece fpr fnr "
-    "errors cce distance divergence".split()
-)
-RISING = frozenset(
-    "accuracy acc r2 r2_score d2 score auc auroc roc_auc pr_auc average_precision f1 f1_score f2 fbeta precision recall "
-    "sensitivity specificity tpr tnr kappa cohen_kappa mcc matthews_corrcoef jaccard iou dice explained_variance "
-    "likelihood log_likelihood correlation pearson spearman ap map auprc ndcg mrr gini".split()
-)
+FALLING = {
+    "loss", "penalty", "error", "error_rate", "mae", "mse", "rmse", "msle", "rmsle", "mape", "smape", "medae",
+    "max_error", "nll", "log_loss", "logloss", "deviance", "brier", "brier_score", "perplexity", "cross_entropy",
+    "crossentropy", "bce", "pinball", "hinge", "kl_divergence", "zero_one", "ece", "fpr", "fnr", "errors", "cce",
+    "distance", "divergence",
+}  # fmt: skip
+RISING = {
+    "accuracy", "acc", "r2", "r2_score", "d2", "score", "auc", "auroc", "roc_auc", "pr_auc", "average_precision",
+    "f1", "f1_score", "f2", "fbeta", "precision", "recall", "sensitivity", "specificity", "tpr", "tnr", "kappa",
+    "cohen_kappa", "mcc", "matthews_corrcoef", "jaccard", "iou", "dice", "explained_variance", "likelihood",
+    "log_likelihood", "correlation", "pearson", "spearman", "ap", "map", "auprc", "ndcg", "mrr", "gini",
+}  # fmt: skip
 ENDS = (  # of longer names: squared_error, balanced_accuracy
     "loss", "error", "penalty", "cross_entropy", "deviance", "accuracy", "precision", "recall", "f1", "auc",
 )  # fmt: skip
@@ -56,8 +58,8 @@ def binary_accuracy(t: Array, p: Array, sample_weight: Array | None = None) -> f
 def r2(t: Array, p: Array, sample_weight: Array | None = None) -> float:
     """Return the coefficient of determination, 1 − Σ(t − p)² / Σ(t − mean t)², averaged over the outputs.
 
-    It is 1 for perfect predictions and 0 for those of the mean. With weights, sums and mean are weighted. An output whose targets are all equal counts as 1 when
-    it is predicted exactly, else as 0.
+    It is 1 for perfect predictions and 0 for those of the mean. Weights count in sums and mean. An output whose
+    targets are all equal counts as 1 when it is predicted exactly, else as 0.
 
     >>> r2(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]))
     0.5

@@ -6,7 +6,7 @@ import copy
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -213,8 +213,6 @@ def train(
     per_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
     checkpointing = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
 
-    averages = [callback for callback in callbacks if isinstance(callback, WeightAverage)]
-
     with _ended(run) as started, closing(steps):
         _start(work, steps, run, callbacks, started, (*data, *(held_out or {}).values()), root_state, resume, saved)
         # What overflows becomes infinite, and is reported as such with what to do about it.
@@ -227,7 +225,7 @@ def train(
             for epoch in range(run.epoch + 1, (run.epoch if run.stopped else epochs) + 1):
                 run.epoch = epoch
                 start = time.perf_counter()
-                if not _epoch(steps, run, per_batch, interrupted, averages):
+                if not _epoch(steps, run, per_batch, interrupted, callbacks):
                     break
                 row = [run.epoch, steps.mean(steps.losses), *([steps.mean(steps.penalties)] if penalised else [])]
                 with averaged(run, callbacks):
@@ -264,7 +262,7 @@ def _ended(run: Run) -> Iterator[list[Callback]]:
     for callback in started:
         try:
             callback.on_end(run)
-        except BaseException as error:  # noqa: BLE001, PERF203
+        except BaseException as error:  # noqa: BLE001
             if problem is None:
                 problem = error
             else:
@@ -328,12 +326,13 @@ def _epoch(
     run: Run,
     per_batch: Sequence[Callable[[Run], None]],
     interrupted: Callable[[], bool],
-    averages: Sequence[WeightAverage],
+    callbacks: Sequence[Callback],
 ) -> bool:
     """Run one epoch; return whether it came to its last batch. A divergence puts back what was before it."""
     work, theta, values = steps.work, run.network.theta, run.network.values
     before = values.copy()
     memory = copy.deepcopy(checkpoints.kept(work.state))
+    averages = [callback for callback in callbacks if isinstance(callback, WeightAverage)]
     means = [copy.deepcopy(average.state()) for average in averages]
     work.batches.shuffle()
     run.batch = 0
@@ -452,8 +451,8 @@ def _prepare(
     weights = {} if weight is None else {"sample_weight": weight[chosen]}
     if weight is not None and not weight[chosen].any():
         raise ValueError(
-            f"train: validation={fraction} drew {held} row(s) whose sample_weight is 0, so there is nothing to measure: "
-            "leave such rows out, or give validation=(X, t)."
+            f"train: validation={fraction} drew {held} row(s) whose sample_weight is 0: nothing can be measured. "
+            "Leave such rows out, or give validation=(X, t)."
         )
     return _Data(X, targets, weight, np.sort(order[held:])), {"X": X[chosen], "t": targets[chosen], **weights}
 
