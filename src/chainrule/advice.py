@@ -35,7 +35,7 @@ STEPS = {"Adam": 0.5, "AdamW": 0.5, "RMSProp": 0.5}  # a step moves each paramet
 LARGEST_RATE, SMALLEST_RATE = 100.0, 1e-10  # 0 is meant: nothing shall move
 EPOCHS = 3  # after which a loss that has not fallen at all is spoken of
 LEAP, STILL = 10, 1e-4  # times the first loss, and of it: what no healthy training shows
-FEW = 100  # rows that are predicted to see whether all are the same
+LEAST, FEW = 10, 100  # rows that are predicted to see whether all are the same
 
 _silent: ContextVar[bool] = ContextVar("silent", default=False)
 
@@ -126,7 +126,7 @@ def _says_the_same(network: Network, X: Any, t: Array) -> bool:
     """Say whether the predictions of a few rows are all alike although the rows and their targets are not."""
     few = slice(None, None, max(1, X.shape[0] // FEW))
     X, t = X[few], t[few]
-    if X.shape[0] < 2 or not np.ptp(t, axis=0).any():
+    if X.shape[0] < LEAST or not np.ptp(t, axis=0).any():
         return False
     with np.errstate(all="ignore"):
         if not is_sparse(X) and bool(np.equal(X, X[0]).all()):
