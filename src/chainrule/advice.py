@@ -106,6 +106,8 @@ def after_training(network: Network, X: Any, t: Array, losses: Sequence[float], 
         said = f"the loss has risen from {losses[0]:.4g} to {losses[-1]:.4g}"
     elif max(losses) > max(LEAP * losses[0], 1.0):
         said = f"the loss rose from {losses[0]:.4g} to {max(losses):.4g} on the way"
+    if rate > STEPS.get(name, LARGEST_RATE) or 0 < rate < SMALLEST_RATE:
+        return  # said before training
     if said:
         said += f": the learning rate, {rate:g}, is too large for these data. Try {name}({rate / 10:g})"
     elif 0 < rate < usual / 50 and max(losses) - min(losses) < STILL * abs(losses[0]):
