@@ -99,7 +99,8 @@ class TestLearningRate:
     @pytest.mark.parametrize("optimizer", [Adam(5), AdamW(1.0), RMSProp(2), SGD(1e4), Momentum(1e-12), Adam(1e-12)])
     def test_what_cannot_work_is_said_before(self, optimizer):
         network = small(Dense(3), Tanh(), Dense(2))
-        found = said(lambda: cr.train(network, X, LABELS, epochs=1, optimizer=optimizer))
+        found = said(lambda: cr.train(network, X, LABELS, epochs=4, optimizer=optimizer))
+        assert len(found) == 1  # and not once more after training
         assert found[0].category is advice.LearningRateWarning
         assert f"Try {type(optimizer).__name__}(0." in str(found[0].message)
 
@@ -108,6 +109,40 @@ class TestLearningRate:
         (warning,) = said(lambda: cr.train(network, X, X[:, 0], epochs=4, batch_size=60, optimizer=SGD(2.5)))
         assert "the loss has risen from" in str(warning.message)
         assert "Try SGD(0.25)" in str(warning.message)
+
+    @pytest.mark.parametrize("optimizer", [SGD(1e-7), SGD(1e-5), Momentum(1e-6), Adam(1e-8)])
+    def test_a_loss_that_does_not_move_is_said_after(self, optimizer):
+        (warning,) = said(lambda: cr.train(small(Dense(4), Tanh(), Dense(2)), X, LABELS, epochs=4, optimizer=optimizer))
+        assert "has not moved in 4 epochs" in str(warning.message)
+        assert f"is too small for these data. Try {type(optimizer).__name__}(0." in str(warning.message)
+
+    def test_a_loss_that_leaps_is_said_although_it_came_down_again(self):
+        class Leap(cr.Callback):
+            def on_epoch(self, run):
+                run.history["loss"][-1] = [2.0, 5000.0, 0.8][run.epoch - 1]
+
+        network = small(Dense(4), Tanh(), Dense(2))
+        (warning,) = said(lambda: cr.train(network, X, LABELS, epochs=3, callbacks=[Leap()], optimizer=SGD(0.5)))
+        assert "rose from 2 to 5000 on the way" in str(warning.message)
+        assert "Try SGD(0.05)" in str(warning.message)
+
+
+class TestConstantOutput:
+    """A network that says the same to every row, and so has learned nothing from them."""
+
+    def test_is_said_of_units_that_died(self):
+        network = small(Dense(4, weights="zeros"), ReLU(), Dense(2))
+        (warning,) = said(lambda: cr.train(network, X, LABELS, epochs=3))
+        assert warning.category is advice.ConstantOutputWarning
+        assert "predicts the same for every row" in str(warning.message)
+
+    def test_not_where_nothing_else_can_be_said(self):
+        network = small(Dense(4), ReLU(), Dense(2))
+        assert not said(lambda: cr.train(network, X * 0 + 1, LABELS, epochs=3))  # all rows alike
+        assert not said(lambda: cr.train(network, X, LABELS * 0, epochs=3))  # all targets alike
+        assert not said(lambda: cr.train(network, X[:1], LABELS[:1], epochs=3))
+        frozen = small(Dense(4, weights="zeros"), ReLU(), Dense(2))
+        assert not said(lambda: cr.train(frozen, X, LABELS, epochs=3, optimizer=SGD(0.0)))
 
 
 @pytest.mark.parametrize("optimizer", [SGD(0.1), SGD(1.0), Momentum(0.1), Adam(), Adam(0.1), AdamW(), RMSProp(0.01)])
@@ -162,6 +197,14 @@ class TestOtherLibrariesWords:
     def test_arguments(self, call, remedy):
         with pytest.raises(TypeError, match=remedy):
             call()
+
+    @pytest.mark.parametrize("make", [lambda: Dense(30, "relu"), lambda: cr.layers.Conv2D(8, 3, weights="relu")])
+    def test_an_activation_in_the_place_of_weights(self, make):
+        with pytest.raises(
+            ValueError,
+            match=r"weights: 'relu' is a layer, which has a place of its own.*\[Dense\(30\), ReLU\(\), ...\]",
+        ):
+            make()
 
     @pytest.mark.parametrize(
         ("name", "remedy"),

@@ -256,6 +256,14 @@ class TestBadOptions:
         refused("train", "moons", *arguments, "--overwrite", match="diverged", status=1)
         assert before == ((copy / "config.json").read_bytes(), (copy / "model.safetensors").read_bytes())
 
+    @pytest.mark.parametrize(("rate", "usual"), [("1e-9", "0.1"), ("1e-12", "0.1")])
+    def test_advice_names_the_option(self, here, rate, usual):
+        result = run("train", "moons", "--optimizer", "sgd", "--learning-rate", rate, "--epochs", "4", "--quiet")
+        assert result.stderr.startswith("Warning: ")
+        assert f"Try --learning-rate {usual}" in result.stderr
+        assert "SGD(" not in result.stderr
+        assert "lr_range_test" not in result.stderr
+
     def test_missing_packages_are_named_before_training(self, here, monkeypatch):
         monkeypatch.setattr("chainrule.cli.train.find_spec", lambda name: None)
         refused("train", "moons", match=r'pip install "chainrule\[cli\]"', status=1)

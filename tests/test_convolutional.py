@@ -61,6 +61,7 @@ def trained(**options):
 # Training ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore::chainrule.advice.LearningRateWarning")
 def test_statistics_follow_the_batches_and_prediction_uses_them():
     net = cr.Network((2, 2, 1), [BatchNorm(0.5), Flatten(), Dense(1)], "squared_error", seed=0, dtype="float64")
     x = np.random.default_rng(0).normal(3, 2, size=(20, 2, 2, 1))

@@ -167,6 +167,27 @@ def test_an_optimizer_object_is_the_solver_of_that_name():
     np.testing.assert_array_equal(theta(fitted(MLPClassifier, solver=cr.optimizers.Momentum(0.05, 0.8))), theta(named))
 
 
+def test_validation_rows_of_early_stopping_keep_their_weights_in_val_loss(monkeypatch):
+    weight = np.random.default_rng(0).random(len(X_IRIS))
+    given = {}
+
+    def train(network, X, t, **options):
+        given.update(options)
+        return cr.train(network, X, t, **options)
+
+    monkeypatch.setattr(_stochastic, "train", train)
+    model = make(MLPClassifier, early_stopping=True, max_iter=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X_IRIS, Y_IRIS, sample_weight=weight)
+    X_val, t_val, weight_val = given["validation"]
+    assert np.isin(weight_val, weight).all()
+    assert len(weight_val) == len(X_val) == 15
+    best = int(np.argmax(model.validation_scores_))  # whose parameters the model has
+    expected = cr.evaluate(model.network_, X_val, t_val, sample_weight=weight_val)["loss"]
+    assert model.history_["val_loss"][best] == pytest.approx(expected, rel=1e-12)
+
+
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_a_constant_schedule_object_changes_nothing(early_stopping):
     given = fitted(MLPClassifier, learning_rate=cr.schedules.Constant(), early_stopping=early_stopping)

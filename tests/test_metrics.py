@@ -7,9 +7,9 @@ import pytest
 from sklearn.metrics import accuracy_score, r2_score
 
 from chainrule import metrics
-from chainrule.metrics import accuracy, binary_accuracy, r2
+from chainrule.metrics import accuracy, binary_accuracy, direction, r2
 
-TESTED = {"accuracy", "binary_accuracy", "r2", "direction"}  # the last in test_training.py: it is of names
+TESTED = {"accuracy", "binary_accuracy", "direction", "r2"}
 
 
 def test_every_public_metric_is_tested_here():
@@ -51,3 +51,25 @@ def test_r2_of_targets_that_are_all_equal(value, rows):
     t = np.full((rows, 1), value)
     assert r2(t, t) == 1
     assert r2(t, t + 0.5) == 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_weighted_metrics_equal_those_of_scikit_learn(dtype):
+    rng = np.random.default_rng(1)
+    weight = (rng.random(80) * (rng.random(80) < 0.8)).astype(dtype)
+    options = {"sample_weight": weight.astype(float)}
+    t, p = rng.integers(0, 4, 80), rng.uniform(size=(80, 4))
+    assert accuracy(t, p, weight) == pytest.approx(accuracy_score(t, p.argmax(axis=1), **options), rel=1e-6)
+    yes, p = rng.integers(0, 2, (80, 1)), rng.uniform(size=(80, 1))
+    assert binary_accuracy(yes, p, weight) == pytest.approx(accuracy_score(yes, p >= 0.5, **options), rel=1e-6)
+    t = rng.normal(size=(80, 2)).astype(dtype)
+    p = t + rng.normal(size=(80, 2)).astype(dtype)
+    assert r2(t, p, weight) == pytest.approx(r2_score(t.astype(float), p.astype(float), **options), rel=1e-6)
+    assert r2(np.ones((3, 1)), np.ones((3, 1)), np.array([1.0, 0.0, 0.3])) == 1
+
+
+def test_a_direction_is_said_only_where_a_name_says_it():
+    assert direction("val_RMSE") == direction("log loss") == direction("neg-log-likelihood") == "min"
+    assert direction("neg_mean_squared_error") == direction("f1_macro") == direction("balanced accuracy") == "max"
+    for unknown in ("", "val_", "seconds", "learning_rate", "fun", "one_minus_accuracy", "lossless"):
+        assert direction(unknown) is None

@@ -132,6 +132,42 @@ def test_weights_of_two_are_rows_twice():
     np.testing.assert_allclose(plain[0].theta, plain[1].theta, rtol=1e-10, atol=1e-12)
 
 
+def test_weights_of_validation_rows_count_in_metrics_that_take_them():
+    """Rows that are drawn for validation have the weights they came with, in val_loss and in metrics that take them."""
+    weight = np.where(RNG.random(200) < 0.5, 0.0, RNG.random(200))
+    seen = {}
+
+    def rows(t, p):
+        seen["t"] = t
+        return len(p)
+
+    def total(t, p, sample_weight=None):
+        seen["weight"] = sample_weight
+        return sample_weight.sum()
+
+    metrics = {"accuracy": cr.metrics.accuracy, "rows": rows, "total": total}
+    options = {"epochs": 2, "optimizer": SGD(0.0), "shuffle": False, "seed": 0, "sample_weight": weight}
+    plain = cr.Network(4, [Dense(2)], "softmax_cross_entropy", seed=0, dtype="float64")
+    history = cr.train(plain, X, LABELS, validation=0.2, metrics=metrics, **options)
+    chosen = np.flatnonzero(np.isin(weight, seen["weight"]) & (weight > 0))
+    held = cr.evaluate(plain, X[chosen], LABELS[chosen], sample_weight=weight[chosen])
+    assert history["val_loss"][-1] == pytest.approx(held["loss"], rel=1e-12)
+    assert history["val_accuracy"][-1] == pytest.approx(held["accuracy"], rel=1e-12)
+    assert history["val_rows"][-1] == len(seen["t"]) == 40
+    assert history["val_total"][-1] == pytest.approx(weight[chosen].sum(), rel=1e-12)
+    by_hand = np.average((plain.predict(X[chosen]).argmax(axis=1) == LABELS[chosen]), weights=weight[chosen])
+    assert held["accuracy"] == pytest.approx(by_hand, rel=1e-12)
+
+    given = (X[chosen], LABELS[chosen], weight[chosen])
+    assert cr.train(plain, X, LABELS, validation=given, **options)["val_loss"] == history["val_loss"]
+    with pytest.raises(ValueError, match=r"validation=0.01 drew 2 row\(s\) whose sample_weight is 0"):
+        cr.train(plain, X, LABELS, validation=0.01, **options | {"sample_weight": np.arange(200) < 2})
+    with pytest.raises(ValueError, match="X and sample_weight: expected the same number of rows, got 200 and 3"):
+        cr.train(plain, X, LABELS, validation=(X, LABELS, [1, 2, 3]))
+    with pytest.raises(ValueError, match="validation sample_weight: expected numbers of at least 0"):
+        cr.train(plain, X, LABELS, validation=(X, LABELS, -np.ones(200)))
+
+
 def test_a_batch_whose_weights_are_all_zero_changes_nothing():
     weights = np.r_[np.zeros(100), np.ones(100)]
     net = cr.Network(4, [Dense(2)], "softmax_cross_entropy", seed=0)

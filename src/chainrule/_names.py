@@ -66,6 +66,8 @@ def named(what: str, value: Any, base: Any, module: Any) -> Any:
         return value
     if isinstance(value, str):
         table = public_classes(module, base)
+        if base.__name__ == "Initializer":
+            _refuse_layer(what, value, table)
         cls = lookup(what, value, table)
         try:
             return cls()
@@ -99,3 +101,16 @@ def reworded(names: Mapping[str, str]) -> Iterator[None]:
         if message == str(error):
             raise
         raise (ValueError if isinstance(error, ValueError) else TypeError)(message) from error
+
+
+def _refuse_layer(what: str, name: str, table: Mapping[str, Any]) -> None:
+    """Say where a layer belongs that is named as something else, as in Keras' ``Dense(30, "relu")``."""
+    if key(name) in {key(known) for known in table}:
+        return
+    from chainrule import layers  # noqa: PLC0415  (layers need this file)
+
+    for cls in public_classes(layers, layers.Layer):
+        if key(cls) == key(name):
+            raise ValueError(
+                f"{what}: {name!r} is a layer, which has a place of its own in the network: [Dense(30), {cls}(), ...]."
+            )

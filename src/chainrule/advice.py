@@ -16,17 +16,26 @@ from chainrule.layers import BatchNorm, Conv2D, Dense, Dropout, GaussianNoise, L
 from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 
 if TYPE_CHECKING:
+    from chainrule.network import Network
     from chainrule.optimizers import Optimizer
 else:
-    Optimizer = Any
+    Network = Optimizer = Any
 
-__all__ = ["AdviceWarning", "EqualWeightsWarning", "LearningRateWarning", "UnscaledInputWarning"]
+__all__ = [
+    "AdviceWarning",
+    "ConstantOutputWarning",
+    "EqualWeightsWarning",
+    "LearningRateWarning",
+    "UnscaledInputWarning",
+]
 
 SAMPLE = 1000
 LARGE, LARGEST_BYTE = 100.0, 255.0  # of a column, from its mean and standard deviation
 STEPS = {"Adam": 0.5, "AdamW": 0.5, "RMSProp": 0.5}  # a step moves each parameter by about the rate
 LARGEST_RATE, SMALLEST_RATE = 100.0, 1e-10  # 0 is meant: nothing shall move
 EPOCHS = 3  # after which a loss that has not fallen at all is spoken of
+LEAP, STILL = 10, 1e-4  # times the first loss, and of it: what no healthy training shows
+LEAST, FEW = 10, 100  # rows that are predicted to see whether all are the same
 
 _silent: ContextVar[bool] = ContextVar("silent", default=False)
 
@@ -45,6 +54,10 @@ class EqualWeightsWarning(AdviceWarning):
 
 class LearningRateWarning(AdviceWarning):
     """The learning rate cannot work with this optimizer, or the loss has not fallen with it."""
+
+
+class ConstantOutputWarning(AdviceWarning):
+    """The trained network predicts the same for every row."""
 
 
 @contextmanager
@@ -82,17 +95,45 @@ def before_training(layers: Sequence[Layer], X: Any, optimizer: Optimizer) -> No
         )
 
 
-def after_training(losses: Sequence[float], optimizer: Optimizer) -> None:
-    """Warn where the loss of several epochs has risen from first to last: a rate that does not work with these data."""
-    if _silent.get() or len(losses) < EPOCHS or not losses[-1] > max(2 * losses[0], 1e-3):
+def after_training(network: Network, X: Any, t: Array, losses: Sequence[float], optimizer: Optimizer) -> None:
+    """Warn where several epochs taught nothing: a loss that rose or stayed, a network that says the same to all."""
+    if _silent.get() or len(losses) < EPOCHS:
         return
-    rate = optimizer.learning_rate
-    warnings.warn(
-        f"the loss has risen from {losses[0]:.4g} to {losses[-1]:.4g}: the learning rate, {rate:g}, is too large for "
-        f"these data. Try {type(optimizer).__name__}({rate / 10:g}), or look for a rate with lr_range_test.",
-        LearningRateWarning,
-        stacklevel=3,
-    )
+    rate, name = optimizer.learning_rate, type(optimizer).__name__
+    usual = 0.001 if name in STEPS else 0.1
+    said = ""
+    if losses[-1] > max(2 * losses[0], 1e-3):
+        said = f"the loss has risen from {losses[0]:.4g} to {losses[-1]:.4g}"
+    elif max(losses) > max(LEAP * losses[0], 1.0):
+        said = f"the loss rose from {losses[0]:.4g} to {max(losses):.4g} on the way"
+    if rate > STEPS.get(name, LARGEST_RATE) or 0 < rate < SMALLEST_RATE:
+        return  # said before training
+    if said:
+        said += f": the learning rate, {rate:g}, is too large for these data. Try {name}({rate / 10:g})"
+    elif 0 < rate < usual / 50 and max(losses) - min(losses) < STILL * abs(losses[0]):
+        said = f"the loss, {losses[0]:.4g}, has not moved in {len(losses)} epochs: the learning rate, {rate:g}, is too "
+        said += f"small for these data. Try {name}({usual:g})"
+    if said:
+        warnings.warn(f"{said}, or look for a rate with lr_range_test.", LearningRateWarning, stacklevel=3)
+    elif rate and _says_the_same(network, X, t):
+        warnings.warn(
+            "the trained network predicts the same for every row: its units may be dead, from a learning rate that is "
+            "too large or from weights that began at zero. Try a smaller rate, scaled inputs, or LeakyReLU().",
+            ConstantOutputWarning,
+            stacklevel=3,
+        )
+
+
+def _says_the_same(network: Network, X: Any, t: Array) -> bool:
+    """Say whether the predictions of a few rows are all alike although the rows and their targets are not."""
+    few = slice(None, None, max(1, X.shape[0] // FEW))
+    X, t = X[few], t[few]
+    if X.shape[0] < LEAST or not np.ptp(t, axis=0).any():
+        return False
+    with np.errstate(all="ignore"):
+        if not is_sparse(X) and bool(np.equal(X, X[0]).all()):
+            return False
+        return not np.ptp(network.logits(X), axis=0).any()
 
 
 def warn_link_twice(layers: Sequence[Layer], loss: Loss) -> None:

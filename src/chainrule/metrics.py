@@ -2,73 +2,114 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from chainrule._typing import Array
 
 __all__ = ["accuracy", "binary_accuracy", "direction", "r2"]
 
-SMALLER = {
-    "loss", "penalty", "error", "errors", "mae", "mse", "rmse", "mape", "smape", "msle", "rmsle", "medae", "brier",
-    "deviance", "nll", "perplexity", "pinball", "logloss", "crossentropy", "entropy", "hinge", "distance", "divergence",
-    "bce", "cce", "ece", "wrong",
+FALLING = {
+    "loss", "penalty", "error", "error_rate", "mae", "mse", "rmse", "msle", "rmsle", "mape", "smape", "medae",
+    "max_error", "nll", "log_loss", "logloss", "deviance", "brier", "brier_score", "perplexity", "cross_entropy",
+    "crossentropy", "bce", "pinball", "hinge", "kl_divergence", "zero_one", "ece", "fpr", "fnr", "errors", "cce",
+    "distance", "divergence",
 }  # fmt: skip
-LARGER = {
-    "accuracy", "acc", "r2", "auc", "auroc", "auprc", "ap", "map", "precision", "recall", "sensitivity", "specificity",
-    "f1", "fbeta", "score", "kappa", "mcc", "iou", "dice", "jaccard", "ndcg", "mrr", "gini", "correlation", "pearson",
-    "spearman", "right",
+RISING = {
+    "accuracy", "acc", "r2", "r2_score", "d2", "score", "auc", "auroc", "roc_auc", "pr_auc", "average_precision",
+    "f1", "f1_score", "f2", "fbeta", "precision", "recall", "sensitivity", "specificity", "tpr", "tnr", "kappa",
+    "cohen_kappa", "mcc", "matthews_corrcoef", "jaccard", "iou", "dice", "explained_variance", "likelihood",
+    "log_likelihood", "correlation", "pearson", "spearman", "ap", "map", "auprc", "ndcg", "mrr", "gini",
 }  # fmt: skip
-"""Words in the names of metrics of which smaller, or larger, values are better."""
+ENDS = (  # of longer names: squared_error, balanced_accuracy
+    "loss", "error", "penalty", "cross_entropy", "deviance", "accuracy", "precision", "recall", "f1", "auc",
+)  # fmt: skip
+AVERAGES = ("_macro", "_micro", "_weighted", "_samples", "_ovr", "_ovo")  # as scikit-learn names its scorers
 
 
-def direction(name: str) -> str | None:
-    """Return ``"min"`` or ``"max"``, whichever is better of a column of that name; None where its name does not say.
-
-    >>> direction("val_mae"), direction("val_accuracy"), direction("val_mine")
-    ('min', 'max', None)
-    """
-    words = {*name.lower().replace("-", "_").split("_")}
-    falls, rises = bool(words & SMALLER), bool(words & LARGER)
-    if "neg" in words:  # scikit-learn's negated losses, and negated scores
-        falls, rises = rises, falls
-    return None if falls == rises else "min" if falls else "max"
-
-
-def accuracy(t: Array, p: Array) -> float:
-    """Return the fraction of rows whose most probable class is the right one.
+def accuracy(t: Array, p: Array, sample_weight: Array | None = None) -> float:
+    """Return the fraction of rows, or of their weight, whose most probable class is the right one.
 
     Parameters
     ----------
     t : (rows,) labels or (rows, classes) probabilities
     p : (rows, classes) predicted probabilities
+    sample_weight : (rows,), optional
 
     >>> accuracy(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]))
     0.5
     """
     labels = t if t.ndim == 1 else t.argmax(axis=1)
-    return float((p.argmax(axis=1) == labels).mean())
+    return float(np.average(p.argmax(axis=1) == labels, weights=sample_weight))
 
 
-def binary_accuracy(t: Array, p: Array) -> float:
+def binary_accuracy(t: Array, p: Array, sample_weight: Array | None = None) -> float:
     """Return the fraction of labels that are on the right side of 1/2, over all rows and outputs.
 
     >>> binary_accuracy(np.array([[0.0], [1.0]]), np.array([[0.2], [0.7]]))
     1.0
     """
-    return float(((p >= 0.5) == (t >= 0.5)).mean())
+    right = (p >= 0.5) == (t >= 0.5)
+    return float(np.average(right.reshape(len(right), -1).mean(axis=1), weights=sample_weight))
 
 
-def r2(t: Array, p: Array) -> float:
+def r2(t: Array, p: Array, sample_weight: Array | None = None) -> float:
     """Return the coefficient of determination, 1 − Σ(t − p)² / Σ(t − mean t)², averaged over the outputs.
 
-    It is 1 for perfect predictions and 0 for those of the mean. An output whose targets are all equal counts as 1 when
-    it is predicted exactly, else as 0.
+    It is 1 for perfect predictions and 0 for those of the mean. Weights count in sums and mean. An output whose
+    targets are all equal counts as 1 when it is predicted exactly, else as 0.
 
     >>> r2(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]))
     0.5
     """
     t, p = t.astype(np.float64), p.astype(np.float64)
-    residual = ((t - p) ** 2).sum(axis=0)
-    total = ((t - t.mean(axis=0)) ** 2).sum(axis=0)
+    if sample_weight is not None:
+        t, p, sample_weight = t[sample_weight > 0], p[sample_weight > 0], sample_weight[sample_weight > 0]
+    w = np.ones(len(t)) if sample_weight is None else sample_weight.astype(np.float64)
+    residual = w @ (t - p) ** 2
+    total = w @ (t - np.average(t, axis=0, weights=w)) ** 2
     varies = (t != t[0]).any(axis=0) & (total > 0)  # total alone: the mean of equal numbers is rounded
     return float(np.where(varies, 1 - residual / np.where(varies, total, 1), residual == 0).mean())
+
+
+def direction(name: str) -> str | None:
+    """Return "min" where a metric or a column of the history is better when it is small, "max" when it is large.
+
+    None for a name that says neither. A ``val_`` in front does not matter; ``neg_`` turns the direction around, as in
+    the names of scikit-learn's scorers. This is the one place that knows: whatever looks for the best asks here.
+
+    >>> [direction(name) for name in ("val_mae", "val_accuracy", "neg_mean_squared_error", "val_fun")]
+    ['min', 'max', 'max', None]
+    """
+    word = name.lower().replace("-", "_").replace(" ", "_").removeprefix("val_")
+    bare = word.removeprefix("negative_").removeprefix("neg_")
+    for average in AVERAGES:
+        bare = bare.removesuffix(average)
+    words = {*bare.split("_")}
+    plain = "minus" not in words and not (words & FALLING and words & RISING)  # one_minus_accuracy, precision_loss
+    if bare not in FALLING | RISING and plain:
+        bare = next((end for end in ENDS if bare.endswith(f"_{end}")), bare)
+    if bare not in FALLING | RISING:
+        return None
+    return "min" if (bare in FALLING) != word.startswith("neg") else "max"
+
+
+def measure(metric: Callable[..., Any], t: Array, p: Array, sample_weight: Array | None) -> Any:
+    """Return the metric, weighted where there are weights and it has a parameter for them.
+
+    >>> wrong = lambda t, p: float((t != p).sum())
+    >>> t, p, weight = np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([3.0, 1.0])
+    >>> measure(accuracy, t, p, weight), measure(wrong, t, t, weight)
+    (0.75, 0.0)
+    """
+    if sample_weight is None:
+        return metric(t, p)
+    import inspect  # noqa: PLC0415  (kept out of the time of import chainrule)
+
+    try:
+        weighted = "sample_weight" in inspect.signature(metric).parameters
+    except (TypeError, ValueError):  # compiled, without a signature
+        weighted = False
+    return metric(t, p, sample_weight=sample_weight) if weighted else metric(t, p)

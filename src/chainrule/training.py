@@ -6,7 +6,7 @@ import copy
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ from chainrule.history import History
 from chainrule.kernels.steps import Steps, Work
 from chainrule.losses import Metric
 from chainrule.memo import Memo
+from chainrule.metrics import measure
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.penalties import Constraint, Penalty, check_penalties
@@ -43,12 +44,17 @@ __all__ = ["DivergenceError", "evaluate", "train"]
 class DivergenceError(ArithmeticError):
     """Training met a loss or a parameter that is not finite.
 
-    The network holds the parameters from before the epoch in which it happened; ``history`` has the epochs before it.
+    The network holds the parameters from before the epoch in which it happened, or those that a callback puts there at
+    the end: ``EarlyStopping`` the best, an average of the weights its mean. The ``state=`` that was given goes back,
+    too: training can go on from both. ``history`` has the epochs before.
     """
 
     def __init__(self, message: str, history: History) -> None:
         super().__init__(message)
         self.history = history
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a worker process hands it to the one that waits
+        return type(self), (str(self), self.history)
 
 
 class _DivergedError(Exception):
@@ -120,8 +126,8 @@ def train(
     sample_weight : (rows,) array, optional
         L of a batch is then Σ wᵢ ℓᵢ / Σ wᵢ.
     validation : float, (X, t) or (X, t, sample_weight), optional
-        A fraction of the rows, drawn at random and not trained on, or rows of their own. Measured after every epoch;
-        weights count for val_loss, those of a fraction's rows are taken from ``sample_weight``.
+        A fraction of the rows, drawn at random and not trained on, or other rows. Measured after every epoch; rows that
+        are drawn keep their ``sample_weight``. :func:`evaluate` says what weights count for.
     metrics : mapping of str to function, optional
         Functions of targets and predictions, measured on the validation set; the loss's own by default.
     shuffle : bool or Shuffler
@@ -204,60 +210,82 @@ def train(
     )  # fmt: skip
     advice.before_training(network.layers, data.X, chosen)
     steps = kernels.select().steps(work, run)
-    _start(work, steps, run, callbacks, (*data, *(held_out or {}).values()), root_state, resume, saved)
     per_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
     checkpointing = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
 
-    # What overflows becomes infinite, and is reported as such with what to do about it.
-    with (
-        _ended(run, callbacks),
-        closing(steps),
-        blas_threads(steps.blas_threads),
-        part_threads(steps.part_threads),
-        deferred_interrupt() as interrupted,
-        np.errstate(over="ignore", invalid="ignore", divide="ignore"),
-    ):
-        for epoch in range(run.epoch + 1, (run.epoch if run.stopped else epochs) + 1):
-            run.epoch = epoch
-            start = time.perf_counter()
-            if not _epoch(steps, run, per_batch, interrupted):
-                break
-            row = [run.epoch, steps.mean(steps.losses), *([steps.mean(steps.penalties)] if penalised else [])]
-            with averaged(run, callbacks):
-                if held_out is not None:
-                    row += evaluate(network, **held_out, metrics=metrics).values()
-                history.append([*row, steps.rate, time.perf_counter() - start])
-                for callback in callbacks[: len(callbacks) - len(checkpointing)]:
+    with _ended(run) as started, closing(steps):
+        _start(work, steps, run, callbacks, started, (*data, *(held_out or {}).values()), root_state, resume, saved)
+        # What overflows becomes infinite, and is reported as such with what to do about it.
+        with (
+            blas_threads(steps.blas_threads),
+            part_threads(steps.part_threads),
+            deferred_interrupt() as interrupted,
+            np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+        ):
+            for epoch in range(run.epoch + 1, (run.epoch if run.stopped else epochs) + 1):
+                run.epoch = epoch
+                start = time.perf_counter()
+                if not _epoch(steps, run, per_batch, interrupted, callbacks):
+                    break
+                row = [run.epoch, steps.mean(steps.losses), *([steps.mean(steps.penalties)] if penalised else [])]
+                with averaged(run, callbacks):
+                    if held_out is not None:
+                        row += evaluate(network, **held_out, metrics=metrics).values()
+                    history.append([*row, steps.rate, time.perf_counter() - start])
+                    for callback in callbacks[: len(callbacks) - len(checkpointing)]:
+                        callback.on_epoch(run)
+                for callback in checkpointing:  # of the trained parameters
                     callback.on_epoch(run)
-            for callback in checkpointing:  # of the trained parameters
-                callback.on_epoch(run)
-            if run.stopped:
-                break
-    advice.after_training(history["loss"], chosen)
+                if run.stopped:
+                    break
+    advice.after_training(network, data.X, data.t, history["loss"], chosen)
     return history
 
 
 @contextmanager
-def _ended(run: Run, callbacks: Sequence[Callback]) -> Iterator[None]:
-    """End the callbacks when the block ends, however it ends; a divergence is then said with what the network has."""
-    diverged = False
-    with ExitStack() as stack:
-        for callback in reversed(callbacks):
-            stack.callback(callback.on_end, run)
+def _ended(run: Run) -> Iterator[list[Callback]]:
+    """Yield a list for the callbacks that were started, and end each of them when the block ends, however it ends.
+
+    The first error is the one that is raised. One in an ``on_end`` keeps no other callback from its own, and is a note
+    of the first error where there is one. A divergence is said with what the network then has.
+    """
+    started: list[Callback] = []
+    problem: BaseException | None = None
+    notes: list[str] = []
+    try:
+        yield started
+    except BaseException as error:  # noqa: BLE001  (Ctrl-C and SystemExit end a training, too; raised again below)
+        problem = error
+        if run.epoch:
+            run.stop(f"{type(error).__name__} in epoch {run.epoch}, after batch {run.batch} of {run.batches}")
+    run.history.stopped = run.stopped
+    for callback in started:
         try:
-            yield
-        except _DivergedError:
-            diverged = True
-        finally:
-            run.history.stopped = run.stopped
-    if diverged:
-        kept = run.kept or run.epoch - 1
-        raise DivergenceError(
+            callback.on_end(run)
+        except BaseException as error:  # noqa: BLE001
+            if problem is None:
+                problem = error
+            else:
+                notes.append(f"on_end of {callback!r} failed, too: {type(error).__name__}: {error}")
+    if isinstance(problem, _DivergedError):
+        problem = DivergenceError(
             f"training {run.stopped}. Try a learning rate ten times smaller, scale the inputs to about −1 … 1, or clip "
-            f"the gradient (clip=ClipNorm(1.0)). The network has the parameters from "
-            f"{f'after epoch {kept}' if kept else 'before training'}.",
+            f"the gradient (clip=ClipNorm(1.0)). The network has the {_left(run, started)}.",
             run.history,
         )
+    if problem is not None:
+        for note in notes:
+            problem.add_note(note)
+        raise problem
+
+
+def _left(run: Run, callbacks: Sequence[Callback]) -> str:
+    """Say which parameters the network has after a divergence, when the callbacks have ended."""
+    if run.kept:
+        return f"parameters from after epoch {run.kept}"
+    if any(isinstance(callback, WeightAverage) and callback.average is not None for callback in callbacks):
+        return f"average of the weights up to epoch {run.epoch - 1}"
+    return f"parameters from {f'after epoch {run.epoch - 1}' if run.epoch > 1 else 'before training'}"
 
 
 def _root(seed: int | np.random.SeedSequence | None, saved: Saved | None) -> np.random.SeedSequence:
@@ -272,6 +300,7 @@ def _start(
     steps: Steps,
     run: Run,
     callbacks: Sequence[Callback],
+    started: list[Callback],
     data: Iterable[Any],
     seed: dict[str, Any],
     resume: str | os.PathLike[str] | None,
@@ -287,6 +316,7 @@ def _start(
     )  # fmt: skip
     for callback in callbacks:
         callback.on_start(run)
+        started.append(callback)
     if saved is not None:
         training.restore(saved)
 
@@ -296,11 +326,14 @@ def _epoch(
     run: Run,
     per_batch: Sequence[Callable[[Run], None]],
     interrupted: Callable[[], bool],
+    callbacks: Sequence[Callback],
 ) -> bool:
     """Run one epoch; return whether it came to its last batch. A divergence puts back what was before it."""
     work, theta, values = steps.work, run.network.theta, run.network.values
     before = values.copy()
-    memory = {name: copy.copy(value) for name, value in checkpoints.kept(work.state).items()}
+    memory = copy.deepcopy(checkpoints.kept(work.state))
+    averages = [callback for callback in callbacks if isinstance(callback, WeightAverage)]
+    means = [copy.deepcopy(average.state()) for average in averages]
     work.batches.shuffle()
     run.batch = 0
     try:
@@ -318,11 +351,15 @@ def _epoch(
             raise FloatingPointError("a parameter is not finite")
     except FloatingPointError as error:
         values[:] = before
+        for name in checkpoints.kept(work.state).keys() - memory.keys():
+            delattr(work.state, name)
         for name, value in memory.items():  # in place: compiled code holds these arrays
             if isinstance(value, np.ndarray):
                 getattr(work.state, name)[...] = value
             else:
                 setattr(work.state, name, value)
+        for average, mean in zip(averages, means, strict=True):
+            average.restore(mean)
         run.stopped = (
             f"diverged: {error} in epoch {run.epoch}, batch {run.batch} of {run.batches}, at learning rate "
             f"{steps.rate:g}"
@@ -345,9 +382,10 @@ def evaluate(
     ----------
     network : Network
     X, t, sample_weight
-        As for :func:`train`. The weights count for the loss; metrics are of all rows alike.
+        As for :func:`train`. The loss is Σ wᵢ ℓᵢ / Σ wᵢ.
     metrics : mapping of str to function, optional
-        Functions of targets and predictions; the loss's own by default.
+        Functions of targets and predictions; the loss's own by default. Those with a parameter ``sample_weight``, as
+        chainrule's and scikit-learn's have it, get the weights; others count all rows alike.
 
     Examples
     --------
@@ -365,7 +403,7 @@ def evaluate(
     result = {"loss": network.loss.value(y, targets, weight)}
     chosen = network.loss.metrics if metrics is None else metrics
     p = network.loss.link(y) if chosen else y
-    return result | {name: float(metric(targets, p)) for name, metric in chosen.items()}
+    return result | {name: float(measure(metric, targets, p, weight)) for name, metric in chosen.items()}
 
 
 def _prepare(
@@ -394,7 +432,11 @@ def _prepare(
         network.check_categories(X_val, "validation X")
         t_val = network.loss.targets(validation[1], outputs, network.dtype)
         weight_val = validation[2] if len(validation) == 3 else None
-        weights = {} if weight_val is None else {"sample_weight": check_weights(weight_val, network.dtype)}
+        weights = (
+            {}
+            if weight_val is None
+            else {"sample_weight": check_weights(weight_val, network.dtype, "validation sample_weight")}
+        )
         check_lengths(X_val, t=t_val, **weights)
         return _Data(X, targets, weight, None), {"X": X_val, "t": t_val, **weights}
     fraction = check_real("train", "validation", validation, 0, 1, open_low=True, open_high=True)
@@ -407,6 +449,11 @@ def _prepare(
     order = np.random.default_rng(seed).permutation(X.shape[0])
     chosen = np.sort(order[:held])
     weights = {} if weight is None else {"sample_weight": weight[chosen]}
+    if weight is not None and not weight[chosen].any():
+        raise ValueError(
+            f"train: validation={fraction} drew {held} row(s) whose sample_weight is 0: nothing can be measured. "
+            "Leave such rows out, or give validation=(X, t)."
+        )
     return _Data(X, targets, weight, np.sort(order[held:])), {"X": X[chosen], "t": targets[chosen], **weights}
 
 

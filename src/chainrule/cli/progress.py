@@ -65,7 +65,7 @@ class LiveBar(Callback):
 
     def _draw(self, run: Run, loss: float, *, over: bool = False) -> None:
         seconds = time.perf_counter() - self._start
-        done = (run.epoch - 1) * run.batches + run.batch
+        done = max(0, run.epoch - 1) * run.batches + run.batch  # training may end before its first epoch
         self._first = self._first or run.epoch  # training may go on where another one ended
         new = max(1, done - (self._first - 1) * run.batches)
         left = seconds / new * (run.epochs * run.batches - done)

@@ -16,8 +16,9 @@ import typer
 
 from chainrule._checks import check_count
 from chainrule._interrupt import deferred_interrupt
+from chainrule._names import reword
 from chainrule._writing import replacing
-from chainrule.advice import left_to_the_caller
+from chainrule.advice import AdviceWarning
 from chainrule.callbacks import Callback, Progress, Run
 from chainrule.checkpoints import CheckpointWarning
 from chainrule.cli.errors import in_one_sentence
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 else:
     Config = Options = Outcome = Dataset = History = Network = Any
 
+TYPED = {r"Try \w+\(([\d.e+-]+)\)": r"Try --learning-rate \1", r", or look for a rate with lr_range_test": ""}
+"""What advice to a program is called on the command line."""
 NET, LEARN, RUN, TABLE = "The network", "How it learns", "The run", "A table"
 
 
@@ -263,11 +266,9 @@ def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *
             callbacks += [_Header(header), _progress(stack)]
         stack.enter_context(_warnings_in_one_line())
         try:
-            with left_to_the_caller():  # whose options have other names, and whose errors name them
-                history = fit(
-                    network, rows.X, rows.t, **settings, validation=part, callbacks=callbacks,
-                    resume=resuming.place(folder),
-                )  # fmt: skip
+            history = fit(
+                network, rows.X, rows.t, **settings, validation=part, callbacks=callbacks, resume=resuming.place(folder)
+            )
         except DivergenceError:
             resuming.remove(folder)  # it would diverge again
             raise
@@ -302,11 +303,25 @@ def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *
 
 @contextlib.contextmanager
 def _warnings_in_one_line() -> Iterator[None]:
-    """Say what is warned of, such as a damaged checkpoint, as the command line says things."""
+    """Say what is warned of, such as a damaged checkpoint, as the command line says things.
+
+    Advice is said after a training that worked: where it diverged, the error says enough.
+    """
+    advice: list[str] = []
+
+    def show(message: Warning | str, category: type[Warning], *_args: Any, **_kwargs: Any) -> None:
+        if issubclass(category, AdviceWarning):
+            advice.append(reword(str(message), TYPED))
+        else:
+            say(f"Warning: {message}")
+
     with warnings.catch_warnings():
-        warnings.simplefilter("always", CheckpointWarning)
-        warnings.showwarning = lambda message, *_args, **_kwargs: say(f"Warning: {message}")
+        for category in (CheckpointWarning, AdviceWarning):
+            warnings.simplefilter("always", category)
+        warnings.showwarning = show
         yield
+    for message in advice:
+        say(f"Warning: {message}")
 
 
 class _Header(Callback):

@@ -31,7 +31,7 @@ def fit_stochastic(
     X: Any,
     y: Array,
     weight: Array | None,
-    held_out: tuple[Any, Array] | None,
+    held_out: tuple[Any, ...] | None,
     random_state: np.random.RandomState,
     *,
     incremental: bool,
@@ -46,7 +46,7 @@ def fit_stochastic(
         if incremental:
             raise ValueError("partial_fit does not support early_stopping=True without X_val and y_val")
         X, X_val, y, y_val, weight, weight_val = _split(e, X, y, weight, random_state)
-        held_out = X_val, y_val
+        held_out = (X_val, y_val) if weight_val is None or not weight_val.any() else (X_val, y_val, weight_val)
     rows = X.shape[0]
     batch_size = min(200 if e.batch_size == "auto" else e.batch_size, rows)
     if e.batch_size != "auto" and e.batch_size > rows:

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from chainrule._typing import Array
-from chainrule.advice import UnscaledInputWarning, sample
+from chainrule.advice import ConstantOutputWarning, UnscaledInputWarning, sample
 from chainrule.layers import ReLU
 from chainrule.network import Network
 
@@ -26,10 +26,6 @@ __all__ = [
 
 class DeadUnitsWarning(UserWarning):
     """More than half of the units of a ReLU layer give 0 for every row."""
-
-
-class ConstantOutputWarning(UserWarning):
-    """The fitted network predicts the same for every row."""
 
 
 class StillImprovingWarning(ConvergenceWarning):

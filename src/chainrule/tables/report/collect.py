@@ -14,6 +14,7 @@ import numpy as np
 from chainrule import kernels
 from chainrule._extras import require
 from chainrule._typing import Array
+from chainrule.metrics import direction
 from chainrule.tables.report import importance
 from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, Score, WrongRow
 from chainrule.tables.report.uncertainty import as_numbers, row_losses
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 else:
     pl = Any
 
-LOWER_IS_BETTER = ("RMSE", "MAE", "log loss")
 MIDNIGHT = "T00:00:00"
 BINS, COMMONEST = 12, 6  # of numbers and dates; of other values
 SUMMARISED = 60  # columns
@@ -90,7 +90,7 @@ def _scores(trained: Trained) -> list[Score]:
     intervals = trained.intervals
     for name, value in trained.scores.items():
         beside = {model: float(scores[name]) for model, scores in trained.baselines.items() if name in scores}
-        found.append(Score(name, float(value), *intervals[name], beside, name in LOWER_IS_BETTER))
+        found.append(Score(name, float(value), *intervals[name], beside, direction(name) == "min"))
     return found
 
 
