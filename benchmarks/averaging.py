@@ -17,7 +17,7 @@ import chainrule as cr
 from chainrule.layers import Dense, ReLU
 
 ROWS, BATCH = 12_800, 128
-SIDES: dict[str, Callable[[], list[cr.callbacks.Callback]]] = {
+SIDES: dict[str, Callable[[], list[cr.training.Callback]]] = {
     "no average": list,
     "EMA(0.999)": lambda: [cr.EMA(0.999)],
     "EMA(0.999, every=8)": lambda: [cr.EMA(0.999, every=8)],

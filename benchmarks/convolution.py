@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule._threads import blas_threads
-from chainrule.kernels import installed
+from chainrule._internal.threads import blas_threads
+from chainrule.training.engine import installed
 
 IMAGES = 128
 SHAPES = (

@@ -18,7 +18,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import chainrule as cr
-from chainrule import kernels as compiled
+from chainrule.training import engine as compiled
 
 MEMBERS = 5
 SIZES = ([64, 32, 10], [64, 256, 10], [784, 128, 10], [784, 512, 512, 10])

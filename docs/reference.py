@@ -12,7 +12,7 @@ from pathlib import Path
 
 MODULES = {
     "chainrule.network": "The network",
-    "chainrule.training": "Training",
+    "chainrule.training.loop": "Training",
     "chainrule.advice": "Warnings that help",
     "chainrule.estimators": "scikit-learn's contract",
     "chainrule.estimators.advice": "Warnings of the estimators",
@@ -24,17 +24,17 @@ MODULES = {
     "chainrule.penalties": "Penalties and constraints",
     "chainrule.optimizers": "Optimizers",
     "chainrule.schedules": "Schedules",
-    "chainrule.clipping": "Clipping",
-    "chainrule.callbacks": "Callbacks",
-    "chainrule.averaging": "Averages of the weights",
-    "chainrule.augmentation": "Augmentation",
-    "chainrule.range_test": "The learning-rate range test",
-    "chainrule.checkpoints": "Checkpoints",
+    "chainrule.training.clipping": "Clipping",
+    "chainrule.training.callbacks": "Callbacks",
+    "chainrule.training.averaging": "Averages of the weights",
+    "chainrule.training.augmentation": "Augmentation",
+    "chainrule.training.rate_finder": "The learning-rate range test",
+    "chainrule.training.checkpoints": "Checkpoints",
     "chainrule.metrics": "Metrics",
-    "chainrule.persistence": "Model files",
-    "chainrule.folding": "Networks for prediction",
+    "chainrule.files.networks": "Model files",
+    "chainrule.files.folding": "Networks for prediction",
     "chainrule.onnx": "ONNX",
-    "chainrule.serving": "Prediction with NumPy alone",
+    "chainrule.files.serving": "Prediction with NumPy alone",
     "chainrule.tables.report": "Reports of tables",
     "chainrule.tables.streaming": "Tables larger than memory",
     "chainrule.tables.tuning": "Tuning",
@@ -43,7 +43,7 @@ MODULES = {
 }
 ELSEWHERE = {
     "chainrule.network": ["Network"],
-    "chainrule.training": ["History", "Memo", "Workspace"],
+    "chainrule.training.loop": ["History", "Memo", "Workspace"],
 }
 
 

@@ -41,7 +41,7 @@ def fit(width, shifted, members, X, t, epochs):
             schedule=OneCycle(),
             epochs=epochs,
             batch_size=32,
-            augment=[cr.augmentation.RandomShift(1)] if shifted else [],
+            augment=[cr.training.RandomShift(1)] if shifted else [],
             seed=seed,
         )
         networks.append(network)

@@ -25,7 +25,6 @@ from statistics import mean
 import numpy as np
 
 import chainrule as cr
-from chainrule.augmentation import RandomShift
 from chainrule.layers import (
     BatchNorm,
     Conv2D,
@@ -41,6 +40,7 @@ from chainrule.layers import (
 from chainrule.optimizers import Adam, Momentum
 from chainrule.penalties import MaxNorm
 from chainrule.schedules import Cosine, OneCycle
+from chainrule.training.augmentation import RandomShift
 
 HELD_OUT = 10_000
 

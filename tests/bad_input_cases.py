@@ -9,10 +9,10 @@ import warnings
 import numpy as np
 
 import chainrule as cr
-from chainrule.augmentation import Mixup, RandomShift
 from chainrule.layers import Dense, Dropout, ReLU, Reshape
 from chainrule.optimizers import SGD
 from chainrule.penalties import L2, MaxNorm
+from chainrule.training.augmentation import Mixup, RandomShift
 
 warnings.simplefilter("error")
 RNG = np.random.default_rng(0)

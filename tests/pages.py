@@ -2,7 +2,7 @@
 
 import html.parser
 
-from chainrule._page import POLICY
+from chainrule.pages.page import POLICY
 
 
 class Page(html.parser.HTMLParser):

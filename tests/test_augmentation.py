@@ -9,14 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule import augmentation, kernels
-from chainrule._names import public_classes
-from chainrule.augmentation import Augmentation, Augmented, Mixup, RandomShift
-from chainrule.batches import Batch, Batches
-from chainrule.callbacks import Callback
+from chainrule._internal.names import public_classes
 from chainrule.layers import Dense, Flatten, ReLU
 from chainrule.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
 from chainrule.memo import Memo
+from chainrule.training import augmentation
+from chainrule.training import engine as kernels
+from chainrule.training.augmentation import Augmentation, Augmented, Mixup, RandomShift
+from chainrule.training.batches import Batch, Batches
+from chainrule.training.callbacks import Callback
 
 F32 = np.dtype("float32")
 rng = np.random.default_rng(0)
@@ -234,7 +235,7 @@ def test_training_that_goes_on_ends_bit_for_bit(augment, kernel, tmp_path, monke
     np.testing.assert_array_equal(again, theta)
     assert resumed["loss"] == history["loss"]
     for other in ([], [*augment, Mixup(0.9)]):
-        with pytest.raises(cr.checkpoints.CheckpointError, match="another training: augment: "):
+        with pytest.raises(cr.training.CheckpointError, match="another training: augment: "):
             fit(other, epochs=6, resume=tmp_path)
 
 

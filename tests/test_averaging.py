@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import averaging
-from chainrule._names import public_classes
-from chainrule.averaging import EMA, SWA, WeightAverage, measure_statistics
-from chainrule.callbacks import Callback
+from chainrule._internal.names import public_classes
 from chainrule.layers import BatchNorm, Dense, Dropout, ReLU
+from chainrule.training import averaging
+from chainrule.training.averaging import EMA, SWA, WeightAverage, measure_statistics
+from chainrule.training.callbacks import Callback
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(60, 5))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chainrule.batches import Batches
+from chainrule.training.batches import Batches
 
 F32, F64 = np.dtype("float32"), np.dtype("float64")
 

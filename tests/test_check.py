@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 import chainrule as cr
 import planted
-from chainrule import kernels
-from chainrule._names import public_classes
+from chainrule._internal.names import public_classes
 from chainrule.cli.app import app
-from chainrule.kernels import compare
 from chainrule.layers import Dense, Tanh
+from chainrule.training import engine as kernels
+from chainrule.training.compiled import compare
 
 PLANTED = Path(planted.__file__)
 COMMAND = [sys.executable, "-m", "chainrule.cli", "check"]

@@ -11,7 +11,7 @@ import pytest
 
 import chainrule as cr
 import planted
-from chainrule._names import public_classes
+from chainrule._internal.names import public_classes
 from chainrule.gradient_check import contract
 from chainrule.gradient_check.samples import targets, variants
 from chainrule.layers import Dense, Layer

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule._names import public_classes
+from chainrule._internal.names import public_classes
 from chainrule.gradient_check.quadratic import CENTER, CURVATURE, START
 from chainrule.gradient_check.samples import variants
 from chainrule.gradient_check.update_rules import MISTAKES, RULES, Settings

@@ -11,12 +11,13 @@ import scipy.sparse
 from sklearn.exceptions import ConvergenceWarning
 
 import chainrule as cr
-from chainrule import checkpoints, optimizers, schedules
-from chainrule._names import public_classes
-from chainrule.callbacks import Callback, EarlyStopping
-from chainrule.checkpoints import Checkpoint, CheckpointError, CheckpointWarning
+from chainrule import optimizers, schedules
+from chainrule._internal.names import public_classes
 from chainrule.layers import Dense, Dropout, ReLU
 from chainrule.optimizers import Optimizer
+from chainrule.training import checkpoints
+from chainrule.training.callbacks import Callback, EarlyStopping
+from chainrule.training.checkpoints import Checkpoint, CheckpointError, CheckpointWarning
 
 FILES = Path(__file__).parent / "files"
 
@@ -71,7 +72,7 @@ def of_every_version():
     return {
         "callbacks": [EarlyStopping("loss")],
         "schedule": "cosine",
-        "clip": cr.clipping.ClipNorm(1.0),
+        "clip": cr.training.ClipNorm(1.0),
         "validation": 0.2,
     }
 
@@ -127,7 +128,7 @@ class TestBitForBit:
             tmp_path,
             make=lambda: {
                 "penalties": [cr.penalties.L1(1e-3), cr.penalties.MaxNorm(1.0)],
-                "clip": cr.clipping.ClipNorm(0.5),
+                "clip": cr.training.ClipNorm(0.5),
                 "sample_weight": WEIGHT,
                 "validation": (X[:20], T[:20]),
                 "X": scipy.sparse.csr_matrix(X),
@@ -251,7 +252,7 @@ class TestFiles:
 
     def test_after_so_much_time(self, tmp_path, monkeypatch):
         now = [0.0]
-        monkeypatch.setattr("chainrule.checkpoints.time.monotonic", lambda: now[0])
+        monkeypatch.setattr("chainrule.training.checkpoints.time.monotonic", lambda: now[0])
 
         class Clock(Callback):
             def on_epoch(self, run):
@@ -389,7 +390,7 @@ class TestDamage:
             path.write_bytes(damaged)
             try:
                 same = checkpoints.read(path)
-            except cr.persistence.ModelFileError:
+            except cr.files.networks.ModelFileError:
                 continue
             path.write_bytes(whole)  # only texts that nothing depends on, such as the version, may change
             assert same.description == checkpoints.read(path).description
@@ -484,7 +485,7 @@ class TestAnotherTraining:
             ({"optimizer": "sgd"}, r"optimizer: Adam\(\) there, SGD\(\) here"),
             ({"schedule": "cosine"}, "schedule"),
             ({"penalties": [cr.penalties.L2(0.1)]}, "penalties"),
-            ({"clip": cr.clipping.ClipNorm(1)}, "clip"),
+            ({"clip": cr.training.ClipNorm(1)}, "clip"),
             ({"batch_size": 15}, "batch_size: 16 there, 15 here"),
             ({"seed": 4}, "seed"),
             ({"shuffle": False}, "shuffle: Generator there, NoneType here"),

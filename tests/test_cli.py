@@ -15,11 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 import chainrule as cr
-from chainrule._writing import writing
-from chainrule.checkpoints import Checkpoint
 from chainrule.cli import data, options, reading, report, resuming
 from chainrule.cli.app import app
 from chainrule.datasets import DATASETS, Dataset
+from chainrule.files.writing import writing
+from chainrule.training.checkpoints import Checkpoint
 
 FILES = {"model.safetensors", "history.csv", "config.json", "curves.png", "confusion.png"}
 IMAGES = {"mistakes.png", "weights.png"}
@@ -340,7 +340,7 @@ class TestFolder:
             raise OSError("the disk is full")
 
         before = {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()}
-        monkeypatch.setattr("chainrule.history.History.to_csv", full)
+        monkeypatch.setattr("chainrule.training.history.History.to_csv", full)
         refused("train", "moons", *QUICK, "--out", copy, "--overwrite", match="full")
         assert {path.name: path.read_bytes() for path in copy.iterdir() if path.is_file()} == before
         run("evaluate", copy)

@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from chainrule import clipping
-from chainrule._names import public_classes
-from chainrule.clipping import Clip, ClipNorm, ClipValue
+from chainrule._internal.names import public_classes
+from chainrule.training import clipping
+from chainrule.training.clipping import Clip, ClipNorm, ClipValue
 
 CASES = [  # (clip, gradient, clipped)
     (ClipValue(1.0), [3.0, -0.5, -4.0, 1.0, 0.0], [1.0, -0.5, -1.0, 1.0, 0.0]),

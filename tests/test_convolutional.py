@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import _parts
-from chainrule.callbacks import Callback, EarlyStopping
-from chainrule.checkpoints import Checkpoint
+from chainrule._internal import parts as _parts
+from chainrule.files.networks import ModelFileError
 from chainrule.layers import (
     AveragePool2D,
     BatchNorm,
@@ -33,7 +32,8 @@ from chainrule.layers import (
     Residual,
     Scale,
 )
-from chainrule.persistence import ModelFileError
+from chainrule.training.callbacks import Callback, EarlyStopping
+from chainrule.training.checkpoints import Checkpoint
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 8, 8, 2)).astype("float32")

@@ -21,7 +21,7 @@ import pytest
 import sklearn.datasets
 from sklearn.datasets import make_circles, make_moons
 
-from chainrule import _mnist, datasets
+from chainrule import datasets
 from chainrule.datasets import (
     DATASETS,
     Dataset,
@@ -31,6 +31,7 @@ from chainrule.datasets import (
     load_moons,
     load_spirals,
 )
+from chainrule.datasets import mnist as _mnist
 
 DRAWINGS = [load_moons, load_circles, load_spirals]
 IMAGES, LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"

@@ -13,9 +13,9 @@ from sklearn.exceptions import NotFittedError
 
 import chainrule as cr
 from chainrule.estimators.advice import LeftOutWarning
-from chainrule.history import History
+from chainrule.files.networks import ModelFileError
 from chainrule.layers import Dense
-from chainrule.persistence import ModelFileError
+from chainrule.training.history import History
 
 X = np.random.default_rng(0).normal(size=(60, 3))
 WORDS = np.array(["ant", "bee", "cat"])[X.argmax(axis=1)]

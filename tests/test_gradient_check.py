@@ -7,7 +7,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import layers, losses
-from chainrule._names import public_classes
+from chainrule._internal.names import public_classes
 from chainrule.layers import Dense, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from chainrule.penalties import L1, L2, MaxNorm
 from planted import (

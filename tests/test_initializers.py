@@ -10,7 +10,7 @@ import scipy.stats
 
 import chainrule as cr
 from chainrule import initializers
-from chainrule._names import public_classes
+from chainrule._internal.names import public_classes
 from chainrule.initializers import (
     Constant,
     Fans,

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import kernels
+from chainrule.training import engine as kernels
 
 numba = pytest.importorskip("numba")
 pytest.importorskip("scipy")
 
-from chainrule.kernels.numba import compiling, keeping  # noqa: E402
+from chainrule.training.compiled import compiling, keeping  # noqa: E402
 
 PACKAGE = Path(cr.__file__).parent
 
@@ -176,7 +176,7 @@ INSTALLATIONS = [(zipped, "app.pyz"), (without_sources, "bytecode")]
 
 @pytest.mark.parametrize(("install", "name"), [(zipped, "app.zip"), *INSTALLATIONS])
 def test_the_version_of_compiled_code_is_found_in_any_installation(tmp_path, install, name):
-    code = "from chainrule.kernels.numba.compiling import _version; print(_version())"
+    code = "from chainrule.training.compiled.compiling import _version; print(_version())"
     assert int(run(install(tmp_path, name), code).stdout) > 0
 
 
@@ -208,15 +208,15 @@ def said(monkeypatch, capsys):
 @pytest.mark.parametrize("asked", [None, "numba"])
 def test_where_compiling_is_switched_off_numpy_trains_and_it_is_said_once(said, monkeypatch, asked):
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
-    assert kernels.select(asked).__name__ == "chainrule.kernels.reference"
-    assert kernels.select(asked).__name__ == "chainrule.kernels.reference"
+    assert kernels.select(asked).__name__ == "chainrule.training.step"
+    assert kernels.select(asked).__name__ == "chainrule.training.step"
     assert said() == "chainrule: training with NumPy, not with compiled code: NUMBA_DISABLE_JIT is set.\n"
 
 
 def test_a_numba_that_cannot_be_imported_is_done_without_unless_it_is_asked_for(said, monkeypatch):
     monkeypatch.setattr(kernels, "installed", lambda: True)
     monkeypatch.setitem(sys.modules, "numba", None)  # an import of it raises an ImportError
-    assert kernels.select().__name__ == "chainrule.kernels.reference"
+    assert kernels.select().__name__ == "chainrule.training.step"
     assert said().startswith("chainrule: training with NumPy, not with compiled code: Numba cannot be imported (")
     with pytest.raises(ImportError, match="numba"):
         kernels.select("numba")

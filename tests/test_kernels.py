@@ -18,14 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
-from chainrule import clipping, kernels, layers, losses, optimizers, penalties, schedules
-from chainrule._names import public_classes
+from chainrule import layers, losses, optimizers, penalties, schedules
+from chainrule._internal.names import public_classes
 from chainrule.layers import Dense, Dropout
+from chainrule.training import clipping
+from chainrule.training import engine as kernels
 
 numba = pytest.importorskip("numba")
 
-from chainrule.kernels import numba as compiled_steps  # noqa: E402
-from chainrule.kernels.numba import functions  # noqa: E402
+from chainrule.training import compiled as compiled_steps  # noqa: E402
+from chainrule.training.compiled import functions  # noqa: E402
 
 SHARPEST = {"float32": 2e-4, "float64": 1e-9}
 ACTIVATIONS = [
@@ -245,9 +247,9 @@ def test_random_networks(work):
 
 def test_the_choice_of_kernels(monkeypatch):
     monkeypatch.delenv("CHAINRULE_KERNELS", raising=False)
-    assert kernels.select().__name__ == "chainrule.kernels.numba"
+    assert kernels.select().__name__ == "chainrule.training.compiled"
     monkeypatch.setenv("CHAINRULE_KERNELS", "reference")
-    assert kernels.select().__name__ == "chainrule.kernels.reference"
+    assert kernels.select().__name__ == "chainrule.training.step"
     monkeypatch.setenv("CHAINRULE_KERNELS", "cuda")
     with pytest.raises(ValueError, match="CHAINRULE_KERNELS: expected one of numba, reference, got 'cuda'"):
         kernels.select()
@@ -256,7 +258,7 @@ def test_the_choice_of_kernels(monkeypatch):
 def test_without_numba(monkeypatch):
     monkeypatch.setattr(kernels, "_is_installed", lambda package: package != "numba")
     monkeypatch.delenv("CHAINRULE_KERNELS", raising=False)
-    assert kernels.select().__name__ == "chainrule.kernels.reference"
+    assert kernels.select().__name__ == "chainrule.training.step"
     with pytest.raises(ImportError, match=r"pip install .chainrule\[fast\]"):
         kernels.select("numba")
 

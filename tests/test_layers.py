@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule import initializers
-from chainrule._names import public_classes
+from chainrule._internal.names import public_classes
 from chainrule.gradient_check.same import equal
 from chainrule.initializers import Fans
 from chainrule.layers import (

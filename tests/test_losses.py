@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule import losses
-from chainrule._names import public_classes
+from chainrule._internal.names import public_classes
 from chainrule.layers import Dense
 from chainrule.losses import (
     AbsoluteError,

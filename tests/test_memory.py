@@ -10,8 +10,8 @@ from joblib.externals.loky import get_reusable_executor
 from sklearn.multioutput import MultiOutputClassifier
 
 import chainrule as cr
-from chainrule.augmentation import Augmentation
 from chainrule.layers import BatchNorm, Dense, Tanh
+from chainrule.training.augmentation import Augmentation
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(60, 50)).astype("float32")

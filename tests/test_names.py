@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule import clipping, initializers, layers, losses, optimizers, penalties, schedules
-from chainrule._names import did_you_mean, key, lookup, named, public_classes
-from chainrule._specification import Specification, Value
+from chainrule import initializers, layers, losses, optimizers, penalties, schedules
+from chainrule._internal.config import Specification, Value
+from chainrule._internal.names import did_you_mean, key, lookup, named, public_classes
+from chainrule.training import clipping
 
 MODULES = {
     "layers": (layers, layers.Layer),

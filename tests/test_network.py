@@ -11,7 +11,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import layers
-from chainrule._names import public_classes
+from chainrule._internal.names import public_classes
 from chainrule.layers import Dense, Dropout, Layer, ReLU, Tanh
 from chainrule.parameters import locate
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import chainrule as cr
-from chainrule import _parts
+from chainrule._internal import parts as _parts
 from chainrule.layers import Conv2D, Dense, Flatten, ReLU, Tanh
 
 

@@ -29,7 +29,7 @@ from typer.testing import CliRunner
 
 import chainrule as cr
 from chainrule import losses
-from chainrule._names import public_classes
+from chainrule._internal.names import public_classes
 from chainrule.cli.app import app
 from chainrule.layers import (
     ELU,

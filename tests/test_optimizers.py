@@ -11,8 +11,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import optimizers
-from chainrule._names import public_classes
-from chainrule.clipping import ClipNorm, ClipValue
+from chainrule._internal.names import public_classes
 from chainrule.layers import Dense, Tanh
 from chainrule.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSProp
 from chainrule.penalties import L2
@@ -27,6 +26,7 @@ from chainrule.schedules import (
     Step,
     WarmUp,
 )
+from chainrule.training.clipping import ClipNorm, ClipValue
 
 # The formulas again, for one number, with Python floats: (w, g, what is remembered, step, η) -> w -----------------
 

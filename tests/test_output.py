@@ -156,7 +156,7 @@ class TestLinks:
         Path("c").mkdir()
         Path("c", "checkpoint-000002.safetensors").symlink_to(precious / "precious.txt")
         network = cr.Network(1, [cr.layers.Dense(1)], "squared_error", seed=0)
-        with pytest.warns(cr.checkpoints.CheckpointWarning), pytest.raises(cr.checkpoints.CheckpointError):
+        with pytest.warns(cr.training.CheckpointWarning), pytest.raises(cr.training.CheckpointError):
             cr.train(network, np.ones((4, 1)), np.ones(4), epochs=2, callbacks=[cr.Checkpoint("c")], resume="c")
 
 

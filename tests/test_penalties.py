@@ -9,7 +9,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import penalties
-from chainrule._names import public_classes
+from chainrule._internal.names import public_classes
 from chainrule.layers import Dense, Tanh
 from chainrule.penalties import L1, L2, BoundPenalties, Constraint, MaxNorm, Penalty
 

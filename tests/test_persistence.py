@@ -15,10 +15,10 @@ from safetensors.numpy import load_file, save_file
 
 import chainrule as cr
 from chainrule import initializers, layers, losses
-from chainrule._descriptions import MODULES, build, describe, table
-from chainrule._names import public_classes
+from chainrule._internal.names import public_classes
+from chainrule.files.descriptions import MODULES, build, describe, table
+from chainrule.files.networks import ModelFileError, read_metadata
 from chainrule.layers import Dense, Dropout, Layer, Tanh
-from chainrule.persistence import ModelFileError, read_metadata
 
 LOSSES = public_classes(losses, losses.Loss)
 WITH_ARGUMENTS = {
@@ -381,7 +381,7 @@ def test_a_small_file_cannot_ask_for_all_memory(tmp_path, monkeypatch):
     with pytest.raises(ModelFileError, match=message):
         larger.save(tmp_path / "larger.safetensors")
     with monkeypatch.context() as patch:
-        patch.setattr("chainrule.persistence.LARGEST", 10**12)
+        patch.setattr("chainrule.files.networks.LARGEST", 10**12)
         larger.save(tmp_path / "larger.safetensors")
     with pytest.raises(ModelFileError, match=message):
         cr.Network.load(tmp_path / "larger.safetensors")
@@ -406,7 +406,7 @@ def test_a_small_file_cannot_ask_for_all_time(tmp_path, monkeypatch, name):
     with pytest.raises(ModelFileError, match="numbers for a sample: predicting one would take"):
         network.save(tmp_path / "slow.safetensors")
     with monkeypatch.context() as patch:
-        patch.setattr("chainrule.persistence.LONGEST", 10**18)
+        patch.setattr("chainrule.files.networks.LONGEST", 10**18)
         network.save(tmp_path / "slow.safetensors")
     for load in (cr.Network.load, cr.load):
         with pytest.raises(ModelFileError, match="numbers for a sample: predicting one would take"):

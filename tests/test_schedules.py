@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule import schedules
-from chainrule._names import public_classes
+from chainrule._internal.names import public_classes
 from chainrule.schedules import (
     Constant,
     Cosine,

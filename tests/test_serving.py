@@ -11,7 +11,7 @@ import pytest
 import scipy.sparse as sp
 
 import chainrule as cr
-from chainrule.persistence import ModelFileError, read_metadata
+from chainrule.files.networks import ModelFileError, read_metadata
 
 FILES = Path(__file__).parent / "files"
 STORED = sorted(FILES.glob("*/*.safetensors"))

@@ -9,7 +9,7 @@ import pytest
 import scipy.special
 import scipy.stats
 
-from chainrule import _special
+from chainrule._internal import special as _special
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ import pytest
 
 import chainrule as cr
 from chainrule import optimizers
-from chainrule._names import public_classes
-from chainrule.callbacks import Callback
-from chainrule.clipping import ClipNorm
+from chainrule._internal.names import public_classes
 from chainrule.layers import BatchNorm, Dense, Tanh
 from chainrule.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSProp
 from chainrule.penalties import L2, MaxNorm
+from chainrule.training.callbacks import Callback
+from chainrule.training.clipping import ClipNorm
 
 rng = np.random.default_rng(0)
 ROWS = 53
@@ -123,7 +123,7 @@ def test_training_of_several_batches_a_step_goes_on(tmp_path):
         ({"accumulate": 2}, "accumulate: 3 there, 2 here"),
         ({"layer_rates": {0: 0.4}}, "layer_rates: "),
     ):
-        with pytest.raises(cr.checkpoints.CheckpointError, match=word):
+        with pytest.raises(cr.training.CheckpointError, match=word):
             fit(resume=tmp_path, **(settings | other))
     again, _ = fit(callbacks=[cr.Checkpoint(tmp_path)], resume=tmp_path, **settings)
     np.testing.assert_array_equal(again, theta)

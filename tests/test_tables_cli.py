@@ -152,7 +152,7 @@ def left(here, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr("chainrule.cli.resuming.EVERY", dt.timedelta(0))
-        patch.setattr("chainrule.callbacks.Progress.on_epoch", crash)
+        patch.setattr("chainrule.training.callbacks.Progress.on_epoch", crash)
         with pytest.raises(RuntimeError, match="power cut"):
             run("train", "titanic.csv", "--target", "survived", *QUICK, "--class-weight", "balanced", "--out", "run")
     return here / "run"

@@ -16,7 +16,7 @@ import pytest
 import skops.io
 
 import small_tables
-from chainrule._values import ModelFileError
+from chainrule.files.values import ModelFileError
 from chainrule.tables import saving, trusted
 from chainrule.tables.casting import cast
 from chainrule.tables.schema import Schema

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from chainrule import tables
-from chainrule._values import ModelFileError
 from chainrule.cli.app import app
+from chainrule.files.values import ModelFileError
 from chainrule.tables.checking import check
 from chainrule.tables.formats import FORMAT, NOTATION, Format, Notation
 from chainrule.tables.loading import load

@@ -11,13 +11,13 @@ import pytest
 from sklearn import metrics
 
 import chainrule as cr
+from chainrule.pages.drawing import Axis, Plot, ticks
+from chainrule.pages.formatting import fixed, percent, short
 from chainrule.tables import Column, HeldOut, Schema, Split, Trained
 from chainrule.tables.report import ReportData, build, render_html, render_markdown
 from chainrule.tables.report.collect import collect
 from chainrule.tables.report.data import ColumnSummary, Importance, Influence, Score, WrongRow
-from chainrule.tables.report.drawing import Axis, Plot, ticks
 from chainrule.tables.report.uncertainty import interval
-from chainrule.tables.report.words import fixed, percent, short
 from pages import check_alone
 
 NASTY = "<script>alert('a')</script> & \"b\" | *c* `d`\n\u202ee"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import small_tables
-from chainrule._values import ModelFileError
+from chainrule.files.values import ModelFileError
 from chainrule.tables import saving, trusted
 from chainrule.tables.casting import cast
 

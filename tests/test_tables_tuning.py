@@ -17,9 +17,7 @@ optuna = pytest.importorskip("optuna")
 
 from typer.testing import CliRunner  # noqa: E402
 
-from chainrule.callbacks import Callback  # noqa: E402
 from chainrule.cli.app import app  # noqa: E402
-from chainrule.history import History  # noqa: E402
 from chainrule.tables import models, splitting  # noqa: E402
 from chainrule.tables.result import HeldOut, Split, Trained  # noqa: E402
 from chainrule.tables.schema import Column, Schema  # noqa: E402
@@ -32,6 +30,8 @@ from chainrule.tables.tuning import space as space_module  # noqa: E402
 from chainrule.tables.tuning import study as studies  # noqa: E402
 from chainrule.tables.tuning.objective import Outcome, Problem  # noqa: E402
 from chainrule.tables.tuning.search import Search  # noqa: E402
+from chainrule.training.callbacks import Callback  # noqa: E402
+from chainrule.training.history import History  # noqa: E402
 from small_tuning import SHORT, STRATIFIED, frame, problem, run, searched  # noqa: E402
 
 

@@ -12,8 +12,8 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import chainrule as cr
-from chainrule import _threads
-from chainrule._threads import SMALL, blas_threads, choose_threads
+from chainrule._internal import threads as _threads
+from chainrule._internal.threads import SMALL, blas_threads, choose_threads
 from chainrule.layers import Dense
 
 if not any(pool["user_api"] == "blas" for pool in threadpool_info()):

@@ -13,14 +13,14 @@ from typer.testing import CliRunner
 
 import chainrule as cr
 from chainrule import layers, losses, optimizers
-from chainrule._names import public_classes
+from chainrule._internal.names import public_classes
 from chainrule.cli.app import app
 from chainrule.layers import Dense, Dropout, Layer, ReLU, Tanh
 from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
+from chainrule.pages.mathml import mathml
 from chainrule.tracing import LAYERS, LOSSES, OPTIMIZERS, Equation, Equations
 from chainrule.tracing.equations import equations_of
-from chainrule.tracing.mathml import mathml
 from chainrule.tracing.numbers import SUPERSCRIPT, Format, grid
 from chainrule.tracing.symbol import latex_name
 from pages import Page, check_alone

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.callbacks import Callback, EarlyStopping
 from chainrule.layers import Dense, Dropout, ReLU, Tanh
 from chainrule.optimizers import SGD, Adam, Momentum
 from chainrule.penalties import L2
-from chainrule.training import DivergenceError
+from chainrule.training.callbacks import Callback, EarlyStopping
+from chainrule.training.loop import DivergenceError
 
 RNG = np.random.default_rng(11)
 X = RNG.normal(size=(200, 4))

@@ -9,7 +9,7 @@ import pytest
 import chainrule as cr
 from chainrule.layers import Dense, Tanh
 from chainrule.optimizers import SGD, Adam, Optimizer
-from chainrule.training import DivergenceError
+from chainrule.training.loop import DivergenceError
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(120, 3))

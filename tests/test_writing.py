@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from chainrule._writing import refuse_link, remove_parts, replacing, write_atomically, writing
+from chainrule.files.writing import refuse_link, remove_parts, replacing, write_atomically, writing
 
 
 def names(folder):

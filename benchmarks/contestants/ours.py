@@ -11,8 +11,8 @@ from benchmarks import data
 from benchmarks.contestants import estimators
 from benchmarks.contestants.images_ours import predict_images, train_images  # noqa: F401  (pieces of work)
 from benchmarks.task import Task
-from chainrule import kernels
 from chainrule.layers import Dense, Dropout, Layer, ReLU, Tanh
+from chainrule.training import engine as kernels
 
 kernels.select()  # imports Numba: a peer's imports do not count either
 
@@ -53,7 +53,7 @@ class _Clock(cr.Callback):
         self.seconds, self.accuracy, self.epochs = 0.0, 0.0, 0
         self.begin = time.perf_counter()
 
-    def on_epoch(self, run: cr.callbacks.Run) -> None:
+    def on_epoch(self, run: cr.training.Run) -> None:
         self.seconds += time.perf_counter() - self.begin
         self.accuracy, self.epochs = float((run.network.predict(self.X).argmax(axis=1) == self.t).mean()), run.epoch
         if self.accuracy >= self.target:

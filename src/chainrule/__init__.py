@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from chainrule import initializers, layers, losses, metrics
+from chainrule._version import __version__
 from chainrule.layers import Layer
 from chainrule.losses import Loss, one_hot
 from chainrule.memo import Memo
@@ -11,31 +12,22 @@ from chainrule.workspace import Workspace
 
 if TYPE_CHECKING:
     from chainrule import (
-        augmentation,
-        averaging,
-        batches,
-        callbacks,
-        checkpoints,
-        clipping,
         datasets,
         estimators,
+        files,
         gradient_check,
         onnx,
         optimizers,
         penalties,
-        persistence,
         plotting,
-        range_test,
         schedules,
-        serving,
         tables,
         tracing,
         training,
     )
-    from chainrule.averaging import EMA, SWA
-    from chainrule.callbacks import Callback, EarlyStopping, Progress
-    from chainrule.checkpoints import Checkpoint
     from chainrule.estimators import MLPClassifier, MLPRegressor
+    from chainrule.files.networks import ModelFileError
+    from chainrule.files.serving import load
     from chainrule.gradient_check import (
         GradientReport,
         LayerReport,
@@ -45,56 +37,54 @@ if TYPE_CHECKING:
         check_layer,
         check_optimizer,
     )
-    from chainrule.history import History
-    from chainrule.persistence import ModelFileError
-    from chainrule.range_test import lr_range_test
-    from chainrule.serving import load
     from chainrule.tracing import Trace
-    from chainrule.training import DivergenceError, evaluate, train
-
-__version__ = "0.1.0"
+    from chainrule.training import (
+        EMA,
+        SWA,
+        Callback,
+        Checkpoint,
+        DivergenceError,
+        EarlyStopping,
+        History,
+        Progress,
+        evaluate,
+        lr_range_test,
+        train,
+    )
 
 # Loaded on first use: what prediction does not need. A name, and the module that has it ("" for a module itself).
 _LAZY = {
-    "Callback": "callbacks",
-    "Checkpoint": "checkpoints",
+    "Callback": "training",
+    "Checkpoint": "training",
     "DivergenceError": "training",
-    "EMA": "averaging",
-    "EarlyStopping": "callbacks",
+    "EMA": "training",
+    "EarlyStopping": "training",
     "GradientReport": "gradient_check",
-    "History": "history",
+    "History": "training",
     "LayerReport": "gradient_check",
     "MLPClassifier": "estimators",
     "MLPRegressor": "estimators",
-    "ModelFileError": "persistence",
+    "ModelFileError": "files.networks",
     "OptimizerReport": "gradient_check",
-    "Progress": "callbacks",
-    "SWA": "averaging",
+    "Progress": "training",
+    "SWA": "training",
     "Trace": "tracing",
-    "augmentation": "",
-    "averaging": "",
-    "batches": "",
-    "callbacks": "",
     "check_function": "gradient_check",
     "check_gradient": "gradient_check",
     "check_layer": "gradient_check",
     "check_optimizer": "gradient_check",
-    "checkpoints": "",
-    "clipping": "",
     "datasets": "",
     "estimators": "",
     "evaluate": "training",
+    "files": "",
     "gradient_check": "",
-    "load": "serving",
-    "lr_range_test": "range_test",
+    "load": "files.serving",
+    "lr_range_test": "training",
     "onnx": "",
     "optimizers": "",
     "penalties": "",
-    "persistence": "",
     "plotting": "",
-    "range_test": "",
     "schedules": "",
-    "serving": "",
     "tables": "",
     "tracing": "",
     "train": "training",
@@ -137,19 +127,15 @@ __all__ = [
     "Progress",
     "Trace",
     "Workspace",
-    "augmentation",
-    "averaging",
-    "batches",
-    "callbacks",
+    "__version__",
     "check_function",
     "check_gradient",
     "check_layer",
     "check_optimizer",
-    "checkpoints",
-    "clipping",
     "datasets",
     "estimators",
     "evaluate",
+    "files",
     "gradient_check",
     "initializers",
     "layers",
@@ -161,11 +147,8 @@ __all__ = [
     "onnx",
     "optimizers",
     "penalties",
-    "persistence",
     "plotting",
-    "range_test",
     "schedules",
-    "serving",
     "tables",
     "tracing",
     "train",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._typing import Array, is_sparse
+from chainrule._internal.typing import Array, is_sparse
 from chainrule.layers import BatchNorm, Conv2D, Dense, Dropout, GaussianNoise, Layer, Sigmoid, Softmax
 from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 

@@ -14,8 +14,8 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from chainrule._specification import Value
-from chainrule._typing import Array
+from chainrule._internal.config import Value
+from chainrule._internal.typing import Array
 
 __all__ = [
     "Constant",

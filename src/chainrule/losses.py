@@ -18,10 +18,11 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from chainrule import _special, metrics
-from chainrule._checks import check_count, check_finite, check_numbers, check_real, check_weights
-from chainrule._specification import Value
-from chainrule._typing import Array, ArrayLike, Float, Int, Num
+from chainrule import metrics
+from chainrule._internal import special as _special
+from chainrule._internal.checks import check_count, check_finite, check_numbers, check_real, check_weights
+from chainrule._internal.config import Value
+from chainrule._internal.typing import Array, ArrayLike, Float, Int, Num
 from chainrule.memo import Memo
 
 __all__ = [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._memory import owned
+from chainrule._internal.memory import owned
 
 
 class Memo:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 
 __all__ = ["accuracy", "binary_accuracy", "direction", "r2"]
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule import losses
-from chainrule._checks import check_count, check_lengths, check_rows, check_seed, check_weights
-from chainrule._memory import owned
-from chainrule._names import named
-from chainrule._parts import part_threads
-from chainrule._threads import SMALL, WORTH_ASKING, blas_threads, choose_threads
-from chainrule._typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
+from chainrule._internal.checks import check_count, check_lengths, check_rows, check_seed, check_weights
+from chainrule._internal.memory import owned
+from chainrule._internal.names import named
+from chainrule._internal.parts import part_threads
+from chainrule._internal.threads import SMALL, WORTH_ASKING, blas_threads, choose_threads
+from chainrule._internal.typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
 from chainrule.advice import warn_link_twice
 from chainrule.layers import Dense, Dropout, Embedding, Identity, Layer
 from chainrule.layers.base import following_parameters, specifications
@@ -441,16 +441,16 @@ class Network:
         return other
 
     def folded(self) -> Network:
-        """Return a network that predicts the same with fewer layers: see :func:`chainrule.folding.fold`."""
-        from chainrule.folding import fold  # noqa: PLC0415  (a network that is only trained does not need it)
+        """Return a network that predicts the same with fewer layers: see :func:`chainrule.files.folding.fold`."""
+        from chainrule.files.folding import fold  # noqa: PLC0415  (a network that is only trained does not need it)
 
         return fold(self)
 
     def save(
         self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None, *, overwrite: bool = False
     ) -> None:
-        """Write the network to a safetensors file: see :func:`chainrule.persistence.save`."""
-        from chainrule import persistence  # noqa: PLC0415  (a network that is never saved does not need it)
+        """Write the network to a safetensors file: see :func:`chainrule.files.networks.save`."""
+        from chainrule.files import networks as persistence  # noqa: PLC0415  (a network that is never saved does not need it)
 
         persistence.save(self, path, metadata, overwrite=overwrite)
 
@@ -470,8 +470,8 @@ class Network:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
-        """Read a network that ``save`` wrote: see :func:`chainrule.persistence.load`."""
-        from chainrule import persistence  # noqa: PLC0415
+        """Read a network that ``save`` wrote: see :func:`chainrule.files.networks.load`."""
+        from chainrule.files import networks as persistence  # noqa: PLC0415
 
         return persistence.load(path)
 

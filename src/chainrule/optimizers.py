@@ -15,9 +15,9 @@ from typing import final
 
 import numpy as np
 
-from chainrule._checks import check_real
-from chainrule._specification import Value
-from chainrule._typing import Array, Float
+from chainrule._internal.checks import check_real
+from chainrule._internal.config import Value
+from chainrule._internal.typing import Array, Float
 from chainrule.memo import Memo
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Momentum", "Nesterov", "Optimizer", "RMSProp"]

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule._typing import Array, Float
+from chainrule._internal.typing import Array, Float
 from chainrule.layers.base import Parameter
 
 

@@ -9,9 +9,9 @@ from typing import Any, final
 
 import numpy as np
 
-from chainrule._checks import check_real
-from chainrule._specification import Value
-from chainrule._typing import Array, Float
+from chainrule._internal.checks import check_real
+from chainrule._internal.config import Value
+from chainrule._internal.typing import Array, Float
 from chainrule.parameters import Entry, Layout
 
 __all__ = ["L1", "L2", "Constraint", "MaxNorm", "Penalty"]

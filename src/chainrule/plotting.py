@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._checks import check_numbers
-from chainrule._extras import require
-from chainrule._typing import ArrayLike
-from chainrule.history import History
+from chainrule._internal.checks import check_numbers
+from chainrule._internal.extras import require
+from chainrule._internal.typing import ArrayLike
 from chainrule.network import Network
-from chainrule.range_test import RangeTest
+from chainrule.training.history import History
+from chainrule.training.rate_finder import RangeTest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

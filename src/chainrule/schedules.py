@@ -12,8 +12,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar, final
 
-from chainrule._checks import check_count, check_real
-from chainrule._specification import Value
+from chainrule._internal.checks import check_count, check_real
+from chainrule._internal.config import Value
 
 __all__ = [
     "Constant",

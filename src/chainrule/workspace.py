@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._checks import check_count
-from chainrule._typing import Array
+from chainrule._internal.checks import check_count
+from chainrule._internal.typing import Array
 from chainrule.layers.base import Layer
 from chainrule.losses import Loss
 from chainrule.memo import Memo

@@ -23,7 +23,8 @@ import pytest
 from safetensors import deserialize
 
 import chainrule as cr
-from chainrule import _files, checkpoints
+from chainrule.files import container as _files
+from chainrule.training import checkpoints
 
 FILES = Path(__file__).parents[1] / "files"
 STORED = sorted([*FILES.glob("*/*.safetensors"), *FILES.glob("*/checkpoints/*.safetensors")])
@@ -170,7 +171,7 @@ FORBIDDEN = ("import", "exec", "compile", "subprocess.Popen", "os.system", "os.e
 
 def load_all(first, last, folder, seen=None):
     """Load mutations first to last in this process; return how many were whole, and the slowest in seconds."""
-    models = [cr.load, cr.Network.load, cr.MLPClassifier.load, cr.MLPRegressor.load, cr.persistence.read_metadata]
+    models = [cr.load, cr.Network.load, cr.MLPClassifier.load, cr.MLPRegressor.load, cr.files.networks.read_metadata]
     loaders = [*models, checkpoints.read]
     X = np.ones((3, 4))
     path = Path(folder) / "broken.safetensors"

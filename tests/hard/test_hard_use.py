@@ -13,9 +13,9 @@ import pytest
 
 import chainrule as cr
 from chainrule import losses, optimizers
-from chainrule._names import public_classes
-from chainrule.checkpoints import Checkpoint, CheckpointWarning
+from chainrule._internal.names import public_classes
 from chainrule.layers import Dense, Dropout, ReLU
+from chainrule.training.checkpoints import Checkpoint, CheckpointWarning
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(200, 6)).astype("float32")
@@ -104,7 +104,7 @@ def test_a_checkpoint_that_cannot_be_replaced_is_warned_of(tmp_path, monkeypatch
     def fails(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("chainrule._files.os.fsync", fails)
+    monkeypatch.setattr("chainrule.files.container.os.fsync", fails)
     network = cr.Network(6, [Dense(2)], "softmax_cross_entropy", seed=0)
     with pytest.warns(CheckpointWarning, match="No space left on device"):
         history = cr.train(network, X, T, epochs=2, seed=0, callbacks=[Checkpoint(tmp_path)])

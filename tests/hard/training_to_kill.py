@@ -10,8 +10,8 @@ import warnings
 import numpy as np
 
 import chainrule as cr
-from chainrule.callbacks import Callback
 from chainrule.layers import Dense, Dropout, ReLU, Tanh
+from chainrule.training.callbacks import Callback
 
 EPOCHS = 60
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chainrule import __version__
+from chainrule._version import __version__
 from chainrule.cli import check, evaluate, explain, export, predict, train, tune
 
 app = typer.Typer(

@@ -12,9 +12,9 @@ from chainrule.cli.errors import BAD_INPUT, FAILED, in_one_sentence
 
 if TYPE_CHECKING:
     from chainrule.cli.check_result import Check
-    from chainrule.kernels.compare import Comparison
     from chainrule.network import Network
     from chainrule.penalties import Penalty
+    from chainrule.training.compiled.compare import Comparison
 else:
     Check = Comparison = Network = Penalty = Any
 
@@ -66,7 +66,7 @@ def check(
     Status: 0 all is right; 1 something is wrong; 2 something cannot be checked.
     Where there are no compiled kernels, --kernels says so, and that is no mistake.
     """
-    from chainrule._checks import check_count  # noqa: PLC0415  (not needed for --help)
+    from chainrule._internal.checks import check_count  # noqa: PLC0415  (not needed for --help)
     from chainrule.cli.check_report import Json, Text  # noqa: PLC0415
 
     check_count("check", "--rows", rows, least=2)
@@ -87,7 +87,7 @@ def check(
         checks = [*checks, *library]
     compared: list[Comparison] = []
     if kernels:
-        from chainrule.kernels import compare  # noqa: PLC0415
+        from chainrule.training.compiled import compare  # noqa: PLC0415
 
         found = compare.compare(seed)
         compared = found or []

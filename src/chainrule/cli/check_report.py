@@ -15,7 +15,7 @@ from chainrule.cli.check_result import Check
 from chainrule.cli.checks import table
 from chainrule.cli.output import printable, say, tell, write_data
 from chainrule.gradient_check.report import aligned
-from chainrule.kernels.compare import LARGEST, Comparison
+from chainrule.training.compiled.compare import LARGEST, Comparison
 
 
 def is_terminal() -> bool:

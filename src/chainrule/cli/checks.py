@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import layers, losses, penalties
-from chainrule._names import public_classes
+from chainrule._internal.names import public_classes
 from chainrule.cli.check_losses import check_at_the_end, check_loss
 from chainrule.cli.check_result import Check, not_checked
 from chainrule.cli.python_file import Triple

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-import chainrule
-from chainrule._names import lookup
-from chainrule._values import ModelFileError, parse_any, shown
+from chainrule._internal.names import lookup
+from chainrule._version import __version__
 from chainrule.cli.data import check_arguments
 from chainrule.cli.folder import CONFIG, MODEL
 from chainrule.cli.options import Options
 from chainrule.datasets import DATASETS
+from chainrule.files.values import ModelFileError, parse_any, shown
 from chainrule.network import Network
 
 FORMAT = 1
@@ -53,7 +53,7 @@ def to_json(config: Config, options: Options, rows: dict[str, int], results: dic
     import sklearn  # noqa: PLC0415  (the split was made with it)
 
     versions = {
-        "chainrule": chainrule.__version__,
+        "chainrule": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scikit-learn": sklearn.__version__,

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._extras import require
-from chainrule._names import lookup
-from chainrule._values import shown
+from chainrule._internal.extras import require
+from chainrule._internal.names import lookup
 from chainrule.datasets import DATASETS, Dataset
+from chainrule.files.values import shown
 
 MOST_ROWS = 10**6  # that a file may ask for
 TEST = 0.2  # of the rows, where the data set has no test part of its own

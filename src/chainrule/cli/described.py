@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule import layers as layers_module
 from chainrule import losses
-from chainrule._names import lookup, public_classes
+from chainrule._internal.names import lookup, public_classes
 from chainrule.layers import Layer
 from chainrule.losses import Loss
 

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from chainrule.cli.output import say
-from chainrule.training import DivergenceError
+from chainrule.training.loop import DivergenceError
 
 BAD_INPUT, FAILED = 2, 1
 

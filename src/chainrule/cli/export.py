@@ -40,7 +40,7 @@ def export(
 
     Its predictions are compared with those of onnxruntime, where that is installed.
     """
-    from chainrule._extras import require  # noqa: PLC0415  (not needed for --help)
+    from chainrule._internal.extras import require  # noqa: PLC0415  (not needed for --help)
     from chainrule.cli import table_runs  # noqa: PLC0415
     from chainrule.onnx import model as onnx_model  # noqa: PLC0415
 
@@ -68,9 +68,10 @@ def export(
 
 def _read(source: Path) -> tuple[Any, dict[str, str], tuple[float, float]]:
     """Return the network or estimator, what is known of it, and the range of its inputs."""
-    from chainrule import estimators, persistence  # noqa: PLC0415
-    from chainrule._files import opened, read_header  # noqa: PLC0415
+    from chainrule import estimators  # noqa: PLC0415
     from chainrule.cli import config as config_module  # noqa: PLC0415
+    from chainrule.files import networks as persistence  # noqa: PLC0415
+    from chainrule.files.container import opened, read_header  # noqa: PLC0415
 
     if source.is_file():
         with opened(source, EXPECTED) as file:
@@ -85,7 +86,7 @@ def _read(source: Path) -> tuple[Any, dict[str, str], tuple[float, float]]:
 
 def _compare(content: bytes, networks: list[Network], X: Any) -> str:
     """Return a clause on how far onnxruntime's predictions are from ours."""
-    from chainrule._fitted import mean_prediction  # noqa: PLC0415
+    from chainrule.files.fitted import mean_prediction  # noqa: PLC0415
 
     try:
         import onnxruntime  # noqa: PLC0415

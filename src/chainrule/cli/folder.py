@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from chainrule._writing import END, START
+from chainrule.files.writing import END, START
 
 MODEL, HISTORY, CONFIG = "model.safetensors", "history.csv", "config.json"
 CHECKPOINTS = "checkpoints"  # of a training that has not ended

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 
 def option_names(arguments: Mapping[str, str]) -> dict[str, str]:
-    """Return what :func:`chainrule._names.reworded` replaces; ``arguments`` are options and their parameters.
+    """Return what :func:`chainrule._internal.names.reworded` replaces; ``arguments`` are options and their parameters.
 
-    >>> from chainrule._names import reword
+    >>> from chainrule._internal.names import reword
     >>> message = "The 'max_iter' parameter of MLPClassifier must be an int in the range [1, inf). Got 0 instead."
     >>> reword(message, option_names({"epochs": "max_iter"}))
     '--epochs: must be an int in the range [1, inf), got 0.'

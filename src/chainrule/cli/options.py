@@ -8,16 +8,16 @@ from typing import Any
 
 from chainrule import layers as layers_module
 from chainrule import optimizers, schedules
-from chainrule._checks import check_count
-from chainrule._names import lookup, public_classes
-from chainrule.callbacks import EarlyStopping
-from chainrule.clipping import ClipNorm
+from chainrule._internal.checks import check_count
+from chainrule._internal.names import lookup, public_classes
 from chainrule.layers import Dense, Dropout, Layer
 from chainrule.losses import SoftmaxCrossEntropy
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.penalties import L1, L2, Constraint, MaxNorm, Penalty
 from chainrule.schedules import Schedule
+from chainrule.training.callbacks import EarlyStopping
+from chainrule.training.clipping import ClipNorm
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 from chainrule import plotting
 from chainrule.cli.report import Outcome
 from chainrule.datasets import Dataset
-from chainrule.history import History
 from chainrule.network import Network
+from chainrule.training.history import History
 
 DPI = 130
 

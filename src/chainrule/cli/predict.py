@@ -49,10 +49,10 @@ def predict(
     For a network of a table INPUT is a table, too, and --out is written as its name says: .csv, .csv.gz, .tsv,
     .parquet, .arrow, .jsonl, .json or .xlsx.
     """
-    from chainrule._writing import write_atomically  # noqa: PLC0415
     from chainrule.cli import config as config_module  # noqa: PLC0415  (not needed for --help)
     from chainrule.cli import tables  # noqa: PLC0415
     from chainrule.cli.reading import is_data_set, read_rows  # noqa: PLC0415
+    from chainrule.files.writing import write_atomically  # noqa: PLC0415
 
     check_out(out, overwrite=overwrite)
     if (folder / tables.SCHEMA).is_file():

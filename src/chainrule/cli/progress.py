@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from chainrule.callbacks import Callback, Run
+from chainrule.training.callbacks import Callback, Run
 
 INTERVAL = 0.1  # seconds between two updates: what the eye can follow, and training does not feel
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from chainrule._names import did_you_mean
+from chainrule._internal.names import did_you_mean
 from chainrule.gradient_check.samples import variants
 from chainrule.layers import Layer
 from chainrule.losses import Loss

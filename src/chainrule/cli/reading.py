@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from chainrule._names import did_you_mean
-from chainrule._values import shown
+from chainrule._internal.names import did_you_mean
 from chainrule.datasets import DATASETS
+from chainrule.files.values import shown
 from chainrule.tables.unpacking import BROKEN, TooLargeError, check_numpy
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 from chainrule.datasets import Dataset
 from chainrule.network import Network
 

@@ -9,13 +9,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from chainrule._values import parse, shown
-from chainrule._writing import refuse_link, remove_parts, write_atomically
-from chainrule.callbacks import Callback, Run
-from chainrule.checkpoints import Checkpoint
 from chainrule.cli.data import check_arguments, find
 from chainrule.cli.folder import CHECKPOINTS, CONFIG
 from chainrule.cli.options import Options
+from chainrule.files.values import parse, shown
+from chainrule.files.writing import refuse_link, remove_parts, write_atomically
+from chainrule.training.callbacks import Callback, Run
+from chainrule.training.checkpoints import Checkpoint
 
 PLAN = "run.json"
 EVERY = timedelta(seconds=10)

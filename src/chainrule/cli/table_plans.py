@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from chainrule._values import ModelFileError, parse
-from chainrule._writing import write_atomically
 from chainrule.cli.resuming import LARGEST, PLAN, place
+from chainrule.files.values import ModelFileError, parse
+from chainrule.files.writing import write_atomically
 
 KIND = "table"
 PARTS: dict[str, tuple[str, ...]] = {

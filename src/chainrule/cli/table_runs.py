@@ -32,9 +32,9 @@ def is_run(folder: Path) -> bool:
 def evaluate(folder: Path, source: str | None) -> None:
     """Print the scores of the network on the rows of a file with the target."""
     from chainrule.cli import report  # noqa: PLC0415  (not needed for --help)
+    from chainrule.pages.formatting import fixed, short  # noqa: PLC0415
     from chainrule.tables import scores  # noqa: PLC0415
     from chainrule.tables.report.uncertainty import as_numbers, intervals  # noqa: PLC0415
-    from chainrule.tables.report.words import fixed, short  # noqa: PLC0415
     from chainrule.tables.result import HeldOut  # noqa: PLC0415
 
     saved = _load(folder)
@@ -94,8 +94,8 @@ def traced(folder: Path, source: str | None, row: int, optimizer: Any) -> Trace:
 
 def networks(path: Path) -> list[tuple[Network, float, float]]:
     """Return the networks of a table's run, or of an estimator's file, with the range of their inputs."""
-    from chainrule._files import opened, read_header  # noqa: PLC0415
-    from chainrule.serving import load  # noqa: PLC0415
+    from chainrule.files.container import opened, read_header  # noqa: PLC0415
+    from chainrule.files.serving import load  # noqa: PLC0415
     from chainrule.tables import models  # noqa: PLC0415
 
     if path.is_dir():
@@ -110,7 +110,7 @@ def networks(path: Path) -> list[tuple[Network, float, float]]:
 
 def to_onnx(folder: Path, out: Path) -> None:
     """Write the whole pipeline of a table's run to an ONNX file, compared with ours on made-up rows."""
-    from chainrule._writing import write_atomically  # noqa: PLC0415
+    from chainrule.files.writing import write_atomically  # noqa: PLC0415
     from chainrule.tables import converting  # noqa: PLC0415
     from chainrule.tables.result import HeldOut  # noqa: PLC0415
 

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from chainrule._interrupt import deferred_interrupt
-from chainrule._names import reworded
-from chainrule.callbacks import Progress
+from chainrule._internal.interrupt import deferred_interrupt
+from chainrule._internal.names import reworded
 from chainrule.cli.errors import warnings_at_the_end
 from chainrule.cli.option_names import option_names
 from chainrule.cli.options import hidden_sizes
 from chainrule.cli.output import printable, say, tell, write_data
+from chainrule.training.callbacks import Progress
 
 if TYPE_CHECKING:
     from chainrule.tables import Column, Saved, Schema, Split, Trained
@@ -234,7 +234,7 @@ def _in_memory(
 ) -> Trained:
     from chainrule import tables  # noqa: PLC0415
     from chainrule.cli import resuming, table_plans  # noqa: PLC0415
-    from chainrule.training import DivergenceError  # noqa: PLC0415
+    from chainrule.training.loop import DivergenceError  # noqa: PLC0415
 
     kept = plan["source"] != "-"  # what came from standard input does not come again
 
@@ -336,8 +336,8 @@ def content(column: Column) -> str:
 
 def scores(trained: Trained) -> str:
     """Return the scores of the network with their 95 % intervals, beside those of models without one."""
+    from chainrule.pages.formatting import fixed, short  # noqa: PLC0415
     from chainrule.tables.report.scoring import apart  # noqa: PLC0415
-    from chainrule.tables.report.words import fixed, short  # noqa: PLC0415
 
     rows = [["held-out rows", "network", "95 % interval", *trained.baselines]]
     intervals = trained.intervals

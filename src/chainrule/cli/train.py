@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chainrule._checks import check_count
-from chainrule._interrupt import deferred_interrupt
-from chainrule._names import reword
-from chainrule._writing import replacing
+from chainrule._internal.checks import check_count
+from chainrule._internal.interrupt import deferred_interrupt
+from chainrule._internal.names import reword
 from chainrule.advice import AdviceWarning
-from chainrule.callbacks import Callback, Progress, Run
-from chainrule.checkpoints import CheckpointWarning
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.limits import MaxUnpacked
 from chainrule.cli.output import say, tell
+from chainrule.files.writing import replacing
+from chainrule.training.callbacks import Callback, Progress, Run
+from chainrule.training.checkpoints import CheckpointWarning
 
 if TYPE_CHECKING:
     from chainrule.cli.config import Config
     from chainrule.cli.options import Options
     from chainrule.cli.report import Outcome
     from chainrule.datasets import Dataset
-    from chainrule.history import History
     from chainrule.network import Network
+    from chainrule.training.history import History
 else:
     Config = Options = Outcome = Dataset = History = Network = Any
 
@@ -248,8 +248,8 @@ def _run(name: str, arguments: dict[str, Any], options: Options, folder: Path, *
     from chainrule.cli import options as build  # noqa: PLC0415
     from chainrule.cli import report, resuming  # noqa: PLC0415
     from chainrule.cli.config import Config  # noqa: PLC0415
-    from chainrule.training import DivergenceError  # noqa: PLC0415
-    from chainrule.training import train as fit  # noqa: PLC0415
+    from chainrule.training.loop import DivergenceError  # noqa: PLC0415
+    from chainrule.training.loop import train as fit  # noqa: PLC0415
 
     rows, test = data_module.load(name, arguments, options.seed)
     network = build.network(options, rows.X.shape[1], len(rows.classes))

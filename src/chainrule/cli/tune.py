@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chainrule._checks import check_count
+from chainrule._internal.checks import check_count
 from chainrule.cli.errors import in_one_sentence, warnings_at_the_end
 from chainrule.cli.limits import MaxUnpacked
 from chainrule.cli.output import say, tell
@@ -87,7 +87,7 @@ def tune(
     Sizes, activation, dropout, penalty, learning rate and its schedule, batches: measured by cross-validation of the
     rows to train on. The first trial is the default of `train`. Ctrl-C stops; the same command goes on.
     """
-    from chainrule._extras import require  # noqa: PLC0415  (not needed for --help)
+    from chainrule._internal.extras import require  # noqa: PLC0415  (not needed for --help)
     from chainrule.cli.tables import part_or_file  # noqa: PLC0415
     from chainrule.tables import tuning  # noqa: PLC0415
     from chainrule.tables.tuning import saving  # noqa: PLC0415

@@ -1,6 +1,6 @@
 """scikit-learn's contract, built on :func:`chainrule.train`: loaded on first use, with the extra ``sklearn``."""
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 
 require("sklearn", "sklearn")
 

@@ -12,8 +12,8 @@ import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError
 
 from chainrule import layers as layers_module
-from chainrule._names import lookup
-from chainrule._typing import is_sparse
+from chainrule._internal.names import lookup
+from chainrule._internal.typing import is_sparse
 from chainrule.estimators._settings import ACTIVATIONS, hidden_activations, hidden_dropouts, hidden_norm
 from chainrule.layers import Dense, Dropout, Layer
 from chainrule.layers.base import specifications

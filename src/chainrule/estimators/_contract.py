@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._states import check_state, check_stream, form
-from chainrule._typing import Array
-from chainrule.callbacks import Callback, Run
+from chainrule._internal.typing import Array
+from chainrule.files.states import check_state, check_stream, form
 from chainrule.memo import Memo
 from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
+from chainrule.training.callbacks import Callback, Run
 
 WATCHED = {
     "n_iter_": "count",

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._interrupt import deferred_interrupt
-from chainrule._threads import blas_threads, choose_threads
-from chainrule._typing import Array
+from chainrule._internal.interrupt import deferred_interrupt
+from chainrule._internal.threads import blas_threads, choose_threads
+from chainrule._internal.typing import Array
 from chainrule.estimators._settings import build_penalties
 from chainrule.penalties import BoundPenalties, Penalty
 

@@ -12,12 +12,12 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
-from chainrule._files import opened, read_header, write_file
-from chainrule._fitted import COUNTS, CURVES, NUMBERS, Fitted, Labels, encode, read_fitted
-from chainrule._values import ModelFileError, shown
 from chainrule.estimators.advice import LeftOutWarning
-from chainrule.history import History
-from chainrule.persistence import check_kind
+from chainrule.files.container import opened, read_header, write_file
+from chainrule.files.fitted import COUNTS, CURVES, NUMBERS, Fitted, Labels, encode, read_fitted
+from chainrule.files.networks import check_kind
+from chainrule.files.values import ModelFileError, shown
+from chainrule.training.history import History
 
 LEFT_OUT = {"solver", "learning_rate", "callbacks", "random_state"}  # what does not change a prediction
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from chainrule import layers as layers_module
 from chainrule import optimizers
-from chainrule._checks import check_real
-from chainrule._names import lookup, public_classes
+from chainrule._internal.checks import check_real
+from chainrule._internal.names import lookup, public_classes
 from chainrule.layers import Layer
 from chainrule.layers.base import specifications
 from chainrule.optimizers import Optimizer

@@ -10,16 +10,16 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from chainrule._names import reword
-from chainrule._typing import Array
+from chainrule._internal.names import reword
+from chainrule._internal.typing import Array
 from chainrule.advice import left_to_the_caller, sample
-from chainrule.callbacks import Progress
-from chainrule.clipping import ClipNorm
 from chainrule.estimators._contract import Continued, Contract, LegacyShuffle, Progression, Rate, TrainingScore
 from chainrule.estimators._settings import NAMES, build_optimizer, build_penalties
 from chainrule.estimators.advice import warn_unconverged
 from chainrule.schedules import Schedule
-from chainrule.training import DivergenceError, train
+from chainrule.training.callbacks import Progress
+from chainrule.training.clipping import ClipNorm
+from chainrule.training.loop import DivergenceError, train
 
 NOT_FINITE = (
     "Solver produced non-finite parameter weights. The input data may contain large values and need to be preprocessed."

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.advice import ConstantOutputWarning, UnscaledInputWarning, sample
 from chainrule.layers import ReLU
 from chainrule.network import Network

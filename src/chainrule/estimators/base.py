@@ -18,10 +18,9 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from chainrule._fitted import mean_prediction
-from chainrule._names import reworded
-from chainrule._threads import blas_threads
-from chainrule._typing import Array, is_sparse
+from chainrule._internal.names import reworded
+from chainrule._internal.threads import blas_threads
+from chainrule._internal.typing import Array, is_sparse
 from chainrule.advice import warn_unscaled
 from chainrule.estimators import _saving
 from chainrule.estimators._architecture import (
@@ -37,6 +36,7 @@ from chainrule.estimators._lbfgs import fit_lbfgs
 from chainrule.estimators._settings import NAMES, SOLVERS, check_lbfgs, is_lbfgs, network_dtype
 from chainrule.estimators._stochastic import NOT_FINITE, fit_stochastic
 from chainrule.estimators.advice import warn_dead_or_constant
+from chainrule.files.fitted import mean_prediction
 from chainrule.layers import Dense
 from chainrule.losses import Loss
 from chainrule.network import Network
@@ -414,7 +414,7 @@ class BaseMLP(BaseEstimator, ABC):
         path : path
             Usually ending in ``.safetensors``.
         metadata : mapping of str to str, optional
-            Anything to keep beside the estimator: :func:`chainrule.persistence.read_metadata` gives it back.
+            Anything to keep beside the estimator: :func:`chainrule.files.networks.read_metadata` gives it back.
         folded : bool
             Write ``network_.folded()``, for serving: the same predictions to rounding, without dropout and with each
             BatchNorm in the weights before it. The network of such a file is not one to be fitted further.

@@ -14,8 +14,8 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
-from chainrule._checks import check_real
-from chainrule._typing import Array
+from chainrule._internal.checks import check_real
+from chainrule._internal.typing import Array
 from chainrule.estimators._architecture import architecture, outputs_of_layers
 from chainrule.estimators.base import KEPT, BaseMLP, partial_fit_available
 from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy

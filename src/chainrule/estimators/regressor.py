@@ -12,7 +12,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.estimators._architecture import architecture
 from chainrule.estimators._settings import network_dtype
 from chainrule.estimators.base import KEPT, BaseMLP

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.gradient_check.jacobian import CLOSE, close, variants
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 
 FORMS = ("d{}", "d_{}", "D{}", "dL_d{}", "dL/d{}", "grad_{}", "{}_grad", "grad{}", "g_{}", "delta_{}", "{}")
 """What the gradient of W is called in dicts of gradients: dW, grad_W, W_grad, ..., and W itself."""

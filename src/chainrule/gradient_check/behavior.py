@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.gradient_check.contract import Violation
 from chainrule.gradient_check.failing import UnfinishedError, raised
 from chainrule.gradient_check.quadratic import START, gradient, value, walk

@@ -8,8 +8,8 @@ from typing import Any, final
 
 import numpy as np
 
-from chainrule._checks import check_count
-from chainrule._typing import Array
+from chainrule._internal.checks import check_count
+from chainrule._internal.typing import Array
 from chainrule.gradient_check import samples
 from chainrule.gradient_check.same import copied, same
 from chainrule.initializers import Fans, GlorotUniform, Initializer, Zeros

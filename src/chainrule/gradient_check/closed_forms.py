@@ -8,8 +8,8 @@ from itertools import islice
 
 import numpy as np
 
-from chainrule._names import did_you_mean
-from chainrule._typing import Array
+from chainrule._internal.names import did_you_mean
+from chainrule._internal.typing import Array
 from chainrule.gradient_check.contract import Violation
 from chainrule.gradient_check.quadratic import START, gradient, walk
 from chainrule.gradient_check.subjects import Subject

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.gradient_check.bench import Bench
 from chainrule.gradient_check.failing import UnfinishedError, describe, pass_of, raised
 from chainrule.gradient_check.in_prediction import backward_in_prediction

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.gradient_check.same import came
 from chainrule.memo import Memo
 from chainrule.network import Network

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._checks import check_count, check_real
+from chainrule._internal.checks import check_count, check_real
 from chainrule.gradient_check import array_laws
 from chainrule.gradient_check.failing import raised
 from chainrule.gradient_check.function_objective import FunctionObjective, Guarded, RefusedError

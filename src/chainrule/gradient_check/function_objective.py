@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._objective import Objective
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.gradient_check.arrays import matched, named_leaves, rebuilt
 from chainrule.gradient_check.calls import called, how, names
 from chainrule.gradient_check.failing import raised
+from chainrule.gradient_check.objective import Objective
 from chainrule.parameters import Entry
 
 COARSE_STEPS = (3e-2, 1e-2, 3e-3)  # in float32

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from chainrule._objective import Objective
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
+from chainrule.gradient_check.objective import Objective
 from chainrule.gradient_check.report import NO_LAW
 from chainrule.parameters import Entry
 

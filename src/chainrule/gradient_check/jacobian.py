@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.layers import Layer
 from chainrule.memo import Memo
 from chainrule.parameters import locate

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.gradient_check import array_laws
 from chainrule.gradient_check.bench import Bench
 from chainrule.gradient_check.jacobian import CLOSE, STEP, Probe, close

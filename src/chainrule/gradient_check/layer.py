@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._blame import check_alone
-from chainrule._checks import check_count, check_numbers, check_real
-from chainrule._typing import Array, ArrayLike
+from chainrule._internal.checks import check_count, check_numbers, check_real
+from chainrule._internal.typing import Array, ArrayLike
 from chainrule.gradient_check.bench import Bench
+from chainrule.gradient_check.blame import check_alone
 from chainrule.gradient_check.contract import RULES, Violation, violations
 from chainrule.gradient_check.failing import UnfinishedError, pass_of, raised
 from chainrule.gradient_check.laws import explained

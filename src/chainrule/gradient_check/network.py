@@ -8,11 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from chainrule._blame import blame
-from chainrule._checks import check_count, check_real
-from chainrule._objective import NetworkObjective
-from chainrule._typing import ArrayLike
+from chainrule._internal.checks import check_count, check_real
+from chainrule._internal.typing import ArrayLike
+from chainrule.gradient_check.blame import blame
 from chainrule.gradient_check.failing import failure
+from chainrule.gradient_check.objective import NetworkObjective
 from chainrule.gradient_check.questions import ask
 from chainrule.gradient_check.report import GradientReport, network_verdict
 from chainrule.memo import Memo

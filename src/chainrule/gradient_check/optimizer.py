@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._checks import check_count
+from chainrule._internal.checks import check_count
 from chainrule.gradient_check.behavior import behavior
 from chainrule.gradient_check.closed_forms import Compared, wanted_rules
 from chainrule.gradient_check.contract import Violation

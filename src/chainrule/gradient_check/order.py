@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from chainrule._objective import Objective
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
+from chainrule.gradient_check.objective import Objective
 
 HALVINGS = 11
 LOWEST_ORDER = 1.5  # between the 2 of a right gradient and the 1 of a wrong one

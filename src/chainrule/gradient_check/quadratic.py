@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.gradient_check.subjects import Move
 
 START = np.array([1.0, -2.0, 0.5, 3.0])

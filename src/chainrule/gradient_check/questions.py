@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from chainrule._objective import Objective
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.gradient_check.hints import hint
+from chainrule.gradient_check.objective import Objective
 from chainrule.gradient_check.order import LOWEST_ORDER, order_along, order_within
 from chainrule.gradient_check.report import GradientReport, ParameterCheck
 from chainrule.parameters import Entry

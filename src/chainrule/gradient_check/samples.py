@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.layers import (
     AveragePool2D,
     BatchNorm,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.gradient_check.bench import Bench
 from chainrule.gradient_check.same import listed
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.gradient_check.same import copied
 from chainrule.gradient_check.update_rules import Settings
 from chainrule.optimizers import Optimizer

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 
 Gradient = Callable[[Array], Array]
 

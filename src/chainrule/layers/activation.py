@@ -11,9 +11,9 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from chainrule import _special
-from chainrule._checks import check_real
-from chainrule._typing import Array, Float
+from chainrule._internal import special as _special
+from chainrule._internal.checks import check_real
+from chainrule._internal.typing import Array, Float
 from chainrule.initializers import GlorotUniform, HeNormal, Initializer, LeCunNormal
 from chainrule.layers.base import Layer, Shape
 from chainrule.memo import Memo

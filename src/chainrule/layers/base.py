@@ -8,9 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
-from chainrule._names import named
-from chainrule._specification import Specification
-from chainrule._typing import Array, Float
+from chainrule._internal.config import Specification
+from chainrule._internal.names import named
+from chainrule._internal.typing import Array, Float
 from chainrule.initializers import Fans, GlorotUniform, Initializer
 from chainrule.memo import Memo
 

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, NamedTuple, final
 import numpy as np
 
 from chainrule import initializers
-from chainrule._checks import check_count
-from chainrule._names import named
-from chainrule._parts import PARTS, blocks, in_parts, scratch
-from chainrule._special import column_sums
-from chainrule._typing import Array, Float
+from chainrule._internal.checks import check_count
+from chainrule._internal.names import named
+from chainrule._internal.parts import PARTS, blocks, in_parts, scratch
+from chainrule._internal.special import column_sums
+from chainrule._internal.typing import Array, Float
 from chainrule.initializers import Fans, GlorotUniform, Initializer, Zeros
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.layers.windows import check_padding, check_pair, find_windows

@@ -8,10 +8,10 @@ from typing import final
 import numpy as np
 
 from chainrule import initializers
-from chainrule._checks import check_count
-from chainrule._names import named
-from chainrule._special import ones
-from chainrule._typing import Array, Float, SparseRows, is_sparse
+from chainrule._internal.checks import check_count
+from chainrule._internal.names import named
+from chainrule._internal.special import ones
+from chainrule._internal.typing import Array, Float, SparseRows, is_sparse
 from chainrule.initializers import Fans, GlorotUniform, Initializer, Zeros
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.memo import Memo

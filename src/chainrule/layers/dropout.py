@@ -8,8 +8,8 @@ from typing import Any, final
 
 import numpy as np
 
-from chainrule._checks import check_real
-from chainrule._typing import Array, Float, SparseRows, is_sparse
+from chainrule._internal.checks import check_real
+from chainrule._internal.typing import Array, Float, SparseRows, is_sparse
 from chainrule.layers.base import Layer, Shape
 from chainrule.memo import Memo
 

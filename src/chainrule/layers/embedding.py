@@ -9,9 +9,9 @@ from typing import final
 import numpy as np
 
 from chainrule import initializers
-from chainrule._checks import check_count
-from chainrule._names import named
-from chainrule._typing import Array, Float, Int
+from chainrule._internal.checks import check_count
+from chainrule._internal.names import named
+from chainrule._internal.typing import Array, Float, Int
 from chainrule.initializers import Fans, GlorotUniform, Initializer, Normal
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.memo import Memo

@@ -7,8 +7,8 @@ from typing import final
 
 import numpy as np
 
-from chainrule._checks import check_real
-from chainrule._typing import Array, Float
+from chainrule._internal.checks import check_real
+from chainrule._internal.typing import Array, Float
 from chainrule.layers.base import Layer, Shape
 from chainrule.memo import Memo
 

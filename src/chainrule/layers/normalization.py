@@ -8,10 +8,10 @@ from typing import final
 
 import numpy as np
 
-from chainrule._checks import check_real
-from chainrule._parts import PARTS, blocks, in_parts, scratch
-from chainrule._special import column_sums
-from chainrule._typing import Array, Float
+from chainrule._internal.checks import check_real
+from chainrule._internal.parts import PARTS, blocks, in_parts, scratch
+from chainrule._internal.special import column_sums
+from chainrule._internal.typing import Array, Float
 from chainrule.initializers import Constant, Fans, GlorotUniform, Initializer, Zeros
 from chainrule.layers.base import Layer, Parameter, Shape
 from chainrule.memo import Memo

@@ -8,8 +8,8 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from chainrule._parts import blocks, in_parts, scratch
-from chainrule._typing import Array, Float
+from chainrule._internal.parts import blocks, in_parts, scratch
+from chainrule._internal.typing import Array, Float
 from chainrule.layers.base import Layer, Shape
 from chainrule.layers.windows import Windows, check_padding, check_pair, find_windows
 from chainrule.memo import Memo

@@ -9,7 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
-from chainrule._typing import Array, Float
+from chainrule._internal.typing import Array, Float
 from chainrule.initializers import GlorotUniform, Initializer
 from chainrule.layers.base import Layer, Parameter, Shape, following_parameters, specifications
 from chainrule.memo import Memo

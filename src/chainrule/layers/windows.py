@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule._checks import check_count
-from chainrule._parts import scratch
-from chainrule._typing import Array
+from chainrule._internal.checks import check_count
+from chainrule._internal.parts import scratch
+from chainrule._internal.typing import Array
 from chainrule.layers.base import Shape
 
 Pair = tuple[int, int]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.onnx.estimators import class_table
 from chainrule.onnx.graph import CODES, Graph
 from chainrule.onnx.transfer import cast, check_zipmap, element_code, finish

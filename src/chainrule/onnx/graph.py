@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 
 # Operators that onnxruntime does not implement in float64 on a CPU, tried one by one with version 1.32, and Gelu, which
 # it computes in float64 with constants of float32.

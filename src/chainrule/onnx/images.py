@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.layers import AveragePool2D, Conv2D, GlobalAveragePool2D, MaxPool2D
 from chainrule.layers.windows import Windows
 from chainrule.onnx.graph import Graph

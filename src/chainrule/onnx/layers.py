@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from chainrule._special import _ERFC_FLOAT32, _ERFC_FLOAT64
-from chainrule._typing import Array
+from chainrule._internal.special import _ERFC_FLOAT32, _ERFC_FLOAT64
+from chainrule._internal.typing import Array
 from chainrule.layers import (
     ELU,
     GELU,
@@ -254,7 +254,7 @@ def add_sigmoid(graph: Graph, x: str, *, exact: bool = False) -> str:
 
 
 def log_max(graph: Graph) -> float:
-    """Return a number whose exponential is finite: that of :func:`chainrule._special.log_max`."""
+    """Return a number whose exponential is finite: that of :func:`chainrule._internal.special.log_max`."""
     return 87.0 if graph.dtype == np.float32 else 708.0
 
 
@@ -267,7 +267,7 @@ def _exponential_linear(graph: Graph, scale: float, alpha: float, x: str) -> str
 
 
 def _normal_cdf(graph: Graph, x: str) -> str:
-    """Add Φ(x), line by line as :func:`chainrule._special.normal_cdf`; onnxruntime has no Erf in float64."""
+    """Add Φ(x), line by line as :func:`chainrule._internal.special.normal_cdf`; onnxruntime has no Erf in float64."""
     coefficients = _ERFC_FLOAT32 if graph.dtype == np.float32 else _ERFC_FLOAT64
     z = graph.node("Mul", graph.node("Min", graph.node("Abs", x), 50.0), 1 / math.sqrt(2))
     s = graph.node("Sub", graph.node("Div", 4.0, graph.node("Add", z, 2.0)), 1.0)

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from chainrule._checks import check_count
-from chainrule._extras import require
-from chainrule._typing import Array
-from chainrule._writing import write_atomically
+from chainrule._internal.checks import check_count
+from chainrule._internal.extras import require
+from chainrule._internal.typing import Array
+from chainrule._version import __version__
+from chainrule.files.writing import write_atomically
 from chainrule.network import Network
 from chainrule.onnx.estimators import add_classifier, class_table, is_classifier, is_multilabel, outputs_of
 from chainrule.onnx.graph import CODES, Graph, Node
@@ -223,8 +224,6 @@ def assemble(
     notes: Mapping[str, str] | None = None,
 ) -> Any:
     """Return a graph as a model that was checked; ``notes`` are texts on inputs, by their names."""
-    from chainrule import __version__  # noqa: PLC0415
-
     helper = onnx.helper
 
     def value(name: str, kind: str, shape: tuple[int, ...]) -> Any:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.tables.casting import cast
 from chainrule.tables.preparation import dated, many_valued, text
 from chainrule.tables.schema import Column, Schema

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 from chainrule.tables import dates, notation, quantities
 from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Column

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from chainrule._extras import require
-from chainrule._names import did_you_mean
+from chainrule._internal.extras import require
+from chainrule._internal.names import did_you_mean
 from chainrule.tables import dates, notation, number_texts, quantities
 from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Column, Schema

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._extras import require
-from chainrule._typing import Array
+from chainrule._internal.extras import require
+from chainrule._internal.typing import Array
 from chainrule.onnx.graph import Graph
 from chainrule.onnx.model import OPSET, Value, add_outputs, assemble, describe
 from chainrule.onnx.registry import add_networks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 
 if TYPE_CHECKING:
     import polars as pl

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 from chainrule.tables import layout, notation, number_texts
 from chainrule.tables.formats import NOTHING, Format, Notation
 from chainrule.tables.frames import check_names

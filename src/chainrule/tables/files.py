@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from chainrule._extras import require
-from chainrule._writing import writing
+from chainrule._internal.extras import require
+from chainrule.files.writing import writing
 from chainrule.tables.predicting import Predictor
 from chainrule.tables.saving import Saved
 from chainrule.tables.streaming.csv_source import widened

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule._extras import require
-from chainrule._values import ModelFileError, shown
+from chainrule._internal.extras import require
+from chainrule.files.values import ModelFileError, shown
 
 __all__ = ["NOTHING", "Format", "Notation"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 from chainrule.tables.kinds import LARGEST, bounded, normal
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._values import ModelFileError, shown
+from chainrule.files.values import ModelFileError, shown
 from chainrule.tables.result import HeldOut
 
 MOST = 1000  # errors that are kept

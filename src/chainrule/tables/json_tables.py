@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 
 
 def parse(content: bytes, name: str) -> tuple[Any, str] | None:  # noqa: PLR0911  (one for each orientation)

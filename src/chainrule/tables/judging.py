@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.tables import baselines, leaks, scores
 from chainrule.tables.casting import cast
 from chainrule.tables.result import HeldOut

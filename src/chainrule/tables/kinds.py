@@ -7,7 +7,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 from chainrule.tables import dates, notation, number_texts, quantities
 from chainrule.tables.formats import Notation
 from chainrule.tables.schema import Column

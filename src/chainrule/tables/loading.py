@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from chainrule._checks import check_real
-from chainrule._extras import require
-from chainrule._typing import Array
+from chainrule._internal.checks import check_real
+from chainrule._internal.extras import require
+from chainrule._internal.typing import Array
 from chainrule.tables import kinds, leaks, number_texts, overrides, remarks, splitting, targets
 from chainrule.tables.checking import check, with_targets
 from chainrule.tables.formats import Format, Notation

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from chainrule.callbacks import Callback, EarlyStopping
 from chainrule.estimators import MLPClassifier, MLPRegressor
 from chainrule.schedules import OneCycle
+from chainrule.training.callbacks import Callback, EarlyStopping
 
 ENDLESS = float("inf")
 PATIENCE = 30  # epochs: the learning rate rises for the first 18 of 60, and the loss with it now and then

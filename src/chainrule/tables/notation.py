@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 from chainrule.tables.formats import GROUPS, Notation
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 from chainrule.tables import notation
 from chainrule.tables.formats import NOTHING, Notation
 

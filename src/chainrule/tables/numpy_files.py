@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._extras import require
-from chainrule._values import shown
+from chainrule._internal.extras import require
+from chainrule.files.values import shown
 from chainrule.tables import unpacking
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._extras import require
-from chainrule._typing import Array
+from chainrule._internal.extras import require
+from chainrule._internal.typing import Array
 from chainrule.onnx.graph import CODES, Graph
 from chainrule.onnx.model import ML
 from chainrule.tables.casting import HOLE

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from chainrule._extras import require
-from chainrule._writing import writing
+from chainrule._internal.extras import require
+from chainrule.files.writing import writing
 
 if TYPE_CHECKING:
     import polars as pl

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chainrule._names import did_you_mean
+from chainrule._internal.names import did_you_mean
 
 
 def told(

@@ -12,9 +12,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import StandardScaler
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.estimators import MLPRegressor
-from chainrule.training import DivergenceError
+from chainrule.training.loop import DivergenceError
 
 __all__ = ["PositiveTarget", "choose", "is_skewed"]
 

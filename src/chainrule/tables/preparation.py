@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 from chainrule.tables.schema import Column
 
 RARE = 0.002  # of the rows: rarer values of a category share one input, and so do those never seen

@@ -46,7 +46,7 @@ IMPORTS = {
     "SquashingScaler": "from skrub import SquashingScaler",
     "MLPClassifier": "from chainrule import MLPClassifier",
     "MLPRegressor": "from chainrule import MLPRegressor",
-    "EarlyStopping": "from chainrule.callbacks import EarlyStopping",
+    "EarlyStopping": "from chainrule.training.callbacks import EarlyStopping",
     "OneCycle": "from chainrule.schedules import OneCycle",
     "tables": "from chainrule import tables",
     "quantities": "from chainrule.tables import quantities",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 from chainrule.tables import notation
 from chainrule.tables.formats import LONGEST, Notation
 from chainrule.tables.units import CURRENCIES, MAGNITUDES, SCALES, base, factors, is_known

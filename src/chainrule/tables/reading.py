@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chainrule._extras import require
-from chainrule._names import did_you_mean
+from chainrule._internal.extras import require
+from chainrule._internal.names import did_you_mean
 from chainrule.tables import delimited, json_tables, number_texts, numpy_files, unpacking
 from chainrule.tables.formats import Format, Notation
 from chainrule.tables.frames import check_names, plain

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 from chainrule.tables import dates, notation, number_texts, quantities, units
 from chainrule.tables.kinds import MOST_OF_THEM
 from chainrule.tables.schema import Column, Schema

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from chainrule._typing import Array
-from chainrule.history import History
+from chainrule._internal.typing import Array
 from chainrule.tables.schema import Schema
+from chainrule.training.history import History
 
 if TYPE_CHECKING:
     import polars as pl

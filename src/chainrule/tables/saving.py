@@ -13,11 +13,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chainrule._files import opened
-from chainrule._values import ModelFileError, parse, shown
-from chainrule._writing import replacing
 from chainrule.estimators import MLPClassifier, MLPRegressor
 from chainrule.estimators.advice import LeftOutWarning
+from chainrule.files.container import opened
+from chainrule.files.values import ModelFileError, parse, shown
+from chainrule.files.writing import replacing
 from chainrule.tables import converting, intervals, models, trusted
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import empty_row

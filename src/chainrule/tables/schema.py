@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from chainrule._values import ModelFileError, shown
+from chainrule.files.values import ModelFileError, shown
 from chainrule.tables.formats import Format, Notation
 
 __all__ = ["KINDS", "TASKS", "Column", "Schema"]

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
+from chainrule.pages.formatting import short
 from chainrule.tables.report.uncertainty import SAME, student
-from chainrule.tables.report.words import short
 
 MAIN = {"binary": "accuracy", "multiclass": "accuracy", "regression": "RMSE", "multilabel": "accuracy"}
 TIMES = 10  # as large a squared error as that of another model: said as a multiple

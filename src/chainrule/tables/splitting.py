@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.tables import dates
 
 if TYPE_CHECKING:
@@ -200,6 +200,6 @@ def _by_group(plan: Plan, frame: pl.DataFrame) -> tuple[Array, Array, Array]:
 
 
 def _string() -> Any:
-    from chainrule._extras import require  # noqa: PLC0415
+    from chainrule._internal.extras import require  # noqa: PLC0415
 
     return require("polars", "tables").String

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from chainrule._names import did_you_mean
-from chainrule._typing import Array
+from chainrule._internal.names import did_you_mean
+from chainrule._internal.typing import Array
 from chainrule.tables import quantities
 from chainrule.tables.kinds import NESTED, infer, normal
 from chainrule.tables.schema import TASKS, Column, Schema
@@ -196,6 +196,6 @@ def _texts(values: pl.Series) -> list[str]:
 
 
 def _polars() -> Any:
-    from chainrule._extras import require  # noqa: PLC0415
+    from chainrule._internal.extras import require  # noqa: PLC0415
 
     return require("polars", "tables")

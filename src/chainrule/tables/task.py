@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._extras import require
-from chainrule._typing import Array
+from chainrule._internal.extras import require
+from chainrule._internal.typing import Array
 from chainrule.tables import targets
 from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Schema

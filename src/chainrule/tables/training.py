@@ -13,7 +13,6 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 
-from chainrule.callbacks import Callback
 from chainrule.tables import models, positive
 from chainrule.tables.calls import call
 from chainrule.tables.casting import cast
@@ -24,6 +23,7 @@ from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.schema import Schema
 from chainrule.tables.task import Task, encoded
+from chainrule.training.callbacks import Callback
 
 __all__ = ["train"]
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._extras import require
-from chainrule._values import ModelFileError, shown
+from chainrule._internal.extras import require
+from chainrule.files.values import ModelFileError, shown
 
 SCALARS = ("numpy.bool", "numpy.float64", "numpy.int64")
 PAIRS: dict[str, tuple[str, ...]] = {
@@ -97,7 +97,7 @@ def loads(content: bytes) -> Any:
     >>> loads(b"import os")
     Traceback (most recent call last):
     ...
-    chainrule._values.ModelFileError: the pipeline is no file of skops, or damaged (File is not a zip file).
+    chainrule.files.values.ModelFileError: the pipeline is no file of skops, or damaged (File is not a zip file).
     """
     content = checked(content)
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.layers import Layer, Residual
 from chainrule.losses import Loss
 from chainrule.memo import Memo

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule import layers
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.layers import Layer
 from chainrule.layers.windows import Windows
 from chainrule.tracing import worked

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.memo import Memo
 
 

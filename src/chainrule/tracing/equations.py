@@ -3,7 +3,7 @@ r"""The equations of every layer, loss and optimizer, as text and as LaTeX: what
 ``LAYERS``, ``LOSSES`` and ``OPTIMIZERS`` have one entry for each class. Classes of your own may be added; one that is
 not there is shown as y = MyLayer(x).
 
-The text is for terminals, the LaTeX for Markdown; :mod:`chainrule.tracing.mathml` turns the LaTeX into what browsers
+The text is for terminals, the LaTeX for Markdown; :mod:`chainrule.pages.mathml` turns the LaTeX into what browsers
 set. In ``y_entry`` and its relatives the numbers of one entry are put in for ``{x}`` and so on.
 """
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._page import document, style
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
+from chainrule.pages.mathml import mathml
+from chainrule.pages.page import document, style
 from chainrule.tracing.equations import Equation
-from chainrule.tracing.mathml import mathml
 from chainrule.tracing.numbers import Format, Grid, cell, grid, number, summary
 from chainrule.tracing.steps import Check, NamedArray, Step
 from chainrule.tracing.symbol import latex_name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from chainrule._page import plain
+from chainrule.pages.page import plain
 from chainrule.tracing.numbers import Format, cell, grid, number, summary
 from chainrule.tracing.steps import NamedArray, Step
 from chainrule.tracing.symbol import latex_name

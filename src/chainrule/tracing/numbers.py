@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.tracing.steps import Index
 
 DIGITS = 4  # significant ones, of a number in a formula

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import losses
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.memo import Memo
 from chainrule.optimizers import Optimizer
 from chainrule.tracing import worked

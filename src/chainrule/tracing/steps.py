@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.tracing.equations import Equation
 
 Index = tuple[int, ...]

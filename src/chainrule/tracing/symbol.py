@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chainrule.tracing.mathml import GREEK
+from chainrule.pages.mathml import GREEK
 
 LATEX = {letter: rf"\{name}" for name, letter in GREEK.items()} | {"₁": "_1", "₂": "_2", "²": "^2"}
 HATS = {"x̂": r"\hat{x}"}

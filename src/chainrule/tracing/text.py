@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.tracing.numbers import Format, cell, grid, number, summary
 from chainrule.tracing.steps import Check, NamedArray, Step
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule import optimizers
-from chainrule._checks import check_count
-from chainrule._names import named
-from chainrule._typing import Array, ArrayLike, MatrixLike, is_sparse
+from chainrule._internal.checks import check_count
+from chainrule._internal.names import named
+from chainrule._internal.typing import Array, ArrayLike, MatrixLike, is_sparse
 from chainrule.memo import Memo
 from chainrule.optimizers import SGD, Optimizer
 from chainrule.tracing.computation import Computation, Draws
@@ -130,7 +130,7 @@ class Trace:
         FileExistsError
             When the file is there and ``overwrite`` is false.
         """
-        from chainrule._writing import write_atomically  # noqa: PLC0415
+        from chainrule.files.writing import write_atomically  # noqa: PLC0415
 
         path = Path(path)
         check_ending(path)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.tracing.computation import Computation
 from chainrule.tracing.steps import Check, Index
 from chainrule.tracing.symbol import slope

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.tracing.equation import Equations
 from chainrule.tracing.numbers import DIGITS, factor, number
 from chainrule.tracing.steps import Index

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chainrule.tables.report import html, markdown, sections
+from chainrule.pages import html, markdown
+from chainrule.tables.report import sections
 from chainrule.tables.report.collect import collect
 from chainrule.tables.report.data import ReportData
 from chainrule.tables.result import Trained

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule._typing import Array
-from chainrule.tables.report.blocks import Block, Cell, Figure, Figures, Heading, Table, Text
+from chainrule._internal.typing import Array
+from chainrule.pages.blocks import Block, Cell, Figure, Figures, Heading, Table, Text
+from chainrule.pages.drawing import Axis, Plot
+from chainrule.pages.formatting import aligned, clean, percent, rows, short
 from chainrule.tables.report.data import ReportData
-from chainrule.tables.report.drawing import Axis, Plot
-from chainrule.tables.report.words import aligned, clean, percent, rows, short
 
 POINTS = 1500  # rows: with more, squares are drawn that are denser where there are more rows
 SQUARES = (44, 32)

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._extras import require
-from chainrule._typing import Array
+from chainrule._internal.extras import require
+from chainrule._internal.typing import Array
+from chainrule.pages.blocks import Block, Cell, Figures, Heading, Row, Table, Text
+from chainrule.pages.drawing import SERIES
+from chainrule.pages.formatting import apart, fixed, percent, rows
 from chainrule.tables.loading import UNBALANCED
 from chainrule.tables.report import curves
-from chainrule.tables.report.blocks import Block, Cell, Figures, Heading, Row, Table, Text
 from chainrule.tables.report.data import ReportData
-from chainrule.tables.report.drawing import SERIES
-from chainrule.tables.report.words import apart, fixed, percent, rows
 
 MATRIX = 12  # classes: with more, only the most confused are listed
 LISTED = 20  # classes in the table of classes, pairs that are confused

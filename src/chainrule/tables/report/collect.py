@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule import kernels
-from chainrule._extras import require
-from chainrule._typing import Array
+from chainrule._internal.extras import require
+from chainrule._internal.typing import Array
 from chainrule.metrics import direction
+from chainrule.pages.formatting import MISSING, apart, clean, percent, rows, short
 from chainrule.tables.report import importance
 from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, Score, WrongRow
 from chainrule.tables.report.uncertainty import as_numbers, row_losses
-from chainrule.tables.report.words import MISSING, apart, clean, percent, rows, short
 from chainrule.tables.result import HeldOut, Trained
 from chainrule.tables.schema import Column, Schema
+from chainrule.training import engine as kernels
 
 if TYPE_CHECKING:
     import polars as pl

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule._extras import require
-from chainrule._typing import Array
-from chainrule.tables.report.blocks import Cell, Figure, Table
-from chainrule.tables.report.drawing import Axis, Plot, thin
+from chainrule._internal.extras import require
+from chainrule._internal.typing import Array
+from chainrule.pages.blocks import Cell, Figure, Table
+from chainrule.pages.drawing import Axis, Plot, thin
+from chainrule.pages.formatting import apart, fixed, percent, rows
 from chainrule.tables.report.uncertainty import wilson
-from chainrule.tables.report.words import apart, fixed, percent, rows
 
 BINS = 10  # of probabilities
 STEPS = (0.01, 0.05, 0.1, 0.2, 0.5)  # false alarms in the table of the ROC curve

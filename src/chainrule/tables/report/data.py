@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 
 __all__ = ["ColumnSummary", "Importance", "Influence", "ReportData", "Score", "WrongRow"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.tables.report.data import Importance, Influence
 from chainrule.tables.report.uncertainty import row_losses
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
+from chainrule.pages.blocks import Block, Cell, Figures, Heading, Table
+from chainrule.pages.drawing import SERIES
+from chainrule.pages.formatting import apart, fixed, percent
 from chainrule.tables.report import curves
-from chainrule.tables.report.blocks import Block, Cell, Figures, Heading, Table
 from chainrule.tables.report.data import ReportData
-from chainrule.tables.report.drawing import SERIES
-from chainrule.tables.report.words import apart, fixed, percent
 
 LISTED = 30
 DRAWN = SERIES - 1

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.tables.report.blocks import Block, Cell, Figure, Figures, Heading, Table, Text
+from chainrule.pages.blocks import Block, Cell, Figure, Figures, Heading, Table, Text
+from chainrule.pages.drawing import Axis, Plot, thin
+from chainrule.pages.formatting import aligned, apart, clean, rows, short
 from chainrule.tables.report.data import ReportData
-from chainrule.tables.report.drawing import Axis, Plot, thin
-from chainrule.tables.report.words import aligned, apart, clean, rows, short
 
 BARS = 20  # columns whose importance is shown
 LOG = 20  # times: a loss that falls by more is drawn by powers of ten

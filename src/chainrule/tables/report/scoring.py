@@ -6,9 +6,9 @@ import math
 import re
 from collections.abc import Sequence
 
-from chainrule.tables.report.blocks import Block, Cell, Heading, Row, Table, Text, Tiles
+from chainrule.pages.blocks import Block, Cell, Heading, Row, Table, Text, Tiles
+from chainrule.pages.formatting import NONE, aligned, clean, fixed, listed, rows, short
 from chainrule.tables.report.data import ReportData, Score
-from chainrule.tables.report.words import NONE, aligned, clean, fixed, listed, rows, short
 
 WARNINGS = 30
 SHARES = ("accuracy", "balanced accuracy", "all labels right")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chainrule.pages.blocks import Block, Cell, Code, Heading, Table, Text
+from chainrule.pages.formatting import MISSING, NONE, apart, clean, percent, quoted, rows
 from chainrule.tables.report import amounts, classes, labels, learning, scoring
-from chainrule.tables.report.blocks import Block, Cell, Code, Heading, Table, Text
 from chainrule.tables.report.data import ColumnSummary, ReportData
-from chainrule.tables.report.words import MISSING, NONE, apart, clean, percent, quoted, rows
 
 COLUMNS = 60  # in the table of columns
 NOTES = 30  # notes and warnings

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.tables.result import HeldOut
 from chainrule.tables.schema import Schema
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 from chainrule.tables import delimited, notation, reading
 from chainrule.tables.formats import Notation
 from chainrule.tables.schema import Schema

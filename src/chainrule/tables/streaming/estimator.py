@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from sklearn.utils import check_random_state
 
-from chainrule._typing import Array
-from chainrule.clipping import ClipNorm
+from chainrule._internal.typing import Array
 from chainrule.estimators._settings import build_optimizer, build_penalties, is_lbfgs
-from chainrule.history import History
 from chainrule.schedules import Constant, Schedule
 from chainrule.tables.streaming.fitting import Plan
+from chainrule.training.clipping import ClipNorm
+from chainrule.training.history import History
 
 __all__ = ["finish", "plan", "start"]
 

@@ -9,10 +9,8 @@ from typing import final
 
 import numpy as np
 
-from chainrule._interrupt import deferred_interrupt
-from chainrule._typing import Array
-from chainrule.clipping import Clip
-from chainrule.history import History
+from chainrule._internal.interrupt import deferred_interrupt
+from chainrule._internal.typing import Array
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.penalties import Constraint, Penalty
@@ -20,7 +18,9 @@ from chainrule.schedules import Schedule
 from chainrule.tables.streaming.progress import Meter
 from chainrule.tables.streaming.shuffling import ShuffleBuffer
 from chainrule.tables.streaming.source import Block, Source
-from chainrule.training import DivergenceError, evaluate, train
+from chainrule.training.clipping import Clip
+from chainrule.training.history import History
+from chainrule.training.loop import DivergenceError, evaluate, train
 
 BUFFER_BYTES = 32 * 2**20  # rows that are mixed
 PIECE_BYTES = 8 * 2**20  # rows that train() is given at once

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 
 __all__ = ["ShuffleBuffer"]
 

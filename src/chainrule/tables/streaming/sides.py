@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
 
-from chainrule._extras import require
-from chainrule._typing import Array
+from chainrule._internal.extras import require
+from chainrule._internal.typing import Array
 from chainrule.tables import dates
 from chainrule.tables.streaming.sampling import BottomK, mixed, row_hashes
 from chainrule.tables.streaming.source import Block

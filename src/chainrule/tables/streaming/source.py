@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 from chainrule.tables.frames import check_names
 
 if TYPE_CHECKING:

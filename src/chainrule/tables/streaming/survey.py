@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._extras import require
-from chainrule._typing import Array
+from chainrule._internal.extras import require
+from chainrule._internal.typing import Array
 from chainrule.tables.loading import FEWEST
 from chainrule.tables.streaming.digest import Digest
 from chainrule.tables.streaming.progress import Meter

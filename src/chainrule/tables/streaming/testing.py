@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 from chainrule.tables.checking import with_targets
 from chainrule.tables.loading import as_in
 from chainrule.tables.schema import Schema

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from chainrule._checks import check_real
-from chainrule._typing import Array
+from chainrule._internal.checks import check_real
+from chainrule._internal.typing import Array
 from chainrule.tables import leaks, models, overrides, positive, remarks, targets
 from chainrule.tables.calls import call
 from chainrule.tables.casting import cast

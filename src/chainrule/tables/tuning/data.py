@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.tables import casting, loading
 from chainrule.tables.models import PATIENCE
 from chainrule.tables.result import Trained

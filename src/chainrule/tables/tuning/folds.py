@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._typing import Array
+from chainrule._internal.typing import Array
 from chainrule.tables.splitting import Plan
 
 if TYPE_CHECKING:
@@ -73,6 +73,6 @@ def folds(plan: Plan, count: int, frame: pl.DataFrame, y: Array) -> list[tuple[A
 
 
 def _string() -> Any:
-    from chainrule._extras import require  # noqa: PLC0415
+    from chainrule._internal.extras import require  # noqa: PLC0415
 
     return require("polars", "tables").String

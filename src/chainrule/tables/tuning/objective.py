@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from chainrule._typing import Array
-from chainrule.callbacks import Callback, Run
+from chainrule._internal.typing import Array
 from chainrule.tables import models
 from chainrule.tables.preparation import preparation
 from chainrule.tables.schema import Column
 from chainrule.tables.tuning.space import arguments
+from chainrule.training.callbacks import Callback, Run
 
 if TYPE_CHECKING:
     import polars as pl

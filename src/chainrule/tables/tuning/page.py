@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chainrule._typing import Array
-from chainrule.tables.report.blocks import Block, Cell, Figure, Figures, Heading, Table, Text
-from chainrule.tables.report.drawing import Axis, Plot
+from chainrule._internal.typing import Array
+from chainrule.pages.blocks import Block, Cell, Figure, Figures, Heading, Table, Text
+from chainrule.pages.drawing import Axis, Plot
 from chainrule.tables.tuning.result import SHOWN, shown
 from chainrule.tables.tuning.space import Dimension
 

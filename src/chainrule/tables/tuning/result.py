@@ -6,8 +6,8 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chainrule._extras import require
-from chainrule.tables.report.words import rows
+from chainrule._internal.extras import require
+from chainrule.pages.formatting import rows
 from chainrule.tables.result import Trained
 from chainrule.tables.tuning import study as studies
 from chainrule.tables.tuning.space import Dimension
@@ -136,7 +136,7 @@ class Tuned:
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        from chainrule.tables.report import html  # noqa: PLC0415
+        from chainrule.pages import html  # noqa: PLC0415
         from chainrule.tables.tuning import page  # noqa: PLC0415
 
         return html.fragment(page.title(self), page.about(self), page.blocks(self))

@@ -6,8 +6,8 @@ import csv
 import io
 from pathlib import Path
 
-from chainrule._writing import write_atomically
-from chainrule.tables.report import html, markdown
+from chainrule.files.writing import write_atomically
+from chainrule.pages import html, markdown
 from chainrule.tables.tuning import page
 from chainrule.tables.tuning.result import Tuned
 

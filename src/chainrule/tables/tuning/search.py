@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from chainrule._extras import require
+from chainrule._internal.extras import require
 from chainrule.tables.tuning import study as studies
 from chainrule.tables.tuning.objective import Cut, Outcome, Problem
 from chainrule.tables.tuning.pruning import hopeless

@@ -42,7 +42,7 @@ class Dimension:
 
     def distribution(self) -> BaseDistribution:
         """Return it as Optuna has it."""
-        from chainrule._extras import require  # noqa: PLC0415
+        from chainrule._internal.extras import require  # noqa: PLC0415
 
         of = require("optuna.distributions", "tune")
         if self.choices:

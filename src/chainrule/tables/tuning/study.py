@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chainrule._extras import require
-from chainrule._values import shown
-from chainrule._writing import refuse_link
+from chainrule._internal.extras import require
+from chainrule.files.values import shown
+from chainrule.files.writing import refuse_link
 from chainrule.tables.tuning.space import Dimension
 
 if TYPE_CHECKING:

@@ -1,0 +1,156 @@
+"""Functions that NumPy lacks, arranged so that nothing overflows and the tails keep their digits."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from chainrule._internal.typing import Array
+
+# log(erfc(z) e^(z²) / t) for z >= 0 as a polynomial in s = 2t − 1, t = 2 / (2 + z): Chebyshev interpolation on [−1, 1]
+# at 60 nodes with 50 digits, cut at degree 24 (relative error of erfc below 1e-14) and at degree 10 (below 1e-7).
+# The substitution t = 2 / (2 + z) is from Press et al., "Numerical Recipes" (3rd edition), section 6.2.2.
+_ERFC_FLOAT64 = (
+    -0.6717940840566922,
+    0.6726432239776583,
+    0.04734330684186352,
+    -0.04689561023132892,
+    -0.009872689364099222,
+    0.008824938561312326,
+    0.001758933507402803,
+    -0.0023458125529958935,
+    -0.00014624628742128412,
+    0.0006736791352568861,
+    -9.373894767667294e-05,
+    -0.00017430412986925935,
+    7.1418104334223e-05,
+    3.1746935423272354e-05,
+    -3.0237840540071365e-05,
+    1.3989370477610988e-07,
+    8.662535397475538e-06,
+    -2.9634842309596983e-06,
+    -1.409445991433531e-06,
+    1.2833949153561985e-06,
+    -4.1468537546636465e-08,
+    -2.8956265674355237e-07,
+    7.745572408758513e-08,
+    2.980513364515168e-08,
+    -1.2776086554968677e-08,
+)
+_ERFC_FLOAT32 = (
+    -0.671794092,
+    0.672642217,
+    0.0473438876,
+    -0.0468748882,
+    -0.00988001932,
+    0.00870381204,
+    0.00179406625,
+    -0.00204873476,
+    -0.000227910966,
+    0.000333735894,
+    8.00073816e-06,
+)
+
+
+def log_max(x: Array) -> float:
+    """Return a number whose exponential, and its reciprocal, are normal numbers in the dtype of x."""
+    return 87.0 if x.dtype.itemsize <= 4 else 708.0
+
+
+@lru_cache(maxsize=32)
+def ones(rows: int, dtype: np.dtype[Any]) -> Array:
+    """Return a vector of ones, the same for all who ask: a product with it is a sum, and faster than one.
+
+    >>> ones(2, np.dtype("float32")) @ np.array([[1.0, 2.0], [3.0, 4.0]])
+    array([4., 6.])
+    """
+    vector = np.ones(rows, dtype)
+    vector.flags.writeable = False
+    return vector
+
+
+SUMMED = 256
+
+
+def column_sums(x: Array, out: Array | None = None) -> Array:
+    """Return the sum of each column of x (rows, columns).
+
+    Of many rows SUMMED at a time are added up, and these sums in float64: one sum after the other in float32 would lose
+    digits with the number of rows (100,000 pixels: three of seven). It takes no longer.
+
+    >>> x = np.full((100_000, 1), 0.1, "float32")
+    >>> column_sums(x).round(2), np.cumsum(x, dtype="float32")[-1].round(2)
+    (array([10000.], dtype=float32), np.float32(9998.56))
+    """
+    rows, columns = x.shape
+    sums, rest = divmod(rows, SUMMED)
+    if sums < 32:  # a dot product alone is a little faster, and as good
+        return np.dot(ones(rows, x.dtype), x, out=out)
+    some = np.dot(ones(SUMMED, x.dtype), x[: rows - rest].reshape(SUMMED, sums * columns))
+    total = np.sum(some.reshape(sums, columns), axis=0, dtype=np.float64)
+    total += np.dot(ones(rest, x.dtype), x[rows - rest :])
+    if out is None:
+        return total.astype(x.dtype)
+    out[...] = total
+    return out
+
+
+@lru_cache(maxsize=32)
+def row_starts(rows: int, columns: int) -> Array:
+    """Return where each row of a (rows, columns) array begins in its memory.
+
+    >>> row_starts(3, 10)
+    array([ 0, 10, 20])
+    """
+    starts = np.arange(rows) * columns
+    starts.flags.writeable = False
+    return starts
+
+
+def sigmoid(x: Array, out: Array | None = None) -> Array:
+    """Return 1 / (1 + e⁻ˣ); e⁻ˣ is kept below the overflow, where the result is 0 to 37 digits and more.
+
+    >>> sigmoid(np.array([-1e4, -40.0, 0.0, 1e4])).tolist()[1:]
+    [4.24835425529...e-18, 0.5, 1.0]
+    """
+    y = np.negative(x, out=out)
+    np.minimum(y, log_max(x), out=y)
+    np.exp(y, out=y)
+    y += 1
+    return np.reciprocal(y, out=y)
+
+
+def normal_cdf(
+    x: Array, out: Array | None = None, scratch: Array | None = None, scratch2: Array | None = None
+) -> Array:
+    """Return Φ(x) = ½ erfc(−x / √2), the distribution function of the standard normal, exact in both tails.
+
+    >>> normal_cdf(np.array([-10.0, 0.0, 1.0])).tolist()
+    [7.61985302416...e-24, 0.5, 0.841344746068...]
+    """
+    coefficients = _ERFC_FLOAT32 if x.dtype.itemsize <= 4 else _ERFC_FLOAT64
+    z = np.abs(x, out=scratch)
+    np.minimum(z, 50, out=z)  # beyond, erfc is 0 in float64
+    z *= 1 / math.sqrt(2)
+    s = np.add(z, 2, out=out)
+    np.divide(4, s, out=s)
+    s -= 1  # s = 2t − 1 with t = 2 / (2 + z)
+    exponent = np.multiply(s, coefficients[-1], out=scratch2)
+    exponent += coefficients[-2]
+    for c in coefficients[-3::-1]:
+        exponent *= s
+        exponent += c
+    z *= z
+    exponent -= z
+    np.exp(exponent, out=exponent)
+    s += 1
+    s *= 0.25
+    s *= exponent  # ½ t e^(P − z²) = ½ erfc(z): the mass beyond |x|
+    sign = np.copysign(1, x, out=z)
+    s *= sign
+    sign += 1
+    sign *= 0.5
+    return np.subtract(sign, s, out=s)  # 1 − mass where x >= 0, else mass

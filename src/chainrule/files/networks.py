@@ -1,0 +1,233 @@
+"""Networks in files: one safetensors file, with the architecture as JSON in its header.
+
+A file holds numbers and names, no code. Names are looked up in fixed tables, never imported; sizes are checked against
+the file's before anything is allocated; and a file is written beside its place and renamed when it is whole.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from chainrule._internal.checks import check_count
+from chainrule._internal.typing import Array
+from chainrule.files.container import DTYPES, Header, opened, read_array, read_header, write_file
+from chainrule.files.descriptions import MOST, build, describe
+from chainrule.files.values import ModelFileError, check_fields, check_whole, shown
+from chainrule.layers.base import Layer
+from chainrule.network import Network
+
+__all__ = ["ModelFileError", "load", "read_metadata", "save"]
+
+LARGEST = 2**26  # numbers that a layer of a file may give for one sample
+LONGEST = 2**33  # numbers that its layers may read for one sample: minutes; VGG-16 reads 1.1e9
+
+HOLDS = {
+    "network": "a network: chainrule.Network.load reads it",
+    "MLPClassifier": "a classifier: chainrule.MLPClassifier.load reads it, and chainrule.load with NumPy alone",
+    "MLPRegressor": "a regressor: chainrule.MLPRegressor.load reads it, and chainrule.load with NumPy alone",
+    "checkpoint": "a checkpoint: train(..., resume=) goes on from its folder",
+}
+
+
+def save(
+    network: Network,
+    path: str | os.PathLike[str],
+    metadata: Mapping[str, str] | None = None,
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Write ``network`` to ``path``.
+
+    Parameters
+    ----------
+    network : Network
+        Of layers and a loss that chainrule ships: a file cannot hold the code of your own.
+    path : path
+        Usually ending in ``.safetensors``.
+    metadata : mapping of str to str, optional
+        Anything to keep beside the network: :func:`read_metadata` gives it back.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+
+    Raises
+    ------
+    FileExistsError
+        When there is a file and ``overwrite`` is false.
+    ValueError
+        When the network has layers or a loss of your own, or parameters that are not finite.
+
+    Examples
+    --------
+    >>> import chainrule as cr, tempfile
+    >>> network = cr.Network(2, [cr.layers.Dense(3)], cr.losses.SquaredError(), seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     network.save(folder + "/small.safetensors")
+    ...     bool((cr.Network.load(folder + "/small.safetensors").theta == network.theta).all())
+    True
+    """
+    description = {"network": describe_network(network)}
+    write_file(path, "network", description, network_arrays(network), metadata, overwrite=overwrite)
+
+
+def load(path: str | os.PathLike[str]) -> Network:
+    """Read a network that :func:`save` wrote; it predicts what it predicted.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError
+    ModelFileError
+        When the file is damaged, of another tool, of a newer version, or holds something else.
+    """
+    expected = "a file written by Network.save"
+    with opened(path, expected) as file:
+        header = read_header(file, expected)
+        check_kind(header, "network", expected)
+        check_fields("the description", header.description, {"network"})
+        return read_network(file, header)
+
+
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return the metadata that ``save`` was given, of a network or an estimator.
+
+    Examples
+    --------
+    >>> import chainrule as cr, tempfile
+    >>> network = cr.Network(2, [cr.layers.Dense(3)], cr.losses.SquaredError(), seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     network.save(folder + "/small.safetensors", {"made by": "me"})
+    ...     read_metadata(folder + "/small.safetensors")
+    {'made by': 'me'}
+    """
+    expected = "a file written by chainrule"
+    with opened(path, expected) as file:
+        return read_header(file, expected).metadata
+
+
+# ---------------------------------------------------------------- the network in a file, whatever else is in it
+
+
+def check_kind(header: Header, wanted: str, expected: str) -> None:
+    """Refuse a file of another kind, and say what it is and what reads it."""
+    if header.kind != wanted:
+        raise ModelFileError(f"{expected} was expected, but it holds {holds(header.kind)}.")
+
+
+def holds(kind: str) -> str:
+    """Return what a file of this kind holds, for a message about one of the wrong kind."""
+    return HOLDS.get(kind, f"'{shown(kind)}', which this version does not know")
+
+
+def describe_network(network: Network) -> dict[str, Any]:
+    """Return all of a network but its parameters as JSON."""
+    remedy = ": keep network.theta with np.save, and build the network in your program before you fill it"
+    if len(network.layers) > MOST:
+        raise ValueError(f"save: a file holds at most {MOST} layers, this network has {len(network.layers)}.")
+    _check_outputs(network.layers)
+    return {
+        "inputs": list(network.input_shape),
+        "dtype": str(network.dtype),
+        "layers": [describe(f"layer {i}", layer, "Layer", remedy) for i, layer in enumerate(network.layers)],
+        "loss": describe("the loss", network.loss, "Loss", remedy),
+        "seed": _describe_seed(network.seed),
+    }
+
+
+def network_arrays(network: Network) -> dict[str, Array]:
+    """Return parameters and statistics by the names that they have in a file; refuse NaN and infinities."""
+    arrays = {entry.key: array for entry, array in network.arrays()}
+    for key, values in arrays.items():
+        if not np.isfinite(values).all():
+            raise ValueError(f"save: {key} is not finite: training diverged. Save the network as it was before.")
+    return arrays
+
+
+def read_network(
+    file: BinaryIO, header: Header, others: Iterable[str] = (), description: Any = None, prefix: str = ""
+) -> Network:
+    """Return the network of a file that may have ``others`` of arrays beside its own, whose names have the prefix.
+
+    Memory is taken only when every array of the file fits one of the network: it cannot be more than the file's size.
+    """
+    network = _plan(header.description["network"] if description is None else description)
+    names = {dtype: name for name, dtype in DTYPES.items()}
+    entries = (*network.layout.entries, *network.statistics_layout.entries)
+    wanted = {prefix + e.key: (names[network.dtype], e.shape) for e in entries}
+    besides = set(others)
+    found = {name: (tensor.dtype, tensor.shape) for name, tensor in header.tensors.items() if name not in besides}
+    for key in sorted(wanted.keys() | found.keys()):
+        if wanted.get(key) != found.get(key):
+            raise ModelFileError(
+                f"the arrays do not fit the description: {shown(key)} should be {shown(wanted.get(key, 'absent'))}, "
+                f"is {shown(found.get(key, 'absent'))}. The file is damaged."
+            )
+    _check_outputs(network.layers)
+    network.allocate()
+    for entry, view in network.arrays():
+        view[...] = read_array(file, header.tensors[prefix + entry.key])
+        if not np.isfinite(view).all():
+            raise ModelFileError(f"{entry.key} is not finite. The file is damaged, or training had diverged.")
+    return network
+
+
+def _plan(description: Any) -> Network:
+    d = check_fields("the network", description, {"inputs", "dtype", "layers", "loss", "seed"})
+    inputs, layers = d["inputs"], d["layers"]
+    if not isinstance(inputs, list) or not 1 <= len(inputs) <= 8:
+        raise ModelFileError(f"inputs: expected a list of sizes, got {shown(inputs)}.")
+    if not isinstance(layers, list) or len(layers) > MOST:
+        found = f"{len(layers)} of them" if isinstance(layers, list) else shown(layers)
+        raise ModelFileError(f"layers: expected a list of at most {MOST}, got {found}.")
+    if d["dtype"] not in ("float32", "float64"):
+        raise ModelFileError(f"dtype: expected 'float32' or 'float64', got {shown(d['dtype'])}.")
+    shape = tuple(check_whole("inputs", n, 1) for n in inputs)
+    stack = [build(f"layer {i}", layer, "Layer") for i, layer in enumerate(layers)]
+    loss = build("the loss", d["loss"], "Loss")
+    seed = _build_seed(d["seed"])
+    try:
+        network = Network.blank(shape, stack, loss, d["dtype"])
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise ModelFileError(f"the layers do not fit together: {shown(error)}") from None
+    network.seed = seed
+    return network
+
+
+def _check_outputs(layers: Sequence[Layer]) -> None:
+    # A file of a few bytes must not make a prediction ask for all memory: padding grows images without parameters.
+    for layer in layers:
+        if math.prod(layer.output_shape) > LARGEST:
+            raise ModelFileError(f"{layer}: an output of more than {LARGEST:,} numbers for a sample.")
+        _check_outputs(layer.inner)
+    if sum(layer.operations() for layer in layers) > LONGEST:
+        slowest = max(layers, key=lambda layer: layer.operations())
+        raise ModelFileError(
+            f"{slowest}: the layers read more than {LONGEST:,} numbers for a sample: predicting one would take minutes "
+            "or days."
+        )
+
+
+def _describe_seed(seed: int | np.random.SeedSequence | None) -> Any:
+    if isinstance(seed, np.random.SeedSequence):
+        entropy: Any = seed.entropy
+        return {
+            "entropy": int(entropy) if isinstance(entropy, int | np.integer) else [int(n) for n in entropy],
+            "spawn_key": [int(n) for n in seed.spawn_key],
+        }
+    return seed
+
+
+def _build_seed(value: Any) -> int | np.random.SeedSequence | None:
+    try:
+        if isinstance(value, dict):
+            check_fields("seed", value, {"entropy", "spawn_key"})
+            entropy, spawn_key = value["entropy"], value["spawn_key"]
+            for number in [*(entropy if isinstance(entropy, list) else [entropy]), *spawn_key]:
+                check_count("Network", "seed", number, 0)
+            return np.random.SeedSequence(entropy, spawn_key=tuple(spawn_key))
+        return None if value is None else check_count("Network", "seed", value, 0)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise ModelFileError(f"the seed cannot be read: {shown(error)}") from None

@@ -1,0 +1,136 @@
+"""Which part is wrong: every layer, the loss and every penalty checked alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from chainrule._internal.typing import Array
+from chainrule.gradient_check.failing import pass_of, raised
+from chainrule.gradient_check.laws import law_of
+from chainrule.gradient_check.objective import BESIDE, NetworkObjective, slope
+from chainrule.layers import Layer
+from chainrule.memo import Memo
+from chainrule.parameters import locate
+
+
+def blame(objective: NetworkObjective, rng: np.random.Generator) -> list[str]:
+    """Check the loss, every layer and every penalty alone; return what is wrong with each that is."""
+    suspects = []
+    network = objective.network
+    network.theta[:] = objective.theta
+    x, inputs = objective.x, []
+    draw = objective.rewind()
+    for layer in network.layers:
+        inputs.append(x.copy())
+        x = layer.forward(x.copy(), Memo(training=True, rng=draw)).copy()
+    for i, layer in enumerate(network.layers):
+        # Away from kinks: the layer is checked at inputs moved a little.
+        moved = inputs[i] + _free(layer, BESIDE * rng.normal(size=inputs[i].shape))
+        try:
+            alone = check_alone(layer, moved, rng, lambda: Memo(training=True, rng=objective.rewind()))
+        except Exception as error:  # noqa: BLE001  (the layer is somebody else's code)
+            alone = [raised(pass_of(error), error)]
+        suspects += [f"layer {i}, {layer!r}: {what}" for what in alone]
+    suspects += [f"{network.loss!r}: {what}" for what in _check_loss(objective, x, rng)]
+    for penalty in objective.penalties:
+        for e in network.layout.select(None, biases=penalty.biases):
+            w = network.layout.view(objective.theta, e) + BESIDE * rng.normal(size=e.shape)
+            dw = np.zeros_like(w)
+            penalty.add_gradient(w, dw, np.empty_like(w))
+            if _differs(penalty.value, w, dw, rng):
+                suspects.append(f"{penalty!r}: add_gradient is not the derivative of value, for {e.key}")
+    return suspects
+
+
+def check_alone(layer: Layer, x: Array, rng: np.random.Generator, fresh: Callable[[], Memo]) -> list[str]:
+    """Return what is wrong with a bound layer's passes at x; ``fresh`` gives memos that draw the same each time."""
+
+    def forward(x: Array) -> tuple[Array, Memo]:
+        memo = fresh()
+        return layer.forward(x, memo), memo
+
+    wrong: list[str] = []
+    given = x.copy()
+    y, memo = forward(given)
+    if not np.array_equal(given, x):
+        wrong.append("forward changes its input in place, and the layer before it may still need that for its backward")
+    dy = rng.normal(size=y.shape)
+    given_dy = dy.copy()
+    dx = layer.backward(given_dy, memo)
+    if not np.array_equal(given_dy, dy):
+        wrong.append("backward changes dy in place")
+    if dx is None or dx.shape != x.shape:
+        got = "None" if dx is None else f"a dx of shape {dx.shape}"
+        return [*wrong, f"backward returns {got}, but x has shape {x.shape}"]
+    if _differs(lambda x: float(np.vdot(dy, forward(x.copy())[0])), x, dx, rng, layer):
+        wrong.append(f"the dx that backward returns is not the derivative of forward{_law(layer, x, dy, fresh, 'x')}")
+    wrong += _check_parameters(layer, x, dy, memo, rng, fresh)
+    return wrong
+
+
+def _law(layer: Layer, x: Array, dy: Array, fresh: Callable[[], Memo], name: str) -> str:
+    found = law_of(layer, x, dy, fresh, name)
+    return f": {found}" if found else ""
+
+
+def _check_parameters(
+    layer: Layer, x: Array, dy: Array, memo: Memo, rng: np.random.Generator, fresh: Callable[[], Memo]
+) -> list[str]:
+    """Return which gradients, left in the memo, are not the derivatives of forward."""
+    wrong = []
+    for name in layer.parameters():
+        (part, last), (inside, _) = locate(layer, name), locate(memo, name)
+        w, dw = getattr(part, last), getattr(inside, f"d{last}")
+        if dw is None or np.shape(dw) != w.shape:
+            wrong.append(f"backward leaves no memo.d{name} of shape {w.shape}")
+            continue
+
+        def value(new: Array, w: Array = w) -> float:
+            old = w.copy()
+            w[...] = new
+            result = float(np.vdot(dy, layer.forward(x.copy(), fresh())))
+            w[...] = old
+            return result
+
+        if _differs(value, w.copy(), dw, rng):
+            wrong.append(
+                f"the d{name} that backward leaves is not the derivative of forward{_law(layer, x, dy, fresh, name)}"
+            )
+    return wrong
+
+
+def _check_loss(objective: NetworkObjective, y: Array, rng: np.random.Generator) -> list[str]:
+    loss, t = objective.network.loss, objective.t
+    y = y + BESIDE * rng.normal(size=y.shape)
+    memo = Memo(training=True)
+    given = y.copy()
+    loss.forward(given, t, memo)
+    dy = loss.backward(t, memo)
+    wrong = [] if np.array_equal(given, y) else ["forward changes y in place"]
+    if np.shape(dy) != y.shape:
+        return [*wrong, f"backward returns a dy of shape {np.shape(dy)}, but y has {y.shape}"]
+    if _differs(lambda y: float(np.add.reduce(loss.forward(y.copy(), t, Memo(training=True)))), y, dy, rng):
+        wrong.append("backward is not the derivative of forward")
+    return wrong
+
+
+def _free(layer: Layer, x: Array) -> Array:
+    """Return x with zeros in the columns that must stay whole numbers."""
+    x[:, list(layer.whole())] = 0
+    return x
+
+
+def _differs(
+    f: Callable[[Array], float], x: Array, gradient: Array, rng: np.random.Generator, layer: Layer | None = None
+) -> bool:
+    """Say whether ``gradient`` fails to be that of f at x, along any of three random directions."""
+    scale = max(float(np.linalg.norm(gradient)), 1e-4)
+    for _ in range(3):
+        v = rng.normal(size=x.shape) if layer is None else _free(layer, rng.normal(size=x.shape))
+        analytic = float(np.vdot(gradient, v))
+        numeric = slope(f, x, v, analytic, 1e-7 * scale)
+        if not abs(numeric - analytic) <= 1e-5 * max(scale, abs(numeric)):
+            return True
+    return False

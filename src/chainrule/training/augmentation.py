@@ -1,0 +1,273 @@
+"""Augmentation: rows that are changed at random, anew in every epoch, as the batches are drawn.
+
+``train(..., augment=[RandomShift(2, shape=(28, 28)), Mixup(0.2)])`` changes the training rows only, in this order; what
+is drawn comes from a stream of its own, so that one seed gives one result, also where training is resumed.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, final
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from chainrule._internal.checks import check_count, check_real
+from chainrule._internal.config import Value
+from chainrule._internal.typing import Array
+from chainrule.losses import Loss
+from chainrule.memo import Memo
+from chainrule.training.batches import Batch
+
+__all__ = ["Augmentation", "Mixup", "RandomShift"]
+
+Shape = tuple[int, ...]
+
+
+class Augmentation(Value, ABC):
+    """A random change of a batch. One of your own changes ``batch.x`` in place, and draws from ``rng`` alone.
+
+    ``batch`` is x (batch, ...), t and the weights or None; all three may be written to. What is worth keeping from
+    batch to batch, such as buffers, goes into ``memo``.
+
+    >>> class Noise(Augmentation):
+    ...     def apply(self, batch, rng, memo):
+    ...         batch.x[...] += 0.1 * rng.standard_normal(batch.x.shape, batch.x.dtype)
+    """
+
+    mixes: ClassVar[bool] = False
+    """Whether targets are mixed: class labels then come as probabilities (batch, classes)."""
+
+    def check(self, inputs: Shape, loss: Loss) -> None:
+        """Raise a ValueError where samples of this shape, or this loss, do not suit."""
+
+    @abstractmethod
+    def apply(self, batch: Batch, rng: np.random.Generator, memo: Memo) -> None:
+        """Change the batch in place."""
+
+
+@final
+@dataclass(eq=False, repr=False)
+class RandomShift(Augmentation):
+    """Shift every image by a random whole number of pixels, up or down and left or right.
+
+    .. code-block:: text
+
+        x'[i, j] = x[i + a, j + b]           a, b from {−pixels, …, pixels}, all alike; fill outside the image
+
+    Parameters
+    ----------
+    pixels : int
+        The most, at least 1 and less than height and width.
+    shape : (height, width) or (height, width, channels), optional
+        Of an image, where X has one a row; not needed where X is (rows, height, width, channels).
+    fill : float
+        What comes in from outside: the background, 0 unless X was shifted or scaled.
+
+    Raises
+    ------
+    ValueError
+        Before training, when X has no images of this shape, or these are too small.
+
+    Source: Simard, Steinkraus and Platt, "Best practices for convolutional neural networks applied to visual document
+    analysis" (2003), section 2.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> X = np.eye(9)[[4] * 6]                                     # a dot in the middle of 3 x 3 pixels
+    >>> batch = cr.training.batches.Batch(X, np.arange(6), None)
+    >>> RandomShift(1, shape=(3, 3)).apply(batch, np.random.default_rng(0), cr.Memo())
+    >>> X.argmax(axis=1)
+    array([2, 5, 5, 6, 7, 6])
+    """
+
+    pixels: int
+    shape: Sequence[int] | None = None
+    fill: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_count("RandomShift", "pixels", self.pixels)
+        check_real("RandomShift", "fill", self.fill)
+        if self.shape is not None:
+            sides = self.shape if isinstance(self.shape, tuple) else ()
+            if len(sides) not in {2, 3}:
+                raise ValueError(f"RandomShift: shape: expected (height, width), got {self.shape!r}.")
+            for side in sides:
+                check_count("RandomShift", "shape", side)
+
+    def check(self, inputs: Shape, loss: Loss) -> None:
+        if self.shape is None and len(inputs) != 3:
+            raise ValueError(
+                f"{self!r}: expected images (rows, height, width, channels), but X has samples of shape {inputs}. "
+                f"Say how high and wide an image is: RandomShift({self.pixels}, shape=(28, 28))."
+            )
+        height, width, _ = shape = self._image(inputs)
+        if math.prod(shape) != math.prod(inputs):
+            raise ValueError(
+                f"{self!r}: expected samples of {math.prod(shape)} numbers, but those of X have {math.prod(inputs)}, "
+                f"shape {inputs}. Is the shape that of the images?"
+            )
+        if self.pixels >= min(height, width):
+            raise ValueError(
+                f"{self!r}: pixels: expected less than the {height} x {width} pixels of an image, got {self.pixels}."
+            )
+
+    def _image(self, inputs: Shape) -> tuple[int, int, int]:
+        height, width, *channels = inputs if self.shape is None else self.shape
+        return height, width, math.prod(channels)
+
+    def apply(self, batch: Batch, rng: np.random.Generator, memo: Memo) -> None:
+        x, most = batch.x, self.pixels
+        n = len(x)
+        if memo.rows is None or len(memo.rows) < n:
+            height, width, channels = memo.image = self._image(x.shape[1:])
+            memo.rows = np.arange(n)
+            memo.padded = np.full((n, height + 2 * most, width + 2 * most, channels), self.fill, x.dtype)
+            windows = sliding_window_view(memo.padded, (height, width), axis=(1, 2))
+            memo.windows = windows.transpose(0, 1, 2, 4, 5, 3)  # (n, a, b, height, width, channels)
+        a, b = rng.integers(0, 2 * most + 1, (2, n))
+        images = x.reshape(n, *memo.image)
+        memo.padded[:n, most:-most, most:-most] = images
+        images[...] = memo.windows[memo.rows[:n], a, b]
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Mixup(Augmentation):
+    """Mix every row with another one of its batch, and their targets in the same proportion.
+
+    .. code-block:: text
+
+        λ ~ Beta(α, α), one for a batch;  π a random order of its rows
+        x'ᵢ = λ xᵢ + (1 − λ) x_π(i)
+        t'ᵢ = λ tᵢ + (1 − λ) t_π(i)           with labels one-hot
+
+    The losses that are linear in t, cross-entropies, then are λ ℓ(y, tᵢ) + (1 − λ) ℓ(y, t_π(i)), exactly. With sample
+    weights both terms have their own: w'ᵢ = λ wᵢ + (1 − λ) w_π(i), and t' is mixed in the proportion of the two.
+
+    Parameters
+    ----------
+    alpha : float
+        α, above 0. The smaller, the nearer is λ to 0 or 1: 0.1 to 0.4 is usual, 1 draws λ evenly.
+
+    Raises
+    ------
+    ValueError
+        Before training, when the loss is not linear in the targets: a regression.
+
+    Source: Zhang, Cissé, Dauphin and Lopez-Paz, "mixup: beyond empirical risk minimization" (2018), figure 1a.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> batch = cr.training.batches.Batch(np.array([[0.0], [10.0], [20.0]]), np.eye(3), None)
+    >>> Mixup(1.0).apply(batch, np.random.default_rng(0), cr.Memo())     # λ = 0.7; the second row met itself
+    >>> batch.x.ravel().round(1), batch.t.round(2)
+    (array([ 6., 10., 14.]), array([[0.7, 0. , 0.3],
+           [0. , 1. , 0. ],
+           [0.3, 0. , 0.7]]))
+    """
+
+    alpha: float = 0.2
+    mixes: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_real("Mixup", "alpha", self.alpha, 0, open_low=True)
+
+    def check(self, inputs: Shape, loss: Loss) -> None:
+        if not loss.linear_in_targets:
+            raise ValueError(
+                f"{self!r}: expected a loss that is linear in the targets, such as SoftmaxCrossEntropy() for class "
+                f"labels, got {loss!r}: the mean of two numbers is no target that a regression should learn."
+            )
+
+    def apply(self, batch: Batch, rng: np.random.Generator, memo: Memo) -> None:
+        x, t, weight = batch
+        n, ours = len(x), rng.beta(self.alpha, self.alpha)
+        other = rng.permutation(n)
+        if memo.x is None or len(memo.x) < n:
+            memo.x, memo.t = np.empty_like(x), np.empty_like(t)
+        first: Any = ours
+        if weight is not None:
+            mixed = ours * weight + (1 - ours) * weight[other]
+            first = (ours * weight / np.where(mixed > 0, mixed, 1)).astype(t.dtype)[:, np.newaxis]
+            weight[...] = mixed
+        _mix(x, other, ours, memo.x[:n])
+        _mix(t, other, first, memo.t[:n])
+
+
+def _mix(values: Array, other: Array, share: Any, buffer: Array) -> None:
+    """Let v ← v + (1 − λ) (v_π − v) in place."""
+    values.take(other, axis=0, out=buffer, mode="clip")
+    buffer -= values
+    buffer *= 1 - share
+    values += buffer
+
+
+class Augmented:
+    """Augmentations with what they draw from and remember: changes one batch after the other.
+
+    Parameters
+    ----------
+    parts : sequence of Augmentation
+    inputs : tuple of int
+        The shape of a sample.
+    loss : Loss
+    classes : int
+        How many, where targets are labels; else 0.
+    dtype : numpy.dtype
+    rng : numpy.random.Generator
+
+    Attributes
+    ----------
+    classes : int
+        As how many probabilities labels come; 0 where they stay labels, or are none.
+    """
+
+    def __init__(
+        self,
+        parts: Sequence[Augmentation],
+        inputs: Shape,
+        loss: Loss,
+        classes: int,
+        dtype: np.dtype[Any],
+        rng: np.random.Generator,
+    ) -> None:
+        for part in parts:
+            part.check(inputs, loss)
+        self.rng, self.parts = rng, parts
+        self.classes = classes if any(part.mixes for part in parts) else 0
+        self._labels = 0 if self.classes else classes
+        self._memos = [Memo() for _ in parts]
+        self._t = np.empty((0, self.classes), dtype)
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Return the batch, changed in place; labels as probabilities if targets are mixed."""
+        if self.classes:
+            n = len(batch.t)
+            if len(self._t) < n:
+                self._t = np.empty((n, self.classes), self._t.dtype)
+            t = self._t[:n]
+            t.fill(0)
+            t[np.arange(n), batch.t] = 1
+            batch = Batch(batch.x, t, batch.weight)
+        for part, memo in zip(self.parts, self._memos, strict=True):
+            part.apply(batch, self.rng, memo)
+        if self._labels and batch.t.view(np.uintp).max() >= self._labels:  # negative ones, too
+            raise ValueError(
+                f"augment: expected labels from 0 to {self._labels - 1}, got {batch.t.min()} to {batch.t.max()} after "
+                f"{', '.join(map(repr, self.parts))}."
+            )
+        return batch
+
+
+def check_augmentations(augment: Any) -> list[Augmentation]:
+    """Return the augmentations as a list, or say that they are none."""
+    given: list[Any] = list(augment) if isinstance(augment, list | tuple) else [None]
+    if not all(isinstance(part, Augmentation) for part in given):
+        raise TypeError(f"augment: expected a list of augmentations such as [RandomShift(2)], got {augment!r}.")
+    return given

@@ -1,0 +1,141 @@
+"""The compiled kernels against the reference, on this machine: the same training with either, part by part."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from chainrule import layers, losses, optimizers, penalties
+from chainrule._internal.names import public_classes
+from chainrule._internal.threads import blas_threads, choose_threads
+from chainrule.gradient_check.samples import input_shape, targets, variants
+from chainrule.layers import Dense, Dropout, Layer, Tanh
+from chainrule.network import Network
+from chainrule.schedules import Constant
+from chainrule.training import clipping
+from chainrule.training import engine as kernels
+from chainrule.training import step as reference
+from chainrule.training.batches import Batches
+from chainrule.training.callbacks import Run
+from chainrule.training.history import History
+from chainrule.training.state import Work
+
+MISSING = (
+    "There are no compiled kernels here: Numba and SciPy are not installed, training uses the reference, and there is "
+    'nothing to compare. Type: pip install "chainrule[fast]"'
+)
+LARGEST = {"float32": 1e-5, "float64": 1e-11}  # difference of θ, where its largest entry is 1, after all steps
+INPUTS, OUTPUTS, ROWS, BATCH, EPOCHS = 5, 3, 23, 6, 3
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One part, trained with either set of kernels.
+
+    Attributes
+    ----------
+    kind, name : what was compared
+    differences : dict
+        By dtype: the largest difference of a parameter or a loss; empty where the part is not compiled.
+    """
+
+    kind: str
+    name: str
+    differences: dict[str, float]
+
+    @property
+    def ok(self) -> bool:
+        """Whether the differences are those of rounding."""
+        return all(value <= LARGEST[dtype] for dtype, value in self.differences.items())
+
+
+def compare(seed: int = 0) -> list[Comparison] | None:
+    """Return the comparison of every activation, loss, optimizer, penalty, clip and dropout; None without Numba.
+
+    A part that is not compiled is in the list, without differences: the reference trains it.
+    """
+    if not kernels.installed():
+        return None
+    compiled = importlib.import_module("chainrule.training.compiled")
+    return [Comparison(kind, repr(part), _differences(compiled, settings, seed)) for kind, part, settings in _parts()]
+
+
+def _parts() -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    """Yield every shipped part, and what is trained to compare it."""
+    for kind, module, base, name in (
+        ("loss", losses, losses.Loss, "loss"),
+        ("optimizer", optimizers, optimizers.Optimizer, "optimizer"),
+        ("penalty", penalties, penalties.Penalty, "penalty"),
+        ("constraint", penalties, penalties.Constraint, "penalty"),
+        ("clip", clipping, clipping.Clip, "clip"),
+    ):
+        for cls in public_classes(module, base).values():
+            for part in variants(cls):
+                yield kind, part, {name: part}
+    for cls in public_classes(layers, Layer).values():
+        for layer in variants(cls):
+            own_columns = isinstance(layer, layers.Embedding | layers.Residual)  # which Dense layers do not give
+            if input_shape(layer) == (INPUTS,) and not own_columns:
+                yield "layer", layer, {"stack": [Dense(7), layer, Dense(6), layer, Dense(OUTPUTS)]}
+
+
+def _differences(compiled: ModuleType, settings: dict[str, Any], seed: int) -> dict[str, float]:
+    differences = {}
+    for dtype in LARGEST:
+        results = [_trained(module, dtype, seed, **settings) for module in (reference, compiled)]
+        if results[1] is None or results[0] is None:
+            return {}
+        scale = max(1.0, float(np.abs(results[0]).max()))
+        differences[dtype] = float(np.abs(results[1] - results[0]).max()) / scale
+    return differences
+
+
+def _trained(
+    module: ModuleType,
+    dtype: str,
+    seed: int,
+    *,
+    stack: list[Layer] | None = None,
+    loss: losses.Loss | None = None,
+    optimizer: optimizers.Optimizer | None = None,
+    penalty: penalties.Penalty | penalties.Constraint | None = None,
+    clip: clipping.Clip | None = None,
+) -> np.ndarray | None:
+    """Return all parameters and all losses after a few epochs; None where the module hands over to the reference."""
+    rng = np.random.default_rng(seed)
+    chosen = loss or losses.SquaredError()
+    network = Network(INPUTS, stack or [Dense(7), Tanh(), Dropout(0.2), Dense(OUTPUTS)], chosen, seed=seed, dtype=dtype)
+    t = chosen.targets(targets(chosen, ROWS, OUTPUTS, rng), OUTPUTS, network.dtype)
+    X = rng.normal(size=(ROWS, INPUTS))
+    weight = rng.random(ROWS).astype(dtype)
+    batches = Batches(X, t, weight, None, BATCH, network.dtype, np.random.default_rng(seed))
+    learning = optimizer or optimizers.Momentum(0.01)
+    work = Work(
+        network=network,
+        batches=batches,
+        optimizer=learning,
+        state=learning.start(network.theta, network.weights),
+        schedule=Constant(),
+        penalties=[] if penalty is None else [penalty],
+        clip=clip,
+        seed=np.random.SeedSequence(seed),
+        threads=choose_threads(BATCH * network.layout.size, None),
+    )
+    run = Run(network, History(["epoch"]), ("epoch",), EPOCHS, len(batches), batches.rows)
+    measured = []
+    steps = module.steps(work, run)
+    with closing(steps), blas_threads(steps.blas_threads):
+        if not type(steps).__module__.startswith(module.__name__):
+            return None
+        for run.epoch in range(1, EPOCHS + 1):
+            batches.shuffle()
+            run.batch = 0
+            steps.do(0, len(batches))
+            measured += [steps.losses.copy(), steps.penalties.copy()]
+    return np.concatenate([network.theta.astype(np.float64), *measured])

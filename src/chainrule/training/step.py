@@ -1,0 +1,76 @@
+"""The steps of training in plain array code: the layers' own forward and backward, the optimizer's own update."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from chainrule._internal.typing import Array
+from chainrule.penalties import BoundPenalties
+from chainrule.training.callbacks import Run
+from chainrule.training.state import Steps, Work
+
+__all__ = ["steps"]
+
+
+def steps(work: Work, run: Run) -> Steps:
+    """Return what does the steps."""
+    return _ReferenceSteps(work, run)
+
+
+class _ReferenceSteps(Steps):
+    def __init__(self, work: Work, run: Run) -> None:
+        super().__init__(work, run)
+        network = work.network
+        work.state.factors = network.layout.factors(work.layer_rates, network.dtype) if work.layer_rates else None
+        self.workspace = network.workspace(work.batches.batch_size, seed=work.seed)
+        self.rng = self.workspace.rng
+        self.sum = np.empty_like(self.workspace.grad) if work.accumulate > 1 else None
+        self.bound = BoundPenalties(
+            work.penalties, network.layout, len(network.layers), network.theta, self.workspace.grad
+        )
+
+    def do(self, first: int, last: int) -> None:
+        changes, factor = self.work.schedule.within_epoch, self.factor(first)
+        for batch in range(first, last, self.work.accumulate):
+            stop = min(batch + self.work.accumulate, last)
+            self._step(batch, stop, self.factor(batch) if changes else factor)
+
+    def _step(self, first: int, last: int, factor: float) -> None:
+        """Take one step with the gradient of all rows of these batches."""
+        work, run, bound = self.work, self.run, self.bound
+        self.rate = work.optimizer.learning_rate * factor
+        grad, rows = self._batch(first)
+        if last > first + 1:
+            grad, rows = self._accumulate(grad, rows, first + 1, last)
+        if bound:
+            run.penalty = self.penalties[first:last] = bound.value(rows or 1.0)
+            bound.add_gradient(rows or 1.0)
+        if work.clip is not None:
+            work.clip.apply(grad)
+        work.optimizer.update(work.network.theta, grad, work.state, factor)
+        bound.project()
+
+    def _batch(self, batch: int) -> tuple[Array, float]:
+        """Return the gradient of one batch, and its rows (or the sum of their weights)."""
+        run = self.run
+        run.batch = batch + 1
+        x, t, weight = self.work.batches.take(batch)
+        loss, grad = self.work.network.loss_and_grad(x, t, self.workspace, weight)
+        run.loss = self.losses[batch] = loss
+        total = self.totals[batch] = float(x.shape[0] if weight is None else np.add.reduce(weight))
+        if not math.isfinite(loss):
+            raise FloatingPointError(f"the loss is {loss}")
+        self.work.network.commit(self.workspace)
+        return grad, total
+
+    def _accumulate(self, grad: Array, rows: float, first: int, last: int) -> tuple[Array, float]:
+        """Return Σ nᵢ gᵢ / Σ nᵢ, the gradient of the rows of all batches as one: a short batch has its share."""
+        total = np.multiply(grad, rows, out=self.sum)
+        for batch in range(first, last):
+            grad, more = self._batch(batch)
+            grad *= more
+            total += grad
+            rows += more
+        return np.divide(total, rows or 1.0, out=grad), rows
