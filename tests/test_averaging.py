@@ -6,7 +6,7 @@ import pytest
 import chainrule as cr
 from chainrule._internal.names import public_classes
 from chainrule.layers import BatchNorm, Dense, Dropout, ReLU
-from chainrule.training import averaging
+from chainrule.training import averaging, engine
 from chainrule.training.averaging import EMA, SWA, WeightAverage, measure_statistics
 from chainrule.training.callbacks import Callback
 
@@ -148,7 +148,7 @@ def test_an_average_by_epochs_leaves_the_compiled_epoch_whole(kernels, monkeypat
     if kernels == "numba":
         pytest.importorskip("numba")
     monkeypatch.setenv("CHAINRULE_KERNELS", kernels)
-    module = cr.training.kernels.select()
+    module = engine.select()
     calls = []
 
     def steps(work, run, make=module.steps):

@@ -17,7 +17,7 @@ import planted
 from chainrule._internal.names import public_classes
 from chainrule.cli.app import app
 from chainrule.layers import Dense, Tanh
-from chainrule.training import engine as kernels
+from chainrule.training import engine
 from chainrule.training.compiled import compare
 
 PLANTED = Path(planted.__file__)
@@ -547,7 +547,7 @@ def test_a_kernel_that_differs_is_wrong(monkeypatch):
 
 
 def test_without_compiled_kernels_it_says_so(monkeypatch):
-    monkeypatch.setattr(kernels, "_is_installed", lambda package: False)
+    monkeypatch.setattr(engine, "_is_installed", lambda package: False)
     saved("model.safetensors", Dense(3))
     result = check("model.safetensors", "--kernels")
     assert "There are no compiled kernels here" in result.stdout

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
-from chainrule.training import engine as kernels
+from chainrule.training import engine
 
 numba = pytest.importorskip("numba")
 pytest.importorskip("scipy")
@@ -208,18 +208,18 @@ def said(monkeypatch, capsys):
 @pytest.mark.parametrize("asked", [None, "numba"])
 def test_where_compiling_is_switched_off_numpy_trains_and_it_is_said_once(said, monkeypatch, asked):
     monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
-    assert kernels.select(asked).__name__ == "chainrule.training.step"
-    assert kernels.select(asked).__name__ == "chainrule.training.step"
+    assert engine.select(asked).__name__ == "chainrule.training.step"
+    assert engine.select(asked).__name__ == "chainrule.training.step"
     assert said() == "chainrule: training with NumPy, not with compiled code: NUMBA_DISABLE_JIT is set.\n"
 
 
 def test_a_numba_that_cannot_be_imported_is_done_without_unless_it_is_asked_for(said, monkeypatch):
-    monkeypatch.setattr(kernels, "installed", lambda: True)
+    monkeypatch.setattr(engine, "installed", lambda: True)
     monkeypatch.setitem(sys.modules, "numba", None)  # an import of it raises an ImportError
-    assert kernels.select().__name__ == "chainrule.training.step"
+    assert engine.select().__name__ == "chainrule.training.step"
     assert said().startswith("chainrule: training with NumPy, not with compiled code: Numba cannot be imported (")
     with pytest.raises(ImportError, match="numba"):
-        kernels.select("numba")
+        engine.select("numba")
 
 
 def test_training_with_compiling_switched_off_in_a_process(tmp_path):

@@ -21,8 +21,7 @@ import chainrule as cr
 from chainrule import layers, losses, optimizers, penalties, schedules
 from chainrule._internal.names import public_classes
 from chainrule.layers import Dense, Dropout
-from chainrule.training import clipping
-from chainrule.training import engine as kernels
+from chainrule.training import clipping, engine
 
 numba = pytest.importorskip("numba")
 
@@ -247,20 +246,20 @@ def test_random_networks(work):
 
 def test_the_choice_of_kernels(monkeypatch):
     monkeypatch.delenv("CHAINRULE_KERNELS", raising=False)
-    assert kernels.select().__name__ == "chainrule.training.compiled"
+    assert engine.select().__name__ == "chainrule.training.compiled"
     monkeypatch.setenv("CHAINRULE_KERNELS", "reference")
-    assert kernels.select().__name__ == "chainrule.training.step"
+    assert engine.select().__name__ == "chainrule.training.step"
     monkeypatch.setenv("CHAINRULE_KERNELS", "cuda")
     with pytest.raises(ValueError, match="CHAINRULE_KERNELS: expected one of numba, reference, got 'cuda'"):
-        kernels.select()
+        engine.select()
 
 
 def test_without_numba(monkeypatch):
-    monkeypatch.setattr(kernels, "_is_installed", lambda package: package != "numba")
+    monkeypatch.setattr(engine, "_is_installed", lambda package: package != "numba")
     monkeypatch.delenv("CHAINRULE_KERNELS", raising=False)
-    assert kernels.select().__name__ == "chainrule.training.step"
+    assert engine.select().__name__ == "chainrule.training.step"
     with pytest.raises(ImportError, match=r"pip install .chainrule\[fast\]"):
-        kernels.select("numba")
+        engine.select("numba")
 
 
 class OwnLayer(layers.Layer):

@@ -12,9 +12,9 @@ from benchmarks.contestants import estimators
 from benchmarks.contestants.images_ours import predict_images, train_images  # noqa: F401  (pieces of work)
 from benchmarks.task import Task
 from chainrule.layers import Dense, Dropout, Layer, ReLU, Tanh
-from chainrule.training import engine as kernels
+from chainrule.training import engine
 
-kernels.select()  # imports Numba: a peer's imports do not count either
+engine.select()  # imports Numba: a peer's imports do not count either
 
 
 def _network(task: Task, parameters: list[data.Arrays]) -> cr.Network:

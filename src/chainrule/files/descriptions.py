@@ -18,8 +18,8 @@ from chainrule._internal.names import public_classes
 from chainrule.files.values import ModelFileError, shown
 
 MODULES = {
-    "Callback": "callbacks averaging",
-    "Clip": "clipping",
+    "Callback": "training.callbacks training.averaging",
+    "Clip": "training.clipping",
     "Constraint": "penalties",
     "Initializer": "initializers",
     "Layer": "layers",

@@ -33,19 +33,23 @@ def select(name: str | None = None) -> ModuleType:
     if chosen == "numba" and not installed():
         raise ImportError('the compiled kernels need Numba: pip install "chainrule[fast]"')
     if chosen == "reference" or not installed():
-        return importlib.import_module(f"{__name__}.reference")
+        return _module("reference")
     try:
         from numba import config  # noqa: PLC0415  (it takes half a second)
 
         if not config.DISABLE_JIT:
-            return importlib.import_module(f"{__name__}.numba")
+            return _module("numba")
         reason = "NUMBA_DISABLE_JIT is set"
     except ImportError as error:  # Numba refuses a NumPy that is newer than it knows, for example
         if chosen:
             raise
         reason = f"Numba cannot be imported ({error})"
     _say_once(f"training with NumPy, not with compiled code: {reason}")
-    return importlib.import_module(f"{__name__}.reference")
+    return _module("reference")
+
+
+def _module(name: str) -> ModuleType:
+    return importlib.import_module(f"chainrule.training.{MODULES[name]}")
 
 
 @functools.cache

@@ -27,8 +27,7 @@ from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.penalties import Constraint, Penalty, check_penalties
 from chainrule.schedules import Constant, Schedule
-from chainrule.training import checkpoints
-from chainrule.training import engine as kernels
+from chainrule.training import checkpoints, engine
 from chainrule.training.augmentation import Augmentation, Augmented, check_augmentations
 from chainrule.training.averaging import WeightAverage, averaged, measure_statistics
 from chainrule.training.batches import Batches, Shuffler
@@ -211,7 +210,7 @@ def train(
         _accumulate(accumulate, len(batches)), _layer_rates(network, layer_rates),
     )  # fmt: skip
     advice.before_training(network.layers, data.X, chosen)
-    steps = kernels.select().steps(work, run)
+    steps = engine.select().steps(work, run)
     per_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
     checkpointing = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
 

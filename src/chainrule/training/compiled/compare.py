@@ -18,8 +18,7 @@ from chainrule.gradient_check.samples import input_shape, targets, variants
 from chainrule.layers import Dense, Dropout, Layer, Tanh
 from chainrule.network import Network
 from chainrule.schedules import Constant
-from chainrule.training import clipping
-from chainrule.training import engine as kernels
+from chainrule.training import clipping, engine
 from chainrule.training import step as reference
 from chainrule.training.batches import Batches
 from chainrule.training.callbacks import Run
@@ -60,7 +59,7 @@ def compare(seed: int = 0) -> list[Comparison] | None:
 
     A part that is not compiled is in the list, without differences: the reference trains it.
     """
-    if not kernels.installed():
+    if not engine.installed():
         return None
     compiled = importlib.import_module("chainrule.training.compiled")
     return [Comparison(kind, repr(part), _differences(compiled, settings, seed)) for kind, part, settings in _parts()]
