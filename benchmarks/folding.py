@@ -24,7 +24,7 @@ def main() -> None:
     repeats = parser.parse_args().repeats
     hidden = [layer for _ in range(2) for layer in (Dense(256, biases=None), BatchNorm(), ReLU(), Dropout(0.2))]
     network = cr.Network(100, [*hidden, Dense(10)], "softmax_cross_entropy", seed=0)
-    sides = {"as trained": network, "folded": network.folded()}
+    sides = {"as trained": network, "folded": cr.fold(network)}
     print("| rows | " + " | ".join(f"{name} (µs a call)" for name in sides) + " | ratio |")
     print("| ---: |" + " ---: |" * (len(sides) + 1))
     for rows, calls in ((1, 2000), (1000, 30)):

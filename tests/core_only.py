@@ -58,8 +58,8 @@ def main():
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
-        network.save(path)
-        loaded = cr.Network.load(path)
+        cr.save(network, path)
+        loaded = cr.load(path)
     np.testing.assert_array_equal(loaded.predict(X), network.predict(X))
     accuracy = cr.evaluate(loaded, X, t)["accuracy"]
     assert accuracy > 0.8, accuracy

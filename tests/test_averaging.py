@@ -317,5 +317,5 @@ def test_an_estimator_ends_with_the_average_and_is_saved(tmp_path):
     with pytest.warns(warning):
         model.fit(X, T)
     np.testing.assert_array_equal(model.network_.theta, average.average)
-    model.save(tmp_path / "model.safetensors")
+    cr.save(model, tmp_path / "model.safetensors")
     assert repr(cr.load(tmp_path / "model.safetensors").predict(X)) == repr(model.predict(X))

@@ -16,9 +16,9 @@ import chainrule as cr
 import planted
 from chainrule._internal.names import public_classes
 from chainrule.cli.app import app
+from chainrule.gradient_check import engines as compare
 from chainrule.layers import Dense, Tanh
 from chainrule.training import engine
-from chainrule.training.compiled import compare
 
 PLANTED = Path(planted.__file__)
 COMMAND = [sys.executable, "-m", "chainrule.cli", "check"]
@@ -149,7 +149,7 @@ def test_penalties_are_part_of_what_is_checked():
 
 def saved(path, *stack, inputs=4, loss="softmax_cross_entropy"):
     network = cr.Network(inputs, stack, loss, seed=0)
-    network.save(path)
+    cr.save(network, path)
     return network
 
 

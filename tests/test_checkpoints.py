@@ -407,7 +407,7 @@ class TestDamage:
             fit(tmp_path)
 
     def test_a_model_is_no_checkpoint(self, tmp_path):
-        network().save(tmp_path / "checkpoint-000001.safetensors")
+        cr.save(network(), tmp_path / "checkpoint-000001.safetensors")
         with pytest.warns(CheckpointWarning, match="it holds a network: chainrule"), pytest.raises(CheckpointError):
             fit(tmp_path)
 

@@ -142,7 +142,7 @@ class TestTrain:
             "max_norm": 3.0, "optimizer": "RMSProp", "learning_rate": 0.02, "schedule": "cosine", "warm_up": 1.0,
             "clip_norm": 5.0, "epochs": 3, "batch_size": 50, "patience": 2, "label_smoothing": 0.1, "seed": 7,
         }  # fmt: skip
-        network = cr.Network.load(here / "runs" / "circles" / "model.safetensors")
+        network = cr.load(here / "runs" / "circles" / "model.safetensors")
         kinds = [type(layer).__name__ for layer in network.layers]
         assert kinds == ["Dropout", "Dense", "LeakyReLU", "Dropout", "Dense", "LeakyReLU", "Dropout", "Dense"]
         for part in ("RMSProp(learning_rate=0.02)", "WarmUp(1.0, then=Cosine())", "ClipNorm(5.0)", "L1(1e-05)",
@@ -168,7 +168,7 @@ class TestTrain:
     def test_the_seed_decides_everything(self, here):
         for seed, out in ((1, "a"), (1, "b"), (2, "c")):
             run("train", "spirals", *QUICK, "--seed", seed, "--out", out, "--quiet")
-        a, b, c = (cr.Network.load(here / out / "model.safetensors").theta for out in "abc")
+        a, b, c = (cr.load(here / out / "model.safetensors").theta for out in "abc")
         assert (a == b).all()
         assert (a != c).any()
         assert (
@@ -534,7 +534,7 @@ class TestEvaluate:
 
     def test_a_damaged_or_missing_model_is_refused(self, copy):
         (copy / "model.safetensors").write_bytes(b"\x80junk")
-        refused("evaluate", copy, match="it is a pickle.*a file written by Network.save was expected")
+        refused("evaluate", copy, match="it is a pickle.*a network saved by chainrule was expected")
         (copy / "model.safetensors").unlink()
         refused("evaluate", copy, match="no such file")
 
@@ -566,7 +566,7 @@ class TestPredict:
             case "npz":
                 np.savez(here / "x.npz", X=X, other=np.ones(3))
         result = run("predict", moons, "-" if kind == "-" else f"x.{kind}", input=text if kind == "-" else None)
-        p = cr.Network.load(moons / "model.safetensors").predict(X)
+        p = cr.load(moons / "model.safetensors").predict(X)
         got = self.rows(result.stdout)
         assert [row[0] for row in got[1:]] == [["upper", "lower"][i] for i in p.argmax(axis=1)]
         np.testing.assert_allclose(np.array([row[1:] for row in got[1:]], float), p, rtol=1e-5)

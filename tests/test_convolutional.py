@@ -153,14 +153,14 @@ def test_copies_have_their_own_statistics_and_inner_layers():
 def test_statistics_are_saved_loaded_and_served(tmp_path):
     net, path = trained(), tmp_path / "images.safetensors"
     assert net.statistics.size == 4 * 4
-    net.save(path)
-    for loaded in (cr.Network.load(path), cr.load(path)):
+    cr.save(net, path)
+    for loaded in (cr.load(path), cr.load(path)):
         np.testing.assert_array_equal(loaded.values, net.values)
         np.testing.assert_array_equal(loaded.predict(X), net.predict(X))
         assert repr(loaded) == repr(net)
     net.layers[1].running_var[0] = np.nan
     with pytest.raises(ValueError, match=r"save: layers.1.running_var is not finite"):
-        net.save(tmp_path / "other.safetensors")
+        cr.save(net, tmp_path / "other.safetensors")
 
 
 def description_of(path):
@@ -196,7 +196,7 @@ def test_a_changed_description_loads_or_is_refused_at_once(tmp_path):
         "softmax_cross_entropy", seed=0,
     )  # fmt: skip
     path = tmp_path / "model.safetensors"
-    net.save(path)
+    cr.save(net, path)
     header, description, data = description_of(path)
     rng, everywhere = np.random.default_rng(0), list(places(description["network"]))
     loaded, slowest = 0, 0.0
@@ -217,7 +217,7 @@ def test_a_changed_description_loads_or_is_refused_at_once(tmp_path):
         write(path, header, changed, data)
         start = time.perf_counter()
         try:
-            cr.Network.load(path)
+            cr.load(path)
             loaded += 1
         except ModelFileError as error:
             assert "\n" not in str(error)  # noqa: PT017
@@ -228,7 +228,7 @@ def test_a_changed_description_loads_or_is_refused_at_once(tmp_path):
 
 def test_layers_nested_without_end_are_refused_at_once(tmp_path):
     path = tmp_path / "model.safetensors"
-    cr.Network(2, [Dense(2)], "squared_error", seed=0).save(path)
+    cr.save(cr.Network(2, [Dense(2)], "squared_error", seed=0), path)
     header, description, data = description_of(path)
     nested = {"type": "BatchNorm"}
     for _ in range(200):
@@ -236,11 +236,11 @@ def test_layers_nested_without_end_are_refused_at_once(tmp_path):
     description["network"]["layers"].append(nested)
     write(path, header, description, data)
     with pytest.raises(ModelFileError, match="more than 16 parts deep"):
-        cr.Network.load(path)
+        cr.load(path)
     description["network"]["layers"][1] = {"type": "Residual", "layers": [{"type": "Tanh"}] * 2001}
     write(path, header, description, data)
     with pytest.raises(ModelFileError, match="expected at most 2000, got 2001"):
-        cr.Network.load(path)
+        cr.load(path)
 
 
 # Threads, memory, forks ----------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ def test_a_schedule_that_needs_the_end_takes_max_iter_for_it():
 def test_the_epochs_are_counted_through_files_copies_and_members(tmp_path):
     model = make(learning_rate=cr.schedules.Step(2, 0.1), learning_rate_init=1.0, n_ensemble=2)
     rates(model, 3)
-    model.save(tmp_path / "model.safetensors")
+    cr.save(model, tmp_path / "model.safetensors")
     for other in (MLPClassifier.load(tmp_path / "model.safetensors"), cr.MLPClassifier.__new__(MLPClassifier)):
         if not vars(other):
             other.__setstate__(model.__getstate__())

@@ -101,7 +101,7 @@ def test_two_outputs_of_softmax_for_two_classes(solver, tmp_path):
     p = model.predict_proba(X_IRIS)
     assert (p.shape, model.out_activation_, model.score(X_IRIS, y)) == ((150, 2), "softmax", 1.0)
     np.testing.assert_array_equal(model.predict(X_IRIS), model.classes_[p.argmax(axis=1)])
-    model.save(tmp_path / "model.safetensors")
+    cr.save(model, tmp_path / "model.safetensors")
     for loaded in (MLPClassifier.load(tmp_path / "model.safetensors"), cr.load(tmp_path / "model.safetensors")):
         np.testing.assert_array_equal(loaded.predict_proba(X_IRIS), p)
         np.testing.assert_array_equal(loaded.predict(X_IRIS), model.predict(X_IRIS))
@@ -147,7 +147,7 @@ def test_images_in_a_validation_set_a_split_and_a_cross_validation():
 def test_images_in_files_and_as_onnx(tmp_path):
     model = images().fit(IMAGES, Y_DIGITS)
     p = model.predict_proba(DIGITS)
-    model.save(tmp_path / "model.safetensors")
+    cr.save(model, tmp_path / "model.safetensors")
     for loaded in (MLPClassifier.load(tmp_path / "model.safetensors"), cr.load(tmp_path / "model.safetensors")):
         assert loaded.n_features_in_ == 64
         for X in (DIGITS, IMAGES):
@@ -157,7 +157,7 @@ def test_images_in_files_and_as_onnx(tmp_path):
     again.partial_fit(IMAGES, Y_DIGITS)
     assert (again.network_.theta != model.network_.theta).any()
     runtime = pytest.importorskip("onnxruntime")
-    model.to_onnx(tmp_path / "model.onnx")
+    cr.onnx.save(model, tmp_path / "model.onnx")
     label, found = runtime.InferenceSession(tmp_path / "model.onnx").run(None, {"X": DIGITS})
     np.testing.assert_allclose(found, p, atol=1e-5)
     np.testing.assert_array_equal(label, model.predict(DIGITS))

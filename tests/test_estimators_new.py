@@ -476,8 +476,8 @@ def test_from_sklearn_can_go_on_and_be_saved(kind, tmp_path):
     X, y = data(kind)
     original = quiet(make(getattr(theirs, kind.__name__), early_stopping=False), X, y)
     model = kind.from_sklearn(original)
-    model.network_.save(tmp_path / "model.safetensors")
-    loaded = cr.Network.load(tmp_path / "model.safetensors")
+    cr.save(model.network_, tmp_path / "model.safetensors")
+    loaded = cr.load(tmp_path / "model.safetensors")
     np.testing.assert_array_equal(loaded.predict(X), model.network_.predict(X))
     before = theta(model)
     model.partial_fit(X, y)
@@ -798,14 +798,14 @@ def test_an_ensemble_that_fails_is_what_it_was(monkeypatch):
 def test_an_ensemble_in_a_file_and_as_onnx(kind, tmp_path):
     X, _ = data(kind)
     model = fitted(kind, n_ensemble=3, batch_norm=True)
-    model.save(tmp_path / "model.safetensors")
+    cr.save(model, tmp_path / "model.safetensors")
     predict = "predict_proba" if kind is MLPClassifier else "predict"
     expected = getattr(model, predict)(X)
     for loaded in (kind.load(tmp_path / "model.safetensors"), cr.load(tmp_path / "model.safetensors"), clone_of(model)):
         np.testing.assert_array_equal(getattr(loaded, predict)(X), expected)
     np.testing.assert_array_equal(kind.load(tmp_path / "model.safetensors").spread(X), model.spread(X))
     runtime = pytest.importorskip("onnxruntime")
-    model.to_onnx(tmp_path / "model.onnx")
+    cr.onnx.save(model, tmp_path / "model.onnx")
     found = runtime.InferenceSession(tmp_path / "model.onnx").run(None, {"X": X})[-1]
     np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-9, atol=1e-12)
 

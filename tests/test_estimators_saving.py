@@ -28,7 +28,7 @@ def path(tmp_path):
 
 
 def there_and_back(model, path):
-    model.save(path, overwrite=True)
+    cr.save(model, path, overwrite=True)
     return type(model).load(path)
 
 
@@ -143,7 +143,7 @@ class Constant(cr.Loss):
 def test_what_a_file_cannot_hold_is_said(path):
     model = cr.MLPClassifier((4,), max_iter=3, callbacks=[Own()], random_state=np.random.RandomState(0)).fit(X, WORDS)
     with pytest.warns(LeftOutWarning, match=r"cannot hold callbacks=\[Own\(\)\], random_state=RandomState"):
-        model.save(path)
+        cr.save(model, path)
     loaded = cr.MLPClassifier.load(path)
     assert loaded.callbacks is None
     assert loaded.random_state is None
@@ -151,29 +151,29 @@ def test_what_a_file_cannot_hold_is_said(path):
     np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))
     own = cr.MLPRegressor(Constant(), (3,), max_iter=2).fit(X, X[:, 0])
     with pytest.raises(ValueError, match=r"save: loss, Constant\(\), is not a part of chainrule"):
-        own.save(path, overwrite=True)
+        cr.save(own, path, overwrite=True)
     assert cr.MLPClassifier.load(path).classes_.tolist() == ["ant", "bee", "cat"]
 
 
 def test_what_cannot_be_saved(path):
     with pytest.raises(NotFittedError):
-        cr.MLPClassifier().save(path)
+        cr.save(cr.MLPClassifier(), path)
     model = cr.MLPClassifier((4,), max_iter=3).fit(X, WORDS)
     with pytest.raises(ValueError, match="'alpha' parameter"):
-        clone(model).fit(X, WORDS).set_params(alpha=-1).save(path)
-    model.save(path)
+        cr.save(clone(model).fit(X, WORDS).set_params(alpha=-1), path)
+    cr.save(model, path)
     with pytest.raises(FileExistsError, match="overwrite=True"):
-        model.save(path)
+        cr.save(model, path)
     model.network_.theta[0] = np.nan
     with pytest.raises(ValueError, match="is not finite"):
-        model.save(path, overwrite=True)
+        cr.save(model, path, overwrite=True)
 
 
 def test_a_class_of_ones_own(path):
     class Mine(cr.MLPClassifier):
         """With other defaults only."""
 
-    Mine((4,), max_iter=3).fit(X, WORDS).save(path)
+    cr.save(Mine((4,), max_iter=3).fit(X, WORDS), path)
     assert type(Mine.load(path)) is Mine
     assert type(cr.MLPClassifier.load(path)) is cr.MLPClassifier
 
@@ -182,7 +182,7 @@ def test_a_class_of_ones_own(path):
 
 
 def rewrite(path, change):
-    cr.MLPClassifier((4,), max_iter=3, early_stopping=True, random_state=0).fit(X, WORDS).save(path, overwrite=True)
+    cr.save(cr.MLPClassifier((4,), max_iter=3, early_stopping=True, random_state=0).fit(X, WORDS), path, overwrite=True)
     content = path.read_bytes()
     length = struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8 : 8 + length])
@@ -261,7 +261,7 @@ def test_a_long_label_does_not_make_room_for_itself_in_all_the_others(path):
     """NumPy's texts are all as wide as the longest: of a few bytes they would take gigabytes, once more in each row."""
     labels = [*(f"{i:05}" for i in range(299)), "a" * 10**6]
     network = cr.Network(2, [Dense(300)], "softmax_cross_entropy", seed=0)
-    cr.MLPClassifier.from_network(network, np.array(labels, dtype=object)).save(path)
+    cr.save(cr.MLPClassifier.from_network(network, np.array(labels, dtype=object)), path)
     for load in (cr.load, cr.MLPClassifier.load):
         tracemalloc.start()
         try:
@@ -281,7 +281,7 @@ def test_labels_of_a_usual_length_keep_their_dtype(path, labels):
     labels = np.array(sorted(labels))
     loss = "sigmoid_cross_entropy" if len(labels) == 2 else "softmax_cross_entropy"
     network = cr.Network(1, [Dense(1 if len(labels) == 2 else len(labels))], loss, seed=0)
-    cr.MLPClassifier.from_network(network, labels).save(path)
+    cr.save(cr.MLPClassifier.from_network(network, labels), path)
     for load in (cr.load, cr.MLPClassifier.load):
         assert load(path).classes_.dtype == labels.dtype
 
@@ -295,5 +295,5 @@ def test_a_text_that_no_file_can_hold_is_refused_when_it_is_saved(tmp_path, wher
     if where == "column":
         model.feature_names_in_ = np.array(["a", bad], object)
     with pytest.raises(ValueError, match=r"save: b\\ud800 has half of a surrogate pair"):
-        model.save(tmp_path / "m.safetensors")
+        cr.save(model, tmp_path / "m.safetensors")
     assert not (tmp_path / "m.safetensors").exists()

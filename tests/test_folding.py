@@ -54,7 +54,7 @@ def kinds(network):
 def test_predictions_are_the_same(case, dtype):
     network = trained(*CASES[case], dtype)
     before = network.values.copy()
-    folded = network.folded()
+    folded = cr.fold(network)
     x = RNG.normal(size=(50, *network.input_shape)).astype(dtype)
     ours, theirs = network.logits(x), folded.logits(x)
     assert np.abs(theirs - ours).max() <= TOLERANCE[dtype] * max(1, np.abs(ours).max())
@@ -76,11 +76,11 @@ def test_predictions_are_the_same(case, dtype):
     ],
 )
 def test_what_is_left(case, left):
-    assert kinds(trained(*CASES[case]).folded()) == left
+    assert kinds(cr.fold(trained(*CASES[case]))) == left
 
 
 def test_what_is_left_inside_of_a_residual():
-    block = trained(*CASES["residual"]).folded().layers[1]
+    block = cr.fold(trained(*CASES["residual"])).layers[1]
     assert [type(layer).__name__ for layer in block.inner] == ["Conv2D", "ReLU", "Conv2D"]
     assert block.inner[0].b.shape == (4,)
 
@@ -89,14 +89,14 @@ def test_the_formula():
     network = trained(3, [Dense(5), BatchNorm(epsilon=0.5), Dense(2)])
     dense, norm, _ = network.layers
     s = 1 / np.sqrt(norm.running_var + 0.5)
-    first = network.folded().layers[0]
+    first = cr.fold(network).layers[0]
     np.testing.assert_allclose(first.W, dense.W * norm.gamma * s, rtol=1e-14)
     np.testing.assert_allclose(first.b, (dense.b - norm.running_mean) * norm.gamma * s + norm.beta, rtol=1e-13)
 
 
 def test_a_network_without_anything_to_fold_keeps_its_values_to_the_bit():
     network = trained(3, [Dense(5), LayerNorm(), ReLU(), Dense(2)], "float32")
-    folded = network.folded()
+    folded = cr.fold(network)
     np.testing.assert_array_equal(folded.values, network.values)
     assert repr(folded) == repr(network)
 
@@ -114,32 +114,32 @@ def test_a_layer_of_ones_own_is_kept_with_what_it_was_given():
 
     network = trained(3, [Dense(4), Shift(2.0), Dropout(0.5), BatchNorm(), Dense(2)])
     x = RNG.normal(size=(4, 3))
-    assert kinds(network.folded()) == ["Dense", "Shift", "BatchNorm", "Dense"]
-    np.testing.assert_array_equal(network.folded().predict(x), network.predict(x))
+    assert kinds(cr.fold(network)) == ["Dense", "Shift", "BatchNorm", "Dense"]
+    np.testing.assert_array_equal(cr.fold(network).predict(x), network.predict(x))
 
 
 def test_dropout_alone_leaves_a_layer_that_does_nothing():
     network = cr.Network(3, [Dropout(0.5), Residual([Dropout(0.5)])], "squared_error", dtype="float64")
-    folded = network.folded()
+    folded = cr.fold(network)
     assert kinds(folded) == ["Residual"]
     assert isinstance(folded.layers[0].inner[0], Identity)
-    assert kinds(cr.Network(3, [Dropout(0.5)], "squared_error").folded()) == ["Identity"]
+    assert kinds(cr.fold(cr.Network(3, [Dropout(0.5)], "squared_error"))) == ["Identity"]
     np.testing.assert_array_equal(folded.predict([[1.0, 2.0, 3.0]]), [[2.0, 4.0, 6.0]])
 
 
 def test_a_folded_network_in_a_file(tmp_path):
     network = trained(*CASES["images"], "float32")
-    network.folded().save(tmp_path / "model.safetensors")
+    cr.save(cr.fold(network), tmp_path / "model.safetensors")
     loaded = cr.load(tmp_path / "model.safetensors")
     x = RNG.normal(size=(3, 6, 5, 2)).astype("float32")
-    np.testing.assert_array_equal(loaded.predict(x), network.folded().predict(x))
+    np.testing.assert_array_equal(loaded.predict(x), cr.fold(network).predict(x))
 
 
 @pytest.mark.parametrize("folded", [False, True])
 def test_an_estimator_in_a_file(folded, tmp_path):
     network = trained(3, [Dense(5), BatchNorm(), ReLU(), Dropout(0.5), Dense(3)])
     model = cr.MLPClassifier.from_network(network, ["ant", "bee", "cat"])
-    model.save(tmp_path / "model.safetensors", folded=folded)
+    cr.save(model, tmp_path / "model.safetensors", folded=folded)
     X = RNG.normal(size=(20, 3))
     for loaded in (cr.load(tmp_path / "model.safetensors"), cr.MLPClassifier.load(tmp_path / "model.safetensors")):
         np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
@@ -155,7 +155,7 @@ def test_an_estimator_that_was_fitted_with_batch_norm(members, tmp_path):
     X = RNG.normal(size=(200, 4))
     y = np.array(["ant", "bee", "cat"])[X[:, :3].argmax(axis=1)]
     model = cr.MLPClassifier((8, 6), batch_norm=True, dropout=0.1, n_ensemble=members, max_iter=5, random_state=0)
-    model.fit(X, y).save(tmp_path / "model.safetensors", folded=True)
+    cr.save(model.fit(X, y), tmp_path / "model.safetensors", folded=True)
     loaded = cr.load(tmp_path / "model.safetensors")
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
     np.testing.assert_allclose(loaded.predict_proba(X), model.predict_proba(X), atol=1e-12)
@@ -171,6 +171,6 @@ def test_training_from_scratch_and_folding():
     layers = [Dense(32, biases=None), BatchNorm(), ReLU(), Dropout(0.1), Dense(10)]
     network = cr.Network(64, layers, "softmax_cross_entropy", seed=0)
     cr.train(network, digits.X, digits.t, optimizer="adam", epochs=5, seed=0)
-    p, q = network.predict(digits.X), network.folded().predict(digits.X)
+    p, q = network.predict(digits.X), cr.fold(network).predict(digits.X)
     assert np.abs(p - q).max() < 1e-5
     assert np.mean(p.argmax(axis=1) == digits.t) > 0.9

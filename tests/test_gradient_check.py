@@ -245,7 +245,7 @@ def test_no_exception_escapes_and_the_layer_is_named(layer, said):
     assert said in report.suspects[0]
     assert report.verdict.startswith("The gradient is WRONG, it cannot be computed:\n  layer 1, Fails(): ")
     with pytest.raises(ValueError, match=r"^trace: in prediction, .*layer 1, Fails\(\): "):
-        net.trace(X[0], 1)
+        cr.trace(net, X[0], 1)
     assert not cr.check_layer(layer)
 
 
@@ -258,7 +258,7 @@ def test_what_is_not_implemented_yet_is_not_called_wrong():
         assert "backward is not implemented yet (line" in report.verdict
         assert len(report.unchecked) == 1
     with pytest.raises(ValueError, match="backward is not implemented yet"):
-        network(Dense(4), layer, Dense(3)).trace(X[0], 1)
+        cr.trace(network(Dense(4), layer, Dense(3)), X[0], 1)
 
 
 class TutorialDropout(Layer):
@@ -275,12 +275,12 @@ class TutorialDropout(Layer):
 def test_the_dropout_of_tutorials_in_a_network_and_in_a_trace():
     """It trains and its gradient is right; only a backward in prediction has no mask, and that is said, not raised."""
     with pytest.raises(ValueError, match="forward returns float64 where x is float32"):
-        network(Dense(4), TutorialDropout(), Dense(3)).trace(X[0], 1, training=True)
+        cr.trace(network(Dense(4), TutorialDropout(), Dense(3)), X[0], 1, training=True)
     net = network(Dense(4), TutorialDropout(), Dense(3), dtype="float64")
     assert cr.check_gradient(net, X, LABELS)
-    assert len(net.trace(X[0], 1, training=True).steps) > 0
+    assert len(cr.trace(net, X[0], 1, training=True).steps) > 0
     with pytest.raises(ValueError, match=r"layer 1, TutorialDropout\(\): backward raises TypeError.*check_layer says"):
-        net.trace(X[0], 1)
+        cr.trace(net, X[0], 1)
 
 
 class LossOfOneNumber(cr.Loss):

@@ -340,8 +340,8 @@ class TestFolding:
         model = cr.onnx.convert(network)
         assert [node.op_type for node in model.graph.node] == ["Gemm", "Relu", "Gemm", "Gemm", "Softmax"]
         arrays = {a.name: onnx.numpy_helper.to_array(a) for a in model.graph.initializer}
-        np.testing.assert_array_equal(arrays["layer2.W"], network.folded().layers[2].W)
-        assert model.graph.doc_string == repr(network.folded())
+        np.testing.assert_array_equal(arrays["layer2.W"], cr.fold(network).layers[2].W)
+        assert model.graph.doc_string == repr(cr.fold(network))
 
     def test_a_fitted_estimator_alone_and_in_a_pipeline(self):
         x = X.astype("float32")
@@ -415,7 +415,7 @@ class TestNetworks:
 
     def test_what_describes_the_model(self, tmp_path):
         network = cr.Network(3, [Dense(2)], losses.Huber(2.0), seed=0)
-        network.to_onnx(tmp_path / "model.onnx", {"trained on": "café"})
+        cr.onnx.save(network, tmp_path / "model.onnx", {"trained on": "café"})
         model = onnx.load(tmp_path / "model.onnx")
         assert (model.producer_name, model.producer_version) == ("chainrule", cr.__version__)
         assert {p.key: p.value for p in model.metadata_props} == {"loss": "Huber(delta=2.0)", "trained on": "café"}
@@ -506,7 +506,7 @@ class TestEstimators:
     @pytest.mark.parametrize("kind", LABELS)
     def test_labels_and_probabilities(self, kind, dtype, rows, tmp_path):
         model = classifier(LABELS[kind], dtype)
-        model.to_onnx(tmp_path / "model.onnx")
+        cr.onnx.save(model, tmp_path / "model.onnx")
         label, p = run((tmp_path / "model.onnx").read_bytes(), X[:rows].astype(dtype))
         assert label.dtype == (object if isinstance(model.classes_[0], str) else np.int64)
         assert p.dtype == dtype
@@ -544,7 +544,7 @@ class TestEstimators:
     def test_regressors(self, loss, outputs, dtype, tmp_path):
         y = np.exp(X[:, :outputs] / 4).squeeze()
         model = cr.MLPRegressor(loss, (8,), solver="lbfgs", max_iter=15, random_state=0, dtype=dtype).fit(X, y)
-        model.to_onnx(tmp_path / "model.onnx", dtype=dtype)
+        cr.onnx.save(model, tmp_path / "model.onnx", dtype=dtype)
         made = onnx.load(tmp_path / "model.onnx")
         assert [o.name for o in made.graph.output] == ["variable"]
         agree(run(made, X.astype(dtype))[0], model.predict(X).reshape(-1, outputs), dtype)
@@ -558,7 +558,7 @@ class TestEstimators:
     def test_not_fitted(self, tmp_path):
         for model in (cr.MLPClassifier(), cr.MLPRegressor()):
             with pytest.raises(NotFittedError, match="not fitted yet"):
-                model.to_onnx(tmp_path / "model.onnx")
+                cr.onnx.save(model, tmp_path / "model.onnx")
         assert list(tmp_path.iterdir()) == []
 
 
@@ -740,26 +740,26 @@ class TestBadInput:
 
     def test_a_folder(self, tmp_path):
         with pytest.raises(IsADirectoryError, match=r"is a folder; a file was expected, such as .*model.onnx"):
-            self.NETWORK.to_onnx(tmp_path, overwrite=True)
+            cr.onnx.save(self.NETWORK, tmp_path, overwrite=True)
 
     def test_no_folder(self, tmp_path):
         with pytest.raises(FileNotFoundError, match="there is no folder"):
-            self.NETWORK.to_onnx(tmp_path / "not" / "there.onnx")
+            cr.onnx.save(self.NETWORK, tmp_path / "not" / "there.onnx")
 
     def test_a_file_is_replaced_only_when_asked(self, tmp_path):
         path = tmp_path / "model.onnx"
         path.write_text("precious")
         with pytest.raises(FileExistsError, match="overwrite=True"):
-            self.NETWORK.to_onnx(path)
+            cr.onnx.save(self.NETWORK, path)
         assert path.read_text() == "precious"
-        self.NETWORK.to_onnx(path, overwrite=True)
+        cr.onnx.save(self.NETWORK, path, overwrite=True)
         onnx.checker.check_model(str(path))
         assert [p.name for p in tmp_path.iterdir()] == ["model.onnx"]
 
     def test_without_onnx(self, monkeypatch, tmp_path):
         monkeypatch.setitem(sys.modules, "onnx", None)
         with pytest.raises(ImportError, match=r'pip install "chainrule\[onnx\]"'):
-            self.NETWORK.to_onnx(tmp_path / "model.onnx")
+            cr.onnx.save(self.NETWORK, tmp_path / "model.onnx")
 
     def test_without_skl2onnx(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "skl2onnx", None)
@@ -801,7 +801,7 @@ class TestCommand:
         assert said in printed
         assert float(re.search(r"random rows: (\S+)\.$", printed)[1]) < 1e-5
         model = onnx.load(tmp_path / "moons.onnx")
-        network = cr.Network.load(folder / "model.safetensors")
+        network = cr.load(folder / "model.safetensors")
         x = RNG.normal(size=(5, 2)).astype("float32")
         agree(run(model, x)[0], network.predict(x), "float32")
         props = {p.key: p.value for p in model.metadata_props}
@@ -810,7 +810,7 @@ class TestCommand:
 
     def test_a_file(self, folder, tmp_path):
         network = cr.Network(3, [Dense(2), GELU()], "squared_error", seed=0, dtype="float64")
-        network.save(tmp_path / "own.safetensors", {"by": "me"})
+        cr.save(network, tmp_path / "own.safetensors", {"by": "me"})
         printed = export(tmp_path / "own.safetensors", "--onnx", tmp_path / "own.onnx", "--opset", 15)
         assert "3 inputs, 2 predictions, float64, opset 15" in printed
         assert float(re.search(r"random rows: (\S+)\.$", printed)[1]) < 1e-12
@@ -865,11 +865,11 @@ class TestCommand:
 
     def test_the_model_itself_is_never_replaced(self, tmp_path):
         path = tmp_path / "model.safetensors"
-        cr.Network(2, [Dense(1)], "squared_error").save(path)
+        cr.save(cr.Network(2, [Dense(1)], "squared_error"), path)
         for source in (path, tmp_path):
             assert "is the model itself" in export(source, "--onnx", path, "--overwrite", status=2)
         assert "is not there" in export(tmp_path / "nowhere", "--onnx", path, "--overwrite", status=2)
-        assert cr.Network.load(path).input_shape == (2,)
+        assert cr.load(path).input_shape == (2,)
 
     def test_without_onnx(self, folder, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "onnx", None)

@@ -73,7 +73,7 @@ def test_every_kind_is_among_the_stored_files():
 )
 def test_the_same_labels_and_probabilities_to_the_bit(path, y):
     model = cr.MLPClassifier((4,), max_iter=3, random_state=0).fit(X, y)
-    model.save(path)
+    cr.save(model, path)
     served = cr.load(path)
     labels = model.predict(X)
     labels = labels.toarray() if sp.issparse(labels) else labels
@@ -89,7 +89,7 @@ def test_the_same_labels_and_probabilities_to_the_bit(path, y):
 def test_the_same_numbers_to_the_bit(path, loss, outputs):
     y = np.abs(X[:, :outputs])
     model = cr.MLPRegressor(loss, (4,), max_iter=3, random_state=0).fit(X, y.ravel() if outputs == 1 else y)
-    model.save(path)
+    cr.save(model, path)
     np.testing.assert_array_equal(cr.load(path).predict(X), model.predict(X))
     assert repr(cr.load(path)) == f"Regressor(3 columns, {outputs} outputs)"
 
@@ -109,7 +109,7 @@ def test_threads_may_share_a_model():
 @pytest.fixture
 def served(path):
     frame = pd.DataFrame(X, columns=["length", "width", "height"])
-    cr.MLPClassifier((4,), max_iter=3, random_state=0).fit(frame, WORDS).save(path)
+    cr.save(cr.MLPClassifier((4,), max_iter=3, random_state=0).fit(frame, WORDS), path)
     return cr.load(path)
 
 
@@ -145,14 +145,19 @@ def test_rows_that_do_not_fit(served, rows, error, message):
 
 
 def test_a_model_of_another_kind_says_what_reads_it(path, tmp_path):
-    cr.MLPClassifier((4,), max_iter=3).fit(X, WORDS).save(path)
-    with pytest.raises(ModelFileError, match=r"by MLPRegressor.save was expected, but it holds a classifier: .*MLPCl"):
+    cr.save(cr.MLPClassifier((4,), max_iter=3).fit(X, WORDS), path)
+    with pytest.raises(
+        ModelFileError,
+        match=r"a fitted MLPRegressor saved by chainrule was expected, but it holds a classifier: .*MLPCl",
+    ):
         cr.MLPRegressor.load(path)
-    with pytest.raises(ModelFileError, match=r"by Network.save was expected, but it holds a classifier: .*load"):
-        cr.Network.load(path)
+    with pytest.raises(
+        ModelFileError, match=r"a network saved by chainrule was expected, but it holds a classifier: .*load"
+    ):
+        cr.load(path)
     network = cr.Network(3, [cr.layers.Dense(3)], "softmax_cross_entropy", seed=0)
-    network.save(tmp_path / "network.safetensors")
-    with pytest.raises(ModelFileError, match=r"but it holds a network: chainrule.Network.load reads it"):
+    cr.save(network, tmp_path / "network.safetensors")
+    with pytest.raises(ModelFileError, match=r"but it holds a network: chainrule.load reads it"):
         cr.MLPClassifier.load(tmp_path / "network.safetensors")
     assert isinstance(cr.load(tmp_path / "network.safetensors"), cr.Network)
 

@@ -280,6 +280,6 @@ def test_a_decay_out_of_range_is_refused(cls, decay):
     "optimizer", [Momentum(weight_decay=0.1), AdamW(weight_decay=0.1), AdamW(biases=True)], ids=repr
 )
 def test_a_worked_example_shows_the_decay(optimizer):
-    text = str(network().trace(X[0], 1, optimizer=optimizer))
+    text = str(cr.trace(network(), X[0], 1, optimizer=optimizer))
     assert ("θ ← θ − η λ θ" if getattr(optimizer, "biases", False) else "W ← W − η λ W for weights") in text
-    assert "λ" not in str(network().trace(X[0], 1, optimizer=Momentum()))
+    assert "λ" not in str(cr.trace(network(), X[0], 1, optimizer=Momentum()))

@@ -562,7 +562,7 @@ def test_what_is_streamed(folder):
 
 def test_a_streamed_model_is_saved_as_any_other(folder, tmp_path):
     trained = run(folder / "t.parquet")
-    trained.pipeline[-1].save(tmp_path / "model.safetensors")
+    cr.save(trained.pipeline[-1], tmp_path / "model.safetensors")
     loaded = chainrule.MLPClassifier.load(tmp_path / "model.safetensors")
     x = trained.pipeline[0].transform(cast(trained.held_out.frame, trained.schema.columns))
     assert (loaded.predict(x) == trained.held_out.predictions).all()

@@ -124,7 +124,7 @@ class TestNumbers:
             ("THE", "Layer 0", "W after"): W0 - rate * dW0, ("THE", "Layer 0", "b after"): b0 - rate * db0,
             ("THE", "Layer 2", "W after"): W2 - rate * dW2, ("THE", "Layer 2", "b after"): b2 - rate * db2,
         }  # fmt: skip
-        trace = network.trace(x, t, optimizer=optimizers.SGD(rate))
+        trace = cr.trace(network, x, t, optimizer=optimizers.SGD(rate))
         printed = tables(trace.text(digits=6))
         assert printed.keys() == expected.keys()
         for key, values in expected.items():
@@ -137,7 +137,7 @@ class TestNumbers:
         data = cr.datasets.load_digits()
         network = cr.Network(64, [Dense(40), ReLU(), Dense(10)], "softmax_cross_entropy", seed=0)
         cr.train(network, data.X, data.t, optimizer="adam", epochs=3, seed=0)
-        trace = network.trace(data.X[3], data.t[3], classes=data.classes, image_shape=data.image_shape)
+        trace = cr.trace(network, data.X[3], data.t[3], classes=data.classes, image_shape=data.image_shape)
         x, first, last = data.X[3:4].astype("float64"), network.layers[0], network.layers[2]
         z = x @ first.W + first.b
         a = np.maximum(z, 0)
@@ -163,7 +163,7 @@ class TestNumbers:
         x, t = np.array([[0.5, -1.0]], "float32"), np.array([1])
         workspace = network.workspace(1, training=False)
         value, grad = network.loss_and_grad(x, t, workspace)
-        trace = network.trace(x, t)
+        trace = cr.trace(network, x, t)
         assert trace.value == value
         by_phase = {(step.phase, step.layer): step for step in trace.steps}
         for i, memo in enumerate(workspace.memos):
@@ -176,19 +176,19 @@ class TestNumbers:
     def test_the_network_is_not_changed(self):
         network = small()
         before = network.theta.copy(), [dict(vars(layer)) for layer in network.layers]
-        network.trace([0.5, -1.0], 1)
+        cr.trace(network, [0.5, -1.0], 1)
         np.testing.assert_array_equal(network.theta, before[0])
         assert [vars(layer).keys() for layer in network.layers] == [state.keys() for state in before[1]]
 
     def test_the_loss_after_the_step(self):
         network = small()
-        trace = network.trace([0.5, -1.0], 1, optimizer=optimizers.SGD(0.5))
+        trace = cr.trace(network, [0.5, -1.0], 1, optimizer=optimizers.SGD(0.5))
         network.theta -= 0.5 * network.loss_and_grad([[0.5, -1.0]], [1])[1]
         assert trace.value_after == network.loss_and_grad([[0.5, -1.0]], [1])[0] < trace.value
 
     def test_sample_weights(self):
         network, x, t = small(dtype="float64"), [[0.5, -1.0], [1.0, 1.0]], [1, 0]
-        trace = network.trace(x, t, sample_weight=[3.0, 1.0])
+        trace = cr.trace(network, x, t, sample_weight=[3.0, 1.0])
         assert trace.value == network.loss_and_grad(x, t, sample_weight=[3.0, 1.0])[0]
         loss = next(step for step in trace.steps if step.phase == "loss")
         r, k = loss.checks[0].at
@@ -202,7 +202,7 @@ class TestNumbers:
     def test_worked_entries_are_right(self, name, training):
         """The arithmetic that stands in a line gives the number at its end."""
         network, rows = around(name, dtype="float64")
-        trace = network.trace(rows(1), [[0.5, 2.0]], training=training, seed=3)
+        trace = cr.trace(network, rows(1), [[0.5, 2.0]], training=training, seed=3)
         nothing = UNWORKED if training else {*UNWORKED, "Dropout", "Dropout2D", "GaussianNoise"}
         assert any(step.worked for step in trace.steps if step.layer == 0) != (name in nothing)
         short = [(step, line) for step in trace.steps for line in step.worked if "…" not in line]
@@ -223,7 +223,7 @@ class TestNumbers:
         layer = layers.Conv2D(2, (2, 3), stride=(1, 2), padding=1, groups=2)
         network = cr.Network((4, 4, 2), [layer, layers.Flatten(), Dense(2)], "softmax_cross_entropy", seed=0)
         x = np.random.default_rng(0).normal(size=(2, 4, 4, 2)).astype("float32")
-        trace = network.trace(x, [1, 0])
+        trace = cr.trace(network, x, [1, 0])
         forward, backward = trace.steps[0], next(s for s in trace.steps if s.phase == "backward" and s.layer == 0)
         padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
         place = next(array for array in forward.arrays if array.name == "y").entry
@@ -247,7 +247,7 @@ class TestNumbers:
         network = cr.Network((3, 3, 1), [layer, layers.Flatten(), Dense(2)], "softmax_cross_entropy", seed=2)
         x = np.zeros((1, 3, 3, 1))
         x[0, 1, 1, 0] = 5
-        trace = network.trace(x, [1])
+        trace = cr.trace(network, x, [1])
         step = next(s for s in trace.steps if s.phase == "backward" and s.layer == 0)
         n, h, w, k = step.checks[0].at
         dy = step["dy"][0, :, :, 0]
@@ -263,7 +263,7 @@ class TestNumbers:
         network.statistics[:] = [1.0, 2.0, 3.0, 4.0]
         x = np.array([[0.5, -1.0], [2.5, 0.0], [0.0, 4.0]])
         for training in (False, True):
-            trace = network.trace(x, [0, 1, 1], training=training)
+            trace = cr.trace(network, x, [0, 1, 1], training=training)
             step = trace.steps[0]
             mean, var = (x.mean(axis=0), x.var(axis=0)) if training else ([1.0, 2.0], [3.0, 4.0])
             names = ("μ", "σ²") if training else ("running_mean", "running_var")
@@ -282,7 +282,7 @@ class TestNumbers:
             else:
                 assert "running_mean after" not in [array.name for array in update.arrays]
         np.testing.assert_array_equal(network.statistics, [1, 2, 3, 4])
-        trace = network.trace(x[0], 0, training=True)  # one sample has no variance
+        trace = cr.trace(network, x[0], 0, training=True)  # one sample has no variance
         update = next(s for s in trace.steps if s.phase == "update" and s.layer == 0)
         assert "running_mean after" not in [array.name for array in update.arrays]
         assert "running" not in " ".join(update.worked)
@@ -291,7 +291,7 @@ class TestNumbers:
         block = layers.Residual([Dense(3), layers.Residual([layers.BatchNorm(), Tanh()])])
         network = cr.Network(2, [Dense(3), block, Dense(2)], "softmax_cross_entropy", seed=0)
         x, t = np.array([[0.5, -1.0], [1.0, 2.0]], "float32"), np.array([0, 1])
-        trace = network.trace(x, t, training=True)
+        trace = cr.trace(network, x, t, training=True)
         workspace = network.workspace(2)
         network.loss_and_grad(x, t, workspace)
         forward = [step.layer for step in trace.steps if step.phase == "forward"]
@@ -322,7 +322,7 @@ class TestChecks:
     @pytest.mark.parametrize("name", public_classes(layers, Layer))
     def test_every_layer_has_a_checked_entry(self, name):
         network, rows = around(name)
-        trace = network.trace(rows(3), np.ones((3, 2)), training=True)
+        trace = cr.trace(network, rows(3), np.ones((3, 2)), training=True)
         for step in trace.steps:
             if step.phase in ("backward", "loss"):
                 assert step.checks
@@ -340,7 +340,7 @@ class TestChecks:
                 return dy * memo.x
 
         network = cr.Network(2, [Dense(3), Wrong(), Dense(1)], "squared_error", seed=0)
-        trace = network.trace([1.0, 2.0], [1.0])
+        trace = cr.trace(network, [1.0, 2.0], [1.0])
         wrong = {step.layer for step in trace.steps for check in step.checks if not check.ok}
         assert wrong == {0, 1}
         assert "THEY DIFFER" in str(trace)
@@ -350,7 +350,7 @@ class TestChecks:
     def test_a_gradient_that_is_nothing_but_rounding(self):
         """BatchNorm takes away whatever b adds."""
         network = cr.Network(2, [Dense(2), layers.BatchNorm(), Tanh(), Dense(2)], "softmax_cross_entropy", seed=0)
-        trace = network.trace(np.random.default_rng(0).normal(size=(5, 2)), [0, 1, 0, 1, 1], training=True)
+        trace = cr.trace(network, np.random.default_rng(0).normal(size=(5, 2)), [0, 1, 0, 1, 1], training=True)
         check = next(check for check in trace.checks if check.gradient == "db" and abs(check.analytic) < 1e-10)
         assert check.ok
         assert check.nothing or check.analytic == check.numeric == 0
@@ -358,7 +358,7 @@ class TestChecks:
 
     def test_a_kink_is_no_mistake(self):
         network = cr.Network(1, [ReLU(), Dense(1)], "squared_error", seed=0)
-        trace = network.trace([0.0], [1.0])
+        trace = cr.trace(network, [0.0], [1.0])
         check = next(check for check in trace.checks if check.gradient == "dx")
         assert check.kink
         assert not check.ok
@@ -366,7 +366,7 @@ class TestChecks:
 
     def test_the_check_uses_the_mask_that_is_shown(self):
         network = cr.Network(6, [Dropout(0.5), Dense(4), Dropout(0.5), Dense(2)], "softmax_cross_entropy", seed=0)
-        trace = network.trace(np.ones(6), 1, training=True, seed=5)
+        trace = cr.trace(network, np.ones(6), 1, training=True, seed=5)
         assert set(np.unique(trace.steps[0]["m"])) == {0.0, 2.0}
         assert all(check.ok for check in trace.checks)
         shown = {(s.layer, a.name): a.values for s in trace.steps if s.phase == "backward" for a in s.arrays}
@@ -416,7 +416,7 @@ class TestEquations:
     @pytest.mark.parametrize("name", public_classes(optimizers, Optimizer))
     def test_every_optimizer_is_shown(self, name):
         network, optimizer = small(dtype="float64"), getattr(optimizers, name)()
-        trace = network.trace([0.5, -1.0], 1, optimizer=optimizer)
+        trace = cr.trace(network, [0.5, -1.0], 1, optimizer=optimizer)
         update = trace.steps[-1]
         assert {f"{slot} of W" for slot in optimizer.slots} <= {array.name for array in update.arrays}
         theta = network.theta.copy()
@@ -451,7 +451,7 @@ class TestEquations:
                 theta -= rate * np.sign(grad)
 
         network = cr.Network(2, [My_Layer(), Dense(1)], MyLoss(), seed=0)
-        trace = network.trace([1.0, 2.0], [3.0], optimizer=MyStep())
+        trace = cr.trace(network, [1.0, 2.0], [3.0], optimizer=MyStep())
         text = str(trace)
         for line in ("y = My_Layer(x)", "ℓ = MyLoss(y, t)", "θ ← MyStep(θ, g)"):
             assert line in text
@@ -466,7 +466,7 @@ class TestEquations:
             with pytest.raises(ValueError, match="mathml"):
                 mathml(broken)
         monkeypatch.setitem(LAYERS, Tanh, Equations((Equation("y = a < b", r"\oint"),)))
-        assert '<div class="equation">y = a &lt; b</div>' in small().trace([1.0, 2.0], 1).html()
+        assert '<div class="equation">y = a &lt; b</div>' in cr.trace(small(), [1.0, 2.0], 1).html()
 
     @pytest.mark.parametrize("name", ["W", "dW", "db", "dγ", "γ", "running_mean", "drunning", "σ", "v of W", "W after"])
     def test_names_of_arrays_can_be_set(self, name):
@@ -478,7 +478,7 @@ class TestRenderings:
     def test_every_loss(self, loss):
         network = small(loss, outputs=2)
         t = [1, 0] if loss == "SoftmaxCrossEntropy" else [[1.0, 0.0], [0.0, 1.0]]
-        trace = network.trace([[0.5, -1.0], [1.0, 0.25]], t)
+        trace = cr.trace(network, [[0.5, -1.0], [1.0, 0.25]], t)
         self.check(trace)
         assert all(check.ok for check in trace.checks)
 
@@ -486,7 +486,7 @@ class TestRenderings:
     def test_every_layer(self, layer):
         network, rows = around(layer, "softmax_cross_entropy")
         for training in (False, True):
-            self.check(network.trace(rows(2), [1, 0], training=training))
+            self.check(cr.trace(network, rows(2), [1, 0], training=training))
 
     def check(self, trace):
         check_alone(trace.html())
@@ -501,7 +501,7 @@ class TestRenderings:
 
     def test_names_are_escaped(self):
         network = cr.Network(2, [Dense(2)], "softmax_cross_entropy", seed=0)
-        trace = network.trace([1.0, 2.0], 1, classes=["<b>", "<script>a|b*_$`"])
+        trace = cr.trace(network, [1.0, 2.0], 1, classes=["<b>", "<script>a|b*_$`"])
         page = trace.html()
         assert "<script" not in page
         assert "&lt;script&gt;" in page
@@ -512,7 +512,7 @@ class TestRenderings:
 
     def test_long_arrays_are_shortened(self):
         network = cr.Network(500, [Dense(300), ReLU(), Dense(10)], "softmax_cross_entropy", seed=0)
-        trace = network.trace(np.linspace(-1, 1, 500), 3)
+        trace = cr.trace(network, np.linspace(-1, 1, 500), 3)
         assert len(trace.text()) < 20_000
         assert len(trace.html()) < 120_000
         assert len(trace.markdown()) < 30_000
@@ -521,7 +521,7 @@ class TestRenderings:
 
     def test_the_checked_entry_is_shown(self):
         network = cr.Network(50, [Dense(40), Tanh(), Dense(3)], "softmax_cross_entropy", seed=0)
-        trace = network.trace(np.linspace(-1, 1, 50), 2)
+        trace = cr.trace(network, np.linspace(-1, 1, 50), 2)
         for step in trace.steps:
             for array in step.arrays:
                 if array.entry is not None:
@@ -543,19 +543,19 @@ class TestRenderings:
 
         network = cr.Network((12, 10, 3), [Tanh(), Flat(), Dense(2)], "softmax_cross_entropy", seed=0)
         x = np.random.default_rng(0).normal(size=(2, 12, 10, 3))
-        trace = network.trace(x, [0, 1])
+        trace = cr.trace(network, x, [0, 1])
         self.check(trace)
         assert re.search(r"  x \(2, 12, 10, 3\)  \[[01], :, :, [012]\]", trace.text())
         assert all(check.ok for check in trace.checks)
 
     def test_the_output_is_the_same_every_time(self):
         network = cr.Network(4, [Dropout(0.5), Dense(3), Tanh(), Dense(2)], "softmax_cross_entropy", seed=0)
-        one, two = (network.trace([1.0, 2.0, 3.0, 4.0], 1, training=True, seed=7) for _ in range(2))
+        one, two = (cr.trace(network, [1.0, 2.0, 3.0, 4.0], 1, training=True, seed=7) for _ in range(2))
         assert (one.text(), one.html(), one.markdown()) == (two.text(), two.html(), two.markdown())
 
     def test_an_image_is_drawn(self):
         network = cr.Network(6, [Dense(2)], "softmax_cross_entropy", seed=0)
-        trace = network.trace([0.0, 1.0, 0.5, 0.0, 0.0, 1.0], 1, image_shape=(2, 3))
+        trace = cr.trace(network, [0.0, 1.0, 0.5, 0.0, 0.0, 1.0], 1, image_shape=(2, 3))
         assert "    ██▒▒" in trace.text()
         assert trace.html().count("<svg") == 2
         assert '<rect x="1" y="0" width="1" height="1" fill="currentColor" fill-opacity="1.00"/>' in trace.html()
@@ -564,7 +564,7 @@ class TestRenderings:
         network = cr.Network(
             (6, 5, 1), [layers.Conv2D(3, 2), layers.Flatten(), Dense(2)], "softmax_cross_entropy", seed=0
         )
-        trace = network.trace(np.random.default_rng(0).normal(size=(6, 5, 1)), 1)
+        trace = cr.trace(network, np.random.default_rng(0).normal(size=(6, 5, 1)), 1)
         assert trace.image_shape == (6, 5)
         page = trace.html()
         assert page.count('class="image"') == 2 + 3 * 2  # the sample, its dx; y and dx of Flatten, which is dy
@@ -576,7 +576,7 @@ class TestRenderings:
     def test_rich_prints_it_in_colour(self):
         rich = pytest.importorskip("rich.console")
         console = rich.Console(record=True, width=120, file=io.StringIO())
-        console.print(small().trace([0.5, -1.0], 1))
+        console.print(cr.trace(small(), [0.5, -1.0], 1))
         assert "y = tanh(x)" in console.export_text(clear=False)
         assert "\x1b[" in console.export_text(styles=True)
 
@@ -596,7 +596,7 @@ class TestRenderings:
         assert [write(v) for v in values] == written
 
     def test_save(self, tmp_path):
-        trace = small().trace([0.5, -1.0], 1)
+        trace = cr.trace(small(), [0.5, -1.0], 1)
         for ending, text in ((".html", trace.html()), (".md", trace.markdown()), (".txt", trace.text())):
             path = tmp_path / f"a{ending}"
             trace.save(path)
@@ -622,15 +622,15 @@ class TestBadInput:
     )
     def test_is_said(self, arguments, match):
         with pytest.raises(ValueError, match=match):
-            small().trace(**{"x": [1.0, 2.0], "t": 1, **arguments})
+            cr.trace(small(), **{"x": [1.0, 2.0], "t": 1, **arguments})
 
     def test_an_array_that_is_not_there(self):
         with pytest.raises(KeyError, match="there is no 'dW', but x, W, b, y"):
-            small().trace([1.0, 2.0], 1).steps[0]["dW"]
+            cr.trace(small(), [1.0, 2.0], 1).steps[0]["dW"]
 
     def test_width_and_digits(self):
         with pytest.raises(ValueError, match="width: expected a whole number of at least 40"):
-            small().trace([1.0, 2.0], 1).text(width=10)
+            cr.trace(small(), [1.0, 2.0], 1).text(width=10)
 
 
 @pytest.fixture(scope="module")
@@ -652,7 +652,7 @@ def explain(*arguments, status=0):
 class TestCommandLine:
     def test_it_prints_the_example(self, run_folder):
         out = explain(run_folder, "--row", 3, "--learning-rate", 0.25).stdout
-        network = cr.Network.load(run_folder / "model.safetensors")
+        network = cr.load(run_folder / "model.safetensors")
         config = json.loads((run_folder / "config.json").read_text(encoding="utf-8"))
         rows = cr.cli.data.held_out("digits", {}, config["seed"])
         p = network.predict(rows.X[3:4])[0]

@@ -96,5 +96,5 @@ def predict(*, sizes: list[int], rows: int, calls: int, estimator: bool = False)
 def save(*, sizes: list[int], folder: str) -> dict[str, Any]:
     """Write a network, for the start of a process."""
     path = Path(folder) / "model.safetensors"
-    _network(Task(sizes, 1, 1, 1), data.start(sizes)[0]).save(path, overwrite=True)
+    cr.save(_network(Task(sizes, 1, 1, 1), data.start(sizes)[0]), path, overwrite=True)
     return {"path": str(path)}

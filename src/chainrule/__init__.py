@@ -26,7 +26,8 @@ if TYPE_CHECKING:
         training,
     )
     from chainrule.estimators import MLPClassifier, MLPRegressor
-    from chainrule.files.networks import ModelFileError
+    from chainrule.files.folding import fold
+    from chainrule.files.networks import ModelFileError, save
     from chainrule.files.serving import load
     from chainrule.gradient_check import (
         GradientReport,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
         check_layer,
         check_optimizer,
     )
-    from chainrule.tracing import Trace
+    from chainrule.tracing import Trace, trace
     from chainrule.training import (
         EMA,
         SWA,
@@ -78,15 +79,18 @@ _LAZY = {
     "evaluate": "training",
     "files": "",
     "gradient_check": "",
+    "fold": "files.folding",
     "load": "files.serving",
     "lr_range_test": "training",
     "onnx": "",
     "optimizers": "",
     "penalties": "",
     "plotting": "",
+    "save": "files.networks",
     "schedules": "",
     "tables": "",
     "tracing": "",
+    "trace": "tracing",
     "train": "training",
     "training": "",
 }
@@ -136,6 +140,7 @@ __all__ = [
     "estimators",
     "evaluate",
     "files",
+    "fold",
     "gradient_check",
     "initializers",
     "layers",
@@ -148,8 +153,10 @@ __all__ = [
     "optimizers",
     "penalties",
     "plotting",
+    "save",
     "schedules",
     "tables",
+    "trace",
     "tracing",
     "train",
     "training",

@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from chainrule._internal.typing import Array, is_sparse
 from chainrule.layers import BatchNorm, Conv2D, Dense, Dropout, GaussianNoise, Layer, Sigmoid, Softmax
 from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
-
-if TYPE_CHECKING:
-    from chainrule.network import Network
-    from chainrule.optimizers import Optimizer
-else:
-    Network = Optimizer = Any
+from chainrule.optimizers import Optimizer
 
 __all__ = [
     "AdviceWarning",
@@ -95,7 +90,9 @@ def before_training(layers: Sequence[Layer], X: Any, optimizer: Optimizer) -> No
         )
 
 
-def after_training(network: Network, X: Any, t: Array, losses: Sequence[float], optimizer: Optimizer) -> None:
+def after_training(
+    logits: Callable[[Any], Array], X: Any, t: Array, losses: Sequence[float], optimizer: Optimizer
+) -> None:
     """Warn where several epochs taught nothing: a loss that rose or stayed, a network that says the same to all."""
     if _silent.get() or len(losses) < EPOCHS:
         return
@@ -115,7 +112,7 @@ def after_training(network: Network, X: Any, t: Array, losses: Sequence[float], 
         said += f"small for these data. Try {name}({usual:g})"
     if said:
         warnings.warn(f"{said}, or look for a rate with lr_range_test.", LearningRateWarning, stacklevel=3)
-    elif rate and _says_the_same(network, X, t):
+    elif rate and _says_the_same(logits, X, t):
         warnings.warn(
             "the trained network predicts the same for every row: its units may be dead, from a learning rate that is "
             "too large or from weights that began at zero. Try a smaller rate, scaled inputs, or LeakyReLU().",
@@ -124,7 +121,7 @@ def after_training(network: Network, X: Any, t: Array, losses: Sequence[float], 
         )
 
 
-def _says_the_same(network: Network, X: Any, t: Array) -> bool:
+def _says_the_same(logits: Callable[[Any], Array], X: Any, t: Array) -> bool:
     """Say whether the predictions of a few rows are all alike although the rows and their targets are not."""
     few = slice(None, None, max(1, X.shape[0] // FEW))
     X, t = X[few], t[few]
@@ -133,7 +130,7 @@ def _says_the_same(network: Network, X: Any, t: Array) -> bool:
     with np.errstate(all="ignore"):
         if not is_sparse(X) and bool(np.equal(X, X[0]).all()):
             return False
-        return not np.ptp(network.logits(X), axis=0).any()
+        return not np.ptp(logits(X), axis=0).any()
 
 
 def warn_link_twice(layers: Sequence[Layer], loss: Loss) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,12 +24,6 @@ from chainrule.memo import Memo
 from chainrule.parameters import Entry, Layout, locate
 from chainrule.workspace import Workspace
 
-if TYPE_CHECKING:
-    from chainrule.optimizers import Optimizer
-    from chainrule.tracing import Trace
-else:
-    Optimizer = Trace = Any
-
 PASSING = (Dropout, Identity)  # layers that hand sparse rows on
 ELSEWHERE = {
     "fit": "cr.train(network, X, t, epochs=10)", "train": "cr.train(network, X, t, epochs=10)",
@@ -38,7 +31,10 @@ ELSEWHERE = {
     "evaluate": "cr.evaluate(network, X, t)", "score": "cr.evaluate(network, X, t)",
     "predict_proba": "network.predict(X), which gives probabilities", "summary": "print(network)",
     "parameters": "network.theta, or network.layers[0].W", "get_weights": "network.theta, or network.layers[0].W",
-    "state_dict": "network.save(path)", "eval": "network.predict(X): dropout does nothing there",
+    "state_dict": "network.theta, or cr.save(network, path)", "save": "cr.save(network, path)",
+    "load": "cr.load(path)", "trace": "cr.trace(network, x, t)", "folded": "cr.fold(network)",
+    "to_onnx": "cr.onnx.save(network, path)", "export": "cr.onnx.save(network, path)",
+    "eval": "network.predict(X): dropout does nothing there",
     "add": "cr.Network(inputs, [layer, layer, ...], loss): all layers are given at once",
 }  # fmt: skip
 """What other libraries have as methods of a network, and what to type here."""
@@ -294,55 +290,6 @@ class Network:
         value = losses.mean(values, dy, sample_weight, memo)  # type: ignore[arg-type]
         return value, self.backward(dy, workspace)
 
-    def trace(
-        self,
-        x: MatrixLike,
-        t: ArrayLike,
-        *,
-        optimizer: Optimizer | str | None = None,
-        sample_weight: ArrayLike | None = None,
-        training: bool = False,
-        seed: int = 0,
-        classes: Sequence[str] | None = None,
-        image_shape: tuple[int, int] | None = None,
-    ) -> Trace:
-        """Work an example: each layer's equations with the numbers of one sample or a small batch, to print and read.
-
-        One ``loss_and_grad`` runs, and one step of the optimizer on a copy; the network is not changed. One entry of
-        every gradient is compared with a central difference of L, in float64.
-
-        Parameters
-        ----------
-        x : (inputs,) or (batch, inputs)
-        t : the target, or the targets, as the loss wants them
-        optimizer : Optimizer or str, optional
-            Whose first step is shown; ``SGD(0.1)`` by default.
-        sample_weight : (batch,), optional
-        training : bool
-            Whether dropout drops; ``seed`` is for what it draws.
-        classes : sequence of str, optional
-            What the classes are called.
-        image_shape : (height, width), optional
-            When a row of x is an image.
-
-        Examples
-        --------
-        >>> import chainrule as cr
-        >>> network = cr.Network(2, [cr.layers.Dense(3), cr.layers.Tanh(), cr.layers.Dense(2)],
-        ...                      "softmax_cross_entropy", seed=0)
-        >>> trace = network.trace([0.5, -1.0], 1)            # print(trace), trace.save("example.html")
-        >>> trace.steps[0]["y"].shape, trace.steps[-1]["dW"].shape
-        ((1, 3), (3, 2))
-        >>> trace
-        Trace(1 sample, L ...)
-        """
-        from chainrule.tracing.trace import trace  # noqa: PLC0415  (prediction does not need it)
-
-        return trace(
-            self, x, t, optimizer=optimizer, sample_weight=sample_weight, training=training, seed=seed,
-            classes=classes, image_shape=image_shape,
-        )  # fmt: skip
-
     def check(
         self, x: MatrixLike, t: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[Any, Array, Array | None]:
@@ -439,41 +386,6 @@ class Network:
         other.dtype = _dtype(dtype)
         other._bind(self.values.astype(other.dtype))  # noqa: SLF001
         return other
-
-    def folded(self) -> Network:
-        """Return a network that predicts the same with fewer layers: see :func:`chainrule.files.folding.fold`."""
-        from chainrule.files.folding import fold  # noqa: PLC0415  (a network that is only trained does not need it)
-
-        return fold(self)
-
-    def save(
-        self, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None, *, overwrite: bool = False
-    ) -> None:
-        """Write the network to a safetensors file: see :func:`chainrule.files.networks.save`."""
-        from chainrule.files import networks as persistence  # noqa: PLC0415  (a network that is never saved does not need it)
-
-        persistence.save(self, path, metadata, overwrite=overwrite)
-
-    def to_onnx(
-        self,
-        path: str | os.PathLike[str],
-        metadata: Mapping[str, str] | None = None,
-        *,
-        opset: int | None = None,
-        dtype: str | None = None,
-        overwrite: bool = False,
-    ) -> None:
-        """Write what ``predict`` computes to an ONNX file: see :func:`chainrule.onnx.save`."""
-        from chainrule import onnx  # noqa: PLC0415
-
-        onnx.save(self, path, metadata, opset=opset, dtype=dtype, overwrite=overwrite)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Network:
-        """Read a network that ``save`` wrote: see :func:`chainrule.files.networks.load`."""
-        from chainrule.files import networks as persistence  # noqa: PLC0415
-
-        return persistence.load(path)
 
     if not TYPE_CHECKING:
 

@@ -66,7 +66,7 @@ def main():
     X = rng.normal(size=(80, 4)).astype("float32").astype("float64")
     expected = {"X": X}
     for name, model in [*networks(rng), *estimators(X)]:
-        model.save(FOLDER / f"{name}.safetensors", {"made by": f"chainrule {cr.__version__}"})
+        cr.save(model, FOLDER / f"{name}.safetensors", {"made by": f"chainrule {cr.__version__}"})
         expected[f"{name}.predict"] = model.predict(X)
         if hasattr(model, "predict_proba"):
             expected[f"{name}.predict_proba"] = model.predict_proba(X)

@@ -171,7 +171,13 @@ FORBIDDEN = ("import", "exec", "compile", "subprocess.Popen", "os.system", "os.e
 
 def load_all(first, last, folder, seen=None):
     """Load mutations first to last in this process; return how many were whole, and the slowest in seconds."""
-    models = [cr.load, cr.Network.load, cr.MLPClassifier.load, cr.MLPRegressor.load, cr.files.networks.read_metadata]
+    models = [
+        cr.load,
+        cr.files.networks.load,
+        cr.MLPClassifier.load,
+        cr.MLPRegressor.load,
+        cr.files.networks.read_metadata,
+    ]
     loaders = [*models, checkpoints.read]
     X = np.ones((3, 4))
     path = Path(folder) / "broken.safetensors"
@@ -381,13 +387,13 @@ def network(value):
 
 @pytest.fixture
 def path(tmp_path):
-    network(1).save(tmp_path / "model.safetensors")
+    cr.save(network(1), tmp_path / "model.safetensors")
     return tmp_path / "model.safetensors"
 
 
 def is_whole(path, value=1):
     """Say that the file is the old one, and that nothing else was left in its folder."""
-    np.testing.assert_array_equal(cr.Network.load(path).theta, network(value).theta)
+    np.testing.assert_array_equal(cr.load(path).theta, network(value).theta)
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
@@ -420,7 +426,7 @@ def test_a_call_of_the_system_that_fails_leaves_the_old_file(path, monkeypatch, 
     else:
         monkeypatch.setattr(Path, "replace", fail)
     with pytest.raises(OSError, match=os.strerror(error)):
-        network(2).save(path, overwrite=True)
+        cr.save(network(2), path, overwrite=True)
     monkeypatch.undo()
     is_whole(path)
 
@@ -431,7 +437,7 @@ def test_an_interruption_leaves_the_old_file(path, monkeypatch):
 
     monkeypatch.setattr(_files.os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        network(2).save(path, overwrite=True)
+        cr.save(network(2), path, overwrite=True)
     monkeypatch.undo()
     is_whole(path)
 
@@ -445,7 +451,7 @@ def test_a_folder_that_cannot_be_put_on_the_disk_is_no_failure(path, monkeypatch
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fail)
-    network(2).save(path, overwrite=True)
+    cr.save(network(2), path, overwrite=True)
     is_whole(path, 2)
 
 
@@ -464,7 +470,7 @@ def test_the_order_of_what_is_put_on_the_disk(path, monkeypatch):
 
     monkeypatch.setattr(_files.os, "fsync", fsync)
     monkeypatch.setattr(Path, "replace", replace)
-    network(2).save(path, overwrite=True)
+    cr.save(network(2), path, overwrite=True)
     assert done == ["content", "name", "folder"]
 
 
@@ -490,10 +496,10 @@ def test_a_full_disk_leaves_the_old_file(path):
 def test_a_folder_in_which_one_may_not_write(other_user):
     folder, become = other_user
     path = folder / "model.safetensors"
-    network(1).save(path)
+    cr.save(network(1), path)
     become()
     with pytest.raises(PermissionError, match="this user may not write into the folder"):
-        network(2).save(path, overwrite=True)
+        cr.save(network(2), path, overwrite=True)
     is_whole(path)
 
 
@@ -519,12 +525,12 @@ while True:
         )
         assert process.stdout.readline() == "ready\n"
         for _ in range(3):  # a reader sees a whole file, too, while it is written
-            cr.Network.load(path)
+            cr.load(path)
         time.sleep(rng.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
-        theta = cr.Network.load(path).theta
+        theta = cr.load(path).theta
         assert theta.size == 512 * 513
         assert (theta == theta[0]).all()
         found.add(float(theta[0]))

@@ -12,9 +12,9 @@ from chainrule.cli.errors import BAD_INPUT, FAILED, in_one_sentence
 
 if TYPE_CHECKING:
     from chainrule.cli.check_result import Check
+    from chainrule.gradient_check.engines import Comparison
     from chainrule.network import Network
     from chainrule.penalties import Penalty
-    from chainrule.training.compiled.compare import Comparison
 else:
     Check = Comparison = Network = Penalty = Any
 
@@ -87,7 +87,7 @@ def check(
         checks = [*checks, *library]
     compared: list[Comparison] = []
     if kernels:
-        from chainrule.training.compiled import compare  # noqa: PLC0415
+        from chainrule.gradient_check import engines as compare  # noqa: PLC0415
 
         found = compare.compare(seed)
         compared = found or []

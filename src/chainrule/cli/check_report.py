@@ -14,8 +14,8 @@ import typer
 from chainrule.cli.check_result import Check
 from chainrule.cli.checks import table
 from chainrule.cli.output import printable, say, tell, write_data
+from chainrule.gradient_check.engines import LARGEST, Comparison
 from chainrule.gradient_check.report import aligned
-from chainrule.training.compiled.compare import LARGEST, Comparison
 
 
 def is_terminal() -> bool:

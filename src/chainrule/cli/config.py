@@ -18,6 +18,7 @@ from chainrule.cli.data import check_arguments
 from chainrule.cli.folder import CONFIG, MODEL
 from chainrule.cli.options import Options
 from chainrule.datasets import DATASETS
+from chainrule.files import networks
 from chainrule.files.values import ModelFileError, parse_any, shown
 from chainrule.network import Network
 
@@ -82,7 +83,7 @@ def read(folder: Path) -> tuple[Config, Network]:
             f"the folder {folder} has no {CONFIG}: expected one that chainrule train has finished writing."
         )
     config = _parse(path)
-    network = Network.load(folder / MODEL)
+    network = networks.load(folder / MODEL)
     if network.output_shape != (len(config.classes),):
         raise ValueError(
             f"{folder}: {MODEL} has {network.output_shape[0]} outputs, but {CONFIG} names {len(config.classes)} "

@@ -46,6 +46,7 @@ def explain(
     from chainrule.cli.predict import check_out  # noqa: PLC0415
     from chainrule.optimizers import SGD  # noqa: PLC0415
     from chainrule.tracing.trace import check_ending  # noqa: PLC0415
+    from chainrule.tracing.trace import trace as worked  # noqa: PLC0415
 
     optimizer = SGD(learning_rate)
     if out is not None:
@@ -58,9 +59,9 @@ def explain(
         rows = held_out(config, None, data)
         if not 0 <= row < len(rows):
             raise ValueError(f"--row: expected a number from 0 to {len(rows) - 1}, the held-out rows, got {row}.")
-        trace = network.trace(
-            rows.X[row], rows.t[row], optimizer=optimizer, classes=[printable(name) for name in config.classes],
-            image_shape=config.image_shape,
+        trace = worked(
+            network, rows.X[row], rows.t[row], optimizer=optimizer, image_shape=config.image_shape,
+            classes=[printable(name) for name in config.classes],
         )  # fmt: skip
     if out is None:
         _print(trace)

@@ -67,6 +67,7 @@ def traced(folder: Path, source: str | None, row: int, optimizer: Any) -> Trace:
     from chainrule.tables import models  # noqa: PLC0415
     from chainrule.tables.reading import read  # noqa: PLC0415
     from chainrule.tables.task import target_values  # noqa: PLC0415
+    from chainrule.tracing import trace  # noqa: PLC0415
 
     saved = _load(folder)
     schema = saved.schema
@@ -89,7 +90,7 @@ def traced(folder: Path, source: str | None, row: int, optimizer: Any) -> Trace:
         tell(f"\n{source} has no {schema.target!r} in this row: the prediction stands for it, {printable(str(y[0]))}.")
     one_each = len(schema.classes) == network.output_shape[0]  # two classes share an output
     classes = [printable(str(name)) for name in schema.classes] if one_each else None
-    return network.trace(X[0], _target(saved, y), optimizer=optimizer, classes=classes)
+    return trace(network, X[0], _target(saved, y), optimizer=optimizer, classes=classes)
 
 
 def networks(path: Path) -> list[tuple[Network, float, float]]:

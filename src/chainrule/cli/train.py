@@ -378,6 +378,7 @@ def _save(
     from chainrule.cli import config as config_module  # noqa: PLC0415
     from chainrule.cli import pictures  # noqa: PLC0415
     from chainrule.cli.folder import CONFIG, HISTORY, MODEL, OURS  # noqa: PLC0415
+    from chainrule.files import networks  # noqa: PLC0415
 
     results = {
         "accuracy": outcome.accuracy,
@@ -389,7 +390,7 @@ def _save(
     }
     text = config_module.to_json(config, options, rows, results)
     with replacing(folder, OURS, CONFIG) as new:
-        network.save(new / MODEL)
+        networks.save(network, new / MODEL)
         history.to_csv(new / HISTORY)
         pictures.draw(new, network, history, test, outcome)
         (new / CONFIG).write_text(text, encoding="utf-8")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,32 +12,26 @@ from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
 from chainrule.estimators.advice import LeftOutWarning
-from chainrule.files.container import opened, read_header, write_file
+from chainrule.files.container import opened, read_header
 from chainrule.files.fitted import COUNTS, CURVES, NUMBERS, Fitted, Labels, encode, read_fitted
-from chainrule.files.networks import check_kind
+from chainrule.files.folding import fold
+from chainrule.files.networks import Contents, check_kind
 from chainrule.files.values import ModelFileError, shown
 from chainrule.training.history import History
 
 LEFT_OUT = {"solver", "learning_rate", "callbacks", "random_state"}  # what does not change a prediction
 
 
-def save(
-    model: Any,
-    kind: str,
-    path: str | os.PathLike[str],
-    metadata: Mapping[str, str] | None,
-    *,
-    folded: bool,
-    overwrite: bool,
-) -> None:
-    """Write a fitted estimator to ``path``."""
+def contents(model: Any, *, folded: bool) -> Contents:
+    """Return what the file of a fitted estimator holds."""
+    kind = model._kind
     check_is_fitted(model)
     model._validate_params()
     known = vars(model)
     names = known.get("feature_names_in_")
     fitted = Fitted(
         kind,
-        [network.folded() for network in model.networks_] if folded else model.networks_,
+        [fold(network) for network in model.networks_] if folded else model.networks_,
         _parameters(model),
         _labels(model) if kind == "MLPClassifier" else None,
         None if names is None else list(names),
@@ -46,12 +39,12 @@ def save(
         _columns(known["history_"]) if "history_" in known else {},
         known["history_"].stopped if "history_" in known else "",
     )
-    write_file(path, kind, fitted.description(), fitted.arrays(), metadata, overwrite=overwrite)
+    return kind, fitted.description(), fitted.arrays()
 
 
 def load(cls: type, kind: str, path: str | os.PathLike[str]) -> Any:
     """Return a fitted estimator of class ``cls``."""
-    expected = f"a file written by {kind}.save"
+    expected = f"a fitted {kind} saved by chainrule"
     with opened(path, expected) as file:
         header = read_header(file, expected)
         check_kind(header, kind, expected)

@@ -6,7 +6,7 @@ import copy
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any, ClassVar
@@ -37,6 +37,7 @@ from chainrule.estimators._settings import NAMES, SOLVERS, check_lbfgs, is_lbfgs
 from chainrule.estimators._stochastic import NOT_FINITE, fit_stochastic
 from chainrule.estimators.advice import warn_dead_or_constant
 from chainrule.files.fitted import mean_prediction
+from chainrule.files.networks import contents
 from chainrule.layers import Dense
 from chainrule.losses import Loss
 from chainrule.network import Network
@@ -395,52 +396,11 @@ class BaseMLP(BaseEstimator, ABC):
         plain = type(X) is np.ndarray and X.dtype.type in KEPT and X.ndim == 2 and self.input_shape is None
         return plain and "network_" in known and "feature_names_in_" not in known
 
-    def save(
-        self,
-        path: str | os.PathLike[str],
-        metadata: Mapping[str, str] | None = None,
-        *,
-        folded: bool = False,
-        overwrite: bool = False,
-    ) -> None:
-        """Write the fitted estimator to a safetensors file, in which there is no code.
-
-        The file holds the network, the classes, the names of the columns, the parameters, and what ``fit`` left behind
-        (``loss_curve_``, ``history_``, ...). It does not hold the memory of the optimizer: ``partial_fit`` of a loaded
-        estimator goes on from the same weights, the optimizer starts anew.
-
-        Parameters
-        ----------
-        path : path
-            Usually ending in ``.safetensors``.
-        metadata : mapping of str to str, optional
-            Anything to keep beside the estimator: :func:`chainrule.files.networks.read_metadata` gives it back.
-        folded : bool
-            Write ``network_.folded()``, for serving: the same predictions to rounding, without dropout and with each
-            BatchNorm in the weights before it. The network of such a file is not one to be fitted further.
-        overwrite : bool
-            Whether a file that is there may be replaced.
-
-        Raises
-        ------
-        sklearn.exceptions.NotFittedError
-        FileExistsError
-            When there is a file and ``overwrite`` is false.
-        ValueError
-            When the loss is your own, or a class neither number nor text.
-
-        Warns
-        -----
-        LeftOutWarning
-            Where callbacks, a solver or a learning rate of your own, or a ``RandomState`` are left out.
-        """
-        _saving.save(self, self._kind, path, metadata, folded=folded, overwrite=overwrite)
-
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Any:
-        """Read a fitted estimator that ``save`` wrote; it predicts what it predicted.
+        """Read a fitted estimator that :func:`chainrule.save` wrote, to score it, clone it or fit it further.
 
-        To predict where scikit-learn is not installed, use :func:`chainrule.load`.
+        To predict with NumPy alone, use :func:`chainrule.load`.
 
         Raises
         ------
@@ -449,20 +409,6 @@ class BaseMLP(BaseEstimator, ABC):
             When the file is damaged, of another tool, of a newer version, or holds something else.
         """
         return _saving.load(cls, cls._kind, path)
-
-    def to_onnx(
-        self,
-        path: str | os.PathLike[str],
-        metadata: Mapping[str, str] | None = None,
-        *,
-        opset: int | None = None,
-        dtype: str | None = None,
-        overwrite: bool = False,
-    ) -> None:
-        """Write the fitted model to an ONNX file, its outputs as skl2onnx has them: see :func:`chainrule.onnx.save`."""
-        from chainrule import onnx  # noqa: PLC0415
-
-        onnx.save(self, path, metadata, opset=opset, dtype=dtype, overwrite=overwrite)
 
     def _take_network(self, network: Network) -> Any:
         """Become what ``fit`` leaves behind, with a network that is trained."""
@@ -503,6 +449,9 @@ class BaseMLP(BaseEstimator, ABC):
 
     def __sklearn_is_fitted__(self) -> bool:
         return "network_" in vars(self)
+
+
+contents.register(BaseMLP, _saving.contents)  # what chainrule.save writes of an estimator
 
 
 def _streams(random_state: np.random.RandomState, members: int) -> list[np.random.RandomState]:

@@ -78,7 +78,7 @@ class Header(NamedTuple):
 def opened(path: str | os.PathLike[str], expected: str) -> Iterator[BinaryIO]:
     """Open a file to read from, and put its name before every :class:`ModelFileError` of the block.
 
-    ``expected`` says what the file should be, for messages: "a file written by Network.save".
+    ``expected`` says what the file should be, for messages: "a network saved by chainrule".
     """
     path = Path(path)
     try:

@@ -41,10 +41,9 @@ def fold(network: Network) -> Network:
         Dropout, Dropout2D, GaussianNoise:  left out
         Residual:    the same for the layers inside
 
-    It is for serving: trained further, it would learn without what was left out. ``network.folded()`` is the door, and
-    ``network.folded().save(path)``, ``estimator.save(path, folded=True)`` and ``to_onnx`` write it. What it brings: a
-    network 100-256-256-10 with two BatchNorm and dropout layers, on one core, predicts one row in 26 instead of 45 µs,
-    and 1,000 rows in 4.1 instead of 6.0 ms.
+    It is for serving: trained further, it would learn without what was left out. :func:`chainrule.onnx.save` and
+    ``chainrule.save(model, path, folded=True)`` write it. A network 100-256-256-10 with two BatchNorm and dropout layers
+    predicts one row in 26 instead of 45 µs on one core, and 1,000 rows in 4.1 instead of 6.0 ms.
 
     Parameters
     ----------
@@ -57,7 +56,7 @@ def fold(network: Network) -> Network:
     >>> from chainrule.layers import BatchNorm, Dense, Dropout, ReLU
     >>> layers = [Dense(8, biases=None), BatchNorm(), ReLU(), Dropout(0.2), Dense(3)]
     >>> network = cr.Network(4, layers, "softmax_cross_entropy", seed=0)
-    >>> network.folded()
+    >>> cr.fold(network)
     Network: 4 inputs, SoftmaxCrossEntropy(), float32, 67 parameters
       0  Dense(8)  4 -> 8  W (4, 8)  b (8,)
       1  ReLU()    8 -> 8

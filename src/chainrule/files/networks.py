@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from functools import singledispatch
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,6 +18,7 @@ from chainrule._internal.checks import check_count
 from chainrule._internal.typing import Array
 from chainrule.files.container import DTYPES, Header, opened, read_array, read_header, write_file
 from chainrule.files.descriptions import MOST, build, describe
+from chainrule.files.folding import fold
 from chainrule.files.values import ModelFileError, check_fields, check_whole, shown
 from chainrule.layers.base import Layer
 from chainrule.network import Network
@@ -27,7 +29,7 @@ LARGEST = 2**26  # numbers that a layer of a file may give for one sample
 LONGEST = 2**33  # numbers that its layers may read for one sample: minutes; VGG-16 reads 1.1e9
 
 HOLDS = {
-    "network": "a network: chainrule.Network.load reads it",
+    "network": "a network: chainrule.load reads it",
     "MLPClassifier": "a classifier: chainrule.MLPClassifier.load reads it, and chainrule.load with NumPy alone",
     "MLPRegressor": "a regressor: chainrule.MLPRegressor.load reads it, and chainrule.load with NumPy alone",
     "checkpoint": "a checkpoint: train(..., resume=) goes on from its folder",
@@ -35,47 +37,76 @@ HOLDS = {
 
 
 def save(
-    network: Network,
+    model: Any,
     path: str | os.PathLike[str],
     metadata: Mapping[str, str] | None = None,
     *,
+    folded: bool = False,
     overwrite: bool = False,
 ) -> None:
-    """Write ``network`` to ``path``.
+    """Write a network or a fitted estimator to a safetensors file; :func:`chainrule.load` reads it.
 
     Parameters
     ----------
-    network : Network
-        Of layers and a loss that chainrule ships: a file cannot hold the code of your own.
+    model : Network, MLPClassifier or MLPRegressor
+        With layers and a loss that chainrule ships: a file cannot hold the code of others.
     path : path
         Usually ending in ``.safetensors``.
     metadata : mapping of str to str, optional
-        Anything to keep beside the network: :func:`read_metadata` gives it back.
+        Texts to keep beside the model: :func:`chainrule.files.networks.read_metadata` returns them.
+    folded : bool
+        Write what :func:`chainrule.fold` returns, for serving: the same predictions to rounding, without dropout and
+        with each BatchNorm inside the weights before it.
     overwrite : bool
-        Whether a file that is there may be replaced.
+        Whether an existing file may be replaced.
 
     Raises
     ------
     FileExistsError
         When there is a file and ``overwrite`` is false.
+    sklearn.exceptions.NotFittedError
     ValueError
-        When the network has layers or a loss of your own, or parameters that are not finite.
+        When the model has custom layers or a custom loss, parameters that are not finite, or classes that are neither
+        numbers nor text.
+
+    Warns
+    -----
+    LeftOutWarning
+        Where an estimator's callbacks, custom solver or learning rate, or a ``RandomState`` are left out.
 
     Examples
     --------
     >>> import chainrule as cr, tempfile
     >>> network = cr.Network(2, [cr.layers.Dense(3)], cr.losses.SquaredError(), seed=0)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     network.save(folder + "/small.safetensors")
-    ...     bool((cr.Network.load(folder + "/small.safetensors").theta == network.theta).all())
+    ...     cr.save(network, folder + "/small.safetensors")
+    ...     bool((cr.load(folder + "/small.safetensors").theta == network.theta).all())
     True
     """
-    description = {"network": describe_network(network)}
-    write_file(path, "network", description, network_arrays(network), metadata, overwrite=overwrite)
+    kind, description, arrays = contents(model, folded=folded)
+    write_file(path, kind, description, arrays, metadata, overwrite=overwrite)
+
+
+Contents = tuple[str, dict[str, Any], dict[str, Array]]  # kind of the file, description, arrays by name
+
+
+@singledispatch
+def contents(model: Any, *, folded: bool) -> Contents:  # noqa: ARG001  (for those that register)
+    """Return what a file holds of a model; the estimators register theirs."""
+    raise TypeError(
+        f"save: expected a Network, MLPClassifier or MLPRegressor, got {type(model).__name__}. The results of tables "
+        "are folders: chainrule.tables.save(trained, folder)."
+    )
+
+
+@contents.register
+def _(model: Network, *, folded: bool) -> Contents:
+    network = fold(model) if folded else model
+    return "network", {"network": describe_network(network)}, network_arrays(network)
 
 
 def load(path: str | os.PathLike[str]) -> Network:
-    """Read a network that :func:`save` wrote; it predicts what it predicted.
+    """Read a network that :func:`save` wrote, and refuse the file of anything else.
 
     Raises
     ------
@@ -83,7 +114,7 @@ def load(path: str | os.PathLike[str]) -> Network:
     ModelFileError
         When the file is damaged, of another tool, of a newer version, or holds something else.
     """
-    expected = "a file written by Network.save"
+    expected = "a network saved by chainrule"
     with opened(path, expected) as file:
         header = read_header(file, expected)
         check_kind(header, "network", expected)
@@ -99,7 +130,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
     >>> import chainrule as cr, tempfile
     >>> network = cr.Network(2, [cr.layers.Dense(3)], cr.losses.SquaredError(), seed=0)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     network.save(folder + "/small.safetensors", {"made by": "me"})
+    ...     cr.save(network, folder + "/small.safetensors", {"made by": "me"})
     ...     read_metadata(folder + "/small.safetensors")
     {'made by': 'me'}
     """

@@ -26,11 +26,12 @@ def load(path: str | os.PathLike[str]) -> Network | Classifier | Regressor:
     Parameters
     ----------
     path : path
-        A file written by ``Network.save``, ``MLPClassifier.save`` or ``MLPRegressor.save``.
+        A file written by :func:`chainrule.save`.
 
     Returns
     -------
     Network, Classifier or Regressor
+        To fit an estimator further, read it with ``MLPClassifier.load`` or ``MLPRegressor.load`` instead.
         It predicts what was saved, to the bit on the same machine. Any number of threads may use it at once.
 
     Raises
@@ -44,14 +45,14 @@ def load(path: str | os.PathLike[str]) -> Network | Classifier | Regressor:
     >>> import chainrule as cr, tempfile
     >>> network = cr.Network(2, [cr.layers.Dense(3)], cr.losses.SoftmaxCrossEntropy(), seed=0)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     cr.MLPClassifier.from_network(network, ["a", "b", "c"]).save(folder + "/model.safetensors")
+    ...     cr.save(cr.MLPClassifier.from_network(network, ["a", "b", "c"]), folder + "/model.safetensors")
     ...     model = cr.load(folder + "/model.safetensors")
     >>> model
     Classifier(2 columns, 3 classes: 'a', 'b', 'c')
     >>> model.predict_proba([[0.0, 1.0]]).shape
     (1, 3)
     """
-    expected = "a file written by the save method of a Network, MLPClassifier or MLPRegressor"
+    expected = "a model saved by chainrule"
     with opened(path, expected) as file:
         header = read_header(file, expected)
         if header.kind not in KINDS:

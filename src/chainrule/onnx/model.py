@@ -42,8 +42,8 @@ def convert(
                                     for several labels at once, label (batch, classes) of 0 and 1
                  of a regressor:    variable (batch, outputs)
 
-    What is written is ``network.folded()``: dropout is left out, and each BatchNorm that follows a Dense or a Conv2D is
-    in their weights. The number of rows is free.
+    What is written is ``chainrule.fold(network)``: dropout is left out, and each BatchNorm that follows a Dense or a
+    Conv2D is in their weights. The number of rows is free.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def save(
     >>> import chainrule as cr, os, tempfile
     >>> network = cr.Network(2, [cr.layers.Dense(3)], "softmax_cross_entropy", seed=0)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     network.to_onnx(folder + "/small.onnx")
+    ...     cr.onnx.save(network, folder + "/small.onnx")
     ...     os.listdir(folder)
     ['small.onnx']
     """

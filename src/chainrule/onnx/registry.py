@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from chainrule.files.folding import fold
 from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.network import Network
@@ -118,7 +119,7 @@ def prepared(networks: Sequence[Network], dtype: Any) -> list[Network]:
         for part in (layer, *layer.inner):
             if type(part) not in LAYERS:
                 raise ValueError(_unknown(f"layer {i}, {part!r}", "register_layer", type(part).__name__, "layer, x"))
-    return [network.folded().astype(dtype) for network in networks]
+    return [fold(network).astype(dtype) for network in networks]
 
 
 def rows_to_samples(graph: Graph, network: Network, x: str) -> str:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from chainrule.estimators import MLPClassifier, MLPRegressor
 from chainrule.estimators.advice import LeftOutWarning
+from chainrule.files import networks
 from chainrule.files.container import opened
 from chainrule.files.values import ModelFileError, parse, shown
 from chainrule.files.writing import replacing
@@ -117,7 +118,7 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
         trained.history.to_csv(new / HISTORY)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LeftOutWarning)  # the callbacks, which config.json has
-            models.inside(trained.pipeline[-1]).save(new / NETWORK)
+            networks.save(models.inside(trained.pipeline[-1]), new / NETWORK)
         config = _config(trained, said, {name: _digest((new / name).read_bytes()) for name in LOADED})
         text = json.dumps(_plain(config), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         (new / CONFIG).write_bytes(text.encode())

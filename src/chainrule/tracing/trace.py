@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -14,24 +14,21 @@ from chainrule import optimizers
 from chainrule._internal.checks import check_count
 from chainrule._internal.names import named
 from chainrule._internal.typing import Array, ArrayLike, MatrixLike, is_sparse
+from chainrule.gradient_check.failing import failure
 from chainrule.memo import Memo
+from chainrule.network import Network
 from chainrule.optimizers import SGD, Optimizer
 from chainrule.tracing.computation import Computation, Draws
 from chainrule.tracing.numbers import number
 from chainrule.tracing.record import record
 from chainrule.tracing.steps import Check, Step
 
-if TYPE_CHECKING:
-    from chainrule.network import Network
-else:
-    Network = Any
-
 ENDINGS = (".html", ".md", ".txt")
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What :meth:`chainrule.Network.trace` returns: the steps of a worked example, and three ways to print them.
+    """The result of :func:`chainrule.trace`: the steps of a worked example, and three ways to print them.
 
     ``print(trace)`` is the text, a notebook shows the page of :meth:`html`, :meth:`save` writes a file.
 
@@ -53,7 +50,7 @@ class Trace:
     --------
     >>> import chainrule as cr
     >>> network = cr.Network(1, [cr.layers.Dense(1, weights="zeros")], "squared_error", dtype="float64")
-    >>> trace = network.trace([[2.0]], [3.0], optimizer=cr.optimizers.SGD(0.1))
+    >>> trace = cr.trace(network, [[2.0]], [3.0], optimizer=cr.optimizers.SGD(0.1))
     >>> trace.value, round(trace.value_after, 4)                  # ½ · 3², and ½ · (3 − 1.5)²
     (4.5, 1.125)
     >>> for step in trace.steps:
@@ -92,7 +89,7 @@ class Trace:
 
         >>> import chainrule as cr
         >>> network = cr.Network(1, [cr.layers.Dense(2, weights="zeros")], "softmax_cross_entropy")
-        >>> network.trace([1.0], 1, classes=["cat", "dog"]).outcome(0)
+        >>> cr.trace(network, [1.0], 1, classes=["cat", "dog"]).outcome(0)
         'true: dog, predicted: cat with 0.500'
         """
         p, t = self.prediction[row], self.t[row]
@@ -176,7 +173,37 @@ def trace(
     classes: Sequence[str] | None = None,
     image_shape: tuple[int, int] | None = None,
 ) -> Trace:
-    """Work an example: what :meth:`chainrule.Network.trace` does."""
+    """Work an example: each layer's equations with the numbers of one sample or a small batch, to print and read.
+
+    One ``loss_and_grad`` runs, and one step of the optimizer on a copy; the network is not changed. One entry of
+    every gradient is compared with a central difference of L, in float64.
+
+    Parameters
+    ----------
+    network : Network
+    x : (inputs,) or (batch, inputs)
+    t : the target, or the targets, as the loss wants them
+    optimizer : Optimizer or str, optional
+        Whose first step is shown; ``SGD(0.1)`` by default.
+    sample_weight : (batch,), optional
+    training : bool
+        Whether dropout drops; ``seed`` is for what it draws.
+    classes : sequence of str, optional
+        What the classes are called.
+    image_shape : (height, width), optional
+        When a row of x is an image.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(2, [cr.layers.Dense(3), cr.layers.Tanh(), cr.layers.Dense(2)],
+    ...                      "softmax_cross_entropy", seed=0)
+    >>> trace = cr.trace(network, [0.5, -1.0], 1)        # print(trace), trace.save("example.html")
+    >>> trace.steps[0]["y"].shape, trace.steps[-1]["dW"].shape
+    ((1, 3), (3, 2))
+    >>> trace
+    Trace(1 sample, L ...)
+    """
     chosen: Optimizer = SGD(0.1) if optimizer is None else named("optimizer", optimizer, Optimizer, optimizers)
     if not is_sparse(x) and np.shape(x) == network.input_shape:
         x, t = np.asarray(x)[np.newaxis], np.asarray(t)[np.newaxis]
@@ -219,7 +246,6 @@ def trace(
 
 def _failed(network: Network, x: Array, t: Array, error: Exception, *, training: bool, draws: Draws) -> str:
     """Return which layer, or the loss, does not run, and where to ask why."""
-    from chainrule.gradient_check.failing import failure  # noqa: PLC0415  (only where something is wrong)
 
     def fresh() -> Memo:
         draws.bit_generator.state = draws.start

@@ -15,7 +15,6 @@ import numpy as np
 from chainrule import advice, optimizers, schedules
 from chainrule._internal.checks import check_count, check_lengths, check_real, check_seed, check_weights
 from chainrule._internal.interrupt import deferred_interrupt
-from chainrule._internal.memory import check_network_writable, checked_state
 from chainrule._internal.names import named
 from chainrule._internal.parts import part_threads
 from chainrule._internal.threads import blas_threads, choose_threads
@@ -35,6 +34,7 @@ from chainrule.training.callbacks import Callback, Run
 from chainrule.training.checkpoints import Checkpoint, Saved, Training
 from chainrule.training.clipping import Clip
 from chainrule.training.history import History
+from chainrule.training.memory import check_network_writable, checked_state
 from chainrule.training.state import Steps, Work
 
 BLOCK_SECONDS = 0.1  # how long steps go on before Ctrl-C and callbacks are asked again
@@ -239,7 +239,7 @@ def train(
                     callback.on_epoch(run)
                 if run.stopped:
                     break
-    advice.after_training(network, data.X, data.t, history["loss"], chosen)
+    advice.after_training(network.logits, data.X, data.t, history["loss"], chosen)
     return history
 
 

@@ -1,0 +1,48 @@
+"""The memory that training writes into: that of the parameters, and of what the optimizer remembers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from chainrule.memo import Memo
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+
+
+def check_network_writable(network: Network) -> None:
+    """Refuse to train a network whose owner has made parameters read-only."""
+    whole = {name: getattr(network, name) for name in ("theta", "statistics", "values")}
+    for name, array in whole.items():
+        if not array.flags.writeable:
+            raise ValueError(
+                f"network.{name} is read-only, and training would change it. Train a copy, copy.copy(network), or "
+                f"allow it: network.{name}.setflags(write=True)."
+            )
+    for entry, layer, name in network.owners():
+        if not getattr(layer, name).flags.writeable:
+            raise ValueError(
+                f"layer {entry.layer}, {network.layers[entry.layer]!r}: {entry.name} is read-only, and training would "
+                f"change it. To keep the parameters of a layer as they are, give layer_rates={{{entry.layer}: 0}}."
+            )
+
+
+def checked_state(optimizer: Optimizer, network: Network, state: Memo | None) -> Memo:
+    """Return the state, a new one for None; refuse what the optimizer cannot have remembered of this network."""
+    theta = network.theta
+    if state is None:
+        return optimizer.start(theta, network.weights)
+    for name in optimizer.slots:
+        array = getattr(state, name)
+        if not isinstance(array, np.ndarray):
+            wrong = "is missing" if array is None else f"is a {type(array).__name__}"
+        elif (array.shape, array.dtype) != (theta.shape, theta.dtype):
+            wrong = f"has shape {array.shape} and dtype {array.dtype}, not {theta.shape} and {theta.dtype}"
+        elif not (array.flags.c_contiguous and array.flags.aligned and array.flags.writeable):
+            wrong = "is read-only, or not in one piece of memory"
+        else:
+            continue
+        raise ValueError(
+            f"state: expected what {type(optimizer).__name__}(...).start(network.theta, network.weights) returns for "
+            f"this network, but state.{name} {wrong}."
+        )
+    return state
