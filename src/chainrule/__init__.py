@@ -38,7 +38,8 @@ if TYPE_CHECKING:
         check_layer,
         check_optimizer,
     )
-    from chainrule.tracing import Trace, trace
+    from chainrule.tracing import Trace
+    from chainrule.tracing.example import trace  # (mypy takes it for a second definition from the package)
     from chainrule.training import (
         EMA,
         SWA,

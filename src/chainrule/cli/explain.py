@@ -45,8 +45,8 @@ def explain(
     from chainrule.cli.evaluate import held_out  # noqa: PLC0415
     from chainrule.cli.predict import check_out  # noqa: PLC0415
     from chainrule.optimizers import SGD  # noqa: PLC0415
-    from chainrule.tracing.trace import check_ending  # noqa: PLC0415
-    from chainrule.tracing.trace import trace as worked  # noqa: PLC0415
+    from chainrule.tracing.example import check_ending  # noqa: PLC0415
+    from chainrule.tracing.example import trace as worked  # noqa: PLC0415
 
     optimizer = SGD(learning_rate)
     if out is not None:

@@ -1,8 +1,8 @@
 """ONNX export: a trained network as a file that runs in onnxruntime, in a browser, in C++, without Python.
 
 :func:`save` writes a network or an estimator, :func:`convert` returns the model in memory, :func:`register_skl2onnx`
-lets ``skl2onnx`` convert a whole pipeline, and :func:`register_layer` and :func:`register_loss` teach the export a custom
-layer or loss.
+lets ``skl2onnx`` convert a whole pipeline, and :func:`register_layer` and :func:`register_loss` teach the export a
+custom layer or loss.
 """
 
 from chainrule.onnx import images as _images  # noqa: F401  (its import fills the table)

@@ -2,7 +2,7 @@
 
 from chainrule.tracing.equation import Equation, Equations
 from chainrule.tracing.equations import LAYERS, LOSSES, OPTIMIZERS
+from chainrule.tracing.example import Trace, trace
 from chainrule.tracing.steps import Check, NamedArray, Step
-from chainrule.tracing.trace import Trace, trace
 
 __all__ = ["LAYERS", "LOSSES", "OPTIMIZERS", "Check", "Equation", "Equations", "NamedArray", "Step", "Trace", "trace"]

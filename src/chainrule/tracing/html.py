@@ -17,7 +17,7 @@ from chainrule.tracing.symbol import latex_name
 from chainrule.tracing.text import heading, measure, outcomes, result, symbols
 
 if TYPE_CHECKING:
-    from chainrule.tracing.trace import Trace
+    from chainrule.tracing.example import Trace
 else:
     Trace = Any
 

@@ -11,7 +11,7 @@ from chainrule.tracing.symbol import latex_name
 from chainrule.tracing.text import LEGEND, PHASES, heading, measure, outcomes, picture, result, symbols
 
 if TYPE_CHECKING:
-    from chainrule.tracing.trace import Trace
+    from chainrule.tracing.example import Trace
 else:
     Trace = Any
 

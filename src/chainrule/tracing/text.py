@@ -12,7 +12,7 @@ from chainrule.tracing.numbers import Format, cell, grid, number, summary
 from chainrule.tracing.steps import Check, NamedArray, Step
 
 if TYPE_CHECKING:
-    from chainrule.tracing.trace import Trace
+    from chainrule.tracing.example import Trace
 else:
     Trace = Any
 
