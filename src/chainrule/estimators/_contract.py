@@ -80,7 +80,7 @@ class Contract(Callback):
     instead, until it is 1e-6 or less.
     """
 
-    def __init__(self, estimator: Any, progress: Progression, rate: Rate, batch_size: int) -> None:
+    def __init__(self, estimator: Any, progress: SolverState, rate: Rate, batch_size: int) -> None:
         self.estimator, self.progress, self.rate, self.batch_size = estimator, progress, rate, batch_size
 
     def on_epoch(self, run: Run) -> None:
@@ -163,7 +163,7 @@ class Contract(Callback):
 
 
 @dataclass
-class Progression:
+class SolverState:
     """What a fit remembers from epoch to epoch, and from one ``partial_fit`` to the next."""
 
     optimizer: Optimizer

@@ -13,7 +13,7 @@ from sklearn.model_selection import train_test_split
 from chainrule._internal.names import reword
 from chainrule._internal.typing import Array
 from chainrule.advice import left_to_the_caller, sample
-from chainrule.estimators._contract import Continued, Contract, LegacyShuffle, Progression, Rate, TrainingScore
+from chainrule.estimators._contract import Continued, Contract, LegacyShuffle, Rate, SolverState, TrainingScore
 from chainrule.estimators._settings import NAMES, build_optimizer, build_penalties
 from chainrule.estimators.advice import warn_unconverged
 from chainrule.schedules import Schedule
@@ -56,7 +56,7 @@ def fit_stochastic(
         optimizer = build_optimizer(e)
         memory = optimizer.start(e.network_.theta, e.network_.weights)
         waited = e._progression.without_improvement if e._progression else 0
-        e._progression = Progression(optimizer, memory, Rate(), e._loss_divisor(), waited)
+        e._progression = SolverState(optimizer, memory, Rate(), e._loss_divisor(), waited)
     progression = e._progression
     _take_settings(e, progression)
     progression.memory.weights = e.network_.weights  # those of a copy or of an unpickled model are its own
@@ -104,7 +104,7 @@ def fit_stochastic(
     return bool(interrupted)
 
 
-def _take_settings(e: Any, progression: Progression) -> None:
+def _take_settings(e: Any, progression: SolverState) -> None:
     """Obey what ``set_params`` has changed since the last ``partial_fit``; another optimizer begins its memory anew."""
     optimizer = build_optimizer(e)
     if type(optimizer) is not type(progression.optimizer):
@@ -112,14 +112,14 @@ def _take_settings(e: Any, progression: Progression) -> None:
     progression.optimizer, progression.loss_divisor = optimizer, e._loss_divisor()
 
 
-def _schedule(e: Any, progression: Progression, *, incremental: bool) -> Schedule:
+def _schedule(e: Any, progression: SolverState, *, incremental: bool) -> Schedule:
     """Return the schedule; that of ``partial_fit`` counts all epochs, of the ``max_iter`` that there shall be."""
     if not isinstance(e.learning_rate, Schedule):
         return progression.rate
     return Continued(e.learning_rate, len(e.loss_curve_), e.max_iter) if incremental else e.learning_rate
 
 
-def _diverged(e: Any, error: DivergenceError, progression: Progression) -> None:
+def _diverged(e: Any, error: DivergenceError, progression: SolverState) -> None:
     """End with the best parameters so far if early stopping kept some, else with an error."""
     if not e.early_stopping or progression.best_theta is None:
         raise ValueError(f"{NOT_FINITE} {error}") from error

@@ -1,7 +1,7 @@
-"""Kernels: the few pieces of training that are worth fusing.
+"""The engine: which code does the steps, and the only place that asks what is installed.
 
-``reference`` has them in plain array code, the specification and the fallback; ``numba`` has them compiled. Both have
-the same names and the same values to rounding, and :func:`select` is the only place that asks what is installed.
+``step`` has them in plain array code, the specification and the fallback; ``compiled`` has them compiled by Numba. Both
+give the same values to rounding, and :attr:`chainrule.History.engine` says which one ran.
 """
 
 from __future__ import annotations
@@ -12,40 +12,59 @@ import os
 import sys
 from types import ModuleType
 
-__all__ = ["installed", "select"]
+from chainrule.training.callbacks import Run
+from chainrule.training.state import Steps, Work
+
+__all__ = ["installed", "select", "steps"]
 
 MODULES = {"numba": "compiled", "reference": "step"}
 
 
+def steps(work: Work, run: Run) -> Steps:
+    """Return what does the steps of a training, and note in its history what that is."""
+    name, reason = _choose(None)
+    made: Steps = _module(name).steps(work, run)
+    run.history.engine = made.engine + (f": {reason}" if reason else "")
+    return made
+
+
 def select(name: str | None = None) -> ModuleType:
-    """Return the kernels to train with: compiled ones where Numba and SciPy are installed (``chainrule[fast]``).
+    """Return the module to train with: the compiled one where Numba and SciPy are installed (``chainrule[fast]``).
 
     The environment variable ``CHAINRULE_KERNELS``, ``numba`` or ``reference``, says otherwise, and so does ``name``.
-    The choice does not depend on the work: one seed gives one result, however long the training. Where Numba is there
-    but cannot be used, NumPy trains, and one line on stderr says why.
+    The choice does not depend on the work: one seed gives one result, however long the training. Where Numba is
+    installed but cannot be used, NumPy trains, and one line on stderr says why.
 
     >>> select("reference").__name__
     'chainrule.training.step'
     """
+    return _module(_choose(name)[0])
+
+
+def _choose(name: str | None) -> tuple[str, str]:
+    """Return which module trains, and why it is not the compiled one."""
     chosen = name or os.environ.get("CHAINRULE_KERNELS", "")
     if chosen and chosen not in MODULES:
         raise ValueError(f"CHAINRULE_KERNELS: expected one of {', '.join(MODULES)}, got {chosen!r}.")
-    if chosen == "numba" and not installed():
-        raise ImportError('the compiled kernels need Numba: pip install "chainrule[fast]"')
-    if chosen == "reference" or not installed():
-        return _module("reference")
+    if chosen == "reference":
+        return chosen, "CHAINRULE_KERNELS is reference"
+    if not installed():
+        if chosen:
+            raise ImportError('the compiled kernels need Numba: pip install "chainrule[fast]"')
+        return "reference", 'Numba or SciPy is not installed: pip install "chainrule[fast]"'
     try:
-        from numba import config  # noqa: PLC0415  (it takes half a second)
+        from numba import config  # noqa: PLC0415  (start-up time: half a second)
 
         if not config.DISABLE_JIT:
-            return _module("numba")
+            _module("numba")
+            return "numba", ""
         reason = "NUMBA_DISABLE_JIT is set"
     except ImportError as error:  # Numba refuses a NumPy that is newer than it knows, for example
         if chosen:
             raise
         reason = f"Numba cannot be imported ({error})"
     _say_once(f"training with NumPy, not with compiled code: {reason}")
-    return _module("reference")
+    return "reference", reason
 
 
 def _module(name: str) -> ModuleType:
@@ -58,7 +77,7 @@ def _say_once(line: str) -> None:
 
 
 def installed() -> bool:
-    """Say whether there is all that the compiled kernels need."""
+    """Say whether all that the compiled code needs is installed."""
     return all(_is_installed(package) for package in ("numba", "scipy"))
 
 

@@ -23,6 +23,9 @@ class History:
     ----------
     stopped : str
         Why training ended before its last epoch; empty when it did not.
+    engine : str
+        What did the steps: "compiled", or "numpy" and why not compiled code, such as
+        "numpy: layer 1, Conv2D(8), has no compiled form".
 
     Examples
     --------
@@ -33,6 +36,8 @@ class History:
     >>> history.to_dict()                     # pandas.DataFrame(history.to_dict()), polars.DataFrame(...)
     {'epoch': [1, 2], 'loss': [0.5, 0.25]}
     """
+
+    engine = ""
 
     def __init__(self, columns: Iterable[str]) -> None:
         self._columns: dict[str, list[Any]] = {name: [] for name in columns}

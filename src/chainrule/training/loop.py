@@ -26,15 +26,16 @@ from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
 from chainrule.penalties import Constraint, Penalty, check_penalties
 from chainrule.schedules import Constant, Schedule
-from chainrule.training import checkpoints, engine
+from chainrule.training import checkpoints, engine, snapshots
 from chainrule.training.augmentation import Augmentation, Augmented, check_augmentations
 from chainrule.training.averaging import WeightAverage, averaged, measure_statistics
 from chainrule.training.batches import Batches, Shuffler
 from chainrule.training.callbacks import Callback, Run
-from chainrule.training.checkpoints import Checkpoint, Saved, Training
+from chainrule.training.checkpoints import Checkpoint
 from chainrule.training.clipping import Clip
 from chainrule.training.history import History
 from chainrule.training.memory import check_network_writable, checked_state
+from chainrule.training.snapshots import Snapshot
 from chainrule.training.state import Steps, Work
 
 BLOCK_SECONDS = 0.1  # how long steps go on before Ctrl-C and callbacks are asked again
@@ -186,7 +187,7 @@ def train(
     threads = None if threads is None else check_count("train", "threads", threads)
     saved = None if resume is None else checkpoints.newest(resume)
     root = _root(seed, saved)
-    root_state = checkpoints.seed_state(root)
+    root_state = snapshots.seed_state(root)
     # One stream for each use, so that adding a validation set does not change what dropout draws.
     split_seed, shuffle_seed, dropout_seed = root.spawn(3)
     data, held_out = _prepare(network, X, t, sample_weight, validation, split_seed)
@@ -210,12 +211,12 @@ def train(
         _accumulate(accumulate, len(batches)), _layer_rates(network, layer_rates),
     )  # fmt: skip
     advice.before_training(network.layers, data.X, chosen)
-    steps = engine.select().steps(work, run)
+    steps = engine.steps(work, run)
     per_batch = [c.on_batch for c in callbacks if type(c).on_batch is not Callback.on_batch]
     checkpointing = [callback for callback in callbacks if isinstance(callback, Checkpoint)]
 
     with _ended(run) as started, closing(steps):
-        _start(work, steps, run, callbacks, started, (*data, *(held_out or {}).values()), root_state, resume, saved)
+        _start(steps, callbacks, started, (*data, *(held_out or {}).values()), root_state, resume, saved)
         # What overflows becomes infinite, and is reported as such with what to do about it.
         with (
             blas_threads(steps.blas_threads),
@@ -289,7 +290,7 @@ def _left(run: Run, callbacks: Sequence[Callback]) -> str:
     return f"parameters from {f'after epoch {run.epoch - 1}' if run.epoch > 1 else 'before training'}"
 
 
-def _root(seed: int | np.random.SeedSequence | None, saved: Saved | None) -> np.random.SeedSequence:
+def _root(seed: int | np.random.SeedSequence | None, saved: Snapshot | None) -> np.random.SeedSequence:
     """Return the seed of everything: the one that is given, or that of the training which goes on."""
     if seed is None and saved is not None:
         return saved.seed
@@ -297,20 +298,20 @@ def _root(seed: int | np.random.SeedSequence | None, saved: Saved | None) -> np.
 
 
 def _start(
-    work: Work,
     steps: Steps,
-    run: Run,
     callbacks: Sequence[Callback],
     started: list[Callback],
     data: Iterable[Any],
     seed: dict[str, Any],
     resume: str | os.PathLike[str] | None,
-    saved: Saved | None,
+    saved: Snapshot | None,
 ) -> None:
     """Start the callbacks, and put back what a checkpoint has kept; nothing is done for them where there are none."""
+    work, run = steps.work, steps.run
     if resume is not None or any(isinstance(callback, Checkpoint) for callback in callbacks):
-        training = Training(work, steps, run, callbacks, seed, checkpoints.describe(work, seed, data))
-        run.resume, run.snapshot = None if resume is None else Path(resume), training.snapshot
+        same = snapshots.describe(work, seed, data)
+        run.resume = None if resume is None else Path(resume)
+        run.snapshot = lambda: snapshots.take(steps, callbacks, seed, same)
     run.measure = lambda: measure_statistics(
         work.network, work.batches.X, rows=work.batches.order, batch_size=work.batches.batch_size,
         threads=work.threads.allowed,
@@ -319,7 +320,7 @@ def _start(
         callback.on_start(run)
         started.append(callback)
     if saved is not None:
-        training.restore(saved)
+        snapshots.restore(saved, steps, callbacks, same)
 
 
 def _epoch(
@@ -332,7 +333,7 @@ def _epoch(
     """Run one epoch; return whether it came to its last batch. A divergence puts back what was before it."""
     work, theta, values = steps.work, run.network.theta, run.network.values
     before = values.copy()
-    memory = copy.deepcopy(checkpoints.kept(work.state))
+    memory = copy.deepcopy(snapshots.kept(work.state))
     averages = [callback for callback in callbacks if isinstance(callback, WeightAverage)]
     means = [copy.deepcopy(average.state()) for average in averages]
     work.batches.shuffle()
@@ -352,7 +353,7 @@ def _epoch(
             raise FloatingPointError("a parameter is not finite")
     except FloatingPointError as error:
         values[:] = before
-        for name in checkpoints.kept(work.state).keys() - memory.keys():
+        for name in snapshots.kept(work.state).keys() - memory.keys():
             delattr(work.state, name)
         for name, value in memory.items():  # in place: compiled code holds these arrays
             if isinstance(value, np.ndarray):

@@ -1,4 +1,4 @@
-"""What the training loop asks of the kernels: do these batches."""
+"""What a training is made of, and what the loop asks of an engine: do these batches."""
 
 from __future__ import annotations
 
@@ -56,9 +56,12 @@ class Steps(ABC):
         How many threads BLAS shall use meanwhile, and how many do parts of the rows in layers such as Conv2D.
     rng : numpy.random.Generator
         What dropout draws from.
+    engine : str
+        "compiled", or "numpy" and why.
     """
 
     rng: np.random.Generator
+    engine = "numpy"
 
     def __init__(self, work: Work, run: Run) -> None:
         self.work, self.run = work, run

@@ -20,7 +20,6 @@ from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, 
 from chainrule.tables.report.uncertainty import as_numbers, row_losses
 from chainrule.tables.result import HeldOut, Trained
 from chainrule.tables.schema import Column, Schema
-from chainrule.training import engine
 
 if TYPE_CHECKING:
     import polars as pl
@@ -200,7 +199,7 @@ def _facts(trained: Trained, explained: float | None) -> list[tuple[str, str]]:
     for what, options in (("network", said.pop("parameters", {})), ("settings", said)):
         facts += [(what, ", ".join(f"{name}={_option(value)}" for name, value in options.items()))] if options else []
     facts.append(("versions", ", ".join(_versions())))
-    facts.append(("kernels", engine.select().__name__.rpartition(".")[2]))
+    facts += [("engine", trained.history.engine)] if trained.history.engine else []
     facts.append(("machine", f"{platform.system()} {platform.machine()}"))
     facts.append(("made", dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")))
     facts += [("time to train", _seconds(trained.seconds))] if trained.seconds else []

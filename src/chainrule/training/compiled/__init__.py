@@ -21,12 +21,18 @@ MOST_DRAWS = 2**18  # numbers that dropout may have waiting: they stay in the ca
 
 
 def steps(work: Work, run: Run) -> Steps:
-    """Return what does the steps: compiled if every part is one of ours and the rows are dense."""
+    """Return what does the steps: compiled if every part has a compiled form and the rows are dense."""
     plan = make_plan(work)
-    return reference.steps(work, run) if plan is None else _CompiledSteps(work, run, plan)
+    if isinstance(plan, Plan):
+        return _CompiledSteps(work, run, plan)
+    made = reference.steps(work, run)
+    made.engine = f"numpy: {plan}"
+    return made
 
 
 class _CompiledSteps(Steps):
+    engine = "compiled"
+
     def __init__(self, work: Work, run: Run, plan: Plan) -> None:
         super().__init__(work, run)
         batches, theta, state = work.batches, work.network.theta, work.state

@@ -43,19 +43,25 @@ class Plan(NamedTuple):
     by_rows: bool  # whether each part of the batch gives a gradient of all parameters, and these are added up
 
 
-def make_plan(work: Work) -> Plan | None:
-    """Return the plan; None for a part that is not one of chainrule's own, sparse rows, or steps of several batches."""
+def make_plan(work: Work) -> Plan | str:
+    """Return the plan, or what has no compiled form."""
     network = work.network
     layers = _layers(network)
-    loss, optimizer, clip = (
-        losses.encode(network.loss),
-        updates.encode(work.optimizer),
-        updates.encode_clip(work.clip),
-    )
-    ours = all(type(penalty) in {L1, L2, MaxNorm} for penalty in work.penalties)
-    dense = not work.batches.sparse and work.accumulate == 1
-    if layers is None or loss is None or optimizer is None or clip is None or not ours or not dense:
-        return None
+    loss = losses.encode(network.loss)
+    optimizer, clip = updates.encode(work.optimizer), updates.encode_clip(work.clip)
+    if isinstance(layers, str):
+        return layers
+    for name, value, code in (
+        ("the loss", network.loss, loss), ("the optimizer", work.optimizer, optimizer), ("clip", work.clip, clip),
+        *(("penalty", penalty, type(penalty) in {L1, L2, MaxNorm} or None) for penalty in work.penalties),
+    ):  # fmt: skip
+        if code is None:
+            return f"{name}, {value!r}, has no compiled form"
+    if work.batches.sparse:
+        return "sparse rows have no compiled form"
+    if work.accumulate > 1:
+        return "steps of several batches (accumulate) have no compiled form"
+    assert loss is not None and optimizer is not None and clip is not None  # noqa: S101, PT018  (said above)
     table, numbers, width, draws = layers
     runs, strengths = _runs(work)
     columns, limits = _columns(network, work.penalties)
@@ -93,7 +99,7 @@ def _parts(batch: int, parameters: int, threads: Threads) -> int:
     return 4 if 2 * FASTEST < largest <= 4 * FASTEST else 2
 
 
-def _layers(network: Network) -> tuple[Any, Any, int, int] | None:
+def _layers(network: Network) -> tuple[Any, Any, int, int] | str:
     """Return the table of layers and their numbers, and what a row needs of activations and draws."""
     where = {(e.layer, e.name): e.where.start for e in network.layout.entries}
     table: list[list[int]] = []
@@ -113,7 +119,7 @@ def _layers(network: Network) -> tuple[Any, Any, int, int] | None:
         elif type(layer) is Dropout:
             kind, pair = DROPOUT, (1 - layer.rate, 0.0)
         elif type(layer) is not Dense:
-            return None
+            return f"layer {i}, {layer!r}, has no compiled form"
         # An activation right after Dense overwrites what it does not need again.
         in_place = kind == ELEMENTWISE and code not in activations.NEEDS_Z and table and table[-1][KIND] == DENSE
         y = at if in_place else end
@@ -122,7 +128,7 @@ def _layers(network: Network) -> tuple[Any, Any, int, int] | None:
         at, end = y, max(end, y + outputs)
         draws += outputs if kind == DROPOUT else 0
     if not table:
-        return None
+        return "there is no layer to compile"
     return np.array(table, dtype=np.int64), np.array(numbers), end, draws
 
 
