@@ -521,7 +521,7 @@ def test_kernels_are_compared_part_by_part():
     kinds = {c["kind"] for c in found["kernels"]}
     assert kinds == {"layer", "loss", "optimizer", "penalty", "constraint", "clip"}
     names = {c["name"].partition("(")[0] for c in found["kernels"]}
-    for module in (cr.losses, cr.optimizers, cr.penalties, cr.clipping):
+    for module in (cr.losses, cr.optimizers, cr.penalties, cr.training.clipping):
         public = {n for n in module.__all__ if n[0].isupper()} - {"Loss", "Optimizer", "Penalty", "Constraint", "Clip"}
         assert public <= names
     assert {"ReLU", "Softmax", "Dropout", "Dense"} <= names

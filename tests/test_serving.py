@@ -154,7 +154,7 @@ def test_a_model_of_another_kind_says_what_reads_it(path, tmp_path):
     with pytest.raises(
         ModelFileError, match=r"a network saved by chainrule was expected, but it holds a classifier: .*load"
     ):
-        cr.load(path)
+        cr.files.networks.load(path)
     network = cr.Network(3, [cr.layers.Dense(3)], "softmax_cross_entropy", seed=0)
     cr.save(network, tmp_path / "network.safetensors")
     with pytest.raises(ModelFileError, match=r"but it holds a network: chainrule.load reads it"):

@@ -704,7 +704,7 @@ def test_the_text_in_the_document_is_what_is_printed(tmp_path, monkeypatch, caps
 def test_rich_is_not_needed():
     code = (
         "import sys; sys.modules['rich'] = None; import chainrule as cr; "
-        "n = cr.Network(1, [cr.layers.Dense(1)], 'squared_error', seed=0); t = n.trace([1.0], [2.0]); "
+        "n = cr.Network(1, [cr.layers.Dense(1)], 'squared_error', seed=0); t = cr.trace(n, [1.0], [2.0]); "
         "print(t); t.html(); t.markdown()"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, encoding="utf-8")

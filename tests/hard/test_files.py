@@ -478,7 +478,7 @@ SAVE = """
 net = cr.Network(64, [cr.layers.Dense(64)], "squared_error", seed=0)
 net.theta[:] = 2
 try:
-    net.save(sys.argv[1], overwrite=True)
+    cr.save(net, sys.argv[1], overwrite=True)
 except OSError as error:
     print(type(error).__name__, error)
 """
@@ -511,11 +511,11 @@ for value in (3, 4):
     net = cr.Network(512, [cr.layers.Dense(512)], "squared_error", seed=0)
     net.theta[:] = value
     nets.append(net)
-nets[0].save(sys.argv[1], overwrite=True)
+cr.save(nets[0], sys.argv[1], overwrite=True)
 print("ready", flush=True)
 while True:
     for net in nets:
-        net.save(sys.argv[1], overwrite=True)
+        cr.save(net, sys.argv[1], overwrite=True)
 """
     rng = random.Random(0)
     found = set()
