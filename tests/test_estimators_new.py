@@ -707,7 +707,7 @@ def test_batch_norm_predicts_with_what_it_has_measured(solver):
 def test_early_stopping_takes_the_statistics_of_the_best_epoch_too():
     model = make(MLPClassifier, batch_norm=True, early_stopping=True, max_iter=30)
     quiet(model, X_IRIS, Y_IRIS)
-    np.testing.assert_array_equal(model.network_.values, model._progression.best_theta)
+    np.testing.assert_array_equal(model.network_.values, model._members[0].solver.best_theta)
     assert model.network_.statistics.size == 24
 
 
@@ -762,8 +762,8 @@ def test_every_member_goes_on_with_partial_fit_and_warm_start():
     model = make(MLPClassifier, n_ensemble=2)
     for _ in range(8):
         model.partial_fit(X_IRIS, Y_IRIS, classes=[0, 1, 2])
-    assert [member["t_"] for member in model._members] == [8 * len(X_IRIS)] * 2
-    assert [len(member["loss_curve_"]) for member in model._members] == [8, 8]
+    assert [member.t_ for member in model._members] == [8 * len(X_IRIS)] * 2
+    assert [len(member.loss_curve_) for member in model._members] == [8, 8]
     warm = make(MLPClassifier, n_ensemble=2, warm_start=True)
     quiet(warm, X_IRIS, Y_IRIS)
     before = [network.theta.copy() for network in warm.networks_]
@@ -777,7 +777,7 @@ def test_every_member_goes_on_with_partial_fit_and_warm_start():
 def test_an_ensemble_that_fails_is_what_it_was(monkeypatch):
     model = make(MLPClassifier, n_ensemble=2)
     model.partial_fit(X_IRIS, Y_IRIS, classes=[0, 1, 2])
-    before, steps = [network.values.copy() for network in model.networks_], model._members[0]["_progression"].memory.t
+    before, steps = [network.values.copy() for network in model.networks_], model._members[0].solver.memory.t
     calls = []
 
     def second_fails(*args, **kwargs):
@@ -790,8 +790,7 @@ def test_an_ensemble_that_fails_is_what_it_was(monkeypatch):
         model.partial_fit(X_IRIS, Y_IRIS)
     for network, values in zip(model.networks_, before, strict=True):
         np.testing.assert_array_equal(network.values, values)
-    assert [member["_progression"].memory.t for member in model._members] == [steps] * 2
-    assert model._progression is model._members[0]["_progression"]
+    assert [member.solver.memory.t for member in model._members] == [steps] * 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

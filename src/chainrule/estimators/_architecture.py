@@ -156,7 +156,7 @@ def draw(e: Any, network: Network, sizes: int, random_state: np.random.RandomSta
             layer.b[...] = random_state.uniform(-bound, bound, outputs)
 
 
-def carried_over(e: Any, columns: int) -> Network:
+def carried_over(e: Any, known: Network, columns: int) -> Network:
     """Return the fitted network as the parameters want it now: itself, or another one with the same values.
 
     Raises
@@ -164,7 +164,6 @@ def carried_over(e: Any, columns: int) -> Network:
     ValueError
         When what was learned does not fit what the parameters ask for.
     """
-    known = e.network_
     wanted = planned(e, columns, e.dtype or known.dtype)
     if _described(wanted) == _described(known):
         return known

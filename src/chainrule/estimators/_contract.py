@@ -6,15 +6,13 @@ Source of the rules: the documentation of ``sklearn.neural_network.MLPClassifier
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from chainrule._internal.typing import Array
+from chainrule.estimators._member import Member, SolverState
 from chainrule.files.states import check_state, check_stream, form
-from chainrule.memo import Memo
-from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
 from chainrule.training.callbacks import Callback, Run
 
@@ -51,16 +49,6 @@ class LegacyShuffle:
         self._random_state.set_state(check_stream(state, self.state()))
 
 
-class Rate(Schedule):
-    """A factor that somebody else sets between the epochs."""
-
-    def __init__(self) -> None:
-        self.now = {"factor": 1.0}  # a value does not change, but this may
-
-    def factor(self, epoch: float, epochs: float) -> float:
-        return self.now["factor"]
-
-
 class Continued(Schedule):
     """A schedule in the middle of a training that comes in parts: ``done`` epochs of ``epochs`` are over."""
 
@@ -80,37 +68,38 @@ class Contract(Callback):
     instead, until it is 1e-6 or less.
     """
 
-    def __init__(self, estimator: Any, progress: SolverState, rate: Rate, batch_size: int) -> None:
-        self.estimator, self.progress, self.rate, self.batch_size = estimator, progress, rate, batch_size
+    def __init__(self, estimator: Any, member: Member, solver: SolverState, batch_size: int) -> None:
+        self.estimator, self.member, self.solver, self.batch_size = estimator, member, solver, batch_size
+        self.rate = solver.rate
 
     def on_epoch(self, run: Run) -> None:
-        e, progress = self.estimator, self.progress
-        e.n_iter_ += 1
-        e.t_ += run.rows
-        e.loss_ = self._mean_loss(run)
-        e.loss_curve_.append(e.loss_)
+        e, member, solver = self.estimator, self.member, self.solver
+        member.n_iter_ += 1
+        member.t_ += run.rows
+        member.loss_ = self._mean_loss(run)
+        member.loss_curve_.append(member.loss_)
         if e.verbose:
-            print(f"Iteration {e.n_iter_}, loss = {e.loss_:.8f}")  # noqa: T201  (verbose prints)
+            print(f"Iteration {member.n_iter_}, loss = {member.loss_:.8f}")  # noqa: T201  (verbose prints)
         improved = self._watch_score(run) if e.early_stopping else self._watch_loss()
-        progress.without_improvement = 0 if improved else progress.without_improvement + 1
+        solver.without_improvement = 0 if improved else solver.without_improvement + 1
         if e.solver == "sgd" and e.learning_rate == "invscaling":
-            self.rate.now["factor"] = 1 / (e.t_ + 1) ** e.power_t
-        if progress.without_improvement > e.n_iter_no_change:
+            self.rate.now["factor"] = 1 / (member.t_ + 1) ** e.power_t
+        if solver.without_improvement > e.n_iter_no_change:
             what = "Validation score" if e.early_stopping else "Training loss"
             self._give_up(
                 run, f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
             )
             if not run.stopped:  # a warm start goes on counting
-                progress.without_improvement = 0
+                solver.without_improvement = 0
 
     def on_start(self, run: Run) -> None:
         self._form = form(run.network.values)
 
     def state(self) -> dict[str, Any]:
-        e, progress = self.estimator, self.progress
-        return {name: getattr(e, name, None) for name in WATCHED} | {
-            "without_improvement": progress.without_improvement,
-            "best_theta": progress.best_theta,
+        solver = self.solver
+        return {name: getattr(self.member, name, None) for name in WATCHED} | {
+            "without_improvement": solver.without_improvement,
+            "best_theta": solver.best_theta,
             "factor": self.rate.now["factor"],
         }
 
@@ -118,32 +107,32 @@ class Contract(Callback):
         kinds = {**WATCHED, "without_improvement": "count", "best_theta": self._form, "factor": "number"}
         *watched, count, theta, factor = check_state(state, kinds)
         for name, value in zip(WATCHED, watched, strict=True):
-            setattr(self.estimator, name, value)
-        self.progress.without_improvement, self.progress.best_theta = count, theta
+            setattr(self.member, name, value)
+        self.solver.without_improvement, self.solver.best_theta = count, theta
         self.rate.now["factor"] = factor
 
     def _mean_loss(self, run: Run) -> float:
         """Return the mean over the rows of L with penalties, each row with its batch's."""
-        values = run.losses / self.progress.loss_divisor + run.penalties
+        values = run.losses / self.solver.loss_divisor + run.penalties
         last = run.rows - (run.batches - 1) * self.batch_size  # the last batch may be short
         return float((self.batch_size * values[:-1].sum() + last * values[-1]) / run.rows)
 
     def _watch_loss(self) -> bool:
-        e = self.estimator
-        improved = not e.loss_ > e.best_loss_ - e.tol
-        e.best_loss_ = min(e.best_loss_, e.loss_)
+        e, member = self.estimator, self.member
+        improved = not member.loss_ > member.best_loss_ - e.tol
+        member.best_loss_ = min(member.best_loss_, member.loss_)
         return improved
 
     def _watch_score(self, run: Run) -> bool:
-        e = self.estimator
+        e, member = self.estimator, self.member
         score = run.history["val_score"][-1]
-        e.validation_scores_.append(score)
+        member.validation_scores_.append(score)
         if e.verbose:
             print(f"Validation score: {score:f}")  # noqa: T201
-        improved = not score < e.best_validation_score_ + e.tol
-        if score > e.best_validation_score_:
-            e.best_validation_score_ = score
-            self.progress.best_theta = run.network.values.copy()
+        improved = not score < member.best_validation_score_ + e.tol
+        if score > member.best_validation_score_:
+            member.best_validation_score_ = score
+            self.solver.best_theta = run.network.values.copy()
         return improved
 
     def _give_up(self, run: Run, message: str) -> None:
@@ -160,18 +149,6 @@ class Contract(Callback):
             print(f"{message} {end}")  # noqa: T201
         if end.endswith("Stopping."):
             run.stop(message)
-
-
-@dataclass
-class SolverState:
-    """What a fit remembers from epoch to epoch, and from one ``partial_fit`` to the next."""
-
-    optimizer: Optimizer
-    memory: Memo
-    rate: Rate
-    loss_divisor: int
-    without_improvement: int = 0
-    best_theta: Array | None = None
 
 
 class TrainingScore(Callback):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import warnings
@@ -11,6 +12,7 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
+from chainrule.estimators._member import Member
 from chainrule.estimators.advice import LeftOutWarning
 from chainrule.files.container import opened, read_header
 from chainrule.files.fitted import COUNTS, CURVES, NUMBERS, Fitted, Labels, encode, read_fitted
@@ -51,24 +53,21 @@ def load(cls: type, kind: str, path: str | os.PathLike[str]) -> Any:
         fitted = read_fitted(file, header)
         model = _construct(cls, fitted.parameters)
     network = fitted.networks[0]
-    model.network_ = network
-    if len(fitted.networks) > 1:
-        model._members = [{"network_": member, "_progression": None} for member in fitted.networks]
     model.n_features_in_, model.n_outputs_ = math.prod(network.input_shape), network.output_shape[0]
     if fitted.feature_names is not None:
         model.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
     if fitted.labels is not None:
         model._labels = _binarizer(fitted.labels)
         model.classes_ = fitted.labels.classes
-    model._clear()
-    vars(model).update(fitted.attributes)
-    for member in vars(model).get("_members", ()):
-        member.update(fitted.attributes)  # those of the first stand for all
+    members = [Member(network, **copy.deepcopy(fitted.attributes)) for network in fitted.networks]  # of the first, all
+    for member in members:
+        member.watch(model)
     if fitted.columns:
-        model.history_ = History(fitted.columns)
+        history = members[0].history_ = History(fitted.columns)
         for row in zip(*fitted.columns.values(), strict=True):
-            model.history_.append(row)
-        model.history_.stopped = fitted.stopped
+            history.append(row)
+        history.stopped = fitted.stopped
+    model._put(members)
     return model
 
 
@@ -87,7 +86,7 @@ def _parameters(model: Any) -> dict[str, Any]:
             f"save: a file cannot hold {', '.join(sorted(left_out))}: the loaded estimator predicts the same, but has "
             "the defaults instead. Set them again before it is fitted further.",
             LeftOutWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return parameters
 

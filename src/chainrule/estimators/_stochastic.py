@@ -1,9 +1,13 @@
-"""A fit epoch by epoch: one call of :func:`chainrule.train`, by scikit-learn's rules. ``e`` is the estimator."""
+"""A fit epoch by epoch: one call of :func:`chainrule.train`, by scikit-learn's rules.
+
+The estimator ``e`` is read, the member is written.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +17,8 @@ from sklearn.model_selection import train_test_split
 from chainrule._internal.names import reword
 from chainrule._internal.typing import Array
 from chainrule.advice import left_to_the_caller, sample
-from chainrule.estimators._contract import Continued, Contract, LegacyShuffle, Rate, SolverState, TrainingScore
+from chainrule.estimators._contract import Continued, Contract, LegacyShuffle, TrainingScore
+from chainrule.estimators._member import Member, Rate, SolverState
 from chainrule.estimators._settings import NAMES, build_optimizer, build_penalties
 from chainrule.estimators.advice import warn_unconverged
 from chainrule.schedules import Schedule
@@ -28,6 +33,7 @@ NOT_FINITE = (
 
 def fit_stochastic(
     e: Any,
+    member: Member,
     X: Any,
     y: Array,
     weight: Array | None,
@@ -36,9 +42,8 @@ def fit_stochastic(
     *,
     incremental: bool,
 ) -> bool:
-    """Train ``e.network_`` by mini-batches, and leave what happened in the estimator's attributes.
+    """Train the member's network by mini-batches, and say whether Ctrl-C ended it.
 
-    Return whether Ctrl-C ended it.
     ``held_out`` are validation rows of the user's own; ``incremental`` is one epoch of ``partial_fit``.
     """
     weight_val = None
@@ -52,27 +57,20 @@ def fit_stochastic(
     if e.batch_size != "auto" and e.batch_size > rows:
         message = "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
         warnings.warn(message, stacklevel=5)
-    if not incremental or e._progression is None:
-        optimizer = build_optimizer(e)
-        memory = optimizer.start(e.network_.theta, e.network_.weights)
-        waited = e._progression.without_improvement if e._progression else 0
-        e._progression = SolverState(optimizer, memory, Rate(), e._loss_divisor(), waited)
-    progression = e._progression
-    _take_settings(e, progression)
-    progression.memory.weights = e.network_.weights  # those of a copy or of an unpickled model are its own
-    e.n_iter_ = 0
-    contract = Contract(e, progression, progression.rate, batch_size)
+    network, solver = member.network_, _solver(e, member, incremental=incremental)
+    member.n_iter_ = 0
+    contract = Contract(e, member, solver, batch_size)
     on_train = TrainingScore(sample(X), sample(y), _scorer(e, None)) if held_out is not None else None
     random = e.layers is not None or e.input_dropout or np.any(e.dropout)
     try:
         with left_to_the_caller():
-            e.history_ = train(
-                e.network_,
+            member.history_ = train(
+                network,
                 X,
                 y,
-                optimizer=progression.optimizer,
-                state=progression.memory,
-                schedule=_schedule(e, progression, incremental=incremental),
+                optimizer=solver.optimizer,
+                state=solver.memory,
+                schedule=_schedule(e, member, solver, incremental=incremental),
                 penalties=build_penalties(e),
                 clip=None if e.gradient_clip is None else ClipNorm(e.gradient_clip),
                 sample_weight=weight,
@@ -88,44 +86,54 @@ def fit_stochastic(
                     *(e.callbacks or []),
                 ],
                 resume=e.resume,
-                seed=int(random_state.randint(2**31 - 1)) + e.t_ if random else 0,  # another in each partial_fit
+                seed=int(random_state.randint(2**31 - 1)) + member.t_ if random else 0,  # another in each partial_fit
             )
         if on_train:
-            e.history_.add("score", on_train.scores)
+            member.history_.add("score", on_train.scores)
     except DivergenceError as error:
-        _diverged(e, error, progression)
-    if e.early_stopping and not incremental and progression.best_theta is not None:
-        e.network_.values[:] = progression.best_theta
-    interrupted = e.history_.stopped.startswith("interrupted")
+        _diverged(e, member, error, solver)
+    if e.early_stopping and not incremental and solver.best_theta is not None:
+        network.values[:] = solver.best_theta
+    interrupted = member.history_.stopped.startswith("interrupted")
     if interrupted:
         warnings.warn("Training interrupted by user.", stacklevel=5)
-    elif not incremental and e.n_iter_ == e.max_iter:
-        warn_unconverged(e.loss_curve_, e.max_iter, e.tol)
+    elif not incremental and member.n_iter_ == e.max_iter:
+        warn_unconverged(member.loss_curve_, e.max_iter, e.tol)
     return bool(interrupted)
 
 
-def _take_settings(e: Any, progression: SolverState) -> None:
-    """Obey what ``set_params`` has changed since the last ``partial_fit``; another optimizer begins its memory anew."""
-    optimizer = build_optimizer(e)
-    if type(optimizer) is not type(progression.optimizer):
-        progression.memory = optimizer.start(e.network_.theta, e.network_.weights)
-    progression.optimizer, progression.loss_divisor = optimizer, e._loss_divisor()
+def _solver(e: Any, member: Member, *, incremental: bool) -> SolverState:
+    """Return the state that the solver begins with: that of the last ``partial_fit``, as far as it still fits.
+
+    It obeys what ``set_params`` has changed since then; another optimizer begins its memory anew.
+    """
+    optimizer, network, known = build_optimizer(e), member.network_, member.solver
+    fresh = SolverState(optimizer, optimizer.start(network.theta, network.weights), Rate(), e._loss_divisor())
+    if known is None:
+        member.solver = fresh
+    elif not incremental:
+        member.solver = replace(fresh, without_improvement=known.without_improvement)
+    else:
+        memory = known.memory if type(optimizer) is type(known.optimizer) else fresh.memory
+        memory.weights = network.weights  # those of a copy or of an unpickled model are its own
+        member.solver = replace(known, optimizer=optimizer, memory=memory, loss_divisor=e._loss_divisor())
+    return member.solver
 
 
-def _schedule(e: Any, progression: SolverState, *, incremental: bool) -> Schedule:
+def _schedule(e: Any, member: Member, solver: SolverState, *, incremental: bool) -> Schedule:
     """Return the schedule; that of ``partial_fit`` counts all epochs, of the ``max_iter`` that there shall be."""
     if not isinstance(e.learning_rate, Schedule):
-        return progression.rate
-    return Continued(e.learning_rate, len(e.loss_curve_), e.max_iter) if incremental else e.learning_rate
+        return solver.rate
+    return Continued(e.learning_rate, len(member.loss_curve_), e.max_iter) if incremental else e.learning_rate
 
 
-def _diverged(e: Any, error: DivergenceError, progression: SolverState) -> None:
+def _diverged(e: Any, member: Member, error: DivergenceError, solver: SolverState) -> None:
     """End with the best parameters so far if early stopping kept some, else with an error."""
-    if not e.early_stopping or progression.best_theta is None:
+    if not e.early_stopping or solver.best_theta is None:
         raise ValueError(f"{NOT_FINITE} {error}") from error
-    e.history_ = error.history
-    e.loss_curve_.append(np.nan)
-    e.validation_scores_.append(np.nan)
+    member.history_ = error.history
+    member.loss_curve_.append(np.nan)
+    member.validation_scores_.append(np.nan)
     warnings.warn(f"{reword(str(error), NAMES)} Its best parameters so far are kept.", ConvergenceWarning, stacklevel=6)
 
 

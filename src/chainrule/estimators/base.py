@@ -6,8 +6,7 @@ import copy
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -33,6 +32,7 @@ from chainrule.estimators._architecture import (
     planned,
 )
 from chainrule.estimators._lbfgs import fit_lbfgs
+from chainrule.estimators._member import Member
 from chainrule.estimators._settings import NAMES, SOLVERS, check_lbfgs, is_lbfgs, network_dtype
 from chainrule.estimators._stochastic import NOT_FINITE, fit_stochastic
 from chainrule.estimators.advice import warn_dead_or_constant
@@ -45,10 +45,6 @@ from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
 
 KEPT = (np.float64, np.float32, np.uint8)  # the dtypes in which X stays; others become float64, as in scikit-learn
-OF_A_MEMBER = (
-    "network_", "_progression", "n_iter_", "t_", "loss_", "best_loss_", "best_validation_score_", "loss_curve_",
-    "validation_scores_", "history_",
-)  # fmt: skip
 partial_fit_available = available_if(lambda estimator: estimator._has_partial_fit())
 
 
@@ -57,6 +53,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     _kind: ClassVar[str]  # of its files
     network_: Network
+    _members: list[Member]
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -124,6 +121,9 @@ class BaseMLP(BaseEstimator, ABC):
     def _score_of(self, t: Array, p: Array, sample_weight: Array | None) -> float:
         """Return accuracy or R² of the network's predictions p."""
 
+    def _first_labels(self, y: Any, classes: Any) -> None:
+        """Learn in the first ``partial_fit`` which classes there will be."""
+
     def _weights(self, y: Array, sample_weight: Array | None) -> Array | None:
         """Return the sample weights, with those of the classes."""
         return sample_weight
@@ -152,8 +152,7 @@ class BaseMLP(BaseEstimator, ABC):
     def networks_(self) -> list[Network]:
         """The networks of all members; ``network_``, and what else fit leaves behind, is of the first of them."""
         self._check_fitted()
-        members = vars(self).get("_members")
-        return [member["network_"] for member in members] if members else [self.network_]
+        return [member.network_ for member in self._members]
 
     def _dense(self) -> list[Dense]:
         self._check_fitted()
@@ -188,28 +187,16 @@ class BaseMLP(BaseEstimator, ABC):
             raise AttributeError("partial_fit is only available for stochastic optimizers. lbfgs is not stochastic.")
         return True
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any], *, incremental: bool) -> Any:
-        with self._unchanged_if_it_fails():
-            self._fit_engine(X, y, sample_weight, validation, incremental=incremental)
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any], *, incremental: bool, classes: Any = None
+    ) -> Any:
+        fitted = object.__new__(type(self))  # takes the place of this one when all has gone well
+        fitted.__dict__.update(self.__dict__)
+        if incremental:
+            fitted._first_labels(y, classes)
+        fitted._fit_engine(X, y, sample_weight, validation, incremental=incremental)
+        self.__dict__ = fitted.__dict__
         return self
-
-    @contextmanager
-    def _unchanged_if_it_fails(self) -> Iterator[None]:
-        """Put everything back as it was when the block raises: attributes, curves, parameters, optimizer's memory."""
-        before = {name: copy.copy(value) if isinstance(value, list) else value for name, value in vars(self).items()}
-        members = before.get("_members") or [before] * ("network_" in before)
-        kept = [(copy.deepcopy(member.get("_progression")), member["network_"].values.copy()) for member in members]
-        try:
-            yield
-        except Exception:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            for member, (progression, values) in zip(members, kept, strict=True):
-                member["network_"].values[:] = values
-                member["_progression"] = progression
-            if members:
-                self._progression = members[0]["_progression"]
-            raise
 
     def _fit_engine(
         self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any], *, incremental: bool
@@ -233,34 +220,44 @@ class BaseMLP(BaseEstimator, ABC):
         self._fit_members(X, y, weight, held_out, fresh=fresh, incremental=incremental)
 
     def _fit_members(self, X: Any, y: Array, weight: Any, held_out: Any, *, fresh: bool, incremental: bool) -> None:
-        """Fit one network after the other, each from random numbers of its own; what is left is of the first.
+        """Fit one network after the other, each from its own random numbers.
 
         Ctrl-C ends them all: a new ensemble has the members that were finished, or the one in hand if there are none.
         """
-        known = self.__dict__
-        before = [{}] * self.n_ensemble if fresh else known.get("_members") or [known.copy()]
+        before: Sequence[Member | None] = [None] * self.n_ensemble if fresh else self._members
         if len(before) != self.n_ensemble:
             raise ValueError(
                 f"n_ensemble: {len(before)} member(s) were fitted before, now {self.n_ensemble} are wanted: fit anew."
             )
-        members: list[dict[str, Any]] = []
+        members: list[Member] = []
         streams = _streams(check_random_state(self.random_state), self.n_ensemble)
-        for member, random_state in zip(before, streams, strict=True):
-            interrupted = self._fit_member(member, X, y, weight, held_out, random_state, incremental=incremental)
+        for known, random_state in zip(before, streams, strict=True):
+            member = self._prepared(known, X, random_state)
+            rows = as_samples(self, X)
+            interrupted = self._fit_member(member, rows, y, weight, held_out, random_state, incremental=incremental)
             if interrupted and fresh and members:
                 break
-            members.append({name: known[name] for name in OF_A_MEMBER if name in known})
+            members.append(member)
             if interrupted:
-                members += [] if fresh else before[len(members) :]
+                members += [old for old in before[len(members) :] if old is not None]
                 break
-        known.update(members[0])
-        known.pop("_members", None)
-        if len(members) > 1:
-            self._members = members
+        self._put(members)
+
+    def _prepared(self, known: Member | None, X: Any, random_state: np.random.RandomState) -> Member:
+        """Return a new member, or a copy of ``known`` as the parameters want it now."""
+        if known is None:
+            member = Member(self._drawn(X.shape[1], network_dtype(self, as_samples(self, X)), random_state))
+        else:
+            member = known.copy()
+            member.network_ = carried_over(self, member.network_, X.shape[1])
+            if member.network_.dtype != known.network_.dtype:
+                member.solver = None  # the memory is of the other
+        member.watch(self)
+        return member
 
     def _fit_member(
         self,
-        member: dict[str, Any],
+        member: Member,
         X: Any,
         y: Array,
         weight: Any,
@@ -269,27 +266,29 @@ class BaseMLP(BaseEstimator, ABC):
         *,
         incremental: bool,
     ) -> bool:
-        """Fit one network, a new one or one that goes on from ``member``, and say whether Ctrl-C ended it."""
-        columns, X = X.shape[1], as_samples(self, X)
-        if not member:
-            self._start(columns, network_dtype(self, X), random_state)
-        else:
-            self.__dict__.update({name: member[name] for name in OF_A_MEMBER if name in member})
-            dtype, self.network_ = self.network_.dtype, carried_over(self, columns)
-            if self.network_.dtype != dtype:
-                self._progression = None  # the optimizer's memory is of the other
-            self._watch()
+        """Fit one network further, and say whether Ctrl-C ended it."""
         with reworded(NAMES):
             if is_lbfgs(self):
-                interrupted = fit_lbfgs(self, X, y, weight)
+                interrupted = fit_lbfgs(self, member, X, y, weight)
             else:
-                interrupted = fit_stochastic(self, X, y, weight, held_out, random_state, incremental=incremental)
-        if not np.isfinite(self.network_.theta).all():
+                interrupted = fit_stochastic(
+                    self, member, X, y, weight, held_out, random_state, incremental=incremental
+                )
+        if not np.isfinite(member.network_.theta).all():
             raise ValueError(NOT_FINITE)
         if not incremental and not interrupted:
             with blas_threads(1):  # for at most 1,000 rows
-                warn_dead_or_constant(self.network_, X, y)
+                warn_dead_or_constant(member.network_, X, y)
         return bool(interrupted)
+
+    def _put(self, members: list[Member]) -> None:
+        """Publish what a fit has made: the attributes are those of the first member."""
+        for name in self._members[0].published() if "_members" in vars(self) else ():
+            self.__dict__.pop(name, None)
+        self._members = members
+        self.__dict__.update(members[0].published())
+        self.n_layers_ = len(self._dense()) + 1
+        self.out_activation_ = self._out_activation()
 
     def _validation_set(self, X_val: Any, y_val: Any) -> tuple[Any, Array] | None:
         if X_val is None and y_val is None:
@@ -308,36 +307,14 @@ class BaseMLP(BaseEstimator, ABC):
             self._loss().targets(t, self.n_outputs_, np.dtype(np.float64))
         return as_samples(self, X_val, "X_val"), t
 
-    def _start(
+    def _drawn(
         self, columns: int, dtype: Any, random_state: np.random.RandomState, sizes: list[int] | None = None
-    ) -> None:
-        """Draw the parameters of a new network and clear the attributes."""
+    ) -> Network:
+        """Return a new network with its first values."""
         sizes = hidden_sizes(self) if sizes is None and self.layers is None else sizes or []
-        self.network_ = planned(self, columns, dtype, sizes)
-        draw(self, self.network_, len(sizes), random_state)
-        self._clear()
-
-    def _clear(self) -> None:
-        """Set the attributes that are counted and measured from here on."""
-        self.n_layers_ = len(self._dense()) + 1
-        self.out_activation_ = self._out_activation()
-        self._progression = None
-        for name in ("n_iter_", "t_", "loss_curve_", "best_loss_", "validation_scores_", "best_validation_score_"):
-            self.__dict__.pop(name, None)
-        self._watch()
-
-    def _watch(self) -> None:
-        """Begin to count, and to watch the loss or the score, whichever ``early_stopping`` wants and was not before."""
-        known = self.__dict__
-        known.setdefault("n_iter_", 0)
-        known.setdefault("t_", 0)
-        if is_lbfgs(self):
-            return
-        known.setdefault("loss_curve_", [])
-        if "best_loss_" not in known or (self.validation_scores_ is None) == self.early_stopping:
-            self.best_loss_ = None if self.early_stopping else np.inf
-            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
-            self.best_validation_score_ = -np.inf if self.early_stopping else None
+        network = planned(self, columns, dtype, sizes)
+        draw(self, network, len(sizes), random_state)
+        return network
 
     # ------------------------------------------------------------ prediction, and the way out and in
 
@@ -415,8 +392,9 @@ class BaseMLP(BaseEstimator, ABC):
         self._validate_params()
         check_architecture(self)
         self.n_outputs_, self.n_features_in_ = network.output_shape[0], math.prod(network.input_shape)
-        self.network_ = network
-        self._clear()
+        member = Member(network)
+        member.watch(self)
+        self._put([member])
         return self
 
     @classmethod
@@ -427,13 +405,26 @@ class BaseMLP(BaseEstimator, ABC):
         check_is_fitted(fitted)
         model = cls(**{name: value for name, value in fitted.get_params(deep=False).items() if name != "loss"})
         model._take_over(fitted)
-        kept = "n_features_in_ feature_names_in_ loss_ loss_curve_ best_loss_ validation_scores_ best_validation_score_"
         sizes = [coefficients.shape[1] for coefficients in fitted.coefs_[:-1]]
         model.n_outputs_ = fitted.n_outputs_
-        model._start(len(fitted.coefs_[0]), network_dtype(model, fitted.coefs_[0]), np.random.RandomState(0), sizes)
-        for name in f"{kept} n_iter_ t_".split():
+        columns, dtype = len(fitted.coefs_[0]), network_dtype(model, fitted.coefs_[0])
+        member = Member(model._drawn(columns, dtype, np.random.RandomState(0), sizes))
+        member.watch(model)
+        for name in [
+            "n_iter_",
+            "t_",
+            "loss_",
+            "loss_curve_",
+            "best_loss_",
+            "validation_scores_",
+            "best_validation_score_",
+        ]:
+            if hasattr(fitted, name):
+                setattr(member, name, copy.copy(getattr(fitted, name)))
+        for name in ["n_features_in_", "feature_names_in_"]:
             if hasattr(fitted, name):
                 setattr(model, name, copy.copy(getattr(fitted, name)))
+        model._put([member])
         for ours, theirs in zip(model.coefs_ + model.intercepts_, fitted.coefs_ + fitted.intercepts_, strict=True):
             ours[...] = theirs
         return model

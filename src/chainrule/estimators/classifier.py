@@ -338,10 +338,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         self
         """
-        with self._unchanged_if_it_fails():
-            if _check_partial_fit_first_call(self, classes):
-                self._learn_labels(y if type_of_target(y).startswith("multilabel") else classes)
-            return self._fit(X, y, sample_weight, (X_val, y_val), incremental=True)
+        return self._fit(X, y, sample_weight, (X_val, y_val), incremental=True, classes=classes)
+
+    def _first_labels(self, y: Any, classes: Any) -> None:
+        if _check_partial_fit_first_call(self, classes):
+            self._learn_labels(y if type_of_target(y).startswith("multilabel") else classes)
 
     def predict(self, X: Any) -> Any:
         """Return the predicted label of each row of X, or for multi-label a row of 0 and 1, sparse if y was."""

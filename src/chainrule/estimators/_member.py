@@ -1,0 +1,82 @@
+"""What a fit makes: one network, and what was counted and measured while it was fitted."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from chainrule._internal.typing import Array
+from chainrule.estimators._settings import is_lbfgs
+from chainrule.memo import Memo
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+from chainrule.schedules import Schedule
+
+
+class Rate(Schedule):
+    """A factor that is set from outside between the epochs."""
+
+    def __init__(self) -> None:
+        self.now = {"factor": 1.0}  # a value does not change, but this may
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return self.now["factor"]
+
+
+@dataclass
+class SolverState:
+    """What the solver remembers from epoch to epoch, and from one ``partial_fit`` to the next."""
+
+    optimizer: Optimizer
+    memory: Memo
+    rate: Rate
+    loss_divisor: int
+    without_improvement: int = 0
+    best_theta: Array | None = None
+
+
+class Member:
+    """A network and its fit; a single estimator has one, an ensemble several.
+
+    ``solver`` is what the solver remembers, None before the first epoch. All other attributes have the names that the
+    estimator publishes: ``network_``, ``n_iter_``, ``t_``, ``loss_``, ``loss_curve_``, ``history_`` and so on, each
+    there from the moment on when it is known.
+    """
+
+    solver: SolverState | None = None
+    n_iter_: int
+    t_: int
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: Any
+    validation_scores_: Any
+    best_validation_score_: Any
+    history_: Any
+
+    def __init__(self, network: Network, **attributes: Any) -> None:
+        self.network_ = network
+        vars(self).update(attributes)
+
+    def copy(self) -> Member:
+        """Return another one that can be fitted further without a change of this one."""
+        return copy.deepcopy(self)
+
+    def published(self) -> dict[str, Any]:
+        """Return the attributes of an estimator."""
+        return {name: value for name, value in vars(self).items() if name != "solver"}
+
+    def watch(self, e: Any) -> None:
+        """Begin to count, and to watch the loss or the score, whichever ``early_stopping`` wants and was not before."""
+        known = vars(self)
+        self.n_iter_ = known.get("n_iter_", 0)
+        self.t_ = known.get("t_", 0)
+        if is_lbfgs(e):
+            return
+        self.loss_curve_ = known.get("loss_curve_", [])
+        if "best_loss_" not in known or (self.validation_scores_ is None) == e.early_stopping:
+            self.best_loss_ = None if e.early_stopping else np.inf
+            self.validation_scores_ = [] if e.early_stopping else None
+            self.best_validation_score_ = -np.inf if e.early_stopping else None
