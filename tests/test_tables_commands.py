@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from chainrule import tables
 from chainrule.cli.app import app
-from chainrule.tables import converting, output
+from chainrule.tables import converting, output, streaming
 from chainrule.tables.checking import check
 
 KINDS = ("binary", "multiclass", "regression")
@@ -213,3 +213,22 @@ def test_no_bound_is_zero_and_seeds_are_named(runs, tmp_path, monkeypatch):
     refused("train", "t.csv", "--target", "y", "--seed", "-1", match="--seed: expected")
     refused("train", "moons", "--seed", "-1", match="--seed: expected")
     refused("tune", "t.csv", "--target", "y", "--trials", "1", "--seed", "-1", match="--seed: expected")
+    for trains in (tables.train, streaming.train_stream):
+        for seed in (-1, 2**32):  # not "too few rows", which is what the split would make of it
+            with pytest.raises(ValueError, match=f"seed: expected a whole number from 0 to 4294967295, got {seed}"):
+                trains("t.csv", "y", seed=seed)
+        with pytest.raises(TypeError, match="seed: expected a whole number, got True"):
+            trains("t.csv", "y", seed=True)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--input-dropout", "nan"), ("--label-smoothing", "-0.1"), ("--l1", "inf"), ("--max-norm", "-1"),
+        ("--clip-norm", "nan"), ("--patience", "-1"), ("--validation", "0"), ("--seed", str(2**32)),
+    ],
+)  # fmt: skip
+def test_numbers_out_of_their_bounds_are_refused_by_their_option(runs, tmp_path, option, value):
+    out = tmp_path / "run"
+    refused("train", runs / "binary.csv", "--target", "y", option, value, "--out", out, match=f"{option}: expected")
+    assert not out.exists()

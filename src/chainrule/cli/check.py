@@ -66,11 +66,10 @@ def check(
     Status: 0 all is right; 1 something is wrong; 2 something cannot be checked.
     Where there are no compiled kernels, --kernels says so, and that is no mistake.
     """
-    from chainrule._internal.checks import check_count  # noqa: PLC0415  (not needed for --help)
+    from chainrule.cli import bounds  # noqa: PLC0415  (not needed for --help)
     from chainrule.cli.check_report import Json, Text  # noqa: PLC0415
 
-    check_count("check", "--rows", rows, least=2)
-    check_count("check", "--seed", seed, least=0)
+    bounds.check("check", {"rows": rows, "seed": seed, "l1": l1, "l2": l2})
     described = _described(inputs, layers, loss, seed, target)
     if described is None and target is None:
         everything = True

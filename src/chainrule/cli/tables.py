@@ -18,6 +18,7 @@ import typer
 
 from chainrule._internal.interrupt import deferred_interrupt
 from chainrule._internal.names import reworded
+from chainrule.cli import bounds
 from chainrule.cli.errors import warnings_at_the_end
 from chainrule.cli.option_names import option_names
 from chainrule.cli.options import hidden_sizes
@@ -42,7 +43,6 @@ ARGUMENTS = {
     "class_weight": "class_weight",
 }  # fmt: skip
 """The options of ``chainrule train`` for a network, and the estimators' names for them."""
-UNBOUNDED = {"max_norm", "clip_norm"}  # of which 0 is no bound
 
 
 def is_table(source: str | None) -> bool:
@@ -180,8 +180,9 @@ def _check_extras() -> None:
 
 def _arguments(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the estimator's parameters and what else :func:`chainrule.tables.train` is given."""
+    bounds.check("train", {**plan["network"], **plan["table"]})
     given = {name: value for name, value in plan["network"].items() if value is not None}
-    parameters = {ARGUMENTS[name]: value for name, value in given.items() if value or name not in UNBOUNDED}
+    parameters = {ARGUMENTS[name]: value for name, value in given.items() if value or name not in bounds.UNBOUNDED}
     if plan["layers"] is not None:
         parameters["hidden_layer_sizes"] = hidden_sizes(plan["layers"])
     return parameters, {

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from chainrule._internal.checks import check_real
+from chainrule._internal.checks import check_real, check_split_seed
 from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.tables import kinds, leaks, number_texts, overrides, remarks, splitting, targets
@@ -80,6 +80,7 @@ def load(
     seed: int = 0,
 ) -> Loaded:
     """Return the rows of a table and their parts; the arguments are those of :func:`chainrule.tables.train`."""
+    check_split_seed("train", seed)
     check_real("train", "validation", validation, 0, 1, open_low=True, open_high=True)
     part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
     if own is None:
