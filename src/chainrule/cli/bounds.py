@@ -7,10 +7,9 @@ from typing import Any
 
 from chainrule._internal.checks import check_count, check_real, check_split_seed
 
-RATE = {"low": 0.0, "high": 1.0, "open_high": True}
 REALS: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("dropout", "input_dropout", "label_smoothing"), RATE),
-    **dict.fromkeys(("l1", "l2", "max_norm", "clip_norm", "warm_up"), {"low": 0.0}),
+    **{name: {"low": 0.0, "high": 1.0, "open_high": True} for name in ("dropout", "input_dropout", "label_smoothing")},
+    **{name: {"low": 0.0} for name in ("l1", "l2", "max_norm", "clip_norm", "warm_up")},
     "validation": {"low": 0.0, "high": 1.0, "open_low": True, "open_high": True},
     "learning_rate": {"low": 0.0, "open_low": True},
 }
