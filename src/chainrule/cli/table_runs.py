@@ -45,7 +45,9 @@ def evaluate(folder: Path, source: str | None) -> None:
 
     saved = _load(folder)
     schema, model = saved.schema, saved.pipeline[-1]
-    frame, numbers, y = _labeled(saved, _given(folder, source, "evaluate", "a file that has the target"))
+    frame, numbers, y = _labeled(
+        saved, _given(folder, source, "evaluate", f"a file that has the column {schema.target!r}")
+    )
     X, notes = inputs.prepared(saved, frame, numbers)
     for note in notes:
         say(f"Note: {note}")
@@ -101,9 +103,11 @@ def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequen
         t, where = None, f"{rows:,} made-up rows in the range of training, and random targets"
     else:
         frame, numbers, y = _labeled(saved, source)
+        if len(y) < 2:
+            raise ValueError(f"{source} has one labeled row: expected two or more to check at.")
         X, _ = inputs.prepared(saved, frame[:rows], numbers)
         t = inputs.as_learned(saved, y[:rows])
-        where = f"{'the first' if len(X) == 1 else f'the first {len(X):,}'} of the labeled rows of {source}"
+        where = f"the first {len(X):,} labeled rows of {source}"
     networks = models.inside(saved.pipeline[-1]).networks_
     names = [str(folder)] if len(networks) == 1 else [f"{folder}, network {i}" for i in range(len(networks))]
     return [

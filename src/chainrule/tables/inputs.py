@@ -10,7 +10,7 @@ import numpy as np
 from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.files.values import ModelFileError, shown
-from chainrule.tables.casting import cast
+from chainrule.tables.casting import HOLE, cast
 from chainrule.tables.checking import Checker, empty_row
 from chainrule.tables.predicting import seen_values
 from chainrule.tables.saving import Saved
@@ -92,7 +92,8 @@ def _categories(encoder: Any, which: Any) -> list[tuple[str, str]]:
         count = len(known) if rare is None else len(known) - len(rare) + 1
         for label in labels[at : at + count]:
             category = str(label).removeprefix(f"{name}_")
-            found.append((name, "is rare or new" if category == RARE and rare is not None else f"= {category}"))
+            what = {RARE: "is rare or new", HOLE: "is missing"}.get(category, f"= {category}")
+            found.append((name, what))
         at += count
     return found
 
