@@ -138,7 +138,12 @@ def test_evaluate_says_what_does_not_fit(runs, tmp_path):
     refused("evaluate", folder, tmp_path / "none.csv", match="has no row with a value of y")
     words = pl.when(pl.int_range(pl.len()) == 20).then(pl.lit("tall")).otherwise(pl.col("x").cast(pl.String)).alias("x")
     half.with_columns(words).write_csv(tmp_path / "words.csv")
-    refused("evaluate", folder, tmp_path / "words.csv", match="'x' is a number, but row 21 has 'tall'")
+    refused(
+        "evaluate",
+        folder,
+        tmp_path / "words.csv",
+        match=r"'x' is a number, but row 21 has 'tall' \(1 row in all\): correct it\.",
+    )
 
 
 def test_evaluate_takes_no_number_for_a_number_that_is_none(runs, tmp_path):
@@ -200,7 +205,7 @@ def test_explain_follows_a_row_of_a_file_through_preparation_and_network(runs, t
 def test_the_page_of_an_explanation_has_the_preparation_in_it(runs, task, tmp_path, ending):
     out = tmp_path / f"row.{ending}"
     printed = run("explain", runs / task, runs / f"{task}.csv", "--row", "3", "--out", out).stdout
-    assert re.search(r"^\S.*; the worked example is in ", printed)
+    assert re.search(r"^(true: |Trace\().*; the worked example is in ", printed)
     page = out.read_text(encoding="utf-8")
     color = rows(task, 40, seed=1)["color"][2]
     cell = {"html": "<td>{}</td><td>{}</td><td>x[0, ", "md": r"| {} | {} | x\[0, ", "txt": "{}   {}  "}[ending]

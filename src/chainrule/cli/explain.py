@@ -71,7 +71,7 @@ def explain(
         _print(trace)
     else:
         trace.save(out, overwrite=overwrite)
-        tell(f"{trace.outcome(0) or trace!r}; the worked example is in {out}")
+        tell(f"{trace.outcome(0) or repr(trace)}; the worked example is in {out}")
 
 
 def _print(trace: Trace) -> None:

@@ -45,10 +45,12 @@ def evaluate(folder: Path, source: str | None) -> None:
 
     saved = _load(folder)
     schema, model = saved.schema, saved.pipeline[-1]
-    frame, numbers, y = _labeled(
+    frame, numbers, y, left_out = _labeled(
         saved, _given(folder, source, "evaluate", f"a file that has the column {schema.target!r}")
     )
     X, notes = inputs.prepared(saved, frame, numbers)
+    if left_out:
+        notes = (f"{left_out:,} of {left_out + len(y):,} rows have no {schema.target!r}: left out.", *notes)
     for note in notes:
         say(f"Note: {note}")
     p = None if schema.task == "regression" else np.asarray(model.predict_proba(X), np.float64)
@@ -102,7 +104,7 @@ def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequen
         X, _ = inputs.prepared(saved, inputs.made_up(saved, rows, seed))
         t, where = None, f"{rows:,} made-up rows in the range of training, and random targets"
     else:
-        frame, numbers, y = _labeled(saved, source)
+        frame, numbers, y, _ = _labeled(saved, source)
         if len(y) < 2:
             raise ValueError(f"{source} has one labeled row: expected two or more to check at.")
         X, _ = inputs.prepared(saved, frame[:rows], numbers)
@@ -162,14 +164,12 @@ def _read(saved: Saved, source: str) -> pl.DataFrame:
     return read(source, schema=saved.schema, targets=[column.name for column in saved.schema.targets]).frame
 
 
-def _labeled(saved: Saved, source: str) -> tuple[pl.DataFrame, Array, Array]:
-    """Return the rows of a file that have a target, their numbers, and y; say how many have none."""
+def _labeled(saved: Saved, source: str) -> tuple[pl.DataFrame, Array, Array, int]:
+    """Return the rows of a file that have a target, their numbers, y, and how many rows have none."""
     from chainrule.tables.labeled import labeled  # noqa: PLC0415
 
     frame = _read(saved, source)
     known, numbers, y = labeled(frame, saved.schema, source)
     if not len(y):
         raise ValueError(f"{source} has no row with a value of {saved.schema.target}: there is nothing to compare.")
-    if len(y) < frame.height:
-        say(f"Note: {frame.height - len(y):,} of {frame.height:,} rows have no {saved.schema.target!r}: left out.")
-    return known, numbers, y
+    return known, numbers, y, frame.height - len(y)

@@ -32,7 +32,10 @@ def prepared(run: Saved, frame: pl.DataFrame, numbers: Array | None = None) -> t
     ``numbers`` are those of the rows in their file, for errors, where they are not 1, 2, 3 and so on.
     """
     checker = Checker(run.schema, seen=seen_values(run.pipeline), numbers=numbers)
-    rows = cast(checker(frame), run.schema.columns)
+    try:
+        rows = cast(checker(frame), run.schema.columns)
+    except ValueError as error:
+        raise ValueError(str(error).replace(", or pass --coerce", "")) from None
     try:
         X = np.asarray(run.pipeline[0].transform(rows))
     except Exception as error:  # noqa: BLE001  (whatever scikit-learn and skrub say of attributes that are not theirs)
