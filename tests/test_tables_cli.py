@@ -247,11 +247,11 @@ def test_scores_are_shown_in_digits_that_fit_them():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--epochs", "0"], r"--epochs: must be an int in the range \[1, inf\), got 0\."),
-        (["--dropout", "1"], r"--dropout: must be a float in the range \[0.0, 1.0\), got 1.0\."),
-        (["--learning-rate", "0"], r"--learning-rate: must be a float in the range \(0.0, inf\), got 0.0\."),
-        (["--batch-size", "0"], r"--batch-size: must be an int in the range \[1, inf\), got 0\."),
-        (["--l2", "-1"], "--l2: must be a float"),
+        (["--epochs", "0"], r"--epochs: expected a whole number of at least 1, got 0\."),
+        (["--dropout", "1"], r"--dropout: expected a number in \[0, 1\), got 1.0\."),
+        (["--learning-rate", "0"], r"--learning-rate: expected a number in \(0, inf\), got 0.0\."),
+        (["--batch-size", "0"], r"--batch-size: expected a whole number of at least 1, got 0\."),
+        (["--l2", "-1"], r"--l2: expected a number in \[0, inf\), got -1.0\."),
         (["--optimizer", "adamm"], "--optimizer: must be one of .*'adam'.*, got 'adamm'"),
         (["--activation", "rleu"], "--activation: unknown activation 'rleu'"),
         (["--class-weight", "heavy"], "--class-weight: must be 'balanced', got 'heavy'"),

@@ -1,8 +1,10 @@
 """Commands on the folder of a table's run, what predict takes, and files that are what their names say."""
 
 import gzip
+import hashlib
 import json
 import re
+import shutil
 import zipfile
 from importlib.util import find_spec
 
@@ -11,10 +13,14 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+import small_tables
 from chainrule import tables
+from chainrule.cli import check_result, checks
 from chainrule.cli.app import app
-from chainrule.tables import converting, output
+from chainrule.tables import converting, explaining, inputs, output, streaming
+from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
+from chainrule.tables.positive import PositiveTarget
 
 KINDS = ("binary", "multiclass", "regression")
 
@@ -51,8 +57,22 @@ def runs(tmp_path_factory):
     """Return the folder with a run for each kind of target, and a file with its target."""
     folder = tmp_path_factory.mktemp("runs")
     for task in KINDS:
-        tables.train(rows(task), "y", parameters={"max_iter": 30}).save(folder / task)
+        tables.train(rows(task), "y", parameters={"max_iter": 30, "hidden_layer_sizes": (16,)}).save(folder / task)
         rows(task, 40, seed=1).write_csv(folder / f"{task}.csv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory):
+    """Return a folder with runs on a table with every kind of column, one of them an ensemble, and the table."""
+    folder = tmp_path_factory.mktemp("every")
+    frame = small_tables.frame(120)
+    frame.write_csv(folder / "rows.csv")
+    for task, goals in small_tables.TARGETS.items():
+        if task != "binary":
+            members = {"n_ensemble": 2} if task == "regression" else {}
+            rows = frame.select(*small_tables.INPUTS, *goals)
+            tables.train(rows, ",".join(goals), parameters={**small_tables.SHORT, **members}).save(folder / task)
     return folder
 
 
@@ -68,9 +88,35 @@ def test_evaluate_measures_a_labeled_file(runs, task):
         assert re.search(r"^R² +0\.\d+", printed, re.MULTILINE)
     else:
         accuracy = float((predictions == truth).mean())
-        assert re.search(rf"^accuracy +{accuracy:.4f}  95 % interval 0\.\d+ to ", printed, re.MULTILINE), printed
+        assert re.search(rf"^accuracy +{accuracy:.4f}  0\.\d+ to [01]\.\d+", printed, re.MULTILINE), printed
         assert re.search(r"^class +precision +recall", printed, re.MULTILINE)
-    assert re.search(r"^rows +40$", printed, re.MULTILINE)
+    held_out = json.loads((runs / task / "config.json").read_text())["scores"]
+    name, value = (
+        ("RMSE", f"{held_out['RMSE']:.4g}") if task == "regression" else ("accuracy", f"{held_out['accuracy']:.4f}")
+    )
+    assert re.search(r"^40 rows +this file +95 % interval +held out in training$", printed, re.MULTILINE), printed
+    assert re.search(rf"^{name} .* {value}$", printed, re.MULTILINE), printed
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_evaluate_shows_the_worst_rows_by_their_numbers_in_the_file(runs, tmp_path, task):
+    """Row numbers count the rows without a target too."""
+    frame = rows(task, 40, seed=1).with_columns(
+        pl.when(pl.int_range(pl.len()) < 5).then(None).otherwise(pl.col("y")).alias("y")
+    )
+    frame.write_csv(tmp_path / "some.csv")
+    printed = run("evaluate", runs / task, tmp_path / "some.csv").stdout
+    predicted = tables.predict(tables.load(runs / task), tmp_path / "some.csv")[0]
+    if task == "regression":
+        size = (predicted["prediction"] - frame["y"]).abs()
+    else:
+        size = 1 - np.array(
+            [np.nan if y is None else row[f"p_{y}"] for row, y in zip(predicted.to_dicts(), frame["y"], strict=True)]
+        )
+    worst = int(np.nanargmax(size.to_numpy() if task == "regression" else size)) + 1
+    found = re.search(r"^worst predictions: row .*\n +(\d+) ", printed, re.MULTILINE)
+    assert int(found[1]) == worst
+    assert worst > 5
 
 
 def test_evaluate_says_what_does_not_fit(runs, tmp_path):
@@ -85,28 +131,293 @@ def test_evaluate_says_what_does_not_fit(runs, tmp_path):
     refused("evaluate", folder, tmp_path / "x.csv", match="'x'")
     half = frame.with_columns(pl.when(pl.int_range(pl.len()) < 10).then(None).otherwise(pl.col("y")).alias("y"))
     half.write_csv(tmp_path / "half.csv")
-    assert "rows              30, and 10 without a target" in run("evaluate", folder, tmp_path / "half.csv").stdout
+    result = run("evaluate", folder, tmp_path / "half.csv")
+    assert result.stdout.count("30 rows") == 1
+    assert "Note: 10 of 40 rows have no 'y': left out." in result.stderr
+    half.with_columns(pl.lit(None, pl.String).alias("y")).write_csv(tmp_path / "none.csv")
+    refused("evaluate", folder, tmp_path / "none.csv", match="has no row with a value of y")
+    words = pl.when(pl.int_range(pl.len()) == 20).then(pl.lit("tall")).otherwise(pl.col("x").cast(pl.String)).alias("x")
+    half.with_columns(words).write_csv(tmp_path / "words.csv")
+    refused(
+        "evaluate",
+        folder,
+        tmp_path / "words.csv",
+        match=r"'x' is a number, but row 21 has 'tall' \(1 row in all\): correct it\.",
+    )
+
+
+def test_evaluate_takes_no_number_for_a_number_that_is_none(runs, tmp_path):
+    frame = (
+        rows("regression", 12)
+        .with_row_index()
+        .with_columns(pl.when(pl.col("index") == 3).then(float("nan")).otherwise(pl.col("y")).alias("y"))
+    )
+    frame.write_parquet(tmp_path / "nan.parquet")
+    assert "11 rows" in run("evaluate", runs / "regression", tmp_path / "nan.parquet").stdout
+    frame.with_columns(pl.col("y").fill_nan(float("inf"))).write_parquet(tmp_path / "inf.parquet")
+    refused("evaluate", runs / "regression", tmp_path / "inf.parquet", match="'y' is infinite in row 4")
+
+
+def prepared(path, frame, row):
+    """Return what the preparation of a run makes of a row, counted from 1."""
+    run_of = tables.load(path)
+    return np.asarray(run_of.pipeline[0].transform(cast(check(frame, run_of.schema)[0], run_of.schema.columns)))[
+        row - 1
+    ]
+
+
+def number(text):
+    """Return a number as a page writes it."""
+    text = text.replace("−", "-").replace(",", "").translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
+    return float(text.replace(" × 10", "e"))
 
 
 @pytest.mark.parametrize("task", KINDS)
 def test_explain_follows_a_row_of_a_file_through_preparation_and_network(runs, task, tmp_path):
-    source = runs / f"{task}.csv"
-    result = run("explain", runs / task, "--row", "3", "--file", source)
-    value = rows(task, 40, seed=1)["color"][2]
-    assert re.search(rf"^color +{value}$", result.stdout, re.MULTILINE)
-    assert "input of the network" in result.stdout
-    assert "dL/d" in result.stdout
-    rows(task, 40, seed=1).drop("y").write_csv(tmp_path / "new.csv")
-    printed = run("explain", runs / task, "--row", "3", "--file", tmp_path / "new.csv").stdout
-    assert "the prediction stands for it" in printed
-    run("explain", runs / task, "--row", "1", "--file", source, "--out", tmp_path / "row.html")
-    assert (tmp_path / "row.html").stat().st_size > 1000
+    source, frame = runs / f"{task}.csv", rows(task, 40, seed=1)
+    printed = run("explain", runs / task, source, "--row", "3").stdout
+    x = prepared(runs / task, frame, 3)
+    shown = re.findall(r"^ {4}.*x\[0, (\d+)\]  .*  (\S+(?: × 10\S+)?)$", printed, re.MULTILINE)
+    assert [int(i) for i, _ in shown] == [*range(len(x))]
+    np.testing.assert_allclose([number(value) for _, value in shown], x, rtol=1e-3, atol=1e-12)
+    color = frame["color"][2]
+    assert re.search(rf"= {color} +1$", printed, re.MULTILINE)
+    assert re.search(rf"^ +color +{color} +x\[0, \d+\]", printed, re.MULTILINE)
+    assert (
+        printed.index("PREPARATION")
+        < printed.index("FORWARD")
+        < printed.index("PREDICTION")
+        < printed.index("BACKWARD")
+    )
+    assert "dL/d" in printed
+    predicted = tables.predict(tables.load(runs / task), source)[0][2]
+    if task == "regression":
+        assert number(re.search(r"▸ y = .* = (\S+)$", printed, re.MULTILINE)[1]) == pytest.approx(
+            predicted.item(), 1e-4
+        )
+    else:
+        for label in tables.load(runs / task).schema.classes:
+            assert re.search(rf"^ +{label} +{predicted[f'p_{label}'].item():.4f}$", printed, re.MULTILINE)
+
+
+@pytest.mark.parametrize("ending", ["html", "md", "txt"])
+@pytest.mark.parametrize("task", KINDS)
+def test_the_page_of_an_explanation_has_the_preparation_in_it(runs, task, tmp_path, ending):
+    out = tmp_path / f"row.{ending}"
+    printed = run("explain", runs / task, runs / f"{task}.csv", "--row", "3", "--out", out).stdout
+    assert re.search(r"^(true: |Trace\().*; the worked example is in ", printed)
+    page = out.read_text(encoding="utf-8")
+    color = rows(task, 40, seed=1)["color"][2]
+    cell = {"html": "<td>{}</td><td>{}</td><td>x[0, ", "md": r"| {} | {} | x\[0, ", "txt": "{}   {}  "}[ending]
+    if ending != "txt":
+        assert cell.format("color", color) in page
+    else:
+        assert re.search(rf"color +{color} +x\[0, \d+\]", page)
+    assert f"= {color}" in page
+    assert f"row 3 of {runs.name}" not in page
+    assert re.search(r"row 3 of .*csv", page)
+
+
+def test_a_row_without_a_target_is_explained_by_its_prediction_and_says_so(runs, tmp_path):
+    for task in KINDS:
+        rows(task, 40, seed=1).drop("y").write_csv(tmp_path / "new.csv")
+        printed = run("explain", runs / task, tmp_path / "new.csv", "--row", "3").stdout
+        assert "The row has no value of 'y': the prediction stands for it." in " ".join(printed.split())
+        assert "true:" not in printed
+
+
+def test_a_fault_is_named_by_its_row_and_other_rows_may_have_some(runs, tmp_path):
+    frame = rows("binary", 40).with_columns(pl.col("x").cast(pl.String))
+    faulty = pl.int_range(pl.len()) == 20
+    for name, word in (("x", "tall"), ("y", "maybe")):
+        frame.with_columns(pl.when(faulty).then(pl.lit(word)).otherwise(pl.col(name)).alias(name)).write_csv(
+            tmp_path / f"{name}.csv"
+        )
+    refused("explain", runs / "binary", tmp_path / "x.csv", "--row", "21", match="row 21 has 'tall'")
+    refused("explain", runs / "binary", tmp_path / "y.csv", "--row", "21", match="has the class 'maybe' of 'y'")
+    run("explain", runs / "binary", tmp_path / "x.csv", "--row", "20")
+    run("explain", runs / "binary", tmp_path / "y.csv", "--row", "22")
+
+
+def test_every_kind_of_column_and_target_is_explained(every):
+    """Each input has the name of its column and its category, an ensemble says that it is one, long lists are cut."""
+    frame = small_tables.frame(120)
+    for task in ("multiclass", "multilabel", "regression"):
+        printed = run("explain", every / task, every / "rows.csv", "--row", "7").stdout
+        row = frame.row(6, named=True)
+        for name in ("size", "rooms", "garden", "city", "street", "built", "opened", "notes"):
+            assert re.search(rf"^ {{4}}{name} ", printed, re.MULTILINE), name
+        assert re.search(rf"= {row['city']} +1$", printed, re.MULTILINE)
+        assert len(re.findall(r"words, direction", printed)) <= 12
+        run_of = tables.load(every / task)
+        assert len(inputs.names(run_of)) == prepared(every / task, frame, 7).size
+        predicted = tables.predict(run_of, every / "rows.csv")[0].row(6, named=True)
+        if task == "multilabel":
+            for name in ("sold", "late"):
+                assert re.search(rf"^ +{name} +{predicted[f'p_{name}']:.4f}$", printed, re.MULTILINE)
+        if task == "regression":
+            said = re.search(
+                r"The prediction is the mean of 2 networks; the first of them is shown. It is (\S+)\.$",
+                printed,
+                re.MULTILINE,
+            )
+            assert number(said[1]) == pytest.approx(predicted["prediction"], rel=1e-4)
+
+
+def test_names_of_inputs_are_those_of_their_values(every):
+    """The input of a category is 1 in its rows, that of a missing value where it is missing."""
+    run_of, frame = tables.load(every / "multiclass"), small_tables.frame(120)
+    X, _ = inputs.prepared(run_of, frame)
+    for i, (column, what) in enumerate(inputs.names(run_of)):
+        if what.startswith("= ") and column in ("city", "garden"):
+            expected = (frame[column] == what.removeprefix("= ")).fill_null(value=False)
+            np.testing.assert_array_equal(X[:, i] == 1, expected.to_numpy())
+        if what == "is missing":
+            np.testing.assert_array_equal(X[:, i] == 1, frame[column].is_null().to_numpy())
+
+
+@pytest.mark.parametrize(("target", "scaled", "cut"), [(0.5, False, False), (0.5, True, False), (-99.0, False, True)])
+def test_the_scaling_of_a_target_is_undone_in_words(target, scaled, cut):
+    scaler = PositiveTarget(log=scaled).fit(np.array([[0.0], [10.0], [100.0]]))
+    said = explaining._back(scaler, "price", np.array([target]))
+    value = scaler.inverse_transform(np.array([[target]])).item()
+    assert number(re.search(r"(?:= |cut to )(\S+)$", said)[1]) == pytest.approx(value, rel=1e-4, abs=1e-9)
+    assert ("exp(" in said) == scaled
+    assert ("cut to" in said) == cut
 
 
 def test_explain_says_which_rows_there_are(runs):
-    refused("explain", runs / "binary", "--row", "1", match="give --file")
-    for row in ("0", "41"):
-        refused("explain", runs / "binary", "--row", row, "--file", runs / "binary.csv", match="a number from 1 to 40")
+    refused("explain", runs / "binary", "--row", "1", match="give the file that has the row, as in .* FILE --row 1")
+    for row in ("0", "41", "-1"):
+        refused("explain", runs / "binary", runs / "binary.csv", "--row", row, match="a number from 1 to 40")
+    refused(
+        "explain",
+        runs / "binary",
+        runs / "binary.csv",
+        "--row",
+        "1",
+        "--learning-rate",
+        "nan",
+        match="--learning-rate: expected",
+    )
+
+
+def test_check_takes_labeled_rows_and_says_what_it_used(runs, tmp_path):
+    source = runs / "multiclass.csv"
+    given = run("check", runs / "multiclass", source, "--rows", "5").stdout
+    assert f"at the first 5 labeled rows of {source}" in given
+    assert "is right" in given
+    rows("binary", 1).write_csv(tmp_path / "one.csv")
+    refused("check", runs / "binary", tmp_path / "one.csv", match="has one labeled row: expected two or more")
+    rows("binary", 9).drop("y").write_csv(tmp_path / "new.csv")
+    refused("check", runs / "binary", tmp_path / "new.csv", match="has no column 'y'")
+    model = runs / "binary" / "model.safetensors"
+    refused("check", model, runs / "binary.csv", match="is not the run of a table")
+    assert not run("check", model, "--json").stdout.count("made-up")
+
+
+@pytest.mark.parametrize("task", KINDS)
+def test_check_uses_the_rows_and_targets_of_the_file(runs, monkeypatch, task):
+    seen = []
+
+    def check_network(name, network, rows, seed, terms, *, at):
+        seen.append((rows, *at))
+        return check_result.Check("network", name, True, "")
+
+    monkeypatch.setattr(checks, "check_network", check_network)
+    run("check", runs / task, runs / f"{task}.csv", "--rows", "6")
+    ((count, X, t, _),) = seen
+    frame, run_of = rows(task, 40, seed=1), tables.load(runs / task)
+    np.testing.assert_array_equal(X, [prepared(runs / task, frame, i) for i in range(1, 7)])
+    assert count == 6
+    if task == "regression":
+        np.testing.assert_allclose(run_of.pipeline[-1].transformer_.inverse_transform(t).ravel(), frame["y"][:6])
+    else:
+        assert [run_of.schema.classes[i] for i in np.ravel(t)] == frame["y"][:6].to_list()
+
+
+# ---------------------------------------------------------------- folders that lie
+
+
+def forged(folder, to, edit=None, config=None, model=None):
+    """Return a copy of a run with another schema, config or model, whose digests fit."""
+    shutil.copytree(folder, to)
+    if edit is not None:
+        schema = json.loads((to / "schema.json").read_text())
+        edit(schema)
+        (to / "schema.json").write_text(json.dumps(schema))
+    if model is not None:
+        shutil.copy(model, to / "model.safetensors")
+    there = json.loads((to / "config.json").read_text())
+    there |= config or {}
+    there["files"] = {name: hashlib.sha256((to / name).read_bytes()).hexdigest() for name in there["files"]}
+    (to / "config.json").write_text(json.dumps(there))
+    return to
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        None,
+        3,
+        ["accuracy"],
+        {"accuracy": "\x1b[2Jgreat"},
+        {"accuracy": None, "\x1b[2J": 1.0},
+        {"accuracy": {"a": 1}},
+        {"accuracy": True},
+    ],
+)
+def test_scores_of_a_lying_config_are_left_out(runs, tmp_path, scores):
+    printed = run(
+        "evaluate", forged(runs / "binary", tmp_path / "run", config={"scores": scores}), runs / "binary.csv"
+    ).stdout
+    assert "\x1b" not in printed
+    assert "great" not in printed
+    assert re.search(r"^accuracy +0\.\d+  0\.\d+ to [01]\.\d+ *$", printed, re.MULTILINE), printed
+
+
+@pytest.mark.parametrize(
+    ("column", "changes"),
+    [
+        ("day", {"low": "yesterday"}), ("day", {"low": None}), ("day", {"low": 3}), ("day", {"high": "9999-99-99"}),
+        ("x", {"low": -1e308, "high": 1e308}), ("x", {"low": "a"}),
+    ],
+)  # fmt: skip
+def test_ranges_of_a_lying_schema_are_refused_in_a_sentence(runs, tmp_path, column, changes):
+    def edit(schema):
+        next(c for c in schema["columns"] if c["name"] == column).update(changes)
+
+    folder = forged(runs / "binary", tmp_path / "run", edit)
+    refused("check", folder, match="the schema is damaged")
+    refused("export", folder, "--onnx", tmp_path / "p.onnx", match="the schema is damaged")
+    run("explain", folder, runs / "binary.csv", "--row", "1")
+
+
+def test_categories_and_classes_of_a_lying_schema(runs, tmp_path):
+    def more(schema):
+        next(c for c in schema["columns"] if c["name"] == "color")["categories"] = ["1\x1b[2J"] * 3
+
+    folder = forged(runs / "binary", tmp_path / "a", more)
+    for command in (
+        ["check"],
+        ["check", runs / "binary.csv"],
+        ["explain", runs / "binary.csv", "--row", "1"],
+        ["evaluate", runs / "binary.csv"],
+    ):
+        result = run(command[0], folder, *command[1:])
+        assert "\x1b" not in result.output
+    folder = forged(runs / "binary", tmp_path / "b", lambda schema: schema.update(classes=["no", "yes", "maybe"]))
+    for command in (["check"], ["explain", runs / "binary.csv", "--row", "1"], ["evaluate", runs / "binary.csv"]):
+        refused(command[0], folder, *command[1:], match="has the classes")
+
+
+def test_the_model_of_another_run_is_refused(runs, every, tmp_path):
+    others = {"a": runs / "multiclass", "b": every / "multiclass", "c": runs / "regression"}
+    for name, other in others.items():
+        folder = forged(runs / "binary", tmp_path / name, model=other / "model.safetensors")
+        for command in (["check"], ["explain", runs / "binary.csv", "--row", "1"], ["evaluate", runs / "binary.csv"]):
+            result = run(command[0], folder, *command[1:], status=2)
+            assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("task", KINDS)
@@ -114,6 +425,7 @@ def test_check_checks_the_gradients_of_a_tables_run_and_of_an_estimators_file(ru
     for target in (runs / task, runs / task / "model.safetensors"):
         printed = run("check", target).stdout
         assert "is right" in printed, printed
+        assert ("at 8 made-up rows in the range of training, and random targets" in printed) == target.is_dir()
 
 
 @pytest.mark.parametrize("task", KINDS)
@@ -213,3 +525,22 @@ def test_no_bound_is_zero_and_seeds_are_named(runs, tmp_path, monkeypatch):
     refused("train", "t.csv", "--target", "y", "--seed", "-1", match="--seed: expected")
     refused("train", "moons", "--seed", "-1", match="--seed: expected")
     refused("tune", "t.csv", "--target", "y", "--trials", "1", "--seed", "-1", match="--seed: expected")
+    for trains in (tables.train, streaming.train_stream):
+        for seed in (-1, 2**32):  # not "too few rows", which is what the split would make of it
+            with pytest.raises(ValueError, match=f"seed: expected a whole number from 0 to 4294967295, got {seed}"):
+                trains("t.csv", "y", seed=seed)
+        with pytest.raises(TypeError, match="seed: expected a whole number, got True"):
+            trains("t.csv", "y", seed=True)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--input-dropout", "nan"), ("--label-smoothing", "-0.1"), ("--l1", "inf"), ("--max-norm", "-1"),
+        ("--clip-norm", "nan"), ("--patience", "-1"), ("--validation", "0"), ("--seed", str(2**32)),
+    ],
+)  # fmt: skip
+def test_numbers_out_of_their_bounds_are_refused_by_their_option(runs, tmp_path, option, value):
+    out = tmp_path / "run"
+    refused("train", runs / "binary.csv", "--target", "y", option, value, "--out", out, match=f"{option}: expected")
+    assert not out.exists()

@@ -676,7 +676,7 @@ class TestCommandLine:
             (["--row", -1], "from 0 to 359, the held-out rows, got -1"),
             (["--row", 0, "--out", "a.pdf"], r"ends in \.html, \.md or \.txt, got \.pdf"),
             (["--row", 0, "--out", "nowhere/a.md"], "there is no folder nowhere"),
-            (["--row", 0, "--learning-rate", -1], "learning_rate"),
+            (["--row", 0, "--learning-rate", -1], "--learning-rate: expected"),
         ],
     )
     def test_bad_input_is_one_sentence(self, arguments, match, run_folder, tmp_path, monkeypatch):

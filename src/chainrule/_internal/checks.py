@@ -60,6 +60,21 @@ def check_seed(owner: str, seed: Any) -> int | np.random.SeedSequence | None:
     return check_count(owner, "seed", seed, least=0)
 
 
+def check_split_seed(owner: str, seed: Any, name: str = "seed") -> int:
+    """Return a seed that scikit-learn's splits take too.
+
+    >>> check_split_seed("train", -1)
+    Traceback (most recent call last):
+    ...
+    ValueError: train: seed: expected a whole number from 0 to 4294967295, got -1.
+    """
+    if not isinstance(seed, int | np.integer) or isinstance(seed, bool):
+        raise TypeError(f"{owner}: {name}: expected a whole number, got {seed!r}.")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"{owner}: {name}: expected a whole number from 0 to {2**32 - 1}, got {seed}.")
+    return int(seed)
+
+
 def check_numbers(name: str, values: Any) -> Array:
     """Return ``values`` as an array of real numbers (booleans count); its dtype is left as it is."""
     try:

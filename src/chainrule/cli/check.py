@@ -31,6 +31,12 @@ def check(
             "FILE.py or FILE.py:NAME, whose code is run, as by python FILE.py. Without: all that chainrule ships.",
         ),
     ] = None,
+    file: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="FILE", help="For a table's run: a file with labeled rows to check at; by default made-up ones."
+        ),
+    ] = None,
     inputs: Annotated[
         str | None,
         typer.Option(
@@ -66,17 +72,16 @@ def check(
     Status: 0 all is right; 1 something is wrong; 2 something cannot be checked.
     Where there are no compiled kernels, --kernels says so, and that is no mistake.
     """
-    from chainrule._internal.checks import check_count  # noqa: PLC0415  (not needed for --help)
+    from chainrule.cli import bounds  # noqa: PLC0415  (not needed for --help)
     from chainrule.cli.check_report import Json, Text  # noqa: PLC0415
 
-    check_count("check", "--rows", rows, least=2)
-    check_count("check", "--seed", seed, least=0)
+    bounds.check("check", {"rows": rows, "seed": seed, "l1": l1, "l2": l2})
     described = _described(inputs, layers, loss, seed, target)
     if described is None and target is None:
         everything = True
     terms = _penalties(l1, l2)
     shape = _shape(inputs) if inputs is not None and described is None else None
-    checks, not_made = _checks(target, described, rows, seed, terms, shape)
+    checks, not_made = _checks(target, file, described, rows, seed, terms, shape)
     report = Json() if as_json else Text()
     report.checks(checks, not_made)
     if everything:
@@ -139,6 +144,7 @@ def _penalties(l1: float, l2: float) -> list[Penalty]:
 
 def _checks(
     target: str | None,
+    file: str | None,
     described: Network | None,
     rows: int,
     seed: int,
@@ -148,23 +154,28 @@ def _checks(
     """Check the target, or the network in words; and say what could not be made."""
     if target is None and described is None:
         return [], []
-    from chainrule.cli import checks, config, python_file, table_runs  # noqa: PLC0415
+    from chainrule.cli import checks, config, python_file, table_runs  # noqa: PLC0415  (not needed for --help)
+    from chainrule.files.serving import load  # noqa: PLC0415
 
     if described is not None:
         return [checks.check_network("Network", described, rows, seed, terms)], []
     assert target is not None  # noqa: S101
+    path = Path(target)
+    if path.is_dir() and table_runs.is_run(path):
+        return table_runs.checks(path, file, rows, seed, terms), []
+    if file is not None:
+        raise ValueError(f"{file}: {target} is not the run of a table, and is checked at random rows: leave it out.")
     if python_file.is_python(target):
         with python_file.opened(target) as found:
             return [
                 checks.check(name, thing, rows, seed, terms, shape) for name, thing in found.subjects.items()
             ], found.not_made
-    path = Path(target)
-    if (path.is_dir() and table_runs.is_run(path)) or path.is_file():
-        found_in = table_runs.networks(path)
-        names = [f"{path}, network {i}" if len(found_in) > 1 else str(path) for i in range(len(found_in))]
+    if path.is_file():
+        model: Any = load(path)  # a network, or an estimator with one or more
+        networks = getattr(model, "networks", [model])
         return [
-            checks.check_network(name, network, rows, seed, terms, low, high)
-            for name, (network, low, high) in zip(names, found_in, strict=True)
+            checks.check_network(f"{path}, network {i}" if len(networks) > 1 else str(path), network, rows, seed, terms)
+            for i, network in enumerate(networks)
         ], []
     if path.is_dir():
         run, network = config.read(path)

@@ -12,6 +12,7 @@ import numpy as np
 
 from chainrule import layers, losses, penalties
 from chainrule._internal.names import public_classes
+from chainrule._internal.typing import Array
 from chainrule.cli.check_losses import check_at_the_end, check_loss
 from chainrule.cli.check_result import Check, not_checked
 from chainrule.cli.python_file import Triple
@@ -66,12 +67,20 @@ def check_network(
     terms: Sequence[Penalty] = (),
     low: float = -1.0,
     high: float = 1.0,
+    *,
+    at: tuple[Array, Array | None, str] | None = None,
 ) -> Check:
-    """Check dL/dθ of a network at random rows, and each of its layers alone."""
+    """Check dL/dθ of a network at random rows, and each of its layers alone.
+
+    ``at`` are rows, their targets, and what they are, in place of random ones.
+    """
     rng = np.random.default_rng(seed)
-    X = with_whole_numbers(network.layers[0], rng.uniform(low, high, size=(rows, *network.input_shape)), rng)
+    X, t, where = at or (None, None, "")
+    if X is None:
+        X = with_whole_numbers(network.layers[0], rng.uniform(low, high, size=(rows, *network.input_shape)), rng)
     inputs, y = _inputs(network, X, seed)
-    t = targets(network.loss, rows, network.output_shape[0], rng, y)
+    if t is None:
+        t = targets(network.loss, rows, network.output_shape[0], rng, y)
     alone = [
         check_layer(layer, layer.input_shape, X=x, rows=rows, seed=seed)
         for layer, x in zip(network.layers, inputs, strict=True)
@@ -111,7 +120,7 @@ def check_network(
         order,
         parameters,
         faults,
-        description=f"{name}: {repr(network).removeprefix('Network: ')}",
+        description=f"{name}: {repr(network).removeprefix('Network: ')}" + (f"\nat {where}" if where else ""),
         unchecked=unchecked,
     )
 

@@ -22,12 +22,14 @@ else:
 def explain(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What chainrule train wrote, such as runs/digits.")],
     row: Annotated[
-        int, typer.Option(help="Which of the held-out rows, from 0; of a table's file, from 1 as in the report.")
+        int, typer.Option(help="Which of the held-out rows, from 0; of a table's FILE, from 1 as in the report.")
     ],
     file: Annotated[
-        str | None, typer.Option("--file", metavar="FILE", help="Of a table's run: the file that the row is in.")
+        str | None, typer.Argument(metavar="[FILE]", help="For a table's run: the file that has the row.")
     ] = None,
-    learning_rate: Annotated[float, typer.Option(help="Of the step of gradient descent at the end.")] = 0.1,
+    learning_rate: Annotated[
+        float, typer.Option(help="Learning rate of the step of gradient descent at the end.")
+    ] = 0.1,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write there: .html, .md (with LaTeX) or .txt.")
     ] = None,
@@ -36,24 +38,27 @@ def explain(
 ) -> None:
     """Explain one prediction: each layer's equations with the numbers of one row, forward and backward.
 
-    Of a table's run, the row's columns and the inputs that they become are printed first.
+    For a table's run it begins with the row's columns and the inputs that they become.
 
     One entry of every gradient is compared with a central difference of the loss.
     """
+    from chainrule.cli import bounds, table_runs  # noqa: PLC0415
     from chainrule.cli import config as config_module  # noqa: PLC0415  (not needed for --help)
-    from chainrule.cli import table_runs  # noqa: PLC0415
     from chainrule.cli.evaluate import held_out  # noqa: PLC0415
     from chainrule.cli.predict import check_out  # noqa: PLC0415
     from chainrule.optimizers import SGD  # noqa: PLC0415
     from chainrule.tracing.example import check_ending  # noqa: PLC0415
     from chainrule.tracing.example import trace as worked  # noqa: PLC0415
 
+    bounds.check("explain", {"learning_rate": learning_rate})
     optimizer = SGD(learning_rate)
     if out is not None:
         check_ending(out)
     check_out(out, overwrite=overwrite)
     if table_runs.is_run(folder):
         trace = table_runs.traced(folder, file, row, optimizer)
+    elif file is not None:
+        raise ValueError(f"{file}: {folder} is the run of a data set, which has its held-out rows: leave it out.")
     else:
         config, network = config_module.read(folder)
         rows = held_out(config, None, data)
@@ -67,7 +72,7 @@ def explain(
         _print(trace)
     else:
         trace.save(out, overwrite=overwrite)
-        tell(f"{trace.outcome(0)}; the worked example is in {out}")
+        tell(f"{trace.outcome(0) or repr(trace)}; the worked example is in {out}")
 
 
 def _print(trace: Trace) -> None:

@@ -21,7 +21,6 @@ def option_names(arguments: Mapping[str, str]) -> dict[str, str]:
         r"a str among \{('\w+')\}": r"\1",
         r"a str among \{([^}]*)\}": r"one of \1",
         **{refused.format(name): rf"{option}: must be \1, got \2." for name, option in options.items()},
-        r"MLP\w+: dropout:": "--dropout:",
         r"^unknown activation": "--activation: unknown activation",
         r"gradient_clip=": "--clip-norm ",
         r"learning_rate_init": "--learning-rate",

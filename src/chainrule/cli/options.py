@@ -8,8 +8,8 @@ from typing import Any
 
 from chainrule import layers as layers_module
 from chainrule import optimizers, schedules
-from chainrule._internal.checks import check_count
 from chainrule._internal.names import lookup, public_classes
+from chainrule.cli import bounds
 from chainrule.layers import Dense, Dropout, Layer
 from chainrule.losses import SoftmaxCrossEntropy
 from chainrule.network import Network
@@ -75,11 +75,7 @@ def resolve(dataset: str, layers: str | None, base: Options | None = None, **giv
     if layers is not None:
         changes["layers"] = hidden_sizes(layers)
     options = dataclasses.replace(base or RECIPES[dataset], **changes)
-    check_count("train", "--epochs", options.epochs)
-    check_count("train", "--batch-size", options.batch_size)
-    check_count("train", "--patience", options.patience, least=0)
-    if not 0 <= options.seed < 2**32:  # what scikit-learn takes
-        raise ValueError(f"--seed: expected a whole number from 0 to {2**32 - 1}, got {options.seed}.")
+    bounds.check("train", dataclasses.asdict(options))
     return dataclasses.replace(options, learning_rate=optimizer(options).learning_rate)
 
 

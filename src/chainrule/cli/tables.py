@@ -9,7 +9,7 @@ import shutil
 import sys
 import tempfile
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ import typer
 
 from chainrule._internal.interrupt import deferred_interrupt
 from chainrule._internal.names import reworded
+from chainrule.cli import bounds
 from chainrule.cli.errors import warnings_at_the_end
 from chainrule.cli.option_names import option_names
 from chainrule.cli.options import hidden_sizes
@@ -42,7 +43,6 @@ ARGUMENTS = {
     "class_weight": "class_weight",
 }  # fmt: skip
 """The options of ``chainrule train`` for a network, and the estimators' names for them."""
-UNBOUNDED = {"max_norm", "clip_norm"}  # of which 0 is no bound
 
 
 def is_table(source: str | None) -> bool:
@@ -180,8 +180,9 @@ def _check_extras() -> None:
 
 def _arguments(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the estimator's parameters and what else :func:`chainrule.tables.train` is given."""
+    bounds.check("train", {**plan["network"], **plan["table"]})
     given = {name: value for name, value in plan["network"].items() if value is not None}
-    parameters = {ARGUMENTS[name]: value for name, value in given.items() if value or name not in UNBOUNDED}
+    parameters = {ARGUMENTS[name]: value for name, value in given.items() if value or name not in bounds.UNBOUNDED}
     if plan["layers"] is not None:
         parameters["hidden_layer_sizes"] = hidden_sizes(plan["layers"])
     return parameters, {
@@ -336,21 +337,31 @@ def content(column: Column) -> str:
 
 def scores(trained: Trained) -> str:
     """Return the scores of the network with their 95 % intervals, beside those of models without one."""
+    return beside("held-out rows", "network", trained.scores, trained.intervals, trained.baselines)
+
+
+def beside(
+    rows: str,
+    whose: str,
+    scores: Mapping[str, float],
+    intervals: Mapping[str, tuple[float, float]],
+    others: Mapping[str, Mapping[str, float]],
+) -> str:
+    """Return scores with their 95 % intervals, and what others have for them, as a table."""
     from chainrule.pages.formatting import fixed, short  # noqa: PLC0415
     from chainrule.tables.report.scoring import apart  # noqa: PLC0415
 
-    rows = [["held-out rows", "network", "95 % interval", *trained.baselines]]
-    intervals = trained.intervals
-    for name, value in trained.scores.items():
-        beside = [scores.get(name) for scores in trained.baselines.values()]
+    lines = [[rows, whose, "95 % interval", *others]]
+    for name, value in scores.items():
         low, high = intervals[name]
         unit = name in ("RMSE", "MAE")
         ends = [short(end) if unit else fixed(end, 3) for end in (low, high)]
-        texts = ["" if v is None else short(v) if unit else fixed(v, 4) for v in (value, *beside)]
-        rows.append([name, texts[0], apart(low, high, ends), *texts[1:]])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [[text.rjust(width) for text, width in zip(row, widths, strict=True)] for row in rows]
-    return "\n".join("  ".join([row[0].ljust(widths[0]), *line[1:]]) for row, line in zip(rows, lines, strict=True))
+        values = (value, *(other.get(name) for other in others.values()))
+        texts = ["" if v is None else short(v) if unit else fixed(v, 4) for v in values]
+        lines.append([name, texts[0], apart(low, high, ends), *texts[1:]])
+    first, *widths = (max(map(len, column)) for column in zip(*lines, strict=True))
+    right = ["  ".join(text.rjust(width) for text, width in zip(line[1:], widths, strict=True)) for line in lines]
+    return "\n".join(f"{line[0]:{first}}  {text}" for line, text in zip(lines, right, strict=True))
 
 
 def _short(text: str, most: int) -> str:

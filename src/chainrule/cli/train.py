@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chainrule._internal.checks import check_count
 from chainrule._internal.interrupt import deferred_interrupt
 from chainrule._internal.names import reword
 from chainrule.advice import AdviceWarning
@@ -181,8 +180,6 @@ def train(
     from chainrule.cli import resuming, table_plans, tables  # noqa: PLC0415
     from chainrule.cli.folder import run_folder  # noqa: PLC0415
 
-    if seed is not None:
-        check_count("train", "--seed", seed, least=0)
     plan = None if resume is None else table_plans.read(resume)
     if plan is not None or tables.is_table(dataset):
         tables.refuse({"--schedule": schedule, "--warm-up": warm_up, "--data": data})

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from chainrule._internal.checks import check_count
+from chainrule.cli import bounds
 from chainrule.cli.errors import in_one_sentence, warnings_at_the_end
 from chainrule.cli.limits import MaxUnpacked
 from chainrule.cli.output import say, tell
@@ -92,7 +92,7 @@ def tune(
     from chainrule.tables import tuning  # noqa: PLC0415
     from chainrule.tables.tuning import saving  # noqa: PLC0415
 
-    check_count("tune", "--seed", seed, least=0)
+    bounds.check("tune", {"seed": seed, "validation": validation})
     for package, extra in (("optuna", "tune"), ("polars", "tables"), ("skops", "tables")):
         require(package, extra)  # refused before the search, not after it
     folder = out if out is not None else Path("runs", f"{_stem(file)}-tune")

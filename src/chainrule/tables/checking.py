@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule._internal.extras import require
 from chainrule._internal.names import did_you_mean
+from chainrule._internal.typing import Array
 from chainrule.tables import dates, notation, number_texts, quantities
 from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Column, Schema
@@ -71,6 +72,8 @@ class Checker:
         Of columns with many values: those that training saw.
     whole : bool
         Whether the first block has all rows.
+    numbers : array (rows,), optional
+        The numbers of the rows in their file, for errors, where they are not 1, 2, 3 and so on.
     """
 
     def __init__(
@@ -80,6 +83,7 @@ class Checker:
         coerce: bool = False,
         seen: Mapping[str, Sequence[str]] | None = None,
         whole: bool = True,
+        numbers: Array | None = None,
     ) -> None:
         pl = require("polars", "tables")
         self._schema, self._coerce, self._so_far = schema, coerce, "in all" if whole else "so far"
@@ -93,7 +97,7 @@ class Checker:
         self._naive: Counter[str] = Counter()  # times without a zone
         self._bare: Counter[str] = Counter()  # numbers without a unit
         self._unseen: dict[str, Counter[str]] = {}
-        self._rows = 0
+        self._rows, self._numbers = 0, numbers
 
     def look(self, names: Sequence[str]) -> None:
         """Refuse a table without a column that is not optional, by the names of its columns."""
@@ -171,9 +175,10 @@ class Checker:
         count = int(wrong.sum())
         if count and not self._coerce:
             row = int(wrong.arg_true()[0])
+            number = self._rows + row + 1 if self._numbers is None else self._numbers[row]
             rows = "1 row" if count == 1 else f"{count:,} rows"
             raise ValueError(
-                f"{column.name!r} is {_what(column)}, but row {self._rows + row + 1} has {values[row]!r} ({rows} "
+                f"{column.name!r} is {_what(column)}, but row {number} has {values[row]!r} ({rows} "
                 f"{self._so_far}): correct it, or pass --coerce.{_otherwise(values[row], column)}"
             )
         self._coerced[column.name] += count
@@ -284,20 +289,20 @@ def _otherwise(value: Any, column: Column) -> str:
     return f" If this file has another decimal mark than that of training, give it: --decimal '{how.decimal or ','}'."
 
 
-def with_targets(frame: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame:
+def with_targets(frame: pl.DataFrame, schema: Schema, name: str, numbers: Array | None = None) -> pl.DataFrame:
     """Return rows whose targets are in the types of the schema.
 
     A word that stands for a missing value among numbers is missing; a ValueError names any other that does not fit.
+    ``numbers`` are those of the rows in the file, where they are not 1, 2, 3 and so on.
     """
     pl = require("polars", "tables")
     left_out = [c for c in schema.columns if not c.used and c.name in frame.columns and c.read_as != "text"]
     made = [_category(frame[c.name], c) for c in left_out if frame[c.name].dtype == pl.String]  # for people to see
     for column in (column for column in schema.targets if column.name in frame.columns):
         values = normal(frame[column.name])
-        number = schema.task == "regression"
         if values.dtype.is_nested() or values.dtype == pl.Object:
             raise ValueError(f"{name}: the target {column.name!r} has lists or structures: expected {_what(column)}.")
-        if number:
+        if schema.task == "regression":
             read = _number(values, column, schema.format.decimal)
         else:
             read = values.cast(pl.String) if column.read_as == "text" else _category(values, column)
@@ -309,7 +314,8 @@ def with_targets(frame: pl.DataFrame, schema: Schema, name: str) -> pl.DataFrame
         if wrong.any():
             row = int(wrong.arg_true()[0])
             what = " or ".join(map(repr, column.categories)) if schema.task == "multilabel" else _what(column)
-            raise ValueError(f"{name}: the target {column.name!r} is {what}, but row {row + 1} has {values[row]!r}.")
+            number = row + 1 if numbers is None else numbers[row]
+            raise ValueError(f"{name}: the target {column.name!r} is {what}, but row {number} has {values[row]!r}.")
         made.append(read)
     return frame.with_columns(made)
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from chainrule._internal.checks import check_real
+from chainrule._internal.checks import check_real, check_split_seed
 from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.tables import kinds, leaks, number_texts, overrides, remarks, splitting, targets
 from chainrule.tables.checking import check, with_targets
 from chainrule.tables.formats import Format, Notation
 from chainrule.tables.frames import as_frame
+from chainrule.tables.labeled import check_classes
 from chainrule.tables.reading import Table, read
 from chainrule.tables.result import Split
 from chainrule.tables.schema import Column, Schema
@@ -80,6 +81,7 @@ def load(
     seed: int = 0,
 ) -> Loaded:
     """Return the rows of a table and their parts; the arguments are those of :func:`chainrule.tables.train`."""
+    check_split_seed("train", seed)
     check_real("train", "validation", validation, 0, 1, open_low=True, open_high=True)
     part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
     if own is None:
@@ -249,11 +251,7 @@ def as_in(schema: Schema, frame: pl.DataFrame, path: str) -> pl.DataFrame:
     for column in schema.used:
         if column.name not in frame.columns:
             raise ValueError(f"--test: {path} has no column {column.name!r}, which the network learns from.")
-    y = target_values(frame, schema)
-    if schema.is_classification and (new := sorted({*y.tolist()} - {*schema.classes}, key=str)):
-        raise ValueError(
-            f"--test: {path} has the class {new[0]!r} of {schema.target!r}, which the other table has not."
-        )
+    check_classes(target_values(frame, schema), schema, f"--test: {path}")
     try:
         return frame.with_columns(check(frame, schema)[0])
     except ValueError as error:

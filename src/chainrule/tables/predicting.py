@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 else:
     pl = Any
 
-__all__ = ["Predictor", "check", "predict"]
+__all__ = ["Predictor", "check", "predict", "seen_values"]
 
 BLOCK = 2**27  # bytes that the prepared inputs of a block of rows may take
 
@@ -84,7 +84,7 @@ class Predictor:
                 )
             widths = run.widths if isinstance(run, Saved) else Widths.of(run.held_out, self.schema.task)
             self._half = widths.half(interval)
-        self._checker = Checker(self.schema, coerce=coerce, seen=_seen(run.pipeline), whole=whole)
+        self._checker = Checker(self.schema, coerce=coerce, seen=seen_values(run.pipeline), whole=whole)
         self.look, self.notes = self._checker.look, self._checker.notes
         self._rows = max(1, min(2**16, BLOCK // (8 * _inputs(run.pipeline, len(self.schema.used)))))
 
@@ -99,7 +99,7 @@ class Predictor:
         return pl.concat(blocks)
 
 
-def _seen(pipeline: Any) -> dict[str, list[str]]:
+def seen_values(pipeline: Any) -> dict[str, list[str]]:
     """Return the values that the encoder of columns with many values has seen."""
     for name, fitted, names in pipeline[0].transformers_:
         if name == "many":

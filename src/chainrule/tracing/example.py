@@ -45,6 +45,8 @@ class Trace:
     network, loss, optimizer, dtype : str
     classes : names of the classes, where they were given
     image_shape : (height, width), where it was given
+    labeled : bool
+        Whether t is the truth, and not a prediction that stands for it.
 
     Examples
     --------
@@ -73,6 +75,7 @@ class Trace:
     dtype: str
     classes: tuple[str, ...] | None = None
     image_shape: tuple[int, int] | None = None
+    labeled: bool = True
 
     @property
     def rows(self) -> int:
@@ -96,7 +99,8 @@ class Trace:
         if np.ndim(t) or len(p) < 2:
             return ""
         names = self.classes or [str(i) for i in range(len(p))]
-        return f"true: {names[int(t)]}, predicted: {names[int(p.argmax())]} with {p.max():.3f}"
+        true = f"true: {names[int(t)]}, " if self.labeled else ""
+        return f"{true}predicted: {names[int(p.argmax())]} with {p.max():.3f}"
 
     def text(self, width: int = 100, digits: int = 4) -> str:
         """Return the worked example as plain text; ``digits`` are the significant ones of an array's largest value."""
@@ -198,7 +202,7 @@ def trace(
     >>> import chainrule as cr
     >>> network = cr.Network(2, [cr.layers.Dense(3), cr.layers.Tanh(), cr.layers.Dense(2)],
     ...                      "softmax_cross_entropy", seed=0)
-    >>> trace = cr.trace(network, [0.5, -1.0], 1)        # print(trace), trace.save("example.html")
+    >>> trace = cr.trace(network, [0.5, -1.0], 1)  # print(trace), trace.save("example.html")
     >>> trace.steps[0]["y"].shape, trace.steps[-1]["dW"].shape
     ((1, 3), (3, 2))
     >>> trace

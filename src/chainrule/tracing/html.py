@@ -26,7 +26,9 @@ NEAR = 3  # columns that a narrow screen shows too
 MAPS = 16  # channels that are drawn
 DEEPEST = 0.38  # the strongest tint: the text on it keeps its contrast
 PHASES = {
+    "preparation": ("Preparation", "from the columns of a table to x"),
     "forward": ("Forward", "from x to y, layer by layer"),
+    "prediction": ("Prediction", "from y to the target's own values"),
     "loss": ("The loss", "how wrong y is, and where ∂L/∂y comes from"),
     "backward": ("Backward", "from ∂L/∂y to ∂L/∂x, the last layer first"),
     "update": ("The update", "one step of "),
@@ -79,7 +81,7 @@ def _bars(trace: Trace) -> str:
     names = trace.classes or [str(k) for k in range(len(p))]
     rows = []
     for k, name in enumerate(names):
-        true = ' class="true"' if k == t else ""
+        true = ' class="true"' if k == t and trace.labeled else ""
         width = 100 * float(np.clip(p[k], 0, 1))
         rows.append(f'<span{true}>{escape(name)}</span><i{true} style="width:{width:.2f}%"></i><span>{p[k]:.3f}</span>')
     return f'<div class="bars">{"".join(rows)}</div>'
@@ -116,7 +118,6 @@ def _shapes(text: str) -> str:
 
 
 def _step(trace: Trace, step: Step, digits: int) -> str:
-    name = "Loss" if step.layer is None else f"Layer {step.layer}"
     known = f'<p class="soft">{escape(symbols(step))}</p>' if step.symbols else ""
     rules = "".join(map(_equation, step.equations)) + known
     arrays = [_array(array, digits) for array in step.arrays]
@@ -125,11 +126,22 @@ def _step(trace: Trace, step: Step, digits: int) -> str:
     lines = [f'<p class="worked">{escape(line)}</p>' for line in step.worked]
     checks = [_check(check) for check in step.checks]
     return (
-        f'<section class="step {step.phase}"><header><b>{name}</b><h3>{escape(step.title)}</h3>'
+        f'<section class="step {step.phase}"><header><b>{step.name}</b><h3>{escape(step.title)}</h3>'
         f'<span class="shape">{_shapes(step.shapes)}</span></header>'
         f'<div class="body"><div class="rule">{rules}</div>'
-        f'<div><div class="arrays">{"".join(arrays)}</div>{"".join([*lines, *checks])}</div></div></section>'
+        f'<div><div class="arrays">{"".join(arrays)}</div>{"".join([_cells(step), *lines, *checks])}</div>'
+        "</div></section>"
     )
+
+
+def _cells(step: Step) -> str:
+    """Return a table of text."""
+    kinds = ["th", *["td"] * len(step.table)]
+    rows = (
+        f"<tr>{''.join(f'<{kind}>{escape(text)}</{kind}>' for text in row)}</tr>"
+        for kind, row in zip(kinds, step.table, strict=False)
+    )
+    return f'<div class="scroll"><table class="cells">{"".join(rows)}</table></div>' if step.table else ""
 
 
 def _equation(equation: Equation) -> str:

@@ -37,13 +37,15 @@ def render(trace: Trace, digits: int) -> str:
 
 
 def _step(step: Step, digits: int) -> list[str]:
-    name = "Loss" if step.layer is None else f"Layer {step.layer}"
-    parts = [f"### {name}: {plain(step.title)}" + (f", {step.shapes.replace('->', '→')}" if step.shapes else "")]
+    parts = [f"### {step.name}: {plain(step.title)}" + (f", {step.shapes.replace('->', '→')}" if step.shapes else "")]
     parts += [f"$$\n{equation.latex}\n$$" for equation in step.equations]
     if step.symbols:
         parts.append(plain(symbols(step)))
     for array in step.arrays:
         parts += _array(array, digits)
+    if step.table:
+        lines = [f"| {' | '.join(map(plain, row))} |" for row in step.table]
+        parts.append("\n".join([lines[0], "|:--" * (len(step.table[0]) - 1) + "|--:|", *lines[1:]]))
     parts += [f"> {plain(line)}" for line in step.worked]
     for check in step.checks:
         mark = "✓" if check.ok else "✗"

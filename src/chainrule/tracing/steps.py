@@ -75,14 +75,15 @@ class Step:
 
     Attributes
     ----------
-    phase : "forward", "loss", "backward" or "update"
-    layer : the layer's index, or such as "2.0" inside of layer 2; None for the loss
+    phase : "preparation", "forward", "prediction", "loss", "backward" or "update"
+    layer : the layer's index, or such as "2.0" inside of layer 2; None for what is not a layer
     title, shapes : the layer and the shapes of x and y, as text
     equations : tuple of Equation
     arrays : tuple of NamedArray; ``step["dW"]`` is the one of that name
     worked : single entries of them, with their numbers put in
     checks : tuple of Check
     symbols : what the symbols of the equations stand for, where they are no arrays
+    table : rows of text, the first of them the names of the columns
 
     Examples
     --------
@@ -101,6 +102,12 @@ class Step:
     worked: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     symbols: Mapping[str, float] = field(default_factory=dict)
+    table: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """``Layer 2``, or what else it is: ``Loss``."""
+        return self.phase.capitalize() if self.layer is None else f"Layer {self.layer}"
 
     def __getitem__(self, name: str) -> Array:
         for array in self.arrays:

@@ -19,7 +19,9 @@ else:
 ROWS, IMAGE_ROWS = 6, 10  # of a table
 SHADES = " ░▒▓█"
 PHASES = {
+    "preparation": "PREPARATION: from the columns of a table to x",
     "forward": "FORWARD: from x to y, layer by layer",
+    "prediction": "PREDICTION: from y to the target's own values",
     "loss": "THE LOSS: how wrong y is, and where dL/dy comes from",
     "backward": "BACKWARD: from dL/dy to dL/dx, layer by layer, the last one first",
     "update": "THE UPDATE: one step of ",
@@ -106,7 +108,7 @@ def result(trace: Trace) -> str:
 
 def title(step: Step) -> str:
     """Return the heading of a step."""
-    return f"Loss  {step.title}" if step.layer is None else f"Layer {step.layer}  {step.title}"
+    return f"{step.name}  {step.title}"
 
 
 def measure(check: Check) -> str:
@@ -143,6 +145,10 @@ def _step(step: Step, width: int, digits: int) -> Iterator[Line]:
         yield "equation", f"    {equation.text}" + (f"      {known}" if known and last else "")
     for array in step.arrays:
         yield from _array(array, width, digits)
+    size = [max(map(len, column)) for column in zip(*step.table, strict=True)]
+    for i, row in enumerate(step.table):
+        cells = [text.ljust(width) for text, width in zip(row[:-1], size, strict=False)]
+        yield "" if i else "head", f"    {'  '.join([*cells, row[-1].rjust(size[-1])])}"
     for line in step.worked:
         yield from (("worked", part) for part in _wrapped(line, width, "  ▸ ", "      "))
     for check in step.checks:

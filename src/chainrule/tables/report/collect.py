@@ -77,7 +77,7 @@ def collect(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: fl
         scores=tuple(_scores(trained)),
         verdict=trained.verdict,
         importance=found,
-        wrong=tuple(_wrong(schema, held, y, predicted, p, names, found)),
+        wrong=tuple(worst_rows(schema, held, y, predicted, p, names, found)),
         wrong_in=held.source if held.rows is not None else "",
         command=trained.command,
         facts=tuple(_facts(trained, explained if found else None)),
@@ -147,10 +147,11 @@ def _commonest(values: Any) -> tuple[str, tuple[float, ...]]:
     return ", ".join(words) + more, tuple(shares[:COMMONEST]) if len(shares) > 1 else ()
 
 
-def _wrong(
+def worst_rows(
     schema: Schema, held: HeldOut, y: Array, predicted: Array, p: Array | None, names: Sequence[str],
-    found: Importance | None,
+    found: Importance | None = None,
 ) -> list[WrongRow]:  # fmt: skip
+    """Return the rows with the largest errors; beside them their values in the columns that matter most."""
     if schema.task == "regression" or p is None:
         size = np.abs(predicted - y).astype(float)
     else:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from chainrule._internal.checks import check_real
+from chainrule._internal.checks import check_real, check_split_seed
 from chainrule._internal.typing import Array
 from chainrule.tables import leaks, models, overrides, positive, remarks, targets
 from chainrule.tables.calls import call
@@ -132,6 +132,7 @@ def train_stream(
     """
     command = call(train_stream, dict(locals()), left_out=("show", "started"))
     began = time.perf_counter()
+    check_split_seed("train_stream", seed)
     check_real("train_stream", "validation", validation, 0, 1, open_low=True, open_high=True)
     part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
     check_real("train_stream", "test", part, 0, 1, open_high=True)

@@ -1,0 +1,126 @@
+"""One row of a table as a worked example: its columns become inputs, the network predicts, and its error goes back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule._internal.typing import Array
+from chainrule.files.values import ModelFileError
+from chainrule.optimizers import Optimizer
+from chainrule.pages.formatting import MISSING, clean, short
+from chainrule.tables import inputs, models
+from chainrule.tables.labeled import labeled
+from chainrule.tables.positive import PositiveTarget
+from chainrule.tables.saving import Saved
+from chainrule.tracing.example import Trace, trace
+from chainrule.tracing.steps import Step
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+MOST = 12  # inputs of one column that are listed: the largest
+
+__all__ = ["explain"]
+
+
+def explain(run: Saved, frame: pl.DataFrame, row: int, source: str, optimizer: Optimizer | None = None) -> Trace:
+    """Return the worked example of one row, from its columns to the gradients.
+
+    Parameters
+    ----------
+    run : Saved
+    frame : polars.DataFrame (rows, columns)
+        As it was read, with or without the target. Without it, the prediction stands for it.
+    row : int
+        Counted from 1, as in reports and errors.
+    source : str
+        What the page calls the table.
+    optimizer : Optimizer, optional
+        Of the step at the end.
+
+    Raises
+    ------
+    ValueError
+        When there is no such row, or it does not fit the schema.
+    """
+    if not 1 <= row <= frame.height:
+        raise ValueError(f"--row: expected a number from 1 to {frame.height:,}, the rows of {source}, got {row}.")
+    schema, one, numbers = run.schema, frame[row - 1 : row], np.array([row])
+    X, notes = inputs.prepared(run, one, numbers)
+    names = inputs.names(run)
+    if len(names) != X.shape[1]:
+        raise ModelFileError(f"the pipeline is damaged, it names {len(names)} inputs and gives {X.shape[1]}.")
+    goals = [column.name for column in schema.targets]
+    y = labeled(one, schema, source, numbers)[2] if set(goals) <= set(one.columns) else np.empty(0)
+    known = len(y) == 1
+    if not known:
+        y = np.asarray(run.pipeline[-1].predict(X))
+        notes = (*notes, f"The row has no value of {clean(schema.target)!r}: the prediction stands for it.")
+    networks = models.inside(run.pipeline[-1]).networks_
+    classes = [clean(str(label)) for label in schema.classes] if schema.task == "multiclass" else None
+    worked = trace(networks[0], X, inputs.as_learned(run, y), optimizer=optimizer, classes=classes)
+    title = f"row {row} of {clean(source)}"
+    at = next(i for i, step in enumerate(worked.steps) if step.phase == "loss")
+    steps = (
+        Step("preparation", None, title, "", (), (), notes, table=_cells(run, one, names, X[0])),
+        *worked.steps[:at],
+        _prediction(run, X, worked.prediction[0], len(networks)),
+        *worked.steps[at:],
+    )
+    return replace(worked, steps=steps, labeled=known)
+
+
+def _cells(run: Saved, one: pl.DataFrame, names: Sequence[tuple[str, str]], x: Array) -> tuple[tuple[str, ...], ...]:
+    """Return the columns of a row with their values, beside the inputs that they become."""
+    of: dict[str, list[int]] = {column.name: [] for column in run.schema.used}
+    for i, (name, _) in enumerate(names):
+        of[name].append(i)
+    rows = [("column", "value", "input", "", "prepared")]
+    for name, places in of.items():
+        value = one[name][0] if name in one.columns else None
+        left = clean(name, 30), MISSING if value is None else clean(str(value), 40)
+        shown = sorted(sorted(places, key=lambda i: -abs(x[i]))[:MOST])
+        for i in shown:
+            rows.append((*left, f"x[0, {i}]", names[i][1] and clean(names[i][1], 40), short(x[i])))
+            left = "", ""
+        if len(shown) < len(places):
+            rest = max(abs(x[i]) for i in places if i not in shown)
+            rows.append(("", "", "…", f"{len(places) - len(shown):,} more", f"at most {short(rest)}" if rest else "0"))
+    return tuple(rows)
+
+
+def _prediction(run: Saved, X: Array, y: Array, networks: int) -> Step:
+    """Return how the network's output becomes the prediction."""
+    schema, model = run.schema, run.pipeline[-1]
+    title = clean(schema.target)
+    lines = [f"The prediction is the mean of {networks} networks; the first of them is shown."] if networks > 1 else []
+    if schema.task == "regression":
+        whole = short(np.ravel(model.predict(X))[0], 6)
+        lines = [_back(model.transformer_, title, y), *(f"{line} It is {whole}." for line in lines)]
+        return Step("prediction", None, title, "", (), (), tuple(lines))
+    p = np.asarray(model.predict_proba(X))[0]
+    labels = [column.name for column in schema.targets] if schema.task == "multilabel" else schema.classes
+    rows = [(clean(str(label), 40), f"{value:.4f}") for label, value in zip(labels, p.tolist(), strict=True)]
+    rows = sorted(rows, key=lambda r: -float(r[1]))[:MOST] if len(rows) > MOST else rows
+    head = "label" if schema.task == "multilabel" else "class"
+    return Step("prediction", None, title, "", (), (), tuple(lines), table=((head, "probability"), *rows))
+
+
+def _back(scaler: Any, name: str, y: Array) -> str:
+    """Return the sentence that undoes the scaling of the target, with its numbers."""
+    mean, scale = (float(np.ravel(value)[0]) for value in (scaler.mean_, scaler.scale_))
+    value = float(np.ravel(scaler.inverse_transform(y.reshape(1, 1)))[0])
+    inside = f"{short(mean, 6)} + {short(scale, 6)} · {short(y[0], 6)}".replace("+ −", "− ").replace("· −", "· (−")
+    inside += ")" * inside.count("(")
+    raw = mean + scale * float(y[0])
+    if isinstance(scaler, PositiveTarget) and scaler.log:
+        inside = f"exp({inside}){f' − {short(scaler.shift_)}' if scaler.shift_ else ''}"
+        raw = float(np.exp(min(raw, 700.0))) - scaler.shift_
+    cut = "" if np.isclose(raw, value, rtol=1e-4) else f", cut to {short(value, 6)}"
+    return f"{name} = {inside} = {short(raw, 6)}{cut}"

@@ -1,0 +1,70 @@
+"""Rows of a file that have their target, read as training read it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule._internal.extras import require
+from chainrule._internal.typing import Array
+from chainrule.tables.checking import with_targets
+from chainrule.tables.schema import Schema
+from chainrule.tables.task import target_values
+
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
+__all__ = ["check_classes", "labeled"]
+
+
+def labeled(
+    frame: pl.DataFrame, schema: Schema, name: str, numbers: Array | None = None
+) -> tuple[pl.DataFrame, Array, Array]:
+    """Return the rows that have all targets, their numbers in the file, and y as the estimators have it.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame (rows, columns)
+    schema : Schema
+    name : str
+        What errors call the file.
+    numbers : array (rows,), optional
+        The numbers of the rows in the file, where they are not 1, 2, 3 and so on.
+
+    Raises
+    ------
+    ValueError
+        When a target is missing, has a value of another type, or a class that training never saw.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from chainrule.tables.schema import Column
+    >>> schema = Schema((), (Column("ill", "yes/no", "text", categories=("no", "yes")),), "binary", ("no", "yes"))
+    >>> known, numbers, y = labeled(pl.DataFrame({"ill": ["yes", None, "no"]}), schema, "new.csv")
+    >>> numbers.tolist(), y.tolist()
+    ([1, 3], ['yes', 'no'])
+    """
+    pl = require("polars", "tables")
+    goals = [column.name for column in schema.targets]
+    if missing := [goal for goal in goals if goal not in frame.columns]:
+        raise ValueError(f"{name} has no column {missing[0]!r}, which is what the network predicts.")
+    frame = with_targets(frame, schema, name, numbers)
+    frame = frame.with_columns(pl.col([goal for goal in goals if frame[goal].dtype.is_float()]).fill_nan(None))
+    kept = frame.select(pl.all_horizontal(pl.col(goals).is_not_null())).to_series().arg_true().to_numpy().astype(int)
+    known, numbers = frame[kept], kept + 1 if numbers is None else numbers[kept]
+    y = target_values(known, schema)
+    if schema.task == "regression" and not np.isfinite(y).all():
+        row = numbers[~np.isfinite(y)][0]
+        raise ValueError(f"{name}: the target {goals[0]!r} is infinite in row {row}: correct it, or leave it empty.")
+    check_classes(y, schema, name)
+    return known, numbers, y
+
+
+def check_classes(y: Array, schema: Schema, name: str) -> None:
+    """Refuse a class that training never saw."""
+    if schema.is_classification and (new := sorted({*y.tolist()} - {*schema.classes}, key=str)):
+        raise ValueError(f"{name} has the class {new[0]!r} of {schema.target!r}, which training never saw.")
