@@ -356,8 +356,8 @@ MULTIPLIED = {
     "an older protocol": lambda: crafted({**TEXT, "protocol": 0}),
     "empty lists": lambda: crafted({"content": [[]] * 20_000}),
     "empty dictionaries": lambda: crafted({"content": [{}] * 20_000}),
-    "numbers": lambda: crafted({"content": [0.5] * 40_000}),
-    "texts": lambda: crafted({"content": ["ab"] * 20_000}),
+    "numbers": lambda: crafted({"content": [0.5] * 12_000}),
+    "texts": lambda: crafted({"content": ["ab"] * 8_000}),
     "one wide letter": lambda: crafted(node("builtins", "str", "JsonNode", json.dumps("\U0001f600" + "a" * 2**21))),
     "an array named often": lambda: crafted(
         node("builtins", "list", "ListNode", [ARRAY] * 50),
