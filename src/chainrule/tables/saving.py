@@ -8,10 +8,12 @@ import math
 import os
 import platform
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from chainrule.estimators import MLPClassifier, MLPRegressor
 from chainrule.estimators.advice import LeftOutWarning
@@ -33,9 +35,10 @@ FORMAT = 1
 PIPELINE, NETWORK, SCHEMA, CONFIG = "pipeline.skops", "model.safetensors", "schema.json", "config.json"
 HISTORY, PAGE, TEXT, ONNX = "history.csv", "report.html", "report.md", "pipeline.onnx"
 FILES = (PIPELINE, NETWORK, SCHEMA, HISTORY, PAGE, TEXT, ONNX, CONFIG)
-LOADED = (PIPELINE, NETWORK, SCHEMA)  # whose digests are in config.json
 PACKAGES = ("chainrule", "numpy", "scikit-learn", "skrub", "skops", "polars")
-LARGEST_CONFIG, LARGEST_PIPELINE, LARGEST_NETWORK = 2**24, 2**30, 2**32  # bytes
+LARGEST_CONFIG, LARGEST_PIPELINE = 2**24, 2**30  # bytes
+LOADED = {PIPELINE: LARGEST_PIPELINE, SCHEMA: LARGEST, NETWORK: 2**32}
+"""The files whose digests are in config.json, and how many bytes each has at most."""
 
 
 class Saved(NamedTuple):
@@ -147,29 +150,24 @@ def load(folder: str | os.PathLike[str]) -> Saved:
             f"{folder} has no {CONFIG}: it is not the folder of a run, or saving it did not end: type chainrule train "
             f"--resume {folder}, or train again with --overwrite."
         )
-    config = parse(_read(folder / CONFIG, LARGEST_CONFIG), CONFIG)
+    with _opened(folder / CONFIG, LARGEST_CONFIG) as file:
+        config = parse(file.read(), CONFIG)
     digests = config.get("files")
     if config.get("format") != FORMAT or not isinstance(digests, dict):
         raise ModelFileError(f"{folder / CONFIG}: expected a run of format {FORMAT}. Is it from a newer version?")
-    contents = {
-        PIPELINE: _read(folder / PIPELINE, LARGEST_PIPELINE),
-        SCHEMA: _read(folder / SCHEMA, LARGEST),
-        NETWORK: _read(folder / NETWORK, LARGEST_NETWORK),
-    }
-    for name, content in contents.items():
-        if digests.get(name) != _digest(content):
-            raise ModelFileError(
-                f"{folder / name} was changed since it was saved, or is of another run than {CONFIG}: train again, or "
-                "use another copy of the folder."
-            )
+    with _verified(folder / NETWORK, digests):
+        pass
+    with _verified(folder / SCHEMA, digests) as file:
+        try:
+            schema = Schema.from_json(file.read().decode())
+        except UnicodeDecodeError:
+            raise ModelFileError("it is damaged: it is not text.") from None
+    with _verified(folder / PIPELINE, digests) as file:
+        pipeline = trusted.load(file)
     try:
-        schema = Schema.from_json(contents[SCHEMA].decode())
-        pipeline = trusted.loads(contents[PIPELINE])
         widths = intervals.Widths.from_json(config.get("residuals"))
         _put_network(pipeline, schema, folder / NETWORK)
         _try(pipeline, schema)
-    except UnicodeDecodeError:
-        raise ModelFileError(f"{folder / SCHEMA} is damaged: it is no text.") from None
     except ModelFileError as error:
         raise ModelFileError(f"{folder}: {error}") from None
     return Saved(pipeline, schema, config, widths)
@@ -270,12 +268,26 @@ def _try(pipeline: Any, schema: Schema) -> None:
 # ---------------------------------------------------------------- files
 
 
-def _read(path: Path, most: int) -> bytes:
+@contextmanager
+def _opened(path: Path, most: int) -> Iterator[BinaryIO]:
     with opened(path, "a file written by chainrule train") as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
-            raise ModelFileError(f"{path}: its {size:,} bytes are more than chainrule ever writes.")
-        return file.read()
+            raise ModelFileError(f"its {size:,} bytes are more than chainrule ever writes.")
+        yield file
+
+
+@contextmanager
+def _verified(path: Path, digests: dict[str, Any]) -> Iterator[BinaryIO]:
+    """Open a file whose digest is that of config.json; it is read twice, and never whole in memory."""
+    with _opened(path, LOADED[path.name]) as file:
+        if digests.get(path.name) != hashlib.file_digest(file, "sha256").hexdigest():
+            raise ModelFileError(
+                f"it was changed since it was saved, or is of another run than {CONFIG}: train again, or use another "
+                "copy of the folder."
+            )
+        file.seek(0)
+        yield file
 
 
 def _digest(content: bytes) -> str:

@@ -7,6 +7,7 @@ The limit is 1 GiB, or 20 times the file's size where that is more. ``--max-unpa
 from __future__ import annotations
 
 import contextlib
+import gzip
 import io
 import json
 import math
@@ -17,6 +18,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,7 +41,8 @@ BROKEN = (
 """What NumPy and zipfile raise for what is not as it should be: a header is read as Python's literals."""
 
 __all__ = [
-    "BROKEN", "VARIABLE", "TooLargeError", "check_cells", "check_content", "check_numpy", "check_packed", "size_of",
+    "BROKEN", "VARIABLE", "TooLargeError", "check_cells", "check_content", "check_gzip", "check_numpy", "check_packed",
+    "size_of",
 ]  # fmt: skip
 
 
@@ -117,6 +120,16 @@ def check_packed(content: bytes, packed: str, name: str) -> None:
             for part in _inflated(content):
                 size += part
                 check(size, len(content), name)
+
+
+def check_gzip(path: Path) -> None:
+    """Refuse a gzip file that is read part by part, such as a table that is streamed, by the same limit."""
+    packed, size = path.stat().st_size, 0
+    if MOST_PACKED * packed > limit(packed):
+        with gzip.open(path) as file:
+            while part := file.read(2**20):
+                size += len(part)
+                check(size, packed, str(path))
 
 
 def _inflated(content: bytes) -> Iterator[int]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
 from chainrule._internal.extras import require
-from chainrule.tables import delimited, notation, reading
+from chainrule.tables import delimited, notation, reading, unpacking
 from chainrule.tables.formats import Notation
 from chainrule.tables.schema import Schema
 from chainrule.tables.streaming.source import Source, unreadable
@@ -228,7 +229,9 @@ def _head(path: Path) -> bytes:
     try:
         with _opened(path) as file:
             head = file.read(HEAD + 1)
-    except (OSError, EOFError) as error:
+        if path.suffix.lower() == ".gz":
+            unpacking.check_gzip(path)
+    except (OSError, EOFError, zlib.error) as error:
         raise unreadable(path, "CSV", error) from None
     if (kind := reading.kind(head, str(path))) != "text":
         what = reading.A.get(kind, f"packed by {kind}, which streaming cannot look into: unpack it")

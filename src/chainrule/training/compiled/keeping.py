@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 import zlib
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from numba import config
-from numba.core.caching import CompileResultCacheImpl, FunctionCache
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
 from numba.misc.appdirs import AppDirs
 
 REMEDY = "Set NUMBA_CACHE_DIR to a folder that can be written, or each process compiles anew."
@@ -57,10 +58,40 @@ class _Places(CompileResultCacheImpl):
     _locator_classes = [*(place for place in _numbas if "Zip" not in place.__name__), _NoSource]  # noqa: RUF012
 
 
+class _Checked(IndexDataCacheFile):
+    """Numba's two files, each with a checksum at its end: one bit of machine code that flips can end the process.
+
+    It is no signature. Numba unpickles these files: whoever may write to the folder decides what is run.
+    """
+
+    def _dump(self, obj: Any) -> bytes:
+        data: bytes = super()._dump(obj)
+        return data + zlib.crc32(data).to_bytes(4, "little")
+
+    def _load_index(self) -> Any:
+        _check(Path(self._index_path), pickle.dumps(self._version, protocol=-1))  # Numba writes its version first
+        return super()._load_index()
+
+    def _load_data(self, name: str) -> Any:
+        _check(Path(self._data_path(name)))
+        return super()._load_data(name)
+
+
+def _check(path: Path, start: bytes = b"") -> None:
+    if path.exists():
+        data = path.read_bytes().removeprefix(start)
+        if zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "little"):
+            raise ValueError(f"{path} has changed since it was written")
+
+
 class FileCache(FunctionCache):
     """Numba's files, of which none is worth an error: compiled anew where they cannot be read, or not kept."""
 
     _impl_class = _Places
+
+    def __init__(self, py_func: Any) -> None:
+        super().__init__(py_func)
+        self._cache_file.__class__ = _Checked
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         try:
