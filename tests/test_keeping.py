@@ -219,7 +219,7 @@ def test_compiled_training_works_in_any_installation_and_is_compiled_once(tmp_pa
 @pytest.fixture
 def said(monkeypatch, capsys):
     monkeypatch.delenv("CHAINRULE_KERNELS", raising=False)
-    kernels._say_once.cache_clear()
+    engine._say_once.cache_clear()
     return lambda: capsys.readouterr().err
 
 

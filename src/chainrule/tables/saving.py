@@ -281,7 +281,7 @@ def _opened(path: Path, most: int) -> Iterator[BinaryIO]:
 def _verified(path: Path, digests: dict[str, Any]) -> Iterator[BinaryIO]:
     """Open a file whose digest is that of config.json; it is read twice, and never whole in memory."""
     with _opened(path, LOADED[path.name]) as file:
-        if digests.get(path.name) != hashlib.file_digest(file, "sha256").hexdigest():
+        if digests.get(path.name) != hashlib.file_digest(file, "sha256").hexdigest():  # type: ignore[arg-type]
             raise ModelFileError(
                 f"it was changed since it was saved, or is of another run than {CONFIG}: train again, or use another "
                 "copy of the folder."
