@@ -54,7 +54,7 @@ def _expression(column: Column, dtype: Any) -> pl.Expr:
     if column.kind == "date":
         if column.date_format is None or dtype.is_temporal():
             return dates.clock(values, dtype, column.notation.zone)
-        return dates.expression(values, column.date_format, dtype)
+        return dates.to_dates(values, column.date_format, dtype)
     if column.read_as == "whole":
         values = values.fill_nan(None).cast(pl.Int64)  # 1 and 1.0 are one category
     if column.kind == "yes/no":

@@ -1,9 +1,10 @@
-"""What kind of column it is, by its values alone: its name says nothing."""
+"""The kind of a column, by its values; its name counts only where six digits may be months."""
 
 from __future__ import annotations
 
 import contextlib
 import math
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,10 @@ MOST_OF_THEM = 0.6  # of the values must be what somebody says they are
 WORDS = 3.5  # on average: from there on a text is a text
 YES = {"yes", "true", "y", "t", "on", "1", "1.0", "positive", "male", "ja", "oui", "si", "sí", "wahr", "vrai"}
 NESTED = "lists, structures or bytes, which no input can take"
+MONTH = re.compile(
+    r"(?i)month|monat|maand|miesi|period|yyyy_?mm|(?:^|[^a-z])(?:ym|mois|m[eê]s|mese|date|datum|data|fecha)(?:[^a-z]|$)"
+)  # in the name of a column
+FEWEST_MONTHS = 6  # that differ, of two years and of 1900 to 2099, where no name says that numbers are months
 MANY_VALUES = "its values all differ: an identifier"
 
 
@@ -162,9 +167,18 @@ def _numbers(column: Column, present: pl.Series) -> Column:
 
 
 def _digits(present: pl.Series) -> dates.Dates | None:
-    """Return how whole numbers are dates, 20240131, or None."""
-    possible: Any = present.head(dates.MOST).is_between(1500_01_01, 2499_12_31_23_59_59).mean()
-    return dates.find(_as_texts(present)) if possible >= dates.ENOUGH else None
+    """Return how whole numbers are dates, 20240131 or 202401, or None."""
+    possible: Any = present.head(dates.MOST).is_between(1500_01, 2499_12_31_23_59_59).mean()
+    return _without_doubt(present, dates.find(_as_texts(present))) if possible >= dates.ENOUGH else None
+
+
+def _without_doubt(present: pl.Series, found: dates.Dates | None) -> dates.Dates | None:
+    """Return how values are dates; None where it is six digits, and neither the name nor the values tell for sure."""
+    if found is None or found.formats != (dates.MONTHS,) or MONTH.search(present.name):
+        return found
+    months = present.cast(require("polars", "tables").Int64, strict=False).drop_nulls().unique()
+    sure = len(months) >= FEWEST_MONTHS and (months // 100).n_unique() > 1 and not found.unread
+    return found if sure and months.is_between(1900_01, 2099_12).all() else None
 
 
 def _as_texts(present: pl.Series) -> pl.Series:
@@ -172,7 +186,7 @@ def _as_texts(present: pl.Series) -> pl.Series:
 
 
 def _words(column: Column, present: pl.Series, decimal: str) -> Column:
-    found = dates.find(present)
+    found = _without_doubt(present, dates.find(present))
     if found is not None:
         return _dates(column, present, None, found)
     if column.distinct == 2:

@@ -50,6 +50,7 @@ IMPORTS = {
     "OneCycle": "from chainrule.schedules import OneCycle",
     "tables": "from chainrule import tables",
     "quantities": "from chainrule.tables import quantities",
+    "to_dates": "from chainrule.tables.dates import to_dates",
     "PositiveTarget": "from chainrule.tables import PositiveTarget",
 }
 """A name that a script may use, and the line that imports it."""
