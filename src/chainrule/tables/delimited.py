@@ -13,7 +13,7 @@ from itertools import zip_longest
 from typing import Any, NamedTuple
 
 from chainrule._internal.extras import require
-from chainrule.tables import layout, notation, number_texts
+from chainrule.tables import layout, notation, number_texts, quantities
 from chainrule.tables.formats import NOTHING, Format, Notation
 from chainrule.tables.frames import check_names
 from chainrule.tables.schema import Schema
@@ -289,6 +289,8 @@ def _class_na(frame: Any, text: str, options: dict[str, Any], targets: Sequence[
     notes = []
     for name in targets:
         if name not in frame.columns or frame[name].dtype != pl.String or not frame[name].null_count():
+            continue
+        if quantities.find(frame[name]) is not None:  # among amounts NA is a missing value
             continue
         place = [frame.columns.index(name)]
         words = pl.read_csv(text.encode(), **{**options, "null_values": [""], "infer_schema_length": 0}, columns=place)

@@ -32,14 +32,15 @@ def find(frame: pl.DataFrame, schema: Schema) -> tuple[str, ...]:
     "'day' is read as %d/%m/%Y, but every value fits %m/%d/%Y as well:"
     """
     columns = [c for c in schema.columns if c.used or c.kind == "identifier"]
-    said = [s for column in columns for s in _of(frame[column.name], column, schema.format.decimal)]
+    said = [s for column in columns for s in of(frame[column.name], column, schema.format.decimal)]
     texts = [c for c in (*schema.targets, *columns) if c.kind in SPELLED and c.read_as == "text" and c.name in frame]
     said += [sentence for column in texts for sentence in _spellings(frame[column.name], column)]
     more = [f"and {len(said) - MOST:,} more remarks on columns"] if len(said) > MOST else []
     return (*said[:MOST], *more)
 
 
-def _of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
+def of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
+    """Yield a sentence for each decision about one column."""
     pl = require("polars", "tables")
     if column.kind == "number" and column.notation.unit:
         yield from _amounts(values, column)

@@ -10,9 +10,12 @@ import numpy as np
 
 from chainrule._internal.names import did_you_mean
 from chainrule._internal.typing import Array
-from chainrule.tables import quantities
+from chainrule.tables import quantities, remarks
+from chainrule.tables.formats import Notation
 from chainrule.tables.kinds import NESTED, infer, normal
+from chainrule.tables.number_texts import MISSING
 from chainrule.tables.schema import TASKS, Column, Schema
+from chainrule.tables.units import MAGNITUDES, SECONDS, base, factors
 
 if TYPE_CHECKING:
     import polars as pl
@@ -51,6 +54,81 @@ def split_names(given: str | Sequence[str], known: Iterable[str]) -> list[str]:
     return list(given)
 
 
+class Measured(NamedTuple):
+    """A frame whose target is a number in its unit, how it was written, the Python that reads it, and notes."""
+
+    frame: pl.DataFrame
+    notations: dict[str, Notation]
+    reads: str
+    notes: tuple[str, ...]
+
+
+def measured(frame: pl.DataFrame, names: list[str], task: str | None = None, decimal: str = "") -> Measured:
+    """Return a frame whose target is a number, where it has amounts or durations: 12.5 kg, EUR 12.50, 1:02:45.
+
+    Raises
+    ------
+    ValueError
+        When its values are in several units, or cannot be read in one way alone.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> found = measured(pl.DataFrame({"w": ["1,5 kg", "2,0 kg", None]}), ["w"], "regression")
+    >>> found.frame["w"].to_list(), found.notations["w"].unit, found.notes[0]
+    ([1.5, 2.0, None], 'kg', "'w' has values like '1,5 kg': read as an amount in kg.")
+    """
+    pl, name = _polars(), names[0]
+    values = frame[name]
+    if values.dtype in (pl.Duration, pl.Time) and len(names) == 1:
+        how, notes = Notation(unit="h:m"), (f"{name!r} has times or durations: read in seconds.",)
+        return Measured(frame.with_columns(normal(values)), {name: how}, measured_code(name, values.dtype, how), notes)
+    present = values.drop_nulls()
+    classes = task is None and present.n_unique() <= FEW
+    if len(names) > 1 or values.dtype != pl.String or classes or task not in (None, "regression"):
+        return Measured(frame, {}, "", ())
+    found = quantities.find(present, decimal=decimal)
+    if (several := _units(present, found)) or (found and quantities.unclear(present, found.unit)):
+        what, remedy = (
+            (f"amounts in {', '.join(several)}", "convert them to one unit, or put the unit into a column of its own")
+            if several else ("values with one colon and with two", "write all of them as hours:minutes:seconds")
+        )  # fmt: skip
+        raise ValueError(f"the target {name!r} has {what}: {remedy}. Are they classes? --task classification")
+    if found is None:
+        return Measured(frame, {}, "", ())
+    numbers = quantities.read(values, found)
+    words = values.filter(numbers.is_null() & values.is_not_null() & ~values.str.to_lowercase().is_in(MISSING))
+    if len(words):
+        raise ValueError(
+            f"the target {name!r}: {len(words):,} of its values are not {quantities.one(found.unit)}, like "
+            f"{words[0]!r}: correct them, or leave them empty."
+        )
+    said = remarks.of(values, Column(name, "number", "text", notation=found), decimal)
+    return Measured(frame.with_columns(numbers), {name: found}, measured_code(name, values.dtype, found), tuple(said))
+
+
+def _units(present: pl.Series, found: Notation | None) -> list[str]:
+    """Return the units of amounts, where one cannot stand for all of them: not those of durations, nor EURk and EUR."""
+    units = [unit for unit in quantities.units(present) if unit and unit not in MAGNITUDES]
+    if found is not None and (found.unit in SECONDS or found.unit in quantities.CLOCKS):
+        return []
+    alike = factors(base(units[0])) if units else {}
+    return units if any(alike.get(base(unit)) != 1 for unit in units) else []
+
+
+def measured_code(name: str, dtype: Any, how: Notation) -> str:
+    """Return the Python by which a frame gets the same target."""
+    seconds = f"(pl.col({name!r}).dt.total_microseconds() / 1e6)"
+    return f".with_columns({seconds if dtype == _polars().Duration else quantities.code(name, how)})"
+
+
+def unit(schema: Schema) -> str:
+    """Return the unit of a number that is predicted, such as "kg" or "seconds"; "" where training's table told none."""
+    how = schema.targets[0].notation
+    said = quantities.number_of(how.unit) or how.mark
+    return said if schema.task == "regression" and said != "1" else ""
+
+
 def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Target:
     """Return the target of a table in which it has no holes."""
     if task is not None and task not in (*TASKS, "classification"):
@@ -76,8 +154,11 @@ def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Targ
     few = column.read_as == "whole" and column.distinct <= FEW
     if task == "regression" or (task is None and numeric and not few and column.distinct > 2):
         return _regression(frame, column, task)
-    if column.kind == "date":
-        raise ValueError(f"the target {column.name!r} is a date: give a number or a class that can be predicted.")
+    if column.kind == "date" and task is None:
+        raise ValueError(
+            f"the target {column.name!r} is a date: give a number, or a class: --task classification takes its "
+            "values for classes."
+        )
     return _classes(frame, column, task)
 
 
