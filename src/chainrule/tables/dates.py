@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import reduce
+from operator import or_
+from typing import Any, NamedTuple
 
-from chainrule._internal.extras import require
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
+from chainrule.tables._polars import pl
 
 YEAR = r"(?:1[5-9]|2[0-4])\d\d"  # where nothing else tells a date from other digits
 MONTHS = "%Y%m"  # six digits, which may as well be a number
@@ -29,9 +26,9 @@ TIMES = (
 )  # fmt: skip
 SHAPES = {
     "%Y": "[0-9]{4}", "%y": "[0-9]{2}", "%m": "[0-9]{1,2}", "%d": "[0-9]{1,2}", "%q": "[1-4]", "%V": "[0-9]{1,2}",
-    "%u": "[1-7]", "%b": "[A-Za-z]{3}", "%B": "[A-Za-z]{3}", "%a": "[A-Za-z]{3,9}", "%A": "[A-Za-z]{3,9}", "%H": "[0-9]{1,2}",
-    "%I": "[0-9]{1,2}", "%M": "[0-9]{2}", "%S": "[0-9]{2}", "%.f": "[.][0-9]+", "%3f": "[0-9]{3}", " %p": " *[ap]m", "%z": r"\S+",
-    ".": r"\.", " ": " +", ", ": ", *",
+    "%u": "[1-7]", "%b": "[A-Za-z]{3}", "%B": "[A-Za-z]{3}", "%a": "[A-Za-z]{3,9}", "%A": "[A-Za-z]{3,9}",
+    "%H": "[0-9]{1,2}", "%I": "[0-9]{1,2}", "%M": "[0-9]{2}", "%S": "[0-9]{2}", "%.f": "[.][0-9]+", "%3f": "[0-9]{3}",
+    " %p": " *[ap]m", "%z": r"\S+", ".": r"\.", " ": " +", ", ": ", *",
 }  # fmt: skip
 """What the codes of a format look like in a text."""
 WHOLE = {
@@ -131,11 +128,11 @@ def _candidates(first: pl.Series, enough: float) -> list[str]:
     """Return the formats that some of the texts look like, if ``enough`` of them look like a date."""
     if not _shares(first, r"\d") >= enough:
         return []
-    spelled = first.to_frame("x").select(in_english(require("polars", "tables").col("x")))["x"]
+    spelled = first.to_frame("x").select(in_english(pl.col("x")))["x"]
     seen = {fmt: (spelled if re.search("%[bB]", fmt) else first).str.contains(_look(fmt)) for fmt in DAYS}
     for long in (True, False):  # of the year 20 AD nobody has a table
         fit = [fmt for fmt in DAYS if ("%y" not in fmt) == long and seen[fmt].any()]
-        share = sum(_together([seen[fmt] for fmt in fit])) / len(first) if fit else 0.0
+        share = reduce(or_, (seen[fmt] for fmt in fit)).sum() / len(first) if fit else 0.0
         if share >= enough:
             break
     else:
@@ -164,13 +161,6 @@ def _look(fmt: str) -> str:
     return rf"^{pattern}{'$' if exact else '(?:[^0-9]|$)'}" if day else rf"[0-9]{pattern}(?:[^0-9:]|$)"
 
 
-def _together(masks: list[pl.Series]) -> pl.Series:
-    found = masks[0]
-    for mask in masks[1:]:
-        found = found | mask
-    return found
-
-
 def looks(values: pl.Series) -> float:
     """Return the share of texts that look like dates or times, whether or not a format fits them.
 
@@ -188,11 +178,10 @@ def _shares(values: pl.Series, pattern: str) -> float:
 
 def parse(values: pl.Series, formats: str) -> pl.Series:
     """Return texts as dates with their time of day; null where none of the formats fits."""
-    polars = require("polars", "tables")
-    made = to_dates(polars.col("x"), formats, values.dtype)
+    made = to_dates(pl.col("x"), formats, values.dtype)
     try:
         found: pl.Series = values.to_frame("x").select(made.alias("x")).to_series()
-    except polars.exceptions.PolarsError as error:
+    except pl.exceptions.PolarsError as error:
         why = str(error).strip().partition("\n")[0].rstrip(".")
         raise ValueError(f"{formats!r} is not a format by which dates can be read: {why}.") from None
     return found
@@ -200,11 +189,10 @@ def parse(values: pl.Series, formats: str) -> pl.Series:
 
 def to_dates(texts: pl.Expr, formats: str, dtype: Any = None) -> pl.Expr:
     """Return the expression that reads texts, or whole numbers, as dates: of a time zone, in UTC."""
-    polars = require("polars", "tables")
     if dtype is not None and dtype.is_float():  # 20220101.0
-        texts = texts.fill_nan(None).cast(polars.Int64)
-    texts = texts.cast(polars.String)
-    return polars.coalesce([_read(texts, fmt) for fmt in formats.split(SEPARATOR)])
+        texts = texts.fill_nan(None).cast(pl.Int64)
+    texts = texts.cast(pl.String)
+    return pl.coalesce([_read(texts, fmt) for fmt in formats.split(SEPARATOR)])
 
 
 def _read(texts: pl.Expr, fmt: str) -> pl.Expr:
@@ -269,10 +257,9 @@ def zone(formats: str | None) -> str:
 
 def clock(values: pl.Expr, dtype: Any, zone: str) -> pl.Expr:
     """Return dates of a table as a clock in ``zone`` shows them; those without a zone as they stand."""
-    polars = require("polars", "tables")
     if zone and getattr(dtype, "time_zone", None):
         values = values.dt.convert_time_zone(zone).dt.replace_time_zone(None)
-    return values.cast(polars.Datetime("us"))
+    return values.cast(pl.Datetime("us"))
 
 
 def clock_code(dtype: Any, zone: str) -> str:

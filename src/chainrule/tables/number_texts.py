@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from chainrule._internal.extras import require
 from chainrule.tables import notation
-from chainrule.tables.formats import NOTHING, Notation
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
+from chainrule.tables._polars import pl
+from chainrule.tables.formats import MISSING, Notation
 
 ENOUGH = 0.95  # of the values must be numbers
 ENOUGH_BESIDE_ONE = 0.9  # if all others are one and the same word
@@ -21,11 +16,6 @@ FEWEST = 30  # different numbers: fewer are as well off as categories
 FEWEST_PLAIN = 3  # different numbers beside words that say nothing else than that a value is missing
 FEW_CLASSES = 10  # different numbers of a target, up to which a word among them is a class
 FIRST = 1000  # values by which most columns of words are ruled out
-MISSING = {
-    *map(str.lower, NOTHING), "none", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "n.a.", "#n/a!", "<na>",
-    "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!", "nil", "missing", "unknown", "not available",
-}  # fmt: skip
-"""Words, in lower case, that stand for a missing value among numbers."""
 
 
 class Numbers(NamedTuple):
@@ -84,10 +74,9 @@ def known(values: pl.Series, decimal: str = "") -> tuple[pl.Series | None, pl.Se
 
 def known_in(frame: Any, names: Iterable[str], decimal: str = "") -> tuple[Any, list[str]]:
     """Return a frame with the columns of :func:`known` among these as numbers, and a note on each."""
-    polars = require("polars", "tables")
     notes = []
     for name in names:
-        if name in frame.columns and frame[name].dtype == polars.String:
+        if name in frame.columns and frame[name].dtype == pl.String:
             numbers, words = known(frame[name], decimal)
             if numbers is not None:
                 frame = frame.with_columns(numbers)

@@ -130,8 +130,8 @@ def _on_time(values: pl.Series, column: Column) -> Iterator[str]:
     zone = column.notation.zone
     if column.read_as == "whole" or column.date_format == dates.MONTHS:
         yield (
-            f"{column.name!r} has whole numbers like {normal(values).drop_nulls()[0]}: read as dates ({column.date_format}); "
-            f"if they are numbers, --numeric {column.name!r}."
+            f"{column.name!r} has whole numbers like {normal(values).drop_nulls()[0]}: read as dates "
+            f"({column.date_format}); if they are numbers, --numeric {column.name!r}."
         )
     if zone:
         yield f"{column.name!r} has times with a time zone: taken as a clock in {zone} shows them."

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule._internal.names import did_you_mean
 from chainrule._internal.typing import Array
 from chainrule.tables import quantities, remarks
-from chainrule.tables.formats import Notation
+from chainrule.tables._polars import pl
+from chainrule.tables.formats import MISSING, Notation
 from chainrule.tables.kinds import NESTED, infer, normal
-from chainrule.tables.number_texts import MISSING
 from chainrule.tables.schema import TASKS, Column, Schema
 from chainrule.tables.units import MAGNITUDES, SECONDS, base, factors
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 FEW = 10  # whole numbers: up to so many values are classes
 MOST = 100  # classes
@@ -78,7 +73,7 @@ def measured(frame: pl.DataFrame, names: list[str], task: str | None = None, dec
     >>> found.frame["w"].to_list(), found.notations["w"].unit, found.notes[0]
     ([1.5, 2.0, None], 'kg', "'w' has values like '1,5 kg': read as an amount in kg.")
     """
-    pl, name = _polars(), names[0]
+    name = names[0]
     values = frame[name]
     if values.dtype in (pl.Duration, pl.Time) and len(names) == 1:
         how, notes = Notation(unit="h:m"), (f"{name!r} has times or durations: read in seconds.",)
@@ -119,7 +114,7 @@ def _units(present: pl.Series, found: Notation | None) -> list[str]:
 def measured_code(name: str, dtype: Any, how: Notation) -> str:
     """Return the Python by which a frame gets the same target."""
     seconds = f"(pl.col({name!r}).dt.total_microseconds() / 1e6)"
-    return f".with_columns({seconds if dtype == _polars().Duration else quantities.code(name, how)})"
+    return f".with_columns({seconds if dtype == pl.Duration else quantities.code(name, how)})"
 
 
 def unit(schema: Schema) -> str:
@@ -172,13 +167,12 @@ def as_labels(values: pl.Series, column: Column) -> Array:
     """Return a target of classes: whole numbers, or texts."""
     values = normal(values)
     if column.read_as == "whole":
-        return values.cast(_polars().Int64, strict=False).to_numpy()
+        return values.cast(pl.Int64, strict=False).to_numpy()
     return np.array(_texts(values), dtype=str)
 
 
 def code(schema: Schema, frame: str, types: Mapping[str, Any]) -> str:
     """Return y of a frame of these types as Python; without a type, of whatever a file may have."""
-    pl = _polars()
     column = schema.targets[0]
     values, dtype = f"{frame}[{column.name!r}]", types.get(column.name)
     if schema.task == "multilabel":
@@ -195,7 +189,7 @@ def _label_code(column: Column, frame: str, dtype: Any) -> str:
     values, yes = f"{frame}[{column.name!r}]", column.categories[1]
     if column.read_as in ("whole", "number"):
         return f"{values} == {yes}"
-    return f"{values} == {yes!r}" if dtype == _polars().String else f"{values}.cast(pl.String) == {yes!r}"
+    return f"{values} == {yes!r}" if dtype == pl.String else f"{values}.cast(pl.String) == {yes!r}"
 
 
 def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
@@ -229,7 +223,6 @@ def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
 
 
 def _regression(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
-    pl = _polars()
     if column.read_as not in ("number", "whole"):
         words = _words_among(frame[column.name])
         raise ValueError(f"the target {column.name!r} is no number: its task cannot be regression. {words}".rstrip())
@@ -243,11 +236,11 @@ def _regression(frame: pl.DataFrame, column: Column, task: str | None) -> Target
 
 def _words_among(values: pl.Series) -> str:
     """Return a sentence on texts that are numbers but for some words, or nothing."""
-    if values.dtype != _polars().String:
+    if values.dtype != pl.String:
         return ""
     if (how := quantities.find(values)) is not None:
         return f"Each of its values is {quantities.one(how.unit)}, like {values[0]!r}: store them as numbers."
-    words = values.filter(values.cast(_polars().Float64, strict=False).is_null())
+    words = values.filter(values.cast(pl.Float64, strict=False).is_null())
     if 2 * len(words) > len(values):
         return ""
     if not len(words):
@@ -273,10 +266,4 @@ def label(values: pl.Series, column: Column) -> Array:
 
 
 def _texts(values: pl.Series) -> list[str]:
-    return normal(values).cast(_polars().String).to_list()
-
-
-def _polars() -> Any:
-    from chainrule._internal.extras import require  # noqa: PLC0415
-
-    return require("polars", "tables")
+    return normal(values).cast(pl.String).to_list()
