@@ -222,7 +222,7 @@ def test_labeled_rows_are_read_by_the_unit_of_training(heavy, tmp_path):
     grams = frame.with_columns(y=pl.Series([f"{1000 * n:.0f} g" for n in MADE]))
     read = with_targets(grams, Schema.from_json(trained.schema.to_json()), "new.csv")
     np.testing.assert_allclose(read["y"], MADE, rtol=1e-12)
-    with pytest.raises(ValueError, match="new.csv: the target 'y' is an amount in kg, but row 1 has '3 EUR'"):
+    with pytest.raises(ValueError, match=r"new\.csv: the target 'y' is an amount in kg, but row 1 has '3 EUR'"):
         with_targets(frame.with_columns(y=pl.lit("3 EUR")), trained.schema, "new.csv")
     trained.save(tmp_path / "run")
     grams.write_csv(tmp_path / "new.csv")
@@ -249,9 +249,9 @@ def test_the_printed_script_reads_amounts_and_durations_the_same(ending, tmp_pat
 @pytest.mark.parametrize(
     ("y", "options", "message"),
     [
-        ([f"{'EUR USD'.split()[i % 2]} {n}" for i, n in enumerate(MADE)], {}, "has amounts in EUR, USD: convert them"),
-        ([f"{n} {'kg g'.split()[i % 2]}" for i, n in enumerate(MADE)], {}, "has amounts in g, kg: convert them to one"),
-        ([f"{n} {'lb kg'.split()[i % 9 > 0]}" for i, n in enumerate(MADE)], {}, "has amounts in kg, lb: convert them"),
+        ([f"{['EUR', 'USD'][i % 2]} {n}" for i, n in enumerate(MADE)], {}, "has amounts in EUR, USD: convert them"),
+        ([f"{n} {['kg', 'g'][i % 2]}" for i, n in enumerate(MADE)], {}, "has amounts in g, kg: convert them to one"),
+        ([f"{n} {['lb', 'kg'][i % 9 > 0]}" for i, n in enumerate(MADE)], {}, "has amounts in kg, lb: convert them"),
         (["8:30", "1:02:45", "7:10"] * 20, {"task": "regression"}, "with one colon and with two: write all of them as"),
         ([*[f"{n} kg" for n in MADE[1:]], "heavy"], {}, "1 of its values are not an amount in kg, like 'heavy'"),
         ([*[f"{n} kg" for n in MADE[1:]], "1e999 kg"], {}, "infinite|1 of its values are not an amount in kg"),
@@ -291,5 +291,5 @@ def test_na_among_amounts_of_a_file_is_missing(tmp_path):
 def test_dates_are_classes_where_somebody_says_so():
     loaded = load(table(["2022-Q1", "2022-Q2", "2022-Q3"] * 20), "y", task="classification")
     assert loaded.schema.classes == ("2022-Q1", "2022-Q2", "2022-Q3")
-    with pytest.raises(ValueError, match="the target 'y' is a date: .* --task classification"):
+    with pytest.raises(ValueError, match=r"the target 'y' is a date: .* --task classification"):
         load(table(["2022-Q1", "2022-Q2", "2022-Q3"] * 20), "y")

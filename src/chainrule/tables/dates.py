@@ -228,17 +228,9 @@ def in_english(texts: pl.Expr) -> pl.Expr:
 
 
 def code(name: str, formats: str, dtype: Any = None) -> str:
-    """Return the same expression as Python: by polars alone, where polars knows all codes of the formats."""
-    if re.search(r"%-?[bBhzqV]", formats):
-        whole = ", pl.Float64" if dtype is not None and dtype.is_float() else ""
-        return f"to_dates(pl.col({name!r}), {formats!r}{whole})"
-    whole = ".fill_nan(None).cast(pl.Int64)" if dtype is not None and dtype.is_float() else ""
-    parts = []
-    for fmt in formats.split(SEPARATOR):
-        zone = ".dt.replace_time_zone(None)" if _has_offset(fmt) else ""
-        read = f'.str.to_datetime({fmt!r}, strict=False, time_unit="us"){zone}'
-        parts.append(f"pl.col({name!r}){whole}.cast(pl.String){read}")
-    return parts[0] if len(parts) == 1 else f"pl.coalesce({', '.join(parts)})"
+    """Return the same expression as Python."""
+    whole = ", pl.Float64" if dtype is not None and dtype.is_float() else ""
+    return f"to_dates(pl.col({name!r}), {formats!r}{whole})"
 
 
 def _has_offset(fmt: str) -> bool:

@@ -39,8 +39,8 @@ def find(values: pl.Series, enough: float | None = None, decimal: str = "") -> N
     if not texts.head(FIRST).str.contains("[0-9]").any():
         return None
     how = written(texts, decimal)
-    numbers = notation.read(texts, how, strict=False)
-    words = texts.filter(numbers.is_null())
+    numbers = notation.read(values, how, strict=False)
+    words = values.filter(numbers.is_null() & values.is_not_null())
     different = words.n_unique()
     least = enough if enough is not None else ENOUGH_BESIDE_ONE if different == 1 else ENOUGH
     if len(words) > (1 - least) * len(texts) + 1e-9 or different > MOST_WORDS:
@@ -66,7 +66,7 @@ def known(values: pl.Series, decimal: str = "") -> tuple[pl.Series | None, pl.Se
     found = find(values, decimal=decimal)
     if found is None:
         return None, values.clear()
-    numbers = notation.read(values, found.notation, strict=False)
+    numbers = found.values
     words = values.filter(numbers.is_null() & values.is_not_null())
     fine = len(words) and numbers.n_unique() > FEW_CLASSES and words.str.to_lowercase().is_in(MISSING).all()
     return (numbers if fine else None), words

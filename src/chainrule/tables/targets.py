@@ -178,11 +178,8 @@ def code(schema: Schema, frame: str, types: Mapping[str, Any]) -> str:
     if schema.task == "multilabel":
         labels = [_label_code(c, frame, types.get(c.name)) for c in schema.targets]
         return f"np.column_stack([{', '.join(labels)}]).astype(int)"
-    if schema.task == "regression":
-        return f"{values}.to_numpy()" if dtype == pl.Float64 else f"{values}.cast(pl.Float64).to_numpy()"
-    if column.read_as == "whole":
-        return f"{values}.to_numpy()" if dtype == pl.Int64 else f"{values}.cast(pl.Int64).to_numpy()"
-    return f"{values}.to_numpy()" if dtype == pl.String else f"{values}.cast(pl.String).to_numpy()"
+    want = "Float64" if schema.task == "regression" else "Int64" if column.read_as == "whole" else "String"
+    return f"{values}.to_numpy()" if dtype == getattr(pl, want) else f"{values}.cast(pl.{want}).to_numpy()"
 
 
 def _label_code(column: Column, frame: str, dtype: Any) -> str:
