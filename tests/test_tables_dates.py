@@ -189,8 +189,10 @@ def test_six_digits_that_may_be_months_are_left_and_spoken_of(values, kind):
     column = infer(values)
     assert (column.kind, column.date_format) == (kind, None)
     assert remarks.find(values.to_frame(), Schema((column,), (), "regression")) == (
-        (f"'x' has values like {values[0]}, which may be months: not read as dates, since neither its name nor its "
-        "values say so for sure; if they are, --date 'x:%Y%m'."),
+        (
+            f"'x' has values like {values[0]}, which may be months: not read as dates, since neither its name nor its "
+            "values say so for sure; if they are, --date 'x:%Y%m'."
+        ),
     )
     assert infer(values, "date").date_format == "%Y%m"
 
