@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
+from chainrule.tables.dates import to_dates
 from chainrule.tables.splitting import FEWEST, Plan, code, has_rare, split
 
 ROWS = 200
