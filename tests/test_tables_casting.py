@@ -7,6 +7,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from chainrule.tables.casting import HOLE, cast, code
+from chainrule.tables.dates import to_dates
 from chainrule.tables.kinds import infer
 
 FRAME = pl.DataFrame(
@@ -55,7 +56,7 @@ def test_values_are_numbers_texts_without_holes_or_dates(name, values):
 @pytest.mark.parametrize("types", [FRAME.schema, {}])
 def test_the_python_does_the_same(types):
     lines = [text.replace("NAMES", repr(names)) for text, names in code(COLUMNS, types)]
-    expressions = eval(f"[{', '.join(lines)}]", {"pl": pl})
+    expressions = eval(f"[{', '.join(lines)}]", {"pl": pl, "to_dates": to_dates})
     assert_frame_equal(FRAME.with_columns(expressions).select(FRAME.columns), cast(FRAME, COLUMNS))
 
 

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 from chainrule import tables
 from chainrule.cli.app import app
 from chainrule.files.values import ModelFileError
+from chainrule.tables import quantities
 from chainrule.tables.checking import check
 from chainrule.tables.formats import FORMAT, NOTATION, Format, Notation
 from chainrule.tables.loading import load
-from chainrule.tables.notation import code, expression, find
+from chainrule.tables.notation import expression, find
 from chainrule.tables.reading import read
 from chainrule.tables.schema import Schema
 from chainrule.tables.streaming.opening import open_source
@@ -212,7 +213,7 @@ def test_the_printed_python_reads_numbers_as_the_library_does():
     how = find(texts.filter(texts.str.contains("[,7]")))
     assert how == Notation(",", ".", "", "accounting")
     frame = texts.to_frame()
-    python = eval(code(how).replace("NAMES", "'x'"), {"pl": pl})
+    python = eval(quantities.code("x", how), {"pl": pl, "quantities": quantities})
     assert frame.select(python).equals(frame.select(expression(pl.col("x"), how)))
     assert frame.select(python)["x"].to_list() == [-1234.5, -2.5, 7, None, None, -8]
 

@@ -102,17 +102,7 @@ def test_what_columns_are_taken_for_is_said():
 
 
 def test_what_looks_like_a_date_or_an_amount_but_fits_no_format_is_spoken_of():
-    odd = [
-        "2022-Q1",
-        "2022-W05",
-        "Q1 2022",
-        "8am",
-        "10h30",
-        "1st May 2022",
-        "3. Mai 2022",
-        "2022-01-01 08:00 CET",
-        "Jan 22",
-    ]
+    odd = ["2022-H1", "8am", "10h30", "2022-01-01 08:00 IST", "Jan 22", "3. Heumonat 2022", "2022-W99"]
     for text in odd:
         (found,) = said(("c", [text] * 8 + ["red", "blue"]))
         assert found.startswith(f"'c' looks like dates or times, such as {text!r}, but in no format that is known"), (

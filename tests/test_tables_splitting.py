@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
+from chainrule.tables.dates import to_dates
 from chainrule.tables.splitting import FEWEST, Plan, code, has_rare, split
 
 ROWS = 200
@@ -25,7 +26,7 @@ def python(plan, frame, y):
     from sklearn.model_selection import GroupShuffleSplit, train_test_split  # noqa: PLC0415
 
     names = {
-        "frame": frame, "y": y, "np": np, "pl": pl, "train_test_split": train_test_split,
+        "frame": frame, "y": y, "np": np, "pl": pl, "to_dates": to_dates, "train_test_split": train_test_split,
         "GroupShuffleSplit": GroupShuffleSplit,
     }  # fmt: skip
     exec("\n".join(code(plan, frame, rare=has_rare(plan, y))), names)

@@ -1,13 +1,20 @@
 """The target: what is to be predicted follows from it, what cannot be is refused, and columns that give it away are named."""
 
+import datetime as dt
+
 import numpy as np
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
 from chainrule import tables
+from chainrule.cli.app import app
+from chainrule.tables.checking import with_targets
 from chainrule.tables.leaks import find as find_leaks
 from chainrule.tables.loading import load
-from chainrule.tables.targets import find, split_names
+from chainrule.tables.schema import Schema
+from chainrule.tables.targets import find, split_names, unit
+from test_tables_script import same
 
 ROWS = 60
 X = np.random.default_rng(0).normal(size=ROWS)
@@ -159,3 +166,130 @@ def test_a_copy_among_many_columns_and_rows_is_found():
     )
     schema = load(frame, "y").schema
     assert [text[:17] for text in find_leaks(frame, schema, y)] == ["the column 'copy'"]
+
+
+MADE = (np.round(X * 3 + 20, 1)).tolist()
+WRITTEN = {
+    "kg": (lambda n: f"{n} kg", MADE),
+    "EUR": (lambda n: f"EUR {1000 * n:,.2f}", [1000 * n for n in MADE]),
+    "": (lambda n: f"{n}K", [1000 * n for n in MADE]),
+    "km/h": (lambda n: f"{n:.1f} km/h".replace(".", ","), MADE),
+    "%": (lambda n: f"{n} %", MADE),
+    "seconds": (lambda n: str(dt.timedelta(seconds=round(300 * n))), [float(round(300 * n)) for n in MADE]),
+}
+
+
+@pytest.mark.parametrize("kind", ["frame", "CSV", "Parquet"])
+@pytest.mark.parametrize("said", WRITTEN)
+def test_amounts_and_durations_are_predicted_in_their_unit(said, kind, tmp_path):
+    write, numbers = WRITTEN[said]
+    source = table([write(n) for n in MADE])
+    if kind != "frame":
+        path = tmp_path / ("t.csv" if kind == "CSV" else "t.parquet")
+        source.write_csv(path, separator=";") if kind == "CSV" else source.write_parquet(path)
+        source = path
+    loaded = load(source, "y")
+    assert (loaded.schema.task, unit(loaded.schema)) == ("regression", said)
+    np.testing.assert_allclose(loaded.y, numbers, rtol=1e-12)
+    column = loaded.schema.targets[0]
+    assert (column.low, column.high) == (pytest.approx(min(numbers)), pytest.approx(max(numbers)))
+    assert unit(Schema.from_json(loaded.schema.to_json())) == said
+
+
+@pytest.fixture(scope="module")
+def heavy():
+    frame = table([f"{n} kg" for n in MADE])
+    return frame, tables.train(frame, "y", parameters={"max_iter": 300})
+
+
+def test_predictions_and_report_name_the_unit_of_training(heavy, tmp_path):
+    frame, trained = heavy
+    assert trained.schema.targets[0].notation.unit == "kg"
+    assert "'y' has values like '20.4 kg': read as an amount in kg." in [*trained.notes]
+    trained.save(tmp_path / "run")
+    for run in (trained, tables.load(tmp_path / "run")):
+        found, notes = tables.predict(run, frame.drop("y"))
+        assert notes == ("the predictions of 'y' are in kg, as in training.",)
+        assert np.abs(found["prediction"].to_numpy() - MADE).mean() < 0.6  # kg
+    assert "actual y (kg)" in trained.report().markdown
+    plain = tables.train(table(MADE), "y", parameters={"max_iter": 300})
+    np.testing.assert_array_equal(plain.predict(frame)["prediction"], trained.predict(frame)["prediction"])
+    assert plain.scores == trained.scores
+
+
+def test_labeled_rows_are_read_by_the_unit_of_training(heavy, tmp_path):
+    frame, trained = heavy
+    grams = frame.with_columns(y=pl.Series([f"{1000 * n:.0f} g" for n in MADE]))
+    read = with_targets(grams, Schema.from_json(trained.schema.to_json()), "new.csv")
+    np.testing.assert_allclose(read["y"], MADE, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"new\.csv: the target 'y' is an amount in kg, but row 1 has '3 EUR'"):
+        with_targets(frame.with_columns(y=pl.lit("3 EUR")), trained.schema, "new.csv")
+    trained.save(tmp_path / "run")
+    grams.write_csv(tmp_path / "new.csv")
+    done = CliRunner().invoke(app, ["evaluate", str(tmp_path / "run"), str(tmp_path / "new.csv")])
+    assert done.exit_code == 0, done.output
+    rmse = float(done.output.split("RMSE")[1].split()[0])
+    assert rmse < 1  # kg, not thousands of grams
+    frame.write_csv(tmp_path / "t.csv")
+    tested = load(tmp_path / "t.csv", "y", test=str(tmp_path / "new.csv"))
+    np.testing.assert_allclose(tested.test["y"], MADE, rtol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore")  # what is advised after four epochs
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_printed_script_reads_amounts_and_durations_the_same(ending, tmp_path):
+    path = tmp_path / f"t.{ending}"
+    waits = pl.Series([dt.timedelta(seconds=300 * n) for n in MADE])
+    for y in ([f"{n} kg" for n in MADE[1:]] + ["n/a"], waits if ending == "parquet" else ["1:02:45", "0:59:01"] * 30):
+        getattr(table(y), f"write_{ending}")(path)
+        same(path, "y", task="regression")
+    same(path, "y", task="regression", test=str(path))
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "message"),
+    [
+        ([f"{['EUR', 'USD'][i % 2]} {n}" for i, n in enumerate(MADE)], {}, "has amounts in EUR, USD: convert them"),
+        ([f"{n} {['kg', 'g'][i % 2]}" for i, n in enumerate(MADE)], {}, "has amounts in g, kg: convert them to one"),
+        ([f"{n} {['lb', 'kg'][i % 9 > 0]}" for i, n in enumerate(MADE)], {}, "has amounts in kg, lb: convert them"),
+        (["8:30", "1:02:45", "7:10"] * 20, {"task": "regression"}, "with one colon and with two: write all of them as"),
+        ([*[f"{n} kg" for n in MADE[1:]], "heavy"], {}, "1 of its values are not an amount in kg, like 'heavy'"),
+        ([*[f"{n} kg" for n in MADE[1:]], "1e999 kg"], {}, "infinite|1 of its values are not an amount in kg"),
+    ],
+)
+def test_amounts_that_are_no_target_are_refused(y, options, message):
+    with pytest.raises(ValueError, match=message):
+        load(table(y), "y", **options)
+
+
+@pytest.mark.parametrize(
+    ("y", "options", "task", "values"),
+    [
+        (["250 ml", "500 ml", "1 l"] * 20, {}, "multiclass", {"250 ml", "500 ml", "1 l"}),
+        (["250 ml", "500 ml", "750 ml"] * 20, {"task": "regression"}, "regression", {250.0, 500.0, 750.0}),
+        ([f"{n} kg" for n in range(12)] * 5, {"task": "classification"}, "multiclass", {f"{n} kg" for n in range(12)}),
+        ([f"{n}h" if n % 3 else f"{60 * n}m" for n in range(1, 31)] * 2, {}, "regression", {*map(float, range(1, 31))}),
+        ([f"{n} kg" for n in range(19)] * 3 + [None, None, "n/a"], {}, "regression", {*map(float, range(19))}),
+        ([f"${n}{'M' if n % 2 else ''}" for n in range(1, 21)] * 3, {}, "regression",
+         {n * (1e6 if n % 2 else 1.0) for n in range(1, 21)}),
+        ([dt.time(i % 24, 30) for i in range(ROWS)], {}, "regression", {3600.0 * i + 1800 for i in range(24)}),
+    ],
+)  # fmt: skip
+def test_amounts_are_classes_or_numbers(y, options, task, values):
+    loaded = load(table(y), "y", **options)
+    assert loaded.schema.task == task
+    assert {*loaded.y.tolist()} == values
+
+
+def test_na_among_amounts_of_a_file_is_missing(tmp_path):
+    table([*[f"{n} kg" for n in MADE[2:]], "NA", "-"]).write_csv(tmp_path / "t.csv")
+    loaded = load(tmp_path / "t.csv", "y")
+    assert (len(loaded.y), loaded.left_out) == (ROWS - 2, 2)
+    assert not any("class" in note for note in loaded.notes)
+
+
+def test_dates_are_classes_where_somebody_says_so():
+    loaded = load(table(["2022-Q1", "2022-Q2", "2022-Q3"] * 20), "y", task="classification")
+    assert loaded.schema.classes == ("2022-Q1", "2022-Q2", "2022-Q3")
+    with pytest.raises(ValueError, match=r"the target 'y' is a date: .* --task classification"):
+        load(table(["2022-Q1", "2022-Q2", "2022-Q3"] * 20), "y")

@@ -47,7 +47,7 @@ ARGUMENTS = {
 
 def is_table(source: str | None) -> bool:
     """Return whether the first argument of ``train`` is a table rather than a data set."""
-    from chainrule.tables.reading import is_table as named_like_one  # noqa: PLC0415
+    from chainrule.tables.formats import is_table as named_like_one  # noqa: PLC0415
 
     return source is not None and (named_like_one(source) or Path(source).is_file())
 

@@ -6,17 +6,12 @@ Every step is an expression of polars, and the same as Python, for the script th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from chainrule._internal.extras import require
 from chainrule.tables import dates, notation, quantities
+from chainrule.tables._polars import pl
 from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Column
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 HOLE = "(missing)"  # a category of its own
 
@@ -29,7 +24,6 @@ def cast(frame: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
     >>> cast(pl.DataFrame({"smoker": ["yes", "no", None]}), [smoker])["smoker"].to_list()
     [1.0, 0.0, None]
     """
-    pl = require("polars", "tables")
     used = [column for column in columns if column.used]
     names = [column.name for column in used]
     frame = frame.select(names)
@@ -49,12 +43,11 @@ def cast(frame: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
 
 
 def _expression(column: Column, dtype: Any) -> pl.Expr:
-    pl = require("polars", "tables")
     values = pl.col(column.name)
     if column.kind == "date":
         if column.date_format is None or dtype.is_temporal():
             return dates.clock(values, dtype, column.notation.zone)
-        return dates.expression(values, column.date_format, dtype)
+        return dates.to_dates(values, column.date_format, dtype)
     if column.read_as == "whole":
         values = values.fill_nan(None).cast(pl.Int64)  # 1 and 1.0 are one category
     if column.kind == "yes/no":
@@ -76,12 +69,11 @@ def code(columns: Iterable[Column], types: Mapping[str, Any]) -> list[tuple[str,
 
 
 def _template(column: Column, dtype: Any) -> str:
-    pl = require("polars", "tables")
     if column.kind == "number":
         if column.read_as != "text":
             return "pl.col(NAMES).cast(pl.Float64)"
-        unit = column.notation.unit
-        return quantities.code(column.name, column.notation) if unit else notation.code(column.notation)
+        plain = "pl.col(NAMES).cast(pl.Float64, strict=False)"
+        return plain if notation.is_plain(column.notation) else quantities.code(column.name, column.notation)
     if column.kind == "date":
         given = column.date_format
         return dates.code(column.name, given, dtype) if given else dates.clock_code(dtype, column.notation.zone)

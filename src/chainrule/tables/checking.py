@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from chainrule._internal.extras import require
 from chainrule._internal.names import did_you_mean
 from chainrule._internal.typing import Array
-from chainrule.tables import dates, notation, number_texts, quantities
+from chainrule.tables import dates, notation, quantities
+from chainrule.tables.formats import MISSING
 from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Column, Schema
 
@@ -308,7 +309,7 @@ def with_targets(frame: pl.DataFrame, schema: Schema, name: str, numbers: Array 
             read = values.cast(pl.String) if column.read_as == "text" else _category(values, column)
         wrong = read.is_null() & values.is_not_null()
         if values.dtype == pl.String:
-            wrong &= ~values.str.to_lowercase().is_in(number_texts.MISSING)
+            wrong &= ~values.str.to_lowercase().is_in(MISSING)
         if schema.task == "multilabel":  # any other word would be taken for a no
             wrong |= ~read.cast(pl.String).is_in(column.categories)
         if wrong.any():

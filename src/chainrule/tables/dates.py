@@ -3,73 +3,73 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import reduce
+from operator import or_
+from typing import Any, NamedTuple
 
-from chainrule._internal.extras import require
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
+from chainrule.tables._polars import pl
 
 YEAR = r"(?:1[5-9]|2[0-4])\d\d"  # where nothing else tells a date from other digits
-DAYS = {
-    "%Y-%m-%d": r"^\d{4}-\d{1,2}-\d{1,2}(?:\D|$)",
-    "%Y/%m/%d": r"^\d{4}/\d{1,2}/\d{1,2}(?:\D|$)",
-    "%Y.%m.%d": r"^\d{4}\.\d{1,2}\.\d{1,2}(?:\D|$)",
-    "%d/%m/%Y": r"^\d{1,2}/\d{1,2}/\d{4}(?:\D|$)",
-    "%m/%d/%Y": r"^\d{1,2}/\d{1,2}/\d{4}(?:\D|$)",
-    "%d.%m.%Y": r"^\d{1,2}\.\d{1,2}\.\d{4}(?:\D|$)",
-    "%d-%m-%Y": r"^\d{1,2}-\d{1,2}-\d{4}(?:\D|$)",
-    "%m-%d-%Y": r"^\d{1,2}-\d{1,2}-\d{4}(?:\D|$)",
-    "%d %B %Y": r"^\d{1,2} +\p{L}{3,9} +\d{4}(?:\D|$)",
-    "%d-%b-%Y": r"^\d{1,2}-\p{L}{3,9}-\d{4}(?:\D|$)",
-    "%d/%b/%Y": r"^\d{1,2}/\p{L}{3,9}/\d{4}(?:\D|$)",
-    "%B %d, %Y": r"^\p{L}{3,9} +\d{1,2}, *\d{4}(?:\D|$)",
-    "%B %d %Y": r"^\p{L}{3,9} +\d{1,2} +\d{4}(?:\D|$)",
-    "%a, %d %b %Y": r"^\p{L}{3,9}, *\d{1,2} +\p{L}{3,9} +\d{4}(?:\D|$)",
-    "%A, %B %d, %Y": r"^\p{L}{3,9}, *\p{L}{3,9} +\d{1,2}, *\d{4}(?:\D|$)",
-    "%a %b %d %H:%M:%S %Y": r"^\p{L}{3} \p{L}{3} +\d{1,2} \d\d:\d\d:\d\d \d{4}$",
-    "%a %b %d %H:%M:%S %z %Y": r"^\p{L}{3} \p{L}{3} +\d{1,2} \d\d:\d\d:\d\d \S+ \d{4}$",
+MONTHS = "%Y%m"  # six digits, which may as well be a number
+DAYS = (
+    "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %B %Y",
+    "%d-%b-%Y", "%d/%b/%Y", "%d%b%Y", "%Y-%b-%d", "%B %d, %Y", "%B %d %Y", "%a, %d %b %Y", "%A, %B %d, %Y",
+    "%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S %z %Y", "%Y%m%d", "%Y-%m", "%Y/%m", "%m/%Y", "%m-%Y", "%B %Y", "%b-%Y",
+    MONTHS, *(f"%Y{mark}Q%q" for mark in ("-", " ", "/", "")), *(f"Q%q{mark}%Y" for mark in (" ", "-", "/")),
+    "%G-W%V", "%GW%V", "%G-W%V-%u", "%GW%V%u", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%m-%d-%y", "%d-%b-%y",
+    "%d %b %y", "%b-%y",
+)  # fmt: skip
+"""Formats of days, weeks, months and quarters, the likeliest first."""
+TIMES = (
+    "", " %H:%M:%S", "T%H:%M:%S", " %H:%M:%S%.f", "T%H:%M:%S%.f", " %H:%M:%S,%3f", " %H:%M", "T%H:%M", " %I:%M %p",
+    " %I:%M:%S %p", ", %H:%M:%S", ", %H:%M", ", %I:%M:%S %p", ", %I:%M %p", ":%H:%M:%S", "T%H%M%S", "%H%M%S", "%H%M",
+)  # fmt: skip
+SHAPES = {
+    "%Y": "[0-9]{4}", "%y": "[0-9]{2}", "%m": "[0-9]{1,2}", "%d": "[0-9]{1,2}", "%q": "[1-4]", "%V": "[0-9]{1,2}",
+    "%u": "[1-7]", "%b": "[A-Za-z]{3}", "%B": "[A-Za-z]{3}", "%a": "[A-Za-z]{3,9}", "%A": "[A-Za-z]{3,9}",
+    "%H": "[0-9]{1,2}", "%I": "[0-9]{1,2}", "%M": "[0-9]{2}", "%S": "[0-9]{2}", "%.f": "[.][0-9]+", "%3f": "[0-9]{3}",
+    " %p": " *[ap]m", "%z": r"\S+", ".": r"\.", " ": " +", ", ": ", *",
+}  # fmt: skip
+"""What the codes of a format look like in a text."""
+WHOLE = {
     "%Y%m%d": rf"^{YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{{4}}(?:\d\d)?)?(?:[-+ ,TZUG].*)?$",
-    "%Y-%m": rf"^{YEAR}-(?:0[1-9]|1[0-2])$",
-    "%Y/%m": rf"^{YEAR}/(?:0[1-9]|1[0-2])$",
-    "%m/%Y": rf"^(?:0?[1-9]|1[0-2])/{YEAR}$",
-    "%m-%Y": rf"^(?:0?[1-9]|1[0-2])-{YEAR}$",
-    "%B %Y": rf"^\p{{L}}{{3,9}} +{YEAR}$",
-    "%b-%Y": rf"^\p{{L}}{{3,9}}-{YEAR}$",
-    "%d/%m/%y": r"^\d{1,2}/\d{1,2}/\d\d(?:\D|$)",
-    "%m/%d/%y": r"^\d{1,2}/\d{1,2}/\d\d(?:\D|$)",
-    "%d.%m.%y": r"^\d{1,2}\.\d{1,2}\.\d\d(?:\D|$)",
-    "%d-%m-%y": r"^\d{1,2}-\d{1,2}-\d\d(?:\D|$)",
-    "%m-%d-%y": r"^\d{1,2}-\d{1,2}-\d\d(?:\D|$)",
-    "%d-%b-%y": r"^\d{1,2}-\p{L}{3,9}-\d\d(?:\D|$)",
-    "%d %b %y": r"^\d{1,2} +\p{L}{3,9} +\d\d(?:\D|$)",
-    "%b-%y": r"^\p{L}{3}-\d\d$",
-}
-"""Formats of days, the likeliest first, and what texts in them look like."""
-TIMES = {
-    "": "",
-    " %H:%M:%S": r"\d +\d{1,2}:\d\d:\d\d",
-    "T%H:%M:%S": r"\dT\d{1,2}:\d\d:\d\d",
-    " %H:%M:%S%.f": r"\d +\d{1,2}:\d\d:\d\d\.\d",
-    "T%H:%M:%S%.f": r"\dT\d{1,2}:\d\d:\d\d\.\d",
-    " %H:%M:%S,%3f": r"\d +\d{1,2}:\d\d:\d\d,\d\d\d",
-    " %H:%M": r"\d +\d{1,2}:\d\d(?:[^\d:]|$)",
-    "T%H:%M": r"\dT\d{1,2}:\d\d(?:[^\d:]|$)",
-    " %I:%M %p": r"(?i)\d +\d{1,2}:\d\d *[ap]m",
-    " %I:%M:%S %p": r"(?i)\d +\d{1,2}:\d\d:\d\d *[ap]m",
-    ", %H:%M:%S": r"\d, *\d{1,2}:\d\d:\d\d",
-    ", %H:%M": r"\d, *\d{1,2}:\d\d(?:[^\d:]|$)",
-    ", %I:%M:%S %p": r"(?i)\d, *\d{1,2}:\d\d:\d\d *[ap]m",
-    ", %I:%M %p": r"(?i)\d, *\d{1,2}:\d\d *[ap]m",
-    ":%H:%M:%S": r"\d{4}:\d\d:\d\d:\d\d",
+    MONTHS: rf"^{YEAR}(?:0[1-9]|1[0-2])$", "%H%M%S": r"^\d{14}", "%H%M": r"^\d{12}(?:\D|$)",
     "T%H%M%S": r"^\d{8}T\d{6}",
-    "%H%M%S": r"^\d{14}",
-    "%H%M": r"^\d{12}(?:\D|$)",
+}  # fmt: skip
+"""Formats of digits alone, which the whole text must tell."""
+OFFSETS = {
+    "+0000": "UTC GMT WET", "+0100": "CET WEST MEZ", "+0200": "CEST EET MESZ", "+0300": "EEST MSK", "+0900": "JST",
+    "+1000": "AEST", "+1100": "AEDT", "+1200": "NZST", "+1300": "NZDT", "-0400": "EDT", "-0500": "EST CDT",
+    "-0600": "CST MDT", "-0700": "MST PDT", "-0800": "PST AKDT", "-0900": "AKST", "-1000": "HST",
+}  # fmt: skip
+"""Names of time zones behind a time, those of North America as RFC 2822 has them. IST and BST are of several places."""
+ZONE_NAMES = {name: at for at, names in OFFSETS.items() for name in sorted(names.split(), key=len, reverse=True)}
+ZONES = {"": "", "%z": rf"(?i:[\d ]|[ap]m)(?:Z|{'|'.join(ZONE_NAMES)}|[-+]\d\d(?::?\d\d)?)$"}
+MONTH_NAMES = {
+    "Jan": "january januar jänner janvier janv enero ene gennaio gen januari janeiro stycznia styczeń sty",
+    "Feb": "february februar feber février févr fevrier fév febrero febbraio februari fevereiro fev lutego luty lut",
+    "Mar": "march märz mrz mär maerz mars marzo maart mrt março marco marca marzec",
+    "Apr": "april avril avr abril abr aprile kwietnia kwiecień kwi",
+    "May": "mai mayo maggio mag mei maio maja maj",
+    "Jun": "june juni juin junio giugno giu junho czerwca czerwiec cze",
+    "Jul": "july juli juillet juil julio luglio lug julho lipca lipiec lip",
+    "Aug": "august août aout agosto ago augustus sierpnia sierpień sie",
+    "Sep": "september sept septembre septiembre setiembre settembre set setembro września wrzesień wrz",
+    "Oct": "october oktober okt octobre octubre ottobre ott outubro out października październik paź",
+    "Nov": "november novembre noviembre novembro listopada listopad lis",
+    "Dec": "december dezember dez décembre déc decembre diciembre dic dicembre dezembro grudnia grudzień gru",
 }
-ZONES = {"": "", "%z": r"(?:[\d ]|[AaPp][Mm])(?:Z|UTC|GMT|[-+]\d\d(?::?\d\d)?)$"}
-NAMES_OF_UTC = r"[ ]*(?:Z|UTC|GMT)$"
+"""Names of months and their short forms in English, German, French, Spanish, Italian, Dutch, Portuguese and Polish."""
+WEEKDAYS = (
+    r"(?i)^(?:mon|tue|wed|thu|fri|sat|sun|die|mit|don|fre|sam|son|lun|mar|mer|jeu|ven|dim|mi[eé]|jue|vie|s[áa]b|dom|gio|"
+    r"seg|ter|qua|qui|sex|maa|din|woe|vri|zat|zon|pon|wto|śro|czw|pią|sob|nie)[\p{L}-]{2,}[,.]* +(\d)"
+)
+_OF = "(?:de[l]?|of)"
+_ENGLISH = "|".join(MONTH_NAMES)
+_SPELLED = {
+    spelled: short
+    for short, names in MONTH_NAMES.items() for name in (*names.split(), short) for spelled in (name, name.upper())
+}  # fmt: skip
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _CENTURY = r"(?:19|20)"
 LOOKS = r"(?i)^\W*(?:" + "|".join([
@@ -104,8 +104,8 @@ def find(values: pl.Series, enough: float = ENOUGH) -> Dates | None:
     '%m/%d/%Y'
     """
     values = values.drop_nulls()
-    able = _candidates(values.head(MOST), enough)
     first = values.head(MOST)
+    able = _candidates(first, enough) if len(first) else []
     counts = {fmt: len(first) - parse(first, fmt).null_count() for fmt in able}
     able = sorted((fmt for fmt in able if counts[fmt]), key=lambda fmt: -counts[fmt])
     if not able:
@@ -126,31 +126,39 @@ def find(values: pl.Series, enough: float = ENOUGH) -> Dates | None:
 
 def _candidates(first: pl.Series, enough: float) -> list[str]:
     """Return the formats that some of the texts look like, if ``enough`` of them look like a date."""
-    seen = {fmt: first.str.contains(look) for fmt, look in DAYS.items()} if len(first) else {}
+    if not _shares(first, r"\d") >= enough:
+        return []
+    spelled = first.to_frame("x").select(in_english(pl.col("x")))["x"]
+    seen = {fmt: (spelled if re.search("%[bB]", fmt) else first).str.contains(_look(fmt)) for fmt in DAYS}
     for long in (True, False):  # of the year 20 AD nobody has a table
-        fit = [fmt for fmt, found in seen.items() if ("%Y" in fmt) == long and found.any()]
-        share = sum(_together([seen[fmt] for fmt in fit])) / len(first) if fit else 0.0
+        fit = [fmt for fmt in DAYS if ("%y" not in fmt) == long and seen[fmt].any()]
+        share = reduce(or_, (seen[fmt] for fmt in fit)).sum() / len(first) if fit else 0.0
         if share >= enough:
             break
     else:
         return []
-    times = [fmt for fmt, look in TIMES.items() if not look or first.str.contains(look).any()]
-    zones = [fmt for fmt, look in ZONES.items() if not look or (first.str.contains(look).any() and len(times) > 1)]
+    times = ["", *(fmt for fmt in TIMES if fmt and first.str.contains(_look(fmt)).any())]
+    zones = ["", "%z"] if len(times) > 1 and first.str.contains(ZONES["%z"]).any() else [""]
     made = [
         day + time + zone
         for day in fit
-        for time in ("",) * ("%H" in day) or times
+        for time in (times if "%d" in day and "%H" not in day else ("",))
         for zone in zones
         if time or not zone
     ]
     return sorted(made, key=lambda fmt: "%I" in fmt and fmt.startswith("%d"))  # who writes AM puts the month first
 
 
-def _together(masks: list[pl.Series]) -> pl.Series:
-    found = masks[0]
-    for mask in masks[1:]:
-        found = found | mask
-    return found
+def _look(fmt: str) -> str:
+    """Return the pattern of texts in a format: of a day, from their beginning; of a time, behind a day."""
+    if fmt in WHOLE:
+        return WHOLE[fmt]
+    day, exact = fmt in DAYS, fmt in DAYS and "%d" not in fmt
+    month = "(?:0[1-9]|1[0-2])" if fmt.startswith("%Y") else "(?:0?[1-9]|1[0-2])"
+    shapes = SHAPES | ({"%Y": YEAR, "%G": YEAR, "%m": month} if exact else {})
+    pattern = re.sub(r" %p|, |%\.?\d?[a-zA-Z]|[ .]", lambda code: shapes[code[0]], fmt)
+    pattern = f"(?i:{pattern})" if re.search("[TQW]|%p", fmt) else pattern
+    return rf"^{pattern}{'$' if exact else '(?:[^0-9]|$)'}" if day else rf"[0-9]{pattern}(?:[^0-9:]|$)"
 
 
 def looks(values: pl.Series) -> float:
@@ -160,48 +168,69 @@ def looks(values: pl.Series) -> float:
     >>> looks(pl.Series(["2022-W05", "2022-W06", "red", "A-7"]))
     0.5
     """
-    share: Any = values.drop_nulls().head(MOST).str.contains(LOOKS).mean()
+    return _shares(values.drop_nulls().head(MOST), LOOKS)
+
+
+def _shares(values: pl.Series, pattern: str) -> float:
+    share: Any = values.str.contains(pattern).mean()
     return float(share or 0.0)
 
 
 def parse(values: pl.Series, formats: str) -> pl.Series:
     """Return texts as dates with their time of day; null where none of the formats fits."""
-    polars = require("polars", "tables")
-    made = expression(polars.col("x"), formats, values.dtype)
+    made = to_dates(pl.col("x"), formats, values.dtype)
     try:
         found: pl.Series = values.to_frame("x").select(made.alias("x")).to_series()
-    except polars.exceptions.PolarsError as error:
+    except pl.exceptions.PolarsError as error:
         why = str(error).strip().partition("\n")[0].rstrip(".")
         raise ValueError(f"{formats!r} is not a format by which dates can be read: {why}.") from None
     return found
 
 
-def expression(values: pl.Expr, formats: str, dtype: Any = None) -> pl.Expr:
+def to_dates(texts: pl.Expr, formats: str, dtype: Any = None) -> pl.Expr:
     """Return the expression that reads texts, or whole numbers, as dates: of a time zone, in UTC."""
-    polars = require("polars", "tables")
     if dtype is not None and dtype.is_float():  # 20220101.0
-        values = values.fill_nan(None).cast(polars.Int64)
-    texts = values.cast(polars.String)
-    return polars.coalesce([_read(texts, fmt) for fmt in formats.split(SEPARATOR)])
+        texts = texts.fill_nan(None).cast(pl.Int64)
+    texts = texts.cast(pl.String)
+    return pl.coalesce([_read(texts, fmt) for fmt in formats.split(SEPARATOR)])
 
 
 def _read(texts: pl.Expr, fmt: str) -> pl.Expr:
+    offset = _has_offset(fmt)
     if "%z" in fmt:
-        texts, fmt = texts.str.replace(NAMES_OF_UTC, "+0000"), fmt.replace("%z", "%#z")  # which reads +09, too
+        texts = texts.str.replace_many([*ZONE_NAMES], [*ZONE_NAMES.values()], leftmost=True).str.replace("Z$", "+0000")
+        fmt = fmt.replace("%z", "%#z")  # which reads +09, too
+    if re.search("%-?[bBh]", fmt):
+        texts, fmt = in_english(texts), re.sub(rf" {_OF} ", " ", re.sub(r"\. *(?=%-?[bBh])", " ", fmt))
+    if "Q%q" in fmt:  # the first month of the quarter
+        quarters = {"Q1": "Q01", "Q2": "Q04", "Q3": "Q07", "Q4": "Q10"}
+        texts = texts.str.replace_many([*quarters], [*quarters.values()], ascii_case_insensitive=True)
+        fmt = fmt.replace("Q%q", "Q%m")
+    if "%V" in fmt and "%u" not in fmt:  # the Monday of the week
+        texts, fmt = texts + "-1", f"{fmt}-%u"
     read = texts.str.to_datetime(fmt, strict=False, time_unit="us")
-    return read.dt.replace_time_zone(None) if _has_offset(fmt) else read
+    return read.dt.replace_time_zone(None) if offset else read
+
+
+def in_english(texts: pl.Expr) -> pl.Expr:
+    """Return dates with a month's name as "3 May 2022": in English, without its weekday, ordinal and prepositions.
+
+    >>> import polars as pl
+    >>> texts = pl.DataFrame({"x": ["mardi 1er août 2023", "3. Mai 2022", "3 de mayo de 2022", "janv.-22"]})
+    >>> texts.select(in_english(pl.col("x")))["x"].to_list()
+    ['1 Aug 2023', '3 May 2022', '3 May 2022', 'Jan-22']
+    """
+    names = sorted(_SPELLED, key=len, reverse=True)
+    texts = texts.str.replace_many(names, [_SPELLED[n] for n in names], ascii_case_insensitive=True, leftmost=True)
+    ordinal = rf"(?i)(\d)(?:(?:st|nd|rd|th|er|[ºª.])(?: +{_OF})?| +{_OF}) *({_ENGLISH})"
+    after = rf"({_ENGLISH})(?:\.?( +)(?:{_OF} +)?|\.(-|$))"
+    return texts.str.replace(WEEKDAYS, "$1").str.replace(ordinal, "$1 $2").str.replace(after, "$1$2$3")
 
 
 def code(name: str, formats: str, dtype: Any = None) -> str:
     """Return the same expression as Python."""
-    whole = ".fill_nan(None).cast(pl.Int64)" if dtype is not None and dtype.is_float() else ""
-    parts = []
-    for fmt in formats.split(SEPARATOR):
-        replaced = f'.str.replace({NAMES_OF_UTC!r}, "+0000")' if "%z" in fmt else ""
-        read = f'.str.to_datetime({fmt.replace("%z", "%#z")!r}, strict=False, time_unit="us")'
-        zone = ".dt.replace_time_zone(None)" if _has_offset(fmt) else ""
-        parts.append(f"pl.col({name!r}){whole}.cast(pl.String){replaced}{read}{zone}")
-    return parts[0] if len(parts) == 1 else f"pl.coalesce({', '.join(parts)})"
+    whole = ", pl.Float64" if dtype is not None and dtype.is_float() else ""
+    return f"to_dates(pl.col({name!r}), {formats!r}{whole})"
 
 
 def _has_offset(fmt: str) -> bool:
@@ -220,10 +249,9 @@ def zone(formats: str | None) -> str:
 
 def clock(values: pl.Expr, dtype: Any, zone: str) -> pl.Expr:
     """Return dates of a table as a clock in ``zone`` shows them; those without a zone as they stand."""
-    polars = require("polars", "tables")
     if zone and getattr(dtype, "time_zone", None):
         values = values.dt.convert_time_zone(zone).dt.replace_time_zone(None)
-    return values.cast(polars.Datetime("us"))
+    return values.cast(pl.Datetime("us"))
 
 
 def clock_code(dtype: Any, zone: str) -> str:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from chainrule._internal.extras import require
-from chainrule.tables import layout, notation, number_texts
+from chainrule.tables import layout, notation, number_texts, quantities
+from chainrule.tables._polars import first_line, pl
 from chainrule.tables.formats import NOTHING, Format, Notation
 from chainrule.tables.frames import check_names
 from chainrule.tables.schema import Schema
@@ -116,7 +116,6 @@ def _one(marks: set[str]) -> str:
 
 
 def _read(text: str, options: dict[str, Any], delimiter: str, name: str) -> Any:
-    pl = require("polars", "tables")
     try:
         return pl.read_csv(text.encode(), **options)
     except pl.exceptions.NoDataError:
@@ -127,7 +126,7 @@ def _read(text: str, options: dict[str, Any], delimiter: str, name: str) -> Any:
         try:
             return pl.read_csv(text.encode(), **{**options, "infer_schema_length": 0})  # such as numbers of 40 digits
         except pl.exceptions.PolarsError:
-            raise ValueError(f"{name} cannot be read: {_first(error)}") from None
+            raise ValueError(f"{name} cannot be read: {first_line(error)}") from None
 
 
 def decode(content: bytes, name: str) -> tuple[str, str, str]:
@@ -209,7 +208,6 @@ def _tidy(
     tight: bool,
 ) -> tuple[Any, dict[str, Notation]]:
     """Name the columns, strip spaces, make numbers of texts that all are; return also how numbers are written."""
-    pl = require("polars", "tables")
     if len(names) == frame.width:
         frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
     texts = [name for name, kind in frame.schema.items() if kind == pl.String]
@@ -240,7 +238,6 @@ def _may_be_numbers(column: Sequence[str]) -> bool:
 
 
 def _any_ambiguous(columns: Sequence[Sequence[str]], mark: str) -> bool:
-    pl = require("polars", "tables")
     near = [column for column in columns if any(mark in field for field in column)]
     return any(notation.is_ambiguous(pl.Series([f for f in column if f not in NOTHING])) for column in near)
 
@@ -264,7 +261,6 @@ def _on_notations(
 
     ``quoted``: commas stand between quotes, so that a field without them has no decimal comma.
     """
-    pl = require("polars", "tables")
     written: dict[Notation, list[str]] = {}
     unsure: dict[tuple[str, str], list[str]] = {}
     for i, name in enumerate(frame.columns):
@@ -285,10 +281,11 @@ def _on_notations(
 
 def _class_na(frame: Any, text: str, options: dict[str, Any], targets: Sequence[str]) -> tuple[Any, list[str]]:
     """Return a frame in which the word NA is a class of these columns, if they are words, and a note on each."""
-    pl = require("polars", "tables")
     notes = []
     for name in targets:
         if name not in frame.columns or frame[name].dtype != pl.String or not frame[name].null_count():
+            continue
+        if quantities.find(frame[name]) is not None:  # among amounts NA is a missing value
             continue
         place = [frame.columns.index(name)]
         words = pl.read_csv(text.encode(), **{**options, "null_values": [""], "infer_schema_length": 0}, columns=place)
@@ -363,10 +360,6 @@ def _what_is_wrong(text: str, delimiter: str, name: str) -> str | None:
             return f'{name}, line {began + 1}: a quote (") opens there that nothing closes: close it, or double it.'
         return f"{name}, line {reader.line_num}: {error}."
     return None
-
-
-def _first(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def _code(options: dict[str, Any], encoding: str) -> str:

@@ -5,21 +5,51 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from chainrule._internal.extras import require
 from chainrule.files.values import ModelFileError, shown
 
-__all__ = ["NOTHING", "Format", "Notation"]
+__all__ = ["ENDINGS", "MISSING", "NOTHING", "PACKED", "Format", "Notation", "ending", "is_table"]
 
 NOTHING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?")
 """What stands for a missing value in any column of a text file."""
+MISSING = {
+    *map(str.lower, NOTHING), "none", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "n.a.", "#n/a!", "<na>",
+    "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!", "nil", "missing", "unknown", "not available",
+}  # fmt: skip
+"""Words, in lower case, that stand for a missing value among numbers."""
+ENDINGS = {
+    ".csv": "text", ".tsv": "text", ".tab": "text", ".txt": "text", ".data": "text",
+    ".parquet": "Parquet", ".pq": "Parquet",
+    ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow", ".arrows": "Arrow",
+    ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".json": "JSON",
+    ".npz": "NumPy", ".npy": "NumPy",
+}  # fmt: skip
+PACKED = {".gz": "gzip", ".zst": "zstd"}
+"""How names of files that are tables end, and what those are."""
 GROUPS = {",": ",", ".": ".", "'": "'\u2019", " ": " \u00a0\u2007\u2009\u202f"}
 """What may part groups of digits, and all its forms: spaces are plain, no-break, figure, thin, narrow no-break."""
 LONGEST = 40  # characters of a unit
 
 
 MARK = re.compile(r"[^\w\s\\^\]\[-]?")  # what is harmless in a class of a regular expression
+
+
+def is_table(source: str) -> bool:
+    """Return whether ``source`` is the name of a table's file, by its name alone.
+
+    >>> is_table("customers.csv.gz"), is_table("-"), is_table("digits")
+    (True, True, False)
+    """
+    return source == "-" or ending(Path(source))[0] in ENDINGS
+
+
+def ending(path: Path) -> tuple[str, str]:
+    """Return the ending that tells the format, and the one that tells how it is packed."""
+    packed = path.suffix.lower() if path.suffix.lower() in PACKED else ""
+    return (path.with_suffix("") if packed else path).suffix.lower(), packed
 
 
 @dataclass(frozen=True)

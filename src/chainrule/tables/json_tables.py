@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any
 
-from chainrule._internal.extras import require
+from chainrule.tables._polars import first_line, pl
 
 
 def parse(content: bytes, name: str) -> tuple[Any, str] | None:  # noqa: PLR0911  (one for each orientation)
@@ -43,8 +43,7 @@ def parse(content: bytes, name: str) -> tuple[Any, str] | None:  # noqa: PLR0911
 
 
 def _frame(rows: list[dict[str, Any]], name: str) -> Any:
-    polars = require("polars", "tables")
     try:
-        return polars.DataFrame(rows, infer_schema_length=None)
-    except (polars.exceptions.PolarsError, TypeError, OverflowError) as error:
-        raise ValueError(f"{name} cannot be read as a table in JSON: {str(error).splitlines()[0][:200]}.") from None
+        return pl.DataFrame(rows, infer_schema_length=None)
+    except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
+        raise ValueError(f"{name} cannot be read as a table in JSON: {first_line(error)}.") from None

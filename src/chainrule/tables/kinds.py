@@ -1,21 +1,17 @@
-"""What kind of column it is, by its values alone: its name says nothing."""
+"""The kind of a column, by its values; its name counts only where six digits may be months."""
 
 from __future__ import annotations
 
 import contextlib
 import math
+import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from chainrule._internal.extras import require
-from chainrule.tables import dates, notation, number_texts, quantities
+from chainrule.tables import dates, number_texts, quantities
+from chainrule.tables._polars import pl
 from chainrule.tables.formats import Notation
 from chainrule.tables.schema import Column
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 FEW = 30  # values that get an input each
 FEWEST = 10  # rows from which a column of all different values is an identifier
@@ -25,6 +21,10 @@ MOST_OF_THEM = 0.6  # of the values must be what somebody says they are
 WORDS = 3.5  # on average: from there on a text is a text
 YES = {"yes", "true", "y", "t", "on", "1", "1.0", "positive", "male", "ja", "oui", "si", "sí", "wahr", "vrai"}
 NESTED = "lists, structures or bytes, which no input can take"
+MONTH = re.compile(
+    r"(?i)month|monat|maand|miesi|period|yyyy_?mm|(?:^|[^a-z])(?:ym|mois|m[eê]s|mese|date|datum|data|fecha)(?:[^a-z]|$)"
+)  # in the name of a column
+FEWEST_MONTHS = 6  # that differ, of two years and of 1900 to 2099, where no name says that numbers are months
 MANY_VALUES = "its values all differ: an identifier"
 
 
@@ -54,9 +54,9 @@ def infer(  # noqa: PLR0911  (one for each kind)
     distinct = present.n_unique()
     column = Column(values.name, kind or "number", read_as, missing, distinct, notation=how or Notation())
     if not distinct:
-        return _with(column, kind="constant", read_as="null", dropped="it has no values")
+        return replace(column, kind="constant", read_as="null", dropped="it has no values")
     if distinct == 1 and (not missing or kind is not None):
-        return _with(column, kind="constant", dropped="it has one value only", categories=_texts(present))
+        return replace(column, kind="constant", dropped="it has one value only", categories=_texts(present))
     if kind is not None:
         return _as_told(column, present, kind, date_format, decimal)
     if read_as == "boolean":
@@ -70,7 +70,6 @@ def infer(  # noqa: PLR0911  (one for each kind)
 
 def normal(values: pl.Series) -> pl.Series:  # noqa: PLR0911  (one for each type)
     """Return a column in the few types that all else knows: whole numbers, numbers, booleans, texts, dates."""
-    pl = require("polars", "tables")
     kind = values.dtype
     if kind.is_float() or kind.is_decimal():
         values = bounded(values.cast(pl.Float64).fill_nan(None))
@@ -103,7 +102,6 @@ def _seconds(ticks: pl.Series, of_a_second: int) -> pl.Series:
 
 def bounded(values: pl.Series) -> pl.Series:
     """Return numbers with those beyond 1e100 as infinities: their squares would overflow, and be no number at all."""
-    pl = require("polars", "tables")
     beyond = values.abs() > LARGEST
     if not beyond.any():
         return values
@@ -113,7 +111,6 @@ def bounded(values: pl.Series) -> pl.Series:
 
 
 def _read_as(values: pl.Series) -> str:
-    pl = require("polars", "tables")
     kind = values.dtype
     if kind == pl.Null:
         return "null"
@@ -126,20 +123,20 @@ def _read_as(values: pl.Series) -> str:
 
 
 def _as_told(column: Column, present: pl.Series, kind: str, date_format: str | None, decimal: str) -> Column:
-    pl = require("polars", "tables")
     if kind == "number":
         if column.read_as in ("date", "time"):
             raise ValueError(f"{column.name!r} cannot be a number: its values are dates.")
-        if column.read_as == "text" and (measured := quantities.find(present, MOST_OF_THEM, decimal)) is not None:
-            return _quantities(column, present, measured)
-        how = number_texts.written(present, decimal) if column.read_as == "text" else column.notation
-        numbers = present.cast(pl.Float64, strict=False) if column.read_as != "text" else _read(present, how)
+        if column.read_as == "text":
+            how = quantities.find(present, MOST_OF_THEM, decimal) or number_texts.written(present, decimal)
+            numbers = quantities.read(present, how)
+        else:
+            how, numbers = column.notation, present.cast(pl.Float64, strict=False)
         if numbers.null_count() > (1 - MOST_OF_THEM) * len(present):
             bad = present.filter(numbers.is_null())[0]
             raise ValueError(f"{column.name!r} cannot be a number: most of its values are none, such as {bad!r}.")
-        return _with_holes(_with(column, notation=how), present, numbers)
+        return _with_holes(replace(column, notation=how), present, numbers)
     if kind == "date":
-        digits = column.read_as == "whole" and date_format is None and dates.find(_as_texts(present)) is None
+        digits = column.read_as == "whole" and date_format is None and dates.find(present.cast(pl.String)) is None
         if column.read_as in ("number", "boolean") or digits:
             raise ValueError(
                 f"{column.name!r} cannot be a date: its values are numbers, such as {present[0]!r}. If these are "
@@ -157,22 +154,27 @@ def _numbers(column: Column, present: pl.Series) -> Column:
     bounds = _bounds(present)
     counts = column.read_as == "whole" and not column.missing and column.distinct == len(present) >= FEWEST
     if counts and bounds["high"] - bounds["low"] + 1 == len(present):
-        return _with(column, kind="identifier", dropped="its numbers rise by one: an identifier", **bounds)
-    return _with(column, kind="number", **bounds)
+        return replace(column, kind="identifier", dropped="its numbers rise by one: an identifier", **bounds)
+    return replace(column, kind="number", **bounds)
 
 
 def _digits(present: pl.Series) -> dates.Dates | None:
-    """Return how whole numbers are dates, 20240131, or None."""
-    possible: Any = present.head(dates.MOST).is_between(1500_01_01, 2499_12_31_23_59_59).mean()
-    return dates.find(_as_texts(present)) if possible >= dates.ENOUGH else None
+    """Return how whole numbers are dates, 20240131 or 202401, or None."""
+    possible: Any = present.head(dates.MOST).is_between(1500_01, 2499_12_31_23_59_59).mean()
+    return _without_doubt(present, dates.find(present.cast(pl.String))) if possible >= dates.ENOUGH else None
 
 
-def _as_texts(present: pl.Series) -> pl.Series:
-    return present.cast(require("polars", "tables").String)
+def _without_doubt(present: pl.Series, found: dates.Dates | None) -> dates.Dates | None:
+    """Return how values are dates; None where it is six digits, and neither the name nor the values tell for sure."""
+    if found is None or found.formats != (dates.MONTHS,) or MONTH.search(present.name):
+        return found
+    months = present.cast(pl.Int64, strict=False).drop_nulls().unique()
+    sure = len(months) >= FEWEST_MONTHS and (months // 100).n_unique() > 1 and not found.unread
+    return found if sure and months.is_between(1900_01, 2099_12).all() else None
 
 
 def _words(column: Column, present: pl.Series, decimal: str) -> Column:
-    found = dates.find(present)
+    found = _without_doubt(present, dates.find(present))
     if found is not None:
         return _dates(column, present, None, found)
     if column.distinct == 2:
@@ -183,26 +185,18 @@ def _words(column: Column, present: pl.Series, decimal: str) -> Column:
 def _numbers_in_texts(column: Column, present: pl.Series, decimal: str) -> Column | None:
     """Return a column of texts that are numbers, plain or of a unit; None if they are not."""
     if (numbers := number_texts.find(present, decimal=decimal)) is not None:
-        return _with_holes(_with(column, notation=numbers.notation), present, numbers.values)
+        return _with_holes(replace(column, notation=numbers.notation), present, numbers.values)
     how = quantities.find(present, decimal=decimal)
-    return None if how is None else _quantities(column, present, how)
+    return _with_holes(replace(column, notation=how), present, quantities.read(present, how)) if how else None
 
 
 def _texts_or_names(column: Column, present: pl.Series) -> Column:
     words: Any = present.head(10_000).str.count_matches(r"\S+").mean() or 0.0
     if words >= WORDS and column.distinct > max(FEW, len(present) / 4):
-        return _with(column, kind="text")
+        return replace(column, kind="text")
     if column.distinct == len(present) >= FEWEST:
-        return _with(column, kind="identifier", dropped=MANY_VALUES)
+        return replace(column, kind="identifier", dropped=MANY_VALUES)
     return _categories(column, present)
-
-
-def _quantities(column: Column, present: pl.Series, how: Notation) -> Column:
-    return _with_holes(_with(column, kind="number", notation=how), present, quantities.read(present, how))
-
-
-def _read(present: pl.Series, how: Notation) -> pl.Series:
-    return notation.read(present, how, strict=False)
 
 
 def _with_holes(column: Column, present: pl.Series, read: pl.Series) -> Column:
@@ -210,32 +204,33 @@ def _with_holes(column: Column, present: pl.Series, read: pl.Series) -> Column:
     words = present.filter(read.is_null())
     changes = _bounds(read.drop_nulls()) if column.kind == "number" else {}
     holes = _texts(words)[:HOLES]
-    return _with(column, missing=column.missing + len(words), holes=holes, **changes)
+    return replace(column, missing=column.missing + len(words), holes=holes, **changes)
 
 
 def _categories(column: Column, present: pl.Series) -> Column:
     if column.distinct > FEW:
-        return _with(column, kind="many")
-    return _with(column, kind="category", categories=_texts(present))
+        return replace(column, kind="many")
+    return replace(column, kind="category", categories=_texts(present))
 
 
 def _yes_no(column: Column, present: pl.Series) -> Column:
     texts = _texts(present)
     if len(texts) != 2:
-        return _with(column, kind="category", categories=texts)
+        return replace(column, kind="category", categories=texts)
     no, yes = texts
     if no.lower() in YES and yes.lower() not in YES:
         no, yes = yes, no
-    return _with(column, kind="yes/no", categories=(no, yes))
+    return replace(column, kind="yes/no", categories=(no, yes))
 
 
 def _dates(column: Column, present: pl.Series, given: str | None, found: dates.Dates | None = None) -> Column:
     formats = given
     if given in quantities.TOLD and column.read_as == "text":  # a time without a day
-        return _quantities(_with(column, kind="number"), present, Notation(unit=quantities.TOLD[given]))
+        how = Notation(unit=quantities.TOLD[given])
+        return _with_holes(replace(column, kind="number", notation=how), present, quantities.read(present, how))
     if column.read_as in ("text", "whole"):
         if given is None:
-            found = found or dates.find(_as_texts(present), MOST_OF_THEM)
+            found = found or dates.find(present.cast(pl.String), MOST_OF_THEM)
             if found is None:
                 raise ValueError(
                     f"{column.name!r} cannot be a date: {present[0]!r} has none of the formats that are known. Give "
@@ -249,27 +244,19 @@ def _dates(column: Column, present: pl.Series, given: str | None, found: dates.D
     else:  # the file says that they are dates: there is no text to be read
         formats = None
     zone = dates.zone(formats) or getattr(present.dtype, "time_zone", None) or ""
-    low, high = (end.replace(tzinfo=None) if zone else end for end in _ends(present))
-    ends = {"low": low.isoformat(), "high": high.isoformat()}
-    return _with(column, kind="date", date_format=formats, notation=replace(column.notation, zone=zone), **ends)
+    both: Any = (present.min(), present.max())
+    low, high = ((end.replace(tzinfo=None) if zone else end).isoformat() for end in both)
+    return replace(
+        column, kind="date", date_format=formats, notation=replace(column.notation, zone=zone), low=low, high=high
+    )
 
 
 def _texts(present: pl.Series) -> tuple[str, ...]:
     """Return the values in their order, as texts."""
-    pl = require("polars", "tables")
     return tuple(present.unique().sort().cast(pl.String))
 
 
 def _bounds(numbers: pl.Series) -> dict[str, Any]:
-    pl = require("polars", "tables")
     finite = numbers.cast(pl.Float64).filter(numbers.cast(pl.Float64).is_finite())
-    low, high = _ends(finite)
-    return {"low": None if low is None or math.isnan(low) else low, "high": high}
-
-
-def _ends(values: pl.Series) -> tuple[Any, Any]:
-    return values.min(), values.max()
-
-
-def _with(column: Column, **changes: Any) -> Column:
-    return replace(column, **changes)
+    low: Any = finite.min()
+    return {"low": None if low is None or math.isnan(low) else low, "high": finite.max()}

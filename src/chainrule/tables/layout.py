@@ -10,17 +10,14 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from chainrule.tables.formats import NOTHING, Format
+from chainrule.tables.formats import MISSING, NOTHING, Format
+from chainrule.tables.units import is_known
 
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE = 200  # rows that are looked at
 CSV_FIELD = 2**24  # characters
 HEADERS = 2  # rows under the names that may not be data
-EMPTY = {*NOTHING, "-", "--", ".", "None", "none"}
-UNITS = {
-    "kg", "g", "mg", "t", "m", "cm", "mm", "km", "m/s", "km/h", "mph", "s", "ms", "h", "min", "°C", "°F", "C", "K", "%",
-    "€", "$", "EUR", "USD", "V", "A", "W", "kW", "kWh", "Hz", "Pa", "hPa", "bar", "N", "J", "years", "days", "hours",
-}  # fmt: skip
+UNITS = {"m/s", "km/h", "mph", "°C", "°F", "C", "V", "A", "Pa", "hPa", "bar", "N", "J"}  # besides those of amounts
 _BRACKETS = re.compile(r"[(\[{].*[)\]}]", re.DOTALL)
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf(inity)?", re.IGNORECASE)
 _COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
@@ -201,10 +198,10 @@ def _rows_below(rows: list[list[str]]) -> int:
 
 def _are_words(fields: list[str]) -> bool:
     """Say whether fields are of a second header: words, none of them a number; of one alone, what looks like a unit."""
-    words = [field for field in fields if field not in EMPTY]
+    words = [field for field in fields if field.lower() not in MISSING]
     if any(map(_is_number, words)) or any(field in NOTHING[1:] for field in fields):
         return False
-    unit = any(word in UNITS or _BRACKETS.fullmatch(word) for word in words)
+    unit = any(word in UNITS or is_known(word) or _BRACKETS.fullmatch(word) for word in words)
     return unit or (len(words) > 1 and 2 * len(words) >= len(fields) and len(set(words)) > 1)
 
 

@@ -89,6 +89,10 @@ def load(
     numeric = [*numeric]
     table = _table(source, target, delimiter, header, decimal)
     goals = targets.split_names(target, table.frame.columns)
+    measured = targets.measured(table.frame, goals, task, table.format.decimal)
+    said_of_target, notations = (*table.notes, *measured.notes), {**table.notations, **measured.notations}
+    reads = table.reads + measured.reads if table.reads else ""
+    table = replace(table, frame=measured.frame, notations=notations, notes=said_of_target, reads=reads)
     frame, numbers, notes = _with_targets(table, goals)
     schema, y, said, warned = _schema(table, frame, goals, task, categorical, numeric, drop, dates)
     schema = without_row_numbers(schema, table.format.unnamed, numeric)
@@ -114,7 +118,10 @@ def load(
         known = replace(table_test, frame=with_targets(table_test.frame, schema, f"--test: {own}"))
         rows_own, numbers, _ = _with_targets(known, goals)
         given = table_test.frame[numbers - 1]
-        how, reads_test, file = f"those of {own}", table_test.reads, table_test.path
+        how, file, reads_test = f"those of {own}", table_test.path, table_test.reads
+        if measured.reads:
+            (name, written), *_ = measured.notations.items()
+            reads_test += targets.measured_code(name, table_test.frame.schema.get(name), written)
         frame_test = as_in(schema, rows_own, os.fspath(own))
     split = Split(len(rows), len(rows_val), frame_test.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))

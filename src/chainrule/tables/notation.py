@@ -5,15 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
 
-from chainrule._internal.extras import require
+from chainrule.tables._polars import pl
 from chainrule.tables.formats import GROUPS, Notation
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 MINUS = "[-\u2212\u2013]"  # of a typist, and of typographers
 SIGN = rf"(?:\+|{MINUS})?"
@@ -84,14 +78,13 @@ def evidence(columns: Sequence[Sequence[str]], delimiter: str = ";", most: int =
     >>> evidence([["4.229", "967"], ["a.b", "7,x"]])
     set()
     """
-    polars = require("polars", "tables")
     told: set[str] = set()
     marked = [column for column in columns if any("," in field for field in column)]
     if not marked and delimiter == ",":
         return told
     marked += [column for column in columns if column not in marked and any("." in field for field in column)]
     for column in marked[:most]:
-        values = polars.Series([field for field in column if any(map(str.isdigit, field))], dtype=polars.String)
+        values = pl.Series([field for field in column if any(map(str.isdigit, field))], dtype=pl.String)
         if (how := find(values)) and how.decimal and not is_ambiguous(values):
             told.add(how.decimal)
     return told
@@ -121,7 +114,7 @@ def read(values: pl.Series, how: Notation, *, strict: bool = True) -> pl.Series:
     >>> read(pl.Series(["3,5", "2,500", "2.500"]), Notation(","), strict=False).to_list()
     [3.5, 2.5, None]
     """
-    numbers = values.to_frame("x").select(expression(require("polars", "tables").col("x"), how))["x"].alias(values.name)
+    numbers = values.to_frame("x").select(expression(pl.col("x"), how))["x"].alias(values.name)
     if strict and numbers.null_count() > values.null_count():
         bad = values.filter(numbers.is_null() & values.is_not_null())[0]
         raise ValueError(f"{bad!r} is not a number written so that {example(how)}.")
@@ -130,23 +123,17 @@ def read(values: pl.Series, how: Notation, *, strict: bool = True) -> pl.Series:
 
 def expression(text: pl.Expr, how: Notation) -> pl.Expr:
     """Return the expression that makes numbers of texts; null where one is not written so."""
-    polars = require("polars", "tables")
     if is_plain(how):
-        return text.cast(polars.Float64, strict=False)
-    fits, digits = _steps(how)
-    written = polars.when(text.str.contains(fits)).then(text)
-    for pattern, new in digits:
+        return text.cast(pl.Float64, strict=False)
+    point = how.decimal or "."
+    steps = [(r"[\s+\p{Sc}%]", "")]
+    steps += [(f"[{GROUPS[how.group]}]", "")] if how.group.strip() else []
+    steps += [(r"\((.*)\)", "-$1"), (f"^(.*){MINUS}$", "-$1"), (MINUS, "-")]
+    steps += [("[,]", ".")] if point == "," else []
+    written: pl.Expr = pl.when(text.str.contains(_pattern(how.group, point, how.mark))).then(text)
+    for pattern, new in steps:
         written = written.str.replace_all(pattern, new)
-    return written.cast(polars.Float64, strict=False)
-
-
-def code(how: Notation) -> str:
-    """Return the same expression as Python, with NAMES for the columns."""
-    if is_plain(how):
-        return "pl.col(NAMES).cast(pl.Float64, strict=False)"
-    fits, digits = _steps(how)
-    steps = "".join(f".str.replace_all({pattern!r}, {new!r})" for pattern, new in digits)
-    return f"pl.when(pl.col(NAMES).str.contains({fits!r})).then(pl.col(NAMES)){steps}.cast(pl.Float64, strict=False)"
+    return written.cast(pl.Float64, strict=False)
 
 
 def is_plain(how: Notation) -> bool:
@@ -187,13 +174,3 @@ def _pattern(group: str, point: str, mark: str = "") -> str:
             rf"{before}\({number}\){after}", rf"\({before}{number}{after}\)",
         ]  # fmt: skip
     return f"^(?:{'|'.join(dict.fromkeys(forms))})$"
-
-
-def _steps(how: Notation) -> tuple[str, list[tuple[str, str]]]:
-    """Return what a text must match, and what is to be replaced one after the other, up to what Python writes."""
-    point = how.decimal or "."
-    steps = [(r"[\s+\p{Sc}%]", "")]
-    steps += [(f"[{GROUPS[how.group]}]", "")] if how.group.strip() else []
-    steps += [(r"\((.*)\)", "-$1"), (f"^(.*){MINUS}$", "-$1"), (MINUS, "-")]
-    steps += [("[,]", ".")] if point == "," else []
-    return _pattern(how.group, point, how.mark), steps

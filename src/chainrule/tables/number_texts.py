@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from chainrule._internal.extras import require
 from chainrule.tables import notation
-from chainrule.tables.formats import NOTHING, Notation
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
+from chainrule.tables._polars import pl
+from chainrule.tables.formats import MISSING, Notation
 
 ENOUGH = 0.95  # of the values must be numbers
 ENOUGH_BESIDE_ONE = 0.9  # if all others are one and the same word
@@ -21,11 +16,6 @@ FEWEST = 30  # different numbers: fewer are as well off as categories
 FEWEST_PLAIN = 3  # different numbers beside words that say nothing else than that a value is missing
 FEW_CLASSES = 10  # different numbers of a target, up to which a word among them is a class
 FIRST = 1000  # values by which most columns of words are ruled out
-MISSING = {
-    *map(str.lower, NOTHING), "none", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "n.a.", "#n/a!", "<na>",
-    "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!", "nil", "missing", "unknown", "not available",
-}  # fmt: skip
-"""Words, in lower case, that stand for a missing value among numbers."""
 
 
 class Numbers(NamedTuple):
@@ -49,8 +39,8 @@ def find(values: pl.Series, enough: float | None = None, decimal: str = "") -> N
     if not texts.head(FIRST).str.contains("[0-9]").any():
         return None
     how = written(texts, decimal)
-    numbers = notation.read(texts, how, strict=False)
-    words = texts.filter(numbers.is_null())
+    numbers = notation.read(values, how, strict=False)
+    words = values.filter(numbers.is_null() & values.is_not_null())
     different = words.n_unique()
     least = enough if enough is not None else ENOUGH_BESIDE_ONE if different == 1 else ENOUGH
     if len(words) > (1 - least) * len(texts) + 1e-9 or different > MOST_WORDS:
@@ -76,7 +66,7 @@ def known(values: pl.Series, decimal: str = "") -> tuple[pl.Series | None, pl.Se
     found = find(values, decimal=decimal)
     if found is None:
         return None, values.clear()
-    numbers = notation.read(values, found.notation, strict=False)
+    numbers = found.values
     words = values.filter(numbers.is_null() & values.is_not_null())
     fine = len(words) and numbers.n_unique() > FEW_CLASSES and words.str.to_lowercase().is_in(MISSING).all()
     return (numbers if fine else None), words
@@ -84,10 +74,9 @@ def known(values: pl.Series, decimal: str = "") -> tuple[pl.Series | None, pl.Se
 
 def known_in(frame: Any, names: Iterable[str], decimal: str = "") -> tuple[Any, list[str]]:
     """Return a frame with the columns of :func:`known` among these as numbers, and a note on each."""
-    polars = require("polars", "tables")
     notes = []
     for name in names:
-        if name in frame.columns and frame[name].dtype == polars.String:
+        if name in frame.columns and frame[name].dtype == pl.String:
             numbers, words = known(frame[name], decimal)
             if numbers is not None:
                 frame = frame.with_columns(numbers)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from chainrule._internal.extras import require
 from chainrule.files.values import shown
 from chainrule.tables import unpacking
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
+from chainrule.tables._polars import pl
 
 
 def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
@@ -25,7 +20,6 @@ def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
     >>> parse(file.getvalue(), "points.npz")[0].columns
     ['X_1', 'X_2', 'y']
     """
-    polars = require("polars", "tables")
     try:
         unpacking.check_numpy(content, name)
         loaded = np.load(io.BytesIO(content), allow_pickle=False)  # a pickle could run any code
@@ -53,8 +47,8 @@ def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
         columns |= {n: table[:, i] for i, n in enumerate(names)}
     shapes = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
     try:
-        frame = polars.DataFrame({key: _plain(value) for key, value in columns.items()})
-    except (ValueError, TypeError, polars.exceptions.PolarsError) as error:
+        frame = pl.DataFrame({key: _plain(value) for key, value in columns.items()})
+    except (ValueError, TypeError, pl.exceptions.PolarsError) as error:
         raise ValueError(f"{name} cannot be made a table: {shown(error)}.") from None
     return frame, f"NumPy: {shapes}"
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
+from chainrule.tables import targets
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import Checker, check
 from chainrule.tables.frames import as_frame
@@ -51,7 +52,7 @@ def predict(
         ``prediction``, and ``p_<class>`` for each class; or ``prediction``, and ``low`` and ``high`` if asked for; or
         for several labels ``prediction_<label>`` and ``p_<label>`` each.
     notes : tuple of str
-        Of :func:`check`.
+        Of :func:`check`; and the unit of the predictions, where the target of training had one.
 
     Raises
     ------
@@ -85,7 +86,7 @@ class Predictor:
             widths = run.widths if isinstance(run, Saved) else Widths.of(run.held_out, self.schema.task)
             self._half = widths.half(interval)
         self._checker = Checker(self.schema, coerce=coerce, seen=seen_values(run.pipeline), whole=whole)
-        self.look, self.notes = self._checker.look, self._checker.notes
+        self.look = self._checker.look
         self._rows = max(1, min(2**16, BLOCK // (8 * _inputs(run.pipeline, len(self.schema.used)))))
 
     def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
@@ -97,6 +98,12 @@ class Predictor:
             for at in range(0, checked.height, self._rows)
         ]
         return pl.concat(blocks)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return the notes on all rows so far, and the unit of the predictions."""
+        unit = targets.unit(self.schema)
+        told = (f"the predictions of {self.schema.target!r} are in {unit}, as in training.",) if unit else ()
+        return (*self._checker.notes(), *told)
 
 
 def seen_values(pipeline: Any) -> dict[str, list[str]]:

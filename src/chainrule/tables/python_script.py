@@ -50,6 +50,7 @@ IMPORTS = {
     "OneCycle": "from chainrule.schedules import OneCycle",
     "tables": "from chainrule import tables",
     "quantities": "from chainrule.tables import quantities",
+    "to_dates": "from chainrule.tables.dates import to_dates",
     "PositiveTarget": "from chainrule.tables import PositiveTarget",
 }
 """A name that a script may use, and the line that imports it."""
@@ -179,17 +180,12 @@ def _columns(loaded: Loaded, parts: Sequence[tuple[str, tuple[str, ...], Any]]) 
     lines += [_wrapped(f"{variable} = ", names) for variable, names in named]
     known = {tuple(names): variable for variable, names in reversed(named)}
     expressions = [
-        _short_lines(f"    {_with_names(text, known.get(tuple(names)) or ', '.join(map(repr, names)))},")
+        f"    {_with_names(text, known.get(tuple(names)) or ', '.join(map(repr, names)))},"
         for text, names in casting.code(loaded.schema.columns, types)
     ]
     if loaded.given is None:
         return [*lines, "X = frame.select(", *expressions, ")"]
     return [*lines, "inputs = [", *expressions, "]", "X, X_test = frame.select(inputs), frame_test.select(inputs)"]
-
-
-def _short_lines(text: str) -> str:
-    """Return a line, parted before what reads a date where it is too long."""
-    return text if len(text) <= WIDTH else text.replace(".str.to_datetime(", "\n    .str.to_datetime(")
 
 
 def _with_names(text: str, names: str) -> str:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from chainrule._internal.extras import require
 from chainrule.tables import notation
+from chainrule.tables._polars import pl
 from chainrule.tables.formats import LONGEST, Notation
 from chainrule.tables.units import CURRENCIES, MAGNITUDES, SCALES, base, factors, is_known
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 ENOUGH = 0.95  # of the values must be read
 MOST = 1000  # values that are looked at first
@@ -79,7 +74,7 @@ def _clock(values: pl.Series, unit: str) -> str:
     if unit != "h:m":
         return "%I:%M:%S %p" if values.str.contains(r":\d\d:").any() else unit
     two = values.filter(values.str.contains(r"^\d+:\d\d$"))
-    large = two.str.extract(r"^(\d+)").cast(require("polars", "tables").Int64) > 23
+    large = two.str.extract(r"^(\d+)").cast(pl.Int64) > 23
     return "m:s" if len(two) < len(values) and bool(large.any()) else unit
 
 
@@ -91,19 +86,17 @@ def unclear(values: pl.Series, unit: str) -> bool:
 
 def _amounts(values: pl.Series, enough: float, decimal: str) -> Notation | None:
     """Return the unit to which all can be converted, the commonest of several, and how the numbers are written."""
-    polars = require("polars", "tables")
-    number, affix = (made.alias(name) for made, name in zip(_affixes(polars.col("x")), ("n", "u"), strict=True))
-    first = values.head(MOST).alias("x").to_frame().select(affix)["u"]
+    first = _split(values.head(MOST))["u"]
     if first.null_count() > (1 - enough) * len(first):
         return None
-    split = values.alias("x").to_frame().select(number, affix).drop_nulls()
-    counts = split["u"].value_counts(sort=True, name="count").filter(polars.col("u") != "")
+    split = _split(values).drop_nulls()
+    counts = split["u"].value_counts(sort=True, name="count").filter(pl.col("u") != "")
     if counts.height > MOST_UNITS:
         return None
     for given in counts.sort(["count", "u"], descending=[True, False])["u"]:
         unit = base(given)
         known = factors(unit)
-        readable = split.filter(polars.col("u").is_in(list(known)))
+        readable = split.filter(pl.col("u").is_in(list(known)))
         if readable.height < enough * len(values) or not _is_unit(unit, readable):
             continue
         how = notation.find(readable["n"], decimal)
@@ -129,21 +122,26 @@ def _affixes(values: pl.Expr) -> Affixes:
     return Affixes(sign + number, unit_alone)
 
 
+def _split(values: pl.Series) -> pl.DataFrame:
+    """Return the numbers "n" and the units "u" of amounts, as texts; null where they are none."""
+    number, unit = _affixes(pl.col("x"))
+    return values.alias("x").to_frame().select(number.alias("n"), unit.alias("u"))
+
+
 def expression(values: pl.Expr, how: Notation) -> pl.Expr:
     """Return the expression that reads texts as numbers, of a unit or not, or as seconds; null where they are not."""
-    polars = require("polars", "tables")
     if not how.unit:
         return notation.expression(values, how)
-    values = values.cast(polars.String)  # a test file may have plain numbers
+    values = values.cast(pl.String)  # a test file may have plain numbers
     if how.unit.startswith("%I"):
         texts = values.str.strip_chars()
         times = [texts.str.to_time(fmt, strict=False) for fmt in ("%I:%M %p", "%I:%M:%S %p")]
-        return polars.coalesce(times).cast(polars.Int64).cast(polars.Float64) / 1e9
+        return pl.coalesce(times).cast(pl.Int64).cast(pl.Float64) / 1e9
     if how.unit in CLOCKS:
         return _seconds(values, how.unit)
     number, unit = _affixes(values)
     plain = notation.expression(number, replace(how, unit=""))
-    return plain * unit.replace_strict(factors(how.unit), default=None, return_dtype=polars.Float64)
+    return plain * unit.replace_strict(factors(how.unit), default=None, return_dtype=pl.Float64)
 
 
 def code(name: str, how: Notation) -> str:
@@ -154,13 +152,12 @@ def code(name: str, how: Notation) -> str:
 
 def _seconds(values: pl.Expr, unit: str) -> pl.Expr:
     """Return durations in seconds: of their parts, those that are there."""
-    polars = require("polars", "tables")
     texts = values.str.strip_chars()
     there = texts.str.contains(r"\d")
     parts = texts.str.extract_groups(PARTS if unit == "1h 30m" else CLOCK)
 
     def number(i: int) -> pl.Expr:
-        return parts.struct[i].cast(polars.Float64, strict=False).fill_null(0.0)
+        return parts.struct[i].cast(pl.Float64, strict=False).fill_null(0.0)
 
     if unit == "1h 30m":
         total = sum((number(i) * f for i, f in ((2, 86400.0), (3, 3600.0), (4, 60.0), (5, 1.0))), number(1) * 604800.0)
@@ -169,11 +166,11 @@ def _seconds(values: pl.Expr, unit: str) -> pl.Expr:
         days, clock = number(0) * 86400.0, number(2) * 3600.0 + number(3) * 60.0 + number(4)
         if unit == "m:s":
             two = parts.struct[4].is_null()
-            clock = polars.when(two).then(clock / 60.0).otherwise(clock)
-        clock = polars.when(parts.struct[1] == "-").then(-clock).otherwise(clock)
-        total, minus = days + clock, polars.lit(value=False)
+            clock = pl.when(two).then(clock / 60.0).otherwise(clock)
+        clock = pl.when(parts.struct[1] == "-").then(-clock).otherwise(clock)
+        total, minus = days + clock, pl.lit(value=False)
     fits = there & texts.str.contains(PARTS if unit == "1h 30m" else CLOCK)
-    return polars.when(fits).then(polars.when(minus).then(-total).otherwise(total))
+    return pl.when(fits).then(pl.when(minus).then(-total).otherwise(total))
 
 
 def read(values: pl.Series, how: Notation) -> pl.Series:
@@ -185,10 +182,7 @@ def read(values: pl.Series, how: Notation) -> pl.Series:
     >>> read(pl.Series(["1:02:45", "0 days 00:12:45"]), Notation(unit="h:m")).to_list()
     [3765.0, 765.0]
     """
-    polars = require("polars", "tables")
-    made = expression(polars.col("x"), how)
-    found: pl.Series = values.alias("x").to_frame().select(made.alias(values.name or "x")).to_series()
-    return found
+    return values.to_frame("x").select(expression(pl.col("x"), how).alias("x"))["x"].alias(values.name)
 
 
 def one(unit: str) -> str:
@@ -209,22 +203,18 @@ def numbers(values: pl.Series, unit: str) -> pl.Series:
     >>> numbers(pl.Series(["1,5 kg", "heavy"]), "kg").to_list()
     ['1,5', None]
     """
-    polars = require("polars", "tables")
     if unit in CLOCKS:
         return values.clear()
-    found: pl.Series = values.alias("x").to_frame().select(_affixes(polars.col("x")).number).to_series()
-    return found
+    return _split(values)["n"]
 
 
 def bare(values: pl.Series, unit: str) -> int:
     """Return how many values lack the unit of their column, where it is one."""
-    polars = require("polars", "tables")
     if not unit or unit in CLOCKS or unit in MAGNITUDES or not len(values):
         return 0
-    if values.dtype != polars.String:
+    if values.dtype != pl.String:
         return len(values) - values.null_count()
-    found = values.alias("x").to_frame().select((_affixes(polars.col("x")).unit == "").sum()).item()
-    return int(found or 0)
+    return int((_split(values)["u"] == "").sum())
 
 
 def number_of(unit: str) -> str:
@@ -243,12 +233,10 @@ def units(values: pl.Series) -> list[str]:
     >>> units(pl.Series(["EUR 5", "EUR 7", "USD 6", "8"]))
     ['EUR', '', 'USD']
     """
-    polars = require("polars", "tables")
-    texts = values.drop_nulls().alias("x").to_frame()
-    found = texts.select(_affixes(polars.col("x")).unit.alias("u"))["u"]
+    found = _split(values.drop_nulls())["u"]
     if not len(found) or found.null_count() > (1 - ENOUGH) * len(found):
         return []
     counts = found.drop_nulls().value_counts(sort=True, name="count").sort(["count", "u"], descending=[True, False])
     known = [unit for unit in counts["u"] if is_known(base(unit)) or not unit]
-    share = counts.filter(polars.col("u").is_in(known))["count"].sum() / len(found)
+    share = counts.filter(pl.col("u").is_in(known))["count"].sum() / len(found)
     return known if share >= ENOUGH else []

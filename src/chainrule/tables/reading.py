@@ -10,31 +10,18 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from chainrule._internal.extras import require
 from chainrule._internal.names import did_you_mean
 from chainrule.tables import delimited, json_tables, number_texts, numpy_files, unpacking
-from chainrule.tables.formats import Format, Notation
+from chainrule.tables._polars import first_line, pl
+from chainrule.tables.formats import ENDINGS, PACKED, Format, Notation, ending, is_table
 from chainrule.tables.frames import check_names, plain
 from chainrule.tables.kinds import LARGEST
 from chainrule.tables.schema import Schema
 
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
-
 __all__ = ["ENDINGS", "Table", "is_table", "read"]
 
-ENDINGS = {
-    ".csv": "text", ".tsv": "text", ".tab": "text", ".txt": "text", ".data": "text",
-    ".parquet": "Parquet", ".pq": "Parquet",
-    ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow", ".arrows": "Arrow",
-    ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".json": "JSON",
-    ".npz": "NumPy", ".npy": "NumPy",
-}  # fmt: skip
-PACKED = {".gz": "gzip", ".zst": "zstd"}
 STREAM = b"\xff\xff\xff\xff"  # how Arrow's format without a table of contents begins
 MAGIC = {
     b"PAR1": "Parquet",
@@ -76,15 +63,6 @@ class Table:
     reads: str = ""  # the expression of polars that reads it, for a script
     format: Format = field(default_factory=Format)
     notations: Mapping[str, Notation] = field(default_factory=dict)
-
-
-def is_table(source: str) -> bool:
-    """Return whether ``source`` is a file that this module reads, by its name alone.
-
-    >>> is_table("customers.csv.gz"), is_table("-"), is_table("digits")
-    (True, True, False)
-    """
-    return source == "-" or _ending(Path(source))[0] in ENDINGS
 
 
 def read(
@@ -144,12 +122,12 @@ def read(
     digest = hashlib.sha256(content).hexdigest()
     if not content.strip():
         raise ValueError(f"{name} is empty: expected a table with a header and rows.")
-    ending, packed_by_name = ("", "") if source == "-" else _ending(Path(source))
+    suffix, packed_by_name = ("", "") if source == "-" else ending(Path(source))
     content, packed, notes = _contained(content, packed_by_name, name)
     found = kind(content, name)
-    said = ENDINGS.get(ending)
+    said = ENDINGS.get(suffix)
     if said is None and source != "-":
-        notes.append(f"read as {found}, by its content: the ending {ending or '(none)'} says nothing")
+        notes.append(f"read as {found}, by its content: the ending {suffix or '(none)'} says nothing")
     if not _same(found, said):
         raise ValueError(f"{name} is not what its ending says: it is {A[found]}, not {A[str(said)]}. Rename it.")
     unpacking.check_content(content, said or found, name)
@@ -228,12 +206,6 @@ A = {
 }
 
 
-def _ending(path: Path) -> tuple[str, str]:
-    """Return the ending that tells the format, and the one that tells how it is packed."""
-    packed = path.suffix.lower() if path.suffix.lower() in PACKED else ""
-    return (path.with_suffix("") if packed else path).suffix.lower(), packed
-
-
 def _content(source: str) -> bytes:
     if source == "-":
         return sys.stdin.buffer.read()
@@ -259,7 +231,6 @@ def _unpacked(content: bytes, packed: str, name: str) -> bytes:
     try:
         if packed == "gzip":
             return gzip.decompress(content)
-        pl = require("polars", "tables")  # has zstd; a table of one column, its lines
         lines = pl.read_csv(content, has_header=False, separator="\x1f", quote_char=None, schema={"line": pl.String})
         return "\n".join(line or "" for line in lines["line"]).encode()
     except Exception as error:  # noqa: BLE001  (those of gzip, of zlib and of polars)
@@ -308,11 +279,10 @@ def _by_polars(function: str, what: str, **options: Any) -> Callable[..., tuple[
     arguments = "".join(f", {key}={value!r}" for key, value in options.items())
 
     def reader(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
-        pl = require("polars", "tables")
         try:
             frame = getattr(pl, function)(io.BytesIO(content), **options)
         except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-            raise ValueError(f"{name} is damaged: it cannot be read as {what} ({_first(error)}).") from None
+            raise ValueError(f"{name} is damaged: it cannot be read as {what} ({first_line(error)}).") from None
         return frame, [what], f"pl.{function}({{source}}{arguments})"
 
     return reader
@@ -335,10 +305,6 @@ def _json(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
 def _numpy(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
     frame, note = numpy_files.parse(content, name)
     return frame, [note], ""
-
-
-def _first(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 _READERS: dict[str, Callable[..., tuple[Any, list[str], str]]] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule._internal.extras import require
 from chainrule.tables import dates, notation, number_texts, quantities, units
-from chainrule.tables.kinds import MOST_OF_THEM
+from chainrule.tables.kinds import MOST_OF_THEM, normal
 from chainrule.tables.schema import Column, Schema
 
 if TYPE_CHECKING:
@@ -32,14 +32,15 @@ def find(frame: pl.DataFrame, schema: Schema) -> tuple[str, ...]:
     "'day' is read as %d/%m/%Y, but every value fits %m/%d/%Y as well:"
     """
     columns = [c for c in schema.columns if c.used or c.kind == "identifier"]
-    said = [s for column in columns for s in _of(frame[column.name], column, schema.format.decimal)]
+    said = [s for column in columns for s in of(frame[column.name], column, schema.format.decimal)]
     texts = [c for c in (*schema.targets, *columns) if c.kind in SPELLED and c.read_as == "text" and c.name in frame]
     said += [sentence for column in texts for sentence in _spellings(frame[column.name], column)]
     more = [f"and {len(said) - MOST:,} more remarks on columns"] if len(said) > MOST else []
     return (*said[:MOST], *more)
 
 
-def _of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
+def of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
+    """Yield a sentence for each decision about one column."""
     pl = require("polars", "tables")
     if column.kind == "number" and column.notation.unit:
         yield from _amounts(values, column)
@@ -52,7 +53,8 @@ def _of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
         else:
             yield f"{column.name!r} has numbers that the file has as texts: read as numbers."
         yield from _on_notation(values, column, decimal)
-    if column.kind in ("category", "many", "identifier", "text") and column.read_as == "text":
+    months = column.kind != "date" and column.read_as in ("whole", "text") and _may_be_months(values)
+    if column.kind in ("category", "many", "identifier", "text") and column.read_as == "text" and not months:
         yield from _nearly(values, column)
     if column.kind == "number" and column.read_as == "number":
         infinite = int(values.cast(pl.Float64).is_infinite().sum())
@@ -61,6 +63,21 @@ def _of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
     if column.kind == "date":
         yield from _on_time(values, column)
         yield from _on_format(values, column)
+    elif months:
+        like = str(values.drop_nulls()[0])[:6]
+        yield (
+            f"{column.name!r} has values like {like}, which may be months: not read as dates, since neither its name "
+            f"nor its values say so for sure; if they are, --date '{column.name}:{dates.MONTHS}'."
+        )
+
+
+def _may_be_months(values: pl.Series) -> bool:
+    pl = require("polars", "tables")
+    present = normal(values).drop_nulls()
+    if not len(present) or not present.head(dates.MOST).cast(pl.String).str.contains(r"^\d{6}$").all():
+        return False
+    found = dates.find(present.cast(pl.String))
+    return found is not None and found.formats == (dates.MONTHS,) and not found.unread
 
 
 def _on_format(values: pl.Series, column: Column) -> Iterator[str]:
@@ -111,10 +128,10 @@ def _amounts(values: pl.Series, column: Column) -> Iterator[str]:
 def _on_time(values: pl.Series, column: Column) -> Iterator[str]:
     """Say in which time zone the times of a column are taken, and which whole numbers are days."""
     zone = column.notation.zone
-    if column.read_as == "whole":
+    if column.read_as == "whole" or column.date_format == dates.MONTHS:
         yield (
-            f"{column.name!r} has whole numbers like {values.drop_nulls()[0]}: read as dates ({column.date_format}); "
-            f"if they are numbers, --numeric {column.name!r}."
+            f"{column.name!r} has whole numbers like {normal(values).drop_nulls()[0]}: read as dates "
+            f"({column.date_format}); if they are numbers, --numeric {column.name!r}."
         )
     if zone:
         yield f"{column.name!r} has times with a time zone: taken as a clock in {zone} shows them."

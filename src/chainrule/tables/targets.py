@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule._internal.names import did_you_mean
 from chainrule._internal.typing import Array
-from chainrule.tables import quantities
+from chainrule.tables import quantities, remarks
+from chainrule.tables._polars import pl
+from chainrule.tables.formats import MISSING, Notation
 from chainrule.tables.kinds import NESTED, infer, normal
 from chainrule.tables.schema import TASKS, Column, Schema
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
+from chainrule.tables.units import MAGNITUDES, SECONDS, base, factors
 
 FEW = 10  # whole numbers: up to so many values are classes
 MOST = 100  # classes
@@ -51,6 +49,81 @@ def split_names(given: str | Sequence[str], known: Iterable[str]) -> list[str]:
     return list(given)
 
 
+class Measured(NamedTuple):
+    """A frame whose target is a number in its unit, how it was written, the Python that reads it, and notes."""
+
+    frame: pl.DataFrame
+    notations: dict[str, Notation]
+    reads: str
+    notes: tuple[str, ...]
+
+
+def measured(frame: pl.DataFrame, names: list[str], task: str | None = None, decimal: str = "") -> Measured:
+    """Return a frame whose target is a number, where it has amounts or durations: 12.5 kg, EUR 12.50, 1:02:45.
+
+    Raises
+    ------
+    ValueError
+        When its values are in several units, or cannot be read in one way alone.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> found = measured(pl.DataFrame({"w": ["1,5 kg", "2,0 kg", None]}), ["w"], "regression")
+    >>> found.frame["w"].to_list(), found.notations["w"].unit, found.notes[0]
+    ([1.5, 2.0, None], 'kg', "'w' has values like '1,5 kg': read as an amount in kg.")
+    """
+    name = names[0]
+    values = frame[name]
+    if values.dtype in (pl.Duration, pl.Time) and len(names) == 1:
+        how, notes = Notation(unit="h:m"), (f"{name!r} has times or durations: read in seconds.",)
+        return Measured(frame.with_columns(normal(values)), {name: how}, measured_code(name, values.dtype, how), notes)
+    present = values.drop_nulls()
+    classes = task is None and present.n_unique() <= FEW
+    if len(names) > 1 or values.dtype != pl.String or classes or task not in (None, "regression"):
+        return Measured(frame, {}, "", ())
+    found = quantities.find(present, decimal=decimal)
+    if (several := _units(present, found)) or (found and quantities.unclear(present, found.unit)):
+        what, remedy = (
+            (f"amounts in {', '.join(several)}", "convert them to one unit, or put the unit into a column of its own")
+            if several else ("values with one colon and with two", "write all of them as hours:minutes:seconds")
+        )  # fmt: skip
+        raise ValueError(f"the target {name!r} has {what}: {remedy}. Are they classes? --task classification")
+    if found is None:
+        return Measured(frame, {}, "", ())
+    numbers = quantities.read(values, found)
+    words = values.filter(numbers.is_null() & values.is_not_null() & ~values.str.to_lowercase().is_in(MISSING))
+    if len(words):
+        raise ValueError(
+            f"the target {name!r}: {len(words):,} of its values are not {quantities.one(found.unit)}, like "
+            f"{words[0]!r}: correct them, or leave them empty."
+        )
+    said = remarks.of(values, Column(name, "number", "text", notation=found), decimal)
+    return Measured(frame.with_columns(numbers), {name: found}, measured_code(name, values.dtype, found), tuple(said))
+
+
+def _units(present: pl.Series, found: Notation | None) -> list[str]:
+    """Return the units of amounts, where one cannot stand for all of them: not those of durations, nor EURk and EUR."""
+    units = [unit for unit in quantities.units(present) if unit and unit not in MAGNITUDES]
+    if found is not None and (found.unit in SECONDS or found.unit in quantities.CLOCKS):
+        return []
+    alike = factors(base(units[0])) if units else {}
+    return units if any(alike.get(base(unit)) != 1 for unit in units) else []
+
+
+def measured_code(name: str, dtype: Any, how: Notation) -> str:
+    """Return the Python by which a frame gets the same target."""
+    seconds = f"(pl.col({name!r}).dt.total_microseconds() / 1e6)"
+    return f".with_columns({seconds if dtype == pl.Duration else quantities.code(name, how)})"
+
+
+def unit(schema: Schema) -> str:
+    """Return the unit of a number that is predicted, such as "kg" or "seconds"; "" where training's table told none."""
+    how = schema.targets[0].notation
+    said = quantities.number_of(how.unit) or how.mark
+    return said if schema.task == "regression" and said != "1" else ""
+
+
 def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Target:
     """Return the target of a table in which it has no holes."""
     if task is not None and task not in (*TASKS, "classification"):
@@ -76,8 +149,11 @@ def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Targ
     few = column.read_as == "whole" and column.distinct <= FEW
     if task == "regression" or (task is None and numeric and not few and column.distinct > 2):
         return _regression(frame, column, task)
-    if column.kind == "date":
-        raise ValueError(f"the target {column.name!r} is a date: give a number or a class that can be predicted.")
+    if column.kind == "date" and task is None:
+        raise ValueError(
+            f"the target {column.name!r} is a date: give a number, or a class: --task classification takes its "
+            "values for classes."
+        )
     return _classes(frame, column, task)
 
 
@@ -91,30 +167,26 @@ def as_labels(values: pl.Series, column: Column) -> Array:
     """Return a target of classes: whole numbers, or texts."""
     values = normal(values)
     if column.read_as == "whole":
-        return values.cast(_polars().Int64, strict=False).to_numpy()
+        return values.cast(pl.Int64, strict=False).to_numpy()
     return np.array(_texts(values), dtype=str)
 
 
 def code(schema: Schema, frame: str, types: Mapping[str, Any]) -> str:
     """Return y of a frame of these types as Python; without a type, of whatever a file may have."""
-    pl = _polars()
     column = schema.targets[0]
     values, dtype = f"{frame}[{column.name!r}]", types.get(column.name)
     if schema.task == "multilabel":
         labels = [_label_code(c, frame, types.get(c.name)) for c in schema.targets]
         return f"np.column_stack([{', '.join(labels)}]).astype(int)"
-    if schema.task == "regression":
-        return f"{values}.to_numpy()" if dtype == pl.Float64 else f"{values}.cast(pl.Float64).to_numpy()"
-    if column.read_as == "whole":
-        return f"{values}.to_numpy()" if dtype == pl.Int64 else f"{values}.cast(pl.Int64).to_numpy()"
-    return f"{values}.to_numpy()" if dtype == pl.String else f"{values}.cast(pl.String).to_numpy()"
+    want = "Float64" if schema.task == "regression" else "Int64" if column.read_as == "whole" else "String"
+    return f"{values}.to_numpy()" if dtype == getattr(pl, want) else f"{values}.cast(pl.{want}).to_numpy()"
 
 
 def _label_code(column: Column, frame: str, dtype: Any) -> str:
     values, yes = f"{frame}[{column.name!r}]", column.categories[1]
     if column.read_as in ("whole", "number"):
         return f"{values} == {yes}"
-    return f"{values} == {yes!r}" if dtype == _polars().String else f"{values}.cast(pl.String) == {yes!r}"
+    return f"{values} == {yes!r}" if dtype == pl.String else f"{values}.cast(pl.String) == {yes!r}"
 
 
 def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
@@ -148,7 +220,6 @@ def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
 
 
 def _regression(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
-    pl = _polars()
     if column.read_as not in ("number", "whole"):
         words = _words_among(frame[column.name])
         raise ValueError(f"the target {column.name!r} is no number: its task cannot be regression. {words}".rstrip())
@@ -162,11 +233,11 @@ def _regression(frame: pl.DataFrame, column: Column, task: str | None) -> Target
 
 def _words_among(values: pl.Series) -> str:
     """Return a sentence on texts that are numbers but for some words, or nothing."""
-    if values.dtype != _polars().String:
+    if values.dtype != pl.String:
         return ""
     if (how := quantities.find(values)) is not None:
         return f"Each of its values is {quantities.one(how.unit)}, like {values[0]!r}: store them as numbers."
-    words = values.filter(values.cast(_polars().Float64, strict=False).is_null())
+    words = values.filter(values.cast(pl.Float64, strict=False).is_null())
     if 2 * len(words) > len(values):
         return ""
     if not len(words):
@@ -192,10 +263,4 @@ def label(values: pl.Series, column: Column) -> Array:
 
 
 def _texts(values: pl.Series) -> list[str]:
-    return normal(values).cast(_polars().String).to_list()
-
-
-def _polars() -> Any:
-    from chainrule._internal.extras import require  # noqa: PLC0415
-
-    return require("polars", "tables")
+    return normal(values).cast(pl.String).to_list()

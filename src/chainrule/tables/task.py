@@ -46,8 +46,7 @@ class Task:
         """Return the targets as the loss wants them: numbers of classes (rows,), or (rows, outputs)."""
         schema = self.schema
         if schema.task == "regression":
-            y = frame[schema.target].to_numpy().astype(np.float64).reshape(-1, 1)
-            return np.asarray(self.scaler.transform(y), dtype=np.float32)
+            return np.asarray(self.scaler.transform(self.y(frame).reshape(-1, 1)), dtype=np.float32)
         if schema.task == "multilabel":
             return np.column_stack([targets.label(frame[c.name], c) for c in schema.targets])
         which = self._classes(frame[schema.targets[0].name])

@@ -15,6 +15,7 @@ from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.metrics import direction
 from chainrule.pages.formatting import MISSING, apart, clean, percent, rows, short
+from chainrule.tables import targets
 from chainrule.tables.report import importance
 from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, Score, WrongRow
 from chainrule.tables.report.uncertainty import as_numbers, row_losses
@@ -59,7 +60,7 @@ def collect(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: fl
     split = trained.split
     return ReportData(
         task=schema.task,
-        target=schema.target,
+        target=f"{schema.target} ({unit})" if (unit := targets.unit(schema)) else schema.target,
         truth=y,
         predicted=predicted,
         probabilities=p,
