@@ -197,7 +197,7 @@ def away_from(kinks, x, gap=1e-2):
 def draw(seed, batch, *shape, layer=None, dtype="float64"):
     rng = np.random.default_rng(seed)
     x = away_from(KINKS.get(repr(layer), ()), rng.normal(scale=2.0, size=(batch, *shape)))
-    for column, many in (layer.whole() if layer is not None else {}).items():
+    for column, many in (layer.integer_columns() if layer is not None else {}).items():
         x[:, column] = rng.integers(0, many, batch)
     return x.astype(dtype)
 
@@ -331,7 +331,7 @@ def test_backward_equals_central_differences(layer, batch, features, seed):
     for name, (part, last, inside) in parameters_of(layer, memo).items():
         gradients["d" + name] = (getattr(part, last), getattr(inside, "d" + last))
     for name, (at, gradient) in gradients.items():
-        whole = list(layer.whole()) if name == "dx" else []
+        whole = list(layer.integer_columns()) if name == "dx" else []
         expected = central_difference(lambda: float((dy * layer.forward(x, new_memo())).sum()), at, whole)
         np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8, err_msg=f"{layer}: {name}")
 

@@ -10,7 +10,7 @@ import pytest
 
 import chainrule as cr
 from chainrule import initializers, layers, losses, optimizers, penalties, schedules
-from chainrule._internal.config import Specification, Value
+from chainrule._internal.config import Config, FrozenConfig
 from chainrule._internal.names import did_you_mean, key, lookup, named, public_classes
 from chainrule.training import clipping
 
@@ -70,7 +70,7 @@ ARGUMENTS = {
 }
 FORMS = [(where, arguments) for where in CLASSES for arguments in ARGUMENTS.get(where, [{}])]
 every_form = pytest.mark.parametrize(("where", "arguments"), FORMS, ids=[f"{w}({a})" for w, a in FORMS])
-VALUES = [form for form in FORMS if issubclass(CLASSES[form[0]], Value)]
+VALUES = [form for form in FORMS if issubclass(CLASSES[form[0]], FrozenConfig)]
 every_value = pytest.mark.parametrize(("where", "arguments"), VALUES, ids=[f"{w}({a})" for w, a in VALUES])
 
 
@@ -150,8 +150,8 @@ def test_numbers_of_numpy_become_those_of_python():
 def test_layers_are_told_apart_though_they_are_typed_alike():
     """A layer gets shapes and parameters when it is bound: two of them are two."""
     assert layers.ReLU() != layers.ReLU()
-    assert isinstance(layers.ReLU(), Specification)
-    assert not isinstance(layers.ReLU(), Value)
+    assert isinstance(layers.ReLU(), Config)
+    assert not isinstance(layers.ReLU(), FrozenConfig)
 
 
 # Names ---------------------------------------------------------------------------------------------------------------

@@ -252,7 +252,7 @@ class OwnSquare(Layer):
 class OwnScale(Layer):
     """A layer of a user's own, written in the plainest way: no buffers, no out=."""
 
-    def parameters(self, following=None):
+    def parameters(self):
         fans = cr.initializers.Fans(1, 1)
         return {"s": cr.layers.Parameter(self.input_shape, cr.initializers.Constant(1.0), fans)}
 

@@ -17,8 +17,9 @@ from pathlib import Path
 # From the ground up. A module may import those of its own floor's room and of the floors below.
 FLOORS = [
     ["_version", "_internal"],
-    ["parameters", "memo", "initializers"],
-    ["layers", "losses", "metrics", "penalties", "optimizers", "schedules"],
+    ["memo", "initializers", "metrics"],
+    ["parameters"],
+    ["layers", "losses", "penalties", "optimizers", "schedules"],
     ["workspace", "network"],
     ["files"],
     ["advice", "training"],

@@ -16,7 +16,7 @@ from typing import final
 import numpy as np
 
 from chainrule._internal.checks import check_real
-from chainrule._internal.config import Value
+from chainrule._internal.config import FrozenConfig
 from chainrule._internal.typing import Array, Float
 from chainrule.memo import Memo
 
@@ -25,7 +25,7 @@ __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Momentum", "Nesterov", "Optimizer
 Vector = Float[Array, "size"]
 
 
-class Optimizer(Value, ABC):
+class Optimizer(FrozenConfig, ABC):
     """How the gradient changes the parameters. One of your own is ``slots`` and ``step``.
 
     ``slots`` names the vectors that are remembered from step to step; they start at zero. ``state.t`` counts the steps,

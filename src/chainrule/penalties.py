@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from chainrule._internal.checks import check_real
-from chainrule._internal.config import Value
+from chainrule._internal.config import FrozenConfig
 from chainrule._internal.typing import Array, Float
 from chainrule.parameters import Entry, Layout
 
@@ -19,7 +19,7 @@ __all__ = ["L1", "L2", "Constraint", "MaxNorm", "Penalty"]
 Layers = int | Sequence[int] | None
 
 
-class Penalty(Value, ABC):
+class Penalty(FrozenConfig, ABC):
     """A term of L that depends on the parameters alone. One of your own is a value and its gradient.
 
     ``layers`` names the layers by index (all for None); ``biases`` says whether it is for biases too; with
@@ -39,7 +39,7 @@ class Penalty(Value, ABC):
         """Add dL/dw to ``dw``; ``scratch`` is an array like it, to write on."""
 
 
-class Constraint(Value, ABC):
+class Constraint(FrozenConfig, ABC):
     """A set that the parameters must lie in; ``project`` moves them to the nearest point of it."""
 
     layers: Layers = None

@@ -12,15 +12,11 @@ from chainrule import optimizers
 from chainrule._internal.checks import check_real
 from chainrule._internal.names import lookup, public_classes
 from chainrule.layers import Layer
-from chainrule.layers.base import specifications
+from chainrule.layers.base import as_layers
 from chainrule.optimizers import Optimizer
 from chainrule.penalties import L1, L2, Constraint, MaxNorm, Penalty
 
-ACTIVATIONS = {
-    name: cls
-    for name, cls in public_classes(layers_module, Layer).items()
-    if cls.__module__ == "chainrule.layers.activation"
-} | {"logistic": layers_module.Sigmoid}
+ACTIVATIONS = public_classes(layers_module, layers_module.Activation) | {"logistic": layers_module.Sigmoid}
 NAMES = {
     r"^t: ": "y: ",
     r"each column of t\.": "each column of y.",
@@ -80,15 +76,14 @@ def check_lbfgs(e: Any, held_out: Any) -> None:
         "progress": e.progress,
         "resume": e.resume is not None,
         "X_val": held_out is not None,
-        "layers that draw": e.layers is not None and _draw(specifications("layers", e.layers)),
+        "layers that draw": e.layers is not None and _draw(as_layers("layers", e.layers)),
     }
     if is_lbfgs(e) and (given := [name for name, value in cannot.items() if value]):
         raise ValueError(f"solver='lbfgs' cannot use {', '.join(given)}: choose 'adam' or another solver.")
 
 
 def _draw(layers: Sequence[Layer]) -> bool:
-    noisy = layers_module.Dropout, layers_module.Dropout2D, layers_module.GaussianNoise
-    return any(isinstance(layer, noisy) or _draw(layer.inner) for layer in layers)
+    return any(layer.random or _draw(layer.inner) for layer in layers)
 
 
 def build_optimizer(e: Any) -> Optimizer:

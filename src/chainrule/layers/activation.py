@@ -6,6 +6,7 @@ Every formula is arranged so that it neither overflows nor loses its limits for 
 from __future__ import annotations
 
 import math
+from abc import ABC
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -15,14 +16,36 @@ from chainrule._internal import special as _special
 from chainrule._internal.checks import check_real
 from chainrule._internal.typing import Array, Float
 from chainrule.initializers import GlorotUniform, HeNormal, Initializer, LeCunNormal
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer
 from chainrule.memo import Memo
+from chainrule.parameters import Shape
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "Activation",
+    "HardSigmoid",
+    "Identity",
+    "LeakyReLU",
+    "Mish",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]
 
 Rows = Float[Array, "batch *shape"]
 
 
+class Activation(Layer, ABC):
+    """What stands between layers that learn: the estimators and the command line offer it by its name."""
+
+
 @final
-class Identity(Layer):
+class Identity(Activation):
     """The identity, to say that there is no activation.
 
     .. code-block:: text
@@ -35,7 +58,8 @@ class Identity(Layer):
     array([[-1.,  2.]])
     """
 
-    suits: ClassVar[Initializer | None] = GlorotUniform()
+    default_initializer: ClassVar[Initializer | None] = GlorotUniform()
+    sparse: ClassVar[str] = "handed on"
 
     def forward(self, x: Rows, memo: Memo) -> Rows:
         return x
@@ -45,7 +69,7 @@ class Identity(Layer):
 
 
 @final
-class ReLU(Layer):
+class ReLU(Activation):
     """Rectified linear unit.
 
     .. code-block:: text
@@ -62,7 +86,7 @@ class ReLU(Layer):
     Source: Nair and Hinton, "Rectified linear units improve restricted Boltzmann machines" (2010).
     """
 
-    suits: ClassVar[Initializer | None] = HeNormal()
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
 
     def forward(self, x: Rows, memo: Memo) -> Rows:
         memo.y = np.maximum(x, 0, out=memo.y)
@@ -75,7 +99,7 @@ class ReLU(Layer):
 
 @final
 @dataclass(eq=False, repr=False)
-class LeakyReLU(Layer):
+class LeakyReLU(Activation):
     """Leaky rectified linear unit: a small slope where ReLU has none.
 
     .. code-block:: text
@@ -96,7 +120,7 @@ class LeakyReLU(Layer):
     """
 
     negative_slope: float = 0.01
-    suits: ClassVar[Initializer | None] = HeNormal()
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
 
     def __post_init__(self) -> None:
         self.negative_slope = check_real("LeakyReLU", "negative_slope", self.negative_slope, 0, 1)
@@ -114,7 +138,7 @@ class LeakyReLU(Layer):
 
 @final
 @dataclass(eq=False, repr=False)
-class ELU(Layer):
+class ELU(Activation):
     """Exponential linear unit.
 
     .. code-block:: text
@@ -136,7 +160,7 @@ class ELU(Layer):
     """
 
     alpha: float = 1.0
-    suits: ClassVar[Initializer | None] = HeNormal()
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
 
     def __post_init__(self) -> None:
         self.alpha = check_real("ELU", "alpha", self.alpha, 0)
@@ -153,7 +177,7 @@ class ELU(Layer):
 
 
 @final
-class SELU(Layer):
+class SELU(Activation):
     """Scaled exponential linear unit: activations drift to mean 0 and variance 1 by themselves.
 
     .. code-block:: text
@@ -172,7 +196,7 @@ class SELU(Layer):
     Source: Klambauer et al., "Self-normalizing neural networks" (2017).
     """
 
-    suits: ClassVar[Initializer | None] = LeCunNormal()
+    default_initializer: ClassVar[Initializer | None] = LeCunNormal()
     ALPHA: ClassVar[float] = 1.6732632423543772
     SCALE: ClassVar[float] = 1.0507009873554805
 
@@ -188,7 +212,7 @@ class SELU(Layer):
 
 
 @final
-class Sigmoid(Layer):
+class Sigmoid(Activation):
     """The logistic function.
 
     .. code-block:: text
@@ -203,7 +227,7 @@ class Sigmoid(Layer):
     array([[0. , 0.5, 1. ]])
     """
 
-    suits: ClassVar[Initializer | None] = GlorotUniform()
+    default_initializer: ClassVar[Initializer | None] = GlorotUniform()
 
     def forward(self, x: Rows, memo: Memo) -> Rows:
         memo.y = _special.sigmoid(x, out=memo.y)
@@ -216,7 +240,7 @@ class Sigmoid(Layer):
 
 
 @final
-class Tanh(Layer):
+class Tanh(Activation):
     """The hyperbolic tangent.
 
     .. code-block:: text
@@ -229,7 +253,7 @@ class Tanh(Layer):
     array([[-0.7616,  0.    ]])
     """
 
-    suits: ClassVar[Initializer | None] = GlorotUniform()
+    default_initializer: ClassVar[Initializer | None] = GlorotUniform()
 
     def forward(self, x: Rows, memo: Memo) -> Rows:
         memo.y = np.tanh(x, out=memo.y)
@@ -242,7 +266,7 @@ class Tanh(Layer):
 
 
 @final
-class HardSigmoid(Layer):
+class HardSigmoid(Activation):
     """A sigmoid of three straight pieces.
 
     .. code-block:: text
@@ -259,7 +283,7 @@ class HardSigmoid(Layer):
     Source: Howard et al., "Searching for MobileNetV3" (2019).
     """
 
-    suits: ClassVar[Initializer | None] = GlorotUniform()
+    default_initializer: ClassVar[Initializer | None] = GlorotUniform()
 
     def forward(self, x: Rows, memo: Memo) -> Rows:
         y = np.multiply(x, 1 / 6, out=memo.y)
@@ -276,7 +300,7 @@ class HardSigmoid(Layer):
 
 
 @final
-class Softplus(Layer):
+class Softplus(Activation):
     """A smooth ReLU, whose derivative is the logistic function.
 
     .. code-block:: text
@@ -293,7 +317,7 @@ class Softplus(Layer):
     Source: Dugas et al., "Incorporating second-order functional knowledge for better option pricing" (2000).
     """
 
-    suits: ClassVar[Initializer | None] = HeNormal()
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
 
     def forward(self, x: Rows, memo: Memo) -> Rows:
         memo.x = x
@@ -305,7 +329,7 @@ class Softplus(Layer):
 
 
 @final
-class SiLU(Layer):
+class SiLU(Activation):
     """Sigmoid linear unit, also called swish.
 
     .. code-block:: text
@@ -320,7 +344,7 @@ class SiLU(Layer):
     Source: Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units" (2017); Hendrycks and Gimpel (2016).
     """
 
-    suits: ClassVar[Initializer | None] = HeNormal()
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
 
     def buffers(self) -> dict[str, Shape]:
         return {"sigmoid": self.output_shape}
@@ -339,7 +363,7 @@ class SiLU(Layer):
 
 @final
 @dataclass(eq=False, repr=False)
-class GELU(Layer):
+class GELU(Activation):
     """Gaussian error linear unit: x times the probability that a standard normal variable is below x.
 
     .. code-block:: text
@@ -364,7 +388,7 @@ class GELU(Layer):
     """
 
     approximate: str = "none"
-    suits: ClassVar[Initializer | None] = HeNormal()
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
 
     def __post_init__(self) -> None:
         if self.approximate not in ("none", "tanh"):
@@ -407,7 +431,7 @@ class GELU(Layer):
 
 
 @final
-class Mish(Layer):
+class Mish(Activation):
     """x times tanh(softplus(x)).
 
     .. code-block:: text
@@ -425,7 +449,7 @@ class Mish(Layer):
     Source: Misra, "Mish: a self regularized non-monotonic activation function" (2019).
     """
 
-    suits: ClassVar[Initializer | None] = HeNormal()
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
 
     def buffers(self) -> dict[str, Shape]:
         return {"e": self.output_shape, "n": self.output_shape, "w": self.output_shape}
@@ -452,7 +476,7 @@ class Mish(Layer):
 
 
 @final
-class Softmax(Layer):
+class Softmax(Activation):
     """Softmax over the last axis, with its full Jacobian, so that it is right under any loss.
 
     .. code-block:: text
@@ -469,7 +493,7 @@ class Softmax(Layer):
     array([[0., 0., 1.]])
     """
 
-    suits: ClassVar[Initializer | None] = GlorotUniform()
+    default_initializer: ClassVar[Initializer | None] = GlorotUniform()
 
     def buffers(self) -> dict[str, Shape]:
         return {"row": (*self.output_shape[:-1], 1)}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
 from chainrule._internal.checks import check_real
 from chainrule._internal.typing import Array, Float, SparseRows, is_sparse
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer
 from chainrule.memo import Memo
+from chainrule.parameters import Shape
+
+__all__ = ["Dropout", "Dropout2D"]
 
 
 @final
@@ -55,6 +58,8 @@ class Dropout(Layer):
     """
 
     rate: float
+    random: ClassVar[bool] = True
+    sparse: ClassVar[str] = "handed on"
 
     def __post_init__(self) -> None:
         self.rate = check_real("Dropout", "rate", self.rate, 0, 1, open_high=True)
@@ -123,6 +128,7 @@ class Dropout2D(Layer):
     """
 
     rate: float
+    random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.rate = check_real("Dropout2D", "rate", self.rate, 0, 1, open_high=True)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
 from chainrule._internal.checks import check_real
 from chainrule._internal.typing import Array, Float
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer
 from chainrule.memo import Memo
+from chainrule.parameters import Shape
+
+__all__ = ["GaussianNoise"]
 
 
 @final
@@ -58,6 +61,7 @@ class GaussianNoise(Layer):
     """
 
     deviation: float
+    random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.deviation = check_real("GaussianNoise", "deviation", self.deviation, 0)
