@@ -140,9 +140,7 @@ class Network:
 
     def draw(self, rng: np.random.Generator, but: type[Layer] | None = None) -> None:
         """Draw the parameters, and start the statistics, of all layers ``but`` those of one class."""
-        starts = [
-            p | layer.statistics() for p, layer in zip(initialized(self.layers)[0], self.layers, strict=True)
-        ]
+        starts = [p | layer.statistics() for p, layer in zip(initialized(self.layers)[0], self.layers, strict=True)]
         for entry, array in self.arrays():
             if but is None or not isinstance(self.layers[entry.layer], but):
                 array[...] = starts[entry.layer][entry.name].draw(rng)

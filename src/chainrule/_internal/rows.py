@@ -1,4 +1,4 @@
-"""What layers do with all rows of a batch, whatever these are: products and sums, of sparse rows too, and in threads."""
+"""Products, sums and moments over all rows of a batch: of sparse rows too, block by block, and in threads."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,8 @@ NAMES = {
 }
 """What :func:`train` calls things, and what the estimators' users do."""
 
-SOLVERS = {"lbfgs", "sgd", "adam", "momentum", "rmsprop", "adagrad", "adamw"}
+OPTIMIZERS = {name.lower(): cls for name, cls in public_classes(optimizers, Optimizer).items()}
+SOLVERS = {"lbfgs", *OPTIMIZERS}
 
 
 def network_dtype(e: Any, X: Any) -> Any:
@@ -87,24 +88,27 @@ def _draw(layers: Sequence[Layer]) -> bool:
 
 
 def build_optimizer(e: Any) -> Optimizer:
-    """Return the optimizer that ``solver`` names, with its parameters."""
+    """Return the optimizer that ``solver`` names, with the estimator's parameters that it takes."""
     if isinstance(e.solver, Optimizer):
         return e.solver
-    rate, adam = e.learning_rate_init, (e.beta_1, e.beta_2, e.epsilon)
-    makers: dict[str, Callable[[], Optimizer]] = {
-        "adam": lambda: optimizers.Adam(rate, *adam, epsilon_hat=True),
-        "adamw": lambda: optimizers.AdamW(rate, *adam, weight_decay=e.alpha),
-        "rmsprop": lambda: optimizers.RMSProp(rate, epsilon=e.epsilon),
-        "adagrad": lambda: optimizers.Adagrad(rate),
-        "momentum": lambda: optimizers.Momentum(rate, e.momentum),
-        "sgd": lambda: (optimizers.Nesterov if e.nesterovs_momentum else optimizers.Momentum)(rate, e.momentum),
-    }
-    return makers[e.solver]()
+    cls = _optimizer_class(e)
+    arguments = {name: getattr(e, "alpha" if name == "weight_decay" else name) for name in cls.estimator_arguments}
+    if cls is optimizers.Adam:
+        arguments["epsilon_hat"] = True  # scikit-learn's form
+    optimizer: Optimizer = cls(learning_rate=e.learning_rate_init, **arguments)
+    return optimizer
+
+
+def _optimizer_class(e: Any) -> Any:
+    if e.solver == "sgd":  # in scikit-learn it has momentum
+        return optimizers.Nesterov if e.nesterovs_momentum else optimizers.Momentum
+    return OPTIMIZERS[e.solver]
 
 
 def build_penalties(e: Any) -> list[Penalty | Constraint]:
-    """Return alpha as L2 over the rows of the batch (beside the gradient for adamw), L1 and the norm's bound."""
-    decoupled = isinstance(e.solver, str) and e.solver == "adamw"
+    """Return alpha as L2 over the rows of the batch (unless it is the solver's own weight decay), L1 and the bound."""
+    named = isinstance(e.solver, str) and not is_lbfgs(e)
+    decoupled = named and "weight_decay" in _optimizer_class(e).estimator_arguments
     terms: list[Penalty | Constraint] = [] if decoupled else [L2(e.alpha, per_row=True)]
     if e.l1:
         terms.append(L1(e.l1, per_row=True))

@@ -14,10 +14,9 @@ from chainrule.gradient_check import samples
 from chainrule.gradient_check.same import copied, same
 from chainrule.initializers import Fans, Zeros
 from chainrule.layers import Layer, Parameter
-from chainrule.parameters import Shape
 from chainrule.memo import Memo
 from chainrule.network import Network
-from chainrule.parameters import locate
+from chainrule.parameters import Shape, locate
 from chainrule.workspace import Workspace
 
 MUTABLE = (list, dict, set, bytearray, np.ndarray)
@@ -73,7 +72,11 @@ class Bench:
         layer.input_shape = shape  # of a copy
         layer.output(shape)
         self.network = Network(
-            shape, [Inlet(self.rows, list(layer.integer_columns())), layer, Outlet()], "squared_error", seed=seed, dtype="float64"
+            shape,
+            [Inlet(self.rows, list(layer.integer_columns())), layer, Outlet()],
+            "squared_error",
+            seed=seed,
+            dtype="float64",
         )
         rng = np.random.default_rng(seed)
         for entry, view in self.network.arrays():

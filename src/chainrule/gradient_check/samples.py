@@ -23,9 +23,9 @@ from chainrule.layers import (
     Scale,
     Tanh,
 )
-from chainrule.parameters import Shape
 from chainrule.losses import Loss
 from chainrule.memo import Memo
+from chainrule.parameters import Shape
 
 SHAPES: tuple[Shape, ...] = ((5,), (6, 6, 2), (6, 2))  # of a sample: rows of numbers, small images, sequences
 WHOLE, REAL = 3, 0.4  # an argument without a default: a number of units or a size, a rate

@@ -19,7 +19,7 @@ from chainrule.layers import (
     scale,
 )
 from chainrule.layers.activation import *
-from chainrule.layers.base import SHIPPED, Layer, Parameter
+from chainrule.layers.base import SHIPPED, Layer
 from chainrule.layers.convolution import *
 from chainrule.layers.dense import *
 from chainrule.layers.dropout import *
@@ -30,6 +30,7 @@ from chainrule.layers.pooling import *
 from chainrule.layers.reshape import *
 from chainrule.layers.residual import *
 from chainrule.layers.scale import *
+from chainrule.parameters import Parameter
 
 __all__ = ["Layer", "Parameter"]
 __all__ += activation.__all__

@@ -81,8 +81,8 @@ class Conv2D(Layer):
     (batch, channels, height, width) and (filters, channels / groups, kh, kw). At strides above 1 "same" puts the odd
     pixel at the end, as TensorFlow does; PyTorch refuses it.
 
-    c is never in memory as a whole, which would be kh · kw times the images: ``Columns`` in ``layers/windows.py`` copies
-    a few images' windows at a time for one matrix product, and backward makes them again.
+    c is never in memory as a whole, which would be kh · kw times the images: ``Columns`` in ``layers/windows.py``
+    copies a few images' windows at a time for one matrix product, and backward makes them again.
 
     Source: LeCun et al., "Gradient-based learning applied to document recognition" (1998); as a matrix product,
     Chellapilla, Puri and Simard, "High performance convolutional neural networks for document processing" (2006).
@@ -115,8 +115,8 @@ class Conv2D(Layer):
             self.b = None
 
     def output(self, input_shape: Shape) -> Shape:
-        pairs = (check_pair("Conv2D", name, getattr(self, name)) for name in ("size", "stride", "dilation"))
-        self._windows = find_windows(input_shape, *pairs, check_padding("Conv2D", self.padding))
+        size, stride, dilation = (check_pair("Conv2D", n, getattr(self, n)) for n in ("size", "stride", "dilation"))
+        self._windows = find_windows(input_shape, size, stride, dilation, check_padding("Conv2D", self.padding))
         if input_shape[2] % self.groups:
             raise ValueError(f"expects channels that {self.groups} groups divide")
         return (*self._windows.output, self.filters)

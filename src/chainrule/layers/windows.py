@@ -122,7 +122,7 @@ class Columns:
         """Return c W: (batch, rows, columns, filters)."""
         shape = (len(self.x), *self.windows.output, self.filters)
         y = np.empty(shape, self.x.dtype) if out is None else out
-        self._in_parts(lambda _, rows: [self._product(block, y[block]) for block in self._blocks(rows)], y)
+        self._each_block(lambda block: self._product(block, y[block]), y)
         return y
 
     def _product(self, block: slice, y: Array) -> None:
@@ -155,7 +155,7 @@ class Columns:
     def spread(self, dy: Array, out: Array | None) -> Array:
         """Return dx: of every pixel the sum of dy Wᵀ over the windows, and the places in them, where it lies."""
         dx = np.empty_like(self.x) if out is None else out
-        self._in_parts(lambda _, rows: [self._spread(dy[block], dx[block]) for block in self._blocks(rows)], dy)
+        self._each_block(lambda block: self._spread(dy[block], dx[block]), dy)
         return dx
 
     def _spread(self, dy: Array, dx: Array) -> None:
@@ -199,6 +199,13 @@ class Columns:
         some = scratch("some", (len(rows), filters.stop - filters.start), dy.dtype)
         some[...] = rows[:, filters]
         return some
+
+    def _each_block(self, work: Callable[[slice], None], y: Array) -> None:
+        def part(_: int, rows: slice) -> None:
+            for block in self._blocks(rows):
+                work(block)
+
+        self._in_parts(part, y)
 
     def _in_parts(self, work: Callable[[int, slice], Any], y: Array) -> int:
         return in_parts(work, len(self.x), y.size * self.windows.size[0] * self.windows.size[1])

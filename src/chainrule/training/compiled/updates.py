@@ -17,22 +17,24 @@ NO_CLIP, CLIP_NORM, CLIP_VALUE = range(3)
 PIECE = 4096  # parameters at a time
 
 
+CODES: dict[type[Optimizer], tuple[int, tuple[str, ...]]] = {
+    optimizers.SGD: (SGD, ()),
+    optimizers.Momentum: (MOMENTUM, ("momentum",)),
+    optimizers.Nesterov: (NESTEROV, ("momentum",)),
+    optimizers.Adagrad: (ADAGRAD, ("epsilon",)),
+    optimizers.RMSProp: (RMSPROP, ("rho", "epsilon")),
+    optimizers.Adam: (ADAM, ("beta_1", "beta_2", "epsilon", "epsilon_hat")),
+    optimizers.AdamW: (ADAM, ("beta_1", "beta_2", "epsilon", "epsilon_hat")),
+}
+"""The code of each optimizer, and the names of its numbers but for rate and weight decay."""
+
+
 def encode(optimizer: Optimizer) -> tuple[int, tuple[float, ...]] | None:
-    """Return an optimizer's code and its numbers, without rate and weight decay; None for one that is none of ours."""
-    o = optimizer
-    if isinstance(o, optimizers.SGD):
-        return SGD, ()
-    if isinstance(o, optimizers.Momentum):
-        return MOMENTUM, (o.momentum,)
-    if isinstance(o, optimizers.Nesterov):
-        return NESTEROV, (o.momentum,)
-    if isinstance(o, optimizers.Adagrad):
-        return ADAGRAD, (o.epsilon,)
-    if isinstance(o, optimizers.RMSProp):
-        return RMSPROP, (o.rho, o.epsilon)
-    if isinstance(o, optimizers.Adam | optimizers.AdamW):
-        return ADAM, (o.beta_1, o.beta_2, o.epsilon, float(isinstance(o, optimizers.Adam) and o.epsilon_hat))
-    return None
+    """Return an optimizer's code and its numbers; None for one that has no compiled form."""
+    if type(optimizer) not in CODES:
+        return None
+    code, names = CODES[type(optimizer)]
+    return code, tuple(float(getattr(optimizer, name, False)) for name in names)  # AdamW has no epsilon_hat
 
 
 def encode_clip(clip: Clip | None) -> tuple[int, float] | None:
