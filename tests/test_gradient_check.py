@@ -29,6 +29,7 @@ from planted import (
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(12, 5))
 LABELS = np.arange(12) % 3
+NUMBERS = RNG.normal(size=(12, 3))
 TARGETS = {type(loss).__name__: variants.targets(loss, RNG, 12, 3) for loss in variants.every_loss()}
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -218,6 +218,7 @@ LAYERS = [
             Flatten(),
             Reshape((1, -1)),
             Reshape((-1,)),
+            Residual([Scale(0.5), Tanh()]),
             Residual([BatchNorm(), Tanh()]),
             Residual([Residual([BatchNorm(), Dropout(0.5)]), Scale(0.5)]),
             Residual([BatchNorm(), Conv2D(2, padding="same"), Residual([Scale(0.5), Dropout2D(0.3)])]),
@@ -559,10 +560,11 @@ def brisk(cls: type[Optimizer], **settings: Any) -> Optimizer:
 
 
 def forms(classes: Any) -> dict[type, list[dict[str, Any]]]:
-    """Return the arguments of every variant in a list of cases, by class."""
+    """Return the arguments, but for defaults, of every variant in a list of cases, by class."""
     found: dict[type, list[dict[str, Any]]] = {}
     for case in classes:
-        arguments = case[0].arguments()
+        defaults = {field.name: field.default for field in fields(case[0])} if is_dataclass(case[0]) else {}
+        arguments = {name: value for name, value in case[0].arguments().items() if value != defaults[name]}
         if arguments not in found.setdefault(type(case[0]), []):
             found[type(case[0])].append(arguments)
     return found

@@ -158,6 +158,9 @@ class Loss(FrozenConfig, ABC):
     takes_labels: ClassVar[bool] = True
     """Whether whole numbers (batch,) are class labels to this loss, where the network has several outputs."""
 
+    equations: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """What a worked example prints, by the arguments of :class:`chainrule.tracing.Equations`."""
+
     @abstractmethod
     def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
         """Return the loss of every sample, and leave in ``memo`` what ``backward`` will need."""

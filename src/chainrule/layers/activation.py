@@ -1,4 +1,4 @@
-"""Activations, from simple to complex. Each is elementwise but Softmax, which couples the values of a row.
+"""Activations, from simple to complex. All but Softmax are elementwise.
 
 Every formula is arranged so that it neither overflows nor loses its limits for inputs as large as ±1e4 in float32.
 """

@@ -109,6 +109,7 @@ class BatchNorm(Layer):
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
         if memo.training:
             memo.mean, memo.var = moments(x)  # μ = Σ x / N, σ² = Σ (x − μ)² / N
+            memo.count = x.size // x.shape[-1]  # N
         else:
             memo.mean, memo.var = self.running_mean, self.running_var
         memo.s = 1 / np.sqrt(memo.var.astype(x.dtype) + self.epsilon)
@@ -126,22 +127,20 @@ class BatchNorm(Layer):
             return None
         if not memo.training:
             return np.multiply(dy, self.gamma * memo.s, out=memo.dx)
-        count = _count(dy)
-        dx = np.multiply(memo.centered, memo.dgamma * memo.s / count, out=memo.dx)
+        dx = np.multiply(memo.centered, memo.dgamma * memo.s / memo.count, out=memo.dx)
         np.subtract(dy, dx, out=dx)
-        dx -= memo.dbeta / count
+        dx -= memo.dbeta / memo.count
         dx *= self.gamma * memo.s  # dx = γ s (dy − dβ / N − x̂ dγ / N)
         return dx
 
     def update_statistics(self, memo: Memo, momentum: float | None = None) -> None:
-        count = _count(memo.centered)
-        if count < 2:  # one value has no variance, and its mean is itself
+        if memo.count < 2:  # one value has no variance, and its mean is itself
             return
         keep = self.momentum if momentum is None else momentum
         self.running_mean *= keep
         self.running_mean += (1 - keep) * memo.mean
         self.running_var *= keep
-        self.running_var += (1 - keep) * count / (count - 1) * memo.var
+        self.running_var += (1 - keep) * memo.count / (memo.count - 1) * memo.var
 
     def check_batch(self, name: str, rows: int) -> None:
         if rows * math.prod(self.input_shape[:-1]) < 2:
@@ -321,11 +320,6 @@ def _for_each(shape: Shape, value: float) -> Parameter:
     """Return a number for each feature, which penalties leave alone as they do biases."""
     features = shape[-1]
     return Parameter((features,), Constant(value) if value else Zeros(), Fans(features, features), weight=False)
-
-
-def _count(x: Array) -> int:
-    """Return how many values of each feature there are."""
-    return x.size // x.shape[-1]
 
 
 def _mean(x: Array, out: Array | None) -> Array:
