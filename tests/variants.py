@@ -191,6 +191,16 @@ LAYERS = [
     LayerCase(
         Mish(), lambda x: x * math.tanh(softplus(x)), mish_slope, start="HeNormal", torch=lambda f, x, _: f.mish(x)
     ),
+    *(
+        LayerCase(
+            PReLU(*start),
+            start="HeNormal",
+            kinks=(0,),
+            torch=lambda f, x, p: f.prelu(x.movedim(-1, 1), p.alpha).movedim(1, -1),
+            compiled=False,
+        )
+        for start in ((), (-0.5,))
+    ),
     LayerCase(Softmax(), torch=lambda f, x, _: f.softmax(x, dim=-1)),
     *map(
         LayerCase,

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import math
 from abc import ABC
-from dataclasses import dataclass
-from typing import ClassVar, final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, final
 
 import numpy as np
 
 from chainrule._internal import special as _special
 from chainrule._internal.checks import check_real
+from chainrule._internal.rows import column_sums
 from chainrule._internal.typing import Array, Float
-from chainrule.initializers import GlorotUniform, HeNormal, Initializer, LeCunNormal
+from chainrule.initializers import Constant, Fans, GlorotUniform, HeNormal, Initializer, LeCunNormal
 from chainrule.layers.base import Layer
 from chainrule.memo import Memo
-from chainrule.parameters import Shape
+from chainrule.parameters import Parameter, Shape
 
 __all__ = [
     "ELU",
@@ -29,6 +31,7 @@ __all__ = [
     "Identity",
     "LeakyReLU",
     "Mish",
+    "PReLU",
     "ReLU",
     "SiLU",
     "Sigmoid",
@@ -133,6 +136,97 @@ class LeakyReLU(Activation):
     def backward(self, dy: Rows, memo: Memo) -> Rows:
         slope = np.sign(memo.x, out=memo.dx)  # -1, 0 or 1
         np.maximum(slope, self.negative_slope, out=slope)  # a, a or 1
+        return np.multiply(dy, slope, out=slope)
+
+
+@final
+@dataclass(eq=False, repr=False)
+class PReLU(Activation):
+    """Parametric rectified linear unit: LeakyReLU with a learned slope for each feature (each channel).
+
+    .. code-block:: text
+
+        y = max(x, 0) + α min(x, 0)           dy/dx = 1 where x > 0, else α
+
+        dα = Σ dy min(x, 0)                   over the batch (and all positions)
+
+    Parameters
+    ----------
+    start : float
+        What every α begins with; 0.25 as in the paper and in PyTorch.
+
+    Attributes
+    ----------
+    alpha : (features,) array
+        The slopes; penalties treat them as biases, since decay towards 0 would make a ReLU of it.
+
+    Raises
+    ------
+    ValueError
+        When ``start`` is not finite.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(2, [PReLU()], "squared_error", dtype="float64")
+    >>> network.predict([[-1.0, 2.0]])
+    array([[-0.25,  2.  ]])
+
+    Notes
+    -----
+    PyTorch's ``PReLU()`` has one slope for all features unless ``num_parameters`` is given; Keras' has one for every
+    position too, and starts at 0.
+
+    Source: He, Zhang, Ren and Sun, "Delving deep into rectifiers" (2015), section 2.1.
+    """
+
+    start: float = 0.25
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
+    equations: ClassVar[Mapping[str, Any]] = {
+        "forward": (
+            ("n = min(x, 0)", r"n = \min(x, 0)"),
+            ("y = max(x, 0) + α n", r"y = \max(x, 0) + \alpha\,n"),
+        ),
+        "backward": (
+            ("dα = Σ dy n", r"\mathrm{d}\alpha = \sum \mathrm{d}y\,n"),
+            (
+                "dx = dy where x > 0, else α dy",
+                r"\mathrm{d}x = \begin{cases} \mathrm{d}y & x > 0 \\ \alpha\,\mathrm{d}y & \text{else} \end{cases}",
+            ),
+        ),
+        "memo": {"n": "below"},
+        "y_entry": "max({x}, 0) + {α} · {n}",
+        "sums": {"dα": ("dy", "n")},
+    }
+
+    alpha: Float[Array, "features"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start = check_real("PReLU", "start", self.start)
+
+    def parameters(self) -> dict[str, Parameter]:
+        features = self.input_shape[-1]
+        return {"alpha": Parameter((features,), Constant(self.start), Fans(features, features), weight=False)}
+
+    def buffers(self) -> dict[str, Shape]:
+        return {"above": self.output_shape, "below": self.output_shape, "product": self.output_shape}
+
+    def forward(self, x: Rows, memo: Memo) -> Rows:
+        memo.above = np.maximum(x, 0, out=memo.above)
+        memo.below = np.minimum(x, 0, out=memo.below)
+        y = np.multiply(memo.below, self.alpha, out=memo.y)
+        y += memo.above  # y = max(x, 0) + α min(x, 0)
+        return y
+
+    def backward(self, dy: Rows, memo: Memo) -> Rows | None:
+        product = np.multiply(dy, memo.below, out=memo.product)
+        memo.dalpha = column_sums(product, out=memo.dalpha)  # dα = Σ dy min(x, 0)
+        if not memo.dx_wanted:
+            return None
+        slope = np.sign(memo.above, out=memo.dx)  # 1 where x > 0, else 0
+        np.subtract(1, slope, out=product)
+        product *= self.alpha  # α where x <= 0, else 0
+        slope += product
         return np.multiply(dy, slope, out=slope)
 
 
