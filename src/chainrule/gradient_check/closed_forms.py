@@ -8,7 +8,8 @@ from itertools import islice
 
 import numpy as np
 
-from chainrule._internal.names import did_you_mean
+from chainrule import optimizers
+from chainrule._internal.names import did_you_mean, public_classes
 from chainrule._internal.typing import Array
 from chainrule.gradient_check.contract import Violation
 from chainrule.gradient_check.quadratic import START, gradient, walk
@@ -33,6 +34,8 @@ def wanted_rules(subject: Subject, rule: str | None) -> list[str]:
             return [other]
     if "sgd" in name or "gradientdescent" in name:
         return ["Momentum", "Nesterov", "SGD"] if subject.given("momentum") else ["SGD"]
+    if subject.name in public_classes(optimizers, optimizers.Optimizer):
+        return []  # chainrule's own, for which no closed form is written down here
     if subject.given("beta_1") is not None and subject.given("beta_2") is not None:
         return ["Adam"]
     if isinstance(getattr(subject.owner, "momentum", None), float):
