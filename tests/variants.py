@@ -428,6 +428,13 @@ def adamw(w, g, past, t, rate, decay=0.01, **adams):
     return adam(w - rate * decay * w, g, past, t, rate, **adams)
 
 
+def lion(w, g, past, t, rate, beta_1=0.9, beta_2=0.99, decay=0.0):
+    m = past.get("m", 0.0)
+    c = beta_1 * m + (1 - beta_1) * g
+    past["m"] = beta_2 * m + (1 - beta_2) * g
+    return w - rate * ((c > 0) - (c < 0) + decay * w)
+
+
 def torch_sgd(o, ours, weights, biases):
     mu = getattr(ours, "momentum", 0.0)
     return o.SGD([*weights, *biases], lr=ours.learning_rate, momentum=mu, nesterov=isinstance(ours, Nesterov))
@@ -472,6 +479,9 @@ OPTIMIZERS = [
     OptimizerCase(Adam(0.01, beta_1=0.0, beta_2=0.0), adam, {"beta_1": 0.0, "beta_2": 0.0}),
     OptimizerCase(Adam(0.1, 0.5, 0.75, 0.1), adam, {"beta_1": 0.5, "beta_2": 0.75, "epsilon": 0.1}, torch_adam),
     OptimizerCase(Adam(0.02, 0.8, 0.95, 1e-4), adam, {"beta_1": 0.8, "beta_2": 0.95, "epsilon": 1e-4}, torch_adam),
+    OptimizerCase(Lion(), lion, {}),
+    OptimizerCase(Lion(0.01, 0.5, 0.75, weight_decay=0.3), lion, {"beta_1": 0.5, "beta_2": 0.75, "decay": 0.3}),
+    OptimizerCase(Lion(0.01), lion, {}),
     OptimizerCase(AdamW(), adamw, {}, torch_adamw),
     OptimizerCase(AdamW(0.1, weight_decay=0.3, beta_1=0.5), adamw, {"decay": 0.3, "beta_1": 0.5}),
     OptimizerCase(AdamW(0.1, weight_decay=0.0), adam, {}),

@@ -21,7 +21,7 @@ from chainrule._internal.config import FrozenConfig
 from chainrule._internal.typing import Array, Float
 from chainrule.memo import Memo
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Momentum", "Nesterov", "Optimizer", "RMSProp"]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "Momentum", "Nesterov", "Optimizer", "RMSProp"]
 
 Vector = Float[Array, "size"]
 
@@ -439,6 +439,72 @@ class AdamW(Optimizer):
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
         self._decay(theta, state, rate)
         _adam(theta, grad, state, rate, self.beta_1, self.beta_2, self.epsilon)
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Lion(Optimizer):
+    """The sign of a momentum: every parameter moves by η, whatever the size of its gradient.
+
+    .. code-block:: text
+
+        W ← W − η λ W           for weights
+        c = β₁ m + (1 − β₁) g
+        θ ← θ − η sign(c)
+        m ← β₂ m + (1 − β₂) g
+
+    It remembers one vector, Adam two. The paper takes η three to ten times smaller than Adam's and λ as many times
+    larger, so that η λ stays the same, and batches of at least 64 rows: the sign of noise is noise.
+
+    Parameters
+    ----------
+    learning_rate : float
+        η, at least 0.
+    beta_1, beta_2 : float
+        β₁, of the step, and β₂, of what is remembered, in [0, 1).
+    weight_decay : float
+        λ, as in :class:`Optimizer`.
+
+    Source: Chen et al., "Symbolic discovery of optimization algorithms" (2023), algorithm 2.
+
+    Examples
+    --------
+    >>> theta, lion = np.array([1.0, 1.0]), Lion(0.1)
+    >>> lion.update(theta, np.array([4.0, -0.001]), lion.start(theta))
+    >>> theta
+    array([0.9, 1.1])
+    """
+
+    learning_rate: float = 0.0001
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+    weight_decay: float = 0.0
+    slots: ClassVar[tuple[str, ...]] = ("m",)
+    steps_by_rate: ClassVar[bool] = True
+    estimator_arguments: ClassVar[tuple[str, ...]] = ("weight_decay",)
+    equations: ClassVar[Mapping[str, Any]] = {
+        "forward": (
+            ("c = β₁ m + (1 − β₁) g", r"c = \beta_1 m + (1 - \beta_1)\,g"),
+            ("θ ← θ − η sign(c)", r"\theta \leftarrow \theta - \eta\,\operatorname{sign}(c)"),
+            ("m ← β₂ m + (1 − β₂) g", r"m \leftarrow \beta_2 m + (1 - \beta_2)\,g"),
+        ),
+        "symbols": {"η": "learning_rate", "β₁": "beta_1", "β₂": "beta_2"},
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_real("Lion", "beta_1", self.beta_1, 0, 1, open_high=True)
+        check_real("Lion", "beta_2", self.beta_2, 0, 1, open_high=True)
+
+    def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
+        self._decay(theta, state, rate)
+        c = state.c = np.multiply(state.m, self.beta_1, out=state.c)
+        c += np.multiply(grad, 1 - self.beta_1, out=state.scratch)  # c = β₁ m + (1 − β₁) g
+        np.sign(c, out=c)
+        c *= rate
+        theta -= c  # θ ← θ − η sign(c)
+        state.m *= self.beta_2
+        state.m += np.multiply(grad, 1 - self.beta_2, out=state.scratch)  # m ← β₂ m + (1 − β₂) g
 
 
 def _adam(theta: Array, grad: Array, state: Memo, rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:

@@ -12,7 +12,7 @@ from chainrule.training.compiled.columns import DENSE, INPUTS, KIND, OUTPUTS, B,
 from chainrule.training.compiled.compiling import compiled, summing
 from chainrule.training.compiled.views import matrix, part
 
-SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM = range(6)
+SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, LION = range(7)
 NO_CLIP, CLIP_NORM, CLIP_VALUE = range(3)
 PIECE = 4096  # parameters at a time
 
@@ -24,6 +24,7 @@ CODES: dict[type[Optimizer], tuple[int, tuple[str, ...]]] = {
     optimizers.Adagrad: (ADAGRAD, ("epsilon",)),
     optimizers.RMSProp: (RMSPROP, ("rho", "epsilon")),
     optimizers.Adam: (ADAM, ("beta_1", "beta_2", "epsilon", "epsilon_hat")),
+    optimizers.Lion: (LION, ("beta_1", "beta_2")),
     optimizers.AdamW: (ADAM, ("beta_1", "beta_2", "epsilon", "epsilon_hat")),
 }
 """The code of each optimizer, and the names of its numbers but for rate and weight decay."""
@@ -202,6 +203,13 @@ def _step(
             s = rho * s1[i] + rest * (d * d)
             s1[i] = s
             w[i] -= eta * (d / (math.sqrt(s) + epsilon))
+    elif code == LION:
+        beta_1, rest_1, beta_2, rest_2 = T(numbers[0]), T(1 - numbers[0]), T(numbers[1]), T(1 - numbers[1])
+        for i in range(w.size):
+            d = _gradient(w[i], g[i], l1, l2, penalised)
+            c = beta_1 * s1[i] + rest_1 * d
+            w[i] -= eta if c > 0 else (-eta if c < 0 else T(0))
+            s1[i] = beta_2 * s1[i] + rest_2 * d
     else:
         beta_1, rest_1, beta_2, rest_2 = T(numbers[0]), T(1 - numbers[0]), T(numbers[1]), T(1 - numbers[1])
         root = math.sqrt(1 - numbers[1] ** t)
