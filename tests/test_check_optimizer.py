@@ -75,6 +75,18 @@ def test_a_mistake_in_a_rule_is_named(rule, mistake):
         assert f"it differs from {rule} from step" in report.verdict
 
 
+def test_what_is_called_as_a_rule_without_a_closed_form_is_taken_for_no_other():
+    class MyLion:
+        lr, beta_1, beta_2 = 0.01, 0.9, 0.99  # as Adam has them
+
+        def update(self, w, dw):
+            return w - self.lr * np.sign(dw)
+
+    report = cr.check_optimizer(MyLion())
+    assert report.unchecked
+    assert "is WRONG" not in report.verdict
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_the_same_rules_without_a_mistake_are_right(rule):
     report = cr.check_optimizer(Own(rule, ""), rule.lower())
