@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+import numpy as np
+
 from chainrule import initializers
 from chainrule._internal.config import Config
 from chainrule._internal.names import key, named, public_classes
@@ -108,6 +110,14 @@ class Layer(Config, ABC):
         """Refuse to learn from batches of so few rows; ``name`` is the layer's, for the message."""
         for i, layer in enumerate(self.inner):
             layer.check_batch(f"{name}.{i}", rows)
+
+    def generator(self, memo: Memo) -> np.random.Generator:
+        """Return what to draw random numbers from for a training batch, or say that the memo has nothing."""
+        if memo.rng is None:
+            name = type(self).__name__
+            raise ValueError(f"{name}: training needs randomness: Memo(training=True, rng=np.random.default_rng(0)).")
+        rng: np.random.Generator = memo.rng
+        return rng
 
     @abstractmethod
     def forward(self, x: Float[Array, "batch *inputs"], memo: Memo) -> Float[Array, "batch *outputs"]:

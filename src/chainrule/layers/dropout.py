@@ -70,17 +70,13 @@ class Dropout(Layer):
     def forward(self, x: Float[Array, "batch *shape"] | SparseRows, memo: Memo) -> Any:
         if not memo.training:
             return x
-        if memo.rng is None:
-            raise ValueError("Dropout: training needs randomness: Memo(training=True, rng=np.random.default_rng(0)).")
-        keep = 1 - self.rate
         if is_sparse(x):  # dropping a zero changes nothing: only what is stored is drawn for
             y: Any = copy.copy(x)
-            y.data = y.data * (memo.rng.random(y.data.shape, dtype=x.dtype) < keep) / x.dtype.type(keep)
+            keep = 1 - self.rate
+            y.data = y.data * (self.generator(memo).random(y.data.shape, dtype=x.dtype) < keep) / x.dtype.type(keep)
             return y
-        u = memo.rng.random(x.shape, dtype=x.dtype, out=memo.mask)  # uniform on [0, 1)
-        memo.mask = np.less(u, keep, out=u)  # 1 with probability keep
-        memo.mask *= 1 / keep  # so that E[m] = 1
-        return np.multiply(x, memo.mask, out=memo.y)  # type: ignore[arg-type]
+        memo.mask = _mask(self, memo, x.shape, x.dtype)  # m
+        return np.multiply(x, memo.mask, out=memo.y)  # type: ignore[arg-type]  # y = x ⊙ m
 
     def backward(self, dy: Float[Array, "batch *shape"], memo: Memo) -> Float[Array, "batch *shape"]:
         if not memo.training:
@@ -146,13 +142,8 @@ class Dropout2D(Layer):
     ) -> Float[Array, "batch height width channels"]:
         if not memo.training:
             return x
-        if memo.rng is None:
-            raise ValueError("Dropout2D: training needs randomness: Memo(training=True, rng=np.random.default_rng(0)).")
-        keep, shape = 1 - self.rate, (len(x), 1, 1, x.shape[-1])
-        u = memo.rng.random(shape, dtype=x.dtype, out=memo.mask)  # uniform on [0, 1)
-        memo.mask = np.less(u, keep, out=u)  # 1 with probability keep
-        memo.mask *= 1 / keep  # so that E[m] = 1
-        return np.multiply(x, memo.mask, out=memo.y)
+        memo.mask = _mask(self, memo, (len(x), 1, 1, x.shape[-1]), x.dtype)  # m, the same for all pixels
+        return np.multiply(x, memo.mask, out=memo.y)  # y = x ⊙ m
 
     def backward(
         self, dy: Float[Array, "batch height width channels"], memo: Memo
@@ -160,3 +151,12 @@ class Dropout2D(Layer):
         if not memo.training:
             return dy
         return np.multiply(dy, memo.mask, out=memo.dx)  # d(x ⊙ m)/dx = m
+
+
+def _mask(layer: Dropout | Dropout2D, memo: Memo, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """Return m ~ Bernoulli(keep) / keep."""
+    keep = 1 - layer.rate
+    u = layer.generator(memo).random(shape, dtype=dtype, out=memo.mask)  # uniform on [0, 1)
+    mask: Array = np.less(u, keep, out=u)  # 1 with probability keep
+    mask *= 1 / keep  # so that E[m] = 1
+    return mask

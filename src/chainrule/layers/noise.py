@@ -72,11 +72,7 @@ class GaussianNoise(Layer):
     def forward(self, x: Float[Array, "batch *shape"], memo: Memo) -> Float[Array, "batch *shape"]:
         if not memo.training:
             return x
-        if memo.rng is None:
-            raise ValueError(
-                "GaussianNoise: training needs randomness: Memo(training=True, rng=np.random.default_rng(0))."
-            )
-        memo.noise = memo.rng.standard_normal(x.shape, dtype=x.dtype, out=memo.noise)
+        memo.noise = self.generator(memo).standard_normal(x.shape, dtype=x.dtype, out=memo.noise)
         memo.noise *= self.deviation  # deviation · Normal(0, 1) = Normal(0, deviation²)
         return np.add(x, memo.noise, out=memo.y)
 
