@@ -203,14 +203,7 @@ def _step(
             s = rho * s1[i] + rest * (d * d)
             s1[i] = s
             w[i] -= eta * (d / (math.sqrt(s) + epsilon))
-    elif code == LION:
-        beta_1, rest_1, beta_2, rest_2 = T(numbers[0]), T(1 - numbers[0]), T(numbers[1]), T(1 - numbers[1])
-        for i in range(w.size):
-            d = _gradient(w[i], g[i], l1, l2, penalised)
-            c = beta_1 * s1[i] + rest_1 * d
-            w[i] -= eta if c > 0 else (-eta if c < 0 else T(0))
-            s1[i] = beta_2 * s1[i] + rest_2 * d
-    else:
+    elif code == ADAM:
         beta_1, rest_1, beta_2, rest_2 = T(numbers[0]), T(1 - numbers[0]), T(numbers[1]), T(1 - numbers[1])
         root = math.sqrt(1 - numbers[1] ** t)
         epsilon = T(numbers[2] / root if numbers[3] else numbers[2])
@@ -222,6 +215,13 @@ def _step(
             s1[i] = m
             s2[i] = v
             w[i] -= eta * (m / (math.sqrt(v) * unbias + epsilon))
+    else:
+        beta_1, rest_1, beta_2, rest_2 = T(numbers[0]), T(1 - numbers[0]), T(numbers[1]), T(1 - numbers[1])
+        for i in range(w.size):
+            d = _gradient(w[i], g[i], l1, l2, penalised)
+            c = beta_1 * s1[i] + rest_1 * d
+            w[i] -= eta if c > 0 else (-eta if c < 0 else T(0))
+            s1[i] = beta_2 * s1[i] + rest_2 * d
 
 
 @compiled
