@@ -40,7 +40,7 @@ class Fans(NamedTuple):
 
 
 class Initializer(FrozenConfig, ABC):
-    """How one parameter array is drawn. An initializer of your own is one method."""
+    """How one parameter array is drawn. A custom initializer is one method."""
 
     @abstractmethod
     def draw(self, shape: tuple[int, ...], fans: Fans, rng: np.random.Generator) -> Array:

@@ -20,7 +20,7 @@ Layers = int | Sequence[int] | None
 
 
 class Penalty(FrozenConfig, ABC):
-    """A term of L that depends on the parameters alone. One of your own is a value and its gradient.
+    """A term of L that depends on the parameters alone. A custom one is a value and its gradient.
 
     ``layers`` names the layers by index (all for None); ``biases`` says whether it is for biases too; with
     ``per_row`` it is divided by the rows of the batch (the sum of their weights).
@@ -65,7 +65,7 @@ class L2(Penalty):
     layers : int or sequence of int, optional
         Indices of the layers; all by default.
     biases : bool
-        Whether biases are penalised too.
+        Whether biases are penalized too.
     per_row : bool
         Whether λ is divided by the rows of the batch, as scikit-learn's ``alpha`` is.
 

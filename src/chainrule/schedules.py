@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Schedule(FrozenConfig, ABC):
-    """The learning rate's factor over time. One of your own is one method.
+    """The learning rate's factor over time. A custom schedule is one method.
 
     >>> class Halfway(Schedule):
     ...     def factor(self, epoch, epochs):

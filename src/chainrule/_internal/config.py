@@ -1,4 +1,4 @@
-"""Specifications: small objects that are what their constructor was given, and print as it would be typed."""
+"""Small objects that are what their constructor was given, and print as it would be typed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Config:
 
 
 class FrozenConfig(Config):
-    """A specification that never changes, equal to another of its class with the same arguments.
+    """A configuration that never changes, equal to another of its class with the same arguments.
 
     What ``@dataclass(frozen=True)`` would generate for every class, written once: it halves the time of
     ``import chainrule``.

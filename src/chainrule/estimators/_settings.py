@@ -47,7 +47,7 @@ def hidden_activations(e: Any, count: int) -> list[type[Layer]]:
 
 
 def hidden_norm(e: Any) -> type[Layer] | None:
-    """Return the layer that normalises between each hidden layer's product and its activation, if one does."""
+    """Return the layer that normalizes between each hidden layer's product and its activation, if one does."""
     if e.batch_norm and e.layer_norm:
         raise ValueError("batch_norm and layer_norm: expected one of them at most, got both.")
     return layers_module.BatchNorm if e.batch_norm else layers_module.LayerNorm if e.layer_norm else None

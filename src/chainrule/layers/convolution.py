@@ -64,7 +64,7 @@ class Conv2D(Layer):
     Raises
     ------
     ValueError
-        When x is no image, a window is larger than it, or channels or filters cannot be cut into the groups.
+        When x is not an image, a window is larger than it, or channels or filters cannot be cut into the groups.
 
     Examples
     --------

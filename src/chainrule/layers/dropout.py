@@ -105,7 +105,7 @@ class Dropout2D(Layer):
     Raises
     ------
     ValueError
-        When ``rate`` is outside [0, 1) or x is no image; in ``forward`` when training without a random generator.
+        When ``rate`` is outside [0, 1) or x is not an image; in ``forward`` when training without a random generator.
 
     Examples
     --------

@@ -39,8 +39,8 @@ class BatchNorm(Layer):
 
         in prediction: x̂ = (x − running_mean) / √(running_var + ε), and dx = γ s dy
 
-    Where dx comes from: every x of a feature moves μ and σ². dy γ s is the direct way; of it is taken away its mean,
-    which is what moves μ, and its part along x̂, which is what moves σ².
+    Where dx comes from: every x of a feature moves μ and σ². dy γ s is the direct way; its mean is subtracted, which is
+    what moves μ, and its part along x̂, which is what moves σ².
 
     Parameters
     ----------
@@ -126,8 +126,8 @@ class BatchNorm(Layer):
         if not memo.dx_wanted:
             return None
         if not memo.training:
-            return np.multiply(dy, self.gamma * memo.s, out=memo.dx)
-        dx = np.multiply(memo.centered, memo.dgamma * memo.s / memo.count, out=memo.dx)
+            return np.multiply(dy, self.gamma * memo.s, out=memo.dx)  # dx = γ s dy
+        dx = np.multiply(memo.centered, memo.dgamma * memo.s / memo.count, out=memo.dx)  # x̂ dγ / N
         np.subtract(dy, dx, out=dx)
         dx -= memo.dbeta / memo.count
         dx *= self.gamma * memo.s  # dx = γ s (dy − dβ / N − x̂ dγ / N)

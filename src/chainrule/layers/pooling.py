@@ -41,7 +41,7 @@ class MaxPool2D(Layer):
     Raises
     ------
     ValueError
-        When x is no image, or a window is larger than it.
+        When x is not an image, or a window is larger than it.
 
     Examples
     --------
@@ -124,7 +124,7 @@ class AveragePool2D(Layer):
     Raises
     ------
     ValueError
-        When x is no image, or a window is larger than it.
+        When x is not an image, or a window is larger than it.
 
     Examples
     --------
@@ -200,7 +200,7 @@ class GlobalAveragePool2D(Layer):
     Raises
     ------
     ValueError
-        When x is no image.
+        When x is not an image.
 
     Examples
     --------
