@@ -151,9 +151,9 @@ def initialized(
     return parameters[::-1], next_initializer
 
 
-def as_initializer(name: str, value: Initializer | str | None) -> Initializer | None:
-    """Return an initializer, or the one that a name stands for; None stays None."""
-    if value is None:
+def as_initializer(name: str, value: Initializer | str | None, *, needed: bool = False) -> Initializer | None:
+    """Return an initializer, or the one that a name stands for; None stays None unless one is needed."""
+    if value is None and not needed:
         return None
     if isinstance(value, str):
         table = public_classes(initializers, Initializer)

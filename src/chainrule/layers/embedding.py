@@ -90,7 +90,7 @@ class Embedding(Layer):
             self.columns = tuple(check_count("Embedding", "columns", n, 0) for n in self.columns)
             if len(set(self.columns)) < len(self.columns) or not self.columns:
                 raise ValueError(f"Embedding: columns: expected different columns, got {self.columns}.")
-        self.weights = as_initializer("weights", self.weights)  # type: ignore[assignment]  # never None
+        self.weights = as_initializer("weights", self.weights, needed=True)  # type: ignore[assignment]
 
     def output(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
