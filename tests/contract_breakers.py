@@ -24,7 +24,7 @@ class Double(Layer):
 class Scale(Layer):
     """What is right, with a parameter: y = x ⊙ s."""
 
-    def parameters(self, following=None):
+    def parameters(self):
         return {"s": Parameter(self.input_shape, Constant(1.5), Fans(1, 1))}
 
     def forward(self, x, memo):
@@ -275,7 +275,7 @@ class SlowGlobal(Double):
 
 
 class Transposed(Layer):
-    def parameters(self, following=None):
+    def parameters(self):
         n = self.input_shape[0]
         return {"W": Parameter((n, n), cr.initializers.GlorotUniform(), Fans(n, n))}
 

@@ -30,8 +30,8 @@ class SummedWeights(Layer):
     def output(self, input_shape):
         return (self.units,)
 
-    def parameters(self, following=None):
-        return Dense.parameters(_bound_like(self), following or cr.initializers.GlorotUniform())
+    def parameters(self):
+        return Dense.parameters(_bound_like(self))
 
     def forward(self, x, memo):
         memo.x = x
@@ -127,7 +127,7 @@ class SigmoidWithoutDerivative(Layer):
 
 
 class NeverWritten(Layer):
-    def parameters(self, following=None):
+    def parameters(self):
         return {"w": cr.layers.Parameter(self.input_shape, cr.initializers.Normal(), cr.initializers.Fans(5, 5))}
 
     def forward(self, x, memo):
@@ -158,7 +158,7 @@ class LossWithoutHalf(cr.Loss):
 class DyWithoutTranspose(Layer):
     """dx = dy W, where dy Wᵀ is right: it shows only where W is square, and there it runs."""
 
-    def parameters(self, following=None):
+    def parameters(self):
         n = self.input_shape[0]
         return {"W": cr.layers.Parameter((n, n), cr.initializers.GlorotUniform(), cr.initializers.Fans(n, n))}
 
@@ -207,7 +207,7 @@ class BatchNormConstantVariance(BatchNormConstant):
 class LayerNormConstant(Layer):
     """Layer normalization with a gain, whose backward takes each row's mean and variance for constants."""
 
-    def parameters(self, following=None):
+    def parameters(self):
         return {"g": cr.layers.Parameter(self.input_shape, cr.initializers.Normal(), cr.initializers.Fans(5, 5))}
 
     def forward(self, x, memo):
@@ -230,8 +230,8 @@ class _Affine(Layer):
             raise ValueError("expects rows of numbers")
         return (self.units,)
 
-    def parameters(self, following=None):
-        return Dense.parameters(_bound_like(self), following or cr.initializers.GlorotUniform())
+    def parameters(self):
+        return Dense.parameters(_bound_like(self))
 
     def forward(self, x, memo):
         memo.x = x
@@ -274,7 +274,7 @@ class LastRowLeftOut(_Affine):
 class EmbeddingOverwrites(Layer):
     """dW[rows] += does not add up where an index comes twice: np.add.at does."""
 
-    def whole(self):
+    def integer_columns(self):
         return {0: 3}
 
     def output(self, input_shape):
@@ -282,7 +282,7 @@ class EmbeddingOverwrites(Layer):
             raise ValueError("expects rows of numbers")
         return (2,)
 
-    def parameters(self, following=None):
+    def parameters(self):
         return {"W": cr.layers.Parameter((3, 2), cr.initializers.Normal(), cr.initializers.Fans(3, 2))}
 
     def forward(self, x, memo):
@@ -305,7 +305,7 @@ class _Convolution(Layer):
             raise ValueError("expects images")
         return (*input_shape[:2], 3)
 
-    def parameters(self, following=None):
+    def parameters(self):
         shape = (3, 3, self.input_shape[2], 3)
         return {"W": cr.layers.Parameter(shape, cr.initializers.Normal(), cr.initializers.Fans(18, 27))}
 

@@ -77,10 +77,10 @@ def test_columns_of_whole_numbers_stay_whole_and_their_dx_must_be_0():
     class Slope(Layer):
         """y = [w[x₀], x₁]: a table of two numbers, and a dx that takes x₀ for a number like others."""
 
-        def whole(self):
+        def integer_columns(self):
             return {0: 2}
 
-        def parameters(self, following=None):
+        def parameters(self):
             fans = cr.initializers.Fans(1, 1)
             return {"w": cr.layers.Parameter((2,), cr.initializers.Zeros(), fans)}
 

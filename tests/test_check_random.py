@@ -26,7 +26,7 @@ class Elementwise(Layer):
     def __init__(self, name, gain):
         self.name, self.gain = name, gain
 
-    def parameters(self, following=None):
+    def parameters(self):
         return {"g": layers.Parameter(self.input_shape, cr.initializers.Normal(), cr.initializers.Fans(1, 1))} if self.gain else {}  # fmt: skip
 
     def forward(self, x, memo):

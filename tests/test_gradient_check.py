@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+import variants
 from chainrule import layers, losses
 from chainrule._internal.names import public_classes
 from chainrule.layers import Dense, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
@@ -29,15 +30,7 @@ RNG = np.random.default_rng(7)
 X = RNG.normal(size=(12, 5))
 LABELS = np.arange(12) % 3
 NUMBERS = RNG.normal(size=(12, 3))
-TARGETS = {
-    "SoftmaxCrossEntropy": LABELS,
-    "SigmoidCrossEntropy": (NUMBERS > 0).astype(float),
-    "SquaredError": NUMBERS,
-    "AbsoluteError": NUMBERS,
-    "Huber": NUMBERS,
-    "Quantile": NUMBERS,
-    "Poisson": np.floor(np.exp(NUMBERS)),
-}
+TARGETS = {type(loss).__name__: variants.targets(loss, RNG, 12, 3) for loss in variants.every_loss()}
 
 
 def network(*stack, loss="softmax_cross_entropy", **options):
@@ -55,9 +48,7 @@ def test_every_loss_is_right_with_order_two(name):
     assert report.error < 1e-7, f"{name}: error {report.error}"
 
 
-@pytest.mark.parametrize(
-    "name", sorted(n for n, cls in public_classes(layers, Layer).items() if cls.__module__.endswith(".activation"))
-)
+@pytest.mark.parametrize("name", public_classes(layers, layers.Activation))
 def test_every_activation_is_right_with_order_two(name):
     stack = Dropout(0.2), Dense(7), getattr(layers, name)(), Dropout(0.4), Dense(3)
     report = cr.check_gradient(network(*stack), X, LABELS, penalties=[L2(0.1)])

@@ -295,7 +295,7 @@ def test_batch_norm_equals_pytorch_over_several_steps(shape, rows, momentum, dty
         memo = Memo(training=step < 3)
         y, dx = layer.forward(x, memo), layer.backward(dy, memo)
         if memo.training:
-            layer.commit(memo)
+            layer.update_statistics(memo)
         tensor = torch.tensor(x, requires_grad=True)
         theirs.zero_grad()
         y_torch = theirs(tensor.permute(first)).permute(tuple(np.argsort(first)))
@@ -349,7 +349,7 @@ def test_batch_norm_of_one_row_is_its_shift():
     np.testing.assert_array_equal(layer.forward(np.ones((1, 3)), memo), layer.beta[np.newaxis])
     np.testing.assert_array_equal(layer.backward(np.ones((1, 3)), memo), np.zeros((1, 3)))
     before = network.statistics.copy()
-    layer.commit(memo)
+    layer.update_statistics(memo)
     np.testing.assert_array_equal(network.statistics, before)  # there is no variance to take in
 
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,8 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
+import variants
 from chainrule import layers, losses, optimizers, penalties, schedules
-from chainrule._internal.names import public_classes
 from chainrule.layers import Dense, Dropout
 from chainrule.training import clipping, engine
 
@@ -29,22 +30,11 @@ from chainrule.training import compiled as compiled_steps  # noqa: E402
 from chainrule.training.compiled import functions  # noqa: E402
 
 SHARPEST = {"float32": 2e-4, "float64": 1e-9}
-ACTIVATIONS = [
-    cls(**arguments)
-    for name, cls in public_classes(layers, layers.Layer).items()
-    if cls.__module__ == "chainrule.layers.activation"
-    for arguments in [{}, *({"GELU": [{"approximate": "tanh"}], "ELU": [{"alpha": 0.5}]}.get(name, []))]
-]
-LOSSES = [
-    *(cls() for cls in public_classes(losses, losses.Loss).values()),
-    losses.Huber(0.3),
-    losses.Quantile(0.8),
-    losses.SoftmaxCrossEntropy(0.1),
-]
+ACTIVATIONS = [case.layer for case in variants.ACTIVATIONS if case.compiled]
+LOSSES = variants.every_loss()
 OPTIMIZERS = [
-    *(cls(0.01) for cls in public_classes(optimizers, optimizers.Optimizer).values()),
+    *(replace(o, learning_rate=0.01) for o in (case.optimizer for case in variants.OPTIMIZERS)),
     optimizers.Adam(0.01, epsilon=1e-3, epsilon_hat=True),
-    optimizers.AdamW(0.01, weight_decay=0.1, biases=True),
 ]
 PENALTIES = [
     penalties.L1(0.01),
@@ -59,16 +49,7 @@ CLIPS = [None, clipping.ClipNorm(0.05), clipping.ClipNorm(100.0), clipping.ClipV
 
 
 def targets(loss, rows, outputs, rng):
-    if isinstance(loss, losses.SoftmaxCrossEntropy):
-        if rng.random() < 0.5:
-            return rng.integers(0, outputs, rows)
-        p = rng.random((rows, outputs))
-        return p / p.sum(axis=1, keepdims=True)
-    if isinstance(loss, losses.SigmoidCrossEntropy):
-        return rng.random((rows, outputs)).round(1)
-    if isinstance(loss, losses.Poisson):
-        return rng.integers(0, 3, (rows, outputs)).astype(float)
-    return rng.normal(size=(rows, outputs))
+    return variants.targets(loss, rng, rows, outputs)
 
 
 def trained(name, monkeypatch, *, inputs, stack, loss, dtype, X, t, **settings):
@@ -403,6 +384,7 @@ INTERRUPTED = """
 import os, signal, threading, time
 import numpy as np
 import chainrule as cr
+import variants
 
 rng = np.random.default_rng(0)
 network = cr.Network(200, [cr.layers.Dense(200), cr.layers.Tanh(), cr.layers.Dense(10)], "softmax_cross_entropy", seed=0)
@@ -437,6 +419,7 @@ FIRST = """
 import hashlib
 import numpy as np
 import chainrule as cr
+import variants
 network = cr.Network(3, [cr.layers.Dense(2)], "squared_error", seed=0)
 cr.train(network, np.eye(3, dtype="float32"), np.ones((3, 2)), epochs=2, seed=0)
 print(hashlib.sha256(network.theta.tobytes()).hexdigest())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
+import variants
 from chainrule import initializers
 from chainrule._internal.names import public_classes
 from chainrule.gradient_check.same import equal
@@ -18,28 +20,16 @@ from chainrule.initializers import Fans
 from chainrule.layers import (
     ELU,
     GELU,
-    SELU,
-    AveragePool2D,
-    BatchNorm,
-    Conv2D,
     Dense,
     Dropout,
-    Dropout2D,
-    Embedding,
     Flatten,
     GaussianNoise,
-    GlobalAveragePool2D,
     HardSigmoid,
     Identity,
     Layer,
-    LayerNorm,
     LeakyReLU,
-    MaxPool2D,
     Mish,
-    ReLU,
     Reshape,
-    Residual,
-    RMSNorm,
     Scale,
     Sigmoid,
     SiLU,
@@ -49,104 +39,18 @@ from chainrule.layers import (
 )
 from chainrule.memo import Memo
 from chainrule.parameters import locate
+from variants import ELEMENTWISE, gauss, takes
 
 DTYPES = ["float32", "float64"]
 quick = settings(max_examples=12, deadline=None, derandomize=True)
 
 
-# The formulas again, for one number, in the plainest way that Python's math allows. ----------------------------------
-
-
-def sigma(x):
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
-
-
-def softplus(x):
-    return max(x, 0) + math.log1p(math.exp(-abs(x)))
-
-
-def gauss(x):
-    return 0.5 * math.erfc(-x / math.sqrt(2))
-
-
-def gauss_tanh(x):
-    return sigma(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
-
-
-def gauss_tanh_slope(x):
-    p = gauss_tanh(x)
-    return p + x * p * (1 - p) * 2 * math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x)
-
-
-def mish_slope(x):
-    e = math.exp(-2 * softplus(x))
-    return math.tanh(softplus(x)) + x * 4 * e / (1 + e) ** 2 * sigma(x)  # 1 − tanh² s = 4 e^−2s / (1 + e^−2s)²
-
-
-LAMBDA, ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
-
-# (layer, y(x), dy/dx(x), where the derivative jumps): at a jump dy/dx is what the documentation promises.
-ELEMENTWISE = [
-    (Identity(), lambda x: x, lambda x: 1.0, ()),
-    (ReLU(), lambda x: max(x, 0.0), lambda x: float(x > 0), (0,)),
-    (LeakyReLU(), lambda x: x if x > 0 else 0.01 * x, lambda x: 1 if x > 0 else 0.01, (0,)),
-    (LeakyReLU(negative_slope=0.3), lambda x: x if x > 0 else 0.3 * x, lambda x: 1 if x > 0 else 0.3, (0,)),
-    (LeakyReLU(negative_slope=0.0), lambda x: max(x, 0.0), lambda x: float(x > 0), (0,)),
-    (ELU(), lambda x: x if x > 0 else math.expm1(x), lambda x: 1 if x > 0 else math.exp(x), ()),
-    (ELU(alpha=0.5), lambda x: x if x > 0 else math.expm1(x) / 2, lambda x: 1 if x > 0 else math.exp(x) / 2, (0,)),
-    (
-        SELU(),
-        lambda x: LAMBDA * (x if x > 0 else ALPHA * math.expm1(x)),
-        lambda x: LAMBDA * (1 if x > 0 else ALPHA * math.exp(x)),
-        (0,),
-    ),
-    (Sigmoid(), sigma, lambda x: sigma(x) * sigma(-x), ()),
-    (Tanh(), math.tanh, lambda x: 4 * sigma(2 * x) * sigma(-2 * x), ()),
-    (HardSigmoid(), lambda x: min(max(x / 6 + 0.5, 0.0), 1.0), lambda x: 1 / 6 if -3 < x < 3 else 0.0, (-3, 3)),
-    (Softplus(), softplus, sigma, ()),
-    (SiLU(), lambda x: x * sigma(x), lambda x: sigma(x) * (1 + x * sigma(-x)), ()),
-    (
-        GELU(),
-        lambda x: x * gauss(x),
-        lambda x: gauss(x) + x * math.exp(-x * x / 2) / math.sqrt(2 * math.pi),
-        (),
-    ),
-    (GELU(approximate="tanh"), lambda x: x * gauss_tanh(x), gauss_tanh_slope, ()),
-    (Mish(), lambda x: x * math.tanh(softplus(x)), mish_slope, ()),
-]
-OTHERS = [
-    Softmax(),
-    Dense(4),
-    Dense(3, biases=None),
-    Dense(2, biases=initializers.Normal(0.5)),
-    Dropout(0.0),
-    Dropout(0.4),
-    Dropout2D(0.4),
-    GaussianNoise(0.3),
-    BatchNorm(),
-    LayerNorm(),
-    RMSNorm(),
-    Scale(0.7),
-    Conv2D(3, 2),
-    Conv2D(4, (3, 2), stride=(1, 2), padding="same", dilation=(2, 1), groups=2, biases=None),
-    MaxPool2D(),
-    MaxPool2D(3, stride=2, padding="same"),
-    AveragePool2D(),
-    AveragePool2D(3, stride=2, padding=1),
-    GlobalAveragePool2D(),
-    Flatten(),
-    Reshape((1, -1)),
-    Residual([BatchNorm(), Tanh()]),
-    Residual([BatchNorm(), Conv2D(2, padding="same"), Residual([Scale(0.5), Dropout2D(0.3)])]),
-    Embedding(5, 2),
-    Embedding([3], 2, columns=[0]),
-]
-LAYERS = [row[0] for row in ELEMENTWISE] + OTHERS
-KINKS = {repr(row[0]): row[3] for row in ELEMENTWISE}
+LAYERS = [case.layer for case in variants.LAYERS]
+KINKS = {repr(case.layer): case.kinks for case in variants.LAYERS}
 REGISTRY = public_classes(cr.layers, Layer)
 every_layer = pytest.mark.parametrize("layer", LAYERS, ids=repr)
 every_elementwise = pytest.mark.parametrize(
-    ("layer", "value", "slope"), [row[:3] for row in ELEMENTWISE], ids=[repr(row[0]) for row in ELEMENTWISE]
+    ("layer", "value", "slope"), [case[:3] for case in ELEMENTWISE], ids=[repr(case.layer) for case in ELEMENTWISE]
 )
 every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
@@ -171,14 +75,6 @@ def bound(layer, features, dtype, seed=0):
     return network.layers[1], network
 
 
-def takes(layer, shape):
-    try:
-        copy.copy(layer).output(shape)
-    except (ValueError, IndexError):
-        return False
-    return True
-
-
 def parameters_of(layer, memo):
     """Of every parameter, also of layers inside of the layer, what has it, its name there, and its gradient's place."""
     return {name: (*locate(layer, name), locate(memo, name)[0]) for name in layer.parameters()}
@@ -197,23 +93,14 @@ def away_from(kinks, x, gap=1e-2):
 def draw(seed, batch, *shape, layer=None, dtype="float64"):
     rng = np.random.default_rng(seed)
     x = away_from(KINKS.get(repr(layer), ()), rng.normal(scale=2.0, size=(batch, *shape)))
-    for column, many in (layer.whole() if layer is not None else {}).items():
+    for column, many in (layer.integer_columns() if layer is not None else {}).items():
         x[:, column] = rng.integers(0, many, batch)
     return x.astype(dtype)
 
 
 def test_every_public_layer_has_a_case_here():
     missing = set(REGISTRY) - {type(layer).__name__ for layer in LAYERS}
-    assert not missing, (
-        f"add {sorted(missing)} to ELEMENTWISE or OTHERS in this file: a layer without a case is untested"
-    )
-
-
-def test_every_public_layer_says_which_start_suits_it():
-    missing = set(REGISTRY) - set(STARTS)
-    assert not missing, (
-        f"add {sorted(missing)} to STARTS in this file: which initializer is the default in front of it?"
-    )
+    assert not missing, f"add {sorted(missing)} to LAYERS in tests/variants.py: a layer without a case is untested"
 
 
 # Values and slopes ---------------------------------------------------------------------------------------------------
@@ -271,7 +158,7 @@ def test_far_to_the_left_the_value_is_small_but_its_digits_are_right(layer, tail
 
 
 def value_at(layer, x):
-    return next(row[1] for row in ELEMENTWISE if repr(row[0]) == repr(layer))(x)
+    return next(case.value for case in ELEMENTWISE if repr(case.layer) == repr(layer))(x)
 
 
 @every_dtype
@@ -331,55 +218,43 @@ def test_backward_equals_central_differences(layer, batch, features, seed):
     for name, (part, last, inside) in parameters_of(layer, memo).items():
         gradients["d" + name] = (getattr(part, last), getattr(inside, "d" + last))
     for name, (at, gradient) in gradients.items():
-        whole = list(layer.whole()) if name == "dx" else []
+        whole = list(layer.integer_columns()) if name == "dx" else []
         expected = central_difference(lambda: float((dy * layer.forward(x, new_memo())).sum()), at, whole)
         np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8, err_msg=f"{layer}: {name}")
 
 
-def in_torch(layer, functional, x, torch):
-    """The layer in PyTorch's words."""
-    negative_slope, alpha = getattr(layer, "negative_slope", None), getattr(layer, "alpha", None)
-    table = {
-        "Identity": lambda: x * 1,
-        "ReLU": lambda: functional.relu(x),
-        "LeakyReLU": lambda: functional.leaky_relu(x, negative_slope),
-        "ELU": lambda: functional.elu(x, alpha),
-        "SELU": lambda: functional.selu(x),
-        "Sigmoid": lambda: functional.sigmoid(x),
-        "Tanh": lambda: functional.tanh(x),
-        "HardSigmoid": lambda: functional.hardsigmoid(x),
-        "Softplus": lambda: functional.softplus(x, threshold=100),
-        "SiLU": lambda: functional.silu(x),
-        "GELU": lambda: functional.gelu(x, approximate=layer.approximate),
-        "Mish": lambda: functional.mish(x),
-        "Softmax": lambda: functional.softmax(x, dim=-1),
-    }
-    return table[type(layer).__name__]()
-
-
-@pytest.mark.parametrize("layer", [*(row[0] for row in ELEMENTWISE), Softmax()], ids=repr)
+@pytest.mark.parametrize("case", [case for case in variants.LAYERS if case.torch], ids=lambda case: repr(case.layer))
 @quick
 @given(
     shape=st.lists(st.integers(1, 4), min_size=2, max_size=4),
     seed=st.integers(0, 2**31),
     dtype=st.sampled_from(DTYPES),
 )
-def test_values_and_gradients_equal_pytorch(layer, shape, seed, dtype):
+def test_values_and_gradients_equal_pytorch(case, shape, seed, dtype):
     torch = pytest.importorskip("torch")
     rng = np.random.default_rng(seed)
-    x = away_from(KINKS.get(repr(layer), ()), rng.normal(scale=3, size=shape)).astype(dtype)
+    network = cr.Network(tuple(shape[1:]), [case.layer, Flatten()], "squared_error", dtype=dtype)
+    network.theta[:] = rng.uniform(0.1, 0.9, network.theta.size)
+    layer = network.layers[0]
+    x = away_from(case.kinks, rng.normal(scale=3, size=shape)).astype(dtype)
     dy = rng.normal(size=shape).astype(dtype)
     memo = Memo()
     y = layer.forward(x, memo)
     dx = layer.backward(dy, memo)
     x_torch = torch.tensor(x, requires_grad=True)
-    y_torch = in_torch(layer, torch.nn.functional, x_torch, torch)
+    parameters = {n: torch.tensor(getattr(layer, n), requires_grad=True) for n in layer.parameters()}
+    y_torch = case.torch(torch.nn.functional, x_torch, SimpleNamespace(**(layer.arguments() | parameters)))
     y_torch.backward(torch.tensor(dy))
     rtol, atol = (1e-12, 1e-14) if dtype == "float64" else (1e-5, 1e-6)
     if isinstance(layer, HardSigmoid):
         rtol = max(rtol, 5e-8)  # PyTorch's 1/6 is a float32 also for float64
     np.testing.assert_allclose(y, y_torch.detach().numpy(), rtol=rtol, atol=atol, err_msg=f"{layer}: y")
     np.testing.assert_allclose(dx, x_torch.grad.numpy(), rtol=rtol, atol=atol, err_msg=f"{layer}: dx")
+    for name, tensor in parameters.items():
+        gradient = getattr(memo, "d" + name)
+        np.testing.assert_allclose(
+            gradient, tensor.grad.numpy(), rtol=rtol, atol=10 * atol, err_msg=f"{layer}: d{name}"
+        )
     assert (y.dtype, dx.dtype) == (x.dtype, x.dtype)
 
 
@@ -515,32 +390,11 @@ def test_the_order_of_memory_does_not_matter(layer):
 
 # Dense ---------------------------------------------------------------------------------------------------------------
 
-STARTS = {
-    "Identity": "GlorotUniform",
-    "ReLU": "HeNormal",
-    "LeakyReLU": "HeNormal",
-    "ELU": "HeNormal",
-    "SELU": "LeCunNormal",
-    "Sigmoid": "GlorotUniform",
-    "Tanh": "GlorotUniform",
-    "HardSigmoid": "GlorotUniform",
-    "Softplus": "HeNormal",
-    "SiLU": "HeNormal",
-    "GELU": "HeNormal",
-    "Mish": "HeNormal",
-    "Softmax": "GlorotUniform",
-    "Dropout": "GlorotUniform",  # by itself it does not care: what comes after it decides, here nothing
-    "Dense": "GlorotUniform",
-    **dict.fromkeys(["AveragePool2D", "BatchNorm", "Dropout2D", "Flatten", "GaussianNoise"], "GlorotUniform"),
-    **dict.fromkeys(["LayerNorm", "MaxPool2D", "RMSNorm", "Reshape", "Scale"], "GlorotUniform"),  # nor do these care
-    **dict.fromkeys(["Conv2D", "Embedding", "GlobalAveragePool2D", "Residual"], "GlorotUniform"),
-}
-
 
 @pytest.mark.parametrize("between", [(), (Dropout(0.5),)], ids=["directly", "across dropout"])
-@every_layer
-def test_default_weights_follow_the_activation_that_comes_next(layer, between):
-    start = initializers.__dict__[STARTS[type(layer).__name__]]()
+@pytest.mark.parametrize("case", variants.LAYERS, ids=lambda case: repr(case.layer))
+def test_default_weights_follow_the_activation_that_comes_next(case, between):
+    layer, start = case.layer, getattr(initializers, case.start)()
     images = [] if takes(layer, (8,)) else [Reshape((2, 2, 2))]
     stack = [Dense(8), *between, *images, layer, Flatten(), Dense(2)]
     network = cr.Network(6, stack, "squared_error", seed=4, dtype="float64")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -27,178 +25,17 @@ from chainrule.losses import (
     one_hot,
 )
 from chainrule.memo import Memo
+from variants import LOSSES, log_sigma, numbers, sigma, softmax
 
 DTYPES = ["float32", "float64"]
 quick = settings(max_examples=15, deadline=None, derandomize=True)
 
 
-# The formulas again, for one sample, in the plainest way that Python's math allows. ----------------------------------
-
-
-def sigma(x):
-    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
-
-
-def log_sigma(x):
-    return min(x, 0) - math.log1p(math.exp(-abs(x)))
-
-
-def xlogy(t, p):
-    return t * math.log(p) if t else 0.0
-
-
-def softmax(y):
-    e = [math.exp(v - max(y)) for v in y]
-    return [v / sum(e) for v in e]
-
-
-def smoothed(t, y, epsilon):
-    t = t if np.ndim(t) else [float(k == t) for k in range(len(y))]
-    return [(1 - epsilon) * v + epsilon / len(y) for v in t]
-
-
-def cross_entropy(y, t, epsilon=0.0):
-    log_sum = math.log(math.fsum(math.exp(v - max(y)) for v in y))
-    return -math.fsum(p * (v - max(y) - log_sum) for p, v in zip(smoothed(t, y, epsilon), y, strict=True))
-
-
-def cross_entropy_slope(y, t, epsilon=0.0):
-    return [p - q for p, q in zip(softmax(y), smoothed(t, y, epsilon), strict=True)]
-
-
-def by_output(term):
-    return lambda y, t: math.fsum(term(a, b) for a, b in zip(y, t, strict=True))
-
-
-def each_output(slope):
-    return lambda y, t: [slope(a, b) for a, b in zip(y, t, strict=True)]
-
-
-def huber(delta):
-    return lambda y, t: (y - t) ** 2 / 2 if abs(y - t) <= delta else delta * (abs(y - t) - delta / 2)
-
-
-def pinball(q):
-    return lambda y, t: q * (t - y) if t > y else (1 - q) * (y - t)
-
-
-def labels(rng, rows, outputs):
-    return rng.integers(0, outputs, rows)
-
-
-def shares(rng, rows, outputs):
-    return rng.dirichlet(np.ones(outputs), rows)
-
-
-def numbers(rng, rows, outputs):
-    return rng.normal(scale=2, size=(rows, outputs))
-
-
-def counts(rng, rows, outputs):
-    return rng.poisson(1.0, size=(rows, outputs))
-
-
-def answers(rng, rows, outputs):
-    return rng.integers(0, 2, (rows, outputs))
-
-
-def beliefs(rng, rows, outputs):
-    return rng.uniform(size=(rows, outputs))
-
-
-class Case(NamedTuple):
-    loss: Loss
-    targets: Callable[..., Any]  # (rng, rows, outputs) -> t
-    value: Callable[..., float]  # (y, t) of one sample
-    slope: Callable[..., list[float]]  # (y, t) of one sample
-    torch: Callable[..., Any] | None  # (functional, y, t, outputs) -> the loss of every sample
-    outputs: int = 3  # at least as many as the loss wants
-
-
-def cross_entropy_case(targets, epsilon):
-    return Case(
-        SoftmaxCrossEntropy(label_smoothing=epsilon),
-        targets,
-        lambda y, t: cross_entropy(y, t, epsilon),
-        lambda y, t: cross_entropy_slope(y, t, epsilon),
-        lambda f, y, t, k: f.cross_entropy(y, t, reduction="none", label_smoothing=epsilon),
-    )
-
-
-CASES = [
-    Case(
-        SquaredError(),
-        numbers,
-        by_output(lambda y, t: (y - t) ** 2 / 2),
-        each_output(lambda y, t: y - t),
-        lambda f, y, t, k: f.mse_loss(y, t, reduction="none").mean(dim=1) * k / 2,
-    ),
-    Case(
-        AbsoluteError(),
-        numbers,
-        by_output(lambda y, t: abs(y - t)),
-        each_output(lambda y, t: math.copysign(float(y != t), y - t)),
-        lambda f, y, t, k: f.l1_loss(y, t, reduction="none").mean(dim=1) * k,
-    ),
-    Case(
-        Huber(),
-        numbers,
-        by_output(huber(1)),
-        each_output(lambda y, t: min(max(y - t, -1), 1)),
-        lambda f, y, t, k: f.huber_loss(y, t, reduction="none").mean(dim=1) * k,
-    ),
-    Case(
-        Huber(delta=0.3),
-        numbers,
-        by_output(huber(0.3)),
-        each_output(lambda y, t: min(max(y - t, -0.3), 0.3)),
-        lambda f, y, t, k: f.smooth_l1_loss(y, t, reduction="none", beta=0.3).sum(dim=1) * 0.3,
-    ),
-    Case(
-        Quantile(),
-        numbers,
-        by_output(lambda y, t: abs(y - t) / 2),
-        each_output(lambda y, t: math.copysign(float(y != t) / 2, y - t)),
-        lambda f, y, t, k: f.l1_loss(y, t, reduction="none").sum(dim=1) / 2,
-    ),
-    Case(
-        Quantile(quantile=0.9),
-        numbers,
-        by_output(pinball(0.9)),
-        each_output(lambda y, t: 0 if y == t else -0.9 if t > y else 1 - 0.9),
-        None,
-    ),
-    Case(
-        Poisson(),
-        counts,
-        by_output(lambda y, t: math.exp(y) - t - t * y + xlogy(t, t)),
-        each_output(lambda y, t: math.exp(y) - t),
-        lambda f, y, t, k: (f.poisson_nll_loss(y, t, reduction="none") + t.xlogy(t) - t).sum(dim=1),
-    ),
-    Case(
-        SigmoidCrossEntropy(),
-        answers,
-        by_output(lambda y, t: -(t * log_sigma(y) + (1 - t) * log_sigma(-y))),
-        each_output(lambda y, t: -sigma(-y) if t == 1 else sigma(y) - t),
-        lambda f, y, t, k: f.binary_cross_entropy_with_logits(y, t, reduction="none").mean(dim=1) * k,
-    ),
-    Case(
-        SigmoidCrossEntropy(),
-        beliefs,
-        by_output(lambda y, t: -(t * log_sigma(y) + (1 - t) * log_sigma(-y))),
-        each_output(lambda y, t: sigma(y) - t),
-        lambda f, y, t, k: f.binary_cross_entropy_with_logits(y, t, reduction="none").sum(dim=1),
-    ),
-    cross_entropy_case(labels, 0.0),
-    cross_entropy_case(shares, 0.0),
-    cross_entropy_case(labels, 0.1),
-    cross_entropy_case(shares, 0.25),
-]
 REGISTRY = public_classes(losses, Loss)
 
 
 def cases(wanted):
-    chosen = [case for case in CASES if wanted(case)]
+    chosen = [case for case in LOSSES if wanted(case)]
     return pytest.mark.parametrize("case", chosen, ids=[f"{c.loss!r}-{c.targets.__name__}" for c in chosen])
 
 
@@ -224,8 +61,8 @@ def rows_of(f, y, t):
 
 
 def test_every_public_loss_has_a_case_here():
-    missing = set(REGISTRY) - {type(case.loss).__name__ for case in CASES}
-    assert not missing, f"add {sorted(missing)} to CASES in this file: a loss without a case is untested"
+    missing = set(REGISTRY) - {type(case.loss).__name__ for case in LOSSES}
+    assert not missing, f"add {sorted(missing)} to LOSSES in this file: a loss without a case is untested"
     untested = set(REGISTRY) - set(LINKS)
     assert not untested, f"add {sorted(untested)} to LINKS in this file: what do its logits stand for?"
 

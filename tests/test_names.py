@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+import variants
 from chainrule import initializers, layers, losses, optimizers, penalties, schedules
-from chainrule._internal.config import Specification, Value
+from chainrule._internal.config import Config, FrozenConfig
 from chainrule._internal.names import did_you_mean, key, lookup, named, public_classes
 from chainrule.training import clipping
 
@@ -32,54 +33,32 @@ def retyped(value, where):
     return eval(repr(value), vars(initializers) | vars(schedules) | vars(MODULES[where.split(".")[0]][0]))
 
 
-# Arguments for every class that cannot do without, or has more forms than its defaults.
+# Arguments of those that are not in tests/variants.py, and cannot do without or have more forms than their defaults.
 ARGUMENTS = {
-    "layers.Dense": [{"units": 3}, {"units": 3, "weights": initializers.Normal(0.1), "biases": None, "inputs": 2}],
-    "layers.Dropout": [{"rate": 0.5}],
-    "layers.Dropout2D": [{"rate": 0.5}],
-    "layers.GaussianNoise": [{"deviation": 0.5}],
-    "layers.Conv2D": [
-        {"filters": 3},
-        {"filters": 4, "size": (3, 5), "stride": 2, "padding": "same", "dilation": (1, 2), "groups": 2, "biases": None},
-    ],
-    "layers.MaxPool2D": [{}, {"size": 3, "stride": (2, 1), "padding": (1, 0, 1, 0)}],
-    "layers.BatchNorm": [{}, {"momentum": 0.5, "epsilon": 1e-3}],
-    "layers.Reshape": [{"shape": (2, -1)}],
-    "layers.Residual": [{"layers": (layers.Dense(3), layers.Tanh())}],
-    "layers.Embedding": [{"categories": 5, "size": 2}, {"categories": (5, 7), "size": 2, "columns": (0, 3)}],
-    "layers.GELU": [{}, {"approximate": "tanh"}],
-    "layers.LeakyReLU": [{}, {"negative_slope": 0.2}],
-    "layers.ELU": [{}, {"alpha": 0.5}],
-    "losses.Huber": [{}, {"delta": 0.5}],
-    "losses.Quantile": [{}, {"quantile": 0.9}],
-    "losses.SoftmaxCrossEntropy": [{}, {"label_smoothing": 0.1}],
     "initializers.Constant": [{"value": 0.5}],
     "initializers.Uniform": [{}, {"low": -1.0, "high": 2.0}, {"high": 1.0}],
     "initializers.Normal": [{}, {"std": 1.0, "mean": 0.5}],
-    "optimizers.AdamW": [{}, {"learning_rate": 0.1, "biases": True}],
-    "optimizers.Momentum": [{}, {"learning_rate": 0.2}, {"momentum": 0.5}],
-    "schedules.InverseTime": [{"decay": 0.5}],
-    "schedules.Exponential": [{"gamma": 0.9}],
-    "schedules.Step": [{"every": 3}, {"every": 3, "gamma": 0.5}],
-    "schedules.WarmUp": [{"epochs": 2}, {"epochs": 0.5, "then": schedules.Step(2, 0.5), "start": 0.1}],
     "penalties.L1": [{"strength": 0.1}, {"strength": 0.1, "layers": [0, -1], "biases": True}],
     "penalties.L2": [{"strength": 0.1}, {"strength": 0.1, "layers": 2}],
     "constraints.MaxNorm": [{"limit": 3.0}, {"limit": 3.0, "layers": (0, 1)}],
     "clipping.ClipValue": [{"limit": 0.5}],
     "clipping.ClipNorm": [{"limit": 0.5}],
 }
-FORMS = [(where, arguments) for where in CLASSES for arguments in ARGUMENTS.get(where, [{}])]
+TABLE = variants.forms([*variants.LAYERS, *variants.LOSSES, *variants.OPTIMIZERS, *variants.SCHEDULES])
+FORMS = [
+    (where, arguments) for where, cls in CLASSES.items() for arguments in TABLE.get(cls, ARGUMENTS.get(where, [{}]))
+]
 every_form = pytest.mark.parametrize(("where", "arguments"), FORMS, ids=[f"{w}({a})" for w, a in FORMS])
-VALUES = [form for form in FORMS if issubclass(CLASSES[form[0]], Value)]
+VALUES = [form for form in FORMS if issubclass(CLASSES[form[0]], FrozenConfig)]
 every_value = pytest.mark.parametrize(("where", "arguments"), VALUES, ids=[f"{w}({a})" for w, a in VALUES])
 
 
 def test_every_public_class_can_be_made_here():
     for where, cls in CLASSES.items():
         try:
-            cls(**ARGUMENTS.get(where, [{}])[0])
+            cls(**next(arguments for name, arguments in FORMS if name == where))
         except TypeError as error:
-            pytest.fail(f"add arguments for {where} to ARGUMENTS in this file: {error}")
+            pytest.fail(f"add {where} to tests/variants.py, or its arguments to ARGUMENTS in this file: {error}")
     assert set(ARGUMENTS) <= set(CLASSES), f"no longer public: {sorted(set(ARGUMENTS) - set(CLASSES))}"
     assert len(CLASSES) > 40
 
@@ -150,8 +129,8 @@ def test_numbers_of_numpy_become_those_of_python():
 def test_layers_are_told_apart_though_they_are_typed_alike():
     """A layer gets shapes and parameters when it is bound: two of them are two."""
     assert layers.ReLU() != layers.ReLU()
-    assert isinstance(layers.ReLU(), Specification)
-    assert not isinstance(layers.ReLU(), Value)
+    assert isinstance(layers.ReLU(), Config)
+    assert not isinstance(layers.ReLU(), FrozenConfig)
 
 
 # Names ---------------------------------------------------------------------------------------------------------------

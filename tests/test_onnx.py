@@ -28,6 +28,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from typer.testing import CliRunner
 
 import chainrule as cr
+import variants
 from chainrule import losses
 from chainrule._internal.names import public_classes
 from chainrule.cli.app import app
@@ -43,13 +44,10 @@ from chainrule.layers import (
     Dropout2D,
     Embedding,
     Flatten,
-    GaussianNoise,
     GlobalAveragePool2D,
-    HardSigmoid,
     Identity,
     Layer,
     LayerNorm,
-    LeakyReLU,
     MaxPool2D,
     Mish,
     ReLU,
@@ -58,7 +56,6 @@ from chainrule.layers import (
     RMSNorm,
     Scale,
     Sigmoid,
-    SiLU,
     Softmax,
     Softplus,
     Tanh,
@@ -67,56 +64,20 @@ from chainrule.losses import Loss
 from chainrule.onnx import graph as graph_module
 from chainrule.onnx import registry
 from chainrule.onnx.model import OLDEST, OPSET
+from variants import gives
 
-# Layers that keep the number of columns, as random networks use them; Dense has its own place there.
-SPECS = {
-    "BatchNorm": [BatchNorm(), BatchNorm(epsilon=0.1)],
-    "Dense": [Dense(3), Dense(2, biases=None)],
-    "Dropout": [Dropout(0.5)],
-    "GaussianNoise": [GaussianNoise(0.5)],
-    "ELU": [ELU(), ELU(2.5), ELU(0)],
-    "Flatten": [Flatten()],
-    "GELU": [GELU(), GELU("tanh")],
-    "HardSigmoid": [HardSigmoid()],
-    "Identity": [Identity()],
-    "LayerNorm": [LayerNorm(), LayerNorm(0.1)],
-    "LeakyReLU": [LeakyReLU(), LeakyReLU(0.3)],
-    "Mish": [Mish()],
-    "RMSNorm": [RMSNorm()],
-    "ReLU": [ReLU()],
-    "Reshape": [Reshape((-1,))],
-    "Residual": [Residual([Tanh()]), Residual([Residual([BatchNorm(), Dropout(0.5)]), Scale(0.5)])],
-    "SELU": [SELU()],
-    "Scale": [Scale(3.0)],
-    "SiLU": [SiLU()],
-    "Sigmoid": [Sigmoid()],
-    "Softmax": [Softmax()],
-    "Softplus": [Softplus()],
-    "Tanh": [Tanh()],
-}
-# Layers of images, of 7 x 6 pixels and 4 channels.
-IMAGES = {
-    "AveragePool2D": [AveragePool2D(), AveragePool2D(3, 1, "same"), AveragePool2D((3, 2), (1, 2), (2, 0, 1, 1))],
-    "Conv2D": [
-        Conv2D(3),
-        Conv2D(8, (3, 2), biases=None, groups=2),
-        Conv2D(4, 5, stride=(2, 3), padding="same", groups=4),
-        Conv2D(6, (2, 3), stride=(1, 2), dilation=(3, 2), padding=(1, 0, 2, 3)),
-    ],
-    "Dropout2D": [Dropout2D(0.5)],
-    "GlobalAveragePool2D": [GlobalAveragePool2D()],
-    "MaxPool2D": [MaxPool2D(), MaxPool2D(3, 2, "same"), MaxPool2D((2, 4), 1, (1, 0, 2, 3))],
-}
-LOSSES = {
-    "AbsoluteError": losses.AbsoluteError(),
-    "Huber": losses.Huber(2.0),
-    "Poisson": losses.Poisson(),
-    "Quantile": losses.Quantile(0.9),
-    "SigmoidCrossEntropy": losses.SigmoidCrossEntropy(),
-    "SoftmaxCrossEntropy": losses.SoftmaxCrossEntropy(0.1),
-    "SquaredError": losses.SquaredError(),
-}
-ALL = [spec for specs in SPECS.values() for spec in specs]
+# Layers of images, of 7 x 6 pixels and 4 channels; and those that keep the number of columns, as random networks use them.
+EVERY = [case.layer for case in variants.LAYERS]
+IMAGES = [layer for layer in EVERY if not gives(layer, (4,)) and gives(layer, (7, 6, 4))]
+IMAGES += [
+    AveragePool2D((3, 2), (1, 2), (2, 0, 1, 1)),
+    Conv2D(4, 5, stride=(2, 3), padding="same", groups=4),
+    Conv2D(6, (2, 3), stride=(1, 2), dilation=(3, 2), padding=(1, 0, 2, 3)),
+    MaxPool2D((2, 4), 1, (1, 0, 2, 3)),
+]
+ALL = [layer for layer in EVERY if len(gives(layer, (1,)) or ()) == 1 and not isinstance(layer, Embedding)]
+SAME = [layer for layer in ALL if gives(layer, (5, 5, 4)) == (5, 5, 4)]
+LOSSES = {type(loss).__name__: loss for loss in variants.every_loss()}
 DTYPES = ["float32", "float64"]
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 RNG = np.random.default_rng(0)
@@ -179,7 +140,7 @@ def agree_in_the_tails(theirs, ours, dtype, what):
 
 class TestLayers:
     def test_every_layer_has_a_case_and_a_converter(self):
-        assert {*SPECS, *IMAGES, "Embedding"} == set(public_classes(cr.layers, Layer))
+        assert {*map(type, [*ALL, *IMAGES]), Embedding} == set(public_classes(cr.layers, Layer).values())
         assert set(registry.LAYERS) >= set(public_classes(cr.layers, Layer).values())
 
     @pytest.mark.parametrize("opset", OPSETS)
@@ -211,7 +172,7 @@ class TestLayers:
 
     @pytest.mark.parametrize("opset", OPSETS)
     @pytest.mark.parametrize("dtype", DTYPES)
-    @pytest.mark.parametrize("layer", [layer for layers in IMAGES.values() for layer in layers], ids=repr)
+    @pytest.mark.parametrize("layer", IMAGES, ids=repr)
     def test_images(self, layer, dtype, opset):
         network = trained(cr.Network((7, 6, 4), [layer, Flatten()], "squared_error", seed=0, dtype=dtype), RNG)
         x = RNG.normal(size=(5, 7, 6, 4)).astype(dtype)
@@ -282,12 +243,10 @@ class TestImages:
 
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_sixty_random_networks(self, dtype):
-        rows = {"Dense", "Flatten", "Reshape"}
-        same = [layer for name, layers in SPECS.items() if name not in rows for layer in layers]
         for seed in range(60):
             rng = np.random.default_rng(seed)
             shape = (*rng.integers(5, 12, 2).tolist(), int(rng.integers(1, 5)))
-            layers = [*random_images(rng, same, int(rng.integers(1, 5))), GlobalAveragePool2D(), Dense(3)]
+            layers = [*random_images(rng, SAME, int(rng.integers(1, 5))), GlobalAveragePool2D(), Dense(3)]
             if rng.random() < 0.7:
                 layers[-2] = Flatten()
             loss = LOSSES[str(rng.choice(list(LOSSES)))]

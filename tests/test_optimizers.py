@@ -16,89 +16,28 @@ from chainrule.layers import Dense, Tanh
 from chainrule.optimizers import SGD, Adagrad, Adam, AdamW, Momentum, Nesterov, Optimizer, RMSProp
 from chainrule.penalties import L2
 from chainrule.schedules import (
-    Constant,
-    Cosine,
-    Exponential,
-    InverseScaling,
-    InverseTime,
-    OneCycle,
     Schedule,
-    Step,
-    WarmUp,
 )
 from chainrule.training.clipping import ClipNorm, ClipValue
+from variants import OPTIMIZERS, SCHEDULES
 
-# The formulas again, for one number, with Python floats: (w, g, what is remembered, step, η) -> w -----------------
-
-
-def sgd(w, g, past, t, rate):
-    return w - rate * g
-
-
-def momentum(w, g, past, t, rate, mu=0.9):
-    past["v"] = mu * past.get("v", 0.0) - rate * g
-    return w + past["v"]
-
-
-def nesterov(w, g, past, t, rate, mu=0.9):
-    past["v"] = mu * past.get("v", 0.0) - rate * g
-    return w + mu * past["v"] - rate * g
-
-
-def adagrad(w, g, past, t, rate, epsilon=1e-10):
-    past["s"] = past.get("s", 0.0) + g * g
-    return w - rate * g / (math.sqrt(past["s"]) + epsilon)
-
-
-def rmsprop(w, g, past, t, rate, rho=0.9, epsilon=1e-8):
-    past["s"] = rho * past.get("s", 0.0) + (1 - rho) * g * g
-    return w - rate * g / (math.sqrt(past["s"]) + epsilon)
-
-
-def adam(w, g, past, t, rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
-    past["m"] = beta_1 * past.get("m", 0.0) + (1 - beta_1) * g
-    past["v"] = beta_2 * past.get("v", 0.0) + (1 - beta_2) * g * g
-    m_hat, v_hat = past["m"] / (1 - beta_1**t), past["v"] / (1 - beta_2**t)
-    return w - rate * m_hat / (math.sqrt(v_hat) + epsilon)
-
-
-def adamw(w, g, past, t, rate, decay=0.01, **adams):
-    return adam(w - rate * decay * w, g, past, t, rate, **adams)
-
-
-CASES = [
-    (SGD(), sgd, {}),
-    (Momentum(), momentum, {}),
-    (Momentum(0.05, momentum=0.5), momentum, {"mu": 0.5}),
-    (Momentum(0.05, momentum=0.0), sgd, {}),
-    (Nesterov(), nesterov, {}),
-    (Nesterov(0.05, momentum=0.5), nesterov, {"mu": 0.5}),
-    (Adagrad(), adagrad, {}),
-    (Adagrad(0.1, epsilon=0.5), adagrad, {"epsilon": 0.5}),
-    (RMSProp(), rmsprop, {}),
-    (RMSProp(0.01, rho=0.5, epsilon=0.1), rmsprop, {"rho": 0.5, "epsilon": 0.1}),
-    (Adam(), adam, {}),
-    (Adam(0.1, beta_1=0.5, beta_2=0.75, epsilon=0.1), adam, {"beta_1": 0.5, "beta_2": 0.75, "epsilon": 0.1}),
-    (Adam(0.01, beta_1=0.0, beta_2=0.0), adam, {"beta_1": 0.0, "beta_2": 0.0}),
-    (AdamW(), adamw, {}),
-    (AdamW(0.1, weight_decay=0.3, beta_1=0.5), adamw, {"decay": 0.3, "beta_1": 0.5}),
-    (AdamW(0.1, weight_decay=0.0), adam, {}),
-]
 REGISTRY = public_classes(optimizers, Optimizer)
-every_case = pytest.mark.parametrize(("optimizer", "formula", "arguments"), CASES, ids=[repr(c[0]) for c in CASES])
+every_case = pytest.mark.parametrize(
+    ("optimizer", "formula", "arguments"), [c[:3] for c in OPTIMIZERS], ids=[repr(c.optimizer) for c in OPTIMIZERS]
+)
 every_class = pytest.mark.parametrize("cls", REGISTRY.values(), ids=REGISTRY)
 
 
 def test_every_public_optimizer_has_its_cases_here():
-    missing = set(REGISTRY) - {type(case[0]).__name__ for case in CASES}
-    assert not missing, f"add {sorted(missing)} to CASES in this file: an optimizer without by-hand steps is untested"
-    missing = set(REGISTRY) - {type(o).__name__ for o in AS_IN_PYTORCH} - {type(o).__name__ for o in NOT_IN_PYTORCH}
-    assert not missing, f"add {sorted(missing)} to AS_IN_PYTORCH in this file, or to NOT_IN_PYTORCH"
+    missing = set(REGISTRY) - {type(case.optimizer).__name__ for case in OPTIMIZERS}
+    assert not missing, (
+        f"add {sorted(missing)} to OPTIMIZERS in tests/variants.py: without by-hand steps it is untested"
+    )
 
 
 def test_every_public_schedule_is_compared_with_pytorch_in_training():
-    missing = set(public_classes(cr.schedules, Schedule)) - {type(s).__name__ for s, _ in SCHEDULES}
-    assert not missing, f"add {sorted(missing)} to SCHEDULES in this file, with its formula by step"
+    missing = set(public_classes(cr.schedules, Schedule)) - {type(c.schedule).__name__ for c in SCHEDULES if c.by_step}
+    assert not missing, f"give {sorted(missing)} a formula by step in tests/variants.py"
 
 
 # By hand -------------------------------------------------------------------------------------------------------------
@@ -229,32 +168,6 @@ def network_and_data():
     return network, X[order], t[order]
 
 
-def torch_optimizer(torch, ours, weights, biases):
-    """The same optimizer in PyTorch's words."""
-    eta, o = ours.learning_rate, torch.optim
-    everything = [*weights, *biases]
-    match ours:
-        case SGD():
-            return o.SGD(everything, lr=eta)
-        case Momentum():
-            return o.SGD(everything, lr=eta, momentum=ours.momentum)
-        case Nesterov():
-            return o.SGD(everything, lr=eta, momentum=ours.momentum, nesterov=True)
-        case Adagrad():
-            return o.Adagrad(everything, lr=eta, eps=ours.epsilon)
-        case RMSProp():
-            return o.RMSprop(everything, lr=eta, alpha=ours.rho, eps=ours.epsilon)
-        case Adam():
-            return o.Adam(everything, lr=eta, betas=(ours.beta_1, ours.beta_2), eps=ours.epsilon)
-        case AdamW():
-            groups = [
-                {"params": weights, "weight_decay": ours.weight_decay},
-                {"params": biases, "weight_decay": ours.weight_decay if ours.biases else 0.0},
-            ]
-            return o.AdamW(groups, lr=eta, betas=(ours.beta_1, ours.beta_2), eps=ours.epsilon)
-    raise AssertionError(f"say in torch_optimizer what {type(ours).__name__} is called in PyTorch")
-
-
 def trained_by_pytorch(ours, *, clip=None, l2=0.0, factor=None):
     """The parameters, in the order of theta, after 50 steps of PyTorch; ``factor`` is of the step's number."""
     torch = pytest.importorskip("torch")
@@ -264,7 +177,8 @@ def trained_by_pytorch(ours, *, clip=None, l2=0.0, factor=None):
     W0, b0, W1, b1 = tensors = [
         torch.tensor(network.layout.view(network.theta, e).copy(), requires_grad=True) for e in network.layout.entries
     ]
-    optimizer = torch_optimizer(torch, ours, [W0, W1], [b0, b1])
+    theirs = next(c.torch for c in OPTIMIZERS if type(c.optimizer) is type(ours) and c.torch)
+    optimizer = theirs(torch.optim, ours, [W0, W1], [b0, b1])
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor) if factor else None
     for _ in range(EPOCHS):
         for start in range(0, ROWS, BATCH):
@@ -295,18 +209,7 @@ def trained_by_us(ours, **arguments):
     return network.theta
 
 
-AS_IN_PYTORCH = [
-    SGD(0.3),
-    Momentum(0.05),
-    Nesterov(0.05, momentum=0.8),
-    Adagrad(0.05),
-    RMSProp(0.01, rho=0.95, epsilon=1e-6),
-    Adam(0.01),
-    Adam(0.02, beta_1=0.8, beta_2=0.95, epsilon=1e-4),
-    AdamW(0.01, weight_decay=0.5),
-    AdamW(0.01, weight_decay=0.5, biases=True),
-]
-NOT_IN_PYTORCH: list[Optimizer] = []
+AS_IN_PYTORCH = [case.optimizer for case in OPTIMIZERS if case.torch]
 
 
 @pytest.mark.parametrize("optimizer", AS_IN_PYTORCH, ids=repr)
@@ -334,31 +237,11 @@ def test_penalised_steps_give_the_parameters_of_pytorch(optimizer):
     np.testing.assert_allclose(ours, expected, rtol=1e-9, atol=1e-12)
 
 
-def one_cycle(step, rise=0.3, start=1 / 25, end=1 / 25e4):
-    progress = step / 50
-    if progress < rise:
-        return start + (1 - start) * (1 - math.cos(math.pi * progress / rise)) / 2
-    return end + (1 - end) * (1 + math.cos(math.pi * (progress - rise) / (1 - rise))) / 2
-
-
-SCHEDULES = [  # with the factor as a function of the number of the step, 10 steps an epoch, 50 in all
-    (Constant(), lambda step: 1.0),
-    (InverseTime(0.7), lambda step: 1 / (1 + 0.7 * (step // 10))),
-    (InverseScaling(0.8), lambda step: (step // 10 + 1) ** -0.8),
-    (Exponential(0.6), lambda step: 0.6 ** (step // 10)),
-    (Step(2, gamma=0.3), lambda step: 0.3 ** (step // 20)),
-    (Cosine(end=0.1), lambda step: 0.1 + 0.9 * (1 + math.cos(math.pi * step / 50)) / 2),
-    (OneCycle(), one_cycle),
-    (
-        WarmUp(1.5, then=Cosine(), start=0.2),
-        lambda s: 0.2 + 0.8 * s / 15 if s < 15 else (1 + math.cos(math.pi * (s - 15) / 35)) / 2,
-    ),
-    (WarmUp(2, then=Step(1, 0.5)), lambda step: step / 20 if step < 20 else 0.5 ** ((step - 20) // 10)),
-]
+BY_STEP = [(case.schedule, case.by_step) for case in SCHEDULES if case.by_step]
 
 
 @pytest.mark.parametrize("optimizer", [SGD(0.3), Adam(0.02)], ids=repr)
-@pytest.mark.parametrize(("schedule", "factor"), SCHEDULES, ids=[repr(s[0]) for s in SCHEDULES])
+@pytest.mark.parametrize(("schedule", "factor"), BY_STEP, ids=[repr(s[0]) for s in BY_STEP])
 def test_scheduled_steps_give_the_parameters_of_pytorch(optimizer, schedule, factor):
     expected = trained_by_pytorch(optimizer, factor=factor)
     ours = trained_by_us(optimizer, schedule=schedule)

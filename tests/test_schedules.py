@@ -23,31 +23,9 @@ from chainrule.schedules import (
     Step,
     WarmUp,
 )
+from variants import SCHEDULES
 
-# (schedule, {epoch of 10: factor}), worked out by hand
-CASES = [
-    (Constant(), {0: 1, 3.7: 1, 10: 1}),
-    (InverseTime(0.0), {0: 1, 9: 1}),
-    (InverseTime(0.5), {0: 1, 0.99: 1, 1: 2 / 3, 2: 0.5, 2.5: 0.5, 6: 0.25}),
-    (InverseScaling(), {0: 1, 0.5: 1, 3: 0.5, 3.9: 0.5, 8: 1 / 3}),
-    (InverseScaling(2.0), {0: 1, 1: 0.25, 9: 0.01}),
-    (InverseScaling(0.0), {0: 1, 9: 1}),
-    (Exponential(0.5), {0: 1, 0.9: 1, 1: 0.5, 3.5: 0.125}),
-    (Exponential(1.0), {0: 1, 9: 1}),
-    (Step(3), {0: 1, 2.99: 1, 3: 0.1, 5.9: 0.1, 6: 0.01, 9: 0.001}),
-    (Step(every=2, gamma=0.5), {0: 1, 1.5: 1, 2: 0.5, 4: 0.25, 7: 0.125}),
-    (Cosine(), {0: 1, 2.5: 0.5 + math.sqrt(0.125), 5: 0.5, 7.5: 0.5 - math.sqrt(0.125), 10: 0}),
-    (Cosine(end=0.2), {0: 1, 5: 0.6, 10: 0.2, 11: 0.2}),
-    (Cosine(end=1.0), {0: 1, 5: 1, 10: 1}),
-    (OneCycle(), {0: 0.04, 1.5: 0.52, 3: 1, 6.5: (1 + 4e-6) / 2, 10: 4e-6}),
-    (OneCycle(rise=0.5, start=0.0, end=0.1), {0: 0, 2.5: 0.5, 5: 1, 7.5: 0.55, 10: 0.1, 12: 0.1}),
-    (WarmUp(4), {0: 0, 1: 0.25, 3: 0.75, 4: 1, 9: 1}),
-    (WarmUp(2, then=Cosine(), start=0.5), {0: 0.5, 1: 0.75, 2: 1, 6: 0.5, 10: 0}),
-    (WarmUp(0.5, then=Exponential(0.5)), {0: 0, 0.25: 0.5, 0.5: 1, 1.4: 1, 1.5: 0.5, 2.5: 0.25}),
-    (WarmUp(5, then=Step(2, 0.1)), {0: 0, 2.5: 0.5, 5: 1, 6.9: 1, 7: 0.1, 9: 0.01}),
-    (WarmUp(10, then=Cosine()), {0: 0, 5: 0.5, 9.9: 0.99}),
-    (WarmUp(20, then=Cosine()), {0: 0, 5: 0.25, 10: 0.5}),
-]
+CASES = [case[:2] for case in SCHEDULES if case.values]
 REGISTRY = public_classes(schedules, Schedule)
 every_case = pytest.mark.parametrize(("schedule", "values"), CASES, ids=[repr(c[0]) for c in CASES])
 every_schedule = pytest.mark.parametrize("schedule", [c[0] for c in CASES], ids=repr)
@@ -55,7 +33,9 @@ every_schedule = pytest.mark.parametrize("schedule", [c[0] for c in CASES], ids=
 
 def test_every_public_schedule_has_a_case_here():
     missing = set(REGISTRY) - {type(case[0]).__name__ for case in CASES}
-    assert not missing, f"add {sorted(missing)} to CASES in this file: a schedule without by-hand values is untested"
+    assert not missing, (
+        f"add {sorted(missing)} to SCHEDULES in tests/variants.py: a schedule without by-hand values is untested"
+    )
 
 
 @every_case

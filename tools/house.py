@@ -18,9 +18,9 @@ from pathlib import Path
 FLOORS = [
     ["_version", "_internal"],
     ["memo", "initializers", "metrics"],
-    ["layers", "losses", "optimizers", "schedules"],
     ["parameters"],
-    ["penalties", "advice"],
+    ["layers", "losses", "penalties", "optimizers", "schedules"],
+    ["advice"],
     ["workspace"],
     ["network"],
     ["files"],

@@ -26,8 +26,7 @@ __all__ = [
 
 SAMPLE = 1000
 LARGE, LARGEST_BYTE = 100.0, 255.0  # of a column, from its mean and standard deviation
-STEPS = {"Adam": 0.5, "AdamW": 0.5, "RMSProp": 0.5}  # a step moves each parameter by about the rate
-LARGEST_RATE, SMALLEST_RATE = 100.0, 1e-10  # 0 is meant: nothing shall move
+LARGEST_RATE, LARGEST_STEP, SMALLEST_RATE = 100.0, 0.5, 1e-10  # 0 is meant: nothing shall move
 EPOCHS = 3  # after which a loss that has not fallen at all is spoken of
 LEAP, STILL = 10, 1e-4  # times the first loss, and of it: what no healthy training shows
 LEAST, FEW = 10, 100  # rows that are predicted to see whether all are the same
@@ -75,14 +74,14 @@ def before_training(layers: Sequence[Layer], X: Any, optimizer: Optimizer) -> No
         warn_unscaled(X, remedy, largest=LARGEST_BYTE, stacklevel=4)  # pixels as bytes are slow, but learn
     _warn_equal(layers)
     rate, name = optimizer.learning_rate, type(optimizer).__name__
-    most = STEPS.get(name, LARGEST_RATE)
+    most = LARGEST_STEP if optimizer.steps_by_rate else LARGEST_RATE
     if rate > most or 0 < rate < SMALLEST_RATE:
         why = (
             f"{name} moves every parameter by about the learning rate in each step"
-            if rate > most and name in STEPS
+            if rate > most and optimizer.steps_by_rate
             else f"steps of this size {'overshoot' if rate > most else 'change nothing'}"
         )
-        usual = 0.001 if name in STEPS else 0.1
+        usual = 0.001 if optimizer.steps_by_rate else 0.1
         warnings.warn(
             f"a learning rate of {rate:g} cannot work: {why}. Try {name}({usual}).",
             LearningRateWarning,
@@ -97,13 +96,13 @@ def after_training(
     if _silent.get() or len(losses) < EPOCHS:
         return
     rate, name = optimizer.learning_rate, type(optimizer).__name__
-    usual = 0.001 if name in STEPS else 0.1
+    usual = 0.001 if optimizer.steps_by_rate else 0.1
     said = ""
     if losses[-1] > max(2 * losses[0], 1e-3):
         said = f"the loss has risen from {losses[0]:.4g} to {losses[-1]:.4g}"
     elif max(losses) > max(LEAP * losses[0], 1.0):
         said = f"the loss rose from {losses[0]:.4g} to {max(losses):.4g} on the way"
-    if rate > STEPS.get(name, LARGEST_RATE) or 0 < rate < SMALLEST_RATE:
+    if rate > (LARGEST_STEP if optimizer.steps_by_rate else LARGEST_RATE) or 0 < rate < SMALLEST_RATE:
         return  # said before training
     if said:
         said += f": the learning rate, {rate:g}, is too large for these data. Try {name}({rate / 10:g})"

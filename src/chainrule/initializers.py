@@ -14,7 +14,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 
-from chainrule._internal.config import Value
+from chainrule._internal.config import FrozenConfig
 from chainrule._internal.typing import Array
 
 __all__ = [
@@ -39,8 +39,8 @@ class Fans(NamedTuple):
     fan_out: int
 
 
-class Initializer(Value, ABC):
-    """How one parameter array is drawn. An initializer of your own is one method."""
+class Initializer(FrozenConfig, ABC):
+    """How one parameter array is drawn. A custom initializer is one method."""
 
     @abstractmethod
     def draw(self, shape: tuple[int, ...], fans: Fans, rng: np.random.Generator) -> Array:

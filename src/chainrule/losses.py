@@ -21,7 +21,7 @@ import numpy as np
 from chainrule import metrics
 from chainrule._internal import special as _special
 from chainrule._internal.checks import check_count, check_finite, check_numbers, check_real, check_weights
-from chainrule._internal.config import Value
+from chainrule._internal.config import FrozenConfig
 from chainrule._internal.typing import Array, ArrayLike, Float, Int, Num
 from chainrule.memo import Memo
 
@@ -115,7 +115,7 @@ def _whole(labels: Array) -> Array:
         return labels.astype(np.intp)
 
 
-class Loss(Value, ABC):
+class Loss(FrozenConfig, ABC):
     """What the network is trained to make small. A custom loss is ``forward`` and ``backward``.
 
     Both get the targets as :meth:`targets` returns them: by default numbers (batch, outputs), or class labels, which
@@ -157,6 +157,9 @@ class Loss(Value, ABC):
 
     takes_labels: ClassVar[bool] = True
     """Whether whole numbers (batch,) are class labels to this loss, where the network has several outputs."""
+
+    equations: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """What a worked example prints, by the arguments of :class:`chainrule.tracing.Equations`."""
 
     @abstractmethod
     def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:

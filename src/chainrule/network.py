@@ -17,14 +17,13 @@ from chainrule._internal.parts import part_threads
 from chainrule._internal.threads import SMALL, WORTH_ASKING, blas_threads, choose_threads
 from chainrule._internal.typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
 from chainrule.advice import warn_link_twice
-from chainrule.layers import Dense, Dropout, Embedding, Identity, Layer
-from chainrule.layers.base import following_parameters, specifications
+from chainrule.layers import Embedding, Identity, Layer
+from chainrule.layers.base import SHIPPED, as_layers, initialized
 from chainrule.losses import Loss
 from chainrule.memo import Memo
 from chainrule.parameters import Entry, Layout, locate
 from chainrule.workspace import Workspace
 
-PASSING = (Dropout, Identity)  # layers that hand sparse rows on
 ELSEWHERE = {
     "fit": "cr.train(network, X, t, epochs=10)", "train": "cr.train(network, X, t, epochs=10)",
     "compile": "cr.train(network, X, t, optimizer=cr.optimizers.Adam(0.001)): there is nothing to compile",
@@ -130,20 +129,17 @@ class Network:
         self.input_shape = tuple(check_count("Network", "inputs", n) for n in shape)
         self.dtype = _dtype(dtype)
         self.loss: Loss = named("loss", loss, Loss, losses)
-        self.layers = specifications("Network", layers)
+        self.layers = as_layers("Network", layers)
         self._infer_shapes()
-        self.layout = Layout.of(following_parameters(self.layers)[0])
+        self.layout = Layout.of(initialized(self.layers)[0])
         self.statistics_layout = Layout.of([layer.statistics() for layer in self.layers])
 
     def draw(self, rng: np.random.Generator, but: type[Layer] | None = None) -> None:
         """Draw the parameters, and start the statistics, of all layers ``but`` those of one class."""
-        starts = [
-            p | layer.statistics() for p, layer in zip(following_parameters(self.layers)[0], self.layers, strict=True)
-        ]
+        starts = [p | layer.statistics() for p, layer in zip(initialized(self.layers)[0], self.layers, strict=True)]
         for entry, array in self.arrays():
             if but is None or not isinstance(self.layers[entry.layer], but):
-                _, initializer, fans, _ = starts[entry.layer][entry.name]
-                array[...] = initializer.draw(entry.shape, fans, rng)
+                array[...] = starts[entry.layer][entry.name].draw(rng)
 
     def _infer_shapes(self) -> None:
         shape = self.input_shape
@@ -242,14 +238,14 @@ class Network:
                 setattr(memo, name, view)
         return workspace.grad
 
-    def commit(self, workspace: Workspace, keep: float | None = None) -> None:
-        """Take the statistics of the batch that ran last in a workspace for training into the running ones.
+    def update_statistics(self, workspace: Workspace, momentum: float | None = None) -> None:
+        """Update the running statistics with the batch that ran last in a workspace for training.
 
-        ``keep``, how much of the old ones stays, is what each layer says (its ``momentum``) where it is not given.
+        ``momentum`` is the share of the old ones that stays; by default each layer's own.
         """
         if self.statistics_layout.size:
             for layer, memo in zip(self.layers, workspace.memos, strict=True):
-                layer.commit(memo, keep)
+                layer.update_statistics(memo, momentum)
 
     def loss_and_grad(
         self,
@@ -304,10 +300,9 @@ class Network:
         """Return X as the network takes it, in whatever dtype it has, or say what does not fit."""
         X = check_rows(X, self.input_shape, self.dtype, name)
         if is_sparse(X):
-            takers = [(i, layer) for i, layer in enumerate(self.layers) if not isinstance(layer, PASSING)]
-            i, first = takers[0] if takers else (0, None)
-            ours = type(first).__module__.startswith("chainrule.layers.")  # one's own may take what it likes
-            if ours and not isinstance(first, Dense):
+            takers = [(i, layer) for i, layer in enumerate(self.layers) if layer.sparse != "handed on"]
+            i, first = takers[0] if takers else (0, self.layers[0])
+            if first.sparse == "refused" and type(first) in SHIPPED.values():  # a custom one may take what it likes
                 raise TypeError(
                     f"{name}: got sparse rows, but layer {i}, {first!r}, takes arrays only: give {name}.toarray(), "
                     "or put a Dense layer in front."

@@ -9,38 +9,54 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from types import MappingProxyType
+from typing import Any, ClassVar, final
 
 import numpy as np
 
 from chainrule._internal.checks import check_real
-from chainrule._internal.config import Value
+from chainrule._internal.config import FrozenConfig
 from chainrule._internal.typing import Array, Float
 from chainrule.memo import Memo
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Momentum", "Nesterov", "Optimizer", "RMSProp"]
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Lion", "Momentum", "Nesterov", "Optimizer", "RMSProp"]
 
 Vector = Float[Array, "size"]
 
 
-class Optimizer(Value, ABC):
-    """How the gradient changes the parameters. One of your own is ``slots`` and ``step``.
+class Optimizer(FrozenConfig, ABC):
+    """How the gradient changes the parameters. A custom optimizer is ``slots`` and ``step``.
 
     ``slots`` names the vectors that are remembered from step to step; they start at zero. ``state.t`` counts the steps,
     from 1, ``state.scratch`` is a vector to write on, and ``state.weights`` are the views of theta that are weights.
     ``state.factors``, where it is set, is a vector like theta: how far each parameter moves, compared with the step.
+
+    Weight decay is beside the step, not in the gradient: W ← W − η λ W, λ = ``weight_decay``, at least 0. Biases do not
+    decay. It is not L2, whose gradient λ W would go through what the optimizer remembers, as PyTorch's ``weight_decay``
+    does for all optimizers but AdamW; Keras' is this one. For SGD they are the same: ``penalties=[L2(λ)]``.
     """
 
     learning_rate: float
     weight_decay: float = 0.0
     biases: bool = False
 
-    @property
-    def slots(self) -> tuple[str, ...]:
-        """The names of the vectors like theta that this optimizer remembers."""
-        return ()
+    slots: ClassVar[tuple[str, ...]] = ()
+    """The names of the vectors like theta that it remembers."""
+
+    steps_by_rate: ClassVar[bool] = False
+    """Whether a step moves each parameter by about η, however large its gradient is."""
+
+    estimator_arguments: ClassVar[tuple[str, ...]] = ()
+    """What it takes from an estimator's parameters of the same name; ``weight_decay`` is their ``alpha``."""
+
+    equations: ClassVar[Mapping[str, Any]] = MappingProxyType({})
+    """What a worked example prints, by the arguments of :class:`chainrule.tracing.Equations`."""
+
+    def __post_init__(self) -> None:
+        check_real(type(self).__name__, "learning_rate", self.learning_rate, 0)
+        check_real(type(self).__name__, "weight_decay", self.weight_decay, 0)
 
     def start(self, theta: Vector, weights: Sequence[Array] = ()) -> Memo:
         """Return the state before the first step on ``theta``; ``weights`` are the views of it that are weights."""
@@ -89,8 +105,6 @@ class SGD(Optimizer):
 
         θ ← θ − η g
 
-    Weight decay is here the same as ``penalties=[L2(λ)]``, whose gradient is λ W; the other optimizers have their own.
-
     Parameters
     ----------
     learning_rate : float
@@ -107,9 +121,6 @@ class SGD(Optimizer):
     """
 
     learning_rate: float = 0.1
-
-    def __post_init__(self) -> None:
-        _check_rate(self)
 
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
         theta -= np.multiply(grad, rate, out=state.scratch)
@@ -132,8 +143,7 @@ class Momentum(Optimizer):
     momentum : float
         μ, in [0, 1].
     weight_decay : float
-        λ of a decay beside the step, W ← W − η λ W, at least 0; biases do not decay. It is not L2, which goes through
-        the velocity: PyTorch's ``weight_decay`` is that. Keras' is this one.
+        λ, as in :class:`Optimizer`.
 
     Notes
     -----
@@ -155,15 +165,12 @@ class Momentum(Optimizer):
     learning_rate: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 0.0
+    slots: ClassVar[tuple[str, ...]] = ("v",)
+    estimator_arguments: ClassVar[tuple[str, ...]] = ("momentum",)
 
     def __post_init__(self) -> None:
-        _check_rate(self)
+        super().__post_init__()
         check_real("Momentum", "momentum", self.momentum, 0, 1)
-        _check_decay(self)
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        return ("v",)
 
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
         self._decay(theta, state, rate)
@@ -193,8 +200,7 @@ class Nesterov(Optimizer):
     momentum : float
         μ, in [0, 1].
     weight_decay : float
-        λ of a decay beside the step, W ← W − η λ W, at least 0; biases do not decay. It is not L2, which goes through
-        the velocity: PyTorch's ``weight_decay`` is that. Keras' is this one.
+        λ, as in :class:`Optimizer`.
 
     Source: Nesterov (1983); Sutskever et al., "On the importance of initialization and momentum in deep learning"
     (2013), section 2; Bengio et al., "Advances in optimizing recurrent networks" (2013), equation 7.
@@ -210,15 +216,12 @@ class Nesterov(Optimizer):
     learning_rate: float = 0.1
     momentum: float = 0.9
     weight_decay: float = 0.0
+    slots: ClassVar[tuple[str, ...]] = ("v",)
+    estimator_arguments: ClassVar[tuple[str, ...]] = ("momentum",)
 
     def __post_init__(self) -> None:
-        _check_rate(self)
+        super().__post_init__()
         check_real("Nesterov", "momentum", self.momentum, 0, 1)
-        _check_decay(self)
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        return ("v",)
 
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
         self._decay(theta, state, rate)
@@ -247,8 +250,7 @@ class Adagrad(Optimizer):
     epsilon : float
         ε, outside the root, as in PyTorch (Keras: inside).
     weight_decay : float
-        λ of a decay beside the step, W ← W − η λ W, at least 0; biases do not decay. It is not L2, which goes through
-        the root: PyTorch's ``weight_decay`` is that. Keras' is this one.
+        λ, as in :class:`Optimizer`.
 
     Source: Duchi, Hazan and Singer, "Adaptive subgradient methods for online learning" (2011).
 
@@ -263,15 +265,11 @@ class Adagrad(Optimizer):
     learning_rate: float = 0.01
     epsilon: float = 1e-10
     weight_decay: float = 0.0
+    slots: ClassVar[tuple[str, ...]] = ("s",)
 
     def __post_init__(self) -> None:
-        _check_rate(self)
+        super().__post_init__()
         check_real("Adagrad", "epsilon", self.epsilon, 0, open_low=True)
-        _check_decay(self)
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        return ("s",)
 
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
         self._decay(theta, state, rate)
@@ -303,8 +301,7 @@ class RMSProp(Optimizer):
     epsilon : float
         ε, outside the root, as in PyTorch (Keras: inside).
     weight_decay : float
-        λ of a decay beside the step, W ← W − η λ W, at least 0; biases do not decay. It is not L2, which goes through
-        the root: PyTorch's ``weight_decay`` is that. Keras' is this one.
+        λ, as in :class:`Optimizer`.
 
     Source: Tieleman and Hinton, "Lecture 6.5: rmsprop" (2012).
 
@@ -320,16 +317,14 @@ class RMSProp(Optimizer):
     rho: float = 0.9
     epsilon: float = 1e-8
     weight_decay: float = 0.0
+    slots: ClassVar[tuple[str, ...]] = ("s",)
+    steps_by_rate: ClassVar[bool] = True
+    estimator_arguments: ClassVar[tuple[str, ...]] = ("epsilon",)
 
     def __post_init__(self) -> None:
-        _check_rate(self)
+        super().__post_init__()
         check_real("RMSProp", "rho", self.rho, 0, 1, open_high=True)
         check_real("RMSProp", "epsilon", self.epsilon, 0, open_low=True)
-        _check_decay(self)
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        return ("s",)
 
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
         self._decay(theta, state, rate)
@@ -384,14 +379,13 @@ class Adam(Optimizer):
     beta_2: float = 0.999
     epsilon: float = 1e-8
     epsilon_hat: bool = False
+    slots: ClassVar[tuple[str, ...]] = ("m", "v")
+    steps_by_rate: ClassVar[bool] = True
+    estimator_arguments: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2", "epsilon")
 
     def __post_init__(self) -> None:
-        _check_rate(self)
+        super().__post_init__()
         _check_adam(self)
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        return ("m", "v")
 
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
         root = math.sqrt(1 - self.beta_2**state.t)
@@ -414,7 +408,7 @@ class AdamW(Optimizer):
     learning_rate, beta_1, beta_2, epsilon : float
         As for :class:`Adam`.
     weight_decay : float
-        λ, at least 0. PyTorch multiplies it by η too; the paper does not.
+        λ, as in :class:`Optimizer`. PyTorch multiplies it by η too; the paper does not.
     biases : bool
         Whether biases decay too, as they do in PyTorch unless they are put in a group of their own.
 
@@ -434,19 +428,83 @@ class AdamW(Optimizer):
     epsilon: float = 1e-8
     weight_decay: float = 0.01
     biases: bool = False
+    slots: ClassVar[tuple[str, ...]] = ("m", "v")
+    steps_by_rate: ClassVar[bool] = True
+    estimator_arguments: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2", "epsilon", "weight_decay")
 
     def __post_init__(self) -> None:
-        _check_rate(self)
+        super().__post_init__()
         _check_adam(self)
-        _check_decay(self)
-
-    @property
-    def slots(self) -> tuple[str, ...]:
-        return ("m", "v")
 
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
         self._decay(theta, state, rate)
         _adam(theta, grad, state, rate, self.beta_1, self.beta_2, self.epsilon)
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Lion(Optimizer):
+    """The sign of a momentum: every parameter moves by η, whatever the size of its gradient.
+
+    .. code-block:: text
+
+        W ← W − η λ W           for weights
+        c = β₁ m + (1 − β₁) g
+        θ ← θ − η sign(c)
+        m ← β₂ m + (1 − β₂) g
+
+    It remembers one vector, Adam two. The paper takes η three to ten times smaller than Adam's and λ as many times
+    larger, so that η λ stays the same, and batches of at least 64 rows: the sign of noise is noise.
+
+    Parameters
+    ----------
+    learning_rate : float
+        η, at least 0.
+    beta_1, beta_2 : float
+        β₁, of the step, and β₂, of what is remembered, in [0, 1).
+    weight_decay : float
+        λ, as in :class:`Optimizer`.
+
+    Source: Chen et al., "Symbolic discovery of optimization algorithms" (2023), algorithm 2.
+
+    Examples
+    --------
+    >>> theta, lion = np.array([1.0, 1.0]), Lion(0.1)
+    >>> lion.update(theta, np.array([4.0, -0.001]), lion.start(theta))
+    >>> theta
+    array([0.9, 1.1])
+    """
+
+    learning_rate: float = 0.0001
+    beta_1: float = 0.9
+    beta_2: float = 0.99
+    weight_decay: float = 0.0
+    slots: ClassVar[tuple[str, ...]] = ("m",)
+    steps_by_rate: ClassVar[bool] = True
+    estimator_arguments: ClassVar[tuple[str, ...]] = ("weight_decay",)
+    equations: ClassVar[Mapping[str, Any]] = {
+        "forward": (
+            ("c = β₁ m + (1 − β₁) g", r"c = \beta_1 m + (1 - \beta_1)\,g"),
+            ("θ ← θ − η sign(c)", r"\theta \leftarrow \theta - \eta\,\operatorname{sign}(c)"),
+            ("m ← β₂ m + (1 − β₂) g", r"m \leftarrow \beta_2 m + (1 - \beta_2)\,g"),
+        ),
+        "symbols": {"η": "learning_rate", "β₁": "beta_1", "β₂": "beta_2"},
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_real("Lion", "beta_1", self.beta_1, 0, 1, open_high=True)
+        check_real("Lion", "beta_2", self.beta_2, 0, 1, open_high=True)
+
+    def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
+        self._decay(theta, state, rate)
+        c = state.c = np.multiply(state.m, self.beta_1, out=state.c)
+        c += np.multiply(grad, 1 - self.beta_1, out=state.scratch)  # c = β₁ m + (1 − β₁) g
+        np.sign(c, out=c)
+        c *= rate
+        theta -= c  # θ ← θ − η sign(c)
+        state.m *= self.beta_2
+        state.m += np.multiply(grad, 1 - self.beta_2, out=state.scratch)  # m ← β₂ m + (1 − β₂) g
 
 
 def _adam(theta: Array, grad: Array, state: Memo, rate: float, beta_1: float, beta_2: float, epsilon: float) -> None:
@@ -463,14 +521,6 @@ def _adam(theta: Array, grad: Array, state: Memo, rate: float, beta_1: float, be
     np.divide(m, scratch, out=scratch)
     scratch *= rate / (1 - beta_1**t)  # η m̂ / (√v̂ + ε)
     theta -= scratch
-
-
-def _check_rate(optimizer: Optimizer) -> None:
-    check_real(type(optimizer).__name__, "learning_rate", optimizer.learning_rate, 0)
-
-
-def _check_decay(optimizer: Optimizer) -> None:
-    check_real(type(optimizer).__name__, "weight_decay", optimizer.weight_decay, 0)
 
 
 def _check_adam(optimizer: Adam | AdamW) -> None:

@@ -10,7 +10,26 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule._internal.typing import Array, Float
-from chainrule.layers.base import Parameter
+from chainrule.initializers import Fans, GlorotUniform, Initializer
+
+Shape = tuple[int, ...]
+
+
+class Parameter(NamedTuple):
+    """One array of parameters that a layer asks the network for.
+
+    ``initializer`` is None where the next activation says how it is drawn. ``weight`` tells weights from biases:
+    penalties leave biases alone unless they are asked not to.
+    """
+
+    shape: Shape
+    initializer: Initializer | None
+    fans: Fans
+    weight: bool = True
+
+    def draw(self, rng: np.random.Generator) -> Array:
+        """Return the array, drawn."""
+        return (self.initializer or GlorotUniform()).draw(self.shape, self.fans, rng)
 
 
 class Entry(NamedTuple):
@@ -19,7 +38,7 @@ class Entry(NamedTuple):
     layer: int
     name: str
     where: slice
-    shape: tuple[int, ...]
+    shape: Shape
     weight: bool
 
     @property

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from chainrule._internal.checks import check_real
-from chainrule._internal.config import Value
+from chainrule._internal.config import FrozenConfig
 from chainrule._internal.typing import Array, Float
 from chainrule.parameters import Entry, Layout
 
@@ -19,8 +19,8 @@ __all__ = ["L1", "L2", "Constraint", "MaxNorm", "Penalty"]
 Layers = int | Sequence[int] | None
 
 
-class Penalty(Value, ABC):
-    """A term of L that depends on the parameters alone. One of your own is a value and its gradient.
+class Penalty(FrozenConfig, ABC):
+    """A term of L that depends on the parameters alone. A custom one is a value and its gradient.
 
     ``layers`` names the layers by index (all for None); ``biases`` says whether it is for biases too; with
     ``per_row`` it is divided by the rows of the batch (the sum of their weights).
@@ -39,7 +39,7 @@ class Penalty(Value, ABC):
         """Add dL/dw to ``dw``; ``scratch`` is an array like it, to write on."""
 
 
-class Constraint(Value, ABC):
+class Constraint(FrozenConfig, ABC):
     """A set that the parameters must lie in; ``project`` moves them to the nearest point of it."""
 
     layers: Layers = None
@@ -65,7 +65,7 @@ class L2(Penalty):
     layers : int or sequence of int, optional
         Indices of the layers; all by default.
     biases : bool
-        Whether biases are penalised too.
+        Whether biases are penalized too.
     per_row : bool
         Whether λ is divided by the rows of the batch, as scikit-learn's ``alpha`` is.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, final
 
 from chainrule._internal.checks import check_count, check_real
-from chainrule._internal.config import Value
+from chainrule._internal.config import FrozenConfig
 
 __all__ = [
     "Constant",
@@ -28,8 +28,8 @@ __all__ = [
 ]
 
 
-class Schedule(Value, ABC):
-    """The learning rate's factor over time. One of your own is one method.
+class Schedule(FrozenConfig, ABC):
+    """The learning rate's factor over time. A custom schedule is one method.
 
     >>> class Halfway(Schedule):
     ...     def factor(self, epoch, epochs):

@@ -1,4 +1,4 @@
-"""Specifications: small objects that are what their constructor was given, and print as it would be typed."""
+"""Small objects that are what their constructor was given, and print as it would be typed."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ ELSEWHERE = {
 """What other libraries call an argument, and what to type here."""
 
 
-class Specification:
-    """Base of layers and callbacks, and by way of :class:`Value` of everything else that a user constructs."""
+class Config:
+    """Base of layers and callbacks, and by way of :class:`FrozenConfig` of everything else that a user constructs."""
 
     def __new__(cls, *args: Any, **given: Any) -> Any:
         """Make an object; a misspelled argument, or another library's, is answered by what to type."""
@@ -59,8 +59,8 @@ class Specification:
         return f"{type(self).__name__}({', '.join(typed)})"
 
 
-class Value(Specification):
-    """A specification that never changes, equal to another of its class with the same arguments.
+class FrozenConfig(Config):
+    """A configuration that never changes, equal to another of its class with the same arguments.
 
     What ``@dataclass(frozen=True)`` would generate for every class, written once: it halves the time of
     ``import chainrule``.

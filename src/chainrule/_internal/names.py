@@ -60,15 +60,15 @@ def public_classes(module: Any, base: Any) -> dict[str, Any]:
     }
 
 
-def named(what: str, value: Any, base: Any, module: Any) -> Any:
-    """Return ``value`` if it is a ``base``, or the class of that name in ``module`` with its defaults."""
+def named(what: str, value: Any, base: Any, known: Any) -> Any:
+    """Return ``value`` if it is a ``base``, or the class of that name with its defaults.
+
+    ``known`` is the module that has the classes, or a table of them.
+    """
     if isinstance(value, base):
         return value
     if isinstance(value, str):
-        table = public_classes(module, base)
-        if base.__name__ == "Initializer":
-            _refuse_layer(what, value, table)
-        cls = lookup(what, value, table)
+        cls = lookup(what, value, known if isinstance(known, Mapping) else public_classes(known, base))
         try:
             return cls()
         except TypeError as error:
@@ -101,16 +101,3 @@ def reworded(names: Mapping[str, str]) -> Iterator[None]:
         if message == str(error):
             raise
         raise (ValueError if isinstance(error, ValueError) else TypeError)(message) from error
-
-
-def _refuse_layer(what: str, name: str, table: Mapping[str, Any]) -> None:
-    """Say where a layer belongs that is named as something else, as in Keras' ``Dense(30, "relu")``."""
-    if key(name) in {key(known) for known in table}:
-        return
-    from chainrule import layers  # noqa: PLC0415  (layers need this file)
-
-    for cls in public_classes(layers, layers.Layer):
-        if key(cls) == key(name):
-            raise ValueError(
-                f"{what}: {name!r} is a layer, which has a place of its own in the network: [Dense(30), {cls}(), ...]."
-            )

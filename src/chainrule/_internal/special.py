@@ -72,32 +72,6 @@ def ones(rows: int, dtype: np.dtype[Any]) -> Array:
     return vector
 
 
-SUMMED = 256
-
-
-def column_sums(x: Array, out: Array | None = None) -> Array:
-    """Return the sum of each column of x (rows, columns).
-
-    Of many rows SUMMED at a time are added up, and these sums in float64: one sum after the other in float32 would lose
-    digits with the number of rows (100,000 pixels: three of seven). It takes no longer.
-
-    >>> x = np.full((100_000, 1), 0.1, "float32")
-    >>> column_sums(x).round(2), np.cumsum(x, dtype="float32")[-1].round(2)
-    (array([10000.], dtype=float32), np.float32(9998.56))
-    """
-    rows, columns = x.shape
-    sums, rest = divmod(rows, SUMMED)
-    if sums < 32:  # a dot product alone is a little faster, and as good
-        return np.dot(ones(rows, x.dtype), x, out=out)
-    some = np.dot(ones(SUMMED, x.dtype), x[: rows - rest].reshape(SUMMED, sums * columns))
-    total = np.sum(some.reshape(sums, columns), axis=0, dtype=np.float64)
-    total += np.dot(ones(rest, x.dtype), x[rows - rest :])
-    if out is None:
-        return total.astype(x.dtype)
-    out[...] = total
-    return out
-
-
 @lru_cache(maxsize=32)
 def row_starts(rows: int, columns: int) -> Array:
     """Return where each row of a (rows, columns) array begins in its memory.

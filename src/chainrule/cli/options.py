@@ -98,12 +98,7 @@ def hidden_sizes(text: str) -> tuple[int, ...]:
 
 def network(options: Options, inputs: int, outputs: int) -> Network:
     """Build the network: hidden layers, each with its activation and dropout, and a last layer for the classes."""
-    activations = {
-        name: cls
-        for name, cls in public_classes(layers_module, Layer).items()
-        if cls.__module__ == "chainrule.layers.activation"
-    }
-    activation = lookup("activation", options.activation, activations)
+    activation = lookup("activation", options.activation, public_classes(layers_module, layers_module.Activation))
     stack: list[Layer] = [Dropout(options.input_dropout)] if options.input_dropout else []
     for size in options.layers:
         stack += [Dense(size), activation()]

@@ -118,7 +118,7 @@ def train(
     ] = None,
     optimizer: Annotated[
         str | None,
-        typer.Option(help="sgd, momentum, nesterov, adagrad, rmsprop, adam or adamw.", rich_help_panel=LEARN),
+        typer.Option(help="An optimizer's name, such as adam, adamw, momentum or sgd.", rich_help_panel=LEARN),
     ] = None,
     learning_rate: Annotated[
         float | None, typer.Option(help="By default what suits the optimizer.", rich_help_panel=LEARN)

@@ -16,7 +16,7 @@ from chainrule._internal.names import lookup
 from chainrule._internal.typing import is_sparse
 from chainrule.estimators._settings import ACTIVATIONS, hidden_activations, hidden_dropouts, hidden_norm
 from chainrule.layers import Dense, Dropout, Layer
-from chainrule.layers.base import specifications
+from chainrule.layers.base import as_layers
 from chainrule.losses import Loss, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from chainrule.network import Network
 
@@ -45,7 +45,7 @@ def check_architecture(e: Any) -> None:
         if e.input_shape is not None:
             raise ValueError("input_shape: it is for layers of images: give layers as well, or leave it out.")
         return
-    specifications("layers", e.layers)
+    as_layers("layers", e.layers)
     default = type(e)().get_params(deep=False)
     given = [name for name in BUILT if _differs(getattr(e, name), default[name])]
     if given:

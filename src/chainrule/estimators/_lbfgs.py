@@ -57,5 +57,5 @@ def fit_lbfgs(e: Any, member: Member, X: Any, y: Array, weight: Array | None) ->
     network.theta = result.x
     if network.statistics.size:
         network.forward(x, workspace)
-        network.commit(workspace, keep=0.0)  # the batch is all rows
+        network.update_statistics(workspace, momentum=0.0)  # the batch is all rows
     return stopped

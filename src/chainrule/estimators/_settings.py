@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,11 @@ from chainrule import optimizers
 from chainrule._internal.checks import check_real
 from chainrule._internal.names import lookup, public_classes
 from chainrule.layers import Layer
-from chainrule.layers.base import specifications
+from chainrule.layers.base import as_layers
 from chainrule.optimizers import Optimizer
 from chainrule.penalties import L1, L2, Constraint, MaxNorm, Penalty
 
-ACTIVATIONS = {
-    name: cls
-    for name, cls in public_classes(layers_module, Layer).items()
-    if cls.__module__ == "chainrule.layers.activation"
-} | {"logistic": layers_module.Sigmoid}
+ACTIVATIONS = public_classes(layers_module, layers_module.Activation) | {"logistic": layers_module.Sigmoid}
 NAMES = {
     r"^t: ": "y: ",
     r"each column of t\.": "each column of y.",
@@ -33,7 +29,8 @@ NAMES = {
 }
 """What :func:`train` calls things, and what the estimators' users do."""
 
-SOLVERS = {"lbfgs", "sgd", "adam", "momentum", "rmsprop", "adagrad", "adamw"}
+OPTIMIZERS = {name.lower(): cls for name, cls in public_classes(optimizers, Optimizer).items()}
+SOLVERS = {"lbfgs", *OPTIMIZERS}
 
 
 def network_dtype(e: Any, X: Any) -> Any:
@@ -50,7 +47,7 @@ def hidden_activations(e: Any, count: int) -> list[type[Layer]]:
 
 
 def hidden_norm(e: Any) -> type[Layer] | None:
-    """Return the layer that normalises between each hidden layer's product and its activation, if one does."""
+    """Return the layer that normalizes between each hidden layer's product and its activation, if one does."""
     if e.batch_norm and e.layer_norm:
         raise ValueError("batch_norm and layer_norm: expected one of them at most, got both.")
     return layers_module.BatchNorm if e.batch_norm else layers_module.LayerNorm if e.layer_norm else None
@@ -80,36 +77,38 @@ def check_lbfgs(e: Any, held_out: Any) -> None:
         "progress": e.progress,
         "resume": e.resume is not None,
         "X_val": held_out is not None,
-        "layers that draw": e.layers is not None and _draw(specifications("layers", e.layers)),
+        "layers that draw": e.layers is not None and _draw(as_layers("layers", e.layers)),
     }
     if is_lbfgs(e) and (given := [name for name, value in cannot.items() if value]):
         raise ValueError(f"solver='lbfgs' cannot use {', '.join(given)}: choose 'adam' or another solver.")
 
 
 def _draw(layers: Sequence[Layer]) -> bool:
-    noisy = layers_module.Dropout, layers_module.Dropout2D, layers_module.GaussianNoise
-    return any(isinstance(layer, noisy) or _draw(layer.inner) for layer in layers)
+    return any(layer.random or _draw(layer.inner) for layer in layers)
 
 
 def build_optimizer(e: Any) -> Optimizer:
-    """Return the optimizer that ``solver`` names, with its parameters."""
+    """Return the optimizer that ``solver`` names, with the estimator's parameters that it takes."""
     if isinstance(e.solver, Optimizer):
         return e.solver
-    rate, adam = e.learning_rate_init, (e.beta_1, e.beta_2, e.epsilon)
-    makers: dict[str, Callable[[], Optimizer]] = {
-        "adam": lambda: optimizers.Adam(rate, *adam, epsilon_hat=True),
-        "adamw": lambda: optimizers.AdamW(rate, *adam, weight_decay=e.alpha),
-        "rmsprop": lambda: optimizers.RMSProp(rate, epsilon=e.epsilon),
-        "adagrad": lambda: optimizers.Adagrad(rate),
-        "momentum": lambda: optimizers.Momentum(rate, e.momentum),
-        "sgd": lambda: (optimizers.Nesterov if e.nesterovs_momentum else optimizers.Momentum)(rate, e.momentum),
-    }
-    return makers[e.solver]()
+    cls = _optimizer_class(e)
+    arguments = {name: getattr(e, "alpha" if name == "weight_decay" else name) for name in cls.estimator_arguments}
+    if cls is optimizers.Adam:
+        arguments["epsilon_hat"] = True  # scikit-learn's form
+    optimizer: Optimizer = cls(learning_rate=e.learning_rate_init, **arguments)
+    return optimizer
+
+
+def _optimizer_class(e: Any) -> Any:
+    if e.solver == "sgd":  # in scikit-learn it has momentum
+        return optimizers.Nesterov if e.nesterovs_momentum else optimizers.Momentum
+    return OPTIMIZERS[e.solver]
 
 
 def build_penalties(e: Any) -> list[Penalty | Constraint]:
-    """Return alpha as L2 over the rows of the batch (beside the gradient for adamw), L1 and the norm's bound."""
-    decoupled = isinstance(e.solver, str) and e.solver == "adamw"
+    """Return alpha as L2 over the rows of the batch (unless it is the solver's own weight decay), L1 and the bound."""
+    named = isinstance(e.solver, str) and not is_lbfgs(e)
+    decoupled = named and "weight_decay" in _optimizer_class(e).estimator_arguments
     terms: list[Penalty | Constraint] = [] if decoupled else [L2(e.alpha, per_row=True)]
     if e.l1:
         terms.append(L1(e.l1, per_row=True))

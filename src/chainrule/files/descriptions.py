@@ -13,7 +13,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import Any
 
-from chainrule._internal.config import Specification
+from chainrule._internal.config import Config
 from chainrule._internal.names import public_classes
 from chainrule.files.values import ModelFileError, shown
 
@@ -50,7 +50,7 @@ def table(base: str) -> dict[str, Any]:
     return known
 
 
-def describe(what: str, value: Specification, base: str, remedy: str = "", depth: int = 0) -> dict[str, Any]:
+def describe(what: str, value: Config, base: str, remedy: str = "", depth: int = 0) -> dict[str, Any]:
     """Return a part of chainrule as JSON; ``what`` and ``remedy`` are for the message when it is not one.
 
     >>> from chainrule.optimizers import Momentum
@@ -132,7 +132,7 @@ def _fit(what: str, value: Any, annotation: str, part: Callable[[str, Any, str],
             return value
         if form == "Sequence[int]" and isinstance(value, list | tuple) and all(_is_scalar(v, (int,)) for v in value):
             return tuple(value)
-        if form in MODULES and isinstance(value, dict | Specification):
+        if form in MODULES and isinstance(value, dict | Config):
             return part(what, value, form)
         base = form.removeprefix("Sequence[").removesuffix("]")
         if base in MODULES and isinstance(value, list | tuple):

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from chainrule._internal.config import Specification
+from chainrule._internal.config import Config
 from chainrule._internal.typing import Array, is_sparse
 from chainrule.files.container import Header, read_array
 from chainrule.files.descriptions import MODULES, build, describe
@@ -174,7 +174,7 @@ def encode(what: str, value: Any) -> Any:
         return {"tuple": [encode(what, v) for v in value]}
     if isinstance(value, dict):
         return {"dict": [[encode(what, k), encode(what, v)] for k, v in value.items()]}
-    for base in MODULES if isinstance(value, Specification) else ():
+    for base in MODULES if isinstance(value, Config) else ():
         if base in {cls.__name__ for cls in type(value).__mro__}:
             return {base: describe(what, value, base)}
     raise ValueError(f"save: a file cannot hold {what}={shown(value)}.")

@@ -12,12 +12,11 @@ from chainrule._internal.checks import check_count
 from chainrule._internal.typing import Array
 from chainrule.gradient_check import samples
 from chainrule.gradient_check.same import copied, same
-from chainrule.initializers import Fans, GlorotUniform, Initializer, Zeros
+from chainrule.initializers import Fans, Zeros
 from chainrule.layers import Layer, Parameter
-from chainrule.layers.base import Shape
 from chainrule.memo import Memo
 from chainrule.network import Network
-from chainrule.parameters import locate
+from chainrule.parameters import Shape, locate
 from chainrule.workspace import Workspace
 
 MUTABLE = (list, dict, set, bytearray, np.ndarray)
@@ -34,7 +33,7 @@ class Inlet(Layer):
     def __init__(self, rows: int, whole: Sequence[int]) -> None:
         self.rows, self.whole_columns = rows, list(whole)
 
-    def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
+    def parameters(self) -> dict[str, Parameter]:
         return {"x": Parameter((self.rows, *self.input_shape), Zeros(), Fans(1, 1))}
 
     def forward(self, x: Array, memo: Memo) -> Array:
@@ -73,7 +72,11 @@ class Bench:
         layer.input_shape = shape  # of a copy
         layer.output(shape)
         self.network = Network(
-            shape, [Inlet(self.rows, list(layer.whole())), layer, Outlet()], "squared_error", seed=seed, dtype="float64"
+            shape,
+            [Inlet(self.rows, list(layer.integer_columns())), layer, Outlet()],
+            "squared_error",
+            seed=seed,
+            dtype="float64",
         )
         rng = np.random.default_rng(seed)
         for entry, view in self.network.arrays():

@@ -118,7 +118,7 @@ def _check_loss(objective: NetworkObjective, y: Array, rng: np.random.Generator)
 
 def _free(layer: Layer, x: Array) -> Array:
     """Return x with zeros in the columns that must stay whole numbers."""
-    x[:, list(layer.whole())] = 0
+    x[:, list(layer.integer_columns())] = 0
     return x
 
 

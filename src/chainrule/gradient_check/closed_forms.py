@@ -8,7 +8,8 @@ from itertools import islice
 
 import numpy as np
 
-from chainrule._internal.names import did_you_mean
+from chainrule import optimizers
+from chainrule._internal.names import did_you_mean, public_classes
 from chainrule._internal.typing import Array
 from chainrule.gradient_check.contract import Violation
 from chainrule.gradient_check.quadratic import START, gradient, walk
@@ -33,11 +34,11 @@ def wanted_rules(subject: Subject, rule: str | None) -> list[str]:
             return [other]
     if "sgd" in name or "gradientdescent" in name:
         return ["Momentum", "Nesterov", "SGD"] if subject.given("momentum") else ["SGD"]
+    if any(other.lower() in name for other in public_classes(optimizers, optimizers.Optimizer)):
+        return []  # Lion, whose mistakes do not show before the signs of a gradient change
     if subject.given("beta_1") is not None and subject.given("beta_2") is not None:
         return ["Adam"]
-    if isinstance(getattr(subject.owner, "momentum", None), float):
-        return ["Momentum", "Nesterov"]
-    return []
+    return ["Momentum", "Nesterov"] if isinstance(getattr(subject.owner, "momentum", None), float) else []
 
 
 class Compared:

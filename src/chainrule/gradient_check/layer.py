@@ -21,8 +21,8 @@ from chainrule.gradient_check.notes import notes
 from chainrule.gradient_check.report import MOVE, ParameterCheck, parameter_table, shrinks
 from chainrule.gradient_check.same import listed
 from chainrule.layers import Layer
-from chainrule.layers.base import Shape
 from chainrule.memo import Memo
+from chainrule.parameters import Shape
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from chainrule.layers import (
     Scale,
     Tanh,
 )
-from chainrule.layers.base import Shape
 from chainrule.losses import Loss
 from chainrule.memo import Memo
+from chainrule.parameters import Shape
 
 SHAPES: tuple[Shape, ...] = ((5,), (6, 6, 2), (6, 2))  # of a sample: rows of numbers, small images, sequences
 WHOLE, REAL = 3, 0.4  # an argument without a default: a number of units or a size, a rate
@@ -63,7 +63,7 @@ def batch(layer: Layer, rows: int, rng: np.random.Generator) -> Array:
 
 def with_whole_numbers(layer: Layer, x: Array, rng: np.random.Generator) -> Array:
     """Return x, in which the columns that the layer wants as whole numbers have become such."""
-    for column, many in layer.whole().items():
+    for column, many in layer.integer_columns().items():
         x[:, column] = rng.integers(0, many, len(x))
     return x
 

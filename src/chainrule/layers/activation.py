@@ -1,4 +1,4 @@
-"""Activations, from simple to complex. Each is elementwise but Softmax, which couples the values of a row.
+"""Activations, from simple to complex. All but Softmax are elementwise.
 
 Every formula is arranged so that it neither overflows nor loses its limits for inputs as large as ±1e4 in float32.
 """
@@ -6,23 +6,49 @@ Every formula is arranged so that it neither overflows nor loses its limits for 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import ClassVar, final
+from abc import ABC
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, final
 
 import numpy as np
 
 from chainrule._internal import special as _special
 from chainrule._internal.checks import check_real
+from chainrule._internal.rows import column_sums
 from chainrule._internal.typing import Array, Float
-from chainrule.initializers import GlorotUniform, HeNormal, Initializer, LeCunNormal
-from chainrule.layers.base import Layer, Shape
+from chainrule.initializers import Constant, Fans, GlorotUniform, HeNormal, Initializer, LeCunNormal
+from chainrule.layers.base import Layer
 from chainrule.memo import Memo
+from chainrule.parameters import Parameter, Shape
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "Activation",
+    "HardSigmoid",
+    "Identity",
+    "LeakyReLU",
+    "Mish",
+    "PReLU",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]
 
 Rows = Float[Array, "batch *shape"]
 
 
+class Activation(Layer, ABC):
+    """What stands between layers that learn: the estimators and the command line offer it by its name."""
+
+
 @final
-class Identity(Layer):
+class Identity(Activation):
     """The identity, to say that there is no activation.
 
     .. code-block:: text
@@ -35,7 +61,8 @@ class Identity(Layer):
     array([[-1.,  2.]])
     """
 
-    suits: ClassVar[Initializer | None] = GlorotUniform()
+    default_initializer: ClassVar[Initializer | None] = GlorotUniform()
+    sparse: ClassVar[str] = "handed on"
 
     def forward(self, x: Rows, memo: Memo) -> Rows:
         return x
@@ -45,7 +72,7 @@ class Identity(Layer):
 
 
 @final
-class ReLU(Layer):
+class ReLU(Activation):
     """Rectified linear unit.
 
     .. code-block:: text
@@ -62,7 +89,7 @@ class ReLU(Layer):
     Source: Nair and Hinton, "Rectified linear units improve restricted Boltzmann machines" (2010).
     """
 
-    suits: ClassVar[Initializer | None] = HeNormal()
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
 
     def forward(self, x: Rows, memo: Memo) -> Rows:
         memo.y = np.maximum(x, 0, out=memo.y)
@@ -75,7 +102,7 @@ class ReLU(Layer):
 
 @final
 @dataclass(eq=False, repr=False)
-class LeakyReLU(Layer):
+class LeakyReLU(Activation):
     """Leaky rectified linear unit: a small slope where ReLU has none.
 
     .. code-block:: text
@@ -96,7 +123,7 @@ class LeakyReLU(Layer):
     """
 
     negative_slope: float = 0.01
-    suits: ClassVar[Initializer | None] = HeNormal()
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
 
     def __post_init__(self) -> None:
         self.negative_slope = check_real("LeakyReLU", "negative_slope", self.negative_slope, 0, 1)
@@ -114,7 +141,98 @@ class LeakyReLU(Layer):
 
 @final
 @dataclass(eq=False, repr=False)
-class ELU(Layer):
+class PReLU(Activation):
+    """Parametric rectified linear unit: LeakyReLU with a learned slope for each feature (each channel).
+
+    .. code-block:: text
+
+        y = max(x, 0) + α min(x, 0)           dy/dx = 1 where x > 0, else α
+
+        dα = Σ dy min(x, 0)                   over the batch (and all positions)
+
+    Parameters
+    ----------
+    start : float
+        What every α begins with; 0.25 as in the paper and in PyTorch.
+
+    Attributes
+    ----------
+    alpha : (features,) array
+        The slopes; penalties treat them as biases, since decay towards 0 would make a ReLU of it.
+
+    Raises
+    ------
+    ValueError
+        When ``start`` is not finite.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(2, [PReLU()], "squared_error", dtype="float64")
+    >>> network.predict([[-1.0, 2.0]])
+    array([[-0.25,  2.  ]])
+
+    Notes
+    -----
+    PyTorch's ``PReLU()`` has one slope for all features unless ``num_parameters`` is given; Keras' has one for every
+    position too, and starts at 0.
+
+    Source: He, Zhang, Ren and Sun, "Delving deep into rectifiers" (2015), section 2.1.
+    """
+
+    start: float = 0.25
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
+    equations: ClassVar[Mapping[str, Any]] = {
+        "forward": (
+            ("n = min(x, 0)", r"n = \min(x, 0)"),
+            ("y = max(x, 0) + α n", r"y = \max(x, 0) + \alpha\,n"),
+        ),
+        "backward": (
+            ("dα = Σ dy n", r"\mathrm{d}\alpha = \sum \mathrm{d}y\,n"),
+            (
+                "dx = dy where x > 0, else α dy",
+                r"\mathrm{d}x = \begin{cases} \mathrm{d}y & x > 0 \\ \alpha\,\mathrm{d}y & \text{else} \end{cases}",
+            ),
+        ),
+        "memo": {"n": "below"},
+        "y_entry": "max({x}, 0) + {α} · {n}",
+        "sums": {"dα": ("dy", "n")},
+    }
+
+    alpha: Float[Array, "features"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.start = check_real("PReLU", "start", self.start)
+
+    def parameters(self) -> dict[str, Parameter]:
+        features = self.input_shape[-1]
+        return {"alpha": Parameter((features,), Constant(self.start), Fans(features, features), weight=False)}
+
+    def buffers(self) -> dict[str, Shape]:
+        return {"above": self.output_shape, "below": self.output_shape, "product": self.output_shape}
+
+    def forward(self, x: Rows, memo: Memo) -> Rows:
+        memo.above = np.maximum(x, 0, out=memo.above)
+        memo.below = np.minimum(x, 0, out=memo.below)
+        y = np.multiply(memo.below, self.alpha, out=memo.y)
+        y += memo.above  # y = max(x, 0) + α min(x, 0)
+        return y
+
+    def backward(self, dy: Rows, memo: Memo) -> Rows | None:
+        product = np.multiply(dy, memo.below, out=memo.product)
+        memo.dalpha = column_sums(product, out=memo.dalpha)  # dα = Σ dy min(x, 0)
+        if not memo.dx_wanted:
+            return None
+        slope = np.sign(memo.above, out=memo.dx)  # 1 where x > 0, else 0
+        np.subtract(1, slope, out=product)
+        product *= self.alpha  # α where x <= 0, else 0
+        slope += product
+        return np.multiply(dy, slope, out=slope)
+
+
+@final
+@dataclass(eq=False, repr=False)
+class ELU(Activation):
     """Exponential linear unit.
 
     .. code-block:: text
@@ -136,7 +254,7 @@ class ELU(Layer):
     """
 
     alpha: float = 1.0
-    suits: ClassVar[Initializer | None] = HeNormal()
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
 
     def __post_init__(self) -> None:
         self.alpha = check_real("ELU", "alpha", self.alpha, 0)
@@ -153,7 +271,7 @@ class ELU(Layer):
 
 
 @final
-class SELU(Layer):
+class SELU(Activation):
     """Scaled exponential linear unit: activations drift to mean 0 and variance 1 by themselves.
 
     .. code-block:: text
@@ -172,7 +290,7 @@ class SELU(Layer):
     Source: Klambauer et al., "Self-normalizing neural networks" (2017).
     """
 
-    suits: ClassVar[Initializer | None] = LeCunNormal()
+    default_initializer: ClassVar[Initializer | None] = LeCunNormal()
     ALPHA: ClassVar[float] = 1.6732632423543772
     SCALE: ClassVar[float] = 1.0507009873554805
 
@@ -188,7 +306,7 @@ class SELU(Layer):
 
 
 @final
-class Sigmoid(Layer):
+class Sigmoid(Activation):
     """The logistic function.
 
     .. code-block:: text
@@ -203,7 +321,7 @@ class Sigmoid(Layer):
     array([[0. , 0.5, 1. ]])
     """
 
-    suits: ClassVar[Initializer | None] = GlorotUniform()
+    default_initializer: ClassVar[Initializer | None] = GlorotUniform()
 
     def forward(self, x: Rows, memo: Memo) -> Rows:
         memo.y = _special.sigmoid(x, out=memo.y)
@@ -216,7 +334,7 @@ class Sigmoid(Layer):
 
 
 @final
-class Tanh(Layer):
+class Tanh(Activation):
     """The hyperbolic tangent.
 
     .. code-block:: text
@@ -229,7 +347,7 @@ class Tanh(Layer):
     array([[-0.7616,  0.    ]])
     """
 
-    suits: ClassVar[Initializer | None] = GlorotUniform()
+    default_initializer: ClassVar[Initializer | None] = GlorotUniform()
 
     def forward(self, x: Rows, memo: Memo) -> Rows:
         memo.y = np.tanh(x, out=memo.y)
@@ -242,7 +360,7 @@ class Tanh(Layer):
 
 
 @final
-class HardSigmoid(Layer):
+class HardSigmoid(Activation):
     """A sigmoid of three straight pieces.
 
     .. code-block:: text
@@ -259,7 +377,7 @@ class HardSigmoid(Layer):
     Source: Howard et al., "Searching for MobileNetV3" (2019).
     """
 
-    suits: ClassVar[Initializer | None] = GlorotUniform()
+    default_initializer: ClassVar[Initializer | None] = GlorotUniform()
 
     def forward(self, x: Rows, memo: Memo) -> Rows:
         y = np.multiply(x, 1 / 6, out=memo.y)
@@ -276,7 +394,7 @@ class HardSigmoid(Layer):
 
 
 @final
-class Softplus(Layer):
+class Softplus(Activation):
     """A smooth ReLU, whose derivative is the logistic function.
 
     .. code-block:: text
@@ -293,7 +411,7 @@ class Softplus(Layer):
     Source: Dugas et al., "Incorporating second-order functional knowledge for better option pricing" (2000).
     """
 
-    suits: ClassVar[Initializer | None] = HeNormal()
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
 
     def forward(self, x: Rows, memo: Memo) -> Rows:
         memo.x = x
@@ -305,7 +423,7 @@ class Softplus(Layer):
 
 
 @final
-class SiLU(Layer):
+class SiLU(Activation):
     """Sigmoid linear unit, also called swish.
 
     .. code-block:: text
@@ -320,7 +438,7 @@ class SiLU(Layer):
     Source: Elfwing, Uchibe and Doya, "Sigmoid-weighted linear units" (2017); Hendrycks and Gimpel (2016).
     """
 
-    suits: ClassVar[Initializer | None] = HeNormal()
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
 
     def buffers(self) -> dict[str, Shape]:
         return {"sigmoid": self.output_shape}
@@ -339,7 +457,7 @@ class SiLU(Layer):
 
 @final
 @dataclass(eq=False, repr=False)
-class GELU(Layer):
+class GELU(Activation):
     """Gaussian error linear unit: x times the probability that a standard normal variable is below x.
 
     .. code-block:: text
@@ -364,7 +482,7 @@ class GELU(Layer):
     """
 
     approximate: str = "none"
-    suits: ClassVar[Initializer | None] = HeNormal()
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
 
     def __post_init__(self) -> None:
         if self.approximate not in ("none", "tanh"):
@@ -407,7 +525,7 @@ class GELU(Layer):
 
 
 @final
-class Mish(Layer):
+class Mish(Activation):
     """x times tanh(softplus(x)).
 
     .. code-block:: text
@@ -425,7 +543,7 @@ class Mish(Layer):
     Source: Misra, "Mish: a self regularized non-monotonic activation function" (2019).
     """
 
-    suits: ClassVar[Initializer | None] = HeNormal()
+    default_initializer: ClassVar[Initializer | None] = HeNormal()
 
     def buffers(self) -> dict[str, Shape]:
         return {"e": self.output_shape, "n": self.output_shape, "w": self.output_shape}
@@ -452,7 +570,7 @@ class Mish(Layer):
 
 
 @final
-class Softmax(Layer):
+class Softmax(Activation):
     """Softmax over the last axis, with its full Jacobian, so that it is right under any loss.
 
     .. code-block:: text
@@ -469,7 +587,7 @@ class Softmax(Layer):
     array([[0., 0., 1.]])
     """
 
-    suits: ClassVar[Initializer | None] = GlorotUniform()
+    default_initializer: ClassVar[Initializer | None] = GlorotUniform()
 
     def buffers(self) -> dict[str, Shape]:
         return {"row": (*self.output_shape[:-1], 1)}

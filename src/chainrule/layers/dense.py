@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import final
+from typing import ClassVar, final
 
-import numpy as np
-
-from chainrule import initializers
 from chainrule._internal.checks import check_count
-from chainrule._internal.names import named
-from chainrule._internal.special import ones
-from chainrule._internal.typing import Array, Float, SparseRows, is_sparse
-from chainrule.initializers import Fans, GlorotUniform, Initializer, Zeros
-from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule._internal.rows import column_sums, product
+from chainrule._internal.typing import Array, Float, SparseRows
+from chainrule.initializers import Fans, Initializer, Zeros
+from chainrule.layers.base import Layer, as_initializer
 from chainrule.memo import Memo
+from chainrule.parameters import Parameter, Shape
+
+__all__ = ["Dense"]
 
 
 @final
@@ -69,6 +68,7 @@ class Dense(Layer):
     weights: Initializer | str | None = None
     biases: Initializer | str | None = Zeros()  # noqa: RUF009  (frozen)
     inputs: int | None = None
+    sparse: ClassVar[str] = "taken"
 
     W: Float[Array, "inputs outputs"] = field(init=False)
     b: Float[Array, "outputs"] | None = field(init=False)
@@ -77,12 +77,10 @@ class Dense(Layer):
         self.units = check_count("Dense", "units", self.units)
         if self.inputs is not None:
             self.inputs = check_count("Dense", "inputs", self.inputs)
-        if self.weights is not None:
-            self.weights = _initializer("weights", self.weights)
+        self.weights = as_initializer("weights", self.weights)
+        self.biases = as_initializer("biases", self.biases)
         if self.biases is None:
             self.b = None
-        else:
-            self.biases = _initializer("biases", self.biases)
 
     def output(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
@@ -91,31 +89,24 @@ class Dense(Layer):
             raise ValueError(f"expects {self.inputs} inputs")
         return (self.units,)
 
-    def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
+    def parameters(self) -> dict[str, Parameter]:
         fans = Fans(self.input_shape[0], self.units)
-        weights = following if self.weights is None else _initializer("weights", self.weights)
-        parameters = {"W": Parameter(fans, weights, fans)}
+        parameters = {"W": Parameter(fans, self.weights, fans)}  # type: ignore[arg-type]  # since __post_init__
         if self.biases is not None:
-            parameters["b"] = Parameter((self.units,), _initializer("biases", self.biases), fans, weight=False)
+            parameters["b"] = Parameter((self.units,), self.biases, fans, weight=False)  # type: ignore[arg-type]
         return parameters
 
     def forward(self, x: Float[Array, "batch inputs"] | SparseRows, memo: Memo) -> Float[Array, "batch outputs"]:
         memo.x = x  # dW needs it
-        y = x @ self.W if is_sparse(x) else np.dot(x, self.W, out=memo.y)  # type: ignore[arg-type]  # y = x W
+        y = product(x, self.W, out=memo.y)  # y = x W
         if self.b is not None:
             y += self.b  # + b, for every row
         return y
 
     def backward(self, dy: Float[Array, "batch outputs"], memo: Memo) -> Float[Array, "batch inputs"] | None:
-        x = memo.x
-        memo.dW = x.T @ dy if is_sparse(x) else np.dot(x.T, dy, out=memo.dW)  # dL/dW = xᵀ dy
+        memo.dW = product(memo.x.T, dy, out=memo.dW)  # dW = xᵀ dy
         if self.b is not None:
-            memo.db = np.dot(ones(len(dy), dy.dtype), dy, out=memo.db)  # dL/db = Σ dy over the batch
+            memo.db = column_sums(dy, out=memo.db)  # db = Σ dy
         if not memo.dx_wanted:
             return None
-        return np.dot(dy, self.W.T, out=memo.dx)  # dL/dx = dy Wᵀ
-
-
-def _initializer(name: str, value: Initializer | str) -> Initializer:
-    chosen: Initializer = named(name, value, Initializer, initializers)
-    return chosen
+        return product(dy, self.W.T, out=memo.dx)  # dx = dy Wᵀ

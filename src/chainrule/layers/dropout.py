@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, ClassVar, final
 
 import numpy as np
 
 from chainrule._internal.checks import check_real
 from chainrule._internal.typing import Array, Float, SparseRows, is_sparse
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer
 from chainrule.memo import Memo
+from chainrule.parameters import Shape
+
+__all__ = ["Dropout", "Dropout2D"]
 
 
 @final
@@ -55,6 +58,8 @@ class Dropout(Layer):
     """
 
     rate: float
+    random: ClassVar[bool] = True
+    sparse: ClassVar[str] = "handed on"
 
     def __post_init__(self) -> None:
         self.rate = check_real("Dropout", "rate", self.rate, 0, 1, open_high=True)
@@ -65,17 +70,13 @@ class Dropout(Layer):
     def forward(self, x: Float[Array, "batch *shape"] | SparseRows, memo: Memo) -> Any:
         if not memo.training:
             return x
-        if memo.rng is None:
-            raise ValueError("Dropout: training needs randomness: Memo(training=True, rng=np.random.default_rng(0)).")
-        keep = 1 - self.rate
         if is_sparse(x):  # dropping a zero changes nothing: only what is stored is drawn for
             y: Any = copy.copy(x)
-            y.data = y.data * (memo.rng.random(y.data.shape, dtype=x.dtype) < keep) / x.dtype.type(keep)
+            keep = 1 - self.rate
+            y.data = y.data * (self.generator(memo).random(y.data.shape, dtype=x.dtype) < keep) / x.dtype.type(keep)
             return y
-        u = memo.rng.random(x.shape, dtype=x.dtype, out=memo.mask)  # uniform on [0, 1)
-        memo.mask = np.less(u, keep, out=u)  # 1 with probability keep
-        memo.mask *= 1 / keep  # so that E[m] = 1
-        return np.multiply(x, memo.mask, out=memo.y)  # type: ignore[arg-type]
+        memo.mask = _mask(self, memo, x.shape, x.dtype)  # m
+        return np.multiply(x, memo.mask, out=memo.y)  # type: ignore[arg-type]  # y = x ⊙ m
 
     def backward(self, dy: Float[Array, "batch *shape"], memo: Memo) -> Float[Array, "batch *shape"]:
         if not memo.training:
@@ -104,7 +105,7 @@ class Dropout2D(Layer):
     Raises
     ------
     ValueError
-        When ``rate`` is outside [0, 1) or x is no image; in ``forward`` when training without a random generator.
+        When ``rate`` is outside [0, 1) or x is not an image; in ``forward`` when training without a random generator.
 
     Examples
     --------
@@ -123,6 +124,7 @@ class Dropout2D(Layer):
     """
 
     rate: float
+    random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.rate = check_real("Dropout2D", "rate", self.rate, 0, 1, open_high=True)
@@ -140,13 +142,8 @@ class Dropout2D(Layer):
     ) -> Float[Array, "batch height width channels"]:
         if not memo.training:
             return x
-        if memo.rng is None:
-            raise ValueError("Dropout2D: training needs randomness: Memo(training=True, rng=np.random.default_rng(0)).")
-        keep, shape = 1 - self.rate, (len(x), 1, 1, x.shape[-1])
-        u = memo.rng.random(shape, dtype=x.dtype, out=memo.mask)  # uniform on [0, 1)
-        memo.mask = np.less(u, keep, out=u)  # 1 with probability keep
-        memo.mask *= 1 / keep  # so that E[m] = 1
-        return np.multiply(x, memo.mask, out=memo.y)
+        memo.mask = _mask(self, memo, (len(x), 1, 1, x.shape[-1]), x.dtype)  # m, the same for all pixels
+        return np.multiply(x, memo.mask, out=memo.y)  # y = x ⊙ m
 
     def backward(
         self, dy: Float[Array, "batch height width channels"], memo: Memo
@@ -154,3 +151,12 @@ class Dropout2D(Layer):
         if not memo.training:
             return dy
         return np.multiply(dy, memo.mask, out=memo.dx)  # d(x ⊙ m)/dx = m
+
+
+def _mask(layer: Dropout | Dropout2D, memo: Memo, shape: Shape, dtype: np.dtype[Any]) -> Array:
+    """Return m ~ Bernoulli(keep) / keep."""
+    keep = 1 - layer.rate
+    u = layer.generator(memo).random(shape, dtype=dtype, out=memo.mask)  # uniform on [0, 1)
+    mask: Array = np.less(u, keep, out=u)  # 1 with probability keep
+    mask *= 1 / keep  # so that E[m] = 1
+    return mask

@@ -8,13 +8,14 @@ from typing import final
 
 import numpy as np
 
-from chainrule import initializers
 from chainrule._internal.checks import check_count
-from chainrule._internal.names import named
 from chainrule._internal.typing import Array, Float, Int
-from chainrule.initializers import Fans, GlorotUniform, Initializer, Normal
-from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.initializers import Fans, Initializer, Normal
+from chainrule.layers.base import Layer, as_initializer
 from chainrule.memo import Memo
+from chainrule.parameters import Parameter, Shape
+
+__all__ = ["Embedding"]
 
 MOST = 1_000_000  # columns, of which some lists are made before there is any x
 
@@ -89,7 +90,7 @@ class Embedding(Layer):
             self.columns = tuple(check_count("Embedding", "columns", n, 0) for n in self.columns)
             if len(set(self.columns)) < len(self.columns) or not self.columns:
                 raise ValueError(f"Embedding: columns: expected different columns, got {self.columns}.")
-        self.weights = named("weights", self.weights, Initializer, initializers)
+        self.weights = as_initializer("weights", self.weights, needed=True)  # type: ignore[assignment]
 
     def output(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
@@ -109,11 +110,11 @@ class Embedding(Layer):
         self._first = first.astype(np.int64)  # row of each column's table
         return (len(self._others) + len(chosen) * self.size,)
 
-    def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
+    def parameters(self) -> dict[str, Parameter]:
         rows = int(self._first[-1] + self._many[-1])
         return {"W": Parameter((rows, self.size), self.weights, Fans(rows, self.size))}  # type: ignore[arg-type]
 
-    def whole(self) -> dict[int, int]:
+    def integer_columns(self) -> dict[int, int]:
         return dict(zip(self._chosen.tolist(), self._many.tolist(), strict=True))
 
     def forward(self, x: Float[Array, "batch inputs"], memo: Memo) -> Float[Array, "batch outputs"]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
 from chainrule._internal.checks import check_real
 from chainrule._internal.typing import Array, Float
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer
 from chainrule.memo import Memo
+from chainrule.parameters import Shape
+
+__all__ = ["GaussianNoise"]
 
 
 @final
@@ -58,6 +61,7 @@ class GaussianNoise(Layer):
     """
 
     deviation: float
+    random: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         self.deviation = check_real("GaussianNoise", "deviation", self.deviation, 0)
@@ -68,11 +72,7 @@ class GaussianNoise(Layer):
     def forward(self, x: Float[Array, "batch *shape"], memo: Memo) -> Float[Array, "batch *shape"]:
         if not memo.training:
             return x
-        if memo.rng is None:
-            raise ValueError(
-                "GaussianNoise: training needs randomness: Memo(training=True, rng=np.random.default_rng(0))."
-            )
-        memo.noise = memo.rng.standard_normal(x.shape, dtype=x.dtype, out=memo.noise)
+        memo.noise = self.generator(memo).standard_normal(x.shape, dtype=x.dtype, out=memo.noise)
         memo.noise *= self.deviation  # deviation · Normal(0, 1) = Normal(0, deviation²)
         return np.add(x, memo.noise, out=memo.y)
 

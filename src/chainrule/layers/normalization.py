@@ -1,4 +1,4 @@
-"""Layers that normalise: over the batch, or over the features of each sample."""
+"""Layers that normalize: over the batch, or over the features of each sample."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from typing import final
 import numpy as np
 
 from chainrule._internal.checks import check_real
-from chainrule._internal.parts import PARTS, blocks, in_parts, scratch
-from chainrule._internal.special import column_sums
+from chainrule._internal.rows import column_sums, moments
 from chainrule._internal.typing import Array, Float
-from chainrule.initializers import Constant, Fans, GlorotUniform, Initializer, Zeros
-from chainrule.layers.base import Layer, Parameter, Shape
+from chainrule.initializers import Constant, Fans, Zeros
+from chainrule.layers.base import Layer
 from chainrule.memo import Memo
+from chainrule.parameters import Parameter, Shape
+
+__all__ = ["BatchNorm", "LayerNorm", "RMSNorm"]
 
 
 @final
 @dataclass(eq=False, repr=False)
 class BatchNorm(Layer):
-    """Batch normalisation: each feature gets mean 0 and variance 1 over the batch, then a learned scale and shift.
+    """Batch normalization: each feature gets mean 0 and variance 1 over the batch, then a learned scale and shift.
 
     .. code-block:: text
 
@@ -37,8 +39,8 @@ class BatchNorm(Layer):
 
         in prediction: x̂ = (x − running_mean) / √(running_var + ε), and dx = γ s dy
 
-    Where dx comes from: every x of a feature moves μ and σ². dy γ s is the direct way; of it is taken away its mean,
-    which is what moves μ, and its part along x̂, which is what moves σ².
+    Where dx comes from: every x of a feature moves μ and σ². dy γ s is the direct way; its mean is subtracted, which is
+    what moves μ, and its part along x̂, which is what moves σ².
 
     Parameters
     ----------
@@ -67,7 +69,7 @@ class BatchNorm(Layer):
     >>> network.layers[0].forward(np.array([[0.0, 1.0], [2.0, 5.0]]), memo).round(3)
     array([[-1., -1.],
            [ 1.,  1.]])
-    >>> network.layers[0].commit(memo)
+    >>> network.layers[0].update_statistics(memo)
     >>> network.layers[0].running_mean, network.layers[0].running_var      # 0.9 · 1 + 0.1 · 2 = 1.1
     (array([0.1, 0.3]), array([1.1, 1.7]))
 
@@ -95,31 +97,50 @@ class BatchNorm(Layer):
         self.momentum = check_real("BatchNorm", "momentum", self.momentum, 0, 1, open_high=True)
         self.epsilon = check_real("BatchNorm", "epsilon", self.epsilon, 0, open_low=True)
 
-    @property
-    def blocked(self) -> bool:  # type: ignore[override]
-        """Images are done in parts; between Dense layers it is little work, and BLAS has the threads."""
-        return len(self.input_shape) > 1
-
-    def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
-        return {"gamma": _one(self.input_shape, 1.0), "beta": _one(self.input_shape, 0.0)}
+    def parameters(self) -> dict[str, Parameter]:
+        return {"gamma": _for_each(self.input_shape, 1.0), "beta": _for_each(self.input_shape, 0.0)}
 
     def statistics(self) -> dict[str, Parameter]:
-        return {"running_mean": _one(self.input_shape, 0.0), "running_var": _one(self.input_shape, 1.0)}
+        return {"running_mean": _for_each(self.input_shape, 0.0), "running_var": _for_each(self.input_shape, 1.0)}
+
+    def buffers(self) -> dict[str, Shape]:
+        return {"centered": self.output_shape, "product": self.output_shape}
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
-        memo.x = x  # backward needs it
-        memo.mean, variance = self._moments(x, memo) if memo.training else (self.running_mean, self.running_var)
-        memo.s = 1 / np.sqrt(variance + self.epsilon)
-        y = np.empty_like(x) if memo.y is None else memo.y
-
-        def part(_: int, rows: slice) -> None:
-            for block in blocks(rows, x[0].size):
-                out = np.subtract(x[block], memo.mean, out=y[block])
-                out *= memo.s * self.gamma
-                out += self.beta  # y = γ (x − μ) s + β
-
-        in_parts(part, len(x), x.size)
+        if memo.training:
+            memo.mean, memo.var = moments(x)  # μ = Σ x / N, σ² = Σ (x − μ)² / N
+            memo.count = x.size // x.shape[-1]  # N
+        else:
+            memo.mean, memo.var = self.running_mean, self.running_var
+        memo.s = 1 / np.sqrt(memo.var.astype(x.dtype) + self.epsilon)
+        memo.centered = np.subtract(x, memo.mean, out=memo.centered)  # x − μ, so that x̂ = (x − μ) s
+        y = np.multiply(memo.centered, self.gamma * memo.s, out=memo.y)
+        y += self.beta  # y = γ x̂ + β
         return y
+
+    def backward(self, dy: Float[Array, "batch *shape features"], memo: Memo) -> Array | None:
+        product = np.multiply(memo.centered, memo.s, out=memo.product)
+        product *= dy
+        memo.dgamma = column_sums(product, out=memo.dgamma)  # dγ = Σ dy x̂
+        memo.dbeta = column_sums(dy, out=memo.dbeta)  # dβ = Σ dy
+        if not memo.dx_wanted:
+            return None
+        if not memo.training:
+            return np.multiply(dy, self.gamma * memo.s, out=memo.dx)  # dx = γ s dy
+        dx = np.multiply(memo.centered, memo.dgamma * memo.s / memo.count, out=memo.dx)  # x̂ dγ / N
+        np.subtract(dy, dx, out=dx)
+        dx -= memo.dbeta / memo.count
+        dx *= self.gamma * memo.s  # dx = γ s (dy − dβ / N − x̂ dγ / N)
+        return dx
+
+    def update_statistics(self, memo: Memo, momentum: float | None = None) -> None:
+        if memo.count < 2:  # one value has no variance, and its mean is itself
+            return
+        keep = self.momentum if momentum is None else momentum
+        self.running_mean *= keep
+        self.running_mean += (1 - keep) * memo.mean
+        self.running_var *= keep
+        self.running_var += (1 - keep) * memo.count / (memo.count - 1) * memo.var
 
     def check_batch(self, name: str, rows: int) -> None:
         if rows * math.prod(self.input_shape[:-1]) < 2:
@@ -128,72 +149,11 @@ class BatchNorm(Layer):
                 f"shape {self.input_shape}: one value is its own mean, and y = β. Give a larger batch_size."
             )
 
-    def _moments(self, x: Array, memo: Memo) -> tuple[Array, Array]:
-        """Return μ and σ² of every feature: of each part its own, then of all, in float64."""
-        means, squares, counts = np.zeros((PARTS, x.shape[-1])), np.zeros((PARTS, x.shape[-1])), np.zeros((PARTS, 1))
-
-        def part(p: int, rows: slice) -> None:
-            values = _rows(x[rows])
-            counts[p] = len(values)
-            means[p] = column_sums(values) / len(values)
-            mean = means[p].astype(x.dtype)
-            for block in blocks(rows, x[0].size):
-                apart = np.subtract(x[block], mean, out=scratch("apart", x[block].shape, x.dtype))
-                apart *= apart
-                squares[p] += column_sums(_rows(apart))
-
-        in_parts(part, len(x), x.size)
-        count = counts.sum()
-        mean = (counts * means).sum(axis=0) / count  # μ = Σ x / N
-        memo.var = (squares + counts * (means - mean) ** 2).sum(axis=0) / count  # σ² = Σ (x − μ)² / N
-        memo.count = int(count)
-        return mean.astype(x.dtype), memo.var.astype(x.dtype)
-
-    def backward(self, dy: Float[Array, "batch *shape features"], memo: Memo) -> Array | None:
-        x, mean, s = memo.x, memo.mean, memo.s
-        sums = np.zeros((PARTS, 2, x.shape[-1]), x.dtype)
-
-        def part(p: int, rows: slice) -> None:
-            for block in blocks(rows, x[0].size):
-                normal = np.subtract(x[block], mean, out=scratch("apart", x[block].shape, x.dtype))
-                normal *= s  # x̂ = (x − μ) s
-                normal *= dy[block]
-                sums[p, 0] += column_sums(_rows(normal))
-                sums[p, 1] += column_sums(_rows(dy[block]))
-
-        in_parts(part, len(x), 2 * x.size)
-        memo.dgamma = np.sum(sums[:, 0], axis=0, out=memo.dgamma)  # dγ = Σ dy x̂
-        memo.dbeta = np.sum(sums[:, 1], axis=0, out=memo.dbeta)  # dβ = Σ dy
-        if not memo.dx_wanted:
-            return None
-        dx = np.empty_like(x) if memo.dx is None else memo.dx
-        along, shift = (memo.dgamma * s / memo.count, memo.dbeta / memo.count) if memo.training else (0, 0)
-
-        def spread(_: int, rows: slice) -> None:
-            for block in blocks(rows, x[0].size):
-                part = np.subtract(x[block], mean, out=dx[block])
-                part *= -along
-                part += dy[block]
-                part -= shift
-                part *= self.gamma * s  # dx = γ s (dy − dβ / N − x̂ dγ / N)
-
-        in_parts(spread, len(x), 3 * x.size)
-        return dx
-
-    def commit(self, memo: Memo, keep: float | None = None) -> None:
-        if memo.count < 2:  # one value has no variance, and its own mean is none to go by
-            return
-        keep = self.momentum if keep is None else keep
-        self.running_mean *= keep
-        self.running_mean += (1 - keep) * memo.mean
-        self.running_var *= keep
-        self.running_var += (1 - keep) * memo.count / (memo.count - 1) * memo.var
-
 
 @final
 @dataclass(eq=False, repr=False)
 class LayerNorm(Layer):
-    """Layer normalisation: the features of each sample get mean 0 and variance 1, then a scale and shift are learned.
+    """Layer normalization: the features of each sample get mean 0 and variance 1, then a scale and shift are learned.
 
     .. code-block:: text
 
@@ -247,34 +207,33 @@ class LayerNorm(Layer):
     def __post_init__(self) -> None:
         self.epsilon = check_real("LayerNorm", "epsilon", self.epsilon, 0, open_low=True)
 
-    def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
-        return {"gamma": _one(self.input_shape, 1.0), "beta": _one(self.input_shape, 0.0)}
+    def parameters(self) -> dict[str, Parameter]:
+        return {"gamma": _for_each(self.input_shape, 1.0), "beta": _for_each(self.input_shape, 0.0)}
 
     def buffers(self) -> dict[str, Shape]:
-        return {"normal": self.output_shape, "product": self.output_shape, "s": (*self.output_shape[:-1], 1)}
+        row = (*self.output_shape[:-1], 1)
+        return {"normal": self.output_shape, "product": self.output_shape, "s": row, "mean": row}
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
-        normal = np.subtract(x, _mean(x, _aside(x, "shift")), out=memo.normal)  # x − μ
+        memo.mean = _mean(x, memo.mean)
+        memo.normal = normal = np.subtract(x, memo.mean, out=memo.normal)  # x − μ
         y = np.multiply(normal, normal, out=memo.y)  # y is free until it is filled
         memo.s = _inverse_root(_mean(y, memo.s), self.epsilon)  # s = 1 / √(σ² + ε)
         normal *= memo.s  # x̂ = (x − μ) s
-        memo.normal = normal
         np.multiply(normal, self.gamma, out=y)
         y += self.beta  # y = γ x̂ + β
         return y
 
     def backward(self, dy: Float[Array, "batch *shape features"], memo: Memo) -> Array | None:
-        normal = memo.normal
-        memo.dbeta = column_sums(_rows(dy), out=memo.dbeta)  # dβ = Σ dy
-        product = np.multiply(dy, normal, out=memo.product)
-        memo.dgamma = column_sums(_rows(product), out=memo.dgamma)  # dγ = Σ dy x̂
+        memo.dbeta = column_sums(dy, out=memo.dbeta)  # dβ = Σ dy
+        product = np.multiply(dy, memo.normal, out=memo.product)
+        memo.dgamma = column_sums(product, out=memo.dgamma)  # dγ = Σ dy x̂
         if not memo.dx_wanted:
             return None
+        g = np.multiply(dy, self.gamma, out=memo.dx)  # g = dy γ
+        g -= _mean(g, memo.mean)
         product *= self.gamma  # g x̂
-        along = _mean(product, _aside(product, "along"))
-        g = np.multiply(dy, self.gamma, out=memo.dx)
-        g -= _mean(g, _aside(g, "shift"))
-        g -= np.multiply(normal, along, out=product)
+        g -= np.multiply(memo.normal, _mean(product, memo.mean), out=product)
         g *= memo.s  # dx = s (g − mean(g) − x̂ mean(g x̂))
         return g
 
@@ -282,7 +241,7 @@ class LayerNorm(Layer):
 @final
 @dataclass(eq=False, repr=False)
 class RMSNorm(Layer):
-    """Root mean square normalisation: each sample is divided by the size of its features, then a scale is learned.
+    """Root mean square normalization: each sample is divided by the size of its features, then a scale is learned.
 
     .. code-block:: text
 
@@ -332,33 +291,32 @@ class RMSNorm(Layer):
     def __post_init__(self) -> None:
         self.epsilon = check_real("RMSNorm", "epsilon", self.epsilon, 0, open_low=True)
 
-    def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
-        return {"gamma": _one(self.input_shape, 1.0)}
+    def parameters(self) -> dict[str, Parameter]:
+        return {"gamma": _for_each(self.input_shape, 1.0)}
 
     def buffers(self) -> dict[str, Shape]:
-        return {"normal": self.output_shape, "product": self.output_shape, "s": (*self.output_shape[:-1], 1)}
+        row = (*self.output_shape[:-1], 1)
+        return {"normal": self.output_shape, "product": self.output_shape, "s": row, "mean": row}
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
-        y = np.multiply(x, x, out=memo.y)
-        memo.s = _inverse_root(_mean(y, memo.s), self.epsilon)
+        y = np.multiply(x, x, out=memo.y)  # y is free until it is filled
+        memo.s = _inverse_root(_mean(y, memo.s), self.epsilon)  # s = 1 / √(Σ x² / F + ε)
         memo.normal = np.multiply(x, memo.s, out=memo.normal)  # x̂ = x s
         return np.multiply(memo.normal, self.gamma, out=y)  # y = γ x̂
 
     def backward(self, dy: Float[Array, "batch *shape features"], memo: Memo) -> Array | None:
-        normal = memo.normal
-        product = np.multiply(dy, normal, out=memo.product)
-        memo.dgamma = column_sums(_rows(product), out=memo.dgamma)  # dγ = Σ dy x̂
+        product = np.multiply(dy, memo.normal, out=memo.product)
+        memo.dgamma = column_sums(product, out=memo.dgamma)  # dγ = Σ dy x̂
         if not memo.dx_wanted:
             return None
+        g = np.multiply(dy, self.gamma, out=memo.dx)  # g = dy γ
         product *= self.gamma  # g x̂
-        along = _mean(product, _aside(product, "along"))
-        g = np.multiply(dy, self.gamma, out=memo.dx)
-        g -= np.multiply(normal, along, out=product)
+        g -= np.multiply(memo.normal, _mean(product, memo.mean), out=product)
         g *= memo.s  # dx = s (g − x̂ mean(g x̂))
         return g
 
 
-def _one(shape: Shape, value: float) -> Parameter:
+def _for_each(shape: Shape, value: float) -> Parameter:
     """Return a number for each feature, which penalties leave alone as they do biases."""
     features = shape[-1]
     return Parameter((features,), Constant(value) if value else Zeros(), Fans(features, features), weight=False)
@@ -371,17 +329,7 @@ def _mean(x: Array, out: Array | None) -> Array:
     return sums
 
 
-def _aside(x: Array, name: str) -> Array:
-    """Return room for a number of each row, in this thread's scratch."""
-    return scratch(name, (*x.shape[:-1], 1), x.dtype)
-
-
 def _inverse_root(square: Array, epsilon: float) -> Array:
     """Return 1 / √(square + ε), in place."""
     square += epsilon
     return np.reciprocal(np.sqrt(square, out=square), out=square)
-
-
-def _rows(x: Array) -> Array:
-    """Return x as (values of a feature, features)."""
-    return x.reshape(-1, x.shape[-1])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 import numpy as np
 
-from chainrule._internal.parts import blocks, in_parts, scratch
 from chainrule._internal.typing import Array, Float
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer
 from chainrule.layers.windows import Windows, check_padding, check_pair, find_windows
 from chainrule.memo import Memo
+from chainrule.parameters import Shape
+
+__all__ = ["AveragePool2D", "GlobalAveragePool2D", "MaxPool2D"]
 
 
 @final
@@ -39,7 +41,7 @@ class MaxPool2D(Layer):
     Raises
     ------
     ValueError
-        When x is no image, or a window is larger than it.
+        When x is not an image, or a window is larger than it.
 
     Examples
     --------
@@ -57,8 +59,6 @@ class MaxPool2D(Layer):
     recognition" (2007).
     """
 
-    blocked: ClassVar[bool] = True
-
     size: int | Sequence[int] = 2
     stride: int | Sequence[int] | None = None
     padding: str | int | Sequence[int] = "valid"
@@ -73,45 +73,32 @@ class MaxPool2D(Layer):
     def operations(self) -> int:
         return self._windows.reads(self.input_shape[2])
 
+    def buffers(self) -> dict[str, Shape]:
+        return {"left": self.output_shape, "largest": self.output_shape}
+
     def forward(
         self, x: Float[Array, "batch height width channels"], memo: Memo
     ) -> Float[Array, "batch rows columns channels"]:
         memo.x = x  # backward looks where the largest was
-        y = memo.y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
-
-        def part(_: int, rows: slice) -> None:
-            for block in blocks(rows, x[0].size):
-                padded, out = self._windows.pad(x[block], -np.inf), y[block]
-                for i, j, where in self._windows.offsets():
-                    if i == j == 0:
-                        out[...] = padded[where]
-                    else:
-                        np.maximum(out, padded[where], out=out)  # y = max over the window
-
-        in_parts(part, len(x), x.size)
+        memo.y = y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
+        y[...] = -np.inf
+        for pixels, windows in self._windows.places():
+            np.maximum(y[windows], x[pixels], out=y[windows])  # y = max over the window
         return y
 
     def backward(
         self, dy: Float[Array, "batch rows columns channels"], memo: Memo
     ) -> Float[Array, "batch height width channels"]:
-        x, y, windows = memo.x, memo.y, self._windows
+        x, y = memo.x, memo.y
         dx = np.empty_like(x) if memo.dx is None else memo.dx
-
-        def part(_: int, rows: slice) -> None:
-            for block in blocks(rows, x[0].size):
-                padded, left = windows.pad(x[block], -np.inf), scratch("left", dy[block].shape, dy.dtype)
-                left[...] = dy[block]  # what no pixel has got yet
-                out = scratch("out", padded.shape, dy.dtype) if windows.padded else dx[block]
-                out[...] = 0
-                largest, error = scratch("largest", left.shape, np.dtype(bool)), scratch("error", left.shape, dy.dtype)
-                for _, _, where in windows.offsets():
-                    np.equal(padded[where], y[block], out=largest)
-                    out[where] += np.multiply(left, largest, out=error)  # dx = dy at the largest
-                    left -= error
-                if windows.padded:
-                    dx[block] = windows.inside(out)
-
-        in_parts(part, len(x), 2 * x.size)
+        largest = np.empty_like(y) if memo.largest is None else memo.largest
+        left = np.positive(dy, out=memo.left)  # what no pixel has got yet
+        dx[...] = 0
+        for pixels, windows in self._windows.places():
+            error = np.equal(x[pixels], y[windows], out=largest[windows])
+            error *= left[windows]
+            dx[pixels] += error  # dx = dy at the largest, 0 elsewhere
+            left[windows] -= error  # and nothing is left for the next that is as large
         return dx
 
 
@@ -137,7 +124,7 @@ class AveragePool2D(Layer):
     Raises
     ------
     ValueError
-        When x is no image, or a window is larger than it.
+        When x is not an image, or a window is larger than it.
 
     Examples
     --------
@@ -154,8 +141,6 @@ class AveragePool2D(Layer):
     Source: LeCun et al., "Backpropagation applied to handwritten zip code recognition" (1989): subsampling.
     """
 
-    blocked: ClassVar[bool] = True
-
     size: int | Sequence[int] = 2
     stride: int | Sequence[int] | None = None
     padding: str | int | Sequence[int] = "valid"
@@ -170,10 +155,13 @@ class AveragePool2D(Layer):
     def operations(self) -> int:
         return self._windows.reads(self.input_shape[2])
 
-    def _share(self, dtype: np.dtype[Any]) -> Array:
+    def buffers(self) -> dict[str, Shape]:
+        return {"share": self.output_shape}
+
+    def share(self, dtype: np.dtype[Any]) -> Array:
         """Return 1 / m of every window."""
         down, right = (
-            np.minimum(starts + k, n) - np.maximum(starts, 0)  # of each axis, those pixels that are no padding
+            np.minimum(starts + k, n) - np.maximum(starts, 0)  # of each axis, those pixels that are not padding
             for n, k, starts in zip(self._windows.image, self._windows.size, self._windows.starts(), strict=False)
         )
         return (1 / (down[:, np.newaxis] * right))[..., np.newaxis].astype(dtype)
@@ -182,39 +170,20 @@ class AveragePool2D(Layer):
         self, x: Float[Array, "batch height width channels"], memo: Memo
     ) -> Float[Array, "batch rows columns channels"]:
         y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
-        share = self._share(x.dtype)
-
-        def part(_: int, rows: slice) -> None:
-            for block in blocks(rows, x[0].size):
-                padded, out = self._windows.pad(x[block]), y[block]
-                out[...] = 0
-                for _, _, where in self._windows.offsets():
-                    out += padded[where]
-                out *= share  # y = Σ x / m
-
-        in_parts(part, len(x), x.size)
+        y[...] = 0
+        for pixels, windows in self._windows.places():
+            y[windows] += x[pixels]
+        y *= self.share(x.dtype)  # y = Σ x / m
         return y
 
     def backward(
         self, dy: Float[Array, "batch rows columns channels"], memo: Memo
     ) -> Float[Array, "batch height width channels"]:
-        windows = self._windows
         dx = np.empty((len(dy), *self.input_shape), dy.dtype) if memo.dx is None else memo.dx
-        share = self._share(dy.dtype)
-
-        def part(_: int, rows: slice) -> None:
-            for block in blocks(rows, dx[0].size):
-                each = np.multiply(dy[block], share, out=scratch("left", dy[block].shape, dy.dtype))  # dy / m
-                out = dx[block]
-                if windows.padded:
-                    out = scratch("out", (len(each), *windows.padded_shape), dy.dtype)
-                out[...] = 0
-                for _, _, where in windows.offsets():
-                    out[where] += each  # dx = Σ dy / m
-                if windows.padded:
-                    dx[block] = windows.inside(out)
-
-        in_parts(part, len(dy), dx.size)
+        share = np.multiply(dy, self.share(dy.dtype), out=memo.share)  # dy / m
+        dx[...] = 0
+        for pixels, windows in self._windows.places():
+            dx[pixels] += share[windows]  # dx = Σ dy / m
         return dx
 
 
@@ -231,7 +200,7 @@ class GlobalAveragePool2D(Layer):
     Raises
     ------
     ValueError
-        When x is no image.
+        When x is not an image.
 
     Examples
     --------

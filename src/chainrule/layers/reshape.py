@@ -11,8 +11,11 @@ import numpy as np
 
 from chainrule._internal.checks import check_count
 from chainrule._internal.typing import Array, Float
-from chainrule.layers.base import Layer, Shape
+from chainrule.layers.base import Layer
 from chainrule.memo import Memo
+from chainrule.parameters import Shape
+
+__all__ = ["Flatten", "Reshape"]
 
 
 @final

@@ -10,9 +10,11 @@ from typing import Any, final
 import numpy as np
 
 from chainrule._internal.typing import Array, Float
-from chainrule.initializers import GlorotUniform, Initializer
-from chainrule.layers.base import Layer, Parameter, Shape, following_parameters, specifications
+from chainrule.layers.base import Layer, as_layers, initialized
 from chainrule.memo import Memo
+from chainrule.parameters import Parameter, Shape
+
+__all__ = ["Residual"]
 
 
 @final
@@ -56,11 +58,11 @@ class Residual(Layer):
     layers: Sequence[Layer]
 
     def __post_init__(self) -> None:
-        self.layers = specifications("Residual", self.layers)
+        self.layers = as_layers("Residual", self.layers)
 
     @property
     def inner(self) -> tuple[Layer, ...]:  # type: ignore[override]
-        """The layers inside of this one."""
+        """The layers inside this one."""
         return self.layers  # type: ignore[return-value]
 
     def __copy__(self) -> Residual:
@@ -83,16 +85,16 @@ class Residual(Layer):
     def operations(self) -> int:
         return sum(layer.operations() for layer in self.inner) + super().operations()
 
-    def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
-        inside, _ = following_parameters(self.inner, following)
+    def parameters(self) -> dict[str, Parameter]:
+        inside, _ = initialized(self.inner)
         return {f"{i}.{name}": parameter for i, named in enumerate(inside) for name, parameter in named.items()}
 
     def statistics(self) -> dict[str, Parameter]:
         return {f"{i}.{name}": s for i, layer in enumerate(self.inner) for name, s in layer.statistics().items()}
 
-    def commit(self, memo: Memo, keep: float | None = None) -> None:
+    def update_statistics(self, memo: Memo, momentum: float | None = None) -> None:
         for layer, inside in zip(self.inner, memo.inner, strict=True):
-            layer.commit(inside, keep)
+            layer.update_statistics(inside, momentum)
 
     def forward(self, x: Float[Array, "batch *shape"], memo: Memo) -> Float[Array, "batch *shape"]:
         memo.inner = memo.inner or [Memo(training=memo.training, rng=memo.rng) for _ in self.inner]

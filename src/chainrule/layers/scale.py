@@ -8,11 +8,14 @@ from typing import final
 import numpy as np
 
 from chainrule._internal.checks import check_real
-from chainrule._internal.special import column_sums
+from chainrule._internal.rows import column_sums
 from chainrule._internal.typing import Array, Float
-from chainrule.initializers import Constant, Fans, GlorotUniform, Initializer
-from chainrule.layers.base import Layer, Parameter
+from chainrule.initializers import Constant, Fans
+from chainrule.layers.base import Layer
 from chainrule.memo import Memo
+from chainrule.parameters import Parameter
+
+__all__ = ["Scale"]
 
 
 @final
@@ -56,7 +59,7 @@ class Scale(Layer):
     def __post_init__(self) -> None:
         self.start = check_real("Scale", "start", self.start)
 
-    def parameters(self, following: Initializer = GlorotUniform()) -> dict[str, Parameter]:  # noqa: B008
+    def parameters(self) -> dict[str, Parameter]:
         features = self.input_shape[-1]
         return {"gamma": Parameter((features,), Constant(self.start), Fans(features, features), weight=False)}
 
@@ -66,7 +69,7 @@ class Scale(Layer):
 
     def backward(self, dy: Float[Array, "batch *shape features"], memo: Memo) -> Array | None:
         product = np.multiply(dy, memo.x, out=memo.dx)
-        memo.dgamma = column_sums(product.reshape(-1, product.shape[-1]), out=memo.dgamma)  # dγ = Σ dy x
+        memo.dgamma = column_sums(product, out=memo.dgamma)  # dγ = Σ dy x
         if not memo.dx_wanted:
             return None
         return np.multiply(dy, self.gamma, out=product)  # dx = γ dy

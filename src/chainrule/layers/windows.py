@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule._internal.checks import check_count
-from chainrule._internal.parts import scratch
+from chainrule._internal.parts import PARTS, blocks, in_parts, scratch
 from chainrule._internal.typing import Array
-from chainrule.layers.base import Shape
+from chainrule.parameters import Shape
 
 Pair = tuple[int, int]
 MOST_PADDING = 1000  # pixels on a side; what a file may make a prediction allocate depends on it
+COLUMNS = 2**20  # numbers of the windows that are copied at a time: 4 MiB in float32, which stay in the cache
+SHORT = 16  # numbers of a window's row, below which copying place by place is faster
 
 
 class Windows(NamedTuple):
@@ -74,12 +76,142 @@ class Windows(NamedTuple):
                     slice(left, left + right * (columns - 1) + 1, right),
                 )  # fmt: skip
 
+    def places(self) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
+        """Yield, for every place in a window, the pixels that some windows have there, and which windows these are.
+
+        As indices of images x and of y: ``x[pixels]`` and ``y[windows]`` have one shape, and belong together.
+        """
+        down, right = self._along(0), self._along(1)
+        for pixels_down, windows_down in down:
+            for pixels_right, windows_right in right:
+                yield (slice(None), pixels_down, pixels_right), (slice(None), windows_down, windows_right)
+
+    def _along(self, axis: int) -> list[tuple[slice, slice]]:
+        """Return the same along one axis."""
+        n, stride, count = self.image[axis], self.stride[axis], self.output[axis]
+        found = []
+        for i in range(self.size[axis]):
+            at = i * self.dilation[axis] - self.padding[axis][0]  # the pixel of the first window, which may be outside
+            first, last = max(0, -(at // stride)), min(count - 1, (n - 1 - at) // stride)
+            if first <= last:
+                pixels = slice(at + first * stride, at + last * stride + 1, stride)
+                found.append((pixels, slice(first, last + 1)))
+        return found
+
     def view(self, padded: Array) -> Array:
         """Return all windows, (batch, rows, columns, window height, window width, channels), as a view: no copy."""
         batch, down, right, channel = padded.strides
         shape = (len(padded), *self.output, *self.size, padded.shape[-1])
         steps = (down * self.stride[0], right * self.stride[1], down * self.dilation[0], right * self.dilation[1])
         return np.lib.stride_tricks.as_strided(padded, shape, (batch, *steps, channel), writeable=False)
+
+
+class Columns:
+    """The windows of images as the rows of a matrix c: (windows of all images, numbers of a window).
+
+    c is never there as a whole, which would be kh · kw times the images: a few images at a time are copied into rows,
+    which stay in the cache for one product of matrices, in parts of the batch that threads share. W is
+    (kh, kw, channels / groups, filters): each group of filters sees its channels only.
+    """
+
+    def __init__(self, windows: Windows, x: Array, W: Array, groups: int) -> None:
+        self.windows, self.x, self.W, self.groups = windows, x, W, groups
+        self.channels, self.filters = W.shape[2], W.shape[3]
+
+    def product(self, out: Array | None) -> Array:
+        """Return c W: (batch, rows, columns, filters)."""
+        shape = (len(self.x), *self.windows.output, self.filters)
+        y = np.empty(shape, self.x.dtype) if out is None else out
+        self._each_block(lambda block: self._product(block, y[block]), y)
+        return y
+
+    def _product(self, block: slice, y: Array) -> None:
+        padded, y = self.windows.pad(self.x[block]), y.reshape(-1, self.filters)
+        matrix = self.W.reshape(-1, self.filters)
+        for channels, filters in self._groups():
+            c, weights = self._columns(padded[..., channels]), matrix[:, filters]
+            if self.groups == 1:
+                np.dot(c, weights, out=y)
+            else:
+                y[:, filters] = np.dot(c, weights, out=scratch("product", (len(c), weights.shape[1]), c.dtype))
+
+    def gradient(self, dy: Array, out: Array | None) -> Array:
+        """Return cᵀ dy: (kh, kw, channels / groups, filters)."""
+        sums = scratch("sums", (PARTS, *self.W.shape), dy.dtype)
+        parts = self._in_parts(lambda p, rows: self._add_gradient(sums[p], rows, dy), dy)
+        total: Array = np.sum(sums[:parts], axis=0, out=out)
+        return total
+
+    def _add_gradient(self, dW: Array, rows: slice, dy: Array) -> None:
+        dW[...] = 0
+        for block in self._blocks(rows):
+            padded = self.windows.pad(self.x[block])
+            for channels, filters in self._groups():
+                c, error = self._columns(padded[..., channels]), self._of_group(dy[block], filters)
+                product = scratch("product", (c.shape[1], error.shape[1]), c.dtype)
+                np.dot(c.T, error, out=product)
+                dW[..., filters] += product.reshape(*self.windows.size, -1, error.shape[1])
+
+    def spread(self, dy: Array, out: Array | None) -> Array:
+        """Return dx: of every pixel the sum of dy Wᵀ over the windows, and the places in them, where it lies."""
+        dx = np.empty_like(self.x) if out is None else out
+        self._each_block(lambda block: self._spread(dy[block], dx[block]), dy)
+        return dx
+
+    def _spread(self, dy: Array, dx: Array) -> None:
+        """Add place by place: a product for each is faster than one for all, whose result would be read with gaps."""
+        windows, padded = self.windows, dx
+        if windows.padded:
+            padded = scratch("spread", (len(dx), *windows.padded_shape), dx.dtype)
+        padded[...] = 0
+        dc = scratch("columns", (len(dx), *windows.output, self.channels), dy.dtype)
+        for channels, filters in self._groups():
+            error = self._of_group(dy, filters)
+            for i, j, where in windows.offsets():
+                np.dot(error, self.W[i, j][:, filters].T, out=dc.reshape(len(error), -1))
+                padded[(*where, channels)] += dc
+        if windows.padded:
+            dx[...] = windows.inside(padded)
+
+    def _columns(self, padded: Array) -> Array:
+        """Return the windows of a few images as rows of a matrix, in this thread's scratch."""
+        windows = self.windows.view(padded)
+        count, (kh, kw, channels) = math.prod(windows.shape[:3]), windows.shape[3:]
+        columns = scratch("columns", windows.shape, padded.dtype)
+        if kw * channels < SHORT or self.windows.dilation[1] > 1:
+            for i, j, where in self.windows.offsets():
+                columns[:, :, :, i, j] = padded[where]
+        else:
+            columns[...] = windows
+        return columns.reshape(count, kh * kw * channels)
+
+    def _groups(self) -> Iterator[tuple[slice, slice]]:
+        """Yield which channels and filters belong together."""
+        channels, filters = self.channels, self.filters // self.groups
+        for g in range(self.groups):
+            yield slice(channels * g, channels * (g + 1)), slice(filters * g, filters * (g + 1))
+
+    def _of_group(self, dy: Array, filters: slice) -> Array:
+        """Return the filters of a group without gaps, which a product would copy each time."""
+        rows = dy.reshape(-1, self.filters)
+        if self.groups == 1:
+            return rows
+        some = scratch("some", (len(rows), filters.stop - filters.start), dy.dtype)
+        some[...] = rows[:, filters]
+        return some
+
+    def _each_block(self, work: Callable[[slice], None], y: Array) -> None:
+        def part(_: int, rows: slice) -> None:
+            for block in self._blocks(rows):
+                work(block)
+
+        self._in_parts(part, y)
+
+    def _in_parts(self, work: Callable[[int, slice], Any], y: Array) -> int:
+        return in_parts(work, len(self.x), y.size * self.windows.size[0] * self.windows.size[1])
+
+    def _blocks(self, rows: slice) -> Iterator[slice]:
+        return blocks(rows, math.prod(self.windows.output) * self.W[..., 0].size, COLUMNS)
 
 
 def find_windows(image: Shape, size: Pair, stride: Pair, dilation: Pair, padding: str | tuple[Pair, Pair]) -> Windows:

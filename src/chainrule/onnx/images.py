@@ -52,7 +52,7 @@ def average_pool(graph: Graph, layer: AveragePool2D, x: str) -> str:
         return graph.mark_first(graph.node("AveragePool", graph.images(x, first=True), **given))
     total = graph.node("ReduceSum", _gathered(graph, windows, x), np.array([2]), keepdims=0)
     total = graph.node("Reshape", total, np.array([0, *layer.output_shape]))
-    return graph.node("Mul", total, layer._share(graph.dtype))
+    return graph.node("Mul", total, layer.share(graph.dtype))
 
 
 @register_layer(GlobalAveragePool2D, images="any")

@@ -29,6 +29,7 @@ from chainrule.layers import (
     LayerNorm,
     LeakyReLU,
     Mish,
+    PReLU,
     ReLU,
     Reshape,
     Residual,
@@ -73,6 +74,15 @@ def leaky_relu(graph: Graph, layer: LeakyReLU, x: str) -> str:
     if graph.native():
         return graph.node("LeakyRelu", x, alpha=layer.negative_slope)
     return graph.node("Max", x, graph.node("Mul", x, layer.negative_slope))
+
+
+@register_layer(PReLU, images="same")
+def prelu(graph: Graph, layer: PReLU, x: str) -> str:
+    """Add y = max(x, 0) + α min(x, 0)."""
+    alpha = _features(graph, "alpha", layer.alpha, x)
+    if graph.native():
+        return graph.node("PRelu", x, alpha)
+    return graph.node("Add", graph.node("Max", x, 0.0), graph.node("Mul", graph.node("Min", x, 0.0), alpha))
 
 
 @register_layer(ELU, images="same")

@@ -1,7 +1,8 @@
 r"""The equations of every layer, loss and optimizer, as text and as LaTeX: what a worked example prints.
 
-``LAYERS``, ``LOSSES`` and ``OPTIMIZERS`` have one entry for each class. Classes of your own may be added; one that is
-not there is shown as y = MyLayer(x).
+``LAYERS``, ``LOSSES`` and ``OPTIMIZERS`` have one entry for each class. A class that is not there says its own, as
+``equations``: a mapping of the arguments of :class:`Equations`, with ``(text, LaTeX)`` for each equation; one that does
+not is shown as y = MyLayer(x).
 
 The text is for terminals, the LaTeX for Markdown; :mod:`chainrule.pages.mathml` turns the LaTeX into what browsers
 set. In ``y_entry`` and its relatives the numbers of one entry are put in for ``{x}`` and so on.
@@ -27,12 +28,20 @@ def equations_of(thing: Layer | Loss | Optimizer, *, training: bool = False) -> 
     tables: list[Mapping[Any, Choice]] = [LAYERS, LOSSES, OPTIMIZERS]
     found = next((table[type(thing)] for table in tables if type(thing) in table), None)
     if found is None:
-        return _generic(thing)
+        declared = getattr(thing, "equations", None)
+        if not declared:
+            return _generic(thing)
+        found = Equations(**{name: _equations(value) for name, value in declared.items()})
     equations = found if isinstance(found, Equations) else found(thing, training)
     if isinstance(thing, Optimizer) and thing.weight_decay:
         symbols = {**equations.symbols, "λ": "weight_decay"}
         return Equations(((BIASES if thing.biases else DECAY), *equations.forward), symbols=symbols)
     return equations
+
+
+def _equations(value: Any) -> Any:
+    """Return what a class says of itself, with its (text, LaTeX) as equations."""
+    return tuple(Equation(*pair) for pair in value) if isinstance(value, tuple) else value
 
 
 def _generic(thing: Layer | Loss | Optimizer) -> Equations:

@@ -40,7 +40,7 @@ def _batch_norm(_layer: layers.BatchNorm, training: bool) -> Equations:
                 "running_mean": lambda layer, _: layer.running_mean,
                 "running_var": lambda layer, _: layer.running_var,
                 "s": "s",
-                "x̂": lambda _, memo: (memo.x - memo.mean) * memo.s,
+                "x̂": lambda _, memo: memo.centered * memo.s,
             },
             symbols,
             "{γ} · ({x} − {running_mean}) · {s} + {β}",
@@ -63,7 +63,7 @@ def _batch_norm(_layer: layers.BatchNorm, training: bool) -> Equations:
     return Equations(
         (*_means("N", "over the N values of a feature"), ROOT, NORMAL, SCALED),
         (D_GAMMA, D_BETA, spread),
-        {"μ": "mean", "σ²": "var", "s": "s", "x̂": lambda _, memo: (memo.x - memo.mean) * memo.s, "N": "count"},
+        {"μ": "mean", "σ²": "var", "s": "s", "x̂": lambda _, memo: memo.centered * memo.s, "N": "count"},
         {**symbols, "k": "momentum"},
         "{γ} · ({x} − {μ}) · {s} + {β}",
         "{γ} · {s} · ({dy} − {dβ} / {N} − {x̂} · {dγ} / {N})",

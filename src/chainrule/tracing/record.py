@@ -236,7 +236,7 @@ def _statistics(view: _View) -> tuple[list[NamedArray], list[str]]:
     moved, names = copy.copy(view.layer), view.equations.after
     for name in names:
         setattr(moved, name, getattr(view.layer, name).copy())
-    moved.commit(view.memo)
+    moved.update_statistics(view.memo)
     if all(np.array_equal(getattr(moved, name), getattr(view.layer, name)) for name in names):  # one value: no variance
         return [], []
     index = (int(np.argmax(np.abs(view.extras["μ"]))),)

@@ -6,7 +6,6 @@ from chainrule.pages.mathml import GREEK
 
 LATEX = {letter: rf"\{name}" for name, letter in GREEK.items()} | {"₁": "_1", "₂": "_2", "²": "^2"}
 HATS = {"x̂": r"\hat{x}"}
-SYMBOLS = {"gamma": "γ", "beta": "β"}
 
 
 def shown(name: str) -> str:
@@ -15,7 +14,7 @@ def shown(name: str) -> str:
     >>> shown("gamma"), shown("W")
     ('γ', 'W')
     """
-    return SYMBOLS.get(name, name)
+    return GREEK.get(name, name)
 
 
 def slope(name: str) -> str:

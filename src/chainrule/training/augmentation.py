@@ -16,7 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from chainrule._internal.checks import check_count, check_real
-from chainrule._internal.config import Value
+from chainrule._internal.config import FrozenConfig
 from chainrule._internal.typing import Array
 from chainrule.losses import Loss
 from chainrule.memo import Memo
@@ -27,7 +27,7 @@ __all__ = ["Augmentation", "Mixup", "RandomShift"]
 Shape = tuple[int, ...]
 
 
-class Augmentation(Value, ABC):
+class Augmentation(FrozenConfig, ABC):
     """A random change of a batch. One of your own changes ``batch.x`` in place, and draws from ``rng`` alone.
 
     ``batch`` is x (batch, ...), t and the weights or None; all three may be written to. What is worth keeping from

@@ -305,4 +305,4 @@ def measure_statistics(
             x = X[order[start : start + size]].astype(network.dtype, copy=False)
             workspace.resize(x.shape[0])
             network.forward(x, workspace)
-            network.commit(workspace, keep=start / (start + x.shape[0]))
+            network.update_statistics(workspace, momentum=start / (start + x.shape[0]))

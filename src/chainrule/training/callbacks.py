@@ -13,7 +13,7 @@ from typing import Any, TextIO, final
 import numpy as np
 
 from chainrule._internal.checks import check_count, check_real
-from chainrule._internal.config import Specification
+from chainrule._internal.config import Config
 from chainrule._internal.names import did_you_mean
 from chainrule._internal.typing import Array, Float
 from chainrule.files.states import check_state, form
@@ -76,7 +76,7 @@ class Run:
         self.stopped = self.stopped or reason
 
 
-class Callback(Specification, ABC):
+class Callback(Config, ABC):
     """Something to do while training. One of your own overrides what it needs.
 
     ``on_batch`` is called only for callbacks that override it, after every step: where several batches make one step,

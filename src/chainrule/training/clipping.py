@@ -10,13 +10,13 @@ from typing import final
 import numpy as np
 
 from chainrule._internal.checks import check_real
-from chainrule._internal.config import Value
+from chainrule._internal.config import FrozenConfig
 from chainrule._internal.typing import Array, Float
 
 __all__ = ["Clip", "ClipNorm", "ClipValue"]
 
 
-class Clip(Value, ABC):
+class Clip(FrozenConfig, ABC):
     """A bound on the gradient, applied before the optimizer's step."""
 
     @abstractmethod

@@ -62,7 +62,7 @@ class _ReferenceSteps(Steps):
         total = self.totals[batch] = float(x.shape[0] if weight is None else np.add.reduce(weight))
         if not math.isfinite(loss):
             raise FloatingPointError(f"the loss is {loss}")
-        self.work.network.commit(self.workspace)
+        self.work.network.update_statistics(self.workspace)
         return grad, total
 
     def _accumulate(self, grad: Array, rows: float, first: int, last: int) -> tuple[Array, float]:

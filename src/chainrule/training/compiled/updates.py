@@ -12,27 +12,30 @@ from chainrule.training.compiled.columns import DENSE, INPUTS, KIND, OUTPUTS, B,
 from chainrule.training.compiled.compiling import compiled, summing
 from chainrule.training.compiled.views import matrix, part
 
-SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM = range(6)
+SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, LION = range(7)
 NO_CLIP, CLIP_NORM, CLIP_VALUE = range(3)
 PIECE = 4096  # parameters at a time
 
 
+CODES: dict[type[Optimizer], tuple[int, tuple[str, ...]]] = {
+    optimizers.SGD: (SGD, ()),
+    optimizers.Momentum: (MOMENTUM, ("momentum",)),
+    optimizers.Nesterov: (NESTEROV, ("momentum",)),
+    optimizers.Adagrad: (ADAGRAD, ("epsilon",)),
+    optimizers.RMSProp: (RMSPROP, ("rho", "epsilon")),
+    optimizers.Adam: (ADAM, ("beta_1", "beta_2", "epsilon", "epsilon_hat")),
+    optimizers.Lion: (LION, ("beta_1", "beta_2")),
+    optimizers.AdamW: (ADAM, ("beta_1", "beta_2", "epsilon", "epsilon_hat")),
+}
+"""The code of each optimizer, and the names of its numbers but for rate and weight decay."""
+
+
 def encode(optimizer: Optimizer) -> tuple[int, tuple[float, ...]] | None:
-    """Return an optimizer's code and its numbers, without rate and weight decay; None for one that is none of ours."""
-    o = optimizer
-    if isinstance(o, optimizers.SGD):
-        return SGD, ()
-    if isinstance(o, optimizers.Momentum):
-        return MOMENTUM, (o.momentum,)
-    if isinstance(o, optimizers.Nesterov):
-        return NESTEROV, (o.momentum,)
-    if isinstance(o, optimizers.Adagrad):
-        return ADAGRAD, (o.epsilon,)
-    if isinstance(o, optimizers.RMSProp):
-        return RMSPROP, (o.rho, o.epsilon)
-    if isinstance(o, optimizers.Adam | optimizers.AdamW):
-        return ADAM, (o.beta_1, o.beta_2, o.epsilon, float(isinstance(o, optimizers.Adam) and o.epsilon_hat))
-    return None
+    """Return an optimizer's code and its numbers; None for one that has no compiled form."""
+    if type(optimizer) not in CODES:
+        return None
+    code, names = CODES[type(optimizer)]
+    return code, tuple(float(getattr(optimizer, name, False)) for name in names)  # AdamW has no epsilon_hat
 
 
 def encode_clip(clip: Clip | None) -> tuple[int, float] | None:
@@ -200,7 +203,7 @@ def _step(
             s = rho * s1[i] + rest * (d * d)
             s1[i] = s
             w[i] -= eta * (d / (math.sqrt(s) + epsilon))
-    else:
+    elif code == ADAM:
         beta_1, rest_1, beta_2, rest_2 = T(numbers[0]), T(1 - numbers[0]), T(numbers[1]), T(1 - numbers[1])
         root = math.sqrt(1 - numbers[1] ** t)
         epsilon = T(numbers[2] / root if numbers[3] else numbers[2])
@@ -212,6 +215,13 @@ def _step(
             s1[i] = m
             s2[i] = v
             w[i] -= eta * (m / (math.sqrt(v) * unbias + epsilon))
+    else:
+        beta_1, rest_1, beta_2, rest_2 = T(numbers[0]), T(1 - numbers[0]), T(numbers[1]), T(1 - numbers[1])
+        for i in range(w.size):
+            d = _gradient(w[i], g[i], l1, l2, penalised)
+            c = beta_1 * s1[i] + rest_1 * d
+            w[i] -= eta if c > 0 else (-eta if c < 0 else T(0))
+            s1[i] = beta_2 * s1[i] + rest_2 * d
 
 
 @compiled

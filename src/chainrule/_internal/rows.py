@@ -1,0 +1,73 @@
+"""Products, sums and moments over all rows of a batch: of sparse rows too, block by block, and in threads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from chainrule._internal.parts import PARTS, blocks, in_parts, scratch
+from chainrule._internal.special import ones
+from chainrule._internal.typing import Array, is_sparse
+
+SUMMED = 256
+
+
+def product(x: Any, y: Any, out: Array | None = None) -> Array:
+    """Return the matrix product x y; x may be sparse rows, which never become dense.
+
+    >>> product(np.eye(2), np.array([[1.0], [2.0]])).tolist()
+    [[1.0], [2.0]]
+    """
+    result: Array = x @ y if is_sparse(x) else np.dot(x, y, out=out)
+    return result
+
+
+def column_sums(x: Array, out: Array | None = None) -> Array:
+    """Return the sum of each feature (the last axis) over all rows, and all positions.
+
+    Of many rows SUMMED at a time are added up, and these sums in float64: one sum after the other in float32 would lose
+    digits with the number of rows (100,000 pixels: three of seven). It takes no longer.
+
+    >>> x = np.full((100_000, 1), 0.1, "float32")
+    >>> column_sums(x).round(2), np.cumsum(x, dtype="float32")[-1].round(2)
+    (array([10000.], dtype=float32), np.float32(9998.56))
+    """
+    columns = x.shape[-1]
+    x = x.reshape(-1, columns)
+    sums, rest = divmod(len(x), SUMMED)
+    if sums < 32:  # a dot product alone is a little faster, and as good
+        return np.dot(ones(len(x), x.dtype), x, out=out)
+    some = np.dot(ones(SUMMED, x.dtype), x[: len(x) - rest].reshape(SUMMED, sums * columns))
+    total = np.sum(some.reshape(sums, columns), axis=0, dtype=np.float64)
+    total += np.dot(ones(rest, x.dtype), x[len(x) - rest :])
+    if out is None:
+        return total.astype(x.dtype)
+    out[...] = total
+    return out
+
+
+def moments(x: Array) -> tuple[Array, Array]:
+    """Return mean Σ x / N and variance Σ (x − mean)² / N of each feature (the last axis); the variance in float64.
+
+    Of each part of the rows its own mean and squares, then those of all: the formula of Chan, Golub and LeVeque (1979),
+    which keeps the digits of features whose mean is far from 0.
+
+    >>> [m.tolist() for m in moments(np.array([[1.0, 10.0], [3.0, 10.0]]))]
+    [[2.0, 10.0], [1.0, 0.0]]
+    """
+    means, squares, counts = np.zeros((PARTS, x.shape[-1])), np.zeros((PARTS, x.shape[-1])), np.zeros((PARTS, 1))
+
+    def part(p: int, rows: slice) -> None:
+        count = x[rows].size // x.shape[-1]
+        counts[p], means[p] = count, column_sums(x[rows]) / count
+        mean = means[p].astype(x.dtype)
+        for block in blocks(rows, x[0].size):
+            apart = np.subtract(x[block], mean, out=scratch("apart", x[block].shape, x.dtype))
+            apart *= apart
+            squares[p] += column_sums(apart)
+
+    in_parts(part, len(x), x.size)
+    total = counts.sum()
+    mean = (counts * means).sum(axis=0) / total
+    return mean.astype(x.dtype), (squares + counts * (means - mean) ** 2).sum(axis=0) / total
