@@ -19,7 +19,11 @@ optuna = pytest.importorskip("optuna")
 from typer.testing import CliRunner  # noqa: E402
 
 from chainrule.cli.app import app  # noqa: E402
-from chainrule.tables import models, splitting  # noqa: E402
+from chainrule.tables import (  # noqa: E402
+    models,
+    splitting,
+    tuning,
+)
 from chainrule.tables.result import HeldOut, Split, Trained  # noqa: E402
 from chainrule.tables.schema import Column, Schema  # noqa: E402
 from chainrule.tables.splitting import Plan  # noqa: E402
@@ -28,7 +32,6 @@ from chainrule.tables.tuning import objective as objective_module  # noqa: E402
 from chainrule.tables.tuning import page as page_module  # noqa: E402
 from chainrule.tables.tuning import space as space_module  # noqa: E402
 from chainrule.tables.tuning import study as studies  # noqa: E402
-from chainrule.tables import tuning  # noqa: E402
 from chainrule.tables.tuning import summary, tune, workers  # noqa: E402
 from chainrule.tables.tuning.objective import Outcome, Problem  # noqa: E402
 from chainrule.tables.tuning.search import Search  # noqa: E402
@@ -487,7 +490,7 @@ def test_the_rows_that_are_held_out_are_never_seen(monkeypatch, fitted):
         ({"trials": 1, "target": "tarqet"}, "'tarqet' is not in the table. Did you mean 'target'"),
         ({"trials": 1, "target": "one"}, "'one' has one value only"),
         ({"trials": 1, "drop": ["z"]}, "there is no column 'z' to learn from"),
-        ({"trials": 1, "source": "-"}, "standard input only once: give a file"),
+        ({"trials": 1, "source": "-"}, "standard input can be read only once: give a file"),
     ],
 )
 def test_bad_input_is_said_in_a_sentence(options, message):
@@ -524,7 +527,7 @@ def test_the_command(tmp_path, monkeypatch, fitted):
 def test_a_process_that_trains_trials_hears_no_ctrl_c_from_its_first_moment_on():
     code = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with workers._started({}, "1"):
+    with workers._no_ctrl_c():
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before

@@ -146,8 +146,8 @@ def _best(tuned: Tuned) -> Table:
         for i, trial in enumerate(complete(tuned)[:SHOWN])
     ]
     caption = (
-        "Trial 1 is the default. The folds of one trial often differ by more than the trials do: all trials use the same "
-        "folds. The best of many trials looks slightly too good: the held-out rows show how good it is."
+        "Trial 1 is the default. The folds of one trial often differ by more than the trials do, which all use the "
+        "same folds. The best of many trials looks slightly too good: the held-out rows show how good it is."
     )
     heads = [name.replace("_", " ") for name in names]  # which may wrap
     return Table(

@@ -1,4 +1,4 @@
-"""The search: Optuna's loop over the trials, in this process or side by side in workers, until enough or out of time."""
+"""The search: Optuna's loop over the trials, which are trained in this process or in several workers."""
 
 from __future__ import annotations
 

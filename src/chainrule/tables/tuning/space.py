@@ -44,7 +44,8 @@ class Dimension:
         """Return the value that Optuna's sampler suggests."""
         if self.choices:
             return trial.suggest_categorical(self.name, self.choices)
-        return (trial.suggest_int if self.whole else trial.suggest_float)(self.name, self.low, self.high, log=self.log)
+        suggest: Any = trial.suggest_int if self.whole else trial.suggest_float
+        return suggest(self.name, self.low, self.high, log=self.log)
 
     def __contains__(self, value: Any) -> bool:
         if self.choices:

@@ -1,7 +1,7 @@
 """The study: Optuna's journal in a folder, which outlives the process and is open in one process at a time.
 
-A journal is text, an operation a line: nothing in a stranger's file can run, a line cut off by a kill is the only damage
-there can be, and Optuna's threads share it.
+A journal is text, an operation a line: nothing in a stranger's file can run, a kill can damage its last line only, and
+Optuna's threads share it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +29,10 @@ from chainrule.tables.tuning.result import TrialRecord
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.storages.journal import JournalFileBackend
 else:
     optuna = require("optuna", "tune")
-    require("optuna.storages.journal", "tune")
+    JournalFileBackend = require("optuna.storages.journal", "tune").JournalFileBackend
 
 NAME = "chainrule"
 FILE, LOCK = "study.log", ".study.lock"
@@ -42,7 +43,7 @@ FINISHED = ("COMPLETE", "PRUNED")
 IMPORTANCE = 8  # finished trials from which the importance is worth showing
 
 
-class Journal(optuna.storages.journal.JournalFileBackend):
+class Journal(JournalFileBackend):
     """A journal that is read within bounds, however it was crafted, and waits for the disk once a trial.
 
     Optuna's own waits after each epoch, which takes longer than an epoch of a small table. A process that is killed
@@ -50,10 +51,11 @@ class Journal(optuna.storages.journal.JournalFileBackend):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(str(path), threading.Lock())  # type: ignore[arg-type]  (no other process is let in)
+        lock: Any = threading.Lock()  # no other process is let into the folder
+        super().__init__(str(path), lock)
         self.path, self.created = path, 0
 
-    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         end = time.monotonic() + SLOWEST
         for operation in super().read_logs(log_number_from):
             self.created += operation["op_code"] == CREATE_TRIAL
@@ -235,16 +237,11 @@ def _check(trial: optuna.trial.FrozenTrial, problem: Problem) -> None:
                 f"trial {trial.number} has {dimension.name}={shown(value)}, which is not in the search space: "
                 f"{dimension.shown()}"
             )
-    notes, numbers = trial.user_attrs, [*trial.intermediate_values.values()]
+    notes = trial.user_attrs
+    numbers: list[Any] = [*trial.intermediate_values.values(), *notes.get("folds", [])]
     if trial.state.name == "COMPLETE":
-        numbers += [
-            trial.value,
-            notes.get("seconds"),
-            *(notes.get("folds") or [None]),
-            *(notes.get("epochs") or [None]),
-        ]
-    elif "folds" in notes:
-        numbers += notes["folds"]
+        numbers += [trial.value, notes.get("seconds"), *(notes.get("epochs") or [None])]
+        numbers += notes.get("folds") or [None]
     if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
         raise ValueError(f"trial {trial.number} has no value, or values that are not numbers")
 

@@ -12,9 +12,10 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
-from chainrule.tables.tuning.objective import Outcome, Problem, Report
+from threadpoolctl import threadpool_limits
 
-LIMITS = (*(f"{name}_NUM_THREADS" for name in ("CHAINRULE", "OMP", "OPENBLAS", "MKL", "NUMBA")), "POLARS_MAX_THREADS")
+from chainrule._internal.threads import choose_threads
+from chainrule.tables.tuning.objective import Outcome, Problem, Report
 
 
 @contextlib.contextmanager
@@ -28,6 +29,7 @@ def workers(problem: Problem, jobs: int) -> Iterator[Callable[[dict[str, Any], R
     ChildProcessError
         When a worker is killed.
     """
+    threads = max(1, choose_threads(0).allowed // jobs)
     context = multiprocessing.get_context("spawn")  # a fork would inherit the locks of BLAS's and polars' threads
     idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
 
@@ -56,10 +58,10 @@ def workers(problem: Problem, jobs: int) -> Iterator[Callable[[dict[str, Any], R
 
     processes = []
     try:
-        with _started(os.environ, str(max(1, cores() // jobs))):
+        with _no_ctrl_c():
             for _ in range(jobs):
                 ours, theirs = context.Pipe()
-                processes.append(context.Process(target=_work, args=(theirs, problem), daemon=True))
+                processes.append(context.Process(target=_work, args=(theirs, problem, threads), daemon=True))
                 processes[-1].start()
                 theirs.close()
                 idle.put(ours)
@@ -70,48 +72,37 @@ def workers(problem: Problem, jobs: int) -> Iterator[Callable[[dict[str, Any], R
             process.join()
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @contextlib.contextmanager
-def _started(environment: Any, share: str) -> Iterator[None]:
-    """Within the block, processes start with a limit on their threads, which libraries read when they are loaded.
-
-    They ignore Ctrl-C from their first moment on: it is meant for the process that writes the study.
-    """
-    before = {name: environment.get(name) for name in LIMITS}
-    mask = None
-    if hasattr(signal, "pthread_sigmask"):  # not on Windows
-        resource_tracker.ensure_running()  # the first process would start it, and unblock the signal
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _no_ctrl_c() -> Iterator[None]:
+    """Within the block, processes start that ignore Ctrl-C from their first moment on."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # the first process would start it, and unblock the signal
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        environment.update(dict.fromkeys(LIMITS, share))
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                environment.pop(name, None)
-            else:
-                environment[name] = value
-        if mask is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 class _Ended(Exception):  # noqa: N818  (not an error)
     """The trial is not to go on."""
 
 
-def _work(connection: Connection, problem: Problem) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _work(connection: Connection, problem: Problem, threads: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the process that writes the study
+    os.environ["CHAINRULE_NUM_THREADS"] = str(threads)
 
     def report(step: int, losses: list[float]) -> None:
         connection.send((step, losses))
         if not connection.recv():
             raise _Ended
 
-    with contextlib.suppress(EOFError, ConnectionError):  # the other process has ended or was killed
+    with (
+        threadpool_limits(threads),
+        contextlib.suppress(EOFError, ConnectionError),
+    ):  # the other process has ended or was killed
         while True:
             point = connection.recv()
             try:
