@@ -3,6 +3,7 @@
 A few in every run of the tests, 40 with CHAINRULE_HARD=1.
 """
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -17,7 +18,8 @@ pytest.importorskip("polars")
 optuna = pytest.importorskip("optuna")
 
 from chainrule.tables.tuning import study as studies  # noqa: E402
-from small_tuning import run  # noqa: E402
+from chainrule.tables.tuning.workers import workers  # noqa: E402
+from small_tuning import problem, run  # noqa: E402
 
 SCRIPT = Path(__file__).parents[1] / "small_tuning.py"
 RUNS = 40 if os.environ.get("CHAINRULE_HARD") else 2
@@ -82,3 +84,25 @@ def test_killed_with_two_workers(tmp_path):
     points = [trial.params for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
     assert all(trial.params in points for trial in failed if trial.params), "a trial in flight was not tried again"
     assert finished >= 3
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_ends_it_at_once_and_loses_no_trial(jobs, tmp_path):
+    command = [sys.executable, SCRIPT, tmp_path, 1000, jobs]
+    process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finished = [int(process.stdout.readline()) for _ in range(3)][-1]
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=60)
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert len(rest.splitlines()) < 900, "it went on"
+    states = [trial.state.name for trial in trials_in(tmp_path)]
+    assert states.count("COMPLETE") + states.count("PRUNED") >= finished + len(rest.splitlines())
+    assert states.count("FAIL") <= 2 * jobs
+
+
+def test_a_worker_that_is_killed_is_said_in_a_sentence():
+    of = problem()
+    with workers(of, 1) as evaluate:
+        multiprocessing.active_children()[0].kill()
+        with pytest.raises(ChildProcessError, match="perhaps for lack of memory: use fewer --n-jobs"):
+            evaluate(of.default, lambda step, losses: None)

@@ -73,6 +73,7 @@ def tune(
     for package, extra in (("optuna", "tune"), ("polars", "tables"), ("skops", "tables")):
         require(package, extra)  # refused before the search, not after it
     from chainrule.tables import tuning  # noqa: PLC0415  (an extra)
+    from chainrule.tables.tuning.page import sentence  # noqa: PLC0415  (an extra)
 
     stem = Path(file).name.split(".")[0] or Path(file).name.strip(".") or "table"
     folder = out if out is not None else Path("runs", f"{stem}-tune")
@@ -99,7 +100,7 @@ def tune(
         say(f"Warning: {message}")
     if not quiet:
         tell(f"\n{tuning.summary(tuned)}\n")
-    tell(f"best     {tuning.sentence(tuned)}")
+    tell(f"best     {sentence(tuned)}")
     tell(f"verdict  {tuned.trained.verdict}")
     if not quiet:
         tell(f"time     {time.monotonic() - start:.1f} s")

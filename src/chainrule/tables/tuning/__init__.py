@@ -18,13 +18,13 @@ from chainrule.tables.result import Trained
 from chainrule.tables.training import train
 from chainrule.tables.tuning import folds as folds_module
 from chainrule.tables.tuning.objective import Problem
-from chainrule.tables.tuning.page import fragment, save, sentence, summary
+from chainrule.tables.tuning.page import save, summary
 from chainrule.tables.tuning.result import TrialRecord, Tuned
 from chainrule.tables.tuning.search import OnTrial, Search
 from chainrule.tables.tuning.space import Dimension, arguments
 from chainrule.tables.tuning.study import finished, importance, opened, records
 
-__all__ = ["Dimension", "TrialRecord", "Tuned", "fragment", "save", "sentence", "summary", "tune"]
+__all__ = ["Dimension", "TrialRecord", "Tuned", "save", "summary", "tune"]
 
 FORMAT = 2
 

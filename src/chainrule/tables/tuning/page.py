@@ -26,7 +26,19 @@ SHOWN = 10  # trials in a table
 
 
 def save(tuned: Tuned, folder: str | Path) -> None:
-    """Write ``trials.csv``, ``tuning.html`` and ``tuning.md`` to a folder, each whole or not at all."""
+    """Write ``trials.csv``, ``tuning.html`` and ``tuning.md`` to a folder, each whole or not at all.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import polars as pl
+    >>> from chainrule.tables import tune
+    >>> frame = pl.DataFrame({"a": range(60), "even": [i % 2 == 0 for i in range(60)]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(tune(frame, "even", trials=1, numeric=["a"], parameters={"max_iter": 2}), folder)
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['trials.csv', 'tuning.html', 'tuning.md']
+    """
     content = _content(tuned)
     table = io.StringIO(newline="")
     writer = csv.writer(table)
@@ -40,16 +52,17 @@ def save(tuned: Tuned, folder: str | Path) -> None:
         write_atomically(Path(folder) / name, text.encode(), follow=False)
 
 
-def fragment(tuned: Tuned) -> str:
-    """Return the page for a notebook: ``IPython.display.HTML(fragment(tuned))``."""
-    return html.fragment(*_content(tuned))
-
-
 def summary(tuned: Tuned) -> str:
     """Return the best trials and the importance of each dimension as text.
 
-    >>> summary(tuned)  # doctest: +SKIP
-    trial  log loss  layers  units  activation  ...
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from chainrule.tables import tune
+    >>> frame = pl.DataFrame({"a": range(60), "even": [i % 2 == 0 for i in range(60)]})
+    >>> print(summary(tune(frame, "even", trials=1, numeric=["a"], parameters={"max_iter": 2})))
+    trial  log loss  layers  units  activation  dropout  alpha  learning_rate  batch_size   schedule  label_smoothing
+        1  ...
     """
     names = [dimension.name for dimension in tuned.space]
     lines = [["trial", tuned.measure, *names]]

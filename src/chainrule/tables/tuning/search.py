@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +69,10 @@ class Search:
             self._optimize(self.problem.evaluate)
             return
         with ThreadPoolExecutor(1) as pool, workers(self.problem, self.jobs) as evaluate:
-            pool.submit(self._optimize, evaluate).result()  # Ctrl-C ends the workers, and with them Optuna's threads
+            running = pool.submit(self._optimize, evaluate)
+            while not wait([running], timeout=0.2).done:
+                pass  # Ctrl-C, noticed between two waits, ends the workers, and with them Optuna's threads
+            running.result()
 
     def _optimize(self, evaluate: Callable[[dict[str, Any], Report], Outcome]) -> None:
         self._deadline = self._time_for_trials()
