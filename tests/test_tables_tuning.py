@@ -653,6 +653,30 @@ def test_a_journal_that_takes_long_to_replay_or_has_too_many_trials_is_refused(t
     assert time.monotonic() - began < 2
 
 
+NEW_TRIAL = b'{"op_code":4,"worker_id":"a","study_id":0,"datetime_start":null}\n'
+NOTES = {
+    "trial": b'{"op_code":8,"worker_id":"a","trial_id":1,"user_attr":{"%d":1}}\n',
+    "study": b'{"op_code":2,"worker_id":"a","study_id":0,"user_attr":{"%d":1}}\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (NEW_TRIAL * 1001, "its 1,001 unfinished trials are more than the limit"),
+        (b'{"op_code":2,"user_attr":{"x":[' + b"[]," * 30_000 + b"[]]}}\n", "a line of more than 65,536 bytes"),
+        (NEW_TRIAL + b"".join(NOTES["trial"] % i for i in range(101)), "trial 1 has more than 100 attributes"),
+        (b"".join(NOTES["study"] % i for i in range(101)), "it takes more than 30 seconds to read, or has over"),
+    ],
+)
+def test_what_would_take_long_when_the_study_is_resumed_is_refused(lines, message, tmp_path):
+    run(tmp_path, 1)
+    with (tmp_path / studies.FILE).open("ab") as file:
+        file.write(lines)
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, 1)
+
+
 @pytest.mark.parametrize("kind", ["a folder", "a pipe"])
 def test_a_study_that_is_not_a_file_is_refused(kind, tmp_path):
     path = tmp_path / studies.FILE

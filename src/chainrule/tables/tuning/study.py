@@ -37,8 +37,9 @@ else:
 NAME = "chainrule"
 FILE, LOCK = "study.log", ".study.lock"
 ABOUT = "chainrule"  # the attribute of the study that says what it belongs to
-LARGEST, SLOWEST, MOST_TRIALS = 2**26, 30.0, 50_000  # bytes, seconds to read, and trials of a study
-CREATE_TRIAL, SET_STATE = 4, 6  # Optuna's numbers of these operations
+LARGEST, LONGEST, SLOWEST = 2**27, 2**16, 30.0  # bytes of a study and of a line, and seconds to read it
+MOST_TRIALS, MOST_UNFINISHED, MOST_NOTES = 50_000, 1000, 100  # notes of a trial or of the study
+STUDY_NOTES, CREATE_TRIAL, SET_STATE = (2, 3), 4, 6  # Optuna's numbers of these operations
 FINISHED = ("COMPLETE", "PRUNED")
 IMPORTANCE = 8  # finished trials from which the importance is worth showing
 
@@ -53,19 +54,20 @@ class Journal(JournalFileBackend):
     def __init__(self, path: Path) -> None:
         lock: Any = threading.Lock()  # no other process is let into the folder
         super().__init__(str(path), lock)
-        self.path, self.created = path, 0
+        self.path, self.created, self.notes = path, 0, 0
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         end = time.monotonic() + SLOWEST
         for operation in super().read_logs(log_number_from):
             self.created += operation["op_code"] == CREATE_TRIAL
-            if time.monotonic() > end or self.created > MOST_TRIALS:
+            self.notes += operation["op_code"] in STUDY_NOTES
+            if time.monotonic() > end or self.created > MOST_TRIALS or self.notes > MOST_NOTES:
                 raise ValueError(f"it takes more than {SLOWEST:g} seconds to read, or has over {MOST_TRIALS:,} trials")
             yield operation
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         with self.path.open("ab") as file:
-            file.write("".join(f"{json.dumps(operation)}\n" for operation in logs).encode())
+            file.write("".join(f"{json.dumps(operation, separators=(',', ':'))}\n" for operation in logs).encode())
             if any(operation["op_code"] == SET_STATE for operation in logs):
                 file.flush()
                 os.fsync(file.fileno())
@@ -210,11 +212,17 @@ def _load(path: Path, problem: Problem) -> optuna.Study:
             raise ValueError("it is not a regular file")
         if (size := path.stat().st_size) > LARGEST:
             raise ValueError(f"its {size:,} bytes are more than the limit of {LARGEST:,}")
+        with path.open("rb") as file:
+            if any(len(line) > LONGEST for line in file):
+                raise ValueError(f"it has a line of more than {LONGEST:,} bytes")
         storage = optuna.storages.JournalStorage(Journal(path))
         study = optuna.load_study(study_name=NAME, storage=storage)
         if [direction.name for direction in study.directions] != ["MINIMIZE"]:
             raise ValueError("it does not minimize one loss")
-        for trial in study.get_trials(deepcopy=False):
+        trials = study.get_trials(deepcopy=False)
+        if (unfinished := sum(trial.state.name not in FINISHED for trial in trials)) > MOST_UNFINISHED:
+            raise ValueError(f"its {unfinished:,} unfinished trials are more than the limit of {MOST_UNFINISHED:,}")
+        for trial in trials:
             _check(trial, problem)
         with path.open("r+b") as file:
             file.truncate(file.read().rfind(b"\n") + 1)
@@ -238,6 +246,8 @@ def _check(trial: optuna.trial.FrozenTrial, problem: Problem) -> None:
                 f"{dimension.shown()}"
             )
     notes = trial.user_attrs
+    if len(notes) + len(trial.system_attrs) > MOST_NOTES:
+        raise ValueError(f"trial {trial.number} has more than {MOST_NOTES} attributes")
     numbers: list[Any] = [*trial.intermediate_values.values(), *notes.get("folds", [])]
     if trial.state.name == "COMPLETE":
         numbers += [trial.value, notes.get("seconds"), *(notes.get("epochs") or [None])]
