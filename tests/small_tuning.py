@@ -6,12 +6,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from chainrule.tables import casting, models
+from chainrule.tables import casting
 from chainrule.tables.kinds import infer
 from chainrule.tables.splitting import Plan
 from chainrule.tables.tuning import folds as folds_module
-from chainrule.tables.tuning import result
-from chainrule.tables.tuning import space as space_module
 from chainrule.tables.tuning import study as studies
 from chainrule.tables.tuning.objective import Problem
 from chainrule.tables.tuning.search import Search
@@ -42,20 +40,19 @@ def problem(task="binary", count=3, fixed=SHORT):
     return Problem(casting.cast(table, columns), y, columns, task, 0, 0, dict(fixed), parts)
 
 
-def searched(of, fixed=SHORT):
-    defaults = models.parameters(len(of.y), of.task, 0, fixed)
-    dimensions = space_module.space(of.task, len(of.y), defaults, fixed)
-    return dimensions, space_module.point(defaults, dimensions)
+def opened(folder, of, **about):
+    return studies.opened(folder, 0, {"seed": 0, **about}, of)
 
 
-def run(folder, trials, *, of=None, about=None, jobs=1, seconds=None, heard=None):
+def run(folder, trials, *, of=None, about=None, jobs=1, seconds=None, on_trial=None):
     of = of or problem()
-    dimensions, default = searched(of)
-    about = {"seed": 0, **(about or {})}
-    with studies.locked(folder), studies.opened(folder / studies.FILE, 0, about, default) as study:
-        Search(study, of, dimensions, default, trials, seconds, jobs, heard or (lambda step: None)).run()
-        return result.records(study)
+    with opened(folder, of, **(about or {})) as study:
+        Search(study, of, 0, trials, seconds, jobs, on_trial).run()
+        return studies.records(study)
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), int(sys.argv[2]), jobs=int(sys.argv[3]), heard=lambda step: print(step.number, flush=True))
+    run(
+        Path(sys.argv[1]), int(sys.argv[2]), jobs=int(sys.argv[3]),
+        on_trial=lambda trial, trials: print(len(trials), flush=True),
+    )  # fmt: skip

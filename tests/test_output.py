@@ -160,18 +160,18 @@ class TestLinks:
             cr.train(network, np.ones((4, 1)), np.ones(4), epochs=2, callbacks=[cr.Checkpoint("c")], resume="c")
 
 
-@pytest.mark.parametrize("name", ["study.db", ".study.lock", "study.db-journal"])
+@pytest.mark.parametrize("name", ["study.log", ".study.lock", ".study.lock-journal"])
 def test_a_study_is_not_written_through_a_link(tmp_path, name):
-    """The kind: links that lead writing out of a folder; SQLite follows them."""
+    """The kind: links that lead writing out of a folder."""
     target = tmp_path / "precious.db"
     target.write_bytes(b"precious")
     folder = tmp_path / "tune"
     folder.mkdir()
-    (folder / "study.db").touch()
+    (folder / "study.log").touch()
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(target)
     with pytest.raises(OSError, match="is a link to"):
-        studies.make_folder(folder)
+        studies._make(folder)
     assert target.read_bytes() == b"precious"
 
 

@@ -20,7 +20,7 @@ from chainrule.tables.notation import expression, find
 from chainrule.tables.reading import read
 from chainrule.tables.schema import Schema
 from chainrule.tables.streaming.opening import open_source
-from chainrule.tables.tuning.data import load as tuning_data
+from chainrule.tables.tuning import prepare
 
 
 @pytest.fixture
@@ -232,7 +232,7 @@ def test_the_option_is_of_train_tune_the_script_and_predict(tmp_path, file):
     path = file("a;y\n" + "\n".join(lines) + "\n")
     value = load(path, "y", decimal=",").frame["a"][1]
     assert value == 2007
-    assert tuning_data(path, "y", 0, decimal=",").frame["a"].max() > 10_000
+    assert prepare(path, "y", None, 0, decimal=",")[1].frame["a"].max() > 10_000
 
     def run(*arguments):
         result = CliRunner().invoke(app, [str(argument) for argument in arguments])

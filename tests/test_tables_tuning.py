@@ -1,8 +1,9 @@
 """Tuning: the space, the folds, the objective without leakage, the study that goes on, pruning, and the time."""
 
+import dataclasses
+import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -18,25 +19,33 @@ optuna = pytest.importorskip("optuna")
 from typer.testing import CliRunner  # noqa: E402
 
 from chainrule.cli.app import app  # noqa: E402
-from chainrule.tables import models, splitting  # noqa: E402
+from chainrule.tables import (  # noqa: E402
+    models,
+    splitting,
+    tuning,
+)
 from chainrule.tables.result import HeldOut, Split, Trained  # noqa: E402
 from chainrule.tables.schema import Column, Schema  # noqa: E402
 from chainrule.tables.splitting import Plan  # noqa: E402
-from chainrule.tables.tuning import data as data_module  # noqa: E402
 from chainrule.tables.tuning import folds as folds_module  # noqa: E402
 from chainrule.tables.tuning import objective as objective_module  # noqa: E402
-from chainrule.tables.tuning import pruning, saving, tune, workers  # noqa: E402
+from chainrule.tables.tuning import page as page_module  # noqa: E402
 from chainrule.tables.tuning import space as space_module  # noqa: E402
 from chainrule.tables.tuning import study as studies  # noqa: E402
+from chainrule.tables.tuning import summary, tune, workers  # noqa: E402
 from chainrule.tables.tuning.objective import Outcome, Problem  # noqa: E402
 from chainrule.tables.tuning.search import Search  # noqa: E402
 from chainrule.training.callbacks import Callback  # noqa: E402
 from chainrule.training.history import History  # noqa: E402
-from small_tuning import SHORT, STRATIFIED, frame, problem, run, searched  # noqa: E402
+from small_tuning import SHORT, STRATIFIED, frame, opened, problem, run  # noqa: E402
 
 
 def untimed(records):
     return [(r.state, r.value, r.folds, r.point) for r in records]
+
+
+def silent(step, losses):
+    """Report nothing."""
 
 
 # ---------------------------------------------------------------- the space
@@ -57,10 +66,10 @@ def test_every_dimension_has_a_reason_and_is_taken_by_the_estimator():
     ends = {d.name: (d.choices[-1] if d.choices else d.high) for d in space_module.SPACE}
     for dimension in space_module.SPACE:
         assert len(dimension.why) > 20, dimension.name
-        assert dimension.distribution().single() is False, dimension.name
-    values = objective_module.arguments(ends)
+        assert dimension.low < dimension.high or len(dimension.choices) > 1, dimension.name
+    values = space_module.arguments(ends)
     of = problem(fixed={"max_iter": 1})
-    assert of.evaluate(ends, lambda step, value: "").value > 0
+    assert min(of.evaluate(ends, silent).folds) > 0
     assert {d.argument for d in space_module.SPACE} == values.keys()
 
 
@@ -132,42 +141,40 @@ def test_preparation_sees_the_training_rows_of_a_fold_only(monkeypatch):
         return steps
 
     monkeypatch.setattr(objective_module, "preparation", spying)
-    default = searched(of)[1]
-    first = of.evaluate(default, lambda step, value: "")
+    first = of.evaluate(of.default, silent)
     assert len(seen) == len(of.folds)
     for (X, y), (train, _) in zip(seen, of.folds, strict=True):
         assert X.equals(of.frame[train])
         assert (y == of.y[train]).all()
-    assert of.evaluate(default, lambda step, value: "").values == first.values
+    assert of.evaluate(of.default, silent).folds == first.folds
     assert len(seen) == len(of.folds), "a second trial has the same folds and prepares nothing again"
 
 
 def test_the_value_is_the_loss_that_scikit_learn_measures():
     of = problem(count=2, fixed={**SHORT, "max_iter": 1, "label_smoothing": 0.2})
-    default = searched(of, of.fixed)[1]
-    outcome = of.evaluate(default, lambda step, value: "")
+    outcome = of.evaluate(of.default, silent)
     fold = of.prepare(0)
     given = models.parameters(len(of.y), "binary", 0, of.fixed)
     with pytest.warns():  # of one epoch
         model = models.network("binary", given, 0).fit(fold.X, fold.y)
-    assert outcome.values[0] == pytest.approx(log_loss(fold.y_val, model.predict_proba(fold.X_val)), rel=1e-5)
+    assert outcome.folds[0] == pytest.approx(log_loss(fold.y_val, model.predict_proba(fold.X_val)), rel=1e-5)
 
     of = problem("regression", count=2, fixed={**SHORT, "max_iter": 1})
-    outcome = of.evaluate(searched(of)[1], lambda step, value: "")
+    outcome = of.evaluate(of.default, silent)
     fold = of.prepare(1)
     model = models.network("regression", models.parameters(len(of.y), "regression", 0, of.fixed), 0)
     with pytest.warns():
         model.fit(fold.X, fold.y)
-    assert outcome.values[1] == pytest.approx(root_mean_squared_error(fold.y_val, model.predict(fold.X_val)), rel=1e-4)
+    assert outcome.folds[1] == pytest.approx(root_mean_squared_error(fold.y_val, model.predict(fold.X_val)), rel=1e-4)
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
 def test_the_value_of_several_classes_or_labels(task):
     of = problem(count=2, fixed={**SHORT, "max_iter": 1})
     rng = np.random.default_rng(0)
-    of.y = rng.choice(["u", "v", "w"], 120) if task == "multiclass" else rng.integers(0, 2, (120, 3))
-    of.task = task
-    outcome = of.evaluate(searched(of)[1], lambda step, value: "")
+    y = rng.choice(["u", "v", "w"], 120) if task == "multiclass" else rng.integers(0, 2, (120, 3))
+    of = dataclasses.replace(of, y=y, task=task)
+    outcome = of.evaluate(of.default, silent)
     fold = of.prepare(0)
     model = models.network(task, models.parameters(len(of.y), task, 0, of.fixed), 0)
     with pytest.warns():  # of one epoch
@@ -175,7 +182,7 @@ def test_the_value_of_several_classes_or_labels(task):
     p = model.predict_proba(fold.X_val)
     columns = [log_loss(fold.y_val[:, k], p[:, k]) for k in range(3)] if task == "multilabel" else None
     expected = np.mean(columns) if columns else log_loss(fold.y_val, p)
-    assert outcome.values[0] == pytest.approx(expected, rel=1e-5)
+    assert outcome.folds[0] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_class_that_a_fold_never_saw_is_as_wrong_as_can_be():
@@ -183,61 +190,92 @@ def test_a_class_that_a_fold_never_saw_is_as_wrong_as_can_be():
     of.y = of.y.copy()
     of.folds = [(np.arange(60), np.arange(60, 64))]
     of.y[60] = "zebra"
-    value = of.evaluate(searched(of)[1], lambda step, value: "").value
+    [value] = of.evaluate(of.default, silent).folds
     assert -np.log(1e-7) / 4 < value < -np.log(1e-7) / 4 + 5
 
 
-def test_steps_are_running_means_over_folds():
-    of, heard = problem(), []
-    outcome = of.evaluate(searched(of)[1], lambda step, value: heard.append((step, value)) or "")
-    assert [step for step, _ in heard] == list(range(12))
-    assert heard[3][1] == pytest.approx(outcome.values[0])
-    assert heard[7][1] == pytest.approx(np.mean(outcome.values[:2]))
-    assert heard[11][1] == pytest.approx(outcome.value)
+def test_each_epoch_reports_the_best_loss_so_far_on_each_fold():
+    of, reports = problem(), []
+    outcome = of.evaluate(of.default, lambda step, losses: reports.append((step, losses)))
+    assert [step for step, _ in reports] == list(range(12))
+    assert [reports[step][1] for step in (3, 7, 11)] == [outcome.folds[:1], outcome.folds[:2], outcome.folds]
+    assert reports[5][1][:1] == outcome.folds[:1]
+    assert reports[4][1][1] >= reports[5][1][1] >= outcome.folds[1]
 
 
 # ---------------------------------------------------------------- the study
 
 
-def test_a_study_that_is_stopped_goes_on_as_if_nothing_had_happened(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
+def test_a_study_that_is_stopped_resumes_as_if_nothing_had_happened(tmp_path):
     whole = run(tmp_path / "a", 14)
-    stop = iter(range(100))
 
-    def interrupt(step):
-        if next(stop) == 10:  # the sampler has begun to learn
+    def interrupt(trial, trials):
+        if len(trials) == 11:  # the sampler has begun to learn
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "b", 14, heard=interrupt)
+        run(tmp_path / "b", 14, on_trial=interrupt)
     assert untimed(run(tmp_path / "b", 14)) == untimed(whole)
-    assert {r.state for r in whole} == {"whole", "pruned"}
+    assert {r.state for r in whole} == {"complete", "pruned"}
     assert len({str(r.point) for r in whole}) == 14
     assert untimed(run(tmp_path / "b", 14)) == untimed(whole), "a study that has its trials begins no other"
 
 
+def test_the_trials_are_those_of_optuna(tmp_path):
+    """Optuna's own loop in memory, with its sampler and pruner, given the same losses."""
+    found, of, number = run(tmp_path, 14), problem(), iter(range(14))
+    study = optuna.create_study(pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5))
+    study.enqueue_trial(of.default)
+
+    def objective(trial):
+        point = {dimension.name: dimension.suggest(trial) for dimension in of.space}
+
+        def report(step, losses):
+            trial.report((sum(losses) + of.worst * (3 - len(losses))) / 3, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+        return np.mean(of.evaluate(point, report).folds)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        for number in range(14):
+            stream = int(np.random.SeedSequence((0, number)).generate_state(1)[0])
+            study.sampler = optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=stream)
+            study.optimize(objective, n_trials=1)
+    assert [r.point for r in found] == [trial.params for trial in study.trials]
+    assert [r.state.upper() for r in found] == [trial.state.name for trial in study.trials]
+
+
 def test_a_trial_that_was_running_when_the_process_died_is_tried_again(tmp_path):
     of = problem()
-    dimensions, default = searched(of)
-    with studies.opened(tmp_path / "study.db", 0, {"seed": 0}, default) as study:
-        left = [studies.ask(study, 0, dimensions, i) for i in range(3)]
-    with studies.opened(tmp_path / "study.db", 0, {"seed": 0}, default) as study:
+    with opened(tmp_path, of) as study:
+        left = [study.ask() for _ in range(3)]
+        points = [{dimension.name: dimension.suggest(trial) for dimension in of.space} for trial in left]
+        study.ask().suggest_int("layers", 1, 3)  # not all of a point: the sampler draws it again
+    with opened(tmp_path, of) as study:
         states = [trial.state.name for trial in study.trials]
-        assert states == ["FAIL"] * 3 + ["WAITING"] * 3
-        again = [studies.ask(study, 0, dimensions, 0).params for _ in range(3)]
-    assert again == [trial.params for trial in left]
-    assert again[0] == default
+        assert states == ["FAIL"] * 4 + ["WAITING"] * 3
+        again = [study.ask() for _ in range(3)]
+        assert [{d.name: d.suggest(trial) for d in of.space} for trial in again] == points
+    assert points[0] == of.default
+
+
+def test_a_line_that_a_kill_has_cut_off_is_removed(tmp_path):
+    whole = run(tmp_path / "a", 3)
+    run(tmp_path / "b", 2)
+    with (tmp_path / "b" / studies.FILE).open("ab") as file:
+        file.write(b'{"op_code":4,"worker_id":"a')
+    assert untimed(run(tmp_path / "b", 3)) == untimed(whole)
+    assert untimed(run(tmp_path / "b", 3)) == untimed(whole)
 
 
 def test_workers_find_what_one_process_finds(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
     alone, two = run(tmp_path / "a", 3), run(tmp_path / "b", 3, jobs=2)
     assert len(two) == 3
-    same = {str(r.point): r.value for r in alone if r.state == "whole"}
     assert two[0].point == alone[0].point
-    assert two[0].value == pytest.approx(same[str(two[0].point)], rel=1e-5)
+    assert two[0].value == pytest.approx(alone[0].value, rel=1e-5)
+    assert len({str(r.point) for r in two}) == 3
     assert "CHAINRULE_NUM_THREADS" not in os.environ
 
 
@@ -249,38 +287,41 @@ def test_a_study_of_something_else_is_refused(about, tmp_path):
         run(tmp_path, 1, about={**first, **about})
 
 
-@pytest.mark.parametrize("content", [b"no database", b"SQLite format 3\x00" + bytes(200), "cut", "other"])
-def test_a_damaged_study_is_said_in_a_sentence(content, tmp_path):
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"no journal\n", b"no journal, and no end", b"{}\n", b"[1]\n", b"[" * 100_000 + b"\n", b"\xff\xfe\n", b"1" * 9999,
+        b'{"op_code":0,"worker_id":"a","study_name":"other","directions":[1]}\n',
+        b'{"op_code":0,"worker_id":"a","study_name":"chainrule","directions":[2]}\n',
+        b'{"op_code":99,"worker_id":"a"}\n', "damaged in the middle",
+    ],
+)  # fmt: skip
+def test_a_damaged_study_is_refused_in_a_sentence_and_left_as_it_is(content, tmp_path):
     path = tmp_path / studies.FILE
-    if content == "cut":
+    if isinstance(content, str):
         run(tmp_path, 1)
-        path.write_bytes(path.read_bytes()[:20_000])
-    elif content == "other":
-        connection = sqlite3.connect(path)
-        connection.execute("CREATE TABLE studies (a)")
-        connection.commit()
-        connection.close()
-    else:
-        path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"study\.db is damaged or no study of Optuna \(.*\): move it away, or"):
+        content = path.read_bytes().replace(b"op_code", b"op\ncode", 7)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"study\.log is damaged or not an Optuna study \(.*\): move it away, or"):
         run(tmp_path, 1)
+    assert path.read_bytes() == content
 
 
 def test_a_folder_may_have_any_name(tmp_path):
     folder = tmp_path / "50 % {a}#b?c&d=é"
     folder.mkdir()
     assert untimed(run(folder, 1)) == untimed(run(folder, 1))
-    assert (folder / studies.FILE).stat().st_size > 10_000
+    assert (folder / studies.FILE).stat().st_size > 2_000
 
 
 def test_two_processes_do_not_tune_in_one_folder(tmp_path):
     with (
-        studies.locked(tmp_path),
+        opened(tmp_path, problem()),
         pytest.raises(ValueError, match="another process is tuning in"),
-        studies.locked(tmp_path),
+        opened(tmp_path, problem()),
     ):
         pass
-    with studies.locked(tmp_path):
+    with opened(tmp_path, problem()):
         pass
 
 
@@ -288,30 +329,81 @@ def test_two_processes_do_not_tune_in_one_folder(tmp_path):
 
 
 def test_a_trial_above_the_median_is_pruned_but_never_the_default(tmp_path, monkeypatch):
-    monkeypatch.setattr(pruning, "FIRST", 1)
+    """At the same step, though its first fold was easy: what is reported only falls, as Optuna's pruner expects."""
     of = problem()
-    dimensions, default = searched(of)
-    with studies.opened(tmp_path / "study.db", 0, {"seed": 0}, default) as study:
-        search = Search(study, of, dimensions, default, 5, None)
-        search._others = [dict.fromkeys(range(12), 0.0)]
-        number, point = search.ask()
-        assert point == default
-        assert [search.report(number, step, 1.0) for step in range(8)] == [""] * 8
-        number, point = search.ask()
-        assert [search.report(number, step, 1.0) for step in range(7)] == [""] * 5 + ["pruned"] * 2
+    epochs = {"default": 12, "good": 12}
+
+    def evaluate(point, report):
+        kind = "default" if point == of.default else "good" if len(studies.finished(study)) < 6 else "bad"
+        folds = {"default": [9.0, 9.0, 9.0], "good": [0.1, 0.5, 0.6], "bad": [0.1, 0.7, 0.8]}[kind]
+        for step in range(12):
+            report(step, folds[: 1 + step // 4])
+            epochs[kind] = step
+        return Outcome(folds, [1, 1, 1], 0.1)
+
+    monkeypatch.setattr(of, "evaluate", evaluate)
+    with opened(tmp_path, of) as study:
+        Search(study, of, 0, 7).run()
+        found = studies.records(study)
+    assert [r.state for r in found] == ["complete"] * 6 + ["pruned"]
+    assert epochs == {"default": 11, "good": 11, "bad": 4}, "pruned in its second fold, after the first six steps"
+    assert found[-1].folds == (0.1, 0.7)
+    assert found[-1].value == pytest.approx(0.4)
 
 
-def test_minutes_bound_the_search(tmp_path):
-    steps = []
+def test_a_trial_that_diverges_counts_as_pruned_but_the_default_may_not(tmp_path, monkeypatch):
+    of = problem()
+
+    def evaluate(point, report):
+        if point == of.default and not steady:
+            raise ValueError("training diverged")
+        if point != of.default:
+            report(0, [float("inf")])
+            raise ValueError("training diverged")
+        return Outcome([1.0, 1.0, 1.0], [1, 1, 1], 0.1)
+
+    monkeypatch.setattr(of, "evaluate", evaluate)
+    steady = False
+    with pytest.raises(ValueError, match="training diverged"):
+        run(tmp_path, 2, of=of)
+    steady = True
+    assert [(r.state, r.value) for r in run(tmp_path, 2, of=of)] == [("complete", 1.0), ("diverged", None)]
+    assert len(run(tmp_path, 3, of=of)) == 3, "a loss that is not finite does not spoil the study"
+
+
+def test_minutes_bound_the_search_and_what_the_time_ends_is_tried_again(tmp_path):
     start = time.monotonic()
-    records = run(tmp_path, None, seconds=2.0, heard=steps.append)
-    assert time.monotonic() - start < 4
-    assert len(records) == len(steps) > 1
-    assert steps[-1].left < 1.5
+    with opened(tmp_path, problem()) as study:
+        Search(study, problem(), 0, None, 2.0).run()
+        assert time.monotonic() - start < 4
+        states = [trial.state.name for trial in study.trials]
+    assert states.count("COMPLETE") > 1
+    assert set(states[:-1]) <= {"COMPLETE", "PRUNED"}, "at most the last trial has no time to end"
+    with opened(tmp_path, problem()) as study:
+        assert [t.state.name for t in study.trials].count("WAITING") == states.count("FAIL")
+
+
+def test_a_trial_out_of_time_is_in_the_queue_of_the_next_run(tmp_path, monkeypatch):
+    of = problem()
+
+    def evaluate(point, report):
+        for step in range(3):
+            report(step, [1.0])
+            time.sleep(0.1 * (point != of.default))
+        return Outcome([1.0, 1.0, 1.0], [1, 1, 1], 0.1)
+
+    monkeypatch.setattr(of, "evaluate", evaluate)
+    assert [r.point for r in run(tmp_path, None, of=of, seconds=0.3)] == [of.default]
+    with opened(tmp_path, of) as study:
+        states = [trial.state.name for trial in study.trials]
+        assert states == ["COMPLETE", "FAIL", "WAITING"]
+        point = study.trials[1].params
+    assert run(tmp_path, 2, of=of)[-1].point == point
 
 
 def test_a_limit_of_time_waits_for_the_default(tmp_path):
-    assert [r.state for r in run(tmp_path, None, seconds=1e-6)] == ["whole"]
+    assert [r.state for r in run(tmp_path, None, seconds=1e-6)] == ["complete"]
+    assert len(run(tmp_path, None, seconds=1e-6)) == 1
 
 
 # ---------------------------------------------------------------- the door and the command
@@ -322,37 +414,45 @@ def fitted(monkeypatch):
     """Stand in for the training at the end, and remember what it was asked for."""
     asked = []
 
-    def fit(source, target, seed, options, arguments):
-        asked.append((options, arguments))
+    def fit(source, target, seed, options, found):
+        asked.append((options, found))
         schema = Schema((Column("a", "number"),), (Column(target, "yes/no"),), "binary", ("no", "yes"), 120)
         split = Split(86, 10, 24, "rows at random")
         held_out = HeldOut(frame(), np.zeros(0), np.zeros(0))
         return Trained(None, schema, {}, {}, "It does.", held_out, History(()), split, source="<table>")
 
-    monkeypatch.setattr(data_module, "fit", fit)
+    monkeypatch.setattr(tuning, "fit", fit)
     return asked
 
 
 def test_tune_finds_what_is_at_least_as_good_as_the_default_and_fits_it(tmp_path, fitted):
     path = tmp_path / "table.csv"
     frame(200).write_csv(path)
-    steps = []
+    trials = []
     options = {"parameters": {"max_iter": 5, "hidden_layer_sizes": (8,)}}
-    tuned = tune(path, "target", trials=9, folds=2, out=tmp_path / "run", heard=steps.append, **options)
+    tuned = tune(
+        path,
+        "target",
+        trials=9,
+        folds=2,
+        out=tmp_path / "run",
+        on_trial=lambda trial, _: trials.append(trial),
+        **options,
+    )
     assert tuned.value <= tuned.default_value
     assert tuned.trials[0].value == tuned.default_value
-    assert [step.number for step in steps] == list(range(1, 10))
-    assert min(t.value for t in tuned.trials if t.state == "whole") == tuned.value == steps[-1].best
+    assert tuple(trials) == tuned.trials
+    assert min(t.value for t in tuned.trials if t.state == "complete") == tuned.value
     assert fitted == [(options, space_module.arguments(tuned.best))]
     assert sum(tuned.importance.values()) == pytest.approx(1)
-    assert "what mattered" in tuned.table()
-    saving.save(tuned, tmp_path)
-    page = (tmp_path / saving.PAGE).read_text()
+    assert "\nimportance\n" in summary(tuned)
+    cr.save(tuning, tuned, tmp_path)
+    page = (tmp_path / page_module.PAGE).read_text()
     assert "&lt;table&gt;" in page
     assert not [part for part in ("<script", "http:", "https:") if part in page]
-    assert len((tmp_path / saving.TRIALS).read_text().splitlines()) == 10
-    assert "| trial |" in (tmp_path / saving.TEXT).read_text()
-    assert "<script" not in tuned._repr_html_()
+    assert len((tmp_path / page_module.TRIALS).read_text().splitlines()) == 10
+    assert "| trial |" in (tmp_path / page_module.TEXT).read_text()
+    assert "<svg" in page
     again = tune(path, "target", trials=9, folds=2, out=tmp_path / "run", **options)
     assert again.trials == tuned.trials, "the same command begins no other trial"
     frame(201).write_csv(path)
@@ -366,9 +466,9 @@ def test_the_rows_that_are_held_out_are_never_seen(monkeypatch, fitted):
     _, _, test, _ = splitting.split(Plan(0.2, 0.1, 3, stratify=True), table, y)
     seen = set()
 
-    def evaluate(self, values, tell):
+    def evaluate(self, point, report):
         seen.update(self.frame["row"])
-        return Outcome([1.0], [1], 0.1)
+        return Outcome([1.0] * 5, [1] * 5, 0.1)
 
     monkeypatch.setattr(Problem, "evaluate", evaluate)
     tune(table, "target", trials=1, seed=3)
@@ -390,7 +490,7 @@ def test_the_rows_that_are_held_out_are_never_seen(monkeypatch, fitted):
         ({"trials": 1, "target": "tarqet"}, "'tarqet' is not in the table. Did you mean 'target'"),
         ({"trials": 1, "target": "one"}, "'one' has one value only"),
         ({"trials": 1, "drop": ["z"]}, "there is no column 'z' to learn from"),
-        ({"trials": 1, "source": "-"}, "standard input only once: give a file"),
+        ({"trials": 1, "source": "-"}, "standard input can be read only once: give a file"),
     ],
 )
 def test_bad_input_is_said_in_a_sentence(options, message):
@@ -410,7 +510,7 @@ def test_the_command(tmp_path, monkeypatch, fitted):
     assert "\ntrial 2/2 " in done.stdout
     assert "verdict  It does." in done.stdout
     assert (tmp_path / "runs/people-tune/tuning.html").exists()
-    assert "goes on: 2 trials" in runner.invoke(app, command).stdout
+    assert "resumed: 2 trials" in runner.invoke(app, command).stdout
     quiet = runner.invoke(app, [*command, "--quiet"]).stdout
     assert [line.split()[0] for line in quiet.splitlines()] == ["best", "verdict", "results"]
     other = runner.invoke(app, [*command, "--drop", "a", "--categorical", "b", "--group", "c", "--out", "other"])
@@ -427,7 +527,7 @@ def test_the_command(tmp_path, monkeypatch, fitted):
 def test_a_process_that_trains_trials_hears_no_ctrl_c_from_its_first_moment_on():
     code = "import signal; print(signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ()))"
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    with workers._deaf():
+    with workers._no_ctrl_c():
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "True\n"
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
@@ -440,13 +540,13 @@ def test_what_ctrl_c_leaves_half_trained_is_not_the_best():
 
     options = {"parameters": {"hidden_layer_sizes": (4,), "max_iter": 5}, "callbacks": [Stops()]}
     with pytest.raises(KeyboardInterrupt):
-        data_module.fit(frame(60), "target", 0, options, {})
+        tuning.fit(frame(60), "target", 0, options, {})
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run/notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"is not empty and has no study\.db: choose another --out"):
+    with pytest.raises(FileExistsError, match=r"is not empty and has no study\.log: choose another --out"):
         tune(frame(), "target", trials=1, out=tmp_path / "run")
     with pytest.raises(NotADirectoryError, match=r"notes\.txt is a file, or in one: choose another --out"):
         tune(frame(), "target", trials=1, out=tmp_path / "run/notes.txt")
@@ -463,86 +563,129 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr(Problem, "evaluate", interrupt)
     done = CliRunner().invoke(app, ["tune", "people.csv", "--target", "target", "--trials", "2"])
     assert done.exit_code == 130
-    assert "the same command goes on" in done.stderr
+    assert "the same command resumes" in done.stderr
 
 
 # ---------------------------------------------------------------- a study that somebody else wrote
 
 
-def changed(folder, *statements):
-    """Change the study in a folder, as whoever crafts one would."""
-    connection = sqlite3.connect(folder / studies.FILE)
-    for statement in statements:
-        connection.execute(statement)
-    connection.commit()
-    connection.close()
+def crafted(folder, **changes):
+    """Change the operations of a study's journal, as whoever crafts one would; None leaves an operation out."""
+    path = folder / studies.FILE
+    operations = [json.loads(line) for line in path.read_text().splitlines()]
+    for name, change in changes.items():
+        operations = [new for old in operations for new in (change(old) if name in old else [old])]
+    path.write_text("".join(f"{json.dumps(operation)}\n" for operation in operations))
 
 
-ENDLESS = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
-HOSTILE = {
-    "a view that never ends": [
-        "ALTER TABLE trials RENAME TO old", f"CREATE VIEW trials AS {ENDLESS}",
-    ],
-    "a trigger": ["CREATE TRIGGER t AFTER INSERT ON trials BEGIN DELETE FROM studies; END"],
-    "a virtual table": ["CREATE VIRTUAL TABLE v USING fts5(x)"],
-    "a computed column": ["ALTER TABLE trials ADD COLUMN big AS (zeroblob(1000000000))"],
-}  # fmt: skip
+def param(name, value):
+    def change(operation):
+        return [{**operation, "param_value_internal": value} if operation["param_name"] == name else operation]
+
+    return {"param_name": change}
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_what_runs_when_a_study_is_read_is_refused(name, tmp_path):
-    run(tmp_path, 1)
-    changed(tmp_path, *HOSTILE[name])
-    with pytest.raises(ValueError, match=r"study\.db is damaged or no study of Optuna \(it has .*\): move it away, or"):
-        run(tmp_path, 1)
+def note(name, value):
+    def change(operation):
+        return [{**operation, "user_attr": {name: value}} if name in operation["user_attr"] else operation]
 
-
-def test_a_study_that_is_too_large_is_not_opened(tmp_path):
-    run(tmp_path, 1)
-    with (tmp_path / studies.FILE).open("ab") as file:
-        file.truncate(studies.LARGEST + 1)  # a hole, which takes no room
-    with pytest.raises(ValueError, match=r"study\.db is damaged .*bytes are more than a study takes"):
-        run(tmp_path, 1)
-
-
-def test_a_statement_that_never_ends_is_ended(tmp_path, monkeypatch):
-    """Whatever a file makes of a statement; and a value may not be larger than the file is."""
-    monkeypatch.setattr(studies, "SLOWEST", 0.05)
-    connection = studies._connection(tmp_path / studies.FILE)
-    with pytest.raises(sqlite3.OperationalError, match="interrupted"):
-        connection.execute(f"SELECT count(*) FROM ({ENDLESS})").fetchone()
-    assert connection.execute("SELECT 1").fetchone() == (1,), "the time is that of one statement"
-    with pytest.raises(sqlite3.DataError, match="too big"):
-        connection.execute("SELECT zeroblob(1000000000)").fetchone()
-    connection.close()
+    return {"user_attr": change}
 
 
 @pytest.mark.parametrize(
-    ("statement", "message"),
+    ("changes", "message"),
     [
-        ("UPDATE trial_params SET param_value = 0.9 WHERE param_name = 'dropout'", "dropout=0.9, which is not in the"),
-        ("UPDATE trial_params SET param_value = 0.9 WHERE param_name = 'label_smoothing'", "label_smoothing=0.9"),
-        ("DELETE FROM trial_params WHERE param_name = 'alpha'", "alpha=None"),
-        ("UPDATE trial_values SET value = NULL, value_type = 'INF_NEG'", "has no value"),
-        ("UPDATE trial_user_attributes SET value_json = '\"x\"' WHERE \"key\" = 'seconds'", "not numbers"),
-        ("UPDATE trial_user_attributes SET value_json = '[]' WHERE \"key\" = 'folds'", "not numbers"),
+        (param("dropout", 0.9), "dropout=0.9, which is not in the"),
+        (param("dropout", float("nan")), "dropout=nan, which is not in the"),
+        (param("label_smoothing", 0.9), "label_smoothing=0.9"),
+        (param("activation", 99), "index out of range"),
+        ({"param_name": lambda old: [] if old["param_name"] == "alpha" else [old]}, "alpha=None"),
+        ({"values": lambda old: [{**old, "values": [float("-inf")]}]}, "has no value"),
+        ({"values": lambda old: [{**old, "values": None}]}, "has no value"),
+        ({"intermediate_value": lambda old: [{**old, "intermediate_value": "x"}]}, "not numbers"),
+        (note("seconds", "x"), "not numbers"),
+        (note("folds", []), "not numbers"),
+        (note("folds", {"a": 1}), "not numbers"),
     ],
 )
-def test_a_point_outside_of_the_space_is_never_trained_or_the_best(statement, message, tmp_path):
+def test_a_point_outside_of_the_space_is_never_trained_or_the_best(changes, message, tmp_path):
     run(tmp_path, 1)
-    changed(tmp_path, statement)
-    with pytest.raises(ValueError, match=message):
+    crafted(tmp_path, **changes)
+    with pytest.raises(ValueError, match=f"study.log is damaged or not an Optuna study .*{message}"):
         run(tmp_path, 2)
 
 
 def test_a_point_in_the_queue_outside_of_the_space_is_not_tried(tmp_path):
     of = problem()
-    dimensions, default = searched(of)
-    with studies.opened(tmp_path / studies.FILE, 0, {"seed": 0}, default) as study:
-        study.enqueue_trial({**default, "dropout": 7.0})
-        search = Search(study, of, dimensions, default, 5, None)
-        search.ask()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with pytest.raises(ValueError, match=r"dropout=7\.0, which is not in the space"):
-                search.ask()
+    with opened(tmp_path, of) as study:
+        study.enqueue_trial({**of.default, "dropout": 7.0})
+    with pytest.raises(ValueError, match=r"dropout=7\.0, which is not in the search space"):
+        run(tmp_path, 5)
+
+
+def test_a_study_that_is_too_large_is_not_read(tmp_path):
+    run(tmp_path, 1)
+    with (tmp_path / studies.FILE).open("ab") as file:
+        file.truncate(studies.LARGEST + 1)  # a hole, which takes no room
+    with pytest.raises(ValueError, match=r"study\.log is damaged .*bytes are more than the limit"):
+        run(tmp_path, 1)
+
+
+def test_a_journal_that_takes_long_to_replay_or_has_too_many_trials_is_refused(tmp_path, monkeypatch):
+    """Optuna copies a trial's values at each operation on it: a few megabytes of them would take hours."""
+    run(tmp_path, 1)
+    path = tmp_path / studies.FILE
+    start = path.read_text()
+    path.write_text(
+        start + '{"op_code":4,"worker_id":"a","study_id":0,"datetime_start":null}\n' * (studies.MOST_TRIALS)
+    )
+    with pytest.raises(ValueError, match="or has over 50,000 trials"):
+        run(tmp_path, 1)
+    trial = '{"op_code":4,"worker_id":"a","study_id":0,"datetime_start":null}\n'
+    steps = "".join(
+        f'{{"op_code":7,"worker_id":"a","trial_id":1,"step":{i},"intermediate_value":1.0}}\n' for i in range(20_000)
+    )
+    path.write_text(start + trial + steps)
+    monkeypatch.setattr(studies, "SLOWEST", 0.2)
+    began = time.monotonic()
+    with pytest.raises(ValueError, match=r"it takes more than 0\.2 seconds to read"):
+        run(tmp_path, 1)
+    assert time.monotonic() - began < 2
+
+
+NEW_TRIAL = b'{"op_code":4,"worker_id":"a","study_id":0,"datetime_start":null}\n'
+NOTES = {
+    "trial": b'{"op_code":8,"worker_id":"a","trial_id":1,"user_attr":{"%d":1}}\n',
+    "study": b'{"op_code":2,"worker_id":"a","study_id":0,"user_attr":{"%d":1}}\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (NEW_TRIAL * 1001, "its 1,001 unfinished trials are more than the limit"),
+        (b'{"op_code":2,"user_attr":{"x":[' + b"[]," * 30_000 + b"[]]}}\n", "a line of more than 65,536 bytes"),
+        (NEW_TRIAL + b"".join(NOTES["trial"] % i for i in range(101)), "trial 1 has more than 100 attributes"),
+        (b"".join(NOTES["study"] % i for i in range(101)), "it takes more than 30 seconds to read, or has over"),
+    ],
+)
+def test_what_would_take_long_when_the_study_is_resumed_is_refused(lines, message, tmp_path):
+    run(tmp_path, 1)
+    with (tmp_path / studies.FILE).open("ab") as file:
+        file.write(lines)
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path, 1)
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a pipe"])
+def test_a_study_that_is_not_a_file_is_refused(kind, tmp_path):
+    path = tmp_path / studies.FILE
+    if kind == "a folder":
+        path.mkdir()
+        (path / "file").touch()
+    elif hasattr(os, "mkfifo"):
+        os.mkfifo(path)
+    else:
+        pytest.skip("no pipes here")
+    with pytest.raises(ValueError, match=r"study\.log is damaged .*not a regular file"):
+        run(tmp_path, 1)

@@ -3,9 +3,9 @@
 A few in every run of the tests, 40 with CHAINRULE_HARD=1.
 """
 
+import multiprocessing
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -18,7 +18,8 @@ pytest.importorskip("polars")
 optuna = pytest.importorskip("optuna")
 
 from chainrule.tables.tuning import study as studies  # noqa: E402
-from small_tuning import run  # noqa: E402
+from chainrule.tables.tuning.workers import workers  # noqa: E402
+from small_tuning import problem, run  # noqa: E402
 
 SCRIPT = Path(__file__).parents[1] / "small_tuning.py"
 RUNS = 40 if os.environ.get("CHAINRULE_HARD") else 2
@@ -43,6 +44,12 @@ def untimed(records):
     return [(r.state, r.value, r.folds, r.point) for r in records]
 
 
+def trials_in(folder):
+    """Read the trials as Optuna's own tools do."""
+    journal = optuna.storages.journal.JournalFileBackend(str(folder / studies.FILE))
+    return optuna.load_study(storage=optuna.storages.JournalStorage(journal), study_name=studies.NAME).trials
+
+
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     return untimed(run(tmp_path_factory.mktemp("whole"), TRIALS))
@@ -58,10 +65,10 @@ def test_killed_and_started_again(number, whole, tmp_path):
             finished = int(process.stdout.readline())
         time.sleep(rng.uniform(0, 0.2))
         kill(process)
-        connection = sqlite3.connect(tmp_path / studies.FILE)
-        kept = connection.execute("SELECT count(*) FROM trials WHERE state IN ('COMPLETE', 'PRUNED')").fetchone()[0]
-        connection.close()
-        assert kept >= finished, "a trial that was said to be finished is lost"
+        states = [trial.state.name for trial in trials_in(tmp_path)]
+        assert states.count("COMPLETE") + states.count("PRUNED") >= finished, (
+            "a trial that was said to be finished is lost"
+        )
     assert untimed(run(tmp_path, TRIALS)) == whole
 
 
@@ -70,14 +77,32 @@ def test_killed_with_two_workers(tmp_path):
     finished = [int(process.stdout.readline()) for _ in range(3)][-1]
     kill(process)
     records = run(tmp_path, TRIALS)
-    with studies.locked(tmp_path):  # the workers of the dead process hold nothing
-        pass
     assert len(records) == TRIALS
-    storage = optuna.storages.RDBStorage(f"sqlite:///{tmp_path / studies.FILE}")
-    trials = optuna.load_study(storage=storage, study_name=studies.NAME).trials
-    storage.engine.dispose()
+    trials = trials_in(tmp_path)
     failed = [trial for trial in trials if trial.state.name == "FAIL"]
     assert len(failed) <= 2, "more was lost than the trials in flight"
     points = [trial.params for trial in trials if trial.state.name in ("COMPLETE", "PRUNED")]
     assert all(trial.params in points for trial in failed if trial.params), "a trial in flight was not tried again"
     assert finished >= 3
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_ctrl_c_ends_it_at_once_and_loses_no_trial(jobs, tmp_path):
+    command = [sys.executable, SCRIPT, tmp_path, 1000, jobs]
+    process = subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finished = [int(process.stdout.readline()) for _ in range(3)][-1]
+    process.send_signal(signal.SIGINT)
+    rest, errors = process.communicate(timeout=60)
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    assert len(rest.splitlines()) < 900, "it went on"
+    states = [trial.state.name for trial in trials_in(tmp_path)]
+    assert states.count("COMPLETE") + states.count("PRUNED") >= finished + len(rest.splitlines())
+    assert states.count("FAIL") <= 2 * jobs
+
+
+def test_a_worker_that_is_killed_is_said_in_a_sentence():
+    of = problem()
+    with workers(of, 1) as evaluate:
+        multiprocessing.active_children()[0].kill()
+        with pytest.raises(ChildProcessError, match="perhaps for lack of memory: use fewer --n-jobs"):
+            evaluate(of.default, lambda step, losses: None)

@@ -17,6 +17,7 @@ import typer
 from chainrule._internal.interrupt import deferred_interrupt
 from chainrule._internal.names import reword
 from chainrule.advice import AdviceWarning
+from chainrule.cli import table_options
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.limits import MaxUnpacked
 from chainrule.cli.output import say, tell
@@ -36,7 +37,7 @@ else:
 
 TYPED = {r"Try \w+\(([\d.e+-]+)\)": r"Try --learning-rate \1", r", or look for a rate with lr_range_test": ""}
 """What advice to a program is called on the command line."""
-NET, LEARN, RUN, TABLE = "The network", "How it learns", "The run", "A table"
+NET, LEARN, RUN, TABLE = "The network", "How it learns", "The run", table_options.TABLE
 
 
 @in_one_sentence
@@ -52,44 +53,20 @@ def train(
     target: Annotated[
         str | None, typer.Option(help="The column to predict; several with commas.", rich_help_panel=TABLE)
     ] = None,
-    task: Annotated[
-        str | None, typer.Option(help="binary, multiclass, regression or multilabel.", rich_help_panel=TABLE)
-    ] = None,
-    categorical: Annotated[
-        list[str] | None, typer.Option(metavar="NAMES", help="Columns that are categories.", rich_help_panel=TABLE)
-    ] = None,
-    numeric: Annotated[
-        list[str] | None, typer.Option(metavar="NAMES", help="Columns that are numbers.", rich_help_panel=TABLE)
-    ] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option(metavar="NAMES", help="Columns to leave out.", rich_help_panel=TABLE)
-    ] = None,
-    date: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAMES", help="Columns that are dates: NAME or NAME:%d/%m/%Y.", rich_help_panel=TABLE),
-    ] = None,
-    test: Annotated[
-        str | None,
-        typer.Option(metavar="PART|FILE", help="The rows for the test; 0.2 by default.", rich_help_panel=TABLE),
-    ] = None,
-    validation: Annotated[
-        float | None,
-        typer.Option(help="The part of the other rows that decides when to stop; 0.125.", rich_help_panel=TABLE),
-    ] = None,
-    time_column: Annotated[
-        str | None, typer.Option(help="Hold out the last rows by this column.", rich_help_panel=TABLE)
-    ] = None,
-    group: Annotated[
-        str | None, typer.Option(help="Rows of one group are never on both sides.", rich_help_panel=TABLE)
-    ] = None,
+    task: table_options.Task = None,
+    categorical: table_options.Categorical = None,
+    numeric: table_options.Numeric = None,
+    drop: table_options.Drop = None,
+    date: table_options.Date = None,
+    test: table_options.Test = None,
+    validation: table_options.Validation = None,
+    time_column: table_options.TimeColumn = None,
+    group: table_options.Group = None,
     class_weight: Annotated[
         str | None, typer.Option(help='"balanced": rare classes count as much as others.', rich_help_panel=TABLE)
     ] = None,
-    delimiter: Annotated[str | None, typer.Option(help="Of CSV; found out by default.", rich_help_panel=TABLE)] = None,
-    decimal: Annotated[
-        str | None,
-        typer.Option(metavar="MARK", help="Decimal mark, '.' or ','; detected by default.", rich_help_panel=TABLE),
-    ] = None,
+    delimiter: table_options.Delimiter = None,
+    decimal: table_options.Decimal = None,
     stream: Annotated[
         bool, typer.Option("--stream", help="Read the file piece by piece, as large ones are.", rich_help_panel=TABLE)
     ] = False,

@@ -1,4 +1,4 @@
-"""``chainrule tune``: a search for the best network for a table, which can be stopped and goes on."""
+"""``chainrule tune``: a search for the best network for a table, which can be stopped and resumed."""
 
 from __future__ import annotations
 
@@ -12,167 +12,143 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chainrule.cli import bounds
+from chainrule.cli import table_options as table
 from chainrule.cli.errors import in_one_sentence, warnings_at_the_end
 from chainrule.cli.limits import MaxUnpacked
 from chainrule.cli.output import say, tell
 
 if TYPE_CHECKING:
-    from chainrule.tables.tuning import Step
+    from chainrule.tables.tuning import TrialRecord
 else:
-    Step = Any
+    TrialRecord = Any
 
-SEARCH, DATA, RUN = "The search", "The table", "The run"
-STOPPED = 130  # the status of what Ctrl-C has ended
+SEARCH, RUN = "Search", "Run"
+STOPPED = 130  # the exit status after Ctrl-C
 
 
 @in_one_sentence
 def tune(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="The table: CSV, Parquet, Arrow, JSON lines, npz.")],
-    target: Annotated[str, typer.Option(help="The column to predict.", rich_help_panel=DATA)],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A table: CSV, Parquet, Arrow, JSON lines or npz.")],
+    target: Annotated[str, typer.Option(help="The column to predict.", rich_help_panel=table.TABLE)],
     trials: Annotated[
-        int | None,
-        typer.Option(help="How many trials, those of a study that goes on among them.", rich_help_panel=SEARCH),
+        int | None, typer.Option(help="Number of trials, those of a resumed study included.", rich_help_panel=SEARCH)
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="How long, with the fit of the best at the end.", rich_help_panel=SEARCH)
+        float | None, typer.Option(help="Time limit, the final fit included.", rich_help_panel=SEARCH)
     ] = None,
     folds: Annotated[
-        int | None,
-        typer.Option(help="Of the cross-validation; by default 5 up to 2,000 rows, else 3.", rich_help_panel=SEARCH),
+        int | None, typer.Option(help="Cross-validation folds; 5 up to 2,000 rows, else 3.", rich_help_panel=SEARCH)
     ] = None,
     n_jobs: Annotated[int, typer.Option(help="Trials at a time, which share the cores.", rich_help_panel=SEARCH)] = 1,
-    task: Annotated[
-        str | None, typer.Option(help="binary, multiclass, regression or multilabel.", rich_help_panel=DATA)
-    ] = None,
-    categorical: Annotated[
-        list[str] | None, typer.Option("--categorical", help="A column of categories.", rich_help_panel=DATA)
-    ] = None,
-    numeric: Annotated[
-        list[str] | None, typer.Option("--numeric", help="A column of numbers.", rich_help_panel=DATA)
-    ] = None,
-    drop: Annotated[
-        list[str] | None, typer.Option("--drop", help="A column that is left out.", rich_help_panel=DATA)
-    ] = None,
-    dates: Annotated[list[str] | None, typer.Option("--date", help="A column of dates.", rich_help_panel=DATA)] = None,
-    test: Annotated[
-        str | None,
-        typer.Option(metavar="PART|FILE", help="The rows for the test; 0.2 by default.", rich_help_panel=DATA),
-    ] = None,
-    validation: Annotated[
-        float | None,
-        typer.Option(help="The part of the other rows that ends the last fit; 0.125.", rich_help_panel=DATA),
-    ] = None,
-    time_column: Annotated[
-        str | None, typer.Option(help="Split by this time: the last rows are held out.", rich_help_panel=DATA)
-    ] = None,
-    group: Annotated[
-        str | None, typer.Option(help="Never split rows with the same value here.", rich_help_panel=DATA)
-    ] = None,
-    decimal: Annotated[
-        str | None,
-        typer.Option(metavar="MARK", help="Decimal mark, '.' or ','; detected by default.", rich_help_panel=DATA),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split, the search and the training.", rich_help_panel=RUN)] = 0,
+    task: table.Task = None,
+    categorical: table.Categorical = None,
+    numeric: table.Numeric = None,
+    drop: table.Drop = None,
+    date: table.Date = None,
+    test: table.Test = None,
+    validation: table.Validation = None,
+    time_column: table.TimeColumn = None,
+    group: table.Group = None,
+    delimiter: table.Delimiter = None,
+    decimal: table.Decimal = None,
+    seed: Annotated[int, typer.Option(help="Seed for the split, search and training.", rich_help_panel=RUN)] = 0,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="For study and results; runs/FILE-tune by default.", rich_help_panel=RUN),
+        typer.Option(metavar="FOLDER", help="Study and results; runs/FILE-tune by default.", rich_help_panel=RUN),
     ] = None,
     quiet: Annotated[
-        bool, typer.Option("--quiet", help="Print only the outcome and the folder.", rich_help_panel=RUN)
+        bool, typer.Option("--quiet", help="Print only the result and the folder.", rich_help_panel=RUN)
     ] = False,
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
 ) -> None:
     """Search for a better network than that of `chainrule train FILE`, fit the best, and keep everything in a folder.
 
-    Sizes, activation, dropout, penalty, learning rate and its schedule, batches: measured by cross-validation of the
-    rows to train on. The first trial is the default of `train`. Ctrl-C stops; the same command goes on.
+    Size, activation, dropout, penalty, learning rate, schedule, batch size: measured by cross-validation on the rows
+    to train on. The first trial is the default of `train`. Ctrl-C stops; the same command resumes.
     """
-    from chainrule._internal.extras import require  # noqa: PLC0415  (not needed for --help)
-    from chainrule.cli.tables import part_or_file  # noqa: PLC0415
-    from chainrule.tables import tuning  # noqa: PLC0415
-    from chainrule.tables.tuning import saving  # noqa: PLC0415
+    from chainrule._internal.extras import require  # noqa: PLC0415  (start-up time: not needed for --help)
+    from chainrule.cli.tables import names, part_or_file  # noqa: PLC0415  (start-up time)
 
     bounds.check("tune", {"seed": seed, "validation": validation})
     for package, extra in (("optuna", "tune"), ("polars", "tables"), ("skops", "tables")):
         require(package, extra)  # refused before the search, not after it
-    folder = out if out is not None else Path("runs", f"{_stem(file)}-tune")
+    from chainrule.tables import tuning  # noqa: PLC0415  (an extra)
+    from chainrule.tables.tuning.page import sentence  # noqa: PLC0415  (an extra)
+
+    stem = Path(file).name.split(".")[0] or Path(file).name.strip(".") or "table"
+    folder = out if out is not None else Path("runs", f"{stem}-tune")
     start = time.monotonic()
-    asked = {
-        "task": task, "categorical": categorical, "numeric": numeric, "drop": drop, "dates": dates,
-        "test": None if test is None else part_or_file(test), "validation": validation,
-        "time_column": time_column, "group": group, "decimal": decimal,
+    options = {
+        "task": task, "categorical": names(categorical), "numeric": names(numeric), "drop": names(drop),
+        "dates": names(date), "test": None if test is None else part_or_file(test), "validation": validation,
+        "time_column": time_column, "group": group, "delimiter": delimiter, "decimal": decimal,
     }  # fmt: skip
-    options = {name: value for name, value in asked.items() if value not in (None, [], "")}
     try:
         with warnings_at_the_end(), ExitStack() as stack:
-            lines = None if quiet else _progress(stack, trials, minutes)
             tuned = tuning.tune(
                 file, target, trials=trials, minutes=minutes, folds=folds, jobs=n_jobs, seed=seed, out=folder,
-                heard=lines, said=None if quiet else tell, **options,
+                on_trial=None if quiet else _progress(stack, trials, minutes), on_message=None if quiet else tell,
+                **{name: value for name, value in options.items() if value not in (None, [], "")},
             )  # fmt: skip
     except KeyboardInterrupt:
-        say(f"\nStopped: what is finished is kept in {folder}, and the same command goes on.")
+        say(f"\nStopped: the finished trials are kept in {folder}, and the same command resumes.")
         raise typer.Exit(STOPPED) from None
     tuned.trained.command = shlex.join(["chainrule", *sys.argv[1:]])
     tuned.trained.save(folder, overwrite=True)
-    saving.save(tuned, folder)
+    cr.save(tuning, tuned, folder)
     for message in tuned.trained.warnings:
         say(f"Warning: {message}")
     if not quiet:
-        tell(f"\n{tuned.table()}\n")
-    tell(f"best     {tuned.sentence()}")
+        tell(f"\n{tuning.summary(tuned)}\n")
+    tell(f"best     {sentence(tuned)}")
     tell(f"verdict  {tuned.trained.verdict}")
     if not quiet:
         tell(f"time     {time.monotonic() - start:.1f} s")
     tell(f"results  {folder}")
 
 
-def _stem(file: str) -> str:
-    name = Path(file).name
-    return (name.split(".")[0] or name.strip(".") or "table") if file != "-" else "table"
-
-
 def _progress(stack: ExitStack, trials: int | None, minutes: float | None) -> Any:
-    """Return what draws a live bar on a terminal, and prints one plain line a trial elsewhere."""
-    from rich.console import Console  # noqa: PLC0415
+    """Return a callback that draws a live bar on a terminal, and prints a plain line per trial elsewhere."""
+    from rich.console import Console  # noqa: PLC0415  (start-up time)
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415  (start-up time)
 
     console = Console()
-    if not sys.stdout.isatty() or console.is_dumb_terminal:
-        return lambda step: tell(line(step))
-    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
+    live = sys.stdout.isatty() and not console.is_dumb_terminal
+    bar = Progress(TextColumn("{task.description}"), BarColumn(bar_width=None), console=console, expand=True)
+    task = bar.add_task("", total=1.0)
+    start, ended = time.monotonic(), 0
 
-    bar = Progress(
-        TextColumn("trial {task.fields[trial]}"), BarColumn(bar_width=None), TextColumn("best {task.fields[best]}"),
-        TextColumn("{task.fields[left]} left"), console=console, expand=True,
-    )  # fmt: skip
-    start = time.monotonic()
-    total = float(trials) if trials is not None else 60 * float(minutes or 0)
-    task = bar.add_task("", total=total, trial="1", best="-", left="?")
-
-    def heard(step: Step) -> None:
-        from chainrule.cli.progress import clock  # noqa: PLC0415
-
+    def on_trial(trial: TrialRecord, finished: tuple[TrialRecord, ...]) -> None:
+        nonlocal ended
+        ended, taken = ended + 1, time.monotonic() - start
+        left = taken / ended * (trials - len(finished)) if trials else 60 * (minutes or 0) - taken
+        text = line(trial, finished, trials, max(0.0, left))
+        if not live:
+            tell(text)
+            return
         if not bar.live.is_started:
             stack.enter_context(bar)
-        bar.console.print(line(step), highlight=False, markup=False)
-        done = float(step.number) if trials is not None else time.monotonic() - start
-        best = "-" if step.best is None else f"{step.best:#.4g}"
-        bar.update(task, completed=done, trial=str(step.number), best=best, left=clock(step.left))
+        bar.console.print(text, highlight=False, markup=False)
+        done = len(finished) / trials if trials else taken / (taken + left)
+        bar.update(task, completed=done, description=text.partition("  ")[0])
 
-    return heard
+    return on_trial
 
 
-def line(step: Step) -> str:
-    """Return what there is to say after a trial.
+def line(trial: TrialRecord, finished: tuple[TrialRecord, ...], trials: int | None, left: float) -> str:
+    """Return the line to print after a trial.
 
-    >>> from chainrule.tables.tuning import Step
-    >>> line(Step(3, 20, "pruned", 0.5123, 0.4321, 1.23, 65.0, {}))
-    'trial 3/20  0.5123  pruned    best 0.4321  1.2 s  1:05 left'
+    >>> from chainrule.tables.tuning import TrialRecord
+    >>> best = TrialRecord(1, "complete", 0.4321, (0.4321,), (3,), 2.0, {})
+    >>> pruned = TrialRecord(2, "pruned", 0.5123, (0.5123,), (), 1.23, {})
+    >>> line(pruned, (best, pruned), 20, 65.0)
+    'trial 2/20  0.5123  pruned    best 0.4321  1.2 s  1:05 left'
     """
-    from chainrule.cli.progress import clock  # noqa: PLC0415
+    from chainrule.cli.progress import clock  # noqa: PLC0415  (start-up time)
 
-    of = "" if step.trials is None else f"/{step.trials}"
-    value = "     -" if step.value is None else f"{step.value:#.4g}"
-    best = "-" if step.best is None else f"{step.best:#.4g}"
-    how_long = f"{step.seconds:.1f} s  {clock(step.left)} left"
-    return f"trial {step.number}{of}  {value:>6}  {step.state:<8}  best {best}  {how_long}"
+    of = "" if trials is None else f"/{trials}"
+    value = "-" if trial.value is None else f"{trial.value:#.4g}"
+    values = [other.value for other in finished if other.state == "complete" and other.value is not None]
+    best = f"{min(values):#.4g}" if values else "-"
+    how_long = f"{trial.seconds:.1f} s  {clock(left)} left"
+    return f"trial {len(finished)}{of}  {value:>6}  {trial.state:<8}  best {best}  {how_long}"

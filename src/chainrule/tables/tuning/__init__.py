@@ -1,27 +1,32 @@
-"""Tuning the network of a table: a search by cross-validation, in a study that can be stopped and goes on."""
+"""Tuning the network of a table: a search by cross-validation with Optuna, which can be stopped and resumed."""
 
 from __future__ import annotations
 
 import tempfile
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from chainrule.tables import models
-from chainrule.tables.tuning import data as data_module
+import numpy as np
+
+from chainrule.tables import casting, loading
+from chainrule.tables.models import PATIENCE
+from chainrule.tables.result import Trained
+from chainrule.tables.training import train
 from chainrule.tables.tuning import folds as folds_module
-from chainrule.tables.tuning import space as space_module
-from chainrule.tables.tuning import study as studies
-from chainrule.tables.tuning.objective import MEASURE, Problem
-from chainrule.tables.tuning.result import TrialRecord, Tuned, importance, records
-from chainrule.tables.tuning.search import Search, Step
-from chainrule.tables.tuning.space import Dimension
+from chainrule.tables.tuning.objective import Problem
+from chainrule.tables.tuning.page import save, summary
+from chainrule.tables.tuning.result import TrialRecord, Tuned
+from chainrule.tables.tuning.search import OnTrial, Search
+from chainrule.tables.tuning.space import Dimension, arguments
+from chainrule.tables.tuning.study import finished, importance, opened, records
 
-__all__ = ["Dimension", "Step", "TrialRecord", "Tuned", "tune"]
+__all__ = ["Dimension", "TrialRecord", "Tuned", "save", "summary", "tune"]
 
-FORMAT = 1
+FORMAT = 2
 
 
 def tune(
@@ -34,40 +39,39 @@ def tune(
     jobs: int = 1,
     seed: int = 0,
     out: str | Path | None = None,
-    heard: Callable[[Step], None] | None = None,
-    said: Callable[[str], None] | None = None,
+    on_trial: OnTrial | None = None,
+    on_message: Callable[[str], None] | None = None,
     **options: Any,
 ) -> Tuned:
     """Search for a better network for a table than the default, and fit it as :func:`chainrule.tables.train` does.
 
-    Each trial is a mean over the folds of a cross-validation of the rows to train on; the rows that ``train`` holds out
-    are not touched. The first trial is the default, so the best is never worse than it on the folds. The sampler is
-    Optuna's TPE; trials whose running mean is above the median of the others at the same epoch are pruned.
+    A trial's value is its mean loss over the folds of a cross-validation of the rows to train on; the rows that
+    ``train`` holds out are not used. The first trial is the default network, so the best is never worse on the folds.
+    The search is Optuna's ``study.optimize``, with its ``TPESampler`` and ``MedianPruner``.
 
     Parameters
     ----------
     source : path or data frame
     target : str, or several
     trials : int, optional
-        How many finished trials the study shall have, those of earlier runs among them.
+        The number of finished trials that the study is to have, those of earlier runs included.
     minutes : float, optional
-        How long this run may take, with the fit of the best at its end. One of the two is given.
+        The time for this run, the last fit included. Give either ``trials`` or ``minutes``.
     folds : int, optional
         Five up to 2,000 rows, else three.
     jobs : int
         Trials at a time, each in a process with its share of the cores. With more than one, a script needs
         ``if __name__ == "__main__":``, as always with processes.
     seed : int
-        With one job, seed and study give the same trials, however often it was stopped; with several, the order in
-        which trials end matters too.
+        With one job, the same seed and study give the same trials, however often the search was stopped.
     out : path, optional
-        A folder for the study, ``study.db``: with it the search can be stopped, or killed, and goes on where it was.
-    heard : function, optional
-        Called with a :class:`Step` after each trial.
-    said : function, optional
-        Called with a text that says what will be done: before the first trial, and before the best is fitted.
+        A folder for the study, ``study.log``: the search can be stopped, or killed, and resumed from it.
+    on_trial : function, optional
+        Called after each trial with its :class:`TrialRecord` and the tuple of all finished ones.
+    on_message : function, optional
+        Called with a text before the first trial, and before the last fit.
     **options
-        Those of :func:`chainrule.tables.train`. What ``parameters`` fixes is not searched.
+        Those of :func:`chainrule.tables.train`. The ``parameters`` given are fixed, and not searched.
 
     Returns
     -------
@@ -78,14 +82,13 @@ def tune(
     ValueError
         When the study in the folder is damaged or of other data, or there are too few rows for the folds.
     KeyboardInterrupt
-        After what was found is safe.
+        At Ctrl-C; every finished trial is in the folder.
 
     Source: Akiba et al., "Optuna: a next-generation hyperparameter optimization framework" (2019); Bergstra et al.,
     "Algorithms for hyper-parameter optimization" (2011).
 
     Examples
     --------
-    >>> import numpy as np
     >>> import polars as pl
     >>> x = np.random.default_rng(0).normal(size=(200, 2))
     >>> frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "same": x[:, 0] * x[:, 1] > 0})
@@ -96,57 +99,67 @@ def tune(
     start = time.monotonic()
     _check(trials, minutes, folds, jobs)
     if isinstance(source, str) and source == "-":
-        raise ValueError(
-            "tune reads the table again for the fit of the best, and standard input only once: give a file."
-        )
-    data = data_module.load(source, target, seed, **options)
-    rows = len(data.y)
-    defaults = models.parameters(rows, data.task, seed, data.fixed)
-    dimensions = space_module.space(data.task, rows, defaults, data.fixed)
-    if not dimensions:
-        raise ValueError("there is nothing to search: every dimension of the space is fixed.")
-    default = space_module.point(defaults, dimensions)
-    count = folds or folds_module.default_count(rows)
-    parts = folds_module.folds(data.plan, count, data.frame, data.y)
-    problem = Problem(data.inputs, data.y, data.columns, data.task, seed, data.patience, data.fixed, parts)
+        raise ValueError("tune reads the table twice, and standard input can be read only once: give a file.")
+    loaded, problem = prepare(source, target, folds, seed, **options)
     about = {
         "format": FORMAT,
-        "data": data.sha256,
-        "target": data.target,
+        "data": loaded.sha256,
+        "target": loaded.schema.target,
         "seed": seed,
-        "folds": count,
-        "space": [[d.name, d.low, d.high, d.log, list(d.choices)] for d in dimensions],
+        "folds": len(problem.folds),
+        "space": [[d.name, d.low, d.high, d.log, list(d.choices)] for d in problem.space],
         "set of options": {name: repr(value) for name, value in sorted(options.items())},
     }
+    tell = on_message or (lambda _: None)
     with ExitStack() as stack:
         folder = Path(out if out is not None else stack.enter_context(tempfile.TemporaryDirectory(prefix="chainrule-")))
-        studies.make_folder(folder)
-        stack.enter_context(studies.locked(folder))
-        study = stack.enter_context(studies.opened(folder / studies.FILE, seed, about, default))
-        if said is not None:
-            said(_intent(rows, problem, dimensions, len(studies.finished(study))))
+        study = stack.enter_context(opened(folder, seed, about, problem))
+        tell(_plan(problem, len(finished(study))))
         seconds = None if minutes is None else 60 * minutes
-        Search(study, problem, dimensions, default, trials, seconds, jobs, heard or _silent, start).run()
-        if said is not None:
-            said("fit        of the best, as train does it")
-        best = studies.whole(study)[0]
-        found = records(study)
+        Search(study, problem, seed, trials, seconds, jobs, on_trial, start).run()
+        tell("fit        of the best point, as train does it")
+        best, found = study.best_trial, records(study)
         return Tuned(
             best=dict(best.params),
-            value=float(best.value or 0.0),
-            default_value=next(float(t.value or 0.0) for t in found if t.state == "whole" and t.point == default),
-            measure=MEASURE[data.task],
+            value=best.value or 0.0,
+            default_value=next(t.value or 0.0 for t in found if t.state == "complete" and t.point == problem.default),
+            measure=problem.measure,
             trials=found,
             importance=importance(study, seed),
-            space=dimensions,
-            folds=count,
-            trained=data_module.fit(source, target, seed, options, space_module.arguments(best.params)),
+            space=problem.space,
+            folds=len(problem.folds),
+            trained=fit(source, target, seed, options, arguments(best.params)),
         )
+
+
+def prepare(source: Any, target: Any, folds: int | None, seed: int, **options: Any) -> tuple[loading.Loaded, Problem]:
+    """Read a table as ``train`` does with the same options, and make folds of the rows that it does not hold out."""
+    fixed, patience = dict(options.pop("parameters", None) or {}), options.pop("patience", PATIENCE)
+    loaded = loading.load(source, target, seed=seed, **options)
+    schema, rows = loaded.schema, np.sort(np.concatenate([loaded.train, loaded.validation]))
+    frame, y = loaded.frame[rows], loaded.y[rows]
+    parts = folds_module.folds(loaded.plan, folds or folds_module.default_count(len(y)), frame, y)
+    inputs = casting.cast(frame, schema.columns)
+    problem = Problem(inputs, y, schema.columns, schema.task, seed, patience, fixed, parts)
+    if not problem.space:
+        raise ValueError("there is nothing to search: every dimension of the space is fixed.")
+    return loaded, problem
+
+
+def fit(source: Any, target: Any, seed: int, options: dict[str, Any], found: dict[str, Any]) -> Trained:
+    """Train on the table with the arguments found; a fit that Ctrl-C ends early is not kept."""
+    given = {**(options.get("parameters") or {}), **found}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Training interrupted by user")  # raised below
+        trained = train(source, target=target, seed=seed, **{**options, "parameters": given})
+    if trained.history.stopped.startswith("interrupted"):
+        raise KeyboardInterrupt
+    return trained
 
 
 def _check(trials: int | None, minutes: float | None, folds: int | None, jobs: int) -> None:
     if (trials is None) == (minutes is None):
-        raise ValueError("give either --trials or --minutes, one of them: how many trials, or how long.")
+        raise ValueError("give either --trials or --minutes: the number of trials, or the time.")
     if trials is not None and trials < 1:
         raise ValueError(f"--trials: expected a whole number of at least 1, got {trials}.")
     if minutes is not None and not 0 < minutes < 1e6:
@@ -157,15 +170,8 @@ def _check(trials: int | None, minutes: float | None, folds: int | None, jobs: i
         raise ValueError(f"--n-jobs: expected a whole number of at least 1, got {jobs}.")
 
 
-def _intent(rows: int, problem: Problem, dimensions: tuple[Dimension, ...], known: int) -> str:
-    lines = [
-        f"search     {len(problem.folds)} folds of {rows:,} rows; the {MEASURE[problem.task]} is to be small",
-        *(f"           {d.name:<16} {d.shown()}" for d in dimensions),
-    ]
-    if known:
-        lines.append(f"study      goes on: {known} trials are finished")
+def _plan(problem: Problem, known: int) -> str:
+    lines = [f"search     minimizes the {problem.measure} over {len(problem.folds)} folds of {len(problem.y):,} rows"]
+    lines += [f"           {d.name:<16} {d.shown()}" for d in problem.space]
+    lines += [f"study      resumed: {known} trials are finished"] if known else []
     return "\n".join(lines)
-
-
-def _silent(step: Step) -> None:
-    """Say nothing."""

@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn import model_selection as of
 
 from chainrule._internal.typing import Array
 from chainrule.tables.splitting import Plan
@@ -38,8 +39,6 @@ def folds(plan: Plan, count: int, frame: pl.DataFrame, y: Array) -> list[tuple[A
     >>> [y[b].tolist() for a, b in folds(Plan(0.2, 0.1, 0, stratify=True), 4, pl.DataFrame({"y": y}), y)]
     [[0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1]]
     """
-    from sklearn import model_selection as of  # noqa: PLC0415
-
     rows = np.arange(len(y))
     if len(y) < 2 * count:
         raise ValueError(
@@ -49,7 +48,7 @@ def folds(plan: Plan, count: int, frame: pl.DataFrame, y: Array) -> list[tuple[A
         order = frame[plan.time].arg_sort().to_numpy()
         return [(np.sort(order[a]), np.sort(order[b])) for a, b in of.TimeSeriesSplit(count).split(order)]
     if plan.group is not None:
-        group = np.unique(frame[plan.group].cast(_string()).fill_null("(missing)").to_numpy(), return_inverse=True)[1]
+        group = np.unique(frame[plan.group].cast(str).fill_null("(missing)").to_numpy(), return_inverse=True)[1]
         if group.max() + 1 < count:
             raise ValueError(
                 f"--group: {plan.group!r} has {group.max() + 1} groups to train on, too few for {count} folds: "
@@ -70,9 +69,3 @@ def folds(plan: Plan, count: int, frame: pl.DataFrame, y: Array) -> list[tuple[A
         warnings.simplefilter("ignore")
         parts = list(kind(count, shuffle=True, random_state=plan.seed).split(rows, y[rows] if plan.stratify else None))
     return [(np.sort(np.concatenate([rows[a], alone])), rows[b]) for a, b in parts]
-
-
-def _string() -> Any:
-    from chainrule._internal.extras import require  # noqa: PLC0415
-
-    return require("polars", "tables").String

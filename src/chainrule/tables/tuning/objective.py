@@ -1,4 +1,4 @@
-"""What a point of the space is worth: the mean loss over the folds, each prepared and trained by itself."""
+"""The objective: the mean loss over the folds of a cross-validation, each fold prepared and trained on its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chainrule._internal.typing import Array
 from chainrule.tables import models
 from chainrule.tables.preparation import preparation
 from chainrule.tables.schema import Column
-from chainrule.tables.tuning.space import arguments
+from chainrule.tables.tuning import space
 from chainrule.training.callbacks import Callback, Run
 
 if TYPE_CHECKING:
@@ -22,20 +22,15 @@ if TYPE_CHECKING:
 else:
     pl = Any
 
-KEPT = 2**30  # bytes of prepared folds that are kept from trial to trial
-MEASURE = {"binary": "log loss", "multiclass": "log loss", "multilabel": "log loss", "regression": "RMSE"}
-TINY = 1e-7  # the least probability that a loss is taken of, as in the scores
+CACHED = 2**30  # bytes of prepared folds that are kept between trials
+TINY = 1e-7  # the smallest probability in a log loss, as in the scores
 
-Tell = Callable[[int, float], str]
-"""Takes a step and the value so far, and returns why to end the trial, or nothing."""
-
-
-class Cut(Exception):  # noqa: N818  (no error)
-    """A trial that was ended before its end; the reason is "pruned", "interrupted" or "time"."""
+Report = Callable[[int, list[float]], None]
+"""Takes a step and the best loss so far on each fold begun; it may raise to end the trial."""
 
 
 class Fold(NamedTuple):
-    """A fold as the network sees it."""
+    """A prepared fold, as the network sees it."""
 
     X: Array
     y: Array
@@ -44,26 +39,21 @@ class Fold(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a whole trial gave: the value of each fold, its best epoch, and the seconds of all."""
+    """The result of a complete trial: the loss and the best epoch of each fold, and the seconds it took."""
 
-    values: list[float]
+    folds: list[float]
     epochs: list[int]
     seconds: float
-
-    @property
-    def value(self) -> float:
-        """The mean over the folds."""
-        return float(np.mean(self.values))
 
 
 @dataclass
 class Problem:
-    """Everything that a trial needs: the rows to train on as the pipeline takes them, and the folds.
+    """The rows to train on, the folds and the search space; everything that a worker process needs.
 
     Parameters
     ----------
     frame : polars.DataFrame (rows, columns)
-        The columns that the network sees; none of the held-out rows.
+        The inputs, without the held-out rows.
     y : array (rows,), or (rows, labels)
     columns : tuple of Column
     task : str
@@ -83,119 +73,112 @@ class Problem:
     folds: list[tuple[Array, Array]]
     _prepared: dict[int, Fold] = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        defaults = self._arguments({})
+        self.space = space.space(self.task, len(self.y), defaults, self.fixed)
+        self.default = space.point(defaults, self.space)
+        self.measure = "RMSE" if self.task == "regression" else "log loss"
+        self.worst = float(np.ptp(self.y)) if self.task == "regression" else float(-np.log(TINY))
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_prepared": {}}  # each process prepares for itself
+        return {**vars(self), "_prepared": {}}  # each process prepares its own folds
 
-    def evaluate(self, values: dict[str, Any], tell: Tell) -> Outcome:
-        """Train on every fold at a point of the space; after each epoch ``tell`` hears the running mean.
-
-        That is the mean of the folds that are done and of the best epoch so far of the one that is not, at the step
-        ``fold * epochs + epoch``: trials are compared at the same step, so over the same rows.
+    def evaluate(self, point: dict[str, Any], report: Report) -> Outcome:
+        """Train on every fold at a point in the space, and report each epoch as step ``fold * epochs + epoch``.
 
         Raises
         ------
-        Cut
-            When ``tell`` says so.
         ValueError
             When training diverges.
         """
         start = time.perf_counter()
-        given = models.parameters(len(self.y), self.task, self.seed, {**self.fixed, **arguments(values)})
-        best: list[float] = []
+        arguments = self._arguments(space.arguments(point))
+        losses: list[float] = []
         epochs: list[int] = []
-        for i in range(len(self.folds)):
-            fold = self.prepare(i)
-
-            def mean(epoch: int, value: float, first: int = i * given["max_iter"]) -> str:
-                return tell(first + epoch - 1, float(np.mean([*best, value])))
-
-            watch = _fit(self.task, given, self.patience, fold, mean)
-            best.append(watch.best)
+        for number in range(len(self.folds)):
+            fold = self.prepare(number)
+            center, scale = (float(fold.y.mean()), float(fold.y.std()) or 1.0) if self.measure == "RMSE" else (0, 1)
+            loss = _rmse(fold, center, scale) if self.measure == "RMSE" else _log_loss(fold)
+            watch = _Watch(loss, fold.X_val, self.patience, report, number * arguments["max_iter"], losses)
+            model = models.network(self.task, arguments, 0)
+            model = getattr(model, "regressor", model).set_params(callbacks=[watch])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of dead units or too few epochs: the loss shows it
+                model.fit(fold.X, (fold.y - center) / scale if self.measure == "RMSE" else fold.y)
+            if model.history_.stopped.startswith("interrupted"):
+                raise KeyboardInterrupt
+            if not np.isfinite(watch.best):
+                raise ValueError("training diverged")
+            losses.append(watch.best)
             epochs.append(watch.best_epoch)
-        return Outcome(best, epochs, time.perf_counter() - start)
+        return Outcome(losses, epochs, time.perf_counter() - start)
 
     def prepare(self, number: int) -> Fold:
-        """Return a fold with its preparation fitted on its training rows only."""
+        """Return a fold, with its preparation fitted on its training rows only."""
         if number in self._prepared:
             return self._prepared[number]
         train, validation = self.folds[number]
         steps = preparation(self.columns, len(train), self.seed)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what train says once
+            warnings.simplefilter("ignore")  # `train` gives these warnings once
             X = np.asarray(steps.fit_transform(self.frame[train], self.y[train]), dtype=np.float32)
             X_val = np.asarray(steps.transform(self.frame[validation]), dtype=np.float32)
         fold = Fold(X, self.y[train], X_val, self.y[validation])
-        if (X.nbytes + X_val.nbytes) * len(self.folds) <= KEPT:
+        if (X.nbytes + X_val.nbytes) * len(self.folds) <= CACHED:
             self._prepared[number] = fold
         return fold
 
+    def _arguments(self, given: dict[str, Any]) -> dict[str, Any]:
+        return models.parameters(len(self.y), self.task, self.seed, {**self.fixed, **given})
 
-class Watch(Callback):
-    """Measures the validation rows after each epoch, remembers the best, and stops when none has come for long.
 
-    The loss is that of the targets as they are: label smoothing and class weights, which are searched or given, would
-    make losses that cannot be compared.
+class _Watch(Callback):
+    """Measures the validation rows after each epoch, keeps the best loss, and stops when it no longer improves.
+
+    The targets are as they are: label smoothing and class weights would make losses that cannot be compared.
     """
 
-    def __init__(self, measure: Callable[[Array], float], X: Array, patience: int, tell: Tell) -> None:
-        self.measure, self.X, self.patience, self.tell = measure, X, patience, tell
-        self.best, self.best_epoch, self.why = float("inf"), 0, ""
+    def __init__(
+        self, loss: Callable[[Array], float], X: Array, patience: int, report: Report, start: int, before: list[float]
+    ) -> None:
+        self.loss, self.X, self.patience, self.report, self.start, self.before = (
+            loss,
+            X,
+            patience,
+            report,
+            start,
+            before,
+        )
+        self.best, self.best_epoch = float("inf"), 0
 
     def on_epoch(self, run: Run) -> None:
-        value = self.measure(run.network.predict(self.X))
+        value = self.loss(run.network.predict(self.X))
         if value < self.best:
             self.best, self.best_epoch = value, run.epoch
         elif self.patience and run.epoch - self.best_epoch >= self.patience:
             run.stop("the validation loss does not improve")
-        self.why = self.tell(run.epoch, self.best)
-        if self.why:
-            run.stop(self.why)
+        self.report(self.start + run.epoch - 1, [*self.before, self.best])
 
 
-def _fit(task: str, given: dict[str, Any], patience: int, fold: Fold, tell: Tell) -> Watch:
-    estimator = models.network(task, given, 0)
-    estimator = getattr(estimator, "regressor", estimator)
-    y, measure = fold.y, _log_loss(fold)
-    if task == "regression":
-        centre, scale = float(fold.y.mean()), float(fold.y.std()) or 1.0
-        y, measure = (fold.y - centre) / scale, _rmse(fold, centre, scale)
-    watch = Watch(measure, fold.X_val, patience, tell)
-    estimator.set_params(callbacks=[watch])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of dead units, of epochs that were too few: the value says it
-        estimator.fit(fold.X, y)
-    if estimator.history_.stopped.startswith("interrupted"):
-        raise KeyboardInterrupt
-    if watch.why:
-        raise Cut(watch.why)
-    if not np.isfinite(watch.best):
-        raise ValueError("training diverged")
-    return watch
-
-
-def _rmse(fold: Fold, centre: float, scale: float) -> Callable[[Array], float]:
-    def measure(p: Array) -> float:
-        return float(np.sqrt(np.square(p.ravel() * scale + centre - fold.y_val).mean()))
-
-    return measure
+def _rmse(fold: Fold, center: float, scale: float) -> Callable[[Array], float]:
+    return lambda p: float(np.sqrt(np.square(p.ravel() * scale + center - fold.y_val).mean()))
 
 
 def _log_loss(fold: Fold) -> Callable[[Array], float]:
     if fold.y.ndim == 2:
-        return lambda p: _binary(p, fold.y_val)
+        return lambda p: _binary(np.clip(p, TINY, 1 - TINY), fold.y_val)
     classes = np.unique(fold.y)
     which = np.searchsorted(classes, fold.y_val).clip(max=len(classes) - 1)
     known = classes[which] == fold.y_val  # by time or by group, a class may be new
 
-    def measure(p: Array) -> float:
+    def loss(p: Array) -> float:
         if len(classes) == 2:
             p = np.column_stack([1 - p.ravel(), p.ravel()])
         of_truth = np.where(known, p[np.arange(len(which)), which], 0.0)
         return float(-np.log(np.clip(of_truth, TINY, 1)).mean())
 
-    return measure
+    return loss
 
 
 def _binary(p: Array, y: Array) -> float:
-    p = np.clip(p, TINY, 1 - TINY)
     return float(-np.where(y == 1, np.log(p), np.log1p(-p)).mean())

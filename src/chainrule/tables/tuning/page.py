@@ -1,62 +1,122 @@
-"""The page of a tuning: the trials one after another, the best, what mattered, and the loss along each dimension."""
+"""The page of a tuning: its trials, the best of them, the importance of each dimension and the loss along it."""
 
 from __future__ import annotations
 
+import csv
+import io
 import math
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from chainrule._internal.typing import Array
+from chainrule.files.writing import write_atomically
+from chainrule.pages import html, markdown
 from chainrule.pages.blocks import Block, Cell, Figure, Figures, Heading, Table, Text
 from chainrule.pages.drawing import Axis, Plot
-from chainrule.tables.tuning.result import SHOWN, shown
+from chainrule.pages.formatting import rows as counted
+from chainrule.tables.tuning.result import TrialRecord, Tuned
 from chainrule.tables.tuning.space import Dimension
 
-if TYPE_CHECKING:
-    from chainrule.tables.tuning.result import Tuned
-else:
-    Tuned = object
+TRIALS, PAGE, TEXT = "trials.csv", "tuning.html", "tuning.md"
+SHOWN = 10  # trials in a table
 
 
-@dataclass(frozen=True)
-class Names(Axis):
-    """An axis of names, at 0, 1, 2, ..."""
+def save(tuned: Tuned, folder: str | Path) -> None:
+    """Write ``trials.csv``, ``tuning.html`` and ``tuning.md`` to a folder, each whole or not at all.
 
-    names: tuple[str, ...] = ()
+    Examples
+    --------
+    >>> import tempfile
+    >>> import polars as pl
+    >>> from chainrule.tables import tune
+    >>> frame = pl.DataFrame({"a": range(60), "even": [i % 2 == 0 for i in range(60)]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(tune(frame, "even", trials=1, numeric=["a"], parameters={"max_iter": 2}), folder)
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['trials.csv', 'tuning.html', 'tuning.md']
+    """
+    content = _content(tuned)
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    names = [dimension.name for dimension in tuned.space]
+    writer.writerow(["trial", "state", tuned.measure, "seconds", *names])
+    for trial in tuned.trials:
+        value = "" if trial.value is None else repr(trial.value)
+        writer.writerow([trial.number, trial.state, value, f"{trial.seconds:.3f}", *(trial.point[n] for n in names)])
+    texts = {PAGE: html.page(*content), TEXT: markdown.render(*content), TRIALS: table.getvalue()}
+    for name, text in texts.items():
+        write_atomically(Path(folder) / name, text.encode(), follow=False)
 
-    def ticks(self) -> list[tuple[float, str]]:
-        return [(float(i), name) for i, name in enumerate(self.names)]
 
+def summary(tuned: Tuned) -> str:
+    """Return the best trials and the importance of each dimension as text.
 
-def title(tuned: Tuned) -> str:
-    """Return the heading."""
-    return f"Tuning a network for {tuned.trained.schema.target}"
-
-
-def about(tuned: Tuned) -> str:
-    """Return the line below it."""
-    count = len(tuned.trials)
-    return (
-        f"{count} trials on {tuned.trained.source}, each trained on {tuned.folds} folds of the rows to train on. "
-        "The rows that are held out for the test had no part in this."
-    )
-
-
-def blocks(tuned: Tuned) -> list[Block]:
-    """Return what the page says."""
-    found: list[Block] = [
-        Text(f"Best: {tuned.sentence()}", "result"),
-        Heading("The trials", "one after another, and the best of them", "trials"),
-        Figures((_history(tuned), *_importance(tuned))),
-        _best(tuned),
-        Heading("The dimensions", "and the loss along each of them", "dimensions"),
-        Figures(tuple(_slice(tuned, dimension) for dimension in tuned.space)),
-        Heading("The space", "what could be chosen, and why no more", "space"),
-        _space(tuned),
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from chainrule.tables import tune
+    >>> frame = pl.DataFrame({"a": range(60), "even": [i % 2 == 0 for i in range(60)]})
+    >>> print(summary(tune(frame, "even", trials=1, numeric=["a"], parameters={"max_iter": 2})))
+    trial  log loss  layers  units  activation  dropout  alpha  learning_rate  batch_size   schedule  label_smoothing
+        1  ...
+    """
+    names = [dimension.name for dimension in tuned.space]
+    lines = [["trial", tuned.measure, *names]]
+    lines += [
+        [str(trial.number), f"{trial.value:#.4g}", *(_shown(trial.point[name]) for name in names)]
+        for trial in complete(tuned)[:SHOWN]
     ]
-    return found
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    text = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    if tuned.importance:
+        text += ["", "importance"]
+    for name, share in tuned.importance.items():
+        text.append(f"  {name:<15} {100 * share:3.0f}%  {'█' * round(30 * share)}".rstrip())
+    return "\n".join(text)
+
+
+def sentence(tuned: Tuned) -> str:
+    """Return the result in a sentence."""
+    ends = ", ".join(f"{count} {state}" for state, count in sorted(Counter(t.state for t in tuned.trials).items()))
+    said = f"{tuned.measure} {tuned.value:#.4g} over {tuned.folds} folds"
+    if tuned.value < tuned.default_value:
+        less = 100 * (1 - tuned.value / tuned.default_value)
+        said += f", {less:.1f}% less than the default's {tuned.default_value:#.4g}"
+    else:
+        said += ": the default, nothing better was found"
+    return f"{said} ({counted(len(tuned.trials), 'trial')}: {ends})."
+
+
+def complete(tuned: Tuned) -> list[TrialRecord]:
+    """Return the trials that were trained on all folds, best first."""
+    trials = [trial for trial in tuned.trials if trial.state == "complete"]
+    return sorted(trials, key=lambda trial: (trial.value or 0.0, trial.number))
+
+
+def _content(tuned: Tuned) -> tuple[str, str, list[Block]]:
+    """Return the title, the line below it, and the blocks."""
+    about = (
+        f"{len(tuned.trials)} trials on {tuned.trained.source}, each trained on {tuned.folds} folds of the rows to "
+        "train on. The held-out rows were not used."
+    )
+    return (
+        f"Tuning a network for {tuned.trained.schema.target}",
+        about,
+        [
+            Text(f"Best: {sentence(tuned)}", "result"),
+            Heading("Trials", "in order, and the best of them", "trials"),
+            Figures((_history(tuned), *_importance(tuned))),
+            _best(tuned),
+            Heading("Dimensions", "the loss along each of them", "dimensions"),
+            Figures(tuple(_slice(tuned, dimension) for dimension in tuned.space)),
+            Heading("Search space", "the ranges, and the reasons for them", "space"),
+            Table(("dimension", "range", "reason"), tuple((d.name, d.shown(), d.why) for d in tuned.space), "lll"),
+        ],
+    )
 
 
 def _loss_axis(tuned: Tuned, values: Array) -> Axis:
@@ -68,26 +128,23 @@ def _loss_axis(tuned: Tuned, values: Array) -> Axis:
 
 
 def _history(tuned: Tuned) -> Figure:
-    whole = sorted(tuned.whole, key=lambda trial: trial.number)
-    pruned = [trial for trial in tuned.trials if trial.state == "pruned" and trial.value is not None]
-    x, y = (np.array([float(getattr(t, name)) for t in whole]) for name in ("number", "value"))
-    last = float(len(tuned.trials))
-    plot = Plot(Axis(0.0, last + 1, "trial"), _loss_axis(tuned, y))
-    plot.line(np.array([0.0, last + 1]), np.full(2, tuned.default_value), "s6 dashed")
-    if pruned:
-        plot.points(
-            np.array([float(t.number) for t in pruned]), np.array([t.value or 0.0 for t in pruned]), "s2", radius=2.0
-        )
+    def points(state: str) -> Array:
+        return np.array([(t.number, t.value) for t in tuned.trials if t.state == state], dtype=float).reshape(-1, 2)
+
+    (x, y), pruned, last = points("complete").T, points("pruned"), len(tuned.trials) + 1.0
+    plot = Plot(Axis(0.0, last, "trial"), _loss_axis(tuned, y))
+    plot.line(np.array([0.0, last]), np.full(2, tuned.default_value), "s6 dashed")
+    if len(pruned):
+        plot.points(pruned[:, 0], pruned[:, 1], "s2", radius=2.0)
     plot.points(x, y, "s1", radius=3.0)
-    edges, best = np.repeat(np.append(x, last + 1), 2)[1:-1], np.repeat(np.minimum.accumulate(y), 2)
-    plot.line(edges, best, "s1")
-    reading = (
-        "Blue: trials that were trained on all folds, and the best so far; orange: trials that were pruned, where they "
-        "ended; dashed: the default. What is above the picture is drawn at its upper edge."
+    plot.line(np.repeat(np.append(x, last), 2)[1:-1], np.repeat(np.minimum.accumulate(y), 2), "s1")
+    caption = (
+        "Blue: complete trials, and the best so far. Orange: pruned trials, with the mean loss at which they ended. "
+        "Dashed: the default. Trials above the picture are drawn at its upper edge."
     )
     rows = tuple((str(t.number), t.state, "" if t.value is None else f"{t.value:#.4g}") for t in tuned.trials)
-    table = Table(("trial", "how it ended", tuned.measure), rows, "rlr")
-    return Figure("Trial by trial", plot.svg("Trial by trial", reading), reading, table)
+    table = Table(("trial", "state", tuned.measure), rows, "rlr")
+    return Figure("Trial by trial", plot.svg("Trial by trial", caption), caption, table)
 
 
 def _best(tuned: Tuned) -> Table:
@@ -97,60 +154,67 @@ def _best(tuned: Tuned) -> Table:
             Cell(str(trial.number), strong=i == 0),
             Cell(f"{trial.value:#.4g}", strong=i == 0),
             f"{min(trial.folds):#.4g} – {max(trial.folds):#.4g}",
-            *(Cell(shown(trial.point[name]), strong=i == 0) for name in names),
+            *(Cell(_shown(trial.point[name]), strong=i == 0) for name in names),
         )
-        for i, trial in enumerate(tuned.whole[:SHOWN])
+        for i, trial in enumerate(complete(tuned)[:SHOWN])
     ]
-    reading = (
-        "Trial 1 is the default. That the folds of a trial differ by more than the trials do is usual: all trials are "
-        "measured on the same folds. The best of many is a little too good: the held-out rows say how good it is."
+    caption = (
+        "Trial 1 is the default. The folds of one trial often differ by more than the trials do, which all use the "
+        "same folds. The best of many trials looks slightly too good: the held-out rows show how good it is."
     )
-    align = "rrr" + "r" * len(names)
-    heads = [name.replace("_", " ") for name in names]  # which may be on two lines
-    return Table(("trial", tuned.measure, "its folds", *heads), tuple(rows), align, "The best trials", reading)
+    heads = [name.replace("_", " ") for name in names]  # which may wrap
+    return Table(
+        ("trial", tuned.measure, "on its folds", *heads), tuple(rows), "rrr" + "r" * len(names), "Best trials", caption
+    )
 
 
 def _importance(tuned: Tuned) -> list[Table]:
-    """Return what mattered as a table, or nothing where there are too few trials to say."""
+    """Return the importance as a table, or nothing where there are too few trials."""
     if not tuned.importance:
         return []
     largest = max(tuned.importance.values()) or 1.0
-    rows = tuple((name, Cell(f"{100 * share:.0f} %", bar=share / largest)) for name, share in tuned.importance.items())
-    reading = (
-        "Of the variance of the loss, the part that each explains alone (functional ANOVA); a pruned trial is in it "
-        "with the loss at which it ended. With few trials this is a hint and no more."
+    rows = tuple((name, Cell(f"{100 * share:.0f}%", bar=share / largest)) for name, share in tuned.importance.items())
+    caption = (
+        "The share of the variance of the loss that each dimension explains alone (functional ANOVA), pruned trials "
+        "included with the mean loss at which they ended. After few trials this is only a hint."
     )
-    return [Table(("dimension", "share"), rows, "lr", "What mattered", reading)]
+    return [Table(("dimension", "share"), rows, "lr", "Importance", caption)]
 
 
 def _slice(tuned: Tuned, dimension: Dimension) -> Figure:
-    whole = tuned.whole
-    y = np.array([trial.value or 0.0 for trial in whole])
-    values = [trial.point[dimension.name] for trial in whole]
-    x = np.array([float(dimension.choices.index(v)) for v in values] if dimension.choices else values, dtype=float)
+    trials = complete(tuned)
+    y = np.array([trial.value for trial in trials], dtype=float)
+    values = [trial.point[dimension.name] for trial in trials]
+    x = np.array([dimension.choices.index(v) for v in values] if dimension.choices else values, dtype=float)
     plot = Plot(_axis(dimension), _loss_axis(tuned, y))
     plot.points(x, y, "s1", radius=2.5)
     plot.points(x[:1], y[:1], "s1", radius=5.5)
-    reading = f"Each dot is a whole trial, the large one the best: {shown(values[0])}."
-    rows = tuple((shown(v), f"{loss:#.4g}") for v, loss in zip(values[:SHOWN], y, strict=False))
+    caption = f"Each dot is a complete trial, the large one the best: {_shown(values[0])}."
+    rows = tuple((_shown(v), f"{loss:#.4g}") for v, loss in zip(values[:SHOWN], y, strict=False))
     table = Table((dimension.name, tuned.measure), rows, "rr")
-    return Figure(dimension.name, plot.svg(dimension.name, reading), reading, table)
+    return Figure(dimension.name, plot.svg(dimension.name, caption), caption, table)
+
+
+@dataclass(frozen=True)
+class _Names(Axis):
+    """An axis of names, at 0, 1, 2, ..."""
+
+    names: tuple[str, ...] = ()
+
+    def ticks(self) -> list[tuple[float, str]]:
+        return [(float(i), name) for i, name in enumerate(self.names)]
 
 
 def _axis(dimension: Dimension) -> Axis:
     if dimension.choices:
-        count = len(dimension.choices)
-        return Names(-0.5, count - 0.5, dimension.name, names=tuple(map(str, dimension.choices)))
+        return _Names(-0.5, len(dimension.choices) - 0.5, dimension.name, names=tuple(map(str, dimension.choices)))
     low, high = float(dimension.low), float(dimension.high)
     if dimension.log:
         room = (high / low) ** 0.03
         return Axis(low / room, high * room, dimension.name, log=True)
-    if dimension.whole and high - low < 8:
-        return Axis(low - 0.5, high + 0.5, dimension.name)
-    room = 0.03 * (high - low)
+    room = 0.5 if dimension.whole and high - low < 8 else 0.03 * (high - low)
     return Axis(low - room, math.nextafter(high + room, math.inf), dimension.name)
 
 
-def _space(tuned: Tuned) -> Table:
-    rows = tuple((d.name, d.shown(), d.why) for d in tuned.space)
-    return Table(("dimension", "from what", "why"), rows, "lll")
+def _shown(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""What tuning searches: the space as data, and the way from a point of it to the arguments of the estimator."""
+"""The search space as data, and the arguments of the estimator at a point in it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from chainrule.schedules import Cosine, OneCycle, Schedule
 
 if TYPE_CHECKING:
-    from optuna.distributions import BaseDistribution
+    from optuna import Trial
 else:
-    BaseDistribution = Any
+    Trial = Any
 
 CLASSES = ("binary", "multiclass")
 EVERY = (*CLASSES, "regression", "multilabel")
@@ -20,7 +20,7 @@ SCHEDULES: dict[str, Schedule | str] = {"one-cycle": OneCycle(), "cosine": Cosin
 
 @dataclass(frozen=True)
 class Dimension:
-    """One thing to choose: whole numbers or numbers between two bounds, or one of several values, and why these.
+    """A hyperparameter: a number between two bounds, or one of several values, and the reason for this range.
 
     >>> Dimension("units", "hidden_layer_sizes", "an example", low=16, high=512, log=True).shown()
     '16 to 512, on a logarithmic scale'
@@ -40,22 +40,20 @@ class Dimension:
         """Whether its values are whole numbers."""
         return not self.choices and isinstance(self.low, int)
 
-    def distribution(self) -> BaseDistribution:
-        """Return it as Optuna has it."""
-        from chainrule._internal.extras import require  # noqa: PLC0415
-
-        of = require("optuna.distributions", "tune")
+    def suggest(self, trial: Trial) -> Any:
+        """Return the value that Optuna's sampler suggests."""
         if self.choices:
-            return of.CategoricalDistribution(self.choices)
-        kind = of.IntDistribution if self.whole else of.FloatDistribution
-        return kind(self.low, self.high, log=self.log)
+            return trial.suggest_categorical(self.name, self.choices)
+        suggest: Any = trial.suggest_int if self.whole else trial.suggest_float
+        return suggest(self.name, self.low, self.high, log=self.log)
 
-    def has(self, value: Any) -> bool:
-        """Say whether a value is in it."""
-        return value in self.choices if self.choices else self.low <= value <= self.high
+    def __contains__(self, value: Any) -> bool:
+        if self.choices:
+            return type(value) in (int, str) and value in self.choices
+        return type(value) in ((int,) if self.whole else (int, float)) and self.low <= value <= self.high
 
     def shown(self) -> str:
-        """Return its values in words."""
+        """Return the range in words."""
         if self.choices:
             return ", ".join(map(str, self.choices))
         return f"{self.low:g} to {self.high:g}{', on a logarithmic scale' if self.log else ''}"
@@ -96,7 +94,7 @@ SPACE = (
 
 
 def space(task: str, rows: int, defaults: Mapping[str, Any], fixed: Mapping[str, Any]) -> tuple[Dimension, ...]:
-    """Return what is searched for a task with so many rows: what the user has fixed is not.
+    """Return the dimensions to search for a task with this many rows, without those that the user has fixed.
 
     >>> fixed = {"alpha": 0.1, "hidden_layer_sizes": (8,)}
     >>> [dimension.name for dimension in space("regression", 1000, {"batch_size": 32}, fixed)]
@@ -114,7 +112,7 @@ def space(task: str, rows: int, defaults: Mapping[str, Any], fixed: Mapping[str,
 
 
 def point(defaults: Mapping[str, Any], dimensions: tuple[Dimension, ...]) -> dict[str, Any]:
-    """Return the point of the space that is the default of ``train``.
+    """Return the default of ``train`` as a point in the space.
 
     Raises
     ------
@@ -135,13 +133,13 @@ def point(defaults: Mapping[str, Any], dimensions: tuple[Dimension, ...]) -> dic
         "label_smoothing": defaults.get("label_smoothing", 0.0),
     }
     for dimension in dimensions:
-        if not dimension.has(values[dimension.name]):
-            raise ValueError(f"the default of {dimension.name}, {values[dimension.name]}, is not in the space.")
+        if values[dimension.name] not in dimension:
+            raise ValueError(f"the default of {dimension.name}, {values[dimension.name]}, is not in the search space.")
     return {dimension.name: values[dimension.name] for dimension in dimensions}
 
 
 def arguments(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of the estimator at a point of the space.
+    """Return the arguments of the estimator at a point in the space.
 
     >>> arguments({"layers": 2, "units": 32, "learning_rate": 0.01})
     {'learning_rate_init': 0.01, 'hidden_layer_sizes': (32, 32)}

@@ -1,15 +1,21 @@
-"""The study: a SQLite file that outlives the process, and that only one process at a time goes on with."""
+"""The study: Optuna's journal in a folder, which outlives the process and is open in one process at a time.
+
+A journal is text, an operation a line: nothing in a stranger's file can run, a kill can damage its last line only, and
+Optuna's threads share it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import math
+import os
 import sqlite3
 import tempfile
+import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,259 +24,236 @@ import numpy as np
 from chainrule._internal.extras import require
 from chainrule.files.values import shown
 from chainrule.files.writing import refuse_link
-from chainrule.tables.tuning.space import Dimension
+from chainrule.tables.tuning.objective import Problem
+from chainrule.tables.tuning.result import TrialRecord
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.storages.journal import JournalFileBackend
 else:
-    optuna = Any
+    optuna = require("optuna", "tune")
+    JournalFileBackend = require("optuna.storages.journal", "tune").JournalFileBackend
 
 NAME = "chainrule"
-FILE, LOCK = "study.db", ".study.lock"
-RANDOM = 10  # trials before the sampler has learned something
-TIMEOUT = 30.0  # seconds to wait for another process that reads the study
-ABOUT = "chainrule"  # the attribute of the study that says what it is of
-LARGEST, LONGEST = 2**27, 2**24  # bytes of a study, which has thousands of trials in it, and of a value
-SLOWEST, STEPS = 30.0, 100_000  # seconds of a statement, and after how many steps of SQLite's machine they are counted
-ODD = (
-    "SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index') "
-    "OR upper(sql) LIKE '%VIRTUAL%' OR upper(sql) LIKE '%GENERATED%' OR upper(sql) LIKE '% AS (%' LIMIT 1"
-)
-"""Views, triggers, virtual tables and computed columns: what may run when tables are read or written."""
+FILE, LOCK = "study.log", ".study.lock"
+ABOUT = "chainrule"  # the attribute of the study that says what it belongs to
+LARGEST, LONGEST, SLOWEST = 2**27, 2**16, 30.0  # bytes of a study and of a line, and seconds to read it
+MOST_TRIALS, MOST_UNFINISHED, MOST_NOTES = 50_000, 1000, 100  # notes of a trial or of the study
+STUDY_NOTES, CREATE_TRIAL, SET_STATE = (2, 3), 4, 6  # Optuna's numbers of these operations
+FINISHED = ("COMPLETE", "PRUNED")
+IMPORTANCE = 8  # finished trials from which the importance is worth showing
 
 
-def make_folder(folder: Path) -> None:
-    """Make the folder of a study, or see that the one that is there is such a folder.
+class Journal(JournalFileBackend):
+    """A journal that is read within bounds, however it was crafted, and waits for the disk once a trial.
+
+    Optuna's own waits after each epoch, which takes longer than an epoch of a small table. A process that is killed
+    loses nothing by that.
+    """
+
+    def __init__(self, path: Path) -> None:
+        lock: Any = threading.Lock()  # no other process is let into the folder
+        super().__init__(str(path), lock)
+        self.path, self.created, self.notes = path, 0, 0
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        end = time.monotonic() + SLOWEST
+        for operation in super().read_logs(log_number_from):
+            self.created += operation["op_code"] == CREATE_TRIAL
+            self.notes += operation["op_code"] in STUDY_NOTES
+            if time.monotonic() > end or self.created > MOST_TRIALS or self.notes > MOST_NOTES:
+                raise ValueError(f"it takes more than {SLOWEST:g} seconds to read, or has over {MOST_TRIALS:,} trials")
+            yield operation
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with self.path.open("ab") as file:
+            file.write("".join(f"{json.dumps(operation, separators=(',', ':'))}\n" for operation in logs).encode())
+            if any(operation["op_code"] == SET_STATE for operation in logs):
+                file.flush()
+                os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def opened(folder: Path, seed: int, about: Mapping[str, Any], problem: Problem) -> Iterator[optuna.Study]:
+    """Open the study in a folder, or start one, with the points to try first in its queue.
+
+    These are the default, and the points of trials that were interrupted: by Ctrl-C, a kill or the time limit.
+
+    Parameters
+    ----------
+    folder : path
+    seed : int
+    about : mapping
+        What must be the same for a study to be resumed, by its name in a message; JSON.
+    problem : Problem
 
     Raises
     ------
     OSError
-        When it holds something else, or cannot be written.
+        When the folder contains something else, or cannot be written to.
+    ValueError
+        When the study is damaged or belongs to something else, or another process has it open.
     """
+    _make(folder)
+    path = folder / FILE
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    try:
+        with _locked(folder), warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            if path.exists() and (not path.is_file() or path.stat().st_size):
+                study = _load(path, problem)
+            else:
+                storage = optuna.storages.JournalStorage(Journal(path))
+                study = optuna.create_study(storage=storage, study_name=NAME)
+            if ABOUT not in study.user_attrs and not study.get_trials(deepcopy=False):
+                study.set_user_attr(ABOUT, dict(about))
+            _check_same(path, study.user_attrs.get(ABOUT), about)
+            study.pruner = optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=5)
+            reseed(study, seed)
+            _queue(study, problem)
+            yield study
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+
+
+def reseed(study: optuna.Study, seed: int) -> None:
+    """Give the study the sampler of its next trial, seeded by the number of finished trials.
+
+    A study that is resumed therefore draws what it would have drawn without a break.
+    """
+    stream = int(np.random.SeedSequence((seed, len(finished(study)))).generate_state(1)[0])
+    study.sampler = optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=stream)
+
+
+def finished(study: optuna.Study, *states: str) -> list[optuna.trial.FrozenTrial]:
+    """Return the trials that were completed or pruned, or those in other states."""
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in (states or FINISHED)]
+
+
+def records(study: optuna.Study) -> tuple[TrialRecord, ...]:
+    """Return the finished trials, in the order in which they started."""
+    return tuple(_record(number, trial) for number, trial in enumerate(finished(study), 1))
+
+
+def importance(study: optuna.Study, seed: int) -> dict[str, float]:
+    """Return the importance of each dimension, largest first, by functional ANOVA with a random forest.
+
+    Pruned trials are included with the mean loss at which they ended: without them, a dimension with a range that is
+    always bad would not seem to matter.
+
+    Source: Hutter, Hoos and Leyton-Brown, "An efficient approach for assessing hyperparameter importance" (2014).
+    """
+    every = optuna.create_study()
+    for record, trial in zip(records(study), finished(study), strict=True):
+        if record.value is not None:
+            every.add_trial(
+                optuna.create_trial(params=trial.params, distributions=trial.distributions, value=record.value)
+            )
+    trials = every.get_trials(deepcopy=False)
+    if len(trials) < IMPORTANCE or len({trial.value for trial in trials}) < 2:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+        found = optuna.importance.get_param_importances(every, evaluator=evaluator)
+    return {name: float(share) for name, share in found.items()}
+
+
+def _point(trial: optuna.trial.FrozenTrial) -> dict[str, Any]:
+    """Return the point of a trial; one that has not finished may be in the queue, or have drawn some values only."""
+    fixed = {} if trial.state.name in FINISHED else trial.system_attrs.get("fixed_params", {})
+    return {**fixed, **trial.params}
+
+
+def _record(number: int, trial: optuna.trial.FrozenTrial) -> TrialRecord:
+    notes = trial.user_attrs
+    state = "complete" if trial.state.name == "COMPLETE" else "diverged" if "failed" in notes else "pruned"
+    folds, epochs = tuple(notes.get("folds", ())), tuple(notes.get("epochs", ()))
+    value = float(np.mean(folds)) if folds else None
+    seconds = trial.duration.total_seconds() if trial.duration else 0.0
+    return TrialRecord(number, state, value, folds, epochs, seconds, dict(trial.params))
+
+
+def _make(folder: Path) -> None:
+    """Make the folder, or check that it is the folder of a study."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         entries = {path.name for path in folder.iterdir()} - {LOCK}
-        with tempfile.TemporaryFile(dir=folder):  # can it be written?
+        with tempfile.TemporaryFile(dir=folder):  # can it be written to?
             pass
     except (FileExistsError, NotADirectoryError):
         raise NotADirectoryError(f"{folder} is a file, or in one: choose another --out.") from None
     except OSError as error:
-        raise OSError(f"the folder {folder} cannot be written ({error.strerror}): choose another --out.") from None
+        raise OSError(f"cannot write to the folder {folder} ({error.strerror}): choose another --out.") from None
     if entries and FILE not in entries:
         raise FileExistsError(f"the folder {folder} is not empty and has no {FILE}: choose another --out.")
-    for name in (FILE, LOCK, f"{FILE}-journal", f"{FILE}-wal"):  # SQLite would write through them
+    for name in (FILE, LOCK, f"{LOCK}-journal", f"{LOCK}-wal"):  # they would be written through
         refuse_link(folder / name)
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Within the block no other process tunes in the folder; when this one is killed, the lock is gone with it.
-
-    Raises
-    ------
-    ValueError
-        When another process does.
-    """
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from tuning in the folder; the lock of a killed process is gone with it."""
     connection = sqlite3.connect(folder / LOCK, timeout=0, isolation_level=None)
     try:
-        try:
-            connection.execute("BEGIN EXCLUSIVE")
-        except sqlite3.DatabaseError:
-            raise ValueError(f"another process is tuning in {folder}: wait for it, or choose another --out.") from None
+        connection.execute("BEGIN EXCLUSIVE")
         yield
+    except sqlite3.DatabaseError:
+        raise ValueError(f"another process is tuning in {folder}: wait for it, or choose another --out.") from None
     finally:
         connection.close()
 
 
-@contextlib.contextmanager
-def opened(path: Path, seed: int, about: Mapping[str, Any], default: Mapping[str, Any]) -> Iterator[optuna.Study]:
-    """Open the study of a file, or start it.
-
-    Parameters
-    ----------
-    path : path
-    seed : int
-    about : mapping
-        What must be the same for a study to go on, by what it is called in a message; JSON.
-    default : mapping
-        The point that is tried first.
-
-    Raises
-    ------
-    ValueError
-        When the file is damaged, or is a study of something else.
-    """
-    library = require("optuna", "tune")
-    verbosity = library.logging.get_verbosity()
-    library.logging.set_verbosity(library.logging.WARNING)
-    _check(path)
-    storage = None
+def _load(path: Path, problem: Problem) -> optuna.Study:
+    """Load a study, which may be a stranger's, and remove a last line that a kill or a full disk has cut off."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", library.exceptions.ExperimentalWarning)
-            try:
-                storage = library.storages.RDBStorage(
-                    "sqlite:///study.db", engine_kwargs={"creator": lambda: _connection(path)}
-                )
-                study = library.create_study(
-                    storage=storage,
-                    study_name=NAME,
-                    direction="minimize",
-                    load_if_exists=True,
-                    sampler=sampler(seed, 0),
-                )
-                known = study.user_attrs.get(ABOUT)
-                begun = bool(study.get_trials(deepcopy=False))
-            except Exception as error:  # noqa: BLE001  (Optuna and SQLAlchemy have many)
-                raise _damaged(path, error) from None
-            if known is None and not begun:
-                study.set_user_attr(ABOUT, dict(about))
-            else:
-                _check_same(path, known, about)
-            _recover(study, default)
-            yield study
-    finally:
-        library.logging.set_verbosity(verbosity)
-        if storage is not None:
-            storage.remove_session()
-            storage.engine.dispose()
-
-
-def sampler(seed: int, finished: int) -> optuna.samplers.BaseSampler:
-    """Return the sampler of the next trial: its stream depends on the seed and on how many trials were begun before."""
-    of = require("optuna.samplers", "tune")
-    stream = int(np.random.SeedSequence((seed, finished)).generate_state(1)[0])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that options are experimental
-        return of.TPESampler(n_startup_trials=RANDOM, multivariate=True, constant_liar=True, seed=stream)
-
-
-def ask(study: optuna.Study, seed: int, dimensions: tuple[Dimension, ...], begun: int) -> optuna.Trial:
-    """Return the next trial, ``begun`` being how many are finished or in flight."""
-    study.sampler = sampler(seed, begun)
-    return study.ask({dimension.name: dimension.distribution() for dimension in dimensions})
-
-
-def finished(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Return the trials that came to their end: whole or pruned."""
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state.name in ("COMPLETE", "PRUNED")]
-
-
-def whole(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """Return the trials that were trained on all folds, the best first, of equals the earliest."""
-    trials = [trial for trial in finished(study) if trial.state.name == "COMPLETE"]
-    return sorted(trials, key=lambda trial: (trial.value, trial.number))
-
-
-def give_up(study: optuna.Study, number: int, size: int) -> None:
-    """Mark a trial in flight as failed, and put its point in the queue if all ``size`` values of it are known.
-
-    Where they are not, the sampler draws the same again.
-    """
-    trial = study.get_trials(deepcopy=False)[number]
-    study.tell(number, state=require("optuna.trial", "tune").TrialState.FAIL)
-    if len(trial.params) == size:
-        study.enqueue_trial(trial.params)
-
-
-def _recover(study: optuna.Study, default: Mapping[str, Any]) -> None:
-    """Do so with the trials that a process which was killed has left behind, and see that the default is tried."""
-    for trial in study.get_trials(deepcopy=False):
-        if trial.state.name == "RUNNING":
-            give_up(study, trial.number, len(default))
-    points = [
-        trial.system_attrs.get("fixed_params", trial.params)
-        for trial in study.get_trials(deepcopy=False)
-        if trial.state.name != "FAIL"
-    ]
-    if dict(default) not in points:
-        study.enqueue_trial(dict(default))
-
-
-def _check(path: Path) -> None:
-    """Refuse a file that is damaged, too large, or has in it what runs when tables are read or written."""
-    if not path.exists():
-        return
-    if not path.is_file():
-        raise _damaged(path, ValueError("it is not a regular file"))
-    logs = [path.with_name(path.name + ending) for ending in ("-wal", "-journal")]
-    if (size := sum(file.stat().st_size for file in (path, *logs) if file.is_file())) > LARGEST:
-        raise _damaged(path, ValueError(f"its {size:,} bytes are more than a study takes, {LARGEST:,}"))
-    try:
-        with contextlib.closing(
-            sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=TIMEOUT)
-        ) as connection:
-            _bounded(connection)
-            odd = connection.execute(ODD).fetchone()
-            answer = "ok" if odd else connection.execute("PRAGMA quick_check").fetchone()[0]
-    except sqlite3.Error as error:
-        raise _damaged(path, error) from None
-    if odd:
-        raise _damaged(path, ValueError("it has {} {}".format(*map(shown, odd))))
-    if answer != "ok":
-        raise _damaged(path, ValueError(answer))
-
-
-def _bounded(connection: sqlite3.Connection) -> None:
-    """Let a statement take no longer than :data:`SLOWEST`, and a value no more than :data:`LONGEST` bytes."""
-    began = [time.monotonic()]
-
-    def begin(_: str) -> None:
-        began[0] = time.monotonic()
-
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
-    connection.execute("PRAGMA trusted_schema=OFF")
-    connection.set_trace_callback(begin)
-    connection.set_progress_handler(lambda: time.monotonic() - began[0] > SLOWEST, STEPS)
-
-
-def check_point(trial: Any, dimensions: tuple[Dimension, ...]) -> None:
-    """Refuse a point that is not in the space: it would become the arguments of an estimator.
-
-    Raises
-    ------
-    ValueError
-    """
-    for dimension in dimensions:
-        value = trial.params.get(dimension.name)
-        kinds = (int, float) if not dimension.whole else (int,)
-        fits = value in dimension.choices if dimension.choices else type(value) in kinds and dimension.has(value)
-        if not fits:
-            raise ValueError(
-                f"{FILE}: trial {trial.number} has {dimension.name}={shown(value)}, which is not in the space "
-                f"({dimension.shown()}): it was changed by something else. Move it away, or choose another --out."
-            )
-
-
-def check_finished(trial: Any, dimensions: tuple[Dimension, ...]) -> None:
-    """Refuse a trial that came to its end without what is written then.
-
-    Raises
-    ------
-    ValueError
-    """
-    check_point(trial, dimensions)
-    if trial.state.name != "COMPLETE":
-        return
-    notes = trial.user_attrs
-    numbers = [trial.value, notes.get("seconds"), *_list(notes.get("folds")), *_list(notes.get("epochs"))]
-    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+        if not path.is_file():
+            raise ValueError("it is not a regular file")
+        if (size := path.stat().st_size) > LARGEST:
+            raise ValueError(f"its {size:,} bytes are more than the limit of {LARGEST:,}")
+        with path.open("rb") as file:
+            if any(len(line) > LONGEST for line in file):
+                raise ValueError(f"it has a line of more than {LONGEST:,} bytes")
+        storage = optuna.storages.JournalStorage(Journal(path))
+        study = optuna.load_study(study_name=NAME, storage=storage)
+        if [direction.name for direction in study.directions] != ["MINIMIZE"]:
+            raise ValueError("it does not minimize one loss")
+        trials = study.get_trials(deepcopy=False)
+        if (unfinished := sum(trial.state.name not in FINISHED for trial in trials)) > MOST_UNFINISHED:
+            raise ValueError(f"its {unfinished:,} unfinished trials are more than the limit of {MOST_UNFINISHED:,}")
+        for trial in trials:
+            _check(trial, problem)
+        with path.open("r+b") as file:
+            file.truncate(file.read().rfind(b"\n") + 1)
+    except Exception as error:  # noqa: BLE001  (a crafted journal raises any of them in Optuna)
+        why = shown(str(error).partition("\n")[0] or type(error).__name__)
         raise ValueError(
-            f"{FILE}: trial {trial.number} has no value, or values that are not numbers: it was changed by something "
-            "else. Move it away, or choose another --out."
-        )
+            f"{path} is damaged or not an Optuna study ({why}): move it away, or choose another --out."
+        ) from None
+    return study
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) and value else [None]
-
-
-def _damaged(path: Path, error: Exception) -> ValueError:
-    why = str(error).strip().splitlines()
-    return ValueError(
-        f"{path} is damaged or no study of Optuna ({why[0][:120] if why else type(error).__name__}): move it away, or "
-        "choose another --out."
-    )
+def _check(trial: optuna.trial.FrozenTrial, problem: Problem) -> None:
+    """Refuse a point outside the search space, which would become arguments of an estimator, and odd results."""
+    point = _point(trial)
+    for dimension in problem.space:
+        value = point.get(dimension.name)
+        drawn = trial.state.name in FINISHED or dimension.name in point
+        if drawn and value not in dimension:
+            raise ValueError(
+                f"trial {trial.number} has {dimension.name}={shown(value)}, which is not in the search space: "
+                f"{dimension.shown()}"
+            )
+    notes = trial.user_attrs
+    if len(notes) + len(trial.system_attrs) > MOST_NOTES:
+        raise ValueError(f"trial {trial.number} has more than {MOST_NOTES} attributes")
+    numbers: list[Any] = [*trial.intermediate_values.values(), *notes.get("folds", [])]
+    if trial.state.name == "COMPLETE":
+        numbers += [trial.value, notes.get("seconds"), *(notes.get("epochs") or [None])]
+        numbers += notes.get("folds") or [None]
+    if not all(type(number) in (int, float) and math.isfinite(number) for number in numbers):
+        raise ValueError(f"trial {trial.number} has no value, or values that are not numbers")
 
 
 def _check_same(path: Path, known: Any, about: Mapping[str, Any]) -> None:
@@ -283,13 +266,12 @@ def _check_same(path: Path, known: Any, about: Mapping[str, Any]) -> None:
         )
 
 
-def _connection(path: Path) -> sqlite3.Connection:
-    """Open the file, whatever its name; when what is written reaches the disk is left to the system.
-
-    A process that is killed loses nothing by that.
-    """
-    connection = sqlite3.connect(path, timeout=TIMEOUT, check_same_thread=False)
-    _bounded(connection)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-    return connection
+def _queue(study: optuna.Study, problem: Problem) -> None:
+    """Put the default and the points of interrupted trials in Optuna's queue, unless they are there or finished."""
+    for trial in finished(study, "RUNNING"):  # by a process that was killed
+        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    points = [_point(trial) for trial in finished(study, *FINISHED, "WAITING")]
+    for point in (problem.default, *map(_point, finished(study, "FAIL"))):
+        if len(point) == len(problem.space) and point not in points:  # else the sampler draws it again
+            study.enqueue_trial(point)
+            points.append(point)

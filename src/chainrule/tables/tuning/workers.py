@@ -1,140 +1,113 @@
-"""Trials side by side: each in a process with its share of the cores, while one process alone writes the study."""
+"""Worker processes: each trains the trials of one of Optuna's threads, with its share of the cores."""
 
 from __future__ import annotations
 
 import contextlib
 import multiprocessing
 import os
+import queue
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, Any
+from multiprocessing.connection import Connection
+from typing import Any
 
-from chainrule.tables.tuning.objective import Cut, Problem
+from threadpoolctl import threadpool_limits
 
-if TYPE_CHECKING:
-    from chainrule.tables.tuning.search import Search
-else:
-    Search = Any
-
-LIMITS = ("CHAINRULE", "OMP", "OPENBLAS", "MKL", "NUMBA")  # ..._NUM_THREADS
+from chainrule._internal.threads import choose_threads
+from chainrule.tables.tuning.objective import Outcome, Problem, Report
 
 
-def side_by_side(search: Search) -> None:
-    """Run the trials of a search in ``search.jobs`` processes.
+@contextlib.contextmanager
+def workers(problem: Problem, jobs: int) -> Iterator[Callable[[dict[str, Any], Report], Outcome]]:
+    """Yield ``problem.evaluate``, run by ``jobs`` processes; an exception in the block ends them at once.
 
-    A worker hears of a point, sends what the epochs give and hears whether to go on; it opens no file.
+    A worker receives a point and sends what each epoch gives; only this process writes the study.
 
     Raises
     ------
     ChildProcessError
-        When a worker was ended from outside.
+        When a worker is killed.
     """
-    with _workers(search.problem, search.jobs) as connections:
-        idle, at = [*connections], {}
-        while True:
-            while idle and search.wanted():
-                number, values = search.ask()
-                at[idle[-1]] = number
-                idle.pop().send(values)
-            if not at:
-                return
-            for connection in wait([*at]):
-                assert isinstance(connection, Connection)  # noqa: S101
+    threads = max(1, choose_threads(0).allowed // jobs)
+    context = multiprocessing.get_context("spawn")  # a fork would inherit the locks of BLAS's and polars' threads
+    idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+
+    def evaluate(point: dict[str, Any], report: Report) -> Outcome:
+        connection = idle.get()
+        try:
+            connection.send(point)
+            while True:
+                answer = connection.recv()
+                if isinstance(answer, Exception):
+                    raise answer
+                if isinstance(answer, Outcome):
+                    return answer
+                go_on = False
                 try:
-                    what, *rest = connection.recv()
-                except (EOFError, ConnectionError):
-                    raise ChildProcessError(
-                        "a process that trained a trial has ended from outside, perhaps for want of memory: use fewer "
-                        "--n-jobs. The same command goes on."
-                    ) from None
-                if what == "epoch":
-                    connection.send(search.report(at[connection], *rest))
-                    continue
-                number = at.pop(connection)
-                idle.append(connection)
-                if what == "done":
-                    search.done(number, *rest)
-                elif what == "cut":
-                    search.cut(number, *rest)
-                else:
-                    search.diverged(number, *rest)
+                    report(*answer)
+                    go_on = True
+                finally:
+                    connection.send(go_on)
+        except (EOFError, ConnectionError):
+            raise ChildProcessError(
+                "a worker process was killed, perhaps for lack of memory: use fewer --n-jobs. The same command resumes."
+            ) from None
+        finally:
+            idle.put(connection)
 
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextlib.contextmanager
-def _workers(problem: Problem, jobs: int) -> Iterator[list[Connection]]:
-    context = multiprocessing.get_context("spawn")  # a fork would inherit locks of the threads of BLAS and polars
-    processes, connections = [], []
-    share = str(max(1, cores() // jobs))
-    limits = {f"{name}_NUM_THREADS": share for name in LIMITS} | {"POLARS_MAX_THREADS": share}
-    before = {name: os.environ.get(name) for name in limits}
+    processes = []
     try:
-        os.environ.update(limits)  # libraries read them when they are loaded
-        for _ in range(jobs):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(theirs, problem), daemon=True)
-            with _deaf():
-                process.start()
-            theirs.close()
-            processes.append(process)
-            connections.append(ours)
-        for name, value in before.items():
-            _restore(name, value)
-        yield connections
+        with _no_ctrl_c():
+            for _ in range(jobs):
+                ours, theirs = context.Pipe()
+                processes.append(context.Process(target=_work, args=(theirs, problem, threads), daemon=True))
+                processes[-1].start()
+                theirs.close()
+                idle.put(ours)
+        yield evaluate
     finally:
-        for name, value in before.items():
-            _restore(name, value)
-        for connection in connections:
-            connection.close()
         for process in processes:
             process.terminate()
             process.join()
 
 
 @contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """Within the block a Ctrl-C waits, and processes that are started never hear one: it is not for them.
-
-    By itself a worker could only say so after its imports, in the seconds of which it would print where it was.
-    """
+def _no_ctrl_c() -> Iterator[None]:
+    """Within the block, processes start that ignore Ctrl-C from their first moment on."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    resource_tracker.ensure_running()  # the first start of a process would start it, and then hear signals again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    resource_tracker.ensure_running()  # the first process would start it, and unblock the signal
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _restore(name: str, value: str | None) -> None:
-    if value is None:
-        os.environ.pop(name, None)
-    else:
-        os.environ[name] = value
+class _Ended(Exception):  # noqa: N818  (not an error)
+    """The trial is not to go on."""
 
 
-def _work(connection: Connection, problem: Problem) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that writes the study
+def _work(connection: Connection, problem: Problem, threads: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the process that writes the study
+    os.environ["CHAINRULE_NUM_THREADS"] = str(threads)
 
-    def tell(step: int, value: float) -> str:
-        connection.send(("epoch", step, value))
-        return str(connection.recv())
+    def report(step: int, losses: list[float]) -> None:
+        connection.send((step, losses))
+        if not connection.recv():
+            raise _Ended
 
-    with contextlib.suppress(EOFError, ConnectionError):  # the other end is gone: killed, or at its end
+    with (
+        threadpool_limits(threads),
+        contextlib.suppress(EOFError, ConnectionError),
+    ):  # the other process has ended or was killed
         while True:
-            values = connection.recv()
+            point = connection.recv()
             try:
-                answer: tuple[Any, ...] = ("done", problem.evaluate(values, tell))
-            except Cut as cut:
-                answer = ("cut", str(cut))
+                connection.send(problem.evaluate(point, report))
+            except _Ended:
+                pass
             except ValueError as error:
-                answer = ("diverged", ValueError(str(error)))
-            connection.send(answer)
+                connection.send(ValueError(str(error)))
