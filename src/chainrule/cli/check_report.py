@@ -14,7 +14,7 @@ import typer
 from chainrule.cli.check_result import Check
 from chainrule.cli.checks import table
 from chainrule.cli.output import printable, say, tell, write_data
-from chainrule.gradient_check.report import aligned
+from chainrule.pages.text import aligned
 from chainrule.training.compiled.compare import LARGEST, Comparison
 
 

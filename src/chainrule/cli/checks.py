@@ -17,7 +17,7 @@ from chainrule.cli.check_result import Check, not_checked
 from chainrule.cli.python_file import Triple
 from chainrule.gradient_check import check_function, check_gradient, check_layer, check_optimizer
 from chainrule.gradient_check.failing import describe
-from chainrule.gradient_check.report import aligned, order_text
+from chainrule.gradient_check.report import order_text
 from chainrule.gradient_check.same import copied
 from chainrule.gradient_check.samples import input_shape, targets, variants, with_whole_numbers
 from chainrule.layers import Layer
@@ -26,6 +26,7 @@ from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.penalties import Penalty
+from chainrule.pages.text import aligned
 
 KINDS = {
     Network: "network",

@@ -13,9 +13,9 @@ from chainrule.gradient_check.behavior import behavior
 from chainrule.gradient_check.closed_forms import Compared, wanted_rules
 from chainrule.gradient_check.contract import Violation
 from chainrule.gradient_check.failing import UnfinishedError
-from chainrule.gradient_check.report import aligned
 from chainrule.gradient_check.subjects import Subject
 from chainrule.gradient_check.update_rules import RULES
+from chainrule.pages.text import aligned
 
 
 @dataclass(frozen=True)

@@ -154,3 +154,22 @@ def listed(words: list[str], at_most: int = 5) -> str:
     if len(words) > at_most:
         words = [*words[:at_most], f"{len(words) - at_most} more"]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else "none"
+
+
+def number(value: Any, digits: int) -> str:
+    """Return a number as it stands in a formula, with a true minus sign.
+
+    >>> number(-0.012345, 3), number(2.0, 3), number(1e-9, 3)
+    ('−0.0123', '2', '1e-09')
+    """
+    return f"{float(value):.{digits}g}".replace("-", "−").replace("e−", "e-")
+
+
+def factor(value: Any, digits: int = 4) -> str:
+    """Return a number to be put in a formula: in parentheses when it is negative.
+
+    >>> factor(-0.5), factor(0.5)
+    ('(−0.5)', '0.5')
+    """
+    text = number(value, digits)
+    return f"({text})" if text.startswith("−") else text

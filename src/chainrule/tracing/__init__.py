@@ -1,8 +1,7 @@
 """Worked examples: every number of a forward pass, a backward pass and a step, printed beside its equation."""
 
-from chainrule.tracing.equation import Equation, Equations
-from chainrule.tracing.equations import LAYERS, LOSSES, OPTIMIZERS
+from chainrule.tracing.equations import EQUATIONS, Equations
 from chainrule.tracing.steps import Check, NamedArray, Step
-from chainrule.tracing.trace import Trace
+from chainrule.tracing.trace import Trace, trace
 
-__all__ = ["LAYERS", "LOSSES", "OPTIMIZERS", "Check", "Equation", "Equations", "NamedArray", "Step", "Trace"]
+__all__ = ["EQUATIONS", "Check", "Equations", "NamedArray", "Step", "Trace", "trace"]

@@ -12,13 +12,12 @@ from chainrule import losses
 from chainrule._internal.typing import Array
 from chainrule.memo import Memo
 from chainrule.optimizers import Optimizer
-from chainrule.tracing import worked
+from chainrule.pages.formatting import factor, number
+from chainrule.pages.formula import filled, sides
 from chainrule.tracing.computation import Computation, Watched
-from chainrule.tracing.entries import Seen, work
-from chainrule.tracing.equations import Equation, Equations, equations_of
-from chainrule.tracing.numbers import DIGITS, factor, number
+from chainrule.tracing.entries import DIGITS, Seen, line, work
+from chainrule.tracing.equations import Equations, equations_of, lines, symbol
 from chainrule.tracing.steps import Check, Index, NamedArray, Step
-from chainrule.tracing.symbol import shown, slope
 from chainrule.tracing.verify import verify
 
 
@@ -76,10 +75,10 @@ class _View:
         self.equations = equations_of(self.layer, training=self.memo.training)
         self.title = _title(watched)
         self.shapes = f"{watched.x.shape} -> {watched.y.shape}"
-        self.symbols = worked.symbols(self.equations, self.layer)
+        self.symbols = _symbols(self.equations, self.layer)
         self.entries = {check.gradient: check.at for check in checks}
-        self.parameters = {shown(name): computation.parameter(e).copy() for name, e in watched.names.items()}
-        self.gradients = {slope(name): computation.gradient(e) for name, e in watched.names.items()}
+        self.parameters = {symbol(name): computation.parameter(e).copy() for name, e in watched.names.items()}
+        self.gradients = {f"d{symbol(name)}": computation.gradient(e) for name, e in watched.names.items()}
         self.extras = {symbol: self._extra(source) for symbol, source in self.equations.memo.items()}
         arrays = {"x": watched.x, "y": watched.y, "dy": watched.dy, "dx": watched.dx}
         arrays |= {**self.parameters, **self.gradients, **self.extras}
@@ -128,29 +127,32 @@ class _View:
     def _step(
         self,
         phase: str,
-        equations: tuple[Equation, ...],
+        equations: str,
         arrays: list[NamedArray],
-        lines: Sequence[str],
+        worked: Sequence[str],
         checks: tuple[Check, ...],
     ) -> Step:
-        texts = " ".join(e.text for e in (*self.equations.forward, *self.equations.backward))
+        texts = f"{self.equations.forward} {self.equations.backward}"
         symbols = {s: v for s, v in self.symbols.items() if s in texts or not self.equations.after}
         label = self.watched.label
-        return Step(phase, label, self.title, self.shapes, equations, tuple(arrays), tuple(lines), checks, symbols)
+        return Step(
+            phase, label, self.title, self.shapes, lines(equations), tuple(arrays), tuple(worked), checks, symbols
+        )
+
+
+def _symbols(equations: Equations, thing: Any) -> dict[str, float]:
+    """Return what the symbols of the equations stand for."""
+    return {symbol: getattr(thing, attribute) for symbol, attribute in equations.symbols.items()}
 
 
 def _loss(computation: Computation, check: Check) -> Step:
     loss, seen, t = computation.loss.loss, computation.loss.seen, computation.t
     equations = equations_of(loss)
     rows, weight = len(t), computation.weight
-    forward = [*equations.forward, _mean(rows, weighted=weight is not None)]
-    scale = Equation(
-        "dy = ∂L/∂y = ∂ℓ/∂y", r"\mathrm{d}y = \frac{\partial L}{\partial y} = \frac{\partial \ell}{\partial y}"
-    )
+    mean = "L = ℓ" if rows == 1 else f"L = (1/{rows}) Σᵢ ℓᵢ"
+    scale = f" · 1/{rows}" if rows > 1 else ""
     if weight is not None:
-        scale = Equation(f"{scale.text} · w / Σ w", rf"{scale.latex} \cdot \frac{{w}}{{\sum w}}")
-    elif rows > 1:
-        scale = Equation(f"{scale.text} / {rows}", rf"{scale.latex} \cdot \frac{{1}}{{{rows}}}")
+        mean, scale = "L = Σᵢ wᵢ ℓᵢ / Σᵢ wᵢ", " · w / Σᵢ wᵢ"
     extras = {symbol: getattr(seen, str(name)) for symbol, name in equations.memo.items()}
     r = check.at[0]
     arrays = [NamedArray("y", seen.y, f"y of layer {len(computation.layers) - 1}", check.at)]
@@ -159,53 +161,44 @@ def _loss(computation: Computation, check: Check) -> Step:
     if weight is not None:
         arrays.append(NamedArray("w", weight))
     arrays += [NamedArray("ℓ", seen.values, "", (r,)), NamedArray("dy", seen.dy, "", check.at)]
-    lines = _loss_lines(loss, equations, computation, extras, check.at)
     return Step(
         "loss",
         None,
         repr(loss),
         f"{seen.y.shape} -> L",
-        (*forward, *equations.backward, scale),
+        (*lines(equations.forward), mean, *lines(equations.backward), f"dy = ∂L/∂y = ∂ℓ/∂y{scale}"),
         tuple(arrays),
-        tuple(lines),
+        tuple(_loss_lines(loss, equations, computation, extras, check.at)),
         (check,),
-        worked.symbols(equations, loss),
+        _symbols(equations, loss),
     )
-
-
-def _mean(rows: int, *, weighted: bool) -> Equation:
-    if weighted:
-        return Equation("L = Σᵢ wᵢ ℓᵢ / Σᵢ wᵢ", r"L = \frac{\sum_i w_i \ell_i}{\sum_i w_i}")
-    if rows == 1:
-        return Equation("L = ℓ", r"L = \ell")
-    return Equation(f"L = (1/{rows}) Σᵢ ℓᵢ", rf"L = \frac{{1}}{{{rows}}} \sum_i \ell_i")
 
 
 def _loss_lines(
     loss: losses.Loss, equations: Equations, computation: Computation, extras: dict[str, Array], index: Index
 ) -> list[str]:
     (r, k), t, seen, weight = index, computation.t, computation.loss.seen, computation.weight
-    lines = []
+    found = []
     if isinstance(loss, losses.SoftmaxCrossEntropy) and t.ndim == 1 and not loss.label_smoothing:
-        p = factor(seen.p[r, t[r]], DIGITS)
-        lines.append(f"ℓ[{r}] = −log p[{r}, {t[r]}] = −log {p} = {number(seen.values[r], DIGITS)}")
-    template = equations.dx_entry
-    if template and weight is not None:
-        template = f"({template}) · {factor(weight[r], DIGITS)} / {number(weight.sum(), DIGITS)}"
-    elif template and len(t) > 1:
-        template = f"({template}) / {len(t)}"
-    target = float(t[r] == k) if t.ndim == 1 else t[index]
+        found += line("ℓ", (r,), f"−log p[{r}, {t[r]}] = −log {factor(seen.p[r, t[r]])}", seen.values[r])
     numbers = {symbol: values[index] for symbol, values in extras.items()}
-    return lines + worked.entry("dy", index, template, seen.dy[index], y=seen.y[index], t=target, **numbers)
+    numbers |= {"y": seen.y[index], "t": float(t[r] == k) if t.ndim == 1 else t[index]}
+    right = filled(sides(equations.backward)[1], numbers, factor)
+    if right and weight is not None:
+        right = f"({right}) · {factor(weight[r])} / {number(weight.sum(), DIGITS)}"
+    elif right and len(t) > 1:
+        right = f"({right}) / {len(t)}"
+    return found + line("dy", index, right, seen.dy[index])
 
 
 def _update(before: Computation, after: Computation, optimizer: Optimizer, state: Memo, view: _View) -> Step:
     equations, layout, label = equations_of(optimizer), before.plain.layout, view.watched.label
-    symbols = worked.symbols(equations, optimizer)
+    symbols = _symbols(equations, optimizer)
     arrays: list[NamedArray] = []
-    lines: list[str] = []
+    worked: list[str] = []
+    steps = [right for name, right in map(sides, lines(equations.forward)) if name in ("θ", "W")]
     for local, parameter in view.watched.names.items():
-        name, gradient_name = shown(local), slope(local)
+        name, gradient_name = symbol(local), f"d{symbol(local)}"
         index = view.entries[gradient_name]
         vectors = (before.plain.theta, before.workspace.grad, after.plain.theta)
         old, gradient, new = (layout.view(vector, parameter) for vector in vectors)
@@ -218,37 +211,35 @@ def _update(before: Computation, after: Computation, optimizer: Optimizer, state
         ]
         numbers = {"θ": old[index], "g": gradient[index], "Δ": new[index] - old[index], **symbols}
         numbers |= {slot: values[index] for slot, values in slots.items()}
-        template = equations.y_entry or "{θ} + {Δ}"
-        lines += worked.entry(name, index, template, new[index], sign="←", **numbers)
-    rules = equations.forward if view.watched.names else ()
+        right = filled(steps[0], numbers, factor) if len(steps) == 1 else ""  # else it is more than one step
+        worked += line(name, index, right or filled("θ + Δ", numbers, factor), new[index], "←")
+    rules = lines(equations.forward) if view.watched.names else ()
     moved, how = _statistics(view) if view.memo.training and view.equations.after else ([], [])
     if moved:
-        moving = tuple(equation for equation, _ in view.equations.after.values())
-        texts = " ".join(equation.text for equation in moving)
-        rules += moving
-        symbols = {**symbols, **{symbol: value for symbol, value in view.symbols.items() if symbol in texts}}
-        arrays, lines = arrays + moved, lines + how
-    return Step("update", label, view.title, "", rules, tuple(arrays), tuple(lines), (), symbols)
+        rules += lines(view.equations.after)
+        symbols |= {symbol: value for symbol, value in view.symbols.items() if symbol in view.equations.after}
+        arrays, worked = arrays + moved, worked + how
+    return Step("update", label, view.title, "", rules, tuple(arrays), tuple(worked), (), symbols)
 
 
 def _statistics(view: _View) -> tuple[list[NamedArray], list[str]]:
     """Return what the batch does to the layer's statistics, on a copy of them; nothing where it leaves them alone."""
-    moved, names = copy.copy(view.layer), view.equations.after
-    for name in names:
+    moved, rules = copy.copy(view.layer), dict(map(sides, lines(view.equations.after)))
+    for name in rules:
         setattr(moved, name, getattr(view.layer, name).copy())
     moved.commit(view.memo)
-    if all(np.array_equal(getattr(moved, name), getattr(view.layer, name)) for name in names):  # one value: no variance
+    if all(np.array_equal(getattr(moved, name), getattr(view.layer, name)) for name in rules):  # one value: no variance
         return [], []
     index = (int(np.argmax(np.abs(view.extras["μ"]))),)
     numbers = {symbol: v if v.ndim == 0 else v[index] for symbol, v in view.extras.items() if v.ndim < 2}
     arrays: list[NamedArray] = []
-    lines: list[str] = []
-    for name, (_, template) in names.items():
+    worked: list[str] = []
+    for name, right in rules.items():
         old, new = getattr(view.layer, name), getattr(moved, name)
         arrays += [
             NamedArray(name, old.copy(), "", index, batch=False),
             NamedArray(f"{name} after", new, "", index, batch=False),
         ]
-        given = {"old": old[index], **view.symbols, **numbers}
-        lines += worked.entry(name, index, template, new[index], sign="←", **given)
-    return arrays, lines
+        given = {name: old[index], **view.symbols, **numbers}
+        worked += line(name, index, filled(right, given, factor), new[index], "←")
+    return arrays, worked

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chainrule._internal.typing import Array
-from chainrule.tracing.equations import Equation
 
 Index = tuple[int, ...]
 
@@ -68,6 +67,15 @@ class Check(NamedTuple):
         """``agree``, or what is the matter."""
         return "agree" if self.ok else "on a kink, where L has no derivative" if self.kink else "THEY DIFFER"
 
+    @property
+    def measure(self) -> str:
+        """How it went, in words and numbers."""
+        if self.analytic == self.numeric == 0:
+            return "both are exactly 0"
+        if self.nothing:
+            return f"h = {self.h:.0e}: both are 0 but for rounding"
+        return f"h = {self.h:.0e}, relative difference {self.relative:.0e}: {self.verdict}"
+
 
 @dataclass(frozen=True, eq=False)
 class Step:
@@ -78,7 +86,7 @@ class Step:
     phase : "forward", "loss", "backward" or "update"
     layer : the layer's index, or such as "2.0" inside of layer 2; None for the loss
     title, shapes : the layer and the shapes of x and y, as text
-    equations : tuple of Equation
+    equations : tuple of str, as :mod:`chainrule.pages.formula` sets them
     arrays : tuple of NamedArray; ``step["dW"]`` is the one of that name
     worked : single entries of them, with their numbers put in
     checks : tuple of Check
@@ -96,7 +104,7 @@ class Step:
     layer: int | str | None
     title: str
     shapes: str
-    equations: tuple[Equation, ...]
+    equations: tuple[str, ...]
     arrays: tuple[NamedArray, ...]
     worked: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()

@@ -14,10 +14,15 @@ from chainrule import optimizers
 from chainrule._internal.checks import check_count
 from chainrule._internal.names import named
 from chainrule._internal.typing import Array, ArrayLike, MatrixLike, is_sparse
+from chainrule.files.writing import write_atomically
+from chainrule.gradient_check.failing import failure
 from chainrule.memo import Memo
 from chainrule.optimizers import SGD, Optimizer
+from chainrule.pages import html, markdown, text
+from chainrule.pages.blocks import Block
+from chainrule.pages.formatting import number, rows
+from chainrule.tracing import page
 from chainrule.tracing.computation import Computation, Draws
-from chainrule.tracing.numbers import number
 from chainrule.tracing.record import record
 from chainrule.tracing.steps import Check, Step
 
@@ -103,22 +108,23 @@ class Trace:
 
     def text(self, width: int = 100, digits: int = 4) -> str:
         """Return the worked example as plain text; ``digits`` are the significant ones of an array's largest value."""
-        from chainrule.tracing.text import render  # noqa: PLC0415  (one of three is needed)
-
-        width, digits = check_count("Trace", "width", width, 40), check_count("Trace", "digits", digits)
-        return "\n".join(line for _, line in render(self, width, digits)) + "\n"
+        width = check_count("Trace", "width", width, 40)
+        return text.plain(page.TITLE, page.about(self), self._blocks(digits), width)
 
     def markdown(self, digits: int = 4) -> str:
         """Return the worked example as Markdown, with its equations as LaTeX between dollar signs."""
-        from chainrule.tracing.markdown import render  # noqa: PLC0415
-
-        return render(self, check_count("Trace", "digits", digits))
+        return markdown.render(page.TITLE, page.about(self), self._blocks(digits))
 
     def html(self, digits: int = 4) -> str:
         """Return the worked example as a page of its own: nothing is loaded, and no script runs."""
-        from chainrule.tracing.html import page  # noqa: PLC0415
+        return html.page(page.TITLE, page.about(self), self._blocks(digits))
 
-        return page(self, check_count("Trace", "digits", digits))
+    def styled(self, width: int = 100) -> Any:
+        """Return the text for rich to print, in color."""
+        return text.styled(page.TITLE, page.about(self), self._blocks(4), width)
+
+    def _blocks(self, digits: int) -> list[Block]:
+        return page.blocks(self, check_count("Trace", "digits", digits))
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write a file of the kind that its ending says: ``.html``, ``.md`` or ``.txt``.
@@ -130,32 +136,26 @@ class Trace:
         FileExistsError
             When the file is there and ``overwrite`` is false.
         """
-        from chainrule.files.writing import write_atomically  # noqa: PLC0415
-
         path = Path(path)
         check_ending(path)
         if path.exists() and not overwrite:
             raise FileExistsError(f"{path} is there already: choose another name, or replace it with overwrite=True.")
         ending = path.suffix.lower()
-        text = self.html() if ending == ".html" else self.markdown() if ending == ".md" else self.text()
-        write_atomically(path, text.encode())
+        written = self.html() if ending == ".html" else self.markdown() if ending == ".md" else self.text()
+        write_atomically(path, written.encode())
 
     def __str__(self) -> str:
         return self.text().rstrip("\n")
 
     def __repr__(self) -> str:
         checked = f"{sum(check.ok for check in self.checks)} of {len(self.checks)} checked entries agree"
-        return f"Trace({_rows(self.rows)}, L {self.value:.4g} -> {self.value_after:.4g}, {checked})"
+        return f"Trace({rows(self.rows, 'sample')}, L {self.value:.4g} -> {self.value_after:.4g}, {checked})"
 
     def __rich__(self) -> Any:
-        from chainrule.tracing.text import styled  # noqa: PLC0415
-
-        return styled(self, 100, 4)
+        return self.styled()
 
     def _repr_html_(self) -> str:
-        from chainrule.tracing.html import fragment  # noqa: PLC0415
-
-        return fragment(self, 4)
+        return html.fragment(page.TITLE, page.about(self), self._blocks(4))
 
 
 def check_ending(path: Path) -> None:
@@ -219,15 +219,9 @@ def trace(
 
 def _failed(network: Network, x: Array, t: Array, error: Exception, *, training: bool, draws: Draws) -> str:
     """Return which layer, or the loss, does not run, and where to ask why."""
-    from chainrule.gradient_check.failing import failure  # noqa: PLC0415  (only where something is wrong)
-
     def fresh() -> Memo:
         draws.bit_generator.state = draws.start
         return Memo(training=training, rng=draws)
 
     where = "in training" if training else "in prediction, where memo.training is false"
     return f"trace: {where}, {failure(network, x, t, error, fresh)}. chainrule.check_layer says what to change."
-
-
-def _rows(count: int) -> str:
-    return "1 sample" if count == 1 else f"{count} samples"
