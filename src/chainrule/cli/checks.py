@@ -25,8 +25,8 @@ from chainrule.losses import Loss
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
-from chainrule.penalties import Penalty
 from chainrule.pages.text import aligned
+from chainrule.penalties import Penalty
 
 KINDS = {
     Network: "network",

@@ -63,8 +63,10 @@ def table(matrix: Matrix, columns: int, more: int = 0, minus: str = "−") -> tu
     columns are shown where that is all of them.
 
     >>> shown, above = table(Matrix("W", np.arange(40.0).reshape(2, 20) - 9, entry=(0, 6)), columns=5)
-    >>> shown.head, [cell.text for cell in shown.rows[0][1:]], above
-    (('', '0', '1', '2', '…', '6', '…', '19'), ['−9.00', '−8.00', '−7.00', '…', '−3.00', '…', '10.00'], ['−9 to 30, ...'])
+    >>> [cell.text for cell in shown.rows[0][1:]], above
+    (['−9.00', '−8.00', '−7.00', '…', '−3.00', '…', '10.00'], ['−9 to 30, norm 98.69'])
+    >>> shown.head
+    ('', '0', '1', '2', '…', '6', '…', '19')
     """
     values, entry, where = matrix.values, matrix.entry, ""
     write = Format(values, matrix.digits)

@@ -90,30 +90,30 @@ def filled(formula: str, values: Mapping[str, Any], write: Callable[[Any], str])
     tokens = [(m.lastgroup, m[m.lastgroup or 0], m["gap"]) for m in TOKEN.finditer(formula)]
     text, ended, i = "", False, 0  # whether a factor ended before
     while i < len(tokens):
-        kind, token, gap = tokens[i]
+        kind, mark, gap = tokens[i]
         following = tokens[i + 1] if i + 1 < len(tokens) else ("", "", "")
-        begins = kind in ("name", "number") or token in ("(", "[", "√")
+        begins = kind in ("name", "number") or mark in ("(", "[", "√")
         text += " · " if ended and begins and gap else gap
-        ended = kind in ("name", "number", "sup") or token in (")", "]")
-        if kind == "name" and token + following[1] in values:  # σ², which is a name, and no square of σ
-            text, i = text + write(values[token + following[1]]), i + 1
-        elif kind == "name" and token in values:
-            text += write(values[token])
+        ended = kind in ("name", "number", "sup") or mark in (")", "]")
+        if kind == "name" and mark + following[1] in values:  # σ², which is a name, and no square of σ
+            text, i = text + write(values[mark + following[1]]), i + 1
+        elif kind == "name" and mark in values:
+            text += write(values[mark])
             if following[1:] == ("(", ""):  # of Φ(x) the value is known
                 i += next(j for j, (_, t, _) in enumerate(tokens[i:]) if t == ")")
-        elif kind == "name" and (token in FUNCTIONS or (token == "σ" and following[1] == "(")):
-            text, ended = text + token, False
+        elif kind == "name" and (mark in FUNCTIONS or (mark == "σ" and following[1] == "(")):
+            text, ended = text + mark, False
         elif kind == "number":
-            numerator, denominator = PARTS.get(token, (0, 0))
-            text += f"{numerator / denominator:.4g}" if denominator else token
-        elif kind == "sup" and SCRIPTS[token[-1]] in values:  # eˣ
-            text += f"^{write(values[SCRIPTS[token[-1]]])}"
-        elif token == "⊙":
+            numerator, denominator = PARTS.get(mark, (0, 0))
+            text += f"{numerator / denominator:.4g}" if denominator else mark
+        elif kind == "sup" and (power := SCRIPTS[mark[-1]]) in values:  # eˣ
+            text += f"^{write(values[power])}"
+        elif mark == "⊙":
             text += "·"
-        elif kind in ("big", "sub") or (kind == "name" and token != "e"):  # noqa: S105
+        elif kind in ("big", "sub") or (kind == "name" and mark != "e") or (kind == "sup" and not power.isdigit()):
             return ""
         else:
-            text += token
+            text += mark
         i += 1
     return text
 
@@ -156,22 +156,22 @@ class _Setter:
         parts: list[_Set] = []
         start = 0  # of what an equals sign is followed by
         while self.tokens and self.next()[1] != stop:
-            _, token, _ = self.next()
-            if token == "/" and parts:  # noqa: S105
+            _, mark, _ = self.next()
+            if mark == "/" and parts:
                 self.tokens.pop(0)
                 over = self.put("frac", parts.pop().bare, self.product().bare)
                 parts.append(_Set(over, over))
-            elif token == "where":  # noqa: S105
+            elif mark == "where":
                 self.tokens.pop(0)
                 first, where = "".join(part.whole for part in parts[start:]), self.row("else")
                 where = where.rstrip().removesuffix(self.put("operator", ",").rstrip())
                 self.tokens[:1] = []
                 parts[start:] = [_Set(cases := self.put("cases", first, where, self.row(stop)), cases)]
-            elif token in OPERATORS:
+            elif mark in OPERATORS:
                 self.tokens.pop(0)
-                sign = OPERATORS[token] if self.form is LATEX else escape(token)
+                sign = OPERATORS[mark] if self.form is LATEX else escape(mark)
                 parts.append(_Set(sign := self.put("operator", sign), sign))
-                start = len(parts) if token == "=" else start  # noqa: S105
+                start = len(parts) if mark == "=" else start
             else:
                 parts.append(self.product())
         return "".join(part.whole for part in parts)
@@ -188,8 +188,8 @@ class _Setter:
         big = self.next()[0] == "big"
         base, sub, sup = self.atom(), "", ""
         while self.next()[0] in ("sub", "sup") or self.next()[1] == "^":
-            kind, token, _ = self.tokens.pop(0)
-            script = self.factor().bare if token == "^" else "".join(map(self._script, token))  # noqa: S105
+            kind, mark, _ = self.tokens.pop(0)
+            script = self.factor().bare if mark == "^" else "".join(map(self._script, mark))
             sub, sup = (script, sup) if kind == "sub" else (sub, script)
         kind = "both" if sub and sup else "under" if big else "sub" if sub else "sup"
         if sub or sup:
@@ -204,23 +204,23 @@ class _Setter:
         return self.put(kind, OPERATORS[sign] if sign == "−" and self.form is LATEX else sign)
 
     def atom(self) -> _Set:
-        kind, token, _ = self.tokens.pop(0) if self.tokens else ("", "", "")
-        if token in CLOSING:
-            inside = self.row(CLOSING[token])
+        kind, mark, _ = self.tokens.pop(0) if self.tokens else ("", "", "")
+        if mark in CLOSING:
+            inside = self.row(CLOSING[mark])
             closed = self.tokens.pop(0)[1] if self.tokens else ""
             if self.put("cases", "", "", "")[:12] in inside:
                 return _Set(inside, inside)
             height = "tall" if closed and ("frac" in inside or r"\sum" in inside or "∑" in inside) else "flat"
-            return _Set(self.put(height, token, inside, closed), inside if token == "(" else "")  # noqa: S105
-        if token == "√":  # noqa: S105
+            return _Set(self.put(height, mark, inside, closed), inside if mark == "(" else "")
+        if mark == "√":
             text = self.put("sqrt", self.factor().bare)
         elif kind == "name":
-            text = self.name(token)
-        elif token in PARTS:
-            text = self.put("frac", *(self.put("number", str(n)) for n in PARTS[token]))
+            text = self.name(mark)
+        elif mark in PARTS:
+            text = self.put("frac", *(self.put("number", str(n)) for n in PARTS[mark]))
         else:
-            text = self.put("sum") if kind == "big" else self.put("number", token) if kind == "number" else (
-                self.put("operator", _plain(token, self.form))
+            text = self.put("sum") if kind == "big" else self.put("number", mark) if kind == "number" else (
+                self.put("operator", _plain(mark, self.form))
             )  # fmt: skip
         return _Set(text, text)
 

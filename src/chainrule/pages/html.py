@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from html import escape
@@ -75,7 +76,7 @@ def fragment(title: str, about: str, blocks: Sequence[Block]) -> str:
     return "\n".join([*parts, "</section>" * open_section + "</div>\n"])
 
 
-def _block(block: Block) -> str:  # noqa: C901, PLR0911, PLR0912  (one for each kind of block)
+def _block(block: Block) -> str:  # noqa: C901, PLR0911  (one for each kind of block)
     match block:
         case Heading():
             about = f" <small>{_text(block.about)}</small>" if block.about else ""
@@ -86,15 +87,14 @@ def _block(block: Block) -> str:  # noqa: C901, PLR0911, PLR0912  (one for each 
         case Code():
             return f"<pre><code>{escape(block.text)}</code></pre>"
         case Formula():
-            return f'<div class="equation">{mathml(block.text, display=True)}</div>'
+            formula, *words = re.split("(?<!,)  ", block.text, maxsplit=1)  # words may be on a line of their own
+            return f'<div class="equation">{mathml(formula, display=True)} {_tagged("small", words)}</div>'
         case Check():
             kind, mark = ("good", "✓") if block.ok else ("bad", "✗")
-            return (
-                f'<p class="check {kind}"><b>{mark}</b> {"".join(f"<span>{_text(t)}</span>" for t in block.lines)}</p>'
-            )
+            return f'<p class="check {kind}"><b>{mark}</b> {_tagged("span", block.lines)}</p>'
         case Tiles():
             tiles = "".join(
-                f"<li><b>{_text(value)}</b><span>{_text(what)}</span>{_small(beside)}</li>"
+                f"<li><b>{_text(value)}</b><span>{_text(what)}</span>{_tagged('small', beside)}</li>"
                 for value, what, beside in block.tiles
             )
             return f'<ul class="tiles">{tiles}</ul>'
@@ -123,24 +123,29 @@ def _block(block: Block) -> str:  # noqa: C901, PLR0911, PLR0912  (one for each 
 def _matrix(matrix: Matrix) -> str:
     caption = f'{mathml(matrix.name.replace(" ", "  ", 1))}<span class="shape">{matrix.values.shape}</span>'
     if matrix.origin:
-        return (
-            f'<figure class="array"><figcaption>{caption}<span>the {_text(matrix.origin)}</span></figcaption></figure>'
-        )
+        caption += _tagged("span", [f"the {matrix.origin}"])
+        return f'<figure class="array"><figcaption>{caption}</figcaption></figure>'
     table, above = arrays.table(matrix, COLUMNS, ALL)
-    caption += "".join(f"<span>{_text(text)}</span>" for text in above)
+    return (
+        f'<figure class="array"><figcaption>{caption}{_tagged("span", above)}</figcaption>'
+        f"{_grid(table, array=True)}{_maps(matrix)}</figure>"
+    )
+
+
+def _maps(matrix: Matrix) -> str:
+    """Draw the channels side by side: a table can show one of them."""
     images, marked = arrays.channels(matrix)
     largest = max((float(abs(image).max()) for image in images), default=0.0)
-    maps = "".join(
-        f"<span{' class=mark' * (k == marked)}>{arrays.svg(Picture(image, f'channel {k}', signed=True), largest)}{k}</span>"
-        for k, image in enumerate(images[: arrays.MAPS])
-    )
-    maps += f"<span>… {len(images) - arrays.MAPS} more</span>" * (len(images) > arrays.MAPS)
-    maps = f'<div class="maps">{maps}</div>' if maps else ""
-    return f'<figure class="array"><figcaption>{caption}</figcaption>{_grid(table, named=len(table.rows) > 1)}{maps}</figure>'
+    drawn = ""
+    for k, image in enumerate(images[: arrays.MAPS]):
+        picture = arrays.svg(Picture(image, f"channel {k}", signed=True), largest)
+        drawn += f"<span{' class=mark' * (k == marked)}>{picture}{k}</span>"
+    more = f"<span>… {len(images) - arrays.MAPS} more</span>" * (len(images) > arrays.MAPS)
+    return f'<div class="maps">{drawn}{more}</div>' if images else ""
 
 
-def _small(lines: Sequence[str]) -> str:
-    return "".join(f"<small>{_text(line)}</small>" for line in lines)
+def _tagged(tag: str, lines: Sequence[str]) -> str:
+    return "".join(f"<{tag}>{_text(line)}</{tag}>" for line in lines)
 
 
 def _text(text: str) -> str:
@@ -167,8 +172,8 @@ def _table(table: Table) -> str:
     return f'<figure class="card">{title}{_grid(table)}{reading}</figure>'
 
 
-def _grid(table: Table, *, named: bool = True) -> str:
-    """Return a table; ``named`` says whether the first cell of a row is the name of the row."""
+def _grid(table: Table, *, array: bool = False) -> str:
+    named = not array or len(table.rows) > 1  # the first cell of a row is its name
     kinds = [["r"] * (a == "r") + ["far"] * (i in table.far) for i, a in enumerate(table.align)]
     head = "".join(
         f'<th scope="col"{_kind(kind)}>{_text(name)}</th>' for name, kind in zip(table.head, kinds, strict=True)
@@ -176,17 +181,14 @@ def _grid(table: Table, *, named: bool = True) -> str:
     above = ""
     if table.corner:
         above = f'<tr><td></td><th scope="colgroup" colspan="{len(table.head) - 1}">{_text(table.corner)}</th></tr>'
-    body = "".join(
-        f"<tr>{''.join(_cell(c, k, first=named and i == 0) for i, (c, k) in enumerate(zip(row, kinds, strict=True)))}</tr>"
-        for row in table.rows
-    )
-    tinted = any(isinstance(cell, Cell) and cell.tint for row in table.rows for cell in row)
-    kind = ["matrix"] if tinted else [] if any(table.head) else ["facts"]
+    rows = ([_cell(c, kinds[i], first=named and not i) for i, c in enumerate(row)] for row in table.rows)
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    kind = [] if array or any(table.head) else ["facts"]
+    if not array and any(isinstance(cell, Cell) and cell.tint for row in table.rows for cell in row):
+        kind = ["matrix"]
     head = f"<thead>{above}<tr>{head}</tr></thead>" if any(table.head) else ""
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{_text(table.title or "table")}">'
-        f"<table{_kind(kind)}>{head}<tbody>{body}</tbody></table></div>"
-    )
+    region = "" if array else f' tabindex="0" role="region" aria-label="{_text(table.title or "table")}"'
+    return f'<div class="scroll"{region}><table{_kind(kind)}>{head}<tbody>{body}</tbody></table></div>'
 
 
 def _joined(*sentences: str) -> str:

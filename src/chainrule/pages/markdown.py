@@ -109,10 +109,10 @@ def _plain(text: str) -> str:
     r"""Return text that Markdown shows as it is, whatever it would mean in Markdown or HTML.
 
     >>> _plain("<b> a_b | *c*")
-    '&lt;b&gt; a\_b \| \*c\*'
+    '&lt;b&gt; a\\_b \\| \\*c\\*'
     """
     text = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\`*_{}\[\]#|$~])", r"\", text)
+    return re.sub(r"([\\`*_{}\[\]#|$~])", r"\\\1", text)
 
 
 def bar(share: float) -> str:

@@ -87,7 +87,7 @@ def aligned(rows: Sequence[Sequence[str]], width: int | None = None, align: str 
     return "\n".join(lines)
 
 
-def _block(block: Block, width: int) -> Iterator[Line]:  # noqa: C901, PLR0911, PLR0912  (one for each kind of block)
+def _block(block: Block, width: int) -> Iterator[Line]:  # noqa: C901, PLR0912  (one for each kind of block)
     match block:
         case Heading():
             title = f" {block.text.upper()}{f': {block.about}' if block.about else ''} "

@@ -208,7 +208,7 @@ EQUATIONS: dict[type, Equations | Callable[[Any, bool], Equations]] = {
     layers.AveragePool2D: Equations(
         "y = Σ x / m  over the m pixels of the window", "dx = Σ dy / m  over the windows that have the pixel"
     ),
-    layers.GlobalAveragePool2D: Equations("y = Σ x / m  over the m pixels of the image", "dx = dy / m  for every pixel"),
+    layers.GlobalAveragePool2D: Equations("y = Σ x / m  over the m pixels of the image", "dx = dy / m  for each pixel"),
     layers.Flatten: _reshape,
     layers.Reshape: _reshape,
     layers.Residual: Equations("y = x + f(x)", "df = dy · ∂f/∂x  by the layers inside\ndx = dy + df"),

@@ -39,8 +39,8 @@ PHASES = {
 }
 LEGEND = (
     "dW stands for ∂L/∂W, and so on. [3, 2] is an entry, counted from 0; long arrays are shortened to their first and "
-    "last entries; 0 is exactly 0, 0.000 only nearly. Every number is that of the pass itself, in {dtype}; one entry of "
-    "each gradient is compared with a central difference of L, in float64."
+    "last entries; 0 is exactly 0, 0.000 only nearly. Every number is that of the pass itself, in {dtype}; one entry "
+    "of each gradient is compared with a central difference of L, in float64."
 )
 LOOK = (
     "Blue is positive, orange negative, the deeper the larger in its array. The entry that is worked out and compared "
@@ -87,7 +87,11 @@ def _probabilities(trace: Trace) -> list[Table]:
         return []
     names, true = trace.classes or [str(k) for k in range(len(p))], int(trace.t[0])
     lines: list[Row] = [
-        (Cell(name, strong=k == true), Cell(f"{v:.3f}", strong=k == true), Cell("", bar=float(np.clip(v, 0, 1))))
+        (
+            Cell(name, strong=k == true),
+            Cell(f"{v:.3f}", strong=k == true),
+            Cell("", bar=float(np.clip(v, 0, 1)), wide=True),
+        )
         for k, (name, v) in enumerate(zip(names, p, strict=True))
     ]
     return [Table(("class", "probability", ""), tuple(lines), "lrl")]

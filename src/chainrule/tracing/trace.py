@@ -219,6 +219,7 @@ def trace(
 
 def _failed(network: Network, x: Array, t: Array, error: Exception, *, training: bool, draws: Draws) -> str:
     """Return which layer, or the loss, does not run, and where to ask why."""
+
     def fresh() -> Memo:
         draws.bit_generator.state = draws.start
         return Memo(training=training, rng=draws)
