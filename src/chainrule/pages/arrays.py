@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.typing import Array
-from chainrule.pages.blocks import Cell, Matrix, Picture, Table
+from chainrule.pages.blocks import Cell, Matrix, Picture, Row, Table
 from chainrule.pages.formatting import SUPERSCRIPT, number
 
 HUGE, TINY = 1e5, 0.1  # beyond, an array is written as so much times a power of ten
@@ -94,7 +94,7 @@ def table(matrix: Matrix, columns: int, more: int = 0, minus: str = "−") -> tu
         text = write(values[r, c]).replace("-", minus)
         return Cell(text, tint=DEEP * tint * (tint > FAINT), wrong=value < 0, kind=mark)
 
-    lines = [tuple(cell(r, c) for c in across) for r in down]
+    lines: list[Row] = [tuple(cell(r, c) for c in across) for r in down]
     if len(values) > 1:
         names, lines = ["", *names], [(name, *line) for name, line in zip(labels, lines, strict=True)]
     gap = names.index("…") if "…" in names else 0

@@ -73,8 +73,8 @@ def _block(block: Block) -> list[str]:  # noqa: C901, PLR0911, PLR0912  (one for
             head = f"${latex(block.name.replace(' ', '  ', 1))}$ {block.values.shape}"
             if block.origin:
                 return [f"{head}: the {_plain(block.origin)}"]
-            table, above = arrays.table(block, COLUMNS, minus="-")
-            return [": ".join(filter(None, (head, _plain(", ".join(above))))), *_table(table)]
+            shown, above = arrays.table(block, COLUMNS, minus="-")
+            return [": ".join(filter(None, (head, _plain(", ".join(above))))), *_table(shown)]
         case Card():
             about = f", {_plain(block.about)}" if block.about else ""
             title = f"### {_plain(block.place)}: {_plain(block.title)}{about}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -138,6 +138,13 @@ def _linear(x: Array, w: Array, b: Any, y: Array, index: Index) -> list[str]:
     return line("y", index, total(list(zip(x.tolist(), w.tolist(), strict=True)), [] if b is None else [b]), y[index])
 
 
+def _pixels(windows: Windows) -> Array:
+    """Return which pixel of the image every place of every window is: a number, or −1 around the image."""
+    height, width = windows.image[:2]
+    numbers = np.arange(height * width, dtype=float).reshape(1, height, width, 1)
+    return windows.view(windows.pad(numbers, -1.0).copy())[0, ..., 0].astype(int)  # (rows, columns, height, width)
+
+
 def _convolution(seen: Seen) -> Worked:
     """Of W[i, j, k, f] the window whose part in dW is the largest."""
     x, y, dy, W, dW = (seen.arrays[name] for name in ("x", "y", "dy", "W", "dW"))
@@ -151,14 +158,10 @@ def _convolution(seen: Seen) -> Worked:
     index, window, b = (n, r, q, f), c[n, r, q], seen.arrays.get("b")
     forward = _linear(window.ravel(), W[..., f].ravel(), None if b is None else b[f], y, index)
     backward = line("dW", (i, j, k, f), pairs(c[:, :, :, i, j, k], dy[..., f]), dW[i, j, k, f])
-    (top, _), (left, _) = windows.padding
-    place = (
-        r * windows.stride[0] + i * windows.dilation[0] - top,
-        q * windows.stride[1] + j * windows.dilation[1] - left,
-    )
-    inside = all(0 <= p < n for p, n in zip(place, windows.image[:2], strict=True))
+    pixel = int(_pixels(windows)[r, q, i, j])
+    marked = None if pixel < 0 else (n, *divmod(pixel, windows.image[1]), first + k)
     shown = NamedArray(f"c of y{list(index)}", window.copy(), "", (i, j, k), batch=False)
-    return Worked(index, (n, *place, first + k) if inside else None, forward, backward, [shown])
+    return Worked(index, marked, forward, backward, [shown])
 
 
 def _pool(seen: Seen) -> Worked:
@@ -166,13 +169,13 @@ def _pool(seen: Seen) -> Worked:
     x, y, dy, dx = (seen.arrays[name] for name in ("x", "y", "dy", "dx"))
     largest = isinstance(seen.layer, layers.MaxPool2D)
     windows: Windows = seen.layer._windows  # noqa: SLF001
-    n, *place, k = index = seen.entries["dx"]
+    n, h, w, k = index = seen.entries["dx"]
+    pixels, pixel, image = _pixels(windows), h * windows.image[1] + w, x[n, ..., k].ravel()
     found = []
-    for r, q in _windows_of(windows, (place[0], place[1])):
-        pixels = list(_pixels(windows, r, q))
-        values = [x[n, h, w, k] for h, w in pixels]
-        if not largest or pixels[int(np.argmax(values))] == tuple(place):
-            found.append(((n, r, q, k), values))
+    for r, q in np.unique(np.argwhere(pixels == pixel)[:, :2], axis=0).tolist():
+        inside = pixels[r, q][pixels[r, q] >= 0]
+        if not largest or inside[int(np.argmax(image[inside]))] == pixel:
+            found.append(((n, r, q, k), image[inside]))
     if not found:
         return Worked(None, index)
     first, values = found[0]
@@ -182,30 +185,11 @@ def _pool(seen: Seen) -> Worked:
         forward = line("y", first, f"max({listed}{more})", y[first])
         terms = [factor(dy[window]) for window, _ in found]
     else:
-        forward = line("y", first, f"({total([(v,) for v in values])}) / {len(values)}", y[first])
+        forward = line("y", first, f"({pairs(values)}) / {len(values)}", y[first])
         terms = [f"{factor(dy[window])} / {len(inside)}" for window, inside in found]
     if terms == [factor(dx[index])]:
         terms = [at("dy", first)]
     return Worked(first, index, forward, line("dx", index, " + ".join(terms), dx[index]))
-
-
-def _windows_of(windows: Windows, place: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Yield the windows, (row, column), in which a pixel is."""
-    for r in range(windows.output[0]):
-        for q in range(windows.output[1]):
-            if place in _pixels(windows, r, q):
-                yield r, q
-
-
-def _pixels(windows: Windows, r: int, q: int) -> Iterator[tuple[int, int]]:
-    """Yield the pixels of the image that are in a window, row by row."""
-    (top, _), (left, _) = windows.padding
-    for i in range(windows.size[0]):
-        for j in range(windows.size[1]):
-            h = r * windows.stride[0] + i * windows.dilation[0] - top
-            w = q * windows.stride[1] + j * windows.dilation[1] - left
-            if 0 <= h < windows.image[0] and 0 <= w < windows.image[1]:
-                yield h, w
 
 
 def _global_pool(seen: Seen) -> Worked:

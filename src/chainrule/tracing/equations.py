@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from chainrule import layers, losses, optimizers
 from chainrule._internal.typing import Array
 from chainrule.layers import Layer
@@ -30,8 +32,8 @@ class Equations:
     ----------
     forward, backward : str
     memo : mapping
-        What else to show: the symbol of the equations, and the name in the memo, or a function of the layer and the
-        memo.
+        What else to show: the symbol of the equations, and the name in the memo, or a function of the layer, the memo
+        and x.
     symbols : mapping
         The symbols that stand for what the constructor was given: symbol, and name of the attribute.
     after : str
@@ -46,7 +48,7 @@ class Equations:
 
     forward: str
     backward: str = ""
-    memo: Mapping[str, str | Callable[[Any, Memo], Array]] = field(default_factory=dict)
+    memo: Mapping[str, str | Callable[[Any, Memo, Array], Array]] = field(default_factory=dict)
     symbols: Mapping[str, str] = field(default_factory=dict)
     after: str = ""
 
@@ -99,7 +101,7 @@ def _dropout(layer: layers.Dropout | layers.Dropout2D, training: bool) -> Equati
         return Equations("y = x  in prediction", "dx = dy", symbols={"rate": "rate"})
     whole = isinstance(layer, layers.Dropout2D)
     draw = "m ~ Bernoulli(1 − rate) / (1 − rate)" + "  one for each channel" * whole
-    memo = {"m": (lambda _, memo: memo.mask[:, 0, 0, :]) if whole else "mask"}
+    memo = {"m": (lambda _, memo, __: memo.mask[:, 0, 0, :]) if whole else "mask"}
     return Equations(f"{draw}\ny = x ⊙ m", "dx = dy ⊙ m", memo, {"rate": "rate"})
 
 
@@ -121,20 +123,20 @@ def _gelu(layer: layers.GELU, _training: bool) -> Equations:
 
 
 def _batch_norm(_layer: layers.BatchNorm, training: bool) -> Equations:
-    memo: dict[str, Any] = {"s": "s", "x̂": lambda _, memo: (memo.x - memo.mean) * memo.s}
+    memo: dict[str, Any] = {"s": "s", "x̂": lambda _, memo, x: (x - memo.mean) * memo.s}
     sums = "dγ = Σ dy x̂\ndβ = Σ dy\n"
     if not training:
-        running = {name: (lambda layer, _, name=name: getattr(layer, name)) for name in ("running_mean", "running_var")}
         return Equations(
             "s = 1 / √(running_var + ε)\nx̂ = (x − running_mean) s\ny = γ x̂ + β",
             f"{sums}dx = γ s dy",
-            running | memo,
+            {"running_mean": lambda layer, *_: layer.running_mean, "running_var": lambda layer, *_: layer.running_var}
+            | memo,
             {"ε": "epsilon"},
         )
     return Equations(
         f"{MOMENTS.format('N', 'the N values of a feature')}\ny = γ x̂ + β",
         f"{sums}dx = γ s (dy − dβ / N − x̂ dγ / N)",
-        {"μ": "mean", "σ²": "var", **memo, "N": "count"},
+        {"μ": "mean", "σ²": "var", **memo, "N": lambda _, __, x: np.asarray(x[..., 0].size)},
         {"ε": "epsilon", "k": "momentum"},
         "running_mean ← k running_mean + (1 − k) μ\nrunning_var ← k running_var + (1 − k) σ² N / (N − 1)",
     )

@@ -58,7 +58,7 @@ def blocks(trace: Trace, digits: int) -> list[Block]:
     """Return the worked example; ``digits`` are the significant ones of an array's largest value."""
     found: list[Block] = [Text(line, "result") for line in _outcomes(trace)]
     image = trace.image_shape if trace.rows == 1 else None
-    pictures = [Picture(trace.x.reshape(image), "the sample")] if image else []
+    pictures: list[Picture | Table] = [Picture(trace.x.reshape(image), "the sample")] if image else []
     pictures += _probabilities(trace)
     found += [Figures(tuple(pictures))] if pictures else []
     found += [_overview(trace), Text(LEGEND.format(dtype=trace.dtype), "soft", LOOK)]

@@ -88,7 +88,9 @@ class _View:
 
     def _extra(self, source: Any) -> Array:
         """Return what the equations name besides x, y and the parameters."""
-        return np.asarray(source(self.layer, self.memo) if callable(source) else getattr(self.memo, source))
+        return np.asarray(
+            source(self.layer, self.memo, self.watched.x) if callable(source) else getattr(self.memo, source)
+        )
 
     @property
     def moves(self) -> bool:

@@ -36,7 +36,7 @@ ENDINGS = (".html", ".md", ".txt")
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What :meth:`chainrule.Network.trace` returns: the steps of a worked example, and three ways to print them.
+    """The steps of a worked example, and three ways to print them.
 
     ``print(trace)`` is the text, a notebook shows the page of :meth:`html`, :meth:`save` writes a file.
 
@@ -58,7 +58,7 @@ class Trace:
     --------
     >>> import chainrule as cr
     >>> network = cr.Network(1, [cr.layers.Dense(1, weights="zeros")], "squared_error", dtype="float64")
-    >>> trace = network.trace([[2.0]], [3.0], optimizer=cr.optimizers.SGD(0.1))
+    >>> trace = cr.tracing.trace(network, [[2.0]], [3.0], optimizer=cr.optimizers.SGD(0.1))
     >>> trace.value, round(trace.value_after, 4)                  # ½ · 3², and ½ · (3 − 1.5)²
     (4.5, 1.125)
     >>> for step in trace.steps:
@@ -97,7 +97,7 @@ class Trace:
 
         >>> import chainrule as cr
         >>> network = cr.Network(1, [cr.layers.Dense(2, weights="zeros")], "softmax_cross_entropy")
-        >>> network.trace([1.0], 1, classes=["cat", "dog"]).outcome(0)
+        >>> cr.tracing.trace(network, [1.0], 1, classes=["cat", "dog"]).outcome(0)
         'true: dog, predicted: cat with 0.500'
         """
         p, t = self.prediction[row], self.t[row]
@@ -176,7 +176,36 @@ def trace(
     classes: Sequence[str] | None = None,
     image_shape: tuple[int, int] | None = None,
 ) -> Trace:
-    """Work an example: what :meth:`chainrule.Network.trace` does."""
+    """Work an example: each layer's equations with the numbers of one sample or a small batch, to print and read.
+
+    One :meth:`chainrule.Network.loss_and_grad` runs, and one step of the optimizer on a copy; the network is not
+    changed. One entry of every gradient is compared with a central difference of L, in float64.
+
+    Parameters
+    ----------
+    x : (inputs,) or (batch, inputs)
+    t : the target, or the targets, as the loss wants them
+    optimizer : Optimizer or str, optional
+        Whose first step is shown; ``SGD(0.1)`` by default.
+    sample_weight : (batch,), optional
+    training : bool
+        Whether dropout drops; ``seed`` is for what it draws.
+    classes : sequence of str, optional
+        What the classes are called.
+    image_shape : (height, width), optional
+        When a row of x is an image.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> network = cr.Network(2, [cr.layers.Dense(3), cr.layers.Tanh(), cr.layers.Dense(2)],
+    ...                      "softmax_cross_entropy", seed=0)
+    >>> trace = cr.tracing.trace(network, [0.5, -1.0], 1)    # print(trace), trace.save("example.html")
+    >>> trace.steps[0]["y"].shape, trace.steps[-1]["dW"].shape
+    ((1, 3), (3, 2))
+    >>> trace
+    Trace(1 sample, L ...)
+    """
     chosen: Optimizer = SGD(0.1) if optimizer is None else named("optimizer", optimizer, Optimizer, optimizers)
     if not is_sparse(x) and np.shape(x) == network.input_shape:
         x, t = np.asarray(x)[np.newaxis], np.asarray(t)[np.newaxis]
