@@ -18,7 +18,8 @@ from chainrule.cli.app import app
 from chainrule.layers import Dense, Dropout, Layer, ReLU, Tanh
 from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
-from chainrule.pages.arrays import Format
+from chainrule.pages.arrays import Format, table
+from chainrule.pages.blocks import Matrix
 from chainrule.pages.formatting import SUPERSCRIPT
 from chainrule.pages.formula import latex, mathml
 from chainrule.tracing import EQUATIONS, Equations
@@ -549,10 +550,11 @@ class TestRenderings:
         for step in trace.steps:
             for array in step.arrays:
                 if array.entry is not None:
-                    shown = grid(array.values, 6, 8, array.entry, batch=array.batch)
-                    assert shown.entry[0] in shown.rows
-                    assert shown.entry[1] in shown.columns
-                    assert shown.values[shown.entry] == array.values[array.entry]
+                    shown, _ = table(Matrix(array.name, array.values, entry=array.entry, batch=array.batch), 8)
+                    cells = [(name, cell) for row in shown.rows for name, cell in zip(shown.head, row, strict=True)]
+                    ((name, marked),) = [(n, c) for n, c in cells if getattr(c, "kind", "") == "mark"]
+                    assert name == (str(array.entry[-1]) if array.values.size > 1 else "")
+                    assert marked.text.replace("−", "-") == Format(array.values, 4)(array.values[array.entry])
 
     def test_images_of_several_channels_are_shown_slice_by_slice(self):
         class Flat(Layer):

@@ -14,6 +14,7 @@ from html import escape
 import numpy as np
 
 from chainrule._internal.typing import Array
+from chainrule.pages.blocks import Figure, Table
 from chainrule.pages.formatting import short
 
 WIDTH, HEIGHT = 400, 280
@@ -140,6 +141,12 @@ class Plot:
         for i, j in np.argwhere(counts > 0).tolist():
             place = f'x="{u[i]:.1f}" y="{v[j + 1]:.1f}" width="{u[i + 1] - u[i]:.1f}" height="{v[j] - v[j + 1]:.1f}"'
             self.parts.append(f'<rect class="square {kind}" {place} fill-opacity="{0.12 + 0.88 * density[i, j]:.2f}"/>')
+
+    def figure(
+        self, title: str, reading: str, table: Table, key: Sequence[tuple[str, str]] = (), look: str = ""
+    ) -> Figure:
+        """Return the picture with its title, its reading and a table of the same: see :class:`Figure`."""
+        return Figure(title, self.svg(title, reading), reading, table, tuple(key), look)
 
     def svg(self, title: str, reading: str) -> str:
         """Return the picture, with a title and a description for those who do not see it."""

@@ -40,7 +40,7 @@ def roc(curves: Curves) -> Figure:
     head = ("class", "area", *(f"found at {percent(s)} false alarms" for s in STEPS))
     table = Table(head, tuple(lines), "l" + "r" * (1 + len(STEPS)))
     look = "The area is that under the line; the dotted diagonal is chance."
-    return Figure("ROC curve", plot.svg("ROC curve", reading), reading, table, (*key, ("chance", "chance")), look)
+    return plot.figure("ROC curve", reading, table, (*key, ("chance", "chance")), look)
 
 
 def precision_recall(curves: Curves) -> Figure:
@@ -66,9 +66,8 @@ def precision_recall(curves: Curves) -> Figure:
     )
     head = ("class", "average precision", "guessing", *(f"precision at {percent(r)} recall" for r in RECALLS))
     table = Table(head, tuple(lines), "l" + "r" * (2 + len(RECALLS)))
-    picture = plot.svg("Precision and recall", reading)
-    look = "The dotted line is guessing."
-    return Figure("Precision and recall", picture, reading, table, (*key, ("chance", "guessing")), look)
+    key.append(("chance", "guessing"))
+    return plot.figure("Precision and recall", reading, table, key, "The dotted line is guessing.")
 
 
 def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
@@ -103,7 +102,7 @@ def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
         for b, s, c in zip(filled, said, came, strict=True)
     )
     table = Table(("probability", "rows", "said on average", "came true"), lines, "lrrr")
-    return Figure("Calibration", plot.svg("Calibration", reading), reading, table, look=look)
+    return plot.figure("Calibration", reading, table, look=look)
 
 
 def surest(right: Array, sure: Array) -> Figure:
@@ -129,8 +128,7 @@ def surest(right: Array, sure: Array) -> Figure:
         for share, i in zip(shares, at, strict=True)
     )
     table = Table(("answered", "rows", "right"), body, "rrr")
-    picture = plot.svg("If it may decline", reading)
-    return Figure("If it may decline", picture, reading, table, look="Dotted: all rows.")
+    return plot.figure("If it may decline", reading, table, look="Dotted: all rows.")
 
 
 def _share_plot(x: str, y: str) -> Plot:
