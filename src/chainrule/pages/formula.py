@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any, NamedTuple
 
+from chainrule.pages.formatting import visible
+
 GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "η": "eta", "θ": "theta", "λ": "lambda",
     "μ": "mu", "π": "pi", "ρ": "rho", "σ": "sigma", "φ": "varphi", "Φ": "Phi", "ℓ": "ell",
@@ -100,7 +102,7 @@ def filled(formula: str, values: Mapping[str, Any], write: Callable[[Any], str])
         elif kind == "name" and mark in values:
             text += write(values[mark])
             if following[1:] == ("(", ""):  # of Φ(x) the value is known
-                i += next(j for j, (_, t, _) in enumerate(tokens[i:]) if t == ")")
+                i += next((j for j, (_, t, _) in enumerate(tokens[i:]) if t == ")"), len(tokens))
         elif kind == "name" and (mark in FUNCTIONS or (mark == "σ" and following[1] == "(")):
             text, ended = text + mark, False
         elif kind == "number":
@@ -120,7 +122,7 @@ def filled(formula: str, values: Mapping[str, Any], write: Callable[[Any], str])
 
 def _set(text: str, form: Mapping[str, str]) -> str:
     formulas = []
-    for formula in text.split(",  "):
+    for formula in visible(text).split(",  "):
         mathematics, _, words = formula.partition("  ")
         setter = _Setter(mathematics, form)
         formulas.append(setter.row() + (form["words"].format(_plain(words.strip(), form)) if words else ""))

@@ -75,14 +75,14 @@ def aligned(rows: Sequence[Sequence[str]], width: int | None = None, align: str 
     0  Dense(10,…  2.00
     """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    if width is not None:
+    if widths and width is not None:
         excess = sum(widths) + 2 * (len(widths) - 1) - width
         widths[0] = max(min(widths[0], 12), widths[0] - max(0, excess))
     sides = [str.rjust if side == "r" else str.ljust for side in align.ljust(len(widths))]
     lines = []
     for row in rows:
-        first = row[0] if len(row[0]) <= widths[0] else row[0][: widths[0] - 1] + "…"
-        cells = zip(sides, (first, *row[1:]), widths, strict=True)
+        first = [cell if len(cell) <= widths[0] else cell[: widths[0] - 1] + "…" for cell in row[:1]]
+        cells = zip(sides, (*first, *row[1:]), widths, strict=True)
         lines.append("  ".join(side(cell, size) for side, cell, size in cells).rstrip())
     return "\n".join(lines)
 
@@ -152,7 +152,7 @@ def _matrix(matrix: Matrix, width: int) -> Iterator[Line]:
     for columns in range(MOST, LEAST - 1, -1):  # as many as fit
         table, above = arrays.table(matrix, columns, minus="-")
         lines, margin = _table(table), " " * (4 if len(table.rows) > 1 else 6)
-        if len(margin) + max(map(len, lines)) <= width:
+        if len(margin) + max(map(len, lines), default=0) <= width:
             break
     yield "name", f"{name}{'  '.join(above)}".rstrip()
     yield from ((("dim" if any(table.head) and not i else ""), margin + line) for i, line in enumerate(lines))

@@ -70,17 +70,20 @@ def symbol(parameter: str) -> str:
 def equations_of(thing: Layer | Loss | Optimizer, *, training: bool = False) -> Equations:
     """Return the equations of a layer, loss or optimizer; generic ones for a class that has none."""
     name = type(thing).__name__
-    base = next(base for base in (Layer, Loss, Optimizer) if isinstance(thing, base))
-    found = EQUATIONS.get(type(thing)) or getattr(thing, "equations", None) or {
-        Layer: Equations(f"y = {name}(x)", "dx = dy · ∂y/∂x"),
-        Loss: Equations(f"ℓ = {name}(y, t)", "∂ℓ/∂y"),
-        Optimizer: Equations(f"θ ← {name}(θ, g)"),
-    }[base]  # fmt: skip
+    found = EQUATIONS.get(type(thing)) or getattr(thing, "equations", None) or _generic(thing, name)
+    if not isinstance(found, Equations) and type(thing) not in EQUATIONS:
+        raise TypeError(f'{name}.equations: expected Equations("y = ...", "dx = ..."), got {found!r}')
     equations = found if isinstance(found, Equations) else found(thing, training)
     if isinstance(thing, Optimizer) and thing.weight_decay:
         decay = "θ ← θ − η λ θ" if thing.biases else "W ← W − η λ W  for weights"
         return Equations(f"{decay}\n{equations.forward}", symbols={**equations.symbols, "λ": "weight_decay"})
     return equations
+
+
+def _generic(thing: Layer | Loss | Optimizer, name: str) -> Equations:
+    if isinstance(thing, Layer):
+        return Equations(f"y = {name}(x)", "dx = dy · ∂y/∂x")
+    return Equations(f"ℓ = {name}(y, t)", "∂ℓ/∂y") if isinstance(thing, Loss) else Equations(f"θ ← {name}(θ, g)")
 
 
 def _dense(layer: layers.Dense, _training: bool) -> Equations:

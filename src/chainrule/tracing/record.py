@@ -151,7 +151,7 @@ def _loss(computation: Computation, check: Check) -> Step:
     loss, seen, t = computation.loss.loss, computation.loss.seen, computation.t
     equations = equations_of(loss)
     rows, weight = len(t), computation.weight
-    mean = "L = ℓ" if rows == 1 else f"L = (1/{rows}) Σᵢ ℓᵢ"
+    mean = "L = ℓ" if rows == 1 else f"L = Σᵢ ℓᵢ / {rows}"
     scale = f" · 1/{rows}" if rows > 1 else ""
     if weight is not None:
         mean, scale = "L = Σᵢ wᵢ ℓᵢ / Σᵢ wᵢ", " · w / Σᵢ wᵢ"
