@@ -11,7 +11,6 @@ from chainrule.pages.blocks import (
     Block,
     Card,
     Cell,
-    Check,
     Code,
     Figure,
     Figures,
@@ -22,6 +21,7 @@ from chainrule.pages.blocks import (
     Table,
     Text,
     Tiles,
+    Verdict,
 )
 from chainrule.pages.drawing import Axis, Plot
 from chainrule.pages.formula import filled
@@ -41,7 +41,7 @@ BLOCKS = {
     Formula: (Formula("y = x  in prediction"), ["y", "in prediction"]),
     Matrix: (MATRIX, ["W", "(2, 2)", "0.500", "0.250", "norm"]),
     Picture: (Picture(np.eye(2), "a sample"), []),
-    Check: (Check((f"dW {HOSTILE}", "agree"), ok=True), ["agree"]),
+    Verdict: (Verdict((f"dW {HOSTILE}", "agree"), ok=True), ["agree"]),
     Card: (Card("Layer 0", HOSTILE, "2 → 3", (Formula("y = x"),), (TABLE,)), ["Layer 0", "2 → 3", "reading"]),
 }
 

@@ -77,4 +77,4 @@ def _print(trace: Trace) -> None:
         return
     from rich.console import Console  # noqa: PLC0415
 
-    Console(width=width).print(trace.styled(width), highlight=False, no_wrap=True, overflow="ignore", crop=False)
+    Console(width=width).print(trace.page().styled(width), highlight=False, no_wrap=True, overflow="ignore", crop=False)

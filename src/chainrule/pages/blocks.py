@@ -7,8 +7,21 @@ from dataclasses import dataclass
 from chainrule._internal.typing import Array
 
 __all__ = [
-    "Block", "Card", "Cell", "Check", "Code", "Figure", "Figures", "Formula", "Heading", "Matrix", "Picture", "Row",
-    "Table", "Text", "Tiles",
+    "Block",
+    "Card",
+    "Cell",
+    "Code",
+    "Figure",
+    "Figures",
+    "Formula",
+    "Heading",
+    "Matrix",
+    "Picture",
+    "Row",
+    "Table",
+    "Text",
+    "Tiles",
+    "Verdict",
 ]  # fmt: skip
 
 
@@ -115,7 +128,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Check:
+class Verdict:
     """What was compared: lines of text, and whether they agree; None where that cannot be said."""
 
     lines: tuple[str, ...]
@@ -147,4 +160,4 @@ class Card:
     blocks: tuple[Block, ...]
 
 
-Block = Heading | Text | Code | Table | Figure | Figures | Tiles | Formula | Matrix | Picture | Check | Card
+Block = Heading | Text | Code | Table | Figure | Figures | Tiles | Formula | Matrix | Picture | Verdict | Card

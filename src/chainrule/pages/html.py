@@ -13,7 +13,6 @@ from chainrule.pages.blocks import (
     Block,
     Card,
     Cell,
-    Check,
     Code,
     Figure,
     Figures,
@@ -24,6 +23,7 @@ from chainrule.pages.blocks import (
     Table,
     Text,
     Tiles,
+    Verdict,
 )  # fmt: skip
 from chainrule.pages.drawing import spark
 from chainrule.pages.formatting import visible
@@ -89,7 +89,7 @@ def _block(block: Block) -> str:  # noqa: C901, PLR0911  (one for each kind of b
         case Formula():
             formula, *words = re.split("(?<!,)  ", block.text, maxsplit=1)  # words may be on a line of their own
             return f'<div class="equation">{mathml(formula, display=True)} {_tagged("small", words)}</div>'
-        case Check():
+        case Verdict():
             kind, mark = ("good", "✓") if block.ok else ("bad", "✗")
             return f'<p class="check {kind}"><b>{mark}</b> {_tagged("span", block.lines)}</p>'
         case Tiles():

@@ -10,7 +10,6 @@ from chainrule.pages.blocks import (
     Block,
     Card,
     Cell,
-    Check,
     Code,
     Figure,
     Figures,
@@ -21,6 +20,7 @@ from chainrule.pages.blocks import (
     Table,
     Text,
     Tiles,
+    Verdict,
 )  # fmt: skip
 from chainrule.pages.formatting import visible
 from chainrule.pages.formula import latex
@@ -65,7 +65,7 @@ def _block(block: Block) -> list[str]:  # noqa: C901, PLR0911, PLR0912  (one for
             return [part for figure in block.figures for part in _block(figure)]
         case Formula():
             return [f"$$\n{latex(block.text)}\n$$"]
-        case Check():
+        case Verdict():
             return [f"{'✓' if block.ok else '✗'} {_plain('; '.join(block.lines))}"]
         case Picture():
             return [] if block.signed else ["```text\n" + "\n".join(arrays.shaded(block.values)) + "\n```"]

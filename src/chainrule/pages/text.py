@@ -11,7 +11,6 @@ from chainrule.pages.blocks import (
     Block,
     Card,
     Cell,
-    Check,
     Code,
     Figure,
     Figures,
@@ -22,6 +21,7 @@ from chainrule.pages.blocks import (
     Table,
     Text,
     Tiles,
+    Verdict,
 )  # fmt: skip
 from chainrule.pages.formatting import visible
 from chainrule.pages.markdown import bar, sparks
@@ -100,7 +100,7 @@ def _block(block: Block, width: int) -> Iterator[Line]:  # noqa: C901, PLR0912  
             yield from (("", visible(line)) for line in block.text.splitlines())
         case Formula():
             yield "equation", f"    {visible(block.text)}"
-        case Check():
+        case Verdict():
             kind, mark = ("good", "ok") if block.ok else ("bad", "??" if block.ok is None else "!!")
             yield from ((kind, f"  {mark if not i else '  '} {visible(t)}") for i, t in enumerate(block.lines))
         case Tiles():

@@ -12,10 +12,11 @@ from chainrule import layers
 from chainrule._internal.typing import Array
 from chainrule.layers import Layer
 from chainrule.layers.windows import Windows
+from chainrule.pages.blocks import Matrix
 from chainrule.pages.formatting import factor, number
 from chainrule.pages.formula import filled, sides
 from chainrule.tracing.equations import Equations, lines
-from chainrule.tracing.steps import Index, NamedArray
+from chainrule.tracing.steps import Index
 
 DIGITS = 4  # significant ones, of a number in a formula
 DOUBLED = re.compile(r"\(\((−[^()]*)\)\)")  # tanh((−1)): one pair is enough
@@ -77,7 +78,7 @@ class Worked(NamedTuple):
     x: Index | None = None
     forward: Sequence[str] = ()
     backward: Sequence[str] = ()
-    more: Sequence[NamedArray] = ()
+    more: Sequence[Matrix] = ()
     """Arrays to show in the forward pass beside those that the equations name."""
 
 
@@ -160,7 +161,7 @@ def _convolution(seen: Seen) -> Worked:
     backward = line("dW", (i, j, k, f), pairs(c[:, :, :, i, j, k], dy[..., f]), dW[i, j, k, f])
     pixel = int(_pixels(windows)[r, q, i, j])
     marked = None if pixel < 0 else (n, *divmod(pixel, windows.image[1]), first + k)
-    shown = NamedArray(f"c of y{list(index)}", window.copy(), "", (i, j, k), batch=False)
+    shown = Matrix(f"c of y{list(index)}", window.copy(), "", (i, j, k), batch=False)
     return Worked(index, marked, forward, backward, [shown])
 
 

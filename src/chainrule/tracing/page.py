@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,6 @@ from chainrule.pages.blocks import (
     Block,
     Card,
     Cell,
-    Check,
     Figures,
     Formula,
     Heading,
@@ -19,6 +19,7 @@ from chainrule.pages.blocks import (
     Row,
     Table,
     Text,
+    Verdict,
 )  # fmt: skip
 from chainrule.pages.formatting import number
 from chainrule.tracing.steps import Step
@@ -117,7 +118,7 @@ def _card(step: Step, digits: int, image: tuple[int, int] | None) -> Card:
     symbols = ", ".join(f"{symbol} = {number(value, 6)}" for symbol, value in step.symbols.items())
     rules: list[Block] = [Formula(equation) for equation in step.equations]
     rules += [Text(symbols, "soft")] if symbols else []
-    arrays: list[Matrix | Picture] = [Matrix(*array, digits) for array in step.arrays]
+    arrays: list[Matrix | Picture] = [replace(array, digits=digits) for array in step.arrays]
     if image:
         label = "dx as an image: L grows when a blue pixel gets brighter, and shrinks when an orange one does"
         arrays.append(Picture(step["dx"].reshape(image), label, signed=True))
@@ -126,7 +127,7 @@ def _card(step: Step, digits: int, image: tuple[int, int] | None) -> Card:
         left = max(len(check.entry), len(check.quotient))
         compared = ((check.entry, check.analytic), (check.quotient, check.numeric))
         texts = [f"{name:{left}} = {number(value, 8)}" for name, value in compared]
-        blocks.append(Check((*texts, check.measure), True if check.ok else None if check.kink else False))
+        blocks.append(Verdict((*texts, check.measure), True if check.ok else None if check.kink else False))
     place = "Loss" if step.layer is None else f"Layer {step.layer}"
     return Card(place, step.title, step.shapes.replace("->", "→"), tuple(rules), tuple(blocks))
 

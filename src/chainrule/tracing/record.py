@@ -12,12 +12,13 @@ from chainrule import losses
 from chainrule._internal.typing import Array
 from chainrule.memo import Memo
 from chainrule.optimizers import Optimizer
+from chainrule.pages.blocks import Matrix
 from chainrule.pages.formatting import factor, number
 from chainrule.pages.formula import filled, sides
 from chainrule.tracing.computation import Computation, Watched
 from chainrule.tracing.entries import DIGITS, Seen, line, work
 from chainrule.tracing.equations import Equations, equations_of, lines, symbol
-from chainrule.tracing.steps import Check, Index, NamedArray, Step
+from chainrule.tracing.steps import Check, Index, Step
 from chainrule.tracing.verify import verify
 
 
@@ -99,38 +100,35 @@ class _View:
 
     def forward(self) -> Step:
         y, entry = self.watched.y, self.worked.y
-        arrays = [NamedArray("x", self.watched.x, self.x_origin, self.worked.x)]
+        arrays = [Matrix("x", self.watched.x, self.x_origin, self.worked.x)]
         arrays += [
-            NamedArray(name, values, "", self.entries["d" + name], batch=False)
-            for name, values in self.parameters.items()
+            Matrix(name, values, "", self.entries["d" + name], batch=False) for name, values in self.parameters.items()
         ]
         arrays += [
-            NamedArray(name, values, "", entry if values.shape == y.shape else None, batch=len(values.shape) > 1)
+            Matrix(name, values, "", entry if values.shape == y.shape else None, batch=len(values.shape) > 1)
             for name, values in self.extras.items()
         ]
         arrays += self.worked.more
         if self.watched.inside:
             last = self.watched.inside[-1]
-            arrays.append(NamedArray("f", last.y, f"y of layer {last.label}", entry))
-        arrays.append(NamedArray("y", y, "", entry))
+            arrays.append(Matrix("f", last.y, f"y of layer {last.label}", entry))
+        arrays.append(Matrix("y", y, "", entry))
         return self._step("forward", self.equations.forward, arrays, self.worked.forward, ())
 
     def backward(self) -> Step:
-        arrays = [NamedArray("dy", self.watched.dy, self.dy_origin, self.worked.y)]
-        arrays += [
-            NamedArray(name, values, "", self.entries[name], batch=False) for name, values in self.gradients.items()
-        ]
+        arrays = [Matrix("dy", self.watched.dy, self.dy_origin, self.worked.y)]
+        arrays += [Matrix(name, values, "", self.entries[name], batch=False) for name, values in self.gradients.items()]
         if self.watched.inside:
             first = self.watched.inside[0]
-            arrays.append(NamedArray("df", first.dx, f"dx of layer {first.label}", self.worked.x))
-        arrays.append(NamedArray("dx", self.watched.dx, "", self.entries.get("dx")))
+            arrays.append(Matrix("df", first.dx, f"dx of layer {first.label}", self.worked.x))
+        arrays.append(Matrix("dx", self.watched.dx, "", self.entries.get("dx")))
         return self._step("backward", self.equations.backward, arrays, self.worked.backward, self.checks)
 
     def _step(
         self,
         phase: str,
         equations: str,
-        arrays: list[NamedArray],
+        arrays: list[Matrix],
         worked: Sequence[str],
         checks: tuple[Check, ...],
     ) -> Step:
@@ -157,12 +155,12 @@ def _loss(computation: Computation, check: Check) -> Step:
         mean, scale = "L = Σᵢ wᵢ ℓᵢ / Σᵢ wᵢ", " · w / Σᵢ wᵢ"
     extras = {symbol: getattr(seen, str(name)) for symbol, name in equations.memo.items()}
     r = check.at[0]
-    arrays = [NamedArray("y", seen.y, f"y of layer {len(computation.layers) - 1}", check.at)]
-    arrays.append(NamedArray("t", t, "", (r,) if t.ndim == 1 else check.at))
-    arrays += [NamedArray(symbol, values, "", check.at) for symbol, values in extras.items()]
+    arrays = [Matrix("y", seen.y, f"y of layer {len(computation.layers) - 1}", check.at)]
+    arrays.append(Matrix("t", t, "", (r,) if t.ndim == 1 else check.at))
+    arrays += [Matrix(symbol, values, "", check.at) for symbol, values in extras.items()]
     if weight is not None:
-        arrays.append(NamedArray("w", weight))
-    arrays += [NamedArray("ℓ", seen.values, "", (r,)), NamedArray("dy", seen.dy, "", check.at)]
+        arrays.append(Matrix("w", weight))
+    arrays += [Matrix("ℓ", seen.values, "", (r,)), Matrix("dy", seen.dy, "", check.at)]
     return Step(
         "loss",
         None,
@@ -196,7 +194,7 @@ def _loss_lines(
 def _update(before: Computation, after: Computation, optimizer: Optimizer, state: Memo, view: _View) -> Step:
     equations, layout, label = equations_of(optimizer), before.plain.layout, view.watched.label
     symbols = _symbols(equations, optimizer)
-    arrays: list[NamedArray] = []
+    arrays: list[Matrix] = []
     worked: list[str] = []
     steps = [right for name, right in map(sides, lines(equations.forward)) if name in ("θ", "W")]
     for local, parameter in view.watched.names.items():
@@ -206,10 +204,10 @@ def _update(before: Computation, after: Computation, optimizer: Optimizer, state
         old, gradient, new = (layout.view(vector, parameter) for vector in vectors)
         slots = {slot: layout.view(getattr(state, slot), parameter) for slot in optimizer.slots}
         arrays += [
-            NamedArray(name, old.copy(), f"{name} of layer {label}", index, batch=False),
-            NamedArray(gradient_name, gradient, f"{gradient_name} of layer {label}", index, batch=False),
-            *(NamedArray(f"{slot} of {name}", values, "", index, batch=False) for slot, values in slots.items()),
-            NamedArray(f"{name} after", new, "", index, batch=False),
+            Matrix(name, old.copy(), f"{name} of layer {label}", index, batch=False),
+            Matrix(gradient_name, gradient, f"{gradient_name} of layer {label}", index, batch=False),
+            *(Matrix(f"{slot} of {name}", values, "", index, batch=False) for slot, values in slots.items()),
+            Matrix(f"{name} after", new, "", index, batch=False),
         ]
         numbers = {"θ": old[index], "g": gradient[index], "Δ": new[index] - old[index], **symbols}
         numbers |= {slot: values[index] for slot, values in slots.items()}
@@ -224,7 +222,7 @@ def _update(before: Computation, after: Computation, optimizer: Optimizer, state
     return Step("update", label, view.title, "", rules, tuple(arrays), tuple(worked), (), symbols)
 
 
-def _statistics(view: _View) -> tuple[list[NamedArray], list[str]]:
+def _statistics(view: _View) -> tuple[list[Matrix], list[str]]:
     """Return what the batch does to the layer's statistics, on a copy of them; nothing where it leaves them alone."""
     moved, rules = copy.copy(view.layer), dict(map(sides, lines(view.equations.after)))
     for name in rules:
@@ -234,13 +232,13 @@ def _statistics(view: _View) -> tuple[list[NamedArray], list[str]]:
         return [], []
     index = (int(np.argmax(np.abs(view.extras["μ"]))),)
     numbers = {symbol: v if v.ndim == 0 else v[index] for symbol, v in view.extras.items() if v.ndim < 2}
-    arrays: list[NamedArray] = []
+    arrays: list[Matrix] = []
     worked: list[str] = []
     for name, right in rules.items():
         old, new = getattr(view.layer, name), getattr(moved, name)
         arrays += [
-            NamedArray(name, old.copy(), "", index, batch=False),
-            NamedArray(f"{name} after", new, "", index, batch=False),
+            Matrix(name, old.copy(), "", index, batch=False),
+            Matrix(f"{name} after", new, "", index, batch=False),
         ]
         given = {name: old[index], **view.symbols, **numbers}
         worked += line(name, index, filled(right, given, factor), new[index], "←")

@@ -7,26 +7,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chainrule._internal.typing import Array
+from chainrule.pages.blocks import Matrix
 
 Index = tuple[int, ...]
-
-
-class NamedArray(NamedTuple):
-    """An array of the computation under the name that the equations give it.
-
-    ``origin`` says where it was seen before (the y of one layer is the x of the next), ``entry`` which of its entries
-    the step works out or checks, ``batch`` whether its first axis is the batch.
-    """
-
-    name: str
-    values: Array
-    origin: str = ""
-    entry: Index | None = None
-    batch: bool = True
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.values.shape)
 
 
 class Check(NamedTuple):
@@ -87,7 +70,7 @@ class Step:
     layer : the layer's index, or such as "2.0" inside of layer 2; None for the loss
     title, shapes : the layer and the shapes of x and y, as text
     equations : tuple of str, as :mod:`chainrule.pages.formula` sets them
-    arrays : tuple of NamedArray; ``step["dW"]`` is the one of that name
+    arrays : tuple of Matrix; ``step["dW"]`` is the one of that name
     worked : single entries of them, with their numbers put in
     checks : tuple of Check
     symbols : what the symbols of the equations stand for, where they are no arrays
@@ -95,7 +78,7 @@ class Step:
     Examples
     --------
     >>> import numpy as np
-    >>> step = Step("backward", 0, "Dense(1)", "", (), (NamedArray("db", np.array([0.5])),))
+    >>> step = Step("backward", 0, "Dense(1)", "", (), (Matrix("db", np.array([0.5])),))
     >>> step["db"]
     array([0.5])
     """
@@ -105,7 +88,7 @@ class Step:
     title: str
     shapes: str
     equations: tuple[str, ...]
-    arrays: tuple[NamedArray, ...]
+    arrays: tuple[Matrix, ...]
     worked: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     symbols: Mapping[str, float] = field(default_factory=dict)

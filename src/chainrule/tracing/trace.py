@@ -18,11 +18,10 @@ from chainrule.files.writing import write_atomically
 from chainrule.gradient_check.failing import failure
 from chainrule.memo import Memo
 from chainrule.optimizers import SGD, Optimizer
-from chainrule.pages import html, markdown, text
-from chainrule.pages.blocks import Block
 from chainrule.pages.formatting import number, rows
-from chainrule.tracing import page
+from chainrule.pages.page import Page
 from chainrule.tracing.computation import Computation, Draws
+from chainrule.tracing.page import TITLE, about, blocks
 from chainrule.tracing.record import record
 from chainrule.tracing.steps import Check, Step
 
@@ -106,25 +105,22 @@ class Trace:
         names = self.classes or [str(i) for i in range(len(p))]
         return f"true: {names[int(t)]}, predicted: {names[int(p.argmax())]} with {p.max():.3f}"
 
+    def page(self, digits: int = 4) -> Page:
+        """Return the worked example as a page; ``digits`` are the significant ones of an array's largest value."""
+        digits = check_count("Trace", "digits", digits)
+        return Page(TITLE, about(self), tuple(blocks(self, digits)))
+
     def text(self, width: int = 100, digits: int = 4) -> str:
-        """Return the worked example as plain text; ``digits`` are the significant ones of an array's largest value."""
-        width = check_count("Trace", "width", width, 40)
-        return text.plain(page.TITLE, page.about(self), self._blocks(digits), width)
+        """Return the worked example as plain text."""
+        return self.page(digits).text(check_count("Trace", "width", width, 40))
 
     def markdown(self, digits: int = 4) -> str:
         """Return the worked example as Markdown, with its equations as LaTeX between dollar signs."""
-        return markdown.render(page.TITLE, page.about(self), self._blocks(digits))
+        return self.page(digits).markdown
 
     def html(self, digits: int = 4) -> str:
-        """Return the worked example as a page of its own: nothing is loaded, and no script runs."""
-        return html.page(page.TITLE, page.about(self), self._blocks(digits))
-
-    def styled(self, width: int = 100) -> Any:
-        """Return the text for rich to print, in color."""
-        return text.styled(page.TITLE, page.about(self), self._blocks(4), width)
-
-    def _blocks(self, digits: int) -> list[Block]:
-        return page.blocks(self, check_count("Trace", "digits", digits))
+        """Return the worked example as one HTML file: nothing is loaded, and no script runs."""
+        return self.page(digits).html
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write a file of the kind that its ending says: ``.html``, ``.md`` or ``.txt``.
@@ -152,10 +148,10 @@ class Trace:
         return f"Trace({rows(self.rows, 'sample')}, L {self.value:.4g} -> {self.value_after:.4g}, {checked})"
 
     def __rich__(self) -> Any:
-        return self.styled()
+        return self.page().styled()
 
     def _repr_html_(self) -> str:
-        return html.fragment(page.TITLE, page.about(self), self._blocks(4))
+        return self.page()._repr_html_()
 
 
 def check_ending(path: Path) -> None:
