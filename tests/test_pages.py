@@ -74,8 +74,8 @@ def test_a_table_leaves_out_what_is_far_where_there_is_no_room():
 
 def test_the_first_column_is_cut_before_the_others():
     rows = [("layer", "order"), ("0  Dense(10, weights='zeros')", "2.00")]
-    assert text.aligned(rows, 20).splitlines()[1] == "0  Dense(10,…  2.00"
-    assert text.aligned(rows, None, "lr").splitlines()[0].endswith(" order")
+    assert text.columns(rows, 20).splitlines()[1] == "0  Dense(10,…  2.00"
+    assert text.columns(rows, None, "lr").splitlines()[0].endswith(" order")
 
 
 def test_an_array_has_as_many_columns_as_fit():

@@ -25,7 +25,7 @@ from chainrule.losses import Loss
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
-from chainrule.pages.text import aligned
+from chainrule.pages.text import columns
 from chainrule.penalties import Penalty
 
 KINDS = {
@@ -144,7 +144,7 @@ def table(checks: Sequence[Check], width: int | None) -> str:
     """Return one line a check."""
     rows = [("checked", "", "error", "order", "")]
     rows += [(c.name, c.kind, f"{c.error:.1e}", order_text(c.order), c.state) for c in checks]
-    return aligned(rows, width)
+    return columns(rows, width)
 
 
 def _of_layer(layer: Layer, rows: int, seed: int, inputs: tuple[int, ...] | None) -> Check:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from chainrule.pages.text import aligned
+from chainrule.pages.text import columns
 
 NO_LAW = "the difference follows no simple law"
 
@@ -97,9 +97,9 @@ def parameter_table(parameters: Sequence[ParameterCheck], width: int | None = No
         rows.append((label, f"d{p.name}", str(p.shape), *numbers, p.state))
     if not any(p.layer_name for p in parameters):  # of a function: there are no layers
         rows = [row[1:] for row in rows]
-    elif width is not None and max(map(len, aligned(rows).splitlines())) > width:
+    elif width is not None and max(map(len, columns(rows).splitlines())) > width:
         rows = [(label, name, *rest) for label, name, _, *rest in rows]  # the shapes are the least of it
-    return aligned(rows, width)
+    return columns(rows, width)
 
 
 def order_text(order: float) -> str:

@@ -12,6 +12,9 @@ NONE = "–"  # there is no such number
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MISSING = "(missing)"
 LONGEST = 48  # characters of a name or a value
+BAR = 12  # characters of a full bar
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+SPARKS = " ▁▂▃▄▅▆▇█"
 
 
 def short(value: Any, digits: int = 4) -> str:
@@ -173,3 +176,23 @@ def factor(value: Any, digits: int = 4) -> str:
     """
     text = number(value, digits)
     return f"({text})" if text.startswith("−") else text
+
+
+def bar(share: float) -> str:
+    """Return a bar of text, an eighth of a character exact.
+
+    >>> bar(0.5), bar(0.0), bar(0.26)
+    ('██████', '', '███▏')
+    """
+    eighths = round(8 * BAR * min(max(share, 0.0), 1.0))
+    return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
+
+
+def sparks(shares: Sequence[float]) -> str:
+    """Return a small histogram of text.
+
+    >>> sparks([0.0, 0.01, 0.5, 1.0])
+    ' ▁▄█'
+    """
+    largest = max(shares, default=0) or 1.0
+    return "".join(SPARKS[max(round(8 * share / largest), 1 if share else 0)] for share in shares)

@@ -22,13 +22,10 @@ from chainrule.pages.blocks import (
     Tiles,
     Verdict,
 )  # fmt: skip
-from chainrule.pages.formatting import visible
+from chainrule.pages.formatting import bar, sparks, visible
 from chainrule.pages.formula import latex
 
 COLUMNS = 10  # of an array
-BAR = 12  # characters of a full bar
-EIGHTHS = " ▏▎▍▌▋▊▉█"
-SPARKS = " ▁▂▃▄▅▆▇█"
 
 
 def render(title: str, about: str, blocks: Sequence[Block]) -> str:
@@ -113,23 +110,3 @@ def _plain(text: str) -> str:
     """
     text = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]#|$~])", r"\\\1", text)
-
-
-def bar(share: float) -> str:
-    """Return a bar of text, an eighth of a character exact.
-
-    >>> bar(0.5), bar(0.0), bar(0.26)
-    ('██████', '', '███▏')
-    """
-    eighths = round(8 * BAR * min(max(share, 0.0), 1.0))
-    return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
-
-
-def sparks(shares: Sequence[float]) -> str:
-    """Return a small histogram of text.
-
-    >>> sparks([0.0, 0.01, 0.5, 1.0])
-    ' ▁▄█'
-    """
-    largest = max(shares, default=0) or 1.0
-    return "".join(SPARKS[max(round(8 * share / largest), 1 if share else 0)] for share in shares)

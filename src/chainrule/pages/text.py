@@ -23,8 +23,7 @@ from chainrule.pages.blocks import (
     Tiles,
     Verdict,
 )  # fmt: skip
-from chainrule.pages.formatting import visible
-from chainrule.pages.markdown import bar, sparks
+from chainrule.pages.formatting import bar, sparks, visible
 
 MOST, LEAST = 24, 3  # columns of an array
 Line = tuple[str, str]
@@ -67,10 +66,10 @@ def styled(title: str, about: str, blocks: Sequence[Block], width: int) -> Any:
     return text
 
 
-def aligned(rows: Sequence[Sequence[str]], width: int | None = None, align: str = "") -> str:
+def columns(rows: Sequence[Sequence[str]], width: int | None = None, align: str = "") -> str:
     """Return rows of cells as lines; where they are wider than ``width``, the first column is cut short.
 
-    >>> print(aligned([("layer", "order"), ("0  Dense(10, weights='zeros')", "2.00")], 20))
+    >>> print(columns([("layer", "order"), ("0  Dense(10, weights='zeros')", "2.00")], 20))
     layer          order
     0  Dense(10,…  2.00
     """
@@ -132,10 +131,10 @@ def _block(block: Block, width: int) -> Iterator[Line]:  # noqa: C901, PLR0912  
 def _table(table: Table, width: int | None = None) -> list[str]:
     cells = [[_cell(cell) if isinstance(cell, Cell) else visible(cell) for cell in row] for row in table.rows]
     rows = [list(map(visible, table.head)), *cells] if any(table.head) else cells
-    text = aligned(rows, None, table.align) if rows else ""
+    text = columns(rows, None, table.align) if rows else ""
     if width is not None and max(map(len, text.splitlines()), default=0) > width:
         near = [i for i in range(len(table.head)) if i not in table.far]
-        text = aligned([[row[i] for i in near] for row in rows], width, "".join(table.align[i] for i in near))
+        text = columns([[row[i] for i in near] for row in rows], width, "".join(table.align[i] for i in near))
     return text.splitlines()
 
 
@@ -149,8 +148,8 @@ def _matrix(matrix: Matrix, width: int) -> Iterator[Line]:
     if matrix.origin:
         yield "name", f"{name}the {visible(matrix.origin)}"
         return
-    for columns in range(MOST, LEAST - 1, -1):  # as many as fit
-        table, above = arrays.table(matrix, columns, minus="-")
+    for most in range(MOST, LEAST - 1, -1):  # as many as fit
+        table, above = arrays.table(matrix, most, minus="-")
         lines, margin = _table(table), " " * (4 if len(table.rows) > 1 else 6)
         if len(margin) + max(map(len, lines), default=0) <= width:
             break
