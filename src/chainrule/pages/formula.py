@@ -134,10 +134,15 @@ def _plain(text: str, form: Mapping[str, str]) -> str:
 
 
 class _Set(NamedTuple):
-    """What was set, and the same without the parentheses around it."""
+    """What was set, and of a group what is inside its parentheses."""
 
     whole: str
-    bare: str
+    inside: str | None = None
+
+    @property
+    def bare(self) -> str:
+        """Without parentheses: where a root or the line of a fraction stands for them."""
+        return self.whole if self.inside is None else self.inside
 
 
 class _Setter:
@@ -161,18 +166,17 @@ class _Setter:
             _, mark, _ = self.next()
             if mark == "/" and parts:
                 self.tokens.pop(0)
-                over = self.put("frac", parts.pop().bare, self.product().bare)
-                parts.append(_Set(over, over))
+                parts.append(_Set(self.put("frac", parts.pop().bare, self.product().bare)))
             elif mark == "where":
                 self.tokens.pop(0)
                 first, where = "".join(part.whole for part in parts[start:]), self.row("else")
                 where = where.rstrip().removesuffix(self.put("operator", ",").rstrip())
                 self.tokens[:1] = []
-                parts[start:] = [_Set(cases := self.put("cases", first, where, self.row(stop)), cases)]
+                parts[start:] = [_Set(self.put("cases", first, where, self.row(stop)))]
             elif mark in OPERATORS:
                 self.tokens.pop(0)
                 sign = OPERATORS[mark] if self.form is LATEX else escape(mark)
-                parts.append(_Set(sign := self.put("operator", sign), sign))
+                parts.append(_Set(self.put("operator", sign)))
                 start = len(parts) if mark == "=" else start
             else:
                 parts.append(self.product())
@@ -183,7 +187,7 @@ class _Setter:
         factors = [self.factor()]
         while self.tokens and self.next()[1] not in {*OPERATORS, "/", ")", "]", "where", "else"}:
             factors.append(self.factor())
-        return factors[0] if len(factors) == 1 else _Set(*2 * [self.put("thin").join(f.whole for f in factors)])
+        return factors[0] if len(factors) == 1 else _Set(self.put("thin").join(f.whole for f in factors))
 
     def factor(self) -> _Set:
         """Return an atom with its sub- and superscript, and what it is a function of."""
@@ -195,9 +199,9 @@ class _Setter:
             sub, sup = (script, sup) if kind == "sub" else (sub, script)
         kind = "both" if sub and sup else "under" if big else "sub" if sub else "sup"
         if sub or sup:
-            base = _Set(*2 * [self.put(kind, base.whole, *filter(None, (sub, sup)))])
-        if self.next()[1:] in (("(", ""), ("[", "")) and base.whole == base.bare:
-            base = _Set(*2 * [base.whole + self.factor().whole])
+            base = _Set(self.put(kind, base.whole, *filter(None, (sub, sup))))
+        if self.next()[1:] in (("(", ""), ("[", "")) and base.inside is None:
+            base = _Set(base.whole + self.factor().whole)
         return base
 
     def _script(self, sign: str) -> str:
@@ -211,20 +215,20 @@ class _Setter:
             inside = self.row(CLOSING[mark])
             closed = self.tokens.pop(0)[1] if self.tokens else ""
             if self.put("cases", "", "", "")[:12] in inside:
-                return _Set(inside, inside)
+                return _Set(inside)
             height = "tall" if closed and ("frac" in inside or r"\sum" in inside or "∑" in inside) else "flat"
-            return _Set(self.put(height, mark, inside, closed), inside if mark == "(" else "")
+            return _Set(self.put(height, mark, inside, closed), inside if mark == "(" else None)
         if mark == "√":
             text = self.put("sqrt", self.factor().bare)
         elif kind == "name":
             text = self.name(mark)
         elif mark in PARTS:
             text = self.put("frac", *(self.put("number", str(n)) for n in PARTS[mark]))
+        elif kind == "big":
+            text = self.put("sum")
         else:
-            text = self.put("sum") if kind == "big" else self.put("number", mark) if kind == "number" else (
-                self.put("operator", _plain(mark, self.form))
-            )  # fmt: skip
-        return _Set(text, text)
+            text = self.put(kind if kind == "number" else "operator", _plain(mark, self.form))
+        return _Set(text)
 
     def name(self, name: str) -> str:
         """Return a letter, a differential, a function or a word."""
