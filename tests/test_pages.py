@@ -2,6 +2,7 @@
 
 import re
 import typing
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -108,6 +109,21 @@ def test_a_plot_and_its_figure_say_the_same():
     figure = plot.figure("<title>", "reading", TABLE, [("s1", "line")], "look")
     assert figure == Figure("<title>", plot.svg("<title>", "reading"), "reading", TABLE, (("s1", "line"),), "look")
     assert "<x>" not in figure.svg
+
+
+@dataclass(frozen=True)
+class Names(Axis):
+    def ticks(self):
+        return [(0.5, HOSTILE)]
+
+
+def test_nothing_in_a_plot_is_markup():
+    plot = Plot(Names(0.0, 1.0, HOSTILE), Names(0.0, 1.0, HOSTILE))
+    plot.bars(np.array([0.0, 1.0]), np.array([1.0]), "s1", [HOSTILE])
+    svg = plot.svg(HOSTILE, HOSTILE)
+    assert "<b>" not in svg
+    assert "\x1b" not in svg
+    assert svg.count("&lt;b&gt;") == 7
 
 
 def test_the_page_uses_every_class_of_the_style_sheet_of_cells():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.pages.blocks import Cell, Matrix, Picture, Row, Table
-from chainrule.pages.formatting import SUPERSCRIPT, number
+from chainrule.pages.formatting import SUPERSCRIPT, escaped, number
 
 HUGE, TINY = 1e5, 0.1  # beyond, an array is written as so much times a power of ten
 ROWS, IMAGE_ROWS = 6, 10  # of a table; of an image
@@ -161,7 +160,7 @@ def svg(picture: Picture, largest: float | None = None) -> str:
         fill = f'class="{"p" if image[i, j] > 0 else "n"}"' if signed else 'fill="currentColor"'
         squares.append(f'<rect x="{j}" y="{i}" width="1" height="1" {fill} fill-opacity="{density[i, j]:.2f}"/>')
     return (
-        f'<svg class="image" role="img" aria-label="{escape(picture.label)}" viewBox="0 0 {width} {height}" '
+        f'<svg class="image" role="img" aria-label="{escaped(picture.label)}" viewBox="0 0 {width} {height}" '
         f'shape-rendering="crispEdges">{"".join(squares)}</svg>'
     )
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
 
 import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.pages.blocks import Figure, Table
-from chainrule.pages.formatting import short
+from chainrule.pages.formatting import escaped, short
 
 WIDTH, HEIGHT = 400, 280
 LEFT, RIGHT, TOP, BOTTOM = 60, 18, 10, 42
@@ -128,7 +127,7 @@ class Plot:
         u, v = self.at(edges, np.full(len(edges), self.y.low))
         _, w = self.at(edges[1:], tops)
         for i, top in enumerate(w):
-            tip = f"<title>{escape(tips[i])}</title>" if tips else ""
+            tip = f"<title>{escaped(tips[i])}</title>" if tips else ""
             width, height = max(u[i + 1] - u[i] - 1, 0.5), max(v[i] - top, 0)
             place = f'x="{u[i]:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"'
             self.parts.append(f'<rect class="bar {kind}" {place}>{tip}</rect>')
@@ -155,21 +154,21 @@ class Plot:
         for value, text in _spaced(self.x.ticks(), right - left):
             u = float(self.at(np.array([value]), np.array([self.y.low]))[0][0])
             grid += f"M{u:.1f} {TOP}V{bottom}"
-            labels += f'<text x="{u:.1f}" y="{bottom + 15}" text-anchor="middle">{text}</text>'
+            labels += f'<text x="{u:.1f}" y="{bottom + 15}" text-anchor="middle">{escaped(text)}</text>'
         for value, text in self.y.ticks():
             v = float(self.at(np.array([self.x.low]), np.array([value]))[1][0])
             grid += f"M{left} {v:.1f}H{right}"
-            labels += f'<text x="{left - 6}" y="{v + 4:.1f}" text-anchor="end">{text}</text>'
+            labels += f'<text x="{left - 6}" y="{v + 4:.1f}" text-anchor="end">{escaped(text)}</text>'
         middle = (TOP + bottom) / 2
         labels += (
             f'<text class="label" x="{(left + right) / 2}" y="{self.height - 6}" text-anchor="middle">'
-            f"{escape(self.x.label)}</text>"
+            f"{escaped(self.x.label)}</text>"
             f'<text class="label" transform="translate(11 {middle}) rotate(-90)" text-anchor="middle">'
-            f"{escape(self.y.label)}</text>"
+            f"{escaped(self.y.label)}</text>"
         )
         return (
             f'<svg class="plot" viewBox="0 0 {self.width} {self.height}" role="img">'
-            f"<title>{escape(title)}</title><desc>{escape(reading)}</desc>"
+            f"<title>{escaped(title)}</title><desc>{escaped(reading)}</desc>"
             f'<path class="grid" d="{grid}"/>{"".join(self.parts)}'
             f'<path class="axis" d="M{left} {TOP}V{bottom}H{right}"/>{labels}</svg>'
         )

@@ -6,6 +6,7 @@ import math
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 NONE = "–"  # there is no such number
@@ -137,6 +138,15 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(" " if c in "\t\n\r" else "\ufffd" if unicodedata.category(c)[0] == "C" else c for c in text)
+
+
+def escaped(text: str) -> str:
+    """Return text as HTML and SVG have it, whatever is in it.
+
+    >>> escaped("a <b>")
+    'a &lt;b&gt;'
+    """
+    return escape(visible(text))
 
 
 def quoted(text: Any, longest: int = LONGEST) -> str:

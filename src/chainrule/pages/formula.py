@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from html import escape
 from typing import Any, NamedTuple
 
-from chainrule.pages.formatting import visible
+from chainrule.pages.formatting import escaped, visible
 
 GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "η": "eta", "θ": "theta", "λ": "lambda",
@@ -130,7 +129,7 @@ def _set(text: str, form: Mapping[str, str]) -> str:
 
 
 def _plain(text: str, form: Mapping[str, str]) -> str:
-    return re.sub(r"([#$%&{}_\\^~])", r"\\\1", text) if form is LATEX else escape(text)
+    return re.sub(r"([#$%&{}_\\^~])", r"\\\1", text) if form is LATEX else escaped(text)
 
 
 class _Set(NamedTuple):
@@ -175,7 +174,7 @@ class _Setter:
                 parts[start:] = [_Set(self.put("cases", first, where, self.row(stop)))]
             elif mark in OPERATORS:
                 self.tokens.pop(0)
-                sign = OPERATORS[mark] if self.form is LATEX else escape(mark)
+                sign = OPERATORS[mark] if self.form is LATEX else escaped(mark)
                 parts.append(_Set(self.put("operator", sign)))
                 start = len(parts) if mark == "=" else start
             else:

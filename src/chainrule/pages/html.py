@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import cache
-from html import escape
 from importlib.resources import files
 
 from chainrule.pages import arrays
@@ -26,7 +25,7 @@ from chainrule.pages.blocks import (
     Verdict,
 )  # fmt: skip
 from chainrule.pages.drawing import spark
-from chainrule.pages.formatting import visible
+from chainrule.pages.formatting import escaped
 from chainrule.pages.formula import mathml
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
@@ -45,7 +44,7 @@ def page(title: str, about: str, blocks: Sequence[Block]) -> str:
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}</title>\n'
+        f'<meta name="color-scheme" content="light dark">\n<title>{escaped(title)}</title>\n'
         "<style>body { margin: 0; background: #f7f7f4; } "
         "@media (prefers-color-scheme: dark) { body { background: #131518; } }</style>\n"
         f"</head>\n<body>\n{fragment(title, about, blocks)}</body>\n</html>\n"
@@ -85,7 +84,8 @@ def _block(block: Block) -> str:  # noqa: C901, PLR0911  (one for each kind of b
             kind = f' class="{block.kind}"' if block.kind else ""
             return f"<p{kind}>{_text(_joined(block.text, block.look))}</p>"
         case Code():
-            return f"<pre><code>{escape(block.text)}</code></pre>"
+            lines = "\n".join(map(escaped, block.text.splitlines()))
+            return f"<pre><code>{lines}</code></pre>"
         case Formula():
             formula, *words = re.split("(?<!,)  ", block.text, maxsplit=1)  # words may be on a line of their own
             return f'<div class="equation">{mathml(formula, display=True)} {_tagged("small", words)}</div>'
@@ -150,7 +150,7 @@ def _tagged(tag: str, lines: Sequence[str]) -> str:
 
 def _text(text: str) -> str:
     """Return text as HTML, with no line broken between a number and its unit."""
-    return escape(visible(text)).replace(" %", "\u00a0%").replace(" × 10", "\u00a0×\u00a010")
+    return escaped(text).replace(" %", "\u00a0%").replace(" × 10", "\u00a0×\u00a010")
 
 
 def _figure(figure: Figure) -> str:
