@@ -34,8 +34,8 @@ class Cell:
     bar: float | None = None  # 0 to 1: a bar beside the text
     wide: bool = False  # of the bar
     note: str = ""  # what it means, smaller
-    tint: float = 0.0  # 0 to 1: how deep its colour is
-    wrong: bool = False  # of the tint: the colour of a mistake, or of a negative number
+    tint: float = 0.0  # 0 to 1: how deep its color is
+    wrong: bool = False  # of the tint: the color of a mistake, or of a negative number
     kind: str = ""  # "good", "bad", "gap", or "mark": the one that is spoken of
     shares: tuple[float, ...] = ()  # a small histogram beside the text
 

@@ -1,7 +1,7 @@
 """Pictures as SVG, from a few functions: axes with round ticks, lines, points, bars, bands and squares.
 
-Colours are classes of the page's style sheet (``s1`` to ``s6``), so that they follow its light or dark mode; lines
-differ by their dashes too, for those who tell colours apart with difficulty and for print.
+Colors are classes of the page's style sheet (``s1`` to ``s6``), so that they follow its light or dark mode; lines
+differ by their dashes too, for those who tell colors apart with difficulty and for print.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def _confusion(data: ReportData, counts: Array) -> Table:
             ("is", *names), tuple(lines), "l" + "r" * k, "Confusion matrix",
             f"{reading} Rows are what is so, columns what the network says.",
             corner="the network says",
-            look="The deeper the colour, the larger the part of the row; blue is right, orange wrong.",
+            look="The deeper the color, the larger the part of the row; blue is right, orange wrong.",
         )  # fmt: skip
     worst = np.argsort(-wrong, axis=None, kind="stable")[:LISTED]
     pairs = [(i, j) for i, j in zip(*np.unravel_index(worst, wrong.shape), strict=True) if wrong[i, j]]
@@ -185,7 +185,7 @@ def _probabilities(data: ReportData, p: Array, truth: Array, f1: Array) -> list[
         )
     else:
         figures.append(curves.calibration(right, top, "probability of the class it names", "share that are right"))
-    figures.append(curves.surest(right, top))
+    figures.append(curves.risk_coverage(right, top))
     return [*blocks, Figures(tuple(figures))]
 
 

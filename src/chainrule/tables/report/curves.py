@@ -94,7 +94,7 @@ def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
         f"rows the two differ by {percent(off)} on average."
     )
     look = (
-        "On the dotted diagonal they are the same; the upright lines are 95 % intervals, the grey bars show how "
+        "On the dotted diagonal they are the same; the upright lines are 95 % intervals, the gray bars show how "
         "many rows there are."
     )
     lines = tuple(
@@ -105,7 +105,7 @@ def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
     return plot.figure("Calibration", reading, table, look=look)
 
 
-def surest(right: Array, sure: Array) -> Figure:
+def risk_coverage(right: Array, sure: Array) -> Figure:
     """Draw which share is right, if the network answers for those rows only of which it is surest."""
     order = np.argsort(-sure, kind="stable")
     n = len(order)

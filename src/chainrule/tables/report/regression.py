@@ -60,7 +60,7 @@ def _against(data: ReportData, truth: Array, predicted: Array) -> Figure:
         counts, *_ = np.histogram2d(plot.x.place(truth), plot.y.place(predicted), bins=(x, y))
         edges = [low * (high / low) ** v if log else low + (high - low) * v for v in (x, y)]
         plot.squares(edges[0], edges[1], counts, "s1")
-        what = "The deeper the colour, the more rows"
+        what = "The deeper the color, the more rows"
     plot.line(np.array([low, high]), np.array([low, high]), "chance")
     outside = int(((both < low) | (both > high)).reshape(2, -1).any(axis=0).sum())
     within = float((np.abs(predicted - truth) <= 0.1 * np.abs(truth)).mean())
