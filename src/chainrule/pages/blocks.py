@@ -108,6 +108,13 @@ class Matrix:
 
     ``entry`` is the one to mark, ``batch`` says whether the first axis is the batch. With an ``origin``, such as "y of
     layer 0", that is said instead of the numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> matrix = Matrix("dW", np.array([[0.5, -1.0]]), entry=(0, 1), batch=False)
+    >>> float(matrix.values[matrix.entry])
+    -1.0
     """
 
     name: str
