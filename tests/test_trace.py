@@ -6,13 +6,14 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import chainrule as cr
-from chainrule import layers, losses, optimizers
+from chainrule import initializers, layers, losses, optimizers
 from chainrule._internal.names import public_classes
 from chainrule.cli.app import app
 from chainrule.layers import Dense, Dropout, Layer, ReLU, Tanh
@@ -22,6 +23,7 @@ from chainrule.pages.arrays import Format, table
 from chainrule.pages.blocks import Matrix
 from chainrule.pages.formatting import SUPERSCRIPT
 from chainrule.pages.formula import latex, mathml
+from chainrule.parameters import Parameter
 from chainrule.tracing import EQUATIONS, Equations
 from chainrule.tracing.equations import equations_of, lines
 from pages import Page, check_alone
@@ -467,6 +469,38 @@ class TestEquations:
         assert all(check.ok for check in trace.checks)
         assert '<mi mathvariant="normal">My Layer</mi>' in trace.html()
         assert "MyLayer" in trace.markdown() or "My Layer" in trace.markdown()
+
+    def test_a_custom_class_says_its_own(self):
+        class Slopes(Layer):
+            equations: ClassVar = {
+                "forward": "n = min(x, 0)\ny = max(x, 0) + k α n",
+                "backward": "dα = Σ dy n\ndx = dy where x > 0, else k α dy",
+                "memo": {"n": "below"},
+                "symbols": {"k": "scale"},
+            }
+            scale = 1.0
+
+            def parameters(self, *_):
+                return {"alpha": Parameter(self.input_shape, initializers.Constant(0.25), initializers.Fans(1, 1))}
+
+            def forward(self, x, memo):
+                memo.x, memo.below = x, np.minimum(x, 0)
+                return np.maximum(x, 0) + self.alpha * memo.below
+
+            def backward(self, dy, memo):
+                memo.dalpha[...] = (dy * memo.below).sum(axis=0)
+                return dy * np.where(memo.x > 0, 1, self.alpha)
+
+        network = cr.Network(2, [Slopes(), Dense(1)], "squared_error", seed=0, dtype="float64")
+        network.theta[2:4] = [2.0, 1.0]
+        trace = network.trace([[-2.0, 1.0]], [1.0])
+        assert trace.steps[0].worked == ("n[0, 0] = min(−2, 0) = −2", "y[0, 0] = max(−2, 0) + 1 · 0.25 · (−2) = −0.5")
+        step = next(step for step in trace.steps if step.phase == "backward" and step.layer == 0)
+        assert step.worked == ("dα[0] = (−2) · (−2) = 4",)
+        assert all(check.ok for check in trace.checks)
+        Slopes.equations = "y = x"
+        with pytest.raises(ValueError, match=r'Slopes.equations: expected {"forward": "y = ...", .*}, got \'y = x\''):
+            network.trace([[-2.0, 1.0]], [0.0])
 
     def test_what_is_no_formula_is_set_as_it_is(self, monkeypatch):
         for broken in ("(", ")", "a / ", "x^", "where", "a ] b", "√", "", "<b> & \\x $ {", "Σ", "ₖ", "a where b", "½½"):

@@ -21,7 +21,7 @@ GREEK = {
 }  # fmt: skip
 OPERATORS = {"−": "-", "·": r"\cdot", "⊙": r"\odot", "~": r"\sim", "≈": r"\approx", "←": r"\leftarrow", "|": "|"}
 OPERATORS |= {sign: sign for sign in "-+=<>,:"}
-NAMED = {"log", "exp", "max", "min", "tanh"}  # functions that LaTeX has
+NAMED = {"log", "exp", "max", "min", "sin", "cos", "sinh", "cosh", "tanh"}  # functions that LaTeX has
 FUNCTIONS = NAMED | {"softmax", "sign", "erf", "mean"}
 PARTS = {"½": (1, 2), "⅙": (1, 6)}
 SCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᵗˣʸ₀₁₂₃₄₅₆₇₈₉ᵢⱼₖ", "0123456789−⊤txy0123456789ijk", strict=True))

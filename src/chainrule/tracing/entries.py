@@ -19,7 +19,7 @@ from chainrule.tracing.equations import Equations, lines
 from chainrule.tracing.steps import Index
 
 DIGITS = 4  # significant ones, of a number in a formula
-DOUBLED = re.compile(r"\(\((−[^()]*)\)\)")  # tanh((−1)): one pair is enough
+DOUBLED = re.compile(r"(?<=\()\((−[^()]*)\)(?=[,)])")  # tanh((−1)), max((−1), 0): one pair is enough
 TERMS = 3  # of a sum that is longer than one more
 LISTED = 9  # numbers of a list
 
@@ -39,7 +39,7 @@ def line(name: str, index: Index, right: str, result: Any, sign: str = "=") -> l
     >>> line("y", (0, 1), "tanh((−1))", -0.76159)
     ['y[0, 1] = tanh(−1) = −0.7616']
     """
-    right = DOUBLED.sub(r"(\1)", right)
+    right = DOUBLED.sub(r"\1", right)
     return [f"{at(name, index)} {sign} {right} = {number(result, DIGITS)}"] if right else []
 
 

@@ -1,7 +1,7 @@
 """The equations of every layer, loss and optimizer, each written once: see :mod:`chainrule.pages.formula`.
 
-``EQUATIONS`` has an entry for every class of the library, so that the layers stay plain array code; a custom class says
-its own in a class attribute ``equations``. One that has none is shown as y = MyLayer(x).
+A class that is not in ``EQUATIONS`` says its own in a class attribute ``equations``, a mapping of the arguments of
+:class:`Equations`; one that does not is shown as y = MyLayer(x).
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.memo import Memo
 from chainrule.optimizers import Optimizer
+from chainrule.pages.formula import GREEK
 
-SYMBOLS = {"gamma": "γ", "beta": "β"}
+LETTERS = {name: letter for letter, name in GREEK.items()}
 
 
 @dataclass(frozen=True)
@@ -64,15 +65,12 @@ def symbol(parameter: str) -> str:
     >>> symbol("gamma"), symbol("W")
     ('γ', 'W')
     """
-    return SYMBOLS.get(parameter, parameter)
+    return LETTERS.get(parameter, parameter)
 
 
 def equations_of(thing: Layer | Loss | Optimizer, *, training: bool = False) -> Equations:
     """Return the equations of a layer, loss or optimizer; generic ones for a class that has none."""
-    name = type(thing).__name__
-    found = EQUATIONS.get(type(thing)) or getattr(thing, "equations", None) or _generic(thing, name)
-    if not isinstance(found, Equations) and type(thing) not in EQUATIONS:
-        raise TypeError(f'{name}.equations: expected Equations("y = ...", "dx = ..."), got {found!r}')
+    found = EQUATIONS.get(type(thing)) or _own(thing)
     equations = found if isinstance(found, Equations) else found(thing, training)
     if isinstance(thing, Optimizer) and thing.weight_decay:
         decay = "θ ← θ − η λ θ" if thing.biases else "W ← W − η λ W  for weights"
@@ -80,7 +78,13 @@ def equations_of(thing: Layer | Loss | Optimizer, *, training: bool = False) -> 
     return equations
 
 
-def _generic(thing: Layer | Loss | Optimizer, name: str) -> Equations:
+def _own(thing: Layer | Loss | Optimizer) -> Equations:
+    """Return what a class says of itself, or no more than its name."""
+    name, own = type(thing).__name__, getattr(thing, "equations", None)
+    if own and not isinstance(own, Mapping):
+        raise TypeError(f'{name}.equations: expected {{"forward": "y = ...", "backward": "dx = ..."}}, got {own!r}')
+    if own:
+        return Equations(**own)
     if isinstance(thing, Layer):
         return Equations(f"y = {name}(x)", "dx = dy · ∂y/∂x")
     return Equations(f"ℓ = {name}(y, t)", "∂ℓ/∂y") if isinstance(thing, Loss) else Equations(f"θ ← {name}(θ, g)")

@@ -83,6 +83,7 @@ class _View:
         self.extras = {symbol: self._extra(source) for symbol, source in self.equations.memo.items()}
         arrays = {"x": watched.x, "y": watched.y, "dy": watched.dy, "dx": watched.dx}
         arrays |= {**self.parameters, **self.gradients, **self.extras}
+        arrays |= {symbol: np.asarray(value) for symbol, value in self.symbols.items()}
         if watched.inside:
             arrays |= {"f": watched.inside[-1].y, "df": watched.inside[0].dx}
         self.worked = work(Seen(self.layer, arrays, self.entries, self.equations))
