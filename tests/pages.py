@@ -2,7 +2,7 @@
 
 import html.parser
 
-from chainrule.pages.page import POLICY
+from chainrule.pages.html import POLICY
 
 
 class Page(html.parser.HTMLParser):

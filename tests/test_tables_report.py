@@ -14,7 +14,8 @@ import chainrule as cr
 from chainrule.pages.drawing import Axis, Plot, ticks
 from chainrule.pages.formatting import fixed, percent, short
 from chainrule.tables import Column, HeldOut, Schema, Split, Trained
-from chainrule.tables.report import ReportData, build, render_html, render_markdown
+from chainrule.tables.report import ReportData, build
+from chainrule.tables.report import page as page_of
 from chainrule.tables.report.collect import collect
 from chainrule.tables.report.data import ColumnSummary, Importance, Influence, Score, WrongRow
 from chainrule.tables.report.uncertainty import interval
@@ -87,7 +88,7 @@ class TestNumbers:
     def test_classes(self, k):
         data = classes_data(k)
         y, said, p = data.truth, data.predicted, data.probabilities
-        page = check_alone(render_html(data))
+        page = check_alone(page_of(data).html)
         report = metrics.classification_report(y, said, target_names=data.classes, output_dict=True)
         for line in page.table("class", "precision", "recall", "F1"):
             wanted = report[line["class"]]
@@ -108,13 +109,13 @@ class TestNumbers:
     def test_the_sentence_about_two_classes(self):
         y = np.repeat([0, 1], [60, 60])
         said = np.concatenate([np.zeros(43, int), np.ones(17, int), np.ones(50, int), np.zeros(10, int)])
-        page = render_html(ReportData("binary", "t", y, said, classes=("no", "yes")))
+        page = page_of(ReportData("binary", "t", y, said, classes=("no", "yes"))).html
         assert "Of 67 rows that it calls &#x27;yes&#x27;, 50 are; of 60 that are, it finds 50." in page
 
     @pytest.mark.parametrize("k", [2, 4])
     def test_the_tables_of_the_curves(self, k):
         data = classes_data(k)
-        page = render_markdown(data)
+        page = page_of(data).markdown
         name = next(iter(re.findall(r"\| (\S[^|]*?) \| \d\.\d{3} \| ", page)))
         i = data.classes.index(name)
         alarms, found, _ = metrics.roc_curve(data.truth == i, data.probabilities[:, i])
@@ -125,7 +126,7 @@ class TestNumbers:
         data = classes_data(2)
         p, y = data.probabilities[:, 1], data.truth
         happened, said = calibration_curve(y, p)
-        lines = re.findall(r"\| \d+ % to \d+ % \| ([\d,]+) \| ([^|]+) \| ([^|]+) \|", render_markdown(data))
+        lines = re.findall(r"\| \d+ % to \d+ % \| ([\d,]+) \| ([^|]+) \| ([^|]+) \|", page_of(data).markdown)
         assert [(a, b) for _, a, b in lines] == [(percent(a), percent(b)) for a, b in zip(said, happened, strict=True)]
         assert sum(int(n) for n, *_ in lines) == len(y)
 
@@ -133,13 +134,13 @@ class TestNumbers:
         data = classes_data(3)
         order = np.argsort(-data.probabilities.max(axis=1), kind="stable")
         right = (data.predicted == data.truth)[order]
-        assert f"of the half that it is surest of, {percent(right[:100].mean())}" in render_markdown(data)
-        assert f"Of all rows {percent(right.mean())} are right" in render_markdown(data)
+        assert f"of the half that it is surest of, {percent(right[:100].mean())}" in page_of(data).markdown
+        assert f"Of all rows {percent(right.mean())} are right" in page_of(data).markdown
 
     def test_regression(self):
         data = numbers_data()
         error = data.predicted - data.truth
-        page = check_alone(render_html(data))
+        page = check_alone(page_of(data).html)
         lines = page.table("mean error", "always the mean", "lean")
         parts = np.array_split(np.argsort(data.truth), 5)
         for line, part in zip(lines, parts, strict=True):
@@ -151,12 +152,12 @@ class TestNumbers:
         assert f"within {short(metrics.median_absolute_error(data.truth, data.predicted), 3)}" in page.text
         assert f"On average it is {short(error.mean(), 3)} too high" in page.text
         assert f"{percent((np.abs(error) <= 0.1 * data.truth).mean())} of the rows are predicted" in page.text
-        histogram = re.findall(r"\| (?:█|▏|▎|▍|▌|▋|▊|▉)* ?(\d+) \|$", render_markdown(data), re.MULTILINE)
+        histogram = re.findall(r"\| (?:█|▏|▎|▍|▌|▋|▊|▉)* ?(\d+) \|$", page_of(data).markdown, re.MULTILINE)
         assert sum(map(int, histogram)) == 200
 
     def test_labels(self):
         data = labels_data()
-        page = check_alone(render_html(data))
+        page = check_alone(page_of(data).html)
         report = metrics.classification_report(
             data.truth, data.predicted, target_names=data.classes, output_dict=True, zero_division=0
         )
@@ -264,7 +265,7 @@ def log_loss_of_labels(y, p):
 class TestPages:
     @pytest.mark.parametrize("task", EVERY)
     def test_it_is_well_formed_and_loads_nothing(self, task):
-        text = render_html(EVERY[task](**FULL))
+        text = page_of(EVERY[task](**FULL)).html
         page = check_alone(text)
         assert page.tags.count("h1") == 1
         for tag, name, value in page.attributes:
@@ -278,7 +279,7 @@ class TestPages:
 
     @pytest.mark.parametrize("task", EVERY)
     def test_every_picture_says_what_it_is(self, task):
-        text = render_html(EVERY[task](**FULL))
+        text = page_of(EVERY[task](**FULL)).html
         pictures = re.findall(r'<svg class="plot".*?</svg>', text, re.DOTALL)
         assert len(pictures) >= 2
         for picture in pictures:
@@ -291,7 +292,7 @@ class TestPages:
     @pytest.mark.parametrize("task", EVERY)
     def test_markdown_says_the_same(self, task):
         data = EVERY[task](**FULL)
-        text, page = render_markdown(data), render_html(data)
+        text, page = page_of(data).markdown, page_of(data).html
         heads = re.findall(r"<h[23]>([^<]+?)(?: <small>|</h)", page)
         assert len(heads) > 8
         for head in heads:
@@ -303,7 +304,7 @@ class TestPages:
         assert "```text\nchainrule train t.csv --target target\n```" in text
 
     def test_what_it_says_of_the_whole(self):
-        page = check_alone(render_html(classes_data(**FULL)))
+        page = check_alone(page_of(classes_data(**FULL)).html)
         (line,) = page.table("score", "network", "linear model")
         assert line == {
             "score": "accuracy", "network": "90.0 %", "95 % interval of the network": "85.0 % to 93.0 %", "majority class": "50.0 %",
@@ -327,7 +328,7 @@ class TestPages:
 
     def test_a_network_that_wins_is_not_told_otherwise(self):
         score = Score("RMSE", 1.0, 0.9, 1.1, {"mean": 3.0, "linear model": 2.0}, lower_is_better=True)
-        page = render_html(numbers_data(scores=(score,)))
+        page = page_of(numbers_data(scores=(score,))).html
         assert "<b>1.000</b>" in page
         assert "a model without a network is better" not in page
 
@@ -343,12 +344,12 @@ class TestPages:
             wrong=(WrongRow(1, NASTY, NASTY, "1 %", ((NASTY, NASTY),)),),
             scores=(Score(NASTY, 0.5, baselines={NASTY: 0.4}),), facts=((NASTY, NASTY),),
         )  # fmt: skip
-        text = render_html(data)
+        text = page_of(data).html
         check_alone(text)
         assert "<script" not in text
         assert "\u202e" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.DOTALL)
         assert max(map(len, re.findall("b+", text))) < 100
-        text = render_markdown(data)
+        text = page_of(data).markdown
         assert "<script" not in text.replace(data.command, "")
         assert "`````text\n" in text
         for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
@@ -359,8 +360,8 @@ class TestHardCases:
     """Held-out rows that nobody hopes for."""
 
     def both(self, data):
-        page = check_alone(render_html(data))
-        text = render_markdown(data)
+        page = check_alone(page_of(data).html)
+        text = page_of(data).markdown
         assert not re.search(r"\bnan\b|\binf\b", page.text)
         assert not re.search(r"\bnan\b|\binf\b", text)
         return page.text
@@ -404,7 +405,7 @@ class TestHardCases:
 
     def test_a_hundred_classes(self):
         data = classes_data(100, n=2000)
-        text = render_html(data)
+        text = page_of(data).html
         page = check_alone(text)
         wrong = metrics.confusion_matrix(data.truth, data.predicted)
         np.fill_diagonal(wrong, 0)
@@ -453,14 +454,14 @@ class TestHardCases:
     def test_a_million_rows_are_a_small_page_in_seconds(self, task):
         data = EVERY[task](n=1_000_000)
         start = time.perf_counter()
-        text = render_html(data)
+        text = page_of(data).html
         seconds = time.perf_counter() - start
         assert len(text) < 300_000
         assert seconds < 20, f"{seconds:.1f} s"
 
     def test_ten_thousand_columns(self):
         columns = tuple(ColumnSummary(f"x{i}", "number", 0, 10, "0 to 1", (0.5, 0.5)) for i in range(10_000))
-        text = render_html(numbers_data(columns=columns))
+        text = page_of(numbers_data(columns=columns)).html
         assert "9,940 columns more are not listed" in text.replace(" (target)", "")
         assert len(text) < 200_000
 
@@ -586,7 +587,7 @@ class TestCollect:
         assert shown["flag"].spread == "false 67 %, true 33 %"
         assert shown["list"].spread == shown["nothing"].spread == ""
         assert shown["far"].shares == ()
-        check_alone(render_html(data))
+        check_alone(page_of(data).html)
 
     def test_the_same_seed_gives_the_same_importance(self):
         run, inputs = trained()
@@ -598,7 +599,7 @@ class TestCollect:
         run.pipeline.seconds = 0.05
         data = collect(run, inputs=inputs, seconds=0.08)
         assert data.importance.untried > 0
-        assert "There was no time for" in render_html(data)
+        assert "There was no time for" in page_of(data).html
 
     @pytest.mark.parametrize("task", ["binary", "regression"])
     def test_from_beginning_to_end(self, task):
@@ -617,7 +618,7 @@ def test_long_names_that_differ_in_their_middle_look_different():
     columns = tuple(ColumnSummary(name, "number") for name in names)
     found = Importance(tuple(Influence(name, 0.1, 0.0) for name in names), "log loss", 0.5, 400, 5)
     data = replace(data, classes=tuple(names), wrong=wrong, columns=columns, importance=found)
-    for page in (check_alone(render_html(data)).text, render_markdown(data)):
+    for page in (check_alone(page_of(data).html).text, page_of(data).markdown):
         assert all(page.count(name) >= 4 for name in names[:9])  # of classes twice, of columns, of wrong rows
         assert "class …" not in page
         assert "number…" not in page
@@ -628,12 +629,12 @@ def test_of_unbalanced_classes_the_rare_one_is_looked_for():
     rare = np.flatnonzero(data.truth == 0)[20:]  # all but 20 of "no"
     kept = np.delete(np.arange(400), rare)
     data = replace(data, truth=data.truth[kept], predicted=data.predicted[kept], probabilities=data.probabilities[kept])
-    page = check_alone(render_html(data)).text
+    page = check_alone(page_of(data).html).text
     average = metrics.average_precision_score(data.truth == 0, data.probabilities[:, 0])
     assert f"no: average precision {average:.3f}" in page
     assert f"Of {(data.predicted == 0).sum()} rows that it calls 'no'" in page
     assert "probability of no" in page
-    assert "yes: average precision" in check_alone(render_html(classes_data(2))).text
+    assert "yes: average precision" in check_alone(page_of(classes_data(2)).html).text
 
 
 class TestDrawing:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,17 +14,19 @@ from typer.testing import CliRunner
 
 import chainrule as cr
 import variants
-from chainrule import layers, losses, optimizers
+from chainrule import initializers, layers, losses, optimizers
 from chainrule._internal.names import public_classes
 from chainrule.cli.app import app
 from chainrule.layers import Dense, Dropout, Layer, ReLU, Tanh
 from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
-from chainrule.pages.mathml import mathml
-from chainrule.tracing import LAYERS, LOSSES, OPTIMIZERS, Equation, Equations
-from chainrule.tracing.equations import equations_of
-from chainrule.tracing.numbers import SUPERSCRIPT, Format, grid
-from chainrule.tracing.symbol import latex_name
+from chainrule.pages.arrays import Format, table
+from chainrule.pages.blocks import Matrix
+from chainrule.pages.formatting import SUPERSCRIPT
+from chainrule.pages.formula import latex, mathml
+from chainrule.parameters import Parameter
+from chainrule.tracing import EQUATIONS, Equations
+from chainrule.tracing.equations import equations_of, lines
 from pages import Page, check_alone
 from variants import takes
 
@@ -370,15 +373,23 @@ class TestChecks:
             assert shown[layer, check.gradient][check.at] == pytest.approx(check.analytic, rel=1e-5)
 
 
-class TestEquations:
-    @pytest.mark.parametrize(
-        ("table", "module", "base"),
-        [(LAYERS, layers, Layer), (LOSSES, losses, Loss), (OPTIMIZERS, optimizers, Optimizer)],
+def check_latex(text):
+    """Fail if LaTeX is not well-formed: Matplotlib sets the same subset, but for cases and words."""
+    assert text.count("{") == text.count("}")
+    assert not re.search(r"[^\x00-\x7f]", text)
+    mathtext = pytest.importorskip("matplotlib.mathtext")
+    text = re.sub(
+        r"\\begin\{cases\} (.*?) & (.*?) \\\\ (.*?) & \\text\{otherwise\} \\end\{cases\}", r"\1 , \2 , \3", text
     )
-    def test_every_class_has_its_equations(self, table, module, base):
-        """A new layer or optimizer says its own; the others have an entry in chainrule/tracing/equations.py."""
-        classes = {cls for cls in public_classes(module, base).values() if not getattr(cls, "equations", None)}
-        assert not classes - table.keys()
+    mathtext.MathTextParser("agg").parse(f"${re.sub(r'.text.([^}]*).', r'', text).strip()}$")
+
+
+class TestEquations:
+    @pytest.mark.parametrize(("module", "base"), [(layers, Layer), (losses, Loss), (optimizers, Optimizer)])
+    def test_every_class_has_its_equations(self, module, base):
+        """A new layer, loss or optimizer has an attribute ``equations``, or an entry in tracing/equations.py."""
+        classes = public_classes(module, base).values()
+        assert not [cls for cls in classes if cls not in EQUATIONS and not hasattr(cls, "equations")]
 
     @pytest.mark.parametrize(
         "thing",
@@ -398,14 +409,14 @@ class TestEquations:
             found = equations_of(thing, training=training)
             assert found.forward
             assert found.backward or isinstance(thing, Optimizer)
-            for equation in (*found.forward, *found.backward):
-                assert equation.text
-                assert mathml(equation.latex).startswith("<math>")
-                assert equation.latex.count("{") == equation.latex.count("}")
+            for equation in (*lines(found.forward), *lines(found.backward), *lines(found.after)):
+                assert equation
+                Page(mathml(equation))
+                assert "<mo>?" not in mathml(equation)
+                check_latex(latex(equation))
             for symbol, name in found.symbols.items():
                 assert isinstance(getattr(thing, name), float), symbol
-                after = tuple(equation for equation, _ in found.after.values())
-                assert any(symbol in e.text for e in found.forward + found.backward + after) or symbol in OF_TRAINING
+                assert symbol in found.forward + found.backward + found.after or symbol in OF_TRAINING
 
     @pytest.mark.parametrize("name", public_classes(optimizers, Optimizer))
     def test_every_optimizer_is_shown(self, name):
@@ -453,18 +464,66 @@ class TestEquations:
         assert '<mi mathvariant="normal">My Layer</mi>' in trace.html()
         assert "MyLayer" in trace.markdown() or "My Layer" in trace.markdown()
 
-    def test_what_mathml_does_not_know_is_said_and_shown_as_text(self, monkeypatch):
-        with pytest.raises(ValueError, match="not in the subset"):
-            mathml(r"\oint f")
-        for broken in ("{x", r"\frac{1}", r"\begin{cases} a", "x}", r"\left( x"):
-            with pytest.raises(ValueError, match="mathml"):
-                mathml(broken)
-        monkeypatch.setitem(LAYERS, Tanh, Equations((Equation("y = a < b", r"\oint"),)))
-        assert '<div class="equation">y = a &lt; b</div>' in cr.trace(small(), [1.0, 2.0], 1).html()
+    def test_a_custom_class_says_its_own(self):
+        class Slopes(Layer):
+            equations: ClassVar = {
+                "forward": "n = min(x, 0)\ny = max(x, 0) + k α n",
+                "backward": "dα = Σ dy n\ndx = dy where x > 0, else k α dy",
+                "memo": {"n": "below"},
+                "symbols": {"k": "scale"},
+            }
+            scale = 1.0
+
+            def parameters(self, *_):
+                return {"alpha": Parameter(self.input_shape, initializers.Constant(0.25), initializers.Fans(1, 1))}
+
+            def forward(self, x, memo):
+                memo.x, memo.below = x, np.minimum(x, 0)
+                return np.maximum(x, 0) + self.alpha * memo.below
+
+            def backward(self, dy, memo):
+                memo.dalpha = np.sum(dy * memo.below, axis=0, out=memo.dalpha)
+                return dy * np.where(memo.x > 0, 1, self.alpha)
+
+        network = cr.Network(2, [Slopes(), Dense(1)], "squared_error", seed=0, dtype="float64")
+        network.theta[2:4] = [2.0, 1.0]
+        trace = cr.trace(network, [[-2.0, 1.0]], [1.0])
+        assert trace.steps[0].worked == ("n[0, 0] = min(−2, 0) = −2", "y[0, 0] = max(−2, 0) + 1 · 0.25 · (−2) = −0.5")
+        step = next(step for step in trace.steps if step.phase == "backward" and step.layer == 0)
+        assert step.worked == ("dα[0] = (−2) · (−2) = 4",)
+        assert all(check.ok for check in trace.checks)
+        Slopes.equations = "y = x"
+        with pytest.raises(ValueError, match=r'Slopes.equations: expected {"forward": "y = ...", .*}, got \'y = x\''):
+            cr.trace(network, [[-2.0, 1.0]], [0.0])
+
+    def test_what_is_no_formula_is_set_as_it_is(self, monkeypatch):
+        for broken in ("(", ")", "a / ", "x^", "where", "a ] b", "√", "", "<b> & \\x $ {", "Σ", "ₖ", "a where b", "½½"):
+            Page(mathml(broken))
+            assert "<b>" not in mathml(broken)
+            assert r"\$" in latex(broken) or "$" not in latex(broken)
+        monkeypatch.setitem(EQUATIONS, Tanh, Equations("y = a < b"))
+        assert "<mo>&lt;</mo>" in cr.trace(small(), [1.0, 2.0], 1).html()
 
     @pytest.mark.parametrize("name", ["W", "dW", "db", "dγ", "γ", "running_mean", "drunning", "σ", "v of W", "W after"])
     def test_names_of_arrays_can_be_set(self, name):
-        assert mathml(latex_name(name))
+        Page(mathml(name))
+        check_latex(latex(name))
+
+    @pytest.mark.parametrize(
+        ("text", "set_as"),
+        [
+            ("y = x where x > 0, else a x", r"y = \begin{cases} x & x > 0 \\ a\,x & \text{otherwise} \end{cases}"),
+            ("yᵢ = e^xᵢ / Σₖ e^xₖ", r"y_{i} = \frac{e^{x_{i}}}{\sum_{k}\,e^{x_{k}}}"),
+            (
+                "θ ← θ − η m̂ / (√v̂ + ε)",
+                r"\theta \leftarrow \theta - \frac{\eta\,\hat{m}}{\sqrt{\hat{v}} + \varepsilon}",
+            ),
+            ("dW = xᵀ dy  over the batch", r"\mathrm{d}W = x^{\top}\,\mathrm{d}y\;\text{over the batch}"),
+            ("∂ℓ/∂y = p − t,  t = 1", r"\frac{\partial \ell}{\partial y} = p - t,\quad t = 1"),
+        ],
+    )
+    def test_latex(self, text, set_as):
+        assert latex(text) == set_as
 
 
 class TestRenderings:
@@ -519,10 +578,11 @@ class TestRenderings:
         for step in trace.steps:
             for array in step.arrays:
                 if array.entry is not None:
-                    shown = grid(array.values, 6, 8, array.entry, batch=array.batch)
-                    assert shown.entry[0] in shown.rows
-                    assert shown.entry[1] in shown.columns
-                    assert shown.values[shown.entry] == array.values[array.entry]
+                    shown, _ = table(Matrix(array.name, array.values, entry=array.entry, batch=array.batch), 8)
+                    cells = [(name, cell) for row in shown.rows for name, cell in zip(shown.head, row, strict=True)]
+                    ((name, marked),) = [(n, c) for n, c in cells if getattr(c, "kind", "") == "mark"]
+                    assert name == (str(array.entry[-1]) if array.values.size > 1 else "")
+                    assert marked.text.replace("−", "-") == Format(array.values, 4)(array.values[array.entry])
 
     def test_images_of_several_channels_are_shown_slice_by_slice(self):
         class Flat(Layer):

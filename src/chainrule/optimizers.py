@@ -483,11 +483,7 @@ class Lion(Optimizer):
     steps_by_rate: ClassVar[bool] = True
     estimator_arguments: ClassVar[tuple[str, ...]] = ("weight_decay",)
     equations: ClassVar[Mapping[str, Any]] = {
-        "forward": (
-            ("c = β₁ m + (1 − β₁) g", r"c = \beta_1 m + (1 - \beta_1)\,g"),
-            ("θ ← θ − η sign(c)", r"\theta \leftarrow \theta - \eta\,\operatorname{sign}(c)"),
-            ("m ← β₂ m + (1 − β₂) g", r"m \leftarrow \beta_2 m + (1 - \beta_2)\,g"),
-        ),
+        "forward": "c = β₁ m + (1 − β₁) g\nθ ← θ − η sign(c)\nm ← β₂ m + (1 − β₂) g",
         "symbols": {"η": "learning_rate", "β₁": "beta_1", "β₂": "beta_2"},
     }
 

@@ -15,7 +15,7 @@ from chainrule.cli.check_result import Check
 from chainrule.cli.checks import table
 from chainrule.cli.output import printable, say, tell, write_data
 from chainrule.gradient_check.engines import LARGEST, Comparison
-from chainrule.gradient_check.report import aligned
+from chainrule.pages.text import columns
 
 
 def is_terminal() -> bool:
@@ -63,7 +63,7 @@ class Text:
             numbers = [f"{c.differences[dtype]:.1e}" if c.differences else "-" for dtype in LARGEST]
             state = "not compiled" if not c.differences else "ok" if c.ok else "WRONG"
             rows.append((c.name, c.kind, *numbers, state))
-        self._part(aligned(rows, self.width))
+        self._part(columns(rows, self.width))
         wrong = [c.name for c in compared if not c.ok]
         largest = ", ".join(
             f"{max((c.differences[d] for c in compared if c.differences), default=0.0):.1e} in {d}" for d in LARGEST

@@ -18,7 +18,7 @@ from chainrule.cli.check_result import Check, not_checked
 from chainrule.cli.python_file import Triple
 from chainrule.gradient_check import check_function, check_gradient, check_layer, check_optimizer
 from chainrule.gradient_check.failing import describe
-from chainrule.gradient_check.report import aligned, order_text
+from chainrule.gradient_check.report import order_text
 from chainrule.gradient_check.same import copied
 from chainrule.gradient_check.samples import input_shape, targets, variants, with_whole_numbers
 from chainrule.layers import Layer
@@ -26,6 +26,7 @@ from chainrule.losses import Loss
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
+from chainrule.pages.text import columns
 from chainrule.penalties import Penalty
 
 KINDS = {
@@ -152,7 +153,7 @@ def table(checks: Sequence[Check], width: int | None) -> str:
     """Return one line a check."""
     rows = [("checked", "", "error", "order", "")]
     rows += [(c.name, c.kind, f"{c.error:.1e}", order_text(c.order), c.state) for c in checks]
-    return aligned(rows, width)
+    return columns(rows, width)
 
 
 def _of_layer(layer: Layer, rows: int, seed: int, inputs: tuple[int, ...] | None) -> Check:

@@ -83,6 +83,4 @@ def _print(trace: Trace) -> None:
         return
     from rich.console import Console  # noqa: PLC0415
 
-    from chainrule.tracing.text import styled  # noqa: PLC0415
-
-    Console(width=width).print(styled(trace, width, 4), highlight=False, no_wrap=True, overflow="ignore", crop=False)
+    Console(width=width).print(trace.page().styled(width), highlight=False, no_wrap=True, overflow="ignore", crop=False)

@@ -95,7 +95,7 @@ def tune(
         raise typer.Exit(STOPPED) from None
     tuned.trained.command = shlex.join(["chainrule", *sys.argv[1:]])
     tuned.trained.save(folder, overwrite=True)
-    cr.save(tuning, tuned, folder)
+    tuning.save(tuned, folder)
     for message in tuned.trained.warnings:
         say(f"Warning: {message}")
     if not quiet:

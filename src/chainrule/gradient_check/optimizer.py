@@ -13,9 +13,9 @@ from chainrule.gradient_check.behavior import behavior
 from chainrule.gradient_check.closed_forms import Compared, wanted_rules
 from chainrule.gradient_check.contract import Violation
 from chainrule.gradient_check.failing import UnfinishedError
-from chainrule.gradient_check.report import aligned
 from chainrule.gradient_check.subjects import Subject
 from chainrule.gradient_check.update_rules import RULES
+from chainrule.pages.text import columns
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class OptimizerReport:
         for step, expected, got in shown:
             ok = abs(expected - got) <= 1e-9 * max(1.0, abs(expected))
             rows.append((str(step), f"{expected:.8f}", f"{got:.8f}", "ok" if ok else "WRONG"))
-        return aligned(rows, width)
+        return columns(rows, width)
 
 
 def check_optimizer(optimizer: Any, rule: str | None = None, *, steps: int = 20) -> OptimizerReport:

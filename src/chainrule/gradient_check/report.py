@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from chainrule.pages.text import columns
+
 NO_LAW = "the difference follows no simple law"
 
 
@@ -95,27 +97,9 @@ def parameter_table(parameters: Sequence[ParameterCheck], width: int | None = No
         rows.append((label, f"d{p.name}", str(p.shape), *numbers, p.state))
     if not any(p.layer_name for p in parameters):  # of a function: there are no layers
         rows = [row[1:] for row in rows]
-    elif width is not None and max(map(len, aligned(rows).splitlines())) > width:
+    elif width is not None and max(map(len, columns(rows).splitlines())) > width:
         rows = [(label, name, *rest) for label, name, _, *rest in rows]  # the shapes are the least of it
-    return aligned(rows, width)
-
-
-def aligned(rows: Sequence[Sequence[str]], width: int | None = None) -> str:
-    """Return rows of cells as lines; where they are wider than ``width``, the first column is cut short.
-
-    >>> print(aligned([("layer", "order"), ("0  Dense(10, weights='zeros')", "2.00")], 20))
-    layer          order
-    0  Dense(10,…  2.00
-    """
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    if width is not None:
-        excess = sum(widths) + 2 * (len(widths) - 1) - width
-        widths[0] = max(min(widths[0], 12), widths[0] - max(0, excess))
-    lines = []
-    for row in rows:
-        first = row[0] if len(row[0]) <= widths[0] else row[0][: widths[0] - 1] + "…"
-        lines.append("  ".join(cell.ljust(w) for cell, w in zip((first, *row[1:]), widths, strict=True)).rstrip())
-    return "\n".join(lines)
+    return columns(rows, width)
 
 
 def order_text(order: float) -> str:

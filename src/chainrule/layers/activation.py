@@ -183,20 +183,9 @@ class PReLU(Activation):
     start: float = 0.25
     default_initializer: ClassVar[Initializer | None] = HeNormal()
     equations: ClassVar[Mapping[str, Any]] = {
-        "forward": (
-            ("n = min(x, 0)", r"n = \min(x, 0)"),
-            ("y = max(x, 0) + α n", r"y = \max(x, 0) + \alpha\,n"),
-        ),
-        "backward": (
-            ("dα = Σ dy n", r"\mathrm{d}\alpha = \sum \mathrm{d}y\,n"),
-            (
-                "dx = dy where x > 0, else α dy",
-                r"\mathrm{d}x = \begin{cases} \mathrm{d}y & x > 0 \\ \alpha\,\mathrm{d}y & \text{else} \end{cases}",
-            ),
-        ),
+        "forward": "n = min(x, 0)\ny = max(x, 0) + α n",
+        "backward": "dα = Σ dy n\ndx = dy where x > 0, else α dy",
         "memo": {"n": "below"},
-        "y_entry": "max({x}, 0) + {α} · {n}",
-        "sums": {"dα": ("dy", "n")},
     }
 
     alpha: Float[Array, "features"] = field(init=False)

@@ -1,10 +1,28 @@
-"""What a report is made of, whatever it is written as: headings, sentences, tables, pictures."""
+"""What a page is made of, whatever it is written as: headings, sentences, formulas, tables, arrays, pictures."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Block", "Cell", "Code", "Figure", "Figures", "Heading", "Row", "Table", "Text", "Tiles"]
+from chainrule._internal.typing import Array
+
+__all__ = [
+    "Block",
+    "Card",
+    "Cell",
+    "Code",
+    "Figure",
+    "Figures",
+    "Formula",
+    "Heading",
+    "Matrix",
+    "Picture",
+    "Row",
+    "Table",
+    "Text",
+    "Tiles",
+    "Verdict",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -16,8 +34,9 @@ class Cell:
     bar: float | None = None  # 0 to 1: a bar beside the text
     wide: bool = False  # of the bar
     note: str = ""  # what it means, smaller
-    tint: float = 0.0  # 0 to 1: how deep its colour is
-    wrong: bool = False  # of the tint: the colour of a mistake
+    tint: float = 0.0  # 0 to 1: how deep its color is
+    wrong: bool = False  # of the tint: the color of a mistake, or of a negative number
+    kind: str = ""  # "good", "bad", "gap", or "mark": the one that is spoken of
     shares: tuple[float, ...] = ()  # a small histogram beside the text
 
 
@@ -26,19 +45,21 @@ Row = tuple[Cell | str, ...]
 
 @dataclass(frozen=True)
 class Heading:
-    """The title of a section."""
+    """The title of a section; ``kind`` is a class of the style sheet that gives it another color."""
 
     text: str
     about: str = ""
     anchor: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; ``kind`` is "", "soft" (less important), "result" (what to remember) or "warning"."""
+    """A paragraph; ``kind`` is "", "soft" (less important), "result" (what to remember), "worked" or "warning"."""
 
     text: str
     kind: str = ""
+    look: str = ""  # what is true of colors and lines only
 
 
 @dataclass(frozen=True)
@@ -58,7 +79,8 @@ class Table:
     title: str = ""
     reading: str = ""
     corner: str = ""  # what the columns are, above them
-    look: str = ""  # of the reading: what is true of colours and lines only
+    look: str = ""  # of the reading: what is true of colors and lines only
+    far: tuple[int, ...] = ()  # columns that are left out where there is no room
 
 
 @dataclass(frozen=True)
@@ -74,10 +96,57 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Formula:
+    """An equation, written as :mod:`chainrule.pages.formula` has it."""
+
+    text: str
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """An array of numbers under its name, shortened to what there is room for.
+
+    ``entry`` is the one to mark, ``batch`` says whether the first axis is the batch. With an ``origin``, such as "y of
+    layer 0", that is said instead of the numbers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> matrix = Matrix("dW", np.array([[0.5, -1.0]]), entry=(0, 1), batch=False)
+    >>> float(matrix.values[matrix.entry])
+    -1.0
+    """
+
+    name: str
+    values: Array
+    origin: str = ""
+    entry: tuple[int, ...] | None = None
+    batch: bool = True
+    digits: int = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image (height, width), the larger the value the denser; ``signed``: one color for each sign, HTML only."""
+
+    values: Array
+    label: str
+    signed: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was compared: lines of text, and whether they agree; None where that cannot be said."""
+
+    lines: tuple[str, ...]
+    ok: bool | None
+
+
+@dataclass(frozen=True)
 class Figures:
     """Pictures beside each other, where there is room."""
 
-    figures: tuple[Figure | Table, ...]
+    figures: tuple[Figure | Table | Matrix | Picture, ...]
 
 
 @dataclass(frozen=True)
@@ -87,4 +156,15 @@ class Tiles:
     tiles: tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
-Block = Heading | Text | Code | Table | Figure | Figures | Tiles
+@dataclass(frozen=True)
+class Card:
+    """One step of several: its rules on the left, and what they give."""
+
+    place: str
+    title: str
+    about: str
+    rules: tuple[Block, ...]
+    blocks: tuple[Block, ...]
+
+
+Block = Heading | Text | Code | Table | Figure | Figures | Tiles | Formula | Matrix | Picture | Verdict | Card

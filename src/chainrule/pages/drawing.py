@@ -1,7 +1,7 @@
 """Pictures as SVG, from a few functions: axes with round ticks, lines, points, bars, bands and squares.
 
-Colours are classes of the page's style sheet (``s1`` to ``s6``), so that they follow its light or dark mode; lines
-differ by their dashes too, for those who tell colours apart with difficulty and for print.
+Colors are classes of the page's style sheet (``s1`` to ``s6``), so that they follow its light or dark mode; lines
+differ by their dashes too, for those who tell colors apart with difficulty and for print.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from html import escape
 
 import numpy as np
 
 from chainrule._internal.typing import Array
-from chainrule.pages.formatting import short
+from chainrule.pages.blocks import Figure, Table
+from chainrule.pages.formatting import escaped, short
 
 WIDTH, HEIGHT = 400, 280
 LEFT, RIGHT, TOP, BOTTOM = 60, 18, 10, 42
@@ -127,7 +127,7 @@ class Plot:
         u, v = self.at(edges, np.full(len(edges), self.y.low))
         _, w = self.at(edges[1:], tops)
         for i, top in enumerate(w):
-            tip = f"<title>{escape(tips[i])}</title>" if tips else ""
+            tip = f"<title>{escaped(tips[i])}</title>" if tips else ""
             width, height = max(u[i + 1] - u[i] - 1, 0.5), max(v[i] - top, 0)
             place = f'x="{u[i]:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"'
             self.parts.append(f'<rect class="bar {kind}" {place}>{tip}</rect>')
@@ -141,6 +141,12 @@ class Plot:
             place = f'x="{u[i]:.1f}" y="{v[j + 1]:.1f}" width="{u[i + 1] - u[i]:.1f}" height="{v[j] - v[j + 1]:.1f}"'
             self.parts.append(f'<rect class="square {kind}" {place} fill-opacity="{0.12 + 0.88 * density[i, j]:.2f}"/>')
 
+    def figure(
+        self, title: str, reading: str, table: Table, key: Sequence[tuple[str, str]] = (), look: str = ""
+    ) -> Figure:
+        """Return the picture with its title, its reading and a table of the same: see :class:`Figure`."""
+        return Figure(title, self.svg(title, reading), reading, table, tuple(key), look)
+
     def svg(self, title: str, reading: str) -> str:
         """Return the picture, with a title and a description for those who do not see it."""
         bottom, right = self.height - BOTTOM, self.width - RIGHT
@@ -148,21 +154,21 @@ class Plot:
         for value, text in _spaced(self.x.ticks(), right - left):
             u = float(self.at(np.array([value]), np.array([self.y.low]))[0][0])
             grid += f"M{u:.1f} {TOP}V{bottom}"
-            labels += f'<text x="{u:.1f}" y="{bottom + 15}" text-anchor="middle">{text}</text>'
+            labels += f'<text x="{u:.1f}" y="{bottom + 15}" text-anchor="middle">{escaped(text)}</text>'
         for value, text in self.y.ticks():
             v = float(self.at(np.array([self.x.low]), np.array([value]))[1][0])
             grid += f"M{left} {v:.1f}H{right}"
-            labels += f'<text x="{left - 6}" y="{v + 4:.1f}" text-anchor="end">{text}</text>'
+            labels += f'<text x="{left - 6}" y="{v + 4:.1f}" text-anchor="end">{escaped(text)}</text>'
         middle = (TOP + bottom) / 2
         labels += (
             f'<text class="label" x="{(left + right) / 2}" y="{self.height - 6}" text-anchor="middle">'
-            f"{escape(self.x.label)}</text>"
+            f"{escaped(self.x.label)}</text>"
             f'<text class="label" transform="translate(11 {middle}) rotate(-90)" text-anchor="middle">'
-            f"{escape(self.y.label)}</text>"
+            f"{escaped(self.y.label)}</text>"
         )
         return (
             f'<svg class="plot" viewBox="0 0 {self.width} {self.height}" role="img">'
-            f"<title>{escape(title)}</title><desc>{escape(reading)}</desc>"
+            f"<title>{escaped(title)}</title><desc>{escaped(reading)}</desc>"
             f'<path class="grid" d="{grid}"/>{"".join(self.parts)}'
             f'<path class="axis" d="M{left} {TOP}V{bottom}H{right}"/>{labels}</svg>'
         )

@@ -6,12 +6,16 @@ import math
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 NONE = "–"  # there is no such number
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MISSING = "(missing)"
 LONGEST = 48  # characters of a name or a value
+BAR = 12  # characters of a full bar
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+SPARKS = " ▁▂▃▄▅▆▇█"
 
 
 def short(value: Any, digits: int = 4) -> str:
@@ -136,6 +140,15 @@ def visible(text: str) -> str:
     return "".join(" " if c in "\t\n\r" else "\ufffd" if unicodedata.category(c)[0] == "C" else c for c in text)
 
 
+def escaped(text: str) -> str:
+    """Return text as HTML and SVG have it, whatever is in it.
+
+    >>> escaped("a <b>")
+    'a &lt;b&gt;'
+    """
+    return escape(visible(text))
+
+
 def quoted(text: Any, longest: int = LONGEST) -> str:
     """Return a name as a sentence names it.
 
@@ -154,3 +167,42 @@ def listed(words: list[str], at_most: int = 5) -> str:
     if len(words) > at_most:
         words = [*words[:at_most], f"{len(words) - at_most} more"]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else "none"
+
+
+def number(value: Any, digits: int) -> str:
+    """Return a number as it stands in a formula, with a true minus sign.
+
+    >>> number(-0.012345, 3), number(2.0, 3), number(1e-9, 3)
+    ('−0.0123', '2', '1e-09')
+    """
+    return f"{float(value):.{digits}g}".replace("-", "−").replace("e−", "e-")
+
+
+def factor(value: Any, digits: int = 4) -> str:
+    """Return a number to be put in a formula: in parentheses when it is negative.
+
+    >>> factor(-0.5), factor(0.5)
+    ('(−0.5)', '0.5')
+    """
+    text = number(value, digits)
+    return f"({text})" if text.startswith("−") else text
+
+
+def bar(share: float) -> str:
+    """Return a bar of text, an eighth of a character exact.
+
+    >>> bar(0.5), bar(0.0), bar(0.26)
+    ('██████', '', '███▏')
+    """
+    eighths = round(8 * BAR * min(max(share, 0.0), 1.0))
+    return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
+
+
+def sparks(shares: Sequence[float]) -> str:
+    """Return a small histogram of text.
+
+    >>> sparks([0.0, 0.01, 0.5, 1.0])
+    ' ▁▄█'
+    """
+    largest = max(shares, default=0) or 1.0
+    return "".join(SPARKS[max(round(8 * share / largest), 1 if share else 0)] for share in shares)

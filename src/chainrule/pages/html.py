@@ -1,21 +1,59 @@
-"""The blocks of a report as one HTML file: no script, nothing loaded, everything from the data escaped."""
+"""Blocks as one HTML file: no script, nothing loaded, everything from the data escaped; mathematics as MathML."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from html import escape
+from functools import cache
+from importlib.resources import files
 
-from chainrule.pages.blocks import Block, Cell, Code, Figure, Figures, Heading, Table, Text, Tiles
+from chainrule.pages import arrays
+from chainrule.pages.blocks import (
+    Block,
+    Card,
+    Cell,
+    Code,
+    Figure,
+    Figures,
+    Formula,
+    Heading,
+    Matrix,
+    Picture,
+    Table,
+    Text,
+    Tiles,
+    Verdict,
+)  # fmt: skip
 from chainrule.pages.drawing import spark
-from chainrule.pages.formatting import visible
-from chainrule.pages.page import document, style
+from chainrule.pages.formatting import escaped
+from chainrule.pages.formula import mathml
 
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+"""What a browser may do for a page: use the styles in it. It loads nothing, sends nothing and runs nothing."""
 DEEPEST = 0.55  # the strongest tint: the text on it keeps its contrast
+COLUMNS, ALL = 8, 10  # of an array; where there are no more than so many, all of them
 
 
 def page(title: str, about: str, blocks: Sequence[Block]) -> str:
-    """Return a whole document."""
-    return document(title, fragment(title, about, blocks))
+    """Return a whole document.
+
+    >>> "<title>a &lt; b</title>" in page("a < b", "", [])
+    True
+    """
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="color-scheme" content="light dark">\n<title>{escaped(title)}</title>\n'
+        "<style>body { margin: 0; background: #f7f7f4; } "
+        "@media (prefers-color-scheme: dark) { body { background: #131518; } }</style>\n"
+        f"</head>\n<body>\n{fragment(title, about, blocks)}</body>\n</html>\n"
+    )
+
+
+@cache
+def _style() -> str:
+    return files("chainrule").joinpath("pages", "page.css").read_text(encoding="utf-8")
 
 
 def fragment(title: str, about: str, blocks: Sequence[Block]) -> str:
@@ -23,32 +61,40 @@ def fragment(title: str, about: str, blocks: Sequence[Block]) -> str:
     sections = [block for block in blocks if isinstance(block, Heading) and block.anchor]
     links = "".join(f'<li><a href="#{_text(h.anchor)}">{_text(h.text)}</a></li>' for h in sections)
     parts = [
-        f"<style>\n{style(__package__, 'report.css')}</style>",
-        f'<div class="chainrule-page chainrule-report"><header><h1>{_text(title)}</h1>',
+        f"<style>\n{_style()}</style>",
+        f'<div class="chainrule-page"><header><h1>{_text(title)}</h1>',
         f'<p class="soft">{_text(about)}</p><nav aria-label="Contents"><ul>{links}</ul></nav></header>',
     ]
     open_section = False
     for block in blocks:
         if isinstance(block, Heading):
-            parts.append("</section>" * open_section + f'<section id="{_text(block.anchor)}">')
+            kind = f' class="{block.kind}"' if block.kind else ""
+            parts.append("</section>" * open_section + f'<section id="{_text(block.anchor)}"{kind}>')
             open_section = True
         parts.append(_block(block))
     return "\n".join([*parts, "</section>" * open_section + "</div>\n"])
 
 
-def _block(block: Block) -> str:  # noqa: PLR0911  (one for each kind of block)
+def _block(block: Block) -> str:  # noqa: C901, PLR0911  (one for each kind of block)
     match block:
         case Heading():
             about = f" <small>{_text(block.about)}</small>" if block.about else ""
             return f"<h2>{_text(block.text)}{about}</h2>"
         case Text():
             kind = f' class="{block.kind}"' if block.kind else ""
-            return f"<p{kind}>{_text(block.text)}</p>"
+            return f"<p{kind}>{_text(_joined(block.text, block.look))}</p>"
         case Code():
-            return f"<pre><code>{escape(block.text)}</code></pre>"
+            lines = "\n".join(map(escaped, block.text.splitlines()))
+            return f"<pre><code>{lines}</code></pre>"
+        case Formula():
+            formula, *words = re.split("(?<!,)  ", block.text, maxsplit=1)  # words may be on a line of their own
+            return f'<div class="equation">{mathml(formula, display=True)} {_tagged("small", words)}</div>'
+        case Verdict():
+            kind, mark = ("good", "✓") if block.ok else ("bad", "✗")
+            return f'<p class="check {kind}"><b>{mark}</b> {_tagged("span", block.lines)}</p>'
         case Tiles():
             tiles = "".join(
-                f"<li><b>{_text(value)}</b><span>{_text(what)}</span>{_small(beside)}</li>"
+                f"<li><b>{_text(value)}</b><span>{_text(what)}</span>{_tagged('small', beside)}</li>"
                 for value, what, beside in block.tiles
             )
             return f'<ul class="tiles">{tiles}</ul>'
@@ -56,18 +102,55 @@ def _block(block: Block) -> str:  # noqa: PLR0911  (one for each kind of block)
             return _table(block)
         case Figure():
             return _figure(block)
+        case Picture():
+            caption = f"<figcaption>{_text(block.label)}</figcaption>" if block.signed else ""
+            return f'<figure class="array">{arrays.svg(block)}{caption}</figure>'
+        case Matrix():
+            return _matrix(block)
         case Figures():
-            kind = "figures" if all(isinstance(figure, Figure) for figure in block.figures) else "figures uneven"
-            return f'<div class="{kind}">{"".join(map(_block, block.figures))}</div>'
+            kind = "" if all(isinstance(figure, Figure) for figure in block.figures) else " uneven"
+            kind = " arrays" if any(isinstance(figure, Matrix) for figure in block.figures) else kind
+            return f'<div class="figures{kind}">{"".join(map(_block, block.figures))}</div>'
+        case Card():
+            rules, blocks = ("".join(map(_block, part)) for part in (block.rules, block.blocks))
+            return (
+                f'<section class="step"><header><b>{_text(block.place)}</b><h3>{_text(block.title)}</h3><span '
+                f'class="shape">{_text(block.about)}</span></header><div class="body"><div class="rule">{rules}</div>'
+                f"<div>{blocks}</div></div></section>"
+            )
 
 
-def _small(lines: Sequence[str]) -> str:
-    return "".join(f"<small>{_text(line)}</small>" for line in lines)
+def _matrix(matrix: Matrix) -> str:
+    caption = f'{mathml(matrix.name.replace(" ", "  ", 1))}<span class="shape">{matrix.values.shape}</span>'
+    if matrix.origin:
+        caption += _tagged("span", [f"the {matrix.origin}"])
+        return f'<figure class="array"><figcaption>{caption}</figcaption></figure>'
+    table, above = arrays.table(matrix, COLUMNS, ALL)
+    return (
+        f'<figure class="array"><figcaption>{caption}{_tagged("span", above)}</figcaption>'
+        f"{_grid(table, array=True)}{_maps(matrix)}</figure>"
+    )
+
+
+def _maps(matrix: Matrix) -> str:
+    """Draw the channels side by side: a table can show one of them."""
+    images, marked = arrays.channels(matrix)
+    largest = max((float(abs(image).max()) for image in images), default=0.0)
+    drawn = ""
+    for k, image in enumerate(images[: arrays.MAPS]):
+        picture = arrays.svg(Picture(image, f"channel {k}", signed=True), largest)
+        drawn += f"<span{' class=mark' * (k == marked)}>{picture}{k}</span>"
+    more = f"<span>… {len(images) - arrays.MAPS} more</span>" * (len(images) > arrays.MAPS)
+    return f'<div class="maps">{drawn}{more}</div>' if images else ""
+
+
+def _tagged(tag: str, lines: Sequence[str]) -> str:
+    return "".join(f"<{tag}>{_text(line)}</{tag}>" for line in lines)
 
 
 def _text(text: str) -> str:
     """Return text as HTML, with no line broken between a number and its unit."""
-    return escape(visible(text)).replace(" %", "\u00a0%").replace(" × 10", "\u00a0×\u00a010")
+    return escaped(text).replace(" %", "\u00a0%").replace(" × 10", "\u00a0×\u00a010")
 
 
 def _figure(figure: Figure) -> str:
@@ -84,58 +167,59 @@ def _figure(figure: Figure) -> str:
 
 
 def _table(table: Table) -> str:
+    title = f"<h3>{_text(table.title)}</h3>" if table.title else ""
+    reading = f"<figcaption>{_text(_joined(table.reading, table.look))}</figcaption>" if table.reading else ""
+    return f'<figure class="card">{title}{_grid(table)}{reading}</figure>'
+
+
+def _grid(table: Table, *, array: bool = False) -> str:
+    named = not array or len(table.rows) > 1  # the first cell of a row is its name
+    kinds = [["r"] * (a == "r") + ["far"] * (i in table.far) for i, a in enumerate(table.align)]
     head = "".join(
-        f'<th scope="col"{_right(a)}>{_text(name)}</th>' for name, a in zip(table.head, table.align, strict=True)
+        f'<th scope="col"{_kind(kind)}>{_text(name)}</th>' for name, kind in zip(table.head, kinds, strict=True)
     )
     above = ""
     if table.corner:
         above = f'<tr><td></td><th scope="colgroup" colspan="{len(table.head) - 1}">{_text(table.corner)}</th></tr>'
-    body = "".join(
-        f"<tr>{''.join(_cell(c, a, first=i == 0) for i, (c, a) in enumerate(zip(row, table.align, strict=True)))}</tr>"
-        for row in table.rows
-    )
-    tinted = any(isinstance(cell, Cell) and cell.tint for row in table.rows for cell in row)
-    kind = ' class="matrix"' if tinted else "" if any(table.head) else ' class="facts"'
+    rows = ([_cell(c, kinds[i], first=named and not i) for i, c in enumerate(row)] for row in table.rows)
+    body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
+    kind = [] if array or any(table.head) else ["facts"]
+    if not array and any(isinstance(cell, Cell) and cell.tint for row in table.rows for cell in row):
+        kind = ["matrix"]
     head = f"<thead>{above}<tr>{head}</tr></thead>" if any(table.head) else ""
-    inner = (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{_text(table.title or "table")}">'
-        f"<table{kind}>{head}<tbody>{body}</tbody></table></div>"
-    )
-    title = f"<h3>{_text(table.title)}</h3>" if table.title else ""
-    reading = f"<figcaption>{_text(_joined(table.reading, table.look))}</figcaption>" if table.reading else ""
-    return f'<figure class="card">{title}{inner}{reading}</figure>'
+    region = "" if array else f' tabindex="0" role="region" aria-label="{_text(table.title or "table")}"'
+    return f'<div class="scroll"{region}><table{_kind(kind)}>{head}<tbody>{body}</tbody></table></div>'
 
 
 def _joined(*sentences: str) -> str:
     return " ".join(sentence for sentence in sentences if sentence)
 
 
-def _right(align: str) -> str:
-    return ' class="r"' if align == "r" else ""
+def _kind(kinds: Sequence[str]) -> str:
+    return f' class="{" ".join(kinds)}"' if kinds else ""
 
 
-def _cell(cell: Cell | str, align: str, *, first: bool) -> str:
+def _cell(cell: Cell | str, kinds: Sequence[str], *, first: bool) -> str:
     cell = Cell(cell) if isinstance(cell, str) else cell
-    inner = _text(cell.text)
+    inner, kinds, look = _text(cell.text), list(kinds), ""
     if cell.strong:
         inner = f"<b>{inner}</b>"
     if cell.note:
         inner = f"{inner}<small>{_text(cell.note)}</small>"
     if cell.shares:
         inner = f"{spark(cell.shares)} {inner}"
-    kinds, look = ["r"] if align == "r" else [], ""
+        kinds.append("spread")
     if cell.bar is not None:
         width = 100 * min(max(cell.bar, 0), 1)
         full = f'<span class="bar{" wide" * cell.wide}"><i style="width:{width:.1f}%"></i></span>'
         inner = f'{full}<span class="t">{inner}</span>'
         kinds.append("barred")
-    if cell.shares:
-        kinds.append("spread")
     if cell.text == "0":
         kinds.append("zero")
     if cell.tint:
         kinds.append("n" if cell.wrong else "p")
         look = f' style="--a:{DEEPEST * cell.tint:.2f}"'
-    kind = f' class="{" ".join(kinds)}"' if kinds else ""
+    if cell.kind:
+        kinds.append(cell.kind)
     tag, scope = ("th", ' scope="row"') if first else ("td", "")
-    return f"<{tag}{scope}{kind}{look}>{inner}</{tag}>"
+    return f"<{tag}{scope}{_kind(kinds)}{look}>{inner}</{tag}>"

@@ -1,17 +1,31 @@
-"""The blocks of a report as Markdown: the same tables, and for a picture the table that it was drawn from."""
+"""Blocks as Markdown: the same tables, formulas as LaTeX, and for a plot the table that it was drawn from."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 
-from chainrule.pages.blocks import Block, Cell, Code, Figure, Figures, Heading, Table, Text, Tiles
-from chainrule.pages.formatting import visible
-from chainrule.pages.page import plain
+from chainrule.pages import arrays
+from chainrule.pages.blocks import (
+    Block,
+    Card,
+    Cell,
+    Code,
+    Figure,
+    Figures,
+    Formula,
+    Heading,
+    Matrix,
+    Picture,
+    Table,
+    Text,
+    Tiles,
+    Verdict,
+)  # fmt: skip
+from chainrule.pages.formatting import bar, sparks, visible
+from chainrule.pages.formula import latex
 
-BAR = 12  # characters of a full bar
-EIGHTHS = " ▏▎▍▌▋▊▉█"
-SPARKS = " ▁▂▃▄▅▆▇█"
+COLUMNS = 10  # of an array
 
 
 def render(title: str, about: str, blocks: Sequence[Block]) -> str:
@@ -22,13 +36,14 @@ def render(title: str, about: str, blocks: Sequence[Block]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _block(block: Block) -> list[str]:  # noqa: PLR0911  (one for each kind of block)
+def _block(block: Block) -> list[str]:  # noqa: C901, PLR0911, PLR0912  (one for each kind of block)
     match block:
         case Heading():
             return [f"## {_plain(block.text)}" + (f": {_plain(block.about)}" if block.about else "")]
         case Text():
             text = _plain(block.text)
-            return [{"result": f"**{text}**", "warning": f"> ⚠ {text}"}.get(block.kind, text)]
+            kinds = {"result": f"**{text}**", "warning": f"> ⚠ {text}", "worked": f"> {text}"}
+            return [kinds.get(block.kind, text)]
         case Code():
             fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", block.text)), default=0))
             return [f"{fence}text\n{block.text}\n{fence}"]
@@ -45,6 +60,22 @@ def _block(block: Block) -> list[str]:  # noqa: PLR0911  (one for each kind of b
             return [f"### {_plain(block.title)}", *table, _plain(block.reading)]
         case Figures():
             return [part for figure in block.figures for part in _block(figure)]
+        case Formula():
+            return [f"$$\n{latex(block.text)}\n$$"]
+        case Verdict():
+            return [f"{'✓' if block.ok else '✗'} {_plain('; '.join(block.lines))}"]
+        case Picture():
+            return [] if block.signed else ["```text\n" + "\n".join(arrays.shaded(block.values)) + "\n```"]
+        case Matrix():
+            head = f"${latex(block.name.replace(' ', '  ', 1))}$ {block.values.shape}"
+            if block.origin:
+                return [f"{head}: the {_plain(block.origin)}"]
+            shown, above = arrays.table(block, COLUMNS, minus="-")
+            return [": ".join(filter(None, (head, _plain(", ".join(above))))), *_table(shown)]
+        case Card():
+            about = f", {_plain(block.about)}" if block.about else ""
+            title = f"### {_plain(block.place)}: {_plain(block.title)}{about}"
+            return [title, *(part for inner in (*block.rules, *block.blocks) for part in _block(inner))]
 
 
 def _table(table: Table) -> list[str]:
@@ -61,7 +92,7 @@ def _table(table: Table) -> list[str]:
 def _cell(cell: Cell | str) -> str:
     if isinstance(cell, str):
         return _plain(cell)
-    text = f"**{_plain(cell.text)}**" if cell.strong else _plain(cell.text)
+    text = f"**{_plain(cell.text)}**" if cell.strong or cell.kind == "mark" else _plain(cell.text)
     if cell.note:
         text = f"{text}: {_plain(cell.note)}"
     if cell.shares:
@@ -72,24 +103,10 @@ def _cell(cell: Cell | str) -> str:
 
 
 def _plain(text: str) -> str:
-    return plain(visible(text))
+    r"""Return text that Markdown shows as it is, whatever it would mean in Markdown or HTML.
 
-
-def bar(share: float) -> str:
-    """Return a bar of text, an eighth of a character exact.
-
-    >>> bar(0.5), bar(0.0), bar(0.26)
-    ('██████', '', '███▏')
+    >>> _plain("<b> a_b | *c*")
+    '&lt;b&gt; a\\_b \\| \\*c\\*'
     """
-    eighths = round(8 * BAR * min(max(share, 0.0), 1.0))
-    return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
-
-
-def sparks(shares: Sequence[float]) -> str:
-    """Return a small histogram of text.
-
-    >>> sparks([0.0, 0.01, 0.5, 1.0])
-    ' ▁▄█'
-    """
-    largest = max(shares, default=0) or 1.0
-    return "".join(SPARKS[max(round(8 * share / largest), 1 if share else 0)] for share in shares)
+    text = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]#|$~])", r"\\\1", text)

@@ -1,44 +1,55 @@
-"""What all pages of the project share: one HTML file that loads nothing and has no script, its look, and Markdown."""
+"""A page: its title, a line about it and its blocks, and all that it can be written as."""
 
 from __future__ import annotations
 
-import re
-from functools import cache
-from html import escape
-from importlib.resources import files
+from dataclasses import dataclass
+from typing import Any
 
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""What a browser may do for a page: use the styles in it. It loads nothing, sends nothing and runs nothing."""
+from chainrule.pages import html, markdown, text
+from chainrule.pages.blocks import Block
 
 
-def document(title: str, body: str) -> str:
-    """Return a whole document around the ``body``; ``title`` is escaped, ``body`` is HTML already.
+@dataclass(frozen=True, eq=False)
+class Page:
+    """What is to be read; in a notebook it shows itself, ``rich`` prints it in color.
 
-    >>> "<title>a &lt; b</title>" in document("a < b", "<p>text</p>")
-    True
+    Examples
+    --------
+    >>> from chainrule.pages.blocks import Text
+    >>> page = Page("A page", "about it", (Text("a < b"),))
+    >>> print(page.text(), end="")
+    A page
+    about it
+    <BLANKLINE>
+    a < b
+    >>> "<p>a &lt; b</p>" in page.html, page.markdown.splitlines()[-1]
+    (True, 'a &lt; b')
     """
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}</title>\n'
-        "<style>body { margin: 0; background: #f7f7f4; } "
-        "@media (prefers-color-scheme: dark) { body { background: #131518; } }</style>\n"
-        f"</head>\n<body>\n{body}</body>\n</html>\n"
-    )
 
+    title: str
+    about: str
+    blocks: tuple[Block, ...]
 
-@cache
-def style(package: str, name: str) -> str:
-    """Return the look of all pages, and then that of one kind: the style sheet ``name`` in ``package``."""
-    sheets = files("chainrule").joinpath("pages", "page.css"), files(package).joinpath(name)
-    return "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
+    @property
+    def html(self) -> str:
+        """One HTML document: no script, nothing loaded, light and dark; everything from the data is escaped."""
+        return html.page(self.title, self.about, self.blocks)
 
+    @property
+    def markdown(self) -> str:
+        """Markdown, with a table for each plot and equations as LaTeX between dollar signs."""
+        return markdown.render(self.title, self.about, self.blocks)
 
-def plain(text: str) -> str:
-    r"""Return text that Markdown shows as it is, whatever it would mean in Markdown or HTML.
+    def text(self, width: int = 100) -> str:
+        """Return plain text, for a terminal of so many columns."""
+        return text.plain(self.title, self.about, self.blocks, width)
 
-    >>> plain("<b> a_b | *c*")
-    '&lt;b&gt; a\\_b \\| \\*c\\*'
-    """
-    return re.sub(r"([\\`*_{}\[\]#|$~])", r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+    def styled(self, width: int = 100) -> Any:
+        """Return the text for rich to print."""
+        return text.styled(self.title, self.about, self.blocks, width)
+
+    def _repr_html_(self) -> str:
+        return html.fragment(self.title, self.about, self.blocks)
+
+    def __rich__(self) -> Any:
+        return self.styled()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,11 +12,52 @@ from chainrule import layers
 from chainrule._internal.typing import Array
 from chainrule.layers import Layer
 from chainrule.layers.windows import Windows
-from chainrule.tracing import worked
-from chainrule.tracing.equation import Equations
-from chainrule.tracing.numbers import DIGITS, factor, number
-from chainrule.tracing.steps import Index, NamedArray
-from chainrule.tracing.worked import at
+from chainrule.pages.blocks import Matrix
+from chainrule.pages.formatting import factor, number
+from chainrule.pages.formula import filled, sides
+from chainrule.tracing.equations import Equations, lines
+from chainrule.tracing.steps import Index
+
+DIGITS = 4  # significant ones, of a number in a formula
+DOUBLED = re.compile(r"(?<=\()\((−[^()]*)\)(?=[,)])")  # tanh((−1)), max((−1), 0): one pair is enough
+TERMS = 3  # of a sum that is longer than one more
+LISTED = 9  # numbers of a list
+
+
+def at(name: str, index: Sequence[int]) -> str:
+    """Return the name of an entry.
+
+    >>> at("W", (3, 2))
+    'W[3, 2]'
+    """
+    return f"{name}{list(index)}"
+
+
+def line(name: str, index: Index, right: str, result: Any, sign: str = "=") -> list[str]:
+    """Return an entry with its arithmetic, or nothing where there is none.
+
+    >>> line("y", (0, 1), "tanh((−1))", -0.76159)
+    ['y[0, 1] = tanh(−1) = −0.7616']
+    """
+    right = DOUBLED.sub(r"\1", right)
+    return [f"{at(name, index)} {sign} {right} = {number(result, DIGITS)}"] if right else []
+
+
+def total(products: Sequence[tuple[Any, ...]], extra: Sequence[Any] = ()) -> str:
+    """Return a sum of products as text; of a long one the first terms that are not 0, and how many more there are.
+
+    >>> total([(1.0, 2.0), (0.5, -3.0)], extra=[0.25])
+    '1 · 2 + 0.5 · (−3) + 0.25'
+    """
+    terms = [" · ".join(map(factor, product)) for product in products if np.all(product)]
+    if len(terms) > TERMS + 1:
+        terms = [*terms[:TERMS], f"… ({len(terms) - TERMS} more terms)"]
+    return " + ".join([*(terms or ["0"]), *map(factor, extra)])
+
+
+def pairs(*factors: Array) -> str:
+    """Return the sum of the products of arrays, entry by entry."""
+    return total(list(zip(*(f.ravel().tolist() for f in factors), strict=True)))
 
 
 class Seen(NamedTuple):
@@ -36,7 +78,7 @@ class Worked(NamedTuple):
     x: Index | None = None
     forward: Sequence[str] = ()
     backward: Sequence[str] = ()
-    more: Sequence[NamedArray] = ()
+    more: Sequence[Matrix] = ()
     """Arrays to show in the forward pass beside those that the equations name."""
 
 
@@ -46,8 +88,8 @@ def work(seen: Seen) -> Worked:
 
 
 def _same_place(seen: Seen) -> Worked:
-    """Work out a layer whose y has the place of x: elementwise, or with a factor for each feature."""
-    x, y, dy = (seen.arrays[name] for name in ("x", "y", "dy"))
+    """Work out a layer whose y has the place of x, by its equations: elementwise, or with a factor for each feature."""
+    arrays, (x, y, dy) = seen.arrays, (seen.arrays[name] for name in ("x", "y", "dy"))
     if x.shape != y.shape:
         return Worked()
     index = seen.entries.get("dx")
@@ -57,16 +99,18 @@ def _same_place(seen: Seen) -> Worked:
             return Worked()
         effect = np.abs(dy[..., features[0]] * x[..., features[0]])
         index = (*map(int, np.unravel_index(int(np.argmax(effect)), effect.shape)), *features)
-    numbers = {name: v for name, values in seen.arrays.items() if (v := _value(values, y.shape, index)) is not None}
-    backward = []
-    for name, factors in seen.equations.sums.items():
-        (j,) = seen.entries[name]
-        pairs = zip(*(seen.arrays[f][..., j].ravel().tolist() for f in factors), strict=True)
-        total = worked.total(list(pairs))
-        backward.append(f"{at(name, (j,))} = {total} = {number(seen.arrays[name][j], DIGITS)}")
-    given = seen.equations
-    forward = worked.entry("y", index, given.y_entry, y[index], **numbers)
-    backward += worked.entry("dx", index, given.dx_entry, seen.arrays["dx"][index], **numbers)
+    numbers = {name: v for name, values in arrays.items() if (v := _value(values, y.shape, index)) is not None}
+    forward, backward = [], []
+    for name, right in map(sides, lines(seen.equations.forward)):
+        if right not in numbers and name in numbers and arrays[name].shape == y.shape:
+            forward += line(name, index, filled(right, numbers, factor), numbers[name])
+    for name, right in map(sides, lines(seen.equations.backward)):
+        factors = right.removeprefix("Σ ").split()
+        if right not in numbers and name == "dx":
+            backward += line("dx", index, filled(right, numbers, factor), numbers["dx"])
+        elif right.startswith("Σ ") and name in seen.entries and arrays.keys() >= set(factors):
+            j = seen.entries[name][-1]
+            backward += line(name, (j,), pairs(*(arrays[f][..., j] for f in factors)), arrays[name][j])
     return Worked(index, index, forward, backward)
 
 
@@ -86,8 +130,20 @@ def _dense(seen: Seen) -> Worked:
     i, j = seen.entries["dW"]
     row = int(np.argmax(np.abs(x[:, i] * dy[:, j])))
     b = seen.arrays.get("b")
-    forward = worked.linear(x[row], W[:, j], None if b is None else b[j], y, (row, j))
-    return Worked((row, j), (row, i), [forward], [worked.products(x[:, i], dy[:, j], "dW", dW, (i, j))])
+    forward = _linear(x[row], W[:, j], None if b is None else b[j], y, (row, j))
+    return Worked((row, j), (row, i), forward, line("dW", (i, j), pairs(x[:, i], dy[:, j]), dW[i, j]))
+
+
+def _linear(x: Array, w: Array, b: Any, y: Array, index: Index) -> list[str]:
+    """Return an entry of y = Σ x w + b with numbers."""
+    return line("y", index, total(list(zip(x.tolist(), w.tolist(), strict=True)), [] if b is None else [b]), y[index])
+
+
+def _pixels(windows: Windows) -> Array:
+    """Return which pixel of the image every place of every window is: a number, or −1 around the image."""
+    height, width = windows.image[:2]
+    numbers = np.arange(height * width, dtype=float).reshape(1, height, width, 1)
+    return windows.view(windows.pad(numbers, -1.0).copy())[0, ..., 0].astype(int)  # (rows, columns, height, width)
 
 
 def _convolution(seen: Seen) -> Worked:
@@ -101,16 +157,12 @@ def _convolution(seen: Seen) -> Worked:
     effect = np.abs(c[:, :, :, i, j, k] * dy[..., f])
     n, r, q = map(int, np.unravel_index(int(np.argmax(effect)), effect.shape))
     index, window, b = (n, r, q, f), c[n, r, q], seen.arrays.get("b")
-    forward = worked.linear(window.ravel(), W[..., f].ravel(), None if b is None else b[f], y, index)
-    backward = worked.products(c[:, :, :, i, j, k].ravel(), dy[..., f].ravel(), "dW", dW, (i, j, k, f))
-    (top, _), (left, _) = windows.padding
-    place = (
-        r * windows.stride[0] + i * windows.dilation[0] - top,
-        q * windows.stride[1] + j * windows.dilation[1] - left,
-    )
-    inside = all(0 <= p < n for p, n in zip(place, windows.image[:2], strict=True))
-    shown = NamedArray(f"c of y{list(index)}", window.copy(), "", (i, j, k), batch=False)
-    return Worked(index, (n, *place, first + k) if inside else None, [forward], [backward], [shown])
+    forward = _linear(window.ravel(), W[..., f].ravel(), None if b is None else b[f], y, index)
+    backward = line("dW", (i, j, k, f), pairs(c[:, :, :, i, j, k], dy[..., f]), dW[i, j, k, f])
+    pixel = int(_pixels(windows)[r, q, i, j])
+    marked = None if pixel < 0 else (n, *divmod(pixel, windows.image[1]), first + k)
+    shown = Matrix(f"c of y{list(index)}", window.copy(), "", (i, j, k), batch=False)
+    return Worked(index, marked, forward, backward, [shown])
 
 
 def _pool(seen: Seen) -> Worked:
@@ -118,66 +170,44 @@ def _pool(seen: Seen) -> Worked:
     x, y, dy, dx = (seen.arrays[name] for name in ("x", "y", "dy", "dx"))
     largest = isinstance(seen.layer, layers.MaxPool2D)
     windows: Windows = seen.layer._windows  # noqa: SLF001
-    n, *place, k = index = seen.entries["dx"]
+    n, h, w, k = index = seen.entries["dx"]
+    pixels, pixel, image = _pixels(windows), h * windows.image[1] + w, x[n, ..., k].ravel()
     found = []
-    for r, q in _windows_of(windows, (place[0], place[1])):
-        pixels = list(_pixels(windows, r, q))
-        values = [x[n, h, w, k] for h, w in pixels]
-        if not largest or pixels[int(np.argmax(values))] == tuple(place):
-            found.append(((n, r, q, k), values))
+    for r, q in np.unique(np.argwhere(pixels == pixel)[:, :2], axis=0).tolist():
+        inside = pixels[r, q][pixels[r, q] >= 0]
+        if not largest or inside[int(np.argmax(image[inside]))] == pixel:
+            found.append(((n, r, q, k), image[inside]))
     if not found:
         return Worked(None, index)
     first, values = found[0]
     if largest:
-        forward = f"{at('y', first)} = max({worked.listed(values)}) = {number(y[first], DIGITS)}"
-        terms = [factor(dy[window], DIGITS) for window, _ in found]
+        more = f", … ({len(values) - LISTED + 1} more)" if len(values) > LISTED else ""
+        listed = ", ".join(number(v, DIGITS) for v in values[: LISTED - bool(more)])
+        forward = line("y", first, f"max({listed}{more})", y[first])
+        terms = [factor(dy[window]) for window, _ in found]
     else:
-        total = worked.total([(v,) for v in values])
-        forward = f"{at('y', first)} = ({total}) / {len(values)} = {number(y[first], DIGITS)}"
-        terms = [f"{factor(dy[window], DIGITS)} / {len(inside)}" for window, inside in found]
-    if terms == [factor(dx[index], DIGITS)]:
+        forward = line("y", first, f"({pairs(values)}) / {len(values)}", y[first])
+        terms = [f"{factor(dy[window])} / {len(inside)}" for window, inside in found]
+    if terms == [factor(dx[index])]:
         terms = [at("dy", first)]
-    return Worked(first, index, [forward], [f"{at('dx', index)} = {' + '.join(terms)} = {number(dx[index], DIGITS)}"])
-
-
-def _windows_of(windows: Windows, place: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Yield the windows, (row, column), in which a pixel is."""
-    for r in range(windows.output[0]):
-        for q in range(windows.output[1]):
-            if place in _pixels(windows, r, q):
-                yield r, q
-
-
-def _pixels(windows: Windows, r: int, q: int) -> Iterator[tuple[int, int]]:
-    """Yield the pixels of the image that are in a window, row by row."""
-    (top, _), (left, _) = windows.padding
-    for i in range(windows.size[0]):
-        for j in range(windows.size[1]):
-            h = r * windows.stride[0] + i * windows.dilation[0] - top
-            w = q * windows.stride[1] + j * windows.dilation[1] - left
-            if 0 <= h < windows.image[0] and 0 <= w < windows.image[1]:
-                yield h, w
+    return Worked(first, index, forward, line("dx", index, " + ".join(terms), dx[index]))
 
 
 def _global_pool(seen: Seen) -> Worked:
     x, y, dy, dx = (seen.arrays[name] for name in ("x", "y", "dy", "dx"))
     index = seen.entries["dx"]
     n, k = place = (index[0], index[-1])
-    values = x[n, :, :, k].ravel().tolist()
-    forward = (
-        f"{at('y', place)} = ({worked.total([(v,) for v in values])}) / {len(values)} = {number(y[place], DIGITS)}"
-    )
-    backward = f"{at('dx', index)} = {factor(dy[place], DIGITS)} / {len(values)} = {number(dx[index], DIGITS)}"
-    return Worked(place, index, [forward], [backward])
+    values = x[n, :, :, k]
+    forward = line("y", place, f"({pairs(values)}) / {values.size}", y[place])
+    return Worked(place, index, forward, line("dx", index, f"{factor(dy[place])} / {values.size}", dx[index]))
 
 
 def _reshape(seen: Seen) -> Worked:
     x, y, dx = (seen.arrays[name] for name in ("x", "y", "dx"))
     index = seen.entries["dx"]
     place = tuple(map(int, np.unravel_index(np.ravel_multi_index(index, x.shape), y.shape)))
-    forward = f"{at('y', place)} = {at('x', index)} = {number(y[place], DIGITS)}"
-    backward = f"{at('dx', index)} = {at('dy', place)} = {number(dx[index], DIGITS)}"
-    return Worked(place, index, [forward], [backward])
+    forward = line("y", place, at("x", index), y[place])
+    return Worked(place, index, forward, line("dx", index, at("dy", place), dx[index]))
 
 
 def _embedding(seen: Seen) -> Worked:
@@ -191,13 +221,9 @@ def _embedding(seen: Seen) -> Worked:
         return Worked()
     place = there[0]
     column = int(seen.layer._chosen[(place[1] - first) // size])  # noqa: SLF001
-    total = worked.total([(dy[where],) for where in there])
-    return Worked(
-        place,
-        (place[0], column),
-        [f"{at('y', place)} = {at('W', (k, j))} = {number(y[place], DIGITS)}"],
-        [f"{at('dW', (k, j))} = {total} = {number(dW[k, j], DIGITS)}"],
-    )
+    forward = line("y", place, at("W", (k, j)), y[place])
+    backward = line("dW", (k, j), total([(dy[where],) for where in there]), dW[k, j])
+    return Worked(place, (place[0], column), forward, backward)
 
 
 WORK: dict[type[Layer], Callable[[Seen], Worked]] = {

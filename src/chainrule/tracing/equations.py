@@ -1,328 +1,253 @@
-r"""The equations of every layer, loss and optimizer, as text and as LaTeX: what a worked example prints.
+"""The equations of every layer, loss and optimizer, each written once: see :mod:`chainrule.pages.formula`.
 
-``LAYERS``, ``LOSSES`` and ``OPTIMIZERS`` have one entry for each class. A class that is not there says its own, as
-``equations``: a mapping of the arguments of :class:`Equations`, with ``(text, LaTeX)`` for each equation; one that does
-not is shown as y = MyLayer(x).
-
-The text is for terminals, the LaTeX for Markdown; :mod:`chainrule.pages.mathml` turns the LaTeX into what browsers
-set. In ``y_entry`` and its relatives the numbers of one entry are put in for ``{x}`` and so on.
+A class that is not in ``EQUATIONS`` says its own in a class attribute ``equations``, a mapping of the arguments of
+:class:`Equations`; one that does not is shown as y = MyLayer(x).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from chainrule import layers, losses, optimizers
+from chainrule._internal.typing import Array
 from chainrule.layers import Layer
 from chainrule.losses import Loss
+from chainrule.memo import Memo
 from chainrule.optimizers import Optimizer
-from chainrule.tracing.equation import Choice, Equation, Equations
-from chainrule.tracing.equations_deep import DEEP
+from chainrule.pages.formula import GREEK
 
-__all__ = ["LAYERS", "LOSSES", "OPTIMIZERS", "Equation", "Equations", "equations_of"]
+LETTERS = {name: letter for letter, name in GREEK.items()}
+
+
+@dataclass(frozen=True)
+class Equations:
+    """What one class computes, forward and backward, as text with one equation a line.
+
+    An entry of y or dx is worked out by its equation where that has nothing but names of known arrays and symbols.
+
+    Parameters
+    ----------
+    forward, backward : str
+    memo : mapping
+        What else to show: the symbol of the equations, and the name in the memo, or a function of the layer, the memo
+        and x.
+    symbols : mapping
+        The symbols that stand for what the constructor was given: symbol, and name of the attribute.
+    after : str
+        How the layer's statistics move after a step in training.
+
+    Examples
+    --------
+    >>> from chainrule.tracing import EQUATIONS
+    >>> EQUATIONS[layers.Tanh]
+    Equations(forward='y = tanh(x)', backward='dx = dy ⊙ (1 − y²)', memo={}, symbols={}, after='')
+    """
+
+    forward: str
+    backward: str = ""
+    memo: Mapping[str, str | Callable[[Any, Memo, Array], Array]] = field(default_factory=dict)
+    symbols: Mapping[str, str] = field(default_factory=dict)
+    after: str = ""
+
+
+def lines(text: str) -> tuple[str, ...]:
+    """Return equations one by one."""
+    return tuple(line.strip() for line in text.splitlines())
+
+
+def symbol(parameter: str) -> str:
+    """Return a parameter's name as the equations have it.
+
+    >>> symbol("gamma"), symbol("W")
+    ('γ', 'W')
+    """
+    return LETTERS.get(parameter, parameter)
 
 
 def equations_of(thing: Layer | Loss | Optimizer, *, training: bool = False) -> Equations:
-    """Return the equations of a layer, loss or optimizer; generic ones for a class that has no entry."""
-    tables: list[Mapping[Any, Choice]] = [LAYERS, LOSSES, OPTIMIZERS]
-    found = next((table[type(thing)] for table in tables if type(thing) in table), None)
-    if found is None:
-        declared = getattr(thing, "equations", None)
-        if not declared:
-            return _generic(thing)
-        found = Equations(**{name: _equations(value) for name, value in declared.items()})
+    """Return the equations of a layer, loss or optimizer; generic ones for a class that has none."""
+    found = EQUATIONS.get(type(thing)) or _own(thing)
     equations = found if isinstance(found, Equations) else found(thing, training)
     if isinstance(thing, Optimizer) and thing.weight_decay:
-        symbols = {**equations.symbols, "λ": "weight_decay"}
-        return Equations(((BIASES if thing.biases else DECAY), *equations.forward), symbols=symbols)
+        decay = "θ ← θ − η λ θ" if thing.biases else "W ← W − η λ W  for weights"
+        return Equations(f"{decay}\n{equations.forward}", symbols={**equations.symbols, "λ": "weight_decay"})
     return equations
 
 
-def _equations(value: Any) -> Any:
-    """Return what a class says of itself, with its (text, LaTeX) as equations."""
-    return tuple(Equation(*pair) for pair in value) if isinstance(value, tuple) else value
-
-
-def _generic(thing: Layer | Loss | Optimizer) -> Equations:
-    name = type(thing).__name__
-    latex = rf"\mathrm{{{name.replace('_', ' ')}}}"
+def _own(thing: Layer | Loss | Optimizer) -> Equations:
+    """Return what a class says of itself, or no more than its name."""
+    name, own = type(thing).__name__, getattr(thing, "equations", None)
+    if own and not isinstance(own, Mapping):
+        raise TypeError(f'{name}.equations: expected {{"forward": "y = ...", "backward": "dx = ..."}}, got {own!r}')
+    if own:
+        return Equations(**own)
     if isinstance(thing, Layer):
-        forward = Equation(f"y = {name}(x)", rf"y = {latex}(x)")
-        backward = Equation("dx = dy · ∂y/∂x", r"\mathrm{d}x = \mathrm{d}y \cdot \frac{\partial y}{\partial x}")
-        return Equations((forward,), (backward,))
-    if isinstance(thing, Loss):
-        forward = Equation(f"ℓ = {name}(y, t)", rf"\ell = {latex}(y, t)")
-        return Equations((forward,), (Equation("∂ℓ/∂y", r"\frac{\partial \ell}{\partial y}"),))
-    return Equations((Equation(f"θ ← {name}(θ, g)", rf"\theta \leftarrow {latex}(\theta, g)"),))
-
-
-def _elementwise(
-    y: tuple[str, str], slope: tuple[str, str], entries: tuple[str, str] = ("", ""), *more: Equation, **kwargs: Any
-) -> Equations:
-    return Equations(
-        (Equation(f"y = {y[0]}", f"y = {y[1]}"), *more),
-        (Equation(f"dx = dy ⊙ {slope[0]}", rf"\mathrm{{d}}x = \mathrm{{d}}y \odot {slope[1]}"),),
-        y_entry=entries[0],
-        dx_entry=entries[1],
-        **kwargs,
-    )
-
-
-def _pieces(first: str, where: str, second: str) -> str:
-    return rf"\begin{{cases}} {first} & {where} \\ {second} & \text{{otherwise}} \end{{cases}}"
+        return Equations(f"y = {name}(x)", "dx = dy · ∂y/∂x")
+    return Equations(f"ℓ = {name}(y, t)", "∂ℓ/∂y") if isinstance(thing, Loss) else Equations(f"θ ← {name}(θ, g)")
 
 
 def _dense(layer: layers.Dense, _training: bool) -> Equations:
+    if layer.b is None:
+        return Equations("y = x W", "dW = xᵀ dy\ndx = dy Wᵀ")
+    return Equations("y = x W + b", "dW = xᵀ dy\ndb = Σ dy  over the batch\ndx = dy Wᵀ")
+
+
+def _convolution(layer: layers.Conv2D, _training: bool) -> Equations:
     bias = layer.b is not None
-    forward = Equation("y = x W + b", r"y = x\,W + b") if bias else Equation("y = x W", r"y = x\,W")
-    backward = [Equation("dW = xᵀ dy", r"\mathrm{d}W = x^{\top}\,\mathrm{d}y")]
-    if bias:
-        backward.append(Equation("db = Σ dy over the batch", r"\mathrm{d}b = \sum_{\text{batch}} \mathrm{d}y"))
-    backward.append(Equation("dx = dy Wᵀ", r"\mathrm{d}x = \mathrm{d}y\,W^{\top}"))
-    return Equations((forward,), tuple(backward))
+    forward = "c[r, q] =  the window of x at r, q, in one row\ny = c W" + " + b" * bias
+    backward = "dW = cᵀ dy  over all windows" + "\ndb = Σ dy" * bias
+    return Equations(forward, f"{backward}\ndc = dy Wᵀ\ndx = Σ dc  over the windows that have the pixel")
 
 
-def _dropout(_layer: layers.Dropout, training: bool) -> Equations:
+def _dropout(layer: layers.Dropout | layers.Dropout2D, training: bool) -> Equations:
     if not training:
-        return Equations(
-            (Equation("y = x in prediction", r"y = x \quad\text{in prediction}"),),
-            (Equation("dx = dy", r"\mathrm{d}x = \mathrm{d}y"),),
-            symbols={"rate": "rate"},
-        )
-    draw = Equation(
-        "m ~ Bernoulli(1 − rate) / (1 − rate)",
-        r"m \sim \frac{\mathrm{Bernoulli}(1 - \mathrm{rate})}{1 - \mathrm{rate}}",
-    )
-    return Equations(
-        (draw, Equation("y = x ⊙ m", r"y = x \odot m")),
-        (Equation("dx = dy ⊙ m", r"\mathrm{d}x = \mathrm{d}y \odot m"),),
-        memo={"m": "mask"},
-        symbols={"rate": "rate"},
-        y_entry="{x} · {m}",
-        dx_entry="{dy} · {m}",
-    )
+        return Equations("y = x  in prediction", "dx = dy", symbols={"rate": "rate"})
+    whole = isinstance(layer, layers.Dropout2D)
+    draw = "m ~ Bernoulli(1 − rate) / (1 − rate)" + "  one for each channel" * whole
+    memo = {"m": (lambda _, memo, __: memo.mask[:, 0, 0, :]) if whole else "mask"}
+    return Equations(f"{draw}\ny = x ⊙ m", "dx = dy ⊙ m", memo, {"rate": "rate"})
+
+
+def _gaussian_noise(_layer: layers.GaussianNoise, training: bool) -> Equations:
+    symbols = {"deviation": "deviation"}
+    if not training:
+        return Equations("y = x  in prediction", "dx = dy", symbols=symbols)
+    return Equations("n ~ Normal(0, deviation²)\ny = x + n", "dx = dy", {"n": "noise"}, symbols)
 
 
 def _gelu(layer: layers.GELU, _training: bool) -> Equations:
     if layer.approximate == "none":
-        cdf = Equation(
-            "Φ(x) = ½ (1 + erf(x / √2))",
-            r"\Phi(x) = \frac{1}{2} \left(1 + \operatorname{erf} \frac{x}{\sqrt{2}}\right)",
-        )
-        slope = ("(Φ(x) + x φ(x))", r"\left(\Phi(x) + x\,\varphi(x)\right)")
-        density = Equation("φ(x) = e^(−x²/2) / √(2π)", r"\varphi(x) = \frac{e^{-x^2/2}}{\sqrt{2\pi}}")
+        forward = "Φ(x) = ½ (1 + erf(x / √2))\ny = x Φ(x)"
+        backward = "dx = dy ⊙ (Φ(x) + x φ(x))\nφ(x) = e^(−x²/2) / √(2 π)"
     else:
-        cdf = Equation(
-            "Φ ≈ ½ (1 + tanh u),  u = √(2/π) (x + 0.044715 x³)",
-            r"\Phi \approx \frac{1}{2} (1 + \tanh u), \quad u = \sqrt{\frac{2}{\pi}} (x + 0.044715\,x^3)",
+        forward = "Φ(x) ≈ ½ (1 + tanh(u)),  u = √(2/π) (x + 0.044715 x³)\ny = x Φ(x)"
+        backward = "dx = dy ⊙ (Φ(x) + 2 x Φ(x) (1 − Φ(x)) u')\nu' = √(2/π) (1 + 0.134145 x²)"
+    return Equations(forward, backward, {"Φ": "phi"})
+
+
+def _batch_norm(_layer: layers.BatchNorm, training: bool) -> Equations:
+    memo: dict[str, Any] = {"s": "s", "x̂": lambda _, memo, x: (x - memo.mean) * memo.s}
+    sums = "dγ = Σ dy x̂\ndβ = Σ dy\n"
+    if not training:
+        return Equations(
+            "s = 1 / √(running_var + ε)\nx̂ = (x − running_mean) s\ny = γ x̂ + β",
+            f"{sums}dx = γ s dy",
+            {"running_mean": lambda layer, *_: layer.running_mean, "running_var": lambda layer, *_: layer.running_var}
+            | memo,
+            {"ε": "epsilon"},
         )
-        slope = ("(Φ + 2 x Φ (1 − Φ) u')", r"\left(\Phi + 2 x\,\Phi (1 - \Phi) u^{\prime}\right)")
-        density = Equation(
-            "u' = √(2/π) (1 + 0.134145 x²)",
-            r"u^{\prime} = \sqrt{\frac{2}{\pi}} (1 + 0.134145\,x^2)",
-        )
-    y = ("x Φ(x)", r"x\,\Phi(x)")
-    found = _elementwise(y, slope, ("{x} · {Φ}", ""), cdf, memo={"Φ": "phi"})
-    return Equations(found.forward, (*found.backward, density), found.memo, y_entry=found.y_entry)
-
-
-LAYERS: dict[type[Layer], Choice] = {
-    layers.Dense: _dense,
-    layers.Dropout: _dropout,
-    layers.Identity: _elementwise(("x", "x"), ("1", "1")),
-    layers.ReLU: _elementwise(
-        ("max(x, 0)", r"\max(x, 0)"), ("[x > 0]", r"[x > 0]"), ("max({x}, 0)", "{dy} · [{x} > 0]")
-    ),
-    layers.LeakyReLU: _elementwise(
-        ("x where x > 0, else a x", _pieces("x", "x > 0", r"a\,x")),
-        ("(1 where x > 0, else a)", _pieces("1", "x > 0", "a")),
-        symbols={"a": "negative_slope"},
-    ),
-    layers.ELU: _elementwise(
-        ("x where x > 0, else α (eˣ − 1)", _pieces("x", "x > 0", r"\alpha\,(e^x - 1)")),
-        ("(1 where x > 0, else y + α)", _pieces("1", "x > 0", r"y + \alpha")),
-        symbols={"α": "alpha"},
-    ),
-    layers.SELU: _elementwise(
-        ("λ x where x > 0, else λ α (eˣ − 1)", _pieces(r"\lambda\,x", "x > 0", r"\lambda \alpha\,(e^x - 1)")),
-        ("(λ where x > 0, else y + λ α)", _pieces(r"\lambda", "x > 0", r"y + \lambda \alpha")),
-        symbols={"α": "ALPHA", "λ": "SCALE"},
-    ),
-    layers.Sigmoid: _elementwise(
-        ("σ(x) = 1 / (1 + e⁻ˣ)", r"\sigma(x) = \frac{1}{1 + e^{-x}}"),
-        ("y (1 − y)", r"y\,(1 - y)"),
-        ("σ({x})", "{dy} · {y} · (1 − {y})"),
-    ),
-    layers.Tanh: _elementwise(("tanh(x)", r"\tanh(x)"), ("(1 − y²)", r"(1 - y^2)"), ("tanh({x})", "{dy} · (1 − {y}²)")),
-    layers.HardSigmoid: _elementwise(
-        ("min(max(x/6 + ½, 0), 1)", r"\min\left(\max\left(\frac{x}{6} + \frac{1}{2},\, 0\right),\, 1\right)"),
-        ("⅙ [0 < y < 1]", r"\frac{1}{6}\,[0 < y < 1]"),
-        ("min(max({x} / 6 + 0.5, 0), 1)", "{dy} / 6 · [0 < {y} < 1]"),
-    ),
-    layers.Softplus: _elementwise(
-        ("log(1 + eˣ)", r"\log(1 + e^x)"), ("σ(x)", r"\sigma(x)"), ("log(1 + e^{x})", "{dy} · σ({x})")
-    ),
-    layers.SiLU: _elementwise(
-        ("x σ(x)", r"x\,\sigma(x)"),
-        ("(σ(x) + y (1 − σ(x)))", r"\left(\sigma(x) + y\,(1 - \sigma(x))\right)"),
-        ("{x} · {σ}", "{dy} · ({σ} + {y} · (1 − {σ}))"),
-        memo={"σ": "sigmoid"},
-    ),
-    layers.GELU: _gelu,
-    layers.Mish: _elementwise(
-        ("x w", r"x\,w"),
-        ("(w + x (1 − w²) σ(x))", r"\left(w + x\,(1 - w^2)\,\sigma(x)\right)"),
-        ("{x} · {w}", "{dy} · ({w} + {x} · (1 − {w}²) · σ({x}))"),
-        Equation("w = tanh(log(1 + eˣ))", r"w = \tanh(\log(1 + e^x))"),
-        memo={"w": "w"},
-    ),
-    layers.Softmax: Equations(
-        (Equation("yᵢ = e^xᵢ / Σₖ e^xₖ", r"y_i = \frac{e^{x_i}}{\sum_k e^{x_k}}"),),
-        (
-            Equation(
-                "dxⱼ = yⱼ (dyⱼ − Σᵢ dyᵢ yᵢ)",
-                r"\mathrm{d}x_j = y_j \left(\mathrm{d}y_j - \sum_i \mathrm{d}y_i\,y_i\right)",
-            ),
-        ),
-    ),
-    **DEEP,
-}
-
-
-def _derivative(text: str, latex: str) -> tuple[Equation]:
-    return (Equation(f"∂ℓ/∂y = {text}", rf"\frac{{\partial \ell}}{{\partial y}} = {latex}"),)
-
-
-def _softmax_cross_entropy(loss: losses.SoftmaxCrossEntropy, _training: bool) -> Equations:
-    link = Equation("p = softmax(y)", r"p = \operatorname{softmax}(y)")
-    if not loss.label_smoothing:
-        value = Equation("ℓ = −Σₖ tₖ log pₖ", r"\ell = -\sum_k t_k \log p_k")
-        return Equations((link, value), _derivative("p − t", "p - t"), memo={"p": "p"}, dx_entry="{p} − {t}")
     return Equations(
-        (
-            link,
-            Equation("s = (1 − ε) t + ε / classes", r"s = (1 - \varepsilon)\,t + \frac{\varepsilon}{\text{classes}}"),
-            Equation("ℓ = −Σₖ sₖ log pₖ", r"\ell = -\sum_k s_k \log p_k"),
-        ),
-        _derivative("p − s", "p - s"),
-        memo={"p": "p"},
-        symbols={"ε": "label_smoothing"},
+        f"{MOMENTS.format('N', 'the N values of a feature')}\ny = γ x̂ + β",
+        f"{sums}dx = γ s (dy − dβ / N − x̂ dγ / N)",
+        {"μ": "mean", "σ²": "var", **memo, "N": lambda _, __, x: np.asarray(x[..., 0].size)},
+        {"ε": "epsilon", "k": "momentum"},
+        "running_mean ← k running_mean + (1 − k) μ\nrunning_var ← k running_var + (1 − k) σ² N / (N − 1)",
     )
 
 
-LOSSES: dict[type[Loss], Choice] = {
-    losses.SquaredError: Equations(
-        (Equation("ℓ = ½ Σₖ (yₖ − tₖ)²", r"\ell = \frac{1}{2} \sum_k (y_k - t_k)^2"),),
-        _derivative("y − t", "y - t"),
-        dx_entry="{y} − {t}",
+def _reshape(layer: Layer, _training: bool) -> Equations:
+    shape = ", ".join(map(str, getattr(layer, "output_shape", ("…",))))
+    return Equations(f"y = x  as (batch, {shape})", "dx = dy  as x was")
+
+
+def _softmax_cross_entropy(loss: losses.SoftmaxCrossEntropy, _training: bool) -> Equations:
+    if not loss.label_smoothing:
+        return Equations("p = softmax(y)\nℓ = −Σₖ tₖ log pₖ", "∂ℓ/∂y = p − t", {"p": "p"})
+    forward = "p = softmax(y)\ns = (1 − ε) t + ε / classes\nℓ = −Σₖ sₖ log pₖ"
+    return Equations(forward, "∂ℓ/∂y = p − s", {"p": "p"}, {"ε": "label_smoothing"})
+
+
+def _adam(optimizer: optimizers.Adam | optimizers.AdamW, _training: bool) -> Equations:
+    step = "m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ),  t = 1\nθ ← θ − η m̂ / (√v̂ + ε)"
+    if getattr(optimizer, "epsilon_hat", False):
+        step = "θ ← θ − η √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε),  t = 1"
+    symbols = {"η": "learning_rate", "β₁": "beta_1", "β₂": "beta_2", "ε": "epsilon"}
+    return Equations(f"m ← β₁ m + (1 − β₁) g\nv ← β₂ v + (1 − β₂) g²\n{step}", symbols=symbols)
+
+
+MOMENTS = "μ = Σ x / {0}  over {1}\nσ² = Σ (x − μ)² / {0}\ns = 1 / √(σ² + ε)\nx̂ = (x − μ) s"
+VELOCITY = {"η": "learning_rate", "μ": "momentum"}
+
+EQUATIONS: dict[type, Equations | Callable[[Any, bool], Equations]] = {
+    layers.Dense: _dense,
+    layers.Dropout: _dropout,
+    layers.Dropout2D: _dropout,
+    layers.GaussianNoise: _gaussian_noise,
+    layers.Identity: Equations("y = x", "dx = dy"),
+    layers.ReLU: Equations("y = max(x, 0)", "dx = dy ⊙ [x > 0]"),
+    layers.LeakyReLU: Equations(
+        "y = x where x > 0, else a x", "dx = dy ⊙ (1 where x > 0, else a)", symbols={"a": "negative_slope"}
     ),
-    losses.AbsoluteError: Equations(
-        (Equation("ℓ = Σₖ |yₖ − tₖ|", r"\ell = \sum_k |y_k - t_k|"),),
-        _derivative("sign(y − t)", r"\operatorname{sign}(y - t)"),
-        dx_entry="sign({y} − {t})",
+    layers.ELU: Equations(
+        "y = x where x > 0, else α (eˣ − 1)", "dx = dy ⊙ (1 where x > 0, else y + α)", symbols={"α": "alpha"}
     ),
+    layers.SELU: Equations(
+        "y = λ x where x > 0, else λ α (eˣ − 1)",
+        "dx = dy ⊙ (λ where x > 0, else y + λ α)",
+        symbols={"α": "ALPHA", "λ": "SCALE"},
+    ),
+    layers.Sigmoid: Equations("y = σ(x) = 1 / (1 + e⁻ˣ)", "dx = dy ⊙ y (1 − y)"),
+    layers.Tanh: Equations("y = tanh(x)", "dx = dy ⊙ (1 − y²)"),
+    layers.HardSigmoid: Equations("y = min(max(x / 6 + ½, 0), 1)", "dx = dy / 6 ⊙ [0 < y < 1]"),
+    layers.Softplus: Equations("y = log(1 + eˣ)", "dx = dy ⊙ σ(x)"),
+    layers.SiLU: Equations("y = x σ(x)", "dx = dy ⊙ (σ(x) + y (1 − σ(x)))", {"σ": "sigmoid"}),
+    layers.GELU: _gelu,
+    layers.Mish: Equations("w = tanh(log(1 + eˣ))\ny = x w", "dx = dy ⊙ (w + x (1 − w²) σ(x))", {"w": "w"}),
+    layers.Softmax: Equations("yᵢ = e^xᵢ / Σₖ e^xₖ", "dxⱼ = yⱼ (dyⱼ − Σᵢ dyᵢ yᵢ)"),
+    layers.BatchNorm: _batch_norm,
+    layers.LayerNorm: Equations(
+        f"{MOMENTS.format('F', 'the features of a row')}\ny = γ x̂ + β",
+        "dγ = Σ dy x̂\ndβ = Σ dy\ng = dy γ\ndx = s (g − mean(g) − x̂ mean(g x̂))",
+        {"s": "s", "x̂": "normal"},
+        {"ε": "epsilon"},
+    ),
+    layers.RMSNorm: Equations(
+        "s = 1 / √(Σ x² / F + ε)\nx̂ = x s\ny = γ x̂",
+        "dγ = Σ dy x̂\ng = dy γ\ndx = s (g − x̂ mean(g x̂))",
+        {"s": "s", "x̂": "normal"},
+        {"ε": "epsilon"},
+    ),
+    layers.Scale: Equations("y = γ x", "dγ = Σ dy x\ndx = γ dy"),
+    layers.Conv2D: _convolution,
+    layers.MaxPool2D: Equations("y = max x  over the window", "dx = dy  at the largest, 0 elsewhere"),
+    layers.AveragePool2D: Equations(
+        "y = Σ x / m  over the m pixels of the window", "dx = Σ dy / m  over the windows that have the pixel"
+    ),
+    layers.GlobalAveragePool2D: Equations("y = Σ x / m  over the m pixels of the image", "dx = dy / m  for each pixel"),
+    layers.Flatten: _reshape,
+    layers.Reshape: _reshape,
+    layers.Residual: Equations("y = x + f(x)", "df = dy · ∂f/∂x  by the layers inside\ndx = dy + df"),
+    layers.Embedding: Equations(
+        "y =  the other columns of x, and W[k] of every category k",
+        "dW[k] = Σ dy  where the category is k\ndx = dy  of the other columns, 0 for categories",
+        {"k": "rows"},
+    ),
+    losses.SquaredError: Equations("ℓ = ½ Σₖ (yₖ − tₖ)²", "∂ℓ/∂y = y − t"),
+    losses.AbsoluteError: Equations("ℓ = Σₖ |yₖ − tₖ|", "∂ℓ/∂y = sign(y − t)"),
     losses.Huber: Equations(
-        (
-            Equation("e = y − t,  g = min(max(e, −δ), δ)", r"e = y - t, \quad g = \min(\max(e, -\delta), \delta)"),
-            Equation("ℓ = Σₖ gₖ (eₖ − gₖ / 2)", r"\ell = \sum_k g_k \left(e_k - \frac{g_k}{2}\right)"),
-        ),
-        _derivative("g", "g"),
-        memo={"g": "g"},
-        symbols={"δ": "delta"},
-        dx_entry="{g}",
+        "e = y − t,  g = min(max(e, −δ), δ)\nℓ = Σₖ gₖ (eₖ − gₖ / 2)", "∂ℓ/∂y = g", {"g": "g"}, {"δ": "delta"}
     ),
     losses.Quantile: Equations(
-        (
-            Equation(
-                "ℓ = Σ max(q e, (q − 1) e),  e = t − y", r"\ell = \sum_k \max(q\,e_k, (q - 1)\,e_k), \quad e = t - y"
-            ),
-        ),
-        _derivative("−q where e > 0, else 1 − q", _pieces("-q", "e > 0", "1 - q")),
-        symbols={"q": "quantile"},
+        "ℓ = Σₖ max(q eₖ, (q − 1) eₖ),  e = t − y", "∂ℓ/∂y = −q where e > 0, else 1 − q", symbols={"q": "quantile"}
     ),
-    losses.Poisson: Equations(
-        (
-            Equation(
-                "ℓ = Σₖ (e^yₖ − tₖ) − tₖ (yₖ − log tₖ)",
-                r"\ell = \sum_k (e^{y_k} - t_k) - t_k\,(y_k - \log t_k)",
-            ),
-        ),
-        _derivative("e^y − t", "e^y - t"),
-        dx_entry="e^{y} − {t}",
-    ),
+    losses.Poisson: Equations("ℓ = Σₖ (e^yₖ − tₖ) − tₖ (yₖ − log tₖ)", "∂ℓ/∂y = e^y − t"),
     losses.SigmoidCrossEntropy: Equations(
-        (
-            Equation("p = σ(y) = 1 / (1 + e⁻ʸ)", r"p = \sigma(y) = \frac{1}{1 + e^{-y}}"),
-            Equation(
-                "ℓ = −Σₖ tₖ log pₖ + (1 − tₖ) log(1 − pₖ)",
-                r"\ell = -\sum_k \left(t_k \log p_k + (1 - t_k) \log(1 - p_k)\right)",
-            ),
-        ),
-        _derivative("p − t", "p - t"),
-        memo={"p": "p"},
-        dx_entry="{p} − {t}",
+        "p = σ(y) = 1 / (1 + e⁻ʸ)\nℓ = −Σₖ (tₖ log pₖ + (1 − tₖ) log(1 − pₖ))", "∂ℓ/∂y = p − t", {"p": "p"}
     ),
     losses.SoftmaxCrossEntropy: _softmax_cross_entropy,
-}
-
-ADAM = (
-    Equation("m ← β₁ m + (1 − β₁) g", r"m \leftarrow \beta_1 m + (1 - \beta_1)\,g"),
-    Equation("v ← β₂ v + (1 − β₂) g²", r"v \leftarrow \beta_2 v + (1 - \beta_2)\,g^2"),
-)
-CORRECTED = Equation(
-    "m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ),  t = 1",
-    r"\hat{m} = \frac{m}{1 - \beta_1^t}, \quad \hat{v} = \frac{v}{1 - \beta_2^t}, \quad t = 1",
-)
-ADAM_SYMBOLS = {"η": "learning_rate", "β₁": "beta_1", "β₂": "beta_2", "ε": "epsilon"}
-
-
-def _adam(optimizer: optimizers.Adam, _training: bool) -> Equations:
-    if optimizer.epsilon_hat:
-        step = Equation(
-            "θ ← θ − η √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε),  t = 1",
-            r"\theta \leftarrow \theta - \eta \frac{\sqrt{1 - \beta_2^t}}{1 - \beta_1^t} "
-            r"\frac{m}{\sqrt{v} + \varepsilon}, \quad t = 1",
-        )
-        return Equations((*ADAM, step), symbols=ADAM_SYMBOLS)
-    return Equations((*ADAM, CORRECTED, ADAM_STEP), symbols=ADAM_SYMBOLS)
-
-
-DECAY = Equation("W ← W − η λ W for weights", r"W \leftarrow W - \eta \lambda W \quad\text{for weights}")
-BIASES = Equation("θ ← θ − η λ θ", r"\theta \leftarrow \theta - \eta \lambda \theta")
-ADAM_STEP = Equation(
-    "θ ← θ − η m̂ / (√v̂ + ε)", r"\theta \leftarrow \theta - \eta \frac{\hat{m}}{\sqrt{\hat{v}} + \varepsilon}"
-)
-ROOT = Equation("θ ← θ − η g / (√s + ε)", r"\theta \leftarrow \theta - \eta \frac{g}{\sqrt{s} + \varepsilon}")
-VELOCITY = Equation("v ← μ v − η g", r"v \leftarrow \mu v - \eta\,g")
-MOMENTUM_SYMBOLS = {"η": "learning_rate", "μ": "momentum"}
-
-OPTIMIZERS: dict[type[Optimizer], Choice] = {
-    optimizers.SGD: Equations(
-        (Equation("θ ← θ − η g", r"\theta \leftarrow \theta - \eta\,g"),),
-        symbols={"η": "learning_rate"},
-        y_entry="{θ} − {η} · {g}",
-    ),
-    optimizers.Momentum: Equations(
-        (VELOCITY, Equation("θ ← θ + v", r"\theta \leftarrow \theta + v")),
-        symbols=MOMENTUM_SYMBOLS,
-        y_entry="{θ} + {v}",
-    ),
-    optimizers.Nesterov: Equations(
-        (VELOCITY, Equation("θ ← θ + μ v − η g", r"\theta \leftarrow \theta + \mu v - \eta\,g")),
-        symbols=MOMENTUM_SYMBOLS,
-        y_entry="{θ} + {μ} · {v} − {η} · {g}",
-    ),
+    optimizers.SGD: Equations("θ ← θ − η g", symbols={"η": "learning_rate"}),
+    optimizers.Momentum: Equations("v ← μ v − η g\nθ ← θ + v", symbols=VELOCITY),
+    optimizers.Nesterov: Equations("v ← μ v − η g\nθ ← θ + μ v − η g", symbols=VELOCITY),
     optimizers.Adagrad: Equations(
-        (Equation("s ← s + g²", r"s \leftarrow s + g^2"), ROOT),
-        symbols={"η": "learning_rate", "ε": "epsilon"},
-        y_entry="{θ} − {η} · {g} / (√{s} + {ε})",
+        "s ← s + g²\nθ ← θ − η g / (√s + ε)", symbols={"η": "learning_rate", "ε": "epsilon"}
     ),
     optimizers.RMSProp: Equations(
-        (Equation("s ← ρ s + (1 − ρ) g²", r"s \leftarrow \rho s + (1 - \rho)\,g^2"), ROOT),
-        symbols={"η": "learning_rate", "ρ": "rho", "ε": "epsilon"},
-        y_entry="{θ} − {η} · {g} / (√{s} + {ε})",
+        "s ← ρ s + (1 − ρ) g²\nθ ← θ − η g / (√s + ε)", symbols={"η": "learning_rate", "ρ": "rho", "ε": "epsilon"}
     ),
     optimizers.Adam: _adam,
-    optimizers.AdamW: Equations((*ADAM, CORRECTED, ADAM_STEP), symbols=ADAM_SYMBOLS),
-}
+    optimizers.AdamW: _adam,
+}  # fmt: skip

@@ -14,12 +14,15 @@ from chainrule import optimizers
 from chainrule._internal.checks import check_count
 from chainrule._internal.names import named
 from chainrule._internal.typing import Array, ArrayLike, MatrixLike, is_sparse
+from chainrule.files.writing import write_atomically
 from chainrule.gradient_check.failing import failure
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import SGD, Optimizer
+from chainrule.pages.formatting import number, rows
+from chainrule.pages.page import Page
 from chainrule.tracing.computation import Computation, Draws
-from chainrule.tracing.numbers import number
+from chainrule.tracing.page import TITLE, about, blocks
 from chainrule.tracing.record import record
 from chainrule.tracing.steps import Check, Step
 
@@ -102,24 +105,22 @@ class Trace:
         true = f"true: {names[int(t)]}, " if self.labeled else ""
         return f"{true}predicted: {names[int(p.argmax())]} with {p.max():.3f}"
 
-    def text(self, width: int = 100, digits: int = 4) -> str:
-        """Return the worked example as plain text; ``digits`` are the significant ones of an array's largest value."""
-        from chainrule.tracing.text import render  # noqa: PLC0415  (one of three is needed)
+    def page(self, digits: int = 4) -> Page:
+        """Return the worked example as a page; ``digits`` are the significant ones of an array's largest value."""
+        digits = check_count("Trace", "digits", digits)
+        return Page(TITLE, about(self), tuple(blocks(self, digits)))
 
-        width, digits = check_count("Trace", "width", width, 40), check_count("Trace", "digits", digits)
-        return "\n".join(line for _, line in render(self, width, digits)) + "\n"
+    def text(self, width: int = 100, digits: int = 4) -> str:
+        """Return the worked example as plain text."""
+        return self.page(digits).text(check_count("Trace", "width", width, 40))
 
     def markdown(self, digits: int = 4) -> str:
         """Return the worked example as Markdown, with its equations as LaTeX between dollar signs."""
-        from chainrule.tracing.markdown import render  # noqa: PLC0415
-
-        return render(self, check_count("Trace", "digits", digits))
+        return self.page(digits).markdown
 
     def html(self, digits: int = 4) -> str:
-        """Return the worked example as a page of its own: nothing is loaded, and no script runs."""
-        from chainrule.tracing.html import page  # noqa: PLC0415
-
-        return page(self, check_count("Trace", "digits", digits))
+        """Return the worked example as one HTML file: nothing is loaded, and no script runs."""
+        return self.page(digits).html
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write a file of the kind that its ending says: ``.html``, ``.md`` or ``.txt``.
@@ -131,32 +132,26 @@ class Trace:
         FileExistsError
             When the file is there and ``overwrite`` is false.
         """
-        from chainrule.files.writing import write_atomically  # noqa: PLC0415
-
         path = Path(path)
         check_ending(path)
         if path.exists() and not overwrite:
             raise FileExistsError(f"{path} is there already: choose another name, or replace it with overwrite=True.")
         ending = path.suffix.lower()
-        text = self.html() if ending == ".html" else self.markdown() if ending == ".md" else self.text()
-        write_atomically(path, text.encode())
+        written = self.html() if ending == ".html" else self.markdown() if ending == ".md" else self.text()
+        write_atomically(path, written.encode())
 
     def __str__(self) -> str:
         return self.text().rstrip("\n")
 
     def __repr__(self) -> str:
         checked = f"{sum(check.ok for check in self.checks)} of {len(self.checks)} checked entries agree"
-        return f"Trace({_rows(self.rows)}, L {self.value:.4g} -> {self.value_after:.4g}, {checked})"
+        return f"Trace({rows(self.rows, 'sample')}, L {self.value:.4g} -> {self.value_after:.4g}, {checked})"
 
     def __rich__(self) -> Any:
-        from chainrule.tracing.text import styled  # noqa: PLC0415
-
-        return styled(self, 100, 4)
+        return self.page().styled()
 
     def _repr_html_(self) -> str:
-        from chainrule.tracing.html import fragment  # noqa: PLC0415
-
-        return fragment(self, 4)
+        return self.page()._repr_html_()
 
 
 def check_ending(path: Path) -> None:
@@ -257,7 +252,3 @@ def _failed(network: Network, x: Array, t: Array, error: Exception, *, training:
 
     where = "in training" if training else "in prediction, where memo.training is false"
     return f"trace: {where}, {failure(network, x, t, error, fresh)}. chainrule.check_layer says what to change."
-
-
-def _rows(count: int) -> str:
-    return "1 sample" if count == 1 else f"{count} samples"

@@ -12,13 +12,13 @@ from chainrule import losses
 from chainrule._internal.typing import Array
 from chainrule.memo import Memo
 from chainrule.optimizers import Optimizer
-from chainrule.tracing import worked
+from chainrule.pages.blocks import Matrix
+from chainrule.pages.formatting import factor, number
+from chainrule.pages.formula import filled, sides
 from chainrule.tracing.computation import Computation, Watched
-from chainrule.tracing.entries import Seen, work
-from chainrule.tracing.equations import Equation, Equations, equations_of
-from chainrule.tracing.numbers import DIGITS, factor, number
-from chainrule.tracing.steps import Check, Index, NamedArray, Step
-from chainrule.tracing.symbol import shown, slope
+from chainrule.tracing.entries import DIGITS, Seen, line, work
+from chainrule.tracing.equations import Equations, equations_of, lines, symbol
+from chainrule.tracing.steps import Check, Index, Step
 from chainrule.tracing.verify import verify
 
 
@@ -76,20 +76,23 @@ class _View:
         self.equations = equations_of(self.layer, training=self.memo.training)
         self.title = _title(watched)
         self.shapes = f"{watched.x.shape} -> {watched.y.shape}"
-        self.symbols = worked.symbols(self.equations, self.layer)
+        self.symbols = _symbols(self.equations, self.layer)
         self.entries = {check.gradient: check.at for check in checks}
-        self.parameters = {shown(name): computation.parameter(e).copy() for name, e in watched.names.items()}
-        self.gradients = {slope(name): computation.gradient(e) for name, e in watched.names.items()}
+        self.parameters = {symbol(name): computation.parameter(e).copy() for name, e in watched.names.items()}
+        self.gradients = {f"d{symbol(name)}": computation.gradient(e) for name, e in watched.names.items()}
         self.extras = {symbol: self._extra(source) for symbol, source in self.equations.memo.items()}
         arrays = {"x": watched.x, "y": watched.y, "dy": watched.dy, "dx": watched.dx}
         arrays |= {**self.parameters, **self.gradients, **self.extras}
+        arrays |= {symbol: np.asarray(value) for symbol, value in self.symbols.items()}
         if watched.inside:
             arrays |= {"f": watched.inside[-1].y, "df": watched.inside[0].dx}
         self.worked = work(Seen(self.layer, arrays, self.entries, self.equations))
 
     def _extra(self, source: Any) -> Array:
         """Return what the equations name besides x, y and the parameters."""
-        return np.asarray(source(self.layer, self.memo) if callable(source) else getattr(self.memo, source))
+        return np.asarray(
+            source(self.layer, self.memo, self.watched.x) if callable(source) else getattr(self.memo, source)
+        )
 
     @property
     def moves(self) -> bool:
@@ -98,157 +101,146 @@ class _View:
 
     def forward(self) -> Step:
         y, entry = self.watched.y, self.worked.y
-        arrays = [NamedArray("x", self.watched.x, self.x_origin, self.worked.x)]
+        arrays = [Matrix("x", self.watched.x, self.x_origin, self.worked.x)]
         arrays += [
-            NamedArray(name, values, "", self.entries["d" + name], batch=False)
-            for name, values in self.parameters.items()
+            Matrix(name, values, "", self.entries["d" + name], batch=False) for name, values in self.parameters.items()
         ]
         arrays += [
-            NamedArray(name, values, "", entry if values.shape == y.shape else None, batch=len(values.shape) > 1)
+            Matrix(name, values, "", entry if values.shape == y.shape else None, batch=len(values.shape) > 1)
             for name, values in self.extras.items()
         ]
         arrays += self.worked.more
         if self.watched.inside:
             last = self.watched.inside[-1]
-            arrays.append(NamedArray("f", last.y, f"y of layer {last.label}", entry))
-        arrays.append(NamedArray("y", y, "", entry))
+            arrays.append(Matrix("f", last.y, f"y of layer {last.label}", entry))
+        arrays.append(Matrix("y", y, "", entry))
         return self._step("forward", self.equations.forward, arrays, self.worked.forward, ())
 
     def backward(self) -> Step:
-        arrays = [NamedArray("dy", self.watched.dy, self.dy_origin, self.worked.y)]
-        arrays += [
-            NamedArray(name, values, "", self.entries[name], batch=False) for name, values in self.gradients.items()
-        ]
+        arrays = [Matrix("dy", self.watched.dy, self.dy_origin, self.worked.y)]
+        arrays += [Matrix(name, values, "", self.entries[name], batch=False) for name, values in self.gradients.items()]
         if self.watched.inside:
             first = self.watched.inside[0]
-            arrays.append(NamedArray("df", first.dx, f"dx of layer {first.label}", self.worked.x))
-        arrays.append(NamedArray("dx", self.watched.dx, "", self.entries.get("dx")))
+            arrays.append(Matrix("df", first.dx, f"dx of layer {first.label}", self.worked.x))
+        arrays.append(Matrix("dx", self.watched.dx, "", self.entries.get("dx")))
         return self._step("backward", self.equations.backward, arrays, self.worked.backward, self.checks)
 
     def _step(
         self,
         phase: str,
-        equations: tuple[Equation, ...],
-        arrays: list[NamedArray],
-        lines: Sequence[str],
+        equations: str,
+        arrays: list[Matrix],
+        worked: Sequence[str],
         checks: tuple[Check, ...],
     ) -> Step:
-        texts = " ".join(e.text for e in (*self.equations.forward, *self.equations.backward))
+        texts = f"{self.equations.forward} {self.equations.backward}"
         symbols = {s: v for s, v in self.symbols.items() if s in texts or not self.equations.after}
         label = self.watched.label
-        return Step(phase, label, self.title, self.shapes, equations, tuple(arrays), tuple(lines), checks, symbols)
+        return Step(
+            phase, label, self.title, self.shapes, lines(equations), tuple(arrays), tuple(worked), checks, symbols
+        )
+
+
+def _symbols(equations: Equations, thing: Any) -> dict[str, float]:
+    """Return what the symbols of the equations stand for."""
+    return {symbol: getattr(thing, attribute) for symbol, attribute in equations.symbols.items()}
 
 
 def _loss(computation: Computation, check: Check) -> Step:
     loss, seen, t = computation.loss.loss, computation.loss.seen, computation.t
     equations = equations_of(loss)
     rows, weight = len(t), computation.weight
-    forward = [*equations.forward, _mean(rows, weighted=weight is not None)]
-    scale = Equation(
-        "dy = ∂L/∂y = ∂ℓ/∂y", r"\mathrm{d}y = \frac{\partial L}{\partial y} = \frac{\partial \ell}{\partial y}"
-    )
+    mean = "L = ℓ" if rows == 1 else f"L = Σᵢ ℓᵢ / {rows}"
+    scale = f" · 1/{rows}" if rows > 1 else ""
     if weight is not None:
-        scale = Equation(f"{scale.text} · w / Σ w", rf"{scale.latex} \cdot \frac{{w}}{{\sum w}}")
-    elif rows > 1:
-        scale = Equation(f"{scale.text} / {rows}", rf"{scale.latex} \cdot \frac{{1}}{{{rows}}}")
+        mean, scale = "L = Σᵢ wᵢ ℓᵢ / Σᵢ wᵢ", " · w / Σᵢ wᵢ"
     extras = {symbol: getattr(seen, str(name)) for symbol, name in equations.memo.items()}
     r = check.at[0]
-    arrays = [NamedArray("y", seen.y, f"y of layer {len(computation.layers) - 1}", check.at)]
-    arrays.append(NamedArray("t", t, "", (r,) if t.ndim == 1 else check.at))
-    arrays += [NamedArray(symbol, values, "", check.at) for symbol, values in extras.items()]
+    arrays = [Matrix("y", seen.y, f"y of layer {len(computation.layers) - 1}", check.at)]
+    arrays.append(Matrix("t", t, "", (r,) if t.ndim == 1 else check.at))
+    arrays += [Matrix(symbol, values, "", check.at) for symbol, values in extras.items()]
     if weight is not None:
-        arrays.append(NamedArray("w", weight))
-    arrays += [NamedArray("ℓ", seen.values, "", (r,)), NamedArray("dy", seen.dy, "", check.at)]
-    lines = _loss_lines(loss, equations, computation, extras, check.at)
+        arrays.append(Matrix("w", weight))
+    arrays += [Matrix("ℓ", seen.values, "", (r,)), Matrix("dy", seen.dy, "", check.at)]
     return Step(
         "loss",
         None,
         repr(loss),
         f"{seen.y.shape} -> L",
-        (*forward, *equations.backward, scale),
+        (*lines(equations.forward), mean, *lines(equations.backward), f"dy = ∂L/∂y = ∂ℓ/∂y{scale}"),
         tuple(arrays),
-        tuple(lines),
+        tuple(_loss_lines(loss, equations, computation, extras, check.at)),
         (check,),
-        worked.symbols(equations, loss),
+        _symbols(equations, loss),
     )
-
-
-def _mean(rows: int, *, weighted: bool) -> Equation:
-    if weighted:
-        return Equation("L = Σᵢ wᵢ ℓᵢ / Σᵢ wᵢ", r"L = \frac{\sum_i w_i \ell_i}{\sum_i w_i}")
-    if rows == 1:
-        return Equation("L = ℓ", r"L = \ell")
-    return Equation(f"L = (1/{rows}) Σᵢ ℓᵢ", rf"L = \frac{{1}}{{{rows}}} \sum_i \ell_i")
 
 
 def _loss_lines(
     loss: losses.Loss, equations: Equations, computation: Computation, extras: dict[str, Array], index: Index
 ) -> list[str]:
     (r, k), t, seen, weight = index, computation.t, computation.loss.seen, computation.weight
-    lines = []
+    found = []
     if isinstance(loss, losses.SoftmaxCrossEntropy) and t.ndim == 1 and not loss.label_smoothing:
-        p = factor(seen.p[r, t[r]], DIGITS)
-        lines.append(f"ℓ[{r}] = −log p[{r}, {t[r]}] = −log {p} = {number(seen.values[r], DIGITS)}")
-    template = equations.dx_entry
-    if template and weight is not None:
-        template = f"({template}) · {factor(weight[r], DIGITS)} / {number(weight.sum(), DIGITS)}"
-    elif template and len(t) > 1:
-        template = f"({template}) / {len(t)}"
-    target = float(t[r] == k) if t.ndim == 1 else t[index]
+        found += line("ℓ", (r,), f"−log p[{r}, {t[r]}] = −log {factor(seen.p[r, t[r]])}", seen.values[r])
     numbers = {symbol: values[index] for symbol, values in extras.items()}
-    return lines + worked.entry("dy", index, template, seen.dy[index], y=seen.y[index], t=target, **numbers)
+    numbers |= {"y": seen.y[index], "t": float(t[r] == k) if t.ndim == 1 else t[index]}
+    right = filled(sides(equations.backward)[1], numbers, factor)
+    if right and weight is not None:
+        right = f"({right}) · {factor(weight[r])} / {number(weight.sum(), DIGITS)}"
+    elif right and len(t) > 1:
+        right = f"({right}) / {len(t)}"
+    return found + line("dy", index, right, seen.dy[index])
 
 
 def _update(before: Computation, after: Computation, optimizer: Optimizer, state: Memo, view: _View) -> Step:
     equations, layout, label = equations_of(optimizer), before.plain.layout, view.watched.label
-    symbols = worked.symbols(equations, optimizer)
-    arrays: list[NamedArray] = []
-    lines: list[str] = []
+    symbols = _symbols(equations, optimizer)
+    arrays: list[Matrix] = []
+    worked: list[str] = []
+    steps = [right for name, right in map(sides, lines(equations.forward)) if name in ("θ", "W")]
     for local, parameter in view.watched.names.items():
-        name, gradient_name = shown(local), slope(local)
+        name, gradient_name = symbol(local), f"d{symbol(local)}"
         index = view.entries[gradient_name]
         vectors = (before.plain.theta, before.workspace.grad, after.plain.theta)
         old, gradient, new = (layout.view(vector, parameter) for vector in vectors)
         slots = {slot: layout.view(getattr(state, slot), parameter) for slot in optimizer.slots}
         arrays += [
-            NamedArray(name, old.copy(), f"{name} of layer {label}", index, batch=False),
-            NamedArray(gradient_name, gradient, f"{gradient_name} of layer {label}", index, batch=False),
-            *(NamedArray(f"{slot} of {name}", values, "", index, batch=False) for slot, values in slots.items()),
-            NamedArray(f"{name} after", new, "", index, batch=False),
+            Matrix(name, old.copy(), f"{name} of layer {label}", index, batch=False),
+            Matrix(gradient_name, gradient, f"{gradient_name} of layer {label}", index, batch=False),
+            *(Matrix(f"{slot} of {name}", values, "", index, batch=False) for slot, values in slots.items()),
+            Matrix(f"{name} after", new, "", index, batch=False),
         ]
         numbers = {"θ": old[index], "g": gradient[index], "Δ": new[index] - old[index], **symbols}
         numbers |= {slot: values[index] for slot, values in slots.items()}
-        template = equations.y_entry or "{θ} + {Δ}"
-        lines += worked.entry(name, index, template, new[index], sign="←", **numbers)
-    rules = equations.forward if view.watched.names else ()
+        right = filled(steps[0], numbers, factor) if len(steps) == 1 else ""  # else it is more than one step
+        worked += line(name, index, right or filled("θ + Δ", numbers, factor), new[index], "←")
+    rules = lines(equations.forward) if view.watched.names else ()
     moved, how = _statistics(view) if view.memo.training and view.equations.after else ([], [])
     if moved:
-        moving = tuple(equation for equation, _ in view.equations.after.values())
-        texts = " ".join(equation.text for equation in moving)
-        rules += moving
-        symbols = {**symbols, **{symbol: value for symbol, value in view.symbols.items() if symbol in texts}}
-        arrays, lines = arrays + moved, lines + how
-    return Step("update", label, view.title, "", rules, tuple(arrays), tuple(lines), (), symbols)
+        rules += lines(view.equations.after)
+        symbols |= {symbol: value for symbol, value in view.symbols.items() if symbol in view.equations.after}
+        arrays, worked = arrays + moved, worked + how
+    return Step("update", label, view.title, "", rules, tuple(arrays), tuple(worked), (), symbols)
 
 
-def _statistics(view: _View) -> tuple[list[NamedArray], list[str]]:
+def _statistics(view: _View) -> tuple[list[Matrix], list[str]]:
     """Return what the batch does to the layer's statistics, on a copy of them; nothing where it leaves them alone."""
-    moved, names = copy.copy(view.layer), view.equations.after
-    for name in names:
+    moved, rules = copy.copy(view.layer), dict(map(sides, lines(view.equations.after)))
+    for name in rules:
         setattr(moved, name, getattr(view.layer, name).copy())
     moved.update_statistics(view.memo)
-    if all(np.array_equal(getattr(moved, name), getattr(view.layer, name)) for name in names):  # one value: no variance
+    if all(np.array_equal(getattr(moved, name), getattr(view.layer, name)) for name in rules):  # one value: no variance
         return [], []
     index = (int(np.argmax(np.abs(view.extras["μ"]))),)
     numbers = {symbol: v if v.ndim == 0 else v[index] for symbol, v in view.extras.items() if v.ndim < 2}
-    arrays: list[NamedArray] = []
-    lines: list[str] = []
-    for name, (_, template) in names.items():
+    arrays: list[Matrix] = []
+    worked: list[str] = []
+    for name, right in rules.items():
         old, new = getattr(view.layer, name), getattr(moved, name)
         arrays += [
-            NamedArray(name, old.copy(), "", index, batch=False),
-            NamedArray(f"{name} after", new, "", index, batch=False),
+            Matrix(name, old.copy(), "", index, batch=False),
+            Matrix(f"{name} after", new, "", index, batch=False),
         ]
-        given = {"old": old[index], **view.symbols, **numbers}
-        lines += worked.entry(name, index, template, new[index], sign="←", **given)
-    return arrays, lines
+        given = {name: old[index], **view.symbols, **numbers}
+        worked += line(name, index, filled(right, given, factor), new[index], "←")
+    return arrays, worked

@@ -7,27 +7,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chainrule._internal.typing import Array
-from chainrule.tracing.equations import Equation
+from chainrule.pages.blocks import Matrix
 
 Index = tuple[int, ...]
-
-
-class NamedArray(NamedTuple):
-    """An array of the computation under the name that the equations give it.
-
-    ``origin`` says where it was seen before (the y of one layer is the x of the next), ``entry`` which of its entries
-    the step works out or checks, ``batch`` whether its first axis is the batch.
-    """
-
-    name: str
-    values: Array
-    origin: str = ""
-    entry: Index | None = None
-    batch: bool = True
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.values.shape)
 
 
 class Check(NamedTuple):
@@ -68,6 +50,15 @@ class Check(NamedTuple):
         """``agree``, or what is the matter."""
         return "agree" if self.ok else "on a kink, where L has no derivative" if self.kink else "THEY DIFFER"
 
+    @property
+    def measure(self) -> str:
+        """How it went, in words and numbers."""
+        if self.analytic == self.numeric == 0:
+            return "both are exactly 0"
+        if self.nothing:
+            return f"h = {self.h:.0e}: both are 0 but for rounding"
+        return f"h = {self.h:.0e}, relative difference {self.relative:.0e}: {self.verdict}"
+
 
 @dataclass(frozen=True, eq=False)
 class Step:
@@ -78,8 +69,8 @@ class Step:
     phase : "preparation", "forward", "prediction", "loss", "backward" or "update"
     layer : the layer's index, or such as "2.0" inside of layer 2; None for what is not a layer
     title, shapes : the layer and the shapes of x and y, as text
-    equations : tuple of Equation
-    arrays : tuple of NamedArray; ``step["dW"]`` is the one of that name
+    equations : tuple of str, as :mod:`chainrule.pages.formula` sets them
+    arrays : tuple of Matrix; ``step["dW"]`` is the one of that name
     worked : single entries of them, with their numbers put in
     checks : tuple of Check
     symbols : what the symbols of the equations stand for, where they are no arrays
@@ -88,7 +79,7 @@ class Step:
     Examples
     --------
     >>> import numpy as np
-    >>> step = Step("backward", 0, "Dense(1)", "", (), (NamedArray("db", np.array([0.5])),))
+    >>> step = Step("backward", 0, "Dense(1)", "", (), (Matrix("db", np.array([0.5])),))
     >>> step["db"]
     array([0.5])
     """
@@ -97,8 +88,8 @@ class Step:
     layer: int | str | None
     title: str
     shapes: str
-    equations: tuple[Equation, ...]
-    arrays: tuple[NamedArray, ...]
+    equations: tuple[str, ...]
+    arrays: tuple[Matrix, ...]
     worked: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     symbols: Mapping[str, float] = field(default_factory=dict)

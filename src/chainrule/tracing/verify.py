@@ -9,8 +9,8 @@ import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.tracing.computation import Computation
+from chainrule.tracing.equations import symbol
 from chainrule.tracing.steps import Check, Index
-from chainrule.tracing.symbol import slope
 
 # The larger steps are for small gradients, which rounding would drown, the smaller ones for kinks that lie near.
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
@@ -36,7 +36,9 @@ def verify(computation: Computation) -> tuple[list[tuple[Check, ...]], Check]:
         checks: list[tuple[Check, ...]] = []
         for layer, x, dx in zip(exact.all, xs, dxs, strict=True):
             found = [
-                _check(slope(name), exact.network.layout.view(grad, entry), _moving(exact, exact.parameter(entry)))
+                _check(
+                    f"d{symbol(name)}", exact.network.layout.view(grad, entry), _moving(exact, exact.parameter(entry))
+                )
                 for name, entry in layer.names.items()
             ]
             if not found:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chainrule.pages import html, markdown
+from chainrule.pages.page import Page
 from chainrule.tables.report import sections
 from chainrule.tables.report.collect import collect
 from chainrule.tables.report.data import ReportData
@@ -16,28 +15,10 @@ if TYPE_CHECKING:
 else:
     pl = Any
 
-__all__ = ["Report", "ReportData", "build", "render_html", "render_markdown"]
+__all__ = ["Page", "ReportData", "build", "page"]
 
 
-@dataclass(frozen=True)
-class Report:
-    """A report as a page and as Markdown; in a notebook it shows itself.
-
-    Examples
-    --------
-    >>> report = Report("<p>a page</p>", "a page")
-    >>> report.markdown
-    'a page'
-    """
-
-    html: str
-    markdown: str
-
-    def _repr_html_(self) -> str:
-        return self.html.partition("<body>\n")[2].rpartition("</body>")[0]
-
-
-def build(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: float = 10.0) -> Report:
+def build(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: float = 10.0) -> Page:
     """Return the report of a training on a table.
 
     Parameters
@@ -50,7 +31,7 @@ def build(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: floa
 
     Returns
     -------
-    Report
+    Page
         Under 1 MB, however many rows were held out.
 
     Examples
@@ -66,28 +47,15 @@ def build(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: floa
     >>> build(trained).markdown.splitlines()[6:8]
     ['- **0.170** MAE (mean 1.000)', '']
     """
-    data = collect(trained, inputs=inputs, seconds=seconds)
-    return Report(render_html(data), render_markdown(data))
+    return page(collect(trained, inputs=inputs, seconds=seconds))
 
 
-def render_html(data: ReportData) -> str:
-    """Return the report as one HTML document: no script, nothing loaded, light and dark.
-
-    Everything that comes from the data is escaped.
+def page(data: ReportData) -> Page:
+    """Return the report of what is known.
 
     >>> import numpy as np
-    >>> page = render_html(ReportData("regression", "<price>", np.arange(9.0), np.arange(9.0) + 1))
-    >>> page[:15], "<price>" in page, "Predicting &lt;price&gt;" in page
-    ('<!DOCTYPE html>', False, True)
+    >>> report = page(ReportData("regression", "<price>", np.arange(9.0), np.arange(9.0) + 1))
+    >>> "<price>" in report.html, "Predicting &lt;price&gt;" in report.html
+    (False, True)
     """
-    return html.page(sections.title(data), sections.about(data), sections.report(data))
-
-
-def render_markdown(data: ReportData) -> str:
-    """Return the report as Markdown, with a table for each picture.
-
-    >>> import numpy as np
-    >>> print(render_markdown(ReportData("regression", "price", np.arange(9.0), np.arange(9.0) + 1))[:18])
-    # Predicting price
-    """
-    return markdown.render(sections.title(data), sections.about(data), sections.report(data))
+    return Page(sections.title(data), sections.about(data), tuple(sections.report(data)))

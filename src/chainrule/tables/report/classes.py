@@ -1,4 +1,4 @@
-"""The part of a report about classes: what is taken for what, each class by itself, and the probabilities."""
+"""The part of a report about classes or labels: what is taken for what, each by itself, and the probabilities."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
-from chainrule.pages.blocks import Block, Cell, Figures, Heading, Row, Table, Text
+from chainrule.pages.blocks import Block, Cell, Figure, Figures, Heading, Row, Table, Text
 from chainrule.pages.drawing import SERIES
 from chainrule.pages.formatting import apart, fixed, percent, rows
 from chainrule.tables.loading import UNBALANCED
@@ -17,6 +17,7 @@ from chainrule.tables.report import curves
 from chainrule.tables.report.data import ReportData
 
 MATRIX = 12  # classes: with more, only the most confused are listed
+LABELS = 30  # in the table of labels
 LISTED = 20  # classes in the table of classes, pairs that are confused
 DRAWN = SERIES - 1  # curves in one picture, with more than two classes
 
@@ -27,22 +28,32 @@ def sections(data: ReportData) -> list[Block]:
     truth, predicted = data.truth[known].astype(int), data.predicted[known].astype(int)
     if not len(truth):
         return []
+    labels = truth.ndim == 2
+    precision, recall, f1, support = require("sklearn.metrics", "sklearn").precision_recall_fscore_support(
+        truth, predicted, labels=range(len(data.classes)), average=None, zero_division=np.nan
+    )
+    blocks: list[Block] = [Heading("Right and wrong", "on rows that training never saw", "classes")]
+    if labels:
+        blocks.append(_of_label(data.classes, truth, predicted, (precision, recall, f1, support)))
+    else:
+        blocks += _taken(data, truth, predicted, _of_class(data.classes, precision, recall, f1, support))
+    if data.probabilities is not None:
+        show = _label_curves if labels else _probabilities
+        blocks += show(data, data.probabilities[known], truth, f1)
+    return blocks
+
+
+def _taken(data: ReportData, truth: Array, predicted: Array, of_class: Table) -> list[Block]:
+    """Return what is taken for what, with a warning of classes of which there is no row."""
     k = len(data.classes)
     counts = np.bincount(truth * k + predicted, minlength=k * k).reshape(k, k)
-    precision, recall, f1, support = require("sklearn.metrics", "sklearn").precision_recall_fscore_support(
-        truth, predicted, labels=range(k), zero_division=np.nan
-    )
-    of_class = _of_class(data.classes, precision, recall, f1, support)
-    blocks: list[Block] = [Heading("Right and wrong", "on rows that training never saw", "classes")]
-    missing = [name for name, n in zip(apart(data.classes), support, strict=True) if not n]
+    missing = [name for name, n in zip(apart(data.classes), counts.sum(axis=1), strict=True) if not n]
+    blocks: list[Block] = []
     if missing:
         what = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
         blocks.append(Text(f"No held-out row is of {what}: nothing is known about how well that is found.", "warning"))
-    blocks.append(Figures((_confusion(data, counts), of_class)) if k <= MATRIX else _confusion(data, counts))
-    blocks += [of_class] if k > MATRIX else []
-    if data.probabilities is not None:
-        blocks += _probabilities(data, data.probabilities[known], truth, f1)
-    return blocks
+    confusion = _confusion(data, counts)
+    return [*blocks, Figures((confusion, of_class))] if k <= MATRIX else [*blocks, confusion, of_class]
 
 
 def _confusion(data: ReportData, counts: Array) -> Table:
@@ -58,7 +69,7 @@ def _confusion(data: ReportData, counts: Array) -> Table:
             ("is", *names), tuple(lines), "l" + "r" * k, "Confusion matrix",
             f"{reading} Rows are what is so, columns what the network says.",
             corner="the network says",
-            look="The deeper the colour, the larger the part of the row; blue is right, orange wrong.",
+            look="The deeper the color, the larger the part of the row; blue is right, orange wrong.",
         )  # fmt: skip
     worst = np.argsort(-wrong, axis=None, kind="stable")[:LISTED]
     pairs = [(i, j) for i, j in zip(*np.unravel_index(worst, wrong.shape), strict=True) if wrong[i, j]]
@@ -126,6 +137,29 @@ def _of_class(names: tuple[str, ...], precision: Any, recall: Any, f1: Any, supp
     return Table(("class", "rows", "share", "precision", "recall", "F1"), tuple(lines), "lrrrrr", title, reading)
 
 
+def _of_label(names: tuple[str, ...], truth: Array, predicted: Array, scores: tuple[Any, ...]) -> Table:
+    precision, recall, f1, support = scores
+    right, share = (truth == predicted).mean(axis=0), truth.mean(axis=0)
+    order = np.argsort(np.nan_to_num(f1), kind="stable")[:LABELS] if len(names) > LABELS else np.arange(len(names))
+    shown = apart(names, 24)
+    lines = [
+        (
+            shown[k], f"{support[k]:,}", percent(share[k]), percent(right[k]), percent(max(share[k], 1 - share[k])),
+            Cell(percent(precision[k]), bar=_bar(precision[k])), Cell(percent(recall[k]), bar=_bar(recall[k])),
+            fixed(f1[k], 3),
+        )
+        for k in order.tolist()
+    ]  # fmt: skip
+    exact, none = (truth == predicted).all(axis=1).mean(), (truth == (share >= 0.5)).all(axis=1).mean()
+    cut = f" The {LABELS} labels of {len(names)} with the lowest F1." if len(names) > LABELS else ""
+    reading = (
+        f"All labels of a row are right for {percent(exact)} of the rows; always saying the same, the more frequent "
+        f"answer for each label, reaches {percent(none)}.{cut}"
+    )
+    head = ("label", "rows", "share", "right", "same answer always", "precision", "recall", "F1")
+    return Table(head, tuple(lines), "lrrrrrrr", "Label by label", reading)
+
+
 def _bar(share: float) -> float:
     return 0.0 if np.isnan(share) else float(share)
 
@@ -142,10 +176,7 @@ def _probabilities(data: ReportData, p: Array, truth: Array, f1: Array) -> list[
     elif len(data.classes) > 2:
         about = "each class against all others"
     blocks: list[Block] = [Heading("Probabilities", about, "probabilities")]
-    figures = []
-    if drawn:
-        lines = [(data.classes[k], truth == k, p[:, k]) for k in drawn]
-        figures += [curves.roc(lines), curves.precision_recall(lines)]
+    figures = _curves([(data.classes[k], truth == k, p[:, k]) for k in drawn])
     right, top = p.argmax(axis=1) == truth, p.max(axis=1)
     if len(data.classes) == 2:
         name = apart(data.classes, 24)[asked]
@@ -154,5 +185,17 @@ def _probabilities(data: ReportData, p: Array, truth: Array, f1: Array) -> list[
         )
     else:
         figures.append(curves.calibration(right, top, "probability of the class it names", "share that are right"))
-    figures.append(curves.surest(right, top))
+    figures.append(curves.risk_coverage(right, top))
     return [*blocks, Figures(tuple(figures))]
+
+
+def _label_curves(data: ReportData, p: Array, truth: Array, f1: Array) -> list[Block]:
+    both = [k for k in np.argsort(np.nan_to_num(f1), kind="stable").tolist() if 0 < truth[:, k].sum() < len(truth)]
+    about = f"the {DRAWN} labels with the lowest F1" if len(both) > DRAWN else "each label"
+    figures = _curves([(data.classes[k], truth[:, k], p[:, k]) for k in sorted(both[:DRAWN])])
+    every = curves.calibration(truth.ravel(), p.ravel(), "probability of a label", "share of labels that are true")
+    return [Heading("Probabilities", about, "probabilities"), Figures((*figures, every))]
+
+
+def _curves(lines: curves.Curves) -> list[Figure]:
+    return [curves.roc(lines), curves.precision_recall(lines)] if lines else []

@@ -29,7 +29,7 @@ else:
 
 MIDNIGHT = "T00:00:00"
 BINS, COMMONEST = 12, 6  # of numbers and dates; of other values
-SUMMARISED = 60  # columns
+SUMMARIZED = 60  # columns
 WRONG, BESIDE = 10, 6  # rows, and columns of them
 PACKAGES = ("chainrule", "numpy", "scikit-learn", "polars", "skrub", "skops")
 
@@ -96,7 +96,7 @@ def _scores(trained: Trained) -> list[Score]:
 
 def _summaries(columns: Sequence[Column], frame: pl.DataFrame) -> list[ColumnSummary]:
     return [
-        _summary(column, frame[column.name] if i < SUMMARISED and column.name in frame.columns else None)
+        _summary(column, frame[column.name] if i < SUMMARIZED and column.name in frame.columns else None)
         for i, column in enumerate(columns)
     ]
 

@@ -40,7 +40,7 @@ def roc(curves: Curves) -> Figure:
     head = ("class", "area", *(f"found at {percent(s)} false alarms" for s in STEPS))
     table = Table(head, tuple(lines), "l" + "r" * (1 + len(STEPS)))
     look = "The area is that under the line; the dotted diagonal is chance."
-    return Figure("ROC curve", plot.svg("ROC curve", reading), reading, table, (*key, ("chance", "chance")), look)
+    return plot.figure("ROC curve", reading, table, (*key, ("chance", "chance")), look)
 
 
 def precision_recall(curves: Curves) -> Figure:
@@ -66,9 +66,8 @@ def precision_recall(curves: Curves) -> Figure:
     )
     head = ("class", "average precision", "guessing", *(f"precision at {percent(r)} recall" for r in RECALLS))
     table = Table(head, tuple(lines), "l" + "r" * (2 + len(RECALLS)))
-    picture = plot.svg("Precision and recall", reading)
-    look = "The dotted line is guessing."
-    return Figure("Precision and recall", picture, reading, table, (*key, ("chance", "guessing")), look)
+    key.append(("chance", "guessing"))
+    return plot.figure("Precision and recall", reading, table, key, "The dotted line is guessing.")
 
 
 def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
@@ -95,7 +94,7 @@ def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
         f"rows the two differ by {percent(off)} on average."
     )
     look = (
-        "On the dotted diagonal they are the same; the upright lines are 95 % intervals, the grey bars show how "
+        "On the dotted diagonal they are the same; the upright lines are 95 % intervals, the gray bars show how "
         "many rows there are."
     )
     lines = tuple(
@@ -103,10 +102,10 @@ def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
         for b, s, c in zip(filled, said, came, strict=True)
     )
     table = Table(("probability", "rows", "said on average", "came true"), lines, "lrrr")
-    return Figure("Calibration", plot.svg("Calibration", reading), reading, table, look=look)
+    return plot.figure("Calibration", reading, table, look=look)
 
 
-def surest(right: Array, sure: Array) -> Figure:
+def risk_coverage(right: Array, sure: Array) -> Figure:
     """Draw which share is right, if the network answers for those rows only of which it is surest."""
     order = np.argsort(-sure, kind="stable")
     n = len(order)
@@ -129,8 +128,7 @@ def surest(right: Array, sure: Array) -> Figure:
         for share, i in zip(shares, at, strict=True)
     )
     table = Table(("answered", "rows", "right"), body, "rrr")
-    picture = plot.svg("If it may decline", reading)
-    return Figure("If it may decline", picture, reading, table, look="Dotted: all rows.")
+    return plot.figure("If it may decline", reading, table, look="Dotted: all rows.")
 
 
 def _share_plot(x: str, y: str) -> Plot:

@@ -25,12 +25,11 @@ def columns(data: ReportData) -> list[Block]:
     largest = max((i.mean for i in shown if math.isfinite(i.mean)), default=0.0)
     texts = aligned([i.mean for i in shown], 3, signed=True)
     names = apart([i.name for i in shown])
+    spreads = aligned([i.spread for i in shown], 3)
     lines = tuple(
-        (
-            Cell(name), grown, Cell("", bar=_length(i.mean, largest), wide=True), f"± {spread}",
-        )
-        for name, i, grown, spread in zip(names, shown, texts, aligned([i.spread for i in shown], 3), strict=True)
-    )  # fmt: skip
+        (name, grown, Cell("", bar=_length(i.mean, largest), wide=True), f"± {spread}")
+        for name, i, grown, spread in zip(names, shown, texts, spreads, strict=True)
+    )
     first = shown[0]
     reading = f"Without any shuffling the {found.measure} is {short(found.base)}, on {rows(found.rows)}. "
     if largest > 0:
@@ -95,7 +94,7 @@ def _curve(data: ReportData, name: str, lines: list[tuple[str, str]]) -> Figure 
     body = tuple((f"{epochs[i]:,.0f}", *(short(v[i]) for v in values)) for i in at)
     key = tuple((f"s{i + 1}", text) for i, (_, text) in enumerate(lines))
     table = Table(("epoch", *(text for _, text in lines)), body, "r" + "r" * len(lines))
-    return Figure(name, plot.svg(name, reading), reading, table, key if len(key) > 1 else ())
+    return plot.figure(name, reading, table, key if len(key) > 1 else ())
 
 
 def _curve_reading(name: str, epochs: Any, values: list[Any]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from chainrule.pages.blocks import Block, Cell, Code, Heading, Table, Text
 from chainrule.pages.formatting import MISSING, NONE, apart, clean, percent, quoted, rows
-from chainrule.tables.report import amounts, classes, labels, learning, scoring
+from chainrule.tables.report import classes, learning, regression, scoring
 from chainrule.tables.report.data import ColumnSummary, ReportData
 
 COLUMNS = 60  # in the table of columns
@@ -29,7 +29,7 @@ def about(data: ReportData) -> str:
 
 def report(data: ReportData) -> list[Block]:
     """Return all blocks."""
-    parts = {"regression": amounts.sections, "multilabel": labels.sections}.get(data.task, classes.sections)
+    parts = regression.sections if data.task == "regression" else classes.sections
     return [
         *scoring.sections(data),
         *parts(data),

@@ -39,9 +39,9 @@ def wilson(share: Any, rows: Any) -> tuple[Any, Any]:
     [0.839, 1.0]
     """
     rows = np.maximum(rows, 1e-9)
-    centre = (share + Z**2 / (2 * rows)) / (1 + Z**2 / rows)
+    center = (share + Z**2 / (2 * rows)) / (1 + Z**2 / rows)
     half = Z / (1 + Z**2 / rows) * np.sqrt(share * (1 - share) / rows + Z**2 / (4 * rows**2))
-    return np.maximum(centre - half, 0.0), np.minimum(centre + half, 1.0)
+    return np.maximum(center - half, 0.0), np.minimum(center + half, 1.0)
 
 
 def intervals(schema: Schema, held_out: HeldOut, scores: Mapping[str, float]) -> dict[str, tuple[float, float]]:
@@ -86,13 +86,13 @@ def interval(name: str, value: float, task: str, y: Array, predicted: Array, p: 
         return min(float(low), value), max(float(high), value)
     if name == "log loss":
         psi = np.append(psi, math.log(2 if p is None or y.ndim == 2 else p.shape[1]))
-        centre = float(psi.mean())
+        center = float(psi.mean())
     elif not psi.std() > SAME * np.abs(psi).max():  # errors that do not differ say nothing of others
         return nothing
     else:
-        centre = value
+        center = value
     half = student(len(psi)) * float(psi.std(ddof=1)) / math.sqrt(len(psi))
-    low, high = min(centre - half, value), max(centre + half, value)
+    low, high = min(center - half, value), max(center + half, value)
     return (low, min(high, 1.0)) if name == "R²" else (max(low, 0.0), high)
 
 

@@ -60,13 +60,12 @@ def _against(data: ReportData, truth: Array, predicted: Array) -> Figure:
         counts, *_ = np.histogram2d(plot.x.place(truth), plot.y.place(predicted), bins=(x, y))
         edges = [low * (high / low) ** v if log else low + (high - low) * v for v in (x, y)]
         plot.squares(edges[0], edges[1], counts, "s1")
-        what = "The deeper the colour, the more rows"
+        what = "The deeper the color, the more rows"
     plot.line(np.array([low, high]), np.array([low, high]), "chance")
     outside = int(((both < low) | (both > high)).reshape(2, -1).any(axis=0).sum())
     within = float((np.abs(predicted - truth) <= 0.1 * np.abs(truth)).mean())
-    reading = (f"{percent(within)} of the rows are predicted to within 10 % of what they are.") + (
-        f" Farther off than the picture, and drawn at its edge: {rows(outside)}." if outside else ""
-    )
+    reading = f"{percent(within)} of the rows are predicted to within 10 % of what they are."
+    reading += f" Farther off than the picture, and drawn at its edge: {rows(outside)}." if outside else ""
     order = np.argsort(predicted, kind="stable")
     lines = tuple(
         (_range(predicted[part]), f"{len(part):,}", short(predicted[part].mean()), short(truth[part].mean()))
@@ -74,8 +73,7 @@ def _against(data: ReportData, truth: Array, predicted: Array) -> Figure:
     )
     table = Table(("predicted", "rows", "predicted on average", "actual on average"), lines, "lrrr")
     look = f"{what}; on the dotted line the prediction is right, above it too high."
-    picture = plot.svg("Predicted against actual", reading)
-    return Figure("Predicted against actual", picture, reading, table, look=look)
+    return plot.figure("Predicted against actual", reading, table, look=look)
 
 
 def _residuals(data: ReportData, error: Array) -> Figure:
@@ -89,10 +87,7 @@ def _residuals(data: ReportData, error: Array) -> Figure:
     plot.bars(edges, counts, "s1", tips)
     if low < 0 < high:
         plot.line(np.zeros(2), np.array([0.0, float(counts.max())]), "chance")
-    mean, spread = (
-        float(error.mean()),
-        _standard_error(error),
-    )
+    mean, spread = float(error.mean()), _standard_error(error)
     middle = float(np.median(np.abs(error)))
     lean = "high" if mean > 0 else "low"
     bias = f"On average it is {short(abs(mean), 3)} too {lean}"
@@ -106,7 +101,7 @@ def _residuals(data: ReportData, error: Array) -> Figure:
         for a, b, n in zip(edges, edges[1:], counts, strict=False)
     )
     table = Table(("predicted − actual", "rows"), lines, "lr")
-    return Figure("Residuals", plot.svg("Residuals", reading), reading, table)
+    return plot.figure("Residuals", reading, table)
 
 
 def _standard_error(values: Array) -> float:

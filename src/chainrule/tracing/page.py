@@ -1,0 +1,143 @@
+"""The worked example as blocks: one content for the page, for Markdown and for a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from chainrule.pages.blocks import (
+    Block,
+    Card,
+    Cell,
+    Figures,
+    Formula,
+    Heading,
+    Matrix,
+    Picture,
+    Row,
+    Table,
+    Text,
+    Verdict,
+)  # fmt: skip
+from chainrule.pages.formatting import number
+from chainrule.tracing.steps import Step
+
+Trace = Any  # of chainrule.tracing.example, which imports this file
+
+BARS = 12  # classes, each with a bar for its probability
+OUTCOMES = 5  # samples
+TITLE = "A worked example"
+PHASES = {
+    "preparation": ("Preparation", "from the columns of a table to x"),
+    "prediction": ("The prediction", "from y to the values of the target"),
+    "forward": ("Forward", "from x to y, layer by layer"),
+    "loss": ("The loss", "how wrong y is, and where ∂L/∂y comes from"),
+    "backward": ("Backward", "from ∂L/∂y to ∂L/∂x, the last layer first"),
+    "update": ("The update", "one step of "),
+}
+LEGEND = (
+    "dW stands for ∂L/∂W, and so on. [3, 2] is an entry, counted from 0; long arrays are shortened to their first and "
+    "last entries; 0 is exactly 0, 0.000 only nearly. Every number is that of the pass itself, in {dtype}; one entry "
+    "of each gradient is compared with a central difference of L, in float64."
+)
+LOOK = (
+    "Blue is positive, orange negative, the deeper the larger in its array. The entry that is worked out and compared "
+    "is outlined."
+)
+
+
+def about(trace: Trace) -> str:
+    """Return what was traced."""
+    rows = "one sample" if trace.rows == 1 else f"a batch of {trace.rows} samples"
+    return f"{rows}, forward, backward and one step of {trace.optimizer}"
+
+
+def blocks(trace: Trace, digits: int) -> list[Block]:
+    """Return the worked example; ``digits`` are the significant ones of an array's largest value."""
+    found: list[Block] = [Text(line, "result") for line in _outcomes(trace)]
+    image = trace.image_shape if trace.rows == 1 else None
+    pictures: list[Picture | Table] = [Picture(trace.x.reshape(image), "the sample")] if image else []
+    pictures += _probabilities(trace)
+    found += [Figures(tuple(pictures))] if pictures else []
+    found += [_overview(trace), Text(LEGEND.format(dtype=trace.dtype), "soft", LOOK)]
+    phase = ""
+    for step in trace.steps:
+        if step.phase != phase:
+            phase = step.phase
+            title, what = PHASES[phase]
+            found.append(Heading(title, what + trace.optimizer * (phase == "update"), phase, phase))
+        found.append(_card(step, digits, image if phase == "backward" and step.layer == 0 else None))
+    return [*found, Text(_result(trace), "result")]
+
+
+def _outcomes(trace: Trace) -> list[str]:
+    """Return target and prediction of the first samples, where they are classes."""
+    lines = [trace.outcome(row) for row in range(min(trace.rows, OUTCOMES))]
+    if trace.rows > 1:
+        lines = [f"row {row}  {line}" for row, line in enumerate(lines) if line]
+    return [line for line in [*lines, *["…"] * (bool(lines) and trace.rows > OUTCOMES)] if line]
+
+
+def _probabilities(trace: Trace) -> list[Table]:
+    """Return a bar for the probability of each class."""
+    p = trace.prediction[0]
+    if trace.rows > 1 or len(p) > BARS or not trace.outcome(0):
+        return []
+    names, true = trace.classes or [str(k) for k in range(len(p))], int(trace.t[0])
+    lines: list[Row] = [
+        (
+            Cell(name, strong=k == true),
+            Cell(f"{v:.3f}", strong=k == true),
+            Cell("", bar=float(np.clip(v, 0, 1)), wide=True),
+        )
+        for k, (name, v) in enumerate(zip(names, p, strict=True))
+    ]
+    return [Table(("class", "probability", ""), tuple(lines), "lrl")]
+
+
+def _overview(trace: Trace) -> Table:
+    backward = {step.layer: step for step in trace.steps if step.phase in ("backward", "loss")}
+    lines: list[Row] = []
+    for step in trace.steps:
+        if step.phase in ("forward", "loss"):
+            back = backward[step.layer]
+            count, check = sum(array.values.size for array in back.arrays if not array.batch), back.checks[0]
+            text = "both 0" if check.nothing else f"{check.relative:.0e}" if check.ok else check.verdict
+            verdict = Cell(f"✓ {text}", kind="good") if check.ok else Cell(f"✗ {text}", kind="bad")
+            place = "loss" if step.layer is None else step.layer
+            shapes, size = step.shapes.replace("->", "→"), f"{count:,}" if count else ""
+            lines.append((f"{place}  {step.title}", shapes, size, check.entry, verdict))
+    head = ("layer", "shapes", "parameters", "checked", "relative difference")
+    return Table(head, tuple(lines), "llrll", far=(1, 2))
+
+
+def _card(step: Step, digits: int, image: tuple[int, int] | None) -> Card:
+    symbols = ", ".join(f"{symbol} = {number(value, 6)}" for symbol, value in step.symbols.items())
+    rules: list[Block] = [Formula(equation) for equation in step.equations]
+    rules += [Text(symbols, "soft")] if symbols else []
+    arrays: list[Matrix | Picture] = [replace(array, digits=digits) for array in step.arrays]
+    if image:
+        label = "dx as an image: L grows when a blue pixel gets brighter, and shrinks when an orange one does"
+        arrays.append(Picture(step["dx"].reshape(image), label, signed=True))
+    blocks: list[Block] = [Figures(tuple(arrays))] if arrays else []
+    if step.table:
+        head, *rows = step.table
+        blocks.append(Table(head, tuple(rows), "l" * (len(head) - 1) + "r"))
+    blocks += [Text(line, "worked") for line in step.worked]
+    for check in step.checks:
+        left = max(len(check.entry), len(check.quotient))
+        compared = ((check.entry, check.analytic), (check.quotient, check.numeric))
+        texts = [f"{name:{left}} = {number(value, 8)}" for name, value in compared]
+        blocks.append(Verdict((*texts, check.measure), True if check.ok else None if check.kink else False))
+    return Card(step.name, step.title, step.shapes.replace("->", "→"), tuple(rules), tuple(blocks))
+
+
+def _result(trace: Trace) -> str:
+    """Return L before and after the step."""
+    change = trace.value_after - trace.value
+    word = "smaller" if change < 0 else "larger"
+    better = f"{number(abs(change), 3)} {word}" if change else "the same"
+    better = better if np.isfinite(change) else "the step is too large"
+    return f"L = {number(trace.value, 6)} before the step, {number(trace.value_after, 6)} after it: {better}"
