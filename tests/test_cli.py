@@ -80,6 +80,7 @@ def copy(moons, here):
 
 
 class TestTrain:
+    @pytest.mark.slow
     def test_digits_by_default_are_learned(self, here):
         done = subprocess.run([*COMMAND, "train", "digits"], check=True, capture_output=True, text=True)
         path = here / "runs" / "digits"
@@ -437,6 +438,7 @@ class TestResume:
         run("train", "moons", *QUICK, "--out", killed, "--overwrite", "--quiet")
         assert names(killed) == FILES | {"boundary.png"}
 
+    @pytest.mark.slow
     @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
     def test_killed_in_earnest(self, here):
         command = [*COMMAND, "train", "moons", "--epochs", "400", "--out", "killed"]
@@ -700,6 +702,7 @@ class TestProcess:
         assert done.stdout == "label,p_upper,p_lower\n"
         assert done.stderr == ""
 
+    @pytest.mark.slow
     @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
     def test_ctrl_c_keeps_what_was_learned(self, here):
         command = [*COMMAND, "train", "moons", "--epochs", "100000"]
@@ -728,6 +731,7 @@ class TestProcess:
         run("train", "moons", *QUICK, "--quiet")
         assert names(here / "runs" / "moons") == FILES | {"boundary.png"}
 
+    @pytest.mark.slow
     @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
     def test_a_terminal_gets_a_live_bar(self, here):
         import pty  # noqa: PLC0415

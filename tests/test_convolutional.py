@@ -189,6 +189,7 @@ def places(value, path=()):
         yield from places(inner, (*path, key))
 
 
+@pytest.mark.slow
 def test_a_changed_description_loads_or_is_refused_at_once(tmp_path):
     """In a process of its own, where no signature is checked: that would be most of the work."""
     code = f"import test_convolutional; print(test_convolutional.load_changed({str(tmp_path)!r}))"

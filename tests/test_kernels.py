@@ -416,6 +416,7 @@ print(history.stopped)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot press Ctrl-C for itself")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_ctrl_c_is_answered_within_an_epoch(threads):
@@ -437,6 +438,7 @@ print(hashlib.sha256(network.theta.tobytes()).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_the_first_use_says_that_it_compiles_and_later_ones_do_not(tmp_path):
     environment = {**os.environ, "CHAINRULE_KERNELS": "numba", "NUMBA_CACHE_DIR": str(tmp_path)}
     first, later = (
