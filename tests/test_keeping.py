@@ -19,7 +19,6 @@ pytest.importorskip("scipy")
 
 from chainrule.training.compiled import compiling, keeping  # noqa: E402
 
-pytestmark = pytest.mark.slow
 PACKAGE = Path(cr.__file__).parent
 
 
@@ -181,6 +180,7 @@ def test_the_version_of_compiled_code_is_found_in_any_installation(tmp_path, ins
     assert int(run(install(tmp_path, name), code).stdout) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("install", "name"), INSTALLATIONS)
 def test_compiled_training_works_in_any_installation_and_is_compiled_once(tmp_path, install, name):
     network = cr.Network(3, [cr.layers.Dense(2)], "softmax_cross_entropy", seed=0)
