@@ -330,7 +330,7 @@ SCRIPT = """
 import os, sys, tracemalloc
 import numpy as np
 import chainrule as cr
-from chainrule.callbacks import Callback
+from chainrule.training.callbacks import Callback
 from chainrule.layers import *
 
 class Peak(Callback):

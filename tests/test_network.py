@@ -204,7 +204,7 @@ ALLOCATION = """
 import tracemalloc
 import numpy as np
 import chainrule as cr
-from chainrule.callbacks import Callback
+from chainrule.training.callbacks import Callback
 from chainrule.layers import *
 
 class Peak(Callback):

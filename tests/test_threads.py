@@ -238,7 +238,7 @@ def test_libraries_loaded_later_are_limited_too():
     """SciPy brings a BLAS of its own, which is not there before its first import."""
     code = """
 import numpy as np, threadpoolctl, chainrule as cr
-from chainrule._threads import blas_threads
+from chainrule._internal.threads import blas_threads
 with blas_threads(1):
     pass
 import scipy.linalg

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from chainrule._names import public_classes
 
 import chainrule as cr
 from chainrule import initializers, layers, losses
+from chainrule._internal.names import public_classes
 from chainrule.layers import Dense, Dropout, Layer, Tanh
 
 FOLDER = Path(__file__).parent / cr.__version__
