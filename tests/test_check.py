@@ -90,6 +90,7 @@ def written(name, text):
 # ---------------------------------------------------------------- what chainrule ships
 
 
+@pytest.mark.slow
 def test_every_shipped_layer_loss_and_penalty_is_right_with_order_two():
     found = data()
     assert found["ok"] is True

@@ -688,6 +688,7 @@ class TestProcess:
         assert 'pip install "chainrule[cli]"' in done.stderr
         assert "Traceback" not in done.stderr
 
+    @pytest.mark.slow
     def test_a_terminal_without_unicode_gets_no_traceback(self):
         arguments = ["train", "moons", "--optimizer", "sgd", "--activation", "relu", "--learning-rate", "1e30"]
         environment = os.environ | {"PYTHONIOENCODING": "ascii"}
@@ -696,6 +697,7 @@ class TestProcess:
         assert "diverged" in done.stderr
         assert "Traceback" not in done.stderr
 
+    @pytest.mark.slow
     def test_a_closed_pipe_is_no_error(self, moons):
         command = f"'{sys.executable}' -m chainrule.cli predict '{moons}' moons | head -1"
         done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)

@@ -18,6 +18,8 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 
 from chainrule import MLPClassifier
 
+pytestmark = pytest.mark.slow
+
 BLOCK = 300
 HOPELESS = 1e-7  # a learning rate with which nothing is learned
 DASK_VERSION = tuple(map(int, dask.__version__.split(".")[:2]))
@@ -111,7 +113,6 @@ def test_hyperband_finds_a_learning_rate_that_learns(client, digits):
     assert search.score(*blocks(X_test, y_test)) == pytest.approx(best.score(X_test, y_test))
 
 
-@pytest.mark.slow
 def test_grid_search_on_joblibs_dask_back_end_is_the_serial_grid_search(client, digits):
     X, X_test, y, y_test = digits
     grid = {"learning_rate_init": [HOPELESS, 1e-2], "alpha": [1e-4, 1e-2]}

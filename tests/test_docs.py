@@ -16,7 +16,9 @@ FIGURES = runpy.run_path(str(ROOT / "docs" / "figures.py"))
 DOCUMENTS = {path.name: path.read_text(encoding="utf-8") for path in FIGURES["documents"]()}
 BLOCKS = [
     pytest.param(
-        code, id=f"{name}-{i}", marks=[pytest.mark.slow] if name in {"layers.md", "better-training.md"} else []
+        code,
+        id=f"{name}-{i}",
+        marks=[pytest.mark.slow] if name in {"layers.md", "better-training.md", "tables-tuning.md"} else [],
     )
     for name, text in DOCUMENTS.items()
     for i, code in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL))

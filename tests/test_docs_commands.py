@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from chainrule.datasets import DATASETS, Dataset
+from chainrule.training.checkpoints import Checkpoint
 from test_docs import DOCUMENTS, ROOT
 
 PROGRAMS = ("chainrule", "python", "pip", "export")
@@ -31,7 +33,7 @@ COMMANDS = [
 # What takes long is made shorter: the options that are added to a command, or written in place of others.
 SHORTER = {
     "--epochs 200": "--epochs 2",
-    "--trials 50": "--trials 1 --epochs 2",
+    "--trials 50": "--trials 1",
     "train customers.csv --target churned": "train customers.csv --target churned --epochs 2",
     "train big.parquet": "train big.parquet --epochs 1",
     "-m benchmarks ": "-m benchmarks --quick ",
@@ -41,10 +43,17 @@ SHORTER = {
 }
 
 
+def killed(self, run, on_epoch=Checkpoint.on_epoch):
+    """Stands for the end of the process, after the first checkpoint."""
+    on_epoch(self, run)
+    raise SystemError
+
+
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     """A reader's folder: tables, layers and networks of their own, and what they trained before."""
     pl = pytest.importorskip("polars")
+    resuming = pytest.importorskip("chainrule.cli.resuming")
     folder = tmp_path_factory.mktemp("reader")
     rng = np.random.default_rng(0)
     frame = pl.DataFrame({"age": rng.integers(18, 80, 240), "plan": rng.choice(["free", "pro"], 240)})
@@ -65,7 +74,13 @@ def kept(tmp_path_factory):
     )
     for name in ("my_net.py", "my_network.py"):
         (folder / name).write_text(f"import chainrule as cr\n{right}{network}", encoding="utf-8")
-    with contextlib.chdir(folder):
+    with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DATASETS, "mnist", mnist)
+        patch.setattr(resuming, "EVERY", timedelta(0))
+        patch.setattr(Checkpoint, "on_epoch", killed)
+        with pytest.raises(SystemError):
+            chainrule("train mnist --epochs 2 --layers 8")
+        patch.undo()
         chainrule("train digits --epochs 3")
         for name in ("sales", "customers"):
             chainrule(f"train {name}.csv --target churned --epochs 2")
