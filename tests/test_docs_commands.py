@@ -56,7 +56,7 @@ def kept(tmp_path_factory):
     resuming = pytest.importorskip("chainrule.cli.resuming")
     folder = tmp_path_factory.mktemp("reader")
     rng = np.random.default_rng(0)
-    frame = pl.DataFrame({"age": rng.integers(18, 80, 240), "plan": rng.choice(["free", "plus", "pro"], 240)})
+    frame = pl.DataFrame({"age": rng.integers(18, 80, 240), "plan": rng.choice(["free", "pro"], 240)})
     frame = frame.with_columns(
         churned=pl.Series(np.where(rng.random(240) < frame["age"].to_numpy() / 100, "yes", "no"))
     )

@@ -118,7 +118,7 @@ def to_onnx(folder: Path, out: Path) -> None:
     frame = _made_up(saved)
     rows = _prepared(saved, frame)[0]
     p = None if saved.schema.task == "regression" else saved.pipeline.predict_proba(rows)
-    held = HeldOut(rows, np.zeros(len(rows)), saved.pipeline.predict(rows), p)
+    held = HeldOut(frame, np.zeros(len(rows)), saved.pipeline.predict(rows), p)
     content, said = converting.convert(saved.pipeline, saved.schema, held)
     if content is None:
         raise ValueError(said.removeprefix(converting.NONE))
