@@ -43,6 +43,8 @@ def main() -> int:
     arguments = _parser().parse_args()
     if arguments.repeats is not None and arguments.repeats < 1:
         sys.exit(f"python -m benchmarks: --repeats: expected at least 1, got {arguments.repeats}")
+    if arguments.keep and arguments.quick:
+        sys.exit("python -m benchmarks: --keep: what --quick measures is not for the documents, leave one of them out")
     if arguments.list:
         for group, module in GROUPS.items():
             print(f"{group}: {' '.join(workload.name for workload in module.WORKLOADS)}")
