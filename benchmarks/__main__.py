@@ -43,6 +43,8 @@ def main() -> int:
     arguments = _parser().parse_args()
     if arguments.repeats is not None and arguments.repeats < 1:
         sys.exit(f"python -m benchmarks: --repeats: expected at least 1, got {arguments.repeats}")
+    if arguments.keep and arguments.quick:
+        sys.exit("python -m benchmarks: --keep: what --quick measures is not for the documents, leave one of them out")
     if arguments.list:
         for group, module in GROUPS.items():
             print(f"{group}: {' '.join(workload.name for workload in module.WORKLOADS)}")
@@ -56,6 +58,8 @@ def main() -> int:
         if not arguments.json:
             print(report.heading(options.repeats))
         groups = _measure(chosen, options, tables=not arguments.json)
+    for group in groups if arguments.keep else ():
+        report.keep(group, report.figures(groups[group]), **_everything({group: groups[group]}, options))
     if "growth" in groups:
         _draw(groups["growth"], arguments.picture)
     results = [result for group in groups.values() for result in group]
@@ -73,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="print every group and its workloads")
     parser.add_argument("--repeats", type=int, help="runs of everyone that count, 5 by default")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/GROUP.json, for the documents")
     parser.add_argument("--quick", action="store_true", help="tiny sizes and one repeat, to see that everything runs")
     parser.add_argument(
         "--contestants", nargs="+", choices=CONTESTANTS, metavar="NAME", help=f"only these of {', '.join(CONTESTANTS)}"

@@ -14,6 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import chainrule as cr
+from benchmarks import report
 from chainrule.layers import BatchNorm, Dense, Dropout, ReLU
 
 
@@ -21,7 +22,10 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=15)
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--keep", action="store_true", help="write results/folding.json, for the documents")
+    arguments = parser.parse_args()
+    repeats = arguments.repeats
+    kept: dict[str, dict[str, str]] = {}
     hidden = [layer for _ in range(2) for layer in (Dense(256, biases=None), BatchNorm(), ReLU(), Dropout(0.2))]
     network = cr.Network(100, [*hidden, Dense(10)], "softmax_cross_entropy", seed=0)
     sides = {"as trained": network, "folded": cr.fold(network)}
@@ -39,7 +43,10 @@ def main() -> None:
                     if repeat:  # the first one warms up
                         times[name].append((time.perf_counter() - begin) / calls * 1e6)
         before, after = (statistics.median(seconds) for seconds in times.values())
+        kept[f"{rows:,}"] = {"as trained": f"{before:,.0f} µs", "folded": f"{after:,.0f} µs"}
         print(f"| {rows:,} | {before:,.1f} | {after:,.1f} | {before / after:.2f} |")
+    if arguments.keep:
+        report.keep("folding", kept)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.million", description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="a thousand rows once, to see that everything runs")
+    parser.add_argument("--keep", action="store_true", help="write results/million.json, for the documents")
     arguments = parser.parse_args()
+    kept: dict[str, dict[str, str]] = {}
     rows, repeats = (1_000, 1) if arguments.quick else (ROWS, arguments.repeats)
     machine = report.machine()
     print(f"{machine['cpu']}, {machine['cores']} cores; median seconds of {repeats} (of the processor)")
@@ -62,7 +64,10 @@ def main() -> None:
             with (folder / "0.csv").open("rb") as file:
                 predicted = sum(1 for _ in file) - 1
         seconds, processor = np.median(runs, axis=0)
+        kept[title] = {"rows": f"{predicted:,}", "seconds": f"{seconds:.1f} s"}
         print(f"{title}: {predicted:,} rows in {seconds:.1f} s ({processor:.1f})", flush=True)
+    if arguments.keep:
+        report.keep("million", kept)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
-"""What is printed: the machine, a table for every group of workloads, and the ratios of all."""
+"""What is printed: the machine, a table for every group of workloads, and the ratios of all; what is kept of it."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from benchmarks.contestants import CONTESTANTS
 from benchmarks.measure import Result
@@ -15,6 +18,7 @@ PACKAGES = {
     "chainrule": "chainrule", "NumPy": "numpy", "SciPy": "scipy", "Numba": "numba", "scikit-learn": "scikit-learn",
     "PyTorch": "torch", "JAX": "jax",
 }  # fmt: skip
+RESULTS = Path(__file__).parent / "results"
 TEXT = ("workload", "contestant", "reached", "with", "ours")  # columns of words
 
 
@@ -124,3 +128,28 @@ def summary(results: Sequence[Result]) -> str:
                 lines.append([result.workload.title, label, *ratios, above])
     header = ["workload", "ours", *(f"{peer} / ours" for peer in peers), "ours / floor"]
     return _table(header, lines) if lines else "No peer took part."
+
+
+def figures(results: Sequence[Result]) -> dict[str, dict[str, str]]:
+    """Return the cells of the documents: by row and column, ours in the workload's unit, peers as multiples of ours."""
+    rows = {}
+    for result in results:
+        ours, unit = result.medians("ours"), result.workload.unit.split()[0]
+        row = {label: f"{number(median)} {unit}" for label, median in ours.items()}
+        for i, (base, median) in enumerate(ours.items()):
+            for peer, theirs in result.medians("peer").items():
+                row |= {f"{peer} / {base}": f"{number(theirs / median)} ×"} if median > 0 else {}
+                if not i:
+                    row[peer] = row[f"{peer} / {base}"]
+        rows[result.workload.title] = row
+    return rows
+
+
+def keep(name: str, rows: Mapping[str, Mapping[str, str]], **more: Any) -> None:
+    """Write the file that the figures in README.md and docs come from; ``docs/figures.py`` puts them there."""
+    command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    kept = {"command": command, "machine": machine(), "versions": versions(), "figures": rows, **more}
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"kept in {path}", file=sys.stderr, flush=True)

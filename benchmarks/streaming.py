@@ -20,6 +20,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import report
+
 NUMBERS, CATEGORIES, VALUES = 88, 6, 12
 ROW_BYTES = 674  # in the file
 PART = 120_000  # rows of a row group
@@ -105,6 +107,7 @@ def main() -> int:
     parser.add_argument("--chunks", type=int, nargs="+", default=[0, 20_000, 100_000], help="rows; 0 for the default")
     parser.add_argument("--group", type=int, default=PART, help="rows of a row group")
     parser.add_argument("--path", type=Path, help="a file to make, or to use where it is there; it is kept")
+    parser.add_argument("--keep", action="store_true", help="write results/streaming.json, for the documents")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.path or Path(folder, "table.parquet")
@@ -120,6 +123,10 @@ def main() -> int:
                 "  ".join(f"{k} {v:,.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in found[-1].items()),
                 flush=True,
             )
+    if arguments.keep:
+        columns = [name for name in found[0] if name.endswith(("MB/s", "MiB"))]
+        rows = {f"{one['chunk']:,}" if one["chunk"] else "the default": one for one in found}
+        report.keep("streaming", {row: {c: f"{one[c]:.0f}" for c in columns} for row, one in rows.items()}, runs=found)
     same = len({one["parameters"] for one in found}) == 1
     print("the same parameters for all chunk sizes" if same else "THE PARAMETERS DIFFER")
     return int(not same)

@@ -1,14 +1,12 @@
 """What the README says was measured: the commands and the four examples, each run as a user would, in turn.
 
-    CHAINRULE_DATA=folder/with/mnist python benchmarks/systems.py
+    CHAINRULE_DATA=folder/with/mnist python -m benchmarks.systems --keep
 
 Every row is a process of its own, timed from its start to its end; the accuracy is what it prints.
 """
 
 from __future__ import annotations
 
-import os
-import platform
 import re
 import statistics
 import subprocess
@@ -17,9 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
-import chainrule
+from benchmarks import report
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 TRAIN = [sys.executable, "-m", "chainrule.cli", "train"]
@@ -35,10 +31,8 @@ WORK = {
 
 
 def main() -> None:
-    print(f"chainrule {chainrule.__version__}, NumPy {np.__version__}, Python {platform.python_version()}, ", end="")
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores\n\n| run | what it shows | | seconds in all |\n|---|---|---|---|"
-    )
+    print(f"{report.heading(1)}\n\n| run | what it shows | shown | seconds in all |\n|---|---|---:|---:|")
+    rows: dict[str, dict[str, str]] = {}
     for name, (what, shows, pattern) in WORK.items():
         command = [sys.executable, str(EXAMPLES / what)] if isinstance(what, str) else what
         with tempfile.TemporaryDirectory() as folder:
@@ -46,11 +40,15 @@ def main() -> None:
             result = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
             seconds = time.perf_counter() - start
         found = re.findall(pattern, result.stdout)
+        rows[name] = {"what it shows": shows, "shown": found[-1], "seconds in all": f"{seconds:.1f}"}
         print(f"| {name} | {shows} | {found[-1]} | {seconds:.1f} |", flush=True)
 
     times = [(seconds_of("import chainrule"), seconds_of("import numpy")) for _ in range(15)]
     beyond = 1000 * statistics.median(ours - numpys for ours, numpys in times)
     print(f"| `import chainrule` | milliseconds beyond `import numpy` | {beyond:.0f} | |")
+    rows["`import chainrule`"] = {"what it shows": "milliseconds beyond `import numpy`", "shown": f"{beyond:.0f}"}
+    if sys.argv[1:] == ["--keep"]:
+        report.keep("systems", rows)
 
 
 def seconds_of(code: str) -> float:

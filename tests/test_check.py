@@ -90,6 +90,7 @@ def written(name, text):
 # ---------------------------------------------------------------- what chainrule ships
 
 
+@pytest.mark.slow
 def test_every_shipped_layer_loss_and_penalty_is_right_with_order_two():
     found = data()
     assert found["ok"] is True
@@ -103,6 +104,7 @@ def test_every_shipped_layer_loss_and_penalty_is_right_with_order_two():
         assert c["error"] < 1e-7, f"{c['name']}: error {c['error']}"
 
 
+@pytest.mark.slow
 def test_a_wrong_one_among_them_is_a_failure(monkeypatch):
     monkeypatch.setattr(cr.layers.Mish, "backward", lambda self, dy, memo: dy)
     result = check(status=1)

@@ -75,6 +75,7 @@ def images(rng):
     return layers.BatchNorm() if kind == 3 else layers.GlobalAveragePool2D()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(50))
 def test_random_right_layers_are_right(seed):
     rng = np.random.default_rng(seed)

@@ -9,12 +9,13 @@ import struct
 import subprocess
 import sys
 import threading
-import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import chainrule as cr
+from bounded import calls
 from chainrule._internal import parts as _parts
 from chainrule.files.networks import ModelFileError
 from chainrule.layers import (
@@ -188,18 +189,30 @@ def places(value, path=()):
         yield from places(inner, (*path, key))
 
 
+@pytest.mark.slow
 def test_a_changed_description_loads_or_is_refused_at_once(tmp_path):
+    """In a process of its own, where no signature is checked: that would be most of the work."""
+    code = f"import test_convolutional; print(test_convolutional.load_changed({str(tmp_path)!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert int(done.stdout) > 10
+
+
+def load_changed(folder):
+    """Load a thousand files whose description was changed; return how many of them were whole."""
     net = cr.Network(
         130,
         [Embedding([3, 4], 2, columns=[1, 0]), Dense(128), Reshape((8, -1, 2)), *stack()[:-2],
          Residual([Residual([BatchNorm()])]), GlobalAveragePool2D(), Dense(2)],
         "softmax_cross_entropy", seed=0,
     )  # fmt: skip
-    path = tmp_path / "model.safetensors"
+    path = Path(folder, "model.safetensors")
     cr.save(net, path)
     header, description, data = description_of(path)
     rng, everywhere = np.random.default_rng(0), list(places(description["network"]))
-    loaded, slowest = 0, 0.0
+    loaded = 0
     for _ in range(1000):
         changed = copy.deepcopy(description)
         for _ in range(rng.integers(1, 3)):
@@ -215,15 +228,13 @@ def test_a_changed_description_loads_or_is_refused_at_once(tmp_path):
             except (KeyError, IndexError, TypeError):  # the first change took it away
                 continue
         write(path, header, changed, data)
-        start = time.perf_counter()
         try:
-            cr.load(path)
+            with calls(100_000):
+                cr.load(path)
             loaded += 1
         except ModelFileError as error:
             assert "\n" not in str(error)  # noqa: PT017
-        slowest = max(slowest, time.perf_counter() - start)
-    assert loaded > 10
-    assert slowest < 2, f"a file took {slowest:.1f} s"
+    return loaded
 
 
 def test_layers_nested_without_end_are_refused_at_once(tmp_path):

@@ -18,6 +18,8 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 
 from chainrule import MLPClassifier
 
+pytestmark = pytest.mark.slow
+
 BLOCK = 300
 HOPELESS = 1e-7  # a learning rate with which nothing is learned
 DASK_VERSION = tuple(map(int, dask.__version__.split(".")[:2]))

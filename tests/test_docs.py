@@ -1,17 +1,27 @@
-"""The code in README and docs runs as it stands there."""
+"""The documents tell the truth: their code runs, their commands run, and their figures are those that were measured."""
 
+import ast
+import difflib
 import re
+import runpy
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+FIGURES = runpy.run_path(str(ROOT / "docs" / "figures.py"))
+DOCUMENTS = {path.name: path.read_text(encoding="utf-8") for path in FIGURES["documents"]()}
 BLOCKS = [
-    pytest.param(code, id=f"{document.name}-{i}")
-    for document in [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
-    for i, code in enumerate(re.findall(r"```python\n(.*?)```", document.read_text(encoding="utf-8"), re.DOTALL))
+    pytest.param(
+        code,
+        id=f"{name}-{i}",
+        marks=[pytest.mark.slow] if name in {"layers.md", "better-training.md", "tables-tuning.md"} else [],
+    )
+    for name, text in DOCUMENTS.items()
+    for i, code in enumerate(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     if "import" in code
 ]
 
@@ -42,3 +52,62 @@ def test_the_gradient_check_says_of_a_layer_what_its_page_says(tmp_path):
         done = subprocess.run(command, capture_output=True, check=False, cwd=tmp_path, encoding="utf-8")
         assert without_numbers(done.stdout) == without_numbers(said), done.stdout
         assert done.returncode == status
+
+
+# ---------------------------------------------------------------- code that stands in a file
+
+NAMED = [
+    pytest.param(path, code, id=f"{name}: {path}")
+    for name, text in DOCUMENTS.items()
+    for path, code in re.findall(r"`([\w/]+/\w+\.py)`:\n\n```python\n(.*?)```", text, re.DOTALL)
+]
+
+
+def without_docstrings(code):
+    """The lines of code, without those of docstrings and without empty ones."""
+    lines = code.splitlines()
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            text = node.body[0]
+            lines[text.lineno - 1 : text.end_lineno] = [""] * (text.end_lineno - text.lineno + 1)
+    return [line for line in lines if line.strip()]
+
+
+@pytest.mark.parametrize(("path", "shown"), NAMED)
+def test_code_that_names_a_file_stands_in_that_file(path, shown):
+    there = without_docstrings((ROOT / "src" / "chainrule" / path).read_text(encoding="utf-8"))
+    shown = [line for line in shown.splitlines() if line.strip()]
+    windows = [textwrap.dedent("\n".join(there[i : i + len(shown)])) for i in range(len(there) - len(shown) + 1)]
+    nearest = max(windows, key=lambda window: difflib.SequenceMatcher(None, window, "\n".join(shown)).quick_ratio())
+    assert nearest == "\n".join(shown), f"write what stands in {path} between the fences:\n\n{nearest}\n"
+
+
+# ---------------------------------------------------------------- figures
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_figures_are_those_that_the_benchmarks_wrote(name):
+    written = FIGURES["rewrite"](DOCUMENTS[name])
+    difference = difflib.unified_diff(DOCUMENTS[name].splitlines(), written.splitlines(), lineterm="", n=0)
+    assert written == DOCUMENTS[name], "type `python docs/figures.py`:\n" + "\n".join(difference)
+
+
+# What is promised, refused or chosen, and not measured, by document: a number and its unit.
+CHOSEN = {
+    "files.md": "2 MiB, 128 MiB, 20 times, 30 seconds, 20,000 times, 200 MiB, 50 MB",
+    "gradient-check.md": "1 %, 32 times, 0.5 times, 0.8 times, 1,000 times, 10,000 times",
+    "speed.md": "0.1 s",
+    "streaming.md": "0.4 %, 3 %, 12 MiB, 32 MiB, 4 GB, 1 GiB",
+    "table-reports.md": "1 MB, 95 times, 51 %, 80 %, 100 %",
+    "tables.md": "1.07 GB, 20 times, 8GB, 95 %",
+    "trace.md": "90 kB",
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_every_figure_says_where_it_was_measured(name):
+    text = re.sub(r"```.*?```|`[^`\n]*`|^    [^\n]*$", "", DOCUMENTS[name], flags=re.DOTALL | re.MULTILINE)
+    text = FIGURES["INLINE"].sub("", FIGURES["TABLE"].sub("", text))
+    found = re.findall(rf"(?<![\w.,-])\d[\d.,]* ?{FIGURES['UNITS']}(?!\w| \d)", text)
+    chosen = CHOSEN.get(name, "").split(", ")
+    assert not {*found} - {*chosen}, "put a marker of docs/figures.py before a figure, or add a limit to CHOSEN"

@@ -259,6 +259,7 @@ def test_an_unchanged_description_loads(path):
     assert cr.MLPClassifier.load(path).history_.columns[0] == "epoch"
 
 
+@pytest.mark.slow
 def test_a_long_label_does_not_make_room_for_itself_in_all_the_others(path):
     """NumPy's texts are all as wide as the longest: of a few bytes they would take gigabytes, once more in each row."""
     labels = [*(f"{i:05}" for i in range(299)), "a" * 10**6]

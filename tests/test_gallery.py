@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("sklearn")
 pytest.importorskip("matplotlib")
 
+pytestmark = pytest.mark.slow
 GALLERY = Path(__file__).resolve().parents[1] / "examples" / "gallery"
 
 

@@ -407,6 +407,7 @@ def test_residual_equals_pytorch(rows, features, dtype, seed):
         assert_close(found[name], tensor.grad, dtype, name)
 
 
+@pytest.mark.slow
 @few
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 2), seeds)
 def test_gradients_of_residual_have_order_two(height, width, channels, seed):

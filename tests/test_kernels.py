@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -381,36 +382,30 @@ def test_an_error_between_two_epochs_ends_the_team(monkeypatch, compiled_only):
 
 
 INTERRUPTED = """
-import os, signal, threading, time
+import os, signal, threading
 import numpy as np
 import chainrule as cr
 import variants
 
 rng = np.random.default_rng(0)
 network = cr.Network(200, [cr.layers.Dense(200), cr.layers.Tanh(), cr.layers.Dense(10)], "softmax_cross_entropy", seed=0)
-X, t = rng.random((100_000, 200), dtype="float32"), rng.integers(0, 10, 100_000)
+X, t = rng.random((100_000, 200), dtype="float32"), rng.integers(0, 10, 100_000)  # an epoch takes a second
 cr.train(network, X[:1000], t[:1000], epochs=1, batch_size=100)
 
-def press():
-    global pressed
-    pressed = time.perf_counter()
-    os.kill(os.getpid(), signal.SIGINT)
-
-threading.Timer(0.3, press).start()
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
 history = cr.train(network, X, t, epochs=1000, batch_size=100, threads={threads})
-print(time.perf_counter() - pressed, history.stopped)
+print(history.stopped)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process cannot press Ctrl-C for itself")
 @pytest.mark.parametrize("threads", [1, 2])
-def test_ctrl_c_is_answered_within_half_a_second(threads):
+def test_ctrl_c_is_answered_within_an_epoch(threads):
     environment = {**os.environ, "CHAINRULE_KERNELS": "numba"}
     code = INTERRUPTED.format(threads=threads)
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    seconds, _, stopped = result.stdout.partition(" ")
-    assert float(seconds) < 0.5
-    assert stopped.startswith("interrupted in epoch")
+    assert re.match(r"interrupted in epoch \d+, after batch \d+ of 1000", result.stdout), result.stdout
 
 
 # ------------------------------------------------------------ compiling
@@ -426,6 +421,7 @@ print(hashlib.sha256(network.theta.tobytes()).hexdigest())
 """
 
 
+@pytest.mark.slow
 def test_the_first_use_says_that_it_compiles_and_later_ones_do_not(tmp_path):
     environment = {**os.environ, "CHAINRULE_KERNELS": "numba", "NUMBA_CACHE_DIR": str(tmp_path)}
     first, later = (

@@ -69,6 +69,7 @@ def workers():
     get_reusable_executor().shutdown(wait=True)
 
 
+@pytest.mark.slow
 def test_networks_train_in_worker_processes_that_map_them(workers):
     settings = {"epochs": 2, "seed": 0}
     alone = cr.train(network(LARGE), X, LABELS, **settings)

@@ -241,6 +241,7 @@ class TestImages:
         back = [Residual([Conv2D(2, 1), LayerNorm()]), Conv2D(2, 1), GlobalAveragePool2D()]  # last, and first again
         assert operators(cr.Network((4, 4, 2), back, "squared_error")).count("Transpose") == 3
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_sixty_random_networks(self, dtype):
         for seed in range(60):
@@ -334,6 +335,7 @@ class TestLinks:
 
 
 class TestNetworks:
+    @pytest.mark.slow
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_two_hundred_random_networks(self, dtype):
         for seed in range(200):

@@ -138,6 +138,7 @@ def test_calibration_that_has_no_converter_is_refused_in_a_sentence():
         run(fitted(CalibratedClassifierCV(classifier(), cv=2), X, y), X)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CLASSES)
 def test_ensembles_of_classifiers(name, dtype):

@@ -74,6 +74,7 @@ def test_warnings_are_lines_without_places_in_the_code(capsys):
     assert capsys.readouterr().err == "Warning: 60 % of the units give 0.\n"
 
 
+@pytest.mark.slow
 def test_tune_warns_of_what_tells_the_target():
     passengers().with_columns(copy=pl.col("survived")).write_csv("leak.csv")
     said = run("tune", "leak.csv", "--target", "survived", "--trials", "1", "--folds", "2", "--quiet").stderr
@@ -264,6 +265,7 @@ def test_messages_name_the_options_that_were_typed(here, options, message):
     refused("train", "titanic.csv", "--target", "survived", *QUICK, *options, match=message)
 
 
+@pytest.mark.slow
 def test_nine_classes_of_seven_rows_are_trained_and_tuned(here):
     """The kind: few rows of many classes, and messages that name options which the command has."""
     rng = np.random.default_rng(0)

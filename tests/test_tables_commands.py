@@ -446,6 +446,13 @@ def test_export_writes_the_pipeline_that_runs_in_onnxruntime(runs, task, tmp_pat
     refused("export", runs / task, "--onnx", tmp_path / "q.onnx", "--opset", "17", match="--opset: is for networks")
 
 
+def test_export_compares_columns_of_two_words(tmp_path):
+    pytest.importorskip("onnxruntime")
+    frame = rows("binary").with_columns(plan=pl.Series(["free", "pro"] * 45))
+    tables.train(frame, "y", parameters={"max_iter": 2}).save(tmp_path / "run")
+    assert "onnxruntime agrees to" in run("export", tmp_path / "run", "--onnx", tmp_path / "p.onnx").stdout
+
+
 def test_predict_takes_what_train_takes(runs):
     """Frames of polars and pandas, dictionaries of columns, one row, rows by name, and paths."""
     pandas = pytest.importorskip("pandas")

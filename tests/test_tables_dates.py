@@ -27,6 +27,7 @@ def formats(day):
     return [day + time + zone for time in times for zone in dates.ZONES if time or not zone]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("day", WITH_DAY)
 def test_every_format_is_found_and_read(day):
     days = pl.Series([dt.datetime(2019, 12, 28, 23, 59, 58), dt.datetime(2001, 1, 31, 1, 2, 3)] * 5)
@@ -310,6 +311,7 @@ def test_whole_numbers_are_dates_where_somebody_says_so():
     st.lists(st.dates(dt.date(1000, 1, 1), dt.date(9999, 12, 31)), min_size=1, max_size=20),
     st.sampled_from([fmt for fmt in WITH_DAY if "%Y" in fmt and "%M" not in fmt and fmt != "%Y%m%d"]),
 )
+@pytest.mark.slow
 def test_any_days_are_read_as_they_are_meant_or_said_to_be_unclear(days, fmt):
     texts = pl.Series("d", days).dt.strftime(fmt)
     found = dates.find(texts)

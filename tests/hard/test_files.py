@@ -264,13 +264,13 @@ def test_the_watch_sees_what_it_should(tmp_path):
     code = (
         "import runpy, sys; sys.argv = ['x']; m = runpy.run_path({file!r})\n"
         "import chainrule as cr\n"
-        "from chainrule import persistence\n"
-        "real = persistence.read_network\n"
+        "from chainrule.files import networks, serving\n"
+        "real = networks.read_network\n"
         "def bad(file, header):\n"
         "    if file.name.endswith('broken.safetensors'):\n"
         "        {act}\n"
         "    return real(file, header)\n"
-        "from chainrule import serving; serving.read_network = persistence.read_network = bad\n"
+        "serving.read_network = networks.read_network = bad\n"
         "m['main'](0, 60, {folder!r})\n"
     )
     for act, sign in (

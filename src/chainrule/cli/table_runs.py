@@ -129,7 +129,7 @@ def to_onnx(folder: Path, out: Path) -> None:
     saved = _load(folder)
     rows = cast(check(inputs.made_up(saved, ROWS), saved.schema)[0], saved.schema.columns)
     p = None if saved.schema.task == "regression" else saved.pipeline.predict_proba(rows)
-    held = HeldOut(rows, np.zeros(len(rows)), saved.pipeline.predict(rows), p)
+    held = HeldOut(frame, np.zeros(len(rows)), saved.pipeline.predict(rows), p)
     content, said = converting.convert(saved.pipeline, saved.schema, held)
     if content is None:
         raise ValueError(said.removeprefix(converting.NONE))
