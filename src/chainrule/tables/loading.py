@@ -8,13 +8,13 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule._internal.checks import check_real
-from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
+from chainrule.tables._polars import pl
 from chainrule.tables import kinds, leaks, number_texts, overrides, remarks, splitting, targets
 from chainrule.tables.checking import check, with_targets
 from chainrule.tables.formats import Format, Notation
@@ -22,17 +22,15 @@ from chainrule.tables.frames import as_frame
 from chainrule.tables.reading import Table, read
 from chainrule.tables.result import Split
 from chainrule.tables.schema import Column, Schema
+from chainrule.tables.streaming.on_disk import OnDisk
+from chainrule.tables.streaming.opening import open_table
 from chainrule.tables.task import target_values
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 TEST, VALIDATION = 0.2, 0.125  # of all rows, and of the rest
 FEWEST = 10  # rows with a target
 NUMBERED = "whole numbers that all differ, without a name: numbers of rows"
 UNNAMED = re.compile(r"(Unnamed: \d+)?")  # of pandas
+MEASURED = 2**24  # values of the held-out rows that are measured where a table is on disk
 UNBALANCED = 10  # how many times the largest class is as large as the smallest, to be spoken of
 
 __all__ = ["TEST", "VALIDATION", "Loaded", "as_in", "load"]
@@ -77,6 +75,7 @@ def load(
     delimiter: str | None = None,
     header: bool | None = None,
     decimal: str | None = None,
+    stream: bool = False,
     seed: int = 0,
 ) -> Loaded:
     """Return the rows of a table and their parts; the arguments are those of :func:`chainrule.tables.train`."""
@@ -85,7 +84,7 @@ def load(
     if own is None:
         check_real("train", "test", part, 0, 1, open_low=True, open_high=True)
     numeric = [*numeric]
-    table = _table(source, target, delimiter, header, decimal)
+    table = _table(source, target, delimiter, header, decimal, stream=stream)
     goals = targets.split_names(target, table.frame.columns)
     frame, numbers, notes = _with_targets(table, goals)
     schema, y, said, warned = _schema(table, frame, goals, task, categorical, numeric, drop, dates)
@@ -108,12 +107,20 @@ def load(
     rows, rows_val, rows_test, how = splitting.split(plan, frame, y)
     frame_test, given, reads_test, numbers, file = frame[rows_test], None, "", numbers[rows_test], table.path
     if own is not None:
-        table_test = _table(own, target, delimiter, header, None, schema)
+        table_test = _table(own, target, delimiter, header, None, schema, stream=stream)
+        some = _measured(table_test.frame, seed)
+        if stream:
+            table_test = replace(table_test, frame=table_test.frame[some].select(table_test.frame.columns))
         known = replace(table_test, frame=with_targets(table_test.frame, schema, f"--test: {own}"))
         rows_own, numbers, _ = _with_targets(known, goals)
-        given = table_test.frame[numbers - 1]
+        given, numbers = table_test.frame[numbers - 1], some[numbers - 1] + 1
         how, reads_test, file = f"those of {own}", table_test.reads, table_test.path
         frame_test = as_in(schema, rows_own, os.fspath(own))
+    elif isinstance(frame, OnDisk):
+        some = _measured(frame[rows_test], seed)
+        frame_test, numbers = frame[rows_test[some]].select(frame.columns), numbers[some]
+        if len(some) < len(rows_test):
+            notes = (*notes, f"{len(some):,} of the {len(rows_test):,} rows held out are measured, drawn at random.")
     split = Split(len(rows), len(rows_val), frame_test.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))
     said = (*notes, *said, *remarks.find(frame, schema))
@@ -130,9 +137,15 @@ def _table(
     header: bool | None,
     decimal: str | None,
     schema: Schema | None = None,
+    *,
+    stream: bool = False,
 ) -> Table:
-    """Return the table of a file or a frame."""
+    """Return the table of a file or a frame; with ``stream``, of a file that stays on disk."""
     names = [target, *target.split(",")] if isinstance(target, str) else [*target]
+    if stream and not isinstance(source, str | os.PathLike):
+        raise TypeError(f"stream: expected a file, got {type(source).__name__}.")
+    if stream:
+        return open_table(source, delimiter=delimiter, header=header, decimal=decimal, targets=names, schema=schema)
     if isinstance(source, str | os.PathLike):
         return read(
             source, delimiter=delimiter, header=header, expected=names, targets=names, decimal=decimal, schema=schema
@@ -144,16 +157,20 @@ def _table(
     return Table(numbers, tuple(notes), "a data frame", hashlib.sha256(file.getbuffer()).hexdigest(), format=form)
 
 
+def _measured(held_out: Any, seed: int) -> Array:
+    """Return which of the held-out rows are measured: all of them, unless there are many on disk."""
+    most = max(FEWEST, MEASURED // max(1, held_out.width)) if isinstance(held_out, OnDisk) else held_out.height
+    some = splitting.drawn(held_out.height, most, seed)
+    return np.arange(held_out.height) if some is None else some
+
+
 def _with_targets(table: Table, goals: list[str]) -> tuple[pl.DataFrame, Array, tuple[str, ...]]:
     """Return the rows that have all targets, their numbers in the file from 1, and what was found out."""
-    pl = require("polars", "tables")
     frame = table.frame
     for name in goals:
         if name not in frame.columns:
             overrides.known("target", [name], frame.columns)
-    numbers = [name for name in goals if frame[name].dtype.is_float()]
-    frame = frame.with_columns(pl.col(numbers).fill_nan(None))
-    kept = frame.select(pl.all_horizontal(pl.col(goals).is_not_null())).to_series().arg_true().to_numpy()
+    kept = frame.select(goals).select(pl.all_horizontal(pl.all().is_not_null())).to_series().arg_true().to_numpy()
     usable = frame[kept] if len(kept) < frame.height else frame
     left_out = frame.height - usable.height
     if usable.height < FEWEST:

@@ -85,6 +85,17 @@ def split(plan: Plan, frame: pl.DataFrame, y: Array) -> tuple[Array, Array, Arra
     return (*parts, how)
 
 
+def drawn(rows: int, most: int, seed: int) -> Array | None:
+    """Return which of so many rows to take, drawn at random, in order; None for all of them.
+
+    >>> drawn(10, 3, seed=0), drawn(3, 3, seed=0)
+    (array([0, 1, 4]), None)
+    """
+    if rows <= most:
+        return None
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
+
+
 def code(plan: Plan, frame: pl.DataFrame, *, rare: bool) -> list[str]:
     """Return the same as lines of Python, for variables ``frame`` and ``y``."""
     if plan.time is not None:

@@ -1,0 +1,106 @@
+"""The inputs of a network from the rows of a table, in memory or on disk: the same numbers."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule._internal.typing import Array
+from chainrule.tables._polars import pl
+from chainrule.tables.casting import cast
+from chainrule.tables.loading import Loaded
+from chainrule.tables.schema import Column
+from chainrule.tables.splitting import drawn
+from chainrule.tables.streaming.on_disk import OnDisk
+from chainrule.tables.streaming.progress import Meter, State
+from chainrule.tables.streaming.scratch import Matrix, amount
+from chainrule.tables.task import encoded
+
+CELLS = 2**25  # values of the rows that a preparation is fitted on
+FEWEST = 2000  # rows that it is fitted on even where they are very wide
+TEXT = 64  # values that a text counts for
+BLOCK = 65_536  # rows that are prepared at once
+
+__all__ = ["fitted_rows", "prepared"]
+
+
+def prepared(
+    prepare: Any, loaded: Loaded, seed: int, show: Callable[[State], Any] | None = None
+) -> tuple[Array, Array]:
+    """Fit a preparation, and return the inputs of the rows to train and to validate with, float32.
+
+    It is fitted on all rows to train on, or on as many of them, drawn at random, as have :data:`CELLS` values. Rows
+    that it is fitted on get what its ``fit_transform`` gives, in which a category's mean is that of other rows; all
+    others get what its ``transform`` gives.
+
+    Parameters
+    ----------
+    prepare : sklearn.compose.ColumnTransformer
+    loaded : Loaded
+        In memory or on disk; the inputs are where the table is.
+    seed : int
+    show : function of State, optional
+    """
+    frame, columns, y, rows = loaded.frame, loaded.schema.used, loaded.y, loaded.train
+    places = fitted_rows(columns, len(rows), seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the transformers say of single columns is in the schema
+        known = rows[places]
+        X = np.asarray(prepare.fit_transform(cast(frame[known], columns), encoded(y[known])), dtype=np.float32)
+        used = np.concatenate([rows, loaded.validation])
+        if not isinstance(frame, OnDisk):
+            inputs = np.empty((len(used), X.shape[1]), np.float32)
+            inputs[places] = X
+            _put_others(prepare, frame, columns, used, places, inputs.__setitem__, None)
+            return inputs[: len(rows)], inputs[len(rows) :]
+        matrix = Matrix(len(used), X.shape[1])
+        meter = Meter(show, "preparing", frame.total, matrix.size)
+        meter.note = f"at most {amount(matrix.size)} of disk"
+        meter.tell()
+        matrix.put(places, X)
+        del X
+        _put_others(prepare, frame, columns, used, places, matrix.put, meter)
+    inputs = matrix.array()
+    return inputs[: len(rows)], inputs[len(rows) :]
+
+
+def fitted_rows(columns: Sequence[Column], rows: int, seed: int) -> Array:
+    """Return which of so many rows a preparation is fitted on.
+
+    >>> fitted_rows([Column("x", "number")], 3, 0), len(fitted_rows([Column("x", "number")], 10**8, 0))
+    (array([0, 1, 2]), 33554432)
+    """
+    cells = sum(TEXT if column.kind == "text" else 1 for column in columns)
+    some = drawn(rows, max(FEWEST, CELLS // max(1, cells)), seed)
+    return np.arange(rows) if some is None else some
+
+
+def _put_others(
+    prepare: Any, frame: Any, columns: Sequence[Column], used: Array, fitted: Array,
+    put: Callable[[Array, Array], Any], meter: Meter | None,
+) -> None:  # fmt: skip
+    """Prepare the rows that the preparation was not fitted on, in the order in which they lie in the table."""
+    numbers = frame.numbers(used) if isinstance(frame, OnDisk) else used
+    place = np.full(frame.total if isinstance(frame, OnDisk) else frame.height, -1)
+    place[numbers] = np.arange(len(used))
+    place[numbers[fitted]] = -1
+    start = 0
+    for block in _blocks(frame, [column.name for column in columns]):
+        to = place[start : start + block.height]
+        here = np.flatnonzero(to >= 0)
+        if len(here):
+            put(to[here], np.asarray(prepare.transform(cast(block[here], columns)), dtype=np.float32))
+        start += block.height
+        if meter is not None:
+            meter.add(block.height)
+
+
+def _blocks(frame: Any, names: list[str]) -> Iterator[pl.DataFrame]:
+    if isinstance(frame, OnDisk):
+        yield from frame.blocks(names)
+        return
+    for start in range(0, frame.height, BLOCK):
+        yield frame.select(names).slice(start, BLOCK)
