@@ -51,7 +51,7 @@ def runs(tmp_path_factory):
     """Return the folder with a run for each kind of target, and a file with its target."""
     folder = tmp_path_factory.mktemp("runs")
     for task in KINDS:
-        tables.train(rows(task), "y", parameters={"max_iter": 30}).save(folder / task)
+        tables.save(tables.train(rows(task), "y", parameters={"max_iter": 30}), folder / task)
         rows(task, 40, seed=1).write_csv(folder / f"{task}.csv")
     return folder
 
@@ -176,7 +176,7 @@ def test_predictions_are_written_as_their_name_says(runs, tmp_path, name):
 def test_labels_that_are_none_are_refused_with_their_row(runs, tmp_path):
     """A label 1.5 in a typed file was read as the class 1, and any word among labels of yes and no as a no."""
     frame = rows("binary", 60).with_columns((pl.col("y") == "yes").cast(pl.Int64).alias("y"))
-    tables.train(frame, "y", parameters={"max_iter": 2}).save(tmp_path / "run")
+    tables.save(tables.train(frame, "y", parameters={"max_iter": 2}), tmp_path / "run")
     frame.with_columns(pl.Series("y", [1.5] + [1.0, 0.0] * 29 + [1.0])).write_parquet(tmp_path / "half.parquet")
     refused("evaluate", tmp_path / "run", tmp_path / "half.parquet", match=r"row 1 has 1\.5")
 

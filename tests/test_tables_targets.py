@@ -108,7 +108,7 @@ def test_durations_are_seconds_in_training_and_in_prediction():
     assert {column.name: column.high for column in trained.schema.columns}["wait"] == pytest.approx(
         6.001
     )  # seconds, with their fraction
-    again = trained.predict(trained.held_out.frame)
+    again = tables.predict(trained, trained.held_out.frame)[0]
     np.testing.assert_array_equal(again["p_1"].to_numpy(), trained.held_out.probabilities[:, 1])
 
 

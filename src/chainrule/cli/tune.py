@@ -89,7 +89,7 @@ def tune(
     """
     from chainrule._internal.extras import require  # noqa: PLC0415  (not needed for --help)
     from chainrule.cli.tables import part_or_file  # noqa: PLC0415
-    from chainrule.tables import tuning  # noqa: PLC0415
+    from chainrule.tables import save, tuning  # noqa: PLC0415
     from chainrule.tables.tuning import saving  # noqa: PLC0415
 
     check_count("tune", "--seed", seed, least=0)
@@ -114,7 +114,7 @@ def tune(
         say(f"\nStopped: what is finished is kept in {folder}, and the same command goes on.")
         raise typer.Exit(STOPPED) from None
     tuned.trained.command = shlex.join(["chainrule", *sys.argv[1:]])
-    tuned.trained.save(folder, overwrite=True)
+    save(tuned.trained, folder, overwrite=True)
     saving.save(tuned, folder)
     for message in tuned.trained.warnings:
         say(f"Warning: {message}")

@@ -37,8 +37,8 @@ def judge(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: Arra
     """
     rest = frame.height
     if isinstance(frame, OnDisk):
-        some = splitting.drawn(rest, baselines.most_rows(len(schema.used)), seed)
-        frame, y = (frame, y) if some is None else (frame[some], y[some])
+        drawn = splitting.drawn(rest, baselines.most_rows(len(schema.used)), seed)
+        frame, y = (frame, y) if drawn is None else (frame[drawn], y[drawn])
         frame = frame.select([column.name for column in schema.used])
     truth = target_values(test, schema)
     if not len(truth):

@@ -14,8 +14,8 @@ import numpy as np
 
 from chainrule._internal.checks import check_real
 from chainrule._internal.typing import Array
-from chainrule.tables._polars import pl
 from chainrule.tables import kinds, leaks, number_texts, overrides, remarks, splitting, targets
+from chainrule.tables._polars import pl
 from chainrule.tables.checking import check, with_targets
 from chainrule.tables.formats import Format, Notation
 from chainrule.tables.frames import as_frame
@@ -39,7 +39,7 @@ __all__ = ["TEST", "VALIDATION", "Loaded", "as_in", "load"]
 class Loaded(NamedTuple):
     """The rows that have a target, what is known of them, and which of them are for what."""
 
-    frame: pl.DataFrame
+    frame: Any  # a polars DataFrame, or an OnDisk
     y: Array
     schema: Schema
     plan: splitting.Plan
@@ -105,29 +105,49 @@ def load(
         if (rows := getattr(plan, name)) != (share := getattr(asked, name)):
             notes = (*notes, f"{rows} rows for {name}, one for each class: {100 * share:g} % would be fewer.")
     rows, rows_val, rows_test, how = splitting.split(plan, frame, y)
-    frame_test, given, reads_test, numbers, file = frame[rows_test], None, "", numbers[rows_test], table.path
-    if own is not None:
-        table_test = _table(own, target, delimiter, header, None, schema, stream=stream)
-        some = _measured(table_test.frame, seed)
-        if stream:
-            table_test = replace(table_test, frame=table_test.frame[some].select(table_test.frame.columns))
-        known = replace(table_test, frame=with_targets(table_test.frame, schema, f"--test: {own}"))
-        rows_own, numbers, _ = _with_targets(known, goals)
-        given, numbers = table_test.frame[numbers - 1], some[numbers - 1] + 1
-        how, reads_test, file = f"those of {own}", table_test.reads, table_test.path
-        frame_test = as_in(schema, rows_own, os.fspath(own))
-    elif isinstance(frame, OnDisk):
-        some = _measured(frame[rows_test], seed)
-        frame_test, numbers = frame[rows_test[some]].select(frame.columns), numbers[some]
-        if len(some) < len(rows_test):
-            notes = (*notes, f"{len(some):,} of the {len(rows_test):,} rows held out are measured, drawn at random.")
-    split = Split(len(rows), len(rows_val), frame_test.height, how)
+    if own is None:
+        held, some = _held_out(frame, rows_test, numbers, table.path, seed)
+        notes = (*notes, *some)
+    else:
+        how = f"those of {own}"
+        held = _of_file(_table(own, target, delimiter, header, None, schema, stream=stream), schema, goals, seed)
+    split = Split(len(rows), len(rows_val), held.frame.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))
     said = (*notes, *said, *remarks.find(frame, schema))
     return Loaded(
-        frame, y, schema, plan, split, rows, rows_val, frame_test, said, warned, table.path, table.sha256, table.reads,
-        reads_test, table.frame.height - frame.height, given, numbers, file,
+        frame, y, schema, plan, split, rows, rows_val, held.frame, said, warned, table.path, table.sha256, table.reads,
+        held.reads, table.frame.height - frame.height, held.given, held.numbers, held.file,
     )  # fmt: skip
+
+
+class _Held(NamedTuple):
+    """The rows for the test, their numbers in the file they are from, what reads it, and what they were there."""
+
+    frame: pl.DataFrame
+    numbers: Array
+    file: str
+    reads: str = ""
+    given: pl.DataFrame | None = None
+
+
+def _held_out(frame: Any, rows: Array, numbers: Array, file: str, seed: int) -> tuple[_Held, tuple[str, ...]]:
+    """Return rows of the table for the test; of many on disk, some, which is noted."""
+    if not isinstance(frame, OnDisk):
+        return _Held(frame[rows], numbers[rows], file), ()
+    some = rows[_measured(frame[rows], seed)]
+    said = f"{len(some):,} of the {len(rows):,} rows held out are measured, drawn at random."
+    return _Held(frame[some].select(frame.columns), numbers[some], file), (said,) if len(some) < len(rows) else ()
+
+
+def _of_file(table: Table, schema: Schema, goals: list[str], seed: int) -> _Held:
+    """Return the rows of a test file that have all targets."""
+    some = _measured(table.frame, seed)
+    if isinstance(table.frame, OnDisk):
+        table = replace(table, frame=table.frame[some].select(table.frame.columns))
+    known = replace(table, frame=with_targets(table.frame, schema, f"--test: {table.path}"))
+    frame, numbers, _ = _with_targets(known, goals)
+    made = as_in(schema, frame, table.path)
+    return _Held(made, some[numbers - 1] + 1, table.path, table.reads, table.frame[numbers - 1])
 
 
 def _table(
@@ -164,7 +184,7 @@ def _measured(held_out: Any, seed: int) -> Array:
     return np.arange(held_out.height) if some is None else some
 
 
-def _with_targets(table: Table, goals: list[str]) -> tuple[pl.DataFrame, Array, tuple[str, ...]]:
+def _with_targets(table: Table, goals: list[str]) -> tuple[Any, Array, tuple[str, ...]]:
     """Return the rows that have all targets, their numbers in the file from 1, and what was found out."""
     frame = table.frame
     for name in goals:
@@ -184,7 +204,7 @@ def _with_targets(table: Table, goals: list[str]) -> tuple[pl.DataFrame, Array, 
 
 def _schema(
     table: Table,
-    frame: pl.DataFrame,
+    frame: Any,
     goals: list[str],
     task: str | None,
     categorical: Iterable[str],
@@ -209,7 +229,7 @@ def _schema(
     return schema, found.y, found.notes, warned
 
 
-def _without_numbering(schema: Schema, frame: pl.DataFrame, numeric: list[str]) -> Schema:
+def _without_numbering(schema: Schema, frame: Any, numeric: list[str]) -> Schema:
     """Return the schema without columns that number the rows, those without a target among them."""
     numbers = [c.name for c in schema.used if c.kind == "number" and c.read_as == "whole" and c.name not in numeric]
     found = {name: kinds.infer(frame[name]) for name in numbers}
@@ -236,7 +256,7 @@ def _without_group(schema: Schema, group: str | None) -> Schema:
     return replace(schema, columns=tuple(replace(c, dropped=why) if c.name == group else c for c in schema.columns))
 
 
-def _order(schema: Schema, frame: pl.DataFrame, name: str | None) -> str | None:
+def _order(schema: Schema, frame: Any, name: str | None) -> str | None:
     """Return the format of the dates by which rows are in order, or None where they are in order as they are."""
     if name is None:
         return None

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
 from chainrule.pages import html, markdown
 from chainrule.tables.report import sections
 from chainrule.tables.report.collect import collect
 from chainrule.tables.report.data import ReportData
 from chainrule.tables.result import Trained
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 __all__ = ["Report", "ReportData", "build", "render_html", "render_markdown"]
 
@@ -37,16 +30,14 @@ class Report:
         return self.html.partition("<body>\n")[2].rpartition("</body>")[0]
 
 
-def build(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: float = 10.0) -> Report:
+def build(trained: Trained, *, seconds: float = 10.0) -> Report:
     """Return the report of a training on a table.
 
     Parameters
     ----------
     trained : Trained
-    inputs : polars.DataFrame (rows, columns), optional
-        The held-out rows as ``trained.pipeline`` takes them. Without them there is no importance of columns.
     seconds : float
-        At most so long for the importance of columns.
+        At most so long for the importance of columns; 0 leaves it out.
 
     Returns
     -------
@@ -66,7 +57,7 @@ def build(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: floa
     >>> build(trained).markdown.splitlines()[6:8]
     ['- **0.170** MAE (mean 1.000)', '']
     """
-    data = collect(trained, inputs=inputs, seconds=seconds)
+    data = collect(trained, seconds=seconds)
     return Report(render_html(data), render_markdown(data))
 
 

@@ -42,7 +42,7 @@ class OnDisk:
         The file that must not change meanwhile.
     scan : polars.LazyFrame
         What reads it, or a copy of it.
-    format : Format
+    form : Format
         Words that stand for a missing value, and the decimal mark, of the texts in it.
     targets : sequence of str
         Columns in which a word for a missing value among numbers is missing.
@@ -68,14 +68,14 @@ class OnDisk:
     """
 
     def __init__(
-        self, path: Path, scan: pl.LazyFrame, format: Format, targets: Sequence[str] = (), *, texts: bool = False
+        self, path: Path, scan: pl.LazyFrame, form: Format, targets: Sequence[str] = (), *, texts: bool = False
     ) -> None:
-        self.path, self.format, self._targets = path, format, () if texts else targets
+        self.path, self.format, self._targets = path, form, () if texts else targets
         self._stamp = _stamp(path)
         self._scan = scan.with_columns(pl.selectors.decimal().cast(pl.Float64))
-        with self.reading() as scan:
-            self.types: Mapping[str, Any] = scan.collect_schema()
-            self.height = self.total = int(scan.select(pl.len()).collect().item())
+        with self.reading() as table:
+            self.types: Mapping[str, Any] = table.collect_schema()
+            self.height = self.total = int(table.select(pl.len()).collect().item())
         self.columns = list(self.types)
         check_names(self.columns, str(path))
         self._rows: Array | None = None
@@ -113,7 +113,7 @@ class OnDisk:
     @property
     def schema(self) -> Mapping[str, Any]:
         """The types of the columns."""
-        read = {name: pl.Float64 for name in self.notations}
+        read = dict.fromkeys(self.notations, pl.Float64)
         return {**self.types, **read}
 
     def __contains__(self, name: object) -> bool:
@@ -124,8 +124,7 @@ class OnDisk:
             values = self._column(key)
             return values if self._rows is None else values[self._rows]
         rows = copy.copy(self)
-        rows._rows = np.asarray(key) if self._rows is None else self._rows[key]
-        rows.height = len(rows._rows)
+        vars(rows).update(_rows=self.numbers(np.asarray(key)), height=len(key))
         return rows
 
     def select(self, names: Sequence[str]) -> pl.DataFrame:

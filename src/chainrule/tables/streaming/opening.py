@@ -83,7 +83,7 @@ def open_table(
             comma = Notation("," if parsed.comma else ".")
             rows.detect(name for name, kind in rows.types.items() if kind == pl.String)
             notations = {name: comma for name, kind in rows.types.items() if kind == pl.Float64} | rows.notations
-    notes = [*notes, *rows.words_among_targets()]
+    notes = [f"streamed: {rows.total:,} rows stay on disk", *notes, *rows.words_among_targets()]
     frame: Any = rows
     return Table(frame, tuple(notes), str(path), digest, format=rows.format, notations=notations)
 

@@ -34,7 +34,7 @@ def room(size: int, what: str) -> Any:
             "free some, or set TMPDIR to a folder on another disk."
         )
     with writing():
-        return tempfile.TemporaryFile()  # noqa: SIM115  (whoever maps it needs it longer)
+        return tempfile.TemporaryFile()
 
 
 @contextmanager
