@@ -193,7 +193,6 @@ def _arguments(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> None:
     from chainrule.cli import resuming  # noqa: PLC0415
-
     from chainrule.tables import save  # noqa: PLC0415
 
     parameters, table = _arguments(plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 from chainrule.pages import html, markdown
 from chainrule.tables.report import sections
 from chainrule.tables.report.collect import collect

@@ -22,11 +22,21 @@ from chainrule.tables.frames import check_names, plain
 AT_ONCE = 2**26  # bytes of neighboring columns that are read together, and of a block of rows, at 8 bytes a value
 SMALLEST_BLOCK, LARGEST_BLOCK = 256, 65_536  # rows
 
-__all__ = ["ChangedFileError", "OnDisk", "opened", "unreadable"]
+__all__ = ["ChangedFileError", "OnDisk", "UnreadableError", "opened"]
 
 
 class ChangedFileError(RuntimeError):
     """The file is not the one that it was when it was looked at first."""
+
+
+class UnreadableError(ValueError):
+    """The file cannot be read as what it is said to be."""
+
+    def __init__(self, path: Path, kind: str, error: Exception) -> None:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        super().__init__(
+            f"{path} cannot be read as {kind}: {first}. Is it whole? A download or a copy that was cut short is not."
+        )
 
 
 @final
@@ -186,7 +196,7 @@ class OnDisk:
         except (pl.exceptions.PolarsError, OSError) as error:
             self.check()
             what = "CSV" if self.format.delimiter else "Parquet"
-            raise (_bad_line(self) or unreadable(self.path, what, error)) from None
+            raise (_bad_line(self) or UnreadableError(self.path, what, error)) from None
         self.check()
 
 
@@ -215,14 +225,6 @@ def _bad_line(table: OnDisk) -> ValueError | None:
 def opened(path: Path) -> Any:
     """Return the file, unpacked as it is read where gzip has packed it."""
     return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
-
-
-def unreadable(path: Path, kind: str, error: Exception) -> ValueError:
-    """Return the error for a file that cannot be read."""
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return ValueError(
-        f"{path} cannot be read as {kind}: {first}. Is it whole? A download or a copy that was cut short is not."
-    )
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from chainrule.tables.formats import Format, Notation
 from chainrule.tables.reading import Table
 from chainrule.tables.schema import Schema
 from chainrule.tables.streaming import scratch
-from chainrule.tables.streaming.on_disk import AT_ONCE, OnDisk, opened, unreadable
+from chainrule.tables.streaming.on_disk import AT_ONCE, OnDisk, UnreadableError, opened
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data")
 PARQUET = (".parquet", ".pq")
@@ -77,7 +77,11 @@ def open_table(
     notes, notations = ["Parquet"], dict[str, Notation]()
     digest = _digest(path)
     if parsed is not None:
-        notes, scan = parsed.notes, _copied(rows)
+        notes = parsed.notes
+        try:
+            scan = _copied(rows)
+        except UnreadableError:  # such as numbers of 40 digits
+            scan = _copied(_opened(path, delimiter, header, decimal, targets, schema, texts=True)[0])
         rows = OnDisk(path, scan, rows.format, targets, texts=schema is not None)
         if schema is None:
             comma = Notation("," if parsed.comma else ".")
@@ -93,7 +97,7 @@ def open_rows(
 ) -> OnDisk:
     """Open a file whose rows are predicted block by block; columns of CSV are texts.
 
-    >>> open_rows("customers.xlsx", None)
+    >>> open_rows("customers.xlsx", Schema((), (), "regression"))
     Traceback (most recent call last):
     ...
     ValueError: customers.xlsx cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv,
@@ -183,7 +187,7 @@ def _head(path: Path) -> bytes:
         with opened(path) as file:
             head: bytes = file.read(HEAD + 1)
     except (OSError, EOFError) as error:
-        raise unreadable(path, "CSV", error) from None
+        raise UnreadableError(path, "CSV", error) from None
     if (kind := reading.kind(head, str(path))) != "text":
         what = reading.A.get(kind, f"packed by {kind}, which streaming cannot look into: unpack it")
         raise ValueError(f"{path} cannot be streamed as CSV: it is {what}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.typing import Array
+from chainrule.tables._polars import pl
 
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BUCKET = 2**27  # bytes of a matrix that are put in order at once, in memory
 
 __all__ = ["Matrix", "amount", "room"]
@@ -42,10 +45,12 @@ def writing() -> Iterator[None]:
     """Turn the error of a full disk into a sentence."""
     try:
         yield
-    except OSError as error:
+    except (OSError, pl.exceptions.PolarsError) as error:
+        if getattr(error, "errno", None) not in FULL and not any(f"(os error {n})" in str(error) for n in FULL):
+            raise
         raise ValueError(
-            f"{tempfile.gettempdir()}, the folder for temporary files, cannot be written to: {error.strerror}. Free "
-            "some space, or set TMPDIR to a folder on another disk."
+            f"{tempfile.gettempdir()}, the folder for temporary files, is full: {error}. Free some space, or set "
+            "TMPDIR to a folder on another disk."
         ) from None
 
 
