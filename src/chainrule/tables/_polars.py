@@ -1,26 +1,18 @@
-"""polars, imported when a name of it is first used: a missing extra then names the command to type.
-
->>> pl.DataFrame({"a": [1, 2]}).height
-2
-"""
-
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+"""Polars, imported once: without it, an error that names the command to type."""
 
 from chainrule._internal.extras import require
 
-__all__ = ["pl"]
+require("polars", "tables")
+
+import polars as pl  # noqa: E402
+
+__all__ = ["first_line", "pl"]
 
 
-class _Polars:
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(require("polars", "tables"), name)
-        setattr(self, name, value)
-        return value
+def first_line(error: BaseException) -> str:
+    r"""Return the first line of what polars says, without what its engine adds.
 
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = _Polars()
+    >>> first_line(ValueError("no such column\n\nThis error occurred ..."))
+    'no such column'
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

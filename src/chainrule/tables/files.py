@@ -7,19 +7,14 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
-from chainrule._internal.extras import require
 from chainrule.files.writing import writing
+from chainrule.tables._polars import pl
 from chainrule.tables.predicting import Predictor
 from chainrule.tables.saving import Saved
 from chainrule.tables.streaming.opening import needs_streaming, open_rows
 from chainrule.tables.streaming.progress import Meter, State
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 LARGE = 2**30  # bytes in memory from which on a file is read block by block
 
@@ -100,7 +95,6 @@ def _write_csv(file: BinaryIO, frames: Iterator[pl.DataFrame], _: Path) -> int:
 
 def _write_parquet(file: BinaryIO, frames: Iterator[pl.DataFrame], beside: Path) -> int:
     """Write one file for each frame, and join them: polars writes no file bit by bit."""
-    polars = require("polars", "tables")
     rows = 0
     with tempfile.TemporaryDirectory(dir=beside) as folder:
         parts = []
@@ -109,5 +103,5 @@ def _write_parquet(file: BinaryIO, frames: Iterator[pl.DataFrame], beside: Path)
             frame.write_parquet(parts[-1])
             rows += frame.height
         if parts:
-            polars.scan_parquet(parts).sink_parquet(file, maintain_order=True)
+            pl.scan_parquet(parts).sink_parquet(file, maintain_order=True)
     return rows

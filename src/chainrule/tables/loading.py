@@ -213,7 +213,7 @@ def _schema(
     dates: Iterable[str],
 ) -> tuple[Schema, Array, tuple[str, ...], tuple[str, ...]]:
     """Return the schema, y, what was decided, and what to look at."""
-    found = targets.find(frame, goals, task)
+    found = targets.find(frame.select(goals), goals, task)
     names = [name for name in frame.columns if name not in goals]
     told = overrides.told(names, list(categorical), list(numeric), list(dates), dropped := list(drop))
     columns: list[Column] = []

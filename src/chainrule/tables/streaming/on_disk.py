@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 
 from chainrule._internal.typing import Array
-from chainrule.tables import notation, number_texts
+from chainrule.tables import notation
 from chainrule.tables._polars import pl
 from chainrule.tables.formats import Format, Notation
 from chainrule.tables.frames import check_names, plain
@@ -54,10 +54,6 @@ class OnDisk:
         What reads it, or a copy of it.
     form : Format
         Words that stand for a missing value, and the decimal mark, of the texts in it.
-    targets : sequence of str
-        Columns in which a word for a missing value among numbers is missing.
-    texts : bool
-        Leave texts as texts, as a schema will read them.
 
     Attributes
     ----------
@@ -77,10 +73,8 @@ class OnDisk:
     (3, ['a', ' b', None], [3, 1])
     """
 
-    def __init__(
-        self, path: Path, scan: pl.LazyFrame, form: Format, targets: Sequence[str] = (), *, texts: bool = False
-    ) -> None:
-        self.path, self.format, self._targets = path, form, () if texts else targets
+    def __init__(self, path: Path, scan: pl.LazyFrame, form: Format) -> None:
+        self.path, self.format = path, form
         self._stamp = _stamp(path)
         self._scan = scan.with_columns(pl.selectors.decimal().cast(pl.Float64))
         with self.reading() as table:
@@ -90,7 +84,7 @@ class OnDisk:
         check_names(self.columns, str(path))
         self._rows: Array | None = None
         self._held: dict[str, pl.Series] = {}
-        self._words: dict[str, None] = {}
+        self._made: dict[str, pl.Series] = {}
         self.notations: dict[str, Notation] = {}
 
     def detect(self, may_be_numbers: Iterable[str]) -> None:
@@ -103,12 +97,11 @@ class OnDisk:
                 self.notations[name] = how
         self._held.clear()
 
-    def words_among_targets(self) -> list[str]:
-        """Return a note on each target in which words for a missing value stand among numbers."""
-        for name in self._targets:
-            if name in self:
-                self._column(name)
-        return [*self._words]
+    def with_columns(self, *columns: pl.Series) -> OnDisk:
+        """Return the table with these columns, which stay in memory, in place of those of the file."""
+        table = copy.copy(self)
+        table._made = {**self._made, **{values.name: values for values in columns}}  # noqa: SLF001
+        return table
 
     @property
     def block_rows(self) -> int:
@@ -167,6 +160,8 @@ class OnDisk:
 
     def _column(self, name: str) -> pl.Series:
         """Return a column, and keep those that are read with it: the next ones in the file."""
+        if name in self._made:
+            return self._made[name]
         if name not in self._held:
             self._held.clear()  # shared with the table that this has rows of
             first = self.columns.index(name)
@@ -175,8 +170,6 @@ class OnDisk:
                 frame = self._tidied(scan.select(names).collect())
             numbers = [notation.read(frame[n], how) for n, how in self.notations.items() if n in names]
             frame = frame.with_columns(numbers)
-            frame, words = number_texts.known_in(frame, self._targets, self.format.decimal)
-            self._words.update(dict.fromkeys(words))
             self._held.update({values.name: values for values in plain(frame)})
         return self._held[name]
 

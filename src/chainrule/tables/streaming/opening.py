@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chainrule.tables import delimited, reading
+from chainrule.tables import delimited, number_texts, reading
 from chainrule.tables._polars import pl
 from chainrule.tables.formats import Format, Notation
 from chainrule.tables.reading import Table
@@ -82,12 +82,17 @@ def open_table(
             scan = _copied(rows)
         except UnreadableError:  # such as numbers of 40 digits
             scan = _copied(_opened(path, delimiter, header, decimal, targets, schema, texts=True)[0])
-        rows = OnDisk(path, scan, rows.format, targets, texts=schema is not None)
+        rows = OnDisk(path, scan, rows.format)
         if schema is None:
             comma = Notation("," if parsed.comma else ".")
             rows.detect(name for name, kind in rows.types.items() if kind == pl.String)
             notations = {name: comma for name, kind in rows.types.items() if kind == pl.Float64} | rows.notations
-    notes = [f"streamed: {rows.total:,} rows stay on disk", *notes, *rows.words_among_targets()]
+    notes = [f"streamed: {rows.total:,} rows stay on disk", *notes]
+    if schema is None:
+        known, words = number_texts.known_in(
+            rows.select([name for name in targets if name in rows]), targets, rows.format.decimal
+        )
+        rows, notes = rows.with_columns(*known), [*notes, *words]
     frame: Any = rows
     return Table(frame, tuple(notes), str(path), digest, format=rows.format, notations=notations)
 
@@ -118,7 +123,7 @@ def _opened(
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty: expected a table with rows.")
     if kind == "Parquet":
-        return OnDisk(path, pl.scan_parquet(path, cache=False), Format(decimal=decimal or ""), targets), None
+        return OnDisk(path, pl.scan_parquet(path, cache=False), Format(decimal=decimal or "")), None
     head = _head(path)
     parsed = delimited.parse(
         head, str(path), delimiter=delimiter, header=header, decimal=decimal, targets=targets, schema=schema
@@ -135,7 +140,7 @@ def _opened(
         null_values=list(form.missing),
         infer_schema_length=0 if texts else None,
     )
-    return OnDisk(path, scan, form, targets, texts=texts), parsed
+    return OnDisk(path, scan, form), parsed
 
 
 def _copied(rows: OnDisk) -> pl.LazyFrame:
