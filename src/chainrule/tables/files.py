@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -66,8 +65,6 @@ def predict_file(
         When the rows do not fit the schema.
     """
     source = open_rows(path, run.schema, delimiter=delimiter, decimal=decimal)
-    if decimal is not None:
-        run = run._replace(schema=replace(run.schema, format=replace(run.schema.format, decimal=decimal)))
     names = [column.name for column in run.schema.used if column.name in source.columns]
     predictor = Predictor(run, interval=interval, coerce=coerce, whole=False)
     predictor.look(list(source.columns))

@@ -76,7 +76,7 @@ class OnDisk:
     def __init__(self, path: Path, scan: pl.LazyFrame, form: Format) -> None:
         self.path, self.format = path, form
         self._stamp = _stamp(path)
-        self._scan = scan.with_columns(pl.selectors.decimal().cast(pl.Float64))
+        self._source, self._scan = scan, scan.with_columns(pl.selectors.decimal().cast(pl.Float64))
         with self.reading() as table:
             self.types: Mapping[str, Any] = table.collect_schema()
             self.height = self.total = int(table.select(pl.len()).collect().item())
@@ -140,7 +140,7 @@ class OnDisk:
         return rows
 
     def blocks(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """Yield the rows of the whole file, in its order, with texts as they are but for spaces and missing values."""
+        """Yield the rows of the whole file, in its order."""
         with self.reading() as scan:
             for frame in scan.select(names).collect_batches(chunk_size=self.block_rows, maintain_order=True):
                 yield plain(self._tidied(frame))
@@ -168,17 +168,16 @@ class OnDisk:
             names = self.columns[first : first + max(1, AT_ONCE // (8 * max(1, self.total)))]
             with self.reading() as scan:
                 frame = self._tidied(scan.select(names).collect())
-            numbers = [notation.read(frame[n], how) for n, how in self.notations.items() if n in names]
-            frame = frame.with_columns(numbers)
             self._held.update({values.name: values for values in plain(frame)})
         return self._held[name]
 
     def _tidied(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return rows of CSV with texts without spaces at their ends."""
+        """Return rows of CSV with texts without spaces at their ends, and numbers read by their notation."""
         if not self.format.delimiter:
             return frame
         texts = pl.selectors.string().str.strip_chars()
-        return frame.with_columns(pl.when(texts.is_in(self.format.missing)).then(None).otherwise(texts).name.keep())
+        frame = frame.with_columns(pl.when(texts.is_in(self.format.missing)).then(None).otherwise(texts).name.keep())
+        return frame.with_columns(notation.read(frame[n], how) for n, how in self.notations.items() if n in frame)
 
     @contextmanager
     def reading(self) -> Iterator[pl.LazyFrame]:

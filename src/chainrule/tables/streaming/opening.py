@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def open_table(
 def open_rows(
     path: str | os.PathLike[str], schema: Schema, *, delimiter: str | None = None, decimal: str | None = None
 ) -> OnDisk:
-    """Open a file whose rows are predicted block by block; columns of CSV are texts.
+    """Open a file whose rows are predicted block by block; columns of CSV are texts, unless a decimal mark is given.
 
     >>> open_rows("customers.xlsx", Schema((), (), "regression"))
     Traceback (most recent call last):
@@ -108,7 +109,10 @@ def open_rows(
     ValueError: customers.xlsx cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv,
     .csv.gz) can.
     """
-    return _opened(Path(path), delimiter, None, decimal, (), schema, texts=True)[0]
+    rows, parsed = _opened(Path(path), delimiter, None, decimal, (), schema, texts=decimal is None)
+    if parsed is not None and decimal is not None:
+        rows.detect(name for name, kind in rows.types.items() if kind == pl.String)
+    return rows
 
 
 def _opened(
@@ -151,11 +155,17 @@ def _copied(rows: OnDisk) -> pl.LazyFrame:
             size = sum(len(piece) for piece in iter(lambda: file.read(2**20), b""))
     most = size + 8 * rows.height * rows.width + 2**20
     file = scratch.room(most, f"the columns of {rows.path}")
-    with rows.reading() as scan, scratch.writing():
-        group = max(1, AT_ONCE // (8 * rows.width))
-        scan.sink_parquet(file, compression="lz4", row_group_size=min(group, 2**18))
-        file.seek(0)
-    return pl.scan_parquet(file, cache=False)
+    try:
+        with rows.reading() as scan, scratch.writing():
+            group = max(1, AT_ONCE // (8 * rows.width))
+            scan.sink_parquet(file, compression="lz4", row_group_size=min(group, 2**18))
+            file.seek(0)
+    except BaseException:  # Ctrl-C too
+        scratch.closed(file)
+        raise
+    copied = pl.scan_parquet(file, cache=False)
+    weakref.finalize(copied, scratch.closed, file)
+    return copied
 
 
 def _digest(path: Path) -> str:

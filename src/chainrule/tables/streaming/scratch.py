@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from chainrule.tables._polars import pl
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BUCKET = 2**27  # bytes of a matrix that are put in order at once, in memory
 
-__all__ = ["Matrix", "amount", "room"]
+__all__ = ["Matrix", "amount", "closed", "room", "writing"]
 
 
 def room(size: int, what: str) -> Any:
@@ -54,6 +55,12 @@ def writing() -> Iterator[None]:
         ) from None
 
 
+def closed(file: Any) -> None:
+    """Close a temporary file, whose content nobody wants any more, also where the rest of it cannot be written."""
+    with suppress(OSError):
+        file.close()
+
+
 class Matrix:
     """Rows of float32 that are put on disk in any order and end in their own.
 
@@ -79,6 +86,7 @@ class Matrix:
         self._places: list[list[Array]] = [[] for _ in range(-(-rows // self._length))]
         self._counts = [0] * len(self._places)
         self._file = room(self.size, "the inputs of the network")
+        weakref.finalize(self, closed, self._file)
 
     @property
     def size(self) -> int:
