@@ -83,12 +83,12 @@ def digits() -> float:
 
 def page() -> float:
     """Return the time of the page about a million predictions."""
-    from chainrule.tables.report import ReportData, render_html
+    from chainrule.tables.report import ReportData, page
 
     rng, rows = np.random.default_rng(0), 1_000_000
     y = rng.normal(50, 10, rows)
     data = ReportData("regression", "price", y, y + rng.normal(1, 5, rows))
-    return fastest(lambda: render_html(data), 1)
+    return fastest(lambda: page(data).html, 1)
 
 
 def baselines() -> float:

@@ -2,7 +2,7 @@
 
 It is no workload of ``python -m benchmarks``: the file takes gigabytes of disk and minutes to make. Every training
 runs in a process of its own, of which the peak of resident memory (VmHWM) is printed, with everything that it
-imports. The rate is that of the file's bytes: in the statistics pass, in training, and in both together.
+imports. With ``--memory`` the same table is trained on in memory, too; the parameters must be the same.
 """
 
 from __future__ import annotations
@@ -63,33 +63,27 @@ def make(path: Path, size: int, group: int = PART) -> None:
         pl.scan_parquet(parts).sink_parquet(path, compression="zstd", row_group_size=group, maintain_order=True)
 
 
-def worker(path: str, chunk: int, epochs: int) -> None:
+def worker(path: str, epochs: int, stream: bool) -> None:
     """Train once, and print what was measured as JSON."""
-    from chainrule.tables.streaming import State, train_stream
+    from chainrule import tables
+    from chainrule.tables.streaming import State
 
-    phases: dict[str, State] = {}
-    last = 0.0
+    prepared = [0.0]
 
     def show(state: State) -> None:
-        nonlocal last
-        phases[state.what] = state
-        if time.perf_counter() - last > 10:
-            last = time.perf_counter()
-            print(state, file=sys.stderr, flush=True)
+        prepared[0] = state.rate
 
-    trained = train_stream(path, "y", epochs=epochs, chunk=chunk or None, show=show)
+    trained = tables.train(path, "y", parameters={"max_iter": epochs}, patience=0, stream=stream, show=show)
     theta = trained.pipeline[-1].network_.theta
     status = Path("/proc/self/status").read_text()
     peak = int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
-    seconds = sum(state.seconds for state in phases.values())
     print(
         json.dumps(
             {
-                "chunk": chunk,
+                "streamed": stream,
                 "rows": trained.schema.rows,
-                "statistics MB/s": phases["statistics"].rate,
-                "training MB/s": phases["training"].rate,
-                "both MB/s": (1 + epochs) * Path(path).stat().st_size / 1e6 / seconds,
+                "prepared MB/s": prepared[0],
+                "epochs, seconds": sum(trained.history["seconds"]),
                 "seconds": trained.seconds,
                 "peak MiB": peak,
                 "accuracy": trained.scores["accuracy"],
@@ -100,23 +94,58 @@ def worker(path: str, chunk: int, epochs: int) -> None:
     )
 
 
+def gather(path: Path, rows: int, width: int) -> None:
+    """Print how many rows of a file that is not in the cache are gathered in a second."""
+    from chainrule.training.windows import Window
+
+    with path.open("wb") as file:
+        for start in range(0, rows, 100_000):
+            file.write(np.random.default_rng(start).random((100_000, width), dtype=np.float32))
+        os.fsync(file.fileno())
+    order = np.random.default_rng(0).permutation(rows)
+
+    def cold() -> Any:
+        with path.open("rb") as file:
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return np.memmap(path, np.float32, "r", shape=(rows, width))
+
+    for turn in range(2):
+        X, batch, start = cold(), np.empty((256, width), np.float32), time.perf_counter()
+        for at in range(0, 25_600, 256):
+            X.take(order[at : at + 256], axis=0, out=batch, mode="clip")
+        print(f"turn {turn}  batch by batch {25_600 / (time.perf_counter() - start):,.0f} rows/s", end="")
+        for part in (8, 4):
+            del X
+            X = cold()
+            start = time.perf_counter()
+            Window(X, 4 * rows * width // part).take(order, 0, 256)
+            print(f"  collected, 1/{part}: {rows / part / (time.perf_counter() - start):,.0f} rows/s", end="")
+        print(flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.streaming", description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=float, default=4.0, help="GB of the file, 4 by default")
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--chunks", type=int, nargs="+", default=[0, 20_000, 100_000], help="rows; 0 for the default")
+    parser.add_argument("--memory", action="store_true", help="train in memory, too, and compare the parameters")
+    parser.add_argument(
+        "--gather", action="store_true", help="measure nothing but the order in which rows are gathered"
+    )
     parser.add_argument("--group", type=int, default=PART, help="rows of a row group")
     parser.add_argument("--path", type=Path, help="a file to make, or to use where it is there; it is kept")
     parser.add_argument("--keep", action="store_true", help="write results/streaming.json, for the documents")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if arguments.gather:
+            gather(Path(folder, "rows"), 4_000_000, 120)
+            return 0
         path = arguments.path or Path(folder, "table.parquet")
         if not path.exists():
             make(path, int(arguments.size * 1e9), arguments.group)
         print(f"{path.stat().st_size / 1e9:.2f} GB, row groups of {arguments.group:,} rows, {os.cpu_count()} cores")
         found = []
-        for chunk in arguments.chunks:
-            code = f"from benchmarks.streaming import worker; worker({str(path)!r}, {chunk}, {arguments.epochs})"
+        for stream in [True] + [False] * arguments.memory:
+            code = f"from benchmarks.streaming import worker; worker({str(path)!r}, {arguments.epochs}, {stream})"
             run = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
             found.append(json.loads(run.stdout.splitlines()[-1]))
             print(
@@ -128,7 +157,7 @@ def main() -> int:
         rows = {f"{one['chunk']:,}" if one["chunk"] else "the default": one for one in found}
         report.keep("streaming", {row: {c: f"{one[c]:.0f}" for c in columns} for row, one in rows.items()}, runs=found)
     same = len({one["parameters"] for one in found}) == 1
-    print("the same parameters for all chunk sizes" if same else "THE PARAMETERS DIFFER")
+    print("the same parameters" if same else "THE PARAMETERS DIFFER")
     return int(not same)
 
 

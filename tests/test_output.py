@@ -37,7 +37,7 @@ def frame():
 def cities(tmp_path_factory):
     """Return the folder of a run whose two labels differ in letters that code page 1252 does not have."""
     folder = tmp_path_factory.mktemp("cities")
-    tables.train(frame(), "city", parameters={"max_iter": 3}).save(folder / "run")
+    tables.save(tables.train(frame(), "city", parameters={"max_iter": 3}), folder / "run")
     frame().drop("city").head(3).write_csv(folder / "new.csv")
     return folder
 

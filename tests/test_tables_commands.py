@@ -17,7 +17,7 @@ import small_tables
 from chainrule import tables
 from chainrule.cli import check_result, checks
 from chainrule.cli.app import app
-from chainrule.tables import converting, explaining, inputs, output, streaming
+from chainrule.tables import converting, explaining, output, row_inputs
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
 from chainrule.tables.positive import PositiveTarget
@@ -57,7 +57,8 @@ def runs(tmp_path_factory):
     """Return the folder with a run for each kind of target, and a file with its target."""
     folder = tmp_path_factory.mktemp("runs")
     for task in KINDS:
-        tables.train(rows(task), "y", parameters={"max_iter": 30, "hidden_layer_sizes": (16,)}).save(folder / task)
+        trained = tables.train(rows(task), "y", parameters={"max_iter": 30, "hidden_layer_sizes": (16,)})
+        tables.save(trained, folder / task)
         rows(task, 40, seed=1).write_csv(folder / f"{task}.csv")
     return folder
 
@@ -72,7 +73,9 @@ def every(tmp_path_factory):
         if task != "binary":
             members = {"n_ensemble": 2} if task == "regression" else {}
             rows = frame.select(*small_tables.INPUTS, *goals)
-            tables.train(rows, ",".join(goals), parameters={**small_tables.SHORT, **members}).save(folder / task)
+            tables.save(
+                tables.train(rows, ",".join(goals), parameters={**small_tables.SHORT, **members}), folder / task
+            )
     return folder
 
 
@@ -250,7 +253,7 @@ def test_every_kind_of_column_and_target_is_explained(every):
         assert re.search(rf"= {row['city']} +1$", printed, re.MULTILINE)
         assert len(re.findall(r"words, direction", printed)) <= 12
         run_of = tables.load(every / task)
-        assert len(inputs.names(run_of)) == prepared(every / task, frame, 7).size
+        assert len(row_inputs.names(run_of)) == prepared(every / task, frame, 7).size
         predicted = tables.predict(run_of, every / "rows.csv")[0].row(6, named=True)
         if task == "multilabel":
             for name in ("sold", "late"):
@@ -267,8 +270,8 @@ def test_every_kind_of_column_and_target_is_explained(every):
 def test_names_of_inputs_are_those_of_their_values(every):
     """The input of a category is 1 in its rows, that of a missing value where it is missing."""
     run_of, frame = tables.load(every / "multiclass"), small_tables.frame(120)
-    X, _ = inputs.prepared(run_of, frame)
-    for i, (column, what) in enumerate(inputs.names(run_of)):
+    X, _ = row_inputs.prepared(run_of, frame)
+    for i, (column, what) in enumerate(row_inputs.names(run_of)):
         if what.startswith("= ") and column in ("city", "garden"):
             expected = (frame[column] == what.removeprefix("= ")).fill_null(value=False)
             np.testing.assert_array_equal(X[:, i] == 1, expected.to_numpy())
@@ -449,7 +452,7 @@ def test_export_writes_the_pipeline_that_runs_in_onnxruntime(runs, task, tmp_pat
 def test_export_compares_columns_of_two_words(tmp_path):
     pytest.importorskip("onnxruntime")
     frame = rows("binary").with_columns(plan=pl.Series(["free", "pro"] * 45))
-    tables.train(frame, "y", parameters={"max_iter": 2}).save(tmp_path / "run")
+    tables.save(tables.train(frame, "y", parameters={"max_iter": 2}), tmp_path / "run")
     assert "onnxruntime agrees to" in run("export", tmp_path / "run", "--onnx", tmp_path / "p.onnx").stdout
 
 
@@ -495,7 +498,7 @@ def test_predictions_are_written_as_their_name_says(runs, tmp_path, name):
 def test_labels_that_are_none_are_refused_with_their_row(runs, tmp_path):
     """A label 1.5 in a typed file was read as the class 1, and any word among labels of yes and no as a no."""
     frame = rows("binary", 60).with_columns((pl.col("y") == "yes").cast(pl.Int64).alias("y"))
-    tables.train(frame, "y", parameters={"max_iter": 2}).save(tmp_path / "run")
+    tables.save(tables.train(frame, "y", parameters={"max_iter": 2}), tmp_path / "run")
     frame.with_columns(pl.Series("y", [1.5] + [1.0, 0.0] * 29 + [1.0])).write_parquet(tmp_path / "half.parquet")
     refused("evaluate", tmp_path / "run", tmp_path / "half.parquet", match=r"row 1 has 1\.5")
 
@@ -532,12 +535,11 @@ def test_no_bound_is_zero_and_seeds_are_named(runs, tmp_path, monkeypatch):
     refused("train", "t.csv", "--target", "y", "--seed", "-1", match="--seed: expected")
     refused("train", "moons", "--seed", "-1", match="--seed: expected")
     refused("tune", "t.csv", "--target", "y", "--trials", "1", "--seed", "-1", match="--seed: expected")
-    for trains in (tables.train, streaming.train_stream):
-        for seed in (-1, 2**32):  # not "too few rows", which is what the split would make of it
-            with pytest.raises(ValueError, match=f"seed: expected a whole number from 0 to 4294967295, got {seed}"):
-                trains("t.csv", "y", seed=seed)
-        with pytest.raises(TypeError, match="seed: expected a whole number, got True"):
-            trains("t.csv", "y", seed=True)
+    for seed in (-1, 2**32):  # not "too few rows", which is what the split would make of it
+        with pytest.raises(ValueError, match=f"seed: expected a whole number from 0 to 4294967295, got {seed}"):
+            tables.train("t.csv", "y", seed=seed)
+    with pytest.raises(TypeError, match="seed: expected a whole number, got True"):
+        tables.train("t.csv", "y", seed=True)
 
 
 @pytest.mark.parametrize(

@@ -300,10 +300,10 @@ def test_whole_numbers_are_dates_where_somebody_says_so():
     trained = tables.train(table, "late", dates=["day:%Y%m%d"], parameters={"max_iter": 3, "hidden_layer_sizes": (4,)})
     (column,) = trained.schema.used
     assert (column.kind, column.read_as, column.low) == ("date", "whole", "2020-01-01T00:00:00")
-    texts = trained.predict(table.with_columns(pl.col("day").cast(pl.String)))
-    assert trained.predict(table).equals(texts)
+    texts = tables.predict(trained, table.with_columns(pl.col("day").cast(pl.String)))[0]
+    assert tables.predict(trained, table)[0].equals(texts)
     with pytest.raises(ValueError, match=r"'day' is a date \(%Y%m%d\), but row 1 has 7 \(100 rows in all\)"):
-        trained.predict(table.with_columns(day=7))
+        tables.predict(trained, table.with_columns(day=7))
 
 
 @settings(derandomize=True, max_examples=100, deadline=None)

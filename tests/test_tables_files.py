@@ -13,7 +13,7 @@ from chainrule.cli.app import app
 from chainrule.tables import files, saving
 from chainrule.tables.predicting import predict
 from chainrule.tables.reading import read
-from chainrule.tables.streaming import source as source_module
+from chainrule.tables.streaming import on_disk
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +46,8 @@ def any_way(request, monkeypatch):
 
 def small_blocks(monkeypatch):
     monkeypatch.setattr(files, "LARGE", 0)
-    monkeypatch.setattr(source_module, "SMALLEST_BLOCK", 256)
-    monkeypatch.setattr(source_module, "LARGEST_BLOCK", 256)
+    monkeypatch.setattr(on_disk, "SMALLEST_BLOCK", 256)
+    monkeypatch.setattr(on_disk, "LARGEST_BLOCK", 256)
 
 
 def cli(*arguments, status=0):

@@ -10,8 +10,7 @@ from chainrule.tables import layout
 from chainrule.tables.checking import check
 from chainrule.tables.loading import load
 from chainrule.tables.reading import read
-from chainrule.tables.streaming.opening import open_source
-from chainrule.tables.streaming.training import train_stream
+from chainrule.tables.streaming.opening import open_rows, open_table
 
 
 @pytest.fixture
@@ -40,7 +39,7 @@ def test_lines_before_the_header_are_no_rows(content, rows, said, file):
     assert table.frame.rows() == rows
     assert any(said in note for note in table.notes), table.notes
     with pytest.raises(ValueError, match="streaming needs the header in the first line"):
-        open_source(path)
+        open_table(path)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +63,7 @@ def test_a_second_header_row_is_said_and_not_taken_as_data(content, below, file)
     assert all(kind.is_numeric() for kind in table.frame.dtypes[1:2]) == (below > 0 or "1,2" in content)
     if below:
         with pytest.raises(ValueError, match="streaming needs data under the header: remove"):
-            open_source(path)
+            open_table(path)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +82,7 @@ def test_a_delimiter_too_many_in_every_row_is_not_taken_for_names_of_rows(conten
     if fine:
         assert any("names of rows, as R writes it" in note for note in read(path).notes)
         return
-    for reader in (read, open_source):
+    for reader in (read, open_table):
         with pytest.raises(ValueError, match=r"t.csv, line 2: expected \d fields as in the first line, got \d: put"):
             reader(path)
 
@@ -140,7 +139,7 @@ def test_a_class_called_na_stays_a_class(file):
     again = read(path, targets=["y"])
     assert again.reads == f"tables.read({str(path)!r}, targets=['y']).frame"
     with pytest.raises(ValueError, match="the target has the class 'NA', which streaming reads as missing"):
-        train_stream(path, "y")
+        load(path, "y", stream=True)
     own = file("x,y,z\n" + "1,NA,q\n2,EU,q\n3,,q\n" * 8, "own.csv")
     assert load(path, "y", test=own).test["y"].to_list() == ["NA", "EU"] * 8
     numbers = load(file(content.replace("EU", "1").replace("AS", "2"), "n.csv"), "y")
@@ -165,7 +164,7 @@ def test_numbers_of_rows_with_gaps_and_no_name_are_no_input(name, file):
     assert named.used
     counted = load(path, "y", numeric=[first.name]).schema.columns[0]
     assert counted.used
-    streamed = train_stream(path, "y", epochs=1).schema.columns[0]
+    streamed = load(path, "y", stream=True).schema.columns[0]
     assert not streamed.used
 
 
@@ -175,7 +174,8 @@ def test_a_single_row_without_a_header_is_a_row(file):
     assert not schema.format.header
     for content in ("0.5,a,1.25\n", "0.5,1.25\n"):  # with the target or without it
         path = file(content, "row.csv")
-        for frame in (read(path, schema=schema).frame, next(open_source(path, schema=schema).blocks()).frame):
+        rows = open_rows(path, schema)
+        for frame in (read(path, schema=schema).frame, next(rows.blocks(rows.columns))):
             checked, _ = check(frame, schema)
             assert checked.rows() == [(0.5, 1.25)]
     named = load(file("x,c,y\n" + "\n".join(lines) + "\n", "named.csv"), "c").schema

@@ -19,7 +19,7 @@ from chainrule.tables.loading import load
 from chainrule.tables.notation import expression, find
 from chainrule.tables.reading import read
 from chainrule.tables.schema import Schema
-from chainrule.tables.streaming.opening import open_source
+from chainrule.tables.streaming.opening import open_rows, open_table
 from chainrule.tables.tuning import prepare
 
 
@@ -33,8 +33,12 @@ def file(tmp_path):
     return make
 
 
-def streamed(path, **options):
-    return pl.concat([block.frame for block in open_source(path, **options).blocks()])
+def streamed(path, *, schema=None, **options):
+    if schema is not None:
+        rows = open_rows(path, schema, **options)
+        return pl.concat(rows.blocks(rows.columns))
+    frame = open_table(path, **options).frame
+    return frame.select(frame.columns)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +224,7 @@ def test_the_printed_python_reads_numbers_as_the_library_does():
 
 def test_trained_and_predicted_from_files_of_two_writers(tmp_path, file):
     trained = tables.train(file(TRAINED, "train.csv"), "y", numeric=["b"], parameters={"max_iter": 2})
-    trained.save(tmp_path / "run")
+    tables.save(trained, tmp_path / "run")
     run = tables.load(tmp_path / "run")
     new, same = file('a,b\n"2,500",3\n', "new.csv"), file("a;b\n2,5;3\n", "same.csv")
     one, two = (tables.predict(run, read(path, schema=run.schema).frame)[0] for path in (new, same))

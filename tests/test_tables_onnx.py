@@ -172,7 +172,7 @@ def test_why_there_is_none(monkeypatch, tmp_path):
         said == "There is no pipeline.onnx: ONNX has no operator that hashes words, as those of the column 'notes' are."
     )
     (tmp_path / "pipeline.onnx").write_bytes(b"of an older run")
-    assert run_of.save(tmp_path, overwrite=True) == (said,)
+    assert tables.save(run_of, tmp_path, overwrite=True) == (said,)
     assert not (tmp_path / "pipeline.onnx").exists()
     for package in ("onnxruntime", "onnx"):
         monkeypatch.setitem(sys.modules, package, None)

@@ -126,6 +126,6 @@ def test_what_was_expected_is_named():
 def test_a_number_that_cannot_be_squared_is_beyond_all_others():
     frame = pl.DataFrame({"x": np.linspace(-1, 1, 60), "y": [0] * 30 + [1] * 30})
     trained = tables.train(frame, "y", parameters={"max_iter": 2, "hidden_layer_sizes": (4,)})
-    found = trained.predict(pl.DataFrame({"x": [1e300, np.inf, -1e200, -np.inf]}))["p_1"].to_list()
+    found = predict(trained, pl.DataFrame({"x": [1e300, np.inf, -1e200, -np.inf]}))[0]["p_1"].to_list()
     assert (found[0], found[2]) == (found[1], found[3])
     assert found[0] != found[2]

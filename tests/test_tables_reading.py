@@ -17,7 +17,7 @@ from polars.testing import assert_frame_equal
 from chainrule.tables.delimited import decode
 from chainrule.tables.frames import as_frame, plain
 from chainrule.tables.reading import is_table, read
-from chainrule.tables.streaming.opening import open_source
+from chainrule.tables.streaming.opening import open_table
 
 CSV = b"number,word,share\n1,x,2.5\n2,y,3.5\n3,z,4.5\n"
 FRAME = pl.DataFrame({"number": [1, 2, 3], "word": ["x", "y", "z"], "share": [2.5, 3.5, 4.5]})
@@ -350,8 +350,8 @@ def test_names_that_polars_takes_for_patterns(name, tmp_path):
         lambda: as_frame(table),
         lambda: read(tmp_path / "t.csv"),
         lambda: read(tmp_path / "t.parquet"),
-        lambda: open_source(tmp_path / "t.csv"),
-        lambda: open_source(tmp_path / "t.parquet"),
+        lambda: open_table(tmp_path / "t.csv"),
+        lambda: open_table(tmp_path / "t.parquet"),
     ):
         with pytest.raises(ValueError, match=f"has a column called '{re.escape(name)}', which polars takes for a patt"):
             read_it()

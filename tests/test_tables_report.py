@@ -520,13 +520,13 @@ def trained(task="binary", n=120, **fields):
         "history": history, "split": Split(700, 80, n, "rows at random"), "sha256": "ab" * 32, "source": "t.csv",
         "command": "chainrule train t.csv --target t", "settings": {"seed": 3}, "seconds": 1.5,
     }  # fmt: skip
-    return Trained(**{**given, **fields}), frame.select("x", "noise", "word")
+    return Trained(**{**given, **fields})
 
 
 class TestCollect:
     def test_classes(self):
-        run, inputs = trained()
-        data = collect(run, inputs=inputs)
+        run = trained()
+        data = collect(run)
         assert data.truth.tolist() == (run.held_out.y == "yes").astype(int).tolist()
         assert data.classes == ("no", "yes")
         assert data.importance.columns[0].name == "x"
@@ -544,8 +544,8 @@ class TestCollect:
         assert f"numpy {np.__version__}" in facts["versions"]
 
     def test_the_most_wrong_rows(self):
-        run, inputs = trained()
-        data = collect(run, inputs=inputs)
+        run = trained()
+        data = collect(run)
         p = run.held_out.probabilities[np.arange(120), data.truth]
         wrong = run.held_out.y != run.held_out.predictions
         rows = np.flatnonzero(wrong)[np.argsort(p[wrong])][:10]
@@ -554,8 +554,8 @@ class TestCollect:
         assert dict(data.wrong[0].values)["word"] == (run.held_out.frame["word"][int(rows[0])] or "(missing)")
 
     def test_numbers(self):
-        run, inputs = trained("regression")
-        data = collect(run, inputs=inputs)
+        run = trained("regression")
+        data = collect(run)
         error = np.abs(run.held_out.y - run.held_out.predictions)
         assert data.wrong[0].row == error.argmax() + 1
         assert data.importance.measure == "RMSE"
@@ -563,8 +563,8 @@ class TestCollect:
         assert data.probabilities is None
 
     def test_columns_of_every_type(self):
-        run, inputs = trained("regression")
-        n = inputs.height
+        run = trained("regression")
+        n = run.held_out.frame.height
         days = pl.datetime_range(pl.datetime(2024, 1, 1), pl.datetime(2024, 12, 1), "1d", eager=True)[:n]
         others = {
             "day": days.dt.date(), "moment": days, "flag": [i % 3 == 0 for i in range(n)], "nothing": [None] * n,
@@ -576,7 +576,7 @@ class TestCollect:
         columns = (*run.schema.columns, *(Column(name, kind) for name, kind in zip(others, kinds, strict=True)))
         run.schema = replace(run.schema, columns=columns)
         run.held_out = replace(run.held_out, frame=frame)
-        data = collect(run, inputs=frame)
+        data = collect(run)
         shown = {c.name: c for c in data.columns}
         assert len(shown["day"].shares) == len(shown["moment"].shares) == 12
         assert shown["flag"].spread == "false 67 %, true 33 %"
@@ -585,25 +585,25 @@ class TestCollect:
         check_alone(page_of(data).html)
 
     def test_the_same_seed_gives_the_same_importance(self):
-        run, inputs = trained()
-        one, two = (collect(run, inputs=inputs, seconds=60).importance for _ in range(2))
+        run = trained()
+        one, two = (collect(run, seconds=60).importance for _ in range(2))
         assert one == two
 
     def test_importance_ends_in_time(self):
-        run, inputs = trained()
+        run = trained()
         run.pipeline.seconds = 0.05
-        data = collect(run, inputs=inputs, seconds=0.08)
+        data = collect(run, seconds=0.08)
         assert data.importance.untried > 0
         assert "There was no time for" in page_of(data).html
 
     @pytest.mark.parametrize("task", ["binary", "regression"])
     def test_from_beginning_to_end(self, task):
-        run, inputs = trained(task)
-        report = build(run, inputs=inputs)
+        run = trained(task)
+        report = build(run)
         check_alone(report.html)
         check_alone(report._repr_html_())
         assert "Which columns matter" in report.markdown
-        assert "Which columns matter" not in build(run).markdown
+        assert "Which columns matter" not in build(run, seconds=0).markdown
 
 
 def test_long_names_that_differ_in_their_middle_look_different():

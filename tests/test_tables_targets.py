@@ -115,7 +115,7 @@ def test_durations_are_seconds_in_training_and_in_prediction():
     assert {column.name: column.high for column in trained.schema.columns}["wait"] == pytest.approx(
         6.001
     )  # seconds, with their fraction
-    again = trained.predict(trained.held_out.frame)
+    again = tables.predict(trained, trained.held_out.frame)[0]
     np.testing.assert_array_equal(again["p_1"].to_numpy(), trained.held_out.probabilities[:, 1])
 
 
@@ -206,7 +206,7 @@ def test_predictions_and_report_name_the_unit_of_training(heavy, tmp_path):
     frame, trained = heavy
     assert trained.schema.targets[0].notation.unit == "kg"
     assert "'y' has values like '20.4 kg': read as an amount in kg." in [*trained.notes]
-    trained.save(tmp_path / "run")
+    tables.save(trained, tmp_path / "run")
     for run in (trained, tables.load(tmp_path / "run")):
         found, notes = tables.predict(run, frame.drop("y"))
         assert notes == ("the predictions of 'y' are in kg, as in training.",)
@@ -224,7 +224,7 @@ def test_labeled_rows_are_read_by_the_unit_of_training(heavy, tmp_path):
     np.testing.assert_allclose(read["y"], MADE, rtol=1e-12)
     with pytest.raises(ValueError, match=r"new\.csv: the target 'y' is an amount in kg, but row 1 has '3 EUR'"):
         with_targets(frame.with_columns(y=pl.lit("3 EUR")), trained.schema, "new.csv")
-    trained.save(tmp_path / "run")
+    tables.save(trained, tmp_path / "run")
     grams.write_csv(tmp_path / "new.csv")
     done = CliRunner().invoke(app, ["evaluate", str(tmp_path / "run"), str(tmp_path / "new.csv")])
     assert done.exit_code == 0, done.output

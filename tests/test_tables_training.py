@@ -9,6 +9,7 @@ from chainrule import tables
 from chainrule.tables import loading
 from chainrule.tables.casting import cast
 from chainrule.tables.leaks import find as find_leaks
+from chainrule.tables.report import build
 
 QUICK = {"max_iter": 4, "hidden_layer_sizes": (8,)}
 RNG = np.random.default_rng(0)
@@ -237,15 +238,15 @@ def test_the_held_out_rows_can_be_found_in_their_file(tmp_path):
     trained = train(test=tmp_path / "test.csv")
     held = trained.held_out
     assert (table[held.rows - 1]["number"] == held.frame["number"]).all()
-    line = trained.report().markdown.partition("| row | is | the network says |")[2].splitlines()[2]
+    line = build(trained).markdown.partition("| row | is | the network says |")[2].splitlines()[2]
     number, truth = [part.strip() for part in line.split("|")[1:3]]
     assert table["survived"][int(number) - 1] == truth
-    assert f"Row 1 is the first of {tmp_path / 'test.csv'}"[:40] in trained.report().markdown
+    assert f"Row 1 is the first of {tmp_path / 'test.csv'}"[:40] in build(trained).markdown
 
 
 def test_the_call_that_repeats_a_run_is_kept(tmp_path):
     passengers().write_csv(tmp_path / "t.csv")
     again = tables.train(tmp_path / "t.csv", "survived", drop=["age"], seed=2, parameters=QUICK, callbacks=())
     assert again.command == f"train({str(tmp_path / 't.csv')!r}, 'survived', drop=['age'], parameters={QUICK}, seed=2)"
-    assert again.command in again.report().html.replace("&#x27;", "'")
+    assert again.command in build(again).html.replace("&#x27;", "'")
     assert train(test=0.3).command.startswith("train(frame, 'survived', test=0.3")

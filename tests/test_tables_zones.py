@@ -8,7 +8,7 @@ import pytest
 
 from chainrule import tables
 from chainrule.tables.converting import feeds, to_onnx
-from chainrule.tables.streaming import train_stream
+from chainrule.tables.loading import load
 from test_tables_script import same
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what is advised after three epochs on 80 rows
@@ -53,7 +53,7 @@ def test_the_zone_is_in_the_schema_and_said():
     assert column.low == TOKYO.dt.replace_time_zone(None).min().isoformat()  # as a clock there shows it
     assert "'when' has times with a time zone: taken as a clock in Asia/Tokyo shows them." in trained.notes
     naive, notes = tables.predict(trained, TOKYO.dt.replace_time_zone(None).to_frame())
-    assert naive.equals(trained.predict(table(TOKYO)))
+    assert naive.equals(tables.predict(trained, table(TOKYO))[0])
     assert notes == ("'when': 80 times have no time zone: taken as times in Asia/Tokyo, as training's.",)
 
 
@@ -94,7 +94,7 @@ def test_an_ambiguous_date_among_new_rows_follows_the_format_of_training():
     trained = tables.train(table(american), "y", parameters=QUICK)
     iso = tables.train(table(american.str.to_date("%m/%d/%Y")), "y", parameters=QUICK)
     given, read = pl.DataFrame({"when": ["03/04/2022"]}), pl.DataFrame({"when": [dt.date(2022, 3, 4)]})
-    assert trained.predict(given).equals(iso.predict(read))
+    assert tables.predict(trained, given)[0].equals(tables.predict(iso, read)[0])
 
 
 @pytest.mark.parametrize("spelled", SPELLED)
@@ -148,20 +148,15 @@ def test_streaming_reads_the_same(spelled, ending, tmp_path):
     frame = frame if ending == "parquet" else frame.drop("wait").with_columns(SPELLED["text +09:00"].alias("when"))
     path = tmp_path / f"t.{ending}"
     getattr(frame, f"write_{ending}")(path)
-    memory = tables.train(frame, "y", parameters=QUICK)
-    streamed = train_stream(path, "y", epochs=1, parameters={"hidden_layer_sizes": (4,)})
-    columns = {c.name: (c.kind, c.date_format, c.notation, c.missing) for c in streamed.schema.columns}
-    assert columns == {c.name: (c.kind, c.date_format, c.notation, c.missing) for c in memory.schema.columns}
-    ends, of_all = (
-        {c.name: (c.low, c.high) for c in s.schema.columns if c.read_as != "text"} for s in (streamed, memory)
-    )
-    assert ends["when" if "when" in ends else "day"] == of_all["when" if "when" in of_all else "day"]
-    expected = streamed.predict(frame)
+    memory, streamed = (tables.train(path, "y", parameters=QUICK, stream=stream) for stream in (False, True))
+    assert streamed.schema == memory.schema
+    expected = tables.predict(streamed, frame)[0]
+    assert expected.equals(tables.predict(memory, frame)[0])
     grams = frame.with_columns(w=pl.Series([f"{1000 * n:.0f} g" for n in numbers]), when=MOMENTS)
-    np.testing.assert_allclose(streamed.predict(grams)["p_day"], expected["p_day"], rtol=1e-5)
+    np.testing.assert_allclose(tables.predict(streamed, grams)[0]["p_day"], expected["p_day"], rtol=1e-5)
 
 
-def test_streaming_says_what_it_cannot_read_beyond_its_sample(tmp_path):
+def test_words_anywhere_in_a_streamed_file_are_spoken_of_as_in_memory(tmp_path):
     rows = 3000
     when = pl.datetime_range(pl.datetime(2022, 1, 1), pl.datetime(2024, 1, 1), "1h", eager=True)[:rows]
     texts = when.dt.strftime("%d/%m/%Y %H:%M").to_list()
@@ -170,7 +165,6 @@ def test_streaming_says_what_it_cannot_read_beyond_its_sample(tmp_path):
         texts[row], kilos[row] = "soon", "much"
     frame = pl.DataFrame({"when": texts, "w": kilos, "y": ["a", "b"] * (rows // 2)})
     frame.write_parquet(tmp_path / "t.parquet")
-    streamed = train_stream(tmp_path / "t.parquet", "y", epochs=2, parameters={"hidden_layer_sizes": (4,)})
-    assert sorted(said for said in streamed.warnings if "cannot be read" in said) == [
-        f"'{name}': 2 value(s) cannot be read as those of the sample are: taken as missing." for name in ("w", "when")
-    ]
+    memory, streamed = (load(tmp_path / "t.parquet", "y", stream=stream) for stream in (False, True))
+    assert streamed.notes[1:] == memory.notes
+    assert sum("soon" in note or "much" in note for note in streamed.notes) == 2

@@ -39,7 +39,7 @@ def is_run(folder: Path) -> bool:
 def evaluate(folder: Path, source: str | None) -> None:
     """Print the scores of the network on the rows of a file with the target, and the rows it predicts worst."""
     from chainrule.cli import report, tables  # noqa: PLC0415  (not needed for --help)
-    from chainrule.tables import inputs, scores  # noqa: PLC0415
+    from chainrule.tables import row_inputs, scores  # noqa: PLC0415
     from chainrule.tables.report.uncertainty import as_numbers, intervals  # noqa: PLC0415
     from chainrule.tables.result import HeldOut  # noqa: PLC0415
 
@@ -48,7 +48,7 @@ def evaluate(folder: Path, source: str | None) -> None:
     frame, numbers, y, left_out = _labeled(
         saved, _given(folder, source, "evaluate", f"a file that has the column {schema.target!r}")
     )
-    X, notes = inputs.prepared(saved, frame, numbers)
+    X, notes = row_inputs.prepared(saved, frame, numbers)
     if left_out:
         notes = (f"{left_out:,} of {left_out + len(y):,} rows have no {schema.target!r}: left out.", *notes)
     for note in notes:
@@ -97,18 +97,18 @@ def traced(folder: Path, source: str | None, row: int, optimizer: Optimizer) -> 
 def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequence[Penalty]) -> list[Check]:
     """Check the gradients of a table's network at labeled rows of a file, or at made-up ones."""
     from chainrule.cli.checks import check_network  # noqa: PLC0415
-    from chainrule.tables import inputs, models  # noqa: PLC0415
+    from chainrule.tables import models, row_inputs  # noqa: PLC0415
 
     saved = _load(folder)
     if source is None:
-        X, _ = inputs.prepared(saved, inputs.made_up(saved, rows, seed))
+        X, _ = row_inputs.prepared(saved, row_inputs.made_up(saved, rows, seed))
         t, where = None, f"{rows:,} made-up rows in the range of training, and random targets"
     else:
         frame, numbers, y, _ = _labeled(saved, source)
         if len(y) < 2:
             raise ValueError(f"{source} has one labeled row: expected two or more to check at.")
-        X, _ = inputs.prepared(saved, frame[:rows], numbers)
-        t = inputs.as_learned(saved, y[:rows])
+        X, _ = row_inputs.prepared(saved, frame[:rows], numbers)
+        t = row_inputs.as_learned(saved, y[:rows])
         where = f"the first {len(X):,} labeled rows of {source}"
     networks = models.inside(saved.pipeline[-1]).networks_
     names = [str(folder)] if len(networks) == 1 else [f"{folder}, network {i}" for i in range(len(networks))]
@@ -121,13 +121,14 @@ def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequen
 def to_onnx(folder: Path, out: Path) -> None:
     """Write the whole pipeline of a table's run to an ONNX file, compared with ours on made-up rows."""
     from chainrule.files.writing import write_atomically  # noqa: PLC0415
-    from chainrule.tables import converting, inputs  # noqa: PLC0415
+    from chainrule.tables import converting, row_inputs  # noqa: PLC0415
     from chainrule.tables.casting import cast  # noqa: PLC0415
     from chainrule.tables.checking import check  # noqa: PLC0415
     from chainrule.tables.result import HeldOut  # noqa: PLC0415
 
     saved = _load(folder)
-    rows = cast(check(inputs.made_up(saved, ROWS), saved.schema)[0], saved.schema.columns)
+    frame = row_inputs.made_up(saved, ROWS)
+    rows = cast(check(frame, saved.schema)[0], saved.schema.columns)
     p = None if saved.schema.task == "regression" else saved.pipeline.predict_proba(rows)
     held = HeldOut(frame, np.zeros(len(rows)), saved.pipeline.predict(rows), p)
     content, said = converting.convert(saved.pipeline, saved.schema, held)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import shlex
 import shutil
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from chainrule._internal.interrupt import deferred_interrupt
+from chainrule._internal.machine import free_memory
 from chainrule._internal.names import reworded
 from chainrule.cli import bounds
 from chainrule.cli.errors import warnings_at_the_end
@@ -117,7 +117,7 @@ def train_or_go_on(
     table_plans.check_same(resume, plan, here)
     _confirm(resume, [(source, plan["source"]), (asked["test"], plan["table"]["test"])])
     _check_extras()
-    _run(plan, resume, streamed=False, quiet=quiet)
+    _run(plan, resume, streamed=bool(_too_large(plan["source"])), quiet=quiet)
 
 
 def train(
@@ -194,17 +194,15 @@ def _arguments(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> None:
     from chainrule.cli import resuming  # noqa: PLC0415
+    from chainrule.tables import save  # noqa: PLC0415
 
     parameters, table = _arguments(plan)
     with reworded(option_names(ARGUMENTS)):
-        if streamed:
-            trained = _stream(plan["source"], plan["target"], parameters, table, quiet=quiet)
-        else:
-            trained = _in_memory(plan, parameters, table, folder, quiet=quiet)
+        trained = _trained(plan, parameters, table, folder, streamed=streamed, quiet=quiet)
     interrupted = trained.history.stopped.startswith("interrupted")
     with deferred_interrupt():  # a Ctrl-C that comes too late to end training must not lose what was learned
         trained.command = plan["command"]
-        saved = trained.save(folder, overwrite=True)
+        saved = save(trained, folder, overwrite=True)
         if not interrupted:
             resuming.remove(folder)
     tell(trained.verdict if quiet else f"\n{scores(trained)}\n\n{textwrap.fill(trained.verdict, LINE)}")
@@ -230,11 +228,18 @@ def _script(plan: dict[str, Any], *, streamed: bool) -> str:
     return script(plan["source"], plan["target"], parameters=parameters, command=plan["command"], **table)
 
 
-def _in_memory(
-    plan: dict[str, Any], parameters: dict[str, Any], table: dict[str, Any], folder: Path, *, quiet: bool
+def _trained(
+    plan: dict[str, Any],
+    parameters: dict[str, Any],
+    table: dict[str, Any],
+    folder: Path,
+    *,
+    streamed: bool,
+    quiet: bool,
 ) -> Trained:
     from chainrule import tables  # noqa: PLC0415
     from chainrule.cli import resuming, table_plans  # noqa: PLC0415
+    from chainrule.tables.streaming.progress import Printer  # noqa: PLC0415
     from chainrule.training.loop import DivergenceError  # noqa: PLC0415
 
     kept = plan["source"] != "-"  # what came from standard input does not come again
@@ -253,33 +258,17 @@ def _in_memory(
                 parameters=parameters,
                 callbacks=[
                     *([resuming.checkpoint(folder)] if kept else []),
-                    *([] if quiet else [Progress(every=5)]),
+                    *([] if quiet else [Progress(every=1 if streamed else 5)]),
                 ],
                 resume=resuming.place(folder) if kept else None,
                 started=started,
+                stream=streamed,
+                show=None if quiet else Printer(sys.stdout),
                 **table,
             )
         except DivergenceError:
             resuming.remove(folder)  # it would diverge again
             raise
-    for message in trained.warnings:
-        say(f"Warning: {message}")
-    return trained
-
-
-def _stream(source: str, target: str, parameters: dict[str, Any], table: dict[str, Any], *, quiet: bool) -> Trained:
-    from chainrule.tables import streaming  # noqa: PLC0415
-
-    epochs = parameters.pop("max_iter", None)
-    show = None if quiet else streaming.Printer(sys.stdout)
-
-    def started(schema: Schema, split: Split, notes: Sequence[str]) -> None:
-        if not quiet:
-            tell(f"\n{decided(schema, split, notes)}\n")
-
-    trained = streaming.train_stream(
-        source, target, parameters=parameters, epochs=epochs, show=show, started=started, **table
-    )
     for message in trained.warnings:
         say(f"Warning: {message}")
     return trained
@@ -291,9 +280,7 @@ def _too_large(source: str) -> str:
         return ""
     from chainrule.tables.streaming.opening import needs_streaming  # noqa: PLC0415
 
-    free = 0
-    with contextlib.suppress(OSError, ValueError), open("/proc/meminfo", encoding="ascii") as file:  # noqa: PTH123
-        free = next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable"))
+    free = free_memory()
     return needs_streaming(source, int(PART * free)) if free else ""
 
 
@@ -337,7 +324,10 @@ def content(column: Column) -> str:
 
 def scores(trained: Trained) -> str:
     """Return the scores of the network with their 95 % intervals, beside those of models without one."""
-    return beside("held-out rows", "network", trained.scores, trained.intervals, trained.baselines)
+    from chainrule.tables.report.uncertainty import intervals  # noqa: PLC0415  (an extra)
+
+    around = intervals(trained.schema, trained.held_out, trained.scores)
+    return beside("held-out rows", "network", trained.scores, around, trained.baselines)
 
 
 def beside(

@@ -72,7 +72,7 @@ def tune(
     bounds.check("tune", {"seed": seed, "validation": validation})
     for package, extra in (("optuna", "tune"), ("polars", "tables"), ("skops", "tables")):
         require(package, extra)  # refused before the search, not after it
-    from chainrule.tables import tuning  # noqa: PLC0415  (an extra)
+    from chainrule.tables import save, tuning  # noqa: PLC0415  (an extra)
     from chainrule.tables.tuning.page import sentence  # noqa: PLC0415  (an extra)
 
     stem = Path(file).name.split(".")[0] or Path(file).name.strip(".") or "table"
@@ -94,7 +94,7 @@ def tune(
         say(f"\nStopped: the finished trials are kept in {folder}, and the same command resumes.")
         raise typer.Exit(STOPPED) from None
     tuned.trained.command = shlex.join(["chainrule", *sys.argv[1:]])
-    tuned.trained.save(folder, overwrite=True)
+    save(tuned.trained, folder, overwrite=True)
     tuning.save(tuned, folder)
     for message in tuned.trained.warnings:
         say(f"Warning: {message}")

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from chainrule.tables.python_script import script
     from chainrule.tables.reading import Table, read
     from chainrule.tables.result import HeldOut, Split, Trained
-    from chainrule.tables.saving import Saved, load
+    from chainrule.tables.saving import Saved, load, save
     from chainrule.tables.schema import Column, Schema
     from chainrule.tables.training import train
     from chainrule.tables.tuning import Tuned, tune
@@ -26,6 +26,7 @@ _LAZY = {
     "load": "saving",
     "predict": "predicting",
     "read": "reading",
+    "save": "saving",
     "script": "python_script",
     "train": "training",
     "Tuned": "tuning",
@@ -45,6 +46,7 @@ __all__ = [
     "load",
     "predict",
     "read",
+    "save",
     "script",
     "train",
     "tune",

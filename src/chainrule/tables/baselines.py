@@ -17,6 +17,7 @@ from chainrule._internal.typing import Array
 from chainrule.tables.casting import cast
 from chainrule.tables.preparation import dated, many_valued, text
 from chainrule.tables.schema import Column, Schema
+from chainrule.tables.splitting import drawn
 from chainrule.tables.task import encoded
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def fit(schema: Schema, frame: pl.DataFrame, y: Array, test: pl.DataFrame, seed:
     found = []
     for name, make in ((_simple(schema.task), None), (LINEAR, _linear), (TREES, _trees)):
         prepare, model, width = make(schema, rows, outputs, seed) if make else (None, _constant(schema.task), 1)
-        kept = _drawn(rows.height, min(ROWS, max(FEWEST, CELLS // max(width * outputs, 1))), seed)
+        kept = drawn(rows.height, most_rows(width * outputs), seed)
         some, y_some = (rows, y) if kept is None else (rows[kept], y[kept])
         X, X_test = np.zeros((len(y_some), 1)), np.zeros((rows_test.height, 1))
         with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):  # of two, one waits for what is busy
@@ -92,6 +93,11 @@ def fit(schema: Schema, frame: pl.DataFrame, y: Array, test: pl.DataFrame, seed:
                 p = np.column_stack([one[:, -1] if one.shape[1] > 1 else np.zeros(len(one)) for one in p])
             found.append(Baseline(name, model.predict(X_test), p, len(y_some)))
     return found
+
+
+def most_rows(width: int) -> int:
+    """Return the number of rows of so many inputs that a model is fitted to at most."""
+    return min(ROWS, max(FEWEST, CELLS // max(width, 1)))
 
 
 def _simple(task: str) -> str:
@@ -109,13 +115,6 @@ def _of_labels(task: str, classifier: Any) -> Any:
     from sklearn.multioutput import MultiOutputClassifier  # noqa: PLC0415
 
     return MultiOutputClassifier(classifier) if task == "multilabel" else classifier
-
-
-def _drawn(rows: int, most: int, seed: int) -> Array | None:
-    """Return so many rows drawn at random, or None for all."""
-    if rows <= most:
-        return None
-    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
 def _linear(schema: Schema, rows: pl.DataFrame, outputs: int, seed: int) -> tuple[Any, Any, int]:
@@ -156,7 +155,7 @@ class _LeastSquares:
 
         self._centre, self._scale = float(y.mean()), float(y.std()) or 1.0
         y, (n, p) = (y - self._centre) / self._scale, X.shape
-        kept = _drawn(n, max(FEWEST, SQUARES // p**2), self.seed)
+        kept = drawn(n, max(FEWEST, SQUARES // p**2), self.seed)
         penalty = RidgeCV(PENALTIES).fit(*((X, y) if kept is None else (X[kept], y[kept]))).alpha_
         plain = penalty == PENALTIES[0] and n > p and n * p**2 <= 4 * SQUARES  # the less the better: none at all
         self.model = (LinearRegression() if plain else Ridge(penalty)).fit(X, y)

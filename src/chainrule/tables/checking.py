@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from chainrule._internal.extras import require
 from chainrule._internal.names import did_you_mean
 from chainrule._internal.typing import Array
 from chainrule.tables import dates, notation, quantities
+from chainrule.tables._polars import pl
 from chainrule.tables.formats import MISSING
 from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Column, Schema
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 __all__ = ["Checker", "check", "empty_row"]
 
@@ -86,7 +81,6 @@ class Checker:
         whole: bool = True,
         numbers: Array | None = None,
     ) -> None:
-        pl = require("polars", "tables")
         self._schema, self._coerce, self._so_far = schema, coerce, "in all" if whole else "so far"
         few = {c.name: c.categories for c in schema.used if c.kind in ("yes/no", "category")}
         self._seen = {name: pl.Series(list(texts), dtype=pl.String) for name, texts in (few | dict(seen or {})).items()}
@@ -112,7 +106,6 @@ class Checker:
 
     def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return rows with the columns of the schema in their types."""
-        pl = require("polars", "tables")
         if self._missing is None:
             self.look(frame.columns)
         if not frame.height:
@@ -158,7 +151,6 @@ class Checker:
 
     def _fit(self, values: pl.Series, column: Column) -> pl.Series:
         """Return one column in its type."""
-        pl = require("polars", "tables")
         if values.dtype.is_nested() or values.dtype == pl.Object:
             raise ValueError(f"{column.name!r} has lists or structures, where {_what(column)} was expected.")
         if column.kind == "number":
@@ -190,7 +182,6 @@ class Checker:
         return read
 
     def _count_unseen(self, values: pl.Series, name: str) -> None:
-        pl = require("polars", "tables")
         counts = values.drop_nulls().cast(pl.String).alias(name).value_counts(name="count of rows")
         new = counts.filter(~counts[:, 0].is_in(self._seen[name].implode()))
         if new.height:
@@ -199,7 +190,6 @@ class Checker:
                 found[value if value in found or len(found) < DIFFERENT else OTHERS] += count
 
     def _date(self, values: pl.Series, column: Column) -> pl.Series:
-        pl = require("polars", "tables")
         zone = column.notation.zone or dates.zone(column.date_format)
         if values.dtype == pl.Date:
             return values
@@ -222,7 +212,6 @@ class Checker:
 
     def _in_zone(self, values: pl.Series, column: Column, zone: str) -> pl.Series:
         """Return dates as a clock shows them in the time zone of training."""
-        pl = require("polars", "tables")
         own = values.dtype.time_zone  # type: ignore[attr-defined]
         if own and not zone and self._coerce:
             return values.clear(len(values)).cast(pl.Datetime("us"))
@@ -242,12 +231,11 @@ def _two_ways(name: str, value: str, found: dates.Dates) -> str:
 
 
 def _series(value: str) -> pl.Series:
-    return require("polars", "tables").Series([value])
+    return pl.Series([value])
 
 
 def empty_row(schema: Schema) -> pl.DataFrame:
     """Return a row without any value, in the types of the schema."""
-    pl = require("polars", "tables")
     return pl.DataFrame([pl.Series(column.name, [None], dtype=_type(column)) for column in schema.used])
 
 
@@ -263,7 +251,6 @@ def _columns(names: list[str]) -> str:
 
 
 def _type(column: Column) -> Any:
-    pl = require("polars", "tables")
     types = {"number": pl.Float64, "whole": pl.Int64, "boolean": pl.Boolean, "date": pl.Date, "time": pl.Datetime("us")}
     return types.get(column.read_as, pl.String)
 
@@ -283,7 +270,6 @@ def _what(column: Column) -> str:
 
 def _otherwise(value: Any, column: Column) -> str:
     """Return what to do about a number that is written in another way than those of training, or nothing."""
-    pl = require("polars", "tables")
     how = notation.find(pl.Series([value])) if column.kind == "number" and isinstance(value, str) else None
     if how is None or how.mark != column.notation.mark:
         return ""
@@ -296,7 +282,6 @@ def with_targets(frame: pl.DataFrame, schema: Schema, name: str, numbers: Array 
     A word that stands for a missing value among numbers is missing; a ValueError names any other that does not fit.
     ``numbers`` are those of the rows in the file, where they are not 1, 2, 3 and so on.
     """
-    pl = require("polars", "tables")
     left_out = [c for c in schema.columns if not c.used and c.name in frame.columns and c.read_as != "text"]
     made = [_category(frame[c.name], c) for c in left_out if frame[c.name].dtype == pl.String]  # for people to see
     for column in (column for column in schema.targets if column.name in frame.columns):
@@ -322,7 +307,6 @@ def with_targets(frame: pl.DataFrame, schema: Schema, name: str, numbers: Array 
 
 
 def _number(values: pl.Series, column: Column, decimal: str) -> pl.Series:
-    pl = require("polars", "tables")
     if values.dtype.is_temporal():
         return pl.Series(column.name, [None] * len(values), dtype=pl.Float64)
     if values.dtype != pl.String:
@@ -333,7 +317,6 @@ def _number(values: pl.Series, column: Column, decimal: str) -> pl.Series:
 
 def _category(values: pl.Series, column: Column) -> pl.Series:
     """Return values in the type that they had in training: 1, 1.0 and "1" are one category."""
-    pl = require("polars", "tables")
     if column.read_as not in ("whole", "number"):
         if values.dtype.is_temporal() or column.read_as != "boolean":
             return values.cast(pl.String)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -15,16 +15,12 @@ from chainrule.onnx.graph import Graph
 from chainrule.onnx.model import OPSET, Value, add_outputs, assemble, describe
 from chainrule.onnx.registry import add_networks
 from chainrule.tables import models, onnx_parts, quantities
+from chainrule.tables._polars import pl
 from chainrule.tables.casting import HOLE, cast
 from chainrule.tables.checking import check
 from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.result import HeldOut, Trained
 from chainrule.tables.schema import Column, Schema
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 NONE = "There is no pipeline.onnx: "
 COMPARED = 256  # held-out rows
@@ -93,19 +89,18 @@ def feeds(frame: pl.DataFrame, schema: Schema) -> dict[str, Array]:
            ['S']], dtype=object), 'age': array([[41.],
            [nan]])}
     """
-    polars = require("polars", "tables")
     checked, _ = check(frame, schema, coerce=True)
     days = cast(checked, [column for column in schema.used if column.kind == "date"])
     found: dict[str, Array] = {}
     for column in schema.used:
         values = checked[column.name]
         if column.kind == "date":
-            seconds = days[column.name].dt.timestamp("us").cast(polars.Float64) / 1e6
+            seconds = days[column.name].dt.timestamp("us").cast(pl.Float64) / 1e6
             array = seconds.to_numpy()
         elif onnx_parts.takes_number(column):
-            array = values.cast(polars.Float64).to_numpy()
+            array = values.cast(pl.Float64).to_numpy()
         else:
-            array = np.array(values.cast(polars.String).fill_null(HOLE).to_list(), dtype=object)
+            array = np.array(values.cast(pl.String).fill_null(HOLE).to_list(), dtype=object)
         found[column.name] = array.reshape(-1, 1)
     return found
 

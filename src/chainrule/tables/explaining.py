@@ -12,7 +12,7 @@ from chainrule._internal.typing import Array
 from chainrule.files.values import ModelFileError
 from chainrule.optimizers import Optimizer
 from chainrule.pages.formatting import MISSING, clean, short
-from chainrule.tables import inputs, models
+from chainrule.tables import models, row_inputs
 from chainrule.tables.labeled import labeled
 from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.saving import Saved
@@ -52,8 +52,8 @@ def explain(run: Saved, frame: pl.DataFrame, row: int, source: str, optimizer: O
     if not 1 <= row <= frame.height:
         raise ValueError(f"--row: expected a number from 1 to {frame.height:,}, the rows of {source}, got {row}.")
     schema, one, numbers = run.schema, frame[row - 1 : row], np.array([row])
-    X, notes = inputs.prepared(run, one, numbers)
-    names = inputs.names(run)
+    X, notes = row_inputs.prepared(run, one, numbers)
+    names = row_inputs.names(run)
     if len(names) != X.shape[1]:
         raise ModelFileError(f"the pipeline is damaged, it names {len(names)} inputs and gives {X.shape[1]}.")
     goals = [column.name for column in schema.targets]
@@ -64,7 +64,7 @@ def explain(run: Saved, frame: pl.DataFrame, row: int, source: str, optimizer: O
         notes = (*notes, f"The row has no value of {clean(schema.target)!r}: the prediction stands for it.")
     networks = models.inside(run.pipeline[-1]).networks_
     classes = [clean(str(label)) for label in schema.classes] if schema.task == "multiclass" else None
-    worked = trace(networks[0], X, inputs.as_learned(run, y), optimizer=optimizer, classes=classes)
+    worked = trace(networks[0], X, row_inputs.as_learned(run, y), optimizer=optimizer, classes=classes)
     title = f"row {row} of {clean(source)}"
     at = next(i for i, step in enumerate(worked.steps) if step.phase == "loss")
     steps = (

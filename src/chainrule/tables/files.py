@@ -6,20 +6,14 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
-from chainrule._internal.extras import require
 from chainrule.files.writing import writing
+from chainrule.tables._polars import pl
 from chainrule.tables.predicting import Predictor
 from chainrule.tables.saving import Saved
-from chainrule.tables.streaming.csv_source import widened
-from chainrule.tables.streaming.opening import needs_streaming, open_source
+from chainrule.tables.streaming.opening import needs_streaming, open_rows
 from chainrule.tables.streaming.progress import Meter, State
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 LARGE = 2**30  # bytes in memory from which on a file is read block by block
 
@@ -70,26 +64,22 @@ def predict_file(
     ValueError
         When the rows do not fit the schema.
     """
-    source = open_source(path, delimiter=delimiter, decimal=decimal, schema=run.schema)
+    source = open_rows(path, run.schema, delimiter=delimiter, decimal=decimal)
     names = [column.name for column in run.schema.used if column.name in source.columns]
+    predictor = Predictor(run, interval=interval, coerce=coerce, whole=False)
+    predictor.look(list(source.columns))
+    meter = Meter(show, "predicting", source.height, source.path.stat().st_size)
 
-    def once() -> tuple[int, tuple[str, ...]]:
-        predictor = Predictor(run, interval=interval, coerce=coerce, whole=False)
-        predictor.look(list(source.columns))
-        meter = Meter(show, "predicting", source.rows, source.size)
+    def predicted() -> Iterator[pl.DataFrame]:
+        for block in source.blocks(names):
+            yield predictor(block)
+            meter.add(block.height)
 
-        def predicted() -> Iterator[pl.DataFrame]:
-            for block in source.blocks(columns=names):
-                yield predictor(block.frame)
-                meter.add(block.frame.height)
-
-        with writing(out) as file:
-            rows = (_write_parquet if parquet else _write_csv)(file, predicted(), out.parent)
-            if not rows:
-                raise ValueError("there are no rows: expected at least one to predict.")
-        return rows, predictor.notes()
-
-    return widened(source, [], once)
+    with writing(out) as file:
+        rows = (_write_parquet if parquet else _write_csv)(file, predicted(), out.parent)
+        if not rows:
+            raise ValueError("there are no rows: expected at least one to predict.")
+    return rows, predictor.notes()
 
 
 def _write_csv(file: BinaryIO, frames: Iterator[pl.DataFrame], _: Path) -> int:
@@ -102,7 +92,6 @@ def _write_csv(file: BinaryIO, frames: Iterator[pl.DataFrame], _: Path) -> int:
 
 def _write_parquet(file: BinaryIO, frames: Iterator[pl.DataFrame], beside: Path) -> int:
     """Write one file for each frame, and join them: polars writes no file bit by bit."""
-    polars = require("polars", "tables")
     rows = 0
     with tempfile.TemporaryDirectory(dir=beside) as folder:
         parts = []
@@ -111,5 +100,5 @@ def _write_parquet(file: BinaryIO, frames: Iterator[pl.DataFrame], beside: Path)
             frame.write_parquet(parts[-1])
             rows += frame.height
         if parts:
-            polars.scan_parquet(parts).sink_parquet(file, maintain_order=True)
+            pl.scan_parquet(parts).sink_parquet(file, maintain_order=True)
     return rows

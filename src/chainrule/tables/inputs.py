@@ -1,128 +1,106 @@
-"""The inputs of a table's network: those of rows, their names, and made-up rows to check it with."""
+"""The inputs of a network from the rows of a table, in memory or on disk: the same numbers."""
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import TYPE_CHECKING, Any
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
-from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
-from chainrule.files.values import ModelFileError, shown
-from chainrule.tables.casting import HOLE, cast
-from chainrule.tables.checking import Checker, empty_row
-from chainrule.tables.predicting import seen_values
-from chainrule.tables.saving import Saved
+from chainrule.tables._polars import pl
+from chainrule.tables.casting import cast
+from chainrule.tables.loading import Loaded
 from chainrule.tables.schema import Column
+from chainrule.tables.splitting import drawn
+from chainrule.tables.streaming.on_disk import OnDisk
+from chainrule.tables.streaming.progress import Meter, State
+from chainrule.tables.streaming.scratch import Matrix, amount
+from chainrule.tables.task import encoded
 
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
+CELLS = 2**25  # values of the rows that a preparation is fitted on
+FEWEST = 2000  # rows that it is fitted on even where they are very wide
+TEXT = 64  # values that a text counts for
+BLOCK = 65_536  # rows that are prepared at once
 
-__all__ = ["as_learned", "made_up", "names", "prepared"]
-
-RARE = "infrequent_sklearn"  # scikit-learn's name of the input of rare and new categories
+__all__ = ["fitted_rows", "prepared"]
 
 
-def prepared(run: Saved, frame: pl.DataFrame, numbers: Array | None = None) -> tuple[Array, tuple[str, ...]]:
-    """Return the inputs of the network (rows, inputs) for rows as they were read, and notes on them.
+def prepared(
+    prepare: Any, loaded: Loaded, seed: int, show: Callable[[State], Any] | None = None
+) -> tuple[Array, Array]:
+    """Fit a preparation, and return the inputs of the rows to train and to validate with, float32.
 
-    ``numbers`` are those of the rows in their file, for errors, where they are not 1, 2, 3 and so on.
+    It is fitted on all rows to train on, or on as many of them, drawn at random, as have :data:`CELLS` values. Rows
+    that it is fitted on get what its ``fit_transform`` gives, in which a category's mean is that of other rows; all
+    others get what its ``transform`` gives.
+
+    Parameters
+    ----------
+    prepare : sklearn.compose.ColumnTransformer
+    loaded : Loaded
+        In memory or on disk; the inputs are where the table is.
+    seed : int
+    show : function of State, optional
     """
-    checker = Checker(run.schema, seen=seen_values(run.pipeline), numbers=numbers)
-    try:
-        rows = cast(checker(frame), run.schema.columns)
-    except ValueError as error:
-        raise ValueError(str(error).replace(", or pass --coerce", "")) from None
-    try:
-        X = np.asarray(run.pipeline[0].transform(rows))
-    except Exception as error:  # noqa: BLE001  (whatever scikit-learn and skrub say of attributes that are not theirs)
-        raise ModelFileError(f"the pipeline is damaged, it cannot prepare these rows ({shown(error)}).") from None
-    return X, checker.notes()
+    frame, columns, y, rows = loaded.frame, loaded.schema.used, loaded.y, loaded.train
+    places = fitted_rows(columns, len(rows), seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what the transformers say of single columns is in the schema
+        known = rows[places]
+        X = np.asarray(prepare.fit_transform(cast(frame[known], columns), encoded(y[known])), dtype=np.float32)
+        used = np.concatenate([rows, loaded.validation])
+        if not isinstance(frame, OnDisk):
+            inputs = np.empty((len(used), X.shape[1]), np.float32)
+            inputs[places] = X
+            _put_others(prepare, frame, columns, used, places, inputs.__setitem__, None)
+            return inputs[: len(rows)], inputs[len(rows) :]
+        matrix = Matrix(len(used), X.shape[1])
+        meter = Meter(show, "preparing", frame.total, matrix.size)
+        meter.note = f"at most {amount(matrix.size)} of disk"
+        meter.tell()
+        matrix.put(places, X)
+        del X
+        _put_others(prepare, frame, columns, used, places, matrix.put, meter)
+    inputs = matrix.array()
+    return inputs[: len(rows)], inputs[len(rows) :]
 
 
-def as_learned(run: Saved, y: Array) -> Array:
-    """Return y of rows as the network's loss has it: scaled numbers, numbers of classes, or 0 and 1."""
-    schema = run.schema
-    if schema.task == "regression":
-        return np.asarray(run.pipeline[-1].transformer_.transform(np.asarray(y, np.float64).reshape(-1, 1)))
-    if schema.task == "multilabel":
-        return np.asarray(y)
-    number = {label: i for i, label in enumerate(schema.classes)}
-    which = np.array([number[label] for label in np.asarray(y).tolist()], int)
-    return which if schema.task == "multiclass" else which.reshape(-1, 1)
+def fitted_rows(columns: Sequence[Column], rows: int, seed: int) -> Array:
+    """Return which of so many rows a preparation is fitted on.
 
-
-def names(run: Saved) -> list[tuple[str, str]]:
-    """Return for each input the name of its column, and what it says of it: nothing for a number itself.
-
-    Such as ``("age", ""), ("age", "is missing"), ("port", "= S"), ("born", "year")``.
+    >>> fitted_rows([Column("x", "number")], 3, 0), len(fitted_rows([Column("x", "number")], 10**8, 0))
+    (array([0, 1, 2]), 33554432)
     """
-    try:
-        found = [name for part in run.pipeline[0].transformers_ for name in _names(run, *part)]
-        start = {column.name: i for i, column in enumerate(run.schema.used)}
-        known = all(name in start for name, _ in found)
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ModelFileError(f"the pipeline is damaged, its inputs have no names ({shown(error)}).") from None
-    if not known:
-        raise ModelFileError("the pipeline is damaged, its inputs are not of the columns of the schema.")
-    return found
+    cells = sum(TEXT if column.kind == "text" else 1 for column in columns)
+    some = drawn(rows, max(FEWEST, CELLS // max(1, cells)), seed)
+    return np.arange(rows) if some is None else some
 
 
-def _names(run: Saved, part: str, fitted: Any, which: Any) -> list[tuple[str, str]]:
-    """Return the names of the inputs of one part of the preparation."""
-    if part == "category":
-        return _categories(fitted, which)
-    if part == "many":
-        schema = run.schema
-        labels = [f" = {label}" for label in schema.classes] if schema.task == "multiclass" else [""]
-        return [(name, f"mean of {schema.targets[0].name}{label}") for name in which for label in labels]
-    if part == "date":
-        outputs = {name: fitted[0].transformers_[name].get_feature_names_out() for name in which}
-        return [(name, str(o).removeprefix(f"{name}_").replace("_", " ")) for name in which for o in outputs[name]]
-    if part.startswith("text"):
-        return [(str(which), f"words, direction {i}") for i in range(fitted[-1].n_features_in_)]
-    yes = {column.name: f"= {column.categories[1]}" for column in run.schema.used if column.kind == "yes/no"}
-    what = {"number": "", "hole": "is missing"}
-    return [(name, yes[name] if part == "yes-no" else what[part]) for name in which if part != "remainder"]
+def _put_others(
+    prepare: Any, frame: Any, columns: Sequence[Column], used: Array, fitted: Array,
+    put: Callable[[Array, Array], Any], meter: Meter | None,
+) -> None:  # fmt: skip
+    """Prepare the rows that the preparation was not fitted on, in the order in which they lie in the table."""
+    numbers = frame.numbers(used) if isinstance(frame, OnDisk) else used
+    place = np.full(frame.total if isinstance(frame, OnDisk) else frame.height, -1)
+    place[numbers] = np.arange(len(used))
+    place[numbers[fitted]] = -1
+    start = 0
+    for block in _blocks(frame, [column.name for column in columns]):
+        to = place[start : start + block.height]
+        here = np.flatnonzero(to >= 0)
+        if len(here):
+            put(to[here], np.asarray(prepare.transform(cast(block[here], columns)), dtype=np.float32))
+        start += block.height
+        if meter is not None:
+            meter.add(block.height)
 
 
-def _categories(encoder: Any, which: Any) -> list[tuple[str, str]]:
-    labels, at, found = encoder.get_feature_names_out(), 0, []
-    for name, known, rare in zip(which, encoder.categories_, encoder.infrequent_categories_, strict=True):
-        count = len(known) if rare is None else len(known) - len(rare) + 1
-        for label in labels[at : at + count]:
-            category = str(label).removeprefix(f"{name}_")
-            what = {RARE: "is rare or new", HOLE: "is missing"}.get(category, f"= {category}")
-            found.append((name, what))
-        at += count
-    return found
-
-
-def made_up(run: Saved, rows: int, seed: int = 0) -> pl.DataFrame:
-    """Return rows whose values lie in the range of training, or are among its categories."""
-    pl = require("polars", "tables")
-    rng, seen = np.random.default_rng(seed), seen_values(run.pipeline)
-    try:
-        columns = [
-            _made_up(column, seen.get(column.name, ()), empty.dtype, rows, rng).alias(column.name)
-            for empty, column in zip(empty_row(run.schema), run.schema.used, strict=True)
-        ]
-        return pl.DataFrame(columns)
-    except (ArithmeticError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        raise ModelFileError(f"the schema is damaged, its ranges have no values ({shown(error)}).") from None
-
-
-def _made_up(column: Column, seen: Any, dtype: Any, rows: int, rng: np.random.Generator) -> pl.Series:
-    pl = require("polars", "tables")
-    if column.kind == "date":
-        low, high = (dt.datetime.fromisoformat(str(end)).replace(tzinfo=None) for end in (column.low, column.high))
-        return pl.Series([low + (high - low) * share for share in rng.random(rows).tolist()], dtype=pl.Datetime("us"))
-    if column.kind == "number" and column.low is not None and column.high is not None:
-        numbers = rng.uniform(float(column.low), float(column.high), rows)
-        return pl.Series(numbers.round() if column.read_as == "whole" else numbers)
-    known = [*(column.categories or seen)] or [None]  # words: as if they were missing
-    texts = pl.Series([known[i] for i in rng.integers(0, len(known), rows)], dtype=pl.String)
-    return texts.str.to_lowercase() == "true" if dtype == pl.Boolean else texts.cast(dtype, strict=False)
+def _blocks(frame: Any, names: list[str]) -> Iterator[pl.DataFrame]:
+    if isinstance(frame, OnDisk):
+        yield from frame.blocks(names)
+        return
+    for start in range(0, frame.height, BLOCK):
+        yield frame.select(names).slice(start, BLOCK)

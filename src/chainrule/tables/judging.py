@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chainrule._internal.typing import Array
-from chainrule.tables import baselines, leaks, scores
+from chainrule.tables import baselines, leaks, scores, splitting
 from chainrule.tables.casting import cast
 from chainrule.tables.result import HeldOut
 from chainrule.tables.schema import Schema
+from chainrule.tables.streaming.on_disk import OnDisk
 from chainrule.tables.task import target_values
 
 if TYPE_CHECKING:
@@ -29,8 +30,16 @@ class Judgement(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-def judge(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: pl.DataFrame, y: Array, seed: int) -> Judgement:
-    """Measure a fitted pipeline, and simple models that are fitted on the rows that are not held out, and their y."""
+def judge(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: Array, seed: int) -> Judgement:
+    """Measure a fitted pipeline, and simple models that are fitted on the rows that are not held out, and their y.
+
+    Of a ``frame`` on disk, no more rows are read than a simple model is fitted to.
+    """
+    rest = frame.height
+    if isinstance(frame, OnDisk):
+        drawn = splitting.drawn(rest, baselines.most_rows(len(schema.used)), seed)
+        frame, y = (frame, y) if drawn is None else (frame[drawn], y[drawn])
+        frame = frame.select([column.name for column in schema.used])
     truth = target_values(test, schema)
     if not len(truth):
         return Judgement(HeldOut(test, truth, truth), {}, {}, "No rows were held out: nothing can be said.")
@@ -43,7 +52,7 @@ def judge(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: pl.DataFrame
         b.name: scores.measure(schema.task, truth, b.predictions, b.probabilities, schema.classes) for b in simple
     }
     verdict = scores.verdict(schema.task, truth, predictions, {b.name: b.predictions for b in simple[1:]})
-    if some := [f"the {b.name} to {b.rows:,}" for b in simple[1:] if b.rows < frame.height]:
-        verdict += f" To save time, not all of the {frame.height:,} rows were fitted: {', '.join(some)}."
+    if some := [f"the {b.name} to {b.rows:,}" for b in simple[1:] if b.rows < rest]:
+        verdict += f" To save time, not all of the {rest:,} rows were fitted: {', '.join(some)}."
     warnings = leaks.too_good(schema, {"network": ours, **measured}, len(truth))
     return Judgement(HeldOut(test, truth, predictions, p), ours, measured, verdict, warnings)

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
+from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
 from chainrule.tables.schema import Column, Schema
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 TOO_ALIKE = 0.999  # |correlation| of the values or of their ranks with a target that is a number
 EXPLAINED = 0.95  # of a number's variance, by the means of the other rows with the same category
@@ -30,7 +25,7 @@ PARTED = 0.95  # of the rows of each class, on average, that are known by whethe
 TOO_GOOD, WELL_BALANCED, TOO_CLOSE, EXACT = 0.995, 0.99, 0.999, 1 - 1e-9  # of accuracies; of R²
 
 
-def find(frame: pl.DataFrame, schema: Schema, y: Array) -> tuple[str, ...]:
+def find(frame: Any, schema: Schema, y: Array) -> tuple[str, ...]:
     """Return a warning for each column that is a copy of the target, or as good as one.
 
     Of classes: each value of the column comes with one class only, and there are few values; or thresholds part the
@@ -82,7 +77,7 @@ def too_good(schema: Schema, scores: Mapping[str, Mapping[str, float]], rows: in
     )
 
 
-def _found(frame: pl.DataFrame, schema: Schema, each: list[tuple[str, Array]]) -> Iterator[tuple[Column, str]]:
+def _found(frame: Any, schema: Schema, each: list[tuple[str, Array]]) -> Iterator[tuple[Column, str]]:
     """Yield the columns that give a target away, and what is to be said of each."""
     step = max(1, frame.height // FIRST)
     few = frame.gather_every(step)
@@ -97,8 +92,7 @@ def _found(frame: pl.DataFrame, schema: Schema, each: list[tuple[str, Array]]) -
             break
 
 
-def _gives_away(frame: pl.DataFrame, column: Column, schema: Schema, y: Array) -> bool:
-    pl = require("polars", "tables")
+def _gives_away(frame: Any, column: Column, schema: Schema, y: Array) -> bool:
     if column.kind not in ("yes/no", "category", "many", "number"):
         return False
     x = cast(frame, [column])[column.name] if column.kind == "number" else frame[column.name]
@@ -130,7 +124,6 @@ def _tells_number(x: pl.Series, y: Array) -> bool:
 
     With n rows of a category, the mean of the others is off by n / (n − 1) times what that of all of them is.
     """
-    pl = require("polars", "tables")
     size = float(np.abs(y).max()) or 1.0  # so that no square is too large for a number
     pairs = pl.DataFrame({"x": x, "y": y / size}).drop_nulls()
     pairs = pairs.with_columns(n=pl.len().over("x"), mean=pl.col("y").mean().over("x")).filter(pl.col("n") > 1)
@@ -143,7 +136,6 @@ def _tells_number(x: pl.Series, y: Array) -> bool:
 
 def _by_its_holes(values: pl.Series, column: Column, y: Array) -> str:
     """Return what whether there is a value says of the target, or nothing."""
-    pl = require("polars", "tables")
     hole = values.is_null()
     if column.holes:
         hole = hole | values.cast(pl.String, strict=False).is_in(list(column.holes))
@@ -188,6 +180,5 @@ def _no_ties(pairs: pl.DataFrame) -> bool:
 
 def _ranks(values: Array) -> Array:
     """Return the ranks of numbers; equal ones have the mean of theirs."""
-    pl = require("polars", "tables")
     ranks: Array = pl.Series(values).rank("average").to_numpy()
     return ranks

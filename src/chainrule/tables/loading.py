@@ -8,14 +8,14 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule._internal.checks import check_real, check_split_seed
-from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.tables import kinds, leaks, number_texts, overrides, remarks, splitting, targets
+from chainrule.tables._polars import pl
 from chainrule.tables.checking import check, with_targets
 from chainrule.tables.formats import Format, Notation
 from chainrule.tables.frames import as_frame
@@ -23,17 +23,15 @@ from chainrule.tables.labeled import check_classes
 from chainrule.tables.reading import Table, read
 from chainrule.tables.result import Split
 from chainrule.tables.schema import Column, Schema
+from chainrule.tables.streaming.on_disk import OnDisk
+from chainrule.tables.streaming.opening import open_table
 from chainrule.tables.task import target_values
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 TEST, VALIDATION = 0.2, 0.125  # of all rows, and of the rest
 FEWEST = 10  # rows with a target
 NUMBERED = "whole numbers that all differ, without a name: numbers of rows"
 UNNAMED = re.compile(r"(Unnamed: \d+)?")  # of pandas
+MEASURED = 2**24  # values of the held-out rows that are measured where a table is on disk
 UNBALANCED = 10  # how many times the largest class is as large as the smallest, to be spoken of
 
 __all__ = ["TEST", "VALIDATION", "Loaded", "as_in", "load"]
@@ -42,7 +40,7 @@ __all__ = ["TEST", "VALIDATION", "Loaded", "as_in", "load"]
 class Loaded(NamedTuple):
     """The rows that have a target, what is known of them, and which of them are for what."""
 
-    frame: pl.DataFrame
+    frame: Any  # a polars DataFrame, or an OnDisk
     y: Array
     schema: Schema
     plan: splitting.Plan
@@ -78,6 +76,7 @@ def load(
     delimiter: str | None = None,
     header: bool | None = None,
     decimal: str | None = None,
+    stream: bool = False,
     seed: int = 0,
 ) -> Loaded:
     """Return the rows of a table and their parts; the arguments are those of :func:`chainrule.tables.train`."""
@@ -87,12 +86,9 @@ def load(
     if own is None:
         check_real("train", "test", part, 0, 1, open_low=True, open_high=True)
     numeric = [*numeric]
-    table = _table(source, target, delimiter, header, decimal)
+    table = _table(source, target, delimiter, header, decimal, stream=stream)
     goals = targets.split_names(target, table.frame.columns)
-    measured = targets.measured(table.frame, goals, task, table.format.decimal)
-    said_of_target, notations = (*table.notes, *measured.notes), {**table.notations, **measured.notations}
-    reads = table.reads + measured.reads if table.reads else ""
-    table = replace(table, frame=measured.frame, notations=notations, notes=said_of_target, reads=reads)
+    table, measured = _measured_target(table, goals, task)
     frame, numbers, notes = _with_targets(table, goals)
     schema, y, said, warned = _schema(table, frame, goals, task, categorical, numeric, drop, dates)
     schema = without_row_numbers(schema, table.format.unnamed, numeric)
@@ -112,24 +108,67 @@ def load(
         if (rows := getattr(plan, name)) != (share := getattr(asked, name)):
             notes = (*notes, f"{rows} rows for {name}, one for each class: {100 * share:g} % would be fewer.")
     rows, rows_val, rows_test, how = splitting.split(plan, frame, y)
-    frame_test, given, reads_test, numbers, file = frame[rows_test], None, "", numbers[rows_test], table.path
-    if own is not None:
-        table_test = _table(own, target, delimiter, header, None, schema)
-        known = replace(table_test, frame=with_targets(table_test.frame, schema, f"--test: {own}"))
-        rows_own, numbers, _ = _with_targets(known, goals)
-        given = table_test.frame[numbers - 1]
-        how, file, reads_test = f"those of {own}", table_test.path, table_test.reads
+    if own is None:
+        held, some = _held_out(frame, rows_test, numbers, table.path, seed)
+        notes = (*notes, *some)
+    else:
+        how = f"those of {own}"
+        table_test = _table(own, target, delimiter, header, None, schema, stream=stream)
+        held = _of_file(table_test, schema, goals, seed)
         if measured.reads:
             (name, written), *_ = measured.notations.items()
-            reads_test += targets.measured_code(name, table_test.frame.schema.get(name), written)
-        frame_test = as_in(schema, rows_own, os.fspath(own))
-    split = Split(len(rows), len(rows_val), frame_test.height, how)
+            read = targets.measured_code(name, table_test.frame.schema.get(name), written)
+            held = held._replace(reads=held.reads + read)
+    split = Split(len(rows), len(rows_val), held.frame.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))
     said = (*notes, *said, *remarks.find(frame, schema))
     return Loaded(
-        frame, y, schema, plan, split, rows, rows_val, frame_test, said, warned, table.path, table.sha256, table.reads,
-        reads_test, table.frame.height - frame.height, given, numbers, file,
+        frame, y, schema, plan, split, rows, rows_val, held.frame, said, warned, table.path, table.sha256, table.reads,
+        held.reads, table.frame.height - frame.height, held.given, held.numbers, held.file,
     )  # fmt: skip
+
+
+def _measured_target(table: Table, goals: list[str], task: str | None) -> tuple[Table, targets.Measured]:
+    """Return the table with a number for its target where that has amounts or durations, and how it was read."""
+    found = targets.measured(table.frame, goals, task, table.format.decimal)
+    if isinstance(table.frame, OnDisk) and found.notations:
+        raise ValueError(
+            f"the target {goals[0]!r} has amounts or durations, which are not read from a table on disk: store them as "
+            "numbers, or train without --stream."
+        )
+    notations, notes = {**table.notations, **found.notations}, (*table.notes, *found.notes)
+    reads = table.reads + found.reads if table.reads else ""
+    return replace(table, frame=found.frame, notations=notations, notes=notes, reads=reads), found
+
+
+class _Held(NamedTuple):
+    """The rows for the test, their numbers in the file they are from, what reads it, and what they were there."""
+
+    frame: pl.DataFrame
+    numbers: Array
+    file: str
+    reads: str = ""
+    given: pl.DataFrame | None = None
+
+
+def _held_out(frame: Any, rows: Array, numbers: Array, file: str, seed: int) -> tuple[_Held, tuple[str, ...]]:
+    """Return rows of the table for the test; of many on disk, some, which is noted."""
+    if not isinstance(frame, OnDisk):
+        return _Held(frame[rows], numbers[rows], file), ()
+    some = rows[_measured(frame[rows], seed)]
+    said = f"{len(some):,} of the {len(rows):,} rows held out are measured, drawn at random."
+    return _Held(frame[some].select(frame.columns), numbers[some], file), (said,) if len(some) < len(rows) else ()
+
+
+def _of_file(table: Table, schema: Schema, goals: list[str], seed: int) -> _Held:
+    """Return the rows of a test file that have all targets."""
+    some = _measured(table.frame, seed)
+    if isinstance(table.frame, OnDisk):
+        table = replace(table, frame=table.frame[some].select(table.frame.columns))
+    known = replace(table, frame=with_targets(table.frame, schema, f"--test: {table.path}"))
+    frame, numbers, _ = _with_targets(known, goals)
+    made = as_in(schema, frame, table.path)
+    return _Held(made, some[numbers - 1] + 1, table.path, table.reads, table.frame[numbers - 1])
 
 
 def _table(
@@ -139,9 +178,15 @@ def _table(
     header: bool | None,
     decimal: str | None,
     schema: Schema | None = None,
+    *,
+    stream: bool = False,
 ) -> Table:
-    """Return the table of a file or a frame."""
+    """Return the table of a file or a frame; with ``stream``, of a file that stays on disk."""
     names = [target, *target.split(",")] if isinstance(target, str) else [*target]
+    if stream and not isinstance(source, str | os.PathLike):
+        raise TypeError(f"stream: expected a file, got {type(source).__name__}.")
+    if stream:
+        return open_table(source, delimiter=delimiter, header=header, decimal=decimal, targets=names, schema=schema)
     if isinstance(source, str | os.PathLike):
         return read(
             source, delimiter=delimiter, header=header, expected=names, targets=names, decimal=decimal, schema=schema
@@ -153,16 +198,20 @@ def _table(
     return Table(numbers, tuple(notes), "a data frame", hashlib.sha256(file.getbuffer()).hexdigest(), format=form)
 
 
-def _with_targets(table: Table, goals: list[str]) -> tuple[pl.DataFrame, Array, tuple[str, ...]]:
+def _measured(held_out: Any, seed: int) -> Array:
+    """Return which of the held-out rows are measured: all of them, unless there are many on disk."""
+    most = max(FEWEST, MEASURED // max(1, held_out.width)) if isinstance(held_out, OnDisk) else held_out.height
+    some = splitting.drawn(held_out.height, most, seed)
+    return np.arange(held_out.height) if some is None else some
+
+
+def _with_targets(table: Table, goals: list[str]) -> tuple[Any, Array, tuple[str, ...]]:
     """Return the rows that have all targets, their numbers in the file from 1, and what was found out."""
-    pl = require("polars", "tables")
     frame = table.frame
     for name in goals:
         if name not in frame.columns:
             overrides.known("target", [name], frame.columns)
-    numbers = [name for name in goals if frame[name].dtype.is_float()]
-    frame = frame.with_columns(pl.col(numbers).fill_nan(None))
-    kept = frame.select(pl.all_horizontal(pl.col(goals).is_not_null())).to_series().arg_true().to_numpy()
+    kept = frame.select(goals).select(pl.all_horizontal(pl.all().is_not_null())).to_series().arg_true().to_numpy()
     usable = frame[kept] if len(kept) < frame.height else frame
     left_out = frame.height - usable.height
     if usable.height < FEWEST:
@@ -176,7 +225,7 @@ def _with_targets(table: Table, goals: list[str]) -> tuple[pl.DataFrame, Array, 
 
 def _schema(
     table: Table,
-    frame: pl.DataFrame,
+    frame: Any,
     goals: list[str],
     task: str | None,
     categorical: Iterable[str],
@@ -185,7 +234,7 @@ def _schema(
     dates: Iterable[str],
 ) -> tuple[Schema, Array, tuple[str, ...], tuple[str, ...]]:
     """Return the schema, y, what was decided, and what to look at."""
-    found = targets.find(frame, goals, task)
+    found = targets.find(frame.select(goals), goals, task)
     names = [name for name in frame.columns if name not in goals]
     told = overrides.told(names, list(categorical), list(numeric), list(dates), dropped := list(drop))
     columns: list[Column] = []
@@ -201,7 +250,7 @@ def _schema(
     return schema, found.y, found.notes, warned
 
 
-def _without_numbering(schema: Schema, frame: pl.DataFrame, numeric: list[str]) -> Schema:
+def _without_numbering(schema: Schema, frame: Any, numeric: list[str]) -> Schema:
     """Return the schema without columns that number the rows, those without a target among them."""
     numbers = [c.name for c in schema.used if c.kind == "number" and c.read_as == "whole" and c.name not in numeric]
     found = {name: kinds.infer(frame[name]) for name in numbers}
@@ -228,7 +277,7 @@ def _without_group(schema: Schema, group: str | None) -> Schema:
     return replace(schema, columns=tuple(replace(c, dropped=why) if c.name == group else c for c in schema.columns))
 
 
-def _order(schema: Schema, frame: pl.DataFrame, name: str | None) -> str | None:
+def _order(schema: Schema, frame: Any, name: str | None) -> str | None:
     """Return the format of the dates by which rows are in order, or None where they are in order as they are."""
     if name is None:
         return None

@@ -68,16 +68,3 @@ def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return what JSON can hold of the arguments; the others as they are typed."""
     kept = (str, int, float, list, type(None))
     return {k: v if isinstance(v, kept) and v != ENDLESS else repr(v) for k, v in arguments.items()}
-
-
-def code(task: str, arguments: Mapping[str, Any], patience: int, scaler: Any = None) -> list[str]:
-    """Return the same as lines of Python, without what the estimator does anyway."""
-    name, estimator = ("MLPRegressor", MLPRegressor()) if task == "regression" else ("MLPClassifier", MLPClassifier())
-    usual = estimator.get_params()
-    shown = {key: value for key, value in arguments.items() if value != usual.get(key, ...)}
-    lines = [f"    {key}={'np.inf' if value == ENDLESS else repr(value)}," for key, value in shown.items()]
-    lines += [f"    callbacks=[EarlyStopping(patience={patience})],"] if patience else []
-    if task != "regression":
-        return [f"network = {name}(", *lines, ")"]
-    lines = [f"    {name}(", *(f"    {line}" for line in lines), "    ),", f"    transformer={scaler!r},"]
-    return ["network = TransformedTargetRegressor(", *lines, ")"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -11,13 +11,9 @@ from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.onnx.graph import CODES, Graph
 from chainrule.onnx.model import ML
+from chainrule.tables._polars import pl
 from chainrule.tables.casting import HOLE
 from chainrule.tables.schema import Column
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 NUMBERS = ("number", "whole", "boolean")
 NONE_OF_THEM = "\0"  # a text that is no category
@@ -81,15 +77,14 @@ def _keys(fitted: Any, column: Column, i: int) -> list[str]:
 
 def _tables(fitted: Any, columns: Sequence[Column], keys: Sequence[Sequence[str]]) -> list[Array]:
     """Return for each column what becomes of its values, and last of any other: (values + 1, outputs)."""
-    polars = require("polars", "tables")
     rows = 1 + max(map(len, keys))
     given: dict[str, Any] = {}
     for column, known in zip(columns, keys, strict=True):
         if column.kind == "yes/no":
-            given[column.name] = polars.Series([0.0, 1.0] + [None] * (rows - 2), dtype=polars.Float64)
+            given[column.name] = pl.Series([0.0, 1.0] + [None] * (rows - 2), dtype=pl.Float64)
         else:
             given[column.name] = [*known, *[NONE_OF_THEM] * (rows - len(known))]
-    made = np.asarray(fitted.transform(polars.DataFrame(given)), np.float64)
+    made = np.asarray(fitted.transform(pl.DataFrame(given)), np.float64)
     ends = np.cumsum(_widths(fitted, columns, made.shape[1]))[:-1]
     parts = np.split(made, ends, axis=1)
     return [np.ascontiguousarray(part[[*range(len(known)), -1]]) for part, known in zip(parts, keys, strict=True)]

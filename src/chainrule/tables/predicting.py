@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.tables import targets
+from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import Checker, check
 from chainrule.tables.frames import as_frame
@@ -19,11 +19,6 @@ from chainrule.tables.reading import read
 from chainrule.tables.result import Trained
 from chainrule.tables.saving import Saved
 from chainrule.tables.schema import Column, Schema
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 __all__ = ["Predictor", "check", "predict", "seen_values"]
 
@@ -67,7 +62,7 @@ def predict(
     if isinstance(data, str | os.PathLike):
         table = read(data, schema=run.schema)
         return predictor(table.frame), (*table.notes[1:], *predictor.notes())
-    empty = isinstance(data, require("polars", "tables").DataFrame) and not data.height  # the checker says so
+    empty = isinstance(data, pl.DataFrame) and not data.height  # the checker says so
     return predictor(data if empty else as_frame(data)), predictor.notes()
 
 
@@ -91,7 +86,6 @@ class Predictor:
 
     def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the predictions of a block of rows."""
-        pl = require("polars", "tables")
         checked = self._checker(frame)
         blocks = [
             _block(self._pipeline, self.schema, cast(checked.slice(at, self._rows), self.schema.columns), self._half)
@@ -120,7 +114,6 @@ def _inputs(pipeline: Any, columns: int) -> int:
 
 
 def _block(pipeline: Any, schema: Schema, rows: pl.DataFrame, half: float | None) -> pl.DataFrame:
-    pl = require("polars", "tables")
     X = pipeline[0].transform(rows)
     network = pipeline[-1]
     if schema.task == "regression":

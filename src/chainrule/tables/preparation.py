@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from chainrule._internal.extras import require
@@ -11,12 +11,6 @@ from chainrule.tables.schema import Column
 RARE = 0.002  # of the rows: rarer values of a category share one input, and so do those never seen
 TEXT_FEATURES = 2**12
 TEXT_INPUTS = 32
-HOLES_CODE = "SimpleImputer(strategy='constant', fill_value=0.0)"
-DATE_CODE = (
-    "ApplyToCols(DatetimeEncoder(add_weekday=True, add_total_seconds=True, periodic_encoding='circular'))",
-    "SquashingScaler()",
-    HOLES_CODE,
-)
 
 
 def preparation(columns: Iterable[Column], rows: int, seed: int) -> Any:
@@ -34,78 +28,32 @@ def preparation(columns: Iterable[Column], rows: int, seed: int) -> Any:
     >>> [name for name, _, _ in preparation(columns, rows=100, seed=0).transformers]
     ['number', 'hole', 'yes-no']
     """
-    compose = require("sklearn.compose", "tables")
-    parts = [(name, make(), names) for name, make, _, names in _parts(columns, rows, seed)]
-    return compose.ColumnTransformer(parts)
-
-
-def code(columns: Iterable[Column], rows: int, seed: int) -> list[tuple[str, tuple[str, ...], Any]]:
-    """Return the parts of the same ColumnTransformer: their names, their steps as Python, and the columns."""
-    return [(name, steps, names) for name, _, steps, names in _parts(columns, rows, seed)]
-
-
-def _parts(
-    columns: Iterable[Column], rows: int, seed: int
-) -> list[tuple[str, Callable[[], Any], tuple[str, ...], Any]]:
-    used = [column for column in columns if column.used]
-    of = {kind: [c.name for c in used if c.kind == kind] for kind in ("number", "date", "yes/no", "category", "many")}
-    holes = [c.name for c in used if c.kind == "number" and c.missing]
-    rarest = max(2, round(RARE * rows))
-    parts: list[tuple[str, Callable[[], Any], tuple[str, ...], Any]] = [
-        ("number", _number, ("SquashingScaler()", HOLES_CODE), of["number"]),
-        ("hole", _hole, ("SquashingScaler()", "MissingIndicator(features='all')"), holes),
-        ("yes-no", _yes_no, ("SimpleImputer(strategy='mean')",), of["yes/no"]),
-        ("category", lambda: _category(rarest),
-         (f"OneHotEncoder(handle_unknown='infrequent_if_exist', min_frequency={rarest}, sparse_output=False)",),
-         of["category"]),
-        ("many", lambda: _many(seed),
-         (f"TargetEncoder(cv=KFold(5, shuffle=True, random_state={seed}))", "SquashingScaler()"), of["many"]),
-        ("date", _date, DATE_CODE, of["date"]),
-    ]  # fmt: skip
-    size = _text_inputs(rows)
-    text_code = (
-        f"HashingVectorizer(n_features={TEXT_FEATURES}, norm=None, alternate_sign=False)",
-        "TfidfTransformer(sublinear_tf=True)",
-        f"TruncatedSVD({size}, random_state={seed})",
-        "StandardScaler()",
-    )
-    texts = [c.name for c in used if c.kind == "text"]
-    parts += [(f"text-{i}", lambda: text(rows, seed), text_code, name) for i, name in enumerate(texts, 1)]
-    return [part for part in parts if part[3]]
-
-
-def _squash(*more: Any) -> Any:
+    from sklearn.compose import ColumnTransformer  # noqa: PLC0415  (extra; as all imports here)
+    from sklearn.impute import MissingIndicator, SimpleImputer  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-
-    return make_pipeline(require("skrub", "tables").SquashingScaler(), *more)
-
-
-def _median() -> Any:
-    from sklearn.impute import SimpleImputer  # noqa: PLC0415
-
-    return SimpleImputer(strategy="constant", fill_value=0.0)  # SquashingScaler puts the median there
-
-
-def _number() -> Any:
-    return _squash(_median())
-
-
-def _hole() -> Any:
-    from sklearn.impute import MissingIndicator  # noqa: PLC0415
-
-    return _squash(MissingIndicator(features="all"))  # the scaler first: the indicator refuses infinities
-
-
-def _yes_no() -> Any:
-    from sklearn.impute import SimpleImputer  # noqa: PLC0415
-
-    return SimpleImputer(strategy="mean")
-
-
-def _category(rarest: int) -> Any:
     from sklearn.preprocessing import OneHotEncoder  # noqa: PLC0415
 
-    return OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=rarest, sparse_output=False)
+    used = [column for column in columns if column.used]
+    of = {kind: [c.name for c in used if c.kind == kind] for kind in ("number", "date", "yes/no", "category", "many")}
+    squash = require("skrub", "tables").SquashingScaler
+    rarest = max(2, round(RARE * rows))
+    one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=rarest, sparse_output=False)
+
+    def median() -> Any:
+        return SimpleImputer(strategy="constant", fill_value=0.0)  # SquashingScaler puts the median there
+
+    parts = [
+        ("number", make_pipeline(squash(), median()), of["number"]),
+        # the scaler first: the indicator refuses infinities
+        ("hole", make_pipeline(squash(), MissingIndicator(features="all")),
+         [c.name for c in used if c.kind == "number" and c.missing]),
+        ("yes-no", SimpleImputer(strategy="mean"), of["yes/no"]),
+        ("category", one_hot, of["category"]),
+        ("many", make_pipeline(many_valued(seed), squash()), of["many"]),
+        ("date", make_pipeline(dated(), squash(), median()), of["date"]),
+        *((f"text-{i}", text(rows, seed), c.name) for i, c in enumerate((c for c in used if c.kind == "text"), 1)),
+    ]  # fmt: skip
+    return ColumnTransformer([part for part in parts if part[2]])
 
 
 def many_valued(seed: int) -> Any:
@@ -116,23 +64,11 @@ def many_valued(seed: int) -> Any:
     return TargetEncoder(cv=KFold(5, shuffle=True, random_state=seed))
 
 
-def _many(seed: int) -> Any:
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-
-    return make_pipeline(many_valued(seed), require("skrub", "tables").SquashingScaler())
-
-
 def dated() -> Any:
     """Return what takes dates apart: years, a circle for what repeats, and the seconds since 1970."""
     skrub = require("skrub", "tables")
     encoder = skrub.DatetimeEncoder(add_weekday=True, add_total_seconds=True, periodic_encoding="circular")
     return skrub.ApplyToCols(encoder)
-
-
-def _date() -> Any:
-    from sklearn.pipeline import make_pipeline  # noqa: PLC0415
-
-    return make_pipeline(dated(), require("skrub", "tables").SquashingScaler(), _median())
 
 
 def text(rows: int, seed: int) -> Any:
@@ -145,13 +81,9 @@ def text(rows: int, seed: int) -> Any:
     return make_pipeline(
         hashed_words(),
         TfidfTransformer(sublinear_tf=True),
-        TruncatedSVD(_text_inputs(rows), random_state=seed),
+        TruncatedSVD(max(2, min(TEXT_INPUTS, rows // 8)), random_state=seed),
         StandardScaler(),
     )
-
-
-def _text_inputs(rows: int) -> int:
-    return max(2, min(TEXT_INPUTS, rows // 8))
 
 
 def hashed_words() -> Any:

@@ -8,14 +8,15 @@ import json
 import os
 import sys
 import tokenize
-import warnings
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
-import numpy as np
+from sklearn.base import BaseEstimator, clone
 from sklearn.preprocessing import StandardScaler
 
 from chainrule.tables import casting, dates, models, positive, preparation, scores, splitting, targets
+from chainrule.tables.inputs import prepared
 from chainrule.tables.loading import Loaded, load
 from chainrule.tables.task import target_values
 
@@ -101,10 +102,13 @@ def script(
     loaded = load(source, target, **options)
     seed = int(options.get("seed", 0))
     arguments = models.parameters(len(loaded.train), loaded.schema.task, seed, dict(parameters or {}))
-    parts = preparation.code(loaded.schema.columns, len(loaded.train), seed)
+    prepare = preparation.preparation(loaded.schema.columns, len(loaded.train), seed)
+    named = {VARIABLES[part]: names for part, _, names in prepare.transformers if part in VARIABLES}
+    network = models.network(loaded.schema.task, arguments, patience)
+    if loaded.schema.task == "regression":
+        network.transformer = _scaler(loaded, prepare, arguments, seed)
     sections = [
-        _rows(loaded), _shared_out(loaded), _columns(loaded, parts),
-        _fitted(loaded, parts, arguments, patience, _scaler(loaded, arguments, seed)),
+        _rows(loaded), _shared_out(loaded), _columns(loaded, named), _fitted(loaded, prepare, network, named),
         _scored(loaded),
     ]  # fmt: skip
     body = _double_quoted("\n\n".join("\n".join(lines) for lines in sections))
@@ -116,12 +120,19 @@ def script(
 def _rows(loaded: Loaded) -> list[str]:
     """Read the rows that have a target, and the target of each."""
     types = _types(loaded)
-    start = f"frame = {_broken(loaded.reads)}{_with_target(loaded)}"
-    lines = ["# The rows that have a target.", start, f"y = {targets.code(loaded.schema, 'frame', types)}"]
+    lines = [
+        "# The rows that have a target.",
+        *_read("frame", loaded.reads, loaded),
+        f"y = {targets.code(loaded.schema, 'frame', types)}",
+    ]
     if loaded.given is not None:
-        lines += [f"frame_test = {_broken(loaded.reads_test)}{_with_target(loaded)}", *_dates(loaded)]
+        lines += [*_read("frame_test", loaded.reads_test, loaded), *_dates(loaded)]
         lines += [f"y_test = {targets.code(loaded.schema, 'frame_test', types)}"]
     return lines
+
+
+def _read(variable: str, reads: str, loaded: Loaded) -> list[str]:
+    return _lines(ast.parse(reads, mode="eval").body, f"{variable} = ", _with_target(loaded))
 
 
 def _types(loaded: Loaded) -> dict[str, Any]:
@@ -172,13 +183,12 @@ def _shared_out(loaded: Loaded) -> list[str]:
     return ["# Which of them are for what.", *splitting.code(loaded.plan, loaded.frame, rare=rare)]
 
 
-def _columns(loaded: Loaded, parts: Sequence[tuple[str, tuple[str, ...], Any]]) -> list[str]:
+def _columns(loaded: Loaded, named: dict[str, list[str]]) -> list[str]:
     """Make of every column what the pipeline takes."""
     types = _types(loaded)
     lines = ["# What the columns are: numbers, words without holes, dates."]
-    named = [(VARIABLES[part], [*names]) for part, _, names in parts if part in VARIABLES]
-    lines += [_wrapped(f"{variable} = ", names) for variable, names in named]
-    known = {tuple(names): variable for variable, names in reversed(named)}
+    lines += [line for variable, names in named.items() for line in _assigned(variable, names)]
+    known = {tuple(names): variable for variable, names in reversed(named.items())}
     expressions = [
         f"    {_with_names(text, known.get(tuple(names)) or ', '.join(map(repr, names)))},"
         for text, names in casting.code(loaded.schema.columns, types)
@@ -194,91 +204,124 @@ def _with_names(text: str, names: str) -> str:
     return f"pl.col({names}){text.removeprefix(start)}" if text.startswith(start) else text
 
 
-def _fitted(
-    loaded: Loaded, parts: Sequence[tuple[str, tuple[str, ...], Any]], arguments: Mapping[str, Any], patience: int,
-    scaler: Any,
-) -> list[str]:  # fmt: skip
-    task = loaded.schema.task
-    looks = any(part == "many" for part, _, _ in parts)
-    y = ", y[train, 0]" if looks and task == "multilabel" else ", y[train]" if looks else ""
-    y_val = "y[validation]"
-    scaled = []
-    if task == "regression":  # the estimator standardizes what it is trained on, not what it is given beside it
+def _fitted(loaded: Loaded, prepare: Any, network: Any, named: dict[str, list[str]]) -> list[str]:
+    looks = "many" in [part for part, _, _ in prepare.transformers]
+    y = ", y[train, 0]" if looks and loaded.schema.task == "multilabel" else ", y[train]" if looks else ""
+    y_val, scaled = "y[validation]", []
+    if loaded.schema.task == "regression":  # the estimator standardizes what it is trained on, not what is beside it
         y_val = "y_val"
         scaled = [
-            f"scaler = {scaler!r}.fit(y[train].reshape(-1, 1))",
+            f"scaler = {network.transformer!r}.fit(y[train].reshape(-1, 1))",
             "y_val = scaler.transform(y[validation].reshape(-1, 1)).ravel()",
         ]
     return [
         "# Medians, categories and means are those of the rows to train on.",
-        "prepare = ColumnTransformer([",
-        *(_step(part, steps, VARIABLES.get(part) or repr(names)) for part, steps, names in parts),
-        "])",
+        *_assigned("prepare", prepare, named),
         f"X_train = prepare.fit_transform(X[train]{y})",
         "X_val = prepare.transform(X[validation])",
         "",
-        *models.code(task, arguments, patience, scaler),
+        *_assigned("network", network),
         *scaled,
         f"network.fit(X_train, y[train], X_val=X_val, y_val={y_val})",
         "model = make_pipeline(prepare, network)",
     ]
 
 
-def _scaler(loaded: Loaded, arguments: Mapping[str, Any], seed: int) -> Any:
+def _scaler(loaded: Loaded, prepare: Any, arguments: Mapping[str, Any], seed: int) -> Any:
     """Return what standardizes the target, which for a skewed one ``train`` decides by two short trainings."""
-    if loaded.schema.task != "regression":
-        return None
-    if not positive.is_skewed(loaded.y[loaded.train]):
+    y = loaded.y
+    if not positive.is_skewed(y[loaded.train]):
         return StandardScaler()
-    y, inputs = loaded.y, casting.cast(loaded.frame, loaded.schema.columns)
-    prepare = preparation.preparation(loaded.schema.columns, len(loaded.train), seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        X = np.asarray(prepare.fit_transform(inputs[loaded.train], y[loaded.train]), dtype=np.float32)
-        X_val = np.asarray(prepare.transform(inputs[loaded.validation]), dtype=np.float32)
-        return positive.choose(X, y[loaded.train], X_val, y[loaded.validation], arguments)[0]
+    X, X_val = prepared(clone(prepare), loaded, seed)
+    return positive.choose(X, y[loaded.train], X_val, y[loaded.validation], arguments)[0]
 
 
 def _scored(loaded: Loaded) -> list[str]:
     schema = loaded.schema
     auc = schema.is_classification and scores.has_auc(target_values(loaded.test, schema), schema.classes)
-    return [
-        "# How good it is on rows that it never saw.",
-        *([] if loaded.given is not None else ["X_test, y_test = X[test], y[test]"]),
-        "predictions = model.predict(X_test)",
-        *scores.code(schema.task, classes=len(schema.classes), auc=auc),
-    ]
+    measured = scores.scores(schema.task, schema.classes, auc=auc)
+    lines = [] if loaded.given is not None else ["X_test, y_test = X[test], y[test]"]
+    lines += ["predictions = model.predict(X_test)"]
+    lines += ["p = model.predict_proba(X_test)"] if schema.task != "regression" else []
+    for score in measured:
+        function, truth = score.function, score.truth.replace("y", "y_test", 1)
+        options = "".join(f", {name}={value!r}" for name, value in function.keywords.items())
+        call = f"metrics.{function.func.__name__}({truth}, {score.given}{options})"
+        lines += _lines(ast.parse(f"print({score.name!r}, {call})", mode="eval").body)
+    return ["# How good it is on rows that it never saw.", *lines]
 
 
-def _step(part: str, steps: tuple[str, ...], names: str) -> str:
-    """Return a part of the ColumnTransformer."""
-    whole = steps[0] if len(steps) == 1 else f"make_pipeline({', '.join(steps)})"
-    text = f"    ({part!r}, {whole}, {names}),"
-    if len(steps) == 1 or len(text) <= WIDTH:
-        return text
-    return "\n".join([f"    ({part!r}, make_pipeline(", *(f"        {step}," for step in steps), f"    ), {names}),"])
+# ---------------------------------------------------------------- objects as Python
 
 
-def _broken(text: str) -> str:
-    """Return a call of a function, with a line for each argument if it is long."""
-    call = ast.parse(text, mode="eval").body
-    if len(text) <= WIDTH or not isinstance(call, ast.Call):
-        return text
-    arguments = [ast.unparse(part) for part in (*call.args, *call.keywords)]
-    return "\n".join([f"{ast.unparse(call.func)}(", *(f"    {argument}," for argument in arguments), ")"])
+class _AsWritten(ast.NodeTransformer):
+    """The repr of scikit-learn's objects as one would write it: with make_pipeline, np.inf, variables for names."""
+
+    def __init__(self, named: Mapping[str, list[str]]) -> None:
+        self.known = {tuple(names): variable for variable, names in reversed([*named.items()])}
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        return ast.parse("np.inf", mode="eval").body if node.id == "inf" else node
+
+    def visit_List(self, node: ast.List) -> ast.expr:
+        self.generic_visit(node)
+        names = [str(part.value) for part in node.elts if isinstance(part, ast.Constant)]
+        known = self.known.get(tuple(names)) if len(names) == len(node.elts) else None
+        return ast.Name(known) if known else node
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        called = ast.unparse(node.func)
+        if called == "Pipeline":
+            steps: Any = node.keywords[0].value
+            return ast.Call(ast.Name("make_pipeline"), [step.elts[1] for step in steps.elts], [])
+        if called == "ColumnTransformer":
+            return ast.Call(node.func, [node.keywords[0].value], node.keywords[1:])
+        return node
 
 
-def _wrapped(start: str, names: list[str]) -> str:
-    """Return a list of names, on lines that are not too long."""
-    if len(start) + len(repr(names)) <= WIDTH:
-        return f"{start}{names!r}"
-    lines: list[str] = []
-    line = "   "
-    for name in names:
-        if len(line) + len(repr(name)) + 2 > WIDTH and line.strip():
-            lines, line = [*lines, line], "   "
-        line += f" {name!r},"
-    return "\n".join([f"{start}[", *lines, line, "]"])
+def _assigned(variable: str, value: Any, named: Mapping[str, list[str]] = MappingProxyType({})) -> list[str]:
+    """Return the lines that give a variable an object, by its repr."""
+    text = value.__repr__(N_CHAR_MAX=sys.maxsize) if isinstance(value, BaseEstimator) else repr(value)
+    return _lines(_AsWritten(named).visit(ast.parse(text, mode="eval").body), f"{variable} = ")
+
+
+def _lines(node: ast.expr, before: str = "", after: str = "", indent: str = "") -> list[str]:
+    """Return an expression, with a line for each of its parts where it is long; names share lines."""
+    whole = f"{indent}{before}{ast.unparse(node)}{after}"
+    if len(whole) <= WIDTH:
+        return [whole]
+    if isinstance(node, ast.Call):
+        start, end = f"{ast.unparse(node.func)}(", ")"
+        parts = [("", part) for part in node.args] + [(f"{k.arg}=", k.value) for k in node.keywords]
+    elif isinstance(node, ast.List | ast.Tuple):
+        start, end = "[]" if isinstance(node, ast.List) else "()"
+        parts = [("", part) for part in node.elts]
+    else:
+        return [whole]
+    long = [i for i, (_, part) in enumerate(parts) if isinstance(part, ast.Call | ast.List)]
+    if len(long) == 1 and (isinstance(node, ast.Tuple) or len(parts) == 1):  # its lines alone are indented
+        texts = [name + ast.unparse(part) for name, part in parts]
+        (i,) = long
+        before += f"{start}{''.join(f'{text}, ' for text in texts[:i])}{parts[i][0]}"
+        return _lines(parts[i][1], before, f"{''.join(f', {text}' for text in texts[i + 1 :])}{end}{after}", indent)
+    inside = indent + "    "
+    lines = [line for name, part in parts for line in _lines(part, name, ",", inside)]
+    if len(lines) == len(parts) and all(isinstance(part, ast.Constant) for _, part in parts):
+        lines = _filled(lines, inside)
+    elif len(lines) == len(parts) and len(" ".join(line.strip() for line in lines)) <= WIDTH - len(inside):
+        lines = [inside + " ".join(line.strip() for line in lines)]
+    return [f"{indent}{before}{start}", *lines, f"{indent}{end}{after}"]
+
+
+def _filled(lines: list[str], inside: str) -> list[str]:
+    """Return short lines joined to lines that are as long as they may be."""
+    joined = [inside]
+    for line in lines:
+        if len(joined[-1]) + len(line) - len(inside) > WIDTH:
+            joined.append(inside)
+        joined[-1] += f"{line.removeprefix(inside)} "
+    return [line.rstrip() for line in joined]
 
 
 def _double_quoted(text: str) -> str:

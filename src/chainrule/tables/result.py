@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +58,9 @@ class Split:
 class Trained:
     """A pipeline that was trained on a table, and all that is known about it.
 
+    It is plain data: :func:`chainrule.tables.predict`, :func:`chainrule.tables.save` and
+    :func:`chainrule.tables.report.build` are functions of it.
+
     Attributes
     ----------
     pipeline : sklearn.pipeline.Pipeline
@@ -103,41 +105,6 @@ class Trained:
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
-    @property
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        """The 95 % interval of each score: where it would lie on all rows there could be, judged by the held-out ones.
-
-        NaN where it is not known, as of a single row.
-        """
-        from chainrule.tables.report.uncertainty import intervals  # noqa: PLC0415
-
-        return intervals(self.schema, self.held_out, self.scores)
-
-    def predict(self, data: Any, *, interval: float | None = None, coerce: bool = False) -> pl.DataFrame:
-        """Return a prediction for each row of new data, with its probabilities or its interval.
-
-        See :func:`chainrule.tables.predicting.predict`.
-        """
-        from chainrule.tables.predicting import predict  # noqa: PLC0415
-
-        return predict(self, data, interval=interval, coerce=coerce)[0]
-
-    def report(self) -> Any:
-        """Return the report, with ``.html`` and ``.markdown``: see :func:`chainrule.tables.report.build`."""
-        from chainrule.tables import report  # noqa: PLC0415
-        from chainrule.tables.casting import cast  # noqa: PLC0415
-
-        return report.build(self, inputs=cast(self.held_out.frame, self.schema.columns))
-
-    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> tuple[str, ...]:
-        """Write everything to a folder, and return notes on it: see :func:`chainrule.tables.saving.save`."""
-        from chainrule.tables.saving import save  # noqa: PLC0415
-
-        return save(self, folder, overwrite=overwrite).notes
-
     def __repr__(self) -> str:
         scores = ", ".join(f"{name} {value:.4g}" for name, value in self.scores.items())
         return f"Trained on {self.source}: {self.schema.task}, {self.split.train:,} rows; {scores}\n{self.verdict}"
-
-    def _repr_html_(self) -> str:
-        return str(self.report()._repr_html_())

@@ -10,7 +10,7 @@ import platform
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -26,6 +26,7 @@ from chainrule.tables.casting import cast
 from chainrule.tables.checking import empty_row
 from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.preparation import hashed_words
+from chainrule.tables.report import build, uncertainty
 from chainrule.tables.result import Trained
 from chainrule.tables.schema import LARGEST, Schema
 
@@ -60,15 +61,7 @@ class Saved(NamedTuple):
     widths: intervals.Widths
 
 
-@dataclass(frozen=True)
-class Written:
-    """Where a run was saved, and what should be known about it."""
-
-    folder: Path
-    notes: tuple[str, ...]
-
-
-def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = False) -> Written:
+def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = False) -> tuple[str, ...]:
     """Write a run to a folder, which is made if it is not there.
 
     ``pipeline.skops`` (with ``model.safetensors``: what :func:`load` reads), ``schema.json``, ``history.csv``,
@@ -84,8 +77,8 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
 
     Returns
     -------
-    Written
-        The folder, and as notes what ``pipeline.onnx`` is, or why there is none.
+    tuple of str
+        Notes: what ``pipeline.onnx`` is, or why there is none.
 
     Raises
     ------
@@ -94,8 +87,6 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
     NotADirectoryError
         When ``folder`` is a file.
     """
-    from chainrule.tables.report import build  # noqa: PLC0415
-
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise NotADirectoryError(f"{folder} is a file; a folder was expected, or a name that is free.")
@@ -104,9 +95,8 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
         raise FileExistsError(
             f"{folder} has a run already ({', '.join(there)}): choose another folder, or overwrite it on purpose."
         )
-    inputs = cast(trained.held_out.frame, trained.schema.columns)
     onnx, said = converting.to_onnx(trained)
-    report = build(trained, inputs=inputs if inputs.height else None)
+    report = build(trained)
     contents = {
         PIPELINE: trusted.dumps(_without_network(trained.pipeline)),
         SCHEMA: trained.schema.to_json().encode(),
@@ -125,7 +115,7 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
         config = _config(trained, said, {name: _digest((new / name).read_bytes()) for name in LOADED})
         text = json.dumps(_plain(config), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         (new / CONFIG).write_bytes(text.encode())
-    return Written(folder, (said,))
+    return (said,)
 
 
 def load(folder: str | os.PathLike[str]) -> Saved:
@@ -308,7 +298,7 @@ def _config(trained: Trained, onnx: str, digests: dict[str, str]) -> dict[str, A
         "target": trained.schema.target,
         "split": asdict(trained.split),
         "scores": trained.scores,
-        "intervals": trained.intervals,
+        "intervals": uncertainty.intervals(trained.schema, trained.held_out, trained.scores),
         "baselines": trained.baselines,
         "verdict": trained.verdict,
         "stopped": trained.history.stopped,

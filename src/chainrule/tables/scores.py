@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +19,44 @@ TIMES = 10  # as large a squared error as that of another model: said as a multi
 MOST = 10**6  # times as large: not said, the other one is as good as exact
 
 
+class Score(NamedTuple):
+    """A function of scikit-learn, and the expressions of what it compares: of y, ``predictions`` and ``p``."""
+
+    name: str
+    function: partial[Any]
+    truth: str = "y"
+    given: str = "predictions"
+
+
+def scores(task: str, classes: Sequence[Any], *, auc: bool) -> list[Score]:
+    """Return what is measured: of two or more classes also the ROC AUC, where every class has rows (``auc``)."""
+    from sklearn import metrics  # noqa: PLC0415  (start-up time)
+
+    if task == "regression":
+        return [
+            Score("RMSE", partial(metrics.root_mean_squared_error)),
+            Score("MAE", partial(metrics.mean_absolute_error)),
+            Score("R²", partial(metrics.r2_score)),
+        ]
+    if task == "multilabel":
+        return [
+            Score("accuracy", partial(metrics.accuracy_score), "y.ravel()", "predictions.ravel()"),
+            Score("all labels right", partial(metrics.accuracy_score)),
+            Score("macro F1", partial(metrics.f1_score, average="macro", zero_division=0)),
+            Score("log loss", partial(metrics.log_loss, labels=[0, 1]), "y.ravel()", "p.ravel()"),
+        ]
+    found = [
+        Score("accuracy", partial(metrics.accuracy_score)),
+        Score("balanced accuracy", partial(metrics.balanced_accuracy_score)),
+        Score("log loss", partial(metrics.log_loss, labels=[*classes]), given="p"),
+    ]
+    if auc and len(classes) == 2:
+        found.append(Score("ROC AUC", partial(metrics.roc_auc_score), given="p[:, 1]"))
+    elif auc:
+        found.append(Score("ROC AUC", partial(metrics.roc_auc_score, multi_class="ovr"), given="p"))
+    return found
+
+
 def measure(task: str, y: Array, predictions: Array, p: Array | None, classes: Any = ()) -> dict[str, float]:
     """Return the scores of predictions, by name.
 
@@ -25,56 +64,18 @@ def measure(task: str, y: Array, predictions: Array, p: Array | None, classes: A
     >>> {name: round(value, 3) for name, value in scores.items()}
     {'RMSE': 1.414, 'MAE': 1.0, 'R²': -7.0}
     """
-    from sklearn import metrics  # noqa: PLC0415
-
-    if task == "regression":
-        return {
-            "RMSE": float(metrics.root_mean_squared_error(y, predictions)),
-            "MAE": float(metrics.mean_absolute_error(y, predictions)),
-            "R²": float(metrics.r2_score(y, predictions)) if np.ptp(y) else math.nan,
-        }
-    assert p is not None  # noqa: S101  (every classifier here has probabilities)
-    if task == "multilabel":
-        return {
-            "accuracy": float((predictions == y).mean()),
-            "all labels right": float(metrics.accuracy_score(y, predictions)),
-            "macro F1": float(metrics.f1_score(y, predictions, average="macro", zero_division=0)),
-            "log loss": float(metrics.log_loss(y.ravel(), p.ravel(), labels=[0, 1])),
-        }
+    arrays: dict[str, Any] = {"y": y, "predictions": predictions, "p": p}
+    arrays |= {f"{name}.ravel()": np.ravel(values) for name, values in arrays.items() if values is not None}
+    if p is not None and p.ndim == 2 and p.shape[1] == 2:
+        arrays["p[:, 1]"] = p[:, 1]
+    auc = task in ("binary", "multiclass") and has_auc(y, classes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a class that is predicted may be absent from the rows
-        scores = {
-            "accuracy": float(metrics.accuracy_score(y, predictions)),
-            "balanced accuracy": float(metrics.balanced_accuracy_score(y, predictions)),
-            "log loss": float(metrics.log_loss(y, p, labels=classes)),
-        }
-    if has_auc(y, classes):
-        of = p[:, 1] if p.shape[1] == 2 else p
-        scores["ROC AUC"] = float(metrics.roc_auc_score(y, of, multi_class="ovr"))
-    return scores
-
-
-def code(task: str, *, classes: int, auc: bool) -> list[str]:
-    """Return the same as lines of Python that print them, for variables ``model``, ``X_test`` and ``y_test``."""
-    if task == "regression":
-        names = {"RMSE": "root_mean_squared_error", "MAE": "mean_absolute_error", "R²": "r2_score"}
-        return [f'print("{name}", metrics.{f}(y_test, predictions))' for name, f in names.items()]
-    if task == "multilabel":
-        return [
-            "p = model.predict_proba(X_test)",
-            'print("accuracy", (predictions == y_test).mean())',
-            'print("all labels right", metrics.accuracy_score(y_test, predictions))',
-            'print("macro F1", metrics.f1_score(y_test, predictions, average="macro", zero_division=0))',
-            'print("log loss", metrics.log_loss(y_test.ravel(), p.ravel()))',
-        ]
-    of = "p[:, 1]" if classes == 2 else 'p, multi_class="ovr"'
-    return [
-        "p = model.predict_proba(X_test)",
-        'print("accuracy", metrics.accuracy_score(y_test, predictions))',
-        'print("balanced accuracy", metrics.balanced_accuracy_score(y_test, predictions))',
-        'print("log loss", metrics.log_loss(y_test, p, labels=network.classes_))',
-        *([f'print("ROC AUC", metrics.roc_auc_score(y_test, {of}))'] if auc else []),
-    ]
+        return {
+            score.name: float(score.function(arrays[score.truth], arrays[score.given]))
+            if score.name != "R²" or np.ptp(y) else math.nan
+            for score in scores(task, classes, auc=auc)
+        }  # fmt: skip
 
 
 def has_auc(y: Array, classes: Any) -> bool:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.tables import dates
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
+from chainrule.tables._polars import pl
 
 FEWEST = 5  # rows of a class, to be split
 
@@ -54,7 +50,7 @@ def _enough(part: float, rows: int, classes: int) -> float:
     return classes if part and math.ceil(part * rows) < classes else part
 
 
-def split(plan: Plan, frame: pl.DataFrame, y: Array) -> tuple[Array, Array, Array, str]:
+def split(plan: Plan, frame: Any, y: Array) -> tuple[Array, Array, Array, str]:
     """Return the numbers of the rows for training, validation and test, and how they were chosen, in words.
 
     >>> import polars as pl
@@ -83,6 +79,17 @@ def split(plan: Plan, frame: pl.DataFrame, y: Array) -> tuple[Array, Array, Arra
                     "out, or give more of them."
                 )
     return (*parts, how)
+
+
+def drawn(rows: int, most: int, seed: int) -> Array | None:
+    """Return which of so many rows to take, drawn at random, in order; None for all of them.
+
+    >>> drawn(10, 3, seed=0), drawn(3, 3, seed=0)
+    (array([0, 1, 4]), None)
+    """
+    if rows <= most:
+        return None
+    return np.sort(np.random.default_rng(seed).choice(rows, most, replace=False))
 
 
 def code(plan: Plan, frame: pl.DataFrame, *, rare: bool) -> list[str]:
@@ -167,7 +174,7 @@ def _at_random(plan: Plan, y: Array) -> tuple[Array, Array, Array]:
     return np.concatenate([rows, alone]), validation, test
 
 
-def _by_time(plan: Plan, frame: pl.DataFrame) -> tuple[Array, Array, Array]:
+def _by_time(plan: Plan, frame: Any) -> tuple[Array, Array, Array]:
     values = frame[str(plan.time)]
     if plan.date_format is not None:
         values = dates.parse(values, plan.date_format)
@@ -182,7 +189,7 @@ def _by_time(plan: Plan, frame: pl.DataFrame) -> tuple[Array, Array, Array]:
     return rows[:cut], rows[cut:], test
 
 
-def _by_group(plan: Plan, frame: pl.DataFrame) -> tuple[Array, Array, Array]:
+def _by_group(plan: Plan, frame: Any) -> tuple[Array, Array, Array]:
     from sklearn.model_selection import GroupShuffleSplit  # noqa: PLC0415
 
     group = np.array(frame[str(plan.group)].cast(_string()).fill_null("(missing)").to_list(), dtype=np.str_)
@@ -200,6 +207,5 @@ def _by_group(plan: Plan, frame: pl.DataFrame) -> tuple[Array, Array, Array]:
 
 
 def _string() -> Any:
-    from chainrule._internal.extras import require  # noqa: PLC0415
 
-    return require("polars", "tables").String
+    return pl.String

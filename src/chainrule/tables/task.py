@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.tables import targets
+from chainrule.tables._polars import pl
 from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Schema
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 __all__ = ["Task"]
 
@@ -88,9 +83,8 @@ class Task:
         return network
 
     def _classes(self, values: pl.Series) -> Array:
-        polars = require("polars", "tables")
-        names = polars.Enum([str(label) for label in self.schema.classes])
-        codes = normal(values).cast(polars.String).cast(names, strict=False).to_physical()
+        names = pl.Enum([str(label) for label in self.schema.classes])
+        codes = normal(values).cast(pl.String).cast(names, strict=False).to_physical()
         if codes.null_count():
             values = values.filter(codes.is_null())
             raise ValueError(f"the target {values.name!r} has the value {values[0]!r}, which is none of its classes.")
@@ -104,12 +98,11 @@ def encoded(y: Array) -> Array:
 
 def target_values(frame: pl.DataFrame, schema: Schema) -> Array:
     """Return y of rows as the estimators have it: labels, numbers, or 0 and 1 for each label."""
-    polars = require("polars", "tables")
     if schema.task == "multilabel":
         return np.column_stack([targets.label(frame[c.name], c) for c in schema.targets])
     (column,) = schema.targets
     if schema.task == "regression":
-        return frame[column.name].cast(polars.Float64).to_numpy()
+        return frame[column.name].cast(pl.Float64).to_numpy()
     return targets.as_labels(frame[column.name], column)
 
 

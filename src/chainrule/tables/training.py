@@ -15,14 +15,15 @@ from sklearn.pipeline import Pipeline
 
 from chainrule.tables import models, positive
 from chainrule.tables.calls import call
-from chainrule.tables.casting import cast
+from chainrule.tables.inputs import prepared
 from chainrule.tables.judging import judge
 from chainrule.tables.loading import TEST, VALIDATION, load
 from chainrule.tables.models import PATIENCE
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.schema import Schema
-from chainrule.tables.task import Task, encoded
+from chainrule.tables.streaming.progress import State
+from chainrule.tables.task import Task
 from chainrule.training.callbacks import Callback
 
 __all__ = ["train"]
@@ -46,10 +47,12 @@ def train(
     delimiter: str | None = None,
     header: bool | None = None,
     decimal: str | None = None,
+    stream: bool = False,
     seed: int = 0,
     callbacks: Sequence[Callback] = (),
     resume: str | os.PathLike[str] | None = None,
     started: Callable[[Schema, Split, Sequence[str]], Any] | None = None,
+    show: Callable[[State], Any] | None = None,
 ) -> Trained:
     """Train a network on a table, and compare it with models that need none on rows that it never saw.
 
@@ -79,6 +82,10 @@ def train(
         Of CSV, where they cannot be found out.
     decimal : str, optional
         The decimal mark of numbers in texts, "." or ",", where no column tells it: 4.229 may be either.
+    stream : bool
+        Leave a Parquet or CSV file that memory cannot hold on disk, and read it column by column and block by block.
+        The model is the same, bit for bit. The folder for temporary files (``TMPDIR``) must have room for the network's
+        inputs, 4 bytes each; see "Tables larger than memory" in the documentation.
     seed : int
         Of the split and of the network.
     callbacks : sequence of Callback
@@ -88,6 +95,8 @@ def train(
         that of a training without a break, bit for bit.
     started : function of (schema, split, notes), optional
         Told what was decided, before the network is trained.
+    show : function of State, optional
+        Told how far preparing a streamed table is; :class:`~chainrule.tables.streaming.Printer` prints it.
 
     Returns
     -------
@@ -111,17 +120,13 @@ def train(
     loaded = load(
         source, target, task=task, categorical=categorical, numeric=numeric, drop=drop, dates=dates, test=test,
         validation=validation, time_column=time_column, group=group, delimiter=delimiter, header=header,
-        decimal=decimal, seed=seed,
+        decimal=decimal, stream=stream, seed=seed,
     )  # fmt: skip
-    command = call(train, dict(locals()), left_out=("callbacks", "resume", "started"))
+    command = call(train, dict(locals()), left_out=("callbacks", "resume", "started", "show"))
     schema, frame, y, split = loaded.schema, loaded.frame, loaded.y, loaded.split
     rows, rows_val = loaded.train, loaded.validation
-    inputs = cast(frame, schema.columns)
     prepare = preparation(schema.columns, len(rows), seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what the transformers say of single columns is in the schema
-        X = np.asarray(prepare.fit_transform(inputs[rows], encoded(y[rows])), dtype=np.float32)
-        X_val = np.asarray(prepare.transform(inputs[rows_val]), dtype=np.float32)
+    X, X_val = prepared(prepare, loaded, seed, show)
     arguments = models.parameters(len(rows), schema.task, seed, dict(parameters or {}))
     scaler, said = None, loaded.notes
     if schema.task == "regression":
@@ -160,7 +165,7 @@ def train(
             "numeric": [*numeric], "drop": [*drop], "dates": [*dates],
             "test": test if isinstance(test, float) else str(test), "validation": validation,
             "time_column": time_column, "group": group, "patience": patience, "seed": seed,
-            "parameters": models.plain(arguments),
+            **({"stream": True} if stream else {}), "parameters": models.plain(arguments),
         },
         seconds=time.perf_counter() - began,
     )  # fmt: skip

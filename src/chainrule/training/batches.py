@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 
 from chainrule._internal.typing import Array, is_sparse
+from chainrule.training.windows import window
 
 
 @runtime_checkable
@@ -84,6 +85,7 @@ class Batches:
         self.order = np.arange(self.rows) if rows is None else rows.copy()
         self._unsigned, self._checked = self.order.view(np.uintp), False  # negative numbers are large there
         self.sparse = is_sparse(X)
+        self._window = window(X) if self.gathers and not self.sparse else None
         self._dtype = dtype
         self._x = np.empty((0 if self.sparse else batch_size, *X.shape[1:]), dtype)
         self._raw = None if X.dtype == dtype else np.empty((len(self._x), *X.shape[1:]), X.dtype)
@@ -101,6 +103,8 @@ class Batches:
         """
         if self.rng is not None:
             self.rng.shuffle(self.order)
+        if self._window is not None:
+            self._window.forget()
         if not self._checked or type(self.rng) not in {np.random.Generator, np.random.RandomState, type(None)}:
             if np.maximum.reduce(self._unsigned) >= self.X.shape[0]:
                 wrong = self.order[(self.order < 0) | (self.order >= self.X.shape[0])][0]
@@ -117,8 +121,19 @@ class Batches:
         """Return a batch of the running epoch, counted from 0; the next call overwrites it."""
         start = batch * self.batch_size
         stop = min(start + self.batch_size, self.rows)
-        taken = self._take(self.order[start:stop]) if self.gathers else self._slice(slice(start, stop))
+        taken = self._take(start, stop) if self.gathers else self._slice(slice(start, stop))
         return taken if self.augment is None else self.augment(taken)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether rows can be gathered one by one, at no cost for a disk."""
+        return self._window is None
+
+    def gather(self, start: int, stop: int) -> Any:
+        """Return the rows of X from place ``start`` to ``stop`` in the order of this epoch."""
+        if self._window is not None:
+            return self._window.take(self.order, start, stop)
+        return self.X[self.order[start:stop]]
 
     def room(self) -> tuple[Array, Array | None]:
         """Return arrays for the targets and weights of all rows, as the batches have them."""
@@ -126,14 +141,14 @@ class Batches:
         shape, dtype = ((classes,), self._dtype) if classes else (self.t.shape[1:], self.t.dtype)
         return np.empty((self.rows, *shape), dtype), None if self.weight is None else np.empty(self.rows, self._dtype)
 
-    def _take(self, index: Array) -> Batch:
-        n = len(index)
+    def _take(self, start: int, stop: int) -> Batch:
+        index, n = self.order[start:stop], stop - start
         x, t = self._x[:n], self._t[:n]
         # take(): mode "raise" would fill a copy of out first, and an X that is not C-contiguous would be copied whole.
         if self.sparse:
-            x = self.X[index].astype(self._dtype, copy=False)
-        elif not self.X.flags.c_contiguous:
-            x[...] = self.X[index]
+            x = self.gather(start, stop).astype(self._dtype, copy=False)
+        elif self._window is not None or not self.X.flags.c_contiguous:
+            x[...] = self.gather(start, stop)
         elif self._raw is None:
             self.X.take(index, axis=0, out=x, mode="clip")
         else:

@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from chainrule.pages.page import Page
 from chainrule.tables.report import sections
 from chainrule.tables.report.collect import collect
 from chainrule.tables.report.data import ReportData
 from chainrule.tables.result import Trained
 
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
-
 __all__ = ["Page", "ReportData", "build", "page"]
 
 
-def build(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: float = 10.0) -> Page:
+def build(trained: Trained, *, seconds: float = 10.0) -> Page:
     """Return the report of a training on a table.
 
     Parameters
     ----------
     trained : Trained
-    inputs : polars.DataFrame (rows, columns), optional
-        The held-out rows as ``trained.pipeline`` takes them. Without them there is no importance of columns.
     seconds : float
-        At most so long for the importance of columns.
+        At most so long for the importance of columns; 0 leaves it out.
 
     Returns
     -------
@@ -47,7 +38,7 @@ def build(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: floa
     >>> build(trained).markdown.splitlines()[6:8]
     ['- **0.170** MAE (mean 1.000)', '']
     """
-    return page(collect(trained, inputs=inputs, seconds=seconds))
+    return page(collect(trained, seconds=seconds))
 
 
 def page(data: ReportData) -> Page:

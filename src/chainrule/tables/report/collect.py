@@ -16,9 +16,10 @@ from chainrule._internal.typing import Array
 from chainrule.metrics import direction
 from chainrule.pages.formatting import MISSING, apart, clean, percent, rows, short
 from chainrule.tables import targets
+from chainrule.tables.casting import cast
 from chainrule.tables.report import importance
 from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, Score, WrongRow
-from chainrule.tables.report.uncertainty import as_numbers, row_losses
+from chainrule.tables.report.uncertainty import as_numbers, intervals, row_losses
 from chainrule.tables.result import HeldOut, Trained
 from chainrule.tables.schema import Column, Schema
 
@@ -34,23 +35,22 @@ WRONG, BESIDE = 10, 6  # rows, and columns of them
 PACKAGES = ("chainrule", "numpy", "scikit-learn", "polars", "skrub", "skops")
 
 
-def collect(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: float = 10.0) -> ReportData:
+def collect(trained: Trained, *, seconds: float = 10.0) -> ReportData:
     """Return what the report of ``trained`` needs.
 
     Parameters
     ----------
     trained : Trained
-    inputs : polars.DataFrame (rows, columns), optional
-        The held-out rows as the pipeline takes them: for the importance of columns, which is left out without them.
     seconds : float
-        At most so long for the importance of columns.
+        At most so long for the importance of columns; 0 leaves it out.
     """
     schema, held = trained.schema, trained.held_out
     y, predicted = (as_numbers(schema, v) for v in (held.y, held.predictions))
     p = None if held.probabilities is None else np.asarray(held.probabilities, dtype=float)
     start = time.perf_counter()
     found = None
-    if inputs is not None and len(y) > 1:
+    if seconds and trained.pipeline is not None and len(y) > 1:
+        inputs = cast(held.frame, schema.columns)
         predict = trained.pipeline.predict if schema.task == "regression" else trained.pipeline.predict_proba
         tried = [column.name for column in schema.used]
         seed = int(trained.settings.get("seed") or 0)
@@ -87,10 +87,10 @@ def collect(trained: Trained, *, inputs: pl.DataFrame | None = None, seconds: fl
 
 def _scores(trained: Trained) -> list[Score]:
     found = []
-    intervals = trained.intervals
+    around = intervals(trained.schema, trained.held_out, trained.scores)
     for name, value in trained.scores.items():
         beside = {model: float(scores[name]) for model, scores in trained.baselines.items() if name in scores}
-        found.append(Score(name, float(value), *intervals[name], beside, direction(name) == "min"))
+        found.append(Score(name, float(value), *around[name], beside, direction(name) == "min"))
     return found
 
 

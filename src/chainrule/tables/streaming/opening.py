@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from chainrule.tables import delimited, number_texts, reading
+from chainrule.tables._polars import pl
+from chainrule.tables.formats import Format, Notation
+from chainrule.tables.reading import Table
 from chainrule.tables.schema import Schema
-from chainrule.tables.streaming.csv_source import CsvSource
-from chainrule.tables.streaming.source import ParquetSource, Source
+from chainrule.tables.streaming import scratch
+from chainrule.tables.streaming.on_disk import AT_ONCE, OnDisk, UnreadableError, opened
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data")
 PARQUET = (".parquet", ".pq")
 PACKED = ".gz"
+HEAD = 4 * 2**20  # bytes by which the layout of CSV is detected
 
-__all__ = ["needs_streaming", "open_source"]
+__all__ = ["needs_streaming", "open_rows", "open_table"]
 
 
 def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
@@ -46,32 +54,71 @@ def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
     if times * size <= available:
         return ""
     return (
-        f"{path} has {_bytes(size)}, which in memory would take about {_bytes(times * size)} of the "
-        f"{_bytes(available)} available: it is streamed."
+        f"{path} has {scratch.amount(size)}, which in memory would take about {scratch.amount(times * size)} of the "
+        f"{scratch.amount(available)} available: it is streamed."
     )
 
 
-def open_source(
+def open_table(
     path: str | os.PathLike[str],
-    chunk: int | None = None,
     *,
     delimiter: str | None = None,
     header: bool | None = None,
     decimal: str | None = None,
     targets: Sequence[str] = (),
     schema: Schema | None = None,
-) -> Source:
-    """Open a file to be streamed: Parquet, or CSV, plain or packed; the options are those of ``tables.read``.
+) -> Table:
+    """Return what ``tables.read`` returns of Parquet or CSV, but for the frame, an :class:`OnDisk`.
 
-    >>> open_source("customers.xlsx")
+    CSV, plain or packed by gzip, is copied column by column to a temporary file without a name, which is gone when the
+    process ends, however it ends.
+    """
+    path, targets = Path(path), [*dict.fromkeys(targets)]
+    rows, parsed = _opened(path, delimiter, header, decimal, targets, schema, texts=schema is not None)
+    notes, notations = ["Parquet"], dict[str, Notation]()
+    digest = _digest(path)
+    if parsed is not None:
+        notes = parsed.notes
+        try:
+            scan = _copied(rows)
+        except UnreadableError:  # such as numbers of 40 digits
+            scan = _copied(_opened(path, delimiter, header, decimal, targets, schema, texts=True)[0])
+        rows = OnDisk(path, scan, rows.format)
+        if schema is None:
+            comma = Notation("," if parsed.comma else ".")
+            rows.detect(name for name, kind in rows.types.items() if kind == pl.String)
+            notations = {name: comma for name, kind in rows.types.items() if kind == pl.Float64} | rows.notations
+    notes = [f"streamed: {rows.total:,} rows stay on disk", *notes]
+    if schema is None:
+        known, words = number_texts.known_in(
+            rows.select([name for name in targets if name in rows]), targets, rows.format.decimal
+        )
+        rows, notes = rows.with_columns(*known), [*notes, *words]
+    frame: Any = rows
+    return Table(frame, tuple(notes), str(path), digest, format=rows.format, notations=notations)
+
+
+def open_rows(
+    path: str | os.PathLike[str], schema: Schema, *, delimiter: str | None = None, decimal: str | None = None
+) -> OnDisk:
+    """Open a file whose rows are predicted block by block; columns of CSV are texts, unless a decimal mark is given.
+
+    >>> open_rows("customers.xlsx", Schema((), (), "regression"))
     Traceback (most recent call last):
     ...
     ValueError: customers.xlsx cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv,
     .csv.gz) can.
     """
-    path = Path(path)
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"chunk: expected at least one row, got {chunk}.")
+    rows, parsed = _opened(Path(path), delimiter, None, decimal, (), schema, texts=decimal is None)
+    if parsed is not None and decimal is not None:
+        rows.detect(name for name, kind in rows.types.items() if kind == pl.String)
+    return rows
+
+
+def _opened(
+    path: Path, delimiter: str | None, header: bool | None, decimal: str | None, targets: Sequence[str],
+    schema: Schema | None, *, texts: bool,
+) -> tuple[OnDisk, delimited.Parsed | None]:  # fmt: skip
     kind = _kind(path)
     if not kind:
         raise ValueError(f"{path} cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv, .csv.gz) can.")
@@ -80,8 +127,50 @@ def open_source(
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty: expected a table with rows.")
     if kind == "Parquet":
-        return ParquetSource(path, chunk)
-    return CsvSource(path, chunk, delimiter=delimiter, header=header, decimal=decimal, targets=targets, schema=schema)
+        return OnDisk(path, pl.scan_parquet(path, cache=False), Format(decimal=decimal or "")), None
+    head = _head(path)
+    parsed = delimited.parse(
+        head, str(path), delimiter=delimiter, header=header, decimal=decimal, targets=targets, schema=schema
+    )
+    _check_layout(parsed, str(path))
+    form = parsed.format
+    scan = pl.scan_csv(
+        path,
+        separator=form.delimiter,
+        has_header=form.header and not form.unnamed,
+        skip_rows=int(bool(form.unnamed)),  # whose names polars would not find in the header
+        new_columns=reading.named_by(schema, parsed.frame, form, str(path)).columns,
+        decimal_comma=parsed.comma,
+        null_values=list(form.missing),
+        infer_schema_length=0 if texts else None,
+    )
+    return OnDisk(path, scan, form), parsed
+
+
+def _copied(rows: OnDisk) -> pl.LazyFrame:
+    """Return what reads a copy of CSV by its columns."""
+    size = rows.path.stat().st_size
+    if rows.path.suffix.lower() == PACKED:
+        with opened(rows.path) as file:
+            size = sum(len(piece) for piece in iter(lambda: file.read(2**20), b""))
+    most = size + 8 * rows.height * rows.width + 2**20
+    file = scratch.room(most, f"the columns of {rows.path}")
+    try:
+        with rows.reading() as scan, scratch.writing():
+            group = max(1, AT_ONCE // (8 * rows.width))
+            scan.sink_parquet(file, compression="lz4", row_group_size=min(group, 2**18))
+            file.seek(0)
+    except BaseException:  # Ctrl-C too
+        scratch.closed(file)
+        raise
+    copied = pl.scan_parquet(file, cache=False)
+    weakref.finalize(copied, scratch.closed, file)
+    return copied
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _kind(path: Path) -> str:
@@ -91,6 +180,42 @@ def _kind(path: Path) -> str:
     return "Parquet" if ending in PARQUET else "CSV" if ending in TEXT else ""
 
 
-def _bytes(count: int) -> str:
-    unit = next((unit for unit in (10**9, 10**6) if count >= unit), 10**3)
-    return f"{count / unit:,.3g} {({10**9: 'GB', 10**6: 'MB', 10**3: 'kB'})[unit]}"
+def _check_layout(parsed: delimited.Parsed, path: str) -> None:
+    """Refuse what the reader of a whole file can do, and polars' streaming reader cannot."""
+    found = parsed.layout
+    assert found is not None  # noqa: S101
+    if found.skipped:
+        raise ValueError(f"{path}: streaming needs the header in the first line: remove the {found.skipped} above it.")
+    if found.below:
+        raise ValueError(
+            f"{path}: streaming needs data under the header: remove the {found.below} row(s) that are not."
+        )
+    if found.short:
+        raise ValueError(f"{path}: the header is one name short, and streaming needs a name for each column.")
+    if parsed.class_na:
+        raise ValueError(f"{path}: the target has the class 'NA', which streaming reads as missing: call it otherwise.")
+
+
+def _head(path: Path) -> bytes:
+    """Return the first whole lines of the file, unpacked."""
+    try:
+        with opened(path) as file:
+            head: bytes = file.read(HEAD + 1)
+    except (OSError, EOFError) as error:
+        raise UnreadableError(path, "CSV", error) from None
+    if (kind := reading.kind(head, str(path))) != "text":
+        what = reading.A.get(kind, f"packed by {kind}, which streaming cannot look into: unpack it")
+        raise ValueError(f"{path} cannot be streamed as CSV: it is {what}.")
+    if len(head) > HEAD:
+        head = head[: head.rfind(b"\n") + 1] or head
+    if not head.strip():
+        raise ValueError(f"{path} is empty: expected a table with a header and rows.")
+    if b"\r" in head and b"\n" not in head:
+        raise ValueError(f"{path} has lines that end in a carriage return alone, which streaming cannot read.")
+    try:
+        head.decode()
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{path} is not UTF-8, which streaming needs: convert it, for example by iconv -f WINDOWS-1252 -t UTF-8."
+        ) from None
+    return head

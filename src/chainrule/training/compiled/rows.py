@@ -36,7 +36,7 @@ class Rows:
         ready, strides = np.empty((0, X.shape[1]), dtype), (0, 0)
         self._changed = batches.augment is not None
         self._in_order = not batches.gathers and X.dtype == dtype and X.flags.c_contiguous and X.flags.aligned
-        memory = None if self._in_order or self._changed else _memory(X)
+        memory = _memory(X) if batches.in_memory and not (self._in_order or self._changed) else None
         self.gathered = memory is not None
         self._buffer = ready
         if self._in_order:
@@ -72,8 +72,8 @@ class Rows:
         if self._changed:
             self._take(first, last)
         elif not self.gathered:
-            index = batches.order[first * batches.batch_size : last * batches.batch_size]
-            self._buffer[: len(index)] = batches.X[index]
+            start, stop = first * batches.batch_size, min(last * batches.batch_size, batches.rows)
+            self._buffer[: stop - start] = batches.gather(start, stop)
         return 0
 
     def _take(self, first: int, last: int) -> None:

@@ -1,0 +1,224 @@
+"""A table in a file: some of its columns, or a block of its rows, are in memory at a time."""
+
+from __future__ import annotations
+
+import copy
+import csv
+import gzip
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from chainrule._internal.typing import Array
+from chainrule.tables import notation
+from chainrule.tables._polars import pl
+from chainrule.tables.formats import Format, Notation
+from chainrule.tables.frames import check_names, plain
+
+AT_ONCE = 2**26  # bytes of neighboring columns that are read together, and of a block of rows, at 8 bytes a value
+SMALLEST_BLOCK, LARGEST_BLOCK = 256, 65_536  # rows
+
+__all__ = ["ChangedFileError", "OnDisk", "UnreadableError", "opened"]
+
+
+class ChangedFileError(RuntimeError):
+    """The file is not the one that it was when it was looked at first."""
+
+
+class UnreadableError(ValueError):
+    """The file cannot be read as what it is said to be."""
+
+    def __init__(self, path: Path, kind: str, error: Exception) -> None:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        super().__init__(
+            f"{path} cannot be read as {kind}: {first}. Is it whole? A download or a copy that was cut short is not."
+        )
+
+
+@final
+class OnDisk:
+    """The columns of a file as a polars DataFrame gives them, each read when it is asked for.
+
+    ``table[name]`` is a column as ``tables.read`` would have it, ``table[rows]`` these rows of the same table, still on
+    disk, and ``table.select(names)`` a DataFrame.
+
+    Parameters
+    ----------
+    path : Path
+        The file that must not change meanwhile.
+    scan : polars.LazyFrame
+        What reads it, or a copy of it.
+    form : Format
+        Words that stand for a missing value, and the decimal mark, of the texts in it.
+
+    Attributes
+    ----------
+    columns : list of str
+    height, total : int
+        How many rows it has, and the file.
+    notations : dict of Notation
+        How the texts are written that are numbers.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "t.parquet")
+    >>> pl.DataFrame({"x": [1, 2, 3], "c": ["a", " b", None]}).write_parquet(path)
+    >>> table = OnDisk(path, pl.scan_parquet(path), Format())
+    >>> table.height, table["c"].to_list(), table[np.array([2, 0])].select(["x"])["x"].to_list()
+    (3, ['a', ' b', None], [3, 1])
+    """
+
+    def __init__(self, path: Path, scan: pl.LazyFrame, form: Format) -> None:
+        self.path, self.format = path, form
+        self._stamp = _stamp(path)
+        self._source, self._scan = scan, scan.with_columns(pl.selectors.decimal().cast(pl.Float64))
+        with self.reading() as table:
+            self.types: Mapping[str, Any] = table.collect_schema()
+            self.height = self.total = int(table.select(pl.len()).collect().item())
+        self.columns = list(self.types)
+        check_names(self.columns, str(path))
+        self._rows: Array | None = None
+        self._held: dict[str, pl.Series] = {}
+        self._made: dict[str, pl.Series] = {}
+        self.notations: dict[str, Notation] = {}
+
+    def detect(self, may_be_numbers: Iterable[str]) -> None:
+        """Find the notation of these columns of texts, where all of their values are numbers."""
+        guess = "," if self.format.delimiter not in ("", ",") else ""
+        for name in may_be_numbers:
+            values = self[name].drop_nulls()
+            pointed = guess and values.head(1000).str.contains(".", literal=True).any()
+            if how := notation.find(values, self.format.decimal or ("." if pointed else guess)):
+                self.notations[name] = how
+        self._held.clear()
+
+    def with_columns(self, *columns: pl.Series) -> OnDisk:
+        """Return the table with these columns, which stay in memory, in place of those of the file."""
+        table = copy.copy(self)
+        table._made = {**self._made, **{values.name: values for values in columns}}  # noqa: SLF001
+        return table
+
+    @property
+    def block_rows(self) -> int:
+        """About how many rows a block has."""
+        return max(SMALLEST_BLOCK, min(LARGEST_BLOCK, AT_ONCE // (8 * max(1, len(self.columns)))))
+
+    @property
+    def width(self) -> int:
+        """How many columns there are."""
+        return len(self.columns)
+
+    @property
+    def schema(self) -> Mapping[str, Any]:
+        """The types of the columns."""
+        read = dict.fromkeys(self.notations, pl.Float64)
+        return {**self.types, **read}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.types
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            values = self._column(key)
+            return values if self._rows is None else values[self._rows]
+        rows = copy.copy(self)
+        vars(rows).update(_rows=self.numbers(np.asarray(key)), height=len(key))
+        return rows
+
+    def select(self, names: Sequence[str]) -> pl.DataFrame:
+        """Return columns of all rows as a DataFrame."""
+        return pl.DataFrame([self[name] for name in names])
+
+    def gather_every(self, step: int) -> OnDisk:
+        """Return every so many rows."""
+        rows: OnDisk = self[np.arange(0, self.height, step)]
+        return rows
+
+    def blocks(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Yield the rows of the whole file, in its order."""
+        with self.reading() as scan:
+            for frame in scan.select(names).collect_batches(chunk_size=self.block_rows, maintain_order=True):
+                yield plain(self._tidied(frame))
+
+    def numbers(self, rows: Array) -> Array:
+        """Return the numbers in the file, from 0, of rows of this table."""
+        return rows if self._rows is None else self._rows[rows]
+
+    def check(self) -> None:
+        """Refuse a file that has changed since it was opened."""
+        now = _stamp(self.path)
+        if now != self._stamp:
+            raise ChangedFileError(
+                f"{self.path} was changed while it was being read ({self._stamp[0]:,} bytes before, {now[0]:,} now): "
+                "statistics and training would be of different rows. Start again when nothing writes to it."
+            )
+
+    def _column(self, name: str) -> pl.Series:
+        """Return a column, and keep those that are read with it: the next ones in the file."""
+        if name in self._made:
+            return self._made[name]
+        if name not in self._held:
+            self._held.clear()  # shared with the table that this has rows of
+            first = self.columns.index(name)
+            names = self.columns[first : first + max(1, AT_ONCE // (8 * max(1, self.total)))]
+            with self.reading() as scan:
+                frame = self._tidied(scan.select(names).collect())
+            self._held.update({values.name: values for values in plain(frame)})
+        return self._held[name]
+
+    def _tidied(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return rows of CSV with texts without spaces at their ends, and numbers read by their notation."""
+        if not self.format.delimiter:
+            return frame
+        texts = pl.selectors.string().str.strip_chars()
+        frame = frame.with_columns(pl.when(texts.is_in(self.format.missing)).then(None).otherwise(texts).name.keep())
+        return frame.with_columns(notation.read(frame[n], how) for n, how in self.notations.items() if n in frame)
+
+    @contextmanager
+    def reading(self) -> Iterator[pl.LazyFrame]:
+        """Yield what reads the file; errors become sentences, and a file that has changed is refused."""
+        self.check()
+        try:
+            yield self._scan
+        except (pl.exceptions.PolarsError, OSError) as error:
+            self.check()
+            what = "CSV" if self.format.delimiter else "Parquet"
+            raise (_bad_line(self) or UnreadableError(self.path, what, error)) from None
+        self.check()
+
+
+def _bad_line(table: OnDisk) -> ValueError | None:
+    """Return the error for the first line of CSV that has too many fields, or cannot be decoded."""
+    if not table.format.delimiter:
+        return None
+    width = 0
+    with opened(table.path) as file:
+        reader = csv.reader(
+            io.TextIOWrapper(file, "utf-8", errors="strict", newline=""), delimiter=table.format.delimiter
+        )
+        try:
+            for row in reader:
+                width = width or len(row)
+                if len(row) > width:
+                    return ValueError(
+                        f"{table.path}, line {reader.line_num}: expected {width} fields as in the first line, got "
+                        f'{len(row)}: put texts that hold the delimiter between quotes ("...").'
+                    )
+        except (csv.Error, UnicodeDecodeError, OSError, EOFError) as bad:
+            return ValueError(f"{table.path}, after line {reader.line_num}: {bad}")
+    return None
+
+
+def opened(path: Path) -> Any:
+    """Return the file, unpacked as it is read where gzip has packed it."""
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
