@@ -238,7 +238,7 @@ def test_scores_are_shown_in_digits_that_fit_them():
         intervals = {"RMSE": (12000.0, 12700.0), "R²": (0.99991, 0.99999)}  # noqa: RUF012
         baselines = {"mean": {"RMSE": 20000.0, "R²": -4e-6}}  # noqa: RUF012
 
-    assert cli.scores(Run()).splitlines() == [
+    assert cli.scores(Run(), Run.intervals).splitlines() == [
         "held-out rows  network     95 % interval    mean",
         "RMSE            12,346  12,000 to 12,700  20,000",
         "R²              0.9877  0.9999 to 1.0000  0.0000",

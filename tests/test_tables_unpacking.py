@@ -18,7 +18,7 @@ from typer.testing import CliRunner  # noqa: E402
 from chainrule.cli.app import app  # noqa: E402
 from chainrule.cli.reading import read_rows  # noqa: E402
 from chainrule.tables import read, unpacking  # noqa: E402
-from chainrule.tables.streaming import open_source  # noqa: E402
+from chainrule.tables.streaming.opening import open_table  # noqa: E402
 
 PART = gzip.compress(b"1,2\n" * 2**22)  # 16 MiB in 16 kB
 
@@ -93,9 +93,9 @@ def test_a_table_that_is_streamed_has_the_same_limit(tmp_path, monkeypatch):
     path = tmp_path / "x.csv.gz"
     path.write_bytes(BOMBS["x.csv.gz"]())
     with pytest.raises(ValueError, match=r"x\.csv\.gz has .* the limit is .*--max-unpacked 1GB, or in Python with CH"):
-        open_source(path)
+        open_table(path)
     monkeypatch.setenv(unpacking.VARIABLE, "1GB")
-    assert open_source(path).rows == 3 * 2**22
+    assert open_table(path).frame.height == 3 * 2**22
 
 
 @pytest.mark.parametrize(

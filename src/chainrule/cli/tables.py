@@ -195,6 +195,7 @@ def _arguments(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> None:
     from chainrule.cli import resuming  # noqa: PLC0415
     from chainrule.tables import save  # noqa: PLC0415
+    from chainrule.tables.report.uncertainty import intervals  # noqa: PLC0415
 
     parameters, table = _arguments(plan)
     with reworded(option_names(ARGUMENTS)):
@@ -205,7 +206,8 @@ def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> 
         saved = save(trained, folder, overwrite=True)
         if not interrupted:
             resuming.remove(folder)
-    tell(trained.verdict if quiet else f"\n{scores(trained)}\n\n{textwrap.fill(trained.verdict, LINE)}")
+    around = intervals(trained.schema, trained.held_out, trained.scores)
+    tell(trained.verdict if quiet else f"\n{scores(trained, around)}\n\n{textwrap.fill(trained.verdict, LINE)}")
     if not quiet:
         tell(f"time     {trained.seconds:.1f} s, {len(trained.history)} epochs")
         for note in saved:
@@ -322,11 +324,8 @@ def content(column: Column) -> str:
     return " to ".join(end.removesuffix("T00:00:00") if isinstance(end, str) else f"{end:.6g}" for end in ends)
 
 
-def scores(trained: Trained) -> str:
+def scores(trained: Trained, around: Mapping[str, tuple[float, float]]) -> str:
     """Return the scores of the network with their 95 % intervals, beside those of models without one."""
-    from chainrule.tables.report.uncertainty import intervals  # noqa: PLC0415  (an extra)
-
-    around = intervals(trained.schema, trained.held_out, trained.scores)
     return beside("held-out rows", "network", trained.scores, around, trained.baselines)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from chainrule.tables import delimited, number_texts, reading
+from chainrule.tables import delimited, number_texts, reading, unpacking
 from chainrule.tables._polars import pl
 from chainrule.tables.formats import Format, Notation
 from chainrule.tables.reading import Table
@@ -128,6 +128,8 @@ def _opened(
         raise ValueError(f"{path} is empty: expected a table with rows.")
     if kind == "Parquet":
         return OnDisk(path, pl.scan_parquet(path, cache=False), Format(decimal=decimal or "")), None
+    if path.suffix.lower() == PACKED:
+        unpacking.check_gzip(path)
     head = _head(path)
     parsed = delimited.parse(
         head, str(path), delimiter=delimiter, header=header, decimal=decimal, targets=targets, schema=schema

@@ -27,7 +27,8 @@ def room(size: int, what: str) -> Any:
     The file has no name: however the process ends, by kill -9 too, nothing of it is left. It goes into the folder for
     temporary files of the system, which the variable TMPDIR changes.
 
-    >>> room(10, "ten bytes").write(b"0123456789")
+    >>> with room(10, "ten bytes") as file:
+    ...     file.write(b"0123456789")
     10
     """
     folder = tempfile.gettempdir()
