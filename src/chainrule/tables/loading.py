@@ -131,11 +131,6 @@ def load(
 def _measured_target(table: Table, goals: list[str], task: str | None) -> tuple[Table, targets.Measured]:
     """Return the table with a number for its target where that has amounts or durations, and how it was read."""
     found = targets.measured(table.frame, goals, task, table.format.decimal)
-    if isinstance(table.frame, OnDisk) and found.notations:
-        raise ValueError(
-            f"the target {goals[0]!r} has amounts or durations, which are not read from a table on disk: store them as "
-            "numbers, or train without --stream."
-        )
     notations, notes = {**table.notations, **found.notations}, (*table.notes, *found.notes)
     reads = table.reads + found.reads if table.reads else ""
     return replace(table, frame=found.frame, notations=notations, notes=notes, reads=reads), found

@@ -56,7 +56,7 @@ class Table:
     ``format`` and ``notations`` say how the file and its columns of numbers are written.
     """
 
-    frame: pl.DataFrame
+    frame: Any  # polars.DataFrame, or an OnDisk
     notes: tuple[str, ...]
     path: str
     sha256: str

@@ -23,7 +23,7 @@ MOST_SPELLINGS = 5
 SPELLED = ("yes/no", "category", "many")
 
 
-def find(frame: pl.DataFrame, schema: Schema) -> tuple[str, ...]:
+def find(frame: Any, schema: Schema) -> tuple[str, ...]:
     """Return a sentence for each thing that was decided about a value and could have been decided otherwise.
 
     >>> import polars as pl

@@ -52,13 +52,13 @@ def split_names(given: str | Sequence[str], known: Iterable[str]) -> list[str]:
 class Measured(NamedTuple):
     """A frame whose target is a number in its unit, how it was written, the Python that reads it, and notes."""
 
-    frame: pl.DataFrame
+    frame: Any  # polars.DataFrame, or an OnDisk
     notations: dict[str, Notation]
     reads: str
     notes: tuple[str, ...]
 
 
-def measured(frame: pl.DataFrame, names: list[str], task: str | None = None, decimal: str = "") -> Measured:
+def measured(frame: Any, names: list[str], task: str | None = None, decimal: str = "") -> Measured:
     """Return a frame whose target is a number, where it has amounts or durations: 12.5 kg, EUR 12.50, 1:02:45.
 
     Raises
