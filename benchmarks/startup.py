@@ -14,7 +14,7 @@ CODES = {
 import sys
 import numpy as np
 import chainrule as cr
-network = cr.Network.load(sys.argv[1])
+network = cr.load(sys.argv[1])
 print(network.predict(np.ones((1, 784), np.float32)).max(), flush=True)
 """,
     "scikit-learn": """

@@ -16,6 +16,24 @@ always = jaxtyping.jaxtyped
 tests = [0]  # begun so far: conftest.py counts them
 
 
+# A place in no file, as jaxtyping's own wrappers have it: an error names the line of a user's file.
+CODE = """
+def wrapped(checked, decorated, tests, most):
+    test, calls = -1, 0
+    def call(*args, **kwargs):
+        __tracebackhide__ = True
+        nonlocal test, calls
+        if test != tests[0]:
+            test, calls = tests[0], 0
+        calls += 1
+        return (checked if calls <= most else decorated)(*args, **kwargs)
+    return call
+"""
+PLACE = {}
+exec(compile(CODE, "<shape checking>", "exec"), PLACE)
+WRAPPED = PLACE["wrapped"]
+
+
 def sampled(decorated=None, *, typechecker):
     """Do what jaxtyping's decorator does in the first calls of a function in a test."""
     if decorated is None:
@@ -23,18 +41,7 @@ def sampled(decorated=None, *, typechecker):
     checked = always(decorated, typechecker=typechecker)
     if not inspect.isfunction(decorated):
         return checked
-    test, calls = -1, 0
-
-    @functools.wraps(decorated)
-    def call(*args, **kwargs):
-        __tracebackhide__ = True
-        nonlocal test, calls
-        if test != tests[0]:
-            test, calls = tests[0], 0
-        calls += 1
-        return (checked if calls <= CALLS else decorated)(*args, **kwargs)
-
-    return call
+    return functools.wraps(decorated)(WRAPPED(checked, decorated, tests, CALLS))
 
 
 jaxtyping.jaxtyped = sampled  # what the hook of the import calls for every function; this module comes with the first

@@ -528,7 +528,7 @@ def test_kernels_are_compared_part_by_part():
         assert public <= names
     assert {"ReLU", "Softmax", "Dropout", "Dense"} <= names
     left = {c["name"].partition("(")[0] for c in found["kernels"] if not c["differences"]}
-    assert left == {"BatchNorm", "Flatten", "GaussianNoise", "LayerNorm", "RMSNorm", "Scale"}, (
+    assert left == {"BatchNorm", "Flatten", "GaussianNoise", "LayerNorm", "PReLU", "RMSNorm", "Scale"}, (
         "what the compiled kernels leave"
     )
 
@@ -658,7 +658,7 @@ def test_a_place_that_is_no_run(here):
         (["--inputs", "3x3x1", "--layers", "dense 1"], "Dense.*expects rows of numbers"),
         (["--rows", "1"], "--rows: expected a whole number of at least 2, got 1"),
         (["--seed", "-1"], "--seed: .* got -1"),
-        (["--l2", "-1"], "L2: strength: .* got -1"),
+        (["--l2", "-1"], "--l2: .* got -1"),
     ],
 )
 def test_options_that_make_no_sense(arguments, match):

@@ -97,8 +97,9 @@ CHOSEN = {
     "files.md": "2 MiB, 128 MiB, 20 times, 30 seconds, 20,000 times, 200 MiB, 50 MB",
     "gradient-check.md": "1 %, 32 times, 0.5 times, 0.8 times, 1,000 times, 10,000 times",
     "speed.md": "0.1 s",
-    "streaming.md": "0.4 %, 3 %, 12 MiB, 32 MiB, 4 GB, 1 GiB",
+    "streaming.md": "0.08%, 30%, 64 MB, 4 kB, 128 MB, 4 MB, 3.8 GB, 1 GiB",
     "table-reports.md": "1 MB, 95 times, 51 %, 80 %, 100 %",
+    "tables-tuning.md": "134 MB",
     "tables.md": "1.07 GB, 20 times, 8GB, 95 %",
     "trace.md": "90 kB",
 }

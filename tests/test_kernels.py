@@ -205,7 +205,8 @@ def works(draw):
         "X": small(rng, rows, inputs).astype(draw(st.sampled_from(["float32", "float64"]))),
         "t": targets(loss, rows, outputs, rng),
         "sample_weight": rng.random(rows) if draw(st.booleans()) else None,
-        "optimizer": draw(st.sampled_from(OPTIMIZERS)),
+        # not Lion: the sign of a sum that cancels is that of its rounding
+        "optimizer": draw(st.sampled_from([o for o in OPTIMIZERS if not isinstance(o, optimizers.Lion)])),
         "penalties": draw(st.lists(st.sampled_from([p for p in PENALTIES if p.layers is None]), max_size=3)),
         "clip": draw(st.sampled_from(CLIPS)),
         "schedule": draw(st.sampled_from([schedules.Constant(), schedules.Cosine(), schedules.Exponential(0.5)])),
