@@ -182,9 +182,7 @@ def test_a_class_of_ones_own(path):
 
 
 def rewrite(path, change):
-    cr.save(
-        cr, cr.MLPClassifier((4,), max_iter=3, early_stopping=True, random_state=0).fit(X, WORDS), path, overwrite=True
-    )
+    cr.save(cr.MLPClassifier((4,), max_iter=3, early_stopping=True, random_state=0).fit(X, WORDS), path, overwrite=True)
     content = path.read_bytes()
     length = struct.unpack("<Q", content[:8])[0]
     header = json.loads(content[8 : 8 + length])

@@ -223,7 +223,7 @@ def test_what_training_detected_reads_new_rows(texts, new, odd):
     checked, notes = check(pl.DataFrame({"when": [new]}), schema)
     assert notes == ()
     assert checked["when"].to_list() == [new]
-    assert trained.predict(pl.DataFrame({"when": [new]})).height == 1
+    assert tables.predict(trained, pl.DataFrame({"when": [new]}))[0].height == 1
     with pytest.raises(ValueError, match=r"'when' is a date \(%.*\), but row 1 has"):
         check(pl.DataFrame({"when": [odd]}), schema)
 

@@ -211,9 +211,9 @@ def test_predictions_and_report_name_the_unit_of_training(heavy, tmp_path):
         found, notes = tables.predict(run, frame.drop("y"))
         assert notes == ("the predictions of 'y' are in kg, as in training.",)
         assert np.abs(found["prediction"].to_numpy() - MADE).mean() < 0.6  # kg
-    assert "actual y (kg)" in trained.report().markdown
+    assert "actual y (kg)" in tables.report.build(trained).markdown
     plain = tables.train(table(MADE), "y", parameters={"max_iter": 300})
-    np.testing.assert_array_equal(plain.predict(frame)["prediction"], trained.predict(frame)["prediction"])
+    np.testing.assert_array_equal(*(tables.predict(model, frame)[0]["prediction"] for model in (plain, trained)))
     assert plain.scores == trained.scores
 
 
