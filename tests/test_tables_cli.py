@@ -187,17 +187,19 @@ def test_another_table_or_a_damaged_plan_is_refused(here, monkeypatch):
     path = folder / "checkpoints" / "run.json"
     plan = json.loads(path.read_text())
     for change in (
-        {"table": {"seed": {}}},
-        {"network": {"os.system": 1}},
+        {"options": {"seed": {}}},
+        {"options": {"os.system": 1}},
+        {"options": {"target": None}},
         {"source": None},
-        {"layers": [[1]]},
+        {"options": {"layers": [[1]]}},
+        {"kind": "song"},
         {"more": 1},
     ):
         path.write_text(json.dumps(plan | change))
         refused("train", "--resume", "run", match="is damaged")
     path.write_text("[")
     refused("train", "--resume", "run", match="is damaged")
-    refused("train", "titanic.csv", "--resume", "nowhere", match="is no folder")
+    refused("train", "titanic.csv", "--resume", "nowhere", match="is not a folder")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +208,7 @@ def test_another_table_or_a_damaged_plan_is_refused(here, monkeypatch):
         (["titanic.csv"], "--target: name the column of titanic.csv"),
         (["titanic.csv", "--target", "survivd"], "Did you mean 'survived'"),
         (["titanc.csv", "--target", "a"], "there is no file titanc.csv.*Did you mean 'titanic.csv'"),
-        (["digits", "--target", "a"], "--target: digits is no table"),
+        (["digits", "--target", "a"], "--target: digits is not a table"),
         (["titanic.csv", "--target", "survived", "--schedule", "cosine"], "--schedule: is for data sets"),
         (["titanic.csv", "--target", "survived", "--test", "2"], "test"),
         (["titanic.csv", "--target", "survived", "--test", "no.csv"], "there is no file no.csv"),
@@ -297,7 +299,7 @@ def test_nine_classes_of_seven_rows_are_trained_and_tuned(here):
         refused(
             *command, "nine.csv", "--target", "y", "--test", "0.9", match="give more rows, or another --test or --valid"
         )
-    refused("train", "digits", "--validation", "0.3", match="--validation: digits is no table")
+    refused("train", "digits", "--validation", "0.3", match="--validation: digits is not a table")
 
 
 def test_perfect_scores_of_few_rows_are_not_certain(here):

@@ -14,15 +14,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from chainrule._internal.interrupt import deferred_interrupt
 from chainrule._internal.names import reworded
-from chainrule.cli import bounds
+from chainrule.cli import bounds, resuming
 from chainrule.cli.errors import warnings_at_the_end
 from chainrule.cli.option_names import option_names
-from chainrule.cli.options import hidden_sizes
 from chainrule.cli.output import printable, say, tell, write_data
+from chainrule.cli.resuming import TABLE, Plan
+from chainrule.cli.train_options import PARAMETERS, TrainOptions, hidden_sizes, names, part_or_file
 from chainrule.training.callbacks import Progress
 
 if TYPE_CHECKING:
@@ -36,13 +35,7 @@ SHOWN = 40  # columns that are printed
 LINE = 100  # characters of a sentence that is printed
 WIDTH = 36  # of what is printed of their values
 
-ARGUMENTS = {
-    "activation": "activation", "dropout": "dropout", "input_dropout": "input_dropout", "l1": "l1", "l2": "alpha",
-    "max_norm": "max_norm", "optimizer": "solver", "learning_rate": "learning_rate_init", "clip_norm": "gradient_clip",
-    "epochs": "max_iter", "batch_size": "batch_size", "label_smoothing": "label_smoothing",
-    "class_weight": "class_weight",
-}  # fmt: skip
-"""The options of ``chainrule train`` for a network, and the estimators' names for them."""
+__all__ = ["begin", "beside", "is_table", "names", "part_or_file", "predict", "run", "scores", "script"]
 
 
 def is_table(source: str | None) -> bool:
@@ -52,158 +45,49 @@ def is_table(source: str | None) -> bool:
     return source is not None and (named_like_one(source) or Path(source).is_file())
 
 
-def names(given: Sequence[str] | None) -> list[str]:
-    """Return names that were given with commas between them, or by repeating the option.
-
-    >>> names(["a, b", "c"])
-    ['a', 'b', 'c']
-    """
-    return [part.strip() for text in given or () for part in text.split(",") if part.strip()]
-
-
-def part_or_file(text: str) -> float | str:
-    """Return a part of the rows, or the name of a file.
-
-    >>> part_or_file("0.3"), part_or_file("test.csv")
-    (0.3, 'test.csv')
-    """
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def refuse(options: dict[str, Any]) -> None:
-    """Refuse options of which one has a value."""
-    for option, value in options.items():
-        if value is not None:
-            raise ValueError(f"{option}: is for data sets, not for tables: leave it out.")
-
-
-def train_or_go_on(
-    source: str | None,
-    target: str | None,
-    *,
-    layers: str | None,
-    network: dict[str, Any],
-    table: dict[str, Any],
-    plan: dict[str, Any] | None,
-    resume: Path | None,
-    out: Path | None,
-    overwrite: bool,
-    quiet: bool,
-    stream: bool,
-    print_python: bool,
-) -> None:
-    """Train on a table, or go on with what was left in a folder, by its ``plan``; None is what was not given."""
-    from chainrule.cli import resuming, table_plans  # noqa: PLC0415
-
-    if resume is None:
-        test = 0.2 if table["test"] is None else part_or_file(table["test"])
-        train(
-            str(source), target, layers=layers, network=network,
-            table={**table, "test": test, "seed": table["seed"] or 0}, out=out, overwrite=overwrite, quiet=quiet,
-            stream=stream, print_python=print_python,
-        )  # fmt: skip
-        return
-    if out is not None or overwrite or stream or print_python:
-        given = "--out, --overwrite, --stream and --print-python"
-        raise ValueError(f"--resume: goes on as it was begun: leave out {given}.")
-    if plan is None:
-        resuming.read(resume)  # says what is missing
-        raise ValueError(f"--resume: {resume} has the training of a data set: leave out {source}.")
-    asked = {**table, "test": None if table["test"] is None else part_or_file(table["test"])}
-    here = {"source": source, "target": target, "layers": layers, "network": network, "table": asked}
-    table_plans.check_same(resume, plan, here)
-    _confirm(resume, [(source, plan["source"]), (asked["test"], plan["table"]["test"])])
-    _check_extras()
-    _run(plan, resume, streamed=False, quiet=quiet)
-
-
-def train(
-    source: str,
-    target: str | None,
-    *,
-    layers: str | None,
-    network: dict[str, Any],
-    table: dict[str, Any],
-    out: Path | None,
-    overwrite: bool,
-    quiet: bool,
-    stream: bool,
-    print_python: bool,
-) -> None:
-    """Train on a table, and leave everything in a folder; or print the script that does the same."""
-    from chainrule.cli import resuming  # noqa: PLC0415
-    from chainrule.cli.folder import run_folder  # noqa: PLC0415
-
-    if target is None:
+def begin(source: str, options: TrainOptions) -> Plan:
+    """Return the plan of a training on a table; refuse what would fail after training."""
+    if options.target is None:
         raise ValueError(f"--target: name the column of {source} that is to be predicted.")
-    _check_extras()
-    why = "" if stream else _too_large(source)
-    plan = {
-        "command": shlex.join(["chainrule", *(word for word in sys.argv[1:] if word != "--print-python")]),
-        "source": source, "target": target, "layers": layers, "network": network, "table": table,
-    }  # fmt: skip
-    if print_python:
-        write_data(_script(plan, streamed=bool(stream or why)))
-        return
+    for package in ("polars", "skops", "skrub"):
+        if find_spec(package) is None:
+            raise ImportError(f'this needs the package {package!r}. Type: pip install "chainrule[tables]"')
+    from chainrule.tables.loading import TEST  # noqa: PLC0415  (an extra)
+
+    return Plan(TABLE, source, {"test": str(TEST), "seed": 0, **options.given()})
+
+
+def _arguments(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the estimator's parameters and what else :func:`chainrule.tables.train` is given."""
+    bounds.check("train", plan.options)
+    given = {name: value for name, value in plan.options.items() if value not in (None, [])}
+    parameters = {
+        PARAMETERS[name]: value
+        for name, value in given.items()
+        if name in PARAMETERS and (value or name not in bounds.UNBOUNDED)
+    }
+    if "layers" in given:
+        parameters["hidden_layer_sizes"] = hidden_sizes(given["layers"])
+    known = {*PARAMETERS, "layers", "target"}
+    table = {"dates" if name == "date" else name: value for name, value in given.items() if name not in known}
+    return parameters, {**table, "test": part_or_file(given["test"])}
+
+
+def run(plan: Plan, folder: Path, options: TrainOptions) -> None:
+    """Train by the plan, or resume what it left in the folder, and save and print the results."""
+    quiet = options.quiet
+    why = "" if options.resume is not None or options.stream else _too_large(plan.source)
     if why and not quiet:
         tell(why)
-    stem = Path(source).name.split(".")[0] or "table"
-    with run_folder(stem if source != "-" else "table", out, overwrite=overwrite) as folder:
-        resuming.remove(folder)  # with --overwrite: what another run left
-        _run(plan, folder, streamed=bool(stream or why), quiet=quiet)
-
-
-def _confirm(resume: Path, files: list[tuple[Any, Any]]) -> None:
-    """Refuse files that only the folder names, which may be a stranger's; ``files`` are pairs: given now, and there."""
-    named = [there for _, there in files if isinstance(there, str)]
-    for path in named:
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"--resume: the training in {resume} reads {path}, which is not a file here.")
-    asked = [there for now, there in files if now is None and isinstance(there, str)]
-    if asked and sys.stdin.isatty():
-        typer.confirm(printable(f"Resume the training on {' and '.join(asked)}?"), abort=True)
-    elif asked:
-        raise ValueError(
-            f"--resume: the training in {resume} reads {' and '.join(asked)}: give it again, as in chainrule train "
-            f"{shlex.quote(named[0])} --resume {shlex.quote(str(resume))}."
-        )
-
-
-def _check_extras() -> None:
-    for package, extra in (("polars", "tables"), ("skops", "tables"), ("skrub", "tables")):
-        if find_spec(package) is None:
-            raise ImportError(f'this needs the package {package!r}. Type: pip install "chainrule[{extra}]"')
-
-
-def _arguments(plan: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the estimator's parameters and what else :func:`chainrule.tables.train` is given."""
-    bounds.check("train", {**plan["network"], **plan["table"]})
-    given = {name: value for name, value in plan["network"].items() if value is not None}
-    parameters = {ARGUMENTS[name]: value for name, value in given.items() if value or name not in bounds.UNBOUNDED}
-    if plan["layers"] is not None:
-        parameters["hidden_layer_sizes"] = hidden_sizes(plan["layers"])
-    return parameters, {
-        name: value
-        for name, value in plan["table"].items()
-        if value is not None or name not in ("patience", "validation")
-    }
-
-
-def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> None:
-    from chainrule.cli import resuming  # noqa: PLC0415
-
     parameters, table = _arguments(plan)
-    with reworded(option_names(ARGUMENTS)):
-        if streamed:
-            trained = _stream(plan["source"], plan["target"], parameters, table, quiet=quiet)
+    with reworded(option_names(PARAMETERS)):
+        if options.stream or why:
+            trained = _stream(plan, parameters, table, quiet=quiet)
         else:
             trained = _in_memory(plan, parameters, table, folder, quiet=quiet)
     interrupted = trained.history.stopped.startswith("interrupted")
     with deferred_interrupt():  # a Ctrl-C that comes too late to end training must not lose what was learned
-        trained.command = plan["command"]
+        trained.command = plan.command
         saved = trained.save(folder, overwrite=True)
         if not interrupted:
             resuming.remove(folder)
@@ -214,42 +98,40 @@ def _run(plan: dict[str, Any], folder: Path, *, streamed: bool, quiet: bool) -> 
             tell(f"file     {note}")
     tell(f"results  {folder}")
     if interrupted and resuming.place(folder).is_dir():
-        words = ["chainrule", "train", plan["source"], "--resume", str(folder)]
+        words = ["chainrule", "train", plan.source, "--resume", str(folder)]
         say(f"To resume it: {shlex.join(words)}")
     if not quiet:
         tell(f"report   {folder / 'report.html'}")
         tell(f"next     chainrule predict {shlex.quote(str(folder))} NEW_ROWS --out predictions.csv")
 
 
-def _script(plan: dict[str, Any], *, streamed: bool) -> str:
-    from chainrule.tables import script  # noqa: PLC0415
+def script(plan: Plan, options: TrainOptions) -> str:
+    """Return the script that does the same as the plan."""
+    from chainrule.tables import script as written  # noqa: PLC0415  (an extra)
 
-    if streamed:
+    if options.stream or _too_large(plan.source):
         raise ValueError("--print-python: there is no script of a table that is streamed: give a smaller one.")
     parameters, table = _arguments(plan)
-    return script(plan["source"], plan["target"], parameters=parameters, command=plan["command"], **table)
+    return written(plan.source, plan.options["target"], parameters=parameters, command=plan.command, **table)
 
 
-def _in_memory(
-    plan: dict[str, Any], parameters: dict[str, Any], table: dict[str, Any], folder: Path, *, quiet: bool
-) -> Trained:
+def _in_memory(plan: Plan, parameters: dict[str, Any], table: dict[str, Any], folder: Path, *, quiet: bool) -> Trained:
     from chainrule import tables  # noqa: PLC0415
-    from chainrule.cli import resuming, table_plans  # noqa: PLC0415
     from chainrule.training.loop import DivergenceError  # noqa: PLC0415
 
-    kept = plan["source"] != "-"  # what came from standard input does not come again
+    kept = plan.source != "-"  # what came from standard input does not come again
 
     def started(schema: Schema, split: Split, notes: Sequence[str]) -> None:
         if kept:
-            table_plans.keep(folder, plan)
+            resuming.keep(folder, plan)
         if not quiet:
             tell(f"{decided(schema, split, notes)}\n")
 
     with warnings_at_the_end():
         try:
             trained = tables.train(
-                plan["source"],
-                plan["target"],
+                plan.source,
+                plan.options["target"],
                 parameters=parameters,
                 callbacks=[
                     *([resuming.checkpoint(folder)] if kept else []),
@@ -267,7 +149,7 @@ def _in_memory(
     return trained
 
 
-def _stream(source: str, target: str, parameters: dict[str, Any], table: dict[str, Any], *, quiet: bool) -> Trained:
+def _stream(plan: Plan, parameters: dict[str, Any], table: dict[str, Any], *, quiet: bool) -> Trained:
     from chainrule.tables import streaming  # noqa: PLC0415
 
     epochs = parameters.pop("max_iter", None)
@@ -278,7 +160,7 @@ def _stream(source: str, target: str, parameters: dict[str, Any], table: dict[st
             tell(f"\n{decided(schema, split, notes)}\n")
 
     trained = streaming.train_stream(
-        source, target, parameters=parameters, epochs=epochs, show=show, started=started, **table
+        plan.source, plan.options["target"], parameters=parameters, epochs=epochs, show=show, started=started, **table
     )
     for message in trained.warnings:
         say(f"Warning: {message}")
