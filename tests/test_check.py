@@ -656,7 +656,7 @@ def test_a_place_that_is_no_run(here):
         (["--inputs", "3x3x1", "--layers", "dense 1"], "Dense.*expects rows of numbers"),
         (["--rows", "1"], "--rows: expected a whole number of at least 2, got 1"),
         (["--seed", "-1"], "--seed: .* got -1"),
-        (["--l2", "-1"], "L2: strength: .* got -1"),
+        (["--l2", "-1"], "--l2: expected a number .* got -1"),
     ],
 )
 def test_options_that_make_no_sense(arguments, match):

@@ -234,6 +234,9 @@ class TestBadOptions:
             (["moons", "--seed", "-1"], "--seed: .* got -1"),
             (["moons", "--seed", str(2**32)], "--seed: expected a whole number from 0 to 4294967295"),
             (["moons", "--data", "."], "--data: only mnist"),
+            (["moons", "--drop", "x"], "--drop: moons is not a table"),
+            (["moons", "--class-weight", "balanced"], "--class-weight: moons is not a table"),
+            (["moons", "--stream"], "--stream: moons is not a table"),
             (["mnist", "--data", "nowhere"], "nowhere"),
         ],
     )
@@ -421,6 +424,17 @@ class TestResume:
     def test_a_damaged_plan_is_refused(self, text, killed):
         (killed / "checkpoints" / "run.json").write_text(text)
         refused("train", "--resume", killed, match=r"run\.json is damaged")
+
+    def test_a_plan_of_version_0_1_is_resumed(self, killed, here):
+        path = killed / "checkpoints" / "run.json"
+        plan = json.loads(path.read_text())
+        assert (plan["kind"], plan["source"], plan["options"]["layers"]) == ("data set", "moons", "8")
+        options = plan["options"] | {"layers": [8]}
+        path.write_text(json.dumps({"dataset": "moons", "arguments": plan["arguments"], "options": options}))
+        run("train", "--resume", killed, "--quiet")
+        run("train", "moons", *self.OPTIONS, "--out", "whole", "--seed", "5", "--quiet")
+        models = [(here / name / "model.safetensors").read_bytes() for name in ("killed", "whole")]
+        assert models[0] == models[1]
 
     def test_a_damaged_checkpoint_is_named(self, killed):
         (killed / "checkpoints" / "checkpoint-000003.safetensors").write_bytes(b"no")
@@ -624,7 +638,7 @@ class TestPredict:
     @pytest.mark.parametrize("content", [b"", b"junk", b"\x80\x04pickle", b"PK\x03\x04junk"])
     def test_damaged_arrays_are_refused(self, name, content, moons, here):
         (here / name).write_bytes(content)
-        refused("predict", moons, name, match=f"{name}: expected numbers in NumPy's format")
+        refused("predict", moons, name, match=f"{name} cannot be read as a NumPy file")
 
     def test_arrays_of_other_things_are_refused(self, moons, here):
         np.save(here / "objects.npy", np.array([{}, 1], dtype=object))
@@ -643,6 +657,10 @@ class TestPredict:
         (here / "x.txt").write_text("1,2")
         refused("predict", moons, "x.txt", match=r"expected a \.csv, \.npy or \.npz file")
         refused("predict", moons, "digits", match="expected 2 features, got 64")
+
+    def test_options_for_tables_are_refused(self, moons):
+        for option in (["--interval", "0.9"], ["--coerce"], ["--delimiter", ";"], ["--decimal", ","]):
+            refused("predict", moons, "moons", *option, match=f"{option[0]}: is for the run of a table")
 
     def test_numbers_of_every_spelling(self):
         np.testing.assert_array_equal(reading.parse_csv('"1", -2e3\n3,.5', "x"), [[1, -2000], [3, 0.5]])

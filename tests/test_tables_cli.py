@@ -94,6 +94,7 @@ def test_what_does_not_fit_is_said():
     run("predict", "runs/titanic", "words.csv", "--coerce")
     frame.head(0).write_csv("none.csv")
     refused("predict", "runs/titanic", "none.csv", match="there are no rows")
+    refused("predict", "runs/titanic", "titanic.csv", "--data", "here", match="--data: is for data sets")
 
 
 def test_a_number_has_an_interval():
@@ -234,12 +235,10 @@ def test_what_is_in_the_columns_and_what_to_type_next_is_shown(here):
 
 
 def test_scores_are_shown_in_digits_that_fit_them():
-    class Run:
-        scores = {"RMSE": 12345.678, "R²": 0.98765}  # noqa: RUF012
-        intervals = {"RMSE": (12000.0, 12700.0), "R²": (0.99991, 0.99999)}  # noqa: RUF012
-        baselines = {"mean": {"RMSE": 20000.0, "R²": -4e-6}}  # noqa: RUF012
-
-    assert cli.scores(Run()).splitlines() == [
+    scores = {"RMSE": 12345.678, "R²": 0.98765}
+    intervals = {"RMSE": (12000.0, 12700.0), "R²": (0.99991, 0.99999)}
+    others = {"mean": {"RMSE": 20000.0, "R²": -4e-6}}
+    assert cli.beside("held-out rows", "network", scores, intervals, others).splitlines() == [
         "held-out rows  network     95 % interval    mean",
         "RMSE            12,346  12,000 to 12,700  20,000",
         "R²              0.9877  0.9999 to 1.0000  0.0000",

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from rich.console import Console
 
-from chainrule._internal.extras import require
 from chainrule._internal.interrupt import deferred_interrupt
 from chainrule.cli import config as config_module
 from chainrule.cli import data, pictures, report, resuming
@@ -24,18 +23,16 @@ from chainrule.cli.resuming import Plan
 from chainrule.cli.train_options import TrainOptions, as_text
 from chainrule.files import networks
 from chainrule.files.writing import replacing
-from chainrule.training.callbacks import Callback, Progress, Run
+from chainrule.training.callbacks import Callback, EarlyStopping, Progress, Run
 from chainrule.training.loop import DivergenceError
 from chainrule.training.loop import train as fit
 
 
 def begin(source: str, asked: TrainOptions) -> Plan:
-    """Return the plan of a training on a data set, every option decided; refuse what would fail after training."""
+    """Return the plan of a training on a data set, every option decided."""
     name = data.find(source)
     options = build.resolve(name, **asked.given())
     arguments = data.arguments(name, options.seed, asked.data)
-    for package in ("sklearn", "matplotlib"):
-        require(package, "cli")
     kept = dataclasses.asdict(options) | {"layers": as_text(options.layers)}
     return Plan(resuming.DATA_SET, name, kept, arguments)
 
@@ -62,7 +59,8 @@ def run(plan: Plan, folder: Path, asked: TrainOptions) -> None:
     start = time.perf_counter()
     with warnings_at_the_end(), contextlib.ExitStack() as stack:
         callbacks = [_Begun(folder, plan, "" if quiet else header), resuming.checkpoint(folder)]
-        callbacks += [*build.early_stopping(options), *([] if quiet else [_progress(stack)])]
+        callbacks += [EarlyStopping(patience=options.patience)] if options.patience else []
+        callbacks += [] if quiet else [_progress(stack)]
         try:
             history = fit(
                 network, rows.X, rows.t, **settings, validation=part, callbacks=callbacks, resume=resuming.place(folder)

@@ -15,9 +15,8 @@ from chainrule.layers import Dense, Dropout, Layer
 from chainrule.losses import SoftmaxCrossEntropy
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
-from chainrule.penalties import L1, L2, Constraint, MaxNorm, Penalty
+from chainrule.penalties import L1, L2, MaxNorm
 from chainrule.schedules import Schedule
-from chainrule.training.callbacks import EarlyStopping
 from chainrule.training.clipping import ClipNorm
 
 
@@ -130,25 +129,15 @@ def schedule(options: Options) -> Schedule:
     return schedules.WarmUp(options.warm_up, then=chosen)
 
 
-def penalties(options: Options) -> list[Penalty | Constraint]:
-    """Return the penalties and constraints that were asked for."""
-    asked = (L1, options.l1), (L2, options.l2), (MaxNorm, options.max_norm)
-    return [cls(strength) for cls, strength in asked if strength]
-
-
 def arguments(options: Options) -> dict[str, Any]:
     """Return the arguments of :func:`chainrule.train` that follow from the options."""
+    penalties = (L1, options.l1), (L2, options.l2), (MaxNorm, options.max_norm)
     return {
         "optimizer": optimizer(options),
         "schedule": schedule(options),
-        "penalties": penalties(options),
+        "penalties": [cls(strength) for cls, strength in penalties if strength],
         "clip": ClipNorm(options.clip_norm) if options.clip_norm else None,
         "epochs": options.epochs,
         "batch_size": options.batch_size,
         "seed": options.seed,
     }
-
-
-def early_stopping(options: Options) -> list[EarlyStopping]:
-    """Return the callback that stops early, if that was asked for."""
-    return [EarlyStopping(patience=options.patience)] if options.patience else []

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from shlex import join, quote
+from types import NoneType
 from typing import Any, get_args, get_type_hints
 
 import typer
@@ -119,10 +120,9 @@ def _checked(content: dict[str, Any]) -> Plan:
         value = plan.options.get(name)
         if value is None and (plan.kind == TABLE or name not in known or name == "learning_rate"):
             continue
-        kinds = get_args(hint)
-        numbers = (int,) if float in kinds else ()
+        kinds = {*get_args(hint), *([int] if float in get_args(hint) else [])} - {NoneType}
         names = isinstance(value, list) and list[str] in kinds and all(isinstance(text, str) for text in value)
-        if not names and type(value) not in (*kinds, *numbers):
+        if not names and type(value) not in kinds:
             raise ValueError(f"options: {name}: expected {hint}, got {shown(value)}")
         if isinstance(value, int | float) and not abs(value) < 2**63:
             raise ValueError(f"options: {name}: expected a smaller number, got {shown(value)}")

@@ -1,59 +1,54 @@
-"""``chainrule train FILE --target COLUMN`` and ``chainrule predict FOLDER FILE``: tables instead of data sets."""
+"""``chainrule train FILE --target COLUMN``: the run, from its plan to the files in its folder."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import shlex
-import shutil
 import sys
-import tempfile
 import textwrap
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chainrule._internal.interrupt import deferred_interrupt
 from chainrule._internal.names import reworded
 from chainrule.cli import bounds, resuming
 from chainrule.cli.errors import warnings_at_the_end
-from chainrule.cli.option_names import option_names
-from chainrule.cli.output import printable, say, tell, write_data
+from chainrule.cli.output import printable, say, tell
 from chainrule.cli.resuming import TABLE, Plan
-from chainrule.cli.train_options import PARAMETERS, TrainOptions, hidden_sizes, names, part_or_file
+from chainrule.cli.train_options import PARAMETERS, TrainOptions, hidden_sizes, names, part_or_file, spelled
+from chainrule.pages.formatting import fixed, short
+from chainrule.pages.text import columns
+from chainrule.tables import Column, Schema, Split, Trained, python_script
+from chainrule.tables.loading import TEST
+from chainrule.tables.report.scoring import apart
 from chainrule.training.callbacks import Progress
 
-if TYPE_CHECKING:
-    from chainrule.tables import Column, Saved, Schema, Split, Trained
-else:
-    Column = Saved = Schema = Split = Trained = Any
-
-SCHEMA = "schema.json"
 PART = 0.3  # of the memory that is free, which a table may take before it is streamed
 SHOWN = 40  # columns that are printed
 LINE = 100  # characters of a sentence that is printed
 WIDTH = 36  # of what is printed of their values
+REFUSED = r"The '{}' parameter of MLP\w+ must be (.+)\. Got (.+) instead\."
+WORDS = {
+    r", an instance of 'list' or an instance of 'tuple'|an instance of 'dict', ": "",
+    r" or an instance of '[^']*'| or None|a str among \{'auto'\} or ": "",
+    r"a str among \{('\w+')\}": r"\1",
+    r"a str among \{([^}]*)\}": r"one of \1",
+    **{REFUSED.format(parameter): rf"{spelled(name)}: must be \1, got \2." for name, parameter in PARAMETERS.items()},
+    r"^unknown activation": "--activation: unknown activation",
+    r"gradient_clip=": "--clip-norm ",
+    r"learning_rate_init": "--learning-rate",
+}
+"""What messages of the estimators call their parameters, and what the options are called."""
 
-__all__ = ["begin", "beside", "is_table", "names", "part_or_file", "predict", "run", "scores", "script"]
-
-
-def is_table(source: str | None) -> bool:
-    """Return whether the first argument of ``train`` is a table rather than a data set."""
-    from chainrule.tables.reading import is_table as named_like_one  # noqa: PLC0415
-
-    return source is not None and (named_like_one(source) or Path(source).is_file())
+__all__ = ["begin", "beside", "names", "part_or_file", "run", "scores", "script"]
 
 
 def begin(source: str, options: TrainOptions) -> Plan:
-    """Return the plan of a training on a table; refuse what would fail after training."""
+    """Return the plan of a training on a table."""
     if options.target is None:
         raise ValueError(f"--target: name the column of {source} that is to be predicted.")
-    for package in ("polars", "skops", "skrub"):
-        if find_spec(package) is None:
-            raise ImportError(f'this needs the package {package!r}. Type: pip install "chainrule[tables]"')
-    from chainrule.tables.loading import TEST  # noqa: PLC0415  (an extra)
-
     return Plan(TABLE, source, {"test": str(TEST), "seed": 0, **options.given()})
 
 
@@ -70,7 +65,7 @@ def _arguments(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
         parameters["hidden_layer_sizes"] = hidden_sizes(given["layers"])
     known = {*PARAMETERS, "layers", "target"}
     table = {"dates" if name == "date" else name: value for name, value in given.items() if name not in known}
-    return parameters, {**table, "test": part_or_file(given["test"])}
+    return parameters, {**table, "test": part_or_file(given.get("test", str(TEST)))}
 
 
 def run(plan: Plan, folder: Path, options: TrainOptions) -> None:
@@ -80,7 +75,7 @@ def run(plan: Plan, folder: Path, options: TrainOptions) -> None:
     if why and not quiet:
         tell(why)
     parameters, table = _arguments(plan)
-    with reworded(option_names(PARAMETERS)):
+    with reworded(WORDS):
         if options.stream or why:
             trained = _stream(plan, parameters, table, quiet=quiet)
         else:
@@ -107,12 +102,11 @@ def run(plan: Plan, folder: Path, options: TrainOptions) -> None:
 
 def script(plan: Plan, options: TrainOptions) -> str:
     """Return the script that does the same as the plan."""
-    from chainrule.tables import script as written  # noqa: PLC0415  (an extra)
-
     if options.stream or _too_large(plan.source):
         raise ValueError("--print-python: there is no script of a table that is streamed: give a smaller one.")
     parameters, table = _arguments(plan)
-    return written(plan.source, plan.options["target"], parameters=parameters, command=plan.command, **table)
+    target = plan.options["target"]
+    return python_script.script(plan.source, target, parameters=parameters, command=plan.command, **table)
 
 
 def _in_memory(plan: Plan, parameters: dict[str, Any], table: dict[str, Any], folder: Path, *, quiet: bool) -> Trained:
@@ -185,12 +179,8 @@ def decided(schema: Schema, split: Split, notes: Sequence[str]) -> str:
     for column in (*schema.targets, *schema.columns[:SHOWN]):
         what = f"left out: {column.dropped}" if column.dropped else content(column)
         what = f"target: {what}" if column in schema.targets else what
-        rows.append((column.name, column.kind, f"{column.missing:,}", f"{column.distinct:,}", what))
-    widths = [min(30, max(len(row[i]) for row in rows)) for i in range(4)]
-    lines = []
-    for name, kind, missing, distinct, what in rows:
-        left = f"{_short(name, widths[0]):{widths[0]}}  {kind:{widths[1]}}"
-        lines.append(f"{left}  {missing:>{widths[2]}}  {distinct:>{widths[3]}}  {what}".rstrip())
+        rows.append((_short(column.name, 30), column.kind, f"{column.missing:,}", f"{column.distinct:,}", what))
+    lines = [columns(rows, align="llrr")]
     if len(schema.columns) > SHOWN:
         lines.append(f"... and {len(schema.columns) - SHOWN:,} more columns")
     parts = f"{split.train:,} to train, {split.validation:,} to validate, {split.test:,} to test ({split.how})"
@@ -230,9 +220,6 @@ def beside(
     others: Mapping[str, Mapping[str, float]],
 ) -> str:
     """Return scores with their 95 % intervals, and what others have for them, as a table."""
-    from chainrule.pages.formatting import fixed, short  # noqa: PLC0415
-    from chainrule.tables.report.scoring import apart  # noqa: PLC0415
-
     lines = [[rows, whose, "95 % interval", *others]]
     for name, value in scores.items():
         low, high = intervals[name]
@@ -241,68 +228,10 @@ def beside(
         values = (value, *(other.get(name) for other in others.values()))
         texts = ["" if v is None else short(v) if unit else fixed(v, 4) for v in values]
         lines.append([name, texts[0], apart(low, high, ends), *texts[1:]])
-    first, *widths = (max(map(len, column)) for column in zip(*lines, strict=True))
-    right = ["  ".join(text.rjust(width) for text, width in zip(line[1:], widths, strict=True)) for line in lines]
-    return "\n".join(f"{line[0]:{first}}  {text}" for line, text in zip(lines, right, strict=True))
+    return columns(lines, align="l" + "r" * (len(lines[0]) - 1))
 
 
 def _short(text: str, most: int) -> str:
     """Return a text of the file in one line, without what a terminal would obey."""
     text = " ".join(printable(text[: most + 1]).split())
     return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def predict(
-    folder: Path,
-    source: str,
-    out: Path | None,
-    *,
-    interval: float | None,
-    coerce: bool,
-    delimiter: str | None,
-    decimal: str | None,
-) -> None:
-    """Predict the rows of a table by what ``train`` left in a folder."""
-    from chainrule.tables import files, output, predicting, saving  # noqa: PLC0415
-    from chainrule.tables.reading import read  # noqa: PLC0415
-
-    if out is not None:
-        output.kind(out)  # refused before anything is read
-    saved = saving.load(folder)
-    if source != "-" and files.is_large(source):
-        reads = {"delimiter": delimiter, "decimal": decimal}
-        rows = _predict_large(saved, source, out, reads, interval=interval, coerce=coerce)
-    else:
-        table = read(source, delimiter=delimiter, decimal=decimal, schema=saved.schema)
-        frame, notes = predicting.predict(saved, table.frame, interval=interval, coerce=coerce)
-        rows = frame.height
-        for note in (*table.notes[1:], *notes):
-            say(f"Note: {note}")
-        if out is None:
-            write_data(frame.write_csv())
-        else:
-            output.write(frame, out)
-    if out is not None:
-        say(f"{out}: {rows:,} rows")
-
-
-def _predict_large(
-    saved: Saved, source: str, out: Path | None, reads: dict[str, Any], *, interval: float | None, coerce: bool
-) -> int:
-    from chainrule.tables import files, output, streaming  # noqa: PLC0415
-
-    with tempfile.TemporaryDirectory() as folder:  # nothing is printed before all rows have been checked
-        path = out or Path(folder, "predictions.csv")
-        if output.kind(path) not in ("csv", "parquet"):
-            raise ValueError(f"--out: {path}: {source} is predicted block by block, into .csv or .parquet.")
-        rows, notes = files.predict_file(
-            saved, source, path, parquet=output.kind(path) == "parquet", interval=interval,
-            coerce=coerce, show=streaming.Printer(), **reads,
-        )  # fmt: skip
-        if out is None:
-            with path.open("rb") as file:
-                shutil.copyfileobj(file, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-    for note in notes:
-        say(f"Note: {note}")
-    return rows

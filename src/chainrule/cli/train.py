@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from chainrule._internal.extras import require
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.limits import MaxUnpacked
 from chainrule.cli.train_options import DATA_SETS_ONLY, TABLES_ONLY, TrainOptions, takes_options
@@ -31,26 +32,32 @@ def train(
     What is not given is chosen to suit the data. Ctrl-C ends training early: what was learned is tested and saved.
     A training that was interrupted or killed resumes with --resume FOLDER, and ends as it would have ended.
     """
-    from chainrule.cli import data_sets, resuming, tables  # noqa: PLC0415  (start-up time: not needed for --help)
+    from chainrule.cli import resuming  # noqa: PLC0415  (start-up time: not needed for --help)
     from chainrule.cli.folder import run_folder  # noqa: PLC0415  (start-up time)
     from chainrule.cli.output import write_data  # noqa: PLC0415  (start-up time)
+    from chainrule.tables.reading import is_table  # noqa: PLC0415  (start-up time)
 
     there = None if options.resume is None else resuming.read(options.resume)
     source = dataset or (there.source if there else None)
     if source is None:
         raise typer.BadParameter("give one, such as digits.", param_hint="DATASET")
-    if there.kind == resuming.TABLE if there else tables.is_table(source):
+    kind: Any
+    if there.kind == resuming.TABLE if there else is_table(source) or Path(source).is_file():
         options.refuse(DATA_SETS_ONLY, "is for data sets, not for tables: leave it out.")
-        kind: Any = tables
+        for package in ("polars", "skops", "skrub"):
+            require(package, "tables")
+        from chainrule.cli import tables as kind  # noqa: PLC0415  (an extra)
     else:
         options.refuse(TABLES_ONLY, f"{source} is not a table: give a file such as customers.csv.")
-        kind = data_sets
+        for package in ("sklearn", "matplotlib"):
+            require(package, "cli")
+        from chainrule.cli import data_sets as kind  # noqa: PLC0415  (an extra)
     if options.resume is not None and there is not None:
         kind.run(resuming.continued(options.resume, there, dataset, options), options.resume, options)
         return
     plan = kind.begin(source, options)
     if options.print_python:
-        write_data(tables.script(plan, options))
+        write_data(kind.script(plan, options))
         return
     stem = Path(plan.source).name.split(".")[0] if plan.source != "-" else ""
     with run_folder(stem or "table", options.out, overwrite=options.overwrite) as folder:

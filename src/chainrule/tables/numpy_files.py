@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,16 +25,7 @@ def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
     ['X_1', 'X_2', 'y']
     """
     polars = require("polars", "tables")
-    try:
-        unpacking.check_numpy(content, name)
-        loaded = np.load(io.BytesIO(content), allow_pickle=False)  # a pickle could run any code
-        arrays = {"column": loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
-    except unpacking.TooLargeError:
-        raise
-    except unpacking.BROKEN as error:
-        why = "it holds Python objects" if "allow_pickle" in str(error) else shown(error).rstrip(".")
-        raise ValueError(f"{name} cannot be read as a NumPy file: {why}.") from None
-    arrays = _fields(arrays)
+    arrays = _fields(unpacking.load_numpy(content, name))
     for key, array in arrays.items():
         if array.dtype.kind not in "biufSUMm":
             raise ValueError(
