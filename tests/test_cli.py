@@ -1,6 +1,7 @@
 """The command line: what it prints and writes, what it refuses, and that nothing is left half-done."""
 
 import csv
+import dataclasses
 import json
 import os
 import re
@@ -15,8 +16,9 @@ import pytest
 from typer.testing import CliRunner
 
 import chainrule as cr
-from chainrule.cli import data, options, reading, report, resuming
+from chainrule.cli import data, options, reading, report, resuming, train_options
 from chainrule.cli.app import app
+from chainrule.cli.train_options import TrainOptions
 from chainrule.datasets import DATASETS, Dataset
 from chainrule.files.writing import writing
 from chainrule.training.checkpoints import Checkpoint
@@ -160,6 +162,15 @@ class TestTrain:
     def test_another_optimizer_has_its_own_learning_rate(self):
         assert options.resolve("digits", None).learning_rate == options.RECIPES["digits"].learning_rate
         assert options.resolve("digits", None, optimizer="sgd").learning_rate == cr.optimizers.SGD().learning_rate
+
+    def test_every_option_is_in_the_one_table(self):
+        """A name that is kept, passed on or refused is that of an option; what a data set has, ``train`` can be given."""
+        known = {field.name for field in dataclasses.fields(TrainOptions)}
+        resolved = {field.name for field in dataclasses.fields(options.Options)}
+        lists = (train_options.DATA_SETS_ONLY, train_options.TABLES_ONLY, train_options.RUN_ONLY)
+        assert known >= resolved.union(train_options.PARAMETERS, *lists)
+        assert not resolved & {*train_options.TABLES_ONLY}
+        assert known == resolved.union(*lists)
 
     def test_no_hidden_layer(self):
         assert options.resolve("moons", "none").layers == options.resolve("moons", "").layers == ()

@@ -106,6 +106,8 @@ def _checked(content: dict[str, Any]) -> Plan:
     for name, kind in {"kind": str, "source": str, "command": str, "options": dict, "arguments": dict}.items():
         if not isinstance(content[name], kind):
             raise TypeError(f"{name}: expected {'text' if kind is str else 'names and values'}")
+    if odd := content.keys() - {field.name for field in dataclasses.fields(Plan)}:
+        raise ValueError(f"it has other fields: {shown(', '.join(sorted(odd)))}")
     plan = Plan(**content)
     known = {f.name for f in dataclasses.fields(TrainOptions)} - {*RUN_ONLY, *DATA_SETS_ONLY}
     if plan.kind == DATA_SET:
@@ -123,7 +125,8 @@ def _checked(content: dict[str, Any]) -> Plan:
         kinds = {*get_args(hint), *([int] if float in get_args(hint) else [])} - {NoneType}
         names = isinstance(value, list) and list[str] in kinds and all(isinstance(text, str) for text in value)
         if not names and type(value) not in kinds:
-            raise ValueError(f"options: {name}: expected {hint}, got {shown(value)}")
+            expected = " or ".join(sorted(getattr(kind, "__name__", str(kind)) for kind in kinds))
+            raise ValueError(f"options: {name}: expected {expected}, got {shown(value)}")
         if isinstance(value, int | float) and not abs(value) < 2**63:
             raise ValueError(f"options: {name}: expected a smaller number, got {shown(value)}")
     return plan
