@@ -118,18 +118,22 @@ def _checked(content: dict[str, Any]) -> Plan:
         raise ValueError(f"expected a {DATA_SET}, or a {TABLE} with a target")
     if plan.options.keys() - known or (plan.kind == DATA_SET and plan.options.keys() != known):
         raise ValueError(f"options: expected {', '.join(sorted(known))}")
-    for name, hint in get_type_hints(TrainOptions).items():
-        value = plan.options.get(name)
-        if value is None and (plan.kind == TABLE or name not in known or name == "learning_rate"):
-            continue
-        kinds = {*get_args(hint), *([int] if float in get_args(hint) else [])} - {NoneType}
-        names = isinstance(value, list) and list[str] in kinds and all(isinstance(text, str) for text in value)
-        if not names and type(value) not in kinds:
-            expected = " or ".join(sorted(getattr(kind, "__name__", str(kind)) for kind in kinds))
-            raise ValueError(f"options: {name}: expected {expected}, got {shown(value)}")
-        if isinstance(value, int | float) and not abs(value) < 2**63:
-            raise ValueError(f"options: {name}: expected a smaller number, got {shown(value)}")
+    hints = get_type_hints(TrainOptions)
+    for name, value in plan.options.items():
+        if value is not None or (plan.kind == DATA_SET and name != "learning_rate"):
+            _check_value(name, get_args(hints[name]), value)
     return plan
+
+
+def _check_value(name: str, declared: tuple[Any, ...], value: Any) -> None:
+    """Refuse a value that is not of one of the declared types; a whole number is a number, too."""
+    kinds = {*declared, *([int] if float in declared else [])} - {NoneType}
+    names = isinstance(value, list) and list[str] in kinds and all(isinstance(text, str) for text in value)
+    if not names and type(value) not in kinds:
+        expected = " or ".join(sorted(getattr(kind, "__name__", str(kind)) for kind in kinds))
+        raise ValueError(f"options: {name}: expected {expected}, got {shown(value)}")
+    if isinstance(value, int | float) and not abs(value) < 2**63:
+        raise ValueError(f"options: {name}: expected a smaller number, got {shown(value)}")
 
 
 def continued(folder: Path, plan: Plan, source: str | None, options: TrainOptions) -> Plan:
