@@ -19,6 +19,7 @@ else:
 def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
     """Return the table in the content of a ``.npz`` or ``.npy`` file, and a note about it.
 
+    >>> import io
     >>> file = io.BytesIO()
     >>> np.savez(file, X=np.ones((3, 2)), y=np.arange(3))
     >>> parse(file.getvalue(), "points.npz")[0].columns
