@@ -1,6 +1,7 @@
 """The command line: what it prints and writes, what it refuses, and that nothing is left half-done."""
 
 import csv
+import dataclasses
 import json
 import os
 import re
@@ -14,8 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 import chainrule as cr
-from chainrule.cli import data, options, reading, report, resuming
+from chainrule.cli import data, options, reading, report, resuming, train_options
 from chainrule.cli.app import app
+from chainrule.cli.train_options import TrainOptions
 from chainrule.datasets import DATASETS, Dataset
 from chainrule.files.writing import writing
 from chainrule.training.checkpoints import Checkpoint
@@ -158,6 +160,15 @@ class TestTrain:
         assert options.resolve("digits", None).learning_rate == options.RECIPES["digits"].learning_rate
         assert options.resolve("digits", None, optimizer="sgd").learning_rate == cr.optimizers.SGD().learning_rate
 
+    def test_every_option_is_in_the_one_table(self):
+        """A name that is kept, passed on or refused is that of an option; what a data set has, ``train`` can be given."""
+        known = {field.name for field in dataclasses.fields(TrainOptions)}
+        resolved = {field.name for field in dataclasses.fields(options.Options)}
+        lists = (train_options.DATA_SETS_ONLY, train_options.TABLES_ONLY, train_options.RUN_ONLY)
+        assert known >= resolved.union(train_options.PARAMETERS, *lists)
+        assert not resolved & {*train_options.TABLES_ONLY}
+        assert known == resolved.union(*lists)
+
     def test_no_hidden_layer(self):
         assert options.resolve("moons", "none").layers == options.resolve("moons", "").layers == ()
         run("train", "moons", "--layers", "", "--epochs", 1)
@@ -231,6 +242,9 @@ class TestBadOptions:
             (["moons", "--seed", "-1"], "--seed: .* got -1"),
             (["moons", "--seed", str(2**32)], "--seed: expected a whole number from 0 to 4294967295"),
             (["moons", "--data", "."], "--data: only mnist"),
+            (["moons", "--drop", "x"], "--drop: moons is not a table"),
+            (["moons", "--class-weight", "balanced"], "--class-weight: moons is not a table"),
+            (["moons", "--stream"], "--stream: moons is not a table"),
             (["mnist", "--data", "nowhere"], "nowhere"),
         ],
     )
@@ -262,7 +276,7 @@ class TestBadOptions:
         assert "lr_range_test" not in result.stderr
 
     def test_missing_packages_are_named_before_training(self, here, monkeypatch):
-        monkeypatch.setattr("chainrule.cli.train.find_spec", lambda name: None)
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
         refused("train", "moons", match=r'pip install "chainrule\[cli\]"', status=1)
         assert list(here.iterdir()) == []
 
@@ -390,7 +404,7 @@ class TestResume:
         ("arguments", "match"),
         [
             (["circles"], "DATASET: the training in .*killed was started with moons, got circles"),
-            (["--layers", "9"], r"--layers: .* started with \(8,\), got \(9,\)"),
+            (["--layers", "9"], r"--layers: .* started with 8, got 9"),
             (["--seed", "4"], "--seed"),
             (["--epochs", "3"], "--epochs: .* started with 4, got 3"),
             (["--batch-size", "9"], "--batch-size"),
@@ -411,11 +425,24 @@ class TestResume:
             '{"dataset": 1, "arguments": {}, "options": {"layers": 3}}',
             '{"dataset": NaN}',
             '{"dataset": ' + 9999 * "9" + "}",
+            '{"kind": "song", "source": "moons", "options": {}}',
+            '{"kind": "data set", "source": "moons", "options": {"epochs": 3}, "arguments": {}, "command": ""}',
         ],
     )
     def test_a_damaged_plan_is_refused(self, text, killed):
         (killed / "checkpoints" / "run.json").write_text(text)
         refused("train", "--resume", killed, match=r"run\.json is damaged")
+
+    def test_a_plan_of_version_0_1_is_resumed(self, killed, here):
+        path = killed / "checkpoints" / "run.json"
+        plan = json.loads(path.read_text())
+        assert (plan["kind"], plan["source"], plan["options"]["layers"]) == ("data set", "moons", "8")
+        options = plan["options"] | {"layers": [8]}
+        path.write_text(json.dumps({"dataset": "moons", "arguments": plan["arguments"], "options": options}))
+        run("train", "--resume", killed, "--quiet")
+        run("train", "moons", *self.OPTIONS, "--out", "whole", "--seed", "5", "--quiet")
+        models = [(here / name / "model.safetensors").read_bytes() for name in ("killed", "whole")]
+        assert models[0] == models[1]
 
     def test_a_damaged_checkpoint_is_named(self, killed):
         (killed / "checkpoints" / "checkpoint-000003.safetensors").write_bytes(b"no")
@@ -428,7 +455,7 @@ class TestResume:
         refused("train", "--resume", "runs/moons", match="has ended: chainrule evaluate")
 
     def test_a_folder_that_is_none(self, here):
-        refused("train", "--resume", "nowhere", match="nowhere is no folder")
+        refused("train", "--resume", "nowhere", match="nowhere is not a folder")
         refused("train", "--resume", here, match=r"left no checkpoints/run\.json")
 
     def test_without_data_set_and_folder(self):
@@ -620,7 +647,7 @@ class TestPredict:
     @pytest.mark.parametrize("content", [b"", b"junk", b"\x80\x04pickle", b"PK\x03\x04junk"])
     def test_damaged_arrays_are_refused(self, name, content, moons, here):
         (here / name).write_bytes(content)
-        refused("predict", moons, name, match=f"{name}: expected numbers in NumPy's format")
+        refused("predict", moons, name, match=f"{name} cannot be read as a NumPy file")
 
     def test_arrays_of_other_things_are_refused(self, moons, here):
         np.save(here / "objects.npy", np.array([{}, 1], dtype=object))
@@ -639,6 +666,10 @@ class TestPredict:
         (here / "x.txt").write_text("1,2")
         refused("predict", moons, "x.txt", match=r"expected a \.csv, \.npy or \.npz file")
         refused("predict", moons, "digits", match="expected 2 features, got 64")
+
+    def test_options_for_tables_are_refused(self, moons):
+        for option in (["--interval", "0.9"], ["--coerce"], ["--delimiter", ";"], ["--decimal", ","]):
+            refused("predict", moons, "moons", *option, match=f"{option[0]}: is for the run of a table")
 
     def test_numbers_of_every_spelling(self):
         np.testing.assert_array_equal(reading.parse_csv('"1", -2e3\n3,.5', "x"), [[1, -2000], [3, 0.5]])

@@ -95,6 +95,7 @@ def test_what_does_not_fit_is_said():
     run("predict", "runs/titanic", "words.csv", "--coerce")
     frame.head(0).write_csv("none.csv")
     refused("predict", "runs/titanic", "none.csv", match="there are no rows")
+    refused("predict", "runs/titanic", "titanic.csv", "--data", "here", match="--data: is for data sets")
 
 
 def test_a_number_has_an_interval():
@@ -188,17 +189,19 @@ def test_another_table_or_a_damaged_plan_is_refused(here, monkeypatch):
     path = folder / "checkpoints" / "run.json"
     plan = json.loads(path.read_text())
     for change in (
-        {"table": {"seed": {}}},
-        {"network": {"os.system": 1}},
+        {"options": {"seed": {}}},
+        {"options": {"os.system": 1}},
+        {"options": {"target": None}},
         {"source": None},
-        {"layers": [[1]]},
+        {"options": {"layers": [[1]]}},
+        {"kind": "song"},
         {"more": 1},
     ):
         path.write_text(json.dumps(plan | change))
         refused("train", "--resume", "run", match="is damaged")
     path.write_text("[")
     refused("train", "--resume", "run", match="is damaged")
-    refused("train", "titanic.csv", "--resume", "nowhere", match="is no folder")
+    refused("train", "titanic.csv", "--resume", "nowhere", match="is not a folder")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +210,7 @@ def test_another_table_or_a_damaged_plan_is_refused(here, monkeypatch):
         (["titanic.csv"], "--target: name the column of titanic.csv"),
         (["titanic.csv", "--target", "survivd"], "Did you mean 'survived'"),
         (["titanc.csv", "--target", "a"], "there is no file titanc.csv.*Did you mean 'titanic.csv'"),
-        (["digits", "--target", "a"], "--target: digits is no table"),
+        (["digits", "--target", "a"], "--target: digits is not a table"),
         (["titanic.csv", "--target", "survived", "--schedule", "cosine"], "--schedule: is for data sets"),
         (["titanic.csv", "--target", "survived", "--test", "2"], "test"),
         (["titanic.csv", "--target", "survived", "--test", "no.csv"], "there is no file no.csv"),
@@ -233,12 +236,10 @@ def test_what_is_in_the_columns_and_what_to_type_next_is_shown(here):
 
 
 def test_scores_are_shown_in_digits_that_fit_them():
-    class Run:
-        scores = {"RMSE": 12345.678, "R²": 0.98765}  # noqa: RUF012
-        intervals = {"RMSE": (12000.0, 12700.0), "R²": (0.99991, 0.99999)}  # noqa: RUF012
-        baselines = {"mean": {"RMSE": 20000.0, "R²": -4e-6}}  # noqa: RUF012
-
-    assert cli.scores(Run(), Run.intervals).splitlines() == [
+    scores = {"RMSE": 12345.678, "R²": 0.98765}
+    intervals = {"RMSE": (12000.0, 12700.0), "R²": (0.99991, 0.99999)}
+    others = {"mean": {"RMSE": 20000.0, "R²": -4e-6}}
+    assert cli.beside("held-out rows", "network", scores, intervals, others).splitlines() == [
         "held-out rows  network     95 % interval    mean",
         "RMSE            12,346  12,000 to 12,700  20,000",
         "R²              0.9877  0.9999 to 1.0000  0.0000",
@@ -299,7 +300,7 @@ def test_nine_classes_of_seven_rows_are_trained_and_tuned(here):
         refused(
             *command, "nine.csv", "--target", "y", "--test", "0.9", match="give more rows, or another --test or --valid"
         )
-    refused("train", "digits", "--validation", "0.3", match="--validation: digits is no table")
+    refused("train", "digits", "--validation", "0.3", match="--validation: digits is not a table")
 
 
 def test_perfect_scores_of_few_rows_are_not_certain(here):

@@ -97,9 +97,14 @@ def test_plans_of_runs_that_go_on(number, tmp_path, trained):
     plan.parent.mkdir(parents=True)
     options = json.loads((trained / "config.json").read_text())["options"] | {"epochs": 1, "layers": [2]}
     arguments = {"rows": 40, "noise": 0.2, "seed": 0}
-    whole = json.dumps({"dataset": "moons", "arguments": arguments, "options": options}).encode()
+    old = {"dataset": "moons", "arguments": arguments, "options": options}  # as version 0.1 wrote it
+    new = {
+        "kind": "data set", "source": "moons", "options": options | {"layers": "2"}, "arguments": arguments,
+        "command": "chainrule train moons",
+    }  # fmt: skip
     for i in range(number, number + 20):
         rng = random.Random(i)
+        whole = json.dumps((old, new)[i % 2]).encode()
         plan.parent.mkdir(exist_ok=True)
         broken = rng.choice([*BREAK, replaced, replaced, replaced])(whole, rng)
         if any(

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chainrule.cli.errors import BAD_INPUT, FAILED, in_one_sentence
+from chainrule.cli.kinds import is_table_run
 
 if TYPE_CHECKING:
     from chainrule.cli.check_result import Check
     from chainrule.gradient_check.engines import Comparison
-    from chainrule.network import Network
     from chainrule.penalties import Penalty
 else:
-    Check = Comparison = Network = Penalty = Any
+    Check = Comparison = Penalty = Any
 
 NET, HOW = "A network in words", "How it is checked"
 
@@ -72,16 +72,15 @@ def check(
     Status: 0 all is right; 1 something is wrong; 2 something cannot be checked.
     Where there are no compiled kernels, --kernels says so, and that is no mistake.
     """
-    from chainrule.cli import bounds  # noqa: PLC0415  (not needed for --help)
-    from chainrule.cli.check_report import Json, Text  # noqa: PLC0415
+    from chainrule.cli import bounds  # noqa: PLC0415  (start-up time: not needed for --help)
+    from chainrule.cli.check_report import Json, Text  # noqa: PLC0415  (start-up time)
+    from chainrule.penalties import L1, L2  # noqa: PLC0415  (start-up time)
 
     bounds.check("check", {"rows": rows, "seed": seed, "l1": l1, "l2": l2})
-    described = _described(inputs, layers, loss, seed, target)
-    if described is None and target is None:
+    if target is None and inputs is layers is loss is None:
         everything = True
-    terms = _penalties(l1, l2)
-    shape = _shape(inputs) if inputs is not None and described is None else None
-    checks, not_made = _checks(target, file, described, rows, seed, terms, shape)
+    terms = [cls(strength) for cls, strength in ((L1, l1), (L2, l2)) if strength]
+    checks, not_made = _checks(target, file, (inputs, layers, loss), rows, seed, terms)
     report = Json() if as_json else Text()
     report.checks(checks, not_made)
     if everything:
@@ -104,68 +103,43 @@ def check(
         raise typer.Exit(BAD_INPUT)
 
 
-def _described(
-    inputs: str | None, layers: str | None, loss: str | None, seed: int, target: str | None
-) -> Network | None:
-    """Return the network that the options describe, if they do."""
-    given = [
-        name for name, value in (("--inputs", inputs), ("--layers", layers), ("--loss", loss)) if value is not None
-    ]
-    if not given:
-        return None
-    from chainrule.cli import python_file  # noqa: PLC0415
-
-    if target is not None and given == ["--inputs"] and python_file.is_python(target):
-        return None  # the shape that its layers take
-    if target is not None:
-        raise ValueError(f"{given[0]} describes a network, but {target} is to be checked: give one of the two.")
-    if layers is None or inputs is None:
-        raise ValueError(
-            'a network in words needs both --inputs and --layers: --inputs 4 --layers "dense 8, tanh, dense 3".'
-        )
-    from chainrule.cli import described  # noqa: PLC0415
-    from chainrule.network import Network  # noqa: PLC0415
-
-    chosen = described.loss(loss or "softmax_cross_entropy")
-    return Network(described.inputs(inputs), described.layers(layers), chosen, seed=seed)
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    from chainrule.cli import described  # noqa: PLC0415
-
-    return described.inputs(text)
-
-
-def _penalties(l1: float, l2: float) -> list[Penalty]:
-    from chainrule.penalties import L1, L2  # noqa: PLC0415
-
-    return [cls(strength) for cls, strength in ((L1, l1), (L2, l2)) if strength]
-
-
 def _checks(
     target: str | None,
     file: str | None,
-    described: Network | None,
+    words: tuple[str | None, str | None, str | None],
     rows: int,
     seed: int,
     terms: Sequence[Penalty],
-    shape: tuple[int, ...] | None = None,
 ) -> tuple[list[Check], list[str]]:
-    """Check the target, or the network in words; and say what could not be made."""
-    if target is None and described is None:
-        return [], []
-    from chainrule.cli import checks, config, python_file, table_runs  # noqa: PLC0415  (not needed for --help)
-    from chainrule.files.serving import load  # noqa: PLC0415
+    """Check the target, or the network in words (inputs, layers and loss); and say what could not be made."""
+    from chainrule.cli import checks, config, described, python_file  # noqa: PLC0415  (start-up time)
+    from chainrule.files.serving import load  # noqa: PLC0415  (start-up time)
+    from chainrule.network import Network  # noqa: PLC0415  (start-up time)
 
-    if described is not None:
-        return [checks.check_network("Network", described, rows, seed, terms)], []
-    assert target is not None  # noqa: S101
+    inputs, layers, loss = words
+    given = [name for name, value in zip(("--inputs", "--layers", "--loss"), words, strict=True) if value is not None]
+    python = target is not None and python_file.is_python(target)
+    shape = described.inputs(inputs) if inputs is not None else None  # also of the layers in a Python file
+    if given and target is not None and not (python and given == ["--inputs"]):
+        raise ValueError(f"{given[0]} describes a network, but {target} is to be checked: give one of the two.")
+    if given and target is None:
+        if layers is None or shape is None:
+            raise ValueError(
+                'a network in words needs both --inputs and --layers: --inputs 4 --layers "dense 8, tanh, dense 3".'
+            )
+        chosen = described.loss(loss or "softmax_cross_entropy")
+        network = Network(shape, described.layers(layers), chosen, seed=seed)
+        return [checks.check_network("Network", network, rows, seed, terms)], []
+    if target is None:
+        return [], []
     path = Path(target)
-    if path.is_dir() and table_runs.is_run(path):
+    if is_table_run(path):
+        from chainrule.cli import table_runs  # noqa: PLC0415  (an extra)
+
         return table_runs.checks(path, file, rows, seed, terms), []
     if file is not None:
         raise ValueError(f"{file}: {target} is not the run of a table, and is checked at random rows: leave it out.")
-    if python_file.is_python(target):
+    if python:
         with python_file.opened(target) as found:
             return [
                 checks.check(name, thing, rows, seed, terms, shape) for name, thing in found.subjects.items()
@@ -173,10 +147,8 @@ def _checks(
     if path.is_file():
         model: Any = load(path)  # a network, or an estimator with one or more
         networks = getattr(model, "networks", [model])
-        return [
-            checks.check_network(f"{path}, network {i}" if len(networks) > 1 else str(path), network, rows, seed, terms)
-            for i, network in enumerate(networks)
-        ], []
+        names = [str(path)] if len(networks) == 1 else [f"{path}, network {i}" for i in range(len(networks))]
+        return [checks.check_network(n, net, rows, seed, terms) for n, net in zip(names, networks, strict=True)], []
     if path.is_dir():
         run, network = config.read(path)
         return [checks.check_network(str(path), network, rows, seed, terms, *run.input_range)], []

@@ -49,6 +49,33 @@ class Config:
     test_sha256: str
 
 
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def _list(value: Any, fits: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and all(map(fits, value))
+
+
+FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "dataset": ("a name", _text),
+    "seed": ("a whole number of at least 0", lambda v: type(v) is int and 0 <= v < 2**32),
+    "test": ("a number between 0 and 1", lambda v: _number(v) and 0 < v < 1),
+    "classes": ("two or more names", lambda v: _list(v, _text) and len(v) > 1),
+    "image_shape": (
+        "[height, width] or null",
+        lambda v: v is None or (_list(v, lambda size: type(size) is int and 0 < size < 2**32) and len(v) == 2),
+    ),
+    "input_range": ("two numbers", lambda v: _list(v, _number) and len(v) == 2),
+    "test_sha256": ("a text", _text),
+}
+"""The fields of a run's file besides its arguments: what is expected, and whether a value is that."""
+
+
 def to_json(config: Config, options: Options, rows: dict[str, int], results: dict[str, Any]) -> str:
     """Return the file's text: the configuration, and beside it all that helps to repeat the run."""
     import sklearn  # noqa: PLC0415  (the split was made with it)
@@ -106,47 +133,15 @@ def _parse(path: Path) -> Config:
             f"{path} has format {shown(data['format'])}, this version reads {FORMAT}. Upgrade: pip install -U chainrule"
         )
 
-    def field(name: str, expected: str, fits: Callable[[Any], bool]) -> Any:
-        value = data.get(name)
-        if not fits(value):
+    for name, (expected, fits) in FIELDS.items():
+        if not fits(value := data.get(name)):
             raise ValueError(
                 f"{path} is damaged: {name}: expected {expected}, got {shown(value)}. Train again, or restore the file."
             )
-        return value
-
-    image = field("image_shape", "[height, width] or null", lambda v: v is None or (_list(v, _count) and len(v) == 2))
-    dataset = lookup("data set", field("dataset", "a name", _text), {name: name for name in DATASETS})
+    dataset = lookup("data set", data["dataset"], {name: name for name in DATASETS})
     try:
         arguments = check_arguments(dataset, data.get("arguments"))
     except ValueError as error:
         raise ValueError(f"{path} is damaged: {error}. Train again, or restore the file.") from None
-    return Config(
-        dataset=dataset,
-        arguments=arguments,
-        seed=field("seed", "a whole number of at least 0", lambda v: _count(v) or _is(v, 0)),
-        test=field("test", "a number between 0 and 1", lambda v: _number(v) and 0 < v < 1),
-        classes=tuple(field("classes", "two or more names", lambda v: _list(v, _text) and len(v) > 1)),
-        image_shape=None if image is None else (image[0], image[1]),
-        input_range=tuple(field("input_range", "two numbers", lambda v: _list(v, _number) and len(v) == 2)),
-        test_sha256=field("test_sha256", "a text", _text),
-    )
-
-
-def _is(value: Any, number: int) -> bool:
-    return value == number and not isinstance(value, bool)
-
-
-def _count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**32
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _list(value: Any, fits: Callable[[Any], bool]) -> bool:
-    return isinstance(value, list) and all(map(fits, value))
+    found: dict[str, Any] = {name: tuple(data[name]) if isinstance(data[name], list) else data[name] for name in FIELDS}
+    return Config(**found | {"dataset": dataset, "arguments": arguments})

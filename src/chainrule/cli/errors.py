@@ -10,10 +10,14 @@ from typing import Any
 
 import typer
 
+from chainrule._internal.names import reword
 from chainrule.cli.output import say
+from chainrule.training.checkpoints import CheckpointWarning
 from chainrule.training.loop import DivergenceError
 
 BAD_INPUT, FAILED = 2, 1
+TYPED = {r"Try \w+\(([\d.e+-]+)\)": r"Try --learning-rate \1", r", or look for a rate with lr_range_test": ""}
+"""What advice to a program is called on the command line."""
 
 
 def in_one_sentence(command: Callable[..., None]) -> Callable[..., None]:
@@ -43,9 +47,21 @@ def in_one_sentence(command: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def warnings_at_the_end() -> Iterator[None]:
-    """Say what was warned of within the block when it has ended, each once, without where in the code."""
-    with warnings.catch_warnings(record=True) as caught:
+    """Say what the block warned of when it has ended, each once, without where in the code; of a checkpoint at once.
+
+    Advice belongs to a training that worked: where the block fails, its error says enough.
+    """
+    later: dict[str, None] = {}
+
+    def show(message: Warning | str, category: type[Warning], *_args: Any, **_kwargs: Any) -> None:
+        if issubclass(category, CheckpointWarning):
+            say(f"Warning: {message}")
+        else:
+            later[reword(str(message), TYPED)] = None
+
+    with warnings.catch_warnings():
         warnings.simplefilter("always")
+        warnings.showwarning = show
         yield
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
+    for message in later:
         say(f"Warning: {message}")

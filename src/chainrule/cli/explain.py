@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from chainrule.cli.errors import in_one_sentence
+from chainrule.cli.kinds import commands_of
 from chainrule.cli.output import printable, tell, write_data
 
 if TYPE_CHECKING:
@@ -42,32 +43,16 @@ def explain(
 
     One entry of every gradient is compared with a central difference of the loss.
     """
-    from chainrule.cli import bounds, table_runs  # noqa: PLC0415
-    from chainrule.cli import config as config_module  # noqa: PLC0415  (not needed for --help)
-    from chainrule.cli.evaluate import held_out  # noqa: PLC0415
-    from chainrule.cli.predict import check_out  # noqa: PLC0415
-    from chainrule.optimizers import SGD  # noqa: PLC0415
-    from chainrule.tracing.example import check_ending  # noqa: PLC0415
-    from chainrule.tracing.example import trace as worked  # noqa: PLC0415
+    from chainrule.cli import bounds  # noqa: PLC0415  (start-up time: not needed for --help)
+    from chainrule.cli.predict import check_out  # noqa: PLC0415  (start-up time)
+    from chainrule.optimizers import SGD  # noqa: PLC0415  (start-up time)
+    from chainrule.tracing.example import check_ending  # noqa: PLC0415  (start-up time)
 
     bounds.check("explain", {"learning_rate": learning_rate})
-    optimizer = SGD(learning_rate)
     if out is not None:
         check_ending(out)
     check_out(out, overwrite=overwrite)
-    if table_runs.is_run(folder):
-        trace = table_runs.traced(folder, file, row, optimizer)
-    elif file is not None:
-        raise ValueError(f"{file}: {folder} is the run of a data set, which has its held-out rows: leave it out.")
-    else:
-        config, network = config_module.read(folder)
-        rows = held_out(config, None, data)
-        if not 0 <= row < len(rows):
-            raise ValueError(f"--row: expected a number from 0 to {len(rows) - 1}, the held-out rows, got {row}.")
-        trace = worked(
-            network, rows.X[row], rows.t[row], optimizer=optimizer, image_shape=config.image_shape,
-            classes=[printable(name) for name in config.classes],
-        )  # fmt: skip
+    trace = commands_of(folder).traced(folder, file, row, SGD(learning_rate), data)
     if out is None:
         _print(trace)
     else:

@@ -11,6 +11,7 @@ import typer
 
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.folder import MODEL
+from chainrule.cli.kinds import is_table_run
 from chainrule.cli.output import tell
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ else:
     Network = Any
 
 ROWS = 256  # that are compared
-EXPECTED = "a model file written by a save method"
 
 
 @in_one_sentence
@@ -41,15 +41,16 @@ def export(
     Its predictions are compared with those of onnxruntime, where that is installed.
     """
     from chainrule._internal.extras import require  # noqa: PLC0415  (not needed for --help)
-    from chainrule.cli import table_runs  # noqa: PLC0415
     from chainrule.onnx import model as onnx_model  # noqa: PLC0415
 
     onnx_model.check_free(onnx, "replace it with --overwrite", overwrite=overwrite)
     if onnx.exists() and any(file.is_file() and onnx.samefile(file) for file in (source, source / MODEL)):
         raise ValueError(f"--onnx: {onnx} is the model itself: choose another name for the ONNX file.")
-    if table_runs.is_run(source):
+    if is_table_run(source):
         if opset is not None:
             raise ValueError("--opset: is for networks; the pipeline of a table has its own: leave it out.")
+        from chainrule.cli import table_runs  # noqa: PLC0415  (an extra)
+
         table_runs.to_onnx(source, onnx)
         return
     exported, metadata, (low, high) = _read(source)
@@ -68,17 +69,15 @@ def export(
 
 def _read(source: Path) -> tuple[Any, dict[str, str], tuple[float, float]]:
     """Return the network or estimator, what is known of it, and the range of its inputs."""
-    from chainrule import estimators  # noqa: PLC0415
     from chainrule.cli import config as config_module  # noqa: PLC0415
-    from chainrule.files import networks as persistence  # noqa: PLC0415
-    from chainrule.files.container import opened, read_header  # noqa: PLC0415
+    from chainrule.estimators import MLPClassifier, MLPRegressor  # noqa: PLC0415
+    from chainrule.files import networks, serving  # noqa: PLC0415
 
     if source.is_file():
-        with opened(source, EXPECTED) as file:
-            header = read_header(file, EXPECTED)
-        classes: dict[str, Any] = {"MLPClassifier": estimators.MLPClassifier, "MLPRegressor": estimators.MLPRegressor}
-        load = classes[header.kind].load if header.kind in classes else persistence.load
-        return load(source), header.metadata, (-1.0, 1.0)
+        model = serving.load(source)
+        again: dict[Any, Any] = {serving.Classifier: MLPClassifier.load, serving.Regressor: MLPRegressor.load}
+        exported = again[type(model)](source) if type(model) in again else model
+        return exported, networks.read_metadata(source), (-1.0, 1.0)
     config, network = config_module.read(source)
     metadata = {"dataset": config.dataset, "classes": json.dumps(config.classes, ensure_ascii=False)}
     return network, metadata, config.input_range

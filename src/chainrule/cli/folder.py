@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chainrule.files.writing import END, START
 
-MODEL, HISTORY, CONFIG = "model.safetensors", "history.csv", "config.json"
+MODEL, HISTORY, CONFIG, SCHEMA = "model.safetensors", "history.csv", "config.json", "schema.json"
 CHECKPOINTS = "checkpoints"  # of a training that has not ended
 PICTURES = ("curves.png", "confusion.png", "mistakes.png", "weights.png", "boundary.png")
 OURS = (MODEL, HISTORY, CONFIG, *PICTURES)
@@ -50,9 +50,9 @@ def _prepared(dataset: str, out: Path | None, made: list[Path], *, overwrite: bo
         raise NotADirectoryError(
             f"{blocking} is a file, where a folder is needed for the results: choose another folder with --out."
         ) from error
-    except IsADirectoryError:
-        raise
     except (OSError, ValueError) as error:
+        if isinstance(error, IsADirectoryError):
+            raise
         why = getattr(error, "strerror", None) or error
         raise OSError(f"the folder {path} cannot be written ({why}): choose another one with --out.") from error
     if [entry.name for entry in entries] == [CHECKPOINTS]:

@@ -10,13 +10,13 @@ from chainrule import layers as layers_module
 from chainrule import optimizers, schedules
 from chainrule._internal.names import lookup, public_classes
 from chainrule.cli import bounds
+from chainrule.cli.train_options import hidden_sizes
 from chainrule.layers import Dense, Dropout, Layer
 from chainrule.losses import SoftmaxCrossEntropy
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
-from chainrule.penalties import L1, L2, Constraint, MaxNorm, Penalty
+from chainrule.penalties import L1, L2, MaxNorm
 from chainrule.schedules import Schedule
-from chainrule.training.callbacks import EarlyStopping
 from chainrule.training.clipping import ClipNorm
 
 
@@ -61,39 +61,21 @@ RECIPES = {
 }
 
 
-def resolve(dataset: str, layers: str | None, base: Options | None = None, **given: Any) -> Options:
-    """Return the data set's defaults, or ``base``, with what was given in their place.
+def resolve(dataset: str, layers: str | None = None, **given: Any) -> Options:
+    """Return the data set's defaults with what was given in their place.
 
-    >>> resolve("mnist", "100,50", epochs=3).layers, resolve("mnist", None).epochs
+    >>> resolve("mnist", "100,50", epochs=3).layers, resolve("mnist").epochs
     ((100, 50), 10)
     """
     changes = {name: value for name, value in given.items() if value is not None}
-    if changes.get("optimizer", base and base.optimizer) != (
-        base and base.optimizer
-    ):  # another optimizer has another good learning rate: its own
+    recipe = RECIPES[dataset]
+    if changes.get("optimizer", recipe.optimizer) != recipe.optimizer:  # which has a good learning rate of its own
         changes.setdefault("learning_rate", None)
     if layers is not None:
         changes["layers"] = hidden_sizes(layers)
-    options = dataclasses.replace(base or RECIPES[dataset], **changes)
+    options = dataclasses.replace(recipe, **changes)
     bounds.check("train", dataclasses.asdict(options))
     return dataclasses.replace(options, learning_rate=optimizer(options).learning_rate)
-
-
-def hidden_sizes(text: str) -> tuple[int, ...]:
-    """Return the sizes of the hidden layers.
-
-    >>> hidden_sizes("64, 32"), hidden_sizes("none")
-    ((64, 32), ())
-    """
-    if text.strip().lower() in ("", "none"):
-        return ()
-    try:
-        sizes = tuple(int(part) for part in text.split(","))
-    except ValueError:
-        sizes = (0,)
-    if min(sizes) < 1:
-        raise ValueError(f'--layers: expected sizes of at least 1 such as "64,32", or "none", got "{text}".')
-    return sizes
 
 
 def network(options: Options, inputs: int, outputs: int) -> Network:
@@ -142,25 +124,15 @@ def schedule(options: Options) -> Schedule:
     return schedules.WarmUp(options.warm_up, then=chosen)
 
 
-def penalties(options: Options) -> list[Penalty | Constraint]:
-    """Return the penalties and constraints that were asked for."""
-    asked = (L1, options.l1), (L2, options.l2), (MaxNorm, options.max_norm)
-    return [cls(strength) for cls, strength in asked if strength]
-
-
 def arguments(options: Options) -> dict[str, Any]:
     """Return the arguments of :func:`chainrule.train` that follow from the options."""
+    penalties = (L1, options.l1), (L2, options.l2), (MaxNorm, options.max_norm)
     return {
         "optimizer": optimizer(options),
         "schedule": schedule(options),
-        "penalties": penalties(options),
+        "penalties": [cls(strength) for cls, strength in penalties if strength],
         "clip": ClipNorm(options.clip_norm) if options.clip_norm else None,
         "epochs": options.epochs,
         "batch_size": options.batch_size,
         "seed": options.seed,
     }
-
-
-def early_stopping(options: Options) -> list[EarlyStopping]:
-    """Return the callback that stops early, if that was asked for."""
-    return [EarlyStopping(patience=options.patience)] if options.patience else []

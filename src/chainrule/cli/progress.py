@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -69,22 +68,17 @@ class LiveBar(Callback):
         self._first = self._first or run.epoch  # training may go on where another one ended
         new = max(1, done - (self._first - 1) * run.batches)
         left = seconds / new * (run.epochs * run.batches - done)
-        self._progress.update(self._task, completed=done, refresh=True, **fields(run, loss, new, seconds))
-        if over:
-            self._progress.update(self._task, left=f"in {clock(seconds)}", refresh=True)
-        else:
-            self._progress.update(self._task, left=f"{clock(left)} left", refresh=True)
-
-
-def fields(run: Run, loss: float, done: int, seconds: float) -> dict[str, Any]:
-    """Return the texts of the bar's columns."""
-    accuracy = run.history["val_accuracy"][-1] if len(run.history) else math.nan
-    return {
-        "epoch": f"{run.epoch}/{run.epochs}",
-        "loss": f"{loss:.4f}",
-        "accuracy": "  -  " if math.isnan(accuracy) else f"{100 * accuracy:.1f} %",
-        "speed": f"{done / run.batches * run.rows / max(seconds, 1e-9):,.0f}",
-    }
+        accuracy = run.history["val_accuracy"][-1] if len(run.history) else math.nan
+        self._progress.update(
+            self._task,
+            completed=done,
+            refresh=True,
+            epoch=f"{run.epoch}/{run.epochs}",
+            loss=f"{loss:.4f}",
+            accuracy="  -  " if math.isnan(accuracy) else f"{100 * accuracy:.1f} %",
+            speed=f"{new / run.batches * run.rows / max(seconds, 1e-9):,.0f}",
+            left=f"in {clock(seconds)}" if over else f"{clock(left)} left",
+        )
 
 
 def clock(seconds: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import sys
 from pathlib import Path
 
@@ -11,8 +10,7 @@ import numpy as np
 
 from chainrule._internal.names import did_you_mean
 from chainrule.datasets import DATASETS
-from chainrule.files.values import shown
-from chainrule.tables.unpacking import BROKEN, TooLargeError, check_numpy
+from chainrule.tables.unpacking import load_numpy
 
 
 def is_data_set(source: str) -> bool:
@@ -90,18 +88,6 @@ def _text(path: Path) -> str:
 
 
 def _array(path: Path) -> np.ndarray:
-    try:
-        content = path.read_bytes()
-        check_numpy(content, str(path))
-        loaded = np.load(io.BytesIO(content), allow_pickle=False)  # a pickle could run any code
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
-            if not loaded.files:
-                raise ValueError("it holds no array")
-            return np.asarray(loaded[loaded.files[0]])
-    except TooLargeError:
-        raise
-    except BROKEN as error:
-        why = "it holds Python objects, or is of another kind" if "allow_pickle" in str(error) else shown(error)
-        raise ValueError(f"{path}: expected numbers in NumPy's format, but it cannot be read: {why}.") from error
+    for array in load_numpy(path.read_bytes(), str(path)).values():
+        return np.asarray(array)
+    raise ValueError(f"{path} cannot be read as a NumPy file: it holds no array.")

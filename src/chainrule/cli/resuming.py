@@ -1,46 +1,56 @@
-"""``chainrule train --resume``: what a run that has not ended leaves in its folder, and how another one goes on."""
+"""``chainrule train --resume``: the plan that an unfinished run keeps in its folder, whatever its kind of source."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import json
+import sys
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from shlex import join, quote
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
+import typer
+
+from chainrule._internal.names import key
 from chainrule.cli.data import check_arguments, find
 from chainrule.cli.folder import CHECKPOINTS, CONFIG
 from chainrule.cli.options import Options
-from chainrule.files.values import parse, shown
+from chainrule.cli.output import printable
+from chainrule.cli.train_options import DATA_SETS_ONLY, RUN_ONLY, TrainOptions, as_text, part_or_file, spelled
+from chainrule.files.values import ModelFileError, parse, shown
 from chainrule.files.writing import refuse_link, remove_parts, write_atomically
-from chainrule.training.callbacks import Callback, Run
 from chainrule.training.checkpoints import Checkpoint
 
 PLAN = "run.json"
 EVERY = timedelta(seconds=10)
 LARGEST = 2**20  # bytes of PLAN
-KINDS = {
-    "tuple[int, ...]": ("int",),
-    "int": ("int",),
-    "float": ("int", "float"),
-    "float | None": ("int", "float", "NoneType"),
-    "str": ("str",),
-}
-"""The types of values that the options may have in a file, by how they are declared."""
+DATA_SET, TABLE = "data set", "table"
 
 
-class Kept(Callback):
-    """Writes what the run is, once :func:`chainrule.train` has found nothing to refuse."""
+@dataclass(frozen=True)
+class Plan:
+    """What a training was begun with.
 
-    def __init__(self, folder: Path, dataset: str, arguments: dict[str, Any], options: Options) -> None:
-        self._path = place(folder) / PLAN
-        content = {"dataset": dataset, "arguments": arguments, "options": dataclasses.asdict(options)}
-        self._text = json.dumps(content, indent=2) + "\n"
+    Attributes
+    ----------
+    kind : "data set" or "table"
+    source : the name of the data set, or the file
+    options : those that were given, by their names in :class:`TrainOptions`; of a data set, all that it has
+    arguments : what the data set was loaded with
+    command : what was typed
+    """
 
-    def on_start(self, run: Run) -> None:
-        self._path.parent.mkdir(exist_ok=True)
-        write_atomically(self._path, self._text.encode(), follow=False)
+    kind: str
+    source: str
+    options: dict[str, Any]
+    arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
+    command: str = dataclasses.field(
+        default_factory=lambda: join(["chainrule", *(word for word in sys.argv[1:] if word != "--print-python")])
+    )
 
 
 def place(folder: Path) -> Path:
@@ -53,11 +63,18 @@ def checkpoint(folder: Path) -> Checkpoint:
     return Checkpoint(place(folder), every=EVERY)
 
 
-def read(folder: Path) -> tuple[str, dict[str, Any], Options]:
-    """Return data set, arguments and options of a run that has not ended."""
+def keep(folder: Path, plan: Plan) -> None:
+    """Write the plan, which is needed to resume."""
+    place(folder).mkdir(exist_ok=True)
+    text = json.dumps(dataclasses.asdict(plan), indent=1, ensure_ascii=False) + "\n"
+    write_atomically(place(folder) / PLAN, text.encode(), follow=False)
+
+
+def read(folder: Path) -> Plan:
+    """Return the plan of a run that has not ended."""
     path = place(folder) / PLAN
     if not folder.is_dir():
-        raise NotADirectoryError(f"--resume: {folder} is no folder: give one that chainrule train has made.")
+        raise NotADirectoryError(f"--resume: {folder} is not a folder: give one that chainrule train has made.")
     if not path.is_file():
         finished = (folder / CONFIG).is_file()
         why = "has ended: chainrule evaluate tests it again" if finished else f"left no {CHECKPOINTS}/{PLAN}"
@@ -65,42 +82,106 @@ def read(folder: Path) -> tuple[str, dict[str, Any], Options]:
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError("it is too large")
-        content = parse(path.read_bytes(), PLAN)
-        name = find(str(content["dataset"]))
-        return name, check_arguments(name, content["arguments"]), _options(content["options"])
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        return _checked(_upgraded(parse(path.read_bytes(), PLAN)))
+    except (ModelFileError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged ({error}). To train anew, leave out --resume.") from error
 
 
-def _options(given: Any) -> Options:
-    """Return the options, each of the type that it is declared with."""
-    names = {field.name: str(field.type) for field in dataclasses.fields(Options)}
-    if not isinstance(given, dict) or given.keys() != names.keys():
-        raise ValueError(f"options: expected {', '.join(names)}")
-    for name, kind in names.items():
-        value = given[name]
-        for part in value if kind.startswith("tuple") else [value]:
-            if type(part).__name__ not in KINDS[kind]:
-                raise ValueError(f"options: {name}: expected {kind}, got {shown(value)}")
-            if isinstance(part, int | float) and abs(part) >= 2**63:
-                raise ValueError(f"options: {name}: expected a smaller number, got {shown(part)}")
-    return Options(**given | {"layers": tuple(given["layers"])})
+def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan of version 0.1, which had two forms, in the form of this one."""
+    if "dataset" in content:
+        options = {**content["options"], "layers": as_text([*content["options"]["layers"]])}
+        return {"kind": DATA_SET, "source": find(str(content["dataset"])), "options": options, "command": "",
+                "arguments": content["arguments"]}  # fmt: skip
+    if "network" in content:
+        table = {"date" if name == "dates" else name: value for name, value in content.pop("table").items()}
+        if isinstance(table.get("test"), float):
+            table["test"] = str(table["test"])
+        given = {name: content.pop(name) for name in ("target", "layers")} | content.pop("network") | table
+        return {**content, "options": given, "arguments": {}}
+    return content
 
 
-def check_same(folder: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
-    """Refuse options that are not those of the run; only ``epochs`` may become more."""
-    for name, value in there.items():
-        more = name == "epochs" and here[name] >= value
-        if here[name] != value and not more:
-            option = "DATASET" if name == "dataset" else "--" + name.replace("_", "-")
-            raise ValueError(
-                f"{option}: the training in {folder} was started with {value}, got {here[name]}: "
-                "leave it out with --resume, or train anew without."
-            )
+def _checked(content: dict[str, Any]) -> Plan:
+    for name, kind in {"kind": str, "source": str, "command": str, "options": dict, "arguments": dict}.items():
+        if not isinstance(content[name], kind):
+            raise TypeError(f"{name}: expected {'text' if kind is str else 'names and values'}")
+    if odd := content.keys() - {field.name for field in dataclasses.fields(Plan)}:
+        raise ValueError(f"it has other fields: {shown(', '.join(sorted(odd)))}")
+    plan = Plan(**content)
+    known = {f.name for f in dataclasses.fields(TrainOptions)} - {*RUN_ONLY, *DATA_SETS_ONLY}
+    if plan.kind == DATA_SET:
+        find(plan.source)
+        check_arguments(plan.source, plan.arguments)
+        known = {f.name for f in dataclasses.fields(Options)}
+    elif plan.kind != TABLE or not isinstance(plan.options.get("target"), str):
+        raise ValueError(f"expected a {DATA_SET}, or a {TABLE} with a target")
+    if plan.options.keys() - known or (plan.kind == DATA_SET and plan.options.keys() != known):
+        raise ValueError(f"options: expected {', '.join(sorted(known))}")
+    hints = get_type_hints(TrainOptions)
+    for name, value in plan.options.items():
+        if value is not None or (plan.kind == DATA_SET and name != "learning_rate"):
+            _check_value(name, get_args(hints[name]), value)
+    return plan
+
+
+def _check_value(name: str, declared: tuple[Any, ...], value: Any) -> None:
+    """Refuse a value that is not of one of the declared types; a whole number is a number, too."""
+    kinds = {*declared, *([int] if float in declared else [])} - {NoneType}
+    names = isinstance(value, list) and list[str] in kinds and all(isinstance(text, str) for text in value)
+    if not names and type(value) not in kinds:
+        expected = " or ".join(sorted(getattr(kind, "__name__", str(kind)) for kind in kinds))
+        raise ValueError(f"options: {name}: expected {expected}, got {shown(value)}")
+    if isinstance(value, int | float) and not abs(value) < 2**63:
+        raise ValueError(f"options: {name}: expected a smaller number, got {shown(value)}")
+
+
+def continued(folder: Path, plan: Plan, source: str | None, options: TrainOptions) -> Plan:
+    """Return the plan of a run that is resumed with these options; only the epochs of a data set may become more."""
+    options.refuse(
+        ("out", "overwrite", "stream", "print_python"),
+        "--resume continues in its folder as it began: leave out --out and --overwrite, --stream and --print-python.",
+    )
+    given = options.given()
+    known = {**plan.options, "data": plan.arguments.get("folder")}
+    if options.data is not None:
+        given["data"] = str(options.data.expanduser().absolute())
+    same = source is None or (source == plan.source if plan.kind == TABLE else key(source) == key(plan.source))
+    changed: list[tuple[str, Any, Any]] = []
+    if not same:
+        changed.append(("FILE" if plan.kind == TABLE else "DATASET", plan.source, source))
+    for name, value in given.items():
+        before = known.get(name)
+        if value != before and not (name == "epochs" and plan.kind == DATA_SET and value > before):
+            changed.append((spelled(name), before, value))
+    for option, before, now in changed:
+        raise ValueError(
+            f"{option}: the training in {folder} was started with {before}, got {now}: "
+            "leave it out with --resume, or train anew without."
+        )
+    if plan.kind == TABLE:
+        _confirm(folder, [(source, plan.source), (options.test, part_or_file(plan.options.get("test") or "0.2"))])
+    return dataclasses.replace(plan, options=plan.options | options.given())
+
+
+def _confirm(resume: Path, files: list[tuple[Any, Any]]) -> None:
+    """Refuse files that only the folder names, which may be a stranger's; ``files`` are pairs: given now, and there."""
+    named = [there for _, there in files if isinstance(there, str)]
+    for path in named:
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"--resume: the training in {resume} reads {path}, which is not a file here.")
+    asked = [there for now, there in files if now is None and isinstance(there, str)]
+    if asked and sys.stdin.isatty():
+        typer.confirm(printable(f"Resume the training on {' and '.join(asked)}?"), abort=True)
+    elif asked:
+        raise ValueError(
+            f"--resume: the training in {resume} reads {' and '.join(asked)}: give it again, as in chainrule train "
+            f"{quote(named[0])} --resume {quote(str(resume))}."
+        )
 
 
 def remove(folder: Path) -> None:
-    """Take away what only a run that has not ended needs."""
+    """Remove what only a run that has not ended needs."""
     checkpoints = place(folder)
     remove_parts(checkpoints)
     for pattern in ("checkpoint-*.safetensors", PLAN):  # no file that somebody else put there

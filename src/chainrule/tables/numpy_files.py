@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 
 import numpy as np
@@ -15,21 +14,13 @@ from chainrule.tables._polars import pl
 def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
     """Return the table in the content of a ``.npz`` or ``.npy`` file, and a note about it.
 
+    >>> import io
     >>> file = io.BytesIO()
     >>> np.savez(file, X=np.ones((3, 2)), y=np.arange(3))
     >>> parse(file.getvalue(), "points.npz")[0].columns
     ['X_1', 'X_2', 'y']
     """
-    try:
-        unpacking.check_numpy(content, name)
-        loaded = np.load(io.BytesIO(content), allow_pickle=False)  # a pickle could run any code
-        arrays = {"column": loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
-    except unpacking.TooLargeError:
-        raise
-    except unpacking.BROKEN as error:
-        why = "it holds Python objects" if "allow_pickle" in str(error) else shown(error).rstrip(".")
-        raise ValueError(f"{name} cannot be read as a NumPy file: {why}.") from None
-    arrays = _fields(arrays)
+    arrays = _fields(unpacking.load_numpy(content, name))
     for key, array in arrays.items():
         if array.dtype.kind not in "biufSUMm":
             raise ValueError(

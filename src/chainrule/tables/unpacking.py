@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.files.values import shown
 from chainrule.tables.arrow_size import arrow_size
 from chainrule.tables.parquet_size import parquet_size
 
@@ -42,7 +43,7 @@ BROKEN = (
 
 __all__ = [
     "BROKEN", "VARIABLE", "TooLargeError", "check_cells", "check_content", "check_gzip", "check_numpy", "check_packed",
-    "size_of",
+    "load_numpy", "size_of",
 ]  # fmt: skip
 
 
@@ -217,6 +218,25 @@ def check_json(content: bytes, name: str) -> None:
 
 
 # ---------------------------------------------------------------- NumPy
+
+
+def load_numpy(content: bytes, name: str) -> dict[str, Any]:
+    """Return the arrays in the content of a ``.npz`` or ``.npy`` file by their names; the one of ``.npy`` is "column".
+
+    Raises
+    ------
+    ValueError
+        When the content is damaged, not as large as its headers say, or holds Python objects.
+    """
+    try:
+        check_numpy(content, name)
+        found = np.load(io.BytesIO(content), allow_pickle=False)  # a pickle could run any code
+        return {"column": found} if isinstance(found, np.ndarray) else {key: found[key] for key in found.files}
+    except TooLargeError:
+        raise
+    except BROKEN as error:
+        why = "it holds Python objects" if "allow_pickle" in str(error) else shown(error).rstrip(".")
+        raise ValueError(f"{name} cannot be read as a NumPy file: {why}.") from None
 
 
 def check_numpy(content: bytes, name: str) -> None:
