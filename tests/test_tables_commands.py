@@ -259,7 +259,7 @@ def test_every_kind_of_column_and_target_is_explained(every):
         predicted = tables.predict(run_of, every / "rows.csv")[0].row(6, named=True)
         if task == "multilabel":
             for name in ("sold", "late"):
-                assert re.search(rf"^ +{name} +{predicted[f'p_{name}']:.4f}$", printed, re.MULTILINE)
+                assert re.search(rf"^ *{name} +{predicted[f'p_{name}']:.4f}$", printed, re.MULTILINE)
         if task == "regression":
             said = re.search(
                 r"The prediction is the mean of 2 networks; the first of them is shown. It is (\S+)\.$",
