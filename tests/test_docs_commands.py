@@ -108,6 +108,7 @@ def mnist(split, folder=None):
 @pytest.mark.parametrize(("name", "lines"), COMMANDS)
 def test_commands_in_the_documents_run(name, lines, kept, tmp_path, monkeypatch):
     shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "docs").mkdir(exist_ok=True)  # of the repository, where these commands are typed
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(DATASETS, "mnist", mnist)
     new = "digits.csv" if name == "guide.md" else "people.csv"  # what new.csv has is the page's own

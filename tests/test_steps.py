@@ -273,5 +273,5 @@ def test_a_decay_out_of_range_is_refused(cls, decay):
 )
 def test_a_worked_example_shows_the_decay(optimizer):
     text = str(cr.trace(network(), X[0], 1, optimizer=optimizer))
-    assert ("θ ← θ − η λ θ" if getattr(optimizer, "biases", False) else "W ← W − η λ W for weights") in text
+    assert ("θ ← θ − η λ θ" if getattr(optimizer, "biases", False) else "W ← W − η λ W  for weights") in text
     assert "λ" not in str(cr.trace(network(), X[0], 1, optimizer=Momentum()))
