@@ -333,7 +333,10 @@ def _epoch(
     """Run one epoch; return whether it came to its last batch. A divergence puts back what was before it."""
     work, theta, values = steps.work, run.network.theta, run.network.values
     before = values.copy()
-    memory = copy.deepcopy(snapshots.kept(work.state))
+    memory = {
+        name: value.copy() if isinstance(value, np.ndarray) else copy.deepcopy(value)  # deepcopy of arrays is slow
+        for name, value in snapshots.kept(work.state).items()
+    }
     averages = [callback for callback in callbacks if isinstance(callback, WeightAverage)]
     means = [copy.deepcopy(average.state()) for average in averages]
     work.batches.shuffle()
