@@ -1,6 +1,6 @@
 """What folding saves in prediction: ``python -m benchmarks.folding``.
 
-A network 100-256-256-10 with BatchNorm and dropout, and what ``network.folded()`` makes of it: the same probabilities,
+A network 100-256-256-10 with BatchNorm and dropout, and what ``cr.fold(network)`` makes of it: the same probabilities,
 to rounding. One thread, medians of calls made in turn.
 """
 

@@ -644,3 +644,9 @@ def test_what_a_description_cannot_hold():
         describe("it", layers.Residual([deep]), "Layer")
     with pytest.raises(ModelFileError, match=r"unknown type 'Momentum'. Known: .*Cosine"):
         build("it", {"type": "Momentum"}, "Schedule")
+
+
+def test_what_no_file_can_hold_is_refused_with_what_saves_it(tmp_path):
+    with pytest.raises(TypeError, match=r"got list\. The results of tables are folders: chainrule\.tables\.save"):
+        cr.save([], tmp_path / "model.safetensors")
+    assert not [*tmp_path.iterdir()]

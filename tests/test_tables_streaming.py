@@ -534,3 +534,15 @@ def test_a_streamed_model_is_saved_as_any_other(folder, tmp_path):
     tables.save(trained, tmp_path / "run")
     found, _ = tables.predict(tables.load(tmp_path / "run"), trained.held_out.frame)
     assert found["prediction"].to_list() == trained.held_out.predictions.tolist()
+
+
+def test_a_target_of_amounts_is_read_on_disk_as_in_memory(tmp_path):
+    x = np.random.default_rng(0).normal(size=(300, 2))
+    weights = [f"{value:.1f} kg" for value in 5 + x[:, 0] + x[:, 1] ** 2]
+    pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "w": weights}).write_csv(tmp_path / "t.csv")
+    options = {"task": "regression", "parameters": {"max_iter": 2}}
+    memory, disk = (tables.train(tmp_path / "t.csv", "w", stream=stream, **options) for stream in (False, True))
+    assert disk.notes[0].startswith("streamed: 300 rows stay on disk")
+    assert disk.schema.targets[0].notation.unit == "kg"
+    assert (disk.scores, disk.schema) == (memory.scores, memory.schema)
+    np.testing.assert_array_equal(disk.held_out.predictions, memory.held_out.predictions)

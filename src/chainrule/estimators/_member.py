@@ -62,7 +62,8 @@ class Member:
 
     def copy(self) -> Member:
         """Return another one that can be fitted further without a change of this one."""
-        return copy.deepcopy(self)
+        views = self.solver.memory.weights if self.solver else []  # of the parameters: not copied a second time
+        return copy.deepcopy(self, {id(view): view for view in views or []})
 
     def published(self) -> dict[str, Any]:
         """Return the attributes of an estimator."""

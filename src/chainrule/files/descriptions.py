@@ -1,4 +1,4 @@
-"""Specifications as JSON: ``Dense(3)`` is ``{"type": "Dense", "units": 3, ...}``, and comes back from it.
+"""Layers, losses and optimizers as JSON: ``Dense(3)`` is ``{"type": "Dense", "units": 3, ...}``, and back again.
 
 Types are looked up by name in chainrule's own modules, in fixed tables; the annotations of a class's fields say what
 each may be in a file. So nothing is executed, and a field of a wrong type is an error before the constructor sees it.

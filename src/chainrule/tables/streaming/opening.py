@@ -7,7 +7,6 @@ import os
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from chainrule.tables import delimited, number_texts, reading, unpacking
 from chainrule.tables._polars import pl
@@ -94,8 +93,8 @@ def open_table(
             rows.select([name for name in targets if name in rows]), targets, rows.format.decimal
         )
         rows, notes = rows.with_columns(*known), [*notes, *words]
-    frame: Any = rows
-    return Table(frame, tuple(notes), str(path), digest, format=rows.format, notations=notations)
+
+    return Table(rows, tuple(notes), str(path), digest, format=rows.format, notations=notations)
 
 
 def open_rows(
