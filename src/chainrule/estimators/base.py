@@ -31,6 +31,7 @@ from chainrule.estimators._architecture import (
     hidden_sizes,
     planned,
 )
+from chainrule.estimators._contract import WATCHED
 from chainrule.estimators._lbfgs import fit_lbfgs
 from chainrule.estimators._member import Member
 from chainrule.estimators._settings import NAMES, SOLVERS, check_lbfgs, is_lbfgs, network_dtype
@@ -410,15 +411,7 @@ class BaseMLP(BaseEstimator, ABC):
         columns, dtype = len(fitted.coefs_[0]), network_dtype(model, fitted.coefs_[0])
         member = Member(model._drawn(columns, dtype, np.random.RandomState(0), sizes))
         member.watch(model)
-        for name in [
-            "n_iter_",
-            "t_",
-            "loss_",
-            "loss_curve_",
-            "best_loss_",
-            "validation_scores_",
-            "best_validation_score_",
-        ]:
+        for name in WATCHED:
             if hasattr(fitted, name):
                 setattr(member, name, copy.copy(getattr(fitted, name)))
         for name in ["n_features_in_", "feature_names_in_"]:
