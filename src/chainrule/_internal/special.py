@@ -1,4 +1,4 @@
-"""Functions that NumPy lacks, arranged so that nothing overflows and the tails keep their digits."""
+"""Functions missing from NumPy, computed without overflow and accurately in the tails."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ _ERFC_FLOAT32 = (
 
 
 def log_max(x: Array) -> float:
-    """Return a number whose exponential, and its reciprocal, are normal numbers in the dtype of x."""
+    """Return a number whose exponential and its reciprocal are both normal numbers in the dtype of x."""
     return 87.0 if x.dtype.itemsize <= 4 else 708.0
 
 
 @lru_cache(maxsize=32)
 def ones(rows: int, dtype: np.dtype[Any]) -> Array:
-    """Return a vector of ones, the same for all who ask: a product with it is a sum, and faster than one.
+    """Return a shared vector of ones. A product with it is a sum, but faster than ``sum``.
 
     >>> ones(2, np.dtype("float32")) @ np.array([[1.0, 2.0], [3.0, 4.0]])
     array([4., 6.])
@@ -78,8 +78,8 @@ SUMMED = 256
 def column_sums(x: Array, out: Array | None = None) -> Array:
     """Return the sum of each column of x (rows, columns).
 
-    Of many rows SUMMED at a time are added up, and these sums in float64: one sum after the other in float32 would lose
-    digits with the number of rows (100,000 pixels: three of seven). It takes no longer.
+    Many rows are summed SUMMED at a time, and the partial sums in float64. A plain float32 sum would lose digits as
+    rows are added (three of seven for 100,000 pixels). This takes no longer.
 
     >>> x = np.full((100_000, 1), 0.1, "float32")
     >>> column_sums(x).round(2), np.cumsum(x, dtype="float32")[-1].round(2)
@@ -87,7 +87,7 @@ def column_sums(x: Array, out: Array | None = None) -> Array:
     """
     rows, columns = x.shape
     sums, rest = divmod(rows, SUMMED)
-    if sums < 32:  # a dot product alone is a little faster, and as good
+    if sums < 32:  # a single dot product is slightly faster and as accurate
         return np.dot(ones(rows, x.dtype), x, out=out)
     some = np.dot(ones(SUMMED, x.dtype), x[: rows - rest].reshape(SUMMED, sums * columns))
     total = np.sum(some.reshape(sums, columns), axis=0, dtype=np.float64)
@@ -100,7 +100,7 @@ def column_sums(x: Array, out: Array | None = None) -> Array:
 
 @lru_cache(maxsize=32)
 def row_starts(rows: int, columns: int) -> Array:
-    """Return where each row of a (rows, columns) array begins in its memory.
+    """Return the offset in memory of each row of a (rows, columns) array.
 
     >>> row_starts(3, 10)
     array([ 0, 10, 20])
@@ -111,7 +111,7 @@ def row_starts(rows: int, columns: int) -> Array:
 
 
 def sigmoid(x: Array, out: Array | None = None) -> Array:
-    """Return 1 / (1 + e⁻ˣ); e⁻ˣ is kept below the overflow, where the result is 0 to 37 digits and more.
+    """Return 1 / (1 + e⁻ˣ); e⁻ˣ is limited to prevent overflow, where the result is 0 to at least 37 digits.
 
     >>> sigmoid(np.array([-1e4, -40.0, 0.0, 1e4])).tolist()[1:]
     [4.24835425529...e-18, 0.5, 1.0]

@@ -1,4 +1,4 @@
-"""What an estimator's parameters stand for: layers, optimizer, penalties. ``e`` is the estimator."""
+"""Translation of an estimator's parameters to layers, optimizer and penalties. ``e`` is the estimator."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ NAMES = {
     r"build the network with dtype='float64'": "set dtype='float64'",
     r"Train with validation=0\.1\.": "Give validation rows, fit(X, y, X_val=X_val, y_val=y_val).",
 }
-"""What :func:`train` calls things, and what the estimators' users do."""
+"""Names used by :func:`train`, and the estimators' names for them."""
 
 SOLVERS = {"lbfgs", "sgd", "adam", "momentum", "rmsprop", "adagrad", "adamw"}
 
 
 def network_dtype(e: Any, X: Any) -> Any:
-    """Return the network's dtype: that of X unless it is told otherwise."""
+    """Return the network's dtype: ``dtype`` if given, else that of X."""
     return e.dtype or (X.dtype if X.dtype.kind == "f" else np.dtype("float64"))
 
 
@@ -50,14 +50,14 @@ def hidden_activations(e: Any, count: int) -> list[type[Layer]]:
 
 
 def hidden_norm(e: Any) -> type[Layer] | None:
-    """Return the layer that normalises between each hidden layer's product and its activation, if one does."""
+    """Return the normalization layer between each hidden layer's product and its activation, if any."""
     if e.batch_norm and e.layer_norm:
-        raise ValueError("batch_norm and layer_norm: expected one of them at most, got both.")
+        raise ValueError("batch_norm and layer_norm: expected at most one, got both.")
     return layers_module.BatchNorm if e.batch_norm else layers_module.LayerNorm if e.layer_norm else None
 
 
 def hidden_dropouts(e: Any, count: int) -> list[float]:
-    """Return the rate of dropout after each hidden layer."""
+    """Return the dropout rate after each hidden layer."""
     rates = list(e.dropout) if isinstance(e.dropout, Iterable) else [e.dropout] * count
     if len(rates) != count:
         raise ValueError(f"dropout: expected one rate or {count}, one for each hidden layer, got {len(rates)}.")
@@ -65,12 +65,12 @@ def hidden_dropouts(e: Any, count: int) -> list[float]:
 
 
 def is_lbfgs(e: Any) -> bool:
-    """Say whether the solver is the one that sees all rows in every step."""
+    """Return whether the solver is L-BFGS, which uses all rows in every step."""
     return isinstance(e.solver, str) and e.solver == "lbfgs"
 
 
 def check_lbfgs(e: Any, held_out: Any) -> None:
-    """Refuse what L-BFGS, which sees one smooth function of all rows, cannot do."""
+    """Raise an error for parameters incompatible with L-BFGS, which minimizes one smooth function of all rows."""
     cannot = {
         "dropout": np.any(e.dropout),
         "input_dropout": e.input_dropout,
@@ -80,7 +80,7 @@ def check_lbfgs(e: Any, held_out: Any) -> None:
         "progress": e.progress,
         "resume": e.resume is not None,
         "X_val": held_out is not None,
-        "layers that draw": e.layers is not None and _draw(specifications("layers", e.layers)),
+        "random layers": e.layers is not None and _draw(specifications("layers", e.layers)),
     }
     if is_lbfgs(e) and (given := [name for name, value in cannot.items() if value]):
         raise ValueError(f"solver='lbfgs' cannot use {', '.join(given)}: choose 'adam' or another solver.")
@@ -92,7 +92,7 @@ def _draw(layers: Sequence[Layer]) -> bool:
 
 
 def build_optimizer(e: Any) -> Optimizer:
-    """Return the optimizer that ``solver`` names, with its parameters."""
+    """Return the optimizer named by ``solver``, with its parameters."""
     if isinstance(e.solver, Optimizer):
         return e.solver
     rate, adam = e.learning_rate_init, (e.beta_1, e.beta_2, e.epsilon)
@@ -108,7 +108,7 @@ def build_optimizer(e: Any) -> Optimizer:
 
 
 def build_penalties(e: Any) -> list[Penalty | Constraint]:
-    """Return alpha as L2 over the rows of the batch (beside the gradient for adamw), L1 and the norm's bound."""
+    """Return alpha as an L2 penalty per row of the batch (decoupled for adamw), L1, and the max-norm constraint."""
     decoupled = isinstance(e.solver, str) and e.solver == "adamw"
     terms: list[Penalty | Constraint] = [] if decoupled else [L2(e.alpha, per_row=True)]
     if e.l1:
