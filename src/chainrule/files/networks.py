@@ -180,8 +180,7 @@ def network_arrays(network: Network) -> dict[str, Array]:
 def read_network(
     file: BinaryIO, header: Header, others: Iterable[str] = (), description: Any = None, prefix: str = ""
 ) -> Network:
-    """Return the network of a file, which may also have ``others``: arrays that are not the network's. ``prefix``
-    begins the names of the network's arrays.
+    """Return the network of a file; ``others`` names arrays that are not its own, ``prefix`` precedes its own names.
 
     Memory is allocated only if every array of the file fits one of the network, so it cannot exceed the file's size.
     """
@@ -237,8 +236,8 @@ def _check_outputs(layers: Sequence[Layer]) -> None:
     if sum(layer.operations() for layer in layers) > LONGEST:
         slowest = max(layers, key=lambda layer: layer.operations())
         raise ModelFileError(
-            f"{slowest}: the layers read more than {LONGEST:,} values per sample: a single prediction would take minutes "
-            "or days."
+            f"{slowest}: the layers read more than {LONGEST:,} values per sample: one prediction would take minutes or "
+            "days."
         )
 
 

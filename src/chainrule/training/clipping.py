@@ -1,4 +1,4 @@
-"""Gradient clipping, on the vector of all gradients."""
+"""Gradient clipping, applied to the vector of all gradients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Clip", "ClipNorm", "ClipValue"]
 
 
 class Clip(Value, ABC):
-    """A bound on the gradient, applied before the optimizer's step."""
+    """Base class for gradient clipping, applied before the optimizer's step."""
 
     @abstractmethod
     def apply(self, grad: Float[Array, "size"]) -> None:
@@ -27,7 +27,7 @@ class Clip(Value, ABC):
 @final
 @dataclass(eq=False, repr=False)
 class ClipValue(Clip):
-    """Clip every entry: g ← min(max(g, −limit), limit). It may change the direction.
+    """Clip every entry: g ← min(max(g, −limit), limit). This can change the direction.
 
     >>> g = np.array([3.0, -0.5])
     >>> ClipValue(1.0).apply(g)
@@ -47,7 +47,7 @@ class ClipValue(Clip):
 @final
 @dataclass(eq=False, repr=False)
 class ClipNorm(Clip):
-    """Clip the length of the whole gradient: g ← g · min(1, limit / ‖g‖). The direction stays.
+    """Clip the norm of the whole gradient: g ← g · min(1, limit / ‖g‖). The direction is unchanged.
 
     Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks" (2013), algorithm 1.
 
