@@ -60,7 +60,9 @@ def plot_history(history: History) -> Figure:
     ['Loss', 'Accuracy']
     """
     if not len(history):
-        raise ValueError("plot_history: expected at least one epoch, got none. Was training interrupted in the first epoch?")
+        raise ValueError(
+            "plot_history: expected at least one epoch, got none. Was training interrupted in the first epoch?"
+        )
     metrics = [name for name in history.columns if name.startswith("val_") and name != "val_loss"]
     panels = 1 + len(metrics)
     figure = _figure(4.6 * panels, 3.4)

@@ -111,6 +111,4 @@ def _refuse_layer(what: str, name: str, table: Mapping[str, Any]) -> None:
 
     for cls in public_classes(layers, layers.Layer):
         if key(cls) == key(name):
-            raise ValueError(
-                f"{what}: {name!r} is a layer: put it into the network's list, [Dense(30), {cls}(), ...]."
-            )
+            raise ValueError(f"{what}: {name!r} is a layer: put it into the network's list, [Dense(30), {cls}(), ...].")

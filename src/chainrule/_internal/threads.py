@@ -22,7 +22,9 @@ WORTH_ASKING = 100_000
 _known: dict[int, list[Any]] = {}
 _lock = threading.Lock()
 _blocks: dict[object, int] = {}  # the running blocks, each with its thread
-_changed: dict[str, tuple[Any, int, int]] = {}  # by library: itself, its old number of threads, and the one that was set
+_changed: dict[
+    str, tuple[Any, int, int]
+] = {}  # by library: itself, its old number of threads, and the one that was set
 
 
 class Threads(NamedTuple):

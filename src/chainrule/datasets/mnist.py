@@ -76,7 +76,9 @@ def _find(name: str, sha256: str, folder: Path) -> bytes | None:
             except ValueError as error:
                 damage.append(f"{path.name} {error}")
     if damage:
-        raise ValueError(f"{' and '.join(damage)}, in the folder {folder}: delete it, or replace it with an intact copy")
+        raise ValueError(
+            f"{' and '.join(damage)}, in the folder {folder}: delete it, or replace it with an intact copy"
+        )
     return None
 
 

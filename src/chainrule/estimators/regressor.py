@@ -240,7 +240,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         built = architecture(network)
         if isinstance(network.loss, SigmoidCrossEntropy | SoftmaxCrossEntropy):
-            raise ValueError(f"from_network: {network.loss!r} is a classification loss: use MLPClassifier.from_network.")  # noqa: TRY004
+            raise ValueError(
+                f"from_network: {network.loss!r} is a classification loss: use MLPClassifier.from_network."
+            )  # noqa: TRY004
         model = cls(**built | {"loss": network.loss} | parameters)
         return model._take_network(network)
 

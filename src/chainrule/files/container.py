@@ -163,9 +163,7 @@ def _tensors(header: Mapping[str, Any], start: int, size: int) -> dict[str, Tens
             raise ModelFileError(f"corrupt: the array {shown(name)} does not begin where the previous one ends.")
         position = tensor.end
     if position != size:
-        what = (
-            "truncated: some of its arrays are missing" if position > size else "corrupt: data after its last array"
-        )
+        what = "truncated: some of its arrays are missing" if position > size else "corrupt: data after its last array"
         raise ModelFileError(f"{what}. Use another copy of the file.")
     return ordered
 

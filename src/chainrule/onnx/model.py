@@ -36,8 +36,8 @@ def convert(
     .. code-block:: text
 
         input    X (batch, inputs)
-        output   of a network:      probabilities after SoftmaxCrossEntropy and SigmoidCrossEntropy, else predictions:
-                                    what predict gives, (batch, outputs)
+        output   of a network:      probabilities for SoftmaxCrossEntropy and SigmoidCrossEntropy, else predictions:
+                                    the result of predict, (batch, outputs)
                  of a classifier:   label (batch,), int64 or strings, and probabilities (batch, classes);
                                     for multilabel targets, label (batch, classes) of 0 and 1
                  of a regressor:    variable (batch, outputs)
@@ -253,5 +253,7 @@ def assemble(
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         why = " ".join(str(error).split())
-        raise ValueError(f"to_onnx: the converters' result is not a valid model of opset {graph.opset}: {why}") from error
+        raise ValueError(
+            f"to_onnx: the converters' result is not a valid model of opset {graph.opset}: {why}"
+        ) from error
     return model

@@ -131,7 +131,9 @@ class Checkpoint(Callback):
             for old in [] if self.keep is None else _numbered(folder)[: -self.keep]:
                 old.unlink(missing_ok=True)
         except OSError as error:  # a full disk must not end training
-            message = f"Checkpoint: {path} cannot be written ({error.strerror or error}): training continues without it."
+            message = (
+                f"Checkpoint: {path} cannot be written ({error.strerror or error}): training continues without it."
+            )
             warnings.warn(message, CheckpointWarning, stacklevel=2)
             return
         self._last = time.monotonic()

@@ -285,7 +285,9 @@ def _pack(owner: str, state: Mapping[str, Any], arrays: dict[str, Array]) -> dic
             key = f"{owner}.{name}"
             array = np.asarray(value)
             if array.dtype not in (np.float32, np.float64, np.int64):
-                raise TypeError(f"{key}: a checkpoint can hold arrays of float32, float64 and int64, got {array.dtype}.")
+                raise TypeError(
+                    f"{key}: a checkpoint can hold arrays of float32, float64 and int64, got {array.dtype}."
+                )
             arrays[key] = array
             packed[name] = {"list" if isinstance(value, list) else "array": key}
         elif isinstance(value, float):
