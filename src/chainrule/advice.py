@@ -114,8 +114,8 @@ def after_training(
         warnings.warn(f"{said}, or look for a rate with lr_range_test.", LearningRateWarning, stacklevel=3)
     elif rate and _says_the_same(logits, X, t):
         warnings.warn(
-            "the trained network predicts the same for every row: its units may be dead, because of a learning rate that is "
-            "too large or weights that started at zero. Try a smaller rate, scaled inputs, or LeakyReLU().",
+            "the trained network predicts the same for every row: its units may be dead, because of a learning rate "
+            "that is too large or weights that started at zero. Try a smaller rate, scaled inputs, or LeakyReLU().",
             ConstantOutputWarning,
             stacklevel=3,
         )

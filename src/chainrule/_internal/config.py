@@ -27,8 +27,7 @@ class Specification:
     """Base class of layers and callbacks and, through :class:`Value`, of everything else that a user constructs."""
 
     def __new__(cls, *args: Any, **given: Any) -> Any:
-        """Create an object; for a misspelled argument or one of another library, raise an error that says what to
-        type."""
+        """Create an object; an error for a misspelled argument or one of another library says what to type."""
         parameters = vars(cls).get("__dataclass_params__")
         if parameters is not None and parameters.init:
             known = [field.name for field in fields(cls) if field.init]  # type: ignore[arg-type]

@@ -66,8 +66,7 @@ def _file(name: str, sha256: str, folder: str | os.PathLike[str] | None) -> byte
 
 
 def _find(name: str, sha256: str, folder: Path) -> bytes | None:
-    """Return the first intact copy in ``folder``, or None if there is none; raise an error if all copies are
-    corrupt."""
+    """Return the first intact copy in ``folder``, or None without a copy; raise an error if all are corrupt."""
     damage = []
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():

@@ -69,8 +69,7 @@ class Member:
         return {name: value for name, value in vars(self).items() if name != "solver"}
 
     def watch(self, e: Any) -> None:
-        """Start counting, and start monitoring the loss or the score, as ``early_stopping`` requires, unless it already
-        is."""
+        """Start counting and monitoring the loss or the score, as ``early_stopping`` requires, unless already done."""
         known = vars(self)
         self.n_iter_ = known.get("n_iter_", 0)
         self.t_ = known.get("t_", 0)

@@ -86,8 +86,7 @@ def fit_stochastic(
                     *(e.callbacks or []),
                 ],
                 resume=e.resume,
-                seed=int(random_state.randint(2**31 - 1)) + member.t_ if random else 0,  # a new one for each
-                partial_fit
+                seed=int(random_state.randint(2**31 - 1)) + member.t_ if random else 0,  # a new one per partial_fit
             )
         if on_train:
             member.history_.add("score", on_train.scores)

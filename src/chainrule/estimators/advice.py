@@ -46,8 +46,8 @@ def warn_dead_or_constant(network: Network, X: Any, targets: Array) -> None:
             dead = 1 - float((memo.y > 0).any(axis=0).mean())
             if dead > 0.5:
                 warnings.warn(
-                    f"{100 * dead:.0f}% of the ReLU units in layer {i} are dead: they output 0 for every row and no longer "
-                    "learn. Try a smaller learning rate, scaled inputs, or activation='leakyrelu'.",
+                    f"{100 * dead:.0f}% of the ReLU units in layer {i} are dead: they output 0 for every row and "
+                    "no longer learn. Try a smaller learning rate, scaled inputs, or activation='leakyrelu'.",
                     DeadUnitsWarning,
                     stacklevel=6,
                 )

@@ -227,7 +227,8 @@ class BaseMLP(BaseEstimator, ABC):
         before: Sequence[Member | None] = [None] * self.n_ensemble if fresh else self._members
         if len(before) != self.n_ensemble:
             raise ValueError(
-                f"n_ensemble: {len(before)} member(s) were fitted before, but n_ensemble is now {self.n_ensemble}: refit with warm_start=False."
+                f"n_ensemble: {len(before)} member(s) were fitted before, but n_ensemble is now {self.n_ensemble}: "
+                "refit with warm_start=False."
             )
         members: list[Member] = []
         streams = _streams(check_random_state(self.random_state), self.n_ensemble)

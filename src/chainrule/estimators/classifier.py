@@ -221,8 +221,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return weights if sample_weight is None else weights * sample_weight
 
     def _dict_weights(self) -> Array:
-        """Return the weight of each class; a fold may lack some classes of the dict, but a misspelled one is an
-        error."""
+        """Return the weight of each class; a fold may lack classes of the dict, but misspelled ones are an error."""
         given, classes = self.class_weight, self.classes_.tolist()
         unknown, without = [c for c in given if c not in classes], [c for c in classes if c not in given]
         if unknown and without:

@@ -240,9 +240,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         built = architecture(network)
         if isinstance(network.loss, SigmoidCrossEntropy | SoftmaxCrossEntropy):
-            raise ValueError(
+            raise ValueError(  # noqa: TRY004
                 f"from_network: {network.loss!r} is a classification loss: use MLPClassifier.from_network."
-            )  # noqa: TRY004
+            )
         model = cls(**built | {"loss": network.loss} | parameters)
         return model._take_network(network)
 
@@ -251,8 +251,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Any:
-        """Train for one more epoch on X and y; with ``solver="lbfgs"``, ``max_iter`` more iterations, as scikit-learn
-        does.
+        """Train for one more epoch on X and y; with ``solver="lbfgs"``, for ``max_iter`` iterations, as in
+        scikit-learn.
 
         Parameters
         ----------

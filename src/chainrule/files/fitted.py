@@ -245,8 +245,7 @@ def _describe_labels(labels: Labels) -> dict[str, Any]:
 
 
 def _wide_enough(dtype: str, classes: list[Any]) -> str:
-    """Return the dtype, or "object" for strings with a few long ones: NumPy would reserve the longest length for
-    all."""
+    """Return the dtype, or "object" for strings of very different lengths: NumPy would reserve the longest for all."""
     if dtype != "str":
         return dtype
     longest, all_of_them = max(map(len, classes)), sum(map(len, classes))

@@ -1,4 +1,4 @@
-"""The gradient check: is the result of ``backward`` the derivative of ``forward``?
+"""The gradient check, which compares ``backward`` with the derivative of ``forward``.
 
 :func:`check_gradient` checks a network with its loss and penalties, :func:`check_layer` a single layer and the rules of
 the layer contract, and :func:`check_function` a loss in plain NumPy. :func:`check_optimizer` compares an optimizer with

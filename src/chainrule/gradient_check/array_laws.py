@@ -76,8 +76,7 @@ def _at_borders(analytic: Array, numeric: Array) -> str:
 
 
 def _border(wrong: Array, axes: tuple[int, ...]) -> str:
-    """Describe the narrowest border along these axes that contains all errors; return an empty string if there is
-    none."""
+    """Describe the narrowest border along these axes that contains all errors; return an empty string without one."""
     flat: Array = np.any(wrong, axis=tuple(a for a in range(wrong.ndim) if a not in axes))
     widths = [range(n // 2 + 1) for n in flat.shape for _ in range(2)]
     for edges in sorted(itertools.product(*widths), key=lambda e: (sum(e), e)):

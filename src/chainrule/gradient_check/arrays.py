@@ -102,7 +102,7 @@ def matched(gradients: Any, arrays: Mapping[str, Any]) -> Array:
         if g.dtype.kind not in "fiub":
             raise TypeError(f"gradients: that of {name}: expected numbers, got {value!r}.")
         if g.shape != shape:
-            turned = f": it is transposed: use its .T" if g.ndim > 1 and g.shape == shape[::-1] else ""
+            turned = ": it is transposed, use its .T" if g.ndim > 1 and g.shape == shape[::-1] else ""
             axis = ": sum over the rows only, with axis=0" if g.size == 1 and np.prod(shape) > 1 else ""
             raise ValueError(
                 f"gradients: that of {name} has shape {g.shape}, but {name} has shape {shape}{turned or axis}."

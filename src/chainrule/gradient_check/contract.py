@@ -153,8 +153,8 @@ def _planned(bench: Bench) -> Iterator[str]:
     planned = bench.passes(bench.batch(), bench.dy(), memo)
     if different := differing(planned, bench.passes(bench.batch(), bench.dy(), bench.memo())):
         yield (
-            f"{listed(different)} {differ(different)} between a new memo and one with preallocated buffers: every buffer "
-            "must be filled completely, whatever it held"
+            f"{listed(different)} {differ(different)} between a new memo and one with preallocated buffers: every "
+            "buffer must be filled completely, whatever it held"
         )
 
 
@@ -169,9 +169,15 @@ def _reuse(bench: Bench) -> Iterator[str]:
         expected = bench.passes(x, dy, bench.memo(rng=rng))
         for name in differing(got, expected):
             if turn and name in last and name not in {"y", "dx"} and same(got[name], expected[name] + last[name]):
-                yield f"{name} of a second batch includes that of the first: assign memo.{name} (=) instead of adding to it (+=)"
+                yield (
+                    f"{name} of a second batch includes that of the first: assign memo.{name} (=) instead of "
+                    "adding to it (+=)"
+                )
             elif turn == 1:
-                yield f"{name} of a batch of {rows} rows is wrong after one of {bench.rows}: values of the earlier batch are still used"
+                yield (
+                    f"{name} of a batch of {rows} rows is wrong after one of {bench.rows}: values of the earlier "
+                    "batch are still used"
+                )
             else:
                 yield f"{name} is wrong if the memo was used before: values of an earlier batch are used again"
         if differing(got, expected):
@@ -249,8 +255,8 @@ def _threads(bench: Bench) -> Iterator[str]:
     different = sorted({name for a, b in zip(parallel, serial, strict=True) for name in differing(a, b)})
     if different:
         yield (
-            f"{listed(different)} {differ(different)} if {THREADS} threads use the layer at once: it writes to something "
-            "other than the memo, such as a global array"
+            f"{listed(different)} {differ(different)} if {THREADS} threads use the layer at once: it writes to "
+            "something other than the memo, such as a global array"
         )
 
 

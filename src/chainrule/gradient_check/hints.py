@@ -15,8 +15,7 @@ CLOSE = 1e-3
 
 
 def hint(objective: Objective, entry: Entry, chosen: Array, numeric: Array, analytic: Array) -> str:
-    """Return the error pattern, or that none matches; numeric and analytic are the ``chosen`` entries of a
-    parameter."""
+    """Describe the error pattern, if any; numeric and analytic are the ``chosen`` entries of a parameter."""
     if not np.isfinite(analytic).all():
         return "the analytic gradient is not finite"
     if not analytic.any():

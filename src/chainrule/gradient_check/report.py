@@ -181,8 +181,7 @@ def place(p: ParameterCheck) -> str:
 
 
 def reasons(parameters: Sequence[ParameterCheck], *, known: bool) -> list[str]:
-    """Return the messages on wrong parameters, each pattern once; omit "no known pattern" if the reason is
-    ``known``."""
+    """Return the messages on wrong parameters, each pattern once, without "no known pattern" if ``known``."""
     where: dict[str, list[str]] = {}
     for p in parameters:
         if p.hint and not (known and p.hint == NO_LAW):  # the table says where, the suspects say why

@@ -74,8 +74,7 @@ def _calibrated(graph: Graph, part: Any, p: str, classes: int) -> str:
     known = np.searchsorted(part.classes, part.estimator.classes_)  # a fold may lack a class
     two = len(known) == 2
     columns: dict[int, str] = {}
-    for i, (index, calibrator) in enumerate(zip(known, part.calibrators, strict=False)):  # one calibrator for two
-    classes
+    for i, (index, calibrator) in enumerate(zip(known, part.calibrators, strict=False)):  # two classes share one
         column = graph.node("Gather", p, np.array([i + two]), axis=1)
         calibrate = _sigmoid if part.method == "sigmoid" else _isotonic
         columns[int(index) + (classes == 2)] = calibrate(graph, calibrator, column)

@@ -71,8 +71,7 @@ def register_layer(cls: type[Layer], *, images: str = "last") -> Callable[[C], C
 
 
 def register_loss(cls: type[Loss], output: str = OUTPUT) -> Callable[[C], C]:
-    """Register a converter for the link of a loss: a decorator for a function of the graph, the loss and the logits'
-    name.
+    """Register a converter for a loss's link: a decorator for a function of the graph, the loss and the logits' name.
 
     A loss whose link is the identity does not need one.
 

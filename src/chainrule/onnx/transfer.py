@@ -13,8 +13,8 @@ def check_zipmap(scope: Any, probabilities: Any) -> None:
     mapped = any(o.type == "SklearnZipMap" and probabilities in o.inputs for o in scope.operators.values())
     if mapped and element_code(probabilities) == CODES["float64"]:
         raise ValueError(
-            "chainrule: the option zipmap returns dictionaries, which onnxruntime supports for float32 only, but the input "
-            "is float64: pass options={'zipmap': False}, or convert with a float32 input."
+            "chainrule: the option zipmap returns dictionaries, which onnxruntime supports for float32 only, but the "
+            "input is float64: pass options={'zipmap': False}, or convert with a float32 input."
         )
 
 

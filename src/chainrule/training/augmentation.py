@@ -146,7 +146,8 @@ class Mixup(Augmentation):
         x'ᵢ = λ xᵢ + (1 − λ) x_π(i)
         t'ᵢ = λ tᵢ + (1 − λ) t_π(i)           with labels one-hot
 
-    For losses that are linear in t (cross-entropies), the loss is then exactly λ ℓ(y, tᵢ) + (1 − λ) ℓ(y, t_π(i)). With sample weights, each term has its own weight: w'ᵢ = λ wᵢ + (1 − λ) w_π(i), and t' is mixed in that proportion.
+    For losses that are linear in t (cross-entropies), the loss is then exactly λ ℓ(y, tᵢ) + (1 − λ) ℓ(y, t_π(i)). With
+    sample weights, each term has its own weight: w'ᵢ = λ wᵢ + (1 − λ) w_π(i), and t' is mixed in that proportion.
 
     Parameters
     ----------

@@ -89,16 +89,16 @@ class Callback(Specification, ABC):
     """
 
     def on_start(self, run: Run) -> None:
-        """Called before the first epoch. Raise errors for invalid settings here."""
+        """Prepare before the first epoch; raise errors for invalid settings here."""
 
     def on_batch(self, run: Run) -> None:
-        """Called after each step."""
+        """Act after each step."""
 
     def on_epoch(self, run: Run) -> None:
-        """Called after each epoch; its row is the last one in ``run.history``."""
+        """Act after each epoch; its row is the last one in ``run.history``."""
 
     def on_end(self, run: Run) -> None:
-        """Called when training ends: after the last epoch, ``run.stop``, Ctrl-C, or an exception."""
+        """Act when training ends: after the last epoch, ``run.stop``, Ctrl-C, or an exception."""
 
     def state(self) -> dict[str, Any]:
         """Return the state to save in a checkpoint: a dict of numbers, strings, None, lists of numbers, and arrays."""

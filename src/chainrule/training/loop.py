@@ -272,8 +272,8 @@ def _ended(run: Run) -> Iterator[list[Callback]]:
                 notes.append(f"on_end of {callback!r} also failed: {type(error).__name__}: {error}")
     if isinstance(problem, _DivergedError):
         problem = DivergenceError(
-            f"training {run.stopped}. Try a learning rate ten times smaller, scale the inputs to roughly [−1, 1], or clip "
-            f"the gradient (clip=ClipNorm(1.0)). The network has the {_left(run, started)}.",
+            f"training {run.stopped}. Try a learning rate ten times smaller, scale the inputs to roughly [−1, 1], or "
+            f"clip the gradient (clip=ClipNorm(1.0)). The network has the {_left(run, started)}.",
             run.history,
         )
     if problem is not None:

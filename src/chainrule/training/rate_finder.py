@@ -156,8 +156,7 @@ class _Growth(Schedule):
 
 
 class _Watch(Callback):
-    """Records the loss of every step, sets the next rate, and ends training after the last rate or when the loss
-    rises."""
+    """Records the loss of every step, sets the next rate, and ends training when the rates end or the loss rises."""
 
     def __init__(self, rates: Array, growth: _Growth) -> None:
         self.rates, self.growth = rates, growth
