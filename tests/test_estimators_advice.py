@@ -37,7 +37,7 @@ def test_unscaled_inputs_name_the_column_and_how_far():
     assert "column 1 of X has mean 4e+03 and standard deviation" in message
     assert "StandardScaler" in message
     many = of(UnscaledInputWarning, caught(MLPClassifier(max_iter=5, random_state=0), X * 1000))
-    assert "2 other columns are large, too" in many[0]
+    assert "2 other columns are also large" in many[0]
 
 
 def test_unscaled_inputs_of_a_frame_are_named():

@@ -146,7 +146,7 @@ def test_rows_targets_and_weights_that_are_mapped_are_read_only_and_do(tmp_path,
         (lambda s: setattr(s, "v", s.v.astype("float64")), r"state\.v has shape .* dtype float64"),
         (lambda s: setattr(s, "v", None), r"state\.v is missing"),
         (lambda s: setattr(s, "v", [0.0]), r"state\.v is a list"),
-        (lambda s: setattr(s, "v", np.zeros((s.v.size, 2), "float32")[:, 0]), "not in one piece"),
+        (lambda s: setattr(s, "v", np.zeros((s.v.size, 2), "float32")[:, 0]), "not contiguous"),
         (lambda s: s.v.setflags(write=False), "read-only"),
     ],
 )

@@ -102,7 +102,7 @@ def test_metadata(path):
 def test_nothing_is_overwritten_without_being_asked(path):
     cr.save(small(), path)
     before = path.read_bytes()
-    with pytest.raises(FileExistsError, match=r"is there already.*overwrite=True"):
+    with pytest.raises(FileExistsError, match=r"already exists.*overwrite=True"):
         cr.save(small(), path)
     assert path.read_bytes() == before
     other = small()
@@ -457,7 +457,7 @@ def test_headers_that_do_not_fit_are_refused(path):
         "another field": ({**header, "layers.0.W": {**W, "code": "1"}}, "missing or unknown fields: code"),
         "no object": ({**header, "layers.0.W": 1}, "expected an object"),
         "one too few": ({k: v for k, v in header.items() if k != "layers.3.W"}, "damaged"),
-        "overlapping": ({**header, "x": W}, "does not begin where the one before it ends"),
+        "overlapping": ({**header, "x": W}, "does not begin where the previous one ends"),
         "a hole": ({**header, "layers.0.W": {**W, "data_offsets": [len(data), len(data) + 48]}}, "damaged|cut short"),
     }
     for what, (changed, message) in cases.items():
