@@ -154,7 +154,7 @@ def test_a_state_of_another_network_is_refused(change, match):
     subject, adam = network(), cr.optimizers.Adam()
     state, before = adam.start(subject.theta, subject.weights), subject.theta.copy()
     change(state)
-    with pytest.raises(ValueError, match=r"state: expected what Adam\(...\)\.start.*" + match):
+    with pytest.raises(ValueError, match=r"state: expected the result of Adam\(...\)\.start.*" + match):
         train(subject, optimizer=adam, state=state)
     np.testing.assert_array_equal(subject.theta, before)
 
