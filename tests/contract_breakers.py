@@ -350,7 +350,7 @@ BREAKERS = {
     ),
     NothingInPrediction: (
         "backward in prediction",
-        "forward must leave in the memo what backward needs, in prediction too",
+        "forward must store what backward needs in the memo, also in prediction",
     ),
     NaiveSoftmax: ("stability", "y and dx are not finite where x is 300 times as large in float32, although the true"),
     NaiveSoftplus: ("stability", "y is not finite where x is"),
@@ -358,7 +358,7 @@ BREAKERS = {
     OnlyWithDx: ("dx_wanted", "ds differs where memo.dx_wanted is false: only dx may be left out"),
     SlowGlobal: ("threads", "where 4 threads use the layer at once"),
     Transposed: ("gradient", "it is the transpose of the right one"),
-    Twice: ("gradient", "the analytic gradient is 2 times the numeric one: the ½ or the 2 of a square"),
+    Twice: ("gradient", "the analytic gradient is 2 times the numeric one: a factor of ½ or 2 from a square"),
     WrongSlope: ("gradient", "the analytic gradient is 0.6667 times the numeric one"),
     OnlyPositive: ("gradient", "where x is"),
 }

@@ -202,7 +202,7 @@ class TestOtherLibrariesWords:
     def test_an_activation_in_the_place_of_weights(self, make):
         with pytest.raises(
             ValueError,
-            match=r"weights: 'relu' is a layer, which has a place of its own.*\[Dense\(30\), ReLU\(\), ...\]",
+            match=r"weights: 'relu' is a layer, put it into the network's list.*\[Dense\(30\), ReLU\(\), ...\]",
         ):
             make()
 
@@ -210,7 +210,7 @@ class TestOtherLibrariesWords:
         ("name", "remedy"),
         [
             ("fit", r"cr\.train\(network, X, t, epochs=10\)"),
-            ("compile", "there is nothing to compile"),
+            ("compile", "no compile step is needed"),
             ("evaluate", r"cr\.evaluate\(network, X, t\)"),
             ("predict_proba", r"network\.predict\(X\)"),
             ("summary", r"print\(network\)"),

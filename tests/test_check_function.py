@@ -94,7 +94,7 @@ def test_whatever_form_a_learner_has_it_in(form):
     assert report, str(report)
     assert report.error < 1e-6
     assert abs(report.order - 2) < 0.1
-    assert "The gradient is right: largest relative error" in report.verdict
+    assert "The gradient is correct: largest relative error" in report.verdict
 
 
 def test_the_table_names_the_arrays():
@@ -112,14 +112,14 @@ def changed(name, change):
 @pytest.mark.parametrize(
     ("gradients", "said"),
     [
-        (changed("dW1", lambda g: 20 * g), "dW1: the analytic gradient is 20 times the numeric one: if the batch has 20 rows, a sum over them"),
-        (changed("dW1", lambda g: g / 20), "if the batch has 20 rows, divided by them once too often"),
-        (changed("dW2", lambda g: -g), "dW2: the analytic gradient is -1 times the numeric one: the sign is turned round"),
+        (changed("dW1", lambda g: 20 * g), "dW1: the analytic gradient is 20 times the numeric one: if the batch has 20 rows, summed over them"),
+        (changed("dW1", lambda g: g / 20), "if the batch has 20 rows, divided by them one time too many"),
+        (changed("dW2", lambda g: -g), "dW2: the analytic gradient is -1 times the numeric one: the sign is flipped"),
         (changed("db1", lambda g: np.full_like(g, g.sum())), "db1: every entry is the sum over all of dy"),
-        (changed("dW1", lambda g: g - 0.3 * P["W1"]), "-0.3 · W: a penalty's gradient is forgotten, or only a part of it is there"),
-        (changed("dW2", np.zeros_like), "dW2: the analytic gradient is zero: was it ever written?"),
+        (changed("dW1", lambda g: g - 0.3 * P["W1"]), "-0.3 · W: a penalty's gradient is missing, or only part of it is present"),
+        (changed("dW2", np.zeros_like), "dW2: the analytic gradient is zero: is it written?"),
         (changed("dW2", lambda g: g * np.nan), "dW2: the analytic gradient is not finite"),
-        (changed("dW1", lambda g: np.where(np.arange(4) == 2, 0, g)), "dW1: the difference follows no simple law"),
+        (changed("dW1", lambda g: np.where(np.arange(4) == 2, 0, g)), "dW1: the difference matches no known pattern"),
     ],
     ids=str,
 )  # fmt: skip
@@ -187,7 +187,7 @@ def test_dropout_from_the_global_generator_is_no_trouble_and_another_one_is_reco
     assert not report
     assert len(report.unchecked) == 1
     assert report.verdict.startswith("The gradient cannot be checked:\n  the loss gives ")
-    assert "for the same parameters: it draws at random, or remembers something" in report.verdict
+    assert "for the same parameters: it is random or has state" in report.verdict
 
 
 # ---------------------------------------------------------------- float32, kinks, what is not there yet
@@ -198,7 +198,7 @@ def test_float32_in_place_is_checked_as_well_as_it_can_be_and_the_verdict_says_s
     right = cr.check_function(lambda: loss(small), small, backward(small))
     assert right, str(right)
     assert (
-        "Note: L is computed in float32, where differences are coarse: only errors of more than 1 % are found"
+        "Note: L is computed in float32, where differences are coarse: only errors above 1% are detected"
         in right.verdict
     )
     wrong = cr.check_function(lambda: loss(small), small, backward(small) | {"dW1": 1.1 * backward(small)["dW1"]})
@@ -274,7 +274,7 @@ SAME = np.ones(2)
         ((lambda p: np.inf, P, backward), ValueError, "the loss is inf at these parameters"),
         ((lambda p: p["V"], P, backward), ValueError, "the loss cannot be computed: loss raises KeyError: 'V'"),
         ((loss, P, lambda p: p["V"]), ValueError, "the gradients cannot be computed: gradients raises KeyError"),
-        ((lambda: 0.0, {"b": 0.5}, {"b": 0.0}), TypeError, "b is a plain number, and a loss without arguments"),
+        ((lambda: 0.0, {"b": 0.5}, {"b": 0.0}), TypeError, "b is a plain number, so a loss without arguments"),
         ((lambda: 0.0, [READ_ONLY], [READ_ONLY]), ValueError, "is read-only, and a loss without arguments"),
         ((loss, [SAME, SAME], None), ValueError, "share their memory: give the array once"),
     ],

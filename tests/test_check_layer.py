@@ -39,7 +39,7 @@ def test_a_layer_of_ones_own_is_right_and_is_told_how_to_save_memory(layer):
     report = cr.check_layer(layer)
     assert report, str(report)
     assert report.notes == [
-        "y and dx are new arrays for every batch: out=memo.y and out=memo.dx would fill what is planned"
+        "y and dx are new arrays for every batch: out=memo.y and out=memo.dx would reuse the planned buffers"
     ]
 
 
@@ -57,7 +57,7 @@ class Centered(Layer):
 def test_rows_that_depend_on_one_another_in_training_are_a_note_and_no_mistake():
     report = cr.check_layer(Centered())
     assert report, str(report)
-    assert "in training the rows of a batch depend on one another, as in batch normalization" in report.notes
+    assert "in training, the rows of a batch depend on each other, as in batch normalization" in report.notes
 
 
 class TrainingOnly(Centered):
@@ -70,7 +70,7 @@ class TrainingOnly(Centered):
 def test_a_gradient_that_is_wrong_in_prediction_only_is_found():
     report = cr.check_layer(TrainingOnly())
     assert not report
-    assert "in prediction, where memo.training is false, the dx that backward returns is not" in report.verdict
+    assert "in prediction, where memo.training is false, the dx returned by backward is not" in report.verdict
 
 
 def test_columns_of_whole_numbers_stay_whole_and_their_dx_must_be_0():
@@ -209,8 +209,8 @@ def test_a_broken_rule_is_not_said_in_many_ways(breaker):
 @pytest.mark.parametrize(
     ("layer", "what"),
     [
-        (planted.SigmoidOfActivated(), "dx is off by .*taken at y, the value after the layer, where it belongs at x"),
-        (planted.SummedWeights(3), "dW is off by .*8 times the numeric one: a sum over the 8 rows where L has a mean"),
+        (planted.SigmoidOfActivated(), "dx is off by .*evaluated at y, the layer's output, instead of at x"),
+        (planted.SummedWeights(3), "dW is off by .*8 times the numeric one: summed over the 8 rows, but L is a mean"),
         (planted.SoftmaxWithoutJacobian(), "it is dy, unchanged: the layer's own derivative is missing"),
         (planted.TanhInPlace(), "forward changes x in place"),
         (planted.HalfInPlace(), "forward changes x in place"),

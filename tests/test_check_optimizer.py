@@ -254,7 +254,7 @@ def test_what_follows_no_rule_is_not_called_right():
     report = cr.check_optimizer(Signs())
     assert not report
     assert report.unchecked
-    assert "Signs cannot be checked:\n  it follows none of the rules that are known here" in report.verdict
+    assert "Signs cannot be checked:\n  it follows none of the known rules" in report.verdict
     assert "it differs from SGD from step 1 on, and follows no mistake" in cr.check_optimizer(Signs(), "sgd").verdict
 
 

@@ -16,7 +16,7 @@ from chainrule.tables.schema import Column
 HOLE = "(missing)"  # a category of its own
 
 
-def cast(frame: pl.DataFrame, columns: Iterable[Column]) -> pl.DataFrame:
+def cast(frame: Any, columns: Iterable[Column]) -> pl.DataFrame:
     """Return the columns that the network sees, as the pipeline takes them.
 
     >>> import polars as pl
