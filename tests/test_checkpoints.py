@@ -318,9 +318,21 @@ def twice(array):
 MERSENNE = {"shuffle": np.random.RandomState(0)}
 PHILOX = {"shuffle": np.random.Generator(np.random.Philox(0))}
 CRAFTED = {
-    "order far away": (lambda d, a: a.update(order=a["order"] + 10**9), "order is not a permutation of the training rows", {}),
-    "order below 0": (lambda d, a: a.update(order=a["order"] - 1), "order is not a permutation of the training rows", {}),
-    "a row twice": (lambda d, a: a.update(order=twice(a["order"])), "order is not a permutation of the training rows", {}),
+    "order far away": (
+        lambda d, a: a.update(order=a["order"] + 10**9),
+        "order is not a permutation of the training rows",
+        {},
+    ),
+    "order below 0": (
+        lambda d, a: a.update(order=a["order"] - 1),
+        "order is not a permutation of the training rows",
+        {},
+    ),
+    "a row twice": (
+        lambda d, a: a.update(order=twice(a["order"])),
+        "order is not a permutation of the training rows",
+        {},
+    ),
     "rows held out": (
         lambda d, a: a.update(order=np.arange(len(a["order"]))),
         "order is not a permutation of the training rows",
@@ -357,7 +369,11 @@ CRAFTED = {
     "an optimizer's vector that is none": (lambda d, a: d["optimizer"].update(m=3), "m is 3, expected an array", {}),
     "an epoch below 0": (lambda d, a: d.update(epoch=-1), "epoch cannot be read", {}),
     "an epoch too many": (lambda d, a: d.update(epoch=2), "the history does not have the epochs 1 to 2", {}),
-    "an epoch that is infinite": (lambda d, a: a.update(history=a["history"] * np.inf), "the history does not have", {}),
+    "an epoch that is infinite": (
+        lambda d, a: a.update(history=a["history"] * np.inf),
+        "the history does not have",
+        {},
+    ),
     "why it stopped": (lambda d, a: d.update(stopped=["x"]), "stopped cannot be read", {}),
     "the best is a text": (of_callback(1, best="0.1"), "best is 0.1, expected number", {}),
     "the best epoch": (of_callback(1, best_epoch=-3), "best_epoch is -3", {}),

@@ -179,9 +179,7 @@ def test_what_does_not_fit_what_was_learned_is_refused(change, method):
     model = make(warm_start=method == "fit").fit(X, Y)
     before, history = theta(model).copy(), model.history_
     model.set_params(**change)
-    with pytest.raises(
-        ValueError, match=r"fitted network is \[Dense\(6\), ReLU\(\), Dense\(3\)\].*now require \["
-    ):
+    with pytest.raises(ValueError, match=r"fitted network is \[Dense\(6\), ReLU\(\), Dense\(3\)\].*now require \["):
         getattr(model, method)(X, Y)
     np.testing.assert_array_equal(theta(model), before)
     assert model.history_ is history

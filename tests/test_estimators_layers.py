@@ -290,7 +290,9 @@ def test_a_regressor_of_a_network():
     assert names(clone(model).fit(X_DIABETES, Y_DIABETES).network_) == names(network)
     pictures = MLPRegressor.from_network(network_of_images("squared_error", 2), max_iter=2)
     assert pictures.fit(IMAGES, DIGITS[:, 20:22]).predict(DIGITS).shape == (300, 2)
-    with pytest.raises(ValueError, match=r"SoftmaxCrossEntropy\(\) is a classification loss: use MLPClassifier.from_network"):
+    with pytest.raises(
+        ValueError, match=r"SoftmaxCrossEntropy\(\) is a classification loss: use MLPClassifier.from_network"
+    ):
         MLPRegressor.from_network(network_of_images())
 
 
@@ -308,7 +310,9 @@ def test_one_sigmoid_for_each_class_predicts_and_is_not_trained_by_another_loss(
     p = model.predict_proba(X_IRIS)
     np.testing.assert_array_equal(p, network.predict(X_IRIS))
     np.testing.assert_array_equal(model.predict(X_IRIS), model.classes_[p.argmax(axis=1)])
-    with pytest.raises(ValueError, match=r"fitted network is \[Dense\(3\)\] with SigmoidCrossEntropy\(\), but .* require"):
+    with pytest.raises(
+        ValueError, match=r"fitted network is \[Dense\(3\)\] with SigmoidCrossEntropy\(\), but .* require"
+    ):
         model.partial_fit(X_IRIS, np.array(["a", "b", "c"])[Y_IRIS])
     np.testing.assert_array_equal(model.predict_proba(X_IRIS), p)
 

@@ -770,7 +770,9 @@ def test_every_member_goes_on_with_partial_fit_and_warm_start():
     quiet(warm, X_IRIS, Y_IRIS)
     assert all(np.abs(network.theta - old).max() > 0 for network, old in zip(warm.networks_, before, strict=True))
     warm.n_ensemble = 3
-    with pytest.raises(ValueError, match=r"n_ensemble: 2 member\(s\) were fitted before, but n_ensemble is now 3: refit"):
+    with pytest.raises(
+        ValueError, match=r"n_ensemble: 2 member\(s\) were fitted before, but n_ensemble is now 3: refit"
+    ):
         warm.fit(X_IRIS, Y_IRIS)
 
 

@@ -196,7 +196,7 @@ def test_where_every_entry_lies_on_a_kink_nothing_is_called_right():
     report = cr.check_layer(TiedMaximum(), X=np.ones((4, 3)))
     assert not report
     assert report.violations == []
-    assert "is right" not in report.verdict
+    assert "is correct" not in report.verdict
     assert "TiedMaximum() cannot be checked:\n  every sampled entry of dx lies on a kink" in report.verdict
     assert report.parameters[0].state == "not checked: kinks"
     assert report.parameters[0].numeric_norm == report.parameters[0].analytic_norm == 0.0  # not 0.33 beside 0.66
@@ -274,7 +274,7 @@ class TutorialDropout(Layer):
 
 def test_the_dropout_of_tutorials_in_a_network_and_in_a_trace():
     """It trains and its gradient is right; only a backward in prediction has no mask, and that is said, not raised."""
-    with pytest.raises(ValueError, match="forward returns float64 where x is float32"):
+    with pytest.raises(ValueError, match="forward returns float64 for float32 x"):
         cr.trace(network(Dense(4), TutorialDropout(), Dense(3)), X[0], 1, training=True)
     net = network(Dense(4), TutorialDropout(), Dense(3), dtype="float64")
     assert cr.check_gradient(net, X, LABELS)
@@ -393,7 +393,7 @@ def test_a_gradient_that_was_never_written_is_said_so():
     report = cr.check_gradient(network(NeverWritten(), Dense(3)), X, LABELS)
     assert not report
     assert "is it written" in report.parameters[0].hint
-    assert any("layer 0, NeverWritten(): backward leaves no memo.dw" in s for s in report.suspects), report.suspects
+    assert any("layer 0, NeverWritten(): backward sets no memo.dw" in s for s in report.suspects), report.suspects
 
 
 def test_a_gradient_that_is_not_finite_is_wrong():

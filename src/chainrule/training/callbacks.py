@@ -146,7 +146,7 @@ class EarlyStopping(Callback):
     --------
     >>> EarlyStopping(patience=5)
     EarlyStopping(patience=5)
-    >>> EarlyStopping("val_regret", mode="min")            # a metric of your own
+    >>> EarlyStopping("val_regret", mode="min")            # a custom metric
     EarlyStopping(monitor='val_regret', mode='min')
     """
 
