@@ -76,7 +76,7 @@ def test_a_mistake_behind_an_embedding_or_inside_of_a_residual_is_found_there(in
     report = cr.check_gradient(cr.Network(3, stack, "softmax_cross_entropy", seed=0), x, LABELS)
     assert not report
     assert all(suspect.startswith("layer 2, ") for suspect in report.suspects), report.suspects
-    assert any("the dx that backward returns" in suspect for suspect in report.suspects)
+    assert any("the dx returned by backward" in suspect for suspect in report.suspects)
 
 
 def test_weights_smoothing_penalties_and_every_entry():
@@ -313,25 +313,25 @@ PLANTED = {
         network(Dense(4), Tanh(), SummedWeights(3)),
         LABELS,
         [],
-        "layer 2, SummedWeights(): the dW that backward leaves is not the derivative of forward",
+        "layer 2, SummedWeights(): the dW set by backward is not the derivative of forward",
     ),
     "softmax without its Jacobian": (
         network(Dense(4), Tanh(), Dense(3), SoftmaxWithoutJacobian(), loss="squared_error"),
         NUMBERS,
         [],
-        "layer 3, SoftmaxWithoutJacobian(): the dx that backward returns",
+        "layer 3, SoftmaxWithoutJacobian(): the dx returned by backward",
     ),
     "activation overwrites its own input": (
         network(Dense(4), TanhInPlace(), Dense(3)),
         LABELS,
         [],
-        "layer 1, TanhInPlace(): forward changes its input in place",
+        "layer 1, TanhInPlace(): forward modifies its input in place",
     ),
     "activation overwrites its neighbour's output": (
         network(Dense(4), Tanh(), HalfInPlace(), Dense(3)),
         LABELS,
         [],
-        "layer 2, HalfInPlace(): forward changes its input in place",
+        "layer 2, HalfInPlace(): forward modifies its input in place",
     ),
     "penalty's gradient forgotten": (
         network(Dense(4), Tanh(), Dense(3)),
@@ -349,13 +349,13 @@ PLANTED = {
         network(Dense(4), DropoutWithoutScale(), Dense(3)),
         LABELS,
         [],
-        "layer 1, DropoutWithoutScale(): the dx that backward returns",
+        "layer 1, DropoutWithoutScale(): the dx returned by backward",
     ),
     "last activation's derivative missing": (
         network(Dense(4), Tanh(), Dense(3), SigmoidWithoutDerivative(), loss="squared_error"),
         NUMBERS,
         [],
-        "layer 3, SigmoidWithoutDerivative(): the dx that backward returns",
+        "layer 3, SigmoidWithoutDerivative(): the dx returned by backward",
     ),
 }
 

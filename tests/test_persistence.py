@@ -459,9 +459,9 @@ def test_headers_that_do_not_fit_are_refused(path):
         "three offsets": ({**header, "layers.0.W": {**W, "data_offsets": [0, 48, 48]}}, "cannot be read"),
         "another field": ({**header, "layers.0.W": {**W, "code": "1"}}, "missing or unknown fields: code"),
         "no object": ({**header, "layers.0.W": 1}, "expected an object"),
-        "one too few": ({k: v for k, v in header.items() if k != "layers.3.W"}, "damaged"),
+        "one too few": ({k: v for k, v in header.items() if k != "layers.3.W"}, "corrupt"),
         "overlapping": ({**header, "x": W}, "does not begin where the previous one ends"),
-        "a hole": ({**header, "layers.0.W": {**W, "data_offsets": [len(data), len(data) + 48]}}, "damaged|cut short"),
+        "a hole": ({**header, "layers.0.W": {**W, "data_offsets": [len(data), len(data) + 48]}}, "corrupt|truncated"),
     }
     for what, (changed, message) in cases.items():
         build_file(path, changed, data)
