@@ -27,13 +27,13 @@ SAID = {
     "SigmoidOfActivated": "the derivative is evaluated at y, the layer's output, instead of at x",
     "SummedWeights": "the analytic gradient is 8 times the numeric one: summed over the 8 rows",
     "SoftmaxWithoutJacobian": "it is dy, unchanged: the layer's own derivative is missing",
-    "TanhInPlace": "forward changes x in place",
-    "HalfInPlace": "forward changes x in place",
+    "TanhInPlace": "forward modifies x in place",
+    "HalfInPlace": "forward modifies x in place",
     "ForgottenL2": "a penalty's gradient is missing",
     "L2OnBiases": "a penalty's gradient is added by mistake",
     "DropoutWithoutScale": "dropout's scale, 1 / keep, is missing or applied twice",
     "SigmoidWithoutDerivative": "the layer's own derivative is missing",
-    "NeverWritten": "backward leaves no memo.dw",
+    "NeverWritten": "backward sets no memo.dw",
     "NotANumber": "the analytic gradient is not finite",
     "LossWithoutHalf": "0.5 times the numeric one: a factor of ½ or 2 from a square is missing",
     "DyWithoutTranspose": "it is dy W instead of dy Wᵀ",
@@ -44,7 +44,7 @@ SAID = {
     "BiasSummedOverAll": "every entry is the sum over all of dy: sum over the rows only",
     "LastRowOnly": "it holds only the last of several rows of the batch: add them up, with +=",
     "EmbeddingOverwrites": "add them up, with += (or np.add.at) instead of =",
-    "ConvolutionOffByOne": "it is the correct gradient shifted by -1 along axis 1: a window begins one place off",
+    "ConvolutionOffByOne": "it is the correct gradient shifted by -1 along axis 1: windows start one position off",
     "ConvolutionFlipped": "the kernel W is flipped",
     "KernelGradientFlipped": "it is the correct gradient with the kernel flipped",
     "ConvolutionWrongAtBorders": "only entries at the border are wrong, the first entry along axis 1, the last entry",
@@ -275,7 +275,7 @@ def test_what_is_checked_in_a_file():
 @pytest.mark.usefixtures("neighbour")
 def test_a_class_that_cannot_be_made_is_said_and_is_a_failure():
     result = check(written("mine.py", RIGHT), status=2)
-    assert "Scaled() is right" in result.stdout
+    assert "Scaled() is correct" in result.stdout
     assert result.stderr.endswith("Not checked: Power needs arguments: give the file an object of it to check, such as power = Power(...).\n")  # fmt: skip
     refusal = check("mine.py:Power", status=2).stderr.splitlines()[-1]
     assert refusal.startswith("Error: mine.py: Power needs arguments")
@@ -295,7 +295,7 @@ def test_a_network_with_a_wrong_layer_names_it():
     code = f"import sys\nsys.path.insert(0, {str(PLANTED.parent)!r})\n{code}"
     result = check(written("net.py", code) + ":net", status=1)
     assert "The gradient is WRONG: largest relative error " in result.stdout
-    assert "Alone, layer 1, TanhInPlace(): x and dy: forward changes x in place" in result.stdout
+    assert "Alone, layer 1, TanhInPlace(): x and dy: forward modifies x in place" in result.stdout
     assert "layer 0" not in result.stdout.partition("The gradient is WRONG")[2], "only the one that is wrong is named"
 
 
@@ -409,9 +409,9 @@ def test_what_is_not_implemented_yet_is_not_called_wrong():
 def test_layers_of_a_file_get_the_shape_that_is_asked_for():
     path = written("later.py", UNFINISHED)
     result = check(f"{path}:Sideways", status=2)
-    assert "it takes none of the usual shapes: give that of a sample, such as --inputs 8,8,1" in result.stdout
+    assert "it accepts none of the usual shapes: give the shape of a sample, such as --inputs 8,8,1" in result.stdout
     for shape in ("8,8,1", "8x8x1"):
-        assert "Sideways() is right" in check(f"{path}:Sideways", "--inputs", shape).stdout
+        assert "Sideways() is correct" in check(f"{path}:Sideways", "--inputs", shape).stdout
     refused("runs", "--inputs", "3", match="--inputs describes a network, but runs is to be checked")
 
 
@@ -503,7 +503,7 @@ def test_plain_numpy_and_optimizers_in_a_file():
     right = written("plain.py", NUMPY.replace("FACTOR", "2").replace("SIGN", "1"))
     result = check(right)
     assert "The gradient of loss is right" in result.stdout
-    assert "Velocity() is right: 20 steps on a quadratic follow Momentum" in result.stdout
+    assert "Velocity() is correct: 20 steps on a quadratic follow Momentum" in result.stdout
     wrong = written("wrong.py", NUMPY.replace("FACTOR", "1").replace("SIGN", "-1"))
     result = check(wrong, status=1)
     assert "db: the analytic gradient is 0.5 times the numeric one: a factor of ½ or 2 from a square" in result.stdout

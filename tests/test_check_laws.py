@@ -24,7 +24,7 @@ NAMED = {
     "LastRowOnly": ("W", "it holds only the last of several rows of the batch: add them up, with +="),
     "EmbeddingOverwrites": ("W", "it holds only the last of several rows of the batch: add them up, with += (or np.add.at)"),
     "LastRowLeftOut": ("x", "only the last row of the batch is wrong: does a loop end one row too early?"),
-    "ConvolutionOffByOne": ("x", "it is the correct gradient shifted by -1 along axis 1: a window begins one place off"),
+    "ConvolutionOffByOne": ("x", "it is the correct gradient shifted by -1 along axis 1: windows start one position off"),
     "ConvolutionFlipped": ("x", "the kernel W is flipped the wrong way: reverse it in backward (flip along axes 0 and 1)"),
     "KernelGradientFlipped": ("W", "it is the correct gradient with the kernel flipped: flip along axes 0 and 1"),
     "ConvolutionWrongAtBorders": ("x", "at the border are wrong, the first entry along axis 1, the last entry along axis 2"),

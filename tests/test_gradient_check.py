@@ -67,7 +67,7 @@ def test_a_mistake_behind_an_embedding_or_inside_of_a_residual_is_found_there(in
     report = cr.check_gradient(cr.Network(3, stack, "softmax_cross_entropy", seed=0), x, LABELS)
     assert not report
     assert all(suspect.startswith("layer 2, ") for suspect in report.suspects), report.suspects
-    assert any("the dx that backward returns" in suspect for suspect in report.suspects)
+    assert any("the dx returned by backward" in suspect for suspect in report.suspects)
 
 
 def test_weights_smoothing_penalties_and_every_entry():
@@ -187,7 +187,7 @@ def test_where_every_entry_lies_on_a_kink_nothing_is_called_right():
     report = cr.check_layer(TiedMaximum(), X=np.ones((4, 3)))
     assert not report
     assert report.violations == []
-    assert "is right" not in report.verdict
+    assert "is correct" not in report.verdict
     assert "TiedMaximum() cannot be checked:\n  every sampled entry of dx lies on a kink" in report.verdict
     assert report.parameters[0].state == "not checked: kinks"
     assert report.parameters[0].numeric_norm == report.parameters[0].analytic_norm == 0.0  # not 0.33 beside 0.66
@@ -265,7 +265,7 @@ class TutorialDropout(Layer):
 
 def test_the_dropout_of_tutorials_in_a_network_and_in_a_trace():
     """It trains and its gradient is right; only a backward in prediction has no mask, and that is said, not raised."""
-    with pytest.raises(ValueError, match="forward returns float64 where x is float32"):
+    with pytest.raises(ValueError, match="forward returns float64 for float32 x"):
         cr.trace(network(Dense(4), TutorialDropout(), Dense(3)), X[0], 1, training=True)
     net = network(Dense(4), TutorialDropout(), Dense(3), dtype="float64")
     assert cr.check_gradient(net, X, LABELS)
@@ -304,25 +304,25 @@ PLANTED = {
         network(Dense(4), Tanh(), SummedWeights(3)),
         LABELS,
         [],
-        "layer 2, SummedWeights(): the dW that backward leaves is not the derivative of forward",
+        "layer 2, SummedWeights(): the dW set by backward is not the derivative of forward",
     ),
     "softmax without its Jacobian": (
         network(Dense(4), Tanh(), Dense(3), SoftmaxWithoutJacobian(), loss="squared_error"),
         NUMBERS,
         [],
-        "layer 3, SoftmaxWithoutJacobian(): the dx that backward returns",
+        "layer 3, SoftmaxWithoutJacobian(): the dx returned by backward",
     ),
     "activation overwrites its own input": (
         network(Dense(4), TanhInPlace(), Dense(3)),
         LABELS,
         [],
-        "layer 1, TanhInPlace(): forward changes its input in place",
+        "layer 1, TanhInPlace(): forward modifies its input in place",
     ),
     "activation overwrites its neighbour's output": (
         network(Dense(4), Tanh(), HalfInPlace(), Dense(3)),
         LABELS,
         [],
-        "layer 2, HalfInPlace(): forward changes its input in place",
+        "layer 2, HalfInPlace(): forward modifies its input in place",
     ),
     "penalty's gradient forgotten": (
         network(Dense(4), Tanh(), Dense(3)),
@@ -340,13 +340,13 @@ PLANTED = {
         network(Dense(4), DropoutWithoutScale(), Dense(3)),
         LABELS,
         [],
-        "layer 1, DropoutWithoutScale(): the dx that backward returns",
+        "layer 1, DropoutWithoutScale(): the dx returned by backward",
     ),
     "last activation's derivative missing": (
         network(Dense(4), Tanh(), Dense(3), SigmoidWithoutDerivative(), loss="squared_error"),
         NUMBERS,
         [],
-        "layer 3, SigmoidWithoutDerivative(): the dx that backward returns",
+        "layer 3, SigmoidWithoutDerivative(): the dx returned by backward",
     ),
 }
 
@@ -384,7 +384,7 @@ def test_a_gradient_that_was_never_written_is_said_so():
     report = cr.check_gradient(network(NeverWritten(), Dense(3)), X, LABELS)
     assert not report
     assert "is it written" in report.parameters[0].hint
-    assert any("layer 0, NeverWritten(): backward leaves no memo.dw" in s for s in report.suspects), report.suspects
+    assert any("layer 0, NeverWritten(): backward sets no memo.dw" in s for s in report.suspects), report.suspects
 
 
 def test_a_gradient_that_is_not_finite_is_wrong():

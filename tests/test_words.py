@@ -77,4 +77,4 @@ def test_every_unswept_room_exists():
 
 def test_the_phrases_are_found():
     text = 'x\n"""What comes of it is found out; a layer of one\'s own is no layer, by rights what is none."""'
-    assert {better: phrases(text, better) for better in FORBIDDEN} == dict.fromkeys(FORBIDDEN, [2])
+    assert {better: phrases(text, better) for better in FORBIDDEN} == {better: [2] for better in FORBIDDEN}

@@ -251,8 +251,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Any:
-        """Train for one more epoch on X and y; with ``solver="lbfgs"``, for ``max_iter`` iterations, as in
-        scikit-learn.
+        """Train for one more epoch on X and y, or with ``solver="lbfgs"`` for ``max_iter`` iterations.
 
         Parameters
         ----------

@@ -213,8 +213,8 @@ def _check_encodable(value: Any) -> None:
             value.encode()
         except UnicodeEncodeError:
             raise ValueError(
-                f"save: {shown(value)} contains half of a surrogate pair, which cannot be saved. Was it read with the wrong "
-                "encoding?"
+                f"save: {shown(value)} contains half of a surrogate pair, which cannot be saved. Was it read with the "
+                "wrong encoding?"
             ) from None
     elif isinstance(value, Mapping):
         for part in (*value, *value.values()):

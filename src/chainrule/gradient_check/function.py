@@ -88,7 +88,7 @@ def check_function(
     >>> error = X @ parameters["W"] + parameters["b"] - y
     >>> gradients = {"dW": 2 * X.T @ error / 20, "db": 2 * error.sum(axis=0)}        # a mistake: db is not averaged
     >>> print(check_function(loss, parameters, gradients).verdict.splitlines()[1].strip())
-    db: the analytic gradient is 20 times the numeric one: if the batch has 20 rows, a sum over them where L has a mean.
+    db: the analytic gradient is 20 times the numeric one: if the batch has 20 rows, summed over them, but L is a mean.
     """
     directions = check_count("check_function", "directions", directions)
     entries = None if entries is None else check_count("check_function", "entries", entries)
