@@ -156,7 +156,7 @@ class LossWithoutHalf(cr.Loss):
 
 
 class DyWithoutTranspose(Layer):
-    """dx = dy W, where dy Wᵀ is right: it shows only where W is square, and there it runs."""
+    """dx = dy W, instead of dy Wᵀ: it shows only where W is square, and there it runs."""
 
     def parameters(self):
         n = self.input_shape[0]

@@ -36,7 +36,7 @@ class TestLinkTwice:
     @pytest.mark.parametrize("loss", ["softmax_cross_entropy", "sigmoid_cross_entropy"])
     def test_is_said_when_the_network_is_made(self, last, loss):
         (warning,) = said(lambda: small(Dense(2), last, loss=loss))
-        assert f"Leave out {last!r}" in str(warning.message)
+        assert f"Remove {last!r}" in str(warning.message)
         assert warning.filename == __file__ or "jaxtyping" in warning.filename
 
     def test_not_of_a_squared_error_nor_inside(self):
@@ -202,7 +202,7 @@ class TestOtherLibrariesWords:
     def test_an_activation_in_the_place_of_weights(self, make):
         with pytest.raises(
             ValueError,
-            match=r"weights: 'relu' is a layer, which has a place of its own.*\[Dense\(30\), ReLU\(\), ...\]",
+            match=r"weights: 'relu' is a layer: put it into the network's list.*\[Dense\(30\), ReLU\(\), ...\]",
         ):
             make()
 
@@ -210,7 +210,7 @@ class TestOtherLibrariesWords:
         ("name", "remedy"),
         [
             ("fit", r"cr\.train\(network, X, t, epochs=10\)"),
-            ("compile", "there is nothing to compile"),
+            ("compile", "no compile step is needed"),
             ("evaluate", r"cr\.evaluate\(network, X, t\)"),
             ("predict_proba", r"network\.predict\(X\)"),
             ("summary", r"print\(network\)"),

@@ -234,7 +234,7 @@ class TestStatistics:
 
 
 def test_two_averages_are_refused():
-    with pytest.raises(ValueError, match="expected one average of the weights, got several"):
+    with pytest.raises(ValueError, match="only one weight-averaging callback is allowed, got several"):
         fit(EMA(), SWA())
 
 

@@ -24,34 +24,34 @@ PLANTED = Path(planted.__file__)
 COMMAND = [sys.executable, "-m", "chainrule.cli", "check"]
 # Each class of planted.py, and what the command says of it.
 SAID = {
-    "SigmoidOfActivated": "the derivative is taken at y, the value after the layer, where it belongs at x",
-    "SummedWeights": "the analytic gradient is 8 times the numeric one: a sum over the 8 rows",
+    "SigmoidOfActivated": "the derivative is evaluated at y, the layer's output, instead of at x",
+    "SummedWeights": "the analytic gradient is 8 times the numeric one: summed over the 8 rows",
     "SoftmaxWithoutJacobian": "it is dy, unchanged: the layer's own derivative is missing",
-    "TanhInPlace": "forward changes x in place",
-    "HalfInPlace": "forward changes x in place",
-    "ForgottenL2": "a penalty's gradient is forgotten",
-    "L2OnBiases": "a penalty's gradient is added where it should not be",
+    "TanhInPlace": "forward modifies x in place",
+    "HalfInPlace": "forward modifies x in place",
+    "ForgottenL2": "a penalty's gradient is missing",
+    "L2OnBiases": "a penalty's gradient is added by mistake",
     "DropoutWithoutScale": "dropout's scale, 1 / keep, is missing or applied twice",
     "SigmoidWithoutDerivative": "the layer's own derivative is missing",
-    "NeverWritten": "backward leaves no memo.dw",
+    "NeverWritten": "backward sets no memo.dw",
     "NotANumber": "the analytic gradient is not finite",
-    "LossWithoutHalf": "0.5 times the numeric one: the ½ or the 2 of a square is missing",
-    "DyWithoutTranspose": "it is dy W, where dy Wᵀ is right",
+    "LossWithoutHalf": "0.5 times the numeric one: a factor of ½ or 2 from a square is missing",
+    "DyWithoutTranspose": "it is dy W instead of dy Wᵀ",
     "SoftmaxDiagonal": "backward uses only the diagonal of the Jacobian: for a softmax, dx = y *",
     "BatchNormConstant": "the mean and the variance of the batch are treated as constants",
     "BatchNormConstantVariance": "the variance of the batch is treated as a constant",
     "LayerNormConstant": "the mean and the variance of the row are treated as constants",
     "BiasSummedOverAll": "every entry is the sum over all of dy: sum over the rows only",
     "LastRowOnly": "it holds only the last of several rows of the batch: add them up, with +=",
-    "EmbeddingOverwrites": "add them up, with += (or np.add.at) in place of =",
-    "ConvolutionOffByOne": "it is the correct gradient shifted by -1 along axis 1: a window begins one place off",
+    "EmbeddingOverwrites": "add them up, with += (or np.add.at) instead of =",
+    "ConvolutionOffByOne": "it is the correct gradient shifted by -1 along axis 1: windows start one position off",
     "ConvolutionFlipped": "the kernel W is flipped",
     "KernelGradientFlipped": "it is the correct gradient with the kernel flipped",
     "ConvolutionWrongAtBorders": "only entries at the border are wrong, the first entry along axis 1, the last entry",
     "WindowsOverwrite": "it holds only the last of several contributions: add them up",
-    "MaskDrawnAgain": "backward draws a new mask: it must use the one that forward drew",
+    "MaskDrawnAgain": "backward draws a new mask: it must reuse the mask drawn by forward",
     "LastRowLeftOut": "only the last row of the batch is wrong: does a loop end one row too early?",
-    "HalfAnL2": "a penalty's gradient is 0.5 times what it should be: the ½ or the 2 of a square",
+    "HalfAnL2": "a penalty's gradient is 0.5 times what it should be: a factor of ½ or 2 from a square",
 }
 
 
@@ -125,7 +125,7 @@ def test_a_network_in_words():
     rows = [line.split() for line in result.stdout.splitlines() if line.endswith(" ok")]
     assert len(rows) == 3 + 5  # dW, db, dW; and dx of every layer alone
     assert all(row[-2] == "2.00" for row in rows)
-    assert result.stdout.splitlines()[-1].startswith("The gradient is right: largest relative error ")
+    assert result.stdout.splitlines()[-1].startswith("The gradient is correct: largest relative error ")
 
 
 def test_other_losses_in_words():
@@ -159,7 +159,7 @@ def test_a_model_file():
     saved("model.safetensors", Dense(5), Tanh(), Dense(3))
     result = check("model.safetensors")
     assert "model.safetensors: 4 inputs, SoftmaxCrossEntropy(), float32" in result.stdout
-    assert "The gradient is right" in result.stdout
+    assert "The gradient is correct" in result.stdout
 
 
 def test_the_folder_of_a_run(here):
@@ -167,7 +167,7 @@ def test_the_folder_of_a_run(here):
     assert trained.exit_code == 0, trained.output
     result = check("run")
     assert "run: 2 inputs" in result.stdout
-    assert "The gradient is right" in result.stdout
+    assert "The gradient is correct" in result.stdout
 
 
 def test_a_network_without_parameters():
@@ -275,7 +275,7 @@ def test_what_is_checked_in_a_file():
 @pytest.mark.usefixtures("neighbour")
 def test_a_class_that_cannot_be_made_is_said_and_is_a_failure():
     result = check(written("mine.py", RIGHT), status=2)
-    assert "Scaled() is right" in result.stdout
+    assert "Scaled() is correct" in result.stdout
     assert result.stderr.endswith("Not checked: Power needs arguments: give the file an object of it to check, such as power = Power(...).\n")  # fmt: skip
     refusal = check("mine.py:Power", status=2).stderr.splitlines()[-1]
     assert refusal.startswith("Error: mine.py: Power needs arguments")
@@ -285,7 +285,7 @@ def test_a_class_that_cannot_be_made_is_said_and_is_a_failure():
 @pytest.mark.usefixtures("neighbour")
 def test_one_name_of_a_file():
     path = written("mine.py", RIGHT + NETWORK + "power = Power((3,))\n")
-    for name, said in (("network", "The gradient is right"), ("power", "Power() is right"), ("Scaled", "is right")):
+    for name, said in (("network", "The gradient is correct"), ("power", "Power() is right"), ("Scaled", "is right")):
         assert said in check(f"{path}:{name}").stdout
     check(f"{path}:_Hidden", status=1)
 
@@ -295,7 +295,7 @@ def test_a_network_with_a_wrong_layer_names_it():
     code = f"import sys\nsys.path.insert(0, {str(PLANTED.parent)!r})\n{code}"
     result = check(written("net.py", code) + ":net", status=1)
     assert "The gradient is WRONG: largest relative error " in result.stdout
-    assert "Alone, layer 1, TanhInPlace(): x and dy: forward changes x in place" in result.stdout
+    assert "Alone, layer 1, TanhInPlace(): x and dy: forward modifies x in place" in result.stdout
     assert "layer 0" not in result.stdout.partition("The gradient is WRONG")[2], "only the one that is wrong is named"
 
 
@@ -353,7 +353,7 @@ net = cr.Network(3, [cr.layers.Dense(4), cr.layers.Softplus(), Log(), cr.layers.
 
 def test_a_layer_of_a_network_is_checked_at_what_comes_to_it():
     """The logarithm is right behind a softplus, and has no value at the random numbers that a layer alone gets."""
-    assert "The gradient is right" in check(written("log.py", LOG)).stdout
+    assert "The gradient is correct" in check(written("log.py", LOG)).stdout
     check("log.py:Log", status=1)
 
 
@@ -361,7 +361,7 @@ def test_what_raises_is_wrong_and_the_others_are_still_checked():
     result = check(written("breaks.py", BREAKS), status=1)
     for said in (
         "Alone, layer 1, Breaks(): passes: forward raises AttributeError: 'numpy.ndarray' object has no attribute 'nonsense' (line 6: return x.nonsense)",
-        "The gradient is right: largest relative error",
+        "The gradient is correct: largest relative error",
         "But not every layer is right:\n  Alone, layer 1, KeepsRows(): state: forward or backward writes self.rows",
         "OutputFails() cannot be checked:\n  output raises KeyError: 'height' (line 21: raise KeyError('height'))",
         "NoTargets() cannot be checked:\n  ValueError: never",
@@ -409,9 +409,9 @@ def test_what_is_not_implemented_yet_is_not_called_wrong():
 def test_layers_of_a_file_get_the_shape_that_is_asked_for():
     path = written("later.py", UNFINISHED)
     result = check(f"{path}:Sideways", status=2)
-    assert "it takes none of the usual shapes: give that of a sample, such as --inputs 8,8,1" in result.stdout
+    assert "it accepts none of the usual shapes: give the shape of a sample, such as --inputs 8,8,1" in result.stdout
     for shape in ("8,8,1", "8x8x1"):
-        assert "Sideways() is right" in check(f"{path}:Sideways", "--inputs", shape).stdout
+        assert "Sideways() is correct" in check(f"{path}:Sideways", "--inputs", shape).stdout
     refused("runs", "--inputs", "3", match="--inputs describes a network, but runs is to be checked")
 
 
@@ -469,7 +469,7 @@ def test_the_cross_entropies_of_tutorials_are_right():
         found = check(f"{path}:{name}").stdout
         assert f"{name}() is right" in found, found
         assert note in found
-    assert "The gradient is right" in check(f"{path}:net").stdout
+    assert "The gradient is correct" in check(f"{path}:net").stdout
     assert "must return the loss of each row, not their mean" in check(f"{path}:MeanOfAll", status=1).stdout
 
 
@@ -503,10 +503,10 @@ def test_plain_numpy_and_optimizers_in_a_file():
     right = written("plain.py", NUMPY.replace("FACTOR", "2").replace("SIGN", "1"))
     result = check(right)
     assert "The gradient of loss is right" in result.stdout
-    assert "Velocity() is right: 20 steps on a quadratic follow Momentum" in result.stdout
+    assert "Velocity() is correct: 20 steps on a quadratic follow Momentum" in result.stdout
     wrong = written("wrong.py", NUMPY.replace("FACTOR", "1").replace("SIGN", "-1"))
     result = check(wrong, status=1)
-    assert "db: the analytic gradient is 0.5 times the numeric one: the ½ or the 2 of a square" in result.stdout
+    assert "db: the analytic gradient is 0.5 times the numeric one: a factor of ½ or 2 from a square" in result.stdout
     assert "the velocity has the wrong sign" in result.stdout
     assert "step  closed form" in result.stdout
     assert [c["kind"] for c in data(f"{wrong}:loss", status=1)["checks"]] == ["function"]
@@ -552,7 +552,7 @@ def test_without_compiled_kernels_it_says_so(monkeypatch):
     monkeypatch.setattr(engine, "_is_installed", lambda package: False)
     saved("model.safetensors", Dense(3))
     result = check("model.safetensors", "--kernels")
-    assert "There are no compiled kernels here" in result.stdout
+    assert "No compiled kernels" in result.stdout
     assert 'pip install "chainrule[fast]"' in result.stdout
     assert data("model.safetensors", "--kernels")["kernels"] is None
 

@@ -94,7 +94,7 @@ def test_whatever_form_a_learner_has_it_in(form):
     assert report, str(report)
     assert report.error < 1e-6
     assert abs(report.order - 2) < 0.1
-    assert "The gradient is right: largest relative error" in report.verdict
+    assert "The gradient is correct: largest relative error" in report.verdict
 
 
 def test_the_table_names_the_arrays():
@@ -112,14 +112,14 @@ def changed(name, change):
 @pytest.mark.parametrize(
     ("gradients", "said"),
     [
-        (changed("dW1", lambda g: 20 * g), "dW1: the analytic gradient is 20 times the numeric one: if the batch has 20 rows, a sum over them"),
-        (changed("dW1", lambda g: g / 20), "if the batch has 20 rows, divided by them once too often"),
-        (changed("dW2", lambda g: -g), "dW2: the analytic gradient is -1 times the numeric one: the sign is turned round"),
+        (changed("dW1", lambda g: 20 * g), "dW1: the analytic gradient is 20 times the numeric one: if the batch has 20 rows, summed over them"),
+        (changed("dW1", lambda g: g / 20), "if the batch has 20 rows, divided by them one time too many"),
+        (changed("dW2", lambda g: -g), "dW2: the analytic gradient is -1 times the numeric one: the sign is flipped"),
         (changed("db1", lambda g: np.full_like(g, g.sum())), "db1: every entry is the sum over all of dy"),
-        (changed("dW1", lambda g: g - 0.3 * P["W1"]), "-0.3 · W: a penalty's gradient is forgotten, or only a part of it is there"),
-        (changed("dW2", np.zeros_like), "dW2: the analytic gradient is zero: was it ever written?"),
+        (changed("dW1", lambda g: g - 0.3 * P["W1"]), "-0.3 · W: a penalty's gradient is missing, or only part of it is present"),
+        (changed("dW2", np.zeros_like), "dW2: the analytic gradient is zero: is it written?"),
         (changed("dW2", lambda g: g * np.nan), "dW2: the analytic gradient is not finite"),
-        (changed("dW1", lambda g: np.where(np.arange(4) == 2, 0, g)), "dW1: the difference follows no simple law"),
+        (changed("dW1", lambda g: np.where(np.arange(4) == 2, 0, g)), "dW1: the difference matches no known pattern"),
     ],
     ids=str,
 )  # fmt: skip
@@ -133,7 +133,7 @@ def test_a_mistake_is_found_and_named(gradients, said):
 def test_square_weights_transposed():
     w, a = RNG.normal(size=(3, 3)), RNG.normal(size=(3, 3))
     report = cr.check_function(lambda p: float((a * p["W"] ** 2).sum()), {"W": w}, {"dW": (2 * a * w).T})
-    assert "dW: it is the transpose of the right one" in report.verdict
+    assert "dW: it is the transpose of the correct gradient" in report.verdict
 
 
 # ---------------------------------------------------------------- what is left behind
@@ -187,7 +187,7 @@ def test_dropout_from_the_global_generator_is_no_trouble_and_another_one_is_reco
     assert not report
     assert len(report.unchecked) == 1
     assert report.verdict.startswith("The gradient cannot be checked:\n  the loss gives ")
-    assert "for the same parameters: it draws at random, or remembers something" in report.verdict
+    assert "for the same parameters: it is random or has state" in report.verdict
 
 
 # ---------------------------------------------------------------- float32, kinks, what is not there yet
@@ -198,7 +198,7 @@ def test_float32_in_place_is_checked_as_well_as_it_can_be_and_the_verdict_says_s
     right = cr.check_function(lambda: loss(small), small, backward(small))
     assert right, str(right)
     assert (
-        "Note: L is computed in float32, where differences are coarse: only errors of more than 1 % are found"
+        "Note: L is computed in float32, where differences are coarse: only errors above 1% are detected"
         in right.verdict
     )
     wrong = cr.check_function(lambda: loss(small), small, backward(small) | {"dW1": 1.1 * backward(small)["dW1"]})
@@ -222,7 +222,7 @@ def test_kinks_are_recognized_with_and_without_a_gradient_elsewhere():
 def test_where_all_lies_on_kinks_nothing_was_checked(slope):
     report = cr.check_function(lambda w: float(np.abs(w).sum()), np.zeros(4), np.full(4, slope))
     assert not report
-    assert "is right" not in report.verdict
+    assert "is correct" not in report.verdict
     assert report.verdict.startswith("Nothing was checked: all sampled entries lie on a kink")
     assert report.unchecked
 
@@ -237,7 +237,7 @@ def test_what_is_not_implemented_yet():
 
 
 def test_a_loss_of_other_arrays_is_told_so():
-    for given, what in ((lambda p: loss(P), "the arrays that it is given"), (lambda: loss(P), "not copies")):
+    for given, what in ((lambda p: loss(P), "the arrays passed to it"), (lambda: loss(P), "not copies")):
         copies = {name: w.copy() for name, w in P.items()}
         verdict = cr.check_function(given, copies, backward(P)).verdict
         assert "L does not change with any parameter: the loss must compute with" in verdict
@@ -259,14 +259,14 @@ SAME = np.ones(2)
         ((loss, {"b": 0}, None), TypeError, r"b holds integers.*b = 0\.0\."),
         ((loss, {"W": "x"}, None), TypeError, "W: expected an array of floats, got str"),
         ((loss, {"W": np.ones(2) * 1j}, None), TypeError, "W: expected an array of floats"),
-        ((loss, {"W": np.array([1.0, np.nan])}, None), ValueError, "W has a value that is not finite"),
+        ((loss, {"W": np.array([1.0, np.nan])}, None), ValueError, "W contains NaN or infinity"),
         ((loss, {"W": np.ones((0, 2))}, None), ValueError, "W is empty"),
         ((loss, {}, None), ValueError, "expected at least one array, got none"),
         ((lambda a, b, c: 0, P, None), TypeError, r"loss takes 3 arguments \(a, b, c\), but there are 4 parameters"),
         ((loss, P, None), TypeError, "third argument, or from the loss: return L, gradients"),
         ((loss, P, lambda p: None), ValueError, "gradients: got None: is the return missing"),
         ((loss, P, backward(P) | {"dW1": 1}), ValueError, r"that of W1 has shape \(\), but W1 has shape \(3, 4\): sum over the rows"),
-        ((loss, P, {"dW2": 1}), ValueError, "expected one for W1, under dW1 or W1; there are dW2"),
+        ((loss, P, {"dW2": 1}), ValueError, "expected one for W1, under dW1 or W1; got dW2"),
         ((loss, P, changed("dW1", np.transpose)), ValueError, r"shape \(4, 3\), but W1 has shape \(3, 4\): it is transposed"),
         ((loss, P, backward(P) | {"dW1": "x"}), TypeError, "that of W1: expected numbers, got 'x'"),
         ((lambda p: None, P, backward), TypeError, "the loss returns None: is the return missing"),
@@ -274,9 +274,9 @@ SAME = np.ones(2)
         ((lambda p: np.inf, P, backward), ValueError, "the loss is inf at these parameters"),
         ((lambda p: p["V"], P, backward), ValueError, "the loss cannot be computed: loss raises KeyError: 'V'"),
         ((loss, P, lambda p: p["V"]), ValueError, "the gradients cannot be computed: gradients raises KeyError"),
-        ((lambda: 0.0, {"b": 0.5}, {"b": 0.0}), TypeError, "b is a plain number, and a loss without arguments"),
-        ((lambda: 0.0, [READ_ONLY], [READ_ONLY]), ValueError, "is read-only, and a loss without arguments"),
-        ((loss, [SAME, SAME], None), ValueError, "share their memory: give the array once"),
+        ((lambda: 0.0, {"b": 0.5}, {"b": 0.0}), TypeError, "b is a plain number, so a loss without arguments"),
+        ((lambda: 0.0, [READ_ONLY], [READ_ONLY]), ValueError, "is read-only, but a loss without arguments"),
+        ((loss, [SAME, SAME], None), ValueError, "share memory: give the array once"),
     ],
 )  # fmt: skip
 def test_bad_input_is_said_in_a_sentence(arguments, error, match):

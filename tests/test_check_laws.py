@@ -15,7 +15,7 @@ X = np.random.default_rng(3).normal(size=(12, 5))
 LABELS = np.arange(12) % 3
 
 NAMED = {
-    "DyWithoutTranspose": ("x", "it is dy W, where dy Wᵀ is right: write dy @ self.W.T"),
+    "DyWithoutTranspose": ("x", "it is dy W instead of dy Wᵀ: write dy @ self.W.T"),
     "SoftmaxDiagonal": ("x", "only the diagonal of the Jacobian: for a softmax, dx = y * (dy - (dy * y).sum("),
     "BatchNormConstant": ("x", "the mean and the variance of the batch are treated as constants"),
     "BatchNormConstantVariance": ("x", "the variance of the batch is treated as a constant"),
@@ -24,12 +24,12 @@ NAMED = {
     "LastRowOnly": ("W", "it holds only the last of several rows of the batch: add them up, with +="),
     "EmbeddingOverwrites": ("W", "it holds only the last of several rows of the batch: add them up, with += (or np.add.at)"),
     "LastRowLeftOut": ("x", "only the last row of the batch is wrong: does a loop end one row too early?"),
-    "ConvolutionOffByOne": ("x", "it is the correct gradient shifted by -1 along axis 1: a window begins one place off"),
-    "ConvolutionFlipped": ("x", "the kernel W is flipped: backward needs it the other way round (flip along axes 0 and 1)"),
+    "ConvolutionOffByOne": ("x", "it is the correct gradient shifted by -1 along axis 1: windows start one position off"),
+    "ConvolutionFlipped": ("x", "the kernel W is flipped the wrong way: reverse it in backward (flip along axes 0 and 1)"),
     "KernelGradientFlipped": ("W", "it is the correct gradient with the kernel flipped: flip along axes 0 and 1"),
     "ConvolutionWrongAtBorders": ("x", "at the border are wrong, the first entry along axis 1, the last entry along axis 2"),
     "WindowsOverwrite": ("x", "it holds only the last of several contributions: add them up, with +="),
-    "MaskDrawnAgain": ("x", "backward draws a new mask: it must use the one that forward drew"),
+    "MaskDrawnAgain": ("x", "backward draws a new mask: it must reuse the mask drawn by forward"),
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def test_a_mistake_is_named_and_nothing_else_is(name):
     (violation,) = report.violations
     assert violation.what.startswith(f"d{where} is off by ")
     assert said in violation.what
-    assert "follows no simple law" not in report.verdict
+    assert "matches no known pattern" not in report.verdict
 
 
 @pytest.mark.parametrize("layer", [planted._Affine(), planted._Convolution()], ids=repr)
@@ -66,7 +66,7 @@ def test_half_a_penalty_is_not_called_forgotten(factor):
 
     network = cr.Network(5, [Dense(4), Tanh(), Dense(3)], "softmax_cross_entropy", seed=0)
     hint = cr.check_gradient(network, X, LABELS, penalties=[Part()]).parameters[0].hint
-    assert hint.startswith(f"a penalty's gradient is {factor:.4g} times what it should be: the ½ or the 2")
+    assert hint.startswith(f"a penalty's gradient is {factor:.4g} times what it should be: a factor of ½ or 2")
     beside = cr.check_gradient(network, X, LABELS, penalties=[planted.ForgottenL2(), L2(0.3)]).parameters[0].hint
     assert beside.startswith("a penalty's gradient is 0.75 times what it should be")  # 0.3 of the 0.4 that it is
 

@@ -31,7 +31,7 @@ def test_every_shipped_layer_is_right_with_order_two(layer):
     assert report.error < 1e-7, f"{layer}: error {report.error}"
     assert report.violations == []
     assert not any("new array" in note for note in report.notes), f"{layer} does not use its planned buffers"
-    assert "is right: largest relative error" in report.verdict
+    assert "is correct: largest relative error" in report.verdict
 
 
 @pytest.mark.parametrize("layer", [Double(), Scale()], ids=repr)
@@ -39,7 +39,7 @@ def test_a_layer_of_ones_own_is_right_and_is_told_how_to_save_memory(layer):
     report = cr.check_layer(layer)
     assert report, str(report)
     assert report.notes == [
-        "y and dx are new arrays for every batch: out=memo.y and out=memo.dx would fill what is planned"
+        "y and dx are new arrays for every batch: out=memo.y and out=memo.dx would reuse the planned buffers"
     ]
 
 
@@ -57,7 +57,7 @@ class Centered(Layer):
 def test_rows_that_depend_on_one_another_in_training_are_a_note_and_no_mistake():
     report = cr.check_layer(Centered())
     assert report, str(report)
-    assert "in training the rows of a batch depend on one another, as in batch normalization" in report.notes
+    assert "in training, the rows of a batch depend on each other, as in batch normalization" in report.notes
 
 
 class TrainingOnly(Centered):
@@ -70,7 +70,7 @@ class TrainingOnly(Centered):
 def test_a_gradient_that_is_wrong_in_prediction_only_is_found():
     report = cr.check_layer(TrainingOnly())
     assert not report
-    assert "in prediction, where memo.training is false, the dx that backward returns is not" in report.verdict
+    assert "in prediction (memo.training is false), the dx returned by backward is not" in report.verdict
 
 
 def test_columns_of_whole_numbers_stay_whole_and_their_dx_must_be_0():
@@ -165,7 +165,7 @@ def test_the_report_is_a_table_with_a_verdict():
     text = str(cr.check_layer(Dense(3)))
     assert text.splitlines()[0].split() == ["layer", "parameter", "shape", "numeric", "analytic", "error", "order"]
     assert [line.split()[1] for line in text.splitlines()[1:4]] == ["dx", "dW", "db"]
-    assert "Dense(3) is right" in text
+    assert "Dense(3) is correct" in text
 
 
 def test_what_holds_a_lock_or_itself_can_be_checked():
@@ -209,14 +209,14 @@ def test_a_broken_rule_is_not_said_in_many_ways(breaker):
 @pytest.mark.parametrize(
     ("layer", "what"),
     [
-        (planted.SigmoidOfActivated(), "dx is off by .*taken at y, the value after the layer, where it belongs at x"),
-        (planted.SummedWeights(3), "dW is off by .*8 times the numeric one: a sum over the 8 rows where L has a mean"),
+        (planted.SigmoidOfActivated(), "dx is off by .*evaluated at y, the layer's output, instead of at x"),
+        (planted.SummedWeights(3), "dW is off by .*8 times the numeric one: summed over the 8 rows, but L is a mean"),
         (planted.SoftmaxWithoutJacobian(), "it is dy, unchanged: the layer's own derivative is missing"),
-        (planted.TanhInPlace(), "forward changes x in place"),
-        (planted.HalfInPlace(), "forward changes x in place"),
+        (planted.TanhInPlace(), "forward modifies x in place"),
+        (planted.HalfInPlace(), "forward modifies x in place"),
         (planted.DropoutWithoutScale(), "0.6 times the numeric one: dropout's scale"),
         (planted.SigmoidWithoutDerivative(), "it is dy, unchanged"),
-        (planted.NeverWritten(), "backward leaves no memo.dw"),
+        (planted.NeverWritten(), "backward sets no memo.dw"),
         (planted.NotANumber(), "the analytic gradient is not finite"),
     ],
     ids=lambda value: repr(value) if isinstance(value, Layer) else "",
@@ -247,7 +247,7 @@ def test_where_a_layer_raises_its_own_line_is_given():
         (
             lambda: cr.check_layer(Pool(), inputs=5),
             ValueError,
-            r"Pool\(\) does not take inputs of shape \(5,\): expects",
+            r"Pool\(\) does not accept inputs of shape \(5,\): expects",
         ),
         (lambda: cr.check_layer(Dense(3), rows=1), ValueError, "rows: expected a whole number of at least 2, got 1"),
         (lambda: cr.check_layer(Dense(3), tolerance=0), ValueError, "tolerance"),
@@ -268,7 +268,9 @@ class NoShapeFits(Double):
 
 
 def test_an_unusual_shape_is_asked_for():
-    with pytest.raises(ValueError, match=r"takes none of the usual shapes: give that of a sample, as inputs=\(8,\)"):
+    with pytest.raises(
+        ValueError, match=r"accepts none of the usual shapes: give the shape of a sample, as inputs=\(8,\)"
+    ):
         cr.check_layer(NoShapeFits())
     assert cr.check_layer(NoShapeFits(), 17)
 

@@ -318,12 +318,24 @@ def twice(array):
 MERSENNE = {"shuffle": np.random.RandomState(0)}
 PHILOX = {"shuffle": np.random.Generator(np.random.Philox(0))}
 CRAFTED = {
-    "order far away": (lambda d, a: a.update(order=a["order"] + 10**9), "order is not an order of the rows", {}),
-    "order below 0": (lambda d, a: a.update(order=a["order"] - 1), "order is not an order of the rows", {}),
-    "a row twice": (lambda d, a: a.update(order=twice(a["order"])), "order is not an order of the rows", {}),
+    "order far away": (
+        lambda d, a: a.update(order=a["order"] + 10**9),
+        "order is not a permutation of the training rows",
+        {},
+    ),
+    "order below 0": (
+        lambda d, a: a.update(order=a["order"] - 1),
+        "order is not a permutation of the training rows",
+        {},
+    ),
+    "a row twice": (
+        lambda d, a: a.update(order=twice(a["order"])),
+        "order is not a permutation of the training rows",
+        {},
+    ),
     "rows held out": (
         lambda d, a: a.update(order=np.arange(len(a["order"]))),
-        "order is not an order of the rows",
+        "order is not a permutation of the training rows",
         {"validation": 0.2},
     ),
     "order of floats": (lambda d, a: a.update(order=a["order"] * 1.0), "order has the dtype float64", {}),
@@ -356,8 +368,12 @@ CRAFTED = {
     ),
     "an optimizer's vector that is none": (lambda d, a: d["optimizer"].update(m=3), "m is 3, expected an array", {}),
     "an epoch below 0": (lambda d, a: d.update(epoch=-1), "epoch cannot be read", {}),
-    "an epoch too many": (lambda d, a: d.update(epoch=2), "the history has not the epochs 1 to 2", {}),
-    "an epoch that is infinite": (lambda d, a: a.update(history=a["history"] * np.inf), "the history has not", {}),
+    "an epoch too many": (lambda d, a: d.update(epoch=2), "the history does not have the epochs 1 to 2", {}),
+    "an epoch that is infinite": (
+        lambda d, a: a.update(history=a["history"] * np.inf),
+        "the history does not have",
+        {},
+    ),
     "why it stopped": (lambda d, a: d.update(stopped=["x"]), "stopped cannot be read", {}),
     "the best is a text": (of_callback(1, best="0.1"), "best is 0.1, expected number", {}),
     "the best epoch": (of_callback(1, best_epoch=-3), "best_epoch is -3", {}),
@@ -402,7 +418,7 @@ class TestDamage:
             path.write_bytes(b"")
         with (
             pytest.warns(CheckpointWarning, match="is empty"),
-            pytest.raises(CheckpointError, match=r"none of the 3 checkpoint\(s\).*To start anew, empty the folder"),
+            pytest.raises(CheckpointError, match=r"none of the 3 checkpoint\(s\).*To start over, empty the folder"),
         ):
             fit(tmp_path)
 
@@ -439,7 +455,7 @@ class TestDamage:
         for change in changes:
             path.write_bytes(content)
             crafted(tmp_path, change)
-            with pytest.raises(CheckpointError, match="cannot go on"):
+            with pytest.raises(CheckpointError, match="cannot resume"):
                 model.set_params(resume=tmp_path, max_iter=2).fit(X, T)
 
     def test_a_seed_whose_pool_takes_hours(self, tmp_path):
@@ -455,15 +471,15 @@ class TestDamage:
         [
             (lambda d, a: a.pop("theta"), "theta"),
             (lambda d, a: a.update(theta=a["theta"][:-1]), r"theta has the shape \(65,\), \(66,\)"),
-            (lambda d, a: d.update(seed={"entropy": "x"}), "cannot go on|the seed cannot be read"),
-            (lambda d, a: d["streams"].update(order=None), "cannot go on"),
-            (lambda d, a: d["streams"].update(order={"bit_generator": "os.system"}), "cannot go on"),
-            (lambda d, a: d["optimizer"].update(t={"float": "x"}), "cannot go on"),
-            (lambda d, a: d["optimizer"].update(t={"exec": "x"}), "cannot go on"),
-            (lambda d, a: d.update(columns=[]), "cannot go on"),
-            (lambda d, a: d.update(epoch="2"), "cannot go on|another training"),
-            (lambda d, a: d.update(same=None), "cannot go on|another training"),
-            (lambda d, a: d.update(callbacks=[3]), "cannot go on|another training"),
+            (lambda d, a: d.update(seed={"entropy": "x"}), "cannot resume|the seed cannot be read"),
+            (lambda d, a: d["streams"].update(order=None), "cannot resume"),
+            (lambda d, a: d["streams"].update(order={"bit_generator": "os.system"}), "cannot resume"),
+            (lambda d, a: d["optimizer"].update(t={"float": "x"}), "cannot resume"),
+            (lambda d, a: d["optimizer"].update(t={"exec": "x"}), "cannot resume"),
+            (lambda d, a: d.update(columns=[]), "cannot resume"),
+            (lambda d, a: d.update(epoch="2"), "cannot resume|a different run"),
+            (lambda d, a: d.update(same=None), "cannot resume|a different run"),
+            (lambda d, a: d.update(callbacks=[3]), "cannot resume|a different run"),
         ],
     )
     def test_a_made_up_file_is_refused(self, change, match, tmp_path):
@@ -511,7 +527,7 @@ class TestAnotherTraining:
 
     def test_a_new_one_does_not_overwrite(self, tmp_path):
         fit(tmp_path)
-        with pytest.raises(FileExistsError, match="checkpoints of an earlier training: go on with it by"):
+        with pytest.raises(FileExistsError, match="checkpoints of an earlier run: resume it with"):
             fit(tmp_path, resume=False)
 
     def test_a_file_in_place_of_the_folder(self, tmp_path):
@@ -525,7 +541,7 @@ class TestAnotherTraining:
             def shuffle(self, x):
                 pass
 
-        with pytest.raises(TypeError, match=r"the state of .*Mine.* is unknown: give it methods state\(\)"):
+        with pytest.raises(TypeError, match=r"the state of .*Mine.* is unknown: add a method state\(\)"):
             fit(tmp_path, shuffle=Mine())
 
     def test_a_callback_that_remembers_too_much(self, tmp_path):
@@ -533,7 +549,7 @@ class TestAnotherTraining:
             def state(self):
                 return {"run": self}
 
-        with pytest.raises(TypeError, match=r"callbacks\.0\.run: a checkpoint keeps numbers"):
+        with pytest.raises(TypeError, match=r"callbacks\.0\.run: a checkpoint can hold numbers"):
             fit(tmp_path, callbacks=[Hoarder()])
 
     @pytest.mark.parametrize("arguments", [{"every": 0}, {"every": "1"}, {"keep": 0}, {"every": timedelta(-1)}])

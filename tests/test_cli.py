@@ -611,7 +611,7 @@ class TestPredict:
         assert run("predict", moons, "moons", "--out", "p.csv").stdout == ""
         assert (here / "p.csv").read_text(encoding="utf-8") == printed
         (here / "p.csv").write_text("mine")
-        refused("predict", moons, "moons", "--out", "p.csv", match="p.csv is there already.*--overwrite")
+        refused("predict", moons, "moons", "--out", "p.csv", match="p.csv already exists.*--overwrite")
         assert (here / "p.csv").read_text() == "mine"
         run("predict", moons, "moons", "--out", "p.csv", "--overwrite")
         assert (here / "p.csv").read_text(encoding="utf-8") == printed

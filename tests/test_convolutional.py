@@ -246,7 +246,7 @@ def test_layers_nested_without_end_are_refused_at_once(tmp_path):
         nested = {"type": "Residual", "layers": [nested]}
     description["network"]["layers"].append(nested)
     write(path, header, description, data)
-    with pytest.raises(ModelFileError, match="more than 16 parts deep"):
+    with pytest.raises(ModelFileError, match="nested more than 16 deep"):
         cr.load(path)
     description["network"]["layers"][1] = {"type": "Residual", "layers": [{"type": "Tanh"}] * 2001}
     write(path, header, description, data)

@@ -280,7 +280,7 @@ def test_pixels_become_floats_without_a_second_float_array(tiny, monkeypatch):
     ("bad", "error", "message"),
     [
         ({"split": "valid"}, ValueError, "split must be 'train' or 'test', got 'valid': to validate"),
-        ({"dtype": "int32"}, ValueError, "dtype must be a float type or 'uint8', got 'int32': leave"),
+        ({"dtype": "int32"}, ValueError, "dtype must be a float type or 'uint8', got 'int32': omit"),
         ({"dtype": "banana"}, ValueError, "dtype must be a float type or 'uint8', got 'banana'"),
         ({"dtype": None}, ValueError, "dtype must be a float type or 'uint8', got None"),
         ({"dtype": complex}, ValueError, "dtype must be a float type"),
@@ -318,7 +318,7 @@ def test_a_damaged_file_is_refused_by_name(tiny, monkeypatch, no_pooch, how, end
     (tiny / f"{IMAGES}{ending}").write_bytes(spoil(idx(PIXELS))[how])
     if by != "folder":
         monkeypatch.setenv(by, str(tiny))
-    with pytest.raises(ValueError, match="is damaged") as caught:
+    with pytest.raises(ValueError, match="is corrupt") as caught:
         load_mnist(folder=tiny if by == "folder" else None)
     message = str(caught.value)
     assert message.startswith(f"{IMAGES}{ending} ")
@@ -330,14 +330,14 @@ def test_a_good_copy_beside_a_damaged_one_is_used(tiny, no_pooch):
     (tiny / IMAGES).write_bytes(idx(PIXELS)[:20])  # unpacking was interrupted
     np.testing.assert_array_equal(load_mnist(folder=tiny, dtype="uint8").X.reshape(PIXELS.shape), PIXELS)
     (tiny / f"{IMAGES}.gz").write_bytes(b"")
-    with pytest.raises(ValueError, match=rf"{IMAGES} is damaged .* and {IMAGES}.gz is damaged"):
+    with pytest.raises(ValueError, match=rf"{IMAGES} is corrupt .* and {IMAGES}.gz is corrupt"):
         load_mnist(folder=tiny)
 
 
 def test_a_given_folder_without_the_file_is_named_and_one_that_is_not_there_refused(tiny, no_pooch):
     with pytest.raises(ImportError, match=rf"the folder {tiny} has no t10k-images-idx3-ubyte.gz, and to download"):
         load_mnist("test", tiny)
-    with pytest.raises(FileNotFoundError, match="nowhere is no folder: put the four files"):
+    with pytest.raises(FileNotFoundError, match="nowhere is not a folder: put the four files"):
         load_mnist(folder=tiny / "nowhere")
 
 
@@ -462,7 +462,7 @@ def test_when_both_mirrors_fail_one_sentence_says_what_to_do(tiny, mirrors, monk
     message = str(caught.value)
     for part in [
         "/missing/ (404",
-        "/other/ (is damaged",
+        "/other/ (is corrupt",
         f"{IMAGES}.gz",
         str(cache_of(tiny)),
         "set CHAINRULE_DATA",
@@ -487,7 +487,7 @@ def test_a_damaged_file_in_the_cache_is_said_and_replaced(tiny, mirrors):
     mirrors("good")
     load_mnist()
     (cache_of(tiny) / f"{IMAGES}.gz").write_bytes(b"half")
-    with pytest.warns(UserWarning, match=rf"downloading again: {IMAGES}.gz is damaged.*cache"):
+    with pytest.warns(UserWarning, match=rf"downloading again: {IMAGES}.gz is corrupt.*cache"):
         data = load_mnist()
     np.testing.assert_array_equal(data.X, PIXELS.reshape(5, 12) / np.float32(255))
     load_mnist()  # without a warning

@@ -32,7 +32,7 @@ def test_code_in_the_documents_runs(code, tmp_path, monkeypatch, capsys):
     exec(compile(code, "block", "exec"), {})
     if "Sine" in code:
         assert (
-            "layer 1, Sine(): the dx that backward returns is not the derivative of forward" in capsys.readouterr().out
+            "layer 1, Sine(): the dx returned by backward is not the derivative of forward" in capsys.readouterr().out
         )
 
 

@@ -37,7 +37,7 @@ def test_unscaled_inputs_name_the_column_and_how_far():
     assert "column 1 of X has mean 4e+03 and standard deviation" in message
     assert "StandardScaler" in message
     many = of(UnscaledInputWarning, caught(MLPClassifier(max_iter=5, random_state=0), X * 1000))
-    assert "2 other columns are large, too" in many[0]
+    assert "2 other columns are also large" in many[0]
 
 
 def test_unscaled_inputs_of_a_frame_are_named():
@@ -57,7 +57,7 @@ def test_dead_units_and_constant_output():
     network.warm_start = True
     network.intercepts_[0][:11] = -100  # eleven of twenty never answer
     (dead,) = of(DeadUnitsWarning, caught(network))
-    assert "55 %" in dead
+    assert "55%" in dead
     assert "of the ReLU units of layer 1 give 0 for every row" in dead
     model = MLPRegressor(hidden_layer_sizes=(5,), solver="sgd", learning_rate_init=1e-9, max_iter=2, random_state=0)
     constant = X * 0 + 1
@@ -69,7 +69,7 @@ def test_dead_units_and_constant_output():
 def test_stopping_while_improving_says_how_much_and_how_long():
     (message,) = of(StillImprovingWarning, caught(MLPClassifier(max_iter=20, random_state=0)))
     assert message.startswith("Stochastic Optimizer: Maximum iterations (20) reached")
-    assert "still falls by 0.0" in message
+    assert "is still falling by 0.0" in message
     assert "more epochs are needed (max_iter=" in message
     assert issubclass(StillImprovingWarning, ConvergenceWarning)
 
@@ -95,7 +95,7 @@ def test_balanced_weights_for_several_labels_at_once():
         plain = MLPClassifier((10,), max_iter=30, random_state=0).fit(X, labels)
         balanced = MLPClassifier((10,), max_iter=30, random_state=0, class_weight="balanced").fit(X, labels)
     assert balanced.predict_proba(X)[:, 1].mean() > 1.1 * plain.predict_proba(X)[:, 1].mean()
-    with pytest.raises(ValueError, match="expected 'balanced' or None for several labels"):
+    with pytest.raises(ValueError, match="expected 'balanced' or None for multilabel targets"):
         MLPClassifier(class_weight={0: 1, 1: 2}).fit(X, labels)
 
 

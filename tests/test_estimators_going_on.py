@@ -179,9 +179,7 @@ def test_what_does_not_fit_what_was_learned_is_refused(change, method):
     model = make(warm_start=method == "fit").fit(X, Y)
     before, history = theta(model).copy(), model.history_
     model.set_params(**change)
-    with pytest.raises(
-        ValueError, match=r"learned before belongs to \[Dense\(6\), ReLU\(\), Dense\(3\)\].*now ask for \["
-    ):
+    with pytest.raises(ValueError, match=r"fitted network is \[Dense\(6\), ReLU\(\), Dense\(3\)\].*now require \["):
         getattr(model, method)(X, Y)
     np.testing.assert_array_equal(theta(model), before)
     assert model.history_ is history
@@ -189,7 +187,7 @@ def test_what_does_not_fit_what_was_learned_is_refused(change, method):
 
 def test_other_outputs_are_refused():
     model = make(MLPRegressor).fit(X_D, Y_D)
-    with pytest.raises(ValueError, match=r"belongs to .*Dense\(1\)\].*ask for .*Dense\(2\)\]"):
+    with pytest.raises(ValueError, match=r"fitted network is .*Dense\(1\)\].*require .*Dense\(2\)\]"):
         model.partial_fit(X_D, np.c_[Y_D, Y_D])
     assert model.predict(X_D).shape == Y_D.shape
 

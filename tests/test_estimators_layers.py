@@ -183,7 +183,7 @@ def test_images_through_skl2onnx():
             IMAGES[:, :7],
             r"expected shape \(rows, 8, 8, 1\), as input_shape says, or \(rows, 64\), got \(300, 7, 8, 1\)",
         ),
-        (DIGITS[:, :63], r"X has 63 columns, but input_shape=\(8, 8, 1\) asks for 64"),
+        (DIGITS[:, :63], r"X has 63 columns, but input_shape=\(8, 8, 1\) requires 64"),
         (DIGITS * np.nan, "NaN"),
     ],
 )
@@ -211,7 +211,7 @@ def test_every_part_draws_other_masks():
 
 def test_sparse_rows_are_no_images():
     sparse = pytest.importorskip("scipy.sparse").csr_matrix(DIGITS)
-    with pytest.raises(TypeError, match=r"X: got sparse rows, but input_shape=\(8, 8, 1\) asks for images"):
+    with pytest.raises(TypeError, match=r"X: got sparse rows, but input_shape=\(8, 8, 1\) requires images"):
         images().fit(sparse, Y_DIGITS)
     assert classifier([Dense(10)]).fit(sparse, Y_DIGITS).predict(sparse).shape == (300,)
 
@@ -225,7 +225,7 @@ def test_sparse_rows_are_no_images():
         (
             {"layers": [Dense(4)]},
             ValueError,
-            r"layers: the last one gives 4 output\(s\), but y asks for 3: end with Dense\(3\)",
+            r"layers: the last one gives 4 output\(s\), but y needs 3: end with Dense\(3\)",
         ),
         ({"layers": []}, ValueError, "at least one layer"),
         ({"layers": [Dense]}, TypeError, "Dense"),
@@ -233,14 +233,14 @@ def test_sparse_rows_are_no_images():
         ({"layers": Dense(3)}, ValueError, "layers"),
         ({"layers": [Conv2D(3), Flatten(), Dense(3)]}, ValueError, "layers: layer 0, Conv2D"),
         ({"layers": [Dense(3, inputs=7)]}, ValueError, "layers: layer 0"),
-        ({"solver": "lbfgs"}, ValueError, "solver='lbfgs' cannot use layers that draw"),
-        ({"activation": "tanh"}, ValueError, "layers: they are all layers of the network: leave activation out"),
-        ({"hidden_layer_sizes": (5,), "batch_norm": True}, ValueError, "leave hidden_layer_sizes, batch_norm out"),
-        ({"layers": None, "input_shape": (2, 2, 1)}, ValueError, "give layers as well"),
+        ({"solver": "lbfgs"}, ValueError, "solver='lbfgs' cannot use random layers"),
+        ({"activation": "tanh"}, ValueError, "layers: these are all layers of the network: omit activation"),
+        ({"hidden_layer_sizes": (5,), "batch_norm": True}, ValueError, "omit hidden_layer_sizes, batch_norm"),
+        ({"layers": None, "input_shape": (2, 2, 1)}, ValueError, "input_shape requires layers"),
         ({"input_shape": (2, 2, 0)}, ValueError, "input_shape.*shape of one row"),
         ({"input_shape": (2.0, 2)}, ValueError, "input_shape.*shape of one row"),
-        ({"input_shape": 5}, ValueError, r"X has 4 columns, but input_shape=\(5,\) asks for 5"),
-        ({"input_shape": (3,)}, ValueError, r"X has 4 columns, but input_shape=\(3,\) asks for 3"),
+        ({"input_shape": 5}, ValueError, r"X has 4 columns, but input_shape=\(5,\) requires 5"),
+        ({"input_shape": (3,)}, ValueError, r"X has 4 columns, but input_shape=\(3,\) requires 3"),
         ({"input_shape": "4"}, ValueError, "input_shape"),
     ],
     ids=str,
@@ -290,7 +290,9 @@ def test_a_regressor_of_a_network():
     assert names(clone(model).fit(X_DIABETES, Y_DIABETES).network_) == names(network)
     pictures = MLPRegressor.from_network(network_of_images("squared_error", 2), max_iter=2)
     assert pictures.fit(IMAGES, DIGITS[:, 20:22]).predict(DIGITS).shape == (300, 2)
-    with pytest.raises(ValueError, match=r"SoftmaxCrossEntropy\(\) is for classes: use MLPClassifier.from_network"):
+    with pytest.raises(
+        ValueError, match=r"SoftmaxCrossEntropy\(\) is a classification loss: use MLPClassifier.from_network"
+    ):
         MLPRegressor.from_network(network_of_images())
 
 
@@ -308,7 +310,9 @@ def test_one_sigmoid_for_each_class_predicts_and_is_not_trained_by_another_loss(
     p = model.predict_proba(X_IRIS)
     np.testing.assert_array_equal(p, network.predict(X_IRIS))
     np.testing.assert_array_equal(model.predict(X_IRIS), model.classes_[p.argmax(axis=1)])
-    with pytest.raises(ValueError, match=r"belongs to \[Dense\(3\)\] with SigmoidCrossEntropy\(\), but .* ask for"):
+    with pytest.raises(
+        ValueError, match=r"fitted network is \[Dense\(3\)\] with SigmoidCrossEntropy\(\), but .* require"
+    ):
         model.partial_fit(X_IRIS, np.array(["a", "b", "c"])[Y_IRIS])
     np.testing.assert_array_equal(model.predict_proba(X_IRIS), p)
 

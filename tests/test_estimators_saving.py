@@ -240,9 +240,9 @@ def put(*keys_and_value):
         (put("attributes", "predict", None), "the attribute predict cannot be read"),
         (put("attributes", "__class__", 1.0), "the attribute __class__ cannot be read"),
         (put("columns", ["epoch", "x"]), "the array history_.x is missing"),
-        (put("columns", ["epoch"]), "the arrays do not fit the description: history_.learning_rate"),
+        (put("columns", ["epoch"]), "the arrays do not match the description: history_.learning_rate"),
         (put("columns", "epoch"), "the history cannot be read"),
-        (put("columns", []), "do not fit the description"),
+        (put("columns", []), "do not match the description"),
         (put("stopped", 1), "the history cannot be read"),
     ],
 )
@@ -295,6 +295,6 @@ def test_a_text_that_no_file_can_hold_is_refused_when_it_is_saved(tmp_path, wher
     model = cr.MLPClassifier((2,), max_iter=2, tol=10, random_state=0).fit(np.arange(12.0).reshape(6, 2) / 12, labels)
     if where == "column":
         model.feature_names_in_ = np.array(["a", bad], object)
-    with pytest.raises(ValueError, match=r"save: b\\ud800 has half of a surrogate pair"):
+    with pytest.raises(ValueError, match=r"save: b\\ud800 contains half of a surrogate pair"):
         cr.save(model, tmp_path / "m.safetensors")
     assert not (tmp_path / "m.safetensors").exists()

@@ -85,7 +85,7 @@ def test_moons_from_likelihood(tmp_path):
         assert float(row[-3]) < 1e-6
         assert abs(float(row[-2]) - 2) < 0.1
         assert row[-1] == "ok"
-    assert after(lines, "The gradient is right: largest relative error") < 1e-6
+    assert after(lines, "The gradient is correct: largest relative error") < 1e-6
 
     seeds = [line.split() for line in lines if re.match(r" +\d  ", line)]
     assert [int(row[0]) for row in seeds] == list(range(10))

@@ -147,7 +147,7 @@ def test_rows_targets_and_weights_that_are_mapped_are_read_only_and_do(tmp_path,
         (lambda s: setattr(s, "v", s.v.astype("float64")), r"state\.v has shape .* dtype float64"),
         (lambda s: setattr(s, "v", None), r"state\.v is missing"),
         (lambda s: setattr(s, "v", [0.0]), r"state\.v is a list"),
-        (lambda s: setattr(s, "v", np.zeros((s.v.size, 2), "float32")[:, 0]), "not in one piece"),
+        (lambda s: setattr(s, "v", np.zeros((s.v.size, 2), "float32")[:, 0]), "not contiguous"),
         (lambda s: s.v.setflags(write=False), "read-only"),
     ],
 )
@@ -155,7 +155,7 @@ def test_a_state_of_another_network_is_refused(change, match):
     subject, adam = network(), cr.optimizers.Adam()
     state, before = adam.start(subject.theta, subject.weights), subject.theta.copy()
     change(state)
-    with pytest.raises(ValueError, match=r"state: expected what Adam\(...\)\.start.*" + match):
+    with pytest.raises(ValueError, match=r"state: expected the result of Adam\(...\)\.start.*" + match):
         train(subject, optimizer=adam, state=state)
     np.testing.assert_array_equal(subject.theta, before)
 

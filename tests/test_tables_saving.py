@@ -95,7 +95,7 @@ def test_what_is_no_run_is_named(tmp_path, folder):
     with pytest.raises(FileNotFoundError, match=r"has no config\.json"):
         saving.load(tmp_path)
     (folder / "model.safetensors").unlink()
-    with pytest.raises(FileNotFoundError, match=r"model\.safetensors: there is no such file"):
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors: no such file"):
         saving.load(folder)
 
 

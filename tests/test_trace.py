@@ -720,7 +720,7 @@ class TestCommandLine:
         path = tmp_path / f"example.{ending}"
         assert str(path) in explain(run_folder, "--row", 0, "--out", path).stdout.replace("\n", "")
         assert "SoftmaxCrossEntropy" in path.read_text(encoding="utf-8")
-        assert "is there already" in explain(run_folder, "--row", 0, "--out", path, status=2).stderr
+        assert "already exists" in explain(run_folder, "--row", 0, "--out", path, status=2).stderr
         explain(run_folder, "--row", 1, "--out", path, "--overwrite")
 
     @pytest.mark.parametrize(

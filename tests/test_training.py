@@ -163,7 +163,7 @@ def test_weights_of_validation_rows_count_in_metrics_that_take_them():
         cr.train(plain, X, LABELS, validation=0.01, **options | {"sample_weight": np.arange(200) < 2})
     with pytest.raises(ValueError, match="X and sample_weight: expected the same number of rows, got 200 and 3"):
         cr.train(plain, X, LABELS, validation=(X, LABELS, [1, 2, 3]))
-    with pytest.raises(ValueError, match="validation sample_weight: expected numbers of at least 0"):
+    with pytest.raises(ValueError, match="validation sample_weight: expected non-negative numbers"):
         cr.train(plain, X, LABELS, validation=(X, LABELS, -np.ones(200)))
 
 

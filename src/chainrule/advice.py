@@ -1,4 +1,4 @@
-"""Advice to beginners: what is accepted but can hardly be meant, said as warnings that name what to type."""
+"""Warnings about input that is valid but probably a mistake, each with a remedy."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ _silent: ContextVar[bool] = ContextVar("silent", default=False)
 
 
 class AdviceWarning(UserWarning):
-    """Something was accepted that can hardly be meant."""
+    """Base class of warnings about input that is valid but probably a mistake."""
 
 
 class UnscaledInputWarning(AdviceWarning):
-    """A column of X is far from the range in which a network learns well."""
+    """Issued when the scale of a column of X is unsuitable for training a network."""
 
 
 class EqualWeightsWarning(AdviceWarning):
-    """All units of a layer have the same weights, so they stay the same forever."""
+    """Issued when all units of a layer have the same weights, so that they stay equal forever."""
 
 
 class LearningRateWarning(AdviceWarning):
-    """The learning rate cannot work with this optimizer, or the loss has not fallen with it."""
+    """Issued when the learning rate cannot work with this optimizer, or the loss has not fallen with it."""
 
 
 class ConstantOutputWarning(AdviceWarning):
-    """The trained network predicts the same for every row."""
+    """Issued when the trained network predicts the same for every row."""
 
 
 @contextmanager
 def left_to_the_caller() -> Iterator[None]:
-    """Keep :func:`chainrule.train` silent within the block, whose caller knows the names of columns and parameters."""
+    """Suppress the warnings of :func:`chainrule.train` in the block; its caller issues them with its own names."""
     token = _silent.set(True)
     try:
         yield
@@ -65,7 +65,7 @@ def left_to_the_caller() -> Iterator[None]:
 
 
 def before_training(layers: Sequence[Layer], X: Any, optimizer: Optimizer) -> None:
-    """Warn of inputs in the thousands, of equal weights, and of a learning rate that cannot work."""
+    """Warn about inputs in the thousands, equal weights, and a learning rate that cannot work."""
     if _silent.get():
         return
     first = next((layer for layer in layers if not isinstance(layer, Dropout | GaussianNoise)), None)
@@ -92,7 +92,7 @@ def before_training(layers: Sequence[Layer], X: Any, optimizer: Optimizer) -> No
 def after_training(
     logits: Callable[[Any], Array], X: Any, t: Array, losses: Sequence[float], optimizer: Optimizer
 ) -> None:
-    """Warn where several epochs taught nothing: a loss that rose or stayed, a network that says the same to all."""
+    """Warn if several epochs taught nothing: the loss rose or did not change, or all predictions are equal."""
     if _silent.get() or len(losses) < EPOCHS:
         return
     rate, name = optimizer.learning_rate, type(optimizer).__name__
@@ -113,15 +113,15 @@ def after_training(
         warnings.warn(f"{said}, or look for a rate with lr_range_test.", LearningRateWarning, stacklevel=3)
     elif rate and _says_the_same(logits, X, t):
         warnings.warn(
-            "the trained network predicts the same for every row: its units may be dead, from a learning rate that is "
-            "too large or from weights that began at zero. Try a smaller rate, scaled inputs, or LeakyReLU().",
+            "the trained network predicts the same for every row: its units may be dead, because of a learning rate "
+            "that is too large or weights that started at zero. Try a smaller rate, scaled inputs, or LeakyReLU().",
             ConstantOutputWarning,
             stacklevel=3,
         )
 
 
 def _says_the_same(logits: Callable[[Any], Array], X: Any, t: Array) -> bool:
-    """Say whether the predictions of a few rows are all alike although the rows and their targets are not."""
+    """Return whether the predictions for a few rows are all equal although the rows and their targets are not."""
     few = slice(None, None, max(1, X.shape[0] // FEW))
     X, t = X[few], t[few]
     if X.shape[0] < LEAST or not np.ptp(t, axis=0).any():
@@ -133,20 +133,20 @@ def _says_the_same(logits: Callable[[Any], Array], X: Any, t: Array) -> bool:
 
 
 def warn_link_twice(layers: Sequence[Layer], loss: Loss) -> None:
-    """Warn of a last layer that does what the loss does."""
+    """Warn about a last layer that repeats the activation of the loss."""
     last = layers[-1]
     if isinstance(last, Softmax | Sigmoid) and isinstance(loss, SoftmaxCrossEntropy | SigmoidCrossEntropy):
         link = "softmax" if isinstance(loss, SoftmaxCrossEntropy) else "sigmoid"
         warnings.warn(
             f"{type(loss).__name__} takes logits and applies the {link} itself; after {last!r} they are "
-            f"squashed twice, and learning is slow. Leave out {last!r}: predict gives probabilities without it.",
+            f"squashed twice, and learning is slow. Remove {last!r}: predict returns probabilities without it.",
             AdviceWarning,
             stacklevel=3,
         )
 
 
 def warn_unscaled(X: Any, remedy: str, names: Any = None, largest: float = LARGE, stacklevel: int = 2) -> None:
-    """Warn where the size of a column, √(mean² + variance), is above ``largest``.
+    """Warn if the size of a column, √(mean² + variance), is above ``largest``.
 
     >>> with warnings.catch_warnings(record=True) as caught:
     ...     warnings.simplefilter("always")
@@ -166,7 +166,7 @@ def warn_unscaled(X: Any, remedy: str, names: Any = None, largest: float = LARGE
         others = int((size > largest).sum()) - 1
         warnings.warn(
             f"column {name} of X has mean {mean[worst]:.3g} and standard deviation {std[worst]:.3g}: inputs of this "
-            f"size slow learning down or break it{f' ({others} other columns are large, too)' if others else ''}. "
+            f"size slow learning down or break it{f' ({others} other columns are also large)' if others else ''}. "
             f"{remedy}",
             UnscaledInputWarning,
             stacklevel=stacklevel,
@@ -179,9 +179,9 @@ def sample(X: Any) -> Any:
 
 
 def _warn_equal(layers: Sequence[Layer]) -> None:
-    """Warn where all units of a layer have equal weights before and behind them, and so equal gradients."""
+    """Warn if all units of a layer have equal incoming and outgoing weights, and so equal gradients."""
     if any(isinstance(layer, Dropout | GaussianNoise | BatchNorm) for layer in layers):
-        return  # noise tells the units apart
+        return  # noise makes the units differ
     dense = [(i, layer) for i, layer in enumerate(layers) if isinstance(layer, Dense)]
     for (i, layer), (j, behind) in pairwise(dense):
         between = layers[i + 1 : j]
@@ -194,7 +194,7 @@ def _warn_equal(layers: Sequence[Layer]) -> None:
         if layer.units > 1 and elementwise and alike:
             warnings.warn(
                 f"layer {i}, {layer!r}: all {layer.units} units have the same weights, so they get the same gradients "
-                "and stay the same forever. Draw them at random: leave out weights=, or give weights='he_normal'.",
+                "and stay equal forever. Initialize them at random: omit weights=, or give weights='he_normal'.",
                 EqualWeightsWarning,
                 stacklevel=4,
             )

@@ -1,4 +1,4 @@
-"""The memo: what happened to one batch in one layer."""
+"""The memo: the values of one batch in one layer."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from chainrule._internal.memory import owned
 
 
 class Memo:
-    """What one layer (or the loss) wrote down about one batch.
+    """The per-batch record of one layer or of the loss.
 
-    ``self`` of a layer is what was learned; its memo is what happened to this batch. ``forward`` and ``backward``
-    write to nothing else, so that many batches, and many threads, can be in flight through one network.
+    ``self`` of a layer holds what is learned; its memo holds everything about the current batch. ``forward`` and
+    ``backward`` write to nothing else, so many batches and many threads can use one network at the same time.
 
-    A name that was never set reads as ``None``. That is on purpose: ``np.matmul(x, W, out=memo.y)`` fills the
-    planned buffer inside a :class:`~chainrule.Workspace`, and allocates the result with a fresh ``Memo()``.
+    An attribute that was never set is ``None``. This is deliberate: ``np.matmul(x, W, out=memo.y)`` fills the
+    preallocated buffer in a :class:`~chainrule.Workspace`, and allocates the result with a new ``Memo()``.
 
     Attributes
     ----------
     training : bool
-        Whether the batch is for learning: dropout drops only then.
+        Whether this is a training batch. Dropout is active only then.
     dx_wanted : bool
-        Whether anybody will read dL/dx. False in the first layer that has parameters.
+        Whether dL/dx is needed. False for the first layer that has parameters.
     rng : numpy.random.Generator
-        The source of randomness of the layers that need one.
+        The random generator for layers such as dropout.
     y, dx, dW, db, ... : numpy.ndarray
-        Buffers, and whatever else the layer stored for its backward pass.
+        Buffers, and anything else that the layer stores for its backward pass.
 
     Examples
     --------

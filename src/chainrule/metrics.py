@@ -1,4 +1,4 @@
-"""Metrics: what is reported beside the loss, from targets t and predictions p."""
+"""Metrics reported in addition to the loss, computed from targets t and predictions p."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ RISING = {
     "cohen_kappa", "mcc", "matthews_corrcoef", "jaccard", "iou", "dice", "explained_variance", "likelihood",
     "log_likelihood", "correlation", "pearson", "spearman", "ap", "map", "auprc", "ndcg", "mrr", "gini",
 }  # fmt: skip
-ENDS = (  # of longer names: squared_error, balanced_accuracy
+ENDS = (  # the last words of longer names: squared_error, balanced_accuracy
     "loss", "error", "penalty", "cross_entropy", "deviance", "accuracy", "precision", "recall", "f1", "auc",
 )  # fmt: skip
 AVERAGES = ("_macro", "_micro", "_weighted", "_samples", "_ovr", "_ovo")  # as scikit-learn names its scorers
 
 
 def accuracy(t: Array, p: Array, sample_weight: Array | None = None) -> float:
-    """Return the fraction of rows, or of their weight, whose most probable class is the right one.
+    """Return the fraction of rows (or of their total weight) whose most probable class is correct.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def accuracy(t: Array, p: Array, sample_weight: Array | None = None) -> float:
 
 
 def binary_accuracy(t: Array, p: Array, sample_weight: Array | None = None) -> float:
-    """Return the fraction of labels that are on the right side of 1/2, over all rows and outputs.
+    """Return the fraction of labels predicted on the correct side of 1/2, over all rows and outputs.
 
     >>> binary_accuracy(np.array([[0.0], [1.0]]), np.array([[0.2], [0.7]]))
     1.0
@@ -58,8 +58,8 @@ def binary_accuracy(t: Array, p: Array, sample_weight: Array | None = None) -> f
 def r2(t: Array, p: Array, sample_weight: Array | None = None) -> float:
     """Return the coefficient of determination, 1 − Σ(t − p)² / Σ(t − mean t)², averaged over the outputs.
 
-    It is 1 for perfect predictions and 0 for those of the mean. Weights count in sums and mean. An output whose
-    targets are all equal counts as 1 when it is predicted exactly, else as 0.
+    It is 1 for perfect predictions and 0 for predicting the mean. Weights apply to the sums and the mean. An output
+    with constant targets counts as 1 if it is predicted exactly, else as 0.
 
     >>> r2(np.array([[1.0], [3.0]]), np.array([[1.0], [2.0]]))
     0.5
@@ -75,10 +75,10 @@ def r2(t: Array, p: Array, sample_weight: Array | None = None) -> float:
 
 
 def direction(name: str) -> str | None:
-    """Return "min" where a metric or a column of the history is better when it is small, "max" when it is large.
+    """Return "min" if smaller values of a metric or a column of the history are better, "max" if larger ones are.
 
-    None for a name that says neither. A ``val_`` in front does not matter; ``neg_`` turns the direction around, as in
-    the names of scikit-learn's scorers. This is the one place that knows: whatever looks for the best asks here.
+    None if the name tells neither. A ``val_`` prefix is ignored; ``neg_`` reverses the direction, as in the names of
+    scikit-learn's scorers. All code that looks for the best value uses this function.
 
     >>> [direction(name) for name in ("val_mae", "val_accuracy", "neg_mean_squared_error", "val_fun")]
     ['min', 'max', 'max', None]
@@ -97,7 +97,7 @@ def direction(name: str) -> str | None:
 
 
 def measure(metric: Callable[..., Any], t: Array, p: Array, sample_weight: Array | None) -> Any:
-    """Return the metric, weighted where there are weights and it has a parameter for them.
+    """Return the metric, weighted if weights are given and its function accepts them.
 
     >>> wrong = lambda t, p: float((t != p).sum())
     >>> t, p, weight = np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([3.0, 1.0])
@@ -106,7 +106,7 @@ def measure(metric: Callable[..., Any], t: Array, p: Array, sample_weight: Array
     """
     if sample_weight is None:
         return metric(t, p)
-    import inspect  # noqa: PLC0415  (kept out of the time of import chainrule)
+    import inspect  # noqa: PLC0415  (start-up time)
 
     try:
         weighted = "sample_weight" in inspect.signature(metric).parameters

@@ -1,4 +1,4 @@
-"""The network: layers, a loss, and one vector of parameters."""
+"""Feed-forward networks: layers, a loss and one flat parameter vector."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from chainrule.workspace import Workspace
 
 ELSEWHERE = {
     "fit": "cr.train(network, X, t, epochs=10)", "train": "cr.train(network, X, t, epochs=10)",
-    "compile": "cr.train(network, X, t, optimizer=cr.optimizers.Adam(0.001)): there is nothing to compile",
+    "compile": "cr.train(network, X, t, optimizer=cr.optimizers.Adam(0.001)): no compile step is needed",
     "evaluate": "cr.evaluate(network, X, t)", "score": "cr.evaluate(network, X, t)",
     "predict_proba": "network.predict(X), which gives probabilities", "summary": "print(network)",
     "parameters": "network.theta, or network.layers[0].W", "get_weights": "network.theta, or network.layers[0].W",
@@ -34,14 +34,14 @@ ELSEWHERE = {
     "load": "cr.load(path)", "trace": "cr.trace(network, x, t)", "folded": "cr.fold(network)",
     "to_onnx": "cr.onnx.save(network, path)", "export": "cr.onnx.save(network, path)",
     "eval": "network.predict(X): dropout does nothing there",
-    "add": "cr.Network(inputs, [layer, layer, ...], loss): all layers are given at once",
+    "add": "cr.Network(inputs, [layer, layer, ...], loss): give all layers at once",
 }  # fmt: skip
-"""What other libraries have as methods of a network, and what to type here."""
-CHUNK_BYTES = 2**22  # the widest activation of a chunk in predict(): it stays in the cache
+"""Methods of networks in other libraries, and what to type here."""
+CHUNK_BYTES = 2**22  # the widest activation of a chunk in predict(): small enough for the cache
 
 
 class Network:
-    """A feed-forward network: layers one after the other, and a loss at the end.
+    """A feed-forward network: a sequence of layers followed by a loss.
 
     .. code-block:: text
 
@@ -50,37 +50,39 @@ class Network:
     Parameters
     ----------
     inputs : int or tuple of int
-        The shape of one sample: a number of features, or for images (height, width, channels).
+        The shape of one sample: the number of features, or (height, width, channels) for images.
     layers : sequence of Layer
-        Specifications; the network makes its own copies and binds them to its parameters.
+        Layer specifications. The network copies them and binds the copies to its parameters.
     loss : Loss or str
-        An object from :mod:`chainrule.losses`, your own, or a name such as ``"softmax_cross_entropy"``.
+        An object from :mod:`chainrule.losses`, a custom loss, or a name such as ``"softmax_cross_entropy"``.
     seed : int, optional
-        Draws the parameters: the same seed gives the same network, to the bit.
+        Seed for parameter initialization. The same seed gives a bit-identical network.
     dtype : {"float32", "float64"}
-        The arithmetic of everything.
+        Floating-point type of parameters and computation.
 
     Attributes
     ----------
     layers : tuple of Layer
-        The bound layers, ``layers[0].W`` and so on: views of ``theta``.
+        The bound layers. Their arrays, ``layers[0].W`` and so on, are views of ``theta``.
     theta : (parameters,) array
-        All parameters; write into it, in place, to change the network.
+        All parameters as one flat vector. Modify it in place to change the network.
     statistics : (numbers,) array
-        What layers such as :class:`~chainrule.layers.BatchNorm` have measured while training; no gradient moves them.
+        Running statistics of layers such as :class:`~chainrule.layers.BatchNorm`; gradient descent does not update
+        them.
     values : (parameters + numbers,) array
-        Theta, and after it the statistics: all that training changes. A copy of it is a copy of what was learned.
+        ``theta`` followed by ``statistics``: everything that training changes. Copy it to save the state of the
+        network.
     layout, statistics_layout : Layout
-        Which part of theta, and of the statistics, is what.
+        Names, shapes and positions of the arrays in ``theta`` and ``statistics``.
     input_shape, output_shape : tuple of int
         The shapes of one sample of X and of y.
     seed : int, SeedSequence or None
-        What drew the parameters; None where it was not given, or where something else made them.
+        The seed used for initialization, or None if none was given or the parameters came from elsewhere.
 
     Raises
     ------
     ValueError
-        When layers do not fit together, with the layer and both shapes.
+        If layer shapes are incompatible. The message names the layer and both shapes.
 
     Examples
     --------
@@ -114,14 +116,14 @@ class Network:
 
     @classmethod
     def blank(cls, inputs: int | tuple[int, ...], layers: Sequence[Layer], loss: Loss | str, dtype: Any) -> Network:
-        """Return a network whose parameters are not there yet: ``allocate`` makes room, the caller fills it."""
+        """Return a network without parameters: call ``allocate`` to reserve memory, then fill it."""
         network = object.__new__(cls)
         network._plan(inputs, layers, loss, dtype)
         network.seed = None
         return network
 
     def allocate(self) -> None:
-        """Make room for the parameters and the statistics."""
+        """Allocate memory for the parameters and the statistics."""
         self._bind(np.empty(self.layout.size + self.statistics_layout.size, self.dtype))
 
     def _plan(self, inputs: int | tuple[int, ...], layers: Sequence[Layer], loss: Loss | str, dtype: Any) -> None:
@@ -165,29 +167,29 @@ class Network:
             setattr(layer, name, array)
 
     def owners(self) -> list[tuple[Entry, Layer, str]]:
-        """Return whose attribute every array is, and its name there, in the order of ``arrays``."""
+        """Return the layer and the attribute name of every array, in the order of ``arrays``."""
         entries = (*self.layout.entries, *self.statistics_layout.entries)
         return [(entry, *locate(self.layers[entry.layer], entry.name)) for entry in entries]
 
     def arrays(self) -> list[tuple[Entry, Array]]:
-        """Return every array of the network, parameters and then statistics, as views of ``values``."""
+        """Return all arrays of the network, first parameters, then statistics, as views of ``values``."""
         return [(e, self.layout.view(self._theta, e)) for e in self.layout.entries] + [
             (e, self.statistics_layout.view(self._statistics, e)) for e in self.statistics_layout.entries
         ]
 
     @property
     def values(self) -> Float[Array, "size"]:
-        """Theta and the statistics in one vector: write into it, in place."""
+        """``theta`` and the statistics in one vector. Modify it in place."""
         return self._values
 
     @property
     def statistics(self) -> Float[Array, "size"]:
-        """The statistics: write into them, in place."""
+        """The running statistics. Modify them in place."""
         return self._statistics
 
     @property
     def theta(self) -> Float[Array, "size"]:
-        """All parameters. Writing into it, and assigning to it, changes the values that the layers' views show."""
+        """All parameters. Writing to it or assigning to it changes the arrays of the layers, which are views of it."""
         return self._theta
 
     @theta.setter
@@ -202,21 +204,21 @@ class Network:
 
     @property
     def weights(self) -> list[Array]:
-        """The parameter arrays that are weights, not biases: views of theta."""
+        """The weight arrays, without biases, as views of theta."""
         return [self.layout.view(self.theta, e) for e in self.layout.select(None, biases=False)]
 
     def workspace(
         self, batch: int, *, training: bool = True, seed: int | np.random.SeedSequence | None = None
     ) -> Workspace:
-        """Plan the memory for steps of at most ``batch`` rows; ``seed`` is for what dropout draws."""
+        """Preallocate memory for steps of at most ``batch`` rows; ``seed`` seeds dropout."""
         return Workspace(self.layers, self.loss, self.layout, batch, self.dtype, training=training, seed=seed)
 
     def forward(
         self, x: Float[Array, "batch *inputs"] | SparseRows, workspace: Workspace | None = None
     ) -> Float[Array, "batch outputs"]:
-        """Return y, the last layer's values before the loss's link, for a batch of the network's dtype.
+        """Return y, the output of the last layer before the loss's link, for a batch of the network's dtype.
 
-        With a workspace every intermediate value is left in its memos; without one nothing is kept.
+        With a workspace, all intermediate values are stored in its memos; without one, none are kept.
         """
         return self._forward(x, [Memo() for _ in self.layers] if workspace is None else workspace.memos)
 
@@ -228,12 +230,12 @@ class Network:
     def backward(self, dy: Float[Array, "batch outputs"], workspace: Workspace) -> Float[Array, "size"]:
         """Return dL/dtheta given dL/dy, after a ``forward`` with the same workspace.
 
-        From the last layer to the first one with parameters; what lies before it has nothing to learn.
+        Runs from the last layer to the first one that has parameters.
         """
         for i in range(len(self.layers) - 1, workspace.first - 1, -1):
             dy = self.layers[i].backward(dy, workspace.memos[i])  # type: ignore[assignment]  # None at the first
         for memo, name, view in workspace.gradients:
-            if getattr(memo, name) is not view:  # the layer made an array of its own instead of filling the view
+            if getattr(memo, name) is not view:  # the layer made a new array instead of filling the view
                 view[...] = getattr(memo, name)
                 setattr(memo, name, view)
         return workspace.grad
@@ -254,16 +256,16 @@ class Network:
         workspace: Workspace | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> tuple[float, Float[Array, "size"]]:
-        """Return L on a batch and dL/dtheta: one forward and one backward pass.
+        """Return L on a batch and dL/dtheta, from one forward and one backward pass.
 
         Parameters
         ----------
         x : (batch, inputs)
-        t : targets as the loss wants them
+        t : targets, in the form expected by the loss
         workspace : Workspace, optional
-            Where to write. Its ``grad`` is what is returned, and the next call overwrites it. An x of the network's
-            dtype is then taken as checked, and so are t and weights, as :meth:`check` returns them. Without one,
-            everything is checked, dropout does nothing, and the gradient is a new array.
+            Where to write. The returned gradient is its ``grad``, which the next call overwrites. An x of the network's
+            dtype is then assumed to be checked, as are t and the weights, as returned by :meth:`check`. Without a
+            workspace, everything is checked, dropout is disabled, and the gradient is a new array.
         sample_weight : (batch,), optional
             L is then Σ wᵢ ℓᵢ / Σ wᵢ.
 
@@ -289,7 +291,7 @@ class Network:
     def check(
         self, x: MatrixLike, t: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> tuple[Any, Array, Array | None]:
-        """Return x, t and weights as ``loss_and_grad`` wants them with a workspace, or say what does not fit."""
+        """Validate x, t and weights, and return them in the form that ``loss_and_grad`` expects with a workspace."""
         x = self.check_rows(x).astype(self.dtype, copy=False)
         t = self.loss.targets(t, self.output_shape[0], self.dtype)
         weight = None if sample_weight is None else check_weights(sample_weight, self.dtype)
@@ -297,7 +299,7 @@ class Network:
         return x, t, weight
 
     def check_rows(self, X: MatrixLike, name: str = "X") -> Any:
-        """Return X as the network takes it, in whatever dtype it has, or say what does not fit."""
+        """Validate X and return it as an array of the network's input shape; its dtype is not changed."""
         X = check_rows(X, self.input_shape, self.dtype, name)
         if is_sparse(X):
             takers = [(i, layer) for i, layer in enumerate(self.layers) if layer.sparse != "handed on"]
@@ -310,9 +312,9 @@ class Network:
         return X
 
     def check_categories(self, X: Any, name: str = "X") -> None:
-        """Refuse what is not a category in any row of X, where an Embedding reads X itself.
+        """Raise an error for invalid categories in any row of X, if an Embedding reads X directly.
 
-        Each looks at its own batch, too: this is for what is done batch by batch.
+        Embeddings also check each batch. This check covers all rows before work begins batch by batch.
         """
         columns = None
         for layer in self.layers:
@@ -322,7 +324,7 @@ class Network:
                 break
 
     def logits(self, X: MatrixLike) -> Float[Array, "rows outputs"]:
-        """Return y for any number of rows, chunk by chunk: what ``predict`` gives before the link."""
+        """Return y for any number of rows, computed in chunks: the values of ``predict`` before the link."""
         X = self.check_rows(X)
         rows = X.shape[0]
         if rows == 1:
@@ -333,7 +335,7 @@ class Network:
                 return self._logits(X, rows, chunk)
         largest = min(rows, chunk) * max((e.where.stop - e.where.start for e in self.layout.entries), default=0)
         if WORTH_ASKING < largest <= SMALL:
-            with blas_threads(1):  # others would spin for long after this
+            with blas_threads(1):  # other threads would keep spinning long after this
                 return self._logits(X, rows, chunk)
         return self._logits(X, rows, chunk)
 
@@ -342,7 +344,7 @@ class Network:
             return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
         self.check_categories(X)
         y = np.empty((rows, *self.output_shape), self.dtype)
-        memos = [Memo() for _ in self.layers]  # reused, and with them their buffers, by all chunks but a short last one
+        memos = [Memo() for _ in self.layers]  # reused, with their buffers, by all chunks but a short last one
         for layer, memo in zip(self.layers, memos, strict=True):
             for name, shape in {"y": layer.output_shape, **layer.buffers()}.items():
                 setattr(memo, name, np.empty((chunk, *shape), self.dtype))
@@ -352,27 +354,27 @@ class Network:
         return y
 
     def predict(self, X: MatrixLike) -> Float[Array, "rows outputs"]:
-        """Return predictions (rows, outputs): the loss's link of the last layer's values.
+        """Return predictions (rows, outputs): the loss's link applied to the output of the last layer.
 
         Probabilities after SoftmaxCrossEntropy and SigmoidCrossEntropy, rates after Poisson, else y itself.
-        Dropout does nothing. Nothing is written to the network, so any number of threads may predict with it.
+        Dropout is disabled. The network is not modified, so any number of threads may call this method.
         """
         return self.loss.link(self.logits(X))
 
     @staticmethod
     def _own(X: Any, y: Array) -> Array:
-        """Return y, or a copy where y is X itself: a network of Identity layers gives it back."""
+        """Return y, or a copy if it shares memory with X, as in a network of Identity layers."""
         return y.copy() if not is_sparse(X) and np.may_share_memory(X, y) else y
 
     @property
     def chunk(self) -> int:
-        """The number of rows that go through the network at once in ``predict``."""
+        """Number of rows that ``predict`` processes at a time."""
         widest = max(math.prod(shape) for shape in (self.input_shape, *(layer.output_shape for layer in self.layers)))
         return max(1, CHUNK_BYTES // (self.dtype.itemsize * widest))
 
     @property
     def blocked(self) -> bool:
-        """Whether a layer, or one inside of a layer, does parts of the rows in threads of its own."""
+        """Whether any layer, including nested ones, splits rows across its own threads."""
         return _blocked(self.layers)
 
     def astype(self, dtype: Any) -> Network:
@@ -385,7 +387,7 @@ class Network:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            """Say what to type for what other libraries call by a method."""
+            """Raise an error that gives the equivalent of a method known from other libraries."""
             remedy = f" Type {ELSEWHERE[name]}." if name in ELSEWHERE else ""
             raise AttributeError(f"a Network has no {name!r}.{remedy}")
 
@@ -398,7 +400,7 @@ class Network:
         return self.__copy__()
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the values once, and layers without their views of them."""
+        """Return the state with one copy of the values, and layers without their views of it."""
         state = dict(vars(self), _values=self.values.copy())
         del state["_theta"], state["_statistics"]
         unbound = [copy.copy(layer) for layer in self.layers]

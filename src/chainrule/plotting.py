@@ -1,7 +1,7 @@
-"""Pictures of a training and of what came out of it: each function returns a matplotlib Figure to save or to show.
+"""Plots of training and its results. Each function returns a matplotlib Figure to save or show.
 
-Figures are made without pyplot: nothing global is touched, and threads and servers can draw. The colours are those of
-Okabe and Ito, which people with any kind of colour vision can tell apart.
+Figures are created without pyplot: there is no global state, so threads and servers can plot. The colors are those of
+Okabe and Ito, which people with any kind of color vision can distinguish.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ MARKERS = "o^sDvPX*"
 
 
 def plot_history(history: History) -> Figure:
-    """Draw the loss, and what was measured on the validation set, over the epochs.
+    """Plot the loss and the validation metrics over the epochs.
 
-    A loss that falls by more than a factor of twenty is drawn on a logarithmic axis.
+    A loss that falls by more than a factor of 20 is plotted on a logarithmic axis.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ def plot_history(history: History) -> Figure:
     Returns
     -------
     Figure
-        One panel for the losses, and one for each metric on the validation set.
+        One panel for the losses, and one for each validation metric.
 
     Raises
     ------
     ValueError
-        When the history has no epoch.
+        If the history has no epoch.
 
     Examples
     --------
@@ -60,7 +60,9 @@ def plot_history(history: History) -> Figure:
     ['Loss', 'Accuracy']
     """
     if not len(history):
-        raise ValueError("plot_history: expected at least one epoch, got none. Was training interrupted at its start?")
+        raise ValueError(
+            "plot_history: expected at least one epoch, got none. Was training interrupted in the first epoch?"
+        )
     metrics = [name for name in history.columns if name.startswith("val_") and name != "val_loss"]
     panels = 1 + len(metrics)
     figure = _figure(4.6 * panels, 3.4)
@@ -88,18 +90,18 @@ def plot_history(history: History) -> Figure:
 
 
 def plot_range_test(result: RangeTest) -> Figure:
-    """Draw the loss of a learning-rate range test over the rate.
+    """Plot the loss of a learning-rate range test over the learning rate.
 
     Parameters
     ----------
     result : RangeTest
-        What :func:`chainrule.lr_range_test` returned.
+        The result of :func:`chainrule.lr_range_test`.
 
     Returns
     -------
     Figure
-        The loss of every step, pale, and smoothed; the rate that is suggested is marked. Losses far above those of the
-        first steps are cut off.
+        The loss of every step (pale) and the smoothed loss, with the suggested rate marked. Losses far above those of
+        the first steps are cut off.
 
     Examples
     --------
@@ -127,7 +129,7 @@ def plot_range_test(result: RangeTest) -> Figure:
 
 
 def plot_confusion(t: ArrayLike, labels: ArrayLike, classes: Sequence[str]) -> Figure:
-    """Draw how often each class was taken for each other one.
+    """Plot the confusion matrix.
 
     Parameters
     ----------
@@ -141,13 +143,13 @@ def plot_confusion(t: ArrayLike, labels: ArrayLike, classes: Sequence[str]) -> F
     Returns
     -------
     Figure
-        The right answers in blue, the wrong ones in orange. A cell's shade is its share of its row, scaled for
-        right and wrong answers apart, so that rare mistakes can be seen.
+        Correct predictions in blue, errors in orange. A cell's shade is its share of its row, scaled separately for
+        correct predictions and errors, so that rare errors are visible.
 
     Raises
     ------
     ValueError
-        When the labels do not fit each other or the classes.
+        If the labels do not match each other or the classes.
 
     Examples
     --------
@@ -192,12 +194,12 @@ def plot_confusion(t: ArrayLike, labels: ArrayLike, classes: Sequence[str]) -> F
 def plot_mistakes(
     X: ArrayLike, t: ArrayLike, p: ArrayLike, classes: Sequence[str], image_shape: tuple[int, int], most: int = 20
 ) -> Figure:
-    r"""Draw the images whose class was wrong although the network was sure, the surest first.
+    r"""Plot the misclassified images, the most confident predictions first.
 
     Parameters
     ----------
     X : (rows, height · width)
-        Images, one a row.
+        Images, one per row.
     t : (rows,) of int
         The true labels.
     p : (rows, classes)
@@ -206,7 +208,7 @@ def plot_mistakes(
         The names of the classes.
     image_shape : (height, width)
     most : int
-        At most so many.
+        The maximum number of images.
 
     Returns
     -------
@@ -215,7 +217,7 @@ def plot_mistakes(
     Raises
     ------
     ValueError
-        When there are no mistakes, or the arrays do not fit each other.
+        If there are no mistakes, or the arrays do not match.
 
     Examples
     --------
@@ -235,7 +237,7 @@ def plot_mistakes(
     labels = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(labels != true)
     if not wrong.size:
-        raise ValueError("plot_mistakes: there are no mistakes to draw: every row was predicted right.")
+        raise ValueError("plot_mistakes: there are no mistakes to plot: every row was predicted correctly.")
     sure = probabilities.max(axis=1)
     rows = wrong[np.argsort(-sure[wrong], kind="stable")][:most]
     columns = min(5, len(rows))
@@ -255,25 +257,25 @@ def plot_mistakes(
 
 
 def plot_weights(network: Network, image_shape: tuple[int, int], most: int = 64) -> Figure:
-    """Draw what each unit of the first layer looks for: its weights as an image, red for + and blue for −.
+    """Plot the weights of each unit of the first layer as an image, red for + and blue for −.
 
     Parameters
     ----------
     network : Network
-        Its first layer with weights takes images, one a row.
+        The inputs of its first layer with weights are images, one per row.
     image_shape : (height, width)
     most : int
-        Where there are more units, those with the largest weights (by their norm) are shown, the largest first.
+        The maximum number of units shown. If there are more, those with the largest weights (by norm) come first.
 
     Returns
     -------
     Figure
-        All images in one colour scale, white at 0.
+        All images share one color scale, with white at 0.
 
     Raises
     ------
     ValueError
-        When the first weights are not of images of this shape.
+        If the first weights do not match images of this shape.
 
     Examples
     --------
@@ -313,12 +315,12 @@ def plot_weights(network: Network, image_shape: tuple[int, int], most: int = 64)
 
 
 def plot_boundary(network: Network, X: ArrayLike, t: ArrayLike, classes: Sequence[str] | None = None) -> Figure:
-    """Draw the classes' regions in the plane, and points on top: a filled mark is right, a red cross is wrong.
+    """Plot the regions of the classes in the plane, and the points: a filled mark is correct, a red cross is wrong.
 
     Parameters
     ----------
     network : Network
-        Of two inputs, which predicts a probability for each class (or one, for two classes).
+        With two inputs, predicting one probability per class (or a single one for two classes).
     X : (rows, 2)
         The points.
     t : (rows,) of int
@@ -329,12 +331,12 @@ def plot_boundary(network: Network, X: ArrayLike, t: ArrayLike, classes: Sequenc
     Returns
     -------
     Figure
-        The colour fades where the network is not sure; lines are where the most probable class changes.
+        The color fades where the network is uncertain; lines mark where the most probable class changes.
 
     Raises
     ------
     ValueError
-        When the network or the points are not of two inputs.
+        If the network or the points do not have two inputs.
 
     Examples
     --------
@@ -417,6 +419,6 @@ def _labels(name: str, values: ArrayLike, classes: int) -> np.ndarray:
 
 
 def _probabilities(network: Network, X: np.ndarray) -> np.ndarray:
-    """Return one probability a class, also of a network with a single output."""
+    """Return one probability per class, even for a network with a single output."""
     p = network.predict(X)
     return np.concatenate([1 - p, p], axis=1) if p.shape[1] == 1 else p

@@ -1,4 +1,4 @@
-"""The workspace: everything that a training step writes on, planned once."""
+"""The workspace: all memory that a training step writes to, allocated once."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from chainrule.parameters import Layout, locate
 
 
 class Workspace:
-    """The memory of a training step: one memo a layer, one for the loss, and one flat gradient.
+    """The memory of a training step: one memo per layer, one for the loss, and one flat gradient.
 
-    Make it with :meth:`chainrule.Network.workspace`. Planned for the largest batch; shorter ones use the first rows
-    of each buffer. In steady state a step allocates no array that grows with the network.
+    Create it with :meth:`chainrule.Network.workspace`. It is sized for the largest batch; shorter batches use the first
+    rows of each buffer. After the first step, no step allocates an array that grows with the network.
 
     Attributes
     ----------
     memos : list of Memo
-        One for each layer: ``memo.y``, ``memo.dx``, the views ``memo.dW``, ``memo.db`` of ``grad``, and what the layer
-        stored. They hold the batch that ran last.
+        One per layer, with ``memo.y``, ``memo.dx``, the views ``memo.dW`` and ``memo.db`` of ``grad``, and the values
+        that the layer stored for the last batch.
     loss_memo : Memo
         The same for the loss.
     grad : (parameters,) array
         dL/dtheta, in the layout of ``network.theta``.
     rng : numpy.random.Generator
-        What dropout draws from.
+        The random generator used by dropout.
 
     Examples
     --------
@@ -74,7 +74,7 @@ class Workspace:
     def _plan_layers(
         self, layers: Sequence[Layer], memos: Sequence[Memo], dtype: np.dtype[Any], *, dx_wanted: bool
     ) -> int:
-        """Plan the memos of layers, and of those inside of them; return the first one that has parameters."""
+        """Prepare the memos of layers, including nested ones; return the first layer that has parameters."""
         first = next((i for i, layer in enumerate(layers) if layer.parameters()), len(layers))
         for i, (layer, memo) in enumerate(zip(layers, memos, strict=True)):
             memo.dx_wanted = dx_wanted or i > first
@@ -94,7 +94,7 @@ class Workspace:
             self._planned.append((memo, name, buffer))
 
     def resize(self, rows: int) -> None:
-        """Let every memo hold the first ``rows`` rows of its buffers."""
+        """Make every memo use the first ``rows`` rows of its buffers."""
         if rows == self.rows:
             return
         if rows > self.capacity:

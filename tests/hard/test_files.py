@@ -498,7 +498,7 @@ def test_a_folder_in_which_one_may_not_write(other_user):
     path = folder / "model.safetensors"
     cr.save(network(1), path)
     become()
-    with pytest.raises(PermissionError, match="this user may not write into the folder"):
+    with pytest.raises(PermissionError, match="no permission to write to the folder"):
         cr.save(network(2), path, overwrite=True)
     is_whole(path)
 

@@ -1,1 +1,1 @@
-"""What the rest of the package is built with: checks, names, threads, types. Nothing here is public."""
+"""Internal foundations of the package: checks, names, threads, types. Nothing here is public."""

@@ -1,4 +1,4 @@
-"""Bad input, said in one sentence: what was expected, what came, the likely cause, the remedy."""
+"""Input validation. Every error says what was expected, what came, the likely cause, and the remedy."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def check_real(
 
 
 def check_seed(owner: str, seed: Any) -> int | np.random.SeedSequence | None:
-    """Return a seed: a whole number, what NumPy spawned from one, or None for a fresh one."""
+    """Return a seed: a whole number, a SeedSequence spawned from one, or None for a fresh one."""
     if seed is None or isinstance(seed, np.random.SeedSequence):
         return seed
     return check_count(owner, "seed", seed, least=0)
 
 
 def check_split_seed(owner: str, seed: Any, name: str = "seed") -> int:
-    """Return a seed that scikit-learn's splits take too.
+    """Return a seed that scikit-learn's splits accept as well.
 
     >>> check_split_seed("train", -1)
     Traceback (most recent call last):
@@ -76,7 +76,7 @@ def check_split_seed(owner: str, seed: Any, name: str = "seed") -> int:
 
 
 def check_numbers(name: str, values: Any) -> Array:
-    """Return ``values`` as an array of real numbers (booleans count); its dtype is left as it is."""
+    """Return ``values`` as an array of real numbers or booleans, without changing its dtype."""
     try:
         array = np.asarray(values)
     except ValueError as error:
@@ -87,19 +87,19 @@ def check_numbers(name: str, values: Any) -> Array:
         first = repr(array.reshape(-1)[:1].tolist()[0])[:40] if array.size else "nothing"
         words = "np.unique(t, return_inverse=True)[1]" if name == "t" else "scikit-learn's OneHotEncoder"
         raise TypeError(
-            f"{name}: expected numbers, got an array of dtype {array.dtype} (its first value is {first}). Turn words "
-            f"into numbers with {words}; what is numbers already, with np.asarray({name}, dtype=float)."
+            f"{name}: expected numbers, got an array of dtype {array.dtype} (its first value is {first}). Encode text "
+            f"with {words}; convert numeric data with np.asarray({name}, dtype=float)."
         )
     return array
 
 
 def check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
-    """Refuse NaN, infinities, and what would become infinite in ``dtype``; say where the first one stands."""
+    """Raise an error that locates the first NaN, infinity, or value that overflows ``dtype``."""
     if array.dtype.kind != "f" or not array.size:
         return
     largest = float(np.finfo(dtype).max)
     with np.errstate(over="ignore", invalid="ignore"):
-        # The sum is finite if all are, unless they are huge: one pass and no memory.
+        # The sum is finite if all values are, unless they are huge: one pass, no extra memory.
         fits = array.dtype.itemsize <= dtype.itemsize or (array.max() <= largest and array.min() >= -largest)
         if fits and math.isfinite(array.sum()):
             return
@@ -108,11 +108,11 @@ def check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
         if bad.size:
             value = np.ravel(values)[bad[0]]
             where = f"row {row}" + (f", column {bad[0]}" if array.ndim == 2 else "")
-            if array.ndim > 2:  # an image has no columns of its numbers
+            if array.ndim > 2:  # images have no columns
                 where += f" at {tuple(map(int, np.unravel_index(bad[0], values.shape)))}"
             if np.isfinite(value):
                 raise ValueError(
-                    f"{name}: the value {value} in {where} does not fit into {dtype}: "
+                    f"{name}: the value {value} in {where} overflows {dtype}: "
                     "scale the data, or build the network with dtype='float64'."
                 )
             raise ValueError(
@@ -122,7 +122,7 @@ def check_finite(name: str, array: Array, dtype: np.dtype[Any]) -> None:
 
 
 def check_rows(X: Any, sample_shape: tuple[int, ...], dtype: np.dtype[Any], name: str = "X") -> Any:
-    """Return X as an array (rows, *sample_shape) of finite numbers; it is copied only if it is no array."""
+    """Return X as an array (rows, *sample_shape) of finite numbers; it is copied only if it is not an array."""
     array: Any = X.tocsr() if is_sparse(X) else check_numbers(name, X)
     if array.ndim != len(sample_shape) + 1 or array.shape[1:] != sample_shape or not array.shape[0]:
         raise ValueError(_wrong_rows(name, array.shape, sample_shape))
@@ -142,7 +142,7 @@ def _wrong_rows(name: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]
         elif math.prod(shape[1:]) == math.prod(sample_shape):
             remedy = f"Reshape it: {name}.reshape(len({name}), {sizes})."
         else:
-            remedy = "Are these the images, with their channels last, that the network was built for?"
+            remedy = "Are these the images the network was built for, with channels last?"
         return f"{name}: expected an array of shape {wanted}, got {len(shape)}-D, shape {shape}. {remedy}"
     if len(shape) != len(sample_shape) + 1:
         if shape == sample_shape:
@@ -155,29 +155,29 @@ def _wrong_rows(name: str, shape: tuple[int, ...], sample_shape: tuple[int, ...]
     if shape[1:] != sample_shape:
         had, has = (shape[1], sample_shape[0]) if len(sample_shape) == 1 else (shape[1:], sample_shape)
         return (
-            f"{name}: expected {has} features, got {had}: shape {wanted} was wanted, this is {shape}. "
-            "Are these the columns that the network was built for?"
+            f"{name}: expected {has} features, got {had} (expected shape {wanted}, got {shape}). "
+            "Are these the columns the network was built for?"
         )
     return f"{name}: expected at least one row, got an array of shape {shape}. Is the selection empty?"
 
 
 def check_lengths(X: Any, **others: Array | None) -> None:
-    """Refuse arrays that do not have one entry for each row of X."""
+    """Raise an error for arrays that do not have one entry per row of X."""
     for name, values in others.items():
         if values is not None and len(values) != X.shape[0]:
             raise ValueError(
                 f"X and {name}: expected the same number of rows, got {X.shape[0]} and {len(values)}. "
-                "Were both cut from the data in the same way?"
+                "Were both split the same way?"
             )
 
 
 def check_weights(weights: Any, dtype: np.dtype[Any], name: str = "sample_weight") -> Array:
-    """Return sample weights: one finite, non-negative number a row, not all of them zero."""
+    """Return sample weights: one finite, non-negative number per row, not all zero."""
     array = check_numbers(name, weights)
     if array.ndim != 1:
-        raise ValueError(f"{name}: expected one number a row, shape (rows,), got shape {array.shape}.")
+        raise ValueError(f"{name}: expected one number per row, shape (rows,), got shape {array.shape}.")
     check_finite(name, array, dtype)
     if (array < 0).any() or not array.any():
         what = "a negative number" if (array < 0).any() else "zeros only"
-        raise ValueError(f"{name}: expected numbers of at least 0, not all 0, got {what}.")
+        raise ValueError(f"{name}: expected non-negative numbers, not all zero, got {what}.")
     return array.astype(dtype)

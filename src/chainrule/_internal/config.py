@@ -8,7 +8,7 @@ from typing import Any
 from chainrule._internal.names import did_you_mean
 
 ELSEWHERE = {
-    "activation": "An activation is a layer of its own: [Dense(30), ReLU()].",
+    "activation": "An activation is a separate layer: [Dense(30), ReLU()].",
     "input_shape": "The network infers shapes: give inputs= to Network.",
     "input_dim": "The network infers shapes: give inputs= to Network.",
     "in_features": "The network infers shapes: give the number of units alone, Dense(30).",
@@ -20,14 +20,14 @@ ELSEWHERE = {
     "kernel_regularizer": "Penalties are given to train: penalties=[L2(1e-4)].",
     "lr": "It is called learning_rate=.",
 }
-"""What other libraries call an argument, and what to type here."""
+"""Names of arguments in other libraries, and what to type here."""
 
 
 class Config:
     """Base of layers and callbacks, and by way of :class:`FrozenConfig` of everything else that a user constructs."""
 
     def __new__(cls, *args: Any, **given: Any) -> Any:
-        """Make an object; a misspelled argument, or another library's, is answered by what to type."""
+        """Create an object; an error for a misspelled argument or one of another library says what to type."""
         parameters = vars(cls).get("__dataclass_params__")
         if parameters is not None and parameters.init:
             known = [field.name for field in fields(cls) if field.init]  # type: ignore[arg-type]
@@ -39,7 +39,7 @@ class Config:
         return super().__new__(cls)
 
     def arguments(self) -> dict[str, Any]:
-        """Return what the constructor was given (its dataclass fields), by name."""
+        """Return the constructor's arguments (its dataclass fields) by name."""
         if not is_dataclass(self):
             return {}
         return {field.name: getattr(self, field.name) for field in fields(self) if field.init}
@@ -62,13 +62,13 @@ class Config:
 class FrozenConfig(Config):
     """A configuration that never changes, equal to another of its class with the same arguments.
 
-    What ``@dataclass(frozen=True)`` would generate for every class, written once: it halves the time of
-    ``import chainrule``.
+    Does once what ``@dataclass(frozen=True)`` would generate for every class, which halves the time of ``import
+    chainrule``.
     """
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in vars(self):
-            raise AttributeError(f"{self!r} does not change: make a new {type(self).__name__}.")
+            raise AttributeError(f"{self!r} is immutable: create a new {type(self).__name__}.")
         if getattr(value, "ndim", None) == 0:
             value = value.item()  # a NumPy scalar would turn float32 arrays into float64
         elif isinstance(value, list):

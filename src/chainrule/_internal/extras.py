@@ -1,4 +1,4 @@
-"""Optional dependencies: imported on first use, and a missing one names the command to type."""
+"""Optional dependencies, imported on first use. The error for a missing one gives the command that installs it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def require(module: str, extra: str) -> Any:
-    """Import ``module``, or say which extra of chainrule brings it.
+    """Import ``module``, or raise an error that names the extra of chainrule that installs it.
 
     >>> require("math", "plot").sqrt(4.0)
     2.0
@@ -21,7 +21,7 @@ def require(module: str, extra: str) -> Any:
     except ModuleNotFoundError as error:
         package = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != package:
-            raise  # the package is there, but broken: its own message helps more
+            raise  # the package is installed but broken: its own message helps more
         raise ImportError(
             f'this needs the package {package!r}, which is not installed. Type: pip install "chainrule[{extra}]"'
         ) from error

@@ -11,10 +11,10 @@ from types import FrameType
 
 @contextmanager
 def deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Within the block, the first Ctrl-C only sets a flag, which the yielded function reads; a second one raises.
+    """Set a flag at the first Ctrl-C in the block, which the yielded function reads; raise at the second.
 
-    Only the main thread can do this, and only where nobody has installed a handler of their own; elsewhere the flag
-    stays down and Ctrl-C does what it did before.
+    This works only in the main thread and without a custom signal handler. Otherwise the flag stays unset, and Ctrl-C
+    behaves as before.
 
     >>> with deferred_interrupt() as interrupted:
     ...     signal.raise_signal(signal.SIGINT)

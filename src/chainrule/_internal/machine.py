@@ -1,4 +1,4 @@
-"""What the machine has to give."""
+"""The memory that this machine, or the container that it runs in, has left."""
 
 from __future__ import annotations
 

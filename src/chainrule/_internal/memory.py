@@ -1,4 +1,4 @@
-"""Arrays that can be written to."""
+"""Writable arrays."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from chainrule._internal.typing import Array
 
 
 def owned(array: Array) -> Array:
-    """Return an array that can be written: itself, or a copy where it is read-only or not in one piece.
+    """Return the array itself, or a copy if it is read-only or not contiguous.
 
-    For what comes out of a pickle: joblib maps large arrays into its workers, read-only.
+    For unpickled arrays: joblib maps large arrays into its workers as read-only memory.
 
     >>> owned(np.frombuffer(b"12345678", np.uint8)).flags.writeable
     True

@@ -1,4 +1,4 @@
-"""Looking things up by name: in fixed tables only, with a suggestion when the name is not there; names in messages."""
+"""Lookup by name, in fixed tables only, with suggestions for unknown names; and names in messages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST = 20  # names in a sentence
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a sentence that suggests the nearest known names, or lists all of them.
+    """Return a sentence that suggests the nearest known name and lists the known ones.
 
     >>> did_you_mean("rleu", ["relu", "tanh"])
     "Did you mean 'relu'? Known: relu, tanh."
@@ -28,12 +28,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def key(name: str) -> str:
-    """Return the spelling under which names are compared: ``HeNormal``, ``he_normal`` and ``he-normal`` are one."""
+    """Return the spelling used to compare names: ``HeNormal``, ``he_normal`` and ``he-normal`` are equal."""
     return name.replace("_", "").replace("-", "").replace(" ", "").lower()
 
 
 def lookup(what: str, name: str, table: Mapping[str, T]) -> T:
-    """Return the entry of ``table`` under ``name``, whatever its capitals and underscores.
+    """Return the entry of ``table`` under ``name``, ignoring case and underscores.
 
     >>> lookup("optimizer", "adam", {"Adam": 1})
     1
@@ -81,7 +81,7 @@ def named(what: str, value: Any, base: Any, known: Any) -> Any:
 
 
 def reword(message: str, names: Mapping[str, str]) -> str:
-    """Return a message with other names in it; ``names`` are regular expressions and what stands for them.
+    """Return a message with other names; ``names`` maps regular expressions to their replacements.
 
     >>> reword("t: expected (rows, 1), got (3, 2)", {r"^t:": "y:"})
     'y: expected (rows, 1), got (3, 2)'
@@ -93,7 +93,7 @@ def reword(message: str, names: Mapping[str, str]) -> str:
 
 @contextmanager
 def reworded(names: Mapping[str, str]) -> Iterator[None]:
-    """Let errors of the block name what their reader typed: :func:`train` says ``t`` where an estimator has ``y``."""
+    """Reword errors of the block to use the caller's names: ``t`` in :func:`train` is ``y`` in an estimator."""
     try:
         yield
     except (TypeError, ValueError) as error:

@@ -1,6 +1,6 @@
-"""Rows in parts: layers that touch much memory work on a few rows at a time, which stay in the cache, in threads.
+"""Row-parallel work: layers that use much memory process a few rows at a time, which fit the cache, in threads.
 
-The parts depend on the work alone, so that sums over them, and with them results, do not depend on the threads.
+The parts depend only on the amount of work, so results do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import numpy as np
 
 from chainrule._internal.typing import Array
 
-PARTS = 8  # at most: what the numbers of cores in common divide, or leave little of
-WORTH = 2**18  # numbers that a part touches at least: fewer are done before another thread has begun
-CACHED = 2**16  # numbers of a block of rows that a few operations one after the other find in the cache
+PARTS = 8  # at most: divisible by common numbers of cores, or nearly so
+WORTH = 2**18  # the fewest numbers in a part: less work is done before another thread starts
+CACHED = 2**16  # numbers in a block of rows that stays in the cache for several operations in a row
 
 _local = threading.local()
 _pool: ThreadPoolExecutor | None = None
@@ -30,7 +30,7 @@ _lock = threading.Lock()
 
 @contextmanager
 def part_threads(threads: int) -> Iterator[None]:
-    """Within the block, parts are done by so many threads. BLAS shall use one meanwhile.
+    """Use this many threads for parts in the block. BLAS should use one meanwhile.
 
     >>> with part_threads(2):
     ...     in_parts(lambda part, rows: None, rows=8, size=3 * WORTH)
@@ -44,9 +44,9 @@ def part_threads(threads: int) -> Iterator[None]:
 
 
 def in_parts(work: Callable[[int, slice], None], rows: int, size: int) -> int:
-    """Call ``work(part, rows)`` for parts of the rows, in threads where that is worth it; return how many there were.
+    """Call ``work(part, rows)`` for parts of the rows, in threads if that is worthwhile; return the number of parts.
 
-    ``size`` is how many numbers are touched for all rows.
+    ``size`` is the number of values read or written for all rows.
 
     >>> in_parts(lambda part, rows: print(part, rows), rows=5, size=10)
     0 slice(0, 5, None)
@@ -77,7 +77,7 @@ def in_parts(work: Callable[[int, slice], None], rows: int, size: int) -> int:
 
 
 def blocks(rows: slice, row_size: int, most: int = CACHED) -> Iterator[slice]:
-    """Yield the rows, as many at a time as have at most so many numbers.
+    """Yield slices of the rows, each with at most this many numbers.
 
     >>> list(blocks(slice(4, 9), row_size=10, most=20))
     [slice(4, 6, None), slice(6, 8, None), slice(8, 9, None)]
@@ -88,9 +88,9 @@ def blocks(rows: slice, row_size: int, most: int = CACHED) -> Iterator[slice]:
 
 
 def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """Return an array to write on, with anything in it: the next call in this thread with this name gives it again.
+    """Return an uninitialized scratch array; the next call in this thread with this name returns it again.
 
-    It is shared by all layers, so that it stays in the cache; nothing is kept in it from one call to the next.
+    All layers share it, so it stays in the cache. Nothing is kept in it between calls.
     """
     size = math.prod(shape)
     buffer = getattr(_local, name + dtype.char, None)
@@ -102,21 +102,21 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
 
 
 def _submit(work: Callable[[], None], times: int) -> list[Future[None]]:
-    """Let threads do the work so many times: as many as can be started, which in a browser is none."""
+    """Run the work in this many threads, or in as many as can be started: in a browser, none."""
     global _pool  # noqa: PLW0603
     others: list[Future[None]] = []
     with _lock:
         try:
             while len(others) < times:
                 _pool = _pool or ThreadPoolExecutor(thread_name_prefix="chainrule")
-                others.append(_pool.submit(contextvars.copy_context().run, work))  # NumPy's errstate comes along
-        except RuntimeError:  # there may be no more threads; the next time there may be
+                others.append(_pool.submit(contextvars.copy_context().run, work))  # with NumPy's errstate
+        except RuntimeError:  # no thread is available now; there may be one next time
             _pool = None
     return others
 
 
 def _forget() -> None:
-    """In a forked process the threads are not there, and one of them may have held the lock."""
+    """Reset the pool in a forked process: its threads do not exist there, and one may have held the lock."""
     global _pool, _lock
     _pool, _lock = None, threading.Lock()
 

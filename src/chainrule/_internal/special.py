@@ -1,4 +1,4 @@
-"""Functions that NumPy lacks, arranged so that nothing overflows and the tails keep their digits."""
+"""Functions missing from NumPy, computed without overflow and accurately in the tails."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ _ERFC_FLOAT32 = (
 
 
 def log_max(x: Array) -> float:
-    """Return a number whose exponential, and its reciprocal, are normal numbers in the dtype of x."""
+    """Return a number whose exponential and its reciprocal are both normal numbers in the dtype of x."""
     return 87.0 if x.dtype.itemsize <= 4 else 708.0
 
 
 @lru_cache(maxsize=32)
 def ones(rows: int, dtype: np.dtype[Any]) -> Array:
-    """Return a vector of ones, the same for all who ask: a product with it is a sum, and faster than one.
+    """Return a shared vector of ones. A product with it is a sum, but faster than ``sum``.
 
     >>> ones(2, np.dtype("float32")) @ np.array([[1.0, 2.0], [3.0, 4.0]])
     array([4., 6.])
@@ -74,7 +74,7 @@ def ones(rows: int, dtype: np.dtype[Any]) -> Array:
 
 @lru_cache(maxsize=32)
 def row_starts(rows: int, columns: int) -> Array:
-    """Return where each row of a (rows, columns) array begins in its memory.
+    """Return the offset in memory of each row of a (rows, columns) array.
 
     >>> row_starts(3, 10)
     array([ 0, 10, 20])
@@ -85,7 +85,7 @@ def row_starts(rows: int, columns: int) -> Array:
 
 
 def sigmoid(x: Array, out: Array | None = None) -> Array:
-    """Return 1 / (1 + e⁻ˣ); e⁻ˣ is kept below the overflow, where the result is 0 to 37 digits and more.
+    """Return 1 / (1 + e⁻ˣ); e⁻ˣ is limited to prevent overflow, where the result is 0 to at least 37 digits.
 
     >>> sigmoid(np.array([-1e4, -40.0, 0.0, 1e4])).tolist()[1:]
     [4.24835425529...e-18, 0.5, 1.0]

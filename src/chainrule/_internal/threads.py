@@ -1,7 +1,7 @@
-"""How many threads BLAS uses while training: one where the products are small, and given back afterwards.
+"""Number of BLAS threads during training: one if the products are small; the old number is restored afterwards.
 
-A second thread helps a large product and hurts a small one, which is over before the thread has woken up; and where
-another process wants the core, a thread that spins costs many times what it brings.
+A second thread speeds up a large product but slows down a small one, which ends before the thread wakes up. If another
+process needs the core, a spinning thread costs far more than it gains.
 """
 
 from __future__ import annotations
@@ -14,19 +14,21 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 SMALL = 30_000_000
-"""Multiplications in a step's largest product up to which one thread is used: 784 x 256 weights, 128 rows: 26."""
+"""Most multiplications in a step's largest product for which one thread is used: 784 x 256 weights, 128 rows: 26."""
 
 WORTH_ASKING = 100_000
-"""Multiplications from which on BLAS may wake up a thread, and setting the number of threads is worth its 15 µs."""
+"""Fewest multiplications for which BLAS may wake up a thread, so that setting the number is worth its 15 µs."""
 
 _known: dict[int, list[Any]] = {}
 _lock = threading.Lock()
-_blocks: dict[object, int] = {}  # those that are running, each with its thread
-_changed: dict[str, tuple[Any, int, int]] = {}  # a library, how many threads it had, and how many it was given
+_blocks: dict[object, int] = {}  # the running blocks, each with its thread
+_changed: dict[
+    str, tuple[Any, int, int]
+] = {}  # by library: itself, its old number of threads, and the one that was set
 
 
 class Threads(NamedTuple):
-    """How many threads training may use in all, how many of them BLAS shall use, and what that was chosen by."""
+    """Number of threads for training in all, number for BLAS, and the amount of work that decided."""
 
     allowed: int
     blas: int
@@ -34,11 +36,11 @@ class Threads(NamedTuple):
 
 
 def choose_threads(multiplications: int, threads: int | None = None) -> Threads:
-    """Return the number of threads for steps whose largest product has so many multiplications.
+    """Return the number of threads for steps whose largest product has this many multiplications.
 
-    That is ``threads``; or ``CHAINRULE_NUM_THREADS``; or, where neither is given, for BLAS one if the products are
-    small, else all that are allowed: the cores that this process has, and no more than BLAS may use, which counts the
-    limits that joblib, ``OMP_NUM_THREADS`` or threadpoolctl have set.
+    It is ``threads`` or ``CHAINRULE_NUM_THREADS``. If neither is given, BLAS uses one thread for small products and
+    otherwise all allowed ones: the cores of this process, but no more than BLAS is limited to by joblib,
+    ``OMP_NUM_THREADS`` or threadpoolctl.
 
     >>> choose_threads(1000, 3), choose_threads(1000).blas
     (Threads(allowed=3, blas=3, multiplications=1000), 1)
@@ -54,11 +56,11 @@ def choose_threads(multiplications: int, threads: int | None = None) -> Threads:
 
 @contextmanager
 def blas_threads(threads: int) -> Iterator[None]:
-    """Within the block BLAS uses so many threads; afterwards as many as before.
+    """Set the number of BLAS threads in the block, and restore it afterwards.
 
-    A block inside of another changes nothing. Most libraries have one number for the whole process: where blocks run at
-    once in several threads it is one until all have ended, because callers wait for each other where BLAS has more. A
-    number that somebody else has set meanwhile stays.
+    A nested block changes nothing. Most libraries have one number for the whole process: while blocks run in several
+    threads at once, it is one until all have ended, because with more threads the callers of BLAS wait for each other.
+    A number that other code sets meanwhile is kept.
 
     >>> with blas_threads(1):
     ...     pass
@@ -94,22 +96,22 @@ def _restore() -> None:
 
 
 def _before(library: Any) -> int:
-    """Return how many threads a library would use without the blocks that are running."""
+    """Return the number of threads that a library would use without the running blocks."""
     now = int(library.get_num_threads())
     _, before, ours = _changed.get(library.filepath, (library, now, now))
     return before if now == ours else now
 
 
 def _is_per_thread(library: Any) -> bool:
-    """Say whether each thread of the process has a number of its own, as OpenMP's have."""
+    """Return whether the number is set per thread of the process, as in OpenMP."""
     return bool(library.internal_api == "openblas" and getattr(library, "threading_layer", "") == "openmp")
 
 
 def _set(library: Any, threads: int) -> None:
-    """Set the number for the process, from whatever thread.
+    """Set the number for the process, from any thread.
 
-    From 3.8 on, threadpoolctl lets only the first thread that has set OpenBLAS's number set it again, for as long as
-    that thread lives: nobody shall be the first for longer than this takes.
+    Since threadpoolctl 3.8, only the first thread that set OpenBLAS's number may set it again, as long as that thread
+    lives. The claim is therefore cleared before and after.
     """
     owned = hasattr(library, "clear_controlling_thread")
     if owned:
@@ -120,7 +122,7 @@ def _set(library: Any, threads: int) -> None:
 
 
 def _forget() -> None:
-    """In a forked process the other threads are not there, and one of them may have held the lock."""
+    """Replace the lock in a forked process: another thread, which does not exist there, may have held it."""
     global _lock  # noqa: PLW0603
     _lock = threading.Lock()
     _blocks.clear()
@@ -141,9 +143,9 @@ def _from_environment() -> int | None:
 
 
 def _libraries() -> list[Any]:
-    """Return threadpoolctl's controllers of BLAS. It looks through all libraries of the process: once for an import.
+    """Return threadpoolctl's controllers of BLAS.
 
-    Only an import brings another BLAS.
+    Finding them scans all libraries of the process. It is repeated only after imports, which may load another BLAS.
     """
     modules = len(sys.modules)
     if modules not in _known:

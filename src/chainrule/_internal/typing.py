@@ -1,7 +1,7 @@
 """Shapes in signatures: ``Float[Array, "batch inputs"]`` is checked while the tests run, and costs nothing else.
 
-Where jaxtyping is loaded already (its import hook loads it when the tests run, and then checks every call) the names
-are its own. Otherwise they are placeholders that nobody evaluates.
+If jaxtyping is already loaded (in the tests, its import hook loads it and checks every call), the names are
+jaxtyping's. Otherwise they are placeholders that are never evaluated.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy import ndarray
 
 @runtime_checkable
 class SparseRows(Protocol):
-    """A matrix of scipy.sparse, told by what it can do: SciPy itself is not needed here."""
+    """A matrix of scipy.sparse, recognized by its methods, so that SciPy is not needed."""
 
     shape: Any
     dtype: Any
@@ -45,7 +45,7 @@ else:
 
 
 def is_sparse(x: Any) -> bool:
-    """Say whether x is a matrix of scipy.sparse."""
+    """Return whether x is a matrix of scipy.sparse."""
     return not isinstance(x, ndarray) and hasattr(x, "tocsr")
 
 

@@ -1,6 +1,6 @@
-"""Data to learn on: handwritten digits and three drawings of points in the plane, each as one `Dataset`.
+"""Example data: handwritten digits and three sets of points in the plane, each as one `Dataset`.
 
-NumPy aside, packages are imported on first use: scikit-learn for its data, pooch and tqdm for a download.
+Packages other than NumPy are imported on first use: scikit-learn for its data, pooch and tqdm for downloads.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ _DIGITS = tuple("0123456789")
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Inputs, their labels, and what the labels are called.
+    """Inputs, labels and class names.
 
     Parameters
     ----------
-    name : what the data are called
-    X : (rows, inputs), float32 unless asked otherwise
+    name : name of the data set
+    X : (rows, inputs), float32 by default
     t : (rows,) int64, labels from 0
-    classes : the name of each label
-    image_shape : (height, width) where a row of X is an image, row by row
+    classes : names of the labels
+    image_shape : (height, width) if a row of X is an image, stored row by row
 
     Examples
     --------
@@ -71,13 +71,13 @@ MOST_NOISE = 1e30  # larger points are infinite in float32
 
 
 def load_moons(rows: int = 1000, noise: float | int = 0.2, seed: int = 0) -> Dataset:
-    """Draw two half circles that reach into each other, by scikit-learn's `make_moons`.
+    """Draw two interleaving half circles with scikit-learn's `make_moons`.
 
     Parameters
     ----------
-    rows : number of points, shared equally among the classes
+    rows : number of points, divided equally among the classes
     noise : standard deviation of the normal noise added to both coordinates
-    seed : the same seed gives the same points
+    seed : random seed; the same seed gives the same points
 
     Examples
     --------
@@ -91,7 +91,7 @@ def load_moons(rows: int = 1000, noise: float | int = 0.2, seed: int = 0) -> Dat
 
 
 def load_circles(rows: int = 1000, noise: float | int = 0.1, seed: int = 0) -> Dataset:
-    """Draw a circle of radius 1/2 inside one of radius 1, by `make_circles`; arguments as for `load_moons`.
+    """Draw a circle of radius 1/2 inside one of radius 1 with `make_circles`. Arguments as for `load_moons`.
 
     >>> load_circles().classes
     ('outer', 'inner')
@@ -103,7 +103,7 @@ def load_circles(rows: int = 1000, noise: float | int = 0.1, seed: int = 0) -> D
 
 
 def load_spirals(rows: int = 1000, noise: float | int = 0.1, seed: int = 0, arms: int = 3) -> Dataset:
-    """Draw spiral arms around the origin, one a class; the other arguments as for `load_moons`.
+    """Draw spiral arms around the origin, one per class. Other arguments as for `load_moons`.
 
     ::
 
@@ -128,26 +128,26 @@ def load_spirals(rows: int = 1000, noise: float | int = 0.1, seed: int = 0, arms
 def load_mnist(
     split: str = "train", folder: str | os.PathLike[str] | None = None, *, dtype: Any = "float32"
 ) -> Dataset:
-    """Load MNIST: handwritten digits of 28 x 28 pixels, 60,000 to train on and 10,000 to test with.
+    """Load MNIST: handwritten digits of 28 x 28 pixels, 60,000 for training and 10,000 for testing.
 
-    Each file is looked for in ``folder``, or without one in the folder that the environment variable
-    ``CHAINRULE_DATA`` names, then in the user's cache, then at two public mirrors. It may be as it
-    comes (``train-images-idx3-ubyte.gz``) or unpacked, and is used only if the SHA-256 of its content is the known one.
+    Each file is searched for in ``folder`` or, if none is given, in the folder named by the environment variable
+    ``CHAINRULE_DATA``, then in the user's cache, then at two public mirrors. It may be compressed, as distributed
+    (``train-images-idx3-ubyte.gz``), or unpacked, and is used only if its content has the known SHA-256.
 
     Parameters
     ----------
     split : "train" or "test"
-    folder : where the files are
-    dtype : of X: a float type gives pixels / 255, in [0, 1]; "uint8" the bytes as they are
+    folder : folder with the files
+    dtype : dtype of X: a float type gives pixels / 255, in [0, 1]; "uint8" gives the raw bytes
 
     Raises
     ------
     FileNotFoundError
-        ``folder`` is no folder.
+        If ``folder`` is not a folder.
     ValueError
-        A file in ``folder`` or ``CHAINRULE_DATA`` is damaged, or an argument is none of the above.
+        If a file in ``folder`` or ``CHAINRULE_DATA`` is corrupt, or an argument is invalid.
     ConnectionError
-        Neither mirror gave the file.
+        If no mirror delivered the file.
 
     Examples
     --------
@@ -156,19 +156,19 @@ def load_mnist(
     >>> load_mnist("validation")
     Traceback (most recent call last):
     ...
-    ValueError: split must be 'train' or 'test', got 'validation': to validate, hold back a part of 'train'
+    ValueError: split must be 'train' or 'test', got 'validation': to validate, hold out a part of 'train'
     """
     if split not in ("train", "test"):
-        raise ValueError(f"split must be 'train' or 'test', got {split!r}: to validate, hold back a part of 'train'")
+        raise ValueError(f"split must be 'train' or 'test', got {split!r}: to validate, hold out a part of 'train'")
     if not isinstance(folder, str | os.PathLike | None):
-        raise TypeError(f"folder must be a path, got {folder!r}: give the folder that holds the files of MNIST")
+        raise TypeError(f"folder must be a path, got {folder!r}: give the folder with the MNIST files")
     kind = _pixel_type(dtype)
     pixels, t = _mnist.read(split, folder)
     rows, height, width = pixels.shape
     X = np.empty((rows, height * width), kind)
     if kind == np.uint8:
         X[...] = pixels.reshape(X.shape)
-    else:  # in small pieces: X is the only float array
+    else:  # in small chunks: X is the only float array
         np.divide(pixels.reshape(X.shape), 255, out=X, dtype=kind)
     return Dataset("mnist", X, t.astype("int64"), _DIGITS, (height, width))
 
@@ -188,12 +188,12 @@ def _pixel_type(dtype: Any) -> np.dtype[Any]:
     except (TypeError, ValueError):
         kind = np.dtype("O")
     if kind.kind != "f" and kind != np.uint8:
-        raise ValueError(f"dtype must be a float type or 'uint8', got {dtype!r}: leave it out for 'float32'")
+        raise ValueError(f"dtype must be a float type or 'uint8', got {dtype!r}: omit it for 'float32'")
     return kind
 
 
 def _checked(rows: Any, noise: Any, seed: Any, classes: int = 2) -> tuple[int, float, int]:
-    """Check the arguments that every drawing takes."""
+    """Validate the arguments shared by all drawn data sets."""
     if not isinstance(noise, Real) or isinstance(noise, bool):
         raise TypeError(f"noise must be a number, got {noise!r}: give a float, 0.0 for none")
     if not 0 <= float(noise) <= MOST_NOISE:

@@ -31,7 +31,7 @@ FILES = {
         ("t10k-labels-idx1-ubyte", "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"),
     ),
 }
-LARGEST = 2**26  # bytes that are read of a file and unpacked from it: more than any of the four has
+LARGEST = 2**26  # the most bytes read or unpacked from a file: more than any of the four has
 _NAMES = ", ".join(f"{name}.gz" for files in FILES.values() for name, _ in files)
 _REMEDY = f"put the four files ({_NAMES}) in a folder and set CHAINRULE_DATA to its path"
 
@@ -47,10 +47,10 @@ def read(split: str, folder: str | os.PathLike[str] | None) -> tuple[Array, Arra
 
 
 def _file(name: str, sha256: str, folder: str | os.PathLike[str] | None) -> bytes:
-    """Give the verified content of one file from the first place that has it: a folder, the cache, a mirror."""
+    """Return the verified content of one file from the first source that has it: a folder, the cache, a mirror."""
     given = os.environ.get("CHAINRULE_DATA") if folder is None else folder
     if folder is not None and not Path(folder).expanduser().is_dir():
-        raise FileNotFoundError(f"folder: {folder} is no folder: {_REMEDY}, or give that folder here")
+        raise FileNotFoundError(f"folder: {folder} is not a folder: {_REMEDY}, or give that folder here")
     if given and (raw := _find(name, sha256, Path(given).expanduser())) is not None:
         return raw
     so_far = f"the folder {given} has no {name}.gz" if given else "CHAINRULE_DATA is not set"
@@ -66,7 +66,7 @@ def _file(name: str, sha256: str, folder: str | os.PathLike[str] | None) -> byte
 
 
 def _find(name: str, sha256: str, folder: Path) -> bytes | None:
-    """Give the first good copy in ``folder``, or None if there is no copy; refuse if each is damaged."""
+    """Return the first intact copy in ``folder``, or None without a copy; raise an error if all are corrupt."""
     damage = []
     for path in (folder / name, folder / f"{name}.gz"):
         if path.is_file():
@@ -75,15 +75,17 @@ def _find(name: str, sha256: str, folder: Path) -> bytes | None:
             except ValueError as error:
                 damage.append(f"{path.name} {error}")
     if damage:
-        raise ValueError(f"{' and '.join(damage)}, in the folder {folder}: delete it, or replace it by a good copy")
+        raise ValueError(
+            f"{' and '.join(damage)}, in the folder {folder}: delete it, or replace it with an intact copy"
+        )
     return None
 
 
 def _content(path: Path, sha256: str) -> bytes:
-    """Read a file, unpack it if it is gzip (whatever its name), and check the hash of what comes out."""
+    """Read a file, unpack it if it is gzip (whatever its name), and check the hash of the content."""
     try:
         if path.stat().st_size > LARGEST:
-            raise ValueError("is damaged or another file (it is too large)")
+            raise ValueError("is corrupt or a different file (it is too large)")
         raw = path.read_bytes()
         if raw.startswith(b"\x1f\x8b"):
             unpacking = zlib.decompressobj(wbits=31)  # gzip
@@ -91,26 +93,26 @@ def _content(path: Path, sha256: str) -> bytes:
             if not unpacking.eof or unpacking.unused_data:
                 raise EOFError
     except (EOFError, zlib.error) as error:
-        raise ValueError("is damaged (its gzip data are cut short or broken)") from error
+        raise ValueError("is corrupt (its gzip data are truncated or invalid)") from error
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from error
     if hashlib.sha256(raw).hexdigest() != sha256:
-        raise ValueError("is damaged or another file (its SHA-256 is not the known one)")
+        raise ValueError("is corrupt or a different file (its SHA-256 is not the known one)")
     return raw
 
 
 def _download(name: str, sha256: str, cache: Path, so_far: str) -> bytes:
-    """Fetch a file from the first mirror that gives it whole, and keep it in ``cache``."""
+    """Download a file from the first mirror that delivers it intact, and keep it in ``cache``."""
     pooch, tqdm = require("pooch", "data"), require("tqdm", "data").tqdm
     quiet = sys.stderr is None or not sys.stderr.isatty()
     tried = []
     for mirror in MIRRORS:
         try:
             cache.mkdir(parents=True, exist_ok=True)
-            # Written in a folder beside its place, and moved there when it is known to be good.
+            # Written to a folder next to its place, and moved there once it is verified.
             with (
                 tempfile.TemporaryDirectory(prefix="part-", dir=cache) as scratch,
-                # total=1 until the length is known: pooch asks for the bar's truth, and that is its total's
+                # total=1 until the length is known: pooch tests the truth of the bar, which is that of its total
                 tqdm(desc=name, total=1, unit="B", unit_scale=True, ncols=79, disable=quiet) as bar,
             ):
                 part = Path(scratch) / f"{name}.gz"

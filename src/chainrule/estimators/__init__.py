@@ -1,4 +1,4 @@
-"""scikit-learn's contract, built on :func:`chainrule.train`: loaded on first use, with the extra ``sklearn``."""
+"""scikit-learn-compatible estimators, built on :func:`chainrule.train`. Loaded on first use; requires ``sklearn``."""
 
 from chainrule._internal.extras import require
 

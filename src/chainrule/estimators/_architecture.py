@@ -1,4 +1,4 @@
-"""The network that an estimator's parameters ask for: its layers, and their first values. ``e`` is the estimator."""
+"""Building an estimator's network from its parameters: layers and initial values. ``e`` is the estimator."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def hidden_sizes(e: Any) -> list[int]:
 
 
 def check_architecture(e: Any) -> None:
-    """Refuse what cannot be layers, and two ways of saying what they are."""
+    """Raise an error for invalid layers, and for parameters that conflict with ``layers``."""
     if e.layers is None:
         hidden_sizes(e)
         if e.input_shape is not None:
-            raise ValueError("input_shape: it is for layers of images: give layers as well, or leave it out.")
+            raise ValueError("input_shape requires layers: give both, or omit input_shape.")
         return
     as_layers("layers", e.layers)
     default = type(e)().get_params(deep=False)
     given = [name for name in BUILT if _differs(getattr(e, name), default[name])]
     if given:
-        raise ValueError(f"layers: they are all layers of the network: leave {', '.join(given)} out, or layers.")
+        raise ValueError(f"layers: these are all layers of the network: omit {', '.join(given)}, or omit layers.")
     if e.input_shape is not None:
         shape = e.input_shape if isinstance(e.input_shape, tuple | list) else (e.input_shape,)
         if not shape or not all(isinstance(n, Integral) and not isinstance(n, bool) and int(n) > 0 for n in shape):
@@ -64,13 +64,13 @@ def _differs(value: Any, default: Any) -> bool:
 
 
 def sample_shape(e: Any) -> tuple[int, ...] | None:
-    """Return the shape of one row for the network, or None where it is that of X."""
+    """Return the shape of one row for the network, or None if it is that of X."""
     shape = e.input_shape
     return None if shape is None else (int(shape),) if isinstance(shape, Integral) else tuple(int(n) for n in shape)
 
 
 def as_rows(e: Any, X: Any, name: str = "X") -> Any:
-    """Return images as rows of columns, which scikit-learn's checks can read; anything else as it is."""
+    """Return images as flat rows, as scikit-learn's checks expect; return anything else unchanged."""
     wanted = sample_shape(e)
     if wanted is None or is_sparse(X) or np.ndim(X) < 3:
         return X
@@ -86,36 +86,36 @@ def as_rows(e: Any, X: Any, name: str = "X") -> Any:
 
 
 def as_samples(e: Any, X: Any, name: str = "X") -> Any:
-    """Return checked rows of columns in the shape that the network takes."""
+    """Return validated flat rows in the network's input shape."""
     wanted = sample_shape(e)
     if wanted is None:
         return X
     if is_sparse(X) and len(wanted) > 1:
-        raise TypeError(f"{name}: got sparse rows, but input_shape={wanted} asks for images: give {name}.toarray().")
+        raise TypeError(f"{name}: got sparse rows, but input_shape={wanted} requires images: give {name}.toarray().")
     if X.shape[1] != math.prod(wanted):
         raise ValueError(
-            f"{name} has {X.shape[1]} columns, but input_shape={wanted} asks for {math.prod(wanted)}: give one column "
-            "for each number of a row."
+            f"{name} has {X.shape[1]} columns, but input_shape={wanted} requires {math.prod(wanted)}: give one column "
+            "per value of a row."
         )
     return X.reshape(-1, *wanted) if len(wanted) > 1 else X
 
 
 def planned(e: Any, columns: int, dtype: Any, sizes: list[int] | None = None) -> Network:
-    """Return the network without parameters; ``sizes`` stand for the hidden layers' where they are given."""
+    """Return the network without parameters; ``sizes``, if given, replace those of the hidden layers."""
     if e.layers is None:
         stack = [*_hidden(e, hidden_sizes(e) if sizes is None else sizes), Dense(e.n_outputs_)]
         return Network.blank(columns, stack, e._loss(), dtype)
     network = _blank(e, columns, e._loss(), dtype)
     if (outputs := network.output_shape[0]) != e.n_outputs_:
         raise ValueError(
-            f"layers: the last one gives {outputs} output(s), but y asks for {e.n_outputs_}: end with "
+            f"layers: the last one gives {outputs} output(s), but y needs {e.n_outputs_}: end with "
             f"Dense({e.n_outputs_})."
         )
     return network
 
 
 def outputs_of_layers(e: Any, columns: int) -> int | None:
-    """Return how many outputs ``layers`` give, or None where there are none."""
+    """Return the number of outputs of ``layers``, or None without ``layers``."""
     if e.layers is None:
         return None
     return _blank(e, columns, "squared_error", "float32").output_shape[0]
@@ -137,13 +137,13 @@ def _hidden(e: Any, sizes: list[int]) -> list[Layer]:
 
 
 def draw(e: Any, network: Network, sizes: int, random_state: np.random.RandomState) -> None:
-    """Give a network its first values: those of scikit-learn, or of ``layers`` what each layer draws."""
+    """Initialize a network: with scikit-learn's initial values, or for ``layers`` as each layer's initializers say."""
     network.allocate()
     if e.layers is not None:
         network.draw(np.random.default_rng(random_state.randint(2**31 - 1)))
         return
-    network.draw(np.random.default_rng(0), but=Dense)  # no layer but Dense has anything random
-    # scikit-learn draws every layer as its one activation asks for; the last layer follows the last hidden one.
+    network.draw(np.random.default_rng(0), but=Dense)  # only Dense is random
+    # scikit-learn initializes every layer for its activation, the last layer for that of the last hidden one.
     named = hidden_activations(e, sizes)
     last = lookup("activation", e.activation, ACTIVATIONS) if isinstance(e.activation, str) else None
     follows = [*named, last or (named[-1] if named else layers_module.Identity)]
@@ -157,12 +157,12 @@ def draw(e: Any, network: Network, sizes: int, random_state: np.random.RandomSta
 
 
 def carried_over(e: Any, known: Network, columns: int) -> Network:
-    """Return the fitted network as the parameters want it now: itself, or another one with the same values.
+    """Return the fitted network for the current parameters: itself, or another one with the same values.
 
     Raises
     ------
     ValueError
-        When what was learned does not fit what the parameters ask for.
+        If the fitted network is incompatible with the parameters.
     """
     wanted = planned(e, columns, e.dtype or known.dtype)
     if _described(wanted) == _described(known):
@@ -170,8 +170,8 @@ def carried_over(e: Any, known: Network, columns: int) -> Network:
     one_by_one = isinstance(known.loss, SigmoidCrossEntropy) and isinstance(wanted.loss, SoftmaxCrossEntropy)
     if one_by_one or _shapes(wanted) != _shapes(known):
         raise ValueError(
-            f"{type(e).__name__}: what was learned before belongs to {_named(known)}, but the parameters and the data "
-            f"now ask for {_named(wanted)}: set them back, or fit anew with warm_start=False."
+            f"{type(e).__name__}: the fitted network is {_named(known)}, but the parameters and the data "
+            f"now require {_named(wanted)}: change them back, or refit with warm_start=False."
         )
     wanted.allocate()
     wanted.values[:] = known.values
@@ -192,7 +192,7 @@ def _named(network: Network) -> str:
 
 
 def architecture(network: Any) -> dict[str, Any]:
-    """Return the parameters of an estimator that builds the same network, without its values."""
+    """Return the parameters of an estimator that builds the same network, apart from its values."""
     if not isinstance(network, Network):
         raise TypeError(f"from_network: expected a chainrule.Network, got {type(network).__name__}.")
     shape = network.input_shape
@@ -201,7 +201,7 @@ def architecture(network: Any) -> dict[str, Any]:
 
 
 def _as_given(layer: Layer) -> Layer:
-    """Return a layer as its user made it; one that is not a dataclass cannot be made again, and is copied."""
+    """Return an unbound layer with the same arguments; one that is not a dataclass is copied."""
     if not is_dataclass(layer):
         return layer
     arguments = layer.arguments()

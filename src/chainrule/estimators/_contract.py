@@ -1,4 +1,4 @@
-"""What scikit-learn's MLP does between two epochs, as callback, schedule and batch source of :func:`chainrule.train`.
+"""scikit-learn's rules between epochs, as a callback, a schedule and a shuffler for :func:`chainrule.train`.
 
 Source of the rules: the documentation of ``sklearn.neural_network.MLPClassifier`` (1.9) and what it computes.
 """
@@ -25,11 +25,11 @@ WATCHED = {
     "validation_scores_": "numbers?",
     "best_validation_score_": "number?",
 }
-"""The attributes of an estimator that change from epoch to epoch, and their kinds in a checkpoint."""
+"""The attributes of an estimator that change from epoch to epoch, with their types in a checkpoint."""
 
 
 class LegacyShuffle:
-    """The order of the rows as ``sklearn.utils.shuffle`` draws it from a ``RandomState``."""
+    """Shuffle the rows as ``sklearn.utils.shuffle`` does with a ``RandomState``."""
 
     def __init__(self, random_state: np.random.RandomState) -> None:
         self._random_state = random_state
@@ -45,12 +45,12 @@ class LegacyShuffle:
         return self._random_state.get_state(legacy=False)
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from such a state."""
+        """Restore such a state."""
         self._random_state.set_state(check_stream(state, self.state()))
 
 
 class Continued(Schedule):
-    """A schedule in the middle of a training that comes in parts: ``done`` epochs of ``epochs`` are over."""
+    """A schedule for training in several parts: ``done`` of ``epochs`` epochs are complete."""
 
     def __init__(self, schedule: Schedule, done: int, epochs: int) -> None:
         self.schedule, self.done, self.epochs = schedule, done, max(epochs, done + 1)
@@ -62,10 +62,10 @@ class Continued(Schedule):
 class Contract(Callback):
     """The stopping rule, the learning rate and the attributes of a fit, epoch by epoch.
 
-    Without early stopping the loss is watched: the mean over the rows of each batch's L, penalties included. With it,
-    the score on the validation rows, ``val_score`` of the history. When the watched value has not improved by more
-    than ``tol`` for more than ``n_iter_no_change`` epochs, training ends; with the adaptive rate it is divided by 5
-    instead, until it is 1e-6 or less.
+    Without early stopping, the monitored value is the loss: the mean over the rows of each batch's L, including
+    penalties. With early stopping, it is the score on the validation rows, ``val_score`` of the history. When it has
+    not improved by more than ``tol`` for more than ``n_iter_no_change`` epochs, training ends; an adaptive learning
+    rate is divided by 5 instead, until it is 1e-6 or less.
     """
 
     def __init__(self, estimator: Any, member: Member, solver: SolverState, batch_size: int) -> None:
@@ -89,7 +89,7 @@ class Contract(Callback):
             self._give_up(
                 run, f"{what} did not improve more than tol={e.tol:f} for {e.n_iter_no_change} consecutive epochs."
             )
-            if not run.stopped:  # a warm start goes on counting
+            if not run.stopped:  # a warm start keeps counting
                 solver.without_improvement = 0
 
     def on_start(self, run: Run) -> None:
@@ -112,9 +112,9 @@ class Contract(Callback):
         self.rate.now["factor"] = factor
 
     def _mean_loss(self, run: Run) -> float:
-        """Return the mean over the rows of L with penalties, each row with its batch's."""
+        """Return the mean over the rows of L with penalties, where each row has the L of its batch."""
         values = run.losses / self.solver.loss_divisor + run.penalties
-        last = run.rows - (run.batches - 1) * self.batch_size  # the last batch may be short
+        last = run.rows - (run.batches - 1) * self.batch_size  # the last batch may be smaller
         return float((self.batch_size * values[:-1].sum() + last * values[-1]) / run.rows)
 
     def _watch_loss(self) -> bool:
@@ -152,7 +152,7 @@ class Contract(Callback):
 
 
 class TrainingScore(Callback):
-    """The score on at most 1,000 training rows after every epoch, to lay beside that on the validation rows."""
+    """Record the score on at most 1,000 training rows after every epoch, to compare with the validation score."""
 
     def __init__(self, X: Any, t: Array, score: Callable[[Array, Array], float]) -> None:
         self.X, self.t, self.score = X, t, score

@@ -1,4 +1,4 @@
-"""A fit by L-BFGS: SciPy's, on the vector of all parameters. The estimator ``e`` is read, the member is written."""
+"""Fitting with SciPy's L-BFGS on the vector of all parameters. The estimator ``e`` is read, the member is written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chainrule.penalties import BoundPenalties, Penalty
 
 
 def fit_lbfgs(e: Any, member: Member, X: Any, y: Array, weight: Array | None) -> bool:
-    """L-BFGS of SciPy on theta: the whole batch in every step. Return whether Ctrl-C ended it."""
+    """Run SciPy's L-BFGS on theta, with all rows in every step. Return whether Ctrl-C ended it."""
     from scipy.optimize import minimize  # noqa: PLC0415
     from sklearn.utils.optimize import _check_optimize_result  # noqa: PLC0415
 

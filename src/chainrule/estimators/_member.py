@@ -1,4 +1,4 @@
-"""What a fit makes: one network, and what was counted and measured while it was fitted."""
+"""The result of a fit: one network, with its counters and measurements."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from chainrule.schedules import Schedule
 
 
 class Rate(Schedule):
-    """A factor that is set from outside between the epochs."""
+    """A factor that other code sets between epochs."""
 
     def __init__(self) -> None:
-        self.now = {"factor": 1.0}  # a value does not change, but this may
+        self.now = {"factor": 1.0}  # a Value is immutable, but this dict is not
 
     def factor(self, epoch: float, epochs: float) -> float:
         return self.now["factor"]
@@ -28,7 +28,7 @@ class Rate(Schedule):
 
 @dataclass
 class SolverState:
-    """What the solver remembers from epoch to epoch, and from one ``partial_fit`` to the next."""
+    """The solver's state, kept from epoch to epoch and from one ``partial_fit`` to the next."""
 
     optimizer: Optimizer
     memory: Memo
@@ -39,11 +39,11 @@ class SolverState:
 
 
 class Member:
-    """A network and its fit; a single estimator has one, an ensemble several.
+    """A network and the record of its fit; a single estimator has one, an ensemble several.
 
-    ``solver`` is what the solver remembers, None before the first epoch. All other attributes have the names that the
-    estimator publishes: ``network_``, ``n_iter_``, ``t_``, ``loss_``, ``loss_curve_``, ``history_`` and so on, each
-    there from the moment on when it is known.
+    ``solver`` is the solver's state, None before the first epoch. All other attributes have the estimator's public
+    names: ``network_``, ``n_iter_``, ``t_``, ``loss_``, ``loss_curve_``, ``history_`` and so on. Each is set as soon as
+    it is known.
     """
 
     solver: SolverState | None = None
@@ -61,16 +61,16 @@ class Member:
         vars(self).update(attributes)
 
     def copy(self) -> Member:
-        """Return another one that can be fitted further without a change of this one."""
+        """Return a copy that can be fitted further without changing this one."""
         views = self.solver.memory.weights if self.solver else []  # of the parameters: not copied a second time
         return copy.deepcopy(self, {id(view): view for view in views or []})
 
     def published(self) -> dict[str, Any]:
-        """Return the attributes of an estimator."""
+        """Return the attributes for the estimator."""
         return {name: value for name, value in vars(self).items() if name != "solver"}
 
     def watch(self, e: Any) -> None:
-        """Begin to count, and to watch the loss or the score, whichever ``early_stopping`` wants and was not before."""
+        """Start counting and monitoring the loss or the score, as ``early_stopping`` requires, unless already done."""
         known = vars(self)
         self.n_iter_ = known.get("n_iter_", 0)
         self.t_ = known.get("t_", 0)

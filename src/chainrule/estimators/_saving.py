@@ -1,4 +1,4 @@
-"""Estimators in model files: what ``save`` writes and ``load`` makes of it again."""
+"""Saving estimators to model files, and loading them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from chainrule.files.networks import Contents, check_kind
 from chainrule.files.values import ModelFileError, shown
 from chainrule.training.history import History
 
-LEFT_OUT = {"solver", "learning_rate", "callbacks", "random_state"}  # what does not change a prediction
+LEFT_OUT = {"solver", "learning_rate", "callbacks", "random_state"}  # these do not affect predictions
 
 
 def contents(model: Any, *, folded: bool) -> Contents:
-    """Return what the file of a fitted estimator holds."""
+    """Return the content of a fitted estimator's file."""
     kind = model._kind
     check_is_fitted(model)
     model._validate_params()
@@ -72,7 +72,7 @@ def load(cls: type, kind: str, path: str | os.PathLike[str]) -> Any:
 
 
 def _parameters(model: Any) -> dict[str, Any]:
-    """Return the constructor's arguments, with defaults for those that a file cannot hold; say which these are."""
+    """Return the constructor's arguments, with defaults for those that a file cannot hold, and warn about these."""
     parameters, defaults = model.get_params(deep=False), type(model)().get_params(deep=False)
     left_out = []
     for name in LEFT_OUT & parameters.keys():
@@ -84,7 +84,7 @@ def _parameters(model: Any) -> dict[str, Any]:
     if left_out:
         warnings.warn(
             f"save: a file cannot hold {', '.join(sorted(left_out))}: the loaded estimator predicts the same, but has "
-            "the defaults instead. Set them again before it is fitted further.",
+            "defaults for these. Set them again before you fit it further.",
             LeftOutWarning,
             stacklevel=5,
         )
@@ -99,7 +99,7 @@ def _attribute(name: str, value: Any) -> Any:
 
 
 def _columns(history: History) -> dict[str, list[Any]]:
-    """Return the columns of numbers: others may have been added by hand."""
+    """Return the numeric columns: users may have added others."""
     number = (bool, int, float, np.number)
     return {k: values for k, values in history.to_dict().items() if all(isinstance(v, number) for v in values)}
 

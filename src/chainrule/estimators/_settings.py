@@ -1,4 +1,4 @@
-"""What an estimator's parameters stand for: layers, optimizer, penalties. ``e`` is the estimator."""
+"""Translation of an estimator's parameters to layers, optimizer and penalties. ``e`` is the estimator."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ NAMES = {
     r"build the network with dtype='float64'": "set dtype='float64'",
     r"Train with validation=0\.1\.": "Give validation rows, fit(X, y, X_val=X_val, y_val=y_val).",
 }
-"""What :func:`train` calls things, and what the estimators' users do."""
+"""Names used by :func:`train`, and the estimators' names for them."""
 
 OPTIMIZERS = {name.lower(): cls for name, cls in public_classes(optimizers, Optimizer).items()}
 SOLVERS = {"lbfgs", *OPTIMIZERS}
 
 
 def network_dtype(e: Any, X: Any) -> Any:
-    """Return the network's dtype: that of X unless it is told otherwise."""
+    """Return the network's dtype: ``dtype`` if given, else that of X."""
     return e.dtype or (X.dtype if X.dtype.kind == "f" else np.dtype("float64"))
 
 
@@ -49,12 +49,12 @@ def hidden_activations(e: Any, count: int) -> list[type[Layer]]:
 def hidden_norm(e: Any) -> type[Layer] | None:
     """Return the layer that normalizes between each hidden layer's product and its activation, if one does."""
     if e.batch_norm and e.layer_norm:
-        raise ValueError("batch_norm and layer_norm: expected one of them at most, got both.")
+        raise ValueError("batch_norm and layer_norm: expected at most one, got both.")
     return layers_module.BatchNorm if e.batch_norm else layers_module.LayerNorm if e.layer_norm else None
 
 
 def hidden_dropouts(e: Any, count: int) -> list[float]:
-    """Return the rate of dropout after each hidden layer."""
+    """Return the dropout rate after each hidden layer."""
     rates = list(e.dropout) if isinstance(e.dropout, Iterable) else [e.dropout] * count
     if len(rates) != count:
         raise ValueError(f"dropout: expected one rate or {count}, one for each hidden layer, got {len(rates)}.")
@@ -62,12 +62,12 @@ def hidden_dropouts(e: Any, count: int) -> list[float]:
 
 
 def is_lbfgs(e: Any) -> bool:
-    """Say whether the solver is the one that sees all rows in every step."""
+    """Return whether the solver is L-BFGS, which uses all rows in every step."""
     return isinstance(e.solver, str) and e.solver == "lbfgs"
 
 
 def check_lbfgs(e: Any, held_out: Any) -> None:
-    """Refuse what L-BFGS, which sees one smooth function of all rows, cannot do."""
+    """Raise an error for parameters incompatible with L-BFGS, which minimizes one smooth function of all rows."""
     cannot = {
         "dropout": np.any(e.dropout),
         "input_dropout": e.input_dropout,

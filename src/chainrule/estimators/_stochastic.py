@@ -1,4 +1,4 @@
-"""A fit epoch by epoch: one call of :func:`chainrule.train`, by scikit-learn's rules.
+"""Mini-batch fitting: one call of :func:`chainrule.train`, with scikit-learn's rules.
 
 The estimator ``e`` is read, the member is written.
 """
@@ -42,9 +42,9 @@ def fit_stochastic(
     *,
     incremental: bool,
 ) -> bool:
-    """Train the member's network by mini-batches, and say whether Ctrl-C ended it.
+    """Train the member's network on mini-batches; return whether Ctrl-C ended it.
 
-    ``held_out`` are validation rows of the user's own; ``incremental`` is one epoch of ``partial_fit``.
+    ``held_out`` is the user's validation set; ``incremental`` means one epoch of ``partial_fit``.
     """
     weight_val = None
     if e.early_stopping and held_out is None:
@@ -86,7 +86,7 @@ def fit_stochastic(
                     *(e.callbacks or []),
                 ],
                 resume=e.resume,
-                seed=int(random_state.randint(2**31 - 1)) + member.t_ if random else 0,  # another in each partial_fit
+                seed=int(random_state.randint(2**31 - 1)) + member.t_ if random else 0,  # a new one per partial_fit
             )
         if on_train:
             member.history_.add("score", on_train.scores)
@@ -103,9 +103,9 @@ def fit_stochastic(
 
 
 def _solver(e: Any, member: Member, *, incremental: bool) -> SolverState:
-    """Return the state that the solver begins with: that of the last ``partial_fit``, as far as it still fits.
+    """Return the solver's initial state: that of the last ``partial_fit``, as far as it is still compatible.
 
-    It obeys what ``set_params`` has changed since then; another optimizer begins its memory anew.
+    It respects changes made with ``set_params``; a different optimizer starts with new state.
     """
     optimizer, network, known = build_optimizer(e), member.network_, member.solver
     fresh = SolverState(optimizer, optimizer.start(network.theta, network.weights), Rate(), e._loss_divisor())
@@ -115,26 +115,26 @@ def _solver(e: Any, member: Member, *, incremental: bool) -> SolverState:
         member.solver = replace(fresh, without_improvement=known.without_improvement)
     else:
         memory = known.memory if type(optimizer) is type(known.optimizer) else fresh.memory
-        memory.weights = network.weights  # those of a copy or of an unpickled model are its own
+        memory.weights = network.weights  # a copied or unpickled model has its own
         member.solver = replace(known, optimizer=optimizer, memory=memory, loss_divisor=e._loss_divisor())
     return member.solver
 
 
 def _schedule(e: Any, member: Member, solver: SolverState, *, incremental: bool) -> Schedule:
-    """Return the schedule; that of ``partial_fit`` counts all epochs, of the ``max_iter`` that there shall be."""
+    """Return the schedule; for ``partial_fit`` it counts all epochs so far, out of ``max_iter``."""
     if not isinstance(e.learning_rate, Schedule):
         return solver.rate
     return Continued(e.learning_rate, len(member.loss_curve_), e.max_iter) if incremental else e.learning_rate
 
 
 def _diverged(e: Any, member: Member, error: DivergenceError, solver: SolverState) -> None:
-    """End with the best parameters so far if early stopping kept some, else with an error."""
+    """Restore the best parameters if early stopping kept any, else raise an error."""
     if not e.early_stopping or solver.best_theta is None:
         raise ValueError(f"{NOT_FINITE} {error}") from error
     member.history_ = error.history
     member.loss_curve_.append(np.nan)
     member.validation_scores_.append(np.nan)
-    warnings.warn(f"{reword(str(error), NAMES)} Its best parameters so far are kept.", ConvergenceWarning, stacklevel=6)
+    warnings.warn(f"{reword(str(error), NAMES)} The best parameters so far are kept.", ConvergenceWarning, stacklevel=6)
 
 
 def _scorer(e: Any, weight: Array | None) -> Callable[[Array, Array], float]:

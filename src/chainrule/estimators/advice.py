@@ -1,4 +1,4 @@
-"""Warnings that help: what is likely wrong with a fit, and what to do. Each comes at most once a fit."""
+"""Diagnostic warnings about a fit, each with a remedy and issued at most once per fit."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ __all__ = [
 
 
 class DeadUnitsWarning(UserWarning):
-    """More than half of the units of a ReLU layer give 0 for every row."""
+    """Issued when more than half of the units of a ReLU layer output 0 for every row."""
 
 
 class StillImprovingWarning(ConvergenceWarning):
-    """Training ended at ``max_iter`` while the loss was still falling."""
+    """Issued when training stopped at ``max_iter`` while the loss was still falling."""
 
 
 class LeftOutWarning(UserWarning):
-    """A file cannot hold some of an estimator's parameters, such as callbacks of one's own."""
+    """Issued when some parameters of an estimator, such as custom callbacks, cannot be saved."""
 
 
 def warn_dead_or_constant(network: Network, X: Any, targets: Array) -> None:
-    """Warn where most of a ReLU layer is dead, and where all predictions are alike although the targets are not."""
+    """Warn if most units of a ReLU layer are dead, or if all predictions are equal although the targets are not."""
     rows = sample(X).astype(network.dtype, copy=False)
     workspace = network.workspace(rows.shape[0], training=False)
     y = network.forward(rows, workspace)
@@ -46,8 +46,8 @@ def warn_dead_or_constant(network: Network, X: Any, targets: Array) -> None:
             dead = 1 - float((memo.y > 0).any(axis=0).mean())
             if dead > 0.5:
                 warnings.warn(
-                    f"{100 * dead:.0f} % of the ReLU units of layer {i} give 0 for every row, so they learn nothing "
-                    "any more. Try a smaller learning rate, scaled inputs, or activation='leakyrelu'.",
+                    f"{100 * dead:.0f}% of the ReLU units in layer {i} are dead: they output 0 for every row and "
+                    "no longer learn. Try a smaller learning rate, scaled inputs, or activation='leakyrelu'.",
                     DeadUnitsWarning,
                     stacklevel=6,
                 )
@@ -62,7 +62,7 @@ def warn_dead_or_constant(network: Network, X: Any, targets: Array) -> None:
 
 
 def warn_unconverged(curve: Sequence[float], max_iter: int, tol: float) -> None:
-    """Warn that ``max_iter`` was reached; say how fast the loss still fell, and how many epochs that pace asks for."""
+    """Warn that ``max_iter`` was reached, with the current fall of the loss and the number of epochs still needed."""
     message = (
         f"Stochastic Optimizer: Maximum iterations ({max_iter}) reached and the optimization hasn't converged yet."
     )
@@ -73,11 +73,11 @@ def warn_unconverged(curve: Sequence[float], max_iter: int, tol: float) -> None:
         warnings.warn(message, ConvergenceWarning, stacklevel=7)
         return
     before = float(drops[:half].mean())
-    shrink = (pace / before) ** (1 / half) if before > pace else 1.0  # of the drop from one epoch to the next
+    shrink = (pace / before) ** (1 / half) if before > pace else 1.0  # shrinkage of the drop from one epoch to the next
     more = math.log(max(tol, 1e-12) / pace) / math.log(shrink) if shrink < 0.999 else curve[-1] / pace
     warnings.warn(
-        f"{message} The loss, {curve[-1]:.4g}, still falls by {pace:.2g} an epoch: at this pace about "
-        f"{max(1, math.ceil(more))} more epochs are needed (max_iter={max_iter + max(1, math.ceil(more))}).",
+        f"{message} The loss, {curve[-1]:.4g}, is still falling by {pace:.2g} per epoch; at this rate it needs about "
+        f"{max(1, math.ceil(more))} more epochs (max_iter={max_iter + max(1, math.ceil(more))}).",
         StillImprovingWarning,
         stacklevel=7,
     )

@@ -1,4 +1,4 @@
-"""What classifier and regressor share: parameters, fit, partial_fit, and the way to the engine."""
+"""Base class of the classifier and the regressor: parameters, fit, partial_fit, and the calls to the engine."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ from chainrule.network import Network
 from chainrule.optimizers import Optimizer
 from chainrule.schedules import Schedule
 
-KEPT = (np.float64, np.float32, np.uint8)  # the dtypes in which X stays; others become float64, as in scikit-learn
+KEPT = (np.float64, np.float32, np.uint8)  # X keeps these dtypes; others become float64, as in scikit-learn
 partial_fit_available = available_if(lambda estimator: estimator._has_partial_fit())
 
 
 class BaseMLP(BaseEstimator, ABC):
-    """scikit-learn's multi-layer perceptron: parameters, attributes, methods, and what its users have asked for."""
+    """scikit-learn's multi-layer perceptron, with its parameters, attributes and methods, and requested features."""
 
-    _kind: ClassVar[str]  # of its files
+    _kind: ClassVar[str]  # in its files
     network_: Network
     _members: list[Member]
 
@@ -96,15 +96,15 @@ class BaseMLP(BaseEstimator, ABC):
         "input_shape": [list, tuple, Interval(Integral, 1, None, closed="left"), None],
     }
 
-    # ------------------------------------------------------------ what the subclasses say
+    # ------------------------------------------------------------ implemented by subclasses
 
     @abstractmethod
     def _validate(self, X: Any, y: Any, *, incremental: bool, reset: bool) -> tuple[Any, Array]:
-        """Return X and y, checked, y as the engine's loss wants it."""
+        """Validate X and y; y is returned in the form expected by the engine's loss."""
 
     @abstractmethod
     def _targets(self, y: Any) -> Array:
-        """Return other targets, of a validation set, in the same form."""
+        """Return the targets of a validation set in the same form."""
 
     @abstractmethod
     def _loss(self) -> Loss:
@@ -112,7 +112,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     @abstractmethod
     def _outputs(self, y: Array) -> int:
-        """Return the number of units of the last layer."""
+        """Return the number of units in the last layer."""
 
     @abstractmethod
     def _out_activation(self) -> str:
@@ -123,35 +123,35 @@ class BaseMLP(BaseEstimator, ABC):
         """Return accuracy or R² of the network's predictions p."""
 
     def _first_labels(self, y: Any, classes: Any) -> None:
-        """Learn in the first ``partial_fit`` which classes there will be."""
+        """Set the classes in the first ``partial_fit``."""
 
     def _weights(self, y: Array, sample_weight: Array | None) -> Array | None:
-        """Return the sample weights, with those of the classes."""
+        """Return the sample weights multiplied by the class weights."""
         return sample_weight
 
     def _stratify(self, y: Array) -> Array | None:
-        """Return what the validation part is stratified by."""
+        """Return the labels used to stratify the validation split."""
         return None
 
     def _loss_divisor(self) -> int:
-        """Return by what the engine's loss is divided to give the reported one."""
+        """Return the divisor that turns the engine's loss into the reported one."""
         return 1
 
     # ------------------------------------------------------------ attributes
 
     @property
     def coefs_(self) -> list[Array]:
-        """The weights of every layer: views of ``network_.theta``, so that writing into them changes the model."""
+        """The weights of every layer, as views of ``network_.theta``: writing to them changes the model."""
         return [layer.W for layer in self._dense()]
 
     @property
     def intercepts_(self) -> list[Array]:
-        """The biases of every layer, views too."""
+        """The biases of every layer, also as views."""
         return [layer.b for layer in self._dense() if layer.b is not None]
 
     @property
     def networks_(self) -> list[Network]:
-        """The networks of all members; ``network_``, and what else fit leaves behind, is of the first of them."""
+        """The networks of all members; ``network_`` and the other fitted attributes belong to the first one."""
         self._check_fitted()
         return [member.network_ for member in self._members]
 
@@ -175,7 +175,7 @@ class BaseMLP(BaseEstimator, ABC):
         y : labels or numbers, (rows,) or (rows, outputs)
         sample_weight : (rows,), optional
         X_val, y_val : optional
-            A validation set of one's own: measured every epoch into ``history_``, and watched by early stopping.
+            A validation set. It is evaluated after every epoch, recorded in ``history_`` and used for early stopping.
 
         Returns
         -------
@@ -191,7 +191,7 @@ class BaseMLP(BaseEstimator, ABC):
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, validation: tuple[Any, Any], *, incremental: bool, classes: Any = None
     ) -> Any:
-        fitted = object.__new__(type(self))  # takes the place of this one when all has gone well
+        fitted = object.__new__(type(self))  # replaces this one after success
         fitted.__dict__.update(self.__dict__)
         if incremental:
             fitted._first_labels(y, classes)
@@ -212,23 +212,24 @@ class BaseMLP(BaseEstimator, ABC):
         held_out = self._validation_set(*validation)
         check_lbfgs(self, held_out)
         if incremental and self.resume is not None:
-            raise ValueError("partial_fit does not support resume: a checkpoint is of a whole fit.")
+            raise ValueError("partial_fit does not support resume: checkpoints belong to a complete fit.")
         if self.n_ensemble > 1 and self.resume is not None:
-            raise ValueError("resume: a checkpoint is of one network, but n_ensemble > 1: fit the members one by one.")
+            raise ValueError("resume: a checkpoint holds one network, but n_ensemble > 1: fit the members one by one.")
         if fresh and not incremental:
             remedy = "Scale them, for example make_pipeline(StandardScaler(), model)."
             warn_unscaled(X, remedy, getattr(self, "feature_names_in_", None), stacklevel=6)
         self._fit_members(X, y, weight, held_out, fresh=fresh, incremental=incremental)
 
     def _fit_members(self, X: Any, y: Array, weight: Any, held_out: Any, *, fresh: bool, incremental: bool) -> None:
-        """Fit one network after the other, each from its own random numbers.
+        """Fit the networks one after another, each with its own random numbers.
 
-        Ctrl-C ends them all: a new ensemble has the members that were finished, or the one in hand if there are none.
+        Ctrl-C ends the whole fit: a new ensemble has the completed members, or the current one if there are none.
         """
         before: Sequence[Member | None] = [None] * self.n_ensemble if fresh else self._members
         if len(before) != self.n_ensemble:
             raise ValueError(
-                f"n_ensemble: {len(before)} member(s) were fitted before, now {self.n_ensemble} are wanted: fit anew."
+                f"n_ensemble: {len(before)} member(s) were fitted before, but n_ensemble is now {self.n_ensemble}: "
+                "refit with warm_start=False."
             )
         members: list[Member] = []
         streams = _streams(check_random_state(self.random_state), self.n_ensemble)
@@ -245,14 +246,14 @@ class BaseMLP(BaseEstimator, ABC):
         self._put(members)
 
     def _prepared(self, known: Member | None, X: Any, random_state: np.random.RandomState) -> Member:
-        """Return a new member, or a copy of ``known`` as the parameters want it now."""
+        """Return a new member, or a copy of ``known`` for the current parameters."""
         if known is None:
             member = Member(self._drawn(X.shape[1], network_dtype(self, as_samples(self, X)), random_state))
         else:
             member = known.copy()
             member.network_ = carried_over(self, member.network_, X.shape[1])
             if member.network_.dtype != known.network_.dtype:
-                member.solver = None  # the memory is of the other
+                member.solver = None  # its state belongs to the other network
         member.watch(self)
         return member
 
@@ -267,7 +268,7 @@ class BaseMLP(BaseEstimator, ABC):
         *,
         incremental: bool,
     ) -> bool:
-        """Fit one network further, and say whether Ctrl-C ended it."""
+        """Fit one network further; return whether Ctrl-C ended it."""
         with reworded(NAMES):
             if is_lbfgs(self):
                 interrupted = fit_lbfgs(self, member, X, y, weight)
@@ -283,7 +284,7 @@ class BaseMLP(BaseEstimator, ABC):
         return bool(interrupted)
 
     def _put(self, members: list[Member]) -> None:
-        """Publish what a fit has made: the attributes are those of the first member."""
+        """Set the fitted attributes: those of the first member."""
         for name in self._members[0].published() if "_members" in vars(self) else ():
             self.__dict__.pop(name, None)
         self._members = members
@@ -295,12 +296,12 @@ class BaseMLP(BaseEstimator, ABC):
         if X_val is None and y_val is None:
             return None
         if X_val is None or y_val is None:
-            raise ValueError("fit: X_val and y_val come together: give both or neither.")
+            raise ValueError("fit: X_val and y_val belong together: give both or neither.")
         X_val = validate_data(
             self, as_rows(self, X_val, "X_val"), accept_sparse=["csr", "csc"], dtype=KEPT, reset=False
         )
         if not is_sparse(y_val) and np.ndim(y_val) == 2 and np.shape(y_val)[1] == 1:
-            y_val = column_or_1d(y_val, warn=True)  # as y
+            y_val = column_or_1d(y_val, warn=True)  # like y
         t = self._targets(y_val)
         if len(t) != X_val.shape[0]:
             raise ValueError(f"X_val and y_val: expected the same number of rows, got {X_val.shape[0]} and {len(t)}.")
@@ -311,21 +312,21 @@ class BaseMLP(BaseEstimator, ABC):
     def _drawn(
         self, columns: int, dtype: Any, random_state: np.random.RandomState, sizes: list[int] | None = None
     ) -> Network:
-        """Return a new network with its first values."""
+        """Return a new network with its initial values."""
         sizes = hidden_sizes(self) if sizes is None and self.layers is None else sizes or []
         network = planned(self, columns, dtype, sizes)
         draw(self, network, len(sizes), random_state)
         return network
 
-    # ------------------------------------------------------------ prediction, and the way out and in
+    # ------------------------------------------------------------ prediction, saving and loading
 
     def _forward(self, X: Any) -> Array:
-        """Return the network's predictions for checked X."""
+        """Validate X and return the network's predictions."""
         if self._is_plain(X):  # for a single row scikit-learn's checks take four times as long as the network
             try:
                 return mean_prediction(self.networks_, X)
             except ValueError:
-                pass  # what is wrong is said in scikit-learn's words
+                pass  # scikit-learn's own checks report the error below
         X = self._checked(X)
         with reworded(NAMES):
             return mean_prediction(self.networks_, X)
@@ -336,14 +337,15 @@ class BaseMLP(BaseEstimator, ABC):
         return as_samples(self, X)
 
     def spread(self, X: Any) -> Array:
-        """Return how much the members of an ensemble disagree: the standard deviation of what each predicts.
+        """Return the standard deviation of the ensemble members' predictions.
 
-        Of probabilities (rows, classes), in the order of ``predict_proba``, or of numbers (rows,) or (rows, outputs).
+        For a classifier, of the probabilities (rows, classes), in the order of ``predict_proba``; for a regressor, of
+        the predictions (rows,) or (rows, outputs).
 
         Raises
         ------
         ValueError
-            When ``n_ensemble`` is 1.
+            If ``n_ensemble`` is 1.
 
         Source: Lakshminarayanan, Pritzel and Blundell, "Simple and scalable predictive uncertainty estimation using
         deep ensembles" (2017).
@@ -365,18 +367,18 @@ class BaseMLP(BaseEstimator, ABC):
         return self._of_outputs(p)
 
     def _of_outputs(self, spread: Array) -> Array:
-        """Return the spread of the outputs in the shape of predictions."""
+        """Return the spread of the outputs, in the shape of the predictions."""
         return spread.ravel() if spread.shape[1] == 1 else spread
 
     def _is_plain(self, X: Any) -> bool:
-        """Say whether this is fitted and X an array of which the network's own checks find all that can be wrong."""
+        """Return whether this is fitted and X is an array for which the network's own checks suffice."""
         known = vars(self)
         plain = type(X) is np.ndarray and X.dtype.type in KEPT and X.ndim == 2 and self.input_shape is None
         return plain and "network_" in known and "feature_names_in_" not in known
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Any:
-        """Read a fitted estimator that :func:`chainrule.save` wrote, to score it, clone it or fit it further.
+        """Load a fitted estimator saved by :func:`chainrule.save`, to score it, clone it or fit it further.
 
         To predict with NumPy alone, use :func:`chainrule.load`.
 
@@ -384,12 +386,12 @@ class BaseMLP(BaseEstimator, ABC):
         ------
         FileNotFoundError, IsADirectoryError, PermissionError
         chainrule.ModelFileError
-            When the file is damaged, of another tool, of a newer version, or holds something else.
+            If the file is corrupt, from another tool or a newer version, or holds something else.
         """
         return _saving.load(cls, cls._kind, path)
 
     def _take_network(self, network: Network) -> Any:
-        """Become what ``fit`` leaves behind, with a network that is trained."""
+        """Set all fitted attributes from a trained network."""
         self._validate_params()
         check_architecture(self)
         self.n_outputs_, self.n_features_in_ = network.output_shape[0], math.prod(network.input_shape)
@@ -400,7 +402,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     @classmethod
     def from_sklearn(cls, fitted: Any) -> Any:
-        """Take over a fitted model of scikit-learn: parameters, labels and curves."""
+        """Convert a fitted scikit-learn model, including its parameters, labels and loss curves."""
         if type(fitted).__name__ != cls.__name__:
             raise ValueError(f"from_sklearn: expected a fitted {cls.__name__}, got {type(fitted).__name__}.")
         check_is_fitted(fitted)
@@ -424,7 +426,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     @abstractmethod
     def _take_over(self, fitted: Any) -> None:
-        """Take what the subclass needs from a fitted model of scikit-learn."""
+        """Copy the attributes that the subclass needs from a fitted scikit-learn model."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -435,13 +437,13 @@ class BaseMLP(BaseEstimator, ABC):
         return "network_" in vars(self)
 
 
-contents.register(BaseMLP, _saving.contents)  # what chainrule.save writes of an estimator
+contents.register(BaseMLP, _saving.contents)  # how chainrule.save saves an estimator
 
 
 def _streams(random_state: np.random.RandomState, members: int) -> list[np.random.RandomState]:
-    """Return what each member draws from: what those before it have drawn, in however many epochs, changes nothing.
+    """Return the random stream of each member, independent of how much the members before it have drawn.
 
-    The first one has the stream that a single network would have.
+    The first member has the stream of a single network.
     """
     ahead = copy.deepcopy(random_state)
     return [random_state, *(np.random.RandomState(ahead.randint(2**31 - 1)) for _ in range(1, members))]

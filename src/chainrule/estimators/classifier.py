@@ -23,26 +23,25 @@ from chainrule.network import Network
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
-    """Multi-layer perceptron for classes: scikit-learn's, on chainrule's engine.
+    """Multi-layer perceptron classifier, a drop-in replacement for scikit-learn's.
 
-    The same parameters, attributes and warnings, and from the same ``random_state`` the same model. See
-    ``sklearn.neural_network.MLPClassifier`` for what each of them means, and docs/migration.md for
-    those that are new.
+    It has the same parameters, attributes and warnings, and the same ``random_state`` gives the same model. See
+    ``sklearn.neural_network.MLPClassifier`` for their meaning, and docs/migration.md for the new ones.
 
     Parameters
     ----------
     layers : list of Layer, optional
-        All layers of the network, the last one with an output for each class (for two classes: one or two), in place of
-        ``hidden_layer_sizes``, ``activation``, ``dropout``, ``input_dropout``, ``batch_norm`` and ``layer_norm``. Each
-        ``fit`` draws them anew, as their initializers say, from ``random_state``.
+        All layers of the network, instead of ``hidden_layer_sizes``, ``activation``, ``dropout``, ``input_dropout``,
+        ``batch_norm`` and ``layer_norm``. The last one needs one output per class (for two classes: one or two). Each
+        ``fit`` initializes them with their own initializers and ``random_state``.
     input_shape : tuple of int, optional
-        The shape of one row for the first layer, such as ``(8, 8, 1)`` for images. X is then rows of 64 columns, or
-        images: ``(rows, 8, 8, 1)``. By default each row is columns.
+        The shape of one row for the first layer, such as ``(8, 8, 1)`` for images. X then has 64 columns, or is an
+        array of images ``(rows, 8, 8, 1)``. By default, rows are one-dimensional.
 
     Attributes
     ----------
     network_ : chainrule.Network
-        The network inside.
+        The trained network.
     coefs_, intercepts_ : list of arrays
         Views of its parameters.
 
@@ -55,7 +54,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> model.score(X, y)
     1.0
 
-    Any layers, here of images, which come as rows of 64 columns or as an array of 4 dimensions:
+    Any layers, here for images, given as rows of 64 columns or as a 4-D array:
 
     >>> import chainrule as cr
     >>> digits = cr.datasets.load_digits()
@@ -175,7 +174,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if reset:
             self.n_outputs_ = self._wanted_outputs(X.shape[1])
         targets = self._targets(y)
-        if self.label_smoothing and not self._is_multiclass():  # for several classes the loss does it
+        if self.label_smoothing and not self._is_multiclass():  # for several classes, the loss applies it
             targets = (1 - self.label_smoothing) * targets + self.label_smoothing / 2
         return X, targets
 
@@ -184,7 +183,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.classes_ = self._labels.classes_
 
     def _targets(self, y: Any) -> Array:
-        """Return the labels as the engine's loss wants them: numbers (rows,) for several classes, else 0 and 1."""
+        """Return the labels for the engine's loss: integers (rows,) for several classes, else 0 and 1."""
         unknown = np.setdiff1d(unique_labels(y), self.classes_)
         if len(unknown):
             raise ValueError(f"y_val has the label(s) {unknown}, which are not among the classes {self.classes_}.")
@@ -193,7 +192,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._labels.transform(y)
 
     def _is_multiclass(self) -> bool:
-        """Say whether softmax gives one class of several: of two as well, where the layers have two outputs."""
+        """Return whether softmax is used: for more than two classes, or for two if the layers have two outputs."""
         return bool(self._labels.y_type_ == "multiclass" or (self._labels.y_type_ == "binary" and self.n_outputs_ == 2))
 
     def _wanted_outputs(self, columns: int) -> int:
@@ -212,7 +211,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return sample_weight
         if y.ndim == 2 and y.shape[1] > 1:
             if self.class_weight != "balanced":
-                raise ValueError("class_weight: expected 'balanced' or None for several labels at once, got a dict.")
+                raise ValueError("class_weight: expected 'balanced' or None for multilabel targets, got a dict.")
             weights = compute_sample_weight("balanced", (y > 0.5).astype(int))
             return weights if sample_weight is None else weights * sample_weight
         index = y if self._is_multiclass() else (y.ravel() > 0.5).astype(int)
@@ -222,13 +221,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return weights if sample_weight is None else weights * sample_weight
 
     def _dict_weights(self) -> Array:
-        """Return the weight of each class; a fold may lack some of the dict's, but a misspelled one is refused."""
+        """Return the weight of each class; a fold may lack classes of the dict, but misspelled ones are an error."""
         given, classes = self.class_weight, self.classes_.tolist()
         unknown, without = [c for c in given if c not in classes], [c for c in classes if c not in given]
         if unknown and without:
             raise ValueError(
-                f"class_weight: {unknown} are not among the classes {classes}, and {without} have no weight: are they "
-                "the same? Give every class a weight, such as 1.0, where a fold may lack some."
+                f"class_weight: {unknown} are not among the classes {classes}, and {without} have no weight. Are they "
+                "the same? If a fold may lack some classes, give every class a weight, such as 1.0."
             )
         weights = [check_real("class_weight", repr(c), given.get(c, 1.0), 0) for c in classes]
         if not any(weights):
@@ -257,25 +256,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @classmethod
     def from_network(cls, network: Network, classes: Any, **parameters: Any) -> Any:
-        """Make a fitted classifier of a network that ends in logits of softmax or sigmoid cross-entropy.
+        """Create a fitted classifier from a network whose loss is softmax or sigmoid cross-entropy.
 
-        The network's layers become the parameter ``layers``, so that ``fit``, ``clone`` and searches build the same
-        architecture anew, and its values are taken over, so that it predicts, and that ``partial_fit`` and warm starts
-        go on from them. The estimator trains this very network; give ``copy.copy(network)`` to keep it as it is.
+        The network's layers become the parameter ``layers``, so ``fit``, ``clone`` and searches rebuild the same
+        architecture. Its values are kept, so the classifier can predict, and ``partial_fit`` and warm starts continue
+        from them. The estimator trains the network itself, not a copy; pass ``copy.copy(network)`` to keep the
+        original.
 
         Parameters
         ----------
         network : Network
         classes : sequence
-            The labels in sorted order, which is that of the outputs; two for one output. A network with several outputs
-            of SigmoidCrossEntropy, one for each class, predicts, but is not trained further.
+            The labels in sorted order, which is the order of the outputs; two labels for one output. A network with
+            SigmoidCrossEntropy and one output per class can predict but cannot be trained further.
         **parameters
-            Any others of the estimator, such as ``warm_start=True``.
+            Other parameters of the estimator, such as ``warm_start=True``.
 
         Raises
         ------
         ValueError
-            When the loss is another one, or the classes do not fit the outputs.
+            If the loss is a different one, or the classes do not match the outputs.
 
         Examples
         --------
@@ -322,7 +322,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def partial_fit(
         self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None, X_val: Any = None, y_val: Any = None
     ) -> Any:
-        """Train one more epoch on X and y.
+        """Train for one more epoch on X and y.
 
         Parameters
         ----------
@@ -330,9 +330,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         y : labels (rows,)
         sample_weight : (rows,), optional
         classes : array, optional
-            All labels that will ever come; needed in the first call.
+            All class labels that may occur. Required on the first call.
         X_val, y_val : optional
-            A validation set, measured into ``history_`` and watched by early stopping.
+            A validation set, recorded in ``history_`` and used for early stopping.
 
         Returns
         -------
@@ -345,14 +345,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             self._learn_labels(y if type_of_target(y).startswith("multilabel") else classes)
 
     def predict(self, X: Any) -> Any:
-        """Return the predicted label of each row of X, or for multi-label a row of 0 and 1, sparse if y was."""
+        """Return the predicted label for each row of X; for multilabel targets, a row of 0 and 1, sparse if y was."""
         p = self._forward(X)
         if self._is_multiclass():
             return self.classes_[p.argmax(axis=1)]
         return self._labels.inverse_transform(p.ravel() if self.n_outputs_ == 1 else p)
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class (rows, classes), in the order of ``classes_``."""
+        """Return class probabilities (rows, classes), in the order of ``classes_``."""
         p = self._forward(X)
         return np.hstack([1 - p, p]) if self.n_outputs_ == 1 else p
 

@@ -38,26 +38,25 @@ LOSSES: dict[str, type[Loss]] = {
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
-    """Multi-layer perceptron for numbers: scikit-learn's, on chainrule's engine.
+    """Multi-layer perceptron regressor, a drop-in replacement for scikit-learn's.
 
-    The same parameters, attributes and warnings, and from the same ``random_state`` the same model. See
-    ``sklearn.neural_network.MLPRegressor`` for what each of them means, and docs/migration.md for
-    those that are new.
+    It has the same parameters, attributes and warnings, and the same ``random_state`` gives the same model. See
+    ``sklearn.neural_network.MLPRegressor`` for their meaning, and docs/migration.md for the new ones.
 
     Parameters
     ----------
     layers : list of Layer, optional
-        All layers of the network, the last one with an output for each column of y, in place of ``hidden_layer_sizes``,
-        ``activation``, ``dropout``, ``input_dropout``, ``batch_norm`` and ``layer_norm``. Each ``fit`` draws them anew,
-        as their initializers say, from ``random_state``.
+        All layers of the network, instead of ``hidden_layer_sizes``, ``activation``, ``dropout``, ``input_dropout``,
+        ``batch_norm`` and ``layer_norm``. The last one needs one output per column of y. Each ``fit`` initializes them
+        with their own initializers and ``random_state``.
     input_shape : tuple of int, optional
-        The shape of one row for the first layer, such as ``(8, 8, 1)`` for images. X is then rows of 64 columns, or
-        images: ``(rows, 8, 8, 1)``. By default each row is columns.
+        The shape of one row for the first layer, such as ``(8, 8, 1)`` for images. X then has 64 columns, or is an
+        array of images ``(rows, 8, 8, 1)``. By default, rows are one-dimensional.
 
     Attributes
     ----------
     network_ : chainrule.Network
-        The network inside.
+        The trained network.
     coefs_, intercepts_ : list of arrays
         Views of its parameters.
 
@@ -177,7 +176,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y, dtype = self._targets(y, "y"), network_dtype(self, X)
         if np.abs(y).max() > np.finfo(dtype).max:
             raise ValueError(
-                f"y: values up to {np.abs(y).max():.3g} do not fit into {dtype}: scale y, or set dtype='float64'."
+                f"y: values up to {np.abs(y).max():.3g} overflow {dtype}: scale y, or set dtype='float64'."
             )
         return X, y.astype(dtype, copy=False)
 
@@ -185,10 +184,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y = np.asarray(y)
         if y.dtype.kind in "mMUS":
             remedy = "days, (y - y.min()) / np.timedelta64(1, 'D')" if y.dtype.kind in "mM" else "y.astype(float)"
-            raise TypeError(f"{name}: expected numbers, got {y.dtype}: make them numbers, for example {remedy}.")
+            raise TypeError(f"{name}: expected numbers, got {y.dtype}: convert them, for example with {remedy}.")
         y = y.astype(np.float64, copy=False) if name == "y_val" else y
         if not np.isfinite(y).all():
-            raise ValueError(f"{name}: expected finite numbers, got NaN, None or infinity: leave those rows out.")
+            raise ValueError(f"{name}: expected finite numbers, got NaN, None or infinity: drop those rows.")
         return y.reshape(len(y), -1)
 
     def _loss(self) -> Loss:
@@ -213,22 +212,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @classmethod
     def from_network(cls, network: Network, **parameters: Any) -> Any:
-        """Make a fitted regressor of a network with a loss for numbers.
+        """Create a fitted regressor from a network with a regression loss.
 
-        The network's layers become the parameter ``layers`` and its loss ``loss``, so that ``fit``, ``clone`` and
-        searches build the same anew, and its values are taken over, so that it predicts, and that ``partial_fit`` and
-        warm starts go on from them. The estimator trains this very network; give ``copy.copy(network)`` to keep it.
+        The network's layers become the parameter ``layers`` and its loss ``loss``, so ``fit``, ``clone`` and searches
+        rebuild the same network. Its values are kept, so the regressor can predict, and ``partial_fit`` and warm starts
+        continue from them. The estimator trains the network itself, not a copy; pass ``copy.copy(network)`` to keep the
+        original.
 
         Parameters
         ----------
         network : Network
         **parameters
-            Any others of the estimator, such as ``warm_start=True``.
+            Other parameters of the estimator, such as ``warm_start=True``.
 
         Raises
         ------
         ValueError
-            When the loss is one for classes.
+            If the loss is a classification loss.
 
         Examples
         --------
@@ -240,7 +240,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         built = architecture(network)
         if isinstance(network.loss, SigmoidCrossEntropy | SoftmaxCrossEntropy):
-            raise ValueError(f"from_network: {network.loss!r} is for classes: use MLPClassifier.from_network.")  # noqa: TRY004
+            raise ValueError(  # noqa: TRY004
+                f"from_network: {network.loss!r} is a classification loss: use MLPClassifier.from_network."
+            )
         model = cls(**built | {"loss": network.loss} | parameters)
         return model._take_network(network)
 
@@ -249,7 +251,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None) -> Any:
-        """Train one more epoch on X and y; with ``solver="lbfgs"``, ``max_iter`` more iterations, as scikit-learn does.
+        """Train for one more epoch on X and y, or with ``solver="lbfgs"`` for ``max_iter`` iterations.
 
         Parameters
         ----------
@@ -257,7 +259,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y : numbers (rows,) or (rows, outputs)
         sample_weight : (rows,), optional
         X_val, y_val : optional
-            A validation set, measured into ``history_`` and watched by early stopping.
+            A validation set, recorded in ``history_`` and used for early stopping.
 
         Returns
         -------
@@ -266,6 +268,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return self._fit(X, y, sample_weight, (X_val, y_val), incremental=True)
 
     def predict(self, X: Any) -> Array:
-        """Return the predicted number of each row of X, (rows,) or (rows, outputs)."""
+        """Return the predictions for the rows of X, (rows,) or (rows, outputs)."""
         y = self._forward(X)
         return y.ravel() if y.shape[1] == 1 else y

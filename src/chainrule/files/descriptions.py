@@ -1,7 +1,8 @@
-"""Layers, losses and optimizers as JSON: ``Dense(3)`` is ``{"type": "Dense", "units": 3, ...}``, and back again.
+"""Layers, losses and optimizers to and from JSON: ``Dense(3)`` is ``{"type": "Dense", "units": 3, ...}``.
 
-Types are looked up by name in chainrule's own modules, in fixed tables; the annotations of a class's fields say what
-each may be in a file. So nothing is executed, and a field of a wrong type is an error before the constructor sees it.
+Types are looked up by name in fixed tables of chainrule's own modules. The annotations of a class's fields define what
+each may be in a file. So no code from a file is executed, and a field of the wrong type is an error before the
+constructor runs.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ MODULES = {
     "Penalty": "penalties",
     "Schedule": "schedules",
 }
-"""What a file may describe: the base class, and the modules that have it and its table."""
+"""The kinds of objects in a file: the base class, and the modules with it and its table."""
 
-DEEPEST = 16  # parts inside of parts, such as Residual in Residual: far from what exhausts the stack
-MOST = 2_000  # parts beside one another, such as layers
+DEEPEST = 16  # nested parts, such as Residual in Residual: far from exhausting the stack
+MOST = 2_000  # parts in a sequence, such as layers
 SCALARS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 ALIASES = {"Layers": "int | Sequence[int] | None"}
 
 
 @cache
 def table(base: str) -> dict[str, Any]:
-    """Return the classes that a file may name where a ``base`` is expected.
+    """Return the classes that a file may name in place of a ``base``.
 
     >>> sorted(table("Clip"))
     ['ClipNorm', 'ClipValue']
@@ -64,7 +65,7 @@ def describe(what: str, value: Config, base: str, remedy: str = "", depth: int =
         )
 
     if depth > DEEPEST:
-        raise ValueError(f"save: {what}: a file holds parts inside of parts up to {DEEPEST} deep, this is deeper.")
+        raise ValueError(f"save: {what}: a file holds parts nested at most {DEEPEST} deep, this is deeper.")
 
     def part(what: str, value: Any, base: str) -> Any:
         return describe(what, value, base, remedy, depth + 1)
@@ -78,7 +79,7 @@ def describe(what: str, value: Config, base: str, remedy: str = "", depth: int =
 
 
 def build(what: str, description: Any, base: str, depth: int = 0) -> Any:
-    """Return the object that :func:`describe` described, or a :class:`ModelFileError`.
+    """Return the object that :func:`describe` described, or raise a :class:`ModelFileError`.
 
     >>> build("the optimizer", {"type": "Momentum", "learning_rate": 0.5}, "Optimizer")
     Momentum(learning_rate=0.5)
@@ -86,7 +87,7 @@ def build(what: str, description: Any, base: str, depth: int = 0) -> Any:
     if not isinstance(description, dict):
         raise ModelFileError(f"{what} cannot be read: expected an object, got {shown(description)}.")
     if depth > DEEPEST:
-        raise ModelFileError(f"{shown(what)} cannot be read: it is more than {DEEPEST} parts deep.")
+        raise ModelFileError(f"{shown(what)} cannot be read: it is nested more than {DEEPEST} deep.")
 
     def part(what: str, value: Any, base: str) -> Any:
         return build(what, value, base, depth + 1)
@@ -114,7 +115,7 @@ def build(what: str, description: Any, base: str, depth: int = 0) -> Any:
 
 @cache
 def _forms(cls: Any) -> dict[str, str]:
-    """Return the annotations of the constructor's arguments, as they are written."""
+    """Return the annotations of the constructor's arguments as strings."""
     return {f.name: str(f.type) for f in _fields(cls)}
 
 
@@ -123,9 +124,9 @@ def _fields(cls: Any) -> list[Field[Any]]:
 
 
 def _fit(what: str, value: Any, annotation: str, part: Callable[[str, Any, str], Any]) -> Any:
-    """Return a value that is one of the annotation's forms; ``part`` describes or builds what is itself a part."""
+    """Return a value if it matches one form of the annotation; ``part`` describes or builds nested parts."""
     if getattr(value, "ndim", None) == 0:
-        value = value.item()  # a scalar of NumPy
+        value = value.item()  # a NumPy scalar
     forms = ALIASES.get(annotation, annotation).split(" | ")
     for form in forms:
         if form in SCALARS and _is_scalar(value, SCALARS[form]):

@@ -1,7 +1,7 @@
-"""What a file holds of a fitted estimator beside its network, and reading it with NumPy alone.
+"""Fitted estimators in files: everything besides the network, and reading it with NumPy alone.
 
-The estimators write and read all of it (``estimators/_saving.py``); :func:`chainrule.load` needs the network, the
-labels and the names of the columns.
+The estimators write and read all of it (``estimators/_saving.py``); :func:`chainrule.load` needs only the network, the
+labels and the column names.
 """
 
 from __future__ import annotations
@@ -32,31 +32,31 @@ CURVES = ("loss_curve_", "validation_scores_")
 HISTORY = "history_."
 MEMBER = "members.{}."
 MOST_MEMBERS = 1_000
-LONGEST_LABEL = 1_000  # characters, of which an array of predictions has room for as many in each row
+LONGEST_LABEL = 1_000  # characters: an array of predictions reserves this many in each row
 FIELDS = {"parameters", "labels", "feature_names", "attributes", "columns", "stopped"}
 
 
 @dataclass
 class Labels:
-    """The classes, and how the outputs name them: one output for two, one each for several, or any of several."""
+    """The classes, and how outputs map to them: one output for two classes, one per class, or independent labels."""
 
     classes: Array
     target: str
     sparse: bool = False
 
     def from_outputs(self, p: Array) -> Array:
-        """Return the label of each row of probabilities; for several labels at once a row of 0 and 1."""
+        """Return the label for each row of probabilities; for multilabel targets, a row of 0 and 1."""
         if self.target == "multiclass" or (self.target == "binary" and p.shape[1] == 2):
             return self.classes[p.argmax(axis=1)]
         chosen = (p > 0.5).astype(int)
         if self.target == "multilabel-indicator":
             return chosen
-        return self.classes[np.minimum(chosen.ravel(), len(self.classes) - 1)]  # there may be one class alone
+        return self.classes[np.minimum(chosen.ravel(), len(self.classes) - 1)]  # there may be a single class
 
 
 @dataclass
 class Fitted:
-    """A fitted estimator without scikit-learn: what was given to its constructor, and what fit left behind."""
+    """A fitted estimator without scikit-learn: its constructor's arguments and its fitted attributes."""
 
     kind: str
     networks: list[Network]
@@ -68,7 +68,7 @@ class Fitted:
     stopped: str = ""
 
     def description(self) -> dict[str, Any]:
-        """Return all that is not an array as JSON."""
+        """Return everything that is not an array as JSON."""
         estimator = {
             "parameters": {name: encode(name, value) for name, value in self.parameters.items()},
             "labels": None if self.labels is None else _describe_labels(self.labels),
@@ -90,7 +90,7 @@ class Fitted:
 
 
 def read_fitted(file: BinaryIO, header: Header) -> Fitted:
-    """Return what :class:`Fitted` described, checked."""
+    """Read and validate the description of a :class:`Fitted`."""
     ensemble = "members" in header.description
     check_fields("the description", header.description, {"network", "estimator"} | ({"members"} if ensemble else set()))
     d = check_fields("the estimator", header.description["estimator"], FIELDS)
@@ -98,16 +98,16 @@ def read_fitted(file: BinaryIO, header: Header) -> Fitted:
     curves = [name for name in CURVES if name in header.tensors]
     for name in (*names, *curves):
         if name not in header.tensors or len(header.tensors[name].shape) != 1:
-            raise ModelFileError(f"the array {shown(name)} is missing, or no row of numbers. The file is damaged.")
+            raise ModelFileError(f"the array {shown(name)} is missing or is not one-dimensional. The file is corrupt.")
     networks = _read_networks(file, header, [*names, *curves])
     network = networks[0]
     columns = {name.removeprefix(HISTORY): read_array(file, header.tensors[name]).tolist() for name in names}
     if len({len(column) for column in columns.values()}) > 1 or (columns and "epoch" not in columns):
-        raise ModelFileError("the columns of the history do not belong together. The file is damaged.")
+        raise ModelFileError("the columns of the history have different lengths. The file is corrupt.")
     if not isinstance(d["parameters"], dict):
         raise ModelFileError(f"the parameters cannot be read: got {shown(d['parameters'])}.")
     if (header.kind == "MLPClassifier") != (d["labels"] is not None):
-        raise ModelFileError(f"labels belong to a classifier and to nothing else; this is an {header.kind}.")
+        raise ModelFileError(f"only a classifier has labels; this is an {header.kind}.")
     return Fitted(
         kind=header.kind,
         networks=networks,
@@ -141,7 +141,7 @@ def _read_networks(file: BinaryIO, header: Header, others: list[str]) -> list[Ne
 
 
 def mean_prediction(networks: Sequence[Network], X: Any) -> Array:
-    """Return the mean of what the networks predict; networks of images take them as rows of columns, too."""
+    """Return the mean prediction of the networks; image networks also accept images as flat rows."""
     shape = networks[0].input_shape
     if len(shape) > 1 and not is_sparse(X) and X.ndim == 2 and X.shape[1] == math.prod(shape):
         X = X.reshape(-1, *shape)
@@ -153,11 +153,11 @@ def mean_prediction(networks: Sequence[Network], X: Any) -> Array:
     return p
 
 
-# ---------------------------------------------------------------- values: JSON, and what JSON has not
+# ---------------------------------------------------------------- values: JSON, and types that JSON lacks
 
 
 def encode(what: str, value: Any) -> Any:
-    """Return a constructor's argument as JSON; a ``ValueError`` where there is no way.
+    """Return a constructor's argument as JSON; raise a ``ValueError`` if that is impossible.
 
     >>> encode("dropout", (0.1, 0.5)), encode("n_iter_no_change", float("inf")), encode("class_weight", {"yes": 2.0})
     ({'tuple': [0.1, 0.5]}, {'float': 'inf'}, {'dict': [['yes', 2.0]]})
@@ -181,7 +181,7 @@ def encode(what: str, value: Any) -> Any:
 
 
 def decode(what: str, value: Any) -> Any:
-    """Return what :func:`encode` was given.
+    """Return the value that :func:`encode` encoded.
 
     >>> decode("n_iter_no_change", {"float": "inf"})
     inf
@@ -228,7 +228,7 @@ def _feature_names(value: Any, network: Network) -> list[str] | None:
         return None
     inputs = math.prod(network.input_shape)
     if len(check_texts("the names of the columns", value)) != inputs:
-        raise ModelFileError(f"{len(value)} names of columns do not fit a network of {inputs} inputs.")
+        raise ModelFileError(f"{len(value)} column names do not fit a network with {inputs} inputs.")
     return list(value)
 
 
@@ -239,13 +239,13 @@ def _describe_labels(labels: Labels) -> dict[str, Any]:
     if dtype not in LABEL_DTYPES or (dtype == "object" and not all(isinstance(v, str | bool | int) for v in values)):
         raise ValueError(
             f"save: a file cannot hold classes of dtype {classes.dtype}, such as {shown(values[0])}: "
-            "fit with whole numbers, booleans or texts as labels."
+            "use integers, booleans or strings as labels."
         )
     return {"target": labels.target, "sparse": labels.sparse, "dtype": dtype, "classes": values}
 
 
 def _wide_enough(dtype: str, classes: list[Any]) -> str:
-    """Return the dtype, or "object" for texts of which a few are long: NumPy would make room for the longest in all."""
+    """Return the dtype, or "object" for strings of very different lengths: NumPy would reserve the longest for all."""
     if dtype != "str":
         return dtype
     longest, all_of_them = max(map(len, classes)), sum(map(len, classes))
@@ -268,7 +268,7 @@ def _labels(value: Any, network: Network) -> Labels:
     wanted = 1 if target == "binary" and not softmax_of_two else len(classes)
     loss = SoftmaxCrossEntropy if target == "multiclass" or softmax_of_two else SigmoidCrossEntropy
     if outputs != wanted or len(set(classes)) != len(classes) or (target == "binary" and len(classes) > 2):
-        raise ModelFileError(f"{len(classes)} classes ({target}) do not fit a network of {outputs} outputs.")
+        raise ModelFileError(f"{len(classes)} classes ({target}) do not fit a network with {outputs} outputs.")
     if not isinstance(network.loss, loss):
         raise ModelFileError(f"classes ({target}) do not fit a network with the loss {network.loss!r}.")
     try:

@@ -1,7 +1,7 @@
 """Networks in files: one safetensors file, with the architecture as JSON in its header.
 
 A file holds numbers and names, no code. Names are looked up in fixed tables, never imported; sizes are checked against
-the file's before anything is allocated; and a file is written beside its place and renamed when it is whole.
+the file's size before memory is allocated; and a file is written to a temporary name and renamed when complete.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from chainrule.network import Network
 
 __all__ = ["ModelFileError", "load", "read_metadata", "save"]
 
-LARGEST = 2**26  # numbers that a layer of a file may give for one sample
-LONGEST = 2**33  # numbers that its layers may read for one sample: minutes; VGG-16 reads 1.1e9
+LARGEST = 2**26  # the most output values of a layer for one sample
+LONGEST = 2**33  # the most values that the layers may read for one sample: minutes; VGG-16 reads 1.1e9
 
 HOLDS = {
     "network": "a network: chainrule.load reads it",
     "MLPClassifier": "a classifier: chainrule.MLPClassifier.load reads it, and chainrule.load with NumPy alone",
     "MLPRegressor": "a regressor: chainrule.MLPRegressor.load reads it, and chainrule.load with NumPy alone",
-    "checkpoint": "a checkpoint: train(..., resume=) goes on from its folder",
+    "checkpoint": "a checkpoint: train(..., resume=) resumes from its folder",
 }
 
 
@@ -49,30 +49,30 @@ def save(
     Parameters
     ----------
     model : Network, MLPClassifier or MLPRegressor
-        With layers and a loss that chainrule ships: a file cannot hold the code of others.
+        Its layers and loss must be chainrule's own: a file cannot hold the code of custom ones.
     path : path
         Usually ending in ``.safetensors``.
     metadata : mapping of str to str, optional
-        Texts to keep beside the model: :func:`chainrule.files.networks.read_metadata` returns them.
+        Strings to store with the model; :func:`chainrule.files.networks.read_metadata` returns them.
     folded : bool
-        Write what :func:`chainrule.fold` returns, for serving: the same predictions to rounding, without dropout and
-        with each BatchNorm inside the weights before it.
+        Write the result of :func:`chainrule.fold`, for serving: the same predictions to rounding, without dropout and
+        with each BatchNorm folded into the preceding weights.
     overwrite : bool
         Whether an existing file may be replaced.
 
     Raises
     ------
     FileExistsError
-        When there is a file and ``overwrite`` is false.
+        If the file exists and ``overwrite`` is false.
     sklearn.exceptions.NotFittedError
     ValueError
-        When the model has custom layers or a custom loss, parameters that are not finite, or classes that are neither
-        numbers nor text.
+        If the model has custom layers, a custom loss, parameters that are not finite, or classes that are neither
+        numbers nor strings.
 
     Warns
     -----
     LeftOutWarning
-        Where an estimator's callbacks, custom solver or learning rate, or a ``RandomState`` are left out.
+        If callbacks, a custom solver or learning rate, or a ``RandomState`` of an estimator are not saved.
 
     Examples
     --------
@@ -87,12 +87,12 @@ def save(
     write_file(path, kind, description, arrays, metadata, overwrite=overwrite)
 
 
-Contents = tuple[str, dict[str, Any], dict[str, Array]]  # kind of the file, description, arrays by name
+Contents = tuple[str, dict[str, Any], dict[str, Array]]  # file kind, description, arrays by name
 
 
 @singledispatch
-def contents(model: Any, *, folded: bool) -> Contents:  # noqa: ARG001  (for those that register)
-    """Return what a file holds of a model; the estimators register theirs."""
+def contents(model: Any, *, folded: bool) -> Contents:  # noqa: ARG001  (used by registered functions)
+    """Return the content of a model's file; the estimators register their own function."""
     raise TypeError(
         f"save: expected a Network, MLPClassifier or MLPRegressor, got {type(model).__name__}. The results of tables "
         "are folders: chainrule.tables.save(trained, folder)."
@@ -106,13 +106,13 @@ def _(model: Network, *, folded: bool) -> Contents:
 
 
 def load(path: str | os.PathLike[str]) -> Network:
-    """Read a network that :func:`save` wrote, and refuse the file of anything else.
+    """Read a network that :func:`save` wrote; any other file raises an error.
 
     Raises
     ------
     FileNotFoundError, IsADirectoryError
     ModelFileError
-        When the file is damaged, of another tool, of a newer version, or holds something else.
+        If the file is corrupt, from another tool or a newer version, or holds something else.
     """
     expected = "a network saved by chainrule"
     with opened(path, expected) as file:
@@ -123,7 +123,7 @@ def load(path: str | os.PathLike[str]) -> Network:
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Return the metadata that ``save`` was given, of a network or an estimator.
+    """Return the metadata saved with a network or an estimator.
 
     Examples
     --------
@@ -139,23 +139,23 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, str]:
         return read_header(file, expected).metadata
 
 
-# ---------------------------------------------------------------- the network in a file, whatever else is in it
+# ---------------------------------------------------------------- the network in any file
 
 
 def check_kind(header: Header, wanted: str, expected: str) -> None:
-    """Refuse a file of another kind, and say what it is and what reads it."""
+    """Raise an error for a file of another kind that says what the file is and what reads it."""
     if header.kind != wanted:
         raise ModelFileError(f"{expected} was expected, but it holds {holds(header.kind)}.")
 
 
 def holds(kind: str) -> str:
-    """Return what a file of this kind holds, for a message about one of the wrong kind."""
+    """Return a description of this kind of file for error messages."""
     return HOLDS.get(kind, f"'{shown(kind)}', which this version does not know")
 
 
 def describe_network(network: Network) -> dict[str, Any]:
-    """Return all of a network but its parameters as JSON."""
-    remedy = ": keep network.theta with np.save, and build the network in your program before you fill it"
+    """Return everything but the parameters of a network as JSON."""
+    remedy = ": keep network.theta with np.save, and rebuild the network in your program before you load them"
     if len(network.layers) > MOST:
         raise ValueError(f"save: a file holds at most {MOST} layers, this network has {len(network.layers)}.")
     _check_outputs(network.layers)
@@ -169,20 +169,20 @@ def describe_network(network: Network) -> dict[str, Any]:
 
 
 def network_arrays(network: Network) -> dict[str, Array]:
-    """Return parameters and statistics by the names that they have in a file; refuse NaN and infinities."""
+    """Return parameters and statistics by their names in a file; raise an error for NaN and infinities."""
     arrays = {entry.key: array for entry, array in network.arrays()}
     for key, values in arrays.items():
         if not np.isfinite(values).all():
-            raise ValueError(f"save: {key} is not finite: training diverged. Save the network as it was before.")
+            raise ValueError(f"save: {key} is not finite: training diverged. Save the network from before it diverged.")
     return arrays
 
 
 def read_network(
     file: BinaryIO, header: Header, others: Iterable[str] = (), description: Any = None, prefix: str = ""
 ) -> Network:
-    """Return the network of a file that may have ``others`` of arrays beside its own, whose names have the prefix.
+    """Return the network of a file; ``others`` names arrays that are not its own, ``prefix`` precedes its own names.
 
-    Memory is taken only when every array of the file fits one of the network: it cannot be more than the file's size.
+    Memory is allocated only if every array of the file fits one of the network, so it cannot exceed the file's size.
     """
     network = _plan(header.description["network"] if description is None else description)
     names = {dtype: name for name, dtype in DTYPES.items()}
@@ -193,15 +193,15 @@ def read_network(
     for key in sorted(wanted.keys() | found.keys()):
         if wanted.get(key) != found.get(key):
             raise ModelFileError(
-                f"the arrays do not fit the description: {shown(key)} should be {shown(wanted.get(key, 'absent'))}, "
-                f"is {shown(found.get(key, 'absent'))}. The file is damaged."
+                f"the arrays do not match the description: {shown(key)} should be {shown(wanted.get(key, 'absent'))}, "
+                f"is {shown(found.get(key, 'absent'))}. The file is corrupt."
             )
     _check_outputs(network.layers)
     network.allocate()
     for entry, view in network.arrays():
         view[...] = read_array(file, header.tensors[prefix + entry.key])
         if not np.isfinite(view).all():
-            raise ModelFileError(f"{entry.key} is not finite. The file is damaged, or training had diverged.")
+            raise ModelFileError(f"{entry.key} is not finite. The file is corrupt, or training had diverged.")
     return network
 
 
@@ -228,16 +228,16 @@ def _plan(description: Any) -> Network:
 
 
 def _check_outputs(layers: Sequence[Layer]) -> None:
-    # A file of a few bytes must not make a prediction ask for all memory: padding grows images without parameters.
+    # A tiny file must not make a prediction exhaust memory: padding enlarges images without parameters.
     for layer in layers:
         if math.prod(layer.output_shape) > LARGEST:
-            raise ModelFileError(f"{layer}: an output of more than {LARGEST:,} numbers for a sample.")
+            raise ModelFileError(f"{layer}: more than {LARGEST:,} output values per sample.")
         _check_outputs(layer.inner)
     if sum(layer.operations() for layer in layers) > LONGEST:
         slowest = max(layers, key=lambda layer: layer.operations())
         raise ModelFileError(
-            f"{slowest}: the layers read more than {LONGEST:,} numbers for a sample: predicting one would take minutes "
-            "or days."
+            f"{slowest}: the layers read more than {LONGEST:,} values per sample: one prediction would take minutes or "
+            "days."
         )
 
 

@@ -1,4 +1,4 @@
-"""Prediction from model files with NumPy alone: neither scikit-learn nor SciPy is needed, or loaded."""
+"""Prediction from model files with NumPy alone: scikit-learn and SciPy are neither needed nor imported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Classifier", "Regressor", "load"]
 
 
 def load(path: str | os.PathLike[str]) -> Network | Classifier | Regressor:
-    """Read a model file of any kind, to predict with NumPy alone.
+    """Load a model file of any kind, to predict with NumPy alone.
 
     Parameters
     ----------
@@ -31,14 +31,14 @@ def load(path: str | os.PathLike[str]) -> Network | Classifier | Regressor:
     Returns
     -------
     Network, Classifier or Regressor
-        To fit an estimator further, read it with ``MLPClassifier.load`` or ``MLPRegressor.load`` instead.
-        It predicts what was saved, to the bit on the same machine. Any number of threads may use it at once.
+        To fit an estimator further, use ``MLPClassifier.load`` or ``MLPRegressor.load`` instead. On the same machine,
+        the predictions are bit-identical to those of the saved model. The result is thread-safe.
 
     Raises
     ------
     FileNotFoundError, IsADirectoryError, PermissionError
     ModelFileError
-        When the file is damaged, of another tool, or of a newer version.
+        If the file is corrupt, or from another tool or a newer version.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def load(path: str | os.PathLike[str]) -> Network | Classifier | Regressor:
 
 
 class _Model(ABC):
-    """What both have: a network, and what is known of the columns of X."""
+    """Base of both: a network and the column names of X."""
 
     def __init__(self, networks: Sequence[Network], feature_names: list[str] | None = None) -> None:
         self.networks, self.network = networks, networks[0]
@@ -79,31 +79,31 @@ class _Model(ABC):
         """Return one prediction for each row of X."""
 
     def _outputs(self, X: Any) -> Array:
-        """Return the network's predictions for checked X, an array, a list, a data frame or a sparse matrix."""
+        """Validate X (an array, a list, a data frame or a sparse matrix) and return the network's predictions."""
         columns = getattr(X, "columns", None)
         if columns is not None and "feature_names_in_" in vars(self):
             _check_columns(list(columns), self.feature_names_in_.tolist())
         if not is_sparse(X):
             X = np.asarray(X)
-            if X.dtype == object:  # a data frame of columns of several types
+            if X.dtype == object:  # a data frame with columns of several types
                 X = _numbers(X)
         return mean_prediction(self.networks, X)
 
 
 @final
 class Classifier(_Model):
-    """What is left of an MLPClassifier when it only predicts: a network, the classes, the names of the columns.
+    """A prediction-only MLPClassifier: a network, the classes and the column names.
 
-    Made by :func:`load`.
+    Returned by :func:`load`.
 
     Attributes
     ----------
     networks : list of chainrule.Network
-        Those of an ensemble, whose mean is predicted; ``network`` is the first.
+        The networks of the ensemble, whose mean is predicted; ``network`` is the first.
     classes_ : (classes,) array
     n_features_in_ : int
     feature_names_in_ : (columns,) array of str
-        There if the estimator was fitted with a data frame: another one must have the same columns.
+        Set if the estimator was fitted with a data frame. Data frames must then have the same columns.
 
     Examples
     --------
@@ -120,11 +120,11 @@ class Classifier(_Model):
         self.classes_ = labels.classes
 
     def predict(self, X: Any) -> Array:
-        """Return the predicted label of each row of X, or for multi-label a row of 0 and 1."""
+        """Return the predicted label for each row of X; for multilabel targets, a row of 0 and 1."""
         return self._labels.from_outputs(self._outputs(X))
 
     def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class (rows, classes), in the order of ``classes_``."""
+        """Return class probabilities (rows, classes), in the order of ``classes_``."""
         p = self._outputs(X)
         return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
 
@@ -136,17 +136,17 @@ class Classifier(_Model):
 
 @final
 class Regressor(_Model):
-    """What is left of an MLPRegressor when it only predicts: a network and the names of the columns.
+    """A prediction-only MLPRegressor: a network and the column names.
 
-    Made by :func:`load`.
+    Returned by :func:`load`.
 
     Attributes
     ----------
     networks : list of chainrule.Network
-        Those of an ensemble, whose mean is predicted; ``network`` is the first.
+        The networks of the ensemble, whose mean is predicted; ``network`` is the first.
     n_features_in_ : int
     feature_names_in_ : (columns,) array of str
-        There if the estimator was fitted with a data frame: another one must have the same columns.
+        Set if the estimator was fitted with a data frame. Data frames must then have the same columns.
 
     Examples
     --------
@@ -157,7 +157,7 @@ class Regressor(_Model):
     """
 
     def predict(self, X: Any) -> Array:
-        """Return the predicted number of each row of X, (rows,) or (rows, outputs)."""
+        """Return the predictions for the rows of X, (rows,) or (rows, outputs)."""
         y = self._outputs(X)
         return y.ravel() if y.shape[1] == 1 else y
 
@@ -169,13 +169,13 @@ def _numbers(X: Array) -> Array:
     try:
         return X.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"X: expected numbers, got an array of objects ({error}). Encode texts before.") from None
+        raise ValueError(f"X: expected numbers, got an array of objects ({error}). Encode text first.") from None
 
 
 def _check_columns(columns: list[Any], names: list[Any]) -> None:
     if columns == names:
         return
     missing, unknown = [n for n in names if n not in columns], [c for c in columns if c not in names]
-    odd = [f"missing: {missing[:5]}"] * bool(missing) + [f"not known: {unknown[:5]}"] * bool(unknown)
-    what = "; ".join(odd) or "they come in another order"
-    raise ValueError(f"X: expected the {len(names)} columns of the fit; {what}. Give X[model.feature_names_in_].")
+    odd = [f"missing: {missing[:5]}"] * bool(missing) + [f"unknown: {unknown[:5]}"] * bool(unknown)
+    what = "; ".join(odd) or "they are in a different order"
+    raise ValueError(f"X: expected the {len(names)} columns used in fit; {what}. Give X[model.feature_names_in_].")

@@ -1,6 +1,6 @@
-"""States from a file that nobody vouches for: each value is checked before NumPy or compiled code sees it.
+"""States from untrusted files: each value is validated before NumPy or compiled code uses it.
 
-A checksum is no check here: whoever changes a file computes it anew.
+A checksum does not help here: whoever changes a file can recompute it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.files.values import shown
 
-POOL = 4  # words of numpy.random.SeedSequence's pool: its time grows with their square
-WORDS = 100_000  # of a seed
+POOL = 4  # words in the pool of numpy.random.SeedSequence: its time grows with their square
+WORDS = 100_000  # in a seed
 LIMITS = {
     ("PCG64", "state"): 2**128,
     ("PCG64", "inc"): 2**128,
@@ -27,11 +27,11 @@ LIMITS = {
     ("", "uinteger"): 2**32,
     ("", "has_gauss"): 2,
 }
-"""What the numbers of a bit generator are below; where nothing is said, 64 bits hold them."""
+"""Exclusive upper bounds of the numbers in a bit generator's state; by default 64 bits."""
 
 
 def check_seed(seed: Any) -> np.random.SeedSequence:
-    """Return the seed of a description, or a ``ValueError``.
+    """Return the seed of a description, or raise a ``ValueError``.
 
     >>> check_seed({"entropy": 3, "spawn_key": [], "pool_size": 10**6, "n_children_spawned": 0})
     Traceback (most recent call last):
@@ -53,7 +53,7 @@ def check_seed(seed: Any) -> np.random.SeedSequence:
 
 
 def check_stream(state: Any, now: Mapping[str, Any]) -> Any:
-    """Return the state of a bit generator as NumPy takes it; ``now`` is the one that it has, of the same form.
+    """Return a bit generator's state in NumPy's form; ``now`` is its current state, which has the same form.
 
     >>> now = np.random.default_rng(0).bit_generator.state
     >>> check_stream(now | {"uinteger": 2**40}, now)
@@ -66,12 +66,12 @@ def check_stream(state: Any, now: Mapping[str, Any]) -> Any:
     if "inc" in inner and inner["inc"] % 2 == 0:
         raise ValueError(f"inc is {inner['inc']}, expected an odd number")
     if "pos" in inner and not (inner["key"][0] >> 31 or inner["key"][1:].any()):
-        raise ValueError("key is all zeros: numbers that never change would be drawn")
+        raise ValueError("key is all zeros: the generator would return the same number forever")
     return checked
 
 
 def _like(name: str, value: Any, now: Any, generator: str) -> Any:
-    """Return a part of a state, with arrays in place of lists, if it is of the form that it has now."""
+    """Return a part of a state, with lists converted to arrays, if it has the same form as now."""
     if isinstance(now, Mapping):
         if not isinstance(value, dict) or value.keys() != now.keys():
             raise ValueError(f"{name}: expected {', '.join(now)}, got {shown(value)}")
@@ -92,7 +92,7 @@ def _like(name: str, value: Any, now: Any, generator: str) -> Any:
 
 def _number(name: str, value: Any, limit: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < limit:
-        most = f"to {limit - 1}" if limit <= 2**128 else "that is not huge"
+        most = f"to {limit - 1}" if limit <= 2**128 else "that is not too large"
         raise ValueError(f"{name} is {shown(value)}, expected a whole number from 0 {most}")
     return value
 
@@ -101,20 +101,20 @@ Form = tuple[tuple[int, ...], Any]
 
 
 def form(array: Array) -> Form:
-    """Return what :func:`check_state` asks of an array: its shape and dtype."""
+    """Return the shape and dtype of an array, as :func:`check_state` expects them."""
     return array.shape, array.dtype
 
 
 def check_state(state: Mapping[str, Any], kinds: Mapping[str, Any]) -> list[Any]:
-    """Return the values of a state in the order of ``kinds``, each of the kind that is named there.
+    """Validate the values of a state against ``kinds``, and return them in that order.
 
     Parameters
     ----------
     state : mapping
         From a file.
     kinds : mapping
-        By name: "count" (a whole number from 0 that 64 bits hold), "number", "flag", "numbers" (a list), each with "?"
-        where None may stand; or the :func:`form` of an array, which may be None.
+        By name: "count" (a non-negative 64-bit integer), "number", "flag", "numbers" (a list), each with "?" if None is
+        allowed; or the :func:`form` of an array, which may be None.
 
     >>> check_state({"best": 0.5, "epoch": -1}, {"best": "number", "epoch": "count"})
     Traceback (most recent call last):
@@ -127,7 +127,7 @@ def check_state(state: Mapping[str, Any], kinds: Mapping[str, Any]) -> list[Any]
 
 
 def check_array(name: str, value: Any, wanted: Form) -> Array:
-    """Return an array of just this shape and dtype."""
+    """Return the array if it has exactly this shape and dtype."""
     if not isinstance(value, np.ndarray):
         raise ValueError(f"{name} is {shown(value)}, expected an array")  # noqa: TRY004
     for what, found, expected in zip(("shape", "dtype"), form(value), wanted, strict=True):

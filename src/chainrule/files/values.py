@@ -1,4 +1,4 @@
-"""Values from a file that nobody vouches for: JSON, checked, and how it is shown in messages."""
+"""Values from untrusted files: validated JSON, and its display in messages."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 
 class ModelFileError(ValueError):
-    """The file is not one that this version of chainrule can read, or not what was asked for."""
+    """Raised when this version of chainrule cannot read a file, or the file holds something else than requested."""
 
 
 def parse(text: str | bytes, what: str) -> dict[str, Any]:
-    """Return the JSON object in ``text``: of unique names and finite numbers."""
+    """Parse a JSON object with unique names and finite numbers."""
     value = parse_any(text, what)
     if not isinstance(value, dict):
-        raise ModelFileError(f"damaged, or of another kind: {what} cannot be read (no JSON object).")
+        raise ModelFileError(f"corrupt, or of another kind: {what} cannot be read (not a JSON object).")
     return value
 
 
 def parse_any(text: str | bytes, what: str) -> Any:
-    """Return what is in ``text``, JSON of unique names and finite numbers."""
+    """Parse JSON with unique names and finite numbers."""
     try:
         return json.loads(
             text.decode() if isinstance(text, bytes) else text,
@@ -30,11 +30,11 @@ def parse_any(text: str | bytes, what: str) -> Any:
             parse_int=_whole,
         )
     except (ValueError, TypeError, RecursionError) as error:
-        raise ModelFileError(f"damaged, or of another kind: {what} cannot be read ({shown(error)}).") from None
+        raise ModelFileError(f"corrupt, or of another kind: {what} cannot be read ({shown(error)}).") from None
 
 
 def check_fields(what: str, value: Any, known: set[str]) -> dict[str, Any]:
-    """Return ``value`` if it is an object with just the known fields."""
+    """Return ``value`` if it is an object with exactly the known fields."""
     if not isinstance(value, dict):
         raise ModelFileError(f"{what} cannot be read: expected an object, got {shown(value)}.")
     if odd := value.keys() ^ known:
@@ -44,25 +44,25 @@ def check_fields(what: str, value: Any, known: set[str]) -> dict[str, Any]:
 
 
 def check_texts(what: str, values: Any) -> list[str]:
-    """Return ``values`` if it is a list of texts that can be printed."""
+    """Return ``values`` if it is a list of valid strings."""
     if not isinstance(values, list) or not all(isinstance(text, str) for text in values):
-        raise ModelFileError(f"{what} cannot be read: expected a list of texts, got {shown(values)}.")
+        raise ModelFileError(f"{what} cannot be read: expected a list of strings, got {shown(values)}.")
     try:
-        "".join(values).encode()  # half of a surrogate pair is no text
+        "".join(values).encode()  # half of a surrogate pair is not valid text
     except UnicodeEncodeError as error:
         raise ModelFileError(f"{what} cannot be read: {shown(error)}.") from None
     return values
 
 
 def check_whole(what: str, value: Any, least: int = 0) -> int:
-    """Return ``value`` if it is a whole number of at least ``least`` that 64 bits hold."""
+    """Return ``value`` if it is a 64-bit integer of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
         raise ModelFileError(f"{what} cannot be read: expected a whole number from {least}, got {shown(value)}.")
     return value
 
 
 def shown(value: Any, most: int = 200) -> str:
-    """Return a value from a file for a message: short, and without characters that a terminal would obey."""
+    """Return a value from a file for a message: short, and without terminal control characters."""
     text = str(value) if isinstance(value, str | BaseException) else repr(value)
     text = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[: most + 1])
     return text if len(text) <= most else f"{text[:most]}..."
@@ -71,7 +71,7 @@ def shown(value: Any, most: int = 200) -> str:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a name comes twice")
+        raise ValueError("duplicate name")
     return found
 
 
@@ -83,6 +83,6 @@ def _number(text: str) -> float:
 
 
 def _whole(text: str) -> int:
-    if len(text) > 4000:  # the time to read it would grow with the square of its length
-        raise ValueError(f"a number of {len(text)} digits")
+    if len(text) > 4000:  # parsing time grows with the square of the length
+        raise ValueError(f"a number with {len(text)} digits")
     return int(text)

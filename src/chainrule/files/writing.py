@@ -1,4 +1,4 @@
-"""The one way in which files are written: beside their place, and renamed when they are whole and on the disk."""
+"""Atomic writes: files are written under a temporary name, flushed to disk, and renamed."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-START, END = ".chainrule-", ".part"  # of the name of a file or folder that is not finished
+START, END = ".chainrule-", ".part"  # of the names of unfinished files and folders
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes, *, follow: bool = True) -> None:
-    """Write a file of this content: see :func:`writing`."""
+    """Write a file with this content: see :func:`writing`."""
     with writing(path, follow=follow) as file:
         file.write(content)
 
 
 @contextmanager
 def writing(path: str | os.PathLike[str], *, follow: bool = True) -> Iterator[BinaryIO]:
-    """Yield a file to write to; when the block ends it is put on the disk and takes the place of ``path``.
+    """Yield a file to write to; when the block ends, it is flushed to disk and replaces ``path``.
 
-    At ``path`` is always the old file or the new one, whole. An exception leaves the old one. The permissions of a file
-    that is replaced are kept. A process that is killed may leave its ``.chainrule-*.part`` behind.
+    ``path`` is always either the old file or the complete new one. If an exception occurs, the old file stays. The
+    permissions of a replaced file are kept. A killed process may leave its ``.chainrule-*.part`` behind.
 
     Parameters
     ----------
     path : path
     follow : bool
-        Whether a link at ``path`` stands for the file it leads to. In a run's folder, which may be a stranger's, it
-        does not: the link itself is replaced.
+        Whether to write to the target of a link at ``path``. In a run's folder, which may come from an untrusted
+        source, the link itself is replaced.
     """
     given, path = Path(path), Path(os.path.realpath(path) if follow else path)
     if path.exists() and not path.is_file():
-        raise OSError(f"{given} is not a regular file but a folder, a pipe or a device: choose another name.")
+        raise OSError(f"{given} is a folder, a pipe or a device, not a regular file: choose another name.")
     part = path.parent / _unused()
-    try:  # not tempfile, whose files are private: this one gets the permissions of any new file
+    try:  # not tempfile, whose files are private: this one gets the default permissions
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     except FileNotFoundError:
-        raise FileNotFoundError(f"{given}: there is no folder {path.parent}. Make it first.") from None
+        raise FileNotFoundError(f"{given}: the folder {path.parent} does not exist. Create it first.") from None
     except PermissionError:
-        raise PermissionError(f"{given}: this user may not write into the folder {path.parent}.") from None
+        raise PermissionError(f"{given}: no permission to write to the folder {path.parent}.") from None
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file
@@ -60,26 +60,26 @@ def writing(path: str | os.PathLike[str], *, follow: bool = True) -> Iterator[Bi
 
 @contextmanager
 def replacing(folder: Path, names: Sequence[str], last: str) -> Iterator[Path]:
-    """Yield an empty folder for new files; when the block ends they take the places of those in ``folder``.
+    """Yield an empty folder for new files; when the block ends, they replace those in ``folder``.
 
-    First everything is written, and only then swapped: an exception, or a kill while the files are written, leaves the
-    old ones as they were. During the swap, which is a few renames, ``last`` is missing, so that nobody takes a mixture
-    of old and new files for a whole run.
+    All files are written before any is swapped: after an exception, or a kill during writing, the old files are
+    unchanged. During the swap, which is a few renames, ``last`` is missing, so that a mixture of old and new files is
+    never mistaken for a complete run.
 
     Parameters
     ----------
     folder : Path
-        Made if it is not there. Files with other names in it are left alone.
+        Created if it does not exist. Files with other names in it are not touched.
     names : sequence of str
-        Old files to remove where there is no new one of that name.
+        Old files to remove if there is no new file of that name.
     last : str
-        The file without which the others are not read.
+        The file without which the others are ignored.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         if (folder / name).is_dir() and not (folder / name).is_symlink():
             raise IsADirectoryError(
-                f"{folder / name} is a folder, where a file is to be written: choose another folder."
+                f"{folder / name} is a folder, but a file must be written there: choose another folder."
             )
     remove_parts(folder)
     staged = folder / _unused()
@@ -103,7 +103,7 @@ def replacing(folder: Path, names: Sequence[str], last: str) -> Iterator[Path]:
 
 
 def remove_parts(folder: Path) -> None:
-    """Remove what a process that was killed left in a folder."""
+    """Remove the temporary files of killed processes from a folder."""
     for part in folder.glob(f"{START}*{END}"):
         if part.is_dir() and not part.is_symlink():
             shutil.rmtree(part, ignore_errors=True)
@@ -112,7 +112,7 @@ def remove_parts(folder: Path) -> None:
 
 
 def refuse_link(path: Path) -> Path:
-    """Return ``path``, which must not be a link: in a run's folder, one leads to what is not of the run."""
+    """Return ``path``, or raise an error for a link: in a run's folder, a link leads outside the run."""
     if path.is_symlink():
         raise OSError(f"{path} is a link to {path.readlink()}: remove it, or choose another folder.")
     return path
@@ -123,7 +123,7 @@ def _unused() -> str:
 
 
 def _sync(path: Path) -> None:
-    """Put a file, or the names in a folder, on the disk, where the file system can."""
+    """Flush a file, or the names in a folder, to disk, if the file system supports it."""
     with suppress(OSError):
         descriptor = os.open(path, os.O_RDONLY | (getattr(os, "O_DIRECTORY", 0) if path.is_dir() else 0))
         try:

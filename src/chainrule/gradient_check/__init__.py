@@ -1,20 +1,21 @@
-"""The gradient check: whether what ``backward`` says is the derivative of what ``forward`` computes.
+"""The gradient check, which compares ``backward`` with the derivative of ``forward``.
 
-:func:`check_gradient` asks it of a network, with its loss and penalties, :func:`check_layer` of one layer, together
-with the rules that every layer keeps, and :func:`check_function` of a loss in plain NumPy. :func:`check_optimizer`
-compares an optimizer with the closed form of its rule. ``chainrule check`` does all of this on the command line.
+:func:`check_gradient` checks a network with its loss and penalties, :func:`check_layer` a single layer and the rules of
+the layer contract, and :func:`check_function` a loss in plain NumPy. :func:`check_optimizer` compares an optimizer with
+the closed form of its rule. ``chainrule check`` does all of this on the command line.
 
-Three questions, each asked in float64, whatever the network's own dtype:
+Three tests, all in float64, whatever the network's dtype:
 
 1. *Along random directions* v over all parameters at once: (L(θ + hv) − L(θ − hv)) / 2h against g·v.
-2. *By order*: |L(θ + hu) − L(θ) − h g·u| must shrink as h² when h is halved. A wrong gradient leaves h¹. No tolerance
-   has to be tuned for this one. It is asked over all parameters at once, and inside each parameter.
-3. *Entry by entry*, for a sample of each parameter's entries, to say where.
+2. *By order*: |L(θ + hu) − L(θ) − h g·u| must shrink like h² when h is halved. With a wrong gradient it shrinks like
+h¹. This
+test needs no tolerance. It is done over all parameters at once, and within each parameter.
+3. *Entry by entry*, for a sample of each parameter's entries, to locate errors.
 
-Where L has a kink (ReLU at 0) the derivative jumps and finite differences mean nothing. A disagreement is therefore
-asked again at points a little beside θ: a kink is gone there, a mistake is not.
+At a kink of L (ReLU at 0) the derivative jumps and finite differences are meaningless. A disagreement is therefore
+checked again at points close to θ: a kink disappears there, a mistake does not.
 
-When something is wrong, every layer, the loss and every penalty are checked alone, to name the one that is.
+If the check fails, every layer, the loss and every penalty are checked on their own, to name the faulty one.
 
 Sources: Chainer's ``check_backward`` (by direction); Griewank and Walther, "Evaluating derivatives" (2008) and dolfin-
 adjoint's Taylor test (by order).

@@ -1,4 +1,4 @@
-"""How a wrong array of derivatives differs from the right one: where it is wrong, and what it is instead."""
+"""Recognizing known errors in an array of derivatives: where it is wrong, and what it equals instead."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.gradient_check.jacobian import CLOSE, close, variants
 
 
 def law(name: str, analytic: Array, numeric: Array, *, rows_first: bool = False) -> str:
-    """Return how one differs from the other, or nothing; ``rows_first`` says that axis 0 counts the samples."""
+    """Return how one differs from the other, or an empty string; with ``rows_first``, axis 0 counts the samples."""
     if analytic.shape != numeric.shape or close(analytic, numeric):
         return ""
     checks: list[Callable[[Array, Array], str]] = (
@@ -26,7 +26,7 @@ def _rearranged(name: str, analytic: Array, numeric: Array) -> str:
     for what, changed in variants(numeric):
         if close(analytic, changed):
             if what == "transpose":
-                return "it is the transpose of the right one"
+                return "it is the transpose of the correct gradient"
             return f"it is the correct gradient with the kernel flipped: {what}, as in d{name}[::-1, ::-1]"
     return ""
 
@@ -43,7 +43,7 @@ def _summed(analytic: Array, numeric: Array) -> str:
 
 
 def _shifted(analytic: Array, numeric: Array) -> str:
-    """Find a window that begins one place too early or too late."""
+    """Detect windows that start one position too early or too late."""
     places = [a for a in range(analytic.ndim) if analytic.shape[a] >= 3]
     for steps in itertools.product((0, 1, -1), repeat=len(places)):
         moved = {a: s for a, s in zip(places, steps, strict=True) if s}
@@ -54,7 +54,7 @@ def _shifted(analytic: Array, numeric: Array) -> str:
         a, b = analytic[here], numeric[there]
         if np.abs(b).max() > 0.1 * np.abs(numeric).max() and np.ptp(b) > 0 and close(a, b):
             by = " and ".join(f"{s:+d} along axis {axis}" for axis, s in moved.items())
-            return f"it is the correct gradient shifted by {by}: a window begins one place off"
+            return f"it is the correct gradient shifted by {by}: windows start one position off"
     return ""
 
 
@@ -76,7 +76,7 @@ def _at_borders(analytic: Array, numeric: Array) -> str:
 
 
 def _border(wrong: Array, axes: tuple[int, ...]) -> str:
-    """Return the narrowest border along these axes that holds all that is wrong, in words; nothing if there is none."""
+    """Describe the narrowest border along these axes that contains all errors; return an empty string without one."""
     flat: Array = np.any(wrong, axis=tuple(a for a in range(wrong.ndim) if a not in axes))
     widths = [range(n // 2 + 1) for n in flat.shape for _ in range(2)]
     for edges in sorted(itertools.product(*widths), key=lambda e: (sum(e), e)):

@@ -1,4 +1,4 @@
-"""A learner's parameters: a dict or a list of arrays, one inside the other or not, and gradients to go with them."""
+"""A user's parameters and gradients: arrays in dicts or lists, possibly nested."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from chainrule._internal.typing import Array
 
 FORMS = ("d{}", "d_{}", "D{}", "dL_d{}", "dL/d{}", "grad_{}", "{}_grad", "grad{}", "g_{}", "delta_{}", "{}")
-"""What the gradient of W is called in dicts of gradients: dW, grad_W, W_grad, ..., and W itself."""
+"""Names of the gradient of W in a dict of gradients: dW, grad_W, W_grad, ..., and W itself."""
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every array with its name: a key, or a place in a list.
+    """Yield every array with its name: a key, or an index in a list.
 
     >>> [name for name, _ in leaves({"W": 1.0, "layers": [{"b": 2.0}, 3.0]})]
     ['W', 'layers[0].b', 'layers[1]']
@@ -30,7 +30,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def rebuilt(value: Any, new: Iterator[Any]) -> Any:
-    """Return the same dicts and lists with other arrays in them, in order."""
+    """Return the same structure of dicts and lists with other arrays, in order."""
     if isinstance(value, Mapping):
         return {key: rebuilt(inner, new) for key, inner in value.items()}
     if isinstance(value, list | tuple) and not all(isinstance(v, int | float) for v in value):
@@ -40,7 +40,7 @@ def rebuilt(value: Any, new: Iterator[Any]) -> Any:
 
 
 def named_leaves(parameters: Any, names: list[str]) -> dict[str, Any]:
-    """Return the arrays of ``parameters`` by name; each must hold floats. ``names`` are those of a plain list."""
+    """Return the arrays of ``parameters`` by name; each must hold floats. ``names`` applies to plain lists."""
     found = list(leaves(parameters))
     if not found:
         raise ValueError("parameters: expected at least one array, got none: for example {'W': W, 'b': b}.")
@@ -54,7 +54,7 @@ def named_leaves(parameters: Any, names: list[str]) -> dict[str, Any]:
         for other, array in known:
             if isinstance(value, np.ndarray) and isinstance(array, np.ndarray) and np.shares_memory(value, array):
                 raise ValueError(
-                    f"parameters: {other} and {name} share their memory: give the array once; its gradient is then the "
+                    f"parameters: {other} and {name} share memory: give the array once; its gradient is then the "
                     "sum of both."
                 )
         known.append((name, value))
@@ -78,18 +78,18 @@ def _check_floats(name: str, value: Any) -> None:
     if not array.size:
         raise ValueError(f"parameters: {name} is empty: its shape is {array.shape}.")
     if not np.isfinite(array).all():
-        raise ValueError(f"parameters: {name} has a value that is not finite: check at other parameters.")
+        raise ValueError(f"parameters: {name} contains NaN or infinity: check at other parameters.")
 
 
 def matched(gradients: Any, arrays: Mapping[str, Any]) -> Array:
-    """Return the gradients as one vector, in the order of the parameters, whatever their dict or list is like."""
+    """Return the gradients as one vector, in the order of the parameters, from any dict or list."""
     if isinstance(gradients, tuple | list) and len(gradients) == 1 and len(arrays) > 1:
         gradients = gradients[0]  # return (grads,)
     if gradients is None:
         raise ValueError("gradients: got None: is the return missing?")
     given = list(leaves(gradients))
     total = sum(np.size(w) for w in arrays.values())
-    if len(given) == 1 and np.size(given[0][1]) == total and len(arrays) > 1:  # one vector of everything
+    if len(given) == 1 and np.size(given[0][1]) == total and len(arrays) > 1:  # one vector for all parameters
         return np.array(given[0][1], np.float64).ravel()
     table = dict(given)
     if not isinstance(gradients, Mapping) and len(given) == len(arrays):
@@ -102,7 +102,7 @@ def matched(gradients: Any, arrays: Mapping[str, Any]) -> Array:
         if g.dtype.kind not in "fiub":
             raise TypeError(f"gradients: that of {name}: expected numbers, got {value!r}.")
         if g.shape != shape:
-            turned = f": it is transposed, {name} wants its .T" if g.ndim > 1 and g.shape == shape[::-1] else ""
+            turned = ": it is transposed, use its .T" if g.ndim > 1 and g.shape == shape[::-1] else ""
             axis = ": sum over the rows only, with axis=0" if g.size == 1 and np.prod(shape) > 1 else ""
             raise ValueError(
                 f"gradients: that of {name} has shape {g.shape}, but {name} has shape {shape}{turned or axis}."
@@ -118,4 +118,4 @@ def _entry(table: Mapping[str, Any], name: str, gradients: Any) -> Any:
         if key in table:
             return table[key]
     there = ", ".join(table) if isinstance(gradients, Mapping) else f"{len(table)} without names"
-    raise ValueError(f"gradients: expected one for {name}, under d{last} or {last}; there are {there or 'none'}.")
+    raise ValueError(f"gradients: expected one for {name}, under d{last} or {last}; got {there or 'none'}.")

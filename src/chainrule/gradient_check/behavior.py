@@ -1,4 +1,4 @@
-"""What every optimizer does, whatever its rule: go downhill, by its learning rate, and keep its state in its place."""
+"""Rules for all optimizers: they go downhill, in proportion to the learning rate, and keep their state separate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OTHER = START[::-1] - 0.5
 
 
 def behavior(subject: Subject) -> Iterator[Violation]:
-    """Yield what is wrong whatever the rule is."""
+    """Yield violations that do not depend on the update rule."""
     g = gradient(START)
     try:
         given = g.copy()
@@ -28,9 +28,9 @@ def behavior(subject: Subject) -> Iterator[Violation]:
         moved = bool((walk(subject.moves(), 3)[-1] != START).any())
     except NotImplementedError as error:
         raise UnfinishedError(raised("the step", error)) from error
-    except Exception as error:  # noqa: BLE001  (the optimizer is somebody else's code)
+    except Exception as error:  # noqa: BLE001  (the optimizer is user code)
         frozen = subject.is_ours and isinstance(error, AttributeError)
-        where = ": what is remembered belongs in state, under the names in slots" if frozen else ""
+        where = ": keep remembered values in state, under the names in slots" if frozen else ""
         yield Violation("runs", f"{raised('the step', error)}{where}")
         return
     if not np.array_equal(given, g):
@@ -49,13 +49,13 @@ def behavior(subject: Subject) -> Iterator[Violation]:
     if shared := list(_state(subject)):
         yield from shared
         return
-    if not step.any():  # it begins with the second step, and is compared below
+    if not step.any():  # it may start with the second step, which is compared below
         return
     yield from _rate(subject, step)
     if step @ g > 0:
         yield Violation("descent", "the first step goes uphill, along the gradient: θ ← θ − η g, not +")
     elif value(_small(subject)) >= value(START):
-        yield Violation("descent", "a small step does not lower L")
+        yield Violation("descent", "a small step does not reduce L")
     yield from _apart(subject)
 
 
@@ -70,11 +70,11 @@ def _small(subject: Subject) -> Array:
 def _rate(subject: Subject, step: Array) -> Iterator[Violation]:
     try:
         larger = subject.moves(LARGE)(START.copy(), gradient(START)) - START
-    except LookupError:  # a function: nobody knows its learning rate
+    except LookupError:  # a function: its learning rate is unknown
         return
     power = math.log2(float(np.linalg.norm(larger) / np.linalg.norm(step)))
     if abs(power) < 1e-6:
-        ours = "multiply by rate, which has the schedule's factor, and not by self.learning_rate"
+        ours = "multiply by rate, which includes the schedule's factor, not by self.learning_rate"
         where = ours if subject.is_ours else "multiply by it"
         yield Violation("learning rate", f"the step does not depend on the learning rate: {where}")
     elif abs(power - 2) < 1e-6:
@@ -86,7 +86,7 @@ def _rate(subject: Subject, step: Array) -> Iterator[Violation]:
 
 
 def _state(subject: Subject) -> Iterator[Violation]:
-    """Run two trainings in turn with one object: each must go as it goes alone."""
+    """Alternate two training runs with one object: each must give the same result as alone."""
     alone = walk(subject.moves(), 4), walk(subject.moves(), 4, OTHER)
     if not subject.is_ours:
         together = _pair(subject, 4)
@@ -107,13 +107,11 @@ def _state(subject: Subject) -> Iterator[Violation]:
     if not _agree(tuple(map(np.array, paths)), alone):
         yield Violation(
             "state",
-            "two trainings with one optimizer disturb each other: what it remembers belongs in state, under the names "
-            "in slots, not in self or in the class",
+            "two training runs with one optimizer affect each other: keep remembered values in state, under the names "
+            "in slots, not in self or the class",
         )
     elif not equal(vars(one), before):
-        yield Violation(
-            "state", "the step writes to self: what it remembers belongs in state, under the names in slots"
-        )
+        yield Violation("state", "the step writes to self: keep remembered values in state, under the names in slots")
 
 
 def _agree(together: tuple[Array, ...], alone: tuple[Array, ...]) -> bool:
@@ -121,7 +119,7 @@ def _agree(together: tuple[Array, ...], alone: tuple[Array, ...]) -> bool:
 
 
 def _pair(subject: Subject, steps: int) -> tuple[Array, Array] | None:
-    """Return the paths of two arrays in one list, or in one dict; None where it takes single arrays."""
+    """Return the paths of two arrays in one list or dict; None if the optimizer takes single arrays."""
     forms: list[Callable[..., Any]] = [_in_list, _in_dict]
     for form in forms:
         function, (a, b) = subject.function(subject.twin()), (START.copy(), OTHER.copy())
@@ -132,7 +130,7 @@ def _pair(subject: Subject, steps: int) -> tuple[Array, Array] | None:
                 if not a.shape == b.shape == START.shape:
                     raise ValueError(a.shape)
                 paths.append((a, b))
-        except Exception:  # noqa: BLE001, S112  (it takes something else)
+        except Exception:  # noqa: BLE001, S112  (it does not accept this form)
             continue
         return np.array([p[0] for p in paths]), np.array([p[1] for p in paths])
     return None
@@ -151,7 +149,7 @@ def _in_dict(function: Callable[..., Any], a: Array, b: Array, ga: Array, gb: Ar
 
 
 def _apart(subject: Subject) -> Iterator[Violation]:
-    """Ask whether the first two parameters move because of the gradients of the others."""
+    """Check whether the gradients of other parameters move the first two."""
     paths = []
     for factor in (1.0, 3.0):
         move, theta = subject.moves(), START.copy()
@@ -163,6 +161,6 @@ def _apart(subject: Subject) -> Iterator[Violation]:
     if not np.allclose(paths[0], paths[1], rtol=1e-10):
         yield Violation(
             "parameters",
-            "a parameter moves because of another one's gradient: is a sum or a mean taken over all of them, or one "
-            "number remembered for all? The state of a rule is an array like θ",
+            "a parameter moves because of another one's gradient: is there a sum or mean over all parameters, or one "
+            "number stored for all of them? State must be an array like θ",
         )

@@ -1,4 +1,4 @@
-"""The bench on which one layer is checked: something learns in front of it, and a smooth loss comes after it."""
+"""The test bench for one layer: a layer with parameters before it, and a smooth loss after it."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from chainrule.parameters import Shape, locate
 from chainrule.workspace import Workspace
 
 MUTABLE = (list, dict, set, bytearray, np.ndarray)
-LAYER = 1  # its place in the bench's network
+LAYER = 1  # index of the layer in the bench's network
 
 
 @final
 class Inlet(Layer):
-    """y = x₀ + x: every number of the batch is a parameter, so that dL/dx is checked as the gradient of one.
+    """y = x₀ + x: every value of the batch is a parameter, so that dL/dx is checked as its gradient.
 
-    What must stay a whole number stays: there y has no slope, and dx has to be 0.
+    Integer columns are not changed: y is not differentiable in them, and dx must be 0.
     """
 
     def __init__(self, rows: int, whole: Sequence[int]) -> None:
@@ -49,7 +49,7 @@ class Inlet(Layer):
 
 @final
 class Outlet(Layer):
-    """The numbers of each sample in one row, as a loss wants them."""
+    """Flatten each sample to one row for the loss."""
 
     def output(self, input_shape: Shape) -> Shape:
         return (math.prod(input_shape),)
@@ -63,7 +63,7 @@ class Outlet(Layer):
 
 
 class Bench:
-    """One layer between an inlet and half the squared error, and batches for it."""
+    """One layer between an inlet and half the squared error, with batches for it."""
 
     def __init__(self, layer: Layer, inputs: int | Shape | None, rows: int, X: Array | None, seed: int) -> None:
         layer = copied(layer)
@@ -84,7 +84,7 @@ class Bench:
                 continue
             source, last = locate(layer, entry.name)
             known = getattr(source, last, None)
-            if isinstance(known, np.ndarray) and known.shape == view.shape:  # of a network that was trained, say
+            if isinstance(known, np.ndarray) and known.shape == view.shape:  # from a trained network, for example
                 view[...] = known
             else:
                 view[...] += 0.1 * rng.normal(size=view.shape)  # zeros and ones hide mistakes
@@ -99,16 +99,16 @@ class Bench:
         return [entry.name for entry in self.network.layout.entries if entry.layer == LAYER]
 
     def parameter(self, name: str) -> Array:
-        """Return a parameter of the layer, or of one inside of it."""
+        """Return a parameter of the layer or of a nested layer."""
         return getattr(*locate(self.layer, name))
 
     def gradient(self, memo: Memo, name: str) -> Any:
-        """Return what backward left for that parameter."""
+        """Return the gradient that backward stored for that parameter."""
         part, last = locate(memo, name)
         return getattr(part, f"d{last}")
 
     def state(self) -> dict[str, Any]:
-        """Return what the layer holds besides its parameters: its attributes, and its classes' lists and arrays."""
+        """Return the layer's state besides its parameters: its attributes, and lists and arrays of its classes."""
         ours = {name: value for name, value in vars(self.layer).items() if name not in self.parameters}
         classes = [cls for cls in type(self.layer).__mro__ if issubclass(cls, Layer)]
         shared = {name: value for cls in reversed(classes) for name, value in vars(cls).items()}
@@ -121,7 +121,7 @@ class Bench:
         return other
 
     def batch(self, turn: int = 0, rows: int | None = None) -> Array:
-        """Return the rows of a batch; every turn has others, or the given ones in another order."""
+        """Return the rows of a batch; each turn has new rows, or the given ones in another order."""
         if self.given is None:
             x = samples.batch(self.layer, self.rows, np.random.default_rng([self.seed, turn]))
         else:
@@ -129,28 +129,28 @@ class Bench:
         return x[:rows].astype(self.network.dtype)
 
     def dy(self, turn: int = 0, rows: int | None = None) -> Array:
-        """Return what comes from behind the layer."""
+        """Return dL/dy for the layer."""
         rng = np.random.default_rng([self.seed, turn, 1])
         return rng.normal(size=(self.rows, *self.layer.output_shape))[:rows].astype(self.network.dtype)
 
     def memo(self, *, training: bool = True, rng: np.random.Generator | None = None) -> Memo:
-        """Return a fresh memo."""
+        """Return a new memo."""
         return Memo(training=training, rng=rng or np.random.default_rng(self.seed))
 
     def workspace(self, *, training: bool = True) -> tuple[Workspace, Memo]:
-        """Return a planned workspace, and the layer's memo in it."""
+        """Return a workspace, and the layer's memo in it."""
         workspace = self.network.workspace(self.rows, training=training, seed=self.seed)
         return workspace, workspace.memos[LAYER]
 
     def the_same_in_prediction(self) -> bool:
-        """Say whether y of a batch is what it is in training."""
+        """Return whether the y of a batch is the same as in training."""
         x = self.batch()
         first, second = (np.array(self.layer.forward(x, self.memo(training=t))) for t in (False, True))
         return same(first, second)
 
     def passes(self, x: Array, dy: Array, memo: Memo) -> dict[str, Any]:
         """Run both passes; return copies of y, dx and the gradients, by name."""
-        with np.errstate(all="ignore"):  # here, for a thread does not inherit it
+        with np.errstate(all="ignore"):  # set here: threads do not inherit it
             y = np.array(self.layer.forward(x, memo))
             results = {"y": y, "dx": self.layer.backward(dy, memo)}
         results |= {f"d{name}": self.gradient(memo, name) for name in self.parameters}
@@ -158,12 +158,12 @@ class Bench:
 
 
 def _shape(layer: Layer, inputs: int | Shape | None, X: Array | None) -> Shape:
-    """Return the shape of one sample, which the layer takes."""
+    """Return a sample shape that the layer accepts."""
     if inputs is None and X is None:
         shape = samples.input_shape(layer)
         if shape is None:
             raise ValueError(
-                f"check_layer: {layer!r} takes none of the usual shapes: give that of a sample, as inputs=(8,)."
+                f"check_layer: {layer!r} accepts none of the usual shapes: give the shape of a sample, as inputs=(8,)."
             )
         return shape
     given = inputs if X is None else X.shape[1:]
@@ -172,5 +172,5 @@ def _shape(layer: Layer, inputs: int | Shape | None, X: Array | None) -> Shape:
     try:
         layer.output(shape)
     except ValueError as error:
-        raise ValueError(f"check_layer: {layer!r} does not take inputs of shape {shape}: {error}.") from error
+        raise ValueError(f"check_layer: {layer!r} does not accept inputs of shape {shape}: {error}.") from error
     return shape

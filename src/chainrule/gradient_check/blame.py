@@ -1,4 +1,4 @@
-"""Which part is wrong: every layer, the loss and every penalty checked alone."""
+"""Locating the error: every layer, the loss and every penalty checked on their own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chainrule.parameters import locate
 
 
 def blame(objective: NetworkObjective, rng: np.random.Generator) -> list[str]:
-    """Check the loss, every layer and every penalty alone; return what is wrong with each that is."""
+    """Check the loss, every layer and every penalty on their own; return the errors found."""
     suspects = []
     network = objective.network
     network.theta[:] = objective.theta
@@ -30,7 +30,7 @@ def blame(objective: NetworkObjective, rng: np.random.Generator) -> list[str]:
         moved = inputs[i] + _free(layer, BESIDE * rng.normal(size=inputs[i].shape))
         try:
             alone = check_alone(layer, moved, rng, lambda: Memo(training=True, rng=objective.rewind()))
-        except Exception as error:  # noqa: BLE001  (the layer is somebody else's code)
+        except Exception as error:  # noqa: BLE001  (the layer is user code)
             alone = [raised(pass_of(error), error)]
         suspects += [f"layer {i}, {layer!r}: {what}" for what in alone]
     suspects += [f"{network.loss!r}: {what}" for what in _check_loss(objective, x, rng)]
@@ -45,7 +45,7 @@ def blame(objective: NetworkObjective, rng: np.random.Generator) -> list[str]:
 
 
 def check_alone(layer: Layer, x: Array, rng: np.random.Generator, fresh: Callable[[], Memo]) -> list[str]:
-    """Return what is wrong with a bound layer's passes at x; ``fresh`` gives memos that draw the same each time."""
+    """Return the errors in a bound layer's passes at x; ``fresh`` returns memos with the same random draws."""
 
     def forward(x: Array) -> tuple[Array, Memo]:
         memo = fresh()
@@ -55,17 +55,17 @@ def check_alone(layer: Layer, x: Array, rng: np.random.Generator, fresh: Callabl
     given = x.copy()
     y, memo = forward(given)
     if not np.array_equal(given, x):
-        wrong.append("forward changes its input in place, and the layer before it may still need that for its backward")
+        wrong.append("forward modifies its input in place, but the previous layer may need it in backward")
     dy = rng.normal(size=y.shape)
     given_dy = dy.copy()
     dx = layer.backward(given_dy, memo)
     if not np.array_equal(given_dy, dy):
-        wrong.append("backward changes dy in place")
+        wrong.append("backward modifies dy in place")
     if dx is None or dx.shape != x.shape:
         got = "None" if dx is None else f"a dx of shape {dx.shape}"
         return [*wrong, f"backward returns {got}, but x has shape {x.shape}"]
     if _differs(lambda x: float(np.vdot(dy, forward(x.copy())[0])), x, dx, rng, layer):
-        wrong.append(f"the dx that backward returns is not the derivative of forward{_law(layer, x, dy, fresh, 'x')}")
+        wrong.append(f"the dx returned by backward is not the derivative of forward{_law(layer, x, dy, fresh, 'x')}")
     wrong += _check_parameters(layer, x, dy, memo, rng, fresh)
     return wrong
 
@@ -78,13 +78,13 @@ def _law(layer: Layer, x: Array, dy: Array, fresh: Callable[[], Memo], name: str
 def _check_parameters(
     layer: Layer, x: Array, dy: Array, memo: Memo, rng: np.random.Generator, fresh: Callable[[], Memo]
 ) -> list[str]:
-    """Return which gradients, left in the memo, are not the derivatives of forward."""
+    """Return the gradients in the memo that are not the derivatives of forward."""
     wrong = []
     for name in layer.parameters():
         (part, last), (inside, _) = locate(layer, name), locate(memo, name)
         w, dw = getattr(part, last), getattr(inside, f"d{last}")
         if dw is None or np.shape(dw) != w.shape:
-            wrong.append(f"backward leaves no memo.d{name} of shape {w.shape}")
+            wrong.append(f"backward does not set memo.d{name} with shape {w.shape}")
             continue
 
         def value(new: Array, w: Array = w) -> float:
@@ -96,7 +96,7 @@ def _check_parameters(
 
         if _differs(value, w.copy(), dw, rng):
             wrong.append(
-                f"the d{name} that backward leaves is not the derivative of forward{_law(layer, x, dy, fresh, name)}"
+                f"the d{name} set by backward is not the derivative of forward{_law(layer, x, dy, fresh, name)}"
             )
     return wrong
 
@@ -108,7 +108,7 @@ def _check_loss(objective: NetworkObjective, y: Array, rng: np.random.Generator)
     given = y.copy()
     loss.forward(given, t, memo)
     dy = loss.backward(t, memo)
-    wrong = [] if np.array_equal(given, y) else ["forward changes y in place"]
+    wrong = [] if np.array_equal(given, y) else ["forward modifies y in place"]
     if np.shape(dy) != y.shape:
         return [*wrong, f"backward returns a dy of shape {np.shape(dy)}, but y has {y.shape}"]
     if _differs(lambda y: float(np.add.reduce(loss.forward(y.copy(), t, Memo(training=True)))), y, dy, rng):
@@ -125,7 +125,7 @@ def _free(layer: Layer, x: Array) -> Array:
 def _differs(
     f: Callable[[Array], float], x: Array, gradient: Array, rng: np.random.Generator, layer: Layer | None = None
 ) -> bool:
-    """Say whether ``gradient`` fails to be that of f at x, along any of three random directions."""
+    """Return whether ``gradient`` disagrees with f at x along any of three random directions."""
     scale = max(float(np.linalg.norm(gradient)), 1e-4)
     for _ in range(3):
         v = rng.normal(size=x.shape) if layer is None else _free(layer, rng.normal(size=x.shape))

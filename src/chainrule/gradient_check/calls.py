@@ -1,4 +1,4 @@
-"""How a learner's function is called: with nothing, with the parameters as they are, or with one argument for each."""
+"""Calling a user's function: without arguments, with the parameters as one object, or with one argument each."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ How = Literal["nothing", "whole", "list", "names"]
 
 
 def how(function: Any, what: str, parameters: Any) -> How:
-    """Return how to call the function, or say which of its arguments nobody can give.
+    """Return how to call the function; raise an error that names arguments without a value.
 
     >>> how(lambda: 0, "loss", {}), how(lambda p, x=3: 0, "loss", {}), how(lambda W, b: 0, "loss", {"b": 1.0, "W": 2.0})
     ('nothing', 'whole', 'names')
@@ -35,13 +35,13 @@ def how(function: Any, what: str, parameters: Any) -> How:
 
 
 def names(function: Callable[..., Any], count: int) -> list[str]:
-    """Return what the function calls so many parameters; nothing where it takes another number."""
+    """Return the function's names for this many parameters; nothing if it takes another number."""
     wanted = _arguments(function)[0] if callable(function) else []
     return wanted if len(wanted) == count else []
 
 
 def _arguments(function: Callable[..., Any]) -> tuple[list[str], bool]:
-    """Return the arguments without a default, and whether there is a *args."""
+    """Return the arguments without a default, and whether the function has *args."""
     try:
         given = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # a builtin
@@ -51,7 +51,7 @@ def _arguments(function: Callable[..., Any]) -> tuple[list[str], bool]:
 
 
 def called(function: Callable[..., Any], way: How, parameters: Any) -> Any:
-    """Return what the function gives."""
+    """Call the function."""
     if way == "nothing":
         return function()
     if way == "whole":

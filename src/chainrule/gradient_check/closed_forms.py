@@ -1,4 +1,4 @@
-"""The path of an optimizer on a quadratic beside those of the textbooks' rules, and of the mistakes in them."""
+"""Comparison of an optimizer's path on a quadratic with those of textbook rules and of known mistakes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,11 @@ CLOSE = 1e-9  # of the largest step: the same sums in another order
 
 
 def wanted_rules(subject: Subject, rule: str | None) -> list[str]:
-    """Return the rules that it may be meant to follow, the likeliest first."""
+    """Return the rules that the optimizer may be meant to follow, the most likely first."""
     if rule is not None:
         named = [name for name in RULES if name.lower() == str(rule).lower().replace("adamw", "adam")]
         if not named:
-            raise ValueError(
-                f"check_optimizer: rule: there is none called {rule!r}. {did_you_mean(str(rule), list(RULES))}"
-            )
+            raise ValueError(f"check_optimizer: rule: unknown rule {rule!r}. {did_you_mean(str(rule), list(RULES))}")
         return named
     name = subject.name.lower().replace("_", "")
     for other in ("Adam", "RMSProp", "Adagrad", "Nesterov", "Momentum"):
@@ -42,7 +40,7 @@ def wanted_rules(subject: Subject, rule: str | None) -> list[str]:
 
 
 class Compared:
-    """The path of an optimizer beside the closed forms."""
+    """The path of an optimizer compared with the closed forms."""
 
     def __init__(self, subject: Subject, wanted: list[str], steps: int) -> None:
         self.got = walk(subject.moves(), steps)
@@ -77,7 +75,7 @@ class Compared:
         return int(differs.argmax()) + 1
 
     def _mistake(self, wanted: list[str]) -> str:
-        """Return the mistake whose path is the same, as the end of a sentence."""
+        """Return the mistake that gives the same path, as the end of a sentence."""
         for name in wanted:
             for twist, words in MISTAKES[name].items():
                 if any(self._same(self._path(rule, twist)) for rule in _with_decay(RULES[name], self.settings)):
@@ -85,7 +83,7 @@ class Compared:
         for rule, twist, factor, words in self._others(wanted):
             if self._same(self._path(rule, twist, self.settings._replace(rate=factor * self.settings.rate))):
                 return f": {words}"
-        return ", and follows no mistake that is known here"
+        return ", and matches no known mistake"
 
     def _others(self, wanted: list[str]) -> Iterator[tuple[Rule, str, float, str]]:
         plain = RULES[wanted[0]]
@@ -99,7 +97,7 @@ class Compared:
                 adam,
                 "decay in gradient",
                 1.0,
-                f"the weight decay goes through the gradient, as L2 does, not {beside}",
+                f"the weight decay is added to the gradient, as in L2; expected {beside}",
             )
             yield plain, "", 1.0, f"the weight decay is missing, {beside}"
         for name, rule in RULES.items():

@@ -1,7 +1,8 @@
-"""The rules that every layer keeps, each a function that says what it found: a layer is right when it finds nothing.
+"""The rules of the layer contract, each a function that yields violations. A correct layer has none.
 
-``self`` is what was learned, the memo is what happened to this batch, and x and dy belong to somebody else. What breaks
-these rules often trains well alone, and gives wrong gradients beside other layers, batches or threads.
+``self`` holds what is learned, the memo everything about the current batch, and x and dy belong to other layers. A
+layer that breaks these rules often trains well alone, but gives wrong gradients together with other layers, batches or
+threads.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ THREADS, BATCHES = 4, 12
 
 
 class Violation(NamedTuple):
-    """A rule that a layer breaks, and how."""
+    """A broken rule, with a description."""
 
     rule: str
     what: str
@@ -36,9 +37,9 @@ class Violation(NamedTuple):
 
 
 def violations(bench: Bench) -> list[Violation]:
-    """Return what breaks the rules; a rule that can only repeat what was said already is passed over.
+    """Return the violations; a rule that would only repeat an earlier violation is skipped.
 
-    Raises ``UnfinishedError`` where a pass raises NotImplementedError.
+    Raises ``UnfinishedError`` if a pass raises NotImplementedError.
     """
     found: list[Violation] = []
     for rule, (check, implied_by) in RULES.items():
@@ -48,7 +49,7 @@ def violations(bench: Bench) -> list[Violation]:
             found += [Violation(rule, what) for what in check(bench)]
         except NotImplementedError as error:
             raise UnfinishedError(f"{_SITUATION.get(rule, '')}{raised(pass_of(error), error)}") from error
-        except Exception as error:  # noqa: BLE001  (the layer is somebody else's code)
+        except Exception as error:  # noqa: BLE001  (the layer is user code)
             found.append(Violation(rule, f"{_SITUATION.get(rule, '')}{pass_of(error)} raises {describe(error)}"))
     return found
 
@@ -60,7 +61,7 @@ def _runs(bench: Bench) -> Iterator[str]:
         y = layer.forward(x.copy(), memo)
         wanted = (len(x), *layer.output_shape)
         if np.shape(y) != wanted:
-            remedy = "say what it gives in output(self, input_shape)" if np.ndim(y) else "return y"
+            remedy = "return its shape from output(self, input_shape)" if np.ndim(y) else "return y"
             yield f"forward returns {came(y)}, but y has shape {wanted} for output() = {layer.output_shape}: {remedy}"
             return
     dx = layer.backward(dy.copy(), memo)
@@ -70,7 +71,7 @@ def _runs(bench: Bench) -> Iterator[str]:
         w, dw = bench.parameter(name), bench.gradient(memo, name)
         if np.shape(dw) != w.shape:
             left = "no" if dw is None else f"shape {np.shape(dw)} in"
-            yield f"backward leaves {left} memo.d{name}, but {name} has shape {w.shape}{_reason(dw, w, dy)}"
+            yield f"backward sets {left} memo.d{name}, but {name} has shape {w.shape}{_reason(dw, w, dy)}"
 
 
 def _reason(dw: Any, w: Array, dy: Array) -> str:
@@ -101,13 +102,13 @@ def _inputs(bench: Bench) -> Iterator[str]:
     memo = bench.memo()
     bench.layer.forward(given, memo)
     if not np.array_equal(given, x):
-        yield "forward changes x in place: the layer before may need it for its backward; write into memo.y or a copy"
+        yield "forward modifies x in place, but the previous layer may need it in backward; write to memo.y or a copy"
         given[...] = x
     bench.layer.backward(given_dy, memo)
     if not np.array_equal(given, x):
-        yield "backward changes x in place: write into memo.dx or a copy"
+        yield "backward modifies x in place: write to memo.dx or a copy"
     if not np.array_equal(given_dy, dy):
-        yield "backward changes dy in place: write into memo.dx or a copy"
+        yield "backward modifies dy in place: write to memo.dx or a copy"
 
 
 def _parameters(bench: Bench) -> Iterator[str]:
@@ -116,23 +117,23 @@ def _parameters(bench: Bench) -> Iterator[str]:
     bench.passes(bench.batch(), bench.dy(), bench.memo())
     for name, value in before.items():
         if bench.parameter(name) is not views[name]:
-            yield f"self.{name} is another array afterwards: only the optimizer changes parameters, in place"
+            yield f"self.{name} was replaced by another array: only the optimizer may change parameters, in place"
         elif not np.array_equal(views[name], value):
-            yield f"self.{name} is changed: only the optimizer does that; leave its gradient in memo.d{name}"
+            yield f"self.{name} was changed: only the optimizer may do that; store its gradient in memo.d{name}"
         views[name][...] = value
         part, last = locate(bench.layer, name)
         setattr(part, last, views[name])
 
 
 def _state(bench: Bench) -> Iterator[str]:
-    with contextlib.suppress(Exception):  # what other rules' passes wrote is there; these write other values
+    with contextlib.suppress(Exception):  # other rules' passes already wrote values; these write different ones
         for turn, rows in ((1, bench.rows), (2, bench.rows // 2)):
             bench.passes(bench.batch(turn, rows), bench.dy(turn, rows), bench.memo())
     for name, value in bench.state().items():
         if name not in bench.before or not equal(value, bench.before[name]):
             yield (
-                f"forward or backward writes self.{name}: another batch or thread overwrites it. What happened to this "
-                f"batch belongs in the memo, as memo.{name}"
+                f"forward or backward writes self.{name}: another batch or thread would overwrite it. Store values of "
+                f"the current batch in the memo, as memo.{name}"
             )
 
 
@@ -141,7 +142,7 @@ def _seed(bench: Bench) -> Iterator[str]:
     if different := differing(first, second):
         yield (
             f"{listed(different)} of the same batch {differ(different)} from call to call: draw from memo.rng, which "
-            "has the seed, and let nothing but the memo remember"
+            "is seeded, and keep state only in the memo"
         )
 
 
@@ -152,8 +153,8 @@ def _planned(bench: Bench) -> Iterator[str]:
     planned = bench.passes(bench.batch(), bench.dy(), memo)
     if different := differing(planned, bench.passes(bench.batch(), bench.dy(), bench.memo())):
         yield (
-            f"{listed(different)} {differ(different)} between a fresh memo and one that was planned: every buffer "
-            "must be filled whole, whatever it held"
+            f"{listed(different)} {differ(different)} between a new memo and one with preallocated buffers: every "
+            "buffer must be filled completely, whatever it held"
         )
 
 
@@ -168,11 +169,17 @@ def _reuse(bench: Bench) -> Iterator[str]:
         expected = bench.passes(x, dy, bench.memo(rng=rng))
         for name in differing(got, expected):
             if turn and name in last and name not in {"y", "dx"} and same(got[name], expected[name] + last[name]):
-                yield f"{name} of a second batch has the first one's in it: set memo.{name} (=), do not add to it (+=)"
+                yield (
+                    f"{name} of a second batch includes that of the first: assign memo.{name} (=) instead of "
+                    "adding to it (+=)"
+                )
             elif turn == 1:
-                yield f"{name} of a batch of {rows} rows is wrong after one of {bench.rows}: that one's is still read"
+                yield (
+                    f"{name} of a batch of {rows} rows is wrong after one of {bench.rows}: values of the earlier "
+                    "batch are still used"
+                )
             else:
-                yield f"{name} is wrong when the memo was used before: what an earlier batch left is read again"
+                yield f"{name} is wrong if the memo was used before: values of an earlier batch are used again"
         if differing(got, expected):
             return
         last = got
@@ -186,15 +193,15 @@ def _reentrancy(bench: Bench) -> Iterator[str]:
         memos.append(bench.memo())
     ys = [layer.forward(bench.batch(turn), memo) for turn, memo in enumerate(memos)]
     if not same(ys[0], alone[0]["y"]):
-        yield "a second forward changes what the first one returned: two memos share an array that belongs to neither"
+        yield "a second forward changes the result of the first: two memos share an array"
         return
     for turn, memo in enumerate(memos):
         got = {"y": ys[turn], "dx": layer.backward(bench.dy(turn), memo)}
         got |= {f"d{name}": bench.gradient(memo, name) for name in bench.parameters}
         if different := differing(got, alone[turn]):
             yield (
-                f"{listed(different)} {differ(different)} where two batches are in flight: backward must read what it "
-                "needs from its memo only"
+                f"{listed(different)} {differ(different)} if two batches are in flight: backward must read what it "
+                "needs only from its memo"
             )
             return
 
@@ -204,9 +211,9 @@ def _prediction(bench: Bench) -> Iterator[str]:
     alone = np.array(bench.layer.forward(x, Memo()))
     planned = bench.layer.forward(x, bench.workspace(training=False)[1])
     if not same(planned, alone):
-        yield "prediction without a workspace gives another y than with one: every buffer must be filled whole"
+        yield "prediction gives a different y with and without a workspace: every buffer must be filled completely"
     if not same(bench.layer.forward(x, Memo()), alone):
-        yield "two predictions of the same rows differ: chance and memory are for training (memo.training)"
+        yield "two predictions for the same rows differ: use randomness and state only in training (memo.training)"
 
 
 def _rows(bench: Bench) -> Iterator[str]:
@@ -216,14 +223,14 @@ def _rows(bench: Bench) -> Iterator[str]:
     for rows in (order, order[:1]):
         if not same(bench.layer.forward(x[rows].copy(), Memo()), y[rows]):
             yield (
-                "in prediction a row's y depends on the rows beside it: reduce over the sample's axes, not over axis 0 "
-                "(what a batch's mean is for in training, a remembered one is for in prediction)"
+                "in prediction a row's y depends on other rows: reduce over the sample's axes, not over axis 0 "
+                "(use batch statistics in training, but running statistics in prediction)"
             )
             return
 
 
 def _unwanted(bench: Bench) -> Iterator[str]:
-    """In front of the first layer that learns nobody reads dx."""
+    """Before the first layer with parameters, dx is not needed."""
     memo = bench.memo()
     memo.dx_wanted = False
     expected = bench.passes(bench.batch(), bench.dy(), bench.memo())
@@ -231,7 +238,7 @@ def _unwanted(bench: Bench) -> Iterator[str]:
     if got["dx"] is None:
         expected["dx"] = None
     if different := differing(got, expected):
-        yield f"{listed(different)} {differ(different)} where memo.dx_wanted is false: only dx may be left out"
+        yield f"{listed(different)} {differ(different)} if memo.dx_wanted is false: only dx may be omitted"
 
 
 def _threads(bench: Bench) -> Iterator[str]:
@@ -242,14 +249,14 @@ def _threads(bench: Bench) -> Iterator[str]:
     with ThreadPoolExecutor(THREADS) as pool:
         try:
             results = pool.map(work, range(BATCHES))
-        except RuntimeError:  # no thread can be started, as in a browser: then none will use the layer
+        except RuntimeError:  # no thread can be started, as in a browser: then no other thread uses the layer
             return
         parallel = list(results)
     different = sorted({name for a, b in zip(parallel, serial, strict=True) for name in differing(a, b)})
     if different:
         yield (
-            f"{listed(different)} {differ(different)} where {THREADS} threads use the layer at once: something that "
-            "is neither self nor memo, such as a global array, is written to"
+            f"{listed(different)} {differ(different)} if {THREADS} threads use the layer at once: it writes to "
+            "something other than the memo, such as a global array"
         )
 
 
@@ -272,13 +279,13 @@ RULES: dict[str, tuple[Rule, frozenset[str]]] = {
     "threads": (_threads, frozenset({"passes", "seed", "re-entrancy"}) | _shared),
     "stability": (overflows, frozenset({"passes", "dtype", "seed"}) | _shared),
 }
-"""Every rule by its name, with the rules whose violation would only be repeated by it."""
+"""Every rule by name, with the rules whose violations it would only repeat."""
 
 _SITUATION = {
     "dtype": "in float32, ",
     "planned buffers": "with the memo of a workspace, ",
     "reuse": "with a memo that an earlier, longer batch has used, ",
-    "re-entrancy": "where two batches are in flight, ",
+    "re-entrancy": "if two batches are in flight, ",
     "prediction": "in prediction, where memo.training is false and memo.rng is None, ",
     "rows": "in prediction, with the rows in another order, or one alone, ",
     "dx_wanted": "where memo.dx_wanted is false, ",

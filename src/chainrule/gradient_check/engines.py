@@ -1,4 +1,4 @@
-"""The compiled kernels against the reference, on this machine: the same training with either, part by part."""
+"""Comparison of the compiled kernels with the reference on this machine, component by component."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from chainrule.training.history import History
 from chainrule.training.state import Work
 
 MISSING = (
-    "There are no compiled kernels here: Numba and SciPy are not installed, training uses the reference, and there is "
-    'nothing to compare. Type: pip install "chainrule[fast]"'
+    "No compiled kernels: Numba and SciPy are not installed, so training uses the reference and there is "
+    'nothing to compare. Install them with: pip install "chainrule[fast]"'
 )
-LARGEST = {"float32": 1e-5, "float64": 1e-11}  # difference of θ, where its largest entry is 1, after all steps
+LARGEST = {"float32": 1e-5, "float64": 1e-11}  # difference of θ after all steps, for a largest entry of 1
 INPUTS, OUTPUTS, ROWS, BATCH, EPOCHS = 5, 3, 23, 6, 3
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One part, trained with either set of kernels.
+    """One component, trained with both sets of kernels.
 
     Attributes
     ----------
-    kind, name : what was compared
+    kind, name : the component
     differences : dict
-        By dtype: the largest difference of a parameter or a loss; empty where the part is not compiled.
+        By dtype: the largest difference of a parameter or a loss; empty if the component is not compiled.
     """
 
     kind: str
@@ -50,14 +50,14 @@ class Comparison:
 
     @property
     def ok(self) -> bool:
-        """Whether the differences are those of rounding."""
+        """Whether the differences are within rounding error."""
         return all(value <= LARGEST[dtype] for dtype, value in self.differences.items())
 
 
 def compare(seed: int = 0) -> list[Comparison] | None:
-    """Return the comparison of every activation, loss, optimizer, penalty, clip and dropout; None without Numba.
+    """Compare every activation, loss, optimizer, penalty, clip and dropout; return None without Numba.
 
-    A part that is not compiled is in the list, without differences: the reference trains it.
+    A component that is not compiled is listed without differences: the reference trains it.
     """
     if not engine.installed():
         return None
@@ -66,7 +66,7 @@ def compare(seed: int = 0) -> list[Comparison] | None:
 
 
 def _parts() -> Iterator[tuple[str, Any, dict[str, Any]]]:
-    """Yield every shipped part, and what is trained to compare it."""
+    """Yield every built-in component, with the training run that compares it."""
     for kind, module, base, name in (
         ("loss", losses, losses.Loss, "loss"),
         ("optimizer", optimizers, optimizers.Optimizer, "optimizer"),
@@ -79,7 +79,7 @@ def _parts() -> Iterator[tuple[str, Any, dict[str, Any]]]:
                 yield kind, part, {name: part}
     for cls in public_classes(layers, Layer).values():
         for layer in variants(cls):
-            own_columns = isinstance(layer, layers.Embedding | layers.Residual)  # which Dense layers do not give
+            own_columns = isinstance(layer, layers.Embedding | layers.Residual)  # which Dense layers do not output
             if input_shape(layer) == (INPUTS,) and not own_columns:
                 yield "layer", layer, {"stack": [Dense(7), layer, Dense(6), layer, Dense(OUTPUTS)]}
 
@@ -106,7 +106,7 @@ def _trained(
     penalty: penalties.Penalty | penalties.Constraint | None = None,
     clip: clipping.Clip | None = None,
 ) -> np.ndarray | None:
-    """Return all parameters and all losses after a few epochs; None where the module hands over to the reference."""
+    """Return all parameters and losses after a few epochs; None if the module falls back to the reference."""
     rng = np.random.default_rng(seed)
     chosen = loss or losses.SquaredError()
     network = Network(INPUTS, stack or [Dense(7), Tanh(), Dropout(0.2), Dense(OUTPUTS)], chosen, seed=seed, dtype=dtype)

@@ -1,4 +1,4 @@
-"""Passes that do not run: which part fails, and with what, in one line."""
+"""Passes that raise errors: which part fails, and how, in one line."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from chainrule.gradient_check.same import came
 from chainrule.memo import Memo
 from chainrule.network import Network
 
-ELSEWHERE = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]  # where no layer is written
+ELSEWHERE = [sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")]  # not user code
 PASSES = {"forward", "backward", "output", "parameters"}
 
 
 class UnfinishedError(Exception):
-    """A part that is not implemented yet: nothing can be said of it."""
+    """Raised for a part that is not implemented yet and cannot be checked."""
 
 
 def describe(error: BaseException) -> str:
-    """Return an error as one line, with the place in the user's own file where it was raised."""
+    """Return an error as one line, with the line of the user's file that raised it."""
     message = " ".join(str(error).split()) or "no message"
     return f"{type(error).__name__}: {message}{_where(error)}"
 
 
 def raised(what: str, error: BaseException) -> str:
-    """Return that a pass raises, or that it is not implemented yet.
+    """Return a sentence: the pass raises an error, or is not implemented yet.
 
     >>> raised("backward", ValueError("too  small")), raised("backward", NotImplementedError())
     ('backward raises ValueError: too small', 'backward is not implemented yet')
@@ -48,7 +48,7 @@ def _where(error: BaseException) -> str:
 
 
 def pass_of(error: BaseException) -> str:
-    """Return which pass raised it."""
+    """Return the pass that raised the error."""
     names = [
         f.name
         for f in traceback.extract_tb(error.__traceback__)
@@ -58,9 +58,9 @@ def pass_of(error: BaseException) -> str:
 
 
 def failure(network: Network, x: Any, t: Array, error: Exception, fresh: Callable[[], Memo] = Memo) -> str:
-    """Return which layer, or the loss, fails on this batch: the first one that raises or gives another shape.
+    """Return the layer or loss that fails on this batch: the first that raises or returns a wrong shape.
 
-    What comes behind it gets what it does not expect, and is not to blame. Where the passes run here, ``error`` itself.
+    Later layers get unexpected input and are not at fault. If the passes run here, return ``error`` itself.
     """
     said = pass_of(error)
     with np.errstate(all="ignore"):
@@ -71,7 +71,7 @@ def failure(network: Network, x: Any, t: Array, error: Exception, fresh: Callabl
 
 
 class _FailedError(Exception):
-    """The part that fails, in words."""
+    """Describes the part that fails."""
 
 
 def _run(owner: str, name: str, work: Callable[[], Any], shape: tuple[int, ...], wanted: str) -> Any:
@@ -94,7 +94,7 @@ def _first(network: Network, x: Any, t: Array, fresh: Callable[[], Memo]) -> str
         y = np.asarray(_run(name, "forward", partial(layer.forward, given, memo), wanted, "y has shape"))
         if y.dtype != given.dtype:
             remedy = f"an array made without dtype=x.dtype, or .astype({given.dtype}) is missing"
-            raise _FailedError(f"{name}: forward returns {y.dtype} where x is {given.dtype}: {remedy}")
+            raise _FailedError(f"{name}: forward returns {y.dtype} for {given.dtype} x: {remedy}")
         xs.append(y)
     loss, memo = repr(network.loss), Memo(training=memos[0].training)
     remedy = "must return the loss of each row, not their mean: shape"

@@ -1,4 +1,4 @@
-"""A loss and its gradient in plain NumPy, which know nothing of layers: the same questions, table and words."""
+"""The gradient check for a loss and its gradient in plain NumPy, without layers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chainrule.gradient_check.function_objective import FunctionObjective, Guard
 from chainrule.gradient_check.questions import Answers, ask
 from chainrule.gradient_check.report import NO_LAW, GradientReport, ParameterCheck, reasons, verdict
 
-SMALL = 400  # entries of a parameter whose whole gradient is worth two calls each
+SMALL = 400  # the most entries for which the whole gradient is computed, at two calls each
 COARSE_TOLERANCE = 1e-2
 
 
@@ -30,9 +30,9 @@ def check_function(
     tolerance: float = 1e-6,
     seed: int = 0,
 ) -> GradientReport:
-    """Check the gradient of a loss written in plain NumPy, and say in words what is wrong.
+    """Check the gradient of a loss written in plain NumPy, and explain any errors.
 
-    For code that does not use chainrule at all: the network of a from-scratch tutorial, with its weights in a dict.
+    For code that does not use chainrule, such as the network of a from-scratch tutorial with its weights in a dict.
 
     .. code-block:: text
 
@@ -41,24 +41,24 @@ def check_function(
     Parameters
     ----------
     loss : callable
-        Returns L, one number. It is called as its arguments ask: ``loss(parameters)``; ``loss(W1, b1)``, with one
-        argument for each array, by name where ``parameters`` is a dict; or ``loss()``, which reads the very arrays in
+        Returns L, one number. It is called according to its signature: ``loss(parameters)``; ``loss(W1, b1)``, with one
+        argument per array, by name if ``parameters`` is a dict; or ``loss()``, which reads the original arrays in
         ``parameters``. Arguments with a default keep it. If it returns a tuple, L is the first element.
     parameters : dict, list or array
-        The arrays that L depends on, of floats: ``{"W1": W1, "b1": b1}``, ``[W1, b1]``, one array, or lists of dicts.
+        The float arrays that L depends on: ``{"W1": W1, "b1": b1}``, ``[W1, b1]``, one array, or lists of dicts.
     gradients : dict, list, array or callable, optional
         dL/dW for every array: a dict with the same keys or with ``dW1`` for ``W1`` (other keys are ignored), a list in
-        the same order, or one vector of everything. Or a function that returns these: it is called right after
-        ``loss``, by the same rules, and kinks are then recognized more surely. Without it, ``loss`` returns
-        ``(L, gradients)``.
+        the same order, or one vector for all. Or a function that returns these: it is called right after ``loss`` by
+        the same rules, and kinks are then recognized more reliably. If omitted, ``loss`` must return ``(L,
+        gradients)``.
     directions : int
-        How many random directions.
+        Number of random directions.
     entries : int or None
-        How many entries of each array, drawn at random; None for all.
+        Number of entries of each array, drawn at random; None for all.
     tolerance : float
-        The relative error that passes.
+        Largest relative error that passes.
     seed : int
-        For directions and entries.
+        Random seed for directions and entries.
 
     Returns
     -------
@@ -67,16 +67,16 @@ def check_function(
     Raises
     ------
     TypeError, ValueError
-        When the arguments do not fit together: integers as parameters, a gradient of another shape, a loss that returns
-        an array or takes arguments that nobody gives.
+        If the arguments are inconsistent: integers as parameters, a gradient of a wrong shape, a loss that returns an
+        array or requires unknown arguments.
 
     Notes
     -----
-    The arrays are restored to the bit, whatever happens: a loss with arguments gets copies in float64, and one without
-    reads the arrays themselves. ``np.random`` and ``random`` draw the same numbers in every call, so dropout that uses
-    them does no harm; a loss that draws from a generator of its own is recognized, and cannot be checked.
+    The arrays are always restored exactly: a loss with arguments receives copies in float64, and one without reads the
+    arrays themselves. ``np.random`` and ``random`` draw the same numbers in every call, so dropout that uses them
+    works; a loss that draws from its own generator is detected and cannot be checked.
 
-    In float32, differences are coarse: only errors of more than 1 % are found, and the verdict says so.
+    In float32, differences are coarse: only errors above 1% are detected, and the verdict says so.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def check_function(
     >>> error = X @ parameters["W"] + parameters["b"] - y
     >>> gradients = {"dW": 2 * X.T @ error / 20, "db": 2 * error.sum(axis=0)}        # a mistake: db is not averaged
     >>> print(check_function(loss, parameters, gradients).verdict.splitlines()[1].strip())
-    db: the analytic gradient is 20 times the numeric one: if the batch has 20 rows, a sum over them where L has a mean.
+    db: the analytic gradient is 20 times the numeric one: if the batch has 20 rows, summed over them, but L is a mean.
     """
     directions = check_count("check_function", "directions", directions)
     entries = None if entries is None else check_count("check_function", "entries", entries)
@@ -111,10 +111,10 @@ def check_function(
 
 
 def _explained(objective: FunctionObjective, p: ParameterCheck) -> ParameterCheck:
-    """Look at the whole array where the sampled entries follow no law."""
+    """Check the whole array if the sampled entries match no known pattern."""
     (entry,) = (e for e in objective.entries if e.name == p.name)
     axis = np.zeros_like(objective.theta)
-    if not (p.numeric_norm or p.analytic_norm or objective.has_gradient_elsewhere):  # both are 0 in the middle of |w|
+    if not (p.numeric_norm or p.analytic_norm or objective.has_gradient_elsewhere):  # both are 0 at the kink of |w|
         axis[entry.where] = 1
         return dataclasses.replace(p, unchecked=objective.kink(axis, 0.0, np.random.default_rng(0)))
     if p.hint != NO_LAW or math.prod(p.shape) > SMALL:
@@ -137,10 +137,10 @@ def _not_checked(why: str) -> GradientReport:
 def _verdict(objective: FunctionObjective, found: Answers) -> str:
     wrong = [f"{what}." for what in reasons(found.parameters, known=False)]
     if not any(p.numeric_norm for p in found.parameters):
-        arrays = "the very arrays in parameters, not copies" if objective.in_place else "the arrays that it is given"
+        arrays = "the original arrays in parameters, not copies" if objective.in_place else "the arrays passed to it"
         wrong = [f"L does not change with any parameter: the loss must compute with {arrays}."]
     coarse = (
-        "Note: L is computed in float32, where differences are coarse: only errors of more than 1 % are found. With "
+        "Note: L is computed in float32, where differences are coarse: only errors above 1% are detected. With "
         "float64, as in W.astype(np.float64), they are a million times finer."
     )
     return "\n  ".join([verdict(found, wrong), *([coarse] if objective.is_coarse else [])])

@@ -1,4 +1,4 @@
-"""L of a function in plain NumPy, and the arrays that it depends on."""
+"""L as a function in plain NumPy, and the arrays that it depends on."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ COARSE_STEPS = (3e-2, 1e-2, 3e-3)  # in float32
 
 
 class RefusedError(Exception):
-    """What the loss or the gradients return is nothing that can be checked."""
+    """Raised when the loss or the gradients return something that cannot be checked."""
 
     def __init__(self, reason: Exception) -> None:
         self.reason = reason
 
 
 class Guarded:
-    """The parameters' arrays by name; when the block ends, they and the global generators are as they were."""
+    """The parameter arrays by name. At the end of the block, they and the global generators are restored."""
 
     def __init__(self, parameters: Any, loss: Any) -> None:
         count = len(parameters) if isinstance(parameters, list | tuple) else 1
@@ -50,7 +50,7 @@ class Guarded:
 class FunctionObjective(Objective):
     """L of a function."""
 
-    or_half = ", or only a part of it is there"
+    or_half = ", or only part of it is present"
     written_to = ""
 
     def __init__(self, loss: Callable[..., Any], parameters: Any, gradients: Any, arrays: dict[str, Any]) -> None:
@@ -77,17 +77,17 @@ class FunctionObjective(Objective):
         for name, array in self.arrays.items():
             if not isinstance(array, np.ndarray):
                 raise TypeError(
-                    f"parameters: {name} is a plain number, and a loss without arguments cannot see it change: let the "
-                    f"loss take the parameters, or write {name} = np.array({float(array)})."
+                    f"parameters: {name} is a plain number, so a loss without arguments cannot see changes: pass the "
+                    f"parameters to the loss, or write {name} = np.array({float(array)})."
                 )
             if not array.flags.writeable:
                 raise ValueError(
-                    f"parameters: {name} is read-only, and a loss without arguments reads it in place: let the loss "
-                    f"take the parameters, or give a copy, {name}.copy()."
+                    f"parameters: {name} is read-only, but a loss without arguments reads it in place: pass the "
+                    f"parameters to the loss, or give a copy, {name}.copy()."
                 )
 
     def begin(self) -> str:
-        """Look at L and its gradient once; return why they cannot be checked, where they cannot."""
+        """Evaluate L and its gradient once; return the reasons if they cannot be checked."""
         self.value_here, gradient = self.value_and_grad(self.theta)
         self.grad = gradient.copy()
         again = self.value(self.theta)
@@ -97,8 +97,8 @@ class FunctionObjective(Objective):
             )
         if abs(again - self.value_here) > 1e-12 * max(1.0, abs(again)):
             return (
-                f"the loss gives {self.value_here:.6g} and then {again:.6g} for the same parameters: it draws at "
-                "random, or remembers something. If it draws, begin it with rng = np.random.default_rng(0)"
+                f"the loss gives {self.value_here:.6g} and then {again:.6g} for the same parameters: it is random "
+                "or has state. If it is random, start it with rng = np.random.default_rng(0)"
             )
         self.is_coarse = self._is_coarse()
         if self.is_coarse:
@@ -106,7 +106,7 @@ class FunctionObjective(Objective):
         return ""
 
     def _is_coarse(self) -> bool:
-        """Say whether L is computed in float32: its values fit into one, or small steps show as noise."""
+        """Return whether L is computed in float32: its values fit into float32, or small steps show as noise."""
         if self.in_place and any(a.dtype.itemsize < 8 for a in self.arrays.values()):
             return True
         u = np.random.default_rng(0).normal(size=self.theta.size)
@@ -142,7 +142,7 @@ class FunctionObjective(Objective):
         return self._call(theta)[0]
 
     def _call(self, theta: Array) -> tuple[float, Any, Any]:
-        """Return L, what came beside it, and the parameters that it saw."""
+        """Return L, the rest of the result, and the parameters used."""
         pieces = [theta[e.where].reshape(e.shape) for e in self.entries]
         if self.in_place:
             for array, piece in zip(self.arrays.values(), pieces, strict=True):
@@ -170,7 +170,7 @@ class FunctionObjective(Objective):
     def kink(self, direction: Array, tolerance: float, rng: np.random.Generator) -> bool:
         if self.has_gradient_elsewhere:
             return super().kink(direction, tolerance, rng)
-        # No gradient beside θ: the slopes to both sides differ, however small the step, and ours is between them.
+        # Without gradients near θ: the slopes on both sides differ, however small the step, and ours lies between them.
         analytic, jumps = float(self.grad @ direction), []
         for h in self.steps[:2]:
             right = (self.value(self.theta + h * direction) - self.value_here) / h

@@ -1,4 +1,4 @@
-"""In prediction: backward runs there too, as ``loss_and_grad`` without a workspace and ``trace`` ask it to."""
+"""Backward in prediction, as used by ``loss_and_grad`` without a workspace and by ``trace``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.memo import Memo
 
 
 def backward_in_prediction(bench: Bench) -> Iterator[str]:
-    """Yield why backward does not follow a forward for which ``memo.training`` is false."""
+    """Yield errors in backward after a forward with ``memo.training`` false."""
     x, dy, memo = bench.batch(), bench.dy(), Memo()
     y = np.array(bench.layer.forward(x.copy(), memo))
     early = same(y, x)
@@ -21,14 +21,14 @@ def backward_in_prediction(bench: Bench) -> Iterator[str]:
         dx = bench.layer.backward(dy.copy(), memo)
     except NotImplementedError:
         raise
-    except Exception as error:  # noqa: BLE001  (the layer is somebody else's code)
+    except Exception as error:  # noqa: BLE001  (the layer is user code)
         how = "forward returns x early" if early else "forward runs"
         remedy = (
-            "backward must ask the same question as forward: if not memo.training: return dy"
+            "backward needs the same condition as forward: if not memo.training: return dy"
             if early
-            else "forward must leave in the memo what backward needs, in prediction too"
+            else "forward must store what backward needs in the memo, also in prediction"
         )
-        yield f"where memo.training is false, {how}, and backward then raises {describe(error)}: {remedy}"
+        yield f"if memo.training is false, {how}, and backward then raises {describe(error)}: {remedy}"
         return
     if dx is None or np.shape(dx) != x.shape:
-        yield f"backward returns {came(dx)} in prediction, where memo.training is false, but x has shape {x.shape}"
+        yield f"backward returns {came(dx)} in prediction (memo.training is false), but x has shape {x.shape}"

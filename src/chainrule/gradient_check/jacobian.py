@@ -1,4 +1,4 @@
-"""Every derivative of one layer's y on a small batch, by central differences: what the laws compare backward with."""
+"""The full Jacobian of one layer on a small batch, by central differences, for comparison with backward."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from chainrule.memo import Memo
 from chainrule.parameters import locate
 
 STEP = 1e-6
-ROWS = 4  # of the batch that the laws look at
-MOST = 600  # entries of x or of a parameter that are worth two passes each
+ROWS = 4  # rows of the small batch
+MOST = 600  # the most entries of x or of a parameter, at two passes each
 CLOSE = 1e-5  # of the largest value
 
 
 def close(a: Array, b: Array) -> bool:
-    """Say whether two arrays agree as well as central differences can."""
+    """Return whether two arrays agree to the accuracy of central differences."""
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=0, atol=CLOSE * max(float(np.abs(b).max()), 1e-6)))
 
 
 class Probe:
-    """A layer with its parameters, a few rows, and dy; ``fresh`` gives memos that draw the same each time."""
+    """A layer with its parameters, a few rows, and dy; ``fresh`` returns memos with the same random draws."""
 
     def __init__(self, layer: Layer, x: Array, dy: Array, fresh: Callable[[], Memo]) -> None:
         self.layer, self.x, self.dy, self.fresh = layer, x[:ROWS].copy(), dy[:ROWS].copy(), fresh
@@ -36,7 +36,7 @@ class Probe:
         self.parameters = list(layer.parameters())
 
     def _draws(self) -> str:
-        """Return where the generators stand, the memo's and NumPy's own."""
+        """Return the states of the memo's and NumPy's global random generators."""
         position: Any = np.random.get_state()  # noqa: NPY002
         return f"{self.memo.rng and self.memo.rng.bit_generator.state}{position[2]}"
 
@@ -45,16 +45,16 @@ class Probe:
         return np.array(self.layer.forward(x.copy(), self.fresh()))
 
     def parameter(self, name: str) -> Array:
-        """Return a parameter, to be written to."""
+        """Return a parameter, which may be modified."""
         return getattr(*locate(self.layer, name))
 
     def gradient(self, name: str) -> Array:
-        """Return what backward left for a parameter."""
+        """Return the gradient that backward stored for a parameter."""
         part, last = locate(self.memo, name)
         return np.array(getattr(part, f"d{last}"))
 
     def slopes(self, name: str) -> Array | None:
-        """Return ∂y/∂x, or ∂y/∂W, of shape (*x, *y); None where there are too many."""
+        """Return ∂y/∂x, or ∂y/∂W, of shape (*x, *y); None if it has too many entries."""
         at = self.x if name == "x" else self.parameter(name)
         if at.size > MOST:
             return None
@@ -69,7 +69,7 @@ class Probe:
         return out
 
     def is_dx(self, dx: Array) -> bool:
-        """Say whether dx is the derivative, along three random directions."""
+        """Return whether dx is the derivative, along three random directions."""
         rng = np.random.default_rng(0)
         for _ in range(3):
             v = rng.normal(size=self.x.shape)
@@ -79,7 +79,7 @@ class Probe:
         return True
 
     def with_other_parameters(self) -> Iterator[tuple[str, str]]:
-        """Change one parameter at a time, by a transpose or a flip; yield its name and what was done to it."""
+        """Transpose or flip one parameter at a time; yield its name and a description of the change."""
         for name in self.parameters:
             w = self.parameter(name)
             kept = w.copy()
@@ -90,7 +90,7 @@ class Probe:
 
 
 def variants(w: Array) -> Iterator[tuple[str, Array]]:
-    """Yield what an array is mistaken for, in words: its transpose, or a kernel flipped along its axes."""
+    """Yield common confusions of an array with a description: its transpose, or a flipped kernel."""
     if w.ndim == 2 and w.shape[0] == w.shape[1]:
         yield "transpose", w.T
     if w.ndim in {1, 3, 4}:
@@ -104,5 +104,5 @@ def variants(w: Array) -> Iterator[tuple[str, Array]]:
                     f"flip along {'axes' if len(axes) > 1 else 'axis'} {' and '.join(map(str, axes))}",
                     np.flip(w, axes),
                 )
-    if w.ndim == 2:  # a kernel of one channel
+    if w.ndim == 2:  # a kernel with one channel
         yield "flip along axes 0 and 1", w[::-1, ::-1]

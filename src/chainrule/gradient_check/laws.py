@@ -1,4 +1,4 @@
-"""What is wrong with a layer's gradient, found by asking its forward once more: it names the mistake."""
+"""Diagnosing a layer's wrong gradient by evaluating its forward again, to name the mistake."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from chainrule.memo import Memo
 
 
 def explained(bench: Bench, p: ParameterCheck) -> str:
-    """Return what is wrong with dx or the gradient of a parameter, as the end of a sentence."""
+    """Return the error in dx or in the gradient of a parameter, as the end of a sentence."""
     known = "" if p.hint == NO_LAW else p.hint
     law = law_of(bench.layer, bench.batch(), bench.dy(), bench.memo, p.name, known)
     return f"d{p.name} is off by {p.error:.1e}: {law or p.hint}"
 
 
 def law_of(layer: Layer, x: Array, dy: Array, fresh: Callable[[], Memo], name: str, known: str = "") -> str:
-    """Return the law that a layer's wrong dx, or dW, follows; ``known`` where it is simpler, nothing where none is."""
-    with contextlib.suppress(Exception):  # a layer may not take what it is asked about here
+    """Return the error pattern of a layer's wrong dx or dW; ``known`` if it is simpler, empty if none matches."""
+    with contextlib.suppress(Exception):  # a layer may not accept the inputs used here
         probe = Probe(layer, x, dy, fresh)
         laws = _of_dx(probe, known) if name == "x" else _of_parameter(probe, name, known)
         return next(filter(None, laws), "")
@@ -39,7 +39,7 @@ def _of_dx(probe: Probe, known: str) -> Iterator[str]:
         yield known
         return
     if probe.backward_draws:
-        yield "backward draws a new mask: it must use the one that forward drew, so keep it in the memo (memo.mask)"
+        yield "backward draws a new mask: it must reuse the mask drawn by forward, so store it in the memo (memo.mask)"
     if probe.y.shape == probe.x.shape:
         yield _of_slopes(probe)
     yield known
@@ -47,8 +47,8 @@ def _of_dx(probe: Probe, known: str) -> Iterator[str]:
     for name, what in probe.with_other_parameters():
         if probe.is_dx(probe.dx):
             if what == "transpose":
-                yield f"it is dy {name}, where dy {name}ᵀ is right: write dy @ self.{name}.T"
-            yield f"the kernel {name} is flipped: backward needs it the other way round ({what})"
+                yield f"it is dy {name} instead of dy {name}ᵀ: write dy @ self.{name}.T"
+            yield f"the kernel {name} is flipped the wrong way: reverse it in backward ({what})"
     slopes = probe.slopes("x")
     if slopes is not None:
         yield from _of_jacobian(probe, slopes)
@@ -57,7 +57,7 @@ def _of_dx(probe: Probe, known: str) -> Iterator[str]:
 def _of_jacobian(probe: Probe, slopes: Array) -> Iterator[str]:
     x, y, dx, dy = probe.x, probe.y, probe.dx, probe.dy
     numeric = np.tensordot(slopes, dy, dy.ndim)
-    if close(dx, numeric):  # right on these few rows
+    if close(dx, numeric):  # correct on these few rows
         return
     diagonal, coupled = None, True
     if y.shape == x.shape:
@@ -68,7 +68,7 @@ def _of_jacobian(probe: Probe, slopes: Array) -> Iterator[str]:
             yield _diagonal_only(probe, diagonal)
             yield constant_statistics(x, y, dy, dx, across_rows=_couples_rows(slopes))
             if close(dx, (matrix.T @ dy.ravel()).reshape(x.shape)):
-                yield "it multiplies dy by the Jacobian, where its transpose is right"
+                yield "it multiplies dy by the Jacobian instead of its transpose"
     yield _overwritten(slopes, dy, dx)
     yield array_laws.law("x", dx, numeric, rows_first=True)
     if diagonal is not None and not coupled:
@@ -98,18 +98,18 @@ def _of_parameter(probe: Probe, name: str, known: str) -> Iterator[str]:
 
 
 def _of_slopes(probe: Probe) -> str:
-    """Compare dx / dy with the slope that forward has, number by number."""
+    """Compare dx / dy with the slope of forward, entry by entry."""
     y, dx, dy = probe.y, probe.dx, probe.dy
     if np.allclose(dx, dy) and not probe.is_dx(dx):
         return "it is dy, unchanged: the layer's own derivative is missing"
     at_y = (probe.forward(y + STEP) - probe.forward(y - STEP)) / (2 * STEP)
     if np.allclose(dx, dy * at_y, rtol=1e-4, atol=1e-6 * float(np.abs(dy).max())) and not probe.is_dx(dx):
-        return "the derivative is taken at y, the value after the layer, where it belongs at x"
+        return "the derivative is evaluated at y, the layer's output, instead of at x"
     return ""
 
 
 def _other_mask(probe: Probe) -> str:
-    """Compare the masks of forward and backward, where both have only two values, as dropout has."""
+    """Compare the masks of forward and backward if both have only two values, as in dropout."""
     x, y, dx, dy = probe.x, probe.y, probe.dx, probe.dy
     if y.shape != x.shape:
         return ""
@@ -118,7 +118,7 @@ def _other_mask(probe: Probe) -> str:
     if len(kept) == 2 and kept[0] == 0 and np.isin(backward, kept).all() and (forward != backward).any():
         if not np.any(backward):
             return ""
-        return "backward drops other units than forward: it must use the mask that forward drew (memo.mask)"
+        return "backward drops different units than forward: it must reuse the mask drawn by forward (memo.mask)"
     return ""
 
 
@@ -135,7 +135,7 @@ def _couples_rows(slopes: Array) -> bool:
 
 
 def _overwritten(slopes: Array, dy: Array, analytic: Array) -> str:
-    """Compare with the last of several contributions alone: = in a loop, or an index that comes twice."""
+    """Compare with a single one of several contributions: = in a loop, or a repeated index."""
     parts = (slopes * dy).reshape(*analytic.shape, *dy.shape)
     n, first = dy.ndim, analytic.ndim
     for kept in itertools.chain.from_iterable(itertools.combinations(range(n), k) for k in range(1, n + 1)):
@@ -148,5 +148,5 @@ def _overwritten(slopes: Array, dy: Array, analytic: Array) -> str:
             alone = np.where(there.any(axis=1), each[np.arange(len(each)), at], 0.0)
             if close(analytic.ravel(), alone):
                 many = "rows of the batch" if kept == (0,) else "contributions"
-                return f"it holds only the {which} of several {many}: add them up, with += (or np.add.at) in place of ="
+                return f"it holds only the {which} of several {many}: add them up, with += (or np.add.at) instead of ="
     return ""

@@ -1,4 +1,4 @@
-"""One layer alone: its gradient, and the rules that every layer keeps."""
+"""Checking one layer on its own: its gradient, and the rules of the layer contract."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ from chainrule.parameters import Shape
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What :func:`check_layer` found; true when the layer is right, and a table with a verdict when printed.
+    """The result of :func:`check_layer`: true if the layer is correct; prints as a table with a verdict.
 
     Attributes
     ----------
     ok : bool
     layer : str
     input_shape, output_shape : tuple of int
-        Of one sample.
+        Shapes of one sample.
     error : float
-        The largest relative error of dx and of the parameters' gradients; NaN where the passes did not run.
+        The largest relative error of dx and of the parameters' gradients; NaN if the passes did not run.
     order : float
-        The order at which the remainder shrinks: 2 when the gradient is right, 1 when it is wrong; NaN where the passes
-        did not run.
+        The order at which the Taylor remainder shrinks: 2 if the gradient is correct, 1 if it is wrong; NaN if the
+        passes did not run.
     parameters : list of ParameterCheck
         dx and the gradient of every parameter.
     violations : list of Violation
-        Each with the name of its ``rule`` and ``what`` was found.
+        Each with the name of its ``rule`` and a description, ``what``.
     notes : list of str
-        What is no mistake.
+        Remarks that are not errors.
     verdict : str
     unchecked : list of str
-        Why nothing can be said, where nothing can: ``ok`` is then false, and no rule is known to be broken.
+        Reasons why the layer could not be checked: ``ok`` is then false, although no rule is known to be broken.
     """
 
     ok: bool
@@ -70,7 +70,7 @@ class LayerReport:
         return "\n".join([*([self.table()] if self.parameters else []), self.verdict])
 
     def table(self, width: int | None = None) -> str:
-        """Return dx and the parameters as a table; one of at most ``width`` columns leaves out what must be."""
+        """Return dx and the parameters as a table, shortened to ``width`` columns if given."""
         return parameter_table(self.parameters, width, numbered=False)
 
 
@@ -84,7 +84,7 @@ def check_layer(
     tolerance: float = 1e-6,
     seed: int = 0,
 ) -> LayerReport:
-    """Check a layer of your own: dx, every dW, and the rules of the contract; say in words what is wrong.
+    """Check a custom layer: dx, every dW, and the rules of the layer contract; explain any errors.
 
     .. code-block:: text
 
@@ -92,27 +92,27 @@ def check_layer(
 
     The rules, by name: *passes* run and have the right shapes; *dtype*: float32 stays float32; *x and dy* are not
     written to, nor are *parameters* and other *state* of ``self``; the *seed* decides what is drawn; *planned buffers*
-    give what fresh memory gives; *reuse*: a batch after a longer one, and no gradient on top of the last one;
-    *re-entrancy*: two batches in flight; *prediction* is the same with and without a workspace; *rows* do not depend
-    on one another in prediction; *backward in prediction* runs, too; *dx_wanted*: dW is there where dx is not;
+    give the same results as new memory; *reuse*: a batch after a longer one is correct, and gradients do not
+    accumulate; *re-entrancy*: two batches in flight; *prediction* is the same with and without a workspace; *rows* do
+    not depend on each other in prediction; *backward in prediction* also runs; *dx_wanted*: dW is set even without dx;
     *threads*; *stability*: y and dx are finite for large x.
 
     Parameters
     ----------
     layer : Layer
-        An object of your class; it is not changed. One of a network is checked with the parameters that it has there.
+        The layer; it is not modified. A layer of a network is checked with its parameters.
     inputs : int or tuple of int, optional
-        The shape of one sample of x; by default the first that it takes of 5 numbers, a small image, a sequence.
+        The shape of one sample of x. By default the first shape it accepts of: 5 numbers, a small image, a sequence.
     rows : int
-        Rows of a batch, at least 2.
+        Number of rows in a batch, at least 2.
     X : (rows, inputs) array, optional
-        The x to check at, for a layer that does not take any number; random by default.
+        The x at which to check, for a layer that does not accept all numbers; random by default.
     entries : int or None
-        How many entries of dx and of each parameter, drawn at random; None for all.
+        Number of entries of dx and of each parameter, drawn at random; None for all.
     tolerance : float
-        The relative error that passes.
+        Largest relative error that passes.
     seed : int
-        For everything that is drawn.
+        Random seed.
 
     Returns
     -------
@@ -121,7 +121,7 @@ def check_layer(
     Raises
     ------
     TypeError, ValueError
-        When ``layer`` is no Layer, or does not take the inputs.
+        If ``layer`` is not a Layer, or does not accept the inputs.
 
     Examples
     --------
@@ -134,7 +134,7 @@ def check_layer(
     ...         return -dy * np.cos(memo.x)            # a mistake: d sin(x)/dx = cos(x)
     >>> print(check_layer(Sine()).verdict)
     Sine() is WRONG:
-      gradient: dx is off by 2.0e+00: the analytic gradient is -1 times the numeric one: the sign is turned round.
+      gradient: dx is off by 2.0e+00: the analytic gradient is -1 times the numeric one: the sign is flipped.
     """
     rows = check_count("check_layer", "rows", rows, least=2)
     entries = None if entries is None else check_count("check_layer", "entries", entries)
@@ -149,7 +149,7 @@ def check_layer(
         bench = Bench(layer, inputs, rows, given, seed)
     except ValueError:
         raise
-    except Exception as error:  # noqa: BLE001  (the layer is somebody else's code)
+    except Exception as error:  # noqa: BLE001  (the layer is user code)
         what = raised(pass_of(error), error)
         return _decided(LayerReport(True, repr(layer), (), (), unchecked=[what]))
     report = LayerReport(True, repr(layer), bench.layer.input_shape, bench.layer.output_shape)
@@ -183,15 +183,17 @@ def _gradient(
     parameters = [dataclasses.replace(p, layer=0, layer_name=name) for p in whole.parameters]
     wrong = [Violation("gradient", explained(bench, p)) for p in parameters if p.hint]
     if not whole.ok and not wrong and not whole.unchecked:
-        what = f"along random directions the error is {whole.error:.1e}, and {shrinks(whole.order)}, not as h^2"
+        what = f"along random directions the error is {whole.error:.1e}; {shrinks(whole.order)}, not like h^2"
         wrong.append(Violation("gradient", what))
     told = {"prediction", "backward in prediction"} & {v.rule for v in found}
     if not wrong and not told and not bench.the_same_in_prediction():
         alone = check_alone(bench.layer, bench.batch(), rng, Memo)
-        wrong += [Violation("gradient", f"in prediction, where memo.training is false, {what}") for what in alone]
+        wrong += [Violation("gradient", f"in prediction (memo.training is false), {what}") for what in alone]
     names = [f"d{p.name}" for p in parameters if p.unchecked]
     unchecked = (
-        [f"every sampled entry of {listed(names)} lies on a kink, where y has no derivative. {MOVE}"] if names else []
+        [f"every sampled entry of {listed(names)} lies on a kink, where y is not differentiable. {MOVE}"]
+        if names
+        else []
     )
     return {"error": whole.error, "order": whole.order, "parameters": parameters, "unchecked": unchecked}, wrong
 
@@ -204,6 +206,6 @@ def _verdict(report: LayerReport) -> str:
             *(what if what.endswith(".") else f"{what}." for what in report.unchecked),
         ]
     if report.ok:
-        right = f"{report.layer} is right: largest relative error {report.error:.1e}, {shrinks(report.order)}"
-        lines = [f"{right}, and all {len(RULES)} rules of the contract are kept."]
+        right = f"{report.layer} is correct: largest relative error {report.error:.1e}; {shrinks(report.order)}"
+        lines = [f"{right}. All {len(RULES)} rules of the contract hold."]
     return "\n  ".join([*lines, *(f"Note: {note}." for note in report.notes)])

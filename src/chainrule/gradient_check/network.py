@@ -1,4 +1,4 @@
-"""A network, its loss and penalties: whether dL/dθ is right, parameter by parameter."""
+"""Checking a network with its loss and penalties: dL/dθ, parameter by parameter."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ def check_gradient(
     tolerance: float = 1e-6,
     seed: int = 0,
 ) -> GradientReport:
-    """Check dL/dθ of a network, its loss and penalties on a batch, and say in words what is wrong.
+    """Check dL/dθ of a network with its loss and penalties on a batch, and explain any errors.
 
     Parameters
     ----------
     network : Network
-        It is not changed: a copy in float64 is checked.
+        It is not modified: a copy in float64 is checked.
     X : (rows, inputs) array
-        A few rows are enough, and fast.
-    t : targets as the loss wants them
+        A few rows are enough and keep the check fast.
+    t : targets, in the form expected by the loss
     penalties : sequence of Penalty
-        As for :func:`chainrule.train`. Constraints are no part of L and are passed over.
+        As for :func:`chainrule.train`. Constraints are not part of L and are ignored.
     sample_weight : (rows,) array, optional
     directions : int
-        How many random directions.
+        Number of random directions.
     entries : int or None
-        How many entries of each parameter, drawn at random; None for all.
+        Number of entries of each parameter, drawn at random; None for all.
     tolerance : float
-        The relative error that passes.
+        Largest relative error that passes.
     seed : int
-        For directions, entries and what dropout draws: the same mask at every evaluation.
+        Random seed for directions, entries and dropout, which uses the same mask at every evaluation.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def check_gradient(
     Raises
     ------
     ValueError
-        When the network has no parameters, or X and t do not fit it.
+        If the network has no parameters, or X and t are incompatible with it.
 
     Examples
     --------
@@ -76,21 +76,21 @@ def check_gradient(
     entries = None if entries is None else check_count("check_gradient", "entries", entries)
     tolerance = check_real("check_gradient", "tolerance", tolerance, 0, open_low=True)
     if not network.layout.size:
-        raise ValueError("check_gradient: the network has no parameters, so that there is no dL/dθ: add a Dense layer.")
+        raise ValueError("check_gradient: the network has no parameters, so there is no dL/dθ: add a Dense layer.")
     objective = NetworkObjective(network, X, t, penalties, sample_weight, seed)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         try:
             objective.begin()
             answers = ask(objective, directions, entries, tolerance, seed)
             suspects = [] if answers.ok else blame(objective, np.random.default_rng(seed))
-        except Exception as error:  # noqa: BLE001  (layers, losses and penalties are somebody else's code)
+        except Exception as error:  # noqa: BLE001  (layers, losses and penalties are user code)
             return _failed(objective, error)
     verdict = network_verdict(answers, suspects)
     return answers.report(suspects, verdict)
 
 
 def _failed(objective: NetworkObjective, error: Exception) -> GradientReport:
-    """Return a report on passes that do not run."""
+    """Return a report on passes that raise errors."""
     objective.network.theta[:] = objective.theta
     fresh = partial(Memo, training=True)
     draws = objective.rewind

@@ -1,4 +1,4 @@
-"""What is no mistake in a layer, but good to know."""
+"""Remarks on a layer that are not errors."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chainrule.memo import Memo
 
 
 def notes(bench: Bench) -> list[str]:
-    """Return what is no mistake, but good to know."""
+    """Return remarks that are not errors."""
     layer, said = bench.layer, []
     _, memo = bench.workspace()
     planned = memo.y, memo.dx
@@ -22,14 +22,14 @@ def notes(bench: Bench) -> list[str]:
     if made:
         outs = " and ".join(f"out=memo.{name}" for name in made)
         what = "is a new array" if len(made) == 1 else "are new arrays"
-        said.append(f"{listed(made)} {what} for every batch: {outs} would fill what is planned")
+        said.append(f"{listed(made)} {what} for every batch: {outs} would reuse the planned buffers")
     x = bench.batch()
     order = np.random.default_rng(bench.seed).permutation(len(x))
     try:
         together, apart = (np.array(layer.forward(rows, Memo(training=True))) for rows in (x, x[order].copy()))
         alone = np.array(layer.forward(x[:1].copy(), Memo(training=True)))
-    except Exception:  # noqa: BLE001  (chance is needed, or more than one row: nothing to say)
+    except Exception:  # noqa: BLE001  (it needs randomness or more than one row: no remark)
         return said
     if not same(apart, together[order]) or not same(alone, together[:1]):
-        said.append("in training the rows of a batch depend on one another, as in batch normalization")
+        said.append("in training, the rows of a batch depend on each other, as in batch normalization")
     return said

@@ -1,4 +1,4 @@
-"""L as a function of θ alone, and its slope by central differences: what the gradient check asks questions of."""
+"""The objective of the gradient check: L as a function of θ alone, with slopes by central differences."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from chainrule.network import Network
 from chainrule.parameters import Entry
 from chainrule.penalties import BoundPenalties, Constraint, Penalty
 
-# Near the cube root of float64's precision truncation and rounding are in balance; the smaller steps are for kinks that
-# lie within the first one, of which a wide ReLU network has many.
+# Near the cube root of float64's precision, truncation and rounding errors balance; the smaller steps are for kinks
+# within the first step, of which a wide ReLU network has many.
 STEPS = (1e-5, 1e-6, 1e-7)
-BESIDE = 1e-3  # how far beside θ a kink is asked again
+BESIDE = 1e-3  # distance from θ at which a kink is checked again
 
 
 class Objective(ABC):
     """L and its gradient as functions of θ alone.
 
-    ``entries`` says which part of θ is what. ``rows``, how many samples L is the mean over, and ``keeps``, the shares
-    of the units that dropout keeps, explain factors where they are known.
+    ``entries`` gives the positions of the parameters in θ. ``rows``, the number of samples averaged in L, and
+    ``keeps``, the fractions of units that dropout keeps, help to explain factors; both may be unknown.
     """
 
     theta: Array
@@ -34,13 +34,13 @@ class Objective(ABC):
     keeps: Sequence[float] = ()
     steps: tuple[float, ...] = STEPS
     coarse: float = 1e-4
-    """What is below this part of L is too little to divide by."""
+    """Values below this fraction of L are too small to divide by."""
     has_gradient_elsewhere: bool = True
-    """Whether dL/dθ is known beside θ too, where a kink is gone."""
+    """Whether dL/dθ is also known near θ, where a kink disappears."""
     rounding: float = float(np.finfo(np.float64).eps)
     written_to: str = " to the memo"
     or_half: str = ""
-    """What else a missing penalty's gradient may be, where the penalties are not known."""
+    """Alternative explanation of a missing penalty's gradient, if the penalties are unknown."""
 
     @abstractmethod
     def value_and_grad(self, theta: Array) -> tuple[float, Array]:
@@ -51,11 +51,11 @@ class Objective(ABC):
         return self.value_and_grad(theta)[0]
 
     def owner(self, entry: Entry) -> str:
-        """Return the name of what has the parameter."""
+        """Return the name of the parameter's owner."""
         return ""
 
     def added(self, entry: Entry) -> Array:
-        """Return what penalties have added to the gradient of a parameter."""
+        """Return the penalties' contribution to the gradient of a parameter."""
         return np.zeros(entry.where.stop - entry.where.start)
 
     def slope(self, theta: Array, direction: Array, analytic: float, enough: float) -> float:
@@ -63,11 +63,11 @@ class Objective(ABC):
         return slope(self.value, theta, direction, analytic, enough, self.steps)
 
     def beside(self, rng: np.random.Generator) -> Array:
-        """Return a random point near θ, where a kink that θ lies on is gone."""
+        """Return a random point near θ, away from a kink at θ."""
         return self.theta + BESIDE * max(1.0, float(np.abs(self.theta).mean())) * rng.normal(size=self.theta.size)
 
     def kink(self, direction: Array, tolerance: float, rng: np.random.Generator) -> bool:
-        """Say whether a disagreement at θ is gone beside it, three times out of three."""
+        """Return whether a disagreement at θ disappears at three out of three points near it."""
         return all(self._agrees(self.beside(rng), direction, tolerance) for _ in range(3))
 
     def _agrees(self, theta: Array, direction: Array, tolerance: float) -> bool:
@@ -77,12 +77,12 @@ class Objective(ABC):
         return self.relative(abs(numeric - analytic), numeric, analytic, size) <= tolerance
 
     def relative(self, difference: float, numeric: float, analytic: float, scale: float = 0.0) -> float:
-        """Return the relative error; below 1e-4 of L central differences in float64 are too coarse to divide by."""
+        """Return the relative error; below 1e-4 of L, central differences in float64 are too coarse to divide by."""
         return difference / max(abs(numeric), abs(analytic), scale, self.coarse * max(1.0, abs(self.value_here)))
 
 
 class NetworkObjective(Objective):
-    """L of a network: the batch and what dropout draws stay the same."""
+    """L of a network, with a fixed batch and fixed dropout masks."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class NetworkObjective(Objective):
         )
 
     def begin(self) -> None:
-        """Run the passes once: what they raise is that of somebody's layer, loss or penalty."""
+        """Run the passes once; their errors come from a user's layer, loss or penalty."""
         self.value_here, gradient = self.value_and_grad(self.theta)
         self.grad = gradient.copy()
 
@@ -126,7 +126,7 @@ class NetworkObjective(Objective):
         return float(len(self.x) if self.weight is None else self.weight.sum())
 
     def rewind(self) -> np.random.Generator:
-        """Let the generator draw the same again."""
+        """Reset the generator so that it draws the same again."""
         self.workspace.rng.bit_generator.state = self._draws
         return self.workspace.rng
 
@@ -149,7 +149,7 @@ def slope(
 ) -> float:
     """Return the central difference of f along ``direction`` that is nearest to ``analytic``, over three ``steps``.
 
-    A right gradient is met in the limit, whatever kinks lie near; a wrong one never is.
+    A correct gradient is approached in the limit, despite nearby kinks; a wrong one never is.
     """
     nearest = math.nan
     for h in steps:

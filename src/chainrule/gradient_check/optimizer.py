@@ -1,4 +1,4 @@
-"""An optimizer against the closed form of its rule, step by step on a quadratic."""
+"""Comparison of an optimizer with the closed form of its rule, step by step on a quadratic."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from chainrule.pages.text import columns
 
 @dataclass(frozen=True)
 class OptimizerReport:
-    """What :func:`check_optimizer` found; true when the optimizer is right, and a table with a verdict when printed.
+    """The result of :func:`check_optimizer`: true if the optimizer is correct; prints as a table with a verdict.
 
     Attributes
     ----------
     ok : bool
     optimizer : str
     rule : str
-        The rule that it follows, or should; empty where it is none that is known here.
+        The rule that it follows, or should follow; empty if unknown.
     error : float
-        The largest difference from the closed form, compared with the largest step; NaN where there is none.
+        The largest difference from the closed form, relative to the largest step; NaN if there is no closed form.
     steps : list of (step, expected, got)
         θ₀ after each step.
     violations : list of Violation
-        Each with the name of its ``rule`` and ``what`` was found.
+        Each with the name of its ``rule`` and a description, ``what``.
     verdict : str
     unchecked : list of str
-        Why nothing can be said, where nothing can: ``ok`` is then false, and nothing is known to be wrong.
+        Reasons why the optimizer could not be checked: ``ok`` is then false, although no error is known.
 
     Examples
     --------
@@ -61,7 +61,7 @@ class OptimizerReport:
         return "\n".join([*([self.table()] if self.steps else []), self.verdict])
 
     def table(self, width: int | None = None) -> str:
-        """Return the first steps and the last one: θ₀ by the closed form, and what it became."""
+        """Return the first steps and the last one: θ₀ of the closed form and of the optimizer."""
         rows = [("step", "closed form", "optimizer", "")]
         shown = [*self.steps[:3], *self.steps[3:][-1:]]
         for step, expected, got in shown:
@@ -71,27 +71,28 @@ class OptimizerReport:
 
 
 def check_optimizer(optimizer: Any, rule: str | None = None, *, steps: int = 20) -> OptimizerReport:
-    """Check an optimizer against the closed form of its rule on a quadratic, and say in words what is wrong.
+    """Check an optimizer against the closed form of its rule on a quadratic, and explain any errors.
 
     .. code-block:: text
 
         L(θ) = ½ Σ aᵢ (θᵢ − cᵢ)²        g = a (θ − c)        θ after 1, 2, … steps: closed form against optimizer
 
-    The rules are SGD, Momentum, Nesterov, Adagrad, RMSProp and Adam, with weight decay beside them where the optimizer
-    has some, and their usual variants, such as ε inside the root. Whatever the rule: *descent*: a small step lowers L;
-    *learning rate*: the step is in proportion to it; the *gradient* is not written to; the *state* belongs to one
-    training and one array; *parameters*: none moves because of another's gradient.
+    The rules are SGD, Momentum, Nesterov, Adagrad, RMSProp and Adam, with decoupled weight decay if the optimizer has
+    it, and their usual variants, such as ε inside the root. For every rule: *descent*: a small step reduces L;
+    *learning rate*: the step is proportional to it; the *gradient* is not modified; the *state* belongs to one training
+    run and one array; *parameters*: none moves because of another's gradient.
 
     Parameters
     ----------
-    optimizer : Optimizer, or an object or a function of your own
-        A function of the parameters and the gradients, or an object with ``update`` or ``step`` for these. It gets
-        arrays, lists or dicts, whichever it takes, and changes them in place or returns new ones. The settings are read
-        from the usual names: ``learning_rate`` or ``lr``, ``momentum``, ``beta_1``, ``epsilon``, ... A copy is checked.
+    optimizer : Optimizer, or a custom object or function
+        A function of the parameters and the gradients, or an object with ``update`` or ``step`` for these. It receives
+        arrays, lists or dicts, whichever it accepts, and changes them in place or returns new ones. Settings are read
+        from the usual attribute names: ``learning_rate`` or ``lr``, ``momentum``, ``beta_1``, ``epsilon``, ... A copy
+        is checked.
     rule : str, optional
-        Which rule it should follow, such as ``"adam"``; by default its name and its settings tell.
+        The rule it should follow, such as ``"adam"``. By default inferred from its name and settings.
     steps : int
-        How many steps are compared.
+        Number of steps to compare.
 
     Returns
     -------
@@ -100,9 +101,9 @@ def check_optimizer(optimizer: Any, rule: str | None = None, *, steps: int = 20)
     Raises
     ------
     TypeError
-        When ``optimizer`` is nothing that moves parameters.
+        If ``optimizer`` cannot update parameters.
     ValueError
-        When ``rule`` is none that is known.
+        If ``rule`` is unknown.
 
     Examples
     --------
@@ -132,8 +133,8 @@ def check_optimizer(optimizer: Any, rule: str | None = None, *, steps: int = 20)
     if not compared.rule and not found:
         return _not_checked(
             subject,
-            f"it follows none of the rules that are known here ({', '.join(RULES)}), and its name tells none: give "
-            'the one that it should follow, as rule="adam". It does lower L, in proportion to the learning rate',
+            f"it follows none of the known rules ({', '.join(RULES)}), and its name matches none: give "
+            'the rule it should follow, as rule="adam". It does reduce L, in proportion to the learning rate',
         )
     return _report(subject, found, compared)
 
@@ -150,7 +151,7 @@ def _report(subject: Subject, found: list[Violation], compared: Compared | None)
     if not found and compared:
         how = f" {compared.variant}" if compared.variant else ""
         verdict = (
-            f"{name} is right: {len(rows)} steps on a quadratic follow {rule}{how}, with a largest difference of "
-            f"{error:.1e}, and a small step lowers L."
+            f"{name} is correct: {len(rows)} steps on a quadratic follow {rule}{how}, with a largest difference of "
+            f"{error:.1e}, and a small step reduces L."
         )
     return OptimizerReport(not found, name, rule, verdict, error, rows, found)

@@ -1,4 +1,4 @@
-"""By order: how fast the remainder of the first-order expansion of L shrinks, 2 for a right gradient, 1 for a wrong.
+"""Taylor test: the order at which the first-order remainder of L shrinks, 2 if the gradient is correct, else 1.
 
 Along a unit vector u, r(h) = |L(θ + hu) − L(θ) − h g·u| is ½ h² |u·Hu| + O(h³) when g is the gradient, and about
 h |e·u| when g is wrong by e.
@@ -14,15 +14,15 @@ from chainrule._internal.typing import Array
 from chainrule.gradient_check.objective import Objective
 
 HALVINGS = 11
-LOWEST_ORDER = 1.5  # between the 2 of a right gradient and the 1 of a wrong one
+LOWEST_ORDER = 1.5  # between 2 (correct gradient) and 1 (wrong gradient)
 SYMMETRIC = 1e-6  # the relative error of a central difference across a symmetric kink
-TRIES = 3  # directions inside a parameter, where the first one does not say 2
+TRIES = 3  # directions within a parameter, if the first one does not give 2
 
 
 def order_at(objective: Objective, theta: Array, u: Array, size: float | None = None) -> float:
-    """Return log₂ of how the remainder shrinks when h is halved: the median of the last steps above the rounding.
+    """Return log₂ of the remainder's decrease when h is halved: the median of the last steps above rounding error.
 
-    NaN where there is no remainder: L is linear along u. ``size`` is what h is measured by, ‖θ‖ by default.
+    NaN if there is no remainder: L is linear along u. h is relative to ``size``, ‖θ‖ by default.
     """
     size = max(1.0, float(np.linalg.norm(theta)) if size is None else size)
     here, grad = objective.value_and_grad(theta)
@@ -36,16 +36,16 @@ def order_at(objective: Objective, theta: Array, u: Array, size: float | None = 
     if len(usable) < 3:
         return math.nan
     if remainders[-1] <= rounding and usable[-1] > 16 * rounding:
-        return math.nan  # it did not shrink, it vanished: L is linear near θ, and the larger steps met a kink
+        return math.nan  # it vanished instead of shrinking: L is linear near θ, and the larger steps crossed a kink
     return float(np.median(np.log2(np.divide(usable[:-1], usable[1:]))[-3:]))
 
 
 def order_along(
     objective: Objective, u: Array, rng: np.random.Generator, size: float | None = None
 ) -> tuple[float, bool]:
-    """Return the order along u, and whether θ lies on a kink, so that it is the order a little beside θ.
+    """Return the order along u, and whether θ lies on a kink. At a kink, it is the order at a point near θ.
 
-    Central differences cancel a symmetric kink, the one-sided remainder shows it; beside θ it is gone.
+    Central differences cancel at a symmetric kink, but the one-sided remainder shows it; near θ it disappears.
     """
     order = order_at(objective, objective.theta, u, size)
     if order < LOWEST_ORDER and objective.has_gradient_elsewhere:
@@ -58,9 +58,9 @@ def order_along(
 
 
 def order_within(objective: Objective, where: slice, rng: np.random.Generator) -> float:
-    """Return the order along a random direction inside one parameter; the median of three where the first is not 2.
+    """Return the order along a random direction within one parameter; the median of three if the first is not 2.
 
-    By chance L may be almost linear along one direction, so that the third derivative shows.
+    L may happen to be almost linear along one direction, so that the third derivative dominates.
     """
     size = float(np.linalg.norm(objective.theta[where]))
     orders: list[float] = []

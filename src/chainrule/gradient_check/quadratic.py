@@ -1,4 +1,4 @@
-"""The quadratic on which optimizers are compared: L = ½ Σ aᵢ (θᵢ − cᵢ)²."""
+"""The quadratic used to compare optimizers: L = ½ Σ aᵢ (θᵢ − cᵢ)²."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def value(theta: Array) -> float:
 
 
 def walk(move: Move, steps: int, start: Array = START) -> Array:
-    """Return θ after each of so many steps."""
+    """Return θ after each of the steps."""
     theta, path = start.copy(), []
     for _ in range(steps):
         theta = move(theta, gradient(theta))

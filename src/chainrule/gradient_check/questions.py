@@ -1,4 +1,4 @@
-"""The questions that are put to any gradient: along random directions, by order, and entry by entry."""
+"""The three tests of a gradient: along random directions, by order, and entry by entry."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from chainrule.parameters import Entry
 
 @dataclass(frozen=True)
 class Answers:
-    """What the questions gave, before anybody is blamed."""
+    """The results of the tests, before errors are located."""
 
     ok: bool
     error: float
@@ -29,7 +29,7 @@ class Answers:
 
     @property
     def checked(self) -> bool:
-        """Whether anything was compared that does not lie on a kink."""
+        """Whether anything was compared away from kinks."""
         return not all(p.unchecked for p in self.parameters)
 
     def report(self, suspects: Sequence[str], verdict: str, unchecked: Sequence[str] = ()) -> GradientReport:
@@ -41,11 +41,11 @@ class Answers:
         )  # fmt: skip
 
 
-NOTHING = "every sampled entry lies on a kink, where L has no derivative: nothing was checked"
+NOTHING = "every sampled entry lies on a kink, where L is not differentiable: nothing was checked"
 
 
 def ask(objective: Objective, directions: int, entries: int | None, tolerance: float, seed: int) -> Answers:
-    """Put all questions to a gradient."""
+    """Run all tests of a gradient."""
     rng, draw = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     along = [_check_direction(objective, rng, tolerance) for _ in range(directions)]
     parameters = [
@@ -61,10 +61,10 @@ def ask(objective: Objective, directions: int, entries: int | None, tolerance: f
 
 
 def _check_direction(objective: Objective, rng: np.random.Generator, tolerance: float) -> tuple[float, float, int]:
-    """Return the relative error along a random direction, the order of the remainder, and 1 if there is a kink."""
+    """Return the relative error along a random direction, the order of the remainder, and 1 at a kink, else 0."""
     v = rng.normal(size=objective.theta.size)
     u = v / np.linalg.norm(v)
-    # g·v is of the size of ‖g‖; by chance it can be near 0, which says nothing about the error.
+    # g·v is about as large as ‖g‖, but can happen to be near 0, which says nothing about the error.
     analytic, size = float(objective.grad @ v), float(np.linalg.norm(objective.grad))
     numeric = objective.slope(objective.theta, v, analytic, 0.1 * tolerance * size)
     error = objective.relative(abs(numeric - analytic), numeric, analytic, size)

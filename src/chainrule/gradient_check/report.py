@@ -1,4 +1,4 @@
-"""What the gradient check found: numbers for programs, a table and a verdict in words for people."""
+"""Reports of the gradient check: numbers for programs, a table and a verdict for people."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NO_LAW = "the difference follows no simple law"
 
 @dataclass(frozen=True)
 class ParameterCheck:
-    """One parameter array: the sampled entries of its gradient against central differences."""
+    """One parameter array: the sampled entries of its gradient compared with central differences."""
 
     layer: int
     layer_name: str
@@ -24,19 +24,20 @@ class ParameterCheck:
     numeric_norm: float
     analytic_norm: float
     error: float
-    """‖analytic − numeric‖ / max(‖analytic‖, ‖numeric‖). Entries on kinks are left out of all three."""
+    """‖analytic − numeric‖ / max(‖analytic‖, ‖numeric‖). Entries on kinks are excluded from all three."""
     worst: tuple[int, ...]
     """Index of the entry that differs most."""
     kinks: int
     hint: str = ""
     order: float = math.nan
-    """The order at which the remainder shrinks along a direction inside this parameter; NaN where there is none."""
+    """The order at which the Taylor remainder shrinks along a direction within this parameter; NaN without a
+    remainder."""
     unchecked: bool = False
-    """Whether every sampled entry lies on a kink, so that nothing was compared."""
+    """Whether nothing was compared because every sampled entry lies on a kink."""
 
     @property
     def state(self) -> str:
-        """What the table says of it."""
+        """The status shown in the table."""
         if self.hint:
             return f"WRONG at {self.worst}"
         if self.unchecked:
@@ -46,7 +47,7 @@ class ParameterCheck:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """What :func:`check_gradient` found; true when the gradient is right, and a table with a verdict when printed.
+    """The result of :func:`check_gradient`: true if the gradient is correct; prints as a table with a verdict.
 
     Attributes
     ----------
@@ -54,17 +55,17 @@ class GradientReport:
     error : float
         The largest relative error, over directions and parameters.
     order : float
-        The order at which the remainder shrinks: 2 when the gradient is right, 1 when it is wrong; NaN when L is
-        linear along every direction, so that there is no remainder.
+        The order at which the Taylor remainder shrinks: 2 if the gradient is correct, 1 if it is wrong; NaN if L is
+        linear along every direction and there is no remainder.
     parameters : list of ParameterCheck
     direction_errors : list of float
     kinks : int
-        Directions and entries at which L has no derivative; they are not counted as errors.
+        Number of directions and entries at which L is not differentiable; they do not count as errors.
     suspects : list of str
-        The layers, the loss or the penalties that are wrong when checked alone.
+        The layers, loss or penalties that fail when checked on their own.
     verdict : str
     unchecked : list of str
-        Why nothing can be said, where nothing can: ``ok`` is then false, and nothing is known to be wrong.
+        Reasons why the gradient could not be checked: ``ok`` is then false, although no error is known.
     """
 
     ok: bool
@@ -84,18 +85,18 @@ class GradientReport:
         return "\n".join([*([self.table()] if self.parameters else []), self.verdict])
 
     def table(self, width: int | None = None) -> str:
-        """Return the parameters as a table; one of at most ``width`` columns leaves out what must be."""
+        """Return the parameters as a table, shortened to ``width`` columns if given."""
         return parameter_table(self.parameters, width)
 
 
 def parameter_table(parameters: Sequence[ParameterCheck], width: int | None = None, *, numbered: bool = True) -> str:
-    """Return one line a parameter, under a header; ``numbered`` says whether the layers have their index."""
+    """Return a header and one line per parameter; ``numbered`` tells whether to show layer indices."""
     rows: list[tuple[str, ...]] = [("layer", "parameter", "shape", "numeric", "analytic", "error", "order", "")]
     for p in parameters:
         label = f"{p.layer}  {p.layer_name}" if numbered else p.layer_name
         numbers = f"{p.numeric_norm:.3e}", f"{p.analytic_norm:.3e}", f"{p.error:.1e}", order_text(p.order)
         rows.append((label, f"d{p.name}", str(p.shape), *numbers, p.state))
-    if not any(p.layer_name for p in parameters):  # of a function: there are no layers
+    if not any(p.layer_name for p in parameters):  # a function has no layers
         rows = [row[1:] for row in rows]
     elif width is not None and max(map(len, columns(rows).splitlines())) > width:
         rows = [(label, name, *rest) for label, name, _, *rest in rows]  # the shapes are the least of it
@@ -103,7 +104,7 @@ def parameter_table(parameters: Sequence[ParameterCheck], width: int | None = No
 
 
 def order_text(order: float) -> str:
-    """Return an order for a table; a dash where there is none.
+    """Return an order for a table; a dash for NaN.
 
     >>> order_text(2.0), order_text(math.nan)
     ('2.00', '-')
@@ -112,39 +113,39 @@ def order_text(order: float) -> str:
 
 
 def shrinks(order: float) -> str:
-    """Return how the remainder shrinks, in words."""
-    return "there is no remainder" if math.isnan(order) else f"the remainder shrinks as h^{order:.2f}"
+    """Describe how the Taylor remainder shrinks."""
+    return "there is no Taylor remainder" if math.isnan(order) else f"the Taylor remainder shrinks like h^{order:.2f}"
 
 
 def network_verdict(found: Findings, suspects: Sequence[str]) -> str:
-    """Return the verdict on a whole network."""
+    """Return the verdict on a network."""
     lines = [f"{what}." for what in reasons(found.parameters, known=bool(suspects))]
-    lines += [f"Checked alone, {suspect}." for suspect in suspects]
+    lines += [f"Checked on its own, {suspect}." for suspect in suspects]
     if not suspects:
-        lines.append("Every layer, the loss and the penalties are right alone: look at how they are put together.")
+        lines.append("Each layer, the loss and the penalties pass on their own: check how they are combined.")
     return verdict(found, lines)
 
 
 def verdict(found: Findings, wrong: Sequence[str]) -> str:
-    """Return the verdict: that all is right, that nothing was checked, or what is ``wrong``, a line each."""
+    """Return the verdict: correct, not checked, or the ``wrong`` parts, one per line."""
     error, order, kinks = f"largest relative error {found.error:.1e}", shrinks(found.order), found.kinks
-    at_kinks = f" {kinks} check(s) fell on a kink, where L has no derivative, and were passed over." if kinks else ""
+    at_kinks = f" Skipped {kinks} check(s) at kinks, where L is not differentiable." if kinks else ""
     places = [f"{place(p)} (all sampled entries lie on a kink)" for p in found.parameters if p.unchecked]
     if len(places) == len(found.parameters):
-        return f"Nothing was checked: all sampled entries lie on a kink, where L has no derivative. {MOVE}"
+        return f"Nothing was checked: all sampled entries lie on a kink, where L is not differentiable. {MOVE}"
     if found.ok:
         where = " where it was checked" if places else ""
         left = f" Not checked: {'; '.join(places)}." if places else ""
-        return f"The gradient is right{where}: {error}, and {order}.{at_kinks}{left}"
-    but = "" if math.isnan(found.order) else ", not as h^2"
-    return "\n  ".join([f"The gradient is WRONG: {error}, and {order}{but}.{at_kinks}", *wrong])
+        return f"The gradient is correct{where}: {error}; {order}.{at_kinks}{left}"
+    but = "" if math.isnan(found.order) else ", not like h^2"
+    return "\n  ".join([f"The gradient is WRONG: {error}; {order}{but}.{at_kinks}", *wrong])
 
 
-MOVE = "Move the data or the parameters a little, by 1e-3 or so, and check again."
+MOVE = "Change the data or the parameters slightly, by about 1e-3, and check again."
 
 
 class Findings(Protocol):
-    """What a verdict is about."""
+    """The common results that a verdict summarizes."""
 
     @property
     def ok(self) -> bool: ...
@@ -159,14 +160,14 @@ class Findings(Protocol):
 
 
 def place(p: ParameterCheck) -> str:
-    """Return where a parameter is, in words."""
+    """Describe the position of a parameter."""
     return f"layer {p.layer}, {p.layer_name}: d{p.name}" if p.layer_name else f"d{p.name}"
 
 
 def reasons(parameters: Sequence[ParameterCheck], *, known: bool) -> list[str]:
-    """Return what is said of wrong parameters, each law once; where the reason is ``known``, no "no law"."""
+    """Return the messages on wrong parameters, each pattern once, without "no known pattern" if ``known``."""
     where: dict[str, list[str]] = {}
     for p in parameters:
-        if p.hint and not (known and p.hint == NO_LAW):  # the table says where, and the suspects why
+        if p.hint and not (known and p.hint == NO_LAW):  # the table says where, the suspects say why
             where.setdefault(p.hint, []).append(place(p))
     return [f"{'; '.join(places)}: {hint}" for hint, places in where.items()]

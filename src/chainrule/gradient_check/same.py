@@ -1,4 +1,4 @@
-"""What is the same: results of two passes, attributes before and after; and the words for what is not."""
+"""Comparison of results of two passes and of attributes before and after, and wording for differences."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ CLOSE = 1e-9  # of the largest value: the same sums in another order
 
 
 def same(a: Any, b: Any) -> bool:
-    """Say whether two results are the same but for rounding; None is the same as None only.
+    """Return whether two results are equal up to rounding; None equals only None.
 
     >>> same(np.ones(2), np.ones(2) + 1e-12), same(np.ones(2), np.ones(3)), same(None, None)
     (True, False, True)
@@ -23,25 +23,25 @@ def same(a: Any, b: Any) -> bool:
 
 
 def differing(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
-    """Return the names of the results that are not the same."""
+    """Return the names of the results that differ."""
     return [name for name in a if not same(a[name], b[name])]
 
 
 def copied(value: Any) -> Any:
-    """Return a deep copy, where there can be one."""
+    """Return a deep copy if possible, else the object itself."""
     try:
         return copy.deepcopy(value)
-    except Exception:  # noqa: BLE001  (a lock or a file cannot be copied: it is compared by what it is)
+    except Exception:  # noqa: BLE001  (a lock or a file cannot be copied: it is compared by identity)
         return value
 
 
 def equal(a: Any, b: Any, depth: int = 20) -> bool:
-    """Say whether two attributes hold the same, all the way down.
+    """Return whether two attributes are deeply equal.
 
     >>> equal({"cache": [np.zeros(2)]}, {"cache": [np.zeros(2)]}), equal([1], [1, 2])
     (True, False)
     """
-    if type(a) is not type(b) or not depth:  # an object may hold itself
+    if type(a) is not type(b) or not depth:  # an object may contain itself
         return type(a) is type(b)
     if isinstance(a, np.ndarray):
         return a.shape == b.shape and bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))
@@ -55,12 +55,12 @@ def equal(a: Any, b: Any, depth: int = 20) -> bool:
 
 
 def came(value: Any) -> str:
-    """Return what came in place of an array of the right shape."""
+    """Describe a value returned instead of an array of the right shape."""
     return "None" if value is None else f"shape {np.shape(value)}"
 
 
 def listed(names: list[str]) -> str:
-    """Return names as a list in words.
+    """Join names to a phrase.
 
     >>> listed(["y", "dx", "dW"])
     'y, dx and dW'
@@ -69,5 +69,5 @@ def listed(names: list[str]) -> str:
 
 
 def differ(names: list[str]) -> str:
-    """Return the verb that goes with them."""
+    """Return the verb for the names."""
     return "differs" if len(names) == 1 else "differ"

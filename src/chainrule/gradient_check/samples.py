@@ -1,4 +1,4 @@
-"""What to check with: random rows, targets that a loss takes, and an object of a class that nobody has configured."""
+"""Inputs for checks: random rows, targets that a loss accepts, and objects of a class with default arguments."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from chainrule.losses import Loss
 from chainrule.memo import Memo
 from chainrule.parameters import Shape
 
-SHAPES: tuple[Shape, ...] = ((5,), (6, 6, 2), (6, 2))  # of a sample: rows of numbers, small images, sequences
-WHOLE, REAL = 3, 0.4  # an argument without a default: a number of units or a size, a rate
+SHAPES: tuple[Shape, ...] = ((5,), (6, 6, 2), (6, 2))  # sample shapes: rows of numbers, small images, sequences
+WHOLE, REAL = 3, 0.4  # for arguments without a default: a number of units or a size, a rate
 
 
 def input_shape(layer: Layer) -> Shape | None:
-    """Return the first shape of a sample that the layer takes; None where it takes none of them.
+    """Return the first sample shape that the layer accepts; None if it accepts none.
 
     >>> from chainrule.layers import Tanh
     >>> input_shape(Tanh())
@@ -50,7 +50,7 @@ def input_shape(layer: Layer) -> Shape | None:
 
 
 def batch(layer: Layer, rows: int, rng: np.random.Generator) -> Array:
-    """Return random rows for a layer that knows its shape: normal numbers, or whole ones where it takes no others.
+    """Return random rows for a layer that knows its shape: normal numbers, or integers if it accepts nothing else.
 
     >>> from chainrule.layers import Embedding
     >>> layer = Embedding([7], 3, columns=[1])
@@ -69,10 +69,10 @@ def with_whole_numbers(layer: Layer, x: Array, rng: np.random.Generator) -> Arra
 
 
 def targets(loss: Loss, rows: int, outputs: int, rng: np.random.Generator, y: Array | None = None) -> Array:
-    """Return random targets of the first kind that the loss takes, and at which it is finite for ``y``.
+    """Return random targets of the first type that the loss accepts and for which it is finite at ``y``.
 
-    Real numbers, counts, 0 or 1, labels, or probabilities; y is normal by default. If the gradient of the loss is right
-    only for rows that sum to 1, as p − t is for one-hot t, the rows do.
+    Tries real numbers, counts, 0 or 1, labels, and probabilities; y is normal by default. If the gradient of the loss
+    is correct only for rows that sum to 1, as p − t is for one-hot t, the rows sum to 1.
 
     >>> from chainrule.losses import SoftmaxCrossEntropy
     >>> targets(SoftmaxCrossEntropy(), 4, 3, np.random.default_rng(0))
@@ -91,7 +91,7 @@ def targets(loss: Loss, rows: int, outputs: int, rng: np.random.Generator, y: Ar
                 finite = np.isfinite(loss.forward(y.copy(), checked, Memo(training=True))).all()
         except NotImplementedError:
             raise
-        except Exception as error:  # noqa: BLE001  (a custom loss may raise anything where t does not suit it)
+        except Exception as error:  # noqa: BLE001  (a custom loss may raise anything for unsuitable t)
             reasons.append(f"{type(error).__name__}: {error}")
             continue
         if finite:
@@ -100,17 +100,17 @@ def targets(loss: Loss, rows: int, outputs: int, rng: np.random.Generator, y: Ar
     if len(set(reasons)) == 1:
         raise ValueError(reasons[0].partition(": ")[2] or reasons[0])
     raise ValueError(
-        f"{loss!r} takes none of the targets that were tried (numbers, counts, 0 or 1, labels, probabilities). "
+        f"{loss!r} accepts none of the targets tried (numbers, counts, 0 or 1, labels, probabilities). "
         f"With numbers: {reasons[0]}"
     )
 
 
 def _summing_to_one(loss: Loss, y: Array, t: Array) -> Array:
-    """Return t, or t moved so that its rows sum to 1, where the gradient is right there and not at t."""
+    """Return t, or t normalized to rows that sum to 1 if the gradient is correct only there."""
     moved = t - t.mean(axis=1, keepdims=True) + 1 / t.shape[1]
     try:
         return moved if not _is_derivative(loss, y, t) and _is_derivative(loss, y, moved) else t
-    except Exception:  # noqa: BLE001  (what it raises is said by the check)
+    except Exception:  # noqa: BLE001  (the check reports its error)
         return t
 
 
@@ -123,7 +123,7 @@ def _is_derivative(loss: Loss, y: Array, t: Array) -> bool:
 
 
 def variants(cls: Callable[..., Any]) -> Iterator[Any]:
-    """Yield objects of the class: with its defaults, or with plain numbers where it has none; and with other words.
+    """Yield objects of the class: with defaults, or plain numbers for arguments without one; and with other options.
 
     >>> from chainrule.layers import GELU, Dense, Dropout
     >>> [*variants(Dense), *variants(Dropout), *variants(GELU)]
@@ -153,7 +153,7 @@ GIVEN: dict[Any, tuple[dict[str, Any], ...]] = {
         {"layers": [BatchNorm(), Conv2D(2, padding="same", biases=None), Residual([Scale(0.5)])]},
     ),
 }
-"""Arguments of those of chainrule's classes that plain numbers do not suit."""
+"""Arguments of chainrule's classes for which plain numbers are unsuitable."""
 
 OTHERS: dict[str, tuple[tuple[str, Any], ...]] = {
     "Adagrad": (("weight_decay", 0.1),),

@@ -1,4 +1,4 @@
-"""Large inputs: y and dx stay finite wherever their true values are."""
+"""Stability for large inputs: y and dx must be finite if their true values are."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chainrule.gradient_check.bench import Bench
 from chainrule.gradient_check.same import listed
 
 SCALES = (30, 300, 1000)
-EXTREME = 10_000  # of one row, beside others as they are
+EXTREME = 10_000  # factor for one row, with the others unchanged
 REMEDY = (
     "an intermediate value such as exp(x) overflows. Subtract the row's maximum before exp (softmax), use "
     "np.logaddexp(0, x) for log(1 + exp(x)), or np.where for large |x|"
@@ -22,7 +22,7 @@ Pass = Callable[[Array], dict[str, Array]]
 
 
 def overflows(bench: Bench) -> Iterator[str]:
-    """Yield what is not finite for a batch of large numbers, in either dtype, and by how much they are larger."""
+    """Yield the results that are not finite for large inputs, in either dtype, with the scale of the inputs."""
     for dtype in ("float32", "float64"):
         small, exact = bench.astype(dtype), bench.astype("float64")
 
@@ -40,15 +40,15 @@ def overflows(bench: Bench) -> Iterator[str]:
 
 
 def not_finite(x: Array, work: Pass, reference: Pass, fixed: Any = ()) -> str:
-    """Return which results are not finite for which multiple of x, where ``reference`` says that they could be.
+    """Describe results that are not finite although ``reference`` is, with the multiple of x.
 
-    The reference gets the widest floats there are, whose exponents are larger: the exponential itself has no value
-    that fits, and that is no mistake. Columns that are ``fixed`` stay as they are.
+    The reference uses the widest floats available, whose exponent range is larger: if the true value itself overflows,
+    as for the exponential, that is not an error. ``fixed`` columns are not scaled.
     """
     for what, large in _larger(x, fixed):
         try:
             got = work(large.copy())
-        except Exception:  # noqa: BLE001, S112  (it refuses such numbers)
+        except Exception:  # noqa: BLE001, S112  (it rejects such numbers)
             continue
         bad = [name for name, value in got.items() if not np.isfinite(value).all()]
         if bad and (named := _representable(got, bad, large, reference)):
@@ -62,23 +62,23 @@ def _larger(x: Array, fixed: Any) -> Iterator[tuple[str, Array]]:
         large = x.copy()
         if scale == EXTREME:
             large[0] *= scale
-            what = f"where the numbers of one row are {scale:,} times as large"
+            what = f"if the numbers of one row are {scale:,} times as large"
         else:
             large *= scale
-            what = f"where x is {scale:,} times as large"
+            what = f"if x is {scale:,} times as large"
         if kept is not None:
             large[:, list(fixed)] = kept
         yield what, large
 
 
 def _representable(got: dict[str, Array], bad: list[str], x: Array, reference: Pass) -> list[str]:
-    """Return the results that are not finite although their true values fit; none where nobody knows."""
+    """Return the results that are not finite although their true values are; none if these are unknown."""
     wide: Any = np.dtype(np.longdouble if np.finfo(np.longdouble).max > np.finfo(np.float64).max else np.float64)
     if np.finfo(wide).max == np.finfo(x.dtype).max:
         return []
     try:
         true = reference(x.astype(wide))
-    except Exception:  # noqa: BLE001  (it takes no other floats)
+    except Exception:  # noqa: BLE001  (it accepts no other floats)
         return []
     largest = np.finfo(x.dtype).max
     with np.errstate(all="ignore"):

@@ -1,4 +1,4 @@
-"""A normalization whose backward takes the mean or the variance for constants."""
+"""Detecting a normalization whose backward treats the mean or the variance as constants."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chainrule.gradient_check.jacobian import CLOSE, close
 
 
 def constant_statistics(x: Array, y: Array, dy: Array, dx: Array, *, across_rows: bool) -> str:
-    """Return what is taken for a constant, and that it is none; nothing where it is something else."""
+    """Return an explanation if statistics are treated as constants; an empty string for other errors."""
     whose = "of the batch" if across_rows else "of the row"
     for x2, y2, dy2, dx2 in _columns(x, y, dy, dx, across_rows=across_rows):
         for what, candidate in _candidates(x2, y2, dy2):
@@ -24,15 +24,15 @@ def constant_statistics(x: Array, y: Array, dy: Array, dx: Array, *, across_rows
 
 def _sentence(what: str, whose: str) -> str:
     if " and " in what:
-        return f"the {what} {whose} are treated as constants, but they depend on x too: dx lacks the terms through them"
-    return f"the {what} {whose} is treated as a constant, but it depends on x too: dx lacks the term through it"
+        return f"the {what} {whose} are treated as constants, but they depend on x: dx lacks their terms"
+    return f"the {what} {whose} is treated as a constant, but it depends on x: dx lacks its term"
 
 
 def _columns(*arrays: Array, across_rows: bool) -> Iterator[tuple[Array, ...]]:
-    """Yield the arrays as matrices whose columns are what is normalized together."""
+    """Yield the arrays as matrices whose columns are normalized together."""
     rows = len(arrays[0])
     if across_rows:
-        yield tuple(a.reshape(-1, a.shape[-1]) for a in arrays)  # each unit, each channel at the end
+        yield tuple(a.reshape(-1, a.shape[-1]) for a in arrays)  # each unit, or each channel if channels are last
         if arrays[0].ndim > 2:
             yield tuple(np.moveaxis(a, 1, -1).reshape(-1, a.shape[1]) for a in arrays)  # channels first
             yield tuple(a.reshape(rows, -1) for a in arrays)
@@ -41,7 +41,7 @@ def _columns(*arrays: Array, across_rows: bool) -> Iterator[tuple[Array, ...]]:
 
 
 def _candidates(x: Array, y: Array, dy: Array) -> Iterator[tuple[str, Array]]:
-    """Yield dx for y = a x + c in every column, with the mean, the variance or both taken for constants."""
+    """Yield dx for y = a x + c in every column, with the mean, the variance or both treated as constants."""
     centered = x - x.mean(axis=0)
     a = (centered * (y - y.mean(axis=0))).sum(axis=0) / (centered**2).sum(axis=0)
     if not close(a * centered, y - y.mean(axis=0)):
@@ -53,7 +53,7 @@ def _candidates(x: Array, y: Array, dy: Array) -> Iterator[tuple[str, Array]]:
 
 
 def _follows_fixed_scales(x: Array, y: Array, scale: Array) -> bool:
-    """Say whether y = s x − s mᵣ + cⱼ with the s of backward, a mean mᵣ for every row and a shift cⱼ for every unit."""
+    """Return whether y = s x − s mᵣ + cⱼ with the s of backward, a mean mᵣ per row and a shift cⱼ per unit."""
     x, y, s = (a.reshape(len(a), -1) for a in (x, y, scale))
     rows, units = x.shape
     if not np.isfinite(s).all() or rows * units <= rows + units + 2:

@@ -1,4 +1,4 @@
-"""An optimizer to be checked, of chainrule's or of a learner's own kind, as a function that moves arrays."""
+"""Adapters for checked optimizers, chainrule's or custom ones, as a function that updates arrays."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ FORMS: tuple[Callable[..., Any], ...] = (
     lambda function, theta, g: next(iter(_after(function(given := [theta], [g]), given))),
     lambda function, theta, g: _after(function(given := {"W": theta}, {"W": g, "dW": g}), given)["W"],
 )
-"""What it may take: an array and its gradient, lists of them, or dicts."""
+"""The forms of arguments: an array and its gradient, lists of them, or dicts."""
 
 
 class Subject:
-    """An optimizer: ``moves()`` starts anew, and gives a function of θ and g that returns the next θ."""
+    """An optimizer: ``moves()`` starts over and returns a function of θ and g that returns the next θ."""
 
     def __init__(self, optimizer: Any) -> None:
         self.optimizer = optimizer
@@ -65,12 +65,12 @@ class Subject:
         return None
 
     def settings(self) -> Settings:
-        """Return all of them, the usual ones where they have no name here."""
+        """Return all settings, with the usual values for those without a name."""
         known = {name: value for name in Settings._fields if (value := self.given(name)) is not None}
         return Settings(**({"rate": 0.1} | known))
 
     def moves(self, factor: float = 1.0, *, shared: Any = None) -> Move:
-        """Start anew; ``factor`` is on the learning rate, ``shared`` is an object that serves others too."""
+        """Start over; ``factor`` scales the learning rate, ``shared`` is an object also used elsewhere."""
         one = copied(self.optimizer) if shared is None else shared
         return self._ours(one, factor) if self.is_ours else self._other(one, factor)
 
@@ -96,11 +96,11 @@ class Subject:
         return lambda theta, g: np.array(form(function, theta.copy(), g), np.float64)
 
     def function(self, one: Any) -> Callable[..., Any]:
-        """Return what takes the parameters and the gradients."""
+        """Return the function of the parameters and the gradients."""
         return one if self.method is None else getattr(one, self.method)
 
     def _form(self) -> Callable[..., Array]:
-        """Return how it wants its arguments: the first way in which θ moves, or else one in which it runs."""
+        """Return the form of its arguments: the first in which θ moves, or else one in which it runs."""
         if self._chosen is None:
             theta, problem = np.array([1.0, 2.0]), None
             runs: list[tuple[bool, int, Any]] = []
@@ -109,13 +109,13 @@ class Subject:
                     result = np.array(form(self.function(copied(self.optimizer)), theta.copy(), np.ones(2)), np.float64)
                 except NotImplementedError:
                     raise
-                except Exception as error:  # noqa: BLE001  (the optimizer is somebody else's code)
+                except Exception as error:  # noqa: BLE001  (the optimizer is user code)
                     problem = problem or error
                     continue
                 if result.shape == theta.shape:
                     runs.append((not (result != theta).any(), len(runs), form))
             if not runs:
-                raise problem or ValueError("it returns no array of the parameters' shape")
+                raise problem or ValueError("it does not return an array of the parameters' shape")
             self._chosen = min(runs, key=lambda run: run[:2])[2]
         return self._chosen
 
@@ -137,5 +137,5 @@ def _called(function: Any) -> str:
 
 
 def _after(result: Any, given: Any) -> Any:
-    """Return the parameters afterwards: what is returned, or else what was changed in place."""
+    """Return the updated parameters: the returned ones, or else those changed in place."""
     return given if result is None else result

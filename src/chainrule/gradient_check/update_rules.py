@@ -1,4 +1,4 @@
-"""The update rules of the textbooks, each in a few lines on a vector, and the mistakes that are made in them."""
+"""Textbook update rules, each in a few lines on a vector, and common mistakes in them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Gradient = Callable[[Array], Array]
 
 
 class Settings(NamedTuple):
-    """What the rules are given."""
+    """The settings of the rules."""
 
     rate: float
     momentum: float = 0.9
@@ -126,26 +126,26 @@ VARIANTS: dict[str, dict[str, str]] = {
     "RMSProp": {"epsilon inside": "with ε inside the root"},
     "Adam": {"epsilon inside": "with ε inside the root", "epsilon hat": "with ε beside √v"},
 }
-"""What is no mistake: other forms of the same rule."""
+"""Accepted variants of the same rule."""
 
 _RATE = {"no rate": "the learning rate is missing", "rate twice": "the learning rate is applied twice"}
 _ROOT = {
     "no root": "the square root of {s} is missing: divide by √{s} + ε",
-    "no square": "{s} gathers g, where g² is right",
+    "no square": "{s} accumulates g instead of g²",
 }
 _MINUS = "the velocity has the wrong sign: v ← μ v − η g keeps μ v positive"
 MISTAKES: dict[str, dict[str, str]] = {
     "SGD": _RATE,
     "Momentum": {
         "minus": _MINUS,
-        "no decay": "the velocity is never multiplied by μ, so that it never decays: v ← μ v − η g",
-        "complement": "the velocity is multiplied by 1 − μ, where μ is right",
-        "late": "the step is taken with the velocity of the step before: update v first, then θ",
+        "no decay": "the velocity is never multiplied by μ, so it never decays: v ← μ v − η g",
+        "complement": "the velocity is multiplied by 1 − μ instead of μ",
+        "late": "the step uses the previous velocity: update v first, then θ",
         **_RATE,
     },
-    "Nesterov": {"minus": _MINUS, "no gradient": "the step lacks − η g beside μ v: θ ← θ + μ v − η g"},
+    "Nesterov": {"minus": _MINUS, "no gradient": "the step lacks the term − η g: θ ← θ + μ v − η g"},
     "Adagrad": {
-        "no sum": "s is the last g² alone: add them up, s ← s + g²",
+        "no sum": "s is only the last g²: add them up, s ← s + g²",
         **{k: v.format(s="s") for k, v in _ROOT.items()},
     },
     "RMSProp": {
@@ -157,8 +157,8 @@ MISTAKES: dict[str, dict[str, str]] = {
         "no correction": "the bias corrections are missing: m̂ = m / (1 − β₁ᵗ) and v̂ = v / (1 − β₂ᵗ)",
         "no correction of m": "the bias correction of m is missing: m̂ = m / (1 − β₁ᵗ)",
         "no correction of v": "the bias correction of v is missing: v̂ = v / (1 − β₂ᵗ)",
-        "t constant": "the bias correction is that of the first step in every step: does t count? 1 − βᵗ, not 1 − β",
-        "t late": "t counts from 0, where 1 − β⁰ = 0 divides by zero: count the step first, t = 1, 2, …",
+        "t constant": "the bias correction never changes: is t incremented? Use 1 − βᵗ, not 1 − β",
+        "t late": "t starts at 0, and 1 − β⁰ = 0 divides by zero: increment t first, t = 1, 2, …",
         "t early": "t is one too large: the first step has t = 1",
         "betas swapped": "β₁ and β₂ are swapped: β₁ is for m, β₂ for v",
         "no share of m": "g is not multiplied by 1 − β₁: m ← β₁ m + (1 − β₁) g",
@@ -166,11 +166,11 @@ MISTAKES: dict[str, dict[str, str]] = {
         **{k: v.format(s="v̂" if k == "no root" else "v") for k, v in _ROOT.items()},
     },
 }
-"""What is wrong, in words, by rule and mistake."""
+"""Descriptions of mistakes, by rule and mistake."""
 
 
 def decayed(rule: Rule, when: str) -> Rule:
-    """Return the rule with weight decay beside it, W ← W − η λ W; ``when`` it is "plain", without η."""
+    """Return the rule with decoupled weight decay, W ← W − η λ W; without η if ``when`` is "plain"."""
 
     def run(s: Settings, twist: str, theta: Array, gradient: Gradient) -> Iterator[Array]:
         moved = [theta]

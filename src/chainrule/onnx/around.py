@@ -1,10 +1,10 @@
-"""Meta-estimators of scikit-learn around ours that ``skl2onnx`` does not convert, or not to what they predict.
+"""scikit-learn's meta-estimators around ours that ``skl2onnx`` cannot convert, or converts inexactly.
 
-``CalibratedClassifierCV``: its isotonic calibration is linear between two thresholds, where ``skl2onnx`` takes the
+``CalibratedClassifierCV``: isotonic calibration interpolates linearly between thresholds, but ``skl2onnx`` takes the
 nearest one. ``TransformedTargetRegressor``: ``skl2onnx`` has no converter.
 
-Calibration can be steep, and so can the inverse of a logarithm: the arithmetic is float64 whatever the input, and only
-the result has the input's type.
+Calibration can be steep, and so can the inverse of a logarithm: all arithmetic is float64, and only the result has the
+input's type.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from chainrule.onnx.estimators import class_table
 from chainrule.onnx.graph import CODES, Graph
 from chainrule.onnx.transfer import cast, check_zipmap, element_code, finish
 
-# What scikit-learn's scalers of targets compute in inverse_transform: t * factor + offset.
+# inverse_transform of scikit-learn's scalers for targets: t * factor + offset.
 LINEAR: dict[str, Callable[[Any], tuple[Any, Any]]] = {
     "StandardScaler": lambda s: (s.scale_, s.mean_ if s.with_mean else None),
     "RobustScaler": lambda s: (s.scale_, s.center_),
@@ -39,7 +39,7 @@ FUNCTIONS: dict[Any, Callable[[Graph, str], str]] = {
 
 
 def holds_ours(model: Any, ours: tuple[type, ...]) -> bool:
-    """Say whether an estimator is one of ours, or a pipeline, a search or a frozen one that ends in one."""
+    """Return whether an estimator is ours, or a pipeline, search or frozen estimator that ends in one."""
     if isinstance(model, ours):
         return True
     inner = getattr(model, "steps", None)
@@ -48,10 +48,10 @@ def holds_ours(model: Any, ours: tuple[type, ...]) -> bool:
 
 
 def convert_calibrated(scope: Any, operator: Any, container: Any) -> None:
-    """Write the mean of all calibrated classifiers, each the calibrated probabilities of its own estimator."""
+    """Add the mean of all calibrated classifiers, each the calibrated probabilities of its own estimator."""
     model = operator.raw_operator
     if scope.get_options(model, {"nocl": False})["nocl"]:
-        raise ValueError("CalibratedClassifierCV: the option nocl is not available: leave it out.")
+        raise ValueError("CalibratedClassifierCV: the option nocl is not available: omit it.")
     check_zipmap(scope, operator.outputs[1])
     graph = Graph(np.dtype("float64"), container.target_opset_any_domain(""), scope.get_unique_variable_name)
     graph.scope = "calibrated"
@@ -66,7 +66,7 @@ def convert_calibrated(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _calibrated(graph: Graph, part: Any, p: str, classes: int) -> str:
-    """Return what one calibrator for each class makes of probabilities p: (rows, classes), with the sum 1."""
+    """Apply one calibrator per class to probabilities p: (rows, classes), normalized to sum to 1."""
     if part.method not in ("sigmoid", "isotonic"):
         raise ValueError(
             f"CalibratedClassifierCV: there is no converter for method={part.method!r}: use 'sigmoid' or 'isotonic'."
@@ -74,7 +74,7 @@ def _calibrated(graph: Graph, part: Any, p: str, classes: int) -> str:
     known = np.searchsorted(part.classes, part.estimator.classes_)  # a fold may lack a class
     two = len(known) == 2
     columns: dict[int, str] = {}
-    for i, (index, calibrator) in enumerate(zip(known, part.calibrators, strict=False)):  # one calibrator for two
+    for i, (index, calibrator) in enumerate(zip(known, part.calibrators, strict=False)):  # two classes share one
         column = graph.node("Gather", p, np.array([i + two]), axis=1)
         calibrate = _sigmoid if part.method == "sigmoid" else _isotonic
         columns[int(index) + (classes == 2)] = calibrate(graph, calibrator, column)
@@ -95,12 +95,12 @@ def _sigmoid(graph: Graph, calibrator: Any, p: str) -> str:
 
 
 def _isotonic(graph: Graph, calibrator: Any, p: str) -> str:
-    """Return the line between the two thresholds around p, and the first or last value outside of them."""
+    """Interpolate between the two thresholds around p; outside all thresholds, use the first or last value."""
     x, y = (np.asarray(v, np.float64) for v in (calibrator.X_thresholds_, calibrator.y_thresholds_))
     if len(x) == 1:
         return graph.node("Add", graph.node("Mul", p, 0.0), float(y[0]))
     p = graph.node("Min", graph.node("Max", p, float(x[0])), float(x[-1]))
-    # The number of inner thresholds that p has reached is the index of the one to its left.
+    # The number of inner thresholds at or below p is the index of the one to its left.
     reached = graph.node("Cast", graph.node("GreaterOrEqual", p, x[np.newaxis, 1:-1]), to="int64")
     i = graph.node("ReduceSum", reached, np.array([1]), keepdims=1)
     left, slope = graph.node("Gather", x, i, axis=0), graph.node("Gather", np.diff(y) / np.diff(x), i, axis=0)
@@ -108,13 +108,13 @@ def _isotonic(graph: Graph, calibrator: Any, p: str) -> str:
 
 
 def regressor_shapes(operator: Any) -> None:
-    """Give the output its shape: (rows, outputs)."""
+    """Set the output's shape: (rows, outputs)."""
     rows = operator.inputs[0].get_first_dimension()
     operator.outputs[0].type.shape = [rows, operator.raw_operator.transformer_.n_features_in_]
 
 
 def convert_transformed(scope: Any, operator: Any, container: Any) -> None:
-    """Write what ``regressor_`` predicts, transformed back."""
+    """Add the predictions of ``regressor_``, transformed back."""
     model = operator.raw_operator
     graph = Graph(np.dtype("float64"), container.target_opset_any_domain(""), scope.get_unique_variable_name)
     graph.scope = "target"
@@ -142,7 +142,7 @@ def _row(values: Any) -> Array:
 
 
 def _as_float64(scope: Any, operator: Any, container: Any) -> Any:
-    """Return the input as a variable of float64."""
+    """Return the input as a float64 variable."""
     from skl2onnx.common.data_types import DoubleTensorType  # noqa: PLC0415
 
     given = operator.inputs[0]
@@ -154,7 +154,7 @@ def _as_float64(scope: Any, operator: Any, container: Any) -> Any:
 
 
 def _call(scope: Any, estimator: Any, x: Any, *, classifier: bool = True) -> str:
-    """Have another estimator converted, and return the name of its probabilities or predictions."""
+    """Convert an inner estimator and return the name of its probabilities or predictions."""
     from skl2onnx._supported_operators import sklearn_operator_name_map  # noqa: PLC0415
     from skl2onnx.common.data_types import DoubleTensorType, Int64TensorType  # noqa: PLC0415
 

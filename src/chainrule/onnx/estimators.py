@@ -1,4 +1,4 @@
-"""What an estimator gives: labels and probabilities as ``skl2onnx`` names and shapes them, or numbers."""
+"""Outputs of estimators: labels and probabilities, named and shaped as in ``skl2onnx``, or predictions."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ from chainrule.onnx.graph import Graph
 
 
 def is_classifier(estimator: Any) -> bool:
-    """Say whether the estimator has classes."""
+    """Return whether the estimator is a classifier."""
     return hasattr(estimator, "classes_")
 
 
 def is_multilabel(classifier: Any) -> bool:
-    """Say whether every row has a 0 or 1 for every class."""
+    """Return whether the targets are multilabel: a 0 or 1 for every class."""
     return bool(classifier._labels.y_type_ == "multilabel-indicator")
 
 
 def class_table(classifier: Any) -> Array:
-    """Return the class labels as ONNX has them: int64, or texts.
+    """Return the class labels in ONNX's types: int64 or strings.
 
     Raises
     ------
     ValueError
-        When they are neither whole numbers nor texts.
+        If they are neither integers nor strings.
     """
     classes = np.asarray(classifier.classes_)
     if all(isinstance(c, str) for c in classes):
         return classes.astype(str)
     if classes.dtype.kind in "biuf":
-        with np.errstate(invalid="ignore"):  # too large a number does not come back equal
+        with np.errstate(invalid="ignore"):  # a number that is too large does not convert back
             whole = classes.astype(np.int64)
         if (whole == classes).all():
             return whole
     raise ValueError(
-        f"to_onnx: expected class labels that are whole numbers or texts, got {classes.tolist()[:5]}: ONNX has no "
-        "others. Fit the model to labels of one of these kinds."
+        f"to_onnx: expected integers or strings as class labels, got {classes.tolist()[:5]}: ONNX supports "
+        "no others. Fit the model to labels of one of these types."
     )
 
 
 def add_classifier(
     graph: Graph, classifier: Any, y: str | None, p: str, *, table: Array | None = None, logits: bool = False
 ) -> tuple[str, str]:
-    """Add labels and scores of logits y, probabilities p: what ``predict``, ``predict_proba`` give; return the names.
+    """Add the results of ``predict`` and ``predict_proba`` from logits y and probabilities p; return their names.
 
-    ``logits`` asks for the logits instead of probabilities: for two classes that share one unit, (−y, y).
+    ``logits`` requests logits instead of probabilities: (−y, y) for two classes that share one unit.
     """
     graph.scope = "classes"
     if logits and y is None:
-        raise ValueError("logits: an ensemble has the mean of probabilities, and no logits: leave the option out.")
+        raise ValueError("logits: an ensemble averages probabilities and has no logits: omit the option.")
     scores = y if logits and y is not None else p
     if is_multilabel(classifier):
         return graph.node("Cast", graph.node("Greater", p, 0.5), to="int64"), scores
@@ -64,7 +64,7 @@ def add_classifier(
             no = graph.node("Neg", scores) if logits else graph.node("Sub", 1.0, p)
             scores = graph.node("Concat", no, scores, axis=1)
     table = class_table(classifier) if table is None else table
-    if len(table) == 1:  # fitted to one class only: whatever the network says
+    if len(table) == 1:  # fitted to a single class: the network does not matter
         table = np.repeat(table, 2)
     return graph.node("Gather", table, index, axis=0), scores
 

@@ -1,4 +1,4 @@
-"""A graph in the making: nodes in the order they are computed, and the arrays they read."""
+"""A graph under construction: nodes in order of computation, and the arrays they read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from chainrule._internal.typing import Array
 
 # Operators that onnxruntime does not implement in float64 on a CPU, tried one by one with version 1.32, and Gelu, which
-# it computes in float64 with constants of float32.
+# it computes in float64 with float32 constants.
 _NAMES = """
 Acos Acosh Asin Asinh Atan Atanh AveragePool Celu Conv ConvTranspose Cosh Elu Erf Gelu GlobalAveragePool GlobalLpPool
 GlobalMaxPool HardSigmoid HardSwish Hardmax InstanceNormalization LRN LeakyRelu LpPool MeanVarianceNormalization Mish
@@ -23,7 +23,7 @@ CODES = {"float32": 1, "float64": 11, "int64": 7, "str": 8}  # of onnx.TensorPro
 
 @dataclass
 class Node:
-    """An operator, the names of what it reads and of what it gives."""
+    """An operator with the names of its inputs and outputs."""
 
     op: str
     inputs: list[str]
@@ -32,23 +32,23 @@ class Node:
 
 
 class Graph:
-    """What a converter writes to. A value of the graph is known by its name, a text.
+    """The graph that converters write to. Values of the graph are identified by name.
 
     Parameters
     ----------
     dtype : numpy.dtype
-        float32 or float64: the arithmetic of the graph.
+        float32 or float64: the floating-point type of the graph.
     opset : int
         The version of ONNX's operators.
     unique : callable, optional
-        Makes a name that is not taken from one that may be.
+        Function that makes a name unique.
 
     Attributes
     ----------
     scope : str
-        What names begin with: ``layer0`` and so on.
+        The prefix of names: ``layer0`` and so on.
     nodes, initializers
-        What was added so far: a list, and arrays by name.
+        Everything added so far: a list, and arrays by name.
 
     Examples
     --------
@@ -67,23 +67,23 @@ class Graph:
         self._unique = unique or self._numbered
         self._taken: set[str] = set()
         self._first: set[str] = set()
-        self._other: dict[str, str] = {}  # the same images with their channels at the other place
+        self._other: dict[str, str] = {}  # the same images in the other channel order
 
     def node(self, op: str, *inputs: str | float | Array, **attributes: Any) -> str:
-        """Add an operator and return the name of what it gives.
+        """Add an operator and return the name of its output.
 
-        Inputs are names of values, numbers (of the graph's dtype) or arrays (of their own). Attributes are those of the
-        operator in ONNX's list; ``to=`` of a Cast may be the name of a dtype.
+        Inputs are names of values, numbers (converted to the graph's dtype) or arrays (in their own dtype). Attributes
+        are those of the ONNX operator; ``to=`` of a Cast may be the name of a dtype.
 
         Raises
         ------
         ValueError
-            When the graph is float64 and onnxruntime has the operator in float32 only.
+            If the graph is float64 and onnxruntime implements the operator in float32 only.
         """
         if self.dtype == np.float64 and op in NOT_IN_FLOAT64:
             raise ValueError(
-                f"{self.scope}: onnxruntime does not implement the operator {op} in float64: compose it of others "
-                f"(graph.native() tells), or export in float32: to_onnx(..., dtype='float32')."
+                f"{self.scope}: onnxruntime does not implement the operator {op} in float64: build it from others "
+                f"(graph.native() tells which), or export in float32: to_onnx(..., dtype='float32')."
             )
         names = [i if isinstance(i, str) else self.constant(i) for i in inputs]
         if isinstance(to := attributes.get("to"), str):
@@ -93,7 +93,7 @@ class Graph:
         return output
 
     def parameter(self, name: str, values: Array) -> str:
-        """Add an array of the layer under the layer's own name for it, such as ``layer0.W``, in the graph's dtype."""
+        """Add an array of the layer, under a name such as ``layer0.W`` and in the graph's dtype."""
         full = self._unique(f"{self.scope}.{name}")
         self.initializers[full] = np.ascontiguousarray(values, self.dtype)
         return full
@@ -105,7 +105,7 @@ class Graph:
         return full
 
     def reserve(self, name: str) -> str:
-        """Return the name of an input or an output, which no other value is given then: with _ at its end if taken."""
+        """Reserve and return the name of an input or an output, with _ appended if it is taken."""
         while name in self._taken:
             name += "_"
         self._taken.add(name)
@@ -123,16 +123,16 @@ class Graph:
         return name
 
     def channels_first(self, x: str) -> bool:
-        """Say whether a value is images as ONNX has them: (batch, channels, height, width)."""
+        """Return whether a value holds images in ONNX's order: (batch, channels, height, width)."""
         return x in self._first
 
     def mark_first(self, x: str) -> str:
-        """Say that a value is images with their channels first, and return its name."""
+        """Mark a value as images with channels first, and return its name."""
         self._first.add(x)
         return x
 
     def images(self, x: str, *, first: bool) -> str:
-        """Return images with their channels first, or last as chainrule has them: transposed once, where they are not.
+        """Return images with channels first, or last as in chainrule, transposed at most once.
 
         >>> graph = Graph(np.dtype("float32"), opset=21)
         >>> first = graph.images("X", first=True)
@@ -149,11 +149,11 @@ class Graph:
         return self._other[x]
 
     def native(self, since: int = 1) -> bool:
-        """Say whether an operator that came with opset ``since``, for float32 only, may be used."""
+        """Return whether an operator introduced in opset ``since``, for float32 only, may be used."""
         return self.dtype == np.float32 and self.opset >= since
 
     def rename(self, value: str, name: str) -> None:
-        """Give a value the name that an output must have; what no node gave gets one that hands it on."""
+        """Rename a value to an output's required name, adding an Identity node if no node computes it."""
         if all(node.output != value for node in self.nodes):
             self.nodes.append(Node("Identity", [value], name))
             return

@@ -1,8 +1,8 @@
-"""Layers of images as ONNX operators.
+"""Image layers as ONNX operators.
 
-ONNX has the channels first, chainrule last; neighbouring layers hand images on with the channels first, and what comes
-after them transposes once. onnxruntime has neither convolution nor average pooling in float64: there the windows are
-gathered, with the channels last, for one matrix product or one reduction.
+ONNX puts channels first, chainrule last. Adjacent image layers pass images on with channels first; the layer after them
+transposes once. onnxruntime has neither convolution nor average pooling in float64. For float64, the windows are
+gathered, with channels last, for one matrix product or one reduction.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from chainrule.onnx.registry import register_layer
 
 @register_layer(Conv2D, images="any")
 def convolution(graph: Graph, layer: Conv2D, x: str) -> str:
-    """Add y = c W + b, c the windows of x in rows."""
+    """Add y = c W + b, where the rows of c are the windows of x."""
     windows = layer._windows
     if not graph.native():
         return _gathered_convolution(graph, layer, windows, x)
@@ -33,19 +33,19 @@ def convolution(graph: Graph, layer: Conv2D, x: str) -> str:
 
 @register_layer(MaxPool2D, images="any")
 def max_pool(graph: Graph, layer: MaxPool2D, x: str) -> str:
-    """Add y = the largest of every window."""
+    """Add y = the maximum of every window."""
     windows = layer._windows
     if graph.native():
         return graph.mark_first(graph.node("MaxPool", graph.images(x, first=True), **_attributes(windows)))
     values = _gathered(graph, windows, x, outside=-np.inf)
-    axis: dict[str, Any] = {"axes": [2]} if graph.opset < 18 else {}  # since then an input
+    axis: dict[str, Any] = {"axes": [2]} if graph.opset < 18 else {}  # an input since opset 18
     largest = graph.node("ReduceMax", values, *([] if axis else [np.array([2])]), keepdims=0, **axis)
     return graph.node("Reshape", largest, np.array([0, *layer.output_shape]))
 
 
 @register_layer(AveragePool2D, images="any")
 def average_pool(graph: Graph, layer: AveragePool2D, x: str) -> str:
-    """Add y = the mean of every window, without what was added around the image."""
+    """Add y = the mean of every window, excluding padding."""
     windows = layer._windows
     if graph.native():
         given = {**_attributes(windows), "count_include_pad": 0}
@@ -66,7 +66,7 @@ def global_average_pool(graph: Graph, layer: GlobalAveragePool2D, x: str) -> str
 
 
 def _attributes(windows: Windows) -> dict[str, Any]:
-    """Return where the windows lie, in ONNX's words."""
+    """Return the geometry of the windows as ONNX attributes."""
     (top, bottom), (left, right) = windows.padding
     shape, steps = list(windows.size), list(windows.stride)
     return {"kernel_shape": shape, "strides": steps, "pads": [top, left, bottom, right]}
@@ -84,7 +84,7 @@ def _gathered(graph: Graph, windows: Windows, x: str, outside: float = 0.0) -> s
 
 
 def _places(windows: Windows) -> Array:
-    """Return which pixels of a padded image, counted row by row, are in each window: (windows, pixels of a window).
+    """Return the pixels of a padded image in each window, counted row by row: (windows, pixels of a window).
 
     >>> from chainrule.layers.windows import find_windows
     >>> _places(find_windows((3, 3, 1), (2, 2), (1, 1), (1, 1), "valid")).tolist()
@@ -96,7 +96,7 @@ def _places(windows: Windows) -> Array:
 
 
 def _gathered_convolution(graph: Graph, layer: Conv2D, windows: Windows, x: str) -> str:
-    """Add the windows in rows, and their product with W; each group by itself."""
+    """Add the windows in rows and their product with W, separately for each group."""
     kh, kw, channels, filters = layer.W.shape
     values = _gathered(graph, windows, x)
     share, parts = filters // layer.groups, []

@@ -1,7 +1,7 @@
-"""Every layer as ONNX operators: what ``forward`` does in prediction.
+"""Every layer as ONNX operators that compute ``forward`` in prediction.
 
-float32 uses ONNX's own operator where there is one: runtimes fuse and quantize those. onnxruntime lacks most of them in
-float64, so there the layer's own formula is composed of operators that it has, and keeps its digits in the tails too.
+float32 uses ONNX's own operator if there is one, because runtimes can fuse and quantize it. onnxruntime lacks most of
+them in float64. For float64, the layer's formula is built from available operators, and stays accurate in the tails.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def dense(graph: Graph, layer: Dense, x: str) -> str:
 @register_layer(GaussianNoise, images="same")
 @register_layer(Identity, images="same")
 def nothing(graph: Graph, layer: Layer, x: str) -> str:
-    """Add nothing: y = x, also what dropout and noise do in prediction."""
+    """Add nothing: y = x, as for dropout and noise in prediction."""
     return x
 
 
@@ -128,7 +128,7 @@ def softplus(graph: Graph, layer: Softplus, x: str) -> str:
         return graph.node("Softplus", x)
     u = graph.node("Exp", graph.node("Neg", graph.node("Abs", x)))
     w = graph.node("Add", u, 1.0)
-    lost = graph.node("Sub", u, graph.node("Sub", w, 1.0))  # what 1 + u has lost of u
+    lost = graph.node("Sub", u, graph.node("Sub", w, 1.0))  # the part of u lost in 1 + u
     log1p = graph.node("Add", graph.node("Log", w), graph.node("Div", lost, w))
     return graph.node("Add", graph.node("Max", x, 0.0), log1p)
 
@@ -172,7 +172,7 @@ def softmax(graph: Graph, layer: Layer, x: str) -> str:
 def batch_norm(graph: Graph, layer: BatchNorm, x: str) -> str:
     """Add y = (x − running_mean) γ / √(running_var + ε) + β.
 
-    In this order: BatchNormalization multiplies first, and loses digits where the mean is far from 0.
+    Computed in this order, because BatchNormalization multiplies first and loses digits if the mean is far from 0.
     """
     factor = layer.gamma / np.sqrt(layer.running_var.astype(np.float64) + layer.epsilon)
     centred = graph.node("Sub", x, _features(graph, "running_mean", layer.running_mean, x))
@@ -184,7 +184,7 @@ def batch_norm(graph: Graph, layer: BatchNorm, x: str) -> str:
 def layer_norm(graph: Graph, layer: LayerNorm, x: str) -> str:
     """Add y = γ (x − μ) / √(σ² + ε) + β, over the last axis.
 
-    onnxruntime's own takes mean(x²) − μ² for σ², which loses digits of rows whose μ is hundreds of times σ.
+    onnxruntime's operator computes σ² as mean(x²) − μ², which loses digits if μ is hundreds of times σ.
     """
     gamma, beta = graph.parameter("gamma", layer.gamma), graph.parameter("beta", layer.beta)
     if graph.native(since=17):
@@ -211,13 +211,13 @@ def scale(graph: Graph, layer: Scale, x: str) -> str:
 @register_layer(Flatten)
 @register_layer(Reshape)
 def reshape(graph: Graph, layer: Layer, x: str) -> str:
-    """Add y = x as (batch, *shape); 0 is ONNX's word for a size that stays."""
+    """Add y = x as (batch, *shape); 0 is ONNX's notation for an unchanged size."""
     return graph.node("Reshape", x, np.array([0, *layer.output_shape]))
 
 
 @register_layer(Residual, images="any")
 def residual(graph: Graph, layer: Residual, x: str) -> str:
-    """Add y = x + f(x), with the channels of images where f leaves them."""
+    """Add y = x + f(x), with image channels in the order that f returns."""
     scope = graph.scope
     f = add_layers(graph, layer.inner, x, f"{scope}.")
     graph.scope = scope
@@ -240,12 +240,12 @@ def embedding(graph: Graph, layer: Embedding, x: str) -> str:
 
 
 def _features(graph: Graph, name: str, values: Array, x: str) -> str:
-    """Add an array that has a number for every feature, shaped for where x has them."""
+    """Add an array with one number per feature, shaped to match the channel order of x."""
     return graph.parameter(name, values[:, None, None] if graph.channels_first(x) else values)
 
 
 def _mean(graph: Graph, x: str, features: int) -> str:
-    """Add the mean over the last axis; ReduceMean would take its axes in one way up to opset 17, then in another."""
+    """Add the mean over the last axis; ReduceMean takes its axes differently from opset 18 on."""
     return graph.node("Mul", graph.node("ReduceSum", x, np.array([-1]), keepdims=1), 1 / features)
 
 
@@ -256,7 +256,7 @@ def _normal(graph: Graph, x: str, features: int, epsilon: float) -> str:
 
 
 def add_sigmoid(graph: Graph, x: str, *, exact: bool = False) -> str:
-    """Add σ(x). onnxruntime's own is exact to 2e-7, and 0 below −18 in float32: enough inside of a network."""
+    """Add σ(x). In float32, onnxruntime's operator is exact to 2e-7, and 0 below −18: enough inside a network."""
     if graph.native() and not exact:
         return graph.node("Sigmoid", x)
     e = graph.node("Exp", graph.node("Min", graph.node("Neg", x), log_max(graph)))
@@ -264,7 +264,7 @@ def add_sigmoid(graph: Graph, x: str, *, exact: bool = False) -> str:
 
 
 def log_max(graph: Graph) -> float:
-    """Return a number whose exponential is finite: that of :func:`chainrule._internal.special.log_max`."""
+    """Return a number whose exponential is finite, as :func:`chainrule._internal.special.log_max` does."""
     return 87.0 if graph.dtype == np.float32 else 708.0
 
 

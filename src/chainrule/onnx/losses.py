@@ -1,4 +1,4 @@
-"""The links of the losses as ONNX operators; the other losses have the identity."""
+"""The links of the losses as ONNX operators. Losses not listed here use the identity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def softmax(graph: Graph, loss: SoftmaxCrossEntropy, y: str) -> str:
 
 @register_loss(SigmoidCrossEntropy, output="probabilities")
 def sigmoid(graph: Graph, loss: SigmoidCrossEntropy, y: str) -> str:
-    """Add the probability of each yes, exact also where it is tiny: its logarithm is what scores are made of."""
+    """Add the probability of each positive label, accurate even when tiny, because scores use its logarithm."""
     return add_sigmoid(graph, y, exact=True)
 
 

@@ -1,4 +1,4 @@
-"""A whole ONNX model: the graph, its inputs and outputs, and what describes it."""
+"""Complete ONNX models: the graph, its inputs and outputs, and metadata."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from chainrule.onnx.estimators import add_classifier, class_table, is_classifier
 from chainrule.onnx.graph import CODES, Graph, Node
 from chainrule.onnx.registry import add_networks, output_name, prepared, rows_to_samples
 
-OPSET = 21  # of 2024: it has every operator that the layers want, and onnxruntime reads it since version 1.18
-OLDEST = 13  # the first in which Softmax means one axis
-LARGEST = 2**31 - 2**20  # bytes: protobuf's limit, less what is not parameters
+OPSET = 21  # from 2024: it has every operator that the layers need, and onnxruntime reads it since version 1.18
+OLDEST = 13  # the first in which Softmax works on one axis
+LARGEST = 2**31 - 2**20  # bytes: protobuf's limit, minus room for everything but parameters
 INPUT = "X"
-ML = "ai.onnx.ml"  # the operators that are not arithmetic, such as LabelEncoder
+ML = "ai.onnx.ml"  # the domain of operators such as LabelEncoder
 ML_OPSET = 4
 Value = tuple[str, str, tuple[int, ...]]  # name, type, shape of one sample
 
@@ -36,34 +36,34 @@ def convert(
     .. code-block:: text
 
         input    X (batch, inputs)
-        output   of a network:      probabilities after SoftmaxCrossEntropy and SigmoidCrossEntropy, else predictions:
-                                    what predict gives, (batch, outputs)
-                 of a classifier:   label (batch,), int64 or texts, and probabilities (batch, classes);
-                                    for several labels at once, label (batch, classes) of 0 and 1
+        output   of a network:      probabilities for SoftmaxCrossEntropy and SigmoidCrossEntropy, else predictions:
+                                    the result of predict, (batch, outputs)
+                 of a classifier:   label (batch,), int64 or strings, and probabilities (batch, classes);
+                                    for multilabel targets, label (batch, classes) of 0 and 1
                  of a regressor:    variable (batch, outputs)
 
-    What is written is ``chainrule.fold(network)``: dropout is left out, and each BatchNorm that follows a Dense or a
-    Conv2D is in their weights. The number of rows is free.
+    The model is ``chainrule.fold(network)``: dropout is removed, and each BatchNorm after a Dense or Conv2D layer is
+    folded into its weights. The number of rows is not fixed.
 
     Parameters
     ----------
     model : Network, MLPClassifier or MLPRegressor
     metadata : mapping of str to str, optional
-        Texts for the file's ``metadata_props``, beside ``loss``, and for estimators ``classes`` and ``feature_names``
-        (JSON lists).
+        Strings for the file's ``metadata_props``, in addition to ``loss`` and, for estimators, ``classes`` and
+        ``feature_names`` (JSON lists).
     opset : int, optional
         The version of ONNX's operators, 13 or later; 21 by default.
     dtype : {"float32", "float64"}, optional
-        The arithmetic of the file; that of the network by default.
+        Floating-point type of the model; that of the network by default.
 
     Raises
     ------
     ImportError
-        When ``onnx`` is not installed.
+        If ``onnx`` is not installed.
     ValueError
-        When a layer or a loss has no converter, or needs an operator that onnxruntime does not have in float64.
+        If a layer or a loss has no converter, or needs an operator that onnxruntime lacks in float64.
     sklearn.exceptions.NotFittedError
-        When the estimator is not fitted.
+        If the estimator is not fitted.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def convert(
     networks = prepared(networks, networks[0].dtype if dtype is None else dtype)
     network, size = networks[0], sum(network.theta.nbytes for network in networks)
     if size > LARGEST:
-        raise ValueError(f"to_onnx: the parameters take {size:,} bytes; a file of ONNX ends at 2 GiB.")
+        raise ValueError(f"to_onnx: the parameters take {size:,} bytes; ONNX files are limited to 2 GiB.")
     graph = Graph(network.dtype, opset)
     shape = network.input_shape if estimator is None else (math.prod(network.input_shape),)
     x = INPUT if estimator is None else rows_to_samples(graph, network, INPUT)
@@ -99,7 +99,7 @@ def save(
     dtype: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Write a network or a fitted estimator to an ONNX file: :func:`convert`, and the file is whole or not there.
+    """Write a network or a fitted estimator to an ONNX file, atomically; see :func:`convert`.
 
     Parameters
     ----------
@@ -108,12 +108,12 @@ def save(
     path : path
         Usually ending in ``.onnx``.
     overwrite : bool
-        Whether a file that is there may be replaced.
+        Whether an existing file may be replaced.
 
     Raises
     ------
     FileExistsError, IsADirectoryError, FileNotFoundError
-        When there is a file and ``overwrite`` is false, a folder, or no folder to write into.
+        If the file exists and ``overwrite`` is false, the path is a folder, or its parent folder does not exist.
 
     Examples
     --------
@@ -130,17 +130,17 @@ def save(
 
 
 def check_free(path: Path, remedy: str, *, overwrite: bool) -> None:
-    """Refuse a path that cannot be written, or holds a file that is not to be replaced."""
+    """Raise an error if the path cannot be written or holds a file that must not be replaced."""
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder; a file was expected, such as {path / 'model.onnx'}.")
     if path.exists() and not overwrite:
-        raise FileExistsError(f"{path} is there already: choose another name, or {remedy}.")
+        raise FileExistsError(f"{path} already exists: choose another name, or {remedy}.")
     if not path.absolute().parent.is_dir():
-        raise FileNotFoundError(f"{path}: there is no folder {path.parent}: make it first, or choose another one.")
+        raise FileNotFoundError(f"{path}: the folder {path.parent} does not exist. Create it, or choose another.")
 
 
 def protos(onnx: Any, graph: Graph) -> tuple[list[Any], list[Any]]:
-    """Return a graph's nodes and initializers as ONNX's objects."""
+    """Return a graph's nodes and initializers as ONNX objects."""
     helper, numpy_helper = onnx.helper, onnx.numpy_helper
 
     def node(n: Node) -> Any:
@@ -153,7 +153,7 @@ def protos(onnx: Any, graph: Graph) -> tuple[list[Any], list[Any]]:
 
 
 def _parts(model: Any) -> tuple[list[Network], Any]:
-    """Return the network, or those of an ensemble, and the estimator around it if there is one."""
+    """Return the network, or those of an ensemble, and the estimator, if any."""
     if isinstance(model, Network):
         return [model], None
     from sklearn.utils.validation import check_is_fitted  # noqa: PLC0415
@@ -174,13 +174,13 @@ def _checked_opset(opset: Any, onnx: Any) -> int:
     opset = check_count("to_onnx", "opset", opset)
     if not OLDEST <= opset <= newest:
         raise ValueError(
-            f"to_onnx: opset: expected {OLDEST} to {newest}, which is what onnx {onnx.__version__} knows, got {opset}."
+            f"to_onnx: opset: expected {OLDEST} to {newest}, the range of onnx {onnx.__version__}, got {opset}."
         )
     return opset
 
 
 def add_outputs(graph: Graph, network: Network, estimator: Any, y: str | None, p: str) -> list[Value]:
-    """Add what stands after logits and predictions, and return the outputs."""
+    """Add the operators after logits and predictions, and return the outputs."""
     kind, outputs = str(network.dtype), network.output_shape[0]
     if estimator is None or not is_classifier(estimator):
         name = graph.reserve(output_name(network.loss) if estimator is None else "variable")
@@ -197,7 +197,7 @@ def add_outputs(graph: Graph, network: Network, estimator: Any, y: str | None, p
 
 
 def describe(network: Network, estimator: Any) -> dict[str, str]:
-    """Return the loss, and the names that an estimator knows."""
+    """Return the metadata: the loss, and the names known to an estimator."""
     about = {"loss": repr(network.loss)}
     if estimator is not None and is_classifier(estimator):
         about["classes"] = json.dumps(class_table(estimator).tolist(), ensure_ascii=False)
@@ -210,7 +210,7 @@ def _texts(metadata: Mapping[str, str] | None) -> dict[str, str]:
     texts = dict(metadata or {})
     for key, value in texts.items():
         if not (isinstance(key, str) and isinstance(value, str)):
-            raise TypeError(f"to_onnx: metadata: expected texts, got {key!r}: {value!r}. Make it one with json.dumps.")
+            raise TypeError(f"to_onnx: metadata: expected strings, got {key!r}: {value!r}. Convert it with json.dumps.")
     return texts
 
 
@@ -223,7 +223,7 @@ def assemble(
     about: str,
     notes: Mapping[str, str] | None = None,
 ) -> Any:
-    """Return a graph as a model that was checked; ``notes`` are texts on inputs, by their names."""
+    """Return a graph as a validated model; ``notes`` maps names of inputs to descriptions."""
     helper = onnx.helper
 
     def value(name: str, kind: str, shape: tuple[int, ...]) -> Any:
@@ -253,5 +253,7 @@ def assemble(
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         why = " ".join(str(error).split())
-        raise ValueError(f"to_onnx: what the converters wrote is no model of opset {graph.opset}: {why}") from error
+        raise ValueError(
+            f"to_onnx: the converters' result is not a valid model of opset {graph.opset}: {why}"
+        ) from error
     return model

@@ -1,4 +1,4 @@
-"""The estimators among those that ``skl2onnx`` converts: alone, and inside of pipelines, searches and ensembles."""
+"""Registration with ``skl2onnx``, which then converts our estimators, alone or in pipelines, searches and ensembles."""
 
 from __future__ import annotations
 
@@ -18,25 +18,24 @@ OPTIONS_OF_CLASSIFIERS = {
     "nocl": [True, False],
     "output_class_labels": [False, True],
 }
-# Not called raw_scores: skl2onnx turns that on for the classifiers within others, and means decision_function by it.
+# Not called raw_scores: skl2onnx turns that on for nested classifiers, and it means decision_function there.
 OPTIONS = {**OPTIONS_OF_CLASSIFIERS, "logits": [True, False]}
 
 
 def register_skl2onnx() -> None:
-    """Tell ``skl2onnx`` how to convert MLPClassifier and MLPRegressor; once a program, before the conversion.
+    """Register MLPClassifier and MLPRegressor with ``skl2onnx``. Call it once, before converting.
 
-    Outputs, and the options ``zipmap``, ``nocl`` and ``output_class_labels``, are those of scikit-learn's own MLP;
-    ``logits`` gives logits for probabilities. The arithmetic is float32, or float64 where both the input and the
-    network are.
+    Outputs and the options ``zipmap``, ``nocl`` and ``output_class_labels`` are the same as for scikit-learn's own MLP;
+    ``logits`` returns logits instead of probabilities. The arithmetic is float64 if both the input and the network are,
+    else float32.
 
-    Around an estimator of chainrule, ``CalibratedClassifierCV`` (sigmoid and isotonic) and
-    ``TransformedTargetRegressor`` are converted here as well, in float64; around others, calibration stays as
-    ``skl2onnx`` has it.
+    ``CalibratedClassifierCV`` (sigmoid and isotonic) and ``TransformedTargetRegressor`` around a chainrule estimator
+    are also converted here, in float64. Around other estimators, ``skl2onnx`` converts the calibration.
 
     Raises
     ------
     ImportError
-        When ``skl2onnx`` is not installed.
+        If ``skl2onnx`` is not installed.
 
     Examples
     --------
@@ -64,7 +63,7 @@ def register_skl2onnx() -> None:
 
 
 def _register_around(ours: tuple[type, ...]) -> None:
-    """Register the meta-estimators, for those that hold one of ours; of all others ``skl2onnx`` takes care."""
+    """Register the meta-estimators that hold one of ours; ``skl2onnx`` handles all others."""
     from skl2onnx import update_registered_converter  # noqa: PLC0415
     from skl2onnx.common._registration import get_converter, get_shape_calculator  # noqa: PLC0415
     from sklearn.calibration import CalibratedClassifierCV  # noqa: PLC0415
@@ -86,7 +85,7 @@ def _register_around(ours: tuple[type, ...]) -> None:
 
 
 def _table(scope: Any, classifier: Any) -> Any:
-    """Return the labels, or their numbers where the option ``nocl`` asks for them."""
+    """Return the labels, or their indices if the option ``nocl`` is set."""
     no_classes = scope.get_options(classifier, {"nocl": False})["nocl"]
     return np.arange(len(classifier.classes_)) if no_classes else class_table(classifier)
 
@@ -109,7 +108,7 @@ def _regressor_shapes(operator: Any) -> None:
 
 
 def _check_input(operator: Any) -> Any:
-    """Check that there is one input of numbers, and return its number of rows."""
+    """Check that there is exactly one numeric input, and return its number of rows."""
     from skl2onnx.common import data_types, utils  # noqa: PLC0415
 
     utils.check_input_and_output_numbers(operator, input_count_range=1)
@@ -133,7 +132,7 @@ def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _start(scope: Any, operator: Any, container: Any) -> tuple[Graph, str | None, str]:
-    """Return a graph with all layers in it, and the names of logits and predictions."""
+    """Return a graph with all layers, and the names of logits and predictions."""
     networks, given, opset = operator.raw_operator.networks_, operator.inputs[0], container.target_opset_any_domain("")
     if opset < OLDEST:
         raise ValueError(f"chainrule: expected a target_opset of at least {OLDEST}, got {opset}.")

@@ -1,4 +1,4 @@
-"""The tables: which function converts which layer, and the link of which loss."""
+"""Registered converters for layers and for the links of losses."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ Converter = Callable[[Graph, Any, str], str]
 C = TypeVar("C", bound=Converter)
 
 LAYERS: dict[type[Layer], Converter] = {}
-IMAGES: dict[type[Layer], str] = {}  # where the converter has the channels; not here: last
+IMAGES: dict[type[Layer], str] = {}  # the converter's channel order; last by default
 LINKS: dict[type[Loss], tuple[Converter, str]] = {}
 OUTPUT = "predictions"
 
 
 def register_layer(cls: type[Layer], *, images: str = "last") -> Callable[[C], C]:
-    """Say how a layer is converted: a decorator for a function of the graph, the layer and the name of its input.
+    """Register a converter for a layer: a decorator for a function of the graph, the layer and the name of its input.
 
-    The function adds what ``forward`` does in prediction, and returns the name of the result. It is not inherited:
-    every class has its own.
+    The function adds the operators of ``forward`` in prediction and returns the name of the result. It is not inherited
+    by subclasses.
 
     Parameters
     ----------
     cls : type of Layer
     images : {"last", "same", "any"}
-        Where x has the channels, if it is images. ONNX wants them first, and transposing costs time: "last" is as
-        chainrule has them; "same" is right for elementwise functions, whose y has the place of x; with "any" the
-        function asks ``graph.images(x, first=...)`` for what it wants, and says ``graph.mark_first(y)``.
+        The channel order of x, if it holds images. ONNX puts channels first, and transposing costs time. "last" is
+        chainrule's order; "same" is for elementwise functions, whose y has the order of x; with "any", the function
+        calls ``graph.images(x, first=...)`` for the order it needs, and ``graph.mark_first(y)`` for its result.
 
     Raises
     ------
     TypeError
-        When ``cls`` is not a class of layers.
+        If ``cls`` is not a subclass of Layer.
     ValueError
-        When ``images`` is something else.
+        If ``images`` has another value.
 
     Examples
     --------
@@ -71,20 +71,20 @@ def register_layer(cls: type[Layer], *, images: str = "last") -> Callable[[C], C
 
 
 def register_loss(cls: type[Loss], output: str = OUTPUT) -> Callable[[C], C]:
-    """Say how the link of a loss is converted: a decorator for a function of the graph, the loss and the logits' name.
+    """Register a converter for a loss's link: a decorator for a function of the graph, the loss and the logits' name.
 
-    A loss whose link is the identity needs none.
+    A loss whose link is the identity does not need one.
 
     Parameters
     ----------
     cls : type of Loss
     output : str
-        What the network's output is called.
+        The name of the network's output.
 
     Raises
     ------
     TypeError
-        When ``cls`` is not a class of losses.
+        If ``cls`` is not a subclass of Loss.
 
     Examples
     --------
@@ -114,7 +114,7 @@ def register_loss(cls: type[Loss], output: str = OUTPUT) -> Callable[[C], C]:
 
 
 def prepared(networks: Sequence[Network], dtype: Any) -> list[Network]:
-    """Return networks as they are written: folded, of one dtype. Refuse what has no converter, by its place."""
+    """Return networks folded and in one dtype; raise an error for a layer or a loss without a converter."""
     for i, layer in enumerate(networks[0].layers):
         for part in (layer, *layer.inner):
             if type(part) not in LAYERS:
@@ -123,13 +123,13 @@ def prepared(networks: Sequence[Network], dtype: Any) -> list[Network]:
 
 
 def rows_to_samples(graph: Graph, network: Network, x: str) -> str:
-    """Give the rows of columns that an estimator takes the shape of the network's samples."""
+    """Reshape an estimator's flat rows to the network's samples."""
     shape = network.input_shape
     return x if len(shape) == 1 else graph.node("Reshape", x, np.array([-1, *shape]))
 
 
 def add_networks(graph: Graph, networks: Sequence[Network], x: str) -> tuple[str | None, str]:
-    """Add a network, or the mean of an ensemble; return the names of logits, which a mean has not, and predictions."""
+    """Add a network or the mean of an ensemble; return the names of predictions and of logits, which a mean lacks."""
     if len(networks) == 1:
         y = add_layers(graph, networks[0].layers, x)
         return y, add_link(graph, networks[0].loss, y)
@@ -142,7 +142,7 @@ def add_networks(graph: Graph, networks: Sequence[Network], x: str) -> tuple[str
 
 
 def add_layers(graph: Graph, layers: Sequence[Layer], x: str, scope: str = "layer") -> str:
-    """Add layers one after the other and return the name of what the last one gives."""
+    """Add a sequence of layers and return the name of the last output."""
     for i, layer in enumerate(layers):
         graph.scope = f"{scope}{i}"
         place = IMAGES.get(type(layer), "last")
@@ -168,17 +168,17 @@ def add_link(graph: Graph, loss: Loss, y: str, member: str = "") -> str:
 
 
 def output_name(loss: Loss) -> str:
-    """Return what the output of a network with this loss is called."""
+    """Return the output name of a network with this loss."""
     return LINKS[type(loss)][1] if type(loss) in LINKS else OUTPUT
 
 
 def _unknown(what: str, function: str, name: str, arguments: str) -> str:
     return (
-        f"to_onnx: {what} has no converter: write a function (graph, {arguments}) that adds its operators with "
+        f"to_onnx: {what} has no converter: write a function of (graph, {arguments}) that adds its operators with "
         f"graph.node(...), and put @chainrule.onnx.{function}({name}) above it."
     )
 
 
 def _check(function: str, cls: Any, base: type) -> None:
     if not (isinstance(cls, type) and issubclass(cls, base)):
-        raise TypeError(f"{function}: expected a class derived from {base.__name__}, got {cls!r}.")
+        raise TypeError(f"{function}: expected a subclass of {base.__name__}, got {cls!r}.")

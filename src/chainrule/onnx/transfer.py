@@ -1,4 +1,4 @@
-"""Handing a graph over to ``skl2onnx``: types, names, nodes and arrays."""
+"""Transfer of a graph to ``skl2onnx``: types, names, nodes and arrays."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from chainrule.onnx.model import protos
 
 
 def check_zipmap(scope: Any, probabilities: Any) -> None:
-    """Refuse here what onnxruntime would refuse when it loads the file: dictionaries of float64."""
+    """Raise an error for float64 dictionaries, which onnxruntime could not load."""
     mapped = any(o.type == "SklearnZipMap" and probabilities in o.inputs for o in scope.operators.values())
     if mapped and element_code(probabilities) == CODES["float64"]:
         raise ValueError(
-            "chainrule: the option zipmap gives dictionaries, which onnxruntime has for float32 only, but the input is "
-            "float64: pass options={'zipmap': False}, or convert with an input of float32."
+            "chainrule: the option zipmap returns dictionaries, which onnxruntime supports for float32 only, but the "
+            "input is float64: pass options={'zipmap': False}, or convert with a float32 input."
         )
 
 
 def cast(graph: Graph, value: str, output: Any) -> str:
-    """Return the value in the output's type."""
+    """Cast the value to the output's type."""
     return (
         value if element_code(output) == CODES[str(graph.dtype)] else graph.node("Cast", value, to=element_code(output))
     )
 
 
 def element_code(variable: Any) -> int:
-    """Return ONNX's number of a variable's element type."""
+    """Return the ONNX code of a variable's element type."""
     return int(variable.type.to_onnx_type().tensor_type.elem_type)
 
 
 def finish(graph: Graph, operator: Any, container: Any, values: list[str]) -> None:
-    """Give the values the names of the operator's outputs, and hand all over to skl2onnx."""
+    """Rename the values to the operator's outputs, and add everything to skl2onnx's container."""
     import onnx  # noqa: PLC0415
 
     for value, output in zip(values, operator.outputs, strict=True):

@@ -1,4 +1,4 @@
-"""Training: the loop over epochs and batches, what it can be given, and one step in plain or compiled code."""
+"""Training: the loop over epochs and batches, its options, and the training step in plain and compiled code."""
 
 from chainrule.training.augmentation import Augmentation, Mixup, RandomShift
 from chainrule.training.averaging import EMA, SWA, WeightAverage

@@ -1,7 +1,7 @@
-"""Augmentation: rows that are changed at random, anew in every epoch, as the batches are drawn.
+"""Augmentation: random changes to the training rows, made anew for each batch.
 
-``train(..., augment=[RandomShift(2, shape=(28, 28)), Mixup(0.2)])`` changes the training rows only, in this order; what
-is drawn comes from a stream of its own, so that one seed gives one result, also where training is resumed.
+``train(..., augment=[RandomShift(2, shape=(28, 28)), Mixup(0.2)])`` changes only the training rows, in this order. It
+uses its own random stream, so the same seed gives the same result, even if training is resumed.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ Shape = tuple[int, ...]
 
 
 class Augmentation(FrozenConfig, ABC):
-    """A random change of a batch. One of your own changes ``batch.x`` in place, and draws from ``rng`` alone.
+    """A random change of a batch. A custom one changes ``batch.x`` in place, and draws from ``rng`` alone.
 
-    ``batch`` is x (batch, ...), t and the weights or None; all three may be written to. What is worth keeping from
-    batch to batch, such as buffers, goes into ``memo``.
+    ``batch`` has x (batch, ...), t and the weights or None; all three may be modified. Use ``memo`` to keep buffers
+    from batch to batch.
 
     >>> class Noise(Augmentation):
     ...     def apply(self, batch, rng, memo):
@@ -39,10 +39,10 @@ class Augmentation(FrozenConfig, ABC):
     """
 
     mixes: ClassVar[bool] = False
-    """Whether targets are mixed: class labels then come as probabilities (batch, classes)."""
+    """Whether targets are mixed. Class labels are then converted to probabilities (batch, classes)."""
 
     def check(self, inputs: Shape, loss: Loss) -> None:
-        """Raise a ValueError where samples of this shape, or this loss, do not suit."""
+        """Raise a ValueError for an incompatible sample shape or loss."""
 
     @abstractmethod
     def apply(self, batch: Batch, rng: np.random.Generator, memo: Memo) -> None:
@@ -52,25 +52,25 @@ class Augmentation(FrozenConfig, ABC):
 @final
 @dataclass(eq=False, repr=False)
 class RandomShift(Augmentation):
-    """Shift every image by a random whole number of pixels, up or down and left or right.
+    """Shift every image by a random number of pixels, up or down and left or right.
 
     .. code-block:: text
 
-        x'[i, j] = x[i + a, j + b]           a, b from {−pixels, …, pixels}, all alike; fill outside the image
+        x'[i, j] = x[i + a, j + b]           a, b uniform in {−pixels, …, pixels}; fill outside the image
 
     Parameters
     ----------
     pixels : int
-        The most, at least 1 and less than height and width.
+        The largest shift: at least 1, and less than the height and width.
     shape : (height, width) or (height, width, channels), optional
-        Of an image, where X has one a row; not needed where X is (rows, height, width, channels).
+        Shape of an image, if X has one per row; not needed if X is (rows, height, width, channels).
     fill : float
-        What comes in from outside: the background, 0 unless X was shifted or scaled.
+        Value for pixels from outside the image: the background, 0 unless X was shifted or scaled.
 
     Raises
     ------
     ValueError
-        Before training, when X has no images of this shape, or these are too small.
+        Before training, if X does not hold images of this shape, or they are too small.
 
     Source: Simard, Steinkraus and Platt, "Best practices for convolutional neural networks applied to visual document
     analysis" (2003), section 2.
@@ -103,7 +103,7 @@ class RandomShift(Augmentation):
         if self.shape is None and len(inputs) != 3:
             raise ValueError(
                 f"{self!r}: expected images (rows, height, width, channels), but X has samples of shape {inputs}. "
-                f"Say how high and wide an image is: RandomShift({self.pixels}, shape=(28, 28))."
+                f"Give the shape of an image: RandomShift({self.pixels}, shape=(28, 28))."
             )
         height, width, _ = shape = self._image(inputs)
         if math.prod(shape) != math.prod(inputs):
@@ -138,26 +138,26 @@ class RandomShift(Augmentation):
 @final
 @dataclass(eq=False, repr=False)
 class Mixup(Augmentation):
-    """Mix every row with another one of its batch, and their targets in the same proportion.
+    """Mix every row with another row of its batch, and their targets in the same proportion.
 
     .. code-block:: text
 
-        λ ~ Beta(α, α), one for a batch;  π a random order of its rows
+        λ ~ Beta(α, α), one per batch;  π a random permutation of its rows
         x'ᵢ = λ xᵢ + (1 − λ) x_π(i)
         t'ᵢ = λ tᵢ + (1 − λ) t_π(i)           with labels one-hot
 
-    The losses that are linear in t, cross-entropies, then are λ ℓ(y, tᵢ) + (1 − λ) ℓ(y, t_π(i)), exactly. With sample
-    weights both terms have their own: w'ᵢ = λ wᵢ + (1 − λ) w_π(i), and t' is mixed in the proportion of the two.
+    For losses that are linear in t (cross-entropies), the loss is then exactly λ ℓ(y, tᵢ) + (1 − λ) ℓ(y, t_π(i)). With
+    sample weights, each term has its own weight: w'ᵢ = λ wᵢ + (1 − λ) w_π(i), and t' is mixed in that proportion.
 
     Parameters
     ----------
     alpha : float
-        α, above 0. The smaller, the nearer is λ to 0 or 1: 0.1 to 0.4 is usual, 1 draws λ evenly.
+        α > 0. The smaller it is, the closer λ is to 0 or 1. Usual values are 0.1 to 0.4; 1 makes λ uniform.
 
     Raises
     ------
     ValueError
-        Before training, when the loss is not linear in the targets: a regression.
+        Before training, if the loss is not linear in the targets, as in regression.
 
     Source: Zhang, Cissé, Dauphin and Lopez-Paz, "mixup: beyond empirical risk minimization" (2018), figure 1a.
 
@@ -182,7 +182,7 @@ class Mixup(Augmentation):
         if not loss.linear_in_targets:
             raise ValueError(
                 f"{self!r}: expected a loss that is linear in the targets, such as SoftmaxCrossEntropy() for class "
-                f"labels, got {loss!r}: the mean of two numbers is no target that a regression should learn."
+                f"labels, got {loss!r}: a regression should not learn the mean of two targets."
             )
 
     def apply(self, batch: Batch, rng: np.random.Generator, memo: Memo) -> None:
@@ -209,7 +209,7 @@ def _mix(values: Array, other: Array, share: Any, buffer: Array) -> None:
 
 
 class Augmented:
-    """Augmentations with what they draw from and remember: changes one batch after the other.
+    """A sequence of augmentations with their random generator and buffers, applied batch by batch.
 
     Parameters
     ----------
@@ -218,14 +218,14 @@ class Augmented:
         The shape of a sample.
     loss : Loss
     classes : int
-        How many, where targets are labels; else 0.
+        Number of classes if targets are labels, else 0.
     dtype : numpy.dtype
     rng : numpy.random.Generator
 
     Attributes
     ----------
     classes : int
-        As how many probabilities labels come; 0 where they stay labels, or are none.
+        Number of probabilities that replace each label; 0 if targets are not converted.
     """
 
     def __init__(
@@ -246,7 +246,7 @@ class Augmented:
         self._t = np.empty((0, self.classes), dtype)
 
     def __call__(self, batch: Batch) -> Batch:
-        """Return the batch, changed in place; labels as probabilities if targets are mixed."""
+        """Return the batch, changed in place; labels become probabilities if targets are mixed."""
         if self.classes:
             n = len(batch.t)
             if len(self._t) < n:
@@ -257,7 +257,7 @@ class Augmented:
             batch = Batch(batch.x, t, batch.weight)
         for part, memo in zip(self.parts, self._memos, strict=True):
             part.apply(batch, self.rng, memo)
-        if self._labels and batch.t.view(np.uintp).max() >= self._labels:  # negative ones, too
+        if self._labels and batch.t.view(np.uintp).max() >= self._labels:  # also catches negative ones
             raise ValueError(
                 f"augment: expected labels from 0 to {self._labels - 1}, got {batch.t.min()} to {batch.t.max()} after "
                 f"{', '.join(map(repr, self.parts))}."
@@ -266,7 +266,7 @@ class Augmented:
 
 
 def check_augmentations(augment: Any) -> list[Augmentation]:
-    """Return the augmentations as a list, or say that they are none."""
+    """Return the augmentations as a list; raise an error for objects that are not augmentations."""
     given: list[Any] = list(augment) if isinstance(augment, list | tuple) else [None]
     if not all(isinstance(part, Augmentation) for part in given):
         raise TypeError(f"augment: expected a list of augmentations such as [RandomShift(2)], got {augment!r}.")

@@ -1,8 +1,8 @@
-"""Averages of the weights: callbacks that end with the mean of the parameters on the way, not with the last of them.
+"""Weight averaging: callbacks that replace the final parameters with an average over training.
 
-Steps of stochastic gradient descent wander around a minimum; the mean of where they were lies nearer to it. θ̄ is
-measured after every epoch and stays in the network at the end; training itself never sees it. The statistics of batch
-normalisation are averaged too, or, as they are no linear function of the parameters, measured once more with θ̄.
+Stochastic gradient descent wanders around a minimum; the average of the iterates lies closer to it. θ̄ is evaluated
+after every epoch and left in the network at the end; training itself never uses it. The statistics of batch
+normalization are averaged as well, or recomputed with θ̄, because they are not a linear function of the parameters.
 """
 
 from __future__ import annotations
@@ -27,22 +27,23 @@ __all__ = ["EMA", "SWA", "WeightAverage", "measure_statistics"]
 
 
 class WeightAverage(Callback):
-    """A mean of the parameters as training goes on. One of your own says when to ``add``, and with what share.
+    """Base class for weight averaging. A custom one decides when to ``add``, and with what ``share``.
 
-    After an epoch the validation set, the other callbacks and their ``run.network`` see the average, if ``validate``;
-    a :class:`~chainrule.Checkpoint` keeps both. ``EarlyStopping(restore_best=True)`` has the last word at the end.
+    If ``validate`` is true, the average is used after each epoch for validation and for the other callbacks'
+    ``run.network``. A :class:`~chainrule.Checkpoint` saves both the average and the parameters. At the end,
+    ``EarlyStopping(restore_best=True)`` takes precedence.
 
     Attributes
     ----------
     average : (parameters + statistics,) array or None
-        The average of ``network.values``: θ̄, and after it the statistics; None before anything was averaged.
+        The average of ``network.values``: θ̄ followed by the statistics; None before the first average.
     count : int
-        How many are in it.
+        Number of values averaged.
     """
 
     validate: bool = True
     measures: ClassVar[bool] = False
-    """Whether the statistics are measured once more with θ̄, which takes a pass over the rows; else averaged."""
+    """Whether the statistics are recomputed with θ̄, which takes a pass over the rows, instead of averaged."""
 
     def on_start(self, run: Run) -> None:
         self.average: Array | None = None
@@ -51,14 +52,14 @@ class WeightAverage(Callback):
         self._scratch = np.empty_like(run.network.values)
 
     def finish(self, run: Run) -> None:
-        """Do what an epoch's last step is followed by, before anything is measured."""
+        """Update the average after the last step of an epoch, before anything is evaluated."""
 
     @abstractmethod
     def share(self) -> float:
-        """Return what part of the new average θ is, when ``count`` counts it already."""
+        """Return the weight of θ in the new average; ``count`` already includes it."""
 
     def add(self, values: Array) -> None:
-        """Let θ̄ ← θ̄ + share (θ − θ̄); ``values`` are those of the network."""
+        """Update θ̄ ← θ̄ + share (θ − θ̄); ``values`` are those of the network."""
         self.count += 1
         self._measured = False
         if self.average is None:
@@ -69,7 +70,7 @@ class WeightAverage(Callback):
         self.average += self._scratch
 
     def put(self, run: Run) -> None:
-        """Put the average into the network."""
+        """Copy the average into the network."""
         network = run.network
         network.values[:] = self.average
         if self.measures and not self._measured and network.statistics.size:
@@ -91,7 +92,7 @@ class WeightAverage(Callback):
 
 @contextmanager
 def averaged(run: Run, callbacks: Sequence[Callback]) -> Iterator[None]:
-    """Put the average into the network for as long as an epoch is measured; nothing is done where there is none."""
+    """Use the average in the network while an epoch is evaluated; do nothing if there is none."""
     values, trained = run.network.values, None
     for average in (callback for callback in callbacks if isinstance(callback, WeightAverage)):
         average.finish(run)
@@ -108,35 +109,36 @@ def averaged(run: Run, callbacks: Sequence[Callback]) -> Iterator[None]:
 @final
 @dataclass(eq=False, repr=False)
 class EMA(WeightAverage):
-    """The exponential moving average of the parameters over the steps.
+    """Exponential moving average of the parameters over the steps.
 
     .. code-block:: text
 
         m ← d m + (1 − d) θ           after every step, from m = 0
         θ̄ = m / (1 − dᵗ)              t = 1, 2, … steps
 
-    computed as θ̄ ← θ̄ + (1 − d) / (1 − dᵗ) (θ − θ̄), which is the same: all θ so far, the one of s steps ago with a
-    weight in proportion to dˢ. It looks back about 1 / (1 − d) steps: choose d so that these are one to ten epochs.
+    computed in the equivalent form θ̄ ← θ̄ + (1 − d) / (1 − dᵗ) (θ − θ̄). The θ of s steps ago has a weight
+    proportional to dˢ. The averaging window is about 1 / (1 − d) steps; choose d so that it spans one to ten epochs.
 
     Parameters
     ----------
     decay : float
         d, in (0, 1).
     every : int
-        Average after every so many steps only, with d to that power: as far back, at less cost.
+        Update the average only every this many steps, with d raised to that power. The window is the same and the cost
+        lower.
     validate : bool
-        Whether the validation set is measured with θ̄ (the parameters that the network will have at the end).
+        Whether to validate with θ̄, the network's final parameters.
 
     Notes
     -----
-    The start is corrected as in Adam, so that the random parameters of the beginning have no weight. PyTorch's
-    ``AveragedModel`` with ``get_ema_multi_avg_fn(d)`` begins with θ after the first step and gives it the weight
-    dᵗ⁻¹ for ever; other libraries warm d up, min(d, (1 + t) / (10 + t)).
+    The initial bias is corrected as in Adam, so the random initial parameters have no weight. PyTorch's
+    ``AveragedModel`` with ``get_ema_multi_avg_fn(d)`` starts with θ after the first step, which keeps the weight dᵗ⁻¹;
+    other libraries warm up d as min(d, (1 + t) / (10 + t)).
 
-    The statistics of batch normalisation are averaged as the parameters are, as PyTorch does with ``use_buffers=True``.
-    :func:`measure_statistics` measures them once more.
+    The statistics of batch normalization are averaged like the parameters, as in PyTorch with ``use_buffers=True``. To
+    recompute them instead, call :func:`measure_statistics`.
 
-    Training goes back to Python after every step (or every so many): see docs/better-training.md for what that costs.
+    Training returns to Python after each step (or every ``every`` steps); docs/better-training.md gives the cost.
 
     Source: Polyak and Juditsky, "Acceleration of stochastic approximation by averaging" (1992); the correction: Kingma
     and Ba, "Adam: a method for stochastic optimization" (2015), section 7.2.
@@ -183,35 +185,35 @@ class EMA(WeightAverage):
 @final
 @dataclass(eq=False, repr=False)
 class SWA(WeightAverage):
-    """Stochastic weight averaging: the plain mean of the parameters at the ends of the last epochs.
+    """Stochastic weight averaging: the mean of the parameters at the ends of the last epochs.
 
     .. code-block:: text
 
         θ̄ ← θ̄ + (θ − θ̄) / n           after epochs start, start + every, …;  n = 1, 2, …
 
-    It wants a learning rate that stays, or goes round in cycles of ``every`` epochs: with one that falls to nothing
-    the last θ are all alike, and so is their mean.
+    Use a constant learning rate, or one that cycles every ``every`` epochs. If it decays to zero, the last iterates are
+    nearly identical and averaging them has no effect.
 
     Parameters
     ----------
     start : int or float
-        The first epoch that is averaged, counted from 1; or, below 1, after what part of the epochs: 0.75 of 20
-        begins with epoch 16.
+        First epoch to include, counted from 1. A value below 1 is the fraction of epochs to skip: 0.75 of 20 starts at
+        epoch 16.
     every : int
-        Average after every so many epochs.
+        Number of epochs between updates of the average.
     validate : bool
-        Whether the validation set is measured with θ̄ as soon as there is one.
+        Whether to validate with θ̄ as soon as it exists.
 
     Raises
     ------
     ValueError
-        Before training, when it would end before ``start``.
+        Before training, if it would end before ``start``.
 
     Notes
     -----
-    The same as PyTorch's ``AveragedModel`` with ``update_parameters`` at the end of an epoch. The statistics of batch
-    normalisation are measured once more with θ̄ on the rows of training, as PyTorch's ``update_bn`` does: at the end,
-    and before every validation of θ̄. :func:`measure_statistics` is that pass.
+    Equivalent to PyTorch's ``AveragedModel`` with ``update_parameters`` at the end of each epoch. The statistics of
+    batch normalization are recomputed with θ̄ on the training rows, as by PyTorch's ``update_bn``, at the end and
+    before each validation with θ̄. :func:`measure_statistics` performs that pass.
 
     Source: Izmailov et al., "Averaging weights leads to wider optima and better generalization" (2018), algorithm 1.
 
@@ -261,24 +263,23 @@ def measure_statistics(
     batch_size: int = 256,
     threads: int | None = None,
 ) -> None:
-    """Measure once more what layers such as BatchNorm know of their batches, with the parameters as they are.
+    """Recompute the running statistics of layers such as BatchNorm with the current parameters.
 
     .. code-block:: text
 
-        statistics ← Σ nᵢ (those of batch i) / Σ nᵢ           nᵢ its rows
+        statistics ← Σ nᵢ (those of batch i) / Σ nᵢ           nᵢ rows in batch i
 
-    For parameters that no training step has seen: averages, or those of a file, on other data.
+    Use it for parameters that no training step produced, such as averages, or for a loaded network on other data.
 
     Parameters
     ----------
     network : Network
-        Its ``statistics`` are changed in place; nothing happens where it has none.
+        Its ``statistics`` are changed in place; without any, nothing happens.
     X : (rows, inputs) array
     rows : (used,) of int, optional
-        Which of them, in this order, which should not be that of the classes; by default all, in an order that is
-        always the same.
+        The rows to use, in this order, which should not be sorted by class. By default all, in a fixed random order.
     batch_size : int
-        That of the training: statistics of batches differ with it a little. Dropout drops as in training.
+        Use that of training, because batch statistics depend on it slightly. Dropout is active, as in training.
     threads : int, optional
         As for :func:`~chainrule.train`.
 
@@ -299,7 +300,7 @@ def measure_statistics(
     size = min(check_count("measure_statistics", "batch_size", batch_size), len(order))
     for i, layer in enumerate(network.layers):
         layer.check_batch(f"layer {i}", size)
-    workspace = network.workspace(size, seed=0)  # dropout draws the same every time
+    workspace = network.workspace(size, seed=0)  # the same dropout masks every time
     with blas_threads(1), part_threads(choose_threads(0, threads).allowed):
         for start in range(0, len(order), size):
             x = X[order[start : start + size]].astype(network.dtype, copy=False)

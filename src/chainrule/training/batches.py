@@ -1,4 +1,4 @@
-"""Mini-batches: rows gathered, in a new order every epoch, into a reused buffer."""
+"""Mini-batches: rows reshuffled every epoch and gathered into a reused buffer."""
 
 from __future__ import annotations
 
@@ -13,51 +13,51 @@ from chainrule.training.windows import window
 
 @runtime_checkable
 class Shuffler(Protocol):
-    """What changes the order of the rows: a numpy.random.Generator, or something of your own."""
+    """Interface of objects that shuffle the rows: a numpy.random.Generator or a custom object."""
 
     def shuffle(self, x: Array, /) -> Any:
         """Change the order of x in place."""
 
 
 class Batch(NamedTuple):
-    """Rows x of the network's dtype, their targets and, if there are any, their weights."""
+    """Rows x in the network's dtype, their targets and, if given, their weights."""
 
-    x: Any  # sparse where X is
+    x: Any  # sparse if X is
     t: Array
     weight: Array | None
 
 
 @runtime_checkable
 class Augmenter(Protocol):
-    """What changes batches as they are drawn: :class:`chainrule.training.augmentation.Augmented`."""
+    """Interface of :class:`chainrule.training.augmentation.Augmented`, which changes batches."""
 
     rng: np.random.Generator
-    parts: Sequence[Any]  # what it was made of
-    classes: int  # as how many probabilities class labels come; 0 where targets stay what they are
+    parts: Sequence[Any]  # the augmentations
+    classes: int  # number of probabilities that replace each class label; 0 if targets are not converted
 
     def __call__(self, batch: Batch) -> Batch:
-        """Return a batch, which may be the given one, changed in place."""
+        """Return a batch, possibly the given one, changed in place."""
 
 
 class Batches:
-    """The mini-batches of one epoch after another: the rows named by ``order``, ``batch_size`` at a time.
+    """The mini-batches of successive epochs: the rows in ``order``, ``batch_size`` at a time.
 
-    X is neither copied nor converted as a whole: each batch is gathered, and converted where its dtype is not the
-    network's. The last batch is short when the rows do not divide; it is used, not dropped.
+    X is neither copied nor converted as a whole: each batch is gathered, and converted if its dtype differs from the
+    network's. If the number of rows is not a multiple of the batch size, the last batch is smaller; it is not dropped.
 
     Parameters
     ----------
-    X, t, weight : arrays with one entry a row
+    X, t, weight : arrays with one entry per row
     rows : (used,) int array or None
-        The rows to use, all of them for None.
+        The rows to use; None for all.
     batch_size : int
     dtype : numpy.dtype
         That of the network.
     rng : numpy.random.Generator, Shuffler or None
-        Its ``shuffle`` changes the order in place before every epoch; None keeps the order, and then batches are views
-        of X where the dtype allows.
+        Its ``shuffle`` changes the order in place before every epoch. None keeps the order; batches are then views of X
+        if the dtype allows.
     augment : Augmenter, optional
-        Changes every batch, which is a copy then.
+        Changes every batch, which is then a copy.
 
     Examples
     --------
@@ -83,7 +83,7 @@ class Batches:
         self.batch_size = batch_size
         self.gathers = rng is not None or rows is not None or augment is not None
         self.order = np.arange(self.rows) if rows is None else rows.copy()
-        self._unsigned, self._checked = self.order.view(np.uintp), False  # negative numbers are large there
+        self._unsigned, self._checked = self.order.view(np.uintp), False  # negative numbers become large
         self.sparse = is_sparse(X)
         self._window = window(X) if self.gathers and not self.sparse else None
         self._dtype = dtype
@@ -97,9 +97,9 @@ class Batches:
         return (self.rows + self.batch_size - 1) // self.batch_size
 
     def shuffle(self) -> None:
-        """Give the rows the order of the next epoch, and check it: compiled code reads and writes where it says.
+        """Shuffle the rows for the next epoch, and check the order, which compiled code uses as memory offsets.
 
-        NumPy's own generators leave the same numbers there.
+        NumPy's own generators need no check: they permute.
         """
         if self.rng is not None:
             self.rng.shuffle(self.order)
@@ -118,7 +118,7 @@ class Batches:
         return map(self.take, range(len(self)))
 
     def take(self, batch: int) -> Batch:
-        """Return a batch of the running epoch, counted from 0; the next call overwrites it."""
+        """Return batch number ``batch`` of the current epoch, counted from 0. The next call overwrites it."""
         start = batch * self.batch_size
         stop = min(start + self.batch_size, self.rows)
         taken = self._take(start, stop) if self.gathers else self._slice(slice(start, stop))
@@ -136,7 +136,7 @@ class Batches:
         return self.X[self.order[start:stop]]
 
     def room(self) -> tuple[Array, Array | None]:
-        """Return arrays for the targets and weights of all rows, as the batches have them."""
+        """Allocate arrays for the targets and weights of all rows, with the dtypes and shapes of the batches."""
         classes = self.augment.classes if self.augment else 0
         shape, dtype = ((classes,), self._dtype) if classes else (self.t.shape[1:], self.t.dtype)
         return np.empty((self.rows, *shape), dtype), None if self.weight is None else np.empty(self.rows, self._dtype)

@@ -1,4 +1,4 @@
-"""Callbacks: what happens between the epochs of :func:`chainrule.train`."""
+"""Training callbacks, called between the epochs of :func:`chainrule.train`."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ __all__ = ["Callback", "EarlyStopping", "Progress", "Run"]
 
 @dataclass
 class Run:
-    """What a callback sees of the training that goes on, and its way to end it: ``run.stop("why")``.
+    """The training state visible to callbacks. Call ``run.stop("why")`` to end training.
 
     Attributes
     ----------
     network : Network
     history : History
-        One row for every finished epoch.
+        One row per completed epoch.
     columns : tuple of str
-        The columns that the history has or will have.
+        The columns of the history, including those still to come.
     epochs, batches, rows : int
-        How many epochs there will be, batches an epoch has, and rows are trained on.
+        Total number of epochs, batches per epoch, and training rows.
     epoch, batch : int
-        Where training is, both counted from 1.
+        The current epoch and batch, both counted from 1.
     loss, penalty : float
-        Those of the batch.
+        Values for the current batch.
     losses, penalties : (batches,) float64 arrays
-        Those of all batches of this epoch, as far as they are done.
+        Values for the batches of the current epoch completed so far.
     kept : int
-        The epoch whose parameters the network has at the end, where that is not the last one that was finished.
+        The epoch whose parameters the network has at the end, if it is not the last completed one.
     resume : path or None
-        The folder from whose checkpoints training goes on.
+        The checkpoint folder from which training resumes.
     measure : function
-        Measures the network's statistics once more, with the parameters as they are, on the rows of training.
+        Recomputes the network's statistics with the current parameters on the training rows.
     snapshot : function
-        Returns the state of everything, as a :class:`chainrule.Checkpoint` keeps it.
+        Returns the complete training state, as saved by a :class:`chainrule.Checkpoint`.
     """
 
     network: Network
@@ -72,15 +72,15 @@ class Run:
     kept: int = field(default=0, init=False)
 
     def stop(self, reason: str) -> None:
-        """End training after this batch."""
+        """End training after the current batch."""
         self.stopped = self.stopped or reason
 
 
 class Callback(Config, ABC):
-    """Something to do while training. One of your own overrides what it needs.
+    """Something to do while training. One custom overrides what it needs.
 
-    ``on_batch`` is called only for callbacks that override it, after every step: where several batches make one step,
-    after the last of them. When ``on_epoch`` is called, ``run.network`` has the average of the weights if one is made.
+    ``on_batch`` is called after every step, only for callbacks that override it; if several batches make one step,
+    after the last of them. In ``on_epoch``, ``run.network`` has the averaged weights, if weight averaging is used.
 
     >>> class StopAt(Callback):
     ...     def on_epoch(self, run):
@@ -89,43 +89,43 @@ class Callback(Config, ABC):
     """
 
     def on_start(self, run: Run) -> None:
-        """Do something before the first epoch; the place to refuse a setting that cannot work."""
+        """Prepare before the first epoch; raise errors for invalid settings here."""
 
     def on_batch(self, run: Run) -> None:
-        """Do something after a step."""
+        """Act after each step."""
 
     def on_epoch(self, run: Run) -> None:
-        """Do something after an epoch; its row is the last of ``run.history``."""
+        """Act after each epoch; its row is the last one in ``run.history``."""
 
     def on_end(self, run: Run) -> None:
-        """Do something at the end, however it came: after the last epoch, ``run.stop``, Ctrl-C, or an exception."""
+        """Act when training ends: after the last epoch, ``run.stop``, Ctrl-C, or an exception."""
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint has to keep: numbers, texts, None, lists of numbers, and arrays, by name."""
+        """Return the state to save in a checkpoint: a dict of numbers, strings, None, lists of numbers, and arrays."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from what ``state`` returned in a training that was killed; called after ``on_start``."""
+        """Restore the state saved by ``state`` when resuming an interrupted run. Called after ``on_start``."""
 
 
 @final
 @dataclass(eq=False, repr=False)
 class EarlyStopping(Callback):
-    """Stop when a column of the history has not improved for some epochs.
+    """Stop training when a monitored column of the history stops improving.
 
     Parameters
     ----------
     monitor : str
         A column of the history.
     patience : int
-        How many epochs without improvement to wait.
+        Number of epochs without improvement to wait.
     min_delta : float
-        What counts as an improvement is better by more than this.
+        Minimum change that counts as an improvement.
     restore_best : bool
-        At the end, however it came, go back to the parameters of the best epoch: also after a divergence, Ctrl-C, or an
-        exception of another callback.
+        Whether to restore the parameters of the best epoch when training ends, even by divergence, Ctrl-C, or an
+        exception in another callback.
     mode : {"auto", "min", "max"}
-        Whether smaller or larger is better. "auto" knows losses, errors and the usual metrics by their names
+        Whether smaller or larger values are better. "auto" recognizes losses, errors and the usual metrics by name
         (:func:`chainrule.metrics.direction`).
 
     Attributes
@@ -138,7 +138,7 @@ class EarlyStopping(Callback):
     Raises
     ------
     ValueError
-        Before training, when the history will not have such a column, or "auto" does not know its direction.
+        Before training, if the history will not have such a column, or "auto" cannot tell its direction.
 
     Source: Prechelt, "Early stopping — but when?" (1998).
 
@@ -146,7 +146,7 @@ class EarlyStopping(Callback):
     --------
     >>> EarlyStopping(patience=5)
     EarlyStopping(patience=5)
-    >>> EarlyStopping("val_regret", mode="min")            # a metric of your own
+    >>> EarlyStopping("val_regret", mode="min")            # a custom metric
     EarlyStopping(monitor='val_regret', mode='min')
     """
 
@@ -170,7 +170,7 @@ class EarlyStopping(Callback):
         better = direction(self.monitor) if self.mode == "auto" else self.mode
         if better is None:
             raise ValueError(
-                f"EarlyStopping: its name does not say whether a smaller or a larger {self.monitor!r} is better: give "
+                f"EarlyStopping: the name {self.monitor!r} does not tell whether smaller or larger is better: give "
                 "mode='min' or mode='max'."
             )
         self._sign = 1.0 if better == "min" else -1.0
@@ -204,14 +204,14 @@ class EarlyStopping(Callback):
 @final
 @dataclass(eq=False, repr=False)
 class Progress(Callback):
-    """Print one plain line an epoch.
+    """Print one plain-text line of progress per epoch.
 
     Parameters
     ----------
     every : int
-        Print every so many epochs (and the last one).
+        Number of epochs between lines. The last epoch is always printed.
     file : text file, optional
-        Where to; standard output by default.
+        Output file; standard output by default.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""Checkpoints: everything that goes on from epoch to epoch, in a file, so that a training that was killed goes on.
+"""Checkpoints: the complete training state in a file, so that an interrupted run can be resumed.
 
-A training that is resumed ends bit for bit where it would have ended: parameters, the optimizer's state, the order of
-the rows, every random stream, the history and what callbacks remember come from the file. All else comes from the
-call, which has to be the same; the file has only its description, to refuse another network or other data.
+A resumed run gives results bit-identical to an uninterrupted one: parameters, optimizer state, row order, all random
+streams, the history and callback state are restored from the file. Everything else comes from the call, which must be
+the same; the file has only a description of it, to detect a different network or other data.
 """
 
 from __future__ import annotations
@@ -39,35 +39,36 @@ EXPECTED = "a checkpoint written by chainrule"
 
 
 class CheckpointWarning(UserWarning):
-    """A checkpoint is damaged, and the one before it is used; or it cannot be written, and training goes on without."""
+    """Issued when a corrupt checkpoint is skipped, or one cannot be written and training continues without it."""
 
 
 @final
 @dataclass(eq=False, repr=False)
 class Checkpoint(Callback):
-    """Keep the state of training in a folder, so that ``train(..., resume=folder)`` can go on with it.
+    """Save the training state to a folder, from which ``train(..., resume=folder)`` can resume.
 
-    A file is written after the last epoch in any case. It is written beside its place and renamed when it is whole and
-    on the disk, so that a crash at any moment leaves the files before it as they were.
+    A checkpoint is always written after the last epoch. Writes are atomic (a temporary file is flushed to disk and
+    renamed), so a crash never damages earlier checkpoints.
 
     Parameters
     ----------
     folder : path
-        Made if it is not there. One training, one folder.
+        Created if it does not exist. Use a separate folder for each run.
     every : int or datetime.timedelta
-        After how many epochs, or after how much time, at the end of an epoch. Time is that of a clock that nobody sets.
+        Number of epochs between checkpoints, or the time between them; a timed checkpoint is written at the end of the
+        epoch. Time is measured with a monotonic clock.
     keep : int or None
-        How many of the last files are kept; None for all.
+        Number of most recent checkpoints to keep, or None to keep all.
 
     Raises
     ------
     FileExistsError
-        Before training, when the folder has checkpoints and training does not resume from it.
+        Before training, if the folder has checkpoints and training does not resume from it.
     OSError
-        Before training, when nothing can be written there. Later, when the disk is full for example, a
-        :class:`CheckpointWarning` says so and training goes on.
+        Before training, if the folder is not writable. Later failures, such as a full disk, cause a
+        :class:`CheckpointWarning`, and training continues.
     TypeError
-        When ``shuffle=`` is an object whose state is unknown: one of your own has ``state()`` and ``restore(state)``.
+        If ``shuffle=`` is an object of unknown state. A custom one needs ``state()`` and ``restore(state)``.
 
     Examples
     --------
@@ -102,13 +103,13 @@ class Checkpoint(Callback):
         folder.mkdir(parents=True, exist_ok=True)
         if _numbered(folder) and not _same_folder(folder, run.resume):
             raise FileExistsError(
-                f"Checkpoint: {folder} has checkpoints of an earlier training: go on with it by train(..., "
+                f"Checkpoint: {folder} has checkpoints of an earlier run: resume it with train(..., "
                 f"resume={str(folder)!r}), or choose another folder."
             )
         remove_parts(folder)
-        with tempfile.TemporaryFile(dir=folder):  # can it be written?
+        with tempfile.TemporaryFile(dir=folder):  # is it writable?
             pass
-        run.snapshot()  # what cannot be kept is said now
+        run.snapshot()  # raises now if some state cannot be saved
         self._last = time.monotonic()
 
     def on_epoch(self, run: Run) -> None:
@@ -129,20 +130,22 @@ class Checkpoint(Callback):
             write_file(path, KIND, sealed, arrays, overwrite=True, follow=False)
             for old in [] if self.keep is None else _numbered(folder)[: -self.keep]:
                 old.unlink(missing_ok=True)
-        except OSError as error:  # a full disk is no reason to lose what was learned
-            message = f"Checkpoint: {path} cannot be written ({error.strerror or error}): training goes on without it."
+        except OSError as error:  # a full disk must not end training
+            message = (
+                f"Checkpoint: {path} cannot be written ({error.strerror or error}): training continues without it."
+            )
             warnings.warn(message, CheckpointWarning, stacklevel=2)
             return
         self._last = time.monotonic()
 
 
 def newest(folder: str | os.PathLike[str]) -> Snapshot | None:
-    """Return the last checkpoint in the folder that is whole, with a warning for each damaged one; None for none.
+    """Return the latest intact checkpoint in the folder, or None if there is none. Warn about each corrupt one.
 
     Raises
     ------
     CheckpointError
-        When there are checkpoints and all are damaged.
+        If there are checkpoints but all are corrupt.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -152,11 +155,11 @@ def newest(folder: str | os.PathLike[str]) -> Snapshot | None:
         try:
             return read(path)
         except (ModelFileError, OSError) as error:
-            message = f"{error} The checkpoint before it is used, if there is one."
+            message = f"{error} The previous checkpoint is used, if there is one."
             warnings.warn(message, CheckpointWarning, stacklevel=3)
     if paths:
         raise CheckpointError(
-            f"resume: none of the {len(paths)} checkpoint(s) in {folder} can be read. To start anew, empty the folder."
+            f"resume: none of the {len(paths)} checkpoint(s) in {folder} can be read. To start over, empty the folder."
         )
     return None
 
@@ -167,7 +170,7 @@ def read(path: str | os.PathLike[str]) -> Snapshot:
     Raises
     ------
     ModelFileError
-        When it is damaged in any bit, or no checkpoint.
+        If the file is corrupt or is not a checkpoint.
     """
     with opened(path, EXPECTED) as file:
         header = read_header(file, EXPECTED)
@@ -177,12 +180,12 @@ def read(path: str | os.PathLike[str]) -> Snapshot:
         description = check_fields("the description", header.description, fields)
         arrays = {name: read_array(file, tensor) for name, tensor in header.tensors.items()}
         if description.pop("sha256") != _digest(description, arrays):
-            raise ModelFileError("damaged: its content has not the checksum with which it was written.")
+            raise ModelFileError("corrupt: the checksum does not match its content.")
     return Snapshot(Path(path), description, arrays)
 
 
 def _numbered(folder: Path) -> list[Path]:
-    """Return the checkpoints in a folder, the oldest first."""
+    """Return the checkpoints in a folder, oldest first."""
     found = {path: NAME.fullmatch(path.name) for path in folder.glob("checkpoint-*.safetensors")}
     return sorted((path for path, match in found.items() if match), key=lambda path: int(path.stem.split("-")[1]))
 

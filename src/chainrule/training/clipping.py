@@ -1,4 +1,4 @@
-"""Gradient clipping, on the vector of all gradients."""
+"""Gradient clipping, applied to the vector of all gradients."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Clip(FrozenConfig, ABC):
 @final
 @dataclass(eq=False, repr=False)
 class ClipValue(Clip):
-    """Clip every entry: g ← min(max(g, −limit), limit). It may change the direction.
+    """Clip every entry: g ← min(max(g, −limit), limit). This can change the direction.
 
     >>> g = np.array([3.0, -0.5])
     >>> ClipValue(1.0).apply(g)
@@ -47,7 +47,7 @@ class ClipValue(Clip):
 @final
 @dataclass(eq=False, repr=False)
 class ClipNorm(Clip):
-    """Clip the length of the whole gradient: g ← g · min(1, limit / ‖g‖). The direction stays.
+    """Clip the norm of the whole gradient: g ← g · min(1, limit / ‖g‖). The direction is unchanged.
 
     Source: Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks" (2013), algorithm 1.
 

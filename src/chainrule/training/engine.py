@@ -1,7 +1,7 @@
-"""The engine: which code does the steps, and the only place that asks what is installed.
+"""The choice of the training engine. Only this module checks which packages are installed.
 
-``step`` has them in plain array code, the specification and the fallback; ``compiled`` has them compiled by Numba. Both
-give the same values to rounding, and :attr:`chainrule.History.engine` says which one ran.
+``step`` has the training steps in plain array code, the reference and the fallback; ``compiled`` compiles them with
+Numba. Both agree to rounding error, and :attr:`chainrule.History.engine` tells which one ran.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MODULES = {"numba": "compiled", "reference": "step"}
 
 
 def steps(work: Work, run: Run) -> Steps:
-    """Return what does the steps of a training, and note in its history what that is."""
+    """Return the object that runs the steps of training, and record the engine in the history."""
     name, reason = _choose(None)
     made: Steps = _module(name).steps(work, run)
     run.history.engine = made.engine + (f": {reason}" if reason else "")
@@ -29,11 +29,11 @@ def steps(work: Work, run: Run) -> Steps:
 
 
 def select(name: str | None = None) -> ModuleType:
-    """Return the module to train with: the compiled one where Numba and SciPy are installed (``chainrule[fast]``).
+    """Return the module to train with: the compiled one if Numba and SciPy are installed (``chainrule[fast]``).
 
-    The environment variable ``CHAINRULE_KERNELS``, ``numba`` or ``reference``, says otherwise, and so does ``name``.
-    The choice does not depend on the work: one seed gives one result, however long the training. Where Numba is
-    installed but cannot be used, NumPy trains, and one line on stderr says why.
+    The environment variable ``CHAINRULE_KERNELS`` (``numba`` or ``reference``) and ``name`` override this. The choice
+    does not depend on the amount of work, so the same seed gives the same result however long training is. If Numba is
+    installed but cannot be used, NumPy is used, and one line on stderr explains why.
 
     >>> select("reference").__name__
     'chainrule.training.step'
@@ -42,7 +42,7 @@ def select(name: str | None = None) -> ModuleType:
 
 
 def _choose(name: str | None) -> tuple[str, str]:
-    """Return which module trains, and why it is not the compiled one."""
+    """Return the name of the module, and the reason if it is not the compiled one."""
     chosen = name or os.environ.get("CHAINRULE_KERNELS", "")
     if chosen and chosen not in MODULES:
         raise ValueError(f"CHAINRULE_KERNELS: expected one of {', '.join(MODULES)}, got {chosen!r}.")
@@ -59,7 +59,7 @@ def _choose(name: str | None) -> tuple[str, str]:
             _module("numba")
             return "numba", ""
         reason = "NUMBA_DISABLE_JIT is set"
-    except ImportError as error:  # Numba refuses a NumPy that is newer than it knows, for example
+    except ImportError as error:  # for example, Numba rejects a NumPy newer than it supports
         if chosen:
             raise
         reason = f"Numba cannot be imported ({error})"
@@ -77,12 +77,12 @@ def _say_once(line: str) -> None:
 
 
 def installed() -> bool:
-    """Say whether all that the compiled code needs is installed."""
+    """Return whether the dependencies of the compiled code are installed."""
     return all(_is_installed(package) for package in ("numba", "scipy"))
 
 
 def _is_installed(package: str) -> bool:
     try:
         return importlib.util.find_spec(package) is not None
-    except ImportError:  # from a finder that hides it
+    except ImportError:  # from an import hook that hides it
         return False

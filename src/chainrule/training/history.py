@@ -1,4 +1,4 @@
-"""The history of a training: one row an epoch."""
+"""The training history: one row per epoch."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from chainrule.files.writing import write_atomically
 
 
 class History:
-    """What was measured after every epoch.
+    """Training history: the measurements of every epoch.
 
-    Columns: ``epoch`` (from 1); ``loss``, the mean of the loss over the rows as they were trained on; ``penalty``, the
-    mean of what the penalties added to L, if there are any; ``val_loss`` and one ``val_`` column for each metric, if
-    there is a validation set; ``learning_rate`` at the end of the epoch; ``seconds`` for training and validation.
-    ``loss`` and ``val_loss`` are both without penalties, so that they can be compared; L is ``loss + penalty``.
+    Columns: ``epoch`` (from 1); ``loss``, the mean training loss over the rows during the epoch; ``penalty``, the mean
+    of the penalties, if any; ``val_loss`` and one ``val_`` column per metric, if there is a validation set;
+    ``learning_rate`` at the end of the epoch; ``seconds`` for training and validation. ``loss`` and ``val_loss`` both
+    exclude penalties, so they can be compared; L is ``loss + penalty``.
 
     Attributes
     ----------
     stopped : str
-        Why training ended before its last epoch; empty when it did not.
+        Why training ended before its last epoch; empty if it did not.
     engine : str
-        What did the steps: "compiled", or "numpy" and why not compiled code, such as
+        The engine that trained: "compiled", or "numpy" with the reason, such as
         "numpy: layer 1, Conv2D(8), has no compiled form".
 
     Examples
@@ -44,12 +44,12 @@ class History:
         self.stopped = ""
 
     def append(self, row: Iterable[Any]) -> None:
-        """Add one epoch, its values in the order of the columns."""
+        """Add one epoch, with its values in the order of the columns."""
         for column, value in zip(self._columns.values(), row, strict=True):
             column.append(value)
 
     def add(self, name: str, values: Iterable[Any]) -> None:
-        """Add a column, one value for each epoch that is there."""
+        """Add a column, with one value per recorded epoch."""
         column = list(values)
         if name in self._columns or len(column) != len(self):
             raise ValueError(f"history: expected a new column of {len(self)} values, got {name!r} with {len(column)}.")
@@ -77,12 +77,12 @@ class History:
         return {name: values[-1] for name, values in self._columns.items()}
 
     def to_dict(self) -> dict[str, list[Any]]:
-        """Return a copy of the columns: what a DataFrame is made from."""
+        """Return a copy of the columns, for example for a DataFrame."""
         return {name: list(values) for name, values in self._columns.items()}
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write the columns to a CSV file."""
-        import csv  # noqa: PLC0415  (kept out of the time of import chainrule)
+        import csv  # noqa: PLC0415  (start-up time)
 
         text = io.StringIO(newline="")
         writer = csv.writer(text)

@@ -1,4 +1,4 @@
-"""train(): epochs of mini-batches, with everything that a step is made of in the order in which it happens."""
+"""Mini-batch training: ``train`` and ``evaluate``."""
 
 from __future__ import annotations
 
@@ -38,36 +38,36 @@ from chainrule.training.memory import check_network_writable, checked_state
 from chainrule.training.snapshots import Snapshot
 from chainrule.training.state import Steps, Work
 
-BLOCK_SECONDS = 0.1  # how long steps go on before Ctrl-C and callbacks are asked again
+BLOCK_SECONDS = 0.1  # how long steps run between checks of Ctrl-C and callbacks
 
 __all__ = ["DivergenceError", "evaluate", "train"]
 
 
 class DivergenceError(ArithmeticError):
-    """Training met a loss or a parameter that is not finite.
+    """Raised when the loss or a parameter becomes NaN or infinite during training.
 
-    The network holds the parameters from before the epoch in which it happened, or those that a callback puts there at
-    the end: ``EarlyStopping`` the best, an average of the weights its mean. The ``state=`` that was given goes back,
-    too: training can go on from both. ``history`` has the epochs before.
+    The network is restored to its parameters before that epoch, or to those that a callback sets at the end: the best
+    ones for ``EarlyStopping``, the mean for weight averaging. A given ``state=`` is restored as well, so training can
+    continue from both. ``history`` contains the completed epochs.
     """
 
     def __init__(self, message: str, history: History) -> None:
         super().__init__(message)
         self.history = history
 
-    def __reduce__(self) -> tuple[Any, ...]:  # a worker process hands it to the one that waits
+    def __reduce__(self) -> tuple[Any, ...]:  # for a worker process that passes it to its parent
         return type(self), (str(self), self.history)
 
 
 class _DivergedError(Exception):
-    """Ends the loop; ``run.stopped`` says why."""
+    """Raised to end the loop; ``run.stopped`` says why."""
 
 
 class _Data(NamedTuple):
     X: Any
     t: Array
     weight: Array | None
-    rows: Array | None  # which of them; None is all
+    rows: Array | None  # the rows to use; None for all
 
 
 def train(
@@ -94,31 +94,32 @@ def train(
     resume: str | os.PathLike[str] | None = None,
     seed: int | np.random.SeedSequence | None = None,
 ) -> History:
-    """Train ``network`` in place and return what was measured.
+    """Train ``network`` in place and return the training history.
 
-    Every step: gather a batch; L and dL/dθ by one forward and one backward pass; add the penalties' gradients; clip;
-    let the optimizer change θ; project onto the constraints.
+    Each step gathers a batch, computes L and dL/dθ in one forward and one backward pass, adds the penalties' gradients,
+    clips, lets the optimizer update θ, and projects onto the constraints.
 
     Parameters
     ----------
     network : Network
     X : (rows, inputs) array
-        Not copied, and converted batch by batch where its dtype is not the network's.
+        Not copied. If its dtype differs from the network's, batches are converted as they are used.
     t : (rows,) or (rows, outputs) array
-        Targets as the network's loss wants them. Class labels are copied.
+        Targets, in the form expected by the network's loss. Class labels are copied.
     optimizer : Optimizer or str
         An object such as ``Momentum(0.1)``, or a name for one with its defaults.
     epochs : int
-        How often every row is used, at least 1.
+        Number of passes over the data, at least 1.
     batch_size : int, optional
-        Rows a step, at most those there are; 32, or all where there are fewer, by default. The last batch of an epoch
-        may be short.
+        Number of rows per batch, at most the number of training rows. Defaults to 32, or to all rows if there are
+        fewer. The last batch of an epoch may be smaller.
     accumulate : int
-        How many batches make one step, 1 by default: their gradients are averaged by their rows (or weights), so that a
-        step is exactly that of a batch as large as all of them, in the memory of one. The last step of an epoch may
-        have fewer. (Dropout draws differ; more than 1 batch a step is plain array code, not compiled.)
+        Number of batches per optimizer step (gradient accumulation); 1 by default. Gradients are averaged, weighted by
+        number of rows (or sample weight), so a step is exactly that of one large batch but needs the memory of a small
+        one. The last step of an epoch may have fewer batches. (Dropout masks differ; more than 1 batch per step runs as
+        plain array code, not compiled.)
     layer_rates : mapping of int to float, optional
-        Factors of the learning rate by the layer's index: ``{0: 0.1}``; 1 for the others, 0 freezes a layer.
+        Learning-rate multipliers by layer index, such as ``{0: 0.1}``. Other layers use 1; 0 freezes a layer.
     schedule : Schedule or str
         Multiplies the optimizer's learning rate.
     penalties : sequence of Penalty and Constraint
@@ -128,45 +129,45 @@ def train(
     sample_weight : (rows,) array, optional
         L of a batch is then Σ wᵢ ℓᵢ / Σ wᵢ.
     validation : float, (X, t) or (X, t, sample_weight), optional
-        A fraction of the rows, drawn at random and not trained on, or other rows. Measured after every epoch; rows that
-        are drawn keep their ``sample_weight``. :func:`evaluate` says what weights count for.
+        Validation data, evaluated after every epoch: a fraction of the rows, held out at random, or separate rows.
+        Held-out rows keep their ``sample_weight``. See :func:`evaluate` for the effect of weights.
     metrics : mapping of str to function, optional
-        Functions of targets and predictions, measured on the validation set; the loss's own by default.
+        Functions of targets and predictions, evaluated on the validation set; the loss's own by default.
     shuffle : bool or Shuffler
-        Whether every epoch has an order of its own, or an object whose ``shuffle`` makes it, of the numbers of rows.
+        Whether to reshuffle the rows before each epoch, or an object whose ``shuffle`` method shuffles the row indices.
     augment : sequence of Augmentation
-        Change the rows at random as they are drawn, in this order: ``[RandomShift(2, shape=(28, 28)), Mixup(0.2)]``.
-        The validation set stays as it is.
+        Random augmentations applied to each batch, in order: ``[RandomShift(2, shape=(28, 28)), Mixup(0.2)]``. The
+        validation set is not changed.
     callbacks : iterable of Callback
         For example ``[EarlyStopping(patience=5), Progress()]``.
     state : Memo, optional
-        What the optimizer remembers, from ``optimizer.start(network.theta, network.weights)``: it is used and changed,
-        so that a later call with the same state goes on where this one ended. A new one by default.
+        Optimizer state, as returned by ``optimizer.start(network.theta, network.weights)``. It is updated in place, so
+        passing it to a later call continues training. A new one by default.
     threads : int, optional
-        The most that are used; by default ``CHAINRULE_NUM_THREADS`` if that is set, else
-        as many as the work is worth, of those that there are.
+        Maximum number of threads. Defaults to ``CHAINRULE_NUM_THREADS`` if set; otherwise chosen from the amount of
+        work and the available cores.
     resume : path, optional
-        A folder of :class:`~chainrule.Checkpoint`: training goes on after the last epoch that is kept there, and ends
-        bit for bit where it would have ended without a break. All other arguments have to be the same, but ``epochs``
-        may be more. Where the folder has no checkpoints, or is not there, training begins: one and the same program
-        can be started again and again.
+        Folder of a :class:`~chainrule.Checkpoint` to resume from. Training continues after the last saved epoch and
+        gives results bit-identical to an uninterrupted run. All other arguments must be unchanged, except that
+        ``epochs`` may be larger. If the folder is missing or has no checkpoints, training starts from the beginning, so
+        the same program can be run repeatedly.
     seed : int, optional
-        Independent streams for the validation set, the order and dropout are spawned from it: the same seed gives the
-        same parameters, bit for bit, on one machine.
+        Random seed. Independent streams for the validation set, the row order and dropout are spawned from it. On one
+        machine, the same seed gives bit-identical parameters.
 
     Returns
     -------
     History
-        One row an epoch. Ctrl-C ends training after the running batch, and what was learned stays.
+        One row per epoch. Ctrl-C ends training after the current batch and keeps the parameters learned so far.
 
     Raises
     ------
     ValueError, TypeError
-        Before anything is changed, for input that does not fit, and where parameters were made read-only.
+        If the input is invalid or parameters are read-only. Raised before anything is modified.
     CheckpointError
-        When the checkpoints are damaged, or of another training: another network, other data, other arguments.
+        If the checkpoints are corrupt or belong to a run with a different network, data or arguments.
     DivergenceError
-        When the loss or a parameter is no longer finite.
+        If the loss or a parameter becomes NaN or infinite.
 
     Examples
     --------
@@ -188,7 +189,7 @@ def train(
     saved = None if resume is None else checkpoints.newest(resume)
     root = _root(seed, saved)
     root_state = snapshots.seed_state(root)
-    # One stream for each use, so that adding a validation set does not change what dropout draws.
+    # One stream per use, so that adding a validation set does not change the dropout masks.
     split_seed, shuffle_seed, dropout_seed = root.spawn(3)
     data, held_out = _prepare(network, X, t, sample_weight, validation, split_seed)
     rows = _batch_size(batch_size, data, validation)
@@ -217,7 +218,7 @@ def train(
 
     with _ended(run) as started, closing(steps):
         _start(steps, callbacks, started, (*data, *(held_out or {}).values()), root_state, resume, saved)
-        # What overflows becomes infinite, and is reported as such with what to do about it.
+        # Overflow becomes infinity, which is reported with a remedy.
         with (
             blas_threads(steps.blas_threads),
             part_threads(steps.part_threads),
@@ -236,7 +237,7 @@ def train(
                     history.append([*row, steps.rate, time.perf_counter() - start])
                     for callback in callbacks[: len(callbacks) - len(checkpointing)]:
                         callback.on_epoch(run)
-                for callback in checkpointing:  # of the trained parameters
+                for callback in checkpointing:  # the trained parameters
                     callback.on_epoch(run)
                 if run.stopped:
                     break
@@ -246,17 +247,17 @@ def train(
 
 @contextmanager
 def _ended(run: Run) -> Iterator[list[Callback]]:
-    """Yield a list for the callbacks that were started, and end each of them when the block ends, however it ends.
+    """Yield a list for the started callbacks, and call ``on_end`` of each when the block ends for any reason.
 
-    The first error is the one that is raised. One in an ``on_end`` keeps no other callback from its own, and is a note
-    of the first error where there is one. A divergence is said with what the network then has.
+    The first error is raised. An error in an ``on_end`` does not prevent the other calls, and is added to the first
+    error as a note. A divergence error says which parameters the network then has.
     """
     started: list[Callback] = []
     problem: BaseException | None = None
     notes: list[str] = []
     try:
         yield started
-    except BaseException as error:  # noqa: BLE001  (Ctrl-C and SystemExit end a training, too; raised again below)
+    except BaseException as error:  # noqa: BLE001  (Ctrl-C and SystemExit also end training; raised again below)
         problem = error
         if run.epoch:
             run.stop(f"{type(error).__name__} in epoch {run.epoch}, after batch {run.batch} of {run.batches}")
@@ -268,11 +269,11 @@ def _ended(run: Run) -> Iterator[list[Callback]]:
             if problem is None:
                 problem = error
             else:
-                notes.append(f"on_end of {callback!r} failed, too: {type(error).__name__}: {error}")
+                notes.append(f"on_end of {callback!r} also failed: {type(error).__name__}: {error}")
     if isinstance(problem, _DivergedError):
         problem = DivergenceError(
-            f"training {run.stopped}. Try a learning rate ten times smaller, scale the inputs to about −1 … 1, or clip "
-            f"the gradient (clip=ClipNorm(1.0)). The network has the {_left(run, started)}.",
+            f"training {run.stopped}. Try a learning rate ten times smaller, scale the inputs to roughly [−1, 1], or "
+            f"clip the gradient (clip=ClipNorm(1.0)). The network has the {_left(run, started)}.",
             run.history,
         )
     if problem is not None:
@@ -282,16 +283,16 @@ def _ended(run: Run) -> Iterator[list[Callback]]:
 
 
 def _left(run: Run, callbacks: Sequence[Callback]) -> str:
-    """Say which parameters the network has after a divergence, when the callbacks have ended."""
+    """Return which parameters the network has after a divergence, once the callbacks have ended."""
     if run.kept:
         return f"parameters from after epoch {run.kept}"
     if any(isinstance(callback, WeightAverage) and callback.average is not None for callback in callbacks):
-        return f"average of the weights up to epoch {run.epoch - 1}"
+        return f"average weights up to epoch {run.epoch - 1}"
     return f"parameters from {f'after epoch {run.epoch - 1}' if run.epoch > 1 else 'before training'}"
 
 
 def _root(seed: int | np.random.SeedSequence | None, saved: Snapshot | None) -> np.random.SeedSequence:
-    """Return the seed of everything: the one that is given, or that of the training which goes on."""
+    """Return the seed: the given one, or that of the run being resumed."""
     if seed is None and saved is not None:
         return saved.seed
     return seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
@@ -306,7 +307,7 @@ def _start(
     resume: str | os.PathLike[str] | None,
     saved: Snapshot | None,
 ) -> None:
-    """Start the callbacks, and put back what a checkpoint has kept; nothing is done for them where there are none."""
+    """Start the callbacks, and restore the state of a checkpoint, if there is one."""
     work, run = steps.work, steps.run
     if resume is not None or any(isinstance(callback, Checkpoint) for callback in callbacks):
         same = snapshots.describe(work, seed, data)
@@ -330,7 +331,7 @@ def _epoch(
     interrupted: Callable[[], bool],
     callbacks: Sequence[Callback],
 ) -> bool:
-    """Run one epoch; return whether it came to its last batch. A divergence puts back what was before it."""
+    """Run one epoch; return whether it completed. A divergence restores the state before it."""
     work, theta, values = steps.work, run.network.theta, run.network.values
     before = values.copy()
     memory = {
@@ -381,7 +382,7 @@ def evaluate(
     sample_weight: ArrayLike | None = None,
     metrics: Mapping[str, Metric] | None = None,
 ) -> dict[str, float]:
-    """Return the loss (without penalties) and the metrics on the rows of X; nothing is changed.
+    """Compute the loss (excluding penalties) and the metrics on X. Nothing is modified.
 
     Parameters
     ----------
@@ -389,8 +390,8 @@ def evaluate(
     X, t, sample_weight
         As for :func:`train`. The loss is Σ wᵢ ℓᵢ / Σ wᵢ.
     metrics : mapping of str to function, optional
-        Functions of targets and predictions; the loss's own by default. Those with a parameter ``sample_weight``, as
-        chainrule's and scikit-learn's have it, get the weights; others count all rows alike.
+        Functions of targets and predictions; the loss's own by default. Functions with a ``sample_weight`` parameter,
+        such as chainrule's and scikit-learn's, receive the weights; others weight all rows equally.
 
     Examples
     --------
@@ -419,7 +420,7 @@ def _prepare(
     validation: float | tuple[Any, ...] | None,
     seed: np.random.SeedSequence,
 ) -> tuple[_Data, dict[str, Any] | None]:
-    """Check everything, and hold out the validation rows: what :func:`evaluate` is given."""
+    """Validate everything, and hold out the validation rows for :func:`evaluate`."""
     X = network.check_rows(X)
     network.check_categories(X)
     outputs = network.output_shape[0]
@@ -431,7 +432,7 @@ def _prepare(
     if isinstance(validation, tuple | list):
         if len(validation) not in (2, 3):
             raise ValueError(
-                f"validation: expected (X, t), (X, t, sample_weight) or a fraction, got {len(validation)} things."
+                f"validation: expected (X, t), (X, t, sample_weight) or a fraction, got {len(validation)} items."
             )
         X_val = network.check_rows(validation[0], "validation X")
         network.check_categories(X_val, "validation X")
@@ -448,16 +449,16 @@ def _prepare(
     held = max(1, round(fraction * X.shape[0]))
     if held >= X.shape[0]:
         raise ValueError(
-            f"train: validation={fraction} of {X.shape[0]} row(s) leaves none to train on: "
-            "give more rows or no validation."
+            f"train: validation={fraction} leaves no training rows out of {X.shape[0]}: "
+            "give more rows, or disable validation."
         )
     order = np.random.default_rng(seed).permutation(X.shape[0])
     chosen = np.sort(order[:held])
     weights = {} if weight is None else {"sample_weight": weight[chosen]}
     if weight is not None and not weight[chosen].any():
         raise ValueError(
-            f"train: validation={fraction} drew {held} row(s) whose sample_weight is 0: nothing can be measured. "
-            "Leave such rows out, or give validation=(X, t)."
+            f"train: validation={fraction} drew {held} row(s) whose sample_weight is 0, so validation is impossible. "
+            "Drop such rows, or give validation=(X, t)."
         )
     return _Data(X, targets, weight, np.sort(order[held:])), {"X": X[chosen], "t": targets[chosen], **weights}
 
@@ -489,7 +490,7 @@ def _accumulate(accumulate: int, batches: int) -> int:
 def _augmented(
     network: Network, data: _Data, augment: Sequence[Augmentation], root: np.random.SeedSequence
 ) -> Augmented | None:
-    """Return what changes the batches, with a stream of its own; None for nothing."""
+    """Return the augmentations with their own random stream; None if there are none."""
     parts = check_augmentations(augment)
     if not parts:
         return None
@@ -502,17 +503,17 @@ def _augmented(
 
 
 def _layer_rates(network: Network, rates: Mapping[int, float] | None) -> dict[int, float]:
-    """Return the factors of the learning rate by layers counted from 0, or say which has no parameters."""
+    """Validate the learning-rate multipliers, and return them by layer index, counted from 0."""
     if not isinstance(rates, Mapping | None):
-        raise TypeError(f"layer_rates: expected factors by the layer's index such as {{0: 0.1}}, got {rates!r}.")
+        raise TypeError(f"layer_rates: expected multipliers by layer index, such as {{0: 0.1}}, got {rates!r}.")
     count, learning = len(network.layers), {entry.layer for entry in network.layout.entries}
     chosen: dict[int, float] = {}
     for index, rate in (rates or {}).items():
         i = check_count("train", "layer_rates", index, least=-count)
         if i >= count:
-            raise ValueError(f"layer_rates: there is no layer {i}: the network has layers 0 to {count - 1}.")
+            raise ValueError(f"layer_rates: layer {i} is out of range: the network has layers 0 to {count - 1}.")
         if i % count not in learning:
-            raise ValueError(f"layer_rates: layer {i}, {network.layers[i]!r}, has no parameters to learn.")
+            raise ValueError(f"layer_rates: layer {i}, {network.layers[i]!r}, has no trainable parameters.")
         chosen[i % count] = check_real("train", f"layer_rates[{i}]", rate, 0)
     return dict(sorted(chosen.items()))
 
@@ -537,6 +538,6 @@ def _check_parts(clip: Any, callbacks: Iterable[Any]) -> list[Callback]:
         if not isinstance(callback, Callback):
             raise TypeError(f"callbacks: expected a Callback such as Progress(), got {callback!r}.")
     if sum(isinstance(callback, WeightAverage) for callback in callbacks) > 1:
-        raise ValueError("callbacks: expected one average of the weights, got several: the network can have but one.")
-    # An average is there before others look at it, and a checkpoint keeps what the others changed.
+        raise ValueError("callbacks: only one weight-averaging callback is allowed, got several.")
+    # The average comes first, so that the others can use it; checkpoints come last, to save the others' changes.
     return sorted(callbacks, key=lambda c: isinstance(c, Checkpoint) - isinstance(c, WeightAverage))

@@ -1,4 +1,4 @@
-"""The memory that training writes into: that of the parameters, and of what the optimizer remembers."""
+"""Checks of the memory that training writes to: the parameters and the optimizer state."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from chainrule.optimizers import Optimizer
 
 
 def check_network_writable(network: Network) -> None:
-    """Refuse to train a network whose owner has made parameters read-only."""
+    """Raise an error if parameters of the network are read-only."""
     whole = {name: getattr(network, name) for name in ("theta", "statistics", "values")}
     for name, array in whole.items():
         if not array.flags.writeable:
@@ -22,12 +22,12 @@ def check_network_writable(network: Network) -> None:
         if not getattr(layer, name).flags.writeable:
             raise ValueError(
                 f"layer {entry.layer}, {network.layers[entry.layer]!r}: {entry.name} is read-only, and training would "
-                f"change it. To keep the parameters of a layer as they are, give layer_rates={{{entry.layer}: 0}}."
+                f"change it. To freeze the layer, give layer_rates={{{entry.layer}: 0}}."
             )
 
 
 def checked_state(optimizer: Optimizer, network: Network, state: Memo | None) -> Memo:
-    """Return the state, a new one for None; refuse what the optimizer cannot have remembered of this network."""
+    """Return the optimizer state, a new one for None; raise an error if it does not belong to this network."""
     theta = network.theta
     if state is None:
         return optimizer.start(theta, network.weights)
@@ -38,11 +38,11 @@ def checked_state(optimizer: Optimizer, network: Network, state: Memo | None) ->
         elif (array.shape, array.dtype) != (theta.shape, theta.dtype):
             wrong = f"has shape {array.shape} and dtype {array.dtype}, not {theta.shape} and {theta.dtype}"
         elif not (array.flags.c_contiguous and array.flags.aligned and array.flags.writeable):
-            wrong = "is read-only, or not in one piece of memory"
+            wrong = "is read-only or not contiguous"
         else:
             continue
         raise ValueError(
-            f"state: expected what {type(optimizer).__name__}(...).start(network.theta, network.weights) returns for "
+            f"state: expected the result of {type(optimizer).__name__}(...).start(network.theta, network.weights) for "
             f"this network, but state.{name} {wrong}."
         )
     return state

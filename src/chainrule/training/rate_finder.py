@@ -1,4 +1,4 @@
-"""The learning-rate range test: which rates a network can be trained with, found in one short training."""
+"""The learning-rate range test: one short training run that finds usable learning rates."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ from chainrule.training.loop import DivergenceError, train
 
 __all__ = ["RangeTest", "lr_range_test"]
 
-LATELY = 5  # steps whose mean loss says whether it has risen
+LATELY = 5  # steps whose mean loss shows whether it has risen
 
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What :func:`lr_range_test` measured; :func:`chainrule.plotting.plot_range_test` draws it.
+    """The result of :func:`lr_range_test`. Plot it with :func:`chainrule.plotting.plot_range_test`.
 
     Attributes
     ----------
     rates, losses : (steps,) float64 arrays
-        The learning rate of every step, and the loss of its batch before the step was taken.
+        The learning rate of every step, and the loss of its batch before the step.
     smoothed : (steps,) float64 array
-        The losses, each averaged with its neighbours.
+        The losses, each averaged with its neighbors.
     suggestion : float or None
-        A tenth of the rate at which the smoothed loss is least; None where it never fell.
+        A tenth of the rate with the lowest smoothed loss; None if the loss never fell.
     diverged : bool
-        Whether the test ended because the loss rose. Where it did not, a larger ``high`` may still be of use.
+        Whether the test ended because the loss rose. If not, try a larger ``high``.
 
     Examples
     --------
@@ -68,29 +68,29 @@ def lr_range_test(
     steps: int = 200,
     **settings: Any,
 ) -> RangeTest:
-    """Train a copy of ``network`` with a learning rate that grows at every step, and return the losses by rate.
+    """Train a copy of ``network`` with a learning rate that grows at each step, and return the losses by rate.
 
     .. code-block:: text
 
         ηᵢ = low · (high / low)^(i / (steps − 1))           i = 0, 1, …, steps − 1
 
-    Where the rate is too small nothing is learned, where it is too large the loss rises; the test ends when it is twice
-    what it was in the first steps. The network is not changed.
+    If the rate is too small, nothing is learned; if it is too large, the loss rises. The test ends when the loss is
+    twice that of the first steps. The network is not modified.
 
     Parameters
     ----------
     network : Network
     X, t
-        As for :func:`~chainrule.train`; a step is a batch, and as many epochs are run as it takes.
+        As for :func:`~chainrule.train`. Each step is one batch; the test runs as many epochs as it needs.
     optimizer : Optimizer or str
-        Its own learning rate does not count.
+        Its own learning rate is ignored.
     low, high : float
         The first and the last rate, 0 < low < high.
     steps : int
-        How many, at least 10.
+        Number of steps, at least 10.
     **settings
         ``batch_size``, ``accumulate``, ``layer_rates``, ``penalties``, ``clip``, ``sample_weight``, ``augment``,
-        ``shuffle``, ``threads`` and ``seed`` of :func:`~chainrule.train`: those of the training that is planned.
+        ``shuffle``, ``threads`` and ``seed`` of :func:`~chainrule.train`: use those of the planned training run.
 
     Returns
     -------
@@ -99,12 +99,12 @@ def lr_range_test(
     Raises
     ------
     ValueError, TypeError
-        For what ``train`` refuses, and for arguments of it that have no meaning here.
+        For arguments that ``train`` rejects, and for arguments of ``train`` that do not apply here.
 
     Notes
     -----
-    The suggestion, a tenth of the rate with the least smoothed loss, is a rule of thumb; Smith reads the picture: the
-    largest rate at which the loss still falls is the bound of a cycle, or the peak of ``OneCycle``.
+    The suggestion, a tenth of the rate with the lowest smoothed loss, is a rule of thumb. Smith reads the plot: the
+    largest rate at which the loss still falls is the upper bound of a cycle, or the peak of ``OneCycle``.
 
     Source: Smith, "Cyclical learning rates for training neural networks" (2017), section 3.3.
 
@@ -126,11 +126,11 @@ def lr_range_test(
     if refused := sorted(settings.keys() - SETTINGS):
         raise TypeError(f"lr_range_test: {', '.join(refused)}: expected settings among {', '.join(sorted(SETTINGS))}.")
     chosen = copy.copy(chosen)
-    vars(chosen)["learning_rate"] = 1.0  # the schedule has the rates
+    vars(chosen)["learning_rate"] = 1.0  # the schedule sets the rates
     growth = _Growth()
     watch = _Watch(low * (high / low) ** np.linspace(0, 1, steps), growth)
     try:
-        with left_to_the_caller():  # rates that cannot work are what is looked for
+        with left_to_the_caller():  # the test tries unusable rates on purpose
             train(
                 copy.copy(network), X, t, optimizer=chosen, schedule=growth, callbacks=[watch], epochs=steps, **settings
             )
@@ -146,24 +146,24 @@ SETTINGS = {
 
 
 class _Growth(Schedule):
-    """The factor that somebody else sets after every step."""
+    """A factor that other code sets after every step."""
 
     def __init__(self) -> None:
-        self.now = {"factor": 1.0}  # a value does not change, but this may
+        self.now = {"factor": 1.0}  # a Value is immutable, but this dict is not
 
     def factor(self, epoch: float, epochs: float) -> float:
         return self.now["factor"]
 
 
 class _Watch(Callback):
-    """Keeps the loss of every step, sets the next rate, and ends training when there is none or the loss has risen."""
+    """Records the loss of every step, sets the next rate, and ends training when the rates end or the loss rises."""
 
     def __init__(self, rates: Array, growth: _Growth) -> None:
         self.rates, self.growth = rates, growth
         self.losses: list[float] = []
         self.diverged = False
         self.first = max(5, len(rates) // 10)
-        """How many steps tell what the loss was at first."""
+        """Number of steps that determine the initial loss."""
         growth.now["factor"] = rates[0]
 
     def on_start(self, run: Run) -> None:
@@ -182,7 +182,7 @@ class _Watch(Callback):
 
     @property
     def bound(self) -> float:
-        """How large the loss may be: twice what it was at first."""
+        """The loss at which the test ends: twice the initial loss."""
         start = float(np.mean(self.losses[: self.first]))
         return start + abs(start)
 
@@ -193,15 +193,15 @@ def _result(watch: _Watch) -> RangeTest:
         rate = watch.rates[len(losses)]
         raise ValueError(
             f"lr_range_test: the loss was not finite after {len(losses)} steps, at rate {rate:.2g}: give a smaller "
-            "low, or scale the inputs to about −1 … 1."
+            "low, or scale the inputs to roughly [−1, 1]."
         )
     reach = max(2, len(watch.rates) // 20)
     kernel = np.hanning(2 * reach + 3)[1:-1]
-    bounded = np.minimum(losses, watch.bound)  # a jump at the end is not to hide what was before it
+    bounded = np.minimum(losses, watch.bound)  # so that a jump at the end does not affect the smoothed values before it
     smoothed = np.convolve(bounded, kernel, "full")[reach : reach + len(losses)]
     smoothed /= np.convolve(np.ones(len(losses)), kernel, "full")[reach : reach + len(losses)]
     least, start = int(smoothed.argmin()), losses[: watch.first]
-    fell = smoothed[least] < start.mean() - max(start.std(), 0.01 * abs(start.mean()))  # not by chance
+    fell = smoothed[least] < start.mean() - max(start.std(), 0.01 * abs(start.mean()))  # more than chance
     return RangeTest(
         watch.rates[: len(losses)], losses, smoothed, float(watch.rates[least]) / 10 if fell else None, watch.diverged
     )

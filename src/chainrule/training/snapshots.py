@@ -1,4 +1,4 @@
-"""Snapshots: everything that goes on from epoch to epoch, taken from a training and put back into one."""
+"""Snapshots of the complete training state, taken from a run and restored into one."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from chainrule.files.values import ModelFileError, check_fields, check_texts, ch
 from chainrule.training.callbacks import Callback, Run
 from chainrule.training.state import Steps, Work
 
-NOT_KEPT = {"training", "dx_wanted", "rng", "scratch", "weights", "factors", "before"}  # no state
-SINCE = {"accumulate": "1", "layer_rates": "{}", "augment": "[]"}  # what older checkpoints did without
-CHUNK = 2**22  # numbers that are hashed at once where an array is not contiguous
+NOT_KEPT = {"training", "dx_wanted", "rng", "scratch", "weights", "factors", "before"}  # not state
+SINCE = {"accumulate": "1", "layer_rates": "{}", "augment": "[]"}  # defaults for fields that older checkpoints lack
+CHUNK = 2**22  # numbers hashed at once if an array is not contiguous
 
 
 class CheckpointError(ValueError):
-    """A training cannot go on from these checkpoints: they are damaged, or of another training."""
+    """Raised when training cannot resume because the checkpoints are corrupt or belong to a different run."""
 
 
 class Snapshot(NamedTuple):
-    """A checkpoint that was read: whole, but not yet compared with any training."""
+    """A checkpoint that was read and found intact, but not yet matched to a run."""
 
     path: Path
     description: dict[str, Any]
@@ -34,21 +34,21 @@ class Snapshot(NamedTuple):
 
     @property
     def seed(self) -> np.random.SeedSequence:
-        """The seed of the training."""
+        """The seed of the run."""
         try:
             return check_seed(self.description["seed"])
         except ValueError as error:
             raise CheckpointError(
-                f"{self.path}: the seed cannot be read: {error}. Pass the seed of the training again."
+                f"{self.path}: the seed cannot be read: {error}. Pass the seed of the run again."
             ) from error
 
 
 def take(
     steps: Steps, callbacks: Sequence[Callback], seed: Mapping[str, Any], same: Mapping[str, str]
 ) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Return the state of a training as a description for JSON, and arrays by name.
+    """Return the training state as a description for JSON, and arrays by name.
 
-    ``same`` are descriptions of what has to be the same in the training that resumes, by name: see :func:`describe`.
+    ``same`` describes, by name, everything that must be the same when training resumes: see :func:`describe`.
     """
     work, run = steps.work, steps.run
     augment = work.batches.augment
@@ -76,7 +76,7 @@ def take(
 
 
 def restore(snapshot: Snapshot, steps: Steps, callbacks: Sequence[Callback], same: Mapping[str, str]) -> None:
-    """Put everything back, after checks that the checkpoint is of this training."""
+    """Restore everything, after checking that the checkpoint belongs to this run."""
     try:
         _check_types(snapshot.description)
         _check_same(snapshot, steps.run, callbacks, same)
@@ -85,13 +85,13 @@ def restore(snapshot: Snapshot, steps: Steps, callbacks: Sequence[Callback], sam
         raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
         raise CheckpointError(
-            f"{snapshot.path}: this training cannot go on from it: {shown(repr(error))}. Use another checkpoint, or "
-            "start anew in another folder."
+            f"{snapshot.path}: training cannot resume from it: {shown(repr(error))}. Use another checkpoint, or "
+            "start over in another folder."
         ) from error
 
 
 def _stateful(callbacks: Sequence[Callback]) -> list[Callback]:
-    """Return the callbacks that remember something; the others, such as progress bars, may come and go."""
+    """Return the callbacks that have state; the others, such as progress bars, may differ between runs."""
     return [callback for callback in callbacks if callback.state()]
 
 
@@ -100,20 +100,20 @@ def _check_same(snapshot: Snapshot, run: Run, callbacks: Sequence[Callback], sam
     for name in same:
         if there.get(name) != same[name]:
             raise CheckpointError(
-                f"{snapshot.path} is a checkpoint of another training: {name}: {shown(there.get(name), 2000)} there, "
-                f"{same[name]} here. Give the same arguments, or start anew in another folder."
+                f"{snapshot.path} is a checkpoint of a different run: {name}: {shown(there.get(name), 2000)} there, "
+                f"{same[name]} here. Give the same arguments, or start over in another folder."
             )
     kinds = [callback["type"] for callback in snapshot.description["callbacks"]]
     ours = [type(callback).__name__ for callback in _stateful(callbacks)]
     if kinds != ours:
         raise CheckpointError(
-            f"{snapshot.path} is a checkpoint of another training: callbacks: {shown(', '.join(kinds)) or 'none'} "
+            f"{snapshot.path} is a checkpoint of a different run: callbacks: {shown(', '.join(kinds)) or 'none'} "
             f"there, {', '.join(ours) or 'none'} here. Give the same callbacks in the same order."
         )
     if snapshot.description["epoch"] > run.epochs:
         raise CheckpointError(
             f"{snapshot.path} is a checkpoint of epoch {snapshot.description['epoch']}, but epochs={run.epochs}: "
-            "give more epochs."
+            "increase epochs."
         )
 
 
@@ -141,14 +141,14 @@ def _restore(snapshot: Snapshot, steps: Steps, callbacks: Sequence[Callback]) ->
     run.epoch = description["epoch"]
     for name in state.keys() - memory.keys():
         setattr(work.state, name, state[name])
-    for name, target in targets.items():  # after all that can fail
+    for name, target in targets.items():  # after everything that can fail
         target[...] = sources[name]
     if description["stopped"]:
         run.stop(description["stopped"])
 
 
 def _check_types(description: Mapping[str, Any]) -> None:
-    """Refuse fields of other types than :func:`take` writes; what is in them is checked by their users."""
+    """Raise an error for fields of other types than :func:`take` writes. Their contents are checked on use."""
     for name in ("same", "seed", "streams", "optimizer"):
         if not isinstance(description[name], dict):
             raise ModelFileError(f"{name} cannot be read: expected an object, got {shown(description[name])}.")
@@ -167,36 +167,36 @@ def _check_types(description: Mapping[str, Any]) -> None:
 
 
 def _check_arrays(work: Work, sources: Mapping[str, Any], targets: Mapping[str, Array]) -> None:
-    """Refuse arrays of another form than those that they replace, what is not finite, and rows that are not there."""
+    """Raise an error for arrays of another shape or dtype, values that are not finite, and invalid row indices."""
     for name, target in targets.items():
         check_array(name, sources[name], form(target))
     for name in _values(work):
         if not np.isfinite(sources[name]).all():
             raise ValueError(f"{name} is not finite")
     if "order" in targets and not np.array_equal(np.sort(sources["order"]), np.sort(work.batches.order)):
-        raise ValueError("order is not an order of the rows that are trained on")
+        raise ValueError("order is not a permutation of the training rows")
 
 
 def _history(rows: Array, columns: Sequence[str], epochs: int) -> list[dict[str, float]]:
-    """Return the rows of a history by name, one for each epoch."""
+    """Return the columns of a history by name, with one value per epoch."""
     if rows.dtype != np.float64 or rows[:, columns.index("epoch")].tolist() != list(range(1, epochs + 1)):
-        raise ValueError(f"the history has not the epochs 1 to {epochs}")
+        raise ValueError(f"the history does not have the epochs 1 to {epochs}")
     return [dict(zip(columns, row, strict=True)) for row in rows.tolist()]
 
 
 def _values(work: Work) -> dict[str, Array]:
-    """Return what was learned: the parameters, and the statistics of a network that has any."""
+    """Return the learned arrays: the parameters, and the statistics, if any."""
     network = work.network
     return {"theta": network.theta} | ({"statistics": network.statistics} if network.statistics.size else {})
 
 
 def _order(work: Work) -> dict[str, Array]:
-    """Return the order of the rows, which each epoch's is made from; nothing where it stays."""
+    """Return the row order from which the next epoch's is shuffled; nothing without shuffling."""
     return {} if work.batches.rng is None else {"order": work.batches.order}
 
 
 def fingerprint(*data: Any) -> str:
-    """Return a digest of arrays, dense or sparse, or None: whether data are the same is a matter of one comparison."""
+    """Return a digest of the arrays (dense, sparse or None), to compare data sets cheaply."""
     hashed = hashlib.sha256()
     for part in data:
         arrays = (part.data, part.indices, part.indptr) if is_sparse(part) else () if part is None else (part,)
@@ -213,7 +213,7 @@ def fingerprint(*data: Any) -> str:
 
 
 def seed_state(seed: np.random.SeedSequence) -> dict[str, Any]:
-    """Return the arguments that make this seed once more, in types that JSON has."""
+    """Return the arguments that recreate this seed, in JSON types."""
     words: Any = seed.entropy
     entropy = words if isinstance(words, int) else [int(word) for word in np.ravel(words)]
     return {
@@ -225,7 +225,7 @@ def seed_state(seed: np.random.SeedSequence) -> dict[str, Any]:
 
 
 def _stream(rng: Any) -> dict[str, Any] | None:
-    """Return the state of what shuffles or draws; None where nothing does."""
+    """Return the state of a shuffler or generator; None if there is none."""
     if rng is None:
         return None
     if isinstance(rng, np.random.Generator):
@@ -236,14 +236,14 @@ def _stream(rng: Any) -> dict[str, Any] | None:
         state = rng.state()
     else:
         raise TypeError(
-            f"Checkpoint: shuffle: the state of {rng!r} is unknown: give it methods state(), which returns a "
-            "dictionary for JSON, and restore(state), or use a numpy.random.Generator."
+            f"Checkpoint: shuffle: the state of {rng!r} is unknown: add a method state() that returns a "
+            "JSON dictionary, and restore(state), or use a numpy.random.Generator."
         )
     return _plain(state)
 
 
 def _plain(value: Any) -> Any:
-    """Return a stream's state in types that JSON has."""
+    """Return a stream's state in JSON types."""
     if isinstance(value, Mapping):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, np.ndarray | np.generic):
@@ -252,7 +252,7 @@ def _plain(value: Any) -> Any:
 
 
 def _checked_stream(rng: Any, state: Any) -> Any:
-    """Return a state that NumPy may have; that of a shuffler of one's own is checked by its ``restore``."""
+    """Validate a state for NumPy; a custom shuffler's state is checked by its ``restore``."""
     if isinstance(rng, np.random.Generator):
         return check_stream(state, rng.bit_generator.state)
     if isinstance(rng, np.random.RandomState):
@@ -273,19 +273,21 @@ def _resume_stream(rng: Any, state: Any) -> None:
 
 
 def kept(memory: Any) -> dict[str, Any]:
-    """Return what an optimizer remembers from step to step."""
+    """Return an optimizer's state."""
     return {name: value for name, value in vars(memory).items() if name not in NOT_KEPT}
 
 
 def _pack(owner: str, state: Mapping[str, Any], arrays: dict[str, Array]) -> dict[str, Any]:
-    """Return a state for JSON: its arrays go into ``arrays``, and floats are written so that every bit comes back."""
+    """Return a state for JSON: its arrays go into ``arrays``, and floats are written exactly."""
     packed: dict[str, Any] = {}
     for name, value in state.items():
         if isinstance(value, np.ndarray) or (isinstance(value, list) and value):
             key = f"{owner}.{name}"
             array = np.asarray(value)
             if array.dtype not in (np.float32, np.float64, np.int64):
-                raise TypeError(f"{key}: a checkpoint keeps arrays of float32, float64 and int64, got {array.dtype}.")
+                raise TypeError(
+                    f"{key}: a checkpoint can hold arrays of float32, float64 and int64, got {array.dtype}."
+                )
             arrays[key] = array
             packed[name] = {"list" if isinstance(value, list) else "array": key}
         elif isinstance(value, float):
@@ -296,7 +298,7 @@ def _pack(owner: str, state: Mapping[str, Any], arrays: dict[str, Array]) -> dic
             packed[name] = int(value)
         else:
             raise TypeError(
-                f"{owner}.{name}: a checkpoint keeps numbers, texts, arrays and lists of numbers, not {value!r}."
+                f"{owner}.{name}: a checkpoint can hold numbers, strings, arrays and lists of numbers, not {value!r}."
             )
     return packed
 
@@ -306,7 +308,7 @@ def _unpack(packed: Mapping[str, Any], arrays: Mapping[str, Array]) -> dict[str,
 
 
 def _value(value: Any, arrays: Mapping[str, Array]) -> Any:
-    """Return what :func:`_pack` was given."""
+    """Return the state that :func:`_pack` packed."""
     if not isinstance(value, dict):
         return value
     [(kind, content)] = value.items()
@@ -317,7 +319,7 @@ def _value(value: Any, arrays: Mapping[str, Array]) -> Any:
 
 
 def describe(work: Work, seed: Mapping[str, Any] | None, data: Iterable[Any]) -> dict[str, str]:
-    """Return what has to be the same in a training that goes on, in words."""
+    """Return a description of everything that must be the same when training resumes."""
     network = work.network
     same = {
         "network": f"{network.input_shape} {[*network.layers]!r} {network.loss!r} {network.dtype}",

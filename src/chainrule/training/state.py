@@ -1,4 +1,4 @@
-"""What a training is made of, and what the loop asks of an engine: do these batches."""
+"""The components of a training run, and the interface between the loop and an engine."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from chainrule.training.clipping import Clip
 
 @dataclass(frozen=True)
 class Work:
-    """Everything that a step is made of.
+    """All the components of a training step.
 
-    ``seed`` is for what dropout draws, ``threads`` how many are used, ``accumulate`` how many batches a step has;
-    ``layer_rates`` are the layers' own factors of the learning rate, 1 where there is none.
+    ``seed`` seeds dropout, ``threads`` is the number of threads, ``accumulate`` the number of batches per step;
+    ``layer_rates`` are the learning-rate multipliers of the layers, 1 by default.
     """
 
     network: Network
@@ -42,22 +42,22 @@ class Work:
 
 
 class Steps(ABC):
-    """The steps of one epoch after another, and what was measured in each.
+    """The steps of successive epochs, and their measurements.
 
     Attributes
     ----------
     losses, penalties, totals : (batches,) float64 arrays
-        Of every batch of this epoch: L without penalties, what the penalties add, and its rows or sum of weights.
+        For every batch of this epoch: L without penalties, the penalties, and the number of rows or sum of weights.
     rate : float
         The learning rate of the last step.
     block : int
-        How many batches the training loop asks for at once.
+        Number of batches that the training loop requests at once.
     blas_threads, part_threads : int
-        How many threads BLAS shall use meanwhile, and how many do parts of the rows in layers such as Conv2D.
+        Number of threads for BLAS during the steps, and for row-parallel layers such as Conv2D.
     rng : numpy.random.Generator
-        What dropout draws from.
+        The random generator used by dropout.
     engine : str
-        "compiled", or "numpy" and why.
+        "compiled", or "numpy" with the reason.
     """
 
     rng: np.random.Generator
@@ -75,22 +75,22 @@ class Steps(ABC):
 
     @abstractmethod
     def do(self, first: int, last: int) -> None:
-        """Do the batches from ``first`` to ``last`` (exclusive, counted from 0) of the running epoch.
+        """Run the batches from ``first`` to ``last`` (exclusive, counted from 0) of the current epoch.
 
-        They are whole steps. ``run.batch`` is afterwards the last one that was done. A FloatingPointError at a loss
-        that is not finite.
+        They form whole steps. Afterwards ``run.batch`` is the last completed one. A loss that is not finite raises a
+        FloatingPointError.
         """
 
-    def close(self) -> None:  # noqa: B027  (most have nothing to let go of)
-        """Let go of what only the steps need."""
+    def close(self) -> None:  # noqa: B027  (most have nothing to release)
+        """Release resources."""
 
     def factor(self, batch: int) -> float:
-        """Return the schedule's factor for the step that a batch of the running epoch is in."""
+        """Return the schedule's factor for the step that contains a batch of the current epoch."""
         run, k = self.run, self.work.accumulate
         steps = -(-run.batches // k)
         return self.work.schedule.factor(run.epoch - 1 + batch // k / steps, run.epochs)
 
     def mean(self, values: Array) -> float:
-        """Return the mean over the rows done so far of ``losses`` or ``penalties``."""
+        """Return the mean of ``losses`` or ``penalties`` over the rows processed so far."""
         done = self.run.batch
         return float(np.dot(values[:done], self.totals[:done]) / self.totals[:done].sum())

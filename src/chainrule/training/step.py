@@ -1,4 +1,4 @@
-"""The steps of training in plain array code: the layers' own forward and backward, the optimizer's own update."""
+"""The training step in plain array code: the layers' forward and backward, and the optimizer's update."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["steps"]
 
 
 def steps(work: Work, run: Run) -> Steps:
-    """Return what does the steps."""
+    """Return the object that runs the steps."""
     return _ReferenceSteps(work, run)
 
 
@@ -38,7 +38,7 @@ class _ReferenceSteps(Steps):
             self._step(batch, stop, self.factor(batch) if changes else factor)
 
     def _step(self, first: int, last: int, factor: float) -> None:
-        """Take one step with the gradient of all rows of these batches."""
+        """Take one step with the gradient of all rows in these batches."""
         work, run, bound = self.work, self.run, self.bound
         self.rate = work.optimizer.learning_rate * factor
         grad, rows = self._batch(first)
@@ -53,7 +53,7 @@ class _ReferenceSteps(Steps):
         bound.project()
 
     def _batch(self, batch: int) -> tuple[Array, float]:
-        """Return the gradient of one batch, and its rows (or the sum of their weights)."""
+        """Return the gradient of one batch, and its number of rows (or sum of weights)."""
         run = self.run
         run.batch = batch + 1
         x, t, weight = self.work.batches.take(batch)
@@ -66,7 +66,7 @@ class _ReferenceSteps(Steps):
         return grad, total
 
     def _accumulate(self, grad: Array, rows: float, first: int, last: int) -> tuple[Array, float]:
-        """Return Σ nᵢ gᵢ / Σ nᵢ, the gradient of the rows of all batches as one: a short batch has its share."""
+        """Return Σ nᵢ gᵢ / Σ nᵢ, the gradient of all batches as one; a smaller batch has less weight."""
         total = np.multiply(grad, rows, out=self.sum)
         for batch in range(first, last):
             grad, more = self._batch(batch)
