@@ -119,7 +119,7 @@ CASES = {
     "a penalty for a layer that is not there": (lambda: fit(penalties=[L2(0.1, layers=3)]), ValueError, ["there is no layer 3", "0 to 2"]),
     "a penalty for a layer without weights": (lambda: fit(penalties=[MaxNorm(1.0, layers=1)]), ValueError, ["layers without weights"]),
     "validation of everything": (lambda: fit(validation=1.0), ValueError, ["validation: expected a number in (0, 1), got 1.0"]),
-    "validation of one row": (lambda: fit(X[:1], T[:1], validation=0.5), ValueError, ["leaves none to train on"]),
+    "validation of one row": (lambda: fit(X[:1], T[:1], validation=0.5), ValueError, ["leaves no training rows"]),
     "validation with other features": (lambda: fit(validation=(X[:, :2], T)), ValueError, ["validation X: expected 3 features, got 2"]),
     "validation with other lengths": (lambda: fit(validation=(X, T[:3])), ValueError, ["20 and 3"]),
     "validation of four things": (
@@ -134,7 +134,7 @@ CASES = {
     "an average that forgets backwards": (lambda: cr.EMA(2), ValueError, ["EMA: decay: expected a number in (0, 1), got 2"]),
     "an average that begins after the end": (
         lambda: fit(callbacks=[cr.SWA(start=3)]), ValueError, ["SWA: start", "at most the 1 epochs of training, got 3"]),
-    "two averages": (lambda: fit(callbacks=[cr.SWA(1), cr.EMA()]), ValueError, ["expected one average", "got several"]),
+    "two averages": (lambda: fit(callbacks=[cr.SWA(1), cr.EMA()]), ValueError, ["only one weight-averaging callback is allowed", "got several"]),
     "steps of no batch": (lambda: fit(accumulate=0), ValueError, ["accumulate: expected a whole number of at least 1, got 0"]),
     "steps of half a batch": (lambda: fit(accumulate=0.5), TypeError, ["accumulate: expected a whole number, got 0.5"]),
     "steps of more batches than there are": (
@@ -144,7 +144,7 @@ CASES = {
     "a rate for a layer that learns nothing": (
         lambda: fit(layer_rates={1: 0.1}), ValueError, ["layer 1, ReLU(), has no parameters"]),
     "a negative rate for a layer": (lambda: fit(layer_rates={0: -1.0}), ValueError, ["layer_rates[0]: expected a number in [0, inf), got -1"]),
-    "rates of layers as a list": (lambda: fit(layer_rates=[0.1, 1]), TypeError, ["factors by the layer's index such as {0: 0.1}", "[0.1, 1]"]),
+    "rates of layers as a list": (lambda: fit(layer_rates=[0.1, 1]), TypeError, ["multipliers by layer index, such as {0: 0.1}", "[0.1, 1]"]),
     "augmentation that is a word": (lambda: fit(augment="shift"), TypeError, ["expected a list of augmentations", "'shift'"]),
     "augmentation that is not in a list": (
         lambda: fit(augment=Mixup()), TypeError, ["expected a list of augmentations such as [RandomShift(2)], got Mixup()"]),
@@ -199,7 +199,7 @@ CASES = {
     "an opset as text": (lambda: cr.onnx.convert(net(), opset="21"), TypeError, ["opset: expected a whole number, got '21'"]),
     "an opset that is true": (lambda: cr.onnx.convert(net(), opset=True), TypeError, ["opset: expected a whole number, got True"]),
     "ONNX of an unknown dtype": (lambda: cr.onnx.convert(net(), dtype="float16"), ValueError, ["'float32' or 'float64', got 'float16'"]),
-    "metadata that are no texts": (lambda: cr.onnx.convert(net(), {"classes": ["a"]}), TypeError, ["expected texts", "json.dumps"]),
+    "metadata that are no texts": (lambda: cr.onnx.convert(net(), {"classes": ["a"]}), TypeError, ["expected strings", "json.dumps"]),
     "ONNX of an array": (lambda: cr.onnx.convert(X), TypeError, ["expected a Network, an MLPClassifier", "got ndarray"]),
     "a converter for an object": (lambda: cr.onnx.register_layer(ReLU()), TypeError, ["a class derived from Layer, got ReLU()"]),
     "a converter for another class": (lambda: cr.onnx.register_loss(ReLU), TypeError, ["a class derived from Loss, got"]),

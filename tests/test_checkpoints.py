@@ -391,7 +391,7 @@ class TestDamage:
             fit(tmp_path, killed=3)
         last = tmp_path / "checkpoint-000003.safetensors"
         last.write_bytes(last.read_bytes()[:cut])
-        with pytest.warns(CheckpointWarning, match=r"checkpoint-000003\.safetensors.*The checkpoint before it is used"):
+        with pytest.warns(CheckpointWarning, match=r"checkpoint-000003\.safetensors.*The previous checkpoint is used"):
             theta, _ = fit(tmp_path)
         np.testing.assert_array_equal(theta, fit()[0])
 

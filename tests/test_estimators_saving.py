@@ -217,7 +217,7 @@ def put(*keys_and_value):
         (put("parameters", "solver", {"Loss": {"type": "Poisson"}}), "The 'solver' parameter"),
         (put("parameters", "solver", {"eval": "1"}), "solver cannot be read"),
         (put("parameters", "class_weight", {"dict": [[[1], 2]]}), "class_weight cannot be read"),
-        (put("labels", None), "labels belong to a classifier"),
+        (put("labels", None), "only a classifier has labels"),
         (put("labels", "target", "continuous"), "target continuous"),
         (put("labels", "target", "binary"), "3 classes .binary. do not fit a network of 3 outputs"),
         (put("labels", "target", "multilabel-indicator"), "do not fit a network with the loss Softmax"),

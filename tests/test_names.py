@@ -94,7 +94,7 @@ def test_values_never_change(where, arguments):
     value = CLASSES[where](**arguments)
     before = dict(vars(value))
     for name in before:
-        with pytest.raises(AttributeError, match=f"does not change: make a new {type(value).__name__}"):
+        with pytest.raises(AttributeError, match=f"is immutable: create a new {type(value).__name__}"):
             setattr(value, name, 0.5)
     assert vars(value) == before
 
