@@ -1,16 +1,18 @@
-"""The steps of training compiled by Numba: a whole block of batches in one call."""
+"""The steps of training as machine code: a whole block of batches in one call."""
 
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg.cython_blas  # noqa: F401  (the BLAS of compiled code, there before its threads are limited)
 
+from chainrule._internal.typing import Array
 from chainrule.training import step as reference
 from chainrule.training.callbacks import Run
-from chainrule.training.compiled.columns import INPUTS, OUTPUTS
-from chainrule.training.compiled.epoch import Memory, dense_epoch
-from chainrule.training.compiled.plan import Plan, make_plan
-from chainrule.training.compiled.products import gemm_address
+from chainrule.training.compiled import epoch as driver
+from chainrule.training.compiled import slots
+from chainrule.training.compiled.compiling import address_of, function
+from chainrule.training.compiled.plan import Plan
+from chainrule.training.compiled.product import DEPTH, product
+from chainrule.training.compiled.program import NotCompiled
 from chainrule.training.compiled.rows import Rows
 from chainrule.training.compiled.team import Team
 from chainrule.training.state import Steps, Work
@@ -18,16 +20,17 @@ from chainrule.training.state import Steps, Work
 __all__ = ["steps"]
 
 MOST_DRAWS = 2**18  # numbers that dropout may have waiting: they stay in the cache
+STRIP = 128  # numbers that two vectors have at most
 
 
 def steps(work: Work, run: Run) -> Steps:
     """Return what does the steps: compiled if every part has a compiled form and the rows are dense."""
-    plan = make_plan(work)
-    if isinstance(plan, Plan):
-        return _CompiledSteps(work, run, plan)
-    made = reference.steps(work, run)
-    made.engine = f"numpy: {plan}"
-    return made
+    try:
+        return _CompiledSteps(work, run, Plan(work))
+    except NotCompiled as reason:
+        made = reference.steps(work, run)
+        made.engine = f"numpy: {reason}"
+        return made
 
 
 class _CompiledSteps(Steps):
@@ -35,54 +38,63 @@ class _CompiledSteps(Steps):
 
     def __init__(self, work: Work, run: Run, plan: Plan) -> None:
         super().__init__(work, run)
-        batches, theta, state = work.batches, work.network.theta, work.state
         self._plan, self.rng = plan, np.random.default_rng(work.seed)
-        self._rates, self._draws = np.empty(len(batches)), np.empty(0, theta.dtype)
-        dtype, size, widest = theta.dtype, plan.batch_size, plan.layers[:, [INPUTS, OUTPUTS]].max()
-        nothing = np.empty(0, dtype)
+        batches, network, state, program = work.batches, work.network, work.state, plan.program
+        theta, dtype, size = network.theta, network.theta.dtype, work.batches.batch_size
         self._rows = Rows(batches, dtype)
-        slots = [*(getattr(state, name) for name in work.optimizer.slots), nothing, nothing]
-        self._memory = Memory(
-            gemm=gemm_address(dtype),
-            theta=theta,
-            grad=np.zeros((plan.parts if plan.by_rows else 1, theta.size), dtype),
-            s1=slots[0],
-            s2=slots[1],
-            x=np.empty(size * plan.layers[0, INPUTS] if self._rows.gathered else 0, dtype),
-            y=np.empty(size * plan.width, dtype),
-            dy=np.empty(size * plan.width, dtype),
-            scale=np.empty(size, dtype),
-            norms=np.empty(widest, dtype),
-            sums=np.zeros((plan.parts, 3)),
-            losses=self.losses,
-            penalties=self.penalties,
-            totals=self.totals,
-            rates=self._rates,
-        )
-        self._block = self._rows.block
-        if plan.draws:
-            self._block = min(self._block, max(1, MOST_DRAWS // (plan.batch_size * plan.draws)))
-            self._draws = np.empty(min(self._block, len(batches)) * plan.batch_size * plan.draws, dtype)
+        self._block, self._rates = self._rows.block, np.empty(len(batches))
+        self._draw_width = sum(width for _, width in program.drawn)
+        if self._draw_width:
+            self._block = min(self._block, max(1, MOST_DRAWS // (size * self._draw_width)))
+        self._draws = np.empty(min(self._block, len(batches)) * size * self._draw_width, dtype)
+        self._written = [theta, network.statistics, *(getattr(state, name) for name in work.optimizer.slots)]
         threads = min(plan.parts, work.threads.allowed)
-        self._team = Team(threads)
-        if plan.parts > 1:
-            self.blas_threads = 1
+        grads = np.zeros((plan.parts if plan.by_rows else 1, theta.size), dtype)
+        sums, widest = np.zeros((plan.parts, 3)), max([1, *(e.shape[-1] for e in network.layout.entries)])
+        norms = np.empty(widest, dtype)
+        table, phases = plan.table(self._rows.gather, address_of(norms)).arrays()
+        values, slopes = np.empty(size * program.widths, dtype), np.empty(size * program.widths, dtype)
+        memo, shared = np.empty(size * program.memos, dtype), np.empty(plan.parts * program.sizes, dtype)
+        packed = np.empty((threads, DEPTH * STRIP), dtype)
+        base = np.zeros((threads, slots.BASE), np.int64)
+        slot_1, slot_2 = [*self._written[2:], theta, theta][:2]  # theta: for an optimizer that reads none
+        for place, array in (
+            (slots.THETA, theta), (slots.VALUES, values), (slots.SLOPES, slopes), (slots.MEMO, memo),
+            (slots.SHARED, shared), (slots.STATISTICS, network.statistics), (slots.S1, slot_1), (slots.S2, slot_2),
+            (slots.LOSSES, sums), (slots.BATCH, self._rows.buffer), *self._rows.targets,
+        ):  # fmt: skip
+            base[:, place] = address_of(array)
+        base[:, slots.PACKED] = [address_of(line) for line in packed]
+        base[:, slots.PRODUCT], base[:, slots.PARTS] = product.address(dtype), plan.parts
+        job = np.zeros(driver.JOB, np.int64)
+        for field, value in (
+            (driver.BASES, address_of(base)), (driver.OPERATIONS, address_of(table)),
+            (driver.PHASES, address_of(phases)), (driver.COUNT, len(phases)), (driver.BATCH_SIZE, size),
+            (driver.ROWS, batches.rows), (driver.PARTS, plan.parts), (driver.BY_ROWS, plan.by_rows),
+            (driver.READY, self._rows.ready), (driver.ROW_BYTES, self._rows.buffer.itemsize * self._rows.width),
+            (driver.ORDERS, address_of(self._rows.order)), (driver.ALL_DRAWS, address_of(self._draws)),
+            (driver.DRAW_BYTES, self._draw_width * dtype.itemsize), (driver.GRADS, address_of(grads)),
+            (driver.GRAD_BYTES, grads[0].nbytes), (driver.SUMS, address_of(sums)),
+            (driver.LOSSES, address_of(self.losses)), (driver.PENALTIES, address_of(self.penalties)),
+            (driver.TOTALS, address_of(self.totals)), (driver.RATES, address_of(self._rates)),
+        ):  # fmt: skip
+            job[field] = value
+        self._kept = (job, base, table, phases, values, slopes, memo, shared, packed, grads, sums, norms)
+        self._team = Team(threads, function(driver.epoch, dtype), address_of(job))
+        self.blas_threads = 1
 
     def do(self, first: int, last: int) -> None:
-        work, run, plan, state = self.work, self.run, self._plan, self.work.state
-        for array in (self._memory.theta, self._memory.s1, self._memory.s2):
-            if not array.flags.writeable:  # since training began: compiled code would not notice
+        work, run, state = self.work, self.run, self.work.state
+        size = work.batches.batch_size
+        for array in self._written:
+            if not array.flags.writeable:  # since training began: machine code would not notice
                 raise ValueError("the parameters, or what the optimizer remembers, were made read-only in training.")
         while first < last:
             stop = min(last, first + self._block)
             self._fill_rates(first, stop)
-            if plan.draws:
-                rows = min(stop * plan.batch_size, work.batches.rows) - first * plan.batch_size
-                self.rng.random(out=self._draws[: rows * plan.draws], dtype=self._draws.dtype)
-            row = self._rows.prepare(first, stop)
-            done = self._team.do(
-                (plan, self._rows.data, self._memory, self._draws), (first, stop, state.t + 1, row), dense_epoch
-            )
+            if self._draw_width:
+                self._draw(first * size, min(stop * size, work.batches.rows))
+            done = self._team.do((first, stop, state.t + 1, self._rows.prepare(first, stop)))
             state.t += done
             failed = done < stop - first
             run.batch = first + done + failed
@@ -94,6 +106,22 @@ class _CompiledSteps(Steps):
 
     def close(self) -> None:
         self._team.close()
+
+    def _draw(self, start: int, stop: int) -> None:
+        """Draw what the layers need, batch by batch and layer by layer, as the reference does."""
+        drawn, size, dtype = self._plan.program.drawn, self.work.batches.batch_size, self._draws.dtype
+        if len({kind for kind, _ in drawn}) == 1:  # one stream: in one call
+            self._fill(drawn[0][0], self._draws[: (stop - start) * self._draw_width], dtype)
+            return
+        at = 0
+        for row in range(start, stop, size):
+            n = min(size, stop - row)
+            for kind, width in drawn:
+                self._fill(kind, self._draws[at : at + n * width], dtype)
+                at += n * width
+
+    def _fill(self, kind: str, out: Array, dtype: np.dtype[np.generic]) -> None:
+        getattr(self.rng, kind)(out=out, dtype=dtype)
 
     def _fill_rates(self, first: int, last: int) -> None:
         rate, rates = self.work.optimizer.learning_rate, self._rates

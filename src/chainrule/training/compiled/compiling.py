@@ -1,76 +1,154 @@
-"""How everything in this folder is compiled, where the result is kept, and what is said meanwhile."""
+"""Machine code of single functions: compiled by Numba once, kept on disk, and loaded without Numba afterwards.
+
+Numba takes half a second to import, so functions for compiled code are only declared here. They become Numba's when one
+of them has to be compiled: a later process finds the machine code on disk and needs nothing but llvmlite, to load it.
+"""
 
 from __future__ import annotations
 
-import gc
-import zlib
+import functools
+import importlib
+import threading
+import types
 from collections.abc import Callable
-from contextlib import suppress
-from importlib.resources import files
+from ctypes import CFUNCTYPE, c_int, c_int64, c_void_p, create_string_buffer
 from typing import Any
 
-from numba import njit
-from numba.core import event
+import numpy as np
 
-from chainrule.training.compiled.keeping import REMEDY, FileCache, say
+from chainrule.training.compiled import keeping
 
 # Division by zero gives infinity, as in NumPy: Numba's default, to raise an error, prevents vector instructions.
-OPTIONS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+OPTIONS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "no_cpython_wrapper": True}
+# Sums in any order, for vector instructions; NaN and infinity stay what they are.
+SUMMING = {"reassoc", "contract", "nsz"}
 
-compiled = njit(**OPTIONS, no_cpython_wrapper=True)
-"""For functions that compiled functions call."""
-
-summing = njit(**OPTIONS, no_cpython_wrapper=True, fastmath={"reassoc", "contract", "nsz"})
-"""The same where sums may be taken in another order, for vector instructions; NaN and infinity stay what they are."""
+_lock = threading.RLock()  # LLVM and Numba take one thread at a time
+_loaded: dict[str, int] = {}
 
 
-def kept(make: Callable[[int], Callable[..., Any]]) -> Any:
-    """Compile ``make(version)``, a function that Python calls, and keep the result on disk, where that is possible.
+class Declared:
+    """A function that compiled code can call; ``numba`` is what Numba knows it by, made when it is needed."""
 
-    ``version`` stands for the text of all that is compiled, since Numba itself looks for changes in one file only. As a
-    variable of the function's closure it is part of the key under which the result is kept.
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    @functools.cached_property
+    def numba(self) -> Any:
+        """The function as Numba takes it."""
+        return self._make()
+
+
+def compiled(python: Callable[..., Any], **options: Any) -> Any:
+    """Declare a function that compiled functions call."""
+    return Declared(lambda: _njit(python, **options))
+
+
+def summing(python: Callable[..., Any]) -> Any:
+    """Declare one whose sums may be taken in another order, for vector instructions."""
+    return compiled(python, fastmath=SUMMING)
+
+
+def inlined(*names: str) -> tuple[Any, ...]:
+    """Declare functions of :mod:`chainrule.training.compiled.instructions`, which need Numba to be defined."""
+
+    def declare(name: str) -> Declared:
+        where = "chainrule.training.compiled.instructions"
+        return Declared(lambda: getattr(importlib.import_module(where), name))
+
+    return tuple(map(declare, names))
+
+
+class Operation:
+    """A function of integers whose machine code is called by its address.
+
+    Parameters
+    ----------
+    python : function
+        Its first parameter is the dtype if that is named ``T``; all others are integers, many of them addresses. It
+        returns nothing.
     """
-    function = njit(**OPTIONS)(make(_version()))
-    with suppress(RuntimeError):  # there is nowhere to write
-        function._cache = FileCache(function.py_func)  # noqa: SLF001  (njit(cache=True) does this, with Numba's own)
-    return function
+
+    def __init__(self, python: Callable[..., None], **options: Any) -> None:
+        code = python.__code__
+        self._python, self._options = python, options
+        self._parameters = code.co_varnames[: code.co_argcount]
+        self.name = f"{python.__module__.removeprefix('chainrule.training.compiled.')}.{python.__name__}"
+
+    def address(self, dtype: np.dtype[Any]) -> int:
+        """Return the address of the machine code for a dtype, from memory, from disk, or compiled now."""
+        key = f"{self.name}-{dtype.name}" if self._parameters[0] == "T" else self.name
+        with _lock:
+            if key not in _loaded:
+                symbol, code = keeping.read(key) or keeping.write(key, *self._compile(dtype))
+                _loaded[key] = _load(symbol, code)
+            return _loaded[key]
+
+    def _compile(self, dtype: np.dtype[Any]) -> tuple[str, bytes]:
+        """Return the name of the function in its machine code, and that code."""
+        from numba import types as numba_types  # noqa: PLC0415  (start-up time: half a second, for first uses only)
+
+        keeping.announce()
+        number = numba_types.NumberClass(getattr(numba_types, dtype.name))
+        signature = tuple(number if name == "T" else numba_types.int64 for name in self._parameters)
+        function = _njit(self._python, **self._options)
+        function.compile(signature)
+        result = function.overloads[signature]
+        library, symbol = result.library, result.fndesc.llvm_func_name
+        module = library._final_module  # noqa: SLF001  (optimized; there is no public way to it)
+        for other in module.functions:
+            if other.name != symbol and not other.is_declaration:
+                other.linkage = "internal"  # so that no other file has a function of its name
+        return symbol, library._codegen._tm.emit_object(module)  # noqa: SLF001
 
 
-def _version() -> int:
-    """Return a number that changes with this folder: its sources, or its bytecode, which may lie in a zip; 0 for none.
-
-    A single executable may have neither.
-    """
-    folder = files(__package__)
-    there = sorted(folder.iterdir(), key=lambda file: file.name) if folder.is_dir() else []
-    return zlib.crc32(b"".join(file.read_bytes() for file in there if file.name.endswith((".py", ".pyc"))))
+operation = Operation
 
 
-def announce(function: Any) -> None:
-    """Say so when this function is compiled, because it takes long."""
-    event.register("numba:compile", _Notice(function))
+def function(operation: Operation, dtype: np.dtype[Any]) -> Callable[..., Any]:
+    """Return an operation as a function that Python calls with integers, without the interpreter's lock."""
+    parameters = operation._parameters  # noqa: SLF001
+    call = CFUNCTYPE(c_int, c_void_p, c_void_p, *[c_int64] * len(parameters))(operation.address(dtype))
+    room = create_string_buffer(64)  # for the result and the error of Numba's functions: ours have none
+    given = (room, room, 0) if parameters[0] == "T" else (room, room)
+    return functools.partial(call, *given)
 
 
-class _Notice(event.Listener):
-    """Says once that what takes so long is the compiler; which makes so many objects that looking for garbage costs."""
+def address_of(array: np.ndarray[Any, Any]) -> int:
+    """Return where an array's numbers are; they stay there as long as somebody keeps the array."""
+    return int(array.__array_interface__["data"][0])
 
-    said = False
 
-    def __init__(self, function: Any) -> None:
-        self.function = function
-        self.collecting = False
+def _njit(python: Callable[..., Any], **options: Any) -> Any:
+    """Compile with Numba, when it is called, a function whose global names may be of declared ones."""
+    from numba import njit  # noqa: PLC0415  (start-up time, as above)
 
-    def on_start(self, event: Any) -> None:
-        if event.data["dispatcher"] is not self.function:
-            return
-        if not _Notice.said:
-            _Notice.said = True
-            kept = getattr(self.function._cache, "_enabled", False)  # noqa: SLF001
-            result = "the result is kept for later" if kept else f"the result cannot be kept. {REMEDY}"
-            say(f"compiling, which takes about ten seconds; {result}")
-        self.collecting = gc.isenabled()
-        gc.disable()
+    known = python.__globals__
+    ready = {n: known[n].numba for n in python.__code__.co_names if isinstance(known.get(n), Declared)}
+    cells = tuple(types.CellType(_ready(cell.cell_contents)) for cell in python.__closure__ or ())
+    code = types.FunctionType(python.__code__, {**known, **ready}, python.__name__, python.__defaults__, cells)
+    code.__qualname__, code.__module__ = python.__qualname__, python.__module__
+    return njit(**OPTIONS, **options)(code)
 
-    def on_end(self, event: Any) -> None:
-        if event.data["dispatcher"] is self.function and self.collecting:
-            gc.enable()
+
+def _ready(value: Any) -> Any:
+    return value.numba if isinstance(value, Declared) else value
+
+
+@functools.cache
+def _engine() -> Any:
+    from llvmlite import binding  # noqa: PLC0415  (start-up time: 50 ms)
+
+    binding.initialize_native_target()
+    binding.initialize_native_asmprinter()
+    machine = binding.Target.from_default_triple().create_target_machine()
+    return binding.create_mcjit_compiler(binding.parse_assembly(""), machine)
+
+
+def _load(symbol: str, code: bytes) -> int:
+    from llvmlite import binding  # noqa: PLC0415  (as above)
+
+    engine = _engine()
+    engine.add_object_file(binding.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return int(engine.get_function_address(symbol))

@@ -15,11 +15,8 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import types
-from numba.extending import overload
-
 from chainrule._internal.special import _ERFC_FLOAT32, _ERFC_FLOAT64
-from chainrule.training.compiled.compiling import compiled
+from chainrule.training.compiled.compiling import compiled, inlined
 
 F = np.float32
 Q32 = tuple(
@@ -49,12 +46,10 @@ ERFC32 = tuple(F(c) for c in reversed(_ERFC_FLOAT32))
 ERFC64 = tuple(reversed(_ERFC_FLOAT64))
 
 
-def power_and_rest(x: Any) -> Any:
-    """Return 2ⁿ and p = e^r − 1, so that e^x = 2ⁿ (1 + p); x is kept where 2ⁿ is a normal number."""
-    raise NotImplementedError  # what is called is the compiled version for the type of x
+power_and_rest, erfc_coefficients = inlined("power_and_rest", "erfc_coefficients")
 
 
-def _power_and_rest_32(x: Any) -> Any:
+def power_and_rest_32(x: Any) -> Any:
     x = min(max(x, F(-87)), F(88))
     shifted = x * F(1.4426950408889634) + F(12582912)
     n = shifted - F(12582912)
@@ -66,7 +61,7 @@ def _power_and_rest_32(x: Any) -> Any:
     return power, r + r * r * q
 
 
-def _power_and_rest_64(x: Any) -> Any:
+def power_and_rest_64(x: Any) -> Any:
     x = min(max(x, -708.0), 709.0)
     shifted = x * 1.4426950408889634 + 6755399441055744.0
     n = shifted - 6755399441055744.0
@@ -76,11 +71,6 @@ def _power_and_rest_64(x: Any) -> Any:
         q = q * r + c
     power = np.int64((np.float64(shifted).view(np.int64) + np.int64(1023)) << np.int64(52)).view(np.float64)
     return power, r + r * r * q
-
-
-@overload(power_and_rest, jit_options={"error_model": "numpy"})
-def _(x: Any) -> Any:
-    return _power_and_rest_32 if x == types.float32 else _power_and_rest_64
 
 
 @compiled
@@ -109,22 +99,6 @@ def sigmoid(x: Any) -> Any:
     """Return 1 / (1 + e⁻ˣ)."""
     one = type(x)(1)
     return one / (one + exp(-x))
-
-
-def erfc_coefficients(x: Any) -> Any:
-    """Return the polynomial of chainrule._internal.special for the type of x, highest power first."""
-    raise NotImplementedError  # as above
-
-
-@overload(erfc_coefficients)
-def _(x: Any) -> Any:
-    def float32(x: Any) -> Any:
-        return ERFC32
-
-    def float64(x: Any) -> Any:
-        return ERFC64
-
-    return float32 if x == types.float32 else float64
 
 
 @compiled

@@ -1,116 +1,109 @@
-"""Where compiled code is kept on disk: Numba's own cache, for which no state of its files is an error."""
+"""Where machine code is kept: one small file for each function, in the user's cache folder."""
 
 from __future__ import annotations
 
-import pickle
+import functools
+import os
 import sys
+import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Iterator
+from importlib.metadata import version
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from tempfile import TemporaryFile
-from typing import Any
 
-from numba import config
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, IndexDataCacheFile
-from numba.misc.appdirs import AppDirs
-
-REMEDY = "Set NUMBA_CACHE_DIR to a folder that can be written, or each process compiles anew."
+REMEDY = "Set NUMBA_CACHE_DIR to a writable folder, or each process compiles again."
 
 
-class _NoSource:
-    """A place for functions whose source is no file: in a zip, or where there is bytecode only.
+def read(key: str) -> tuple[str, bytes] | None:
+    """Return the symbol and the machine code of a function; None if there is none, or a damaged file.
 
-    Numba's own places come first, but for one for zips, which finds out late that it cannot write.
+    A checksum guards against damage: one flipped bit of machine code can end the process. It is no signature: whoever
+    may write to the folder decides what is run.
     """
-
-    def __init__(self, py_func: Any, py_file: str) -> None:
-        self._py_file, self._code = py_file, py_func.__code__
-        self._version = [cell.cell_contents for cell in py_func.__closure__]
-        folder = config.CACHE_DIR or AppDirs(appname="numba", appauthor=False).user_cache_dir
-        self._path = Path(folder, f"chainrule_{zlib.crc32(py_file.encode()):08x}")  # one for each installation
-
-    @classmethod
-    def from_function(cls, py_func: Any, py_file: str) -> _NoSource | None:
-        place = cls(py_func, py_file)
-        try:
-            place.ensure_cache_path()
-        except OSError:
-            return None
-        return place
-
-    def ensure_cache_path(self) -> None:
-        self._path.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=self._path):  # can it be written?
-            pass
-
-    def get_cache_path(self) -> str:
-        return str(self._path)
-
-    def get_source_stamp(self) -> Any:
-        return self._version
-
-    def get_disambiguator(self) -> str:
-        return str(self._code.co_firstlineno)
-
-
-class _Places(CompileResultCacheImpl):
-    _numbas = CompileResultCacheImpl._locator_classes  # noqa: SLF001
-    _locator_classes = [*(place for place in _numbas if "Zip" not in place.__name__), _NoSource]  # noqa: RUF012
-
-
-class _Checked(IndexDataCacheFile):
-    """Numba's two files, each with a checksum at its end: one bit of machine code that flips can end the process.
-
-    It is no signature. Numba unpickles these files: whoever may write to the folder decides what is run.
-    """
-
-    def _dump(self, obj: Any) -> bytes:
-        data: bytes = super()._dump(obj)
-        return data + zlib.crc32(data).to_bytes(4, "little")
-
-    def _load_index(self) -> Any:
-        _check(Path(self._index_path), pickle.dumps(self._version, protocol=-1))  # Numba writes its version first
-        return super()._load_index()
-
-    def _load_data(self, name: str) -> Any:
-        _check(Path(self._data_path(name)))
-        return super()._load_data(name)
-
-
-def _check(path: Path, start: bytes = b"") -> None:
-    if path.exists():
-        data = path.read_bytes().removeprefix(start)
-        if zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "little"):
-            raise ValueError(f"{path} has changed since it was written")
-
-
-class FileCache(FunctionCache):
-    """Numba's files, of which none is worth an error: compiled anew where they cannot be read, or not kept."""
-
-    _impl_class = _Places
-
-    def __init__(self, py_func: Any) -> None:
-        super().__init__(py_func)
-        self._cache_file.__class__ = _Checked
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # noqa: BLE001  (a pickle that is empty, cut or of something else raises anything)
-            self._try(self.flush)
+    folder = _folder()
+    try:
+        data = (folder / _name(key)).read_bytes() if folder else b""
+    except OSError:
         return None
+    checksum, data = data[:4], data[4:]
+    if not data or zlib.crc32(data).to_bytes(4, "little") != checksum:
+        return None
+    symbol, _, code = data.partition(b"\n")
+    return symbol.decode(), code
 
-    def save_overload(self, sig: Any, data: Any) -> None:
-        self._try(super().save_overload, sig, data)
 
-    def _try(self, write: Callable[..., None], *arguments: Any) -> None:
+def write(key: str, symbol: str, code: bytes) -> tuple[str, bytes]:
+    """Keep the machine code of a function where that is possible, and return it."""
+    folder = _folder()
+    if folder is not None:
+        data = symbol.encode() + b"\n" + code
         try:
-            write(*arguments)
+            handle, temporary = tempfile.mkstemp(dir=folder)
+            with os.fdopen(handle, "wb") as file:
+                file.write(zlib.crc32(data).to_bytes(4, "little") + data)
+            Path(temporary).replace(folder / _name(key))
         except OSError as error:
-            self.disable()
-            say(f"the compiled code cannot be kept in {self.cache_path} ({error.strerror}). {REMEDY}")
+            _say_once(f"the compiled code cannot be kept in {folder} ({error.strerror}). {REMEDY}")
+    return symbol, code
 
 
-def say(line: str) -> None:
-    """Say something about compiling to whoever waits for it."""
+def announce() -> None:
+    """Say once that what takes so long is the compiler."""
+    kept = "the result is kept for later" if _folder() else f"the result cannot be kept. {REMEDY}"
+    _say_once(f"compiling, which takes a few seconds; {kept}")
+
+
+@functools.cache
+def _say_once(line: str) -> None:
     print(f"chainrule: {line}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+@functools.cache
+def _folder() -> Path | None:
+    """Return the folder for this version of everything that decides what the machine code is."""
+    if "NUMBA_CACHE_DIR" in os.environ:
+        place = Path(os.environ["NUMBA_CACHE_DIR"])
+    elif sys.platform == "win32":
+        place = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        place = Path.home() / "Library" / "Caches"
+    else:
+        place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = place / "chainrule" / f"{_version():08x}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # is it writable?
+            pass
+    except OSError:
+        return folder if folder.is_dir() else None
+    return folder
+
+
+def _name(key: str) -> str:
+    return f"{key}.o"
+
+
+def _version() -> int:
+    """Return a number that changes with the sources in this folder, with Numba and LLVM, and with the processor."""
+    from llvmlite import binding  # noqa: PLC0415  (start-up time: 50 ms)
+
+    settings = sorted((name, value) for name, value in os.environ.items() if name.startswith("NUMBA_CPU"))
+    known = (
+        version("numba"), version("llvmlite"), binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten(),
+        settings,
+    )  # fmt: skip
+    total = zlib.crc32(repr(known).encode())
+    for file in _sources(files(__package__)):
+        total = zlib.crc32(file.read_bytes(), total)
+    return total
+
+
+def _sources(folder: Traversable) -> Iterator[Traversable]:
+    """Yield the sources of this package, or its bytecode, which may be in a zip; none in a single executable."""
+    for file in sorted(folder.iterdir(), key=lambda file: file.name) if folder.is_dir() else []:
+        if file.is_dir() and file.name != "__pycache__":
+            yield from _sources(file)
+        elif file.name.endswith((".py", ".pyc")):
+            yield file

@@ -1,145 +1,174 @@
-"""The losses of chainrule.losses: L of a batch, and dL/dy into an array of the caller's, in one pass over the rows."""
+"""The losses: of the rows of a part, its share of L, and dL/dy; one operation for each, named as in chainrule.losses."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chainrule import losses
-from chainrule.losses import Loss
-from chainrule.training.compiled.activations import exponential
-from chainrule.training.compiled.compiling import compiled
+from chainrule.training.compiled.compiling import compiled, inlined, operation
 from chainrule.training.compiled.functions import exp, sigmoid
-from chainrule.training.compiled.views import part
+from chainrule.training.compiled.slots import (
+    LABELS, LOSSES, NUMBERS, ORDER, OUTPUTS, PART, TARGETS, TOTAL, WEIGHTS, dy_of, integer, number, vector, y_of,
+)  # fmt: skip
 
-SOFTMAX, SIGMOID, SQUARED, ABSOLUTE, HUBER, QUANTILE, POISSON = range(7)
+if TYPE_CHECKING:
+    from chainrule.losses import Loss
 
-
-def encode(loss: Loss) -> tuple[int, float] | None:
-    """Return a loss's code and its number; None for a loss that is none of ours."""
-    simple = {
-        losses.SigmoidCrossEntropy: SIGMOID,
-        losses.SquaredError: SQUARED,
-        losses.AbsoluteError: ABSOLUTE,
-        losses.Poisson: POISSON,
-    }
-    if type(loss) in simple:
-        return simple[type(loss)], 0.0
-    if isinstance(loss, losses.SoftmaxCrossEntropy):
-        return SOFTMAX, loss.label_smoothing
-    if isinstance(loss, losses.Huber):
-        return HUBER, loss.delta
-    if isinstance(loss, losses.Quantile):
-        return QUANTILE, loss.quantile
-    return None
+part, set_number = inlined("part", "set_number")
 
 
 @compiled
-def total_weight(weights: Any, rows: Any) -> float:
-    """Return how many rows there are, or the sum of their weights where there are any."""
-    if not weights.size:
-        return float(len(rows))
-    total = 0.0
-    for i in range(len(rows)):
-        total += weights[rows[i]]
+def _index(base, row, i):
+    """Return which row of the targets belongs to row i of this part."""
+    return integer(integer(base, ORDER), row + i)
+
+
+@compiled
+def _total(T, base, n):
+    """Return how many rows the batch has, or the sum of their weights, and leave it for the penalties."""
+    total = float(n)
+    if integer(base, WEIGHTS):
+        total = 0.0
+        for i in range(n):
+            total += vector(T, integer(base, WEIGHTS), _index(base, 0, i), 1)[0]
+    set_number(base, TOTAL, total)
     return total
 
 
 @compiled
-def loss_and_gradient(
-    code: int, a: float, y: Any, rows: Any, labels: Any, targets: Any, weights: Any, n: int, total: float, scale: Any,
-    dy: Any,
-) -> float:  # fmt: skip
-    """Return what these rows of a batch of n add to L, given their logits y, and leave dL/dy in dy.
-
-    ``rows`` says which entries of ``labels`` (classes), ``targets`` (numbers) and ``weights`` are theirs; of labels and
-    targets one is empty, and so is weights where all rows count alike. ``total`` is that of the batch; ``scale`` is
-    written on.
-    """
-    for i in range(len(rows)):
-        if weights.size:
-            scale[i] = weights[rows[i]] / total if total > 0 else 0.0  # weights that are all 0 teach nothing
-        else:
-            scale[i] = 1 / n
-    if code == SOFTMAX:
-        return _softmax(a, y, rows, labels, targets, scale, dy)
-    return _elementwise(code, a, y, rows, targets, scale, dy)
+def _scale(T, base, row, i, n, total):
+    """Return what the row counts: 1 / n, or w / Σ w; weights that are all 0 teach nothing."""
+    if not integer(base, WEIGHTS):
+        return 1 / n
+    w = float(vector(T, integer(base, WEIGHTS), _index(base, row, i), 1)[0])
+    return w / total if total > 0 else 0.0
 
 
 @compiled
-def _softmax(a: float, y: Any, rows: Any, labels: Any, targets: Any, scale: Any, dy: Any) -> float:
+def _leave(base, value):
+    set_number(integer(base, LOSSES), 3 * integer(base, PART), value)
+
+
+@operation
+def softmax_cross_entropy(T, op, base, n, row, rows):
     """ℓ = log Σ e^y − Σ t y,  dy = p − t,  with t smoothed by a."""
-    T = y.dtype.type
-    n, classes = y.shape
-    value = 0.0
+    y, dy, classes = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), integer(op, OUTPUTS)
+    a, total, value = number(op, NUMBERS), _total(T, base, n), 0.0
+    labelled = integer(base, LABELS) != 0
     even, keep = T(a / classes), T(1 - a)
-    for i in range(n):
-        row, largest = rows[i], y[i, 0]
+    for i in range(rows):
+        line, out, at = part(y, i * classes, classes), part(dy, i * classes, classes), _index(base, row, i)
+        largest = line[0]
         for k in range(1, classes):
-            largest = max(largest, y[i, k])
+            largest = max(largest, line[k])
         expected = 0.0  # Σ t y
         for k in range(classes):
-            z = y[i, k] - largest
-            dy[i, k] = z
+            out[k] = line[k] - largest
             if a:
-                expected += even * z
-            if not labels.size:
-                expected += keep * targets[row, k] * z
-        if labels.size:
-            expected += keep * dy[i, labels[row]]
-        value -= scale[i] * expected
-    exponential(part(dy, 0, n * classes))
-    for i in range(n):
-        row, total = rows[i], T(0)
+                expected += even * out[k]
+        if labelled:
+            expected += keep * out[integer(integer(base, LABELS), at)]
+        else:
+            t = vector(T, integer(base, TARGETS), at * classes, classes)
+            for k in range(classes):
+                expected += keep * t[k] * out[k]
+        value -= _scale(T, base, row, i, n, total) * expected
+    for i in range(dy.size):
+        dy[i] = exp(dy[i])
+    for i in range(rows):
+        out, at, scale, among = part(dy, i * classes, classes), _index(base, row, i), T(0), T(0)
         for k in range(classes):
-            total += dy[i, k]
-        value += scale[i] * math.log(total)
-        factor, weight = scale[i] / total, scale[i] * keep
+            among += out[k]
+        weight = _scale(T, base, row, i, n, total)
+        value += weight * math.log(among)
+        factor, scale = T(weight) / among, T(weight)
         for k in range(classes):
-            d = dy[i, k] * factor - scale[i] * even
-            if not labels.size:
-                d -= weight * targets[row, k]
-            dy[i, k] = d
-        if labels.size:
-            dy[i, labels[row]] -= weight
-    return value
+            out[k] = out[k] * factor - scale * even
+        if labelled:
+            out[integer(integer(base, LABELS), at)] -= scale * keep
+        else:
+            t = vector(T, integer(base, TARGETS), at * classes, classes)
+            for k in range(classes):
+                out[k] -= scale * keep * t[k]
+    _leave(base, value)
 
 
 @compiled
-def _elementwise(code: int, a: float, y: Any, rows: Any, targets: Any, scale: Any, dy: Any) -> float:
-    """ℓ of the losses that are a sum over the outputs; dy = ∂ℓ/∂y."""
-    T = y.dtype.type
-    zero = T(0)
-    n, outputs = y.shape
-    value = 0.0
-    for i in range(n):
-        row = rows[i]
-        for k in range(outputs):
-            v, t = y[i, k], targets[row, k]
-            if code == SIGMOID:
-                part = max(v, zero) - t * v + math.log1p(exp(-abs(v)))
-                slope = sigmoid(v) - t
-            elif code == SQUARED:
-                slope = v - t
-                part = T(0.5) * slope * slope
-            elif code == ABSOLUTE:
-                part = abs(v - t)
-                slope = _sign(v - t)
-            elif code == HUBER:
-                slope = min(max(v - t, T(-a)), T(a))
-                part = slope * (v - t - T(0.5) * slope)
-            elif code == QUANTILE:
-                slope = T(0.5) * _sign(v - t) + T(0.5 - a) * abs(_sign(v - t))
-                part = slope * (v - t)
-            else:  # Poisson: t (y − log t) is 0 at t = 0
-                slope = math.exp(v) - t
-                part = slope - t * (v - math.log(t)) if t > 0 else slope
-            dy[i, k] = scale[i] * slope
-            value += scale[i] * part
-    return value
+def _sigmoid(T, y, t, a):
+    return sigmoid(y) - t, max(y, T(0)) - t * y + math.log1p(exp(-abs(y)))
 
 
 @compiled
-def _sign(x: Any) -> Any:
-    T = type(x)
-    return T(1) if x > 0 else (T(-1) if x < 0 else T(x))
+def _squared(T, y, t, a):
+    return y - t, T(0.5) * (y - t) * (y - t)
+
+
+@compiled
+def _sign(T, d):
+    return T(1) if d > 0 else (T(-1) if d < 0 else d)
+
+
+@compiled
+def _absolute(T, y, t, a):
+    return _sign(T, y - t), abs(y - t)
+
+
+@compiled
+def _huber(T, y, t, a):
+    slope = min(max(y - t, -a), a)
+    return slope, slope * (y - t - T(0.5) * slope)
+
+
+@compiled
+def _quantile(T, y, t, a):
+    sign = _sign(T, y - t)
+    slope = T(0.5) * sign + (T(0.5) - a) * abs(sign)
+    return slope, slope * (y - t)
+
+
+@compiled
+def _poisson(T, y, t, a):  # t (y − log t) is 0 at t = 0
+    slope = T(math.exp(y)) - t
+    return slope, slope - t * (y - T(math.log(t))) if t > 0 else slope
+
+
+def _sum_over_outputs(name: str, of_one: Any) -> Any:
+    """Return the operation of a loss that is a sum over the outputs; ``of_one`` returns its slope and its value."""
+
+    def run(T, op, base, n, row, rows):
+        y, dy, outputs = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), integer(op, OUTPUTS)
+        a, total, value = T(number(op, NUMBERS)), _total(T, base, n), 0.0
+        for i in range(rows):
+            line, out = part(y, i * outputs, outputs), part(dy, i * outputs, outputs)
+            t = vector(T, integer(base, TARGETS), _index(base, row, i) * outputs, outputs)
+            scale, of_row = _scale(T, base, row, i, n, total), 0.0
+            for k in range(outputs):
+                slope, loss = of_one(T, line[k], t[k], a)
+                out[k] = T(scale) * slope
+                of_row += loss
+            value += scale * of_row
+        _leave(base, value)
+
+    run.__name__ = name
+    return operation(run)
+
+
+KNOWN = {
+    "SoftmaxCrossEntropy": (softmax_cross_entropy, ("label_smoothing",)),
+    "SigmoidCrossEntropy": (_sum_over_outputs("sigmoid_cross_entropy", _sigmoid), ()),
+    "SquaredError": (_sum_over_outputs("squared_error", _squared), ()),
+    "AbsoluteError": (_sum_over_outputs("absolute_error", _absolute), ()),
+    "Huber": (_sum_over_outputs("huber", _huber), ("delta",)),
+    "Quantile": (_sum_over_outputs("quantile", _quantile), ("quantile",)),
+    "Poisson": (_sum_over_outputs("poisson", _poisson), ()),
+}
+"""The operation of each loss, and the names of its numbers."""
+
+
+def plan(loss: Loss) -> tuple[Any, tuple[float, ...]] | None:
+    """Return a loss's operation and its numbers; None if it has no compiled form."""
+    name = type(loss).__name__
+    if type(loss).__module__ != "chainrule.losses" or name not in KNOWN:
+        return None
+    run, names = KNOWN[name]
+    return run, tuple(float(getattr(loss, name)) for name in names)

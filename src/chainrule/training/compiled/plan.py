@@ -1,135 +1,115 @@
-"""A network and all that trains it as numbers, which is what compiled code can read."""
+"""The program of a training run: its operations in phases, and the numbers that they read."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from chainrule._internal.threads import SMALL, Threads
-from chainrule.layers import Dense, Dropout, Identity, Softmax
 from chainrule.network import Network
 from chainrule.penalties import L1, L2, BoundPenalties, Constraint, MaxNorm, Penalty
-from chainrule.training.compiled import activations, losses, updates
-from chainrule.training.compiled.columns import DENSE, DROPOUT, ELEMENTWISE, INPUTS, KIND, SOFTMAX
+from chainrule.training.clipping import Clip, ClipNorm, ClipValue
+from chainrule.training.compiled import losses, updates
+from chainrule.training.compiled.epoch import CHECK, OF_PARAMETERS, OF_ROWS, ONCE
+from chainrule.training.compiled.program import NotCompiled, Program, Table
 from chainrule.training.state import Work
 
 FEWEST = 200_000  # multiplications of a step, about 5 µs, from which on a second thread is worth waiting for
-FASTEST = 1_000_000  # multiplications up to which OpenBLAS has faster code for a product
+MANY = 50_000_000  # and from which on more than two threads are
 
 
-class Plan(NamedTuple):
-    """A network, its loss, optimizer, penalties and clip: what does not change while training."""
+class Plan:
+    """What does not change while training.
 
-    layers: Any  # int64 (layers, 9)
-    numbers: Any  # float64 (layers, 2): an activation's a and b, or dropout's keep
-    first: int  # the first layer with parameters: none before it gets a gradient
-    width: int  # activations of a row, all layers together
-    draws: int  # numbers that dropout draws for a row
-    loss: int
-    loss_number: float
-    optimizer: int
-    optimizer_numbers: Any  # float64
-    runs: Any  # int64 (runs, 2): the parts of theta with the same penalties and rate
-    strengths: Any  # float64 (runs, 6)
-    columns: Any  # int64 (k, 3): the weights that have a MaxNorm
-    limits: Any  # float64 (k,)
-    clip: int
-    limit: float
-    batch_size: int
-    parts: int  # of a batch, and of the parameters, each of which one thread can do
-    by_rows: bool  # whether each part of the batch gives a gradient of all parameters, and these are added up
-
-
-def make_plan(work: Work) -> Plan | str:
-    """Return the plan, or what has no compiled form."""
-    network = work.network
-    layers = _layers(network)
-    loss = losses.encode(network.loss)
-    optimizer, clip = updates.encode(work.optimizer), updates.encode_clip(work.clip)
-    if isinstance(layers, str):
-        return layers
-    for name, value, code in (
-        ("the loss", network.loss, loss), ("the optimizer", work.optimizer, optimizer), ("clip", work.clip, clip),
-        *(("penalty", penalty, type(penalty) in {L1, L2, MaxNorm} or None) for penalty in work.penalties),
-    ):  # fmt: skip
-        if code is None:
-            return f"{name}, {value!r}, has no compiled form"
-    if work.batches.sparse:
-        return "sparse rows have no compiled form"
-    if work.accumulate > 1:
-        return "steps of several batches (accumulate) have no compiled form"
-    assert loss is not None and optimizer is not None and clip is not None  # noqa: S101, PT018  (said above)
-    table, numbers, width, draws = layers
-    runs, strengths = _runs(work)
-    columns, limits = _columns(network, work.penalties)
-    return Plan(
-        table,
-        numbers,
-        next(i for i, row in enumerate(table) if row[KIND] == DENSE) if (table[:, KIND] == DENSE).any() else len(table),
-        width,
-        draws,
-        *loss,
-        optimizer[0],
-        np.array(optimizer[1], dtype=np.float64),
-        runs,
-        strengths,
-        columns,
-        limits,
-        *clip,
-        work.batches.batch_size,
-        _parts(work.batches.batch_size, network.layout.size, work.threads),
-        # What one thread writes and another reads is the slowest: the gradients, or else the activations of a batch.
-        network.layout.size <= work.batches.batch_size * (int(table[0, INPUTS]) + width),
-    )
-
-
-def _parts(batch: int, parameters: int, threads: Threads) -> int:
-    """Return into how many parts a step is cut.
-
-    It depends on the work alone, not on the threads, so that the sums, and with them the result, do not either; but for
-    large products, which BLAS itself shares among more than two threads. Many small products are faster than one of
-    medium size.
+    Attributes
+    ----------
+    program : Program
+    parts : int
+        Of a batch, and of the parameters, each of which one thread can do. It depends on the work alone, not on the
+        threads, so that the sums, and with them the result, do not either.
+    by_rows : bool
+        Whether each part of the batch gives a gradient of all parameters, and these are added up.
     """
-    largest = threads.multiplications
-    if batch < 4 or batch * parameters < FEWEST or (largest > SMALL and threads.allowed > 2):
+
+    def __init__(self, work: Work) -> None:
+        network = work.network
+        _check(work)
+        self.program = Program(network)
+        batch = work.batches.batch_size
+        self.parts = _parts(batch, self.program.work)
+        # What one thread writes and another reads is the slowest: the gradients, or else the activations of a batch.
+        self.by_rows = network.layout.size <= batch * (math.prod(network.input_shape) + self.program.widths)
+        self._work = work
+
+    def table(self, gather: Sequence[Any], norms: int) -> Table:
+        """Return its operations; ``gather`` are those that get the rows, ``norms`` is room for a MaxNorm."""
+        work, program = self._work, self.program
+        outputs = work.network.output_shape[0]
+        run, numbers = losses.plan(work.network.loss)  # type: ignore[misc]  # checked above
+        loss = (run, {"y": program.y, "outputs": outputs, "numbers": numbers})
+        update, numbers = updates.plan(work.optimizer)  # type: ignore[misc]
+        place = self._of_parameters(numbers)
+        measure, step = (updates.measure, place), (update, place)
+        rows = [*gather, *program.forwards, loss, *program.backwards]
+        table = Table(program.dtype)
+        table.phase(OF_ROWS, [*rows, *program.gradients] if self.by_rows else rows)
+        table.phase(CHECK, [], barrier=False)
+        shares = [measure] if self.by_rows else [*program.gradients, measure]
+        if isinstance(work.clip, ClipNorm):
+            table.phase(OF_PARAMETERS, shares)
+            table.phase(OF_PARAMETERS, [step])
+        else:
+            table.phase(OF_PARAMETERS, [*shares, step])
+        after = [*program.afterwards, *_projections(work.network, work.penalties, norms)]
+        if after:
+            table.phase(ONCE, after)
+        return table
+
+    def _of_parameters(self, numbers: Sequence[float]) -> dict[str, Any]:
+        work, program, layout = self._work, self.program, self._work.network.layout
+        runs, strengths = _runs(work)
+        blocks = [(e.where.start, _units(e.shape), math.prod(e.shape) // _units(e.shape)) for e in layout.entries]
+        code, limit = _clip(work.clip)
+        own = (
+            program.constant(runs), program.address(strengths), program.constant(blocks), len(runs), code,
+            self.parts if self.by_rows else 1, layout.size, len(blocks),
+        )  # fmt: skip
+        return {"own": own, "numbers": (*numbers, *[0.0] * (7 - len(numbers)), limit)}
+
+
+def _check(work: Work) -> None:
+    """Say what has no compiled form, apart from the layers."""
+    for name, value, known in (
+        ("the loss", work.network.loss, losses.plan(work.network.loss)),
+        ("the optimizer", work.optimizer, updates.plan(work.optimizer)),
+        ("clip", work.clip, work.clip is None or type(work.clip) in {ClipNorm, ClipValue} or None),
+        *(("penalty", penalty, type(penalty) in {L1, L2, MaxNorm} or None) for penalty in work.penalties),
+    ):
+        if known is None:
+            raise NotCompiled(f"{name}, {value!r}, has no compiled form")
+    if work.batches.sparse:
+        raise NotCompiled("sparse rows have no compiled form")
+    if work.accumulate > 1:
+        raise NotCompiled("steps of several batches (accumulate) have no compiled form")
+
+
+def _parts(batch: int, multiplications: int) -> int:
+    if batch < 4 or 3 * batch * multiplications < FEWEST:
         return 1
-    return 4 if 2 * FASTEST < largest <= 4 * FASTEST else 2
+    return 2 if 3 * batch * multiplications < MANY or batch < 32 else 4
 
 
-def _layers(network: Network) -> tuple[Any, Any, int, int] | str:
-    """Return the table of layers and their numbers, and what a row needs of activations and draws."""
-    where = {(e.layer, e.name): e.where.start for e in network.layout.entries}
-    table: list[list[int]] = []
-    numbers: list[tuple[float, float]] = []
-    at, end, draws = -1, 0, 0
-    for i, layer in enumerate(network.layers):
-        if type(layer) is Identity:
-            continue
-        inputs, outputs = math.prod(layer.input_shape), math.prod(layer.output_shape)
-        kind, code, pair = DENSE, 0, (0.0, 0.0)
-        activation = activations.encode(layer)
-        if activation is not None:
-            kind, (code, *ab) = ELEMENTWISE, activation
-            pair = (ab[0], ab[1])
-        elif type(layer) is Softmax:
-            kind = SOFTMAX
-        elif type(layer) is Dropout:
-            kind, pair = DROPOUT, (1 - layer.rate, 0.0)
-        elif type(layer) is not Dense:
-            return f"layer {i}, {layer!r}, has no compiled form"
-        # An activation right after Dense overwrites what it does not need again.
-        in_place = kind == ELEMENTWISE and code not in activations.NEEDS_Z and table and table[-1][KIND] == DENSE
-        y = at if in_place else end
-        table.append([kind, code, inputs, outputs, where.get((i, "W"), -1), where.get((i, "b"), -1), at, y, draws])
-        numbers.append(pair)
-        at, end = y, max(end, y + outputs)
-        draws += outputs if kind == DROPOUT else 0
-    if not table:
-        return "there is no layer to compile"
-    return np.array(table, dtype=np.int64), np.array(numbers), end, draws
+def _units(shape: Sequence[int]) -> int:
+    """Return into how many pieces an array of parameters can be cut: a vector into its numbers, W into its rows."""
+    return math.prod(shape[:-1]) if len(shape) > 1 else shape[0]
+
+
+def _clip(clip: Clip | None) -> tuple[int, float]:
+    if clip is None:
+        return updates.NO_CLIP, math.inf
+    return (updates.CLIP_NORM if isinstance(clip, ClipNorm) else updates.CLIP_VALUE), float(clip.limit)  # type: ignore[attr-defined]
 
 
 def _runs(work: Work) -> tuple[Any, Any]:
@@ -153,13 +133,11 @@ def _runs(work: Work) -> tuple[Any, Any]:
     return np.array(runs, dtype=np.int64).reshape(-1, 2), np.array(strengths).reshape(-1, 6)
 
 
-def _columns(network: Network, penalties: Sequence[Penalty | Constraint]) -> tuple[Any, Any]:
-    """Return where the weights with a MaxNorm are, their shapes and limits, in the order of projection."""
-    bound = [
-        (entry.where.start, *entry.shape, penalty.limit)
-        for penalty in penalties
-        if isinstance(penalty, MaxNorm)
-        for entry in BoundPenalties.entries(penalty, network.layout, len(network.layers))
+def _projections(network: Network, penalties: Sequence[Penalty | Constraint], norms: int) -> list[Any]:
+    """Return the operations that keep weights within a MaxNorm, in the order of projection."""
+    return [
+        (updates.project, {"own": (e.where.start, math.prod(e.shape[:-1]), e.shape[-1], norms), "numbers": (p.limit,)})
+        for p in penalties
+        if isinstance(p, MaxNorm)
+        for e in BoundPenalties.entries(p, network.layout, len(network.layers))
     ]
-    table = np.array(bound, dtype=np.float64).reshape(-1, 4)
-    return np.ascontiguousarray(table[:, :3].astype(np.int64)), np.ascontiguousarray(table[:, 3])

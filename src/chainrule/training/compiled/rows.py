@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.training.batches import Batches
-from chainrule.training.compiled.epoch import Data
+from chainrule.training.compiled import gathering, slots
+from chainrule.training.compiled.compiling import address_of
 
-READABLE = ("float32", "float64", "uint8")  # the dtypes that compiled code converts while it gathers
 BLOCK_NUMBERS = 2**18  # of X that are made ready at once where it cannot: they stay in the cache
 
 
@@ -21,59 +22,56 @@ class Rows:
 
     Attributes
     ----------
-    data : Data
-    gathered : bool
-        Whether compiled code gathers them.
+    buffer : array
+        The rows of a block of batches, or of one if they are gathered.
+    ready : int
+        The address of the rows if they are ready, else 0.
+    gather : list
+        The operation that gets them, if they are not.
+    targets : list
+        What else compiled code reads of a row, each with its slot.
+    order : int64 array
+        Which row each is.
     block : int
         The most batches that can be done at once.
     """
 
     def __init__(self, batches: Batches, dtype: np.dtype[Any]) -> None:
         X, t, weight = batches.X, batches.t, batches.weight
-        self._batches = batches
-        self.block = len(batches)
-        empty: dict[str, Any] = {name: np.empty(0, name) for name in READABLE}
-        ready, strides = np.empty((0, X.shape[1]), dtype), (0, 0)
+        self._batches, self.block, self.order = batches, len(batches), batches.order
+        self.width = math.prod(X.shape[1:])
+        self.gather: list[Any] = []
         self._changed = batches.augment is not None
         self._in_order = not batches.gathers and X.dtype == dtype and X.flags.c_contiguous and X.flags.aligned
-        memory = _memory(X) if batches.in_memory and not (self._in_order or self._changed) else None
-        self.gathered = memory is not None
-        self._buffer = ready
+        strides = _strides(X) if batches.in_memory and not (self._in_order or self._changed) else None
         if self._in_order:
-            ready = writable(X)
-        elif memory is not None:
-            empty[X.dtype.name], strides = memory
+            self.buffer = X
+        elif strides is not None:
+            self.buffer = np.empty((batches.batch_size, self.width), dtype)
+            place = {"outputs": self.width, "own": (address_of(X), *strides)}
+            self.gather = [(gathering.GATHER[X.dtype.name], place)]
         else:
-            self.block = max(1, BLOCK_NUMBERS // (batches.batch_size * X.shape[1]))
-            ready = self._buffer = np.empty((min(self.block, len(batches)) * batches.batch_size, X.shape[1]), dtype)
-        order = batches.order
+            self.block = max(1, BLOCK_NUMBERS // (batches.batch_size * self.width))
+            self.buffer = np.empty((min(self.block, len(batches)) * batches.batch_size, *X.shape[1:]), dtype)
         if self._changed:  # in the order in which they come
             t, weight = self._t, self._weight = batches.room()
-            order = np.arange(batches.rows)
-        labelled = t.ndim == 1
-        self.data = Data(
-            ready=ready.reshape(-1),
-            x32=empty["float32"],
-            x64=empty["float64"],
-            x8=empty["uint8"],
-            row_stride=strides[0],
-            column_stride=strides[1],
-            labels=writable(np.ascontiguousarray(t)) if labelled else np.empty(0, np.intp),
-            targets=np.empty((0, 1), dtype) if labelled else writable(np.ascontiguousarray(t)),
-            weights=np.empty(0, dtype) if weight is None else weight,
-            order=order,
-        )
+            self.order = np.arange(batches.rows)
+        self.ready = 0 if self.gather else address_of(self.buffer)
+        t = np.ascontiguousarray(t, np.int64 if t.ndim == 1 else dtype)
+        self.targets = [(slots.LABELS if t.ndim == 1 else slots.TARGETS, t)]
+        if weight is not None:
+            self.targets.append((slots.WEIGHTS, weight))
 
     def prepare(self, first: int, last: int) -> int:
-        """Make the rows of these batches ready where that is needed; return where in ``data.ready`` they begin."""
+        """Make the rows of these batches ready where that is needed; return which is the first among those ready."""
         batches = self._batches
         if self._in_order:
             return first * batches.batch_size
         if self._changed:
             self._take(first, last)
-        elif not self.gathered:
+        elif not self.gather:
             start, stop = first * batches.batch_size, min(last * batches.batch_size, batches.rows)
-            self._buffer[: stop - start] = batches.gather(start, stop)
+            self.buffer[: stop - start] = batches.gather(start, stop)
         return 0
 
     def _take(self, first: int, last: int) -> None:
@@ -82,34 +80,18 @@ class Rows:
         for batch in range(first, last):
             x, t, weight = batches.take(batch)
             start = batch * size
-            self._buffer[start - first * size :][: len(t)] = x
+            self.buffer[start - first * size :][: len(t)] = x
             self._t[start : start + len(t)] = t
             if self._weight is not None:
                 self._weight[start : start + len(t)] = weight
 
 
-def _memory(X: Array) -> tuple[Array, tuple[int, int]] | None:
-    """Return the memory of X as a vector and how far apart in it rows and columns are; None where that cannot be."""
-    fits = X.dtype.name in READABLE and X.dtype.isnative and X.flags.aligned
+def _strides(X: Array) -> tuple[int, int] | None:
+    """Return how far apart in its memory X's rows are, and the numbers of a row; None where that is not so simple."""
+    fits = X.dtype.name in gathering.GATHER and X.dtype.isnative and X.flags.aligned
     size = X.dtype.itemsize
     if not fits or any(stride < 0 or stride % size for stride in X.strides):
         return None
-    row, column = (stride // size for stride in X.strides)
-    length = (X.shape[0] - 1) * row + (X.shape[1] - 1) * column + 1
-    return np.asarray(_View(X, (length,))), (row, column)
-
-
-class _View:
-    """An array's memory in another shape, said to be writable."""
-
-    def __init__(self, array: Array, shape: tuple[int, ...]) -> None:
-        self.array = array
-        address = array.__array_interface__["data"][0]
-        self.__array_interface__ = {
-            "version": 3, "shape": shape, "typestr": array.dtype.str, "data": (address, False)
-        }  # fmt: skip
-
-
-def writable(array: Array) -> Array:
-    """Return a C-contiguous array as one that could be written: Numba compiles once more for those that cannot."""
-    return array if array.flags.writeable else np.asarray(_View(array, array.shape))
+    if X.ndim > 2 and not X[:1].flags.c_contiguous:
+        return None
+    return X.strides[0] // size, (X.strides[1] // size if X.ndim == 2 else 1)

@@ -1,52 +1,35 @@
-"""One pass over the parameters: the penalties' gradients, clipping and the step of an optimizer."""
+"""One pass over the parameters: the penalties' gradients, clipping and the step of an optimizer, one for each."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from chainrule import optimizers
-from chainrule.optimizers import Optimizer
-from chainrule.training.clipping import Clip, ClipNorm, ClipValue
-from chainrule.training.compiled.columns import DENSE, INPUTS, KIND, OUTPUTS, B, W
-from chainrule.training.compiled.compiling import compiled, summing
-from chainrule.training.compiled.views import matrix, part
+from chainrule.training.compiled.compiling import compiled, inlined, operation, summing
+from chainrule.training.compiled.slots import (
+    GRAD, LOSSES, NUMBERS, OWN, PART, PARTS, RATE, S1, S2, STEP, THETA, TOTAL, integer, number, vector,
+)  # fmt: skip
 
-SGD, MOMENTUM, NESTEROV, ADAGRAD, RMSPROP, ADAM, LION = range(7)
+if TYPE_CHECKING:
+    from chainrule.optimizers import Optimizer
+
+matrix, part, set_number = inlined("matrix", "part", "set_number")
+
+PIECE = 4096  # parameters at a time: each piece is in the cache from first to last
 NO_CLIP, CLIP_NORM, CLIP_VALUE = range(3)
-PIECE = 4096  # parameters at a time
+# The runs of theta whose parameters have the same strengths, and its pieces of ``unit`` parameters that stay together.
+RUNS, STRENGTHS, UNITS, KINDS, CLIP, GRADS, SIZE = range(OWN, OWN + 7)
+LIMIT = NUMBERS + 7  # the number after those of the optimizer
 
 
-CODES: dict[type[Optimizer], tuple[int, tuple[str, ...]]] = {
-    optimizers.SGD: (SGD, ()),
-    optimizers.Momentum: (MOMENTUM, ("momentum",)),
-    optimizers.Nesterov: (NESTEROV, ("momentum",)),
-    optimizers.Adagrad: (ADAGRAD, ("epsilon",)),
-    optimizers.RMSProp: (RMSPROP, ("rho", "epsilon")),
-    optimizers.Adam: (ADAM, ("beta_1", "beta_2", "epsilon", "epsilon_hat")),
-    optimizers.Lion: (LION, ("beta_1", "beta_2")),
-    optimizers.AdamW: (ADAM, ("beta_1", "beta_2", "epsilon", "epsilon_hat")),
-}
-"""The code of each optimizer, and the names of its numbers but for rate and weight decay."""
-
-
-def encode(optimizer: Optimizer) -> tuple[int, tuple[float, ...]] | None:
-    """Return an optimizer's code and its numbers; None for one that has no compiled form."""
-    if type(optimizer) not in CODES:
-        return None
-    code, names = CODES[type(optimizer)]
-    return code, tuple(float(getattr(optimizer, name, False)) for name in names)  # AdamW has no epsilon_hat
-
-
-def encode_clip(clip: Clip | None) -> tuple[int, float] | None:
-    """Return a clip's code and limit; None for one that is none of ours."""
-    if clip is None:
-        return NO_CLIP, math.inf
-    if isinstance(clip, ClipNorm):
-        return CLIP_NORM, clip.limit
-    if isinstance(clip, ClipValue):
-        return CLIP_VALUE, clip.limit
-    return None
+@compiled
+def _gradient(w: Any, g: Any, l1: Any, l2: Any, penalised: bool) -> Any:
+    """Return g + l2 w + l1 sign(w)."""
+    if penalised:
+        T = type(w)
+        g += l2 * w
+        g += l1 if w > 0 else (-l1 if w < 0 else T(0))
+    return g
 
 
 @summing
@@ -71,179 +54,219 @@ def _squared_norm(theta: Any, grad: Any, l1: Any, l2: Any) -> float:
 
 
 @compiled
-def _gradient(w: Any, g: Any, l1: Any, l2: Any, penalised: bool) -> Any:
-    """Return g + l2 w + l1 sign(w)."""
-    if penalised:
-        T = type(w)
-        g += l2 * w
-        g += l1 if w > 0 else (-l1 if w < 0 else T(0))
+def _sum_of_parts(T, op, base, start, size):
+    """Return the gradient from ``start`` on, with what the other parts of the batch gave added to that of the first."""
+    g, count, whole = vector(T, integer(base, GRAD), start, size), integer(op, GRADS), integer(op, SIZE)
+    for p in range(1, count):
+        more = vector(T, integer(base, GRAD), p * whole + start, size)
+        for i in range(size):
+            g[i] += more[i]
     return g
 
 
 @compiled
-def _range(layers: Any, i: int, p: int, parts: int) -> tuple[int, int]:
-    """Return where part p of layer i's parameters begins and ends in theta: rows of W, and b after the last of them."""
-    if layers[i, KIND] != DENSE:
-        return 0, 0
-    inputs, outputs = layers[i, INPUTS], layers[i, OUTPUTS]
-    begin, end = layers[i, W] + inputs * p // parts * outputs, layers[i, W] + inputs * (p + 1) // parts * outputs
-    return begin, end + (outputs if p == parts - 1 and layers[i, B] >= 0 else 0)
+def _range(op, base, i):
+    """Return where this part's share of block i of the parameters begins and ends in theta."""
+    blocks, p, parts = integer(op, UNITS), integer(base, PART), integer(base, PARTS)
+    start, units, unit = integer(blocks, 3 * i), integer(blocks, 3 * i + 1), integer(blocks, 3 * i + 2)
+    return start + units * p // parts * unit, start + units * (p + 1) // parts * unit
 
 
 @compiled
-def _sum_of_parts(grad: Any, start: int, size: int) -> None:
-    """Add up in grad[0] what the parts of the batch gave."""
-    g = part(grad[0], start, size)
-    for p in range(1, len(grad)):
-        more = part(grad[p], start, size)
-        for i in range(size):
-            g[i] += more[i]
+def _run(op, base, k):
+    """Return where run k begins and ends, λ of its L1 and L2, its weight decay and its factor of the learning rate."""
+    total = number(base, TOTAL)
+    divisor = total if total > 0 else 1.0
+    runs, s = integer(op, RUNS), integer(op, STRENGTHS)
+    l1 = number(s, 6 * k) + number(s, 6 * k + 2) / divisor
+    l2 = number(s, 6 * k + 1) + number(s, 6 * k + 3) / divisor
+    return integer(runs, 2 * k), integer(runs, 2 * k + 1), l1, l2, number(s, 6 * k + 4), number(s, 6 * k + 5)
 
 
-@compiled
-def measure(
-    layers: Any, p: int, parts: int, theta: Any, grad: Any, runs: Any, strengths: Any, total: float, clip: int,
-    sums: Any,
-) -> None:  # fmt: skip
-    """Leave in sums[p] what the penalties add to L for part p and, to clip by it, its gradient's squared norm.
-
-    ``runs`` (k, 2) are where in theta the ``strengths`` (k, 6) are the same: λ of L1, of L2, both again for penalties
-    that are divided by ``total``, the rows (or sum of weights) of the batch, weight decay, and the layer's factor of
-    the learning rate.
-    """
-    T = theta.dtype.type
-    for k in range(len(runs)):
-        l1, l2 = strengths[k, 0] + strengths[k, 2] / total, strengths[k, 1] + strengths[k, 3] / total
-        if clip != CLIP_NORM and not l1 and not l2:
+@operation
+def measure(T, op, base, n, row, rows):
+    """Leave what the penalties add to L for this part and, to clip by it, its gradient's squared norm."""
+    norm, penalty, clipped = 0.0, 0.0, integer(op, CLIP) == CLIP_NORM
+    for k in range(integer(op, KINDS)):
+        first, last, l1, l2, _, _ = _run(op, base, k)
+        if not (clipped or l1 or l2):
             continue
-        for i in range(len(layers)):
-            begin, end = _range(layers, i, p, parts)
-            start = max(begin, runs[k, 0])
-            size = min(end, runs[k, 1]) - start
+        for i in range(integer(op, OWN + 7)):
+            begin, end = _range(op, base, i)
+            start = max(begin, first)
+            size = min(end, last) - start
             if size > 0:
-                w = part(theta, start, size)
-                sums[p, 2] += _penalty(w, l1, l2)
-                if clip == CLIP_NORM:
-                    _sum_of_parts(grad, start, size)
-                    sums[p, 1] += _squared_norm(w, part(grad[0], start, size), T(l1), T(l2))
+                w = vector(T, integer(base, THETA), start, size)
+                penalty += _penalty(w, l1, l2)
+                if clipped:
+                    norm += _squared_norm(w, _sum_of_parts(T, op, base, start, size), T(l1), T(l2))
+    sums = integer(base, LOSSES)
+    set_number(sums, 3 * integer(base, PART) + 1, norm)
+    set_number(sums, 3 * integer(base, PART) + 2, penalty)
 
 
 @compiled
-def update(
-    layers: Any, p: int, parts: int, theta: Any, grad: Any, runs: Any, strengths: Any, total: float, clip: int,
-    limit: float, sums: Any, code: int, numbers: Any, s1: Any, s2: Any, rate: float, t: int,
-) -> None:  # fmt: skip
-    """Take step number t on part p of theta, piece by piece, so that each is in the cache from first to last."""
-    T = theta.dtype.type
-    scale, bound = 1.0, math.inf
-    if clip == CLIP_NORM:
+def _scale_and_bound(op, base):
+    """Return by what the gradient is multiplied, and how large a number of it may be."""
+    if integer(op, CLIP) == CLIP_NORM:
         squared = 0.0
-        for q in range(parts):
-            squared += sums[q, 1]
-        scale = limit / max(math.sqrt(squared), limit)
-    elif clip == CLIP_VALUE:
-        bound = limit
-    for k in range(len(runs)):
-        l1, l2 = strengths[k, 0] + strengths[k, 2] / total, strengths[k, 1] + strengths[k, 3] / total
-        for i in range(len(layers)):
-            begin, end = _range(layers, i, p, parts)
-            for start in range(max(begin, runs[k, 0]), min(end, runs[k, 1]), PIECE):
-                size = min(PIECE, end - start, runs[k, 1] - start)
-                if clip != CLIP_NORM:
-                    _sum_of_parts(grad, start, size)
-                w, g, c1, c2 = part(theta, start, size), part(grad[0], start, size), T(l1), T(l2)
-                if clip or (strengths[k, 4] and (l1 or l2)):  # what has to be done before the parameters change
-                    for j in range(size):
-                        d = T(scale) * _gradient(w[j], g[j], c1, c2, True)
-                        g[j] = min(max(d, T(-bound)), T(bound))
-                    c1 = c2 = T(0)
-                if strengths[k, 4]:
-                    shrink = T(1 - rate * strengths[k, 5] * strengths[k, 4])  # W ← W − η λ W
-                    for j in range(size):
-                        w[j] *= shrink
-                eta = rate * strengths[k, 5]
-                _step(code, numbers, w, g, part(s1, start, size), part(s2, start, size), c1, c2, eta, t)
+        for q in range(integer(base, PARTS)):
+            squared += number(integer(base, LOSSES), 3 * q + 1)
+        return number(op, LIMIT) / max(math.sqrt(squared), number(op, LIMIT)), math.inf
+    return 1.0, number(op, LIMIT) if integer(op, CLIP) == CLIP_VALUE else math.inf
+
+
+def _update(name: str, step: Any) -> Any:
+    """Return the operation that takes a step on this part of theta, piece by piece; ``step`` is the optimizer's."""
+
+    def update(T, op, base, n, row, rows):
+        scale, bound = _scale_and_bound(op, base)
+        clip, rate, t = integer(op, CLIP), number(base, RATE), integer(base, STEP)
+        for k in range(integer(op, KINDS)):
+            first, last, l1, l2, decay, factor = _run(op, base, k)
+            for i in range(integer(op, OWN + 7)):
+                begin, end = _range(op, base, i)
+                for start in range(max(begin, first), min(end, last), PIECE):
+                    size = min(PIECE, end - start, last - start)
+                    if clip == CLIP_NORM:
+                        g = vector(T, integer(base, GRAD), start, size)
+                    else:
+                        g = _sum_of_parts(T, op, base, start, size)
+                    w, c1, c2 = vector(T, integer(base, THETA), start, size), T(l1), T(l2)
+                    if clip or (decay and (l1 or l2)):  # what has to be done before the parameters change
+                        for j in range(size):
+                            d = T(scale) * _gradient(w[j], g[j], c1, c2, True)
+                            g[j] = min(max(d, T(-bound)), T(bound))
+                        c1 = c2 = T(0)
+                    if decay:
+                        shrink = T(1 - rate * factor * decay)  # W ← W − η λ W
+                        for j in range(size):
+                            w[j] *= shrink
+                    s1, s2 = vector(T, integer(base, S1), start, size), vector(T, integer(base, S2), start, size)
+                    step(T, op, w, g, s1, s2, c1, c2, rate * factor, t)
+
+    update.__name__ = name
+    return operation(update)
+
+
+# ------------------------------------------------------------ the lines of chainrule.optimizers, number by number
 
 
 @compiled
-def _step(
-    code: int, numbers: Any, w: Any, g: Any, s1: Any, s2: Any, l1: Any, l2: Any, rate: float, t: int
-) -> None:  # fmt: skip
-    """θ ← θ + …: the lines of chainrule.optimizers, parameter by parameter."""
-    T = w.dtype.type
-    eta = T(rate)
-    penalised = l1 != 0 or l2 != 0
-    if code == SGD:
-        for i in range(w.size):
-            w[i] -= eta * _gradient(w[i], g[i], l1, l2, penalised)
-    elif code == MOMENTUM:
-        mu = T(numbers[0])
-        for i in range(w.size):
-            v = mu * s1[i] - eta * _gradient(w[i], g[i], l1, l2, penalised)
-            s1[i] = v
-            w[i] += v
-    elif code == NESTEROV:
-        mu = T(numbers[0])
-        for i in range(w.size):
-            step = eta * _gradient(w[i], g[i], l1, l2, penalised)
-            v = mu * s1[i] - step
-            s1[i] = v
-            w[i] += mu * v - step
-    elif code == ADAGRAD:
-        epsilon = T(numbers[0])
-        for i in range(w.size):
-            d = _gradient(w[i], g[i], l1, l2, penalised)
-            s = s1[i] + d * d
-            s1[i] = s
-            w[i] -= eta * (d / (math.sqrt(s) + epsilon))
-    elif code == RMSPROP:
-        rho, rest, epsilon = T(numbers[0]), T(1 - numbers[0]), T(numbers[1])
-        for i in range(w.size):
-            d = _gradient(w[i], g[i], l1, l2, penalised)
-            s = rho * s1[i] + rest * (d * d)
-            s1[i] = s
-            w[i] -= eta * (d / (math.sqrt(s) + epsilon))
-    elif code == ADAM:
-        beta_1, rest_1, beta_2, rest_2 = T(numbers[0]), T(1 - numbers[0]), T(numbers[1]), T(1 - numbers[1])
-        root = math.sqrt(1 - numbers[1] ** t)
-        epsilon = T(numbers[2] / root if numbers[3] else numbers[2])
-        unbias, eta = T(1 / root), T(rate / (1 - numbers[0] ** t))
-        for i in range(w.size):
-            d = _gradient(w[i], g[i], l1, l2, penalised)
-            m = beta_1 * s1[i] + rest_1 * d
-            v = beta_2 * s2[i] + rest_2 * (d * d)
-            s1[i] = m
-            s2[i] = v
-            w[i] -= eta * (m / (math.sqrt(v) * unbias + epsilon))
-    else:
-        beta_1, rest_1, beta_2, rest_2 = T(numbers[0]), T(1 - numbers[0]), T(numbers[1]), T(1 - numbers[1])
-        for i in range(w.size):
-            d = _gradient(w[i], g[i], l1, l2, penalised)
-            c = beta_1 * s1[i] + rest_1 * d
-            w[i] -= eta if c > 0 else (-eta if c < 0 else T(0))
-            s1[i] = beta_2 * s1[i] + rest_2 * d
+def _sgd(T, op, w, g, s1, s2, l1, l2, rate, t):
+    eta, penalised = T(rate), l1 != 0 or l2 != 0
+    for i in range(w.size):
+        w[i] -= eta * _gradient(w[i], g[i], l1, l2, penalised)
 
 
 @compiled
-def project(theta: Any, columns: Any, limits: Any, norms: Any) -> None:
-    """Keep the columns of the weights at ``columns`` (k, 3: start, inputs, outputs) in their balls."""
-    T = theta.dtype.type
-    for k in range(len(columns)):
-        inputs, outputs = columns[k, 1], columns[k, 2]
-        w = matrix(theta, columns[k, 0], inputs, outputs)
-        limit = T(limits[k])
+def _momentum(T, op, w, g, s1, s2, l1, l2, rate, t):
+    eta, mu, penalised = T(rate), T(number(op, NUMBERS)), l1 != 0 or l2 != 0
+    for i in range(w.size):
+        v = mu * s1[i] - eta * _gradient(w[i], g[i], l1, l2, penalised)
+        s1[i] = v
+        w[i] += v
+
+
+@compiled
+def _nesterov(T, op, w, g, s1, s2, l1, l2, rate, t):
+    eta, mu, penalised = T(rate), T(number(op, NUMBERS)), l1 != 0 or l2 != 0
+    for i in range(w.size):
+        step = eta * _gradient(w[i], g[i], l1, l2, penalised)
+        v = mu * s1[i] - step
+        s1[i] = v
+        w[i] += mu * v - step
+
+
+@compiled
+def _adagrad(T, op, w, g, s1, s2, l1, l2, rate, t):
+    eta, epsilon, penalised = T(rate), T(number(op, NUMBERS)), l1 != 0 or l2 != 0
+    for i in range(w.size):
+        d = _gradient(w[i], g[i], l1, l2, penalised)
+        s = s1[i] + d * d
+        s1[i] = s
+        w[i] -= eta * (d / (math.sqrt(s) + epsilon))
+
+
+@compiled
+def _rmsprop(T, op, w, g, s1, s2, l1, l2, rate, t):
+    eta, rho, rest = T(rate), T(number(op, NUMBERS)), T(1 - number(op, NUMBERS))
+    epsilon, penalised = T(number(op, NUMBERS + 1)), l1 != 0 or l2 != 0
+    for i in range(w.size):
+        d = _gradient(w[i], g[i], l1, l2, penalised)
+        s = rho * s1[i] + rest * (d * d)
+        s1[i] = s
+        w[i] -= eta * (d / (math.sqrt(s) + epsilon))
+
+
+@compiled
+def _adam(T, op, w, g, s1, s2, l1, l2, rate, t):
+    b1, b2, given = number(op, NUMBERS), number(op, NUMBERS + 1), number(op, NUMBERS + 2)
+    beta_1, rest_1, beta_2, rest_2 = T(b1), T(1 - b1), T(b2), T(1 - b2)
+    root, penalised = math.sqrt(1 - b2**t), l1 != 0 or l2 != 0
+    epsilon = T(given / root if number(op, NUMBERS + 3) else given)
+    unbias, eta = T(1 / root), T(rate / (1 - b1**t))
+    for i in range(w.size):
+        d = _gradient(w[i], g[i], l1, l2, penalised)
+        m = beta_1 * s1[i] + rest_1 * d
+        v = beta_2 * s2[i] + rest_2 * (d * d)
+        s1[i] = m
+        s2[i] = v
+        w[i] -= eta * (m / (math.sqrt(v) * unbias + epsilon))
+
+
+@compiled
+def _lion(T, op, w, g, s1, s2, l1, l2, rate, t):
+    b1, b2, eta, penalised = number(op, NUMBERS), number(op, NUMBERS + 1), T(rate), l1 != 0 or l2 != 0
+    beta_1, rest_1, beta_2, rest_2 = T(b1), T(1 - b1), T(b2), T(1 - b2)
+    for i in range(w.size):
+        d = _gradient(w[i], g[i], l1, l2, penalised)
+        c = beta_1 * s1[i] + rest_1 * d
+        w[i] -= eta if c > 0 else (-eta if c < 0 else T(0))
+        s1[i] = beta_2 * s1[i] + rest_2 * d
+
+
+_adam_update = _update("adam", _adam)
+KNOWN = {
+    "SGD": (_update("sgd", _sgd), ()),
+    "Momentum": (_update("momentum", _momentum), ("momentum",)),
+    "Nesterov": (_update("nesterov", _nesterov), ("momentum",)),
+    "Adagrad": (_update("adagrad", _adagrad), ("epsilon",)),
+    "RMSProp": (_update("rmsprop", _rmsprop), ("rho", "epsilon")),
+    "Adam": (_adam_update, ("beta_1", "beta_2", "epsilon", "epsilon_hat")),
+    "AdamW": (_adam_update, ("beta_1", "beta_2", "epsilon", "epsilon_hat")),
+    "Lion": (_update("lion", _lion), ("beta_1", "beta_2")),
+}
+"""The operation of each optimizer, and the names of its numbers but for rate and weight decay."""
+
+
+def plan(optimizer: Optimizer) -> tuple[Any, tuple[float, ...]] | None:
+    """Return an optimizer's operation and its numbers; None if it has no compiled form."""
+    name = type(optimizer).__name__
+    if type(optimizer).__module__ != "chainrule.optimizers" or name not in KNOWN:
+        return None
+    run, names = KNOWN[name]
+    return run, tuple(float(getattr(optimizer, name, False)) for name in names)  # AdamW has no epsilon_hat
+
+
+@operation
+def project(T, op, base, n, row, rows):
+    """Keep the columns of a weight matrix (inputs, outputs) in their balls, as MaxNorm does."""
+    start, inputs, outputs, limit = integer(op, OWN), integer(op, OWN + 1), integer(op, OWN + 2), T(number(op, NUMBERS))
+    w = matrix(vector(T, integer(base, THETA), start, inputs * outputs), 0, inputs, outputs)
+    norms = vector(T, integer(op, OWN + 3), 0, outputs)
+    for j in range(outputs):
+        norms[j] = T(0)
+    for i in range(inputs):
         for j in range(outputs):
-            norms[j] = T(0)
+            norms[j] += w[i, j] * w[i, j]
+    largest = T(0)
+    for j in range(outputs):
+        norms[j] = math.sqrt(norms[j])
+        largest = max(largest, norms[j])
+    if largest > limit:
+        for j in range(outputs):
+            norms[j] = limit / max(norms[j], limit)
         for i in range(inputs):
             for j in range(outputs):
-                norms[j] += w[i, j] * w[i, j]
-        largest = T(0)
-        for j in range(outputs):
-            norms[j] = math.sqrt(norms[j])
-            largest = max(largest, norms[j])
-        if largest > limit:
-            for j in range(outputs):
-                norms[j] = limit / max(norms[j], limit)
-            for i in range(inputs):
-                for j in range(outputs):
-                    w[i, j] *= norms[j]
+                w[i, j] *= norms[j]

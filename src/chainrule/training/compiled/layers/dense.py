@@ -1,0 +1,87 @@
+"""Dense: y = x W + b."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chainrule.training.compiled.compiling import compiled, inlined, operation
+from chainrule.training.compiled.slots import (
+    BATCH, GRAD, INPUTS, OUTPUTS, PACKED, PRODUCT, SLOPES, THETA, VALUES, B, W, X, Y, dy_of, gradient, integer, share,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from chainrule import layers
+    from chainrule.training.compiled.program import Program
+
+address, call_typed, part = inlined("address", "call_typed", "part")
+
+
+def Dense(layer: layers.Dense, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
+    """Plan the product, and its bias with it."""
+    inputs, outputs = layer.W.shape
+    y = program.room(outputs)
+    program.work += inputs * outputs
+    place = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "W": program.at("W"), "b": program.at("b")}
+    program.forward(forward, **place)
+    program.gradient(weights, **place)
+    if program.slope_wanted:
+        program.backward(backward, **place)
+    program.overwritable.add(y)
+    return y
+
+
+@compiled
+def x_address(T, op, base, n, row):
+    """Return the address of these rows of x."""
+    if integer(op, X) < 0:
+        return address(T, integer(base, BATCH), row * integer(op, INPUTS))
+    return address(T, integer(base, VALUES), n * integer(op, X) + row * integer(op, INPUTS))
+
+
+@operation
+def forward(T, op, base, n, row, rows):
+    """Put x W + b into y."""
+    inputs, outputs, theta = integer(op, INPUTS), integer(op, OUTPUTS), integer(base, THETA)
+    y = address(T, integer(base, VALUES), n * integer(op, Y) + row * outputs)
+    start = address(T, theta, integer(op, B)) if integer(op, B) >= 0 else 0
+    W_ = address(T, theta, integer(op, W))
+    arguments = (x_address(T, op, base, n, row), inputs, 1, W_, outputs, 1, y, outputs, rows, outputs, inputs, start)
+    call_typed(integer(base, PRODUCT), (*arguments, integer(base, PACKED)))
+
+
+@operation
+def backward(T, op, base, n, row, rows):
+    """Put dy Wᵀ into dx."""
+    inputs, outputs, slopes = integer(op, INPUTS), integer(op, OUTPUTS), integer(base, SLOPES)
+    dy = address(T, slopes, n * integer(op, Y) + row * outputs)
+    dx = address(T, slopes, n * integer(op, X) + row * inputs)
+    W_ = address(T, integer(base, THETA), integer(op, W))
+    arguments = (dy, outputs, 1, W_, 1, outputs, dx, inputs, rows, inputs, outputs, 0)
+    call_typed(integer(base, PRODUCT), (*arguments, integer(base, PACKED)))
+
+
+@operation
+def weights(T, op, base, n, row, rows):
+    """Put xᵀ dy into this share of dW, and Σ dy into its share of db."""
+    inputs, outputs = integer(op, INPUTS), integer(op, OUTPUTS)
+    first, last = share(base, inputs)
+    if last > first:
+        x = address(T, x_address(T, op, base, n, row), first)
+        dy = address(T, integer(base, SLOPES), n * integer(op, Y) + row * outputs)
+        dW = address(T, integer(base, GRAD), integer(op, W) + first * outputs)
+        arguments = (x, 1, inputs, dy, outputs, 1, dW, outputs, last - first, outputs, rows, 0)
+        call_typed(integer(base, PRODUCT), (*arguments, integer(base, PACKED)))
+    if integer(op, B) >= 0:
+        sum_rows(T, dy_of(T, op, base, n, row, rows), rows, gradient(T, op, base, B, outputs), share(base, outputs))
+
+
+@compiled
+def sum_rows(T, dy, rows, db, which):
+    """Put the sum of the rows of dy into db, from the first to the last of ``which``."""
+    first, last = which
+    for k in range(first, last):
+        db[k] = T(0)
+    for r in range(rows):
+        line = part(dy, r * db.size, db.size)
+        for k in range(first, last):
+            db[k] += line[k]

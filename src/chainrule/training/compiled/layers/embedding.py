@@ -1,0 +1,76 @@
+"""Embedding: y = [the other columns of x, W[x] of each column of categories]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from chainrule.training.compiled.compiling import compiled, inlined, operation
+from chainrule.training.compiled.slots import (
+    INPUTS, OUTPUTS, OWN, W, dy_of, gradient, integer, parameters, share, x_of, y_of,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from chainrule import layers
+    from chainrule.training.compiled.program import Program
+
+part = inlined("part")[0]
+OTHERS, OTHER, CHOSEN, COLUMN, FIRST, TABLE, SIZE = range(OWN, OWN + 7)  # counts, and where their numbers are
+
+
+def Embedding(layer: layers.Embedding, program: Program, x: int) -> int | str:  # noqa: N802  (named as the class)
+    """Plan it for the rows themselves, whose categories have been checked."""
+    if x >= 0:
+        return "does not read the rows themselves"
+    (inputs,), (outputs,) = layer.input_shape, layer.output_shape
+    y = program.room(outputs)
+    others, chosen, first = layer._others, layer._chosen, layer._first  # noqa: SLF001
+    own = (
+        len(others), program.constant(others), len(chosen), program.constant(chosen), program.constant(first),
+        len(layer.W), layer.size,
+    )  # fmt: skip
+    place: dict[str, Any] = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "W": program.at("W"), "own": own}
+    program.forward(forward, **place)
+    program.gradient(tables, **place)
+    program.overwritable.add(y)
+    return y
+
+
+@operation
+def forward(T, op, base, n, row, rows):
+    """Put the other columns, then the rows of W, into y."""
+    inputs, outputs, others, size = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, OTHERS), integer(op, SIZE)
+    x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
+    W_ = parameters(T, op, base, W, integer(op, TABLE) * size)
+    for r in range(rows):
+        line, out = part(x, r * inputs, inputs), part(y, r * outputs, outputs)
+        for j in range(others):
+            out[j] = line[integer(integer(op, OTHER), j)]
+        for c in range(integer(op, CHOSEN)):
+            vector_of = part(W_, _row_of(op, line, c) * size, size)
+            for k in range(size):
+                out[others + c * size + k] = vector_of[k]
+
+
+@operation
+def tables(T, op, base, n, row, rows):
+    """Put Σ dy of the rows that have a category into its row of dW, for this share of the rows of dW."""
+    inputs, outputs, others, size = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, OTHERS), integer(op, SIZE)
+    x, dy = x_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows)
+    first, last = share(base, integer(op, TABLE))
+    dW = gradient(T, op, base, W, integer(op, TABLE) * size)
+    for k in range(first * size, last * size):
+        dW[k] = T(0)
+    for r in range(rows):
+        line, slope = part(x, r * inputs, inputs), part(dy, r * outputs, outputs)
+        for c in range(integer(op, CHOSEN)):
+            category = _row_of(op, line, c)
+            if first <= category < last:
+                out = part(dW, category * size, size)
+                for k in range(size):
+                    out[k] += slope[others + c * size + k]
+
+
+@compiled
+def _row_of(op, line, c):
+    """Return which row of W column number c asks for."""
+    return int(line[integer(integer(op, COLUMN), c)]) + integer(integer(op, FIRST), c)

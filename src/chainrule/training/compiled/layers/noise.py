@@ -1,0 +1,46 @@
+"""Gaussian noise: y = x + n."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from chainrule.training.compiled.compiling import operation
+from chainrule.training.compiled.slots import (
+    DRAWS, NUMBERS, OUTPUTS, OWN, dx_of, dy_of, integer, number, vector, x_of, y_of,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from chainrule import layers
+    from chainrule.training.compiled.program import Program
+
+
+def GaussianNoise(layer: layers.GaussianNoise, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
+    """Plan a draw for each number."""
+    size = math.prod(layer.output_shape)
+    y = x if x in program.overwritable else program.room(size)
+    own = (program.draws(size, "standard_normal"),)
+    place = {"x": x, "y": y, "inputs": size, "outputs": size, "own": own, "numbers": (layer.deviation,)}
+    program.forward(forward, **place)
+    if program.slope_wanted and x != y:
+        program.backward(backward, **place)
+    program.overwritable.add(y)
+    return y
+
+
+@operation
+def forward(T, op, base, n, row, rows):
+    """Put x + n into y."""
+    x, y, deviation = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), T(number(op, NUMBERS))
+    width = integer(op, OUTPUTS)
+    draws = vector(T, integer(base, DRAWS), n * integer(op, OWN) + row * width, rows * width)
+    for i in range(y.size):
+        y[i] = x[i] + draws[i] * deviation
+
+
+@operation
+def backward(T, op, base, n, row, rows):
+    """Put dy into dx."""
+    dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
+    for i in range(dx.size):
+        dx[i] = dy[i]

@@ -1,0 +1,197 @@
+"""A network, its loss and what trains it as a program: operations in order, with barriers between its phases."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from chainrule.layers import Layer
+from chainrule.layers.base import SHIPPED
+from chainrule.network import Network
+from chainrule.training.compiled.compiling import Operation, address_of
+from chainrule.training.compiled.slots import CODE, INPUTS, NUMBERS, OUTPUTS, OWN, WIDTH, B, W, X, Y
+
+BARRIER = "barrier"
+
+
+class NotCompiled(Exception):  # noqa: N818  (a reason, not an error)
+    """What has no compiled form, in words."""
+
+
+class Program:
+    """What the layers write their operations to, each by the function of its name in ``compiled/layers``.
+
+    Attributes
+    ----------
+    overwritable : set of int
+        The places of values that no operation reads again but the next layer's: it may put its y there.
+    work : int
+        The multiplications for a row.
+    slope_wanted : bool
+        Whether a layer before this one learns, so that dx is wanted.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self.network, self.dtype = network, network.dtype
+        self.widths, self.memos, self.sizes, self.work = 0, 0, 0, 0
+        self.drawn: list[tuple[str, int]] = []
+        self.overwritable: set[int] = set()
+        self.slope_wanted = False
+        self.constants: list[np.ndarray[Any, Any]] = []
+        self.forwards: list[Any] = []
+        self.backwards: list[Any] = []
+        self.gradients: list[Any] = []
+        self.afterwards: list[Any] = []
+        self._path: list[tuple[int, Layer]] = []
+        layout, statistics = network.layout, network.statistics_layout
+        self._where = {(e.layer, e.name): e.where.start for e in layout.entries}
+        self._measured = {(e.layer, e.name): e.where.start for e in statistics.entries}
+        self.y = self.layers(network.layers, -1)
+
+    # -------------------------------------------------------- for the layers
+
+    def layers(self, layers: Sequence[Layer], x: int) -> int:
+        """Plan layers one after the other; return where the last one's y is."""
+        for i, layer in enumerate(layers):
+            self._path.append((i, layer))
+            x = self._form(layer)(layer, self, x)
+            if isinstance(x, str):
+                raise NotCompiled(f"{self._name()} {x}")
+            self.slope_wanted = self.slope_wanted or bool(layer.parameters())
+            self._path.pop()
+        return x
+
+    def _form(self, layer: Layer) -> Callable[..., Any]:
+        cls = type(layer)
+        if SHIPPED.get(cls.__name__) is cls:
+            name = f"chainrule.training.compiled.layers.{cls.__module__.rpartition('.')[2]}"
+            try:
+                form = getattr(importlib.import_module(name), cls.__name__, None)
+            except ModuleNotFoundError:
+                form = None
+            if form is not None:
+                return form  # type: ignore[no-any-return]
+        raise NotCompiled(f"{self._name()} has no compiled form")
+
+    def _name(self) -> str:
+        (i, layer), *inner = self._path
+        return f"layer {'.'.join(str(j) for j, _ in self._path)}, {inner[-1][1] if inner else layer!r},"
+
+    def _key(self, name: str) -> tuple[int, str]:
+        (i, _), *inner = self._path
+        return i, ".".join([*(str(j) for j, _ in inner), name])
+
+    def at(self, name: str) -> int:
+        """Return where this layer's parameter begins in theta; -1 for none."""
+        return self._where.get(self._key(name), -1)
+
+    def statistic(self, name: str) -> int:
+        """Return where this layer's statistic begins."""
+        return self._measured[self._key(name)]
+
+    @property
+    def next_room(self) -> int:
+        """Where the next ``room`` begins."""
+        return self.widths
+
+    def room(self, width: int) -> int:
+        """Reserve so many values a row; return where they begin."""
+        self.widths += width
+        return self.widths - width
+
+    def memo(self, width: int) -> int:
+        """Reserve so many numbers a row for what backward needs besides the values."""
+        self.memos += width
+        return self.memos - width
+
+    def shared(self, size: int) -> int:
+        """Reserve so many numbers for each part of the batch."""
+        self.sizes += size
+        return self.sizes - size
+
+    def draws(self, width: int, kind: str) -> int:
+        """Have so many numbers drawn for a row, by the generator's method of this name."""
+        at = sum(w for _, w in self.drawn)
+        self.drawn.append((kind, width))
+        return at
+
+    def constant(self, values: Any) -> int:
+        """Keep whole numbers; return their address."""
+        return self.address(np.ascontiguousarray(values, np.int64))
+
+    def address(self, array: np.ndarray[Any, Any]) -> int:
+        """Keep an array; return its address."""
+        self.constants.append(array)
+        return address_of(array)
+
+    def forward(self, run: Operation, **place: Any) -> None:
+        """Plan an operation on the rows of each part, after those before."""
+        self.forwards.append((run, place))
+
+    def backward(self, run: Operation, **place: Any) -> None:
+        """Plan one of the way back, before those planned already."""
+        self.backwards.insert(0, (run, place))
+
+    def gradient(self, run: Operation, **place: Any) -> None:
+        """Plan one that fills the gradient of parameters, when all slopes are there."""
+        self.gradients.append((run, place))
+
+    def after(self, run: Operation, **place: Any) -> None:
+        """Plan one for after the step, of one thread."""
+        self.afterwards.append((run, place))
+
+    def barrier(self) -> None:
+        """Let all parts come here before the next operation."""
+        self.forwards.append(BARRIER)
+
+    def barrier_back(self) -> None:
+        """Let all parts come here on the way back, before what was planned last."""
+        self.backwards.insert(0, BARRIER)
+
+
+class Table:
+    """Operations and phases as numbers for :func:`~chainrule.training.compiled.epoch.epoch`."""
+
+    def __init__(self, dtype: np.dtype[Any]) -> None:
+        self.dtype = dtype
+        self._rows: list[np.ndarray[Any, Any]] = []
+        self._phases: list[list[int]] = []
+
+    def phase(self, kind: int, operations: Sequence[Any], *, barrier: bool = True) -> None:
+        """Add a phase; barriers among its operations cut it into several."""
+        some: list[Any] = []
+        for each in operations:
+            if each == BARRIER:
+                self._add(kind, some, barrier=True)
+                some = []
+            else:
+                some.append(each)
+        self._add(kind, some, barrier=barrier)
+
+    def _add(self, kind: int, operations: Sequence[Any], *, barrier: bool) -> None:
+        begin = len(self._rows)
+        self._rows += [_encoded(run, place, self.dtype) for run, place in operations]
+        self._phases.append([kind, begin, len(self._rows), int(barrier)])
+
+    def arrays(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """Return the operations and the phases."""
+        return np.array(self._rows, np.int64).reshape(-1, WIDTH), np.array(self._phases, np.int64)
+
+
+def _encoded(run: Operation, place: dict[str, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Return one row: x, y, inputs, outputs, W and b as all operations have them, own integers and numbers."""
+    row = np.zeros(WIDTH, np.int64)
+    row[CODE] = run.address(dtype)
+    for column, name, default in ((X, "x", -1), (Y, "y", -1), (INPUTS, "inputs", 0), (OUTPUTS, "outputs", 0),
+                                  (W, "W", -1), (B, "b", -1)):  # fmt: skip
+        row[column] = place.get(name, default)
+    own, numbers = place.get("own", ()), place.get("numbers", ())
+    row[OWN : OWN + len(own)] = own
+    row.view(np.float64)[NUMBERS : NUMBERS + len(numbers)] = numbers
+    return row
+
+

@@ -1,0 +1,72 @@
+"""The numbers that compiled code reads from memory by their place.
+
+``op`` is the address of an operation in a program: integers, then numbers (float64). ``base`` is the address of what a
+thread works on: addresses and counts of the batch it is at.
+"""
+
+from __future__ import annotations
+
+from chainrule.training.compiled.compiling import compiled, inlined
+
+# An operation: its machine code; where the numbers of a row of x and y begin, among those of all layers; how many
+# these are; where its parameters begin in theta (-1: none); and what only this operation knows.
+CODE, X, Y, INPUTS, OUTPUTS, W, B, OWN = range(8)
+NUMBERS = 24  # from here on they are float64
+WIDTH = 32
+
+# What a thread works on.
+(
+    THETA, GRAD, BATCH, VALUES, SLOPES, DRAWS, MEMO, SHARED, STATISTICS, S1, S2, ORDER, LABELS, TARGETS, WEIGHTS, LOSSES,
+    SOURCE, PACKED, PRODUCT, BLAS, PART, PARTS, SHARE, SHARES, TOTAL, RATE, STEP, BASE
+) = range(28)  # fmt: skip
+
+integer, number, vector, address = inlined("integer", "number", "vector", "address")
+
+
+@compiled
+def x_of(T, op, base, n, row, rows):
+    """Return these rows of x: of the batch itself, or among the values of all layers."""
+    width = integer(op, INPUTS)
+    if integer(op, X) < 0:
+        return vector(T, integer(base, BATCH), row * width, rows * width)
+    return vector(T, integer(base, VALUES), n * integer(op, X) + row * width, rows * width)
+
+
+@compiled
+def y_of(T, op, base, n, row, rows):
+    """Return these rows of y."""
+    width = integer(op, OUTPUTS)
+    return vector(T, integer(base, VALUES), n * integer(op, Y) + row * width, rows * width)
+
+
+@compiled
+def dx_of(T, op, base, n, row, rows):
+    """Return these rows of dL/dx."""
+    width = integer(op, INPUTS)
+    return vector(T, integer(base, SLOPES), n * integer(op, X) + row * width, rows * width)
+
+
+@compiled
+def dy_of(T, op, base, n, row, rows):
+    """Return these rows of dL/dy."""
+    width = integer(op, OUTPUTS)
+    return vector(T, integer(base, SLOPES), n * integer(op, Y) + row * width, rows * width)
+
+
+@compiled
+def parameters(T, op, base, which, size):
+    """Return parameters of the operation, which begin where its integer ``which`` says."""
+    return vector(T, integer(base, THETA), integer(op, which), size)
+
+
+@compiled
+def gradient(T, op, base, which, size):
+    """Return where their gradient belongs."""
+    return vector(T, integer(base, GRAD), integer(op, which), size)
+
+
+@compiled
+def share(base, size):
+    """Return which of ``size`` rows of parameters are this part's, from the first to the last: all, or a share."""
+    part, parts = integer(base, SHARE), integer(base, SHARES)
+    return size * part // parts, size * (part + 1) // parts
