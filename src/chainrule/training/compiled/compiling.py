@@ -23,6 +23,8 @@ OPTIONS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "no_
 # Sums in any order, for vector instructions; NaN and infinity stay what they are.
 SUMMING = {"reassoc", "contract", "nsz"}
 
+NEVER = "NRT_MemInfo_call_dtor"  # what Numba's runtime does for an array that owns its memory, which none of ours does
+
 _lock = threading.RLock()  # LLVM and Numba take one thread at a time
 _loaded: dict[str, int] = {}
 
@@ -30,8 +32,8 @@ _loaded: dict[str, int] = {}
 class Declared:
     """A function that compiled code can call; ``numba`` is what Numba knows it by, made when it is needed."""
 
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
+    def __init__(self, make: Callable[[], Any], python: Callable[..., Any] | None = None) -> None:
+        self._make, self.python = make, python
 
     @functools.cached_property
     def numba(self) -> Any:
@@ -41,7 +43,7 @@ class Declared:
 
 def compiled(python: Callable[..., Any], **options: Any) -> Any:
     """Declare a function that compiled functions call."""
-    return Declared(lambda: _njit(python, **options))
+    return Declared(lambda: _njit(python, **options), python)
 
 
 def summing(python: Callable[..., Any]) -> Any:
@@ -86,6 +88,7 @@ class Operation:
 
     def _compile(self, dtype: np.dtype[Any]) -> tuple[str, bytes]:
         """Return the name of the function in its machine code, and that code."""
+        from llvmlite import binding  # noqa: PLC0415  (start-up time: 50 ms)
         from numba import types as numba_types  # noqa: PLC0415  (start-up time: half a second, for first uses only)
 
         keeping.announce()
@@ -96,6 +99,8 @@ class Operation:
         result = function.overloads[signature]
         library, symbol = result.library, result.fndesc.llvm_func_name
         module = library._final_module  # noqa: SLF001  (optimized; there is no public way to it)
+        if any(other.name == NEVER and other.is_declaration for other in module.functions):
+            module.link_in(binding.parse_assembly(f"define void @{NEVER}(ptr %0) {{ ret void }}"), preserve=True)
         for other in module.functions:
             if other.name != symbol and not other.is_declaration:
                 other.linkage = "internal"  # so that no other file has a function of its name

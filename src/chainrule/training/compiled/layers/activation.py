@@ -1,18 +1,19 @@
-"""Elementwise activations, each beside its slope, and Softmax.
+"""Elementwise activations, each beside its slope, and Softmax and PReLU.
 
-An operation for each: y = f(z), and dx = dy f′, written with y where that is enough: then z need not be there any more,
-and y takes its place. The formulas are those of :mod:`chainrule.layers.activation`.
+Each is y = f(z) and f′, written with y where that is enough: then z need not be there any more, and y takes its place.
+The formulas are those of :mod:`chainrule.layers.activation`; a and b are a layer's numbers.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from chainrule.training.compiled.compiling import compiled, inlined, operation
 from chainrule.training.compiled.functions import exp, expm1, normal_cdf, sigmoid, tanh
 from chainrule.training.compiled.slots import (
-    NUMBERS, OUTPUTS, OWN, W, dx_of, dy_of, gradient, integer, number, parameters, share, x_of, y_of,
+    NUMBERS, OWN, W, dx_of, dy_of, gradient, integer, number, parameters, share, x_of, y_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -22,12 +23,22 @@ if TYPE_CHECKING:
 part = inlined("part")[0]
 
 
-def _elementwise(forward: Any, backward: Any, numbers: Any = lambda layer: (), *, from_y: bool = True) -> Any:
-    """Return the plan of an activation; ``from_y`` says that its slope needs y only."""
+def _elementwise(
+    f: Any, slope: Any, numbers: Callable[[Any], Sequence[float]] = lambda layer: (), *, from_y: bool = True
+) -> Any:
+    """Return the plan of an activation; ``from_y`` says that its slope needs y only.
+
+    In place and from one place to another are operations of their own: where the compiler must fear that two places
+    overlap, it makes no vector instructions.
+    """
+    name = f.python.__name__.strip("_")
+    here, there = _operations(f"{name}_in_place", f, slope), _operations(name, f, slope)
 
     def plan(layer: Layer, program: Program, x: int) -> int:
         size = math.prod(layer.output_shape)
-        y = x if from_y and x in program.overwritable else program.room(size)
+        in_place = from_y and x in program.overwritable
+        y = x if in_place else program.room(size)
+        forward, backward = here if in_place else there
         place = {"x": x, "y": y, "inputs": size, "outputs": size, "numbers": numbers(layer)}
         program.forward(forward, **place)
         if program.slope_wanted:
@@ -38,194 +49,175 @@ def _elementwise(forward: Any, backward: Any, numbers: Any = lambda layer: (), *
     return plan
 
 
-@operation
-def relu(T, op, base, n, row, rows):
-    z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        y[i] = max(z[i], T(0))
+def _operations(name: str, f: Any, slope: Any) -> tuple[Any, Any]:
+    def forward(T, op, base, n, row, rows):
+        z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
+        a, b = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1))
+        for i in range(y.size):
+            y[i] = f(T, z[i], a, b)
 
+    def backward(T, op, base, n, row, rows):
+        z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
+        dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
+        a, b = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1))
+        for i in range(y.size):
+            dx[i] = dy[i] * slope(T, z[i], y[i], a, b)
 
-@operation
-def relu_slope(T, op, base, n, row, rows):
-    y, dy, dx = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        dx[i] = dy[i] if y[i] > T(0) else T(0)
+    def forward_in_place(T, op, base, n, row, rows):
+        y = y_of(T, op, base, n, row, rows)
+        a, b = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1))
+        for i in range(y.size):
+            y[i] = f(T, y[i], a, b)
 
+    def backward_in_place(T, op, base, n, row, rows):
+        y, dy = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows)
+        a, b = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1))
+        for i in range(y.size):
+            dy[i] *= slope(T, y[i], y[i], a, b)
 
-@operation
-def leaky_relu(T, op, base, n, row, rows):
-    z, y, a = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), T(number(op, NUMBERS))
-    for i in range(y.size):
-        y[i] = max(z[i], a * z[i])
-
-
-@operation
-def leaky_relu_slope(T, op, base, n, row, rows):
-    y, dy, dx = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    a = T(number(op, NUMBERS))
-    for i in range(y.size):
-        dx[i] = dy[i] if y[i] > T(0) else dy[i] * a
-
-
-@operation
-def elu(T, op, base, n, row, rows):
-    z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    a, b = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1))
-    for i in range(y.size):
-        y[i] = b * z[i] if z[i] > T(0) else a * expm1(z[i])
-
-
-@operation
-def elu_slope(T, op, base, n, row, rows):
-    y, dy, dx = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    a, b = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1))
-    for i in range(y.size):
-        dx[i] = dy[i] * (b if y[i] > T(0) else y[i] + a)
-
-
-@operation
-def logistic(T, op, base, n, row, rows):
-    z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        y[i] = sigmoid(z[i])
-
-
-@operation
-def logistic_slope(T, op, base, n, row, rows):
-    y, dy, dx = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        dx[i] = dy[i] * ((T(1) - y[i]) * y[i])
-
-
-@operation
-def hyperbolic(T, op, base, n, row, rows):
-    z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        y[i] = tanh(z[i])
-
-
-@operation
-def hyperbolic_slope(T, op, base, n, row, rows):
-    y, dy, dx = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        dx[i] = dy[i] * (T(1) - y[i] * y[i])
-
-
-@operation
-def hard_sigmoid(T, op, base, n, row, rows):
-    z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        y[i] = min(max(z[i] * T(1 / 6) + T(0.5), T(0)), T(1))
-
-
-@operation
-def hard_sigmoid_slope(T, op, base, n, row, rows):
-    y, dy, dx = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        dx[i] = dy[i] * (T(1 / 6) if (T(1) - y[i]) * y[i] > T(0) else T(0))
-
-
-@operation
-def softplus(T, op, base, n, row, rows):
-    z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        y[i] = max(z[i], T(0)) + math.log1p(exp(-abs(z[i])))
-
-
-@operation
-def softplus_slope(T, op, base, n, row, rows):
-    y, dy, dx = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        dx[i] = dy[i] * -expm1(-y[i])  # σ(z) = 1 − e^−y
-
-
-@operation
-def silu(T, op, base, n, row, rows):
-    z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        y[i] = z[i] * sigmoid(z[i])
-
-
-@operation
-def silu_slope(T, op, base, n, row, rows):
-    z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        s = sigmoid(z[i])
-        dx[i] = dy[i] * (s + y[i] * (T(1) - s))
-
-
-@operation
-def gelu(T, op, base, n, row, rows):
-    z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        y[i] = z[i] * normal_cdf(z[i])
-
-
-@operation
-def gelu_slope(T, op, base, n, row, rows):
-    z, dy, dx = x_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    for i in range(z.size):
-        x = min(max(z[i], T(-100)), T(100))
-        dx[i] = dy[i] * (normal_cdf(x) + x * T(1 / math.sqrt(2 * math.pi)) * exp(T(-0.5) * x * x))
+    pair = (forward_in_place, backward_in_place) if name.endswith("in_place") else (forward, backward)
+    for function, which in zip(pair, (name, f"{name}_slope"), strict=True):
+        function.__name__ = which
+    return operation(pair[0]), operation(pair[1])
 
 
 @compiled
-def _phi(x: Any) -> Any:
-    """Return σ(2u), u = √(2/π) (x + 0.044715 x³)."""
-    T = type(x)
-    x = min(max(x, T(-100)), T(100))
+def _relu(T, z, a, b):
+    return max(z, T(0))
+
+
+@compiled
+def _relu_slope(T, z, y, a, b):
+    return T(1) if y > T(0) else T(0)
+
+
+@compiled
+def _leaky_relu(T, z, a, b):
+    return max(z, a * z)
+
+
+@compiled
+def _leaky_relu_slope(T, z, y, a, b):
+    return T(1) if y > T(0) else a
+
+
+@compiled
+def _elu(T, z, a, b):  # a = λ α, b = λ
+    return b * z if z > T(0) else a * expm1(z)
+
+
+@compiled
+def _elu_slope(T, z, y, a, b):
+    return b if y > T(0) else y + a
+
+
+@compiled
+def _sigmoid(T, z, a, b):
+    return sigmoid(z)
+
+
+@compiled
+def _sigmoid_slope(T, z, y, a, b):
+    return (T(1) - y) * y
+
+
+@compiled
+def _tanh(T, z, a, b):
+    return tanh(z)
+
+
+@compiled
+def _tanh_slope(T, z, y, a, b):
+    return T(1) - y * y
+
+
+@compiled
+def _hard_sigmoid(T, z, a, b):
+    return min(max(z * T(1 / 6) + T(0.5), T(0)), T(1))
+
+
+@compiled
+def _hard_sigmoid_slope(T, z, y, a, b):
+    return T(1 / 6) if (T(1) - y) * y > T(0) else T(0)
+
+
+@compiled
+def _softplus(T, z, a, b):
+    return max(z, T(0)) + math.log1p(exp(-abs(z)))
+
+
+@compiled
+def _softplus_slope(T, z, y, a, b):  # σ(z) = 1 − e^−y
+    return -expm1(-y)
+
+
+@compiled
+def _silu(T, z, a, b):
+    return z * sigmoid(z)
+
+
+@compiled
+def _silu_slope(T, z, y, a, b):
+    s = sigmoid(z)
+    return s + y * (T(1) - s)
+
+
+@compiled
+def _gelu(T, z, a, b):
+    return z * normal_cdf(z)
+
+
+@compiled
+def _gelu_slope(T, z, y, a, b):
+    x = min(max(z, T(-100)), T(100))
+    return normal_cdf(x) + x * T(1 / math.sqrt(2 * math.pi)) * exp(T(-0.5) * x * x)
+
+
+@compiled
+def _phi(T, z):
+    """Return σ(2u), u = √(2/π) (z + 0.044715 z³)."""
+    x = min(max(z, T(-100)), T(100))
     return sigmoid(T(2 * math.sqrt(2 / math.pi)) * x * (T(1) + T(0.044715) * x * x))
 
 
-@operation
-def gelu_tanh(T, op, base, n, row, rows):
-    z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        y[i] = z[i] * _phi(z[i])
+@compiled
+def _gelu_tanh(T, z, a, b):
+    return z * _phi(T, z)
 
 
-@operation
-def gelu_tanh_slope(T, op, base, n, row, rows):
-    z, dy, dx = x_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    for i in range(z.size):
-        x = min(max(z[i], T(-100)), T(100))
-        phi = _phi(x)
-        slope = T(2 * math.sqrt(2 / math.pi)) * (T(1) + T(3 * 0.044715) * x * x)
-        dx[i] = dy[i] * (phi + x * phi * (T(1) - phi) * slope)
+@compiled
+def _gelu_tanh_slope(T, z, y, a, b):
+    x, phi = min(max(z, T(-100)), T(100)), _phi(T, z)
+    return phi + x * phi * (T(1) - phi) * (T(2 * math.sqrt(2 / math.pi)) * (T(1) + T(3 * 0.044715) * x * x))
 
 
-@operation
-def mish(T, op, base, n, row, rows):
-    """Put z m / (m + 2) into y, with m = e (e + 2), e = e^z."""
-    z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    for i in range(y.size):
-        e = exp(min(z[i], T(40)))
-        m = e * (e + T(2))
-        y[i] = z[i] * (m / (m + T(2)))
+@compiled
+def _mish(T, z, a, b):  # z m / (m + 2), m = e (e + 2), e = e^z
+    e = exp(min(z, T(40)))
+    m = e * (e + T(2))
+    return z * (m / (m + T(2)))
 
 
-@operation
-def mish_slope(T, op, base, n, row, rows):
-    z, dy, dx = x_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    for i in range(z.size):
-        e = exp(min(z[i], T(40)))
-        m = e * (e + T(2))
-        below = T(1) / (m + T(2))
-        dx[i] = dy[i] * (m * below + z[i] * T(4) * e * (e + T(1)) * below * below)
+@compiled
+def _mish_slope(T, z, y, a, b):
+    e = exp(min(z, T(40)))
+    m = e * (e + T(2))
+    below = T(1) / (m + T(2))
+    return m * below + z * T(4) * e * (e + T(1)) * below * below
 
 
-ReLU = _elementwise(relu, relu_slope)
-LeakyReLU = _elementwise(leaky_relu, leaky_relu_slope, lambda layer: (layer.negative_slope,))
-ELU = _elementwise(elu, elu_slope, lambda layer: (layer.alpha, 1.0))
-SELU = _elementwise(elu, elu_slope, lambda layer: (layer.ALPHA * layer.SCALE, layer.SCALE))
-Sigmoid = _elementwise(logistic, logistic_slope)
-Tanh = _elementwise(hyperbolic, hyperbolic_slope)
-HardSigmoid = _elementwise(hard_sigmoid, hard_sigmoid_slope)
-Softplus = _elementwise(softplus, softplus_slope)
-SiLU = _elementwise(silu, silu_slope, from_y=False)
-Mish = _elementwise(mish, mish_slope, from_y=False)
-_exact, _approximate = _elementwise(gelu, gelu_slope, from_y=False), _elementwise(gelu_tanh, gelu_tanh_slope, from_y=False)
+ReLU = _elementwise(_relu, _relu_slope)
+LeakyReLU = _elementwise(_leaky_relu, _leaky_relu_slope, lambda layer: (layer.negative_slope,))
+ELU = _elementwise(_elu, _elu_slope, lambda layer: (layer.alpha, 1.0))
+SELU = _elementwise(_elu, _elu_slope, lambda layer: (layer.ALPHA * layer.SCALE, layer.SCALE))
+Sigmoid = _elementwise(_sigmoid, _sigmoid_slope)
+Tanh = _elementwise(_tanh, _tanh_slope)
+HardSigmoid = _elementwise(_hard_sigmoid, _hard_sigmoid_slope)
+Softplus = _elementwise(_softplus, _softplus_slope)
+SiLU = _elementwise(_silu, _silu_slope, from_y=False)
+Mish = _elementwise(_mish, _mish_slope, from_y=False)
+_exact = _elementwise(_gelu, _gelu_slope, from_y=False)
+_approximate = _elementwise(_gelu_tanh, _gelu_tanh_slope, from_y=False)
 
 
 def GELU(layer: Any, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
@@ -244,12 +236,11 @@ def Identity(layer: Layer, program: Program, x: int) -> int:  # noqa: N802
 def Softmax(layer: Layer, program: Program, x: int) -> int:  # noqa: N802
     """Plan it over the last axis."""
     size = math.prod(layer.output_shape)
-    y = x if x in program.overwritable else program.room(size)
+    y = program.room(size)
     place = {"x": x, "y": y, "inputs": size, "outputs": size, "own": (layer.output_shape[-1],)}
     program.forward(softmax, **place)
     if program.slope_wanted:
         program.backward(softmax_slope, **place)
-    program.overwritable.discard(y)
     return y
 
 
