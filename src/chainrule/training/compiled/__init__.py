@@ -11,7 +11,7 @@ from chainrule.training.compiled import epoch as driver
 from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import address_of, function
 from chainrule.training.compiled.plan import Plan
-from chainrule.training.compiled.product import DEPTH, product
+from chainrule.training.compiled.product import DEPTH, product, windows_product
 from chainrule.training.compiled.program import NotCompiled
 from chainrule.training.compiled.rows import Rows
 from chainrule.training.compiled.team import Team
@@ -55,7 +55,7 @@ class _CompiledSteps(Steps):
         table, phases = plan.table(self._rows.gather, address_of(norms)).arrays()
         values, slopes = np.empty(size * program.widths, dtype), np.empty(size * program.widths, dtype)
         memo, shared = np.empty(size * program.memos, dtype), np.empty(plan.parts * program.sizes, dtype)
-        packed = np.empty((threads, DEPTH * STRIP), dtype)
+        packed, padded = np.empty((threads, DEPTH * STRIP), dtype), np.empty((threads, program.scratch), dtype)
         base = np.zeros((threads, slots.BASE), np.int64)
         slot_1, slot_2 = [*self._written[2:], theta, theta][:2]  # theta: for an optimizer that reads none
         for place, array in (
@@ -65,7 +65,10 @@ class _CompiledSteps(Steps):
         ):  # fmt: skip
             base[:, place] = address_of(array)
         base[:, slots.PACKED] = [address_of(line) for line in packed]
+        base[:, slots.PADDED] = [address_of(line) for line in padded]
         base[:, slots.PRODUCT], base[:, slots.PARTS] = product.address(dtype), plan.parts
+        if program.convolves:
+            base[:, slots.WINDOWS] = windows_product.address(dtype)
         job = np.zeros(driver.JOB, np.int64)
         for field, value in (
             (driver.BASES, address_of(base)), (driver.OPERATIONS, address_of(table)),
@@ -79,7 +82,7 @@ class _CompiledSteps(Steps):
             (driver.TOTALS, address_of(self.totals)), (driver.RATES, address_of(self._rates)),
         ):  # fmt: skip
             job[field] = value
-        self._kept = (job, base, table, phases, values, slopes, memo, shared, packed, grads, sums, norms)
+        self._kept = (job, base, table, phases, values, slopes, memo, shared, packed, padded, grads, sums, norms)
         self._team = Team(threads, function(driver.epoch, dtype), address_of(job))
         self.blas_threads = 1
 

@@ -257,12 +257,13 @@ def lanes(typing: Any, T: Any) -> Any:
     return types.int64(T), codegen
 
 
-def _tile(rows: int, vectors: int, *, masked: bool) -> Any:
+def _tile(rows: int, vectors: int, *, masked: bool, tables: bool = False) -> Any:
     """Return a function that puts a tile of a matrix product into C, with all of its sums in registers.
 
     C[m, f] = start + Σₖ A[m, k] B[k, f] for m < ``rows``, f < ``vectors`` · lanes; of these only f < ``width`` where
     it is masked. A[m, k] is at a + m am + k ak, B[k, f] at b + k bk + f, C[m, f] at c + m cm + f, counted in numbers.
     Rows from ``count`` on are the last one again. ``start`` says where the sums begin: 0, C itself, or a row of numbers.
+    With ``tables`` am and ak are addresses of integers, and A[m, k] is at a + am[m] + ak[k]: windows of an image.
     """
 
     def tile(
@@ -270,15 +271,16 @@ def _tile(rows: int, vectors: int, *, masked: bool) -> Any:
         cm: Any, start: Any,
     ) -> Any:  # fmt: skip
         size = vector_bytes() * 8 // T.dtype.bitwidth
-        codegen = _Tile(T.dtype, rows, vectors, size, masked=masked).codegen
+        codegen = _Tile(T.dtype, rows, vectors, size, masked=masked, tables=tables).codegen
         return types.void(T, count, width, depth, a, am, ak, b, bk, c, cm, start), codegen
 
     return intrinsic(tile)
 
 
 class _Tile:
-    def __init__(self, dtype: Any, rows: int, vectors: int, lanes: int, *, masked: bool) -> None:
-        self.dtype, self.rows, self.vectors, self.lanes, self.masked = dtype, rows, vectors, lanes, masked
+    def __init__(self, dtype: Any, rows: int, vectors: int, lanes: int, *, masked: bool, tables: bool) -> None:
+        self.dtype, self.rows, self.vectors, self.lanes = dtype, rows, vectors, lanes
+        self.masked, self.tables = masked, tables
 
     def codegen(self, context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         self.builder = builder
@@ -298,7 +300,7 @@ class _Tile:
             i = ir.Constant(I64, m)
             places.append(builder.select(builder.icmp_signed("<", i, v["count"]), i, last) if m else i)
         at_c = [builder.mul(i, v["cm"]) for i in places]
-        at_a = [builder.gep(a, [builder.mul(i, v["am"])]) for i in places]
+        at_a = [builder.gep(a, [self._far(v["am"], i)]) for i in places]
         sums = self._start(v["start"], c, at_c)
         before = builder.block
         loop, done = builder.append_basic_block("depth"), builder.append_basic_block("done")
@@ -311,7 +313,7 @@ class _Tile:
             phi.add_incoming(value, before)
         row = builder.gep(b, [builder.mul(k, v["bk"])])
         bs = [self._load(row, n) for n in range(self.vectors)]
-        step = builder.mul(k, v["ak"])
+        step = self._far(v["ak"], k)
         fma = self._declared(f"llvm.fma.{self._suffix()}", self.kind, [self.kind] * 3)
         new = []
         for m in range(self.rows):
@@ -334,6 +336,12 @@ class _Tile:
             for n in range(self.vectors):
                 self._store(new[m * self.vectors + n], builder.gep(c, [at_c[m]]), n)
         return context.get_dummy_value()
+
+    def _far(self, step: Any, i: Any) -> Any:
+        """Return how far A's row or column i is: i steps, or as the table says."""
+        if not self.tables:
+            return self.builder.mul(step, i)
+        return self.builder.load(self.builder.gep(self.builder.inttoptr(step, I64.as_pointer()), [i]))
 
     def _start(self, start: Any, c: Any, at_c: list[Any]) -> list[Any]:
         """Return the first sums: 0 where ``start`` is 0, C where it is 1, else the numbers at that address."""
@@ -417,6 +425,8 @@ class _Tile:
 tile_8x2, tile_4x2, tile_1x2 = (_tile(rows, 2, masked=False) for rows in (8, 4, 1))
 edge_8x2, edge_4x2, edge_1x2 = (_tile(rows, 2, masked=True) for rows in (8, 4, 1))
 edge_8x1, edge_4x1, edge_1x1 = (_tile(rows, 1, masked=True) for rows in (8, 4, 1))
+windows_8x2, windows_4x2, windows_1x2 = (_tile(rows, 2, masked=True, tables=True) for rows in (8, 4, 1))
+windows_8x1, windows_4x1, windows_1x1 = (_tile(rows, 1, masked=True, tables=True) for rows in (8, 4, 1))
 
 
 # ------------------------------------------------------------ functions whose code depends on the dtype

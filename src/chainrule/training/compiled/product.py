@@ -11,6 +11,8 @@ address, lanes, vector = inlined("address", "lanes", "vector")
 tile_8x2, tile_4x2, tile_1x2 = inlined("tile_8x2", "tile_4x2", "tile_1x2")
 edge_8x2, edge_4x2, edge_1x2 = inlined("edge_8x2", "edge_4x2", "edge_1x2")
 edge_8x1, edge_4x1, edge_1x1 = inlined("edge_8x1", "edge_4x1", "edge_1x1")
+windows_8x2, windows_4x2, windows_1x2 = inlined("windows_8x2", "windows_4x2", "windows_1x2")
+windows_8x1, windows_4x1, windows_1x1 = inlined("windows_8x1", "windows_4x1", "windows_1x1")
 
 
 @operation
@@ -69,3 +71,35 @@ def _pack(T, b, bk, bf, packed, depth, width, wide):
         column, out = vector(T, address(T, b, f * bf), 0, depth * bk), vector(T, address(T, packed, f), 0, depth * wide)
         for k in range(depth):
             out[k * wide] = column[k * bk]
+
+
+@operation
+def windows_product(T, a, am, ak, b, bk, c, cm, rows, width, depth, start):
+    """Put C[m, f] = start + Σₖ A[m, k] B[k, f] into C, where A[m, k] is at a + am[m] + ak[k]: a window's pixel.
+
+    The windows of an image are the rows of a matrix that is nowhere in memory: ``am`` and ``ak`` are addresses of
+    tables, of where each window begins and where each of its numbers is from there.
+    """
+    wide = 2 * lanes(T)
+    for k in range(0, depth, DEPTH):
+        deep, offsets = min(DEPTH, depth - k), ak + 8 * k
+        for f in range(0, width, wide):
+            strip, panel = min(wide, width - f), address(T, b, k * bk + f)
+            begin = 1 if k else (address(T, start, f) if start > 1 else start)
+            half = strip <= lanes(T)
+            for m in range(0, rows, 8):
+                count, places, out = min(8, rows - m), am + 8 * m, address(T, c, m * cm + f)
+                if count > 4:
+                    if half:
+                        windows_8x1(T, count, strip, deep, a, places, offsets, panel, bk, out, cm, begin)
+                    else:
+                        windows_8x2(T, count, strip, deep, a, places, offsets, panel, bk, out, cm, begin)
+                elif count > 1:
+                    if half:
+                        windows_4x1(T, count, strip, deep, a, places, offsets, panel, bk, out, cm, begin)
+                    else:
+                        windows_4x2(T, count, strip, deep, a, places, offsets, panel, bk, out, cm, begin)
+                elif half:
+                    windows_1x1(T, count, strip, deep, a, places, offsets, panel, bk, out, cm, begin)
+                else:
+                    windows_1x2(T, count, strip, deep, a, places, offsets, panel, bk, out, cm, begin)

@@ -37,8 +37,9 @@ class Program:
 
     def __init__(self, network: Network) -> None:
         self.network, self.dtype = network, network.dtype
-        self.widths, self.memos, self.sizes, self.work = 0, 0, 0, 0
+        self.widths, self.memos, self.sizes, self.work, self.scratch = 0, 0, 0, 0, 0
         self.drawn: list[tuple[str, int]] = []
+        self.convolves = False  # so that the product of windows is compiled where there are some
         self.overwritable: set[int] = set()
         self.slope_wanted = False
         self.constants: list[np.ndarray[Any, Any]] = []
@@ -112,6 +113,10 @@ class Program:
         """Reserve so many numbers for each part of the batch."""
         self.sizes += size
         return self.sizes - size
+
+    def padded(self, size: int) -> None:
+        """Have room for so many numbers, for each thread, that an operation uses while it runs."""
+        self.scratch = max(self.scratch, size)
 
     def draws(self, width: int, kind: str) -> int:
         """Have so many numbers drawn for a row, by the generator's method of this name."""

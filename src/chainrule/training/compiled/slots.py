@@ -17,7 +17,7 @@ WIDTH = 32
 # What a thread works on.
 (
     THETA, GRAD, BATCH, VALUES, SLOPES, DRAWS, MEMO, SHARED, STATISTICS, S1, S2, ORDER, LABELS, TARGETS, WEIGHTS, LOSSES,
-    SOURCE, PACKED, PRODUCT, BLAS, PART, PARTS, SHARE, SHARES, TOTAL, RATE, STEP, BASE
+    PADDED, PACKED, PRODUCT, WINDOWS, PART, PARTS, SHARE, SHARES, TOTAL, RATE, STEP, BASE
 ) = range(28)  # fmt: skip
 
 integer, number, vector, address = inlined("integer", "number", "vector", "address")

@@ -1,0 +1,148 @@
+"""Pooling of images: the largest number, or the mean, of every window."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from chainrule.training.compiled.compiling import inlined, operation
+from chainrule.training.compiled.slots import INPUTS, MEMO, OUTPUTS, OWN, dx_of, dy_of, integer, vector, x_of, y_of
+
+if TYPE_CHECKING:
+    from chainrule import layers
+    from chainrule.training.compiled.program import Program
+
+part = inlined("part")[0]
+COUNT, CHANNELS, TABLE, MOST, AT = range(OWN, OWN + 5)  # windows, channels, the table of pixels, its width, the memo
+
+
+def MaxPool2D(layer: layers.MaxPool2D, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
+    """Plan it; which pixel was the largest is remembered."""
+    return _plan(layer, program, x, largest, to_largest, memo=True)
+
+
+def AveragePool2D(layer: layers.AveragePool2D, program: Program, x: int) -> int:  # noqa: N802
+    """Plan it."""
+    return _plan(layer, program, x, mean, to_all, memo=False)
+
+
+def GlobalAveragePool2D(layer: layers.GlobalAveragePool2D, program: Program, x: int) -> int:  # noqa: N802
+    """Plan one window that is the whole image."""
+    height, width, _ = layer.input_shape
+    return _write(layer, program, x, mean, to_all, np.arange(height * width)[None], memo=False)
+
+
+def _plan(layer: Any, program: Program, x: int, forward: Any, backward: Any, *, memo: bool) -> int:
+    windows = layer._windows  # noqa: SLF001
+    height, width, _ = windows.image
+    down, right = windows.starts()
+    tables = []
+    for top in down:
+        for left in right:
+            rows = [h for h in range(top, top + windows.size[0]) if 0 <= h < height]
+            columns = [w for w in range(left, left + windows.size[1]) if 0 <= w < width]
+            tables.append([h * width + w for h in rows for w in columns])
+    most = max(map(len, tables))
+    table = np.array([pixels + [-1] * (most - len(pixels)) for pixels in tables])
+    return _write(layer, program, x, forward, backward, table, memo=memo)
+
+
+def _write(layer: Any, program: Program, x: int, forward: Any, backward: Any, table: Any, *, memo: bool) -> int:
+    """Plan both ways; the table has the pixels of each window, filled up with -1."""
+    inputs, outputs = math.prod(layer.input_shape), math.prod(layer.output_shape)
+    y, channels = program.room(outputs), layer.output_shape[-1]
+    at = program.memo(outputs) if memo else 0
+    own = (len(table), channels, program.constant(table * channels), table.shape[1], at)
+    place: dict[str, Any] = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "own": own}
+    program.forward(forward, **place)
+    if program.slope_wanted:
+        program.backward(backward, **place)
+    program.overwritable.add(y)
+    return y
+
+
+@operation
+def largest(T, op, base, n, row, rows):
+    """Put the largest number of each window into y, and where it is into the memo: the first, if there are several."""
+    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
+    memo = vector(T, integer(base, MEMO), n * integer(op, AT) + row * outputs, rows * outputs)
+    table, most = integer(op, TABLE), integer(op, MOST)
+    for r in range(rows):
+        image = part(x, r * inputs, inputs)
+        for w in range(integer(op, COUNT)):
+            out, where = part(y, r * outputs + w * channels, channels), part(memo, r * outputs + w * channels, channels)
+            pixel = part(image, integer(table, w * most), channels)
+            for c in range(channels):
+                out[c] = pixel[c]
+                where[c] = T(0)
+            for k in range(1, most):
+                if integer(table, w * most + k) < 0:
+                    break
+                pixel = part(image, integer(table, w * most + k), channels)
+                for c in range(channels):
+                    better = pixel[c] > out[c] or pixel[c] != pixel[c]
+                    out[c] = pixel[c] if better else out[c]
+                    where[c] = T(k) if better else where[c]
+
+
+@operation
+def to_largest(T, op, base, n, row, rows):
+    """Add dy of each window to dx of its largest pixel."""
+    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
+    memo = vector(T, integer(base, MEMO), n * integer(op, AT) + row * outputs, rows * outputs)
+    table, most = integer(op, TABLE), integer(op, MOST)
+    for i in range(dx.size):
+        dx[i] = T(0)
+    for r in range(rows):
+        image = part(dx, r * inputs, inputs)
+        for w in range(integer(op, COUNT)):
+            at = r * outputs + w * channels
+            for c in range(channels):
+                image[integer(table, w * most + int(memo[at + c])) + c] += dy[at + c]
+
+
+@operation
+def mean(T, op, base, n, row, rows):
+    """Put the mean of each window into y."""
+    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
+    table, most = integer(op, TABLE), integer(op, MOST)
+    for r in range(rows):
+        image = part(x, r * inputs, inputs)
+        for w in range(integer(op, COUNT)):
+            out, pixels = part(y, r * outputs + w * channels, channels), 0
+            for c in range(channels):
+                out[c] = T(0)
+            for k in range(most):
+                if integer(table, w * most + k) < 0:
+                    break
+                pixel = part(image, integer(table, w * most + k), channels)
+                pixels += 1
+                for c in range(channels):
+                    out[c] += pixel[c]
+            for c in range(channels):
+                out[c] *= T(1 / pixels)
+
+
+@operation
+def to_all(T, op, base, n, row, rows):
+    """Add dy / m of each window to dx of its m pixels."""
+    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
+    table, most = integer(op, TABLE), integer(op, MOST)
+    for i in range(dx.size):
+        dx[i] = T(0)
+    for r in range(rows):
+        image = part(dx, r * inputs, inputs)
+        for w in range(integer(op, COUNT)):
+            slope, pixels = part(dy, r * outputs + w * channels, channels), 0
+            while pixels < most and integer(table, w * most + pixels) >= 0:
+                pixels += 1
+            for k in range(pixels):
+                pixel = part(image, integer(table, w * most + k), channels)
+                for c in range(channels):
+                    pixel[c] += slope[c] * T(1 / pixels)
