@@ -29,6 +29,7 @@ numba = pytest.importorskip("numba")
 
 from chainrule.training import compiled as compiled_steps  # noqa: E402
 from chainrule.training.compiled import functions  # noqa: E402
+from chainrule.training.compiled.epoch import epoch  # noqa: E402
 
 SHARPEST = {"float32": 2e-4, "float64": 1e-9}
 ACTIVATIONS = [case.layer for case in variants.ACTIVATIONS if case.compiled]
@@ -359,14 +360,14 @@ def test_a_team_that_diverges_ends(monkeypatch, compiled_only):
 
 
 def test_an_error_in_a_helper_is_raised(monkeypatch, compiled_only):
-    work = compiled_steps.dense_epoch
+    work = compiled_steps.function(epoch, np.dtype("float32"))
 
-    def failing(*arguments):
-        if arguments[5]:  # its number: 0 is not a helper
+    def failing(job, shared, rank, *others):
+        if rank:  # 0 is not a helper
             raise MemoryError("none left")
-        return work(*arguments)
+        return work(job, shared, rank, *others)
 
-    monkeypatch.setattr(compiled_steps, "dense_epoch", failing)
+    monkeypatch.setattr(compiled_steps, "function", lambda operation, dtype: failing)
     with pytest.raises(MemoryError, match="none left"):
         trained("numba", monkeypatch, **shared_work(np.random.default_rng(0)), threads=2)
 
@@ -438,7 +439,7 @@ def test_the_first_use_says_that_it_compiles_and_later_ones_do_not(tmp_path):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("name", ["exp", "expm1", "tanh", "sigmoid", "normal_cdf"])
 def test_functions_are_right_to_the_last_digits(name, dtype):
-    function = getattr(functions, name)
+    function = getattr(functions, name).numba
 
     @numba.njit(error_model="numpy")
     def apply(x, y):

@@ -7,6 +7,7 @@ Numba. Both agree to rounding error, and :attr:`chainrule.History.engine` tells 
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import os
 import sys
@@ -23,13 +24,20 @@ MODULES = {"numba": "compiled", "reference": "step"}
 def steps(work: Work, run: Run) -> Steps:
     """Return the object that runs the steps of training, and record the engine in the history."""
     name, reason = _choose(None)
-    made: Steps = _module(name).steps(work, run)
+    try:
+        made: Steps = _module(name).steps(work, run)
+    except ImportError as error:  # for example, Numba rejects a NumPy newer than it supports
+        if os.environ.get("CHAINRULE_KERNELS"):
+            raise
+        reason = f"Numba cannot be imported ({error})"
+        _say_once(f"training with NumPy, not with compiled code: {reason}")
+        made = _module("reference").steps(work, run)
     run.history.engine = made.engine + (f": {reason}" if reason else "")
     return made
 
 
 def select(name: str | None = None) -> ModuleType:
-    """Return the module to train with: the compiled one if Numba and SciPy are installed (``chainrule[fast]``).
+    """Return the module to train with: the compiled one if Numba is installed (``chainrule[fast]``).
 
     The environment variable ``CHAINRULE_KERNELS`` (``numba`` or ``reference``) and ``name`` override this. The choice
     does not depend on the amount of work, so the same seed gives the same result however long training is. If Numba is
@@ -50,21 +58,12 @@ def _choose(name: str | None) -> tuple[str, str]:
         return chosen, "CHAINRULE_KERNELS is reference"
     if not installed():
         if chosen:
-            raise ImportError('the compiled kernels need Numba: pip install "chainrule[fast]"')
-        return "reference", 'Numba or SciPy is not installed: pip install "chainrule[fast]"'
-    try:
-        from numba import config  # noqa: PLC0415  (start-up time: half a second)
-
-        if not config.DISABLE_JIT:
-            _module("numba")
-            return "numba", ""
-        reason = "NUMBA_DISABLE_JIT is set"
-    except ImportError as error:  # for example, Numba rejects a NumPy newer than it supports
-        if chosen:
-            raise
-        reason = f"Numba cannot be imported ({error})"
-    _say_once(f"training with NumPy, not with compiled code: {reason}")
-    return "reference", reason
+            raise ImportError('the compiled engine needs Numba: pip install "chainrule[fast]"')
+        return "reference", 'Numba is not installed: pip install "chainrule[fast]"'
+    if os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0"):
+        return "numba", ""
+    _say_once("training with NumPy, not with compiled code: NUMBA_DISABLE_JIT is set")
+    return "reference", "NUMBA_DISABLE_JIT is set"
 
 
 def _module(name: str) -> ModuleType:
@@ -77,8 +76,8 @@ def _say_once(line: str) -> None:
 
 
 def installed() -> bool:
-    """Return whether the dependencies of the compiled code are installed."""
-    return all(_is_installed(package) for package in ("numba", "scipy"))
+    """Return whether the dependency of the compiled code is installed."""
+    return _is_installed("numba")
 
 
 def _is_installed(package: str) -> bool:
