@@ -41,11 +41,13 @@ class _CompiledSteps(Steps):
         self._plan, self.rng = plan, np.random.default_rng(work.seed)
         batches, network, state, program = work.batches, work.network, work.state, plan.program
         theta, dtype, size = network.theta, network.theta.dtype, work.batches.batch_size
-        self._rows = Rows(batches, dtype)
+        self._rows = Rows(batches, dtype, work.accumulate)
         self._block, self._rates = self._rows.block, np.empty(len(batches))
+        sum_ = np.empty(theta.size if work.accumulate > 1 else 0, dtype)
         self._draw_width = sum(width for _, width in program.drawn)
         if self._draw_width:
             self._block = min(self._block, max(1, MOST_DRAWS // (size * self._draw_width)))
+        self._block = -(-self._block // work.accumulate) * work.accumulate  # whole steps
         self._draws = np.empty(min(self._block, len(batches)) * size * self._draw_width, dtype)
         self._written = [theta, network.statistics, *(getattr(state, name) for name in work.optimizer.slots)]
         threads = min(plan.parts, work.threads.allowed)
@@ -61,7 +63,7 @@ class _CompiledSteps(Steps):
         for place, array in (
             (slots.THETA, theta), (slots.VALUES, values), (slots.SLOPES, slopes), (slots.MEMO, memo),
             (slots.SHARED, shared), (slots.STATISTICS, network.statistics), (slots.S1, slot_1), (slots.S2, slot_2),
-            (slots.LOSSES, sums), (slots.BATCH, self._rows.buffer), *self._rows.targets,
+            (slots.SUM, sum_), (slots.LOSSES, sums), (slots.BATCH, self._rows.buffer), *self._rows.targets,
         ):  # fmt: skip
             base[:, place] = address_of(array)
         base[:, slots.PACKED] = [address_of(line) for line in packed]
@@ -79,10 +81,10 @@ class _CompiledSteps(Steps):
             (driver.DRAW_BYTES, self._draw_width * dtype.itemsize), (driver.GRADS, address_of(grads)),
             (driver.GRAD_BYTES, grads[0].nbytes), (driver.SUMS, address_of(sums)),
             (driver.LOSSES, address_of(self.losses)), (driver.PENALTIES, address_of(self.penalties)),
-            (driver.TOTALS, address_of(self.totals)), (driver.RATES, address_of(self._rates)),
+            (driver.TOTALS, address_of(self.totals)), (driver.ACCUMULATE, work.accumulate), (driver.RATES, address_of(self._rates)),
         ):  # fmt: skip
             job[field] = value
-        self._kept = (job, base, table, phases, values, slopes, memo, shared, packed, padded, grads, sums, norms)
+        self._kept = (job, base, table, phases, values, slopes, memo, shared, packed, padded, grads, sums, sum_, norms)
         self._team = Team(threads, function(driver.epoch, dtype), address_of(job))
         self.blas_threads = 1
 
@@ -98,8 +100,8 @@ class _CompiledSteps(Steps):
             if self._draw_width:
                 self._draw(first * size, min(stop * size, work.batches.rows))
             done = self._team.do((first, stop, state.t + 1, self._rows.prepare(first, stop)))
-            state.t += done
             failed = done < stop - first
+            state.t += done // work.accumulate if failed else -(-done // work.accumulate)
             run.batch = first + done + failed
             run.loss, run.penalty = float(self.losses[run.batch - 1]), float(self.penalties[run.batch - 1])
             self.rate = float(self._rates[run.batch - 1])

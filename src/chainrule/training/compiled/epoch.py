@@ -6,7 +6,7 @@ import math
 
 from chainrule.training.compiled.compiling import inlined, operation
 from chainrule.training.compiled.slots import (
-    BASE, BATCH, CODE, DRAWS, GRAD, ORDER, PART, RATE, SHARE, SHARES, STEP, TOTAL, WIDTH,
+    BASE, BATCH, CODE, DRAWS, GRAD, OF_STEP, ORDER, PART, RATE, SHARE, SHARES, STEP, TOTAL, WHOLE, WIDTH,
 )  # fmt: skip
 from chainrule.training.compiled.team import FIRST, LAST, ROW, barrier, next_task
 from chainrule.training.compiled.team import STEP as FIRST_STEP
@@ -19,10 +19,12 @@ call_typed, integer, number, set_integer, set_number = inlined(
 # the bytes of a row, of what is drawn for a row, and of a gradient; and where what is measured belongs.
 (
     BASES, OPERATIONS, PHASES, COUNT, BATCH_SIZE, ROWS, PARTS, BY_ROWS, READY, ROW_BYTES, ORDERS, ALL_DRAWS, DRAW_BYTES,
-    GRADS, GRAD_BYTES, SUMS, LOSSES, PENALTIES, TOTALS, RATES, JOB
-) = range(21)  # fmt: skip
-# Phases: parts of the batch; shares of the parameters; once for all; and whether the loss is finite.
+    GRADS, GRAD_BYTES, SUMS, LOSSES, PENALTIES, TOTALS, RATES, ACCUMULATE, JOB
+) = range(22)  # fmt: skip
+# Phases: parts of the batch; shares of the parameters; once for all; and whether the loss is finite. Flags: a barrier
+# follows; only after the last batch of a step.
 OF_ROWS, OF_PARAMETERS, ONCE, CHECK = range(4)
+WITH_BARRIER, AT_THE_END = 1, 2
 
 
 @operation
@@ -37,6 +39,7 @@ def epoch(job, shared, rank, threads, tasks, passed, out):
     base = integer(job, BASES) + 8 * BASE * rank
     operations, phases, count = integer(job, OPERATIONS), integer(job, PHASES), integer(job, COUNT)
     batch_size, parts, by_rows = integer(job, BATCH_SIZE), integer(job, PARTS), integer(job, BY_ROWS)
+    accumulate = integer(job, ACCUMULATE)
     sums, grads = integer(job, SUMS), integer(job, GRADS)
     done = 0
     while rank == 0 or next_task(shared, rank, tasks):
@@ -53,11 +56,15 @@ def epoch(job, shared, rank, threads, tasks, passed, out):
                 row = integer(shared, ROW) + start - first * batch_size
                 set_integer(base, BATCH, integer(job, READY) + row * integer(job, ROW_BYTES))
             set_number(base, RATE, number(integer(job, RATES), batch))
-            set_integer(base, STEP, t + batch - first)
-            finite = True
+            set_integer(base, STEP, t + (batch - first) // accumulate)
+            of_step = (batch - first) % accumulate
+            set_integer(base, OF_STEP, of_step)
+            at_end, finite = of_step == accumulate - 1 or batch == last - 1, True
             for i in range(count):
                 phase = phases + 32 * i
-                kind, begin, end = integer(phase, 0), integer(phase, 1), integer(phase, 2)
+                kind, begin, end, flags = integer(phase, 0), integer(phase, 1), integer(phase, 2), integer(phase, 3)
+                if flags & AT_THE_END and not at_end:
+                    continue
                 if kind == CHECK:
                     loss = 0.0
                     for p in range(parts):
@@ -68,6 +75,7 @@ def epoch(job, shared, rank, threads, tasks, passed, out):
                     finite = math.isfinite(loss)
                     if not finite:
                         break
+                    set_number(base, WHOLE, number(base, TOTAL) + (number(base, WHOLE) if of_step else 0.0))
                 elif kind == ONCE:
                     if rank == 0:
                         for o in range(begin, end):
@@ -85,17 +93,18 @@ def epoch(job, shared, rank, threads, tasks, passed, out):
                         for o in range(begin, end):
                             op = operations + 8 * WIDTH * o
                             call_typed(integer(op, CODE), (op, base, n, row, rows))
-                if integer(phase, 3):
+                if flags & WITH_BARRIER:
                     passed = barrier(shared, threads, passed)
                     if passed < 0:
                         break
             if passed < 0 or not finite:
                 break
-            if rank == 0:
+            if rank == 0 and at_end:
                 penalty = 0.0
                 for p in range(parts):
                     penalty += number(sums, 3 * p + 2)
-                set_number(integer(job, PENALTIES), batch, penalty)
+                for b in range(batch - of_step, batch + 1):
+                    set_number(integer(job, PENALTIES), b, penalty)
             done += 1
         if rank == 0 or passed < 0:
             break

@@ -12,7 +12,7 @@ from chainrule.network import Network
 from chainrule.penalties import L1, L2, BoundPenalties, Constraint, MaxNorm, Penalty
 from chainrule.training.clipping import Clip, ClipNorm, ClipValue
 from chainrule.training.compiled import losses, updates
-from chainrule.training.compiled.epoch import CHECK, OF_PARAMETERS, OF_ROWS, ONCE
+from chainrule.training.compiled.epoch import AT_THE_END, CHECK, OF_PARAMETERS, OF_ROWS, ONCE, WITH_BARRIER
 from chainrule.training.compiled.program import NotCompiled, Program, Table
 from chainrule.training.state import Work
 
@@ -51,20 +51,24 @@ class Plan:
         loss = (run, {"y": program.y, "outputs": outputs, "numbers": numbers})
         update, numbers = updates.plan(work.optimizer)  # type: ignore[misc]
         place = self._of_parameters(numbers)
-        measure, step = (updates.measure, place), (update, place)
+        measure, step = [(updates.measure, place)], (update, place)
         rows = [*gather, *program.forwards, loss, *program.backwards]
         table = Table(program.dtype)
         table.phase(OF_ROWS, [*rows, *program.gradients] if self.by_rows else rows)
-        table.phase(CHECK, [], barrier=False)
-        shares = [measure] if self.by_rows else [*program.gradients, measure]
+        table.phase(CHECK, [], 0)
+        shares = [] if self.by_rows else program.gradients
+        if work.accumulate > 1:
+            table.phase(OF_PARAMETERS, [*shares, (updates.accumulate, place)])
+            shares = [(updates.average, place)]
+        if program.afterwards:
+            table.phase(ONCE, program.afterwards, 0)
         if isinstance(work.clip, ClipNorm):
-            table.phase(OF_PARAMETERS, shares)
-            table.phase(OF_PARAMETERS, [step])
-        else:
-            table.phase(OF_PARAMETERS, [*shares, step])
-        after = [*program.afterwards, *_projections(work.network, work.penalties, norms)]
-        if after:
-            table.phase(ONCE, after)
+            table.phase(OF_PARAMETERS, [*shares, *measure], AT_THE_END | WITH_BARRIER)
+            shares, measure = [], []
+        table.phase(OF_PARAMETERS, [*shares, *measure, step], AT_THE_END | WITH_BARRIER)
+        projections = _projections(work.network, work.penalties, norms)
+        if projections:
+            table.phase(ONCE, projections, AT_THE_END | WITH_BARRIER)
         return table
 
     def _of_parameters(self, numbers: Sequence[float]) -> dict[str, Any]:
@@ -74,7 +78,8 @@ class Plan:
         code, limit = _clip(work.clip)
         own = (
             program.constant(runs), program.address(strengths), program.constant(blocks), len(runs), code,
-            self.parts if self.by_rows else 1, layout.size, len(blocks),
+            self.parts if self.by_rows and work.accumulate == 1 else 1, layout.size, len(blocks),
+            self.parts if self.by_rows else 1,
         )  # fmt: skip
         return {"own": own, "numbers": (*numbers, *[0.0] * (7 - len(numbers)), limit)}
 
@@ -91,8 +96,6 @@ def _check(work: Work) -> None:
             raise NotCompiled(f"{name}, {value!r}, has no compiled form")
     if work.batches.sparse:
         raise NotCompiled("sparse rows have no compiled form")
-    if work.accumulate > 1:
-        raise NotCompiled("steps of several batches (accumulate) have no compiled form")
 
 
 def _parts(batch: int, multiplications: int) -> int:

@@ -13,6 +13,7 @@ from chainrule.layers import Layer
 from chainrule.layers.base import SHIPPED
 from chainrule.network import Network
 from chainrule.training.compiled.compiling import Operation, address_of
+from chainrule.training.compiled.epoch import WITH_BARRIER
 from chainrule.training.compiled.slots import CODE, INPUTS, NUMBERS, OUTPUTS, OWN, WIDTH, B, W, X, Y
 
 BARRIER = "barrier"
@@ -166,21 +167,21 @@ class Table:
         self._rows: list[np.ndarray[Any, Any]] = []
         self._phases: list[list[int]] = []
 
-    def phase(self, kind: int, operations: Sequence[Any], *, barrier: bool = True) -> None:
+    def phase(self, kind: int, operations: Sequence[Any], flags: int = WITH_BARRIER) -> None:
         """Add a phase; barriers among its operations cut it into several."""
         some: list[Any] = []
         for each in operations:
             if each == BARRIER:
-                self._add(kind, some, barrier=True)
+                self._add(kind, some, flags | WITH_BARRIER)
                 some = []
             else:
                 some.append(each)
-        self._add(kind, some, barrier=barrier)
+        self._add(kind, some, flags)
 
-    def _add(self, kind: int, operations: Sequence[Any], *, barrier: bool) -> None:
+    def _add(self, kind: int, operations: Sequence[Any], flags: int) -> None:
         begin = len(self._rows)
         self._rows += [_encoded(run, place, self.dtype) for run, place in operations]
-        self._phases.append([kind, begin, len(self._rows), int(barrier)])
+        self._phases.append([kind, begin, len(self._rows), flags])
 
     def arrays(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return the operations and the phases."""

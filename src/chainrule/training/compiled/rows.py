@@ -36,7 +36,7 @@ class Rows:
         The most batches that can be done at once.
     """
 
-    def __init__(self, batches: Batches, dtype: np.dtype[Any]) -> None:
+    def __init__(self, batches: Batches, dtype: np.dtype[Any], accumulate: int) -> None:
         X, t, weight = batches.X, batches.t, batches.weight
         self._batches, self.block, self.order = batches, len(batches), batches.order
         self.width = math.prod(X.shape[1:])
@@ -51,7 +51,8 @@ class Rows:
             place = {"outputs": self.width, "own": (address_of(X), *strides)}
             self.gather = [(gathering.GATHER[X.dtype.name], place)]
         else:
-            self.block = max(1, BLOCK_NUMBERS // (batches.batch_size * self.width))
+            steps = max(1, BLOCK_NUMBERS // (batches.batch_size * self.width * accumulate))
+            self.block = steps * accumulate
             self.buffer = np.empty((min(self.block, len(batches)) * batches.batch_size, *X.shape[1:]), dtype)
         if self._changed:  # in the order in which they come
             t, weight = self._t, self._weight = batches.room()

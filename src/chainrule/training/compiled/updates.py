@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.training.compiled.compiling import compiled, inlined, operation, summing
 from chainrule.training.compiled.slots import (
-    GRAD, LOSSES, NUMBERS, OWN, PART, PARTS, RATE, S1, S2, STEP, THETA, TOTAL, integer, number, vector,
+    GRAD, LOSSES, NUMBERS, OF_STEP, OWN, PART, PARTS, RATE, S1, S2, STEP, SUM, THETA, TOTAL, WHOLE, integer, number, vector,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ matrix, part, set_number = inlined("matrix", "part", "set_number")
 PIECE = 4096  # parameters at a time: each piece is in the cache from first to last
 NO_CLIP, CLIP_NORM, CLIP_VALUE = range(3)
 # The runs of theta whose parameters have the same strengths, and its pieces of ``unit`` parameters that stay together.
-RUNS, STRENGTHS, UNITS, KINDS, CLIP, GRADS, SIZE = range(OWN, OWN + 7)
+RUNS, STRENGTHS, UNITS, KINDS, CLIP, GRADS, SIZE, BLOCKS, BATCH_PARTS = range(OWN, OWN + 9)
 LIMIT = NUMBERS + 7  # the number after those of the optimizer
 
 
@@ -75,12 +75,41 @@ def _range(op, base, i):
 @compiled
 def _run(op, base, k):
     """Return where run k begins and ends, λ of its L1 and L2, its weight decay and its factor of the learning rate."""
-    total = number(base, TOTAL)
+    total = number(base, WHOLE)
     divisor = total if total > 0 else 1.0
     runs, s = integer(op, RUNS), integer(op, STRENGTHS)
     l1 = number(s, 6 * k) + number(s, 6 * k + 2) / divisor
     l2 = number(s, 6 * k + 1) + number(s, 6 * k + 3) / divisor
     return integer(runs, 2 * k), integer(runs, 2 * k + 1), l1, l2, number(s, 6 * k + 4), number(s, 6 * k + 5)
+
+
+@operation
+def accumulate(T, op, base, n, row, rows):
+    """Add n g to the sum of the step, for this part's share, with what all parts of the batch gave to g."""
+    count, whole, total = integer(op, BATCH_PARTS), integer(op, SIZE), T(number(base, TOTAL))
+    for i in range(integer(op, BLOCKS)):
+        start, end = _range(op, base, i)
+        sums = vector(T, integer(base, SUM), start, end - start)
+        if integer(base, OF_STEP) == 0:
+            for j in range(end - start):
+                sums[j] = T(0)
+        for j in range(end - start):
+            g = vector(T, integer(base, GRAD), start + j, 1)[0]
+            for p in range(1, count):
+                g += vector(T, integer(base, GRAD), p * whole + start + j, 1)[0]
+            sums[j] += g * total
+
+
+@operation
+def average(T, op, base, n, row, rows):
+    """Put Σ nᵢ gᵢ / Σ nᵢ into the gradient: that of all batches of the step as one."""
+    total = number(base, WHOLE)
+    divisor = T(total if total > 0 else 1.0)
+    for i in range(integer(op, BLOCKS)):
+        start, end = _range(op, base, i)
+        sums, g = vector(T, integer(base, SUM), start, end - start), vector(T, integer(base, GRAD), start, end - start)
+        for j in range(end - start):
+            g[j] = sums[j] / divisor
 
 
 @operation
@@ -91,7 +120,7 @@ def measure(T, op, base, n, row, rows):
         first, last, l1, l2, _, _ = _run(op, base, k)
         if not (clipped or l1 or l2):
             continue
-        for i in range(integer(op, OWN + 7)):
+        for i in range(integer(op, BLOCKS)):
             begin, end = _range(op, base, i)
             start = max(begin, first)
             size = min(end, last) - start
@@ -124,7 +153,7 @@ def _update(name: str, step: Any) -> Any:
         clip, rate, t = integer(op, CLIP), number(base, RATE), integer(base, STEP)
         for k in range(integer(op, KINDS)):
             first, last, l1, l2, decay, factor = _run(op, base, k)
-            for i in range(integer(op, OWN + 7)):
+            for i in range(integer(op, BLOCKS)):
                 begin, end = _range(op, base, i)
                 for start in range(max(begin, first), min(end, last), PIECE):
                     size = min(PIECE, end - start, last - start)
