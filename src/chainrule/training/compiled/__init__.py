@@ -67,6 +67,7 @@ class _CompiledSteps(Steps):
         ):  # fmt: skip
             base[:, place] = address_of(array)
         base[:, slots.PACKED] = [address_of(line) for line in packed]
+        base[:, slots.SHORT] = self._rows.short
         base[:, slots.PADDED] = [address_of(line) for line in padded]
         base[:, slots.PRODUCT], base[:, slots.PARTS] = product.address(dtype), plan.parts
         if program.convolves:

@@ -36,7 +36,7 @@ class Plan:
     def __init__(self, work: Work) -> None:
         network = work.network
         _check(work)
-        self.program = Program(network)
+        self.program = Program(network, sparse=work.batches.sparse)
         batch = work.batches.batch_size
         self.parts = _parts(batch, self.program.work)
         # What one thread writes and another reads is the slowest: the gradients, or else the activations of a batch.
@@ -94,8 +94,6 @@ def _check(work: Work) -> None:
     ):
         if known is None:
             raise NotCompiled(f"{name}, {value!r}, has no compiled form")
-    if work.batches.sparse:
-        raise NotCompiled("sparse rows have no compiled form")
 
 
 def _parts(batch: int, multiplications: int) -> int:

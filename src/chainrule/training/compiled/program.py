@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.layers import Layer
+from chainrule.layers import Identity, Layer
 from chainrule.layers.base import SHIPPED
 from chainrule.network import Network
 from chainrule.training.compiled.compiling import Operation, address_of
@@ -36,8 +36,8 @@ class Program:
         Whether a layer before this one learns, so that dx is wanted.
     """
 
-    def __init__(self, network: Network) -> None:
-        self.network, self.dtype = network, network.dtype
+    def __init__(self, network: Network, *, sparse: bool = False) -> None:
+        self.network, self.dtype, self.sparse = network, network.dtype, sparse
         self.widths, self.memos, self.sizes, self.work, self.scratch = 0, 0, 0, 0, 0
         self.drawn: list[tuple[str, int]] = []
         self.convolves = False  # so that the product of windows is compiled where there are some
@@ -60,6 +60,8 @@ class Program:
         """Plan layers one after the other; return where the last one's y is."""
         for i, layer in enumerate(layers):
             self._path.append((i, layer))
+            if self.sparse and x < 0 and layer.sparse != "taken" and not isinstance(layer, Identity):
+                raise NotCompiled(f"{self._name()} has no compiled form for sparse rows")
             x = self._form(layer)(layer, self, x)
             if isinstance(x, str):
                 raise NotCompiled(f"{self._name()} {x}")

@@ -29,7 +29,9 @@ class Rows:
     gather : list
         The operation that gets them, if they are not.
     targets : list
-        What else compiled code reads of a row, each with its slot.
+        What else compiled code reads of the rows, each with its slot: targets and weights, and all of sparse rows.
+    short : bool
+        Whether the indices of sparse rows are int32.
     order : int64 array
         Which row each is.
     block : int
@@ -41,10 +43,20 @@ class Rows:
         self._batches, self.block, self.order = batches, len(batches), batches.order
         self.width = math.prod(X.shape[1:])
         self.gather: list[Any] = []
+        self.targets: list[tuple[int, Any]] = []
         self._changed = batches.augment is not None
-        self._in_order = not batches.gathers and X.dtype == dtype and X.flags.c_contiguous and X.flags.aligned
-        strides = _strides(X) if batches.in_memory and not (self._in_order or self._changed) else None
-        if self._in_order:
+        self._in_order = not (batches.sparse or batches.gathers) and _is(X, dtype)
+        strides = _strides(X) if batches.in_memory and not (self._in_order or self._changed or batches.sparse) else None
+        self.short = False
+        if batches.sparse:
+            self.buffer, self._in_order = np.empty(0, dtype), True
+            self.short = X.indices.dtype.itemsize == 4
+            index = np.int32 if self.short else np.int64
+            for slot, values, kind in (
+                (slots.FIRSTS, X.indptr, index), (slots.COLUMNS, X.indices, index), (slots.ENTRIES, X.data, dtype)
+            ):  # fmt: skip
+                self.targets.append((slot, np.ascontiguousarray(values, kind)))
+        elif self._in_order:
             self.buffer = X
         elif strides is not None:
             self.buffer = np.empty((batches.batch_size, self.width), dtype)
@@ -59,7 +71,7 @@ class Rows:
             self.order = np.arange(batches.rows)
         self.ready = 0 if self.gather else address_of(self.buffer)
         t = np.ascontiguousarray(t, np.int64 if t.ndim == 1 else dtype)
-        self.targets = [(slots.LABELS if t.ndim == 1 else slots.TARGETS, t)]
+        self.targets.append((slots.LABELS if t.ndim == 1 else slots.TARGETS, t))
         if weight is not None:
             self.targets.append((slots.WEIGHTS, weight))
 
@@ -85,6 +97,10 @@ class Rows:
             self._t[start : start + len(t)] = t
             if self._weight is not None:
                 self._weight[start : start + len(t)] = weight
+
+
+def _is(X: Array, dtype: np.dtype[Any]) -> bool:
+    return bool(X.dtype == dtype and X.flags.c_contiguous and X.flags.aligned)
 
 
 def _strides(X: Array) -> tuple[int, int] | None:

@@ -17,8 +17,8 @@ WIDTH = 32
 # What a thread works on.
 (
     THETA, GRAD, BATCH, VALUES, SLOPES, DRAWS, MEMO, SHARED, STATISTICS, S1, S2, ORDER, LABELS, TARGETS, WEIGHTS, LOSSES,
-    PADDED, PACKED, PRODUCT, WINDOWS, PART, PARTS, SHARE, SHARES, TOTAL, RATE, STEP, SUM, OF_STEP, WHOLE, BASE
-) = range(31)  # fmt: skip
+    PADDED, PACKED, PRODUCT, WINDOWS, PART, PARTS, SHARE, SHARES, TOTAL, RATE, STEP, SUM, OF_STEP, WHOLE, FIRSTS, COLUMNS, ENTRIES, SHORT, BASE
+) = range(35)  # fmt: skip
 
 integer, number, vector, address = inlined("integer", "number", "vector", "address")
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from chainrule.training.compiled.compiling import compiled, inlined, operation
 from chainrule.training.compiled.slots import (
-    BATCH, GRAD, INPUTS, OUTPUTS, PACKED, PRODUCT, SLOPES, THETA, VALUES, B, W, X, Y, dy_of, gradient, integer, share,
+    BATCH, COLUMNS, ENTRIES, FIRSTS, GRAD, INPUTS, ORDER, OUTPUTS, PACKED, PRODUCT, SHORT, SLOPES, THETA, VALUES, B, W,
+    X, Y, dy_of, gradient, integer, share, vector, y_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -21,9 +24,10 @@ def Dense(layer: layers.Dense, program: Program, x: int) -> int:  # noqa: N802  
     inputs, outputs = layer.W.shape
     y = program.room(outputs)
     program.work += inputs * outputs
+    sparse = program.sparse and x < 0
     place = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "W": program.at("W"), "b": program.at("b")}
-    program.forward(forward, **place)
-    program.gradient(weights, **place)
+    program.forward(sparse_forward if sparse else forward, **place)
+    program.gradient(sparse_weights if sparse else weights, **place)
     if program.slope_wanted:
         program.backward(backward, **place)
     program.overwritable.add(y)
@@ -73,6 +77,55 @@ def weights(T, op, base, n, row, rows):
         call_typed(integer(base, PRODUCT), (*arguments, integer(base, PACKED)))
     if integer(op, B) >= 0:
         sum_rows(T, dy_of(T, op, base, n, row, rows), rows, gradient(T, op, base, B, outputs), share(base, outputs))
+
+
+# ------------------------------------------------------------ sparse rows
+# X is read where it is, as compressed rows: FIRSTS says where the entries of each row begin, COLUMNS in which column
+# each of ENTRIES is; both are int32 where SHORT says so.
+
+
+@compiled
+def _index(base, which, i):
+    if integer(base, SHORT):
+        return np.int64(vector(np.int32, integer(base, which), i, 1)[0])
+    return integer(integer(base, which), i)
+
+
+@operation
+def sparse_forward(T, op, base, n, row, rows):
+    """Put x W + b into y: for each entry of x its row of W."""
+    inputs, outputs = integer(op, INPUTS), integer(op, OUTPUTS)
+    y, W_ = y_of(T, op, base, n, row, rows), vector(T, integer(base, THETA), integer(op, W), inputs * outputs)
+    b = vector(T, integer(base, THETA), max(integer(op, B), 0), outputs)
+    for r in range(rows):
+        out, at = part(y, r * outputs, outputs), integer(integer(base, ORDER), row + r)
+        for j in range(outputs):
+            out[j] = b[j] if integer(op, B) >= 0 else T(0)
+        for i in range(_index(base, FIRSTS, at), _index(base, FIRSTS, at + 1)):
+            v = vector(T, integer(base, ENTRIES), i, 1)[0]
+            line = part(W_, _index(base, COLUMNS, i) * outputs, outputs)
+            for j in range(outputs):
+                out[j] += v * line[j]
+
+
+@operation
+def sparse_weights(T, op, base, n, row, rows):
+    """Put xᵀ dy into this share of dW, and Σ dy into its share of db."""
+    inputs, outputs = integer(op, INPUTS), integer(op, OUTPUTS)
+    first, last = share(base, inputs)
+    dy, dW = dy_of(T, op, base, n, row, rows), gradient(T, op, base, W, inputs * outputs)
+    for i in range(first * outputs, last * outputs):
+        dW[i] = T(0)
+    for r in range(rows):
+        slope, at = part(dy, r * outputs, outputs), integer(integer(base, ORDER), row + r)
+        for i in range(_index(base, FIRSTS, at), _index(base, FIRSTS, at + 1)):
+            column = _index(base, COLUMNS, i)
+            if first <= column < last:
+                v, out = vector(T, integer(base, ENTRIES), i, 1)[0], part(dW, column * outputs, outputs)
+                for j in range(outputs):
+                    out[j] += v * slope[j]
+    if integer(op, B) >= 0:
+        sum_rows(T, dy, rows, gradient(T, op, base, B, outputs), share(base, outputs))
 
 
 @compiled
