@@ -9,18 +9,16 @@ from chainrule.training import step as reference
 from chainrule.training.callbacks import Run
 from chainrule.training.compiled import epoch as driver
 from chainrule.training.compiled import slots
-from chainrule.training.compiled.compiling import address_of, function
+from chainrule.training.compiled.compiling import address_of
+from chainrule.training.compiled.machine import Machine
 from chainrule.training.compiled.plan import Plan
-from chainrule.training.compiled.product import DEPTH, product, windows_product
 from chainrule.training.compiled.program import NotCompiled
 from chainrule.training.compiled.rows import Rows
-from chainrule.training.compiled.team import Team
 from chainrule.training.state import Steps, Work
 
 __all__ = ["steps"]
 
 MOST_DRAWS = 2**18  # numbers that dropout may have waiting: they stay in the cache
-STRIP = 128  # numbers that two vectors have at most
 
 
 def steps(work: Work, run: Run) -> Steps:
@@ -41,53 +39,32 @@ class _CompiledSteps(Steps):
         self._plan, self.rng = plan, np.random.default_rng(work.seed)
         batches, network, state, program = work.batches, work.network, work.state, plan.program
         theta, dtype, size = network.theta, network.theta.dtype, work.batches.batch_size
-        self._rows = Rows(batches, dtype, work.accumulate)
-        self._block, self._rates = self._rows.block, np.empty(len(batches))
-        sum_ = np.empty(theta.size if work.accumulate > 1 else 0, dtype)
+        rows = self._rows = Rows(batches, dtype, work.accumulate)
+        self._block, self._rates = rows.block, np.empty(len(batches))
         self._draw_width = sum(width for _, width in program.drawn)
         if self._draw_width:
             self._block = min(self._block, max(1, MOST_DRAWS // (size * self._draw_width)))
         self._block = -(-self._block // work.accumulate) * work.accumulate  # whole steps
         self._draws = np.empty(min(self._block, len(batches)) * size * self._draw_width, dtype)
         self._written = [theta, network.statistics, *(getattr(state, name) for name in work.optimizer.slots)]
-        threads = min(plan.parts, work.threads.allowed)
-        grads = np.zeros((plan.parts if plan.by_rows else 1, theta.size), dtype)
-        sums, widest = np.zeros((plan.parts, 3)), max([1, *(e.shape[-1] for e in network.layout.entries)])
-        norms = np.empty(widest, dtype)
-        table, phases = plan.table(self._rows.gather, address_of(norms)).arrays()
-        values, slopes = np.empty(size * program.widths, dtype), np.empty(size * program.widths, dtype)
-        memo, shared = np.empty(size * program.memos, dtype), np.empty(plan.parts * program.sizes, dtype)
-        packed, padded = np.empty((threads, DEPTH * STRIP), dtype), np.empty((threads, program.scratch), dtype)
-        base = np.zeros((threads, slots.BASE), np.int64)
         slot_1, slot_2 = [*self._written[2:], theta, theta][:2]  # theta: for an optimizer that reads none
-        for place, array in (
-            (slots.THETA, theta), (slots.VALUES, values), (slots.SLOPES, slopes), (slots.MEMO, memo),
-            (slots.SHARED, shared), (slots.STATISTICS, network.statistics), (slots.S1, slot_1), (slots.S2, slot_2),
-            (slots.SUM, sum_), (slots.LOSSES, sums), (slots.BATCH, self._rows.buffer), *self._rows.targets,
-        ):  # fmt: skip
-            base[:, place] = address_of(array)
-        base[:, slots.PACKED] = [address_of(line) for line in packed]
-        base[:, slots.SHORT] = self._rows.short
-        base[:, slots.PADDED] = [address_of(line) for line in padded]
-        base[:, slots.PRODUCT], base[:, slots.PARTS] = product.address(dtype), plan.parts
-        if program.convolves:
-            base[:, slots.WINDOWS] = windows_product.address(dtype)
-        job = np.zeros(driver.JOB, np.int64)
-        for field, value in (
-            (driver.BASES, address_of(base)), (driver.OPERATIONS, address_of(table)),
-            (driver.PHASES, address_of(phases)), (driver.COUNT, len(phases)), (driver.BATCH_SIZE, size),
-            (driver.ROWS, batches.rows), (driver.PARTS, plan.parts), (driver.BY_ROWS, plan.by_rows),
-            (driver.READY, self._rows.ready), (driver.ROW_BYTES, self._rows.buffer.itemsize * self._rows.width),
-            (driver.ORDERS, address_of(self._rows.order)), (driver.ALL_DRAWS, address_of(self._draws)),
-            (driver.DRAW_BYTES, self._draw_width * dtype.itemsize), (driver.GRADS, address_of(grads)),
-            (driver.GRAD_BYTES, grads[0].nbytes), (driver.SUMS, address_of(sums)),
-            (driver.LOSSES, address_of(self.losses)), (driver.PENALTIES, address_of(self.penalties)),
-            (driver.TOTALS, address_of(self.totals)), (driver.ACCUMULATE, work.accumulate), (driver.RATES, address_of(self._rates)),
-        ):  # fmt: skip
-            job[field] = value
-        self._kept = (job, base, table, phases, values, slopes, memo, shared, packed, padded, grads, sums, sum_, norms)
-        self._team = Team(threads, function(driver.epoch, dtype), address_of(job))
-        self.blas_threads = 1
+        grads = np.zeros((plan.parts if plan.by_rows else 1, theta.size), dtype)
+        norms = np.empty(max([1, *(e.shape[-1] for e in network.layout.entries)]), dtype)
+        arrays = [
+            (slots.THETA, theta), (slots.STATISTICS, network.statistics), (slots.S1, slot_1), (slots.S2, slot_2),
+            (slots.SUM, np.empty(theta.size if work.accumulate > 1 else 0, dtype)), (slots.BATCH, rows.buffer),
+            (slots.SHORT, int(rows.short)), *rows.targets,
+        ]  # fmt: skip
+        job = {
+            driver.ROWS: batches.rows, driver.BY_ROWS: plan.by_rows, driver.READY: rows.ready,
+            driver.ROW_BYTES: rows.buffer.itemsize * rows.width, driver.ORDERS: rows.order,
+            driver.ALL_DRAWS: self._draws, driver.DRAW_BYTES: self._draw_width * dtype.itemsize, driver.GRADS: grads,
+            driver.GRAD_BYTES: grads[0].nbytes, driver.LOSSES: self.losses, driver.PENALTIES: self.penalties,
+            driver.TOTALS: self.totals, driver.RATES: self._rates, driver.ACCUMULATE: work.accumulate,
+        }  # fmt: skip
+        table, threads = plan.table(rows.gather, address_of(norms)), min(plan.parts, work.threads.allowed)
+        self._machine = Machine(program, table, size, plan.parts, threads, arrays, job)
+        self._norms, self.blas_threads = norms, 1
 
     def do(self, first: int, last: int) -> None:
         work, run, state = self.work, self.run, self.work.state
@@ -100,7 +77,7 @@ class _CompiledSteps(Steps):
             self._fill_rates(first, stop)
             if self._draw_width:
                 self._draw(first * size, min(stop * size, work.batches.rows))
-            done = self._team.do((first, stop, state.t + 1, self._rows.prepare(first, stop)))
+            done = self._machine.team.do((first, stop, state.t + 1, self._rows.prepare(first, stop)))
             failed = done < stop - first
             state.t += done // work.accumulate if failed else -(-done // work.accumulate)
             run.batch = first + done + failed
@@ -111,7 +88,7 @@ class _CompiledSteps(Steps):
             first = stop
 
     def close(self) -> None:
-        self._team.close()
+        self._machine.team.close()
 
     def _draw(self, start: int, stop: int) -> None:
         """Draw what the layers need, batch by batch and layer by layer, as the reference does."""

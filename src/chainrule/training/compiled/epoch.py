@@ -6,7 +6,21 @@ import math
 
 from chainrule.training.compiled.compiling import inlined, operation
 from chainrule.training.compiled.slots import (
-    BASE, BATCH, CODE, DRAWS, GRAD, OF_STEP, ORDER, PART, RATE, SHARE, SHARES, STEP, TOTAL, WHOLE, WIDTH,
+    BASE,
+    BATCH,
+    CODE,
+    DRAWS,
+    GRAD,
+    OF_STEP,
+    ORDER,
+    PART,
+    RATE,
+    SHARE,
+    SHARES,
+    STEP,
+    TOTAL,
+    WHOLE,
+    WIDTH,
 )  # fmt: skip
 from chainrule.training.compiled.team import FIRST, LAST, ROW, barrier, next_task
 from chainrule.training.compiled.team import STEP as FIRST_STEP

@@ -15,6 +15,7 @@ import math
 from typing import Any
 
 import numpy as np
+
 from chainrule._internal.special import _ERFC_FLOAT32, _ERFC_FLOAT64
 from chainrule.training.compiled.compiling import compiled, inlined
 
@@ -50,6 +51,7 @@ power_and_rest, erfc_coefficients = inlined("power_and_rest", "erfc_coefficients
 
 
 def power_and_rest_32(x: Any) -> Any:
+    """Return 2ⁿ and p = e^r − 1 of a float32; x is kept where 2ⁿ is a normal number."""
     x = min(max(x, F(-87)), F(88))
     shifted = x * F(1.4426950408889634) + F(12582912)
     n = shifted - F(12582912)
@@ -62,6 +64,7 @@ def power_and_rest_32(x: Any) -> Any:
 
 
 def power_and_rest_64(x: Any) -> Any:
+    """Return the same of a float64."""
     x = min(max(x, -708.0), 709.0)
     shifted = x * 1.4426950408889634 + 6755399441055744.0
     n = shifted - 6755399441055744.0

@@ -262,8 +262,9 @@ def _tile(rows: int, vectors: int, *, masked: bool, tables: bool = False) -> Any
 
     C[m, f] = start + Σₖ A[m, k] B[k, f] for m < ``rows``, f < ``vectors`` · lanes; of these only f < ``width`` where
     it is masked. A[m, k] is at a + m am + k ak, B[k, f] at b + k bk + f, C[m, f] at c + m cm + f, counted in numbers.
-    Rows from ``count`` on are the last one again. ``start`` says where the sums begin: 0, C itself, or a row of numbers.
-    With ``tables`` am and ak are addresses of integers, and A[m, k] is at a + am[m] + ak[k]: windows of an image.
+    Rows from ``count`` on are the last one again. The sums begin with ``start``: 0, 1 for C itself, or the address of a
+    row of numbers. With ``tables`` am and ak are addresses of integers, and A[m, k] is at a + am[m] + ak[k]: windows of
+    an image.
     """
 
     def tile(

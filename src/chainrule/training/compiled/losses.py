@@ -1,4 +1,4 @@
-"""The losses: of the rows of a part, its share of L, and dL/dy; one operation for each, named as in chainrule.losses."""
+"""The losses: of the rows of a part, their share of L, and dL/dy; an operation for each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Any
 from chainrule.training.compiled.compiling import compiled, inlined, operation
 from chainrule.training.compiled.functions import exp, sigmoid
 from chainrule.training.compiled.slots import (
-    LABELS, LOSSES, NUMBERS, ORDER, OUTPUTS, PART, TARGETS, TOTAL, WEIGHTS, dy_of, integer, number, vector, y_of,
+    LABELS,
+    LOSSES,
+    NUMBERS,
+    ORDER,
+    OUTPUTS,
+    PART,
+    TARGETS,
+    TOTAL,
+    WEIGHTS,
+    dy_of,
+    integer,
+    number,
+    vector,
+    y_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:

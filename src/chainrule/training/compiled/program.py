@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,12 +31,15 @@ class Program:
         The places of values that no operation reads again but the next layer's: it may put its y there.
     work : int
         The multiplications for a row.
+    training : bool
+        Whether this is for training; else there is no way back, no dropout, and BatchNorm has its statistics.
     slope_wanted : bool
         Whether a layer before this one learns, so that dx is wanted.
     """
 
-    def __init__(self, network: Network, *, sparse: bool = False) -> None:
+    def __init__(self, network: Network, *, training: bool = True, sparse: bool = False) -> None:
         self.network, self.dtype, self.sparse = network, network.dtype, sparse
+        self.training = training
         self.widths, self.memos, self.sizes, self.work, self.scratch = 0, 0, 0, 0, 0
         self.drawn: list[tuple[str, int]] = []
         self.convolves = False  # so that the product of windows is compiled where there are some
@@ -65,7 +67,7 @@ class Program:
             x = self._form(layer)(layer, self, x)
             if isinstance(x, str):
                 raise NotCompiled(f"{self._name()} {x}")
-            self.slope_wanted = self.slope_wanted or bool(layer.parameters())
+            self.slope_wanted = self.training and (self.slope_wanted or bool(layer.parameters()))
             self._path.pop()
         return x
 
@@ -78,11 +80,11 @@ class Program:
             except ModuleNotFoundError:
                 form = None
             if form is not None:
-                return form  # type: ignore[no-any-return]
+                return form
         raise NotCompiled(f"{self._name()} has no compiled form")
 
     def _name(self) -> str:
-        (i, layer), *inner = self._path
+        (_, layer), *inner = self._path
         return f"layer {'.'.join(str(j) for j, _ in self._path)}, {inner[-1][1] if inner else layer!r},"
 
     def _key(self, name: str) -> tuple[int, str]:
@@ -146,7 +148,8 @@ class Program:
 
     def gradient(self, run: Operation, **place: Any) -> None:
         """Plan one that fills the gradient of parameters, when all slopes are there."""
-        self.gradients.append((run, place))
+        if self.training:
+            self.gradients.append((run, place))
 
     def after(self, run: Operation, **place: Any) -> None:
         """Plan one for after the step, of one thread."""
@@ -201,5 +204,3 @@ def _encoded(run: Operation, place: dict[str, Any], dtype: np.dtype[Any]) -> np.
     row[OWN : OWN + len(own)] = own
     row.view(np.float64)[NUMBERS : NUMBERS + len(numbers)] = numbers
     return row
-
-

@@ -45,8 +45,10 @@ class Rows:
         self.gather: list[Any] = []
         self.targets: list[tuple[int, Any]] = []
         self._changed = batches.augment is not None
-        self._in_order = not (batches.sparse or batches.gathers) and _is(X, dtype)
-        strides = _strides(X) if batches.in_memory and not (self._in_order or self._changed or batches.sparse) else None
+        self._in_order = not (batches.sparse or batches.gathers) and in_place(X, dtype)
+        strides = (
+            strides_of(X) if batches.in_memory and not (self._in_order or self._changed or batches.sparse) else None
+        )
         self.short = False
         if batches.sparse:
             self.buffer, self._in_order = np.empty(0, dtype), True
@@ -99,11 +101,12 @@ class Rows:
                 self._weight[start : start + len(t)] = weight
 
 
-def _is(X: Array, dtype: np.dtype[Any]) -> bool:
+def in_place(X: Array, dtype: np.dtype[Any]) -> bool:
+    """Return whether machine code can read the rows of X where they are, one after the other."""
     return bool(X.dtype == dtype and X.flags.c_contiguous and X.flags.aligned)
 
 
-def _strides(X: Array) -> tuple[int, int] | None:
+def strides_of(X: Array) -> tuple[int, int] | None:
     """Return how far apart in its memory X's rows are, and the numbers of a row; None where that is not so simple."""
     fits = X.dtype.name in gathering.GATHER and X.dtype.isnative and X.flags.aligned
     size = X.dtype.itemsize

@@ -7,7 +7,24 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.training.compiled.compiling import compiled, inlined, operation, summing
 from chainrule.training.compiled.slots import (
-    GRAD, LOSSES, NUMBERS, OF_STEP, OWN, PART, PARTS, RATE, S1, S2, STEP, SUM, THETA, TOTAL, WHOLE, integer, number, vector,
+    GRAD,
+    LOSSES,
+    NUMBERS,
+    OF_STEP,
+    OWN,
+    PART,
+    PARTS,
+    RATE,
+    S1,
+    S2,
+    STEP,
+    SUM,
+    THETA,
+    TOTAL,
+    WHOLE,
+    integer,
+    number,
+    vector,
 )  # fmt: skip
 
 if TYPE_CHECKING:

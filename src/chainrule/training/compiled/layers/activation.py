@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 from chainrule.training.compiled.compiling import compiled, inlined, operation
 from chainrule.training.compiled.functions import exp, expm1, normal_cdf, sigmoid, tanh
 from chainrule.training.compiled.slots import (
-    NUMBERS, OWN, W, dx_of, dy_of, gradient, integer, number, parameters, share, x_of, y_of,
+    NUMBERS,
+    OWN,
+    W,
+    dx_of,
+    dy_of,
+    gradient,
+    integer,
+    number,
+    parameters,
+    share,
+    x_of,
+    y_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:

@@ -15,7 +15,23 @@ import numpy as np
 from chainrule.training.compiled.compiling import compiled, inlined, operation
 from chainrule.training.compiled.layers.dense import sum_rows, x_address
 from chainrule.training.compiled.slots import (
-    GRAD, INPUTS, OUTPUTS, OWN, PADDED, SLOPES, THETA, VALUES, WINDOWS, B, W, X, Y, gradient, integer, share, vector,
+    GRAD,
+    INPUTS,
+    OUTPUTS,
+    OWN,
+    PADDED,
+    SLOPES,
+    THETA,
+    VALUES,
+    WINDOWS,
+    B,
+    W,
+    X,
+    Y,
+    gradient,
+    integer,
+    share,
+    vector,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -64,11 +80,11 @@ def Conv2D(layer: layers.Conv2D, program: Program, x: int) -> int:  # noqa: N802
         starts = (np.arange(height)[:, None] * broad + np.arange(width)) * filters
         places = ((np.arange(kh)[::-1] * high)[:, None] * broad + np.arange(kw)[::-1] * wide) * filters
         places = places[..., None] + np.arange(of_group)
-        own = [
+        way: list[Any] = [
             height * width, kh * kw * of_group, some, of_group, groups, program.constant(starts),
             program.constant(places), rows, columns, (before_down, before_right), broad, tall, (down, right),
         ]  # fmt: skip
-        own = [n for each in own for n in (each if isinstance(each, tuple) else (each,))]
+        own = [n for each in way for n in (each if isinstance(each, tuple) else (each,))]
         program.backward(backward, **place, own=own)
         program.padded(tall * broad * filters + layer.W.size)
     program.overwritable.add(y)

@@ -8,8 +8,30 @@ import numpy as np
 
 from chainrule.training.compiled.compiling import compiled, inlined, operation
 from chainrule.training.compiled.slots import (
-    BATCH, COLUMNS, ENTRIES, FIRSTS, GRAD, INPUTS, ORDER, OUTPUTS, PACKED, PRODUCT, SHORT, SLOPES, THETA, VALUES, B, W,
-    X, Y, dy_of, gradient, integer, share, vector, y_of,
+    BATCH,
+    COLUMNS,
+    ENTRIES,
+    FIRSTS,
+    GRAD,
+    INPUTS,
+    ORDER,
+    OUTPUTS,
+    PACKED,
+    PRODUCT,
+    SHORT,
+    SLOPES,
+    THETA,
+    VALUES,
+    B,
+    W,
+    X,
+    Y,
+    dy_of,
+    gradient,
+    integer,
+    share,
+    vector,
+    y_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:

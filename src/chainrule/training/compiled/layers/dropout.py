@@ -26,6 +26,8 @@ def Dropout2D(layer: layers.Dropout2D, program: Program, x: int) -> int:  # noqa
 
 
 def _plan(layer: layers.Dropout | layers.Dropout2D, program: Program, x: int, positions: int) -> int:
+    if not program.training:
+        return x
     size = math.prod(layer.output_shape)
     own = (program.draws(size // positions, "random"), positions)  # also where nothing is dropped: the stream goes on
     if layer.rate == 0:

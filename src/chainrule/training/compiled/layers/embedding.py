@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.training.compiled.compiling import compiled, inlined, operation
 from chainrule.training.compiled.slots import (
-    INPUTS, OUTPUTS, OWN, W, dy_of, gradient, integer, parameters, share, x_of, y_of,
+    INPUTS,
+    OUTPUTS,
+    OWN,
+    W,
+    dy_of,
+    gradient,
+    integer,
+    parameters,
+    share,
+    x_of,
+    y_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from chainrule.training.compiled.compiling import operation
 from chainrule.training.compiled.slots import (
-    DRAWS, NUMBERS, OUTPUTS, OWN, dx_of, dy_of, integer, number, vector, x_of, y_of,
+    DRAWS,
+    NUMBERS,
+    OUTPUTS,
+    OWN,
+    dx_of,
+    dy_of,
+    integer,
+    number,
+    vector,
+    x_of,
+    y_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -17,6 +27,8 @@ if TYPE_CHECKING:
 
 def GaussianNoise(layer: layers.GaussianNoise, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
     """Plan a draw for each number."""
+    if not program.training:
+        return x
     size = math.prod(layer.output_shape)
     y = x if x in program.overwritable else program.room(size)
     own = (program.draws(size, "standard_normal"),)

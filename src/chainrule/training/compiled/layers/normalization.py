@@ -7,8 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.training.compiled.compiling import compiled, inlined, operation
 from chainrule.training.compiled.slots import (
-    MEMO, NUMBERS, OWN, PART, PARTS, SHARED, SHARES, STATISTICS, B, W, dx_of, dy_of, gradient, integer, number,
-    parameters, share, vector, x_of, y_of,
+    MEMO,
+    NUMBERS,
+    OWN,
+    PART,
+    PARTS,
+    SHARED,
+    SHARES,
+    STATISTICS,
+    B,
+    W,
+    dx_of,
+    dy_of,
+    gradient,
+    integer,
+    number,
+    parameters,
+    share,
+    vector,
+    x_of,
+    y_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -33,6 +51,10 @@ def BatchNorm(layer: layers.BatchNorm, program: Program, x: int) -> int:  # noqa
         "x": x, "y": y, "inputs": size, "outputs": size, "W": program.at("gamma"), "b": program.at("beta"), "own": own,
         "numbers": (layer.epsilon, layer.momentum),
     }  # fmt: skip
+    program.overwritable.add(y)
+    if not program.training:
+        program.forward(normalize_by_running, **place)
+        return y
     program.forward(moments, **place)
     program.barrier()
     program.forward(normalize, **place)
@@ -42,7 +64,6 @@ def BatchNorm(layer: layers.BatchNorm, program: Program, x: int) -> int:  # noqa
         program.barrier_back()
     program.backward(batch_sums, **place)
     program.after(running, **place)
-    program.overwritable.add(y)
     return y
 
 
@@ -50,7 +71,9 @@ def BatchNorm(layer: layers.BatchNorm, program: Program, x: int) -> int:  # noqa
 def _shared(T, op, base, p, which):
     """Return what part p leaves for each feature: 0 and 1 its moments, 2 to 4 those of all, 5 and 6 its sums."""
     features = integer(op, FEATURES)
-    return vector(T, integer(base, SHARED), integer(op, PLACE) * integer(base, PARTS) + (7 * p + which) * features, features)
+    return vector(
+        T, integer(base, SHARED), integer(op, PLACE) * integer(base, PARTS) + (7 * p + which) * features, features
+    )
 
 
 @compiled
@@ -107,6 +130,19 @@ def normalize(T, op, base, n, row, rows):
         line, out = part(x, i, features), part(y, i, features)
         for k in range(features):
             out[k] = (line[k] - mean[k]) * (gamma[k] * s[k]) + beta[k]
+
+
+@operation
+def normalize_by_running(T, op, base, n, row, rows):
+    """Put γ (x − running mean) / √(running variance + ε) + β into y."""
+    x, y, features = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, FEATURES)
+    mean = vector(T, integer(base, STATISTICS), integer(op, MEAN), features)
+    var, epsilon = vector(T, integer(base, STATISTICS), integer(op, VAR), features), T(number(op, NUMBERS))
+    gamma, beta = parameters(T, op, base, W, features), parameters(T, op, base, B, features)
+    for i in range(0, x.size, features):
+        line, out = part(x, i, features), part(y, i, features)
+        for k in range(features):
+            out[k] = (line[k] - mean[k]) * (gamma[k] / math.sqrt(var[k] + epsilon)) + beta[k]
 
 
 @operation
@@ -225,7 +261,11 @@ def _memo(T, op, base, n, row, rows, width):
 def normalize_rows(T, op, base, n, row, rows):
     """Put γ (x − μ) s + β into y."""
     x, y, features = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, FEATURES)
-    memo, epsilon, centered = _memo(T, op, base, n, row, rows, integer(op, 3)), T(number(op, NUMBERS)), integer(op, B) >= 0
+    memo, epsilon, centered = (
+        _memo(T, op, base, n, row, rows, integer(op, 3)),
+        T(number(op, NUMBERS)),
+        integer(op, B) >= 0,
+    )
     gamma = parameters(T, op, base, W, features)
     beta = parameters(T, op, base, B if centered else W, features)
     for i in range(0, x.size, features):

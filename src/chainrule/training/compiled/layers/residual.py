@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from chainrule.training.compiled.compiling import operation
 from chainrule.training.compiled.slots import (
-    BATCH, OUTPUTS, OWN, VALUES, dx_of, dy_of, integer, vector, x_of, y_of,
+    BATCH,
+    OUTPUTS,
+    OWN,
+    VALUES,
+    dx_of,
+    dy_of,
+    integer,
+    vector,
+    x_of,
+    y_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -25,7 +34,7 @@ def Residual(layer: layers.Residual, program: Program, x: int) -> int:  # noqa: 
     y = program.room(size)
     f = program.layers(layer.inner, x)
     program.forward(forward, x=x, y=y, own=(f,), **sums)
-    if f >= 0:
+    if f >= 0 and program.training:
         program.backward(copy, x=f, y=y, **sums)  # the first: what comes out of f gets dy
     program.overwritable.add(y)
     return y

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 from chainrule.training.compiled.compiling import inlined, operation
 from chainrule.training.compiled.slots import (
-    OWN, W, dx_of, dy_of, gradient, integer, parameters, share, x_of, y_of,
+    OWN,
+    W,
+    dx_of,
+    dy_of,
+    gradient,
+    integer,
+    parameters,
+    share,
+    x_of,
+    y_of,
 )  # fmt: skip
 
 if TYPE_CHECKING:

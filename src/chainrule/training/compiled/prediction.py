@@ -1,0 +1,64 @@
+"""Prediction of many rows by machine code: the forward operations of a program, batch by batch, in threads."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from chainrule._internal.threads import choose_threads
+from chainrule._internal.typing import Array
+from chainrule.network import Network
+from chainrule.training.compiled import epoch as driver
+from chainrule.training.compiled import gathering, slots
+from chainrule.training.compiled.compiling import address_of, operation
+from chainrule.training.compiled.machine import Machine
+from chainrule.training.compiled.program import NotCompiled, Program, Table
+from chainrule.training.compiled.rows import in_place, strides_of
+from chainrule.training.compiled.slots import ORDER, OUTPUTS, OWN, integer, vector, y_of
+
+CACHED = 2**17  # numbers of a part of a batch, of all layers, that stay in the cache
+
+
+def logits(network: Network, X: Array) -> Array | None:
+    """Return y of all rows, or None where a layer, or the memory of X, has no compiled form."""
+    try:
+        program = Program(network, training=False)
+    except NotCompiled:
+        return None
+    width, outputs, dtype = math.prod(X.shape[1:]), network.output_shape[0], network.dtype
+    threads = choose_threads(0).allowed
+    size = min(len(X), threads * max(8, CACHED // (program.widths + width)))
+    y, order = np.empty((len(X), outputs), dtype), np.arange(len(X))
+    gather, buffer = [], X
+    if not in_place(X, dtype):
+        strides = strides_of(X)
+        if strides is None:
+            return None
+        buffer = np.empty((size, width), dtype)
+        gather = [(gathering.GATHER[X.dtype.name], {"outputs": width, "own": (address_of(X), *strides)})]
+    table = Table(dtype)
+    last = (put, {"y": program.y, "outputs": outputs, "own": (address_of(y),)})
+    table.phase(driver.OF_ROWS, [*gather, *program.forwards, last])
+    unused = np.zeros(-(-len(X) // size))
+    arrays = [(slots.THETA, network.theta), (slots.STATISTICS, network.statistics), (slots.BATCH, buffer)]
+    job = {
+        driver.ROWS: len(X), driver.READY: 0 if gather else buffer, driver.ROW_BYTES: buffer.itemsize * width,
+        driver.ORDERS: order, driver.PENALTIES: unused, driver.RATES: unused,
+    }  # fmt: skip
+    machine = Machine(program, table, size, threads, threads, arrays, job)
+    try:
+        machine.team.do((0, len(unused), 0, 0))
+    finally:
+        machine.team.close()
+    return y
+
+
+@operation
+def put(T, op, base, n, row, rows):
+    """Copy y of these rows to where all of them are collected."""
+    outputs, y = integer(op, OUTPUTS), y_of(T, op, base, n, row, rows)
+    for r in range(rows):
+        line = vector(T, integer(op, OWN), integer(integer(base, ORDER), row + r) * outputs, outputs)
+        for k in range(outputs):
+            line[k] = y[r * outputs + k]
