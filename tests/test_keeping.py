@@ -1,6 +1,7 @@
 """Compiled code: from any installation, whatever the state of the files in which it is kept, and without Numba."""
 
 import compileall
+import functools
 import os
 import shutil
 import subprocess
@@ -14,38 +15,41 @@ import pytest
 import chainrule as cr
 from chainrule.training import engine
 
-numba = pytest.importorskip("numba")
-pytest.importorskip("scipy")
+pytest.importorskip("numba")
 
-from chainrule.training.compiled import compiling, keeping  # noqa: E402
+from chainrule.training.compiled import compiling, keeping
 
 PACKAGE = Path(cr.__file__).parent
+set_integer = compiling.inlined("set_integer")[0]
 
 
-def make(version):
-    def double(x):
-        return 2 * x + 0 * version
-
-    return double
+@compiling.operation
+def double(out, value):
+    set_integer(out, 0, 2 * value)
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(compiling._Notice, "said", False)
-    return tmp_path
+    """Return an empty folder for machine code, as a new process would find it."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    known = keeping._folder
+    known.cache_clear()
+    keeping._say_once.cache_clear()
+    yield tmp_path
+    known.cache_clear()
 
 
-def used():
-    """Compile, or load, and call; return the function."""
-    function = compiling.kept(make)
-    compiling.announce(function)
-    assert function(3) == 6
-    return function
-
-
-def hits(function):
-    return sum(function.stats.cache_hits.values())
+def compiles(monkeypatch):
+    """Use the function as a new process does; return whether it was compiled."""
+    count, compile_ = [], compiling.Operation._compile
+    with monkeypatch.context() as patch:
+        patch.setattr(compiling, "_loaded", {})
+        patch.setattr(compiling, "_engine", functools.cache(compiling._engine.__wrapped__))
+        patch.setattr(compiling.Operation, "_compile", lambda *given: count.append(1) or compile_(*given))
+        out = np.zeros(1, np.int64)
+        compiling.function(double, np.dtype("float32"))(compiling.address_of(out), 3)
+    assert out[0] == 6
+    return bool(count)
 
 
 # ------------------------------------------------------------ files
@@ -72,7 +76,7 @@ def gone(path):
 
 
 def flipped(at):
-    """Flip one bit, which leaves a pickle that can be read: of 60 such files 7 ended the process."""
+    """Flip one bit: machine code with a wrong one can end the process."""
 
     def flip(path):
         content = bytearray(path.read_bytes())
@@ -83,72 +87,63 @@ def flipped(at):
 
 
 def without_a_checksum(path):
-    path.write_bytes(path.read_bytes()[:-4])
+    path.write_bytes(path.read_bytes()[4:])
+
+
+def a_folder(path):
+    path.unlink()
+    path.mkdir()
 
 
 HARM = [empty, cut, cut_early, other, gone, without_a_checksum, *(flipped(at) for at in (0, 0.3, 0.5, 0.7, 0.9, 1))]
 
 
 @pytest.mark.parametrize("harm", HARM)
-@pytest.mark.parametrize("name", ["*.nbi", "*.nbc"])
-def test_files_that_cannot_be_read_are_made_anew(folder, harm, name):
-    assert not hits(used())
-    assert hits(used()) == 1
-    (path,) = folder.rglob(name)
+def test_a_damaged_file_is_made_anew(folder, harm, monkeypatch):
+    assert compiles(monkeypatch)
+    assert not compiles(monkeypatch)
+    (path,) = folder.rglob("*double.o")
     harm(path)
-    assert not hits(used())
-    assert hits(used()) == 1
+    assert compiles(monkeypatch)
+    assert not compiles(monkeypatch)
+
+
+def test_a_folder_in_the_place_of_a_file_is_no_error(folder, monkeypatch, capsys):
+    assert compiles(monkeypatch)
+    a_folder(*folder.rglob("*double.o"))
+    assert compiles(monkeypatch)
+    assert "cannot be kept in " in capsys.readouterr().err
 
 
 def test_where_there_is_no_place_it_says_so_and_what_to_set(folder, monkeypatch, capsys):
-    monkeypatch.setattr(keeping._Places, "_locator_classes", [])
-    used()
+    monkeypatch.setattr(keeping, "_folder", lambda: None)
+    assert compiles(monkeypatch)
     assert capsys.readouterr().err == (
-        "chainrule: compiling, which takes about ten seconds; the result cannot be kept. "
-        "Set NUMBA_CACHE_DIR to a folder that can be written, or each process compiles anew.\n"
+        "chainrule: compiling, which takes a few seconds; the result cannot be kept. "
+        "Set NUMBA_CACHE_DIR to a writable folder, or each process compiles again.\n"
     )
 
 
 def test_a_full_disk_is_no_error(folder, monkeypatch, capsys):
-    def full(*arguments):
+    def full(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(keeping.FunctionCache, "save_overload", full)
-    used()
+    monkeypatch.setattr(keeping.tempfile, "mkstemp", full)
+    assert compiles(monkeypatch)
     first, second = capsys.readouterr().err.splitlines()
     assert first.endswith("; the result is kept for later")
     assert "cannot be kept in " in second
     assert "(No space left on device). Set NUMBA_CACHE_DIR" in second
+    assert not list(folder.rglob("*double.o"))
 
 
-def test_files_that_can_be_neither_read_nor_written_are_no_error(folder, monkeypatch, capsys):
-    def denied(*arguments):
-        raise PermissionError(13, "Permission denied")
-
-    used()
-    empty(next(folder.rglob("*.nbi")))
-    monkeypatch.setattr(keeping.FunctionCache, "flush", denied)
-    monkeypatch.setattr(compiling._Notice, "said", False)
-    capsys.readouterr()
-    used()
-    first, second = capsys.readouterr().err.splitlines()
-    assert "cannot be kept in " in first
-    assert "cannot be kept. Set NUMBA_CACHE_DIR" in second
-
-
-def test_a_function_without_a_file_of_source_is_kept_too(folder):
-    code = Path(__file__).read_text(encoding="utf-8").partition("def make")[2].partition("@pytest")[0]
-
-    def used_elsewhere(version):
-        known = {}
-        exec(compile("def make" + code, "/no/such/app.pyz/epoch.py", "exec"), known)
-        function = compiling.kept(lambda _: known["make"](version))
-        assert function(3) == 6
-        return function
-
-    assert not hits(used_elsewhere(1))
-    assert hits(used_elsewhere(1)) == 1
-    assert not hits(used_elsewhere(2))
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="the superuser may write anywhere")
+def test_a_folder_that_cannot_be_written_is_read(folder, monkeypatch):
+    assert compiles(monkeypatch)
+    for place in (folder, *folder.rglob("*")):
+        place.chmod(0o500 if place.is_dir() else 0o400)
+    keeping._folder.cache_clear()
+    assert not compiles(monkeypatch)
 
 
 # ------------------------------------------------------------ installations
@@ -194,7 +189,7 @@ INSTALLATIONS = [(zipped, "app.pyz"), (without_sources, "bytecode")]
 
 @pytest.mark.parametrize(("install", "name"), [(zipped, "app.zip"), *INSTALLATIONS])
 def test_the_version_of_compiled_code_is_found_in_any_installation(tmp_path, install, name):
-    code = "from chainrule.training.compiled.compiling import _version; print(_version())"
+    code = "from chainrule.training.compiled.keeping import _version; print(_version())"
     assert int(run(install(tmp_path, name), code).stdout) > 0
 
 
@@ -225,19 +220,32 @@ def said(monkeypatch, capsys):
 
 @pytest.mark.parametrize("asked", [None, "numba"])
 def test_where_compiling_is_switched_off_numpy_trains_and_it_is_said_once(said, monkeypatch, asked):
-    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
     assert engine.select(asked).__name__ == "chainrule.training.step"
     assert engine.select(asked).__name__ == "chainrule.training.step"
     assert said() == "chainrule: training with NumPy, not with compiled code: NUMBA_DISABLE_JIT is set.\n"
 
 
-def test_a_numba_that_cannot_be_imported_is_done_without_unless_it_is_asked_for(said, monkeypatch):
-    monkeypatch.setattr(engine, "installed", lambda: True)
+def trained():
+    network = cr.Network(3, [cr.layers.Dense(2)], "softmax_cross_entropy", seed=0)
+    return cr.train(network, np.eye(3, dtype="float32"), [0, 1, 1], epochs=1, seed=0).engine
+
+
+def test_a_numba_that_cannot_be_imported_is_done_without_unless_it_is_asked_for(said, folder, monkeypatch):
+    monkeypatch.setattr(compiling, "_loaded", {})
     monkeypatch.setitem(sys.modules, "numba", None)  # an import of it raises an ImportError
-    assert engine.select().__name__ == "chainrule.training.step"
-    assert said().startswith("chainrule: training with NumPy, not with compiled code: Numba cannot be imported (")
+    assert trained().startswith("numpy: Numba cannot be imported (")
+    assert said().splitlines()[-1].startswith("chainrule: training with NumPy, not with compiled code: Numba cannot be")
+    monkeypatch.setenv("CHAINRULE_KERNELS", "numba")
     with pytest.raises(ImportError, match="numba"):
-        engine.select("numba")
+        trained()
+
+
+def test_machine_code_that_is_there_needs_no_numba(tmp_path):
+    settings = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    first = run(PACKAGE.parent, TRAIN, **settings)
+    later = run(PACKAGE.parent, TRAIN + "import sys; assert 'numba' not in sys.modules", **settings)
+    assert later.stdout == first.stdout
 
 
 def test_training_with_compiling_switched_off_in_a_process(tmp_path):

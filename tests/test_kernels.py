@@ -32,7 +32,7 @@ from chainrule.training.compiled import functions  # noqa: E402
 from chainrule.training.compiled.epoch import epoch  # noqa: E402
 
 SHARPEST = {"float32": 2e-4, "float64": 1e-9}
-ACTIVATIONS = [case.layer for case in variants.ACTIVATIONS if case.compiled]
+ACTIVATIONS = [case.layer for case in variants.ACTIVATIONS]
 LOSSES = variants.every_loss()
 OPTIMIZERS = [
     *(replace(o, learning_rate=0.01) for o in (case.optimizer for case in variants.OPTIMIZERS)),
@@ -225,6 +225,96 @@ def test_random_networks(work):
         both(monkeypatch, **work)
 
 
+# ------------------------------------------------------------ every layer
+
+
+IMAGE = (6, 7, 2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layer", [case.layer for case in variants.LAYERS], ids=repr)
+def test_every_layer_is_compiled(layer, dtype, monkeypatch, compiled_only):
+    """In front, where x is the batch itself; in the middle; and twice, so that each gets a dx."""
+    rng = np.random.default_rng(0)
+    embedding = isinstance(layer, layers.Embedding)
+    shape = (4,) if variants.takes(layer, (4,)) else IMAGE
+    X = rng.integers(0, 3, (23, *shape)).astype("float64") if embedding else rng.normal(size=(23, *shape))
+    small_step = {"optimizer": optimizers.Momentum(0.005), "epochs": 2, "batch_size": 6}
+    between = [layers.Conv2D(2, 2)] if len(shape) == 3 else [Dense(4)]
+    stacks = [[layer], *([] if embedding else [[*between, layer, *between, layer]])]
+    for stack in stacks:
+        if len(shape) == 3 and len(stack) > 1 and variants.gives(layer, (5, 6, 2)) is None:
+            continue
+        if len(stack) > 1 and variants.gives(layer, (5, 6, 2) if len(shape) == 3 else (4,)) != (
+            (5, 6, 2) if len(shape) == 3 else (4,)
+        ):
+            stack = stack[:2]  # it changes the shape: what stands behind would not take it  # noqa: PLW2901
+        both(
+            monkeypatch, inputs=shape, stack=[*stack, layers.Flatten(), Dense(3)], loss="squared_error", dtype=dtype,
+            X=X, t=rng.normal(size=(23, 3)), **small_step,
+        )  # fmt: skip
+
+
+def stack_of(inputs, chosen):
+    """Return those of the chosen layers that take what is before them, and a Dense for the loss."""
+    shape, stack = inputs, []
+    for i in chosen:
+        after = variants.gives(CHOICES[i], shape)
+        if after is not None and 0 not in after:
+            stack.append(CHOICES[i])
+            shape = after
+    return [*stack, *([layers.Flatten()] if len(shape) > 1 else []), Dense(3)]
+
+
+CHOICES = [
+    *(case.layer for case in variants.LAYERS if not isinstance(case.layer, layers.Embedding)),
+    Dense(6), Dense(17), layers.Conv2D(5, 3, padding=1), layers.Conv2D(4, (2, 3), stride=2, padding=(1, 0)),
+    layers.Residual([Dense(6), layers.Tanh(), Dense(6), layers.BatchNorm()]), layers.Residual([layers.Identity()]),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore::chainrule.advice.AdviceWarning")  # a random network may well be a bad one
+@given(
+    st.sampled_from([(3,), (5,), (6, 5, 2), (7, 8, 3)]), st.lists(st.integers(0, len(CHOICES) - 1), max_size=6),
+    st.integers(2, 40), st.integers(2, 20), st.integers(1, 3), st.sampled_from(["float64", "float32"]),
+    st.integers(1, 3),
+)  # fmt: skip
+@settings(max_examples=120, deadline=None, derandomize=True)
+def test_random_stacks_of_all_layers(inputs, chosen, rows, batch_size, accumulate, dtype, threads):
+    rng = np.random.default_rng(rows)
+    batch_size = min(batch_size, rows)
+    accumulate = min(accumulate, -(-rows // batch_size))
+    work = {
+        "inputs": inputs, "stack": stack_of(inputs, chosen), "loss": "squared_error", "dtype": dtype,
+        "X": rng.normal(size=(rows, *inputs)),
+        "t": rng.normal(size=(rows, 3)), "optimizer": optimizers.Momentum(1e-3), "epochs": 2, "threads": threads,
+        "batch_size": batch_size, "accumulate": accumulate, "sample_weight": rng.random(rows),
+    }  # fmt: skip
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        _, history = both(monkeypatch, **work)
+    assert history.engine == "compiled"
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+@pytest.mark.parametrize("layer", [case.layer for case in variants.LAYERS], ids=repr)
+def test_many_rows_are_predicted_by_compiled_code(layer, dtype, monkeypatch):
+    rng = np.random.default_rng(0)
+    shape = (4,) if variants.takes(layer, (4,)) else IMAGE
+    stack = [layer, layers.Flatten(), Dense(3)]
+    network = cr.Network(shape, stack, "squared_error", seed=0)
+    network.statistics[:] = rng.random(network.statistics.size) + 0.5
+    X = rng.integers(0, 3, (70, *shape)).astype(dtype)
+    monkeypatch.setenv("CHAINRULE_KERNELS", "reference")
+    expected = network.logits(X)
+    monkeypatch.setenv("CHAINRULE_KERNELS", "numba")
+    monkeypatch.setattr("chainrule.network.MANY", 0)
+    seen = []
+    many = engine.logits
+    monkeypatch.setattr(engine, "logits", lambda *given: seen.append(many(*given)) or seen[-1])
+    np.testing.assert_allclose(network.logits(X), expected, rtol=1e-5, atol=1e-5)
+    assert seen[0] is not None
+
+
 # ------------------------------------------------------------ the choice
 
 
@@ -244,6 +334,20 @@ def test_without_numba(monkeypatch):
     assert engine.select().__name__ == "chainrule.training.step"
     with pytest.raises(ImportError, match=r"pip install .chainrule\[fast\]"):
         engine.select("numba")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("first", [Dense(4), Dense(4, biases=None)], ids=repr)
+def test_sparse_rows(first, dtype, monkeypatch, compiled_only):
+    rng = np.random.default_rng(0)
+    X = scipy.sparse.random(23, 50, 0.2, "csr", random_state=0)
+    X.data[3] = 0.0  # an entry that is there and 0; and a row without any
+    X = scipy.sparse.vstack([X[:11], X[11:12] * 0, X[12:]]).tocsr()
+    X.eliminate_zeros()
+    both(
+        monkeypatch, inputs=50, stack=[first, layers.Tanh(), Dense(3)], loss="squared_error",
+        dtype=dtype, X=X, t=rng.normal(size=(23, 3)), optimizer="sgd", epochs=2, batch_size=6,
+    )  # fmt: skip
 
 
 class OwnLayer(layers.Layer):
@@ -292,7 +396,6 @@ class OwnClip(clipping.Clip):
         {"optimizer": OwnOptimizer()},
         {"penalties": [OwnPenalty()]},
         {"clip": OwnClip()},
-        {"X": scipy.sparse.random(23, 5, 0.5, "csr", random_state=0)},
     ],
     ids=lambda own: next(iter(own)),
 )

@@ -36,7 +36,6 @@ class LayerCase(NamedTuple):
     kinks: Sequence[float] = ()
     start: str = "GlorotUniform"  # how weights in front of it are drawn
     torch: Callable[..., Any] | None = None  # (torch.nn.functional, x, its arguments and parameters) -> y
-    compiled: bool = True  # whether the compiled steps take it; asked for activations
 
 
 class LossCase(NamedTuple):
@@ -197,8 +196,7 @@ LAYERS = [
             start="HeNormal",
             kinks=(0,),
             torch=lambda f, x, p: f.prelu(x.movedim(-1, 1), p.alpha).movedim(1, -1),
-            compiled=False,
-        )
+            )
         for start in ((), (-0.5,))
     ),
     LayerCase(Softmax(), torch=lambda f, x, _: f.softmax(x, dim=-1)),

@@ -7,7 +7,7 @@ from chainrule._version import __version__
 from chainrule.layers import Layer
 from chainrule.losses import Loss, one_hot
 from chainrule.memo import Memo
-from chainrule.network import Network
+from chainrule.network import Engine, Network
 from chainrule.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -105,6 +105,15 @@ def __getattr__(name: str) -> Any:
     module = importlib.import_module(f"chainrule.{_LAZY[name] or name}")
     value = globals()[name] = getattr(module, name) if _LAZY[name] else module  # found at once from now on
     return value
+
+
+def _many_rows(network: Network, X: Any) -> Any:
+    from chainrule.training import engine  # noqa: PLC0415  (start-up time: a prediction of few rows does without)
+
+    return engine.logits(network, X)
+
+
+Engine.many_rows = staticmethod(_many_rows)  # type: ignore[assignment]
 
 
 def __dir__() -> list[str]:

@@ -38,6 +38,19 @@ ELSEWHERE = {
 }  # fmt: skip
 """Methods of networks in other libraries, and what to type here."""
 CHUNK_BYTES = 2**22  # the widest activation of a chunk in predict(): small enough for the cache
+MANY = 100_000_000  # operations, some milliseconds of NumPy, from which on predict() asks for machine code
+
+
+class Engine:
+    """What computes y of many rows faster than the layers do, if it is there; the package sets ``many_rows``.
+
+    A network knows of no engine: those are built on it.
+    """
+
+    @staticmethod
+    def many_rows(_network: Network, _X: Array) -> Array | None:
+        """Return y of all rows, or None."""
+        return None
 
 
 class Network:
@@ -340,6 +353,11 @@ class Network:
         return self._logits(X, rows, chunk)
 
     def _logits(self, X: Any, rows: int, chunk: int) -> Array:
+        if rows * self._operations > MANY and not is_sparse(X):
+            self.check_categories(X)
+            compiled = Engine.many_rows(self, X)
+            if compiled is not None:
+                return compiled
         if rows <= chunk:
             return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
         self.check_categories(X)
@@ -371,6 +389,11 @@ class Network:
         """Number of rows that ``predict`` processes at a time."""
         widest = max(math.prod(shape) for shape in (self.input_shape, *(layer.output_shape for layer in self.layers)))
         return max(1, CHUNK_BYTES // (self.dtype.itemsize * widest))
+
+    @property
+    def _operations(self) -> int:
+        """About how many numbers are read or multiplied for one row."""
+        return self.layout.size + sum(layer.operations() for layer in self.layers)
 
     @property
     def blocked(self) -> bool:

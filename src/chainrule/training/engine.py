@@ -13,6 +13,8 @@ import os
 import sys
 from types import ModuleType
 
+from chainrule._internal.typing import Array
+from chainrule.network import Network
 from chainrule.training.callbacks import Run
 from chainrule.training.state import Steps, Work
 
@@ -34,6 +36,18 @@ def steps(work: Work, run: Run) -> Steps:
         made = _module("reference").steps(work, run)
     run.history.engine = made.engine + (f": {reason}" if reason else "")
     return made
+
+
+def logits(network: Network, X: Array) -> Array | None:
+    """Return y of many rows by compiled code; None where NumPy is chosen, or where there is none for a layer."""
+    if _choose(None)[0] != "numba":
+        return None
+    try:
+        y: Array | None = importlib.import_module("chainrule.training.compiled.prediction").logits(network, X)
+    except ImportError as error:
+        _say_once(f"predicting with NumPy, not with compiled code: Numba cannot be imported ({error})")
+        return None
+    return y
 
 
 def select(name: str | None = None) -> ModuleType:
