@@ -175,7 +175,7 @@ def parts(options):
 def table(results):
     """Return a Markdown table of the results, which are lists by name."""
     lines = [
-        "| network | parameters | wrong, mean (best … worst) | wanted | time | wanted |",
+        "| network | parameters | test error, mean (best … worst) | goal | training time | goal |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, record in RECORDS.items():
