@@ -26,7 +26,11 @@ WORK = {
     "`mnist_tanh.py`, 784-30-10, 5 epochs": ("mnist_tanh.py", "test accuracy", r"mini-batches.*?% +([\d.]+ %)"),
     "`digits_relu_sigmoid.py`, 64-15-10": ("digits_relu_sigmoid.py", "misclassified, out of 1,797", r"(\d+) of 1797"),
     "`moons_from_likelihood.py`": ("moons_from_likelihood.py", "largest gradient error", r"relative error ([\d.e-]+)"),
-    "`digits_validated.py`": ("digits_validated.py", "test accuracy (test set evaluated once)", r"test accuracy ([\d.]+ %)"),
+    "`digits_validated.py`": (
+        "digits_validated.py",
+        "test accuracy (test set evaluated once)",
+        r"test accuracy ([\d.]+ %)",
+    ),
 }
 IMPORT = "import time in ms, in addition to `import numpy`"
 

@@ -1,4 +1,4 @@
-"""The process of one contestant: a line of JSON in asks for work, a line of JSON out has what it took."""
+"""The process of one contestant: it reads requests as lines of JSON and answers with its times as lines of JSON."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@
     python docs/figures.py
 
 A Markdown comment tells where a figure comes from. Before a table, ``<!-- figures: steps defaults -->`` names files in
-benchmarks/results: each cell is looked up by its row (the text in the first column) and its column (the header). Columns
-called "goal" are edited by hand. In a sentence, ``<!-- folding: 1,000 | folded -->6 µs`` names the file, row and column
-before the figure. ``<!-- figures: docs/mnist.json -->`` is the table of examples/mnist_records.py.
+benchmarks/results: each cell is looked up by its row (the text in the first column) and its column (the header).
+Columns called "goal" are edited by hand. In a sentence, ``<!-- folding: 1,000 | folded -->6 µs`` names the file, row
+and column before the figure. ``<!-- figures: docs/mnist.json -->`` is the table of examples/mnist_records.py.
 """
 
 from __future__ import annotations

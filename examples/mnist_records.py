@@ -214,9 +214,13 @@ def draw(results, path, *, validate):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"configurations, of {', '.join(RECORDS)}; all by default")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"configurations, of {', '.join(RECORDS)}; all by default"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--validate", action="store_true", help="evaluate on 10,000 held-out training images instead of the test images")
+    parser.add_argument(
+        "--validate", action="store_true", help="evaluate on 10,000 held-out training images instead of the test images"
+    )
     parser.add_argument("--epochs", type=int, help="number of epochs, for a quick look")
     parser.add_argument("--rows", type=int, help="number of training images, for a quick look")
     parser.add_argument("--jobs", type=int, default=2, help="number of ensemble members to train in parallel")

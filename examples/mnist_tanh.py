@@ -64,7 +64,9 @@ def full_batch(train, test, epochs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--full-batch", type=int, default=0, metavar="EPOCHS", help="also train this many full-batch epochs, first")
+    parser.add_argument(
+        "--full-batch", type=int, default=0, metavar="EPOCHS", help="also train this many full-batch epochs, first"
+    )
     args = parser.parse_args()
 
     train, test = cr.datasets.load_mnist("train"), cr.datasets.load_mnist("test")

@@ -29,8 +29,8 @@ def logistic_function():
     w, b = network.layers[0].W, network.layers[0].b
     p = 1 / (1 + np.exp(-(X @ w + b)))[:, 0]  # the probability of class 1
     difference = np.abs(network.predict(X)[:, 0] - p).max()
-    # For independent samples, the likelihood is Π pᵗ (1 − p)¹⁻ᵗ. The loss is minus its logarithm, averaged over the rows.
-    likelihood = -np.mean(t * np.log(p) + (1 - t) * np.log(1 - p))
+    # For independent samples, the likelihood is Π pᵗ (1 − p)¹⁻ᵗ. The loss is minus its logarithm, averaged over the
+    rows. likelihood = -np.mean(t * np.log(p) + (1 - t) * np.log(1 - p))
     loss = cr.evaluate(network, X, t)["loss"]
 
     print("1. A network without a hidden layer: Dense(1), sigmoid cross-entropy")
@@ -56,8 +56,8 @@ def deep_network():
 def overfit_moons(seed):
     """Train 2-10-2 by full-batch gradient descent: every step uses all rows, so the loss can decrease at each one."""
     moons = cr.datasets.load_moons(rows=200, noise=0.1, seed=seed)
-    # A hidden unit is a tanh step across the line x w + b = 0. Large weights make it steep, and random biases spread the
-    # lines over the plane. From there, plain gradient descent converges in a few hundred epochs.
+    # A hidden unit is a tanh step across the line x w + b = 0. Large weights make it steep, and random biases spread
+    # the lines over the plane. From there, plain gradient descent converges in a few hundred epochs.
     layers = [
         Dense(10, weights=Uniform(-3, 3), biases=Uniform(-3, 3)),
         Tanh(),

@@ -1,8 +1,8 @@
 """Dropout against overfitting: a large network, few rows, and some wrong labels.
 
-A fifth of the 400 training labels are wrong. A network of 2 x 200 units is large enough to memorize all labels, including
-the wrong ones. With dropout, a different random subset of the units is disabled in every step, so the network cannot
-rely on a few units to memorize a row.
+A fifth of the 400 training labels are wrong. A network of 2 x 200 units is large enough to memorize all labels,
+including the wrong ones. With dropout, a different random subset of the units is disabled in every step, so the network
+cannot rely on a few units to memorize a row.
 
     python examples/gallery/dropout_overfitting.py
 """
