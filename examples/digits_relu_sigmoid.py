@@ -68,7 +68,8 @@ def main():
 
     # The prediction is the output closest to 1. Precision: the fraction of the images predicted as a class that belong
     # to it. Recall: the fraction of its images that are found. F1 = 2 / (1/precision + 1/recall). Support: their
-    number. answers = network.predict(X).argmax(axis=1)
+    # number.
+    answers = network.predict(X).argmax(axis=1)
     print(classification_report(digits.t, answers, target_names=digits.classes, digits=4))
     wrong = (answers != digits.t).sum()
     print(f"misclassified after {len(history)} epochs: {wrong} of {len(X)} images; {seconds:.1f} seconds")

@@ -30,7 +30,8 @@ def logistic_function():
     p = 1 / (1 + np.exp(-(X @ w + b)))[:, 0]  # the probability of class 1
     difference = np.abs(network.predict(X)[:, 0] - p).max()
     # For independent samples, the likelihood is Π pᵗ (1 − p)¹⁻ᵗ. The loss is minus its logarithm, averaged over the
-    rows. likelihood = -np.mean(t * np.log(p) + (1 - t) * np.log(1 - p))
+    # rows.
+    likelihood = -np.mean(t * np.log(p) + (1 - t) * np.log(1 - p))
     loss = cr.evaluate(network, X, t)["loss"]
 
     print("1. A network without a hidden layer: Dense(1), sigmoid cross-entropy")
