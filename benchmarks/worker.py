@@ -12,7 +12,7 @@ import time
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # output of a library must not mix with the answers
     begin = time.perf_counter()
     module = importlib.import_module(sys.argv[1])
     print(json.dumps({"import_seconds": time.perf_counter() - begin}), file=answers, flush=True)
