@@ -54,7 +54,7 @@ def test_the_gradient_check_says_of_a_layer_what_its_page_says(tmp_path):
         assert done.returncode == status
 
 
-# ---------------------------------------------------------------- code that stands in a file
+# ---------------------------------------------------------------- code that names its file
 
 NAMED = [
     pytest.param(path, code, id=f"{name}: {path}")
@@ -80,6 +80,28 @@ def test_code_that_names_a_file_stands_in_that_file(path, shown):
     windows = [textwrap.dedent("\n".join(there[i : i + len(shown)])) for i in range(len(there) - len(shown) + 1)]
     nearest = max(windows, key=lambda window: difflib.SequenceMatcher(None, window, "\n".join(shown)).quick_ratio())
     assert nearest == "\n".join(shown), f"write what stands in {path} between the fences:\n\n{nearest}\n"
+
+
+# ---------------------------------------------------------------- links to sections
+
+
+def sections(text):
+    """Return the anchors of a page's headings, as GitHub writes them."""
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    return {
+        re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_sections_lead_somewhere(page):
+    for target, anchor in re.findall(r"\]\(([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            there = (page.parent / target) if target else page
+            assert anchor in sections(there.read_text(encoding="utf-8")), f"{page.name}: {target}#{anchor}"
 
 
 # ---------------------------------------------------------------- figures
