@@ -15,7 +15,7 @@ WORK = {
 }  # fmt: skip
 WORKLOADS = [
     Workload(
-        f"accuracy-{percent}", f"{percent} % on MNIST's test images", "s", ENTRIES, "reach",
+        f"accuracy-{percent}", f"{percent} % test accuracy on MNIST", "s", ENTRIES, "reach",
         {**WORK, "target": percent / 100}, mnist=True,
         quick={"rows": 2000, "sizes": [784, 30, 10], "epochs": 3, "target": 0.3, "test_rows": 500},
         warm_up={"epochs": 1, "target": 0.5},
