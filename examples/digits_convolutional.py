@@ -77,7 +77,7 @@ def main():
                 shifts = "yes" if shifted else "no"
                 print(f"{width:5}  {shifts:>6}  {members:8}  {loss:27.4f}  {100 * accuracy:6.1f} %", flush=True)
     width, shifted, members = min(found, key=found.get)
-    how = "shifted images" if shifted else "unshifted images"
+    how = "shifted images" if shifted else "the original images"
     print(f"chosen: {members} network(s) of width {width}, {how}")
 
     # The validation set is no longer needed: the chosen networks are retrained with it added.
