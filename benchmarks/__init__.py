@@ -1,15 +1,16 @@
-"""What chainrule takes, and what its peers take for the same: ``python -m benchmarks``.
+"""Benchmarks of chainrule against other libraries: ``python -m benchmarks``.
 
-How it is measured, for every workload alike (``measure.py``):
+All workloads are measured in the same way (``measure.py``):
 
-- Every contestant works in a process of its own (``worker.py``), so that no thread pool disturbs another. They take
-  turns, A B C A B C, and only one of them works at a time. A first round warms up and does not count. What is printed
-  are medians, and how many times as long as ours a peer takes.
-- Everyone starts from the same parameters and takes the rows in the same order: those that scikit-learn draws for
-  ``random_state=0`` (``data.py``). Data and network are there before the clock starts; drawing the order belongs to the
-  measured time of all. What was reached is printed beside the time.
-- Ours uses as many threads as ``train`` chooses by itself. For each peer, and for the floor, one thread and all of them
-  are tried in the warm-up, and the faster one stays. Whole ``fit`` calls are left to everyone's own defaults.
+- Each contestant runs in its own process (``worker.py``), so that no thread pool disturbs another. They run in turns,
+  A B C A B C, one at a time, and the first round is a warm-up that is not counted. The output shows medians, and ratios
+  to chainrule's time.
+- All contestants start from the same parameters and see the rows in the same order, that of scikit-learn with
+  ``random_state=0`` (``data.py``). Data and network exist before timing starts; drawing the order is included in the
+  time. The final loss or accuracy is printed next to the time.
+- chainrule uses the number of threads that ``train`` chooses. Every other library, and the floor, tries one thread and
+  all threads in the warm-up and keeps the faster. Complete ``fit`` calls use each library's defaults.
 
-``contestants/`` has a module for each, with the same functions; each other module has the workloads of one table.
+``contestants/`` has a module for each contestant, with the same functions; every other module has the workloads of one
+table.
 """

@@ -44,7 +44,7 @@ def main() -> int:
     if arguments.repeats is not None and arguments.repeats < 1:
         sys.exit(f"python -m benchmarks: --repeats: expected at least 1, got {arguments.repeats}")
     if arguments.keep and arguments.quick:
-        sys.exit("python -m benchmarks: --keep: what --quick measures is not for the documents, leave one of them out")
+        sys.exit("python -m benchmarks: --keep and --quick are mutually exclusive: --quick does not measure real sizes")
     if arguments.list:
         for group, module in GROUPS.items():
             print(f"{group}: {' '.join(workload.name for workload in module.WORKLOADS)}")
@@ -73,24 +73,28 @@ def main() -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("python -m benchmarks", description=about.splitlines()[0])
-    parser.add_argument("workloads", nargs="*", help="workloads or groups of --list; all by default")
+    parser.add_argument("workloads", nargs="*", help="workloads or groups, as printed by --list; all by default")
     parser.add_argument("--list", action="store_true", help="print every group and its workloads")
-    parser.add_argument("--repeats", type=int, help="runs of everyone that count, 5 by default")
+    parser.add_argument("--repeats", type=int, help="number of counted runs per contestant, 5 by default")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--keep", action="store_true", help="write benchmarks/results/GROUP.json, for the documents")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes and one repeat, to see that everything runs")
     parser.add_argument(
-        "--contestants", nargs="+", choices=CONTESTANTS, metavar="NAME", help=f"only these of {', '.join(CONTESTANTS)}"
+        "--keep",
+        action="store_true",
+        help="write benchmarks/results/GROUP.json, from which the documents take their figures",
     )
-    parser.add_argument("--picture", type=Path, default=Path("growth.png"), help="where growth draws its picture")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes and one repeat, to check that everything runs")
+    parser.add_argument(
+        "--contestants", nargs="+", choices=CONTESTANTS, metavar="NAME", help=f"only these, of {', '.join(CONTESTANTS)}"
+    )
+    parser.add_argument("--picture", type=Path, default=Path("growth.png"), help="file for the plot of growth")
     return parser
 
 
 def _chosen(names: list[str]) -> dict[str, list[Workload]]:
-    """Return the workloads that were asked for, by group, or end with what there is."""
+    """Return the requested workloads by group; exit if one is unknown."""
     known = {name for group, module in GROUPS.items() for name in (group, *(w.name for w in module.WORKLOADS))}
     if unknown := sorted({*names} - known):
-        sys.exit(f"python -m benchmarks: no workload {', '.join(unknown)}: --list prints them all")
+        sys.exit(f"python -m benchmarks: unknown workload {', '.join(unknown)}: --list prints them all")
     chosen = {
         group: [w for w in module.WORKLOADS if not names or group in names or w.name in names]
         for group, module in GROUPS.items()
@@ -115,17 +119,17 @@ def _measure(chosen: dict[str, list[Workload]], options: Options, *, tables: boo
 def _one(workload: Workload, pool: Pool) -> Result:
     if workload.mnist and not data.has_mnist():
         result = Result(workload)
-        result.left_out["this workload"] = "it needs CHAINRULE_DATA, the folder of MNIST's four files"
+        result.left_out["this workload"] = "it needs CHAINRULE_DATA, a folder with the four MNIST files"
         return result
     return measure(workload, pool)
 
 
 def _draw(results: list[Result], path: Path) -> None:
     if importlib.util.find_spec("matplotlib") is None:
-        _say("growth: no picture, matplotlib is not installed")
+        _say("growth: no plot, matplotlib is not installed")
         return
     growth.draw(results, path)
-    _say(f"growth: drawn in {path}")
+    _say(f"growth: plot saved to {path}")
 
 
 def _everything(groups: dict[str, list[Result]], options: Options) -> dict[str, object]:

@@ -1,7 +1,7 @@
-"""What averaging the weights costs a step: ``python -m benchmarks.averaging``.
+"""The cost of weight averaging per step: ``python -m benchmarks.averaging``.
 
-Two epochs of 12,800 rows in batches of 128, Adam, with no average, with ``EMA`` after every step or every eighth, and
-with ``SWA``; epochs in turn, medians.
+Two epochs of 12,800 rows in batches of 128, Adam: without averaging, with ``EMA`` after every step or every eighth, and
+with ``SWA``. Medians of runs in turns.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Where a NumPy step's time goes: ``python -m benchmarks.calls`` times each array operation of one step by itself.
+"""The time of each array operation in a NumPy step, timed separately: ``python -m benchmarks.calls``.
 
 The step is that of the digits workload: 64-15-10, ReLU, 15 rows, softmax cross-entropy, SGD with momentum, float32, as
-a flat list of calls on buffers that are there already, nothing between them: the least that NumPy can take.
+a flat list of calls on preallocated buffers with nothing between them: a lower bound for NumPy.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RATE, MOMENTUM = np.float32(0.01), np.float32(0.9)
 
 
 def calls() -> list[tuple[str, Callable[[], Any]]]:
-    """Return the operations of a step in their order, each with its name."""
+    """Return the named operations of a step, in order."""
     rng = np.random.default_rng(0)
     X, t = rng.random((1797, INPUTS), dtype=np.float32), rng.integers(0, OUTPUTS, 1797)
     network = cr.Network(INPUTS, [cr.layers.Dense(HIDDEN), cr.layers.Dense(OUTPUTS)], "squared_error", seed=0)
@@ -74,7 +74,7 @@ def calls() -> list[tuple[str, Callable[[], Any]]]:
 
 
 def seconds(call: Callable[[], Any], repeats: int = 20, loops: int = 500) -> float:
-    """Return the least time of a call: the rest is the machine's noise."""
+    """Return the shortest time of a call; the rest is noise."""
     best = float("inf")
     for _ in range(repeats):
         start = time.perf_counter()

@@ -1,7 +1,7 @@
-"""How long what has to be quick takes: ``python -m benchmarks.checks`` prints each with its bound.
+"""Time limits: ``python -m benchmarks.checks`` prints each measured time with its limit.
 
-The tests measure no time, since other work on the machine would make them fail; here a bound that is exceeded ends in
-status 1. Each is the fastest of a few runs. Run it where nothing else runs.
+The tests measure no time, since other work on the machine would make them fail; here, an exceeded limit gives status 1.
+Each time is the fastest of a few runs. Run this on an idle machine.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ print(time.perf_counter() - pressed)
 
 
 def fastest(call: Callable[[], object], runs: int) -> float:
-    """Return the seconds of the fastest run: what a busy machine adds is not the call's."""
+    """Return the seconds of the fastest run, which excludes the effect of a busy machine."""
     best = float("inf")
     for _ in range(runs):
         start = time.perf_counter()
@@ -59,7 +59,7 @@ def process(*command: str) -> Callable[[], object]:
 
 
 def importing() -> float:
-    """Return what ``import chainrule`` takes beyond ``import numpy``."""
+    """Return the time of ``import chainrule`` in addition to ``import numpy``."""
     ours, numpys = (fastest(process(sys.executable, "-c", f"import {x}"), 15) for x in ("chainrule", "numpy"))
     return ours - numpys
 
@@ -82,7 +82,7 @@ def digits() -> float:
 
 
 def page() -> float:
-    """Return the time of the page about a million predictions."""
+    """Return the time of the report for a million predictions."""
     from chainrule.tables.report import ReportData, page
 
     rng, rows = np.random.default_rng(0), 1_000_000
@@ -92,7 +92,7 @@ def page() -> float:
 
 
 def baselines() -> float:
-    """Return the time of the simple models of 1,500 columns."""
+    """Return the time of the baseline models with 1,500 columns."""
     import polars as pl
 
     from chainrule import tables
@@ -106,7 +106,7 @@ def baselines() -> float:
     return fastest(lambda: simple.fit(schema, frame, frame["y"].to_numpy(), frame, seed=0), 1)
 
 
-# what is measured: how, and at most so many seconds
+# each has a measurement and a limit in seconds
 CHECKS: dict[str, tuple[Callable[[], float], float]] = {
     "import chainrule, beyond numpy": (importing, 0.050),
     "chainrule --help": (lambda: fastest(process(*CLI, "--help"), 3), 1.0),
@@ -120,7 +120,7 @@ CHECKS: dict[str, tuple[Callable[[], float], float]] = {
 
 def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.checks", description=__doc__.splitlines()[0])
-    parser.add_argument("--keep", action="store_true", help="write results/checks.json, for the documents")
+    parser.add_argument("--keep", action="store_true", help="write results/checks.json")
     arguments, rows, slow = parser.parse_args(), {}, 0
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     for name, (measured, bound) in CHECKS.items():

@@ -1,12 +1,12 @@
-"""A short run in a new process, whatever it compiles included: against JAX."""
+"""A short training run in a new process, including compilation, against JAX."""
 
 from __future__ import annotations
 
 from benchmarks.measure import Entry, Workload
 
-NOTE = """The training call alone, in a process that has imported everything and has the data; what the imports took is
-beside it. JAX compiles in every process; Numba's kernels are loaded from its cache, where the first use on this machine
-has put them: see first-use for what that takes. 784-30-10, batch 128, SGD with momentum, 60,000 rows, float32."""
+NOTE = """The training call alone, in a process that has imported everything and has the data; import times are listed
+separately. JAX compiles in every process; Numba's compiled code is loaded from its cache, which the first use on the
+machine fills (see first-use for its time). 784-30-10, batch 128, SGD with momentum, 60,000 rows, float32."""
 
 ENTRIES = [Entry("chainrule"), Entry("chainrule, NumPy"), Entry("JAX")]
 WORK = {"sizes": [784, 30, 10], "rows": 60_000, "batch": 128, "activation": "tanh"}

@@ -1,8 +1,8 @@
-"""Four ways to convolve, forward, on one thread: ``python -m benchmarks.convolution``.
+"""Four methods of convolution, forward, on one thread: ``python -m benchmarks.convolution``.
 
-All windows copied at once for one matrix product; a few images at a time, as ``Conv2D`` does; a product for every place
-in the window, whose results are added; and the seven loops written out, compiled by Numba. All in float32, 128 images,
-and all give the same numbers. They are measured in turn, and medians are shown.
+All windows copied at once for one matrix product; a few images at a time, as in ``Conv2D``; one product per position in
+the window, with the results summed; and the seven loops written out and compiled by Numba. All in float32 on 128
+images, with the same results. Medians of runs in turns.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SHAPES = (
 
 
 def at_once(x: np.ndarray, W: np.ndarray) -> Callable[[], np.ndarray]:
-    """Return how to copy all windows into one matrix, (images · rows · columns, numbers of a window)."""
+    """Return a function that copies all windows into one matrix (images · rows · columns, size of a window)."""
     k, _, channels, filters = W.shape
     n, height, width, _ = x.shape
     rows, columns = height - k + 1, width - k + 1
@@ -47,7 +47,7 @@ def at_once(x: np.ndarray, W: np.ndarray) -> Callable[[], np.ndarray]:
 
 
 def place_by_place(x: np.ndarray, W: np.ndarray) -> Callable[[], np.ndarray]:
-    """Return how to make a product for every place in the window: each needs its pixels without gaps."""
+    """Return a function with one product per position in the window, each of which needs contiguous pixels."""
     k, _, channels, filters = W.shape
     n, height, width, _ = x.shape
     rows, columns = height - k + 1, width - k + 1
@@ -78,7 +78,7 @@ def blocks(x: np.ndarray, W: np.ndarray) -> Callable[[], np.ndarray]:
 
 
 def loops(x: np.ndarray, W: np.ndarray) -> Callable[[], np.ndarray]:  # noqa: C901  (seven of them)
-    """Return the loops, with the filters innermost: the compiler makes vector instructions of them."""
+    """Return the loops, with the filters innermost so that the compiler can vectorize them."""
     import numba
 
     @numba.njit(fastmath=True)

@@ -1,4 +1,4 @@
-"""What is learned from, where training starts, and in which order the rows come: the same for every contestant."""
+"""Data, initial parameters and row order, the same for every contestant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Arrays = tuple[np.ndarray, np.ndarray]
 
 @lru_cache(maxsize=1)
 def random_rows(inputs: int, outputs: int, rows: int) -> Arrays:
-    """Return uniform numbers in [0, 1), float32, and labels that a linear rule gives."""
+    """Return uniform numbers in [0, 1), float32, and labels from a linear rule."""
     rng = np.random.default_rng(0)
     X = rng.random((rows, inputs), dtype=np.float32)
     rule = rng.normal(size=(inputs, outputs)).astype(np.float32)
@@ -26,7 +26,7 @@ def random_rows(inputs: int, outputs: int, rows: int) -> Arrays:
 
 @lru_cache(maxsize=1)
 def known(name: str, rows: int | None = None) -> Arrays:
-    """Return X, float64, and labels as a user of scikit-learn has them: "digits", "tabular" or "mnist"."""
+    """Return float64 X and labels, as a scikit-learn user has them: "digits", "tabular" or "mnist"."""
     if name == "mnist":
         return mnist("train", "float64", rows)
     from sklearn import datasets
@@ -48,7 +48,7 @@ def mnist(split: str, dtype: str = "float32", rows: int | None = None) -> Arrays
 
 
 def has_mnist() -> bool:
-    """Return whether ``CHAINRULE_DATA`` has the four files: benchmarks download nothing."""
+    """Return whether ``CHAINRULE_DATA`` has the four files. Benchmarks download nothing."""
     folder = os.environ.get("CHAINRULE_DATA")
     if not folder:
         return False
@@ -56,9 +56,9 @@ def has_mnist() -> bool:
 
 
 class Order:
-    """The order of the rows as scikit-learn draws it, for ``chainrule.train(shuffle=...)`` and for the others.
+    """The row order of scikit-learn, for ``chainrule.train(shuffle=...)`` and the other libraries.
 
-    Each call permutes what the one before left; ``anew=True`` permutes 0, 1, 2, ... each time, as ``partial_fit`` does.
+    Each call permutes the previous order; ``anew=True`` permutes 0, 1, 2, ... each time, like ``partial_fit``.
     """
 
     def __init__(self, rng: np.random.RandomState, *, anew: bool = False) -> None:
@@ -73,7 +73,7 @@ class Order:
 def start(sizes: list[int], *, anew: bool = False) -> tuple[list[Arrays], Order]:
     """Return W (inputs, outputs) and b of every layer, float32, and the order of the rows.
 
-    As ``MLPClassifier(random_state=0)`` of scikit-learn draws both, for ReLU and tanh: it alone cannot be told.
+    Both are those of scikit-learn's ``MLPClassifier(random_state=0)`` with ReLU or tanh, where they cannot be set.
     """
     rng = np.random.RandomState(0)
     parameters = []
@@ -85,7 +85,7 @@ def start(sizes: list[int], *, anew: bool = False) -> tuple[list[Arrays], Order]
 
 
 def result(seconds: float, *, steps: int = 1, epochs: int = 1, calls: int = 1, **reached: Any) -> dict[str, Any]:
-    """Return what a contestant answers: its seconds, what they are shared among, and what it reached with them."""
+    """Return a contestant's answer: its seconds, the counts to divide them by, and the loss or accuracy reached."""
     return {
         "seconds": seconds,
         "steps": steps,

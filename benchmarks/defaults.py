@@ -1,12 +1,12 @@
-"""A whole fit with scikit-learn's defaults, as its users run it."""
+"""A complete fit with scikit-learn's defaults."""
 
 from __future__ import annotations
 
 from benchmarks.measure import Entry, Workload
 
 NOTE = """MLPClassifier(random_state=0).fit(X, y) and nothing else: float64 input, 100 hidden units, Adam, batches of
-200, up to 200 epochs, everyone's own threads. In float64 both learn the same model, epoch by epoch; accuracy is that on
-the training rows. "float32" is ours with dtype="float32", given the same X."""
+200, up to 200 epochs, each library's default threads. In float64, both learn the same model, epoch by epoch; accuracy
+is on the training rows. "float32" is chainrule with dtype="float32" on the same X."""
 
 ENTRIES = [
     Entry("chainrule"),

@@ -1,8 +1,8 @@
-"""Five networks one after the other, or at once in batched products: ``python -m benchmarks.ensembles``.
+"""Five networks trained one after another, or together in batched products: ``python -m benchmarks.ensembles``.
 
-At once, each array of a step has one more axis, the members': NumPy multiplies (5, batch, inputs) by (5, inputs,
-units). That saves calls, not arithmetic. The step is forward, backward and Adam of a network with one or two hidden
-layers of ReLU, softmax cross-entropy, float32; both sides are measured in turn, and medians are shown.
+Together, each array has an additional axis for the members: NumPy multiplies (5, batch, inputs) by (5, inputs, units).
+This saves calls, not arithmetic. The step is forward, backward and Adam of a network with one or two hidden layers of
+ReLU, softmax cross-entropy, float32. Medians of runs in turns.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ROWS, BATCH = 3200, 100
 
 
 def batched(sizes: list[int], X: np.ndarray, t: np.ndarray) -> Callable[[], None]:
-    """Return an epoch of all members at once."""
+    """Return a function that runs an epoch of all members together."""
     rng = np.random.default_rng(0)
     shapes = [(MEMBERS, *pair) for pair in pairwise(sizes)]
     W = [rng.normal(size=shape, scale=shape[1] ** -0.5).astype(np.float32) for shape in shapes]
@@ -71,7 +71,7 @@ def batched(sizes: list[int], X: np.ndarray, t: np.ndarray) -> Callable[[], None
 
 
 def in_turn(sizes: list[int], X: np.ndarray, t: np.ndarray, kernels: str) -> Callable[[], None]:
-    """Return an epoch of one member after the other."""
+    """Return a function that runs an epoch of each member, one after another."""
     layers: list[cr.layers.Layer] = []
     for units in sizes[1:-1]:
         layers += [cr.layers.Dense(units), cr.layers.ReLU()]

@@ -1,4 +1,4 @@
-"""What Numba takes the first time on a machine, and in every later process."""
+"""The time that Numba adds to the first process on a machine, and to every later one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from benchmarks import data, processes
 from benchmarks.measure import Answer, ContestantError, Entry, Pool, Result, Workload, in_turn
 
-NOTE = """A new Python process that trains 64-15-10 for one epoch, from its start to its end, minus the same process
-with the NumPy kernels: with an empty cache (NUMBA_CACHE_DIR), and once more with what the first one left there."""
+NOTE = """A new Python process that trains 64-15-10 for one epoch, timed from start to exit, minus the same process
+without compiled code: first with an empty cache (NUMBA_CACHE_DIR), then with the cache that the first run filled."""
 
 CODE = """
 import numpy as np
@@ -54,4 +54,4 @@ def _measure(workload: Workload, pool: Pool) -> Result:
 
 
 ENTRIES = [Entry(NUMPY, "chainrule, NumPy"), Entry(FIRST, "chainrule"), Entry(LATER, "chainrule")]
-WORKLOADS = [Workload("first-use", "Numba's share of a process", "s", ENTRIES, measure=_measure)]
+WORKLOADS = [Workload("first-use", "time added by Numba", "s", ENTRIES, measure=_measure)]

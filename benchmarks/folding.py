@@ -1,7 +1,7 @@
-"""What folding saves in prediction: ``python -m benchmarks.folding``.
+"""The prediction time that folding saves: ``python -m benchmarks.folding``.
 
-A network 100-256-256-10 with BatchNorm and dropout, and what ``cr.fold(network)`` makes of it: the same probabilities,
-to rounding. One thread, medians of calls made in turn.
+A network 100-256-256-10 with BatchNorm and dropout, and ``cr.fold(network)``, whose probabilities are the same to
+rounding. One thread, medians of calls in turns.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--keep", action="store_true", help="write results/folding.json, for the documents")
+    parser.add_argument("--keep", action="store_true", help="write results/folding.json")
     arguments = parser.parse_args()
     repeats = arguments.repeats
     kept: dict[str, dict[str, str]] = {}

@@ -1,4 +1,4 @@
-"""How the time of an epoch grows with rows, width, depth and batch size; as a picture, too."""
+"""Scaling of the time per epoch with rows, width, depth and batch size, with a plot."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 from benchmarks.measure import Entry, Result, Workload
 
-NOTE = """One epoch of 100-100-10 on 10,000 rows, batch 128, SGD with momentum, float32, where one of the four changes:
-rows, units of the hidden layer, hidden layers of 100, rows a batch. Bare products: only the matrix products and the
-gathering of the rows."""
+NOTE = """One epoch of 100-100-10 on 10,000 rows, batch 128, SGD with momentum, float32, as one quantity varies: rows,
+units of the hidden layer, number of hidden layers of 100 units, batch size. Bare products: only the matrix products and
+the gathering of rows."""
 
 ENTRIES = [Entry("chainrule"), Entry("chainrule, NumPy"), Entry("bare products")]
-# what grows: what it is called, and its values
+# quantity: (axis label, values)
 PANELS = {
     "rows": ("rows", (1000, 3000, 10_000, 30_000, 100_000)),
     "width": ("units of the hidden layer", (10, 30, 100, 300, 1000, 3000)),
@@ -52,7 +52,7 @@ WORKLOADS = [
 
 
 def draw(results: Sequence[Result], path: Path) -> None:
-    """Draw four panels, logarithmic both ways, and write them to a file."""
+    """Plot four panels on log-log axes and save them to a file."""
     import matplotlib as mpl
 
     mpl.use("Agg")

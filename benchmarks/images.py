@@ -1,13 +1,13 @@
-"""The time of a training step and of a prediction of convolutional networks."""
+"""Training step and prediction of convolutional networks."""
 
 from __future__ import annotations
 
 from benchmarks.measure import Entry, Workload
 
-NOTE = """Convolutional networks on images of 28 x 28 pixels, float32, batches of 128, Adam. "deep": four convolutions
-of 3 x 3 (32, 32, 64, 64 filters), each with BatchNorm and ReLU, two max-poolings, one Dense. "flat": two convolutions
-of 5 x 5 (32, 64 filters) with ReLU and max-pooling, Dense 256, ReLU, Dense. A step is forward, backward and update;
-the prediction is of 10,000 images. PyTorch has its images in its own layout, channels first."""
+NOTE = """Convolutional networks on images of 28 x 28 pixels, float32, batches of 128, Adam. "deep": four 3 x 3
+convolutions (32, 32, 64, 64 filters), each with BatchNorm and ReLU, two max pooling layers, one Dense. "flat": two 5 x
+5 convolutions (32, 64 filters) with ReLU and max pooling, Dense 256, ReLU, Dense. A step is forward, backward and
+update; prediction is for 10,000 images. PyTorch uses its own image layout, channels first."""
 
 ENTRIES = [Entry(name) for name in ("chainrule", "chainrule, NumPy", "PyTorch")]
 NETWORKS = ("deep", "flat")

@@ -1,4 +1,4 @@
-"""Contestants in processes of their own that take turns; medians and ratios of what they took."""
+"""Contestants in separate processes that take turns; medians and ratios of their times."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Answer = dict[str, Any]
 
 
 class ContestantError(RuntimeError):
-    """A contestant could not do its work."""
+    """Raised when a contestant fails."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Who takes part under which label, and what is different in its work. A label alone is a contestant's name."""
+    """A contestant, its label in the table, and changes to its work. The label is the default for its name."""
 
     label: str
     name: str = ""
@@ -41,12 +41,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Workload:
-    """One row of a table: what everyone does, and how it is shown.
+    """One row of a table: the work of all contestants, and how it is shown.
 
-    ``do`` is the name of a function of the contestants' modules and ``work`` its arguments. ``quick`` replaces some of
-    them by tiny ones, ``warm_up`` by shorter ones for the round that does not count. ``per`` says among what the
-    seconds are shared: "steps", "epochs" or "calls". ``settings`` are tried in the warm-up unless ``False``. ``fresh``
-    starts a new process for every run. ``measure`` does everything in another way.
+    ``do`` is the name of a function in the contestants' modules and ``work`` its arguments. ``quick`` replaces some of
+    them with tiny ones, ``warm_up`` with shorter ones for the warm-up. The seconds are divided by ``per``: "steps",
+    "epochs" or "calls". ``settings`` are tried in the warm-up unless ``False``. ``fresh`` starts a new process for
+    every run. ``measure`` replaces the whole measurement.
     """
 
     name: str
@@ -70,14 +70,14 @@ class Workload:
 
 
 class Result:
-    """What was measured: for every label its values in the workload's unit, what it reached, and remarks."""
+    """Measurements by label: values in the workload's unit, the loss or accuracy reached, and remarks."""
 
     def __init__(self, workload: Workload) -> None:
         self.workload = workload
         self.values: dict[str, list[float]] = {}
         self.reached: dict[str, dict[str, float]] = {}
         self.remarks: dict[str, list[str]] = {}
-        self.tried: dict[str, dict[str, float]] = {}  # seconds of the warm-up with every setting
+        self.tried: dict[str, dict[str, float]] = {}  # warm-up seconds by setting
         self.left_out: dict[str, str] = {}
         self.failed: dict[str, str] = {}
 
@@ -95,12 +95,12 @@ class Result:
         self.values.pop(label, None)
 
     def medians(self, role: str | None = None) -> dict[str, float]:
-        """Return the median of every contestant, or of those of a role."""
+        """Return the medians of all contestants, or of those with a role."""
         roles = {entry.label: entry.contestant.role for entry in self.workload.entries}
         return {x: statistics.median(v) for x, v in self.values.items() if role in (None, roles[x])}
 
     def ratios(self) -> dict[str, float]:
-        """Return every peer's median over each of ours, and each of ours over the floor."""
+        """Return the ratios of each peer to chainrule, and of chainrule to the floor."""
         pairs = [(a, b) for a in self.medians("peer").items() for b in self.medians("ours").items()]
         pairs += [(a, b) for a in self.medians("ours").items() for b in self.medians("floor").items()]
         return {f"{a} / {b}": x / y for (a, x), (b, y) in pairs if y > 0}
@@ -132,7 +132,7 @@ class Result:
 
 @dataclass
 class Options:
-    """What the command line said."""
+    """Command-line options."""
 
     repeats: int = 5
     quick: bool = False
@@ -142,17 +142,17 @@ class Options:
 
     @property
     def pause(self) -> float:
-        """Seconds between two turns: threads that wait for more work spin for a while."""
+        """Seconds between two runs, because threads spin for a while after their last work."""
         return 0.0 if self.quick else 0.2
 
 
 class Worker:
-    """A contestant's process; see ``worker.py``. What it writes to stderr is kept in ``log``."""
+    """A contestant's process; see ``worker.py``. Its stderr is kept in a log file."""
 
     def __init__(self, contestant: Contestant, setting: Mapping[str, str], folder: Path) -> None:
         folder = Path(tempfile.mkdtemp(dir=folder))
         self._log = (folder / "stderr").open("w+", encoding="utf-8", errors="replace")
-        # What torch.compile compiled before does not make it look faster at compiling.
+        # A cache of earlier runs must not make torch.compile look faster at compiling.
         environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(folder), **contestant.environment, **setting}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", f"benchmarks.contestants.{contestant.module}"],
@@ -162,8 +162,8 @@ class Worker:
         self.import_seconds: float = self._answer()["import_seconds"]
 
     def ask(self, do: str, work: Mapping[str, Any]) -> Answer:
-        """Ask for work, wait until it is done, and return the answer."""
-        with contextlib.suppress(OSError):  # it has ended, and left no answer
+        """Send a request and return the answer."""
+        with contextlib.suppress(OSError):  # the process has exited without an answer
             print(json.dumps({"do": do, "work": dict(work)}), file=self._process.stdin, flush=True)
         return self._answer()
 
@@ -173,7 +173,7 @@ class Worker:
             self._process.wait()
             self._log.seek(0)
             last = self._log.read().strip().splitlines()[-1:] or ["no message"]
-            raise ContestantError(f"its process ended with status {self._process.returncode}: {last[0]}")
+            raise ContestantError(f"its process exited with status {self._process.returncode}: {last[0]}")
         answer = json.loads(line)
         if "error" in answer:
             raise ContestantError(answer["error"])
@@ -192,14 +192,14 @@ class Worker:
 
 
 class Pool:
-    """The processes that are running, by label and setting."""
+    """The running processes, by label and setting."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
         self._workers: dict[tuple[str, str], Worker] = {}
 
     def worker(self, entry: Entry, setting: str = "") -> Worker:
-        """Return the process of a contestant with one of its settings, started if need be."""
+        """Return the process of a contestant with one of its settings; start it if necessary."""
         key = entry.label, setting
         if key not in self._workers:
             environment = entry.contestant.settings[setting] if setting else {}
@@ -213,7 +213,7 @@ class Pool:
                 self._workers.pop(each).close()
 
     def entries(self, result: Result) -> list[Entry]:
-        """Return who takes part, and note in the result who does not."""
+        """Return the contestants that take part, and record the others in the result."""
         chosen = []
         for entry in result.workload.entries:
             wanted, reason = self.options.contestants, entry.contestant.missing()
@@ -232,7 +232,7 @@ def measure(workload: Workload, pool: Pool) -> Result:
 
 
 def in_turn(result: Result, runs: Mapping[str, Callable[[], Answer]], options: Options) -> Result:
-    """Let everyone run once, one after the other, as often as there are repeats."""
+    """Run the contestants in turns, for the given number of repeats."""
     for repeat in range(options.repeats):
         for label, run in runs.items():
             if label in result.failed:
@@ -247,7 +247,7 @@ def in_turn(result: Result, runs: Mapping[str, Callable[[], Answer]], options: O
 
 
 def _in_workers(workload: Workload, pool: Pool) -> Result:
-    """Measure what a function of the contestants' modules takes."""
+    """Measure a function of the contestants' modules."""
     result, quick = Result(workload), pool.options.quick
     runs: dict[str, Callable[[], Answer]] = {}
     for entry in pool.entries(result):
@@ -272,7 +272,7 @@ def _run(workload: Workload, entry: Entry, setting: str, work: Mapping[str, Any]
 
 
 def _warm_up(workload: Workload, entry: Entry, pool: Pool, result: Result) -> str:
-    """Run once with every setting, and again to compare them; return the fastest, and end the others' processes."""
+    """Try all settings, return the fastest, and end the processes of the others."""
     contestant, tried, compiling = entry.contestant, {}, {}
     settings = [*contestant.settings] if workload.settings and not pool.options.quick else [""]
     work = workload.arguments(entry, quick=pool.options.quick, warm_up=True)
@@ -284,7 +284,7 @@ def _warm_up(workload: Workload, entry: Entry, pool: Pool, result: Result) -> st
             first = second = worker.ask(workload.do, work)["seconds"]
             for i in range(again):
                 second = min(worker.ask(workload.do, work)["seconds"], second)
-                if second > 0.5 and i == 0:  # long enough to be compared
+                if second > 0.5 and i == 0:  # long enough to compare
                     break
         except ContestantError:
             pool.close((entry.label, setting))
@@ -300,5 +300,5 @@ def _warm_up(workload: Workload, entry: Entry, pool: Pool, result: Result) -> st
         result.remark(entry.label, best)
         result.tried[entry.label] = tried
     if contestant.compiles and not workload.fresh:
-        result.remark(entry.label, f"{compiling[best]:.1f} s of compiling not counted")
+        result.remark(entry.label, f"{compiling[best]:.1f} s of compilation not counted")
     return best

@@ -1,4 +1,4 @@
-"""The memory that a fit needs beyond the data."""
+"""Memory of a fit in addition to the data."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import importlib.util
 from benchmarks import data, processes
 from benchmarks.measure import Answer, Entry, Pool, Result, Workload, in_turn
 
-NOTE = """The largest resident memory (ru_maxrss) of a process that makes 1,000,000 × 50 float32 numbers and labels and
-calls MLPClassifier().fit on them, one epoch of the defaults, minus that of the same process without the call. What the
-call imports counts, Numba and LLVM too. "data" is what the process without the call needs for X and y."""
+NOTE = """Peak resident memory (ru_maxrss) of a process that creates 1,000,000 × 50 float32 numbers and labels and calls
+MLPClassifier().fit on them for one epoch with the defaults, minus that of the same process without the call. Imports
+during the call are included, also Numba and LLVM. "data" is the memory of the process without the call for X and y."""
 
 CODE = """
 import resource

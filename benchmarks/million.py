@@ -1,8 +1,8 @@
-"""A million new rows through ``chainrule predict``: ``python -m benchmarks.million``.
+"""Predicting a million rows with ``chainrule predict``: ``python -m benchmarks.million``.
 
-Two tables: the passengers of ``benchmarks.tables``, 6 columns of words and numbers with holes, as CSV; and the 94
-columns of ``benchmarks.streaming``, as Parquet. Each network is trained on 5,000 rows; what is timed is the whole
-command that predicts, from the start of its process to the end.
+Two tables: the passengers of ``benchmarks.tables``, 6 columns of categories and numbers with missing values, as CSV;
+and the 94 columns of ``benchmarks.streaming``, as Parquet. Each network is trained on 5,000 rows. The time is that of
+the whole prediction command, from process start to exit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ TRAINED = 5_000
 
 
 def narrow(path: Path, rows: int) -> Path:
-    """Write a CSV file of passengers: at most a hundred thousand different ones, again and again."""
+    """Write a CSV file of passengers, which repeats at most 100,000 different ones."""
     table = passengers(path.parent, min(rows, 100_000)).read_text(encoding="utf-8")
     header, *lines = table.splitlines(keepends=True)
     path = path.with_suffix(".csv")
@@ -48,13 +48,13 @@ TABLES: dict[str, tuple[Callable[[Path, int], Path], str]] = {
 def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.million", description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="a thousand rows once, to see that everything runs")
-    parser.add_argument("--keep", action="store_true", help="write results/million.json, for the documents")
+    parser.add_argument("--quick", action="store_true", help="a thousand rows once, to check that everything runs")
+    parser.add_argument("--keep", action="store_true", help="write results/million.json")
     arguments = parser.parse_args()
     kept: dict[str, dict[str, str]] = {}
     rows, repeats = (1_000, 1) if arguments.quick else (ROWS, arguments.repeats)
     machine = report.machine()
-    print(f"{machine['cpu']}, {machine['cores']} cores; median seconds of {repeats} (of the processor)")
+    print(f"{machine['cpu']}, {machine['cores']} cores; median seconds of {repeats} runs (CPU time)")
     for title, (make, target) in TABLES.items():
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

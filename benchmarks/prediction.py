@@ -1,11 +1,11 @@
-"""The time of a prediction."""
+"""Prediction time."""
 
 from __future__ import annotations
 
 from benchmarks.measure import Entry, Workload
 
-NOTE = """One call that returns the probabilities of these rows as a NumPy array, 784-100-10, float32, the same
-parameters in all. scikit-learn and PyTorch: predict_proba, and softmax of the network in inference mode."""
+NOTE = """One call that returns the probabilities of these rows as a NumPy array, 784-100-10, float32, with the same
+parameters in all libraries. scikit-learn: predict_proba. PyTorch: softmax of the network in inference mode."""
 
 ENTRIES = [
     Entry("chainrule"),

@@ -1,4 +1,4 @@
-"""What is measured from outside: a few lines in a new Python process."""
+"""Measurements from outside: a few lines of code in a new Python process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.measure import ContestantError, Pool
 
 
 def run(code: str, *arguments: str, pool: Pool, environment: Mapping[str, str]) -> tuple[float, float, str]:
-    """Return the seconds from the start to the first line and to the end, and that line."""
+    """Return the seconds from start to the first line of output and to exit, and that line."""
     with (pool.options.folder / "stderr").open("w+", encoding="utf-8", errors="replace") as log:
         begin = time.perf_counter()
         with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What is printed: the machine, a table for every group of workloads, and the ratios of all; what is kept of it."""
+"""Output: the machine, a table for each group of workloads, the ratios; and the result files."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TEXT = ("workload", "contestant", "reached", "with", "ours")  # columns of words
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of what is installed."""
+    """Return the versions of Python and of the installed packages."""
     found = {"Python": platform.python_version()}
     for name, package in PACKAGES.items():
         try:
@@ -34,7 +34,7 @@ def versions() -> dict[str, str]:
 
 
 def machine() -> dict[str, str | int | float]:
-    """Return what was measured on."""
+    """Return a description of the machine."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():
@@ -51,16 +51,16 @@ def machine() -> dict[str, str | int | float]:
 
 
 def heading(repeats: int) -> str:
-    """Return the line above everything."""
+    """Return the first lines of the output."""
     about = machine()
     memory = f", {about['memory_gib']:.0f} GiB" if "memory_gib" in about else ""
     installed = ", ".join(f"{name} {version}" for name, version in versions().items())
     on = f"{about['cpu']}, {about['cores']} cores{memory}, {about['system']} {about['architecture']}"
-    return f"{installed}\n{on}; medians of {repeats} runs in turn"
+    return f"{installed}\n{on}; medians of {repeats} runs in turns"
 
 
 def number(value: float) -> str:
-    """Return three figures, and all of a large whole number."""
+    """Format with three significant digits, or as an integer from 100 on."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}" if abs(value) < 1 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
@@ -81,7 +81,7 @@ def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def table(results: Sequence[Result]) -> str:
-    """Return one line for every workload and contestant."""
+    """Return a table with one line per workload and contestant."""
     unit = results[0].workload.unit
     labels = [entry.label for entry in results[0].workload.entries]
     roles = {e.label: e.contestant.role for result in results for e in result.workload.entries}
@@ -107,16 +107,16 @@ def table(results: Sequence[Result]) -> str:
 
 
 def without(results: Sequence[Result]) -> list[str]:
-    """Return a line for everyone who was left out or failed."""
+    """Return a line for each contestant that was left out or failed."""
     lines: dict[str, list[str]] = {}
     for result in results:
-        for label, reason in {**result.left_out, **{x: f"it failed: {y}" for x, y in result.failed.items()}}.items():
+        for label, reason in {**result.left_out, **{x: f"failed: {y}" for x, y in result.failed.items()}}.items():
             lines.setdefault(f"{label}: {reason}", []).append(result.workload.name)
     return [f"Without {line} ({', '.join(names)})" for line, names in lines.items()]
 
 
 def summary(results: Sequence[Result]) -> str:
-    """Return the table of ratios: what every peer takes over what each of ours takes, and that over the floor."""
+    """Return the table of ratios: each peer to chainrule, and chainrule to the floor."""
     peers = [name for name in CONTESTANTS if any(name in result.medians("peer") for result in results)]
     lines = []
     for result in results:
@@ -131,7 +131,7 @@ def summary(results: Sequence[Result]) -> str:
 
 
 def figures(results: Sequence[Result]) -> dict[str, dict[str, str]]:
-    """Return the cells of the documents: by row and column, ours in the workload's unit, peers as multiples of ours."""
+    """Return the cells of the documents, by row and column: times of chainrule, and peers as multiples of them."""
     rows = {}
     for result in results:
         ours, unit = result.medians("ours"), result.workload.unit.split()[0]
@@ -146,10 +146,10 @@ def figures(results: Sequence[Result]) -> dict[str, dict[str, str]]:
 
 
 def keep(name: str, rows: Mapping[str, Mapping[str, str]], **more: Any) -> None:
-    """Write the file that the figures in README.md and docs come from; ``docs/figures.py`` puts them there."""
+    """Write a result file, from which ``docs/figures.py`` updates README.md and docs."""
     command = " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     kept = {"command": command, "machine": machine(), "versions": versions(), "figures": rows, **more}
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
     path.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(f"kept in {path}", file=sys.stderr, flush=True)
+    print(f"saved to {path}", file=sys.stderr, flush=True)

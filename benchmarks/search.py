@@ -1,11 +1,11 @@
-"""A search over a grid by cross-validation."""
+"""Grid search with cross-validation."""
 
 from __future__ import annotations
 
 from benchmarks.measure import Entry, Workload
 
 NOTE = """GridSearchCV with 20 candidates and 5 folds on digits, at most 50 epochs each, float64: four widths, five
-penalties. With two jobs the processes have been started, and have imported what they need, in the warm-up."""
+penalties. With two jobs, the processes are started and do their imports in the warm-up."""
 
 ENTRIES = [Entry("chainrule"), Entry("chainrule, NumPy"), Entry("scikit-learn")]
 GRID = {"hidden_layer_sizes": [[15], [30], [50], [100]], "alpha": [1e-4, 1e-3, 1e-2, 1e-1, 1.0]}

@@ -1,12 +1,12 @@
-"""From the start of a process to its first prediction."""
+"""Time from process start to the first prediction."""
 
 from __future__ import annotations
 
 from benchmarks import data, processes
 from benchmarks.measure import Answer, ContestantError, Entry, Pool, Result, Workload, in_turn
 
-NOTE = """A new Python process loads a saved 784-100-10 network, predicts one row and prints: safetensors, joblib and a
-state_dict. Files are in the system's cache. The last line is a process that imports NumPy alone."""
+NOTE = """A new Python process loads a saved 784-100-10 network, predicts one row and prints it: safetensors, joblib and
+a state_dict. Files are in the system's cache. The last line is a process that only imports NumPy."""
 
 SIZES = [784, 100, 10]
 CODES = {

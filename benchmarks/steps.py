@@ -1,13 +1,13 @@
-"""The time of one training step: SGD with momentum in float32, and Adam with dropout."""
+"""Time of one training step: SGD with momentum in float32, and Adam with dropout."""
 
 from __future__ import annotations
 
 from benchmarks.measure import Entry, Workload
 
-NOTE = """One step of training, float32: gather the rows, forward, backward, update; the time of all epochs by the
-number of steps. Random rows, labels by a linear rule; everyone has the same start and the same batches, so the loss of
-the last epoch is the same: but not scikit-learn's on moons, where two classes have one output, and with dropout, where
-everyone drops other values. Bare products: only the matrix products and the gathering, each a call of NumPy."""
+NOTE = """One training step, float32: gather the rows, forward, backward, update; the time of all epochs divided by the
+number of steps. Random rows, with labels from a linear rule. All start from the same parameters and see the same
+batches, so the loss of the last epoch is the same, with two exceptions: scikit-learn has one output for the two classes
+of moons, and dropout masks differ. Bare products: only the matrix products and the gathering, one NumPy call each."""
 
 EVERYONE = [
     Entry(name)

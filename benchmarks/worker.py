@@ -1,4 +1,4 @@
-"""The process of one contestant: a line of JSON in asks for work, a line of JSON out has what it took."""
+"""The process of one contestant: it reads requests as lines of JSON and answers with its times as lines of JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import time
 
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # output of a library must not mix with the answers
     begin = time.perf_counter()
     module = importlib.import_module(sys.argv[1])
     print(json.dumps({"import_seconds": time.perf_counter() - begin}), file=answers, flush=True)

@@ -1,12 +1,12 @@
-"""Write the figures of README.md and docs/*.md anew, from the files that the benchmarks wrote.
+"""Update the figures in README.md and docs/*.md from the result files of the benchmarks.
 
     python -m benchmarks steps --keep      # writes benchmarks/results/steps.json; so do the other benchmarks
     python docs/figures.py
 
-A comment of Markdown says where a figure comes from. Before a table, ``<!-- figures: steps defaults -->`` names files
-of benchmarks/results: a cell is the figure of its row (what stands in the first column) and its column (what stands
-above); only columns called "wanted" are written by hand. In a sentence, ``<!-- folding: 1,000 | folded -->6 µs`` has
-file, row and column before the figure. ``<!-- figures: docs/mnist.json -->`` is the table of examples/mnist_records.py.
+A Markdown comment tells where a figure comes from. Before a table, ``<!-- figures: steps defaults -->`` names files in
+benchmarks/results: each cell is looked up by its row (the text in the first column) and its column (the header).
+Columns called "goal" are edited by hand. In a sentence, ``<!-- folding: 1,000 | folded -->6 µs`` names the file, row
+and column before the figure. ``<!-- figures: docs/mnist.json -->`` is the table of examples/mnist_records.py.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ INLINE = re.compile(rf"<!-- (?P<file>[\w-]+): (?P<row>[^|>]+?) \| (?P<column>[^>
 
 
 def documents() -> list[Path]:
-    """Return the documents whose figures were measured."""
+    """Return the documents with measured figures."""
     return [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
 
 
 def figures(name: str) -> dict[str, dict[str, str]]:
-    """Return what a benchmark wrote: figures by row and column."""
+    """Return the figures that a benchmark wrote, by row and column."""
     path = ROOT / "benchmarks" / "results" / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8"))["figures"]
 
 
 def table(files: str, text: str) -> str:
-    """Return a table with the figures of these files."""
+    """Return a table filled with the figures of these files."""
     if files == "docs/mnist.json":
         records = runpy.run_path(str(ROOT / "examples" / "mnist_records.py"))
         return records["table"](json.loads((ROOT / files).read_text(encoding="utf-8"))) + "\n"
@@ -45,15 +45,15 @@ def table(files: str, text: str) -> str:
     lines = [header, rule]
     for first, *cells in rows:
         if first not in found:
-            raise KeyError(f"no figures of {first!r} in {files}: there are {', '.join(map(repr, found))}")
+            raise KeyError(f"no figures for {first!r} in {files}; it has {', '.join(map(repr, found))}")
         named = zip(header[1:], cells, strict=True)
-        lines.append([first, *(cell if name == "wanted" else found[first].get(name, "") for name, cell in named)])
+        lines.append([first, *(cell if name == "goal" else found[first].get(name, "") for name, cell in named)])
     plain = ("|" + "|".join(line) + "|" if line is rule else "| " + " | ".join(line) + " |" for line in lines)
     return "\n".join(line.replace("|  |", "| |").replace("|  |", "| |") for line in plain) + "\n"
 
 
 def rewrite(text: str) -> str:
-    """Return a document with all of its figures as they were measured."""
+    """Return a document with all of its figures updated."""
 
     def inline(found: re.Match[str]) -> str:
         figure = figures(found["file"])[found["row"]][found["column"]]
@@ -68,4 +68,4 @@ if __name__ == "__main__":
         old = document.read_text(encoding="utf-8")
         if (new := rewrite(old)) != old:
             document.write_text(new, encoding="utf-8")
-            sys.stderr.write(f"figures written: {document.relative_to(ROOT)}\n")
+            sys.stderr.write(f"updated: {document.relative_to(ROOT)}\n")

@@ -1,8 +1,8 @@
-"""The 8 x 8 digits by convolutions: the same three parts as in digits_validated.py, and a choice among eight ways.
+"""Convolutional networks on the 8 x 8 digits: the same split as in digits_validated.py, and eight candidates.
 
-Two convolutions of 3 x 3, pooling, two more, pooling, and one Dense layer; narrow or wide, with or without images that
-are shifted by up to a pixel, one network or the mean of five. What is best on the validation part is trained once more
-with its images added, and the test part is used once, at the very end.
+Two 3 x 3 convolutions, pooling, two more, pooling, and one Dense layer; narrow or wide, with or without images shifted
+by up to a pixel, one network or the mean of five. The best candidate on the validation set is retrained with the
+validation set added, and the test set is used once, at the very end.
 
     python examples/digits_convolutional.py        # about two minutes
 """
@@ -49,7 +49,7 @@ def fit(width, shifted, members, X, t, epochs):
 
 
 def measure(networks, X, t):
-    """Return accuracy and loss of the mean of the networks' probabilities."""
+    """Return accuracy and loss of the networks' mean probabilities."""
     p = np.mean([network.predict(X) for network in networks], axis=0)
     return float((p.argmax(axis=1) == t).mean()), float(-np.log(p[np.arange(len(t)), t]).mean())
 
@@ -63,26 +63,26 @@ def main():
     images = digits.X.reshape(-1, 8, 8, 1)
     X_rest, X_test, t_rest, t_test = train_test_split(images, digits.t, test_size=0.33, random_state=111)
     X_train, X_val, t_train, t_val = train_test_split(X_rest, t_rest, test_size=0.40, random_state=123)
-    print(f"{len(X_train)} images to train on, {len(X_val)} to choose with, {len(X_test)} to test with")
+    print(f"{len(X_train)} images for training, {len(X_val)} for validation, {len(X_test)} for testing")
 
     start = time.perf_counter()
-    print("\nwidth  shifts  networks  loss on the validation part  accuracy")
+    print("\nwidth  shifts  networks   loss on the validation set  accuracy")
     found = {}
     for width in WIDTHS:
         for shifted in (False, True):
             largest = fit(width, shifted, max(MEMBERS), X_train, t_train, epochs)
             for members in MEMBERS:
                 accuracy, loss = measure(largest[:members], X_val, t_val)
-                found[width, shifted, members] = loss  # finer than accuracy: 1 image of 482 is 0.2 %
+                found[width, shifted, members] = loss  # finer than accuracy, in which 1 image of 482 is 0.2 %
                 shifts = "yes" if shifted else "no"
                 print(f"{width:5}  {shifts:>6}  {members:8}  {loss:27.4f}  {100 * accuracy:6.1f} %", flush=True)
     width, shifted, members = min(found, key=found.get)
-    how = "shifted images" if shifted else "images as they are"
+    how = "shifted images" if shifted else "the original images"
     print(f"chosen: {members} network(s) of width {width}, {how}")
 
-    # The validation part has done its work: what was chosen is trained once more with its images added.
+    # The validation set is no longer needed: the chosen networks are retrained with it added.
     accuracy, loss = measure(fit(width, shifted, members, X_rest, t_rest, epochs), X_test, t_test)
-    print(f"\ntrained on {len(X_rest)} images, used once on the test part:")
+    print(f"\ntrained on {len(X_rest)} images, evaluated once on the test set:")
     print(f"test accuracy {100 * accuracy:.2f} %, loss {loss:.4f}")
     print(f"{time.perf_counter() - start:.1f} seconds")
 

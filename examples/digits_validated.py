@@ -1,8 +1,8 @@
-"""The 8 x 8 digits, with every choice made on a validation part: two sigmoid layers, softmax, L2.
+"""Model selection on the 8 x 8 digits with a validation set: two sigmoid layers, softmax, L2.
 
-The images are split in three. Networks of several sizes and penalties are trained on the first part and compared on the
-second. The third, the test part, is used once, at the very end: a number that has steered a choice is no longer a
-measurement.
+The images are split into three sets. Networks of several sizes and penalties are trained on the first and compared on
+the second. The third, the test set, is used once, at the very end: a score that influenced a choice is no longer an
+unbiased estimate.
 
     python examples/digits_validated.py            # about ten seconds
 """
@@ -24,7 +24,7 @@ STRENGTHS = [0.0, 1e-4, 3e-4, 1e-3]
 
 
 def fit(sizes, strength, X, t, epochs):
-    # Glorot: weights uniform on ±√(6 / (inputs + outputs)), so that signals keep their size on the way through.
+    # Glorot: weights uniform on ±√(6 / (inputs + outputs)), so that the scale of the signal is preserved.
     first, second = sizes
     layers = [
         Dense(first, weights=GlorotUniform()),
@@ -39,7 +39,7 @@ def fit(sizes, strength, X, t, epochs):
         X,
         t,
         optimizer=Adam(0.01),
-        schedule=Cosine(),  # down to 0 along half a cosine: the last epochs settle
+        schedule=Cosine(),  # down to 0 along half a cosine, so that the last epochs converge
         penalties=[L2(strength)],  # + ½ λ Σ W²
         epochs=epochs,
         batch_size=32,
@@ -56,26 +56,26 @@ def main():
     digits = cr.datasets.load_digits()
     X_rest, X_test, t_rest, t_test = train_test_split(digits.X, digits.t, test_size=0.33, random_state=111)
     X_train, X_val, t_train, t_val = train_test_split(X_rest, t_rest, test_size=0.40, random_state=123)
-    print(f"{len(X_train)} images to train on, {len(X_val)} to choose with, {len(X_test)} to test with")
+    print(f"{len(X_train)} images for training, {len(X_val)} for validation, {len(X_test)} for testing")
 
     start = time.perf_counter()
-    print("\nloss on the validation part (accuracy in %)")
+    print("\nloss on the validation set (accuracy in %)")
     print("hidden layers" + "".join(f"{f'L2({strength:g})':>16}" for strength in STRENGTHS))
     found = {}
     for sizes in SIZES:
         row = f"{sizes[0]:5}, {sizes[1]:3}   "
         for strength in STRENGTHS:
             scores = cr.evaluate(fit(sizes, strength, X_train, t_train, epochs), X_val, t_val)
-            found[sizes, strength] = scores["loss"]  # finer than accuracy: 1 image of 482 is 0.2 %
+            found[sizes, strength] = scores["loss"]  # finer than accuracy, in which 1 image of 482 is 0.2 %
             row += f"{scores['loss']:9.4f} ({100 * scores['accuracy']:.1f})"
         print(row, flush=True)
     sizes, strength = min(found, key=found.get)
     print(f"chosen: hidden layers of {sizes[0]} and {sizes[1]}, L2({strength:g})")
 
-    # The validation part has done its work: the chosen network is trained once more with its images added.
+    # The validation set is no longer needed: the chosen network is retrained with it added.
     network = fit(sizes, strength, X_rest, t_rest, epochs)
     scores = cr.evaluate(network, X_test, t_test)
-    print(f"\ntrained on {len(X_rest)} images, used once on the test part:")
+    print(f"\ntrained on {len(X_rest)} images, evaluated once on the test set:")
     print(f"test accuracy {100 * scores['accuracy']:.2f} %, loss {scores['loss']:.4f}")
     print(f"{time.perf_counter() - start:.1f} seconds for {len(found) + 1} networks of {epochs} epochs")
 

@@ -1,13 +1,13 @@
-"""What networks reach on MNIST: six configurations, from 30 hidden units to convolutions of shifted images.
+"""Test errors on MNIST: six configurations, from 30 hidden units to convolutional networks with shifted images.
 
     export CHAINRULE_DATA=folder/with/mnist
-    python examples/mnist_records.py --validate              # to choose: 50,000 images to train on, 10,000 to look at
-    python examples/mnist_records.py --seeds 0 1 2           # to measure: 60,000 images, and those of the test
+    python examples/mnist_records.py --validate              # to choose: 50,000 training, 10,000 held out
+    python examples/mnist_records.py --seeds 0 1 2           # to measure: 60,000 training, and the test images
     python examples/mnist_records.py conv --json records.json --picture records.png
 
-Everything was chosen on the last 10,000 training images (--validate), which never sees the test images. Without it a
-configuration is trained on all 60,000, for the number of epochs that was chosen, and the test images are used once, at
-the end. Results are added to the JSON file as they come, so that a run can be stopped and gone on with.
+All settings were chosen with --validate, on the last 10,000 training images and without the test images. Without this
+option, a configuration is trained on all 60,000 images for the chosen number of epochs, and the test images are used
+once, at the end. Results are added to the JSON file as they are computed, so that a run can be stopped and resumed.
 """
 
 import argparse
@@ -47,15 +47,15 @@ HELD_OUT = 10_000
 
 @dataclass(frozen=True)
 class Record:
-    """A configuration: its layers, how it is trained, and what it should reach in which time."""
+    """A configuration: its layers, how it is trained, and the goals for its error and training time."""
 
     title: str
-    error: float  # per cent
+    error: float  # percent
     minutes: float
     layers: Callable[[], list] = list
     training: Callable[[], dict] = dict
     members: int = 1
-    of: str = ""  # the configuration of each member, which is then measured by itself too
+    of: str = ""  # the configuration of each member, which is also reported on its own
 
 
 def with_dropout(*units):
@@ -64,7 +64,7 @@ def with_dropout(*units):
 
 
 def with_noise(*units, deviation=0.3):
-    """Noise on the inputs and in front of every ReLU, as in the encoder of a ladder network (Rasmus et al., 2015)."""
+    """Noise on the inputs and before every ReLU, as in the encoder of a ladder network (Rasmus et al., 2015)."""
     hidden = [
         layer
         for n in units
@@ -74,7 +74,7 @@ def with_noise(*units, deviation=0.3):
 
 
 def convolutions(*filters):
-    """Two convolutions of 3 x 3 with BatchNorm and ReLU for each number of filters, then the largest of 2 x 2."""
+    """Two 3 x 3 convolutions with BatchNorm and ReLU for each number of filters, then 2 x 2 max pooling."""
     blocks = []
     for n in filters:
         blocks += [Conv2D(n, 3, biases=None), BatchNorm(), ReLU()] * 2 + [MaxPool2D(2)]
@@ -114,7 +114,7 @@ RECORDS = {
 
 
 def run(name, seed, jobs, options):
-    """Train; return the error on the held-out or the test images, the time and the curve; then those of the members."""
+    """Train; return the error on the held-out or test images, the time and the curve, then those of any members."""
     record, begin = RECORDS[name], time.perf_counter()
     numbers, members, probabilities = range(record.members * seed, record.members * (seed + 1)), [], []
     for first in range(0, len(numbers), jobs):
@@ -141,7 +141,7 @@ def run(name, seed, jobs, options):
 
 
 def fit(name, seed, *, options, threads):
-    """Train one network; return what was found, and the probabilities of the held-out or the test images."""
+    """Train one network; return its results, and the probabilities of the held-out or test images."""
     X, t, X_test, t_test = parts(options)
     arguments = RECORDS[name].training() | ({"epochs": options.epochs} if options.epochs else {})
     network = cr.Network(784, RECORDS[name].layers(), "softmax_cross_entropy", seed=seed)
@@ -157,12 +157,12 @@ def fit(name, seed, *, options, threads):
 
 
 def wrong(p, t):
-    """Return how many of the images are taken for another digit, in per cent."""
+    """Return the percentage of misclassified images."""
     return 100 * float((p.argmax(axis=1) != t).mean())
 
 
 def parts(options):
-    """Return the images to train on with their labels, and those to test with: held-out ones, or those of the test."""
+    """Return the training images and labels, and those to evaluate on: held-out ones, or the test images."""
     train = cr.datasets.load_mnist("train")
     X, t = train.X[: options.rows], train.t[: options.rows]
     if not options.validate:
@@ -173,9 +173,9 @@ def parts(options):
 
 
 def table(results):
-    """Return a Markdown table of the results, which are lists by name."""
+    """Return a Markdown table of the results, a list of runs for each configuration."""
     lines = [
-        "| network | parameters | wrong, mean (best … worst) | wanted | time | wanted |",
+        "| network | parameters | test error, mean (best … worst) | goal | training time | goal |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, record in RECORDS.items():
@@ -192,8 +192,8 @@ def table(results):
 
 
 def draw(results, path, *, validate):
-    """Draw a curve for every run, the first of each configuration in full colour."""
-    import matplotlib.pyplot as plt  # noqa: PLC0415  (for the picture only)
+    """Plot a curve for every run, the first of each configuration in full color."""
+    import matplotlib.pyplot as plt  # noqa: PLC0415  (only for the picture)
 
     figure, axes = plt.subplots(figsize=(8, 5), layout="constrained")
     for i, (name, record) in enumerate((n, r) for n, r in RECORDS.items() if not r.of):
@@ -214,14 +214,18 @@ def draw(results, path, *, validate):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RECORDS)}; all by default")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"configurations, of {', '.join(RECORDS)}; all by default"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("--validate", action="store_true", help="hold out 10,000 training images; no test images")
-    parser.add_argument("--epochs", type=int, help="in place of those chosen, for a short look")
-    parser.add_argument("--rows", type=int, help="so many training images, for a short look")
-    parser.add_argument("--jobs", type=int, default=2, help="members of an ensemble that are trained side by side")
-    parser.add_argument("--json", type=Path, help="where results are kept, and looked for")
-    parser.add_argument("--picture", type=Path, help="of the learning curves, as PNG or SVG")
+    parser.add_argument(
+        "--validate", action="store_true", help="evaluate on 10,000 held-out training images instead of the test images"
+    )
+    parser.add_argument("--epochs", type=int, help="number of epochs, for a quick look")
+    parser.add_argument("--rows", type=int, help="number of training images, for a quick look")
+    parser.add_argument("--jobs", type=int, default=2, help="number of ensemble members to train in parallel")
+    parser.add_argument("--json", type=Path, help="file to read earlier results from and add new ones to")
+    parser.add_argument("--picture", type=Path, help="file for a plot of the learning curves, PNG or SVG")
     options = parser.parse_args()
     unknown = [name for name in options.names if name not in RECORDS]
     if unknown:

@@ -1,8 +1,8 @@
 """From maximum likelihood to a network, in three steps.
 
-1. A network without hidden layer is exactly the logistic function, and its loss the negative log-likelihood.
-2. A deep network gives probabilities that sum to one, and each of its hand-written gradients is the derivative.
-3. Ten hidden units are enough to overfit the two moons by plain gradient descent, from any of ten starts.
+1. A network without a hidden layer is exactly the logistic function, and its loss is the negative log-likelihood.
+2. A deep network outputs probabilities that sum to one, and each of its hand-written gradients is correct.
+3. Ten hidden units are enough to overfit the two moons by plain gradient descent, from any of ten seeds.
 
     python examples/moons_from_likelihood.py            # a few seconds
 """
@@ -20,7 +20,7 @@ RATE, EPOCHS = 0.5, 300
 
 
 def logistic_function():
-    """Compare a network of one unit with the formulas of logistic regression written out."""
+    """Compare a network of one unit with the formulas of logistic regression."""
     moons = cr.datasets.load_moons(rows=200, noise=0.1, seed=0)
     X, t = moons.X.astype("float64"), moons.t
     network = cr.Network(2, [Dense(1)], cr.losses.SigmoidCrossEntropy(), seed=0, dtype="float64")
@@ -29,18 +29,19 @@ def logistic_function():
     w, b = network.layers[0].W, network.layers[0].b
     p = 1 / (1 + np.exp(-(X @ w + b)))[:, 0]  # the probability of class 1
     difference = np.abs(network.predict(X)[:, 0] - p).max()
-    # Independent samples: the likelihood is Π pᵗ (1 − p)¹⁻ᵗ. The loss is minus its logarithm, a mean over the rows.
+    # For independent samples, the likelihood is Π pᵗ (1 − p)¹⁻ᵗ. The loss is minus its logarithm, averaged over the
+    # rows.
     likelihood = -np.mean(t * np.log(p) + (1 - t) * np.log(1 - p))
     loss = cr.evaluate(network, X, t)["loss"]
 
-    print("1. A network without hidden layer: Dense(1), sigmoid cross-entropy")
+    print("1. A network without a hidden layer: Dense(1), sigmoid cross-entropy")
     print(f"largest difference to 1 / (1 + exp(-(x w + b))): {difference:.1e}")
     print(f"loss of the network:                             {loss:.15f}")
     print(f"-mean(t log p + (1 - t) log(1 - p)):             {likelihood:.15f}")
 
 
 def deep_network():
-    """Check the probabilities of a network of four layers, and its gradients against finite differences."""
+    """Check the probabilities of a network with four layers, and its gradients against finite differences."""
     rng = np.random.default_rng(0)
     X, t = rng.normal(size=(20, 500)), rng.integers(10, size=20)
     layers = [Dense(100), Tanh(), Dense(50), Tanh(), Dense(40), Tanh(), Dense(10)]
@@ -49,15 +50,15 @@ def deep_network():
 
     print("\n2. A network 500-100-50-40-10: tanh, softmax cross-entropy")
     print(f"largest deviation of a row's sum of probabilities from 1: {np.abs(sums - 1).max():.1e}")
-    # For a sample of the entries of every W and b: (L(θ + h) − L(θ − h)) / 2h beside dL/dθ from the backward pass.
+    # For a sample of entries of every W and b: (L(θ + h) − L(θ − h)) / 2h next to dL/dθ from the backward pass.
     print(cr.check_gradient(network, X, t, entries=20))
 
 
 def overfit_moons(seed):
-    """Train 2-10-2 by full-batch gradient descent: every step sees all rows, so the loss can fall at each one."""
+    """Train 2-10-2 by full-batch gradient descent: every step uses all rows, so the loss can decrease at each one."""
     moons = cr.datasets.load_moons(rows=200, noise=0.1, seed=seed)
-    # A hidden unit is a step of tanh across the line x w + b = 0. Large weights make it steep and drawn biases spread
-    # the lines over the plane: from such a start even the rate of a textbook arrives in a few hundred epochs.
+    # A hidden unit is a tanh step across the line x w + b = 0. Large weights make it steep, and random biases spread
+    # the lines over the plane. From there, plain gradient descent converges in a few hundred epochs.
     layers = [
         Dense(10, weights=Uniform(-3, 3), biases=Uniform(-3, 3)),
         Tanh(),
@@ -84,8 +85,8 @@ def main():
     logistic_function()
     deep_network()
 
-    print(f"\n3. The moons: 2-10-2, 200 points, gradient descent at rate {RATE}, {EPOCHS} epochs")
-    print("seed  first loss  last loss  falls at every step  accuracy  on fresh points")
+    print(f"\n3. The moons: 2-10-2, 200 points, gradient descent with learning rate {RATE}, {EPOCHS} epochs")
+    print("seed  first loss  last loss  falls at every step  accuracy    on new points")
     fresh = cr.datasets.load_moons(rows=2000, noise=0.1, seed=12345)
     for seed in range(10):
         moons, network, history = overfit_moons(seed)

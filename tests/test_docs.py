@@ -54,7 +54,7 @@ def test_the_gradient_check_says_of_a_layer_what_its_page_says(tmp_path):
         assert done.returncode == status
 
 
-# ---------------------------------------------------------------- code that stands in a file
+# ---------------------------------------------------------------- code that names its file
 
 NAMED = [
     pytest.param(path, code, id=f"{name}: {path}")
@@ -82,6 +82,28 @@ def test_code_that_names_a_file_stands_in_that_file(path, shown):
     assert nearest == "\n".join(shown), f"write what stands in {path} between the fences:\n\n{nearest}\n"
 
 
+# ---------------------------------------------------------------- links to sections
+
+
+def sections(text):
+    """Return the anchors of a page's headings, as GitHub writes them."""
+    text = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+    return {
+        re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+
+
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_sections_lead_somewhere(page):
+    for target, anchor in re.findall(r"\]\(([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            there = (page.parent / target) if target else page
+            assert anchor in sections(there.read_text(encoding="utf-8")), f"{page.name}: {target}#{anchor}"
+
+
 # ---------------------------------------------------------------- figures
 
 
@@ -94,13 +116,13 @@ def test_figures_are_those_that_the_benchmarks_wrote(name):
 
 # What is promised, refused or chosen, and not measured, by document: a number and its unit.
 CHOSEN = {
-    "files.md": "2 MiB, 128 MiB, 20 times, 30 seconds, 20,000 times, 200 MiB, 50 MB",
-    "gradient-check.md": "1 %, 32 times, 0.5 times, 0.8 times, 1,000 times, 10,000 times",
+    "files.md": "2 MiB, 128 MiB, 30 seconds, 20,000 times, 200 MiB, 50 MB",
+    "gradient-check.md": "1 %, 1,000 times, 10,000 times",
     "speed.md": "0.1 s",
-    "streaming.md": "0.08%, 30%, 64 MB, 4 kB, 128 MB, 4 MB, 3.8 GB, 1 GiB",
-    "table-reports.md": "1 MB, 95 times, 51 %, 80 %, 100 %",
-    "tables-tuning.md": "134 MB",
-    "tables.md": "1.07 GB, 20 times, 8GB, 95 %",
+    "streaming.md": "0.08 %, 30 %, 64 MB, 4 kB, 128 MB, 4 MB, 3.8 GB, 1 GiB",
+    "table-reports.md": "1 MB, 95 %, 51 %, 80 %, 100 %",
+    "tables-tuning.md": "134 MB, 30 seconds",
+    "tables.md": "1.07 GB, 20 times, 20 %, 95 %",
     "trace.md": "90 kB",
 }
 

@@ -98,7 +98,7 @@ def test_moons_from_likelihood(tmp_path):
 
 def test_digits_validated(tmp_path):
     lines = run(tmp_path, "digits_validated.py")
-    assert lines[0] == "721 images to train on, 482 to choose with, 594 to test with"
+    assert lines[0] == "721 images for training, 482 for validation, 594 for testing"
     losses = {}
     for line in lines:
         if match := re.match(r" +(\d+), +(\d+)   ", line):
@@ -113,7 +113,7 @@ def test_digits_validated(tmp_path):
 
 def test_digits_convolutional(tmp_path):
     lines = run(tmp_path, "digits_convolutional.py", "--epochs", "8")
-    assert lines[0] == "721 images to train on, 482 to choose with, 594 to test with"
+    assert lines[0] == "721 images for training, 482 for validation, 594 for testing"
     rows = [match for line in lines if (match := re.match(r" +(\d+) +(yes|no) +(\d) +([\d.]+) +[\d.]+ %", line))]
     assert len(rows) == 8
     best = min(rows, key=lambda row: float(row[4]))

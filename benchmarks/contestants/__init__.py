@@ -1,4 +1,4 @@
-"""Who takes part: for each the module that does the work, what it needs, and the settings that are tried."""
+"""The contestants: for each, the module that does the work, its requirements, and the settings to try."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 ALL = {"all threads": {}}
 ONE = {"1 thread": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}}
-# JAX's pool takes no number of threads; the runtime before "thunks" starts a small step sooner.
+# JAX's thread pool has no size option; the runtime before "thunks" starts small steps faster.
 XLA = {
     "1 thread": {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"},
     "classic runtime": {"XLA_FLAGS": "--xla_cpu_use_thunk_runtime=false"},
@@ -20,10 +20,10 @@ XLA = {
 
 @dataclass(frozen=True)
 class Contestant:
-    """A module of this package, the environment of its process, and what is added to every piece of its work.
+    """A module of this package, the environment of its process, and additional arguments for all its work.
 
-    ``role`` is "ours", "peer" or "floor". ``settings`` are more environments, of which the fastest is kept; the first
-    is how it comes.
+    ``role`` is "ours", "peer" or "floor". ``settings`` are additional environments, of which the fastest is kept; the
+    first is the default.
     """
 
     module: str
@@ -32,10 +32,10 @@ class Contestant:
     environment: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: {"": {}})
     work: Mapping[str, Any] = field(default_factory=dict)
-    compiles: bool = False  # in every new process
+    compiles: bool = False  # compiles in every new process
 
     def missing(self) -> str:
-        """Return why it cannot take part here, or nothing."""
+        """Return why it cannot run here, or an empty string."""
         for package in self.packages:
             if importlib.util.find_spec(package) is None:
                 return f"{package} is not installed"

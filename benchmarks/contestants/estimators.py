@@ -1,4 +1,4 @@
-"""What scikit-learn's MLPClassifier and ours are both asked to do, by the same lines."""
+"""Workloads that scikit-learn's MLPClassifier and chainrule's run with the same code."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from benchmarks import data
 
 
 def fit(classifier: type, *, name: str, rows: int | None = None, **settings: Any) -> dict[str, Any]:
-    """Fit with the defaults, but for these settings, to data that a user has in float64."""
+    """Fit to float64 data with the defaults, except for these settings."""
     X, y = data.known(name, rows)
     model = classifier(random_state=0, **settings)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # 200 epochs may not be enough: that is what the defaults do
+        warnings.simplefilter("ignore")  # 200 epochs, the default, may not be enough
         begin = time.perf_counter()
         model.fit(X, y)
         seconds = time.perf_counter() - begin
@@ -27,7 +27,7 @@ def fit(classifier: type, *, name: str, rows: int | None = None, **settings: Any
 def search(
     classifier: type, *, jobs: int, folds: int, rows: int | None, epochs: int, grid: dict[str, list[Any]]
 ) -> dict[str, Any]:
-    """Look for the best of a grid by cross-validation."""
+    """Run a grid search with cross-validation."""
     from sklearn.model_selection import GridSearchCV
 
     X, y = data.known("digits", rows)
@@ -41,7 +41,7 @@ def search(
 
 
 def fitted(classifier: type, sizes: list[int]) -> Any:
-    """Return a fitted estimator, float32, with the parameters that all contestants have."""
+    """Return a fitted float32 estimator with the parameters that all contestants use."""
     X = data.random_rows(sizes[0], sizes[-1], 200)[0]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -57,7 +57,7 @@ def predict(classifier: type, *, sizes: list[int], rows: int, calls: int) -> dic
 
 
 def time_calls(function: Callable[[Any], Any], sizes: list[int], rows: int, calls: int) -> dict[str, Any]:
-    """Call a function that predicts, again and again, after a few calls that do not count."""
+    """Time repeated calls of a prediction function, after a few warm-up calls."""
     X = data.random_rows(sizes[0], sizes[-1], 10_000)[0][:rows]
     for _ in range(max(1, calls // 10)):
         p = function(X)

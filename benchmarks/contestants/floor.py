@@ -1,4 +1,4 @@
-"""The floor: what the matrix products of a step and the gathering of its rows cost, and nothing else."""
+"""The floor: the cost of the matrix products of a step and of gathering its rows, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.task import Task
 
 
 def train(**work: Any) -> dict[str, Any]:
-    """Gather, x W for each layer, xᵀ dy, and dy Wᵀ for each but the first: as many steps as training has."""
+    """Gather the rows, and compute x W and xᵀ dy for each layer and dy Wᵀ for each but the first, for every step."""
     task = Task(**work)
     X, _ = task.data()
     parameters, order = data.start(task.sizes)
@@ -29,7 +29,7 @@ def train(**work: Any) -> dict[str, Any]:
 
 
 class _Products:
-    """The products for batches of n rows, on arrays that are there before."""
+    """The products for batches of n rows, on preallocated arrays."""
 
     def __init__(self, parameters: list[data.Arrays], n: int, rng: np.random.Generator) -> None:
         sizes = [len(parameters[0][0]), *(W.shape[1] for W, _ in parameters)]

@@ -1,4 +1,4 @@
-"""Convolutional networks by chainrule."""
+"""Convolutional networks in chainrule."""
 
 from __future__ import annotations
 

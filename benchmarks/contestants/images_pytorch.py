@@ -1,4 +1,4 @@
-"""The same convolutional networks by PyTorch."""
+"""The same convolutional networks in PyTorch."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def train_images(*, network: str, rows: int, batch: int, epochs: int) -> dict[st
 
 
 def predict_images(*, network: str, rows: int) -> dict[str, Any]:
-    """Return the probabilities of the images, 500 at a time: faster than all at once."""
+    """Return the probabilities of the images, 500 at a time, which is faster than all at once."""
     X, _ = _images(rows)
     built = _network(network).eval()
     with torch.inference_mode():

@@ -17,7 +17,7 @@ from benchmarks.task import Task
 
 @lru_cache
 def _epoch(activation: str, optimizer: str, rate: float, batch: int) -> Callable[..., Any]:
-    """Return the function that takes (theta, m, v, t) and the rows in order through an epoch."""
+    """Return a function that runs (theta, m, v, t) and the ordered rows through an epoch."""
     act = jnp.tanh if activation == "tanh" else jax.nn.relu
     tree = jax.tree.map
 
@@ -58,7 +58,7 @@ def _epoch(activation: str, optimizer: str, rate: float, batch: int) -> Callable
 
 
 def train(**work: Any) -> dict[str, Any]:
-    """Train for some epochs; the first call in a process compiles, and that is part of its time."""
+    """Train for some epochs. The first call in a process compiles, which is included in its time."""
     task = Task(**work)
     if task.dropout:
         raise NotImplementedError("no dropout here")

@@ -1,4 +1,4 @@
-"""chainrule, with the kernels that CHAINRULE_KERNELS names."""
+"""chainrule, with the engine selected by CHAINRULE_KERNELS."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def train(**work: Any) -> dict[str, Any]:
 
 
 class _Clock(cr.Callback):
-    """Stop at the target; looking whether it is reached is not part of the time."""
+    """Stop at the target; the time excludes evaluating it."""
 
     def __init__(self, task: Task) -> None:
         self.target, (self.X, self.t) = task.target, task.test()
@@ -76,17 +76,17 @@ def reach(**work: Any) -> dict[str, Any]:
 
 
 def fit(**work: Any) -> dict[str, Any]:
-    """Fit an estimator as it comes."""
+    """Fit an estimator with its defaults."""
     return estimators.fit(cr.MLPClassifier, **work)
 
 
 def search(**work: Any) -> dict[str, Any]:
-    """Search over a grid."""
+    """Run a grid search."""
     return estimators.search(cr.MLPClassifier, **work)
 
 
 def predict(*, sizes: list[int], rows: int, calls: int, estimator: bool = False) -> dict[str, Any]:
-    """Predict, by ``Network.predict`` or by the estimator."""
+    """Predict with ``Network.predict`` or with the estimator."""
     if estimator:
         return estimators.predict(cr.MLPClassifier, sizes=sizes, rows=rows, calls=calls)
     network = _network(Task(sizes, rows, rows, 1), data.start(sizes)[0])
@@ -94,7 +94,7 @@ def predict(*, sizes: list[int], rows: int, calls: int, estimator: bool = False)
 
 
 def save(*, sizes: list[int], folder: str) -> dict[str, Any]:
-    """Write a network, for the start of a process."""
+    """Save a network for the startup benchmark."""
     path = Path(folder) / "model.safetensors"
     cr.save(_network(Task(sizes, 1, 1, 1), data.start(sizes)[0]), path, overwrite=True)
     return {"path": str(path)}

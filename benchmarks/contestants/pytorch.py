@@ -1,4 +1,4 @@
-"""PyTorch, as its tutorials train (eager), and with the whole step compiled by torch.compile."""
+"""PyTorch, as in its tutorials (eager), and with the whole step compiled by torch.compile."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from torch.nn import functional
 
 from benchmarks import data
 from benchmarks.contestants import estimators
-from benchmarks.contestants.images_pytorch import predict_images, train_images  # noqa: F401  (pieces of work)
+from benchmarks.contestants.images_pytorch import predict_images, train_images  # noqa: F401  (workloads)
 from benchmarks.task import Task
 
-Step = Callable[[Tensor], Tensor]  # rows -> the loss before the step
+Step = Callable[[Tensor], Tensor]  # maps rows to the loss before the step
 
 
 def _network(task: Task) -> torch.nn.Sequential:
@@ -53,7 +53,7 @@ def _eager(task: Task, X: Tensor, t: Tensor) -> tuple[Step, Callable[[Tensor], T
 
 
 def _compiled(task: Task, X: Tensor, t: Tensor) -> tuple[Step, Callable[[Tensor], Tensor]]:
-    """Return the same with gathering, forward, backward and update in one compiled graph: a third of eager's time."""
+    """Return the same with gathering, forward, backward and update in one compiled graph, 3 times as fast as eager."""
     theta = [p.detach() for p in _network(task).parameters()]
     m, v = ([torch.zeros_like(p) for p in theta] for _ in range(2))
     count = torch.zeros(())
@@ -100,7 +100,7 @@ def _compiled_step(activation: str, optimizer: str, rate: float, dropout: float)
 
 
 def _epoch(step: Step, order: data.Order, rows: np.ndarray, batch: int) -> float:
-    """Go once through the rows and return the mean loss."""
+    """Run one epoch and return the mean loss."""
     order.shuffle(rows)
     total = 0.0
     for chosen in torch.from_numpy(rows).split(batch):
@@ -126,7 +126,7 @@ def train(**work: Any) -> dict[str, Any]:
 
 
 def reach(**work: Any) -> dict[str, Any]:
-    """Train until the accuracy on the test images is reached."""
+    """Train until the test accuracy is reached."""
     task = Task(**work)
     step, network = _prepare(task)
     order, rows = data.start(task.sizes, anew=True)[1], np.arange(task.rows)
@@ -143,7 +143,7 @@ def reach(**work: Any) -> dict[str, Any]:
 
 
 def predict(*, sizes: list[int], rows: int, calls: int) -> dict[str, Any]:
-    """Predict probabilities, from NumPy and to NumPy."""
+    """Predict probabilities, from NumPy to NumPy."""
     network = _network(Task(sizes, rows, rows, 1)).eval()
 
     def probabilities(X: np.ndarray) -> np.ndarray:
@@ -154,7 +154,7 @@ def predict(*, sizes: list[int], rows: int, calls: int) -> dict[str, Any]:
 
 
 def save(*, sizes: list[int], folder: str) -> dict[str, Any]:
-    """Write a state_dict, for the start of a process."""
+    """Save a state_dict for the startup benchmark."""
     path = Path(folder) / "model.pt"
     torch.save(_network(Task(sizes, 1, 1, 1)).state_dict(), path)
     return {"path": str(path)}

@@ -16,7 +16,7 @@ from benchmarks.task import Task
 
 
 def _model(task: Task, random_state: Any) -> MLPClassifier:
-    """Return the network; only the momentum, not the look ahead, as all others have it, and no penalty."""
+    """Return the network, with classical instead of Nesterov momentum, like all others, and no penalty."""
     return MLPClassifier(
         tuple(task.sizes[1:-1]), activation=task.activation, alpha=0, batch_size=task.batch,
         solver="adam" if task.optimizer == "adam" else "sgd", learning_rate_init=task.rate, nesterovs_momentum=False,
@@ -30,7 +30,7 @@ def train(**work: Any) -> dict[str, Any]:
     X, t = task.data()
     model = _model(task, 0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that it did not converge
+        warnings.simplefilter("ignore")  # about convergence
         begin = time.perf_counter()
         model.fit(X, t)
         seconds = time.perf_counter() - begin
@@ -38,11 +38,11 @@ def train(**work: Any) -> dict[str, Any]:
 
 
 def reach(**work: Any) -> dict[str, Any]:
-    """Train, one ``partial_fit`` an epoch, until the accuracy on the test images is reached."""
+    """Train with one ``partial_fit`` per epoch until the test accuracy is reached."""
     task = Task(**work)
     X, t = task.data()
     X_test, t_test = task.test()
-    model = _model(task, np.random.RandomState(0))  # one that goes on, so that every epoch has its own order
+    model = _model(task, np.random.RandomState(0))  # an instance, so that every epoch has its own order
     classes, seconds, accuracy, epoch = np.unique(t), 0.0, 0.0, 0
     while accuracy < task.target and epoch < task.epochs:
         epoch += 1
@@ -54,12 +54,12 @@ def reach(**work: Any) -> dict[str, Any]:
 
 
 def fit(**work: Any) -> dict[str, Any]:
-    """Fit as it comes."""
+    """Fit with the defaults."""
     return estimators.fit(MLPClassifier, **work)
 
 
 def search(**work: Any) -> dict[str, Any]:
-    """Search over a grid."""
+    """Run a grid search."""
     return estimators.search(MLPClassifier, **work)
 
 
@@ -69,7 +69,7 @@ def predict(**work: Any) -> dict[str, Any]:
 
 
 def save(*, sizes: list[int], folder: str) -> dict[str, Any]:
-    """Write a model, for the start of a process."""
+    """Save a model for the startup benchmark."""
     path = Path(folder) / "model.joblib"
     joblib.dump(estimators.fitted(MLPClassifier, sizes), path)
     return {"path": str(path)}

@@ -1,8 +1,8 @@
 """Class weights: find the rare class without giving up the others.
 
-Three of a hundred rows belong to class 1. A network that minimises the mean loss over the rows learns what is good for
-the other ninety-seven, and misses many of the three. With class_weight="balanced", every class has the same weight in
-the loss, however many rows it has. The price is more false alarms.
+Three percent of the rows belong to class 1. A network that minimizes the mean loss over the rows fits the other 97
+percent, and misses much of the rare class. With class_weight="balanced", every class has the same weight in the loss,
+however many rows it has. The price is more false positives.
 
     python examples/gallery/class_weights.py
 """
@@ -25,9 +25,9 @@ SCORES = {"recall": recall_score, "precision": precision_score, "balanced accura
 def draw(found):
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.add_subplot()
-    for i, (name, colour) in enumerate(zip(SCORES, ("#0072B2", "#E69F00", "#009E73"), strict=True)):
+    for i, (name, color) in enumerate(zip(SCORES, ("#0072B2", "#E69F00", "#009E73"), strict=True)):
         places = [j + 0.27 * (i - 1) for j in range(len(found))]
-        bars = axes.bar(places, [scores[name] for scores in found.values()], 0.25, label=name, color=colour)
+        bars = axes.bar(places, [scores[name] for scores in found.values()], 0.25, label=name, color=color)
         axes.bar_label(bars, fmt="%.2f", padding=2)
     axes.set_xticks(range(len(found)), list(found))
     axes.set(xlabel="class_weight", ylabel="score on held-out rows", ylim=(0, 1.08))
@@ -39,7 +39,7 @@ def draw(found):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=Path, default=Path("pictures"), help="where the picture goes")
+    parser.add_argument("--pictures", type=Path, default=Path("pictures"), help="folder for the picture")
     pictures = parser.parse_args().pictures
 
     X, y = make_classification(

@@ -1,8 +1,8 @@
-"""A grid search in a pipeline: scaling, network and choice of parameters as one scikit-learn estimator.
+"""Grid search over a pipeline: scaling, the network and the search as one scikit-learn estimator.
 
-How ill a patient will be in a year, from ten measurements: few rows and much noise, so that a network is soon too free.
-The new parameters are searched like the old ones. The scalers of X and y are fitted anew in every fold, on the rows to
-train on only, so that nothing of the others leaks in. The test part is used once, at the end.
+The task is to predict disease progression after one year from ten measurements: few rows and much noise, so that a
+network overfits easily. chainrule's own parameters are searched like scikit-learn's. The scalers of X and y are fitted
+in every fold on its training rows only, so that no information leaks. The test set is used once, at the end.
 
     python examples/gallery/grid_search.py
 """
@@ -41,12 +41,12 @@ def draw(table):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=Path, default=Path("pictures"), help="where the picture goes")
+    parser.add_argument("--pictures", type=Path, default=Path("pictures"), help="folder for the picture")
     pictures = parser.parse_args().pictures
 
     X, y = load_diabetes(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.3, random_state=0)
-    print(f"{len(y)} rows to choose with, in five folds; {len(y_test)} to test with")
+    print(f"{len(y)} rows for cross-validation in five folds; {len(y_test)} for testing")
 
     network = MLPRegressor(
         hidden_layer_sizes=(50,), batch_size=30, learning_rate_init=0.01, tol=1e-3, n_iter_no_change=5, random_state=0
@@ -66,7 +66,7 @@ def main():
 
     pictures.mkdir(parents=True, exist_ok=True)
     draw(table).savefig(pictures / "grid_search.png", dpi=150)
-    print(f"\n{pictures / 'grid_search.png'}: the table, as colours")
+    print(f"\n{pictures / 'grid_search.png'}: the table as a heat map")
 
 
 if __name__ == "__main__":

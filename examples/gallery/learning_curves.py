@@ -1,7 +1,8 @@
-"""Learning curves: the loss on rows that the network does not learn from, epoch by epoch.
+"""Learning curves: the training and validation loss by epoch.
 
-With X_val and y_val, fit measures the validation set after every epoch into history_. Where its loss rises while that
-of training falls, the network learns by heart. Early stopping on the same set ends there, and takes the best epoch.
+With X_val and y_val, fit evaluates the validation set after every epoch and records it in history_. If its loss rises
+while the training loss falls, the network is overfitting. Early stopping on the same set stops there and keeps the best
+epoch.
 
     python examples/gallery/learning_curves.py
 """
@@ -26,7 +27,7 @@ def draw(history, stopped):
     axes.plot(epochs[lowest], history["val_loss"][lowest], "o", color="#D55E00", label=f"lowest, epoch {lowest + 1}")
     axes.axvline(stopped, color="#777777", linestyle=":", label=f"early stopping ends, epoch {stopped}")
     axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None))
-    axes.set_title("Where learning by heart begins", loc="left")
+    axes.set_title("Where overfitting starts", loc="left")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return figure
@@ -34,13 +35,13 @@ def draw(history, stopped):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=Path, default=Path("pictures"), help="where the picture goes")
+    parser.add_argument("--pictures", type=Path, default=Path("pictures"), help="folder for the picture")
     pictures = parser.parse_args().pictures
 
     X, y = make_moons(1600, noise=0.35, random_state=0)
     X, X_test, y, y_test = train_test_split(X, y, train_size=200, random_state=0)
     X_val, X_test, y_val, y_test = train_test_split(X_test, y_test, train_size=400, random_state=0)
-    print(f"{len(y)} rows to train on, {len(y_val)} to watch, {len(y_test)} to test with")
+    print(f"{len(y)} rows for training, {len(y_val)} for validation, {len(y_test)} for testing")
 
     settings = {
         "hidden_layer_sizes": (100, 100),
@@ -61,12 +62,12 @@ def main():
         print(row + f"{history['val_score'][i]:22.3f}")
 
     best = int(np.argmax(stopped.validation_scores_)) + 1
-    print(f"\nwith early stopping: {stopped.n_iter_} epochs in place of {free.n_iter_}, the best is epoch {best}")
-    print(f"test accuracy {stopped.score(X_test, y_test):.3f} in place of {free.score(X_test, y_test):.3f}")
+    print(f"\nwith early stopping: {stopped.n_iter_} epochs instead of {free.n_iter_}, the best is epoch {best}")
+    print(f"test accuracy {stopped.score(X_test, y_test):.3f} instead of {free.score(X_test, y_test):.3f}")
 
     pictures.mkdir(parents=True, exist_ok=True)
     draw(history, stopped.n_iter_).savefig(pictures / "learning_curves.png", dpi=150)
-    print(f"\n{pictures / 'learning_curves.png'}: both losses, epoch by epoch")
+    print(f"\n{pictures / 'learning_curves.png'}: both losses by epoch")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Quantile regression: a band that holds nine of ten points.
+"""Quantile regression: a band that contains nine of ten points.
 
-A network trained with loss="quantile" and quantile=q predicts the value that a share q of the points stays below. One
-at 0.05 and one at 0.95 make a band that should hold 90 % of new points. The noise here grows with x, and the band with
-it.
+A network trained with loss="quantile" and quantile=q predicts the value that a fraction q of the targets lies below.
+Networks for 0.05 and 0.95 form a band that should contain 90 % of new points. The noise here increases with x, and so
+does the width of the band.
 
     python examples/gallery/quantile_band.py
 """
@@ -46,13 +46,13 @@ def draw(models, x_test, y_test):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=Path, default=Path("pictures"), help="where the picture goes")
+    parser.add_argument("--pictures", type=Path, default=Path("pictures"), help="folder for the picture")
     pictures = parser.parse_args().pictures
 
     x, y = draw_points(3000, seed=0)
     x_test, y_test = draw_points(3000, seed=1)
     settings = {"hidden_layer_sizes": (20, 20), "activation": "tanh", "learning_rate_init": 0.005, "random_state": 0}
-    # Rows at the edge of the data are few, and the loss falls slowly: more patience than by default.
+    # Few rows lie near the quantiles, and the loss decreases slowly: more patience than the default.
     settings |= {"tol": 1e-5, "n_iter_no_change": 50, "max_iter": 1000}
     models = {q: MLPRegressor(loss="quantile", quantile=q, **settings).fit(x, y) for q in QUANTILES}
     print("quantile   held-out points below   epochs")
@@ -61,7 +61,7 @@ def main():
 
     lower, upper = models[0.05].predict(x_test), models[0.95].predict(x_test)
     inside = (lower <= y_test) & (y_test <= upper)
-    print(f"\ncoverage of the band: {100 * inside.mean():.1f} % of {len(y_test)} held-out points, wanted 90 %")
+    print(f"\ncoverage of the band: {100 * inside.mean():.1f} % of {len(y_test)} held-out points, expected 90 %")
     print("\nx              coverage   mean width   of the true band")
     for start in (0, 0.25, 0.5, 0.75):
         part = (start <= x_test[:, 0]) & (x_test[:, 0] < start + 0.25)
