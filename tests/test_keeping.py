@@ -232,6 +232,7 @@ def trained():
 
 
 def test_a_numba_that_cannot_be_imported_is_done_without_unless_it_is_asked_for(said, folder, monkeypatch):
+    monkeypatch.setattr(engine, "installed", lambda: True)
     monkeypatch.setattr(compiling, "_loaded", {})
     monkeypatch.setitem(sys.modules, "numba", None)  # an import of it raises an ImportError
     assert trained().startswith("numpy: Numba cannot be imported (")

@@ -28,7 +28,7 @@ from chainrule.training import clipping, engine
 numba = pytest.importorskip("numba")
 
 from chainrule.training import compiled as compiled_steps  # noqa: E402
-from chainrule.training.compiled import functions  # noqa: E402
+from chainrule.training.compiled import compiling, functions, machine  # noqa: E402
 from chainrule.training.compiled.epoch import epoch  # noqa: E402
 
 SHARPEST = {"float32": 2e-4, "float64": 1e-9}
@@ -463,14 +463,14 @@ def test_a_team_that_diverges_ends(monkeypatch, compiled_only):
 
 
 def test_an_error_in_a_helper_is_raised(monkeypatch, compiled_only):
-    work = compiled_steps.function(epoch, np.dtype("float32"))
+    work = compiling.function(epoch, np.dtype("float32"))
 
     def failing(job, shared, rank, *others):
         if rank:  # 0 is not a helper
             raise MemoryError("none left")
         return work(job, shared, rank, *others)
 
-    monkeypatch.setattr(compiled_steps, "function", lambda operation, dtype: failing)
+    monkeypatch.setattr(machine, "function", lambda operation, dtype: failing)
     with pytest.raises(MemoryError, match="none left"):
         trained("numba", monkeypatch, **shared_work(np.random.default_rng(0)), threads=2)
 

@@ -196,7 +196,7 @@ LAYERS = [
             start="HeNormal",
             kinks=(0,),
             torch=lambda f, x, p: f.prelu(x.movedim(-1, 1), p.alpha).movedim(1, -1),
-            )
+        )
         for start in ((), (-0.5,))
     ),
     LayerCase(Softmax(), torch=lambda f, x, _: f.softmax(x, dim=-1)),

@@ -263,8 +263,8 @@ def _tile(rows: int, vectors: int, *, masked: bool, tables: bool = False) -> Any
     C[m, f] = start + Σₖ A[m, k] B[k, f] for m < ``rows``, f < ``vectors`` · lanes; of these only f < ``width`` where
     it is masked. A[m, k] is at a + m am + k ak, B[k, f] at b + k bk + f, C[m, f] at c + m cm + f, counted in numbers.
     Rows from ``count`` on are the last one again. The sums begin with ``start``: 0, 1 for C itself, or the address of a
-    row of numbers. With ``tables`` am and ak are addresses of integers, and A[m, k] is at a + am[m] + ak[k]: windows of
-    an image.
+    row of numbers. With ``tables`` am, ak and cm are addresses of integers, A[m, k] is at a + am[m] + ak[k], and
+    C[m, f] at c + cm[m] + f: windows of an image.
     """
 
     def tile(
@@ -300,7 +300,7 @@ class _Tile:
         for m in range(self.rows):
             i = ir.Constant(I64, m)
             places.append(builder.select(builder.icmp_signed("<", i, v["count"]), i, last) if m else i)
-        at_c = [builder.mul(i, v["cm"]) for i in places]
+        at_c = [self._far(v["cm"], i) for i in places]
         at_a = [builder.gep(a, [self._far(v["am"], i)]) for i in places]
         sums = self._start(v["start"], c, at_c)
         before = builder.block

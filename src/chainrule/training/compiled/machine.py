@@ -43,7 +43,7 @@ class Machine:
         given = [
             *arrays, (slots.LOSSES, sums), (slots.VALUES, np.empty(batch_size * program.widths, dtype)),
             (slots.SLOPES, np.empty(batch_size * program.widths if program.training else 0, dtype)),
-            (slots.MEMO, np.empty(batch_size * program.memos, dtype)),
+            (slots.ONE, np.ones(1, dtype)), (slots.MEMO, np.empty(batch_size * program.memos, dtype)),
             (slots.SHARED, np.empty(parts * program.sizes, dtype)),
         ]  # fmt: skip
         for slot, array in given:

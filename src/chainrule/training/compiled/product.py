@@ -75,31 +75,31 @@ def _pack(T, b, bk, bf, packed, depth, width, wide):
 
 @operation
 def windows_product(T, a, am, ak, b, bk, c, cm, rows, width, depth, start):
-    """Put C[m, f] = start + Σₖ A[m, k] B[k, f] into C, where A[m, k] is at a + am[m] + ak[k]: a window's pixel.
+    """Put C[m, f] = start + Σₖ A[m, k] B[k, f] into C: A[m, k] is at a + am[m] + ak[k], and C[m, f] at c + cm[m] + f.
 
-    The windows of an image are the rows of a matrix that is nowhere in memory: ``am`` and ``ak`` are addresses of
-    tables, of where each window begins and where each of its numbers is from there.
+    The windows of an image are the rows of a matrix that is nowhere in memory. ``am``, ``ak`` and ``cm`` are addresses
+    of tables: where each window begins, where each of its numbers is from there, and where each row of C begins.
     """
     wide = 2 * lanes(T)
     for k in range(0, depth, DEPTH):
         deep, offsets = min(DEPTH, depth - k), ak + 8 * k
         for f in range(0, width, wide):
-            strip, panel = min(wide, width - f), address(T, b, k * bk + f)
+            strip, panel, out = min(wide, width - f), address(T, b, k * bk + f), address(T, c, f)
             begin = 1 if k else (address(T, start, f) if start > 1 else start)
             half = strip <= lanes(T)
             for m in range(0, rows, 8):
-                count, places, out = min(8, rows - m), am + 8 * m, address(T, c, m * cm + f)
+                count, here, there = min(8, rows - m), am + 8 * m, cm + 8 * m
                 if count > 4:
                     if half:
-                        windows_8x1(T, count, strip, deep, a, places, offsets, panel, bk, out, cm, begin)
+                        windows_8x1(T, count, strip, deep, a, here, offsets, panel, bk, out, there, begin)
                     else:
-                        windows_8x2(T, count, strip, deep, a, places, offsets, panel, bk, out, cm, begin)
+                        windows_8x2(T, count, strip, deep, a, here, offsets, panel, bk, out, there, begin)
                 elif count > 1:
                     if half:
-                        windows_4x1(T, count, strip, deep, a, places, offsets, panel, bk, out, cm, begin)
+                        windows_4x1(T, count, strip, deep, a, here, offsets, panel, bk, out, there, begin)
                     else:
-                        windows_4x2(T, count, strip, deep, a, places, offsets, panel, bk, out, cm, begin)
+                        windows_4x2(T, count, strip, deep, a, here, offsets, panel, bk, out, there, begin)
                 elif half:
-                    windows_1x1(T, count, strip, deep, a, places, offsets, panel, bk, out, cm, begin)
+                    windows_1x1(T, count, strip, deep, a, here, offsets, panel, bk, out, there, begin)
                 else:
-                    windows_1x2(T, count, strip, deep, a, places, offsets, panel, bk, out, cm, begin)
+                    windows_1x2(T, count, strip, deep, a, here, offsets, panel, bk, out, there, begin)

@@ -1,8 +1,8 @@
 """Convolution of images: a product of all windows of an image with W, with the windows where they are.
 
 Tables say where each window begins and where each of its numbers is from there. With padding, an image is first copied
-into the middle of zeros. dW is the product of the transposed windows with dy. dx is a convolution of dy, spread out by
-the stride amid zeros, with W flipped and its channels and filters exchanged.
+into the middle of zeros. dW is the product of the transposed windows with dy. For dx, dy Wᵀ is added where each window
+lies: for windows that do not overlap at a time, since their sums are in registers meanwhile.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from chainrule.training.compiled.slots import (
     W,
     X,
     Y,
-    gradient,
     integer,
     share,
     vector,
@@ -40,15 +39,20 @@ if TYPE_CHECKING:
 
 address, call_typed, part = inlined("address", "call_typed", "part")
 
-# Counts: windows, numbers of a window, channels and filters of a group, groups. Tables: where windows begin, where
-# their numbers are. The image: height, numbers of a row, and how padded: numbers before it, of a row, and in all.
+# The image: height, numbers of a row, and how padded: numbers before it, of a row, and in all. Counts: windows, numbers
+# of a window, channels and filters of a group, groups. Tables: where windows begin, where their numbers are from there,
+# and where the rows of y and of W begin.
 (
-    COUNT, DEPTH, CHANNELS, FILTERS, GROUPS, STARTS, PLACES, HEIGHT, ROW, BEFORE, PADDED_ROW, PADDED_SIZE, IS_PADDED
-) = range(OWN, OWN + 13)  # fmt: skip
+    HEIGHT, ROW, BEFORE, PADDED_ROW, PADDED_SIZE, IS_PADDED, COUNT, DEPTH, CHANNELS, FILTERS, GROUPS, STARTS, NUMBERS,
+    ROWS_OF_Y, ROWS_OF_W
+) = range(OWN, OWN + 15)  # fmt: skip
+# On the way back: how many windows are done together, in how many turns; the numbers of each that are side by side;
+# where the windows begin in y and in x, turn by turn; where those numbers are, and how often there are some; filters.
+TOGETHER, TURNS, BESIDE, _, _, IN_Y, IN_X, PLACES, TIMES, SINGLE = range(OWN + 6, OWN + 16)
 
 
 def Conv2D(layer: layers.Conv2D, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
-    """Plan it; the way back to x is a convolution too."""
+    """Plan it; with the tables that its products read."""
     windows, filters, groups = layer._windows, layer.filters, layer.groups  # noqa: SLF001
     inputs, outputs = math.prod(layer.input_shape), math.prod(layer.output_shape)
     (height, width, channels), (kh, kw) = windows.image, windows.size
@@ -60,13 +64,15 @@ def Conv2D(layer: layers.Conv2D, program: Program, x: int) -> int:  # noqa: N802
     program.convolves = True
     program.work += rows * columns * layer.W[..., 0].size * filters
     some, of_group = channels // groups, filters // groups
-    starts = ((np.arange(rows) * down)[:, None] * broad + np.arange(columns) * right) * channels
+    starts = (((np.arange(rows) * down)[:, None] * broad + np.arange(columns) * right) * channels).ravel()
     places = ((np.arange(kh) * high)[:, None] * broad + np.arange(kw) * wide) * channels
-    places = places[..., None] + np.arange(some)
+    numbers = (places[..., None] + np.arange(some)).ravel()
+    rows_of_y, rows_of_w = np.arange(rows * columns) * filters, np.arange(len(numbers)) * filters
+    image = (height, width * channels, (top * broad + left) * channels, broad * channels, tall * broad * channels)
     own = [
-        rows * columns, kh * kw * some, some, of_group, groups, program.constant(starts), program.constant(places),
-        height, width * channels, (top * broad + left) * channels, broad * channels, tall * broad * channels,
-        windows.padded,
+        *image, windows.padded, rows * columns, len(numbers), some, of_group, groups, *map(
+            program.constant, (starts, numbers, rows_of_y, rows_of_w)
+        ),
     ]  # fmt: skip
     place: dict[str, Any] = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "W": program.at("W")}
     place["b"] = program.at("b")
@@ -74,19 +80,18 @@ def Conv2D(layer: layers.Conv2D, program: Program, x: int) -> int:  # noqa: N802
     program.gradient(weights, **place, own=own)
     program.padded(tall * broad * channels if windows.padded else 0)
     if program.slope_wanted:
-        # dy amid zeros: row r of it at row r · down + before, so that every pixel sees a whole window of them.
-        before_down, before_right = (kh - 1) * high - top, (kw - 1) * wide - left
-        tall, broad = height + (kh - 1) * high, width + (kw - 1) * wide
-        starts = (np.arange(height)[:, None] * broad + np.arange(width)) * filters
-        places = ((np.arange(kh)[::-1] * high)[:, None] * broad + np.arange(kw)[::-1] * wide) * filters
-        places = places[..., None] + np.arange(of_group)
-        way: list[Any] = [
-            height * width, kh * kw * of_group, some, of_group, groups, program.constant(starts),
-            program.constant(places), rows, columns, (before_down, before_right), broad, tall, (down, right),
+        # Together: the numbers of a window that are side by side in the image, and windows that do not overlap there.
+        whole = wide == 1 and groups == 1
+        beside, apart = (kw, -(-kw // right)) if whole else (1, 1)
+        chosen = [np.arange(rows * columns).reshape(rows, columns)[:, s::apart].ravel() for s in range(apart)]
+        order = np.concatenate(chosen)
+        own = [
+            *image, windows.padded, program.constant([len(some) for some in chosen]), apart, some * beside, of_group,
+            groups, *map(program.constant, (rows_of_y[order], starts[order], places[:, ::beside].ravel())),
+            len(numbers) // (some * beside), program.constant(np.arange(of_group)),
         ]  # fmt: skip
-        own = [n for each in way for n in (each if isinstance(each, tuple) else (each,))]
         program.backward(backward, **place, own=own)
-        program.padded(tall * broad * filters + layer.W.size)
+        program.padded(tall * broad * channels + layer.W.size)
     program.overwritable.add(y)
     return y
 
@@ -121,9 +126,9 @@ def forward(T, op, base, n, row, rows):
             call_typed(
                 integer(base, WINDOWS),
                 (
-                    address(T, image, g * some), integer(op, STARTS), integer(op, PLACES),
+                    address(T, image, g * some), integer(op, STARTS), integer(op, NUMBERS),
                     address(T, theta, integer(op, W) + g * filters), groups * filters,
-                    address(T, y, r * outputs + g * filters), groups * filters, integer(op, COUNT), filters,
+                    address(T, y, r * outputs + g * filters), integer(op, ROWS_OF_Y), integer(op, COUNT), filters,
                     integer(op, DEPTH), start,
                 ),
             )  # fmt: skip
@@ -149,56 +154,56 @@ def weights(T, op, base, n, row, rows):
             call_typed(
                 integer(base, WINDOWS),
                 (
-                    address(T, image, g * some), integer(op, PLACES) + 8 * first, integer(op, STARTS),
-                    address(T, dy, r * outputs + g * filters), every, address(T, dW, g * filters), every, last - first,
-                    filters, integer(op, COUNT), 1 if r else 0,
+                    address(T, image, g * some), integer(op, NUMBERS) + 8 * first, integer(op, STARTS),
+                    address(T, dy, r * outputs + g * filters), every, address(T, dW, g * filters),
+                    integer(op, ROWS_OF_W), last - first, filters, integer(op, COUNT), 1 if r else 0,
                 ),
             )  # fmt: skip
     if integer(op, B) >= 0:
-        count = rows * integer(op, COUNT)
-        sum_rows(T, vector(T, dy, 0, count * every), count, gradient(T, op, base, B, every), share(base, every))
-
-
-# The same places in the way back: images of dy, with their rows, columns, what is before them, and how far apart.
-ROWS, COLUMNS, DOWN_BEFORE, RIGHT_BEFORE, BROAD, TALL, DOWN, RIGHT = range(OWN + 7, OWN + 15)
+        sum_rows(T, op, base, dy, rows * integer(op, COUNT), every)
 
 
 @operation
 def backward(T, op, base, n, row, rows):
-    """Put dy, spread out amid zeros, times W, flipped and its channels and filters exchanged, into dx."""
-    inputs, outputs = integer(op, INPUTS), integer(op, OUTPUTS)
-    some, filters, groups = integer(op, CHANNELS), integer(op, FILTERS), integer(op, GROUPS)
-    every, broad, depth = groups * filters, integer(op, BROAD), integer(op, DEPTH)
-    size = integer(op, TALL) * broad * every
-    spread, around = vector(T, integer(base, PADDED), 0, size), address(T, integer(base, PADDED), size)
-    flipped = vector(T, around, 0, depth * groups * some)  # (group, place · filter, channel)
-    W_ = vector(T, integer(base, THETA), integer(op, W), depth * groups * some)
+    """Add dy Wᵀ to dx where each window lies, for the numbers of windows that are side by side, one after the other."""
+    inputs, outputs, size = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, PADDED_SIZE)
+    beside, filters, groups = integer(op, BESIDE), integer(op, FILTERS), integer(op, GROUPS)
+    every, times = groups * filters, integer(op, TIMES)
+    turned = address(T, integer(base, PADDED), size)  # Wᵀ: (group, time, filter, number beside)
+    Wt = vector(T, turned, 0, times * beside * every)
+    W_ = vector(T, integer(base, THETA), integer(op, W), times * beside * every)
     for g in range(groups):
-        for k in range(depth):
-            place, f = k // filters, k % filters
-            for c in range(some):
-                flipped[(g * depth + k) * some + c] = W_[(place * some + c) * every + g * filters + f]
-    for i in range(size):
-        spread[i] = T(0)
-    dy = vector(T, integer(base, SLOPES), n * integer(op, Y) + row * outputs, rows * outputs)
+        for i in range(times):
+            for k in range(beside):
+                line = part(W_, (i * beside + k) * every + g * filters, filters)
+                for f in range(filters):
+                    Wt[((g * times + i) * filters + f) * beside + k] = line[f]
+    dy = address(T, integer(base, SLOPES), n * integer(op, Y) + row * outputs)
     dx = address(T, integer(base, SLOPES), n * integer(op, X) + row * inputs)
-    down, right, tall = integer(op, DOWN), integer(op, RIGHT), integer(op, TALL)
     for r in range(rows):
-        for p in range(integer(op, ROWS)):
-            at = p * down + integer(op, DOWN_BEFORE)
-            for q in range(integer(op, COLUMNS)):
-                to = q * right + integer(op, RIGHT_BEFORE)
-                if 0 <= at < tall and 0 <= to < broad:  # else the window lies on what is around the image
-                    line = part(dy, r * outputs + (p * integer(op, COLUMNS) + q) * every, every)
-                    into = part(spread, (at * broad + to) * every, every)
-                    for f in range(every):
-                        into[f] = line[f]
+        image = integer(base, PADDED) if integer(op, IS_PADDED) else address(T, dx, r * inputs)
+        spread = vector(T, image, 0, size)
+        for i in range(size):
+            spread[i] = T(0)
         for g in range(groups):
-            call_typed(
-                integer(base, WINDOWS),
-                (
-                    address(T, integer(base, PADDED), g * filters), integer(op, STARTS), integer(op, PLACES),
-                    address(T, around, g * depth * some), some, address(T, dx, r * inputs + g * some), groups * some,
-                    integer(op, COUNT), some, depth, 0,
-                ),
-            )  # fmt: skip
+            for i in range(times):
+                done, at = 0, address(T, image, integer(integer(op, PLACES), i) + g * beside)
+                for turn in range(integer(op, TURNS)):
+                    count = integer(integer(op, TOGETHER), turn)
+                    call_typed(
+                        integer(base, WINDOWS),
+                        (
+                            address(T, dy, r * outputs + g * filters), integer(op, IN_Y) + 8 * done,
+                            integer(op, SINGLE), address(T, turned, (g * times + i) * filters * beside), beside, at,
+                            integer(op, IN_X) + 8 * done, count, beside, filters, 1,
+                        ),
+                    )  # fmt: skip
+                    done += count
+        if integer(op, IS_PADDED):
+            line = integer(op, ROW)
+            out = vector(T, address(T, dx, r * inputs), 0, inputs)
+            for h in range(integer(op, HEIGHT)):
+                inside = part(spread, integer(op, BEFORE) + h * integer(op, PADDED_ROW), line)
+                into = part(out, h * line, line)
+                for i in range(line):
+                    into[i] = inside[i]

@@ -14,6 +14,7 @@ from chainrule.training.compiled.slots import (
     FIRSTS,
     GRAD,
     INPUTS,
+    ONE,
     ORDER,
     OUTPUTS,
     PACKED,
@@ -98,7 +99,7 @@ def weights(T, op, base, n, row, rows):
         arguments = (x, 1, inputs, dy, outputs, 1, dW, outputs, last - first, outputs, rows, 0)
         call_typed(integer(base, PRODUCT), (*arguments, integer(base, PACKED)))
     if integer(op, B) >= 0:
-        sum_rows(T, dy_of(T, op, base, n, row, rows), rows, gradient(T, op, base, B, outputs), share(base, outputs))
+        sum_rows(T, op, base, address(T, integer(base, SLOPES), n * integer(op, Y) + row * outputs), rows, outputs)
 
 
 # ------------------------------------------------------------ sparse rows
@@ -147,16 +148,14 @@ def sparse_weights(T, op, base, n, row, rows):
                 for j in range(outputs):
                     out[j] += v * slope[j]
     if integer(op, B) >= 0:
-        sum_rows(T, dy, rows, gradient(T, op, base, B, outputs), share(base, outputs))
+        sum_rows(T, op, base, address(T, integer(base, SLOPES), n * integer(op, Y) + row * outputs), rows, outputs)
 
 
 @compiled
-def sum_rows(T, dy, rows, db, which):
-    """Put the sum of the rows of dy into db, from the first to the last of ``which``."""
-    first, last = which
-    for k in range(first, last):
-        db[k] = T(0)
-    for r in range(rows):
-        line = part(dy, r * db.size, db.size)
-        for k in range(first, last):
-            db[k] += line[k]
+def sum_rows(T, op, base, dy, rows, width):
+    """Put Σ dy over the rows at an address into this share of db: the product of a row of ones with them."""
+    first, last = share(base, width)
+    if last > first:
+        db = address(T, integer(base, GRAD), integer(op, B) + first)
+        arguments = (integer(base, ONE), 0, 0, address(T, dy, first), width, 1, db, width, 1, last - first, rows, 0)
+        call_typed(integer(base, PRODUCT), (*arguments, integer(base, PACKED)))

@@ -46,6 +46,8 @@ def _plan(layer: Any, program: Program, x: int, forward: Any, backward: Any, *, 
             tables.append([h * width + w for h in rows for w in columns])
     most = max(map(len, tables))
     table = np.array([pixels + [-1] * (most - len(pixels)) for pixels in tables])
+    if memo and most == 4 and table.min() >= 0 and len(np.unique(table)) == table.size:  # 2 x 2, side by side
+        forward, backward = largest_of_four, to_largest_of_four
     return _write(layer, program, x, forward, backward, table, memo=memo)
 
 
@@ -86,6 +88,56 @@ def largest(T, op, base, n, row, rows):
                     better = pixel[c] > out[c] or pixel[c] != pixel[c]
                     out[c] = pixel[c] if better else out[c]
                     where[c] = T(k) if better else where[c]
+
+
+@operation
+def largest_of_four(T, op, base, n, row, rows):
+    """Do the same for windows of four pixels, all at once: that is most of them."""
+    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
+    memo, table = (
+        vector(T, integer(base, MEMO), n * integer(op, AT) + row * outputs, rows * outputs),
+        integer(op, TABLE),
+    )
+    for r in range(rows):
+        image = part(x, r * inputs, inputs)
+        for w in range(integer(op, COUNT)):
+            out, where = part(y, r * outputs + w * channels, channels), part(memo, r * outputs + w * channels, channels)
+            a, b = part(image, integer(table, 4 * w), channels), part(image, integer(table, 4 * w + 1), channels)
+            c, d = part(image, integer(table, 4 * w + 2), channels), part(image, integer(table, 4 * w + 3), channels)
+            for k in range(channels):
+                above, below = max(a[k], b[k]), max(c[k], d[k])
+                out[k] = max(above, below)
+                first, second = T(0) if a[k] >= b[k] else T(1), T(2) if c[k] >= d[k] else T(3)
+                where[k] = first if above >= below else second
+
+
+@operation
+def to_largest_of_four(T, op, base, n, row, rows):
+    """Put dy of each window into dx of its largest pixel, and 0 into the others; no other window has these."""
+    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
+    memo, table = (
+        vector(T, integer(base, MEMO), n * integer(op, AT) + row * outputs, rows * outputs),
+        integer(op, TABLE),
+    )
+    if 4 * outputs < inputs:  # some pixels are in no window
+        for i in range(dx.size):
+            dx[i] = T(0)
+    for r in range(rows):
+        image = part(dx, r * inputs, inputs)
+        for w in range(integer(op, COUNT)):
+            slope, where = (
+                part(dy, r * outputs + w * channels, channels),
+                part(memo, r * outputs + w * channels, channels),
+            )
+            a, b = part(image, integer(table, 4 * w), channels), part(image, integer(table, 4 * w + 1), channels)
+            c, d = part(image, integer(table, 4 * w + 2), channels), part(image, integer(table, 4 * w + 3), channels)
+            for k in range(channels):
+                a[k] = slope[k] if where[k] == T(0) else T(0)
+                b[k] = slope[k] if where[k] == T(1) else T(0)
+                c[k] = slope[k] if where[k] == T(2) else T(0)
+                d[k] = slope[k] if where[k] == T(3) else T(0)
 
 
 @operation
