@@ -1,4 +1,4 @@
-"""Comparison of the compiled kernels with the reference on this machine, component by component."""
+"""Comparison of the compiled engine with the reference on this machine, component by component."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from chainrule.training.history import History
 from chainrule.training.state import Work
 
 MISSING = (
-    "No compiled kernels: Numba and SciPy are not installed, so training uses the reference and there is "
+    "No compiled engine: Numba and SciPy are not installed, so training uses the reference and there is "
     'nothing to compare. Install them with: pip install "chainrule[fast]"'
 )
 LARGEST = {"float32": 1e-5, "float64": 1e-11}  # difference of θ after all steps, for a largest entry of 1
@@ -35,7 +35,7 @@ INPUTS, OUTPUTS, ROWS, BATCH, EPOCHS = 5, 3, 23, 6, 3
 
 @dataclass(frozen=True)
 class Comparison:
-    """One component, trained with both sets of kernels.
+    """One component, trained with both engines.
 
     Attributes
     ----------
