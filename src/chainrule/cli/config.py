@@ -27,7 +27,7 @@ LARGEST = 2**20  # bytes
 
 @dataclass(frozen=True)
 class Config:
-    """What is needed to evaluate a run and to predict with it.
+    """Everything needed to evaluate a run and to predict with it.
 
     Attributes
     ----------

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from chainrule.cli.errors import in_one_sentence
-from chainrule.cli.folder import commands_of
+from chainrule.cli.kinds import commands_of
 from chainrule.cli.options import Data, Folder
 
 

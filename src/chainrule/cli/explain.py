@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from chainrule.cli.errors import in_one_sentence
-from chainrule.cli.folder import commands_of
+from chainrule.cli.kinds import commands_of
 from chainrule.cli.options import Data, Folder, Overwrite, check_bounds
 from chainrule.cli.output import printable, tell, write_data
 from chainrule.cli.predict import check_out

@@ -7,7 +7,6 @@ import itertools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from chainrule.files.writing import END, START
 
@@ -20,16 +19,6 @@ OURS = (MODEL, HISTORY, CONFIG, *PICTURES)
 def is_table_run(folder: Path) -> bool:
     """Return whether the folder is that of a run on a table."""
     return (folder / SCHEMA).is_file()
-
-
-def commands_of(folder: Path) -> Any:
-    """Return the module with the commands on the folder of a run, by the kind of source it was trained on."""
-    commands: Any
-    if is_table_run(folder):
-        from chainrule.cli import table_runs as commands  # noqa: PLC0415  (an extra)
-    else:
-        from chainrule.cli import data_set_runs as commands  # noqa: PLC0415  (start-up time)
-    return commands
 
 
 @contextlib.contextmanager

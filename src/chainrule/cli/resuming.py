@@ -181,7 +181,7 @@ def _confirm(resume: Path, files: list[tuple[Any, Any]]) -> None:
     named = [there for _, there in files if isinstance(there, str)]
     for path in named:
         if not Path(path).is_file():
-            raise FileNotFoundError(f"--resume: the training run in {resume} reads {path}, which does not exist here.")
+            raise FileNotFoundError(f"--resume: the training run in {resume} reads {path}, which is not a file here.")
     asked = [there for now, there in files if now is None and isinstance(there, str)]
     if asked and sys.stdin.isatty():
         typer.confirm(printable(f"Resume training on {' and '.join(asked)}?"), abort=True)
