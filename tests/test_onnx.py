@@ -788,7 +788,7 @@ class TestCommand:
     def test_without_onnxruntime(self, folder, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "onnxruntime", None)
         printed = export(folder, "--onnx", tmp_path / "moons.onnx")
-        assert printed.endswith("not compared, as onnxruntime is not installed.\n")
+        assert printed.endswith("not compared: onnxruntime is not installed.\n")
         assert (tmp_path / "moons.onnx").exists()
 
     def test_an_onnxruntime_that_is_too_old(self, folder, tmp_path, monkeypatch):
@@ -797,7 +797,7 @@ class TestCommand:
 
         monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
         printed = export(folder, "--onnx", tmp_path / "moons.onnx")
-        assert re.search(r"not compared, as onnxruntime \S+ does not run it: Opset 21 is under development\n$", printed)
+        assert re.search(r"not compared: onnxruntime \S+ does not run it: Opset 21 is under development\n$", printed)
 
     @pytest.mark.parametrize(
         ("arguments", "match"),

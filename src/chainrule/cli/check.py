@@ -67,8 +67,9 @@ def check(
 ) -> None:  # fmt: skip
     """Check gradients against finite differences and layers against their contract, and explain any errors.
 
-    In a Python file, this checks every module-level network, layer, loss, penalty or optimizer, every class of these
-    kinds, and a function named loss in plain NumPy, with its parameters and gradients.
+    In a Python file, this checks every module-level network, layer, loss, penalty or optimizer, object or class.
+
+    It also checks a function named loss in plain NumPy, with its parameters and gradients.
 
     Exit status: 0 if all checks pass, 1 if any fails, 2 if something cannot be checked.
 

@@ -17,7 +17,7 @@ def evaluate(
     dataset: Annotated[
         str | None,
         typer.Argument(
-            metavar="[DATASET|FILE]",
+            metavar="DATASET|FILE",
             help="Data set to evaluate on; by default the one used for training. For a run on a table: a file with the "
             "target.",
         ),

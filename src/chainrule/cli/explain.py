@@ -27,7 +27,7 @@ def explain(
         ),
     ],
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="For a run on a table: the file that has the row.")
+        str | None, typer.Argument(metavar="FILE", help="For a run on a table: the file that has the row.")
     ] = None,
     learning_rate: Annotated[float, typer.Option(help="Learning rate of the final gradient descent step.")] = 0.1,
     out: Annotated[

@@ -103,4 +103,4 @@ def _compare(content: bytes, networks: list[Network], X: Any) -> str:
     if theirs.shape[1:] == (2,) and ours.shape[1:] == (1,):
         theirs = theirs[:, 1:]  # a classifier's one output is the probability of the second class
     difference = float(np.abs(theirs.reshape(ours.shape) - ours).max())
-    return f"maximum difference from {name} on {len(X)} random rows: {difference:.1e}."
+    return f"largest difference from {name} on {len(X)} random rows: {difference:.1e}."

@@ -45,8 +45,9 @@ def predict(
 ) -> None:
     """Predict each row of INPUT, and write its label and class probabilities as CSV.
 
-    If the network was trained on a table, INPUT is also a table, and the ending of --out decides the format: .csv,
-    .csv.gz, .tsv, .parquet, .arrow, .jsonl, .json or .xlsx.
+    If the network was trained on a table, INPUT is also a table.
+
+    --out may then end in .csv, .csv.gz, .tsv, .parquet, .arrow, .jsonl, .json or .xlsx.
     """
     check_out(out, overwrite=overwrite)
     asked = {"interval": interval, "coerce": coerce or None, "delimiter": delimiter, "decimal": decimal, "data": data}

@@ -26,10 +26,11 @@ def tune(
 ) -> None:
     """Search for a better network than the one from `chainrule train FILE`, and fit the best one.
 
-    The search covers size, activation, dropout, penalty, learning rate, schedule and batch size, by cross-validation
-    on the training rows. Everything is saved in a folder.
+    It covers size, activation, dropout, penalty, learning rate, schedule and batch size.
 
-    The first trial uses the defaults of `train`. Ctrl-C stops the search; rerun the same command to resume.
+    Trials are compared by cross-validation on the training rows; the first one uses the defaults of `train`.
+
+    Everything is saved in a folder. Ctrl-C stops the search; rerun the same command to resume.
     """
     check_bounds("tune", {"seed": options.seed, "validation": options.validation})
     if options.target is None:
