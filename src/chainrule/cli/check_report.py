@@ -64,9 +64,8 @@ class Text:
             rows.append((c.name, c.kind, *numbers, state))
         self._part(columns(rows, self.width))
         wrong = [c.name for c in compared if not c.ok]
-        largest = ", ".join(
-            f"{max((c.differences[d] for c in compared if c.differences), default=0.0):.1e} in {d}" for d in LARGEST
-        )
+        most = {d: max((c.differences.get(d, 0.0) for c in compared), default=0.0) for d in LARGEST}
+        largest = ", ".join(f"{value:.1e} in {d}" for d, value in most.items())
         verdict = f"DIFFERS from the reference for {', '.join(wrong)}" if wrong else "matches the reference"
         self._say(f"The compiled engine {verdict}; largest difference: {largest}.", ok=not wrong)
 
