@@ -11,7 +11,7 @@ import typer
 from chainrule.cli import config, described
 from chainrule.cli.errors import BAD_INPUT, FAILED, in_one_sentence
 from chainrule.cli.folder import is_table_run
-from chainrule.cli.options import check_bounds
+from chainrule.cli.options import check_bounds, option
 from chainrule.files.serving import load
 from chainrule.penalties import L1, L2, Penalty
 
@@ -36,35 +36,20 @@ def check(
     ] = None,
     inputs: Annotated[
         str | None,
-        typer.Option(
-            metavar="N", rich_help_panel=NET,
-            help="Number of inputs, or their shape, such as 28x28x1; also for layers in FILE.py.",
-        ),
+        option(NET, "Number of inputs, or their shape, such as 28x28x1; also for layers in FILE.py.", metavar="N"),
     ] = None,
-    layers: Annotated[
-        str | None, typer.Option(help='Layers, such as "dense 8, tanh, dropout 0.2, dense 3".', rich_help_panel=NET)
-    ] = None,
-    loss: Annotated[
-        str | None, typer.Option(help='Loss, such as softmax_cross_entropy or "huber 0.5".', rich_help_panel=NET)
-    ] = None,
-    l1: Annotated[float, typer.Option("--l1", help="L1 penalty strength.", rich_help_panel=HOW)] = 0.0,
-    l2: Annotated[float, typer.Option("--l2", help="L2 penalty strength.", rich_help_panel=HOW)] = 0.0,
-    rows: Annotated[int, typer.Option(help="Rows in the random batch.", rich_help_panel=HOW)] = 8,
-    seed: Annotated[int, typer.Option(help="Random seed.", rich_help_panel=HOW)] = 0,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also check every built-in layer, loss and penalty.", rich_help_panel=HOW)
-    ] = False,
+    layers: Annotated[str | None, option(NET, 'Layers, such as "dense 8, tanh, dropout 0.2, dense 3".')] = None,
+    loss: Annotated[str | None, option(NET, 'Loss, such as softmax_cross_entropy or "huber 0.5".')] = None,
+    l1: Annotated[float, option(HOW, "L1 penalty strength.", "--l1")] = 0.0,
+    l2: Annotated[float, option(HOW, "L2 penalty strength.", "--l2")] = 0.0,
+    rows: Annotated[int, option(HOW, "Rows in the random batch.")] = 8,
+    seed: Annotated[int, option(HOW, "Random seed.")] = 0,
+    everything: Annotated[bool, option(HOW, "Also check every built-in layer, loss and penalty.", "--all")] = False,
     engine: Annotated[
-        bool,
-        typer.Option(
-            "--engine", rich_help_panel=HOW,
-            help="Also compare the compiled engine with the reference on this machine.",
-        ),
+        bool, option(HOW, "Also compare the compiled engine with the reference on this machine.", "--engine")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print machine-readable JSON.", rich_help_panel=HOW)
-    ] = False,
-) -> None:  # fmt: skip
+    as_json: Annotated[bool, option(HOW, "Print machine-readable JSON.", "--json")] = False,
+) -> None:
     """Check gradients against finite differences and layers against their contract, and explain any errors.
 
     In a Python file, this checks every module-level network, layer, loss, penalty or optimizer, object or class.

@@ -19,7 +19,7 @@ from chainrule.gradient_check import check_function, check_gradient, check_layer
 from chainrule.gradient_check.failing import describe
 from chainrule.gradient_check.report import Report, parameter_table, shrinks
 from chainrule.gradient_check.same import copied
-from chainrule.gradient_check.samples import input_shape, targets, variants, with_whole_numbers
+from chainrule.gradient_check.samples import input_shape, targets, variants, with_integers
 from chainrule.gradient_check.stability import not_finite
 from chainrule.layers import Dense, Layer, Softmax, Tanh
 from chainrule.losses import Loss
@@ -136,7 +136,7 @@ def check_network(
     rng = np.random.default_rng(seed)
     X, t, where = at or (None, None, "")
     if X is None:
-        X = with_whole_numbers(network.layers[0], rng.uniform(low, high, size=(rows, *network.input_shape)), rng)
+        X = with_integers(network.layers[0], rng.uniform(low, high, size=(rows, *network.input_shape)), rng)
     inputs, y = _inputs(network, X, seed)
     if t is None:
         t = targets(network.loss, rows, network.output_shape[0], rng, y)

@@ -6,7 +6,7 @@ import json
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,28 @@ from chainrule.network import Network
 
 FORMAT = 1
 LARGEST = 2**20  # bytes
+TWO = range(2, 3)  # lengths
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def _size(value: Any) -> bool:
+    return type(value) is int and 0 < value < 2**32
+
+
+def _list(value: Any, fits: Callable[[Any], bool], lengths: range) -> bool:
+    return isinstance(value, list) and len(value) in lengths and all(map(fits, value))
+
+
+def _is(expected: str, fits: Callable[[Any], bool]) -> dict[str, Any]:
+    """Return the description of a field's values, and a function that tests one."""
+    return {"expected": expected, "fits": fits}
 
 
 @dataclass(frozen=True)
@@ -38,41 +60,18 @@ class Config:
     test_sha256 : the digest of the held-out rows
     """
 
-    dataset: str
-    arguments: dict[str, Any]
-    seed: int
-    test: float
-    classes: tuple[str, ...]
-    image_shape: tuple[int, int] | None
-    input_range: tuple[float, float]
-    test_sha256: str
-
-
-def _text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max
-
-
-def _list(value: Any, fits: Callable[[Any], bool], lengths: range) -> bool:
-    return isinstance(value, list) and len(value) in lengths and all(map(fits, value))
-
-
-FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "dataset": ("a name", _text),
-    "seed": ("a non-negative integer", lambda v: type(v) is int and 0 <= v < 2**32),
-    "test": ("a number between 0 and 1", lambda v: _number(v) and 0 < v < 1),
-    "classes": ("two or more names", lambda v: _list(v, _text, range(2, sys.maxsize))),
-    "image_shape": (
-        "[height, width] or null",
-        lambda v: v is None or _list(v, lambda size: type(size) is int and 0 < size < 2**32, range(2, 3)),
-    ),
-    "input_range": ("two numbers", lambda v: _list(v, _number, range(2, 3))),
-    "test_sha256": ("text", _text),
-}
-"""The fields of the file besides the arguments: what is expected, and a function that tests a value."""
+    dataset: str = field(metadata=_is("a name", _text))
+    arguments: dict[str, Any] = field(metadata=_is("names and values", lambda v: isinstance(v, dict)))
+    seed: int = field(metadata=_is("a non-negative integer", lambda v: type(v) is int and 0 <= v < 2**32))
+    test: float = field(metadata=_is("a number between 0 and 1", lambda v: _number(v) and 0 < v < 1))
+    classes: tuple[str, ...] = field(
+        metadata=_is("two or more names", lambda v: _list(v, _text, range(2, sys.maxsize)))
+    )
+    image_shape: tuple[int, int] | None = field(
+        metadata=_is("[height, width] or null", lambda v: v is None or _list(v, _size, TWO))
+    )
+    input_range: tuple[float, float] = field(metadata=_is("two numbers", lambda v: _list(v, _number, TWO)))
+    test_sha256: str = field(metadata=_is("text", _text))
 
 
 def to_json(config: Config, recipe: Recipe, rows: dict[str, int], results: dict[str, Any]) -> str:
@@ -120,13 +119,14 @@ def _parse(path: Path) -> Config:
         raise ValueError(
             f"{path} has format {shown(data['format'])}, this version reads {FORMAT}. Upgrade: pip install -U chainrule"
         )
+    found: dict[str, Any] = {}
     try:
-        for name, (expected, fits) in FIELDS.items():
-            if not fits(value := data.get(name)):
-                raise ValueError(f"{name}: expected {expected}, got {shown(value)}")
-        found: dict[str, Any] = {n: tuple(data[n]) if isinstance(data[n], list) else data[n] for n in FIELDS}
-        found["dataset"] = data_module.find(data["dataset"])
-        arguments = data_module.check_arguments(found["dataset"], data.get("arguments"))
+        for f in fields(Config):
+            if not f.metadata["fits"](value := data.get(f.name)):
+                raise ValueError(f"{f.name}: expected {f.metadata['expected']}, got {shown(value)}")
+            found[f.name] = tuple(value) if isinstance(value, list) else value
+        found["dataset"] = data_module.find(found["dataset"])
+        data_module.check_arguments(found["dataset"], found["arguments"])
     except ValueError as error:
         raise ValueError(f"{path} is corrupt: {str(error).rstrip('.')}. Retrain, or restore the file.") from None
-    return Config(arguments=arguments, **found)
+    return Config(**found)

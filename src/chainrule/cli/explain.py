@@ -11,7 +11,7 @@ import typer
 
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.kinds import commands_of
-from chainrule.cli.options import Data, Folder, Overwrite, check_bounds
+from chainrule.cli.options import Data, Folder, Overwrite, check_bounds, option
 from chainrule.cli.output import printable, tell, write_data
 from chainrule.cli.predict import check_out
 from chainrule.optimizers import SGD
@@ -21,18 +21,13 @@ from chainrule.optimizers import SGD
 def explain(
     folder: Folder,
     row: Annotated[
-        int,
-        typer.Option(
-            help="Held-out row to explain, counted from 0. For a run on a table: row of FILE, counted from 1."
-        ),
+        int, option(None, "Held-out row to explain, counted from 0. For a run on a table: row of FILE, counted from 1.")
     ],
     file: Annotated[
         str | None, typer.Argument(metavar="FILE", help="For a run on a table: the file that has the row.")
     ] = None,
-    learning_rate: Annotated[float, typer.Option(help="Learning rate of the final gradient descent step.")] = 0.1,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Output file: .html, .md (with LaTeX) or .txt.")
-    ] = None,
+    learning_rate: Annotated[float, option(None, "Learning rate of the final gradient descent step.")] = 0.1,
+    out: Annotated[Path | None, option(None, "Output file: .html, .md (with LaTeX) or .txt.", metavar="FILE")] = None,
     overwrite: Overwrite = False,
     data: Data = None,
 ) -> None:

@@ -13,7 +13,7 @@ from chainrule._internal.extras import require
 from chainrule.cli import config as config_module
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.folder import MODEL, is_table_run
-from chainrule.cli.options import Overwrite
+from chainrule.cli.options import Overwrite, option
 from chainrule.cli.output import tell
 from chainrule.files import networks as files
 from chainrule.files import serving
@@ -31,10 +31,8 @@ def export(
             metavar="FOLDER", help="A folder written by chainrule train, such as runs/digits, or a model file."
         ),
     ],
-    onnx: Annotated[
-        Path, typer.Option("--onnx", metavar="FILE", help="Export the network to this file in ONNX format.")
-    ],
-    opset: Annotated[int | None, typer.Option(help="ONNX opset version, 13 or later. Default: 21.")] = None,
+    onnx: Annotated[Path, option(None, "Export the network to this file in ONNX format.", "--onnx", metavar="FILE")],
+    opset: Annotated[int | None, option(None, "ONNX opset version, 13 or later. Default: 21.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Export the network in FOLDER to ONNX, to run in onnxruntime and other tools without Python or chainrule.

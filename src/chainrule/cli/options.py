@@ -60,7 +60,8 @@ def check_bounds(command: str, options: Mapping[str, Any]) -> None:
             check_split_seed(command, value, spelled(name))
 
 
-def _option(panel: str | None, text: str, *names: str, **more: Any) -> typer.models.OptionInfo:
+def option(panel: str | None, text: str, *names: str, **more: Any) -> typer.models.OptionInfo:
+    """Return an option of a command, with its panel in the help page and its help text."""
     found: typer.models.OptionInfo = typer.Option(*names, help=text, rich_help_panel=panel, **more)
     return found
 
@@ -78,11 +79,11 @@ def _set_limit(value: str | None) -> str | None:
 Folder = Annotated[
     Path, typer.Argument(metavar="FOLDER", help="A folder written by chainrule train, such as runs/digits.")
 ]
-Data = Annotated[Path | None, _option(None, "Folder with the MNIST files.", metavar="FOLDER")]
-Overwrite = Annotated[bool, _option(None, "Overwrite the file if it exists.", "--overwrite")]
+Data = Annotated[Path | None, option(None, "Folder with the MNIST files.", metavar="FOLDER")]
+Overwrite = Annotated[bool, option(None, "Overwrite the file if it exists.", "--overwrite")]
 MaxUnpacked = Annotated[
     str | None,
-    _option(
+    option(
         None, "Largest size of a compressed table in memory, such as 8GB. Default: 1.07GB, or 20 times the file size.",
         "--max-unpacked", metavar="SIZE", callback=_set_limit, expose_value=False,
     ),
@@ -94,22 +95,22 @@ Names = list[str] | None
 class TableOptions:
     """The options that describe a table and its split; None or an empty list if not given."""
 
-    target: Annotated[str | None, _option(TABLE, "Column to predict; separate several with commas.")] = None
-    task: Annotated[str | None, _option(TABLE, "binary, multiclass, regression or multilabel.")] = None
-    categorical: Annotated[Names, _option(TABLE, "Columns to treat as categorical.", metavar="NAMES")] = None
-    numeric: Annotated[Names, _option(TABLE, "Columns to treat as numeric.", metavar="NAMES")] = None
-    drop: Annotated[Names, _option(TABLE, "Columns to drop.", metavar="NAMES")] = None
-    date: Annotated[Names, _option(TABLE, "Columns to parse as dates: NAME or NAME:%d/%m/%Y.", metavar="NAMES")] = None
+    target: Annotated[str | None, option(TABLE, "Column to predict; separate several with commas.")] = None
+    task: Annotated[str | None, option(TABLE, "binary, multiclass, regression or multilabel.")] = None
+    categorical: Annotated[Names, option(TABLE, "Columns to treat as categorical.", metavar="NAMES")] = None
+    numeric: Annotated[Names, option(TABLE, "Columns to treat as numeric.", metavar="NAMES")] = None
+    drop: Annotated[Names, option(TABLE, "Columns to drop.", metavar="NAMES")] = None
+    date: Annotated[Names, option(TABLE, "Columns to parse as dates: NAME or NAME:%d/%m/%Y.", metavar="NAMES")] = None
     test: Annotated[
-        str | None, _option(TABLE, "Test set: a fraction of the rows, or a file. Default: 0.2.", metavar="PART|FILE")
+        str | None, option(TABLE, "Test set: a fraction of the rows, or a file. Default: 0.2.", metavar="PART|FILE")
     ] = None
     validation: Annotated[
-        float | None, _option(TABLE, "Fraction of the other rows used for early stopping. Default: 0.125.")
+        float | None, option(TABLE, "Fraction of the other rows used for early stopping. Default: 0.125.")
     ] = None
-    time_column: Annotated[str | None, _option(TABLE, "Split by time: hold out the last rows by this column.")] = None
-    group: Annotated[str | None, _option(TABLE, "Group column: rows with the same value stay together.")] = None
-    delimiter: Annotated[str | None, _option(TABLE, "CSV delimiter; detected by default.")] = None
-    decimal: Annotated[str | None, _option(TABLE, "Decimal mark, '.' or ','; detected by default.", metavar="MARK")] = (
+    time_column: Annotated[str | None, option(TABLE, "Split by time: hold out the last rows by this column.")] = None
+    group: Annotated[str | None, option(TABLE, "Group column: rows with the same value stay together.")] = None
+    delimiter: Annotated[str | None, option(TABLE, "CSV delimiter; detected by default.")] = None
+    decimal: Annotated[str | None, option(TABLE, "Decimal mark, '.' or ','; detected by default.", metavar="MARK")] = (
         None
     )
 
@@ -142,69 +143,65 @@ class TableOptions:
 class TrainOptions(TableOptions):
     """The options of ``chainrule train``; None, False or an empty list if not given."""
 
-    class_weight: Annotated[str | None, _option(TABLE, '"balanced" weights rare classes as much as common ones.')] = (
-        None
-    )
-    stream: Annotated[bool, _option(TABLE, "Read the file in chunks (automatic for large files).", "--stream")] = False
+    class_weight: Annotated[str | None, option(TABLE, '"balanced" weights rare classes as much as common ones.')] = None
+    stream: Annotated[bool, option(TABLE, "Read the file in chunks (automatic for large files).", "--stream")] = False
     print_python: Annotated[
-        bool, _option(TABLE, "Print an equivalent Python script instead of training.", "--print-python")
+        bool, option(TABLE, "Print an equivalent Python script instead of training.", "--print-python")
     ] = False
-    layers: Annotated[str | None, _option(NET, 'Hidden layer sizes, such as "64,32", or "none".')] = None
+    layers: Annotated[str | None, option(NET, 'Hidden layer sizes, such as "64,32", or "none".')] = None
     activation: Annotated[
-        str | None, _option(NET, "Activation of the hidden layers: relu, tanh, sigmoid, gelu, ...")
+        str | None, option(NET, "Activation of the hidden layers: relu, tanh, sigmoid, gelu, ...")
     ] = None
-    dropout: Annotated[float | None, _option(NET, "Dropout rate after each hidden layer.")] = None
-    input_dropout: Annotated[float | None, _option(NET, "Dropout rate on the inputs.")] = None
-    l1: Annotated[float | None, _option(NET, "L1 penalty strength.", "--l1")] = None
-    l2: Annotated[float | None, _option(NET, "L2 penalty strength.", "--l2")] = None
-    max_norm: Annotated[float | None, _option(NET, "Maximum norm of each unit's weights; 0 for no limit.")] = None
-    optimizer: Annotated[str | None, _option(LEARN, "Optimizer, such as adam, adamw, momentum or sgd.")] = None
-    learning_rate: Annotated[float | None, _option(LEARN, "Learning rate; the default depends on the optimizer.")] = (
-        None
-    )
+    dropout: Annotated[float | None, option(NET, "Dropout rate after each hidden layer.")] = None
+    input_dropout: Annotated[float | None, option(NET, "Dropout rate on the inputs.")] = None
+    l1: Annotated[float | None, option(NET, "L1 penalty strength.", "--l1")] = None
+    l2: Annotated[float | None, option(NET, "L2 penalty strength.", "--l2")] = None
+    max_norm: Annotated[float | None, option(NET, "Maximum norm of each unit's weights; 0 for no limit.")] = None
+    optimizer: Annotated[str | None, option(LEARN, "Optimizer, such as adam, adamw, momentum or sgd.")] = None
+    learning_rate: Annotated[float | None, option(LEARN, "Learning rate; the default depends on the optimizer.")] = None
     schedule: Annotated[
         str | None,
-        _option(LEARN, "constant, inverse-time, inverse-scaling, exponential, step, cosine or one-cycle."),
+        option(LEARN, "constant, inverse-time, inverse-scaling, exponential, step, cosine or one-cycle."),
     ] = None
-    warm_up: Annotated[float | None, _option(LEARN, "Warm-up epochs before the schedule starts.")] = None
-    clip_norm: Annotated[float | None, _option(LEARN, "Maximum gradient norm; 0 disables clipping.")] = None
-    epochs: Annotated[int | None, _option(LEARN, "Number of passes over the training rows.")] = None
-    batch_size: Annotated[int | None, _option(LEARN, "Rows per step.")] = None
+    warm_up: Annotated[float | None, option(LEARN, "Warm-up epochs before the schedule starts.")] = None
+    clip_norm: Annotated[float | None, option(LEARN, "Maximum gradient norm; 0 disables clipping.")] = None
+    epochs: Annotated[int | None, option(LEARN, "Number of passes over the training rows.")] = None
+    batch_size: Annotated[int | None, option(LEARN, "Rows per step.")] = None
     patience: Annotated[
         int | None,
-        _option(
+        option(
             LEARN, "Stop after this many epochs without a lower validation loss, and restore the best parameters; 0 "
             "disables early stopping.",
         ),
     ] = None  # fmt: skip
-    label_smoothing: Annotated[float | None, _option(LEARN, "Share of each target spread evenly over all classes.")] = (
+    label_smoothing: Annotated[float | None, option(LEARN, "Share of each target spread evenly over all classes.")] = (
         None
     )
-    seed: Annotated[int | None, _option(RUN, "Random seed for the data, split and training. Default: 0.")] = None
-    data: Annotated[Path | None, _option(RUN, "Folder with the MNIST files.", metavar="FOLDER")] = None
-    out: Annotated[Path | None, _option(RUN, "Output folder. Default: runs/DATASET.", metavar="FOLDER")] = None
-    overwrite: Annotated[bool, _option(RUN, "Overwrite the results in the output folder.", "--overwrite")] = False
+    seed: Annotated[int | None, option(RUN, "Random seed for the data, split and training. Default: 0.")] = None
+    data: Annotated[Path | None, option(RUN, "Folder with the MNIST files.", metavar="FOLDER")] = None
+    out: Annotated[Path | None, option(RUN, "Output folder. Default: runs/DATASET.", metavar="FOLDER")] = None
+    overwrite: Annotated[bool, option(RUN, "Overwrite the results in the output folder.", "--overwrite")] = False
     resume: Annotated[
-        Path | None, _option(RUN, "Resume the interrupted training run in this folder.", metavar="FOLDER")
+        Path | None, option(RUN, "Resume the interrupted training run in this folder.", metavar="FOLDER")
     ] = None
-    quiet: Annotated[bool, _option(RUN, "Print only the result and the output folder.", "--quiet")] = False
+    quiet: Annotated[bool, option(RUN, "Print only the result and the output folder.", "--quiet")] = False
 
 
 @dataclass(frozen=True)
 class TuneOptions(TableOptions):
     """The options of ``chainrule tune``."""
 
-    trials: Annotated[int | None, _option(SEARCH, "Total number of trials, including those of a resumed study.")] = None
-    minutes: Annotated[float | None, _option(SEARCH, "Time limit in minutes, including the final fit.")] = None
+    trials: Annotated[int | None, option(SEARCH, "Total number of trials, including those of a resumed study.")] = None
+    minutes: Annotated[float | None, option(SEARCH, "Time limit in minutes, including the final fit.")] = None
     folds: Annotated[
-        int | None, _option(SEARCH, "Cross-validation folds. Default: 5 for up to 2,000 rows, otherwise 3.")
+        int | None, option(SEARCH, "Cross-validation folds. Default: 5 for up to 2,000 rows, otherwise 3.")
     ] = None
-    n_jobs: Annotated[int, _option(SEARCH, "Trials to run in parallel, sharing the cores.")] = 1
-    seed: Annotated[int, _option(RUN, "Random seed for the split, search and training.")] = 0
+    n_jobs: Annotated[int, option(SEARCH, "Trials to run in parallel, sharing the cores.")] = 1
+    seed: Annotated[int, option(RUN, "Random seed for the split, search and training.")] = 0
     out: Annotated[
-        Path | None, _option(RUN, "Output folder for the study and results. Default: runs/FILE-tune.", metavar="FOLDER")
+        Path | None, option(RUN, "Output folder for the study and results. Default: runs/FILE-tune.", metavar="FOLDER")
     ] = None
-    quiet: Annotated[bool, _option(RUN, "Print only the result and the output folder.", "--quiet")] = False
+    quiet: Annotated[bool, option(RUN, "Print only the result and the output folder.", "--quiet")] = False
 
 
 def of_table(given: Mapping[str, Any]) -> dict[str, Any]:

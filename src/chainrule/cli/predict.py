@@ -11,7 +11,7 @@ import typer
 
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.kinds import commands_of
-from chainrule.cli.options import Data, Folder, MaxUnpacked, Overwrite
+from chainrule.cli.options import TABLE, Data, Folder, MaxUnpacked, Overwrite, option
 
 
 @in_one_sentence
@@ -26,20 +26,17 @@ def predict(
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write predictions to this file instead of standard output.")
+        Path | None, option(None, "Write predictions to this file instead of standard output.", metavar="FILE")
     ] = None,
     overwrite: Overwrite = False,
     data: Data = None,
-    interval: Annotated[
-        float | None, typer.Option(help="Regression on tables: 0.9 adds 90% prediction intervals.")
-    ] = None,
+    interval: Annotated[float | None, option(TABLE, "Regression: 0.9 adds 90% prediction intervals.")] = None,
     coerce: Annotated[
-        bool,
-        typer.Option("--coerce", help="Tables: treat values that do not match their column's type as missing."),
+        bool, option(TABLE, "Treat values that do not match their column's type as missing.", "--coerce")
     ] = False,
-    delimiter: Annotated[str | None, typer.Option(help="Tables: CSV delimiter; by default that of training.")] = None,
+    delimiter: Annotated[str | None, option(TABLE, "CSV delimiter; by default that of training.")] = None,
     decimal: Annotated[
-        str | None, typer.Option(metavar="MARK", help="Tables: decimal mark, '.' or ','; by default that of training.")
+        str | None, option(TABLE, "Decimal mark, '.' or ','; by default that of training.", metavar="MARK")
     ] = None,
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
 ) -> None:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress
 
 from chainrule.cli.output import tell
 from chainrule.training.callbacks import Callback, Run
@@ -31,16 +31,10 @@ class LiveBar(Callback):
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=None),
-            TextColumn("loss {task.fields[loss]}"),
-            TextColumn("validation {task.fields[accuracy]}"),
-            TextColumn("{task.fields[speed]} samples/s"),
-            TextColumn("{task.fields[left]}"),
-            console=console,
-            auto_refresh=False,  # no second thread beside training
-            expand=True,
-        )
+            "epoch {task.fields[epoch]}", BarColumn(bar_width=None), "loss {task.fields[loss]}",
+            "validation {task.fields[accuracy]}", "{task.fields[speed]} samples/s", "{task.fields[left]}",
+            console=console, expand=True, auto_refresh=False,  # no second thread beside training
+        )  # fmt: skip
 
     def __enter__(self) -> LiveBar:
         return self
@@ -94,7 +88,7 @@ class LiveBar(Callback):
 def search(stack: ExitStack, trials: int | None, minutes: float | None) -> Any:
     """Return a callback that draws a live bar on a terminal, and prints one line per trial elsewhere."""
     console = terminal()
-    bar = Progress(TextColumn("{task.description}"), BarColumn(bar_width=None), console=console, expand=True)
+    bar = Progress("{task.description}", BarColumn(bar_width=None), console=console, expand=True)
     task = bar.add_task("", total=1.0)
     start, ended = time.monotonic(), 0
 

@@ -58,11 +58,11 @@ def batch(layer: Layer, rows: int, rng: np.random.Generator) -> Array:
     >>> layer.output(layer.input_shape), batch(layer, 4, np.random.default_rng(0))[:, 1]
     ((4,), array([4., 3., 3., 6.]))
     """
-    return with_whole_numbers(layer, rng.normal(size=(rows, *layer.input_shape)), rng)
+    return with_integers(layer, rng.normal(size=(rows, *layer.input_shape)), rng)
 
 
-def with_whole_numbers(layer: Layer, x: Array, rng: np.random.Generator) -> Array:
-    """Return x, in which the columns that the layer wants as whole numbers have become such."""
+def with_integers(layer: Layer, x: Array, rng: np.random.Generator) -> Array:
+    """Return x with random integers in the columns for which the layer needs them."""
     for column, many in layer.integer_columns().items():
         x[:, column] = rng.integers(0, many, len(x))
     return x
