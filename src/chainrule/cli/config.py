@@ -23,7 +23,7 @@ from chainrule.network import Network
 
 FORMAT = 1
 LARGEST = 2**20  # bytes
-TWO = range(2, 3)  # lengths
+TWO, SEVERAL = range(2, 3), range(2, sys.maxsize)  # lengths
 
 
 def _text(value: Any) -> bool:

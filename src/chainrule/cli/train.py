@@ -35,6 +35,8 @@ def train(
     Defaults depend on the data. Ctrl-C stops training early; the network trained so far is evaluated and saved.
 
     Use --resume FOLDER to resume an interrupted or killed run; the result is the same as without the interruption.
+
+    The environment variable CHAINRULE_KERNELS=reference selects NumPy instead of the compiled engine.
     """
     there = None if options.resume is None else resuming.read(options.resume)
     source = dataset or (there.source if there else None)
