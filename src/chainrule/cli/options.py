@@ -89,30 +89,32 @@ MaxUnpacked = Annotated[
     ),
 ]  # fmt: skip
 Names = list[str] | None
+Text = str | None
+Count = int | None
+Real = float | None
+File = Path | None
 
 
 @dataclass(frozen=True)
 class TableOptions:
     """The options that describe a table and its split; None or an empty list if not given."""
 
-    target: Annotated[str | None, option(TABLE, "Column to predict; separate several with commas.")] = None
-    task: Annotated[str | None, option(TABLE, "binary, multiclass, regression or multilabel.")] = None
+    target: Annotated[Text, option(TABLE, "Column to predict; separate several with commas.")] = None
+    task: Annotated[Text, option(TABLE, "binary, multiclass, regression or multilabel.")] = None
     categorical: Annotated[Names, option(TABLE, "Columns to treat as categorical.", metavar="NAMES")] = None
     numeric: Annotated[Names, option(TABLE, "Columns to treat as numeric.", metavar="NAMES")] = None
     drop: Annotated[Names, option(TABLE, "Columns to drop.", metavar="NAMES")] = None
     date: Annotated[Names, option(TABLE, "Columns to parse as dates: NAME or NAME:%d/%m/%Y.", metavar="NAMES")] = None
     test: Annotated[
-        str | None, option(TABLE, "Test set: a fraction of the rows, or a file. Default: 0.2.", metavar="PART|FILE")
+        Text, option(TABLE, "Test set: a fraction of the rows, or a file. Default: 0.2.", metavar="PART|FILE")
     ] = None
     validation: Annotated[
-        float | None, option(TABLE, "Fraction of the other rows used for early stopping. Default: 0.125.")
+        Real, option(TABLE, "Fraction of the other rows used for early stopping. Default: 0.125.")
     ] = None
-    time_column: Annotated[str | None, option(TABLE, "Split by time: hold out the last rows by this column.")] = None
-    group: Annotated[str | None, option(TABLE, "Group column: rows with the same value stay together.")] = None
-    delimiter: Annotated[str | None, option(TABLE, "CSV delimiter; detected by default.")] = None
-    decimal: Annotated[str | None, option(TABLE, "Decimal mark, '.' or ','; detected by default.", metavar="MARK")] = (
-        None
-    )
+    time_column: Annotated[Text, option(TABLE, "Split by time: hold out the last rows by this column.")] = None
+    group: Annotated[Text, option(TABLE, "Group column: rows with the same value stay together.")] = None
+    delimiter: Annotated[Text, option(TABLE, "CSV delimiter; detected by default.")] = None
+    decimal: Annotated[Text, option(TABLE, "Decimal mark, '.' or ','; detected by default.", metavar="MARK")] = None
 
     def given(self) -> dict[str, Any]:
         """Return the options that were given and belong to the plan of a run, in one spelling.
@@ -143,47 +145,40 @@ class TableOptions:
 class TrainOptions(TableOptions):
     """The options of ``chainrule train``; None, False or an empty list if not given."""
 
-    class_weight: Annotated[str | None, option(TABLE, '"balanced" weights rare classes as much as common ones.')] = None
+    class_weight: Annotated[Text, option(TABLE, '"balanced" weights rare classes as much as common ones.')] = None
     stream: Annotated[bool, option(TABLE, "Read the file in chunks (automatic for large files).", "--stream")] = False
     print_python: Annotated[
         bool, option(TABLE, "Print an equivalent Python script instead of training.", "--print-python")
     ] = False
-    layers: Annotated[str | None, option(NET, 'Hidden layer sizes, such as "64,32", or "none".')] = None
-    activation: Annotated[
-        str | None, option(NET, "Activation of the hidden layers: relu, tanh, sigmoid, gelu, ...")
-    ] = None
-    dropout: Annotated[float | None, option(NET, "Dropout rate after each hidden layer.")] = None
-    input_dropout: Annotated[float | None, option(NET, "Dropout rate on the inputs.")] = None
-    l1: Annotated[float | None, option(NET, "L1 penalty strength.", "--l1")] = None
-    l2: Annotated[float | None, option(NET, "L2 penalty strength.", "--l2")] = None
-    max_norm: Annotated[float | None, option(NET, "Maximum norm of each unit's weights; 0 for no limit.")] = None
-    optimizer: Annotated[str | None, option(LEARN, "Optimizer, such as adam, adamw, momentum or sgd.")] = None
-    learning_rate: Annotated[float | None, option(LEARN, "Learning rate; the default depends on the optimizer.")] = None
+    layers: Annotated[Text, option(NET, 'Hidden layer sizes, such as "64,32", or "none".')] = None
+    activation: Annotated[Text, option(NET, "Activation of the hidden layers: relu, tanh, sigmoid, gelu, ...")] = None
+    dropout: Annotated[Real, option(NET, "Dropout rate after each hidden layer.")] = None
+    input_dropout: Annotated[Real, option(NET, "Dropout rate on the inputs.")] = None
+    l1: Annotated[Real, option(NET, "L1 penalty strength.", "--l1")] = None
+    l2: Annotated[Real, option(NET, "L2 penalty strength.", "--l2")] = None
+    max_norm: Annotated[Real, option(NET, "Maximum norm of each unit's weights; 0 for no limit.")] = None
+    optimizer: Annotated[Text, option(LEARN, "Optimizer, such as adam, adamw, momentum or sgd.")] = None
+    learning_rate: Annotated[Real, option(LEARN, "Learning rate; the default depends on the optimizer.")] = None
     schedule: Annotated[
-        str | None,
-        option(LEARN, "constant, inverse-time, inverse-scaling, exponential, step, cosine or one-cycle."),
+        Text, option(LEARN, "constant, inverse-time, inverse-scaling, exponential, step, cosine or one-cycle.")
     ] = None
-    warm_up: Annotated[float | None, option(LEARN, "Warm-up epochs before the schedule starts.")] = None
-    clip_norm: Annotated[float | None, option(LEARN, "Maximum gradient norm; 0 disables clipping.")] = None
-    epochs: Annotated[int | None, option(LEARN, "Number of passes over the training rows.")] = None
-    batch_size: Annotated[int | None, option(LEARN, "Rows per step.")] = None
+    warm_up: Annotated[Real, option(LEARN, "Warm-up epochs before the schedule starts.")] = None
+    clip_norm: Annotated[Real, option(LEARN, "Maximum gradient norm; 0 disables clipping.")] = None
+    epochs: Annotated[Count, option(LEARN, "Number of passes over the training rows.")] = None
+    batch_size: Annotated[Count, option(LEARN, "Rows per step.")] = None
     patience: Annotated[
-        int | None,
+        Count,
         option(
             LEARN, "Stop after this many epochs without a lower validation loss, and restore the best parameters; 0 "
             "disables early stopping.",
         ),
     ] = None  # fmt: skip
-    label_smoothing: Annotated[float | None, option(LEARN, "Share of each target spread evenly over all classes.")] = (
-        None
-    )
-    seed: Annotated[int | None, option(RUN, "Random seed for the data, split and training. Default: 0.")] = None
-    data: Annotated[Path | None, option(RUN, "Folder with the MNIST files.", metavar="FOLDER")] = None
-    out: Annotated[Path | None, option(RUN, "Output folder. Default: runs/DATASET.", metavar="FOLDER")] = None
+    label_smoothing: Annotated[Real, option(LEARN, "Share of each target spread evenly over all classes.")] = None
+    seed: Annotated[Count, option(RUN, "Random seed for the data, split and training. Default: 0.")] = None
+    data: Annotated[File, option(RUN, "Folder with the MNIST files.", metavar="FOLDER")] = None
+    out: Annotated[File, option(RUN, "Output folder. Default: runs/DATASET.", metavar="FOLDER")] = None
     overwrite: Annotated[bool, option(RUN, "Overwrite the results in the output folder.", "--overwrite")] = False
-    resume: Annotated[
-        Path | None, option(RUN, "Resume the interrupted training run in this folder.", metavar="FOLDER")
-    ] = None
+    resume: Annotated[File, option(RUN, "Resume the interrupted training run in this folder.", metavar="FOLDER")] = None
     quiet: Annotated[bool, option(RUN, "Print only the result and the output folder.", "--quiet")] = False
 
 
@@ -191,15 +186,15 @@ class TrainOptions(TableOptions):
 class TuneOptions(TableOptions):
     """The options of ``chainrule tune``."""
 
-    trials: Annotated[int | None, option(SEARCH, "Total number of trials, including those of a resumed study.")] = None
-    minutes: Annotated[float | None, option(SEARCH, "Time limit in minutes, including the final fit.")] = None
-    folds: Annotated[
-        int | None, option(SEARCH, "Cross-validation folds. Default: 5 for up to 2,000 rows, otherwise 3.")
-    ] = None
+    trials: Annotated[Count, option(SEARCH, "Total number of trials, including those of a resumed study.")] = None
+    minutes: Annotated[Real, option(SEARCH, "Time limit in minutes, including the final fit.")] = None
+    folds: Annotated[Count, option(SEARCH, "Cross-validation folds. Default: 5 for up to 2,000 rows, otherwise 3.")] = (
+        None
+    )
     n_jobs: Annotated[int, option(SEARCH, "Trials to run in parallel, sharing the cores.")] = 1
     seed: Annotated[int, option(RUN, "Random seed for the split, search and training.")] = 0
     out: Annotated[
-        Path | None, option(RUN, "Output folder for the study and results. Default: runs/FILE-tune.", metavar="FOLDER")
+        File, option(RUN, "Output folder for the study and results. Default: runs/FILE-tune.", metavar="FOLDER")
     ] = None
     quiet: Annotated[bool, option(RUN, "Print only the result and the output folder.", "--quiet")] = False
 
