@@ -210,6 +210,18 @@ def of_table(given: Mapping[str, Any]) -> dict[str, Any]:
     return found | ({"test": part_or_file(found["test"])} if "test" in found else {})
 
 
+def of_network(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the estimator, from options that were given.
+
+    >>> of_network({"layers": "8,4", "l2": 0.1, "clip_norm": 0.0, "target": "y"})
+    {'alpha': 0.1, 'hidden_layer_sizes': (8, 4)}
+    """
+    found = {
+        PARAMETERS[name]: given[name] for name in given if name in PARAMETERS and (given[name] or name not in UNBOUNDED)
+    }
+    return found | ({"hidden_layer_sizes": hidden_sizes(given["layers"])} if "layers" in given else {})
+
+
 def part_or_file(text: str) -> float | str:
     """Return a fraction of the rows, or the name of a file.
 

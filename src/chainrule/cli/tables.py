@@ -15,15 +15,7 @@ from chainrule._internal.interrupt import deferred_interrupt
 from chainrule._internal.machine import free_memory
 from chainrule._internal.names import reworded
 from chainrule.cli import resuming
-from chainrule.cli.options import (
-    PARAMETERS,
-    UNBOUNDED,
-    TrainOptions,
-    check_bounds,
-    hidden_sizes,
-    of_table,
-    spelled,
-)
+from chainrule.cli.options import PARAMETERS, TrainOptions, check_bounds, of_network, of_table, spelled
 from chainrule.cli.output import printable, say, tell
 from chainrule.cli.resuming import TABLE, Plan
 from chainrule.pages.formatting import fixed, short
@@ -65,14 +57,7 @@ def _arguments(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the parameters of the estimator, and the other arguments of :func:`chainrule.tables.train`."""
     check_bounds("train", plan.options)
     given = {name: value for name, value in plan.options.items() if value not in (None, [])}
-    parameters = {
-        PARAMETERS[name]: value
-        for name, value in given.items()
-        if name in PARAMETERS and (value or name not in UNBOUNDED)
-    }
-    if "layers" in given:
-        parameters["hidden_layer_sizes"] = hidden_sizes(given["layers"])
-    return parameters, of_table({"test": str(TEST), **given})
+    return of_network(given), of_table({"test": str(TEST), **given})
 
 
 def run(plan: Plan, folder: Path, options: TrainOptions) -> None:

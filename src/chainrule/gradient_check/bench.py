@@ -71,13 +71,8 @@ class Bench:
         self.rows, self.seed, self.given = rows if X is None else len(X), seed, X
         layer.input_shape = shape  # of a copy
         layer.output(shape)
-        self.network = Network(
-            shape,
-            [Inlet(self.rows, list(layer.integer_columns())), layer, Outlet()],
-            "squared_error",
-            seed=seed,
-            dtype="float64",
-        )
+        stack = [Inlet(self.rows, list(layer.integer_columns())), layer, Outlet()]
+        self.network = Network(shape, stack, "squared_error", seed=seed, dtype="float64")
         rng = np.random.default_rng(seed)
         for entry, view in self.network.arrays():
             if entry.layer != LAYER:

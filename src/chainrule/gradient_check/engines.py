@@ -117,16 +117,10 @@ def _trained(
     batches = Batches(X, t, weight, None, BATCH, network.dtype, np.random.default_rng(seed))
     learning = optimizer or optimizers.Momentum(0.01)
     work = Work(
-        network=network,
-        batches=batches,
-        optimizer=learning,
-        state=learning.start(network.theta, network.weights),
-        schedule=Constant(),
-        penalties=[] if penalty is None else [penalty],
-        clip=clip,
-        seed=np.random.SeedSequence(seed),
-        threads=choose_threads(BATCH * network.layout.size, None),
-    )
+        network=network, batches=batches, optimizer=learning, state=learning.start(network.theta, network.weights),
+        schedule=Constant(), penalties=[] if penalty is None else [penalty], clip=clip,
+        seed=np.random.SeedSequence(seed), threads=choose_threads(BATCH * network.layout.size, None),
+    )  # fmt: skip
     run = Run(network, History(["epoch"]), ("epoch",), EPOCHS, len(batches), batches.rows)
     measured = []
     steps = module.steps(work, run)

@@ -73,20 +73,11 @@ def _check_parameter(
     worst = np.unravel_index(chosen[int(np.argmax(np.where(kink, 0, np.abs(analytic - numeric))))], entry.shape)
     law = "" if error <= tolerance else hint(objective, entry, chosen, numeric, analytic)
     return ParameterCheck(
-        entry.layer,
-        objective.owner(entry),
-        entry.name,
-        entry.shape,
-        len(chosen),
-        float(np.linalg.norm(right)),
-        float(np.linalg.norm(there)),
-        error,
-        tuple(map(int, worst)),
-        int(kink.sum()),
-        law,
-        order_within(objective, entry.where, rng),
-        bool(kink.any() and not there.any() and not (np.abs(right) > limit).any()),
-    )
+        layer=entry.layer, layer_name=objective.owner(entry), name=entry.name, shape=entry.shape, checked=len(chosen),
+        numeric_norm=float(np.linalg.norm(right)), analytic_norm=float(np.linalg.norm(there)), error=error,
+        worst=tuple(map(int, worst)), kinks=int(kink.sum()), hint=law, order=order_within(objective, entry.where, rng),
+        unchecked=bool(kink.any() and not there.any() and not (np.abs(right) > limit).any()),
+    )  # fmt: skip
 
 
 def _error(objective: Objective, numeric: Array, analytic: Array) -> float:

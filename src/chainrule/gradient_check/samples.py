@@ -9,21 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from chainrule import layers
 from chainrule._internal.typing import Array
 from chainrule.gradient_check.objective import differs
-from chainrule.layers import (
-    AveragePool2D,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Embedding,
-    Layer,
-    MaxPool2D,
-    Reshape,
-    Residual,
-    Scale,
-    Tanh,
-)
+from chainrule.layers import Layer
 from chainrule.losses import Loss
 from chainrule.memo import Memo
 from chainrule.parameters import Shape
@@ -142,18 +131,24 @@ def variants(cls: Callable[..., Any]) -> Iterator[Any]:
 
 
 GIVEN: dict[Any, tuple[dict[str, Any], ...]] = {
-    AveragePool2D: ({}, {"size": 3, "stride": 2, "padding": "same"}),
-    Conv2D: (
+    layers.AveragePool2D: ({}, {"size": 3, "stride": 2, "padding": "same"}),
+    layers.Conv2D: (
         {"filters": 3},
         {"filters": 4, "size": (3, 2), "stride": (1, 2), "padding": "same", "dilation": (2, 1), "groups": 2},
         {"filters": 3, "size": 2, "padding": (1, 0, 2, 1), "biases": None},
     ),
-    Embedding: ({"categories": 7, "size": 3}, {"categories": (4, 3), "size": 2, "columns": (3, 1)}),
-    MaxPool2D: ({}, {"size": 3, "stride": 2, "padding": "same"}),
-    Reshape: ({"shape": (2, -1)},),
-    Residual: (
-        {"layers": [Dense(5), Tanh()]},
-        {"layers": [BatchNorm(), Conv2D(2, padding="same", biases=None), Residual([Scale(0.5)])]},
+    layers.Embedding: ({"categories": 7, "size": 3}, {"categories": (4, 3), "size": 2, "columns": (3, 1)}),
+    layers.MaxPool2D: ({}, {"size": 3, "stride": 2, "padding": "same"}),
+    layers.Reshape: ({"shape": (2, -1)},),
+    layers.Residual: (
+        {"layers": [layers.Dense(5), layers.Tanh()]},
+        {
+            "layers": [
+                layers.BatchNorm(),
+                layers.Conv2D(2, padding="same", biases=None),
+                layers.Residual([layers.Scale(0.5)]),
+            ]
+        },
     ),
 }
 """Arguments of chainrule's classes for which plain numbers are unsuitable."""
