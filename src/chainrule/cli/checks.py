@@ -63,7 +63,8 @@ class Check(Report):
 
     def to_json(self) -> dict[str, Any]:
         """Return the check as data, with None for NaN and infinity."""
-        return {key: _plain(value) for key, value in dataclasses.asdict(self).items() if key != "steps"}
+        found = {"kind": self.kind, "name": self.name, **dataclasses.asdict(self)}
+        return {key: _plain(value) for key, value in found.items() if key != "steps"}
 
 
 def _plain(value: Any) -> Any:

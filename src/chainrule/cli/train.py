@@ -41,7 +41,7 @@ def train(
     there = None if options.resume is None else resuming.read(options.resume)
     source = dataset or (there.source if there else None)
     if source is None:
-        raise typer.BadParameter("give one, such as digits.", param_hint="DATASET")
+        raise typer.BadParameter("give a data set, such as digits, or a file.", param_hint="DATASET|FILE")
     kind: Any
     if there.kind == resuming.TABLE if there else is_table(source) or Path(source).is_file():
         options.refuse(DATA_SETS_ONLY, "applies only to data sets, not tables: omit it.")

@@ -18,7 +18,7 @@ from chainrule.memo import Memo
 from chainrule.parameters import Shape
 
 SHAPES: tuple[Shape, ...] = ((5,), (6, 6, 2), (6, 2))  # sample shapes: rows of numbers, small images, sequences
-WHOLE, REAL = 3, 0.4  # for arguments without a default: a number of units or a size, a rate
+COUNT, RATE = 3, 0.4  # for required arguments: a number of units or a size; a rate
 
 
 def input_shape(layer: Layer) -> Shape | None:
@@ -180,4 +180,4 @@ def _needed(parameter: inspect.Parameter) -> bool:
 def _number(parameter: inspect.Parameter) -> int | float:
     annotation = parameter.annotation
     words = annotation if isinstance(annotation, str) else getattr(annotation, "__name__", "")
-    return REAL if words.startswith("float") or parameter.name in {"rate", "strength"} else WHOLE
+    return RATE if words.startswith("float") or parameter.name in {"rate", "strength"} else COUNT
