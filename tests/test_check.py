@@ -610,7 +610,7 @@ def test_lines_fit_the_terminal(width, monkeypatch):
             b"import numpy as np\nx = 3\n",
             "nothing to check in nothing.py: expected a Network, or a Layer",
         ),
-        ("pickled.pkl", pickle.dumps({}), "pickled.pkl: it is a pickle, which could run any"),
+        ("pickled.pkl", pickle.dumps({}), "pickled.pkl: it is a pickle, which could run arbitrary code"),
         ("rows.csv", b"1,2\n", "rows.csv: it is a text"),
     ],
 )
