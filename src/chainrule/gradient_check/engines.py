@@ -58,7 +58,7 @@ def compare(seed: int = 0) -> list[Comparison] | None:
     """Compare every activation, loss, optimizer, penalty, clip and dropout; return None without Numba.
 
     A component that is not compiled is listed without differences: the reference trains it. Both engines run here,
-    whatever the environment variable ``CHAINRULE_KERNELS`` (``numba`` or ``reference``) selects for training.
+    whatever the environment variable ``CHAINRULE_KERNELS`` selects for training.
     """
     if not engine.installed():
         return None
