@@ -805,8 +805,8 @@ class TestCommand:
             (["{folder}", "--onnx", "{tmp}"], "is a folder; a file was expected"),
             (["{folder}", "--onnx", "{tmp}/no/file.onnx"], "does not exist"),
             (["{folder}", "--onnx", "{tmp}/new.onnx", "--opset", "7"], "opset: expected 13 to"),
-            (["{tmp}", "--onnx", "{tmp}/new.onnx"], "has no config.json"),
-            (["{tmp}/nowhere", "--onnx", "{tmp}/new.onnx"], "is not there"),
+            (["{tmp}", "--onnx", "{tmp}/new.onnx"], "no config.json in "),
+            (["{tmp}/nowhere", "--onnx", "{tmp}/new.onnx"], "does not exist"),
             (["{folder}/config.json", "--onnx", "{tmp}/new.onnx"], "it is a text"),
         ],
     )
@@ -829,7 +829,7 @@ class TestCommand:
         cr.save(cr.Network(2, [Dense(1)], "squared_error"), path)
         for source in (path, tmp_path):
             assert "is the model itself" in export(source, "--onnx", path, "--overwrite", status=2)
-        assert "is not there" in export(tmp_path / "nowhere", "--onnx", path, "--overwrite", status=2)
+        assert "does not exist" in export(tmp_path / "nowhere", "--onnx", path, "--overwrite", status=2)
         assert cr.load(path).input_shape == (2,)
 
     def test_without_onnx(self, folder, tmp_path, monkeypatch):

@@ -132,7 +132,9 @@ def load(path: str | os.PathLike[str]) -> "Network | Classifier | Regressor | Sa
     >>> bool((loaded.theta == network.theta).all())
     True
     """
-    if os.path.isfile(os.path.join(path, "schema.json")):  # noqa: PTH113, PTH118  (start-up time: pathlib)
+    from pathlib import Path  # noqa: PLC0415  (start-up time)
+
+    if (Path(path) / "schema.json").is_file():
         from chainrule.tables.saving import load as load_run  # noqa: PLC0415  (an extra)
 
         return load_run(path)
