@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import inspect
 import json
 import os
 import re
@@ -701,6 +702,13 @@ class TestProcess:
     def test_help_names_the_commands(self):
         done = subprocess.run([*COMMAND, "--help"], check=True, capture_output=True, text=True)
         assert all(command in done.stdout for command in ("train", "evaluate", "predict"))
+
+    @pytest.mark.parametrize("command", app.registered_commands, ids=lambda command: command.callback.__name__)
+    def test_help_wraps_each_paragraph_as_a_whole(self, command):
+        """The help page keeps a line break within a paragraph, in the middle of its line."""
+        paragraphs = inspect.getdoc(command.callback).split("\n\n")
+        assert [text for text in paragraphs if "\n" in text] == []
+        assert "[[" not in run(command.callback.__name__, "--help").stdout
 
     def test_help_loads_nothing_heavy(self):
         code = (

@@ -541,6 +541,7 @@ def test_no_bound_is_zero_and_seeds_are_named(runs, tmp_path, monkeypatch):
     refused("train", "t.csv", "--target", "y", "--seed", "-1", match="--seed: expected")
     refused("train", "moons", "--seed", "-1", match="--seed: expected")
     refused("tune", "t.csv", "--target", "y", "--trials", "1", "--seed", "-1", match="--seed: expected")
+    refused("tune", "t.csv", "--trials", "1", match="--target is required: name the column of t.csv to predict")
     for seed in (-1, 2**32):  # not "too few rows", which is what the split would make of it
         with pytest.raises(ValueError, match=f"seed: expected a whole number from 0 to 4294967295, got {seed}"):
             tables.train("t.csv", "y", seed=seed)
