@@ -94,7 +94,7 @@ def check(
         Network: ("network", lambda: check_network(name, thing, rows, seed, terms)),
         Layer: ("layer", lambda: _layer(thing, rows, seed, inputs)),
         Loss: ("loss", lambda: _loss(thing, rows, seed)),
-        Penalty: ("penalty", lambda: _at_the_end("penalty", thing, rows, seed, terms=[thing])),
+        Penalty: ("penalty", lambda: _penalty(thing, rows, seed)),
         Optimizer: ("optimizer", lambda: _optimizer(thing)),
         Triple: ("function", lambda: _function(name, thing, seed)),
     }
@@ -218,8 +218,9 @@ def _function(name: str, triple: Triple, seed: int) -> Check:
 
 def _loss(loss: Loss, rows: int, seed: int) -> Check:
     """Check the gradient of a loss, and that the loss is finite for large y."""
-    found, t = _at_the_end("loss", loss, rows, seed, loss=loss), _targets_of_numbers(loss, rows, seed)
-    if not found.ok or t is None:
+    network, t = _small(loss, rows, seed)
+    found = _at_the_end("loss", loss, network, t, seed)
+    if not found.ok or isinstance(network.layers[-1], Softmax):
         return found
 
     def work(y: np.ndarray) -> dict[str, np.ndarray]:
@@ -236,43 +237,35 @@ def _loss(loss: Loss, rows: int, seed: int) -> Check:
     return dataclasses.replace(found, notes=notes, verdict=verdict)
 
 
-def _probabilities(loss: Loss, rows: int, rng: np.random.Generator) -> Array:
-    """Return targets for a y of probabilities."""
-    return targets(loss, rows, 3, rng, losses.SoftmaxCrossEntropy().link(rng.normal(size=(rows, 3))))
+def _penalty(penalty: Penalty, rows: int, seed: int) -> Check:
+    return _at_the_end("penalty", penalty, *_small("squared_error", rows, seed), seed, [penalty])
 
 
-def _targets_of_numbers(loss: Loss, rows: int, seed: int) -> Array | None:
-    """Return targets for a y of any numbers; None if the loss is finite only for probabilities."""
+def _small(loss: Loss | str, rows: int, seed: int) -> tuple[Network, Array]:
+    """Return a small network of correct layers with this loss, and targets; it ends in Softmax if y must be p."""
+    rng = np.random.default_rng(seed)
+    stack = [Dense(4, biases="normal"), Tanh(), Dense(3, biases="normal")]
+    network = Network(5, stack, loss, seed=seed, dtype="float64")
     try:
-        return targets(loss, rows, 3, np.random.default_rng(seed))
+        return network, targets(network.loss, rows, 3, rng)
     except NotImplementedError:
         raise
     except ValueError as error:
         first = error
+    p = losses.SoftmaxCrossEntropy().link(rng.normal(size=(rows, 3)))
     try:
-        _probabilities(loss, rows, np.random.default_rng(seed))
+        t = targets(network.loss, rows, 3, rng, p)
     except ValueError:
         raise first from None
-    return None
+    return Network(5, [*stack, Softmax()], loss, seed=seed, dtype="float64"), t
 
 
 def _at_the_end(
-    kind: str,
-    thing: Loss | Penalty,
-    rows: int,
-    seed: int,
-    loss: Loss | str = "squared_error",
-    terms: Sequence[Penalty] = (),
+    kind: str, thing: Loss | Penalty, network: Network, t: Array, seed: int, terms: Sequence[Penalty] = ()
 ) -> Check:
     """Check a loss or a penalty on a small network of correct layers."""
-    rng = np.random.default_rng(seed)
-    stack = [Dense(4, biases="normal"), Tanh(), Dense(3, biases="normal")]
-    network = Network(5, stack, loss, seed=seed, dtype="float64")
-    t = _targets_of_numbers(network.loss, rows, seed)
-    if t is None:
-        network = Network(5, [*stack, Softmax()], loss, seed=seed, dtype="float64")
-        t = _probabilities(network.loss, rows, rng)
-    report = check_gradient(network, rng.normal(size=(rows, 5)), t, penalties=terms, seed=seed)
+    X = np.random.default_rng(seed).normal(size=(len(t), 5))
+    report = check_gradient(network, X, t, penalties=terms, seed=seed)
     if report.unchecked:
         return _not_checked(kind, repr(thing), report.unchecked[0])
     verdict = f"{thing!r} is correct: largest relative error {report.error:.1e}; {shrinks(report.order)}."
