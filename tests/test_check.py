@@ -608,7 +608,7 @@ def test_lines_fit_the_terminal(width, monkeypatch):
         (
             "nothing.py",
             b"import numpy as np\nx = 3\n",
-            "nothing to check in nothing.py: expected a Network, or a Layer",
+            "nothing to check in nothing.py: expected a Network, Layer, Loss",
         ),
         ("pickled.pkl", pickle.dumps({}), "pickled.pkl: it is a pickle, which could run arbitrary code"),
         ("rows.csv", b"1,2\n", "rows.csv: it is a text"),
@@ -621,7 +621,7 @@ def test_a_file_that_cannot_be_checked(name, content, match):
 
 def test_a_name_that_is_not_there_or_is_something_else():
     refused(f"{PLANTED}:SumedWeights", match="has no 'SumedWeights'. Did you mean 'SummedWeights'")
-    refused(f"{PLANTED}:math", match="math: expected a Network, or a Layer, .*got <module 'math'")
+    refused(f"{PLANTED}:math", match="math: expected a Network, Layer, Loss, .*got <module 'math'")
     refused(f"{written('none.py', 'x = 3')}:net", match="none.py has no 'net'. It has no name for a Network")
 
 

@@ -29,10 +29,7 @@ class Triple(NamedTuple):
 
 
 KINDS = (Network, Layer, Loss, Penalty, Optimizer)
-WANTED = (
-    "a Network, or a Layer, a Loss, a Penalty or an Optimizer (the class or an object of it), or a function loss with "
-    "parameters and gradients"
-)
+WANTED = "a Network, Layer, Loss, Penalty or Optimizer, or a function loss with parameters and gradients"
 LOSSES = ("loss", "cost", "loss_function", "cost_function", "compute_loss", "compute_cost", "objective")
 PARAMETERS = ("parameters", "params", "weights", "theta")
 GRADIENTS = ("gradients", "grads", "gradient", "grad", "compute_gradients", "backward", "backprop")
