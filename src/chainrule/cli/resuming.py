@@ -23,7 +23,7 @@ from chainrule.cli.folder import CHECKPOINTS, CONFIG
 from chainrule.cli.options import DATA_SETS_ONLY, RUN_ONLY, TrainOptions, as_text, part_or_file, spelled
 from chainrule.cli.output import printable
 from chainrule.cli.recipes import Recipe
-from chainrule.files.values import ModelFileError, parse, shown
+from chainrule.files.values import ModelFileError, check_fields, parse, shown
 from chainrule.files.writing import refuse_link, remove_parts, write_atomically
 from chainrule.training.checkpoints import Checkpoint
 from chainrule.training.loop import DivergenceError
@@ -117,11 +117,10 @@ def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked(content: dict[str, Any]) -> Plan:
-    for name, kind in {"kind": str, "source": str, "command": str, "options": dict, "arguments": dict}.items():
-        if not isinstance(content[name], kind):
-            raise TypeError(f"{name}: expected {'text' if kind is str else 'names and values'}")
-    if odd := content.keys() - {field.name for field in dataclasses.fields(Plan)}:
-        raise ValueError(f"unknown fields: {shown(', '.join(sorted(odd)))}")
+    check_fields("the plan", content, {field.name for field in dataclasses.fields(Plan)})
+    for name, value in content.items():
+        if not isinstance(value, dict if name in ("options", "arguments") else str):
+            raise TypeError(f"{name}: expected {'names and values' if name in ('options', 'arguments') else 'text'}")
     plan = Plan(**content)
     known = {f.name for f in dataclasses.fields(TrainOptions)} - {*RUN_ONLY, *DATA_SETS_ONLY}
     if plan.kind == DATA_SET:
