@@ -16,7 +16,7 @@ import chainrule as cr
 import planted
 from chainrule._internal.names import public_classes
 from chainrule.cli.app import app
-from chainrule.gradient_check import engines as compare
+from chainrule.gradient_check import engines
 from chainrule.layers import Dense, Tanh
 from chainrule.training import engine
 
@@ -110,7 +110,7 @@ def test_a_wrong_one_among_them_is_a_failure(monkeypatch):
     result = check(status=1)
     assert re.search(r"Mish\(\) +layer +\d.* 1.00 +WRONG", result.stdout)
     assert "Mish() is WRONG:\n  gradient: dx is off by" in result.stdout
-    assert re.search(r"Of \d+ that were checked 1 is WRONG: Mish\(\)\.", result.stdout)
+    assert re.search(r"1 of \d+ checks FAILED: Mish\(\)\.", result.stdout)
 
 
 # ---------------------------------------------------------------- networks
@@ -172,7 +172,7 @@ def test_the_folder_of_a_run(here):
 
 def test_a_network_without_parameters():
     saved("none.safetensors", Tanh(), loss="squared_error")
-    assert "Each layer is right alone; there are no parameters." in check("none.safetensors").stdout
+    assert "Each layer passes on its own; the network has no parameters." in check("none.safetensors").stdout
 
 
 # ---------------------------------------------------------------- Python files
@@ -190,10 +190,7 @@ def test_a_whole_file_as_a_program():
     assert done.returncode == 1, done.stderr
     last = done.stdout.splitlines()[-1]
     names = [name for name, value in vars(planted).items() if getattr(value, "__module__", "") == planted.__name__]
-    assert (
-        last
-        == f"Of {len(SAID)} that were checked {len(SAID)} are WRONG: {', '.join(f'{n}()' for n in names if n in SAID)}."
-    )
+    assert last == f"{len(SAID)} of {len(SAID)} checks FAILED: {', '.join(f'{n}()' for n in names if n in SAID)}."
     assert set(SAID) == {n for n in names if n[0] != "_"}, "a planted mistake without its case here"
     assert "\x1b" not in done.stdout  # no colours in a pipe
     assert not (PLANTED.parent / "__pycache__" / f"_checked_{PLANTED.stem}.pyc").exists()
@@ -268,7 +265,7 @@ def test_what_is_checked_in_a_file():
     assert found == {"ok": True, "checks": found["checks"], "not_checked": []}
     result = check(path)
     assert "the file speaks ['mine.py']" in result.stderr  # and not between the tables
-    assert result.stdout.splitlines()[-1] == "All 2 that were checked are right."
+    assert result.stdout.splitlines()[-1] == "All 2 checks passed."
     assert not Path("__pycache__", "mine.cpython-311.pyc").exists()
 
 
@@ -276,7 +273,7 @@ def test_what_is_checked_in_a_file():
 def test_a_class_that_cannot_be_made_is_said_and_is_a_failure():
     result = check(written("mine.py", RIGHT), status=2)
     assert "Scaled() is correct" in result.stdout
-    assert result.stderr.endswith("Not checked: Power needs arguments: give the file an object of it to check, such as power = Power(...).\n")  # fmt: skip
+    assert result.stderr.endswith("Not checked: Power needs arguments: add an object to the file, such as power = Power(...).\n")  # fmt: skip
     refusal = check("mine.py:Power", status=2).stderr.splitlines()[-1]
     assert refusal.startswith("Error: mine.py: Power needs arguments")
     assert data("mine.py", status=2)["not_checked"]
@@ -285,7 +282,11 @@ def test_a_class_that_cannot_be_made_is_said_and_is_a_failure():
 @pytest.mark.usefixtures("neighbour")
 def test_one_name_of_a_file():
     path = written("mine.py", RIGHT + NETWORK + "power = Power((3,))\n")
-    for name, said in (("network", "The gradient is correct"), ("power", "Power() is right"), ("Scaled", "is right")):
+    for name, said in (
+        ("network", "The gradient is correct"),
+        ("power", "Power() is correct"),
+        ("Scaled", "is correct"),
+    ):
         assert said in check(f"{path}:{name}").stdout
     check(f"{path}:_Hidden", status=1)
 
@@ -295,7 +296,7 @@ def test_a_network_with_a_wrong_layer_names_it():
     code = f"import sys\nsys.path.insert(0, {str(PLANTED.parent)!r})\n{code}"
     result = check(written("net.py", code) + ":net", status=1)
     assert "The gradient is WRONG: largest relative error " in result.stdout
-    assert "Alone, layer 1, TanhInPlace(): x and dy: forward modifies x in place" in result.stdout
+    assert "On its own, layer 1, TanhInPlace(): x and dy: forward modifies x in place" in result.stdout
     assert "layer 0" not in result.stdout.partition("The gradient is WRONG")[2], "only the one that is wrong is named"
 
 
@@ -360,12 +361,12 @@ def test_a_layer_of_a_network_is_checked_at_what_comes_to_it():
 def test_what_raises_is_wrong_and_the_others_are_still_checked():
     result = check(written("breaks.py", BREAKS), status=1)
     for said in (
-        "Alone, layer 1, Breaks(): passes: forward raises AttributeError: 'numpy.ndarray' object has no attribute 'nonsense' (line 6: return x.nonsense)",
+        "On its own, layer 1, Breaks(): passes: forward raises AttributeError: 'numpy.ndarray' object has no attribute 'nonsense' (line 6: return x.nonsense)",
         "The gradient is correct: largest relative error",
-        "But not every layer is right:\n  Alone, layer 1, KeepsRows(): state: forward or backward writes self.rows",
+        "But some layers fail on their own:\n  On its own, layer 1, KeepsRows(): state: forward or backward writes self.rows",
         "OutputFails() cannot be checked:\n  output raises KeyError: 'height' (line 21: raise KeyError('height'))",
         "NoTargets() cannot be checked:\n  ValueError: never",
-        "Of 2 that were checked 2 are WRONG: breaks, keeps.",
+        "2 of 2 checks FAILED: breaks, keeps.",
     ):
         assert said in result.stdout, result.stdout
 
@@ -412,7 +413,7 @@ def test_layers_of_a_file_get_the_shape_that_is_asked_for():
     assert "it accepts none of the usual shapes: give the shape of a sample, such as --inputs 8,8,1" in result.stdout
     for shape in ("8,8,1", "8x8x1"):
         assert "Sideways() is correct" in check(f"{path}:Sideways", "--inputs", shape).stdout
-    refused("runs", "--inputs", "3", match="--inputs describes a network, but runs is to be checked")
+    refused("runs", "--inputs", "3", match="--inputs cannot be combined with runs: give one or the other")
 
 
 ENTROPIES = """
@@ -462,12 +463,12 @@ def test_the_cross_entropies_of_tutorials_are_right():
     """Integer labels, one-hot rows whose p − t is right for nothing else, and probabilities in place of logits."""
     path = written("entropies.py", ENTROPIES)
     for name, note in (
-        ("Labels", "the loss is not finite where y is 1,000 times as large"),
-        ("OneHot", "the gradient is right for targets whose rows sum to 1"),
+        ("Labels", "the loss is not finite if y is 1,000 times as large"),
+        ("OneHot", "the gradient is correct for targets whose rows sum to 1"),
         ("Binary", ""),
     ):
         found = check(f"{path}:{name}").stdout
-        assert f"{name}() is right" in found, found
+        assert f"{name}() is correct" in found, found
         assert note in found
     assert "The gradient is correct" in check(f"{path}:net").stdout
     assert "must return the loss of each row, not their mean" in check(f"{path}:MeanOfAll", status=1).stdout
@@ -502,7 +503,7 @@ class Velocity(cr.optimizers.Optimizer):
 def test_plain_numpy_and_optimizers_in_a_file():
     right = written("plain.py", NUMPY.replace("FACTOR", "2").replace("SIGN", "1"))
     result = check(right)
-    assert "The gradient of loss is right" in result.stdout
+    assert "The gradient of loss is correct" in result.stdout
     assert "Velocity() is correct: 20 steps on a quadratic follow Momentum" in result.stdout
     wrong = written("wrong.py", NUMPY.replace("FACTOR", "1").replace("SIGN", "-1"))
     result = check(wrong, status=1)
@@ -512,49 +513,49 @@ def test_plain_numpy_and_optimizers_in_a_file():
     assert [c["kind"] for c in data(f"{wrong}:loss", status=1)["checks"]] == ["function"]
 
 
-# ---------------------------------------------------------------- kernels
+# ---------------------------------------------------------------- the compiled engine
 
 
-def test_kernels_are_compared_part_by_part():
+def test_the_compiled_engine_is_compared_part_by_part():
     pytest.importorskip("numba")
     saved("model.safetensors", Dense(3))
-    found = data("model.safetensors", "--kernels")
+    found = data("model.safetensors", "--engine")
     assert found["ok"]
-    kinds = {c["kind"] for c in found["kernels"]}
+    kinds = {c["kind"] for c in found["engine"]}
     assert kinds == {"layer", "loss", "optimizer", "penalty", "constraint", "clip"}
-    names = {c["name"].partition("(")[0] for c in found["kernels"]}
+    names = {c["name"].partition("(")[0] for c in found["engine"]}
     for module in (cr.losses, cr.optimizers, cr.penalties, cr.training.clipping):
         public = {n for n in module.__all__ if n[0].isupper()} - {"Loss", "Optimizer", "Penalty", "Constraint", "Clip"}
         assert public <= names
     assert {"ReLU", "Softmax", "Dropout", "Dense"} <= names
-    left = {c["name"].partition("(")[0] for c in found["kernels"] if not c["differences"]}
+    left = {c["name"].partition("(")[0] for c in found["engine"] if not c["differences"]}
     assert left == {"BatchNorm", "Flatten", "GaussianNoise", "LayerNorm", "PReLU", "RMSNorm", "Scale"}, (
-        "what the compiled kernels leave"
+        "what the compiled engine leaves"
     )
 
 
-def test_a_kernel_that_differs_is_wrong(monkeypatch):
+def test_compiled_code_that_differs_is_wrong(monkeypatch):
     pytest.importorskip("numba")
     part = cr.optimizers.RMSProp(0.01)
-    monkeypatch.setattr(compare, "_parts", lambda: iter([("optimizer", part, {"optimizer": part})]))
+    monkeypatch.setattr(engines, "_parts", lambda: iter([("optimizer", part, {"optimizer": part})]))
     step = cr.optimizers.RMSProp.step
     monkeypatch.setattr(cr.optimizers.RMSProp, "step", lambda self, *a: step(self, *a[:3], 1.001 * a[3]))
     saved("model.safetensors", Dense(3))
-    result = check("model.safetensors", "--kernels", status=1)
+    result = check("model.safetensors", "--engine", status=1)
     assert re.search(r"RMSProp\(learning_rate=0.01\) +optimizer +\d.*WRONG", result.stdout)
     assert (
-        "The compiled kernels DIFFER from the reference for RMSProp(learning_rate=0.01): the largest difference is"
+        "The compiled engine DIFFERS from the reference for RMSProp(learning_rate=0.01); largest difference: "
         in result.stdout
     )
 
 
-def test_without_compiled_kernels_it_says_so(monkeypatch):
+def test_without_the_compiled_engine_it_says_so(monkeypatch):
     monkeypatch.setattr(engine, "_is_installed", lambda package: False)
     saved("model.safetensors", Dense(3))
-    result = check("model.safetensors", "--kernels")
-    assert "No compiled kernels" in result.stdout
+    result = check("model.safetensors", "--engine")
+    assert "No compiled engine" in result.stdout
     assert 'pip install "chainrule[fast]"' in result.stdout
-    assert data("model.safetensors", "--kernels")["kernels"] is None
+    assert data("model.safetensors", "--engine")["engine"] is None
 
 
 # ---------------------------------------------------------------- data for programs
@@ -597,7 +598,7 @@ def test_lines_fit_the_terminal(width, monkeypatch):
         (
             "raises.py",
             b"x = 1\ny = x / 0\n",
-            r"raises.py, line 2: ZeroDivisionError: division by zero \(while the file",
+            r"raises.py, line 2: ZeroDivisionError: division by zero \(while executing the file",
         ),
         ("exits.py", b"import sys\nsys.exit(3)\n", "exits.py, line 2: SystemExit: 3"),
         ("imports.py", b"import no_such_module\n", "imports.py, line 1: ModuleNotFoundError: No module named 'no_such"),
@@ -607,9 +608,9 @@ def test_lines_fit_the_terminal(width, monkeypatch):
         (
             "nothing.py",
             b"import numpy as np\nx = 3\n",
-            "nothing.py has nothing to check: expected a Network, or a Layer",
+            "nothing to check in nothing.py: expected a Network, Layer, Loss",
         ),
-        ("pickled.pkl", pickle.dumps({}), "pickled.pkl: it is a pickle, which could run any"),
+        ("pickled.pkl", pickle.dumps({}), "pickled.pkl: it is a pickle, which could run arbitrary code"),
         ("rows.csv", b"1,2\n", "rows.csv: it is a text"),
     ],
 )
@@ -620,25 +621,25 @@ def test_a_file_that_cannot_be_checked(name, content, match):
 
 def test_a_name_that_is_not_there_or_is_something_else():
     refused(f"{PLANTED}:SumedWeights", match="has no 'SumedWeights'. Did you mean 'SummedWeights'")
-    refused(f"{PLANTED}:math", match="math: expected a Network, or a Layer, .*got <module 'math'")
+    refused(f"{PLANTED}:math", match="math: expected a Network, Layer, Loss, .*got <module 'math'")
     refused(f"{written('none.py', 'x = 3')}:net", match="none.py has no 'net'. It has no name for a Network")
 
 
 def test_a_place_that_is_no_run(here):
     (here / "empty").mkdir()
     (here / "folder.py").mkdir()
-    refused("empty", match="the folder empty has no config.json: expected one that chainrule train")
-    refused("nowhere", match="there is no nowhere: expected a folder .*, a .safetensors file or a Python file")
-    refused("nowhere.py", match="there is no file nowhere.py")
+    refused("empty", match="no config.json in empty: expected a folder from a completed chainrule train run")
+    refused("nowhere", match="nowhere does not exist: give a folder .*, a .safetensors file or a Python file")
+    refused("nowhere.py", match="no such file: nowhere.py")
     refused("folder.py", match="folder.py cannot be read")
 
 
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (["run", "--layers", "dense 3"], "--layers describes a network, but run is to be checked: give one of the two"),
-        (["--layers", "dense 3"], "needs both --inputs and --layers"),
-        (["--loss", "huber"], "needs both --inputs and --layers"),
+        (["run", "--layers", "dense 3"], "--layers cannot be combined with run: give one or the other"),
+        (["--layers", "dense 3"], "give both --inputs and --layers"),
+        (["--loss", "huber"], "give both --inputs and --layers"),
         (["--inputs", "x", "--layers", "dense 3"], '--inputs: expected a number of at least 1, or a shape .* got "x"'),
         (["--inputs", "0", "--layers", "dense 3"], "--inputs"),
         (
@@ -649,7 +650,7 @@ def test_a_place_that_is_no_run(here):
             ["--inputs", "3", "--layers", "tanh 4"],
             '--layers: "tanh 4": too many positional arguments; Tanh takes nothing',
         ),
-        (["--inputs", "3", "--layers", "64,32"], '"64" is a size without its layer: write "dense 64"'),
+        (["--inputs", "3", "--layers", "64,32"], '"64" is a size without a layer: write "dense 64"'),
         (["--inputs", "3", "--layers", "dense 3,,tanh"], "--layers: expected layers such as"),
         (["--inputs", "3", "--layers", "dens 3"], "unknown layer 'dens'. Did you mean 'Dense'"),
         (["--inputs", "3", "--layers", "dense 0"], "Dense: units: .* got 0"),
@@ -667,5 +668,5 @@ def test_options_that_make_no_sense(arguments, match):
 
 def test_the_help_says_that_a_file_is_run():
     text = " ".join(check("--help").stdout.replace("│", " ").split())
-    assert "whose code is run, as by python FILE.py" in text
-    assert "Status: 0 all is right; 1 something is wrong; 2 something cannot be checked." in text
+    assert "its code is executed, as with python FILE.py" in text
+    assert "Exit status: 0 if all checks pass, 1 if any fails, 2 if something cannot be checked." in text

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import inspect
 import json
 import os
 import re
@@ -15,9 +16,9 @@ import pytest
 from typer.testing import CliRunner
 
 import chainrule as cr
-from chainrule.cli import data, options, reading, report, resuming, train_options
+from chainrule.cli import data, options, reading, recipes, report, resuming
 from chainrule.cli.app import app
-from chainrule.cli.train_options import TrainOptions
+from chainrule.cli.options import TrainOptions
 from chainrule.datasets import DATASETS, Dataset
 from chainrule.files.writing import writing
 from chainrule.training.checkpoints import Checkpoint
@@ -120,7 +121,7 @@ class TestTrain:
         written = config(here / "runs" / "mnist")
         assert written["rows"] == {"train": 220, "validation": 20, "test": 50}
         assert written["arguments"] == {"folder": str(here / "given")}
-        assert "220 rows to train, 20 to validate, 50 to test" in result.output
+        assert "220 training, 20 validation, 50 test rows" in result.output
 
     @pytest.mark.skipif("CHAINRULE_DATA" not in os.environ, reason="needs the files of MNIST")
     @pytest.mark.slow
@@ -152,25 +153,25 @@ class TestTrain:
         "schedule", ["constant", "inverse-time", "inverse-scaling", "exponential", "step", "cosine", "one-cycle"]
     )
     def test_every_schedule_has_arguments(self, schedule):
-        made = options.schedule(options.resolve("moons", None, schedule=schedule))
+        made = recipes.schedule(recipes.resolve("moons", None, schedule=schedule))
         assert isinstance(made, cr.schedules.Schedule)
         assert made.factor(59.9, 60) <= 1
 
     def test_another_optimizer_has_its_own_learning_rate(self):
-        assert options.resolve("digits", None).learning_rate == options.RECIPES["digits"].learning_rate
-        assert options.resolve("digits", None, optimizer="sgd").learning_rate == cr.optimizers.SGD().learning_rate
+        assert recipes.resolve("digits", None).learning_rate == recipes.RECIPES["digits"].learning_rate
+        assert recipes.resolve("digits", None, optimizer="sgd").learning_rate == cr.optimizers.SGD().learning_rate
 
     def test_every_option_is_in_the_one_table(self):
         """A name that is kept, passed on or refused is that of an option; what a data set has, ``train`` can be given."""
         known = {field.name for field in dataclasses.fields(TrainOptions)}
-        resolved = {field.name for field in dataclasses.fields(options.Options)}
-        lists = (train_options.DATA_SETS_ONLY, train_options.TABLES_ONLY, train_options.RUN_ONLY)
-        assert known >= resolved.union(train_options.PARAMETERS, *lists)
-        assert not resolved & {*train_options.TABLES_ONLY}
+        resolved = {field.name for field in dataclasses.fields(recipes.Recipe)}
+        lists = (options.DATA_SETS_ONLY, options.TABLES_ONLY, options.RUN_ONLY)
+        assert known >= resolved.union(options.PARAMETERS, *lists)
+        assert not resolved & {*options.TABLES_ONLY}
         assert known == resolved.union(*lists)
 
     def test_no_hidden_layer(self):
-        assert options.resolve("moons", "none").layers == options.resolve("moons", "").layers == ()
+        assert recipes.resolve("moons", "none").layers == recipes.resolve("moons", "").layers == ()
         run("train", "moons", "--layers", "", "--epochs", 1)
 
     def test_the_seed_decides_everything(self, here):
@@ -242,9 +243,9 @@ class TestBadOptions:
             (["moons", "--seed", "-1"], "--seed: .* got -1"),
             (["moons", "--seed", str(2**32)], "--seed: expected a whole number from 0 to 4294967295"),
             (["moons", "--data", "."], "--data: only mnist"),
-            (["moons", "--drop", "x"], "--drop: moons is not a table"),
-            (["moons", "--class-weight", "balanced"], "--class-weight: moons is not a table"),
-            (["moons", "--stream"], "--stream: moons is not a table"),
+            (["moons", "--drop", "x"], "--drop applies only to tables, and moons is not a table"),
+            (["moons", "--class-weight", "balanced"], "--class-weight .* moons is not a table"),
+            (["moons", "--stream"], "--stream .* moons is not a table"),
             (["mnist", "--data", "nowhere"], "nowhere"),
         ],
     )
@@ -315,7 +316,7 @@ class TestFolder:
     @pytest.mark.parametrize("out", ["file", "file/inside", "file/deep/inside"])
     def test_a_file_in_the_way_is_refused(self, out, here):
         (here / "file").write_text("keep")
-        refused("train", "moons", "--out", out, match="^Error: file is a file, where a folder is needed")
+        refused("train", "moons", "--out", out, match="^Error: file is a file, but a folder is needed")
         assert (here / "file").read_text() == "keep"
 
     def test_a_file_called_runs_is_refused(self, here):
@@ -324,14 +325,16 @@ class TestFolder:
 
     def test_a_folder_where_a_file_goes_is_refused(self, here):
         (here / "out" / "model.safetensors").mkdir(parents=True)
-        refused("train", "moons", "--out", "out", "--overwrite", match="model.safetensors is a folder")
+        refused(
+            "train", "moons", "--out", "out", "--overwrite", match="cannot write .*model.safetensors: it is a folder"
+        )
 
     def test_a_folder_that_cannot_be_written_is_refused(self, here, monkeypatch):
         def no(**kwargs):
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr("chainrule.cli.folder.tempfile.TemporaryFile", no)
-        refused("train", "moons", "--out", "new/folder", match="cannot be written .Permission denied")
+        refused("train", "moons", "--out", "new/folder", match="cannot write to the folder .*Permission denied")
         assert list(here.iterdir()) == []
 
     def test_a_file_that_cannot_be_finished_is_not_there(self, here):
@@ -403,14 +406,14 @@ class TestResume:
     @pytest.mark.parametrize(
         ("arguments", "match"),
         [
-            (["circles"], "DATASET: the training in .*killed was started with moons, got circles"),
+            (["circles"], "DATASET: the run in .*killed was started with moons, got circles"),
             (["--layers", "9"], r"--layers: .* started with 8, got 9"),
             (["--seed", "4"], "--seed"),
             (["--epochs", "3"], "--epochs: .* started with 4, got 3"),
             (["--batch-size", "9"], "--batch-size"),
             (["--optimizer", "adam"], "--learning-rate|--optimizer"),
-            (["--out", "other"], "leave out --out and --overwrite"),
-            (["--overwrite"], "leave out --out and --overwrite"),
+            (["--out", "other"], "--out does not go with --resume"),
+            (["--overwrite"], "--overwrite does not go with --resume"),
         ],
     )
     def test_other_options_are_refused(self, arguments, match, killed):
@@ -431,7 +434,7 @@ class TestResume:
     )
     def test_a_damaged_plan_is_refused(self, text, killed):
         (killed / "checkpoints" / "run.json").write_text(text)
-        refused("train", "--resume", killed, match=r"run\.json is damaged")
+        refused("train", "--resume", killed, match=r"run\.json is corrupt")
 
     def test_a_plan_of_version_0_1_is_resumed(self, killed, here):
         path = killed / "checkpoints" / "run.json"
@@ -452,7 +455,7 @@ class TestResume:
 
     def test_a_run_that_has_ended(self, here):
         run("train", "moons", *QUICK, "--quiet")
-        refused("train", "--resume", "runs/moons", match="has ended: chainrule evaluate")
+        refused("train", "--resume", "runs/moons", match="is complete: evaluate it with chainrule evaluate")
 
     def test_a_folder_that_is_none(self, here):
         refused("train", "--resume", "nowhere", match="nowhere is not a folder")
@@ -501,24 +504,24 @@ class TestEvaluate:
     def test_other_held_out_rows_are_noticed(self, copy):
         changed = config(copy) | {"test_sha256": "0" * 64}
         (copy / "config.json").write_text(json.dumps(changed))
-        assert "not those of the training" in run("evaluate", copy).stderr
+        assert "differ from those held out during training" in run("evaluate", copy).stderr
 
     def test_folders_that_are_none_are_refused(self, here):
-        refused("evaluate", "nowhere", match="nowhere is not there")
+        refused("evaluate", "nowhere", match="nowhere does not exist")
         (here / "empty").mkdir()
-        refused("evaluate", "empty", match=r"has no config\.json")
+        refused("evaluate", "empty", match=r"no config\.json in empty")
         (here / "file").write_text("")
         refused("evaluate", "file", match="is a file")
 
     @pytest.mark.parametrize(
         ("content", "match"),
         [
-            (b"", "is damaged, it is not JSON"),
-            (b"{", "is damaged, it is not JSON"),
-            (b"\xff\xfe\x00", "is damaged, it is not JSON"),
-            (b"[" * 100_000, "is damaged, it is not JSON"),
-            (b"[1, 2]", "of another program"),
-            (b'{"name": "x"}', "of another program"),
+            (b"", "is corrupt: invalid JSON"),
+            (b"{", "is corrupt: invalid JSON"),
+            (b"\xff\xfe\x00", "is corrupt: invalid JSON"),
+            (b"[" * 100_000, "is corrupt: invalid JSON"),
+            (b"[1, 2]", "was not written by chainrule train"),
+            (b'{"name": "x"}', "was not written by chainrule train"),
             (b'{"format": 99}', "format 99.*pip install -U chainrule"),
             (b"[" + b"1," * 2**20 + b"1]", "too large"),
         ],
@@ -540,7 +543,7 @@ class TestEvaluate:
             ({"test": float("nan")}, "test"),
             ({"classes": "ab"}, "classes"),
             ({"classes": ["a"]}, "classes"),
-            ({"classes": ["a", "b", "c"]}, "2 outputs, but config.json names 3"),
+            ({"classes": ["a", "b", "c"]}, "2 outputs, but config.json lists 3"),
             ({"image_shape": [0, 1]}, "image_shape"),
             ({"input_range": [1]}, "input_range"),
             ({"arguments": {"rows": [1]}}, "arguments"),
@@ -604,7 +607,7 @@ class TestPredict:
         square, flat = (run("predict", "runs/digits", f"{name}.npy").stdout for name in ("square", "flat"))
         assert square == flat
         np.save(here / "bytes.npy", (X * 16).astype(np.uint8))
-        assert "but training saw 0 to 1" in run("predict", "runs/digits", "bytes.npy").stderr
+        assert "but training inputs ranged from 0 to 1" in run("predict", "runs/digits", "bytes.npy").stderr
 
     def test_out_writes_a_file_and_replaces_none(self, moons, here):
         printed = run("predict", moons, "moons").stdout
@@ -618,7 +621,7 @@ class TestPredict:
 
     def test_out_must_have_a_place(self, moons, here):
         refused("predict", moons, "moons", "--out", ".", match="is a folder")
-        refused("predict", moons, "moons", "--out", "no/p.csv", match="there is no folder no")
+        refused("predict", moons, "moons", "--out", "no/p.csv", match="the folder no does not exist")
 
     @pytest.mark.parametrize(
         ("text", "match"),
@@ -660,7 +663,7 @@ class TestPredict:
         refused("predict", moons, "none.npz", match="no array")
 
     def test_files_that_are_none_are_refused(self, moons, here):
-        refused("predict", moons, "x.csv", match="x.csv is not there")
+        refused("predict", moons, "x.csv", match="x.csv does not exist")
         refused("predict", moons, "mons", match="Did you mean 'moons'")
         refused("predict", moons, ".", match="is a folder")
         (here / "x.txt").write_text("1,2")
@@ -669,7 +672,7 @@ class TestPredict:
 
     def test_options_for_tables_are_refused(self, moons):
         for option in (["--interval", "0.9"], ["--coerce"], ["--delimiter", ";"], ["--decimal", ","]):
-            refused("predict", moons, "moons", *option, match=f"{option[0]}: is for the run of a table")
+            refused("predict", moons, "moons", *option, match=f"{option[0]} applies only to runs on tables")
 
     def test_numbers_of_every_spelling(self):
         np.testing.assert_array_equal(reading.parse_csv('"1", -2e3\n3,.5', "x"), [[1, -2000], [3, 0.5]])
@@ -699,6 +702,13 @@ class TestProcess:
     def test_help_names_the_commands(self):
         done = subprocess.run([*COMMAND, "--help"], check=True, capture_output=True, text=True)
         assert all(command in done.stdout for command in ("train", "evaluate", "predict"))
+
+    @pytest.mark.parametrize("command", app.registered_commands, ids=lambda command: command.callback.__name__)
+    def test_help_wraps_each_paragraph_as_a_whole(self, command):
+        """The help page keeps a line break within a paragraph, in the middle of its line."""
+        paragraphs = inspect.getdoc(command.callback).split("\n\n")
+        assert [text for text in paragraphs if "\n" in text] == []
+        assert "[[" not in run(command.callback.__name__, "--help").stdout
 
     def test_help_loads_nothing_heavy(self):
         code = (
@@ -747,8 +757,8 @@ class TestProcess:
             out, err = process.communicate(timeout=60)
         assert process.returncode == 0
         assert "interrupted" in out
-        assert "what was learned until then is tested and saved" in err
-        assert "To resume it: chainrule train --resume runs/moons" in err
+        assert "evaluating and saving the network trained so far" in err
+        assert "To resume: chainrule train --resume runs/moons" in err
         assert names(here / "runs" / "moons") == FILES | {"boundary.png", "checkpoints"}
         assert config(here / "runs" / "moons")["results"]["stopped"].startswith("interrupted")
 
@@ -784,7 +794,7 @@ class TestProcess:
         assert process.returncode == 0
         text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", received.decode())
         bar = [line for line in re.split(r"[\r\n]+", text) if line.startswith("epoch ")]
-        assert re.fullmatch(r"epoch 40/40 ━+ loss \d\.\d+ validation [\d.]+ % [\d,]+ samples/s in \d:\d\d *", bar[-1])
+        assert re.fullmatch(r"epoch 40/40 ━+ loss \d\.\d+ validation [\d.]+% [\d,]+ samples/s in \d:\d\d *", bar[-1])
         assert all(len(line) <= 80 for line in bar)
         assert any(line.rstrip().endswith("left") for line in bar)
         assert "val_loss" not in text  # no plain lines beside it

@@ -384,7 +384,7 @@ def test_a_gradient_that_was_never_written_is_said_so():
     report = cr.check_gradient(network(NeverWritten(), Dense(3)), X, LABELS)
     assert not report
     assert "is it written" in report.parameters[0].hint
-    assert any("layer 0, NeverWritten(): backward sets no memo.dw" in s for s in report.suspects), report.suspects
+    assert any("layer 0, NeverWritten(): backward does not set memo.dw" in s for s in report.suspects), report.suspects
 
 
 def test_a_gradient_that_is_not_finite_is_wrong():

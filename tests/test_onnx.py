@@ -788,7 +788,7 @@ class TestCommand:
     def test_without_onnxruntime(self, folder, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "onnxruntime", None)
         printed = export(folder, "--onnx", tmp_path / "moons.onnx")
-        assert printed.endswith("not compared, as onnxruntime is not installed.\n")
+        assert printed.endswith("not compared: onnxruntime is not installed.\n")
         assert (tmp_path / "moons.onnx").exists()
 
     def test_an_onnxruntime_that_is_too_old(self, folder, tmp_path, monkeypatch):
@@ -797,7 +797,7 @@ class TestCommand:
 
         monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
         printed = export(folder, "--onnx", tmp_path / "moons.onnx")
-        assert re.search(r"not compared, as onnxruntime \S+ does not run it: Opset 21 is under development\n$", printed)
+        assert re.search(r"not compared: onnxruntime \S+ does not run it: Opset 21 is under development\n$", printed)
 
     @pytest.mark.parametrize(
         ("arguments", "match"),
@@ -805,8 +805,8 @@ class TestCommand:
             (["{folder}", "--onnx", "{tmp}"], "is a folder; a file was expected"),
             (["{folder}", "--onnx", "{tmp}/no/file.onnx"], "does not exist"),
             (["{folder}", "--onnx", "{tmp}/new.onnx", "--opset", "7"], "opset: expected 13 to"),
-            (["{tmp}", "--onnx", "{tmp}/new.onnx"], "has no config.json"),
-            (["{tmp}/nowhere", "--onnx", "{tmp}/new.onnx"], "is not there"),
+            (["{tmp}", "--onnx", "{tmp}/new.onnx"], "no config.json in "),
+            (["{tmp}/nowhere", "--onnx", "{tmp}/new.onnx"], "does not exist"),
             (["{folder}/config.json", "--onnx", "{tmp}/new.onnx"], "it is a text"),
         ],
     )
@@ -829,7 +829,7 @@ class TestCommand:
         cr.save(cr.Network(2, [Dense(1)], "squared_error"), path)
         for source in (path, tmp_path):
             assert "is the model itself" in export(source, "--onnx", path, "--overwrite", status=2)
-        assert "is not there" in export(tmp_path / "nowhere", "--onnx", path, "--overwrite", status=2)
+        assert "does not exist" in export(tmp_path / "nowhere", "--onnx", path, "--overwrite", status=2)
         assert cr.load(path).input_shape == (2,)
 
     def test_without_onnx(self, folder, tmp_path, monkeypatch):

@@ -217,7 +217,7 @@ class TestStrangersRun:
     def test_one_killed_later_says_how_to_resume(self, left):
         Path("run", "checkpoints", "checkpoint-000001.safetensors").write_text("")
         result = run("train", "cities.csv", "--target", "city", "--out", "run", status=2)
-        assert "resume it with chainrule train --resume run, or start again with --overwrite" in result.stderr
+        assert "resume it with chainrule train --resume run, or start over with --overwrite" in result.stderr
 
 
 def test_ctrl_c_while_packages_are_imported_ends_without_a_traceback(tmp_path):

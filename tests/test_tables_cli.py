@@ -46,8 +46,8 @@ def refused(*arguments, match):
 def test_train_and_predict(here):
     printed = run("train", "titanic.csv", "--target", "survived", *QUICK).stdout
     assert re.search(r"^sex +yes/no +0 +2  female = 0, male = 1$", printed, re.MULTILINE)
-    assert re.search(r"^number +identifier .* left out: its numbers rise by one", printed, re.MULTILINE)
-    assert "210 to train, 30 to validate, 60 to test" in printed
+    assert re.search(r"^number +identifier .* dropped: its numbers rise by one", printed, re.MULTILINE)
+    assert "210 training, 30 validation, 60 test" in printed
     assert re.search(r"^accuracy +0\.\d+ +0\.\d+ to 0\.\d+ +0\.\d+ +0\.\d+ +0\.\d+$", printed, re.MULTILINE)
     assert "linear model" in printed
     folder = here / "runs" / "titanic"
@@ -57,7 +57,7 @@ def test_train_and_predict(here):
     assert json.loads((folder / "config.json").read_text())
     passengers().drop("survived").write_parquet("new.parquet")
     said = run("predict", folder, "new.parquet", "--out", "predictions.csv").stderr
-    assert "predictions.csv: 300 rows" in said
+    assert "Wrote 300 rows to predictions.csv" in said
     table = pl.read_csv("predictions.csv")
     assert table.columns == ["prediction", "p_no", "p_yes"]
     assert set(table["prediction"]) <= {"no", "yes"}
@@ -95,7 +95,7 @@ def test_what_does_not_fit_is_said():
     run("predict", "runs/titanic", "words.csv", "--coerce")
     frame.head(0).write_csv("none.csv")
     refused("predict", "runs/titanic", "none.csv", match="there are no rows")
-    refused("predict", "runs/titanic", "titanic.csv", "--data", "here", match="--data: is for data sets")
+    refused("predict", "runs/titanic", "titanic.csv", "--data", "here", match="--data applies only to data sets")
 
 
 def test_a_number_has_an_interval():
@@ -163,15 +163,13 @@ def left(here, monkeypatch):
 def test_a_training_goes_on(here, monkeypatch):
     folder = left(here, monkeypatch)
     assert {path.name for path in folder.iterdir()} == {"checkpoints"}
-    refused(
-        "train", "--resume", "run", "--layers", "9", match="--layers: the training in run was started with 8, got 9"
-    )
+    refused("train", "--resume", "run", "--layers", "9", match="--layers: the run in run was started with 8, got 9")
     refused("train", "--resume", "run", "--class-weight", "none", match="--class-weight: .* balanced, got none")
     refused("train", "--resume", "run", "--test", "0.3", match="--test: .* 0.2, got 0.3")
     refused("train", "other.csv", "--resume", "run", match="FILE: .* titanic.csv, got other.csv")
     refused("train", "--resume", "run", match="reads titanic.csv: give it again")
-    refused("train", "--resume", "run", "--out", "b", match="leave out --out")
-    refused("train", "--resume", "run", "--schedule", "cosine", match="--schedule: is for data sets")
+    refused("train", "--resume", "run", "--out", "b", match="--out does not go with --resume")
+    refused("train", "--resume", "run", "--schedule", "cosine", match="--schedule applies only to data sets")
     run("train", "titanic.csv", "--target", "survived", "--resume", "run", *QUICK)
     run("train", "titanic.csv", "--target", "survived", *QUICK, "--class-weight", "balanced", "--out", "whole")
     one, other = (json.loads((here / name / "config.json").read_text()) for name in ("run", "whole"))
@@ -179,7 +177,7 @@ def test_a_training_goes_on(here, monkeypatch):
     assert np.array_equal(networks[0].theta, networks[1].theta)
     assert one["scores"] == other["scores"]
     assert not (folder / "checkpoints").exists()
-    refused("train", "--resume", "run", match="has ended")
+    refused("train", "--resume", "run", match="is complete")
 
 
 def test_another_table_or_a_damaged_plan_is_refused(here, monkeypatch):
@@ -198,20 +196,20 @@ def test_another_table_or_a_damaged_plan_is_refused(here, monkeypatch):
         {"more": 1},
     ):
         path.write_text(json.dumps(plan | change))
-        refused("train", "--resume", "run", match="is damaged")
+        refused("train", "--resume", "run", match="is corrupt")
     path.write_text("[")
-    refused("train", "--resume", "run", match="is damaged")
+    refused("train", "--resume", "run", match="is corrupt")
     refused("train", "titanic.csv", "--resume", "nowhere", match="is not a folder")
 
 
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (["titanic.csv"], "--target: name the column of titanic.csv"),
+        (["titanic.csv"], "--target is required: name the column of titanic.csv"),
         (["titanic.csv", "--target", "survivd"], "Did you mean 'survived'"),
         (["titanc.csv", "--target", "a"], "there is no file titanc.csv.*Did you mean 'titanic.csv'"),
-        (["digits", "--target", "a"], "--target: digits is not a table"),
-        (["titanic.csv", "--target", "survived", "--schedule", "cosine"], "--schedule: is for data sets"),
+        (["digits", "--target", "a"], "--target applies only to tables, and digits is not a table"),
+        (["titanic.csv", "--target", "survived", "--schedule", "cosine"], "--schedule applies only to data sets"),
         (["titanic.csv", "--target", "survived", "--test", "2"], "test"),
         (["titanic.csv", "--target", "survived", "--test", "no.csv"], "there is no file no.csv"),
     ],
@@ -240,7 +238,7 @@ def test_scores_are_shown_in_digits_that_fit_them():
     intervals = {"RMSE": (12000.0, 12700.0), "R²": (0.99991, 0.99999)}
     others = {"mean": {"RMSE": 20000.0, "R²": -4e-6}}
     assert cli.beside("held-out rows", "network", scores, intervals, others).splitlines() == [
-        "held-out rows  network     95 % interval    mean",
+        "held-out rows  network      95% interval    mean",
         "RMSE            12,346  12,000 to 12,700  20,000",
         "R²              0.9877  0.9999 to 1.0000  0.0000",
     ]
@@ -275,10 +273,10 @@ def test_nine_classes_of_seven_rows_are_trained_and_tuned(here):
         "nine.csv"
     )
     printed = run("train", "nine.csv", "--target", "y", *QUICK).stdout
-    assert "41 to train, 9 to validate, 13 to test" in printed
+    assert "41 training, 9 validation, 13 test" in printed
     assert "9 rows for validation, one for each class: 12.5 % would be fewer." in printed
     printed = run("train", "nine.csv", "--target", "y", "--validation", "0.3", "--overwrite", *QUICK).stdout
-    assert "35 to train, 15 to validate, 13 to test" in printed
+    assert "35 training, 15 validation, 13 test" in printed
     run(
         "tune",
         "nine.csv",
@@ -300,7 +298,9 @@ def test_nine_classes_of_seven_rows_are_trained_and_tuned(here):
         refused(
             *command, "nine.csv", "--target", "y", "--test", "0.9", match="give more rows, or another --test or --valid"
         )
-    refused("train", "digits", "--validation", "0.3", match="--validation: digits is not a table")
+    refused(
+        "train", "digits", "--validation", "0.3", match="--validation applies only to tables, and digits is not a table"
+    )
 
 
 def test_perfect_scores_of_few_rows_are_not_certain(here):

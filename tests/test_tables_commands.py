@@ -13,10 +13,12 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+import chainrule as cr
 import small_tables
 from chainrule import tables
-from chainrule.cli import check_result, checks
+from chainrule.cli import checks
 from chainrule.cli.app import app
+from chainrule.files.serving import Classifier
 from chainrule.tables import converting, explaining, output, row_inputs
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
@@ -97,7 +99,7 @@ def test_evaluate_measures_a_labeled_file(runs, task):
     name, value = (
         ("RMSE", f"{held_out['RMSE']:.4g}") if task == "regression" else ("accuracy", f"{held_out['accuracy']:.4f}")
     )
-    assert re.search(r"^40 rows +this file +95 % interval +held out in training$", printed, re.MULTILINE), printed
+    assert re.search(r"^40 rows +this file +95% interval +held out in training$", printed, re.MULTILINE), printed
     assert re.search(rf"^{name} .* {value}$", printed, re.MULTILINE), printed
 
 
@@ -124,7 +126,7 @@ def test_evaluate_shows_the_worst_rows_by_their_numbers_in_the_file(runs, tmp_pa
 
 def test_evaluate_says_what_does_not_fit(runs, tmp_path):
     folder = runs / "binary"
-    refused("evaluate", folder, match="keeps no rows: give a file that has the column 'y'")
+    refused("evaluate", folder, match="does not include its rows: give a file with the column 'y'")
     frame = rows("binary", 40)
     frame.drop("y").write_csv(tmp_path / "no.csv")
     refused("evaluate", folder, tmp_path / "no.csv", match="has no column 'y'")
@@ -136,7 +138,7 @@ def test_evaluate_says_what_does_not_fit(runs, tmp_path):
     half.write_csv(tmp_path / "half.csv")
     result = run("evaluate", folder, tmp_path / "half.csv")
     assert result.stdout.count("30 rows") == 1
-    assert "Note: 10 of 40 rows have no 'y': left out." in result.stderr
+    assert "Note: dropped 10 of 40 rows, which have no 'y'." in result.stderr
     half.with_columns(pl.lit(None, pl.String).alias("y")).write_csv(tmp_path / "none.csv")
     refused("evaluate", folder, tmp_path / "none.csv", match="has no row with a value of y")
     words = pl.when(pl.int_range(pl.len()) == 20).then(pl.lit("tall")).otherwise(pl.col("x").cast(pl.String)).alias("x")
@@ -208,7 +210,7 @@ def test_explain_follows_a_row_of_a_file_through_preparation_and_network(runs, t
 def test_the_page_of_an_explanation_has_the_preparation_in_it(runs, task, tmp_path, ending):
     out = tmp_path / f"row.{ending}"
     printed = run("explain", runs / task, runs / f"{task}.csv", "--row", "3", "--out", out).stdout
-    assert re.search(r"^(true: |Trace\().*; the worked example is in ", printed)
+    assert re.search(r"^(true: |Trace\().*; worked example written to ", printed)
     page = out.read_text(encoding="utf-8")
     color = rows(task, 40, seed=1)["color"][2]
     cell = {"html": '<th scope="row">{}</th><td>{}</td><td>x[0, ', "md": r"| {} | {} | x\[0, ", "txt": "{}   {}  "}[
@@ -311,13 +313,13 @@ def test_check_takes_labeled_rows_and_says_what_it_used(runs, tmp_path):
     source = runs / "multiclass.csv"
     given = run("check", runs / "multiclass", source, "--rows", "5").stdout
     assert f"at the first 5 labeled rows of {source}" in given
-    assert "is right" in given
+    assert "The gradient is correct" in given
     rows("binary", 1).write_csv(tmp_path / "one.csv")
-    refused("check", runs / "binary", tmp_path / "one.csv", match="has one labeled row: expected two or more")
+    refused("check", runs / "binary", tmp_path / "one.csv", match="has one labeled row: expected at least two")
     rows("binary", 9).drop("y").write_csv(tmp_path / "new.csv")
     refused("check", runs / "binary", tmp_path / "new.csv", match="has no column 'y'")
     model = runs / "binary" / "model.safetensors"
-    refused("check", model, runs / "binary.csv", match="is not the run of a table")
+    refused("check", model, runs / "binary.csv", match="is not a run on a table")
     assert not run("check", model, "--json").stdout.count("made-up")
 
 
@@ -327,7 +329,7 @@ def test_check_uses_the_rows_and_targets_of_the_file(runs, monkeypatch, task):
 
     def check_network(name, network, rows, seed, terms, *, at):
         seen.append((rows, *at))
-        return check_result.Check("network", name, True, "")
+        return checks.Check(kind="network", name=name, ok=True)
 
     monkeypatch.setattr(checks, "check_network", check_network)
     run("check", runs / task, runs / f"{task}.csv", "--rows", "6")
@@ -429,7 +431,7 @@ def test_the_model_of_another_run_is_refused(runs, every, tmp_path):
 def test_check_checks_the_gradients_of_a_tables_run_and_of_an_estimators_file(runs, task):
     for target in (runs / task, runs / task / "model.safetensors"):
         printed = run("check", target).stdout
-        assert "is right" in printed, printed
+        assert "The gradient is correct" in printed, printed
         assert ("at 8 made-up rows in the range of training, and random targets" in printed) == target.is_dir()
 
 
@@ -448,7 +450,9 @@ def test_export_writes_the_pipeline_that_runs_in_onnxruntime(runs, task, tmp_pat
     predicted = tables.predict(run_of, frame)[0]
     ours = predicted["prediction"] if task == "regression" else predicted.select(pl.col("^p_.*$"))
     np.testing.assert_allclose(found.reshape(ours.shape), ours.to_numpy(), atol=1e-5)
-    refused("export", runs / task, "--onnx", tmp_path / "q.onnx", "--opset", "17", match="--opset: is for networks")
+    refused(
+        "export", runs / task, "--onnx", tmp_path / "q.onnx", "--opset", "17", match="--opset applies only to networks"
+    )
 
 
 def test_export_compares_columns_of_two_words(tmp_path):
@@ -537,6 +541,7 @@ def test_no_bound_is_zero_and_seeds_are_named(runs, tmp_path, monkeypatch):
     refused("train", "t.csv", "--target", "y", "--seed", "-1", match="--seed: expected")
     refused("train", "moons", "--seed", "-1", match="--seed: expected")
     refused("tune", "t.csv", "--target", "y", "--trials", "1", "--seed", "-1", match="--seed: expected")
+    refused("tune", "t.csv", "--trials", "1", match="--target is required: name the column of t.csv to predict")
     for seed in (-1, 2**32):  # not "too few rows", which is what the split would make of it
         with pytest.raises(ValueError, match=f"seed: expected a whole number from 0 to 4294967295, got {seed}"):
             tables.train("t.csv", "y", seed=seed)
@@ -555,3 +560,16 @@ def test_numbers_out_of_their_bounds_are_refused_by_their_option(runs, tmp_path,
     out = tmp_path / "run"
     refused("train", runs / "binary.csv", "--target", "y", option, value, "--out", out, match=f"{option}: expected")
     assert not out.exists()
+
+
+def test_load_of_the_package_reads_the_folder_of_a_run(runs, tmp_path):
+    loaded = cr.load(runs / "binary")
+    assert isinstance(loaded, tables.Saved)
+    assert loaded.schema == tables.load(runs / "binary").schema
+    frame = rows("binary", 5, seed=2).drop("y")
+    expected = tables.predict(tables.load(runs / "binary"), frame)[0]
+    assert tables.predict(loaded, frame)[0].equals(expected)
+    assert isinstance(cr.load(str(runs / "binary" / "model.safetensors")), Classifier)
+    (tmp_path / "schema.json").write_text("{}")
+    with pytest.raises(FileNotFoundError, match=r"has no config\.json"):
+        cr.load(tmp_path)

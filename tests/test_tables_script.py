@@ -142,10 +142,10 @@ def test_the_command_prints_it_and_trains_nothing(tmp_path, monkeypatch):
     assert f"accuracy {tables.train('t.csv', 'survived', parameters=QUICK).scores['accuracy']}" in alone.stdout
     refused = CliRunner().invoke(app, ["train", "digits", "--print-python"])
     assert refused.exit_code == 2
-    assert "--print-python: digits is not a table" in refused.stderr
+    assert "--print-python applies only to tables, and digits is not a table" in refused.stderr
     refused = CliRunner().invoke(app, ["train", "t.csv", "--target", "survived", "--stream", "--print-python"])
     assert refused.exit_code == 2
-    assert "there is no script of a table that is streamed" in refused.stderr
+    assert "--print-python is not available for streamed tables" in refused.stderr
 
 
 def test_rows_are_in_the_order_of_their_dates_not_of_their_texts():

@@ -561,7 +561,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch):
     monkeypatch.setattr(Problem, "evaluate", interrupt)
     done = CliRunner().invoke(app, ["tune", "people.csv", "--target", "target", "--trials", "2"])
     assert done.exit_code == 130
-    assert "the same command resumes" in done.stderr
+    assert "rerun the same command to resume" in done.stderr
 
 
 # ---------------------------------------------------------------- a study that somebody else wrote

@@ -726,10 +726,10 @@ class TestCommandLine:
     @pytest.mark.parametrize(
         ("arguments", "match"),
         [
-            (["--row", 360], "--row: expected a number from 0 to 359, the held-out rows, got 360"),
-            (["--row", -1], "from 0 to 359, the held-out rows, got -1"),
+            (["--row", 360], "--row: expected a held-out row from 0 to 359, got 360"),
+            (["--row", -1], "from 0 to 359, got -1"),
             (["--row", 0, "--out", "a.pdf"], r"ends in \.html, \.md or \.txt, got \.pdf"),
-            (["--row", 0, "--out", "nowhere/a.md"], "there is no folder nowhere"),
+            (["--row", 0, "--out", "nowhere/a.md"], "the folder nowhere does not exist"),
             (["--row", 0, "--learning-rate", -1], "--learning-rate: expected"),
         ],
     )
@@ -741,8 +741,8 @@ class TestCommandLine:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_folder_that_is_none(self, tmp_path):
-        assert "has no config.json" in explain(tmp_path, "--row", 0, status=2).stderr
-        assert "is not there" in explain(tmp_path / "no", "--row", 0, status=2).stderr
+        assert f"no config.json in {tmp_path}" in explain(tmp_path, "--row", 0, status=2).stderr
+        assert "does not exist" in explain(tmp_path / "no", "--row", 0, status=2).stderr
 
 
 def test_the_text_in_the_document_is_what_is_printed(tmp_path, monkeypatch, capsys):

@@ -1,5 +1,6 @@
-"""Neural networks whose every gradient is written by hand, checked, and fast enough to use at work."""
+"""Neural networks in NumPy with hand-written, verified gradients, fast enough for production."""
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from chainrule import initializers, layers, losses, metrics
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from chainrule.estimators import MLPClassifier, MLPRegressor
     from chainrule.files.folding import fold
     from chainrule.files.networks import ModelFileError, save
-    from chainrule.files.serving import load
+    from chainrule.files.serving import Classifier, Regressor
     from chainrule.gradient_check import (
         GradientReport,
         LayerReport,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         check_layer,
         check_optimizer,
     )
+    from chainrule.tables.saving import Saved
     from chainrule.tracing import Trace
     from chainrule.tracing.example import trace  # (mypy takes it for a second definition from the package)
     from chainrule.training import (
@@ -54,7 +56,7 @@ if TYPE_CHECKING:
         train,
     )
 
-# Loaded on first use: what prediction does not need. A name, and the module that has it ("" for a module itself).
+# Imported on first use, as prediction does not need them: a name, and the module that has it ("" for a module itself).
 _LAZY = {
     "Callback": "training",
     "Checkpoint": "training",
@@ -81,7 +83,6 @@ _LAZY = {
     "files": "",
     "gradient_check": "",
     "fold": "files.folding",
-    "load": "files.serving",
     "lr_range_test": "training",
     "onnx": "",
     "optimizers": "",
@@ -97,13 +98,58 @@ _LAZY = {
 }
 
 
+def load(path: str | os.PathLike[str]) -> "Network | Classifier | Regressor | Saved":
+    """Load a model file, or the folder of a run on a table.
+
+    Parameters
+    ----------
+    path : path
+        A file written by :func:`chainrule.save`, or a folder written by :func:`chainrule.tables.save` or by ``chainrule
+        train FILE --target COLUMN``.
+
+    Returns
+    -------
+    Network, Classifier or Regressor
+        From a file, to predict with NumPy alone; see :func:`chainrule.files.serving.load`. To fit an estimator further,
+        use ``MLPClassifier.load`` or ``MLPRegressor.load``.
+    chainrule.tables.Saved
+        From a folder, with its pipeline, schema and configuration; see :func:`chainrule.tables.load`. It needs the
+        extra ``tables``; pass it to :func:`chainrule.tables.predict`.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError, PermissionError
+    ModelFileError
+        If the file is corrupt, or from another tool or a newer version.
+
+    Examples
+    --------
+    >>> import chainrule as cr, tempfile
+    >>> network = cr.Network(2, [cr.layers.Dense(3)], cr.losses.SoftmaxCrossEntropy(), seed=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cr.save(network, folder + "/model.safetensors")
+    ...     loaded = cr.load(folder + "/model.safetensors")
+    >>> bool((loaded.theta == network.theta).all())
+    True
+    """
+    from pathlib import Path  # noqa: PLC0415  (start-up time)
+
+    if (Path(path) / "schema.json").is_file():
+        from chainrule.tables.saving import load as load_run  # noqa: PLC0415  (an extra)
+
+        return load_run(path)
+    from chainrule.files.serving import load as load_model  # noqa: PLC0415  (start-up time)
+
+    return load_model(path)
+
+
 def __getattr__(name: str) -> Any:
-    import importlib  # noqa: PLC0415
+    import importlib  # noqa: PLC0415  (start-up time)
 
     if name not in _LAZY:
         raise AttributeError(f"module 'chainrule' has no attribute {name!r}")
     module = importlib.import_module(f"chainrule.{_LAZY[name] or name}")
-    value = globals()[name] = getattr(module, name) if _LAZY[name] else module  # found at once from now on
+    value = globals()[name] = getattr(module, name) if _LAZY[name] else module  # from now on, without this function
     return value
 
 

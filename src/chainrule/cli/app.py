@@ -1,4 +1,4 @@
-"""The application: its commands and what they share."""
+"""The application and its commands."""
 
 from __future__ import annotations
 
@@ -30,13 +30,10 @@ def chainrule(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    """Neural networks whose every gradient is written by hand: train one, look at it, use it."""
+    """Neural networks with hand-written gradients: train, inspect and use them."""
 
 
-app.command()(train.train)
-app.command()(tune.tune)
-app.command()(evaluate.evaluate)
-app.command()(predict.predict)
-app.command()(export.export)
-app.command()(explain.explain)
-app.command()(check.check)
+for command in (
+    train.train, tune.tune, evaluate.evaluate, predict.predict, export.export, explain.explain, check.check,
+):  # fmt: skip
+    app.command()(command)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from chainrule.cli import config, described
 from chainrule.cli.errors import BAD_INPUT, FAILED, in_one_sentence
-from chainrule.cli.kinds import is_table_run
+from chainrule.cli.folder import is_table_run
+from chainrule.cli.options import check_bounds, option
+from chainrule.files.serving import load
+from chainrule.penalties import L1, L2, Penalty
 
-if TYPE_CHECKING:
-    from chainrule.cli.check_result import Check
-    from chainrule.gradient_check.engines import Comparison
-    from chainrule.penalties import Penalty
-else:
-    Check = Comparison = Penalty = Any
-
-NET, HOW = "A network in words", "How it is checked"
+NET, HOW = "Network description", "Check settings"
 
 
 @in_one_sentence
@@ -27,56 +24,47 @@ def check(
         str | None,
         typer.Argument(
             metavar="TARGET",
-            help="A folder that chainrule train wrote; a model file (.safetensors); or a Python file of your own, "
-            "FILE.py or FILE.py:NAME, whose code is run, as by python FILE.py. Without: all that chainrule ships.",
+            help="A folder written by chainrule train, a model file (.safetensors), or your own Python file (FILE.py "
+            "or FILE.py:NAME; its code is executed, as with python FILE.py). By default, everything built in.",
         ),
     ] = None,
     file: Annotated[
         str | None,
         typer.Argument(
-            metavar="FILE", help="For a table's run: a file with labeled rows to check at; by default made-up ones."
+            metavar="FILE", help="For a run on a table: a file with labeled rows; by default, made-up rows are used."
         ),
     ] = None,
     inputs: Annotated[
         str | None,
-        typer.Option(
-            metavar="N", help="Inputs: a number, or a shape: 28x28x1; also of layers in FILE.py.", rich_help_panel=NET
-        ),
+        option(NET, "Number of inputs, or their shape, such as 28x28x1; also for layers in FILE.py.", metavar="N"),
     ] = None,
-    layers: Annotated[
-        str | None, typer.Option(help='"dense 8, tanh, dropout 0.2, dense 3".', rich_help_panel=NET)
-    ] = None,
-    loss: Annotated[
-        str | None, typer.Option(help='softmax_cross_entropy, "huber 0.5", ...', rich_help_panel=NET)
-    ] = None,
-    l1: Annotated[float, typer.Option("--l1", help="Strength of an L1 penalty.", rich_help_panel=HOW)] = 0.0,
-    l2: Annotated[float, typer.Option("--l2", help="Strength of an L2 penalty.", rich_help_panel=HOW)] = 0.0,
-    rows: Annotated[int, typer.Option(help="Rows of the random batch.", rich_help_panel=HOW)] = 8,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.", rich_help_panel=HOW)] = 0,
-    everything: Annotated[
-        bool, typer.Option("--all", help="Also check every layer, loss and penalty of chainrule.", rich_help_panel=HOW)
+    layers: Annotated[str | None, option(NET, 'Layers, such as "dense 8, tanh, dropout 0.2, dense 3".')] = None,
+    loss: Annotated[str | None, option(NET, 'Loss, such as softmax_cross_entropy or "huber 0.5".')] = None,
+    l1: Annotated[float, option(HOW, "L1 penalty strength.", "--l1")] = 0.0,
+    l2: Annotated[float, option(HOW, "L2 penalty strength.", "--l2")] = 0.0,
+    rows: Annotated[int, option(HOW, "Rows in the random batch.")] = 8,
+    seed: Annotated[int, option(HOW, "Random seed.")] = 0,
+    everything: Annotated[bool, option(HOW, "Also check every built-in layer, loss and penalty.", "--all")] = False,
+    engine: Annotated[
+        bool, option(HOW, "Also compare the compiled engine with the reference on this machine.", "--engine")
     ] = False,
-    kernels: Annotated[
-        bool,
-        typer.Option(
-            "--kernels", help="Also compare the compiled kernels with the reference here.", rich_help_panel=HOW
-        ),
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print data, for programs.", rich_help_panel=HOW)] = False,
+    as_json: Annotated[bool, option(HOW, "Print machine-readable JSON.", "--json")] = False,
 ) -> None:
-    """Check gradients against finite differences, and layers against their contract; say in words what is wrong.
+    """Check gradients against finite differences and layers against their contract, and explain any errors.
 
-    In a Python file: every Network, layer, loss, penalty or optimizer under a name, and every class of these; and a
-    function called loss with parameters and gradients, in plain NumPy.
+    In a Python file, this checks every module-level network, layer, loss, penalty or optimizer, object or class.
 
-    Status: 0 all is right; 1 something is wrong; 2 something cannot be checked.
-    Where there are no compiled kernels, --kernels says so, and that is no mistake.
+    It also checks a function named loss in plain NumPy, with its parameters and gradients.
+
+    Exit status: 0 if all checks pass, 1 if any fails, 2 if something cannot be checked.
+
+    If the compiled engine is not installed, --engine says so; this is not an error.
     """
-    from chainrule.cli import bounds  # noqa: PLC0415  (start-up time: not needed for --help)
+    from chainrule.cli import checks as work  # noqa: PLC0415  (start-up time)
     from chainrule.cli.check_report import Json, Text  # noqa: PLC0415  (start-up time)
-    from chainrule.penalties import L1, L2  # noqa: PLC0415  (start-up time)
+    from chainrule.gradient_check import engines  # noqa: PLC0415  (start-up time)
 
-    bounds.check("check", {"rows": rows, "seed": seed, "l1": l1, "l2": l2})
+    check_bounds("check", {"rows": rows, "seed": seed, "l1": l1, "l2": l2})
     if target is None and inputs is layers is loss is None:
         everything = True
     terms = [cls(strength) for cls, strength in ((L1, l1), (L2, l2)) if strength]
@@ -84,20 +72,14 @@ def check(
     report = Json() if as_json else Text()
     report.checks(checks, not_made)
     if everything:
-        from chainrule.cli.checks import shipped  # noqa: PLC0415
-
-        library = list(shipped(rows, seed))
+        library = list(work.shipped(rows, seed))
         report.library(library)
         checks = [*checks, *library]
-    compared: list[Comparison] = []
-    if kernels:
-        from chainrule.gradient_check import engines as compare  # noqa: PLC0415
-
-        found = compare.compare(seed)
-        compared = found or []
-        report.kernels(found, compare.MISSING)
+    compared = engines.compare(seed) if engine else []
+    if engine:
+        report.engine(compared)
     report.end()
-    if any(c.wrong for c in checks) or not all(c.ok for c in compared):
+    if any(c.wrong for c in checks) or not all(c.ok for c in compared or ()):
         raise typer.Exit(FAILED)
     if not_made or not all(c.ok for c in checks):
         raise typer.Exit(BAD_INPUT)
@@ -110,48 +92,36 @@ def _checks(
     rows: int,
     seed: int,
     terms: Sequence[Penalty],
-) -> tuple[list[Check], list[str]]:
-    """Check the target, or the network in words (inputs, layers and loss); and say what could not be made."""
-    from chainrule.cli import checks, config, described, python_file  # noqa: PLC0415  (start-up time)
-    from chainrule.files.serving import load  # noqa: PLC0415  (start-up time)
-    from chainrule.network import Network  # noqa: PLC0415  (start-up time)
+) -> tuple[list[Any], list[str]]:
+    """Check the target, or the described network (inputs, layers and loss); return also what could not be made."""
+    from chainrule.cli import checks, python_file  # noqa: PLC0415  (start-up time)
 
-    inputs, layers, loss = words
     given = [name for name, value in zip(("--inputs", "--layers", "--loss"), words, strict=True) if value is not None]
-    python = target is not None and python_file.is_python(target)
-    shape = described.inputs(inputs) if inputs is not None else None  # also of the layers in a Python file
-    if given and target is not None and not (python and given == ["--inputs"]):
-        raise ValueError(f"{given[0]} describes a network, but {target} is to be checked: give one of the two.")
-    if given and target is None:
-        if layers is None or shape is None:
-            raise ValueError(
-                'a network in words needs both --inputs and --layers: --inputs 4 --layers "dense 8, tanh, dense 3".'
-            )
-        chosen = described.loss(loss or "softmax_cross_entropy")
-        network = Network(shape, described.layers(layers), chosen, seed=seed)
-        return [checks.check_network("Network", network, rows, seed, terms)], []
     if target is None:
-        return [], []
+        if not given:
+            return [], []
+        return [checks.check_network("Network", described.network(*words, seed), rows, seed, terms)], []
+    python = python_file.is_python(target)
+    if given and not (python and given == ["--inputs"]):
+        raise ValueError(f"{given[0]} cannot be combined with {target}: give one or the other.")
     path = Path(target)
     if is_table_run(path):
         from chainrule.cli import table_runs  # noqa: PLC0415  (an extra)
 
         return table_runs.checks(path, file, rows, seed, terms), []
     if file is not None:
-        raise ValueError(f"{file}: {target} is not the run of a table, and is checked at random rows: leave it out.")
+        raise ValueError(f"{target} is not a run on a table, and is checked at random rows: omit {file}.")
     if python:
+        shape = described.parse_inputs(words[0]) if words[0] is not None else None
         with python_file.opened(target) as found:
-            return [
-                checks.check(name, thing, rows, seed, terms, shape) for name, thing in found.subjects.items()
-            ], found.not_made
+            subjects = found.subjects.items()
+            return [checks.check(name, thing, rows, seed, terms, shape) for name, thing in subjects], found.not_made
     if path.is_file():
         model: Any = load(path)  # a network, or an estimator with one or more
-        networks = getattr(model, "networks", [model])
-        names = [str(path)] if len(networks) == 1 else [f"{path}, network {i}" for i in range(len(networks))]
-        return [checks.check_network(n, net, rows, seed, terms) for n, net in zip(names, networks, strict=True)], []
+        return checks.check_networks(str(path), getattr(model, "networks", [model]), rows, seed, terms), []
     if path.is_dir():
         run, network = config.read(path)
         return [checks.check_network(str(path), network, rows, seed, terms, *run.input_range)], []
     raise FileNotFoundError(
-        f"there is no {target}: expected a folder that chainrule train wrote, a .safetensors file or a Python file."
+        f"{target} does not exist: give a folder written by chainrule train, a .safetensors file or a Python file."
     )

@@ -1,4 +1,4 @@
-"""What ``chainrule check`` prints: tables and sentences for people, or data for programs."""
+"""Output of ``chainrule check``: tables and sentences for people, or data for programs."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 import typer
 
-from chainrule.cli.check_result import Check
-from chainrule.cli.checks import table
+from chainrule.cli.checks import Check
 from chainrule.cli.output import printable, say, tell, write_data
-from chainrule.gradient_check.engines import LARGEST, Comparison
+from chainrule.gradient_check.engines import LARGEST, MISSING, Comparison
+from chainrule.gradient_check.report import order_text
 from chainrule.pages.text import columns
 
 
 def is_terminal() -> bool:
-    """Say whether somebody reads it on a terminal."""
+    """Return whether standard output is a terminal."""
     return sys.stdout.isatty()
 
 
@@ -31,32 +31,31 @@ class Text:
         self._first = True
 
     def checks(self, checks: Sequence[Check], not_made: Sequence[str]) -> None:
-        """Report what was asked for, and what could not be made."""
+        """Report the checks of the target, and the classes of which there is no object."""
         for c in checks:
-            self._part(*filter(None, (c.description, c.table(self.width) if c.parameters or c.steps else "")))
+            self._part(*filter(None, (c.description, c.table(self.width))))
             self._say(c.verdict, ok=c.ok)
         if len(checks) > 1:
             self._part()
-            self._say(_count(checks), ok=all(c.ok for c in checks))
-        for what in not_made:
+            self._count(checks)
+        for what in (*not_made, *(c.name for c in checks if not c.ok and not c.wrong)):
             say(f"Not checked: {what}.")
-        for c in checks:
-            if not c.ok and not c.wrong:
-                say(f"Not checked: {c.name}.")
 
     def library(self, checks: Sequence[Check]) -> None:
-        """Report what chainrule ships."""
-        self._part(table(checks, self.width))
+        """Report the checks of everything built in, one line each."""
+        rows = [("checked", "", "error", "order", "")]
+        rows += [(c.name, c.kind, f"{c.error:.1e}", order_text(c.order), c.state) for c in checks]
+        self._part(columns(rows, self.width))
         for c in checks:
             if not c.ok:
                 self._say(c.verdict, ok=False)
-        self._say(_count(checks), ok=all(c.ok for c in checks))
+        self._count(checks)
 
-    def kernels(self, compared: Sequence[Comparison] | None, missing: str) -> None:
-        """Report the comparison of the kernels, or that there is none."""
+    def engine(self, compared: Sequence[Comparison] | None) -> None:
+        """Report the comparison of the compiled engine, or that it is not installed."""
         if compared is None:
             self._part()
-            self._say(missing)
+            self._say(MISSING)
             return
         rows = [("compiled and reference", "", *LARGEST, "")]
         for c in compared:
@@ -65,17 +64,24 @@ class Text:
             rows.append((c.name, c.kind, *numbers, state))
         self._part(columns(rows, self.width))
         wrong = [c.name for c in compared if not c.ok]
-        largest = ", ".join(
-            f"{max((c.differences[d] for c in compared if c.differences), default=0.0):.1e} in {d}" for d in LARGEST
-        )
-        verdict = f"DIFFER from the reference for {', '.join(wrong)}" if wrong else "give what the reference gives"
-        self._say(f"The compiled kernels {verdict}: the largest difference is {largest}.", ok=not wrong)
+        most = {d: max((c.differences.get(d, 0.0) for c in compared), default=0.0) for d in LARGEST}
+        largest = ", ".join(f"{value:.1e} in {d}" for d, value in most.items())
+        verdict = f"DIFFERS from the reference for {', '.join(wrong)}" if wrong else "matches the reference"
+        self._say(f"The compiled engine {verdict}; largest difference: {largest}.", ok=not wrong)
 
     def end(self) -> None:
-        """Nothing is left to say."""
+        """Everything has been printed."""
+
+    def _count(self, given: Sequence[Check]) -> None:
+        checks = [c for c in given if c.ok or c.wrong]
+        wrong = [c.name for c in checks if c.wrong]
+        said = f"All {len(checks)} checks passed." if len(checks) > 1 else "The check passed."
+        if wrong:
+            said = f"{len(wrong)} of {len(checks)} checks FAILED: {', '.join(wrong)}."
+        self._say(said if checks else "Nothing could be checked.", ok=all(c.ok for c in given))
 
     def _part(self, *texts: str) -> None:
-        """Leave a line free after what was printed before, and print texts, with a line between them."""
+        """Print an empty line after earlier output, then the texts, separated by empty lines."""
         if not self._first:
             tell()
         if texts:
@@ -84,55 +90,40 @@ class Text:
 
     def _say(self, text: str, *, ok: bool | None = None) -> None:
         self._first = False
-        colour = None if ok is None else typer.colors.GREEN if ok else typer.colors.RED
+        color = None if ok is None else typer.colors.GREEN if ok else typer.colors.RED
         for i, line in enumerate(text.splitlines()):
             indent = line[: len(line) - len(line.lstrip())]
             wrapped = textwrap.wrap(line, self.width, subsequent_indent=indent + "  ") if self.width else [line]
             for part in wrapped:
-                typer.secho(printable(part), fg=colour) if colour and not i else tell(part)
+                typer.secho(printable(part), fg=color) if color and not i else tell(part)
 
 
 class Json:
-    """One object with everything."""
+    """One JSON object with everything."""
 
     def __init__(self) -> None:
         self._data: dict[str, Any] = {"ok": True, "checks": [], "not_checked": []}
 
     def checks(self, checks: Sequence[Check], not_made: Sequence[str]) -> None:
-        """Report what was asked for, and what could not be made."""
+        """Report the checks of the target, and the classes of which there is no object."""
         self._data["checks"] += [c.to_json() for c in checks]
-        self._data["not_checked"] += [
-            *not_made,
-            *(f"{c.name}: {'; '.join(c.unchecked)}" for c in checks if c.unchecked),
-        ]
+        left = [f"{c.name}: {'; '.join(c.unchecked)}" for c in checks if c.unchecked]
+        self._data["not_checked"] += [*not_made, *left]
         self._data["ok"] &= all(c.ok for c in checks) and not not_made
 
     def library(self, checks: Sequence[Check]) -> None:
-        """Report what chainrule ships."""
+        """Report the checks of everything built in."""
         self.checks(checks, [])
 
-    def kernels(self, compared: Sequence[Comparison] | None, missing: str) -> None:
-        """Report the comparison of the kernels, or that there is none."""
+    def engine(self, compared: Sequence[Comparison] | None) -> None:
+        """Report the comparison of the compiled engine, or that it is not installed."""
         if compared is None:
-            self._data["kernels"] = None
-            say(missing)
-            return
-        self._data["kernels"] = [
+            say(MISSING)
+        self._data["engine"] = compared and [
             {"kind": c.kind, "name": c.name, "ok": c.ok, "differences": c.differences} for c in compared
         ]
-        self._data["ok"] &= all(c.ok for c in compared)
+        self._data["ok"] &= all(c.ok for c in compared or ())
 
     def end(self) -> None:
-        """Print it."""
+        """Print the object."""
         write_data(json.dumps(self._data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _count(given: Sequence[Check]) -> str:
-    checks = [c for c in given if c.ok or c.wrong]
-    wrong = [c.name for c in checks if c.wrong]
-    if not checks:
-        return "Nothing could be checked."
-    if not wrong:
-        return f"All {len(checks)} that were checked are right." if len(checks) > 1 else "What was checked is right."
-    verb = "is" if len(wrong) == 1 else "are"
-    return f"Of {len(checks)} that were checked {len(wrong)} {verb} WRONG: {', '.join(wrong)}."

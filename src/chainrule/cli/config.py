@@ -1,4 +1,4 @@
-"""``config.json``: what a run was, written as data and read as data, every field checked."""
+"""``config.json``, the record of a run on a data set: written as data and read as data, every field checked."""
 
 from __future__ import annotations
 
@@ -6,47 +6,24 @@ import json
 import platform
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chainrule._internal.names import lookup
+from chainrule._internal.extras import require
 from chainrule._version import __version__
-from chainrule.cli.data import check_arguments
+from chainrule.cli import data as data_module
 from chainrule.cli.folder import CONFIG, MODEL
-from chainrule.cli.options import Options
-from chainrule.datasets import DATASETS
+from chainrule.cli.recipes import Recipe
 from chainrule.files import networks
 from chainrule.files.values import ModelFileError, parse_any, shown
 from chainrule.network import Network
 
 FORMAT = 1
 LARGEST = 2**20  # bytes
-
-
-@dataclass(frozen=True)
-class Config:
-    """What is needed to evaluate a run, and to predict with it.
-
-    Attributes
-    ----------
-    dataset, arguments : the name of the data set, and what it was loaded with
-    seed, test : the seed of the split, and the fraction held out
-    classes, image_shape : as in :class:`chainrule.datasets.Dataset`
-    input_range : the smallest and the largest input that training saw
-    test_sha256 : the digest of the held-out rows
-    """
-
-    dataset: str
-    arguments: dict[str, Any]
-    seed: int
-    test: float
-    classes: tuple[str, ...]
-    image_shape: tuple[int, int] | None
-    input_range: tuple[float, float]
-    test_sha256: str
+TWO, SEVERAL = range(2, 3), range(2, sys.maxsize)  # lengths
 
 
 def _text(value: Any) -> bool:
@@ -57,91 +34,99 @@ def _number(value: Any) -> bool:
     return type(value) in (int, float) and abs(value) <= sys.float_info.max
 
 
-def _list(value: Any, fits: Callable[[Any], bool]) -> bool:
-    return isinstance(value, list) and all(map(fits, value))
+def _size(value: Any) -> bool:
+    return type(value) is int and 0 < value < 2**32
 
 
-FIELDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "dataset": ("a name", _text),
-    "seed": ("a whole number of at least 0", lambda v: type(v) is int and 0 <= v < 2**32),
-    "test": ("a number between 0 and 1", lambda v: _number(v) and 0 < v < 1),
-    "classes": ("two or more names", lambda v: _list(v, _text) and len(v) > 1),
-    "image_shape": (
-        "[height, width] or null",
-        lambda v: v is None or (_list(v, lambda size: type(size) is int and 0 < size < 2**32) and len(v) == 2),
-    ),
-    "input_range": ("two numbers", lambda v: _list(v, _number) and len(v) == 2),
-    "test_sha256": ("a text", _text),
-}
-"""The fields of a run's file besides its arguments: what is expected, and whether a value is that."""
+def _list(value: Any, fits: Callable[[Any], bool], lengths: range) -> bool:
+    return isinstance(value, list) and len(value) in lengths and all(map(fits, value))
 
 
-def to_json(config: Config, options: Options, rows: dict[str, int], results: dict[str, Any]) -> str:
-    """Return the file's text: the configuration, and beside it all that helps to repeat the run."""
-    import sklearn  # noqa: PLC0415  (the split was made with it)
+def _is(expected: str, fits: Callable[[Any], bool]) -> dict[str, Any]:
+    """Return the description of a field's values, and a function that tests one."""
+    return {"expected": expected, "fits": fits}
 
+
+@dataclass(frozen=True)
+class Config:
+    """Everything needed to evaluate a run and to predict with it.
+
+    Attributes
+    ----------
+    dataset, arguments : the name of the data set, and the arguments with which it was loaded
+    seed, test : the seed of the split, and the fraction held out
+    classes, image_shape : as in :class:`chainrule.datasets.Dataset`
+    input_range : the smallest and the largest training input
+    test_sha256 : the digest of the held-out rows
+    """
+
+    dataset: str = field(metadata=_is("a name", _text))
+    arguments: dict[str, Any] = field(metadata=_is("names and values", lambda v: isinstance(v, dict)))
+    seed: int = field(metadata=_is("a non-negative integer", lambda v: type(v) is int and 0 <= v < 2**32))
+    test: float = field(metadata=_is("a number between 0 and 1", lambda v: _number(v) and 0 < v < 1))
+    classes: tuple[str, ...] = field(
+        metadata=_is("two or more names", lambda v: _list(v, _text, range(2, sys.maxsize)))
+    )
+    image_shape: tuple[int, int] | None = field(
+        metadata=_is("[height, width] or null", lambda v: v is None or _list(v, _size, TWO))
+    )
+    input_range: tuple[float, float] = field(metadata=_is("two numbers", lambda v: _list(v, _number, TWO)))
+    test_sha256: str = field(metadata=_is("text", _text))
+
+
+def to_json(config: Config, recipe: Recipe, rows: dict[str, int], results: dict[str, Any]) -> str:
+    """Return the text of the file: the configuration, and everything that helps to reproduce the run."""
     versions = {
         "chainrule": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "scikit-learn": sklearn.__version__,
+        "scikit-learn": require("sklearn", "sklearn").__version__,  # which made the split
     }
-    content = {
-        "format": FORMAT,
-        **asdict(config),
-        "options": asdict(options),
-        "rows": rows,
-        "results": results,
-        "versions": versions,
-    }
-    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    content = {"format": FORMAT, **asdict(config), "options": asdict(recipe), "rows": rows, "results": results}
+    return json.dumps(content | {"versions": versions}, indent=2, ensure_ascii=False) + "\n"
 
 
 def read(folder: Path) -> tuple[Config, Network]:
-    """Return the configuration and the network of a run, or say what is wrong with its folder."""
+    """Return the configuration and the network of a run, or raise an error that says what is wrong with its folder."""
     if not folder.is_dir():
-        what = "is a file" if folder.exists() else "is not there"
+        what = "is a file" if folder.exists() else "does not exist"
         raise NotADirectoryError(
-            f"the folder {folder} {what}: give one that chainrule train wrote, such as runs/digits."
+            f"the folder {folder} {what}: give a folder written by chainrule train, such as runs/digits."
         )
     path = folder / CONFIG
     if not path.is_file():
-        raise FileNotFoundError(
-            f"the folder {folder} has no {CONFIG}: expected one that chainrule train has finished writing."
-        )
+        raise FileNotFoundError(f"no {CONFIG} in {folder}: expected a folder from a completed chainrule train run.")
     config = _parse(path)
     network = networks.load(folder / MODEL)
     if network.output_shape != (len(config.classes),):
         raise ValueError(
-            f"{folder}: {MODEL} has {network.output_shape[0]} outputs, but {CONFIG} names {len(config.classes)} "
-            "classes: the two files are not of one run. Train again, or restore the folder."
+            f"{folder}: {MODEL} has {network.output_shape[0]} outputs, but {CONFIG} lists {len(config.classes)} "
+            "classes, so the files come from different runs. Retrain, or restore the folder."
         )
     return config, network
 
 
 def _parse(path: Path) -> Config:
     if path.stat().st_size > LARGEST:
-        raise ValueError(f"{path} is too large for a configuration: expected one that chainrule train wrote.")
+        raise ValueError(f"{path} is too large for a configuration written by chainrule train.")
     try:
         data = parse_any(path.read_bytes(), CONFIG)
     except ModelFileError as error:
-        raise ValueError(f"{path} is damaged, it is not JSON ({error}): train again, or restore the file.") from error
+        raise ValueError(f"{path} is corrupt: invalid JSON ({error}). Retrain, or restore the file.") from error
     if not isinstance(data, dict) or "format" not in data:
-        raise ValueError(f"{path} is of another program: expected one that chainrule train wrote.")
+        raise ValueError(f"{path} was not written by chainrule train.")
     if data["format"] != FORMAT:
         raise ValueError(
             f"{path} has format {shown(data['format'])}, this version reads {FORMAT}. Upgrade: pip install -U chainrule"
         )
-
-    for name, (expected, fits) in FIELDS.items():
-        if not fits(value := data.get(name)):
-            raise ValueError(
-                f"{path} is damaged: {name}: expected {expected}, got {shown(value)}. Train again, or restore the file."
-            )
-    dataset = lookup("data set", data["dataset"], {name: name for name in DATASETS})
+    found: dict[str, Any] = {}
     try:
-        arguments = check_arguments(dataset, data.get("arguments"))
+        for f in fields(Config):
+            if not f.metadata["fits"](value := data.get(f.name)):
+                raise ValueError(f"{f.name}: expected {f.metadata['expected']}, got {shown(value)}")
+            found[f.name] = tuple(value) if isinstance(value, list) else value
+        found["dataset"] = data_module.find(found["dataset"])
+        data_module.check_arguments(found["dataset"], found["arguments"])
     except ValueError as error:
-        raise ValueError(f"{path} is damaged: {error}. Train again, or restore the file.") from None
-    found: dict[str, Any] = {name: tuple(data[name]) if isinstance(data[name], list) else data[name] for name in FIELDS}
-    return Config(**found | {"dataset": dataset, "arguments": arguments})
+        raise ValueError(f"{path} is corrupt: {str(error).rstrip('.')}. Retrain, or restore the file.") from None
+    return Config(**found)

@@ -1,4 +1,4 @@
-"""The data of a run: what to train on, and what is held out for the test. Everything follows from the seed."""
+"""The rows of a data set: those to train on, and those held out. Everything follows from the seed."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from chainrule.datasets import DATASETS, Dataset
 from chainrule.files.values import shown
 
 MOST_ROWS = 10**6  # that a file may ask for
-TEST = 0.2  # of the rows, where the data set has no test part of its own
+TEST = 0.2  # fraction held out, unless the data set has its own test set
 VALIDATION = 0.125  # of the rest
 VALIDATION_MNIST = 1 / 12  # 5,000 of 60,000 images
 
 
 def find(name: str) -> str:
-    """Return the data set's name as it is written, or say which there are.
+    """Return the name of the data set as it is written; raise an error that lists the known ones.
 
     >>> find("MNIST")
     'mnist'
@@ -31,7 +31,7 @@ def find(name: str) -> str:
 
 
 def arguments(name: str, seed: int, folder: Path | None = None) -> dict[str, Any]:
-    """Return every argument with which the data set is loaded: what the run's folder remembers.
+    """Return every argument with which the data set is loaded, to be kept in the run's folder.
 
     >>> arguments("moons", seed=3)
     {'rows': 1000, 'noise': 0.2, 'seed': 3}
@@ -39,14 +39,14 @@ def arguments(name: str, seed: int, folder: Path | None = None) -> dict[str, Any
     if name == "mnist":
         return {} if folder is None else {"folder": str(folder.expanduser().absolute())}
     if folder is not None:
-        raise ValueError(f"--data: only mnist is read from a folder; leave it out for {name}.")
+        raise ValueError(f"--data: only mnist is read from a folder; omit it for {name}.")
     parameters = inspect.signature(DATASETS[name]).parameters
     defaults = {key: parameter.default for key, parameter in parameters.items()}
     return defaults | {"seed": seed} if "seed" in defaults else defaults
 
 
 def check_arguments(name: str, found: Any) -> dict[str, Any]:
-    """Return the arguments that a file has for a data set, or say which of them is none.
+    """Return the arguments that a file has for a data set, or reject them.
 
     >>> check_arguments("moons", {"rows": 10, "noise": 0, "seed": 3})
     {'rows': 10, 'noise': 0, 'seed': 3}
@@ -64,32 +64,24 @@ def check_arguments(name: str, found: Any) -> dict[str, Any]:
 
 
 def load(name: str, arguments: dict[str, Any], seed: int, test: float = TEST) -> tuple[Dataset, Dataset]:
-    """Return the rows to train on (and to validate) and those held out."""
+    """Return the rows for training and validation, and the held-out rows."""
     if name == "mnist":
         return DATASETS[name]("train", **arguments), DATASETS[name]("test", **arguments)
     whole = DATASETS[name](**arguments)
-    rest, held = require("sklearn.model_selection", "sklearn").train_test_split(
+    parts = require("sklearn.model_selection", "sklearn").train_test_split(
         np.arange(len(whole)), test_size=test, random_state=seed, stratify=whole.t
     )
-    return _rows(whole, rest), _rows(whole, held)
+    rest, held = (dataclasses.replace(whole, X=whole.X[rows], t=whole.t[rows]) for rows in parts)
+    return rest, held
 
 
 def held_out(name: str, arguments: dict[str, Any], seed: int, test: float = TEST) -> Dataset:
-    """Return only the rows that training never saw."""
+    """Return only the held-out rows."""
     return DATASETS[name]("test", **arguments) if name == "mnist" else load(name, arguments, seed, test)[1]
 
 
-def validation_part(name: str) -> float:
-    """Return the fraction of the rows to train on that is used to validate."""
-    return VALIDATION_MNIST if name == "mnist" else VALIDATION
-
-
 def digest(data: Dataset) -> str:
-    """Return the SHA-256 of the rows and labels: whether data are the same is a matter of one comparison."""
+    """Return the SHA-256 of the rows and labels, to detect whether data have changed."""
     hashed = hashlib.sha256(np.ascontiguousarray(data.X).data)
     hashed.update(np.ascontiguousarray(data.t).data)
     return hashed.hexdigest()
-
-
-def _rows(data: Dataset, rows: np.ndarray) -> Dataset:
-    return dataclasses.replace(data, X=data.X[rows], t=data.t[rows])

@@ -1,4 +1,4 @@
-"""The commands on the folder of a data set's run: evaluate, predict and explain."""
+"""The commands on the folder of a run on a data set: evaluate, predict and explain."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from chainrule.cli import config as config_module
 from chainrule.cli import data as data_module
 from chainrule.cli import report
 from chainrule.cli.config import Config
+from chainrule.cli.options import spelled
 from chainrule.cli.output import printable, say, tell, write_data
 from chainrule.cli.reading import is_data_set, read_rows
-from chainrule.cli.train_options import spelled
 from chainrule.datasets import Dataset
 from chainrule.files.writing import write_atomically
 from chainrule.optimizers import Optimizer
@@ -27,33 +27,33 @@ __all__ = ["evaluate", "predict", "traced"]
 
 
 def evaluate(folder: Path, source: str | None, data: Path | None) -> None:
-    """Print the table of classes and the accuracy on the held-out rows of a data set."""
+    """Print the scores by class and the accuracy on the held-out rows of a data set."""
     config, network = config_module.read(folder)
     rows = _held_out(config, source, data)
     if len(rows.classes) != len(config.classes):
         raise ValueError(
             f"{rows.name} has {len(rows.classes)} classes, but the network in {folder} was trained on "
-            f"{config.dataset}, which has {len(config.classes)}: give the data set that it was trained on."
+            f"{config.dataset}, which has {len(config.classes)}: give the data set used for training."
         )
     outcome = report.measure(network, rows)
     tell(f"{report.table(rows.t, outcome.labels, rows.classes)}\n\n{report.sentence(outcome)}")
 
 
 def predict(folder: Path, source: str, out: Path | None, data: Path | None = None, **of_tables: Any) -> None:
-    """Write the label of each row of a file or a data set, and the probabilities of all classes."""
+    """Write the label and the class probabilities of each row of a file or a data set."""
     for name in of_tables:
-        raise ValueError(f"{spelled(name)}: is for the run of a table, not of a data set: leave it out.")
+        raise ValueError(f"{spelled(name)} applies only to runs on tables: omit it.")
     if out is not None and out.suffix.lower() not in ("", ".csv", ".txt"):
-        raise ValueError(f"--out: {out}: the predictions of a data set's network are CSV: give a name in .csv.")
+        raise ValueError(f"--out: {out}: predictions for a data set are CSV: give a name ending in .csv.")
     config, network = config_module.read(folder)
     X = _held_out(config, source, data).X if is_data_set(source) else read_rows(source, config.image_shape)
     p = network.predict(X)
     low, high = config.input_range
     width, least, most = (high - low) or 1.0, float(X.min()), float(X.max())
-    if least < low - width or most > high + width:  # scaling that was forgotten is the most common mistake
+    if least < low - width or most > high + width:  # forgotten scaling is the most common mistake
         say(
-            f"Note: the inputs go from {least:g} to {most:g}, but training saw {low:g} to {high:g}. "
-            "Were they scaled in the same way?"
+            f"Note: inputs range from {least:g} to {most:g}, but training inputs ranged from {low:g} to {high:g}. "
+            "Were they scaled the same way?"
         )
     text = to_csv(p, config.classes)
     if out is None:
@@ -79,11 +79,11 @@ def to_csv(p: np.ndarray, classes: Sequence[str]) -> str:
 def traced(folder: Path, source: str | None, row: int, optimizer: Optimizer, data: Path | None) -> Trace:
     """Return the worked example of one held-out row."""
     if source is not None:
-        raise ValueError(f"{source}: {folder} is the run of a data set, which has its held-out rows: leave it out.")
+        raise ValueError(f"{source}: the run in {folder} has its own held-out rows: omit the file.")
     config, network = config_module.read(folder)
     rows = _held_out(config, None, data)
     if not 0 <= row < len(rows):
-        raise ValueError(f"--row: expected a number from 0 to {len(rows) - 1}, the held-out rows, got {row}.")
+        raise ValueError(f"--row: expected a held-out row from 0 to {len(rows) - 1}, got {row}.")
     return trace(
         network, rows.X[row], rows.t[row], optimizer=optimizer, image_shape=config.image_shape,
         classes=[printable(name) for name in config.classes],
@@ -91,14 +91,15 @@ def traced(folder: Path, source: str | None, row: int, optimizer: Optimizer, dat
 
 
 def _held_out(config: Config, dataset: str | None, data: Path | None) -> Dataset:
-    """Return the held-out rows of a data set, made again as in training."""
+    """Return the held-out rows of a data set, drawn again as in training."""
     name = config.dataset if dataset is None else data_module.find(dataset)
     known = name == config.dataset and data is None
     arguments = config.arguments if known else data_module.arguments(name, config.seed, data)
     rows = data_module.held_out(name, arguments, config.seed, config.test)
     if name == config.dataset and data_module.digest(rows) != config.test_sha256:
         say(
-            "Note: these held-out rows are not those of the training, so some of them may have been trained on. "
-            "Was the folder made with another version of scikit-learn or NumPy? config.json names them."
+            "Note: these held-out rows differ from those held out during training, so the network may have been "
+            "trained on some of them. Was the folder written with another version of scikit-learn or NumPy? See "
+            "config.json."
         )
     return rows

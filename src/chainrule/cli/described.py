@@ -1,4 +1,4 @@
-"""A network described in words: ``dense 8, tanh, dense 3``."""
+"""Networks described in text: ``dense 8, tanh, dense 3``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ from chainrule import losses
 from chainrule._internal.names import lookup, public_classes
 from chainrule.layers import Layer
 from chainrule.losses import Loss
+from chainrule.network import Network
 
 
-def layers(text: str) -> list[Layer]:
-    """Return the layers, each a name and its arguments, with commas in between.
+def network(inputs: str | None, layers: str | None, loss: str | None, seed: int) -> Network:
+    """Return the network described by these options."""
+    if layers is None or inputs is None:
+        raise ValueError('give both --inputs and --layers, as in --inputs 4 --layers "dense 8, tanh, dense 3".')
+    return Network(parse_inputs(inputs), parse_layers(layers), parse_loss(loss or "softmax_cross_entropy"), seed=seed)
 
-    >>> layers("dense 8, tanh, dropout rate=0.2, dense 3 biases=none")
+
+def parse_layers(text: str) -> list[Layer]:
+    """Return the layers, each a name and its arguments, separated by commas.
+
+    >>> parse_layers("dense 8, tanh, dropout rate=0.2, dense 3 biases=none")
     [Dense(8), Tanh(), Dropout(0.2), Dense(3, biases=None)]
     """
     table = public_classes(layers_module, Layer)
@@ -26,17 +34,17 @@ def layers(text: str) -> list[Layer]:
             raise ValueError(f'--layers: expected layers such as "dense 8, tanh, dense 3", got "{text}".')
         if words[0].isdigit():
             raise ValueError(
-                f'--layers: "{item.strip()}" is a size without its layer: write "dense {words[0]}", and the '
-                'activations between, as in "dense 8, tanh, dense 3".'
+                f'--layers: "{item.strip()}" is a size without a layer: write "dense {words[0]}", with activations '
+                'between, as in "dense 8, tanh, dense 3".'
             )
         made.append(_made("--layers", lookup("layer", words[0], table), words[1:]))
     return made
 
 
-def loss(text: str) -> Loss:
+def parse_loss(text: str) -> Loss:
     """Return the loss, a name and its arguments.
 
-    >>> loss("huber 0.5"), loss("squared-error")
+    >>> parse_loss("huber 0.5"), parse_loss("squared-error")
     (Huber(delta=0.5), SquaredError())
     """
     words = text.split() or [""]
@@ -44,10 +52,10 @@ def loss(text: str) -> Loss:
     return made
 
 
-def inputs(text: str) -> tuple[int, ...]:
+def parse_inputs(text: str) -> tuple[int, ...]:
     """Return the shape of one sample.
 
-    >>> inputs("4"), inputs("28x28x1"), inputs("8,8,1")
+    >>> parse_inputs("4"), parse_inputs("28x28x1"), parse_inputs("8,8,1")
     ((4,), (28, 28, 1), (8, 8, 1))
     """
     try:

@@ -1,4 +1,4 @@
-"""What a user can get wrong ends in one sentence on standard error, not in a traceback."""
+"""Errors and warnings of the commands: one sentence on standard error, not a traceback."""
 
 from __future__ import annotations
 
@@ -15,41 +15,39 @@ from chainrule.cli.output import say
 from chainrule.training.checkpoints import CheckpointWarning
 from chainrule.training.loop import DivergenceError
 
-BAD_INPUT, FAILED = 2, 1
+BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130  # exit statuses; the last is what shells give after Ctrl-C
 TYPED = {r"Try \w+\(([\d.e+-]+)\)": r"Try --learning-rate \1", r", or look for a rate with lr_range_test": ""}
-"""What advice to a program is called on the command line."""
+"""Advice for Python code, reworded for the command line."""
 
 
 def in_one_sentence(command: Callable[..., None]) -> Callable[..., None]:
-    """Wrap a command so that errors of input end it with status 2, and failures with status 1."""
+    """Wrap a command so that invalid input ends it with status 2, and a failure with status 1."""
 
     @functools.wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
         except BrokenPipeError:
-            raise  # `chainrule predict ... | head` is no error: typer ends quietly
-        except DivergenceError as error:
-            say(f"Error: {error} Nothing was saved; the options to change are --learning-rate and --clip-norm.")
-            raise typer.Exit(FAILED) from error
-        except ImportError as error:
-            say(f"Error: {error}")
-            raise typer.Exit(FAILED) from error
-        except MemoryError as error:
-            say("Error: there is not enough memory for this. Try a smaller batch, fewer units or fewer rows.")
-            raise typer.Exit(FAILED) from error
-        except (ValueError, TypeError, OSError) as error:
-            say(f"Error: {error}")
-            raise typer.Exit(BAD_INPUT) from error
+            raise  # `chainrule predict ... | head` is not an error: typer ends quietly
+        except (DivergenceError, ImportError, MemoryError, ValueError, TypeError, OSError) as error:
+            said, status = str(error), FAILED
+            if isinstance(error, DivergenceError):
+                said += " Nothing was saved. Try changing --learning-rate or --clip-norm."
+            elif isinstance(error, MemoryError):
+                said = "out of memory. Try a smaller batch, fewer units or fewer rows."
+            elif not isinstance(error, ImportError):
+                status = BAD_INPUT
+            say(f"Error: {said}")
+            raise typer.Exit(status) from error
 
     return wrapped
 
 
 @contextmanager
 def warnings_at_the_end() -> Iterator[None]:
-    """Say what the block warned of when it has ended, each once, without where in the code; of a checkpoint at once.
+    """Print the warnings of the block after it, each once, without a place in the code; those of checkpoints at once.
 
-    Advice belongs to a training that worked: where the block fails, its error says enough.
+    Advice belongs to a training run that succeeded: if the block fails, its error is enough.
     """
     later: dict[str, None] = {}
 

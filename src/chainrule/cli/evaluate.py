@@ -1,27 +1,28 @@
-"""``chainrule evaluate``: a trained network on the rows that it never saw."""
+"""``chainrule evaluate``: scores of a trained network on held-out rows."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.kinds import commands_of
+from chainrule.cli.options import Data, Folder
 
 
 @in_one_sentence
 def evaluate(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What chainrule train wrote, such as runs/digits.")],
+    folder: Folder,
     dataset: Annotated[
         str | None,
         typer.Argument(
-            metavar="[DATASET|FILE]",
-            help="By default the data set that it was trained on. Of a table's run: a file with the target.",
+            metavar="DATASET|FILE",
+            help="Data set to evaluate on; by default the one used for training. For a run on a table: a file with the "
+            "target.",
         ),
     ] = None,
-    data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the files of mnist are.")] = None,
+    data: Data = None,
 ) -> None:
-    """Test the network in FOLDER on held-out rows of a data set, or on a file: the table of classes, and the scores."""
+    """Evaluate the network in FOLDER on the held-out rows of a data set, or on a file: scores by class, and overall."""
     commands_of(folder).evaluate(folder, dataset, data)

@@ -1,54 +1,45 @@
-"""``chainrule explain``: one held-out row through a trained network and back, with every number."""
+"""``chainrule explain``: one row through a trained network, forward and backward, with every number."""
 
 from __future__ import annotations
 
 import shutil
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.kinds import commands_of
+from chainrule.cli.options import Data, Folder, Overwrite, check_bounds, option
 from chainrule.cli.output import printable, tell, write_data
-
-if TYPE_CHECKING:
-    from chainrule.tracing import Trace
-else:
-    Trace = Any
+from chainrule.cli.predict import check_out
+from chainrule.optimizers import SGD
 
 
 @in_one_sentence
 def explain(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What chainrule train wrote, such as runs/digits.")],
+    folder: Folder,
     row: Annotated[
-        int, typer.Option(help="Which of the held-out rows, from 0; of a table's FILE, from 1 as in the report.")
+        int, option(None, "Held-out row to explain, counted from 0. For a run on a table: row of FILE, counted from 1.")
     ],
     file: Annotated[
-        str | None, typer.Argument(metavar="[FILE]", help="For a table's run: the file that has the row.")
+        str | None, typer.Argument(metavar="FILE", help="For a run on a table: the file that has the row.")
     ] = None,
-    learning_rate: Annotated[
-        float, typer.Option(help="Learning rate of the step of gradient descent at the end.")
-    ] = 0.1,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write there: .html, .md (with LaTeX) or .txt.")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
-    data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the files of mnist are.")] = None,
+    learning_rate: Annotated[float, option(None, "Learning rate of the final gradient descent step.")] = 0.1,
+    out: Annotated[Path | None, option(None, "Output file: .html, .md (with LaTeX) or .txt.", metavar="FILE")] = None,
+    overwrite: Overwrite = False,
+    data: Data = None,
 ) -> None:
-    """Explain one prediction: each layer's equations with the numbers of one row, forward and backward.
+    """Explain one prediction: the equations of each layer, forward and backward, with the numbers of one row.
 
-    For a table's run it begins with the row's columns and the inputs that they become.
+    For a run on a table, this starts with the columns of the row and the inputs computed from them.
 
-    One entry of every gradient is compared with a central difference of the loss.
+    One entry of each gradient is checked against a central difference of the loss.
     """
-    from chainrule.cli import bounds  # noqa: PLC0415  (start-up time: not needed for --help)
-    from chainrule.cli.predict import check_out  # noqa: PLC0415  (start-up time)
-    from chainrule.optimizers import SGD  # noqa: PLC0415  (start-up time)
     from chainrule.tracing.example import check_ending  # noqa: PLC0415  (start-up time)
 
-    bounds.check("explain", {"learning_rate": learning_rate})
+    check_bounds("explain", {"learning_rate": learning_rate})
     if out is not None:
         check_ending(out)
     check_out(out, overwrite=overwrite)
@@ -57,15 +48,15 @@ def explain(
         _print(trace)
     else:
         trace.save(out, overwrite=overwrite)
-        tell(f"{trace.outcome(0) or repr(trace)}; the worked example is in {out}")
+        tell(f"{trace.outcome(0) or repr(trace)}; worked example written to {out}")
 
 
-def _print(trace: Trace) -> None:
-    """Print the text as wide as the terminal is, in colour where it is one."""
+def _print(trace: Any) -> None:
+    """Print the text as wide as the terminal, in color on a terminal."""
     width = max(40, min(shutil.get_terminal_size((100, 0)).columns, 120))
     if not sys.stdout.isatty():
         write_data(printable(trace.text(width)))
         return
-    from rich.console import Console  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415  (start-up time)
 
     Console(width=width).print(trace.page().styled(width), highlight=False, no_wrap=True, overflow="ignore", crop=False)

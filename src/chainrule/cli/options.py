@@ -1,138 +1,277 @@
-"""The options of a training: their good defaults for each data set, and what is built from them."""
+"""The options of the commands, each declared once: its type, help text, bounds and the kind of source that has it."""
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from typing import Any
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any
 
-from chainrule import layers as layers_module
-from chainrule import optimizers, schedules
-from chainrule._internal.names import lookup, public_classes
-from chainrule.cli import bounds
-from chainrule.cli.train_options import hidden_sizes
-from chainrule.layers import Dense, Dropout, Layer
-from chainrule.losses import SoftmaxCrossEntropy
-from chainrule.network import Network
-from chainrule.optimizers import Optimizer
-from chainrule.penalties import L1, L2, MaxNorm
-from chainrule.schedules import Schedule
-from chainrule.training.clipping import ClipNorm
+import typer
+
+from chainrule._internal.checks import check_count, check_real, check_split_seed
+from chainrule.tables.unpacking import VARIABLE, size_of
+
+TABLE, NET, LEARN, SEARCH, RUN = "Tables", "Network", "Training", "Search", "Run"
+DATA_SETS_ONLY = ("schedule", "warm_up", "data")
+TABLES_ONLY = (
+    "target", "task", "categorical", "numeric", "drop", "date", "test", "validation", "time_column", "group",
+    "class_weight", "delimiter", "decimal", "stream", "print_python",
+)  # fmt: skip
+RUN_ONLY = ("data", "stream", "print_python", "out", "overwrite", "resume", "quiet")  # not kept with a training run
+PARAMETERS = {
+    "activation": "activation", "dropout": "dropout", "input_dropout": "input_dropout", "l1": "l1", "l2": "alpha",
+    "max_norm": "max_norm", "optimizer": "solver", "learning_rate": "learning_rate_init", "clip_norm": "gradient_clip",
+    "epochs": "max_iter", "batch_size": "batch_size", "label_smoothing": "label_smoothing",
+    "class_weight": "class_weight",
+}  # fmt: skip
+"""The options for a network, and the estimators' names for them."""
+
+REALS: dict[str, dict[str, Any]] = {
+    **{name: {"low": 0.0, "high": 1.0, "open_high": True} for name in ("dropout", "input_dropout", "label_smoothing")},
+    **{name: {"low": 0.0} for name in ("l1", "l2", "max_norm", "clip_norm", "warm_up")},
+    "validation": {"low": 0.0, "high": 1.0, "open_low": True, "open_high": True},
+    "learning_rate": {"low": 0.0, "open_low": True},
+}
+COUNTS = {"epochs": 1, "batch_size": 1, "patience": 0, "rows": 2}
+UNBOUNDED = ("max_norm", "clip_norm")  # 0 means no bound
+
+
+def check_bounds(command: str, options: Mapping[str, Any]) -> None:
+    """Reject a numeric option that is out of bounds; None and options without bounds pass.
+
+    >>> check_bounds("train", {"dropout": 0.5, "max_norm": 0.0, "seed": None})
+    >>> check_bounds("train", {"input_dropout": 1.0})
+    Traceback (most recent call last):
+    ...
+    ValueError: train: --input-dropout: expected a number in [0, 1), got 1.0.
+    """
+    for name, value in options.items():
+        if value is None:
+            continue
+        if name in REALS:
+            check_real(command, spelled(name), value, **REALS[name])
+        elif name in COUNTS:
+            check_count(command, spelled(name), value, least=COUNTS[name])
+        elif name == "seed":
+            check_split_seed(command, value, spelled(name))
+
+
+def option(panel: str | None, text: str, *names: str, **more: Any) -> typer.models.OptionInfo:
+    """Return an option of a command, with its panel in the help page and its help text."""
+    found: typer.models.OptionInfo = typer.Option(*names, help=text, rich_help_panel=panel, **more)
+    return found
+
+
+def _set_limit(value: str | None) -> str | None:
+    """Set the variable that all readers look up, also in worker processes."""
+    if value is not None:
+        try:
+            os.environ[VARIABLE] = str(size_of(value, "--max-unpacked"))
+        except ValueError as error:
+            raise typer.BadParameter(str(error).removeprefix("--max-unpacked: ")) from None
+    return value
+
+
+Folder = Annotated[
+    Path, typer.Argument(metavar="FOLDER", help="A folder written by chainrule train, such as runs/digits.")
+]
+Data = Annotated[Path | None, option(None, "Folder with the MNIST files.", metavar="FOLDER")]
+Overwrite = Annotated[bool, option(None, "Overwrite the file if it exists.", "--overwrite")]
+MaxUnpacked = Annotated[
+    str | None,
+    option(
+        None, "Largest size of a compressed table in memory, such as 8GB. Default: 1.07GB, or 20 times the file size.",
+        "--max-unpacked", metavar="SIZE", callback=_set_limit, expose_value=False,
+    ),
+]  # fmt: skip
+Names = list[str] | None
+Text = str | None
+Count = int | None
+Real = float | None
+File = Path | None
 
 
 @dataclass(frozen=True)
-class Options:
-    """Everything that decides how a network is built and trained; 0 means "none" where that makes sense."""
+class TableOptions:
+    """The options that describe a table and its split; None or an empty list if not given."""
 
-    layers: tuple[int, ...]
-    epochs: int
-    batch_size: int
-    learning_rate: float | None
-    activation: str = "relu"
-    dropout: float = 0.0
-    input_dropout: float = 0.0
-    l1: float = 0.0
-    l2: float = 0.0
-    max_norm: float = 0.0
-    optimizer: str = "adam"
-    schedule: str = "one-cycle"
-    warm_up: float = 0.0
-    clip_norm: float = 0.0
-    patience: int = 0
-    label_smoothing: float = 0.0
-    seed: int = 0
+    target: Annotated[Text, option(TABLE, "Column to predict; separate several with commas.")] = None
+    task: Annotated[Text, option(TABLE, "binary, multiclass, regression or multilabel.")] = None
+    categorical: Annotated[Names, option(TABLE, "Columns to treat as categorical.", metavar="NAMES")] = None
+    numeric: Annotated[Names, option(TABLE, "Columns to treat as numeric.", metavar="NAMES")] = None
+    drop: Annotated[Names, option(TABLE, "Columns to drop.", metavar="NAMES")] = None
+    date: Annotated[Names, option(TABLE, "Columns to parse as dates: NAME or NAME:%d/%m/%Y.", metavar="NAMES")] = None
+    test: Annotated[
+        Text, option(TABLE, "Test set: a fraction of the rows, or a file. Default: 0.2.", metavar="PART|FILE")
+    ] = None
+    validation: Annotated[
+        Real, option(TABLE, "Fraction of the other rows used for early stopping. Default: 0.125.")
+    ] = None
+    time_column: Annotated[Text, option(TABLE, "Split by time: hold out the last rows by this column.")] = None
+    group: Annotated[Text, option(TABLE, "Group column: rows with the same value stay together.")] = None
+    delimiter: Annotated[Text, option(TABLE, "CSV delimiter; detected by default.")] = None
+    decimal: Annotated[Text, option(TABLE, "Decimal mark, '.' or ','; detected by default.", metavar="MARK")] = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that were given and belong to the plan of a run, in one spelling.
+
+        >>> TrainOptions(drop=["id, name"], layers="8, 4", epochs=3, quiet=True).given()
+        {'drop': ['id', 'name'], 'layers': '8,4', 'epochs': 3}
+        """
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in RUN_ONLY}
+        found |= {
+            name: [part.strip() for text in value for part in text.split(",") if part.strip()]
+            for name, value in found.items()
+            if isinstance(value, list)
+        }
+        if found.get("layers") is not None:
+            found["layers"] = as_text(hidden_sizes(found["layers"]))
+        if self.test is not None:
+            found["test"] = str(part_or_file(self.test))
+        return {name: value for name, value in found.items() if value not in (None, [])}
+
+    def refuse(self, options: tuple[str, ...], why: str) -> None:
+        """Reject these options if any of them was given."""
+        for name in options:
+            if getattr(self, name) not in (None, False, []):
+                raise ValueError(f"{spelled(name)} {why}")
 
 
-_PLANE = Options(layers=(32, 32), activation="tanh", epochs=60, batch_size=32, learning_rate=0.01)
-RECIPES = {
-    "digits": Options(
-        layers=(256, 256),
-        activation="gelu",
-        dropout=0.4,
-        input_dropout=0.1,
-        epochs=60,
-        batch_size=64,
-        learning_rate=0.005,
-    ),
-    "mnist": Options(layers=(256,), dropout=0.2, epochs=10, batch_size=128, learning_rate=0.002),
-    "moons": _PLANE,
-    "circles": _PLANE,
-    "spirals": _PLANE,
-}
+@dataclass(frozen=True)
+class TrainOptions(TableOptions):
+    """The options of ``chainrule train``; None, False or an empty list if not given."""
+
+    class_weight: Annotated[Text, option(TABLE, '"balanced" weights rare classes as much as common ones.')] = None
+    stream: Annotated[bool, option(TABLE, "Read the file in chunks (automatic for large files).", "--stream")] = False
+    print_python: Annotated[
+        bool, option(TABLE, "Print an equivalent Python script instead of training.", "--print-python")
+    ] = False
+    layers: Annotated[Text, option(NET, 'Hidden layer sizes, such as "64,32", or "none".')] = None
+    activation: Annotated[Text, option(NET, "Activation of the hidden layers: relu, tanh, sigmoid, gelu, ...")] = None
+    dropout: Annotated[Real, option(NET, "Dropout rate after each hidden layer.")] = None
+    input_dropout: Annotated[Real, option(NET, "Dropout rate on the inputs.")] = None
+    l1: Annotated[Real, option(NET, "L1 penalty strength.", "--l1")] = None
+    l2: Annotated[Real, option(NET, "L2 penalty strength.", "--l2")] = None
+    max_norm: Annotated[Real, option(NET, "Maximum norm of each unit's weights; 0 for no limit.")] = None
+    optimizer: Annotated[Text, option(LEARN, "Optimizer, such as adam, adamw, momentum or sgd.")] = None
+    learning_rate: Annotated[Real, option(LEARN, "Learning rate; the default depends on the optimizer.")] = None
+    schedule: Annotated[
+        Text, option(LEARN, "constant, inverse-time, inverse-scaling, exponential, step, cosine or one-cycle.")
+    ] = None
+    warm_up: Annotated[Real, option(LEARN, "Warm-up epochs before the schedule starts.")] = None
+    clip_norm: Annotated[Real, option(LEARN, "Maximum gradient norm; 0 disables clipping.")] = None
+    epochs: Annotated[Count, option(LEARN, "Number of passes over the training rows.")] = None
+    batch_size: Annotated[Count, option(LEARN, "Rows per step.")] = None
+    patience: Annotated[
+        Count,
+        option(
+            LEARN, "Stop after this many epochs without a lower validation loss, and restore the best parameters; 0 "
+            "disables early stopping.",
+        ),
+    ] = None  # fmt: skip
+    label_smoothing: Annotated[Real, option(LEARN, "Share of each target spread evenly over all classes.")] = None
+    seed: Annotated[Count, option(RUN, "Random seed for the data, split and training. Default: 0.")] = None
+    data: Annotated[File, option(RUN, "Folder with the MNIST files.", metavar="FOLDER")] = None
+    out: Annotated[File, option(RUN, "Output folder. Default: runs/DATASET.", metavar="FOLDER")] = None
+    overwrite: Annotated[bool, option(RUN, "Overwrite the results in the output folder.", "--overwrite")] = False
+    resume: Annotated[File, option(RUN, "Resume the interrupted training run in this folder.", metavar="FOLDER")] = None
+    quiet: Annotated[bool, option(RUN, "Print only the result and the output folder.", "--quiet")] = False
 
 
-def resolve(dataset: str, layers: str | None = None, **given: Any) -> Options:
-    """Return the data set's defaults with what was given in their place.
+@dataclass(frozen=True)
+class TuneOptions(TableOptions):
+    """The options of ``chainrule tune``."""
 
-    >>> resolve("mnist", "100,50", epochs=3).layers, resolve("mnist").epochs
-    ((100, 50), 10)
+    trials: Annotated[Count, option(SEARCH, "Total number of trials, including those of a resumed study.")] = None
+    minutes: Annotated[Real, option(SEARCH, "Time limit in minutes, including the final fit.")] = None
+    folds: Annotated[Count, option(SEARCH, "Cross-validation folds. Default: 5 for up to 2,000 rows, otherwise 3.")] = (
+        None
+    )
+    n_jobs: Annotated[int, option(SEARCH, "Trials to run in parallel, sharing the cores.")] = 1
+    seed: Annotated[int, option(RUN, "Random seed for the split, search and training.")] = 0
+    out: Annotated[
+        File, option(RUN, "Output folder for the study and results. Default: runs/FILE-tune.", metavar="FOLDER")
+    ] = None
+    quiet: Annotated[bool, option(RUN, "Print only the result and the output folder.", "--quiet")] = False
+
+
+def of_table(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of :func:`chainrule.tables.train` that describe a table, from options that were given.
+
+    >>> of_table({"date": ["born"], "test": "0.3", "epochs": 5})
+    {'dates': ['born'], 'test': 0.3}
     """
-    changes = {name: value for name, value in given.items() if value is not None}
-    recipe = RECIPES[dataset]
-    if changes.get("optimizer", recipe.optimizer) != recipe.optimizer:  # which has a good learning rate of its own
-        changes.setdefault("learning_rate", None)
-    if layers is not None:
-        changes["layers"] = hidden_sizes(layers)
-    options = dataclasses.replace(recipe, **changes)
-    bounds.check("train", dataclasses.asdict(options))
-    return dataclasses.replace(options, learning_rate=optimizer(options).learning_rate)
+    known = {f.name for f in fields(TableOptions)} - {"target"} | {"patience", "seed"}
+    found = {"dates" if name == "date" else name: value for name, value in given.items() if name in known}
+    return found | ({"test": part_or_file(found["test"])} if "test" in found else {})
 
 
-def network(options: Options, inputs: int, outputs: int) -> Network:
-    """Build the network: hidden layers, each with its activation and dropout, and a last layer for the classes."""
-    activation = lookup("activation", options.activation, public_classes(layers_module, layers_module.Activation))
-    stack: list[Layer] = [Dropout(options.input_dropout)] if options.input_dropout else []
-    for size in options.layers:
-        stack += [Dense(size), activation()]
-        if options.dropout:
-            stack.append(Dropout(options.dropout))
-    loss = SoftmaxCrossEntropy(label_smoothing=options.label_smoothing)
-    return Network(inputs, [*stack, Dense(outputs)], loss, seed=options.seed)
+def of_network(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters of the estimator, from options that were given.
 
-
-def optimizer(options: Options) -> Optimizer:
-    """Return the optimizer, with its own learning rate where none is given."""
-    cls = lookup("optimizer", options.optimizer, public_classes(optimizers, Optimizer))
-    chosen: Optimizer = cls() if options.learning_rate is None else cls(learning_rate=options.learning_rate)
-    return chosen
-
-
-def schedule(options: Options) -> Schedule:
-    """Return the schedule, with arguments that suit the number of epochs.
-
-    >>> schedule(Options((), epochs=30, batch_size=32, learning_rate=0.1, schedule="step"))
-    Step(10)
+    >>> of_network({"layers": "8,4", "l2": 0.1, "clip_norm": 0.0, "target": "y"})
+    {'alpha': 0.1, 'hidden_layer_sizes': (8, 4)}
     """
-    epochs = max(1, options.epochs)
-    table: dict[str, Schedule] = {
-        "constant": schedules.Constant(),
-        "inverse-time": schedules.InverseTime(0.1),
-        "inverse-scaling": schedules.InverseScaling(),
-        "exponential": schedules.Exponential(0.01 ** (1 / epochs)),  # down to a hundredth
-        "step": schedules.Step(max(1, epochs // 3)),  # a tenth after each third
-        "cosine": schedules.Cosine(),
-        "one-cycle": schedules.OneCycle(),
+    found = {
+        PARAMETERS[name]: given[name] for name in given if name in PARAMETERS and (given[name] or name not in UNBOUNDED)
     }
-    chosen = lookup("schedule", options.schedule, table)
-    if not options.warm_up:
-        return chosen
-    if options.warm_up >= options.epochs:
-        raise ValueError(
-            f"--warm-up: expected fewer than the {options.epochs} epochs, got {options.warm_up:g}: "
-            "the full learning rate would never be reached."
-        )
-    return schedules.WarmUp(options.warm_up, then=chosen)
+    return found | ({"hidden_layer_sizes": hidden_sizes(given["layers"])} if "layers" in given else {})
 
 
-def arguments(options: Options) -> dict[str, Any]:
-    """Return the arguments of :func:`chainrule.train` that follow from the options."""
-    penalties = (L1, options.l1), (L2, options.l2), (MaxNorm, options.max_norm)
-    return {
-        "optimizer": optimizer(options),
-        "schedule": schedule(options),
-        "penalties": [cls(strength) for cls, strength in penalties if strength],
-        "clip": ClipNorm(options.clip_norm) if options.clip_norm else None,
-        "epochs": options.epochs,
-        "batch_size": options.batch_size,
-        "seed": options.seed,
-    }
+def part_or_file(text: str) -> float | str:
+    """Return a fraction of the rows, or the name of a file.
+
+    >>> part_or_file("0.3"), part_or_file("test.csv")
+    (0.3, 'test.csv')
+    """
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def hidden_sizes(text: str) -> tuple[int, ...]:
+    """Return the sizes of the hidden layers.
+
+    >>> hidden_sizes("64, 32"), hidden_sizes("none")
+    ((64, 32), ())
+    """
+    if text.strip().lower() in ("", "none"):
+        return ()
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        sizes = (0,)
+    if min(sizes) < 1:
+        raise ValueError(f'--layers: expected sizes of at least 1 such as "64,32", or "none", got "{text}".')
+    return sizes
+
+
+def as_text(sizes: Iterable[Any]) -> str:
+    """Return the sizes of hidden layers as they are typed."""
+    return ",".join(map(str, sizes)) or "none"
+
+
+def spelled(name: str) -> str:
+    """Return an option as it is typed."""
+    return "--" + name.replace("_", "-")
+
+
+def takes_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace the last parameter of a command, ``options``, by one option for each field of its dataclass."""
+    *own, last = inspect.signature(command, eval_str=True).parameters.values()
+    parameters = [*own, *inspect.signature(last.annotation, eval_str=True).parameters.values()]
+
+    def wrapped(**given: Any) -> None:
+        options = last.annotation(**{field.name: given.pop(field.name) for field in fields(last.annotation)})
+        command(**given, options=options)
+
+    functools.update_wrapper(wrapped, command)
+    del vars(wrapped)["__wrapped__"]  # its annotations differ
+    vars(wrapped)["__signature__"] = inspect.Signature(parameters)
+    wrapped.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return wrapped

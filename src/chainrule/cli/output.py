@@ -1,4 +1,4 @@
-"""What the command line prints: sentences for people, with nothing in them that a terminal obeys, and data as bytes."""
+"""Output of the command line: text without characters that a terminal would obey, and data as bytes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import unicodedata
 
 import typer
 
-OBEYED = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode's categories: controls, formats, half pairs, breaks of lines
+OBEYED = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode categories: control, format, surrogate, line and paragraph separator
 
 
 def printable(text: str) -> str:
-    r"""Return text with every character that a terminal would obey written as Python writes it.
+    r"""Return text in which every character that a terminal would obey is escaped.
 
-    Names, labels and messages come from files, which may be a stranger's: an escape sequence in one could clear the
-    screen, change its title or hide what is printed. Line feeds and tabs stay.
+    Names, labels and messages come from files, which may be from a stranger: an escape sequence could clear the screen,
+    change its title or hide what is printed. Line feeds and tabs stay.
 
     >>> printable("caf\u00e9\n"), printable("\x1b[2J\u202eabc")
     ('café\n', '\\x1b[2J\\u202eabc')
@@ -27,17 +27,17 @@ def printable(text: str) -> str:
 
 
 def tell(message: str = "") -> None:
-    """Print lines on standard output."""
+    """Print text on standard output."""
     typer.echo(printable(message))
 
 
 def say(message: str) -> None:
-    """Print a line on standard error."""
+    """Print text on standard error."""
     typer.echo(printable(message), err=True)
 
 
 def write_data(content: bytes | str) -> None:
-    """Write data to standard output: bytes, text as UTF-8, whatever encoding the terminal or pipe asks for."""
+    """Write bytes, or text as UTF-8 whatever the encoding of the terminal or pipe, to standard output."""
     sys.stdout.flush()
     sys.stdout.buffer.write(content.encode() if isinstance(content, str) else content)
     sys.stdout.buffer.flush()

@@ -11,39 +11,40 @@ import typer
 
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.kinds import commands_of
-from chainrule.cli.limits import MaxUnpacked
+from chainrule.cli.options import TABLE, Data, Folder, MaxUnpacked, Overwrite, option
 
 
 @in_one_sentence
 def predict(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What chainrule train wrote, such as runs/digits.")],
+    folder: Folder,
     source: Annotated[
         str,
         typer.Argument(
             metavar="INPUT",
-            help="A file of numbers (.csv with or without a header, .npy, or .npz, whose first array is used), "
-            "- for CSV on standard input, or the name of a data set for its held-out rows.",
+            help="Rows to predict: a .csv (header optional), .npy or .npz file (its first array is used), - for CSV on "
+            "standard input, or a data set name for its held-out rows. For a run on a table: a table.",
         ),
     ],
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there, not to standard output.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
-    data: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the files of mnist are.")] = None,
-    interval: Annotated[
-        float | None, typer.Option(help="Of a table's numbers: 0.9 adds bounds that hold 90 % of the truth.")
+    out: Annotated[
+        Path | None, option(None, "Write predictions to this file instead of standard output.", metavar="FILE")
     ] = None,
+    overwrite: Overwrite = False,
+    data: Data = None,
+    interval: Annotated[float | None, option(TABLE, "Regression: 0.9 adds 90% prediction intervals.")] = None,
     coerce: Annotated[
-        bool, typer.Option("--coerce", help="Of a table: what is not of its column's type is taken as missing.")
+        bool, option(TABLE, "Treat values that do not match their column's type as missing.", "--coerce")
     ] = False,
-    delimiter: Annotated[str | None, typer.Option(help="Of a table in CSV; that of training by default.")] = None,
+    delimiter: Annotated[str | None, option(TABLE, "CSV delimiter; by default that of training.")] = None,
     decimal: Annotated[
-        str | None, typer.Option(metavar="MARK", help="Decimal mark, '.' or ','; that of training by default.")
+        str | None, option(TABLE, "Decimal mark, '.' or ','; by default that of training.", metavar="MARK")
     ] = None,
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
 ) -> None:
-    """Predict the rows of INPUT: one line each, with its label and the probability of every class, as CSV.
+    """Predict each row of INPUT, and write its label and class probabilities as CSV.
 
-    For a network of a table INPUT is a table, too, and --out is written as its name says: .csv, .csv.gz, .tsv,
-    .parquet, .arrow, .jsonl, .json or .xlsx.
+    If the network was trained on a table, INPUT is also a table.
+
+    --out may then end in .csv, .csv.gz, .tsv, .parquet, .arrow, .jsonl, .json or .xlsx.
     """
     check_out(out, overwrite=overwrite)
     asked = {"interval": interval, "coerce": coerce or None, "delimiter": delimiter, "decimal": decimal, "data": data}
@@ -52,7 +53,7 @@ def predict(
 
 
 def check_out(out: Path | None, *, overwrite: bool) -> None:
-    """Refuse, before anything is done, a file that cannot be written."""
+    """Reject an output file that cannot be written, before any work is done."""
     if out is None:
         if getattr(sys.stdout, "name", "") == os.devnull:
             raise OSError("standard output is closed: give a file with --out.")
@@ -60,6 +61,6 @@ def check_out(out: Path | None, *, overwrite: bool) -> None:
     if out.is_dir():
         raise IsADirectoryError(f"--out: {out} is a folder: give the name of a file, such as {out / 'labels.csv'}.")
     if out.exists() and not overwrite:
-        raise FileExistsError(f"--out: {out} is there already: choose another name, or replace it with --overwrite.")
+        raise FileExistsError(f"--out: {out} already exists: choose another name, or use --overwrite.")
     if not out.absolute().parent.is_dir():
-        raise FileNotFoundError(f"--out: there is no folder {out.parent}: make it first, or choose another one.")
+        raise FileNotFoundError(f"--out: the folder {out.parent} does not exist. Create it, or choose another.")

@@ -1,36 +1,40 @@
-"""The live bar of a training on a terminal."""
+"""Progress on a terminal: a live bar for training and for a search."""
 
 from __future__ import annotations
 
 import math
+import sys
 import time
+from contextlib import ExitStack
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress
 
+from chainrule.cli.output import tell
 from chainrule.training.callbacks import Callback, Run
 
-INTERVAL = 0.1  # seconds between two updates: what the eye can follow, and training does not feel
+INTERVAL = 0.1  # seconds between two updates: the eye can follow them, and training does not slow down
+
+
+def terminal() -> Console | None:
+    """Return the terminal that standard output goes to, if it is one that can redraw a line."""
+    console = Console()
+    return console if sys.stdout.isatty() and not console.is_dumb_terminal else None
 
 
 class LiveBar(Callback):
-    """Epoch, loss, validation accuracy, samples a second and the time left, on one line of the terminal.
+    """Epoch, loss, validation accuracy, samples per second and the time left, on one line of the terminal.
 
-    Used as a context, it gives the line back whatever happens.
+    As a context manager, it releases the line whatever happens.
     """
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=None),
-            TextColumn("loss {task.fields[loss]}"),
-            TextColumn("validation {task.fields[accuracy]}"),
-            TextColumn("{task.fields[speed]} samples/s"),
-            TextColumn("{task.fields[left]}"),
-            console=console,
-            auto_refresh=False,  # no second thread beside training
-            expand=True,
-        )
+            "epoch {task.fields[epoch]}", BarColumn(bar_width=None), "loss {task.fields[loss]}",
+            "validation {task.fields[accuracy]}", "{task.fields[speed]} samples/s", "{task.fields[left]}",
+            console=console, expand=True, auto_refresh=False,  # no second thread beside training
+        )  # fmt: skip
 
     def __enter__(self) -> LiveBar:
         return self
@@ -65,7 +69,7 @@ class LiveBar(Callback):
     def _draw(self, run: Run, loss: float, *, over: bool = False) -> None:
         seconds = time.perf_counter() - self._start
         done = max(0, run.epoch - 1) * run.batches + run.batch  # training may end before its first epoch
-        self._first = self._first or run.epoch  # training may go on where another one ended
+        self._first = self._first or run.epoch  # a resumed run does not start with the first epoch
         new = max(1, done - (self._first - 1) * run.batches)
         left = seconds / new * (run.epochs * run.batches - done)
         accuracy = run.history["val_accuracy"][-1] if len(run.history) else math.nan
@@ -75,10 +79,51 @@ class LiveBar(Callback):
             refresh=True,
             epoch=f"{run.epoch}/{run.epochs}",
             loss=f"{loss:.4f}",
-            accuracy="  -  " if math.isnan(accuracy) else f"{100 * accuracy:.1f} %",
+            accuracy="  -  " if math.isnan(accuracy) else f"{100 * accuracy:.1f}%",
             speed=f"{new / run.batches * run.rows / max(seconds, 1e-9):,.0f}",
             left=f"in {clock(seconds)}" if over else f"{clock(left)} left",
         )
+
+
+def search(stack: ExitStack, trials: int | None, minutes: float | None) -> Any:
+    """Return a callback that draws a live bar on a terminal, and prints one line per trial elsewhere."""
+    console = terminal()
+    bar = Progress("{task.description}", BarColumn(bar_width=None), console=console, expand=True)
+    task = bar.add_task("", total=1.0)
+    start, ended = time.monotonic(), 0
+
+    def on_trial(trial: Any, finished: tuple[Any, ...]) -> None:
+        nonlocal ended
+        ended, taken = ended + 1, time.monotonic() - start
+        left = taken / ended * (trials - len(finished)) if trials else 60 * (minutes or 0) - taken
+        text = line(trial, finished, trials, max(0.0, left))
+        if console is None:
+            tell(text)
+            return
+        if not bar.live.is_started:
+            stack.enter_context(bar)
+        bar.console.print(text, highlight=False, markup=False)
+        done = len(finished) / trials if trials else taken / (taken + left)
+        bar.update(task, completed=done, description=text.partition("  ")[0])
+
+    return on_trial
+
+
+def line(trial: Any, finished: tuple[Any, ...], trials: int | None, left: float) -> str:
+    """Return the line to print after a trial.
+
+    >>> from chainrule.tables.tuning import TrialRecord
+    >>> best = TrialRecord(1, "complete", 0.4321, (0.4321,), (3,), 2.0, {})
+    >>> pruned = TrialRecord(2, "pruned", 0.5123, (0.5123,), (), 1.23, {})
+    >>> line(pruned, (best, pruned), 20, 65.0)
+    'trial 2/20  0.5123  pruned    best 0.4321  1.2 s  1:05 left'
+    """
+    of = "" if trials is None else f"/{trials}"
+    value = "-" if trial.value is None else f"{trial.value:#.4g}"
+    values = [other.value for other in finished if other.state == "complete" and other.value is not None]
+    best = f"{min(values):#.4g}" if values else "-"
+    how_long = f"{trial.seconds:.1f} s  {clock(left)} left"
+    return f"trial {len(finished)}{of}  {value:>6}  {trial.state:<8}  best {best}  {how_long}"
 
 
 def clock(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""A user's own Python file, run because the user named it, and what in it can be checked."""
+"""A user's Python file, executed at the user's request, and the objects in it that can be checked."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from chainrule.penalties import Penalty
 
 
 class Triple(NamedTuple):
-    """A loss in plain NumPy, the parameters that it depends on, and its gradient."""
+    """A loss in plain NumPy, its parameters, and its gradient."""
 
     loss: Any
     parameters: Any
@@ -29,10 +29,7 @@ class Triple(NamedTuple):
 
 
 KINDS = (Network, Layer, Loss, Penalty, Optimizer)
-WANTED = (
-    "a Network, or a Layer, a Loss, a Penalty or an Optimizer (the class or an object of it), or a function loss with "
-    "parameters and gradients"
-)
+WANTED = "a Network, Layer, Loss, Penalty or Optimizer, or a function loss with parameters and gradients"
 LOSSES = ("loss", "cost", "loss_function", "cost_function", "compute_loss", "compute_cost", "objective")
 PARAMETERS = ("parameters", "params", "weights", "theta")
 GRADIENTS = ("gradients", "grads", "gradient", "grad", "compute_gradients", "backward", "backprop")
@@ -40,14 +37,14 @@ GRADIENTS = ("gradients", "grads", "gradient", "grad", "compute_gradients", "bac
 
 @dataclass(frozen=True)
 class Found:
-    """What is to be checked, by its name in the file, and the classes of which there is no object to check."""
+    """The objects to check, by name, and a message for each class that could not be instantiated."""
 
     subjects: dict[str, Any]
-    not_made: list[str]
+    not_made: list[str] = field(default_factory=list)
 
 
 def is_python(target: str) -> bool:
-    """Say whether a target is a Python file, or a name in one.
+    """Return whether a target is a Python file, or a name in one.
 
     >>> is_python("layer.py"), is_python("net.py:network"), is_python("model.safetensors")
     (True, True, False)
@@ -57,11 +54,11 @@ def is_python(target: str) -> bool:
 
 @contextlib.contextmanager
 def opened(target: str) -> Iterator[Found]:
-    """Run the file, as ``python FILE`` does but not as ``__main__``, and give what is to be checked in it.
+    """Execute the file, as ``python FILE`` does but not as ``__main__``, and yield the objects to check.
 
-    With a name after a colon that alone; else every Network under a name of the file, every layer, loss, penalty and
-    optimizer under one, and every class of these that the file defines and of which no object was found; and a function
-    ``loss`` with ``parameters`` and ``gradients``. Names that start with an underscore are passed over.
+    With a name after a colon, that object alone. Otherwise every module-level network, layer, loss, penalty and
+    optimizer; an object of every class of these kinds that the file defines and does not use itself; and a function
+    ``loss`` with ``parameters`` and ``gradients``. Names that start with an underscore are ignored.
     """
     file, _, name = (target, "", "") if target.endswith(".py") else target.rpartition(":")
     path = Path(file)
@@ -75,7 +72,7 @@ def _run(path: Path) -> ModuleType:
         code = compile(path.read_bytes(), str(path), "exec")
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"there is no file {path}: give the path of a Python file, from this folder."
+            f"no such file: {path}. Give the path of a Python file, relative to the current folder."
         ) from error
     except OSError as error:
         raise OSError(f"{path} cannot be read: {error.strerror}.") from error
@@ -83,7 +80,7 @@ def _run(path: Path) -> ModuleType:
         where = f", line {error.lineno}" if error.lineno else ""
         raise ValueError(f"{path}{where}: {type(error).__name__}: {error.msg}.") from error
     except ValueError as error:
-        raise ValueError(f"{path} is no Python file: {error}.") from error
+        raise ValueError(f"{path} is not a valid Python file: {error}.") from error
     module = ModuleType(f"_checked_{path.stem}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses and copies look for the module of a class
@@ -95,7 +92,7 @@ def _run(path: Path) -> ModuleType:
         what = " ".join(f"{type(error).__name__}: {error}".split())
         where = f", line {lines[-1]}" if lines else ""
         raise ValueError(
-            f"{path}{where}: {what} (while the file was run). What a check does not need belongs under "
+            f"{path}{where}: {what} (while executing the file). Put code that the check does not need under "
             'if __name__ == "__main__":'
         ) from error
     return module
@@ -103,7 +100,7 @@ def _run(path: Path) -> ModuleType:
 
 @contextlib.contextmanager
 def _imports_beside(path: Path) -> Iterator[None]:
-    """Let the file import its neighbours, and find its own name where its arguments would be."""
+    """Let the file import its neighbors, and find its own name in sys.argv."""
     arguments, folder = sys.argv, str(path.absolute().parent)
     sys.argv = [str(path)]
     sys.path.insert(0, folder)
@@ -116,27 +113,25 @@ def _imports_beside(path: Path) -> Iterator[None]:
 
 
 def _named(module: ModuleType, file: str, name: str) -> Found:
-    known = [key for key, value in vars(module).items() if _is_one(value) and not key.startswith("_")]
     if name not in vars(module):
+        known = [key for key, value in vars(module).items() if _is_one(value) and not key.startswith("_")]
         listed = did_you_mean(name, known) if known else f"It has no name for {WANTED}."
         raise ValueError(f"{file} has no {name!r}. {listed}")
     thing = getattr(module, name)
     if (triple := _triple(module, [name])) is not None:
-        return Found({name: triple}, [])
+        return Found({name: triple})
     if not _is_one(thing):
         raise ValueError(f"{file}: {name}: expected {WANTED}, got {thing!r}.")
-    if not isinstance(thing, type):
-        return Found({name: thing}, [])
-    made = _object(thing)
+    made = _object(thing) if isinstance(thing, type) else thing
     if made is None:
-        raise ValueError(f"{file}: {name} needs arguments: {_remedy(thing)}.")
-    return Found({name: made}, [])
+        raise ValueError(f"{file}: {_remedy(name, thing)}.")
+    return Found({name: made})
 
 
 def _all(module: ModuleType, file: str) -> Found:
     values = {name: value for name, value in vars(module).items() if not name.startswith("_") and _is_one(value)}
-    things = {name: value for name, value in values.items() if not isinstance(value, type)}
-    things = {name: things[name] for name in {id(value): name for name, value in reversed(things.items())}.values()}
+    first = {id(value): name for name, value in reversed(values.items())}  # each object once, under its first name
+    things = {name: values[name] for name in first.values() if not isinstance(values[name], type)}
     parts = [part for n in things.values() if isinstance(n, Network) for part in (*n.layers, n.loss)]
     have = {type(thing) for thing in (*things.values(), *parts)}
     not_made = []
@@ -145,24 +140,22 @@ def _all(module: ModuleType, file: str) -> Found:
             have.add(cls)
             made = _object(cls)
             if made is None:
-                not_made.append(f"{name} needs arguments: {_remedy(cls)}")
+                not_made.append(_remedy(name, cls))
             else:
                 things[name] = made
     if (triple := _triple(module, LOSSES)) is not None and triple.gradients is not None:
         name = next(name for name, value in vars(module).items() if value is triple.loss)
-        things[name], values[name] = triple, triple
+        things[name] = values[name] = triple
     if not things and not not_made:
-        raise ValueError(f"{file} has nothing to check: expected {WANTED}, defined in it under a name.")
-    order = [name for name in values if name in things]  # as in the file
-    return Found({name: things[name] for name in order}, not_made)
+        raise ValueError(f"nothing to check in {file}: expected {WANTED}, assigned to a module-level name.")
+    return Found({name: things[name] for name in values if name in things}, not_made)  # in the order of the file
 
 
 def _triple(module: ModuleType, losses: Sequence[str]) -> Triple | None:
-    """Return the file's own function of one of these names, with the parameters and the gradients beside it."""
+    """Return the file's function of one of these names, with the parameters and gradients beside it."""
 
     def first(names: Sequence[str]) -> Any:
-        found = [vars(module)[name] for name in names if name in vars(module)]
-        return found[0] if found else None
+        return next((vars(module)[name] for name in names if name in vars(module)), None)
 
     loss, parameters = first(losses), first(PARAMETERS)
     plain = callable(loss) and not isinstance(loss, (type, *KINDS))
@@ -176,12 +169,12 @@ def _is_one(value: Any) -> bool:
 
 
 def _object(cls: type) -> Any:
-    """Return an object of the class, with plain numbers where it has no defaults; None where that does not work."""
+    """Return an object of the class, with plain numbers for required arguments; None if that fails."""
     try:
         return next(variants(cls))
-    except Exception:  # noqa: BLE001  (a class of one's own may raise anything)
+    except Exception:  # noqa: BLE001  (a custom class may raise anything)
         return None
 
 
-def _remedy(cls: type) -> str:
-    return f"give the file an object of it to check, such as {cls.__name__.lower()} = {cls.__name__}(...)"
+def _remedy(name: str, cls: type) -> str:
+    return f"{name} needs arguments: add an object to the file, such as {cls.__name__.lower()} = {cls.__name__}(...)"

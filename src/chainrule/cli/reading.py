@@ -1,4 +1,4 @@
-"""Rows of numbers from files: NumPy's own formats, and CSV."""
+"""Rows of numbers from files: NumPy's formats, and CSV."""
 
 from __future__ import annotations
 
@@ -14,23 +14,32 @@ from chainrule.tables.unpacking import load_numpy
 
 
 def is_data_set(source: str) -> bool:
-    """Return whether ``source`` names a data set rather than a file."""
+    """Return whether ``source`` is the name of a data set rather than a file."""
     return source.lower() in DATASETS
 
 
 def read_rows(source: str, image_shape: tuple[int, int] | None) -> np.ndarray:
-    """Return the rows of a file (or of standard input, for "-"); images may be (rows, height, width) too."""
+    """Return the rows of a file, or of standard input for "-"; images may also be (rows, height, width)."""
     if source == "-":
         return parse_csv(sys.stdin.read(), "standard input")
     path = Path(source)
     kind = path.suffix.lower()
     if not path.is_file():
-        what = "is a folder" if path.is_dir() else "is not there"
+        what = "is a folder" if path.is_dir() else "does not exist"
         hint = "" if kind else f" Or is it a data set? {did_you_mean(source, DATASETS)}"
-        raise FileNotFoundError(f"the file {source} {what}: give a .csv, .npy or .npz file.{hint}")
+        raise FileNotFoundError(f"{source} {what}: give a .csv, .npy or .npz file.{hint}")
     if kind not in (".csv", ".npy", ".npz"):
         raise ValueError(f"{source}: expected a .csv, .npy or .npz file, or a data set, got {kind or 'no ending'}.")
-    X = parse_csv(_text(path), source) if kind == ".csv" else _array(path)
+    if kind == ".csv":
+        try:
+            X = parse_csv(path.read_text(encoding="utf-8-sig"), source)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{path}: expected UTF-8 text, got other bytes: save the file again as CSV.") from error
+    else:
+        arrays = [*load_numpy(path.read_bytes(), str(path)).values()]
+        if not arrays:
+            raise ValueError(f"{path} cannot be read as a NumPy file: it contains no array.")
+        X = np.asarray(arrays[0])
     if image_shape is not None and X.shape[1:] == image_shape:
         X = X.reshape(len(X), -1)
     return X
@@ -52,11 +61,11 @@ def parse_csv(text: str, source: str) -> np.ndarray:
     try:
         return np.loadtxt(body, delimiter=",", ndmin=2, comments=None, quotechar='"')
     except ValueError as error:
-        raise ValueError(_what_is_wrong(body, source, skip + header + 1) or f"{source}: {error}") from error
+        raise ValueError(_first_error(body, source, skip + header + 1) or f"{source}: {error}") from error
 
 
-def _what_is_wrong(lines: list[str], source: str, first: int) -> str | None:
-    """Return what is wrong with the first line that is, by its number in the file."""
+def _first_error(lines: list[str], source: str, first: int) -> str | None:
+    """Describe the first invalid line, with its number in the file."""
     columns = 0
     for number, line in enumerate(lines, first):
         fields = next(csv.reader([line]), [])
@@ -67,7 +76,7 @@ def _what_is_wrong(lines: list[str], source: str, first: int) -> str | None:
             if not _is_number(field):
                 return (
                     f"{source}, line {number}, column {column}: expected a number, got {field!r}: "
-                    "the file must hold numbers only, separated by commas."
+                    "the file must contain only numbers, separated by commas."
                 )
     return None
 
@@ -78,16 +87,3 @@ def _is_number(field: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path}: expected text in UTF-8, got other bytes: save the file again as CSV.") from error
-
-
-def _array(path: Path) -> np.ndarray:
-    for array in load_numpy(path.read_bytes(), str(path)).values():
-        return np.asarray(array)
-    raise ValueError(f"{path} cannot be read as a NumPy file: it holds no array.")

@@ -1,15 +1,21 @@
-"""What a network does on rows that training never saw, in numbers: the table of classes and the accuracy."""
+"""The result of a network on the held-out rows of a data set: numbers, a table of classes, and plots."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from chainrule import plotting
 from chainrule._internal.extras import require
 from chainrule.datasets import Dataset
 from chainrule.network import Network
+from chainrule.training.history import History
+
+DPI = 130
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class Outcome:
 
 
 def measure(network: Network, data: Dataset) -> Outcome:
-    """Predict the rows of ``data`` once, and return what came out."""
+    """Predict the rows of ``data`` and measure the loss and the accuracy."""
     logits = network.logits(data.X)
     p = network.loss.link(logits)
     labels = p.argmax(axis=1)
@@ -53,5 +59,21 @@ def table(t: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> str:
 
 def sentence(outcome: Outcome) -> str:
     """Return the accuracy as one line."""
-    rows = len(outcome.labels)
-    return f"accuracy {outcome.accuracy:.4f}: {outcome.right:,} of {rows:,} rows that training never saw"
+    return f"accuracy {outcome.accuracy:.4f}: {outcome.right:,} of {len(outcome.labels):,} held-out rows"
+
+
+def draw(folder: Path, network: Network, history: History, data: Dataset, outcome: Outcome) -> None:
+    """Write the plots that the inputs and the outcome allow."""
+    plots: dict[str, Any] = {}
+    if len(history):  # it is empty if training was interrupted in its first epoch
+        plots["curves.png"] = plotting.plot_history(history)
+    plots["confusion.png"] = plotting.plot_confusion(data.t, outcome.labels, data.classes)
+    if data.image_shape is not None:
+        if outcome.right < len(data):
+            images = plotting.plot_mistakes(data.X, data.t, outcome.p, data.classes, data.image_shape)
+            plots["mistakes.png"] = images
+        plots["weights.png"] = plotting.plot_weights(network, data.image_shape)
+    if network.input_shape == (2,):
+        plots["boundary.png"] = plotting.plot_boundary(network, data.X, data.t, data.classes)
+    for name, figure in plots.items():
+        figure.savefig(folder / name, dpi=DPI, format="png")

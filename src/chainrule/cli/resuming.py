@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -17,13 +18,15 @@ import typer
 
 from chainrule._internal.names import key
 from chainrule.cli.data import check_arguments, find
+from chainrule.cli.errors import warnings_at_the_end
 from chainrule.cli.folder import CHECKPOINTS, CONFIG
-from chainrule.cli.options import Options
+from chainrule.cli.options import DATA_SETS_ONLY, RUN_ONLY, TrainOptions, as_text, part_or_file, spelled
 from chainrule.cli.output import printable
-from chainrule.cli.train_options import DATA_SETS_ONLY, RUN_ONLY, TrainOptions, as_text, part_or_file, spelled
-from chainrule.files.values import ModelFileError, parse, shown
+from chainrule.cli.recipes import Recipe
+from chainrule.files.values import ModelFileError, check_fields, parse, shown
 from chainrule.files.writing import refuse_link, remove_parts, write_atomically
 from chainrule.training.checkpoints import Checkpoint
+from chainrule.training.loop import DivergenceError
 
 PLAN = "run.json"
 EVERY = timedelta(seconds=10)
@@ -33,15 +36,15 @@ DATA_SET, TABLE = "data set", "table"
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training was begun with.
+    """The source and the options of a training run.
 
     Attributes
     ----------
     kind : "data set" or "table"
     source : the name of the data set, or the file
-    options : those that were given, by their names in :class:`TrainOptions`; of a data set, all that it has
-    arguments : what the data set was loaded with
-    command : what was typed
+    options : the given options, by their names in :class:`TrainOptions`; for a data set, the whole recipe
+    arguments : the arguments with which the data set was loaded
+    command : the command line
     """
 
     kind: str
@@ -54,13 +57,24 @@ class Plan:
 
 
 def place(folder: Path) -> Path:
-    """Return the folder of a run's checkpoints; a link there would lead writing and deleting out of the run."""
+    """Return the folder of a run's checkpoints, but not a link, through which files elsewhere could be deleted."""
     return refuse_link(folder / CHECKPOINTS)
 
 
 def checkpoint(folder: Path) -> Checkpoint:
-    """Return the callback that keeps the state of a run."""
+    """Return the callback that writes checkpoints."""
     return Checkpoint(place(folder), every=EVERY)
+
+
+@contextlib.contextmanager
+def training(folder: Path) -> Iterator[None]:
+    """Print warnings after the block; if training diverges, remove the checkpoints: it would diverge again."""
+    with warnings_at_the_end():
+        try:
+            yield
+        except DivergenceError:
+            remove(folder)
+            raise
 
 
 def keep(folder: Path, plan: Plan) -> None:
@@ -71,24 +85,24 @@ def keep(folder: Path, plan: Plan) -> None:
 
 
 def read(folder: Path) -> Plan:
-    """Return the plan of a run that has not ended."""
+    """Return the plan of an unfinished run."""
     path = place(folder) / PLAN
     if not folder.is_dir():
-        raise NotADirectoryError(f"--resume: {folder} is not a folder: give one that chainrule train has made.")
+        raise NotADirectoryError(f"--resume: {folder} is not a folder: give one written by chainrule train.")
     if not path.is_file():
         finished = (folder / CONFIG).is_file()
-        why = "has ended: chainrule evaluate tests it again" if finished else f"left no {CHECKPOINTS}/{PLAN}"
-        raise ValueError(f"--resume: the training in {folder} {why}. To train anew, leave out --resume.")
+        why = "is complete: evaluate it with chainrule evaluate" if finished else f"left no {CHECKPOINTS}/{PLAN}"
+        raise ValueError(f"--resume: the training run in {folder} {why}. To start over, omit --resume.")
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError("it is too large")
         return _checked(_upgraded(parse(path.read_bytes(), PLAN)))
     except (ModelFileError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged ({error}). To train anew, leave out --resume.") from error
+        raise ValueError(f"{path} is corrupt ({error}). To start over, omit --resume.") from error
 
 
 def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
-    """Return a plan of version 0.1, which had two forms, in the form of this one."""
+    """Return a plan of version 0.1, which had two forms, in the present form."""
     if "dataset" in content:
         options = {**content["options"], "layers": as_text([*content["options"]["layers"]])}
         return {"kind": DATA_SET, "source": find(str(content["dataset"])), "options": options, "command": "",
@@ -103,17 +117,16 @@ def _upgraded(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checked(content: dict[str, Any]) -> Plan:
-    for name, kind in {"kind": str, "source": str, "command": str, "options": dict, "arguments": dict}.items():
-        if not isinstance(content[name], kind):
-            raise TypeError(f"{name}: expected {'text' if kind is str else 'names and values'}")
-    if odd := content.keys() - {field.name for field in dataclasses.fields(Plan)}:
-        raise ValueError(f"it has other fields: {shown(', '.join(sorted(odd)))}")
+    check_fields("the plan", content, {field.name for field in dataclasses.fields(Plan)})
+    for name, value in content.items():
+        if not isinstance(value, dict if name in ("options", "arguments") else str):
+            raise TypeError(f"{name}: expected {'names and values' if name in ('options', 'arguments') else 'text'}")
     plan = Plan(**content)
     known = {f.name for f in dataclasses.fields(TrainOptions)} - {*RUN_ONLY, *DATA_SETS_ONLY}
     if plan.kind == DATA_SET:
         find(plan.source)
         check_arguments(plan.source, plan.arguments)
-        known = {f.name for f in dataclasses.fields(Options)}
+        known = {f.name for f in dataclasses.fields(Recipe)}
     elif plan.kind != TABLE or not isinstance(plan.options.get("target"), str):
         raise ValueError(f"expected a {DATA_SET}, or a {TABLE} with a target")
     if plan.options.keys() - known or (plan.kind == DATA_SET and plan.options.keys() != known):
@@ -126,7 +139,7 @@ def _checked(content: dict[str, Any]) -> Plan:
 
 
 def _check_value(name: str, declared: tuple[Any, ...], value: Any) -> None:
-    """Refuse a value that is not of one of the declared types; a whole number is a number, too."""
+    """Reject a value of another type than those declared; integers are numbers, too."""
     kinds = {*declared, *([int] if float in declared else [])} - {NoneType}
     names = isinstance(value, list) and list[str] in kinds and all(isinstance(text, str) for text in value)
     if not names and type(value) not in kinds:
@@ -137,54 +150,52 @@ def _check_value(name: str, declared: tuple[Any, ...], value: Any) -> None:
 
 
 def continued(folder: Path, plan: Plan, source: str | None, options: TrainOptions) -> Plan:
-    """Return the plan of a run that is resumed with these options; only the epochs of a data set may become more."""
+    """Return the plan of a resumed run with these options; only the epochs on a data set may be increased."""
     options.refuse(
         ("out", "overwrite", "stream", "print_python"),
-        "--resume continues in its folder as it began: leave out --out and --overwrite, --stream and --print-python.",
+        "does not go with --resume, which continues in the same folder with the original options: omit it.",
     )
     given = options.given()
-    known = {**plan.options, "data": plan.arguments.get("folder")}
     if options.data is not None:
         given["data"] = str(options.data.expanduser().absolute())
-    same = source is None or (source == plan.source if plan.kind == TABLE else key(source) == key(plan.source))
-    changed: list[tuple[str, Any, Any]] = []
-    if not same:
-        changed.append(("FILE" if plan.kind == TABLE else "DATASET", plan.source, source))
-    for name, value in given.items():
+    known = {**plan.options, "data": plan.arguments.get("folder")}
+    table = plan.kind == TABLE
+    if source is not None and not (source == plan.source if table else key(source) == key(plan.source)):
+        given, known = {"source": source}, {"source": plan.source}
+    for name, now in given.items():
         before = known.get(name)
-        if value != before and not (name == "epochs" and plan.kind == DATA_SET and value > before):
-            changed.append((spelled(name), before, value))
-    for option, before, now in changed:
-        raise ValueError(
-            f"{option}: the training in {folder} was started with {before}, got {now}: "
-            "leave it out with --resume, or train anew without."
-        )
-    if plan.kind == TABLE:
+        if now != before and not (name == "epochs" and not table and now > before):
+            option = ("FILE" if table else "DATASET") if name == "source" else spelled(name)
+            raise ValueError(
+                f"{option}: the run in {folder} was started with {before}, got {now}. "
+                "Omit it with --resume, or start over without --resume."
+            )
+    if table:
         _confirm(folder, [(source, plan.source), (options.test, part_or_file(plan.options.get("test") or "0.2"))])
     return dataclasses.replace(plan, options=plan.options | options.given())
 
 
 def _confirm(resume: Path, files: list[tuple[Any, Any]]) -> None:
-    """Refuse files that only the folder names, which may be a stranger's; ``files`` are pairs: given now, and there."""
+    """Reject files that only the folder names, as it may be from a stranger; ``files`` are pairs: given, and there."""
     named = [there for _, there in files if isinstance(there, str)]
     for path in named:
         if not Path(path).is_file():
-            raise FileNotFoundError(f"--resume: the training in {resume} reads {path}, which is not a file here.")
+            raise FileNotFoundError(f"--resume: the training run in {resume} reads {path}, which is not a file here.")
     asked = [there for now, there in files if now is None and isinstance(there, str)]
     if asked and sys.stdin.isatty():
-        typer.confirm(printable(f"Resume the training on {' and '.join(asked)}?"), abort=True)
+        typer.confirm(printable(f"Resume training on {' and '.join(asked)}?"), abort=True)
     elif asked:
         raise ValueError(
-            f"--resume: the training in {resume} reads {' and '.join(asked)}: give it again, as in chainrule train "
+            f"--resume: the training run in {resume} reads {' and '.join(asked)}: give it again, as in chainrule train "
             f"{quote(named[0])} --resume {quote(str(resume))}."
         )
 
 
 def remove(folder: Path) -> None:
-    """Remove what only a run that has not ended needs."""
+    """Remove the plan and the checkpoints, but no other file."""
     checkpoints = place(folder)
     remove_parts(checkpoints)
-    for pattern in ("checkpoint-*.safetensors", PLAN):  # no file that somebody else put there
+    for pattern in ("checkpoint-*.safetensors", PLAN):
         for path in checkpoints.glob(pattern):
             path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The commands on the folder of a table's run: evaluate, predict, explain, check and export."""
+"""The commands on the folder of a run on a table: evaluate, predict, explain, check and export."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.cli import checks as gradient_checks
 from chainrule.cli import report, tables
-from chainrule.cli.check_result import Check
+from chainrule.cli.checks import Check
 from chainrule.cli.output import printable, say, tell, write_data
 from chainrule.files.writing import write_atomically
 from chainrule.optimizers import Optimizer
@@ -45,16 +45,14 @@ __all__ = ["checks", "evaluate", "predict", "to_onnx", "traced"]
 
 
 def evaluate(folder: Path, source: str | None, data: Path | None) -> None:
-    """Print the scores of the network on the rows of a file with the target, and the rows it predicts worst."""
-    _refuse_data(data)
-    saved = load(folder)
+    """Print the scores of the network on the rows of a file with the target, and its worst predictions."""
+    saved = _loaded(folder, data)
     schema, model = saved.schema, saved.pipeline[-1]
-    frame, numbers, y, left_out = _labeled(
-        saved, _given(folder, source, "evaluate", f"a file that has the column {schema.target!r}")
-    )
+    source = _given(folder, source, "evaluate", f"a file with the column {schema.target!r}")
+    frame, numbers, y, left_out = _labeled(saved, source)
     X, notes = row_inputs.prepared(saved, frame, numbers)
     if left_out:
-        notes = (f"{left_out:,} of {left_out + len(y):,} rows have no {schema.target!r}: left out.", *notes)
+        notes = (f"dropped {left_out:,} of {left_out + len(y):,} rows, which have no {schema.target!r}.", *notes)
     for note in notes:
         say(f"Note: {note}")
     p = None if schema.task == "regression" else np.asarray(model.predict_proba(X), np.float64)
@@ -63,9 +61,11 @@ def evaluate(folder: Path, source: str | None, data: Path | None) -> None:
     t, labels = (as_numbers(schema, values) for values in (y, held.predictions))
     if schema.is_classification:
         tell(f"{report.table(t, labels, [printable(str(name)) for name in schema.classes])}\n")
-    trained = {"held out in training": _numbers(saved.config.get("scores"))}
+    there = saved.config.get("scores")  # from a file that anybody may have written
+    known = {k: float(v) for k, v in there.items() if type(v) in (int, float)} if isinstance(there, dict) else {}
     rows = "1 row" if len(y) == 1 else f"{len(y):,} rows"
-    tell(tables.beside(rows, "this file", measured, intervals(schema, held, measured), trained))
+    around = intervals(schema, held, measured)
+    tell(tables.beside(rows, "this file", measured, around, {"held out in training": known}))
     if lines := _worst(schema, held, t, labels):
         tell(f"\n{lines}")
 
@@ -77,18 +77,12 @@ def _worst(schema: Schema, held: HeldOut, t: Array, labels: Array) -> str:
     lines = [("worst predictions: row", "actual", "predicted", how)]
     found = worst_rows(schema, held, t, labels, held.probabilities, names)[:WORST]
     lines += [(f"{wrong.row:,}", wrong.truth, wrong.predicted, wrong.how_wrong) for wrong in found]
-    return columns(lines, align="rrrr") if len(lines) > 1 else ""
-
-
-def _numbers(found: Any) -> dict[str, float]:
-    """Return the scores in a file that are numbers: anybody may have written it."""
-    return {k: float(v) for k, v in found.items() if type(v) in (int, float)} if isinstance(found, dict) else {}
+    return columns(lines, align="rrrr") if found else ""
 
 
 def traced(folder: Path, source: str | None, row: int, optimizer: Optimizer, data: Path | None) -> Trace:
-    """Return the worked example of one row of a file, its preparation included."""
-    _refuse_data(data)
-    saved = load(folder)
+    """Return the worked example of one row of a file, including its preparation."""
+    saved = _loaded(folder, data)
     source = _given(folder, source, "explain", "the file that has the row")
     return explain(saved, _read(saved, source), row, source, optimizer)
 
@@ -102,20 +96,16 @@ def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequen
     else:
         frame, numbers, y, _ = _labeled(saved, source)
         if len(y) < 2:
-            raise ValueError(f"{source} has one labeled row: expected two or more to check at.")
+            raise ValueError(f"{source} has one labeled row: expected at least two.")
         X, _ = row_inputs.prepared(saved, frame[:rows], numbers)
         t = row_inputs.as_learned(saved, y[:rows])
         where = f"the first {len(X):,} labeled rows of {source}"
     networks = models.inside(saved.pipeline[-1]).networks_
-    names = [str(folder)] if len(networks) == 1 else [f"{folder}, network {i}" for i in range(len(networks))]
-    return [
-        gradient_checks.check_network(name, network, len(X), seed, terms, at=(X, t, where))
-        for name, network in zip(names, networks, strict=True)
-    ]
+    return gradient_checks.check_networks(str(folder), networks, len(X), seed, terms, at=(X, t, where))
 
 
 def to_onnx(folder: Path, out: Path) -> None:
-    """Write the whole pipeline of a table's run to an ONNX file, compared with ours on made-up rows."""
+    """Write the whole pipeline of a run to an ONNX file, and compare it with the original on made-up rows."""
     saved = load(folder)
     frame = row_inputs.made_up(saved, ROWS)
     rows = cast(check(frame, saved.schema)[0], saved.schema.columns)
@@ -139,20 +129,26 @@ def predict(
     data: Path | None = None,
     **reads: Any,
 ) -> None:
-    """Write the predictions of the rows of a table; ``reads`` are its delimiter and its decimal mark."""
-    _refuse_data(data)
+    """Write the predictions for the rows of a table; ``reads`` are its delimiter and its decimal mark."""
     if out is not None:
-        output.kind(out)  # refused before anything is read
-    saved = load(folder)
+        output.kind(out)  # rejected before anything is read
+    saved = _loaded(folder, data)
     if source != "-" and files.is_large(source):
         with tempfile.TemporaryDirectory() as place:  # nothing is printed before all rows have been checked
             path = out or Path(place, "predictions.csv")
-            if output.kind(path) not in ("csv", "parquet"):
-                raise ValueError(f"--out: {path}: {source} is predicted block by block, into .csv or .parquet.")
+            kind = output.kind(path)
+            if kind not in ("csv", "parquet"):
+                raise ValueError(f"--out: {path}: large files are predicted in chunks, into .csv or .parquet.")
             rows, notes = files.predict_file(
-                saved, source, path, parquet=output.kind(path) == "parquet", interval=interval, coerce=coerce,
-                show=Printer(), **reads,
-            )  # fmt: skip
+                saved,
+                source,
+                path,
+                parquet=kind == "parquet",
+                interval=interval,
+                coerce=coerce,
+                show=Printer(),
+                **reads,
+            )
             if out is None:
                 with path.open("rb") as file:
                     shutil.copyfileobj(file, sys.stdout.buffer)
@@ -168,29 +164,27 @@ def predict(
     for note in notes:
         say(f"Note: {note}")
     if out is not None:
-        say(f"{out}: {rows:,} rows")
+        say(f"Wrote {rows:,} rows to {out}")
 
 
-# ---------------------------------------------------------------- rows
-
-
-def _refuse_data(data: Path | None) -> None:
+def _loaded(folder: Path, data: Path | None) -> Saved:
     if data is not None:
-        raise ValueError("--data: is for data sets, not for tables: leave it out.")
+        raise ValueError("--data applies only to data sets, not tables: omit it.")
+    return load(folder)
 
 
 def _given(folder: Path, source: str | None, command: str, what: str) -> str:
-    """Return the file that was given; the folder only names its own, which may be anywhere, or a stranger's."""
+    """Return the given file; that of the folder is not used, as it may be anywhere, or from a stranger."""
     if source is None:
         raise ValueError(
-            f"{folder} is the run of a table and keeps no rows: give {what}, as in chainrule {command} "
+            f"the run in {folder} does not include its rows: give {what}, as in chainrule {command} "
             f"{shlex.quote(str(folder))} FILE{' --row 1' if command == 'explain' else ''}."
         )
     return source
 
 
 def _read(saved: Saved, source: str) -> pl.DataFrame:
-    """Return the rows of a file, with their targets where it has them."""
+    """Return the rows of a file, with the targets that it has."""
     return read(source, schema=saved.schema, targets=[column.name for column in saved.schema.targets]).frame
 
 
@@ -199,5 +193,5 @@ def _labeled(saved: Saved, source: str) -> tuple[pl.DataFrame, Array, Array, int
     frame = _read(saved, source)
     known, numbers, y = labeled(frame, saved.schema, source)
     if not len(y):
-        raise ValueError(f"{source} has no row with a value of {saved.schema.target}: there is nothing to compare.")
+        raise ValueError(f"{source} has no row with a value of {saved.schema.target}.")
     return known, numbers, y, frame.height - len(y)

@@ -1,4 +1,4 @@
-"""``chainrule train``: a network on a data set or a table, and a folder with everything about it."""
+"""``chainrule train``: train a network on a data set or a table, and write a folder with everything about it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from chainrule._internal.extras import require
+from chainrule.cli import resuming
 from chainrule.cli.errors import in_one_sentence
-from chainrule.cli.limits import MaxUnpacked
-from chainrule.cli.train_options import DATA_SETS_ONLY, TABLES_ONLY, TrainOptions, takes_options
+from chainrule.cli.folder import run_folder
+from chainrule.cli.options import DATA_SETS_ONLY, TABLES_ONLY, MaxUnpacked, TrainOptions, takes_options
+from chainrule.cli.output import write_data
+from chainrule.tables.formats import is_table
 
 
 @in_one_sentence
@@ -20,38 +23,38 @@ def train(
         str | None,
         typer.Argument(
             metavar="DATASET|FILE",
-            help="digits, mnist, moons, circles or spirals; or a table: CSV, Parquet, Arrow, JSON lines, npz, - for "
-            "standard input.",
+            help="A data set (digits, mnist, moons, circles or spirals), or a table (CSV, Parquet, Arrow, JSON Lines "
+            "or .npz; - for standard input).",
         ),
     ] = None,
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
     options: TrainOptions = TrainOptions(),  # noqa: B008  (frozen)
 ) -> None:
-    """Train a network on DATASET or FILE, test it on held-out rows, and save everything in a folder.
+    """Train a network on DATASET or FILE, evaluate it on held-out rows, and save everything in a folder.
 
-    What is not given is chosen to suit the data. Ctrl-C ends training early: what was learned is tested and saved.
-    A training that was interrupted or killed resumes with --resume FOLDER, and ends as it would have ended.
+    Defaults depend on the data. Ctrl-C stops training early; the network trained so far is evaluated and saved.
+
+    Use --resume FOLDER to resume an interrupted or killed run; the result is the same as without the interruption.
+
+    The environment variable CHAINRULE_KERNELS=reference selects NumPy instead of the compiled engine.
     """
-    from chainrule.cli import resuming  # noqa: PLC0415  (start-up time: not needed for --help)
-    from chainrule.cli.folder import run_folder  # noqa: PLC0415  (start-up time)
-    from chainrule.cli.output import write_data  # noqa: PLC0415  (start-up time)
-    from chainrule.tables.formats import is_table  # noqa: PLC0415  (start-up time)
-
     there = None if options.resume is None else resuming.read(options.resume)
     source = dataset or (there.source if there else None)
     if source is None:
-        raise typer.BadParameter("give one, such as digits.", param_hint="DATASET")
+        raise typer.BadParameter("give a data set, such as digits, or a file.", param_hint="DATASET|FILE")
     kind: Any
     if there.kind == resuming.TABLE if there else is_table(source) or Path(source).is_file():
-        options.refuse(DATA_SETS_ONLY, "is for data sets, not for tables: leave it out.")
+        options.refuse(DATA_SETS_ONLY, "applies only to data sets, not tables: omit it.")
         for package in ("polars", "skops", "skrub"):
             require(package, "tables")
         from chainrule.cli import tables as kind  # noqa: PLC0415  (an extra)
     else:
-        options.refuse(TABLES_ONLY, f"{source} is not a table: give a file such as customers.csv.")
+        options.refuse(
+            TABLES_ONLY, f"applies only to tables, and {source} is not a table: give a file such as data.csv."
+        )
         for package in ("sklearn", "matplotlib"):
             require(package, "cli")
-        from chainrule.cli import data_sets as kind  # noqa: PLC0415  (an extra)
+        from chainrule.cli import data_sets as kind  # noqa: PLC0415  (start-up time)
     if options.resume is not None and there is not None:
         kind.run(resuming.continued(options.resume, there, dataset, options), options.resume, options)
         return

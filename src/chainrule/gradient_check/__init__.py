@@ -8,8 +8,8 @@ Three tests, all in float64, whatever the network's dtype:
 
 1. *Along random directions* v over all parameters at once: (L(θ + hv) − L(θ − hv)) / 2h against g·v.
 2. *By order*: |L(θ + hu) − L(θ) − h g·u| must shrink like h² when h is halved. With a wrong gradient it shrinks like
-h¹. This
-test needs no tolerance. It is done over all parameters at once, and within each parameter.
+h¹.
+This test needs no tolerance. It is done over all parameters at once, and within each parameter.
 3. *Entry by entry*, for a sample of each parameter's entries, to locate errors.
 
 At a kink of L (ReLU at 0) the derivative jumps and finite differences are meaningless. A disagreement is therefore
@@ -17,8 +17,8 @@ checked again at points close to θ: a kink disappears there, a mistake does not
 
 If the check fails, every layer, the loss and every penalty are checked on their own, to name the faulty one.
 
-Sources: Chainer's ``check_backward`` (by direction); Griewank and Walther, "Evaluating derivatives" (2008) and dolfin-
-adjoint's Taylor test (by order).
+Sources: Chainer's ``check_backward`` (by direction); Griewank and Walther, "Evaluating derivatives" (2008), and the
+Taylor test of dolfin-adjoint (by order).
 """
 
 from chainrule.gradient_check.contract import Violation

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -13,7 +12,7 @@ from chainrule.gradient_check.contract import Violation
 from chainrule.gradient_check.failing import UnfinishedError, raised
 from chainrule.gradient_check.quadratic import START, gradient, value, walk
 from chainrule.gradient_check.same import copied, equal
-from chainrule.gradient_check.subjects import Subject
+from chainrule.gradient_check.subjects import Subject, in_dict, in_list
 
 LARGE, SMALL = 2.0, 1e-3  # factors on the learning rate
 OTHER = START[::-1] - 0.5
@@ -120,13 +119,13 @@ def _agree(together: tuple[Array, ...], alone: tuple[Array, ...]) -> bool:
 
 def _pair(subject: Subject, steps: int) -> tuple[Array, Array] | None:
     """Return the paths of two arrays in one list or dict; None if the optimizer takes single arrays."""
-    forms: list[Callable[..., Any]] = [_in_list, _in_dict]
-    for form in forms:
+    for form in (in_list, in_dict):
         function, (a, b) = subject.function(subject.twin()), (START.copy(), OTHER.copy())
         paths = []
         try:
             for _ in range(steps):
-                a, b = (np.array(w, np.float64) for w in form(function, a.copy(), b.copy(), gradient(a), gradient(b)))
+                after = form(function, [a.copy(), b.copy()], [gradient(a), gradient(b)])
+                a, b = (np.array(w, np.float64) for w in after)
                 if not a.shape == b.shape == START.shape:
                     raise ValueError(a.shape)
                 paths.append((a, b))
@@ -134,18 +133,6 @@ def _pair(subject: Subject, steps: int) -> tuple[Array, Array] | None:
             continue
         return np.array([p[0] for p in paths]), np.array([p[1] for p in paths])
     return None
-
-
-def _in_list(function: Callable[..., Any], a: Array, b: Array, ga: Array, gb: Array) -> tuple[Any, Any]:
-    result = function(given := [a, b], [ga, gb])
-    after = given if result is None else result
-    return after[0], after[1]
-
-
-def _in_dict(function: Callable[..., Any], a: Array, b: Array, ga: Array, gb: Array) -> tuple[Any, Any]:
-    result = function(given := {"W": a, "b": b}, {"W": ga, "b": gb, "dW": ga, "db": gb})
-    after = given if result is None else result
-    return after["W"], after["b"]
 
 
 def _apart(subject: Subject) -> Iterator[Violation]:

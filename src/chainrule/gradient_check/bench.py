@@ -30,16 +30,16 @@ class Inlet(Layer):
     Integer columns are not changed: y is not differentiable in them, and dx must be 0.
     """
 
-    def __init__(self, rows: int, whole: Sequence[int]) -> None:
-        self.rows, self.whole_columns = rows, list(whole)
+    def __init__(self, rows: int, fixed: Sequence[int]) -> None:
+        self.rows, self.fixed = rows, list(fixed)
 
     def parameters(self) -> dict[str, Parameter]:
         return {"x": Parameter((self.rows, *self.input_shape), Zeros(), Fans(1, 1))}
 
     def forward(self, x: Array, memo: Memo) -> Array:
         y = x + self.x[: len(x)]  # type: ignore[attr-defined]
-        if self.whole_columns:
-            y[:, self.whole_columns] = x[:, self.whole_columns]
+        if self.fixed:
+            y[:, self.fixed] = x[:, self.fixed]
         return y
 
     def backward(self, dy: Array, memo: Memo) -> None:
@@ -71,13 +71,8 @@ class Bench:
         self.rows, self.seed, self.given = rows if X is None else len(X), seed, X
         layer.input_shape = shape  # of a copy
         layer.output(shape)
-        self.network = Network(
-            shape,
-            [Inlet(self.rows, list(layer.integer_columns())), layer, Outlet()],
-            "squared_error",
-            seed=seed,
-            dtype="float64",
-        )
+        stack = [Inlet(self.rows, list(layer.integer_columns())), layer, Outlet()]
+        self.network = Network(shape, stack, "squared_error", seed=seed, dtype="float64")
         rng = np.random.default_rng(seed)
         for entry, view in self.network.arrays():
             if entry.layer != LAYER:

@@ -9,7 +9,7 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.gradient_check.failing import pass_of, raised
 from chainrule.gradient_check.laws import law_of
-from chainrule.gradient_check.objective import BESIDE, NetworkObjective, slope
+from chainrule.gradient_check.objective import BESIDE, NetworkObjective, differs, direction
 from chainrule.layers import Layer
 from chainrule.memo import Memo
 from chainrule.parameters import locate
@@ -27,7 +27,7 @@ def blame(objective: NetworkObjective, rng: np.random.Generator) -> list[str]:
         x = layer.forward(x.copy(), Memo(training=True, rng=draw)).copy()
     for i, layer in enumerate(network.layers):
         # Away from kinks: the layer is checked at inputs moved a little.
-        moved = inputs[i] + _free(layer, BESIDE * rng.normal(size=inputs[i].shape))
+        moved = inputs[i] + BESIDE * direction(rng, inputs[i].shape, layer.integer_columns())
         try:
             alone = check_alone(layer, moved, rng, lambda: Memo(training=True, rng=objective.rewind()))
         except Exception as error:  # noqa: BLE001  (the layer is user code)
@@ -39,7 +39,7 @@ def blame(objective: NetworkObjective, rng: np.random.Generator) -> list[str]:
             w = network.layout.view(objective.theta, e) + BESIDE * rng.normal(size=e.shape)
             dw = np.zeros_like(w)
             penalty.add_gradient(w, dw, np.empty_like(w))
-            if _differs(penalty.value, w, dw, rng):
+            if differs(penalty.value, w, dw, rng):
                 suspects.append(f"{penalty!r}: add_gradient is not the derivative of value, for {e.key}")
     return suspects
 
@@ -64,7 +64,7 @@ def check_alone(layer: Layer, x: Array, rng: np.random.Generator, fresh: Callabl
     if dx is None or dx.shape != x.shape:
         got = "None" if dx is None else f"a dx of shape {dx.shape}"
         return [*wrong, f"backward returns {got}, but x has shape {x.shape}"]
-    if _differs(lambda x: float(np.vdot(dy, forward(x.copy())[0])), x, dx, rng, layer):
+    if differs(lambda x: float(np.vdot(dy, forward(x.copy())[0])), x, dx, rng, layer.integer_columns()):
         wrong.append(f"the dx returned by backward is not the derivative of forward{_law(layer, x, dy, fresh, 'x')}")
     wrong += _check_parameters(layer, x, dy, memo, rng, fresh)
     return wrong
@@ -94,7 +94,7 @@ def _check_parameters(
             w[...] = old
             return result
 
-        if _differs(value, w.copy(), dw, rng):
+        if differs(value, w.copy(), dw, rng):
             wrong.append(
                 f"the d{name} set by backward is not the derivative of forward{_law(layer, x, dy, fresh, name)}"
             )
@@ -111,26 +111,6 @@ def _check_loss(objective: NetworkObjective, y: Array, rng: np.random.Generator)
     wrong = [] if np.array_equal(given, y) else ["forward modifies y in place"]
     if np.shape(dy) != y.shape:
         return [*wrong, f"backward returns a dy of shape {np.shape(dy)}, but y has {y.shape}"]
-    if _differs(lambda y: float(np.add.reduce(loss.forward(y.copy(), t, Memo(training=True)))), y, dy, rng):
+    if differs(lambda y: float(np.add.reduce(loss.forward(y.copy(), t, Memo(training=True)))), y, dy, rng):
         wrong.append("backward is not the derivative of forward")
     return wrong
-
-
-def _free(layer: Layer, x: Array) -> Array:
-    """Return x with zeros in the columns that must stay whole numbers."""
-    x[:, list(layer.integer_columns())] = 0
-    return x
-
-
-def _differs(
-    f: Callable[[Array], float], x: Array, gradient: Array, rng: np.random.Generator, layer: Layer | None = None
-) -> bool:
-    """Return whether ``gradient`` disagrees with f at x along any of three random directions."""
-    scale = max(float(np.linalg.norm(gradient)), 1e-4)
-    for _ in range(3):
-        v = rng.normal(size=x.shape) if layer is None else _free(layer, rng.normal(size=x.shape))
-        analytic = float(np.vdot(gradient, v))
-        numeric = slope(f, x, v, analytic, 1e-7 * scale)
-        if not abs(numeric - analytic) <= 1e-5 * max(scale, abs(numeric)):
-            return True
-    return False

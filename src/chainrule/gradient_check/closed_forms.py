@@ -91,15 +91,10 @@ class Compared:
         yield plain, "", 2.0, "the step is twice as large"
         yield plain, "", 0.5, "the step is half as large"
         if self.settings.weight_decay:
-            beside = "W ← W − η λ W"
-            yield decayed(plain, "plain"), "", 1.0, f"the weight decay is not multiplied by the learning rate, {beside}"
-            yield (
-                adam,
-                "decay in gradient",
-                1.0,
-                f"the weight decay is added to the gradient, as in L2; expected {beside}",
-            )
-            yield plain, "", 1.0, f"the weight decay is missing, {beside}"
+            what, beside = "the weight decay is", "W ← W − η λ W"
+            yield decayed(plain, "plain"), "", 1.0, f"{what} not multiplied by the learning rate, {beside}"
+            yield adam, "decay in gradient", 1.0, f"{what} added to the gradient, as in L2; expected {beside}"
+            yield plain, "", 1.0, f"{what} missing, {beside}"
         for name, rule in RULES.items():
             if name not in wanted:
                 yield rule, "", 1.0, f"it is {name}"

@@ -1,4 +1,4 @@
-"""Comparison of the compiled kernels with the reference on this machine, component by component."""
+"""Comparison of the compiled engine with the reference on this machine, component by component."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from chainrule.training.history import History
 from chainrule.training.state import Work
 
 MISSING = (
-    "No compiled kernels: Numba and SciPy are not installed, so training uses the reference and there is "
+    "No compiled engine: Numba and SciPy are not installed, so training uses the reference and there is "
     'nothing to compare. Install them with: pip install "chainrule[fast]"'
 )
 LARGEST = {"float32": 1e-5, "float64": 1e-11}  # difference of θ after all steps, for a largest entry of 1
@@ -35,7 +35,7 @@ INPUTS, OUTPUTS, ROWS, BATCH, EPOCHS = 5, 3, 23, 6, 3
 
 @dataclass(frozen=True)
 class Comparison:
-    """One component, trained with both sets of kernels.
+    """One component, trained with both engines.
 
     Attributes
     ----------
@@ -57,7 +57,8 @@ class Comparison:
 def compare(seed: int = 0) -> list[Comparison] | None:
     """Compare every activation, loss, optimizer, penalty, clip and dropout; return None without Numba.
 
-    A component that is not compiled is listed without differences: the reference trains it.
+    A component that is not compiled is listed without differences: the reference trains it. Both engines run here,
+    whatever the environment variable ``CHAINRULE_KERNELS`` selects for training.
     """
     if not engine.installed():
         return None
@@ -116,16 +117,10 @@ def _trained(
     batches = Batches(X, t, weight, None, BATCH, network.dtype, np.random.default_rng(seed))
     learning = optimizer or optimizers.Momentum(0.01)
     work = Work(
-        network=network,
-        batches=batches,
-        optimizer=learning,
-        state=learning.start(network.theta, network.weights),
-        schedule=Constant(),
-        penalties=[] if penalty is None else [penalty],
-        clip=clip,
-        seed=np.random.SeedSequence(seed),
-        threads=choose_threads(BATCH * network.layout.size, None),
-    )
+        network=network, batches=batches, optimizer=learning, state=learning.start(network.theta, network.weights),
+        schedule=Constant(), penalties=[] if penalty is None else [penalty], clip=clip,
+        seed=np.random.SeedSequence(seed), threads=choose_threads(BATCH * network.layout.size, None),
+    )  # fmt: skip
     run = Run(network, History(["epoch"]), ("epoch",), EPOCHS, len(batches), batches.rows)
     measured = []
     steps = module.steps(work, run)

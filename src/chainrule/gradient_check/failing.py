@@ -49,11 +49,7 @@ def _where(error: BaseException) -> str:
 
 def pass_of(error: BaseException) -> str:
     """Return the pass that raised the error."""
-    names = [
-        f.name
-        for f in traceback.extract_tb(error.__traceback__)
-        if f.name in {"forward", "backward", "output", "parameters"}
-    ]
+    names = [f.name for f in traceback.extract_tb(error.__traceback__) if f.name in PASSES]
     return names[-1] if names else "it"
 
 

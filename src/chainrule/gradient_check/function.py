@@ -13,11 +13,15 @@ from chainrule._internal.checks import check_count, check_real
 from chainrule.gradient_check import array_laws
 from chainrule.gradient_check.failing import raised
 from chainrule.gradient_check.function_objective import FunctionObjective, Guarded, RefusedError
-from chainrule.gradient_check.questions import Answers, ask
-from chainrule.gradient_check.report import NO_LAW, GradientReport, ParameterCheck, reasons, verdict
+from chainrule.gradient_check.questions import ask
+from chainrule.gradient_check.report import NO_LAW, GradientReport, ParameterCheck, decided, reasons
 
 SMALL = 400  # the most entries for which the whole gradient is computed, at two calls each
 COARSE_TOLERANCE = 1e-2
+COARSE = (
+    "Note: L is computed in float32, where differences are coarse: only errors above 1% are detected. With float64, as "
+    "in W.astype(np.float64), they are a million times finer."
+)
 
 
 def check_function(
@@ -101,13 +105,14 @@ def check_function(
                 return _not_checked(unchecked)
             if objective.is_coarse:
                 tolerance = max(tolerance, COARSE_TOLERANCE)
-            answers = ask(objective, directions, entries, tolerance, seed)
-            answers = dataclasses.replace(answers, parameters=[_explained(objective, p) for p in answers.parameters])
+            report = ask(objective, directions, entries, tolerance, seed)
+            report = dataclasses.replace(report, parameters=[_explained(objective, p) for p in report.parameters])
         except (RefusedError, NotImplementedError) as error:
             if isinstance(error, NotImplementedError):
                 return _not_checked(raised("the loss or its gradient", error))
             raise error.reason from error.__cause__
-        return answers.report([], _verdict(objective, answers))
+        report = decided(report, _wrong(objective, report))
+        return dataclasses.replace(report, verdict=f"{report.verdict}\n  {COARSE}") if objective.is_coarse else report
 
 
 def _explained(objective: FunctionObjective, p: ParameterCheck) -> ParameterCheck:
@@ -129,18 +134,11 @@ def _explained(objective: FunctionObjective, p: ParameterCheck) -> ParameterChec
 
 
 def _not_checked(why: str) -> GradientReport:
-    return GradientReport(
-        False, math.nan, math.nan, [], [], 0, [], f"The gradient cannot be checked:\n  {why}.", unchecked=[why]
-    )
+    return GradientReport(ok=False, verdict=f"The gradient cannot be checked:\n  {why}.", unchecked=[why])
 
 
-def _verdict(objective: FunctionObjective, found: Answers) -> str:
-    wrong = [f"{what}." for what in reasons(found.parameters, known=False)]
+def _wrong(objective: FunctionObjective, found: GradientReport) -> list[str]:
     if not any(p.numeric_norm for p in found.parameters):
         arrays = "the original arrays in parameters, not copies" if objective.in_place else "the arrays passed to it"
-        wrong = [f"L does not change with any parameter: the loss must compute with {arrays}."]
-    coarse = (
-        "Note: L is computed in float32, where differences are coarse: only errors above 1% are detected. With "
-        "float64, as in W.astype(np.float64), they are a million times finer."
-    )
-    return "\n  ".join([verdict(found, wrong), *([coarse] if objective.is_coarse else [])])
+        return [f"L does not change with any parameter: the loss must compute with {arrays}."]
+    return [f"{what}." for what in reasons(found.parameters, known=False)]

@@ -18,15 +18,15 @@ from chainrule.gradient_check.failing import UnfinishedError, pass_of, raised
 from chainrule.gradient_check.laws import explained
 from chainrule.gradient_check.network import check_gradient
 from chainrule.gradient_check.notes import notes
-from chainrule.gradient_check.report import MOVE, ParameterCheck, parameter_table, shrinks
+from chainrule.gradient_check.report import MOVE, Report, parameter_table, shrinks
 from chainrule.gradient_check.same import listed
 from chainrule.layers import Layer
 from chainrule.memo import Memo
 from chainrule.parameters import Shape
 
 
-@dataclass(frozen=True)
-class LayerReport:
+@dataclass(frozen=True, kw_only=True)
+class LayerReport(Report):
     """The result of :func:`check_layer`: true if the layer is correct; prints as a table with a verdict.
 
     Attributes
@@ -51,27 +51,14 @@ class LayerReport:
         Reasons why the layer could not be checked: ``ok`` is then false, although no rule is known to be broken.
     """
 
-    ok: bool
     layer: str
     input_shape: Shape
     output_shape: Shape
-    error: float = math.nan
-    order: float = math.nan
-    parameters: list[ParameterCheck] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    verdict: str = ""
-    unchecked: list[str] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return self.ok
-
-    def __str__(self) -> str:
-        return "\n".join([*([self.table()] if self.parameters else []), self.verdict])
 
     def table(self, width: int | None = None) -> str:
-        """Return dx and the parameters as a table, shortened to ``width`` columns if given."""
-        return parameter_table(self.parameters, width, numbered=False)
+        return parameter_table(self.parameters, width, numbered=False) if self.parameters else ""
 
 
 def check_layer(
@@ -151,8 +138,9 @@ def check_layer(
         raise
     except Exception as error:  # noqa: BLE001  (the layer is user code)
         what = raised(pass_of(error), error)
-        return _decided(LayerReport(True, repr(layer), (), (), unchecked=[what]))
-    report = LayerReport(True, repr(layer), bench.layer.input_shape, bench.layer.output_shape)
+        return _decided(LayerReport(ok=False, layer=repr(layer), input_shape=(), output_shape=(), unchecked=[what]))
+    at = bench.layer
+    report = LayerReport(ok=True, layer=repr(layer), input_shape=at.input_shape, output_shape=at.output_shape)
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         try:
             found = violations(bench)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 
@@ -14,7 +12,7 @@ from chainrule.gradient_check.blame import blame
 from chainrule.gradient_check.failing import failure
 from chainrule.gradient_check.objective import NetworkObjective
 from chainrule.gradient_check.questions import ask
-from chainrule.gradient_check.report import GradientReport, network_verdict
+from chainrule.gradient_check.report import GradientReport, decided, reasons
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.penalties import Constraint, Penalty
@@ -81,22 +79,24 @@ def check_gradient(
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         try:
             objective.begin()
-            answers = ask(objective, directions, entries, tolerance, seed)
-            suspects = [] if answers.ok else blame(objective, np.random.default_rng(seed))
+            report = ask(objective, directions, entries, tolerance, seed)
+            suspects = [] if report.ok else blame(objective, np.random.default_rng(seed))
         except Exception as error:  # noqa: BLE001  (layers, losses and penalties are user code)
             return _failed(objective, error)
-    verdict = network_verdict(answers, suspects)
-    return answers.report(suspects, verdict)
+    lines = [f"{what}." for what in reasons(report.parameters, known=bool(suspects))]
+    lines += [f"Checked on its own, {suspect}." for suspect in suspects]
+    if not suspects:
+        lines.append("Each layer, the loss and the penalties pass on their own: check how they are combined.")
+    return decided(report, lines, suspects)
 
 
 def _failed(objective: NetworkObjective, error: Exception) -> GradientReport:
     """Return a report on passes that raise errors."""
     objective.network.theta[:] = objective.theta
-    fresh = partial(Memo, training=True)
-    draws = objective.rewind
-    what = failure(objective.network, objective.x, objective.t, error, lambda: fresh(rng=draws()))
-    unfinished = isinstance(error, NotImplementedError)
-    verdict = f"The gradient {'cannot be checked' if unfinished else 'is WRONG, it cannot be computed'}:\n  {what}."
+    draw = objective.rewind
+    what = failure(objective.network, objective.x, objective.t, error, lambda: Memo(training=True, rng=draw()))
+    if isinstance(error, NotImplementedError):
+        return GradientReport(ok=False, verdict=f"The gradient cannot be checked:\n  {what}.", unchecked=[what])
     return GradientReport(
-        False, math.nan, math.nan, [], [], 0, [] if unfinished else [what], verdict, [what] if unfinished else []
+        ok=False, verdict=f"The gradient is WRONG, it cannot be computed:\n  {what}.", suspects=[what]
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -159,3 +159,25 @@ def slope(
         if abs(nearest - analytic) <= enough:
             break
     return nearest
+
+
+def direction(rng: np.random.Generator, shape: tuple[int, ...], fixed: Collection[int] = ()) -> Array:
+    """Return a random direction that is zero in the ``fixed`` columns, which must stay integers."""
+    v = rng.normal(size=shape)
+    if fixed:
+        v[:, list(fixed)] = 0
+    return v
+
+
+def differs(
+    f: Callable[[Array], float], x: Array, gradient: Array, rng: np.random.Generator, fixed: Collection[int] = ()
+) -> bool:
+    """Return whether ``gradient`` disagrees with f at x along any of three random directions."""
+    scale = max(float(np.linalg.norm(gradient)), 1e-4)
+    for _ in range(3):
+        v = direction(rng, x.shape, fixed)
+        analytic = float(np.vdot(gradient, v))
+        numeric = slope(f, x, v, analytic, 1e-7 * scale)
+        if not abs(numeric - analytic) <= 1e-5 * max(scale, abs(numeric)):
+            return True
+    return False

@@ -13,13 +13,14 @@ from chainrule.gradient_check.behavior import behavior
 from chainrule.gradient_check.closed_forms import Compared, wanted_rules
 from chainrule.gradient_check.contract import Violation
 from chainrule.gradient_check.failing import UnfinishedError
+from chainrule.gradient_check.report import Report
 from chainrule.gradient_check.subjects import Subject
 from chainrule.gradient_check.update_rules import RULES
 from chainrule.pages.text import columns
 
 
-@dataclass(frozen=True)
-class OptimizerReport:
+@dataclass(frozen=True, kw_only=True)
+class OptimizerReport(Report):
     """The result of :func:`check_optimizer`: true if the optimizer is correct; prints as a table with a verdict.
 
     Attributes
@@ -45,20 +46,10 @@ class OptimizerReport:
     (True, 'SGD', [1, 2, 3])
     """
 
-    ok: bool
     optimizer: str
-    rule: str
-    verdict: str
-    error: float = math.nan
+    rule: str = ""
     steps: list[tuple[int, float, float]] = field(default_factory=list)
     violations: list[Violation] = field(default_factory=list)
-    unchecked: list[str] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return self.ok
-
-    def __str__(self) -> str:
-        return "\n".join([*([self.table()] if self.steps else []), self.verdict])
 
     def table(self, width: int | None = None) -> str:
         """Return the first steps and the last one: θ₀ of the closed form and of the optimizer."""
@@ -67,7 +58,7 @@ class OptimizerReport:
         for step, expected, got in shown:
             ok = abs(expected - got) <= 1e-9 * max(1.0, abs(expected))
             rows.append((str(step), f"{expected:.8f}", f"{got:.8f}", "ok" if ok else "WRONG"))
-        return columns(rows, width)
+        return columns(rows, width) if shown else ""
 
 
 def check_optimizer(optimizer: Any, rule: str | None = None, *, steps: int = 20) -> OptimizerReport:
@@ -141,7 +132,7 @@ def check_optimizer(optimizer: Any, rule: str | None = None, *, steps: int = 20)
 
 def _not_checked(subject: Subject, why: str) -> OptimizerReport:
     verdict = f"{subject.name} cannot be checked:\n  {why}."
-    return OptimizerReport(False, subject.name, "", verdict, unchecked=[why])
+    return OptimizerReport(ok=False, optimizer=subject.name, verdict=verdict, unchecked=[why])
 
 
 def _report(subject: Subject, found: list[Violation], compared: Compared | None) -> OptimizerReport:
@@ -154,4 +145,6 @@ def _report(subject: Subject, found: list[Violation], compared: Compared | None)
             f"{name} is correct: {len(rows)} steps on a quadratic follow {rule}{how}, with a largest difference of "
             f"{error:.1e}, and a small step reduces L."
         )
-    return OptimizerReport(not found, name, rule, verdict, error, rows, found)
+    return OptimizerReport(
+        ok=not found, optimizer=name, rule=rule, verdict=verdict, error=error, steps=rows, violations=found
+    )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,36 +14,8 @@ from chainrule.gradient_check.report import GradientReport, ParameterCheck
 from chainrule.parameters import Entry
 
 
-@dataclass(frozen=True)
-class Answers:
-    """The results of the tests, before errors are located."""
-
-    ok: bool
-    error: float
-    order: float
-    parameters: list[ParameterCheck]
-    direction_errors: list[float]
-    kinks: int
-
-    @property
-    def checked(self) -> bool:
-        """Whether anything was compared away from kinks."""
-        return not all(p.unchecked for p in self.parameters)
-
-    def report(self, suspects: Sequence[str], verdict: str, unchecked: Sequence[str] = ()) -> GradientReport:
-        """Return the report."""
-        nothing = [] if self.checked else [NOTHING]
-        return GradientReport(
-            self.ok and self.checked, self.error, self.order, self.parameters, self.direction_errors, self.kinks,
-            list(suspects), verdict, [*unchecked, *nothing],
-        )  # fmt: skip
-
-
-NOTHING = "every sampled entry lies on a kink, where L is not differentiable: nothing was checked"
-
-
-def ask(objective: Objective, directions: int, entries: int | None, tolerance: float, seed: int) -> Answers:
-    """Run all tests of a gradient."""
+def ask(objective: Objective, directions: int, entries: int | None, tolerance: float, seed: int) -> GradientReport:
+    """Run all tests of a gradient; the report has no verdict yet."""
     rng, draw = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     along = [_check_direction(objective, rng, tolerance) for _ in range(directions)]
     parameters = [
@@ -57,7 +27,7 @@ def ask(objective: Objective, directions: int, entries: int | None, tolerance: f
     order = float(np.median(orders)) if orders else math.nan
     ok = worst <= tolerance and not order < LOWEST_ORDER
     kinks = sum(kink for _, _, kink in along) + sum(p.kinks for p in parameters)
-    return Answers(ok, worst, order, parameters, errors, kinks)
+    return GradientReport(ok=ok, error=worst, order=order, parameters=parameters, direction_errors=errors, kinks=kinks)
 
 
 def _check_direction(objective: Objective, rng: np.random.Generator, tolerance: float) -> tuple[float, float, int]:
@@ -103,20 +73,11 @@ def _check_parameter(
     worst = np.unravel_index(chosen[int(np.argmax(np.where(kink, 0, np.abs(analytic - numeric))))], entry.shape)
     law = "" if error <= tolerance else hint(objective, entry, chosen, numeric, analytic)
     return ParameterCheck(
-        entry.layer,
-        objective.owner(entry),
-        entry.name,
-        entry.shape,
-        len(chosen),
-        float(np.linalg.norm(right)),
-        float(np.linalg.norm(there)),
-        error,
-        tuple(map(int, worst)),
-        int(kink.sum()),
-        law,
-        order_within(objective, entry.where, rng),
-        bool(kink.any() and not there.any() and not (np.abs(right) > limit).any()),
-    )
+        layer=entry.layer, layer_name=objective.owner(entry), name=entry.name, shape=entry.shape, checked=len(chosen),
+        numeric_norm=float(np.linalg.norm(right)), analytic_norm=float(np.linalg.norm(there)), error=error,
+        worst=tuple(map(int, worst)), kinks=int(kink.sum()), hint=law, order=order_within(objective, entry.where, rng),
+        unchecked=bool(kink.any() and not there.any() and not (np.abs(right) > limit).any()),
+    )  # fmt: skip
 
 
 def _error(objective: Objective, numeric: Array, analytic: Array) -> float:

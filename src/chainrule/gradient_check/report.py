@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from chainrule.pages.text import columns
 
-NO_LAW = "the difference follows no simple law"
+NO_LAW = "the difference matches no known pattern"
+NOTHING = "every sampled entry lies on a kink, where L is not differentiable: nothing was checked"
+MOVE = "Change the data or the parameters slightly, by about 1e-3, and check again."
 
 
 @dataclass(frozen=True)
@@ -45,8 +48,30 @@ class ParameterCheck:
         return f"ok, {self.kinks} kink(s)" if self.kinks else "ok"
 
 
-@dataclass(frozen=True)
-class GradientReport:
+@dataclass(frozen=True, kw_only=True)
+class Report(ABC):
+    """Base of all reports: true if the check passed; prints as a table with a verdict."""
+
+    ok: bool
+    verdict: str = ""
+    error: float = math.nan
+    order: float = math.nan
+    parameters: list[ParameterCheck] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        return "\n".join(filter(None, (self.table(), self.verdict)))
+
+    def table(self, width: int | None = None) -> str:
+        """Return the details as a table, shortened to ``width`` columns if given; empty if there are none."""
+        return parameter_table(self.parameters, width) if self.parameters else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradientReport(Report):
     """The result of :func:`check_gradient`: true if the gradient is correct; prints as a table with a verdict.
 
     Attributes
@@ -68,25 +93,9 @@ class GradientReport:
         Reasons why the gradient could not be checked: ``ok`` is then false, although no error is known.
     """
 
-    ok: bool
-    error: float
-    order: float
-    parameters: list[ParameterCheck]
-    direction_errors: list[float]
-    kinks: int
+    direction_errors: list[float] = field(default_factory=list)
+    kinks: int = 0
     suspects: list[str] = field(default_factory=list)
-    verdict: str = ""
-    unchecked: list[str] = field(default_factory=list)
-
-    def __bool__(self) -> bool:
-        return self.ok
-
-    def __str__(self) -> str:
-        return "\n".join([*([self.table()] if self.parameters else []), self.verdict])
-
-    def table(self, width: int | None = None) -> str:
-        """Return the parameters as a table, shortened to ``width`` columns if given."""
-        return parameter_table(self.parameters, width)
 
 
 def parameter_table(parameters: Sequence[ParameterCheck], width: int | None = None, *, numbered: bool = True) -> str:
@@ -117,17 +126,16 @@ def shrinks(order: float) -> str:
     return "there is no Taylor remainder" if math.isnan(order) else f"the Taylor remainder shrinks like h^{order:.2f}"
 
 
-def network_verdict(found: Findings, suspects: Sequence[str]) -> str:
-    """Return the verdict on a network."""
-    lines = [f"{what}." for what in reasons(found.parameters, known=bool(suspects))]
-    lines += [f"Checked on its own, {suspect}." for suspect in suspects]
-    if not suspects:
-        lines.append("Each layer, the loss and the penalties pass on their own: check how they are combined.")
-    return verdict(found, lines)
+def decided(report: GradientReport, wrong: Sequence[str], suspects: Sequence[str] = ()) -> GradientReport:
+    """Return the report with its verdict: correct, not checked, or the ``wrong`` parts, one per line."""
+    nothing = all(p.unchecked for p in report.parameters)
+    return dataclasses.replace(
+        report, ok=report.ok and not nothing, verdict=_verdict(report, wrong), suspects=list(suspects),
+        unchecked=[NOTHING] if nothing else [],
+    )  # fmt: skip
 
 
-def verdict(found: Findings, wrong: Sequence[str]) -> str:
-    """Return the verdict: correct, not checked, or the ``wrong`` parts, one per line."""
+def _verdict(found: GradientReport, wrong: Sequence[str]) -> str:
     error, order, kinks = f"largest relative error {found.error:.1e}", shrinks(found.order), found.kinks
     at_kinks = f" Skipped {kinks} check(s) at kinks, where L is not differentiable." if kinks else ""
     places = [f"{place(p)} (all sampled entries lie on a kink)" for p in found.parameters if p.unchecked]
@@ -139,24 +147,6 @@ def verdict(found: Findings, wrong: Sequence[str]) -> str:
         return f"The gradient is correct{where}: {error}; {order}.{at_kinks}{left}"
     but = "" if math.isnan(found.order) else ", not like h^2"
     return "\n  ".join([f"The gradient is WRONG: {error}; {order}{but}.{at_kinks}", *wrong])
-
-
-MOVE = "Change the data or the parameters slightly, by about 1e-3, and check again."
-
-
-class Findings(Protocol):
-    """The common results that a verdict summarizes."""
-
-    @property
-    def ok(self) -> bool: ...
-    @property
-    def error(self) -> float: ...
-    @property
-    def order(self) -> float: ...
-    @property
-    def kinks(self) -> int: ...
-    @property
-    def parameters(self) -> list[ParameterCheck]: ...
 
 
 def place(p: ParameterCheck) -> str:

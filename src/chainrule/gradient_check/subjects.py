@@ -24,11 +24,29 @@ ALIASES: dict[str, tuple[str, ...]] = {
 METHODS = ("update", "step", "update_params", "apply")
 
 Move = Callable[[Array, Array], Array]
-FORMS: tuple[Callable[..., Any], ...] = (
-    lambda function, theta, g: _after(function(theta, g), theta),
-    lambda function, theta, g: next(iter(_after(function(given := [theta], [g]), given))),
-    lambda function, theta, g: _after(function(given := {"W": theta}, {"W": g, "dW": g}), given)["W"],
-)
+Form = Callable[[Callable[..., Any], list[Array], list[Array]], Sequence[Any]]
+
+
+def in_array(function: Callable[..., Any], arrays: list[Array], gradients: list[Array]) -> Sequence[Any]:
+    """Call a function of an array and its gradient; return the updated array, in a list."""
+    result = function(arrays[0], gradients[0])
+    return arrays if result is None else [result]
+
+
+def in_list(function: Callable[..., Any], arrays: list[Array], gradients: list[Array]) -> Sequence[Any]:
+    """Call a function of lists; return the updated arrays: the returned ones, or else those changed in place."""
+    result = function(arrays, gradients)
+    return arrays if result is None else list(result)
+
+
+def in_dict(function: Callable[..., Any], arrays: list[Array], gradients: list[Array]) -> Sequence[Any]:
+    """Call a function of dicts; return the updated arrays."""
+    given = dict(zip(("W", "b"), arrays, strict=False))
+    result = function(given, {f"{d}{name}": g for d in ("", "d") for name, g in zip(given, gradients, strict=True)})
+    return [(given if result is None else result)[name] for name in given]
+
+
+FORMS: tuple[Form, ...] = (in_array, in_list, in_dict)
 """The forms of arguments: an array and its gradient, lists of them, or dicts."""
 
 
@@ -51,7 +69,7 @@ class Subject:
                 f"with update(parameters, gradients), got {optimizer!r}."
             )
         self.method = None if callable(optimizer) else method
-        self._chosen: Callable[..., Array] | None = None
+        self._chosen: Form | None = None
 
     def given(self, name: str) -> float | None:
         """Return a setting of the optimizer, under any of its usual names."""
@@ -93,20 +111,21 @@ class Subject:
             self._scale(one, factor)
         form = self._form()
         function = self.function(one)
-        return lambda theta, g: np.array(form(function, theta.copy(), g), np.float64)
+        return lambda theta, g: np.array(form(function, [theta.copy()], [g])[0], np.float64)
 
     def function(self, one: Any) -> Callable[..., Any]:
         """Return the function of the parameters and the gradients."""
         return one if self.method is None else getattr(one, self.method)
 
-    def _form(self) -> Callable[..., Array]:
+    def _form(self) -> Form:
         """Return the form of its arguments: the first in which θ moves, or else one in which it runs."""
         if self._chosen is None:
             theta, problem = np.array([1.0, 2.0]), None
-            runs: list[tuple[bool, int, Any]] = []
+            runs: list[tuple[bool, int, Form]] = []
             for form in FORMS:
                 try:
-                    result = np.array(form(self.function(copied(self.optimizer)), theta.copy(), np.ones(2)), np.float64)
+                    after = form(self.function(self.twin()), [theta.copy()], [np.ones(2)])
+                    result = np.array(after[0], np.float64)
                 except NotImplementedError:
                     raise
                 except Exception as error:  # noqa: BLE001  (the optimizer is user code)
@@ -134,8 +153,3 @@ class Subject:
 
 def _called(function: Any) -> str:
     return str(getattr(function, "__name__", type(function).__name__))
-
-
-def _after(result: Any, given: Any) -> Any:
-    """Return the updated parameters: the returned ones, or else those changed in place."""
-    return given if result is None else result
