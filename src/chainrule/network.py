@@ -42,7 +42,7 @@ MANY = 100_000_000  # operations, some milliseconds of NumPy, from which on pred
 
 
 class Engine:
-    """What computes y of many rows faster than the layers do, if it is there; the package sets ``many_rows``.
+    """The engine that computes y of many rows faster than the layers do; the package sets ``many_rows``.
 
     A network knows of no engine: those are built on it.
     """

@@ -17,6 +17,7 @@ from chainrule._internal.threads import blas_threads, choose_threads
 from chainrule.gradient_check.samples import input_shape, targets, variants
 from chainrule.layers import Dense, Dropout, Layer, Tanh
 from chainrule.network import Network
+from chainrule.parameters import Shape
 from chainrule.schedules import Constant
 from chainrule.training import clipping, engine
 from chainrule.training import step as reference
@@ -80,9 +81,13 @@ def _parts() -> Iterator[tuple[str, Any, dict[str, Any]]]:
                 yield kind, part, {name: part}
     for cls in public_classes(layers, Layer).values():
         for layer in variants(cls):
-            own_columns = isinstance(layer, layers.Embedding | layers.Residual)  # which Dense layers do not output
-            if input_shape(layer) == (INPUTS,) and not own_columns:
+            shape = input_shape(layer)
+            if isinstance(layer, layers.Embedding) or shape is None:  # its columns are whole numbers
+                continue
+            if shape == (INPUTS,) and not isinstance(layer, layers.Residual):
                 yield "layer", layer, {"stack": [Dense(7), layer, Dense(6), layer, Dense(OUTPUTS)]}
+            else:
+                yield "layer", layer, {"stack": [layer, layers.Flatten(), Dense(OUTPUTS)], "inputs": shape}
 
 
 def _differences(compiled: ModuleType, settings: dict[str, Any], seed: int) -> dict[str, float]:
@@ -101,6 +106,7 @@ def _trained(
     dtype: str,
     seed: int,
     *,
+    inputs: Shape = (INPUTS,),
     stack: list[Layer] | None = None,
     loss: losses.Loss | None = None,
     optimizer: optimizers.Optimizer | None = None,
@@ -110,9 +116,9 @@ def _trained(
     """Return all parameters and losses after a few epochs; None if the module falls back to the reference."""
     rng = np.random.default_rng(seed)
     chosen = loss or losses.SquaredError()
-    network = Network(INPUTS, stack or [Dense(7), Tanh(), Dropout(0.2), Dense(OUTPUTS)], chosen, seed=seed, dtype=dtype)
+    network = Network(inputs, stack or [Dense(7), Tanh(), Dropout(0.2), Dense(OUTPUTS)], chosen, seed=seed, dtype=dtype)
     t = chosen.targets(targets(chosen, ROWS, OUTPUTS, rng), OUTPUTS, network.dtype)
-    X = rng.normal(size=(ROWS, INPUTS))
+    X = rng.normal(size=(ROWS, *inputs))
     weight = rng.random(ROWS).astype(dtype)
     batches = Batches(X, t, weight, None, BATCH, network.dtype, np.random.default_rng(seed))
     learning = optimizer or optimizers.Momentum(0.01)
