@@ -9,12 +9,19 @@ import numpy as np
 
 import chainrule as cr
 from benchmarks import data
-from chainrule.layers import BatchNorm, Conv2D, Dense, Flatten, Layer, MaxPool2D, ReLU
+from chainrule.layers import BatchNorm, Conv2D, Dense, Flatten, Layer, LayerNorm, MaxPool2D, ReLU
+
+NORMS: dict[str, Any] = {"batchnorm": BatchNorm, "layernorm": LayerNorm}
 
 
 def _layers(network: str) -> list[Layer]:
     if network == "flat":
         return [Conv2D(32, 5), ReLU(), MaxPool2D(), Conv2D(64, 5), ReLU(), MaxPool2D(), Flatten(), Dense(256), ReLU()]
+    if network == "lenet":
+        first = [Conv2D(6, 5), ReLU(), MaxPool2D(), Conv2D(16, 5), ReLU(), MaxPool2D(), Flatten()]
+        return [*first, Dense(120), ReLU(), Dense(84), ReLU()]
+    if network in NORMS:
+        return [Flatten(), *(layer for _ in range(3) for layer in (Dense(256), NORMS[network](), ReLU()))]
     blocks: list[Layer] = []
     for filters in (32, 64):
         for _ in range(2):

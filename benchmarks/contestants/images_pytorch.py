@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,22 @@ from torch import Tensor, nn
 
 from benchmarks import data
 
+NORMS = {"batchnorm": nn.BatchNorm1d, "layernorm": nn.LayerNorm}
+
 
 def _network(network: str) -> nn.Sequential:
     torch.manual_seed(0)
     if network == "flat":
         first = [nn.Conv2d(1, 32, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 5), nn.ReLU(), nn.MaxPool2d(2)]
         return nn.Sequential(*first, nn.Flatten(), nn.Linear(1024, 256), nn.ReLU(), nn.Linear(256, 10))
+    if network == "lenet":
+        first = [nn.Conv2d(1, 6, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2)]
+        last = [nn.Linear(256, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)]
+        return nn.Sequential(*first, nn.Flatten(), *last)
+    if network in NORMS:
+        widths = [784, 256, 256, 256]
+        layers = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), NORMS[network](b), nn.ReLU())]
+        return nn.Sequential(nn.Flatten(), *layers, nn.Linear(256, 10))
     blocks: list[nn.Module] = []
     for before, filters in ((1, 32), (32, 64)):
         for channels in (before, filters):
