@@ -6,8 +6,9 @@ from benchmarks.measure import Entry, Workload
 
 NOTE = """Convolutional networks on images of 28 x 28 pixels, float32, batches of 128, Adam. "deep": four 3 x 3
 convolutions (32, 32, 64, 64 filters), each with BatchNorm and ReLU, two max pooling layers, one Dense. "flat": two 5 x
-5 convolutions (32, 64 filters) with ReLU and max pooling, Dense 256, ReLU, Dense. A step is forward, backward and
-update; prediction is for 10,000 images. LeNet-5: two 5 x 5 convolutions (6, 16 filters), Dense 120, 84 and 10. PyTorch uses its own image layout, channels first."""
+5 convolutions (32, 64 filters) with ReLU and max pooling, Dense 256, ReLU, Dense. LeNet-5: two 5 x 5 convolutions (6,
+16 filters) with ReLU and max pooling, Dense 120, 84 and 10. A step is forward, backward and update; prediction is for
+10,000 images. PyTorch uses its own image layout, channels first."""
 
 ENTRIES = [Entry(name) for name in ("chainrule", "chainrule, NumPy", "PyTorch")]
 TITLES = {

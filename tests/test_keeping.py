@@ -3,6 +3,7 @@
 import compileall
 import functools
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -206,6 +207,32 @@ def test_compiled_training_works_in_any_installation_and_is_compiled_once(tmp_pa
         where, theta = result.stdout.split()
         assert name in where
         np.testing.assert_allclose(np.frombuffer(bytes.fromhex(theta), "float32"), network.theta, rtol=1e-5)
+
+
+PROCESSORS = [("haswell", "+avx,+avx2,+fma"), ("generic", "")]  # without 512-bit vectors; without any of these
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(platform.machine() not in {"x86_64", "AMD64"}, reason="these are names of x86 processors")
+@pytest.mark.parametrize(("name", "features"), PROCESSORS)
+def test_code_for_other_processors_trains_to_the_same_parameters(tmp_path, name, features):
+    train = """
+import numpy as np
+import chainrule as cr
+from chainrule.layers import *
+stack = [Conv2D(5, 3, padding=1), ReLU(), MaxPool2D(2), Flatten(), Dense(37), BatchNorm(), Tanh(), Dense(3)]
+network = cr.Network((6, 6, 2), stack, "softmax_cross_entropy", seed=0)
+rng = np.random.default_rng(0)
+X, t = rng.normal(size=(40, 6, 6, 2)).astype("float32"), rng.integers(0, 3, 40)
+print(cr.train(network, X, t, epochs=2, batch_size=19, seed=0).engine, network.theta.tobytes().hex())
+"""
+    results = []
+    for number, settings in enumerate(({}, {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": features})):
+        printed = run(PACKAGE.parent, train, NUMBA_CACHE_DIR=str(tmp_path / str(number)), **settings).stdout
+        engine_used, theta = printed.split()
+        assert engine_used == "compiled"
+        results.append(np.frombuffer(bytes.fromhex(theta), "float32"))
+    np.testing.assert_allclose(results[1], results[0], rtol=0, atol=2e-6)
 
 
 # ------------------------------------------------------------ without Numba

@@ -64,7 +64,7 @@ class _CompiledSteps(Steps):
         }  # fmt: skip
         table, threads = plan.table(rows.gather, address_of(norms)), min(plan.parts, work.threads.allowed)
         self._machine = Machine(program, table, size, plan.parts, threads, arrays, job)
-        self._norms, self.blas_threads = norms, 1
+        self._norms = norms
 
     def do(self, first: int, last: int) -> None:
         work, run, state = self.work, self.run, self.work.state

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import threading
 import types
 from collections.abc import Callable
@@ -27,6 +28,16 @@ NEVER = "NRT_MemInfo_call_dtor"  # what Numba's runtime does for an array that o
 
 _lock = threading.RLock()  # LLVM and Numba take one thread at a time
 _loaded: dict[str, int] = {}
+
+
+def _forget() -> None:
+    """Replace the lock in a forked process: another thread, which does not exist there, may have held it."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
 
 
 class Declared:

@@ -37,9 +37,11 @@ class Program:
         Whether a layer before this one learns, so that dx is wanted.
     """
 
-    def __init__(self, network: Network, *, training: bool = True, sparse: bool = False) -> None:
+    def __init__(
+        self, network: Network, *, training: bool = True, sparse: bool = False, augmented: bool = False
+    ) -> None:
         self.network, self.dtype, self.sparse = network, network.dtype, sparse
-        self.training = training
+        self.training, self.augmented = training, augmented
         self.widths, self.memos, self.sizes, self.work, self.scratch = 0, 0, 0, 0, 0
         self.drawn: list[tuple[str, int]] = []
         self.convolves = False  # so that the product of windows is compiled where there are some

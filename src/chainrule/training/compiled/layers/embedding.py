@@ -28,9 +28,9 @@ OTHERS, OTHER, CHOSEN, COLUMN, FIRST, TABLE, SIZE = range(OWN, OWN + 7)  # count
 
 
 def Embedding(layer: layers.Embedding, program: Program, x: int) -> int | str:  # noqa: N802  (named as the class)
-    """Plan it for the rows themselves, whose categories have been checked."""
-    if x >= 0:
-        return "does not read the rows themselves"
+    """Plan it for the rows themselves, whose categories have been checked before training."""
+    if x >= 0 or program.augmented:
+        return "has no compiled form for values that change while training"
     (inputs,), (outputs,) = layer.input_shape, layer.output_shape
     y = program.room(outputs)
     others, chosen, first = layer._others, layer._chosen, layer._first  # noqa: SLF001
@@ -82,5 +82,6 @@ def tables(T, op, base, n, row, rows):
 
 @compiled
 def _row_of(op, line, c):
-    """Return which row of W column number c asks for."""
-    return int(line[integer(integer(op, COLUMN), c)]) + integer(integer(op, FIRST), c)
+    """Return which row of W column number c asks for; never one that is not there, whatever happened to X since."""
+    row = int(line[integer(integer(op, COLUMN), c)]) + integer(integer(op, FIRST), c)
+    return min(max(row, 0), integer(op, TABLE) - 1)
