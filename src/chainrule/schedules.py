@@ -227,5 +227,16 @@ class WarmUp(Schedule):
         return self.then.factor(epoch - self.epochs, epochs - self.epochs)
 
 
+@final
+class Rate(Schedule):
+    """A factor that other code sets: the estimators after each epoch, the learning-rate range test after each step."""
+
+    def __init__(self) -> None:
+        self.now = {"factor": 1.0}  # a schedule is immutable, but this dict is not
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return self.now["factor"]
+
+
 def _cosine(first: float, last: float, progress: float) -> float:
     return last + (first - last) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
