@@ -679,7 +679,7 @@ class TestBadInput:
             cr.trace(small(), **{"x": [1.0, 2.0], "t": 1, **arguments})
 
     def test_an_array_that_is_not_there(self):
-        with pytest.raises(KeyError, match="there is no 'dW', but x, W, b, y"):
+        with pytest.raises(KeyError, match="no array 'dW': expected one of x, W, b, y"):
             cr.trace(small(), [1.0, 2.0], 1).steps[0]["dW"]
 
     def test_width_and_digits(self):
