@@ -513,9 +513,11 @@ def test_dropout_in_front_of_the_first_layer_drops_inputs():
 
 
 def test_dropout_in_training_needs_randomness():
-    with pytest.raises(ValueError, match=r"Dropout: training needs randomness: Memo\(training=True, rng="):
+    with pytest.raises(ValueError, match=r"Dropout: training needs a random generator: Memo\(training=True, rng="):
         Dropout(0.5).forward(np.ones((2, 2)), Memo(training=True))
-    with pytest.raises(ValueError, match=r"GaussianNoise: training needs randomness: Memo\(training=True, rng="):
+    with pytest.raises(
+        ValueError, match=r"GaussianNoise: training needs a random generator: Memo\(training=True, rng="
+    ):
         GaussianNoise(0.5).forward(np.ones((2, 2)), Memo(training=True))
 
 
