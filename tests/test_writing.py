@@ -88,7 +88,7 @@ def test_what_is_not_a_regular_file_is_not_replaced(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(OSError, match=r"pipe is not a regular file .* choose another name"):
         write_atomically(tmp_path / "pipe", b"new")
-    with pytest.raises(FileNotFoundError, match="does not exist. Create it first"):
+    with pytest.raises(FileNotFoundError, match=r"does not exist. Create it first"):
         write_atomically(tmp_path / "no" / "p.csv", b"new")
 
 

@@ -162,7 +162,7 @@ def as_initializer(name: str, value: Initializer | str | None, *, needed: bool =
         if key(value) not in map(key, table) and key(value) in map(key, SHIPPED):  # Keras' Dense(30, "relu")
             cls = next(cls for cls in SHIPPED if key(cls) == key(value))
             raise ValueError(
-                f"{name}: {value!r} is not an initializer but a layer: give it separately, [Dense(30), {cls}(), ...]."
+                f"{name}: {value!r} is a layer: put it into the network's list, [Dense(30), {cls}(), ...]."
             )
     chosen: Initializer = named(name, value, Initializer, initializers)
     return chosen
