@@ -116,7 +116,7 @@ CASES = {
     "an optimizer that is none": (lambda: fit(optimizer=0.1), TypeError, ["expected a Optimizer or its name, got 0.1"]),
     "penalties that are none": (lambda: fit(penalties=[0.1]), TypeError, ["[L2(1e-4), MaxNorm(3.0)]"]),
     "one penalty without its list": (lambda: fit(penalties=L2(0.1)), TypeError, ["expected a list of penalties"]),
-    "a penalty for a layer that is not there": (lambda: fit(penalties=[L2(0.1, layers=3)]), ValueError, ["there is no layer 3", "0 to 2"]),
+    "a penalty for a layer that is not there": (lambda: fit(penalties=[L2(0.1, layers=3)]), ValueError, ["layer 3 is out of range", "0 to 2"]),
     "a penalty for a layer without weights": (lambda: fit(penalties=[MaxNorm(1.0, layers=1)]), ValueError, ["layers without weights"]),
     "validation of everything": (lambda: fit(validation=1.0), ValueError, ["validation: expected a number in (0, 1), got 1.0"]),
     "validation of one row": (lambda: fit(X[:1], T[:1], validation=0.5), ValueError, ["leaves no training rows"]),

@@ -389,7 +389,7 @@ def test_one_hot_is_1_at_the_label():
         ([0, 3], 3, "labels from 0 to 2 .* got 3 in row 1"),
         ([-1, 0], 3, "labels from 0 to 2 .* got -1 in row 0"),
         ([0.5], 3, "whole numbers as class labels, got 0.5 in row 0"),
-        ([[0], [1]], 3, r"one label a row, shape \(rows,\), got shape \(2, 1\)\. Flatten it: t.ravel\(\)"),
+        ([[0], [1]], 3, r"one label per row, shape \(rows,\), got shape \(2, 1\)\. Flatten it: t.ravel\(\)"),
         ([0], 0, "one_hot: classes: expected a whole number of at least 1, got 0"),
     ],
 )

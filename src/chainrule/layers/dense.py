@@ -29,7 +29,7 @@ class Dense(Layer):
         db = Σ dy           summed over the batch
         dx = dy Wᵀ
 
-    There is no division by the batch size: L is a mean, and dy already includes the factor 1/batch.
+    No division by the batch size is needed: L is a mean, and dy already includes the factor 1/batch.
 
     Parameters
     ----------
