@@ -648,7 +648,7 @@ class OwnLoss(Loss):
 
 
 class OwnLink(OwnLoss):
-    def link(self, y):
+    def inverse_link(self, y):
         return y * 2
 
 

@@ -169,7 +169,7 @@ class Loss(FrozenConfig, ABC):
     def backward(self, t: Targets, memo: Memo) -> Logits:
         """Return the derivative of every sample's loss with respect to its row of y."""
 
-    def link(self, y: Logits) -> Logits:
+    def inverse_link(self, y: Logits) -> Logits:
         """Map logits y to predictions (the inverse link function)."""
         return y
 
@@ -432,7 +432,7 @@ class Poisson(Loss):
     def backward(self, t: Targets, memo: Memo) -> Logits:
         return memo.slope
 
-    def link(self, y: Logits) -> Logits:
+    def inverse_link(self, y: Logits) -> Logits:
         return np.exp(np.minimum(y, _special.log_max(y)))
 
 
@@ -494,7 +494,7 @@ class SigmoidCrossEntropy(Loss):
     def backward(self, t: Targets, memo: Memo) -> Logits:
         return np.subtract(memo.p, t, out=memo.p)  # σ(y) − t
 
-    def link(self, y: Logits) -> Logits:
+    def inverse_link(self, y: Logits) -> Logits:
         return _special.sigmoid(y)
 
 
@@ -594,7 +594,7 @@ class SoftmaxCrossEntropy(Loss):
             dy -= smoothing / dy.shape[1]
         return dy
 
-    def link(self, y: Logits) -> Logits:
+    def inverse_link(self, y: Logits) -> Logits:
         p = y - np.maximum.reduce(y, axis=1, keepdims=True)
         np.exp(p, out=p)
         p /= np.add.reduce(p, axis=1, keepdims=True)

@@ -56,7 +56,7 @@ def _targets_of_numbers(loss: Loss, rows: int, seed: int) -> np.ndarray | None:
         first = error
     rng = np.random.default_rng(seed)
     try:
-        targets(loss, rows, 3, rng, losses.SoftmaxCrossEntropy().link(rng.normal(size=(rows, 3))))
+        targets(loss, rows, 3, rng, losses.SoftmaxCrossEntropy().inverse_link(rng.normal(size=(rows, 3))))
     except ValueError:
         raise first from None
     return None
@@ -77,7 +77,7 @@ def check_at_the_end(
     t = _targets_of_numbers(network.loss, rows, seed)
     if t is None:  # it may want probabilities
         network = Network(5, [*stack, Softmax()], loss, seed=seed, dtype="float64")
-        t = targets(network.loss, rows, 3, rng, losses.SoftmaxCrossEntropy().link(rng.normal(size=(rows, 3))))
+        t = targets(network.loss, rows, 3, rng, losses.SoftmaxCrossEntropy().inverse_link(rng.normal(size=(rows, 3))))
     report = check_gradient(network, rng.normal(size=(rows, 5)), t, penalties=terms, seed=seed)
     if report.unchecked:
         return not_checked(kind, repr(thing), report.unchecked[0])

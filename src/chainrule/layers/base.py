@@ -159,7 +159,7 @@ def as_initializer(name: str, value: Initializer | str | None, *, needed: bool =
         return None
     if isinstance(value, str):
         table = public_classes(initializers, Initializer)
-        if key(value) not in map(key, table) and key(value) in map(key, SHIPPED):  # Keras' Dense(30, "relu")
+        if key(value) not in map(key, table) and key(value) in map(key, SHIPPED):  # Keras's Dense(30, "relu")
             cls = next(cls for cls in SHIPPED if key(cls) == key(value))
             raise ValueError(
                 f"{name}: {value!r} is a layer: put it into the network's list, [Dense(30), {cls}(), ...]."

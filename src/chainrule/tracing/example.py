@@ -196,7 +196,7 @@ def trace(
         steps,
         value,
         value_after,
-        network.loss.link(computation.loss.seen.y).copy(),
+        network.loss.inverse_link(computation.loss.seen.y).copy(),
         x,
         t.copy(),
         repr(network),

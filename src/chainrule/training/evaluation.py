@@ -48,11 +48,11 @@ def evaluate(
     check_lengths(y, sample_weight=weight)
     result = {"loss": network.loss.value(y, targets, weight)}
     chosen = network.loss.metrics if metrics is None else metrics
-    p = network.loss.link(y) if chosen else y
+    p = network.loss.inverse_link(y) if chosen else y
     return result | {name: float(measure(metric, targets, p, weight)) for name, metric in chosen.items()}
 
 
 def check_network(owner: str, network: Any) -> None:
-    """Raise an error if a function was called with something else than a network."""
+    """Raise an error if the first argument is not a network."""
     if not isinstance(network, Network):
         raise TypeError(f"{owner}: expected a Network as the first argument, got {type(network).__name__}.")

@@ -1,4 +1,4 @@
-"""The start and the end of a training run: callbacks, checkpoints, errors, and what a divergence undoes."""
+"""The start and the end of a training run: callbacks, resuming, errors and divergence."""
 
 from __future__ import annotations
 
