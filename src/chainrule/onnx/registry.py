@@ -71,7 +71,7 @@ def register_layer(cls: type[Layer], *, images: str = "last") -> Callable[[C], C
 
 
 def register_loss(cls: type[Loss], output: str = OUTPUT) -> Callable[[C], C]:
-    """Register a converter for a loss's inverse link: a decorator for a function of the graph, the loss and the logits' name.
+    """Register a converter for a loss's inverse link: a decorator for a function of graph, loss and name of the logits.
 
     A loss whose inverse link is the identity does not need one.
 

@@ -12,7 +12,7 @@ from chainrule._internal.typing import Array
 
 PART = 0.25  # fraction of the free memory for the rows of the next batches
 PIECE = 2**22  # bytes of the file read at a time
-DENSE = 2**14  # bytes per needed row, below which a piece is read as a whole
+DENSE = 2**14  # bytes per needed row up to which a piece is read as a whole
 
 __all__ = ["Window", "window"]
 
