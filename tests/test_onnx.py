@@ -677,7 +677,7 @@ class TestOnesOwn:
         x = np.ones((3, 2), "float32")
         plain, linked = (cr.Network(2, [Dense(2)], loss, seed=0) for loss in (OwnLoss(), OwnLink()))
         agree(run(cr.onnx.convert(plain), x)[0], plain.predict(x), "float32")
-        with pytest.raises(ValueError, match=r"the link of the loss, OwnLink\(\), .*register_loss\(OwnLink\)"):
+        with pytest.raises(ValueError, match=r"the inverse link of the loss, OwnLink\(\), .*register_loss\(OwnLink\)"):
             cr.onnx.convert(linked)
         monkeypatch.setattr(registry, "LINKS", dict(registry.LINKS))
         cr.onnx.register_loss(OwnLink, "twice")(lambda graph, loss, y: graph.node("Add", y, y))
