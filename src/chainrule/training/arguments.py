@@ -18,7 +18,7 @@ from chainrule.training.batches import Batches, Shuffler
 from chainrule.training.callbacks import Callback
 from chainrule.training.checkpoints import Checkpoint
 from chainrule.training.clipping import Clip
-from chainrule.training.snapshots import seed_state
+from chainrule.training.streams import seed_state
 
 
 class Data(NamedTuple):
