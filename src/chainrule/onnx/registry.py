@@ -176,7 +176,7 @@ def output_name(loss: Loss) -> str:
 
 def _unknown(what: str, function: str, name: str, arguments: str) -> str:
     return (
-        f"to_onnx: {what} has no converter: write a function of (graph, {arguments}) that adds its operators with "
+        f"onnx: {what} has no converter: write a function of (graph, {arguments}) that adds its operators with "
         f"graph.node(...), and put @chainrule.onnx.{function}({name}) above it."
     )
 
