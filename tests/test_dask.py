@@ -1,28 +1,30 @@
 """Dask: blocks and searches that run on a local cluster of two worker processes, with our estimators inside."""
 
 import os
+from importlib.metadata import version
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
-pytest.importorskip("dask.array")
-pytest.importorskip("distributed")
 
-import dask
-import dask.array as da
-import distributed
 import joblib
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 from chainrule import MLPClassifier
+from lazily import Lazily
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (find_spec("dask") and find_spec("distributed")), reason="dask is not installed"),
+]
+da, distributed = Lazily("dask.array"), Lazily("distributed")
 
 BLOCK = 300
 HOPELESS = 1e-7  # a learning rate with which nothing is learned
-DASK_VERSION = tuple(map(int, dask.__version__.split(".")[:2]))
+DASK_VERSION = tuple(map(int, version("dask").split(".")[:2])) if find_spec("dask") else ()
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import skl2onnx
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
@@ -64,7 +63,10 @@ from chainrule.losses import Loss
 from chainrule.onnx import graph as graph_module
 from chainrule.onnx import registry
 from chainrule.onnx.model import OLDEST, OPSET
+from lazily import Lazily
 from variants import gives
+
+skl2onnx = Lazily("skl2onnx")
 
 # Layers of images, of 7 x 6 pixels and 4 channels; and those that keep the number of columns, as random networks use them.
 EVERY = [case.layer for case in variants.LAYERS]

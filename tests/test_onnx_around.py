@@ -5,7 +5,6 @@ import warnings
 import numpy as np
 import onnxruntime
 import pytest
-import skl2onnx
 from sklearn import neural_network as theirs
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
@@ -33,6 +32,9 @@ from sklearn.preprocessing import (
 )
 
 import chainrule as cr
+from lazily import Lazily
+
+skl2onnx = Lazily("skl2onnx")
 
 
 def scaled(load):
