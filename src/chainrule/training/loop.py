@@ -1,4 +1,8 @@
-"""Mini-batch training: :func:`train`, an epoch and its batches. ``step.py`` has a step."""
+"""Mini-batch training: :func:`train`, an epoch and its batches. ``step.py`` has a step.
+
+Three objects describe a training run: ``Work`` has the components of a step, ``Steps`` runs the steps with one of the
+engines, and ``Run`` is what callbacks see of it.
+"""
 
 from __future__ import annotations
 
