@@ -1,5 +1,6 @@
 """Meta-estimators of scikit-learn around ours through skl2onnx: what onnxruntime computes is what they predict."""
 
+import importlib
 import warnings
 
 import numpy as np
@@ -32,9 +33,11 @@ from sklearn.preprocessing import (
 )
 
 import chainrule as cr
-from lazily import Lazily
 
-skl2onnx = Lazily("skl2onnx")
+
+def skl2onnx():
+    """Import what takes seconds to import when a test uses it, not when the tests are collected."""
+    return importlib.import_module("skl2onnx")
 
 
 def scaled(load):
@@ -64,7 +67,7 @@ def fitted(model, X, y):
 def run(model, x, **options):
     cr.onnx.register_skl2onnx()
     last = model.steps[-1][1] if hasattr(model, "steps") else model
-    made = skl2onnx.to_onnx(model, x[:1], options={id(last): options} if options else None)
+    made = skl2onnx().to_onnx(model, x[:1], options={id(last): options} if options else None)
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4
     session = onnxruntime.InferenceSession(made.SerializeToString(), settings, providers=["CPUExecutionProvider"])

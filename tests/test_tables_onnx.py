@@ -146,7 +146,9 @@ def test_the_calendar_is_that_of_polars():
     rng = np.random.default_rng(0)
     seconds = np.concatenate([rng.integers(-62135596800, 253402300799, 5000), [0, -1, 86399, 951782400, 951868799]])
     moments = pl.Series("d", seconds * 1_000_000).cast(pl.Datetime("us"))
-    encoder = pytest.importorskip("skrub").DatetimeEncoder(add_weekday=True, add_total_seconds=True, periodic_encoding="circular")
+    encoder = pytest.importorskip("skrub").DatetimeEncoder(
+        add_weekday=True, add_total_seconds=True, periodic_encoding="circular"
+    )
     expected = encoder.fit_transform(moments).to_numpy()
     made = small(lambda graph, x: onnx_parts.dated(graph, encoder, x), seconds.reshape(-1, 1).astype(float), 10)
     np.testing.assert_allclose(made, expected, rtol=1e-7, atol=1e-12)
