@@ -477,7 +477,10 @@ IMAGES = (8, 8, 3)
         (lambda: net(784, Conv2D(3)), r"layer 0, Conv2D\(3\): expects images, shape \(height.* inputs have 784"),
         (lambda: net((28, 28), Conv2D(3)), r"expects images, shape \(height, width, channels\), .* shape \(28, 28\)"),
         (lambda: net(IMAGES, Conv2D(3)), r"must give rows .* gives shape \(6, 6, 3\): add Flatten\(\)"),
-        (lambda: net(IMAGES, Conv2D(3), Dense(2)), r"expects rows of numbers.*such as the output of Flatten\(\).* shape \(6, 6, 3\)"),
+        (
+            lambda: net(IMAGES, Conv2D(3), Dense(2)),
+            r"expects rows of numbers.*such as the output of Flatten\(\).* shape \(6, 6, 3\)",
+        ),
         (lambda: net(IMAGES, Conv2D(3, 9)), r"windows of 9 x 9 are larger than the image.* have shape \(8, 8, 3\)"),
         (lambda: net(IMAGES, Conv2D(3, padding=(0, 2000))), r"padding .*2000.*at most 1,000 pixels per side"),
         (lambda: net(IMAGES, Conv2D(3, 3, dilation=10**9, padding="same")), r"at most 1,000 pixels per side"),
