@@ -119,7 +119,7 @@ def test_columns_are_compared_by_name(served):
     assert served.n_features_in_ == 3
     np.testing.assert_array_equal(served.predict(frame), served.predict(X))
     np.testing.assert_array_equal(served.predict(frame.astype(object)), served.predict(X))
-    with pytest.raises(ValueError, match=r"X: expected the 3 columns of the fit; they come in another order"):
+    with pytest.raises(ValueError, match=r"X: expected the 3 columns used in fit; they are in a different order"):
         served.predict(frame[["width", "length", "height"]])
     with pytest.raises(ValueError, match=r"missing: \['height'\]; not known: \['depth'\]"):
         served.predict(frame.rename(columns={"height": "depth"}))

@@ -253,7 +253,5 @@ def assemble(
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         why = " ".join(str(error).split())
-        raise ValueError(
-            f"onnx: the converters' result is not a valid model of opset {graph.opset}: {why}"
-        ) from error
+        raise ValueError(f"onnx: the converters' result is not a valid model of opset {graph.opset}: {why}") from error
     return model
