@@ -590,7 +590,7 @@ def test_a_link_is_followed_and_permissions_are_kept(path, tmp_path):
 
 def test_a_device_or_a_pipe_is_not_replaced(path):
     os.mkfifo(path)
-    with pytest.raises(OSError, match="is a folder, a pipe or a device, not a regular file"):
+    with pytest.raises(OSError, match="is not a regular file but a folder, a pipe or a device"):
         cr.save(small(), path, overwrite=True)
     assert path.is_fifo()
 

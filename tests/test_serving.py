@@ -121,7 +121,7 @@ def test_columns_are_compared_by_name(served):
     np.testing.assert_array_equal(served.predict(frame.astype(object)), served.predict(X))
     with pytest.raises(ValueError, match=r"X: expected the 3 columns used in fit; they are in a different order"):
         served.predict(frame[["width", "length", "height"]])
-    with pytest.raises(ValueError, match=r"missing: \['height'\]; not known: \['depth'\]"):
+    with pytest.raises(ValueError, match=r"missing: \['height'\]; unknown: \['depth'\]"):
         served.predict(frame.rename(columns={"height": "depth"}))
 
 
