@@ -216,4 +216,4 @@ def _failed(network: Network, x: Array, t: Array, error: Exception, *, training:
         return Memo(training=training, rng=draws)
 
     where = "in training" if training else "in prediction, where memo.training is false"
-    return f"trace: {where}, {failure(network, x, t, error, fresh)}. chainrule.check_layer reports what to change."
+    return f"trace: {where}, {failure(network, x, t, error, fresh)}. chainrule.check_layer says what to change."
