@@ -564,8 +564,8 @@ class TestRenderings:
         assert "true: <script>a|b*_$`" in trace.text()
 
     def test_long_arrays_are_shortened(self):
-        network = cr.Network(500, [Dense(300), ReLU(), Dense(10)], "softmax_cross_entropy", seed=0)
-        trace = cr.trace(network, np.linspace(-1, 1, 500), 3)
+        network = cr.Network(300, [Dense(150), ReLU(), Dense(10)], "softmax_cross_entropy", seed=0)  # 45,000 weights
+        trace = cr.trace(network, np.linspace(-1, 1, 300), 3)
         assert len(trace.text()) < 20_000
         assert len(trace.html()) < 120_000
         assert len(trace.markdown()) < 30_000
