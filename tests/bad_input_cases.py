@@ -116,7 +116,7 @@ CASES = {
     "an optimizer that is none": (lambda: fit(optimizer=0.1), TypeError, ["expected a Optimizer or its name, got 0.1"]),
     "penalties that are none": (lambda: fit(penalties=[0.1]), TypeError, ["[L2(1e-4), MaxNorm(3.0)]"]),
     "one penalty without its list": (lambda: fit(penalties=L2(0.1)), TypeError, ["expected a list of penalties"]),
-    "a penalty for a layer that is not there": (lambda: fit(penalties=[L2(0.1, layers=3)]), ValueError, ["there is no layer 3", "0 to 2"]),
+    "a penalty for a layer that is not there": (lambda: fit(penalties=[L2(0.1, layers=3)]), ValueError, ["layer 3 is out of range", "0 to 2"]),
     "a penalty for a layer without weights": (lambda: fit(penalties=[MaxNorm(1.0, layers=1)]), ValueError, ["layers without weights"]),
     "validation of everything": (lambda: fit(validation=1.0), ValueError, ["validation: expected a number in (0, 1), got 1.0"]),
     "validation of one row": (lambda: fit(X[:1], T[:1], validation=0.5), ValueError, ["leaves no training rows"]),
@@ -139,10 +139,10 @@ CASES = {
     "steps of half a batch": (lambda: fit(accumulate=0.5), TypeError, ["accumulate: expected a whole number, got 0.5"]),
     "steps of more batches than there are": (
         lambda: fit(accumulate=5, batch_size=10), ValueError, ["at most the 2 batches of an epoch, got 5", "accumulate=2"]),
-    "a rate for a layer that is not there": (lambda: fit(layer_rates={3: 0.1}), ValueError, ["no layer 3", "0 to 2"]),
+    "a rate for a layer that is not there": (lambda: fit(layer_rates={3: 0.1}), ValueError, ["layer 3 is out of range", "0 to 2"]),
     "a rate for a layer before the first": (lambda: fit(layer_rates={-4: 0.1}), ValueError, ["layer_rates", "at least -3, got -4"]),
     "a rate for a layer that learns nothing": (
-        lambda: fit(layer_rates={1: 0.1}), ValueError, ["layer 1, ReLU(), has no parameters"]),
+        lambda: fit(layer_rates={1: 0.1}), ValueError, ["layer 1, ReLU(), has no trainable parameters"]),
     "a negative rate for a layer": (lambda: fit(layer_rates={0: -1.0}), ValueError, ["layer_rates[0]: expected a number in [0, inf), got -1"]),
     "rates of layers as a list": (lambda: fit(layer_rates=[0.1, 1]), TypeError, ["multipliers by layer index, such as {0: 0.1}", "[0.1, 1]"]),
     "augmentation that is a word": (lambda: fit(augment="shift"), TypeError, ["expected a list of augmentations", "'shift'"]),
@@ -201,8 +201,8 @@ CASES = {
     "ONNX of an unknown dtype": (lambda: cr.onnx.convert(net(), dtype="float16"), ValueError, ["'float32' or 'float64', got 'float16'"]),
     "metadata that are no texts": (lambda: cr.onnx.convert(net(), {"classes": ["a"]}), TypeError, ["expected strings", "json.dumps"]),
     "ONNX of an array": (lambda: cr.onnx.convert(X), TypeError, ["expected a Network, an MLPClassifier", "got ndarray"]),
-    "a converter for an object": (lambda: cr.onnx.register_layer(ReLU()), TypeError, ["a class derived from Layer, got ReLU()"]),
-    "a converter for another class": (lambda: cr.onnx.register_loss(ReLU), TypeError, ["a class derived from Loss, got"]),
+    "a converter for an object": (lambda: cr.onnx.register_layer(ReLU()), TypeError, ["a subclass of Layer, got ReLU()"]),
+    "a converter for another class": (lambda: cr.onnx.register_loss(ReLU), TypeError, ["a subclass of Loss, got"]),
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-import shape_checking
-
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's "&" does that; the tests press Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -19,10 +17,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.parent.name == "hard":
             item.add_marker(pytest.mark.slow)
-
-
-def pytest_runtest_setup():
-    shape_checking.tests[0] += 1
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -215,7 +215,7 @@ def test_training_that_goes_on_ends_bit_for_bit(augment, kernel, tmp_path, monke
     np.testing.assert_array_equal(again, theta)
     assert resumed["loss"] == history["loss"]
     for other in ([], [*augment, Mixup(0.9)]):
-        with pytest.raises(cr.training.CheckpointError, match="another training: augment: "):
+        with pytest.raises(cr.training.CheckpointError, match="a different run: augment: "):
             fit(other, epochs=6, resume=tmp_path)
 
 
@@ -270,7 +270,7 @@ def test_shifts_help_where_the_image_may_stand_anywhere():
         (lambda: RandomShift(2, shape=(28,)), r"RandomShift: shape: expected \(height, width\), got \(28,\)"),
         (lambda: RandomShift(2, shape=(28, 0)), "RandomShift: shape: expected a whole number of at least 1, got 0"),
         (lambda: Mixup(0.0), r"Mixup: alpha: expected a number in \(0, inf\), got 0"),
-        (lambda: fit([RandomShift(2)]), r"expected images .* samples of shape \(20,\). Say how high"),
+        (lambda: fit([RandomShift(2)]), r"expected images .* samples of shape \(20,\). Give the shape"),
         (lambda: fit([RandomShift(1, shape=(5, 5))]), r"samples of 25 numbers, but those of X have 20"),
         (lambda: fit([RandomShift(4, shape=(4, 5))]), "pixels: expected less than the 4 x 5 pixels of an image, got 4"),
         (

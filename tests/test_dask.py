@@ -1,34 +1,45 @@
 """Dask: blocks and searches that run on a local cluster of two worker processes, with our estimators inside."""
 
 import os
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
 pytest.importorskip("sklearn")
-pytest.importorskip("dask.array")
-pytest.importorskip("distributed")
 
-import dask
-import dask.array as da
-import distributed
 import joblib
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, train_test_split
 
 from chainrule import MLPClassifier
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not (find_spec("dask") and find_spec("distributed")), reason="dask is not installed"),
+]
 
 BLOCK = 300
 HOPELESS = 1e-7  # a learning rate with which nothing is learned
-DASK_VERSION = tuple(map(int, dask.__version__.split(".")[:2]))
+DASK_VERSION = tuple(map(int, version("dask").split(".")[:2])) if find_spec("dask") else ()
+
+
+def distributed():
+    """Import what takes seconds to import when a test uses it, not when the tests are collected."""
+    return import_module("distributed")
+
+
+def dask_array():
+    """The same."""
+    return import_module("dask.array")
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
     with (
-        distributed.LocalCluster(
+        distributed().LocalCluster(
             n_workers=2,
             threads_per_worker=1,
             processes=True,
@@ -37,7 +48,7 @@ def client(tmp_path_factory):
             scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # its HTTP server has a port even so: any free one
             local_directory=str(tmp_path_factory.mktemp("dask")),
         ) as cluster,
-        distributed.Client(cluster) as client,
+        distributed().Client(cluster) as client,
     ):
         client.wait_for_workers(2, timeout=60)
         yield client
@@ -54,7 +65,7 @@ def classifier(**parameters):
 
 
 def blocks(X, y):
-    return da.from_array(X, chunks=(BLOCK, X.shape[1])), da.from_array(y, chunks=BLOCK)
+    return dask_array().from_array(X, chunks=(BLOCK, X.shape[1])), dask_array().from_array(y, chunks=BLOCK)
 
 
 def worker_processes(client):

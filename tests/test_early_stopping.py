@@ -50,7 +50,7 @@ def test_mode_has_the_last_word_and_unknown_names_need_it():
     assert run("fun", values, mode="max") == 3
     assert run("mae", values, mode="max") == 3
     for name in ("fun", "one_minus_accuracy", "anomaly_score", "loss_ratio"):
-        with pytest.raises(ValueError, match=rf"smaller or a larger 'val_{name}' is better: give mode='min' or"):
+        with pytest.raises(ValueError, match=rf"the name 'val_{name}' does not tell .*: give mode='min' or"):
             run(name, values)
     with pytest.raises(ValueError, match="mode: expected 'auto', 'min' or 'max', got 'down'"):
         cr.EarlyStopping(mode="down")

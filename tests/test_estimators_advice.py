@@ -59,7 +59,7 @@ def test_dead_units_and_constant_output():
     network.intercepts_[0][:11] = -100  # eleven of twenty never answer
     (dead,) = of(DeadUnitsWarning, caught(network))
     assert "55%" in dead
-    assert "of the ReLU units of layer 1 give 0 for every row" in dead
+    assert "of the ReLU units in layer 1 are dead: they output 0 for every row" in dead
     model = MLPRegressor(hidden_layer_sizes=(5,), solver="sgd", learning_rate_init=1e-9, max_iter=2, random_state=0)
     constant = X * 0 + 1
     assert of(ConstantOutputWarning, caught(model, constant, X[:, 0]))
@@ -79,7 +79,9 @@ def test_the_number_of_epochs_is_that_of_the_pace():
     """Drops that shrink by a tenth an epoch, the mean of the last five 1.0: 44 epochs until they are below 0.01."""
     drops = 0.9 ** np.arange(10)
     drops /= drops[5:].mean()
-    with pytest.warns(StillImprovingWarning, match=r"falls by 1 an epoch: at this pace about 44 more epochs"):
+    with pytest.warns(
+        StillImprovingWarning, match=r"still falling by 1 per epoch; at this rate it needs about 44 more epochs"
+    ):
         warn_unconverged([100.0, *(100 - np.cumsum(drops))], 10, 0.01)
 
 

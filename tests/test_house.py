@@ -3,14 +3,22 @@
 import runpy
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 HOUSE = runpy.run_path(str(ROOT / "tools" / "house.py"))
-GRAPH, UPWARD = HOUSE["examine"](ROOT / "src" / "chainrule")
 
 
-def test_no_import_points_upwards():
-    assert not UPWARD
+@pytest.fixture(scope="module")
+def imports():
+    return HOUSE["examine"](ROOT / "src" / "chainrule")
 
 
-def test_there_is_no_circle():
-    assert not HOUSE["circles"](GRAPH)
+def test_no_import_points_upwards(imports):
+    _, upward = imports
+    assert not upward
+
+
+def test_there_is_no_circle(imports):
+    graph, _ = imports
+    assert not HOUSE["circles"](graph)

@@ -205,7 +205,14 @@ def central_difference(f, at, fixed=(), h=1e-6):
     return gradient
 
 
-@every_layer
+def convolves(layer):
+    """Return whether a convolution is inside: it takes seconds, and test_images.py checks the order of its gradients."""
+    return layer.blocked or any(map(convolves, layer.inner))
+
+
+@pytest.mark.parametrize(
+    "layer", [pytest.param(layer, marks=pytest.mark.slow if convolves(layer) else ()) for layer in LAYERS], ids=repr
+)
 @quick
 @given(batch=st.integers(1, 4), features=st.integers(1, 5), seed=st.integers(0, 2**31))
 def test_backward_equals_central_differences(layer, batch, features, seed):
@@ -513,9 +520,11 @@ def test_dropout_in_front_of_the_first_layer_drops_inputs():
 
 
 def test_dropout_in_training_needs_randomness():
-    with pytest.raises(ValueError, match=r"Dropout: training needs randomness: Memo\(training=True, rng="):
+    with pytest.raises(ValueError, match=r"Dropout: training needs a random generator: Memo\(training=True, rng="):
         Dropout(0.5).forward(np.ones((2, 2)), Memo(training=True))
-    with pytest.raises(ValueError, match=r"GaussianNoise: training needs randomness: Memo\(training=True, rng="):
+    with pytest.raises(
+        ValueError, match=r"GaussianNoise: training needs a random generator: Memo\(training=True, rng="
+    ):
         GaussianNoise(0.5).forward(np.ones((2, 2)), Memo(training=True))
 
 

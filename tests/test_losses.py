@@ -247,7 +247,7 @@ def test_the_link_turns_logits_into_predictions(case, dtype):
     y = np.array([[0.0, 1.0, -2.0], [-1e4, largest, 0.5], [-89.0, 3.0, -0.0]], dtype)
     y.flags.writeable = False
     with np.errstate(over="raise", invalid="raise", divide="raise"):
-        p = case.loss.link(y)
+        p = case.loss.inverse_link(y)
     expected = [LINKS[type(case.loss).__name__](row) for row in y.tolist()]
     np.testing.assert_allclose(p, expected, rtol=1e-5 if dtype == "float32" else 1e-13, atol=1e-37)
     assert p.dtype == dtype
@@ -269,7 +269,7 @@ def test_the_gradient_is_prediction_minus_target_where_link_and_loss_belong_toge
     memo = Memo()
     case.loss.forward(y, t, memo)
     target = one_hot(t, 3, "float64") if t.ndim == 1 else t
-    np.testing.assert_allclose(case.loss.backward(t, memo), case.loss.link(y) - target, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(case.loss.backward(t, memo), case.loss.inverse_link(y) - target, rtol=1e-12, atol=1e-14)
 
 
 # Targets -------------------------------------------------------------------------------------------------------------
@@ -389,7 +389,7 @@ def test_one_hot_is_1_at_the_label():
         ([0, 3], 3, "labels from 0 to 2 .* got 3 in row 1"),
         ([-1, 0], 3, "labels from 0 to 2 .* got -1 in row 0"),
         ([0.5], 3, "whole numbers as class labels, got 0.5 in row 0"),
-        ([[0], [1]], 3, r"one label a row, shape \(rows,\), got shape \(2, 1\)\. Flatten it: t.ravel\(\)"),
+        ([[0], [1]], 3, r"one label per row, shape \(rows,\), got shape \(2, 1\)\. Flatten it: t.ravel\(\)"),
         ([0], 0, "one_hot: classes: expected a whole number of at least 1, got 0"),
     ],
 )
@@ -462,8 +462,8 @@ class CrossEntropy(cr.Loss):
         dy[np.arange(len(t)), t] -= 1
         return dy
 
-    def link(self, y):
-        return cr.losses.SoftmaxCrossEntropy().link(y)
+    def inverse_link(self, y):
+        return cr.losses.SoftmaxCrossEntropy().inverse_link(y)
 
 
 class OneHotCrossEntropy(CrossEntropy):

@@ -175,14 +175,15 @@ def test_passes_write_to_the_memo_only():
         assert all(vars(layer)[k] is old[k] for k in old), f"{layer!r} changed an attribute"
 
 
-def test_eight_threads_on_one_network_give_the_serial_results():
+@pytest.mark.parametrize("times", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_eight_threads_on_one_network_give_the_serial_results(times):
     network = cr.Network(6, stack_of_everything(), "softmax_cross_entropy", seed=0)
     batches = [(rows_for_everything(33), RNG.integers(0, 3, 33)) for _ in range(8)]
 
     def work(i):
         x, t = batches[i]
         workspace = network.workspace(33, seed=i)
-        return [(network.loss_and_grad(x, t, workspace)[1].copy(), network.predict(x)) for _ in range(20)]
+        return [(network.loss_and_grad(x, t, workspace)[1].copy(), network.predict(x)) for _ in range(times)]
 
     serial = [work(i) for i in range(8)]
     parallel = [None] * 8

@@ -15,7 +15,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import skl2onnx
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import make_classification
@@ -65,6 +64,12 @@ from chainrule.onnx import graph as graph_module
 from chainrule.onnx import registry
 from chainrule.onnx.model import OLDEST, OPSET
 from variants import gives
+
+
+def skl2onnx():
+    """Import what takes seconds to import when a test uses it, not when the tests are collected."""
+    return importlib.import_module("skl2onnx")
+
 
 # Layers of images, of 7 x 6 pixels and 4 channels; and those that keep the number of columns, as random networks use them.
 EVERY = [case.layer for case in variants.LAYERS]
@@ -531,7 +536,7 @@ def registered():
 def converted(model, x, **options):
     """Convert as a user of skl2onnx does, with options for the last step."""
     last = model.steps[-1][1] if hasattr(model, "steps") else model
-    return skl2onnx.to_onnx(model, x[:1], options={id(last): {"zipmap": False, **options}})
+    return skl2onnx().to_onnx(model, x[:1], options={id(last): {"zipmap": False, **options}})
 
 
 @pytest.mark.usefixtures("registered")
@@ -563,13 +568,13 @@ class TestPipelines:
     def test_integers(self):
         x = (X * 3).astype(np.int64)
         model = cr.MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", max_iter=15, random_state=0).fit(x, X[:, :2])
-        agree(run(skl2onnx.to_onnx(model, x[:1]), x)[0], model.predict(x), "float32")
+        agree(run(skl2onnx().to_onnx(model, x[:1]), x)[0], model.predict(x), "float32")
 
     @pytest.mark.parametrize("outputs", [1, 3])
     def test_regressors(self, outputs):
         mlp = cr.MLPRegressor("poisson", (8,), solver="lbfgs", max_iter=15, random_state=0)
         model = make_pipeline(StandardScaler(), mlp).fit(X, np.exp(X[:, :outputs] / 4).squeeze())
-        agree(run(skl2onnx.to_onnx(model, X[:1]), X)[0], model.predict(X).reshape(-1, outputs), "float64")
+        agree(run(skl2onnx().to_onnx(model, X[:1]), X)[0], model.predict(X).reshape(-1, outputs), "float64")
 
     def test_inside_of_a_search_and_of_a_vote(self):
         mlp = cr.MLPClassifier((4,), solver="lbfgs", max_iter=15, random_state=0)
@@ -579,14 +584,14 @@ class TestPipelines:
         )
         x = X.astype("float32")
         for model in (search.fit(X, CLASS), vote.fit(X, CLASS)):
-            label, p = run(skl2onnx.to_onnx(model, x[:1], options={"zipmap": False}), x)
+            label, p = run(skl2onnx().to_onnx(model, x[:1], options={"zipmap": False}), x)
             np.testing.assert_array_equal(label, model.predict(x))
             agree(p, model.predict_proba(x), "float32")
 
     def test_zipmap(self):
         x = X.astype("float32")
         model = make_pipeline(StandardScaler(), classifier(LABELS["text"], "float32")).fit(x, LABELS["text"])
-        label, p = run(skl2onnx.to_onnx(model, x[:1]), x[:3])
+        label, p = run(skl2onnx().to_onnx(model, x[:1]), x[:3])
         assert list(label) == list(model.predict(x[:3]))
         np.testing.assert_allclose([[row[c] for c in model.classes_] for row in p], model.predict_proba(x[:3]), 1e-4)
         columns = run(converted(model, x, zipmap="columns"), x[:3])
@@ -594,7 +599,7 @@ class TestPipelines:
 
     def test_zipmap_of_float64_is_refused_with_the_remedy(self):
         with pytest.raises(ValueError, match=r"pass options=\{'zipmap': False\}"):
-            skl2onnx.to_onnx(classifier(CLASS, "float64"), X[:1])
+            skl2onnx().to_onnx(classifier(CLASS, "float64"), X[:1])
 
     def test_class_labels_and_no_classes(self):
         x, y = X.astype("float32"), LABELS["text"]
@@ -616,19 +621,19 @@ class TestPipelines:
 
     def test_an_opset_that_is_too_old(self):
         with pytest.raises(ValueError, match="expected a target_opset of at least 13, got 12"):
-            skl2onnx.to_onnx(classifier(CLASS, "float32"), X[:1].astype("float32"), target_opset=12)
+            skl2onnx().to_onnx(classifier(CLASS, "float32"), X[:1].astype("float32"), target_opset=12)
 
     def test_every_opset_of_skl2onnx(self):
         x = X.astype("float32")
         model = classifier(LABELS["text"], "float32", activation="gelu")
-        for opset in range(OLDEST, skl2onnx.__max_supported_opset__ + 1):
-            made = skl2onnx.to_onnx(model, x[:1], target_opset=opset, options={"zipmap": False})
+        for opset in range(OLDEST, skl2onnx().__max_supported_opset__ + 1):
+            made = skl2onnx().to_onnx(model, x[:1], target_opset=opset, options={"zipmap": False})
             agree(run(made, x)[1], model.predict_proba(x), "float32", opset)
 
     def test_a_layer_of_ones_own_is_refused_there_too(self):
         model = cr.MLPClassifier.from_network(cr.Network(6, [Own(), Dense(1)], "sigmoid_cross_entropy"), [0, 1])
         with pytest.raises(ValueError, match="register_layer"):
-            skl2onnx.to_onnx(model, X[:1].astype("float32"))
+            skl2onnx().to_onnx(model, X[:1].astype("float32"))
 
 
 class Own(Layer):
@@ -648,7 +653,7 @@ class OwnLoss(Loss):
 
 
 class OwnLink(OwnLoss):
-    def link(self, y):
+    def inverse_link(self, y):
         return y * 2
 
 
@@ -677,7 +682,7 @@ class TestOnesOwn:
         x = np.ones((3, 2), "float32")
         plain, linked = (cr.Network(2, [Dense(2)], loss, seed=0) for loss in (OwnLoss(), OwnLink()))
         agree(run(cr.onnx.convert(plain), x)[0], plain.predict(x), "float32")
-        with pytest.raises(ValueError, match=r"the link of the loss, OwnLink\(\), .*register_loss\(OwnLink\)"):
+        with pytest.raises(ValueError, match=r"the inverse link of the loss, OwnLink\(\), .*register_loss\(OwnLink\)"):
             cr.onnx.convert(linked)
         monkeypatch.setattr(registry, "LINKS", dict(registry.LINKS))
         cr.onnx.register_loss(OwnLink, "twice")(lambda graph, loss, y: graph.node("Add", y, y))

@@ -1,11 +1,11 @@
 """Meta-estimators of scikit-learn around ours through skl2onnx: what onnxruntime computes is what they predict."""
 
+import importlib
 import warnings
 
 import numpy as np
 import onnxruntime
 import pytest
-import skl2onnx
 from sklearn import neural_network as theirs
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
@@ -35,6 +35,11 @@ from sklearn.preprocessing import (
 import chainrule as cr
 
 
+def skl2onnx():
+    """Import what takes seconds to import when a test uses it, not when the tests are collected."""
+    return importlib.import_module("skl2onnx")
+
+
 def scaled(load):
     X, y = load(return_X_y=True)
     return StandardScaler().fit_transform(X), y
@@ -62,7 +67,7 @@ def fitted(model, X, y):
 def run(model, x, **options):
     cr.onnx.register_skl2onnx()
     last = model.steps[-1][1] if hasattr(model, "steps") else model
-    made = skl2onnx.to_onnx(model, x[:1], options={id(last): options} if options else None)
+    made = skl2onnx().to_onnx(model, x[:1], options={id(last): options} if options else None)
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 4
     session = onnxruntime.InferenceSession(made.SerializeToString(), settings, providers=["CPUExecutionProvider"])

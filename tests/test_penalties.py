@@ -218,10 +218,16 @@ def test_training_with_max_norm_holds_the_chosen_layers_in_the_ball(layers, chos
         (lambda: L2(-0.1), r"L2: strength: expected a number in \[0, inf\), got -0.1"),
         (lambda: L1(math.nan), r"L1: strength: expected a number in \[0, inf\), got nan"),
         (lambda: MaxNorm(0.0), r"MaxNorm: limit: expected a number in \(0, inf\), got 0.0"),
-        (lambda: bound_to(small_network(), L2(0.1, layers=5)), "no layer 5: the network has layers 0 to 4"),
-        (lambda: bound_to(small_network(), L1(0.1, layers=(0, -6))), "no layer -6: the network has layers 0 to 4"),
-        (lambda: bound_to(small_network(), L2(0.1, layers=1)), "is for layers without weights"),
-        (lambda: bound_to(small_network(), MaxNorm(1.0, layers=[1, 3])), "is for layers without weights"),
+        (
+            lambda: bound_to(small_network(), L2(0.1, layers=5)),
+            "layer 5 is out of range: the network has layers 0 to 4",
+        ),
+        (
+            lambda: bound_to(small_network(), L1(0.1, layers=(0, -6))),
+            "layer -6 is out of range: the network has layers 0 to 4",
+        ),
+        (lambda: bound_to(small_network(), L2(0.1, layers=1)), "applies to layers without weights"),
+        (lambda: bound_to(small_network(), MaxNorm(1.0, layers=[1, 3])), "applies to layers without weights"),
     ],
 )
 def test_arguments_out_of_range_are_refused(make, message):

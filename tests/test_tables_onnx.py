@@ -7,7 +7,6 @@ import onnx
 import onnxruntime
 import polars as pl
 import pytest
-from skrub import DatetimeEncoder, SquashingScaler
 from typer.testing import CliRunner
 
 from chainrule import tables
@@ -147,7 +146,9 @@ def test_the_calendar_is_that_of_polars():
     rng = np.random.default_rng(0)
     seconds = np.concatenate([rng.integers(-62135596800, 253402300799, 5000), [0, -1, 86399, 951782400, 951868799]])
     moments = pl.Series("d", seconds * 1_000_000).cast(pl.Datetime("us"))
-    encoder = DatetimeEncoder(add_weekday=True, add_total_seconds=True, periodic_encoding="circular")
+    encoder = pytest.importorskip("skrub").DatetimeEncoder(
+        add_weekday=True, add_total_seconds=True, periodic_encoding="circular"
+    )
     expected = encoder.fit_transform(moments).to_numpy()
     made = small(lambda graph, x: onnx_parts.dated(graph, encoder, x), seconds.reshape(-1, 1).astype(float), 10)
     np.testing.assert_allclose(made, expected, rtol=1e-7, atol=1e-12)
@@ -157,7 +158,7 @@ def test_the_scaler_is_that_of_skrub():
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=200), rng.random(200) < 0.1, np.ones(200), rng.normal(1e9, 1, 200)])
     X[::17] = np.nan
-    scaler = SquashingScaler().fit(X)
+    scaler = pytest.importorskip("skrub").SquashingScaler().fit(X)
     new = np.array([*X[:30], [np.inf] * 4, [-np.inf] * 4, [np.nan] * 4, [1e150] * 4, [0.0] * 4])
     made = small(lambda graph, x: onnx_parts.scaled(graph, scaler, x), new, 4)
     expected = scaler.transform(new)

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 
 pl = pytest.importorskip("polars")
-pytest.importorskip("skrub")
 
 import chainrule  # noqa: E402
 import small_tables  # noqa: E402

@@ -119,10 +119,10 @@ def test_an_error_in_on_end_keeps_no_other_callback_from_its_own():
     with pytest.raises(RuntimeError, match="mine") as caught:
         cr.train(network(), X, T, epochs=5, validation=0.2, callbacks=[Last(), scene], seed=0)
     assert scene.ends
-    assert caught.value.__notes__ == ["on_end of Last() failed, too: OSError: disk"]
+    assert caught.value.__notes__ == ["on_end of Last() also failed: OSError: disk"]
     with pytest.raises(DivergenceError) as caught:
         cr.train(network(), X, T, epochs=5, validation=0.2, callbacks=[Scene(diverge), Last()], seed=0)
-    assert caught.value.__notes__ == ["on_end of Last() failed, too: OSError: disk"]
+    assert caught.value.__notes__ == ["on_end of Last() also failed: OSError: disk"]
     scene = Scene(lambda run: None)
     with pytest.raises(OSError, match="disk"):
         cr.train(network(), X, T, epochs=5, validation=0.2, callbacks=[Last(), scene], seed=0)
@@ -144,7 +144,7 @@ def test_what_was_started_ends_when_a_later_callback_refuses_to_start():
 def test_an_average_of_weights_survives_divergence_in_the_middle_of_an_epoch(average):
     """What EMA added from the epoch that diverged is forgotten with it."""
     net, twin = network(), network()
-    with pytest.raises(DivergenceError, match=r"The network has the average of the weights up to epoch 3\.$"):
+    with pytest.raises(DivergenceError, match=r"The network has the average weights up to epoch 3\.$"):
         cr.train(net, X, T, epochs=5, validation=0.2, callbacks=[Scene(diverge, "batch"), average], seed=0)
     assert np.isfinite(net.theta).all()
     again = type(average)(*average.arguments().values())

@@ -26,7 +26,7 @@ __all__ = [
 
 SAMPLE = 1000
 LARGE, LARGEST_BYTE = 100.0, 255.0  # of a column, from its mean and standard deviation
-LARGEST_RATE, LARGEST_STEP, SMALLEST_RATE = 100.0, 0.5, 1e-10  # 0 is meant: nothing shall move
+LARGEST_RATE, LARGEST_STEP, SMALLEST_RATE = 100.0, 0.5, 1e-10  # 0 is deliberate: it freezes the parameters
 EPOCHS = 3  # after which a loss that has not fallen at all is spoken of
 LEAP, STILL = 10, 1e-4  # times the first loss, and of it: what no healthy training shows
 LEAST, FEW = 10, 100  # rows that are predicted to see whether all are the same

@@ -1,8 +1,8 @@
-"""Initializers: how parameters are drawn, each with the argument about variance that gives it.
+"""Initializers, each with the variance argument behind it.
 
-For y = x W with independent, zero-mean entries, Var(y) = fan_in · Var(W) · E[x²]. Forward, the variance is kept from
-layer to layer when Var(W) = 1 / fan_in; backward (dx = dy Wᵀ) when Var(W) = 1 / fan_out. ``fan_in`` is the number of
-values that flow into one unit, ``fan_out`` the number of units that one value flows into.
+For y = x W with independent, zero-mean entries, Var(y) = fan_in · Var(W) · E[x²]. The forward pass preserves the
+variance from layer to layer if Var(W) = 1 / fan_in, the backward pass (dx = dy Wᵀ) if Var(W) = 1 / fan_out. ``fan_in``
+is the number of inputs of a unit, ``fan_out`` the number of units that an input feeds.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ __all__ = [
 
 
 class Fans(NamedTuple):
-    """How many values flow into a unit, and into how many units a value flows."""
+    """The number of inputs of a unit, and the number of units that an input feeds."""
 
     fan_in: int
     fan_out: int
 
 
 class Initializer(FrozenConfig, ABC):
-    """How one parameter array is drawn. A custom initializer is one method."""
+    """Base class for initializers. Subclasses implement ``draw``."""
 
     @abstractmethod
     def draw(self, shape: tuple[int, ...], fans: Fans, rng: np.random.Generator) -> Array:
-        """Return a float64 array of ``shape``; ``fans`` are those of the layer, for its biases too."""
+        """Return a float64 array of ``shape``; ``fans`` are those of the layer, also for its biases."""
 
 
 @final
 class Zeros(Initializer):
-    """All zeros: the usual start of biases. As weights it makes all units of a layer learn the same.
+    """All zeros, the usual initial biases. With zero weights, all units of a layer learn the same.
 
     >>> Zeros().draw((2,), Fans(3, 2), np.random.default_rng(0))
     array([0., 0.])
@@ -62,7 +62,7 @@ class Zeros(Initializer):
 @final
 @dataclass(eq=False, repr=False)
 class Constant(Initializer):
-    """Every entry is ``value``; for example 0.01 for the biases of ReLU layers.
+    """A constant, for example 0.01 for the biases of ReLU layers.
 
     >>> Constant(0.1).draw((2,), Fans(3, 2), np.random.default_rng(0))
     array([0.1, 0.1])
@@ -80,7 +80,7 @@ class Constant(Initializer):
 @final
 @dataclass(eq=False, repr=False)
 class Uniform(Initializer):
-    """Uniform on [low, high): mean (low + high) / 2, variance (high − low)² / 12.
+    """Uniform distribution on [low, high), with mean (low + high) / 2 and variance (high − low)² / 12.
 
     >>> w = Uniform(-0.5, 0.5).draw((1000,), Fans(3, 2), np.random.default_rng(0))
     >>> bool(w.min() >= -0.5 and w.max() < 0.5)
@@ -103,7 +103,7 @@ class Uniform(Initializer):
 @final
 @dataclass(eq=False, repr=False)
 class Normal(Initializer):
-    """Normal with the given standard deviation and mean; variance std².
+    """Normal distribution with the given standard deviation and mean.
 
     >>> Normal(std=0.1).draw((2, 3), Fans(2, 3), np.random.default_rng(0)).shape
     (2, 3)
@@ -124,10 +124,10 @@ class Normal(Initializer):
 
 @final
 class GlorotUniform(Initializer):
-    """Uniform on ±√(6 / (fan_in + fan_out)): variance 2 / (fan_in + fan_out). Also called Xavier.
+    """Glorot (Xavier) uniform: uniform on ±√(6 / (fan_in + fan_out)), with variance 2 / (fan_in + fan_out).
 
-    The mean of what forward (1 / fan_in) and backward (1 / fan_out) ask for; U(−a, a) has variance a² / 3. It suits
-    layers followed by tanh, sigmoid, softmax or nothing.
+    A compromise between the variances for the forward pass (1 / fan_in) and the backward pass (1 / fan_out); U(−a, a)
+    has variance a² / 3. For layers followed by tanh, sigmoid, softmax or no activation.
 
     Source: Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks" (2010),
     equation 16.
@@ -144,11 +144,11 @@ class GlorotUniform(Initializer):
 
 @final
 class GlorotNormal(Initializer):
-    """Normal with variance 2 / (fan_in + fan_out). Also called Xavier.
+    """Glorot (Xavier) normal: normal with variance 2 / (fan_in + fan_out).
 
     Not truncated (Keras truncates at two standard deviations; PyTorch does not).
 
-    Source: Glorot and Bengio (2010), as :class:`GlorotUniform`.
+    Source: Glorot and Bengio (2010), as for :class:`GlorotUniform`.
 
     >>> w = GlorotNormal().draw((200, 100), Fans(200, 100), np.random.default_rng(0))
     >>> round(float(w.var()) * 300, 1)
@@ -161,9 +161,9 @@ class GlorotNormal(Initializer):
 
 @final
 class HeUniform(Initializer):
-    """Uniform on ±√(6 / fan_in): variance 2 / fan_in. Also called Kaiming.
+    """He (Kaiming) uniform: uniform on ±√(6 / fan_in), with variance 2 / fan_in.
 
-    A ReLU sets half of its inputs to zero, so E[x²] is halved from layer to layer; the factor 2 makes up for it.
+    ReLU sets half of its inputs to zero, which halves E[x²] from layer to layer; the factor 2 compensates for this.
 
     Source: He et al., "Delving deep into rectifiers" (2015), section 2.2.
 
@@ -179,9 +179,9 @@ class HeUniform(Initializer):
 
 @final
 class HeNormal(Initializer):
-    """Normal with variance 2 / fan_in, for ReLU and its relatives. Not truncated.
+    """He (Kaiming) normal: normal with variance 2 / fan_in, for ReLU and its variants. Not truncated.
 
-    Source: He et al. (2015), as :class:`HeUniform`.
+    Source: He et al. (2015), as for :class:`HeUniform`.
 
     >>> w = HeNormal().draw((200, 100), Fans(200, 100), np.random.default_rng(0))
     >>> round(float(w.var()) * 200, 1)
@@ -194,7 +194,7 @@ class HeNormal(Initializer):
 
 @final
 class LeCunNormal(Initializer):
-    """Normal with variance 1 / fan_in: the forward pass keeps its variance. What SELU asks for. Not truncated.
+    """LeCun normal: normal with variance 1 / fan_in, which preserves the forward variance; for SELU. Not truncated.
 
     Source: LeCun et al., "Efficient BackProp" (1998), section 4.6.
 

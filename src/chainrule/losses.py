@@ -1,11 +1,11 @@
-"""Losses: value, gradient and link together, on logits.
+"""Loss functions on logits, each with its gradient and inverse link.
 
-A loss sees the network's last values y (batch, outputs) before the link. Its ``forward`` gives the loss of every
-sample, a **sum** over the outputs; L is their **mean** over the batch, weighted by the sample weights where there are
-any: L = Σ wᵢ ℓᵢ / Σ wᵢ. ``backward`` gives ∂ℓᵢ/∂yᵢ for every sample; the network scales it by wᵢ / Σ w.
+A loss receives the network's outputs y (batch, outputs) before the inverse link. ``forward`` returns the loss of every
+sample, a **sum** over the outputs; L is their **mean** over the batch, weighted by the sample weights, if any:
+L = Σ wᵢ ℓᵢ / Σ wᵢ. ``backward`` returns ∂ℓᵢ/∂yᵢ for every sample; the network scales it by wᵢ / Σ w.
 
-The link turns y into predictions (softmax into probabilities, exp into rates). Because a loss knows its link, value
-and gradient come out of one pass, exact where probabilities are tiny.
+The inverse link maps y to predictions (softmax to probabilities, exp to rates). Because each loss knows its inverse
+link, value and gradient are computed together and stay accurate for tiny probabilities.
 """
 
 from __future__ import annotations
@@ -48,24 +48,25 @@ def mean(values: Float[Array, "batch"], dy: Logits, weight: Float[Array, "batch"
         dy *= 1 / len(values)
         return float(np.dot(values, _special.ones(len(values), values.dtype)) / len(values))  # L = mean ℓ
     total = np.add.reduce(weight)
-    scale = np.divide(weight, total or 1, out=memo.scale)  # a batch of weights that are all 0 teaches nothing
+    scale = np.divide(weight, total or 1, out=memo.scale)  # if all weights are 0, the gradient is 0
     dy *= scale[:, np.newaxis]
     return float(np.vdot(scale, values))  # L = Σ w ℓ / Σ w
 
 
 def one_hot(t: ArrayLike, classes: int, dtype: str | np.dtype[Any] = "float32") -> Float[Array, "batch classes"]:
-    """Return rows that are 1 at the label and 0 elsewhere.
+    """One-hot encode class labels: 1 at the label, 0 elsewhere.
 
     Parameters
     ----------
-    t : (batch,) labels, whole numbers in [0, classes)
+    t : (batch,) array of int
+        Labels in [0, classes).
     classes : int
-        The number of columns.
+        Number of columns.
 
     Raises
     ------
     ValueError
-        When a label is outside [0, classes) or not whole.
+        If a label is outside [0, classes) or not an integer.
 
     Examples
     --------
@@ -81,14 +82,14 @@ def one_hot(t: ArrayLike, classes: int, dtype: str | np.dtype[Any] = "float32") 
 
 
 def check_labels(t: ArrayLike, classes: int) -> Int[Array, "batch"]:
-    """Return class labels as integers (batch,), or say which one is not in [0, classes).
+    """Validate class labels and return them as integers of shape (batch,).
 
-    It is a copy, so that what was checked stays: compiled code reads and writes where a label says.
+    The result is a copy, so it stays valid: compiled code uses labels as memory offsets.
     """
     labels = check_numbers("t", t)
     if labels.ndim != 1:
         raise ValueError(
-            f"t: expected one label a row, shape (rows,), got shape {labels.shape}. Flatten it: t.ravel()."
+            f"t: expected one label per row, shape (rows,), got shape {labels.shape}. Flatten it: t.ravel()."
         )
     whole = labels.astype(np.intp) if labels.dtype.kind in "iub" else _whole(labels)
     outside = np.flatnonzero((whole < 0) | (whole >= classes))
@@ -111,30 +112,29 @@ def _whole(labels: Array) -> Array:
             f"t: expected whole numbers as class labels, got {labels[row]} in row {row}. "
             "Probabilities need a column for each class; real-valued targets need a loss such as SquaredError()."
         )
-    with np.errstate(invalid="ignore"):  # beyond the integers: not a class either
+    with np.errstate(invalid="ignore"):  # values beyond the integers are not classes either
         return labels.astype(np.intp)
 
 
 class Loss(FrozenConfig, ABC):
-    """What the network is trained to make small. A custom loss is ``forward`` and ``backward``.
+    """Base class for losses. Subclasses implement ``forward`` and ``backward``.
 
-    Both get the targets as :meth:`targets` returns them: by default numbers (batch, outputs), or class labels, which
-    are whole numbers (batch,), as they were given. Override ``targets`` for anything else: to refuse what the loss does
-    not take, or to convert the targets once, before training. It must accept what it returned, unchanged: validation
-    rows, for example, pass through it again.
+    Both receive the targets as :meth:`targets` returns them: by default numbers (batch, outputs), or class labels, that
+    is, integers (batch,). Override ``targets`` to reject invalid targets or to convert them once before training. It
+    must accept its own result and return it unchanged, because validation rows pass through it again, for example.
 
     Examples
     --------
     >>> class LogCosh(Loss):
     ...     def forward(self, y, t, memo):
     ...         memo.error = y - t
-    ...         return np.log(np.cosh(memo.error)).sum(axis=1)     # one value a sample
+    ...         return np.log(np.cosh(memo.error)).sum(axis=1)     # one value per sample
     ...     def backward(self, t, memo):
     ...         return np.tanh(memo.error)                         # d log(cosh e) / de
     >>> LogCosh().value(np.array([[0.0], [0.0]]), np.array([[1.0], [0.0]]))
     0.2168904...
 
-    A cross-entropy whose labels become one-hot rows on their way in:
+    A cross-entropy that converts labels to one-hot rows:
 
     >>> class CrossEntropy(Loss):
     ...     def targets(self, t, outputs, dtype):                      # labels (batch,) -> rows (batch, outputs)
@@ -150,37 +150,37 @@ class Loss(FrozenConfig, ABC):
     """
 
     metrics: ClassVar[Mapping[str, Metric]] = MappingProxyType({})
-    """What is reported beside this loss, by name: functions of targets and predictions."""
+    """Metrics reported along with this loss, by name: functions of targets and predictions."""
 
     linear_in_targets: ClassVar[bool] = False
-    """Whether ℓ is linear in t, so that the mean of two targets has the mean of their losses, and is a target."""
+    """Whether ℓ is linear in t, so that the loss of the mean of two targets is the mean of their losses."""
 
     takes_labels: ClassVar[bool] = True
-    """Whether whole numbers (batch,) are class labels to this loss, where the network has several outputs."""
+    """Whether integers (batch,) are class labels for this loss if the network has several outputs."""
 
     equations: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    """What a worked example prints, by the arguments of :class:`chainrule.tracing.Equations`."""
+    """The equations for worked examples, as arguments of :class:`chainrule.tracing.Equations`."""
 
     @abstractmethod
     def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
-        """Return the loss of every sample, and leave in ``memo`` what ``backward`` will need."""
+        """Return the loss of every sample, and store in ``memo`` what ``backward`` needs."""
 
     @abstractmethod
     def backward(self, t: Targets, memo: Memo) -> Logits:
         """Return the derivative of every sample's loss with respect to its row of y."""
 
-    def link(self, y: Logits) -> Logits:
-        """Return the predictions that the logits y stand for."""
+    def inverse_link(self, y: Logits) -> Logits:
+        """Map logits y to predictions (the inverse link function)."""
         return y
 
     def buffers(self, outputs: int) -> dict[str, tuple[int, ...]]:
-        """Return what to plan in the memo: name and shape for one sample."""
+        """Return the buffers to allocate in the memo: name and shape for one sample."""
         return {}
 
     def targets(self, t: ArrayLike, outputs: int, dtype: np.dtype[Any]) -> Targets:
-        """Return the targets as ``forward`` wants them, checked: numbers (batch, outputs), or labels (batch,).
+        """Validate the targets and return them for ``forward``: numbers (batch, outputs), or labels (batch,).
 
-        ``outputs`` is the number of units of the last layer, and ``dtype`` that of the network.
+        ``outputs`` is the number of units of the last layer, ``dtype`` that of the network.
         """
         array = check_numbers("t", t)
         if self.takes_labels and array.ndim == 1 and outputs > 1 and array.dtype.kind in "iub":
@@ -196,7 +196,7 @@ class Loss(FrozenConfig, ABC):
         return array.astype(dtype, copy=False)
 
     def value(self, y: ArrayLike, t: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return L for logits y (batch, outputs) and targets t: the (weighted) mean over the batch."""
+        """Return L, the (weighted) mean over the batch, for logits y (batch, outputs) and targets t."""
         y, t, weight = self._checked(y, t, sample_weight)
         return float(np.average(self.forward(y, t, Memo()), weights=weight))
 
@@ -226,14 +226,14 @@ class Loss(FrozenConfig, ABC):
 
 @final
 class SquaredError(Loss):
-    """Half the squared distance.
+    """Squared error, ½ ‖y − t‖².
 
     .. code-block:: text
 
-        ℓ = ½ Σₖ (yₖ − tₖ)²           ∂ℓ/∂yₖ = yₖ − tₖ           link: identity
+        ℓ = ½ Σₖ (yₖ − tₖ)²           ∂ℓ/∂yₖ = yₖ − tₖ           inverse link: identity
 
-    Summed over the outputs, with ½, as in textbooks and in scikit-learn's gradient. PyTorch's ``MSELoss`` and Keras'
-    ``mean_squared_error`` are the mean over the outputs without ½: 2 / outputs times this.
+    Summed over the outputs, with ½, as in textbooks and in scikit-learn's gradient. PyTorch's ``MSELoss`` and Keras's
+    ``mean_squared_error`` are the mean over the outputs without ½: 2 / outputs times this value.
 
     Examples
     --------
@@ -259,13 +259,13 @@ class SquaredError(Loss):
 
 @final
 class AbsoluteError(Loss):
-    """The distance: its minimum is the median, and outliers pull no harder than others.
+    """Absolute error. It is minimized by the median and is robust to outliers.
 
     .. code-block:: text
 
-        ℓ = Σₖ |yₖ − tₖ|           ∂ℓ/∂yₖ = sign(yₖ − tₖ)           link: identity
+        ℓ = Σₖ |yₖ − tₖ|           ∂ℓ/∂yₖ = sign(yₖ − tₖ)           inverse link: identity
 
-    Summed over the outputs (PyTorch's ``L1Loss``: mean).
+    Summed over the outputs (mean in PyTorch's ``L1Loss``).
 
     Examples
     --------
@@ -291,22 +291,22 @@ class AbsoluteError(Loss):
 @final
 @dataclass(eq=False, repr=False)
 class Huber(Loss):
-    """Squared error near the target, absolute error far from it.
+    """Huber loss: squared error near the target, absolute error far from it.
 
     .. code-block:: text
 
         e = y − t,  g = min(max(e, −δ), δ)
-        ℓ = Σ g (e − g / 2)           that is ½ e² where |e| <= δ, else δ (|e| − δ / 2)
-        ∂ℓ/∂y = g                     link: identity
+        ℓ = Σ g (e − g / 2)           equal to ½ e² where |e| <= δ, else δ (|e| − δ / 2)
+        ∂ℓ/∂y = g                     inverse link: identity
 
     Parameters
     ----------
     delta : float
-        δ, above 0: where the parabola ends.
+        Threshold δ > 0 at which the loss changes from quadratic to linear.
 
     Notes
     -----
-    Summed over the outputs (PyTorch's ``HuberLoss``: mean). PyTorch's ``SmoothL1Loss`` is this divided by δ.
+    Summed over the outputs (mean in PyTorch's ``HuberLoss``). PyTorch's ``SmoothL1Loss`` is this divided by δ.
 
     Source: Huber, "Robust estimation of a location parameter" (1964).
 
@@ -339,14 +339,14 @@ class Huber(Loss):
 @final
 @dataclass(eq=False, repr=False)
 class Quantile(Loss):
-    """The pinball loss, whose minimum is a quantile: a share q of the targets lies below the prediction.
+    """Pinball (quantile) loss. It is minimized by the q-quantile of the targets.
 
     .. code-block:: text
 
         e = t − y
-        ℓ = Σ max(q e, (q − 1) e)           ∂ℓ/∂y = −q where e > 0, 1 − q where e < 0           link: identity
+        ℓ = Σ max(q e, (q − 1) e)           ∂ℓ/∂y = −q where e > 0, 1 − q where e < 0           inverse link: identity
 
-    At e = 0, where the derivative jumps, 0 is used. With q = 1/2 it is half the absolute error.
+    The derivative is discontinuous at e = 0; 0 is used there. With q = 1/2, this is half the absolute error.
 
     Parameters
     ----------
@@ -389,14 +389,15 @@ class Poisson(Loss):
 
     .. code-block:: text
 
-        ℓ = Σ (e^y − t) − t (y − log t)           ∂ℓ/∂y = e^y − t           link: exp
+        ℓ = Σ (e^y − t) − t (y − log t)           ∂ℓ/∂y = e^y − t           inverse link: exp
 
-    Zero where the rate is the count. PyTorch's ``PoissonNLLLoss`` leaves out the terms without y, t log t − t.
+    Zero where the rate equals the count. PyTorch's ``PoissonNLLLoss`` omits the terms that do not depend on y,
+    t log t − t.
 
     Raises
     ------
     ValueError
-        When a target is negative.
+        If a target is negative.
 
     Examples
     --------
@@ -431,27 +432,27 @@ class Poisson(Loss):
     def backward(self, t: Targets, memo: Memo) -> Logits:
         return memo.slope
 
-    def link(self, y: Logits) -> Logits:
+    def inverse_link(self, y: Logits) -> Logits:
         return np.exp(np.minimum(y, _special.log_max(y)))
 
 
 @final
 class SigmoidCrossEntropy(Loss):
-    """Cross-entropy of independent yes-or-no answers: binary classification with one output, multi-label with more.
+    """Sigmoid cross-entropy, for binary classification (one output) or multi-label classification (several outputs).
 
     .. code-block:: text
 
         p = σ(y)
-        ℓ = −Σ t log p + (1 − t) log(1 − p) = Σ log(1 + e^y) − t y           ∂ℓ/∂y = p − t           link: σ
+        ℓ = −Σ t log p + (1 − t) log(1 − p) = Σ log(1 + e^y) − t y           ∂ℓ/∂y = p − t           inverse link: σ
 
-    The second form needs no logarithm of a probability; computed as y ([y > 0] − t) + log(1 + e^−|y|), it is exact for
-    any y, also where a right and confident answer makes it tiny. Targets are (batch, outputs), or
-    (batch,) for one output, in [0, 1]; mostly 0 and 1. Summed over the outputs (PyTorch's ``BCEWithLogitsLoss``: mean).
+    The second form needs no logarithm of a probability; computed as y ([y > 0] − t) + log(1 + e^−|y|), it is accurate
+    for every y, even when a confident correct prediction makes the loss tiny. Targets are (batch, outputs), or (batch,)
+    for one output, in [0, 1], usually 0 and 1. Summed over the outputs (mean in PyTorch's ``BCEWithLogitsLoss``).
 
     Raises
     ------
     ValueError
-        When a target is outside [0, 1].
+        If a target is outside [0, 1].
 
     Examples
     --------
@@ -481,11 +482,11 @@ class SigmoidCrossEntropy(Loss):
         memo.p = p = np.sign(y, out=memo.p)
         np.maximum(p, 0, out=p)  # [y > 0]
         p -= t
-        p *= y  # max(y, 0) − t y, and to it
+        p *= y  # max(y, 0) − t y
         tail = np.abs(y, out=memo.tail)
         np.negative(tail, out=tail)
         np.exp(tail, out=tail)
-        p += np.log1p(tail, out=tail)  # log(1 + e^−|y|): together log(1 + e^y) − t y
+        p += np.log1p(tail, out=tail)  # + log(1 + e^−|y|) = log(1 + e^y) − t y
         values = np.add.reduce(p, axis=1, out=memo.values)
         _special.sigmoid(y, out=p)
         return values
@@ -493,24 +494,25 @@ class SigmoidCrossEntropy(Loss):
     def backward(self, t: Targets, memo: Memo) -> Logits:
         return np.subtract(memo.p, t, out=memo.p)  # σ(y) − t
 
-    def link(self, y: Logits) -> Logits:
+    def inverse_link(self, y: Logits) -> Logits:
         return _special.sigmoid(y)
 
 
 @final
 @dataclass(eq=False, repr=False)
 class SoftmaxCrossEntropy(Loss):
-    """Cross-entropy of one class among several: softmax and negative log-likelihood in one.
+    """Softmax cross-entropy for multi-class classification: softmax and negative log-likelihood combined.
 
     .. code-block:: text
 
         p = softmax(y)
-        ℓ = −Σₖ tₖ log pₖ = log Σₖ e^yₖ − Σₖ tₖ yₖ           ∂ℓ/∂yₖ = pₖ − tₖ           link: softmax
+        ℓ = −Σₖ tₖ log pₖ = log Σₖ e^yₖ − Σₖ tₖ yₖ           ∂ℓ/∂yₖ = pₖ − tₖ           inverse link: softmax
 
-    with t one-hot, or probabilities. The row's maximum is subtracted first (log-sum-exp). With label smoothing ε, t
-    becomes (1 − ε) t + ε / classes.
+    where t is one-hot or has probabilities. The row's maximum is subtracted first (log-sum-exp). With label smoothing
+    ε, t is replaced by (1 − ε) t + ε / classes.
 
-    Targets are integer labels (batch,), which never become one-hot, or probabilities (batch, classes).
+    Targets are integer labels of shape (batch,), which are never expanded to one-hot form, or probabilities of shape
+    (batch, classes).
 
     Parameters
     ----------
@@ -520,7 +522,7 @@ class SoftmaxCrossEntropy(Loss):
     Raises
     ------
     ValueError
-        When a label is outside [0, classes) or not whole, or a row of probabilities does not sum to 1.
+        If a label is outside [0, classes) or not an integer, or a row of probabilities does not sum to 1.
 
     Examples
     --------
@@ -563,14 +565,14 @@ class SoftmaxCrossEntropy(Loss):
                 f"t: expected probabilities, rows of numbers of at least 0 that sum to 1, got {array[row].tolist()} in "
                 f"row {row}. Several labels at once belong to SigmoidCrossEntropy()."
             )
-        return array if (total == 1).all() else array / total  # the gradient p − t takes the sum for 1
+        return array if (total == 1).all() else array / total  # the gradient p − t assumes a sum of 1
 
     def forward(self, y: Logits, t: Targets, memo: Memo) -> Float[Array, "batch"]:
         memo.row = np.maximum.reduce(y, axis=1, keepdims=True, out=memo.row)
-        memo.p = p = np.subtract(y, memo.row, out=memo.p, order="C")  # logits up to a constant of the row
+        memo.p = p = np.subtract(y, memo.row, out=memo.p, order="C")  # the logits, shifted by a constant per row
         smoothing, (rows, classes) = self.label_smoothing, p.shape
         if t.ndim == 1:
-            memo.at = _special.row_starts(rows, classes) + t  # where the labels stand in p
+            memo.at = _special.row_starts(rows, classes) + t  # positions of the labels in p
             values = p.reshape(-1).take(memo.at)  # Σ t y
         else:
             values = np.einsum("ij,ij->i", t, p, out=memo.values)
@@ -592,7 +594,7 @@ class SoftmaxCrossEntropy(Loss):
             dy -= smoothing / dy.shape[1]
         return dy
 
-    def link(self, y: Logits) -> Logits:
+    def inverse_link(self, y: Logits) -> Logits:
         p = y - np.maximum.reduce(y, axis=1, keepdims=True)
         np.exp(p, out=p)
         p /= np.add.reduce(p, axis=1, keepdims=True)

@@ -150,7 +150,7 @@ class Network:
         self.statistics_layout = Layout.of([layer.statistics() for layer in self.layers])
 
     def draw(self, rng: np.random.Generator, but: type[Layer] | None = None) -> None:
-        """Draw the parameters, and start the statistics, of all layers ``but`` those of one class."""
+        """Initialize the parameters and statistics of all layers except those of class ``but``."""
         starts = [p | layer.statistics() for p, layer in zip(initialized(self.layers)[0], self.layers, strict=True)]
         for entry, array in self.arrays():
             if but is None or not isinstance(self.layers[entry.layer], but):
@@ -229,7 +229,7 @@ class Network:
     def forward(
         self, x: Float[Array, "batch *inputs"] | SparseRows, workspace: Workspace | None = None
     ) -> Float[Array, "batch outputs"]:
-        """Return y, the output of the last layer before the loss's link, for a batch of the network's dtype.
+        """Return y, the output of the last layer before the loss's inverse link, for a batch of the network's dtype.
 
         With a workspace, all intermediate values are stored in its memos; without one, none are kept.
         """
@@ -317,7 +317,7 @@ class Network:
         if is_sparse(X):
             takers = [(i, layer) for i, layer in enumerate(self.layers) if layer.sparse != "handed on"]
             i, first = takers[0] if takers else (0, self.layers[0])
-            if first.sparse == "refused" and type(first) in SHIPPED.values():  # a custom one may take what it likes
+            if first.sparse == "refused" and type(first) in SHIPPED.values():  # a custom layer may accept them
                 raise TypeError(
                     f"{name}: got sparse rows, but layer {i}, {first!r}, takes arrays only: give {name}.toarray(), "
                     "or put a Dense layer in front."
@@ -337,7 +337,7 @@ class Network:
                 break
 
     def logits(self, X: MatrixLike) -> Float[Array, "rows outputs"]:
-        """Return y for any number of rows, computed in chunks: the values of ``predict`` before the link."""
+        """Return y for any number of rows, computed in chunks: the values of ``predict`` before the inverse link."""
         X = self.check_rows(X)
         rows = X.shape[0]
         if rows == 1:
@@ -372,12 +372,12 @@ class Network:
         return y
 
     def predict(self, X: MatrixLike) -> Float[Array, "rows outputs"]:
-        """Return predictions (rows, outputs): the loss's link applied to the output of the last layer.
+        """Return predictions (rows, outputs): the loss's inverse link applied to the output of the last layer.
 
         Probabilities after SoftmaxCrossEntropy and SigmoidCrossEntropy, rates after Poisson, else y itself.
         Dropout is disabled. The network is not modified, so any number of threads may call this method.
         """
-        return self.loss.link(self.logits(X))
+        return self.loss.inverse_link(self.logits(X))
 
     @staticmethod
     def _own(X: Any, y: Array) -> Array:

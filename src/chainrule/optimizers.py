@@ -1,8 +1,8 @@
-"""Optimizers, simplest first: each a few in-place lines on theta, in the order of its formula.
+"""Optimizers, from simplest to most complex. Each is a few in-place operations on theta that follow its formula.
 
-θ is the vector of all parameters, g the gradient of L (penalties included, clipped if asked), η the learning rate of
-this step: the optimizer's own times the schedule's factor. What an optimizer remembers lives in a state of its own,
-so that one optimizer object can train many networks.
+θ is the vector of all parameters, g the gradient of L (including penalties, clipped if requested), and η the learning
+rate of this step: the optimizer's own times the schedule's factor. The optimizer's state is a separate object, so one
+optimizer can train many networks.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ Vector = Float[Array, "size"]
 
 
 class Optimizer(FrozenConfig, ABC):
-    """How the gradient changes the parameters. A custom optimizer is ``slots`` and ``step``.
+    """Base class for optimizers. Subclasses implement ``step`` and, if they have state, declare ``slots``.
 
-    ``slots`` names the vectors that are remembered from step to step; they start at zero. ``state.t`` counts the steps,
-    from 1, ``state.scratch`` is a vector to write on, and ``state.weights`` are the views of theta that are weights.
-    ``state.factors``, where it is set, is a vector like theta: how far each parameter moves, compared with the step.
+    ``slots`` names the state vectors, which start at zero. ``state.t`` counts the steps from 1, ``state.scratch`` is a
+    scratch buffer, and ``state.weights`` are the views of theta that are weights. ``state.factors``, if set, has the
+    shape of theta and holds a learning-rate multiplier for each parameter.
 
-    Weight decay is beside the step, not in the gradient: W ← W − η λ W, λ = ``weight_decay``, at least 0. Biases do not
-    decay. It is not L2, whose gradient λ W would go through what the optimizer remembers, as PyTorch's ``weight_decay``
-    does for all optimizers but AdamW; Keras' is this one. For SGD they are the same: ``penalties=[L2(λ)]``.
+    Weight decay is decoupled from the gradient: W ← W − η λ W with λ = ``weight_decay``, at least 0. Biases are not
+    decayed. This is not an L2 penalty, whose gradient λ W also enters the optimizer's state; PyTorch's ``weight_decay``
+    is an L2 penalty except in AdamW, Keras's is decoupled. For SGD the two are equivalent: use ``penalties=[L2(λ)]``.
     """
 
     learning_rate: float
@@ -43,23 +43,23 @@ class Optimizer(FrozenConfig, ABC):
     biases: bool = False
 
     slots: ClassVar[tuple[str, ...]] = ()
-    """The names of the vectors like theta that it remembers."""
+    """Names of the state vectors, each with the shape of theta."""
 
     steps_by_rate: ClassVar[bool] = False
-    """Whether a step moves each parameter by about η, however large its gradient is."""
+    """Whether a step moves each parameter by about η, regardless of the size of its gradient."""
 
     estimator_arguments: ClassVar[tuple[str, ...]] = ()
-    """What it takes from an estimator's parameters of the same name; ``weight_decay`` is their ``alpha``."""
+    """Arguments taken from an estimator's parameters of the same name; ``weight_decay`` is their ``alpha``."""
 
     equations: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    """What a worked example prints, by the arguments of :class:`chainrule.tracing.Equations`."""
+    """The equations for worked examples, as arguments of :class:`chainrule.tracing.Equations`."""
 
     def __post_init__(self) -> None:
         check_real(type(self).__name__, "learning_rate", self.learning_rate, 0)
         check_real(type(self).__name__, "weight_decay", self.weight_decay, 0)
 
     def start(self, theta: Vector, weights: Sequence[Array] = ()) -> Memo:
-        """Return the state before the first step on ``theta``; ``weights`` are the views of it that are weights."""
+        """Return the initial state for optimizing ``theta``; ``weights`` are the views of it that are weights."""
         state = Memo()
         state.t = 0
         state.scratch = np.empty_like(theta)
@@ -70,10 +70,10 @@ class Optimizer(FrozenConfig, ABC):
 
     @abstractmethod
     def step(self, theta: Vector, grad: Vector, state: Memo, rate: float) -> None:
-        """Change ``theta`` in place; ``rate`` is η, and ``state.t`` already counts this step."""
+        """Update ``theta`` in place; ``rate`` is η, and ``state.t`` already counts this step."""
 
     def update(self, theta: Vector, grad: Vector, state: Memo, factor: float = 1.0) -> None:
-        """Count the step and take it; ``factor`` is the schedule's."""
+        """Increment the step counter and take one step; ``factor`` is the schedule's multiplier."""
         state.t += 1
         rate = self.learning_rate * factor
         if state.factors is None:
@@ -84,12 +84,12 @@ class Optimizer(FrozenConfig, ABC):
         before = state.before
         before[:] = theta
         self.step(theta, grad, state, rate)
-        theta -= before  # all of our steps are in proportion to η: a factor of Δθ is one of η
+        theta -= before  # all steps are proportional to η, so scaling Δθ scales η
         theta *= state.factors
         theta += before
 
     def _decay(self, theta: Vector, state: Memo, rate: float) -> None:
-        """Let the weights decay beside the step, not through the gradient: W ← W − η λ W; biases too if asked."""
+        """Apply decoupled weight decay, W ← W − η λ W, to the weights and optionally the biases."""
         if not self.weight_decay:
             return
         for w in (theta,) if self.biases else state.weights:
@@ -129,7 +129,7 @@ class SGD(Optimizer):
 @final
 @dataclass(eq=False, repr=False)
 class Momentum(Optimizer):
-    """Gradient descent with momentum: a velocity that gathers past gradients.
+    """Gradient descent with momentum: a velocity that accumulates past gradients.
 
     .. code-block:: text
 
@@ -147,7 +147,7 @@ class Momentum(Optimizer):
 
     Notes
     -----
-    As in scikit-learn and Keras, η is inside v. PyTorch has v ← μ v + g, θ ← θ − η v: the same as long as η
+    As in scikit-learn and Keras, v includes η. PyTorch uses v ← μ v + g, θ ← θ − η v, which is equivalent as long as η
     does not change.
 
     Source: Polyak, "Some methods of speeding up the convergence of iteration methods" (1964).
@@ -183,15 +183,15 @@ class Momentum(Optimizer):
 @final
 @dataclass(eq=False, repr=False)
 class Nesterov(Optimizer):
-    """Momentum that looks ahead: the step is the one that the velocity will take next.
+    """Nesterov momentum: the step looks ahead along the velocity.
 
     .. code-block:: text
 
         v ← μ v − η g
         θ ← θ + μ v − η g
 
-    Nesterov's gradient is taken at θ + μ v; here θ already stands there, the form in which everyone implements it
-    (scikit-learn, Keras, PyTorch).
+    Nesterov evaluates the gradient at θ + μ v; here θ already denotes that look-ahead point, as in scikit-learn, Keras
+    and PyTorch.
 
     Parameters
     ----------
@@ -236,7 +236,7 @@ class Nesterov(Optimizer):
 @final
 @dataclass(eq=False, repr=False)
 class Adagrad(Optimizer):
-    """A learning rate for each parameter, which shrinks with the gradients that it has seen.
+    """Adagrad: per-parameter learning rates that shrink as squared gradients accumulate.
 
     .. code-block:: text
 
@@ -248,7 +248,7 @@ class Adagrad(Optimizer):
     learning_rate : float
         η, at least 0.
     epsilon : float
-        ε, outside the root, as in PyTorch (Keras: inside).
+        ε, outside the root as in PyTorch (inside in Keras).
     weight_decay : float
         λ, as in :class:`Optimizer`.
 
@@ -285,7 +285,7 @@ class Adagrad(Optimizer):
 @final
 @dataclass(eq=False, repr=False)
 class RMSProp(Optimizer):
-    """Adagrad that forgets: a running mean of squared gradients in place of their sum.
+    """RMSProp: Adagrad with a running mean of squared gradients instead of their sum.
 
     .. code-block:: text
 
@@ -299,7 +299,7 @@ class RMSProp(Optimizer):
     rho : float
         ρ, in [0, 1); 0.9 as in the lecture and in Keras (PyTorch's ``alpha``: 0.99).
     epsilon : float
-        ε, outside the root, as in PyTorch (Keras: inside).
+        ε, outside the root as in PyTorch (inside in Keras).
     weight_decay : float
         λ, as in :class:`Optimizer`.
 
@@ -343,7 +343,7 @@ class RMSProp(Optimizer):
 @final
 @dataclass(eq=False, repr=False)
 class Adam(Optimizer):
-    """Momentum and RMSProp together, both corrected for their start at zero.
+    """Adam: momentum and RMSProp combined, with bias correction.
 
     .. code-block:: text
 
@@ -361,8 +361,8 @@ class Adam(Optimizer):
     epsilon : float
         ε, added to √v̂ as in the paper's algorithm 1 and in PyTorch.
     epsilon_hat : bool
-        Whether ε is added to √v instead, as in the paper's shorter form, scikit-learn and Keras: a larger ε in the
-        first steps.
+        Whether to add ε to √v instead, before bias correction, as in the paper's shorter form, scikit-learn and Keras.
+        This makes ε larger in the first steps.
 
     Source: Kingma and Ba, "Adam: a method for stochastic optimization" (2015), algorithm 1.
 
@@ -396,21 +396,21 @@ class Adam(Optimizer):
 @final
 @dataclass(eq=False, repr=False)
 class AdamW(Optimizer):
-    """Adam with weight decay beside it, not through the gradient: it is not rescaled by √v̂.
+    """Adam with decoupled weight decay, which is not rescaled by √v̂.
 
     .. code-block:: text
 
-        W ← W − η λ W           for weights; for biases too if asked
-        then as Adam
+        W ← W − η λ W           for weights, and optionally for biases
+        then Adam
 
     Parameters
     ----------
     learning_rate, beta_1, beta_2, epsilon : float
         As for :class:`Adam`.
     weight_decay : float
-        λ, as in :class:`Optimizer`. PyTorch multiplies it by η too; the paper does not.
+        λ, as in :class:`Optimizer`. PyTorch also multiplies it by η; the paper does not.
     biases : bool
-        Whether biases decay too, as they do in PyTorch unless they are put in a group of their own.
+        Whether to decay biases as well, as PyTorch does unless they are in a separate parameter group.
 
     Source: Loshchilov and Hutter, "Decoupled weight decay regularization" (2019), algorithm 2.
 
@@ -444,7 +444,7 @@ class AdamW(Optimizer):
 @final
 @dataclass(eq=False, repr=False)
 class Lion(Optimizer):
-    """The sign of a momentum: every parameter moves by η, whatever the size of its gradient.
+    """Lion: the sign of a momentum, so that every parameter moves by η regardless of the size of its gradient.
 
     .. code-block:: text
 
@@ -453,15 +453,15 @@ class Lion(Optimizer):
         θ ← θ − η sign(c)
         m ← β₂ m + (1 − β₂) g
 
-    It remembers one vector, Adam two. The paper takes η three to ten times smaller than Adam's and λ as many times
-    larger, so that η λ stays the same, and batches of at least 64 rows: the sign of noise is noise.
+    The state is one vector; Adam's is two. The paper recommends η three to ten times smaller than for Adam, λ larger by
+    the same factor, so that η λ is unchanged, and batches of at least 64 rows, because the sign of noise is noise.
 
     Parameters
     ----------
     learning_rate : float
         η, at least 0.
     beta_1, beta_2 : float
-        β₁, of the step, and β₂, of what is remembered, in [0, 1).
+        β₁ for the step and β₂ for the state, in [0, 1).
     weight_decay : float
         λ, as in :class:`Optimizer`.
 

@@ -1,4 +1,4 @@
-"""All parameters in one vector: the layout of theta."""
+"""The layout of theta, the vector of all parameters."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ Shape = tuple[int, ...]
 
 
 class Parameter(NamedTuple):
-    """One array of parameters that a layer asks the network for.
+    """A parameter array that a layer requests from the network.
 
-    ``initializer`` is None where the next activation says how it is drawn. ``weight`` tells weights from biases:
-    penalties leave biases alone unless they are asked not to.
+    If ``initializer`` is None, it depends on the next activation. ``weight`` distinguishes weights from biases, which
+    penalties exempt by default.
     """
 
     shape: Shape
@@ -28,12 +28,12 @@ class Parameter(NamedTuple):
     weight: bool = True
 
     def draw(self, rng: np.random.Generator) -> Array:
-        """Return the array, drawn."""
+        """Return the initial values."""
         return (self.initializer or GlorotUniform()).draw(self.shape, self.fans, rng)
 
 
 class Entry(NamedTuple):
-    """Where one parameter array lies in theta; in a layer with layers inside, such as Residual, its name is "1.W"."""
+    """The position of a parameter array in theta. Inside a Residual, its name is of the form "1.W"."""
 
     layer: int
     name: str
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
 
 def locate(part: Any, name: str) -> tuple[Any, str]:
-    """Return what has the array, and its name there: for "1.W" what is 1 inside of a layer, or of a memo, and "W"."""
+    """Return the owner of an array and its name there: for "1.W", inner layer (or memo) 1 and "W"."""
     *path, last = name.split(".")
     for i in path:
         part = part.inner[int(i)]
@@ -57,10 +57,10 @@ def locate(part: Any, name: str) -> tuple[Any, str]:
 
 @dataclass(frozen=True)
 class Layout:
-    """The order of all parameters in ``theta``: layer by layer, each in the order it declares them.
+    """Names, shapes and positions of the parameters in ``theta``: layer by layer, each in declaration order.
 
-    ``workspace.grad`` has the same layout, so that an optimizer step, clipping, a penalty or a gradient check is an
-    operation on vectors.
+    ``workspace.grad`` has the same layout, so optimizer steps, clipping, penalties and gradient checks are vector
+    operations.
     """
 
     entries: tuple[Entry, ...]
@@ -68,7 +68,7 @@ class Layout:
 
     @classmethod
     def of(cls, parameters: Sequence[dict[str, Parameter]]) -> Layout:
-        """Lay out the parameters of every layer, one after the other."""
+        """Lay out the parameters of all layers, one after the other."""
         entries, start = [], 0
         for i, by_name in enumerate(parameters):
             for name, parameter in by_name.items():
@@ -78,15 +78,15 @@ class Layout:
         return cls(tuple(entries), start)
 
     def view(self, vector: Float[Array, "size"], entry: Entry) -> Array:
-        """Return the view of ``vector`` that is this parameter: writing into it writes into the vector."""
+        """Return this parameter as a view of ``vector``; writing to it modifies the vector."""
         return vector[entry.where].reshape(entry.shape)
 
     def select(self, layers: Sequence[int] | None, *, biases: bool) -> list[Entry]:
-        """Return the weights of the given layers (of all layers for None), and their biases if asked."""
+        """Return the weights of the given layers (all if None), and optionally their biases."""
         return [e for e in self.entries if (layers is None or e.layer in layers) and (biases or e.weight)]
 
     def factors(self, by_layer: Mapping[int, float], dtype: np.dtype[Any]) -> Float[Array, "size"]:
-        """Return a vector like theta that has each layer's number, and 1 where there is none."""
+        """Return a vector of the shape of theta with the number of each layer, 1 by default."""
         vector = np.ones(self.size, dtype)
         for entry in self.entries:
             vector[entry.where] = by_layer.get(entry.layer, 1.0)

@@ -1,4 +1,4 @@
-"""Penalties, which are added to L, and constraints, which project the parameters after the step."""
+"""Penalties (regularization terms of L), and constraints that project the parameters after each step."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ Layers = int | Sequence[int] | None
 
 
 class Penalty(FrozenConfig, ABC):
-    """A term of L that depends on the parameters alone. A custom one is a value and its gradient.
+    """Base class for penalties, terms of L that depend only on the parameters.
 
-    ``layers`` names the layers by index (all for None); ``biases`` says whether it is for biases too; with
-    ``per_row`` it is divided by the rows of the batch (the sum of their weights).
+    Subclasses implement ``value`` and ``add_gradient``. ``layers`` are layer indices (None for all), ``biases``
+    includes the biases, and with ``per_row`` the penalty is divided by the number of rows in the batch (or the sum of
+    their weights).
     """
 
     layers: Layers = None
@@ -32,27 +33,27 @@ class Penalty(FrozenConfig, ABC):
 
     @abstractmethod
     def value(self, w: Float[Array, "*shape"], scratch: Array | None = None) -> float:
-        """Return what is added to L for the parameter array ``w``; ``scratch`` is an array like it, or None."""
+        """Return the term of L for the parameter array ``w``; ``scratch`` is a buffer of its shape, or None."""
 
     @abstractmethod
     def add_gradient(self, w: Float[Array, "*shape"], dw: Float[Array, "*shape"], scratch: Array) -> None:
-        """Add dL/dw to ``dw``; ``scratch`` is an array like it, to write on."""
+        """Add dL/dw to ``dw``; ``scratch`` is a buffer of its shape."""
 
 
 class Constraint(FrozenConfig, ABC):
-    """A set that the parameters must lie in; ``project`` moves them to the nearest point of it."""
+    """Base class for constraints. ``project`` maps the parameters to the nearest point of the feasible set."""
 
     layers: Layers = None
 
     @abstractmethod
     def project(self, w: Float[Array, "*shape"]) -> None:
-        """Change ``w`` in place."""
+        """Project ``w`` in place."""
 
 
 @final
 @dataclass(eq=False, repr=False)
 class L2(Penalty):
-    """The squared Euclidean norm, also called ridge or weight decay.
+    """L2 (ridge) penalty, the squared Euclidean norm.
 
     .. code-block:: text
 
@@ -65,14 +66,14 @@ class L2(Penalty):
     layers : int or sequence of int, optional
         Indices of the layers; all by default.
     biases : bool
-        Whether biases are penalized too.
+        Whether to penalize biases as well.
     per_row : bool
-        Whether λ is divided by the rows of the batch, as scikit-learn's ``alpha`` is.
+        Whether to divide λ by the number of rows of the batch, like scikit-learn's ``alpha``.
 
     Notes
     -----
-    L is a mean over the batch, so by default λ does not depend on the number of rows.
-    Keras' ``L2`` has no ½; ``weight_decay`` of PyTorch's SGD is this λ, but for biases as well.
+    L is a mean over the batch, so by default λ does not depend on the number of rows. Keras's ``L2`` has no ½;
+    ``weight_decay`` of PyTorch's SGD is this λ, but applies to biases as well.
 
     Source: Hoerl and Kennard, "Ridge regression" (1970).
 
@@ -98,13 +99,13 @@ class L2(Penalty):
 @final
 @dataclass(eq=False, repr=False)
 class L1(Penalty):
-    """The sum of absolute values, also called lasso: it drives weights to (almost) zero.
+    """L1 (lasso) penalty, the sum of absolute values. It drives weights to (almost) zero.
 
     .. code-block:: text
 
         λ Σ |W|           dW += λ sign(W),  sign(0) = 0
 
-    Parameters are as those of :class:`L2`.
+    The parameters are those of :class:`L2`.
 
     Source: Tibshirani, "Regression shrinkage and selection via the lasso" (1996).
 
@@ -132,7 +133,7 @@ class L1(Penalty):
 @final
 @dataclass(eq=False, repr=False)
 class MaxNorm(Constraint):
-    """Keep the incoming weight vector of every unit in a ball: it is projected back after each step.
+    """Max-norm constraint: after each step, every unit's incoming weight vector is projected onto a ball.
 
     .. code-block:: text
 
@@ -141,7 +142,7 @@ class MaxNorm(Constraint):
     Parameters
     ----------
     limit : float
-        The radius, above 0; 3 or 4 is usual beside dropout.
+        Radius of the ball, positive; 3 or 4 is usual with dropout.
     layers : int or sequence of int, optional
         Indices of the layers; all by default.
 
@@ -168,7 +169,7 @@ class MaxNorm(Constraint):
 
 
 def check_penalties(penalties: Any) -> list[Penalty | Constraint]:
-    """Return the penalties as a list, or say that they are none."""
+    """Return the penalties as a list; raise an error for objects that are not penalties."""
     given = list(penalties) if isinstance(penalties, Iterable) else [penalties]
     if given == [penalties] or not all(isinstance(p, Penalty | Constraint) for p in given):
         raise TypeError(f"penalties: expected a list of penalties such as [L2(1e-4), MaxNorm(3.0)], got {penalties!r}.")
@@ -176,7 +177,7 @@ def check_penalties(penalties: Any) -> list[Penalty | Constraint]:
 
 
 class BoundPenalties:
-    """Penalties and constraints, each beside the views of theta and grad that it is for."""
+    """Penalties and constraints with the views of theta and grad to which they apply."""
 
     def __init__(
         self,
@@ -201,24 +202,26 @@ class BoundPenalties:
 
     @staticmethod
     def entries(penalty: Penalty | Constraint, layout: Layout, layers: int) -> list[Entry]:
-        """Return the parameters that a penalty or constraint is for, in a network of so many layers."""
+        """Return the parameters to which a penalty or constraint applies in a network with this number of layers."""
         biases = isinstance(penalty, Penalty) and penalty.biases
         entries = layout.select(_indices(penalty, layers), biases=biases)
         if not entries:
-            raise ValueError(f"penalties: {penalty} is for layers without weights: give the index of a Dense layer.")
+            raise ValueError(
+                f"penalties: {penalty} applies to layers without weights: give the index of a Dense layer."
+            )
         return entries
 
     def __bool__(self) -> bool:
         return bool(self._terms)
 
     def value(self, rows: float = 1.0) -> float:
-        """Return what all penalties add to L for a batch of so many rows (or so large a sum of weights)."""
+        """Return the sum of all penalties for a batch with this number of rows (or sum of weights)."""
         return sum(p.value(w, scratch) / (rows if p.per_row else 1) for p, w, _, scratch in self._terms)
 
     def add_gradient(self, rows: float = 1.0) -> None:
         """Add the gradients of all penalties to grad."""
         for penalty, w, dw, scratch in self._terms:
-            if penalty.per_row:  # what is there times the rows, plus what add_gradient adds, divided by the rows
+            if penalty.per_row:  # (rows · dw + gradient) / rows
                 np.multiply(dw, rows, out=dw)
                 penalty.add_gradient(w, dw, scratch)
                 np.divide(dw, rows, out=dw)
@@ -237,5 +240,7 @@ def _indices(penalty: Penalty | Constraint, layers: int) -> list[int] | None:
     given = [penalty.layers] if isinstance(penalty.layers, int) else list(penalty.layers)
     for i in given:
         if not -layers <= i < layers:
-            raise ValueError(f"penalties: {penalty}: there is no layer {i}: the network has layers 0 to {layers - 1}.")
+            raise ValueError(
+                f"penalties: {penalty}: layer {i} is out of range: the network has layers 0 to {layers - 1}."
+            )
     return [i % layers for i in given]

@@ -27,7 +27,7 @@ else:
 __all__ = ["plot_boundary", "plot_confusion", "plot_history", "plot_mistakes", "plot_range_test", "plot_weights"]
 
 BLUE, ORANGE = "#0072B2", "#D55E00"
-COLOURS = (BLUE, "#E69F00", "#009E73", "#CC79A7", "#56B4E9", ORANGE, "#F0E442", "#000000")
+COLORS = (BLUE, "#E69F00", "#009E73", "#CC79A7", "#56B4E9", ORANGE, "#F0E442", "#000000")
 MARKERS = "o^sDvPX*"
 
 
@@ -354,8 +354,8 @@ def plot_boundary(network: Network, X: ArrayLike, t: ArrayLike, classes: Sequenc
     k = max(2, network.output_shape[0])
     names = [f"class {i}" for i in range(k)] if classes is None else list(classes)
     true = _labels("t", t, k)
-    colours = require("matplotlib.colors", "plot").to_rgb
-    palette = np.array([colours(COLOURS[i % len(COLOURS)]) for i in range(k)])
+    colors = require("matplotlib.colors", "plot").to_rgb
+    palette = np.array([colors(COLORS[i % len(COLORS)]) for i in range(k)])
     low, high = points.min(axis=0), points.max(axis=0)
     margin = 0.12 * (high - low).max() or 1.0
     xs, ys = (np.linspace(a - margin, b + margin, 240) for a, b in zip(low, high, strict=True))
@@ -387,8 +387,8 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _curve(ax: Axes, epochs: Sequence[int], values: Sequence[float], colour: str, label: str) -> None:
-    ax.plot(epochs, values, color=colour, label=label, linewidth=1.8, marker="o" if len(epochs) <= 12 else None, ms=4)
+def _curve(ax: Axes, epochs: Sequence[int], values: Sequence[float], color: str, label: str) -> None:
+    ax.plot(epochs, values, color=color, label=label, linewidth=1.8, marker="o" if len(epochs) <= 12 else None, ms=4)
 
 
 def _label(ax: Axes, title: str, x: str, y: str) -> None:

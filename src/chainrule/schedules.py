@@ -1,8 +1,8 @@
-"""Schedules: the factor by which the learning rate is multiplied, as a function of progress.
+"""Learning-rate schedules: multipliers of the learning rate as functions of training progress.
 
-A schedule does not know the learning rate itself: η at any step is ``optimizer.learning_rate × factor``, so that the
-rate is written in one place. Progress is ``epoch``, a real number: 0 at the first step, 1.5 half-way through the second
-epoch; ``epochs`` is how many there will be. The classic schedules change between epochs, the smooth ones at every step.
+A schedule does not contain the learning rate: η at any step is ``optimizer.learning_rate × factor``, so the rate is
+written in one place. Progress is ``epoch``, a real number: 0 at the first step, 1.5 halfway through the second epoch;
+``epochs`` is the total. The classic schedules change between epochs, the smooth ones at every step.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class Schedule(FrozenConfig, ABC):
-    """The learning rate's factor over time. A custom schedule is one method.
+    """Base class for schedules. Subclasses implement ``factor``.
 
     >>> class Halfway(Schedule):
     ...     def factor(self, epoch, epochs):
@@ -39,7 +39,7 @@ class Schedule(FrozenConfig, ABC):
     """
 
     within_epoch: ClassVar[bool] = True
-    """Whether the factor changes from step to step; where it does not, it is asked for less often."""
+    """Whether the factor changes from step to step; if not, it is evaluated once per block of steps."""
 
     @abstractmethod
     def factor(self, epoch: float, epochs: float) -> float:
@@ -48,7 +48,7 @@ class Schedule(FrozenConfig, ABC):
 
 @final
 class Constant(Schedule):
-    """The learning rate stays: factor 1.
+    """A constant learning rate: factor 1.
 
     >>> Constant().factor(3, 10)
     1.0
@@ -63,7 +63,7 @@ class Constant(Schedule):
 @final
 @dataclass(eq=False, repr=False)
 class InverseTime(Schedule):
-    """Inverse time decay: 1 / (1 + decay · epoch), with whole epochs 0, 1, 2.
+    """Inverse time decay: 1 / (1 + decay · ⌊epoch⌋).
 
     >>> [round(InverseTime(decay=0.5).factor(epoch, 10), 3) for epoch in (0, 1, 2.9)]
     [1.0, 0.667, 0.5]
@@ -84,9 +84,9 @@ class InverseTime(Schedule):
 @final
 @dataclass(eq=False, repr=False)
 class InverseScaling(Schedule):
-    """Inverse scaling: 1 / (epoch + 1)^power, with whole epochs 0, 1, 2.
+    """Inverse scaling: 1 / (⌊epoch⌋ + 1)^power.
 
-    scikit-learn's ``invscaling`` has the number of samples seen in place of the epoch.
+    scikit-learn's ``invscaling`` uses the number of samples seen instead of the epoch.
 
     >>> [round(InverseScaling(0.5).factor(epoch, 10), 3) for epoch in (0, 3, 8)]
     [1.0, 0.5, 0.333]
@@ -105,7 +105,7 @@ class InverseScaling(Schedule):
 @final
 @dataclass(eq=False, repr=False)
 class Exponential(Schedule):
-    """Exponential decay: gamma^epoch, with whole epochs 0, 1, 2.
+    """Exponential decay: gamma^⌊epoch⌋.
 
     >>> [round(Exponential(0.9).factor(epoch, 10), 3) for epoch in (0, 1, 2)]
     [1.0, 0.9, 0.81]
@@ -124,7 +124,7 @@ class Exponential(Schedule):
 @final
 @dataclass(eq=False, repr=False)
 class Step(Schedule):
-    """gamma^⌊epoch / every⌋: a drop every few epochs.
+    """Step decay: gamma^⌊epoch / every⌋, a drop every ``every`` epochs.
 
     >>> [Step(every=3, gamma=0.5).factor(epoch, 10) for epoch in (0, 2, 3, 6)]
     [1.0, 1.0, 0.5, 0.25]
@@ -145,7 +145,7 @@ class Step(Schedule):
 @final
 @dataclass(eq=False, repr=False)
 class Cosine(Schedule):
-    """Half a cosine from 1 down to ``end``, step by step.
+    """Cosine decay from 1 to ``end``, updated at every step.
 
     .. code-block:: text
 
@@ -169,10 +169,10 @@ class Cosine(Schedule):
 @final
 @dataclass(eq=False, repr=False)
 class OneCycle(Schedule):
-    """Up from ``start`` to 1 in the first part of training, then down to ``end``, both along a cosine.
+    """One-cycle schedule: up from ``start`` to 1 in the first part of training, then down to ``end``, both as cosines.
 
-    The optimizer's learning rate is the highest one. The defaults are PyTorch's ``OneCycleLR``: it starts at 1/25 and
-    ends at 1/25 · 1e-4 of it. The momentum stays as it is (PyTorch can cycle it too).
+    The optimizer's learning rate is the maximum. The defaults are those of PyTorch's ``OneCycleLR``, from 1/25 to
+    1/25 · 1e-4 of it. The momentum is constant (PyTorch can cycle it as well).
 
     >>> [round(OneCycle().factor(epoch, 10), 3) for epoch in (0, 3, 10)]
     [0.04, 1.0, 0.0]
@@ -200,9 +200,9 @@ class OneCycle(Schedule):
 @final
 @dataclass(eq=False, repr=False)
 class WarmUp(Schedule):
-    """A linear rise from ``start`` to 1 in the first epochs (fractions count), then another schedule.
+    """Linear warm-up from ``start`` to 1 over the first ``epochs`` epochs (may be a fraction), then another schedule.
 
-    The other schedule starts when the warm-up is over, with the epochs that are left.
+    The other schedule starts after the warm-up and runs over the remaining epochs.
 
     >>> warm = WarmUp(2, then=Cosine())
     >>> [round(warm.factor(epoch, 10), 3) for epoch in (0, 1, 2, 6, 10)]
@@ -225,6 +225,17 @@ class WarmUp(Schedule):
         if epoch < self.epochs:
             return self.start + (1 - self.start) * epoch / self.epochs
         return self.then.factor(epoch - self.epochs, epochs - self.epochs)
+
+
+@final
+class Rate(Schedule):
+    """A factor that other code sets: the estimators after each epoch, the learning-rate range test after each step."""
+
+    def __init__(self) -> None:
+        self.now = {"factor": 1.0}  # a schedule is immutable, but this dict is not
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return self.now["factor"]
 
 
 def _cosine(first: float, last: float, progress: float) -> float:

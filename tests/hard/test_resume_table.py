@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 pl = pytest.importorskip("polars")
-pytest.importorskip("skrub")
 
 from chainrule import MLPClassifier, MLPRegressor  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""Small objects that are what their constructor was given, and print as it would be typed."""
+"""Base classes of objects that are defined by their constructor's arguments and print as the call that makes them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ ELSEWHERE = {
 
 
 class Config:
-    """Base of layers and callbacks, and by way of :class:`FrozenConfig` of everything else that a user constructs."""
+    """Base class of layers and callbacks and, through :class:`FrozenConfig`, of other objects that users construct."""
 
     def __new__(cls, *args: Any, **given: Any) -> Any:
-        """Create an object; an error for a misspelled argument or one of another library says what to type."""
+        """Create an object; for a misspelled argument, or one of another library, the error says what to type."""
         parameters = vars(cls).get("__dataclass_params__")
         if parameters is not None and parameters.init:
             known = [field.name for field in fields(cls) if field.init]  # type: ignore[arg-type]
@@ -60,9 +60,9 @@ class Config:
 
 
 class FrozenConfig(Config):
-    """A configuration that never changes, equal to another of its class with the same arguments.
+    """An immutable configuration, equal to others of its class with the same arguments.
 
-    Does once what ``@dataclass(frozen=True)`` would generate for every class, which halves the time of ``import
+    Replaces ``@dataclass(frozen=True)``, which generates code for every class and would double the time of ``import
     chainrule``.
     """
 

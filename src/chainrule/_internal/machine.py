@@ -1,4 +1,4 @@
-"""The memory that this machine, or the container that it runs in, has left."""
+"""The free memory of this machine, or of the container in which it runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["free_memory"]
 
 
 def free_memory() -> int:
-    """Return the bytes of memory that programs can still have, within the limits of a container; 0 if nobody knows.
+    """Return the number of bytes of free memory, within the limits of a container; 0 if it is unknown.
 
     >>> free_memory() >= 0
     True

@@ -1,4 +1,4 @@
-"""Products, sums and moments over all rows of a batch: of sparse rows too, block by block, and in threads."""
+"""Products, sums and moments over the rows of a batch, computed block by block and in threads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SUMMED = 256
 
 
 def product(x: Any, y: Any, out: Array | None = None) -> Array:
-    """Return the matrix product x y; x may be sparse rows, which never become dense.
+    """Return the matrix product x y; x may be sparse rows, which are not converted to a dense array.
 
     >>> product(np.eye(2), np.array([[1.0], [2.0]])).tolist()
     [[1.0], [2.0]]
@@ -24,10 +24,10 @@ def product(x: Any, y: Any, out: Array | None = None) -> Array:
 
 
 def column_sums(x: Array, out: Array | None = None) -> Array:
-    """Return the sum of each feature (the last axis) over all rows, and all positions.
+    """Return the sum of each feature (the last axis) over all rows and positions.
 
-    Of many rows SUMMED at a time are added up, and these sums in float64: one sum after the other in float32 would lose
-    digits with the number of rows (100,000 pixels: three of seven). It takes no longer.
+    Blocks of SUMMED rows are summed, and these sums are added in float64. Sequential summation in float32 would lose
+    digits with the number of rows (three of seven for 100,000 pixels). This takes no longer.
 
     >>> x = np.full((100_000, 1), 0.1, "float32")
     >>> column_sums(x).round(2), np.cumsum(x, dtype="float32")[-1].round(2)
@@ -36,7 +36,7 @@ def column_sums(x: Array, out: Array | None = None) -> Array:
     columns = x.shape[-1]
     x = x.reshape(-1, columns)
     sums, rest = divmod(len(x), SUMMED)
-    if sums < 32:  # a dot product alone is a little faster, and as good
+    if sums < 32:  # a single dot product is slightly faster and equally accurate
         return np.dot(ones(len(x), x.dtype), x, out=out)
     some = np.dot(ones(SUMMED, x.dtype), x[: len(x) - rest].reshape(SUMMED, sums * columns))
     total = np.sum(some.reshape(sums, columns), axis=0, dtype=np.float64)
@@ -50,8 +50,8 @@ def column_sums(x: Array, out: Array | None = None) -> Array:
 def moments(x: Array) -> tuple[Array, Array]:
     """Return mean Σ x / N and variance Σ (x − mean)² / N of each feature (the last axis); the variance in float64.
 
-    Of each part of the rows its own mean and squares, then those of all: the formula of Chan, Golub and LeVeque (1979),
-    which keeps the digits of features whose mean is far from 0.
+    The means and squares of parts of the rows are combined by the formula of Chan, Golub and LeVeque (1979), which is
+    accurate for features whose mean is far from 0.
 
     >>> [m.tolist() for m in moments(np.array([[1.0, 10.0], [3.0, 10.0]]))]
     [[2.0, 10.0], [1.0, 0.0]]

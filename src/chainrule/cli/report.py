@@ -32,7 +32,7 @@ class Outcome:
 def measure(network: Network, data: Dataset) -> Outcome:
     """Predict the rows of ``data`` and measure the loss and the accuracy."""
     logits = network.logits(data.X)
-    p = network.loss.link(logits)
+    p = network.loss.inverse_link(logits)
     labels = p.argmax(axis=1)
     right = int((labels == data.t).sum())
     return Outcome(p, labels, float(network.loss.value(logits, data.t)), right / len(data), right)

@@ -113,7 +113,7 @@ class Contract(Callback):
 
     def _mean_loss(self, run: Run) -> float:
         """Return the mean over the rows of L with penalties, where each row has the L of its batch."""
-        values = run.losses / self.solver.loss_divisor + run.penalties
+        values = run.losses / self.estimator._loss_divisor() + run.penalties
         last = run.rows - (run.batches - 1) * self.batch_size  # the last batch may be smaller
         return float((self.batch_size * values[:-1].sum() + last * values[-1]) / run.rows)
 

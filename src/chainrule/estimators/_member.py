@@ -13,17 +13,7 @@ from chainrule.estimators._settings import is_lbfgs
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
-from chainrule.schedules import Schedule
-
-
-class Rate(Schedule):
-    """A factor that other code sets between epochs."""
-
-    def __init__(self) -> None:
-        self.now = {"factor": 1.0}  # a Value is immutable, but this dict is not
-
-    def factor(self, epoch: float, epochs: float) -> float:
-        return self.now["factor"]
+from chainrule.schedules import Rate
 
 
 @dataclass
@@ -33,7 +23,6 @@ class SolverState:
     optimizer: Optimizer
     memory: Memo
     rate: Rate
-    loss_divisor: int
     without_improvement: int = 0
     best_theta: Array | None = None
 

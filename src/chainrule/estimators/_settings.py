@@ -77,7 +77,7 @@ def check_lbfgs(e: Any, held_out: Any) -> None:
         "progress": e.progress,
         "resume": e.resume is not None,
         "X_val": held_out is not None,
-        "layers that draw": e.layers is not None and _draw(as_layers("layers", e.layers)),
+        "random layers": e.layers is not None and _draw(as_layers("layers", e.layers)),
     }
     if is_lbfgs(e) and (given := [name for name, value in cannot.items() if value]):
         raise ValueError(f"solver='lbfgs' cannot use {', '.join(given)}: choose 'adam' or another solver.")

@@ -18,10 +18,10 @@ from chainrule._internal.names import reword
 from chainrule._internal.typing import Array
 from chainrule.advice import left_to_the_caller, sample
 from chainrule.estimators._contract import Continued, Contract, LegacyShuffle, TrainingScore
-from chainrule.estimators._member import Member, Rate, SolverState
+from chainrule.estimators._member import Member, SolverState
 from chainrule.estimators._settings import NAMES, build_optimizer, build_penalties
 from chainrule.estimators.advice import warn_unconverged
-from chainrule.schedules import Schedule
+from chainrule.schedules import Rate, Schedule
 from chainrule.training.callbacks import Progress
 from chainrule.training.clipping import ClipNorm
 from chainrule.training.loop import DivergenceError, train
@@ -108,7 +108,7 @@ def _solver(e: Any, member: Member, *, incremental: bool) -> SolverState:
     It respects changes made with ``set_params``; a different optimizer starts with new state.
     """
     optimizer, network, known = build_optimizer(e), member.network_, member.solver
-    fresh = SolverState(optimizer, optimizer.start(network.theta, network.weights), Rate(), e._loss_divisor())
+    fresh = SolverState(optimizer, optimizer.start(network.theta, network.weights), Rate())
     if known is None:
         member.solver = fresh
     elif not incremental:
@@ -116,7 +116,7 @@ def _solver(e: Any, member: Member, *, incremental: bool) -> SolverState:
     else:
         memory = known.memory if type(optimizer) is type(known.optimizer) else fresh.memory
         memory.weights = network.weights  # a copied or unpickled model has its own
-        member.solver = replace(known, optimizer=optimizer, memory=memory, loss_divisor=e._loss_divisor())
+        member.solver = replace(known, optimizer=optimizer, memory=memory)
     return member.solver
 
 

@@ -116,7 +116,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     @abstractmethod
     def _out_activation(self) -> str:
-        """Return scikit-learn's name of the link."""
+        """Return scikit-learn's name of the inverse link."""
 
     @abstractmethod
     def _score_of(self, t: Array, p: Array, sample_weight: Array | None) -> float:

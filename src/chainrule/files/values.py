@@ -8,7 +8,7 @@ from typing import Any
 
 
 class ModelFileError(ValueError):
-    """Raised when this version of chainrule cannot read a file, or the file holds something else than requested."""
+    """Raised when this version of chainrule cannot read a file, or if it contains something other than requested."""
 
 
 def parse(text: str | bytes, what: str) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def writing(path: str | os.PathLike[str], *, follow: bool = True) -> Iterator[Bi
     """
     given, path = Path(path), Path(os.path.realpath(path) if follow else path)
     if path.exists() and not path.is_file():
-        raise OSError(f"{given} is a folder, a pipe or a device, not a regular file: choose another name.")
+        raise OSError(f"{given} is not a regular file but a folder, a pipe or a device: choose another name.")
     part = path.parent / _unused()
     try:  # not tempfile, whose files are private: this one gets the default permissions
         descriptor = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)

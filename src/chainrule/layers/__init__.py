@@ -1,4 +1,4 @@
-"""Layers: each with its formula, its backward pass right under its forward pass, and its source."""
+"""Layers, each with its formula, its backward pass directly below its forward pass, and its source."""
 
 # ruff: noqa: F403  (each file lists what it exports: a new layer in one of them needs no line here)
 

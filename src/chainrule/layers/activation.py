@@ -1,6 +1,6 @@
-"""Activations, from simple to complex. All but Softmax are elementwise.
+"""Activation functions, from simple to complex. All but Softmax are elementwise.
 
-Every formula is arranged so that it neither overflows nor loses its limits for inputs as large as ±1e4 in float32.
+All formulas are written to avoid overflow and keep their limits for inputs as large as ±1e4 in float32.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ Rows = Float[Array, "batch *shape"]
 
 
 class Activation(Layer, ABC):
-    """What stands between layers that learn: the estimators and the command line offer it by its name."""
+    """Base class for activation functions, which estimators and the command line offer by name."""
 
 
 @final
 class Identity(Activation):
-    """The identity, to say that there is no activation.
+    """Identity activation (no activation).
 
     .. code-block:: text
 
@@ -73,13 +73,13 @@ class Identity(Activation):
 
 @final
 class ReLU(Activation):
-    """Rectified linear unit.
+    """Rectified linear unit (ReLU).
 
     .. code-block:: text
 
         y = max(x, 0)           dy/dx = 1 where x > 0, else 0
 
-    At x = 0 the derivative jumps; 0 is used there, as in PyTorch and Keras.
+    The derivative is discontinuous at x = 0; 0 is used there, as in PyTorch and Keras.
 
     Examples
     --------
@@ -103,7 +103,7 @@ class ReLU(Activation):
 @final
 @dataclass(eq=False, repr=False)
 class LeakyReLU(Activation):
-    """Leaky rectified linear unit: a small slope where ReLU has none.
+    """Leaky rectified linear unit, with a small slope for negative inputs.
 
     .. code-block:: text
 
@@ -131,7 +131,7 @@ class LeakyReLU(Activation):
     def forward(self, x: Rows, memo: Memo) -> Rows:
         memo.x = x
         y = np.multiply(x, self.negative_slope, out=memo.y)
-        return np.maximum(x, y, out=y)  # a <= 1, so the larger of x and a x is the right one
+        return np.maximum(x, y, out=y)  # a <= 1, so y is the larger of x and a x
 
     def backward(self, dy: Rows, memo: Memo) -> Rows:
         slope = np.sign(memo.x, out=memo.dx)  # -1, 0 or 1
@@ -153,17 +153,17 @@ class PReLU(Activation):
     Parameters
     ----------
     start : float
-        What every α begins with; 0.25 as in the paper and in PyTorch.
+        Initial value of every α; 0.25 as in the paper and in PyTorch.
 
     Attributes
     ----------
     alpha : (features,) array
-        The slopes; penalties treat them as biases, since decay towards 0 would make a ReLU of it.
+        The slopes; penalties treat them as biases, because decay towards 0 would turn this into ReLU.
 
     Raises
     ------
     ValueError
-        When ``start`` is not finite.
+        If ``start`` is not finite.
 
     Examples
     --------
@@ -174,8 +174,8 @@ class PReLU(Activation):
 
     Notes
     -----
-    PyTorch's ``PReLU()`` has one slope for all features unless ``num_parameters`` is given; Keras' has one for every
-    position too, and starts at 0.
+    PyTorch's ``PReLU()`` has one slope for all features unless ``num_parameters`` is given. Keras's has one for every
+    position as well, with initial value 0.
 
     Source: He, Zhang, Ren and Sun, "Delving deep into rectifiers" (2015), section 2.1.
     """
@@ -222,7 +222,7 @@ class PReLU(Activation):
 @final
 @dataclass(eq=False, repr=False)
 class ELU(Activation):
-    """Exponential linear unit.
+    """Exponential linear unit (ELU).
 
     .. code-block:: text
 
@@ -231,7 +231,7 @@ class ELU(Activation):
     Parameters
     ----------
     alpha : float
-        α, at least 0: minus the limit at −∞.
+        α, at least 0; the limit at −∞ is −α.
 
     Examples
     --------
@@ -261,15 +261,15 @@ class ELU(Activation):
 
 @final
 class SELU(Activation):
-    """Scaled exponential linear unit: activations drift to mean 0 and variance 1 by themselves.
+    """Scaled exponential linear unit (self-normalizing): activations converge towards mean 0 and variance 1.
 
     .. code-block:: text
 
         y = λ x where x > 0, else λ α (eˣ − 1)           dy/dx = λ where x > 0, else y + λ α
         α = 1.6732632423543772,  λ = 1.0507009873554805
 
-    The two constants solve the equations of the fixed point (0, 1) for weights of variance 1 / fan_in: start with
-    :class:`~chainrule.initializers.LeCunNormal`, which is the default in front of this layer.
+    The two constants solve the equations for the fixed point (0, 1) with weights of variance 1 / fan_in: use
+    :class:`~chainrule.initializers.LeCunNormal`, the default before this layer.
 
     Examples
     --------
@@ -350,13 +350,13 @@ class Tanh(Activation):
 
 @final
 class HardSigmoid(Activation):
-    """A sigmoid of three straight pieces.
+    """Hard sigmoid: a piecewise linear sigmoid with three segments.
 
     .. code-block:: text
 
         y = min(max(x / 6 + 1/2, 0), 1)           dy/dx = 1/6 where 0 < y < 1, else 0
 
-    The slope is 1/6, as in PyTorch, Keras 3 and MobileNetV3 (Keras 2 and ONNX's default have 0.2).
+    The slope is 1/6, as in PyTorch, Keras 3 and MobileNetV3 (0.2 in Keras 2 and by default in ONNX).
 
     Examples
     --------
@@ -376,7 +376,7 @@ class HardSigmoid(Activation):
 
     def backward(self, dy: Rows, memo: Memo) -> Rows:
         slope = np.subtract(1, memo.y, out=memo.dx)
-        slope *= memo.y  # y (1 − y): positive inside, 0 on the flat pieces
+        slope *= memo.y  # y (1 − y): positive inside, 0 on the flat segments
         np.sign(slope, out=slope)
         slope *= 1 / 6
         return np.multiply(dy, slope, out=slope)
@@ -384,7 +384,7 @@ class HardSigmoid(Activation):
 
 @final
 class Softplus(Activation):
-    """A smooth ReLU, whose derivative is the logistic function.
+    """Softplus, a smooth ReLU whose derivative is the logistic function.
 
     .. code-block:: text
 
@@ -459,8 +459,8 @@ class GELU(Activation):
     Parameters
     ----------
     approximate : {"none", "tanh"}
-        The exact function, or the approximation that takes half the time and is off by at most 5e-4. The names
-        are PyTorch's and ONNX's.
+        The exact function, or the approximation, which takes half the time and has an error of at most 5e-4. The names
+        are those of PyTorch and ONNX.
 
     Examples
     --------
@@ -485,7 +485,7 @@ class GELU(Activation):
         if self.approximate == "none":
             memo.phi = _special.normal_cdf(x, out=memo.phi, scratch=memo.scratch, scratch2=memo.y)
         else:
-            u = np.clip(x, -100, 100, out=memo.phi)  # beyond, Φ is 0 or 1, and x³ could overflow
+            u = np.clip(x, -100, 100, out=memo.phi)  # outside, Φ is 0 or 1, and x³ could overflow
             factor = np.multiply(u, u, out=memo.scratch)
             factor *= 0.044715
             factor += 1
@@ -495,7 +495,7 @@ class GELU(Activation):
         return np.multiply(x, memo.phi, out=memo.y)
 
     def backward(self, dy: Rows, memo: Memo) -> Rows:
-        x = np.clip(memo.x, -100, 100, out=memo.scratch)  # beyond, x Φ'(x) is 0
+        x = np.clip(memo.x, -100, 100, out=memo.scratch)  # outside, x Φ'(x) is 0
         slope = np.multiply(x, x, out=memo.dx)
         if self.approximate == "none":
             slope *= -0.5
@@ -515,14 +515,14 @@ class GELU(Activation):
 
 @final
 class Mish(Activation):
-    """x times tanh(softplus(x)).
+    """Mish: x times tanh(softplus(x)).
 
     .. code-block:: text
 
         y = x w,  w = tanh(log(1 + eˣ))           dy/dx = w + x (1 − w²) σ(x)
 
-    With e = eˣ and n = e (e + 2): w = n / (n + 2) and (1 − w²) σ(x) = 4 e (e + 1) / (n + 2)². From x = 20 on w is 1
-    to the last bit, so x is cut at 40 in e, and e (e + 2) never overflows.
+    With e = eˣ and n = e (e + 2): w = n / (n + 2) and (1 − w²) σ(x) = 4 e (e + 1) / (n + 2)². For x ≥ 20, w
+    rounds to 1, so x is clipped to 40 in e, and e (e + 2) never overflows.
 
     Examples
     --------
@@ -560,15 +560,15 @@ class Mish(Activation):
 
 @final
 class Softmax(Activation):
-    """Softmax over the last axis, with its full Jacobian, so that it is right under any loss.
+    """Softmax over the last axis. The backward pass uses the full Jacobian, so it is correct with any loss.
 
     .. code-block:: text
 
         yᵢ = e^xᵢ / Σₖ e^xₖ           ∂yᵢ/∂xⱼ = yᵢ (δᵢⱼ − yⱼ)           dxⱼ = yⱼ (dyⱼ − Σᵢ dyᵢ yᵢ)
 
-    The row's maximum is subtracted first: the result is the same, and nothing overflows. For classification leave
-    this layer out and use :class:`~chainrule.losses.SoftmaxCrossEntropy`, which takes logits, has the simpler gradient
-    p − t, and is exact where probabilities are tiny.
+    The row's maximum is subtracted first, which prevents overflow and does not change the result. For classification,
+    omit this layer and use :class:`~chainrule.losses.SoftmaxCrossEntropy`, which takes logits, has the simpler gradient
+    p − t, and is accurate for tiny probabilities.
 
     Examples
     --------
@@ -611,9 +611,9 @@ def _exponential_linear(x: Array, scale: float, alpha: float, memo: Memo) -> Arr
 
 def _exponential_linear_gradient(dy: Array, scale: float, alpha: float, memo: Memo) -> Array:
     slope = np.minimum(memo.y, 0, out=memo.dx)
-    slope += scale * alpha  # y + λ α where x <= 0; λ α where x > 0,
+    slope += scale * alpha  # y + λ α where x <= 0; λ α where x > 0
     positive = np.maximum(memo.y, 0, out=memo.scratch)
     np.sign(positive, out=positive)
     positive *= scale - scale * alpha
-    slope += positive  # and there: λ
+    slope += positive  # where x > 0: λ
     return np.multiply(dy, slope, out=slope)

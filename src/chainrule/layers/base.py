@@ -1,4 +1,4 @@
-"""The contract of a layer: ``self`` is what was learned, ``memo`` is what happened to this batch."""
+"""The layer contract: ``self`` holds what is learned, ``memo`` holds the data of the current batch."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from chainrule.memo import Memo
 from chainrule.parameters import Parameter, Shape
 
 SHIPPED: dict[str, type[Layer]] = {}
-"""The layers that have a name: those that :mod:`chainrule.layers` exports."""
+"""The built-in layers by name: those that :mod:`chainrule.layers` exports."""
 
 
 class Layer(Config, ABC):
-    """One differentiable step of a network.
+    """Base class for layers, the differentiable functions that make up a network.
 
-    A custom layer needs ``forward`` and ``backward``; one that changes the shape also ``output``, one that learns also
-    ``parameters``. The layer that you construct is a description: a :class:`~chainrule.Network` makes its own copy,
-    sets ``input_shape`` and ``output_shape``, and binds every parameter as an attribute under its name (``self.W``), a
-    view of the network's ``theta``.
+    Subclasses implement ``forward`` and ``backward``. A layer that changes the shape also implements ``output``, and
+    one with parameters ``parameters``. The layer that you construct is a specification: a :class:`~chainrule.Network`
+    copies it, sets ``input_shape`` and ``output_shape``, and binds every parameter to an attribute of its name
+    (``self.W``), a view of the network's ``theta``.
 
-    The rules: ``forward`` and ``backward`` write only to ``memo``, never to ``self``, to ``x`` or to ``dy``. The
-    gradient of a parameter ``W`` is left in ``memo.dW``. ``backward`` returns dL/dx, which may be None when
-    ``memo.dx_wanted`` is false: in front of the first layer that learns.
+    ``forward`` and ``backward`` write only to ``memo``, never to ``self``, ``x`` or ``dy``. ``backward`` stores the
+    gradient of a parameter ``W`` in ``memo.dW`` and returns dL/dx, or None if ``memo.dx_wanted`` is false, that is, for
+    the first layer with parameters.
 
-    A layer that measures its batches while training, as BatchNorm does, names its ``statistics``. They are bound as the
-    parameters are, but no gradient moves them: ``update_statistics`` does, after the step.
+    A layer with running statistics, such as BatchNorm, declares them in ``statistics``. They are bound like parameters
+    but are not updated by gradient descent: ``update_statistics`` updates them after each step.
 
-    What a layer is, its class says: by ``random``, ``sparse`` and the other attributes below, and activations by their
-    base class. The estimators, the command line, the network and the tests ask for it.
+    The class attributes below describe a layer to the network, the estimators, the command line and the tests;
+    activations are recognized by their base class.
 
     Examples
     --------
@@ -59,25 +59,25 @@ class Layer(Config, ABC):
     output_shape: Shape
 
     default_initializer: ClassVar[Initializer | None] = None
-    """The initializer for weights that feed this layer; None where the layer does not care (dropout)."""
+    """The initializer for weights in front of this layer; None if it depends on a later layer, as for dropout."""
 
     random: ClassVar[bool] = False
-    """Whether it draws random numbers while training."""
+    """Whether the layer draws random numbers in training."""
 
     sparse: ClassVar[str] = "refused"
-    """What it does with sparse rows: "refused", "taken", or "handed on" to the next layer."""
+    """How sparse rows are treated: "refused", "taken", or "handed on" to the next layer."""
 
     blocked: ClassVar[bool] = False
-    """Whether its helpers do parts of the rows in threads; BLAS shall use one then."""
+    """Whether the layer splits rows across its own threads. BLAS then uses one thread."""
 
     equations: ClassVar[Mapping[str, Any]] = MappingProxyType({})
-    """What a worked example prints, by the arguments of :class:`chainrule.tracing.Equations`."""
+    """The equations for worked examples, as arguments of :class:`chainrule.tracing.Equations`."""
 
     inner: tuple[Layer, ...] = ()
     """The layers inside this one."""
 
     def output(self, input_shape: Shape) -> Shape:
-        """Return the shape of one sample of y, given that of x; a ``ValueError`` where x does not fit."""
+        """Return the shape of one sample of y, given that of x; raise a ``ValueError`` if x is incompatible."""
         return input_shape
 
     def parameters(self) -> dict[str, Parameter]:
@@ -85,56 +85,58 @@ class Layer(Config, ABC):
         return {}
 
     def operations(self) -> int:
-        """Return about how many numbers are read for y of one sample: what its time grows with."""
+        """Return the approximate number of values read to compute y for one sample, an estimate of the cost."""
         return math.prod(self.output_shape)
 
     def buffers(self) -> dict[str, Shape]:
-        """Return what to plan in the memo besides y and dx: name and shape for one sample."""
+        """Return the buffers to allocate in the memo in addition to y and dx: name and shape for one sample."""
         return {}
 
     def integer_columns(self) -> dict[int, int]:
-        """Return the columns of x that hold categories, and the number of these: y has no slope there, dx is 0."""
+        """Return the columns of x that hold categories, with their numbers of categories. dx is 0 there."""
         return {}
 
     def statistics(self) -> dict[str, Parameter]:
-        """Return what is measured while training, by name, and how it starts."""
+        """Return the running statistics by name, with their shapes and initial values."""
         return {}
 
     def update_statistics(self, memo: Memo, momentum: float | None = None) -> None:
-        """Update the statistics with a training batch; ``momentum`` is the share of the old ones that stays.
+        """Update the running statistics with a training batch; ``momentum`` is the weight of the old values.
 
-        The one place where a layer writes to itself. The training loop calls it after the step.
+        This is the only method that modifies the layer. The training loop calls it after the passes of each batch.
         """
 
     def check_batch(self, name: str, rows: int) -> None:
-        """Refuse to learn from batches of so few rows; ``name`` is the layer's, for the message."""
+        """Raise an error if batches of ``rows`` rows are too small; ``name`` is the layer's name in the message."""
         for i, layer in enumerate(self.inner):
             layer.check_batch(f"{name}.{i}", rows)
 
     def generator(self, memo: Memo) -> np.random.Generator:
-        """Return what to draw random numbers from for a training batch, or say that the memo has nothing."""
+        """Return the random generator for a training batch; raise an error if the memo has none."""
         if memo.rng is None:
             name = type(self).__name__
-            raise ValueError(f"{name}: training needs randomness: Memo(training=True, rng=np.random.default_rng(0)).")
+            raise ValueError(
+                f"{name}: training needs a random generator: Memo(training=True, rng=np.random.default_rng(0))."
+            )
         rng: np.random.Generator = memo.rng
         return rng
 
     @abstractmethod
     def forward(self, x: Float[Array, "batch *inputs"], memo: Memo) -> Float[Array, "batch *outputs"]:
-        """Return y, and leave in ``memo`` what ``backward`` will need."""
+        """Return y, and store in ``memo`` what ``backward`` needs."""
 
     @abstractmethod
     def backward(self, dy: Float[Array, "batch *outputs"], memo: Memo) -> Float[Array, "batch *inputs"] | None:
-        """Return dL/dx given dL/dy (or None when ``memo.dx_wanted`` is false); leave dL/dW in ``memo.dW``."""
+        """Return dL/dx given dL/dy (or None if ``memo.dx_wanted`` is false); store dL/dW in ``memo.dW``."""
 
 
 def initialized(
     layers: Sequence[Layer], next_initializer: Initializer | None = None
 ) -> tuple[list[dict[str, Parameter]], Initializer | None]:
-    """Return the parameters of every layer, each with an initializer, and the one for a layer before these.
+    """Return the parameters of every layer with their initializers, and the initializer for a layer before them.
 
-    Weights that have none are drawn as the next activation suggests, by its ``default_initializer``.
-    ``next_initializer`` is what comes after the last layer; where nothing does, Glorot is used.
+    Weights without an initializer use the ``default_initializer`` of the next activation. ``next_initializer`` is that
+    of the layer after the last one; without one, Glorot is used.
     """
     parameters: list[dict[str, Parameter]] = []
     for layer in reversed(layers):
@@ -146,39 +148,39 @@ def initialized(
         )
         if layer.default_initializer is not None:
             next_initializer = layer.default_initializer
-        elif any(parameter.weight for parameter in parameters[-1].values()):  # those of BatchNorm are none
+        elif any(parameter.weight for parameter in parameters[-1].values()):  # those of BatchNorm are not weights
             next_initializer = GlorotUniform()
     return parameters[::-1], next_initializer
 
 
 def as_initializer(name: str, value: Initializer | str | None, *, needed: bool = False) -> Initializer | None:
-    """Return an initializer, or the one that a name stands for; None stays None unless one is needed."""
+    """Return an initializer, given as an object or by name; None is allowed unless ``needed``."""
     if value is None and not needed:
         return None
     if isinstance(value, str):
         table = public_classes(initializers, Initializer)
-        if key(value) not in map(key, table) and key(value) in map(key, SHIPPED):  # Keras' Dense(30, "relu")
+        if key(value) not in map(key, table) and key(value) in map(key, SHIPPED):  # Keras's Dense(30, "relu")
             cls = next(cls for cls in SHIPPED if key(cls) == key(value))
             raise ValueError(
-                f"{name}: {value!r} is a layer, which has a place of its own in the network: [Dense(30), {cls}(), ...]."
+                f"{name}: {value!r} is a layer: put it into the network's list, [Dense(30), {cls}(), ...]."
             )
     chosen: Initializer = named(name, value, Initializer, initializers)
     return chosen
 
 
 def as_layers(owner: str, layers: Layer | Sequence[Layer | str]) -> tuple[Layer, ...]:
-    """Return copies of the layers, at least one of them; a name stands for a layer with its defaults."""
+    """Return copies of the layers, at least one; a name stands for a layer with its defaults."""
     if not isinstance(layers, Layer | str | Iterable):
         raise TypeError(f"{owner}: expected layers such as [Dense(10), ReLU()], got {layers!r}.")
     given = [layers] if isinstance(layers, Layer | str) else list(layers)
     if not given:
-        raise ValueError(f"{owner}: expected at least one layer, got none: for example layers=[Dense(10)].")
+        raise ValueError(f"{owner}: expected at least one layer, got none. For example: layers=[Dense(10)].")
     return tuple(_as_layer(i, layer) for i, layer in enumerate(given))
 
 
 def _as_layer(i: int, layer: Any) -> Layer:
     if isinstance(layer, type) and issubclass(layer, Layer):
-        raise TypeError(f"layer {i}: got the class {layer.__name__}; give an object of it: {layer.__name__}(...).")
+        raise TypeError(f"layer {i}: got the class {layer.__name__}; give an instance: {layer.__name__}(...).")
     if isinstance(layer, str):
         layer = named("layer", layer, Layer, SHIPPED)
     if not isinstance(layer, Layer):

@@ -1,4 +1,4 @@
-"""Convolution of images."""
+"""Convolutional layers."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ from chainrule.parameters import Parameter, Shape
 
 __all__ = ["Conv2D"]
 
-PRODUCTS = 16  # that a matrix product does in the time in which a number is copied
+PRODUCTS = 16  # multiplications of a matrix product in the time of copying one value
 
 
 @final
 @dataclass(eq=False, repr=False)
 class Conv2D(Layer):
-    """Convolution of images: every window of the image is one row of a Dense layer, all with the same weights.
+    """2-D convolution: a Dense layer with shared weights, applied to every window of an image.
 
     .. code-block:: text
 
-        c(n, r, q) = the kh · kw · channels numbers of the window at row r, column q of image n, in one row
+        c(n, r, q) = the kh · kw · channels values of the window at row r, column q of image n, as one row
         y = c W + b            for every window: y[n, r, q, f] = b[f] + Σᵢⱼₖ x[n, r s + i d, q s + j d, k] W[i, j, k, f]
 
-        y has (height + padding − d (kh − 1) − 1) // s + 1 rows, and columns alike; padding is of both sides
+        y has (height + padding − d (kh − 1) − 1) // s + 1 rows, and columns alike; padding counts both sides
 
         dW = cᵀ dy             summed over all windows of all images
         db = Σ dy
-        dc = dy Wᵀ             and every pixel's dx is the sum of dc over the windows, and the places, where it lies
+        dc = dy Wᵀ             and dx of a pixel is the sum of dc over all windows and positions that contain it
 
-    s is the stride and d the dilation. It is what every library calls convolution: W is not flipped.
+    s is the stride and d the dilation. As in other libraries, W is not flipped.
 
     Parameters
     ----------
     filters : int
-        The number of channels of y.
+        Number of channels of y.
     size : int or (int, int)
         Height and width of the windows.
     stride : int or (int, int)
-        From one window to the next.
+        Step from one window to the next.
     padding : "valid", "same", int, (int, int) or (int, int, int, int)
-        Zeros around the image: none; as many as make y as large as x at stride 1; so many on every side; at top and
-        bottom, and left and right; or top, bottom, left, right.
+        Zeros around the image: none; as many as make y as large as x at stride 1; the number on every side; the numbers
+        for (top and bottom, left and right); or for (top, bottom, left, right).
     dilation : int or (int, int)
-        From one pixel of a window to the next.
+        Step from one pixel of a window to the next.
     groups : int
-        Channels and filters are cut into so many groups, and each filter sees its group of channels only.
+        Number of groups of channels and filters. Each filter reads only the channels of its group.
     weights, biases : Initializer or str, optional
-        As in :class:`Dense`; ``biases=None`` leaves b out, as in front of a BatchNorm.
+        As for :class:`Dense`; ``biases=None`` omits b, for example before a BatchNorm.
 
     Attributes
     ----------
@@ -64,7 +64,7 @@ class Conv2D(Layer):
     Raises
     ------
     ValueError
-        When x is not an image, a window is larger than it, or channels or filters cannot be cut into the groups.
+        If x is not an image, is smaller than a window, or its channels or the filters are not divisible by ``groups``.
 
     Examples
     --------
@@ -78,11 +78,11 @@ class Conv2D(Layer):
     Notes
     -----
     Images are (batch, height, width, channels) and W is (kh, kw, channels / groups, filters), as in Keras. PyTorch has
-    (batch, channels, height, width) and (filters, channels / groups, kh, kw). At strides above 1 "same" puts the odd
-    pixel at the end, as TensorFlow does; PyTorch refuses it.
+    (batch, channels, height, width) and (filters, channels / groups, kh, kw). At strides above 1, "same" puts the odd
+    pixel at the end, as TensorFlow does; PyTorch rejects it.
 
-    c is never in memory as a whole, which would be kh · kw times the images: ``Columns`` in ``layers/windows.py``
-    copies a few images' windows at a time for one matrix product, and backward makes them again.
+    c is never stored as a whole, because it is kh · kw times as large as the images. ``Columns`` in
+    ``layers/windows.py`` copies the windows of a few images at a time for a matrix product; ``backward`` does so again.
 
     Source: LeCun et al., "Gradient-based learning applied to document recognition" (1998); as a matrix product,
     Chellapilla, Puri and Simard, "High performance convolutional neural networks for document processing" (2006).
@@ -118,7 +118,7 @@ class Conv2D(Layer):
         size, stride, dilation = (check_pair("Conv2D", n, getattr(self, n)) for n in ("size", "stride", "dilation"))
         self._windows = find_windows(input_shape, size, stride, dilation, check_padding("Conv2D", self.padding))
         if input_shape[2] % self.groups:
-            raise ValueError(f"expects channels that {self.groups} groups divide")
+            raise ValueError(f"expects a number of channels divisible by {self.groups} groups")
         return (*self._windows.output, self.filters)
 
     def operations(self) -> int:
@@ -128,20 +128,20 @@ class Conv2D(Layer):
     def parameters(self) -> dict[str, Parameter]:
         kh, kw = self._windows.size
         channels, filters = self.input_shape[2] // self.groups, self.filters // self.groups
-        fans = Fans(kh * kw * channels, kh * kw * filters)  # of a number of y, and from a number of x, in one group
+        fans = Fans(kh * kw * channels, kh * kw * filters)  # within one group
         parameters = {"W": Parameter((kh, kw, channels, self.filters), self.weights, fans)}  # type: ignore[arg-type]
         if self.biases is not None:
             parameters["b"] = Parameter((self.filters,), self.biases, fans, weight=False)  # type: ignore[arg-type]
         return parameters
 
     def columns(self, x: Float[Array, "batch height width channels"]) -> Columns:
-        """Return c, every window of every image as a row, with W beside it."""
+        """Return c, the matrix with every window of every image as a row, for products with W."""
         return Columns(self._windows, x, self.W, self.groups)
 
     def forward(
         self, x: Float[Array, "batch height width channels"], memo: Memo
     ) -> Float[Array, "batch rows columns filters"]:
-        memo.x = x  # backward makes the windows again
+        memo.x = x  # backward copies the windows again
         y = self.columns(x).product(out=memo.y)  # y = c W
         if self.b is not None:
             y += self.b  # + b, for every window
@@ -156,4 +156,4 @@ class Conv2D(Layer):
             memo.db = column_sums(dy, out=memo.db)  # db = Σ dy
         if not memo.dx_wanted:
             return None
-        return c.spread(dy, out=memo.dx)  # dc = dy Wᵀ, summed over the places where a pixel lies
+        return c.spread(dy, out=memo.dx)  # dc = dy Wᵀ, summed over the windows that contain a pixel

@@ -19,7 +19,7 @@ __all__ = ["Dense"]
 @final
 @dataclass(eq=False, repr=False)
 class Dense(Layer):
-    """Fully connected: every unit sees every input.
+    """Fully connected layer.
 
     .. code-block:: text
 
@@ -29,24 +29,24 @@ class Dense(Layer):
         db = Σ dy           summed over the batch
         dx = dy Wᵀ
 
-    There is no division by the batch size here: L is a mean, and the loss has put 1/batch into dy.
+    No division by the batch size is needed: L is a mean, and dy already includes the factor 1/batch.
 
     Parameters
     ----------
     units : int
         Number of outputs.
     weights : Initializer or str, optional
-        How W (inputs, units) is drawn. By default as the activation that comes next suggests: He for ReLU and its
-        relatives, LeCun for SELU, Glorot for the others and for none.
+        Initializer of W (inputs, units). The default depends on the next activation: He for ReLU and its variants,
+        LeCun for SELU, Glorot for others or none.
     biases : Initializer or str, optional
-        How b (units,) is drawn; zeros by default. ``None`` leaves b out.
+        Initializer of b (units,); zeros by default. ``None`` omits b.
     inputs : int, optional
-        Number of inputs: inferred, and checked when given.
+        Number of inputs; inferred if not given, otherwise checked.
 
     Raises
     ------
     ValueError
-        When ``units`` is not positive, or the layer before gives another number of inputs.
+        If ``units`` is not positive, or the number of inputs differs from ``inputs``.
 
     Examples
     --------
@@ -57,7 +57,7 @@ class Dense(Layer):
 
     Notes
     -----
-    As the first layer it also takes sparse rows (a CSR matrix of SciPy), which never become dense.
+    As the first layer it also accepts sparse rows (a SciPy CSR matrix), which are not converted to dense arrays.
 
     W is (inputs, outputs), as in scikit-learn and Keras; PyTorch's ``Linear.weight`` is its transpose.
 
@@ -84,7 +84,7 @@ class Dense(Layer):
 
     def output(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
-            raise ValueError("expects rows of numbers, shape (inputs,), as Flatten() gives them")
+            raise ValueError("expects rows of numbers, shape (inputs,), such as the output of Flatten()")
         if self.inputs not in (None, input_shape[0]):
             raise ValueError(f"expects {self.inputs} inputs")
         return (self.units,)

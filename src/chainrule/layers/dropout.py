@@ -20,29 +20,28 @@ __all__ = ["Dropout", "Dropout2D"]
 @final
 @dataclass(eq=False, repr=False)
 class Dropout(Layer):
-    """Dropout, inverted: in training each value is zeroed with probability ``rate``, the others grow to make up.
+    """Inverted dropout: in training, each value is zeroed with probability ``rate`` and the others are scaled up.
 
     .. code-block:: text
 
         keep = 1 − rate
-        m ~ Bernoulli(keep) / keep          one draw for each value; E[m] = 1
+        m ~ Bernoulli(keep) / keep          one draw per value; E[m] = 1
         y = x ⊙ m       in training         y = x       in prediction
 
         dx = dy ⊙ m
 
-    Because the scaling happens in training, nothing is left to do in prediction. (The paper scales the weights by
-    ``keep`` afterwards instead; the expected values are the same.) It also works in front of the first layer, there on
-    sparse rows too.
+    Because values are scaled in training, prediction needs no change. (The paper scales the weights by ``keep`` after
+    training instead; the expected values are the same.) Dropout may come before the first layer, also for sparse rows.
 
     Parameters
     ----------
     rate : float
-        The probability of dropping a value, in [0, 1).
+        Probability of dropping a value, in [0, 1).
 
     Raises
     ------
     ValueError
-        When ``rate`` is outside [0, 1); in ``forward`` when training without a random generator in the memo.
+        If ``rate`` is outside [0, 1); in ``forward``, if the memo of a training batch has no random generator.
 
     Examples
     --------
@@ -70,7 +69,7 @@ class Dropout(Layer):
     def forward(self, x: Float[Array, "batch *shape"] | SparseRows, memo: Memo) -> Any:
         if not memo.training:
             return x
-        if is_sparse(x):  # dropping a zero changes nothing: only what is stored is drawn for
+        if is_sparse(x):  # dropping a zero changes nothing, so only stored values are drawn for
             y: Any = copy.copy(x)
             keep = 1 - self.rate
             y.data = y.data * (self.generator(memo).random(y.data.shape, dtype=x.dtype) < keep) / x.dtype.type(keep)
@@ -87,12 +86,12 @@ class Dropout(Layer):
 @final
 @dataclass(eq=False, repr=False)
 class Dropout2D(Layer):
-    """Dropout of whole channels: neighbouring pixels know of each other, so dropping single ones hides little.
+    """Dropout of whole channels. Neighboring pixels are correlated, so dropping single ones has little effect.
 
     .. code-block:: text
 
         keep = 1 − rate
-        m ~ Bernoulli(keep) / keep          one draw for each channel of each image
+        m ~ Bernoulli(keep) / keep          one draw per channel of each image
         y = x ⊙ m       in training         y = x       in prediction
 
         dx = dy ⊙ m
@@ -100,12 +99,13 @@ class Dropout2D(Layer):
     Parameters
     ----------
     rate : float
-        The probability of dropping a channel, in [0, 1).
+        Probability of dropping a channel, in [0, 1).
 
     Raises
     ------
     ValueError
-        When ``rate`` is outside [0, 1) or x is not an image; in ``forward`` when training without a random generator.
+        If ``rate`` is outside [0, 1) or x is not an image; in ``forward``, if the memo of a training batch has no
+        random generator.
 
     Examples
     --------
@@ -118,7 +118,7 @@ class Dropout2D(Layer):
 
     Notes
     -----
-    Keras calls it ``SpatialDropout2D``, PyTorch ``Dropout2d``.
+    ``SpatialDropout2D`` in Keras, ``Dropout2d`` in PyTorch.
 
     Source: Tompson et al., "Efficient object localization using convolutional networks" (2015), SpatialDropout.
     """

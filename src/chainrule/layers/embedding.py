@@ -1,4 +1,4 @@
-"""Vectors in place of whole numbers."""
+"""Embeddings of categories."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from chainrule.parameters import Parameter, Shape
 
 __all__ = ["Embedding"]
 
-MOST = 1_000_000  # columns, of which some lists are made before there is any x
+MAX_INPUTS = 1_000_000  # columns of x; some lists of them are made before there is any x
 
 
 @final
 @dataclass(eq=False, repr=False)
 class Embedding(Layer):
-    """Embedding: a column of whole numbers becomes columns of learned numbers, a vector for each category.
+    """Embedding: a column of category numbers is replaced by a learned vector for each category.
 
     .. code-block:: text
 
-        y = [the other columns of x, W₀[x₀], W₁[x₁], …]       W is all tables, one below the other
+        y = [the other columns of x, W₀[x₀], W₁[x₁], …]       W stacks the tables of all columns
 
-        dW[k] = Σ dy over the rows, and the columns, that have category k
-        dx = dy for the other columns, 0 for these: a category has no slope
+        dW[k] = Σ dy over the rows and columns with category k
+        dx = dy for the other columns, 0 for these: there is no derivative with respect to a category
 
-    It is a product of one-hot rows with W, without the zeros.
+    Equivalent to a product of one-hot rows with W, without the zeros.
 
     Parameters
     ----------
     categories : int or sequence of int
-        How many categories each column has: their numbers are 0 … categories − 1. A sequence has one number for each
-        column, and each has a table of its own; with an int all columns share one table, as words of a text do.
+        Number of categories, which are numbered 0 … categories − 1. A sequence has one number per column, and each
+        column has its own table. With an int, all columns share one table, like the words of a text.
     size : int
-        The length of a vector.
+        Length of the vectors.
     columns : sequence of int, optional
-        Which columns of x; all by default.
+        The columns of x that hold categories; all by default.
     weights : Initializer or str, optional
-        How W is drawn; ``Normal(0.05)`` by default.
+        Initializer of W; ``Normal(0.05)`` by default.
 
     Attributes
     ----------
@@ -53,21 +53,21 @@ class Embedding(Layer):
     Raises
     ------
     ValueError
-        When x has other columns; for what is not a category, with its row and column: before training begins.
+        If x lacks a column, or for an invalid category, with its row and column. Checked before training begins.
 
     Examples
     --------
     >>> import chainrule as cr
     >>> network = cr.Network(3, [Embedding([7], 2, columns=[1])], "squared_error", seed=0)
-    >>> network.layers[0].output_shape                     # two other columns, and one vector of two numbers
+    >>> network.layers[0].output_shape                     # two other columns and one vector of length 2
     (4,)
     >>> network.predict([[0.5, 6, 2.0]])[0, :2]
     array([0.5, 2. ], dtype=float32)
 
     Notes
     -----
-    In Keras and PyTorch an ``Embedding`` is what ``categories`` as one number is here, and takes whole numbers only;
-    y then has an axis for the columns, which ours has in one row: ``Reshape((columns, size))`` behind it.
+    ``Embedding`` in Keras and PyTorch corresponds to ``categories`` as an int and accepts only integers. There, y has a
+    separate axis for the columns; here, add ``Reshape((columns, size))`` after this layer.
 
     Source: Bengio et al., "A neural probabilistic language model" (2003); for tables, Guo and Berkhahn, "Entity
     embeddings of categorical variables" (2016).
@@ -95,19 +95,19 @@ class Embedding(Layer):
     def output(self, input_shape: Shape) -> Shape:
         if len(input_shape) != 1:
             raise ValueError("expects rows of numbers, shape (inputs,)")
-        if input_shape[0] > MOST:
-            raise ValueError(f"expects at most {MOST} inputs")
+        if input_shape[0] > MAX_INPUTS:
+            raise ValueError(f"expects at most {MAX_INPUTS} inputs")
         chosen = tuple(range(input_shape[0])) if self.columns is None else self.columns
         if max(chosen) >= input_shape[0]:
             raise ValueError(f"expects at least {max(chosen) + 1} inputs, for column {max(chosen)}")
         many = self.categories if isinstance(self.categories, tuple) else (self.categories,) * len(chosen)
         if len(many) != len(chosen):
-            raise ValueError(f"expects {len(many)} columns, for as many numbers of categories")
+            raise ValueError(f"expects {len(many)} columns, one for each number in categories")
         self._chosen = np.array(chosen)
         self._others = np.setdiff1d(np.arange(input_shape[0]), self._chosen)
         self._many = np.array(many)
         first = np.cumsum([0, *many[:-1]]) if isinstance(self.categories, tuple) else np.zeros(len(many))
-        self._first = first.astype(np.int64)  # row of each column's table
+        self._first = first.astype(np.int64)  # first row of each column's table
         return (len(self._others) + len(chosen) * self.size,)
 
     def parameters(self) -> dict[str, Parameter]:
@@ -141,9 +141,9 @@ class Embedding(Layer):
         return dx
 
     def check_rows(self, X: Array, columns: Int[Array, "inputs"], name: str) -> Int[Array, "outputs"]:
-        """Refuse what is not a category in any row of X; return which columns of X those of y are.
+        """Raise an error for an invalid category in any row of X; return the columns of X that y contains.
 
-        ``columns`` says which columns of X those of x are. A number of a vector is none of them: −1.
+        ``columns`` has the index in X of each column of x. Entries of a vector have none: −1.
         """
         wanted = columns[self._chosen]
         if (wanted >= 0).all():
@@ -151,7 +151,7 @@ class Embedding(Layer):
         return np.append(columns[self._others], np.full(len(wanted) * self.size, -1))
 
     def _rows(self, given: Array, columns: Int[Array, "columns"], name: str) -> Array:
-        """Return which rows of W are wanted by these columns of something, or say what is not a category."""
+        """Return the rows of W for these columns; raise an error for an invalid category."""
         with np.errstate(invalid="ignore"):
             numbers = given.astype(np.int64)
         wrong = (numbers != given) | (numbers < 0) | (numbers >= self._many)

@@ -19,32 +19,33 @@ __all__ = ["GaussianNoise"]
 @final
 @dataclass(eq=False, repr=False)
 class GaussianNoise(Layer):
-    """Gaussian noise: in training each value is moved at random; what is learned may not depend on single digits.
+    """Additive Gaussian noise in training, a regularizer.
 
     .. code-block:: text
 
-        n ~ Normal(0, deviation²)           one draw for each value
+        n ~ Normal(0, deviation²)           one draw per value
         y = x + n       in training         y = x       in prediction
 
         dx = dy
 
-    The noise has the scale of x, so give it values of a known one: standardised inputs, pixels in [0, 1], or what a
-    ``BatchNorm`` gives, between it and the activation. There it takes the place of dropout.
+    The noise is in units of x, so use it where the scale is known: on standardized inputs, on pixels in [0, 1], or
+    between ``BatchNorm`` and the activation, where it replaces dropout.
 
     Parameters
     ----------
     deviation : float
-        The standard deviation of the noise, in units of x, at least 0. From 0.1 to 0.5 are usual.
+        Standard deviation of the noise, in units of x, at least 0. Usual values are 0.1 to 0.5.
 
     Raises
     ------
     ValueError
-        When ``deviation`` is negative or not finite; in ``forward`` when training without a random generator.
+        If ``deviation`` is negative or not finite; in ``forward``, if the memo of a training batch has no random
+        generator.
 
     Notes
     -----
-    The same as Keras's ``GaussianNoise(stddev)``. PyTorch has none. For a linear network with squared error, noise on
-    the inputs is an L2 penalty of strength deviation² / 2 on average (Bishop, 1995).
+    The same as Keras's ``GaussianNoise(stddev)``; PyTorch has no such layer. For a linear network with squared error,
+    noise on the inputs is on average an L2 penalty of strength deviation² / 2 (Bishop, 1995).
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Layers that normalize: over the batch, or over the features of each sample."""
+"""Normalization layers: over the batch, or over the features of each sample."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["BatchNorm", "LayerNorm", "RMSNorm"]
 @final
 @dataclass(eq=False, repr=False)
 class BatchNorm(Layer):
-    """Batch normalization: each feature gets mean 0 and variance 1 over the batch, then a learned scale and shift.
+    """Batch normalization: each feature is scaled to mean 0 and variance 1 over the batch, then by a learned γ and β.
 
     .. code-block:: text
 
-        in training, over the N values of a feature (of a channel: rows times positions):
+        in training, over the N values of a feature (for a channel, rows times positions):
         μ = Σ x / N        σ² = Σ (x − μ)² / N        s = 1 / √(σ² + ε)
         x̂ = (x − μ) s                                  y = γ x̂ + β
 
@@ -39,27 +39,27 @@ class BatchNorm(Layer):
 
         in prediction: x̂ = (x − running_mean) / √(running_var + ε), and dx = γ s dy
 
-    Where dx comes from: every x of a feature moves μ and σ². dy γ s is the direct way; its mean is subtracted, which is
-    what moves μ, and its part along x̂, which is what moves σ².
+    Derivation of dx: every x of a feature also changes μ and σ². dy γ s is the direct term; subtracting its mean
+    accounts for μ, and subtracting its component along x̂ accounts for σ².
 
     Parameters
     ----------
     momentum : float
-        How much of the running statistics stays at each step, in [0, 1).
+        Weight of the old running statistics at each step, in [0, 1).
     epsilon : float
-        Added to the variance, inside of the root.
+        Added to the variance, inside the root.
 
     Attributes
     ----------
     gamma, beta : (features,) arrays
-        The learned scale and shift, from 1 and 0; penalties treat both as biases.
+        The learned scale and shift, initially 1 and 0; penalties treat both as biases.
     running_mean, running_var : (features,) arrays
         Views of ``network.statistics``.
 
     Raises
     ------
     ValueError
-        When an argument is out of range; in ``train`` when all batches have one value of each feature.
+        If an argument is out of range; in ``train``, if batches have only one value per feature.
 
     Examples
     --------
@@ -75,11 +75,11 @@ class BatchNorm(Layer):
 
     Notes
     -----
-    Libraries differ. ``momentum`` is here, as in Keras and ONNX, what stays (Keras: 0.99 by default); in PyTorch it is
-    what is new: its 0.1 is our 0.9. ε is 1e-5 here and in PyTorch, 1e-3 in Keras. The running variance is the unbiased
-    one here and in PyTorch; Keras takes σ² itself. A last batch of one row has no variance: y = β, and the running
-    statistics stay as they are (PyTorch refuses it); where all batches have one row, ``train`` refuses. Sample weights
-    do not count for μ and σ², here as there: rows of weight 0 are among the N.
+    Libraries differ. ``momentum`` is the weight of the old statistics, as in Keras (0.99 by default) and ONNX; in
+    PyTorch, it is the weight of the new ones, and its 0.1 is 0.9 here. ε is 1e-5 here and in PyTorch, 1e-3 in Keras.
+    The running variance is unbiased here and in PyTorch; Keras uses σ² itself. A last batch of one row has no variance:
+    y = β, and the running statistics are unchanged (PyTorch raises an error). If all batches have one row, ``train``
+    raises an error. As in other libraries, sample weights do not affect μ and σ²: rows of weight 0 count in N.
 
     Source: Ioffe and Szegedy, "Batch normalization: accelerating deep network training by reducing internal covariate
     shift" (2015).
@@ -134,7 +134,7 @@ class BatchNorm(Layer):
         return dx
 
     def update_statistics(self, memo: Memo, momentum: float | None = None) -> None:
-        if memo.count < 2:  # one value has no variance, and its mean is itself
+        if memo.count < 2:  # one value has no variance
             return
         keep = self.momentum if momentum is None else momentum
         self.running_mean *= keep
@@ -145,19 +145,19 @@ class BatchNorm(Layer):
     def check_batch(self, name: str, rows: int) -> None:
         if rows * math.prod(self.input_shape[:-1]) < 2:
             raise ValueError(
-                f"{name}, {self!r}: expected batches of at least 2 rows to learn from, got batches of one sample, "
-                f"shape {self.input_shape}: one value is its own mean, and y = β. Give a larger batch_size."
+                f"{name}, {self!r}: expected batches of at least 2 rows, got batches of one sample, shape "
+                f"{self.input_shape}: a single value has no variance. Give a larger batch_size."
             )
 
 
 @final
 @dataclass(eq=False, repr=False)
 class LayerNorm(Layer):
-    """Layer normalization: the features of each sample get mean 0 and variance 1, then a scale and shift are learned.
+    """Layer normalization: the features of each sample are scaled to mean 0 and variance 1, then by a learned γ and β.
 
     .. code-block:: text
 
-        over the F features of one row (of one position):
+        over the F features of one row (or one position):
         μ = Σ x / F        σ² = Σ (x − μ)² / F        s = 1 / √(σ² + ε)
         x̂ = (x − μ) s                                  y = γ x̂ + β
 
@@ -165,25 +165,25 @@ class LayerNorm(Layer):
         g = dy γ
         dx = s (g − mean(g) − x̂ mean(g x̂))            means over the features
 
-    Where dx comes from: as in :class:`BatchNorm`, along the features instead of the batch. g s is the direct way; what
-    moves μ, its mean, and what moves σ², its part along x̂, are taken away.
+    Derivation of dx: as for :class:`BatchNorm`, along the features instead of the batch. g s is the direct term;
+    subtracting its mean accounts for μ, and subtracting its component along x̂ accounts for σ².
 
-    The same in training and in prediction, and for a batch of one: no row knows of another.
+    Training and prediction are the same, and a batch may have one row: rows are independent of each other.
 
     Parameters
     ----------
     epsilon : float
-        Added to the variance, inside of the root.
+        Added to the variance, inside the root.
 
     Attributes
     ----------
     gamma, beta : (features,) arrays
-        The learned scale and shift, from 1 and 0; penalties treat both as biases.
+        The learned scale and shift, initially 1 and 0; penalties treat both as biases.
 
     Raises
     ------
     ValueError
-        When ``epsilon`` is not above 0.
+        If ``epsilon`` is not positive.
 
     Examples
     --------
@@ -194,7 +194,8 @@ class LayerNorm(Layer):
 
     Notes
     -----
-    Over the last axis, as in Keras and PyTorch's ``LayerNorm(features)``. ε is 1e-5 here and in PyTorch, 1e-3 in Keras.
+    Normalizes over the last axis, like Keras and PyTorch's ``LayerNorm(features)``. ε is 1e-5 here and in PyTorch, 1e-3
+    in Keras.
 
     Source: Ba, Kiros and Hinton, "Layer normalization" (2016).
     """
@@ -217,7 +218,7 @@ class LayerNorm(Layer):
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
         memo.mean = _mean(x, memo.mean)
         memo.normal = normal = np.subtract(x, memo.mean, out=memo.normal)  # x − μ
-        y = np.multiply(normal, normal, out=memo.y)  # y is free until it is filled
+        y = np.multiply(normal, normal, out=memo.y)  # y is used as scratch until it is filled
         memo.s = _inverse_root(_mean(y, memo.s), self.epsilon)  # s = 1 / √(σ² + ε)
         normal *= memo.s  # x̂ = (x − μ) s
         np.multiply(normal, self.gamma, out=y)
@@ -241,34 +242,34 @@ class LayerNorm(Layer):
 @final
 @dataclass(eq=False, repr=False)
 class RMSNorm(Layer):
-    """Root mean square normalization: each sample is divided by the size of its features, then a scale is learned.
+    """Root mean square normalization: each sample is divided by the RMS of its features, then scaled by a learned γ.
 
     .. code-block:: text
 
-        over the F features of one row (of one position):
+        over the F features of one row (or one position):
         s = 1 / √(Σ x² / F + ε)        x̂ = x s        y = γ x̂
 
         dγ = Σ dy x̂                    over all rows
         g = dy γ
         dx = s (g − x̂ mean(g x̂))      the mean over the features
 
-    Where dx comes from: g s is the direct way; every x of the row moves s too, ds/dx = −s³ x / F, which takes away the
-    part along x̂. LayerNorm without the mean and the shift: fewer passes, and often as good.
+    Derivation of dx: g s is the direct term; every x of the row also changes s, ds/dx = −s³ x / F, which subtracts the
+    component along x̂. This is LayerNorm without the mean and the shift: fewer passes, and often as good.
 
     Parameters
     ----------
     epsilon : float
-        Added to the mean square, inside of the root.
+        Added to the mean square, inside the root.
 
     Attributes
     ----------
     gamma : (features,) array
-        The learned scale, from 1; penalties treat it as a bias.
+        The learned scale, initially 1; penalties treat it as a bias.
 
     Raises
     ------
     ValueError
-        When ``epsilon`` is not above 0.
+        If ``epsilon`` is not positive.
 
     Examples
     --------
@@ -279,7 +280,7 @@ class RMSNorm(Layer):
 
     Notes
     -----
-    PyTorch's ``RMSNorm`` takes the smallest ε of the dtype by default; here it is 1e-5 as in LayerNorm.
+    PyTorch's ``RMSNorm`` uses the machine epsilon of the dtype by default; here ε is 1e-5, as in LayerNorm.
 
     Source: Zhang and Sennrich, "Root mean square layer normalization" (2019).
     """
@@ -299,7 +300,7 @@ class RMSNorm(Layer):
         return {"normal": self.output_shape, "product": self.output_shape, "s": row, "mean": row}
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
-        y = np.multiply(x, x, out=memo.y)  # y is free until it is filled
+        y = np.multiply(x, x, out=memo.y)  # y is used as scratch until it is filled
         memo.s = _inverse_root(_mean(y, memo.s), self.epsilon)  # s = 1 / √(Σ x² / F + ε)
         memo.normal = np.multiply(x, memo.s, out=memo.normal)  # x̂ = x s
         return np.multiply(memo.normal, self.gamma, out=y)  # y = γ x̂
@@ -317,13 +318,13 @@ class RMSNorm(Layer):
 
 
 def _for_each(shape: Shape, value: float) -> Parameter:
-    """Return a number for each feature, which penalties leave alone as they do biases."""
+    """Return a parameter with one value per feature, which penalties exempt like biases."""
     features = shape[-1]
     return Parameter((features,), Constant(value) if value else Zeros(), Fans(features, features), weight=False)
 
 
 def _mean(x: Array, out: Array | None) -> Array:
-    """Return the means over the features: as np.mean, which would divide in float64 by way of buffers."""
+    """Return the means over the features, like np.mean, but without its buffered division in float64."""
     sums: Array = np.add.reduce(x, axis=-1, keepdims=True, out=out)
     sums /= x.shape[-1]
     return sums

@@ -1,4 +1,4 @@
-"""Layers that make images smaller: of every window one number a channel."""
+"""Pooling layers, which reduce every window of an image to one value per channel."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ __all__ = ["AveragePool2D", "GlobalAveragePool2D", "MaxPool2D"]
 @final
 @dataclass(eq=False, repr=False)
 class MaxPool2D(Layer):
-    """Maximum pooling: of every window the largest number, for each channel.
+    """Maximum pooling: the largest value of every window, for each channel.
 
     .. code-block:: text
 
-        y = max over the window of x          (height + padding − k) // s + 1 rows, and columns in the same way
-        dx = dy at the largest, 0 elsewhere; a pixel that is the largest of several windows gets the sum
+        y = max over the window of x          (height + padding − k) // s + 1 rows, and columns alike
+        dx = dy at the maximum, 0 elsewhere; summed if a pixel is the maximum of several windows
 
-    Where several are the largest, the first of them in the window's order, row by row, gets dy.
+    Among equal maxima, the first in the window, row by row, receives dy.
 
     Parameters
     ----------
     size : int or (int, int)
         Height and width of the windows.
     stride : int or (int, int), optional
-        From one window to the next; ``size`` by default, so that windows do not overlap.
+        Step from one window to the next; ``size`` by default, so that windows do not overlap.
     padding : "valid", "same", int, (int, int) or (int, int, int, int)
-        As in :class:`Conv2D`, but with −∞: what is added is never the largest.
+        As for :class:`Conv2D`, but with −∞, so that padding is never the maximum.
 
     Raises
     ------
     ValueError
-        When x is not an image, or a window is larger than it.
+        If x is not an image, or is smaller than a window.
 
     Examples
     --------
@@ -52,8 +52,8 @@ class MaxPool2D(Layer):
 
     Notes
     -----
-    PyTorch and TensorFlow give dy to the first of several largest, too. A last window that does not fit is left out;
-    PyTorch counts it with ``ceil_mode=True``.
+    PyTorch and TensorFlow also give dy to the first of equal maxima. A last window that does not fit is omitted;
+    PyTorch includes it with ``ceil_mode=True``.
 
     Source: Ranzato et al., "Unsupervised learning of invariant feature hierarchies with applications to object
     recognition" (2007).
@@ -79,7 +79,7 @@ class MaxPool2D(Layer):
     def forward(
         self, x: Float[Array, "batch height width channels"], memo: Memo
     ) -> Float[Array, "batch rows columns channels"]:
-        memo.x = x  # backward looks where the largest was
+        memo.x = x  # backward locates the maxima again
         memo.y = y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
         y[...] = -np.inf
         for pixels, windows in self._windows.places():
@@ -92,39 +92,39 @@ class MaxPool2D(Layer):
         x, y = memo.x, memo.y
         dx = np.empty_like(x) if memo.dx is None else memo.dx
         largest = np.empty_like(y) if memo.largest is None else memo.largest
-        left = np.positive(dy, out=memo.left)  # what no pixel has got yet
+        left = np.positive(dy, out=memo.left)  # the part of dy not yet assigned to a pixel
         dx[...] = 0
         for pixels, windows in self._windows.places():
             error = np.equal(x[pixels], y[windows], out=largest[windows])
             error *= left[windows]
-            dx[pixels] += error  # dx = dy at the largest, 0 elsewhere
-            left[windows] -= error  # and nothing is left for the next that is as large
+            dx[pixels] += error  # dx = dy at the maximum, 0 elsewhere
+            left[windows] -= error  # later pixels with the same value get nothing
         return dx
 
 
 @final
 @dataclass(eq=False, repr=False)
 class AveragePool2D(Layer):
-    """Average pooling: of every window the mean, for each channel.
+    """Average pooling: the mean of every window, for each channel.
 
     .. code-block:: text
 
-        y = Σ x / m            over the m pixels of the image that are in the window; as many rows as of MaxPool2D
-        dx = Σ dy / m          over the windows in which the pixel is
+        y = Σ x / m            over the m pixels of the image in the window; output shape as for MaxPool2D
+        dx = Σ dy / m          over the windows that contain the pixel
 
     Parameters
     ----------
     size : int or (int, int)
         Height and width of the windows.
     stride : int or (int, int), optional
-        From one window to the next; ``size`` by default, so that windows do not overlap.
+        Step from one window to the next; ``size`` by default, so that windows do not overlap.
     padding : "valid", "same", int, (int, int) or (int, int, int, int)
-        As in :class:`Conv2D`. What is added does not count for the mean.
+        As for :class:`Conv2D`. Padding does not count in the mean.
 
     Raises
     ------
     ValueError
-        When x is not an image, or a window is larger than it.
+        If x is not an image, or is smaller than a window.
 
     Examples
     --------
@@ -135,8 +135,7 @@ class AveragePool2D(Layer):
 
     Notes
     -----
-    Padding does not count in Keras, TensorFlow and ONNX either; in PyTorch it does, unless
-    ``count_include_pad=False``.
+    Padding does not count in Keras, TensorFlow and ONNX either; in PyTorch it does unless ``count_include_pad=False``.
 
     Source: LeCun et al., "Backpropagation applied to handwritten zip code recognition" (1989): subsampling.
     """
@@ -161,7 +160,7 @@ class AveragePool2D(Layer):
     def share(self, dtype: np.dtype[Any]) -> Array:
         """Return 1 / m of every window."""
         down, right = (
-            np.minimum(starts + k, n) - np.maximum(starts, 0)  # of each axis, those pixels that are not padding
+            np.minimum(starts + k, n) - np.maximum(starts, 0)  # the pixels along each axis that are not padding
             for n, k, starts in zip(self._windows.image, self._windows.size, self._windows.starts(), strict=False)
         )
         return (1 / (down[:, np.newaxis] * right))[..., np.newaxis].astype(dtype)
@@ -190,7 +189,7 @@ class AveragePool2D(Layer):
 @final
 @dataclass(eq=False, repr=False)
 class GlobalAveragePool2D(Layer):
-    """Global average pooling: of every channel the mean over the whole image.
+    """Global average pooling: the mean of every channel over the whole image.
 
     .. code-block:: text
 
@@ -200,7 +199,7 @@ class GlobalAveragePool2D(Layer):
     Raises
     ------
     ValueError
-        When x is not an image.
+        If x is not an image.
 
     Examples
     --------
@@ -236,12 +235,12 @@ def _check(layer: MaxPool2D | AveragePool2D) -> None:
 
 
 def _find(layer: MaxPool2D | AveragePool2D, image: Shape) -> Windows:
-    """Return the windows; refuse those that lie on padding alone, which have no largest number and no mean."""
+    """Return the windows; raise an error if one covers only padding, where there is no maximum or mean."""
     owner = type(layer).__name__
     size = check_pair(owner, "size", layer.size)
     stride = size if layer.stride is None else check_pair(owner, "stride", layer.stride)
     windows = find_windows(image, size, stride, (1, 1), check_padding(owner, layer.padding))
     for n, (before, _), k, s, count in zip(image[:2], windows.padding, size, stride, windows.output, strict=True):
         if before >= k or (count - 1) * s - before >= n:
-            raise ValueError(f"a window lies on padding only: expects a padding {windows.padding} below size {size}")
+            raise ValueError(f"a window covers only padding: expects padding {windows.padding} below size {size}")
     return windows

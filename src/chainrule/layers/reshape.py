@@ -21,7 +21,7 @@ __all__ = ["Flatten", "Reshape"]
 @final
 @dataclass(eq=False, repr=False)
 class Flatten(Layer):
-    """Flatten: all numbers of a sample in one row, the last axis fastest.
+    """Flatten each sample to one row, with the last axis varying fastest.
 
     .. code-block:: text
 
@@ -35,7 +35,7 @@ class Flatten(Layer):
     >>> Flatten().forward(np.ones((2, 4, 4, 3)), Memo()).shape
     (2, 48)
 
-    Source: Keras's ``Flatten``; PyTorch flattens (channels, height, width), so its order differs from ours.
+    Source: Keras's ``Flatten``. PyTorch flattens (channels, height, width), so its order is different.
     """
 
     def output(self, input_shape: Shape) -> Shape:
@@ -52,7 +52,7 @@ class Flatten(Layer):
 @final
 @dataclass(eq=False, repr=False)
 class Reshape(Layer):
-    """Reshape: the same numbers of a sample in another shape, for example rows of 784 pixels as images.
+    """Reshape each sample, for example rows of 784 pixels to images.
 
     .. code-block:: text
 
@@ -62,12 +62,12 @@ class Reshape(Layer):
     Parameters
     ----------
     shape : sequence of int
-        The shape of one sample of y. One of the numbers may be −1: what is left.
+        Shape of one sample of y. One size may be −1, which is inferred.
 
     Raises
     ------
     ValueError
-        When x has another number of values.
+        If the number of values differs.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A stack of layers beside a shortcut."""
+"""Residual blocks."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ __all__ = ["Residual"]
 @final
 @dataclass(eq=False, repr=False)
 class Residual(Layer):
-    """Residual: layers one after the other, and their input is added to what they give.
+    """Residual block: a sequence of layers whose input is added to their output.
 
     .. code-block:: text
 
         y = x + f(x)          f(x) = layerₙ(… layer₁(x))
 
-        dx = dy + dy · ∂f/∂x  the shortcut hands dy on as it is; f's part comes from its own backward passes
+        dx = dy + dy · ∂f/∂x  the shortcut passes dy on unchanged; the other term comes from the backward passes of f
 
     Parameters
     ----------
     layers : sequence of Layer
-        They have to give the shape that they take.
+        Their output must have the shape of their input.
 
     Attributes
     ----------
     inner : tuple of Layer
-        The bound layers: ``network.layers[2].inner[0].W``; in files, penalties and the layout ``layers.2.0.W``.
+        The bound layers: ``network.layers[2].inner[0].W``, called ``layers.2.0.W`` in files, penalties and the layout.
 
     Raises
     ------
     ValueError
-        When the layers change the shape.
+        If the layers change the shape.
 
     Examples
     --------
@@ -79,7 +79,7 @@ class Residual(Layer):
             except ValueError as error:
                 raise ValueError(f"its layer {i}, {layer!r}: {error} and gets shape {layer.input_shape}") from error
         if shape != input_shape:
-            raise ValueError(f"its layers give shape {shape}, so it expects shape {shape}, to add it")
+            raise ValueError(f"its layers output shape {shape}, so it expects inputs of shape {shape}")
         return shape
 
     def operations(self) -> int:
@@ -107,6 +107,6 @@ class Residual(Layer):
         df: Any = dy
         for layer, inside in zip(reversed(self.inner), reversed(memo.inner), strict=True):
             df = layer.backward(df, inside)
-            if df is None:  # nothing before it learns
+            if df is None:  # no earlier layer has parameters
                 return None
         return np.add(dy, df, out=memo.dx)  # dx = dy + dy · ∂f/∂x

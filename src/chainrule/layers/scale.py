@@ -1,4 +1,4 @@
-"""A learned factor for each feature."""
+"""A learned scale for each feature."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Scale"]
 @final
 @dataclass(eq=False, repr=False)
 class Scale(Layer):
-    """Scale: a learned factor for each feature (each channel).
+    """A learned factor for each feature (each channel), known as LayerScale.
 
     .. code-block:: text
 
@@ -30,12 +30,12 @@ class Scale(Layer):
         dγ = Σ dy x        over the batch (and all positions)
         dx = γ dy
 
-    At the end of a Residual block a small start, such as 1e-2, lets deep stacks begin as the identity.
+    At the end of a Residual block, a small initial value such as 1e-2 lets deep stacks begin close to the identity.
 
     Parameters
     ----------
     start : float
-        What every factor begins with.
+        Initial value of every factor.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Windows that slide over images: what convolution and pooling have in common."""
+"""Sliding windows over images, shared by convolution and pooling."""
 
 from __future__ import annotations
 
@@ -14,39 +14,39 @@ from chainrule._internal.typing import Array
 from chainrule.parameters import Shape
 
 Pair = tuple[int, int]
-MOST_PADDING = 1000  # pixels on a side; what a file may make a prediction allocate depends on it
-COLUMNS = 2**20  # numbers of the windows that are copied at a time: 4 MiB in float32, which stay in the cache
-SHORT = 16  # numbers of a window's row, below which copying place by place is faster
+MAX_PADDING = 1000  # pixels on a side; bounds the memory that a model file can make a prediction allocate
+COLUMNS = 2**20  # values of windows copied at a time: 4 MiB in float32, which stay in the cache
+SHORT = 16  # values in a row of a window below which copying position by position is faster
 
 
 class Windows(NamedTuple):
-    """Where the windows of a layer lie on images (height, width, channels) of one shape."""
+    """The positions of a layer's windows on images of shape (height, width, channels)."""
 
     image: Shape
     size: Pair  # of a window
     stride: Pair
     dilation: Pair
     padding: tuple[Pair, Pair]  # (top, bottom), (left, right)
-    output: Pair  # how many windows, downwards and to the right
+    output: Pair  # number of windows down and across
 
     @property
     def padded(self) -> bool:
-        """Whether there is anything around the image."""
+        """Whether the image is padded."""
         return self.padding != ((0, 0), (0, 0))
 
     @property
     def padded_shape(self) -> Shape:
-        """The shape of an image with what is around it."""
+        """The shape of an image with its padding."""
         (top, bottom), (left, right) = self.padding
         height, width, channels = self.image
         return height + top + bottom, width + left + right, channels
 
     def reads(self, channels: int) -> int:
-        """Return how many numbers all windows of an image have, in so many channels."""
+        """Return the number of values in all windows of an image with this number of channels."""
         return math.prod((*self.output, *self.size, channels))
 
     def pad(self, x: Array, value: float = 0.0) -> Array:
-        """Return the images with ``value`` around them: x itself where nothing is, else in this thread's scratch."""
+        """Return the images padded with ``value``: x itself without padding, else an array in this thread's scratch."""
         if not self.padded:
             return x
         padded = scratch("padded", (len(x), *self.padded_shape[:2], x.shape[-1]), x.dtype)
@@ -55,17 +55,17 @@ class Windows(NamedTuple):
         return padded
 
     def inside(self, padded: Array) -> Array:
-        """Return the view of padded images that is the images."""
+        """Return the view of padded images without the padding."""
         (top, _), (left, _) = self.padding
         return padded[:, top : top + self.image[0], left : left + self.image[1]]
 
     def starts(self) -> tuple[Array, Array]:
-        """Return where the windows begin, downwards and to the right; below 0 on what is around the image."""
+        """Return the first rows and the first columns of the windows; they are negative in the padding."""
         (down, right), ((top, _), (left, _)), (rows, columns) = self.stride, self.padding, self.output
         return np.arange(rows) * down - top, np.arange(columns) * right - left
 
     def offsets(self) -> Iterator[tuple[int, int, tuple[slice, slice, slice]]]:
-        """Yield every place (i, j) in a window, and the index of what padded images have there, over all windows."""
+        """Yield every position (i, j) in a window, and the index into padded images of that position in all windows."""
         (high, wide), (down, right), (rows, columns) = self.dilation, self.stride, self.output
         for i in range(self.size[0]):
             for j in range(self.size[1]):
@@ -77,9 +77,9 @@ class Windows(NamedTuple):
                 )  # fmt: skip
 
     def places(self) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-        """Yield, for every place in a window, the pixels that some windows have there, and which windows these are.
+        """Yield, for every position in a window, the pixels there and their windows, leaving out the padding.
 
-        As indices of images x and of y: ``x[pixels]`` and ``y[windows]`` have one shape, and belong together.
+        They are indices into images x and into y: ``x[pixels]`` and ``y[windows]`` have the same shape and correspond.
         """
         down, right = self._along(0), self._along(1)
         for pixels_down, windows_down in down:
@@ -91,7 +91,7 @@ class Windows(NamedTuple):
         n, stride, count = self.image[axis], self.stride[axis], self.output[axis]
         found = []
         for i in range(self.size[axis]):
-            at = i * self.dilation[axis] - self.padding[axis][0]  # the pixel of the first window, which may be outside
+            at = i * self.dilation[axis] - self.padding[axis][0]  # the pixel in the first window, or padding
             first, last = max(0, -(at // stride)), min(count - 1, (n - 1 - at) // stride)
             if first <= last:
                 pixels = slice(at + first * stride, at + last * stride + 1, stride)
@@ -107,11 +107,11 @@ class Windows(NamedTuple):
 
 
 class Columns:
-    """The windows of images as the rows of a matrix c: (windows of all images, numbers of a window).
+    """The windows of images as the rows of a matrix c: (windows of all images, values of a window).
 
-    c is never there as a whole, which would be kh · kw times the images: a few images at a time are copied into rows,
-    which stay in the cache for one product of matrices, in parts of the batch that threads share. W is
-    (kh, kw, channels / groups, filters): each group of filters sees its channels only.
+    c is never stored as a whole, because it is kh · kw times as large as the images. The windows of a few images at a
+    time are copied to rows that stay in the cache for a matrix product; threads share the batch. W is
+    (kh, kw, channels / groups, filters): each group of filters reads only its channels.
     """
 
     def __init__(self, windows: Windows, x: Array, W: Array, groups: int) -> None:
@@ -153,13 +153,13 @@ class Columns:
                 dW[..., filters] += product.reshape(*self.windows.size, -1, error.shape[1])
 
     def spread(self, dy: Array, out: Array | None) -> Array:
-        """Return dx: of every pixel the sum of dy Wᵀ over the windows, and the places in them, where it lies."""
+        """Return dx: for every pixel, the sum of dy Wᵀ over all windows, and positions in them, that contain it."""
         dx = np.empty_like(self.x) if out is None else out
         self._each_block(lambda block: self._spread(dy[block], dx[block]), dy)
         return dx
 
     def _spread(self, dy: Array, dx: Array) -> None:
-        """Add place by place: a product for each is faster than one for all, whose result would be read with gaps."""
+        """Add position by position: one product each is faster than one for all, whose result is not contiguous."""
         windows, padded = self.windows, dx
         if windows.padded:
             padded = scratch("spread", (len(dx), *windows.padded_shape), dx.dtype)
@@ -174,7 +174,7 @@ class Columns:
             dx[...] = windows.inside(padded)
 
     def _columns(self, padded: Array) -> Array:
-        """Return the windows of a few images as rows of a matrix, in this thread's scratch."""
+        """Return the windows of a few images as the rows of a matrix, in this thread's scratch."""
         windows = self.windows.view(padded)
         count, (kh, kw, channels) = math.prod(windows.shape[:3]), windows.shape[3:]
         columns = scratch("columns", windows.shape, padded.dtype)
@@ -186,13 +186,13 @@ class Columns:
         return columns.reshape(count, kh * kw * channels)
 
     def _groups(self) -> Iterator[tuple[slice, slice]]:
-        """Yield which channels and filters belong together."""
+        """Yield the channels and the filters of each group."""
         channels, filters = self.channels, self.filters // self.groups
         for g in range(self.groups):
             yield slice(channels * g, channels * (g + 1)), slice(filters * g, filters * (g + 1))
 
     def _of_group(self, dy: Array, filters: slice) -> Array:
-        """Return the filters of a group without gaps, which a product would copy each time."""
+        """Return the filters of a group as a contiguous array, which products do not need to copy."""
         rows = dy.reshape(-1, self.filters)
         if self.groups == 1:
             return rows
@@ -215,11 +215,11 @@ class Columns:
 
 
 def find_windows(image: Shape, size: Pair, stride: Pair, dilation: Pair, padding: str | tuple[Pair, Pair]) -> Windows:
-    """Return the windows on images of a shape, or say why there are none.
+    """Return the windows on images of this shape; raise an error if there are none.
 
-    Per axis, with n pixels, p around them, size k, dilation d and stride s:
-    ``(n + p − d (k − 1) − 1) // s + 1`` windows. "same" makes that ``⌈n / s⌉``, with the odd pixel of padding at the
-    end, as TensorFlow does.
+    Along an axis with n pixels, p pixels of padding, size k, dilation d and stride s, there are
+    ``(n + p − d (k − 1) − 1) // s + 1`` windows. With "same" padding there are ``⌈n / s⌉``, with the odd pixel of
+    padding at the end, as in TensorFlow.
 
     >>> find_windows((5, 5, 1), (3, 3), (2, 2), (1, 1), "same").output
     (3, 3)
@@ -232,9 +232,9 @@ def find_windows(image: Shape, size: Pair, stride: Pair, dilation: Pair, padding
         pairs = tuple((p // 2, p - p // 2) for p in around)
     else:
         pairs = ((0, 0), (0, 0)) if padding == "valid" else padding  # type: ignore[assignment]
-    if max(map(max, pairs)) > MOST_PADDING:
+    if max(map(max, pairs)) > MAX_PADDING:
         raise ValueError(
-            f"padding {pairs} (top, bottom), (left, right): expects at most {MOST_PADDING:,} pixels a side"
+            f"padding {pairs} (top, bottom), (left, right): expects at most {MAX_PADDING:,} pixels per side"
         )
     counts = [(n + sum(p) - r) // s + 1 for n, p, r, s in zip(image[:2], pairs, reach, stride, strict=True)]
     if min(counts) < 1:
@@ -247,7 +247,7 @@ def find_windows(image: Shape, size: Pair, stride: Pair, dilation: Pair, padding
 
 
 def check_pair(owner: str, name: str, value: Any, least: int = 1) -> Pair:
-    """Return one number for both axes, or (downwards, to the right), as a pair.
+    """Return one number for both axes, or (down, across), as a pair.
 
     >>> check_pair("Conv2D", "stride", 0)
     Traceback (most recent call last):
@@ -263,7 +263,7 @@ def check_pair(owner: str, name: str, value: Any, least: int = 1) -> Pair:
 
 
 def check_padding(owner: str, value: Any) -> str | tuple[Pair, Pair]:
-    """Return "valid", "same", or how many pixels are added: ((top, bottom), (left, right)).
+    """Return "valid", "same", or the padding in pixels: ((top, bottom), (left, right)).
 
     >>> check_padding("Conv2D", 1), check_padding("Conv2D", (1, 2))
     (((1, 1), (1, 1)), ((1, 1), (2, 2)))

@@ -37,7 +37,7 @@ def class_table(classifier: Any) -> Array:
         if (whole == classes).all():
             return whole
     raise ValueError(
-        f"to_onnx: expected integers or strings as class labels, got {classes.tolist()[:5]}: ONNX supports "
+        f"onnx: expected integers or strings as class labels, got {classes.tolist()[:5]}: ONNX supports "
         "no others. Fit the model to labels of one of these types."
     )
 

@@ -83,7 +83,7 @@ class Graph:
         if self.dtype == np.float64 and op in NOT_IN_FLOAT64:
             raise ValueError(
                 f"{self.scope}: onnxruntime does not implement the operator {op} in float64: build it from others "
-                f"(graph.native() tells which), or export in float32: to_onnx(..., dtype='float32')."
+                f"(graph.native() tells which), or export in float32, with dtype='float32'."
             )
         names = [i if isinstance(i, str) else self.constant(i) for i in inputs]
         if isinstance(to := attributes.get("to"), str):

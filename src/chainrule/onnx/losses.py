@@ -1,4 +1,4 @@
-"""The links of the losses as ONNX operators. Losses not listed here use the identity."""
+"""The inverse links of the losses as ONNX operators. Losses not listed here use the identity."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def convert(
     networks = prepared(networks, networks[0].dtype if dtype is None else dtype)
     network, size = networks[0], sum(network.theta.nbytes for network in networks)
     if size > LARGEST:
-        raise ValueError(f"to_onnx: the parameters take {size:,} bytes; ONNX files are limited to 2 GiB.")
+        raise ValueError(f"onnx: the parameters take {size:,} bytes; ONNX files are limited to 2 GiB.")
     graph = Graph(network.dtype, opset)
     shape = network.input_shape if estimator is None else (math.prod(network.input_shape),)
     x = INPUT if estimator is None else rows_to_samples(graph, network, INPUT)
@@ -162,7 +162,7 @@ def _parts(model: Any) -> tuple[list[Network], Any]:
 
     if not isinstance(model, BaseMLP):
         raise TypeError(
-            f"to_onnx: expected a Network, an MLPClassifier or an MLPRegressor, got {type(model).__name__}. For a "
+            f"onnx: expected a Network, an MLPClassifier or an MLPRegressor, got {type(model).__name__}. For a "
             "pipeline, call chainrule.onnx.register_skl2onnx() and use skl2onnx.to_onnx."
         )
     check_is_fitted(model)
@@ -171,10 +171,10 @@ def _parts(model: Any) -> tuple[list[Network], Any]:
 
 def _checked_opset(opset: Any, onnx: Any) -> int:
     newest = onnx.defs.onnx_opset_version()
-    opset = check_count("to_onnx", "opset", opset)
+    opset = check_count("onnx", "opset", opset)
     if not OLDEST <= opset <= newest:
         raise ValueError(
-            f"to_onnx: opset: expected {OLDEST} to {newest}, the range of onnx {onnx.__version__}, got {opset}."
+            f"onnx: opset: expected {OLDEST} to {newest}, the range of onnx {onnx.__version__}, got {opset}."
         )
     return opset
 
@@ -210,7 +210,7 @@ def _texts(metadata: Mapping[str, str] | None) -> dict[str, str]:
     texts = dict(metadata or {})
     for key, value in texts.items():
         if not (isinstance(key, str) and isinstance(value, str)):
-            raise TypeError(f"to_onnx: metadata: expected strings, got {key!r}: {value!r}. Convert it with json.dumps.")
+            raise TypeError(f"onnx: metadata: expected strings, got {key!r}: {value!r}. Convert it with json.dumps.")
     return texts
 
 
@@ -253,7 +253,5 @@ def assemble(
         onnx.checker.check_model(model, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         why = " ".join(str(error).split())
-        raise ValueError(
-            f"to_onnx: the converters' result is not a valid model of opset {graph.opset}: {why}"
-        ) from error
+        raise ValueError(f"onnx: the converters' result is not a valid model of opset {graph.opset}: {why}") from error
     return model

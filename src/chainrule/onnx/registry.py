@@ -1,4 +1,4 @@
-"""Registered converters for layers and for the links of losses."""
+"""Registered converters for layers and for the inverse links of losses."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def register_layer(cls: type[Layer], *, images: str = "last") -> Callable[[C], C
 
 
 def register_loss(cls: type[Loss], output: str = OUTPUT) -> Callable[[C], C]:
-    """Register a converter for a loss's link: a decorator for a function of the graph, the loss and the logits' name.
+    """Register a converter for a loss's inverse link: a decorator for a function of graph, loss and name of the logits.
 
-    A loss whose link is the identity does not need one.
+    A loss whose inverse link is the identity does not need one.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def register_loss(cls: type[Loss], output: str = OUTPUT) -> Callable[[C], C]:
     ...         return np.log1p(memo.error**2).sum(axis=1)
     ...     def backward(self, t, memo):
     ...         raise NotImplementedError
-    ...     def link(self, y):
+    ...     def inverse_link(self, y):
     ...         return np.tanh(y)
     >>> @register_loss(Cauchy)
     ... def cauchy(graph, loss, y):
@@ -158,12 +158,14 @@ def add_layers(graph: Graph, layers: Sequence[Layer], x: str, scope: str = "laye
 
 
 def add_link(graph: Graph, loss: Loss, y: str, member: str = "") -> str:
-    """Add the loss's link and return the name of the predictions."""
+    """Add the loss's inverse link and return the name of the predictions."""
     graph.scope = member + "link"
     if type(loss) in LINKS:
         return LINKS[type(loss)][0](graph, loss, y)
-    if type(loss).link is not Loss.link:
-        raise ValueError(_unknown(f"the link of the loss, {loss!r},", "register_loss", type(loss).__name__, "loss, y"))
+    if type(loss).inverse_link is not Loss.inverse_link:
+        raise ValueError(
+            _unknown(f"the inverse link of the loss, {loss!r},", "register_loss", type(loss).__name__, "loss, y")
+        )
     return y
 
 
@@ -174,7 +176,7 @@ def output_name(loss: Loss) -> str:
 
 def _unknown(what: str, function: str, name: str, arguments: str) -> str:
     return (
-        f"to_onnx: {what} has no converter: write a function of (graph, {arguments}) that adds its operators with "
+        f"onnx: {what} has no converter: write a function of (graph, {arguments}) that adds its operators with "
         f"graph.node(...), and put @chainrule.onnx.{function}({name}) above it."
     )
 

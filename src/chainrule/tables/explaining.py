@@ -17,7 +17,7 @@ from chainrule.tables.labeled import labeled
 from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.saving import Saved
 from chainrule.tracing.example import Trace, trace
-from chainrule.tracing.steps import Step
+from chainrule.tracing.operations import Operation
 
 if TYPE_CHECKING:
     import polars as pl
@@ -68,7 +68,7 @@ def explain(run: Saved, frame: pl.DataFrame, row: int, source: str, optimizer: O
     title = f"row {row} of {clean(source)}"
     at = next(i for i, step in enumerate(worked.steps) if step.phase == "loss")
     steps = (
-        Step("preparation", None, title, "", (), (), notes, table=_cells(run, one, names, X[0])),
+        Operation("preparation", None, title, "", (), (), notes, table=_cells(run, one, names, X[0])),
         *worked.steps[:at],
         _prediction(run, X, worked.prediction[0], len(networks)),
         *worked.steps[at:],
@@ -95,7 +95,7 @@ def _cells(run: Saved, one: pl.DataFrame, names: Sequence[tuple[str, str]], x: A
     return tuple(rows)
 
 
-def _prediction(run: Saved, X: Array, y: Array, networks: int) -> Step:
+def _prediction(run: Saved, X: Array, y: Array, networks: int) -> Operation:
     """Return how the network's output becomes the prediction."""
     schema, model = run.schema, run.pipeline[-1]
     title = clean(schema.target)
@@ -103,13 +103,13 @@ def _prediction(run: Saved, X: Array, y: Array, networks: int) -> Step:
     if schema.task == "regression":
         whole = short(np.ravel(model.predict(X))[0], 6)
         lines = [_back(model.transformer_, title, y), *(f"{line} It is {whole}." for line in lines)]
-        return Step("prediction", None, title, "", (), (), tuple(lines))
+        return Operation("prediction", None, title, "", (), (), tuple(lines))
     p = np.asarray(model.predict_proba(X))[0]
     labels = [column.name for column in schema.targets] if schema.task == "multilabel" else schema.classes
     rows = [(clean(str(label), 40), f"{value:.4f}") for label, value in zip(labels, p.tolist(), strict=True)]
     rows = sorted(rows, key=lambda r: -float(r[1]))[:MOST] if len(rows) > MOST else rows
     head = "label" if schema.task == "multilabel" else "class"
-    return Step("prediction", None, title, "", (), (), tuple(lines), table=((head, "probability"), *rows))
+    return Operation("prediction", None, title, "", (), (), tuple(lines), table=((head, "probability"), *rows))
 
 
 def _back(scaler: Any, name: str, y: Array) -> str:

@@ -1,8 +1,8 @@
-"""Worked examples: every number of a forward pass, a backward pass and a step, printed beside its equation."""
+"""Worked examples: all numbers of a forward pass, a backward pass and an optimizer step, with their equations."""
 
 from chainrule.pages.blocks import Matrix
 from chainrule.tracing.equations import EQUATIONS, Equations
 from chainrule.tracing.example import Trace, trace
-from chainrule.tracing.steps import Check, Step
+from chainrule.tracing.operations import Check, Operation
 
-__all__ = ["EQUATIONS", "Check", "Equations", "Matrix", "Step", "Trace", "trace"]
+__all__ = ["EQUATIONS", "Check", "Equations", "Matrix", "Operation", "Trace", "trace"]

@@ -1,4 +1,4 @@
-"""One real pass through the network, forward and backward, with everything that went from layer to layer kept."""
+"""A forward and a backward pass through the network that record all intermediate values."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from chainrule.parameters import Entry
 
 
 class Watched(Layer):
-    """A layer that keeps what it was given and what it gave; with ``instead`` it is given something else.
+    """A layer that records its inputs and outputs; ``instead``, if set, replaces its input.
 
-    ``label`` is its place: 2, or "2.0" for the first layer inside of layer 2. ``inside`` are those inside of it.
+    ``label`` is its index: 2, or "2.0" for the first layer inside layer 2. ``inside`` has the layers inside it.
     """
 
     def __init__(self, layer: Layer, memo: Memo, label: int | str) -> None:
@@ -29,7 +29,7 @@ class Watched(Layer):
         self.instead: Array | None = None
         self.inside: list[Watched] = []
         self.names: dict[str, Entry] = {}
-        """Its own parameters: name, and place in theta."""
+        """Its own parameters by name, with their positions in theta."""
         if isinstance(layer, Residual):
             self.inside = watch(layer.inner, memo.inner, f"{label}.")
             layer.layers = tuple(self.inside)
@@ -49,7 +49,7 @@ class Watched(Layer):
 
 
 def watch(layers: Sequence[Layer], memos: Sequence[Memo], before: str = "") -> list[Watched]:
-    """Return watched layers, of a Residual also those inside of it."""
+    """Return watched layers, including those inside a Residual."""
     return [
         Watched(layer, memo, f"{before}{i}" if before else i)
         for i, (layer, memo) in enumerate(zip(layers, memos, strict=True))
@@ -57,14 +57,14 @@ def watch(layers: Sequence[Layer], memos: Sequence[Memo], before: str = "") -> l
 
 
 def flat(layers: Sequence[Watched]) -> Iterator[Watched]:
-    """Yield all watched layers in the order in which they are done: those inside before the one around them."""
+    """Yield all watched layers in the order in which they finish: inner layers before the enclosing one."""
     for layer in layers:
         yield from flat(layer.inside)
         yield layer
 
 
 class WatchedLoss(Loss):
-    """The same for the loss. Its memo is copied after ``forward``: ``backward`` may write over it."""
+    """A loss that records its inputs and outputs; its memo is copied, because ``backward`` may overwrite it."""
 
     def __init__(self, loss: Loss) -> None:
         self.loss = loss
@@ -79,12 +79,12 @@ class WatchedLoss(Loss):
         return values
 
     def backward(self, t: Any, memo: Memo) -> Any:
-        self.seen.dy = self.loss.backward(t, memo)  # ∂ℓ/∂y now, and dL/dy once the network has scaled it in place
+        self.seen.dy = self.loss.backward(t, memo)  # ∂ℓ/∂y now, and dL/dy after the network scales it in place
         return self.seen.dy
 
 
 class Draws(np.random.Generator):
-    """Draws for dropout that are the same for a network and for its copy in float64."""
+    """A random generator for dropout that draws the same values for a network and its float64 copy."""
 
     def __init__(self, seed: int, dtype: np.dtype[Any]) -> None:
         super().__init__(np.random.PCG64(seed))
@@ -100,7 +100,7 @@ class Draws(np.random.Generator):
 
 
 class Computation:
-    """A network and a batch, ready for passes; ``run`` does one, with ``Network.loss_and_grad``."""
+    """A network and a batch; ``run`` makes one pass with ``Network.loss_and_grad``."""
 
     def __init__(
         self, network: Network, x: Any, t: Array, weight: Array | None, *, training: bool, draws: Draws
@@ -108,7 +108,7 @@ class Computation:
         self.plain, self.network = network, copy.copy(network)
         self.x, self.t, self.weight, self.draws = x, t, weight, draws
         self.workspace = self.network.workspace(len(x), training=training)
-        self.workspace.first = 0  # here dL/dx is wanted down to the input
+        self.workspace.first = 0  # dL/dx is needed down to the input
         self.layers = watch(self.network.layers, self.workspace.memos)
         self.all = list(flat(self.layers))
         for layer in self.all:
@@ -122,12 +122,12 @@ class Computation:
         self.network.layers, self.network.loss = tuple(self.layers), self.loss
 
     def run(self) -> float:
-        """Return L; the layers, the workspace and the loss hold the rest."""
+        """Return L; the layers, the workspace and the loss hold all other values."""
         self.draws.bit_generator.state = self.draws.start
         return self.network.loss_and_grad(self.x, self.t, self.workspace, self.weight)[0]
 
     def parameter(self, entry: Entry) -> Array:
-        """Return a parameter, a view of theta."""
+        """Return a parameter as a view of theta."""
         return self.network.layout.view(self.network.theta, entry)
 
     def gradient(self, entry: Entry) -> Array:
@@ -135,7 +135,7 @@ class Computation:
         return self.network.layout.view(self.workspace.grad, entry)
 
     def step(self, optimizer: Optimizer) -> tuple[Computation, Memo]:
-        """Return the computation with the parameters after one step, and the optimizer's state."""
+        """Return the computation after one optimizer step, and the optimizer state."""
         after = copy.copy(self.plain)
         state = optimizer.start(after.theta, after.weights)
         optimizer.update(after.theta, self.workspace.grad, state)
@@ -143,7 +143,7 @@ class Computation:
         return Computation(after, self.x, self.t, self.weight, training=training, draws=self.draws), state
 
     def astype(self, dtype: str) -> Computation:
-        """Return the same computation in another dtype, with the same draws."""
+        """Return the same computation in another dtype, with the same random draws."""
         network = self.plain.astype(dtype)
         x = self.x.astype(dtype)
         t = self.t.astype(dtype) if self.t.dtype.kind == "f" else self.t

@@ -1,4 +1,4 @@
-"""Which entry of y belongs to the entry of a gradient that is checked, and how both come about, with their numbers."""
+"""The arithmetic of single entries: a checked gradient entry and an entry of y that it affects, with numbers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from chainrule.pages.blocks import Matrix
 from chainrule.pages.formatting import factor, number
 from chainrule.pages.formula import filled, sides
 from chainrule.tracing.equations import Equations, lines
-from chainrule.tracing.steps import Index
+from chainrule.tracing.operations import Index
 
-DIGITS = 4  # significant ones, of a number in a formula
-DOUBLED = re.compile(r"(?<=\()\((−[^()]*)\)(?=[,)])")  # tanh((−1)), max((−1), 0): one pair is enough
-TERMS = 3  # of a sum that is longer than one more
-LISTED = 9  # numbers of a list
+DIGITS = 4  # significant digits of a number in a formula
+DOUBLED = re.compile(r"(?<=\()\((−[^()]*)\)(?=[,)])")  # double parentheses, as in tanh((−1)) and max((−1), 0)
+TERMS = 3  # terms shown of a sum with more than one term beyond them
+LISTED = 9  # numbers shown of a list
 
 
 def at(name: str, index: Sequence[int]) -> str:
@@ -34,7 +34,7 @@ def at(name: str, index: Sequence[int]) -> str:
 
 
 def line(name: str, index: Index, right: str, result: Any, sign: str = "=") -> list[str]:
-    """Return an entry with its arithmetic, or nothing where there is none.
+    """Return an entry with its arithmetic as a list of one line, empty if ``right`` is.
 
     >>> line("y", (0, 1), "tanh((−1))", -0.76159)
     ['y[0, 1] = tanh(−1) = −0.7616']
@@ -44,7 +44,7 @@ def line(name: str, index: Index, right: str, result: Any, sign: str = "=") -> l
 
 
 def total(products: Sequence[tuple[Any, ...]], extra: Sequence[Any] = ()) -> str:
-    """Return a sum of products as text; of a long one the first terms that are not 0, and how many more there are.
+    """Return a sum of products as text; a long one is shortened to its first nonzero terms and the number of others.
 
     >>> total([(1.0, 2.0), (0.5, -3.0)], extra=[0.25])
     '1 · 2 + 0.5 · (−3) + 0.25'
@@ -56,16 +56,16 @@ def total(products: Sequence[tuple[Any, ...]], extra: Sequence[Any] = ()) -> str
 
 
 def pairs(*factors: Array) -> str:
-    """Return the sum of the products of arrays, entry by entry."""
+    """Return the sum over entries of the elementwise product of arrays, as text."""
     return total(list(zip(*(f.ravel().tolist() for f in factors), strict=True)))
 
 
 class Seen(NamedTuple):
-    """What a layer was given and gave, and what its equations name, by symbol."""
+    """The inputs and outputs of a layer, and the arrays that its equations name, by symbol."""
 
     layer: Any
     arrays: Mapping[str, Array]
-    """x, y, dy, dx, parameters, their gradients, and what was in the memo."""
+    """x, y, dy, dx, the parameters, their gradients, and arrays from the memo."""
     entries: Mapping[str, Index]
     """The checked entry of each gradient."""
     equations: Equations
@@ -79,16 +79,16 @@ class Worked(NamedTuple):
     forward: Sequence[str] = ()
     backward: Sequence[str] = ()
     more: Sequence[Matrix] = ()
-    """Arrays to show in the forward pass beside those that the equations name."""
+    """Arrays to show in the forward pass in addition to those in the equations."""
 
 
 def work(seen: Seen) -> Worked:
-    """Return what can be worked out of a layer: nothing but the marks where it is one of one's own."""
+    """Return the worked entries of a layer."""
     return WORK.get(type(seen.layer), _same_place)(seen)
 
 
 def _same_place(seen: Seen) -> Worked:
-    """Work out a layer whose y has the place of x, by its equations: elementwise, or with a factor for each feature."""
+    """Work out a layer that acts entry by entry, from its equations; a factor per feature is allowed."""
     arrays, (x, y, dy) = seen.arrays, (seen.arrays[name] for name in ("x", "y", "dy"))
     if x.shape != y.shape:
         return Worked()
@@ -115,10 +115,10 @@ def _same_place(seen: Seen) -> Worked:
 
 
 def _value(values: Array, shape: tuple[int, ...], index: Index) -> Any:
-    """Return the number that belongs to an entry of y: at its place, of its feature, of its row, or of all."""
+    """Return the value that belongs to an entry of y: its own, or that of its feature, its row, or the whole array."""
     if values.shape == shape:
         return values[index]
-    if values.shape == (shape[0], shape[-1]):  # one for each channel of each image
+    if values.shape == (shape[0], shape[-1]):  # one value per channel of each image
         return values[index[0], index[-1]]
     if values.ndim <= len(shape) and all(n in (1, m) for n, m in zip(values.shape[::-1], shape[::-1], strict=False)):
         return np.broadcast_to(values, shape)[index]
@@ -135,19 +135,19 @@ def _dense(seen: Seen) -> Worked:
 
 
 def _linear(x: Array, w: Array, b: Any, y: Array, index: Index) -> list[str]:
-    """Return an entry of y = Σ x w + b with numbers."""
+    """Return the arithmetic of an entry of y = Σ x w + b."""
     return line("y", index, total(list(zip(x.tolist(), w.tolist(), strict=True)), [] if b is None else [b]), y[index])
 
 
 def _pixels(windows: Windows) -> Array:
-    """Return which pixel of the image every place of every window is: a number, or −1 around the image."""
+    """Return the pixel index of every position of every window, with −1 for padding."""
     height, width = windows.image[:2]
     numbers = np.arange(height * width, dtype=float).reshape(1, height, width, 1)
     return windows.view(windows.pad(numbers, -1.0).copy())[0, ..., 0].astype(int)  # (rows, columns, height, width)
 
 
 def _convolution(seen: Seen) -> Worked:
-    """Of W[i, j, k, f] the window whose part in dW is the largest."""
+    """Work out the window that contributes most to dW[i, j, k, f]."""
     x, y, dy, W, dW = (seen.arrays[name] for name in ("x", "y", "dy", "W", "dW"))
     i, j, k, f = seen.entries["dW"]
     windows: Windows = seen.layer._windows  # noqa: SLF001
@@ -166,7 +166,7 @@ def _convolution(seen: Seen) -> Worked:
 
 
 def _pool(seen: Seen) -> Worked:
-    """Of the checked pixel the first window whose largest it is, or of which it is a part."""
+    """Work out the first window that contains the checked pixel, or has its maximum there."""
     x, y, dy, dx = (seen.arrays[name] for name in ("x", "y", "dy", "dx"))
     largest = isinstance(seen.layer, layers.MaxPool2D)
     windows: Windows = seen.layer._windows  # noqa: SLF001
@@ -211,7 +211,7 @@ def _reshape(seen: Seen) -> Worked:
 
 
 def _embedding(seen: Seen) -> Worked:
-    """Of W[k, j] the first row of x that has category k, and all of them."""
+    """Work out W[k, j]: y for the first row of x with category k, and dW from all of them."""
     y, dy, dW, rows = (seen.arrays[name] for name in ("y", "dy", "dW", "k"))
     k, j = seen.entries["dW"]
     size = dW.shape[1]

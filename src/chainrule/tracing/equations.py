@@ -1,7 +1,7 @@
-"""The equations of every layer, loss and optimizer, each written once: see :mod:`chainrule.pages.formula`.
+"""The equations of all layers, losses and optimizers, in the notation of :mod:`chainrule.pages.formula`.
 
-A class that is not in ``EQUATIONS`` says its own in a class attribute ``equations``, a mapping of the arguments of
-:class:`Equations`; one that does not is shown as y = MyLayer(x).
+A class that is not in ``EQUATIONS`` may have a class attribute ``equations``, a mapping with the arguments of
+:class:`Equations`. Without it, a layer is shown as y = MyLayer(x).
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ LETTERS = {name: letter for letter, name in GREEK.items()}
 
 @dataclass(frozen=True)
 class Equations:
-    """What one class computes, forward and backward, as text with one equation a line.
+    """The equations of one class, forward and backward, as text with one equation per line.
 
-    An entry of y or dx is worked out by its equation where that has nothing but names of known arrays and symbols.
+    An entry of y or dx is worked out from its equation if the equation has only known arrays and symbols.
 
     Parameters
     ----------
     forward, backward : str
     memo : mapping
-        What else to show: the symbol of the equations, and the name in the memo, or a function of the layer, the memo
-        and x.
+        Other arrays to show: the symbol in the equations, and the name in the memo or a function of the layer, the
+        memo and x.
     symbols : mapping
-        The symbols that stand for what the constructor was given: symbol, and name of the attribute.
+        Symbols for constructor arguments, with the names of the attributes.
     after : str
-        How the layer's statistics move after a step in training.
+        The update of the layer's statistics after a training step.
 
     Examples
     --------
@@ -55,12 +55,12 @@ class Equations:
 
 
 def lines(text: str) -> tuple[str, ...]:
-    """Return equations one by one."""
+    """Split a text into its equations."""
     return tuple(line.strip() for line in text.splitlines())
 
 
 def symbol(parameter: str) -> str:
-    """Return a parameter's name as the equations have it.
+    """Return the symbol of a parameter in the equations.
 
     >>> symbol("gamma"), symbol("W")
     ('γ', 'W')
@@ -69,7 +69,7 @@ def symbol(parameter: str) -> str:
 
 
 def equations_of(thing: Layer | Loss | Optimizer, *, training: bool = False) -> Equations:
-    """Return the equations of a layer, loss or optimizer; generic ones for a class that has none."""
+    """Return the equations of a layer, loss or optimizer; generic ones if the class has none."""
     found = EQUATIONS.get(type(thing)) or _own(thing)
     equations = found if isinstance(found, Equations) else found(thing, training)
     if isinstance(thing, Optimizer) and thing.weight_decay:
@@ -79,7 +79,7 @@ def equations_of(thing: Layer | Loss | Optimizer, *, training: bool = False) -> 
 
 
 def _own(thing: Layer | Loss | Optimizer) -> Equations:
-    """Return what a class says of itself, or no more than its name."""
+    """Return the equations that a class declares, or generic ones with its name."""
     name, own = type(thing).__name__, getattr(thing, "equations", None)
     if own and not isinstance(own, Mapping):
         raise TypeError(f'{name}.equations: expected {{"forward": "y = ...", "backward": "dx = ..."}}, got {own!r}')

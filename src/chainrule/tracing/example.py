@@ -1,4 +1,4 @@
-"""A worked example: every number of one forward pass, one backward pass and one step of the optimizer."""
+"""A worked example: all numbers of one forward pass, one backward pass and one optimizer step."""
 
 from __future__ import annotations
 
@@ -22,34 +22,35 @@ from chainrule.optimizers import SGD, Optimizer
 from chainrule.pages.formatting import number, rows
 from chainrule.pages.page import Page
 from chainrule.tracing.computation import Computation, Draws
+from chainrule.tracing.operations import Example
 from chainrule.tracing.page import TITLE, about, blocks
 from chainrule.tracing.record import record
-from chainrule.tracing.steps import Check, Step
 
 ENDINGS = (".html", ".md", ".txt")
 
 
 @dataclass(frozen=True, eq=False)
-class Trace:
-    """The result of :func:`chainrule.trace`: the steps of a worked example, and three ways to print them.
+class Trace(Example):
+    """The result of :func:`chainrule.trace`, to print, show in a notebook, or save as HTML, Markdown or text.
 
-    ``print(trace)`` is the text, a notebook shows the page of :meth:`html`, :meth:`save` writes a file.
+    This is not graph tracing: no code is generated from it.
 
     Attributes
     ----------
-    steps : tuple of Step
-        In the order of the computation: forward, the loss, backward, the update. Their arrays are those of the pass
-        itself.
+    steps : tuple of Operation
+        In the order of computation: forward, loss, backward, update. Their arrays are those of the pass itself.
     value, value_after : float
-        L, and what it is after the step.
+        L before and after the optimizer step.
     prediction : (batch, outputs) array
-        The loss's link of the last layer's y.
-    x, t : the batch and its targets
+        The predictions: the loss's inverse link applied to y of the last layer.
+    x, t : arrays
+        The batch and its targets.
     network, loss, optimizer, dtype : str
-    classes : names of the classes, where they were given
-    image_shape : (height, width), where it was given
+    classes : tuple of str or None
+        Names of the classes.
+    image_shape : (height, width) or None
     labeled : bool
-        Whether t is the truth, and not a prediction that stands for it.
+        Whether t is the true target, not a prediction used in its place.
 
     Examples
     --------
@@ -66,47 +67,8 @@ class Trace:
     update: W[0, 0] ← 0 − 0.1 · (−6) = 0.6: b[0] ← 0 − 0.1 · (−3) = 0.3
     """
 
-    steps: tuple[Step, ...]
-    value: float
-    value_after: float
-    prediction: Array
-    x: Array
-    t: Array
-    network: str
-    loss: str
-    optimizer: str
-    dtype: str
-    classes: tuple[str, ...] | None = None
-    image_shape: tuple[int, int] | None = None
-    labeled: bool = True
-
-    @property
-    def rows(self) -> int:
-        """How many samples were traced."""
-        return len(self.x)
-
-    @property
-    def checks(self) -> list[Check]:
-        """All entries that were checked by central differences."""
-        return [check for step in self.steps for check in step.checks]
-
-    def outcome(self, row: int) -> str:
-        """Return the target and the prediction of one sample in words, where they are classes; else nothing.
-
-        >>> import chainrule as cr
-        >>> network = cr.Network(1, [cr.layers.Dense(2, weights="zeros")], "softmax_cross_entropy")
-        >>> cr.trace(network, [1.0], 1, classes=["cat", "dog"]).outcome(0)
-        'true: dog, predicted: cat with 0.500'
-        """
-        p, t = self.prediction[row], self.t[row]
-        if np.ndim(t) or len(p) < 2:
-            return ""
-        names = self.classes or [str(i) for i in range(len(p))]
-        true = f"true: {names[int(t)]}, " if self.labeled else ""
-        return f"{true}predicted: {names[int(p.argmax())]} with {p.max():.3f}"
-
     def page(self, digits: int = 4) -> Page:
-        """Return the worked example as a page; ``digits`` are the significant ones of an array's largest value."""
+        """Return the worked example as a page; ``digits`` is the number of significant digits of an array's maximum."""
         digits = check_count("Trace", "digits", digits)
         return Page(TITLE, about(self), tuple(blocks(self, digits)))
 
@@ -115,27 +77,27 @@ class Trace:
         return self.page(digits).text(check_count("Trace", "width", width, 40))
 
     def markdown(self, digits: int = 4) -> str:
-        """Return the worked example as Markdown, with its equations as LaTeX between dollar signs."""
+        """Return the worked example as Markdown, with equations in LaTeX between dollar signs."""
         return self.page(digits).markdown
 
     def html(self, digits: int = 4) -> str:
-        """Return the worked example as one HTML file: nothing is loaded, and no script runs."""
+        """Return the worked example as one HTML page without scripts or external resources."""
         return self.page(digits).html
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write a file of the kind that its ending says: ``.html``, ``.md`` or ``.txt``.
+        """Save the worked example as HTML, Markdown or text, according to the ending: ``.html``, ``.md`` or ``.txt``.
 
         Raises
         ------
         ValueError
-            When the ending is another one.
+            If the name has another ending.
         FileExistsError
-            When the file is there and ``overwrite`` is false.
+            If the file exists and ``overwrite`` is false.
         """
         path = Path(path)
         check_ending(path)
         if path.exists() and not overwrite:
-            raise FileExistsError(f"{path} is there already: choose another name, or replace it with overwrite=True.")
+            raise FileExistsError(f"{path} already exists: choose another name, or replace it with overwrite=True.")
         ending = path.suffix.lower()
         written = self.html() if ending == ".html" else self.markdown() if ending == ".md" else self.text()
         write_atomically(path, written.encode())
@@ -155,7 +117,7 @@ class Trace:
 
 
 def check_ending(path: Path) -> None:
-    """Refuse a name with an ending that is not known."""
+    """Raise an error for a name with an unknown ending."""
     if path.suffix.lower() not in ENDINGS:
         raise ValueError(f"{path}: expected a name that ends in .html, .md or .txt, got {path.suffix or 'no ending'}.")
 
@@ -172,25 +134,28 @@ def trace(
     classes: Sequence[str] | None = None,
     image_shape: tuple[int, int] | None = None,
 ) -> Trace:
-    """Work an example: each layer's equations with the numbers of one sample or a small batch, to print and read.
+    """Trace one training step: each layer's equations with the numbers of one sample or a small batch.
 
-    One ``loss_and_grad`` runs, and one step of the optimizer on a copy; the network is not changed. One entry of
-    every gradient is compared with a central difference of L, in float64.
+    Runs ``loss_and_grad`` and one optimizer step on a copy; the network is not modified. One entry of every gradient
+    is compared with a central difference of L in float64.
 
     Parameters
     ----------
     network : Network
     x : (inputs,) or (batch, inputs)
-    t : the target, or the targets, as the loss wants them
+    t : () or (batch,) or (batch, outputs)
+        The target or targets, in the form expected by the loss.
     optimizer : Optimizer or str, optional
-        Whose first step is shown; ``SGD(0.1)`` by default.
+        Its first step is shown; ``SGD(0.1)`` by default.
     sample_weight : (batch,), optional
     training : bool
-        Whether dropout drops; ``seed`` is for what it draws.
+        Whether dropout is active.
+    seed : int
+        Random seed for dropout.
     classes : sequence of str, optional
-        What the classes are called.
+        Names of the classes.
     image_shape : (height, width), optional
-        When a row of x is an image.
+        Shape of the image, if each row of x is one.
 
     Examples
     --------
@@ -231,7 +196,7 @@ def trace(
         steps,
         value,
         value_after,
-        network.loss.link(computation.loss.seen.y).copy(),
+        network.loss.inverse_link(computation.loss.seen.y).copy(),
         x,
         t.copy(),
         repr(network),
@@ -244,7 +209,7 @@ def trace(
 
 
 def _failed(network: Network, x: Array, t: Array, error: Exception, *, training: bool, draws: Draws) -> str:
-    """Return which layer, or the loss, does not run, and where to ask why."""
+    """Return a message that names the layer that fails, or the loss, and the check to run."""
 
     def fresh() -> Memo:
         draws.bit_generator.state = draws.start

@@ -1,9 +1,8 @@
-"""The worked example as blocks: one content for the page, for Markdown and for a terminal."""
+"""The worked example as blocks, which are rendered as HTML, Markdown and text."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -22,40 +21,38 @@ from chainrule.pages.blocks import (
     Verdict,
 )  # fmt: skip
 from chainrule.pages.formatting import number
-from chainrule.tracing.steps import Step
+from chainrule.tracing.operations import Example, Operation
 
-Trace = Any  # of chainrule.tracing.example, which imports this file
-
-BARS = 12  # classes, each with a bar for its probability
-OUTCOMES = 5  # samples
+BARS = 12  # the most classes shown with a bar for the probability
+OUTCOMES = 5  # the most samples with target and prediction
 TITLE = "A worked example"
 PHASES = {
     "preparation": ("Preparation", "from the columns of a table to x"),
     "prediction": ("The prediction", "from y to the values of the target"),
     "forward": ("Forward", "from x to y, layer by layer"),
-    "loss": ("The loss", "how wrong y is, and where ∂L/∂y comes from"),
-    "backward": ("Backward", "from ∂L/∂y to ∂L/∂x, the last layer first"),
+    "loss": ("The loss", "the error of y, and ∂L/∂y"),
+    "backward": ("Backward", "from ∂L/∂y to ∂L/∂x, last layer first"),
     "update": ("The update", "one step of "),
 }
 LEGEND = (
     "dW stands for ∂L/∂W, and so on. [3, 2] is an entry, counted from 0; long arrays are shortened to their first and "
-    "last entries; 0 is exactly 0, 0.000 only nearly. Every number is that of the pass itself, in {dtype}; one entry "
-    "of each gradient is compared with a central difference of L, in float64."
+    "last entries. 0 means exactly 0; 0.000 means rounded to 0. All numbers are from the pass itself, in {dtype}; one "
+    "entry of each gradient is compared with a central difference of L in float64."
 )
 LOOK = (
-    "Blue is positive, orange negative, the deeper the larger in its array. The entry that is worked out and compared "
-    "is outlined."
+    "Blue is positive, orange is negative; darker means larger in absolute value, relative to the array. The entry "
+    "that is computed and compared is outlined."
 )
 
 
-def about(trace: Trace) -> str:
-    """Return what was traced."""
+def about(trace: Example) -> str:
+    """Return a summary of what was traced."""
     rows = "one sample" if trace.rows == 1 else f"a batch of {trace.rows} samples"
     return f"{rows}, forward, backward and one step of {trace.optimizer}"
 
 
-def blocks(trace: Trace, digits: int) -> list[Block]:
-    """Return the worked example; ``digits`` are the significant ones of an array's largest value."""
+def blocks(trace: Example, digits: int) -> list[Block]:
+    """Return the worked example; ``digits`` is the number of significant digits of an array's maximum."""
     found: list[Block] = [Text(line, "result") for line in _outcomes(trace)]
     image = trace.image_shape if trace.rows == 1 else None
     pictures: list[Picture | Table] = [Picture(trace.x.reshape(image), "the sample")] if image else []
@@ -72,16 +69,16 @@ def blocks(trace: Trace, digits: int) -> list[Block]:
     return [*found, Text(_result(trace), "result")]
 
 
-def _outcomes(trace: Trace) -> list[str]:
-    """Return target and prediction of the first samples, where they are classes."""
+def _outcomes(trace: Example) -> list[str]:
+    """Return the targets and predictions of the first samples if they are classes."""
     lines = [trace.outcome(row) for row in range(min(trace.rows, OUTCOMES))]
     if trace.rows > 1:
         lines = [f"row {row}  {line}" for row, line in enumerate(lines) if line]
     return [line for line in [*lines, *["…"] * (bool(lines) and trace.rows > OUTCOMES)] if line]
 
 
-def _probabilities(trace: Trace) -> list[Table]:
-    """Return a bar for the probability of each class."""
+def _probabilities(trace: Example) -> list[Table]:
+    """Return a table with a bar for the probability of each class."""
     p = trace.prediction[0]
     if trace.rows > 1 or len(p) > BARS or not trace.outcome(0):
         return []
@@ -97,7 +94,7 @@ def _probabilities(trace: Trace) -> list[Table]:
     return [Table(("class", "probability", ""), tuple(lines), "lrl")]
 
 
-def _overview(trace: Trace) -> Table:
+def _overview(trace: Example) -> Table:
     backward = {step.layer: step for step in trace.steps if step.phase in ("backward", "loss")}
     lines: list[Row] = []
     for step in trace.steps:
@@ -113,29 +110,29 @@ def _overview(trace: Trace) -> Table:
     return Table(head, tuple(lines), "llrll", far=(1, 2))
 
 
-def _card(step: Step, digits: int, image: tuple[int, int] | None) -> Card:
-    symbols = ", ".join(f"{symbol} = {number(value, 6)}" for symbol, value in step.symbols.items())
-    rules: list[Block] = [Formula(equation) for equation in step.equations]
+def _card(operation: Operation, digits: int, image: tuple[int, int] | None) -> Card:
+    symbols = ", ".join(f"{symbol} = {number(value, 6)}" for symbol, value in operation.symbols.items())
+    rules: list[Block] = [Formula(equation) for equation in operation.equations]
     rules += [Text(symbols, "soft")] if symbols else []
-    arrays: list[Matrix | Picture] = [replace(array, digits=digits) for array in step.arrays]
+    arrays: list[Matrix | Picture] = [replace(array, digits=digits) for array in operation.arrays]
     if image:
-        label = "dx as an image: L grows when a blue pixel gets brighter, and shrinks when an orange one does"
-        arrays.append(Picture(step["dx"].reshape(image), label, signed=True))
+        label = "dx as an image: brightening a blue pixel increases L, brightening an orange one decreases it"
+        arrays.append(Picture(operation["dx"].reshape(image), label, signed=True))
     blocks: list[Block] = [Figures(tuple(arrays))] if arrays else []
-    if step.table:
-        head, *rows = step.table
+    if operation.table:
+        head, *rows = operation.table
         blocks.append(Table(head, tuple(rows), "l" * (len(head) - 1) + "r"))
-    blocks += [Text(line, "worked") for line in step.worked]
-    for check in step.checks:
+    blocks += [Text(line, "worked") for line in operation.worked]
+    for check in operation.checks:
         left = max(len(check.entry), len(check.quotient))
         compared = ((check.entry, check.analytic), (check.quotient, check.numeric))
         texts = [f"{name:{left}} = {number(value, 8)}" for name, value in compared]
         blocks.append(Verdict((*texts, check.measure), True if check.ok else None if check.kink else False))
-    return Card(step.name, step.title, step.shapes.replace("->", "→"), tuple(rules), tuple(blocks))
+    return Card(operation.name, operation.title, operation.shapes.replace("->", "→"), tuple(rules), tuple(blocks))
 
 
-def _result(trace: Trace) -> str:
-    """Return L before and after the step."""
+def _result(trace: Example) -> str:
+    """Return a sentence with L before and after the step."""
     change = trace.value_after - trace.value
     word = "smaller" if change < 0 else "larger"
     better = f"{number(abs(change), 3)} {word}" if change else "the same"

@@ -1,4 +1,4 @@
-"""From a computation to steps: what each layer was given and gave, and its entries worked out and checked."""
+"""The operations of a computation: inputs and outputs of every layer, with entries worked out and checked."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from chainrule.pages.formula import filled, sides
 from chainrule.tracing.computation import Computation, Watched
 from chainrule.tracing.entries import DIGITS, Seen, line, work
 from chainrule.tracing.equations import Equations, equations_of, lines, symbol
-from chainrule.tracing.steps import Check, Index, Step
+from chainrule.tracing.operations import Check, Index, Operation
 from chainrule.tracing.verify import verify
 
 
-def record(computation: Computation, optimizer: Optimizer) -> tuple[tuple[Step, ...], float]:
-    """Return the steps of a computation that has run, and L after one step of the optimizer."""
+def record(computation: Computation, optimizer: Optimizer) -> tuple[tuple[Operation, ...], float]:
+    """Return the operations of a computation that has run, and L after one optimizer step."""
     checks, loss_check = verify(computation)
     after, state = computation.step(optimizer)
-    with np.errstate(over="ignore", invalid="ignore"):  # of a step that is too large, which the text says
+    with np.errstate(over="ignore", invalid="ignore"):  # after too large a step, which the text reports
         value_after = after.run()
     origins: dict[int, tuple[str, str]] = {}
     _origins(computation.layers, "", "dy of the loss", origins)
@@ -40,7 +40,7 @@ def record(computation: Computation, optimizer: Optimizer) -> tuple[tuple[Step, 
 
 
 def _origins(layers: Sequence[Watched], x: str, dy: str, found: dict[int, tuple[str, str]]) -> None:
-    """Find where x and dy of every layer were seen before: for an inner one, those of the layer around it."""
+    """Find where x and dy of every layer come from; an inner layer takes those of the enclosing layer."""
     for i, layer in enumerate(layers):
         from_x = f"y of layer {layers[i - 1].label}" if i else x
         from_dy = f"dx of layer {layers[i + 1].label}" if i < len(layers) - 1 else dy
@@ -49,14 +49,14 @@ def _origins(layers: Sequence[Watched], x: str, dy: str, found: dict[int, tuple[
 
 
 def _backwards(layer: Watched, views: Sequence[_View]) -> Iterator[_View]:
-    """Yield layers in the order of the backward pass: the last one inside first, then the one around them."""
+    """Yield layers in the order of the backward pass: inner layers, last one first, then the enclosing one."""
     for inside in reversed(layer.inside):
         yield from _backwards(inside, views)
     yield next(view for view in views if view.watched is layer)
 
 
 def _title(watched: Watched) -> str:
-    """Return the layer as it is typed; of one with layers inside, which have steps of their own, where these are."""
+    """Return the layer's constructor call; for one with inner layers, which are listed separately, where they are."""
     if not watched.inside:
         return repr(watched.layer)
     first, last = (watched.inside[i].label for i in (0, -1))
@@ -65,7 +65,7 @@ def _title(watched: Watched) -> str:
 
 
 class _View:
-    """One layer of a computation, about to be written down."""
+    """One layer of a computation, with everything needed to record it."""
 
     def __init__(
         self, watched: Watched, computation: Computation, checks: tuple[Check, ...], origins: tuple[str, str]
@@ -89,17 +89,17 @@ class _View:
         self.worked = work(Seen(self.layer, arrays, self.entries, self.equations))
 
     def _extra(self, source: Any) -> Array:
-        """Return what the equations name besides x, y and the parameters."""
+        """Return an array that the equations name in addition to x, y and the parameters."""
         return np.asarray(
             source(self.layer, self.memo, self.watched.x) if callable(source) else getattr(self.memo, source)
         )
 
     @property
     def moves(self) -> bool:
-        """Whether a step of training changes anything of it."""
+        """Whether a training step changes the layer."""
         return bool(self.watched.names) or (self.memo.training and bool(self.equations.after))
 
-    def forward(self) -> Step:
+    def forward(self) -> Operation:
         y, entry = self.watched.y, self.worked.y
         arrays = [Matrix("x", self.watched.x, self.x_origin, self.worked.x)]
         arrays += [
@@ -116,7 +116,7 @@ class _View:
         arrays.append(Matrix("y", y, "", entry))
         return self._step("forward", self.equations.forward, arrays, self.worked.forward, ())
 
-    def backward(self) -> Step:
+    def backward(self) -> Operation:
         arrays = [Matrix("dy", self.watched.dy, self.dy_origin, self.worked.y)]
         arrays += [Matrix(name, values, "", self.entries[name], batch=False) for name, values in self.gradients.items()]
         if self.watched.inside:
@@ -132,21 +132,21 @@ class _View:
         arrays: list[Matrix],
         worked: Sequence[str],
         checks: tuple[Check, ...],
-    ) -> Step:
+    ) -> Operation:
         texts = f"{self.equations.forward} {self.equations.backward}"
         symbols = {s: v for s, v in self.symbols.items() if s in texts or not self.equations.after}
         label = self.watched.label
-        return Step(
+        return Operation(
             phase, label, self.title, self.shapes, lines(equations), tuple(arrays), tuple(worked), checks, symbols
         )
 
 
 def _symbols(equations: Equations, thing: Any) -> dict[str, float]:
-    """Return what the symbols of the equations stand for."""
+    """Return the values of the symbols in the equations."""
     return {symbol: getattr(thing, attribute) for symbol, attribute in equations.symbols.items()}
 
 
-def _loss(computation: Computation, check: Check) -> Step:
+def _loss(computation: Computation, check: Check) -> Operation:
     loss, seen, t = computation.loss.loss, computation.loss.seen, computation.t
     equations = equations_of(loss)
     rows, weight = len(t), computation.weight
@@ -162,7 +162,7 @@ def _loss(computation: Computation, check: Check) -> Step:
     if weight is not None:
         arrays.append(Matrix("w", weight))
     arrays += [Matrix("ℓ", seen.values, "", (r,)), Matrix("dy", seen.dy, "", check.at)]
-    return Step(
+    return Operation(
         "loss",
         None,
         repr(loss),
@@ -192,7 +192,7 @@ def _loss_lines(
     return found + line("dy", index, right, seen.dy[index])
 
 
-def _update(before: Computation, after: Computation, optimizer: Optimizer, state: Memo, view: _View) -> Step:
+def _update(before: Computation, after: Computation, optimizer: Optimizer, state: Memo, view: _View) -> Operation:
     equations, layout, label = equations_of(optimizer), before.plain.layout, view.watched.label
     symbols = _symbols(equations, optimizer)
     arrays: list[Matrix] = []
@@ -212,7 +212,7 @@ def _update(before: Computation, after: Computation, optimizer: Optimizer, state
         ]
         numbers = {"θ": old[index], "g": gradient[index], "Δ": new[index] - old[index], **symbols}
         numbers |= {slot: values[index] for slot, values in slots.items()}
-        right = filled(steps[0], numbers, factor) if len(steps) == 1 else ""  # else it is more than one step
+        right = filled(steps[0], numbers, factor) if len(steps) == 1 else ""  # otherwise there is more than one
         worked += line(name, index, right or filled("θ + Δ", numbers, factor), new[index], "←")
     rules = lines(equations.forward) if view.watched.names else ()
     moved, how = _statistics(view) if view.memo.training and view.equations.after else ([], [])
@@ -220,16 +220,16 @@ def _update(before: Computation, after: Computation, optimizer: Optimizer, state
         rules += lines(view.equations.after)
         symbols |= {symbol: value for symbol, value in view.symbols.items() if symbol in view.equations.after}
         arrays, worked = arrays + moved, worked + how
-    return Step("update", label, view.title, "", rules, tuple(arrays), tuple(worked), (), symbols)
+    return Operation("update", label, view.title, "", rules, tuple(arrays), tuple(worked), (), symbols)
 
 
 def _statistics(view: _View) -> tuple[list[Matrix], list[str]]:
-    """Return what the batch does to the layer's statistics, on a copy of them; nothing where it leaves them alone."""
+    """Return the update of the layer's statistics, computed on a copy; nothing if the batch leaves them unchanged."""
     moved, rules = copy.copy(view.layer), dict(map(sides, lines(view.equations.after)))
     for name in rules:
         setattr(moved, name, getattr(view.layer, name).copy())
     moved.update_statistics(view.memo)
-    if all(np.array_equal(getattr(moved, name), getattr(view.layer, name)) for name in rules):  # one value: no variance
+    if all(np.array_equal(getattr(moved, name), getattr(view.layer, name)) for name in rules):  # one value, no variance
         return [], []
     index = (int(np.argmax(np.abs(view.extras["μ"]))),)
     numbers = {symbol: v if v.ndim == 0 else v[index] for symbol, v in view.extras.items() if v.ndim < 2}

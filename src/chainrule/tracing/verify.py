@@ -1,4 +1,4 @@
-"""Entries of the gradient against central differences of L, on a copy of the computation in float64."""
+"""Comparison of gradient entries with central differences of L, on a float64 copy of the computation."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.tracing.computation import Computation
 from chainrule.tracing.equations import symbol
-from chainrule.tracing.steps import Check, Index
+from chainrule.tracing.operations import Check, Index
 
-# The larger steps are for small gradients, which rounding would drown, the smaller ones for kinks that lie near.
+# Large steps are for small gradients, which rounding error would hide; small steps are for nearby kinks.
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6, 1e-7)
 TOLERANCE = 1e-6  # of the relative difference
-ROUNDING = 1e-13  # of L: a few hundred times what float64 keeps; divided by h, no difference can be finer
-CANDIDATES = 5  # the largest entries; the first of them that is not on a kink is shown
+ROUNDING = 1e-13  # of L, a few hundred times float64's epsilon; divided by h, it limits the accuracy of a difference
+CANDIDATES = 5  # number of the largest entries; the first that is not on a kink is shown
 
 
 def verify(computation: Computation) -> tuple[list[tuple[Check, ...]], Check]:
-    """Return the checks of every layer, in the order of ``computation.all``, and that of the loss's dy.
+    """Return the checks of every layer, in the order of ``computation.all``, and the check of the loss's dy.
 
-    One entry of each parameter's gradient; of dx for a layer that has none. L is computed by the same forward pass,
-    with one parameter, or one input of one layer, moved by h.
+    One entry of each parameter's gradient is checked; for a layer without parameters, one entry of dx. L is computed by
+    the same forward pass with one parameter, or one input of one layer, shifted by h.
     """
     exact = computation.astype("float64")
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -81,7 +81,7 @@ def _check_entry(name: str, index: Index, analytic: float, value: Callable[[Inde
         numeric = (above - below) / (2 * h)
         if not abs(nearest.numeric - analytic) <= abs(numeric - analytic):
             ok = abs(numeric - analytic) <= max(TOLERANCE * abs(analytic), ROUNDING * max(1.0, abs(here)) / h)
-            # Between the slopes to both sides: any slope there is one that a kink could have.
+            # A subgradient at a kink lies between the one-sided slopes.
             left, right = sorted(((here - below) / h, (above - here) / h))
             kink = not ok and left <= analytic <= right and right - left > 1e-2 * max(abs(left), abs(right))
             nearest = Check(name, index, analytic, numeric, h, ok, kink)

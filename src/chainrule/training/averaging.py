@@ -27,7 +27,7 @@ __all__ = ["EMA", "SWA", "WeightAverage", "measure_statistics"]
 
 
 class WeightAverage(Callback):
-    """Base class for weight averaging. A custom one decides when to ``add``, and with what ``share``.
+    """Base class for weight averaging. Subclasses decide when to call ``add``, and implement ``share``.
 
     If ``validate`` is true, the average is used after each epoch for validation and for the other callbacks'
     ``run.network``. A :class:`~chainrule.Checkpoint` saves both the average and the parameters. At the end,

@@ -77,7 +77,7 @@ class Run:
 
 
 class Callback(Config, ABC):
-    """Something to do while training. One custom overrides what it needs.
+    """Base class for callbacks. Override the methods you need.
 
     ``on_batch`` is called after every step, only for callbacks that override it; if several batches make one step,
     after the last of them. In ``on_epoch``, ``run.network`` has the averaged weights, if weight averaging is used.

@@ -80,8 +80,8 @@ class Checkpoint(Callback):
     ...                        resume=folder)
     ...     return network.theta, len(history)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     theta, epochs = fit(3)                         # is killed here, or its machine is
-    ...     theta, epochs = fit(5)                         # goes on with epoch 4
+    ...     theta, epochs = fit(3)                         # interrupted here, for example
+    ...     theta, epochs = fit(5)                         # resumes at epoch 4
     >>> epochs
     5
     """

@@ -15,7 +15,7 @@ from chainrule._internal.typing import Array, ArrayLike, Float, MatrixLike
 from chainrule.advice import left_to_the_caller
 from chainrule.network import Network
 from chainrule.optimizers import Adam, Optimizer
-from chainrule.schedules import Schedule
+from chainrule.schedules import Rate
 from chainrule.training.callbacks import Callback, Run
 from chainrule.training.loop import DivergenceError, train
 
@@ -127,7 +127,7 @@ def lr_range_test(
         raise TypeError(f"lr_range_test: {', '.join(refused)}: expected settings among {', '.join(sorted(SETTINGS))}.")
     chosen = copy.copy(chosen)
     vars(chosen)["learning_rate"] = 1.0  # the schedule sets the rates
-    growth = _Growth()
+    growth = Rate()
     watch = _Watch(low * (high / low) ** np.linspace(0, 1, steps), growth)
     try:
         with left_to_the_caller():  # the test tries unusable rates on purpose
@@ -145,20 +145,10 @@ SETTINGS = {
 }  # fmt: skip
 
 
-class _Growth(Schedule):
-    """A factor that other code sets after every step."""
-
-    def __init__(self) -> None:
-        self.now = {"factor": 1.0}  # a Value is immutable, but this dict is not
-
-    def factor(self, epoch: float, epochs: float) -> float:
-        return self.now["factor"]
-
-
 class _Watch(Callback):
     """Records the loss of every step, sets the next rate, and ends training when the rates end or the loss rises."""
 
-    def __init__(self, rates: Array, growth: _Growth) -> None:
+    def __init__(self, rates: Array, growth: Rate) -> None:
         self.rates, self.growth = rates, growth
         self.losses: list[float] = []
         self.diverged = False

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule._internal.typing import Array, is_sparse
-from chainrule.files.states import check_array, check_seed, check_state, check_stream, form
+from chainrule.files.states import check_array, check_seed, check_state, form
 from chainrule.files.values import ModelFileError, check_fields, check_texts, check_whole, shown
 from chainrule.training.callbacks import Callback, Run
 from chainrule.training.state import Steps, Work
+from chainrule.training.streams import Stream
 
 NOT_KEPT = {"training", "dx_wanted", "rng", "scratch", "weights", "factors", "before"}  # not state
 SINCE = {"accumulate": "1", "layer_rates": "{}", "augment": "[]"}  # defaults for fields that older checkpoints lack
@@ -51,7 +52,6 @@ def take(
     ``same`` describes, by name, everything that must be the same when training resumes: see :func:`describe`.
     """
     work, run = steps.work, steps.run
-    augment = work.batches.augment
     columns = run.history.to_dict()
     arrays = {
         **_values(work),
@@ -64,8 +64,7 @@ def take(
         "epoch": run.epoch,
         "stopped": run.stopped,
         "columns": [*columns],
-        "streams": {"order": _stream(work.batches.rng), "steps": _stream(steps.rng)}
-        | ({"augment": _stream(augment.rng)} if augment else {}),
+        "streams": {name: stream.state() for name, stream in _streams(steps).items()},
         "optimizer": _pack("optimizer", kept(work.state), arrays),
         "callbacks": [
             {"type": type(callback).__name__, "state": _pack(f"callbacks.{i}", callback.state(), arrays)}
@@ -128,16 +127,13 @@ def _restore(snapshot: Snapshot, steps: Steps, callbacks: Sequence[Callback]) ->
     targets = {**_values(work), **_order(work), **memory}
     sources = {name: state[name] if name in memory else arrays[name] for name in targets}
     _check_arrays(work, sources, targets)
-    rngs = {"order": work.batches.rng, "steps": steps.rng}
-    if work.batches.augment is not None:
-        rngs["augment"] = work.batches.augment.rng
-    streams = {name: _checked_stream(rng, description["streams"][name]) for name, rng in rngs.items()}
+    streams = [(stream, stream.checked(description["streams"][name])) for name, stream in _streams(steps).items()]
     for named in _history(arrays["history"].T, description["columns"], description["epoch"]):
         run.history.append([int(named["epoch"]), *(named[name] for name in run.columns if name != "epoch")])
     for callback, entry in zip(_stateful(callbacks), description["callbacks"], strict=True):
         callback.restore(_unpack(entry["state"], arrays))
-    for name, rng in rngs.items():
-        _resume_stream(rng, streams[name])
+    for stream, position in streams:
+        stream.restore(position)
     run.epoch = description["epoch"]
     for name in state.keys() - memory.keys():
         setattr(work.state, name, state[name])
@@ -195,6 +191,13 @@ def _order(work: Work) -> dict[str, Array]:
     return {} if work.batches.rng is None else {"order": work.batches.order}
 
 
+def _streams(steps: Steps) -> dict[str, Stream]:
+    """Return the random streams that training advances, by their names in a checkpoint."""
+    batches = steps.work.batches
+    augment = {} if batches.augment is None else {"augment": Stream(batches.augment.rng)}
+    return {"order": Stream(batches.rng), "steps": Stream(steps.rng), **augment}
+
+
 def fingerprint(*data: Any) -> str:
     """Return a digest of the arrays (dense, sparse or None), to compare data sets cheaply."""
     hashed = hashlib.sha256()
@@ -207,66 +210,6 @@ def fingerprint(*data: Any) -> str:
                 hashed.update(np.ascontiguousarray(array[start : start + rows]).data)
         hashed.update(b"/")
     return hashed.hexdigest()
-
-
-# ---------------------------------------------------------------- random streams
-
-
-def seed_state(seed: np.random.SeedSequence) -> dict[str, Any]:
-    """Return the arguments that recreate this seed, in JSON types."""
-    words: Any = seed.entropy
-    entropy = words if isinstance(words, int) else [int(word) for word in np.ravel(words)]
-    return {
-        "entropy": entropy,
-        "spawn_key": [int(key) for key in seed.spawn_key],
-        "pool_size": seed.pool_size,
-        "n_children_spawned": seed.n_children_spawned,
-    }
-
-
-def _stream(rng: Any) -> dict[str, Any] | None:
-    """Return the state of a shuffler or generator; None if there is none."""
-    if rng is None:
-        return None
-    if isinstance(rng, np.random.Generator):
-        state = rng.bit_generator.state
-    elif isinstance(rng, np.random.RandomState):
-        state = rng.get_state(legacy=False)
-    elif hasattr(rng, "state") and hasattr(rng, "restore"):
-        state = rng.state()
-    else:
-        raise TypeError(
-            f"Checkpoint: shuffle: the state of {rng!r} is unknown: add a method state() that returns a "
-            "JSON dictionary, and restore(state), or use a numpy.random.Generator."
-        )
-    return _plain(state)
-
-
-def _plain(value: Any) -> Any:
-    """Return a stream's state in JSON types."""
-    if isinstance(value, Mapping):
-        return {name: _plain(inner) for name, inner in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    return value
-
-
-def _checked_stream(rng: Any, state: Any) -> Any:
-    """Validate a state for NumPy; a custom shuffler's state is checked by its ``restore``."""
-    if isinstance(rng, np.random.Generator):
-        return check_stream(state, rng.bit_generator.state)
-    if isinstance(rng, np.random.RandomState):
-        return check_stream(state, rng.get_state(legacy=False))
-    return state
-
-
-def _resume_stream(rng: Any, state: Any) -> None:
-    if isinstance(rng, np.random.Generator):
-        rng.bit_generator.state = state
-    elif isinstance(rng, np.random.RandomState):
-        rng.set_state(state)
-    elif rng is not None:
-        rng.restore(state)
 
 
 # ---------------------------------------------------------------- states of optimizers and callbacks

@@ -1,4 +1,4 @@
-"""Rows of an array in a file that memory cannot hold, gathered as disks are fast at it."""
+"""Rows of an array in a file that is larger than memory, read in an order that suits disks."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import numpy as np
 from chainrule._internal.machine import free_memory
 from chainrule._internal.typing import Array
 
-PART = 0.25  # of the free memory, for the rows of the next batches
-PIECE = 2**22  # bytes of the file that are gone through at once
-DENSE = 2**14  # bytes of them, with one row of the batches among so many, from which on all are read
+PART = 0.25  # fraction of the free memory for the rows of the next batches
+PIECE = 2**22  # bytes of the file read at a time
+DENSE = 2**14  # bytes per needed row up to which a piece is read as a whole
 
 __all__ = ["Window", "window"]
 
 
 @final
 class Window:
-    """The rows of the next batches, many at a time, read in the order in which they lie in the file.
+    """The rows of many batches, read together in the order of the file.
 
-    One by one, in the order of an epoch, each row is a place of its own on the disk, and a page of 4 kB is read for a
-    row of a few hundred bytes. Of the rows of many batches there are several on each page or on neighboring ones, and
-    going through them from the file's beginning to its end reads each page once. The batches are the same.
+    Reading rows in the order of an epoch accesses a different position for each one, and reads a page of 4 kB for a row
+    of a few hundred bytes. The rows of many batches share pages, and reading them from the beginning of the file to its
+    end reads each page once. The batches are the same.
 
     Parameters
     ----------
     X : (rows, inputs) array
     size : int
-        Bytes of memory for them.
+        Bytes of memory for the rows.
 
     Examples
     --------
@@ -47,7 +47,7 @@ class Window:
         self._first = self._last = 0
 
     def forget(self) -> None:
-        """Let go of the rows: those of the next epoch come in another order."""
+        """Forget the rows: the next epoch has another order."""
         self._first = self._last = 0
 
     def take(self, order: Array, first: int, last: int) -> Array:
