@@ -11,6 +11,7 @@ from chainrule import tables
 from chainrule.tables import dates, remarks
 from chainrule.tables.checking import check
 from chainrule.tables.kinds import infer
+from chainrule.tables.loading import load
 from chainrule.tables.schema import Schema
 
 MIXED = ["2020-01-31", "31/01/2020", "Jan 31, 2020"] * 4
@@ -196,6 +197,15 @@ def test_six_digits_that_may_be_months_are_left_and_spoken_of(values, kind):
         ),
     )
     assert infer(values, "date").date_format == "%Y%m"
+    told = infer(values, "number")
+    assert remarks.find(values.cast(pl.Int64).to_frame(), Schema((told,), (), "regression"), told=["x"]) == ()
+
+
+@pytest.mark.parametrize("option", ["numeric", "categorical"])
+def test_who_says_what_six_digits_are_is_not_told_that_they_may_be_months(option):
+    frame = pl.DataFrame({"x": year(2022) * 3, "y": [1.5 * i for i in range(36)]})
+    assert any("may be months" in note for note in load(frame, "y").notes)
+    assert not any("may be months" in note for note in load(frame, "y", **{option: ["x"]}).notes)
 
 
 @pytest.mark.parametrize("values", [[199900, 200000, 250000, 319900], [202200, 202201, 202213], [1999, 202201, 2]])

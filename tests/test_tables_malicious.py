@@ -20,7 +20,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import small_tables
 from bounded import calls
 from chainrule.files.values import ModelFileError
-from chainrule.tables import saving, trusted
+from chainrule.tables import saving, trusted, unpacking
 from chainrule.tables.casting import cast
 from chainrule.tables.schema import Schema
 from small_tables import rewritten
@@ -161,6 +161,24 @@ def test_crafted_configurations_are_refused(folder, change):
     (folder / "config.json").write_text(json.dumps(data))
     with pytest.raises(ModelFileError, match=r"format 1|residuals"):
         saving.load(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "schema.json"])
+def test_json_that_would_take_far_more_memory_than_its_size_is_refused(folder, name, monkeypatch):
+    monkeypatch.setattr(unpacking, "ROOM", 10**6)
+    content = json.dumps(json.loads((folder / name).read_text()) | {"notes": [[]] * 10**5}).encode()
+    if name == "schema.json":
+        rewritten(folder, name, content)
+    else:
+        (folder / name).write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFileError, match="is larger than any file that chainrule writes"):
+            saving.load(folder)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10**6 + 2 * len(content)
 
 
 def test_large_files_are_not_read(folder, monkeypatch):

@@ -127,19 +127,15 @@ class Checker:
         if self._missing:
             notes.append(f"{_columns(self._missing)} absent; the schema allows this, so values are treated as missing.")
         for column in self._schema.used:
-            if count := self._coerced[column.name]:
-                values = "1 value is" if count == 1 else f"{count:,} values are"
-                notes.append(f"{column.name!r}: {values} not {_what(column)}; treated as missing.")
-            if count := self._holes[column.name]:
-                rows = "1 row has" if count == 1 else f"{count:,} rows have"
-                notes.append(f"{column.name!r}: {rows} a missing value; there were none in training.")
-            if count := self._naive[column.name]:
-                times = "1 time has" if count == 1 else f"{count:,} times have"
-                zone = column.notation.zone or dates.zone(column.date_format)
-                notes.append(f"{column.name!r}: {times} no time zone; treated as {zone}, as in training.")
-            if count := self._bare[column.name]:
-                numbers = "1 number has" if count == 1 else f"{count:,} numbers have"
-                notes.append(f"{column.name!r}: {numbers} no unit; treated as {column.notation.unit}.")
+            unit, zone = column.notation.unit, column.notation.zone or dates.zone(column.date_format)
+            for counts, one, many, what in (
+                (self._coerced, "1 value is", "values are", f"not {_what(column)}; treated as missing"),
+                (self._holes, "1 row has", "rows have", "a missing value; there were none in training"),
+                (self._naive, "1 time has", "times have", f"no time zone; treated as {zone}, as in training"),
+                (self._bare, "1 number has", "numbers have", f"no unit; treated as {unit}"),
+            ):
+                if count := counts[column.name]:
+                    notes.append(f"{column.name!r}: {one if count == 1 else f'{count:,} {many}'} {what}.")
             if new := self._unseen.get(column.name):
                 listed = ", ".join(repr(value) for value, _ in sorted(new.items(), key=lambda e: (-e[1], e[0]))[:MOST])
                 more = f" and {len(new) - MOST:,} more" if len(new) > MOST else ""

@@ -38,23 +38,30 @@ class Parsed(NamedTuple):
     about_targets: bool = False  # whether targets needed another reading than other columns
 
 
-def parse(
-    content: bytes,
-    name: str,
-    *,
-    delimiter: str | None = None,
-    header: bool | None = None,
-    expected: Iterable[str] | None = None,
-    decimal: str | None = None,
-    targets: Sequence[str] = (),
-    texts: bool = False,
-    schema: Schema | None = None,
-) -> Parsed:
-    """Return the table in a text; the arguments are those of :func:`chainrule.tables.read`.
+class Options(NamedTuple):
+    """The arguments of :func:`chainrule.tables.read`."""
+
+    delimiter: str | None = None
+    header: bool | None = None
+    decimal: str | None = None
+    targets: Sequence[str] = ()
+    schema: Schema | None = None
+    texts: bool = False
+    expected: Iterable[str] | None = None
+
+
+def parse(content: bytes, name: str, given: Options) -> Parsed:
+    """Return the table in a text.
 
     With a schema, all columns are strings: the schema, not this file, decides how they are read.
     """
-    _check_options(delimiter, decimal)
+    delimiter, header, decimal, targets, schema, texts, expected = given
+    if delimiter is not None and len(delimiter.encode()) != 1:
+        raise ValueError(
+            f"--delimiter: expected a single character (tabs are detected automatically), got {delimiter!r}."
+        )
+    if decimal not in (None, ".", ","):
+        raise ValueError(f"--decimal: expected '.' or ',', got {decimal!r}.")
     raw = texts or (schema is not None and decimal is None)
     text, encoding, warning = decode(content, name)
     if old := "\r" in text and "\n" not in text:  # line ends of classic Mac OS
@@ -80,20 +87,19 @@ def parse(
         "null_values": list(missing),
         "skip_rows_after_header": found.below,
     }
-    given = _read(text, options, found.delimiter, name)
+    made = _read(text, options, found.delimiter, name)
     tight = len(names) > WIDE and _is_tight(text, found.delimiter)
-    frame, notations = _tidy(given, names, columns, _one(marks), guess, missing, comma=comma, raw=raw, tight=tight)
-    late = {how.decimal for column, how in notations.items() if _is_late(given, frame, column, how)}
+    frame, notations = _tidy(made, names, columns, _one(marks), guess, missing, comma=comma, raw=raw, tight=tight)
+    late = {how.decimal for column, how in notations.items() if _is_late(made, frame, column, how)}
     if late == {","} and not marks and not comma:  # not seen in the first rows
-        again = {"header": header, "expected": expected, "targets": targets, "schema": schema}
-        return parse(content, name, delimiter=delimiter, decimal=",", **again)  # type: ignore[arg-type]
+        return parse(content, name, given._replace(decimal=","))
     careful = [t for t in targets if schema is None or "NA" in schema.classes]
     read, on_targets = (frame, []) if raw else number_texts.known_in(frame, careful, _one(marks))
     frame, on_na = _class_na(read, text, options, careful)
     unmoved = not (warning or old or found.short or found.skipped or on_na or on_targets)
-    as_given = unmoved and given.schema == frame.schema and given.equals(frame)
+    as_given = unmoved and made.schema == frame.schema and made.equals(frame)
     sure = decimal is not None or len(marks | late) == 1
-    written, unsure = _on_notations(given, frame, notations, columns, sure=sure, quoted=found.delimiter == ",")
+    written, unsure = _on_notations(made, frame, notations, columns, sure=sure, quoted=found.delimiter == ",")
     notes = [f"{_form(found, comma=comma)}, in {encoding}", *found.notes, *([warning] if warning else [])]
     notes += [*written, *_on_names(names, columns, frame, found), *on_targets, *on_na, *unsure]
     if short := _short(text, found.delimiter, frame):
@@ -102,15 +108,6 @@ def parse(
     form = Format(found.delimiter, found.header, _one(marks) or ("," if comma else ""), missing, unnamed)
     reads = _code(options, encoding) if as_given else ""
     return Parsed(frame, notes, reads, form, notations, found, comma, bool(on_na), bool(on_na or on_targets))
-
-
-def _check_options(delimiter: str | None, decimal: str | None) -> None:
-    if delimiter is not None and len(delimiter.encode()) != 1:
-        raise ValueError(
-            f"--delimiter: expected a single character (tabs are detected automatically), got {delimiter!r}."
-        )
-    if decimal not in (None, ".", ","):
-        raise ValueError(f"--decimal: expected '.' or ',', got {decimal!r}.")
 
 
 def _one(marks: set[str]) -> str:

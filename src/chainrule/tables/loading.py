@@ -85,7 +85,7 @@ def load(
     part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
     if own is None:
         check_real("train", "test", part, 0, 1, open_low=True, open_high=True)
-    numeric = [*numeric]
+    numeric, categorical = [*numeric], [*categorical]
     table = _table(source, target, delimiter, header, decimal, stream=stream)
     goals = targets.split_names(target, table.frame.columns)
     table, measured = _measured_target(table, goals, task)
@@ -120,7 +120,7 @@ def load(
             held = held._replace(reads=held.reads + targets.measured_code(name, written))
     split = Split(len(rows), len(rows_val), held.frame.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))
-    said = (*notes, *said, *remarks.find(frame, schema, numeric))
+    said = (*notes, *said, *remarks.find(frame, schema, told=(*numeric, *categorical)))
     return Loaded(
         frame, y, schema, plan, split, rows, rows_val, held.frame, said, warned, table.path, table.sha256, table.reads,
         held.reads, table.frame.height - frame.height, held.given, held.numbers, held.file,
@@ -179,12 +179,11 @@ def _table(
     names = [target, *target.split(",")] if isinstance(target, str) else [*target]
     if stream and not isinstance(source, str | os.PathLike):
         raise TypeError(f"stream: expected a file, got {type(source).__name__}.")
+    given: dict[str, Any] = {"delimiter": delimiter, "header": header, "decimal": decimal, "targets": names}
     if stream:
-        return open_table(source, delimiter=delimiter, header=header, decimal=decimal, targets=names, schema=schema)
+        return open_table(source, schema=schema, **given)
     if isinstance(source, str | os.PathLike):
-        return read(
-            source, delimiter=delimiter, header=header, expected=names, targets=names, decimal=decimal, schema=schema
-        )
+        return read(source, expected=names, schema=schema, **given)
     frame, file = as_frame(source), io.BytesIO()
     frame.write_ipc(file)
     numbers, notes = number_texts.known_in(frame, names, decimal or "")

@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,9 @@ FOREIGN = {
     b"Obj\x01": "an Avro file: export the table as Parquet",
     b"ORC": "an ORC file: export the table as Parquet",
 }
+
+
+FUNCTIONS = {"Parquet": "read_parquet", "Arrow": "read_ipc"}
 
 
 @dataclass(frozen=True)
@@ -132,10 +135,8 @@ def read(
         raise ValueError(f"{name} does not match its ending: it is {A[found]}, not {A[str(said)]}. Rename it.")
     unpacking.check_content(content, said or found, name)
     if (said or found) == "text":
-        parsed = delimited.parse(
-            content, name, delimiter=delimiter, header=header, expected=expected, decimal=decimal, targets=targets,
-            texts=texts, schema=schema,
-        )  # fmt: skip
+        given = delimited.Options(delimiter, header, decimal, targets, schema, texts, expected)
+        parsed = delimited.parse(content, name, given)
     else:
         parsed = _foreign(said or found, content, name, targets if schema is None else (), decimal or "")
     frame, said_of_it, reads, form, notations, *_, about_targets = parsed
@@ -187,9 +188,25 @@ def _call(source: str, **options: Any) -> str:
 
 def _foreign(what: str, content: bytes, name: str, targets: Sequence[str], decimal: str) -> delimited.Parsed:
     """Return the table in any format but CSV."""
-    frame, said, reads = _READERS[what](content, name)
+    said, reads, function, options = what, "", FUNCTIONS.get(what, ""), dict[str, Any]()
+    if what.startswith("JSON"):
+        content, options = content.removeprefix(b"\xef\xbb\xbf"), {"infer_schema_length": None}
+        array = content.lstrip()[:1] == b"["
+        function, said = ("read_json", "a JSON array") if array else ("read_ndjson", "JSON lines")
+    elif content.startswith(STREAM):
+        function = "read_ipc_stream"
+    if what == "NumPy":
+        frame, said = numpy_files.parse(content, name)
+    elif function == "read_ndjson" and (whole := json_tables.parse(content, name)) is not None:
+        frame, said = whole[0], f"a JSON object in the orientation {whole[1]!r} of pandas"
+    else:
+        try:
+            frame = getattr(pl, function)(io.BytesIO(content), **options)
+        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+            raise ValueError(f"{name} is corrupt: it cannot be read as {said} ({first_line(error)}).") from None
+        reads = f"pl.{function}({{source}}{''.join(f', {key}={value!r}' for key, value in options.items())})"
     frame, words = number_texts.known_in(frame, targets, decimal)
-    return delimited.Parsed(frame, [*said, *words], reads, Format(decimal=decimal), {}, about_targets=bool(words))
+    return delimited.Parsed(frame, [said, *words], reads, Format(decimal=decimal), {}, about_targets=bool(words))
 
 
 def named_by(schema: Schema | None, frame: Any, found: Format, name: str) -> Any:
@@ -265,47 +282,3 @@ def _huge(frame: Any) -> list[str]:
     floats = [values for values in frame if values.dtype.is_float()]
     names = [values.name for values in floats if (values.is_finite() & (values.abs() > LARGEST)).any()]
     return [f"numbers beyond 1e100 are treated as infinite: {', '.join(map(repr, names[:5]))}"] if names else []
-
-
-# ---------------------------------------------------------------- one function per format
-
-
-def _by_polars(function: str, what: str, **options: Any) -> Callable[..., tuple[Any, list[str], str]]:
-    arguments = "".join(f", {key}={value!r}" for key, value in options.items())
-
-    def reader(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
-        try:
-            frame = getattr(pl, function)(io.BytesIO(content), **options)
-        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-            raise ValueError(f"{name} is corrupt: it cannot be read as {what} ({first_line(error)}).") from None
-        return frame, [what], f"pl.{function}({{source}}{arguments})"
-
-    return reader
-
-
-def _arrow(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
-    function = "read_ipc_stream" if content.startswith(STREAM) else "read_ipc"
-    return _by_polars(function, "Arrow")(content, name)
-
-
-def _json(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    array = content.lstrip()[:1] == b"["
-    if not array and (whole := json_tables.parse(content, name)) is not None:
-        return whole[0], [f"a JSON object, by pandas' orientation {whole[1]!r}"], ""
-    function, what = ("read_json", "a JSON array") if array else ("read_ndjson", "JSON lines")
-    return _by_polars(function, what, infer_schema_length=None)(content, name)
-
-
-def _numpy(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
-    frame, note = numpy_files.parse(content, name)
-    return frame, [note], ""
-
-
-_READERS: dict[str, Callable[..., tuple[Any, list[str], str]]] = {
-    "Parquet": _by_polars("read_parquet", "Parquet"),
-    "Arrow": _arrow,
-    "JSON lines": _json,
-    "JSON": _json,
-    "NumPy": _numpy,
-}

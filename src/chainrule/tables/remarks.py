@@ -23,7 +23,7 @@ MOST_SPELLINGS = 5
 SPELLED = ("yes/no", "category", "many")
 
 
-def find(frame: Any, schema: Schema, numeric: Sequence[str] = ()) -> tuple[str, ...]:
+def find(frame: Any, schema: Schema, told: Sequence[str] = ()) -> tuple[str, ...]:
     """Return a sentence for each thing that was decided about a value and could have been decided otherwise.
 
     >>> import polars as pl
@@ -32,7 +32,7 @@ def find(frame: Any, schema: Schema, numeric: Sequence[str] = ()) -> tuple[str, 
     "'day' is read as %d/%m/%Y, but every value fits %m/%d/%Y as well:"
     """
     columns = [c for c in schema.columns if c.used or c.kind == "identifier"]
-    said = [s for c in columns for s in of(frame[c.name], c, schema.format.decimal, told=c.name in numeric)]
+    said = [s for c in columns for s in of(frame[c.name], c, schema.format.decimal, told=c.name in told)]
     texts = [c for c in (*schema.targets, *columns) if c.kind in SPELLED and c.read_as == "text" and c.name in frame]
     said += [sentence for column in texts for sentence in _spellings(frame[column.name], column)]
     more = [f"and {len(said) - MOST:,} more remarks on columns"] if len(said) > MOST else []
@@ -40,7 +40,7 @@ def find(frame: Any, schema: Schema, numeric: Sequence[str] = ()) -> tuple[str, 
 
 
 def of(values: pl.Series, column: Column, decimal: str, *, told: bool = False) -> Iterator[str]:
-    """Yield a sentence for each decision about one column; ``told``: by the user, that it is a number."""
+    """Yield a sentence for each decision about one column; ``told``: the user gave its kind."""
     pl = require("polars", "tables")
     if column.kind == "number" and column.notation.unit:
         yield from _amounts(values, column)

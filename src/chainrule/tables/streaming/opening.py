@@ -77,7 +77,8 @@ def open_table(
     process ends, however it ends.
     """
     path, targets = Path(path), [*dict.fromkeys(targets)]
-    rows, parsed, source = _opened(path, delimiter, header, decimal, targets, schema, texts=schema is not None)
+    given = delimited.Options(delimiter, header, decimal, targets, schema)
+    rows, parsed, source = _opened(path, given, texts=schema is not None)
     notes, notations = ["Parquet"], dict[str, Notation]()
     digest = _digest(path)
     if parsed is not None:
@@ -112,16 +113,15 @@ def open_rows(
     ValueError: customers.xlsx cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv,
     .csv.gz) can.
     """
-    rows, parsed, _ = _opened(Path(path), delimiter, None, decimal, (), schema, texts=decimal is None)
+    rows, parsed, _ = _opened(
+        Path(path), delimited.Options(delimiter, None, decimal, (), schema), texts=decimal is None
+    )
     if parsed is not None and decimal is not None:
         rows.detect(name for name, kind in rows.types.items() if kind == pl.String)
     return rows
 
 
-def _opened(
-    path: Path, delimiter: str | None, header: bool | None, decimal: str | None, targets: Sequence[str],
-    schema: Schema | None, *, texts: bool,
-) -> tuple[OnDisk, delimited.Parsed | None, Any]:  # fmt: skip
+def _opened(path: Path, given: delimited.Options, *, texts: bool) -> tuple[OnDisk, delimited.Parsed | None, Any]:
     """Return the rows of a file, the layout of CSV, and what polars reads: the path, or an unpacked copy."""
     kind = _kind(path)
     if not kind:
@@ -131,14 +131,11 @@ def _opened(
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty: expected a table with rows.")
     if kind == "Parquet":
-        return OnDisk(path, pl.scan_parquet(path, cache=False), Format(decimal=decimal or "")), None, path
+        return OnDisk(path, pl.scan_parquet(path, cache=False), Format(decimal=given.decimal or "")), None, path
     source: Any = _unpacked(path) if path.suffix.lower() == PACKED else path
-    head = _head(path, source)
-    parsed = delimited.parse(
-        head, str(path), delimiter=delimiter, header=header, decimal=decimal, targets=targets, schema=schema
-    )
+    parsed = delimited.parse(_head(path, source), str(path), given)
     _check_layout(parsed, str(path))
-    names = reading.named_by(schema, parsed.frame, parsed.format, str(path)).columns
+    names = reading.named_by(given.schema, parsed.frame, parsed.format, str(path)).columns
     return OnDisk(path, _scan(source, parsed, names, texts=texts), parsed.format), parsed, source
 
 
