@@ -209,11 +209,11 @@ def test_another_table_or_a_damaged_plan_is_refused(here, monkeypatch):
     [
         (["titanic.csv"], "--target: name the column of titanic.csv"),
         (["titanic.csv", "--target", "survivd"], "Did you mean 'survived'"),
-        (["titanc.csv", "--target", "a"], "there is no file titanc.csv.*Did you mean 'titanic.csv'"),
+        (["titanc.csv", "--target", "a"], "no such file: titanc.csv.*Did you mean 'titanic.csv'"),
         (["digits", "--target", "a"], "--target: digits is not a table"),
         (["titanic.csv", "--target", "survived", "--schedule", "cosine"], "--schedule: is for data sets"),
         (["titanic.csv", "--target", "survived", "--test", "2"], "test"),
-        (["titanic.csv", "--target", "survived", "--test", "no.csv"], "there is no file no.csv"),
+        (["titanic.csv", "--target", "survived", "--test", "no.csv"], "no such file: no.csv"),
     ],
 )
 def test_refused(arguments, match, here):

@@ -145,7 +145,7 @@ def test_evaluate_says_what_does_not_fit(runs, tmp_path):
         "evaluate",
         folder,
         tmp_path / "words.csv",
-        match=r"'x' is a number, but row 21 has 'tall' \(1 row in all\): correct it\.",
+        match=r"'x' is a number, but row 21 has 'tall' \(1 row in total\): correct it\.",
     )
 
 
@@ -393,8 +393,8 @@ def test_ranges_of_a_lying_schema_are_refused_in_a_sentence(runs, tmp_path, colu
         next(c for c in schema["columns"] if c["name"] == column).update(changes)
 
     folder = forged(runs / "binary", tmp_path / "run", edit)
-    refused("check", folder, match="the schema is damaged")
-    refused("export", folder, "--onnx", tmp_path / "p.onnx", match="the schema is damaged")
+    refused("check", folder, match="the schema is corrupt")
+    refused("export", folder, "--onnx", tmp_path / "p.onnx", match="the schema is corrupt")
     run("explain", folder, runs / "binary.csv", "--row", "1")
 
 

@@ -197,8 +197,6 @@ def test_six_digits_that_may_be_months_are_left_and_spoken_of(values, kind):
         ),
     )
     assert infer(values, "date").date_format == "%Y%m"
-    told = infer(values, "number")
-    assert remarks.find(values.cast(pl.Int64).to_frame(), Schema((told,), (), "regression"), told=["x"]) == ()
 
 
 @pytest.mark.parametrize("option", ["numeric", "categorical"])
@@ -312,7 +310,7 @@ def test_whole_numbers_are_dates_where_somebody_says_so():
     assert (column.kind, column.read_as, column.low) == ("date", "whole", "2020-01-01T00:00:00")
     texts = tables.predict(trained, table.with_columns(pl.col("day").cast(pl.String)))[0]
     assert tables.predict(trained, table)[0].equals(texts)
-    with pytest.raises(ValueError, match=r"'day' is a date \(%Y%m%d\), but row 1 has 7 \(100 rows in all\)"):
+    with pytest.raises(ValueError, match=r"'day' is a date \(%Y%m%d\), but row 1 has 7 \(100 rows in total\)"):
         tables.predict(trained, table.with_columns(day=7))
 
 

@@ -169,7 +169,7 @@ def test_why_there_is_none(monkeypatch, tmp_path):
     content, said = converting.to_onnx(run_of)
     assert content is None
     assert (
-        said == "There is no pipeline.onnx: ONNX has no operator that hashes words, as those of the column 'notes' are."
+        said == "pipeline.onnx was not written: ONNX has no operator that hashes words, as those of the column 'notes' are."
     )
     (tmp_path / "pipeline.onnx").write_bytes(b"of an older run")
     assert tables.save(run_of, tmp_path, overwrite=True) == (said,)

@@ -154,7 +154,7 @@ def test_new_rows_are_converted_to_the_unit_of_training(trained):
     np.testing.assert_allclose(found["p_heavy"], expected["p_heavy"], rtol=1e-5)
     bare, notes = tables.predict(network, frame.with_columns(w=pl.Series(NUMBERS)))
     np.testing.assert_allclose(bare["p_heavy"], expected["p_heavy"], rtol=1e-5)
-    assert notes == ("'w': 60 numbers have no unit: taken as kg.",)
+    assert notes == ("'w': 60 numbers have no unit; treated as kg.",)
 
 
 def test_new_rows_of_another_unit_are_refused(trained):
@@ -164,7 +164,7 @@ def test_new_rows_of_another_unit_are_refused(trained):
         ("at", "noon", r"a time or duration \(hours:minutes\)"),
     ):  # fmt: skip
         rows = frame.head(2).with_columns(**{name: pl.lit(value)})
-        with pytest.raises(ValueError, match=rf"'{name}' is {what}, but row 1 has '{value}' \(2 rows in all\)"):
+        with pytest.raises(ValueError, match=rf"'{name}' is {what}, but row 1 has '{value}' \(2 rows in total\)"):
             tables.predict(network, rows)
         assert tables.predict(network, rows, coerce=True)[1][0].startswith(f"'{name}': 2 values are not {what[:9]}")
 

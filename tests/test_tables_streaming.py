@@ -411,7 +411,7 @@ def test_a_target_with_holes_and_infinities(folder, tmp_path):
     frame = table().with_columns(target=pl.when(pl.int_range(ROWS) < 7).then(float("nan")).otherwise(pl.col("target")))
     frame.write_parquet(tmp_path / "nan.parquet")
     trained = same(tmp_path / "nan.parquet", "target")
-    assert "7 row(s) without a target are left out." in trained.notes
+    assert "7 row(s) with a missing target." in trained.notes
     for name, changed, target, message in (
         ("inf", pl.when(pl.int_range(ROWS) == 900).then(float("inf")).otherwise(pl.col("target")).alias("target"),
          "target", r"'target' has 1 infinite values .or beyond 1e100.: remove them"),

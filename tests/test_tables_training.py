@@ -139,7 +139,7 @@ def test_a_test_file_of_its_own(tmp_path):
 def test_rows_without_a_target_are_left_out():
     frame = passengers().with_columns(survived=pl.when(pl.col("number") < 20).then(None).otherwise(pl.col("survived")))
     trained = train(frame)
-    assert "20 row(s) without a target are left out." in trained.notes
+    assert "20 row(s) with a missing target." in trained.notes
 
 
 def test_columns_that_give_the_target_away():
@@ -178,7 +178,7 @@ def test_unbalanced_classes_are_spoken_of():
             None,
             "survived",
             {"numeric": ["port"]},
-            "'port' cannot be a number: most of its values are none, such as '[SCQ]'",
+            "'port' cannot be numeric: most values are not numbers, such as '[SCQ]'",
         ),
         (None, "survived", {"dates": ["age"]}, "'age' cannot be a date"),
         (None, "survived", {"group": "familly"}, "--group: there is no column 'familly'"),
@@ -188,7 +188,7 @@ def test_unbalanced_classes_are_spoken_of():
         (None, "survived", {"task": "regression"}, "is no number"),
         (None, "survived", {"task": "guess"}, "unknown task 'guess'"),
         (pl.DataFrame({"a": [1.0], "y": ["b"]}), "y", {}, "has 1 row\\(s\\) with a target|one value"),
-        (pl.DataFrame({"y": ["a", "b"] * 20}), "y", {}, "nothing to learn from besides the target"),
+        (pl.DataFrame({"y": ["a", "b"] * 20}), "y", {}, "no usable columns besides the target"),
         (
             pl.DataFrame({"a": ["x"] * 40, "y": ["a", "b"] * 20}),
             "y",
@@ -219,7 +219,7 @@ def test_infinities_and_holes_in_columns_are_no_obstacle():
     )
     trained = train(frame)
     assert np.isfinite(trained.held_out.probabilities).all()
-    assert next(c for c in trained.schema.columns if c.name == "empty").dropped == "it has no values"
+    assert next(c for c in trained.schema.columns if c.name == "empty").dropped == "all values are missing"
 
 
 def test_ten_thousand_columns():

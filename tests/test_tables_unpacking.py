@@ -166,9 +166,9 @@ def test_json_takes_no_more_than_twice_its_size_and_a_constant(part, size, monke
 
 
 def test_real_schemas_are_far_from_the_bound():
-    """One of 10,000 columns of 30 categories, and one of 20,000 numbers."""
+    """One of 10,000 columns of 30 categories, and one of 15,000 numbers."""
     texts = Column("a column of categories", "category", "text", categories=tuple(f"category {i}" for i in range(30)))
-    for column, count in ((texts, 10_000), (Column("a number", "number", low=-0.123456789012, high=1e300), 20_000)):
+    for column, count in ((texts, 10_000), (Column("a number", "number", low=-0.123456789012, high=1e300), 15_000)):
         (entry,) = json.loads(Schema((column,), (), "regression").to_json())["columns"]
         content = f'{{"format": 1, "columns": [{",".join([json.dumps(entry, indent=1)] * count)}]}}'.encode()
         assert len(content) < LARGEST
@@ -188,7 +188,7 @@ def test_broken_arrays_end_in_one_sentence(content, pack, tmp_path):
     packed = pack(content)
     path = tmp_path / ("x.npy" if packed is content else "x.npz")
     path.write_bytes(packed)
-    with pytest.raises(ValueError, match=r"cannot be (read|made)|expected|the array") as caught:
+    with pytest.raises(ValueError, match=r"cannot be (read|converted)|expected|the array") as caught:
         read(path)
     assert "\n" not in str(caught.value)
 
@@ -233,7 +233,7 @@ def test_rows_of_a_network_are_bounded_too(tmp_path):
 def test_lines_that_no_table_has(tmp_path, monkeypatch):
     monkeypatch.setattr(unpacking, "LONGEST_LINE", 2**16)
     (tmp_path / "x.csv").write_bytes(b"a,b\n1,2\n" + b"1," * 2**17)
-    with pytest.raises(ValueError, match=r"x\.csv has a line of more than 65\.5 kB \(at byte .*a line for each row"):
+    with pytest.raises(ValueError, match=r"x\.csv has a line of more than 65\.5 kB \(at byte .*one line per row"):
         read(tmp_path / "x.csv")
     (tmp_path / "x.csv").write_bytes(b"a,b\n" + b"1,2\n" * 2**17)
     assert read(tmp_path / "x.csv").frame.height == 2**17

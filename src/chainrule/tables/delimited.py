@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
-from typing import Any, NamedTuple, TextIO
+from typing import Any, NamedTuple
 
 from chainrule.tables import layout, notation, number_texts, quantities
 from chainrule.tables._polars import first_line, pl
@@ -338,7 +338,7 @@ def _short(text: str, delimiter: str, frame: Any) -> str:
     return f"{len(lines):,} row(s) have fewer than {frame.width} fields (line {which}); the rest are missing."
 
 
-def bad_line(file: TextIO, delimiter: str, name: str) -> str | None:
+def bad_line(file: Iterable[str], delimiter: str, name: str) -> str | None:
     """Return an error for the first line of CSV with too many fields, an unclosed quote, or bytes that are not text."""
     reader = csv.reader(file, delimiter=delimiter, strict=True)
     fields = began = 0

@@ -71,9 +71,13 @@ def plain(frame: pl.DataFrame) -> pl.DataFrame:
         if values.dtype in (pl.Float64, pl.Float32):
             if not (values.abs() <= LARGEST).all():
                 changed.append(bounded(values.fill_nan(None)))
-        elif values.dtype not in known and values.dtype != pl.Datetime("us") and not values.dtype.is_nested():
+        elif values.dtype not in known and not values.dtype.is_nested() and not _in_microseconds(values.dtype):
             changed.append(normal(values))
     return frame.with_columns(changed) if changed else frame
+
+
+def _in_microseconds(kind: Any) -> bool:
+    return isinstance(kind, pl.Datetime) and kind.time_unit == "us"
 
 
 def _series(column: Any) -> Any:

@@ -44,8 +44,8 @@ def _pages(content: bytes, meta: dict[int, Any]) -> int:
     while at < stop:
         reader = _Reader(content, at)
         page = reader.struct()
-        data, encoding = (page[8], 4) if 8 in page else (page.get(5, {}), 2)
-        size += page[2] * (max(1, data[1]) if data.get(encoding) == PREFIXES else 1)
+        header, encoding = (page[8], 4) if 8 in page else (page.get(5, {1: 1, 2: 0}), 2)
+        size += page[2] * (max(1, header[1]) if header[encoding] == PREFIXES else 1)
         at = reader.at + max(page[3], 0)
     return size
 

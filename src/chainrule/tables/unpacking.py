@@ -114,7 +114,7 @@ def _next(size: int) -> str:
 # ---------------------------------------------------------------- gzip and zstd
 
 
-def gunzipped(file: BinaryIO, packed: int, name: str) -> Iterator[bytes]:
+def gunzipped(file: BinaryIO | io.BytesIO, packed: int, name: str) -> Iterator[bytes]:
     """Yield the parts of a gzip file as they are unpacked, up to the limit for a file of ``packed`` bytes."""
     size = 0
     with gzip.GzipFile(fileobj=file) as unpacked:

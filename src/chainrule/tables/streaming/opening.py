@@ -8,7 +8,7 @@ import tempfile
 import weakref
 import zlib
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -132,11 +132,16 @@ def _opened(path: Path, given: delimited.Options, *, texts: bool) -> tuple[OnDis
         raise ValueError(f"{path} is empty: expected a table with rows.")
     if kind == "Parquet":
         return OnDisk(path, pl.scan_parquet(path, cache=False), Format(decimal=given.decimal or "")), None, path
-    source: Any = _unpacked(path) if path.suffix.lower() == PACKED else path
-    parsed = delimited.parse(_head(path, source), str(path), given)
-    _check_layout(parsed, str(path))
-    names = reading.named_by(given.schema, parsed.frame, parsed.format, str(path)).columns
-    return OnDisk(path, _scan(source, parsed, names, texts=texts), parsed.format), parsed, source
+    source: Any = path
+    with ExitStack() as stack:
+        if path.suffix.lower() == PACKED:
+            source = stack.enter_context(_unpacked(path))
+        parsed = delimited.parse(_head(path, source), str(path), given)
+        _check_layout(parsed, str(path))
+        names = reading.named_by(given.schema, parsed.frame, parsed.format, str(path)).columns
+        rows = OnDisk(path, _scan(source, parsed, names, texts=texts), parsed.format)
+        stack.pop_all()  # the file is closed with its scan
+    return rows, parsed, source
 
 
 def _scan(source: Any, parsed: delimited.Parsed, names: Sequence[str], *, texts: bool) -> pl.LazyFrame:
@@ -153,21 +158,21 @@ def _scan(source: Any, parsed: delimited.Parsed, names: Sequence[str], *, texts:
         infer_schema_length=0 if texts else None,
     )
     if not isinstance(source, Path):
-        weakref.finalize(scan, lambda file: file, source)  # the file lives as long as its scan
+        weakref.finalize(scan, scratch.closed, source)
     return scan
 
 
 def _unpacked(path: Path) -> Any:
     """Return a temporary file with the content of a gzip file, which is unpacked once."""
-    with path.open("rb") as packed:
-        try:
-            with scratch.writing():
-                file = tempfile.TemporaryFile()  # noqa: SIM115  (closed with its scan)
-                for part in unpacking.gunzipped(packed, path.stat().st_size, str(path)):
-                    file.write(part)
-                file.flush()
-        except (OSError, EOFError, zlib.error) as error:
-            raise UnreadableError(path, "CSV", error) from None
+    try:
+        with path.open("rb") as packed, ExitStack() as stack, scratch.writing():
+            file = stack.enter_context(tempfile.TemporaryFile())
+            for part in unpacking.gunzipped(packed, path.stat().st_size, str(path)):
+                file.write(part)
+            file.flush()
+            stack.pop_all()
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableError(path, "CSV", error) from None
     return file
 
 
