@@ -141,7 +141,7 @@ def test_streamed_with_other_rows_held_out(options):
     option, value = options
     printed = run("train", "titanic.csv", "--target", "survived", *QUICK, "--stream", *options).stdout
     assert {"--group": "whole groups of 'family'", "--time-column": "the last rows by 'number'"}.get(
-        option, f"those of {value}"
+        option, f"the rows of {value}"
     ) in printed
 
 

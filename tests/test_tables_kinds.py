@@ -186,12 +186,12 @@ def test_overrides_are_by_name_and_must_agree():
     for options, message in {
         (("a",), ("a",), ()): "--categorical and --numeric both name 'a': give one of them.",
         ((), ("e",), ("e:%Y",)): "--numeric and --date both name 'e': give one of them.",
-        (("x",), (), ()): r"--categorical: there is no column 'x' to learn from. Known: a, b, c:d, e.",
-        ((), (), ("bb:%Y",)): r"--date: there is no column 'bb' to learn from.",
+        (("x",), (), ()): r"--categorical: no input column 'x'. Known: a, b, c:d, e.",
+        ((), (), ("bb:%Y",)): r"--date: no input column 'bb'.",
     }.items():
         with pytest.raises(ValueError, match=message):
             told(names, *options)
-    with pytest.raises(ValueError, match=r"'b' is named by --numeric and by --drop: give one"):
+    with pytest.raises(ValueError, match=r"--numeric and --drop both name 'b': give one"):
         told(names, [], ["b"], [], ["b"])
 
 

@@ -179,9 +179,7 @@ def test_a_single_row_without_a_header_is_a_row(file):
             checked, _ = check(frame, schema)
             assert checked.rows() == [(0.5, 1.25)]
     named = load(file("x,c,y\n" + "\n".join(lines) + "\n", "named.csv"), "c").schema
-    with pytest.raises(
-        ValueError, match=r"has none of the training columns: expected a first line with 'x', 'y'"
-    ):
+    with pytest.raises(ValueError, match=r"has none of the training columns: expected a first line with 'x', 'y'"):
         read(file("0.5,a,1.25\n", "row.csv"), schema=named)
 
 

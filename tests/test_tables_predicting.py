@@ -88,7 +88,7 @@ def test_words_that_training_took_as_missing_are_missing_in_new_rows():
     assert found.null_count().row(0) == (2, 1)
     assert notes == (
         "'size': 2 values are not a number; treated as missing.",
-        "'day': 1 value is not a date (%Y-%m-%d): taken as missing.",
+        "'day': 1 value is not a date (%Y-%m-%d); treated as missing.",
     )
     with pytest.raises(ValueError, match="'size' is a number, but row 3 has 'big'"):
         check(frame.with_columns(size=pl.Series([*size[7:9], "big", *size[10:], *size[:7]])), schema)

@@ -351,7 +351,9 @@ def test_names_that_polars_takes_for_patterns(name, tmp_path):
         lambda: open_table(tmp_path / "t.csv"),
         lambda: open_table(tmp_path / "t.parquet"),
     ):
-        with pytest.raises(ValueError, match=f"has a column called '{re.escape(name)}', which polars interprets as a patt"):
+        with pytest.raises(
+            ValueError, match=f"has a column called '{re.escape(name)}', which polars interprets as a patt"
+        ):
             read_it()
     assert as_frame(FRAME.rename({"share": "^GSPC"})).width == 3
 

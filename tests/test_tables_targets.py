@@ -64,7 +64,11 @@ def test_the_task_follows_from_the_target(y, task, found, classes, said):
         (["a", "b"] * 30, {"task": "regression"}, "the target 'y' is not numeric, so the task cannot be regression."),
         ([str(i / 2) for i in range(59)] + ["soon"], {}, "1 of its values, such as 'soon', are not numbers"),
         (["soon"] + [str(i) for i in range(59)], {"task": "regression"}, "such as 'soon', are not numbers"),
-        ([str(i / 2) for i in range(ROWS)], {}, "60 classes among 60 rows: too many. Its numbers are stored as text: store"),
+        (
+            [str(i / 2) for i in range(ROWS)],
+            {},
+            "60 classes among 60 rows: too many. Its numbers are stored as text: store",
+        ),
         (X * 1e300, {}, "the target 'y' has 60 infinite values .or beyond 1e100.: remove them."),
         ([0, 1] * 30, {"task": "multiclass"}, "the target 'y' has 2 classes: its task is binary, not multiclass."),
         ([0, 1] * 30, {"task": "multilabel"}, "multilabel requires several targets, separated by commas"),
@@ -254,7 +258,11 @@ def test_the_printed_script_reads_amounts_and_durations_the_same(ending, tmp_pat
         ([f"{n} {['lb', 'kg'][i % 9 > 0]}" for i, n in enumerate(MADE)], {}, "has amounts in kg, lb: convert them"),
         (["8:30", "1:02:45", "7:10"] * 20, {"task": "regression"}, "with one colon and with two: write all as"),
         ([*[f"{n} kg" for n in MADE[1:]], "heavy"], {}, "1 of its values, such as 'heavy', are not an amount in kg"),
-        ([*[f"{n} kg" for n in MADE[1:]], "1e999 kg"], {}, "infinite|1 of its values, such as '1e999 kg', are not an amount in kg"),
+        (
+            [*[f"{n} kg" for n in MADE[1:]], "1e999 kg"],
+            {},
+            "infinite|1 of its values, such as '1e999 kg', are not an amount in kg",
+        ),
     ],
 )
 def test_amounts_that_are_no_target_are_refused(y, options, message):

@@ -173,7 +173,7 @@ def test_unbalanced_classes_are_spoken_of():
     [
         (None, "survivd", {}, "the target 'survivd' is not in the table. Did you mean 'survived'"),
         (None, "ship", {}, "has one value only, 'Titanic'"),
-        (None, "survived", {"drop": ["agee"]}, "--drop: there is no column 'agee'.*Did you mean 'age'"),
+        (None, "survived", {"drop": ["agee"]}, "--drop: no input column 'agee'.*Did you mean 'age'"),
         (
             None,
             "survived",
@@ -181,8 +181,8 @@ def test_unbalanced_classes_are_spoken_of():
             "'port' cannot be numeric: most values are not numbers, such as '[SCQ]'",
         ),
         (None, "survived", {"dates": ["age"]}, "'age' cannot be a date"),
-        (None, "survived", {"group": "familly"}, "--group: there is no column 'familly'"),
-        (None, "survived", {"time_column": "dai"}, "--time-column: there is no column 'dai'"),
+        (None, "survived", {"group": "familly"}, "--group: no input column 'familly'"),
+        (None, "survived", {"time_column": "dai"}, "--time-column: no input column 'dai'"),
         (None, "survived", {"test": 1.5}, "test"),
         (None, "survived", {"validation": 0}, "validation"),
         (None, "survived", {"task": "regression"}, "is no number"),

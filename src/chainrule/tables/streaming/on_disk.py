@@ -196,8 +196,8 @@ def _bad_line(table: OnDisk) -> ValueError | None:
     """Return the error for the first line of CSV that has too many fields, or cannot be decoded."""
     if not table.format.delimiter:
         return None
-    with opened(table.path) as file:
-        wrong = bad_line(io.TextIOWrapper(file, "utf-8", newline=""), table.format.delimiter, str(table.path))
+    with io.TextIOWrapper(opened(table.path), "utf-8", newline="") as file:
+        wrong = bad_line(file, table.format.delimiter, str(table.path))
     return ValueError(wrong) if wrong else None
 
 
