@@ -46,7 +46,7 @@ def refused(*arguments, match):
 def test_train_and_predict(here):
     printed = run("train", "titanic.csv", "--target", "survived", *QUICK).stdout
     assert re.search(r"^sex +yes/no +0 +2  female = 0, male = 1$", printed, re.MULTILINE)
-    assert re.search(r"^number +identifier .* left out: its numbers rise by one", printed, re.MULTILINE)
+    assert re.search(r"^number +identifier .* left out: values increase by one", printed, re.MULTILINE)
     assert "210 to train, 30 to validate, 60 to test" in printed
     assert re.search(r"^accuracy +0\.\d+ +0\.\d+ to 0\.\d+ +0\.\d+ +0\.\d+ +0\.\d+$", printed, re.MULTILINE)
     assert "linear model" in printed
@@ -94,7 +94,7 @@ def test_what_does_not_fit_is_said():
     refused("predict", "runs/titanic", "words.csv", match="'age' is a number, but row 1 has 'old'")
     run("predict", "runs/titanic", "words.csv", "--coerce")
     frame.head(0).write_csv("none.csv")
-    refused("predict", "runs/titanic", "none.csv", match="there are no rows")
+    refused("predict", "runs/titanic", "none.csv", match="no rows to predict")
     refused("predict", "runs/titanic", "titanic.csv", "--data", "here", match="--data: is for data sets")
 
 
@@ -276,7 +276,7 @@ def test_nine_classes_of_seven_rows_are_trained_and_tuned(here):
     )
     printed = run("train", "nine.csv", "--target", "y", *QUICK).stdout
     assert "41 to train, 9 to validate, 13 to test" in printed
-    assert "9 rows for validation, one for each class: 12.5 % would be fewer." in printed
+    assert "9 rows for validation, one per class, instead of 12.5%." in printed
     printed = run("train", "nine.csv", "--target", "y", "--validation", "0.3", "--overwrite", *QUICK).stdout
     assert "35 to train, 15 to validate, 13 to test" in printed
     run(

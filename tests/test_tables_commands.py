@@ -129,7 +129,7 @@ def test_evaluate_says_what_does_not_fit(runs, tmp_path):
     frame.drop("y").write_csv(tmp_path / "no.csv")
     refused("evaluate", folder, tmp_path / "no.csv", match="has no column 'y'")
     frame.with_columns(pl.lit("maybe").alias("y")).write_csv(tmp_path / "new.csv")
-    refused("evaluate", folder, tmp_path / "new.csv", match="has the class 'maybe' of 'y', which training never saw")
+    refused("evaluate", folder, tmp_path / "new.csv", match="has the class 'maybe' of 'y', which was not seen in training")
     frame.drop("x").write_csv(tmp_path / "x.csv")
     refused("evaluate", folder, tmp_path / "x.csv", match="'x'")
     half = frame.with_columns(pl.when(pl.int_range(pl.len()) < 10).then(None).otherwise(pl.col("y")).alias("y"))
@@ -311,7 +311,7 @@ def test_check_takes_labeled_rows_and_says_what_it_used(runs, tmp_path):
     source = runs / "multiclass.csv"
     given = run("check", runs / "multiclass", source, "--rows", "5").stdout
     assert f"at the first 5 labeled rows of {source}" in given
-    assert "is right" in given
+    assert "is correct" in given
     rows("binary", 1).write_csv(tmp_path / "one.csv")
     refused("check", runs / "binary", tmp_path / "one.csv", match="has one labeled row: expected two or more")
     rows("binary", 9).drop("y").write_csv(tmp_path / "new.csv")
@@ -429,7 +429,7 @@ def test_the_model_of_another_run_is_refused(runs, every, tmp_path):
 def test_check_checks_the_gradients_of_a_tables_run_and_of_an_estimators_file(runs, task):
     for target in (runs / task, runs / task / "model.safetensors"):
         printed = run("check", target).stdout
-        assert "is right" in printed, printed
+        assert "is correct" in printed, printed
         assert ("at 8 made-up rows in the range of training, and random targets" in printed) == target.is_dir()
 
 
@@ -473,9 +473,9 @@ def test_predict_takes_what_train_takes(runs):
     frame.write_csv(path)
     for name in (path, str(path)):
         assert tables.predict(run_of, name)[0].equals(expected)
-    with pytest.raises(TypeError, match="expected a file, or a data frame of polars or pandas, got int"):
+    with pytest.raises(TypeError, match="expected a file, or a polars or pandas data frame, got int"):
         tables.predict(run_of, 3)
-    with pytest.raises(ValueError, match="there are no rows"):
+    with pytest.raises(ValueError, match="no rows to predict"):
         tables.predict(run_of, frame[:0])
 
 
@@ -520,7 +520,7 @@ def test_other_names_are_refused_before_anything_is_read(runs, tmp_path):
             tmp_path / "not there.csv",
             "--out",
             tmp_path / name,
-            match=r"can end in \.csv, ",
+            match=r"expected the ending \.csv, ",
         )
     if find_spec("xlsxwriter") is None:
         result = run("predict", runs / "binary", "new.csv", "--out", tmp_path / "p.xlsx", status=1)

@@ -116,7 +116,7 @@ def test_holes_where_training_had_none_are_said():
 def test_what_was_expected_is_named():
     columns = {
         "true or false": Column("x", "yes/no", "boolean", categories=("false", "true")),
-        "a whole number": Column("x", "category", "whole", categories=("1", "2")),
+        "an integer": Column("x", "category", "whole", categories=("1", "2")),
     }
     for what, column in columns.items():
         with pytest.raises(ValueError, match=f"'x' is {what}, but row 1 has 'Yes'"):
