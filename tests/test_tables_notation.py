@@ -90,7 +90,7 @@ def test_numbers_that_can_be_read_in_two_ways_are_said_and_an_option_decides(con
     table = read(path)
     assert table.frame["a"].to_list() == [default, 967]
     (said,) = [note for note in table.notes if "ambiguous" in note]
-    assert said.endswith(f"'a'. To change this, use --decimal '{mark}'")
+    assert said.endswith(f"'a'. To change it, use --decimal '{mark}'")
     assert f"is read as {default:g}, but could be {other:g}" in said
     told = read(path, decimal=mark)
     assert told.frame["a"].to_list() == [other, 967]

@@ -104,8 +104,8 @@ def same(path, target="y", **options):
 
 
 def _left_out(trained):
-    said = [note for note in trained.notes if note.endswith("without a target are left out.")]
-    return int(said[0].split()[0].replace(",", "")) if said else 0
+    said = [note for note in trained.notes if note.endswith("with a missing target.")]
+    return int(said[0].split()[1].replace(",", "")) if said else 0
 
 
 # ---------------------------------------------------------------- the same model

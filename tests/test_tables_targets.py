@@ -78,7 +78,7 @@ def test_the_task_follows_from_the_target(y, task, found, classes, said):
         ([[1], [2]] * 30, {}, "the target 'y' has lists, structs or bytes: expected one value per row."),
         ([0, 1] * 30, {"target": "Y"}, "the target 'Y' is not in the table. Did you mean 'y'?"),
         (X, {"parameters": {"class_weight": "balanced"}}, "class weight: is for classes, but a number is predicted"),
-        ([0, 1] * 30, {"target": "x,y"}, "multilabel targets must all be yes/no, but 'x' has the kind 'number'."),
+        ([0, 1] * 30, {"target": "x,y"}, "multilabel targets must be yes/no, but 'x' has the kind 'number'."),
         ([0, 1] * 30, {"target": "y,y"}, "expected a target, or several that differ."),
         ([0, 1] * 30, {"drop": ["y"]}, "--drop: no input column 'y'"),
         ([0, 1] * 30, {"drop": ["x"]}, "no usable columns besides the target .'x': --drop."),

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.tables import kinds
 from chainrule.tables._polars import pl
-from chainrule.tables.kinds import LARGEST, bounded, normal
 
 
 def as_frame(given: Any) -> pl.DataFrame:
@@ -59,25 +59,14 @@ def check_names(names: Iterable[str], source: str) -> None:
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame with the types of :func:`~chainrule.tables.kinds.normal`, and null instead of NaN.
+    """Return a frame of plain columns (see :func:`chainrule.tables.kinds.plain`), or the same frame.
 
     >>> import polars as pl
     >>> plain(pl.DataFrame({"x": [1.5, float("nan")], "c": pl.Series(["a", "b"], dtype=pl.Categorical)})).rows()
     [(1.5, 'a'), (None, 'b')]
     """
-    known = (pl.String, pl.Boolean, pl.Int64, pl.Date, pl.Null)
-    changed = []
-    for values in frame:
-        if values.dtype in (pl.Float64, pl.Float32):
-            if not (values.abs() <= LARGEST).all():
-                changed.append(bounded(values.fill_nan(None)))
-        elif values.dtype not in known and not values.dtype.is_nested() and not _in_microseconds(values.dtype):
-            changed.append(normal(values))
+    changed = [made for values in frame if (made := kinds.plain(values)) is not values]
     return frame.with_columns(changed) if changed else frame
-
-
-def _in_microseconds(kind: Any) -> bool:
-    return isinstance(kind, pl.Datetime) and kind.time_unit == "us"
 
 
 def _series(column: Any) -> Any:

@@ -68,25 +68,37 @@ def infer(  # noqa: PLR0911  (one per kind)
     return _words(column, present, decimal)
 
 
-def normal(values: pl.Series) -> pl.Series:  # noqa: PLR0911  (one per type)
-    """Return a column as Int64, Float64, Boolean, String, Date or Datetime; other types are converted."""
+def normal(values: pl.Series) -> pl.Series:
+    """Return a column as Int64, Float64, Boolean, String, Date or Datetime; whole floats become Int64."""
+    values = plain(values)
+    if not values.dtype.is_float():
+        return values
+    finite = values.drop_nulls().cast(pl.Float64)
+    whole = len(finite) > 0 and (finite.is_finite() & (finite == finite.round()) & (finite.abs() < 2**53)).all()
+    return values.cast(pl.Int64 if whole else pl.Float64)
+
+
+def plain(values: pl.Series) -> pl.Series:  # noqa: PLR0911  (one per type)
+    """Return a column in a plain type, or itself if it has one; NaN becomes null, numbers beyond 1e100 infinite."""
     kind = values.dtype
-    if kind.is_float() or kind.is_decimal():
-        values = bounded(values.cast(pl.Float64).fill_nan(None))
-        finite = values.drop_nulls()
-        whole = len(finite) > 0 and bool(
-            (finite.is_finite() & (finite == finite.round()) & (finite.abs() < 2**53)).all()
-        )
-        return values.cast(pl.Int64) if whole else values
+    if kind.is_float():
+        if (values.abs() <= LARGEST).all():
+            return values
+        number = pl.col("x").fill_nan(None)
+        finite = pl.when(number.abs() > LARGEST).then(number.sign() * math.inf).otherwise(number)  # can be squared
+        return values.to_frame("x").select(finite.alias("x")).to_series().alias(values.name)
+    if kind.is_decimal():
+        return plain(values.cast(pl.Float64))
     if kind.is_integer():
-        return values.cast(pl.Float64 if kind in (pl.UInt64, getattr(pl, "Int128", None)) else pl.Int64)
+        wide = kind in (pl.UInt64, getattr(pl, "Int128", None))
+        return values if kind == pl.Int64 else values.cast(pl.Float64 if wide else pl.Int64)
     if isinstance(kind, pl.Duration):
         return _seconds(values.dt.total_microseconds(), 10**6)
     if kind == pl.Time:
         return _seconds(values.cast(pl.Int64), 10**9)
     if kind in (pl.Categorical, pl.Enum) or isinstance(kind, pl.Categorical | pl.Enum):
         return values.cast(pl.String)
-    if isinstance(kind, pl.Datetime):
+    if isinstance(kind, pl.Datetime) and kind.time_unit != "us":
         return values.cast(pl.Datetime("us", kind.time_zone))
     if kind == pl.Binary:
         with contextlib.suppress(pl.exceptions.ComputeError):  # bytes that are not text stay bytes
@@ -98,16 +110,6 @@ def _seconds(ticks: pl.Series, of_a_second: int) -> pl.Series:
     """Return seconds, as integers if all are whole."""
     whole = ticks // of_a_second
     return whole if (whole * of_a_second == ticks).all() else ticks / of_a_second
-
-
-def bounded(values: pl.Series) -> pl.Series:
-    """Return numbers with those beyond 1e100 replaced by infinity: their squares would overflow."""
-    beyond = values.abs() > LARGEST
-    if not beyond.any():
-        return values
-    number = pl.col(values.name)
-    large = pl.when(number.abs() > LARGEST).then(number.sign() * math.inf).otherwise(number)
-    return values.to_frame().select(large.alias(values.name)).to_series()
 
 
 def _read_as(values: pl.Series) -> str:

@@ -94,7 +94,7 @@ def unsure(text: str, decimal: str, columns: str) -> str:
     """Return a sentence on columns of ambiguous numbers.
 
     >>> unsure("4.229", ".", "'sales'")
-    "ambiguous: 4.229 is read as 4.229, but could be 4229: 'sales'. To change this, use --decimal ','"
+    "ambiguous: 4.229 is read as 4.229, but could be 4229: 'sales'. To change it, use --decimal ','"
     """
     whole = re.sub(r"[^0-9]", "", text)
     point = f"{float(re.sub(r'[^0-9.]', '', text.replace(',', '.'))):.10g}"
@@ -102,7 +102,9 @@ def unsure(text: str, decimal: str, columns: str) -> str:
     ours, other = (point, whole) if is_point else (whole, point)
     mark = text[re.search(r"[.,]", text).start()]  # type: ignore[union-attr]
     wrong = {".": ",", ",": "."}[mark] if is_point else mark
-    return f"ambiguous: {text} is read as {ours}, but could be {other}: {columns}. To change this, use --decimal '{wrong}'"
+    return (
+        f"ambiguous: {text} is read as {ours}, but could be {other}: {columns}. To change it, use --decimal '{wrong}'"
+    )
 
 
 def read(values: pl.Series, how: Notation, *, strict: bool = True) -> pl.Series:

@@ -242,7 +242,7 @@ def _multilabel(frame: pl.DataFrame, columns: tuple[Column, ...], task: str | No
         raise ValueError(f"several targets require the multilabel task, not {task}.")
     for column in columns:
         if column.kind != "yes/no":
-            raise ValueError(f"multilabel targets must all be yes/no, but {column.name!r} has the kind {column.kind!r}.")
+            raise ValueError(f"multilabel targets must be yes/no, but {column.name!r} has the kind {column.kind!r}.")
     y = np.column_stack([label(frame[column.name], column) for column in columns])
     return Target(columns, "multilabel", (), y, (f"multilabel: {len(columns)} yes/no targets.",))
 
