@@ -129,7 +129,9 @@ def test_evaluate_says_what_does_not_fit(runs, tmp_path):
     frame.drop("y").write_csv(tmp_path / "no.csv")
     refused("evaluate", folder, tmp_path / "no.csv", match="has no column 'y'")
     frame.with_columns(pl.lit("maybe").alias("y")).write_csv(tmp_path / "new.csv")
-    refused("evaluate", folder, tmp_path / "new.csv", match="has the class 'maybe' of 'y', which was not seen in training")
+    refused(
+        "evaluate", folder, tmp_path / "new.csv", match="has the class 'maybe' of 'y', which was not seen in training"
+    )
     frame.drop("x").write_csv(tmp_path / "x.csv")
     refused("evaluate", folder, tmp_path / "x.csv", match="'x'")
     half = frame.with_columns(pl.when(pl.int_range(pl.len()) < 10).then(None).otherwise(pl.col("y")).alias("y"))
