@@ -148,7 +148,7 @@ def test_nothing_is_left_of_a_file_that_is_refused(runs, rows, here, monkeypatch
         ),
         (
             lambda f: f.with_columns(size=pl.Series(["1"] * 999 + ["big"])),
-            r"'size' is a number, but row 1000 has 'big' \(1 row (in total|so far)\): correct it, or use --coerce.",
+            r"'size' is a number, but row 1000 has 'big' \(1 row (in total|so far)\): correct it, or pass --coerce.",
         ),
         (lambda f: f.with_columns(built=pl.lit(7)), r"'built' is a date, but row 1 has '?7'? \("),
         (lambda f: f.with_columns(opened=pl.lit("soon")), r"'opened' is a date \(%d.%m.%Y\), but row 1 has 'soon'"),

@@ -44,19 +44,19 @@ def streamed(path, *, schema=None, **options):
 @pytest.mark.parametrize(
     ("content", "rows", "said"),
     [
-        ("umsatz;rabatt\n4.229;50,0\n967;53,0\n", [(4229, 50), (967, 53)], "1.234 for 1234: 'umsatz'"),
-        ('umsatz,rabatt\n4.229,"50,0"\n967,"53,5"\n', [(4229, 50), (967, 53.5)], "1.234 for 1234: 'umsatz'"),
-        ("lat;umsatz\n52.5;50,0\n48.25;53,5\n", [(52.5, 50), (48.25, 53.5)], "12,5 for 12.5: 'umsatz'"),
-        ('a,b\n1.5,"2,500"\n2.5,"12"\n', [(1.5, 2500), (2.5, 12)], "1,234 for 1234: 'b'"),
-        ('a,b\n"1.234.567","2.500"\n"89","12"\n', [(1234567, 2500), (89, 12)], "1.234 for 1234: 'a', 'b'"),
+        ("umsatz;rabatt\n4.229;50,0\n967;53,0\n", [(4229, 50), (967, 53)], "1.234 is 1234: 'umsatz'"),
+        ('umsatz,rabatt\n4.229,"50,0"\n967,"53,5"\n', [(4229, 50), (967, 53.5)], "1.234 is 1234: 'umsatz'"),
+        ("lat;umsatz\n52.5;50,0\n48.25;53,5\n", [(52.5, 50), (48.25, 53.5)], "12,5 is 12.5: 'umsatz'"),
+        ('a,b\n1.5,"2,500"\n2.5,"12"\n', [(1.5, 2500), (2.5, 12)], "1,234 is 1234: 'b'"),
+        ('a,b\n"1.234.567","2.500"\n"89","12"\n', [(1234567, 2500), (89, 12)], "1.234 is 1234: 'a', 'b'"),
         (
             "a;b\n1'234.50;1\u2009234,5\n2\u2019000.25;\u22123,5\n",
             [(1234.5, 1234.5), (2000.25, -3.5)],
-            "1'234 for 1234",
+            "1'234 is 1234",
         ),
-        ("a;b\n1\u00a0234,5;x\n1\u202f234\u202f567;y\n", [(1234.5, "x"), (1234567, "y")], "1 234 for 1234: 'a'"),
-        ('a,b\n"(1,234.50)",3-\n"2,000.00",4\n', [(-1234.5, -3), (2000, 4)], "1,234 for 1234: 'a'"),
-        ("a;b\n($1,234.50);(5)\n$(2.5);7\n", [(-1234.5, -5), (-2.5, 7)], "$1,234 for 1234: 'a'"),
+        ("a;b\n1\u00a0234,5;x\n1\u202f234\u202f567;y\n", [(1234.5, "x"), (1234567, "y")], "1 234 is 1234: 'a'"),
+        ('a,b\n"(1,234.50)",3-\n"2,000.00",4\n', [(-1234.5, -3), (2000, 4)], "1,234 is 1234: 'a'"),
+        ("a;b\n($1,234.50);(5)\n$(2.5);7\n", [(-1234.5, -5), (-2.5, 7)], "$1,234 is 1234: 'a'"),
         ("a;b\n1,5e-3;1,5-\n2;3\n", [(0.0015, -1.5), (2, 3)], "decimal commas"),
         ("a;b\n1.5;x\n2,5;y\n", [("1.5", "x"), ("2,5", "y")], "a header"),  # neither: mixed numbers are no numbers
     ],
@@ -110,7 +110,7 @@ def test_texts_of_a_data_frame_are_numbers_too():
     loaded = load(frame, "y", numeric=["x"])
     (column,) = loaded.schema.columns
     assert (column.kind, column.notation, column.holes) == ("number", Notation(",", "."), ("-",))
-    assert any("'x' has numbers written as 1.234 for 1234" in note for note in loaded.notes)
+    assert any("'x' has numbers written so that 1.234 is 1234" in note for note in loaded.notes)
 
 
 NUMBERS = [f"{i // 10},{i % 10}" for i in range(10, 60)]
@@ -182,7 +182,7 @@ def test_new_rows_are_read_by_the_notation_of_training(content, values, schema, 
 )
 def test_what_does_not_fit_the_notation_of_training_is_refused_not_reinterpreted(content, bad, schema, file):
     path = file(content)
-    expected = rf"'a' is a number, written as 12,5 for 12.5 in training, but row 2 has '{bad}'".replace("(", r"\(")
+    expected = rf"'a' is a number, in training written so that 12,5 is 12.5, but row 2 has '{bad}'".replace("(", r"\(")
     for frame in (read(path, schema=schema).frame, streamed(path, schema=schema)):
         if bad == "(2,5)":  # brackets say the same in every notation
             assert check(frame, schema)[0]["a"].to_list() == [7, -2.5]
@@ -191,7 +191,7 @@ def test_what_does_not_fit_the_notation_of_training_is_refused_not_reinterpreted
             check(frame, schema)
         checked, notes = check(frame, schema, coerce=True)
         assert checked["a"].null_count() == 1
-        assert "'a': 1 value is not a number, written as 12,5 for 12.5 in training" in notes[0]
+        assert "'a': 1 value is not a number, in training written so that 12,5 is 12.5" in notes[0]
 
 
 def test_another_decimal_mark_is_read_when_somebody_says_so(schema, file):
@@ -212,7 +212,7 @@ def test_a_test_file_and_its_target_are_read_by_the_notation_of_training(file):
     assert loaded.test["y"].to_list() == [1, 2.5, *[2.5] * 10]
     assert loaded.test["x"].to_list() == [2.5, 3, *[1.5] * 10]
     wrong = file("x,y\n" + "1.5,2.5\n" * 12, "wrong.csv")
-    with pytest.raises(ValueError, match=r"--test: .*wrong.csv: the target 'y' is a number, written as"):
+    with pytest.raises(ValueError, match=r"--test: .*wrong.csv: the target 'y' is a number, in training written so"):
         load(path, "y", test=wrong)
 
 

@@ -32,12 +32,12 @@ def test_no_prediction_is_negative_and_the_better_way_is_chosen(y, log, tmp_path
     trained = tables.train(tmp_path / "t.csv", "y", parameters=QUICK)
     assert trained.pipeline[-1].transformer_.log is log
     assert trained.held_out.predictions.min() >= 0
-    way = "its logarithm" if log else "the target itself"
-    assert f"so predictions are bounded at 0. The network learns {way}: after" in trained.notes[-1]
+    way = "its logarithm is learned" if log else "it is learned as it is"
+    assert f"the target is skewed and never negative, and no prediction is: {way}, " in trained.notes[-1]
     assert trained.notes[-1] in build(trained).markdown.replace("\n", " ")
 
     [onnx] = tables.save(trained, tmp_path / "run")
-    assert "onnxruntime agrees" in onnx or "pipeline.onnx was not written" in onnx
+    assert "onnxruntime agrees" in onnx or "There is no pipeline.onnx" in onnx
     wild = pl.DataFrame({"a": [-1e6, 1e6, 0.0], "b": [1e6, -1e6, 0.0], "c": [1e6, 0.0, -1e6]})
     found = tables.predict(tables.load(tmp_path / "run"), wild, interval=0.8)[0]
     np.testing.assert_array_equal(found["prediction"], tables.predict(trained, wild)[0]["prediction"])
@@ -78,7 +78,7 @@ def test_there_and_back(y, log):
 
 @pytest.mark.parametrize("y", [np.array([[-1.0], [2.0]]), np.zeros((0, 1)), np.array([[np.nan]])])
 def test_a_negative_target_is_refused(y):
-    with pytest.raises(ValueError, match="expected non-negative targets"):
+    with pytest.raises(ValueError, match="expected targets of at least 0"):
         PositiveTarget().fit(y)
 
 
@@ -106,7 +106,7 @@ def test_streamed_tables_are_bounded_too(tmp_path):
     table(WAITS).write_parquet(tmp_path / "t.parquet")
     trained = tables.train(tmp_path / "t.parquet", "y", parameters=QUICK, stream=True)
     assert trained.held_out.predictions.min() >= 0
-    assert any(n.startswith("the target is skewed and non-negative, so predictions are bounded") for n in trained.notes)
+    assert any(n.startswith("the target is skewed and never negative, and no prediction is") for n in trained.notes)
 
 
 def test_trials_that_are_interrupted_end_the_command(monkeypatch):

@@ -1,4 +1,4 @@
-"""The function call that reproduces a run, for its report."""
+"""The call of a function that repeats a run, for its report."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def call(function: Callable[..., Any], given: Mapping[str, Any], left_out: tuple[str, ...] = ()) -> str:
-    """Return a function call with the arguments that differ from their defaults; the first may be a table.
+    """Return the call of a function with the arguments that are not its defaults; the first may be a table.
 
     >>> def train(source, target, *, seed=0, show=None): ...
     >>> call(train, {"source": "t.csv", "target": "y", "seed": 3, "show": print}, left_out=("show",))

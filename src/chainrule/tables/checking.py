@@ -52,7 +52,7 @@ def check(frame: pl.DataFrame, schema: Schema, *, coerce: bool = False) -> tuple
     >>> check(pl.DataFrame({"age": ["41", "old"]}), schema)
     Traceback (most recent call last):
     ...
-    ValueError: 'age' is a number, but row 2 has 'old' (1 row in total): correct it, or use --coerce.
+    ValueError: 'age' is a number, but row 2 has 'old' (1 row in total): correct it, or pass --coerce.
     """
     checker = Checker(schema, coerce=coerce)
     return checker(frame), checker.notes()
@@ -168,7 +168,7 @@ class Checker:
             rows = "1 row" if count == 1 else f"{count:,} rows"
             raise ValueError(
                 f"{column.name!r} is {_what(column)}, but row {number} has {values[row]!r} ({rows} "
-                f"{self._so_far}): correct it, or use --coerce.{_otherwise(values[row], column)}"
+                f"{self._so_far}): correct it, or pass --coerce.{_otherwise(values[row], column)}"
             )
         self._coerced[column.name] += count
         if not column.missing:
@@ -261,7 +261,7 @@ def _what(column: Column) -> str:
     if column.kind != "number":
         return what.get(column.read_as, "a text")
     how = column.notation
-    return "a number" if notation.is_plain(how) else f"a number, written as {notation.example(how)} in training"
+    return "a number" if notation.is_plain(how) else f"a number, in training written so that {notation.example(how)}"
 
 
 def _otherwise(value: Any, column: Column) -> str:

@@ -275,7 +275,7 @@ def _on_notations(
         if notation.is_ambiguous(texts):
             text = texts.filter(texts.str.contains(notation.AMBIGUOUS))[0]
             unsure.setdefault((text, how.decimal), []).append(name)
-    said = [f"numbers written as {notation.example(how)}: {_listed(found)}" for how, found in written.items()]
+    said = [f"numbers written so that {notation.example(how)}: {_listed(found)}" for how, found in written.items()]
     return said, [notation.unsure(text, mark, _listed(found)) for (text, mark), found in unsure.items()]
 
 

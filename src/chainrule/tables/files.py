@@ -1,4 +1,4 @@
-"""Block-by-block prediction of a file that is larger than memory, into another file."""
+"""Predictions of a file that is larger than memory, block by block, into another file."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from chainrule.tables.saving import Saved
 from chainrule.tables.streaming.opening import needs_streaming, open_rows
 from chainrule.tables.streaming.progress import Meter, State
 
-LARGE = 2**30  # bytes in memory: larger files are read block by block
+LARGE = 2**30  # bytes in memory from which on a file is read block by block
 
 __all__ = ["is_large", "predict_file"]
 
 
 def is_large(path: str | os.PathLike[str]) -> bool:
-    """Return whether a file is large enough to be predicted block by block."""
+    """Return whether a file is predicted block by block."""
     return bool(needs_streaming(path, LARGE))
 
 
@@ -37,22 +37,22 @@ def predict_file(
     decimal: str | None = None,
     show: Callable[[State], Any] | None = None,
 ) -> tuple[int, tuple[str, ...]]:
-    """Write the predictions for a Parquet or CSV file; memory use does not grow with the number of rows.
+    """Write what a network says of the rows of a Parquet or CSV file; memory does not grow with their number.
 
     Parameters
     ----------
     run : Saved
     path, out : path
-        ``out`` is replaced once all rows are predicted.
+        ``out`` is replaced when all rows are predicted.
     parquet : bool
-        Whether to write Parquet rather than CSV.
+        Whether ``out`` becomes Parquet, rather than CSV.
     interval, coerce : as for :func:`chainrule.tables.predict`
     delimiter : str, optional
-        CSV delimiter; detected by default.
+        Of CSV; found out by default.
     decimal : str, optional
-        Decimal mark of the numbers, if it differs from training.
+        The decimal mark of numbers, where it is not that of training.
     show : function of State, optional
-        Receives the progress.
+        Told how far it is.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def predict_file(
     Raises
     ------
     ValueError
-        If the rows do not fit the schema.
+        When the rows do not fit the schema.
     """
     source = open_rows(path, run.schema, delimiter=delimiter, decimal=decimal)
     names = [column.name for column in run.schema.used if column.name in source.columns]
@@ -78,7 +78,7 @@ def predict_file(
     with writing(out) as file:
         rows = (_write_parquet if parquet else _write_csv)(file, predicted(), out.parent)
         if not rows:
-            raise ValueError("no rows to predict: expected at least one.")
+            raise ValueError("there are no rows: expected at least one to predict.")
     return rows, predictor.notes()
 
 
@@ -91,7 +91,7 @@ def _write_csv(file: BinaryIO, frames: Iterator[pl.DataFrame], _: Path) -> int:
 
 
 def _write_parquet(file: BinaryIO, frames: Iterator[pl.DataFrame], beside: Path) -> int:
-    """Write one file per frame, then join them: polars cannot append to a Parquet file."""
+    """Write one file for each frame, and join them: polars writes no file bit by bit."""
     rows = 0
     with tempfile.TemporaryDirectory(dir=beside) as folder:
         parts = []

@@ -291,4 +291,4 @@ def as_in(schema: Schema, frame: pl.DataFrame, path: str) -> pl.DataFrame:
     try:
         return frame.with_columns(check(frame, schema)[0])
     except ValueError as error:
-        raise ValueError(f"--test: {path}: {str(error).replace(', or use --coerce', '')}") from None
+        raise ValueError(f"--test: {path}: {str(error).replace(', or pass --coerce', '')}") from None

@@ -119,7 +119,7 @@ def read(values: pl.Series, how: Notation, *, strict: bool = True) -> pl.Series:
     numbers = values.to_frame("x").select(expression(pl.col("x"), how))["x"].alias(values.name)
     if strict and numbers.null_count() > values.null_count():
         bad = values.filter(numbers.is_null() & values.is_not_null())[0]
-        raise ValueError(f"{bad!r} is not a number, written as {example(how)}.")
+        raise ValueError(f"{bad!r} is not a number, written so that {example(how)}.")
     return numbers
 
 
@@ -152,11 +152,11 @@ def example(how: Notation) -> str:
     """Return a number in a notation, and its value.
 
     >>> example(Notation(".", ",", "$")), example(Notation(","))
-    ('$1,234 for 1234', '12,5 for 12.5')
+    ('$1,234 is 1234', '12,5 is 12.5')
     """
     number = f"1{how.group}234" if how.group else f"12{how.decimal or '.'}5"
     marked = f"{number} %" if how.mark == "%" else f"{how.mark}{number}"
-    return f"{marked} for {'1234' if how.group else '12.5'}"
+    return f"{marked} is {'1234' if how.group else '12.5'}"
 
 
 def _pattern(group: str, point: str, mark: str = "") -> str:

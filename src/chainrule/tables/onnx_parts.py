@@ -1,4 +1,4 @@
-"""Preprocessing of columns in ONNX operators, in float64: one function per kind of column."""
+"""What the preparation does to columns, in ONNX's operators, in float64: a function for each kind of column."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from chainrule.tables.casting import HOLE
 from chainrule.tables.schema import Column
 
 NUMBERS = ("number", "whole", "boolean")
-NONE_OF_THEM = "\0"  # an unknown category
+NONE_OF_THEM = "\0"  # a text that is no category
 PERIODS = {"month": 12.0, "day": 30.0, "hour": 24.0, "weekday": 7.0}  # of skrub's DatetimeEncoder
 DAY = 86400.0
 LARGEST = 2**53
 
 
 def takes_number(column: Column) -> bool:
-    """Return whether a column is a float64 input, with NaN for missing values; otherwise it is a string input."""
+    """Say whether the input of a column is float64, with NaN for a hole; else it is a text, and a hole is empty."""
     return column.kind in ("number", "date") or column.read_as in NUMBERS
 
 
 def scaled(graph: Graph, scaler: Any, x: str) -> str:
-    """Add a SquashingScaler: (x − center) / scale, then z / √(1 + (z / B)²); ±∞ becomes ±B, and NaN stays."""
+    """Add a SquashingScaler: (x − centre) / scale, then z / √(1 + (z / B)²); ±∞ becomes ±B, and NaN stays."""
     most = np.array(float(scaler.max_absolute_value))
-    center, scale = np.zeros(len(scaler.robust_cols_)), np.full(len(scaler.robust_cols_), np.inf)  # x / ∞ = 0
+    centre, scale = np.zeros(len(scaler.robust_cols_)), np.full(len(scaler.robust_cols_), np.inf)  # x / ∞ = 0
     if scaler.robust_scaler_ is not None:
-        center[scaler.robust_cols_] = scaler.robust_scaler_.center_
+        centre[scaler.robust_cols_] = scaler.robust_scaler_.center_
         scale[scaler.robust_cols_] = scaler.robust_scaler_.scale_
     if scaler.minmax_scaler_ is not None:
-        center[scaler.minmax_cols_] = scaler.minmax_scaler_.median_
+        centre[scaler.minmax_cols_] = scaler.minmax_scaler_.median_
         scale[scaler.minmax_cols_] = 1 / scaler.minmax_scaler_.scale_
-    z = graph.node("Div", graph.node("Sub", x, center), scale)
+    z = graph.node("Div", graph.node("Sub", x, centre), scale)
     part = graph.node("Div", z, most)
     root = graph.node("Sqrt", graph.node("Add", graph.node("Mul", part, part), np.array(1.0)))
     end = graph.node("Mul", graph.node("Sign", x), most)
@@ -45,7 +45,7 @@ def scaled(graph: Graph, scaler: Any, x: str) -> str:
 
 
 def filled(graph: Graph, x: str) -> str:
-    """Add an imputer of 0, the median after scaling."""
+    """Add an imputer of 0, which is where the scaler puts the median."""
     return graph.node("Where", graph.node("IsNaN", x), np.array(0.0), x)
 
 
@@ -55,9 +55,9 @@ def holes(graph: Graph, x: str) -> str:
 
 
 def looked_up(graph: Graph, fitted: Any, columns: Sequence[Column], inputs: Sequence[str]) -> list[str]:
-    """Add the transformer of categorical columns as lookup tables.
+    """Add a transformer of columns with finitely many values each: a table of what it makes of each of them.
 
-    The tables are computed by the transformer itself, so they are right for every encoder, whatever its options.
+    The table is asked from the transformer itself, so it is right for every encoder, whatever its options.
     """
     keys = [_keys(fitted, column, i) for i, column in enumerate(columns)]
     tables = _tables(fitted, columns, keys)
@@ -68,7 +68,7 @@ def looked_up(graph: Graph, fitted: Any, columns: Sequence[Column], inputs: Sequ
 
 
 def _keys(fitted: Any, column: Column, i: int) -> list[str]:
-    """Return the values that a transformer knows, as strings."""
+    """Return the values that a transformer knows, as texts."""
     if column.kind == "yes/no":
         return list(column.categories)
     encoder = fitted[0] if column.kind == "many" else fitted
@@ -76,7 +76,7 @@ def _keys(fitted: Any, column: Column, i: int) -> list[str]:
 
 
 def _tables(fitted: Any, columns: Sequence[Column], keys: Sequence[Sequence[str]]) -> list[Array]:
-    """Return the outputs for the values of each column, and in the last row for unknown ones: (values + 1, outputs)."""
+    """Return for each column what becomes of its values, and last of any other: (values + 1, outputs)."""
     rows = 1 + max(map(len, keys))
     given: dict[str, Any] = {}
     for column, known in zip(columns, keys, strict=True):
@@ -91,7 +91,7 @@ def _tables(fitted: Any, columns: Sequence[Column], keys: Sequence[Sequence[str]
 
 
 def _widths(fitted: Any, columns: Sequence[Column], total: int) -> list[int]:
-    """Return the number of outputs of each column."""
+    """Return how many outputs each column has."""
     if columns[0].kind != "category":
         return [total // len(columns)] * len(columns)
     rare = fitted.infrequent_categories_
@@ -124,7 +124,7 @@ def _number(text: str) -> float:
     """Return a category of numbers or booleans as a number."""
     value = {"false": 0.0, "true": 1.0}[text] if text in ("false", "true") else float(text)
     if abs(value) >= LARGEST:
-        raise ValueError(f"its numbers are float64, which cannot represent categories such as {text}.")
+        raise ValueError(f"its numbers are float64, which does not have every category such as {text}.")
     return value
 
 
@@ -133,7 +133,7 @@ def _tensor(values: Array) -> Any:
 
 
 def dated(graph: Graph, encoder: Any, x: str) -> str:
-    """Add a DatetimeEncoder of seconds since 1970: year, month and so on, with circles for periodic parts.
+    """Add a DatetimeEncoder of seconds since 1970: the year, the month and so on, a circle for what repeats.
 
     Source: Hinnant, "chrono-compatible low-level date algorithms" (2013), ``civil_from_days``.
     """

@@ -1,4 +1,4 @@
-"""Skewed non-negative targets, such as prices, incomes and waiting times, with non-negative predictions."""
+"""Targets that are never negative, and skewed: prices, incomes, waiting times. Neither are their predictions."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ from chainrule.training.loop import DivergenceError
 
 __all__ = ["PositiveTarget", "choose", "is_skewed"]
 
-SKEWED = 1.0  # least skewness
-SPREAD = 0.5  # least ratio of standard deviation and mean: below it, negative predictions are rare
-BEYOND = 10.0  # largest prediction of a logarithm, as a multiple of the largest target
-TRIED, EPOCHS = 10_000, 20  # rows and epochs of the trial trainings
+SKEWED = 1.0  # from this skewness on
+SPREAD = 0.5  # standard deviations by the mean, from which on a prediction may well be negative
+BEYOND = 10.0  # times the largest target: what a logarithm predicts at most
+TRIED, EPOCHS = 10_000, 20  # rows and epochs with which both ways are tried
 
 
 class PositiveTarget(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Standardize a non-negative target, or its logarithm; predictions are non-negative, too.
+    """Standardize a target that is never negative, or its logarithm; what is predicted is never negative either.
 
-    z = (y − mean) / scale, with the inverse y = max(0, z · scale + mean). With ``log``, the same for log(y + shift),
-    where shift is 1 if a target is 0, as in ``log1p``, and 0 otherwise; predictions are then at most ten times the
-    largest target. For :class:`sklearn.compose.TransformedTargetRegressor`.
+    z = (y − mean) / scale and back y = max(0, z · scale + mean); with ``log`` the same of log(y + shift), where shift
+    is 1 if a target is 0, as in ``log1p``, and else 0. With ``log`` no prediction is more than ten times the largest
+    target. For :class:`sklearn.compose.TransformedTargetRegressor`.
 
     Parameters
     ----------
     log : bool
-        Whether to learn the logarithm.
+        Learn the logarithm.
 
     Attributes
     ----------
     mean_, scale_, shift_, most_ : float
-        ``most_`` is ten times the largest target.
+        ``most_`` is the largest target times ten.
 
     Raises
     ------
     ValueError
-        If a target is negative.
+        When a target is negative.
 
     Examples
     --------
@@ -57,10 +57,10 @@ class PositiveTarget(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.log = log
 
     def fit(self, X: Array, y: Any = None) -> PositiveTarget:
-        """Compute mean and standard deviation; X is (rows, 1)."""
+        """Find the mean and the standard deviation; X is (rows, 1)."""
         X = np.asarray(X, dtype=np.float64)
         if X.size == 0 or not X.min() >= 0:
-            raise ValueError("PositiveTarget: expected non-negative targets; use StandardScaler for others.")
+            raise ValueError("PositiveTarget: expected targets of at least 0: use StandardScaler for others.")
         self.shift_ = 0.0 if X.min() > 0 else 1.0
         self.most_ = BEYOND * float(X.max())
         inside = np.log(X + self.shift_) if self.log else X
@@ -68,14 +68,14 @@ class PositiveTarget(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: Array) -> Array:
-        """Return the standardized targets."""
+        """Return the targets as they are learned."""
         X = np.asarray(X, dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             inside = np.log(np.maximum(X + self.shift_, np.finfo(np.float64).tiny)) if self.log else X
         return (inside - self.mean_) / self.scale_
 
     def inverse_transform(self, X: Array) -> Array:
-        """Return predictions in the units of the target."""
+        """Return predictions in the unit of the target."""
         inside = np.asarray(X, dtype=np.float64) * self.scale_ + self.mean_
         if self.log:
             inside = np.exp(np.minimum(inside, math.log(self.most_ + self.shift_))) - self.shift_
@@ -83,7 +83,7 @@ class PositiveTarget(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def is_skewed(y: Array) -> bool:
-    """Return whether numbers are non-negative, and so skewed that predictions may be negative.
+    """Say whether numbers are never negative, and lie so far to one side that a prediction may well be.
 
     >>> is_skewed(np.exp(np.arange(20.0))), is_skewed(np.arange(20.0) + 100), is_skewed(np.arange(-9.0, 9.0))
     (True, False, False)
@@ -95,10 +95,10 @@ def is_skewed(y: Array) -> bool:
 
 
 def choose(X: Array, y: Array, X_val: Array, y_val: Array, arguments: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
-    """Return the unfitted scaler of a target, and a note on the choice.
+    """Return what standardizes a target, not fitted, and what was decided.
 
-    Skewed non-negative targets are bounded at 0. Two short trainings decide by their validation error whether the
-    logarithm is learned.
+    Targets that are skewed and never negative are bounded at 0. Whether their logarithm is learned is decided by the
+    error on the validation rows of two short trainings.
     """
     if not is_skewed(y):
         return StandardScaler(), ()
@@ -109,10 +109,10 @@ def choose(X: Array, y: Array, X_val: Array, y_val: Array, arguments: Mapping[st
     short = {**arguments, "max_iter": min(EPOCHS, epochs) if isinstance(epochs, int) else epochs}
     plain, log = (_error(X[rows], y[rows], X_val, y_val, PositiveTarget(log=log), short) for log in (False, True))
     better = log < plain
-    how = "its logarithm" if better else "the target itself"
+    how = "its logarithm is learned" if better else "it is learned as it is"
     said = (
-        f"the target is skewed and non-negative, so predictions are bounded at 0. The network learns {how}: after a "
-        f"short training, the validation RMSE is {min(log, plain):.4g}, versus {max(log, plain):.4g} otherwise."
+        f"the target is skewed and never negative, and no prediction is: {how}, which on the validation rows gives an "
+        f"RMSE of {min(log, plain):.4g} after a short training, {max(log, plain):.4g} the other way."
     )
     return PositiveTarget(log=better), (said,)
 
@@ -122,7 +122,7 @@ def _error(X: Array, y: Array, X_val: Array, y_val: Array, scaler: PositiveTarge
     model = MLPRegressor(**arguments)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # short on purpose
+            warnings.simplefilter("ignore", ConvergenceWarning)  # it is short on purpose
             model.fit(X, z)
     except DivergenceError:
         return math.inf

@@ -1,4 +1,4 @@
-"""Preprocessing of columns for a network with scikit-learn and skrub: one recipe per kind of column."""
+"""Columns to inputs of a network, by scikit-learn's and skrub's transformers: one recipe for each kind of column."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 from chainrule._internal.extras import require
 from chainrule.tables.schema import Column
 
-RARE = 0.002  # share of the rows: rarer categories share one input with unseen ones
+RARE = 0.002  # of the rows: rarer values of a category share one input, and so do those never seen
 TEXT_FEATURES = 2**12
 TEXT_INPUTS = 32
 
 
 def preparation(columns: Iterable[Column], rows: int, seed: int) -> Any:
-    """Return an unfitted ColumnTransformer for the columns.
+    """Return a ColumnTransformer for the columns, not fitted.
 
-    Numbers and the parts of dates are centered on the median, divided by the interquartile range and clipped smoothly
-    to ±3. A missing number becomes 0, the median, with a separate indicator input. Categories are one-hot encoded; a
-    high-cardinality column is replaced by the mean target of each value, cross-fitted.
+    A number is centred on its median, divided by its interquartile range and clipped smoothly to ±3; so is each part of
+    a date. A hole is 0, the median, with an input of its own that says so. A category has an input for each value; of
+    many values, the target's mean among the rows of the value, estimated on other rows than those that it is used for.
 
     Source: "robust scale and smooth clip" and one-hot encoding as in Holzmüller, Grinsztajn and Steinwart, "Better by
     default: strong pre-tuned MLPs and boosted trees on tabular data" (2024); Micci-Barreca, "A preprocessing scheme for
@@ -28,7 +28,7 @@ def preparation(columns: Iterable[Column], rows: int, seed: int) -> Any:
     >>> [name for name, _, _ in preparation(columns, rows=100, seed=0).transformers]
     ['number', 'hole', 'yes-no']
     """
-    from sklearn.compose import ColumnTransformer  # noqa: PLC0415  (start-up time, as for all imports here)
+    from sklearn.compose import ColumnTransformer  # noqa: PLC0415  (extra; as all imports here)
     from sklearn.impute import MissingIndicator, SimpleImputer  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import OneHotEncoder  # noqa: PLC0415
@@ -40,7 +40,7 @@ def preparation(columns: Iterable[Column], rows: int, seed: int) -> Any:
     one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=rarest, sparse_output=False)
 
     def median() -> Any:
-        return SimpleImputer(strategy="constant", fill_value=0.0)  # the median after scaling
+        return SimpleImputer(strategy="constant", fill_value=0.0)  # SquashingScaler puts the median there
 
     parts = [
         ("number", make_pipeline(squash(), median()), of["number"]),
@@ -57,7 +57,7 @@ def preparation(columns: Iterable[Column], rows: int, seed: int) -> Any:
 
 
 def many_valued(seed: int) -> Any:
-    """Return the encoder that replaces a value by the mean target of its rows."""
+    """Return what puts the target's mean among the rows of a value in its place."""
     from sklearn.model_selection import KFold  # noqa: PLC0415
     from sklearn.preprocessing import TargetEncoder  # noqa: PLC0415
 
@@ -65,14 +65,14 @@ def many_valued(seed: int) -> Any:
 
 
 def dated() -> Any:
-    """Return the encoder of dates: years, circles for periodic parts, and the seconds since 1970."""
+    """Return what takes dates apart: years, a circle for what repeats, and the seconds since 1970."""
     skrub = require("skrub", "tables")
     encoder = skrub.DatetimeEncoder(add_weekday=True, add_total_seconds=True, periodic_encoding="circular")
     return skrub.ApplyToCols(encoder)
 
 
 def text(rows: int, seed: int) -> Any:
-    """Return the encoder of texts: weighted words, reduced to a number of inputs that fits the number of rows."""
+    """Return what makes of a text its words, weighted, in as few numbers as so many rows can bear."""
     from sklearn.decomposition import TruncatedSVD  # noqa: PLC0415
     from sklearn.feature_extraction.text import TfidfTransformer  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
@@ -87,7 +87,7 @@ def text(rows: int, seed: int) -> Any:
 
 
 def hashed_words() -> Any:
-    """Return the vectorizer of hashed words; it gives counts, since their logarithm is taken next."""
+    """Return what counts hashed words: counts, since their logarithm is taken."""
     from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415
 
     return HashingVectorizer(n_features=TEXT_FEATURES, norm=None, alternate_sign=False)

@@ -32,15 +32,15 @@ def find(frame: Any, schema: Schema, told: Sequence[str] = ()) -> tuple[str, ...
     "'day' is read as %d/%m/%Y, but every value fits %m/%d/%Y as well:"
     """
     columns = [c for c in schema.columns if c.used or c.kind == "identifier"]
-    said = [s for c in columns for s in of(frame[c.name], c, schema.format.decimal, told=c.name in told)]
+    said = [s for column in columns for s in of(frame[column.name], column, schema.format.decimal, told)]
     texts = [c for c in (*schema.targets, *columns) if c.kind in SPELLED and c.read_as == "text" and c.name in frame]
     said += [sentence for column in texts for sentence in _spellings(frame[column.name], column)]
     more = [f"and {len(said) - MOST:,} more remarks on columns"] if len(said) > MOST else []
     return (*said[:MOST], *more)
 
 
-def of(values: pl.Series, column: Column, decimal: str, *, told: bool = False) -> Iterator[str]:
-    """Yield a sentence for each decision about one column; ``told``: the user gave its kind."""
+def of(values: pl.Series, column: Column, decimal: str, told: Sequence[str] = ()) -> Iterator[str]:
+    """Yield a sentence for each decision about one column."""
     pl = require("polars", "tables")
     if column.kind == "number" and column.notation.unit:
         yield from _amounts(values, column)
@@ -53,7 +53,8 @@ def of(values: pl.Series, column: Column, decimal: str, *, told: bool = False) -
         else:
             yield f"{column.name!r} has numbers that the file has as texts: read as numbers."
         yield from _on_notation(values, column, decimal)
-    months = not told and column.kind != "date" and column.read_as in ("whole", "text") and _may_be_months(values)
+    unsure = column.kind != "date" and column.name not in told and column.read_as in ("whole", "text")
+    months = unsure and _may_be_months(values)
     if column.kind in ("category", "many", "identifier", "text") and column.read_as == "text" and not months:
         yield from _nearly(values, column)
     if column.kind == "number" and column.read_as == "number":
@@ -146,7 +147,7 @@ def _on_notation(values: pl.Series, column: Column, decimal: str) -> Iterator[st
     """Say how numbers are written, and that they could be read otherwise."""
     how = column.notation
     if not notation.is_plain(how):
-        yield f"{column.name!r} has numbers written as {notation.example(how)}."
+        yield f"{column.name!r} has numbers written so that {notation.example(how)}."
     texts = values.drop_nulls()
     texts = texts.filter(texts.str.contains("[0-9]"))
     if not decimal and notation.is_ambiguous(texts):

@@ -1,45 +1,50 @@
-"""The inputs of a network on tables: their values for rows, their names, and random rows to check it with."""
+"""The inputs of a table's network: those of rows, their names, and made-up rows to check it with."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.files.values import ModelFileError, shown
-from chainrule.tables._polars import pl
 from chainrule.tables.casting import HOLE, cast
 from chainrule.tables.checking import Checker, empty_row
 from chainrule.tables.predicting import seen_values
 from chainrule.tables.saving import Saved
 from chainrule.tables.schema import Column
 
+if TYPE_CHECKING:
+    import polars as pl
+else:
+    pl = Any
+
 __all__ = ["as_learned", "made_up", "names", "prepared"]
 
-RARE = "infrequent_sklearn"  # the input for rare and new categories in scikit-learn
+RARE = "infrequent_sklearn"  # scikit-learn's name of the input of rare and new categories
 
 
 def prepared(run: Saved, frame: pl.DataFrame, numbers: Array | None = None) -> tuple[Array, tuple[str, ...]]:
-    """Return the inputs of the network (rows, inputs) for rows as read, and notes on them.
+    """Return the inputs of the network (rows, inputs) for rows as they were read, and notes on them.
 
-    ``numbers`` are the numbers of the rows in the file, for errors; 1, 2, 3, ... by default.
+    ``numbers`` are those of the rows in their file, for errors, where they are not 1, 2, 3 and so on.
     """
     checker = Checker(run.schema, seen=seen_values(run.pipeline), numbers=numbers)
     try:
         rows = cast(checker(frame), run.schema.columns)
     except ValueError as error:
-        raise ValueError(str(error).replace(", or use --coerce", "")) from None
+        raise ValueError(str(error).replace(", or pass --coerce", "")) from None
     try:
         X = np.asarray(run.pipeline[0].transform(rows))
-    except Exception as error:  # noqa: BLE001  (errors of scikit-learn and skrub about foreign attributes)
-        raise ModelFileError(f"the pipeline is corrupt: it cannot preprocess these rows ({shown(error)}).") from None
+    except Exception as error:  # noqa: BLE001  (whatever scikit-learn and skrub say of attributes that are not theirs)
+        raise ModelFileError(f"the pipeline is damaged, it cannot prepare these rows ({shown(error)}).") from None
     return X, checker.notes()
 
 
 def as_learned(run: Saved, y: Array) -> Array:
-    """Return y as the loss of the network takes it: scaled numbers, class indices, or 0 and 1."""
+    """Return y of rows as the network's loss has it: scaled numbers, numbers of classes, or 0 and 1."""
     schema = run.schema
     if schema.task == "regression":
         return np.asarray(run.pipeline[-1].transformer_.transform(np.asarray(y, np.float64).reshape(-1, 1)))
@@ -51,23 +56,23 @@ def as_learned(run: Saved, y: Array) -> Array:
 
 
 def names(run: Saved) -> list[tuple[str, str]]:
-    """Return the column of each input, and its meaning, such as "is missing"; "" for a number itself.
+    """Return for each input the name of its column, and what it says of it: nothing for a number itself.
 
-    For example ``("age", ""), ("age", "is missing"), ("port", "= S"), ("born", "year")``.
+    Such as ``("age", ""), ("age", "is missing"), ("port", "= S"), ("born", "year")``.
     """
     try:
         found = [name for part in run.pipeline[0].transformers_ for name in _names(run, *part)]
         start = {column.name: i for i, column in enumerate(run.schema.used)}
         known = all(name in start for name, _ in found)
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        raise ModelFileError(f"the pipeline is corrupt: its inputs have no names ({shown(error)}).") from None
+        raise ModelFileError(f"the pipeline is damaged, its inputs have no names ({shown(error)}).") from None
     if not known:
-        raise ModelFileError("the pipeline is corrupt: its inputs do not match the columns of the schema.")
+        raise ModelFileError("the pipeline is damaged, its inputs are not of the columns of the schema.")
     return found
 
 
 def _names(run: Saved, part: str, fitted: Any, which: Any) -> list[tuple[str, str]]:
-    """Return the names of the inputs from one part of the preprocessing."""
+    """Return the names of the inputs of one part of the preparation."""
     if part == "category":
         return _categories(fitted, which)
     if part == "many":
@@ -97,7 +102,8 @@ def _categories(encoder: Any, which: Any) -> list[tuple[str, str]]:
 
 
 def made_up(run: Saved, rows: int, seed: int = 0) -> pl.DataFrame:
-    """Return random rows with values in the ranges and categories of training."""
+    """Return rows whose values lie in the range of training, or are among its categories."""
+    pl = require("polars", "tables")
     rng, seen = np.random.default_rng(seed), seen_values(run.pipeline)
     try:
         columns = [
@@ -106,16 +112,17 @@ def made_up(run: Saved, rows: int, seed: int = 0) -> pl.DataFrame:
         ]
         return pl.DataFrame(columns)
     except (ArithmeticError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
-        raise ModelFileError(f"the schema is corrupt: its ranges have no values ({shown(error)}).") from None
+        raise ModelFileError(f"the schema is damaged, its ranges have no values ({shown(error)}).") from None
 
 
 def _made_up(column: Column, seen: Any, dtype: Any, rows: int, rng: np.random.Generator) -> pl.Series:
+    pl = require("polars", "tables")
     if column.kind == "date":
         low, high = (dt.datetime.fromisoformat(str(end)).replace(tzinfo=None) for end in (column.low, column.high))
         return pl.Series([low + (high - low) * share for share in rng.random(rows).tolist()], dtype=pl.Datetime("us"))
     if column.kind == "number" and column.low is not None and column.high is not None:
         numbers = rng.uniform(float(column.low), float(column.high), rows)
         return pl.Series(numbers.round() if column.read_as == "whole" else numbers)
-    known = [*(column.categories or seen)] or [None]  # texts are missing
+    known = [*(column.categories or seen)] or [None]  # words: as if they were missing
     texts = pl.Series([known[i] for i in rng.integers(0, len(known), rows)], dtype=pl.String)
     return texts.str.to_lowercase() == "true" if dtype == pl.Boolean else texts.cast(dtype, strict=False)
