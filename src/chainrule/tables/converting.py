@@ -53,7 +53,7 @@ def to_onnx(trained: Trained) -> tuple[bytes | None, str]:
 def convert(pipeline: Any, schema: Schema, held_out: HeldOut) -> tuple[bytes | None, str]:
     """Return the result of :func:`to_onnx`, compared with the predictions in ``held_out``."""
     if find_spec("onnx") is None:
-        return None, f'{NONE}the onnx package is required. Install it with: pip install "chainrule[onnx]"'
+        return None, f'{NONE}the package onnx is not installed. Type: pip install "chainrule[onnx]"'
     if texts := [column.name for column in schema.used if column.kind == "text"]:
         return None, f"{NONE}ONNX has no operator to hash words, as needed for the column {texts[0]!r}."
     try:
