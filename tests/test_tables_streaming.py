@@ -149,7 +149,7 @@ def test_a_file_of_its_own_for_the_test(folder, tmp_path, ending):
     ("change", "message"),
     [
         (lambda f: f.drop("a"), "has no column 'a'"),
-        (lambda f: f.drop("y"), "no input column 'y'"),
+        (lambda f: f.drop("y"), "has no column 'y', the target"),
         (lambda f: f.with_columns(y=pl.lit("maybe")), "has the class 'maybe'"),
         (lambda f: f.with_columns(a=pl.lit("big")), "'a' is a number, but row"),
         (lambda f: f.with_columns(y=pl.lit(None, pl.String)), r"has 0 row\(s\) with a target"),
@@ -159,6 +159,14 @@ def test_a_test_file_that_does_not_fit(folder, tmp_path, change, message):
     change(table(100, seed=9)).write_parquet(tmp_path / "test.parquet")
     with pytest.raises(ValueError, match=message):
         run(folder / "t.parquet", test=str(tmp_path / "test.parquet"))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_infinite_target_in_a_test_file_is_named_with_its_row(folder, tmp_path, stream):
+    number = pl.when(pl.int_range(100) == 6).then(float("inf")).otherwise(pl.col("target")).alias("target")
+    table(100, seed=9).with_columns(number).write_parquet(tmp_path / "test.parquet")
+    with pytest.raises(ValueError, match=r"test\.parquet: the target 'target' is infinite in row 7: correct it"):
+        run(folder / "t.parquet", "target", test=str(tmp_path / "test.parquet"), stream=stream)
 
 
 def test_csv_as_people_write_it(tmp_path):

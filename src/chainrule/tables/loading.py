@@ -16,16 +16,15 @@ from chainrule._internal.checks import check_real, check_split_seed
 from chainrule._internal.typing import Array
 from chainrule.tables import kinds, leaks, number_texts, overrides, remarks, splitting, targets
 from chainrule.tables._polars import pl
-from chainrule.tables.checking import check, with_targets
+from chainrule.tables.checking import check
 from chainrule.tables.formats import Format, Notation
 from chainrule.tables.frames import as_frame
-from chainrule.tables.labeled import check_classes
+from chainrule.tables.labeled import labeled
 from chainrule.tables.reading import Table, read
 from chainrule.tables.result import Split
 from chainrule.tables.schema import Column, Schema
 from chainrule.tables.streaming.on_disk import OnDisk
 from chainrule.tables.streaming.opening import open_table
-from chainrule.tables.task import target_values
 
 TEST, VALIDATION = 0.2, 0.125  # share of all rows, and of the rest
 FEWEST = 10  # rows with a target
@@ -34,7 +33,7 @@ UNNAMED = re.compile(r"(Unnamed: \d+)?")  # pandas
 MEASURED = 2**24  # values of the held-out rows used for evaluation if a table is on disk
 UNBALANCED = 10  # least ratio of the largest to the smallest class that is worth a warning
 
-__all__ = ["TEST", "VALIDATION", "Loaded", "as_in", "load"]
+__all__ = ["TEST", "VALIDATION", "Loaded", "load"]
 
 
 class Loaded(NamedTuple):
@@ -114,7 +113,7 @@ def load(
     else:
         how = f"the rows of {own}"
         table_test = _table(own, target, delimiter, header, None, schema, stream=stream)
-        held = _of_file(table_test, schema, goals, seed)
+        held = _of_file(table_test, schema, seed)
         if measured.reads:
             (name, written), *_ = measured.notations.items()
             held = held._replace(reads=held.reads + targets.measured_code(name, written))
@@ -154,15 +153,21 @@ def _held_out(frame: Any, rows: Array, numbers: Array, file: str, seed: int) -> 
     return _Held(frame[some].select(frame.columns), numbers[some], file), (said,) if len(some) < len(rows) else ()
 
 
-def _of_file(table: Table, schema: Schema, goals: list[str], seed: int) -> _Held:
-    """Return the rows of a test file with all targets."""
-    some = _measured(table.frame, seed)
-    if isinstance(table.frame, OnDisk):
-        table = replace(table, frame=table.frame[some].select(table.frame.columns))
-    known = replace(table, frame=with_targets(table.frame, schema, f"--test: {table.path}"))
-    frame, numbers, _ = _with_targets(known, goals)
-    made = as_in(schema, frame, table.path)
-    return _Held(made, some[numbers - 1] + 1, table.path, table.reads, table.frame[numbers - 1])
+def _of_file(table: Table, schema: Schema, seed: int) -> _Held:
+    """Return the rows of a test file with all targets, with the columns of training."""
+    name, frame, some = f"--test: {table.path}", table.frame, _measured(table.frame, seed)
+    if isinstance(frame, OnDisk):
+        frame = frame[some].select(frame.columns)
+    for column in schema.used:
+        if column.name not in frame.columns:
+            raise ValueError(f"{name} has no column {column.name!r}, an input of the network.")
+    known, numbers, _ = labeled(frame, schema, name)
+    _check_enough(table.path, len(known), frame.height, schema.target)
+    try:
+        made = known.with_columns(check(known, schema)[0])
+    except ValueError as error:
+        raise ValueError(f"{name}: {str(error).replace(', or pass --coerce', '')}") from None
+    return _Held(made, some[numbers - 1] + 1, table.path, table.reads, frame[numbers - 1])
 
 
 def _table(
@@ -201,19 +206,19 @@ def _measured(held_out: Any, seed: int) -> Array:
 def _with_targets(table: Table, goals: list[str]) -> tuple[Any, Array, tuple[str, ...]]:
     """Return the rows with all targets, their numbers in the file from 1, and notes."""
     frame = table.frame
-    for name in goals:
-        if name not in frame.columns:
-            overrides.known("target", [name], frame.columns)
     kept = frame.select(goals).select(pl.all_horizontal(pl.all().is_not_null())).to_series().arg_true().to_numpy()
     usable = frame[kept] if len(kept) < frame.height else frame
     left_out = frame.height - usable.height
-    if usable.height < FEWEST:
-        raise ValueError(
-            f"{table.path} has {usable.height} row(s) with a target, of {frame.height}: expected {FEWEST} or more with "
-            f"a value for {', '.join(goals)}."
-        )
+    _check_enough(table.path, usable.height, frame.height, ", ".join(goals))
     notes = (f"dropped {left_out:,} row(s) with a missing target.",) if left_out else ()
     return usable, kept.astype(int) + 1, (*table.notes, *notes)
+
+
+def _check_enough(path: str, rows: int, total: int, target: str) -> None:
+    if rows < FEWEST:
+        raise ValueError(
+            f"{path} has {rows} row(s) with a target, of {total}: expected {FEWEST} or more with a value for {target}."
+        )
 
 
 def _schema(
@@ -280,15 +285,3 @@ def unbalanced(task: str, counts: Mapping[Any, int] | None) -> tuple[str, ...]:
         return ()
     said = f"imbalanced classes: {counts[often]:,} rows of {often}, {counts[rare]:,} of {rare}."
     return (f"{said} To weight classes equally, use --class-weight balanced.",)
-
-
-def as_in(schema: Schema, frame: pl.DataFrame, path: str) -> pl.DataFrame:
-    """Return the rows of a test file with the columns of training; an unseen class is refused."""
-    for column in schema.used:
-        if column.name not in frame.columns:
-            raise ValueError(f"--test: {path} has no column {column.name!r}, an input of the network.")
-    check_classes(target_values(frame, schema), schema, f"--test: {path}")
-    try:
-        return frame.with_columns(check(frame, schema)[0])
-    except ValueError as error:
-        raise ValueError(f"--test: {path}: {str(error).replace(', or pass --coerce', '')}") from None
