@@ -46,7 +46,7 @@ def refused(*arguments, match):
 def test_train_and_predict(here):
     printed = run("train", "titanic.csv", "--target", "survived", *QUICK).stdout
     assert re.search(r"^sex +yes/no +0 +2  female = 0, male = 1$", printed, re.MULTILINE)
-    assert re.search(r"^number +identifier .* dropped: its numbers rise by one", printed, re.MULTILINE)
+    assert re.search(r"^number +identifier .* left out: values increase by one", printed, re.MULTILINE)
     assert "210 training, 30 validation, 60 test" in printed
     assert re.search(r"^accuracy +0\.\d+ +0\.\d+ to 0\.\d+ +0\.\d+ +0\.\d+ +0\.\d+$", printed, re.MULTILINE)
     assert "linear model" in printed
@@ -94,7 +94,7 @@ def test_what_does_not_fit_is_said():
     refused("predict", "runs/titanic", "words.csv", match="'age' is a number, but row 1 has 'old'")
     run("predict", "runs/titanic", "words.csv", "--coerce")
     frame.head(0).write_csv("none.csv")
-    refused("predict", "runs/titanic", "none.csv", match="there are no rows")
+    refused("predict", "runs/titanic", "none.csv", match="no rows to predict")
     refused("predict", "runs/titanic", "titanic.csv", "--data", "here", match="--data applies only to data sets")
 
 
@@ -141,7 +141,7 @@ def test_streamed_with_other_rows_held_out(options):
     option, value = options
     printed = run("train", "titanic.csv", "--target", "survived", *QUICK, "--stream", *options).stdout
     assert {"--group": "whole groups of 'family'", "--time-column": "the last rows by 'number'"}.get(
-        option, f"those of {value}"
+        option, f"the rows of {value}"
     ) in printed
 
 
@@ -207,11 +207,11 @@ def test_another_table_or_a_damaged_plan_is_refused(here, monkeypatch):
     [
         (["titanic.csv"], "--target is required: name the column of titanic.csv"),
         (["titanic.csv", "--target", "survivd"], "Did you mean 'survived'"),
-        (["titanc.csv", "--target", "a"], "there is no file titanc.csv.*Did you mean 'titanic.csv'"),
+        (["titanc.csv", "--target", "a"], "no such file: titanc.csv.*Did you mean 'titanic.csv'"),
         (["digits", "--target", "a"], "--target applies only to tables, and digits is not a table"),
         (["titanic.csv", "--target", "survived", "--schedule", "cosine"], "--schedule applies only to data sets"),
         (["titanic.csv", "--target", "survived", "--test", "2"], "test"),
-        (["titanic.csv", "--target", "survived", "--test", "no.csv"], "there is no file no.csv"),
+        (["titanic.csv", "--target", "survived", "--test", "no.csv"], "no such file: no.csv"),
     ],
 )
 def test_refused(arguments, match, here):
@@ -274,7 +274,7 @@ def test_nine_classes_of_seven_rows_are_trained_and_tuned(here):
     )
     printed = run("train", "nine.csv", "--target", "y", *QUICK).stdout
     assert "41 training, 9 validation, 13 test" in printed
-    assert "9 rows for validation, one for each class: 12.5 % would be fewer." in printed
+    assert "9 rows for validation, one per class, instead of 12.5%." in printed
     printed = run("train", "nine.csv", "--target", "y", "--validation", "0.3", "--overwrite", *QUICK).stdout
     assert "35 training, 15 validation, 13 test" in printed
     run(

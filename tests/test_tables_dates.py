@@ -11,6 +11,7 @@ from chainrule import tables
 from chainrule.tables import dates, remarks
 from chainrule.tables.checking import check
 from chainrule.tables.kinds import infer
+from chainrule.tables.loading import load
 from chainrule.tables.schema import Schema
 
 MIXED = ["2020-01-31", "31/01/2020", "Jan 31, 2020"] * 4
@@ -198,6 +199,13 @@ def test_six_digits_that_may_be_months_are_left_and_spoken_of(values, kind):
     assert infer(values, "date").date_format == "%Y%m"
 
 
+@pytest.mark.parametrize("option", ["numeric", "categorical"])
+def test_who_says_what_six_digits_are_is_not_told_that_they_may_be_months(option):
+    frame = pl.DataFrame({"x": year(2022) * 3, "y": [1.5 * i for i in range(36)]})
+    assert any("may be months" in note for note in load(frame, "y").notes)
+    assert not any("may be months" in note for note in load(frame, "y", **{option: ["x"]}).notes)
+
+
 @pytest.mark.parametrize("values", [[199900, 200000, 250000, 319900], [202200, 202201, 202213], [1999, 202201, 2]])
 def test_other_numbers_are_not_taken_for_months(values):
     column = infer(pl.Series("month", values * 3))
@@ -302,7 +310,7 @@ def test_whole_numbers_are_dates_where_somebody_says_so():
     assert (column.kind, column.read_as, column.low) == ("date", "whole", "2020-01-01T00:00:00")
     texts = tables.predict(trained, table.with_columns(pl.col("day").cast(pl.String)))[0]
     assert tables.predict(trained, table)[0].equals(texts)
-    with pytest.raises(ValueError, match=r"'day' is a date \(%Y%m%d\), but row 1 has 7 \(100 rows in all\)"):
+    with pytest.raises(ValueError, match=r"'day' is a date \(%Y%m%d\), but row 1 has 7 \(100 rows in total\)"):
         tables.predict(trained, table.with_columns(day=7))
 
 

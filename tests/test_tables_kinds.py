@@ -159,15 +159,15 @@ def test_what_is_said_is_done(values, kind, found):
 @pytest.mark.parametrize(
     ("values", "arguments", "message"),
     [
-        (["1", "x"], ("number",), "'c' cannot be a number: most of its values are none, such as 'x'"),
-        ([dt.date(2020, 1, 1), dt.date(2021, 1, 1)], ("number",), "'c' cannot be a number: its values are dates"),
+        (["1", "x"], ("number",), "'c' cannot be numeric: most values are not numbers, such as 'x'"),
+        ([dt.date(2020, 1, 1), dt.date(2021, 1, 1)], ("number",), "'c' cannot be numeric: its values are dates"),
         ([1.5, 2.5], ("date",), "'c' cannot be a date: its values are numbers, such as 1.5"),
-        ([7, 8], ("date",), "give their format: --date 'c:%Y%m%d'"),
+        ([7, 8], ("date",), "specify their format: --date 'c:%Y%m%d'"),
         ([True, False], ("date", "%Y"), "'c' cannot be a date: its values are numbers"),
-        (["a", "b"], ("date",), "'a' has none of the formats that are known. Give it: --date 'c:%d/%m/%Y'"),
-        (["a", "b"], ("date", "%Y-%m-%d %H"), "'%Y-%m-%d %H' is not a format by which dates can be read: Invalid"),
-        (["a", "b"], ("date", "%d/%m/%Y"), "--date: no value of 'c' has the format '%d/%m/%Y'"),
-        (["a", "b"], ("date", "%Q%"), "--date: no value of 'c' has the format '%Q%'"),
+        (["a", "b"], ("date",), "'a' matches no known format. Specify one: --date 'c:%d/%m/%Y'"),
+        (["a", "b"], ("date", "%Y-%m-%d %H"), "'%Y-%m-%d %H' is not a valid date format: Invalid"),
+        (["a", "b"], ("date", "%d/%m/%Y"), "--date: no value of 'c' matches the format '%d/%m/%Y'"),
+        (["a", "b"], ("date", "%Q%"), "--date: no value of 'c' matches the format '%Q%'"),
     ],
 )
 def test_what_cannot_be_is_refused(values, arguments, message):
@@ -184,14 +184,14 @@ def test_overrides_are_by_name_and_must_agree():
     assert told(names, [], [], [], ["a"]) == {}
     assert told(names, ["a", "a"], [], []) == {"a": ("category", None)}
     for options, message in {
-        (("a",), ("a",), ()): "'a' is named by --categorical and by --numeric: give one of them.",
-        ((), ("e",), ("e:%Y",)): "'e' is named by --numeric and by --date: give one of them.",
-        (("x",), (), ()): r"--categorical: there is no column 'x' to learn from. Known: a, b, c:d, e.",
-        ((), (), ("bb:%Y",)): r"--date: there is no column 'bb' to learn from.",
+        (("a",), ("a",), ()): "--categorical and --numeric both name 'a': give one of them.",
+        ((), ("e",), ("e:%Y",)): "--numeric and --date both name 'e': give one of them.",
+        (("x",), (), ()): r"--categorical: no input column 'x'. Known: a, b, c:d, e.",
+        ((), (), ("bb:%Y",)): r"--date: no input column 'bb'.",
     }.items():
         with pytest.raises(ValueError, match=message):
             told(names, *options)
-    with pytest.raises(ValueError, match=r"'b' is named by --numeric and by --drop: give one"):
+    with pytest.raises(ValueError, match=r"--numeric and --drop both name 'b': give one"):
         told(names, [], ["b"], [], ["b"])
 
 

@@ -26,11 +26,11 @@ def file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "rows", "said"),
     [
-        ("sep=;\na;b\n1;2\n3;4\n", [(1, 2), (3, 4)], 'the line "sep=;" gives the delimiter'),
-        ('"sep=|"\r\na|b\r\n1|2\r\n3|4\r\n', [(1, 2), (3, 4)], 'the line "sep=|" gives the delimiter'),
+        ("sep=;\na;b\n1;2\n3;4\n", [(1, 2), (3, 4)], 'delimiter set by the line "sep=;"'),
+        ('"sep=|"\r\na|b\r\n1|2\r\n3|4\r\n', [(1, 2), (3, 4)], 'delimiter set by the line "sep=|"'),
         ("Sales;;\n;;\nof 2024;;\na;b;c\n1;2;x\n3;4;y\n", [(1, 2, "x"), (3, 4, "y")],
-         "2 line(s) before the header are left out: 'Sales', 'of 2024'"),
-        ('"two\nlines",,\na,b,c\n1,2,x\n', [(1, 2, "x")], "1 line(s) before the header are left out"),
+         "skipped 2 line(s) before the header: 'Sales', 'of 2024'"),
+        ('"two\nlines",,\na,b,c\n1,2,x\n', [(1, 2, "x")], "skipped 1 line(s) before the header"),
     ],
 )  # fmt: skip
 def test_lines_before_the_header_are_no_rows(content, rows, said, file):
@@ -59,7 +59,7 @@ def test_a_second_header_row_is_said_and_not_taken_as_data(content, below, file)
     table = read(path)
     lines = len(list(pd.read_csv(io.StringIO(content), header=None).index))
     assert table.frame.height == lines - 1 - below
-    assert any("under the header are not data" in note for note in table.notes) == bool(below)
+    assert any("under the header (words over columns" in note for note in table.notes) == bool(below)
     assert all(kind.is_numeric() for kind in table.frame.dtypes[1:2]) == (below > 0 or "1,2" in content)
     if below:
         with pytest.raises(ValueError, match="streaming needs data under the header: remove"):
@@ -80,7 +80,7 @@ def test_a_second_header_row_is_said_and_not_taken_as_data(content, below, file)
 def test_a_delimiter_too_many_in_every_row_is_not_taken_for_names_of_rows(content, fine, file):
     path = file(content)
     if fine:
-        assert any("names of rows, as R writes it" in note for note in read(path).notes)
+        assert any("row names, as written by R" in note for note in read(path).notes)
         return
     for reader in (read, open_table):
         with pytest.raises(ValueError, match=r"t.csv, line 2: expected \d fields as in the first line, got \d: put"):
@@ -99,7 +99,7 @@ def test_what_pandas_writes_as_json(orient, file):
 
 def test_json_lines_of_one_row_and_of_structures_stay_what_they_are(file):
     assert read(file('{"a": 1, "b": "x"}', "t.jsonl")).frame.rows() == [(1, "x")]
-    with pytest.raises(ValueError, match="expected rows of columns that differ"):
+    with pytest.raises(ValueError, match="columns repeat, or rows differ in length"):
         read(file('{"columns": ["a", "a"], "data": [[1, 2]]}', "twice.json"))
     assert read(file('{"a": {"x": 1}}\n{"a": {"x": 2}}\n', "s.jsonl")).frame.height == 2
 
@@ -125,7 +125,7 @@ def test_a_target_has_missing_values_of_that_kind_too(word, file):
     for source in (path, pl.read_csv(path)):
         loaded = load(source, "y")
         assert (loaded.schema.task, len(loaded.y), loaded.left_out) == ("regression", 54, 6)
-        assert f"'y': {word!r} in 6 row(s) is taken as missing" in loaded.notes
+        assert f"'y': {word!r} in 6 row(s) treated as missing" in loaded.notes
     assert "targets=['y'" in load(path, "y").reads
 
 
@@ -134,7 +134,7 @@ def test_a_class_called_na_stays_a_class(file):
     path = file(content)
     loaded = load(path, "y")
     assert loaded.schema.classes == ("AS", "EU", "NA")
-    assert "'y': 'NA' in 10 row(s) is taken as a class; if it is none, leave it empty" in loaded.notes
+    assert "'y': 'NA' in 10 row(s) is read as a class; leave missing values empty" in loaded.notes
     assert loaded.frame["z"].null_count() == 15  # no target: a missing value
     again = read(path, targets=["y"])
     assert again.reads == f"tables.read({str(path)!r}, targets=['y']).frame"
@@ -159,7 +159,7 @@ def test_numbers_of_rows_with_gaps_and_no_name_are_no_input(name, file):
     path = file(f"{name},x,y\n" + "\n".join(lines) + "\n")
     first, second = load(path, "y").schema.columns
     assert (first.kind, first.used, second.used) == ("identifier", False, True)
-    assert "numbers of rows" in first.dropped
+    assert "row numbers" in first.dropped
     named = load(file("n,x,y\n" + "\n".join(lines) + "\n", "n.csv"), "y").schema.columns[0]
     assert named.used
     counted = load(path, "y", numeric=[first.name]).schema.columns[0]
@@ -179,9 +179,7 @@ def test_a_single_row_without_a_header_is_a_row(file):
             checked, _ = check(frame, schema)
             assert checked.rows() == [(0.5, 1.25)]
     named = load(file("x,c,y\n" + "\n".join(lines) + "\n", "named.csv"), "c").schema
-    with pytest.raises(
-        ValueError, match=r"has none of the columns that training had: expected a first line with 'x', 'y'"
-    ):
+    with pytest.raises(ValueError, match=r"has none of the training columns: expected a first line with 'x', 'y'"):
         read(file("0.5,a,1.25\n", "row.csv"), schema=named)
 
 

@@ -19,7 +19,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 import small_tables
 from bounded import calls
 from chainrule.files.values import ModelFileError
-from chainrule.tables import saving, trusted
+from chainrule.tables import saving, trusted, unpacking
 from chainrule.tables.casting import cast
 from chainrule.tables.schema import Schema
 from small_tables import rewritten
@@ -131,7 +131,7 @@ def test_deep_descriptions_are_refused(folder):
     ("change", "message"),
     [
         (lambda d: d.update(task="clustering"), "task"),
-        (lambda d: d["columns"].append(d["columns"][0]), "a column twice"),
+        (lambda d: d["columns"].append(d["columns"][0]), "duplicate column names"),
         (lambda d: d["columns"][0].update(kind="__import__"), "kind"),
         (lambda d: d["columns"][0].update(low=float("inf")), "low"),
         (lambda d: d["columns"][0].update(reads="pl.col()"), "expected the fields"),
@@ -166,6 +166,24 @@ def test_crafted_configurations_are_refused(folder, change):
     (folder / "config.json").write_text(json.dumps(data))
     with pytest.raises(ModelFileError, match=r"format 1|residuals"):
         saving.load(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "schema.json"])
+def test_json_that_would_take_far_more_memory_than_its_size_is_refused(folder, name, monkeypatch):
+    monkeypatch.setattr(unpacking, "ROOM", 10**6)
+    content = json.dumps(json.loads((folder / name).read_text()) | {"notes": [[]] * 10**5}).encode()
+    if name == "schema.json":
+        rewritten(folder, name, content)
+    else:
+        (folder / name).write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ModelFileError, match="is larger than any file that chainrule writes"):
+            saving.load(folder)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 10**6 + 2 * len(content)
 
 
 def test_large_files_are_not_read(folder, monkeypatch):
@@ -503,9 +521,9 @@ def test_attributes_that_chainrule_never_writes(folder, name):
         (lambda d: d["columns"][6].update(date_format="%3"), "date_format is"),
         (lambda d: d["columns"][6].update(date_format="%d" * 999), "date_format is"),
         (lambda d: d["columns"][6].update(date_format={"__import__": "os"}), "date_format is"),
-        (lambda d: d["columns"][6].update(date_format=None), "the dates are text, of no such format"),
-        (lambda d: d["columns"][5].update(date_format="%d"), "the dates are date, of no such format"),
-        (lambda d: d["columns"][5].update(read_as="whole"), "the dates are whole, of no such format"),
+        (lambda d: d["columns"][6].update(date_format=None), "its date format does not fit text values"),
+        (lambda d: d["columns"][5].update(date_format="%d"), "its date format does not fit date values"),
+        (lambda d: d["columns"][5].update(read_as="whole"), "its date format does not fit whole values"),
         (lambda d: d.update(rows=1.5), "rows is"),
         (lambda d: d.update(columns={"__class__": "os.system"}), "expected a list"),
         (lambda d: d.update(classes=[[1], [2]]), "the classes are"),

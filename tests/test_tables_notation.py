@@ -49,7 +49,11 @@ def streamed(path, *, schema=None, **options):
         ("lat;umsatz\n52.5;50,0\n48.25;53,5\n", [(52.5, 50), (48.25, 53.5)], "12,5 is 12.5: 'umsatz'"),
         ('a,b\n1.5,"2,500"\n2.5,"12"\n', [(1.5, 2500), (2.5, 12)], "1,234 is 1234: 'b'"),
         ('a,b\n"1.234.567","2.500"\n"89","12"\n', [(1234567, 2500), (89, 12)], "1.234 is 1234: 'a', 'b'"),
-        ("a;b\n1'234.50;1\u2009234,5\n2\u2019000.25;\u22123,5\n", [(1234.5, 1234.5), (2000.25, -3.5)], "1'234 is 1234"),
+        (
+            "a;b\n1'234.50;1\u2009234,5\n2\u2019000.25;\u22123,5\n",
+            [(1234.5, 1234.5), (2000.25, -3.5)],
+            "1'234 is 1234",
+        ),
         ("a;b\n1\u00a0234,5;x\n1\u202f234\u202f567;y\n", [(1234.5, "x"), (1234567, "y")], "1 234 is 1234: 'a'"),
         ('a,b\n"(1,234.50)",3-\n"2,000.00",4\n', [(-1234.5, -3), (2000, 4)], "1,234 is 1234: 'a'"),
         ("a;b\n($1,234.50);(5)\n$(2.5);7\n", [(-1234.5, -5), (-2.5, 7)], "$1,234 is 1234: 'a'"),
@@ -86,7 +90,7 @@ def test_numbers_that_can_be_read_in_two_ways_are_said_and_an_option_decides(con
     table = read(path)
     assert table.frame["a"].to_list() == [default, 967]
     (said,) = [note for note in table.notes if "ambiguous" in note]
-    assert said.endswith(f"'a'; if it is: --decimal '{mark}'")
+    assert said.endswith(f"'a'. To change it, use --decimal '{mark}'")
     assert f"is read as {default:g}, but could be {other:g}" in said
     told = read(path, decimal=mark)
     assert told.frame["a"].to_list() == [other, 967]
@@ -146,7 +150,7 @@ def test_a_schema_of_an_older_version_has_the_plain_notation(schema):
 def test_a_damaged_notation_is_refused(change, schema):
     data = json.loads(schema.to_json())
     (data if "written" in change else data["columns"][0]).update(change)
-    with pytest.raises(ModelFileError, match="the schema is damaged"):
+    with pytest.raises(ModelFileError, match="the schema is corrupt"):
         Schema.from_json(json.dumps(data))
 
 
@@ -187,12 +191,12 @@ def test_what_does_not_fit_the_notation_of_training_is_refused_not_reinterpreted
             check(frame, schema)
         checked, notes = check(frame, schema, coerce=True)
         assert checked["a"].null_count() == 1
-        assert "'a': 1 value is not a number, in training" in notes[0]
+        assert "'a': 1 value is not a number, in training written so that 12,5 is 12.5" in notes[0]
 
 
 def test_another_decimal_mark_is_read_when_somebody_says_so(schema, file):
     path = file("a,b\n2.5,1\n7,3\n")
-    with pytest.raises(ValueError, match=r"another decimal mark than that of training, give it: --decimal '\.'"):
+    with pytest.raises(ValueError, match=r"another decimal mark than training, use --decimal '\.'"):
         check(read(path, schema=schema).frame, schema)
     for frame in (read(path, schema=schema, decimal=".").frame, streamed(path, schema=schema, decimal=".")):
         assert check(frame, schema)[0]["a"].to_list() == [2.5, 7]

@@ -84,7 +84,7 @@ def test_inputs_are_named_typed_and_described(run_of):
     assert {tuple(entry.shape) for entry in session.get_inputs()} == {("batch", 1)}
     notes = {entry.name: entry.doc_string for entry in onnx.load_from_string(content).graph.input}
     assert notes["built"].startswith("seconds since 1970-01-01")
-    assert notes["city"] == "a text; a hole: the empty text"
+    assert notes["city"] == "a string; missing: the empty string"
     assert session.get_modelmeta().custom_metadata_map["target"] == run_of.schema.target
 
 
@@ -170,7 +170,7 @@ def test_why_there_is_none(monkeypatch, tmp_path):
     content, said = converting.to_onnx(run_of)
     assert content is None
     assert (
-        said == "There is no pipeline.onnx: ONNX has no operator that hashes words, as those of the column 'notes' are."
+        said == "pipeline.onnx was not written: ONNX has no operator to hash words, as needed for the column 'notes'."
     )
     (tmp_path / "pipeline.onnx").write_bytes(b"of an older run")
     assert tables.save(run_of, tmp_path, overwrite=True) == (said,)
@@ -179,9 +179,7 @@ def test_why_there_is_none(monkeypatch, tmp_path):
         monkeypatch.setitem(sys.modules, package, None)
         content, said = converting.to_onnx(trained("binary", inputs=("size",)))
         assert said.endswith(
-            {"onnxruntime": "not compared, for want of onnxruntime.", "onnx": 'Type: pip install "chainrule[onnx]"'}[
-                package
-            ]
+            {"onnxruntime": "not compared: no onnxruntime.", "onnx": 'Type: pip install "chainrule[onnx]"'}[package]
         )
         assert (content is None) == (package == "onnx")
 
@@ -190,7 +188,7 @@ def test_a_file_that_would_be_wrong_is_not_written(monkeypatch):
     monkeypatch.setattr(onnx_parts, "filled", lambda graph, x: graph.node("Neg", x))
     content, said = converting.to_onnx(trained("binary", inputs=("rooms",)))
     assert content is None
-    assert "its predictions were off by" in said
+    assert "its predictions in onnxruntime differ by" in said
 
 
 def test_whole_numbers_that_float64_does_not_have_are_refused():

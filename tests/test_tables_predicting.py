@@ -60,10 +60,10 @@ def test_an_interval_holds_its_share_of_held_out_rows(runs):
         (lambda f: f.with_columns(size=pl.Series(["1"] * 49 + ["big"])), "row 50 has 'big'"),
         (
             lambda f: f.with_columns(only=1).select("only"),
-            "missing.* The table has one column, 'only': is there another --del",
+            "missing.* The only column is 'only': is the --del",
         ),
         (lambda f: f.with_columns(opened=pl.lit("soon")), "is a date .*row 1 has 'soon' .50 rows"),
-        (lambda f: f.with_columns(size=pl.lit([1])), "lists or structures"),
+        (lambda f: f.with_columns(size=pl.lit([1])), "lists or structs"),
     ],
 )
 def test_rows_that_do_not_fit_are_refused(runs, rows, change, message):
@@ -87,8 +87,8 @@ def test_words_that_training_took_as_missing_are_missing_in_new_rows():
     found, notes = check(frame, schema)
     assert found.null_count().row(0) == (2, 1)
     assert notes == (
-        "'size': 2 values are not a number: taken as missing.",
-        "'day': 1 value is not a date (%Y-%m-%d): taken as missing.",
+        "'size': 2 values are not a number; treated as missing.",
+        "'day': 1 value is not a date (%Y-%m-%d); treated as missing.",
     )
     with pytest.raises(ValueError, match="'size' is a number, but row 3 has 'big'"):
         check(frame.with_columns(size=pl.Series([*size[7:9], "big", *size[10:], *size[:7]])), schema)
@@ -100,7 +100,7 @@ def test_what_is_passed_is_said(runs, rows):
     odd = rows.drop("city").with_columns(garden=pl.lit("maybe"), new=1, size=pl.lit("big"))
     found, notes = check(odd, schema, coerce=True)
     assert found["size"].null_count() == found["city"].null_count() == 50
-    for part in ("'new' is not", "'city' is missing, which the schema allows", "('maybe')", "'size': 50 values"):
+    for part in ("'new' is not", "'city' is absent; the schema allows", "('maybe')", "'size': 50 values"):
         assert part in " ".join(notes)
     texts, notes = check(rows.select(pl.all().cast(pl.String)), schema)
     assert not notes
@@ -110,13 +110,13 @@ def test_what_is_passed_is_said(runs, rows):
 def test_holes_where_training_had_none_are_said():
     schema = Schema((Column("x", "number"), Column("c", "category", "text", missing=2)), (), "regression")
     rows = pl.DataFrame({"x": [1.5, None, None], "c": [None, "a", None]}, schema={"x": pl.Float64, "c": pl.String})
-    assert check(rows, schema)[1][0] == "'x': 2 rows have no value; in training every row had one."
+    assert check(rows, schema)[1][0] == "'x': 2 rows have a missing value; there were none in training."
 
 
 def test_what_was_expected_is_named():
     columns = {
         "true or false": Column("x", "yes/no", "boolean", categories=("false", "true")),
-        "a whole number": Column("x", "category", "whole", categories=("1", "2")),
+        "an integer": Column("x", "category", "whole", categories=("1", "2")),
     }
     for what, column in columns.items():
         with pytest.raises(ValueError, match=f"'x' is {what}, but row 1 has 'Yes'"):

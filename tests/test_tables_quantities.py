@@ -36,6 +36,10 @@ def said(*columns):
         (["12,50 EUR", "1.234,00 EUR", "7 EUR"], "EUR", [12.5, 1234, 7]),
         (["CHF 1'234.50", "CHF 12", "CHF -7"], "CHF", [1234.5, 12, -7]),
         (["US$ 12", "US$ 1,000", "US$ 7"], "US$", [12, 1000, 7]),
+        (["(EUR 5)", "EUR 7", "EUR (1,200.50)"], "EUR", [-5, 7, -1200.5]),
+        (["(5 EUR)", "7 EUR", "(1.20) EUR"], "EUR", [-5, 7, -1.2]),
+        (["(CHF 1'200.50)", "CHF 7", "(chf 2)"], "CHF", [-1200.5, 7, -2]),
+        (["(€ 1.2M)", "€900K", "€ 3"], "€", [-1.2e6, 9e5, 3]),
         (["$1.2M", "$900K", "$3"], "$", [1.2e6, 9e5, 3]),
         (["1.2K", "950", "3M"], "K", [1200, 950, 3e6]),
         (["16GB", "1TB", "512 MB"], "GB", [16, 1000, 0.512]),
@@ -150,7 +154,7 @@ def test_new_rows_are_converted_to_the_unit_of_training(trained):
     np.testing.assert_allclose(found["p_heavy"], expected["p_heavy"], rtol=1e-5)
     bare, notes = tables.predict(network, frame.with_columns(w=pl.Series(NUMBERS)))
     np.testing.assert_allclose(bare["p_heavy"], expected["p_heavy"], rtol=1e-5)
-    assert notes == ("'w': 60 numbers have no unit: taken as kg.",)
+    assert notes == ("'w': 60 numbers have no unit; treated as kg.",)
 
 
 def test_new_rows_of_another_unit_are_refused(trained):
@@ -160,7 +164,7 @@ def test_new_rows_of_another_unit_are_refused(trained):
         ("at", "noon", r"a time or duration \(hours:minutes\)"),
     ):  # fmt: skip
         rows = frame.head(2).with_columns(**{name: pl.lit(value)})
-        with pytest.raises(ValueError, match=rf"'{name}' is {what}, but row 1 has '{value}' \(2 rows in all\)"):
+        with pytest.raises(ValueError, match=rf"'{name}' is {what}, but row 1 has '{value}' \(2 rows in total\)"):
             tables.predict(network, rows)
         assert tables.predict(network, rows, coerce=True)[1][0].startswith(f"'{name}': 2 values are not {what[:9]}")
 

@@ -103,8 +103,8 @@ def same(path, target="y", **options):
 
 
 def _left_out(trained):
-    said = [note for note in trained.notes if note.endswith("without a target are left out.")]
-    return int(said[0].split()[0].replace(",", "")) if said else 0
+    said = [note for note in trained.notes if note.endswith("with a missing target.")]
+    return int(said[0].split()[1].replace(",", "")) if said else 0
 
 
 # ---------------------------------------------------------------- the same model
@@ -140,7 +140,7 @@ def test_a_file_of_its_own_for_the_test(folder, tmp_path, ending):
     path = tmp_path / f"test.{ending}"
     getattr(table(300, seed=9).drop("row"), f"write_{ending}")(path)
     trained = same(folder / "t.parquet", drop=["target", "row"], test=path)
-    assert trained.split.how == f"those of {path}"
+    assert trained.split.how == f"the rows of {path}"
     assert trained.split.test == len(trained.held_out.frame) == 300
 
 
@@ -148,7 +148,7 @@ def test_a_file_of_its_own_for_the_test(folder, tmp_path, ending):
     ("change", "message"),
     [
         (lambda f: f.drop("a"), "has no column 'a'"),
-        (lambda f: f.drop("y"), "there is no column 'y'"),
+        (lambda f: f.drop("y"), "has no column 'y', the target"),
         (lambda f: f.with_columns(y=pl.lit("maybe")), "has the class 'maybe'"),
         (lambda f: f.with_columns(a=pl.lit("big")), "'a' is a number, but row"),
         (lambda f: f.with_columns(y=pl.lit(None, pl.String)), r"has 0 row\(s\) with a target"),
@@ -158,6 +158,14 @@ def test_a_test_file_that_does_not_fit(folder, tmp_path, change, message):
     change(table(100, seed=9)).write_parquet(tmp_path / "test.parquet")
     with pytest.raises(ValueError, match=message):
         run(folder / "t.parquet", test=str(tmp_path / "test.parquet"))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_infinite_target_in_a_test_file_is_named_with_its_row(folder, tmp_path, stream):
+    number = pl.when(pl.int_range(100) == 6).then(float("inf")).otherwise(pl.col("target")).alias("target")
+    table(100, seed=9).with_columns(number).write_parquet(tmp_path / "test.parquet")
+    with pytest.raises(ValueError, match=r"test\.parquet: the target 'target' is infinite in row 7: correct it"):
+        run(folder / "t.parquet", "target", test=str(tmp_path / "test.parquet"), stream=stream)
 
 
 def test_csv_as_people_write_it(tmp_path):
@@ -236,7 +244,7 @@ def test_many_held_out_rows_are_measured_in_part(folder, monkeypatch):
     assert np.array_equal(theta(trained), theta(whole))
     assert len(trained.held_out.frame) == trained.split.test == 100
     assert {*trained.held_out.rows} < {*whole.held_out.rows}
-    assert "100 of the 240 rows held out are measured, drawn at random." in trained.notes
+    assert "evaluated on a random sample of 100 of the 240 held-out rows." in trained.notes
 
 
 @pytest.mark.parametrize("kernels", ["numba", "reference"])
@@ -410,12 +418,12 @@ def test_a_target_with_holes_and_infinities(folder, tmp_path):
     frame = table().with_columns(target=pl.when(pl.int_range(ROWS) < 7).then(float("nan")).otherwise(pl.col("target")))
     frame.write_parquet(tmp_path / "nan.parquet")
     trained = same(tmp_path / "nan.parquet", "target")
-    assert "7 row(s) without a target are left out." in trained.notes
+    assert "dropped 7 row(s) with a missing target." in trained.notes
     for name, changed, target, message in (
         ("inf", pl.when(pl.int_range(ROWS) == 900).then(float("inf")).otherwise(pl.col("target")).alias("target"),
          "target", r"'target' has 1 infinite values .or beyond 1e100.: remove them"),
         ("none", pl.lit(None, pl.Float64).alias("target"), "target", r"has 0 row\(s\) with a target"),
-        ("one", pl.lit("no").alias("y"), "y", "'y' has one value only, 'no'"),
+        ("one", pl.lit("no").alias("y"), "y", "'y' is constant .'no'."),
     ):  # fmt: skip
         frame.with_columns(changed).write_parquet(tmp_path / f"{name}.parquet")
         with pytest.raises(ValueError, match=message):
@@ -477,7 +485,7 @@ def test_a_bad_line_names_its_number(tmp_path, monkeypatch):
 def test_names_that_are_not_there(folder):
     with pytest.raises(ValueError, match="'targt' is not in the table"):
         tables.train(folder / "t.parquet", "targt", stream=True)
-    with pytest.raises(ValueError, match="--drop: there is no column 'nothing'"):
+    with pytest.raises(ValueError, match="--drop: no input column 'nothing'"):
         run(folder / "t.parquet", drop=["nothing"])
     with pytest.raises(FileNotFoundError, match="there is no file"):
         open_table(folder / "no.parquet")

@@ -139,7 +139,7 @@ def test_a_test_file_of_its_own(tmp_path):
 def test_rows_without_a_target_are_left_out():
     frame = passengers().with_columns(survived=pl.when(pl.col("number") < 20).then(None).otherwise(pl.col("survived")))
     trained = train(frame)
-    assert "20 row(s) without a target are left out." in trained.notes
+    assert "dropped 20 row(s) with a missing target." in trained.notes
 
 
 def test_columns_that_give_the_target_away():
@@ -172,28 +172,28 @@ def test_unbalanced_classes_are_spoken_of():
     ("frame", "target", "options", "match"),
     [
         (None, "survivd", {}, "the target 'survivd' is not in the table. Did you mean 'survived'"),
-        (None, "ship", {}, "has one value only, 'Titanic'"),
-        (None, "survived", {"drop": ["agee"]}, "--drop: there is no column 'agee'.*Did you mean 'age'"),
+        (None, "ship", {}, "is constant .'Titanic'."),
+        (None, "survived", {"drop": ["agee"]}, "--drop: no input column 'agee'.*Did you mean 'age'"),
         (
             None,
             "survived",
             {"numeric": ["port"]},
-            "'port' cannot be a number: most of its values are none, such as '[SCQ]'",
+            "'port' cannot be numeric: most values are not numbers, such as '[SCQ]'",
         ),
         (None, "survived", {"dates": ["age"]}, "'age' cannot be a date"),
-        (None, "survived", {"group": "familly"}, "--group: there is no column 'familly'"),
-        (None, "survived", {"time_column": "dai"}, "--time-column: there is no column 'dai'"),
+        (None, "survived", {"group": "familly"}, "--group: no input column 'familly'"),
+        (None, "survived", {"time_column": "dai"}, "--time-column: no input column 'dai'"),
         (None, "survived", {"test": 1.5}, "test"),
         (None, "survived", {"validation": 0}, "validation"),
-        (None, "survived", {"task": "regression"}, "is no number"),
+        (None, "survived", {"task": "regression"}, "is not numeric"),
         (None, "survived", {"task": "guess"}, "unknown task 'guess'"),
         (pl.DataFrame({"a": [1.0], "y": ["b"]}), "y", {}, "has 1 row\\(s\\) with a target|one value"),
-        (pl.DataFrame({"y": ["a", "b"] * 20}), "y", {}, "nothing to learn from besides the target"),
+        (pl.DataFrame({"y": ["a", "b"] * 20}), "y", {}, "no usable columns besides the target"),
         (
             pl.DataFrame({"a": ["x"] * 40, "y": ["a", "b"] * 20}),
             "y",
             {},
-            "nothing to learn from .*'a': it has one value",
+            "no usable columns .*'a': constant",
         ),
         (pl.DataFrame({"a": [1.0, 2.0] * 20, "y": [None] * 40}), "y", {}, "0 row\\(s\\) with a target, of 40"),
         (
@@ -203,7 +203,7 @@ def test_unbalanced_classes_are_spoken_of():
             "1 infinite values",
         ),
         (pl.DataFrame(), "y", {}, "0 rows and 0 columns"),
-        (np.zeros((3, 2)), "y", {}, "expected a file, or a data frame"),
+        (np.zeros((3, 2)), "y", {}, "expected a file, or a polars or pandas data frame"),
     ],
 )
 def test_what_cannot_be_learned_is_refused_in_one_sentence(frame, target, options, match):
@@ -219,7 +219,7 @@ def test_infinities_and_holes_in_columns_are_no_obstacle():
     )
     trained = train(frame)
     assert np.isfinite(trained.held_out.probabilities).all()
-    assert next(c for c in trained.schema.columns if c.name == "empty").dropped == "it has no values"
+    assert next(c for c in trained.schema.columns if c.name == "empty").dropped == "all values are missing"
 
 
 def test_ten_thousand_columns():

@@ -54,7 +54,7 @@ def test_the_zone_is_in_the_schema_and_said():
     assert "'when' has times with a time zone: taken as a clock in Asia/Tokyo shows them." in trained.notes
     naive, notes = tables.predict(trained, TOKYO.dt.replace_time_zone(None).to_frame())
     assert naive.equals(tables.predict(trained, table(TOKYO))[0])
-    assert notes == ("'when': 80 times have no time zone: taken as times in Asia/Tokyo, as training's.",)
+    assert notes == ("'when': 80 times have no time zone; treated as Asia/Tokyo, as in training.",)
 
 
 @pytest.mark.parametrize("as_text", [False, True])
@@ -63,7 +63,9 @@ def test_times_without_a_zone_are_taken_as_they_stand_and_those_with_one_are_ref
     naive = naive.dt.strftime("%Y-%m-%d %H:%M") if as_text else naive
     trained = tables.train(table(naive), "y", parameters=QUICK)
     assert "'when' has times without a time zone: taken as they stand." in trained.notes
-    with pytest.raises(ValueError, match="'when' has times of the time zone Asia/Tokyo, but training's had none"):
+    with pytest.raises(
+        ValueError, match="'when' has times with the time zone Asia/Tokyo, but those of training had none"
+    ):
         tables.predict(trained, TOKYO.to_frame())
     assert tables.predict(trained, TOKYO.to_frame(), coerce=True)[1][0].startswith("'when': 80 values are not a date")
 
@@ -80,11 +82,9 @@ def test_days_alone_say_nothing_of_zones():
 def test_an_ambiguous_date_among_new_rows_is_refused_where_training_tells_no_format():
     trained = tables.train(table(MOMENTS.dt.date()), "y", parameters=QUICK)
     rows = pl.DataFrame({"when": ["03/04/2023"]})
-    with pytest.raises(
-        ValueError, match="'03/04/2023', which may be 2023-04-03 or 2023-03-04: write them as 2023-04-03"
-    ):
+    with pytest.raises(ValueError, match=r"'03/04/2023' may be 2023-04-03 or 2023-03-04. Write them as 2023-04-03"):
         tables.predict(trained, rows)
-    assert tables.predict(trained, rows, coerce=True)[1] == ("'when': 1 value is not a date: taken as missing.",)
+    assert tables.predict(trained, rows, coerce=True)[1] == ("'when': 1 value is not a date; treated as missing.",)
     clear, _ = tables.predict(trained, pl.DataFrame({"when": ["2023-04-03", "03 April 2023"]}))
     assert clear["p_day"].n_unique() == 1
 
@@ -125,8 +125,8 @@ def test_the_file_of_onnx_says_which_clock_it_takes():
     content, said = to_onnx(trained)
     assert "predictions" in said
     inputs = {entry.name: entry.doc_string for entry in onnx.load_from_string(content).graph.input}
-    assert inputs["when"] == "seconds since 1970-01-01T00:00:00, as the clock shows it in Asia/Tokyo; a hole: NaN"
-    assert inputs["w"] == "a number: kg; a hole: NaN"
+    assert inputs["when"] == "seconds since 1970-01-01T00:00:00, in local time in Asia/Tokyo; missing: NaN"
+    assert inputs["w"] == "a number: kg; missing: NaN"
     for spelled in SPELLED.values():
         given = feeds(
             frame.with_columns(spelled.alias("when"), w=pl.Series([f"{1000 * h} g" for h in HOURS])), trained.schema

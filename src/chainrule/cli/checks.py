@@ -252,7 +252,7 @@ def _small(loss: Loss | str, rows: int, seed: int) -> tuple[Network, Array]:
         raise
     except ValueError as error:
         first = error
-    p = losses.SoftmaxCrossEntropy().link(rng.normal(size=(rows, 3)))
+    p = losses.SoftmaxCrossEntropy().inverse_link(rng.normal(size=(rows, 3)))
     try:
         t = targets(network.loss, rows, 3, rng, p)
     except ValueError:

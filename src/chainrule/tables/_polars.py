@@ -1,4 +1,4 @@
-"""Polars, imported once: without it, an error that names the command to type."""
+"""Polars, imported once; if it is not installed, the error gives the command to type."""
 
 from chainrule._internal.extras import require
 
@@ -10,7 +10,7 @@ __all__ = ["first_line", "pl"]
 
 
 def first_line(error: BaseException) -> str:
-    r"""Return the first line of what polars says, without what its engine adds.
+    r"""Return the first line of an error of polars, without the query plan.
 
     >>> first_line(ValueError("no such column\n\nThis error occurred ..."))
     'no such column'

@@ -1,7 +1,6 @@
-"""How large an Arrow file becomes in memory, by what the headers of its messages say.
+"""The size of an Arrow file in memory, by the headers of its messages.
 
-Headers are tables of FlatBuffers, of which three are looked at; a compressed buffer begins with the number of its bytes
-when it is unpacked.
+Headers are FlatBuffers tables, three of which are read here; a compressed buffer starts with its unpacked size.
 
 Sources: https://arrow.apache.org/docs/format/Columnar.html, "Serialization and interprocess communication";
 https://flatbuffers.dev/internals/
@@ -12,25 +11,25 @@ from __future__ import annotations
 import struct
 
 MARK = b"\xff\xff\xff\xff"
-DICTIONARIES, BATCH = 2, 3  # kinds of messages that have buffers
+DICTIONARIES, BATCH = 2, 3  # types of messages with buffers
 BLOCK, BUFFER = 24, 16  # bytes of a structure
 
 __all__ = ["arrow_size"]
 
 
 def arrow_size(content: bytes) -> int:
-    """Return how many bytes the buffers of an Arrow file or stream become.
+    """Return the unpacked bytes of the buffers in an Arrow file or stream.
 
     Raises
     ------
     LookupError, struct.error
-        When the file is damaged.
+        If the file is corrupt.
     """
     return sum(_message(content, at)[1] for at in _messages(content))
 
 
 def _messages(content: bytes) -> list[int]:
-    """Return where the messages begin: in a file as its footer says, in a stream one after another."""
+    """Return the offsets of the messages: listed in the footer of a file, consecutive in a stream."""
     if content.startswith(b"ARROW1"):
         length = _number(content, len(content) - 10, "<i")
         footer = _Table(content, len(content) - 10 - length)
@@ -44,7 +43,7 @@ def _messages(content: bytes) -> list[int]:
 
 
 def _message(content: bytes, at: int) -> tuple[int, int]:
-    """Return where a message ends, and what its buffers become."""
+    """Return the end of a message, and the unpacked bytes of its buffers."""
     start = at + (8 if content[at : at + 4] == MARK else 4)
     body = start + _number(content, start - 4, "<i")
     message = _Table(content, start)
@@ -64,12 +63,12 @@ def _message(content: bytes, at: int) -> tuple[int, int]:
 
 def _number(content: bytes, at: int, form: str) -> int:
     if at < 0:
-        raise LookupError("it does not fit into the file")
+        raise LookupError("beyond the start of the file")
     return int(struct.unpack_from(form, content, at)[0])
 
 
 class _Table:
-    """A table of FlatBuffers: numbers at the places that its list of places says."""
+    """A FlatBuffers table: values at the offsets in its vtable."""
 
     def __init__(self, content: bytes, at: int, *, root: bool = True) -> None:
         self.content = content
@@ -77,7 +76,7 @@ class _Table:
         self.places = self.at - _number(content, self.at, "<i")
 
     def place(self, field: int) -> int:
-        """Return where a field is, 0 where it is left out."""
+        """Return the offset of a field, or 0 if it is absent."""
         length = _number(self.content, self.places, "<H")
         offset = _number(self.content, self.places + 4 + 2 * field, "<H") if 4 + 2 * field < length else 0
         return self.at + offset if offset else 0
@@ -93,12 +92,12 @@ class _Table:
         return _Table(self.content, at)
 
     def vector(self, field: int, size: int) -> range:
-        """Return where the structures of a list begin."""
+        """Return the offsets of the structures in a list."""
         at = self.place(field)
         if not at:
             return range(0)
         start = at + _number(self.content, at, "<I")
         count = _number(self.content, start, "<I")
         if start + 4 + count * size > len(self.content):
-            raise LookupError("a list that does not fit into the file")
+            raise LookupError("a list beyond the end of the file")
         return range(start + 4, start + 4 + count * size, size)

@@ -1,6 +1,6 @@
-"""Frames as files give them to frames as the pipeline takes them: numbers, and texts without holes.
+"""Conversion of frames as read to frames as the pipeline takes them: numbers, and strings without missing values.
 
-Every step is an expression of polars, and the same as Python, for the script that ``--print-python`` prints.
+Each step is a polars expression, and the same expression as Python code for ``--print-python``.
 """
 
 from __future__ import annotations
@@ -10,14 +10,13 @@ from typing import Any
 
 from chainrule.tables import dates, notation, quantities
 from chainrule.tables._polars import pl
-from chainrule.tables.kinds import normal
 from chainrule.tables.schema import Column
 
-HOLE = "(missing)"  # a category of its own
+HOLE = "(missing)"  # the category of missing values
 
 
 def cast(frame: Any, columns: Iterable[Column]) -> pl.DataFrame:
-    """Return the columns that the network sees, as the pipeline takes them.
+    """Return the input columns of the network as the pipeline takes them.
 
     >>> import polars as pl
     >>> smoker = Column("smoker", "yes/no", "text", categories=("no", "yes"))
@@ -27,13 +26,11 @@ def cast(frame: Any, columns: Iterable[Column]) -> pl.DataFrame:
     used = [column for column in columns if column.used]
     names = [column.name for column in used]
     frame = frame.select(names)
-    types = frame.schema  # made anew at each call
-    frame = frame.with_columns(normal(frame[c.name]) for c in used if types[c.name] in (pl.Duration, pl.Time))
-    types = frame.schema
+    types = frame.schema  # computed at each access
     texts = {name for name, kind in types.items() if kind == pl.String}
     numbers = [column.name for column in used if column.kind == "number" and column.name not in texts]
     rest = [_expression(column, types[column.name]) for column in used if column.kind != "number"]
-    # words among numbers are holes: checking.py refuses those that training did not see
+    # words among numbers are missing values: checking.py refuses those not seen in training
     written = [
         quantities.expression(pl.col(column.name), column.notation).alias(column.name)
         for column in used
@@ -57,9 +54,9 @@ def _expression(column: Column, dtype: Any) -> pl.Expr:
 
 
 def code(columns: Iterable[Column], types: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
-    """Return the expressions as Python with NAMES for the columns of each, and these columns.
+    """Return the expressions as Python code, with NAMES for their columns, and these columns.
 
-    ``types`` are those of the frame; without a type, an expression fits whatever a file may have.
+    ``types`` are those of the frame; code for a column without a type fits any file.
     """
     alike: dict[str, list[str]] = {}
     for column in columns:

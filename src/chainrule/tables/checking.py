@@ -1,4 +1,4 @@
-"""New rows against the columns that training saw: what is missing, new, or of another type is named."""
+"""Checks of new rows against the schema of training: missing and unknown columns, types, and unseen values."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from chainrule.tables.schema import Column, Schema
 __all__ = ["Checker", "check", "empty_row"]
 
 MOST = 5  # names in a sentence
-DIFFERENT, OTHERS = 10_000, "others"  # values that training did not see, of which each is counted
+DIFFERENT, OTHERS = 10_000, "others"  # unseen values that are counted one by one; the rest together
 
 
 def check(frame: pl.DataFrame, schema: Schema, *, coerce: bool = False) -> tuple[pl.DataFrame, tuple[str, ...]]:
-    """Return rows with the columns of a schema in their types, and notes on what was passed or left out.
+    """Return rows with the columns and types of a schema, and notes.
 
     Parameters
     ----------
     frame : polars.DataFrame (rows, columns)
     schema : Schema
     coerce : bool
-        Take values of another type as missing, instead of refusing them.
+        Treat values of another type as missing, instead of refusing them.
 
     Returns
     -------
     frame : polars.DataFrame (rows, used columns)
         As :func:`chainrule.tables.casting.cast` takes it.
     notes : tuple of str
-        Columns that are not used, columns that are optional and missing, values that training did not see.
+        On unused columns, missing optional columns, and values not seen in training.
 
     Raises
     ------
     ValueError
-        When there are no rows, a column is missing that is not optional, or has values of another type.
+        If there are no rows, a required column is missing, or a column has values of another type.
 
     Examples
     --------
@@ -52,24 +52,24 @@ def check(frame: pl.DataFrame, schema: Schema, *, coerce: bool = False) -> tuple
     >>> check(pl.DataFrame({"age": ["41", "old"]}), schema)
     Traceback (most recent call last):
     ...
-    ValueError: 'age' is a number, but row 2 has 'old' (1 row in all): correct it, or pass --coerce.
+    ValueError: 'age' is a number, but row 2 has 'old' (1 row in total): correct it, or pass --coerce.
     """
     checker = Checker(schema, coerce=coerce)
     return checker(frame), checker.notes()
 
 
 class Checker:
-    """Checks one block of rows after another; what is to be said is said of all of them.
+    """Checks rows block by block; its notes cover all blocks.
 
     Parameters
     ----------
     schema, coerce : as for :func:`check`
-    seen : mapping of names to texts
-        Of columns with many values: those that training saw.
+    seen : mapping of names to strings
+        Values seen in training, for high-cardinality columns.
     whole : bool
         Whether the first block has all rows.
     numbers : array (rows,), optional
-        The numbers of the rows in their file, for errors, where they are not 1, 2, 3 and so on.
+        Numbers of the rows in the file, for errors; 1, 2, 3, ... by default.
     """
 
     def __init__(
@@ -81,11 +81,11 @@ class Checker:
         whole: bool = True,
         numbers: Array | None = None,
     ) -> None:
-        self._schema, self._coerce, self._so_far = schema, coerce, "in all" if whole else "so far"
+        self._schema, self._coerce, self._so_far = schema, coerce, "in total" if whole else "so far"
         few = {c.name: c.categories for c in schema.used if c.kind in ("yes/no", "category")}
         self._seen = {name: pl.Series(list(texts), dtype=pl.String) for name, texts in (few | dict(seen or {})).items()}
         self._formats: dict[str, str] = {}
-        self._missing: list[str] | None = None  # None: no column has been looked at
+        self._missing: list[str] | None = None  # None: the columns are not checked yet
         self._extra: list[str] = []
         self._coerced: Counter[str] = Counter()
         self._holes: Counter[str] = Counter()
@@ -95,21 +95,21 @@ class Checker:
         self._rows, self._numbers = 0, numbers
 
     def look(self, names: Sequence[str]) -> None:
-        """Refuse a table without a column that is not optional, by the names of its columns."""
+        """Refuse a table without a required column, by its column names."""
         known = {column.name for column in (*self._schema.columns, *self._schema.targets)}
         self._extra = [name for name in names if name not in known]
         self._missing = [c.name for c in self._schema.used if c.name not in names]
         optional = {c.name for c in self._schema.used if c.optional}
         if needed := [name for name in self._missing if name not in optional]:
-            alone = f" The table has one column, {names[0]!r}: is there another --delimiter?" if len(names) == 1 else ""
+            alone = f" The only column is {names[0]!r}: is the --delimiter another one?" if len(names) == 1 else ""
             raise ValueError(_missing(needed, self._extra) + alone)
 
     def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return rows with the columns of the schema in their types."""
+        """Return rows with the columns and types of the schema."""
         if self._missing is None:
             self.look(frame.columns)
         if not frame.height:
-            raise ValueError("there are no rows: expected at least one to predict.")
+            raise ValueError("no rows to predict: expected at least one.")
         columns: list[Any] = []
         for column in self._schema.used:
             if column.name not in frame.columns:
@@ -120,39 +120,35 @@ class Checker:
         return pl.DataFrame(columns)
 
     def notes(self) -> tuple[str, ...]:
-        """Return what was passed, left out, or not seen by training, in all rows so far."""
+        """Return the notes on all rows so far."""
         notes = []
         if self._extra:
             notes.append(f"{_columns(self._extra)} not in the schema: ignored.")
         if self._missing:
-            notes.append(f"{_columns(self._missing)} missing, which the schema allows: taken as missing values.")
+            notes.append(f"{_columns(self._missing)} absent; the schema allows this, so values are treated as missing.")
         for column in self._schema.used:
-            if count := self._coerced[column.name]:
-                values = "1 value is" if count == 1 else f"{count:,} values are"
-                notes.append(f"{column.name!r}: {values} not {_what(column)}: taken as missing.")
-            if count := self._holes[column.name]:
-                rows = "1 row has" if count == 1 else f"{count:,} rows have"
-                notes.append(f"{column.name!r}: {rows} no value; in training every row had one.")
-            if count := self._naive[column.name]:
-                times = "1 time has" if count == 1 else f"{count:,} times have"
-                zone = column.notation.zone or dates.zone(column.date_format)
-                notes.append(f"{column.name!r}: {times} no time zone: taken as times in {zone}, as training's.")
-            if count := self._bare[column.name]:
-                numbers = "1 number has" if count == 1 else f"{count:,} numbers have"
-                notes.append(f"{column.name!r}: {numbers} no unit: taken as {column.notation.unit}.")
+            unit, zone = column.notation.unit, column.notation.zone or dates.zone(column.date_format)
+            for counts, one, many, what in (
+                (self._coerced, "1 value is", "values are", f"not {_what(column)}; treated as missing"),
+                (self._holes, "1 row has", "rows have", "a missing value; there were none in training"),
+                (self._naive, "1 time has", "times have", f"no time zone; treated as {zone}, as in training"),
+                (self._bare, "1 number has", "numbers have", f"no unit; treated as {unit}"),
+            ):
+                if count := counts[column.name]:
+                    notes.append(f"{column.name!r}: {one if count == 1 else f'{count:,} {many}'} {what}.")
             if new := self._unseen.get(column.name):
                 listed = ", ".join(repr(value) for value, _ in sorted(new.items(), key=lambda e: (-e[1], e[0]))[:MOST])
                 more = f" and {len(new) - MOST:,} more" if len(new) > MOST else ""
                 notes.append(
-                    f"{column.name!r}: {new.total():,} rows have a value that training did not see ({listed}{more}): "
-                    "taken as unknown."
+                    f"{column.name!r}: {new.total():,} rows have values not seen in training ({listed}{more}); "
+                    "treated as unknown."
                 )
         return tuple(notes)
 
     def _fit(self, values: pl.Series, column: Column) -> pl.Series:
-        """Return one column in its type."""
+        """Return a column in the type of the schema."""
         if values.dtype.is_nested() or values.dtype == pl.Object:
-            raise ValueError(f"{column.name!r} has lists or structures, where {_what(column)} was expected.")
+            raise ValueError(f"{column.name!r} has lists or structs: expected {_what(column)}.")
         if column.kind == "number":
             read = _number(values, column, self._schema.format.decimal)
             self._bare[column.name] += quantities.bare(values, column.notation.unit)
@@ -203,7 +199,7 @@ class Checker:
             if column.name not in self._formats and (found := dates.find(values)) is not None:
                 if found.other is not None and not self._coerce:
                     raise ValueError(_two_ways(column.name, values.drop_nulls()[0], found))
-                if found.other is None:  # for later blocks, too
+                if found.other is None:  # also for later blocks
                     self._formats[column.name] = dates.SEPARATOR.join(found.formats)
             if (formats := self._formats.get(column.name)) is not None:
                 read = dates.parse(values, formats).alias(column.name)
@@ -211,14 +207,14 @@ class Checker:
         return pl.Series(column.name, [None] * len(values), dtype=_type(column))
 
     def _in_zone(self, values: pl.Series, column: Column, zone: str) -> pl.Series:
-        """Return dates as a clock shows them in the time zone of training."""
+        """Return dates as local times in the time zone of training."""
         own = values.dtype.time_zone  # type: ignore[attr-defined]
         if own and not zone and self._coerce:
             return values.clear(len(values)).cast(pl.Datetime("us"))
         if own and not zone:
             raise ValueError(
-                f"{column.name!r} has times of the time zone {own}, but training's had none: give them as clocks "
-                "showed them where training's rows come from, without a zone."
+                f"{column.name!r} has times with the time zone {own}, but those of training had none: convert them to "
+                "local times without a zone, as in training."
             )
         self._naive[column.name] += 0 if own or not zone else len(values) - values.null_count()
         clock = dates.clock(pl.col(values.name), values.dtype, zone)
@@ -227,7 +223,7 @@ class Checker:
 
 def _two_ways(name: str, value: str, found: dates.Dates) -> str:
     read = [dates.parse(_series(value), fmt)[0].date().isoformat() for fmt in (found.formats[0], str(found.other))]
-    return f"{name!r} has dates such as {value!r}, which may be {read[0]} or {read[1]}: write them as {read[0]}."
+    return f"{name!r} has ambiguous dates: {value!r} may be {read[0]} or {read[1]}. Write them as {read[0]}."
 
 
 def _series(value: str) -> pl.Series:
@@ -235,14 +231,14 @@ def _series(value: str) -> pl.Series:
 
 
 def empty_row(schema: Schema) -> pl.DataFrame:
-    """Return a row without any value, in the types of the schema."""
+    """Return a row of missing values in the types of the schema."""
     return pl.DataFrame([pl.Series(column.name, [None], dtype=_type(column)) for column in schema.used])
 
 
 def _missing(needed: list[str], extra: list[str]) -> str:
     hint = did_you_mean(needed[0], extra) if extra else ""
     hint = hint.partition(" Known:")[0] if hint.startswith("Did you mean") else ""
-    return f"{_columns(needed)} missing, which the network was trained with. {hint}".rstrip()
+    return f"{_columns(needed)} missing but required by the network. {hint}".rstrip()
 
 
 def _columns(names: list[str]) -> str:
@@ -261,7 +257,7 @@ def _what(column: Column) -> str:
     if column.notation.unit:
         return quantities.one(column.notation.unit)
     whole = column.kind != "number" and column.read_as == "whole"  # a category
-    what = {"whole": "a whole number" if whole else "a number", "number": "a number", "boolean": "true or false"}
+    what = {"whole": "an integer" if whole else "a number", "number": "a number", "boolean": "true or false"}
     if column.kind != "number":
         return what.get(column.read_as, "a text")
     how = column.notation
@@ -269,25 +265,25 @@ def _what(column: Column) -> str:
 
 
 def _otherwise(value: Any, column: Column) -> str:
-    """Return what to do about a number that is written in another way than those of training, or nothing."""
+    """Return a hint on a number in another notation than in training, or ""."""
     how = notation.find(pl.Series([value])) if column.kind == "number" and isinstance(value, str) else None
     if how is None or how.mark != column.notation.mark:
         return ""
-    return f" If this file has another decimal mark than that of training, give it: --decimal '{how.decimal or ','}'."
+    return f" If this file has another decimal mark than training, use --decimal '{how.decimal or ','}'."
 
 
 def with_targets(frame: pl.DataFrame, schema: Schema, name: str, numbers: Array | None = None) -> pl.DataFrame:
-    """Return rows whose targets are in the types of the schema.
+    """Return rows with the targets in the types of the schema.
 
-    A word that stands for a missing value among numbers is missing; a ValueError names any other that does not fit.
-    ``numbers`` are those of the rows in the file, where they are not 1, 2, 3 and so on.
+    Words for missing values become missing; any other value that does not fit is a ValueError. ``numbers`` are the
+    numbers of the rows in the file, for errors; 1, 2, 3, ... by default.
     """
     left_out = [c for c in schema.columns if not c.used and c.name in frame.columns and c.read_as != "text"]
-    made = [_category(frame[c.name], c) for c in left_out if frame[c.name].dtype == pl.String]  # for people to see
+    made = [_category(frame[c.name], c) for c in left_out if frame[c.name].dtype == pl.String]  # for people to read
     for column in (column for column in schema.targets if column.name in frame.columns):
         values = normal(frame[column.name])
         if values.dtype.is_nested() or values.dtype == pl.Object:
-            raise ValueError(f"{name}: the target {column.name!r} has lists or structures: expected {_what(column)}.")
+            raise ValueError(f"{name}: the target {column.name!r} has lists or structs: expected {_what(column)}.")
         if schema.task == "regression":
             read = _number(values, column, schema.format.decimal)
         else:
@@ -295,7 +291,7 @@ def with_targets(frame: pl.DataFrame, schema: Schema, name: str, numbers: Array 
         wrong = read.is_null() & values.is_not_null()
         if values.dtype == pl.String:
             wrong &= ~values.str.to_lowercase().is_in(MISSING)
-        if schema.task == "multilabel":  # any other word would be taken for a no
+        if schema.task == "multilabel":  # any other word would be read as a no
             wrong |= ~read.cast(pl.String).is_in(column.categories)
         if wrong.any():
             row = int(wrong.arg_true()[0])
@@ -316,7 +312,7 @@ def _number(values: pl.Series, column: Column, decimal: str) -> pl.Series:
 
 
 def _category(values: pl.Series, column: Column) -> pl.Series:
-    """Return values in the type that they had in training: 1, 1.0 and "1" are one category."""
+    """Return values in the type of training: 1, 1.0 and "1" are one category."""
     if column.read_as not in ("whole", "number"):
         if values.dtype.is_temporal() or column.read_as != "boolean":
             return values.cast(pl.String)

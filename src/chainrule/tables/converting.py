@@ -1,4 +1,4 @@
-"""The whole pipeline as ONNX: the columns go in as they are in the table, and predictions come out."""
+"""Conversion of a whole pipeline to ONNX: from columns as in the table to predictions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.result import HeldOut, Trained
 from chainrule.tables.schema import Column, Schema
 
-NONE = "There is no pipeline.onnx: "
+NONE = "pipeline.onnx was not written: "
 COMPARED = 256  # held-out rows
 CLOSE = 1e-4  # to chainrule's predictions, relative to the largest, or the file is not written
 
@@ -30,18 +30,18 @@ __all__ = ["convert", "feeds", "to_onnx"]
 
 
 def to_onnx(trained: Trained) -> tuple[bytes | None, str]:
-    """Return a pipeline as the content of an ONNX file, or None, and a sentence that says what it takes, or why not.
+    """Return a pipeline as the content of an ONNX file, and a sentence on it; None if it cannot be converted.
 
     .. code-block:: text
 
-        inputs   a column each, under its name, (batch, 1):
-                 numbers, booleans    float64; a hole is NaN
-                 dates                float64: seconds since 1970-01-01; a hole is NaN
-                 texts                string; a hole is the empty text, or "(missing)" where training had empty texts
+        inputs   one per column, under its name, (batch, 1):
+                 numbers, booleans    float64; missing: NaN
+                 dates                float64: seconds since 1970-01-01; missing: NaN
+                 texts                string; missing: "", or "(missing)" if training had empty strings
         outputs  label (batch,) and probabilities (batch, classes); or variable (batch, 1)
 
-    The preparation is computed in float64, the network in its own dtype. Values that training did not see are what they
-    are to ``predict``. Where onnxruntime is installed, the file is compared with chainrule on held-out rows.
+    Preprocessing is computed in float64, the network in its dtype. Unseen values are treated as in ``predict``. If
+    onnxruntime is installed, the file is compared with chainrule on held-out rows.
 
     Parameters
     ----------
@@ -51,32 +51,32 @@ def to_onnx(trained: Trained) -> tuple[bytes | None, str]:
 
 
 def convert(pipeline: Any, schema: Schema, held_out: HeldOut) -> tuple[bytes | None, str]:
-    """Return what :func:`to_onnx` returns, compared on the rows of ``held_out`` and the predictions there."""
+    """Return the result of :func:`to_onnx`, compared with the predictions in ``held_out``."""
     if find_spec("onnx") is None:
-        return None, f'{NONE}it needs the package onnx. Type: pip install "chainrule[onnx]"'
+        return None, f'{NONE}the package onnx is not installed. Type: pip install "chainrule[onnx]"'
     if texts := [column.name for column in schema.used if column.kind == "text"]:
-        return None, f"{NONE}ONNX has no operator that hashes words, as those of the column {texts[0]!r} are."
+        return None, f"{NONE}ONNX has no operator to hash words, as needed for the column {texts[0]!r}."
     try:
         content = _convert(pipeline, schema)
-    except ValueError as error:  # a layer or a link of one's own
+    except ValueError as error:  # a custom layer or link
         return None, f"{NONE}{error}"
     inputs = len(schema.used)
     made = f"pipeline.onnx, {inputs} column{'s' if inputs > 1 else ''} to predictions"
     if find_spec("onnxruntime") is None or not held_out.frame.height:
-        return content, f"{made}; not compared, for want of {'onnxruntime' if held_out.frame.height else 'rows'}."
+        return content, f"{made}; not compared: no {'onnxruntime' if held_out.frame.height else 'held-out rows'}."
     rows, off = _compare(content, held_out, schema)
     if not off <= CLOSE:
-        return None, f"{NONE}in onnxruntime its predictions were off by {off:.1e}."
+        return None, f"{NONE}its predictions in onnxruntime differ by {off:.1e}."
     return content, f"{made}; onnxruntime agrees to {max(off, 1e-9):.0e} on {rows} held-out rows."
 
 
 def feeds(frame: pl.DataFrame, schema: Schema) -> dict[str, Array]:
-    """Return rows as the inputs of the file: what onnxruntime's ``run`` takes.
+    """Return rows as the inputs of the file, for ``run`` of onnxruntime.
 
     Parameters
     ----------
     frame : polars.DataFrame (rows, columns)
-        As it was read; values of another type are holes.
+        As read; values of another type are treated as missing.
     schema : Schema
 
     Examples
@@ -132,7 +132,7 @@ def _convert(pipeline: Any, schema: Schema) -> bytes:
 
 
 def _prepared(graph: Graph, prepare: Any, columns: dict[str, Column]) -> list[str]:
-    """Add the parts of the ColumnTransformer, in their order."""
+    """Add the parts of the ColumnTransformer, in order."""
     parts: list[str] = []
     for name, fitted, which in prepare.transformers_:
         if name in ("yes-no", "category", "many"):
@@ -147,7 +147,7 @@ def _prepared(graph: Graph, prepare: Any, columns: dict[str, Column]) -> list[st
         elif name == "number":
             found = [onnx_parts.filled(graph, onnx_parts.scaled(graph, fitted[0], _joined(graph, which)))]
         else:
-            raise ValueError(f"the step {name!r} of the preparation has no converter.")
+            raise ValueError(f"the step {name!r} of the preprocessing has no converter.")
         parts += found
     return parts
 
@@ -157,7 +157,7 @@ def _joined(graph: Graph, names: list[str]) -> str:
 
 
 def _rescaled(graph: Graph, scaler: Any, y: str, kind: str) -> Value:
-    """Add the inverse of what standardizes the target: y · scale + mean, and for a positive one exp and a bound."""
+    """Add the inverse of the standardized target: y · scale + mean, with exp and bounds for a positive one."""
     name = graph.reserve("variable")
     graph.scope = "target"
     product = graph.node("Mul", graph.node("Cast", y, to="float64"), np.atleast_1d(scaler.scale_))
@@ -172,19 +172,19 @@ def _rescaled(graph: Graph, scaler: Any, y: str, kind: str) -> Value:
 
 
 def _note(column: Column) -> str:
-    """Say what an input takes."""
+    """Return a description of an input."""
     if column.kind == "date":
         zone = f" in {column.notation.zone}" if column.notation.zone else ""
-        return f"seconds since 1970-01-01T00:00:00, as the clock shows it{zone}; a hole: NaN"
+        return f"seconds since 1970-01-01T00:00:00, in local time{zone}; missing: NaN"
     if column.notation.unit:
-        return f"a number: {quantities.number_of(column.notation.unit)}; a hole: NaN"
+        return f"a number: {quantities.number_of(column.notation.unit)}; missing: NaN"
     if onnx_parts.takes_number(column):
-        return f"{'false 0, true 1' if column.read_as == 'boolean' else 'a number'}; a hole: NaN"
-    return "a text; a hole: the empty text"
+        return f"{'false 0, true 1' if column.read_as == 'boolean' else 'a number'}; missing: NaN"
+    return "a string; missing: the empty string"
 
 
 def _compare(content: bytes, held: HeldOut, schema: Schema) -> tuple[int, float]:
-    """Return on how many rows onnxruntime was asked, and how far off it is, relative to the largest value."""
+    """Return the number of rows compared, and the largest difference, relative to the largest value."""
     session = require("onnxruntime", "onnx").InferenceSession(content, providers=["CPUExecutionProvider"])
     known = held.predictions if held.probabilities is None else held.probabilities
     expected = np.asarray(known, np.float64)[:COMPARED]

@@ -1,4 +1,4 @@
-"""Texts that are dates: in which format, and where that cannot be known for sure. Polars reads them."""
+"""Detection of date formats in texts, and of ambiguous ones; polars parses the dates."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from chainrule.tables._polars import pl
 
-YEAR = r"(?:1[5-9]|2[0-4])\d\d"  # where nothing else tells a date from other digits
-MONTHS = "%Y%m"  # six digits, which may as well be a number
+YEAR = r"(?:1[5-9]|2[0-4])\d\d"  # if nothing else distinguishes a date from other digits
+MONTHS = "%Y%m"  # six digits, which may also be a number
 DAYS = (
     "%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %B %Y",
     "%d-%b-%Y", "%d/%b/%Y", "%d%b%Y", "%Y-%b-%d", "%B %d, %Y", "%B %d %Y", "%a, %d %b %Y", "%A, %B %d, %Y",
@@ -19,7 +19,7 @@ DAYS = (
     "%G-W%V", "%GW%V", "%G-W%V-%u", "%GW%V%u", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%d-%m-%y", "%m-%d-%y", "%d-%b-%y",
     "%d %b %y", "%b-%y",
 )  # fmt: skip
-"""Formats of days, weeks, months and quarters, the likeliest first."""
+"""Formats of days, weeks, months and quarters, most likely first."""
 TIMES = (
     "", " %H:%M:%S", "T%H:%M:%S", " %H:%M:%S%.f", "T%H:%M:%S%.f", " %H:%M:%S,%3f", " %H:%M", "T%H:%M", " %I:%M %p",
     " %I:%M:%S %p", ", %H:%M:%S", ", %H:%M", ", %I:%M:%S %p", ", %I:%M %p", ":%H:%M:%S", "T%H%M%S", "%H%M%S", "%H%M",
@@ -30,19 +30,19 @@ SHAPES = {
     "%H": "[0-9]{1,2}", "%I": "[0-9]{1,2}", "%M": "[0-9]{2}", "%S": "[0-9]{2}", "%.f": "[.][0-9]+", "%3f": "[0-9]{3}",
     " %p": " *[ap]m", "%z": r"\S+", ".": r"\.", " ": " +", ", ": ", *",
 }  # fmt: skip
-"""What the codes of a format look like in a text."""
+"""Patterns of the codes in a format."""
 WHOLE = {
     "%Y%m%d": rf"^{YEAR}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{{4}}(?:\d\d)?)?(?:[-+ ,TZUG].*)?$",
     MONTHS: rf"^{YEAR}(?:0[1-9]|1[0-2])$", "%H%M%S": r"^\d{14}", "%H%M": r"^\d{12}(?:\D|$)",
     "T%H%M%S": r"^\d{8}T\d{6}",
 }  # fmt: skip
-"""Formats of digits alone, which the whole text must tell."""
+"""Patterns of whole texts for formats of digits alone."""
 OFFSETS = {
     "+0000": "UTC GMT WET", "+0100": "CET WEST MEZ", "+0200": "CEST EET MESZ", "+0300": "EEST MSK", "+0900": "JST",
     "+1000": "AEST", "+1100": "AEDT", "+1200": "NZST", "+1300": "NZDT", "-0400": "EDT", "-0500": "EST CDT",
     "-0600": "CST MDT", "-0700": "MST PDT", "-0800": "PST AKDT", "-0900": "AKST", "-1000": "HST",
 }  # fmt: skip
-"""Names of time zones behind a time, those of North America as RFC 2822 has them. IST and BST are of several places."""
+"""Names of time zones after a time, those of North America as in RFC 2822. IST and BST are ambiguous."""
 ZONE_NAMES = {name: at for at, names in OFFSETS.items() for name in sorted(names.split(), key=len, reverse=True)}
 ZONES = {"": "", "%z": rf"(?i:[\d ]|[ap]m)(?:Z|{'|'.join(ZONE_NAMES)}|[-+]\d\d(?::?\d\d)?)$"}
 MONTH_NAMES = {
@@ -59,7 +59,7 @@ MONTH_NAMES = {
     "Nov": "november novembre noviembre novembro listopada listopad lis",
     "Dec": "december dezember dez décembre déc decembre diciembre dic dicembre dezembro grudnia grudzień gru",
 }
-"""Names of months and their short forms in English, German, French, Spanish, Italian, Dutch, Portuguese and Polish."""
+"""Names and abbreviations of months in English, German, French, Spanish, Italian, Dutch, Portuguese and Polish."""
 WEEKDAYS = (
     r"(?i)^(?:mon|tue|wed|thu|fri|sat|sun|die|mit|don|fre|sam|son|lun|mar|mer|jeu|ven|dim|mi[eé]|jue|vie|s[áa]b|dom|gio|"
     r"seg|ter|qua|qui|sex|maa|din|woe|vri|zat|zon|pon|wto|śro|czw|pią|sob|nie)[\p{L}-]{2,}[,.]* +(\d)"
@@ -82,12 +82,12 @@ LOOKS = r"(?i)^\W*(?:" + "|".join([
     r"\d{1,2}:\d\d(?:\D|$)", r"\d{1,2}h\d\d$", r"\d{1,2} ?[ap]m$",
 ]) + ")"  # fmt: skip
 SEPARATOR = " or "  # between the formats of one column
-MOST = 1000  # values that are looked at first
-ENOUGH = 0.95  # of the values must be dates
+MOST = 1000  # values examined first
+ENOUGH = 0.95  # share of the values that must be dates
 
 
 class Dates(NamedTuple):
-    """The formats of a column, the likeliest first; ``other``: one that fits every value as well; ``unread`` values."""
+    """The formats of a column, another format that fits all its values, and the number of unread values."""
 
     formats: tuple[str, ...]
     other: str | None
@@ -95,7 +95,7 @@ class Dates(NamedTuple):
 
 
 def find(values: pl.Series, enough: float = ENOUGH) -> Dates | None:
-    """Return how texts are dates, or None if they are not, or fewer than ``enough`` of them.
+    """Return the formats of dates in texts; None if less than the share ``enough`` are dates.
 
     >>> import polars as pl
     >>> find(pl.Series(["31.12.2024", "01.02.2025"])).formats
@@ -125,12 +125,12 @@ def find(values: pl.Series, enough: float = ENOUGH) -> Dates | None:
 
 
 def _candidates(first: pl.Series, enough: float) -> list[str]:
-    """Return the formats that some of the texts look like, if ``enough`` of them look like a date."""
+    """Return the formats that some of the texts match, if the share ``enough`` of them match one."""
     if not _shares(first, r"\d") >= enough:
         return []
     spelled = first.to_frame("x").select(in_english(pl.col("x")))["x"]
     seen = {fmt: (spelled if re.search("%[bB]", fmt) else first).str.contains(_look(fmt)) for fmt in DAYS}
-    for long in (True, False):  # of the year 20 AD nobody has a table
+    for long in (True, False):  # no table is about the year 20 AD
         fit = [fmt for fmt in DAYS if ("%y" not in fmt) == long and seen[fmt].any()]
         share = reduce(or_, (seen[fmt] for fmt in fit)).sum() / len(first) if fit else 0.0
         if share >= enough:
@@ -146,11 +146,11 @@ def _candidates(first: pl.Series, enough: float) -> list[str]:
         for zone in zones
         if time or not zone
     ]
-    return sorted(made, key=lambda fmt: "%I" in fmt and fmt.startswith("%d"))  # who writes AM puts the month first
+    return sorted(made, key=lambda fmt: "%I" in fmt and fmt.startswith("%d"))  # AM and PM go with the month first
 
 
 def _look(fmt: str) -> str:
-    """Return the pattern of texts in a format: of a day, from their beginning; of a time, behind a day."""
+    """Return the pattern of a format: of a day, from the start of a text; of a time, after the day."""
     if fmt in WHOLE:
         return WHOLE[fmt]
     day, exact = fmt in DAYS, fmt in DAYS and "%d" not in fmt
@@ -162,7 +162,7 @@ def _look(fmt: str) -> str:
 
 
 def looks(values: pl.Series) -> float:
-    """Return the share of texts that look like dates or times, whether or not a format fits them.
+    """Return the share of texts that look like dates or times, in a known format or not.
 
     >>> import polars as pl
     >>> looks(pl.Series(["2022-W05", "2022-W06", "red", "A-7"]))
@@ -177,18 +177,18 @@ def _shares(values: pl.Series, pattern: str) -> float:
 
 
 def parse(values: pl.Series, formats: str) -> pl.Series:
-    """Return texts as dates with their time of day; null where none of the formats fits."""
+    """Return texts as datetimes; null for texts that match none of the formats."""
     made = to_dates(pl.col("x"), formats, values.dtype)
     try:
         found: pl.Series = values.to_frame("x").select(made.alias("x")).to_series()
     except pl.exceptions.PolarsError as error:
         why = str(error).strip().partition("\n")[0].rstrip(".")
-        raise ValueError(f"{formats!r} is not a format by which dates can be read: {why}.") from None
+        raise ValueError(f"{formats!r} is not a valid date format: {why}.") from None
     return found
 
 
 def to_dates(texts: pl.Expr, formats: str, dtype: Any = None) -> pl.Expr:
-    """Return the expression that reads texts, or whole numbers, as dates: of a time zone, in UTC."""
+    """Return the expression that converts texts or integers to datetimes, those with a time zone to UTC."""
     if dtype is not None and dtype.is_float():  # 20220101.0
         texts = texts.fill_nan(None).cast(pl.Int64)
     texts = texts.cast(pl.String)
@@ -199,7 +199,7 @@ def _read(texts: pl.Expr, fmt: str) -> pl.Expr:
     offset = _has_offset(fmt)
     if "%z" in fmt:
         texts = texts.str.replace_many([*ZONE_NAMES], [*ZONE_NAMES.values()], leftmost=True).str.replace("Z$", "+0000")
-        fmt = fmt.replace("%z", "%#z")  # which reads +09, too
+        fmt = fmt.replace("%z", "%#z")  # reads +09, too
     if re.search("%-?[bBh]", fmt):
         texts, fmt = in_english(texts), re.sub(rf" {_OF} ", " ", re.sub(r"\. *(?=%-?[bBh])", " ", fmt))
     if "Q%q" in fmt:  # the first month of the quarter
@@ -213,7 +213,7 @@ def _read(texts: pl.Expr, fmt: str) -> pl.Expr:
 
 
 def in_english(texts: pl.Expr) -> pl.Expr:
-    """Return dates with a month's name as "3 May 2022": in English, without its weekday, ordinal and prepositions.
+    """Return dates with month names in English, such as "3 May 2022", without weekday, ordinal and prepositions.
 
     >>> import polars as pl
     >>> texts = pl.DataFrame({"x": ["mardi 1er août 2023", "3. Mai 2022", "3 de mayo de 2022", "janv.-22"]})
@@ -228,7 +228,7 @@ def in_english(texts: pl.Expr) -> pl.Expr:
 
 
 def code(name: str, formats: str, dtype: Any = None) -> str:
-    """Return the same expression as Python."""
+    """Return the same expression as Python code."""
     whole = ", pl.Float64" if dtype is not None and dtype.is_float() else ""
     return f"to_dates(pl.col({name!r}), {formats!r}{whole})"
 
@@ -238,7 +238,7 @@ def _has_offset(fmt: str) -> bool:
 
 
 def zone(formats: str | None) -> str:
-    """Return "UTC" where texts in a format tell their time zone, else "".
+    """Return "UTC" for formats with a time zone, else "".
 
     >>> zone("%Y-%m-%dT%H:%M:%S%z"), zone("%Y-%m-%d %H:%M")
     ('UTC', '')
@@ -248,20 +248,20 @@ def zone(formats: str | None) -> str:
 
 
 def clock(values: pl.Expr, dtype: Any, zone: str) -> pl.Expr:
-    """Return dates of a table as a clock in ``zone`` shows them; those without a zone as they stand."""
+    """Return dates as local times in ``zone``; dates without a zone are returned unchanged."""
     if zone and getattr(dtype, "time_zone", None):
         values = values.dt.convert_time_zone(zone).dt.replace_time_zone(None)
     return values.cast(pl.Datetime("us"))
 
 
 def clock_code(dtype: Any, zone: str) -> str:
-    """Return the same as Python, for a pl.col(NAMES)."""
+    """Return the same as Python code, for pl.col(NAMES)."""
     shown = f".dt.convert_time_zone({zone!r}).dt.replace_time_zone(None)"
     return f'pl.col(NAMES){shown if zone and getattr(dtype, "time_zone", None) else ""}.cast(pl.Datetime("us"))'
 
 
 def has_time(formats: str) -> bool:
-    """Say whether a format has a time of day.
+    """Return whether a format has a time of day.
 
     >>> has_time("%Y-%m-%d %H:%M"), has_time("%Y-%m-%d")
     (True, False)
@@ -270,7 +270,7 @@ def has_time(formats: str) -> bool:
 
 
 def swapped(values: pl.Series, fmt: str) -> str | None:
-    """Return the format in which day and month have changed places, if every value fits it as well.
+    """Return the format with day and month swapped, if every value fits it, too.
 
     >>> import polars as pl
     >>> swapped(pl.Series(["01/02/2025"]), "%d/%m/%Y"), swapped(pl.Series(["31/12/2024"]), "%d/%m/%Y")

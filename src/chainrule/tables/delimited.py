@@ -1,4 +1,4 @@
-"""CSV and its relatives: delimiter, encoding, decimal comma and header are found out from the text itself."""
+"""CSV and related formats: delimiter, encoding, decimal mark and header are detected in the text."""
 
 from __future__ import annotations
 
@@ -20,44 +20,51 @@ from chainrule.tables.schema import Schema
 from chainrule.tables.unpacking import check_cells
 
 WIDE = 1000  # columns
-LOOKED_AT = 500  # columns by which the decimal mark of a file is detected
-_BINARY = re.compile(rb"[\x02-\x08\x0e-\x19\x1b]")  # what no text has (\x01 and \x1c to \x1f may be delimiters)
+LOOKED_AT = 500  # columns examined for the decimal mark
+_BINARY = re.compile(rb"[\x02-\x08\x0e-\x19\x1b]")  # bytes that no text has (\x01 and \x1c to \x1f may be delimiters)
 
 
 class Parsed(NamedTuple):
-    """A table in a text, and what was detected; ``reads`` is the expression of polars that reads it, if one does."""
+    """A table in a text, and its format; ``reads`` is the polars expression that reads it, or ""."""
 
     frame: Any
     notes: list[str]
     reads: str
     format: Format
     notations: dict[str, Notation]  # of columns of numbers
-    layout: layout.Layout | None = None  # of CSV
-    comma: bool = False  # whether polars reads it with decimal commas
-    class_na: bool = False  # whether a target has a class NA
-    about_targets: bool = False  # whether targets were read with care
+    layout: layout.Layout | None = None  # for CSV
+    comma: bool = False  # whether polars reads decimal commas
+    class_na: bool = False  # whether a target has the class NA
+    about_targets: bool = False  # whether targets needed another reading than other columns
 
 
-def parse(
-    content: bytes,
-    name: str,
-    *,
-    delimiter: str | None = None,
-    header: bool | None = None,
-    expected: Iterable[str] | None = None,
-    decimal: str | None = None,
-    targets: Sequence[str] = (),
-    texts: bool = False,
-    schema: Schema | None = None,
-) -> Parsed:
-    """Return the table in a text; the arguments are those of :func:`chainrule.tables.read`.
+class Options(NamedTuple):
+    """The arguments of :func:`chainrule.tables.read`."""
 
-    With a schema, every column is one of texts: what they mean is for the schema to say, not for this file.
+    delimiter: str | None = None
+    header: bool | None = None
+    decimal: str | None = None
+    targets: Sequence[str] = ()
+    schema: Schema | None = None
+    texts: bool = False
+    expected: Iterable[str] | None = None
+
+
+def parse(content: bytes, name: str, given: Options) -> Parsed:
+    """Return the table in a text.
+
+    With a schema, all columns are strings: the schema, not this file, decides how they are read.
     """
-    _check_options(delimiter, decimal)
+    delimiter, header, decimal, targets, schema, texts, expected = given
+    if delimiter is not None and len(delimiter.encode()) != 1:
+        raise ValueError(
+            f"--delimiter: expected a single character (tabs are detected automatically), got {delimiter!r}."
+        )
+    if decimal not in (None, ".", ","):
+        raise ValueError(f"--decimal: expected '.' or ',', got {decimal!r}.")
     raw = texts or (schema is not None and decimal is None)
     text, encoding, warning = decode(content, name)
-    if old := "\r" in text and "\n" not in text:  # how lines ended on the first Macintosh
+    if old := "\r" in text and "\n" not in text:  # line ends of classic Mac OS
         text = text.replace("\r", "\n")
     known = None if schema is None else schema.format
     expected = expected if schema is None else [c.name for c in (*schema.columns, *schema.targets)]
@@ -70,7 +77,7 @@ def parse(
     check_cells(text.count("\n") + 1, len(names), len(content), name)
     columns = [*zip_longest(*(found.rows[1:] if found.header else found.rows), fillvalue="")]
     marks = {decimal} if decimal else set() if raw else notation.evidence(columns, found.delimiter, LOOKED_AT)
-    guess = "," if not marks and found.delimiter != "," else ""  # of a comma before three digits
+    guess = "," if not marks and found.delimiter != "," else ""  # for a comma before three digits
     comma = not raw and (marks == {","} or (guess == "," and _any_ambiguous(columns, ",")))
     options = {
         "separator": found.delimiter,
@@ -80,20 +87,19 @@ def parse(
         "null_values": list(missing),
         "skip_rows_after_header": found.below,
     }
-    given = _read(text, options, found.delimiter, name)
+    made = _read(text, options, found.delimiter, name)
     tight = len(names) > WIDE and _is_tight(text, found.delimiter)
-    frame, notations = _tidy(given, names, columns, _one(marks), guess, missing, comma=comma, raw=raw, tight=tight)
-    late = {how.decimal for column, how in notations.items() if _is_late(given, frame, column, how)}
-    if late == {","} and not marks and not comma:  # what the first rows did not show
-        again = {"header": header, "expected": expected, "targets": targets, "schema": schema}
-        return parse(content, name, delimiter=delimiter, decimal=",", **again)  # type: ignore[arg-type]
+    frame, notations = _tidy(made, names, columns, _one(marks), guess, missing, comma=comma, raw=raw, tight=tight)
+    late = {how.decimal for column, how in notations.items() if _is_late(made, frame, column, how)}
+    if late == {","} and not marks and not comma:  # not seen in the first rows
+        return parse(content, name, given._replace(decimal=","))
     careful = [t for t in targets if schema is None or "NA" in schema.classes]
     read, on_targets = (frame, []) if raw else number_texts.known_in(frame, careful, _one(marks))
     frame, on_na = _class_na(read, text, options, careful)
     unmoved = not (warning or old or found.short or found.skipped or on_na or on_targets)
-    as_given = unmoved and given.schema == frame.schema and given.equals(frame)
+    as_given = unmoved and made.schema == frame.schema and made.equals(frame)
     sure = decimal is not None or len(marks | late) == 1
-    written, unsure = _on_notations(given, frame, notations, columns, sure=sure, quoted=found.delimiter == ",")
+    written, unsure = _on_notations(made, frame, notations, columns, sure=sure, quoted=found.delimiter == ",")
     notes = [f"{_form(found, comma=comma)}, in {encoding}", *found.notes, *([warning] if warning else [])]
     notes += [*written, *_on_names(names, columns, frame, found), *on_targets, *on_na, *unsure]
     if short := _short(text, found.delimiter, frame):
@@ -102,13 +108,6 @@ def parse(
     form = Format(found.delimiter, found.header, _one(marks) or ("," if comma else ""), missing, unnamed)
     reads = _code(options, encoding) if as_given else ""
     return Parsed(frame, notes, reads, form, notations, found, comma, bool(on_na), bool(on_na or on_targets))
-
-
-def _check_options(delimiter: str | None, decimal: str | None) -> None:
-    if delimiter is not None and len(delimiter.encode()) != 1:
-        raise ValueError(f"--delimiter: expected one character (a tabulator is found by itself), got {delimiter!r}.")
-    if decimal not in (None, ".", ","):
-        raise ValueError(f"--decimal: expected '.' or ',', got {decimal!r}.")
 
 
 def _one(marks: set[str]) -> str:
@@ -121,7 +120,7 @@ def _read(text: str, options: dict[str, Any], delimiter: str, name: str) -> Any:
     except pl.exceptions.NoDataError:
         raise ValueError(f"{name} is empty: expected a table with a header and rows.") from None
     except pl.exceptions.PolarsError as error:
-        if wrong := _what_is_wrong(text, delimiter, name):
+        if wrong := bad_line(io.StringIO(text, newline=""), delimiter, name):
             raise ValueError(wrong) from None
         try:
             return pl.read_csv(text.encode(), **{**options, "infer_schema_length": 0})  # such as numbers of 40 digits
@@ -130,7 +129,7 @@ def _read(text: str, options: dict[str, Any], delimiter: str, name: str) -> Any:
 
 
 def decode(content: bytes, name: str) -> tuple[str, str, str]:
-    r"""Return the text, its encoding, and a warning if there are two of them.
+    r"""Return the text, its encoding, and a warning if the encodings are mixed.
 
     >>> decode("é".encode("cp1252"), "x.csv")[:2]
     ('é', 'Windows-1252')
@@ -145,7 +144,8 @@ def decode(content: bytes, name: str) -> tuple[str, str, str]:
                 return content.decode("utf-8-sig" if encoding == "UTF-8" else "utf-16"), encoding, ""
             except UnicodeDecodeError:
                 if encoding == "UTF-16":
-                    raise ValueError(f"{name} is damaged: it begins as UTF-16 but goes on as something else.") from None
+                    why = "it starts as UTF-16 but does not continue as UTF-16"
+                    raise ValueError(f"{name} is corrupt: {why}.") from None
                 content = content.removeprefix(mark)
     zeros = content[:4096].count(0)
     if zeros > len(content[:4096]) // 4:
@@ -155,7 +155,7 @@ def decode(content: bytes, name: str) -> tuple[str, str, str]:
         except UnicodeDecodeError:
             pass
     if zeros or len(_BINARY.findall(content[:4096])) > len(content[:4096]) // 100:
-        raise ValueError(f"{name} is not a text: expected a table, such as CSV, got binary data.")
+        raise ValueError(f"{name} is not a text file: expected a table, such as CSV, got binary data.")
     try:
         return content.decode(), "UTF-8", ""
     except UnicodeDecodeError:
@@ -163,11 +163,11 @@ def decode(content: bytes, name: str) -> tuple[str, str, str]:
 
 
 def _line_by_line(content: bytes) -> tuple[str, str, str]:
-    """Decode what is not UTF-8 throughout: every line as what it is."""
+    """Decode a text that is not all UTF-8, each line by its own encoding."""
     try:
         content.decode("cp1252")
         encoding, codec = "Windows-1252", "cp1252"
-    except UnicodeDecodeError:  # five bytes mean nothing in it
+    except UnicodeDecodeError:  # five bytes are undefined in it
         encoding, codec = "Latin-1", "latin-1"
     lines, others, unicode = [], [], 0
     for number, line in enumerate(content.split(b"\n"), 1):
@@ -182,8 +182,8 @@ def _line_by_line(content: bytes) -> tuple[str, str, str]:
         return text, encoding, ""
     which = ", ".join(map(str, others[:3])) + (", ..." if len(others) > 3 else "")
     return text, "UTF-8", (
-        f"Warning: mixed encodings: {len(others):,} line(s) are not UTF-8 (line {which}), read as {encoding}, "
-        f"{unicode:,} others are UTF-8."
+        f"Warning: mixed encodings: {unicode:,} line(s) are UTF-8, {len(others):,} are not (line {which}) and were "
+        f"read as {encoding}."
     )  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def _check_names(names: list[str], source: str) -> None:
     twice = [name for name, count in Counter(names).items() if count > 1 and name]
     if twice:
         places = " and ".join(str(i + 1) for i, name in enumerate(names) if name == twice[0])
-        raise ValueError(f"{source}: the header has {twice[0]!r} twice (columns {places}): rename one of them.")
+        raise ValueError(f"{source}: duplicate column name {twice[0]!r} (columns {places}): rename one.")
 
 
 def _tidy(
@@ -207,7 +207,7 @@ def _tidy(
     raw: bool,
     tight: bool,
 ) -> tuple[Any, dict[str, Notation]]:
-    """Name the columns, strip spaces, make numbers of texts that all are; return also how numbers are written."""
+    """Name the columns, strip spaces, and convert columns of numbers in texts; return the notations, too."""
     if len(names) == frame.width:
         frame = frame.rename(dict(zip(frame.columns, names, strict=True)))
     texts = [name for name, kind in frame.schema.items() if kind == pl.String]
@@ -228,7 +228,7 @@ def _tidy(
 
 
 def _is_tight(text: str, delimiter: str) -> bool:
-    """Say whether no field has a space at its ends: one search, instead of a query for each of many columns."""
+    """Return whether no field starts or ends with a space: one search, not one query per column."""
     space, edge = rf"[^\S\r\n{delimiter}]", rf'[{delimiter}"\r\n]'
     return re.search(rf"(?:^|{edge}){space}|{space}(?:{edge}|$)", text) is None
 
@@ -243,7 +243,7 @@ def _any_ambiguous(columns: Sequence[Sequence[str]], mark: str) -> bool:
 
 
 def _is_late(given: Any, frame: Any, column: str, how: Notation) -> bool:
-    """Say whether a column that polars left as texts tells the decimal mark."""
+    """Return whether a column that polars left as texts determines the decimal mark."""
     texts = given[:, frame.columns.index(column)]
     return texts.dtype != frame[column].dtype and bool(how.decimal) and not notation.is_ambiguous(texts.drop_nulls())
 
@@ -257,9 +257,9 @@ def _on_notations(
     sure: bool,
     quoted: bool,
 ) -> tuple[list[str], list[str]]:
-    """Return notes on how numbers are written, and on those that can be read in two ways.
+    """Return notes on the notations of numbers, and on ambiguous numbers.
 
-    ``quoted``: commas stand between quotes, so that a field without them has no decimal comma.
+    ``quoted``: decimal commas are in quotes, because the delimiter is a comma.
     """
     written: dict[Notation, list[str]] = {}
     unsure: dict[tuple[str, str], list[str]] = {}
@@ -280,7 +280,7 @@ def _on_notations(
 
 
 def _class_na(frame: Any, text: str, options: dict[str, Any], targets: Sequence[str]) -> tuple[Any, list[str]]:
-    """Return a frame in which the word NA is a class of these columns, if they are words, and a note on each."""
+    """Return a frame in which NA is a class in targets of words, and a note on each."""
     notes = []
     for name in targets:
         if name not in frame.columns or frame[name].dtype != pl.String or not frame[name].null_count():
@@ -292,27 +292,27 @@ def _class_na(frame: Any, text: str, options: dict[str, Any], targets: Sequence[
         is_na = frame[name].is_null() & (words.to_series().str.strip_chars() == "NA").fill_null(value=False)
         if count := int(is_na.sum()):
             frame = frame.with_columns(frame[name].set(is_na, "NA"))
-            notes.append(f"{name!r}: 'NA' in {count:,} row(s) is taken as a class; if it is none, leave it empty")
+            notes.append(f"{name!r}: 'NA' in {count:,} row(s) is read as a class; leave missing values empty")
     return frame, notes
 
 
 def _form(found: layout.Layout, *, comma: bool) -> str:
-    shown = {"\t": "tabulator"}.get(found.delimiter, f'"{found.delimiter}"')
+    shown = {"\t": "tab"}.get(found.delimiter, f'"{found.delimiter}"')
     parts = [f"CSV with the delimiter {shown}" if len(found.rows[0]) > 1 else "CSV of one column"]
     parts += ["decimal commas"] if comma and found.delimiter != "," else []
-    return ", ".join([*parts, "a header" if found.header else "no header (the columns are column_1, column_2, ...)"])
+    return ", ".join([*parts, "a header" if found.header else "no header (columns named column_1, column_2, ...)"])
 
 
 def _on_names(names: list[str], columns: Sequence[Sequence[str]], frame: Any, found: layout.Layout) -> Iterator[str]:
-    """Yield notes on columns without a name, and on those whose numbers may be names."""
+    """Yield notes on columns without a name, and on numbers that may be codes."""
     if found.header and (unnamed := [name for name, field in zip(names, found.rows[0], strict=True) if not field]):
-        yield f"the header has no name for {_listed(unnamed)}"
+        yield f"columns without a name in the header: {_listed(unnamed)}"
     if codes := _codes(columns, frame):
-        yield f"numbers that begin with a zero, like codes: {_listed(codes)}; if they are codes: --categorical"
+        yield f"numbers with leading zeros: {_listed(codes)}; if these are codes, use --categorical"
 
 
 def _codes(columns: Sequence[Sequence[str]], frame: Any) -> list[str]:
-    """Return columns of whole numbers of which some begin with a zero, such as 01234."""
+    """Return the integer columns with leading zeros, such as 01234."""
     return [
         values.name
         for values, column in zip(frame, columns, strict=False)
@@ -325,7 +325,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _short(text: str, delimiter: str, frame: Any) -> str:
-    """Return which rows have fewer fields than there are columns, if any."""
+    """Return a warning about rows with fewer fields than columns, or ""."""
     if frame.width < 2 or not frame[:, -1].null_count():
         return ""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
@@ -335,14 +335,12 @@ def _short(text: str, delimiter: str, frame: Any) -> str:
     if not lines:
         return ""
     which = ", ".join(map(str, lines[:3])) + (", ..." if len(lines) > 3 else "")
-    return (
-        f"{len(lines):,} row(s) have fewer than {frame.width} fields (line {which}): the others are taken as missing."
-    )
+    return f"{len(lines):,} row(s) have fewer than {frame.width} fields (line {which}); the rest are missing."
 
 
-def _what_is_wrong(text: str, delimiter: str, name: str) -> str | None:
-    """Return which line has another number of fields than the first."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def bad_line(file: Iterable[str], delimiter: str, name: str) -> str | None:
+    """Return an error for the first line of CSV with too many fields, an unclosed quote, or bytes that are not text."""
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
     fields = began = 0
     try:
         for row in reader:
@@ -352,13 +350,15 @@ def _what_is_wrong(text: str, delimiter: str, name: str) -> str | None:
                 return f"{name}, line {began}: {len(row)} fields under a first line of one: is that a title? Remove it."
             if len(row) > fields:
                 return (
-                    f"{name}, line {reader.line_num}: expected {fields} fields as in the first line, got {len(row)}: "
-                    'put texts that hold the delimiter between quotes ("...").'
+                    f"{name}, line {began}: expected {fields} fields as in the first line, got {len(row)}: put texts "
+                    'that contain the delimiter in quotes ("...").'
                 )
     except csv.Error as error:
         if "end of data" in str(error):
-            return f'{name}, line {began + 1}: a quote (") opens there that nothing closes: close it, or double it.'
+            return f'{name}, line {began + 1}: unclosed quote ("): close it, or double it.'
         return f"{name}, line {reader.line_num}: {error}."
+    except (UnicodeDecodeError, OSError, EOFError) as error:
+        return f"{name}, after line {reader.line_num}: {error}"
     return None
 
 

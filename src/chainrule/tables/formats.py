@@ -1,9 +1,9 @@
-"""How a file and its columns are written, as training found it: part of the schema, and binding for prediction."""
+"""The notation of a file and of its columns, detected in training; prediction reads new rows by it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,15 @@ from typing import Any
 from chainrule._internal.extras import require
 from chainrule.files.values import ModelFileError, shown
 
-__all__ = ["ENDINGS", "MISSING", "NOTHING", "PACKED", "Format", "Notation", "ending", "is_table"]
+__all__ = ["ENDINGS", "MISSING", "NOTHING", "PACKED", "Format", "Notation", "checked", "ending", "is_table", "is_texts"]
 
 NOTHING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?")
-"""What stands for a missing value in any column of a text file."""
+"""Missing values in any column of a text file."""
 MISSING = {
     *map(str.lower, NOTHING), "none", "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "n.a.", "#n/a!", "<na>",
     "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!", "nil", "missing", "unknown", "not available",
 }  # fmt: skip
-"""Words, in lower case, that stand for a missing value among numbers."""
+"""Missing values among numbers, in lower case."""
 ENDINGS = {
     ".csv": "text", ".tsv": "text", ".tab": "text", ".txt": "text", ".data": "text",
     ".parquet": "Parquet", ".pq": "Parquet",
@@ -27,18 +27,16 @@ ENDINGS = {
     ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".json": "JSON",
     ".npz": "NumPy", ".npy": "NumPy",
 }  # fmt: skip
+"""File formats by the ending of the name."""
 PACKED = {".gz": "gzip", ".zst": "zstd"}
-"""How names of files that are tables end, and what those are."""
 GROUPS = {",": ",", ".": ".", "'": "'\u2019", " ": " \u00a0\u2007\u2009\u202f"}
-"""What may part groups of digits, and all its forms: spaces are plain, no-break, figure, thin, narrow no-break."""
+"""Separators of groups of digits, each with its variants; a space may be plain, no-break, figure, thin or narrow."""
 LONGEST = 40  # characters of a unit
-
-
-MARK = re.compile(r"[^\w\s\\^\]\[-]?")  # what is harmless in a class of a regular expression
+MARK = re.compile(r"[^\w\s\\^\]\[-]?")  # harmless in a character class of a regular expression
 
 
 def is_table(source: str) -> bool:
-    """Return whether ``source`` is the name of a table's file, by its name alone.
+    """Return whether ``source`` names a table, judging by the name alone.
 
     >>> is_table("customers.csv.gz"), is_table("-"), is_table("digits")
     (True, True, False)
@@ -47,30 +45,30 @@ def is_table(source: str) -> bool:
 
 
 def ending(path: Path) -> tuple[str, str]:
-    """Return the ending that tells the format, and the one that tells how it is packed."""
+    """Return the ending for the format, and the one for the compression."""
     packed = path.suffix.lower() if path.suffix.lower() in PACKED else ""
     return (path.with_suffix("") if packed else path).suffix.lower(), packed
 
 
 @dataclass(frozen=True)
 class Notation:
-    """How the values of one column are written; the defaults say that nothing but the plain form was seen.
+    """The notation of the values in one column; the defaults stand for plain numbers without a decimal mark.
 
     Parameters
     ----------
     decimal : str
-        The decimal mark of its numbers, "." or ","; "" where no value showed one.
+        Decimal mark, "." or ","; "" if no value has one.
     group : str
-        What parts groups of three digits, one of :data:`GROUPS`; "" where nothing does.
+        Separator between groups of three digits, one of :data:`GROUPS`, or "".
     mark : str
-        The currency sign or % beside every number, or "".
+        Currency sign or % beside every number, or "".
     negative : str
-        "accounting" where a number is negative in brackets, before its minus, or by a typographer's minus.
+        "accounting" if negative numbers are in parentheses, have a trailing minus, or a typographic minus.
     zone : str
-        The time zone in which its times are taken, such as "Asia/Tokyo"; "" where they had none.
+        Time zone of the times, such as "Asia/Tokyo"; "" if they have none.
     unit : str
-        Of amounts, what one of them is, such as "kg" or "EUR"; of times and durations, how they are written, such as
-        "h:m"; see :mod:`~chainrule.tables.quantities`. "" of plain numbers.
+        Unit of amounts, such as "kg" or "EUR", or form of times and durations, such as "h:m"; see
+        :mod:`~chainrule.tables.quantities`. "" for plain numbers.
     """
 
     decimal: str = ""
@@ -82,26 +80,26 @@ class Notation:
 
     @classmethod
     def from_json(cls, what: str, entry: Any) -> Notation:
-        """Return the notation of a dictionary; a ModelFileError that names ``what`` where it is not one."""
-        return cls(**_checked(what, entry, NOTATION))
+        """Return the notation in a dictionary, or raise a ModelFileError that names ``what``."""
+        return cls(**checked(what, entry, NOTATION))
 
 
 @dataclass(frozen=True)
 class Format:
-    """How the file that training read was written; of a data frame nothing is known.
+    """The format of the file that training read; a data frame has the defaults.
 
     Parameters
     ----------
     delimiter : str
-        Of CSV; "" of anything else.
+        CSV delimiter; "" for other formats.
     header : bool
-        Whether its first row has the names of the columns.
+        Whether the first row has the column names.
     decimal : str
-        The decimal mark of the file, "." or ",", where one of its columns, or the user, told it; else "".
+        Decimal mark, "." or ",", given by the user or by an unambiguous column; else "".
     missing : tuple of str
-        Words that stand for a missing value in any column.
+        Words for a missing value in any column.
     unnamed : tuple of str
-        Columns that had no name in the header, under the names that they got.
+        Columns without a name in the header, under the names assigned to them.
     """
 
     delimiter: str = ""
@@ -112,32 +110,32 @@ class Format:
 
     @classmethod
     def from_json(cls, what: str, entry: Any) -> Format:
-        """Return the format of a dictionary; a ModelFileError that names ``what`` where it is not one."""
-        found = _checked(what, entry, FORMAT)
+        """Return the format in a dictionary, or raise a ModelFileError that names ``what``."""
+        found = checked(what, entry, FORMAT)
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}
         return cls(**plain)
 
 
-def _checked(what: str, entry: Any, checks: dict[str, Callable[[Any], bool]]) -> dict[str, Any]:
-    if not isinstance(entry, dict) or not entry.keys() <= checks.keys():
-        raise ModelFileError(f"the schema is damaged: {what}: expected the fields {', '.join(checks)}.")
+def checked(
+    what: str, entry: Any, checks: dict[str, Callable[[Any], bool]], needed: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return a dictionary whose values pass the checks of their fields, or raise a ModelFileError."""
+    if not isinstance(entry, dict) or not set(needed) <= entry.keys() <= checks.keys():
+        raise ModelFileError(f"the schema is corrupt: {what}: expected the fields {', '.join(checks)}.")
     for name, value in entry.items():
         if not checks[name](value):
-            raise ModelFileError(f"the schema is damaged: {what}: {name} is {shown(value)}.")
+            raise ModelFileError(f"the schema is corrupt: {what}: {name} is {shown(value)}.")
     return entry
 
 
 def _is_zone(value: Any) -> bool:
-    """Say whether polars knows it as a time zone."""
+    """Return whether polars knows a time zone of this name."""
     if not isinstance(value, str) or re.fullmatch(r"[A-Za-z0-9_+/-]{1,64}", value) is None:
         return False
-    polars = require("polars", "tables")
+    pl = require("polars", "tables")  # a schema without time zones can be read without the extra
     try:
-        return (
-            polars.Datetime("us", value) is not None
-            and polars.Series([], dtype=polars.Datetime("us", value)).is_empty()
-        )
-    except polars.exceptions.PolarsError:
+        return bool(pl.Series([], dtype=pl.Datetime("us", value)).is_empty())
+    except pl.exceptions.PolarsError:
         return False
 
 
@@ -145,7 +143,8 @@ def _decimal(value: Any) -> bool:
     return isinstance(value, str) and value in ("", ".", ",")
 
 
-def _texts(value: Any) -> bool:
+def is_texts(value: Any) -> bool:
+    """Return whether a value is a list of strings."""
     return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
 
 
@@ -161,6 +160,6 @@ FORMAT: dict[str, Callable[[Any], bool]] = {
     "delimiter": lambda value: isinstance(value, str) and re.fullmatch(r"[\x01-\x7f]?", value) is not None,
     "header": lambda value: type(value) is bool,
     "decimal": _decimal,
-    "missing": lambda value: _texts(value) and len(value) <= 1000,
-    "unnamed": _texts,
+    "missing": lambda value: is_texts(value) and len(value) <= 1000,
+    "unnamed": is_texts,
 }

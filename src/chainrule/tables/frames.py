@@ -1,29 +1,23 @@
-"""Data frames of others as polars'."""
+"""Conversion of data frames and other tables in memory to polars."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from chainrule._internal.extras import require
-from chainrule.tables.kinds import LARGEST, bounded, normal
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
+from chainrule.tables import kinds
+from chainrule.tables._polars import pl
 
 
 def as_frame(given: Any) -> pl.DataFrame:
-    """Return a polars DataFrame of a polars or pandas one, an Arrow table, a dictionary of columns, or rows by name.
+    """Return a polars DataFrame from one of polars or pandas, an Arrow table, a dict of columns, or a list of dicts.
 
     >>> as_frame({"a": [1, 2]}).shape, as_frame({"a": 1, "b": "x"}).shape, as_frame([{"a": 1}, {"a": 2}]).shape
     ((2, 1), (1, 2), (2, 1))
     """
-    pl = require("polars", "tables")
     if isinstance(given, pl.LazyFrame):
         given = given.collect()
     if isinstance(given, dict) and given and all(np.ndim(value) == 0 for value in given.values()):
@@ -36,12 +30,12 @@ def as_frame(given: Any) -> pl.DataFrame:
         if type(given).__module__.startswith("pandas"):  # column by column, which needs no pyarrow
             names = [str(name) for name in given.columns]
             if twice := [name for name, count in Counter(names).items() if count > 1]:
-                raise ValueError(f"the data frame has the column {twice[0]!r} twice: rename one of them.")
-            frame = pl.DataFrame({name: _series(pl, given.iloc[:, i]) for i, name in enumerate(names)})
+                raise ValueError(f"the data frame has duplicate column names ({twice[0]!r}): rename one.")
+            frame = pl.DataFrame({name: _series(given.iloc[:, i]) for i, name in enumerate(names)})
         else:
             frame = pl.DataFrame(given)
     else:
-        raise TypeError(f"expected a file, or a data frame of polars or pandas, got {type(given).__name__}.")
+        raise TypeError(f"expected a file, or a polars or pandas data frame, got {type(given).__name__}.")
     if not frame.width or not frame.height:
         raise ValueError(f"the data frame has {frame.height} rows and {frame.width} columns: expected some of both.")
     check_names(frame.columns, "the data frame")
@@ -51,45 +45,32 @@ def as_frame(given: Any) -> pl.DataFrame:
 
 
 def check_names(names: Iterable[str], source: str) -> None:
-    """Refuse a name that polars takes for a pattern: with ``*`` or ``^a.*$`` it answers with other columns.
+    """Refuse a name that polars interprets as a pattern: ``*`` or ``^a.*$`` selects other columns.
 
     >>> check_names(["^GSPC", "price*"], "prices.csv")
     >>> check_names(["a", "*"], "prices.csv")
     Traceback (most recent call last):
     ...
-    ValueError: prices.csv has a column called '*', which polars takes for a pattern: rename it.
+    ValueError: prices.csv has a column called '*', which polars interprets as a pattern: rename it.
     """
     for name in names:
         if name == "*" or (name.startswith("^") and name.endswith("$")):
-            raise ValueError(f"{source} has a column called {name!r}, which polars takes for a pattern: rename it.")
+            raise ValueError(f"{source} has a column called {name!r}, which polars interprets as a pattern: rename it.")
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame whose columns are of the types that all else knows, and whose holes are null, not NaN.
+    """Return a frame of plain columns (see :func:`chainrule.tables.kinds.plain`), or the same frame.
 
     >>> import polars as pl
     >>> plain(pl.DataFrame({"x": [1.5, float("nan")], "c": pl.Series(["a", "b"], dtype=pl.Categorical)})).rows()
     [(1.5, 'a'), (None, 'b')]
     """
-    pl = require("polars", "tables")
-    known = (pl.String, pl.Boolean, pl.Int64, pl.Date, pl.Null)
-    changed = []
-    for values in frame:
-        if values.dtype in (pl.Float64, pl.Float32):
-            if not (values.abs() <= LARGEST).all():
-                changed.append(bounded(values.fill_nan(None)))
-        elif values.dtype not in known and not _in_microseconds(values.dtype) and not values.dtype.is_nested():
-            changed.append(normal(values))
+    changed = [made for values in frame if (made := kinds.plain(values)) is not values]
     return frame.with_columns(changed) if changed else frame
 
 
-def _in_microseconds(kind: Any) -> bool:
-    """Say whether it is a date with its time as all else knows it; its time zone stays."""
-    return isinstance(kind, require("polars", "tables").Datetime) and kind.time_unit == "us"
-
-
-def _series(pl: Any, column: Any) -> Any:
-    """Return a column of pandas; what it calls missing (None, NaN, NaT, NA) is null."""
+def _series(column: Any) -> Any:
+    """Return a column of pandas with null for its missing values: None, NaN, NaT and NA."""
     values = column.to_numpy()
     if values.dtype.kind not in "OU" and isinstance(column.dtype, np.dtype):
         return pl.Series(values)

@@ -1,4 +1,4 @@
-"""JSON as pandas writes it: a table in one object, by columns, by rows, or split."""
+"""JSON as pandas writes it: one object that holds a table by columns, by rows, or split."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from chainrule.tables._polars import first_line, pl
 
 
-def parse(content: bytes, name: str) -> tuple[Any, str] | None:  # noqa: PLR0911  (one for each orientation)
-    """Return the table that is one JSON object, and its orientation; None if it is anything else.
+def parse(content: bytes, name: str) -> tuple[Any, str] | None:  # noqa: PLR0911  (one per orientation)
+    """Return the table in one JSON object and its orientation, or None for anything else.
 
     >>> parse(b'{"a": {"0": 1, "2": 2}, "b": {"0": "x", "2": null}}', "t.json")[0].rows()
     [(1, 'x'), (2, None)]
@@ -28,7 +28,7 @@ def parse(content: bytes, name: str) -> tuple[Any, str] | None:  # noqa: PLR0911
     if isinstance(columns, list) and isinstance(rows, list) and data.keys() <= {"columns", "index", "data"}:
         names = [str(column) for column in columns]
         if len(set(names)) < len(names) or not all(isinstance(row, list) and len(row) == len(names) for row in rows):
-            raise ValueError(f"{name} cannot be read as a table in JSON: expected rows of columns that differ.")
+            raise ValueError(f"{name} cannot be read as a table in JSON: columns repeat, or rows differ in length.")
         return _frame([dict(zip(names, row, strict=True)) for row in rows], name), "split"
     if isinstance(fields, dict) and isinstance(rows, list) and all(isinstance(row, dict) for row in rows):
         keys = fields.get("primaryKey")

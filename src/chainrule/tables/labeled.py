@@ -1,21 +1,14 @@
-"""Rows of a file that have their target, read as training read it."""
+"""The rows of a file with known targets, read as in training."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import numpy as np
 
-from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
+from chainrule.tables._polars import pl
 from chainrule.tables.checking import with_targets
 from chainrule.tables.schema import Schema
 from chainrule.tables.task import target_values
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 __all__ = ["check_classes", "labeled"]
 
@@ -23,21 +16,21 @@ __all__ = ["check_classes", "labeled"]
 def labeled(
     frame: pl.DataFrame, schema: Schema, name: str, numbers: Array | None = None
 ) -> tuple[pl.DataFrame, Array, Array]:
-    """Return the rows that have all targets, their numbers in the file, and y as the estimators have it.
+    """Return the rows with all targets, their numbers in the file, and y as the estimators take it.
 
     Parameters
     ----------
     frame : polars.DataFrame (rows, columns)
     schema : Schema
     name : str
-        What errors call the file.
+        Name of the file in errors.
     numbers : array (rows,), optional
-        The numbers of the rows in the file, where they are not 1, 2, 3 and so on.
+        Numbers of the rows in the file; 1, 2, 3, ... by default.
 
     Raises
     ------
     ValueError
-        When a target is missing, has a value of another type, or a class that training never saw.
+        If a target is missing, has a value of another type, or a class not seen in training.
 
     Examples
     --------
@@ -48,10 +41,9 @@ def labeled(
     >>> numbers.tolist(), y.tolist()
     ([1, 3], ['yes', 'no'])
     """
-    pl = require("polars", "tables")
     goals = [column.name for column in schema.targets]
     if missing := [goal for goal in goals if goal not in frame.columns]:
-        raise ValueError(f"{name} has no column {missing[0]!r}, which is what the network predicts.")
+        raise ValueError(f"{name} has no column {missing[0]!r}, the target of the network.")
     frame = with_targets(frame, schema, name, numbers)
     frame = frame.with_columns(pl.col([goal for goal in goals if frame[goal].dtype.is_float()]).fill_nan(None))
     kept = frame.select(pl.all_horizontal(pl.col(goals).is_not_null())).to_series().arg_true().to_numpy().astype(int)
@@ -65,6 +57,6 @@ def labeled(
 
 
 def check_classes(y: Array, schema: Schema, name: str) -> None:
-    """Refuse a class that training never saw."""
+    """Refuse a class not seen in training."""
     if schema.is_classification and (new := sorted({*y.tolist()} - {*schema.classes}, key=str)):
-        raise ValueError(f"{name} has the class {new[0]!r} of {schema.target!r}, which training never saw.")
+        raise ValueError(f"{name} has the class {new[0]!r} of {schema.target!r}, which was not seen in training.")

@@ -1,4 +1,4 @@
-"""Where the table in a text begins: its delimiter, the lines before the names, and the lines between names and data."""
+"""The layout of CSV: its delimiter, the lines before the header, and the rows between the header and the data."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from chainrule.tables.formats import MISSING, NOTHING, Format
 from chainrule.tables.units import is_known
 
 DELIMITERS = (",", ";", "\t", "|")
-SAMPLE = 200  # rows that are looked at
+SAMPLE = 200  # rows examined
 CSV_FIELD = 2**24  # characters
-HEADERS = 2  # rows under the names that may not be data
-UNITS = {"m/s", "km/h", "mph", "°C", "°F", "C", "V", "A", "Pa", "hPa", "bar", "N", "J"}  # besides those of amounts
+HEADERS = 2  # rows under the header that may not be data
+UNITS = {"m/s", "km/h", "mph", "°C", "°F", "C", "V", "A", "Pa", "hPa", "bar", "N", "J"}  # besides those in units.py
 _BRACKETS = re.compile(r"[(\[{].*[)\]}]", re.DOTALL)
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?inf(inity)?", re.IGNORECASE)
 _COMMA = re.compile(r"[-+]?\d*,\d+([eE][-+]?\d+)?")
@@ -25,14 +25,14 @@ _SEPARATOR = re.compile(r'"?sep=(.)"?[,;|\t]*\r?\n', re.IGNORECASE)
 
 
 class Layout(NamedTuple):
-    """A text from its header on, and what was detected."""
+    """A text from its header on, and its layout."""
 
     text: str
     delimiter: str
-    rows: list[list[str]]  # the first ones: the names, if there are any, and data
+    rows: list[list[str]]  # the first rows, with the header if there is one
     header: bool
-    below: int  # rows between the names and the data
-    short: bool  # whether the header is one name short
+    below: int  # rows between the header and the data
+    short: bool  # whether the header lacks one name
     skipped: int  # lines before the header
     notes: tuple[str, ...]
 
@@ -46,7 +46,7 @@ def find(
     expected: Iterable[str] | None = None,
     known: Format | None = None,
 ) -> Layout:
-    r"""Return the layout of a text; ``known`` is that of the file that a network was trained on.
+    r"""Return the layout of a text; ``known`` is the format of the file used in training.
 
     >>> found = find("Sales 2024;;\n;;\na;b;c\nm;kg;s\n1;2;3\n4;5;6\n7;8;9\n", "t.csv")
     >>> found.rows[:2], found.skipped, found.below
@@ -57,13 +57,13 @@ def find(
     if told := _SEPARATOR.match(text):
         delimiter = delimiter or told[1]
         text, skipped = text[told.end() :], 1
-        notes.append(f'the line "sep={told[1]}" gives the delimiter')
+        notes.append(f'delimiter set by the line "sep={told[1]}"')
     expected = None if expected is None else set(expected)
     chosen = delimiter or _as_known(text, known, expected) or _delimiter(text)
     rows = _sample(text, chosen)
     if header is not False and (titles := _titles(rows)):
         lines, text = _after(text, chosen, titles)
-        notes.append(f"{titles} line(s) before the header are left out: {', '.join(repr(r[0]) for r in rows[:titles])}")
+        notes.append(f"skipped {titles} line(s) before the header: {', '.join(repr(r[0]) for r in rows[:titles])}")
         skipped, rows = skipped + lines, rows[titles:]
     if header is None and known is not None and not known.header:
         header = bool(expected and expected & set(rows[0]))
@@ -72,18 +72,18 @@ def find(
     below, short = 0, header and _names_rows(rows, text, chosen, name)
     if short:
         rows[0] = ["", *rows[0]]
-        notes.append("the header is one name short: the first column is taken for names of rows, as R writes it")
+        notes.append("the header lacks one name: the first column is read as row names, as written by R")
     if header and (below := _rows_below(rows)):
         shown = ", ".join(repr(field[:20]) for field in rows[1][:3])
         notes.append(
-            f"{below} row(s) under the header are not data (words over columns of numbers, such as units): {shown}, ..."
+            f"skipped {below} row(s) under the header (words over columns of numbers, such as units): {shown}, ..."
         )
         del rows[1 : 1 + below]
     return Layout(text, chosen, rows, header, below, short, skipped, tuple(notes))
 
 
 def _sample(text: str, delimiter: str) -> list[list[str]]:
-    """Return the first rows that are not empty."""
+    """Return the first non-empty rows."""
     csv.field_size_limit(CSV_FIELD)
     rows = []
     try:
@@ -95,12 +95,12 @@ def _sample(text: str, delimiter: str) -> list[list[str]]:
     except csv.Error:
         pass
     if len(text) > 2**22 and len(rows) > 1:
-        rows.pop()  # cut in the middle
+        rows.pop()  # incomplete
     return rows or [[""]]
 
 
 def _as_known(text: str, known: Format | None, expected: set[str] | None) -> str | None:
-    """Return the delimiter of the file that training read, where its names are found by it."""
+    """Return the delimiter of the training file, if it fits this text."""
     if known is None or not known.delimiter:
         return None
     first = _sample(text[: text.find("\n") + 1] or text, known.delimiter)[0]
@@ -108,7 +108,7 @@ def _as_known(text: str, known: Format | None, expected: set[str] | None) -> str
 
 
 def _delimiter(text: str) -> str:
-    """Return the delimiter by which most rows have the same number of fields; of equals, that of most fields."""
+    """Return the delimiter that gives most rows the same number of fields; ties go to the one with more fields."""
 
     def rank(delimiter: str) -> tuple[float, int]:
         counts = Counter(len(row) for row in _sample(text, delimiter))
@@ -119,7 +119,7 @@ def _delimiter(text: str) -> str:
 
 
 def _titles(rows: list[list[str]]) -> int:
-    """Return how many rows stand before the names: a text and nothing beside it, filled up with delimiters."""
+    """Return the number of title rows before the header: one text each, padded with delimiters."""
     width = len(rows[0])
     for count, row in enumerate(rows[:-1]):
         if len(row) != width or width < 2:
@@ -132,7 +132,7 @@ def _titles(rows: list[list[str]]) -> int:
 
 
 def _after(text: str, delimiter: str, rows: int) -> tuple[int, str]:
-    """Return the number of lines up to that many rows that are not empty, and the text after them."""
+    """Return the number of lines that the first ``rows`` non-empty rows take, and the text after them."""
     file = io.StringIO(text, newline="")
     reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
     for row in reader:
@@ -147,7 +147,7 @@ def _after(text: str, delimiter: str, rows: int) -> tuple[int, str]:
 
 
 def _has_header(rows: list[list[str]], expected: set[str] | None) -> bool:
-    """Say whether the first row has names: no numbers, over columns of numbers or of values that it does not have."""
+    """Return whether the first row is a header: no numbers in it, and numbers or other values below it."""
     first, rest = rows[0], rows[1:]
     if expected and expected & set(first):
         return True
@@ -161,10 +161,10 @@ def _has_header(rows: list[list[str]], expected: set[str] | None) -> bool:
 
 
 def _names_rows(rows: list[list[str]], text: str, delimiter: str, source: str) -> bool:
-    """Say whether the header is one name short, as R writes it; refuse rows that seem to have a delimiter too many."""
+    """Return whether the header lacks one name, as written by R; refuse rows with one delimiter too many."""
     names, *rest = rows
     one_more = len(names) > 1 and len(rest) > 1 and all(len(row) == len(names) + 1 and row[0] for row in rest)
-    if not one_more or not any(row[-1] for row in rest):  # else each line ends in a delimiter
+    if not one_more or not any(row[-1] for row in rest):  # otherwise each line ends with a delimiter
         return False
     first = [row[0] for row in rest]
     numbers = [int(field) for field in first if re.fullmatch(r"\d{1,18}", field)]
@@ -172,20 +172,20 @@ def _names_rows(rows: list[list[str]], text: str, delimiter: str, source: str) -
     if not own or _one_is_spaced(text, delimiter):
         raise ValueError(
             f"{source}, line 2: expected {len(names)} fields as in the first line, got {len(names) + 1}: put texts "
-            'that hold the delimiter between quotes ("..."), or give the first column a name.'
+            'that contain the delimiter in quotes ("..."), or name the first column in the header.'
         )
     return True
 
 
 def _one_is_spaced(text: str, delimiter: str) -> bool:
-    """Say whether a space follows some of the delimiters of every row, and not the others: Paris, France."""
+    """Return whether a space follows some delimiters of every row, but not others, as in Paris, France."""
     rows = list(islice(csv.reader(io.StringIO(text[: 2**16], newline=""), delimiter=delimiter), 1, 20))
     spaced = [all(field.startswith(" ") for field in column) for column in zip(*rows, strict=False)][1:]
     return any(spaced) and not all(spaced)
 
 
 def _rows_below(rows: list[list[str]]) -> int:
-    """Return how many rows under the names have words, such as units, where all later rows have numbers."""
+    """Return the number of rows under the header with words, such as units, where all later rows have numbers."""
     for below in range(1, HEADERS + 1):
         extra, body = rows[1 : 1 + below], [row for row in rows[1 + below :] if len(row) == len(rows[0])]
         if len(body) < HEADERS or any(len(row) != len(rows[0]) for row in extra):
@@ -197,7 +197,7 @@ def _rows_below(rows: list[list[str]]) -> int:
 
 
 def _are_words(fields: list[str]) -> bool:
-    """Say whether fields are of a second header: words, none of them a number; of one alone, what looks like a unit."""
+    """Return whether fields form a second header: several words and no numbers, or a unit."""
     words = [field for field in fields if field.lower() not in MISSING]
     if any(map(_is_number, words)) or any(field in NOTHING[1:] for field in fields):
         return False

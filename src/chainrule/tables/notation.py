@@ -1,4 +1,4 @@
-"""How numbers are written in a column of texts: in groups of digits, with a decimal comma, as money or percent."""
+"""The notation of numbers in a column of texts: groups of digits, decimal commas, money or percent."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from dataclasses import replace
 from chainrule.tables._polars import pl
 from chainrule.tables.formats import GROUPS, Notation
 
-MINUS = "[-\u2212\u2013]"  # of a typist, and of typographers
+MINUS = "[-\u2212\u2013]"  # typed and typographic
 SIGN = rf"(?:\+|{MINUS})?"
-MARK = r"(?:\p{Sc}|%)"  # of money or percent
+MARK = r"(?:\p{Sc}|%)"  # money or percent
 ODD_SIGN = rf"\(|{MINUS}[^0-9.,]*$|[\u2212\u2013]"
-FIRST = 200  # values by which most columns of words are ruled out
+FIRST = 200  # values that rule out most columns of words
 START = rf"^\(?{SIGN}\s*{MARK}?\s*\(?{SIGN}(?:[0-9.,]|inf|Inf)"
 AMBIGUOUS = r"^[^0-9.,]*[1-9][0-9]{0,2}[.,][0-9]{3}[^0-9.,]*$"  # 1,234: one thousand or one
 WHOLE = r"^[^0-9.,]*[0-9]+[^0-9.,]*$"
 
 
 def find(values: pl.Series, decimal: str = "") -> Notation | None:
-    """Return how all texts of a column are written as numbers, or None.
+    """Return the notation in which all texts of a column are numbers, or None.
 
     Parameters
     ----------
     values : polars.Series of texts
-        Without missing values, and without spaces around them.
+        Without missing values or surrounding spaces.
     decimal : str
-        The decimal mark of the file, "." or ",", by which a column that fits both is read; "." by default.
+        Decimal mark of the file, "." or ",", for columns that fit both; "." by default.
 
     Examples
     --------
@@ -59,7 +59,7 @@ def find(values: pl.Series, decimal: str = "") -> Notation | None:
 
 
 def is_ambiguous(values: pl.Series) -> bool:
-    """Say whether the numbers of a column may have a decimal mark or groups of digits: 1,234 and 12, say.
+    """Return whether a column fits both decimal marks and groups of digits, as 1,234 and 12 do.
 
     >>> import polars as pl
     >>> is_ambiguous(pl.Series(["1,234", "12"])), is_ambiguous(pl.Series(["1,234", "1,5"]))
@@ -71,7 +71,7 @@ def is_ambiguous(values: pl.Series) -> bool:
 
 
 def evidence(columns: Sequence[Sequence[str]], delimiter: str = ";", most: int = 500) -> set[str]:
-    """Return the decimal marks that the first columns tell: those of columns that can be read in one way alone.
+    """Return the decimal marks in the first columns that are unambiguous.
 
     >>> evidence([["4.229", "967"], ["50,0", "53,0"]])
     {','}
@@ -91,10 +91,10 @@ def evidence(columns: Sequence[Sequence[str]], delimiter: str = ";", most: int =
 
 
 def unsure(text: str, decimal: str, columns: str) -> str:
-    """Return a sentence on columns of numbers that can be read in two ways.
+    """Return a sentence on columns of ambiguous numbers.
 
     >>> unsure("4.229", ".", "'sales'")
-    "ambiguous: 4.229 is read as 4.229, but could be 4229: 'sales'; if it is: --decimal ','"
+    "ambiguous: 4.229 is read as 4.229, but could be 4229: 'sales'. To change it, use --decimal ','"
     """
     whole = re.sub(r"[^0-9]", "", text)
     point = f"{float(re.sub(r'[^0-9.]', '', text.replace(',', '.'))):.10g}"
@@ -102,11 +102,13 @@ def unsure(text: str, decimal: str, columns: str) -> str:
     ours, other = (point, whole) if is_point else (whole, point)
     mark = text[re.search(r"[.,]", text).start()]  # type: ignore[union-attr]
     wrong = {".": ",", ",": "."}[mark] if is_point else mark
-    return f"ambiguous: {text} is read as {ours}, but could be {other}: {columns}; if it is: --decimal '{wrong}'"
+    return (
+        f"ambiguous: {text} is read as {ours}, but could be {other}: {columns}. To change it, use --decimal '{wrong}'"
+    )
 
 
 def read(values: pl.Series, how: Notation, *, strict: bool = True) -> pl.Series:
-    """Return texts as numbers; where one is not written so, an error of polars, or null if this is not ``strict``.
+    """Return texts as numbers. A text in another notation is an error if ``strict``, else null.
 
     >>> import polars as pl
     >>> read(pl.Series(["$1,234.50", "-$3", "($7.00)", "2"]), Notation(".", ",", "$"), strict=False).to_list()
@@ -117,12 +119,12 @@ def read(values: pl.Series, how: Notation, *, strict: bool = True) -> pl.Series:
     numbers = values.to_frame("x").select(expression(pl.col("x"), how))["x"].alias(values.name)
     if strict and numbers.null_count() > values.null_count():
         bad = values.filter(numbers.is_null() & values.is_not_null())[0]
-        raise ValueError(f"{bad!r} is not a number written so that {example(how)}.")
+        raise ValueError(f"{bad!r} is not a number, written so that {example(how)}.")
     return numbers
 
 
 def expression(text: pl.Expr, how: Notation) -> pl.Expr:
-    """Return the expression that makes numbers of texts; null where one is not written so."""
+    """Return the expression that converts texts to numbers, with null for another notation."""
     if is_plain(how):
         return text.cast(pl.Float64, strict=False)
     point = how.decimal or "."
@@ -137,34 +139,31 @@ def expression(text: pl.Expr, how: Notation) -> pl.Expr:
 
 
 def is_plain(how: Notation) -> bool:
-    """Say whether polars reads such numbers by itself."""
+    """Return whether polars parses this notation itself."""
     return how in (Notation(), Notation("."))
 
 
 def informed(how: Notation, decimal: str) -> Notation:
-    """Return a notation whose decimal mark, where no value of the column showed one, is that of the file."""
+    """Return a notation with the decimal mark of the file if no value of the column has one."""
     return how if how.decimal else replace(how, decimal=decimal)
 
 
 def example(how: Notation) -> str:
-    """Return a number as it is written, and what it is.
+    """Return a number in a notation, and its value.
 
     >>> example(Notation(".", ",", "$")), example(Notation(","))
     ('$1,234 is 1234', '12,5 is 12.5')
     """
     number = f"1{how.group}234" if how.group else f"12{how.decimal or '.'}5"
-    return f"{_marked(number, how.mark)} is {'1234' if how.group else '12.5'}"
-
-
-def _marked(number: str, mark: str) -> str:
-    return f"{number} {mark}" if mark == "%" else f"{mark}{number}"
+    marked = f"{number} %" if how.mark == "%" else f"{how.mark}{number}"
+    return f"{marked} is {'1234' if how.group else '12.5'}"
 
 
 def _pattern(group: str, point: str, mark: str = "") -> str:
-    """Return the pattern of a number: -1, 1- or (1); with a mark, that stands before or after it."""
+    """Return the pattern of a number, as -1, 1- or (1), with a mark before or after it."""
     digits = (
         rf"(?:[1-9][0-9]{{0,2}}(?:[{GROUPS[group]}][0-9]{{3}})+|[0-9]+)" if group else "[0-9]+"
-    )  # 079 123 456 is a telephone
+    )  # 079 123 456 is a phone number
     number = rf"(?:{digits}(?:[{point}][0-9]*)?|[{point}][0-9]+)(?:[eE][-+]?[0-9]+)?"
     forms = ["[-+]?[iI]nf(?:inity)?"]
     for before, after in ((rf"[{mark}]\s*", ""), ("", rf"\s*[{mark}]")) if mark else (("", ""),):

@@ -1,4 +1,4 @@
-"""Texts that are numbers, but for a few words among them that stand for a missing value."""
+"""Columns of numbers stored as text, with a few words for missing values among them."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from chainrule.tables._polars import pl
 from chainrule.tables.formats import MISSING, Notation
 
 ENOUGH = 0.95  # of the values must be numbers
-ENOUGH_BESIDE_ONE = 0.9  # if all others are one and the same word
-MOST_WORDS = 5  # different ones, such as "unknown", in place of numbers
-FEWEST = 30  # different numbers: fewer are as well off as categories
-FEWEST_PLAIN = 3  # different numbers beside words that say nothing else than that a value is missing
-FEW_CLASSES = 10  # different numbers of a target, up to which a word among them is a class
-FIRST = 1000  # values by which most columns of words are ruled out
+ENOUGH_BESIDE_ONE = 0.9  # if all other values are the same word
+MOST_WORDS = 5  # distinct words, such as "unknown", in place of numbers
+FEWEST = 30  # distinct numbers: fewer do as well as categories
+FEWEST_PLAIN = 3  # distinct numbers, if all words among them stand for missing values
+FEW_CLASSES = 10  # distinct numbers in a target: up to this many, a word among them is a class
+FIRST = 1000  # values that rule out most columns of words
 
 
 class Numbers(NamedTuple):
-    """Texts as numbers, null where they are words; and how they are written."""
+    """Texts as numbers, with null for words, and their notation."""
 
     values: pl.Series
     notation: Notation
 
 
 def find(values: pl.Series, enough: float | None = None, decimal: str = "") -> Numbers | None:
-    """Return texts as numbers; None if they are no numbers, or codes made of digits.
+    """Return texts as numbers; None if they are not numbers, or are codes made of digits.
 
     >>> import polars as pl
     >>> find(pl.Series([*map(str, range(40)), "unknown"])).values.null_count()
@@ -51,12 +51,12 @@ def find(values: pl.Series, enough: float | None = None, decimal: str = "") -> N
 
 
 def written(texts: pl.Series, decimal: str = "") -> Notation:
-    """Return how the numbers among texts are written: the plain notation where they are not all written alike."""
+    """Return the notation of the numbers among texts, or the plain one if they have no common notation."""
     return notation.find(texts.filter(texts.str.contains("[0-9]")), decimal) or Notation()
 
 
 def known(values: pl.Series, decimal: str = "") -> tuple[pl.Series | None, pl.Series]:
-    """Return a target as numbers if all but a few of its texts are, and the others stand for a missing value.
+    """Return a target as numbers, and its other words; None for the numbers if the words are not missing values.
 
     >>> import polars as pl
     >>> numbers, words = known(pl.Series("y", [f"{i}.5" for i in range(12)] + ["#DIV/0!"]))
@@ -73,18 +73,18 @@ def known(values: pl.Series, decimal: str = "") -> tuple[pl.Series | None, pl.Se
 
 
 def known_in(frame: Any, names: Iterable[str], decimal: str = "") -> tuple[Any, list[str]]:
-    """Return a frame with the columns of :func:`known` among these as numbers, and a note on each."""
+    """Return a frame with the numbers of :func:`known` in these columns, and a note on each."""
     notes = []
     for name in names:
         if name in frame.columns and frame[name].dtype == pl.String:
             numbers, words = known(frame[name], decimal)
             if numbers is not None:
                 frame = frame.with_columns(numbers)
-                notes.append(f"{name!r}: {words[0]!r} in {len(words):,} row(s) is taken as missing")
+                notes.append(f"{name!r}: {words[0]!r} in {len(words):,} row(s) treated as missing")
     return frame, notes
 
 
 def _codes(texts: pl.Series) -> bool:
-    """Say whether they are names that happen to be digits: 007, or a number of its own for every row."""
+    """Return whether texts are names made of digits: 007, or another integer in every row."""
     own = texts.n_unique() == len(texts) and texts.str.contains(r"^\d+$").all()
     return bool(own or texts.str.contains(r"^[-+]?0\d").any())

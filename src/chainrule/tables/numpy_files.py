@@ -1,4 +1,4 @@
-"""NumPy's files as tables: a column for each one-dimensional array, and for each column of the others."""
+"""NumPy files as tables: one column per one-dimensional array, and per column of the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chainrule.tables._polars import pl
 
 
 def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
-    """Return the table in the content of a ``.npz`` or ``.npy`` file, and a note about it.
+    """Return the table in the content of a ``.npz`` or ``.npy`` file, and a note on its arrays.
 
     >>> import io
     >>> file = io.BytesIO()
@@ -23,35 +23,33 @@ def parse(content: bytes, name: str) -> tuple[pl.DataFrame, str]:
     arrays = _fields(unpacking.load_numpy(content, name))
     for key, array in arrays.items():
         if array.dtype.kind not in "biufSUMm":
-            raise ValueError(
-                f"{name}: the array {key!r} is of the type {array.dtype}: expected numbers, texts or dates."
-            )
+            raise ValueError(f"{name}: the array {key!r} has type {array.dtype}: expected numbers, strings or dates.")
     rows = {len(array) if array.ndim else 0 for array in arrays.values()}
     if len(rows) != 1 or rows == {0}:
-        raise ValueError(f"{name}: expected arrays of the same number of rows, got {sorted(rows)}.")
+        raise ValueError(f"{name}: expected arrays with the same number of rows, got {sorted(rows)}.")
     columns: dict[str, Any] = {}
     for key, array in arrays.items():
         table = array.reshape(len(array), -1)
         names = [key] if array.ndim == 1 else [f"{key}_{i + 1}" for i in range(table.shape[1])]
         if twice := columns.keys() & names:
-            raise ValueError(f"{name}: two arrays give the column {min(twice)!r}: rename one of them.")
+            raise ValueError(f"{name}: two arrays give the column {min(twice)!r}: rename one.")
         columns |= {n: table[:, i] for i, n in enumerate(names)}
     shapes = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
     try:
         frame = pl.DataFrame({key: _plain(value) for key, value in columns.items()})
     except (ValueError, TypeError, pl.exceptions.PolarsError) as error:
-        raise ValueError(f"{name} cannot be made a table: {shown(error)}.") from None
+        raise ValueError(f"{name} cannot be converted to a table: {shown(error)}.") from None
     return frame, f"NumPy: {shapes}"
 
 
 def _plain(array: Any) -> Any:
-    """Return a column as polars reads it: without gaps, and with numbers of at most 64 bits."""
+    """Return a column as polars accepts it: contiguous, with numbers of at most 64 bits."""
     wide = array.dtype.kind == "f" and array.dtype.itemsize > 8
     return np.ascontiguousarray(array, np.float64 if wide else None)
 
 
 def _fields(arrays: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of structured arrays as arrays of their own."""
+    """Return the fields of structured arrays as separate arrays."""
     return {
         field or key: array[field] if field else array
         for key, array in arrays.items()

@@ -1,4 +1,4 @@
-"""A table as a file of the kind that its name says."""
+"""Write a table to a file, in the format given by its name."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _gzip(frame: pl.DataFrame, file: BinaryIO) -> None:
 
 def _excel(frame: pl.DataFrame, file: BinaryIO) -> None:
     workbook = require("xlsxwriter", "tables").Workbook(file, {"strings_to_formulas": False, "strings_to_urls": False})
-    frame.write_excel(workbook)  # a class called =1+1 stays a text
+    frame.write_excel(workbook)  # a class called =1+1 stays a string
     workbook.close()
 
 
@@ -41,11 +41,11 @@ WRITERS: dict[str, Callable[[Any, Any], Any]] = {
     "xlsx": _excel,
 }
 SAME = {"": "csv", ".txt": "csv", ".pq": "parquet", ".feather": "arrow", ".ipc": "arrow", ".ndjson": "jsonl"}
-"""Endings by another name."""
+"""Other endings of the same formats."""
 
 
 def kind(path: Path) -> str:
-    """Return what a file becomes by its name, or say which names there are.
+    """Return the format of a file by its name, or raise an error that lists the known endings.
 
     >>> kind(Path("p.csv")), kind(Path("p.csv.gz")), kind(Path("p.feather"))
     ('csv', 'csv.gz', 'arrow')
@@ -55,13 +55,13 @@ def kind(path: Path) -> str:
         ending = "".join(path.suffixes[-2:]).lower()
     chosen = SAME.get(ending, ending.removeprefix("."))
     if chosen not in WRITERS:
-        raise ValueError(f"--out: {path}: a file can end in .{', .'.join(WRITERS)}; got {path.suffix}.")
+        raise ValueError(f"--out: {path}: expected the ending .{', .'.join(WRITERS)}, got {path.suffix}.")
     if chosen == "xlsx" and find_spec("xlsxwriter") is None:
-        raise ImportError(f"--out: {path}: Excel files need the package 'xlsxwriter'. Type: pip install xlsxwriter")
+        raise ImportError(f"--out: {path}: Excel files require 'xlsxwriter'. Install it with: pip install xlsxwriter")
     return chosen
 
 
 def write(frame: pl.DataFrame, path: Path) -> None:
-    """Write a frame to ``path``: whole, or not at all."""
+    """Write a frame to ``path`` atomically."""
     with writing(path) as file:
         WRITERS[kind(path)](frame, file)

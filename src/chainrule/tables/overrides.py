@@ -1,4 +1,4 @@
-"""What somebody says of columns, in place of what is found out."""
+"""Column kinds given by the user, in place of the inferred ones."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def told(
     date: Sequence[str],
     drop: Sequence[str] = (),
 ) -> dict[str, tuple[str, str | None]]:
-    """Return the kinds that somebody gave, by name; a date may have its format after a colon: "born:%d/%m/%Y".
+    """Return the kinds given by the user, by column; a date format follows after a colon: "born:%d/%m/%Y".
 
-    A ValueError where two options, ``drop`` among them, name one column.
+    Two options that name the same column, ``drop`` included, are a ValueError.
 
     >>> told(["a", "b"], ["a"], [], ["b:%Y"])
     {'a': ('category', None), 'b': ('date', '%Y')}
@@ -30,7 +30,7 @@ def told(
     ):  # fmt: skip
         for name in known(option, list(given), names):
             if said.setdefault(name, option) != option:
-                raise ValueError(f"{name!r} is named by --{said[name]} and by --{option}: give one of them.")
+                raise ValueError(f"--{said[name]} and --{option} both name {name!r}: give one of them.")
             if kind:
                 found[name] = (kind, dated.get(name) if kind == "date" else None)
     return found
@@ -42,8 +42,8 @@ def _format(entry: str) -> tuple[str, str | None]:
 
 
 def known(option: str, given: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Return the names that were given for an option; a ValueError where the table has no such column."""
+    """Return the names given for an option; a name that the table lacks is a ValueError."""
     for name in given:
         if name not in names:
-            raise ValueError(f"--{option}: there is no column {name!r} to learn from. {did_you_mean(name, names)}")
+            raise ValueError(f"--{option}: no input column {name!r}. {did_you_mean(name, names)}")
     return list(given)

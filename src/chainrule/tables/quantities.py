@@ -1,4 +1,4 @@
-"""Texts that are amounts with a unit, times of day, or durations: what one is, and as which number it is read."""
+"""Amounts with a unit, times of day and durations in texts, and their conversion to numbers."""
 
 from __future__ import annotations
 
@@ -10,48 +10,55 @@ from chainrule.tables._polars import pl
 from chainrule.tables.formats import LONGEST, Notation
 from chainrule.tables.units import CURRENCIES, MAGNITUDES, SCALES, base, factors, is_known
 
-ENOUGH = 0.95  # of the values must be read
-MOST = 1000  # values that are looked at first
-MOST_UNITS = 30  # different ones in a column
-LETTERS = 2  # behind digits that are different in every row: 123A is a code
+ENOUGH = 0.95  # share of the values that must be read
+MOST = 1000  # values examined first
+MOST_UNITS = 30  # distinct units in a column
+LETTERS = 2  # after distinct digits: 123A is a code
 NUMBER = r"[-+\u2212]?(?:\d[\d.,'\u2019\u00a0\u2009\u202f ]*\d|\d|[.,]\d+)[.,]?"
+CURRENCY = rf"(?:\p{{Lu}}{{0,2}}\p{{Sc}}|(?i:{'|'.join(sorted(CURRENCIES))}))"
 AMOUNT = (
-    rf"^([-+\u2212]?)\s*((?:\p{{Lu}}{{0,2}}\p{{Sc}}|(?i:{'|'.join(sorted(CURRENCIES))}))?)\s*({NUMBER})\s*"
+    rf"^([-+\u2212]?)\s*({CURRENCY}?)\s*({NUMBER})\s*"
     r"((?:[\p{L}\p{Sc}\u00b5\u00b0%][\p{L}\p{Sc}/\u00b2\u00b3.\u00b7 -]{0,19}[23]?)?)$"
 )  # sign, currency, number, unit
+LOSS = (
+    rf"^(?:\(\s*({CURRENCY}\s*{NUMBER}\s*\p{{L}}{{0,8}}|{NUMBER}\s*\p{{L}}{{0,8}}\s*{CURRENCY})\s*\)"
+    rf"|({CURRENCY})\s*\(\s*({NUMBER})\s*\)|\(\s*({NUMBER})\s*\)\s*({CURRENCY}))$"
+)  # money in parentheses, as accountants write what is negative
 CLOCK = r"^(?:([-+]?\d+) days?(?:,? *|$))?(?:([-+]?)(\d{1,4}):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?)?$"
 NOON = r"(?i)^\d{1,2}:\d\d(:\d\d)? *[ap]m$"
 PARTS = (
     r"(?i)^([-+]?)P?(?:([\d.]+) *w(?:eeks?)?)?,? *(?:([\d.]+) *d(?:ays?)?)?,? *T?(?:([\d.]+) *h(?:(?:ou)?rs?)?)?,? *"
     r"(?:([\d.]+) *m(?:in(?:ute)?s?)?)?,? *(?:([\d.]+) *s(?:ec(?:ond)?s?)?)?$"
-)  # of a duration: 1h 30m, or PT1H30M
+)  # a duration: 1h 30m, or PT1H30M
 FORMS = {"%I:%M %p": NOON, "h:m": CLOCK}
 CLOCKS = {
     "h:m": "time or duration (hours:minutes)", "m:s": "duration (minutes:seconds)",
     "%I:%M %p": "time of day", "%I:%M:%S %p": "time of day", "1h 30m": "duration",
 }  # fmt: skip
-"""How times and durations are written: they become seconds."""
+"""Forms of times and durations, which are converted to seconds."""
 TOLD = {"%H:%M": "h:m", "%H:%M:%S": "h:m", "%M:%S": "m:s", "%I:%M %p": "%I:%M %p", "%I:%M:%S %p": "%I:%M:%S %p"}
-"""Formats of ``--date`` that have no day, and what they are here."""
+"""Formats of ``--date`` without a day, and their names here."""
 
 
 class Affixes(NamedTuple):
-    """Of an amount: its number, as a text, and its currency or unit, without spaces."""
+    """The number of an amount, as a text, and its currency or unit, without spaces."""
 
     number: pl.Expr
     unit: pl.Expr
 
 
 def find(values: pl.Series, enough: float = ENOUGH, decimal: str = "") -> Notation | None:
-    """Return how texts are amounts, times or durations; None if they are not, or fewer than ``enough`` of them.
+    """Return the notation of amounts, times or durations; None if less than the share ``enough`` can be read.
 
-    ``decimal`` is the decimal mark of the file, "." or ",", where it is known.
+    ``decimal`` is the decimal mark of the file, "." or ",", if it is known.
 
     >>> import polars as pl
     >>> find(pl.Series(["12.5 kg", "800 g", "7 kg"])).unit, find(pl.Series(["14:35", "9:05"])).unit
     ('kg', 'h:m')
     >>> find(pl.Series(["12a", "14b", "3"])), find(pl.Series(["EUR 5", "USD 6"]))
     (None, None)
+    >>> read(pl.Series(["EUR 7", "(EUR 5)"]), Notation(unit="EUR")).to_list()
+    [7.0, -5.0]
     """
     values = values.drop_nulls()
     if not _fit(values.head(MOST), r"\d", enough):
@@ -70,7 +77,7 @@ def _fit(values: pl.Series, pattern: str, enough: float) -> bool:
 
 
 def _clock(values: pl.Series, unit: str) -> str:
-    """Return what two numbers with a colon are: minutes and seconds, where there are more than 23 beside hours."""
+    """Return the form of times with a colon: minutes and seconds if the first of two numbers exceeds 23."""
     if unit != "h:m":
         return "%I:%M:%S %p" if values.str.contains(r":\d\d:").any() else unit
     two = values.filter(values.str.contains(r"^\d+:\d\d$"))
@@ -79,13 +86,13 @@ def _clock(values: pl.Series, unit: str) -> str:
 
 
 def unclear(values: pl.Series, unit: str) -> bool:
-    """Say whether a column has both 8:30 and 1:02:45, so that nobody knows what the former is."""
+    """Return whether a column has both 8:30 and 1:02:45, which makes the former ambiguous."""
     two, three = (values.str.contains(pattern).any() for pattern in (r"^\d+:\d\d$", r"^\d+:\d\d:\d\d"))
     return unit in ("h:m", "m:s") and bool(two and three)
 
 
 def _amounts(values: pl.Series, enough: float, decimal: str) -> Notation | None:
-    """Return the unit to which all can be converted, the commonest of several, and how the numbers are written."""
+    """Return the notation of amounts, with the most common unit that the others convert to."""
     first = _split(values.head(MOST))["u"]
     if first.null_count() > (1 - enough) * len(first):
         return None
@@ -106,7 +113,7 @@ def _amounts(values: pl.Series, enough: float, decimal: str) -> Notation | None:
 
 
 def _is_unit(unit: str, rows: pl.DataFrame) -> bool:
-    """Say whether it is a unit, and not a letter of codes: if nobody knows it, nearly every value must have it."""
+    """Return whether a name is a unit, and not part of a code: if unknown, nearly all values must have it."""
     if is_known(unit):
         return True
     numbers = rows["n"]
@@ -116,23 +123,23 @@ def _is_unit(unit: str, rows: pl.DataFrame) -> bool:
 
 
 def _affixes(values: pl.Expr) -> Affixes:
-    parts = values.str.strip_chars().str.extract_groups(AMOUNT)
+    parts = values.str.strip_chars().str.replace(LOSS, "-$1$2$3$4$5").str.extract_groups(AMOUNT)
     sign, currency, number, unit = (parts.struct[i] for i in range(4))
     unit_alone = (currency + unit).str.replace_all(r"[\s]|\.$", "")
     return Affixes(sign + number, unit_alone)
 
 
 def _split(values: pl.Series) -> pl.DataFrame:
-    """Return the numbers "n" and the units "u" of amounts, as texts; null where they are none."""
+    """Return the numbers "n" and the units "u" of amounts, as texts; null for other texts."""
     number, unit = _affixes(pl.col("x"))
     return values.alias("x").to_frame().select(number.alias("n"), unit.alias("u"))
 
 
 def expression(values: pl.Expr, how: Notation) -> pl.Expr:
-    """Return the expression that reads texts as numbers, of a unit or not, or as seconds; null where they are not."""
+    """Return the expression that converts texts to numbers, or to seconds; null for texts that do not fit."""
     if not how.unit:
         return notation.expression(values, how)
-    values = values.cast(pl.String)  # a test file may have plain numbers
+    values = values.cast(pl.String)  # a test file may hold plain numbers
     if how.unit.startswith("%I"):
         texts = values.str.strip_chars()
         times = [texts.str.to_time(fmt, strict=False) for fmt in ("%I:%M %p", "%I:%M:%S %p")]
@@ -145,13 +152,13 @@ def expression(values: pl.Expr, how: Notation) -> pl.Expr:
 
 
 def code(name: str, how: Notation) -> str:
-    """Return the same expression as Python."""
+    """Return the same expression as Python code."""
     arguments = ", ".join(f"{key}={value!r}" for key, value in asdict(how).items() if value)
     return f"quantities.expression(pl.col({name!r}), quantities.Notation({arguments})).alias({name!r})"
 
 
 def _seconds(values: pl.Expr, unit: str) -> pl.Expr:
-    """Return durations in seconds: of their parts, those that are there."""
+    """Return durations in seconds, adding up the parts given."""
     texts = values.str.strip_chars()
     there = texts.str.contains(r"\d")
     parts = texts.str.extract_groups(PARTS if unit == "1h 30m" else CLOCK)
@@ -174,7 +181,7 @@ def _seconds(values: pl.Expr, unit: str) -> pl.Expr:
 
 
 def read(values: pl.Series, how: Notation) -> pl.Series:
-    """Return texts as numbers; null where they do not fit.
+    """Return texts as numbers; null for texts that do not fit.
 
     >>> import polars as pl
     >>> read(pl.Series(["1.2K", "950", "x"]), Notation(".", unit="K")).to_list()
@@ -186,7 +193,7 @@ def read(values: pl.Series, how: Notation) -> pl.Series:
 
 
 def one(unit: str) -> str:
-    """Return what a value of a column is, in words.
+    """Return a description of one value of a column.
 
     >>> one("kg"), one("h:m"), one("K")
     ('an amount in kg', 'a time or duration (hours:minutes)', 'a number that may end in K')
@@ -197,7 +204,7 @@ def one(unit: str) -> str:
 
 
 def numbers(values: pl.Series, unit: str) -> pl.Series:
-    """Return the numbers of amounts as they are written, without their units; of times and durations none.
+    """Return the numbers of amounts as texts, without units; an empty Series for times and durations.
 
     >>> import polars as pl
     >>> numbers(pl.Series(["1,5 kg", "heavy"]), "kg").to_list()
@@ -209,7 +216,7 @@ def numbers(values: pl.Series, unit: str) -> pl.Series:
 
 
 def bare(values: pl.Series, unit: str) -> int:
-    """Return how many values lack the unit of their column, where it is one."""
+    """Return the number of values without a unit in a column of amounts."""
     if not unit or unit in CLOCKS or unit in MAGNITUDES or not len(values):
         return 0
     if values.dtype != pl.String:
@@ -218,7 +225,7 @@ def bare(values: pl.Series, unit: str) -> int:
 
 
 def number_of(unit: str) -> str:
-    """Return what one of the numbers is that texts of a unit become.
+    """Return the unit of the numbers that texts are converted to.
 
     >>> number_of("kg"), number_of("h:m")
     ('kg', 'seconds')
@@ -227,7 +234,7 @@ def number_of(unit: str) -> str:
 
 
 def units(values: pl.Series) -> list[str]:
-    """Return the known units beside the numbers of a column, the commonest first, if nearly all values are amounts.
+    """Return the known units in a column, most common first, if nearly all values are amounts.
 
     >>> import polars as pl
     >>> units(pl.Series(["EUR 5", "EUR 7", "USD 6", "8"]))

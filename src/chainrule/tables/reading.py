@@ -1,13 +1,12 @@
-"""Files to tables: by their ending, checked against their first bytes, and everything that was found out is said."""
+"""Read tables from files; the format follows from the ending of the name and is checked against the first bytes."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,22 +21,22 @@ from chainrule.tables.schema import Schema
 
 __all__ = ["ENDINGS", "Table", "is_table", "read"]
 
-STREAM = b"\xff\xff\xff\xff"  # how Arrow's format without a table of contents begins
+STREAM = b"\xff\xff\xff\xff"  # start of the streaming format of Arrow
 MAGIC = {
     b"PAR1": "Parquet",
     b"ARROW1": "Arrow",
     STREAM: "Arrow",
     b"\x93NUMPY": "NumPy",
     b"PK\x03\x04": "zip",
-    b"PK\x05\x06": "zip",  # of no files
+    b"PK\x05\x06": "zip",  # empty
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
 }
 FOREIGN = {
-    b"FEA1": "Feather of version 1: write it again with a newer version",
+    b"FEA1": "a Feather file of version 1: write it again with a newer version",
     b"BZh": "packed by bzip2: unpack it",
     b"\xfd7zXZ": "packed by xz: unpack it",
-    b"\x80": "a pickle, which could run any code: write the table as Parquet",
+    b"\x80": "a pickle, which could run arbitrary code: write the table as Parquet",
     b"%PDF": "a PDF document: export the table as CSV",
     b"SQLite format 3": "an SQLite database: export the table as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as CSV",
@@ -49,18 +48,21 @@ FOREIGN = {
 }
 
 
+FUNCTIONS = {"Parquet": "read_parquet", "Arrow": "read_ipc"}
+
+
 @dataclass(frozen=True)
 class Table:
-    """A table that was read: its frame, what was detected about its file, and the digest of the file.
+    """A table and the properties detected in its file.
 
-    ``format`` and ``notations`` say how the file and its columns of numbers are written.
+    ``format`` is the format of the file, ``notations`` has the notation of each column of numbers.
     """
 
     frame: Any  # polars.DataFrame, or an OnDisk
     notes: tuple[str, ...]
     path: str
     sha256: str
-    reads: str = ""  # the expression of polars that reads it, for a script
+    reads: str = ""  # the Python expression that reads it, for a script
     format: Format = field(default_factory=Format)
     notations: Mapping[str, Notation] = field(default_factory=dict)
 
@@ -81,31 +83,31 @@ def read(
     Parameters
     ----------
     source : path, or "-" for standard input
-        CSV and the like, Parquet, Arrow (Feather), JSON lines, JSON, ``.npz`` or ``.npy``; packed by gzip or zstd.
+        CSV and related formats, Parquet, Arrow (Feather), JSON lines, JSON, ``.npz`` or ``.npy``; packed by gzip or
+        zstd, or not.
     delimiter : str, optional
-        Of CSV; found out by default.
+        CSV delimiter; detected by default.
     header : bool, optional
-        Whether the first line of CSV has the names; found out by default.
+        Whether the first line of CSV has the column names; detected by default.
     expected : names, optional
-        Columns that are looked for: a first line that has one of them is a header.
+        Expected columns: a first line with one of them is a header.
     decimal : str, optional
-        The decimal mark of numbers in texts, "." or ",": 4.229 may be either. Detected by default, from
-        columns that can be read in one way alone.
+        Decimal mark of numbers in texts, "." or ",": 4.229 may have either. By default detected from columns that
+        are unambiguous.
     targets : sequence of str
-        Columns in which the word NA is a class, unless they are numbers; and in which a word for a missing value among
-        numbers, such as - or #DIV/0!, is missing.
+        Columns in which the word NA is a class, unless they hold numbers; among numbers, words such as - or #DIV/0!
+        are missing values.
     texts : bool
-        Leave every column of CSV as texts.
+        Read every column of CSV as strings.
     schema : Schema, optional
-        The columns of the table that a network was trained on. Every column of CSV is then left as texts, which
-        ``predict`` reads by the notation that training detected, not by what this file seems to have; give ``decimal``
-        as well to overrule it.
+        Schema of the training table. All columns of CSV are then read as strings, which ``predict`` converts by the
+        notation detected in training, not by that of this file; to override it, give ``decimal`` as well.
 
     Raises
     ------
     FileNotFoundError
     ValueError
-        When the file is not what its ending says, empty, or cannot be read.
+        If the file is empty, cannot be read, or does not match its ending.
 
     Examples
     --------
@@ -120,22 +122,21 @@ def read(
     content = _content(source)
     name = "standard input" if source == "-" else source
     digest = hashlib.sha256(content).hexdigest()
+    suffix, packed_by_name = ("", "") if source == "-" else ending(Path(source))
+    if content:
+        content, packed, notes = _contained(content, packed_by_name, name)
     if not content.strip():
         raise ValueError(f"{name} is empty: expected a table with a header and rows.")
-    suffix, packed_by_name = ("", "") if source == "-" else ending(Path(source))
-    content, packed, notes = _contained(content, packed_by_name, name)
     found = kind(content, name)
     said = ENDINGS.get(suffix)
     if said is None and source != "-":
-        notes.append(f"read as {found}, by its content: the ending {suffix or '(none)'} says nothing")
-    if not _same(found, said):
-        raise ValueError(f"{name} is not what its ending says: it is {A[found]}, not {A[str(said)]}. Rename it.")
+        notes.append(f"format {found} detected from the content: the ending {suffix or '(none)'} is unknown")
+    if said not in (None, found) and {found, said} != {"JSON lines", "JSON"}:
+        raise ValueError(f"{name} does not match its ending: it is {A[found]}, not {A[str(said)]}. Rename it.")
     unpacking.check_content(content, said or found, name)
     if (said or found) == "text":
-        parsed = delimited.parse(
-            content, name, delimiter=delimiter, header=header, expected=expected, decimal=decimal, targets=targets,
-            texts=texts, schema=schema,
-        )  # fmt: skip
+        given = delimited.Options(delimiter, header, decimal, targets, schema, texts, expected)
+        parsed = delimited.parse(content, name, given)
     else:
         parsed = _foreign(said or found, content, name, targets if schema is None else (), decimal or "")
     frame, said_of_it, reads, form, notations, *_, about_targets = parsed
@@ -143,7 +144,7 @@ def read(
     if not frame.width:
         raise ValueError(f"{name} has no columns: expected a table with a header and rows.")
     if len(set(frame.columns)) != frame.width:
-        raise ValueError(f"{name} has two columns of one name: rename one of them.")
+        raise ValueError(f"{name} has duplicate column names: rename one.")
     check_names(frame.columns, name)
     raw, frame = frame, plain(frame)
     notes += [] if raw is frame else _huge(raw)
@@ -157,17 +158,26 @@ def read(
 
 
 def _contained(content: bytes, packed_by_name: str, name: str) -> tuple[bytes, str, list[str]]:
-    """Return what is in a file, how it was packed, and a note if it was."""
+    """Return the unpacked content of a file, its compression, and a note on the compression."""
     packed = _magic(content)
-    if packed in ("gzip", "zstd"):
-        unpacking.check_packed(content, packed, name)
-        content = _unpacked(content, packed, name)
-        if not content.strip():
-            raise ValueError(f"{name} is empty: expected a table with a header and rows.")
-        return content, packed, [f"packed by {packed}"]
-    if packed_by_name:
-        raise ValueError(f"{name} is not packed by {PACKED[packed_by_name]}, as its ending says: rename it.")
-    return content, packed, []
+    if packed not in PACKED.values():
+        if packed_by_name:
+            raise ValueError(f"{name} is not packed by {PACKED[packed_by_name]}, as its ending says: rename it.")
+        return content, packed, []
+    try:
+        if packed == "gzip":
+            content = b"".join(unpacking.gunzipped(io.BytesIO(content), len(content), name))
+        else:
+            unpacking.check_zstd(content, name)
+            lines = pl.read_csv(
+                content, has_header=False, separator="\x1f", quote_char=None, schema={"line": pl.String}
+            )
+            content = "\n".join(line or "" for line in lines["line"]).encode()
+    except unpacking.TooLargeError:
+        raise
+    except Exception as error:  # noqa: BLE001  (those of gzip, zlib and polars)
+        raise ValueError(f"{name} is corrupt: it cannot be unpacked by {packed} ({error}).") from None
+    return content, packed, [f"packed by {packed}"]
 
 
 def _call(source: str, **options: Any) -> str:
@@ -177,14 +187,30 @@ def _call(source: str, **options: Any) -> str:
 
 
 def _foreign(what: str, content: bytes, name: str, targets: Sequence[str], decimal: str) -> delimited.Parsed:
-    """Return the table in anything but CSV: only texts in it have a notation."""
-    frame, said, reads = _READERS[what](content, name)
+    """Return the table in any format but CSV."""
+    said, reads, function, options = what, "", FUNCTIONS.get(what, ""), dict[str, Any]()
+    if what.startswith("JSON"):
+        content, options = content.removeprefix(b"\xef\xbb\xbf"), {"infer_schema_length": None}
+        array = content.lstrip()[:1] == b"["
+        function, said = ("read_json", "a JSON array") if array else ("read_ndjson", "JSON lines")
+    elif content.startswith(STREAM):
+        function = "read_ipc_stream"
+    if what == "NumPy":
+        frame, said = numpy_files.parse(content, name)
+    elif function == "read_ndjson" and (whole := json_tables.parse(content, name)) is not None:
+        frame, said = whole[0], f"a JSON object in the orientation {whole[1]!r} of pandas"
+    else:
+        try:
+            frame = getattr(pl, function)(io.BytesIO(content), **options)
+        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+            raise ValueError(f"{name} is corrupt: it cannot be read as {said} ({first_line(error)}).") from None
+        reads = f"pl.{function}({{source}}{''.join(f', {key}={value!r}' for key, value in options.items())})"
     frame, words = number_texts.known_in(frame, targets, decimal)
-    return delimited.Parsed(frame, [*said, *words], reads, Format(decimal=decimal), {}, about_targets=bool(words))
+    return delimited.Parsed(frame, [said, *words], reads, Format(decimal=decimal), {}, about_targets=bool(words))
 
 
 def named_by(schema: Schema | None, frame: Any, found: Format, name: str) -> Any:
-    """Return a frame with the names of a schema where the file has none, and refuse one that has none of them."""
+    """Return a frame with the column names of a schema if the file has no header; refuse one without any of them."""
     if schema is None:
         return frame
     if found.delimiter and not found.header and not schema.format.header and frame.width == len(schema.columns):
@@ -192,7 +218,7 @@ def named_by(schema: Schema | None, frame: Any, found: Format, name: str) -> Any
     wanted = [column.name for column in schema.used]
     if found.delimiter and frame.width > 1 and not set(wanted) & set(frame.columns):
         listed = ", ".join(map(repr, wanted[:5])) + (", ..." if len(wanted) > 5 else "")
-        raise ValueError(f"{name} has none of the columns that training had: expected a first line with {listed}.")
+        raise ValueError(f"{name} has none of the training columns: expected a first line with {listed}.")
     return frame
 
 
@@ -218,27 +244,17 @@ def _content(source: str) -> bytes:
         folder = path.parent
         near = sorted(p.name for p in folder.iterdir() if p.is_file() and is_table(p.name)) if folder.is_dir() else []
         hint = f" {did_you_mean(path.name, near)}" if near else ""
-        raise FileNotFoundError(f"there is no file {source}.{hint.replace('Known:', 'There are:')}") from None
+        raise FileNotFoundError(f"no such file: {source}.{hint.replace('Known:', 'The folder has:')}") from None
     except PermissionError:
-        raise PermissionError(f"{source} may not be read by this user.") from None
+        raise PermissionError(f"permission denied: {source}.") from None
 
 
 def _magic(content: bytes) -> str:
     return next((name for magic, name in MAGIC.items() if content.startswith(magic)), "")
 
 
-def _unpacked(content: bytes, packed: str, name: str) -> bytes:
-    try:
-        if packed == "gzip":
-            return gzip.decompress(content)
-        lines = pl.read_csv(content, has_header=False, separator="\x1f", quote_char=None, schema={"line": pl.String})
-        return "\n".join(line or "" for line in lines["line"]).encode()
-    except Exception as error:  # noqa: BLE001  (those of gzip, of zlib and of polars)
-        raise ValueError(f"{name} is damaged: it cannot be unpacked by {packed} ({error}).") from None
-
-
 def kind(content: bytes, name: str) -> str:
-    """Return what the first bytes say it is."""
+    """Return the format of a file by its first bytes."""
     found = _magic(content)
     if found == "zip":
         if b"xl/" in content[:4096] or b"[Content_Types].xml" in content[:4096]:
@@ -262,55 +278,7 @@ def kind(content: bytes, name: str) -> str:
 
 
 def _huge(frame: Any) -> list[str]:
-    """Return a note on columns with numbers that are finite, but too large to be squared."""
+    """Return a note on columns with finite numbers that are too large to be squared."""
     floats = [values for values in frame if values.dtype.is_float()]
     names = [values.name for values in floats if (values.is_finite() & (values.abs() > LARGEST)).any()]
-    return [f"numbers beyond 1e100 are taken as infinite: {', '.join(map(repr, names[:5]))}"] if names else []
-
-
-def _same(found: str, said: str | None) -> bool:
-    return said is None or found == said or {found, said} == {"JSON lines", "JSON"}
-
-
-# ---------------------------------------------------------------- one function a format
-
-
-def _by_polars(function: str, what: str, **options: Any) -> Callable[..., tuple[Any, list[str], str]]:
-    arguments = "".join(f", {key}={value!r}" for key, value in options.items())
-
-    def reader(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
-        try:
-            frame = getattr(pl, function)(io.BytesIO(content), **options)
-        except (pl.exceptions.PolarsError, OSError, ValueError) as error:
-            raise ValueError(f"{name} is damaged: it cannot be read as {what} ({first_line(error)}).") from None
-        return frame, [what], f"pl.{function}({{source}}{arguments})"
-
-    return reader
-
-
-def _arrow(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
-    function = "read_ipc_stream" if content.startswith(STREAM) else "read_ipc"
-    return _by_polars(function, "Arrow")(content, name)
-
-
-def _json(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    array = content.lstrip()[:1] == b"["
-    if not array and (whole := json_tables.parse(content, name)) is not None:
-        return whole[0], [f"a JSON object, by pandas' orientation {whole[1]!r}"], ""
-    function, what = ("read_json", "a JSON array") if array else ("read_ndjson", "JSON lines")
-    return _by_polars(function, what, infer_schema_length=None)(content, name)
-
-
-def _numpy(content: bytes, name: str, *_: Any) -> tuple[Any, list[str], str]:
-    frame, note = numpy_files.parse(content, name)
-    return frame, [note], ""
-
-
-_READERS: dict[str, Callable[..., tuple[Any, list[str], str]]] = {
-    "Parquet": _by_polars("read_parquet", "Parquet"),
-    "Arrow": _arrow,
-    "JSON lines": _json,
-    "JSON": _json,
-    "NumPy": _numpy,
-}
+    return [f"numbers beyond 1e100 are treated as infinite: {', '.join(map(repr, names[:5]))}"] if names else []

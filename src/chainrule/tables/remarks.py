@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ MOST_SPELLINGS = 5
 SPELLED = ("yes/no", "category", "many")
 
 
-def find(frame: Any, schema: Schema) -> tuple[str, ...]:
+def find(frame: Any, schema: Schema, told: Sequence[str] = ()) -> tuple[str, ...]:
     """Return a sentence for each thing that was decided about a value and could have been decided otherwise.
 
     >>> import polars as pl
@@ -32,14 +32,14 @@ def find(frame: Any, schema: Schema) -> tuple[str, ...]:
     "'day' is read as %d/%m/%Y, but every value fits %m/%d/%Y as well:"
     """
     columns = [c for c in schema.columns if c.used or c.kind == "identifier"]
-    said = [s for column in columns for s in of(frame[column.name], column, schema.format.decimal)]
+    said = [s for column in columns for s in of(frame[column.name], column, schema.format.decimal, told)]
     texts = [c for c in (*schema.targets, *columns) if c.kind in SPELLED and c.read_as == "text" and c.name in frame]
     said += [sentence for column in texts for sentence in _spellings(frame[column.name], column)]
     more = [f"and {len(said) - MOST:,} more remarks on columns"] if len(said) > MOST else []
     return (*said[:MOST], *more)
 
 
-def of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
+def of(values: pl.Series, column: Column, decimal: str, told: Sequence[str] = ()) -> Iterator[str]:
     """Yield a sentence for each decision about one column."""
     pl = require("polars", "tables")
     if column.kind == "number" and column.notation.unit:
@@ -53,7 +53,8 @@ def of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
         else:
             yield f"{column.name!r} has numbers that the file has as texts: read as numbers."
         yield from _on_notation(values, column, decimal)
-    months = column.kind != "date" and column.read_as in ("whole", "text") and _may_be_months(values)
+    unsure = column.kind != "date" and column.name not in told and column.read_as in ("whole", "text")
+    months = unsure and _may_be_months(values)
     if column.kind in ("category", "many", "identifier", "text") and column.read_as == "text" and not months:
         yield from _nearly(values, column)
     if column.kind == "number" and column.read_as == "number":

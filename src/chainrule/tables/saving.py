@@ -21,7 +21,7 @@ from chainrule.files import networks
 from chainrule.files.container import opened
 from chainrule.files.values import ModelFileError, parse, shown
 from chainrule.files.writing import replacing
-from chainrule.tables import converting, intervals, models, trusted
+from chainrule.tables import converting, intervals, models, trusted, unpacking
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import empty_row
 from chainrule.tables.positive import PositiveTarget
@@ -141,17 +141,14 @@ def load(folder: str | os.PathLike[str]) -> Saved:
             f"--resume {folder}, or train again with --overwrite."
         )
     with _opened(folder / CONFIG, LARGEST_CONFIG) as file:
-        config = parse(file.read(), CONFIG)
+        config = parse(unpacking.check_values(file.read(), CONFIG), CONFIG)
     digests = config.get("files")
     if config.get("format") != FORMAT or not isinstance(digests, dict):
         raise ModelFileError(f"{folder / CONFIG}: expected a run of format {FORMAT}. Is it from a newer version?")
     with _verified(folder / NETWORK, digests):
         pass
     with _verified(folder / SCHEMA, digests) as file:
-        try:
-            schema = Schema.from_json(file.read().decode())
-        except UnicodeDecodeError:
-            raise ModelFileError("it is damaged: it is not text.") from None
+        schema = Schema.from_json(file.read())
     with _verified(folder / PIPELINE, digests) as file:
         pipeline = trusted.load(file)
     try:

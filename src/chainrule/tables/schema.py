@@ -1,4 +1,4 @@
-"""What a table is: its columns, each with its kind, and its target. Written as JSON, read with every field checked."""
+"""The schema of a table: its columns, each with its kind, and its targets. Reading it from JSON checks every field."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from chainrule.files.values import ModelFileError, shown
-from chainrule.tables.formats import Format, Notation
+from chainrule.tables.formats import Format, Notation, checked, is_texts
+from chainrule.tables.unpacking import check_values
 
 __all__ = ["KINDS", "TASKS", "Column", "Schema"]
 
 FORMAT = 1
 CODES = re.compile(r"(?:[^%]|%(?:[-_0]?[a-zA-Z%+]|\.[369]?f|[369]f|[:#]z))*")
-LARGEST = 2**26  # bytes: 10,000 columns of 100 categories are 20 MB
-MOST_NODES = 2**22  # lists, objects and what is in them
+LARGEST = 2**24  # bytes: 10,000 columns of 30 categories each take 9 MB
 KINDS = ("number", "yes/no", "category", "many", "text", "date", "identifier", "constant")
 TASKS = ("binary", "multiclass", "regression", "multilabel")
 READ_AS = ("number", "whole", "boolean", "text", "date", "time", "null")
@@ -25,7 +25,7 @@ READ_AS = ("number", "whole", "boolean", "text", "date", "time", "null")
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a table, as training saw it.
+    """One column of a table, as seen in training.
 
     Parameters
     ----------
@@ -33,24 +33,24 @@ class Column:
     kind : str
         One of :data:`KINDS`.
     read_as : str
-        What its values were in the file: "number", "whole" (numbers), "boolean", "text", "date", "time" (a date with
-        its time of day), or "null" (nothing but holes).
+        Type of the values in the file: "number", "whole" (integers), "boolean", "text", "date", "time" (a date with
+        time of day), or "null" (all values missing).
     missing, distinct : int
-        How many rows have no value, and how many values differ.
+        Number of missing values, and of distinct ones.
     low, high : float or str, optional
-        The smallest and the largest value: of numbers, or of dates as ISO texts.
+        Smallest and largest value: numbers, or dates in ISO format.
     categories : tuple of str
-        All values as texts: of "category" by their order, of "yes/no" first what becomes 0 and then what becomes 1.
+        All values as strings: sorted for "category"; for "yes/no" the value encoded as 0, then the one encoded as 1.
     date_format : str, optional
-        How a text is read as a date, in the codes of ``strftime``.
+        Date format of a text, in the codes of ``strftime``.
     holes : tuple of str
-        Of numbers and dates: words among them, which training took as missing.
+        Words among numbers or dates that training treated as missing values.
     dropped : str
-        Why the network never sees it; empty if it does.
+        Reason why the column is not an input of the network; empty if it is one.
     optional : bool
-        Whether new data may come without it: all its values are then missing.
+        Whether new data may lack the column; all its values are then missing.
     notation : Notation
-        How its values are written, which new rows are read by.
+        Notation by which new values are read.
 
     Examples
     --------
@@ -74,28 +74,28 @@ class Column:
 
     @property
     def used(self) -> bool:
-        """Whether it is an input of the network."""
+        """Whether the column is an input of the network."""
         return not self.dropped
 
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of a table, and what is to be predicted.
+    """The columns of a table, and its targets.
 
     Parameters
     ----------
     columns : tuple of Column
-        The inputs in the order of the file, those that are dropped among them.
+        All columns but the targets, in the order of the file, dropped ones included.
     targets : tuple of Column
-        One, or with the task "multilabel" several.
+        One target, or several for the task "multilabel".
     task : str
         One of :data:`TASKS`.
     classes : tuple
-        Of "binary" and "multiclass": the labels in their order, whole numbers or texts; of two the second is "yes".
+        Sorted labels of "binary" and "multiclass", integers or strings; of two labels, the second is the positive one.
     rows : int
-        How many rows the table had.
+        Number of rows of the table.
     format : Format
-        How the file was written.
+        Format of the file.
 
     Examples
     --------
@@ -117,38 +117,39 @@ class Schema:
 
     @property
     def target(self) -> str:
-        """The name of the target, or of several with commas between them."""
+        """The name of the target; of several targets, the names separated by commas."""
         return ", ".join(column.name for column in self.targets)
 
     @property
     def used(self) -> tuple[Column, ...]:
-        """The columns that the network sees."""
+        """The columns that are inputs of the network."""
         return tuple(column for column in self.columns if column.used)
 
     @property
     def is_classification(self) -> bool:
-        """Whether a class is predicted (not a number, nor several labels)."""
+        """Whether the task is binary or multiclass classification."""
         return self.task in ("binary", "multiclass")
 
     def to_json(self) -> str:
-        """Return it as JSON."""
+        """Return the schema as JSON."""
         return json.dumps(_as_json(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str) -> Schema:
-        """Return the schema of a text that :meth:`to_json` wrote.
+    def from_json(cls, text: str | bytes) -> Schema:
+        """Return the schema in a text that :meth:`to_json` wrote, decoded or not.
 
         Raises
         ------
         ModelFileError
-            When it is anything else.
+            If the text is anything else, or would take more memory than twice its size and 50 MB.
         """
-        if len(text) > LARGEST or sum(map(text.count, "{[,")) > MOST_NODES:  # "[]" takes 64 bytes in memory
-            raise ModelFileError("the schema is larger than any that chainrule writes.")
         try:
-            data = json.loads(text)
+            content = text.encode() if isinstance(text, str) else text
+            data = json.loads(check_values(content, "the schema").decode())
+        except ModelFileError:
+            raise
         except (ValueError, RecursionError) as error:
-            raise ModelFileError(f"the schema is damaged, it is not JSON ({shown(error)}).") from None
+            raise ModelFileError(f"the schema is corrupt: invalid JSON ({shown(error)}).") from None
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             raise ModelFileError(f"expected a schema of format {FORMAT}, as chainrule train writes it.")
         columns = _columns("columns", data.get("columns"))
@@ -157,20 +158,19 @@ class Schema:
         task: Any = data.get("task")
         classes: Any = data.get("classes")
         if len(set(names)) != len(names) or not targets:
-            raise ModelFileError("the schema is damaged: it has no target, or a column twice.")
+            raise ModelFileError("the schema is corrupt: it has no target, or duplicate column names.")
         if task not in TASKS or (len(targets) > 1) != (task == "multilabel"):
-            raise ModelFileError(f"the schema is damaged: the task is {shown(task)}, for {len(targets)} targets.")
+            raise ModelFileError(f"the schema is corrupt: the task is {shown(task)}, for {len(targets)} targets.")
         alike = isinstance(classes, list) and any(all(type(c) is kind for c in classes) for kind in (int, str))
         if not alike or len(set(classes)) != len(classes) or (len(classes) < 2) == (task in ("binary", "multiclass")):
-            raise ModelFileError(f"the schema is damaged: the classes are {shown(classes)}.")
-        _field("the schema", "rows", data.get("rows"), _count)
-        _field("the schema", "notes", data.get("notes"), _texts)
+            raise ModelFileError(f"the schema is corrupt: the classes are {shown(classes)}.")
+        checked("the schema", {name: data.get(name) for name in ("rows", "notes")}, {"rows": _count, "notes": is_texts})
         written = Format.from_json("written", data.get("written", {}))
         return cls(columns, targets, task, tuple(classes), data["rows"], tuple(data["notes"]), written)
 
 
 def _as_json(schema: Schema) -> dict[str, Any]:
-    """Return a schema as plain values; how the file was written is "written": "format" is the version of the schema."""
+    """Return a schema as plain values, with its file format as "written"; "format" is the version of the schema."""
     plain = asdict(schema)
     written = plain.pop("format")
     return {"format": FORMAT, **plain, "written": written}
@@ -178,29 +178,21 @@ def _as_json(schema: Schema) -> dict[str, Any]:
 
 def _columns(what: str, value: Any) -> tuple[Column, ...]:
     if not isinstance(value, list):
-        raise ModelFileError(f"the schema is damaged: {what}: expected a list, got {shown(value)}.")
+        raise ModelFileError(f"the schema is corrupt: {what}: expected a list, got {shown(value)}.")
     return tuple(_column(f"{what}[{i}]", entry) for i, entry in enumerate(value))
 
 
 def _column(what: str, entry: Any) -> Column:
     entry = {"holes": [], "notation": {}, **entry} if isinstance(entry, dict) else entry  # not in older schemas
-    if not isinstance(entry, dict) or entry.keys() != CHECKS.keys():
-        raise ModelFileError(f"the schema is damaged: {what}: expected the fields {', '.join(CHECKS)}.")
-    for name, fits in CHECKS.items():
-        _field(what, name, entry[name], fits)
+    checked(what, entry, CHECKS, CHECKS)
     if entry["kind"] == "yes/no" and not entry["dropped"] and len(entry["categories"]) != 2:
-        raise ModelFileError(f"the schema is damaged: {what}: yes/no has {len(entry['categories'])} categories.")
+        raise ModelFileError(f"the schema is corrupt: {what}: yes/no has {len(entry['categories'])} categories.")
     dated = entry["kind"] == "date" and not entry["dropped"]
     if dated and (entry["date_format"] is None) != (entry["read_as"] in ("date", "time")):
-        raise ModelFileError(f"the schema is damaged: {what}: the dates are {entry['read_as']}, of no such format.")
+        raise ModelFileError(f"the schema is corrupt: {what}: its date format does not fit {entry['read_as']} values.")
     notation = Notation.from_json(f"{what}: notation", entry["notation"])
     tuples = {name: tuple(entry[name]) for name in ("categories", "holes")}
     return Column(**{**entry, **tuples, "notation": notation})
-
-
-def _field(what: str, name: str, value: Any, fits: Callable[[Any], bool]) -> None:
-    if not fits(value):
-        raise ModelFileError(f"the schema is damaged: {what}: {name} is {shown(value)}.")
 
 
 def _text(value: Any) -> bool:
@@ -208,12 +200,8 @@ def _text(value: Any) -> bool:
 
 
 def _format(value: Any) -> bool:
-    """Say whether it is made of the codes of strftime: polars ends the process at some of what is not."""
+    """Return whether a format consists of the codes of strftime; others can make polars end the process."""
     return value is None or (_text(value) and len(value) <= 1000 and CODES.fullmatch(value) is not None)
-
-
-def _texts(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_text, value))
 
 
 def _count(value: Any) -> bool:
@@ -234,10 +222,10 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "distinct": _count,
     "low": _bound,
     "high": _bound,
-    "categories": _texts,
+    "categories": is_texts,
     "date_format": _format,
     "dropped": _text,
     "optional": lambda value: type(value) is bool,
-    "holes": _texts,
-    "notation": lambda value: isinstance(value, dict),  # whose fields Notation.from_json checks
+    "holes": is_texts,
+    "notation": lambda value: isinstance(value, dict),  # Notation.from_json checks the fields
 }

@@ -1,4 +1,4 @@
-"""What is to be predicted: the task, found out from the target, and the target as the estimators want it."""
+"""The target of a table: the task detected from it, and its values as the estimators take them."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from chainrule.tables.kinds import NESTED, infer, normal
 from chainrule.tables.schema import TASKS, Column, Schema
 from chainrule.tables.units import MAGNITUDES, SECONDS, base, factors
 
-FEW = 10  # whole numbers: up to so many values are classes
+FEW = 10  # distinct integers: up to this many are classes
 MOST = 100  # classes
 
 
 class Target(NamedTuple):
-    """The target's columns, the task, the classes in their order, and y."""
+    """The columns of the target, the task, the sorted classes, and y."""
 
     columns: tuple[Column, ...]
     task: str
@@ -32,13 +32,13 @@ class Target(NamedTuple):
 
 
 def split_names(given: str | Sequence[str], known: Iterable[str]) -> list[str]:
-    """Return the names of the targets: one, or several with commas between them; each must be a column.
+    """Return the names of the targets, of which each must be a column; several are separated by commas.
 
     >>> split_names("a,b", ["a", "b", "c"]), split_names("a,b", ["a,b", "c"])
     (['a', 'b'], ['a,b'])
     """
     known = list(known)
-    alone = " The table has this one column: is there another --delimiter?" if len(known) == 1 else ""
+    alone = " The table has a single column: is the --delimiter another one?" if len(known) == 1 else ""
     if isinstance(given, str):
         given = [given] if given in known or "," not in given else [part.strip() for part in given.split(",")]
     for name in given:
@@ -50,7 +50,7 @@ def split_names(given: str | Sequence[str], known: Iterable[str]) -> list[str]:
 
 
 class Measured(NamedTuple):
-    """A frame whose target is a number in its unit, how it was written, the Python that reads it, and notes."""
+    """A frame with a numeric target in its unit, the notation, the Python code that reads it, and notes."""
 
     frame: Any  # polars.DataFrame, or an OnDisk
     notations: dict[str, Notation]
@@ -59,12 +59,12 @@ class Measured(NamedTuple):
 
 
 def measured(frame: Any, names: list[str], task: str | None = None, decimal: str = "") -> Measured:
-    """Return a frame whose target is a number, where it has amounts or durations: 12.5 kg, EUR 12.50, 1:02:45.
+    """Return a frame with amounts or durations in the target converted to numbers: 12.5 kg, EUR 12.50, 1:02:45.
 
     Raises
     ------
     ValueError
-        When its values are in several units, or cannot be read in one way alone.
+        If the values have several units, or are ambiguous.
 
     Examples
     --------
@@ -75,9 +75,6 @@ def measured(frame: Any, names: list[str], task: str | None = None, decimal: str
     """
     name = names[0]
     values = frame[name]
-    if values.dtype in (pl.Duration, pl.Time) and len(names) == 1:
-        how, notes = Notation(unit="h:m"), (f"{name!r} has times or durations: read in seconds.",)
-        return Measured(frame.with_columns(normal(values)), {name: how}, measured_code(name, values.dtype, how), notes)
     present = values.drop_nulls()
     classes = task is None and present.n_unique() <= FEW
     if len(names) > 1 or values.dtype != pl.String or classes or task not in (None, "regression"):
@@ -85,25 +82,25 @@ def measured(frame: Any, names: list[str], task: str | None = None, decimal: str
     found = quantities.find(present, decimal=decimal)
     if (several := _units(present, found)) or (found and quantities.unclear(present, found.unit)):
         what, remedy = (
-            (f"amounts in {', '.join(several)}", "convert them to one unit, or put the unit into a column of its own")
-            if several else ("values with one colon and with two", "write all of them as hours:minutes:seconds")
+            (f"amounts in {', '.join(several)}", "convert them to one unit, or put the unit into a separate column")
+            if several else ("values with one colon and with two", "write all as hours:minutes:seconds")
         )  # fmt: skip
-        raise ValueError(f"the target {name!r} has {what}: {remedy}. Are they classes? --task classification")
+        raise ValueError(f"the target {name!r} has {what}: {remedy}. If these are classes, use --task classification.")
     if found is None:
         return Measured(frame, {}, "", ())
     numbers = quantities.read(values, found)
     words = values.filter(numbers.is_null() & values.is_not_null() & ~values.str.to_lowercase().is_in(MISSING))
     if len(words):
         raise ValueError(
-            f"the target {name!r}: {len(words):,} of its values are not {quantities.one(found.unit)}, like "
-            f"{words[0]!r}: correct them, or leave them empty."
+            f"the target {name!r}: {len(words):,} of its values, such as {words[0]!r}, are not "
+            f"{quantities.one(found.unit)}: correct them, or leave them empty."
         )
     said = remarks.of(values, Column(name, "number", "text", notation=found), decimal)
-    return Measured(frame.with_columns(numbers), {name: found}, measured_code(name, values.dtype, found), tuple(said))
+    return Measured(frame.with_columns(numbers), {name: found}, measured_code(name, found), tuple(said))
 
 
 def _units(present: pl.Series, found: Notation | None) -> list[str]:
-    """Return the units of amounts, where one cannot stand for all of them: not those of durations, nor EURk and EUR."""
+    """Return the units of amounts that have no common unit; durations, or EURk beside EUR, do have one."""
     units = [unit for unit in quantities.units(present) if unit and unit not in MAGNITUDES]
     if found is not None and (found.unit in SECONDS or found.unit in quantities.CLOCKS):
         return []
@@ -111,26 +108,25 @@ def _units(present: pl.Series, found: Notation | None) -> list[str]:
     return units if any(alike.get(base(unit)) != 1 for unit in units) else []
 
 
-def measured_code(name: str, dtype: Any, how: Notation) -> str:
-    """Return the Python by which a frame gets the same target."""
-    seconds = f"(pl.col({name!r}).dt.total_microseconds() / 1e6)"
-    return f".with_columns({seconds if dtype == pl.Duration else quantities.code(name, how)})"
+def measured_code(name: str, how: Notation) -> str:
+    """Return the Python code that converts the target of a frame."""
+    return f".with_columns({quantities.code(name, how)})"
 
 
 def unit(schema: Schema) -> str:
-    """Return the unit of a number that is predicted, such as "kg" or "seconds"; "" where training's table told none."""
+    """Return the unit of predicted numbers, such as "kg" or "seconds", or ""."""
     how = schema.targets[0].notation
     said = quantities.number_of(how.unit) or how.mark
     return said if schema.task == "regression" and said != "1" else ""
 
 
 def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Target:
-    """Return the target of a table in which it has no holes."""
+    """Return the target of a table in which it has no missing values."""
     if task is not None and task not in (*TASKS, "classification"):
         raise ValueError(f"unknown task {task!r}. {did_you_mean(task, (*TASKS, 'classification'))}")
     columns = tuple(_inferred(frame[name]) for name in names)
     if nested := [column.name for column in columns if column.dropped == NESTED]:
-        raise ValueError(f"the target {nested[0]!r} has lists, structures or bytes: expected one value a row.")
+        raise ValueError(f"the target {nested[0]!r} has lists, structs or bytes: expected one value per row.")
     columns = tuple(replace(column, dropped="") for column in columns)
     for column in columns:
         if frame[column.name].dtype.is_float() and (count := int(frame[column.name].is_infinite().sum())):
@@ -139,40 +135,39 @@ def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Targ
             )
         if column.distinct < 2:
             value = _texts(frame[column.name])[0]
-            raise ValueError(f"the target {column.name!r} has one value only, {value!r}: there is nothing to predict.")
+            raise ValueError(f"the target {column.name!r} is constant ({value!r}): there is nothing to predict.")
     if len(columns) > 1:
         return _multilabel(frame, columns, task)
     (column,) = columns
     if task == "multilabel":
-        raise ValueError("the task multilabel has several targets: give them with commas between their names.")
+        raise ValueError("multilabel requires several targets, separated by commas.")
     numeric = column.read_as in ("number", "whole")
     few = column.read_as == "whole" and column.distinct <= FEW
     if task == "regression" or (task is None and numeric and not few and column.distinct > 2):
         return _regression(frame, column, task)
     if column.kind == "date" and task is None:
         raise ValueError(
-            f"the target {column.name!r} is a date: give a number, or a class: --task classification takes its "
-            "values for classes."
+            f"the target {column.name!r} is a date: expected a number or a class. To treat its values as classes, use "
+            "--task classification."
         )
     return _classes(frame, column, task)
 
 
 def _inferred(values: pl.Series) -> Column:
-    """Return what a target is; texts are classes, also those that are numbers with words among them."""
+    """Return the column of a target; texts are classes, even numbers with words among them."""
     column = infer(values)
     return infer(values, "category") if column.read_as == "text" and column.kind == "number" else column
 
 
 def as_labels(values: pl.Series, column: Column) -> Array:
-    """Return a target of classes: whole numbers, or texts."""
-    values = normal(values)
+    """Return a target of classes: integers, or strings."""
     if column.read_as == "whole":
         return values.cast(pl.Int64, strict=False).to_numpy()
     return np.array(_texts(values), dtype=str)
 
 
 def code(schema: Schema, frame: str, types: Mapping[str, Any]) -> str:
-    """Return y of a frame of these types as Python; without a type, of whatever a file may have."""
+    """Return the Python code for y of a frame with these types; code for an unknown type fits any file."""
     column = schema.targets[0]
     values, dtype = f"{frame}[{column.name!r}]", types.get(column.name)
     if schema.task == "multilabel":
@@ -194,11 +189,11 @@ def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
         raise ValueError(
             f"the target {column.name!r} has {column.distinct:,} classes among {frame.height:,} rows: too many. "
             + (_words_among(frame[column.name])
-               or ("Is it a number to predict? --task regression" if column.read_as in ("whole", "number") else
+               or ("To predict a number, use --task regression." if column.read_as in ("whole", "number") else
                    "Is it the right column?"))
         )  # fmt: skip
     if column.read_as == "number":
-        raise ValueError(f"the target {column.name!r} has fractions, which are no classes: pass --task regression.")
+        raise ValueError(f"the target {column.name!r} has fractional values, not classes: use --task regression.")
     if column.kind not in ("yes/no", "category"):  # numbers that are classes
         column = replace(column, kind="category")
     y = as_labels(frame[column.name], column)
@@ -209,57 +204,52 @@ def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
     if task in ("binary", "multiclass") and task != found:
         raise ValueError(f"the target {column.name!r} has {len(classes)} classes: its task is {found}, not {task}.")
     why = "two values" if found == "binary" else f"{len(classes)} classes"
-    other = (
-        (" Is it a number to predict? --task regression",)
-        if task is None and column.read_as == "whole" and found == "multiclass"
-        else ("",)
-    )
-    return Target(
-        (column,), found, tuple(classes), y, (f"{found} classification: {column.name!r} has {why}.{other[0]}",)
-    )
+    unsure = task is None and column.read_as == "whole" and found == "multiclass"
+    other = " To predict it as a number, use --task regression." if unsure else ""
+    return Target((column,), found, tuple(classes), y, (f"{found} classification: {column.name!r} has {why}.{other}",))
 
 
 def _regression(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
     if column.read_as not in ("number", "whole"):
         words = _words_among(frame[column.name])
-        raise ValueError(f"the target {column.name!r} is no number: its task cannot be regression. {words}".rstrip())
+        raise ValueError(
+            f"the target {column.name!r} is not numeric, so the task cannot be regression. {words}".rstrip()
+        )
     y = frame[column.name].cast(pl.Float64).to_numpy()
     column = replace(column, kind="number", categories=(), low=float(y.min()), high=float(y.max()))
-    note = f"regression: {column.name!r} is a number with {column.distinct:,} values."
+    note = f"regression: {column.name!r} is a number with {column.distinct:,} distinct values."
     few = task is None and column.read_as == "whole" and column.distinct <= 30
-    more = " Are they classes? --task classification" if few else ""
+    more = " If these are classes, use --task classification." if few else ""
     return Target((column,), "regression", (), y, (note + more,))
 
 
 def _words_among(values: pl.Series) -> str:
-    """Return a sentence on texts that are numbers but for some words, or nothing."""
+    """Return a sentence on texts of which most are numbers, or ""."""
     if values.dtype != pl.String:
         return ""
     if (how := quantities.find(values)) is not None:
-        return f"Each of its values is {quantities.one(how.unit)}, like {values[0]!r}: store them as numbers."
+        return f"Each of its values, such as {values[0]!r}, is {quantities.one(how.unit)}: store them as numbers."
     words = values.filter(values.cast(pl.Float64, strict=False).is_null())
     if 2 * len(words) > len(values):
         return ""
     if not len(words):
-        return "It has numbers as texts: store them as numbers."
-    return f"{len(words):,} of its values are no numbers, like {words[0]!r}: correct them, or leave them empty."
+        return "Its numbers are stored as text: store them as numbers."
+    return f"{len(words):,} of its values, such as {words[0]!r}, are not numbers: correct them, or leave them empty."
 
 
 def _multilabel(frame: pl.DataFrame, columns: tuple[Column, ...], task: str | None) -> Target:
     if task not in (None, "multilabel", "classification"):
-        raise ValueError(f"several targets are the task multilabel, not {task}.")
+        raise ValueError(f"several targets require the multilabel task, not {task}.")
     for column in columns:
         if column.kind != "yes/no":
-            raise ValueError(
-                f"several targets must all be yes or no, but {column.name!r} is of the kind {column.kind}."
-            )
+            raise ValueError(f"multilabel targets must be yes/no, but {column.name!r} has the kind {column.kind!r}.")
     y = np.column_stack([label(frame[column.name], column) for column in columns])
-    return Target(columns, "multilabel", (), y, (f"multilabel: {len(columns)} targets, each yes or no.",))
+    return Target(columns, "multilabel", (), y, (f"multilabel: {len(columns)} yes/no targets.",))
 
 
 def label(values: pl.Series, column: Column) -> Array:
-    """Return one target of several: 0 and 1."""
-    return np.array(np.array(_texts(normal(values))) == column.categories[1], dtype=np.int64)
+    """Return one of several targets as 0 and 1."""
+    return np.array(np.array(_texts(values)) == column.categories[1], dtype=np.int64)
 
 
 def _texts(values: pl.Series) -> list[str]:

@@ -1,4 +1,4 @@
-"""Units of amounts: which can be converted into each other, and how many of one the other is."""
+"""Units of amounts, and their conversion factors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCALES: tuple[Mapping[str, float], ...] = (
     {"Hz": 1, "kHz": 1e3, "MHz": 1e6, "GHz": 1e9},
     SECONDS,
 )  # fmt: skip
-"""Units that can be converted into each other."""
+"""Units that can be converted to each other."""
 MAGNITUDES = {
     "k": 1e3, "K": 1e3, "thousand": 1e3, "M": 1e6, "mn": 1e6, "mio": 1e6, "million": 1e6, "B": 1e9, "bn": 1e9,
     "billion": 1e9, "T": 1e12,
@@ -36,7 +36,7 @@ CURRENCIES = frozenset({
 
 
 def base(unit: str) -> str:
-    """Return the currency of "EURk"; any other unit as it is."""
+    """Return the currency in a unit such as "EURk"; other units are returned unchanged."""
     for magnitude in sorted(MAGNITUDES, key=len, reverse=True):
         for rest in (unit.removesuffix(magnitude), unit.removeprefix(magnitude)):
             if rest != unit and is_currency(rest):
@@ -45,17 +45,17 @@ def base(unit: str) -> str:
 
 
 def is_currency(unit: str) -> bool:
-    """Say whether it is a currency: a code or a sign."""
+    """Return whether a unit is a currency code or sign."""
     return unit.upper() in CURRENCIES or any(c in unit for c in "$€£¥₹₽₩₺₪₫฿₴")
 
 
 def is_known(unit: str) -> bool:
-    """Say whether it is a unit that has a table here, or a currency."""
+    """Return whether a unit is in one of the tables here, or a currency."""
     return is_currency(unit) or unit in MAGNITUDES or any(unit in scale for scale in SCALES)
 
 
 def factors(unit: str) -> dict[str, float]:
-    """Return all that may stand beside a number of a unit, and how many of the unit it is; "" is the unit itself.
+    """Return the units that convert to a unit, with their factors; "" is the unit itself.
 
     >>> factors("kg")["g"], factors("EUR")["kEUR"], factors("K")["M"]
     (0.001, 1000.0, 1000000.0)

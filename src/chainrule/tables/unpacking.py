@@ -1,7 +1,7 @@
-"""How large a file becomes in memory, found before anything of it is unpacked: a few bytes may stand for gigabytes.
+"""A bound on the memory that a file takes, checked before it is unpacked: a few bytes may stand for gigabytes.
 
-The limit is 1 GiB, or 20 times the file's size where that is more. ``--max-unpacked`` of the commands, or the variable
-``CHAINRULE_MAX_UNPACKED`` of the environment (which Python's functions look at, too), sets another one.
+The limit is 1 GiB, or 20 times the file's size if that is more. To set another one, use the option ``--max-unpacked``
+or the environment variable ``CHAINRULE_MAX_UNPACKED``, which the Python functions read, too.
 """
 
 from __future__ import annotations
@@ -18,41 +18,44 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from chainrule.files.values import shown
+from chainrule.files.values import ModelFileError, shown
 from chainrule.tables.arrow_size import arrow_size
 from chainrule.tables.parquet_size import parquet_size
 
 VARIABLE = "CHAINRULE_MAX_UNPACKED"
-LEAST, TIMES = 2**30, 20  # the limit: bytes, and how many times the file's size
+LEAST, TIMES = 2**30, 20  # the limit: bytes, and multiples of the file's size
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 SIZES = {"Parquet": parquet_size, "Arrow": arrow_size}
-MOST_PACKED = 1032  # bytes that one byte of deflate may become
-ZSTD_BLOCK = 2**17  # bytes that a block of zstd may become
-LONGEST_LINE = 2**25  # bytes; of a line that is twice as long this much has no end in it
+ZSTD_BLOCK = 2**17  # bytes of an unpacked block, at most
+LONGEST_LINE = 2**25  # bytes; a line of twice the length spans one whole stretch of this many
 MOST_COLUMNS, CELL = 2**20, 8  # bytes of a number
+ROOM = 50 * 10**6  # bytes that a file of a saved run may take beyond twice its size
+JSON_PARTS = {b"{": 240, b"[": 96, b":": 32}
+"""Bytes that parsed JSON takes at most for each of these; equal names of fields are one object."""
+MOST_NAMES = 4096  # distinct names of fields
+NAME = re.compile(rb'"([^"\\]*+(?:\\.[^"\\]*+)*+)"(\s*:)?', re.DOTALL)
 BROKEN = (
     ValueError, TypeError, LookupError, EOFError, OSError, ArithmeticError, MemoryError, NotImplementedError,
     RuntimeError, SyntaxError, tokenize.TokenError, struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-"""What NumPy and zipfile raise for what is not as it should be: a header is read as Python's literals."""
+"""Errors of NumPy and zipfile for corrupt files, whose headers are parsed as Python literals."""
 
 __all__ = [
-    "BROKEN", "VARIABLE", "TooLargeError", "check_cells", "check_content", "check_gzip", "check_numpy", "check_packed",
-    "load_numpy", "size_of",
+    "BROKEN", "VARIABLE", "TooLargeError", "check_cells", "check_content", "check_numpy", "check_values", "check_zstd",
+    "gunzipped", "load_numpy", "size_of",
 ]  # fmt: skip
 
 
 class TooLargeError(ValueError):
-    """A file would become larger in memory than the limit."""
+    """Raised when a file would take more memory than the limit."""
 
 
 def limit(size: int) -> int:
-    """Return how many bytes a file of so many may become.
+    """Return the limit in bytes for a file of a given size.
 
     >>> limit(10**9)
     20000000000
@@ -60,14 +63,14 @@ def limit(size: int) -> int:
     Raises
     ------
     ValueError
-        When the environment has another thing than a size.
+        If the environment variable is not a size.
     """
     given = os.environ.get(VARIABLE)
     return max(LEAST, TIMES * size) if not given else size_of(given, VARIABLE)
 
 
 def size_of(text: str, option: str) -> int:
-    """Return a number of bytes.
+    """Return a size in bytes.
 
     >>> size_of("8GB", "--max-unpacked"), size_of("1.5 MB", "--max-unpacked")
     (8000000000, 1500000)
@@ -84,7 +87,7 @@ def size_of(text: str, option: str) -> int:
 
 
 def check(size: int, packed: int, name: str) -> None:
-    """Refuse a file that becomes larger than the limit.
+    """Refuse a file that would exceed the limit.
 
     Raises
     ------
@@ -93,9 +96,9 @@ def check(size: int, packed: int, name: str) -> None:
     most = limit(packed)
     if size > most:
         raise TooLargeError(
-            f"{name} has {_shown(packed)}, but would take {_shown(size)} or more in memory; the limit is "
-            f"{_shown(most)}. If you know where it comes from, allow more with --max-unpacked {_next(size)}, or in "
-            f"Python with {VARIABLE}={_next(size)} in the environment."
+            f"{name} has {_shown(packed)}, but could take {_shown(size)} or more in memory; the limit is "
+            f"{_shown(most)}. If you trust its source, allow more with --max-unpacked {_next(size)}, or in Python with "
+            f"{VARIABLE}={_next(size)} in the environment."
         )
 
 
@@ -111,44 +114,18 @@ def _next(size: int) -> str:
 # ---------------------------------------------------------------- gzip and zstd
 
 
-def check_packed(content: bytes, packed: str, name: str) -> None:
-    """Refuse what gzip or zstd unpacks to more than the limit; gzip is unpacked for that, and nothing kept."""
-    if packed == "zstd":
-        _check_zstd(content, name)
-    elif MOST_PACKED * len(content) > limit(len(content)):
-        size = 0
-        with contextlib.suppress(zlib.error):  # damaged: who unpacks it says so
-            for part in _inflated(content):
-                size += part
-                check(size, len(content), name)
+def gunzipped(file: BinaryIO | io.BytesIO, packed: int, name: str) -> Iterator[bytes]:
+    """Yield the parts of a gzip file as they are unpacked, up to the limit for a file of ``packed`` bytes."""
+    size = 0
+    with gzip.GzipFile(fileobj=file) as unpacked:
+        while part := unpacked.read(2**16):
+            size += len(part)
+            check(size, packed, name)
+            yield part
 
 
-def check_gzip(path: Path) -> None:
-    """Refuse a gzip file that is read part by part, such as a table that is streamed, by the same limit."""
-    packed, size = path.stat().st_size, 0
-    if MOST_PACKED * packed > limit(packed):
-        with gzip.open(path) as file:
-            while part := file.read(2**20):
-                size += len(part)
-                check(size, packed, str(path))
-
-
-def _inflated(content: bytes) -> Iterator[int]:
-    """Yield the sizes of the parts that a gzip file unpacks to; nothing is kept."""
-    rest: bytes = content
-    while rest:
-        unpacker = zlib.decompressobj(wbits=31)
-        while not unpacker.eof:
-            part = unpacker.decompress(rest, 2**20)
-            rest = unpacker.unconsumed_tail
-            if not part and not rest and not unpacker.eof:
-                return  # cut short
-            yield len(part)
-        rest = unpacker.unused_data.lstrip(b"\0")
-
-
-def _check_zstd(content: bytes, name: str) -> None:
-    """Refuse what zstd unpacks to more than the limit: blocks say what they are, and become 128 KiB at most each."""
+def check_zstd(content: bytes, name: str) -> None:
+    """Refuse a zstd file that would exceed the limit, by the headers of its blocks: each is at most 128 KiB."""
     size = at = 0
     while at + 4 < len(content):
         magic = int.from_bytes(content[at : at + 4], "little")
@@ -156,7 +133,7 @@ def _check_zstd(content: bytes, name: str) -> None:
             at += 8 + int.from_bytes(content[at + 4 : at + 8], "little")
             continue
         if magic != 0xFD2FB528:
-            return  # damaged: who unpacks it says so
+            return  # corrupt: unpacking it raises the error
         descriptor, single = content[at + 4], content[at + 4] >> 5 & 1
         known = (1 if single else 0, 2, 4, 8)[descriptor >> 6]
         at += 5 + (0 if single else 1) + (0, 1, 2, 4)[descriptor & 3] + known
@@ -174,36 +151,36 @@ def _check_zstd(content: bytes, name: str) -> None:
 
 
 def check_content(content: bytes, kind: str, name: str) -> None:
-    """Refuse the content of a file, unpacked, that becomes a table of more than the limit."""
+    """Refuse the unpacked content of a file if its table would exceed the limit."""
     if kind == "text":
         check_text(content, name)
     elif kind in ("JSON", "JSON lines"):
         check_json(content, name)
     elif kind in SIZES:
-        with contextlib.suppress(LookupError, TypeError, struct.error):  # damaged: who reads it says so
+        with contextlib.suppress(LookupError, TypeError, struct.error):  # corrupt: reading it raises the error
             check(SIZES[kind](content), len(content), name)
 
 
 def check_text(content: bytes, name: str) -> None:
-    """Refuse a text with a line that no table has, before it is read as one."""
+    """Refuse a text with a line that is too long for a table."""
     for at in range(0, len(content) - LONGEST_LINE, LONGEST_LINE):
         if content.find(b"\n", at, at + LONGEST_LINE) < 0 and content.find(b"\r", at, at + LONGEST_LINE) < 0:
             raise ValueError(
-                f"{name} has a line of more than {_shown(LONGEST_LINE)} (at byte {at + 1:,}): expected a table, with a "
-                "line for each row."
+                f"{name} has a line of more than {_shown(LONGEST_LINE)} (at byte {at + 1:,}): expected a table with "
+                "one line per row."
             )
 
 
 def check_cells(rows: int, columns: int, size: int, name: str) -> None:
-    """Refuse a table of which most is empty, and larger than the limit: rows of one field under many names."""
+    """Refuse a table that exceeds the limit, such as mostly empty rows under many names."""
     if columns > MOST_COLUMNS:
         raise ValueError(f"{name} has {columns:,} columns: expected at most {MOST_COLUMNS:,}.")
     if rows * columns * CELL > limit(size):
-        check(rows * columns * CELL, size, f"{name}, of {rows:,} rows and {columns:,} columns,")
+        check(rows * columns * CELL, size, f"{name}, with {rows:,} rows and {columns:,} columns,")
 
 
 def check_json(content: bytes, name: str) -> None:
-    """Refuse objects that have names of their own each: a table has a column for all of them."""
+    """Refuse objects with so many different names that a table with a column for each exceeds the limit."""
     if content.count(b"{") * content.count(b":") * CELL <= limit(len(content)):
         return
     rows, names = 0, set[str]()
@@ -213,20 +190,41 @@ def check_json(content: bytes, name: str) -> None:
             rows += 1
             names |= row.keys() if isinstance(row, dict) else set()
     except (ValueError, RecursionError):
-        return  # damaged: who reads it says so
+        return  # corrupt: reading it raises the error
     check_cells(rows, len(names), len(content), name)
+
+
+def check_values(content: bytes, what: str) -> bytes:
+    """Return the JSON of a saved run, unless reading it could take more memory than twice its size and 50 MB.
+
+    >>> check_values(b"[" + b"{}," * 10**6 + b"0]", "config.json")
+    Traceback (most recent call last):
+    ...
+    chainrule.files.values.ModelFileError: config.json is larger than any file that chainrule writes.
+    """
+    wide = 1 if content.isascii() else 4 if re.search(b"[\xf0-\xff]", content) else 2  # bytes per character
+    parts = JSON_PARTS | {b",": 72 if wide == 1 else 96}
+    values = sum(content.count(mark) * size for mark, size in parts.items())
+    fits = max((2 * wide + 1) * len(content), (wide + 1) * len(content) + values) <= 2 * len(content) + ROOM
+    names = set[bytes]()
+    for match in NAME.finditer(content) if fits else ():
+        if match[2] and len(names) <= MOST_NAMES:
+            names.add(match[1])
+    if not fits or len(names) > MOST_NAMES:
+        raise ModelFileError(f"{what} is larger than any file that chainrule writes.")
+    return content
 
 
 # ---------------------------------------------------------------- NumPy
 
 
 def load_numpy(content: bytes, name: str) -> dict[str, Any]:
-    """Return the arrays in the content of a ``.npz`` or ``.npy`` file by their names; the one of ``.npy`` is "column".
+    """Return the arrays in the content of a ``.npz`` or ``.npy`` file by name; that of ``.npy`` is called "column".
 
     Raises
     ------
     ValueError
-        When the content is damaged, not as large as its headers say, or holds Python objects.
+        If the content is corrupt, differs in size from its headers, or holds Python objects.
     """
     try:
         check_numpy(content, name)
@@ -240,9 +238,9 @@ def load_numpy(content: bytes, name: str) -> dict[str, Any]:
 
 
 def check_numpy(content: bytes, name: str) -> None:
-    """Refuse arrays that are not as large as their headers say, are packed beyond the limit, or have items of no bytes.
+    """Refuse arrays that differ in size from their headers, exceed the limit, or have items of zero bytes.
 
-    Memory for all that a header speaks of would be taken before anything is read.
+    NumPy allocates the memory that a header declares before it reads any data.
     """
     if content.startswith(b"\x93NUMPY"):
         _check_header(io.BytesIO(content), len(content))
@@ -259,11 +257,11 @@ def _check_header(file: Any, size: int) -> None:
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in read:
-        raise ValueError(f"its header has the version {version}, which is not known")
+        raise ValueError(f"unknown header version {version}")
     shape, _, dtype = read[version](file)
     if dtype.hasobject:
-        return  # np.load refuses it
+        return  # np.load refuses these
     if not dtype.itemsize or any(not dtype[i].itemsize for i in range(len(dtype.names or ()))):
-        raise ValueError("its items have no bytes")
+        raise ValueError("its items have zero bytes")
     if min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - file.tell():
-        raise ValueError(f"its header speaks of the shape {shape}, which its size does not fit")
+        raise ValueError(f"its header declares the shape {shape}, which does not match its size")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import gzip
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.tables import notation
 from chainrule.tables._polars import pl
+from chainrule.tables.delimited import bad_line
 from chainrule.tables.formats import Format, Notation
 from chainrule.tables.frames import check_names, plain
 
@@ -196,22 +196,9 @@ def _bad_line(table: OnDisk) -> ValueError | None:
     """Return the error for the first line of CSV that has too many fields, or cannot be decoded."""
     if not table.format.delimiter:
         return None
-    width = 0
-    with opened(table.path) as file:
-        reader = csv.reader(
-            io.TextIOWrapper(file, "utf-8", errors="strict", newline=""), delimiter=table.format.delimiter
-        )
-        try:
-            for row in reader:
-                width = width or len(row)
-                if len(row) > width:
-                    return ValueError(
-                        f"{table.path}, line {reader.line_num}: expected {width} fields as in the first line, got "
-                        f'{len(row)}: put texts that hold the delimiter between quotes ("...").'
-                    )
-        except (csv.Error, UnicodeDecodeError, OSError, EOFError) as bad:
-            return ValueError(f"{table.path}, after line {reader.line_num}: {bad}")
-    return None
+    with io.TextIOWrapper(opened(table.path), "utf-8", newline="") as file:
+        wrong = bad_line(file, table.format.delimiter, str(table.path))
+    return ValueError(wrong) if wrong else None
 
 
 def opened(path: Path) -> Any:

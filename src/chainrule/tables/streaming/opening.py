@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 import weakref
+import zlib
 from collections.abc import Sequence
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
+from typing import Any
 
 from chainrule.tables import delimited, number_texts, reading, unpacking
 from chainrule.tables._polars import pl
@@ -14,7 +18,7 @@ from chainrule.tables.formats import Format, Notation
 from chainrule.tables.reading import Table
 from chainrule.tables.schema import Schema
 from chainrule.tables.streaming import scratch
-from chainrule.tables.streaming.on_disk import AT_ONCE, OnDisk, UnreadableError, opened
+from chainrule.tables.streaming.on_disk import AT_ONCE, OnDisk, UnreadableError
 
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data")
 PARQUET = (".parquet", ".pq")
@@ -73,15 +77,16 @@ def open_table(
     process ends, however it ends.
     """
     path, targets = Path(path), [*dict.fromkeys(targets)]
-    rows, parsed = _opened(path, delimiter, header, decimal, targets, schema, texts=schema is not None)
+    given = delimited.Options(delimiter, header, decimal, targets, schema)
+    rows, parsed, source = _opened(path, given, texts=schema is not None)
     notes, notations = ["Parquet"], dict[str, Notation]()
     digest = _digest(path)
     if parsed is not None:
         notes = parsed.notes
         try:
-            scan = _copied(rows)
+            scan = _copied(rows, source)
         except UnreadableError:  # such as numbers of 40 digits
-            scan = _copied(_opened(path, delimiter, header, decimal, targets, schema, texts=True)[0])
+            scan = _copied(OnDisk(path, _scan(source, parsed, rows.columns, texts=True), rows.format), source)
         rows = OnDisk(path, scan, rows.format)
         if schema is None:
             comma = Notation("," if parsed.comma else ".")
@@ -108,16 +113,16 @@ def open_rows(
     ValueError: customers.xlsx cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv,
     .csv.gz) can.
     """
-    rows, parsed = _opened(Path(path), delimiter, None, decimal, (), schema, texts=decimal is None)
+    rows, parsed, _ = _opened(
+        Path(path), delimited.Options(delimiter, None, decimal, (), schema), texts=decimal is None
+    )
     if parsed is not None and decimal is not None:
         rows.detect(name for name, kind in rows.types.items() if kind == pl.String)
     return rows
 
 
-def _opened(
-    path: Path, delimiter: str | None, header: bool | None, decimal: str | None, targets: Sequence[str],
-    schema: Schema | None, *, texts: bool,
-) -> tuple[OnDisk, delimited.Parsed | None]:  # fmt: skip
+def _opened(path: Path, given: delimited.Options, *, texts: bool) -> tuple[OnDisk, delimited.Parsed | None, Any]:
+    """Return the rows of a file, the layout of CSV, and what polars reads: the path, or an unpacked copy."""
     kind = _kind(path)
     if not kind:
         raise ValueError(f"{path} cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv, .csv.gz) can.")
@@ -126,34 +131,54 @@ def _opened(
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty: expected a table with rows.")
     if kind == "Parquet":
-        return OnDisk(path, pl.scan_parquet(path, cache=False), Format(decimal=decimal or "")), None
-    if path.suffix.lower() == PACKED:
-        unpacking.check_gzip(path)
-    head = _head(path)
-    parsed = delimited.parse(
-        head, str(path), delimiter=delimiter, header=header, decimal=decimal, targets=targets, schema=schema
-    )
-    _check_layout(parsed, str(path))
+        return OnDisk(path, pl.scan_parquet(path, cache=False), Format(decimal=given.decimal or "")), None, path
+    source: Any = path
+    with ExitStack() as stack:
+        if path.suffix.lower() == PACKED:
+            source = stack.enter_context(_unpacked(path))
+        parsed = delimited.parse(_head(path, source), str(path), given)
+        _check_layout(parsed, str(path))
+        names = reading.named_by(given.schema, parsed.frame, parsed.format, str(path)).columns
+        rows = OnDisk(path, _scan(source, parsed, names, texts=texts), parsed.format)
+        stack.pop_all()  # the file is closed with its scan
+    return rows, parsed, source
+
+
+def _scan(source: Any, parsed: delimited.Parsed, names: Sequence[str], *, texts: bool) -> pl.LazyFrame:
+    """Return the scan of CSV with these names of columns; with ``texts``, all columns are strings."""
     form = parsed.format
     scan = pl.scan_csv(
-        path,
+        source,
         separator=form.delimiter,
         has_header=form.header and not form.unnamed,
-        skip_rows=int(bool(form.unnamed)),  # whose names polars would not find in the header
-        new_columns=reading.named_by(schema, parsed.frame, form, str(path)).columns,
+        skip_rows=int(bool(form.unnamed)),  # polars cannot read a header without these names
+        new_columns=list(names),
         decimal_comma=parsed.comma,
         null_values=list(form.missing),
         infer_schema_length=0 if texts else None,
     )
-    return OnDisk(path, scan, form), parsed
+    if not isinstance(source, Path):
+        weakref.finalize(scan, scratch.closed, source)
+    return scan
 
 
-def _copied(rows: OnDisk) -> pl.LazyFrame:
-    """Return what reads a copy of CSV by its columns."""
-    size = rows.path.stat().st_size
-    if rows.path.suffix.lower() == PACKED:
-        with opened(rows.path) as file:
-            size = sum(len(piece) for piece in iter(lambda: file.read(2**20), b""))
+def _unpacked(path: Path) -> Any:
+    """Return a temporary file with the content of a gzip file, which is unpacked once."""
+    try:
+        with path.open("rb") as packed, ExitStack() as stack, scratch.writing():
+            file = stack.enter_context(tempfile.TemporaryFile())
+            for part in unpacking.gunzipped(packed, path.stat().st_size, str(path)):
+                file.write(part)
+            file.flush()
+            stack.pop_all()
+    except (OSError, EOFError, zlib.error) as error:
+        raise UnreadableError(path, "CSV", error) from None
+    return file
+
+
+def _copied(rows: OnDisk, source: Any) -> pl.LazyFrame:
+    """Return the scan of a copy of CSV by columns."""
+    size = source.stat().st_size if isinstance(source, Path) else os.fstat(source.fileno()).st_size
     most = size + 8 * rows.height * rows.width + 2**20
     file = scratch.room(most, f"the columns of {rows.path}")
     try:
@@ -197,13 +222,12 @@ def _check_layout(parsed: delimited.Parsed, path: str) -> None:
         raise ValueError(f"{path}: the target has the class 'NA', which streaming reads as missing: call it otherwise.")
 
 
-def _head(path: Path) -> bytes:
-    """Return the first whole lines of the file, unpacked."""
-    try:
-        with opened(path) as file:
-            head: bytes = file.read(HEAD + 1)
-    except (OSError, EOFError) as error:
-        raise UnreadableError(path, "CSV", error) from None
+def _head(path: Path, source: Any) -> bytes:
+    """Return the first whole lines of CSV."""
+    with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
+        file.seek(0)
+        head: bytes = file.read(HEAD + 1)
+        file.seek(0)
     if (kind := reading.kind(head, str(path))) != "text":
         what = reading.A.get(kind, f"packed by {kind}, which streaming cannot look into: unpack it")
         raise ValueError(f"{path} cannot be streamed as CSV: it is {what}.")
