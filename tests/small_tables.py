@@ -15,7 +15,7 @@ from chainrule.tables.kinds import infer
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.schema import Schema
-from chainrule.tables.splitting import Plan, split
+from chainrule.tables.splitting import SplitRule, split
 
 TARGETS = {"binary": ["ill"], "multiclass": ["grade"], "regression": ["price"], "multilabel": ["sold", "late"]}
 INPUTS = ["size", "rooms", "garden", "city", "street", "built", "opened", "notes", "id", "only"]
@@ -81,7 +81,7 @@ def _trained(task, *, inputs=tuple(INPUTS), optional=(), given=SHORT):
     inputs = [name for name in inputs if name != "street" or task != "multilabel"]  # TargetEncoder has one target
     columns = tuple(replace(infer(table[name]), optional=name in optional) for name in inputs)
     schema = Schema(columns, target.columns, target.task, target.classes, table.height)
-    train, validation, test, how = split(Plan(0.2, 0.1, 0), table, target.y)
+    train, validation, test, how = split(SplitRule(0.2, 0.1, 0), table, target.y)
     prepare = preparation(columns, len(train), 0)
     X = cast(table, columns)
     prepared = prepare.fit_transform(X[train], target.y[train])

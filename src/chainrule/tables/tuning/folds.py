@@ -9,7 +9,7 @@ import numpy as np
 from sklearn import model_selection as of
 
 from chainrule._internal.typing import Array
-from chainrule.tables.splitting import Plan
+from chainrule.tables.splitting import SplitRule
 
 if TYPE_CHECKING:
     import polars as pl
@@ -28,7 +28,7 @@ def default_count(rows: int) -> int:
     return 5 if rows <= SMALL else 3
 
 
-def folds(plan: Plan, count: int, frame: pl.DataFrame, y: Array) -> list[tuple[Array, Array]]:
+def folds(rule: SplitRule, count: int, frame: pl.DataFrame, y: Array) -> list[tuple[Array, Array]]:
     """Return the folds of a table of training rows, by the rule that the whole table was split by.
 
     At random, classes keep their shares; groups stay whole; by time each fold is validated on rows that are later than
@@ -36,7 +36,7 @@ def folds(plan: Plan, count: int, frame: pl.DataFrame, y: Array) -> list[tuple[A
 
     >>> import polars as pl
     >>> y = np.repeat([0, 1], [8, 4])
-    >>> [y[b].tolist() for a, b in folds(Plan(0.2, 0.1, 0, stratify=True), 4, pl.DataFrame({"y": y}), y)]
+    >>> [y[b].tolist() for a, b in folds(SplitRule(0.2, 0.1, 0, stratify=True), 4, pl.DataFrame({"y": y}), y)]
     [[0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1]]
     """
     rows = np.arange(len(y))
@@ -44,19 +44,19 @@ def folds(plan: Plan, count: int, frame: pl.DataFrame, y: Array) -> list[tuple[A
         raise ValueError(
             f"{len(y):,} rows to train on are too few for {count} folds: give more rows, or fewer --folds."
         )
-    if plan.time is not None:
-        order = frame[plan.time].arg_sort().to_numpy()
+    if rule.time is not None:
+        order = frame[rule.time].arg_sort().to_numpy()
         return [(np.sort(order[a]), np.sort(order[b])) for a, b in of.TimeSeriesSplit(count).split(order)]
-    if plan.group is not None:
-        group = np.unique(frame[plan.group].cast(str).fill_null("(missing)").to_numpy(), return_inverse=True)[1]
+    if rule.group is not None:
+        group = np.unique(frame[rule.group].cast(str).fill_null("(missing)").to_numpy(), return_inverse=True)[1]
         if group.max() + 1 < count:
             raise ValueError(
-                f"--group: {plan.group!r} has {group.max() + 1} groups to train on, too few for {count} folds: "
+                f"--group: {rule.group!r} has {group.max() + 1} groups to train on, too few for {count} folds: "
                 "give fewer --folds."
             )
-        return list(of.GroupKFold(count, shuffle=True, random_state=plan.seed).split(rows, groups=group))
+        return list(of.GroupKFold(count, shuffle=True, random_state=rule.seed).split(rows, groups=group))
     alone = rows[:0]
-    if plan.stratify:
+    if rule.stratify:
         _, which, counts = np.unique(y, return_inverse=True, return_counts=True)
         rows, alone = rows[counts[which] >= count], rows[counts[which] < count]
         if len(np.unique(y[rows])) < 2:
@@ -64,8 +64,8 @@ def folds(plan: Plan, count: int, frame: pl.DataFrame, y: Array) -> list[tuple[A
                 f"fewer than two classes have the {count} rows to train on that {count} folds need: "
                 "give more rows, or fewer --folds."
             )
-    kind = of.StratifiedKFold if plan.stratify else of.KFold
+    kind = of.StratifiedKFold if rule.stratify else of.KFold
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        parts = list(kind(count, shuffle=True, random_state=plan.seed).split(rows, y[rows] if plan.stratify else None))
+        parts = list(kind(count, shuffle=True, random_state=rule.seed).split(rows, y[rows] if rule.stratify else None))
     return [(np.sort(np.concatenate([rows[a], alone])), rows[b]) for a, b in parts]
