@@ -10,7 +10,7 @@ import polars as pl
 
 from chainrule.tables import models, targets
 from chainrule.tables.casting import cast
-from chainrule.tables.judging import judge
+from chainrule.tables.evaluation import evaluate
 from chainrule.tables.kinds import infer
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
@@ -93,11 +93,11 @@ def _trained(task, *, inputs=tuple(INPUTS), optional=(), given=SHORT):
 
     pipeline = Pipeline([("prepare", prepare), ("network", network)])
     rest = np.concatenate([train, validation])
-    j = judge(pipeline, schema, table[test], table[rest], target.y[rest], 0)
+    j = evaluate(pipeline, schema, table[test], table[rest], target.y[rest], 0)
     return Trained(
         pipeline, schema, j.scores, j.baselines, j.verdict, j.held_out, models.inside(network).history_,
         Split(len(train), len(validation), len(test), how), source="houses.csv", sha256="0" * 64,
-        command="chainrule train houses.csv", settings={"seed": 0},
+        command="chainrule train houses.csv", settings={"seed": 0}, intervals=j.intervals,
     )  # fmt: skip
 
 

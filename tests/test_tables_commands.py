@@ -227,7 +227,7 @@ def test_a_row_without_a_target_is_explained_by_its_prediction_and_says_so(runs,
     for task in KINDS:
         rows(task, 40, seed=1).drop("y").write_csv(tmp_path / "new.csv")
         printed = run("explain", runs / task, tmp_path / "new.csv", "--row", "3").stdout
-        assert "The row has no value of 'y': the prediction stands for it." in " ".join(printed.split())
+        assert "The row has no value for 'y': the prediction is used in its place." in " ".join(printed.split())
         assert "true:" not in printed
 
 
@@ -262,7 +262,7 @@ def test_every_kind_of_column_and_target_is_explained(every):
                 assert re.search(rf"^ *{name} +{predicted[f'p_{name}']:.4f}$", printed, re.MULTILINE)
         if task == "regression":
             said = re.search(
-                r"The prediction is the mean of 2 networks; the first of them is shown. It is (\S+)\.$",
+                r"The prediction is the mean of 2 networks, of which the first is shown. It is (\S+)\.$",
                 printed,
                 re.MULTILINE,
             )

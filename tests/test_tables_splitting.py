@@ -107,14 +107,14 @@ def test_classes_of_few_rows_are_trained_on():
 @pytest.mark.parametrize(
     ("plan", "y", "message"),
     [
-        (SplitRule(0.2, 0.1, 0, stratify=True), np.repeat([0, 1], [50, 4]), "fewer than two classes have 5 rows or more"),
-        (SplitRule(0.99, 0.1, 0, stratify=True), np.tile([0, 1], 27), "54 rows are too few for parts to train, to validate"),
+        (SplitRule(0.2, 0.1, 0, stratify=True), np.repeat([0, 1], [50, 4]), "fewer than two classes have at least 5 rows"),
+        (SplitRule(0.99, 0.1, 0, stratify=True), np.tile([0, 1], 27), "54 rows are too few for training, validation and test"),
         (SplitRule(0.2, 0.1, 0, time="t", stratify=True), np.repeat(["a", "b"], [50, 4]), ("the class 'b' has rows to test but none "
-         "to train on .the last rows by 't'.: hold other rows out")),
+         "to train on .the last rows by 't'.: hold out other rows")),
         (SplitRule(0.2, 0.1, 0, group="g", stratify=True), np.repeat(["a", "b", "c"], 18), "the class 'b' has rows to validate but"),
         (SplitRule(0.2, 0.1, 0, group="two"), np.zeros(54), "--group: 'two' has 2 groups: expected three or more"),
-        (SplitRule(0.2, 0.1, 0, time="holes"), np.zeros(54), "--time-column: 'holes' has no value, or one that is no date, in 1"),
-        (SplitRule(0.2, 0.1, 0, time="t", group="g"), np.zeros(54), "--time-column and --group are two ways to hold rows out"),
+        (SplitRule(0.2, 0.1, 0, time="holes"), np.zeros(54), "--time-column: 'holes' is missing or invalid in 1 row"),
+        (SplitRule(0.2, 0.1, 0, time="t", group="g"), np.zeros(54), "--time-column and --group are mutually exclusive"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_split_is_refused(plan, y, message):

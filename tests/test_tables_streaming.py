@@ -426,14 +426,14 @@ def test_a_target_with_holes_and_infinities(folder, tmp_path):
 def test_a_file_that_changes_while_it_is_read_is_refused(folder, tmp_path):
     path = tmp_path / "t.parquet"
     path.write_bytes((folder / "t.parquet").read_bytes())
-    with pytest.raises(ChangedFileError, match="was changed while it was being read"):
+    with pytest.raises(ChangedFileError, match="changed while it was being read"):
         run(path, show=lambda _: os.utime(path, (1, 1)))
 
 
 def test_files_that_are_cut_or_empty(folder, tmp_path):
     content = (folder / "t.parquet").read_bytes()
     (tmp_path / "cut.parquet").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=r"cannot be read as Parquet: .*Is it whole"):
+    with pytest.raises(ValueError, match=r"cannot be read as Parquet: .*Is it complete"):
         run(tmp_path / "cut.parquet")
     damaged = bytearray(content)
     damaged[2000:30_000] = bytes(28_000)
@@ -508,8 +508,8 @@ def test_progress_knows_the_end(folder, capsys):
     show(State("preparing", 6, 10, 1_000_000, 12.0))  # too soon for another line
     show(State("preparing", 10, 10, 1_000_000, 20.0))
     assert capsys.readouterr().err.splitlines() == [
-        "preparing  50 %  5 of 10 rows  0 MB/s  0:11 left  at most 1 MB of disk",
-        "preparing  100 %  10 of 10 rows  0 MB/s  in 0:20",
+        "preparing  50%  5 of 10 rows  0 MB/s  0:11 left  at most 1 MB of disk",
+        "preparing  100%  10 of 10 rows  0 MB/s  in 0:20",
     ]
 
 

@@ -146,7 +146,7 @@ def test_columns_that_give_the_target_away():
     frame = passengers().with_columns(
         lived=pl.when(pl.col("survived") == "yes").then(pl.lit("a")).otherwise(pl.lit("b"))
     )
-    assert any("the column 'lived' tells the target 'survived' by itself" in text for text in train(frame).warnings)
+    assert any("the column 'lived' alone determines the target 'survived'" in text for text in train(frame).warnings)
     assert train().warnings == ()
     x = RNG.normal(size=ROWS)
     parts = loading.load(pl.DataFrame({"x": x, "copy": 2 * x + 1, "other": RNG.normal(size=ROWS)}), "x")
@@ -238,10 +238,10 @@ def test_the_held_out_rows_can_be_found_in_their_file(tmp_path):
     trained = train(test=tmp_path / "test.csv")
     held = trained.held_out
     assert (table[held.rows - 1]["number"] == held.frame["number"]).all()
-    line = build(trained).markdown.partition("| row | is | the network says |")[2].splitlines()[2]
+    line = build(trained).markdown.partition("| row | actual | predicted |")[2].splitlines()[2]
     number, truth = [part.strip() for part in line.split("|")[1:3]]
     assert table["survived"][int(number) - 1] == truth
-    assert f"Row 1 is the first of {tmp_path / 'test.csv'}"[:40] in build(trained).markdown
+    assert f"Row 1 is the first data row of {tmp_path / 'test.csv'}"[:45] in build(trained).markdown
 
 
 def test_the_call_that_repeats_a_run_is_kept(tmp_path):

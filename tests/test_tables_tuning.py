@@ -1,6 +1,7 @@
 """Tuning: the space, the folds, the objective without leakage, the study that goes on, pruning, and the time."""
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ from chainrule.tables import (  # noqa: E402
     splitting,
     tuning,
 )
+from chainrule.tables.options import Options  # noqa: E402
 from chainrule.tables.result import HeldOut, Split, Trained  # noqa: E402
 from chainrule.tables.schema import Column, Schema  # noqa: E402
 from chainrule.tables.splitting import SplitRule  # noqa: E402
@@ -112,7 +114,7 @@ def test_a_class_of_two_rows_is_trained_on_in_every_fold():
 @pytest.mark.parametrize(
     ("y", "plan", "message"),
     [
-        (np.array([0, 1] * 2), SplitRule(0.2, 0.1, 0), "4 rows to train on are too few for 3 folds"),
+        (np.array([0, 1] * 2), SplitRule(0.2, 0.1, 0), "4 training rows are too few for 3 folds"),
         (np.array([0] * 20 + [1, 2]), STRATIFIED, "fewer than two classes have the 3 rows"),
         (np.array([0, 1] * 9), SplitRule(0.2, 0.1, 0, group="g"), "2 groups to train on, too few for 3 folds"),
     ],
@@ -531,14 +533,15 @@ def test_a_process_that_trains_trials_hears_no_ctrl_c_from_its_first_moment_on()
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
-def test_what_ctrl_c_leaves_half_trained_is_not_the_best():
+def test_what_ctrl_c_leaves_half_trained_is_not_the_best(monkeypatch):
     class Stops(Callback):
         def on_epoch(self, run):
             run.stop("interrupted by Ctrl-C")
 
-    options = {"parameters": {"hidden_layer_sizes": (4,), "max_iter": 5}, "callbacks": [Stops()]}
+    monkeypatch.setattr(tuning, "train", functools.partial(tuning.train, callbacks=[Stops()]))
+    options = Options(parameters={"hidden_layer_sizes": (4,), "max_iter": 5})
     with pytest.raises(KeyboardInterrupt):
-        tuning.fit(frame(60), "target", 0, options, {})
+        tuning.fit(frame(60), "target", options, {})
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):

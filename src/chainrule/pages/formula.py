@@ -1,8 +1,8 @@
 r"""Formulas, written once as terminal text, and converted to LaTeX, to MathML, or to numbers.
 
 A formula looks like ``y = γ x̂ + β``. Factors are separated by spaces, ``σ(x)`` without a space is a function of x, and
-``a b / c`` a fraction. ``e^x``, ``x²``, ``xₖ``, ``√(…)``, ``Σₖ`` and ``a where c, else b`` mean what they look like. Two
-spaces begin plain words, and a comma and two spaces another formula.
+``a b / c`` a fraction. Other forms are ``e^x``, ``x²``, ``xₖ``, ``√(…)``, ``Σₖ`` and ``a where c, else b``. Two spaces
+begin plain words, and a comma and two spaces another formula.
 
 Source of MathML: W3C, "MathML Core" (2025).
 """

@@ -8,22 +8,18 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from chainrule._internal.typing import Array
+from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
 from chainrule.tables.preparation import dated, joined, many_valued, text, zero
 from chainrule.tables.schema import Column, Schema
 from chainrule.tables.splitting import drawn
 from chainrule.tables.task import encoded
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 LINEAR, TREES = "linear model", "boosted trees"
 

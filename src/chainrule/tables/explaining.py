@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,16 +13,12 @@ from chainrule.files.values import ModelFileError
 from chainrule.optimizers import Optimizer
 from chainrule.pages.formatting import MISSING, clean, short
 from chainrule.tables import models, row_inputs
+from chainrule.tables._polars import pl
 from chainrule.tables.labeled import labeled
 from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.result import SavedRun
 from chainrule.tracing.example import Trace, trace
 from chainrule.tracing.steps import Step
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 MOST = 12  # inputs of one column to list, largest first
 

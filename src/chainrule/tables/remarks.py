@@ -5,17 +5,12 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from chainrule._internal.extras import require
 from chainrule.tables import dates, notation, number_texts, quantities, units
+from chainrule.tables._polars import pl
 from chainrule.tables.kinds import MOST_OF_THEM, normal
 from chainrule.tables.schema import Column, Schema
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 MOST = 20  # notes
 MOST_UNITS = 5  # in a note
@@ -41,7 +36,6 @@ def find(frame: Any, schema: Schema) -> tuple[str, ...]:
 
 def of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
     """Yield the notes on one column."""
-    pl = require("polars", "tables")
     if column.kind == "number" and column.notation.unit:
         yield from _amounts(values, column)
         numbers = replace(column, notation=replace(column.notation, unit=""))
@@ -72,7 +66,6 @@ def of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
 
 
 def _may_be_months(values: pl.Series) -> bool:
-    pl = require("polars", "tables")
     present = normal(values).drop_nulls()
     if not len(present) or not present.head(dates.MOST).cast(pl.String).str.contains(r"^\d{6}$").all():
         return False

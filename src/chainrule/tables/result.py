@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from chainrule._internal.typing import Array
+from chainrule.tables._polars import pl
 from chainrule.tables.intervals import Widths
 from chainrule.tables.schema import Schema
 from chainrule.training.history import History
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 __all__ = ["HeldOut", "SavedRun", "Split", "Trained"]
 

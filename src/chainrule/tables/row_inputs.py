@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.files.values import ModelFileError, shown
+from chainrule.tables._polars import pl
 from chainrule.tables.casting import HOLE, cast
 from chainrule.tables.checking import Checker, empty_row
 from chainrule.tables.predicting import seen_values
 from chainrule.tables.result import SavedRun, Trained
 from chainrule.tables.schema import Column
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 __all__ = ["as_learned", "made_up", "names", "prepared"]
 
@@ -103,7 +98,6 @@ def _categories(encoder: Any, which: Any) -> list[tuple[str, str]]:
 
 def made_up(run: SavedRun, rows: int, seed: int = 0) -> pl.DataFrame:
     """Return random rows with values in the range of the training rows, or from their categories."""
-    pl = require("polars", "tables")
     rng, seen = np.random.default_rng(seed), seen_values(run.pipeline)
     try:
         columns = [
@@ -116,7 +110,6 @@ def made_up(run: SavedRun, rows: int, seed: int = 0) -> pl.DataFrame:
 
 
 def _made_up(column: Column, seen: Any, dtype: Any, rows: int, rng: np.random.Generator) -> pl.Series:
-    pl = require("polars", "tables")
     if column.kind == "date":
         low, high = (dt.datetime.fromisoformat(str(end)).replace(tzinfo=None) for end in (column.low, column.high))
         return pl.Series([low + (high - low) * share for share in rng.random(rows).tolist()], dtype=pl.Datetime("us"))

@@ -15,8 +15,8 @@ from sklearn.pipeline import Pipeline
 
 from chainrule._internal.typing import Array
 from chainrule.tables import models, positive
+from chainrule.tables.evaluation import evaluate
 from chainrule.tables.inputs import prepared
-from chainrule.tables.judging import judge
 from chainrule.tables.options import Options
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
@@ -104,14 +104,15 @@ def train(
         models.put_inside(network, model, scaler)
     pipeline = Pipeline([("prepare", prepare), ("network", network)])
     rest = np.concatenate([rows, rows_val])
-    judged = judge(pipeline, schema, loaded.test, loaded.frame[rest], y[rest], given.seed)
+    judged = evaluate(pipeline, schema, loaded.test, loaded.frame[rest], y[rest], given.seed)
     return Trained(
         pipeline=pipeline,
         schema=schema,
+        held_out=replace(judged.held_out, rows=loaded.test_rows, source=loaded.test_source),
         scores=judged.scores,
         baselines=judged.baselines,
+        intervals=judged.intervals,
         verdict=judged.verdict,
-        held_out=replace(judged.held_out, rows=loaded.test_rows, source=loaded.test_source),
         history=model.history_,
         split=loaded.split,
         notes=notes,
@@ -123,5 +124,4 @@ def train(
             "target": [column.name for column in schema.targets], **given.settings(arguments), "task": schema.task,
         },
         seconds=time.perf_counter() - began,
-        intervals=judged.intervals,
     )  # fmt: skip

@@ -8,25 +8,20 @@ import platform
 import time
 from collections.abc import Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.metrics import direction
 from chainrule.pages.formatting import MISSING, apart, clean, percent, rows, short
 from chainrule.tables import row_inputs, targets
+from chainrule.tables._polars import pl
 from chainrule.tables.report import importance
 from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, Score, WrongRow
 from chainrule.tables.report.uncertainty import as_numbers, row_losses
 from chainrule.tables.result import HeldOut, Trained
 from chainrule.tables.schema import Column, Schema
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 MIDNIGHT = "T00:00:00"
 BINS, COMMONEST = 12, 6  # bars of the distribution of numbers and dates, and of other values
@@ -121,7 +116,6 @@ def _summary(column: Column, values: Any) -> ColumnSummary:
 
 def _histogram(values: Any, kind: str) -> tuple[float, ...]:
     """Return the shares of rows in bins of equal width, outliers in the outer bins."""
-    pl = require("polars", "tables")
     if values is None:
         return ()
     if not values.dtype.is_numeric():
@@ -138,7 +132,6 @@ def _histogram(values: Any, kind: str) -> tuple[float, ...]:
 
 
 def _commonest(values: Any) -> tuple[str, tuple[float, ...]]:
-    pl = require("polars", "tables")
     values = values.drop_nulls().cast(pl.String, strict=False).drop_nulls().alias("value")
     if not len(values):
         return "", ()

@@ -46,7 +46,7 @@ def tune(
 ) -> Tuned:
     """Search for a better network for a table than the default, and fit it as :func:`chainrule.tables.train` does.
 
-    A trial's value is its mean loss over the folds of a cross-validation of the rows to train on; the rows that
+    A trial's value is its mean loss over the folds of a cross-validation on the training rows. The rows that
     ``train`` holds out are not used. The first trial is the default network, so the best is never worse on the folds.
     The search is Optuna's ``study.optimize``, with its ``TPESampler`` and ``MedianPruner``.
 
@@ -119,7 +119,7 @@ def tune(
         tell(_plan(problem, len(finished(study))))
         seconds = None if minutes is None else 60 * minutes
         Search(study, problem, seed, trials, seconds, jobs, on_trial, start).run()
-        tell("fit        of the best point, as train does it")
+        tell("fit        the best point, as train does")
         best, found = study.best_trial, records(study)
         return Tuned(
             best=dict(best.params),

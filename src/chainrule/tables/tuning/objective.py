@@ -6,22 +6,18 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.tables import models
+from chainrule.tables._polars import pl
 from chainrule.tables.preparation import preparation
 from chainrule.tables.report.uncertainty import SMALLEST, row_losses
 from chainrule.tables.schema import Column
 from chainrule.tables.tuning import space
 from chainrule.training.callbacks import Callback, Run
-
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
 
 CACHED = 2**30  # bytes of prepared folds that are kept between trials
 
@@ -30,7 +26,7 @@ Report = Callable[[int, list[float]], None]
 
 
 class Fold(NamedTuple):
-    """A prepared fold, as the network sees it."""
+    """A prepared fold."""
 
     X: Array
     y: Array
@@ -48,7 +44,7 @@ class Outcome(NamedTuple):
 
 @dataclass
 class Problem:
-    """The rows to train on, the folds and the search space; everything that a worker process needs.
+    """The training rows, the folds and the search space: everything that a worker process needs.
 
     Parameters
     ----------
@@ -60,7 +56,7 @@ class Problem:
     seed, patience : int
     fixed : dict
         Arguments of the estimator that are not searched.
-    folds : list of (rows to train on, rows to validate on)
+    folds : list of (training rows, validation rows)
     """
 
     frame: pl.DataFrame

@@ -1,4 +1,4 @@
-"""The page of a tuning: its trials, the best of them, the importance of each dimension and the loss along it."""
+"""The tuning page: the trials, the best of them, the importance of each dimension, and the loss along it."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def complete(tuned: Tuned) -> list[TrialRecord]:
 
 def _page(tuned: Tuned) -> Page:
     about = (
-        f"{len(tuned.trials)} trials on {tuned.trained.source}, each trained on {tuned.folds} folds of the rows to "
-        "train on. The held-out rows were not used."
+        f"{len(tuned.trials)} trials on {tuned.trained.source}, each trained on {tuned.folds} folds of the "
+        "training rows. The held-out rows were not used."
     )
     return Page(
         f"Tuning a network for {tuned.trained.schema.target}",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.tables import baselines, leaks, scores, splitting
+from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
 from chainrule.tables.predicting import outputs
 from chainrule.tables.report import uncertainty
@@ -16,15 +17,10 @@ from chainrule.tables.schema import Schema
 from chainrule.tables.streaming.on_disk import OnDisk
 from chainrule.tables.task import target_values
 
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
-
-__all__ = ["Judgement", "judge"]
+__all__ = ["Evaluation", "evaluate"]
 
 
-class Judgement(NamedTuple):
+class Evaluation(NamedTuple):
     """The scores of the network and of the baselines on the held-out rows."""
 
     held_out: HeldOut
@@ -35,7 +31,7 @@ class Judgement(NamedTuple):
     intervals: dict[str, tuple[float, float]] = {}  # noqa: RUF012  (never changed)
 
 
-def judge(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: Array, seed: int) -> Judgement:
+def evaluate(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: Array, seed: int) -> Evaluation:
     """Evaluate a fitted pipeline on held-out rows, and the baselines, which are fitted to all other rows.
 
     From a ``frame`` on disk, only as many rows are read as a baseline is fitted to.
@@ -47,7 +43,7 @@ def judge(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: Arra
         frame = frame.select([column.name for column in schema.used])
     truth = target_values(test, schema)
     if not len(truth):
-        return Judgement(
+        return Evaluation(
             HeldOut(test, truth, truth), {}, {}, "No rows were held out, so the network was not evaluated."
         )
     X = np.asarray(pipeline[0].transform(cast(test, schema.columns)))
@@ -62,4 +58,4 @@ def judge(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: Arra
     if some := [f"the {b.name} to {b.rows:,}" for b in simple[1:] if b.rows < rest]:
         verdict += f" To save time, the baselines were fitted to some of the {rest:,} rows: {', '.join(some)}."
     warnings = leaks.too_good(schema, {"network": ours, **measured}, len(truth))
-    return Judgement(held_out, ours, measured, verdict, warnings, uncertainty.intervals(schema, held_out, ours))
+    return Evaluation(held_out, ours, measured, verdict, warnings, uncertainty.intervals(schema, held_out, ours))
