@@ -664,7 +664,7 @@ class TestDrawing:
 def test_the_title_of_the_axis_stands_beside_its_labels(largest):
     """The kind: a title that is drawn over labels of eight digits, and labels that are drawn over each other."""
     plot = Plot(Axis(-largest, largest, "actual"), Axis(0.0, largest, "predicted"))
-    svg = plot.svg("title", "reading")
+    svg = plot.svg("title", "caption")
     labels = re.findall(r'<text x="([\d.]+)" y="[\d.]+" text-anchor="(end|middle)">([^<]+)</text>', svg)
     starts = [float(x) - 6.2 * len(text) for x, anchor, text in labels if anchor == "end"]
     assert min(starts) >= 11 + 6  # the middle of the title, and half its height

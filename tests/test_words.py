@@ -13,7 +13,6 @@ UNSWEPT = {
     "src/chainrule/layers",
     "src/chainrule/tables",
     "src/chainrule/tracing",
-    "src/chainrule/pages",
     "src/chainrule/training/compiled",
     "src/chainrule/__init__.py",
     "src/chainrule/initializers.py",

@@ -59,22 +59,22 @@ class Table:
     rows: tuple[Row, ...]
     align: str
     title: str = ""
-    reading: str = ""
+    caption: str = ""
     corner: str = ""  # a heading above the columns
-    look: str = ""  # the part of the reading about colors and lines, for HTML only
+    look: str = ""  # the part of the caption about colors and lines, for HTML only
     far: tuple[int, ...] = ()  # columns to omit where space is short
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A plot with its title, a sentence on how to read it, and a table of the same data."""
+    """A plot with its title, a caption, and a table of the same data."""
 
     title: str
     svg: str
-    reading: str
+    caption: str
     table: Table | None
     key: tuple[tuple[str, str], ...] = ()  # (class of the line, its name)
-    look: str = ""  # the part of the reading about the plot, for HTML only
+    look: str = ""  # the part of the caption about the plot, for HTML only
 
 
 @dataclass(frozen=True)

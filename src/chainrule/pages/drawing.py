@@ -142,12 +142,12 @@ class Plot:
             self.parts.append(f'<rect class="square {kind}" {place} fill-opacity="{0.12 + 0.88 * density[i, j]:.2f}"/>')
 
     def figure(
-        self, title: str, reading: str, table: Table, key: Sequence[tuple[str, str]] = (), look: str = ""
+        self, title: str, caption: str, table: Table, key: Sequence[tuple[str, str]] = (), look: str = ""
     ) -> Figure:
-        """Return the plot as a :class:`Figure` with its title, its reading and a table of the same data."""
-        return Figure(title, self.svg(title, reading), reading, table, tuple(key), look)
+        """Return the plot as a :class:`Figure` with its title, its caption and a table of the same data."""
+        return Figure(title, self.svg(title, caption), caption, table, tuple(key), look)
 
-    def svg(self, title: str, reading: str) -> str:
+    def svg(self, title: str, caption: str) -> str:
         """Return the SVG, with a title and a description for screen readers."""
         bottom, right = self.height - BOTTOM, self.width - RIGHT
         left, grid, labels = self.left, "", ""
@@ -168,7 +168,7 @@ class Plot:
         )
         return (
             f'<svg class="plot" viewBox="0 0 {self.width} {self.height}" role="img">'
-            f"<title>{escaped(title)}</title><desc>{escaped(reading)}</desc>"
+            f"<title>{escaped(title)}</title><desc>{escaped(caption)}</desc>"
             f'<path class="grid" d="{grid}"/>{"".join(self.parts)}'
             f'<path class="axis" d="M{left} {TOP}V{bottom}H{right}"/>{labels}</svg>'
         )

@@ -149,15 +149,6 @@ def escaped(text: str) -> str:
     return escape(visible(text))
 
 
-def quoted(text: Any, longest: int = LONGEST) -> str:
-    """Return a name in quotes, for a sentence.
-
-    >>> quoted("yes")
-    "'yes'"
-    """
-    return f"'{clean(text, longest)}'"
-
-
 def listed(words: list[str], at_most: int = 5) -> str:
     """Join words with commas, and "and" before the last.
 

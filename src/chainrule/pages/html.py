@@ -147,14 +147,14 @@ def _figure(figure: b.Figure) -> str:
     return (
         f'<figure class="card"><h3>{_text(figure.title)}</h3>'
         + (f'<ul class="key">{key}</ul>' if key else "")
-        + f"{figure.svg}<figcaption>{_text(_joined(figure.reading, figure.look))}</figcaption></figure>"
+        + f"{figure.svg}<figcaption>{_text(_joined(figure.caption, figure.look))}</figcaption></figure>"
     )
 
 
 def _table(table: b.Table) -> str:
     title = f"<h3>{_text(table.title)}</h3>" if table.title else ""
-    reading = f"<figcaption>{_text(_joined(table.reading, table.look))}</figcaption>" if table.reading else ""
-    return f'<figure class="card">{title}{_grid(table)}{reading}</figure>'
+    caption = f"<figcaption>{_text(_joined(table.caption, table.look))}</figcaption>" if table.caption else ""
+    return f'<figure class="card">{title}{_grid(table)}{caption}</figure>'
 
 
 def _grid(table: b.Table, *, array: bool = False) -> str:

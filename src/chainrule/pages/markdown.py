@@ -42,7 +42,7 @@ def _block(block: b.Block) -> list[str]:  # noqa: C901, PLR0911, PLR0912  (one f
             return _table(block)
         case b.Figure():
             table = _table(block.table) if block.table else []
-            return [f"### {_plain(block.title)}", *table, _plain(block.reading)]
+            return [f"### {_plain(block.title)}", *table, _plain(block.caption)]
         case b.Figures():
             return [part for figure in block.figures for part in _block(figure)]
         case b.Formula():
@@ -71,7 +71,7 @@ def _table(table: b.Table) -> list[str]:
     lines = [f"| {' | '.join(head)} |", f"|{rule}"]
     lines += [f"| {' | '.join(map(_cell, row))} |" for row in table.rows]
     title = [f"### {_plain(table.title)}"] if table.title else []
-    return [*title, "\n".join(lines), *([_plain(table.reading)] if table.reading else [])]
+    return [*title, "\n".join(lines), *([_plain(table.caption)] if table.caption else [])]
 
 
 def _cell(cell: b.Cell | str) -> str:

@@ -41,7 +41,7 @@ class Page:
         return markdown.render(self.title, self.about, self.blocks)
 
     def text(self, width: int = 100) -> str:
-        """Return plain text, for a terminal of so many columns."""
+        """Return plain text for a terminal with ``width`` columns."""
         return text.plain(self.title, self.about, self.blocks, width)
 
     def styled(self, width: int = 100) -> Any:

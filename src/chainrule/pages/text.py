@@ -93,11 +93,11 @@ def _block(block: b.Block, width: int) -> Iterator[Line]:  # noqa: C901, PLR0912
         case b.Table():
             yield from (("name", visible(line)) for line in [block.title] if line)
             yield from (("", line) for line in _table(block, width))
-            yield from (("dim", line) for line in _wrapped(block.reading, width))
+            yield from (("dim", line) for line in _wrapped(block.caption, width))
         case b.Figure():
             yield "name", visible(block.title)
             yield from _block(block.table, width) if block.table else ()
-            yield from (("dim", line) for line in _wrapped(block.reading, width))
+            yield from (("dim", line) for line in _wrapped(block.caption, width))
         case b.Picture():
             yield from (("", f"  {line}") for line in ([] if block.signed else arrays.shaded(block.values)))
         case b.Matrix():

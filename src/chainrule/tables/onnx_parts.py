@@ -49,7 +49,7 @@ def filled(graph: Graph, x: str) -> str:
     return graph.node("Where", graph.node("IsNaN", x), np.array(0.0), x)
 
 
-def holes(graph: Graph, x: str) -> str:
+def indicator(graph: Graph, x: str) -> str:
     """Add a MissingIndicator."""
     return graph.node("Cast", graph.node("IsNaN", x), to="float64")
 

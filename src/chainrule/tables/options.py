@@ -94,7 +94,7 @@ class Options:
         return load(source, target, **reading)
 
     def arguments(self, rows: int, task: str) -> dict[str, Any]:
-        """Return the arguments of the estimator for so many training rows."""
+        """Return the arguments of the estimator for a number of training rows."""
         return models.parameters(rows, task, self.seed, dict(self.parameters or {}))
 
     def call(self, function: str, source: Any, target: Any) -> str:

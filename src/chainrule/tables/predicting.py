@@ -108,7 +108,7 @@ def seen_values(pipeline: Any) -> dict[str, list[str]]:
 
 
 def outputs(network: Any, schema: Schema, X: Array) -> tuple[Array, Array | None]:
-    """Return what ``predict`` and ``predict_proba`` of a fitted network return, from one forward pass."""
+    """Return the results of a network's ``predict`` and ``predict_proba``, from one forward pass."""
     if schema.task == "regression":
         return network.predict(X), None
     p = network.predict_proba(X)

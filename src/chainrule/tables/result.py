@@ -79,7 +79,7 @@ class Trained:
         The loss and score of every epoch.
     split : Split
     notes, warnings : tuple of str
-        What was detected and decided, and what deserves attention.
+        The decisions on the table, and possible problems.
     source, sha256 : str
         The file, or "a data frame", and the digest of its content.
     command : str

@@ -36,18 +36,18 @@ def sections(data: ReportData) -> list[Block]:
     if what == "label":
         share = truth.mean(axis=0)
         exact, none = (truth == predicted).all(axis=1).mean(), (truth == (share >= 0.5)).all(axis=1).mean()
-        reading = (
+        caption = (
             f"Every label is correct in {percent(exact)} of rows; always predicting the majority value of each label "
             f"scores {percent(none)}."
         )
         more = {"correct": (truth == predicted).mean(axis=0), "majority baseline": np.maximum(share, 1 - share)}
-        blocks.append(_scores(what, data.classes, scores, len(truth), reading, more))
+        blocks.append(_scores(what, data.classes, scores, len(truth), caption, more))
     else:
-        reading = (
+        caption = (
             "Precision: share of rows predicted as the class that belong to it; random guessing scores the class's "
             "share. Recall: share of the class that is detected. F1: harmonic mean of the two."
         )
-        blocks += _confusion(data, truth, predicted, _scores(what, data.classes, scores, len(truth), reading))
+        blocks += _confusion(data, truth, predicted, _scores(what, data.classes, scores, len(truth), caption))
     if data.probabilities is not None:
         show = _label_curves if what == "label" else _class_curves
         blocks += show(data, data.probabilities[known], truth, scores[2])
@@ -55,14 +55,14 @@ def sections(data: ReportData) -> list[Block]:
 
 
 def _scores(
-    what: str, names: Sequence[str], scores: Any, count: int, reading: str, more: Mapping[str, Array] | None = None
+    what: str, names: Sequence[str], scores: Any, count: int, caption: str, more: Mapping[str, Array] | None = None
 ) -> Table:
     """Return the scores of each class or label; of many, those with the lowest F1."""
     precision, recall, f1, support = scores
     most, order, shown, more = LISTED[what], np.arange(len(names)), apart(names, 24), more or {}
     if len(names) > most:
         order = np.argsort(np.where(support > 0, np.nan_to_num(f1), np.inf), kind="stable")[:most]
-        reading += f" Shown: the {most} of {rows(len(names), what)} with the lowest F1."
+        caption += f" Shown: the {most} of {rows(len(names), what)} with the lowest F1."
     lines: list[Row] = [
         (
             shown[k], f"{support[k]:,}", percent(support[k] / count), *(percent(shares[k]) for shares in more.values()),
@@ -72,7 +72,7 @@ def _scores(
         for k in order.tolist()
     ]  # fmt: skip
     head = (what, "rows", "share", *more, "precision", "recall", "F1")
-    return Table(head, tuple(lines), "l" + "r" * (len(head) - 1), f"Scores by {what}", reading)
+    return Table(head, tuple(lines), "l" + "r" * (len(head) - 1), f"Scores by {what}", caption)
 
 
 def _confusion(data: ReportData, truth: Array, predicted: Array, scores: Table) -> list[Block]:
@@ -85,14 +85,14 @@ def _confusion(data: ReportData, truth: Array, predicted: Array, scores: Table) 
     if absent:
         what = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
         blocks.append(Text(f"No held-out rows belong to {what}, so performance there is unknown.", "warning"))
-    reading = _summary(names, counts)
+    caption = _summary(names, counts)
     if k <= MATRIX:
         lines: list[Row] = [
             (names[i], *(_square(int(counts[i, j]), int(total[i]), wrong=i != j) for j in range(k))) for i in range(k)
         ]
         matrix = Table(
             ("actual", *names), tuple(lines), "l" + "r" * k, "Confusion matrix",
-            f"{reading} Rows are actual classes, columns predicted classes.", corner="predicted",
+            f"{caption} Rows are actual classes, columns predicted classes.", corner="predicted",
             look="A deeper color means a larger share of the row; blue is correct, orange is wrong.",
         )  # fmt: skip
         return [*blocks, Figures((matrix, scores))]
@@ -105,7 +105,7 @@ def _confusion(data: ReportData, truth: Array, predicted: Array, scores: Table) 
     ]
     confusions = Table(
         ("actual", "predicted", "rows", "share of class"), tuple(lines), "llrr", "Most frequent confusions",
-        f"{reading} The {len(pairs)} most frequent errors among {k} classes.",
+        f"{caption} The {len(pairs)} most frequent errors among {k} classes.",
     )  # fmt: skip
     return [*blocks, confusions, scores]
 

@@ -34,13 +34,13 @@ def roc(curves: Curves) -> Figure:
         areas.append(float(metrics.roc_auc_score(truth, score)))
         lines.append([percent(float(true[np.searchsorted(false, rate, "right") - 1])) for rate in RATES])
         plot.line(*thin(false, true), f"s{i + 1}")
-    reading = (
+    caption = (
         f"Given a random row of '{_names(curves)[0]}' and a random other row, the network ranks the first higher "
         f"{percent(areas[0])} of the time: this is the AUC. Chance is 50%."
     )
     look = "The AUC is the area under the curve; the dotted diagonal is chance."
     head = [f"TPR at {percent(rate)} FPR" for rate in RATES]
-    return _figure(plot, "ROC curve", curves, ("AUC", areas), head, lines, reading, look, "chance")
+    return _figure(plot, "ROC curve", curves, ("AUC", areas), head, lines, caption, look, "chance")
 
 
 def precision_recall(curves: Curves) -> Figure:
@@ -57,14 +57,14 @@ def precision_recall(curves: Curves) -> Figure:
             plot.line(DIAGONAL, np.full(2, truth.mean()), "chance")
         plot.line(*thin(recall[::-1], precision[::-1]), f"s{i + 1}")
     name = f"'{_names(curves)[0]}'"
-    reading = (
+    caption = (
         f"At the threshold that detects half of {name}, precision is {lines[0][1 + RECALLS.index(0.5)]}. Random "
         f"guessing would score {lines[0][0]}, the share of rows that are {name}."
     )
     head = ["baseline", *(f"precision at {percent(r)} recall" for r in RECALLS)]
     look = "The dotted line is random guessing."
     title = "Precision and recall"
-    return _figure(plot, title, curves, ("average precision", averages), head, lines, reading, look, "random guessing")
+    return _figure(plot, title, curves, ("average precision", averages), head, lines, caption, look, "random guessing")
 
 
 def _names(curves: Curves) -> list[str]:
@@ -73,7 +73,7 @@ def _names(curves: Curves) -> list[str]:
 
 def _figure(
     plot: Plot, title: str, curves: Curves, summary: tuple[str, list[float]], head: list[str], lines: list[list[str]],
-    reading: str, look: str, dotted: str,
+    caption: str, look: str, dotted: str,
 ) -> Figure:  # fmt: skip
     """Return a plot of several curves with a key and a table; ``summary`` is a name, and a number for each curve."""
     names, what = _names(curves), summary[0]
@@ -81,7 +81,7 @@ def _figure(
     key = [(f"s{i + 1}", f"{name}: {what} {value}") for i, (name, value) in enumerate(zip(names, values, strict=True))]
     body = tuple((name, value, *line) for name, value, line in zip(names, values, lines, strict=True))
     table = Table(("class", what, *head), body, "lr" + "r" * len(head))
-    return plot.figure(title, reading, table, (*key, ("chance", dotted)), look)
+    return plot.figure(title, caption, table, (*key, ("chance", dotted)), look)
 
 
 def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
@@ -101,7 +101,7 @@ def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
     plot.points(mean, observed, "s1", 3.5)
     gap = float((np.abs(mean - observed) * counts[filled]).sum() / counts.sum())
     most = int(np.argmax(counts[filled]))
-    reading = (
+    caption = (
         f"Where the mean predicted probability is {percent(mean[most])} ({rows(int(counts[filled][most]))}), the "
         f"observed frequency is {percent(observed[most])}. Over all rows, the mean gap is {percent(gap)}."
     )
@@ -114,7 +114,7 @@ def calibration(truth: Array, score: Array, what: str, happened: str) -> Figure:
         for b, p, o in zip(filled, mean, observed, strict=True)
     )
     table = Table(("probability", "rows", "mean predicted probability", "observed frequency"), lines, "lrrr")
-    return plot.figure("Calibration", reading, table, look=look)
+    return plot.figure("Calibration", caption, table, look=look)
 
 
 def risk_coverage(correct: Array, confidence: Array) -> Figure:
@@ -129,7 +129,7 @@ def risk_coverage(correct: Array, confidence: Array) -> Figure:
     plot = Plot(Axis(0.0, 1.0, "coverage: share of rows predicted, most confident first", share=True), axis)
     plot.line(DIAGONAL, np.full(2, every), "chance")
     plot.line(*thin(coverage[start:], accuracy[start:]), "s1")
-    reading = (
+    caption = (
         f"Accuracy is {percent(every)} on all rows and {percent(half)} on the most confident half. The larger the gap, "
         "the better the network knows when it is unsure."
     )
@@ -140,7 +140,7 @@ def risk_coverage(correct: Array, confidence: Array) -> Figure:
     )
     table = Table(("coverage", "rows", "accuracy"), body, "rrr")
     look = "Dotted line: accuracy on all rows."
-    return plot.figure("Accuracy by confidence", reading, table, look=look)
+    return plot.figure("Accuracy by confidence", caption, table, look=look)
 
 
 def _share_plot(x: str, y: str) -> Plot:

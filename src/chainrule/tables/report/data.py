@@ -94,7 +94,7 @@ class ReportData:
     command : str
         The command or call that repeats the run.
     facts : tuple of (str, str)
-        What else reproducing the run takes: data, seed, versions, durations.
+        Other facts for reproducing the run: data, seed, versions, durations.
 
     Examples
     --------

@@ -31,25 +31,25 @@ def columns(data: ReportData) -> list[Block]:
         for name, i, grown, spread in zip(names, shown, texts, spreads, strict=True)
     )
     first = shown[0]
-    reading = f"Without shuffling, {found.measure} is {short(found.base)} on {rows(found.rows)}. "
+    caption = f"Without shuffling, {found.measure} is {short(found.base)} on {rows(found.rows)}. "
     if largest > 0:
-        reading += f"Shuffling '{names[0]}' raises it to {short(found.base + first.mean)}. "
+        caption += f"Shuffling '{names[0]}' raises it to {short(found.base + first.mean)}. "
     else:
-        reading += "Shuffling any column does not raise it: the network uses none of them. "
+        caption += "Shuffling any column does not raise it: the network uses none of them. "
     nothing = sum(i.mean <= 2 * i.spread for i in found.columns)
     times = "once" if found.repeats == 1 else f"{found.repeats} times"
-    reading += f"Each column was shuffled {times}; ± is the standard deviation over the shuffles. "
+    caption += f"Each column was shuffled {times}; ± is the standard deviation over the shuffles. "
     if found.repeats > 1 and nothing:
         those = "the one column" if len(found.columns) == 1 else f"{nothing} of {rows(len(found.columns), 'column')}"
-        reading += f"For {those}, the increase is within chance. "
-    reading += "Correlated columns appear less important than they are."
+        caption += f"For {those}, the increase is within chance. "
+    caption += "Correlated columns appear less important than they are."
     more = len(found.columns) - len(shown)
     cut = f"the first {len(shown)} of {len(found.columns)}" if more > 0 else ""
     blocks: list[Block] = [Heading("Column importance", cut, "importance")]
     if found.untried:
         blocks.append(Text(f"Not computed for lack of time: {rows(found.untried, 'column')}.", "warning"))
     head = ("column", f"increase in {found.measure}", "", "± SD over shuffles")
-    return [*blocks, Table(head, lines, "lrlr", reading=reading)]
+    return [*blocks, Table(head, lines, "lrlr", caption=caption)]
 
 
 def _length(mean: float, largest: float) -> float:
@@ -89,12 +89,12 @@ def _curve(data: ReportData, name: str, lines: list[tuple[str, str]]) -> Figure 
         plot.line(*(thin(epochs, v) if np.isfinite(v).all() else (epochs, v)), f"s{i + 1}")
         if len(v) == 1:
             plot.points(epochs, v, f"s{i + 1}", 3)
-    reading = _curve_reading(name, epochs, values)
+    caption = _curve_reading(name, epochs, values)
     at = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), 12)).round().astype(int))
     body = tuple((f"{epochs[i]:,.0f}", *(short(v[i]) for v in values)) for i in at)
     key = tuple((f"s{i + 1}", text) for i, (_, text) in enumerate(lines))
     table = Table(("epoch", *(text for _, text in lines)), body, "r" + "r" * len(lines))
-    return plot.figure(name, reading, table, key if len(key) > 1 else ())
+    return plot.figure(name, caption, table, key if len(key) > 1 else ())
 
 
 def _curve_reading(name: str, epochs: Any, values: list[Any]) -> str:

@@ -68,8 +68,8 @@ def _against(data: ReportData, truth: Array, predicted: Array) -> Figure:
     plot.line(np.array([low, high]), np.array([low, high]), "chance")
     outside = int(((both < low) | (both > high)).reshape(2, -1).any(axis=0).sum())
     within = float((np.abs(predicted - truth) <= 0.1 * np.abs(truth)).mean())
-    reading = f"{percent(within)} of predictions are within 10% of the actual value."
-    reading += f" Outside the plot and drawn at its edge: {rows(outside)}." if outside else ""
+    caption = f"{percent(within)} of predictions are within 10% of the actual value."
+    caption += f" Outside the plot and drawn at its edge: {rows(outside)}." if outside else ""
     order = np.argsort(predicted, kind="stable")
     lines = tuple(
         (_range(predicted[part]), f"{len(part):,}", short(predicted[part].mean()), short(truth[part].mean()))
@@ -77,7 +77,7 @@ def _against(data: ReportData, truth: Array, predicted: Array) -> Figure:
     )
     table = Table(("predicted", "rows", "mean predicted", "mean actual"), lines, "lrrr")
     look = f"{what}. Predictions on the dotted line are exact; above it, they are too high."
-    return plot.figure("Predicted vs. actual", reading, table, look=look)
+    return plot.figure("Predicted vs. actual", caption, table, look=look)
 
 
 def _residuals(data: ReportData, error: Array) -> Figure:
@@ -94,12 +94,12 @@ def _residuals(data: ReportData, error: Array) -> Figure:
     bias = f"Predictions are {short(abs(mean), 3)} too {'high' if mean > 0 else 'low'} on average"
     bias += ", which is within chance" if np.isfinite(spread) and abs(mean) <= 1.96 * spread else ""
     far = int(((error < low) | (error > high)).sum())
-    reading = f"Half of the predictions are within {short(middle, 3)} of the actual value. {bias}." + (
+    caption = f"Half of the predictions are within {short(middle, 3)} of the actual value. {bias}." + (
         f" Outside the plot and counted in its end bars: {rows(far)}." if far else ""
     )
     lines = tuple((b, Cell(f"{n:,}", bar=n / max(counts.max(), 1))) for b, n in zip(bins, counts, strict=True))
     table = Table(("predicted − actual", "rows"), lines, "lr")
-    return plot.figure("Residuals", reading, table)
+    return plot.figure("Residuals", caption, table)
 
 
 def _standard_error(values: Array) -> float:
@@ -129,17 +129,17 @@ def _parts(data: ReportData, truth: Array, predicted: Array) -> Table:
         )
     ]
     beaten = sum(o > c for o, c in zip(off, constant, strict=True))
-    reading = (
+    caption = (
         f"Each line covers a {'fifth' if len(parts) == PARTS else 'part'} of the rows, sorted by actual value. MAE: "
         "mean absolute error. Bias: mean of predicted − actual; positive means too high. "
     )
-    reading += (
+    caption += (
         f"In {beaten} of {len(parts)} groups, always predicting the mean ({short(mean)}) is more accurate."
         if beaten
         else f"In every group, the network is more accurate than always predicting the mean ({short(mean)})."
     )
     head = (f"actual {clean(data.target, 28)}", "rows", "MAE", "MAE, mean baseline", "bias")
-    return Table(head, tuple(lines), "lrrrr", "Error by target value", reading)
+    return Table(head, tuple(lines), "lrrrr", "Error by target value", caption)
 
 
 def _range(values: Array) -> str:

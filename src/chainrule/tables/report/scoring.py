@@ -92,14 +92,14 @@ def _score_table(data: ReportData) -> Table:
         interval = apart(score.low, score.high, texts[:2])
         lines.append((Cell(clean(score.name), note=MEANING.get(score.name, "")), *cells, interval))
         lost += [clean(score.name)] if math.isfinite(best) and values[0] != best else []
-    reading = (
+    caption = (
         "On the held-out rows. The 95% confidence interval is for the network's score on new rows like these. Bold: "
         "best in the row."
     )
     if lost:
-        reading += f" A baseline is better on {listed(lost)}."
+        caption += f" A baseline is better on {listed(lost)}."
     head = ("score", "network", *map(clean, models), "95% confidence interval (network)")
-    return Table(head, tuple(lines), "lrr" + "r" * len(models), reading=reading)
+    return Table(head, tuple(lines), "lrr" + "r" * len(models), caption=caption)
 
 
 def _best(score: Score, values: Sequence[float]) -> float:

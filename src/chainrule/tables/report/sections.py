@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chainrule.pages.blocks import Block, Cell, Code, Heading, Table, Text
-from chainrule.pages.formatting import MISSING, NONE, apart, clean, percent, quoted, rows
+from chainrule.pages.formatting import MISSING, NONE, apart, clean, percent, rows
 from chainrule.tables.report import classes, learning, regression, scoring
 from chainrule.tables.report.data import ColumnSummary, ReportData
 
@@ -52,19 +52,19 @@ def _wrong(data: ReportData) -> list[Block]:
     columns = list(zip(*([value for _, value in w.values] for w in data.wrong), strict=True))
     how = {"regression": "error", "multilabel": "log loss"}.get(data.task, "probability of the true class")
     head = ("row" if data.wrong_in else "held-out row", "actual", "predicted", how, *apart(names, 24))
-    reading = (
+    caption = (
         "Look at these first: they may be data errors or rare cases. "
         + ("The columns on the right are the most important ones." if names else "")
     ).strip()
     if data.wrong_in:
-        reading += f" Row 1 is the first data row of {clean(data.wrong_in, 80)}."
+        caption += f" Row 1 is the first data row of {clean(data.wrong_in, 80)}."
     return [
         Heading("Worst predictions", "the held-out rows with the largest errors", "wrong"),
         Table(
             head,
             lines,
             ("rrrr" if data.task == "regression" else "rllr") + "".join(map(_side, columns)),
-            reading=reading,
+            caption=caption,
         ),
     ]
 
@@ -85,17 +85,17 @@ def _table(data: ReportData) -> list[Block]:
         text = f"{rows(len(missing), 'column')} with missing values" if missing else "No missing values"
         if missing and data.rows:
             worst = max(missing, key=lambda c: c.missing)
-            text += f", most in {quoted(worst.name)}: {percent(min(worst.missing / data.rows, 1.0))} of the rows"
+            text += f", most in '{clean(worst.name)}': {percent(min(worst.missing / data.rows, 1.0))} of the rows"
         dropped = [c for c in data.columns if c.dropped]
         text += f". Dropped: {rows(len(dropped), 'column')}." if dropped else "."
         blocks.append(Text(text))
     if every:
         marks = [f"{c.name} (target)" if i < len(data.targets) else c.name for i, c in enumerate(every[:COLUMNS])]
         lines = tuple(_column(c, mark, data.rows) for c, mark in zip(every, apart(marks), strict=False))
-        reading = "The sparklines show the distribution of the held-out rows."
-        reading += f" Not listed: {rows(len(every) - COLUMNS, 'column')}." if len(every) > COLUMNS else ""
+        caption = "The sparklines show the distribution of the held-out rows."
+        caption += f" Not listed: {rows(len(every) - COLUMNS, 'column')}." if len(every) > COLUMNS else ""
         head = ("column", "type", "missing", "distinct", "values")
-        blocks.append(Table(head, lines, "llrrl", reading=reading))
+        blocks.append(Table(head, lines, "llrrl", caption=caption))
     blocks += [Text(clean(text, 400), "soft") for text in data.notes[:NOTES]]
     return blocks
 

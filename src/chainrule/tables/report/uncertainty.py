@@ -96,7 +96,7 @@ def interval(name: str, value: float, task: str, y: Array, predicted: Array, p: 
 
 
 def student(rows: int) -> float:
-    """Return the half-width of the 95% interval of a mean of so many rows, in standard errors.
+    """Return the half-width of the 95% interval of a mean over rows, in standard errors.
 
     >>> round(student(4), 2), round(student(1000), 2)
     (3.18, 1.96)
