@@ -89,7 +89,7 @@ def _curve(data: ReportData, name: str, lines: list[tuple[str, str]]) -> Figure 
         plot.line(*(thin(epochs, v) if np.isfinite(v).all() else (epochs, v)), f"s{i + 1}")
         if len(v) == 1:
             plot.points(epochs, v, f"s{i + 1}", 3)
-    caption = _curve_reading(name, epochs, values)
+    caption = _curve_caption(name, epochs, values)
     at = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), 12)).round().astype(int))
     body = tuple((f"{epochs[i]:,.0f}", *(short(v[i]) for v in values)) for i in at)
     key = tuple((f"s{i + 1}", text) for i, (_, text) in enumerate(lines))
@@ -97,7 +97,7 @@ def _curve(data: ReportData, name: str, lines: list[tuple[str, str]]) -> Figure 
     return plot.figure(name, caption, table, key if len(key) > 1 else ())
 
 
-def _curve_reading(name: str, epochs: Any, values: list[Any]) -> str:
+def _curve_caption(name: str, epochs: Any, values: list[Any]) -> str:
     last = values[-1]
     if name == "Learning rate":
         first, final, most = (short(v, 2) for v in (last[0], last[-1], last.max()))

@@ -52,21 +52,13 @@ def _wrong(data: ReportData) -> list[Block]:
     columns = list(zip(*([value for _, value in w.values] for w in data.wrong), strict=True))
     how = {"regression": "error", "multilabel": "log loss"}.get(data.task, "probability of the true class")
     head = ("row" if data.wrong_in else "held-out row", "actual", "predicted", how, *apart(names, 24))
-    caption = (
-        "Look at these first: they may be data errors or rare cases. "
-        + ("The columns on the right are the most important ones." if names else "")
-    ).strip()
+    caption = "Look at these first: they may be data errors or rare cases."
+    caption += " The columns on the right are the most important ones." if names else ""
     if data.wrong_in:
         caption += f" Row 1 is the first data row of {clean(data.wrong_in, 80)}."
-    return [
-        Heading("Worst predictions", "the held-out rows with the largest errors", "wrong"),
-        Table(
-            head,
-            lines,
-            ("rrrr" if data.task == "regression" else "rllr") + "".join(map(_side, columns)),
-            caption=caption,
-        ),
-    ]
+    align = ("rrrr" if data.task == "regression" else "rllr") + "".join(map(_side, columns))
+    heading = Heading("Worst predictions", "the held-out rows with the largest errors", "wrong")
+    return [heading, Table(head, lines, align, caption=caption)]
 
 
 def _side(values: Sequence[str]) -> str:
