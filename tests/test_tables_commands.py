@@ -286,9 +286,9 @@ def test_the_scaling_of_a_target_is_undone_in_words(target, scaled, cut):
     scaler = PositiveTarget(log=scaled).fit(np.array([[0.0], [10.0], [100.0]]))
     said = explaining._back(scaler, "price", np.array([target]))
     value = scaler.inverse_transform(np.array([[target]])).item()
-    assert number(re.search(r"(?:= |cut to )(\S+)$", said)[1]) == pytest.approx(value, rel=1e-4, abs=1e-9)
+    assert number(re.search(r"(?:= |bounded to )(\S+)$", said)[1]) == pytest.approx(value, rel=1e-4, abs=1e-9)
     assert ("exp(" in said) == scaled
-    assert ("cut to" in said) == cut
+    assert ("bounded to" in said) == cut
 
 
 def test_explain_says_which_rows_there_are(runs):
@@ -311,7 +311,7 @@ def test_check_takes_labeled_rows_and_says_what_it_used(runs, tmp_path):
     source = runs / "multiclass.csv"
     given = run("check", runs / "multiclass", source, "--rows", "5").stdout
     assert f"at the first 5 labeled rows of {source}" in given
-    assert "is right" in given
+    assert "is correct" in given
     rows("binary", 1).write_csv(tmp_path / "one.csv")
     refused("check", runs / "binary", tmp_path / "one.csv", match="has one labeled row: expected two or more")
     rows("binary", 9).drop("y").write_csv(tmp_path / "new.csv")
@@ -429,7 +429,7 @@ def test_the_model_of_another_run_is_refused(runs, every, tmp_path):
 def test_check_checks_the_gradients_of_a_tables_run_and_of_an_estimators_file(runs, task):
     for target in (runs / task, runs / task / "model.safetensors"):
         printed = run("check", target).stdout
-        assert "is right" in printed, printed
+        assert "is correct" in printed, printed
         assert ("at 8 made-up rows in the range of training, and random targets" in printed) == target.is_dir()
 
 

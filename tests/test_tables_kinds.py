@@ -213,7 +213,7 @@ def test_infinities_and_dates_are_remarked_on():
         "'i': 1 infinite value(s), ranked beyond all finite values.",
         "'d': read as %d/%m/%Y, but every value also matches %m/%d/%Y. To use that format: --date 'd:%m/%d/%Y'.",
         "'d': 1 invalid date(s), such as 'x', treated as missing.",
-        "'m' has dates in several formats, read as the first that fits: %Y-%m-%d or %d/%m/%Y.",
+        "'m': mixed date formats; the first match is used: %Y-%m-%d or %d/%m/%Y.",
     )
 
 

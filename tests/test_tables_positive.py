@@ -98,7 +98,7 @@ def test_a_file_with_something_else_for_its_numbers_is_refused(tmp_path):
     assert loads(dumps(scaler)).inverse_transform(np.array([[0.5]])) == scaler.inverse_transform(np.array([[0.5]]))
     scaler.most_ = [1.0]
     tables.save(trained, tmp_path / "run")
-    with pytest.raises(ValueError, match="chainrule does not write such a pipeline"):
+    with pytest.raises(ValueError, match="the pipeline is not one that chainrule writes"):
         tables.load(tmp_path / "run")
 
 

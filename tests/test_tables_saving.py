@@ -105,10 +105,10 @@ def test_what_is_no_run_is_named(tmp_path, folder):
 @pytest.mark.parametrize("name", saving.LOADED)
 def test_a_file_of_another_run_or_a_damaged_one_is_named(runs, folder, name):
     shutil.copy(runs["multiclass"][1] / name, folder / name)
-    with pytest.raises(ModelFileError, match=f"{re.escape(name)}: it was changed since it was saved"):
+    with pytest.raises(ModelFileError, match=f"{re.escape(name)}: it was changed after saving"):
         saving.load(folder)
     (folder / name).write_bytes((runs["binary"][1] / name).read_bytes()[:-9])
-    with pytest.raises(ModelFileError, match=f"{re.escape(name)}: it was changed since it was saved"):
+    with pytest.raises(ModelFileError, match=f"{re.escape(name)}: it was changed after saving"):
         saving.load(folder)
 
 

@@ -175,7 +175,7 @@ def test_a_copy_among_many_columns_and_rows_is_found():
         {f"c{i}": np.random.default_rng(i).normal(size=rows) for i in range(250)} | {"copy": y, "y": y}
     )
     schema = load(frame, "y").schema
-    assert [text[:17] for text in find_leaks(frame, schema, y)] == ["the column 'copy'"]
+    assert [text[25:42] for text in find_leaks(frame, schema, y)] == ["the column 'copy'"]
 
 
 MADE = (np.round(X * 3 + 20, 1)).tolist()
@@ -215,7 +215,7 @@ def heavy():
 def test_predictions_and_report_name_the_unit_of_training(heavy, tmp_path):
     frame, trained = heavy
     assert trained.schema.targets[0].notation.unit == "kg"
-    assert "'y' has values like '20.4 kg': read as an amount in kg." in [*trained.notes]
+    assert "'y': values such as '20.4 kg', read as an amount in kg." in [*trained.notes]
     tables.save(trained, tmp_path / "run")
     for run in (trained, tables.load(tmp_path / "run")):
         found, notes = tables.predict(run, frame.drop("y"))

@@ -1,9 +1,12 @@
 """Training on tables: the parts of the rows, what is decided, what is warned of and what is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.compose import ColumnTransformer
 
 from chainrule import tables
 from chainrule.tables import loading
@@ -250,3 +253,28 @@ def test_the_call_that_repeats_a_run_is_kept(tmp_path):
     assert again.command == f"train({str(tmp_path / 't.csv')!r}, 'survived', drop=['age'], parameters={QUICK}, seed=2)"
     assert again.command in build(again).html.replace("&#x27;", "'")
     assert train(test=0.3).command.startswith("train(frame, 'survived', test=0.3")
+
+
+def test_the_held_out_rows_are_prepared_once_for_scores_and_report(monkeypatch):
+    prepared, transform = [], ColumnTransformer.transform
+
+    def counted(self, X):
+        prepared.append((self, len(X)))
+        return transform(self, X)
+
+    monkeypatch.setattr(ColumnTransformer, "transform", counted)
+    trained = train()
+    build(trained)
+    rows = [count for by, count in prepared if by is trained.pipeline[0]]
+    assert rows == [trained.split.validation, trained.split.test]
+
+
+def test_the_options_of_train_tune_and_script_are_the_same(tmp_path):
+    path = tmp_path / "t.csv"
+    passengers().write_csv(path)
+    for function in (tables.train, tables.tune, tables.script):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'epochs'"):
+            function(path, "survived", epochs=3, **({"trials": 1} if function is tables.tune else {}))
+    given = tables.Options(drop="age", dates=(name for name in ["day"]), test=Path("test.csv"), patience=30, seed=1)
+    assert given.given == {"drop": ["age"], "dates": ["day"], "test": "test.csv", "seed": 1}
+    assert train(drop="age").command == f"train(frame, 'survived', drop=['age'], parameters={QUICK})"

@@ -115,7 +115,7 @@ def test_a_class_of_two_rows_is_trained_on_in_every_fold():
     ("y", "plan", "message"),
     [
         (np.array([0, 1] * 2), SplitRule(0.2, 0.1, 0), "4 training rows are too few for 3 folds"),
-        (np.array([0] * 20 + [1, 2]), STRATIFIED, "fewer than two classes have the 3 rows"),
+        (np.array([0] * 20 + [1, 2]), STRATIFIED, "fewer than two classes have the 3 training rows"),
         (np.array([0, 1] * 9), SplitRule(0.2, 0.1, 0, group="g"), "2 groups to train on, too few for 3 folds"),
     ],
 )
@@ -414,8 +414,8 @@ def fitted(monkeypatch):
     """Stand in for the training at the end, and remember what it was asked for."""
     asked = []
 
-    def fit(source, target, seed, options, found):
-        asked.append((options, found))
+    def fit(source, target, options, found):
+        asked.append((options.given, found))
         schema = Schema((Column("a", "number"),), (Column(target, "yes/no"),), "binary", ("no", "yes"), 120)
         split = Split(86, 10, 24, "rows at random")
         held_out = HeldOut(frame(), np.zeros(0), np.zeros(0))

@@ -78,7 +78,7 @@ def predict_file(
     with writing(out) as file:
         rows = (_write_parquet if parquet else _write_csv)(file, predicted(), out.parent)
         if not rows:
-            raise ValueError("no rows to predict: expected at least one.")
+            raise ValueError("there are no rows: expected at least one to predict.")
     return rows, predictor.notes()
 
 

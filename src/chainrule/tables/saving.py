@@ -184,7 +184,7 @@ def _put_network(pipeline: Any, schema: Schema, path: Path) -> None:
     except (AttributeError, TypeError, ValueError):
         fits = False
     if not fits or known != {column.name for column in schema.used}:
-        raise ModelFileError("chainrule does not write such a pipeline, or it does not match the schema.")
+        raise ModelFileError("the pipeline is not one that chainrule writes, or does not match the schema.")
     if schema.task != "regression":
         model = MLPClassifier.load(path)
         given = tuple(model.classes_.tolist())

@@ -136,7 +136,8 @@ def _summary(names: Sequence[str], counts: Array) -> str:
     i, j = divmod(int(np.argmax(wrong)), len(names))
     share = percent(wrong[i, j] / counts[i].sum())
     return (
-        f"Most frequent error: '{names[i]}' predicted as '{names[j]}', {wrong[i, j]:,} times ({share} of '{names[i]}')."
+        f"Most frequent error: '{names[i]}' predicted as '{names[j]}', {rows(int(wrong[i, j]), 'time')} ({share} of "
+        f"'{names[i]}')."
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.metrics import direction
-from chainrule.pages.formatting import MISSING, apart, clean, percent, rows, short
+from chainrule.pages.formatting import MISSING, apart, clean, percent, short
 from chainrule.tables import row_inputs, targets
 from chainrule.tables._polars import pl
 from chainrule.tables.report import importance
@@ -202,7 +202,7 @@ def _facts(trained: Trained, explained: float | None) -> list[tuple[str, str]]:
     facts += [("training time", _seconds(trained.seconds))] if trained.seconds else []
     facts += [("column importance time", _seconds(explained))] if explained is not None else []
     epochs = len(trained.history)
-    return [*facts, *([("epochs", rows(epochs, "epoch"))] if epochs else [])]
+    return [*facts, *([("epochs", f"{epochs:,}")] if epochs else [])]
 
 
 def _option(value: Any) -> str:

@@ -63,11 +63,13 @@ def epochs(data: ReportData) -> list[Block]:
         return []
     figures = []
     losses = [("loss", "training"), ("val_loss", "validation")]
-    figures.append(_curve(data, "Loss", [(column, name) for column, name in losses if column in data.history]))
+    figures.append(_curve(data, "loss", [(column, name) for column, name in losses if column in data.history]))
     others = [c for c in data.history if c.startswith("val_") and c != "val_loss"]
-    figures += [_curve(data, c[4:].replace("_", " ").capitalize(), [(c, "validation")]) for c in others[:3]]
+    score = {"regression": "R²", "multilabel": "subset accuracy"}.get(data.task, "accuracy")
+    names = [score if c == "val_score" else c[4:].replace("_", " ") for c in others[:3]]
+    figures += [_curve(data, name, [(c, "validation")]) for c, name in zip(others, names, strict=False)]
     if len(figures) == 1 and "learning_rate" in data.history and len(set(data.history["learning_rate"])) > 1:
-        figures.append(_curve(data, "Learning rate", [("learning_rate", "learning rate")]))
+        figures.append(_curve(data, "learning rate", [("learning_rate", "learning rate")]))
     how = f"{rows(count, 'epoch')}" + (f"; {data.stopped}" if data.stopped else "")
     return [Heading("Training history", clean(how, 200), "curves"), Figures(tuple(f for f in figures if f is not None))]
 
@@ -84,7 +86,10 @@ def _curve(data: ReportData, name: str, lines: list[tuple[str, str]]) -> Figure 
         low, high = low - (abs(low) or 1) * 0.05, high + (abs(high) or 1) * 0.05
     margin = 0.0 if log else 0.04 * (high - low)
     last = max(float(epochs[-1]), float(epochs[0]) + 1)
-    plot = Plot(Axis(float(epochs[0]), last, "epoch"), Axis(low - margin, high + margin, name.lower(), log))
+    plot = Plot(
+        Axis(float(epochs[0]), last, "epoch"),
+        Axis(low - margin, high + margin, name, log),
+    )
     for i, v in enumerate(values):
         plot.line(*(thin(epochs, v) if np.isfinite(v).all() else (epochs, v)), f"s{i + 1}")
         if len(v) == 1:
@@ -94,20 +99,20 @@ def _curve(data: ReportData, name: str, lines: list[tuple[str, str]]) -> Figure 
     body = tuple((f"{epochs[i]:,.0f}", *(short(v[i]) for v in values)) for i in at)
     key = tuple((f"s{i + 1}", text) for i, (_, text) in enumerate(lines))
     table = Table(("epoch", *(text for _, text in lines)), body, "r" + "r" * len(lines))
-    return plot.figure(name, caption, table, key if len(key) > 1 else ())
+    return plot.figure(name[0].upper() + name[1:], caption, table, key if len(key) > 1 else ())
 
 
 def _curve_caption(name: str, epochs: Any, values: list[Any]) -> str:
     last = values[-1]
-    if name == "Learning rate":
+    if name == "learning rate":
         first, final, most = (short(v, 2) for v in (last[0], last[-1], last.max()))
         return f"Learning rate from {first} to {final}, peak {most}."
     if not np.isfinite(last).any():
         return "All values are NaN or infinite: training failed."
-    best = int(np.nanargmin(last) if name == "Loss" else np.nanargmax(last))
-    where = "the validation rows" if name != "Loss" or len(values) > 1 else "the training rows"
+    best = int(np.nanargmin(last) if name == "loss" else np.nanargmax(last))
+    where = "the validation rows" if name != "loss" or len(values) > 1 else "the training rows"
     text = f"Best on {where} after epoch {epochs[best]:,.0f}: {short(last[best])}."
-    if name == "Loss" and len(values) > 1:
+    if name == "loss" and len(values) > 1:
         gap = float(last[-1] - last[best])
         grew = gap > 0.1 * abs(float(last[best])) and best < len(last) - 1
         text += (

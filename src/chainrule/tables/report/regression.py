@@ -26,7 +26,7 @@ def sections(data: ReportData) -> list[Block]:
     if not len(truth):
         return []
     pictures = Figures((_against(data, truth, predicted), _residuals(data, predicted - truth)))
-    blocks: list[Block] = [Heading("Predicted vs. actual", "on held-out rows", "regression"), pictures]
+    blocks: list[Block] = [Heading("Predictions and errors", "on held-out rows", "regression"), pictures]
     if np.ptp(predicted) == 0 and len(predicted) > 1:
         blocks.append(
             Text(f"The network predicts {short(predicted[0])} for every row: it has learned nothing.", "warning")
