@@ -30,7 +30,7 @@ def render(title: str, about: str, blocks: Sequence[b.Block], width: int) -> Ite
 def plain(title: str, about: str, blocks: Sequence[b.Block], width: int) -> str:
     """Return a page as text.
 
-    >>> print(plain("A page", "", [Table(("row", "error"), (("one", "0.5"), ("two", "10")), "lr")], 40), end="")
+    >>> print(plain("A page", "", [b.Table(("row", "error"), (("one", "0.5"), ("two", "10")), "lr")], 40), end="")
     A page
     <BLANKLINE>
     row  error
