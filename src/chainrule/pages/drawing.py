@@ -142,7 +142,7 @@ class Plot:
             self.parts.append(f'<rect class="square {kind}" {place} fill-opacity="{0.12 + 0.88 * density[i, j]:.2f}"/>')
 
     def figure(
-        self, title: str, caption: str, table: Table, key: Sequence[tuple[str, str]] = (), look: str = ""
+        self, title: str, caption: str, table: Table | None, key: Sequence[tuple[str, str]] = (), look: str = ""
     ) -> Figure:
         """Return the plot as a :class:`Figure` with its title, its caption and a table of the same data."""
         return Figure(title, self.svg(title, caption), caption, table, tuple(key), look)

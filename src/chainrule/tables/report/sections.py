@@ -10,7 +10,9 @@ from chainrule.tables.report import classes, learning, regression, scoring
 from chainrule.tables.report.data import ColumnSummary, ReportData
 
 COLUMNS = 60  # in the table of columns
-NOTES = 30  # notes and warnings
+NOTES = 30  # notes
+TYPES = {"many": "category, high-cardinality"}
+"""Names of column types, where they differ from those of the schema."""
 
 
 def title(data: ReportData) -> str:
@@ -96,7 +98,7 @@ def _column(column: ColumnSummary, name: str, count: int) -> tuple[Cell | str, .
     missing = f"{column.missing:,}"
     if column.missing and count:
         missing += f" ({percent(min(column.missing / count, 1.0))})"
-    kind = f"{column.kind}, dropped: {clean(column.dropped, 80)}" if column.dropped else column.kind
+    kind = TYPES.get(column.kind, column.kind) + (f", dropped: {clean(column.dropped, 80)}" if column.dropped else "")
     distinct = f"{column.distinct:,}" if column.distinct else NONE
     return name, kind, missing, distinct, Cell(column.spread, shares=column.shares)
 

@@ -137,13 +137,14 @@ def _history(tuned: Tuned) -> Figure:
         plot.points(pruned[:, 0], pruned[:, 1], "s2", radius=2.0)
     plot.points(x, y, "s1", radius=3.0)
     plot.line(np.repeat(np.append(x, last), 2)[1:-1], np.repeat(np.minimum.accumulate(y), 2), "s1")
-    caption = (
+    look = (
         "Blue: complete trials, and the best so far. Orange: pruned trials, with the mean loss at which they ended. "
         "Dashed: the default. Trials above the plot are drawn at its upper edge."
     )
     rows = tuple((str(t.number), t.state, "" if t.value is None else f"{t.value:#.4g}") for t in tuned.trials)
     table = Table(("trial", "state", tuned.measure), rows, "rlr")
-    return plot.figure("Trial by trial", caption, table)
+    caption = f"The {tuned.measure} of the default is {tuned.default_value:#.4g}."
+    return plot.figure("Trial by trial", caption, table, look=look)
 
 
 def _best(tuned: Tuned) -> Table:
@@ -192,10 +193,8 @@ def _slice(tuned: Tuned, dimension: Dimension) -> Figure:
     plot = Plot(_axis(dimension), _loss_axis(tuned, y))
     plot.points(x, y, "s1", radius=2.5)
     plot.points(x[:1], y[:1], "s1", radius=5.5)
-    caption = f"Each dot is a complete trial, the large one the best: {_shown(values[0])}."
-    rows = tuple((_shown(v), f"{loss:#.4g}") for v, loss in zip(values[:SHOWN], y, strict=False))
-    table = Table((dimension.name, tuned.measure), rows, "rr")
-    return plot.figure(dimension.name, caption, table)
+    look = "Each dot is a complete trial, the large one the best."
+    return plot.figure(dimension.name, f"Best: {_shown(values[0])}.", None, look=look)
 
 
 @dataclass(frozen=True)
