@@ -122,9 +122,7 @@ def _types(loaded: Loaded) -> dict[str, Any]:
     """Return the types of the columns, if a test file has the same ones."""
     if loaded.given is None:
         return dict(loaded.frame.schema)
-    flags = {
-        column.name for column in loaded.schema.used if column.kind == "yes/no"
-    }  # which may have other values there
+    flags = {column.name for column in loaded.schema.used if column.kind == "yes/no"}  # which may have other values
     given = loaded.given.schema
     return {name: t for name, t in loaded.frame.schema.items() if name not in flags and given.get(name) == t}
 
@@ -164,11 +162,8 @@ def _with_target(loaded: Loaded) -> str:
 
 
 def _shared_out(loaded: Loaded) -> list[str]:
-    rare = splitting.has_rare(loaded.rule, loaded.y)
-    return [
-        "# Split them into training, validation and test rows.",
-        *splitting.code(loaded.rule, loaded.frame, rare=rare),
-    ]
+    lines = splitting.code(loaded.rule, loaded.frame, rare=splitting.has_rare(loaded.rule, loaded.y))
+    return ["# Split them into training, validation and test rows.", *lines]
 
 
 def _columns(loaded: Loaded, named: dict[str, list[str]]) -> list[str]:

@@ -113,9 +113,8 @@ def load(folder: str | os.PathLike[str]) -> SavedRun:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        hint = (
-            f" Give the folder that contains it: {folder.parent}." if folder.name in FILES and folder.exists() else ""
-        )
+        named = folder.name in FILES and folder.exists()
+        hint = f" Give the folder that contains it: {folder.parent}." if named else ""
         raise FileNotFoundError(f"{folder} is not a folder that chainrule train wrote.{hint}")
     if not (folder / CONFIG).exists():
         raise FileNotFoundError(
@@ -126,9 +125,7 @@ def load(folder: str | os.PathLike[str]) -> SavedRun:
         config = parse(file.read(), CONFIG)
     digests = config.get("files")
     if config.get("format") != FORMAT or not isinstance(digests, dict):
-        raise ModelFileError(
-            f"{folder / CONFIG}: expected a run of format {FORMAT}. Was it written by a newer version?"
-        )
+        raise ModelFileError(f"{folder / CONFIG}: expected a run of format {FORMAT}. Is it from a newer version?")
     with _verified(folder / NETWORK, digests):
         pass
     with _verified(folder / SCHEMA, digests) as file:
@@ -221,24 +218,20 @@ def _harmless(found: Any) -> bool:
         outs, categories = given["_n_features_outs"], given["categories_"]
         if not all(0 <= out <= len(known) for out, known in zip(outs, categories, strict=True)):
             return False
-    return all(
-        given.get(name) is None for name in ("n_jobs", "memory", "_sklearn_output_config")
-    )  # which start processes and write files
+    # those would start processes or write files
+    return all(given.get(name) is None for name in ("n_jobs", "memory", "_sklearn_output_config"))
 
 
 def _try(pipeline: Any, schema: Schema) -> None:
     """Reject a pipeline that cannot predict a row of missing values, because its parts do not match."""
-    import numpy as np  # noqa: PLC0415
-
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = np.asarray(pipeline.predict(cast(empty_row(schema), schema.columns)))
-        fits = len(found) == 1
+            found = pipeline.predict(cast(empty_row(schema), schema.columns))
+        if len(found) != 1:
+            raise ValueError(f"{len(found)} predictions for a row")
     except Exception as error:  # noqa: BLE001  (scikit-learn and skrub raise anything for bad attributes)
         raise ModelFileError(f"the pipeline is damaged: it cannot predict ({shown(error)}).") from None
-    if not fits:
-        raise ModelFileError("the pipeline is damaged: it returns no prediction for a row.")
 
 
 # ---------------------------------------------------------------- files

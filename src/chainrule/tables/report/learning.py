@@ -23,17 +23,12 @@ def columns(data: ReportData) -> list[Block]:
         return []
     shown = found.columns[:BARS]
     largest = max((i.mean for i in shown if math.isfinite(i.mean)), default=0.0)
-    texts = aligned([i.mean for i in shown], 3, signed=True)
-    names = apart([i.name for i in shown])
-    spreads = aligned([i.spread for i in shown], 3)
-    lines = tuple(
-        (name, grown, Cell("", bar=_length(i.mean, largest), wide=True), f"± {spread}")
-        for name, i, grown, spread in zip(names, shown, texts, spreads, strict=True)
-    )
-    first = shown[0]
+    names, bars = apart([i.name for i in shown]), [Cell("", bar=_length(i.mean, largest), wide=True) for i in shown]
+    spreads = [f"± {text}" for text in aligned([i.spread for i in shown], 3)]
+    lines = tuple(zip(names, aligned([i.mean for i in shown], 3, signed=True), bars, spreads, strict=True))
     caption = f"Without shuffling, {found.measure} is {short(found.base)} on {rows(found.rows)}. "
     if largest > 0:
-        caption += f"Shuffling '{names[0]}' raises it to {short(found.base + first.mean)}. "
+        caption += f"Shuffling '{names[0]}' raises it to {short(found.base + shown[0].mean)}. "
     else:
         caption += "Shuffling any column does not raise it: the network uses none of them. "
     nothing = sum(i.mean <= 2 * i.spread for i in found.columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from chainrule.pages.blocks import Block, Cell, Figure, Figures, Heading, Table,
 from chainrule.pages.drawing import Axis, Plot
 from chainrule.pages.formatting import aligned, clean, percent, rows, short
 from chainrule.tables.report.data import ReportData
+from chainrule.tables.report.uncertainty import half_width
 
 POINTS = 1500  # rows drawn as dots; more are drawn as a histogram
 SQUARES = (44, 32)
@@ -89,10 +91,10 @@ def _residuals(data: ReportData, error: Array) -> Figure:
     plot.bars(edges, counts, "s1", [f"{bin_}: {rows(int(n))}" for bin_, n in zip(bins, counts, strict=True)])
     if low < 0 < high:
         plot.line(np.zeros(2), np.array([0.0, float(counts.max())]), "chance")
-    mean, spread = float(error.mean()), _standard_error(error)
+    mean, chance = float(error.mean()), half_width(error)
     middle = float(np.median(np.abs(error)))
     bias = f"Predictions are {short(abs(mean), 3)} too {'high' if mean > 0 else 'low'} on average"
-    bias += ", which is within chance" if np.isfinite(spread) and abs(mean) <= 1.96 * spread else ""
+    bias += ", which is within chance" if abs(mean) <= chance < math.inf else ""
     far = int(((error < low) | (error > high)).sum())
     caption = f"Half of the predictions are within {short(middle, 3)} of the actual value. {bias}." + (
         f" Outside the plot and counted in its end bars: {rows(far)}." if far else ""
@@ -100,11 +102,6 @@ def _residuals(data: ReportData, error: Array) -> Figure:
     lines = tuple((b, Cell(f"{n:,}", bar=n / max(counts.max(), 1))) for b, n in zip(bins, counts, strict=True))
     table = Table(("predicted − actual", "rows"), lines, "lr")
     return plot.figure("Residuals", caption, table)
-
-
-def _standard_error(values: Array) -> float:
-    scale = float(np.abs(values).max()) or 1.0  # to avoid overflow
-    return scale * float((values / scale).std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else np.nan
 
 
 def _parts(data: ReportData, truth: Array, predicted: Array) -> Table:
@@ -115,28 +112,21 @@ def _parts(data: ReportData, truth: Array, predicted: Array) -> Table:
     largest = max(off) or 1.0
     constant = [float(np.abs(mean - truth[part]).mean()) for part in parts]
     bias = [float(error[part].mean()) for part in parts]
-    texts = aligned([*off, *constant])
+    texts = aligned([*off, *constant]) + aligned(bias, signed=True)
+    n, better = len(parts), [o <= c for o, c in zip(off, constant, strict=True)]
     lines = [
         (
-            _range(truth[part]),
-            f"{len(part):,}",
-            Cell(ours, bar=o / largest, strong=o <= c),
-            Cell(mine, strong=c < o),
-            way,
+            _range(truth[part]), f"{len(part):,}", Cell(texts[i], bar=off[i] / largest, strong=better[i]),
+            Cell(texts[n + i], strong=not better[i]), texts[2 * n + i],
         )
-        for part, o, c, ours, mine, way in zip(
-            parts, off, constant, texts[: len(parts)], texts[len(parts) :], aligned(bias, signed=True), strict=True
-        )
-    ]
-    beaten = sum(o > c for o, c in zip(off, constant, strict=True))
+        for i, part in enumerate(parts)
+    ]  # fmt: skip
+    who = f"In every group, the network is more accurate than always predicting the mean ({short(mean)})."
+    if not all(better):
+        who = f"In {n - sum(better)} of {n} groups, always predicting the mean ({short(mean)}) is more accurate."
     caption = (
-        f"Each line covers a {'fifth' if len(parts) == PARTS else 'part'} of the rows, sorted by actual value. MAE: "
-        "mean absolute error. Bias: mean of predicted − actual; positive means too high. "
-    )
-    caption += (
-        f"In {beaten} of {len(parts)} groups, always predicting the mean ({short(mean)}) is more accurate."
-        if beaten
-        else f"In every group, the network is more accurate than always predicting the mean ({short(mean)})."
+        f"Each line covers a {'fifth' if n == PARTS else 'part'} of the rows, sorted by actual value. MAE: mean "
+        f"absolute error. Bias: mean of predicted − actual; positive means too high. {who}"
     )
     head = (f"actual {clean(data.target, 28)}", "rows", "MAE", "MAE, mean baseline", "bias")
     return Table(head, tuple(lines), "lrrrr", "Error by target value", caption)

@@ -90,7 +90,7 @@ def interval(name: str, value: float, task: str, y: Array, predicted: Array, p: 
         return nothing
     else:
         center = value
-    half = student(len(psi)) * float(psi.std(ddof=1)) / math.sqrt(len(psi))
+    half = half_width(psi)
     low, high = min(center - half, value), max(center + half, value)
     return (low, min(high, 1.0)) if name == "R²" else (max(low, 0.0), high)
 
@@ -104,6 +104,18 @@ def student(rows: int) -> float:
     from scipy.stats import t  # noqa: PLC0415  (start-up time)
 
     return float(t.ppf(0.975, rows - 1))
+
+
+def half_width(values: Array) -> float:
+    """Return half the width of the 95% interval of a mean of values, by Student's t; infinite for a single value.
+
+    >>> round(half_width(np.array([1.0, 2.0, 3.0, 4.0])), 2)
+    2.05
+    """
+    if len(values) < 2:
+        return math.inf
+    size = float(np.abs(values).max()) or 1.0  # to avoid overflow
+    return size * student(len(values)) * float((values / size).std(ddof=1)) / math.sqrt(len(values))
 
 
 def _as_many_as(name: str, value: float, y: Array, variance: float) -> float:

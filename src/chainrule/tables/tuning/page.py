@@ -102,20 +102,17 @@ def _page(tuned: Tuned) -> Page:
         f"{len(tuned.trials)} trials on {tuned.trained.source}, each trained on {tuned.folds} folds of the "
         "training rows. The held-out rows were not used."
     )
-    return Page(
-        f"Tuning a network for {tuned.trained.schema.target}",
-        about,
-        (
-            Text(f"Best: {sentence(tuned)}", "result"),
-            Heading("Trials", "in order, and the best of them", "trials"),
-            Figures((_history(tuned), *_importance(tuned))),
-            _best(tuned),
-            Heading("Dimensions", "the loss along each of them", "dimensions"),
-            Figures(tuple(_slice(tuned, dimension) for dimension in tuned.space)),
-            Heading("Search space", "the ranges, and the reasons for them", "space"),
-            Table(("dimension", "range", "reason"), tuple((d.name, d.shown(), d.why) for d in tuned.space), "lll"),
-        ),
+    blocks = (
+        Text(f"Best: {sentence(tuned)}", "result"),
+        Heading("Trials", "in order, and the best of them", "trials"),
+        Figures((_history(tuned), *_importance(tuned))),
+        _best(tuned),
+        Heading("Dimensions", "the loss along each of them", "dimensions"),
+        Figures(tuple(_slice(tuned, dimension) for dimension in tuned.space)),
+        Heading("Search space", "the ranges, and the reasons for them", "space"),
+        Table(("dimension", "range", "reason"), tuple((d.name, d.shown(), d.why) for d in tuned.space), "lll"),
     )
+    return Page(f"Tuning a network for {tuned.trained.schema.target}", about, blocks)
 
 
 def _loss_axis(tuned: Tuned, values: Array) -> Axis:
@@ -162,14 +159,8 @@ def _best(tuned: Tuned) -> Table:
         "Trial 1 is the default. All trials use the same folds, whose losses often differ by more than those of the "
         "trials. The best of many trials is slightly optimistic; the scores on the held-out rows are not."
     )
-    heads = [name.replace("_", " ") for name in names]  # which may wrap
-    return Table(
-        ("trial", tuned.measure, "range over folds", *heads),
-        tuple(rows),
-        "rrr" + "r" * len(names),
-        "Best trials",
-        caption,
-    )
+    head = ("trial", tuned.measure, "range over folds", *(name.replace("_", " ") for name in names))  # which may wrap
+    return Table(head, tuple(rows), "r" * len(head), "Best trials", caption)
 
 
 def _importance(tuned: Tuned) -> list[Table]:
