@@ -24,7 +24,7 @@ from chainrule.tables.loading import load  # noqa: E402
 from chainrule.tables.preparation import preparation  # noqa: E402
 from chainrule.tables.streaming import ChangedFileError, Printer, State, needs_streaming, on_disk, opening, scratch  # noqa: E402
 from chainrule.tables.streaming.opening import open_table  # noqa: E402
-from chainrule.tables.streaming.scratch import Matrix  # noqa: E402
+from chainrule.tables.streaming.scratch import DiskMatrix  # noqa: E402
 from chainrule.training import windows  # noqa: E402
 from chainrule.training.callbacks import Callback  # noqa: E402
 
@@ -243,7 +243,7 @@ def test_many_held_out_rows_are_measured_in_part(folder, monkeypatch):
 @pytest.mark.parametrize("kernels", ["numba", "reference"])
 def test_rows_that_memory_cannot_hold_are_gathered_in_the_order_of_the_file(kernels, monkeypatch):
     monkeypatch.setenv("CHAINRULE_KERNELS", kernels)
-    matrix = Matrix(2000, 5)
+    matrix = DiskMatrix(2000, 5)
     X = np.random.default_rng(0).normal(size=(2000, 5)).astype(np.float32)
     matrix.put(np.arange(2000), X)
     stored, t = matrix.array(), (X[:, 0] > X[:, 1]).astype(int)
@@ -274,7 +274,7 @@ def test_rows_that_memory_cannot_hold_are_gathered_in_the_order_of_the_file(kern
 def test_a_matrix_is_as_large_as_it_says_and_in_order():
     rng = np.random.default_rng(0)
     for rows, width in ((1, 1), (1000, 3), (1025, 64)):
-        matrix, X = Matrix(rows, width), rng.normal(size=(rows, width)).astype(np.float32)
+        matrix, X = DiskMatrix(rows, width), rng.normal(size=(rows, width)).astype(np.float32)
         for places in np.array_split(rng.permutation(rows), min(rows, 7)):
             matrix.put(places, X[places])
         found = matrix.array()

@@ -19,16 +19,16 @@ FAINT = 0.005  # tints below cannot be seen
 SHADES = " ░▒▓█"
 
 
-class Format:
+class NumberFormat:
     """The number format of one array: the same decimals for every value, so that they line up.
 
     The largest value has ``digits`` significant digits. Small and huge arrays are written in units of a power of ten,
     which ``unit`` names. An exact 0 is written "0"; a value that rounds to it, "0.000".
 
-    >>> write = Format(np.array([0.0125, -0.25, 0.0, 1e-9]), digits=3)
+    >>> write = NumberFormat(np.array([0.0125, -0.25, 0.0, 1e-9]), digits=3)
     >>> [write(v) for v in (0.0125, -0.25, 0.0, 1e-9)], write.unit
     (['0.013', '-0.250', '0', '0.000'], '')
-    >>> write = Format(np.array([0.000125]), digits=3)
+    >>> write = NumberFormat(np.array([0.000125]), digits=3)
     >>> write(0.000125), write.unit
     ('1.25', 'values × 10⁻⁴')
     """
@@ -68,7 +68,7 @@ def table(matrix: Matrix, columns: int, more: int = 0, minus: str = "−") -> tu
     ('', '0', '1', '2', '…', '6', '…', '19')
     """
     values, entry, where = matrix.values, matrix.entry, ""
-    write = Format(values, matrix.digits)
+    write = NumberFormat(values, matrix.digits)
     rows = IMAGE_ROWS if values.ndim > 2 else ROWS
     if values.ndim > 2:
         at = entry or (0,) * values.ndim

@@ -16,7 +16,7 @@ from chainrule.tables.schema import Column
 from chainrule.tables.splitting import drawn
 from chainrule.tables.streaming.on_disk import OnDisk
 from chainrule.tables.streaming.progress import Meter, State
-from chainrule.tables.streaming.scratch import Matrix, amount
+from chainrule.tables.streaming.scratch import DiskMatrix, amount
 from chainrule.tables.task import encoded
 
 CELLS = 2**25  # values that a preparation is fitted on at most
@@ -56,7 +56,7 @@ def prepared(
             inputs[places] = X
             _put_others(prepare, frame, columns, used, places, inputs.__setitem__, None)
             return inputs[: len(rows)], inputs[len(rows) :]
-        matrix = Matrix(len(used), X.shape[1])
+        matrix = DiskMatrix(len(used), X.shape[1])
         meter = Meter(show, "preparing", frame.total, matrix.size)
         meter.note = f"at most {amount(matrix.size)} of disk"
         meter.tell()

@@ -222,7 +222,7 @@ def _scaler(loaded: Loaded, prepare: Any, arguments: Mapping[str, Any], seed: in
 def _scored(loaded: Loaded) -> list[str]:
     schema = loaded.schema
     auc = schema.is_classification and scores.has_auc(target_values(loaded.test, schema), schema.classes)
-    measured = scores.scores(schema.task, schema.classes, auc=auc)
+    measured = scores.metrics_of(schema.task, schema.classes, auc=auc)
     lines = [] if loaded.given is not None else ["X_test, y_test = X[test], y[test]"]
     lines += ["predictions = model.predict(X_test)"]
     lines += ["p = model.predict_proba(X_test)"] if schema.task != "regression" else []

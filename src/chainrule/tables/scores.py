@@ -19,7 +19,7 @@ TIMES = 10  # squared error relative to another model's, from which it is given 
 MOST = 10**6  # the same, from which it is omitted: the other model is practically exact
 
 
-class Score(NamedTuple):
+class Metric(NamedTuple):
     """A function of scikit-learn, and expressions for its arguments, from ``y``, ``predictions`` and ``p``."""
 
     name: str
@@ -28,32 +28,32 @@ class Score(NamedTuple):
     given: str = "predictions"
 
 
-def scores(task: str, classes: Sequence[Any], *, auc: bool) -> list[Score]:
-    """Return the scores of a task; for classes, with the ROC AUC if ``auc``, which needs rows of every class."""
+def metrics_of(task: str, classes: Sequence[Any], *, auc: bool) -> list[Metric]:
+    """Return the metrics of a task; for classes, with the ROC AUC if ``auc``, which needs rows of every class."""
     from sklearn import metrics  # noqa: PLC0415  (start-up time)
 
     if task == "regression":
         return [
-            Score("RMSE", partial(metrics.root_mean_squared_error)),
-            Score("MAE", partial(metrics.mean_absolute_error)),
-            Score("R²", partial(metrics.r2_score)),
+            Metric("RMSE", partial(metrics.root_mean_squared_error)),
+            Metric("MAE", partial(metrics.mean_absolute_error)),
+            Metric("R²", partial(metrics.r2_score)),
         ]
     if task == "multilabel":
         return [
-            Score("accuracy", partial(metrics.accuracy_score), "y.ravel()", "predictions.ravel()"),
-            Score("subset accuracy", partial(metrics.accuracy_score)),
-            Score("macro F1", partial(metrics.f1_score, average="macro", zero_division=0)),
-            Score("log loss", partial(metrics.log_loss, labels=[0, 1]), "y.ravel()", "p.ravel()"),
+            Metric("accuracy", partial(metrics.accuracy_score), "y.ravel()", "predictions.ravel()"),
+            Metric("subset accuracy", partial(metrics.accuracy_score)),
+            Metric("macro F1", partial(metrics.f1_score, average="macro", zero_division=0)),
+            Metric("log loss", partial(metrics.log_loss, labels=[0, 1]), "y.ravel()", "p.ravel()"),
         ]
     found = [
-        Score("accuracy", partial(metrics.accuracy_score)),
-        Score("balanced accuracy", partial(metrics.balanced_accuracy_score)),
-        Score("log loss", partial(metrics.log_loss, labels=[*classes]), given="p"),
+        Metric("accuracy", partial(metrics.accuracy_score)),
+        Metric("balanced accuracy", partial(metrics.balanced_accuracy_score)),
+        Metric("log loss", partial(metrics.log_loss, labels=[*classes]), given="p"),
     ]
     if auc and len(classes) == 2:
-        found.append(Score("ROC AUC", partial(metrics.roc_auc_score), given="p[:, 1]"))
+        found.append(Metric("ROC AUC", partial(metrics.roc_auc_score), given="p[:, 1]"))
     elif auc:
-        found.append(Score("ROC AUC", partial(metrics.roc_auc_score, multi_class="ovr"), given="p"))
+        found.append(Metric("ROC AUC", partial(metrics.roc_auc_score, multi_class="ovr"), given="p"))
     return found
 
 
@@ -74,7 +74,7 @@ def measure(task: str, y: Array, predictions: Array, p: Array | None, classes: A
         return {
             score.name: float(score.function(arrays[score.truth], arrays[score.given]))
             if score.name != "R²" or np.ptp(y) else math.nan
-            for score in scores(task, classes, auc=auc)
+            for score in metrics_of(task, classes, auc=auc)
         }  # fmt: skip
 
 

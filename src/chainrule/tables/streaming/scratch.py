@@ -18,7 +18,7 @@ from chainrule.tables._polars import pl
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 BUCKET = 2**27  # bytes of a matrix to put in order at once, in memory
 
-__all__ = ["Matrix", "amount", "closed", "room", "writing"]
+__all__ = ["DiskMatrix", "amount", "closed", "room", "writing"]
 
 
 def room(size: int, what: str) -> Any:
@@ -62,7 +62,7 @@ def closed(file: Any) -> None:
         file.close()
 
 
-class Matrix:
+class DiskMatrix:
     """A float32 matrix on disk, whose rows can be written in any order.
 
     A row is first appended to the part of the file that contains its place. At the end, each part is put in order in
@@ -74,7 +74,7 @@ class Matrix:
 
     Examples
     --------
-    >>> matrix = Matrix(4, 2)
+    >>> matrix = DiskMatrix(4, 2)
     >>> matrix.put(np.array([3, 0]), np.array([[6, 7], [0, 1]], "float32"))
     >>> matrix.put(np.array([1, 2]), np.array([[2, 3], [4, 5]], "float32"))
     >>> matrix.array().tolist()
