@@ -84,7 +84,7 @@ def test_trees_find_what_no_line_does():
 def test_large_tables_are_fitted_to_some_of_their_rows_and_it_is_said(monkeypatch):
     """The kind: a baseline that takes longer than the network."""
     monkeypatch.setattr(baselines, "CELLS", 400)
-    monkeypatch.setattr(baselines, "FEWEST", 50)
+    monkeypatch.setattr(baselines, "MIN_ROWS", 50)
     trained = tables.train(table(y=RNG.normal(size=ROWS)), "y", parameters=QUICK)
     assert trained.verdict.endswith(
         "To save time, the baselines were fitted to some of the 240 rows: the linear model to 200, the boosted trees to 200."

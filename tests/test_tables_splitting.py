@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from chainrule.tables.dates import to_dates
-from chainrule.tables.splitting import FEWEST, SplitRule, code, has_rare, split
+from chainrule.tables.splitting import MIN_CLASS_ROWS, SplitRule, code, has_rare, split
 
 ROWS = 200
 RNG = np.random.default_rng(0)
@@ -96,9 +96,9 @@ def test_a_group_is_never_on_both_sides(groups, part, seed):
 
 
 def test_classes_of_few_rows_are_trained_on():
-    y = np.repeat(["a", "b", "c", "d"], [100, 60, FEWEST, FEWEST - 1])
+    y = np.repeat(["a", "b", "c", "d"], [100, 60, MIN_CLASS_ROWS, MIN_CLASS_ROWS - 1])
     train, validation, test, _ = split(SplitRule(0.2, 0.2, 0, stratify=True), pl.DataFrame({"y": y}), y)
-    assert (y[train] == "d").sum() == FEWEST - 1
+    assert (y[train] == "d").sum() == MIN_CLASS_ROWS - 1
     assert "d" not in y[validation]
     assert "d" not in y[test]
     assert "c" in y[train]

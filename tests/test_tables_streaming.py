@@ -213,7 +213,7 @@ def test_a_preparation_that_is_fitted_on_some_of_the_rows(folder, monkeypatch):
     """By the same rule in memory; rows beside them get what ``transform`` gives, of other rows alone."""
     whole = theta(run(folder / "t.parquet"))
     monkeypatch.setattr(inputs, "CELLS", 200 * 7)
-    monkeypatch.setattr(inputs, "FEWEST", 50)
+    monkeypatch.setattr(inputs, "MIN_ROWS", 50)
     trained = same(folder / "t.parquet")
     assert not np.array_equal(theta(trained), whole)
     loaded = load(folder / "t.parquet", "y", drop=["target"], stream=True)

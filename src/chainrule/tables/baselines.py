@@ -23,17 +23,17 @@ from chainrule.tables.task import encoded
 
 LINEAR, TREES = "linear model", "boosted trees"
 
-ROWS = 200_000  # to fit to, at most
+MAX_ROWS = 200_000  # to fit a model to
 CELLS = 20_000_000  # rows times inputs times outputs of each model
 INPUTS = 2000  # the most frequent values of all high-cardinality columns together, with one input each
 WIDE = 200  # inputs of the trees: of more, the best ones by a univariate test
 TREE_WORK = 100_000  # inputs times outputs times rounds of boosting
-ROUNDS, FEWEST_ROUNDS = 100, 10
+ROUNDS, MIN_ROUNDS = 100, 10
 LOGISTIC_WORK = 10**9  # rows times inputs times outputs times rounds of the logistic regression
 SQUARES = 4 * 10**9  # rows times squared inputs; above, the penalty is chosen on fewer rows
 PENALTIES = 10.0 ** np.arange(-6, 7)
 CATEGORIES = 250  # that the trees distinguish; rarer ones share a number
-FEWEST = 2000  # rows to fit to at least, however wide
+MIN_ROWS = 2000  # to fit a model to, however wide
 
 
 class Baseline(NamedTuple):
@@ -93,7 +93,7 @@ def fit(schema: Schema, frame: pl.DataFrame, y: Array, test: pl.DataFrame, seed:
 
 def most_rows(width: int) -> int:
     """Return the largest number of rows to fit a model with ``width`` inputs to."""
-    return min(ROWS, max(FEWEST, CELLS // max(width, 1)))
+    return min(MAX_ROWS, max(MIN_ROWS, CELLS // max(width, 1)))
 
 
 def _simple(task: str) -> str:
@@ -134,7 +134,7 @@ def _linear(schema: Schema, rows: pl.DataFrame, outputs: int, seed: int) -> tupl
     width += sum(min(most, rows[name].n_unique()) for name in (*of["category"], *of["many"]))
     if schema.task == "regression":
         return joined(parts), _LeastSquares(seed), width
-    rounds = max(20, min(300, LOGISTIC_WORK // (max(1, width * outputs) * min(rows.height, ROWS))))
+    rounds = max(20, min(300, LOGISTIC_WORK // (max(1, width * outputs) * min(rows.height, MAX_ROWS))))
     model = LogisticRegression(max_iter=rounds, random_state=seed)
     return joined(parts), _of_labels(schema.task, model), width
 
@@ -150,7 +150,7 @@ class _LeastSquares:
 
         self._center, self._scale = float(y.mean()), float(y.std()) or 1.0
         y, (n, p) = (y - self._center) / self._scale, X.shape
-        kept = drawn(n, max(FEWEST, SQUARES // p**2), self.seed)
+        kept = drawn(n, max(MIN_ROWS, SQUARES // p**2), self.seed)
         penalty = RidgeCV(PENALTIES).fit(*((X, y) if kept is None else (X[kept], y[kept]))).alpha_
         plain = penalty == PENALTIES[0] and n > p and n * p**2 <= 4 * SQUARES  # the smallest is best: use none
         self.model = (LinearRegression() if plain else Ridge(penalty)).fit(X, y)
@@ -183,7 +183,7 @@ def _trees(schema: Schema, rows: pl.DataFrame, outputs: int, seed: int) -> tuple
         test = f_regression if schema.task == "regression" else f_classif
         best = SelectKBest(test, k=WIDE)
         prepare, kinds, width = make_pipeline(prepare, zero(), best), [], WIDE
-    rounds = max(FEWEST_ROUNDS, min(ROUNDS, TREE_WORK // max(1, width * outputs)))
+    rounds = max(MIN_ROUNDS, min(ROUNDS, TREE_WORK // max(1, width * outputs)))
     options = {"max_iter": rounds, "categorical_features": kinds or None, "random_state": seed}
     if schema.task == "regression":
         return prepare, HistGradientBoostingRegressor(**options), width

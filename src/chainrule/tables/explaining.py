@@ -20,7 +20,7 @@ from chainrule.tables.result import SavedRun
 from chainrule.tracing.example import Trace, trace
 from chainrule.tracing.steps import Step
 
-MOST = 12  # inputs of one column to list, largest first
+MAX_INPUTS = 12  # inputs of one column to list, largest first
 
 __all__ = ["explain"]
 
@@ -81,7 +81,7 @@ def _cells(run: SavedRun, one: pl.DataFrame, names: Sequence[tuple[str, str]], x
     for name, places in of.items():
         value = one[name][0] if name in one.columns else None
         left = clean(name, 30), MISSING if value is None else clean(str(value), 40)
-        shown = sorted(sorted(places, key=lambda i: -abs(x[i]))[:MOST])
+        shown = sorted(sorted(places, key=lambda i: -abs(x[i]))[:MAX_INPUTS])
         for i in shown:
             rows.append((*left, f"x[0, {i}]", names[i][1] and clean(names[i][1], 40), short(x[i])))
             left = "", ""
@@ -103,7 +103,7 @@ def _prediction(run: SavedRun, X: Array, y: Array, networks: int) -> Step:
     p = np.asarray(model.predict_proba(X))[0]
     labels = [column.name for column in schema.targets] if schema.task == "multilabel" else schema.classes
     rows = [(clean(str(label), 40), f"{value:.4f}") for label, value in zip(labels, p.tolist(), strict=True)]
-    rows = sorted(rows, key=lambda r: -float(r[1]))[:MOST] if len(rows) > MOST else rows
+    rows = sorted(rows, key=lambda r: -float(r[1]))[:MAX_INPUTS] if len(rows) > MAX_INPUTS else rows
     head = "label" if schema.task == "multilabel" else "class"
     return Step("prediction", None, title, "", (), (), tuple(lines), table=((head, "probability"), *rows))
 

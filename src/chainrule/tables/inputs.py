@@ -20,7 +20,7 @@ from chainrule.tables.streaming.scratch import DiskMatrix, amount
 from chainrule.tables.task import encoded
 
 CELLS = 2**25  # values that a preparation is fitted on at most
-FEWEST = 2000  # rows that it is fitted on at least, however wide
+MIN_ROWS = 2000  # that it is fitted on, however wide
 TEXT = 64  # values that a text counts as
 BLOCK = 65_536  # rows to prepare at once
 
@@ -74,7 +74,7 @@ def fitted_rows(columns: Sequence[Column], rows: int, seed: int) -> Array:
     (array([0, 1, 2]), 33554432)
     """
     cells = sum(TEXT if column.kind == "text" else 1 for column in columns)
-    some = drawn(rows, max(FEWEST, CELLS // max(1, cells)), seed)
+    some = drawn(rows, max(MIN_ROWS, CELLS // max(1, cells)), seed)
     return np.arange(rows) if some is None else some
 
 

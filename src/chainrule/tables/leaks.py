@@ -18,7 +18,7 @@ EXPLAINED = 0.95  # of a number's variance, by the mean of the other rows in the
 FEW = 30  # values of a number that are treated like categories
 SURE = 50  # rows from which a threshold cannot separate the classes by chance
 OFTEN = 5  # rows per category on average, at least
-MOST = 10_000  # columns to compare
+MAX_COLUMNS = 10_000  # columns to compare
 FIRST = 1000  # rows that rule out most columns
 CHANCE = 1e-6  # probability that all rows with (or without) a value belong to one class
 PARTED = 0.95  # mean share of the rows of each class that the presence of a value predicts
@@ -81,7 +81,7 @@ def _found(frame: Any, schema: Schema, each: list[tuple[str, Array]]) -> Iterato
     """Yield the columns that reveal a target, with a clause about each."""
     step = max(1, frame.height // FIRST)
     few = frame.gather_every(step)
-    for column in schema.used[:MOST]:
+    for column in schema.used[:MAX_COLUMNS]:
         for target, y in each:
             if _gives_away(few, column, schema, y[::step]) and (step == 1 or _gives_away(frame, column, schema, y)):
                 yield column, f"the column {column.name!r} alone determines the target {target!r}"

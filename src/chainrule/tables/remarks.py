@@ -12,9 +12,8 @@ from chainrule.tables._polars import pl
 from chainrule.tables.kinds import MOST_OF_THEM, normal
 from chainrule.tables.schema import Column, Schema
 
-MOST = 20  # notes
-MOST_UNITS = 5  # in a note
-MOST_SPELLINGS = 5
+MAX_NOTES = 20
+MAX_UNITS, MAX_SPELLINGS = 5, 5  # in a note
 SPELLED = ("yes/no", "category", "many")
 
 
@@ -30,8 +29,8 @@ def find(frame: Any, schema: Schema) -> tuple[str, ...]:
     said = [s for column in columns for s in of(frame[column.name], column, schema.format.decimal)]
     texts = [c for c in (*schema.targets, *columns) if c.kind in SPELLED and c.read_as == "text" and c.name in frame]
     said += [sentence for column in texts for sentence in _spellings(frame[column.name], column)]
-    more = [f"and {len(said) - MOST:,} more notes on columns"] if len(said) > MOST else []
-    return (*said[:MOST], *more)
+    more = [f"and {len(said) - MAX_NOTES:,} more notes on columns"] if len(said) > MAX_NOTES else []
+    return (*said[:MAX_NOTES], *more)
 
 
 def of(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
@@ -107,7 +106,7 @@ def _amounts(values: pl.Series, column: Column) -> Iterator[str]:
         yield f"{column.name!r}: values such as {shown!r}, read as {quantities.one(unit)}."
     others = [other for other in quantities.units(present) if other not in ("", unit)]
     if others and unit not in (*quantities.CLOCKS, *units.MAGNITUDES):
-        yield f"{column.name!r}: several units; {', '.join(others[:MOST_UNITS])} converted to {unit}."
+        yield f"{column.name!r}: several units; {', '.join(others[:MAX_UNITS])} converted to {unit}."
     if count := quantities.bare(present, unit):
         yield f"{column.name!r}: {count:,} value(s) without a unit, treated as {unit}."
     wrong = quantities.read(present, column.notation).is_null()
@@ -152,7 +151,7 @@ def _spellings(values: pl.Series, column: Column) -> Iterator[str]:
         alike.setdefault(" ".join(value.split()).casefold(), []).append(value)
     several = [found for found in alike.values() if len(found) > 1]
     if several:
-        listed = ", ".join(map(repr, several[0][:MOST_SPELLINGS]))
+        listed = ", ".join(map(repr, several[0][:MAX_SPELLINGS]))
         more = f" (and {len(several) - 1:,} more)" if len(several) > 1 else ""
         yield (
             f"{column.name!r}: values that differ only in capitals or spaces: {listed}{more}. Each counts as a "
@@ -185,7 +184,7 @@ def _unread(values: pl.Series, column: Column) -> Iterator[str]:
     known = [unit for unit in quantities.units(present) if unit]
     if len(known) > 1:
         yield (
-            f"{column.name!r}: amounts in {', '.join(known[:MOST_UNITS])}, which cannot be converted, read as text. "
+            f"{column.name!r}: amounts in {', '.join(known[:MAX_UNITS])}, which cannot be converted, read as text. "
             "Convert them to one unit, or put the unit into a separate column."
         )
     elif dates.looks(present) >= MOST_OF_THEM:

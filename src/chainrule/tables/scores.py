@@ -15,8 +15,8 @@ from chainrule.pages.formatting import short
 from chainrule.tables.report.uncertainty import SAME, student
 
 MAIN = {"binary": "accuracy", "multiclass": "accuracy", "regression": "RMSE", "multilabel": "accuracy"}
-TIMES = 10  # squared error relative to another model's, from which it is given as a multiple
-MOST = 10**6  # the same, from which it is omitted: the other model is practically exact
+MULTIPLE = 10  # squared error relative to another model's, from which it is given as a multiple
+EXACT = 10**6  # the same, from which it is omitted: the other model is practically exact
 
 
 class Metric(NamedTuple):
@@ -108,9 +108,9 @@ def _against(task: str, y: Array, network: Array, name: str, other: Array) -> st
         squares = float(ours.mean()), float(theirs.mean())
         numbers = f"RMSE {short(math.sqrt(squares[0]))} vs. {short(math.sqrt(squares[1]))}"
         times = squares[0] / squares[1] if squares[1] else math.inf
-        if TIMES < times < MOST:
+        if MULTIPLE < times < EXACT:
             numbers += f", {short(times, 3)} times the squared error"
-        elif times <= TIMES:
+        elif times <= MULTIPLE:
             numbers += f", {100 * abs(mean) / squares[1]:.1f}% {'less' if mean >= 0 else 'more'} squared error"
             numbers += f" ± {100 * error / squares[1]:.1f}%" if chance else ""
     else:

@@ -12,7 +12,7 @@ from chainrule._internal.typing import Array
 from chainrule.tables import dates
 from chainrule.tables._polars import pl
 
-FEWEST = 5  # rows of a class that is split; a smaller one is trained on
+MIN_CLASS_ROWS = 5  # rows of a class that is split; a smaller one is trained on
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def sized(rule: SplitRule, y: Array) -> SplitRule:
     if not rule.stratify or rule.time is not None or rule.group is not None:
         return rule
     counts = np.unique(y, return_counts=True)[1]
-    rows, classes = int(counts[counts >= FEWEST].sum()), int((counts >= FEWEST).sum())
+    rows, classes = int(counts[counts >= MIN_CLASS_ROWS].sum()), int((counts >= MIN_CLASS_ROWS).sum())
     test = _enough(rule.test, rows, classes)
     rest = rows - (test if isinstance(test, int) else math.ceil(test * rows))
     return replace(rule, test=test, validation=_enough(rule.validation, rest, classes))
@@ -121,8 +121,8 @@ def code(rule: SplitRule, frame: pl.DataFrame, *, rare: bool) -> list[str]:
         return [first.replace("split(rows", "split(np.arange(len(y))").replace("=y[rows]", "=y"), *rest]
     return [
         "_, which, counts = np.unique(y, return_inverse=True, return_counts=True)",
-        f"rare = np.flatnonzero(counts[which] < {FEWEST})  # classes too small to split, which are trained on",
-        f"rows = np.flatnonzero(counts[which] >= {FEWEST})",
+        f"rare = np.flatnonzero(counts[which] < {MIN_CLASS_ROWS})  # classes too small to split, which are trained on",
+        f"rows = np.flatnonzero(counts[which] >= {MIN_CLASS_ROWS})",
         *_two(rule, call),
         "train = np.concatenate([train, rare])",
     ]
@@ -137,7 +137,7 @@ def _two(rule: SplitRule, call: str, rows: str = "rows") -> list[str]:
 def has_rare(rule: SplitRule, y: Array) -> bool:
     """Return whether a class has too few rows to be split."""
     splits = rule.stratify and rule.time is None and rule.group is None
-    return splits and bool(np.unique(y, return_counts=True)[1].min() < FEWEST)
+    return splits and bool(np.unique(y, return_counts=True)[1].min() < MIN_CLASS_ROWS)
 
 
 def _at_random(rule: SplitRule, y: Array) -> tuple[Array, Array, Array]:
@@ -146,9 +146,9 @@ def _at_random(rule: SplitRule, y: Array) -> tuple[Array, Array, Array]:
     rows, alone, parts = np.arange(len(y)), np.zeros(0, dtype=int), []
     if has_rare(rule, y):
         _, which, counts = np.unique(y, return_inverse=True, return_counts=True)
-        rows, alone = rows[counts[which] >= FEWEST], rows[counts[which] < FEWEST]
+        rows, alone = rows[counts[which] >= MIN_CLASS_ROWS], rows[counts[which] < MIN_CLASS_ROWS]
         if len(np.unique(y[rows])) < 2:
-            raise ValueError(f"fewer than two classes have at least {FEWEST} rows: too few to train and test.")
+            raise ValueError(f"fewer than two classes have at least {MIN_CLASS_ROWS} rows: too few to train and test.")
     for part in (rule.test, rule.validation):
         taken = rows[:0]
         try:

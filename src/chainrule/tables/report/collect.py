@@ -188,21 +188,23 @@ def _value(value: Any) -> str:
 
 
 def _facts(trained: Trained, explained: float | None) -> list[tuple[str, str]]:
-    facts = [("data", trained.source)]
-    facts += [("data SHA-256", trained.sha256)] if trained.sha256 else []
-    seed = trained.settings.get("seed")
-    facts += [("seed", str(seed))] if seed is not None else []
-    said = {name: value for name, value in trained.settings.items() if name != "seed" and value not in (None, [], "")}
-    for what, options in (("network", said.pop("parameters", {})), ("settings", said)):
-        facts += [(what, ", ".join(f"{name}={_option(value)}" for name, value in options.items()))] if options else []
-    facts.append(("versions", ", ".join(f"{name} {version}" for name, version in versions().items())))
-    facts += [("engine", trained.history.engine)] if trained.history.engine else []
-    facts.append(("machine", f"{platform.system()} {platform.machine()}"))
-    facts.append(("created", dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")))
-    facts += [("training time", _seconds(trained.seconds))] if trained.seconds else []
-    facts += [("column importance time", _seconds(explained))] if explained is not None else []
-    epochs = len(trained.history)
-    return [*facts, *([("epochs", f"{epochs:,}")] if epochs else [])]
+    given = {name: value for name, value in trained.settings.items() if value not in (None, [], "")}
+    seed, parameters, epochs = given.pop("seed", ""), given.pop("parameters", {}), len(trained.history)
+    facts = {
+        "data": trained.source,
+        "data SHA-256": trained.sha256,
+        "seed": str(seed),
+        "network": ", ".join(f"{name}={_option(value)}" for name, value in parameters.items()),
+        "settings": ", ".join(f"{name}={_option(value)}" for name, value in given.items()),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+        "engine": trained.history.engine,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "created": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "training time": _seconds(trained.seconds) if trained.seconds else "",
+        "column importance time": "" if explained is None else _seconds(explained),
+        "epochs": f"{epochs:,}" if epochs else "",
+    }
+    return [(what, value) for what, value in facts.items() if value]
 
 
 def _option(value: Any) -> str:

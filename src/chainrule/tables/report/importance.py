@@ -11,7 +11,7 @@ from chainrule._internal.typing import Array
 from chainrule.tables.report.data import Importance, Influence
 from chainrule.tables.report.uncertainty import row_losses
 
-MOST_ROWS, FEWEST_ROWS = 2000, 200
+MAX_ROWS, MIN_ROWS = 2000, 200
 REPEATS = 5
 WORK = 10**8  # values: columns times columns times rows times repeats
 
@@ -50,7 +50,7 @@ def measure(
     """
     generator = np.random.default_rng(seed)
     end = time.perf_counter() + seconds
-    count = int(np.clip(WORK / max(1, len(columns)) ** 2 / REPEATS, FEWEST_ROWS, MOST_ROWS))
+    count = int(np.clip(WORK / max(1, len(columns)) ** 2 / REPEATS, MIN_ROWS, MAX_ROWS))
     rows = np.sort(generator.permutation(len(X))[:count])
     X, y = X[rows], y[rows]
     base = _error(task, y, predict(X))

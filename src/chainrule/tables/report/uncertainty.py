@@ -25,8 +25,8 @@ from chainrule.tables.result import HeldOut
 from chainrule.tables.schema import Schema
 
 Z = 1.959964  # standard deviations for 95%
-MOST = 2 * 10**7  # rows times classes: sorting more of them takes seconds
-SMALLEST = 1e-7  # probability in a logarithm
+MAX_CELLS = 2 * 10**7  # rows times classes: sorting more of them takes seconds
+MIN_PROBABILITY = 1e-7  # probability in a logarithm
 SAME = 1e-9  # times the largest: errors that differ by less count as equal
 SHARES = ("accuracy", "balanced accuracy", "macro F1", "ROC AUC")
 
@@ -139,7 +139,7 @@ def _influence(  # noqa: PLR0911  (one for each score)
         return (y == predicted).mean(axis=1)
     if name == "macro F1":
         both = y + predicted
-        rate = np.maximum(both.mean(axis=0), SMALLEST)
+        rate = np.maximum(both.mean(axis=0), MIN_PROBABILITY)
         f1 = 2 * (y * predicted).mean(axis=0) / rate
         return ((2 * y * predicted - f1 * both) / rate).mean(axis=1)
     if name == "balanced accuracy":
@@ -147,7 +147,7 @@ def _influence(  # noqa: PLR0911  (one for each score)
         right = (y == predicted).astype(float)
         recall = np.bincount(which, weights=right) / counts
         return (right - recall[which]) * len(y) / (counts[which] * len(present))
-    if p is None or (name == "ROC AUC" and p.size > MOST):
+    if p is None or (name == "ROC AUC" and p.size > MAX_CELLS):
         return None
     if name == "ROC AUC":
         of_classes = [1] if p.shape[1] == 2 else range(p.shape[1])
@@ -171,7 +171,7 @@ def row_losses(task: str, y: Array, p: Array) -> Array:
     >>> row_losses("binary", np.array([1]), np.array([[0.5, 0.5]])).round(3).tolist()
     [0.693]
     """
-    p = np.clip(p, SMALLEST, 1 - SMALLEST if task == "multilabel" else 1.0)
+    p = np.clip(p, MIN_PROBABILITY, 1 - MIN_PROBABILITY if task == "multilabel" else 1.0)
     if task == "multilabel":
         return -np.where(y == 1, np.log(p), np.log1p(-p)).mean(axis=1)
     return -np.log(p[np.arange(len(y)), y])

@@ -14,7 +14,7 @@ from chainrule._internal.typing import Array
 from chainrule.tables import models
 from chainrule.tables._polars import pl
 from chainrule.tables.preparation import preparation
-from chainrule.tables.report.uncertainty import SMALLEST, row_losses
+from chainrule.tables.report.uncertainty import MIN_PROBABILITY, row_losses
 from chainrule.tables.schema import Column
 from chainrule.tables.tuning import space
 from chainrule.training.callbacks import Callback, Run
@@ -74,7 +74,7 @@ class Problem:
         self.space = space.space(self.task, len(self.y), defaults, self.fixed)
         self.default = space.point(defaults, self.space)
         self.measure = "RMSE" if self.task == "regression" else "log loss"
-        self.worst = float(np.ptp(self.y)) if self.task == "regression" else float(-np.log(SMALLEST))
+        self.worst = float(np.ptp(self.y)) if self.task == "regression" else float(-np.log(MIN_PROBABILITY))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_prepared": {}}  # each process prepares its own folds
@@ -165,6 +165,6 @@ def _log_loss(fold: Fold) -> Callable[[Array], float]:
         if len(classes) == 2:
             p = np.column_stack([1 - p.ravel(), p.ravel()])
         of_truth = np.where(known, p[np.arange(len(which)), which], 0.0)
-        return float(-np.log(np.clip(of_truth, SMALLEST, 1)).mean())
+        return float(-np.log(np.clip(of_truth, MIN_PROBABILITY, 1)).mean())
 
     return loss
