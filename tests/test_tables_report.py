@@ -11,9 +11,12 @@ import pytest
 from sklearn import metrics
 
 import chainrule as cr
+import small_tables
+from chainrule import tables
 from chainrule.pages.drawing import Axis, Plot, ticks
 from chainrule.pages.formatting import fixed, percent, short
-from chainrule.tables import Column, HeldOut, Schema, Split, Trained
+from chainrule.tables import Column, HeldOut, Schema, Split, Trained, row_inputs
+from chainrule.tables.casting import cast
 from chainrule.tables.report import ReportData, build
 from chainrule.tables.report import page as page_of
 from chainrule.tables.report.collect import collect
@@ -615,6 +618,22 @@ class TestCollect:
         check_alone(report._repr_html_())
         assert "Column importance" in report.markdown
         assert "Column importance" not in build(run, seconds=0).markdown
+
+
+def test_the_inputs_of_a_shuffled_column_are_its_shuffled_inputs():
+    """So the importance of a column of any type is measured without preparing the rows again."""
+    table = small_tables.frame().drop(["grade", "price", "sold", "late"])
+    run = tables.train(table, "ill", parameters={"max_iter": 1, "hidden_layer_sizes": (2,)})
+    held, names = run.held_out, [name for name, _ in row_inputs.names(run)]
+    order = np.random.default_rng(0).permutation(len(held.y))
+    assert {column.kind for column in run.schema.used} >= {"number", "yes/no", "category", "many", "date", "text"}
+    for column in run.schema.used:
+        of = np.flatnonzero(np.array(names) == column.name)
+        expected = held.inputs.copy()
+        expected[:, of] = held.inputs[order][:, of]
+        shuffled = held.frame.with_columns(held.frame[column.name].gather(order))
+        assert len(of)
+        np.testing.assert_array_equal(run.pipeline[0].transform(cast(shuffled, run.schema.columns)), expected)
 
 
 def test_long_names_that_differ_in_their_middle_look_different():
