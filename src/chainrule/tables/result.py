@@ -28,7 +28,7 @@ class HeldOut:
     probabilities : array (rows, classes), or (rows, labels), or None
         In the order of ``schema.classes``; None for a regression.
     rows : array (rows,), optional
-        Their row numbers in ``source``, from 1; None for a streamed table.
+        Their row numbers in ``source``, from 1.
     source : str
         The file that contains them.
     inputs : array (rows, inputs), optional
