@@ -278,3 +278,17 @@ def test_the_options_of_train_tune_and_script_are_the_same(tmp_path):
     given = tables.Options(drop="age", dates=(name for name in ["day"]), test=Path("test.csv"), patience=30, seed=1)
     assert given.given == {"drop": ["age"], "dates": ["day"], "test": "test.csv", "seed": 1}
     assert train(drop="age").command == f"train(frame, 'survived', drop=['age'], parameters={QUICK})"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("drop", "drop: expected the names of columns, got 3"),
+        ("parameters", r"parameters: expected a dict, such as .*got 3"),
+    ],
+)
+def test_an_option_of_another_type_is_named(name, message):
+    options = tables.Options()
+    object.__setattr__(options, name, 3)  # past the type checks of the tests
+    with pytest.raises(TypeError, match=message):
+        options.__post_init__()

@@ -77,10 +77,14 @@ class Options:
     """The options that are not the defaults."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.parameters, Mapping | None):
+            raise TypeError(f"parameters: expected a dict, such as {{'max_iter': 20}}, got {self.parameters!r}.")
         found: dict[str, Any] = {}
         for option in fields(self)[:-1]:
             value = getattr(self, option.name)
             if option.name in LISTS:
+                if not isinstance(value, Iterable):
+                    raise TypeError(f"{option.name}: expected the names of columns, got {value!r}.")
                 value = [value] if isinstance(value, str) else [*value]
             value = os.fspath(value) if isinstance(value, os.PathLike) else value
             object.__setattr__(self, option.name, value)
