@@ -35,7 +35,7 @@ from benchmarks import report
 
 SCORE = {"binary": "accuracy", "multiclass": "accuracy", "regression": "RMSE"}
 SIMPLE = {"mean": "mean or majority", "majority class": "mean or majority"}
-VERDICTS = {"beats": "beats", "is better": "is better by less than chance", "does not beat": "does not beat"}
+VERDICTS = {"beats": "beats", "scores better": "is better by less than chance", "does not beat": "does not beat"}
 
 
 def inside(package: str, *path: str) -> Path | None:

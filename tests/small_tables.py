@@ -10,12 +10,12 @@ import polars as pl
 
 from chainrule.tables import models, targets
 from chainrule.tables.casting import cast
-from chainrule.tables.judging import judge
+from chainrule.tables.evaluation import evaluate
 from chainrule.tables.kinds import infer
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.schema import Schema
-from chainrule.tables.splitting import Plan, split
+from chainrule.tables.splitting import SplitRule, split
 
 TARGETS = {"binary": ["ill"], "multiclass": ["grade"], "regression": ["price"], "multilabel": ["sold", "late"]}
 INPUTS = ["size", "rooms", "garden", "city", "street", "built", "opened", "notes", "id", "only"]
@@ -81,7 +81,7 @@ def _trained(task, *, inputs=tuple(INPUTS), optional=(), given=SHORT):
     inputs = [name for name in inputs if name != "street" or task != "multilabel"]  # TargetEncoder has one target
     columns = tuple(replace(infer(table[name]), optional=name in optional) for name in inputs)
     schema = Schema(columns, target.columns, target.task, target.classes, table.height)
-    train, validation, test, how = split(Plan(0.2, 0.1, 0), table, target.y)
+    train, validation, test, how = split(SplitRule(0.2, 0.1, 0), table, target.y)
     prepare = preparation(columns, len(train), 0)
     X = cast(table, columns)
     prepared = prepare.fit_transform(X[train], target.y[train])
@@ -93,11 +93,11 @@ def _trained(task, *, inputs=tuple(INPUTS), optional=(), given=SHORT):
 
     pipeline = Pipeline([("prepare", prepare), ("network", network)])
     rest = np.concatenate([train, validation])
-    j = judge(pipeline, schema, table[test], table[rest], target.y[rest], 0)
+    j = evaluate(pipeline, schema, table[test], table[rest], target.y[rest], 0)
     return Trained(
         pipeline, schema, j.scores, j.baselines, j.verdict, j.held_out, models.inside(network).history_,
         Split(len(train), len(validation), len(test), how), source="houses.csv", sha256="0" * 64,
-        command="chainrule train houses.csv", settings={"seed": 0},
+        command="chainrule train houses.csv", settings={"seed": 0}, intervals=j.intervals,
     )  # fmt: skip
 
 

@@ -8,14 +8,14 @@ import polars as pl
 
 from chainrule.tables import casting
 from chainrule.tables.kinds import infer
-from chainrule.tables.splitting import Plan
+from chainrule.tables.splitting import SplitRule
 from chainrule.tables.tuning import folds as folds_module
 from chainrule.tables.tuning import study as studies
 from chainrule.tables.tuning.objective import Problem
 from chainrule.tables.tuning.search import Search
 
 SHORT = {"max_iter": 4, "hidden_layer_sizes": (8,)}
-STRATIFIED = Plan(0.2, 0.1, 0, stratify=True)
+STRATIFIED = SplitRule(0.2, 0.1, 0, stratify=True)
 
 
 def frame(rows=120, seed=0):
@@ -35,7 +35,7 @@ def problem(task="binary", count=3, fixed=SHORT):
     y = table["target"].to_numpy().astype(str)
     if task == "regression":
         y = table["c"].to_numpy() * 100 + 7
-    plan = STRATIFIED if task == "binary" else Plan(0.2, 0.1, 0)
+    plan = STRATIFIED if task == "binary" else SplitRule(0.2, 0.1, 0)
     parts = folds_module.folds(plan, count, table, y)
     return Problem(casting.cast(table, columns), y, columns, task, 0, 0, dict(fixed), parts)
 

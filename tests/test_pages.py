@@ -29,13 +29,13 @@ from chainrule.pages.formula import filled
 from pages import check_alone
 
 HOSTILE = "<b>\x1b[31m\u202e|`$_*"
-TABLE = Table(("name", "bar"), ((Cell(HOSTILE, note="what it is"), Cell("0.5", bar=0.5)),), "lr", "title", "reading")
+TABLE = Table(("name", "bar"), ((Cell(HOSTILE, note="what it is"), Cell("0.5", bar=0.5)),), "lr", "title", "caption")
 MATRIX = Matrix("W", np.array([[0.5, -0.25], [0.0, 2.0]]), entry=(1, 0), batch=False)
 BLOCKS = {
     Heading: (Heading(HOSTILE, "about it", "there"), ["about it"]),
     Text: (Text(f"words {HOSTILE}", "warning"), ["words"]),
     Code: (Code("chainrule train"), ["chainrule train"]),
-    Table: (TABLE, ["title", "reading", "name", "what it is", "0.5"]),
+    Table: (TABLE, ["title", "caption", "name", "what it is", "0.5"]),
     Figure: (Figure("picture", "<svg></svg>", "how to read it", TABLE), ["picture", "how to read it"]),
     Figures: (Figures((TABLE, MATRIX)), ["title", "W"]),
     Tiles: (Tiles((("0.9", "accuracy", ("linear 0.8",)),)), ["0.9", "accuracy", "linear 0.8"]),
@@ -43,7 +43,7 @@ BLOCKS = {
     Matrix: (MATRIX, ["W", "(2, 2)", "0.500", "0.250", "norm"]),
     Picture: (Picture(np.eye(2), "a sample"), []),
     Verdict: (Verdict((f"dW {HOSTILE}", "agree"), ok=True), ["agree"]),
-    Card: (Card("Layer 0", HOSTILE, "2 → 3", (Formula("y = x"),), (TABLE,)), ["Layer 0", "2 → 3", "reading"]),
+    Card: (Card("Layer 0", HOSTILE, "2 → 3", (Formula("y = x"),), (TABLE,)), ["Layer 0", "2 → 3", "caption"]),
 }
 
 
@@ -106,8 +106,8 @@ def test_the_tint_is_the_share_of_the_largest_and_whole_numbers_have_none():
 
 def test_a_plot_and_its_figure_say_the_same():
     plot = Plot(Axis(0.0, 1.0, "<x>"), Axis(0.0, 1.0, "y"))
-    figure = plot.figure("<title>", "reading", TABLE, [("s1", "line")], "look")
-    assert figure == Figure("<title>", plot.svg("<title>", "reading"), "reading", TABLE, (("s1", "line"),), "look")
+    figure = plot.figure("<title>", "caption", TABLE, [("s1", "line")], "look")
+    assert figure == Figure("<title>", plot.svg("<title>", "caption"), "caption", TABLE, (("s1", "line"),), "look")
     assert "<x>" not in figure.svg
 
 

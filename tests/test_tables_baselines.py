@@ -84,10 +84,10 @@ def test_trees_find_what_no_line_does():
 def test_large_tables_are_fitted_to_some_of_their_rows_and_it_is_said(monkeypatch):
     """The kind: a baseline that takes longer than the network."""
     monkeypatch.setattr(baselines, "CELLS", 400)
-    monkeypatch.setattr(baselines, "FEWEST", 50)
+    monkeypatch.setattr(baselines, "MIN_ROWS", 50)
     trained = tables.train(table(y=RNG.normal(size=ROWS)), "y", parameters=QUICK)
     assert trained.verdict.endswith(
-        "To save time, not all of the 240 rows were fitted: the linear model to 200, the boosted trees to 200."
+        "To save time, the baselines were fitted to some of the 240 rows: the linear model to 200, the boosted trees to 200."
     )
 
 
@@ -120,14 +120,14 @@ class TestVerdict:
         """The kind: an accuracy of 1 - 0.22625 beside one of 0.77375, rounded to .7737 and .7738."""
         y = np.zeros(800, int)
         said = np.r_[np.ones(181, int), np.zeros(619, int)]
-        assert "accuracy 0.7738 against 0.7738" in verdict("binary", y, said, {"linear model": said})
+        assert "accuracy 0.7738 vs. 0.7738" in verdict("binary", y, said, {"linear model": said})
         assert f"{(said == y).mean():.4f}" == "0.7738"
 
     @pytest.mark.parametrize("rows", [2, 3, 4])
     def test_few_rows_that_all_say_the_same_are_not_certain(self, rows):
         y = np.arange(rows) % 2
         said = verdict("binary", y, y, {"linear model": 1 - y})
-        assert said.startswith("The network is better than the linear model by less than chance could make")
+        assert said.startswith("The network scores better than the linear model, but the difference could be chance")
         assert "± 0.0000" not in said
 
     def test_many_rows_are(self):
@@ -138,7 +138,7 @@ class TestVerdict:
         for task in ("binary", "regression"):
             said = verdict(task, np.array([1]), np.array([1]), {"linear model": np.array([0])})
             assert "±" not in said
-            assert "by less than chance could make" in said
+            assert "but the difference could be chance" in said
 
     @pytest.mark.parametrize("size", [1.0, 1e99])
     def test_errors_of_any_size(self, size):

@@ -231,7 +231,7 @@ def test_a_row_without_a_target_is_explained_by_its_prediction_and_says_so(runs,
     for task in KINDS:
         rows(task, 40, seed=1).drop("y").write_csv(tmp_path / "new.csv")
         printed = run("explain", runs / task, tmp_path / "new.csv", "--row", "3").stdout
-        assert "The row has no value of 'y': the prediction stands for it." in " ".join(printed.split())
+        assert "The row has no value for 'y': the prediction is used in its place." in " ".join(printed.split())
         assert "true:" not in printed
 
 
@@ -266,7 +266,7 @@ def test_every_kind_of_column_and_target_is_explained(every):
                 assert re.search(rf"^ *{name} +{predicted[f'p_{name}']:.4f}$", printed, re.MULTILINE)
         if task == "regression":
             said = re.search(
-                r"The prediction is the mean of 2 networks; the first of them is shown. It is (\S+)\.$",
+                r"The prediction is the mean of 2 networks, of which the first is shown. It is (\S+)\.$",
                 printed,
                 re.MULTILINE,
             )
@@ -290,9 +290,9 @@ def test_the_scaling_of_a_target_is_undone_in_words(target, scaled, cut):
     scaler = PositiveTarget(log=scaled).fit(np.array([[0.0], [10.0], [100.0]]))
     said = explaining._back(scaler, "price", np.array([target]))
     value = scaler.inverse_transform(np.array([[target]])).item()
-    assert number(re.search(r"(?:= |cut to )(\S+)$", said)[1]) == pytest.approx(value, rel=1e-4, abs=1e-9)
+    assert number(re.search(r"(?:= |bounded to )(\S+)$", said)[1]) == pytest.approx(value, rel=1e-4, abs=1e-9)
     assert ("exp(" in said) == scaled
-    assert ("cut to" in said) == cut
+    assert ("bounded to" in said) == cut
 
 
 def test_explain_says_which_rows_there_are(runs):

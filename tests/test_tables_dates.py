@@ -175,7 +175,7 @@ def test_six_digits_are_months_where_name_or_values_say_so(name, values):
     column = infer(values)
     assert (column.kind, column.date_format) == ("date", "%Y%m")
     (said,) = remarks.find(values.to_frame(), Schema((column,), (), "regression"))
-    assert "read as dates (%Y%m); if they are numbers, --numeric" in said
+    assert "read as dates (%Y%m). If they are numbers, use --numeric" in said
     assert dates.parse(values.cast(pl.String).str.replace(".0", "", literal=True), "%Y%m")[0].day == 1
 
 
@@ -192,8 +192,8 @@ def test_six_digits_that_may_be_months_are_left_and_spoken_of(values, kind):
     assert (column.kind, column.date_format) == (kind, None)
     assert remarks.find(values.to_frame(), Schema((column,), (), "regression")) == (
         (
-            f"'x' has values like {values[0]}, which may be months: not read as dates, since neither its name nor its "
-            "values say so for sure; if they are, --date 'x:%Y%m'."
+            f"'x': values such as {values[0]} may be months. They are not read as dates, since neither the name nor the "
+            "values are conclusive; if they are months, use --date 'x:%Y%m'."
         ),
     )
     assert infer(values, "date").date_format == "%Y%m"

@@ -62,7 +62,7 @@ def test_a_second_header_row_is_said_and_not_taken_as_data(content, below, file)
     assert any("under the header (words over columns" in note for note in table.notes) == bool(below)
     assert all(kind.is_numeric() for kind in table.frame.dtypes[1:2]) == (below > 0 or "1,2" in content)
     if below:
-        with pytest.raises(ValueError, match="streaming needs data under the header: remove"):
+        with pytest.raises(ValueError, match="streaming needs data below the header: remove"):
             open_table(path)
 
 
@@ -113,7 +113,7 @@ def test_one_word_among_numbers_is_a_missing_value_and_said(word, file):
     loaded = load(file("x,y\n" + "\n".join(lines) + "\n"), "y")
     (column,) = loaded.schema.columns
     assert (column.kind, column.missing, column.low) == ("number", 6, 1.5)
-    assert word in ("n/a", "?") or any(f"6 value(s) that are no number, like {word!r}" in n for n in loaded.notes)
+    assert word in ("n/a", "?") or any(f"6 non-numeric value(s), such as {word!r}" in n for n in loaded.notes)
     few = load(file("x,y\n" + "\n".join([f"{i % 5},{i % 2}" for i in range(50)] + [f"{word},1"] * 5), "f.csv"), "y")
     assert few.schema.columns[0].kind == ("category" if word == "soon" else "number")  # which may be a value
 
@@ -149,8 +149,8 @@ def test_a_class_called_na_stays_a_class(file):
 def test_spellings_of_one_word_are_spoken_of(file):
     rows = "".join(f"{('Yes', 'YES', 'no')[i % 3]},{('a', 'b', 'B')[i % 3]},{i / 7}\n" for i in range(30))
     said = load(file("x,y,z\n" + rows), "y").notes
-    assert any(n.startswith("'y' has values that differ in capitals or spaces only: 'B', 'b'.") for n in said)
-    assert any(n.startswith("'x' has values that differ in capitals or spaces only: 'YES', 'Yes'.") for n in said)
+    assert any(n.startswith("'y': values that differ only in capitals or spaces: 'B', 'b'.") for n in said)
+    assert any(n.startswith("'x': values that differ only in capitals or spaces: 'YES', 'Yes'.") for n in said)
 
 
 @pytest.mark.parametrize("name", ["", "Unnamed: 0"])

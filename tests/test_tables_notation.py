@@ -17,6 +17,7 @@ from chainrule.tables.checking import check
 from chainrule.tables.formats import FORMAT, NOTATION, Format, Notation
 from chainrule.tables.loading import load
 from chainrule.tables.notation import expression, find
+from chainrule.tables.options import Options
 from chainrule.tables.reading import read
 from chainrule.tables.schema import Schema
 from chainrule.tables.streaming.opening import open_rows, open_table
@@ -110,7 +111,7 @@ def test_texts_of_a_data_frame_are_numbers_too():
     loaded = load(frame, "y", numeric=["x"])
     (column,) = loaded.schema.columns
     assert (column.kind, column.notation, column.holes) == ("number", Notation(",", "."), ("-",))
-    assert any("'x' has numbers written so that 1.234 is 1234" in note for note in loaded.notes)
+    assert any("'x': numbers are written so that 1.234 is 1234" in note for note in loaded.notes)
 
 
 NUMBERS = [f"{i // 10},{i % 10}" for i in range(10, 60)]
@@ -240,7 +241,7 @@ def test_the_option_is_of_train_tune_the_script_and_predict(tmp_path, file):
     path = file("a;y\n" + "\n".join(lines) + "\n")
     value = load(path, "y", decimal=",").frame["a"][1]
     assert value == 2007
-    assert prepare(path, "y", None, 0, decimal=",")[1].frame["a"].max() > 10_000
+    assert prepare(path, "y", None, Options(decimal=","))[1].frame["a"].max() > 10_000
 
     def run(*arguments):
         result = CliRunner().invoke(app, [str(argument) for argument in arguments])

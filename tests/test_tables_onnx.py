@@ -195,7 +195,7 @@ def test_whole_numbers_that_float64_does_not_have_are_refused():
     ids = 2**60 + np.arange(4)[np.random.default_rng(0).integers(0, 4, 100)]
     table = pl.DataFrame({"id": ids, "y": ["a", "b"] * 50})
     _, said = converting.to_onnx(tables.train(table, "y", categorical=["id"], parameters=QUICK))
-    assert "float64, which does not have every category such as 1152921504606846976" in said
+    assert "float64, which cannot represent every category, such as 1152921504606846976" in said
 
 
 def test_the_command_says_so(tmp_path, monkeypatch):

@@ -32,8 +32,8 @@ def test_no_prediction_is_negative_and_the_better_way_is_chosen(y, log, tmp_path
     trained = tables.train(tmp_path / "t.csv", "y", parameters=QUICK)
     assert trained.pipeline[-1].transformer_.log is log
     assert trained.held_out.predictions.min() >= 0
-    way = "its logarithm is learned" if log else "it is learned as it is"
-    assert f"the target is skewed and never negative, and no prediction is: {way}, " in trained.notes[-1]
+    way = "the network learns its logarithm" if log else "the network learns it unchanged"
+    assert f"the target is skewed and never negative, so predictions are bounded at 0; {way} (" in trained.notes[-1]
     assert trained.notes[-1] in build(trained).markdown.replace("\n", " ")
 
     [onnx] = tables.save(trained, tmp_path / "run")
@@ -78,7 +78,7 @@ def test_there_and_back(y, log):
 
 @pytest.mark.parametrize("y", [np.array([[-1.0], [2.0]]), np.zeros((0, 1)), np.array([[np.nan]])])
 def test_a_negative_target_is_refused(y):
-    with pytest.raises(ValueError, match="expected targets of at least 0"):
+    with pytest.raises(ValueError, match="expected non-negative targets"):
         PositiveTarget().fit(y)
 
 
@@ -98,7 +98,7 @@ def test_a_file_with_something_else_for_its_numbers_is_refused(tmp_path):
     assert loads(dumps(scaler)).inverse_transform(np.array([[0.5]])) == scaler.inverse_transform(np.array([[0.5]]))
     scaler.most_ = [1.0]
     tables.save(trained, tmp_path / "run")
-    with pytest.raises(ValueError, match="the pipeline is none that chainrule writes"):
+    with pytest.raises(ValueError, match="the pipeline is not one that chainrule writes"):
         tables.load(tmp_path / "run")
 
 
@@ -106,7 +106,9 @@ def test_streamed_tables_are_bounded_too(tmp_path):
     table(WAITS).write_parquet(tmp_path / "t.parquet")
     trained = tables.train(tmp_path / "t.parquet", "y", parameters=QUICK, stream=True)
     assert trained.held_out.predictions.min() >= 0
-    assert any(n.startswith("the target is skewed and never negative, and no prediction is") for n in trained.notes)
+    assert any(
+        n.startswith("the target is skewed and never negative, so predictions are bounded at 0") for n in trained.notes
+    )
 
 
 def test_trials_that_are_interrupted_end_the_command(monkeypatch):

@@ -48,7 +48,7 @@ def test_an_interval_holds_its_share_of_held_out_rows(runs):
     assert 0.8 <= inside.mean() < 0.9
     with pytest.raises(ValueError, match="at least 99 held-out rows"):
         predict(run, run.held_out.frame, interval=0.99)
-    with pytest.raises(ValueError, match="belongs to a number"):
+    with pytest.raises(ValueError, match="expected a network that predicts a number"):
         predict(runs["binary"], run.held_out.frame, interval=0.8)
 
 

@@ -15,7 +15,7 @@ from chainrule.tables.schema import Column, Schema
 QUICK = {"max_iter": 3, "hidden_layer_sizes": (4,)}
 ROWS = 60
 NUMBERS = np.random.default_rng(0).normal(10, 2, ROWS).round(2).tolist()
-MIXED = "read as text. Convert them to one unit, or put the unit into a column of its own."
+MIXED = "read as text. Convert them to one unit, or put the unit into a separate column."
 TARGET = ["heavy" if number > 10 else "light" for number in NUMBERS]
 
 
@@ -91,17 +91,17 @@ def test_what_columns_are_taken_for_is_said():
         ("o", [*kg[:-1], "heavy"]),
         ("k", ["1.2K", "950", "3M"] * 20),
     ) == (
-        "'w' has values like '10.25 kg': read as an amount in kg.",
-        "'g' has values like '10.25 kg': read as an amount in kg.",
-        "'g' has several units: g converted to kg.",
-        "'g' has 1 value(s) without a unit: taken as kg.",
-        f"'p' has amounts in EUR, USD, which cannot be converted: {MIXED}",
-        "'t' has values like '14:35': read as a time or duration (hours:minutes), in seconds.",
-        "'lap' has values like '8:30': read as a time or duration (hours:minutes), in seconds.",
-        "'lap' has values with one colon and with two: if the former are minutes and seconds, --date 'lap:%M:%S'.",
-        "'o' has values like '10.25 kg': read as an amount in kg.",
-        "'o' has 1 value(s) that cannot be read so, like 'heavy': taken as missing.",
-        "'k' has values like '1.2K': read as a number that may end in K.",
+        "'w': values such as '10.25 kg', read as an amount in kg.",
+        "'g': values such as '10.25 kg', read as an amount in kg.",
+        "'g': several units; g converted to kg.",
+        "'g': 1 value(s) without a unit, treated as kg.",
+        f"'p': amounts in EUR, USD, which cannot be converted, {MIXED}",
+        "'t': values such as '14:35', read as a time or duration (hours:minutes), in seconds.",
+        "'lap': values such as '8:30', read as a time or duration (hours:minutes), in seconds.",
+        "'lap': values with one colon and with two. If the former are minutes and seconds, use --date 'lap:%M:%S'.",
+        "'o': values such as '10.25 kg', read as an amount in kg.",
+        "'o': 1 value(s) of another form, such as 'heavy', treated as missing.",
+        "'k': values such as '1.2K', read as a number that may end in K.",
     )
 
 
@@ -109,7 +109,7 @@ def test_what_looks_like_a_date_or_an_amount_but_fits_no_format_is_spoken_of():
     odd = ["2022-H1", "8am", "10h30", "2022-01-01 08:00 IST", "Jan 22", "3. Heumonat 2022", "2022-W99"]
     for text in odd:
         (found,) = said(("c", [text] * 8 + ["red", "blue"]))
-        assert found.startswith(f"'c' looks like dates or times, such as {text!r}, but in no format that is known"), (
+        assert found.startswith(f"'c': values such as {text!r} look like dates or times but match no known format"), (
             text
         )
     for text in ("red", "192.168.0.1", "A-7", "version 2020", "12 Main St", "x" * 1000):

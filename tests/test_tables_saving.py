@@ -74,7 +74,7 @@ def test_the_folder_says_how_the_run_is_repeated(runs):
 
 def test_a_run_is_replaced_only_on_purpose(runs, folder):
     (folder / "mine.txt").write_text("kept")
-    with pytest.raises(FileExistsError, match="has a run already"):
+    with pytest.raises(FileExistsError, match="already contains a run"):
         saving.save(runs["regression"][0], folder)
     saving.save(runs["regression"][0], folder, overwrite=True)
     assert saving.load(folder).schema.task == "regression"
@@ -83,14 +83,14 @@ def test_a_run_is_replaced_only_on_purpose(runs, folder):
 
 def test_a_file_is_no_folder(runs, tmp_path):
     (tmp_path / "run").write_text("")
-    with pytest.raises(NotADirectoryError, match="a folder was expected"):
+    with pytest.raises(NotADirectoryError, match="expected a folder"):
         saving.save(runs["binary"][0], tmp_path / "run")
 
 
 def test_what_is_no_run_is_named(tmp_path, folder):
-    with pytest.raises(FileNotFoundError, match="is not the folder of a run"):
+    with pytest.raises(FileNotFoundError, match="is not a folder that chainrule train wrote"):
         saving.load(tmp_path / "no")
-    with pytest.raises(FileNotFoundError, match=f"Give the folder it is in: {re.escape(str(folder))}"):
+    with pytest.raises(FileNotFoundError, match=f"Give the folder that contains it: {re.escape(str(folder))}"):
         saving.load(folder / "config.json")
     with pytest.raises(FileNotFoundError, match=r"has no config\.json"):
         saving.load(tmp_path)
@@ -105,10 +105,10 @@ def test_what_is_no_run_is_named(tmp_path, folder):
 @pytest.mark.parametrize("name", saving.LOADED)
 def test_a_file_of_another_run_or_a_damaged_one_is_named(runs, folder, name):
     shutil.copy(runs["multiclass"][1] / name, folder / name)
-    with pytest.raises(ModelFileError, match=f"{re.escape(name)}: it was changed since it was saved"):
+    with pytest.raises(ModelFileError, match=f"{re.escape(name)}: it was changed after saving"):
         saving.load(folder)
     (folder / name).write_bytes((runs["binary"][1] / name).read_bytes()[:-9])
-    with pytest.raises(ModelFileError, match=f"{re.escape(name)}: it was changed since it was saved"):
+    with pytest.raises(ModelFileError, match=f"{re.escape(name)}: it was changed after saving"):
         saving.load(folder)
 
 
@@ -121,5 +121,5 @@ def test_a_network_of_another_run_is_refused(runs, folder):
 def test_what_could_not_be_loaded_is_not_saved():
     from sklearn.linear_model import LinearRegression  # noqa: PLC0415
 
-    with pytest.raises(ValueError, match=r"could not be loaded again: .*LinearRegression"):
+    with pytest.raises(ValueError, match=r"could not be loaded: .*LinearRegression"):
         trusted.dumps(LinearRegression())

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from chainrule.tables.dates import to_dates
-from chainrule.tables.splitting import FEWEST, Plan, code, has_rare, split
+from chainrule.tables.splitting import MIN_CLASS_ROWS, SplitRule, code, has_rare, split
 
 ROWS = 200
 RNG = np.random.default_rng(0)
@@ -34,14 +34,14 @@ def python(plan, frame, y):
 
 
 PLANS = [
-    Plan(0.2, 0.125, 0, stratify=True),
-    Plan(0.2, 0.125, 0),
-    Plan(0.0, 0.125, 3, stratify=True),
-    Plan(0.3, 0.5, 7, time="time"),
-    Plan(0.3, 0.5, 7, time="day", date_format="%d.%m.%Y"),
-    Plan(0.0, 0.5, 7, time="time"),
-    Plan(0.2, 0.125, 1, group="group"),
-    Plan(0.0, 0.125, 1, group="group"),
+    SplitRule(0.2, 0.125, 0, stratify=True),
+    SplitRule(0.2, 0.125, 0),
+    SplitRule(0.0, 0.125, 3, stratify=True),
+    SplitRule(0.3, 0.5, 7, time="time"),
+    SplitRule(0.3, 0.5, 7, time="day", date_format="%d.%m.%Y"),
+    SplitRule(0.0, 0.5, 7, time="time"),
+    SplitRule(0.2, 0.125, 1, group="group"),
+    SplitRule(0.0, 0.125, 1, group="group"),
 ]
 
 
@@ -58,12 +58,12 @@ def test_every_row_is_in_one_part_and_the_python_gives_the_same(plan):
 
 
 def test_another_seed_gives_other_rows():
-    tests = [split(Plan(0.2, 0.1, seed), FRAME, Y)[2].tolist() for seed in (0, 1)]
+    tests = [split(SplitRule(0.2, 0.1, seed), FRAME, Y)[2].tolist() for seed in (0, 1)]
     assert tests[0] != tests[1]
 
 
 def test_stratified_parts_have_the_same_share_of_each_class():
-    for rows in split(Plan(0.2, 0.125, 0, stratify=True), FRAME, Y)[:3]:
+    for rows in split(SplitRule(0.2, 0.125, 0, stratify=True), FRAME, Y)[:3]:
         for label in "abc":
             assert (Y[rows] == label).mean() == pytest.approx((label == Y).mean(), abs=1 / len(rows))
 
@@ -87,7 +87,7 @@ def test_a_group_is_never_on_both_sides(groups, part, seed):
     frame = pl.DataFrame({"g": pl.Series(groups, dtype=pl.String)})
     if frame["g"].n_unique() < 3:
         return
-    parts = split(Plan(part, 0.2, seed, group="g"), frame, np.zeros(len(groups)))[:3]
+    parts = split(SplitRule(part, 0.2, seed, group="g"), frame, np.zeros(len(groups)))[:3]
     sides = [set(frame["g"][rows].to_list()) for rows in parts]
     assert all(sides)
     assert not sides[0] & sides[1]
@@ -96,9 +96,9 @@ def test_a_group_is_never_on_both_sides(groups, part, seed):
 
 
 def test_classes_of_few_rows_are_trained_on():
-    y = np.repeat(["a", "b", "c", "d"], [100, 60, FEWEST, FEWEST - 1])
-    train, validation, test, _ = split(Plan(0.2, 0.2, 0, stratify=True), pl.DataFrame({"y": y}), y)
-    assert (y[train] == "d").sum() == FEWEST - 1
+    y = np.repeat(["a", "b", "c", "d"], [100, 60, MIN_CLASS_ROWS, MIN_CLASS_ROWS - 1])
+    train, validation, test, _ = split(SplitRule(0.2, 0.2, 0, stratify=True), pl.DataFrame({"y": y}), y)
+    assert (y[train] == "d").sum() == MIN_CLASS_ROWS - 1
     assert "d" not in y[validation]
     assert "d" not in y[test]
     assert "c" in y[train]
@@ -107,14 +107,14 @@ def test_classes_of_few_rows_are_trained_on():
 @pytest.mark.parametrize(
     ("plan", "y", "message"),
     [
-        (Plan(0.2, 0.1, 0, stratify=True), np.repeat([0, 1], [50, 4]), "fewer than two classes have 5 rows or more"),
-        (Plan(0.99, 0.1, 0, stratify=True), np.tile([0, 1], 27), "54 rows are too few for parts to train, to validate"),
-        (Plan(0.2, 0.1, 0, time="t", stratify=True), np.repeat(["a", "b"], [50, 4]), ("the class 'b' has rows to test but none "
-         "to train on .the last rows by 't'.: hold other rows out")),
-        (Plan(0.2, 0.1, 0, group="g", stratify=True), np.repeat(["a", "b", "c"], 18), "the class 'b' has rows to validate but"),
-        (Plan(0.2, 0.1, 0, group="two"), np.zeros(54), "--group: 'two' has 2 groups: expected three or more"),
-        (Plan(0.2, 0.1, 0, time="holes"), np.zeros(54), "--time-column: 'holes' has no value, or one that is no date, in 1"),
-        (Plan(0.2, 0.1, 0, time="t", group="g"), np.zeros(54), "--time-column and --group are two ways to hold rows out"),
+        (SplitRule(0.2, 0.1, 0, stratify=True), np.repeat([0, 1], [50, 4]), "fewer than two classes have at least 5 rows"),
+        (SplitRule(0.99, 0.1, 0, stratify=True), np.tile([0, 1], 27), "54 rows are too few for training, validation and test"),
+        (SplitRule(0.2, 0.1, 0, time="t", stratify=True), np.repeat(["a", "b"], [50, 4]), ("the class 'b' has rows to test but none "
+         "to train on .the last rows by 't'.: hold out other rows")),
+        (SplitRule(0.2, 0.1, 0, group="g", stratify=True), np.repeat(["a", "b", "c"], 18), "the class 'b' has rows to validate but"),
+        (SplitRule(0.2, 0.1, 0, group="two"), np.zeros(54), "--group: 'two' has 2 groups: expected three or more"),
+        (SplitRule(0.2, 0.1, 0, time="holes"), np.zeros(54), "--time-column: 'holes' is missing or invalid in 1 row"),
+        (SplitRule(0.2, 0.1, 0, time="t", group="g"), np.zeros(54), "--time-column and --group are mutually exclusive"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_split_is_refused(plan, y, message):

@@ -23,7 +23,7 @@ from chainrule.tables.loading import load  # noqa: E402
 from chainrule.tables.preparation import preparation  # noqa: E402
 from chainrule.tables.streaming import ChangedFileError, Printer, State, needs_streaming, on_disk, opening, scratch  # noqa: E402
 from chainrule.tables.streaming.opening import open_table  # noqa: E402
-from chainrule.tables.streaming.scratch import Matrix  # noqa: E402
+from chainrule.tables.streaming.scratch import DiskMatrix  # noqa: E402
 from chainrule.training import windows  # noqa: E402
 from chainrule.training.callbacks import Callback  # noqa: E402
 
@@ -220,7 +220,7 @@ def test_a_preparation_that_is_fitted_on_some_of_the_rows(folder, monkeypatch):
     """By the same rule in memory; rows beside them get what ``transform`` gives, of other rows alone."""
     whole = theta(run(folder / "t.parquet"))
     monkeypatch.setattr(inputs, "CELLS", 200 * 7)
-    monkeypatch.setattr(inputs, "FEWEST", 50)
+    monkeypatch.setattr(inputs, "MIN_ROWS", 50)
     trained = same(folder / "t.parquet")
     assert not np.array_equal(theta(trained), whole)
     loaded = load(folder / "t.parquet", "y", drop=["target"], stream=True)
@@ -250,7 +250,7 @@ def test_many_held_out_rows_are_measured_in_part(folder, monkeypatch):
 @pytest.mark.parametrize("kernels", ["numba", "reference"])
 def test_rows_that_memory_cannot_hold_are_gathered_in_the_order_of_the_file(kernels, monkeypatch):
     monkeypatch.setenv("CHAINRULE_KERNELS", kernels)
-    matrix = Matrix(2000, 5)
+    matrix = DiskMatrix(2000, 5)
     X = np.random.default_rng(0).normal(size=(2000, 5)).astype(np.float32)
     matrix.put(np.arange(2000), X)
     stored, t = matrix.array(), (X[:, 0] > X[:, 1]).astype(int)
@@ -281,7 +281,7 @@ def test_rows_that_memory_cannot_hold_are_gathered_in_the_order_of_the_file(kern
 def test_a_matrix_is_as_large_as_it_says_and_in_order():
     rng = np.random.default_rng(0)
     for rows, width in ((1, 1), (1000, 3), (1025, 64)):
-        matrix, X = Matrix(rows, width), rng.normal(size=(rows, width)).astype(np.float32)
+        matrix, X = DiskMatrix(rows, width), rng.normal(size=(rows, width)).astype(np.float32)
         for places in np.array_split(rng.permutation(rows), min(rows, 7)):
             matrix.put(places, X[places])
         found = matrix.array()
@@ -325,11 +325,12 @@ def test_what_is_needed_is_said_before_and_not_exceeded(tmp_path, monkeypatch):
 def test_a_disk_with_less_is_refused(free, tmp_path, folder, monkeypatch):
     monkeypatch.setattr(scratch.shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     with pytest.raises(
-        ValueError, match=r"the inputs of the network take at most .* of disk .* free: free some, or set TMP"
+        ValueError,
+        match=r"the inputs of the network take up to .* of disk space during training, .* free: free some, or set TMP",
     ):
         run(folder / "t.parquet")
     table().write_csv(tmp_path / "t.csv")
-    with pytest.raises(ValueError, match=r"the columns of .*t.csv take at most"):
+    with pytest.raises(ValueError, match=r"the columns of .*t.csv take up to"):
         run(tmp_path / "t.csv")
 
 
@@ -433,14 +434,14 @@ def test_a_target_with_holes_and_infinities(folder, tmp_path):
 def test_a_file_that_changes_while_it_is_read_is_refused(folder, tmp_path):
     path = tmp_path / "t.parquet"
     path.write_bytes((folder / "t.parquet").read_bytes())
-    with pytest.raises(ChangedFileError, match="was changed while it was being read"):
+    with pytest.raises(ChangedFileError, match="changed while it was being read"):
         run(path, show=lambda _: os.utime(path, (1, 1)))
 
 
 def test_files_that_are_cut_or_empty(folder, tmp_path):
     content = (folder / "t.parquet").read_bytes()
     (tmp_path / "cut.parquet").write_bytes(content[: len(content) // 2])
-    with pytest.raises(ValueError, match=r"cannot be read as Parquet: .*Is it whole"):
+    with pytest.raises(ValueError, match=r"cannot be read as Parquet: .*Is it complete"):
         run(tmp_path / "cut.parquet")
     damaged = bytearray(content)
     damaged[2000:30_000] = bytes(28_000)
@@ -454,7 +455,7 @@ def test_files_that_are_cut_or_empty(folder, tmp_path):
         table().head(rows).write_parquet(tmp_path / "few.parquet")
         with pytest.raises(ValueError, match=rf"has {rows} row\(s\) with a target, of {rows}: expected 10 or more"):
             run(tmp_path / "few.parquet")
-    for other, what in ((content, "a Parquet file"), (gzip.compress(b"a,y\n1,2\n"), "packed by gzip")):
+    for other, what in ((content, "a Parquet file"), (gzip.compress(b"a,y\n1,2\n"), "compressed by gzip")):
         (tmp_path / "other.csv").write_bytes(other)
         with pytest.raises(ValueError, match=f"cannot be streamed as CSV: it is {what}"):
             run(tmp_path / "other.csv")
@@ -487,7 +488,7 @@ def test_names_that_are_not_there(folder):
         tables.train(folder / "t.parquet", "targt", stream=True)
     with pytest.raises(ValueError, match="--drop: no input column 'nothing'"):
         run(folder / "t.parquet", drop=["nothing"])
-    with pytest.raises(FileNotFoundError, match="there is no file"):
+    with pytest.raises(FileNotFoundError, match="no such file"):
         open_table(folder / "no.parquet")
 
 
@@ -515,8 +516,8 @@ def test_progress_knows_the_end(folder, capsys):
     show(State("preparing", 6, 10, 1_000_000, 12.0))  # too soon for another line
     show(State("preparing", 10, 10, 1_000_000, 20.0))
     assert capsys.readouterr().err.splitlines() == [
-        "preparing  50 %  5 of 10 rows  0 MB/s  0:11 left  at most 1 MB of disk",
-        "preparing  100 %  10 of 10 rows  0 MB/s  in 0:20",
+        "preparing  50%  5 of 10 rows  0 MB/s  0:11 left  at most 1 MB of disk",
+        "preparing  100%  10 of 10 rows  0 MB/s  in 0:20",
     ]
 
 

@@ -77,13 +77,21 @@ def test_the_task_follows_from_the_target(y, task, found, classes, said):
         (["2020-01-01", "2020-01-02", "2020-01-03"] * 20, {}, "the target 'y' is a date"),
         ([[1], [2]] * 30, {}, "the target 'y' has lists, structs or bytes: expected one value per row."),
         ([0, 1] * 30, {"target": "Y"}, "the target 'Y' is not in the table. Did you mean 'y'?"),
-        (X, {"parameters": {"class_weight": "balanced"}}, "class weight: is for classes, but a number is predicted"),
+        (
+            X,
+            {"parameters": {"class_weight": "balanced"}},
+            "class weight: applies to classes, but the target is a number",
+        ),
         ([0, 1] * 30, {"target": "x,y"}, "multilabel targets must be yes/no, but 'x' has the kind 'number'."),
         ([0, 1] * 30, {"target": "y,y"}, "expected a target, or several that differ."),
         ([0, 1] * 30, {"drop": ["y"]}, "--drop: no input column 'y'"),
         ([0, 1] * 30, {"drop": ["x"]}, "no usable columns besides the target .'x': --drop."),
         ([0, 1] * 30, {"numeric": ["x"], "categorical": ["x"]}, "--categorical and --numeric both name 'x'"),
-        ([0, 1] * 30, {"group": "x", "time_column": "x"}, "--time-column and --group are two ways|no usable columns"),
+        (
+            [0, 1] * 30,
+            {"group": "x", "time_column": "x"},
+            "--time-column and --group are mutually exclusive|no usable columns",
+        ),
         ([0, 1] * 30, {"group": "x"}, "no usable columns besides the target .'x': --group"),
         ([0, 1] * 30, {"time_column": "z"}, "--time-column: no input column 'z'"),
     ],
@@ -125,7 +133,7 @@ def test_durations_are_seconds_in_training_and_in_prediction():
 
 def warned(y, **columns):
     loaded = load(table(y, **columns).with_columns(x=np.random.default_rng(9).normal(size=ROWS)), "y")
-    return [warning for warning in loaded.warnings if "tells the target" in warning]
+    return [warning for warning in loaded.warnings if "determines the target" in warning]
 
 
 @pytest.mark.parametrize(
@@ -142,9 +150,11 @@ def warned(y, **columns):
     ],
 )
 def test_a_copy_of_the_target_is_named(y, copy):
-    assert warned(y, copy=copy) == [
-        "the column 'copy' tells the target 'y' by itself: is it known before the target is? If not: --drop 'copy'."
-    ]
+    (said,) = warned(y, copy=copy)
+    assert said.startswith(
+        "possible target leakage: the column 'copy' alone determines the target 'y'. If it is not known"
+    )
+    assert said.endswith(" before the target, use --drop 'copy'.")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +179,7 @@ def test_a_copy_among_many_columns_and_rows_is_found():
         {f"c{i}": np.random.default_rng(i).normal(size=rows) for i in range(250)} | {"copy": y, "y": y}
     )
     schema = load(frame, "y").schema
-    assert [text[:17] for text in find_leaks(frame, schema, y)] == ["the column 'copy'"]
+    assert [text[25:42] for text in find_leaks(frame, schema, y)] == ["the column 'copy'"]
 
 
 MADE = (np.round(X * 3 + 20, 1)).tolist()
@@ -209,7 +219,7 @@ def heavy():
 def test_predictions_and_report_name_the_unit_of_training(heavy, tmp_path):
     frame, trained = heavy
     assert trained.schema.targets[0].notation.unit == "kg"
-    assert "'y' has values like '20.4 kg': read as an amount in kg." in [*trained.notes]
+    assert "'y': values such as '20.4 kg', read as an amount in kg." in [*trained.notes]
     tables.save(trained, tmp_path / "run")
     for run in (trained, tables.load(tmp_path / "run")):
         found, notes = tables.predict(run, frame.drop("y"))

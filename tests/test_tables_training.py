@@ -1,9 +1,12 @@
 """Training on tables: the parts of the rows, what is decided, what is warned of and what is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.compose import ColumnTransformer
 
 from chainrule import tables
 from chainrule.tables import loading
@@ -146,7 +149,7 @@ def test_columns_that_give_the_target_away():
     frame = passengers().with_columns(
         lived=pl.when(pl.col("survived") == "yes").then(pl.lit("a")).otherwise(pl.lit("b"))
     )
-    assert any("the column 'lived' tells the target 'survived' by itself" in text for text in train(frame).warnings)
+    assert any("the column 'lived' alone determines the target 'survived'" in text for text in train(frame).warnings)
     assert train().warnings == ()
     x = RNG.normal(size=ROWS)
     parts = loading.load(pl.DataFrame({"x": x, "copy": 2 * x + 1, "other": RNG.normal(size=ROWS)}), "x")
@@ -238,10 +241,10 @@ def test_the_held_out_rows_can_be_found_in_their_file(tmp_path):
     trained = train(test=tmp_path / "test.csv")
     held = trained.held_out
     assert (table[held.rows - 1]["number"] == held.frame["number"]).all()
-    line = build(trained).markdown.partition("| row | is | the network says |")[2].splitlines()[2]
+    line = build(trained).markdown.partition("| row | actual | predicted |")[2].splitlines()[2]
     number, truth = [part.strip() for part in line.split("|")[1:3]]
     assert table["survived"][int(number) - 1] == truth
-    assert f"Row 1 is the first of {tmp_path / 'test.csv'}"[:40] in build(trained).markdown
+    assert f"Row 1 is the first data row of {tmp_path / 'test.csv'}"[:45] in build(trained).markdown
 
 
 def test_the_call_that_repeats_a_run_is_kept(tmp_path):
@@ -250,3 +253,42 @@ def test_the_call_that_repeats_a_run_is_kept(tmp_path):
     assert again.command == f"train({str(tmp_path / 't.csv')!r}, 'survived', drop=['age'], parameters={QUICK}, seed=2)"
     assert again.command in build(again).html.replace("&#x27;", "'")
     assert train(test=0.3).command.startswith("train(frame, 'survived', test=0.3")
+
+
+def test_the_held_out_rows_are_prepared_once_for_scores_and_report(monkeypatch):
+    prepared, transform = [], ColumnTransformer.transform
+
+    def counted(self, X):
+        prepared.append((self, len(X)))
+        return transform(self, X)
+
+    monkeypatch.setattr(ColumnTransformer, "transform", counted)
+    trained = train()
+    build(trained)
+    rows = [count for by, count in prepared if by is trained.pipeline[0]]
+    assert rows == [trained.split.validation, trained.split.test]
+
+
+def test_the_options_of_train_tune_and_script_are_the_same(tmp_path):
+    path = tmp_path / "t.csv"
+    passengers().write_csv(path)
+    for function in (tables.train, tables.tune, tables.script):
+        with pytest.raises(TypeError, match="unexpected keyword argument 'epochs'"):
+            function(path, "survived", epochs=3, **({"trials": 1} if function is tables.tune else {}))
+    given = tables.Options(drop="age", dates=(name for name in ["day"]), test=Path("test.csv"), patience=30, seed=1)
+    assert given.given == {"drop": ["age"], "dates": ["day"], "test": "test.csv", "seed": 1}
+    assert train(drop="age").command == f"train(frame, 'survived', drop=['age'], parameters={QUICK})"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("drop", "drop: expected the names of columns, got 3"),
+        ("parameters", r"parameters: expected a dict, such as .*got 3"),
+    ],
+)
+def test_an_option_of_another_type_is_named(name, message):
+    options = tables.Options()
+    object.__setattr__(options, name, 3)  # past the type checks of the tests
+    with pytest.raises(TypeError, match=message):
+        options.__post_init__()

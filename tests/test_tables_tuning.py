@@ -1,6 +1,7 @@
 """Tuning: the space, the folds, the objective without leakage, the study that goes on, pruning, and the time."""
 
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -24,9 +25,10 @@ from chainrule.tables import (  # noqa: E402
     splitting,
     tuning,
 )
+from chainrule.tables.options import Options  # noqa: E402
 from chainrule.tables.result import HeldOut, Split, Trained  # noqa: E402
 from chainrule.tables.schema import Column, Schema  # noqa: E402
-from chainrule.tables.splitting import Plan  # noqa: E402
+from chainrule.tables.splitting import SplitRule  # noqa: E402
 from chainrule.tables.tuning import folds as folds_module  # noqa: E402
 from chainrule.tables.tuning import objective as objective_module  # noqa: E402
 from chainrule.tables.tuning import page as page_module  # noqa: E402
@@ -96,9 +98,9 @@ def test_folds_keep_shares_and_cover_every_row_once():
 def test_folds_by_group_never_split_a_group_and_by_time_never_look_ahead():
     table = frame().with_columns(g=pl.arange(0, 120) // 5, t=pl.Series(np.random.default_rng(1).permutation(120)))
     y = table["target"].to_numpy()
-    for a, b in folds_module.folds(Plan(0.2, 0.1, 0, group="g"), 3, table, y):
+    for a, b in folds_module.folds(SplitRule(0.2, 0.1, 0, group="g"), 3, table, y):
         assert not set(table["g"].to_numpy()[a]) & set(table["g"].to_numpy()[b])
-    for a, b in folds_module.folds(Plan(0.2, 0.1, 0, time="t"), 3, table, y):
+    for a, b in folds_module.folds(SplitRule(0.2, 0.1, 0, time="t"), 3, table, y):
         assert table["t"].to_numpy()[a].max() < table["t"].to_numpy()[b].min()
 
 
@@ -112,9 +114,9 @@ def test_a_class_of_two_rows_is_trained_on_in_every_fold():
 @pytest.mark.parametrize(
     ("y", "plan", "message"),
     [
-        (np.array([0, 1] * 2), Plan(0.2, 0.1, 0), "4 rows to train on are too few for 3 folds"),
-        (np.array([0] * 20 + [1, 2]), STRATIFIED, "fewer than two classes have the 3 rows"),
-        (np.array([0, 1] * 9), Plan(0.2, 0.1, 0, group="g"), "2 groups to train on, too few for 3 folds"),
+        (np.array([0, 1] * 2), SplitRule(0.2, 0.1, 0), "4 training rows are too few for 3 folds"),
+        (np.array([0] * 20 + [1, 2]), STRATIFIED, "fewer than two classes have the 3 training rows"),
+        (np.array([0, 1] * 9), SplitRule(0.2, 0.1, 0, group="g"), "2 groups to train on, too few for 3 folds"),
     ],
 )
 def test_too_few_rows_for_folds(y, plan, message):
@@ -412,8 +414,8 @@ def fitted(monkeypatch):
     """Stand in for the training at the end, and remember what it was asked for."""
     asked = []
 
-    def fit(source, target, seed, options, found):
-        asked.append((options, found))
+    def fit(source, target, options, found):
+        asked.append((options.given, found))
         schema = Schema((Column("a", "number"),), (Column(target, "yes/no"),), "binary", ("no", "yes"), 120)
         split = Split(86, 10, 24, "rows at random")
         held_out = HeldOut(frame(), np.zeros(0), np.zeros(0))
@@ -461,7 +463,7 @@ def test_tune_finds_what_is_at_least_as_good_as_the_default_and_fits_it(tmp_path
 def test_the_rows_that_are_held_out_are_never_seen(monkeypatch, fitted):
     table = frame(200).with_columns(pl.Series("row", np.random.default_rng(0).permutation(200) * 1.5))
     y = table["target"].to_numpy()
-    _, _, test, _ = splitting.split(Plan(0.2, 0.1, 3, stratify=True), table, y)
+    _, _, test, _ = splitting.split(SplitRule(0.2, 0.1, 3, stratify=True), table, y)
     seen = set()
 
     def evaluate(self, point, report):
@@ -531,14 +533,15 @@ def test_a_process_that_trains_trials_hears_no_ctrl_c_from_its_first_moment_on()
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
-def test_what_ctrl_c_leaves_half_trained_is_not_the_best():
+def test_what_ctrl_c_leaves_half_trained_is_not_the_best(monkeypatch):
     class Stops(Callback):
         def on_epoch(self, run):
             run.stop("interrupted by Ctrl-C")
 
-    options = {"parameters": {"hidden_layer_sizes": (4,), "max_iter": 5}, "callbacks": [Stops()]}
+    monkeypatch.setattr(tuning, "train", functools.partial(tuning.train, callbacks=[Stops()]))
+    options = Options(parameters={"hidden_layer_sizes": (4,), "max_iter": 5})
     with pytest.raises(KeyboardInterrupt):
-        tuning.fit(frame(60), "target", 0, options, {})
+        tuning.fit(frame(60), "target", options, {})
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path):

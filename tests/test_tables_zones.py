@@ -51,7 +51,7 @@ def test_the_zone_is_in_the_schema_and_said():
     (column,) = trained.schema.used
     assert column.notation.zone == "Asia/Tokyo"
     assert column.low == TOKYO.dt.replace_time_zone(None).min().isoformat()  # as a clock there shows it
-    assert "'when' has times with a time zone: taken as a clock in Asia/Tokyo shows them." in trained.notes
+    assert "'when': times with a time zone, converted to Asia/Tokyo." in trained.notes
     naive, notes = tables.predict(trained, TOKYO.dt.replace_time_zone(None).to_frame())
     assert naive.equals(tables.predict(trained, table(TOKYO))[0])
     assert notes == ("'when': 80 times have no time zone; treated as Asia/Tokyo, as in training.",)
@@ -62,7 +62,7 @@ def test_times_without_a_zone_are_taken_as_they_stand_and_those_with_one_are_ref
     naive = TOKYO.dt.replace_time_zone(None)
     naive = naive.dt.strftime("%Y-%m-%d %H:%M") if as_text else naive
     trained = tables.train(table(naive), "y", parameters=QUICK)
-    assert "'when' has times without a time zone: taken as they stand." in trained.notes
+    assert "'when': times without a time zone, used as they are." in trained.notes
     with pytest.raises(
         ValueError, match="'when' has times with the time zone Asia/Tokyo, but those of training had none"
     ):

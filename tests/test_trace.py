@@ -20,7 +20,7 @@ from chainrule.cli.app import app
 from chainrule.layers import Dense, Dropout, Layer, ReLU, Tanh
 from chainrule.losses import Loss
 from chainrule.optimizers import Optimizer
-from chainrule.pages.arrays import Format, table
+from chainrule.pages.arrays import NumberFormat, table
 from chainrule.pages.blocks import Matrix
 from chainrule.pages.formatting import SUPERSCRIPT
 from chainrule.pages.formula import latex, mathml
@@ -582,7 +582,7 @@ class TestRenderings:
                     cells = [(name, cell) for row in shown.rows for name, cell in zip(shown.head, row, strict=True)]
                     ((name, marked),) = [(n, c) for n, c in cells if getattr(c, "kind", "") == "mark"]
                     assert name == (str(array.entry[-1]) if array.values.size > 1 else "")
-                    assert marked.text.replace("−", "-") == Format(array.values, 4)(array.values[array.entry])
+                    assert marked.text.replace("−", "-") == NumberFormat(array.values, 4)(array.values[array.entry])
 
     def test_images_of_several_channels_are_shown_slice_by_slice(self):
         class Flat(Layer):
@@ -646,7 +646,7 @@ class TestRenderings:
     )
     def test_numbers(self, values, written):
         values = np.array(values)
-        write = Format(values, 4)
+        write = NumberFormat(values, 4)
         assert [write(v) for v in values] == written
 
     def test_save(self, tmp_path):

@@ -21,7 +21,7 @@ from chainrule.files.writing import write_atomically
 from chainrule.optimizers import Optimizer
 from chainrule.pages.text import columns
 from chainrule.penalties import Penalty
-from chainrule.tables import Saved, Schema, converting, files, load, models, output, predicting, row_inputs, scores
+from chainrule.tables import SavedRun, Schema, converting, files, load, models, output, predicting, row_inputs, scores
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
 from chainrule.tables.explaining import explain
@@ -183,12 +183,12 @@ def _given(folder: Path, source: str | None, command: str, what: str) -> str:
     return source
 
 
-def _read(saved: Saved, source: str) -> pl.DataFrame:
+def _read(saved: SavedRun, source: str) -> pl.DataFrame:
     """Return the rows of a file, with the targets that it has."""
     return read(source, schema=saved.schema, targets=[column.name for column in saved.schema.targets]).frame
 
 
-def _labeled(saved: Saved, source: str) -> tuple[pl.DataFrame, Array, Array, int]:
+def _labeled(saved: SavedRun, source: str) -> tuple[pl.DataFrame, Array, Array, int]:
     """Return the rows of a file that have a target, their numbers, y, and how many rows have none."""
     frame = _read(saved, source)
     known, numbers, y = labeled(frame, saved.schema, source)

@@ -1,4 +1,4 @@
-"""An array as a table: shortened to its first and last entries, with decimals that line up; an image as squares."""
+"""Arrays as tables, shortened to their first and last entries, with aligned decimals; images as squares."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from chainrule._internal.typing import Array
 from chainrule.pages.blocks import Cell, Matrix, Picture, Row, Table
 from chainrule.pages.formatting import SUPERSCRIPT, escaped, number
 
-HUGE, TINY = 1e5, 0.1  # beyond, an array is written as so much times a power of ten
+HUGE, TINY = 1e5, 0.1  # outside of these, values are written in units of a power of ten
 ROWS, IMAGE_ROWS = 6, 10  # of a table; of an image
-NEAR = 3  # columns for which there is always room
+NEAR = 3  # columns that always fit
 DEEP = 0.7  # the tint of the largest number of an array
-MAPS = 16  # channels that are drawn
-FAINT = 0.005  # cannot be seen
+MAPS = 16  # channels to draw
+FAINT = 0.005  # tints below cannot be seen
 SHADES = " ░▒▓█"
 
 
-class Format:
-    """How the values of one array are written: all with the same decimals, so that they line up.
+class NumberFormat:
+    """The number format of one array: the same decimals for every value, so that they line up.
 
-    The largest one has ``digits`` significant digits. Small and huge arrays are written in units of a power of ten,
-    which ``unit`` names. What is exactly 0 is written "0", what is only rounded to it "0.000".
+    The largest value has ``digits`` significant digits. Small and huge arrays are written in units of a power of ten,
+    which ``unit`` names. An exact 0 is written "0"; a value that rounds to it, "0.000".
 
-    >>> write = Format(np.array([0.0125, -0.25, 0.0, 1e-9]), digits=3)
+    >>> write = NumberFormat(np.array([0.0125, -0.25, 0.0, 1e-9]), digits=3)
     >>> [write(v) for v in (0.0125, -0.25, 0.0, 1e-9)], write.unit
     (['0.013', '-0.250', '0', '0.000'], '')
-    >>> write = Format(np.array([0.000125]), digits=3)
+    >>> write = NumberFormat(np.array([0.000125]), digits=3)
     >>> write(0.000125), write.unit
     ('1.25', 'values × 10⁻⁴')
     """
@@ -37,13 +37,13 @@ class Format:
         self.whole = values.dtype.kind in "iub"
         finite = np.abs(values[np.isfinite(values)])
         self.largest = float(finite.max()) if finite.size else 0.0
-        magnitude = int(f"{self.largest:.{digits - 1}e}".partition("e")[2])  # of the largest value, once it is rounded
+        magnitude = int(f"{self.largest:.{digits - 1}e}".partition("e")[2])  # of the largest value after rounding
         self.power = 0 if self.whole or not self.largest or TINY <= self.largest < HUGE else magnitude
         self.decimals = max(0, digits - 1 - magnitude + self.power)
 
     @property
     def unit(self) -> str:
-        """The power of ten, such as "values × 10⁻³"; nothing where the numbers are the values."""
+        """The power of ten, such as "values × 10⁻³", or "" if there is none."""
         return f"values × 10{str(self.power).translate(SUPERSCRIPT)}" if self.power else ""
 
     def __call__(self, value: Any) -> str:
@@ -56,10 +56,10 @@ class Format:
 
 
 def table(matrix: Matrix, columns: int, more: int = 0, minus: str = "−") -> tuple[Table, list[str]]:
-    """Return an array as a table of at most so many columns, and what stands above it: slice, unit and summary.
+    """Return an array as a table of at most ``columns`` columns, and the lines above it: slice, unit and summary.
 
-    Of more than two axes one slice is shown: height and width of one image of a batch, or of one kernel. ``more``
-    columns are shown where that is all of them.
+    With more than two axes, one slice is shown: the height and width of one image of a batch, or of one kernel. An
+    array of up to ``more`` columns is shown whole.
 
     >>> shown, above = table(Matrix("W", np.arange(40.0).reshape(2, 20) - 9, entry=(0, 6)), columns=5)
     >>> [cell.text for cell in shown.rows[0][1:]], above
@@ -68,7 +68,7 @@ def table(matrix: Matrix, columns: int, more: int = 0, minus: str = "−") -> tu
     ('', '0', '1', '2', '…', '6', '…', '19')
     """
     values, entry, where = matrix.values, matrix.entry, ""
-    write = Format(values, matrix.digits)
+    write = NumberFormat(values, matrix.digits)
     rows = IMAGE_ROWS if values.ndim > 2 else ROWS
     if values.ndim > 2:
         at = entry or (0,) * values.ndim
@@ -105,7 +105,7 @@ def table(matrix: Matrix, columns: int, more: int = 0, minus: str = "−") -> tu
 
 
 def shorten(count: int, room: int, entry: int | None) -> list[int | None]:
-    """Return so many of the indices 0 to count − 1: the first, the last, the entry's; None where some are left out.
+    """Return at most ``room`` of the indices 0 to count − 1: the first, the last and the entry's, with None for a gap.
 
     >>> shorten(20, 5, 6), shorten(3, 5, None)
     ([0, 1, 2, None, 6, None, 19], [0, 1, 2])
@@ -121,14 +121,14 @@ def shorten(count: int, room: int, entry: int | None) -> list[int | None]:
     before = -1
     for i in sorted(chosen):
         gap = range(before + 1, i)
-        indices += gap if len(gap) == 1 else [None] * bool(gap)  # one alone takes no more room than "…"
+        indices += gap if len(gap) == 1 else [None] * bool(gap)  # a single index takes no more room than "…"
         indices.append(i)
         before = i
     return indices
 
 
 def summary(values: Array, digits: int) -> str:
-    """Return the smallest and the largest value, and the Euclidean norm, of more than one number.
+    """Return the range and the Euclidean norm of an array with more than one value.
 
     >>> summary(np.array([3.0, -4.0]), 3), summary(np.zeros(2), 3)
     ('−4 to 3, norm 5', 'all 0')
@@ -141,7 +141,7 @@ def summary(values: Array, digits: int) -> str:
 
 
 def channels(matrix: Matrix) -> tuple[list[Array], int | None]:
-    """Return the channels of one image, or of one window, and which is marked: a table can show one of them."""
+    """Return the channels of one image or kernel, and the marked one; a table can show only one of them."""
     values, entry = matrix.values, matrix.entry
     if values.ndim != (4 if matrix.batch else 3) or min(values.shape[-3:-1]) < 2 or values.shape[-1] < 2:
         return [], None
@@ -150,7 +150,7 @@ def channels(matrix: Matrix) -> tuple[list[Array], int | None]:
 
 
 def svg(picture: Picture, largest: float | None = None) -> str:
-    """Return an image as squares; of signed values the densest is that of the ``largest``."""
+    """Return an image as SVG; for signed values, ``largest`` has the full density."""
     image, signed = picture.values, picture.signed
     height, width = image.shape
     low, high = (0.0, np.abs(image).max() if largest is None else largest) if signed else (image.min(), image.max())
@@ -166,7 +166,7 @@ def svg(picture: Picture, largest: float | None = None) -> str:
 
 
 def shaded(image: Array) -> list[str]:
-    """Return an image as lines of text, two characters a pixel where there is room for it.
+    """Return an image as lines of text, with two characters per pixel if they fit.
 
     >>> shaded(np.array([[0.0, 1.0], [0.5, 0.0]]))
     ['  ██', '▒▒  ']

@@ -1,4 +1,4 @@
-"""What a page is made of, whatever it is written as: headings, sentences, formulas, tables, arrays, pictures."""
+"""The blocks of a page, for every output format: headings, sentences, formulas, tables, arrays, pictures."""
 
 from __future__ import annotations
 
@@ -6,37 +6,19 @@ from dataclasses import dataclass
 
 from chainrule._internal.typing import Array
 
-__all__ = [
-    "Block",
-    "Card",
-    "Cell",
-    "Code",
-    "Figure",
-    "Figures",
-    "Formula",
-    "Heading",
-    "Matrix",
-    "Picture",
-    "Row",
-    "Table",
-    "Text",
-    "Tiles",
-    "Verdict",
-]  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: a text, and perhaps what makes it easier to see."""
+    """A table cell: text, with optional visual aids."""
 
     text: str
     strong: bool = False
     bar: float | None = None  # 0 to 1: a bar beside the text
-    wide: bool = False  # of the bar
-    note: str = ""  # what it means, smaller
-    tint: float = 0.0  # 0 to 1: how deep its color is
-    wrong: bool = False  # of the tint: the color of a mistake, or of a negative number
-    kind: str = ""  # "good", "bad", "gap", or "mark": the one that is spoken of
+    wide: bool = False  # whether the bar is wide
+    note: str = ""  # an explanation, in small print
+    tint: float = 0.0  # 0 to 1: the depth of its color
+    wrong: bool = False  # whether the tint has the color of errors and negative numbers
+    kind: str = ""  # "good", "bad", "gap" or "mark" (the entry that the text discusses)
     shares: tuple[float, ...] = ()  # a small histogram beside the text
 
 
@@ -45,7 +27,7 @@ Row = tuple[Cell | str, ...]
 
 @dataclass(frozen=True)
 class Heading:
-    """The title of a section; ``kind`` is a class of the style sheet that gives it another color."""
+    """A section title; ``kind`` is a style sheet class that colors it."""
 
     text: str
     about: str = ""
@@ -55,16 +37,16 @@ class Heading:
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; ``kind`` is "", "soft" (less important), "result" (what to remember), "worked" or "warning"."""
+    """A paragraph; ``kind`` is "", "soft" (less important), "result" (the main point), "worked" or "warning"."""
 
     text: str
     kind: str = ""
-    look: str = ""  # what is true of colors and lines only
+    look: str = ""  # a remark on colors and lines, for HTML only
 
 
 @dataclass(frozen=True)
 class Code:
-    """What somebody types, as it is."""
+    """Text to type, verbatim."""
 
     text: str
 
@@ -77,37 +59,37 @@ class Table:
     rows: tuple[Row, ...]
     align: str
     title: str = ""
-    reading: str = ""
-    corner: str = ""  # what the columns are, above them
-    look: str = ""  # of the reading: what is true of colors and lines only
-    far: tuple[int, ...] = ()  # columns that are left out where there is no room
+    caption: str = ""
+    corner: str = ""  # a heading above the columns
+    look: str = ""  # the part of the caption about colors and lines, for HTML only
+    far: tuple[int, ...] = ()  # columns to omit where space is short
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture with its title, a line that says how to read it, and a table of the same."""
+    """A plot with its title, a caption, and a table of the same data."""
 
     title: str
     svg: str
-    reading: str
+    caption: str
     table: Table | None
     key: tuple[tuple[str, str], ...] = ()  # (class of the line, its name)
-    look: str = ""  # of the reading: what is true of the picture only
+    look: str = ""  # the part of the caption about the plot, for HTML only
 
 
 @dataclass(frozen=True)
 class Formula:
-    """An equation, written as :mod:`chainrule.pages.formula` has it."""
+    """An equation in the notation of :mod:`chainrule.pages.formula`."""
 
     text: str
 
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """An array of numbers under its name, shortened to what there is room for.
+    """A named array, shortened to fit.
 
-    ``entry`` is the one to mark, ``batch`` says whether the first axis is the batch. With an ``origin``, such as "y of
-    layer 0", that is said instead of the numbers.
+    ``entry`` is the index to mark, and ``batch`` whether the first axis is the batch. An ``origin``, such as "y of
+    layer 0", is shown instead of the numbers.
 
     Examples
     --------
@@ -127,7 +109,7 @@ class Matrix:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """An image (height, width), the larger the value the denser; ``signed``: one color for each sign, HTML only."""
+    """An image (height, width), denser for larger values; ``signed`` uses one color per sign, in HTML only."""
 
     values: Array
     label: str
@@ -136,7 +118,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was compared: lines of text, and whether they agree; None where that cannot be said."""
+    """A comparison: lines of text, and whether both sides agree (None if unknown)."""
 
     lines: tuple[str, ...]
     ok: bool | None
@@ -144,21 +126,21 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Figures:
-    """Pictures beside each other, where there is room."""
+    """Figures side by side, where there is room."""
 
     figures: tuple[Figure | Table | Matrix | Picture, ...]
 
 
 @dataclass(frozen=True)
 class Tiles:
-    """A few numbers to see first: (value, what it is, what it is to be compared with)."""
+    """The headline numbers: (value, name, values to compare it with)."""
 
     tiles: tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
 @dataclass(frozen=True)
 class Card:
-    """One step of several: its rules on the left, and what they give."""
+    """One step of several: its rules on the left, their results on the right."""
 
     place: str
     title: str

@@ -1,7 +1,7 @@
-"""Pictures as SVG, from a few functions: axes with round ticks, lines, points, bars, bands and squares.
+"""Plots as SVG: axes with round ticks, lines, points, bars, intervals and squares.
 
-Colors are classes of the page's style sheet (``s1`` to ``s6``), so that they follow its light or dark mode; lines
-differ by their dashes too, for those who tell colors apart with difficulty and for print.
+Colors are classes of the style sheet (``s1`` to ``s6``), so that they follow light and dark mode. Lines also differ by
+their dashes, for print and for color-blind readers.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from chainrule.pages.formatting import escaped, short
 
 WIDTH, HEIGHT = 400, 280
 LEFT, RIGHT, TOP, BOTTOM = 60, 18, 10, 42
-TITLE, CHARACTER = 26, 6.2  # width of the title of the y-axis with its gaps, and of a character of a tick
+TITLE, CHARACTER = 26, 6.2  # width of the y-axis title with its gaps, and of a character of a tick label
 SERIES = 6  # classes s1 to s6
 
 
@@ -38,7 +38,7 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
 
 def decades(low: float, high: float) -> list[float]:
-    """Return powers of ten between low and high, at most seven; where they are fewer than two, 2 and 5 times those.
+    """Return up to seven powers of ten between low and high; if fewer than two, also 2 and 5 times powers of ten.
 
     >>> decades(0.5, 2000), decades(15, 600)
     ([1.0, 10.0, 100.0, 1000.0], [20.0, 50.0, 100.0, 200.0, 500.0])
@@ -54,7 +54,7 @@ def decades(low: float, high: float) -> list[float]:
 
 @dataclass(frozen=True)
 class Axis:
-    """One direction of a picture: from low to high, what it shows, and whether by powers of ten."""
+    """An axis: its range, its label, and whether it is logarithmic."""
 
     low: float
     high: float
@@ -63,22 +63,22 @@ class Axis:
     share: bool = False  # ticks are percentages
 
     def place(self, values: Array) -> Array:
-        """Return where values lie, 0 to 1."""
+        """Return the positions of values along the axis, 0 to 1."""
         values = np.clip(np.asarray(values, dtype=float), self.low, self.high)
         if self.log:
             return np.log(values / self.low) / (math.log(self.high / self.low) or 1.0)
-        scale = max(abs(self.low), abs(self.high)) or 1.0  # so that nothing overflows
+        scale = max(abs(self.low), abs(self.high)) or 1.0  # to avoid overflow
         return (values / scale - self.low / scale) / ((self.high / scale - self.low / scale) or 1.0)
 
     def ticks(self) -> list[tuple[float, str]]:
-        """Return the values that are marked, with what stands there."""
+        """Return the tick values and their labels."""
         values = decades(self.low, self.high) if self.log else ticks(self.low, self.high)
-        return [(v, f"{100 * v:.0f} %" if self.share else short(v, 3).removeprefix("1 × ")) for v in values]
+        return [(v, f"{100 * v:.0f}%" if self.share else short(v, 3).removeprefix("1 × ")) for v in values]
 
 
 @dataclass
 class Plot:
-    """A picture with two axes, to which things are added in the order in which they lie on each other."""
+    """A plot with two axes; later parts are drawn over earlier ones."""
 
     x: Axis
     y: Axis
@@ -88,18 +88,18 @@ class Plot:
 
     @property
     def left(self) -> int:
-        """How far from the left edge the y-axis is: as far as its title and the longest of its ticks need."""
+        """Distance of the y-axis from the left edge, with room for its title and its longest tick label."""
         return max(LEFT, math.ceil(TITLE + CHARACTER * max((len(text) for _, text in self.y.ticks()), default=0)))
 
     def at(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """Return where points lie in the picture."""
+        """Return the pixel coordinates of points."""
         return (
             self.left + self.x.place(x) * (self.width - self.left - RIGHT),
             self.height - BOTTOM - self.y.place(y) * (self.height - TOP - BOTTOM),
         )
 
     def line(self, x: Array, y: Array, kind: str) -> None:
-        """Draw a line through the points; where one is not finite, a gap."""
+        """Draw a line through the points, with a gap at each one that is not finite."""
         x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
         u, v = self.at(x, y)
         path, pen = "", "M"
@@ -109,7 +109,7 @@ class Plot:
             self.parts.append(f'<path class="line {kind}" d="{path}"/>')
 
     def points(self, x: Array, y: Array, kind: str, radius: float = 2.5) -> None:
-        """Draw a dot for each point: as one path, so that many of them are a small file."""
+        """Draw a dot for each point, as one path to keep the file small."""
         u, v = self.at(x, y)
         path = "".join(f"M{p:.1f} {q:.1f}h0" for p, q in zip(u, v, strict=True))
         if path:
@@ -123,7 +123,7 @@ class Plot:
         self.parts.append(f'<path class="interval {kind}" d="{path}"/>')
 
     def bars(self, edges: Array, tops: Array, kind: str, tips: Sequence[str] = ()) -> None:
-        """Draw bars between the edges, from the bottom of the picture."""
+        """Draw bars between the edges, from the bottom of the plot."""
         u, v = self.at(edges, np.full(len(edges), self.y.low))
         _, w = self.at(edges[1:], tops)
         for i, top in enumerate(w):
@@ -133,7 +133,7 @@ class Plot:
             self.parts.append(f'<rect class="bar {kind}" {place}>{tip}</rect>')
 
     def squares(self, x: Array, y: Array, counts: Array, kind: str) -> None:
-        """Draw a square for each bin of x and y, the more rows the denser; ``counts`` is (bins of x, bins of y)."""
+        """Draw a two-dimensional histogram, denser for more rows; ``counts`` is (x bins, y bins)."""
         u, _ = self.at(x, np.full(len(x), self.y.low))
         _, v = self.at(np.full(len(y), self.x.low), y)
         density = np.log1p(counts) / (math.log1p(counts.max()) or 1.0)
@@ -142,13 +142,13 @@ class Plot:
             self.parts.append(f'<rect class="square {kind}" {place} fill-opacity="{0.12 + 0.88 * density[i, j]:.2f}"/>')
 
     def figure(
-        self, title: str, reading: str, table: Table, key: Sequence[tuple[str, str]] = (), look: str = ""
+        self, title: str, caption: str, table: Table | None, key: Sequence[tuple[str, str]] = (), look: str = ""
     ) -> Figure:
-        """Return the picture with its title, its reading and a table of the same: see :class:`Figure`."""
-        return Figure(title, self.svg(title, reading), reading, table, tuple(key), look)
+        """Return the plot as a :class:`Figure` with its title, its caption and a table of the same data."""
+        return Figure(title, self.svg(title, caption), caption, table, tuple(key), look)
 
-    def svg(self, title: str, reading: str) -> str:
-        """Return the picture, with a title and a description for those who do not see it."""
+    def svg(self, title: str, caption: str) -> str:
+        """Return the SVG, with a title and a description for screen readers."""
         bottom, right = self.height - BOTTOM, self.width - RIGHT
         left, grid, labels = self.left, "", ""
         for value, text in _spaced(self.x.ticks(), right - left):
@@ -168,20 +168,20 @@ class Plot:
         )
         return (
             f'<svg class="plot" viewBox="0 0 {self.width} {self.height}" role="img">'
-            f"<title>{escaped(title)}</title><desc>{escaped(reading)}</desc>"
+            f"<title>{escaped(title)}</title><desc>{escaped(caption)}</desc>"
             f'<path class="grid" d="{grid}"/>{"".join(self.parts)}'
             f'<path class="axis" d="M{left} {TOP}V{bottom}H{right}"/>{labels}</svg>'
         )
 
 
 def _spaced(ticks: list[tuple[float, str]], width: float) -> list[tuple[float, str]]:
-    """Return every tick, or every second, or third, ...: as many as fit beside each other."""
+    """Return every tick, or every second, third, ... one: as many as fit."""
     longest = CHARACTER * (2 + max((len(text) for _, text in ticks), default=0))
     return ticks[:: max(1, math.ceil(longest * (len(ticks) - 1) / width))]
 
 
 def spark(shares: Sequence[float]) -> str:
-    """Return a small histogram without axes: beside a text that says what it shows.
+    """Return a sparkline, a small histogram without axes, to stand beside a text.
 
     >>> spark([0.5, 1.0])[-48:]
     '<path d="M0 20v-10h7v10zM8 20v-20h7v20z"/></svg>'
@@ -197,7 +197,7 @@ def spark(shares: Sequence[float]) -> str:
 
 
 def thin(x: Array, y: Array, at_most: int = 160) -> tuple[Array, Array]:
-    """Return so many points of a long line that it looks the same: evenly along its way, with both ends.
+    """Thin a long line to at most ``at_most`` points, spaced evenly along it, both ends included.
 
     >>> x, y = thin(np.linspace(0, 1, 1001), np.zeros(1001), at_most=3)
     >>> x.tolist()

@@ -1,4 +1,4 @@
-"""Numbers and names as a reader wants them: rounded, with their signs and units, and never too long."""
+"""Numbers and names formatted for readers: rounded, with true minus signs, and never too long."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-NONE = "–"  # there is no such number
+NONE = "–"  # no value
 SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 MISSING = "(missing)"
 LONGEST = 48  # characters of a name or a value
@@ -19,7 +19,7 @@ SPARKS = " ▁▂▃▄▅▆▇█"
 
 
 def short(value: Any, digits: int = 4) -> str:
-    """Return a number with so many significant digits; whole numbers whole; the huge and the tiny by powers of ten.
+    """Return a number with ``digits`` significant digits: integers in full, huge and tiny values in powers of ten.
 
     >>> [short(v) for v in (12345, 0.123456, -2.0, 1234.56, 1.5e9, 2.5e-7, float("nan"))]
     ['12,345', '0.1235', '−2', '1,235', '1.5 × 10⁹', '2.5 × 10⁻⁷', '–']
@@ -45,7 +45,7 @@ def short(value: Any, digits: int = 4) -> str:
 
 
 def aligned(values: Sequence[float], digits: int = 4, *, signed: bool = False) -> list[str]:
-    """Return numbers that stand under each other: with the same decimals, the largest with so many significant digits.
+    """Return numbers with the same decimals, for a column; the largest has ``digits`` significant digits.
 
     >>> aligned([56.0, 70.481, 0.5]), aligned([1e9, 2.0]), aligned([0.5, -0.25], 3, signed=True)
     (['56.00', '70.48', '0.50'], ['1 × 10⁹', '2'], ['+0.500', '−0.250'])
@@ -62,7 +62,7 @@ def aligned(values: Sequence[float], digits: int = 4, *, signed: bool = False) -
 
 
 def fixed(value: float, decimals: int) -> str:
-    """Return a number with so many decimals, so that a column of them lines up.
+    """Return a number with a fixed number of decimals.
 
     >>> fixed(-0.5, 3), fixed(float("nan"), 3), fixed(0.9999, 2)
     ('−0.500', '–', '1.00')
@@ -72,22 +72,22 @@ def fixed(value: float, decimals: int) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share as a percentage, with a decimal where it matters; "100 %" only where all are meant.
+    """Return a fraction as a percentage, with a decimal where it matters; "100%" for exactly 1 only.
 
     >>> [percent(p) for p in (0.0, 0.004, 0.0834, 0.5, 0.83, 0.996, 0.99999, 1.0)]
-    ['0 %', '0.4 %', '8.3 %', '50 %', '83 %', '99.6 %', '> 99.9 %', '100 %']
+    ['0%', '0.4%', '8.3%', '50%', '83%', '99.6%', '> 99.9%', '100%']
     """
     if not math.isfinite(share):
         return NONE
     if share in (0, 1):
-        return f"{100 * share:.0f} %"
+        return f"{100 * share:.0f}%"
     if not 0.0005 <= share < 0.9995:
-        return "< 0.1 %" if share < 0.5 else "> 99.9 %"
-    return f"{100 * share:.{0 if 0.0995 <= share < 0.985 else 1}f} %".replace(".0 %", " %")
+        return "< 0.1%" if share < 0.5 else "> 99.9%"
+    return f"{100 * share:.{0 if 0.0995 <= share < 0.985 else 1}f}%".replace(".0%", "%")
 
 
 def rows(count: int, what: str = "row") -> str:
-    """Return so many of something.
+    """Return a count with its noun.
 
     >>> rows(1), rows(12345), rows(2, "class"), rows(3, "category")
     ('1 row', '12,345 rows', '2 classes', '3 categories')
@@ -99,7 +99,7 @@ def rows(count: int, what: str = "row") -> str:
 
 
 def clean(text: Any, longest: int = LONGEST) -> str:
-    r"""Return what a cell of data says, on one line: without what cannot be seen, and shortened in its middle.
+    r"""Return a value as one line of visible text, shortened in the middle.
 
     >>> clean("two\nlines"), clean("a\u202eb"), clean("x" * 60, 9), clean("")
     ('two lines', 'a\ufffdb', 'xxxx…xxxx', '(empty)')
@@ -117,7 +117,7 @@ def clean(text: Any, longest: int = LONGEST) -> str:
 
 
 def apart(names: Sequence[str], longest: int = LONGEST) -> list[str]:
-    """Return names as :func:`clean` does, but longer where two that differ would look alike.
+    """Clean names as :func:`clean` does, but shorten them less where two different ones would look alike.
 
     >>> apart(["question 1 of the survey", "question 2 of the survey", "age"], 15)
     ['question 1 of the survey', 'question 2 of the survey', 'age']
@@ -130,7 +130,7 @@ def apart(names: Sequence[str], longest: int = LONGEST) -> list[str]:
 
 
 def visible(text: str) -> str:
-    r"""Return text on one line, with a mark for every character that cannot be seen but changes what is.
+    r"""Return text on one line, with a mark in place of each control or invisible character.
 
     >>> visible("two\nlines"), visible("a\u202eb")
     ('two lines', 'a\ufffdb')
@@ -141,7 +141,7 @@ def visible(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return text as HTML and SVG have it, whatever is in it.
+    """Escape text for HTML and SVG.
 
     >>> escaped("a <b>")
     'a &lt;b&gt;'
@@ -149,17 +149,8 @@ def escaped(text: str) -> str:
     return escape(visible(text))
 
 
-def quoted(text: Any, longest: int = LONGEST) -> str:
-    """Return a name as a sentence names it.
-
-    >>> quoted("yes")
-    "'yes'"
-    """
-    return f"'{clean(text, longest)}'"
-
-
 def listed(words: list[str], at_most: int = 5) -> str:
-    """Return words with commas, and "and" before the last.
+    """Join words with commas, and "and" before the last.
 
     >>> listed(["a", "b", "c"]), listed(["a"]), listed([*"abcdefg"], 3)
     ('a, b and c', 'a', 'a, b, c and 4 more')
@@ -170,7 +161,7 @@ def listed(words: list[str], at_most: int = 5) -> str:
 
 
 def number(value: Any, digits: int) -> str:
-    """Return a number as it stands in a formula, with a true minus sign.
+    """Return a number for a formula, with a true minus sign.
 
     >>> number(-0.012345, 3), number(2.0, 3), number(1e-9, 3)
     ('−0.0123', '2', '1e-09')
@@ -179,7 +170,7 @@ def number(value: Any, digits: int) -> str:
 
 
 def factor(value: Any, digits: int = 4) -> str:
-    """Return a number to be put in a formula: in parentheses when it is negative.
+    """Return a factor for a formula: in parentheses if it is negative.
 
     >>> factor(-0.5), factor(0.5)
     ('(−0.5)', '0.5')
@@ -189,7 +180,7 @@ def factor(value: Any, digits: int = 4) -> str:
 
 
 def bar(share: float) -> str:
-    """Return a bar of text, an eighth of a character exact.
+    """Return a bar of block characters, exact to an eighth of a character.
 
     >>> bar(0.5), bar(0.0), bar(0.26)
     ('██████', '', '███▏')
@@ -199,7 +190,7 @@ def bar(share: float) -> str:
 
 
 def sparks(shares: Sequence[float]) -> str:
-    """Return a small histogram of text.
+    """Return a sparkline of block characters.
 
     >>> sparks([0.0, 0.01, 0.5, 1.0])
     ' ▁▄█'

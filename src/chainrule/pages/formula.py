@@ -1,8 +1,8 @@
-r"""Formulas, written once as the text that a terminal shows: set as LaTeX and as MathML, or with numbers put in.
+r"""Formulas, written once as terminal text, and converted to LaTeX, to MathML, or to numbers.
 
-``y = γ x̂ + β`` is what it looks like. Factors stand beside each other with a space between them, ``σ(x)`` without one
-is a function of x, ``a b / c`` a fraction; then ``e^x``, ``x²``, ``xₖ``, ``√(…)``, ``Σₖ``, ``a where c, else b``. Two
-spaces begin plain words, a comma and two spaces another formula.
+A formula looks like ``y = γ x̂ + β``. Factors are separated by spaces, ``σ(x)`` without a space is a function of x, and
+``a b / c`` a fraction. Other forms are ``e^x``, ``x²``, ``xₖ``, ``√(…)``, ``Σₖ`` and ``a where c, else b``. Two spaces
+begin plain words, and a comma and two spaces another formula.
 
 Source of MathML: W3C, "MathML Core" (2025).
 """
@@ -21,7 +21,7 @@ GREEK = {
 }  # fmt: skip
 OPERATORS = {"−": "-", "·": r"\cdot", "⊙": r"\odot", "~": r"\sim", "≈": r"\approx", "←": r"\leftarrow", "|": "|"}
 OPERATORS |= {sign: sign for sign in "-+=<>,:"}
-NAMED = {"log", "exp", "max", "min", "sin", "cos", "sinh", "cosh", "tanh"}  # functions that LaTeX has
+NAMED = {"log", "exp", "max", "min", "sin", "cos", "sinh", "cosh", "tanh"}  # functions with a LaTeX command
 FUNCTIONS = NAMED | {"softmax", "sign", "erf", "mean"}
 PARTS = {"½": (1, 2), "⅙": (1, 6)}
 SCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᵗˣʸ₀₁₂₃₄₅₆₇₈₉ᵢⱼₖ", "0123456789−⊤txy0123456789ijk", strict=True))
@@ -73,7 +73,7 @@ def mathml(text: str, *, display: bool = False) -> str:
 
 
 def sides(equation: str) -> tuple[str, str]:
-    """Return what an equation is of, and what comes first on its right-hand side, without words.
+    """Return the left-hand side of an equation, and the first expression on its right, without words.
 
     >>> sides("y = σ(x) = 1 / (1 + e⁻ˣ)"), sides("dγ = Σ dy x̂  over the batch")
     (('y', 'σ(x)'), ('dγ', 'Σ dy x̂'))
@@ -83,24 +83,24 @@ def sides(equation: str) -> tuple[str, str]:
 
 
 def filled(formula: str, values: Mapping[str, Any], write: Callable[[Any], str]) -> str:
-    """Return a formula with numbers for its names; nothing where it has a sum, cases, or a name without a value.
+    """Return a formula with numbers in place of names, or "" if it has a sum, cases, or a name without a value.
 
     >>> filled("dy ⊙ (1 − y²)", {"dy": 2.0, "y": 0.5}, str), filled("x Φ(x)", {"x": 1.0, "Φ": 0.8}, str)
     ('2.0 · (1 − 0.5²)', '1.0 · 0.8')
     """
     tokens = [(m.lastgroup, m[m.lastgroup or 0], m["gap"]) for m in TOKEN.finditer(formula)]
-    text, ended, i = "", False, 0  # whether a factor ended before
+    text, ended, i = "", False, 0  # whether a factor has just ended
     while i < len(tokens):
         kind, mark, gap = tokens[i]
         following = tokens[i + 1] if i + 1 < len(tokens) else ("", "", "")
         begins = kind in ("name", "number") or mark in ("(", "[", "√")
         text += " · " if ended and begins and gap else gap
         ended = kind in ("name", "number", "sup") or mark in (")", "]")
-        if kind == "name" and mark + following[1] in values:  # σ², which is a name, and no square of σ
+        if kind == "name" and mark + following[1] in values:  # σ² is a name, not a square of σ
             text, i = text + write(values[mark + following[1]]), i + 1
         elif kind == "name" and mark in values:
             text += write(values[mark])
-            if following[1:] == ("(", ""):  # of Φ(x) the value is known
+            if following[1:] == ("(", ""):  # the value of Φ(x) is given
                 i += next((j for j, (_, t, _) in enumerate(tokens[i:]) if t == ")"), len(tokens))
         elif kind == "name" and (mark in FUNCTIONS or (mark == "σ" and following[1] == "(")):
             text, ended = text + mark, False
@@ -133,19 +133,19 @@ def _plain(text: str, form: Mapping[str, str]) -> str:
 
 
 class _Set(NamedTuple):
-    """What was set, and of a group what is inside its parentheses."""
+    """A typeset expression and, for a group, the part inside its parentheses."""
 
     whole: str
     inside: str | None = None
 
     @property
     def bare(self) -> str:
-        """Without parentheses: where a root or the line of a fraction stands for them."""
+        """The expression without parentheses, which a root or a fraction bar makes needless."""
         return self.whole if self.inside is None else self.inside
 
 
 class _Setter:
-    """Recursive descent: a row is operators and products, a product is factors, a factor an atom with its scripts."""
+    """A recursive-descent parser: a row has operators and products, a product factors, a factor an atom and scripts."""
 
     def __init__(self, text: str, form: Mapping[str, str]) -> None:
         self.form = form
@@ -158,9 +158,9 @@ class _Setter:
         return self.tokens[0] if self.tokens else ("", "", "")
 
     def row(self, stop: str = "") -> str:
-        """Return all up to the token ``stop``, or to the end."""
+        """Typeset everything up to the token ``stop``, or to the end."""
         parts: list[_Set] = []
-        start = 0  # of what an equals sign is followed by
+        start = 0  # of the part after the last equals sign
         while self.tokens and self.next()[1] != stop:
             _, mark, _ = self.next()
             if mark == "/" and parts:
@@ -182,14 +182,14 @@ class _Setter:
         return "".join(part.whole for part in parts)
 
     def product(self) -> _Set:
-        """Return the factors up to the next operator."""
+        """Typeset the factors up to the next operator."""
         factors = [self.factor()]
         while self.tokens and self.next()[1] not in {*OPERATORS, "/", ")", "]", "where", "else"}:
             factors.append(self.factor())
         return factors[0] if len(factors) == 1 else _Set(self.put("thin").join(f.whole for f in factors))
 
     def factor(self) -> _Set:
-        """Return an atom with its sub- and superscript, and what it is a function of."""
+        """Typeset an atom with its subscript, superscript and argument."""
         big = self.next()[0] == "big"
         base, sub, sup = self.atom(), "", ""
         while self.next()[0] in ("sub", "sup") or self.next()[1] == "^":
@@ -230,7 +230,7 @@ class _Setter:
         return _Set(text)
 
     def name(self, name: str) -> str:
-        """Return a letter, a differential, a function or a word."""
+        """Typeset a letter, a differential, a function or a word."""
         if name[0] == "∂":
             return self.put("partial", self.name(name[1:]))
         if name[-1] in "'\u0302":

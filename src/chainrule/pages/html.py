@@ -1,4 +1,4 @@
-"""Blocks as one HTML file: no script, nothing loaded, everything from the data escaped; mathematics as MathML."""
+"""Blocks as one HTML file: no scripts, nothing loaded, all data escaped, mathematics as MathML."""
 
 from __future__ import annotations
 
@@ -8,34 +8,19 @@ from functools import cache
 from importlib.resources import files
 
 from chainrule.pages import arrays
-from chainrule.pages.blocks import (
-    Block,
-    Card,
-    Cell,
-    Code,
-    Figure,
-    Figures,
-    Formula,
-    Heading,
-    Matrix,
-    Picture,
-    Table,
-    Text,
-    Tiles,
-    Verdict,
-)  # fmt: skip
+from chainrule.pages import blocks as b
 from chainrule.pages.drawing import spark
 from chainrule.pages.formatting import escaped
 from chainrule.pages.formula import mathml
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-"""What a browser may do for a page: use the styles in it. It loads nothing, sends nothing and runs nothing."""
+"""The content security policy: inline styles only. A page loads nothing, sends nothing and runs nothing."""
 DEEPEST = 0.55  # the strongest tint: the text on it keeps its contrast
-COLUMNS, ALL = 8, 10  # of an array; where there are no more than so many, all of them
+COLUMNS, ALL = 8, 10  # of an array; one with up to ALL columns is shown whole
 
 
-def page(title: str, about: str, blocks: Sequence[Block]) -> str:
-    """Return a whole document.
+def page(title: str, about: str, blocks: Sequence[b.Block]) -> str:
+    """Return a complete document.
 
     >>> "<title>a &lt; b</title>" in page("a < b", "", [])
     True
@@ -56,9 +41,9 @@ def _style() -> str:
     return files("chainrule").joinpath("pages", "page.css").read_text(encoding="utf-8")
 
 
-def fragment(title: str, about: str, blocks: Sequence[Block]) -> str:
-    """Return what stands in the body, with its style: for a notebook."""
-    sections = [block for block in blocks if isinstance(block, Heading) and block.anchor]
+def fragment(title: str, about: str, blocks: Sequence[b.Block]) -> str:
+    """Return the body with its style sheet, for notebooks."""
+    sections = [block for block in blocks if isinstance(block, b.Heading) and block.anchor]
     links = "".join(f'<li><a href="#{_text(h.anchor)}">{_text(h.text)}</a></li>' for h in sections)
     parts = [
         f"<style>\n{_style()}</style>",
@@ -67,7 +52,7 @@ def fragment(title: str, about: str, blocks: Sequence[Block]) -> str:
     ]
     open_section = False
     for block in blocks:
-        if isinstance(block, Heading):
+        if isinstance(block, b.Heading):
             kind = f' class="{block.kind}"' if block.kind else ""
             parts.append("</section>" * open_section + f'<section id="{_text(block.anchor)}"{kind}>')
             open_section = True
@@ -75,43 +60,43 @@ def fragment(title: str, about: str, blocks: Sequence[Block]) -> str:
     return "\n".join([*parts, "</section>" * open_section + "</div>\n"])
 
 
-def _block(block: Block) -> str:  # noqa: C901, PLR0911  (one for each kind of block)
+def _block(block: b.Block) -> str:  # noqa: C901, PLR0911  (one for each kind of block)
     match block:
-        case Heading():
+        case b.Heading():
             about = f" <small>{_text(block.about)}</small>" if block.about else ""
             return f"<h2>{_text(block.text)}{about}</h2>"
-        case Text():
+        case b.Text():
             kind = f' class="{block.kind}"' if block.kind else ""
             return f"<p{kind}>{_text(_joined(block.text, block.look))}</p>"
-        case Code():
+        case b.Code():
             lines = "\n".join(map(escaped, block.text.splitlines()))
             return f"<pre><code>{lines}</code></pre>"
-        case Formula():
-            formula, *words = re.split("(?<!,)  ", block.text, maxsplit=1)  # words may be on a line of their own
+        case b.Formula():
+            formula, *words = re.split("(?<!,)  ", block.text, maxsplit=1)  # words may stand on their own line
             return f'<div class="equation">{mathml(formula, display=True)} {_tagged("small", words)}</div>'
-        case Verdict():
+        case b.Verdict():
             kind, mark = ("good", "✓") if block.ok else ("bad", "✗")
             return f'<p class="check {kind}"><b>{mark}</b> {_tagged("span", block.lines)}</p>'
-        case Tiles():
+        case b.Tiles():
             tiles = "".join(
                 f"<li><b>{_text(value)}</b><span>{_text(what)}</span>{_tagged('small', beside)}</li>"
                 for value, what, beside in block.tiles
             )
             return f'<ul class="tiles">{tiles}</ul>'
-        case Table():
+        case b.Table():
             return _table(block)
-        case Figure():
+        case b.Figure():
             return _figure(block)
-        case Picture():
+        case b.Picture():
             caption = f"<figcaption>{_text(block.label)}</figcaption>" if block.signed else ""
             return f'<figure class="array">{arrays.svg(block)}{caption}</figure>'
-        case Matrix():
+        case b.Matrix():
             return _matrix(block)
-        case Figures():
-            kind = "" if all(isinstance(figure, Figure) for figure in block.figures) else " uneven"
-            kind = " arrays" if any(isinstance(figure, Matrix) for figure in block.figures) else kind
+        case b.Figures():
+            kind = "" if all(isinstance(figure, b.Figure) for figure in block.figures) else " uneven"
+            kind = " arrays" if any(isinstance(figure, b.Matrix) for figure in block.figures) else kind
             return f'<div class="figures{kind}">{"".join(map(_block, block.figures))}</div>'
-        case Card():
+        case b.Card():
             rules, blocks = ("".join(map(_block, part)) for part in (block.rules, block.blocks))
             return (
                 f'<section class="step"><header><b>{_text(block.place)}</b><h3>{_text(block.title)}</h3><span '
@@ -120,7 +105,7 @@ def _block(block: Block) -> str:  # noqa: C901, PLR0911  (one for each kind of b
             )
 
 
-def _matrix(matrix: Matrix) -> str:
+def _matrix(matrix: b.Matrix) -> str:
     caption = f'{mathml(matrix.name.replace(" ", "  ", 1))}<span class="shape">{matrix.values.shape}</span>'
     if matrix.origin:
         caption += _tagged("span", [f"the {matrix.origin}"])
@@ -132,13 +117,13 @@ def _matrix(matrix: Matrix) -> str:
     )
 
 
-def _maps(matrix: Matrix) -> str:
-    """Draw the channels side by side: a table can show one of them."""
+def _maps(matrix: b.Matrix) -> str:
+    """Draw the channels side by side; the table shows only one of them."""
     images, marked = arrays.channels(matrix)
     largest = max((float(abs(image).max()) for image in images), default=0.0)
     drawn = ""
     for k, image in enumerate(images[: arrays.MAPS]):
-        picture = arrays.svg(Picture(image, f"channel {k}", signed=True), largest)
+        picture = arrays.svg(b.Picture(image, f"channel {k}", signed=True), largest)
         drawn += f"<span{' class=mark' * (k == marked)}>{picture}{k}</span>"
     more = f"<span>… {len(images) - arrays.MAPS} more</span>" * (len(images) > arrays.MAPS)
     return f'<div class="maps">{drawn}{more}</div>' if images else ""
@@ -149,11 +134,11 @@ def _tagged(tag: str, lines: Sequence[str]) -> str:
 
 
 def _text(text: str) -> str:
-    """Return text as HTML, with no line broken between a number and its unit."""
-    return escaped(text).replace(" %", "\u00a0%").replace(" × 10", "\u00a0×\u00a010")
+    """Escape text, and keep powers of ten on one line."""
+    return escaped(text).replace(" × 10", "\u00a0×\u00a010")
 
 
-def _figure(figure: Figure) -> str:
+def _figure(figure: b.Figure) -> str:
     key = "".join(
         f'<li><svg viewBox="0 0 24 8" width="24" height="8" aria-hidden="true"><path class="{kind}" d="M1 4H23"/></svg>'
         f"{_text(name)}</li>"
@@ -162,18 +147,18 @@ def _figure(figure: Figure) -> str:
     return (
         f'<figure class="card"><h3>{_text(figure.title)}</h3>'
         + (f'<ul class="key">{key}</ul>' if key else "")
-        + f"{figure.svg}<figcaption>{_text(_joined(figure.reading, figure.look))}</figcaption></figure>"
+        + f"{figure.svg}<figcaption>{_text(_joined(figure.caption, figure.look))}</figcaption></figure>"
     )
 
 
-def _table(table: Table) -> str:
+def _table(table: b.Table) -> str:
     title = f"<h3>{_text(table.title)}</h3>" if table.title else ""
-    reading = f"<figcaption>{_text(_joined(table.reading, table.look))}</figcaption>" if table.reading else ""
-    return f'<figure class="card">{title}{_grid(table)}{reading}</figure>'
+    caption = f"<figcaption>{_text(_joined(table.caption, table.look))}</figcaption>" if table.caption else ""
+    return f'<figure class="card">{title}{_grid(table)}{caption}</figure>'
 
 
-def _grid(table: Table, *, array: bool = False) -> str:
-    named = not array or len(table.rows) > 1  # the first cell of a row is its name
+def _grid(table: b.Table, *, array: bool = False) -> str:
+    named = not array or len(table.rows) > 1  # the first cell of a row is its header
     kinds = [["r"] * (a == "r") + ["far"] * (i in table.far) for i, a in enumerate(table.align)]
     head = "".join(
         f'<th scope="col"{_kind(kind)}>{_text(name)}</th>' for name, kind in zip(table.head, kinds, strict=True)
@@ -184,7 +169,7 @@ def _grid(table: Table, *, array: bool = False) -> str:
     rows = ([_cell(c, kinds[i], first=named and not i) for i, c in enumerate(row)] for row in table.rows)
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
     kind = [] if array or any(table.head) else ["facts"]
-    if not array and any(isinstance(cell, Cell) and cell.tint for row in table.rows for cell in row):
+    if not array and any(isinstance(cell, b.Cell) and cell.tint for row in table.rows for cell in row):
         kind = ["matrix"]
     head = f"<thead>{above}<tr>{head}</tr></thead>" if any(table.head) else ""
     region = "" if array else f' tabindex="0" role="region" aria-label="{_text(table.title or "table")}"'
@@ -199,8 +184,8 @@ def _kind(kinds: Sequence[str]) -> str:
     return f' class="{" ".join(kinds)}"' if kinds else ""
 
 
-def _cell(cell: Cell | str, kinds: Sequence[str], *, first: bool) -> str:
-    cell = Cell(cell) if isinstance(cell, str) else cell
+def _cell(cell: b.Cell | str, kinds: Sequence[str], *, first: bool) -> str:
+    cell = b.Cell(cell) if isinstance(cell, str) else cell
     inner, kinds, look = _text(cell.text), list(kinds), ""
     if cell.strong:
         inner = f"<b>{inner}</b>"

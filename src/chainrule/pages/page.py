@@ -1,4 +1,4 @@
-"""A page: its title, a line about it and its blocks, and all that it can be written as."""
+"""A page: a title, a line about it, and blocks, rendered as HTML, Markdown or text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chainrule.pages.blocks import Block
 
 @dataclass(frozen=True, eq=False)
 class Page:
-    """What is to be read; in a notebook it shows itself, ``rich`` prints it in color.
+    """A page that renders itself in notebooks, and in color when rich prints it.
 
     Examples
     --------
@@ -32,16 +32,16 @@ class Page:
 
     @property
     def html(self) -> str:
-        """One HTML document: no script, nothing loaded, light and dark; everything from the data is escaped."""
+        """One HTML document: no scripts, nothing loaded, light and dark, all data escaped."""
         return html.page(self.title, self.about, self.blocks)
 
     @property
     def markdown(self) -> str:
-        """Markdown, with a table for each plot and equations as LaTeX between dollar signs."""
+        """Markdown, with a table for each plot, and equations as LaTeX between dollar signs."""
         return markdown.render(self.title, self.about, self.blocks)
 
     def text(self, width: int = 100) -> str:
-        """Return plain text, for a terminal of so many columns."""
+        """Return plain text for a terminal with ``width`` columns."""
         return text.plain(self.title, self.about, self.blocks, width)
 
     def styled(self, width: int = 100) -> Any:

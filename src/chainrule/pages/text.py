@@ -1,4 +1,4 @@
-"""Blocks as plain text, for terminals; in color where rich prints it."""
+"""Blocks as plain text for terminals, in color when rich prints it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chainrule.pages import arrays
-from chainrule.pages.blocks import (
-    Block,
-    Card,
-    Cell,
-    Code,
-    Figure,
-    Figures,
-    Formula,
-    Heading,
-    Matrix,
-    Picture,
-    Table,
-    Text,
-    Tiles,
-    Verdict,
-)  # fmt: skip
+from chainrule.pages import blocks as b
 from chainrule.pages.formatting import bar, sparks, visible
 
-MOST, LEAST = 24, 3  # columns of an array
+MOST, LEAST = 24, 3  # columns of an array that are tried
 Line = tuple[str, str]
 STYLES = {
     "title": "bold", "phase": "bold reverse", "layer": "bold cyan", "equation": "yellow", "worked": "green",
@@ -33,8 +18,8 @@ STYLES = {
 }  # fmt: skip
 
 
-def render(title: str, about: str, blocks: Sequence[Block], width: int) -> Iterator[Line]:
-    """Yield the lines of a page, each with the kind of line that it is."""
+def render(title: str, about: str, blocks: Sequence[b.Block], width: int) -> Iterator[Line]:
+    """Yield the lines of a page, each with its kind, a key of :data:`STYLES`."""
     yield from (("title", line) for line in _wrapped(title, width))
     yield from (("dim", line) for line in _wrapped(about, width))
     for block in blocks:
@@ -42,10 +27,10 @@ def render(title: str, about: str, blocks: Sequence[Block], width: int) -> Itera
         yield from _block(block, width)
 
 
-def plain(title: str, about: str, blocks: Sequence[Block], width: int) -> str:
+def plain(title: str, about: str, blocks: Sequence[b.Block], width: int) -> str:
     """Return a page as text.
 
-    >>> print(plain("A page", "", [Table(("row", "error"), (("one", "0.5"), ("two", "10")), "lr")], 40), end="")
+    >>> print(plain("A page", "", [b.Table(("row", "error"), (("one", "0.5"), ("two", "10")), "lr")], 40), end="")
     A page
     <BLANKLINE>
     row  error
@@ -55,7 +40,7 @@ def plain(title: str, about: str, blocks: Sequence[Block], width: int) -> str:
     return "\n".join(line for _, line in render(title, about, blocks, width)) + "\n"
 
 
-def styled(title: str, about: str, blocks: Sequence[Block], width: int) -> Any:
+def styled(title: str, about: str, blocks: Sequence[b.Block], width: int) -> Any:
     """Return a page for rich to print."""
     from rich.text import Text as Styled  # noqa: PLC0415  (an extra: rich asked for it)
 
@@ -67,7 +52,7 @@ def styled(title: str, about: str, blocks: Sequence[Block], width: int) -> Any:
 
 
 def columns(rows: Sequence[Sequence[str]], width: int | None = None, align: str = "") -> str:
-    """Return rows of cells as lines; where they are wider than ``width``, the first column is cut short.
+    """Return rows of cells as lines; if they are wider than ``width``, the first column is cut.
 
     >>> print(columns([("layer", "order"), ("0  Dense(10, weights='zeros')", "2.00")], 20))
     layer          order
@@ -86,50 +71,50 @@ def columns(rows: Sequence[Sequence[str]], width: int | None = None, align: str 
     return "\n".join(lines)
 
 
-def _block(block: Block, width: int) -> Iterator[Line]:  # noqa: C901, PLR0912  (one for each kind of block)
+def _block(block: b.Block, width: int) -> Iterator[Line]:  # noqa: C901, PLR0912  (one for each kind of block)
     match block:
-        case Heading():
+        case b.Heading():
             title = f" {block.text.upper()}{f': {block.about}' if block.about else ''} "
             yield "phase", visible(title.ljust(width, "─") if len(title) <= width else title.strip())
-        case Text():
+        case b.Text():
             kind = {"result": "title", "soft": "dim"}.get(block.kind, block.kind)
             mark = {"worked": "  ▸ ", "warning": "! "}.get(block.kind, "")
             yield from ((kind, line) for line in _wrapped(block.text, width, mark, "  " * bool(mark)))
-        case Code():
+        case b.Code():
             yield from (("", visible(line)) for line in block.text.splitlines())
-        case Formula():
+        case b.Formula():
             yield "equation", f"    {visible(block.text)}"
-        case Verdict():
+        case b.Verdict():
             kind, mark = ("good", "ok") if block.ok else ("bad", "??" if block.ok is None else "!!")
             yield from ((kind, f"  {mark if not i else '  '} {visible(t)}") for i, t in enumerate(block.lines))
-        case Tiles():
+        case b.Tiles():
             for value, what, beside in block.tiles:
                 yield "title", visible(f"{value}  {what}" + f" ({', '.join(beside)})" * bool(beside))
-        case Table():
+        case b.Table():
             yield from (("name", visible(line)) for line in [block.title] if line)
             yield from (("", line) for line in _table(block, width))
-            yield from (("dim", line) for line in _wrapped(block.reading, width))
-        case Figure():
+            yield from (("dim", line) for line in _wrapped(block.caption, width))
+        case b.Figure():
             yield "name", visible(block.title)
             yield from _block(block.table, width) if block.table else ()
-            yield from (("dim", line) for line in _wrapped(block.reading, width))
-        case Picture():
+            yield from (("dim", line) for line in _wrapped(block.caption, width))
+        case b.Picture():
             yield from (("", f"  {line}") for line in ([] if block.signed else arrays.shaded(block.values)))
-        case Matrix():
+        case b.Matrix():
             yield from _matrix(block, width)
-        case Figures():
+        case b.Figures():
             for i, figure in enumerate(block.figures):
-                yield from [("", "")] * (i > 0 and not isinstance(figure, Matrix))
+                yield from [("", "")] * (i > 0 and not isinstance(figure, b.Matrix))
                 yield from _block(figure, width)
-        case Card():
+        case b.Card():
             yield "layer", visible(f"{block.place}  {block.title}   {block.about}".rstrip())
             for inner in (*block.rules, *block.blocks):
-                soft = isinstance(inner, Text) and not inner.kind.startswith("w")
+                soft = isinstance(inner, b.Text) and not inner.kind.startswith("w")
                 yield from ((kind, "    " * soft + line) for kind, line in _block(inner, width - 4 * soft))
 
 
-def _table(table: Table, width: int | None = None) -> list[str]:
-    cells = [[_cell(cell) if isinstance(cell, Cell) else visible(cell) for cell in row] for row in table.rows]
+def _table(table: b.Table, width: int | None = None) -> list[str]:
+    cells = [[_cell(cell) if isinstance(cell, b.Cell) else visible(cell) for cell in row] for row in table.rows]
     rows = [list(map(visible, table.head)), *cells] if any(table.head) else cells
     text = columns(rows, None, table.align) if rows else ""
     if width is not None and max(map(len, text.splitlines()), default=0) > width:
@@ -138,12 +123,12 @@ def _table(table: Table, width: int | None = None) -> list[str]:
     return text.splitlines()
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: b.Cell) -> str:
     note = f": {cell.note}" if cell.note else ""
     return " ".join(filter(None, (sparks(cell.shares), bar(cell.bar or 0.0), visible(cell.text + note))))
 
 
-def _matrix(matrix: Matrix, width: int) -> Iterator[Line]:
+def _matrix(matrix: b.Matrix, width: int) -> Iterator[Line]:
     name = f"  {visible(matrix.name)} {matrix.values.shape}  "
     if matrix.origin:
         yield "name", f"{name}the {visible(matrix.origin)}"

@@ -1,56 +1,31 @@
-"""Tables: from a CSV or Parquet file to a network that is trained, compared with simple models, saved and explained."""
+"""Tables: from a CSV or Parquet file to a trained network, compared with simple models, saved and explained."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from chainrule.tables.options import Options
     from chainrule.tables.positive import PositiveTarget
     from chainrule.tables.predicting import predict
     from chainrule.tables.python_script import script
     from chainrule.tables.reading import Table, read
-    from chainrule.tables.result import HeldOut, Split, Trained
-    from chainrule.tables.saving import Saved, load, save
+    from chainrule.tables.result import HeldOut, SavedRun, Split, Trained
+    from chainrule.tables.saving import load, save
     from chainrule.tables.schema import Column, Schema
     from chainrule.tables.training import train
     from chainrule.tables.tuning import Tuned, tune
 
 # Loaded on first use: reading a schema needs no scikit-learn, training no Optuna.
 _LAZY = {
-    "Column": "schema",
-    "HeldOut": "result",
-    "PositiveTarget": "positive",
-    "Saved": "saving",
-    "Schema": "schema",
-    "Split": "result",
-    "Table": "reading",
-    "Trained": "result",
-    "load": "saving",
-    "predict": "predicting",
-    "read": "reading",
-    "save": "saving",
-    "script": "python_script",
-    "train": "training",
-    "Tuned": "tuning",
+    "Column": "schema", "HeldOut": "result", "Options": "options", "PositiveTarget": "positive", "SavedRun": "result",
+    "Schema": "schema", "Split": "result", "Table": "reading", "Trained": "result", "Tuned": "tuning", "load": "saving",
+    "predict": "predicting", "read": "reading", "save": "saving", "script": "python_script", "train": "training",
     "tune": "tuning",
-}
+}  # fmt: skip
 
 __all__ = [
-    "Column",
-    "HeldOut",
-    "PositiveTarget",
-    "Saved",
-    "Schema",
-    "Split",
-    "Table",
-    "Trained",
-    "Tuned",
-    "load",
-    "predict",
-    "read",
-    "save",
-    "script",
-    "train",
-    "tune",
-]
+    "Column", "HeldOut", "Options", "PositiveTarget", "SavedRun", "Schema", "Split", "Table", "Trained", "Tuned",
+    "load", "predict", "read", "save", "script", "train", "tune",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

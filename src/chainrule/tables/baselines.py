@@ -1,47 +1,43 @@
-"""Models without a network, on the rows that are not held out: what a network has to beat.
+"""Baselines: models without a network, fitted to all rows that are not held out.
 
-Each gets the columns as it is best served by them, not as the network does: the linear model standardized numbers and
-an input for each category, the gradient-boosted trees numbers as they are and numbered categories.
+Each model gets the columns in the form that suits it best: the linear model gets standardized numbers and one input per
+category, the gradient-boosted trees get raw numbers and ordinal categories.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from chainrule._internal.typing import Array
+from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
-from chainrule.tables.preparation import dated, many_valued, text
+from chainrule.tables.preparation import dated, joined, many_valued, text, zero
 from chainrule.tables.schema import Column, Schema
 from chainrule.tables.splitting import drawn
 from chainrule.tables.task import encoded
 
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
-
 LINEAR, TREES = "linear model", "boosted trees"
 
-ROWS = 200_000  # at most so many are fitted to
-CELLS = 20_000_000  # rows times inputs times outputs, of each model
-INPUTS = 2000  # categories of all columns with many values together, the commonest, that have an input of their own
-WIDE = 200  # inputs of the trees: of more, those that tell most about the target alone
+MAX_ROWS = 200_000  # to fit a model to
+CELLS = 20_000_000  # rows times inputs times outputs of each model
+INPUTS = 2000  # the most frequent values of all high-cardinality columns together, with one input each
+WIDE = 200  # inputs of the trees: of more, the best ones by a univariate test
 TREE_WORK = 100_000  # inputs times outputs times rounds of boosting
-ROUNDS, FEWEST_ROUNDS = 100, 10
+ROUNDS, MIN_ROUNDS = 100, 10
 LOGISTIC_WORK = 10**9  # rows times inputs times outputs times rounds of the logistic regression
-SQUARES = 4 * 10**9  # rows times squared inputs from which on a penalty is chosen with fewer rows
+SQUARES = 4 * 10**9  # rows times squared inputs; above, the penalty is chosen on fewer rows
 PENALTIES = 10.0 ** np.arange(-6, 7)
-CATEGORIES = 250  # that the trees tell apart; the rarer ones share a number
-FEWEST = 2000  # rows that are fitted to even where they are very wide
+CATEGORIES = 250  # that the trees distinguish; rarer ones share a number
+MIN_ROWS = 2000  # to fit a model to, however wide
 
 
 class Baseline(NamedTuple):
-    """What a simple model says of the held-out rows, and how many rows it was fitted to."""
+    """The predictions of a baseline for the held-out rows, and the number of rows that it was fitted to."""
 
     name: str
     predictions: Array
@@ -50,17 +46,17 @@ class Baseline(NamedTuple):
 
 
 def fit(schema: Schema, frame: pl.DataFrame, y: Array, test: pl.DataFrame, seed: int) -> list[Baseline]:
-    """Return the majority class or the mean, a linear model and gradient-boosted trees.
+    """Fit the majority class or the mean, a linear model and gradient-boosted trees.
 
-    The linear model is ordinary least squares, or ridge regression where leave-one-out errors say that it is better; of
-    classes, logistic regression. Source of the leave-one-out errors: Golub, Heath and Wahba, "Generalized
+    The linear model is ordinary least squares, or ridge regression if its leave-one-out errors are smaller; for
+    classes, it is logistic regression. Source of the leave-one-out errors: Golub, Heath and Wahba, "Generalized
     cross-validation as a method for choosing a good ridge parameter" (1979).
 
     Parameters
     ----------
     schema : Schema
     frame, y : polars.DataFrame (rows, columns), array (rows,) or (rows, labels)
-        All rows that are not held out for the test, as they were read, and their targets.
+        All rows that are not held out, as read, and their targets.
     test : polars.DataFrame
         The held-out rows.
     seed : int
@@ -82,8 +78,8 @@ def fit(schema: Schema, frame: pl.DataFrame, y: Array, test: pl.DataFrame, seed:
         kept = drawn(rows.height, most_rows(width * outputs), seed)
         some, y_some = (rows, y) if kept is None else (rows[kept], y[kept])
         X, X_test = np.zeros((len(y_some), 1)), np.zeros((rows_test.height, 1))
-        with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):  # of two, one waits for what is busy
-            warnings.simplefilter("ignore")  # that it could be fitted longer, and of columns that say nothing
+        with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):  # two would wait for a busy core
+            warnings.simplefilter("ignore")  # of too few iterations, and of constant columns
             if prepare is not None:
                 X = np.asarray(prepare.fit_transform(some, encoded(y_some)), dtype=np.float64)
                 X_test = np.asarray(prepare.transform(rows_test), dtype=np.float64)
@@ -96,8 +92,8 @@ def fit(schema: Schema, frame: pl.DataFrame, y: Array, test: pl.DataFrame, seed:
 
 
 def most_rows(width: int) -> int:
-    """Return the number of rows of so many inputs that a model is fitted to at most."""
-    return min(ROWS, max(FEWEST, CELLS // max(width, 1)))
+    """Return the largest number of rows to fit a model with ``width`` inputs to."""
+    return min(MAX_ROWS, max(MIN_ROWS, CELLS // max(width, 1)))
 
 
 def _simple(task: str) -> str:
@@ -111,41 +107,40 @@ def _constant(task: str) -> Any:
 
 
 def _of_labels(task: str, classifier: Any) -> Any:
-    """Return a classifier for each label, where there are several."""
+    """Return the classifier, or one for each of several labels."""
     from sklearn.multioutput import MultiOutputClassifier  # noqa: PLC0415
 
     return MultiOutputClassifier(classifier) if task == "multilabel" else classifier
 
 
 def _linear(schema: Schema, rows: pl.DataFrame, outputs: int, seed: int) -> tuple[Any, Any, int]:
-    """Return the linear model's preparation, the model, and about how many inputs it has."""
-    from sklearn.compose import ColumnTransformer  # noqa: PLC0415
+    """Return the preparation for the linear model, the model, and its approximate number of inputs."""
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import OneHotEncoder, StandardScaler  # noqa: PLC0415
 
-    of, holes = _columns(schema.used, rows)
+    of, missing = _columns(schema.used, rows)
     most = max(2, INPUTS // max(1, len(of["many"])))
     one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", max_categories=most, sparse_output=False)
-    scaled = (StandardScaler(), _filled())
+    scaled = (StandardScaler(), zero())
     parts = [
         ("number", make_pipeline(_finite(), *scaled), [*of["number"], *of["yes/no"]]),
-        ("hole", _indicator(), holes),
+        ("missing", _indicator(), missing),
         ("category", one_hot, [*of["category"], *of["many"]]),
         ("date", make_pipeline(dated(), *scaled), of["date"]),
         *((f"text-{i}", text(rows.height, seed), name) for i, name in enumerate(of["text"])),
     ]
-    width = len(of["number"]) + len(of["yes/no"]) + len(holes) + 12 * len(of["date"]) + 32 * len(of["text"])
+    width = len(of["number"]) + len(of["yes/no"]) + len(missing) + 12 * len(of["date"]) + 32 * len(of["text"])
     width += sum(min(most, rows[name].n_unique()) for name in (*of["category"], *of["many"]))
     if schema.task == "regression":
-        return ColumnTransformer([part for part in parts if part[2]]), _LeastSquares(seed), width
-    rounds = max(20, min(300, LOGISTIC_WORK // (max(1, width * outputs) * min(rows.height, ROWS))))
+        return joined(parts), _LeastSquares(seed), width
+    rounds = max(20, min(300, LOGISTIC_WORK // (max(1, width * outputs) * min(rows.height, MAX_ROWS))))
     model = LogisticRegression(max_iter=rounds, random_state=seed)
-    return ColumnTransformer([part for part in parts if part[2]]), _of_labels(schema.task, model), width
+    return joined(parts), _of_labels(schema.task, model), width
 
 
 class _LeastSquares:
-    """Ordinary least squares, or ridge regression with the penalty whose leave-one-out error is the least."""
+    """Ordinary least squares, or ridge regression with the penalty of the smallest leave-one-out error."""
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
@@ -153,21 +148,20 @@ class _LeastSquares:
     def fit(self, X: Array, y: Array) -> None:
         from sklearn.linear_model import LinearRegression, Ridge, RidgeCV  # noqa: PLC0415
 
-        self._centre, self._scale = float(y.mean()), float(y.std()) or 1.0
-        y, (n, p) = (y - self._centre) / self._scale, X.shape
-        kept = drawn(n, max(FEWEST, SQUARES // p**2), self.seed)
+        self._center, self._scale = float(y.mean()), float(y.std()) or 1.0
+        y, (n, p) = (y - self._center) / self._scale, X.shape
+        kept = drawn(n, max(MIN_ROWS, SQUARES // p**2), self.seed)
         penalty = RidgeCV(PENALTIES).fit(*((X, y) if kept is None else (X[kept], y[kept]))).alpha_
-        plain = penalty == PENALTIES[0] and n > p and n * p**2 <= 4 * SQUARES  # the less the better: none at all
+        plain = penalty == PENALTIES[0] and n > p and n * p**2 <= 4 * SQUARES  # the smallest is best: use none
         self.model = (LinearRegression() if plain else Ridge(penalty)).fit(X, y)
 
     def predict(self, X: Array) -> Array:
-        prediction: Array = self.model.predict(X) * self._scale + self._centre
+        prediction: Array = self.model.predict(X) * self._scale + self._center
         return prediction
 
 
 def _trees(schema: Schema, rows: pl.DataFrame, outputs: int, seed: int) -> tuple[Any, Any, int]:
-    """Return the preparation of the gradient-boosted trees, the model, and how many inputs it has."""
-    from sklearn.compose import ColumnTransformer  # noqa: PLC0415
+    """Return the preparation for the gradient-boosted trees, the model, and its number of inputs."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor  # noqa: PLC0415
     from sklearn.feature_selection import SelectKBest, f_classif, f_regression  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
@@ -182,14 +176,14 @@ def _trees(schema: Schema, rows: pl.DataFrame, outputs: int, seed: int) -> tuple
         ("date", dated(), of["date"]),
         *((f"text-{i}", text(rows.height, seed), name) for i, name in enumerate(of["text"])),
     ]
-    prepare: Any = ColumnTransformer([part for part in parts if part[2]])
+    prepare = joined(parts)
     kinds = list(range(len(of["category"])))
     width = len(schema.used) - len(of["text"]) - len(of["date"]) + 7 * len(of["date"]) + 32 * len(of["text"])
     if width > WIDE:
         test = f_regression if schema.task == "regression" else f_classif
         best = SelectKBest(test, k=WIDE)
-        prepare, kinds, width = make_pipeline(prepare, _filled(), best), [], WIDE
-    rounds = max(FEWEST_ROUNDS, min(ROUNDS, TREE_WORK // max(1, width * outputs)))
+        prepare, kinds, width = make_pipeline(prepare, zero(), best), [], WIDE
+    rounds = max(MIN_ROUNDS, min(ROUNDS, TREE_WORK // max(1, width * outputs)))
     options = {"max_iter": rounds, "categorical_features": kinds or None, "random_state": seed}
     if schema.task == "regression":
         return prepare, HistGradientBoostingRegressor(**options), width
@@ -197,7 +191,7 @@ def _trees(schema: Schema, rows: pl.DataFrame, outputs: int, seed: int) -> tuple
 
 
 def _columns(used: Sequence[Column], rows: pl.DataFrame) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the names of the columns of each kind, and of those of numbers that have holes."""
+    """Return the names of the columns of each kind, and those of numbers with missing values."""
     kinds = ("number", "date", "yes/no", "category", "many", "text")
     of = {kind: [c.name for c in used if c.kind == kind] for kind in kinds}
     numbers = [*of["number"], *of["yes/no"]]
@@ -206,22 +200,16 @@ def _columns(used: Sequence[Column], rows: pl.DataFrame) -> tuple[dict[str, list
 
 
 def _finite() -> Any:
-    """Return what takes infinities as missing, since no square can be taken of them."""
+    """Return a transformer that makes infinities missing, since their squares would overflow."""
     from sklearn.preprocessing import FunctionTransformer  # noqa: PLC0415
 
     return FunctionTransformer(_without_infinities)
 
 
 def _without_infinities(rows: Any) -> Array:
-    """Return numbers, with NaN for holes and infinities."""
+    """Return numbers, with NaN for missing values and infinities."""
     X = np.asarray(rows, dtype=np.float64)
     return np.where(np.isfinite(X), X, np.nan)
-
-
-def _filled() -> Any:
-    from sklearn.impute import SimpleImputer  # noqa: PLC0415
-
-    return SimpleImputer(strategy="constant", fill_value=0.0)
 
 
 def _indicator() -> Any:

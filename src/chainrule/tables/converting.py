@@ -142,8 +142,8 @@ def _prepared(graph: Graph, prepare: Any, columns: dict[str, Column]) -> list[st
             encoders = fitted[0].transformers_
             dated = [onnx_parts.dated(graph, encoders[column], column) for column in which]
             found = [onnx_parts.filled(graph, onnx_parts.scaled(graph, fitted[1], _joined(graph, dated)))]
-        elif name == "hole":
-            found = [onnx_parts.holes(graph, _joined(graph, which))]
+        elif name in ("missing", "hole"):  # "hole" in older files
+            found = [onnx_parts.indicator(graph, _joined(graph, which))]
         elif name == "number":
             found = [onnx_parts.filled(graph, onnx_parts.scaled(graph, fitted[0], _joined(graph, which)))]
         else:

@@ -1,10 +1,10 @@
-"""One row of a table as a worked example: its columns become inputs, the network predicts, and its error goes back."""
+"""One row of a table as a worked example: its inputs, the prediction, and the gradients."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,41 +13,37 @@ from chainrule.files.values import ModelFileError
 from chainrule.optimizers import Optimizer
 from chainrule.pages.formatting import MISSING, clean, short
 from chainrule.tables import models, row_inputs
+from chainrule.tables._polars import pl
 from chainrule.tables.labeled import labeled
 from chainrule.tables.positive import PositiveTarget
-from chainrule.tables.saving import Saved
+from chainrule.tables.result import SavedRun
 from chainrule.tracing.example import Trace, trace
 from chainrule.tracing.operations import Operation
 
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
-
-MOST = 12  # inputs of one column that are listed: the largest
+MAX_INPUTS = 12  # inputs of one column to list, largest first
 
 __all__ = ["explain"]
 
 
-def explain(run: Saved, frame: pl.DataFrame, row: int, source: str, optimizer: Optimizer | None = None) -> Trace:
+def explain(run: SavedRun, frame: pl.DataFrame, row: int, source: str, optimizer: Optimizer | None = None) -> Trace:
     """Return the worked example of one row, from its columns to the gradients.
 
     Parameters
     ----------
-    run : Saved
+    run : SavedRun
     frame : polars.DataFrame (rows, columns)
-        As it was read, with or without the target. Without it, the prediction stands for it.
+        The rows as read. Without the target, the prediction is used in its place.
     row : int
-        Counted from 1, as in reports and errors.
+        The row number, from 1, as in reports and errors.
     source : str
-        What the page calls the table.
+        The name of the table on the page.
     optimizer : Optimizer, optional
-        Of the step at the end.
+        The optimizer for the final step.
 
     Raises
     ------
     ValueError
-        When there is no such row, or it does not fit the schema.
+        If there is no such row, or it does not match the schema.
     """
     if not 1 <= row <= frame.height:
         raise ValueError(f"--row: expected a number from 1 to {frame.height:,}, the rows of {source}, got {row}.")
@@ -55,13 +51,13 @@ def explain(run: Saved, frame: pl.DataFrame, row: int, source: str, optimizer: O
     X, notes = row_inputs.prepared(run, one, numbers)
     names = row_inputs.names(run)
     if len(names) != X.shape[1]:
-        raise ModelFileError(f"the pipeline is damaged, it names {len(names)} inputs and gives {X.shape[1]}.")
+        raise ModelFileError(f"the pipeline is damaged: it names {len(names)} inputs but has {X.shape[1]}.")
     goals = [column.name for column in schema.targets]
     y = labeled(one, schema, source, numbers)[2] if set(goals) <= set(one.columns) else np.empty(0)
     known = len(y) == 1
     if not known:
         y = np.asarray(run.pipeline[-1].predict(X))
-        notes = (*notes, f"The row has no value of {clean(schema.target)!r}: the prediction stands for it.")
+        notes = (*notes, f"The row has no value for {clean(schema.target)!r}: the prediction is used in its place.")
     networks = models.inside(run.pipeline[-1]).networks_
     classes = [clean(str(label)) for label in schema.classes] if schema.task == "multiclass" else None
     worked = trace(networks[0], X, row_inputs.as_learned(run, y), optimizer=optimizer, classes=classes)
@@ -76,8 +72,8 @@ def explain(run: Saved, frame: pl.DataFrame, row: int, source: str, optimizer: O
     return replace(worked, steps=steps, labeled=known)
 
 
-def _cells(run: Saved, one: pl.DataFrame, names: Sequence[tuple[str, str]], x: Array) -> tuple[tuple[str, ...], ...]:
-    """Return the columns of a row with their values, beside the inputs that they become."""
+def _cells(run: SavedRun, one: pl.DataFrame, names: Sequence[tuple[str, str]], x: Array) -> tuple[tuple[str, ...], ...]:
+    """Return the columns of a row with their values, beside their inputs."""
     of: dict[str, list[int]] = {column.name: [] for column in run.schema.used}
     for i, (name, _) in enumerate(names):
         of[name].append(i)
@@ -85,7 +81,7 @@ def _cells(run: Saved, one: pl.DataFrame, names: Sequence[tuple[str, str]], x: A
     for name, places in of.items():
         value = one[name][0] if name in one.columns else None
         left = clean(name, 30), MISSING if value is None else clean(str(value), 40)
-        shown = sorted(sorted(places, key=lambda i: -abs(x[i]))[:MOST])
+        shown = sorted(sorted(places, key=lambda i: -abs(x[i]))[:MAX_INPUTS])
         for i in shown:
             rows.append((*left, f"x[0, {i}]", names[i][1] and clean(names[i][1], 40), short(x[i])))
             left = "", ""
@@ -95,11 +91,11 @@ def _cells(run: Saved, one: pl.DataFrame, names: Sequence[tuple[str, str]], x: A
     return tuple(rows)
 
 
-def _prediction(run: Saved, X: Array, y: Array, networks: int) -> Operation:
-    """Return how the network's output becomes the prediction."""
+def _prediction(run: SavedRun, X: Array, y: Array, networks: int) -> Operation:
+    """Return the step from the network's output to the prediction."""
     schema, model = run.schema, run.pipeline[-1]
     title = clean(schema.target)
-    lines = [f"The prediction is the mean of {networks} networks; the first of them is shown."] if networks > 1 else []
+    lines = [f"The prediction is the mean of {networks} networks, of which the first is shown."] if networks > 1 else []
     if schema.task == "regression":
         whole = short(np.ravel(model.predict(X))[0], 6)
         lines = [_back(model.transformer_, title, y), *(f"{line} It is {whole}." for line in lines)]
@@ -107,13 +103,13 @@ def _prediction(run: Saved, X: Array, y: Array, networks: int) -> Operation:
     p = np.asarray(model.predict_proba(X))[0]
     labels = [column.name for column in schema.targets] if schema.task == "multilabel" else schema.classes
     rows = [(clean(str(label), 40), f"{value:.4f}") for label, value in zip(labels, p.tolist(), strict=True)]
-    rows = sorted(rows, key=lambda r: -float(r[1]))[:MOST] if len(rows) > MOST else rows
+    rows = sorted(rows, key=lambda r: -float(r[1]))[:MAX_INPUTS] if len(rows) > MAX_INPUTS else rows
     head = "label" if schema.task == "multilabel" else "class"
     return Operation("prediction", None, title, "", (), (), tuple(lines), table=((head, "probability"), *rows))
 
 
 def _back(scaler: Any, name: str, y: Array) -> str:
-    """Return the sentence that undoes the scaling of the target, with its numbers."""
+    """Return the formula that undoes the scaling of the target, with its numbers."""
     mean, scale = (float(np.ravel(value)[0]) for value in (scaler.mean_, scaler.scale_))
     value = float(np.ravel(scaler.inverse_transform(y.reshape(1, 1)))[0])
     inside = f"{short(mean, 6)} + {short(scale, 6)} · {short(y[0], 6)}".replace("+ −", "− ").replace("· −", "· (−")
@@ -122,5 +118,5 @@ def _back(scaler: Any, name: str, y: Array) -> str:
     if isinstance(scaler, PositiveTarget) and scaler.log:
         inside = f"exp({inside}){f' − {short(scaler.shift_)}' if scaler.shift_ else ''}"
         raw = float(np.exp(min(raw, 700.0))) - scaler.shift_
-    cut = "" if np.isclose(raw, value, rtol=1e-4) else f", cut to {short(value, 6)}"
+    cut = "" if np.isclose(raw, value, rtol=1e-4) else f", bounded to {short(value, 6)}"
     return f"{name} = {inside} = {short(raw, 6)}{cut}"

@@ -1,4 +1,4 @@
-"""Predictions of a file that is larger than memory, block by block, into another file."""
+"""Predictions for a file larger than memory, written block by block to another file."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Any, BinaryIO
 from chainrule.files.writing import writing
 from chainrule.tables._polars import pl
 from chainrule.tables.predicting import Predictor
-from chainrule.tables.saving import Saved
+from chainrule.tables.result import SavedRun
 from chainrule.tables.streaming.opening import needs_streaming, open_rows
 from chainrule.tables.streaming.progress import Meter, State
 
-LARGE = 2**30  # bytes in memory from which on a file is read block by block
+LARGE = 2**30  # bytes of memory from which a file is read block by block
 
 __all__ = ["is_large", "predict_file"]
 
 
 def is_large(path: str | os.PathLike[str]) -> bool:
-    """Return whether a file is predicted block by block."""
+    """Return whether to predict a file block by block."""
     return bool(needs_streaming(path, LARGE))
 
 
 def predict_file(
-    run: Saved,
+    run: SavedRun,
     path: str | os.PathLike[str],
     out: Path,
     *,
@@ -37,22 +37,22 @@ def predict_file(
     decimal: str | None = None,
     show: Callable[[State], Any] | None = None,
 ) -> tuple[int, tuple[str, ...]]:
-    """Write what a network says of the rows of a Parquet or CSV file; memory does not grow with their number.
+    """Write predictions for the rows of a Parquet or CSV file, in an amount of memory that does not depend on its size.
 
     Parameters
     ----------
-    run : Saved
+    run : SavedRun
     path, out : path
-        ``out`` is replaced when all rows are predicted.
+        ``out`` is replaced once all rows are predicted.
     parquet : bool
-        Whether ``out`` becomes Parquet, rather than CSV.
+        Whether to write Parquet instead of CSV.
     interval, coerce : as for :func:`chainrule.tables.predict`
     delimiter : str, optional
-        Of CSV; found out by default.
+        The delimiter of a CSV file; detected by default.
     decimal : str, optional
-        The decimal mark of numbers, where it is not that of training.
+        The decimal mark of numbers, if it differs from that in training.
     show : function of State, optional
-        Told how far it is.
+        Called with the progress.
 
     Returns
     -------
@@ -62,7 +62,7 @@ def predict_file(
     Raises
     ------
     ValueError
-        When the rows do not fit the schema.
+        If the rows do not match the schema.
     """
     source = open_rows(path, run.schema, delimiter=delimiter, decimal=decimal)
     names = [column.name for column in run.schema.used if column.name in source.columns]
@@ -91,7 +91,7 @@ def _write_csv(file: BinaryIO, frames: Iterator[pl.DataFrame], _: Path) -> int:
 
 
 def _write_parquet(file: BinaryIO, frames: Iterator[pl.DataFrame], beside: Path) -> int:
-    """Write one file for each frame, and join them: polars writes no file bit by bit."""
+    """Write one file per frame, and join them, since polars cannot append to a file."""
     rows = 0
     with tempfile.TemporaryDirectory(dir=beside) as folder:
         parts = []

@@ -1,4 +1,4 @@
-"""The inputs of a network from the rows of a table, in memory or on disk: the same numbers."""
+"""The inputs of a network from the rows of a table, in memory or on disk, with the same numbers."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from chainrule.tables.schema import Column
 from chainrule.tables.splitting import drawn
 from chainrule.tables.streaming.on_disk import OnDisk
 from chainrule.tables.streaming.progress import Meter, State
-from chainrule.tables.streaming.scratch import Matrix, amount
+from chainrule.tables.streaming.scratch import DiskMatrix, amount
 from chainrule.tables.task import encoded
 
-CELLS = 2**25  # values of the rows that a preparation is fitted on
-FEWEST = 2000  # rows that it is fitted on even where they are very wide
-TEXT = 64  # values that a text counts for
-BLOCK = 65_536  # rows that are prepared at once
+CELLS = 2**25  # values that a preparation is fitted on at most
+MIN_ROWS = 2000  # that it is fitted on, however wide
+TEXT = 64  # values that a text counts as
+BLOCK = 65_536  # rows to prepare at once
 
 __all__ = ["fitted_rows", "prepared"]
 
@@ -30,24 +30,24 @@ __all__ = ["fitted_rows", "prepared"]
 def prepared(
     prepare: Any, loaded: Loaded, seed: int, show: Callable[[State], Any] | None = None
 ) -> tuple[Array, Array]:
-    """Fit a preparation, and return the inputs of the rows to train and to validate with, float32.
+    """Fit a preparation, and return the inputs of the training and validation rows, float32.
 
-    It is fitted on all rows to train on, or on as many of them, drawn at random, as have :data:`CELLS` values. Rows
-    that it is fitted on get what its ``fit_transform`` gives, in which a category's mean is that of other rows; all
-    others get what its ``transform`` gives.
+    It is fitted on all training rows, or on a random sample of them with :data:`CELLS` values. The rows that it is
+    fitted on get the result of ``fit_transform``, which encodes a category by the target's mean in other rows; all
+    others get the result of ``transform``.
 
     Parameters
     ----------
     prepare : sklearn.compose.ColumnTransformer
     loaded : Loaded
-        In memory or on disk; the inputs are where the table is.
+        In memory or on disk; the inputs will be in the same place.
     seed : int
     show : function of State, optional
     """
     frame, columns, y, rows = loaded.frame, loaded.schema.used, loaded.y, loaded.train
     places = fitted_rows(columns, len(rows), seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what the transformers say of single columns is in the schema
+        warnings.simplefilter("ignore")  # the schema has what the transformers warn about
         known = rows[places]
         X = np.asarray(prepare.fit_transform(cast(frame[known], columns), encoded(y[known])), dtype=np.float32)
         used = np.concatenate([rows, loaded.validation])
@@ -56,7 +56,7 @@ def prepared(
             inputs[places] = X
             _put_others(prepare, frame, columns, used, places, inputs.__setitem__, None)
             return inputs[: len(rows)], inputs[len(rows) :]
-        matrix = Matrix(len(used), X.shape[1])
+        matrix = DiskMatrix(len(used), X.shape[1])
         meter = Meter(show, "preparing", frame.total, matrix.size)
         meter.note = f"at most {amount(matrix.size)} of disk"
         meter.tell()
@@ -68,13 +68,13 @@ def prepared(
 
 
 def fitted_rows(columns: Sequence[Column], rows: int, seed: int) -> Array:
-    """Return which of so many rows a preparation is fitted on.
+    """Return the numbers of the rows that a preparation is fitted on.
 
     >>> fitted_rows([Column("x", "number")], 3, 0), len(fitted_rows([Column("x", "number")], 10**8, 0))
     (array([0, 1, 2]), 33554432)
     """
     cells = sum(TEXT if column.kind == "text" else 1 for column in columns)
-    some = drawn(rows, max(FEWEST, CELLS // max(1, cells)), seed)
+    some = drawn(rows, max(MIN_ROWS, CELLS // max(1, cells)), seed)
     return np.arange(rows) if some is None else some
 
 
@@ -82,7 +82,7 @@ def _put_others(
     prepare: Any, frame: Any, columns: Sequence[Column], used: Array, fitted: Array,
     put: Callable[[Array, Array], Any], meter: Meter | None,
 ) -> None:  # fmt: skip
-    """Prepare the rows that the preparation was not fitted on, in the order in which they lie in the table."""
+    """Prepare the rows that the preparation was not fitted on, in the order of the table."""
     numbers = frame.numbers(used) if isinstance(frame, OnDisk) else used
     place = np.full(frame.total if isinstance(frame, OnDisk) else frame.height, -1)
     place[numbers] = np.arange(len(used))

@@ -1,4 +1,4 @@
-"""Intervals around a predicted number: as wide as the errors on rows that the network never saw."""
+"""Prediction intervals for a regression, from the errors on held-out rows."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._internal.typing import Array
 from chainrule.files.values import ModelFileError, shown
-from chainrule.tables.result import HeldOut
 
-MOST = 1000  # errors that are kept
+KEPT = 1000  # errors
 
 
 @dataclass(frozen=True)
 class Widths:
-    """The absolute errors on the held-out rows, sorted: all of them, or 1000 of them.
+    """The sorted absolute errors on the held-out rows, at most 1000 of them.
 
     Parameters
     ----------
     rows : int
-        How many rows were held out.
+        The number of held-out rows.
     ranks, values : tuple
-        Of the errors that are kept: their places among all, from 1, and their sizes.
+        The ranks of the kept errors among all, from 1, and their sizes.
     """
 
     rows: int = 0
@@ -31,19 +31,17 @@ class Widths:
     values: tuple[float, ...] = ()
 
     @classmethod
-    def of(cls, held_out: HeldOut, task: str) -> Widths:
-        """Return those of a training; none but for a regression."""
-        if task != "regression":
-            return cls()
-        errors = np.sort(np.abs(held_out.y - held_out.predictions).astype(float))
-        ranks = np.unique(np.ceil(np.linspace(1, len(errors), min(MOST, len(errors)))).astype(int))
+    def of(cls, y: Array, predictions: Array) -> Widths:
+        """Return the errors of predictions."""
+        errors = np.sort(np.abs(y - predictions).astype(float))
+        ranks = np.unique(np.ceil(np.linspace(1, len(errors), min(KEPT, len(errors)))).astype(int))
         return cls(len(errors), tuple(ranks.tolist()), tuple(errors[ranks - 1].tolist()))
 
     def half(self, share: float) -> float:
-        """Return half the width of intervals that hold a share of new rows.
+        """Return half the width of intervals that contain a share of new values.
 
-        With n held-out rows it is their k-th smallest absolute error, k = ⌈(n + 1) · share⌉: if the new rows are
-        exchangeable with them, an interval holds the truth with a probability of at least ``share``.
+        With n held-out rows, this is their k-th smallest absolute error, k = ⌈(n + 1) · share⌉. If the new rows are
+        exchangeable with them, an interval contains the true value with a probability of at least ``share``.
 
         Source: split conformal prediction: Vovk, Gammerman and Shafer, "Algorithmic Learning in a Random World" (2005);
         Lei, G'Sell, Rinaldo, Tibshirani and Wasserman, "Distribution-Free Predictive Inference for Regression" (2018).
@@ -52,14 +50,14 @@ class Widths:
         0.8
         """
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share < 1:
-            raise ValueError(f"expected the share of an interval between 0 and 1, such as 0.9, got {share!r}.")
+            raise ValueError(f"interval: expected a share between 0 and 1, such as 0.9, got {share!r}.")
         rank = math.ceil(round((self.rows + 1) * share, 9))
         if rank > self.rows:
             most = self.rows / (self.rows + 1)
             raise ValueError(
-                f"intervals of {share:g} need at least {math.ceil(round(share / (1 - share), 9))} held-out rows; "
+                f"interval: {share:g} needs at least {math.ceil(round(share / (1 - share), 9))} held-out rows, and "
                 + (
-                    f"there are {self.rows}: ask for {math.floor(100 * most) / 100:g} at most."
+                    f"there are {self.rows}: give {math.floor(100 * most) / 100:g} or less."
                     if self.rows
                     else "there are none."
                 )
@@ -67,17 +65,17 @@ class Widths:
         return next(value for at, value in zip(self.ranks, self.values, strict=True) if at >= rank)
 
     def to_json(self) -> dict[str, Any]:
-        """Return them as JSON."""
+        """Return the errors as JSON."""
         return {"rows": self.rows, "ranks": list(self.ranks), "values": list(self.values)}
 
     @classmethod
     def from_json(cls, data: Any) -> Widths:
-        """Return what :meth:`to_json` wrote, checked."""
+        """Return the errors from what :meth:`to_json` wrote, after a check."""
         good = isinstance(data, dict) and data.keys() == {"rows", "ranks", "values"}
         good = good and all(isinstance(data[name], list) for name in ("ranks", "values"))
         good = good and all(type(rank) is int and 0 <= rank < 2**63 for rank in (data["rows"], *data["ranks"]))
         good = good and all(type(value) is float and 0 <= value < math.inf for value in data["values"])
-        good = good and len(data["ranks"]) == len(data["values"]) <= MOST and sorted(data["values"]) == data["values"]
+        good = good and len(data["ranks"]) == len(data["values"]) <= KEPT and sorted(data["values"]) == data["values"]
         if not good or data["ranks"] != sorted(set(data["ranks"])) or (data["ranks"] or [0])[-1] != data["rows"]:
             raise ModelFileError(f"the residuals in config.json are damaged: {shown(data)}.")
         return cls(data["rows"], tuple(data["ranks"]), tuple(data["values"]))

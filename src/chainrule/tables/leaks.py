@@ -1,4 +1,4 @@
-"""Columns that give the target away: they make a network look good that will be useless."""
+"""Target leakage: columns that reveal the target, and make a useless network look good."""
 
 from __future__ import annotations
 
@@ -13,49 +13,49 @@ from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
 from chainrule.tables.schema import Column, Schema
 
-TOO_ALIKE = 0.999  # |correlation| of the values or of their ranks with a target that is a number
-EXPLAINED = 0.95  # of a number's variance, by the means of the other rows with the same category
-FEW = 30  # values of a number that are looked at one by one
-SURE = 50  # rows from which it is no chance that a threshold parts the classes
-OFTEN = 5  # rows of each category on average, to be judged by them
-MOST = 10_000  # columns that are compared
-FIRST = 1000  # rows by which most columns are ruled out
-CHANCE = 1e-6  # that all rows that have a value, or none, are of one class
-PARTED = 0.95  # of the rows of each class, on average, that are known by whether there is a value
-TOO_GOOD, WELL_BALANCED, TOO_CLOSE, EXACT = 0.995, 0.99, 0.999, 1 - 1e-9  # of accuracies; of R²
+TOO_ALIKE = 0.999  # |correlation| of the values or ranks with a numeric target
+EXPLAINED = 0.95  # of a number's variance, by the mean of the other rows in the same category
+FEW = 30  # values of a number that are treated like categories
+SURE = 50  # rows from which a threshold cannot separate the classes by chance
+OFTEN = 5  # rows per category on average, at least
+MAX_COLUMNS = 10_000  # columns to compare
+FIRST = 1000  # rows that rule out most columns
+CHANCE = 1e-6  # probability that all rows with (or without) a value belong to one class
+PARTED = 0.95  # mean share of the rows of each class that the presence of a value predicts
+TOO_GOOD, WELL_BALANCED, TOO_CLOSE, EXACT = 0.995, 0.99, 0.999, 1 - 1e-9  # accuracies, and R²
 
 
 def find(frame: Any, schema: Schema, y: Array) -> tuple[str, ...]:
-    """Return a warning for each column that is a copy of the target, or as good as one.
+    """Return a warning for each column that determines the target.
 
-    Of classes: each value of the column comes with one class only, and there are few values; or thresholds part the
-    numbers of each class from those of the others. Of numbers: the correlation, or that of the ranks, is 1 but for
-    rounding; or a category says which number it is. Of all: whether the column has a value says what the target is.
+    For classes: each value of the column occurs with one class only, and there are few values; or thresholds separate
+    the numbers of each class from those of the others. For numbers: the correlation, or the rank correlation, is 1
+    except for rounding; or a category determines the number. For both: the presence of a value determines the target.
 
     >>> import polars as pl
     >>> from chainrule.tables.schema import Column
     >>> frame = pl.DataFrame({"paid": ["y", "n"] * 20, "left": ["no", "yes"] * 20})
     >>> paid, left = (Column(name, "yes/no", "text") for name in frame.columns)
     >>> schema = Schema((paid,), (left,), "binary", ("no", "yes"))
-    >>> find(frame, schema, frame["left"].to_numpy())[0][:51]
-    "the column 'paid' tells the target 'left' by itself"
+    >>> find(frame, schema, frame["left"].to_numpy())[0][:78]
+    "possible target leakage: the column 'paid' alone determines the target 'left'."
     """
     names = [column.name for column in schema.targets]
     each = [y]
     if schema.task == "multilabel":
         each = [np.array(c.categories)[labels] for c, labels in zip(schema.targets, y.T, strict=True)]
     return tuple(
-        f"{said}: is it known before the target is? If not: --drop {column.name!r}."
+        f"possible target leakage: {said}. If it is not known before the target, use --drop {column.name!r}."
         for column, said in _found(frame, schema, list(zip(names, each, strict=True)))
     )
 
 
 def too_good(schema: Schema, scores: Mapping[str, Mapping[str, float]], rows: int) -> tuple[str, ...]:
-    """Return a warning where a model, the network or a simpler one, is better on held-out rows than most truths allow.
+    """Return a warning if a model, the network or a baseline, scores suspiciously well on the held-out rows.
 
     >>> schema = Schema((), (Column("total", "number"),), "regression")
     >>> too_good(schema, {"network": {"R²": 0.98}, "linear model": {"R²": 1.0}}, rows=100)[0]  # doctest: +ELLIPSIS
-    "the linear model gives 'total' exactly: a formula of the columns, which needs no network. Are all of them ..."
+    "the linear model predicts 'total' exactly: it is a formula of the columns and needs no network. Are all ..."
     """
     if rows < SURE:
         return ()
@@ -66,26 +66,26 @@ def too_good(schema: Schema, scores: Mapping[str, Mapping[str, float]], rows: in
     best = max(scores, key=lambda name: scores[name].get(measure, -math.inf))
     value = scores[best].get(measure, -math.inf)
     if scores.get("linear model", {}).get(measure, -math.inf) > exact:
-        said = f"the linear model gives {schema.target!r} exactly: a formula of the columns, which needs no network."
-        return (f"{said} Are all of them known before the target is?",)
+        said = (
+            f"the linear model predicts {schema.target!r} exactly: it is a formula of the columns and needs no network."
+        )
+        return (f"{said} Are all columns known before the target?",)
     other = {"multilabel": "macro F1", "regression": "R²"}.get(schema.task, "balanced accuracy")
     if not value >= least or not scores[best].get(other, 0.0) >= WELL_BALANCED:
         return ()
-    said = f"the {measure} of the {best} on held-out rows is {value:.4f}, which is too good to be true of most tables:"
-    return (
-        f"{said} is a column known only after {schema.target!r}, or computed from it, or are rows in the table twice?",
-    )
+    said = f"the {measure} of the {best} on the held-out rows is {value:.4f}, too good to be true for most tables:"
+    return (f"{said} is a column known only after {schema.target!r} or computed from it, or are there duplicate rows?",)
 
 
 def _found(frame: Any, schema: Schema, each: list[tuple[str, Array]]) -> Iterator[tuple[Column, str]]:
-    """Yield the columns that give a target away, and what is to be said of each."""
+    """Yield the columns that reveal a target, with a clause about each."""
     step = max(1, frame.height // FIRST)
     few = frame.gather_every(step)
-    for column in schema.used[:MOST]:
+    for column in schema.used[:MAX_COLUMNS]:
         for target, y in each:
             if _gives_away(few, column, schema, y[::step]) and (step == 1 or _gives_away(frame, column, schema, y)):
-                yield column, f"the column {column.name!r} tells the target {target!r} by itself"
-            elif column.missing and (said := _by_its_holes(frame[column.name], column, y)):
+                yield column, f"the column {column.name!r} alone determines the target {target!r}"
+            elif column.missing and (said := _by_missing(frame[column.name], column, y)):
                 yield column, f"the column {column.name!r} {said.format(repr(target))}"
             else:
                 continue
@@ -110,7 +110,7 @@ def _gives_away(frame: Any, column: Column, schema: Schema, y: Array) -> bool:
 
 
 def _same_numbers(x: Array, y: Array) -> bool:
-    """Say whether one is a straight line of the other, or one rises with the other throughout."""
+    """Return whether one array is a linear or a monotonic function of the other."""
     both = np.isfinite(x)
     x, y = x[both], y[both]
     if len(x) < 10 or x.std() == 0 or y.std() == 0:
@@ -120,11 +120,11 @@ def _same_numbers(x: Array, y: Array) -> bool:
 
 
 def _tells_number(x: pl.Series, y: Array) -> bool:
-    """Say whether a row's number is nearly the mean of the other rows with its category.
+    """Return whether a number is close to the mean of the other rows in its category.
 
-    With n rows of a category, the mean of the others is off by n / (n − 1) times what that of all of them is.
+    With n rows in a category, the error of the mean of the others is n / (n − 1) times that of the mean of all.
     """
-    size = float(np.abs(y).max()) or 1.0  # so that no square is too large for a number
+    size = float(np.abs(y).max()) or 1.0  # to avoid overflow
     pairs = pl.DataFrame({"x": x, "y": y / size}).drop_nulls()
     pairs = pairs.with_columns(n=pl.len().over("x"), mean=pl.col("y").mean().over("x")).filter(pl.col("n") > 1)
     if pairs.height < max(10, 0.9 * len(y)) or pairs.height < OFTEN * pairs["x"].n_unique():
@@ -134,14 +134,14 @@ def _tells_number(x: pl.Series, y: Array) -> bool:
     return spread > 0 and off <= (1 - EXPLAINED) * spread
 
 
-def _by_its_holes(values: pl.Series, column: Column, y: Array) -> str:
-    """Return what whether there is a value says of the target, or nothing."""
-    hole = values.is_null()
+def _by_missing(values: pl.Series, column: Column, y: Array) -> str:
+    """Return a clause on what the presence of a value reveals of the target, or ""."""
+    missing = values.is_null()
     if column.holes:
-        hole = hole | values.cast(pl.String, strict=False).is_in(list(column.holes))
+        missing = missing | values.cast(pl.String, strict=False).is_in(list(column.holes))
     if values.dtype.is_float():
-        hole = hole | values.is_nan()
-    filled = ~hole.fill_null(value=True).to_numpy()
+        missing = missing | values.is_nan()
+    filled = ~missing.fill_null(value=True).to_numpy()
     count = int(filled.sum())
     if not count or count == len(y):
         return ""
@@ -164,7 +164,7 @@ def _by_its_holes(values: pl.Series, column: Column, y: Array) -> str:
 
 
 def _parts_numbers(filled: Array, y: Array) -> str:
-    """Say whether rows with a value have other numbers throughout than those without."""
+    """Return a clause if the numbers of the rows with a value do not overlap with those of the others, else ""."""
     low, high = (y[filled], y[~filled]) if y[filled].mean() < y[~filled].mean() else (y[~filled], y[filled])
     if min(len(low), len(high)) < 10 or low.max() >= high.min():
         return ""
@@ -173,12 +173,12 @@ def _parts_numbers(filled: Array, y: Array) -> str:
 
 
 def _no_ties(pairs: pl.DataFrame) -> bool:
-    """Say whether each value of x comes with one class only."""
+    """Return whether each value of x occurs with one class only."""
     alone = pairs.unique()
     return bool(alone.height == alone["x"].n_unique())
 
 
 def _ranks(values: Array) -> Array:
-    """Return the ranks of numbers; equal ones have the mean of theirs."""
+    """Return the ranks of numbers, with the mean rank for equal ones."""
     ranks: Array = pl.Series(values).rank("average").to_numpy()
     return ranks

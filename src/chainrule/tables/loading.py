@@ -42,7 +42,7 @@ class Loaded(NamedTuple):
     frame: Any  # a polars DataFrame, or an OnDisk
     y: Array
     schema: Schema
-    plan: splitting.Plan
+    rule: splitting.SplitRule
     split: Split
     train: Array  # row indices
     validation: Array
@@ -101,12 +101,12 @@ def load(
         why = "; ".join(f"{c.name!r}: {c.dropped}" for c in schema.columns[:5]) or "it has no other column"
         raise ValueError(f"the table has no usable columns besides the target ({why}).")
     date_format = _order(schema, frame, time_column)
-    plan = splitting.Plan(part, validation, seed, time_column, group, schema.is_classification, date_format)
-    plan = splitting.sized(asked := plan, y)
+    rule = splitting.SplitRule(part, validation, seed, time_column, group, schema.is_classification, date_format)
+    rule = splitting.sized(asked := rule, y)
     for name in ("test", "validation"):
-        if (rows := getattr(plan, name)) != (share := getattr(asked, name)):
+        if (rows := getattr(rule, name)) != (share := getattr(asked, name)):
             notes = (*notes, f"{rows} rows for {name}, one per class, instead of {100 * share:g}%.")
-    rows, rows_val, rows_test, how = splitting.split(plan, frame, y)
+    rows, rows_val, rows_test, how = splitting.split(rule, frame, y)
     if own is None:
         held, some = _held_out(frame, rows_test, numbers, table.path, seed)
         notes = (*notes, *some)
@@ -121,7 +121,7 @@ def load(
     warned = (*warned, *leaks.find(frame, schema, y))
     said = (*notes, *said, *remarks.find(frame, schema, told=(*numeric, *categorical)))
     return Loaded(
-        frame, y, schema, plan, split, rows, rows_val, held.frame, said, warned, table.path, table.sha256, table.reads,
+        frame, y, schema, rule, split, rows, rows_val, held.frame, said, warned, table.path, table.sha256, table.reads,
         held.reads, table.frame.height - frame.height, held.given, held.numbers, held.file,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""The network of a table: its size and how it learns, by the number of rows, and every part of it can be overridden."""
+"""The default network for a table, by the number of rows; every argument can be overridden."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from chainrule.schedules import OneCycle
 from chainrule.training.callbacks import Callback, EarlyStopping
 
 ENDLESS = float("inf")
-PATIENCE = 30  # epochs: the learning rate rises for the first 18 of 60, and the loss with it now and then
-LARGE = 200_000  # rows, from which on there is enough to learn for a second layer, and few epochs are needed
+PATIENCE = 30  # epochs: the learning rate rises for the first 18 of 60, and sometimes the loss with it
+LARGE = 200_000  # rows from which a second layer pays, and fewer epochs are needed
 
 
 def parameters(rows: int, task: str, seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of the estimator: good ones for so many rows to train on, with what is given in their place.
+    """Return the arguments of the estimator for a number of training rows; those given replace the defaults.
 
-    They were chosen on 19 tables of 80 to 5,000 rows with three to six splits of each, none of which are those that
-    ``benchmarks/tables.py`` shows.
+    The defaults were chosen on 19 tables of 80 to 5,000 rows with three to six splits each; none of these tables is in
+    ``benchmarks/tables.py``.
 
     >>> parameters(700, "binary", 0, {"max_iter": 5})["max_iter"]
     5
@@ -43,12 +43,12 @@ def parameters(rows: int, task: str, seed: int, given: Mapping[str, Any]) -> dic
     if task == "regression":
         for name in ("class_weight", "label_smoothing"):
             if chosen.pop(name, None):
-                raise ValueError(f"{name.replace('_', ' ')}: is for classes, but a number is predicted: leave it out.")
+                raise ValueError(f"{name.replace('_', ' ')}: applies to classes, but the target is a number: omit it.")
     return chosen
 
 
 def network(task: str, arguments: Mapping[str, Any], patience: int, callbacks: list[Callback] | None = None) -> Any:
-    """Return the estimator, not fitted: a classifier, or a regressor whose target is standardized."""
+    """Return the unfitted estimator: a classifier, or a regressor with a standardized target."""
     watched = [EarlyStopping(patience=patience)] if patience else []
     arguments = {**arguments, "callbacks": [*watched, *(callbacks or [])] or None}
     if task != "regression":
@@ -60,11 +60,19 @@ def network(task: str, arguments: Mapping[str, Any], patience: int, callbacks: l
 
 
 def inside(estimator: Any) -> Any:
-    """Return chainrule's fitted estimator: the one given, or that inside a TransformedTargetRegressor."""
+    """Return chainrule's fitted estimator: the one given, or the one inside a TransformedTargetRegressor."""
     return getattr(estimator, "regressor_", estimator)
 
 
+def put_inside(estimator: Any, regressor: Any, scaler: Any) -> None:
+    """Make a fitted regressor and the fitted scaler of its target the parts of a TransformedTargetRegressor."""
+    from sklearn.base import clone  # noqa: PLC0415  (start-up time)
+
+    estimator.transformer, estimator.transformer_, estimator.regressor_ = clone(scaler), scaler, regressor
+    estimator._training_dim = 1  # noqa: SLF001  (which its fit would set)
+
+
 def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what JSON can hold of the arguments; the others as they are typed."""
+    """Return the arguments as JSON; types that JSON lacks become text."""
     kept = (str, int, float, list, type(None))
     return {k: v if isinstance(v, kept) and v != ENDLESS else repr(v) for k, v in arguments.items()}

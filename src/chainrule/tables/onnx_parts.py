@@ -1,4 +1,4 @@
-"""What the preparation does to columns, in ONNX's operators, in float64: a function for each kind of column."""
+"""The preparation of columns in ONNX operators, in float64: a function for each type of column."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from chainrule.tables.casting import HOLE
 from chainrule.tables.schema import Column
 
 NUMBERS = ("number", "whole", "boolean")
-NONE_OF_THEM = "\0"  # a text that is no category
-PERIODS = {"month": 12.0, "day": 30.0, "hour": 24.0, "weekday": 7.0}  # of skrub's DatetimeEncoder
+NONE_OF_THEM = "\0"  # text that is not a category
+PERIODS = {"month": 12.0, "day": 30.0, "hour": 24.0, "weekday": 7.0}  # in skrub's DatetimeEncoder
 DAY = 86400.0
 LARGEST = 2**53
 
 
 def takes_number(column: Column) -> bool:
-    """Say whether the input of a column is float64, with NaN for a hole; else it is a text, and a hole is empty."""
+    """Return whether the input of a column is float64, with NaN for missing; else it is text, empty for missing."""
     return column.kind in ("number", "date") or column.read_as in NUMBERS
 
 
 def scaled(graph: Graph, scaler: Any, x: str) -> str:
-    """Add a SquashingScaler: (x − centre) / scale, then z / √(1 + (z / B)²); ±∞ becomes ±B, and NaN stays."""
+    """Add a SquashingScaler: (x − center) / scale, then z / √(1 + (z / B)²); ±∞ becomes ±B, and NaN stays."""
     most = np.array(float(scaler.max_absolute_value))
-    centre, scale = np.zeros(len(scaler.robust_cols_)), np.full(len(scaler.robust_cols_), np.inf)  # x / ∞ = 0
+    center, scale = np.zeros(len(scaler.robust_cols_)), np.full(len(scaler.robust_cols_), np.inf)  # x / ∞ = 0
     if scaler.robust_scaler_ is not None:
-        centre[scaler.robust_cols_] = scaler.robust_scaler_.center_
+        center[scaler.robust_cols_] = scaler.robust_scaler_.center_
         scale[scaler.robust_cols_] = scaler.robust_scaler_.scale_
     if scaler.minmax_scaler_ is not None:
-        centre[scaler.minmax_cols_] = scaler.minmax_scaler_.median_
+        center[scaler.minmax_cols_] = scaler.minmax_scaler_.median_
         scale[scaler.minmax_cols_] = 1 / scaler.minmax_scaler_.scale_
-    z = graph.node("Div", graph.node("Sub", x, centre), scale)
+    z = graph.node("Div", graph.node("Sub", x, center), scale)
     part = graph.node("Div", z, most)
     root = graph.node("Sqrt", graph.node("Add", graph.node("Mul", part, part), np.array(1.0)))
     end = graph.node("Mul", graph.node("Sign", x), most)
@@ -45,19 +45,19 @@ def scaled(graph: Graph, scaler: Any, x: str) -> str:
 
 
 def filled(graph: Graph, x: str) -> str:
-    """Add an imputer of 0, which is where the scaler puts the median."""
+    """Add an imputer of 0, the scaled median."""
     return graph.node("Where", graph.node("IsNaN", x), np.array(0.0), x)
 
 
-def holes(graph: Graph, x: str) -> str:
+def indicator(graph: Graph, x: str) -> str:
     """Add a MissingIndicator."""
     return graph.node("Cast", graph.node("IsNaN", x), to="float64")
 
 
 def looked_up(graph: Graph, fitted: Any, columns: Sequence[Column], inputs: Sequence[str]) -> list[str]:
-    """Add a transformer of columns with finitely many values each: a table of what it makes of each of them.
+    """Add a transformer of columns with finitely many values, as a table of its outputs for each value.
 
-    The table is asked from the transformer itself, so it is right for every encoder, whatever its options.
+    The transformer itself computes the table, so it is correct for every encoder and its options.
     """
     keys = [_keys(fitted, column, i) for i, column in enumerate(columns)]
     tables = _tables(fitted, columns, keys)
@@ -68,7 +68,7 @@ def looked_up(graph: Graph, fitted: Any, columns: Sequence[Column], inputs: Sequ
 
 
 def _keys(fitted: Any, column: Column, i: int) -> list[str]:
-    """Return the values that a transformer knows, as texts."""
+    """Return the values that a transformer knows, as text."""
     if column.kind == "yes/no":
         return list(column.categories)
     encoder = fitted[0] if column.kind == "many" else fitted
@@ -76,7 +76,7 @@ def _keys(fitted: Any, column: Column, i: int) -> list[str]:
 
 
 def _tables(fitted: Any, columns: Sequence[Column], keys: Sequence[Sequence[str]]) -> list[Array]:
-    """Return for each column what becomes of its values, and last of any other: (values + 1, outputs)."""
+    """Return for each column the outputs for its values, and last for any other: (values + 1, outputs)."""
     rows = 1 + max(map(len, keys))
     given: dict[str, Any] = {}
     for column, known in zip(columns, keys, strict=True):
@@ -91,7 +91,7 @@ def _tables(fitted: Any, columns: Sequence[Column], keys: Sequence[Sequence[str]
 
 
 def _widths(fitted: Any, columns: Sequence[Column], total: int) -> list[int]:
-    """Return how many outputs each column has."""
+    """Return the number of outputs of each column."""
     if columns[0].kind != "category":
         return [total // len(columns)] * len(columns)
     rare = fitted.infrequent_categories_
@@ -103,14 +103,14 @@ def _widths(fitted: Any, columns: Sequence[Column], total: int) -> list[int]:
 
 def _lookup(graph: Graph, column: Column, x: str, known: Sequence[str], table: Array) -> str:
     keys, rows = list(known), list(range(len(known)))
-    hole = keys.index(HOLE) if HOLE in keys else len(keys)
+    missing = keys.index(HOLE) if HOLE in keys else len(keys)
     if takes_number(column):
         numbers = [(_number(key), row) for key, row in zip(keys, rows, strict=True) if key != HOLE]
         values = np.array([*(number for number, _ in numbers), np.nan])
-        rows = [*(row for _, row in numbers), hole]
+        rows = [*(row for _, row in numbers), missing]
     else:
         if "" not in keys:
-            keys, rows = [*keys, ""], [*rows, hole]
+            keys, rows = [*keys, ""], [*rows, missing]
         values = np.array(keys, dtype=object)
     index = graph.node(
         "LabelEncoder", x, domain=ML, keys_tensor=_tensor(values), values_tensor=_tensor(np.array(rows)),
@@ -121,10 +121,10 @@ def _lookup(graph: Graph, column: Column, x: str, known: Sequence[str], table: A
 
 
 def _number(text: str) -> float:
-    """Return a category of numbers or booleans as a number."""
+    """Return a numeric or boolean category as a number."""
     value = {"false": 0.0, "true": 1.0}[text] if text in ("false", "true") else float(text)
     if abs(value) >= LARGEST:
-        raise ValueError(f"its numbers are float64, which does not have every category such as {text}.")
+        raise ValueError(f"its numbers are float64, which cannot represent every category, such as {text}.")
     return value
 
 
@@ -133,7 +133,7 @@ def _tensor(values: Array) -> Any:
 
 
 def dated(graph: Graph, encoder: Any, x: str) -> str:
-    """Add a DatetimeEncoder of seconds since 1970: the year, the month and so on, a circle for what repeats.
+    """Add a DatetimeEncoder of seconds since 1970: the year, the month and so on, periodic parts as circles.
 
     Source: Hinnant, "chrono-compatible low-level date algorithms" (2013), ``civil_from_days``.
     """

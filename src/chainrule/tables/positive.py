@@ -1,4 +1,4 @@
-"""Targets that are never negative, and skewed: prices, incomes, waiting times. Neither are their predictions."""
+"""Skewed, non-negative targets such as prices, incomes and waiting times, with non-negative predictions."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from chainrule.training.loop import DivergenceError
 
 __all__ = ["PositiveTarget", "choose", "is_skewed"]
 
-SKEWED = 1.0  # from this skewness on
-SPREAD = 0.5  # standard deviations by the mean, from which on a prediction may well be negative
-BEYOND = 10.0  # times the largest target: what a logarithm predicts at most
-TRIED, EPOCHS = 10_000, 20  # rows and epochs with which both ways are tried
+SKEWED = 1.0  # the skewness from which a target counts as skewed
+SPREAD = 0.5  # standard deviation divided by the mean, from which predictions may be negative
+BEYOND = 10.0  # times the largest target: the largest prediction with a logarithm
+TRIED, EPOCHS = 10_000, 20  # rows and epochs to try both ways
 
 
 class PositiveTarget(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Standardize a target that is never negative, or its logarithm; what is predicted is never negative either.
+    """Standardize a non-negative target, or its logarithm, so that no prediction is negative.
 
-    z = (y − mean) / scale and back y = max(0, z · scale + mean); with ``log`` the same of log(y + shift), where shift
-    is 1 if a target is 0, as in ``log1p``, and else 0. With ``log`` no prediction is more than ten times the largest
-    target. For :class:`sklearn.compose.TransformedTargetRegressor`.
+    z = (y − mean) / scale, and back y = max(0, z · scale + mean). With ``log``, the same applies to log(y + shift),
+    where shift is 1 if a target is 0, as in ``log1p``, and otherwise 0; no prediction is then more than ten times the
+    largest target. For use in :class:`sklearn.compose.TransformedTargetRegressor`.
 
     Parameters
     ----------
     log : bool
-        Learn the logarithm.
+        Whether to learn the logarithm.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class PositiveTarget(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Raises
     ------
     ValueError
-        When a target is negative.
+        If a target is negative.
 
     Examples
     --------
@@ -60,7 +60,7 @@ class PositiveTarget(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Find the mean and the standard deviation; X is (rows, 1)."""
         X = np.asarray(X, dtype=np.float64)
         if X.size == 0 or not X.min() >= 0:
-            raise ValueError("PositiveTarget: expected targets of at least 0: use StandardScaler for others.")
+            raise ValueError("PositiveTarget: expected non-negative targets: use StandardScaler for others.")
         self.shift_ = 0.0 if X.min() > 0 else 1.0
         self.most_ = BEYOND * float(X.max())
         inside = np.log(X + self.shift_) if self.log else X
@@ -68,14 +68,14 @@ class PositiveTarget(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def transform(self, X: Array) -> Array:
-        """Return the targets as they are learned."""
+        """Return the standardized targets."""
         X = np.asarray(X, dtype=np.float64)
         with np.errstate(divide="ignore", invalid="ignore"):
             inside = np.log(np.maximum(X + self.shift_, np.finfo(np.float64).tiny)) if self.log else X
         return (inside - self.mean_) / self.scale_
 
     def inverse_transform(self, X: Array) -> Array:
-        """Return predictions in the unit of the target."""
+        """Return predictions in the units of the target."""
         inside = np.asarray(X, dtype=np.float64) * self.scale_ + self.mean_
         if self.log:
             inside = np.exp(np.minimum(inside, math.log(self.most_ + self.shift_))) - self.shift_
@@ -83,7 +83,7 @@ class PositiveTarget(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def is_skewed(y: Array) -> bool:
-    """Say whether numbers are never negative, and lie so far to one side that a prediction may well be.
+    """Return whether numbers are non-negative, but so skewed that a prediction may be negative.
 
     >>> is_skewed(np.exp(np.arange(20.0))), is_skewed(np.arange(20.0) + 100), is_skewed(np.arange(-9.0, 9.0))
     (True, False, False)
@@ -95,10 +95,10 @@ def is_skewed(y: Array) -> bool:
 
 
 def choose(X: Array, y: Array, X_val: Array, y_val: Array, arguments: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:
-    """Return what standardizes a target, not fitted, and what was decided.
+    """Return the unfitted transformer of a target, and notes on the choice.
 
-    Targets that are skewed and never negative are bounded at 0. Whether their logarithm is learned is decided by the
-    error on the validation rows of two short trainings.
+    A skewed, non-negative target is bounded at 0. Two short training runs decide, by their errors on the validation
+    rows, whether its logarithm is learned.
     """
     if not is_skewed(y):
         return StandardScaler(), ()
@@ -109,10 +109,10 @@ def choose(X: Array, y: Array, X_val: Array, y_val: Array, arguments: Mapping[st
     short = {**arguments, "max_iter": min(EPOCHS, epochs) if isinstance(epochs, int) else epochs}
     plain, log = (_error(X[rows], y[rows], X_val, y_val, PositiveTarget(log=log), short) for log in (False, True))
     better = log < plain
-    how = "its logarithm is learned" if better else "it is learned as it is"
+    how = "the network learns its logarithm" if better else "the network learns it unchanged"
     said = (
-        f"the target is skewed and never negative, and no prediction is: {how}, which on the validation rows gives an "
-        f"RMSE of {min(log, plain):.4g} after a short training, {max(log, plain):.4g} the other way."
+        f"the target is skewed and never negative, so predictions are bounded at 0; {how} (validation RMSE after a "
+        f"short training run: {min(log, plain):.4g}, otherwise {max(log, plain):.4g})."
     )
     return PositiveTarget(log=better), (said,)
 
@@ -122,7 +122,7 @@ def _error(X: Array, y: Array, X_val: Array, y_val: Array, scaler: PositiveTarge
     model = MLPRegressor(**arguments)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # it is short on purpose
+            warnings.simplefilter("ignore", ConvergenceWarning)  # short on purpose
             model.fit(X, z)
     except DivergenceError:
         return math.inf

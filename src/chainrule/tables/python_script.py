@@ -1,4 +1,4 @@
-"""The script that somebody could have written: what ``train`` does with a file, as Python."""
+"""A Python script that does with a file what ``train`` does."""
 
 from __future__ import annotations
 
@@ -17,58 +17,42 @@ from sklearn.preprocessing import StandardScaler
 
 from chainrule.tables import casting, dates, models, positive, preparation, scores, splitting, targets
 from chainrule.tables.inputs import prepared
-from chainrule.tables.loading import Loaded, load
+from chainrule.tables.loading import Loaded
+from chainrule.tables.options import Options
 from chainrule.tables.task import target_values
 
 __all__ = ["script"]
 
 WIDTH = 120
-IMPORTS = {
-    "sys": "import sys",
-    "np": "import numpy as np",
-    "pl": "import polars as pl",
-    "ColumnTransformer": "from sklearn.compose import ColumnTransformer",
-    "TransformedTargetRegressor": "from sklearn.compose import TransformedTargetRegressor",
-    "TruncatedSVD": "from sklearn.decomposition import TruncatedSVD",
-    "HashingVectorizer": "from sklearn.feature_extraction.text import HashingVectorizer",
-    "TfidfTransformer": "from sklearn.feature_extraction.text import TfidfTransformer",
-    "MissingIndicator": "from sklearn.impute import MissingIndicator",
-    "SimpleImputer": "from sklearn.impute import SimpleImputer",
-    "metrics": "from sklearn import metrics",
-    "GroupShuffleSplit": "from sklearn.model_selection import GroupShuffleSplit",
-    "KFold": "from sklearn.model_selection import KFold",
-    "train_test_split": "from sklearn.model_selection import train_test_split",
-    "make_pipeline": "from sklearn.pipeline import make_pipeline",
-    "OneHotEncoder": "from sklearn.preprocessing import OneHotEncoder",
-    "StandardScaler": "from sklearn.preprocessing import StandardScaler",
-    "TargetEncoder": "from sklearn.preprocessing import TargetEncoder",
-    "ApplyToCols": "from skrub import ApplyToCols",
-    "DatetimeEncoder": "from skrub import DatetimeEncoder",
-    "SquashingScaler": "from skrub import SquashingScaler",
-    "MLPClassifier": "from chainrule import MLPClassifier",
-    "MLPRegressor": "from chainrule import MLPRegressor",
-    "EarlyStopping": "from chainrule.training.callbacks import EarlyStopping",
-    "OneCycle": "from chainrule.schedules import OneCycle",
-    "tables": "from chainrule import tables",
-    "quantities": "from chainrule.tables import quantities",
-    "to_dates": "from chainrule.tables.dates import to_dates",
-    "PositiveTarget": "from chainrule.tables import PositiveTarget",
+MODULES = {
+    "sklearn": "metrics",
+    "sklearn.compose": "ColumnTransformer TransformedTargetRegressor",
+    "sklearn.decomposition": "TruncatedSVD",
+    "sklearn.feature_extraction.text": "HashingVectorizer TfidfTransformer",
+    "sklearn.impute": "MissingIndicator SimpleImputer",
+    "sklearn.model_selection": "GroupShuffleSplit KFold train_test_split",
+    "sklearn.pipeline": "make_pipeline",
+    "sklearn.preprocessing": "OneHotEncoder StandardScaler TargetEncoder",
+    "skrub": "ApplyToCols DatetimeEncoder SquashingScaler",
+    "chainrule": "MLPClassifier MLPRegressor tables",
+    "chainrule.schedules": "OneCycle",
+    "chainrule.tables": "PositiveTarget quantities",
+    "chainrule.tables.dates": "to_dates",
+    "chainrule.training.callbacks": "EarlyStopping",
 }
-"""A name that a script may use, and the line that imports it."""
+"""The names that a script may import, by module."""
 
 VARIABLES = {
-    "number": "numbers", "hole": "with_holes", "yes-no": "yes_no", "category": "categories", "many": "many_valued",
-    "date": "dates",
+    "number": "numbers", "missing": "with_missing", "yes-no": "yes_no", "category": "categories",
+    "many": "high_cardinality", "date": "dates",
 }  # fmt: skip
-"""The parts of the preparation that have several columns, and what their names are called."""
+"""The parts of the preparation that have several columns, and the variables for the names of these columns."""
 
 
 def script(
     source: str | os.PathLike[str],
     target: str | Sequence[str],
     *,
-    parameters: Mapping[str, Any] | None = None,
-    patience: int = models.PATIENCE,
     command: str = "",
     **options: Any,
 ) -> str:
@@ -77,17 +61,16 @@ def script(
     Parameters
     ----------
     source : path, or "-"
-    target, parameters, patience
-        As for :func:`~chainrule.tables.train`.
+    target : str or sequence of str
     command : str
-        What stands in its first line.
+        The command to name in the first line.
     **options
-        The others of :func:`~chainrule.tables.train` that decide on rows and columns.
+        The fields of :class:`~chainrule.tables.Options`.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        As ``train`` does, where the file or an option cannot be used.
+        If the file or an option cannot be used, as in ``train``.
 
     Examples
     --------
@@ -98,27 +81,27 @@ def script(
     ['from chainrule import MLPClassifier', 'network = MLPClassifier(']
     """
     if not isinstance(source, str | os.PathLike):
-        raise TypeError(f"script: expected a file, which a script can read again, got {type(source).__name__}.")
-    loaded = load(source, target, **options)
-    seed = int(options.get("seed", 0))
-    arguments = models.parameters(len(loaded.train), loaded.schema.task, seed, dict(parameters or {}))
-    prepare = preparation.preparation(loaded.schema.columns, len(loaded.train), seed)
+        raise TypeError(f"script: expected a file, which the script can read, got {type(source).__name__}.")
+    given = Options(**options)
+    loaded = given.load(source, target)
+    arguments = given.arguments(len(loaded.train), loaded.schema.task)
+    prepare = preparation.preparation(loaded.schema.columns, len(loaded.train), given.seed)
     named = {VARIABLES[part]: names for part, _, names in prepare.transformers if part in VARIABLES}
-    network = models.network(loaded.schema.task, arguments, patience)
+    network = models.network(loaded.schema.task, arguments, given.patience)
     if loaded.schema.task == "regression":
-        network.transformer = _scaler(loaded, prepare, arguments, seed)
+        network.transformer = _scaler(loaded, prepare, arguments, given.seed)
     sections = [
         _rows(loaded), _shared_out(loaded), _columns(loaded, named), _fitted(loaded, prepare, network, named),
         _scored(loaded),
     ]  # fmt: skip
     body = _double_quoted("\n\n".join("\n".join(lines) for lines in sections))
     about = command or f"a network on {os.fspath(source)}"
-    first = ascii(f"The same as: {about}")[1:-1].replace('"', '\\"')
+    first = ascii(f"The same as {about}")[1:-1].replace('"', '\\"')
     return f'"""{first}"""\n\n{_imports(body)}\n\n{body}\n'
 
 
 def _rows(loaded: Loaded) -> list[str]:
-    """Read the rows that have a target, and the target of each."""
+    """Read the rows that have a target, and their targets."""
     types = _types(loaded)
     lines = [
         "# The rows that have a target.",
@@ -136,16 +119,16 @@ def _read(variable: str, reads: str, loaded: Loaded) -> list[str]:
 
 
 def _types(loaded: Loaded) -> dict[str, Any]:
-    """Return the types of the columns, as far as they are those of a test file as well."""
+    """Return the types of the columns, if a test file has the same ones."""
     if loaded.given is None:
         return dict(loaded.frame.schema)
-    flags = {column.name for column in loaded.schema.used if column.kind == "yes/no"}  # other values may be there
+    flags = {column.name for column in loaded.schema.used if column.kind == "yes/no"}  # which may have other values
     given = loaded.given.schema
     return {name: t for name, t in loaded.frame.schema.items() if name not in flags and given.get(name) == t}
 
 
 def _dates(loaded: Loaded) -> list[str]:
-    """Write or read the dates of a test file as the other table has them."""
+    """Convert the dates of a test file to the types in the table, or the other way round."""
     assert loaded.given is not None  # noqa: S101
     ours, theirs = [], []
     for column in (c for c in loaded.schema.used if c.kind == "date"):
@@ -179,14 +162,14 @@ def _with_target(loaded: Loaded) -> str:
 
 
 def _shared_out(loaded: Loaded) -> list[str]:
-    rare = splitting.has_rare(loaded.plan, loaded.y)
-    return ["# Which of them are for what.", *splitting.code(loaded.plan, loaded.frame, rare=rare)]
+    lines = splitting.code(loaded.rule, loaded.frame, rare=splitting.has_rare(loaded.rule, loaded.y))
+    return ["# Split them into training, validation and test rows.", *lines]
 
 
 def _columns(loaded: Loaded, named: dict[str, list[str]]) -> list[str]:
-    """Make of every column what the pipeline takes."""
+    """Convert every column to the type that the pipeline takes."""
     types = _types(loaded)
-    lines = ["# What the columns are: numbers, words without holes, dates."]
+    lines = ["# Convert the columns: numbers, text without missing values, dates."]
     lines += [line for variable, names in named.items() for line in _assigned(variable, names)]
     known = {tuple(names): variable for variable, names in reversed(named.items())}
     expressions = [
@@ -199,7 +182,7 @@ def _columns(loaded: Loaded, named: dict[str, list[str]]) -> list[str]:
 
 
 def _with_names(text: str, names: str) -> str:
-    """Return an expression with names for NAMES; a column may be called that, too."""
+    """Return an expression with names in place of NAMES, which may also be a column's name."""
     start = "pl.col(NAMES)"
     return f"pl.col({names}){text.removeprefix(start)}" if text.startswith(start) else text
 
@@ -208,14 +191,14 @@ def _fitted(loaded: Loaded, prepare: Any, network: Any, named: dict[str, list[st
     looks = "many" in [part for part, _, _ in prepare.transformers]
     y = ", y[train, 0]" if looks and loaded.schema.task == "multilabel" else ", y[train]" if looks else ""
     y_val, scaled = "y[validation]", []
-    if loaded.schema.task == "regression":  # the estimator standardizes what it is trained on, not what is beside it
+    if loaded.schema.task == "regression":  # the estimator standardizes the training targets only
         y_val = "y_val"
         scaled = [
             f"scaler = {network.transformer!r}.fit(y[train].reshape(-1, 1))",
             "y_val = scaler.transform(y[validation].reshape(-1, 1)).ravel()",
         ]
     return [
-        "# Medians, categories and means are those of the rows to train on.",
+        "# Fit the preprocessing to the training rows, then train the network.",
         *_assigned("prepare", prepare, named),
         f"X_train = prepare.fit_transform(X[train]{y})",
         "X_val = prepare.transform(X[validation])",
@@ -228,7 +211,7 @@ def _fitted(loaded: Loaded, prepare: Any, network: Any, named: dict[str, list[st
 
 
 def _scaler(loaded: Loaded, prepare: Any, arguments: Mapping[str, Any], seed: int) -> Any:
-    """Return what standardizes the target, which for a skewed one ``train`` decides by two short trainings."""
+    """Return the transformer of the target; for a skewed one, two short training runs decide, as in ``train``."""
     y = loaded.y
     if not positive.is_skewed(y[loaded.train]):
         return StandardScaler()
@@ -239,7 +222,7 @@ def _scaler(loaded: Loaded, prepare: Any, arguments: Mapping[str, Any], seed: in
 def _scored(loaded: Loaded) -> list[str]:
     schema = loaded.schema
     auc = schema.is_classification and scores.has_auc(target_values(loaded.test, schema), schema.classes)
-    measured = scores.scores(schema.task, schema.classes, auc=auc)
+    measured = scores.metrics_of(schema.task, schema.classes, auc=auc)
     lines = [] if loaded.given is not None else ["X_test, y_test = X[test], y[test]"]
     lines += ["predictions = model.predict(X_test)"]
     lines += ["p = model.predict_proba(X_test)"] if schema.task != "regression" else []
@@ -248,14 +231,14 @@ def _scored(loaded: Loaded) -> list[str]:
         options = "".join(f", {name}={value!r}" for name, value in function.keywords.items())
         call = f"metrics.{function.func.__name__}({truth}, {score.given}{options})"
         lines += _lines(ast.parse(f"print({score.name!r}, {call})", mode="eval").body)
-    return ["# How good it is on rows that it never saw.", *lines]
+    return ["# Evaluate it on the held-out rows.", *lines]
 
 
 # ---------------------------------------------------------------- objects as Python
 
 
 class _AsWritten(ast.NodeTransformer):
-    """The repr of scikit-learn's objects as one would write it: with make_pipeline, np.inf, variables for names."""
+    """The repr of scikit-learn's objects, rewritten with make_pipeline, np.inf and variables for names."""
 
     def __init__(self, named: Mapping[str, list[str]]) -> None:
         self.known = {tuple(names): variable for variable, names in reversed([*named.items()])}
@@ -281,13 +264,13 @@ class _AsWritten(ast.NodeTransformer):
 
 
 def _assigned(variable: str, value: Any, named: Mapping[str, list[str]] = MappingProxyType({})) -> list[str]:
-    """Return the lines that give a variable an object, by its repr."""
+    """Return the lines that assign an object, written as its repr, to a variable."""
     text = value.__repr__(N_CHAR_MAX=sys.maxsize) if isinstance(value, BaseEstimator) else repr(value)
     return _lines(_AsWritten(named).visit(ast.parse(text, mode="eval").body), f"{variable} = ")
 
 
 def _lines(node: ast.expr, before: str = "", after: str = "", indent: str = "") -> list[str]:
-    """Return an expression, with a line for each of its parts where it is long; names share lines."""
+    """Return an expression as lines: if it is long, one for each of its parts; strings share lines."""
     whole = f"{indent}{before}{ast.unparse(node)}{after}"
     if len(whole) <= WIDTH:
         return [whole]
@@ -300,7 +283,7 @@ def _lines(node: ast.expr, before: str = "", after: str = "", indent: str = "") 
     else:
         return [whole]
     long = [i for i, (_, part) in enumerate(parts) if isinstance(part, ast.Call | ast.List)]
-    if len(long) == 1 and (isinstance(node, ast.Tuple) or len(parts) == 1):  # its lines alone are indented
+    if len(long) == 1 and (isinstance(node, ast.Tuple) or len(parts) == 1):  # only its lines are indented
         texts = [name + ast.unparse(part) for name, part in parts]
         (i,) = long
         before += f"{start}{''.join(f'{text}, ' for text in texts[:i])}{parts[i][0]}"
@@ -315,7 +298,7 @@ def _lines(node: ast.expr, before: str = "", after: str = "", indent: str = "") 
 
 
 def _filled(lines: list[str], inside: str) -> list[str]:
-    """Return short lines joined to lines that are as long as they may be."""
+    """Join short lines into lines of up to WIDTH characters."""
     joined = [inside]
     for line in lines:
         if len(joined[-1]) + len(line) - len(inside) > WIDTH:
@@ -325,7 +308,7 @@ def _filled(lines: list[str], inside: str) -> list[str]:
 
 
 def _double_quoted(text: str) -> str:
-    """Return Python with double quotes around texts, where that is as readable."""
+    """Return Python with double-quoted strings, except where they would need a backslash."""
     lines = text.split("\n")
     found = [t for t in tokenize.generate_tokens(io.StringIO(text).readline) if t.type == tokenize.STRING]
     for token in reversed(found):
@@ -338,14 +321,13 @@ def _double_quoted(text: str) -> str:
 
 
 def _imports(body: str) -> str:
-    """Return the imports in three groups: Python's own, those of others, and ours; one line for each module."""
-    modules: dict[str, list[str]] = {}
+    """Return the imports in three groups, one line per module: the standard library, other packages, and chainrule."""
     used = {token.string for token in tokenize.generate_tokens(io.StringIO(body).readline)}
-    for name, line in IMPORTS.items():
-        if name in used:
-            module = line if line.startswith("import") else line.removeprefix("from ").partition(" import ")[0]
-            modules.setdefault(module, []).append(name)
-    lines = [k if k.startswith("import") else f"from {k} import {', '.join(sorted(v))}" for k, v in modules.items()]
+    plain = {"sys": "import sys", "np": "import numpy as np", "pl": "import polars as pl"}
+    lines = [line for name, line in plain.items() if name in used]
+    for module, names in MODULES.items():
+        if found := sorted({*names.split()} & used):
+            lines.append(f"from {module} import {', '.join(found)}")
 
     def group(line: str) -> int:
         top = line.split()[1].partition(".")[0]

@@ -1,47 +1,40 @@
-"""What is to be said of columns beside their kinds: infinities, and dates that may mean another day, or none."""
+"""Notes on columns: infinities, ambiguous or invalid dates, units, number formats and spellings."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from chainrule._internal.extras import require
 from chainrule.tables import dates, notation, number_texts, quantities, units
+from chainrule.tables._polars import pl
 from chainrule.tables.kinds import MOST_OF_THEM, normal
 from chainrule.tables.schema import Column, Schema
 
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
-
-MOST = 20  # sentences
-MOST_UNITS = 5  # in a sentence
-MOST_SPELLINGS = 5
+MAX_NOTES = 20
+MAX_UNITS, MAX_SPELLINGS = 5, 5  # in a note
 SPELLED = ("yes/no", "category", "many")
 
 
 def find(frame: Any, schema: Schema, told: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return a sentence for each thing that was decided about a value and could have been decided otherwise.
+    """Return a note for each decision about values that could have been made otherwise.
 
     >>> import polars as pl
     >>> column = Column("day", "date", "text", date_format="%d/%m/%Y")
-    >>> find(pl.DataFrame({"day": ["01/02/2025", "03/04/2025"]}), Schema((column,), (), "regression"))[0][:65]
-    "'day' is read as %d/%m/%Y, but every value fits %m/%d/%Y as well:"
+    >>> find(pl.DataFrame({"day": ["01/02/2025", "03/04/2025"]}), Schema((column,), (), "regression"))[0][:64]
+    "'day': read as %d/%m/%Y, but every value also matches %m/%d/%Y. "
     """
     columns = [c for c in schema.columns if c.used or c.kind == "identifier"]
     said = [s for column in columns for s in of(frame[column.name], column, schema.format.decimal, told)]
     texts = [c for c in (*schema.targets, *columns) if c.kind in SPELLED and c.read_as == "text" and c.name in frame]
     said += [sentence for column in texts for sentence in _spellings(frame[column.name], column)]
-    more = [f"and {len(said) - MOST:,} more remarks on columns"] if len(said) > MOST else []
-    return (*said[:MOST], *more)
+    more = [f"and {len(said) - MAX_NOTES:,} more notes on columns"] if len(said) > MAX_NOTES else []
+    return (*said[:MAX_NOTES], *more)
 
 
 def of(values: pl.Series, column: Column, decimal: str, told: Sequence[str] = ()) -> Iterator[str]:
-    """Yield a sentence for each decision about one column."""
-    pl = require("polars", "tables")
+    """Yield the notes on one column."""
     if column.kind == "number" and column.notation.unit:
         yield from _amounts(values, column)
         numbers = replace(column, notation=replace(column.notation, unit=""))
@@ -49,9 +42,9 @@ def of(values: pl.Series, column: Column, decimal: str, told: Sequence[str] = ()
     elif column.kind == "number" and column.read_as == "text":
         words = values.filter(notation.read(values, column.notation, strict=False).is_null() & values.is_not_null())
         if count := len(words):
-            yield f"{column.name!r} has {count:,} value(s) that are no number, like {words[0]!r}: taken as missing."
+            yield f"{column.name!r}: {count:,} non-numeric value(s), such as {words[0]!r}, treated as missing."
         else:
-            yield f"{column.name!r} has numbers that the file has as texts: read as numbers."
+            yield f"{column.name!r}: numbers stored as text, read as numbers."
         yield from _on_notation(values, column, decimal)
     unsure = column.kind != "date" and column.name not in told and column.read_as in ("whole", "text")
     months = unsure and _may_be_months(values)
@@ -60,20 +53,19 @@ def of(values: pl.Series, column: Column, decimal: str, told: Sequence[str] = ()
     if column.kind == "number" and column.read_as == "number":
         infinite = int(values.cast(pl.Float64).is_infinite().sum())
         if infinite:
-            yield f"{column.name!r} has {infinite:,} infinite value(s): taken as beyond all others."
+            yield f"{column.name!r}: {infinite:,} infinite value(s), ranked beyond all finite values."
     if column.kind == "date":
         yield from _on_time(values, column)
         yield from _on_format(values, column)
     elif months:
         like = str(values.drop_nulls()[0])[:6]
         yield (
-            f"{column.name!r} has values like {like}, which may be months: not read as dates, since neither its name "
-            f"nor its values say so for sure; if they are, --date '{column.name}:{dates.MONTHS}'."
+            f"{column.name!r}: values such as {like} may be months. They are not read as dates, since neither the name "
+            f"nor the values are conclusive; if they are months, use --date '{column.name}:{dates.MONTHS}'."
         )
 
 
 def _may_be_months(values: pl.Series) -> bool:
-    pl = require("polars", "tables")
     present = normal(values).drop_nulls()
     if not len(present) or not present.head(dates.MOST).cast(pl.String).str.contains(r"^\d{6}$").all():
         return False
@@ -82,72 +74,71 @@ def _may_be_months(values: pl.Series) -> bool:
 
 
 def _on_format(values: pl.Series, column: Column) -> Iterator[str]:
-    """Say that dates could mean other days, or none."""
+    """Yield notes on ambiguous and invalid dates."""
     if column.date_format is not None:
         formats = column.date_format.split(dates.SEPARATOR)
         unread = dates.parse(values, column.date_format).null_count() - values.null_count()
         if len(formats) > 1:
-            yield f"{column.name!r} has dates in several formats, read as the first that fits: {column.date_format}."
+            yield f"{column.name!r}: mixed date formats; the first match is used: {column.date_format}."
         elif other := dates.swapped(values, column.date_format):
             yield (
-                f"{column.name!r} is read as {column.date_format}, but every value fits {other} as well: if that is "
-                f"meant, --date '{column.name}:{other}'."
+                f"{column.name!r}: read as {column.date_format}, but every value also matches {other}. To use that "
+                f"format: --date '{column.name}:{other}'."
             )
         if unread:
             row = int((dates.parse(values, column.date_format).is_null() & values.is_not_null()).arg_true()[0])
-            yield f"{column.name!r} has {unread:,} value(s) that are no date, like {values[row]!r}: taken as missing."
+            yield f"{column.name!r}: {unread:,} invalid date(s), such as {values[row]!r}, treated as missing."
 
 
 def _amounts(values: pl.Series, column: Column) -> Iterator[str]:
-    """Say what the numbers of a column are, and what was converted or left out for that."""
+    """Yield notes on the amounts or durations of a column, and on their conversion."""
     unit, present = column.notation.unit, values.drop_nulls()
     marked = present.filter(present.str.contains(r"[^\d.,\s+-]"))
     shown = (marked if len(marked) else present)[0]
     if unit in quantities.CLOCKS:
-        yield f"{column.name!r} has values like {shown!r}: read as {quantities.one(unit)}, in seconds."
+        yield f"{column.name!r}: values such as {shown!r}, read as {quantities.one(unit)}, in seconds."
         if quantities.unclear(present, unit):
             other, what = ("%M:%S", "minutes and seconds") if unit == "h:m" else ("%H:%M", "hours and minutes")
             yield (
-                f"{column.name!r} has values with one colon and with two: if the former are {what}, "
-                f"--date '{column.name}:{other}'."
+                f"{column.name!r}: values with one colon and with two. If the former are {what}, use --date "
+                f"'{column.name}:{other}'."
             )
     else:
-        yield f"{column.name!r} has values like {shown!r}: read as {quantities.one(unit)}."
+        yield f"{column.name!r}: values such as {shown!r}, read as {quantities.one(unit)}."
     others = [other for other in quantities.units(present) if other not in ("", unit)]
     if others and unit not in (*quantities.CLOCKS, *units.MAGNITUDES):
-        yield f"{column.name!r} has several units: {', '.join(others[:MOST_UNITS])} converted to {unit}."
+        yield f"{column.name!r}: several units; {', '.join(others[:MAX_UNITS])} converted to {unit}."
     if count := quantities.bare(present, unit):
-        yield f"{column.name!r} has {count:,} value(s) without a unit: taken as {unit}."
+        yield f"{column.name!r}: {count:,} value(s) without a unit, treated as {unit}."
     wrong = quantities.read(present, column.notation).is_null()
     if count := int(wrong.sum()):
-        yield (
-            f"{column.name!r} has {count:,} value(s) that cannot be read so, like {present.filter(wrong)[0]!r}: taken "
-            "as missing."
-        )
+        like = present.filter(wrong)[0]
+        yield f"{column.name!r}: {count:,} value(s) of another form, such as {like!r}, treated as missing."
 
 
 def _on_time(values: pl.Series, column: Column) -> Iterator[str]:
-    """Say in which time zone the times of a column are taken, and which whole numbers are days."""
+    """Yield notes on time zones, and on integers that are dates."""
     zone = column.notation.zone
     if column.read_as == "whole" or column.date_format == dates.MONTHS:
         yield (
-            f"{column.name!r} has whole numbers like {normal(values).drop_nulls()[0]}: read as dates "
-            f"({column.date_format}); if they are numbers, --numeric {column.name!r}."
+            f"{column.name!r}: integers such as {normal(values).drop_nulls()[0]}, read as dates "
+            f"({column.date_format}). If they are numbers, use --numeric {column.name!r}."
         )
+    if column.date_format is not None:
+        timed = dates.has_time(column.date_format)
+    else:
+        timed = column.read_as == "time" and bool((values.dt.time() != dt.time()).any())
     if zone:
-        yield f"{column.name!r} has times with a time zone: taken as a clock in {zone} shows them."
-    elif column.date_format is None and column.read_as == "time":
-        if (values.dt.time() != dt.time()).any():
-            yield f"{column.name!r} has times without a time zone: taken as they stand."
-    elif column.date_format is not None and dates.has_time(column.date_format):
-        yield f"{column.name!r} has times without a time zone: taken as they stand."
+        yield f"{column.name!r}: times with a time zone, converted to {zone}."
+    elif timed:
+        yield f"{column.name!r}: times without a time zone, used as they are."
 
 
 def _on_notation(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
-    """Say how numbers are written, and that they could be read otherwise."""
+    """Yield notes on the number format, and on ambiguous numbers."""
     how = column.notation
     if not notation.is_plain(how):
-        yield f"{column.name!r} has numbers written so that {notation.example(how)}."
+        yield f"{column.name!r}: numbers are written so that {notation.example(how)}."
     texts = values.drop_nulls()
     texts = texts.filter(texts.str.contains("[0-9]"))
     if not decimal and notation.is_ambiguous(texts):
@@ -155,22 +146,22 @@ def _on_notation(values: pl.Series, column: Column, decimal: str) -> Iterator[st
 
 
 def _spellings(values: pl.Series, column: Column) -> Iterator[str]:
-    """Say that values differ in nothing but capitals or spaces."""
+    """Yield a note on values that differ only in capitals or spaces."""
     alike: dict[str, list[str]] = {}
     for value in values.drop_nulls().unique().sort():
         alike.setdefault(" ".join(value.split()).casefold(), []).append(value)
     several = [found for found in alike.values() if len(found) > 1]
     if several:
-        listed = ", ".join(map(repr, several[0][:MOST_SPELLINGS]))
+        listed = ", ".join(map(repr, several[0][:MAX_SPELLINGS]))
         more = f" (and {len(several) - 1:,} more)" if len(several) > 1 else ""
         yield (
-            f"{column.name!r} has values that differ in capitals or spaces only: {listed}{more}. Each is taken for a "
-            "value of its own: write them alike if they are one."
+            f"{column.name!r}: values that differ only in capitals or spaces: {listed}{more}. Each counts as a "
+            "category: use one spelling if they mean the same."
         )
 
 
 def _nearly(values: pl.Series, column: Column) -> Iterator[str]:
-    """Say that a column of texts would have been one of numbers, or of dates, if it were not for a few words."""
+    """Yield a note on text that, except for a few words, would be numbers or dates."""
     found = number_texts.find(values, MOST_OF_THEM)
     if found is not None:
         read, what = notation.read(values, found.notation, strict=False), "number"
@@ -183,24 +174,24 @@ def _nearly(values: pl.Series, column: Column) -> Iterator[str]:
         return
     words = values.filter(read.is_null() & values.is_not_null())
     yield (
-        f"{column.name!r} is read as text for {len(words):,} value(s) that are no {what}, like {words[0]!r}: if they "
-        f"are missing values, {option}."
+        f"{column.name!r}: read as text because {len(words):,} value(s), such as {words[0]!r}, are not a {what}. If "
+        f"these are missing values, use {option}."
     )
 
 
 def _unread(values: pl.Series, column: Column) -> Iterator[str]:
-    """Say that texts look like dates, times or amounts but are in no form that is known."""
+    """Yield a note on text that looks like dates, times or amounts but has no known format."""
     present = values.drop_nulls()
     known = [unit for unit in quantities.units(present) if unit]
     if len(known) > 1:
         yield (
-            f"{column.name!r} has amounts in {', '.join(known[:MOST_UNITS])}, which cannot be converted: read as text. "
-            "Convert them to one unit, or put the unit into a column of its own."
+            f"{column.name!r}: amounts in {', '.join(known[:MAX_UNITS])}, which cannot be converted, read as text. "
+            "Convert them to one unit, or put the unit into a separate column."
         )
     elif dates.looks(present) >= MOST_OF_THEM:
         like = present.filter(present.str.contains(dates.LOOKS))[0]
         yield (
-            f"{column.name!r} looks like dates or times, such as {like!r}, but in no format that is known: read as "
-            f"text. If they have one format, --date '{column.name}:FORMAT', such as %d/%m/%Y; else write them as "
-            "2024-01-31."
+            f"{column.name!r}: values such as {like!r} look like dates or times but match no known format, so they are "
+            f"read as text. If they have one format, use --date '{column.name}:FORMAT', such as %d/%m/%Y; otherwise "
+            "write them as 2024-01-31."
         )

@@ -1,39 +1,38 @@
-"""What training on a table gives: the pipeline, its scores beside those of baselines, and the rows it never saw."""
+"""The results of training a table and of loading a saved run, as plain data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 from chainrule._internal.typing import Array
+from chainrule.tables._polars import pl
+from chainrule.tables.intervals import Widths
 from chainrule.tables.schema import Schema
 from chainrule.training.history import History
 
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
-
-__all__ = ["HeldOut", "Split", "Trained"]
+__all__ = ["HeldOut", "SavedRun", "Split", "Trained"]
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The rows that training never saw, and what the network says of them.
+    """The held-out rows, and the network's predictions for them.
 
     Parameters
     ----------
     frame : polars.DataFrame (rows, columns)
-        The rows as they were read, target included.
+        The rows as read, target included.
     y : array (rows,), or (rows, labels)
-        The targets: labels as in ``schema.classes``, numbers in their own unit, or 0 and 1 for each label.
+        The targets: labels as in ``schema.classes``, numbers in the target's units, or 0 and 1 for each label.
     predictions : array like y
     probabilities : array (rows, classes), or (rows, labels), or None
         In the order of ``schema.classes``; None for a regression.
     rows : array (rows,), optional
-        Which rows of ``source`` they are, counted from 1; None of a table that was streamed.
+        Their row numbers in ``source``, from 1.
     source : str
-        The file that they are from.
+        The file that contains them.
+    inputs : array (rows, inputs), optional
+        The rows as prepared for the network.
     """
 
     frame: pl.DataFrame
@@ -42,21 +41,22 @@ class HeldOut:
     probabilities: Array | None = None
     rows: Array | None = None
     source: str = ""
+    inputs: Array | None = None
 
 
 @dataclass(frozen=True)
 class Split:
-    """How many rows went where, and how they were chosen."""
+    """The number of rows in each part of a split, and how they were chosen."""
 
     train: int
     validation: int
     test: int
-    how: str  # a sentence for people: "20 % of the rows at random, with the same share of each class"
+    how: str  # in words: "rows at random, with the same share of each class"
 
 
 @dataclass(repr=False)
 class Trained:
-    """A pipeline that was trained on a table, and all that is known about it.
+    """A pipeline trained on a table, with its scores, its held-out rows and its settings.
 
     It is plain data: :func:`chainrule.tables.predict`, :func:`chainrule.tables.save` and
     :func:`chainrule.tables.report.build` are functions of it.
@@ -65,28 +65,31 @@ class Trained:
     ----------
     pipeline : sklearn.pipeline.Pipeline
         Steps "prepare" (a ColumnTransformer) and "network" (an MLPClassifier, or a TransformedTargetRegressor around an
-        MLPRegressor). It takes frames of the types that ``prepare(frame)`` gives.
+        MLPRegressor). It takes frames of the types that :func:`chainrule.tables.casting.cast` returns.
     schema : Schema
     scores : dict of float
         On the held-out rows, by name: "accuracy", "log loss", ... or "RMSE", "MAE", "R²".
     baselines : dict of dict of float
-        The same scores of models without a network, by their names: "majority class" or "mean", and "linear model".
+        The same scores for models without a network, by their names: "majority class" or "mean", "linear model" and
+        "boosted trees".
     verdict : str
-        Whether the network beats the linear model, in a sentence, with the uncertainty of the difference.
+        Whether the network beats the baselines, in a sentence, with the uncertainty of the difference.
     held_out : HeldOut
     history : History
-        Loss and score of every epoch.
+        The loss and score of every epoch.
     split : Split
     notes, warnings : tuple of str
-        What was found out and decided; what the user should look at.
+        The decisions on the table, and possible problems.
     source, sha256 : str
-        The file, or "a data frame"; the digest of its content.
+        The file, or "a data frame", and the digest of its content.
     command : str
-        What repeats the run.
+        The call or command that repeats the run.
     settings : dict
-        Every option with its value, the seed among them; JSON.
+        Every option with its value, the seed included; JSON.
     seconds : float
         How long fitting the pipeline took.
+    intervals : dict of (float, float)
+        The 95% confidence interval of each score.
     """
 
     pipeline: Any
@@ -104,7 +107,33 @@ class Trained:
     command: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def widths(self) -> Widths:
+        """The widths of prediction intervals; none for a classification."""
+        held_out = self.held_out
+        return Widths.of(held_out.y, held_out.predictions) if self.schema.task == "regression" else Widths()
 
     def __repr__(self) -> str:
         scores = ", ".join(f"{name} {value:.4g}" for name, value in self.scores.items())
         return f"Trained on {self.source}: {self.schema.task}, {self.split.train:,} rows; {scores}\n{self.verdict}"
+
+
+class SavedRun(NamedTuple):
+    """A run as :func:`chainrule.tables.load` returns it.
+
+    Attributes
+    ----------
+    pipeline : sklearn.pipeline.Pipeline
+    schema : Schema
+    config : dict
+        Everything needed to repeat the run: command, settings, seed, versions, digest of the data, scores.
+    widths : Widths
+        The widths of prediction intervals of a regression.
+    """
+
+    pipeline: Any
+    schema: Schema
+    config: dict[str, Any]
+    widths: Widths

@@ -1,4 +1,4 @@
-"""The folder of a run: the pipeline, the network, the schema, the report, and what repeats the run."""
+"""The folder of a run: the pipeline, the network, the schema, the report, and everything needed to repeat the run."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import hashlib
 import json
 import math
 import os
-import platform
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from importlib import metadata
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from chainrule.estimators import MLPClassifier, MLPRegressor
 from chainrule.estimators.advice import LeftOutWarning
@@ -26,74 +24,55 @@ from chainrule.tables.casting import cast
 from chainrule.tables.checking import empty_row
 from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.preparation import hashed_words
-from chainrule.tables.report import build, uncertainty
-from chainrule.tables.result import Trained
+from chainrule.tables.report import build
+from chainrule.tables.report.collect import versions
+from chainrule.tables.result import SavedRun, Trained
 from chainrule.tables.schema import LARGEST, Schema
 
-__all__ = ["FILES", "Saved", "load", "save"]
+__all__ = ["FILES", "load", "save"]
 
 FORMAT = 1
 PIPELINE, NETWORK, SCHEMA, CONFIG = "pipeline.skops", "model.safetensors", "schema.json", "config.json"
 HISTORY, PAGE, TEXT, ONNX = "history.csv", "report.html", "report.md", "pipeline.onnx"
 FILES = (PIPELINE, NETWORK, SCHEMA, HISTORY, PAGE, TEXT, ONNX, CONFIG)
-PACKAGES = ("chainrule", "numpy", "scikit-learn", "skrub", "skops", "polars")
 LARGEST_CONFIG, LARGEST_PIPELINE = 2**24, 2**30  # bytes
 LOADED = {PIPELINE: LARGEST_PIPELINE, SCHEMA: LARGEST, NETWORK: 2**32}
-"""The files whose digests are in config.json, and how many bytes each has at most."""
-
-
-class Saved(NamedTuple):
-    """What :func:`load` found in a folder.
-
-    Attributes
-    ----------
-    pipeline : sklearn.pipeline.Pipeline
-    schema : Schema
-    config : dict
-        How the run is repeated: command, settings, seed, versions, digest of the data, scores.
-    widths : Widths
-        Of the intervals of a regression.
-    """
-
-    pipeline: Any
-    schema: Schema
-    config: dict[str, Any]
-    widths: intervals.Widths
+"""The files whose digests are in config.json, and the largest size of each in bytes."""
 
 
 def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = False) -> tuple[str, ...]:
-    """Write a run to a folder, which is made if it is not there.
+    """Write a run to a folder, which is created if it does not exist.
 
-    ``pipeline.skops`` (with ``model.safetensors``: what :func:`load` reads), ``schema.json``, ``history.csv``,
-    ``report.html``, ``report.md``, ``pipeline.onnx`` if every step converts, and ``config.json``. All are
-    written before the first of an earlier run is replaced; other files in the folder are left alone.
+    The files are ``pipeline.skops``, ``model.safetensors``, ``schema.json`` and ``config.json``, which :func:`load`
+    reads; ``history.csv``, ``report.html`` and ``report.md``; and ``pipeline.onnx`` if every step converts. All are
+    written before the first file of an earlier run is replaced. Other files in the folder are left alone.
 
     Parameters
     ----------
     trained : Trained
     folder : path
     overwrite : bool
-        Replace the files of a run that is there.
+        Replace the files of an earlier run.
 
     Returns
     -------
     tuple of str
-        Notes: what ``pipeline.onnx`` is, or why there is none.
+        Notes: the contents of ``pipeline.onnx``, or the reason why there is none.
 
     Raises
     ------
     FileExistsError
-        When there are files of a run in the folder and ``overwrite`` is false.
+        If the folder contains files of a run and ``overwrite`` is false.
     NotADirectoryError
-        When ``folder`` is a file.
+        If ``folder`` is a file.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise NotADirectoryError(f"{folder} is a file; a folder was expected, or a name that is free.")
+        raise NotADirectoryError(f"{folder} is a file: expected a folder, or a new name.")
     there = [name for name in FILES if (folder / name).exists()]
     if there and not overwrite:
         raise FileExistsError(
-            f"{folder} has a run already ({', '.join(there)}): choose another folder, or overwrite it on purpose."
+            f"{folder} already contains a run ({', '.join(there)}): choose another folder, or pass overwrite=True."
         )
     onnx, said = converting.to_onnx(trained)
     report = build(trained)
@@ -110,34 +89,36 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
             (new / name).write_bytes(content)
         trained.history.to_csv(new / HISTORY)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", LeftOutWarning)  # the callbacks, which config.json has
+            warnings.simplefilter("ignore", LeftOutWarning)  # the callbacks, which are in config.json
             networks.save(models.inside(trained.pipeline[-1]), new / NETWORK)
-        config = _config(trained, said, {name: _digest((new / name).read_bytes()) for name in LOADED})
+        digests = {name: hashlib.sha256((new / name).read_bytes()).hexdigest() for name in LOADED}
+        config = _config(trained, said, digests)
         text = json.dumps(_plain(config), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         (new / CONFIG).write_bytes(text.encode())
     return (said,)
 
 
-def load(folder: str | os.PathLike[str]) -> Saved:
-    """Return what :func:`save` wrote, after checks of all of it.
+def load(folder: str | os.PathLike[str]) -> SavedRun:
+    """Load a run that :func:`save` wrote, after checking all of it.
 
-    No code in the folder is run: a pipeline is built of the types in :data:`chainrule.tables.trusted.TRUSTED` only, and
-    the network is read by :func:`chainrule.load`'s rules.
+    No code in the folder is run: a pipeline is built only from the types in :data:`chainrule.tables.trusted.TRUSTED`,
+    and the network is read by the rules of :func:`chainrule.load`.
 
     Raises
     ------
     FileNotFoundError
-        When the folder, or one of its files, is not there.
+        If the folder or one of its files does not exist.
     ModelFileError
-        When a file is damaged, of another run, or none that :func:`save` writes.
+        If a file is damaged, belongs to another run, or was not written by :func:`save`.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        hint = f" Give the folder it is in: {folder.parent}." if folder.name in FILES and folder.exists() else ""
-        raise FileNotFoundError(f"{folder} is not the folder of a run, as chainrule train makes it.{hint}")
+        named = folder.name in FILES and folder.exists()
+        hint = f" Give the folder that contains it: {folder.parent}." if named else ""
+        raise FileNotFoundError(f"{folder} is not a folder that chainrule train wrote.{hint}")
     if not (folder / CONFIG).exists():
         raise FileNotFoundError(
-            f"{folder} has no {CONFIG}: it is not the folder of a run, or saving it did not end: type chainrule train "
+            f"{folder} has no {CONFIG}: it is not the folder of a run, or saving was interrupted. Type chainrule train "
             f"--resume {folder}, or train again with --overwrite."
         )
     with _opened(folder / CONFIG, LARGEST_CONFIG) as file:
@@ -157,11 +138,11 @@ def load(folder: str | os.PathLike[str]) -> Saved:
         _try(pipeline, schema)
     except ModelFileError as error:
         raise ModelFileError(f"{folder}: {error}") from None
-    return Saved(pipeline, schema, config, widths)
+    return SavedRun(pipeline, schema, config, widths)
 
 
-# ---------------------------------------------------------------- the network: in a file of its own
-# skops would set any attributes of a network that a file gives, unchecked; the reader of model.safetensors checks each.
+# ---------------------------------------------------------------- the network, which has its own file
+# skops would set any attributes that a file gives, unchecked; the reader of model.safetensors checks each of them.
 
 
 def _without_network(pipeline: Any) -> Any:
@@ -175,7 +156,7 @@ def _without_network(pipeline: Any) -> Any:
         for name, value in vars(network).items():
             if name.endswith("_") and name != "regressor_":
                 setattr(left, name, value)
-        left._training_dim = network._training_dim  # noqa: SLF001  (what predict looks at)
+        left._training_dim = network._training_dim  # noqa: SLF001  (which predict reads)
     return Pipeline([("prepare", prepare), ("network", left)])
 
 
@@ -197,13 +178,13 @@ def _put_network(pipeline: Any, schema: Schema, path: Path) -> None:
     except (AttributeError, TypeError, ValueError):
         fits = False
     if not fits or known != {column.name for column in schema.used}:
-        raise ModelFileError("the pipeline is none that chainrule writes, or does not fit the schema.")
+        raise ModelFileError("the pipeline is not one that chainrule writes, or does not match the schema.")
     if schema.task != "regression":
         model = MLPClassifier.load(path)
         given = tuple(model.classes_.tolist())
         wanted = schema.classes or tuple(range(len(schema.targets)))
         if given != wanted:
-            raise ModelFileError(f"the network has the classes {shown(given)}, the schema {shown(wanted)}.")
+            raise ModelFileError(f"the network has the classes {shown(given)}, but the schema has {shown(wanted)}.")
         pipeline.steps[1] = ("network", model)
         return
     left.regressor = MLPRegressor()
@@ -211,7 +192,7 @@ def _put_network(pipeline: Any, schema: Schema, path: Path) -> None:
 
 
 def _scales(found: Any) -> bool:
-    """Say whether it is what standardizes a target, with numbers where numbers belong."""
+    """Return whether an object is a valid transformer of the target."""
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
     if type(found) is PositiveTarget:
@@ -224,32 +205,30 @@ def _scales(found: Any) -> bool:
 
 
 def _harmless(found: Any) -> bool:
-    """Say whether a part of a pipeline has what chainrule writes where another value would do more than calculate."""
+    """Return whether a part of a pipeline is free of settings that would do more than calculate."""
     from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415
 
-    if isinstance(found, HashingVectorizer):  # a pattern that never ends, or texts that are names of files to be read
+    if isinstance(found, HashingVectorizer):  # a pattern that never ends, or texts that name files to read
         return bool(found.get_params() == hashed_words().get_params())
     given = vars(found)
-    if "_n_features_outs" in given:  # columns of an encoder, for which room is made whether there are categories or not
+    if "_n_features_outs" in given:  # the columns of an encoder, allocated even without categories
         outs, categories = given["_n_features_outs"], given["categories_"]
         if not all(0 <= out <= len(known) for out, known in zip(outs, categories, strict=True)):
             return False
-    return all(given.get(name) is None for name in ("n_jobs", "memory", "_sklearn_output_config"))  # processes, files
+    # those would start processes or write files
+    return all(given.get(name) is None for name in ("n_jobs", "memory", "_sklearn_output_config"))
 
 
 def _try(pipeline: Any, schema: Schema) -> None:
-    """Refuse a pipeline that cannot predict a row without any value: what its parts have learned does not fit."""
-    import numpy as np  # noqa: PLC0415
-
+    """Reject a pipeline that cannot predict a row of missing values, because its parts do not match."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = np.asarray(pipeline.predict(cast(empty_row(schema), schema.columns)))
-        fits = len(found) == 1
-    except Exception as error:  # noqa: BLE001  (whatever scikit-learn and skrub say of attributes that are not theirs)
-        raise ModelFileError(f"the pipeline is damaged, it cannot predict ({shown(error)}).") from None
-    if not fits:
-        raise ModelFileError("the pipeline is damaged, it predicts no row for one.")
+            found = pipeline.predict(cast(empty_row(schema), schema.columns))
+        if len(found) != 1:
+            raise ValueError(f"{len(found)} predictions for a row")
+    except Exception as error:  # noqa: BLE001  (scikit-learn and skrub raise anything for bad attributes)
+        raise ModelFileError(f"the pipeline is damaged: it cannot predict ({shown(error)}).") from None
 
 
 # ---------------------------------------------------------------- files
@@ -260,29 +239,24 @@ def _opened(path: Path, most: int) -> Iterator[BinaryIO]:
     with opened(path, "a file written by chainrule train") as file:
         size = os.fstat(file.fileno()).st_size
         if size > most:
-            raise ModelFileError(f"its {size:,} bytes are more than chainrule ever writes.")
+            raise ModelFileError(f"its {size:,} bytes are more than chainrule writes.")
         yield file
 
 
 @contextmanager
 def _verified(path: Path, digests: dict[str, Any]) -> Iterator[BinaryIO]:
-    """Open a file whose digest is that of config.json; it is read twice, and never whole in memory."""
+    """Open a file after comparing its digest with config.json, without reading it into memory."""
     with _opened(path, LOADED[path.name]) as file:
         if digests.get(path.name) != hashlib.file_digest(file, "sha256").hexdigest():  # type: ignore[arg-type]
             raise ModelFileError(
-                f"it was changed since it was saved, or is of another run than {CONFIG}: train again, or use another "
+                f"it was changed after saving, or belongs to another run than {CONFIG}: train again, or use another "
                 "copy of the folder."
             )
         file.seek(0)
         yield file
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
 def _config(trained: Trained, onnx: str, digests: dict[str, str]) -> dict[str, Any]:
-    widths = intervals.Widths.of(trained.held_out, trained.schema.task)
     return {
         "format": FORMAT,
         "command": trained.command,
@@ -290,12 +264,12 @@ def _config(trained: Trained, onnx: str, digests: dict[str, str]) -> dict[str, A
         "sha256": trained.sha256,
         "settings": trained.settings,
         "seed": trained.settings.get("seed"),
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(),
         "task": trained.schema.task,
         "target": trained.schema.target,
         "split": asdict(trained.split),
         "scores": trained.scores,
-        "intervals": uncertainty.intervals(trained.schema, trained.held_out, trained.scores),
+        "intervals": trained.intervals,
         "baselines": trained.baselines,
         "verdict": trained.verdict,
         "stopped": trained.history.stopped,
@@ -303,23 +277,13 @@ def _config(trained: Trained, onnx: str, digests: dict[str, str]) -> dict[str, A
         "notes": trained.notes,
         "warnings": trained.warnings,
         "onnx": onnx,
-        "residuals": widths.to_json(),
+        "residuals": trained.widths.to_json(),
         "files": digests,
     }
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:  # run from its source
-            found[package] = "unknown"
-    return found
-
-
 def _plain(value: Any) -> Any:
-    """Return a value as JSON: what JSON has not, as a text."""
+    """Return a value as JSON; a type that JSON lacks becomes text."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""How good predictions are, and whether the difference of two models is more than chance."""
+"""Scores of predictions, and whether the difference between two models is more than chance."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from chainrule.pages.formatting import short
 from chainrule.tables.report.uncertainty import SAME, student
 
 MAIN = {"binary": "accuracy", "multiclass": "accuracy", "regression": "RMSE", "multilabel": "accuracy"}
-TIMES = 10  # as large a squared error as that of another model: said as a multiple
-MOST = 10**6  # times as large: not said, the other one is as good as exact
+MULTIPLE = 10  # squared error relative to another model's, from which it is given as a multiple
+EXACT = 10**6  # the same, from which it is omitted: the other model is practically exact
 
 
-class Score(NamedTuple):
-    """A function of scikit-learn, and the expressions of what it compares: of y, ``predictions`` and ``p``."""
+class Metric(NamedTuple):
+    """A function of scikit-learn, and expressions for its arguments, from ``y``, ``predictions`` and ``p``."""
 
     name: str
     function: partial[Any]
@@ -28,37 +28,37 @@ class Score(NamedTuple):
     given: str = "predictions"
 
 
-def scores(task: str, classes: Sequence[Any], *, auc: bool) -> list[Score]:
-    """Return what is measured: of two or more classes also the ROC AUC, where every class has rows (``auc``)."""
+def metrics_of(task: str, classes: Sequence[Any], *, auc: bool) -> list[Metric]:
+    """Return the metrics of a task; for classes, with the ROC AUC if ``auc``, which needs rows of every class."""
     from sklearn import metrics  # noqa: PLC0415  (start-up time)
 
     if task == "regression":
         return [
-            Score("RMSE", partial(metrics.root_mean_squared_error)),
-            Score("MAE", partial(metrics.mean_absolute_error)),
-            Score("R²", partial(metrics.r2_score)),
+            Metric("RMSE", partial(metrics.root_mean_squared_error)),
+            Metric("MAE", partial(metrics.mean_absolute_error)),
+            Metric("R²", partial(metrics.r2_score)),
         ]
     if task == "multilabel":
         return [
-            Score("accuracy", partial(metrics.accuracy_score), "y.ravel()", "predictions.ravel()"),
-            Score("all labels right", partial(metrics.accuracy_score)),
-            Score("macro F1", partial(metrics.f1_score, average="macro", zero_division=0)),
-            Score("log loss", partial(metrics.log_loss, labels=[0, 1]), "y.ravel()", "p.ravel()"),
+            Metric("accuracy", partial(metrics.accuracy_score), "y.ravel()", "predictions.ravel()"),
+            Metric("subset accuracy", partial(metrics.accuracy_score)),
+            Metric("macro F1", partial(metrics.f1_score, average="macro", zero_division=0)),
+            Metric("log loss", partial(metrics.log_loss, labels=[0, 1]), "y.ravel()", "p.ravel()"),
         ]
     found = [
-        Score("accuracy", partial(metrics.accuracy_score)),
-        Score("balanced accuracy", partial(metrics.balanced_accuracy_score)),
-        Score("log loss", partial(metrics.log_loss, labels=[*classes]), given="p"),
+        Metric("accuracy", partial(metrics.accuracy_score)),
+        Metric("balanced accuracy", partial(metrics.balanced_accuracy_score)),
+        Metric("log loss", partial(metrics.log_loss, labels=[*classes]), given="p"),
     ]
     if auc and len(classes) == 2:
-        found.append(Score("ROC AUC", partial(metrics.roc_auc_score), given="p[:, 1]"))
+        found.append(Metric("ROC AUC", partial(metrics.roc_auc_score), given="p[:, 1]"))
     elif auc:
-        found.append(Score("ROC AUC", partial(metrics.roc_auc_score, multi_class="ovr"), given="p"))
+        found.append(Metric("ROC AUC", partial(metrics.roc_auc_score, multi_class="ovr"), given="p"))
     return found
 
 
 def measure(task: str, y: Array, predictions: Array, p: Array | None, classes: Any = ()) -> dict[str, float]:
-    """Return the scores of predictions, by name.
+    """Return the scores of predictions by name.
 
     >>> scores = measure("regression", np.array([1.0, 2.0]), np.array([1.0, 4.0]), None)
     >>> {name: round(value, 3) for name, value in scores.items()}
@@ -70,65 +70,65 @@ def measure(task: str, y: Array, predictions: Array, p: Array | None, classes: A
         arrays["p[:, 1]"] = p[:, 1]
     auc = task in ("binary", "multiclass") and has_auc(y, classes)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class that is predicted may be absent from the rows
+        warnings.simplefilter("ignore", UserWarning)  # a predicted class may have no rows
         return {
             score.name: float(score.function(arrays[score.truth], arrays[score.given]))
             if score.name != "R²" or np.ptp(y) else math.nan
-            for score in scores(task, classes, auc=auc)
+            for score in metrics_of(task, classes, auc=auc)
         }  # fmt: skip
 
 
 def has_auc(y: Array, classes: Any) -> bool:
-    """Say whether every class is among the targets, without which there is no ROC curve of it."""
+    """Return whether every class has rows, as its ROC curve requires."""
     return len(np.unique(y)) == len(classes)
 
 
 def verdict(task: str, y: Array, network: Array, others: Mapping[str, Array]) -> str:
-    """Say whether the network beats other models: the paired differences of their errors, and their uncertainty.
+    """Return whether the network beats other models, from paired differences of their errors, in a sentence.
 
-    The difference of a row is that of the two squared errors, or of right and wrong. ± is half of the 95 % interval of
-    their mean, by Student's t. To right and wrong two rows are added that favor neither model, so that a few rows that
-    all say the same do not seem to be certain.
+    The difference in a row is that of the squared errors, or of correct (1) and wrong (0). ± is half of the 95%
+    confidence interval of its mean, by Student's t. For correct and wrong, two rows are added that favor neither model,
+    so that a few rows that all agree do not seem certain.
 
     Source: Agresti and Min, "Simple improved confidence intervals for comparing matched proportions" (2005).
 
     >>> y = np.arange(100) % 2
     >>> verdict("binary", y, y, {"linear model": 1 - y})
-    'The network beats the linear model: accuracy 1.0000 against 0.0000, a difference of 1.0000 ± 0.0336.'
+    'The network beats the linear model: accuracy 1.0000 vs. 0.0000, difference 1.0000 ± 0.0336.'
     """
     return f"The network{' It'.join(_against(task, y, network, name, other) for name, other in others.items())}"
 
 
 def _against(task: str, y: Array, network: Array, name: str, other: Array) -> str:
-    """Return the rest of a sentence that begins with the network."""
+    """Return the sentence about one other model, without its subject, the network."""
     ours, theirs = _per_row(task, y, network), _per_row(task, y, other)
-    mean, centre, error = _difference(theirs - ours, bounded=task != "regression")
+    mean, center, error = _difference(theirs - ours, bounded=task != "regression")
     chance = math.isfinite(error)
     if task == "regression":
         squares = float(ours.mean()), float(theirs.mean())
-        numbers = f"RMSE {short(math.sqrt(squares[0]))} against {short(math.sqrt(squares[1]))}"
+        numbers = f"RMSE {short(math.sqrt(squares[0]))} vs. {short(math.sqrt(squares[1]))}"
         times = squares[0] / squares[1] if squares[1] else math.inf
-        if TIMES < times < MOST:
+        if MULTIPLE < times < EXACT:
             numbers += f", {short(times, 3)} times the squared error"
-        elif times <= TIMES:
-            numbers += f", {100 * abs(mean) / squares[1]:.1f} % {'less' if mean >= 0 else 'more'} squared error"
-            numbers += f" ± {100 * error / squares[1]:.1f} %" if chance else ""
+        elif times <= MULTIPLE:
+            numbers += f", {100 * abs(mean) / squares[1]:.1f}% {'less' if mean >= 0 else 'more'} squared error"
+            numbers += f" ± {100 * error / squares[1]:.1f}%" if chance else ""
     else:
         right = [f"{float((y == predictions).mean()):.4f}" for predictions in (network, other)]
-        numbers = f"accuracy {right[0]} against {right[1]}, a difference of {mean:.4f}"
+        numbers = f"accuracy {right[0]} vs. {right[1]}, difference {mean:.4f}"
         numbers += f" ± {error:.4f}" if chance else ""
-    if mean > 0 and centre > error:
+    if mean > 0 and center > error:
         return f" beats the {name}: {numbers}."
     if mean > 0:
-        return f" is better than the {name} by less than chance could make: {numbers}."
+        return f" scores better than the {name}, but the difference could be chance: {numbers}."
     return f" does not beat the {name}: {numbers}."
 
 
 def _difference(d: Array, *, bounded: bool) -> tuple[float, float, float]:
-    """Return a mean, and the middle and half the width of its 95 % interval, which is infinite of one row."""
+    """Return a mean, and the center and half-width of its 95% interval; the latter is infinite for one row."""
     if len(d) < 2:
         return float(d.mean()), 0.0, math.inf
-    size = 1.0 if bounded else float(np.abs(d).max()) or 1.0  # so that no square is too large for a number
+    size = 1.0 if bounded else float(np.abs(d).max()) or 1.0  # to avoid overflow
     known = d / size
     if bounded or not known.std() > SAME:
         known = np.append(known, [math.sqrt(0.5), -math.sqrt(0.5)])

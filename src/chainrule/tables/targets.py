@@ -71,7 +71,7 @@ def measured(frame: Any, names: list[str], task: str | None = None, decimal: str
     >>> import polars as pl
     >>> found = measured(pl.DataFrame({"w": ["1,5 kg", "2,0 kg", None]}), ["w"], "regression")
     >>> found.frame["w"].to_list(), found.notations["w"].unit, found.notes[0]
-    ([1.5, 2.0, None], 'kg', "'w' has values like '1,5 kg': read as an amount in kg.")
+    ([1.5, 2.0, None], 'kg', "'w': values such as '1,5 kg', read as an amount in kg.")
     """
     name = names[0]
     values = frame[name]

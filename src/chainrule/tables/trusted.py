@@ -1,9 +1,9 @@
-"""The pipeline as a file of skops, of which nothing is built but the types that are named here.
+"""The pipeline as a skops file, from which only the types listed here are built.
 
-skops writes the file and does not read it: skops trusts every estimator of scikit-learn, and takes more than ten times
-the size of a description in memory. Here each part is checked and built as soon as its end is read, and every byte
-that it takes is counted. The types are those of the pipelines that :func:`chainrule.tables.preparation.preparation`
-makes; a file that names anything else, or another way to build it, is refused.
+skops writes the file but does not read it: skops trusts every estimator of scikit-learn, and takes more than ten times
+the size of a description in memory. Here, each part is checked and built as soon as its end is read, and every byte
+that it takes is counted. The types are those of the pipelines from :func:`chainrule.tables.preparation.preparation`.
+A file that names any other type, or another way to build one, is rejected.
 
 Source of the format: https://skops.readthedocs.io/en/stable/persistence.html
 """
@@ -60,29 +60,29 @@ PAIRS: dict[str, tuple[str, ...]] = {
     "TupleNode": ("builtins.tuple",),
     "TypeNode": ("builtins.str", *SCALARS),
 }
-"""What a file may name: the ways of skops to build an object, and what each may build."""
+"""The loaders of skops that a file may name, and the types that each may build."""
 TRUSTED = tuple(sorted({name for names in PAIRS.values() for name in names}))
 PARTS: dict[str, Any] = {
     "DTypeNode": np.ndarray, "DictNode": dict, "JsonNode": str, "ListNode": list, "ObjectNode": dict | None,
     "SliceNode": dict, "TupleNode": list,
 }  # fmt: skip
-PROTOCOL = 2  # of skops: that of the nodes that are known here
+PROTOCOL = 2  # of skops, for the nodes above
 DESCRIPTION = "schema.json"
-ROOM = 2**25  # bytes beyond twice the file's size; what Python takes besides makes 50 MB of it
-ENTRY, FILE = 100, 1000  # bytes for a name in a dictionary, and for a file in the archive
-MOST_FILES, DEEPEST = 2**15, 100  # 10,000 columns of categories take 2,000, and 40
-LARGEST_ITEM = 2**12  # bytes of one text of an array that has none
+ROOM = 2**25  # bytes beyond twice the file's size; with Python's own overhead, 50 MB
+ENTRY, FILE = 100, 1000  # bytes counted for a dictionary entry, and for a file in the archive
+MOST_FILES, DEEPEST = 2**15, 100  # 10,000 categorical columns need 2,000 and 40
+LARGEST_ITEM = 2**12  # bytes per item of an empty text array
 TOKEN = re.compile(rb"""[\s,:]*+("[^"\\]*+(?:\\.[^"\\]*+)*+"|[-+.\w]++|.)""", re.DOTALL)
-"""A part of JSON. Commas and colons count as space: what they separate is checked."""
+"""A token of JSON. Commas and colons count as space, since the parts between them are checked."""
 
 
 def dumps(pipeline: Any) -> bytes:
-    """Return a pipeline as the content of a file, without the numbers of objects (``__id__``) and spaces of skops.
+    """Return a pipeline as the content of a skops file, without its object numbers (``__id__``) and spaces.
 
     Raises
     ------
     ValueError
-        When :func:`loads` would refuse it.
+        If :func:`loads` would reject it.
     """
     with zipfile.ZipFile(io.BytesIO(require("skops.io", "tables").dumps(pipeline))) as archive:
         tree = json.loads(archive.read(DESCRIPTION), object_hook=_unnumbered)
@@ -94,7 +94,7 @@ def dumps(pipeline: Any) -> bytes:
     try:
         load(file)
     except ModelFileError as error:
-        raise ValueError(f"save: this pipeline could not be loaded again: {error}") from None
+        raise ValueError(f"save: the saved pipeline could not be loaded: {error}") from None
     return file.getvalue()
 
 
@@ -104,7 +104,7 @@ def _unnumbered(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def loads(content: bytes) -> Any:
-    """Return the object in a file's content, by :func:`load`.
+    """Return the object in the content of a file; see :func:`load`.
 
     Examples
     --------
@@ -114,38 +114,38 @@ def loads(content: bytes) -> Any:
     >>> loads(b"import os")
     Traceback (most recent call last):
     ...
-    chainrule.files.values.ModelFileError: the pipeline is not a file of skops, or damaged (File is not a zip file).
+    chainrule.files.values.ModelFileError: the pipeline is damaged or not a skops file (File is not a zip file).
     """
     return load(io.BytesIO(content))
 
 
 def load(file: BinaryIO | io.BytesIO) -> Any:
-    """Return the object in a file; its types are trusted, its values are not.
+    """Return the object in a file, whose types are trusted and whose values are not.
 
-    It takes no more memory than twice the file's size and 50 MB.
+    Loading takes at most twice the file's size plus 50 MB of memory.
 
     Raises
     ------
     ModelFileError
-        When the file is not one of skops, is damaged, names a type that is not in :data:`TRUSTED`, or would take more.
+        If the file is damaged or not a skops file, names a type not in :data:`TRUSTED`, or would take more memory.
     """
     file.seek(0)
     found = size = 0
     for part in iter(lambda: file.read(2**20), b""):
         found, size = found + part.count(b"PK\x01\x02"), size + len(part)
-    if found > MOST_FILES:  # before the list of them is made
-        raise ModelFileError("the pipeline has more files in it than any that chainrule writes.")
+    if found > MOST_FILES:  # before they are listed
+        raise ModelFileError("the pipeline contains more files than chainrule writes.")
     try:
         with zipfile.ZipFile(file) as archive:
             return _Reader(archive, size).whole()
     except (ModelFileError, ImportError):
         raise
-    except Exception as error:  # noqa: BLE001  (of zip files, JSON, NumPy and scikit-learn: whatever they raise)
-        raise ModelFileError(f"the pipeline is not a file of skops, or damaged ({shown(error)}).") from None
+    except Exception as error:  # noqa: BLE001  (zipfile, json, NumPy and scikit-learn raise anything)
+        raise ModelFileError(f"the pipeline is damaged or not a skops file ({shown(error)}).") from None
 
 
 class _Reader:
-    """Builds what a description says, part by part, and counts the memory that it takes."""
+    """Builds the described object part by part, and counts the memory that it takes."""
 
     def __init__(self, archive: zipfile.ZipFile, size: int) -> None:
         self.archive, self.sizes = archive, _sizes(archive, size)
@@ -159,24 +159,23 @@ class _Reader:
         found = self._value(next(self.tokens), 0)
         if self.protocol != PROTOCOL or self.protocol is True:
             raise ModelFileError(
-                f"the pipeline is damaged, or of another version of skops (protocol {shown(self.protocol)})."
+                f"the pipeline is damaged or from another version of skops (protocol {shown(self.protocol)})."
             )
         if next(self.tokens, b"").strip():
-            raise ModelFileError("the pipeline is damaged: there is more behind its description.")
+            raise ModelFileError("the pipeline is damaged: its description does not end where it should.")
         return found
 
     def _take(self, size: int) -> None:
         self.room -= size
         if self.room < 0:
             raise ModelFileError(
-                "the pipeline would take more memory than twice its file's size and 50 MB, which none does that "
-                "chainrule writes."
+                "the pipeline would take more memory than twice its file size plus 50 MB, which chainrule never writes."
             )
 
     def _value(self, token: bytes, depth: int) -> Any:
-        """Return what begins with a token."""
+        """Return the value that begins with a token."""
         if depth > DEEPEST:
-            raise ModelFileError("the pipeline has a deeper description than any that chainrule writes.")
+            raise ModelFileError("the pipeline is nested more deeply than chainrule writes.")
         if token == b"{":
             return self._object(depth)
         if token == b"[":
@@ -189,7 +188,7 @@ class _Reader:
         return self._plain(token)
 
     def _plain(self, text: bytes) -> Any:
-        """Return a text, a number, true, false or null, of which each byte may become four."""
+        """Return a string, a number, true, false or null, each byte of which may become four."""
         self._take(4 * len(text))
         value = text[1:-1].decode() if text[:1] == b'"' and b"\\" not in text else json.loads(text)
         self.room += 4 * len(text)
@@ -197,7 +196,7 @@ class _Reader:
         return value
 
     def _object(self, depth: int) -> Any:
-        """Return a dictionary, or what is built from it if it names a loader: then only its parts take room."""
+        """Return a dictionary, or the object built from it if it names a loader; only the result counts."""
         before, parts = self.room, 0
         found: dict[Any, Any] = {}
         self._take(sys.getsizeof(found))
@@ -208,7 +207,7 @@ class _Reader:
             self._take(ENTRY)
         if not found.keys() & {"__class__", "__module__", "__loader__"}:
             return found
-        self.protocol = found.get("protocol")  # the last that is built is the whole
+        self.protocol = found.get("protocol")  # the last one is that of the whole
         value = self._built(found)
         self.room = before - parts
         self._take(value.nbytes if isinstance(value, np.ndarray) else sys.getsizeof(value))
@@ -218,8 +217,8 @@ class _Reader:
         loader, name = node.get("__loader__"), f"{node.get('__module__')}.{node.get('__class__')}"
         if not isinstance(loader, str) or name not in PAIRS.get(loader, ()):
             raise ModelFileError(
-                f"the pipeline names the type {shown(name)}, to be built by {shown(loader)}, which chainrule never "
-                "writes: it was not loaded, and nothing of it was run."
+                f"the pipeline names the type {shown(name)} with the loader {shown(loader)}, which chainrule never "
+                "writes: nothing was loaded, and no code in it was run."
             )
         module, _, kind = name.rpartition(".")
         cls, content = getattr(import_module(module), kind), node.get("content")
@@ -237,7 +236,9 @@ class _Reader:
                 made = {kind(name): value for kind, (name, value) in named}
             case "JsonNode":
                 if content.lstrip()[:1] in "[{":
-                    raise ModelFileError(f"the pipeline is damaged: expected a text or a number, got {shown(content)}.")
+                    raise ModelFileError(
+                        f"the pipeline is damaged: expected a string or a number, got {shown(content)}."
+                    )
                 made = self._plain(content.encode())
             case "ListNode" | "TupleNode":
                 made = cls(content)
@@ -252,12 +253,12 @@ class _Reader:
         return made
 
     def _array(self, name: Any, cls: type) -> Any:
-        """Return an array, or a number of the class; its header may not speak of more than there is.
+        """Return an array, or a number of the class, after comparing its header with the size of its file.
 
-        Memory for all would be taken first; and numbers of no bytes, of which there may be billions, become objects.
+        NumPy would first allocate what the header asks for, and billions of items of zero bytes would become objects.
         """
         if not isinstance(name, str) or name not in self.sizes:
-            raise ModelFileError(f"the pipeline names the file {shown(name)}, which is not in it.")
+            raise ModelFileError(f"the pipeline names the file {shown(name)}, which it does not contain.")
         size = self.sizes[name]
         self._take(size)
         with self.archive.open(name) as file:
@@ -266,39 +267,39 @@ class _Reader:
             shape, _, dtype = read[version](file) if version in read else ((-1,), False, np.dtype(object))
             plain = dtype.kind in "biufUmM" and dtype.subdtype is None and 0 < dtype.itemsize <= max(LARGEST_ITEM, size)
             if not plain or min(shape, default=0) < 0 or math.prod(shape) * dtype.itemsize != size - file.tell():
-                raise ModelFileError("the pipeline is damaged: an array in it is of another size than its file.")
+                raise ModelFileError("the pipeline is damaged: the size of an array differs from that of its file.")
         if cls is not np.ndarray and shape:
-            raise ModelFileError("the pipeline is damaged: an array where a number was expected.")
+            raise ModelFileError("the pipeline is damaged: expected a number, got an array.")
         with self.archive.open(name) as file:
             array = np.lib.format.read_array(file, allow_pickle=False)
         return array if cls is np.ndarray else cls(array)
 
 
 def _objects(values: Any) -> Array:
-    """Return texts and numbers as an array of objects."""
+    """Return strings and numbers as an array of objects."""
     if not isinstance(values, list) or not all(isinstance(v, str | int | float | None) for v in values):
-        raise ModelFileError("the pipeline is damaged: an array of objects has other things than texts and numbers.")
+        raise ModelFileError("the pipeline is damaged: expected an array of strings and numbers only.")
     made = np.empty(len(values), object)
     made[:] = values
     return made
 
 
 def _sizes(archive: zipfile.ZipFile, size: int) -> dict[str, int]:
-    """Return the files in an archive: stored as they are, each once, and together no larger than the archive."""
+    """Return the sizes of the files in an archive, uncompressed, unique and no larger than the archive."""
     entries = archive.infolist()
     sizes = {entry.filename: entry.file_size for entry in entries}
     stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in entries)
     whole = all(entry.file_size == entry.compress_size for entry in entries)
     if not stored or not whole or sum(sizes.values()) > size:
-        raise ModelFileError("the pipeline is packed, or larger than any that chainrule writes.")
+        raise ModelFileError("the pipeline is compressed, or larger than its file.")
     for name in sizes:
         if len(sizes) != len(entries) or not (name == DESCRIPTION or re.fullmatch(r"[0-9]+\.npy", name)):
-            raise ModelFileError(f"the pipeline has the file {shown(name)} in it, which chainrule never writes.")
+            raise ModelFileError(f"the pipeline contains the file {shown(name)}, which chainrule never writes.")
     return sizes
 
 
 def objects(pipeline: Any) -> Iterator[Any]:
-    """Yield everything in a pipeline that has attributes of its own, each once.
+    """Yield each object in a pipeline that has attributes, once.
 
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn.preprocessing import StandardScaler

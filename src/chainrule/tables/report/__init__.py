@@ -1,4 +1,4 @@
-"""The report of a training on a table: one HTML file that needs nothing else, and the same as Markdown."""
+"""The report of a trained table: one self-contained HTML file, and the same as Markdown."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ["Page", "ReportData", "build", "page"]
 
 
 def build(trained: Trained, *, seconds: float = 10.0) -> Page:
-    """Return the report of a training on a table.
+    """Return the report of a trained table.
 
     Parameters
     ----------
     trained : Trained
     seconds : float
-        At most so long for the importance of columns; 0 leaves it out.
+        Time limit for the importance of columns; 0 omits it.
 
     Returns
     -------
     Page
-        Under 1 MB, however many rows were held out.
+        Smaller than 1 MB, for any number of held-out rows.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def build(trained: Trained, *, seconds: float = 10.0) -> Page:
 
 
 def page(data: ReportData) -> Page:
-    """Return the report of what is known.
+    """Return the report with the given content.
 
     >>> import numpy as np
     >>> report = page(ReportData("regression", "<price>", np.arange(9.0), np.arange(9.0) + 1))

@@ -1,8 +1,8 @@
-"""The part of a report about classes or labels: what is taken for what, each by itself, and the probabilities."""
+"""The part of a report about classes or labels: the confusion matrix, scores by class, and probabilities."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,10 @@ from chainrule.tables.loading import UNBALANCED
 from chainrule.tables.report import curves
 from chainrule.tables.report.data import ReportData
 
-MATRIX = 12  # classes: with more, only the most confused are listed
-LABELS = 30  # in the table of labels
-LISTED = 20  # classes in the table of classes, pairs that are confused
-DRAWN = SERIES - 1  # curves in one picture, with more than two classes
+MATRIX = 12  # classes in a confusion matrix; with more, only the most frequent confusions are listed
+LISTED = {"class": 20, "label": 30}  # in the table of scores
+CONFUSIONS = 20  # pairs of classes in the list
+DRAWN = SERIES - 1  # curves in one plot, with more than two classes
 
 
 def sections(data: ReportData) -> list[Block]:
@@ -28,172 +28,145 @@ def sections(data: ReportData) -> list[Block]:
     truth, predicted = data.truth[known].astype(int), data.predicted[known].astype(int)
     if not len(truth):
         return []
-    labels = truth.ndim == 2
-    precision, recall, f1, support = require("sklearn.metrics", "sklearn").precision_recall_fscore_support(
+    what = "label" if truth.ndim == 2 else "class"
+    scores = require("sklearn.metrics", "sklearn").precision_recall_fscore_support(
         truth, predicted, labels=range(len(data.classes)), average=None, zero_division=np.nan
     )
-    blocks: list[Block] = [Heading("Right and wrong", "on rows that training never saw", "classes")]
-    if labels:
-        blocks.append(_of_label(data.classes, truth, predicted, (precision, recall, f1, support)))
+    blocks: list[Block] = [Heading(f"Results by {what}", "on held-out rows", "classes")]
+    if what == "label":
+        share = truth.mean(axis=0)
+        exact, none = (truth == predicted).all(axis=1).mean(), (truth == (share >= 0.5)).all(axis=1).mean()
+        caption = (
+            f"Every label is correct in {percent(exact)} of rows; always predicting the majority value of each label "
+            f"scores {percent(none)}."
+        )
+        more = {"correct": (truth == predicted).mean(axis=0), "majority baseline": np.maximum(share, 1 - share)}
+        blocks.append(_scores(what, data.classes, scores, len(truth), caption, more))
     else:
-        blocks += _taken(data, truth, predicted, _of_class(data.classes, precision, recall, f1, support))
+        caption = (
+            "Precision: share of rows predicted as the class that belong to it; random guessing scores the class's "
+            "share. Recall: share of the class that is detected. F1: harmonic mean of the two."
+        )
+        blocks += _confusion(data, truth, predicted, _scores(what, data.classes, scores, len(truth), caption))
     if data.probabilities is not None:
-        show = _label_curves if labels else _probabilities
-        blocks += show(data, data.probabilities[known], truth, f1)
+        show = _label_curves if what == "label" else _class_curves
+        blocks += show(data, data.probabilities[known], truth, scores[2])
     return blocks
 
 
-def _taken(data: ReportData, truth: Array, predicted: Array, of_class: Table) -> list[Block]:
-    """Return what is taken for what, with a warning of classes of which there is no row."""
-    k = len(data.classes)
-    counts = np.bincount(truth * k + predicted, minlength=k * k).reshape(k, k)
-    missing = [name for name, n in zip(apart(data.classes), counts.sum(axis=1), strict=True) if not n]
-    blocks: list[Block] = []
-    if missing:
-        what = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
-        blocks.append(Text(f"No held-out row is of {what}: nothing is known about how well that is found.", "warning"))
-    confusion = _confusion(data, counts)
-    return [*blocks, Figures((confusion, of_class))] if k <= MATRIX else [*blocks, confusion, of_class]
+def _scores(
+    what: str, names: Sequence[str], scores: Any, count: int, caption: str, more: Mapping[str, Array] | None = None
+) -> Table:
+    """Return the scores of each class or label; of many, those with the lowest F1."""
+    precision, recall, f1, support = scores
+    most, order, shown, more = LISTED[what], np.arange(len(names)), apart(names, 24), more or {}
+    if len(names) > most:
+        order = np.argsort(np.where(support > 0, np.nan_to_num(f1), np.inf), kind="stable")[:most]
+        caption += f" Shown: the {most} of {rows(len(names), what)} with the lowest F1."
+    lines: list[Row] = [
+        (
+            shown[k], f"{support[k]:,}", percent(support[k] / count), *(percent(shares[k]) for shares in more.values()),
+            *(Cell(percent(share), bar=float(np.nan_to_num(share))) for share in (precision[k], recall[k])),
+            fixed(f1[k], 3),
+        )
+        for k in order.tolist()
+    ]  # fmt: skip
+    head = (what, "rows", "share", *more, "precision", "recall", "F1")
+    return Table(head, tuple(lines), "l" + "r" * (len(head) - 1), f"Scores by {what}", caption)
 
 
-def _confusion(data: ReportData, counts: Array) -> Table:
+def _confusion(data: ReportData, truth: Array, predicted: Array, scores: Table) -> list[Block]:
+    """Return the confusions beside the scores, with a warning about classes without held-out rows."""
     k, names = len(data.classes), apart(data.classes, 24)
+    counts = np.bincount(truth * k + predicted, minlength=k * k).reshape(k, k)
     total = counts.sum(axis=1)
-    wrong = counts * (1 - np.eye(k, dtype=int))
-    reading = _said(names, counts)
+    absent = [name for name, n in zip(apart(data.classes), total, strict=True) if not n]
+    blocks: list[Block] = []
+    if absent:
+        what = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
+        blocks.append(Text(f"No held-out rows belong to {what}, so performance there is unknown.", "warning"))
+    caption = _summary(names, counts)
     if k <= MATRIX:
         lines: list[Row] = [
             (names[i], *(_square(int(counts[i, j]), int(total[i]), wrong=i != j) for j in range(k))) for i in range(k)
         ]
-        return Table(
-            ("is", *names), tuple(lines), "l" + "r" * k, "Confusion matrix",
-            f"{reading} Rows are what is so, columns what the network says.",
-            corner="the network says",
-            look="The deeper the color, the larger the part of the row; blue is right, orange wrong.",
+        matrix = Table(
+            ("actual", *names), tuple(lines), "l" + "r" * k, "Confusion matrix",
+            f"{caption} Rows are actual classes, columns predicted classes.", corner="predicted",
+            look="A deeper color means a larger share of the row; blue is correct, orange is wrong.",
         )  # fmt: skip
-    worst = np.argsort(-wrong, axis=None, kind="stable")[:LISTED]
+        return [*blocks, Figures((matrix, scores))]
+    wrong = counts * (1 - np.eye(k, dtype=int))
+    worst = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
     pairs = [(i, j) for i, j in zip(*np.unravel_index(worst, wrong.shape), strict=True) if wrong[i, j]]
     lines = [
         (names[i], names[j], f"{wrong[i, j]:,}", Cell(percent(wrong[i, j] / total[i]), bar=wrong[i, j] / total[i]))
         for i, j in pairs
     ]
-    return Table(
-        ("is", "the network says", "rows", "of the class"), tuple(lines), "llrr", "The most confused classes",
-        f"{reading} Of {k} classes these are the {len(pairs)} most frequent mistakes.",
+    confusions = Table(
+        ("actual", "predicted", "rows", "share of class"), tuple(lines), "llrr", "Most frequent confusions",
+        f"{caption} The {len(pairs)} most frequent errors among {k} classes.",
     )  # fmt: skip
+    return [*blocks, confusions, scores]
 
 
-def _asked(support: Array) -> int:
-    """Return which of two classes is looked for: the second, unless that is nearly all there is."""
+def _positive(support: Array) -> int:
+    """Return which of two classes is the positive one: the second, unless nearly all rows belong to it."""
     return 0 if 0 < UNBALANCED * support[0] <= support[1] else 1
 
 
 def _square(count: int, total: int, *, wrong: bool) -> Cell:
-    return Cell(f"{count:,}", tint=_depth(count, total, wrong=wrong), wrong=wrong, strong=not wrong and count > 0)
+    """Return a cell of the matrix; the root makes a few errors visible."""
+    tint = (count / total) ** (0.5 if wrong else 1.0) if total else 0.0
+    return Cell(f"{count:,}", tint=tint, wrong=wrong, strong=not wrong and count > 0)
 
 
-def _depth(count: int, total: int, *, wrong: bool) -> float:
-    """Return how deep a square is: of mistakes by the root, so that a few can be seen too."""
-    return (count / total) ** (0.5 if wrong else 1.0) if total else 0.0
-
-
-def _said(names: Sequence[str], counts: Array) -> str:
-    """Return what the matrix says, in a sentence."""
+def _summary(names: Sequence[str], counts: Array) -> str:
+    """Return the matrix in a sentence."""
     if len(names) == 2:
-        k = _asked(counts.sum(axis=1))
+        k = _positive(counts.sum(axis=1))
         called, found, there, name = int(counts[:, k].sum()), int(counts[k, k]), int(counts[k].sum()), f"'{names[k]}'"
-        first = f"Of {rows(called)} that it calls {name}, {found:,} are" if called else f"It calls no row {name}"
-        return f"{first}; of {there:,} that are, it finds {found:,}." if there else f"{first}."
+        first = f"No row is predicted as {name}"
+        if called:
+            first = f"{found:,} of the {rows(called)} predicted as {name} are correct"
+        return f"{first}; {found:,} of the {rows(there)} that are {name} are detected." if there else f"{first}."
     wrong = counts * (1 - np.eye(len(counts), dtype=int))
     if not wrong.sum():
-        return "It makes no mistake on these rows."
+        return "No errors on these rows."
     i, j = divmod(int(np.argmax(wrong)), len(names))
     share = percent(wrong[i, j] / counts[i].sum())
     return (
-        f"Its most frequent mistake: it takes '{names[i]}' for '{names[j]}', {wrong[i, j]:,} times, {share} of "
-        f"'{names[i]}'."
+        f"Most frequent error: '{names[i]}' predicted as '{names[j]}', {rows(int(wrong[i, j]), 'time')} ({share} of "
+        f"'{names[i]}')."
     )
 
 
-def _of_class(names: tuple[str, ...], precision: Any, recall: Any, f1: Any, support: Any) -> Table:
-    order = list(range(len(names)))
-    title, cut = "Class by class", ""
-    if len(order) > LISTED:
-        order = np.argsort(np.where(support > 0, np.nan_to_num(f1), np.inf), kind="stable")[:LISTED].tolist()
-        cut = f" The {LISTED} classes of {len(names)} with the lowest F1."
-    shown = apart(names, 24)
-    lines = [
-        (
-            shown[k], f"{support[k]:,}", percent(support[k] / support.sum()),
-            Cell(percent(precision[k]), bar=_bar(precision[k])), Cell(percent(recall[k]), bar=_bar(recall[k])),
-            fixed(f1[k], 3),
-        )
-        for k in order
-    ]  # fmt: skip
-    reading = (
-        "Precision: how many of those that are called so are so; guessing reaches the share. Recall: how many of the "
-        f"class are found. F1 is the harmonic mean of the two.{cut}"
-    )
-    return Table(("class", "rows", "share", "precision", "recall", "F1"), tuple(lines), "lrrrrr", title, reading)
-
-
-def _of_label(names: tuple[str, ...], truth: Array, predicted: Array, scores: tuple[Any, ...]) -> Table:
-    precision, recall, f1, support = scores
-    right, share = (truth == predicted).mean(axis=0), truth.mean(axis=0)
-    order = np.argsort(np.nan_to_num(f1), kind="stable")[:LABELS] if len(names) > LABELS else np.arange(len(names))
-    shown = apart(names, 24)
-    lines = [
-        (
-            shown[k], f"{support[k]:,}", percent(share[k]), percent(right[k]), percent(max(share[k], 1 - share[k])),
-            Cell(percent(precision[k]), bar=_bar(precision[k])), Cell(percent(recall[k]), bar=_bar(recall[k])),
-            fixed(f1[k], 3),
-        )
-        for k in order.tolist()
-    ]  # fmt: skip
-    exact, none = (truth == predicted).all(axis=1).mean(), (truth == (share >= 0.5)).all(axis=1).mean()
-    cut = f" The {LABELS} labels of {len(names)} with the lowest F1." if len(names) > LABELS else ""
-    reading = (
-        f"All labels of a row are right for {percent(exact)} of the rows; always saying the same, the more frequent "
-        f"answer for each label, reaches {percent(none)}.{cut}"
-    )
-    head = ("label", "rows", "share", "right", "same answer always", "precision", "recall", "F1")
-    return Table(head, tuple(lines), "lrrrrrrr", "Label by label", reading)
-
-
-def _bar(share: float) -> float:
-    return 0.0 if np.isnan(share) else float(share)
-
-
-def _probabilities(data: ReportData, p: Array, truth: Array, f1: Array) -> list[Block]:
-    both = [k for k in range(len(data.classes)) if 0 < (truth == k).sum() < len(truth)]
-    asked = _asked(np.bincount(truth, minlength=len(data.classes)))
-    if len(data.classes) == 2:
-        both = [k for k in both if k == asked]
-    drawn, about = both, ""
+def _class_curves(data: ReportData, p: Array, truth: Array, f1: Array) -> list[Block]:
+    k = len(data.classes)
+    positive = _positive(np.bincount(truth, minlength=k))
+    both = [i for i in ([positive] if k == 2 else range(k)) if 0 < (truth == i).sum() < len(truth)]
+    about = "one curve per class, one-vs-rest" if k > 2 else ""
     if len(both) > DRAWN:
-        drawn = sorted(both, key=lambda k: np.nan_to_num(f1[k]))[:DRAWN]
-        about = f"the {DRAWN} classes with the lowest F1, each against all others"
-    elif len(data.classes) > 2:
-        about = "each class against all others"
-    blocks: list[Block] = [Heading("Probabilities", about, "probabilities")]
-    figures = _curves([(data.classes[k], truth == k, p[:, k]) for k in drawn])
-    right, top = p.argmax(axis=1) == truth, p.max(axis=1)
-    if len(data.classes) == 2:
-        name = apart(data.classes, 24)[asked]
-        figures.append(
-            curves.calibration(truth == asked, p[:, asked], f"probability of {name}", f"share that are {name}")
-        )
+        both = sorted(both, key=lambda i: np.nan_to_num(f1[i]))[:DRAWN]
+        about = f"the {DRAWN} classes with the lowest F1, one-vs-rest"
+    figures = _curves([(data.classes[i], truth == i, p[:, i]) for i in both])
+    correct, confidence = p.argmax(axis=1) == truth, p.max(axis=1)
+    if k == 2:
+        name = apart(data.classes, 24)[positive]
+        axes = f"predicted probability of {name}", f"observed frequency of {name}"
+        figures.append(curves.calibration(truth == positive, p[:, positive], *axes))
     else:
-        figures.append(curves.calibration(right, top, "probability of the class it names", "share that are right"))
-    figures.append(curves.risk_coverage(right, top))
-    return [*blocks, Figures(tuple(figures))]
+        figures.append(curves.calibration(correct, confidence, "probability of the predicted class", "share correct"))
+    figures.append(curves.risk_coverage(correct, confidence))
+    return [Heading("Probabilities", about, "probabilities"), Figures(tuple(figures))]
 
 
 def _label_curves(data: ReportData, p: Array, truth: Array, f1: Array) -> list[Block]:
     both = [k for k in np.argsort(np.nan_to_num(f1), kind="stable").tolist() if 0 < truth[:, k].sum() < len(truth)]
-    about = f"the {DRAWN} labels with the lowest F1" if len(both) > DRAWN else "each label"
+    about = f"the {DRAWN} labels with the lowest F1" if len(both) > DRAWN else "one curve per label"
     figures = _curves([(data.classes[k], truth[:, k], p[:, k]) for k in sorted(both[:DRAWN])])
-    every = curves.calibration(truth.ravel(), p.ravel(), "probability of a label", "share of labels that are true")
+    axes = "predicted probability of a label", "observed frequency of the label"
+    every = curves.calibration(truth.ravel(), p.ravel(), *axes)
     return [Heading("Probabilities", about, "probabilities"), Figures((*figures, every))]
 
 

@@ -1,60 +1,57 @@
-"""From a trained table to what its report needs."""
+"""The data of a report, collected from a trained table."""
 
 from __future__ import annotations
 
 import datetime as dt
+import math
 import platform
 import time
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from importlib import metadata
+from typing import Any
 
 import numpy as np
 
-from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.metrics import direction
-from chainrule.pages.formatting import MISSING, apart, clean, percent, rows, short
-from chainrule.tables import targets
-from chainrule.tables.casting import cast
+from chainrule.pages.formatting import MISSING, apart, clean, percent, short
+from chainrule.tables import row_inputs, targets
+from chainrule.tables._polars import pl
 from chainrule.tables.report import importance
 from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, Score, WrongRow
-from chainrule.tables.report.uncertainty import as_numbers, intervals, row_losses
+from chainrule.tables.report.uncertainty import as_numbers, row_losses
 from chainrule.tables.result import HeldOut, Trained
 from chainrule.tables.schema import Column, Schema
 
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
-
 MIDNIGHT = "T00:00:00"
-BINS, COMMONEST = 12, 6  # of numbers and dates; of other values
+BINS, COMMONEST = 12, 6  # bars of the distribution of numbers and dates, and of other values
 SUMMARIZED = 60  # columns
-WRONG, BESIDE = 10, 6  # rows, and columns of them
-PACKAGES = ("chainrule", "numpy", "scikit-learn", "polars", "skrub", "skops")
+WRONG, BESIDE = 10, 6  # the worst predictions: rows, and columns
+PACKAGES = ("chainrule", "numpy", "scikit-learn", "skrub", "skops", "polars")
 
 
 def collect(trained: Trained, *, seconds: float = 10.0) -> ReportData:
-    """Return what the report of ``trained`` needs.
+    """Return the data of the report of a trained table.
 
     Parameters
     ----------
     trained : Trained
     seconds : float
-        At most so long for the importance of columns; 0 leaves it out.
+        Time limit for the importance of columns; 0 omits it.
     """
     schema, held = trained.schema, trained.held_out
     y, predicted = (as_numbers(schema, v) for v in (held.y, held.predictions))
     p = None if held.probabilities is None else np.asarray(held.probabilities, dtype=float)
     start = time.perf_counter()
     found = None
-    if seconds and trained.pipeline is not None and len(y) > 1:
-        inputs = cast(held.frame, schema.columns)
-        predict = trained.pipeline.predict if schema.task == "regression" else trained.pipeline.predict_proba
-        tried = [column.name for column in schema.used]
+    if seconds and held.inputs is not None and len(y) > 1:
+        network = trained.pipeline[-1]
+        predict = network.predict if schema.task == "regression" else network.predict_proba
+        inputs: dict[str, list[int]] = {column.name: [] for column in schema.used}
+        for i, (name, _) in enumerate(row_inputs.names(trained)):
+            inputs[name].append(i)
         seed = int(trained.settings.get("seed") or 0)
-        found = importance.measure(predict, inputs, y, schema.task, tried, seed=seed, seconds=seconds)
+        found = importance.measure(predict, held.inputs, y, schema.task, inputs, seed=seed, seconds=seconds)
     explained = time.perf_counter() - start
     names = tuple(c.name for c in schema.targets) if schema.task == "multilabel" else tuple(map(str, schema.classes))
     split = trained.split
@@ -69,7 +66,7 @@ def collect(trained: Trained, *, seconds: float = 10.0) -> ReportData:
         rows=schema.rows,
         columns=tuple(_summaries(schema.columns, held.frame)),
         targets=tuple(_summaries(schema.targets, held.frame)),
-        parts=(("training", split.train), ("validation", split.validation), ("the test", split.test)),
+        parts=(("training", split.train), ("validation", split.validation), ("test", split.test)),
         split=split.how,
         notes=tuple(trained.notes),
         warnings=tuple(trained.warnings),
@@ -87,10 +84,10 @@ def collect(trained: Trained, *, seconds: float = 10.0) -> ReportData:
 
 def _scores(trained: Trained) -> list[Score]:
     found = []
-    around = intervals(trained.schema, trained.held_out, trained.scores)
     for name, value in trained.scores.items():
         beside = {model: float(scores[name]) for model, scores in trained.baselines.items() if name in scores}
-        found.append(Score(name, float(value), *around[name], beside, direction(name) == "min"))
+        low, high = trained.intervals.get(name, (math.nan, math.nan))
+        found.append(Score(name, float(value), low, high, beside, direction(name) == "min"))
     return found
 
 
@@ -118,8 +115,7 @@ def _summary(column: Column, values: Any) -> ColumnSummary:
 
 
 def _histogram(values: Any, kind: str) -> tuple[float, ...]:
-    """Return the shares of bins of equal width, of the numbers that do not lie far off."""
-    pl = require("polars", "tables")
+    """Return the shares of rows in bins of equal width, outliers in the outer bins."""
     if values is None:
         return ()
     if not values.dtype.is_numeric():
@@ -136,7 +132,6 @@ def _histogram(values: Any, kind: str) -> tuple[float, ...]:
 
 
 def _commonest(values: Any) -> tuple[str, tuple[float, ...]]:
-    pl = require("polars", "tables")
     values = values.drop_nulls().cast(pl.String, strict=False).drop_nulls().alias("value")
     if not len(values):
         return "", ()
@@ -152,7 +147,7 @@ def worst_rows(
     schema: Schema, held: HeldOut, y: Array, predicted: Array, p: Array | None, names: Sequence[str],
     found: Importance | None = None,
 ) -> list[WrongRow]:  # fmt: skip
-    """Return the rows with the largest errors; beside them their values in the columns that matter most."""
+    """Return the rows with the largest errors, with their values in the most important columns."""
     if schema.task == "regression" or p is None:
         size = np.abs(predicted - y).astype(float)
     else:
@@ -193,21 +188,23 @@ def _value(value: Any) -> str:
 
 
 def _facts(trained: Trained, explained: float | None) -> list[tuple[str, str]]:
-    facts = [("data", trained.source)]
-    facts += [("SHA-256 of the data", trained.sha256)] if trained.sha256 else []
-    seed = trained.settings.get("seed")
-    facts += [("seed", str(seed))] if seed is not None else []
-    said = {name: value for name, value in trained.settings.items() if name != "seed" and value not in (None, [], "")}
-    for what, options in (("network", said.pop("parameters", {})), ("settings", said)):
-        facts += [(what, ", ".join(f"{name}={_option(value)}" for name, value in options.items()))] if options else []
-    facts.append(("versions", ", ".join(_versions())))
-    facts += [("engine", trained.history.engine)] if trained.history.engine else []
-    facts.append(("machine", f"{platform.system()} {platform.machine()}"))
-    facts.append(("made", dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")))
-    facts += [("time to train", _seconds(trained.seconds))] if trained.seconds else []
-    facts += [("time for the importance of columns", _seconds(explained))] if explained is not None else []
-    epochs = len(trained.history)
-    return [*facts, *([("epochs", rows(epochs, "epoch"))] if epochs else [])]
+    given = {name: value for name, value in trained.settings.items() if value not in (None, [], "")}
+    seed, parameters, epochs = given.pop("seed", ""), given.pop("parameters", {}), len(trained.history)
+    facts = {
+        "data": trained.source,
+        "data SHA-256": trained.sha256,
+        "seed": str(seed),
+        "network": ", ".join(f"{name}={_option(value)}" for name, value in parameters.items()),
+        "settings": ", ".join(f"{name}={_option(value)}" for name, value in given.items()),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+        "engine": trained.history.engine,
+        "machine": f"{platform.system()} {platform.machine()}",
+        "created": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "training time": _seconds(trained.seconds) if trained.seconds else "",
+        "column importance time": "" if explained is None else _seconds(explained),
+        "epochs": f"{epochs:,}" if epochs else "",
+    }
+    return [(what, value) for what, value in facts.items() if value]
 
 
 def _option(value: Any) -> str:
@@ -216,13 +213,14 @@ def _option(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _versions() -> list[str]:
-    found = [f"Python {platform.python_version()}"]
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a run depends on."""
+    found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found.append(f"{name} {version(name)}")
-        except PackageNotFoundError:  # not needed for what was done
-            continue
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:  # run from its source
+            found[name] = "unknown"
     return found
 
 

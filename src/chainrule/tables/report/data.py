@@ -1,4 +1,4 @@
-"""What a report needs to know, and nothing of how it came about: plain numbers, names and arrays."""
+"""The content of a report as plain data: numbers, names and arrays."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ __all__ = ["ColumnSummary", "Importance", "Influence", "ReportData", "Score", "W
 
 @dataclass(frozen=True)
 class ColumnSummary:
-    """A column of the table: what kind it is, and how its values are spread over the held-out rows."""
+    """A column of the table: its type, and the distribution of its values in the held-out rows."""
 
     name: str
     kind: str
     missing: int = 0
     distinct: int = 0
-    spread: str = ""  # "0 to 99", or "female 62 %, male 38 %"
-    shares: tuple[float, ...] = ()  # of the held-out rows in each bin, or of each of the commonest values
+    spread: str = ""  # "0 to 99", or "female 62%, male 38%"
+    shares: tuple[float, ...] = ()  # of held-out rows in each bin, or with each of the most frequent values
     dropped: str = ""
 
 
 @dataclass(frozen=True)
 class Score:
-    """A score on the held-out rows: of the network with its 95 % interval, and of each baseline."""
+    """A score on the held-out rows: the network's, with its 95% confidence interval, and each baseline's."""
 
     name: str
     value: float
@@ -39,7 +39,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Influence:
-    """How much the error grows when one column is shuffled among the held-out rows: its mean and standard deviation."""
+    """The increase in the error when a column of the held-out rows is shuffled: its mean and standard deviation."""
 
     name: str
     mean: float
@@ -48,10 +48,10 @@ class Influence:
 
 @dataclass(frozen=True)
 class Importance:
-    """The influence of all columns that were tried, the largest first.
+    """The influence of the columns, largest first.
 
-    ``measure`` is the error, ``base`` its value with nothing shuffled, ``rows`` how many rows it was measured on,
-    ``repeats`` how often each column was shuffled, ``untried`` how many columns there was no time for.
+    ``measure`` is the name of the error and ``base`` its value without shuffling, on ``rows`` rows. Each column was
+    shuffled ``repeats`` times; for ``untried`` columns there was no time.
     """
 
     columns: tuple[Influence, ...]
@@ -64,7 +64,7 @@ class Importance:
 
 @dataclass(frozen=True)
 class WrongRow:
-    """A held-out row where the network was most wrong: ``row`` counts from 1, in the file where that is known."""
+    """A held-out row with one of the largest errors; ``row`` is its number, from 1, in the file if that is known."""
 
     row: int
     truth: str
@@ -75,26 +75,26 @@ class WrongRow:
 
 @dataclass(frozen=True)
 class ReportData:
-    """All that a report says, before it is said.
+    """The content of a report.
 
     Parameters
     ----------
     task : str
         "binary", "multiclass", "regression" or "multilabel".
     target : str
-        Its name.
+        The name of the target.
     classes : tuple of str
-        The names of the classes in order, or of the labels; of two classes the second is what is asked for,
-        unless the first is rare.
+        The names of the classes in order, or of the labels. Of two classes, the second is the positive one, unless the
+        first is rare.
     truth, predicted : array (rows,) or (rows, labels)
-        Of the held-out rows: numbers of classes from 0, values in the unit of the target, or 0 and 1 for each label.
+        For the held-out rows: class indices, values in the target's units, or 0 and 1 for each label.
     probabilities : array (rows, classes) or (rows, labels), optional
     history : dict
-        The columns of the history, one value for each epoch.
+        The columns of the history, with one value per epoch.
     command : str
-        What repeats the run.
+        The command or call that repeats the run.
     facts : tuple of (str, str)
-        What else is needed to repeat it: data, seed, versions, durations.
+        Other facts for reproducing the run: data, seed, versions, durations.
 
     Examples
     --------
@@ -123,12 +123,12 @@ class ReportData:
     verdict: str = ""
     importance: Importance | None = None
     wrong: tuple[WrongRow, ...] = ()
-    wrong_in: str = ""  # whose rows those are: a file, or with "" the held-out rows themselves
+    wrong_in: str = ""  # the file that the row numbers refer to; "" if they count held-out rows
     command: str = ""
     facts: tuple[tuple[str, str], ...] = ()
 
     def finite(self) -> Array:
-        """Return which held-out rows have predictions that are numbers."""
+        """Return which held-out rows have finite predictions."""
         values = self.predicted if self.probabilities is None else self.probabilities
         known = np.isfinite(np.asarray(values, dtype=float))
         return known if known.ndim == 1 else known.all(axis=1)

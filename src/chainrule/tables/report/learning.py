@@ -1,4 +1,4 @@
-"""The parts of a report about what was learned and how: the importance of columns, and the loss over the epochs."""
+"""The parts of a report about the importance of columns and the training history."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from chainrule.pages.drawing import Axis, Plot, thin
 from chainrule.pages.formatting import aligned, apart, clean, rows, short
 from chainrule.tables.report.data import ReportData
 
-BARS = 20  # columns whose importance is shown
-LOG = 20  # times: a loss that falls by more is drawn by powers of ten
+BARS = 20  # columns in the table of importance
+LOG = 20  # times: a loss that falls by more has a logarithmic axis
 
 
 def columns(data: ReportData) -> list[Block]:
@@ -23,33 +23,28 @@ def columns(data: ReportData) -> list[Block]:
         return []
     shown = found.columns[:BARS]
     largest = max((i.mean for i in shown if math.isfinite(i.mean)), default=0.0)
-    texts = aligned([i.mean for i in shown], 3, signed=True)
-    names = apart([i.name for i in shown])
-    spreads = aligned([i.spread for i in shown], 3)
-    lines = tuple(
-        (name, grown, Cell("", bar=_length(i.mean, largest), wide=True), f"± {spread}")
-        for name, i, grown, spread in zip(names, shown, texts, spreads, strict=True)
-    )
-    first = shown[0]
-    reading = f"Without any shuffling the {found.measure} is {short(found.base)}, on {rows(found.rows)}. "
+    names, bars = apart([i.name for i in shown]), [Cell("", bar=_length(i.mean, largest), wide=True) for i in shown]
+    spreads = [f"± {text}" for text in aligned([i.spread for i in shown], 3)]
+    lines = tuple(zip(names, aligned([i.mean for i in shown], 3, signed=True), bars, spreads, strict=True))
+    caption = f"Without shuffling, {found.measure} is {short(found.base)} on {rows(found.rows)}. "
     if largest > 0:
-        reading += f"With the values of '{names[0]}' shuffled among the rows it is {short(found.base + first.mean)}. "
+        caption += f"Shuffling '{names[0]}' raises it to {short(found.base + shown[0].mean)}. "
     else:
-        reading += "No column makes it larger when it is shuffled: the network uses none of them. "
+        caption += "Shuffling any column does not raise it: the network uses none of them. "
     nothing = sum(i.mean <= 2 * i.spread for i in found.columns)
     times = "once" if found.repeats == 1 else f"{found.repeats} times"
-    reading += f"Each column was shuffled {times}; ± is the standard deviation between them. "
+    caption += f"Each column was shuffled {times}; ± is the standard deviation over the shuffles. "
     if found.repeats > 1 and nothing:
         those = "the one column" if len(found.columns) == 1 else f"{nothing} of {rows(len(found.columns), 'column')}"
-        reading += f"For {those} it is hardly more than chance. "
-    reading += "Columns that say the same as another seem less important than they are."
+        caption += f"For {those}, the increase is within chance. "
+    caption += "Correlated columns appear less important than they are."
     more = len(found.columns) - len(shown)
-    cut = f"the {len(shown)} first of {len(found.columns)}" if more > 0 else ""
-    blocks: list[Block] = [Heading("Which columns matter", cut, "importance")]
+    cut = f"the first {len(shown)} of {len(found.columns)}" if more > 0 else ""
+    blocks: list[Block] = [Heading("Column importance", cut, "importance")]
     if found.untried:
-        blocks.append(Text(f"There was no time for {rows(found.untried, 'column')}.", "warning"))
-    head = ("column", f"{found.measure} grows by", "", "± between shuffles")
-    return [*blocks, Table(head, lines, "lrlr", reading=reading)]
+        blocks.append(Text(f"Not computed for lack of time: {rows(found.untried, 'column')}.", "warning"))
+    head = ("column", f"increase in {found.measure}", "", "± SD over shuffles")
+    return [*blocks, Table(head, lines, "lrlr", caption=caption)]
 
 
 def _length(mean: float, largest: float) -> float:
@@ -57,19 +52,21 @@ def _length(mean: float, largest: float) -> float:
 
 
 def epochs(data: ReportData) -> list[Block]:
-    """Return the blocks about the training, epoch by epoch."""
+    """Return the blocks about the training history."""
     count = len(data.history.get("epoch", []))
     if not count:
         return []
     figures = []
     losses = [("loss", "training"), ("val_loss", "validation")]
-    figures.append(_curve(data, "Loss", [(column, name) for column, name in losses if column in data.history]))
+    figures.append(_curve(data, "loss", [(column, name) for column, name in losses if column in data.history]))
     others = [c for c in data.history if c.startswith("val_") and c != "val_loss"]
-    figures += [_curve(data, c[4:].replace("_", " ").capitalize(), [(c, "validation")]) for c in others[:3]]
+    score = {"regression": "R²", "multilabel": "subset accuracy"}.get(data.task, "accuracy")
+    names = [score if c == "val_score" else c[4:].replace("_", " ") for c in others[:3]]
+    figures += [_curve(data, name, [(c, "validation")]) for c, name in zip(others, names, strict=False)]
     if len(figures) == 1 and "learning_rate" in data.history and len(set(data.history["learning_rate"])) > 1:
-        figures.append(_curve(data, "Learning rate", [("learning_rate", "learning rate")]))
+        figures.append(_curve(data, "learning rate", [("learning_rate", "learning rate")]))
     how = f"{rows(count, 'epoch')}" + (f"; {data.stopped}" if data.stopped else "")
-    return [Heading("How it learned", clean(how, 200), "curves"), Figures(tuple(f for f in figures if f is not None))]
+    return [Heading("Training history", clean(how, 200), "curves"), Figures(tuple(f for f in figures if f is not None))]
 
 
 def _curve(data: ReportData, name: str, lines: list[tuple[str, str]]) -> Figure | None:
@@ -84,35 +81,38 @@ def _curve(data: ReportData, name: str, lines: list[tuple[str, str]]) -> Figure 
         low, high = low - (abs(low) or 1) * 0.05, high + (abs(high) or 1) * 0.05
     margin = 0.0 if log else 0.04 * (high - low)
     last = max(float(epochs[-1]), float(epochs[0]) + 1)
-    plot = Plot(Axis(float(epochs[0]), last, "epoch"), Axis(low - margin, high + margin, name.lower(), log))
+    plot = Plot(
+        Axis(float(epochs[0]), last, "epoch"),
+        Axis(low - margin, high + margin, name, log),
+    )
     for i, v in enumerate(values):
         plot.line(*(thin(epochs, v) if np.isfinite(v).all() else (epochs, v)), f"s{i + 1}")
         if len(v) == 1:
             plot.points(epochs, v, f"s{i + 1}", 3)
-    reading = _curve_reading(name, epochs, values)
+    caption = _curve_caption(name, epochs, values)
     at = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), 12)).round().astype(int))
     body = tuple((f"{epochs[i]:,.0f}", *(short(v[i]) for v in values)) for i in at)
     key = tuple((f"s{i + 1}", text) for i, (_, text) in enumerate(lines))
     table = Table(("epoch", *(text for _, text in lines)), body, "r" + "r" * len(lines))
-    return plot.figure(name, reading, table, key if len(key) > 1 else ())
+    return plot.figure(name[0].upper() + name[1:], caption, table, key if len(key) > 1 else ())
 
 
-def _curve_reading(name: str, epochs: Any, values: list[Any]) -> str:
+def _curve_caption(name: str, epochs: Any, values: list[Any]) -> str:
     last = values[-1]
-    if name == "Learning rate":
+    if name == "learning rate":
         first, final, most = (short(v, 2) for v in (last[0], last[-1], last.max()))
-        return f"How large the steps were: from {first} to {final}, at most {most}."
+        return f"Learning rate from {first} to {final}, peak {most}."
     if not np.isfinite(last).any():
-        return "It is not a number: training went wrong."
-    best = int(np.nanargmin(last) if name == "Loss" else np.nanargmax(last))
-    where = "the validation rows" if name != "Loss" or len(values) > 1 else "the training rows"
-    text = f"On {where} it is best after epoch {epochs[best]:,.0f}: {short(last[best])}."
-    if name == "Loss" and len(values) > 1:
+        return "All values are NaN or infinite: training failed."
+    best = int(np.nanargmin(last) if name == "loss" else np.nanargmax(last))
+    where = "the validation rows" if name != "loss" or len(values) > 1 else "the training rows"
+    text = f"Best on {where} after epoch {epochs[best]:,.0f}: {short(last[best])}."
+    if name == "loss" and len(values) > 1:
         gap = float(last[-1] - last[best])
         grew = gap > 0.1 * abs(float(last[best])) and best < len(last) - 1
         text += (
-            f" After that it grows to {short(last[-1])} while the other falls: it learns the training rows by heart."
+            f" It then rises to {short(last[-1])} while the training loss falls: the network is overfitting."
             if grew and values[0][-1] < values[0][best]
-            else " Dropout and penalties act on the training rows only: compare the shapes, not the heights."
+            else " Dropout and penalties affect only the training loss: compare the shapes, not the levels."
         )
     return text

@@ -1,4 +1,4 @@
-"""The part of a report about scores: how good the network is, and whether a simpler model is as good."""
+"""The part of a report about scores: the network beside the baselines."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from chainrule.pages.formatting import NONE, aligned, clean, fixed, listed, rows
 from chainrule.tables.report.data import ReportData, Score
 
 WARNINGS = 30
-SHARES = ("accuracy", "balanced accuracy", "all labels right")
+SHARES = ("accuracy", "balanced accuracy", "subset accuracy")
 MEANING = {
-    "accuracy": "share of rows, or of labels, that are right",
-    "balanced accuracy": "the mean of the recall of all classes: each counts the same, however rare",
-    "log loss": "how surprised the probabilities are by what is so; 0 is best",
-    "ROC AUC": "how often it puts a row of a class before one that is not; 0.5 is chance",
-    "all labels right": "share of rows with no label wrong",
-    "macro F1": "the mean of the F1 of all labels",
-    "RMSE": "root of the mean squared error, in the unit of the target; large errors count most",
-    "MAE": "mean error, up or down, in the unit of the target",
-    "R²": "share of the variance that is explained; 0 is always saying the mean, 1 is best",
+    "accuracy": "share of rows (or labels) predicted correctly",
+    "balanced accuracy": "mean recall over the classes, so rare classes count as much as common ones",
+    "log loss": "penalizes low probability for the true class; 0 is perfect",
+    "ROC AUC": "chance that a row of the class is ranked above a row of another class; 0.5 is random",
+    "subset accuracy": "share of rows with every label correct",
+    "macro F1": "mean F1 over the labels",
+    "RMSE": "root mean squared error, in the target's units; large errors weigh most",
+    "MAE": "mean absolute error, in the target's units",
+    "R²": "share of variance explained; 0 means no better than predicting the mean, 1 is perfect",
 }
-WAYS = {"binary": "one of two classes", "multiclass": "a class", "multilabel": "labels", "regression": "a number"}
+TASKS = {name: f"{name} classification" for name in ("binary", "multiclass", "multilabel")}
 
 
 def score_texts(name: str, values: Sequence[float]) -> list[str]:
-    """Return values of one score as they are read: shares as percentages, errors in the unit of the target.
+    """Return the values of one score as text: shares as percentages, errors in the target's units.
 
     >>> score_texts("accuracy", [0.9583, math.nan]), score_texts("RMSE", [1234.5678, 90.0]), score_texts("R²", [0.9])
-    (['95.8 %', '–'], ['1,235', '90'], ['0.900'])
+    (['95.8%', '–'], ['1,235', '90'], ['0.900'])
     """
     if name in SHARES:
-        return [f"{100 * v:.1f} %" if math.isfinite(v) else NONE for v in values]
+        return [f"{100 * v:.1f}%" if math.isfinite(v) else NONE for v in values]
     if name in ("RMSE", "MAE"):
         return aligned(values)
     return [short(v) if abs(v) >= 1e5 else fixed(v, 3) for v in values]
 
 
 def apart(low: float, high: float, texts: Sequence[str]) -> str:
-    """Return an interval by the texts of its ends, or with so many digits that they differ.
+    """Return an interval from the texts of its ends, with more digits if they are equal.
 
-    >>> apart(0.85, 0.934, ["85.0 %", "93.4 %"]), apart(0.99991, 1.0, ["1.000", "1.000"])
-    ('85.0 % to 93.4 %', '0.9999 to 1.0000')
+    >>> apart(0.85, 0.934, ["85.0%", "93.4%"]), apart(0.99991, 1.0, ["1.000", "1.000"])
+    ('85.0% to 93.4%', '0.9999 to 1.0000')
     """
     start, end = texts
     if NONE in texts:
@@ -55,17 +55,17 @@ def apart(low: float, high: float, texts: Sequence[str]) -> str:
 
 
 def sections(data: ReportData) -> list[Block]:
-    """Return the blocks: the network beside the models without a network."""
-    blocks: list[Block] = [Heading("How good it is", WAYS.get(data.task, ""), "scores")]
+    """Return the blocks."""
+    blocks: list[Block] = [Heading("Performance", TASKS.get(data.task, data.task), "scores")]
     blocks += [Tiles(tuple(map(_tile, data.scores[:4])))] if data.scores else []
     blocks += [Text(re.sub(r"(?<!\w)-(?=\d)", "−", clean(data.verdict, 1000)), "result")] if data.verdict else []
     blocks += [Text(clean(text, 400), "warning") for text in data.warnings[:WARNINGS]]
     bad = int((~data.finite()).sum())
     if bad:
-        of = f"{rows(bad)} of the held-out {len(data.truth):,} got no number as prediction"
-        blocks.append(Text(f"{of}: they are left out of the pictures.", "warning"))
+        text = f"Predictions that are not finite: {rows(bad)} of {len(data.truth):,} held out; omitted from the plots."
+        blocks.append(Text(text, "warning"))
     if len(data.truth) < 30:
-        blocks.append(Text(f"{rows(len(data.truth))} held out: too few to say how good it is.", "warning"))
+        blocks.append(Text(f"Only {rows(len(data.truth))} held out: too few for reliable scores.", "warning"))
     if data.scores:
         blocks.append(_score_table(data))
     return blocks
@@ -92,14 +92,14 @@ def _score_table(data: ReportData) -> Table:
         interval = apart(score.low, score.high, texts[:2])
         lines.append((Cell(clean(score.name), note=MEANING.get(score.name, "")), *cells, interval))
         lost += [clean(score.name)] if math.isfinite(best) and values[0] != best else []
-    reading = (
-        "On the held-out rows. The 95 % interval: where the network's score would lie on all rows there could be, "
-        "judged by these. Bold: the best of the line."
+    caption = (
+        "On the held-out rows. The 95% confidence interval is for the network's score on new rows like these. Bold: "
+        "best in the row."
     )
     if lost:
-        reading += f" By {listed(lost)} a model without a network is better."
-    head = ("score", "network", *map(clean, models), "95 % interval of the network")
-    return Table(head, tuple(lines), "lrr" + "r" * len(models), reading=reading)
+        caption += f" A baseline is better on {listed(lost)}."
+    head = ("score", "network", *map(clean, models), "95% confidence interval (network)")
+    return Table(head, tuple(lines), "lrr" + "r" * len(models), caption=caption)
 
 
 def _best(score: Score, values: Sequence[float]) -> float:

@@ -1,16 +1,18 @@
-"""The report from its first line to its last, as blocks: one content for HTML and Markdown."""
+"""The whole report as blocks, for HTML and Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from chainrule.pages.blocks import Block, Cell, Code, Heading, Table, Text
-from chainrule.pages.formatting import MISSING, NONE, apart, clean, percent, quoted, rows
+from chainrule.pages.formatting import MISSING, NONE, apart, clean, percent, rows
 from chainrule.tables.report import classes, learning, regression, scoring
 from chainrule.tables.report.data import ColumnSummary, ReportData
 
 COLUMNS = 60  # in the table of columns
-NOTES = 30  # notes and warnings
+NOTES = 30  # notes
+TYPES = {"many": "category, high-cardinality"}
+"""Names of column types, where they differ from those of the schema."""
 
 
 def title(data: ReportData) -> str:
@@ -23,7 +25,7 @@ def about(data: ReportData) -> str:
     seen = sum(not column.dropped for column in data.columns)
     parts = [clean(data.source, 80)] if data.source else []
     parts += [rows(data.rows or len(data.truth)), rows(seen, "column")]
-    what = rows(len(data.classes), "class" if data.task != "multilabel" else "label") if data.classes else "a number"
+    what = rows(len(data.classes), "class" if data.task != "multilabel" else "label") if data.classes else "regression"
     return " · ".join([*parts, what, f"{rows(len(data.truth))} held out"])
 
 
@@ -50,67 +52,59 @@ def _wrong(data: ReportData) -> list[Block]:
         for w in data.wrong
     )
     columns = list(zip(*([value for _, value in w.values] for w in data.wrong), strict=True))
-    how = {"regression": "error", "multilabel": "log loss"}.get(data.task, "its probability of the truth")
-    head = ("row" if data.wrong_in else "held-out row", "is", "the network says", how, *apart(names, 24))
-    reading = (
-        "Look at these first: they may be mistakes in the data, or kinds of rows of which there are few. "
-        + ("The columns at the right are those that matter most." if names else "")
-    ).strip()
+    how = {"regression": "error", "multilabel": "log loss"}.get(data.task, "probability of the true class")
+    head = ("row" if data.wrong_in else "held-out row", "actual", "predicted", how, *apart(names, 24))
+    caption = "Look at these first: they may be data errors or rare cases."
+    caption += " The columns on the right are the most important ones." if names else ""
     if data.wrong_in:
-        reading += f" Row 1 is the first of {clean(data.wrong_in, 80)}, below any header."
-    return [
-        Heading("The most wrong rows", "where the network is farthest from the truth", "wrong"),
-        Table(
-            head,
-            lines,
-            ("rrrr" if data.task == "regression" else "rllr") + "".join(map(_side, columns)),
-            reading=reading,
-        ),
-    ]
+        caption += f" Row 1 is the first data row of {clean(data.wrong_in, 80)}."
+    align = ("rrrr" if data.task == "regression" else "rllr") + "".join(map(_side, columns))
+    heading = Heading("Worst predictions", "the held-out rows with the largest errors", "wrong")
+    return [heading, Table(head, lines, align, caption=caption)]
 
 
 def _side(values: Sequence[str]) -> str:
-    """Return "r" for a column of numbers, "l" for one of words."""
+    """Return the alignment of a column: "r" for numbers, "l" for text."""
     return "r" if all(value == MISSING or value[:1] in "−0123456789∞–" for value in values) else "l"
 
 
 def _table(data: ReportData) -> list[Block]:
-    blocks: list[Block] = [Heading("The table", f"{rows(data.rows)} before splitting" if data.rows else "", "data")]
+    blocks: list[Block] = [Heading("Data", f"{rows(data.rows)} before the split" if data.rows else "", "data")]
     if data.parts:
         parts = ", ".join(f"{name} {n:,}" for name, n in data.parts)
-        blocks.append(Text(f"Rows for {parts}." + (f" Held out: {data.split}." if data.split else "")))
+        blocks.append(Text(f"Rows: {parts}." + (f" Held out: {data.split}." if data.split else "")))
     every = (*data.targets, *data.columns)
-    holes = [c for c in every if c.missing]
+    missing = [c for c in every if c.missing]
     if data.columns:
-        text = f"{rows(len(holes), 'column')} with missing values" if holes else "No value is missing"
-        if holes and data.rows:
-            worst = max(holes, key=lambda c: c.missing)
-            text += f", most in {quoted(worst.name)}: {percent(min(worst.missing / data.rows, 1.0))} of the rows"
+        text = f"{rows(len(missing), 'column')} with missing values" if missing else "No missing values"
+        if missing and data.rows:
+            worst = max(missing, key=lambda c: c.missing)
+            text += f", most in '{clean(worst.name)}': {percent(min(worst.missing / data.rows, 1.0))} of the rows"
         dropped = [c for c in data.columns if c.dropped]
-        text += f". {rows(len(dropped), 'column')} not used." if dropped else "."
+        text += f". Dropped: {rows(len(dropped), 'column')}." if dropped else "."
         blocks.append(Text(text))
     if every:
         marks = [f"{c.name} (target)" if i < len(data.targets) else c.name for i, c in enumerate(every[:COLUMNS])]
         lines = tuple(_column(c, mark, data.rows) for c, mark in zip(every, apart(marks), strict=False))
-        reading = "Shown beside the values: how the held-out rows are spread over them."
-        reading += f" {rows(len(every) - COLUMNS, 'column')} more are not listed." if len(every) > COLUMNS else ""
-        head = ("column", "kind", "missing", "distinct", "values")
-        blocks.append(Table(head, lines, "llrrl", reading=reading))
+        caption = "The sparklines show the distribution of the held-out rows."
+        caption += f" Not listed: {rows(len(every) - COLUMNS, 'column')}." if len(every) > COLUMNS else ""
+        head = ("column", "type", "missing", "distinct", "values")
+        blocks.append(Table(head, lines, "llrrl", caption=caption))
     blocks += [Text(clean(text, 400), "soft") for text in data.notes[:NOTES]]
     return blocks
 
 
 def _column(column: ColumnSummary, name: str, count: int) -> tuple[Cell | str, ...]:
-    holes = "0" if not column.missing else f"{column.missing:,}"
+    missing = f"{column.missing:,}"
     if column.missing and count:
-        holes += f" ({percent(min(column.missing / count, 1.0))})"
-    kind = f"{column.kind}, not used: {clean(column.dropped, 80)}" if column.dropped else column.kind
+        missing += f" ({percent(min(column.missing / count, 1.0))})"
+    kind = TYPES.get(column.kind, column.kind) + (f", dropped: {clean(column.dropped, 80)}" if column.dropped else "")
     distinct = f"{column.distinct:,}" if column.distinct else NONE
-    return name, kind, holes, distinct, Cell(column.spread, shares=column.shares)
+    return name, kind, missing, distinct, Cell(column.spread, shares=column.shares)
 
 
 def _reproduction(data: ReportData) -> list[Block]:
-    blocks: list[Block] = [Heading("How to repeat it", "", "repeat")]
+    blocks: list[Block] = [Heading("Reproducing this run", "", "repeat")]
     blocks += [Code(data.command)] if data.command else []
     facts = tuple((clean(what), clean(value, 2000)) for what, value in data.facts)
     return [*blocks, *([Table(("", ""), facts, "ll")] if facts else [])]

@@ -1,14 +1,13 @@
-r"""How far a score on the held-out rows may be from that on all rows there could be: its 95 % interval.
+r"""95% confidence intervals of scores on held-out rows.
 
-A score is a function of means over rows. A row's influence on it, ψ, is how much the score would move if there were a
-little more of this row; the score's variance is Var(ψ) / rows (the delta method). A share of rows has Wilson's
-interval, which is honest at 0 and 100 % too; so have the other scores between 0 and 1, for as many rows as would give a
-share that variance. The interval of an error is by Student's t; that of the log loss counts one row more, of which
-nothing is known.
+A score is a function of means over rows. A row's influence ψ is the change in the score for a little more weight on
+that row, and the score's variance is Var(ψ) / rows (the delta method). A share of rows has Wilson's interval, which is
+valid at 0% and 100% as well. So do the other scores between 0 and 1, with the number of rows that would give a share
+the same variance. Errors have Student's t interval; for the log loss, it includes one more row with an unknown target.
 
 Sources: van der Vaart, "Asymptotic Statistics" (1998), chapter 20; Wilson, "Probable inference, the law of succession,
-and statistical inference" (1927); of shares with another variance, Korn and Graubard, "Confidence intervals for
-proportions with small expected number of positive counts estimated from survey data" (1998); of the ROC AUC, DeLong,
+and statistical inference" (1927); for shares with another variance, Korn and Graubard, "Confidence intervals for
+proportions with small expected number of positive counts estimated from survey data" (1998); for the ROC AUC, DeLong,
 DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated receiver operating characteristic curves"
 (1988).
 """
@@ -25,15 +24,15 @@ from chainrule._internal.typing import Array
 from chainrule.tables.result import HeldOut
 from chainrule.tables.schema import Schema
 
-Z = 1.959964  # standard deviations: 95 %
-MOST = 2 * 10**7  # rows times classes: sorting more of them takes seconds
-SMALLEST = 1e-7  # probability, in a logarithm
-SAME = 1e-9  # times the largest: errors that differ by less are all alike
+Z = 1.959964  # standard deviations for 95%
+MAX_CELLS = 2 * 10**7  # rows times classes: sorting more of them takes seconds
+MIN_PROBABILITY = 1e-7  # probability in a logarithm
+SAME = 1e-9  # times the largest: errors that differ by less count as equal
 SHARES = ("accuracy", "balanced accuracy", "macro F1", "ROC AUC")
 
 
 def wilson(share: Any, rows: Any) -> tuple[Any, Any]:
-    """Return the interval of a share of so many rows.
+    """Return the interval of a share of rows.
 
     >>> [round(float(v), 3) for v in wilson(1.0, 20)]
     [0.839, 1.0]
@@ -45,7 +44,7 @@ def wilson(share: Any, rows: Any) -> tuple[Any, Any]:
 
 
 def intervals(schema: Schema, held_out: HeldOut, scores: Mapping[str, float]) -> dict[str, tuple[float, float]]:
-    """Return the interval of each score of the held-out rows; NaN where a prediction is not a number."""
+    """Return the interval of each score of the held-out rows, NaN if a prediction is not finite."""
     y, predicted = (as_numbers(schema, values) for values in (held_out.y, held_out.predictions))
     p = None if held_out.probabilities is None else np.asarray(held_out.probabilities, dtype=float)
     if not np.isfinite(predicted if p is None else p).all():
@@ -54,7 +53,7 @@ def intervals(schema: Schema, held_out: HeldOut, scores: Mapping[str, float]) ->
 
 
 def as_numbers(schema: Schema, values: Any) -> Array:
-    """Return classes as their numbers; everything else is numbers already."""
+    """Return classes as their indices, and other targets as numbers."""
     values = np.asarray(values)
     if not schema.is_classification:
         return values.astype(float if schema.task == "regression" else int)
@@ -64,9 +63,9 @@ def as_numbers(schema: Schema, values: Any) -> Array:
 
 
 def interval(name: str, value: float, task: str, y: Array, predicted: Array, p: Array | None) -> tuple[float, float]:
-    """Return the interval of a score by its name; of one that is not known here, and of fewer than two rows, NaN.
+    """Return the interval of a score by its name; NaN for an unknown name or fewer than two rows.
 
-    ``y`` and ``predicted`` are numbers of classes, values, or 0 and 1 for each label.
+    ``y`` and ``predicted`` are class indices, values, or 0 and 1 for each label.
 
     >>> y = np.array([0, 1] * 50)
     >>> [round(v, 3) for v in interval("accuracy", 0.5, "binary", y, np.zeros(100, int), None)]
@@ -75,7 +74,7 @@ def interval(name: str, value: float, task: str, y: Array, predicted: Array, p: 
     nothing = (math.nan, math.nan)
     if len(y) < 2 or not math.isfinite(value):
         return nothing
-    if name == "all labels right" or (name == "accuracy" and task != "multilabel"):
+    if name == "subset accuracy" or (name == "accuracy" and task != "multilabel"):
         low, high = wilson(value, len(y))
         return min(float(low), value), max(float(high), value)
     psi = _influence(name, task, y, predicted, p)
@@ -87,28 +86,40 @@ def interval(name: str, value: float, task: str, y: Array, predicted: Array, p: 
     if name == "log loss":
         psi = np.append(psi, math.log(2 if p is None or y.ndim == 2 else p.shape[1]))
         center = float(psi.mean())
-    elif not psi.std() > SAME * np.abs(psi).max():  # errors that do not differ say nothing of others
+    elif not psi.std() > SAME * np.abs(psi).max():  # equal errors have no estimate of their spread
         return nothing
     else:
         center = value
-    half = student(len(psi)) * float(psi.std(ddof=1)) / math.sqrt(len(psi))
+    half = half_width(psi)
     low, high = min(center - half, value), max(center + half, value)
     return (low, min(high, 1.0)) if name == "R²" else (max(low, 0.0), high)
 
 
 def student(rows: int) -> float:
-    """Return how many standard errors a mean of so many rows may be off, 95 times in a hundred.
+    """Return the half-width of the 95% interval of a mean over rows, in standard errors.
 
     >>> round(student(4), 2), round(student(1000), 2)
     (3.18, 1.96)
     """
-    from scipy.stats import t  # noqa: PLC0415
+    from scipy.stats import t  # noqa: PLC0415  (start-up time)
 
     return float(t.ppf(0.975, rows - 1))
 
 
+def half_width(values: Array) -> float:
+    """Return half the width of the 95% interval of a mean of values, by Student's t; infinite for a single value.
+
+    >>> round(half_width(np.array([1.0, 2.0, 3.0, 4.0])), 2)
+    2.05
+    """
+    if len(values) < 2:
+        return math.inf
+    size = float(np.abs(values).max()) or 1.0  # to avoid overflow
+    return size * student(len(values)) * float((values / size).std(ddof=1)) / math.sqrt(len(values))
+
+
 def _as_many_as(name: str, value: float, y: Array, variance: float) -> float:
-    """Return of how many rows a share would have that variance; no more than there are of the rarest classes."""
+    """Return the number of rows for which a share has that variance, limited by the rarest classes."""
     most = float(len(y))
     if name in ("balanced accuracy", "ROC AUC"):
         counts = np.unique(y, return_counts=True)[1]
@@ -121,14 +132,14 @@ def _as_many_as(name: str, value: float, y: Array, variance: float) -> float:
 def _influence(  # noqa: PLR0911  (one for each score)
     name: str, task: str, y: Array, predicted: Array, p: Array | None
 ) -> Array | None:
-    """Return ψ of each row."""
+    """Return ψ for each row."""
     if task == "regression":
         return _of_errors(name, y, predicted)
     if name == "accuracy":
         return (y == predicted).mean(axis=1)
     if name == "macro F1":
         both = y + predicted
-        rate = np.maximum(both.mean(axis=0), SMALLEST)
+        rate = np.maximum(both.mean(axis=0), MIN_PROBABILITY)
         f1 = 2 * (y * predicted).mean(axis=0) / rate
         return ((2 * y * predicted - f1 * both) / rate).mean(axis=1)
     if name == "balanced accuracy":
@@ -136,7 +147,7 @@ def _influence(  # noqa: PLR0911  (one for each score)
         right = (y == predicted).astype(float)
         recall = np.bincount(which, weights=right) / counts
         return (right - recall[which]) * len(y) / (counts[which] * len(present))
-    if p is None or (name == "ROC AUC" and p.size > MOST):
+    if p is None or (name == "ROC AUC" and p.size > MAX_CELLS):
         return None
     if name == "ROC AUC":
         of_classes = [1] if p.shape[1] == 2 else range(p.shape[1])
@@ -155,19 +166,19 @@ def _of_errors(name: str, y: Array, predicted: Array) -> Array | None:
 
 
 def row_losses(task: str, y: Array, p: Array) -> Array:
-    """Return the log loss of each row: of its class, or the mean over its labels.
+    """Return the log loss of each row: that of its class, or the mean over its labels.
 
     >>> row_losses("binary", np.array([1]), np.array([[0.5, 0.5]])).round(3).tolist()
     [0.693]
     """
-    p = np.clip(p, SMALLEST, 1 - SMALLEST if task == "multilabel" else 1.0)
+    p = np.clip(p, MIN_PROBABILITY, 1 - MIN_PROBABILITY if task == "multilabel" else 1.0)
     if task == "multilabel":
         return -np.where(y == 1, np.log(p), np.log1p(-p)).mean(axis=1)
     return -np.log(p[np.arange(len(y)), y])
 
 
 def _placements(positive: Array, score: Array) -> Array:
-    """Return ψ of the area under the ROC curve: the share of the other class that a row is on the right side of."""
+    """Return ψ of the area under the ROC curve, from each row's share of correct pairs."""
     ahead, behind = np.sort(score[positive]), np.sort(score[~positive])
     if not len(ahead) or not len(behind):
         return np.full(len(score), np.nan)

@@ -1,4 +1,4 @@
-"""Tables larger than memory: they stay on disk, and are read column by column and block by block."""
+"""Tables larger than memory, which stay on disk and are read column by column and block by block."""
 
 from chainrule.tables.streaming.on_disk import ChangedFileError
 from chainrule.tables.streaming.opening import needs_streaming

@@ -1,4 +1,4 @@
-"""A table in a file: some of its columns, or a block of its rows, are in memory at a time."""
+"""A table on disk, with some of its columns or a block of its rows in memory at a time."""
 
 from __future__ import annotations
 
@@ -19,49 +19,49 @@ from chainrule.tables.delimited import bad_line
 from chainrule.tables.formats import Format, Notation
 from chainrule.tables.frames import check_names, plain
 
-AT_ONCE = 2**26  # bytes of neighboring columns that are read together, and of a block of rows, at 8 bytes a value
+AT_ONCE = 2**26  # bytes of adjacent columns to read together, and of a block of rows, at 8 bytes per value
 SMALLEST_BLOCK, LARGEST_BLOCK = 256, 65_536  # rows
 
 __all__ = ["ChangedFileError", "OnDisk", "UnreadableError", "opened"]
 
 
 class ChangedFileError(RuntimeError):
-    """The file is not the one that it was when it was looked at first."""
+    """The file has changed since it was opened."""
 
 
 class UnreadableError(ValueError):
-    """The file cannot be read as what it is said to be."""
+    """The file cannot be read as its format."""
 
     def __init__(self, path: Path, kind: str, error: Exception) -> None:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
         super().__init__(
-            f"{path} cannot be read as {kind}: {first}. Is it whole? A download or a copy that was cut short is not."
+            f"{path} cannot be read as {kind}: {first}. Is it complete? A download or a copy may have been cut short."
         )
 
 
 @final
 class OnDisk:
-    """The columns of a file as a polars DataFrame gives them, each read when it is asked for.
+    """A table in a file, with the interface of a polars DataFrame; each column is read when it is needed.
 
-    ``table[name]`` is a column as ``tables.read`` would have it, ``table[rows]`` these rows of the same table, still on
-    disk, and ``table.select(names)`` a DataFrame.
+    ``table[name]`` is a column as ``tables.read`` returns it, ``table[rows]`` is a table of these rows, still on disk,
+    and ``table.select(names)`` is a DataFrame.
 
     Parameters
     ----------
     path : Path
-        The file that must not change meanwhile.
+        The file, which must not change.
     scan : polars.LazyFrame
-        What reads it, or a copy of it.
+        A scan of the file or of a copy.
     form : Format
-        Words that stand for a missing value, and the decimal mark, of the texts in it.
+        The words for missing values and the decimal mark of its text columns.
 
     Attributes
     ----------
     columns : list of str
     height, total : int
-        How many rows it has, and the file.
+        The numbers of rows in the table and in the file.
     notations : dict of Notation
-        How the texts are written that are numbers.
+        The number formats of text columns that contain numbers.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class OnDisk:
         self.notations: dict[str, Notation] = {}
 
     def detect(self, may_be_numbers: Iterable[str]) -> None:
-        """Find the notation of these columns of texts, where all of their values are numbers."""
+        """Detect the number format of text columns that contain only numbers."""
         guess = "," if self.format.delimiter not in ("", ",") else ""
         for name in may_be_numbers:
             values = self[name].drop_nulls()
@@ -98,19 +98,19 @@ class OnDisk:
         self._held.clear()
 
     def with_columns(self, *columns: pl.Series) -> OnDisk:
-        """Return the table with these columns, which stay in memory, in place of those of the file."""
+        """Return the table with these columns, kept in memory, in place of those in the file."""
         table = copy.copy(self)
         table._made = {**self._made, **{values.name: values for values in columns}}  # noqa: SLF001
         return table
 
     @property
     def block_rows(self) -> int:
-        """About how many rows a block has."""
+        """The approximate number of rows in a block."""
         return max(SMALLEST_BLOCK, min(LARGEST_BLOCK, AT_ONCE // (8 * max(1, len(self.columns)))))
 
     @property
     def width(self) -> int:
-        """How many columns there are."""
+        """The number of columns."""
         return len(self.columns)
 
     @property
@@ -135,35 +135,35 @@ class OnDisk:
         return pl.DataFrame([self[name] for name in names])
 
     def gather_every(self, step: int) -> OnDisk:
-        """Return every so many rows."""
+        """Return every ``step``-th row."""
         rows: OnDisk = self[np.arange(0, self.height, step)]
         return rows
 
     def blocks(self, names: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """Yield the rows of the whole file, in its order."""
+        """Yield the rows of the file in blocks, in order."""
         with self.reading() as scan:
             for frame in scan.select(names).collect_batches(chunk_size=self.block_rows, maintain_order=True):
                 yield plain(self._tidied(frame))
 
     def numbers(self, rows: Array) -> Array:
-        """Return the numbers in the file, from 0, of rows of this table."""
+        """Return the row numbers in the file, from 0, of rows of this table."""
         return rows if self._rows is None else self._rows[rows]
 
     def check(self) -> None:
-        """Refuse a file that has changed since it was opened."""
+        """Raise ChangedFileError if the file has changed since it was opened."""
         now = _stamp(self.path)
         if now != self._stamp:
             raise ChangedFileError(
-                f"{self.path} was changed while it was being read ({self._stamp[0]:,} bytes before, {now[0]:,} now): "
-                "statistics and training would be of different rows. Start again when nothing writes to it."
+                f"{self.path} changed while it was being read ({self._stamp[0]:,} bytes before, {now[0]:,} now), so "
+                "statistics and training would use different rows. Start again when nothing writes to it."
             )
 
     def _column(self, name: str) -> pl.Series:
-        """Return a column, and keep those that are read with it: the next ones in the file."""
+        """Return a column, and keep the next ones in the file, which are read with it."""
         if name in self._made:
             return self._made[name]
         if name not in self._held:
-            self._held.clear()  # shared with the table that this has rows of
+            self._held.clear()  # shared with the table that these rows are from
             first = self.columns.index(name)
             names = self.columns[first : first + max(1, AT_ONCE // (8 * max(1, self.total)))]
             with self.reading() as scan:
@@ -172,7 +172,7 @@ class OnDisk:
         return self._held[name]
 
     def _tidied(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Return rows of CSV with texts without spaces at their ends, and numbers read by their notation."""
+        """Return rows of a CSV file with text stripped, missing values recognized and numbers converted."""
         if not self.format.delimiter:
             return frame
         texts = pl.selectors.string().str.strip_chars()
@@ -181,7 +181,7 @@ class OnDisk:
 
     @contextmanager
     def reading(self) -> Iterator[pl.LazyFrame]:
-        """Yield what reads the file; errors become sentences, and a file that has changed is refused."""
+        """Yield the scan of the file; errors become one sentence, and a changed file is an error."""
         self.check()
         try:
             yield self._scan
@@ -193,7 +193,7 @@ class OnDisk:
 
 
 def _bad_line(table: OnDisk) -> ValueError | None:
-    """Return the error for the first line of CSV that has too many fields, or cannot be decoded."""
+    """Return the error for the first line of a CSV file with too many fields or invalid text."""
     if not table.format.delimiter:
         return None
     with io.TextIOWrapper(opened(table.path), "utf-8", newline="") as file:
@@ -202,7 +202,7 @@ def _bad_line(table: OnDisk) -> ValueError | None:
 
 
 def opened(path: Path) -> Any:
-    """Return the file, unpacked as it is read where gzip has packed it."""
+    """Open the file, decompressing it if it ends in .gz."""
     return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
 
 

@@ -1,4 +1,4 @@
-"""Which files are streamed, and how they are opened."""
+"""The choice of files to stream, and how they are opened."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from chainrule.tables.streaming.on_disk import AT_ONCE, OnDisk, UnreadableError
 TEXT = (".csv", ".tsv", ".tab", ".txt", ".data")
 PARQUET = (".parquet", ".pq")
 PACKED = ".gz"
-HEAD = 4 * 2**20  # bytes by which the layout of CSV is detected
+HEAD = 4 * 2**20  # bytes from which the layout of a CSV file is detected
 
 __all__ = ["needs_streaming", "open_rows", "open_table"]
 
 
 def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
-    r"""Return why a file has to be streamed, in a sentence, or "" if it fits into memory.
+    r"""Return the reason why a file must be streamed, or "" if it fits into memory.
 
-    In memory a table takes about three times the bytes of its Parquet file and twice those of CSV, and preparing it as
-    much again; a packed CSV is taken for four times as large.
+    In memory, a table takes about three times the size of its Parquet file or twice that of its CSV file, and preparing
+    it takes as much again; a compressed CSV file counts as four times as large.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
     >>> path = pathlib.Path(tempfile.mkdtemp(), "points.csv")
     >>> _ = path.write_text("x,y\n" + "1,2\n" * 1000)
     >>> needs_streaming(path, 10**9), needs_streaming(path, 10_000)
-    ('', '...points.csv has 4 kB, which in memory would take about 16 kB of the 10 kB available: it is streamed.')
+    ('', '...points.csv has 4 kB and would take about 16 kB of memory, with 10 kB available: it is streamed.')
     """
     path = Path(path)
     kind = _kind(path)
@@ -57,7 +57,7 @@ def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
     if times * size <= available:
         return ""
     return (
-        f"{path} has {scratch.amount(size)}, which in memory would take about {scratch.amount(times * size)} of the "
+        f"{path} has {scratch.amount(size)} and would take about {scratch.amount(times * size)} of memory, with "
         f"{scratch.amount(available)} available: it is streamed."
     )
 
@@ -71,10 +71,10 @@ def open_table(
     targets: Sequence[str] = (),
     schema: Schema | None = None,
 ) -> Table:
-    """Return what ``tables.read`` returns of Parquet or CSV, but for the frame, an :class:`OnDisk`.
+    """Open a Parquet or CSV file as ``tables.read`` does, but with an :class:`OnDisk` for its frame.
 
-    CSV, plain or packed by gzip, is copied column by column to a temporary file without a name, which is gone when the
-    process ends, however it ends.
+    A CSV file, plain or compressed by gzip, is copied column by column to a temporary file without a name, which is
+    removed when the process ends, even if it is killed.
     """
     path, targets = Path(path), [*dict.fromkeys(targets)]
     given = delimited.Options(delimiter, header, decimal, targets, schema)
@@ -85,7 +85,7 @@ def open_table(
         notes = parsed.notes
         try:
             scan = _copied(rows, source)
-        except UnreadableError:  # such as numbers of 40 digits
+        except UnreadableError:  # such as integers of 40 digits
             scan = _copied(OnDisk(path, _scan(source, parsed, rows.columns, texts=True), rows.format), source)
         rows = OnDisk(path, scan, rows.format)
         if schema is None:
@@ -105,7 +105,7 @@ def open_table(
 def open_rows(
     path: str | os.PathLike[str], schema: Schema, *, delimiter: str | None = None, decimal: str | None = None
 ) -> OnDisk:
-    """Open a file whose rows are predicted block by block; columns of CSV are texts, unless a decimal mark is given.
+    """Open a file to predict block by block; columns of a CSV file are text, unless a decimal mark is given.
 
     >>> open_rows("customers.xlsx", Schema((), (), "regression"))
     Traceback (most recent call last):
@@ -127,7 +127,7 @@ def _opened(path: Path, given: delimited.Options, *, texts: bool) -> tuple[OnDis
     if not kind:
         raise ValueError(f"{path} cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv, .csv.gz) can.")
     if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}.")
+        raise FileNotFoundError(f"no such file: {path}.")
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty: expected a table with rows.")
     if kind == "Parquet":
@@ -151,7 +151,7 @@ def _scan(source: Any, parsed: delimited.Parsed, names: Sequence[str], *, texts:
         source,
         separator=form.delimiter,
         has_header=form.header and not form.unnamed,
-        skip_rows=int(bool(form.unnamed)),  # polars cannot read a header without these names
+        skip_rows=int(bool(form.unnamed)),  # with a name for every column
         new_columns=list(names),
         decimal_comma=parsed.comma,
         null_values=list(form.missing),
@@ -163,7 +163,7 @@ def _scan(source: Any, parsed: delimited.Parsed, names: Sequence[str], *, texts:
 
 
 def _unpacked(path: Path) -> Any:
-    """Return a temporary file with the content of a gzip file, which is unpacked once."""
+    """Return a temporary file with the content of a gzip file, which is decompressed once."""
     try:
         with path.open("rb") as packed, ExitStack() as stack, scratch.writing():
             file = stack.enter_context(tempfile.TemporaryFile())
@@ -177,7 +177,7 @@ def _unpacked(path: Path) -> Any:
 
 
 def _copied(rows: OnDisk, source: Any) -> pl.LazyFrame:
-    """Return the scan of a copy of CSV by columns."""
+    """Copy a CSV file by columns, and return a scan of the copy."""
     size = source.stat().st_size if isinstance(source, Path) else os.fstat(source.fileno()).st_size
     most = size + 8 * rows.height * rows.width + 2**20
     file = scratch.room(most, f"the columns of {rows.path}")
@@ -207,40 +207,38 @@ def _kind(path: Path) -> str:
 
 
 def _check_layout(parsed: delimited.Parsed, path: str) -> None:
-    """Refuse what the reader of a whole file can do, and polars' streaming reader cannot."""
+    """Raise an error for a layout that only the reader of whole files supports."""
     found = parsed.layout
     assert found is not None  # noqa: S101
     if found.skipped:
         raise ValueError(f"{path}: streaming needs the header in the first line: remove the {found.skipped} above it.")
     if found.below:
-        raise ValueError(
-            f"{path}: streaming needs data under the header: remove the {found.below} row(s) that are not."
-        )
+        raise ValueError(f"{path}: streaming needs data below the header: remove the {found.below} row(s) in between.")
     if found.short:
         raise ValueError(f"{path}: the header is one name short, and streaming needs a name for each column.")
     if parsed.class_na:
-        raise ValueError(f"{path}: the target has the class 'NA', which streaming reads as missing: call it otherwise.")
+        raise ValueError(f"{path}: the target has the class 'NA', which streaming reads as missing: rename it.")
 
 
 def _head(path: Path, source: Any) -> bytes:
-    """Return the first whole lines of CSV."""
+    """Return the first complete lines of the file."""
     with source.open("rb") if isinstance(source, Path) else nullcontext(source) as file:
         file.seek(0)
         head: bytes = file.read(HEAD + 1)
         file.seek(0)
     if (kind := reading.kind(head, str(path))) != "text":
-        what = reading.A.get(kind, f"packed by {kind}, which streaming cannot look into: unpack it")
+        what = reading.A.get(kind, f"compressed by {kind}, which streaming does not support: decompress it")
         raise ValueError(f"{path} cannot be streamed as CSV: it is {what}.")
     if len(head) > HEAD:
         head = head[: head.rfind(b"\n") + 1] or head
     if not head.strip():
         raise ValueError(f"{path} is empty: expected a table with a header and rows.")
     if b"\r" in head and b"\n" not in head:
-        raise ValueError(f"{path} has lines that end in a carriage return alone, which streaming cannot read.")
+        raise ValueError(f"{path} has lines that end in a carriage return only, which streaming does not support.")
     try:
         head.decode()
     except UnicodeDecodeError:
         raise ValueError(
-            f"{path} is not UTF-8, which streaming needs: convert it, for example by iconv -f WINDOWS-1252 -t UTF-8."
+            f"{path} is not UTF-8, which streaming requires: convert it, such as with iconv -f WINDOWS-1252 -t UTF-8."
         ) from None
     return head

@@ -1,4 +1,4 @@
-"""How far a pass has come, how fast it is, and how long it will still take: one line of a terminal, or plain lines."""
+"""Progress of a pass over the rows: on one line of a terminal, or as plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 __all__ = ["Meter", "Printer", "State"]
 
-LIVE, PLAIN = 0.2, 10.0  # seconds between two updates on a terminal, and between two lines elsewhere
+LIVE, PLAIN = 0.2, 10.0  # seconds between updates on a terminal, and between lines elsewhere
 
 
 @dataclass(frozen=True)
 class State:
-    """A pass over the rows: what it does, rows and bytes done of all, seconds, and what else there is to say.
+    """The state of a pass: its name, the rows done and in total, the bytes in total, the seconds, and a note.
 
     >>> state = State("training", 250, 1000, 4_000_000_000, 10.0, "loss 0.5")
     >>> print(state)
-    training   25 %  250 of 1,000 rows  100 MB/s  0:30 left  loss 0.5
+    training   25%  250 of 1,000 rows  100 MB/s  0:30 left  loss 0.5
     """
 
     what: str
@@ -31,30 +31,30 @@ class State:
 
     @property
     def rate(self) -> float:
-        """MB of the file a second, 10⁶ bytes each."""
+        """The speed in MB of the file per second, 10⁶ bytes each."""
         return self.size * self.done / max(self.rows, 1) / 1e6 / max(self.seconds, 1e-9)
 
     @property
     def left(self) -> float:
-        """Seconds until the end, if it goes on like this."""
+        """The estimated seconds until the end."""
         return self.seconds * (self.rows - self.done) / max(self.done, 1)
 
     def __str__(self) -> str:
         end = f"in {_clock(self.seconds)}" if self.done >= self.rows else f"{_clock(self.left)} left"
         share = 100 * self.done // max(self.rows, 1)
-        line = f"{self.what:10} {share:2} %  {self.done:,} of {self.rows:,} rows  {self.rate:,.0f} MB/s  {end}"
+        line = f"{self.what:10} {share:2}%  {self.done:,} of {self.rows:,} rows  {self.rate:,.0f} MB/s  {end}"
         return f"{line}  {self.note}".rstrip()
 
 
 class Meter:
-    """Counts the rows of one pass and tells ``show`` now and then.
+    """Counts the rows of a pass, and calls ``show`` with its state.
 
     Parameters
     ----------
     show : function of State, or None
     what : str
     rows, size : int
-        Of the whole pass: for five epochs five times the rows and bytes of the file.
+        The rows and bytes of the whole pass: for five epochs, five times those of the file.
     """
 
     def __init__(self, show: Callable[[State], Any] | None, what: str, rows: int, size: int) -> None:
@@ -64,22 +64,22 @@ class Meter:
         self.note = ""
 
     def add(self, rows: int) -> None:
-        """Count rows that were done."""
+        """Count rows as done."""
         self._done += rows
         self.tell()
 
     def tell(self) -> None:
-        """Show where it is."""
+        """Show the state."""
         if self._show is not None:
             self._show(self.state())
 
     def state(self) -> State:
-        """Return where it is."""
+        """Return the state."""
         return State(self._what, self._done, self._rows, self._size, time.perf_counter() - self._start, self.note)
 
 
 class Printer:
-    """Shows a pass as one line that is written over on a terminal, and as a plain line every ten seconds elsewhere.
+    """Prints progress as a line that is overwritten on a terminal, or as a plain line every ten seconds elsewhere.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Printer:
     >>> import sys
     >>> show = Printer(sys.stdout)
     >>> show(State("reading", 5, 5, 1_000_000, 2.0))
-    reading    100 %  5 of 5 rows  0 MB/s  in 0:02
+    reading    100%  5 of 5 rows  0 MB/s  in 0:02
     """
 
     def __init__(self, file: Any = None) -> None:

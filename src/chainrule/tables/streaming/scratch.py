@@ -1,4 +1,4 @@
-"""Temporary files that nothing leaves behind, of a size that is known before they are written."""
+"""Temporary files of a known size that never outlive the process."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from chainrule._internal.typing import Array
 from chainrule.tables._polars import pl
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-BUCKET = 2**27  # bytes of a matrix that are put in order at once, in memory
+BUCKET = 2**27  # bytes of a matrix to put in order at once, in memory
 
-__all__ = ["Matrix", "amount", "closed", "room", "writing"]
+__all__ = ["DiskMatrix", "amount", "closed", "room", "writing"]
 
 
 def room(size: int, what: str) -> Any:
-    """Return a temporary file for at most ``size`` bytes; a ValueError where the disk has less.
+    """Return a temporary file for at most ``size`` bytes; raise ValueError if the disk has less free space.
 
-    The file has no name: however the process ends, by kill -9 too, nothing of it is left. It goes into the folder for
-    temporary files of the system, which the variable TMPDIR changes.
+    The file has no name, so nothing is left of it even after kill -9. It is created in the system's folder for
+    temporary files, which the variable TMPDIR changes.
 
     >>> with room(10, "ten bytes") as file:
     ...     file.write(b"0123456789")
@@ -35,7 +35,7 @@ def room(size: int, what: str) -> Any:
     free = shutil.disk_usage(folder).free
     if size > free:
         raise ValueError(
-            f"{what} take at most {amount(size)} of disk while training goes on, but {folder} has {amount(free)} free: "
+            f"{what} take up to {amount(size)} of disk space during training, but {folder} has {amount(free)} free: "
             "free some, or set TMPDIR to a folder on another disk."
         )
     with writing():
@@ -44,7 +44,7 @@ def room(size: int, what: str) -> Any:
 
 @contextmanager
 def writing() -> Iterator[None]:
-    """Turn the error of a full disk into a sentence."""
+    """Turn the error about a full disk into one sentence."""
     try:
         yield
     except (OSError, pl.exceptions.PolarsError) as error:
@@ -57,16 +57,16 @@ def writing() -> Iterator[None]:
 
 
 def closed(file: Any) -> None:
-    """Close a temporary file, whose content nobody wants any more, also where the rest of it cannot be written."""
+    """Close a temporary file, ignoring errors from writing the rest of its content."""
     with suppress(OSError):
         file.close()
 
 
-class Matrix:
-    """Rows of float32 that are put on disk in any order and end in their own.
+class DiskMatrix:
+    """A float32 matrix on disk, whose rows can be written in any order.
 
-    A row goes to the part of the file that its place is in, after those that came before; when all are there, each
-    part is put in order in memory. So the file is written twice and read once, each time from its beginning to its end.
+    A row is first appended to the part of the file that contains its place. At the end, each part is put in order in
+    memory. The file is thus written twice and read once, sequentially each time.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class Matrix:
 
     Examples
     --------
-    >>> matrix = Matrix(4, 2)
+    >>> matrix = DiskMatrix(4, 2)
     >>> matrix.put(np.array([3, 0]), np.array([[6, 7], [0, 1]], "float32"))
     >>> matrix.put(np.array([1, 2]), np.array([[2, 3], [4, 5]], "float32"))
     >>> matrix.array().tolist()
@@ -91,11 +91,11 @@ class Matrix:
 
     @property
     def size(self) -> int:
-        """How many bytes it takes."""
+        """The size in bytes."""
         return 4 * self.shape[0] * self.shape[1]
 
     def put(self, places: Array, values: Array) -> None:
-        """Put rows at these places, each of which is given once."""
+        """Write rows to places, each of which is given once."""
         part = places // self._length
         order = np.argsort(part, kind="stable")
         ends = np.flatnonzero(np.diff(part[order])) + 1
@@ -110,7 +110,7 @@ class Matrix:
             self._counts[to] += len(index)
 
     def array(self) -> Array:
-        """Return all rows in their order, read-only; the file is gone when nothing refers to the array any more."""
+        """Return all rows in order, read-only; the file is removed with the last reference to the array."""
         width = self.shape[1]
         for part, places in enumerate(self._places):
             place = np.concatenate(places)
@@ -127,7 +127,7 @@ class Matrix:
 
 
 def amount(count: int) -> str:
-    """Return bytes with a unit.
+    """Return a number of bytes with a unit.
 
     >>> amount(4_200_000), amount(12)
     ('4.2 MB', '0.012 kB')

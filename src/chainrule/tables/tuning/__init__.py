@@ -7,13 +7,14 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from chainrule.tables import casting, loading
-from chainrule.tables.models import PATIENCE
+from chainrule.tables.options import Options
 from chainrule.tables.result import Trained
 from chainrule.tables.training import train
 from chainrule.tables.tuning import folds as folds_module
@@ -45,7 +46,7 @@ def tune(
 ) -> Tuned:
     """Search for a better network for a table than the default, and fit it as :func:`chainrule.tables.train` does.
 
-    A trial's value is its mean loss over the folds of a cross-validation of the rows to train on; the rows that
+    A trial's value is its mean loss over the folds of a cross-validation on the training rows. The rows that
     ``train`` holds out are not used. The first trial is the default network, so the best is never worse on the folds.
     The search is Optuna's ``study.optimize``, with its ``TPESampler`` and ``MedianPruner``.
 
@@ -71,7 +72,7 @@ def tune(
     on_message : function, optional
         Called with a text before the first trial, and before the last fit.
     **options
-        Those of :func:`chainrule.tables.train`. The ``parameters`` given are fixed, and not searched.
+        The fields of :class:`~chainrule.tables.Options`. The ``parameters`` given are fixed, and not searched.
 
     Returns
     -------
@@ -100,7 +101,8 @@ def tune(
     _check(trials, minutes, folds, jobs)
     if isinstance(source, str) and source == "-":
         raise ValueError("tune reads the table twice, and standard input can be read only once: give a file.")
-    loaded, problem = prepare(source, target, folds, seed, **options)
+    given = Options(seed=seed, **options)
+    loaded, problem = prepare(source, target, folds, given)
     about = {
         "format": FORMAT,
         "data": loaded.sha256,
@@ -117,7 +119,7 @@ def tune(
         tell(_plan(problem, len(finished(study))))
         seconds = None if minutes is None else 60 * minutes
         Search(study, problem, seed, trials, seconds, jobs, on_trial, start).run()
-        tell("fit        of the best point, as train does it")
+        tell("fit        the best point, as train does")
         best, found = study.best_trial, records(study)
         return Tuned(
             best=dict(best.params),
@@ -128,30 +130,30 @@ def tune(
             importance=importance(study, seed),
             space=problem.space,
             folds=len(problem.folds),
-            trained=fit(source, target, seed, options, arguments(best.params)),
+            trained=fit(source, target, given, arguments(best.params)),
         )
 
 
-def prepare(source: Any, target: Any, folds: int | None, seed: int, **options: Any) -> tuple[loading.Loaded, Problem]:
+def prepare(source: Any, target: Any, folds: int | None, options: Options) -> tuple[loading.Loaded, Problem]:
     """Read a table as ``train`` does with the same options, and make folds of the rows that it does not hold out."""
-    fixed, patience = dict(options.pop("parameters", None) or {}), options.pop("patience", PATIENCE)
-    loaded = loading.load(source, target, seed=seed, **options)
+    loaded = options.load(source, target)
     schema, rows = loaded.schema, np.sort(np.concatenate([loaded.train, loaded.validation]))
     frame, y = loaded.frame[rows], loaded.y[rows]
-    parts = folds_module.folds(loaded.plan, folds or folds_module.default_count(len(y)), frame, y)
+    parts = folds_module.folds(loaded.rule, folds or folds_module.default_count(len(y)), frame, y)
     inputs = casting.cast(frame, schema.columns)
-    problem = Problem(inputs, y, schema.columns, schema.task, seed, patience, fixed, parts)
+    fixed = dict(options.parameters or {})
+    problem = Problem(inputs, y, schema.columns, schema.task, options.seed, options.patience, fixed, parts)
     if not problem.space:
         raise ValueError("there is nothing to search: every dimension of the space is fixed.")
     return loaded, problem
 
 
-def fit(source: Any, target: Any, seed: int, options: dict[str, Any], found: dict[str, Any]) -> Trained:
+def fit(source: Any, target: Any, options: Options, found: dict[str, Any]) -> Trained:
     """Train on the table with the arguments found; a fit that Ctrl-C ends early is not kept."""
-    given = {**(options.get("parameters") or {}), **found}
+    options = replace(options, parameters={**(options.parameters or {}), **found})
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Training interrupted by user")  # raised below
-        trained = train(source, target=target, seed=seed, **{**options, "parameters": given})
+        trained = train(source, target, **options.given)
     if trained.history.stopped.startswith("interrupted"):
         raise KeyboardInterrupt
     return trained

@@ -6,31 +6,27 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.tables import models
+from chainrule.tables._polars import pl
 from chainrule.tables.preparation import preparation
+from chainrule.tables.report.uncertainty import MIN_PROBABILITY, row_losses
 from chainrule.tables.schema import Column
 from chainrule.tables.tuning import space
 from chainrule.training.callbacks import Callback, Run
 
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
-
 CACHED = 2**30  # bytes of prepared folds that are kept between trials
-TINY = 1e-7  # the smallest probability in a log loss, as in the scores
 
 Report = Callable[[int, list[float]], None]
 """Takes a step and the best loss so far on each fold begun; it may raise to end the trial."""
 
 
 class Fold(NamedTuple):
-    """A prepared fold, as the network sees it."""
+    """A prepared fold."""
 
     X: Array
     y: Array
@@ -48,7 +44,7 @@ class Outcome(NamedTuple):
 
 @dataclass
 class Problem:
-    """The rows to train on, the folds and the search space; everything that a worker process needs.
+    """The training rows, the folds and the search space: everything that a worker process needs.
 
     Parameters
     ----------
@@ -60,7 +56,7 @@ class Problem:
     seed, patience : int
     fixed : dict
         Arguments of the estimator that are not searched.
-    folds : list of (rows to train on, rows to validate on)
+    folds : list of (training rows, validation rows)
     """
 
     frame: pl.DataFrame
@@ -78,7 +74,7 @@ class Problem:
         self.space = space.space(self.task, len(self.y), defaults, self.fixed)
         self.default = space.point(defaults, self.space)
         self.measure = "RMSE" if self.task == "regression" else "log loss"
-        self.worst = float(np.ptp(self.y)) if self.task == "regression" else float(-np.log(TINY))
+        self.worst = float(np.ptp(self.y)) if self.task == "regression" else float(-np.log(MIN_PROBABILITY))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_prepared": {}}  # each process prepares its own folds
@@ -103,7 +99,7 @@ class Problem:
             model = models.network(self.task, arguments, 0)
             model = getattr(model, "regressor", model).set_params(callbacks=[watch])
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of dead units or too few epochs: the loss shows it
+                warnings.simplefilter("ignore")  # about dead units or too few epochs, which the loss shows
                 model.fit(fold.X, (fold.y - center) / scale if self.measure == "RMSE" else fold.y)
             if model.history_.stopped.startswith("interrupted"):
                 raise KeyboardInterrupt
@@ -133,22 +129,16 @@ class Problem:
 
 
 class _Watch(Callback):
-    """Measures the validation rows after each epoch, keeps the best loss, and stops when it no longer improves.
+    """Evaluates the validation rows after each epoch, keeps the best loss, and stops when it no longer improves.
 
-    The targets are as they are: label smoothing and class weights would make losses that cannot be compared.
+    The loss has no label smoothing or class weights, with which trials could not be compared.
     """
 
     def __init__(
         self, loss: Callable[[Array], float], X: Array, patience: int, report: Report, start: int, before: list[float]
     ) -> None:
-        self.loss, self.X, self.patience, self.report, self.start, self.before = (
-            loss,
-            X,
-            patience,
-            report,
-            start,
-            before,
-        )
+        self.loss, self.X, self.patience = loss, X, patience
+        self.report, self.start, self.before = report, start, before
         self.best, self.best_epoch = float("inf"), 0
 
     def on_epoch(self, run: Run) -> None:
@@ -166,7 +156,7 @@ def _rmse(fold: Fold, center: float, scale: float) -> Callable[[Array], float]:
 
 def _log_loss(fold: Fold) -> Callable[[Array], float]:
     if fold.y.ndim == 2:
-        return lambda p: _binary(np.clip(p, TINY, 1 - TINY), fold.y_val)
+        return lambda p: float(row_losses("multilabel", fold.y_val, p).mean())
     classes = np.unique(fold.y)
     which = np.searchsorted(classes, fold.y_val).clip(max=len(classes) - 1)
     known = classes[which] == fold.y_val  # by time or by group, a class may be new
@@ -175,10 +165,6 @@ def _log_loss(fold: Fold) -> Callable[[Array], float]:
         if len(classes) == 2:
             p = np.column_stack([1 - p.ravel(), p.ravel()])
         of_truth = np.where(known, p[np.arange(len(which)), which], 0.0)
-        return float(-np.log(np.clip(of_truth, TINY, 1)).mean())
+        return float(-np.log(np.clip(of_truth, MIN_PROBABILITY, 1)).mean())
 
     return loss
-
-
-def _binary(p: Array, y: Array) -> float:
-    return float(-np.where(y == 1, np.log(p), np.log1p(-p)).mean())

@@ -1,4 +1,4 @@
-"""The page of a tuning: its trials, the best of them, the importance of each dimension and the loss along it."""
+"""The tuning page: the trials, the best of them, the importance of each dimension, and the loss along it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.files.writing import write_atomically
-from chainrule.pages import html, markdown
-from chainrule.pages.blocks import Block, Cell, Figure, Figures, Heading, Table, Text
+from chainrule.pages.blocks import Cell, Figure, Figures, Heading, Table, Text
 from chainrule.pages.drawing import Axis, Plot
 from chainrule.pages.formatting import rows as counted
+from chainrule.pages.page import Page
+from chainrule.pages.text import columns
 from chainrule.tables.tuning.result import TrialRecord, Tuned
 from chainrule.tables.tuning.space import Dimension
 
@@ -39,7 +40,7 @@ def save(tuned: Tuned, folder: str | Path) -> None:
     ...     sorted(path.name for path in Path(folder).iterdir())
     ['trials.csv', 'tuning.html', 'tuning.md']
     """
-    content = _content(tuned)
+    page = _page(tuned)
     table = io.StringIO(newline="")
     writer = csv.writer(table)
     names = [dimension.name for dimension in tuned.space]
@@ -47,7 +48,7 @@ def save(tuned: Tuned, folder: str | Path) -> None:
     for trial in tuned.trials:
         value = "" if trial.value is None else repr(trial.value)
         writer.writerow([trial.number, trial.state, value, f"{trial.seconds:.3f}", *(trial.point[n] for n in names)])
-    texts = {PAGE: html.page(*content), TEXT: markdown.render(*content), TRIALS: table.getvalue()}
+    texts = {PAGE: page.html, TEXT: page.markdown, TRIALS: table.getvalue()}
     for name, text in texts.items():
         write_atomically(Path(folder) / name, text.encode(), follow=False)
 
@@ -70,8 +71,7 @@ def summary(tuned: Tuned) -> str:
         [str(trial.number), f"{trial.value:#.4g}", *(_shown(trial.point[name]) for name in names)]
         for trial in complete(tuned)[:SHOWN]
     ]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    text = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+    text = [columns(lines, align="r" * len(lines[0]))]
     if tuned.importance:
         text += ["", "importance"]
     for name, share in tuned.importance.items():
@@ -97,30 +97,26 @@ def complete(tuned: Tuned) -> list[TrialRecord]:
     return sorted(trials, key=lambda trial: (trial.value or 0.0, trial.number))
 
 
-def _content(tuned: Tuned) -> tuple[str, str, list[Block]]:
-    """Return the title, the line below it, and the blocks."""
+def _page(tuned: Tuned) -> Page:
     about = (
-        f"{len(tuned.trials)} trials on {tuned.trained.source}, each trained on {tuned.folds} folds of the rows to "
-        "train on. The held-out rows were not used."
+        f"{len(tuned.trials)} trials on {tuned.trained.source}, each trained on {tuned.folds} folds of the "
+        "training rows. The held-out rows were not used."
     )
-    return (
-        f"Tuning a network for {tuned.trained.schema.target}",
-        about,
-        [
-            Text(f"Best: {sentence(tuned)}", "result"),
-            Heading("Trials", "in order, and the best of them", "trials"),
-            Figures((_history(tuned), *_importance(tuned))),
-            _best(tuned),
-            Heading("Dimensions", "the loss along each of them", "dimensions"),
-            Figures(tuple(_slice(tuned, dimension) for dimension in tuned.space)),
-            Heading("Search space", "the ranges, and the reasons for them", "space"),
-            Table(("dimension", "range", "reason"), tuple((d.name, d.shown(), d.why) for d in tuned.space), "lll"),
-        ],
+    blocks = (
+        Text(f"Best: {sentence(tuned)}", "result"),
+        Heading("Trials", "in order, and the best of them", "trials"),
+        Figures((_history(tuned), *_importance(tuned))),
+        _best(tuned),
+        Heading("Dimensions", "the loss along each of them", "dimensions"),
+        Figures(tuple(_slice(tuned, dimension) for dimension in tuned.space)),
+        Heading("Search space", "the ranges, and the reasons for them", "space"),
+        Table(("dimension", "range", "reason"), tuple((d.name, d.shown(), d.why) for d in tuned.space), "lll"),
     )
+    return Page(f"Tuning a network for {tuned.trained.schema.target}", about, blocks)
 
 
 def _loss_axis(tuned: Tuned, values: Array) -> Axis:
-    """Return an axis that shows the good trials well: the worst are drawn at its upper end."""
+    """Return an axis that shows the good trials well, with the worst at its upper end."""
     high = max(float(np.quantile(values, 0.75)), tuned.default_value)
     low = float(values.min())
     room = 0.06 * (high - low) or 0.01 * abs(low) or 1.0
@@ -138,13 +134,14 @@ def _history(tuned: Tuned) -> Figure:
         plot.points(pruned[:, 0], pruned[:, 1], "s2", radius=2.0)
     plot.points(x, y, "s1", radius=3.0)
     plot.line(np.repeat(np.append(x, last), 2)[1:-1], np.repeat(np.minimum.accumulate(y), 2), "s1")
-    caption = (
+    look = (
         "Blue: complete trials, and the best so far. Orange: pruned trials, with the mean loss at which they ended. "
-        "Dashed: the default. Trials above the picture are drawn at its upper edge."
+        "Dashed: the default. Trials above the plot are drawn at its upper edge."
     )
     rows = tuple((str(t.number), t.state, "" if t.value is None else f"{t.value:#.4g}") for t in tuned.trials)
     table = Table(("trial", "state", tuned.measure), rows, "rlr")
-    return Figure("Trial by trial", plot.svg("Trial by trial", caption), caption, table)
+    caption = f"The {tuned.measure} of the default is {tuned.default_value:#.4g}."
+    return plot.figure("Trial by trial", caption, table, look=look)
 
 
 def _best(tuned: Tuned) -> Table:
@@ -159,13 +156,11 @@ def _best(tuned: Tuned) -> Table:
         for i, trial in enumerate(complete(tuned)[:SHOWN])
     ]
     caption = (
-        "Trial 1 is the default. The folds of one trial often differ by more than the trials do, which all use the "
-        "same folds. The best of many trials looks slightly too good: the held-out rows show how good it is."
+        "Trial 1 is the default. All trials use the same folds, whose losses often differ by more than those of the "
+        "trials. The best of many trials is slightly optimistic; the scores on the held-out rows are not."
     )
-    heads = [name.replace("_", " ") for name in names]  # which may wrap
-    return Table(
-        ("trial", tuned.measure, "on its folds", *heads), tuple(rows), "rrr" + "r" * len(names), "Best trials", caption
-    )
+    head = ("trial", tuned.measure, "range over folds", *(name.replace("_", " ") for name in names))  # which may wrap
+    return Table(head, tuple(rows), "r" * len(head), "Best trials", caption)
 
 
 def _importance(tuned: Tuned) -> list[Table]:
@@ -175,8 +170,8 @@ def _importance(tuned: Tuned) -> list[Table]:
     largest = max(tuned.importance.values()) or 1.0
     rows = tuple((name, Cell(f"{100 * share:.0f}%", bar=share / largest)) for name, share in tuned.importance.items())
     caption = (
-        "The share of the variance of the loss that each dimension explains alone (functional ANOVA), pruned trials "
-        "included with the mean loss at which they ended. After few trials this is only a hint."
+        "The share of the variance of the loss that each dimension explains alone (functional ANOVA). Pruned trials "
+        "count with the mean loss at which they ended. After a few trials, this is only a hint."
     )
     return [Table(("dimension", "share"), rows, "lr", "Importance", caption)]
 
@@ -189,10 +184,8 @@ def _slice(tuned: Tuned, dimension: Dimension) -> Figure:
     plot = Plot(_axis(dimension), _loss_axis(tuned, y))
     plot.points(x, y, "s1", radius=2.5)
     plot.points(x[:1], y[:1], "s1", radius=5.5)
-    caption = f"Each dot is a complete trial, the large one the best: {_shown(values[0])}."
-    rows = tuple((_shown(v), f"{loss:#.4g}") for v, loss in zip(values[:SHOWN], y, strict=False))
-    table = Table((dimension.name, tuned.measure), rows, "rr")
-    return Figure(dimension.name, plot.svg(dimension.name, caption), caption, table)
+    look = "Each dot is a complete trial, the large one the best."
+    return plot.figure(dimension.name, f"Best: {_shown(values[0])}.", None, look=look)
 
 
 @dataclass(frozen=True)

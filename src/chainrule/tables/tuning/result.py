@@ -1,4 +1,4 @@
-"""What tuning returns: the trials, the best point, and the model fitted with it."""
+"""The result of tuning: the trials, the best point, and the model fitted with it."""
 
 from __future__ import annotations
 

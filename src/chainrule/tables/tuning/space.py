@@ -37,7 +37,7 @@ class Dimension:
 
     @property
     def whole(self) -> bool:
-        """Whether its values are whole numbers."""
+        """Whether its values are integers."""
         return not self.choices and isinstance(self.low, int)
 
     def suggest(self, trial: Trial) -> Any:
@@ -60,34 +60,34 @@ class Dimension:
 
 
 SPACE = (
-    Dimension("layers", "hidden_layer_sizes", "tables seldom gain from more, and one is often enough", low=1, high=3),
+    Dimension("layers", "hidden_layer_sizes", "tables seldom need more, and one is often enough", low=1, high=3),
     Dimension(
-        "units", "hidden_layer_sizes", "of each hidden layer: a factor of four and more to both sides of the default",
+        "units", "hidden_layer_sizes", "per hidden layer, around the default of 128 or 256",
         low=16, high=512, log=True,
     ),
     Dimension(
-        "activation", "activation", "a kink, two smooth relatives of it, and one with bounds, for very noisy columns",
+        "activation", "activation", "a kink, two smooth variants of it, and a bounded one for very noisy columns",
         choices=("relu", "gelu", "silu", "tanh"),
     ),
-    Dimension("dropout", "dropout", "from none to half of the units; more seldom learns", low=0.0, high=0.5),
+    Dimension("dropout", "dropout", "from none to half of the units; higher rates seldom learn", low=0.0, high=0.5),
     Dimension(
-        "alpha", "alpha", "L2 penalty: from nothing that is felt to weights that hardly leave zero",
+        "alpha", "alpha", "L2 penalty, from negligible to one that keeps the weights near zero",
         low=1e-6, high=10.0, log=True,
     ),
     Dimension(
-        "learning_rate", "learning_rate_init", "of Adam: a tenth and ten times the default; above, it diverges",
+        "learning_rate", "learning_rate_init", "for Adam, a tenth to ten times the default; larger ones diverge",
         low=3e-4, high=3e-2, log=True,
     ),
     Dimension(
-        "batch_size", "batch_size", "smaller ones cost time, larger ones take too few steps; none above half the rows",
+        "batch_size", "batch_size", "smaller ones take time, larger ones take too few steps; at most half the rows",
         choices=(16, 32, 64, 128, 256),
     ),
     Dimension(
-        "schedule", "learning_rate", "whether the rate rises and falls, only falls, or stays",
+        "schedule", "learning_rate", "a learning rate that rises and falls, only falls, or is constant",
         choices=tuple(SCHEDULES),
     ),
     Dimension(
-        "label_smoothing", "label_smoothing", "helps where labels are wrong; above a fifth it blurs what is known",
+        "label_smoothing", "label_smoothing", "helps if labels are wrong; above a fifth, it blurs the classes",
         low=0.0, high=0.2, tasks=CLASSES,
     ),
 )  # fmt: skip

@@ -36,7 +36,7 @@ else:
 
 NAME = "chainrule"
 FILE, LOCK = "study.log", ".study.lock"
-ABOUT = "chainrule"  # the attribute of the study that says what it belongs to
+ABOUT = "chainrule"  # the attribute of the study with the values that must match
 LARGEST, LONGEST, SLOWEST = 2**27, 2**16, 30.0  # bytes of a study and of a line, and seconds to read it
 MOST_TRIALS, MOST_UNFINISHED, MOST_NOTES = 50_000, 1000, 100  # notes of a trial or of the study
 STUDY_NOTES, CREATE_TRIAL, SET_STATE = (2, 3), 4, 6  # Optuna's numbers of these operations
@@ -84,7 +84,7 @@ def opened(folder: Path, seed: int, about: Mapping[str, Any], problem: Problem) 
     folder : path
     seed : int
     about : mapping
-        What must be the same for a study to be resumed, by its name in a message; JSON.
+        The values that must match for a study to be resumed, by their names in messages; JSON.
     problem : Problem
 
     Raises
@@ -120,7 +120,7 @@ def opened(folder: Path, seed: int, about: Mapping[str, Any], problem: Problem) 
 def reseed(study: optuna.Study, seed: int) -> None:
     """Give the study the sampler of its next trial, seeded by the number of finished trials.
 
-    A study that is resumed therefore draws what it would have drawn without a break.
+    A resumed study therefore draws the same points as without the interruption.
     """
     stream = int(np.random.SeedSequence((seed, len(finished(study)))).generate_state(1)[0])
     study.sampler = optuna.samplers.TPESampler(multivariate=True, constant_liar=True, seed=stream)

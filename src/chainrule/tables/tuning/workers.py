@@ -87,11 +87,11 @@ def _no_ctrl_c() -> Iterator[None]:
 
 
 class _Ended(Exception):  # noqa: N818  (not an error)
-    """The trial is not to go on."""
+    """Ends the trial in a worker."""
 
 
 def _work(connection: Connection, problem: Problem, threads: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the process that writes the study
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process that writes the study handles it
     os.environ["CHAINRULE_NUM_THREADS"] = str(threads)
 
     def report(step: int, losses: list[float]) -> None:

@@ -1,39 +1,40 @@
-"""How good the network is on the rows that were held out, beside models without one."""
+"""The evaluation of a network on the held-out rows, beside models without a network."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.tables import baselines, leaks, scores, splitting
+from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
+from chainrule.tables.predicting import outputs
+from chainrule.tables.report import uncertainty
 from chainrule.tables.result import HeldOut
 from chainrule.tables.schema import Schema
 from chainrule.tables.streaming.on_disk import OnDisk
 from chainrule.tables.task import target_values
 
-if TYPE_CHECKING:
-    import polars as pl
-else:
-    pl = Any
-
-__all__ = ["Judgement", "judge"]
+__all__ = ["Evaluation", "evaluate"]
 
 
-class Judgement(NamedTuple):
-    """Scores of the network and of the baselines on the held-out rows."""
+class Evaluation(NamedTuple):
+    """The scores of the network and of the baselines on the held-out rows."""
 
     held_out: HeldOut
     scores: dict[str, float]
     baselines: dict[str, dict[str, float]]
     verdict: str
     warnings: tuple[str, ...] = ()
+    intervals: dict[str, tuple[float, float]] = {}  # noqa: RUF012  (never changed)
 
 
-def judge(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: Array, seed: int) -> Judgement:
-    """Measure a fitted pipeline, and simple models that are fitted on the rows that are not held out, and their y.
+def evaluate(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: Array, seed: int) -> Evaluation:
+    """Evaluate a fitted pipeline on held-out rows, and the baselines, which are fitted to all other rows.
 
-    Of a ``frame`` on disk, no more rows are read than a simple model is fitted to.
+    From a ``frame`` on disk, only as many rows are read as a baseline is fitted to.
     """
     rest = frame.height
     if isinstance(frame, OnDisk):
@@ -42,10 +43,12 @@ def judge(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: Arra
         frame = frame.select([column.name for column in schema.used])
     truth = target_values(test, schema)
     if not len(truth):
-        return Judgement(HeldOut(test, truth, truth), {}, {}, "No rows were held out: nothing can be said.")
-    rows = cast(test, schema.columns)
-    predictions = pipeline.predict(rows)
-    p = None if schema.task == "regression" else pipeline.predict_proba(rows)
+        return Evaluation(
+            HeldOut(test, truth, truth), {}, {}, "No rows were held out, so the network was not evaluated."
+        )
+    X = np.asarray(pipeline[0].transform(cast(test, schema.columns)))
+    predictions, p = outputs(pipeline[-1], schema, X)
+    held_out = HeldOut(test, truth, predictions, p, inputs=X)
     simple = baselines.fit(schema, frame, y, test, seed)
     ours = scores.measure(schema.task, truth, predictions, p, schema.classes)
     measured = {
@@ -53,6 +56,6 @@ def judge(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: Arra
     }
     verdict = scores.verdict(schema.task, truth, predictions, {b.name: b.predictions for b in simple[1:]})
     if some := [f"the {b.name} to {b.rows:,}" for b in simple[1:] if b.rows < rest]:
-        verdict += f" To save time, not all of the {rest:,} rows were fitted: {', '.join(some)}."
+        verdict += f" To save time, the baselines were fitted to some of the {rest:,} rows: {', '.join(some)}."
     warnings = leaks.too_good(schema, {"network": ours, **measured}, len(truth))
-    return Judgement(HeldOut(test, truth, predictions, p), ours, measured, verdict, warnings)
+    return Evaluation(held_out, ours, measured, verdict, warnings, uncertainty.intervals(schema, held_out, ours))

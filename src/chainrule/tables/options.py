@@ -1,0 +1,113 @@
+"""The options that ``train``, ``tune`` and ``script`` share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from chainrule.tables import models
+from chainrule.tables.loading import TEST, VALIDATION, Loaded, load
+
+__all__ = ["Options"]
+
+LISTS = ("categorical", "numeric", "drop", "dates")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a table is read and split, and how its network is trained.
+
+    :func:`~chainrule.tables.train`, :func:`~chainrule.tables.tune` and :func:`~chainrule.tables.script` take each of
+    these as a keyword argument.
+
+    Parameters
+    ----------
+    task : str, optional
+        "binary", "multiclass", "classification", "regression" or "multilabel"; inferred from the target by default.
+    categorical, numeric, drop, dates : names
+        Columns whose inferred type is wrong. A date may have its format after a colon: ``"born:%d/%m/%Y"``.
+    test : float or path
+        The share of rows to hold out, or a file with the held-out rows.
+    validation : float
+        The share of the other rows for early stopping.
+    time_column : str, optional
+        Hold out the last rows by this column, instead of random rows.
+    group : str, optional
+        Keep rows with the same value in this column in the same part.
+    parameters : mapping, optional
+        Arguments of :class:`~chainrule.MLPClassifier` or :class:`~chainrule.MLPRegressor` that replace the defaults.
+    patience : int
+        The number of epochs without a better validation loss before training stops; 0 to train for all epochs.
+    delimiter, header : optional
+        The delimiter of a CSV file, and whether it has a header; detected by default.
+    decimal : str, optional
+        The decimal mark of numbers in text, "." or ",", for columns where it is ambiguous, as in 4.229.
+    stream : bool
+        Leave a Parquet or CSV file that does not fit into memory on disk, and read it column by column and block by
+        block. The model is the same, bit for bit. The folder for temporary files (``TMPDIR``) must have room for the
+        network's inputs, 4 bytes each; see "Tables larger than memory" in the documentation.
+    seed : int
+        Seed for the split and the network.
+
+    Examples
+    --------
+    >>> Options(drop=["id"], seed=3).call("train", "t.csv", "y")
+    "train('t.csv', 'y', drop=['id'], seed=3)"
+    """
+
+    task: str | None = None
+    categorical: Iterable[str] = ()
+    numeric: Iterable[str] = ()
+    drop: Iterable[str] = ()
+    dates: Iterable[str] = ()
+    test: float | str | os.PathLike[str] = TEST
+    validation: float = VALIDATION
+    time_column: str | None = None
+    group: str | None = None
+    parameters: Mapping[str, Any] | None = None
+    patience: int = models.PATIENCE
+    delimiter: str | None = None
+    header: bool | None = None
+    decimal: str | None = None
+    stream: bool = False
+    seed: int = 0
+    given: dict[str, Any] = field(init=False, repr=False)
+    """The options that are not the defaults."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.parameters, Mapping | None):
+            raise TypeError(f"parameters: expected a dict, such as {{'max_iter': 20}}, got {self.parameters!r}.")
+        found: dict[str, Any] = {}
+        for option in fields(self)[:-1]:
+            value = getattr(self, option.name)
+            if option.name in LISTS:
+                if not isinstance(value, Iterable):
+                    raise TypeError(f"{option.name}: expected the names of columns, got {value!r}.")
+                value = [value] if isinstance(value, str) else [*value]
+            value = os.fspath(value) if isinstance(value, os.PathLike) else value
+            object.__setattr__(self, option.name, value)
+            if value != option.default and value not in ([], {}):
+                found[option.name] = value
+        object.__setattr__(self, "given", found)
+
+    def load(self, source: Any, target: Any) -> Loaded:
+        """Read a table and split its rows."""
+        reading = {name: value for name, value in self.given.items() if name not in ("parameters", "patience")}
+        return load(source, target, **reading)
+
+    def arguments(self, rows: int, task: str) -> dict[str, Any]:
+        """Return the arguments of the estimator for a number of training rows."""
+        return models.parameters(rows, task, self.seed, dict(self.parameters or {}))
+
+    def call(self, function: str, source: Any, target: Any) -> str:
+        """Return the call of a function with these options; a source that is not a file is called ``frame``."""
+        first = repr(os.fspath(source)) if isinstance(source, str | os.PathLike) else "frame"
+        return f"{function}({', '.join([first, repr(target), *(f'{k}={v!r}' for k, v in self.given.items())])})"
+
+    def settings(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return every option as JSON, with the arguments of the estimator as its parameters."""
+        left_out = ("given",) if self.stream else ("given", "stream")
+        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
+        return {**found, "parameters": models.plain(arguments)}
