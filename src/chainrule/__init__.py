@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         check_layer,
         check_optimizer,
     )
-    from chainrule.tables.saving import Saved
+    from chainrule.tables.saving import SavedRun
     from chainrule.tracing import Trace
     from chainrule.tracing.example import trace  # (mypy takes it for a second definition from the package)
     from chainrule.training import (
@@ -98,7 +98,7 @@ _LAZY = {
 }
 
 
-def load(path: str | os.PathLike[str]) -> "Network | Classifier | Regressor | Saved":
+def load(path: str | os.PathLike[str]) -> "Network | Classifier | Regressor | SavedRun":
     """Load a model file, or the folder of a run on a table.
 
     Parameters
@@ -112,7 +112,7 @@ def load(path: str | os.PathLike[str]) -> "Network | Classifier | Regressor | Sa
     Network, Classifier or Regressor
         From a file, to predict with NumPy alone; see :func:`chainrule.files.serving.load`. To fit an estimator further,
         use ``MLPClassifier.load`` or ``MLPRegressor.load``.
-    chainrule.tables.Saved
+    chainrule.tables.SavedRun
         From a folder, with its pipeline, schema and configuration; see :func:`chainrule.tables.load`. It needs the
         extra ``tables``; pass it to :func:`chainrule.tables.predict`.
 

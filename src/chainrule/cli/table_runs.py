@@ -167,7 +167,7 @@ def predict(
         say(f"Wrote {rows:,} rows to {out}")
 
 
-def _loaded(folder: Path, data: Path | None) -> Saved:
+def _loaded(folder: Path, data: Path | None) -> SavedRun:
     if data is not None:
         raise ValueError("--data applies only to data sets, not tables: omit it.")
     return load(folder)
