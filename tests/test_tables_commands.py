@@ -566,7 +566,7 @@ def test_numbers_out_of_their_bounds_are_refused_by_their_option(runs, tmp_path,
 
 def test_load_of_the_package_reads_the_folder_of_a_run(runs, tmp_path):
     loaded = cr.load(runs / "binary")
-    assert isinstance(loaded, tables.Saved)
+    assert isinstance(loaded, tables.SavedRun)
     assert loaded.schema == tables.load(runs / "binary").schema
     frame = rows("binary", 5, seed=2).drop("y")
     expected = tables.predict(tables.load(runs / "binary"), frame)[0]

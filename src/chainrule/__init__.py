@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         check_layer,
         check_optimizer,
     )
-    from chainrule.tables.saving import SavedRun
+    from chainrule.tables.result import SavedRun
     from chainrule.tracing import Trace
     from chainrule.tracing.example import trace  # (mypy takes it for a second definition from the package)
     from chainrule.training import (
