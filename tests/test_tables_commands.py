@@ -397,8 +397,8 @@ def test_ranges_of_a_lying_schema_are_refused_in_a_sentence(runs, tmp_path, colu
         next(c for c in schema["columns"] if c["name"] == column).update(changes)
 
     folder = forged(runs / "binary", tmp_path / "run", edit)
-    refused("check", folder, match="the schema is corrupt")
-    refused("export", folder, "--onnx", tmp_path / "p.onnx", match="the schema is corrupt")
+    refused("check", folder, match="the schema is damaged")
+    refused("export", folder, "--onnx", tmp_path / "p.onnx", match="the schema is damaged")
     run("explain", folder, runs / "binary.csv", "--row", "1")
 
 
