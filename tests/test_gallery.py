@@ -31,7 +31,7 @@ def run(folder, name):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    assert re.sub(r"chainrule: compiling.*\n", "", done.stderr) == ""
     assert max(map(len, done.stdout.splitlines())) <= 100
     assert (folder / "here" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in folder.iterdir()] == ["here"]

@@ -46,7 +46,7 @@ def refused(*arguments, match):
 def test_train_and_predict(here):
     printed = run("train", "titanic.csv", "--target", "survived", *QUICK).stdout
     assert re.search(r"^sex +yes/no +0 +2  female = 0, male = 1$", printed, re.MULTILINE)
-    assert re.search(r"^number +identifier .* left out: values increase by one", printed, re.MULTILINE)
+    assert re.search(r"^number +identifier .* dropped: values increase by one", printed, re.MULTILINE)
     assert "210 training, 30 validation, 60 test" in printed
     assert re.search(r"^accuracy +0\.\d+ +0\.\d+ to 0\.\d+ +0\.\d+ +0\.\d+ +0\.\d+$", printed, re.MULTILINE)
     assert "linear model" in printed
