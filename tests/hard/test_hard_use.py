@@ -96,7 +96,7 @@ def test_a_full_disk_does_not_end_training(tmp_path):
     epochs, *messages = done.stdout.strip().split("|")
     assert epochs == "3"
     assert len(messages) == 3
-    assert all("cannot be written (File too large): training goes on without it" in message for message in messages)
+    assert all("cannot be written (File too large): training continues without it" in message for message in messages)
     assert [*tmp_path.iterdir()] == []  # and nothing half-written is left
 
 

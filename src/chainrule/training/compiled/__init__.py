@@ -22,7 +22,7 @@ MOST_DRAWS = 2**18  # numbers that dropout may have waiting: they stay in the ca
 
 
 def steps(work: Work, run: Run) -> Steps:
-    """Return what does the steps: compiled if every part has a compiled form and the rows are dense."""
+    """Return the object that runs the steps: compiled if every component has a compiled form."""
     try:
         return _CompiledSteps(work, run, Plan(work))
     except NotCompiled as reason:

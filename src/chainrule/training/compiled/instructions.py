@@ -1,4 +1,4 @@
-"""What compiled code is made of where Python has no words for it, as LLVM instructions: Numba imports this to compile.
+"""LLVM instructions for what Python cannot express; imported only when something is compiled.
 
 Memory by its address, calls by address, numbers that threads change together, BLAS, and the tile of a matrix product.
 """

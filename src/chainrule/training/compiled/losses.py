@@ -50,7 +50,7 @@ def _total(T, base, n):
 
 @compiled
 def _scale(T, base, row, i, n, total):
-    """Return what the row counts: 1 / n, or w / Σ w; weights that are all 0 teach nothing."""
+    """Return the weight of a row in the mean: 1 / n, or w / Σ w; 0 if all weights are 0."""
     if not integer(base, WEIGHTS):
         return 1 / n
     w = float(vector(T, integer(base, WEIGHTS), _index(base, row, i), 1)[0])

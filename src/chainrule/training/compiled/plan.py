@@ -21,7 +21,7 @@ MANY = 50_000_000  # and from which on more than two threads are
 
 
 class Plan:
-    """What does not change while training.
+    """The parts of a training run that do not change from step to step.
 
     Attributes
     ----------

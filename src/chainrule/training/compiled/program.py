@@ -19,11 +19,11 @@ BARRIER = "barrier"
 
 
 class NotCompiled(Exception):  # noqa: N818  (a reason, not an error)
-    """What has no compiled form, in words."""
+    """Raised for a component without a compiled form; the message names it."""
 
 
 class Program:
-    """What the layers write their operations to, each by the function of its name in ``compiled/layers``.
+    """The operations of a network, written by the function of each layer in ``compiled/layers``.
 
     Attributes
     ----------

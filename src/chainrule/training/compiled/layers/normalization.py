@@ -69,7 +69,7 @@ def BatchNorm(layer: layers.BatchNorm, program: Program, x: int) -> int:  # noqa
 
 @compiled
 def _shared(T, op, base, p, which):
-    """Return what part p leaves for each feature: 0 and 1 its moments, 2 to 4 those of all, 5 and 6 its sums."""
+    """Return the values of part p for each feature: 0 and 1 are its moments, 2 to 4 those of all, 5 and 6 its sums."""
     features = integer(op, FEATURES)
     return vector(
         T, integer(base, SHARED), integer(op, PLACE) * integer(base, PARTS) + (7 * p + which) * features, features
