@@ -19,8 +19,8 @@ REMEDY = "Set NUMBA_CACHE_DIR to a writable folder, or each process compiles aga
 def read(key: str) -> tuple[str, bytes] | None:
     """Return the symbol and the machine code of a function; None if there is none, or a damaged file.
 
-    A checksum guards against damage: one flipped bit of machine code can end the process. It does not authenticate: whoever
-    may write to the folder decides what is run.
+    A checksum guards against damage: one flipped bit of machine code can end the process. It does not authenticate:
+    whoever may write to the folder decides what is run.
     """
     folder = _folder()
     try:
