@@ -117,6 +117,7 @@ def test_early_stopping_keeps_the_best_average(order):
     np.testing.assert_array_equal(theta, keep.seen[best])
 
 
+@pytest.mark.slow
 @every_average
 @pytest.mark.parametrize("normal", [False, True], ids=["", "normalised"])
 @pytest.mark.parametrize("killed", [1, 2, 4, 5])

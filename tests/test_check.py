@@ -20,6 +20,8 @@ from chainrule.gradient_check import engines
 from chainrule.layers import Dense, Tanh
 from chainrule.training import engine
 
+pytestmark = pytest.mark.slow
+
 PLANTED = Path(planted.__file__)
 COMMAND = [sys.executable, "-m", "chainrule.cli", "check"]
 # Each class of planted.py, and what the command says of it.

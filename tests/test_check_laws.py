@@ -33,6 +33,7 @@ NAMED = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMED)
 def test_a_mistake_is_named_and_nothing_else_is(name):
     where, said = NAMED[name]

@@ -23,6 +23,7 @@ SHIPPED = [layer for cls in public_classes(cr.layers, Layer).values() for layer 
 # ---------------------------------------------------------------- what is right passes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", SHIPPED, ids=repr)
 def test_every_shipped_layer_is_right_with_order_two(layer):
     report = cr.check_layer(layer)

@@ -153,6 +153,7 @@ def test_conv_equals_pytorch(case, rows, dtype, seed):
         assert_close(found[name], tensor.grad, dtype, name)
 
 
+@pytest.mark.slow
 @few
 @given(convolutions(), seeds)
 def test_gradients_of_conv_have_order_two(case, seed):
@@ -309,6 +310,7 @@ def test_batch_norm_equals_pytorch_over_several_steps(shape, rows, momentum, dty
             assert_close(getattr(layer, name), getattr(theirs, name), dtype, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [BatchNorm, LayerNorm, RMSNorm, Scale])
 @few
 @given(samples, seeds)

@@ -269,6 +269,7 @@ def test_a_numba_that_cannot_be_imported_is_done_without_unless_it_is_asked_for(
         trained()
 
 
+@pytest.mark.slow
 def test_machine_code_that_is_there_needs_no_numba(tmp_path):
     settings = {"NUMBA_CACHE_DIR": str(tmp_path)}
     first = run(PACKAGE.parent, TRAIN, **settings)

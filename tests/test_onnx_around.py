@@ -34,6 +34,8 @@ from sklearn.preprocessing import (
 
 import chainrule as cr
 
+pytestmark = pytest.mark.slow
+
 
 def skl2onnx():
     """Import what takes seconds to import when a test uses it, not when the tests are collected."""

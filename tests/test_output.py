@@ -17,6 +17,8 @@ from chainrule.cli.app import app
 from chainrule.cli.output import printable, say, tell
 from chainrule.tables.tuning import study as studies
 
+pytestmark = pytest.mark.slow
+
 CITIES = ("Łódź", "Łódż")
 
 

@@ -9,6 +9,8 @@ from chainrule import tables
 from chainrule.tables import baselines
 from chainrule.tables.scores import verdict
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"max_iter": 3, "hidden_layer_sizes": (8,)}
 RNG = np.random.default_rng(0)
 ROWS = 300

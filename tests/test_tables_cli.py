@@ -18,6 +18,8 @@ from chainrule.cli.app import app
 from chainrule.cli.errors import warnings_at_the_end
 from test_tables_training import passengers
 
+pytestmark = pytest.mark.slow
+
 QUICK = ["--epochs", "3", "--layers", "8"]
 
 

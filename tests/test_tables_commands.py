@@ -24,6 +24,8 @@ from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
 from chainrule.tables.positive import PositiveTarget
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("binary", "multiclass", "regression")
 
 

@@ -15,6 +15,8 @@ from chainrule.tables.predicting import predict
 from chainrule.tables.reading import read
 from chainrule.tables.streaming import on_disk
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):

@@ -24,6 +24,8 @@ from chainrule.tables.casting import cast
 from chainrule.tables.schema import Schema
 from small_tables import rewritten
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", autouse=True)
 def skops():

@@ -19,7 +19,7 @@ from small_tables import INPUTS, frame, trained
 NO_TEXT = tuple(name for name in INPUTS if name != "notes")
 QUICK = {"max_iter": 4, "hidden_layer_sizes": (8,)}
 
-pytestmark = pytest.mark.filterwarnings("ignore:Found unknown categories")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Found unknown categories")]
 
 
 def run(content, given):

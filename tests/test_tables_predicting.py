@@ -23,6 +23,7 @@ def rows():
     return small_tables.frame(50, seed=3).select(small_tables.INPUTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", small_tables.TARGETS)
 def test_blocks_give_what_the_pipeline_gives(runs, rows, task, monkeypatch):
     run = runs[task]

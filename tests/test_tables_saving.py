@@ -14,6 +14,8 @@ from chainrule.files.values import ModelFileError
 from chainrule.tables import saving, trusted
 from chainrule.tables.casting import cast
 
+pytestmark = pytest.mark.slow
+
 TASKS = tuple(small_tables.TARGETS)
 
 

@@ -19,7 +19,7 @@ from test_tables_training import passengers
 QUICK = {"max_iter": 4, "hidden_layer_sizes": (8,)}
 TARGETS = ["ill", "grade", "price", "sold", "late"]
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # what is advised after four epochs on 200 rows
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # what is advised after four epochs on 200 rows
 
 
 def printed(text):

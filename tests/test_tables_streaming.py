@@ -31,6 +31,7 @@ ROWS = 1200
 QUICK = {"max_iter": 3, "hidden_layer_sizes": (8,)}
 
 pytestmark = [  # what is advised after three epochs, but not a file that is left open
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore"), pytest.mark.filterwarnings("error::ResourceWarning"),
     pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning"),
 ]  # fmt: skip

@@ -14,6 +14,8 @@ from chainrule.tables.casting import cast
 from chainrule.tables.leaks import find as find_leaks
 from chainrule.tables.report import build
 
+pytestmark = pytest.mark.slow
+
 QUICK = {"max_iter": 4, "hidden_layer_sizes": (8,)}
 RNG = np.random.default_rng(0)
 ROWS = 300

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss, root_mean_squared_error
 
+pytestmark = pytest.mark.slow
+
 pl = pytest.importorskip("polars")
 optuna = pytest.importorskip("optuna")
 

@@ -14,6 +14,8 @@ import zipfile
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 pl = pytest.importorskip("polars")
 
 from typer.testing import CliRunner  # noqa: E402

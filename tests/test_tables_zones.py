@@ -11,7 +11,7 @@ from chainrule.tables.converting import feeds, to_onnx
 from chainrule.tables.loading import load
 from test_tables_script import same
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # what is advised after three epochs on 80 rows
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # what is advised after three epochs on 80 rows
 QUICK = {"max_iter": 3, "hidden_layer_sizes": (4,)}
 ROWS = 80
 HOURS = np.random.default_rng(0).integers(0, 24 * 300, ROWS).tolist()

@@ -535,6 +535,7 @@ class TestRenderings:
         self.check(trace)
         assert all(check.ok for check in trace.checks)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("layer", public_classes(layers, Layer))
     def test_every_layer(self, layer):
         network, rows = around(layer, "softmax_cross_entropy")
