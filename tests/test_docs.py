@@ -26,6 +26,7 @@ BLOCKS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", BLOCKS)
 def test_code_in_the_documents_runs(code, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -58,6 +58,7 @@ def test_grid_search_of_a_regressor():
     assert search.fit(X_REGRESSION, Y_REGRESSION).best_score_ > 0.5
 
 
+@pytest.mark.slow
 def test_cross_val_score_in_two_processes(monkeypatch):
     # The workers are processes of their own: they ignore the warnings that this one ignores.
     monkeypatch.setenv("PYTHONWARNINGS", "ignore")

@@ -57,6 +57,7 @@ def test_every_activation_is_right_with_order_two(name):
     assert report.error < 1e-7, f"{name}: error {report.error}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inside", [False, True])
 def test_a_mistake_behind_an_embedding_or_inside_of_a_residual_is_found_there(inside):
     x = X[:, :3].copy()

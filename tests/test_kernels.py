@@ -217,6 +217,7 @@ def works(draw):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::chainrule.advice.AdviceWarning")  # a random network may well be a bad one
 @given(work=works())
 @settings(max_examples=150, deadline=None, derandomize=True)

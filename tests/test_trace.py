@@ -564,6 +564,7 @@ class TestRenderings:
         assert r"&lt;script&gt;a\|b\*\_\$\`" in trace.markdown()
         assert "true: <script>a|b*_$`" in trace.text()
 
+    @pytest.mark.slow
     def test_long_arrays_are_shortened(self):
         network = cr.Network(300, [Dense(150), ReLU(), Dense(10)], "softmax_cross_entropy", seed=0)  # 45,000 weights
         trace = cr.trace(network, np.linspace(-1, 1, 300), 3)
@@ -716,6 +717,7 @@ class TestCommandLine:
         assert "██" in out
         assert "THEY DIFFER" not in out
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("ending", ["html", "md", "txt"])
     def test_it_writes_a_file(self, ending, run_folder, tmp_path):
         path = tmp_path / f"example.{ending}"
