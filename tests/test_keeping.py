@@ -125,6 +125,17 @@ def test_where_there_is_no_place_it_says_so_and_what_to_set(folder, monkeypatch,
     )
 
 
+def test_a_user_without_a_home_compiles(folder, monkeypatch, capsys):
+    def homeless():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(keeping.Path, "home", homeless)
+    assert compiles(monkeypatch)
+    assert "the result cannot be kept" in capsys.readouterr().err
+
+
 def test_a_full_disk_is_no_error(folder, monkeypatch, capsys):
     def full(*arguments, **options):
         raise OSError(28, "No space left on device")

@@ -63,15 +63,10 @@ def _say_once(line: str) -> None:
 @functools.cache
 def _folder() -> Path | None:
     """Return the folder for this version of everything that decides what the machine code is."""
-    if "NUMBA_CACHE_DIR" in os.environ:
-        place = Path(os.environ["NUMBA_CACHE_DIR"])
-    elif sys.platform == "win32":
-        place = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        place = Path.home() / "Library" / "Caches"
-    else:
-        place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = place / "chainrule" / f"{_version():08x}"
+    try:
+        folder = _place() / "chainrule" / f"{_version():08x}"
+    except RuntimeError:  # there is no home folder
+        return None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):  # is it writable?
@@ -79,6 +74,17 @@ def _folder() -> Path | None:
     except OSError:
         return folder if folder.is_dir() else None
     return folder
+
+
+def _place() -> Path:
+    """Return the user's folder for what can be made again, or the one that ``NUMBA_CACHE_DIR`` names."""
+    if "NUMBA_CACHE_DIR" in os.environ:
+        return Path(os.environ["NUMBA_CACHE_DIR"])
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 def _name(key: str) -> str:
