@@ -114,6 +114,7 @@ def test_a_folder_in_the_place_of_a_file_is_no_error(folder, monkeypatch, capsys
     a_folder(*folder.rglob("*double.o"))
     assert compiles(monkeypatch)
     assert "cannot be kept in " in capsys.readouterr().err
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == []  # and nothing half-done is left
 
 
 def test_where_there_is_no_place_it_says_so_and_what_to_set(folder, monkeypatch, capsys):

@@ -338,6 +338,16 @@ def test_without_numba(monkeypatch):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_targets_and_weights_that_are_parts_of_other_arrays(dtype, monkeypatch, compiled_only):
+    rng = np.random.default_rng(0)
+    wide = rng.random((23, 6)).astype(dtype)
+    both(
+        monkeypatch, inputs=5, stack=[Dense(4), layers.Tanh(), Dense(2)], loss="squared_error", dtype=dtype,
+        X=small(rng), t=wide[:, 1:5:2], sample_weight=wide[:, 5], optimizer="sgd", epochs=2, batch_size=6,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("first", [Dense(4), Dense(4, biases=None)], ids=repr)
 def test_sparse_rows(first, dtype, monkeypatch, compiled_only):
     rng = np.random.default_rng(0)

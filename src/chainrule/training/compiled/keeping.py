@@ -39,12 +39,15 @@ def write(key: str, symbol: str, code: bytes) -> tuple[str, bytes]:
     folder = _folder()
     if folder is not None:
         data = symbol.encode() + b"\n" + code
+        temporary = None
         try:
             handle, temporary = tempfile.mkstemp(dir=folder)
             with os.fdopen(handle, "wb") as file:
                 file.write(zlib.crc32(data).to_bytes(4, "little") + data)
             Path(temporary).replace(folder / _name(key))
         except OSError as error:
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)
             _say_once(f"the compiled code cannot be kept in {folder} ({error.strerror}). {REMEDY}")
     return symbol, code
 

@@ -75,7 +75,7 @@ class Rows:
         t = np.ascontiguousarray(t, np.int64 if t.ndim == 1 else dtype)
         self.targets.append((slots.LABELS if t.ndim == 1 else slots.TARGETS, t))
         if weight is not None:
-            self.targets.append((slots.WEIGHTS, weight))
+            self.targets.append((slots.WEIGHTS, np.ascontiguousarray(weight, dtype)))
 
     def prepare(self, first: int, last: int) -> int:
         """Make the rows of these batches ready where that is needed; return which is the first among those ready."""
