@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         tracing,
         training,
     )
-    from chainrule.estimators import MLPClassifier, MLPRegressor
+    from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
     from chainrule.files.folding import fold
     from chainrule.files.networks import ModelFileError, save
     from chainrule.files.serving import Classifier, Regressor
@@ -72,6 +72,8 @@ _LAZY = {
     "OptimizerReport": "gradient_check",
     "Progress": "training",
     "SWA": "training",
+    "TabularClassifier": "estimators",
+    "TabularRegressor": "estimators",
     "Trace": "tracing",
     "check_function": "gradient_check",
     "check_gradient": "gradient_check",
@@ -185,6 +187,8 @@ __all__ = [
     "Network",
     "OptimizerReport",
     "Progress",
+    "TabularClassifier",
+    "TabularRegressor",
     "Trace",
     "Workspace",
     "__version__",

@@ -18,6 +18,7 @@ from chainrule._internal.config import FrozenConfig
 __all__ = [
     "Constant",
     "Cosine",
+    "CosineLog",
     "Exponential",
     "InverseScaling",
     "InverseTime",
@@ -164,6 +165,29 @@ class Cosine(Schedule):
 
     def factor(self, epoch: float, epochs: float) -> float:
         return _cosine(1.0, self.end, epoch / epochs)
+
+
+@final
+@dataclass(eq=False, repr=False)
+class CosineLog(Schedule):
+    """Cosine cycles whose lengths double: ½ (1 − cos 2π log₂(1 + (2^cycles − 1) t)), t = epoch / epochs.
+
+    Each cycle rises from 0 to 1 and falls back to 0. The last one is half of the training.
+
+    >>> [round(CosineLog(4).factor(epoch, 60), 3) for epoch in (0, 1.66, 4, 45, 60)]
+    [0.0, 1.0, 0.0, 0.879, 0.0]
+
+    Source: Holzmüller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees on tabular
+    data" (2024), where it is called coslog₄.
+    """
+
+    cycles: int = 4
+
+    def __post_init__(self) -> None:
+        check_count("CosineLog", "cycles", self.cycles)
+
+    def factor(self, epoch: float, epochs: float) -> float:
+        return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + (2**self.cycles - 1) * epoch / epochs)))
 
 
 @final

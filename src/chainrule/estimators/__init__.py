@@ -6,5 +6,6 @@ require("sklearn", "sklearn")
 
 from chainrule.estimators.classifier import MLPClassifier  # noqa: E402  (after the check, for its message)
 from chainrule.estimators.regressor import MLPRegressor  # noqa: E402
+from chainrule.estimators.tabular import TabularClassifier, TabularRegressor  # noqa: E402
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]

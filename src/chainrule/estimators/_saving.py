@@ -14,14 +14,16 @@ from sklearn.utils.validation import check_is_fitted
 
 from chainrule.estimators._member import Member
 from chainrule.estimators.advice import LeftOutWarning
+from chainrule.files import ensembles
 from chainrule.files.container import opened, read_header
+from chainrule.files.ensembles import FittedEnsemble
 from chainrule.files.fitted import COUNTS, CURVES, NUMBERS, Fitted, Labels, encode, read_fitted
 from chainrule.files.folding import fold
 from chainrule.files.networks import Contents, check_kind
 from chainrule.files.values import ModelFileError, shown
 from chainrule.training.history import History
 
-LEFT_OUT = {"solver", "learning_rate", "callbacks", "random_state"}  # these do not affect predictions
+LEFT_OUT = {"solver", "learning_rate", "callbacks", "random_state", "progress", "checkpoint", "categorical_features"}  # these do not affect predictions
 
 
 def contents(model: Any, *, folded: bool) -> Contents:
@@ -63,12 +65,56 @@ def load(cls: type, kind: str, path: str | os.PathLike[str]) -> Any:
     for member in members:
         member.watch(model)
     if fitted.columns:
-        history = members[0].history_ = History(fitted.columns)
-        for row in zip(*fitted.columns.values(), strict=True):
-            history.append(row)
-        history.stopped = fitted.stopped
+        members[0].history_ = _history(fitted.columns, fitted.stopped)
     model._put(members)
     return model
+
+
+def ensemble_contents(model: Any, *, folded: bool) -> Contents:
+    """Return the content of a fitted ensemble's file."""
+    check_is_fitted(model)
+    model._validate_params()
+    known = vars(model)
+    names = known.get("feature_names_in_")
+    labels = None
+    if model._kind == "TabularClassifier":
+        labels = Labels(model.classes_, "multilabel-indicator" if model._multilabel else "multiclass")
+    fitted = FittedEnsemble(
+        model._kind, model.ensemble_, _parameters(model), labels, None if names is None else list(names),
+        {name: _number(known[name]) for name in ensembles.NUMBERS if name in known},
+        _columns(model.history_), model.history_.stopped,
+    )  # fmt: skip
+    return model._kind, *fitted.contents(folded=folded)
+
+
+def load_ensemble(cls: type, kind: str, path: str | os.PathLike[str]) -> Any:
+    """Return a fitted ensemble of class ``cls``."""
+    expected = f"a fitted {kind} saved by chainrule"
+    with opened(path, expected) as file:
+        header = read_header(file, expected)
+        check_kind(header, kind, expected)
+        fitted = ensembles.read_ensemble(file, header)
+        model = _construct(cls, fitted.parameters)
+    model.ensemble_, model.n_features_in_ = fitted.ensemble, len(fitted.ensemble.encoding.levels)
+    vars(model).update(fitted.attributes)
+    if fitted.feature_names is not None:
+        model.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
+    if fitted.labels is not None:
+        model.classes_, model._multilabel = fitted.labels.classes, fitted.labels.target == "multilabel-indicator"
+    model.history_ = _history(fitted.columns or {"epoch": []}, fitted.stopped)
+    return model
+
+
+def _number(value: Any) -> int | float:
+    return int(value) if isinstance(value, int | np.integer) else float(value)
+
+
+def _history(columns: dict[str, list[Any]], stopped: str) -> History:
+    history = History(columns)
+    for row in zip(*columns.values(), strict=True):
+        history.append(row)
+    history.stopped = stopped
+    return history
 
 
 def _parameters(model: Any) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class Fitted:
         """Return everything that is not an array as JSON."""
         estimator = {
             "parameters": {name: encode(name, value) for name, value in self.parameters.items()},
-            "labels": None if self.labels is None else _describe_labels(self.labels),
+            "labels": None if self.labels is None else describe_labels(self.labels),
             "feature_names": self.feature_names,
             "attributes": {k: encode(k, v) for k, v in self.attributes.items() if not isinstance(v, list)},
             "columns": list(self.columns),
@@ -112,7 +112,7 @@ def read_fitted(file: BinaryIO, header: Header) -> Fitted:
         kind=header.kind,
         networks=networks,
         parameters={name: decode(name, value) for name, value in d["parameters"].items()},
-        labels=None if d["labels"] is None else _labels(d["labels"], network),
+        labels=None if d["labels"] is None else read_labels(d["labels"], network),
         feature_names=_feature_names(d["feature_names"], network),
         attributes=_attributes(d["attributes"]) | {n: read_array(file, header.tensors[n]).tolist() for n in curves},
         columns=columns,
@@ -232,7 +232,8 @@ def _feature_names(value: Any, network: Network) -> list[str] | None:
     return list(value)
 
 
-def _describe_labels(labels: Labels) -> dict[str, Any]:
+def describe_labels(labels: Labels) -> dict[str, Any]:
+    """Return labels as JSON; raise an error for classes that a file cannot hold."""
     classes = labels.classes
     dtype = "str" if classes.dtype.kind == "U" else str(classes.dtype)
     values = classes.tolist()
@@ -252,7 +253,8 @@ def _wide_enough(dtype: str, classes: list[Any]) -> str:
     return "str" if longest <= LONGEST_LABEL and longest * len(classes) <= 2**20 + 2 * all_of_them else "object"
 
 
-def _labels(value: Any, network: Network) -> Labels:
+def read_labels(value: Any, network: Network) -> Labels:
+    """Return the labels that :func:`describe_labels` described, after checking that they fit a network."""
     d = check_fields("the labels", value, {"target", "sparse", "dtype", "classes"})
     target, dtype, classes = d["target"], d["dtype"], d["classes"]
     if target not in TARGETS or dtype not in LABEL_DTYPES or not isinstance(d["sparse"], bool):

@@ -32,6 +32,8 @@ HOLDS = {
     "network": "a network: chainrule.load reads it",
     "MLPClassifier": "a classifier: chainrule.MLPClassifier.load reads it, and chainrule.load with NumPy alone",
     "MLPRegressor": "a regressor: chainrule.MLPRegressor.load reads it, and chainrule.load with NumPy alone",
+    "TabularClassifier": "a classifier: chainrule.TabularClassifier.load reads it, and chainrule.load with NumPy alone",
+    "TabularRegressor": "a regressor: chainrule.TabularRegressor.load reads it, and chainrule.load with NumPy alone",
     "checkpoint": "a checkpoint: train(..., resume=) resumes from its folder",
 }
 
@@ -48,7 +50,7 @@ def save(
 
     Parameters
     ----------
-    model : Network, MLPClassifier or MLPRegressor
+    model : Network, MLPClassifier, MLPRegressor, TabularClassifier or TabularRegressor
         Its layers and loss must be chainrule's own: a file cannot hold the code of custom ones.
     path : path
         Usually ending in ``.safetensors``.
@@ -94,7 +96,7 @@ Contents = tuple[str, dict[str, Any], dict[str, Array]]  # file kind, descriptio
 def contents(model: Any, *, folded: bool) -> Contents:  # noqa: ARG001  (used by registered functions)
     """Return the content of a model's file; the estimators register their own function."""
     raise TypeError(
-        f"save: expected a Network, MLPClassifier or MLPRegressor, got {type(model).__name__}. The results of tables "
+        f"save: expected a Network or a fitted estimator, got {type(model).__name__}. The results of tables "
         "are folders: chainrule.tables.save(trained, folder)."
     )
 

@@ -11,6 +11,8 @@ from typing import Any, final
 import numpy as np
 
 from chainrule._internal.typing import Array, is_sparse
+from chainrule.ensemble import Ensemble
+from chainrule.files import ensembles
 from chainrule.files.container import opened, read_header
 from chainrule.files.fitted import KINDS, Labels, mean_prediction, read_fitted
 from chainrule.files.networks import check_kind, read_network
@@ -55,6 +57,12 @@ def load(path: str | os.PathLike[str]) -> Network | Classifier | Regressor:
     expected = "a model saved by chainrule"
     with opened(path, expected) as file:
         header = read_header(file, expected)
+        if header.kind in ensembles.KINDS:
+            found = ensembles.read_ensemble(file, header)
+            networks, names = found.ensemble.networks, found.feature_names
+            if found.labels is None:
+                return Regressor(networks, names, found.ensemble)
+            return Classifier(networks, found.labels, names, found.ensemble)
         if header.kind not in KINDS:
             check_kind(header, "network", expected)
             check_fields("the description", header.description, {"network"})
@@ -68,9 +76,11 @@ def load(path: str | os.PathLike[str]) -> Network | Classifier | Regressor:
 class _Model(ABC):
     """Base of both: a network and the column names of X."""
 
-    def __init__(self, networks: Sequence[Network], feature_names: list[str] | None = None) -> None:
-        self.networks, self.network = networks, networks[0]
-        self.n_features_in_ = math.prod(self.network.input_shape)
+    def __init__(
+        self, networks: Sequence[Network], feature_names: list[str] | None = None, ensemble: Ensemble | None = None
+    ) -> None:
+        self.networks, self.network, self.ensemble = networks, networks[0], ensemble
+        self.n_features_in_ = len(ensemble.encoding.levels) if ensemble else math.prod(self.network.input_shape)
         if feature_names is not None:
             self.feature_names_in_ = np.array(feature_names, dtype=object)
 
@@ -83,6 +93,9 @@ class _Model(ABC):
         columns = getattr(X, "columns", None)
         if columns is not None and "feature_names_in_" in vars(self):
             _check_columns(list(columns), self.feature_names_in_.tolist())
+        if self.ensemble is not None:
+            given = hasattr(X, "columns") or isinstance(X, np.ndarray)
+            return self.ensemble.predict(X if given else np.array(X, dtype=object))
         if not is_sparse(X):
             X = np.asarray(X)
             if X.dtype == object:  # a data frame with columns of several types
@@ -92,7 +105,7 @@ class _Model(ABC):
 
 @final
 class Classifier(_Model):
-    """A prediction-only MLPClassifier: a network, the classes and the column names.
+    """A prediction-only MLPClassifier or TabularClassifier: networks, the classes and the column names.
 
     Returned by :func:`load`.
 
@@ -114,8 +127,14 @@ class Classifier(_Model):
     ((1,), (1, 2))
     """
 
-    def __init__(self, networks: Sequence[Network], labels: Labels, feature_names: list[str] | None = None) -> None:
-        super().__init__(networks, feature_names)
+    def __init__(
+        self,
+        networks: Sequence[Network],
+        labels: Labels,
+        feature_names: list[str] | None = None,
+        ensemble: Ensemble | None = None,
+    ) -> None:
+        super().__init__(networks, feature_names, ensemble)
         self._labels = labels
         self.classes_ = labels.classes
 
@@ -136,7 +155,7 @@ class Classifier(_Model):
 
 @final
 class Regressor(_Model):
-    """A prediction-only MLPRegressor: a network and the column names.
+    """A prediction-only MLPRegressor or TabularRegressor: networks and the column names.
 
     Returned by :func:`load`.
 
@@ -158,11 +177,22 @@ class Regressor(_Model):
 
     def predict(self, X: Any) -> Array:
         """Return the predictions for the rows of X, (rows,) or (rows, outputs)."""
-        y = self._outputs(X)
-        return y.ravel() if y.shape[1] == 1 else y
+        return _flat(self._outputs(X))
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
+        """Return the ends of intervals that contain a share of new values; for a saved TabularRegressor."""
+        if self.ensemble is None:
+            raise ValueError("predict_interval: expected a saved TabularRegressor, which has out-of-fold errors.")
+        half, y = self.ensemble.half_width(coverage), self._outputs(X)
+        return _flat(y - half), _flat(y + half)
 
     def __repr__(self) -> str:
         return f"Regressor({self.n_features_in_} columns, {self.network.output_shape[0]} outputs)"
+
+
+def _flat(y: Array) -> Array:
+    """Return a single output as (rows,)."""
+    return y.ravel() if y.shape[1] == 1 else y
 
 
 def _numbers(X: Array) -> Array:

@@ -1,0 +1,101 @@
+"""The mean of several networks on the columns of a table, and of a linear model, with NumPy alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from chainrule._internal.typing import Array, Float
+from chainrule.encoding import TableEncoding
+from chainrule.network import Network
+
+__all__ = ["Ensemble"]
+
+ROWS = 2**16  # encoded at a time
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Ensemble:
+    """Networks that share the encoding of a table and predict their mean.
+
+    .. code-block:: text
+
+        p = (1 − λ) · meanₘ link(networkₘ(encoding(X))) + λ · link(z W + b)         z: scaled values, without the clip
+        y = low ≤ center + scale · p ≤ high                                        elementwise
+
+    Parameters
+    ----------
+    encoding : TableEncoding
+    networks : sequence of Network
+        All with the same loss, whose inverse link is applied.
+    linear : (W, b, λ), optional
+        A linear model of the scaled values, and its share of the mean.
+    center, scale : float or (outputs,) array
+        The unit of the target.
+    low, high : float or (outputs,) array
+        The range of predictions.
+    errors : (k, outputs) array, optional
+        Sorted absolute errors of numbers on rows that a member was not trained on.
+
+    Examples
+    --------
+    >>> import chainrule as cr
+    >>> X = np.array([[1.0], [2.0], [3.0], [5.0]])
+    >>> networks = [cr.Network(1, [cr.layers.Dense(1)], "squared_error", seed=seed) for seed in range(2)]
+    >>> Ensemble(TableEncoding.fit(X), networks).predict(X).shape
+    (4, 1)
+    """
+
+    encoding: TableEncoding
+    networks: Sequence[Network]
+    linear: tuple[Array, Array, float] | None = None
+    center: float | Array = 0.0
+    scale: float | Array = 1.0
+    low: float | Array = -np.inf
+    high: float | Array = np.inf
+    errors: Array | None = None
+
+    @property
+    def unit(self) -> bool:
+        """Whether the predictions are numbers in the unit of a target, not probabilities."""
+        return isinstance(self.scale, np.ndarray)
+
+    def predict(self, X: Any) -> Float[Array, "rows outputs"]:
+        """Return the predictions for rows of a table, as float64."""
+        return self.predict_scaled(self.encoding.scaled(X))
+
+    def predict_scaled(self, z: Float[Array, "rows values"]) -> Float[Array, "rows outputs"]:
+        """Return the predictions for scaled values."""
+        link = self.networks[0].loss.inverse_link
+        p = np.zeros((len(z), self.networks[0].output_shape[0]))
+        for at in range(0, len(z), ROWS):
+            block = z[at : at + ROWS]
+            inputs = self.encoding.encode(block)
+            mean = np.mean([network.predict(inputs) for network in self.networks], axis=0, dtype=np.float64)
+            if self.linear is not None:
+                W, b, share = self.linear
+                mean = (1 - share) * mean + share * link(block @ W + b)
+            p[at : at + ROWS] = mean
+        return np.clip(self.center + self.scale * p, self.low, self.high)
+
+    def half_width(self, coverage: float) -> Float[Array, "outputs"]:
+        """Return half the width of intervals that contain a share of new values, for each output.
+
+        It is the ⌈(k + 1) · coverage⌉-th smallest of k errors.
+
+        Source: cross-conformal prediction: Vovk, "Cross-conformal predictors" (2015).
+        """
+        if isinstance(coverage, bool) or not isinstance(coverage, int | float) or not 0 < coverage < 1:
+            raise ValueError(f"coverage: expected a share between 0 and 1, such as 0.9, got {coverage!r}.")
+        if self.errors is None or not len(self.errors):
+            raise ValueError("coverage: there are no out-of-fold errors.")
+        rank = math.ceil(round((len(self.errors) + 1) * coverage, 9))
+        if rank > len(self.errors):
+            most = len(self.errors) / (len(self.errors) + 1)
+            raise ValueError(f"coverage: {len(self.errors)} rows are too few for {coverage:g}: give at most {most:.3g}.")
+        return np.asarray(self.errors[rank - 1])

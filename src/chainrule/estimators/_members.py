@@ -1,0 +1,199 @@
+"""Training the members of an ensemble side by side, and choosing one common epoch for all of them.
+
+Each member is trained on all folds but one, and predicts the rows of that fold after every epoch. Together the members
+predict every row out of fold, so that each epoch has one score on all rows. The epoch with the best score, smoothed over
+three epochs, is kept.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import final
+
+import numpy as np
+
+from chainrule._internal.interrupt import deferred_interrupt
+from chainrule._internal.typing import Array
+from chainrule.advice import left_to_the_caller
+from chainrule.memo import Memo
+from chainrule.network import Network
+from chainrule.optimizers import Optimizer
+from chainrule.schedules import Schedule
+from chainrule.training.history import History
+from chainrule.training.loop import DivergenceError, train
+
+SMOOTHED = 3  # epochs, whose mean score is compared
+
+
+@dataclass
+class Member:
+    """A network, the rows it is trained on and those it predicts, and what is kept of its last epochs."""
+
+    network: Network
+    rows: Array
+    held_out: Array
+    seed: np.random.SeedSequence
+    state: Memo
+    epoch: int = 0
+    losses: list[float] = field(default_factory=list)
+    values: dict[int, Array] = field(default_factory=dict)  # parameters by epoch
+    logits: dict[int, Array] = field(default_factory=dict)  # of the held-out rows
+    busy: bool = False
+
+
+@final
+@dataclass(eq=False, repr=False)
+class Continued(Schedule):
+    """The part of a schedule that belongs to one epoch of many."""
+
+    schedule: Schedule
+    done: int
+    epochs: int
+
+    def factor(self, epoch: float, epochs: float) -> float:  # noqa: ARG002  (one: this call's)
+        return self.schedule.factor(self.done + epoch, self.epochs)
+
+
+@dataclass
+class Members:
+    """The members of an ensemble in training.
+
+    Parameters
+    ----------
+    members : sequence of Member
+    X, t, weight : arrays
+        The encoded rows, their targets, and their weights or None.
+    fold : (rows,) array
+        The fold of each row for the first five members.
+    measure : function of (t, outputs, weight)
+        Returns what the epoch is chosen by (smaller is better), the loss, and the score of out-of-fold outputs.
+    optimizer, schedule, epochs, batch_size, layer_rates
+        As in :func:`chainrule.train`.
+    """
+
+    members: Sequence[Member]
+    fold: Array
+    X: Array
+    t: Array
+    weight: Array | None
+    measure: Callable[[Array, Array, Array | None], tuple[float, float, float]]
+    optimizer: Optimizer
+    schedule: Schedule
+    epochs: int
+    batch_size: int
+    layer_rates: dict[int, float]
+    scores: list[tuple[float, float, float]] = field(default_factory=list)  # of epochs 1, 2, ...
+    best: int = 0
+    stopped: str = ""
+    engine: str = ""
+    deadline: float = math.inf  # on the clock of time.monotonic
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+
+    @property
+    def smoothed(self) -> list[float]:
+        """The mean score of each epoch and its neighbors."""
+        half, values = SMOOTHED // 2, [score[0] for score in self.scores]
+        return [float(np.mean(values[max(0, e - half) : e + half + 1])) for e in range(len(values))]
+
+    def run(self, until: int, threads: int, on_epoch: Callable[[int, int], None]) -> None:
+        """Train all members up to epoch ``until``; ``on_epoch`` is called with the member and its epoch."""
+        with deferred_interrupt() as interrupted:
+
+            def work() -> None:
+                while (member := self._next(until)) is not None:
+                    try:
+                        loss, logits = self._train(member)
+                    except DivergenceError as error:
+                        self.stopped = str(error)
+                        return
+                    with self._lock:
+                        self._deliver(member, loss, logits)
+                        on_epoch(self.members.index(member), member.epoch)
+                    if interrupted():
+                        self.stopped = f"interrupted in epoch {member.epoch}"
+                    elif time.monotonic() > self.deadline and self.scores:
+                        self.stopped = "ended when the time was up"
+
+            if threads == 1:
+                work()
+            else:
+                with ThreadPoolExecutor(threads, thread_name_prefix="chainrule") as pool:
+                    for done in [pool.submit(work) for _ in range(threads)]:
+                        done.result()
+
+    def _next(self, until: int) -> Member | None:
+        """Return the member that is furthest behind and make it busy; None if there is nothing left to do."""
+        with self._lock:
+            idle = [member for member in self.members if not member.busy and member.epoch < until]
+            if not idle or self.stopped:
+                return None
+            member = min(idle, key=lambda member: member.epoch)
+            member.busy = True
+            return member
+
+    def _train(self, member: Member) -> tuple[float, Array]:
+        """Train a member for one epoch; return its loss, and its predictions for the held-out rows."""
+        epoch, network = member.epoch, member.network
+        order = np.random.default_rng([*member.seed.generate_state(4), epoch]).permutation(member.rows)
+        with left_to_the_caller():
+            history = train(
+                network,
+                self.X[order],
+                self.t[order],
+                optimizer=self.optimizer,
+                state=member.state,
+                schedule=Continued(self.schedule, epoch, self.epochs),
+                layer_rates=self.layer_rates,
+                sample_weight=None if self.weight is None else self.weight[order],
+                epochs=1,
+                batch_size=min(self.batch_size, len(order)),
+                shuffle=False,
+                threads=1,
+                seed=0,
+            )
+        self.engine = history.engine
+        held_out = self.X[member.held_out]
+        return history["loss"][-1], network.logits(held_out) if len(held_out) else np.zeros((0, *network.output_shape))
+
+    def _deliver(self, member: Member, loss: float, logits: Array) -> None:
+        """Keep the results of an epoch, score it if this member was the last, and forget what is no longer needed."""
+        member.epoch += 1
+        member.losses.append(loss)
+        member.values[member.epoch], member.logits[member.epoch] = member.network.values.copy(), logits
+        member.busy = False
+        for epoch in range(len(self.scores) + 1, min(member.epoch for member in self.members) + 1):
+            rows = np.concatenate([member.held_out for member in self.members])
+            out = np.concatenate([member.logits[epoch] for member in self.members])
+            self.scores.append(self.measure(self.t[rows], out, None if self.weight is None else self.weight[rows]))
+            known = self.smoothed[: -(SMOOTHED // 2)]  # the mean of the last epoch is not complete
+            self.best = 1 + int(np.argmin(known)) if known else 1
+            for other in self.members:
+                for kept in (other.values, other.logits):
+                    for old in [e for e in kept if e < epoch - SMOOTHED // 2 and e != self.best]:
+                        del kept[old]
+
+    def history(self) -> History:
+        """Return the scores of all epochs, with the mean loss of the members in training."""
+        history = History(("epoch", "loss", "val_loss", "val_score"))
+        for i, (_, loss, score) in enumerate(self.scores):
+            history.append([i + 1, float(np.mean([member.losses[i] for member in self.members])), loss, score])
+        history.stopped, history.engine = self.stopped, self.engine
+        return history
+
+    def finish(self) -> None:
+        """Set the parameters of all members to those of the best epoch."""
+        self.best = 1 + int(np.argmin(self.smoothed))
+        for member in self.members:
+            member.network.values[:] = member.values[self.best]
+
+    def out_of_fold(self) -> tuple[Array, Array]:
+        """Return the rows and the logits of the out-of-fold predictions of the best epoch."""
+        rows = np.concatenate([member.held_out for member in self.members])
+        return rows, np.concatenate([member.logits[self.best] for member in self.members])

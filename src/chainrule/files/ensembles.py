@@ -1,0 +1,192 @@
+"""Fitted ensembles for tables in files: the encoding of the columns, the networks, the linear model, the labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from chainrule._internal.typing import Array
+from chainrule.encoding import TableEncoding
+from chainrule.ensemble import Ensemble
+from chainrule.files.container import Header, read_array
+from chainrule.files.fitted import MEMBER, MOST_MEMBERS, Labels, decode, describe_labels, encode, read_labels
+from chainrule.files.networks import describe_network, network_arrays, read_network
+from chainrule.files.values import ModelFileError, check_fields, check_texts, shown
+from chainrule.files.folding import fold
+
+KINDS = ("TabularClassifier", "TabularRegressor")
+FIELDS = {"parameters", "labels", "feature_names", "attributes", "levels", "share", "members", "stopped", "columns"}
+ENCODING = ("median", "spread", "missing", "encoded", "lengths", "quantiles")
+UNIT = ("center", "scale", "low", "high")
+NUMBERS = ("temperature_", "linear_share_", "n_iter_", "best_iter_")
+HISTORY = "history_."
+
+
+@dataclass
+class FittedEnsemble:
+    """A fitted ensemble without scikit-learn: its constructor's arguments and its fitted attributes."""
+
+    kind: str
+    ensemble: Ensemble
+    parameters: dict[str, Any]
+    labels: Labels | None = None
+    feature_names: list[str] | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, list[Any]] = field(default_factory=dict)
+    stopped: str = ""
+
+    def contents(self, *, folded: bool) -> tuple[dict[str, Any], dict[str, Array]]:
+        """Return everything that is not an array as JSON, and the arrays by name."""
+        e = self.ensemble
+        networks = [fold(network) for network in e.networks] if folded else e.networks
+        description = {
+            "parameters": {name: encode(name, value) for name, value in self.parameters.items()},
+            "labels": None if self.labels is None else describe_labels(self.labels),
+            "feature_names": self.feature_names,
+            "attributes": {name: encode(name, value) for name, value in self.attributes.items()},
+            "levels": [None if levels is None else [*levels] for levels in e.encoding.levels],
+            "share": None if e.linear is None else float(e.linear[2]),
+            "members": [describe_network(network) for network in networks],
+            "columns": list(self.columns),
+            "stopped": self.stopped,
+        }
+        encoding = {
+            "median": e.encoding.median, "spread": e.encoding.spread, "missing": e.encoding.missing,
+            "encoded": e.encoding.encoded, "lengths": np.array([len(q) for q in e.encoding.quantiles], np.int64),
+            "quantiles": np.concatenate([*e.encoding.quantiles, np.zeros(0)]),
+        }  # fmt: skip
+        outputs = networks[0].output_shape
+        unit = {name: np.broadcast_to(np.float64(getattr(e, name)), outputs).copy() for name in UNIT if e.unit}
+        linear = {} if e.linear is None else {"linear.W": np.float64(e.linear[0]), "linear.b": np.float64(e.linear[1])}
+        arrays = {f"encoding.{name}": np.ascontiguousarray(array) for name, array in encoding.items()} | unit | linear
+        arrays |= {HISTORY + name: np.array(values, np.float64) for name, values in self.columns.items()}
+        if e.errors is not None:
+            arrays["errors"] = np.ascontiguousarray(e.errors)
+        for i, network in enumerate(networks):
+            arrays |= {MEMBER.format(i) + key: array for key, array in network_arrays(network).items()}
+        return {"estimator": description}, arrays
+
+
+def read_ensemble(file: BinaryIO, header: Header) -> FittedEnsemble:
+    """Read and validate the description and the arrays of a :class:`FittedEnsemble`."""
+    check_fields("the description", header.description, {"estimator"})
+    d = check_fields("the estimator", header.description["estimator"], FIELDS)
+    if not isinstance(d["parameters"], dict) or not isinstance(d["attributes"], dict):
+        raise ModelFileError("the parameters or the attributes cannot be read: expected objects.")
+    networks = _networks(file, header, d["members"])
+    inputs, outputs = networks[0].input_shape[0], networks[0].output_shape[0]
+    encoding = _encoding(file, header, d["levels"])
+    if encoding.inputs != inputs:
+        raise ModelFileError(f"the encoding has {encoding.inputs} values, but the networks take {inputs}.")
+    linear, share = None, d["share"]
+    if share is not None:
+        if not isinstance(share, float) or not 0 <= share <= 1:
+            raise ModelFileError(f"the share of the linear model cannot be read: got {shown(share)}.")
+        W = _array(file, header, "linear.W", (encoding.plain, outputs))
+        linear = W, _array(file, header, "linear.b", (outputs,)), share
+    regressor = header.kind == "TabularRegressor"
+    unit = {name: _array(file, header, name, (outputs,)) for name in UNIT} if regressor else {}
+    if regressor and not ((unit["scale"] > 0).all() and (unit["low"] <= unit["high"]).all()):
+        raise ModelFileError("the unit of the target cannot be read: a scale is not positive, or a range is empty.")
+    errors = None
+    if "errors" in header.tensors:
+        errors = _array(file, header, "errors", (*header.tensors["errors"].shape[:1], outputs))
+        if (errors < 0).any() or (np.diff(errors, axis=0) < 0).any():
+            raise ModelFileError("the out-of-fold errors are not sorted. The file is corrupt.")
+    if regressor == (d["labels"] is not None):
+        raise ModelFileError(f"only a classifier has labels; this is a {header.kind}.")
+    names = d["feature_names"]
+    if names is not None and len(check_texts("the names of the columns", names)) != len(encoding.levels):
+        raise ModelFileError(f"{len(names)} column names do not fit a table with {len(encoding.levels)} columns.")
+    columns = {}
+    for name in check_texts("the history", d["columns"]):
+        tensor = header.tensors.get(HISTORY + name)
+        columns[name] = _array(file, header, HISTORY + name, tensor.shape if tensor else (0,)).tolist()
+    if len({len(column) for column in columns.values()}) > 1 or (columns and "epoch" not in columns):
+        raise ModelFileError("the columns of the history have different lengths. The file is corrupt.")
+    known = {*(f"encoding.{name}" for name in ENCODING), *unit, *(HISTORY + name for name in columns), "errors"}
+    known |= {"linear.W", "linear.b"} if linear else set()
+    prefixes = tuple(MEMBER.format(i) for i in range(len(networks)))
+    if odd := [name for name in header.tensors if name not in known and not name.startswith(prefixes)]:
+        raise ModelFileError(f"the array {shown(odd[0])} is not expected. Is the file from a newer version?")
+    attributes = {name: decode(name, value) for name, value in d["attributes"].items()}
+    for name, value in attributes.items():
+        if name not in NUMBERS or isinstance(value, bool) or not isinstance(value, int | float):
+            raise ModelFileError(f"the attribute {shown(name)} cannot be read: got {shown(value)}.")
+    return FittedEnsemble(
+        kind=header.kind,
+        ensemble=Ensemble(encoding, networks, linear, **unit, errors=errors),
+        parameters={name: decode(name, value) for name, value in d["parameters"].items()},
+        labels=None if d["labels"] is None else read_labels(d["labels"], networks[0]),
+        feature_names=names,
+        attributes=attributes,
+        columns=columns,
+        stopped=check_texts("the history", [d["stopped"]])[0],
+    )
+
+
+def _networks(file: BinaryIO, header: Header, members: Any) -> list[Any]:
+    if not isinstance(members, list) or not 1 <= len(members) <= MOST_MEMBERS:
+        raise ModelFileError(f"members: expected a list of 1 to {MOST_MEMBERS} networks, got {shown(members)}.")
+    networks = []
+    for i, description in enumerate(members):
+        prefix = MEMBER.format(i)
+        rest = [name for name in header.tensors if not name.startswith(prefix)]
+        networks.append(read_network(file, header, rest, description, prefix))
+    first = networks[0]
+    for network in networks:
+        if (network.input_shape, network.output_shape) != (first.input_shape, first.output_shape):
+            raise ModelFileError("the members of the ensemble do not have the same inputs and outputs.")
+        if type(network.loss) is not type(first.loss):
+            raise ModelFileError(f"the members have different losses: {first.loss!r} and {network.loss!r}.")
+    if len(first.input_shape) != 1 or len(first.output_shape) != 1:
+        raise ModelFileError(f"the members take {first.input_shape}: expected rows of numbers.")
+    return networks
+
+
+def _encoding(file: BinaryIO, header: Header, levels: Any) -> TableEncoding:
+    if not isinstance(levels, list):
+        raise ModelFileError(f"the levels cannot be read: expected a list, got {shown(levels)}.")
+    for one in levels:
+        if one is not None and not (
+            isinstance(one, list)
+            and all(level is None or isinstance(level, str | int | float | bool) for level in one)
+            and len({(type(level), level) for level in one}) == len(one)
+        ):
+            raise ModelFileError(f"the levels cannot be read: got {shown(one)}.")
+    arrays = {}
+    for name in ENCODING:
+        tensor = header.tensors.get(f"encoding.{name}")
+        dtype = "I64" if name in ("missing", "encoded", "lengths") else "F64"
+        shape = tensor.shape if tensor and len(tensor.shape) == 1 else (0,)
+        arrays[name] = _array(file, header, f"encoding.{name}", shape, dtype)
+    lengths, quantiles, values = arrays["lengths"], arrays["quantiles"], len(arrays["median"])
+    encoding = TableEncoding(
+        tuple(None if one is None else tuple(one) for one in levels),
+        arrays["median"], arrays["spread"], arrays["missing"], arrays["encoded"],
+    )  # fmt: skip
+    numbers = set(encoding.numbers.tolist())
+    good = len(arrays["spread"]) == values == encoding.values + len(arrays["missing"]) and (arrays["spread"] >= 0).all()
+    for name in ("missing", "encoded"):
+        indices = arrays[name].tolist()
+        good = good and sorted(set(indices)) == indices and numbers.issuperset(indices)
+    good = good and len(lengths) == len(arrays["encoded"]) and (lengths > 2).all() and lengths.sum() == len(quantiles)
+    if good:
+        encoding.quantiles = tuple(np.split(quantiles, np.cumsum(lengths)[:-1])) if len(lengths) else ()
+        good = all((np.diff(q) > 0).all() for q in encoding.quantiles)
+    if not good:
+        raise ModelFileError("the encoding of the columns is inconsistent. The file is corrupt.")
+    return encoding
+
+
+def _array(file: BinaryIO, header: Header, name: str, shape: tuple[int, ...], dtype: str = "F64") -> Array:
+    tensor = header.tensors.get(name)
+    if tensor is None or tensor.shape != shape or tensor.dtype != dtype:
+        found = "absent" if tensor is None else f"{tensor.dtype} {tensor.shape}"
+        raise ModelFileError(f"the array {shown(name)} should be {dtype} {shape}, is {found}. The file is corrupt.")
+    array = read_array(file, tensor)
+    if not np.isfinite(array).all():
+        raise ModelFileError(f"{name} is not finite. The file is corrupt.")
+    return array
