@@ -81,6 +81,10 @@ class Ensemble:
                 W, b, share = self.linear
                 mean = (1 - share) * mean + share * link(block @ W + b)
             p[at : at + ROWS] = mean
+        return self.in_unit(p)
+
+    def in_unit(self, p: Float[Array, "rows outputs"]) -> Float[Array, "rows outputs"]:
+        """Return outputs in the unit of the target and within its range."""
         return np.clip(self.center + self.scale * p, self.low, self.high)
 
     def half_width(self, coverage: float) -> Float[Array, "outputs"]:

@@ -100,8 +100,8 @@ def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequen
         X, _ = row_inputs.prepared(saved, frame[:rows], numbers)
         t = row_inputs.as_learned(saved, y[:rows])
         where = f"the first {len(X):,} labeled rows of {source}"
-    networks = models.inside(saved.pipeline[-1]).networks_
-    return gradient_checks.check_networks(str(folder), networks, len(X), seed, terms, at=(X, t, where))
+    networks, inputs = models.networks_at(saved.pipeline[-1], X)
+    return gradient_checks.check_networks(str(folder), networks, len(X), seed, terms, at=(inputs, t, where))
 
 
 def to_onnx(folder: Path, out: Path) -> None:

@@ -108,6 +108,8 @@ def feeds(frame: pl.DataFrame, schema: Schema) -> dict[str, Array]:
 def _convert(pipeline: Any, schema: Schema) -> bytes:
     onnx = require("onnx", "onnx")
     prepare, model = pipeline[0], pipeline[-1]
+    if models.is_ensemble(model):
+        raise ValueError("TEMPORARY")
     inside = models.inside(model)
     networks = inside.networks_
     network = networks[0]

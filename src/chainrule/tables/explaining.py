@@ -58,9 +58,10 @@ def explain(run: SavedRun, frame: pl.DataFrame, row: int, source: str, optimizer
     if not known:
         y = np.asarray(run.pipeline[-1].predict(X))
         notes = (*notes, f"The row has no value for {clean(schema.target)!r}: the prediction is used in its place.")
-    networks = models.inside(run.pipeline[-1]).networks_
-    classes = [clean(str(label)) for label in schema.classes] if schema.task == "multiclass" else None
-    worked = trace(networks[0], X, row_inputs.as_learned(run, y), optimizer=optimizer, classes=classes)
+    networks, inputs = models.networks_at(run.pipeline[-1], X)
+    labeled_outputs = schema.task == "multiclass" or (schema.task == "binary" and models.is_ensemble(run.pipeline[-1]))
+    classes = [clean(str(label)) for label in schema.classes] if labeled_outputs else None
+    worked = trace(networks[0], inputs, row_inputs.as_learned(run, y), optimizer=optimizer, classes=classes)
     title = f"row {row} of {clean(source)}"
     at = next(i for i, step in enumerate(worked.steps) if step.phase == "loss")
     steps = (
@@ -98,7 +99,7 @@ def _prediction(run: SavedRun, X: Array, y: Array, networks: int) -> Operation:
     lines = [f"The prediction is the mean of {networks} networks, of which the first is shown."] if networks > 1 else []
     if schema.task == "regression":
         whole = short(np.ravel(model.predict(X))[0], 6)
-        lines = [_back(model.transformer_, title, y), *(f"{line} It is {whole}." for line in lines)]
+        lines = [_back(model, title, y), *(f"{line} It is {whole}." for line in lines)]
         return Operation("prediction", None, title, "", (), (), tuple(lines))
     p = np.asarray(model.predict_proba(X))[0]
     labels = [column.name for column in schema.targets] if schema.task == "multilabel" else schema.classes
@@ -108,10 +109,16 @@ def _prediction(run: SavedRun, X: Array, y: Array, networks: int) -> Operation:
     return Operation("prediction", None, title, "", (), (), tuple(lines), table=((head, "probability"), *rows))
 
 
-def _back(scaler: Any, name: str, y: Array) -> str:
+def _back(model: Any, name: str, y: Array) -> str:
     """Return the formula that undoes the scaling of the target, with its numbers."""
-    mean, scale = (float(np.ravel(value)[0]) for value in (scaler.mean_, scaler.scale_))
-    value = float(np.ravel(scaler.inverse_transform(y.reshape(1, 1)))[0])
+    if models.is_ensemble(model):
+        ensemble = scaler = model.ensemble_
+        mean, scale = float(ensemble.center[0]), float(ensemble.scale[0])
+        value = float(ensemble.in_unit(y.reshape(1, 1))[0, 0])
+    else:
+        scaler = model.transformer_
+        mean, scale = (float(np.ravel(value)[0]) for value in (scaler.mean_, scaler.scale_))
+        value = float(np.ravel(scaler.inverse_transform(y.reshape(1, 1)))[0])
     inside = f"{short(mean, 6)} + {short(scale, 6)} · {short(y[0], 6)}".replace("+ −", "− ").replace("· −", "· (−")
     inside += ")" * inside.count("(")
     raw = mean + scale * float(y[0])

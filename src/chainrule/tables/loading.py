@@ -58,6 +58,12 @@ class Loaded(NamedTuple):
     test_rows: Array | None = None  # the numbers of the test rows in their file, from 1, and that file
     test_source: str = ""
 
+    def groups(self) -> Array | None:
+        """Return the groups of the training rows, which must not be separated; None if rows are independent."""
+        if self.rule.group is None:
+            return None
+        return splitting.groups(self.rule.group, self.frame)[self.train]
+
 
 def load(
     source: Any,
@@ -80,7 +86,7 @@ def load(
 ) -> Loaded:
     """Return the rows of a table and their split; the arguments are those of :func:`chainrule.tables.train`."""
     check_split_seed("train", seed)
-    check_real("train", "validation", validation, 0, 1, open_low=True, open_high=True)
+    check_real("train", "validation", validation, 0, 1, open_high=True)  # 0: an ensemble needs none
     part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
     if own is None:
         check_real("train", "test", part, 0, 1, open_low=True, open_high=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.estimators import MLPClassifier, MLPRegressor
+import numpy as np
+
+from chainrule._internal.typing import Array
+from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
+from chainrule.network import Network
 from chainrule.schedules import OneCycle
 from chainrule.training.callbacks import Callback, EarlyStopping
 
@@ -57,6 +61,23 @@ def network(task: str, arguments: Mapping[str, Any], patience: int, callbacks: l
     from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
 
     return TransformedTargetRegressor(MLPRegressor(**arguments), transformer=StandardScaler())
+
+
+def ensemble(task: str, arguments: Mapping[str, Any], **more: Any) -> Any:
+    """Return the unfitted ensemble, with its own defaults for everything that is not given."""
+    return (TabularRegressor if task == "regression" else TabularClassifier)(**arguments, **more)
+
+
+def is_ensemble(estimator: Any) -> bool:
+    """Return whether an estimator is an ensemble for tables."""
+    return isinstance(estimator, TabularClassifier | TabularRegressor)
+
+
+def networks_at(estimator: Any, X: Array) -> tuple[Sequence[Network], Array]:
+    """Return the networks of a fitted estimator, and what they take for the rows X that the estimator takes."""
+    if is_ensemble(estimator):
+        return estimator.members_, estimator.ensemble_.encoding(np.asarray(X, np.float64))
+    return inside(estimator).networks_, X
 
 
 def inside(estimator: Any) -> Any:

@@ -7,11 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from chainrule._internal.checks import check_real
 from chainrule.tables import models
 from chainrule.tables.loading import TEST, VALIDATION, Loaded, load
 
 __all__ = ["Options"]
 
+BOTH = {"class_weight"}  # parameters that an ensemble has as well
 LISTS = ("categorical", "numeric", "drop", "dates")
 
 
@@ -40,6 +42,12 @@ class Options:
         Arguments of :class:`~chainrule.MLPClassifier` or :class:`~chainrule.MLPRegressor` that replace the defaults.
     patience : int
         The number of epochs without a better validation loss before training stops; 0 to train for all epochs.
+    fast : bool
+        Train a single network (:class:`~chainrule.MLPClassifier` or :class:`~chainrule.MLPRegressor`) instead of an
+        ensemble (:class:`~chainrule.TabularClassifier` or :class:`~chainrule.TabularRegressor`). So do ``parameters``
+        other than "class_weight", ``patience``, ``validation`` and ``stream``, which only a single network has.
+    minutes : float, optional
+        Time limit for training an ensemble; it gets fewer epochs, or fewer rows, if the time is short.
     delimiter, header : optional
         The delimiter of a CSV file, and whether it has a header; detected by default.
     decimal : str, optional
@@ -68,6 +76,8 @@ class Options:
     group: str | None = None
     parameters: Mapping[str, Any] | None = None
     patience: int = models.PATIENCE
+    fast: bool = False
+    minutes: float | None = None
     delimiter: str | None = None
     header: bool | None = None
     decimal: str | None = None
@@ -92,13 +102,29 @@ class Options:
                 found[option.name] = value
         object.__setattr__(self, "given", found)
 
+    @property
+    def single(self) -> bool:
+        """Whether a single network is trained."""
+        if self.minutes is not None:
+            check_real("train", "minutes", self.minutes, 0, open_low=True)
+        check_real("train", "validation", self.validation, 0, 1, open_low=True, open_high=True)
+        chosen = {"fast", "stream", "patience", "validation"} & self.given.keys()
+        chosen |= dict(self.parameters or {}).keys() - BOTH
+        if chosen and self.minutes is not None:
+            raise ValueError(f"minutes: applies to an ensemble, but {min(chosen)} asks for a single network: omit one.")
+        return bool(chosen)
+
     def load(self, source: Any, target: Any) -> Loaded:
         """Read a table and split its rows."""
-        reading = {name: value for name, value in self.given.items() if name not in ("parameters", "patience")}
-        return load(source, target, **reading)
+        training = ("parameters", "patience", "fast", "minutes")
+        reading = {name: value for name, value in self.given.items() if name not in training}
+        return load(source, target, **(reading if self.single else reading | {"validation": 0.0}))
 
     def arguments(self, rows: int, task: str) -> dict[str, Any]:
         """Return the arguments of the estimator for a number of training rows."""
+        if not self.single:
+            minutes = {} if self.minutes is None else {"max_minutes": self.minutes}
+            return {"random_state": self.seed, **dict(self.parameters or {}), **minutes}
         return models.parameters(rows, task, self.seed, dict(self.parameters or {}))
 
     def call(self, function: str, source: Any, target: Any) -> str:
@@ -108,6 +134,6 @@ class Options:
 
     def settings(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return every option as JSON, with the arguments of the estimator as its parameters."""
-        left_out = ("given",) if self.stream else ("given", "stream")
+        left_out = ("given", *(() if self.stream else ("stream",)), *(() if self.single else ("patience", "validation")))
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         return {**found, "parameters": models.plain(arguments)}

@@ -103,8 +103,13 @@ def seen_values(pipeline: Any) -> dict[str, list[str]]:
     """Return the known values of each high-cardinality column."""
     for name, fitted, names in pipeline[0].transformers_:
         if name == "many":
-            return {column: list(map(str, seen)) for column, seen in zip(names, fitted[0].categories_, strict=True)}
+            return {column: list(map(str, seen)) for column, seen in zip(names, first_step(fitted).categories_, strict=True)}
     return {}
+
+
+def first_step(fitted: Any) -> Any:
+    """Return the encoder of a part of the preparation: the first step where the part is a pipeline."""
+    return fitted[0] if hasattr(fitted, "steps") else fitted
 
 
 def outputs(network: Any, schema: Schema, X: Array) -> tuple[Array, Array | None]:
@@ -123,13 +128,20 @@ def _block(pipeline: Any, schema: Schema, rows: pl.DataFrame, half: float | None
     y, p = outputs(network, schema, pipeline[0].transform(rows))
     if p is None:
         y = np.asarray(y, dtype=np.float64)
-        least = 0.0 if isinstance(network.transformer_, PositiveTarget) else -np.inf
+        least = 0.0 if _is_positive(network) else -np.inf
         around = {} if half is None else {"low": np.maximum(y - half, least), "high": y + half}
         return pl.DataFrame({"prediction": y, **around})
     if schema.task == "multilabel":
         chosen = {f"prediction_{c.name}": _values(c)[y[:, i]] for i, c in enumerate(schema.targets)}
         return pl.DataFrame({**chosen, **{f"p_{c.name}": p[:, i] for i, c in enumerate(schema.targets)}})
     return pl.DataFrame({"prediction": y, **{f"p_{c}": p[:, i] for i, c in enumerate(schema.classes)}})
+
+
+def _is_positive(network: Any) -> bool:
+    """Return whether predictions of numbers are never negative."""
+    if models.is_ensemble(network):
+        return bool(np.min(network.ensemble_.low) >= 0)
+    return isinstance(network.transformer_, PositiveTarget)
 
 
 def _values(column: Column) -> Array:

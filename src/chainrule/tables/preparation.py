@@ -13,12 +13,13 @@ TEXT_FEATURES = 2**12
 TEXT_INPUTS = 32
 
 
-def preparation(columns: Iterable[Column], rows: int, seed: int) -> Any:
+def preparation(columns: Iterable[Column], rows: int, seed: int, *, scaled: bool = True) -> Any:
     """Return an unfitted ColumnTransformer for the columns.
 
-    Numbers, and the parts of dates, are centered on their median, divided by their interquartile range and clipped
-    smoothly to ±3. A missing number is 0, the median, and has an additional input that indicates it. A category has one
-    input per value; a high-cardinality one has the target's mean for the value, estimated on other rows.
+    A category has one input per value; a high-cardinality one has the target's mean for the value, estimated on other
+    rows. Numbers, and the parts of dates, are centered on their median, divided by their interquartile range and
+    clipped smoothly to ±3; a missing number is 0, the median, and has an additional input that indicates it. Without
+    ``scaled``, this is left to the estimator: :class:`~chainrule.TabularClassifier` does the same.
 
     Source: "robust scale and smooth clip" and one-hot encoding as in Holzmüller, Grinsztajn and Steinwart, "Better by
     default: strong pre-tuned MLPs and boosted trees on tabular data" (2024); Micci-Barreca, "A preprocessing scheme for
@@ -36,8 +37,17 @@ def preparation(columns: Iterable[Column], rows: int, seed: int) -> Any:
     of = {kind: [c.name for c in used if c.kind == kind] for kind in ("number", "date", "yes/no", "category", "many")}
     squash = require("skrub", "tables").SquashingScaler
     rarest = max(2, round(RARE * rows))
+    texts = [(f"text-{i}", text(rows, seed), c.name) for i, c in enumerate((c for c in used if c.kind == "text"), 1)]
     one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=rarest, sparse_output=False)
 
+    if not scaled:
+        parts = [
+            ("number", unchanged(), [*of["number"], *of["yes/no"]]),
+            ("category", one_hot, of["category"]),
+            ("many", many_valued(seed), of["many"]),
+            ("date", dated(), of["date"]),
+        ]
+        return joined([*parts, *texts])
     parts = [
         ("number", make_pipeline(squash(), zero()), of["number"]),  # the median, after the scaler
         # the scaler first: the indicator refuses infinities
@@ -47,7 +57,7 @@ def preparation(columns: Iterable[Column], rows: int, seed: int) -> Any:
         ("category", one_hot, of["category"]),
         ("many", make_pipeline(many_valued(seed), squash()), of["many"]),
         ("date", make_pipeline(dated(), squash(), zero()), of["date"]),
-        *((f"text-{i}", text(rows, seed), c.name) for i, c in enumerate((c for c in used if c.kind == "text"), 1)),
+        *texts,
     ]  # fmt: skip
     return joined(parts)
 
@@ -57,6 +67,13 @@ def joined(parts: list[tuple[str, Any, Any]]) -> Any:
     from sklearn.compose import ColumnTransformer  # noqa: PLC0415
 
     return ColumnTransformer([part for part in parts if part[2]])
+
+
+def unchanged() -> Any:
+    """Return a transformer that changes nothing: missing numbers and infinities stay."""
+    from sklearn.preprocessing import FunctionTransformer  # noqa: PLC0415
+
+    return FunctionTransformer(feature_names_out="one-to-one")
 
 
 def zero() -> Any:

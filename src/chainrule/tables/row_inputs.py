@@ -9,10 +9,11 @@ import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.files.values import ModelFileError, shown
+from chainrule.tables import models
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import HOLE, cast
 from chainrule.tables.checking import Checker, empty_row
-from chainrule.tables.predicting import seen_values
+from chainrule.tables.predicting import first_step, seen_values
 from chainrule.tables.result import SavedRun, Trained
 from chainrule.tables.schema import Column
 
@@ -40,14 +41,17 @@ def prepared(run: SavedRun, frame: pl.DataFrame, numbers: Array | None = None) -
 
 def as_learned(run: SavedRun, y: Array) -> Array:
     """Return y of rows as the network's loss takes it: scaled numbers, class indices, or 0 and 1."""
-    schema = run.schema
+    schema, model = run.schema, run.pipeline[-1]
+    if schema.task == "regression" and models.is_ensemble(model):
+        return np.asarray((y.reshape(-1, 1) - model.ensemble_.center) / model.ensemble_.scale)
     if schema.task == "regression":
-        return np.asarray(run.pipeline[-1].transformer_.transform(np.asarray(y, np.float64).reshape(-1, 1)))
+        return np.asarray(model.transformer_.transform(np.asarray(y, np.float64).reshape(-1, 1)))
     if schema.task == "multilabel":
         return np.asarray(y)
     number = {label: i for i, label in enumerate(schema.classes)}
     which = np.array([number[label] for label in np.asarray(y).tolist()], int)
-    return which if schema.task == "multiclass" else which.reshape(-1, 1)
+    one_output = schema.task == "binary" and not models.is_ensemble(model)
+    return which.reshape(-1, 1) if one_output else which
 
 
 def names(run: SavedRun | Trained) -> list[tuple[str, str]]:
@@ -75,13 +79,16 @@ def _names(run: SavedRun | Trained, part: str, fitted: Any, which: Any) -> list[
         labels = [f" = {label}" for label in schema.classes] if schema.task == "multiclass" else [""]
         return [(name, f"mean of {schema.targets[0].name}{label}") for name in which for label in labels]
     if part == "date":
-        outputs = {name: fitted[0].transformers_[name].get_feature_names_out() for name in which}
+        encoder = first_step(fitted)
+        outputs = {name: encoder.transformers_[name].get_feature_names_out() for name in which}
         return [(name, str(o).removeprefix(f"{name}_").replace("_", " ")) for name in which for o in outputs[name]]
     if part.startswith("text"):
         return [(str(which), f"words, direction {i}") for i in range(fitted[-1].n_features_in_)]
     yes = {column.name: f"= {column.categories[1]}" for column in run.schema.used if column.kind == "yes/no"}
-    what = {"number": "", "missing": "is missing", "hole": "is missing"}  # "hole" in older files
-    return [(name, yes[name] if part == "yes-no" else what[part]) for name in which if part != "remainder"]
+    if part == "missing":
+        yes = {}
+    what = {"number": "", "yes-no": "", "missing": "is missing", "hole": "is missing"}  # "hole" in older files
+    return [(name, yes.get(name, "") or what[part]) for name in which if part != "remainder"]
 
 
 def _categories(encoder: Any, which: Any) -> list[tuple[str, str]]:

@@ -13,10 +13,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from chainrule.estimators import MLPClassifier, MLPRegressor
+from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
 from chainrule.estimators.advice import LeftOutWarning
-from chainrule.files import networks
-from chainrule.files.container import opened
+from chainrule.files import ensembles, networks
+from chainrule.files.container import opened, read_header
 from chainrule.files.values import ModelFileError, parse, shown
 from chainrule.files.writing import replacing
 from chainrule.tables import converting, intervals, models, trusted, unpacking
@@ -168,7 +168,7 @@ def _put_network(pipeline: Any, schema: Schema, path: Path) -> None:
         steps: Any = pipeline.steps if type(pipeline) is Pipeline else ()
         (first, prepare), (second, left) = steps
         fits = (first, second, type(prepare)) == ("prepare", "network", ColumnTransformer)
-        if schema.task == "regression":
+        if schema.task == "regression" and left != "passthrough":
             scaled = type(left) is TransformedTargetRegressor and _scales(left.transformer_)
             fits = fits and scaled and left._training_dim == 1  # noqa: SLF001
         else:
@@ -179,8 +179,15 @@ def _put_network(pipeline: Any, schema: Schema, path: Path) -> None:
         fits = False
     if not fits or known != {column.name for column in schema.used}:
         raise ModelFileError("the pipeline is not one that chainrule writes, or does not match the schema.")
+    with opened(path, "a file written by chainrule train") as file:
+        ensemble = read_header(file, "a file written by chainrule train").kind in ensembles.KINDS
+    if schema.task == "regression" and (left == "passthrough") != ensemble:
+        raise ModelFileError("the pipeline and the network belong to different kinds of models.")
+    if schema.task == "regression" and ensemble:
+        pipeline.steps[1] = ("network", TabularRegressor.load(path))
+        return
     if schema.task != "regression":
-        model = MLPClassifier.load(path)
+        model = (TabularClassifier if ensemble else MLPClassifier).load(path)
         given = tuple(model.classes_.tolist())
         wanted = schema.classes or tuple(range(len(schema.targets)))
         if given != wanted:
@@ -207,6 +214,7 @@ def _scales(found: Any) -> bool:
 def _harmless(found: Any) -> bool:
     """Return whether a part of a pipeline is free of settings that would do more than calculate."""
     from sklearn.feature_extraction.text import HashingVectorizer  # noqa: PLC0415
+    from sklearn.preprocessing import FunctionTransformer  # noqa: PLC0415
 
     if isinstance(found, HashingVectorizer):  # a pattern that never ends, or texts that name files to read
         return bool(found.get_params() == hashed_words().get_params())
@@ -215,6 +223,8 @@ def _harmless(found: Any) -> bool:
         outs, categories = given["_n_features_outs"], given["categories_"]
         if not all(0 <= out <= len(known) for out, known in zip(outs, categories, strict=True)):
             return False
+    if isinstance(found, FunctionTransformer) and not (found.func is found.inverse_func is found.kw_args is None):
+        return False
     # those would start processes or write files
     return all(given.get(name) is None for name in ("n_jobs", "memory", "_sklearn_output_config"))
 

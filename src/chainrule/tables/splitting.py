@@ -17,7 +17,7 @@ MIN_CLASS_ROWS = 5  # rows of a class that is split; a smaller one is trained on
 
 @dataclass(frozen=True)
 class SplitRule:
-    """How to split rows: the share of the test (0 if it has its own file), that of validation, and the method.
+    """How to split rows: the share of the test (0 if it has its own file), that of validation (0 for none), and how.
 
     Instead of a share, a part may be an integer, the number of its rows.
     """
@@ -105,11 +105,11 @@ def code(rule: SplitRule, frame: pl.DataFrame, *, rare: bool) -> list[str]:
         call = (
             f"next(GroupShuffleSplit(1, test_size={{part}}, random_state={rule.seed}).split({{rows}}, groups={{rows}}))"
         )
-        groups = f"groups = frame[{rule.group!r}]{text}{filled}.to_numpy()"
-        if not rule.test:
-            return [groups, *_two(rule, call, "groups")]
+        lines = f"groups = frame[{rule.group!r}]{text}{filled}.to_numpy()"
+        if not (rule.test and rule.validation):
+            return [lines, *_two(rule, call, "groups")]
         return [
-            groups,
+            lines,
             f"rest, test = {call.format(part=rule.test, rows='groups')}",
             f"a, b = {call.format(part=rule.validation, rows='groups[rest]')}",
             "train, validation = rest[a], rest[b]",
@@ -118,7 +118,8 @@ def code(rule: SplitRule, frame: pl.DataFrame, *, rare: bool) -> list[str]:
     call = f"train_test_split({{rows}}, test_size={{part}}{stratify}, random_state={rule.seed})"
     if not rare:
         first, *rest = _two(rule, call)
-        return [first.replace("split(rows", "split(np.arange(len(y))").replace("=y[rows]", "=y"), *rest]
+        first = first.replace("= rows", "= np.arange(len(y))").replace("split(rows", "split(np.arange(len(y))")
+        return [first.replace("=y[rows]", "=y"), *rest]
     return [
         "_, which, counts = np.unique(y, return_inverse=True, return_counts=True)",
         f"rare = np.flatnonzero(counts[which] < {MIN_CLASS_ROWS})  # classes too small to split, which are trained on",
@@ -128,8 +129,16 @@ def code(rule: SplitRule, frame: pl.DataFrame, *, rare: bool) -> list[str]:
     ]
 
 
+def groups(name: str, frame: Any) -> Array:
+    """Return the group of each row, as text."""
+    return np.array(frame[name].cast(pl.String).fill_null("(missing)").to_list(), dtype=np.str_)
+
+
 def _two(rule: SplitRule, call: str, rows: str = "rows") -> list[str]:
     """Return the line that splits off the test, if the rows include it, and the one that splits off validation."""
+    if not rule.validation:
+        every = "rows" if rows == "rows" else f"np.arange(len({rows}))"
+        return [f"train, test = {call.format(rows=rows, part=rule.test)}" if rule.test else f"train = {every}"]
     lines = [f"rest, test = {call.format(rows=rows, part=rule.test)}"] if rule.test else []
     return [*lines, f"train, validation = {call.format(rows='rest' if rule.test else rows, part=rule.validation)}"]
 
@@ -181,7 +190,7 @@ def _by_time(rule: SplitRule, frame: Any) -> tuple[Array, Array, Array]:
 def _by_group(rule: SplitRule, frame: Any) -> tuple[Array, Array, Array]:
     from sklearn.model_selection import GroupShuffleSplit  # noqa: PLC0415  (start-up time)
 
-    group = np.array(frame[str(rule.group)].cast(pl.String).fill_null("(missing)").to_list(), dtype=np.str_)
+    group = groups(str(rule.group), frame)
     count = len(np.unique(group))
     if count < 3:
         raise ValueError(

@@ -34,10 +34,14 @@ def train(
     callbacks: Sequence[Callback] = (),
     resume: str | os.PathLike[str] | None = None,
     started: Callable[[Schema, Split, Sequence[str]], Any] | None = None,
-    show: Callable[[State], Any] | None = None,
+    show: Callable[[Any], Any] | None = None,
     **options: Any,
 ) -> Trained:
-    """Train a network on a table, and compare it with models without a network on held-out rows.
+    """Train networks on a table, and compare them with models without a network on held-out rows.
+
+    By default, an ensemble of small networks: :class:`~chainrule.TabularClassifier` or
+    :class:`~chainrule.TabularRegressor`. With ``fast=True``, or with options that only a single network has, an
+    :class:`~chainrule.MLPClassifier` or :class:`~chainrule.MLPRegressor`.
 
     Parameters
     ----------
@@ -46,14 +50,15 @@ def train(
     target : str or sequence of str
         The column to predict; several yes/no columns are predicted as labels.
     callbacks : sequence of Callback
-        Callbacks for the network, such as ``Progress()`` or ``Checkpoint("run")``.
+        Callbacks for a single network, such as ``Progress()`` or ``Checkpoint("run")``.
     resume : path, optional
         Resume from the last checkpoint in this folder, if there is one: with the same table and options, the result is
-        the same as without the interruption, bit for bit.
+        the same as without the interruption, bit for bit. An ensemble also writes its checkpoints there.
     started : function of (schema, split, notes), optional
         Called with what was detected and decided, before the network is trained.
-    show : function of State, optional
-        Called with the progress of preparing a streamed table; :class:`~chainrule.tables.streaming.Printer` prints it.
+    show : function, optional
+        Called with the progress of training an ensemble, and of preparing a streamed table. Its argument prints as a
+        line; :class:`~chainrule.tables.streaming.Printer` prints it.
     **options
         ``drop=["id"]``, ``test=0.3``, ``seed=1`` and so on: the fields of :class:`~chainrule.tables.Options`.
 
@@ -79,11 +84,12 @@ def train(
     given = Options(**options)
     loaded = given.load(source, target)
     schema, y, rows, rows_val = loaded.schema, loaded.y, loaded.train, loaded.validation
-    prepare = preparation(schema.columns, len(rows), given.seed)
-    X, X_val = prepared(prepare, loaded, given.seed, show)
+    single = given.single
+    prepare = preparation(schema.columns, len(rows), given.seed, scaled=single)
+    X, X_val = prepared(prepare, loaded, given.seed, show if single else None)
     arguments = given.arguments(len(rows), schema.task)
     scaler, notes = None, loaded.notes
-    if schema.task == "regression":
+    if single and schema.task == "regression":
         scaler, more = positive.choose(X, y[rows], X_val, y[rows_val], arguments)
         scaler.fit(y[rows].reshape(-1, 1))
         notes = (*notes, *more)
@@ -93,15 +99,20 @@ def train(
     def scaled(y: Array) -> Array:
         return y if scaler is None else scaler.transform(y.reshape(-1, 1)).ravel()
 
-    network = models.network(schema.task, arguments, given.patience, [*callbacks])
-    model = getattr(network, "regressor", network)
-    model.set_params(resume=resume)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the schedule ends with the last epoch, on purpose
-        model.fit(X, scaled(y[rows]), X_val=X_val, y_val=scaled(y[rows_val]))
-    model.set_params(resume=None)  # later fits start over
-    if scaler is not None:
-        models.put_inside(network, model, scaler)
+    if single:
+        network = models.network(schema.task, arguments, given.patience, [*callbacks])
+        model = getattr(network, "regressor", network)
+        model.set_params(resume=resume)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the schedule ends with the last epoch, on purpose
+            model.fit(X, scaled(y[rows]), X_val=X_val, y_val=scaled(y[rows_val]))
+        model.set_params(resume=None)  # later fits start over
+        if scaler is not None:
+            models.put_inside(network, model, scaler)
+    else:
+        network = model = models.ensemble(schema.task, arguments, progress=show or False, checkpoint=resume)
+        model.fit(X, y[rows], groups=loaded.groups())
+        model.set_params(progress=False, checkpoint=None)
     pipeline = Pipeline([("prepare", prepare), ("network", network)])
     rest = np.concatenate([rows, rows_val])
     judged = evaluate(pipeline, schema, loaded.test, loaded.frame[rest], y[rest], given.seed)

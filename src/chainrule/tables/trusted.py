@@ -46,6 +46,7 @@ PAIRS: dict[str, tuple[str, ...]] = {
         "sklearn.pipeline.Pipeline",
         "sklearn.preprocessing._data.RobustScaler",
         "sklearn.preprocessing._data.StandardScaler",
+        "sklearn.preprocessing._function_transformer.FunctionTransformer",
         "sklearn.preprocessing._encoders.OneHotEncoder",
         "sklearn.preprocessing._target_encoder.TargetEncoder",
         "skrub._apply_to_cols.ApplyToCols",
