@@ -76,7 +76,8 @@ class Ensemble:
         for at in range(0, len(z), ROWS):
             block = z[at : at + ROWS]
             inputs = self.encoding.encode(block)
-            mean = np.mean([network.predict(inputs) for network in self.networks], axis=0, dtype=np.float64)
+            outputs = [link(network.logits(inputs).astype(np.float64)) for network in self.networks]
+            mean = np.mean(outputs, axis=0)
             if self.linear is not None:
                 W, b, share = self.linear
                 mean = (1 - share) * mean + share * link(block @ W + b)

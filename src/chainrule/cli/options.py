@@ -19,7 +19,7 @@ TABLE, NET, LEARN, SEARCH, RUN = "Tables", "Network", "Training", "Search", "Run
 DATA_SETS_ONLY = ("schedule", "warm_up", "data")
 TABLES_ONLY = (
     "target", "task", "categorical", "numeric", "drop", "date", "test", "validation", "time_column", "group",
-    "class_weight", "delimiter", "decimal", "stream", "print_python",
+    "class_weight", "delimiter", "decimal", "stream", "print_python", "fast", "minutes",
 )  # fmt: skip
 RUN_ONLY = ("data", "stream", "print_python", "out", "overwrite", "resume", "quiet")  # not kept with a training run
 PARAMETERS = {
@@ -35,6 +35,7 @@ REALS: dict[str, dict[str, Any]] = {
     **{name: {"low": 0.0} for name in ("l1", "l2", "max_norm", "clip_norm", "warm_up")},
     "validation": {"low": 0.0, "high": 1.0, "open_low": True, "open_high": True},
     "learning_rate": {"low": 0.0, "open_low": True},
+    "minutes": {"low": 0.0, "open_low": True},
 }
 COUNTS = {"epochs": 1, "batch_size": 1, "patience": 0, "rows": 2}
 UNBOUNDED = ("max_norm", "clip_norm")  # 0 means no bound
@@ -146,6 +147,10 @@ class TrainOptions(TableOptions):
     """The options of ``chainrule train``; None, False or an empty list if not given."""
 
     class_weight: Annotated[Text, option(TABLE, '"balanced" weights rare classes as much as common ones.')] = None
+    fast: Annotated[
+        bool, option(TABLE, "Train one network instead of an ensemble, as the options for a network do.", "--fast")
+    ] = False
+    minutes: Annotated[Real, option(TABLE, "Time limit for training an ensemble, in minutes.")] = None
     stream: Annotated[bool, option(TABLE, "Read the file in chunks (automatic for large files).", "--stream")] = False
     print_python: Annotated[
         bool, option(TABLE, "Print an equivalent Python script instead of training.", "--print-python")

@@ -57,7 +57,8 @@ def _arguments(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the parameters of the estimator, and the other arguments of :func:`chainrule.tables.train`."""
     check_bounds("train", plan.options)
     given = {name: value for name, value in plan.options.items() if value not in (None, [])}
-    return of_network(given), of_table({"test": str(TEST), **given})
+    kind = {name: given[name] for name in ("fast", "minutes") if given.get(name)}
+    return of_network(given), of_table({"test": str(TEST), **given}) | kind
 
 
 def run(plan: Plan, folder: Path, options: TrainOptions) -> None:
@@ -101,13 +102,14 @@ def script(plan: Plan, options: TrainOptions) -> str:
 def _trained(plan: Plan, folder: Path, *, streamed: bool, quiet: bool) -> Trained:
     parameters, table = _arguments(plan)
     kept = plan.source != "-"  # standard input cannot be read again
+    single = tables.Options(parameters=parameters, stream=streamed, **table).single
     progress = [] if quiet else [Progress(every=1 if streamed else 5)]
 
     def started(schema: Schema, split: Split, notes: Sequence[str]) -> None:
         if kept:
             resuming.keep(folder, plan)
         if not quiet:
-            tell(f"{decided(schema, split, notes)}\n")
+            tell(f"{decided(schema, split, notes, single=single)}\n")
 
     with resuming.training(folder):
         trained = tables.train(
@@ -127,7 +129,7 @@ def _too_large(source: str) -> str:
     return needs_streaming(source, int(PART * free)) if free else ""
 
 
-def decided(schema: Schema, split: Split, notes: Sequence[str]) -> str:
+def decided(schema: Schema, split: Split, notes: Sequence[str], *, single: bool = True) -> str:
     """Return the column types and the split as a table for the terminal."""
     rows = [("column", "kind", "missing", "values", "")]
     for column in (*schema.targets, *schema.columns[:SHOWN]):
@@ -137,7 +139,8 @@ def decided(schema: Schema, split: Split, notes: Sequence[str]) -> str:
     lines = [columns(rows, align="llrr")]
     if len(schema.columns) > SHOWN:
         lines.append(f"... {len(schema.columns) - SHOWN:,} more columns")
-    parts = f"{split.train:,} training, {split.validation:,} validation, {split.test:,} test ({split.how})"
+    validation = f"{split.validation:,} validation" if single else "each fifth of them in turn for validation"
+    parts = f"{split.train:,} training, {validation}, {split.test:,} test ({split.how})"
     return "\n".join([*lines, "", f"rows     {parts}", *(f"note     {note}" for note in notes)])
 
 

@@ -47,17 +47,25 @@ KEPT_FREE = 0.85  # share of ``max_minutes`` that is planned
 
 
 class Progress(NamedTuple):
-    """The progress of a fit: a member and its epoch, counted from 1, and the seconds that are left."""
+    """The progress of a fit: a member and its epoch, counted from 1, the seconds so far and those that are left."""
 
     member: int
     members: int
     epoch: int
     epochs: int
+    seconds: float
     seconds_left: float
 
+    @property
+    def over(self) -> bool:
+        """Whether training has ended."""
+        return self.seconds_left == 0
+
     def __str__(self) -> str:
-        left = f"{self.seconds_left:.0f} s left"
-        return f"member {self.member} of {self.members}, epoch {self.epoch} of {self.epochs}, {left}"
+        share = 100 * self.seconds / max(self.seconds + self.seconds_left, 1e-9)
+        end = f"in {self.seconds:.0f} s" if self.over else f"{self.seconds_left:.0f} s left"
+        what = f"epoch {self.epoch} of {self.epochs}, network {self.member} of {self.members}"
+        return f"training   {share:3.0f}%  {what}  {end}"
 
 
 @dataclass
@@ -265,8 +273,9 @@ class BaseTabular(BaseEstimator, ABC):
         def on_epoch(member: int, epoch: int) -> None:
             if shown:
                 done = sum(m.epoch for m in made.members)
-                left = (time.perf_counter() - started) * (total - done) / done
-                shown(Progress(member + 1, len(made.members), epoch, made.epochs, left))
+                seconds = time.perf_counter() - started
+                left = seconds * (total - done) / done
+                shown(Progress(member + 1, len(made.members), epoch, made.epochs, seconds, left))
 
         made.run(made.epochs, min(threads, len(made.members)), on_epoch)
         if shown is _printed:

@@ -59,13 +59,14 @@ def explain(run: SavedRun, frame: pl.DataFrame, row: int, source: str, optimizer
         y = np.asarray(run.pipeline[-1].predict(X))
         notes = (*notes, f"The row has no value for {clean(schema.target)!r}: the prediction is used in its place.")
     networks, inputs = models.networks_at(run.pipeline[-1], X)
+    encoded_names = row_inputs.encoded_names(run.pipeline[-1], names)
     labeled_outputs = schema.task == "multiclass" or (schema.task == "binary" and models.is_ensemble(run.pipeline[-1]))
     classes = [clean(str(label)) for label in schema.classes] if labeled_outputs else None
     worked = trace(networks[0], inputs, row_inputs.as_learned(run, y), optimizer=optimizer, classes=classes)
     title = f"row {row} of {clean(source)}"
     at = next(i for i, step in enumerate(worked.steps) if step.phase == "loss")
     steps = (
-        Operation("preparation", None, title, "", (), (), notes, table=_cells(run, one, names, X[0])),
+        Operation("preparation", None, title, "", (), (), notes, table=_cells(run, one, encoded_names, inputs[0])),
         *worked.steps[:at],
         _prediction(run, X, worked.prediction[0], len(networks)),
         *worked.steps[at:],

@@ -28,9 +28,9 @@ __all__ = ["fitted_rows", "prepared"]
 
 
 def prepared(
-    prepare: Any, loaded: Loaded, seed: int, show: Callable[[State], Any] | None = None
+    prepare: Any, loaded: Loaded, seed: int, show: Callable[[State], Any] | None = None, dtype: Any = np.float32
 ) -> tuple[Array, Array]:
-    """Fit a preparation, and return the inputs of the training and validation rows, float32.
+    """Fit a preparation, and return the inputs of the training and validation rows.
 
     It is fitted on all training rows, or on a random sample of them with :data:`CELLS` values. The rows that it is
     fitted on get the result of ``fit_transform``, which encodes a category by the target's mean in other rows; all
@@ -43,16 +43,18 @@ def prepared(
         In memory or on disk; the inputs will be in the same place.
     seed : int
     show : function of State, optional
+    dtype : dtype
+        Of the inputs: float32 for a network, float64 for an ensemble, which scales them itself.
     """
     frame, columns, y, rows = loaded.frame, loaded.schema.used, loaded.y, loaded.train
     places = fitted_rows(columns, len(rows), seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the schema has what the transformers warn about
         known = rows[places]
-        X = np.asarray(prepare.fit_transform(cast(frame[known], columns), encoded(y[known])), dtype=np.float32)
+        X = np.asarray(prepare.fit_transform(cast(frame[known], columns), encoded(y[known])), dtype=dtype)
         used = np.concatenate([rows, loaded.validation])
         if not isinstance(frame, OnDisk):
-            inputs = np.empty((len(used), X.shape[1]), np.float32)
+            inputs = np.empty((len(used), X.shape[1]), dtype)
             inputs[places] = X
             _put_others(prepare, frame, columns, used, places, inputs.__setitem__, None)
             return inputs[: len(rows)], inputs[len(rows) :]
@@ -92,7 +94,7 @@ def _put_others(
         to = place[start : start + block.height]
         here = np.flatnonzero(to >= 0)
         if len(here):
-            put(to[here], np.asarray(prepare.transform(cast(block[here], columns)), dtype=np.float32))
+            put(to[here], np.asarray(prepare.transform(cast(block[here], columns))))
         start += block.height
         if meter is not None:
             meter.add(block.height)

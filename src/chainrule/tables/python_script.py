@@ -32,9 +32,9 @@ MODULES = {
     "sklearn.impute": "MissingIndicator SimpleImputer",
     "sklearn.model_selection": "GroupShuffleSplit KFold train_test_split",
     "sklearn.pipeline": "make_pipeline",
-    "sklearn.preprocessing": "OneHotEncoder StandardScaler TargetEncoder",
+    "sklearn.preprocessing": "FunctionTransformer OneHotEncoder StandardScaler TargetEncoder",
     "skrub": "ApplyToCols DatetimeEncoder SquashingScaler",
-    "chainrule": "MLPClassifier MLPRegressor tables",
+    "chainrule": "MLPClassifier MLPRegressor TabularClassifier TabularRegressor tables",
     "chainrule.schedules": "OneCycle",
     "chainrule.tables": "PositiveTarget quantities",
     "chainrule.tables.dates": "to_dates",
@@ -77,18 +77,21 @@ def script(
     >>> import pathlib, tempfile
     >>> path = pathlib.Path(tempfile.mkdtemp(), "points.csv")
     >>> _ = path.write_text("x,y\n" + "\n".join(f"{i / 7},{'ab'[i % 2]}" for i in range(40)))
-    >>> [line for line in script(path, "y").splitlines() if "MLP" in line]
-    ['from chainrule import MLPClassifier', 'network = MLPClassifier(']
+    >>> [line for line in script(path, "y").splitlines() if "Classifier" in line]
+    ['from chainrule import TabularClassifier', 'network = TabularClassifier(random_state=0)']
     """
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"script: expected a file, which the script can read, got {type(source).__name__}.")
     given = Options(**options)
     loaded = given.load(source, target)
     arguments = given.arguments(len(loaded.train), loaded.schema.task)
-    prepare = preparation.preparation(loaded.schema.columns, len(loaded.train), given.seed)
+    prepare = preparation.preparation(loaded.schema.columns, len(loaded.train), given.seed, scaled=given.single)
     named = {VARIABLES[part]: names for part, _, names in prepare.transformers if part in VARIABLES}
-    network = models.network(loaded.schema.task, arguments, given.patience)
-    if loaded.schema.task == "regression":
+    if given.single:
+        network = models.network(loaded.schema.task, arguments, given.patience)
+    else:
+        network = models.ensemble(loaded.schema.task, arguments)
+    if given.single and loaded.schema.task == "regression":
         network.transformer = _scaler(loaded, prepare, arguments, given.seed)
     sections = [
         _rows(loaded), _shared_out(loaded), _columns(loaded, named), _fitted(loaded, prepare, network, named),
@@ -163,7 +166,8 @@ def _with_target(loaded: Loaded) -> str:
 
 def _shared_out(loaded: Loaded) -> list[str]:
     lines = splitting.code(loaded.rule, loaded.frame, rare=splitting.has_rare(loaded.rule, loaded.y))
-    return ["# Split them into training, validation and test rows.", *lines]
+    parts = "training, validation and test" if loaded.rule.validation else "training and test"
+    return [f"# Split them into {parts} rows.", *lines]
 
 
 def _columns(loaded: Loaded, named: dict[str, list[str]]) -> list[str]:
@@ -190,6 +194,17 @@ def _with_names(text: str, names: str) -> str:
 def _fitted(loaded: Loaded, prepare: Any, network: Any, named: dict[str, list[str]]) -> list[str]:
     looks = "many" in [part for part, _, _ in prepare.transformers]
     y = ", y[train, 0]" if looks and loaded.schema.task == "multilabel" else ", y[train]" if looks else ""
+    groups = "" if loaded.rule.group is None else ", groups=groups[train]"
+    if models.is_ensemble(network):
+        return [
+            "# Fit the preprocessing to the training rows, then train the networks.",
+            *_assigned("prepare", prepare, named),
+            f"X_train = prepare.fit_transform(X[train]{y})",
+            "",
+            *_assigned("network", network),
+            f"network.fit(X_train, y[train]{groups})",
+            "model = make_pipeline(prepare, network)",
+        ]
     y_val, scaled = "y[validation]", []
     if loaded.schema.task == "regression":  # the estimator standardizes the training targets only
         y_val = "y_val"

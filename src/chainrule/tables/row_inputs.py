@@ -70,6 +70,17 @@ def names(run: SavedRun | Trained) -> list[tuple[str, str]]:
     return found
 
 
+def encoded_names(model: Any, names: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Return the same for what the networks of an estimator take: an ensemble encodes the inputs once more."""
+    if not models.is_ensemble(model):
+        return names
+    encoding = model.ensemble_.encoding
+    missing = [(names[i][0], f"{names[i][1]} is missing".strip()) for i in encoding.missing]
+    bins = [(names[i][0], f"{names[i][1]} part {k}".strip())
+            for i, q in zip(encoding.encoded, encoding.quantiles, strict=True) for k in range(1, len(q))]  # fmt: skip
+    return [*names, *missing, *bins]
+
+
 def _names(run: SavedRun | Trained, part: str, fitted: Any, which: Any) -> list[tuple[str, str]]:
     """Return the names of the inputs from one part of the preparation."""
     if part == "category":

@@ -86,7 +86,7 @@ def train(
     schema, y, rows, rows_val = loaded.schema, loaded.y, loaded.train, loaded.validation
     single = given.single
     prepare = preparation(schema.columns, len(rows), given.seed, scaled=single)
-    X, X_val = prepared(prepare, loaded, given.seed, show if single else None)
+    X, X_val = prepared(prepare, loaded, given.seed, show, np.float32 if single else np.float64)
     arguments = given.arguments(len(rows), schema.task)
     scaler, notes = None, loaded.notes
     if single and schema.task == "regression":

@@ -39,8 +39,13 @@ class State:
         """The estimated seconds until the end."""
         return self.seconds * (self.rows - self.done) / max(self.done, 1)
 
+    @property
+    def over(self) -> bool:
+        """Whether the pass has ended."""
+        return self.done >= self.rows
+
     def __str__(self) -> str:
-        end = f"in {_clock(self.seconds)}" if self.done >= self.rows else f"{_clock(self.left)} left"
+        end = f"in {_clock(self.seconds)}" if self.over else f"{_clock(self.left)} left"
         share = 100 * self.done // max(self.rows, 1)
         line = f"{self.what:10} {share:2}%  {self.done:,} of {self.rows:,} rows  {self.rate:,.0f} MB/s  {end}"
         return f"{line}  {self.note}".rstrip()
@@ -99,9 +104,10 @@ class Printer:
         self._next = 0.0
         self._length = 0
 
-    def __call__(self, state: State) -> None:
+    def __call__(self, state: Any) -> None:
+        """Print a state with ``seconds`` and ``over``, whose text is the line."""
         file = self._file or sys.stderr
-        over, now = state.done >= state.rows, time.perf_counter()
+        over, now = state.over, time.perf_counter()
         live = file.isatty()
         if not over and (now < self._next or (not live and state.seconds < PLAIN)):
             return
