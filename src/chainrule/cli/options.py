@@ -133,7 +133,7 @@ class TableOptions:
             found["layers"] = as_text(hidden_sizes(found["layers"]))
         if self.test is not None:
             found["test"] = str(part_or_file(self.test))
-        return {name: value for name, value in found.items() if value not in (None, [])}
+        return {name: value for name, value in found.items() if value not in (None, []) and value is not False}
 
     def refuse(self, options: tuple[str, ...], why: str) -> None:
         """Reject these options if any of them was given."""

@@ -87,6 +87,7 @@ class Members:
     epochs: int
     batch_size: int
     layer_rates: dict[int, float]
+    passes: int = 1  # over the rows in an epoch: several if they are few
     scores: list[tuple[float, float, float]] = field(default_factory=list)  # of epochs 1, 2, ...
     best: int = 0
     stopped: str = ""
@@ -141,7 +142,8 @@ class Members:
     def _train(self, member: Member) -> tuple[float, Array]:
         """Train a member for one epoch; return its loss, and its predictions for the held-out rows."""
         epoch, network = member.epoch, member.network
-        order = np.random.default_rng([*member.seed.generate_state(4), epoch]).permutation(member.rows)
+        rng = np.random.default_rng([*member.seed.generate_state(4), epoch])
+        order = np.concatenate([rng.permutation(member.rows) for _ in range(self.passes)])
         with left_to_the_caller():
             history = train(
                 network,

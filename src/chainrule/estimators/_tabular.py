@@ -86,7 +86,7 @@ class BaseTabular(BaseEstimator, ABC):
     ensemble_: Ensemble
 
     _bins: ClassVar[bool]  # piecewise-linear encodings
-    _epochs: ClassVar[tuple[int, int]]  # the fewest epochs, and the fewest steps
+    _epochs: ClassVar[tuple[int, int]]  # the number of epochs, and the fewest steps in all of them
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "n_estimators": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -209,8 +209,9 @@ class BaseTabular(BaseEstimator, ABC):
         count = int(self.n_estimators) if self.n_estimators != "auto" else FOLDS * (2 if len(z) < FEW else 1)
         batch = 64 if self.batch_size == "auto" else int(self.batch_size)
         steps = math.ceil(len(z) * (FOLDS - 1) / FOLDS / batch)
-        least, least_steps = self._epochs
-        epochs = max(least, least_steps // steps) if self.max_iter == "auto" else int(self.max_iter)
+        epochs, least_steps = self._epochs
+        passes = max(1, round(least_steps / epochs / steps)) if self.max_iter == "auto" else 1
+        epochs = epochs if self.max_iter == "auto" else int(self.max_iter)
         optimizer = AdamW(self.learning_rate_init, beta_2=0.95, weight_decay=self.weight_decay)
         layers = self._layers(target.outputs)
         members, first = [], np.zeros(0)
@@ -230,7 +231,7 @@ class BaseTabular(BaseEstimator, ABC):
         dense = [i for i, layer in enumerate(layers) if isinstance(layer, Dense)]
         rates = {0: SCALE_RATE} | {i: 1 / math.sqrt(max(fan, 1)) for i, fan in zip(dense, fans, strict=True)}
         made = Members(
-            members, first, inputs, target.t, weight, self._measure, optimizer, CosineLog(), epochs, batch, rates
+            members, first, inputs, target.t, weight, self._measure, optimizer, CosineLog(), epochs, batch, rates, passes
         )
         if self.max_minutes is not None:
             self._fit_to_time(made, rng, began)

@@ -43,11 +43,15 @@ def parameters(rows: int, task: str, seed: int, given: Mapping[str, Any]) -> dic
         "dtype": "float32",
         "random_state": seed,
     }
-    chosen = {**defaults, **given}
-    if task == "regression":
-        for name in ("class_weight", "label_smoothing"):
-            if chosen.pop(name, None):
-                raise ValueError(f"{name.replace('_', ' ')}: applies to classes, but the target is a number: omit it.")
+    return for_task(task, {**defaults, **given})
+
+
+def for_task(task: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments without those for classes if the target is a number; raise an error if they were given."""
+    chosen = dict(arguments)
+    for name in ("class_weight", "label_smoothing") if task == "regression" else ():
+        if chosen.pop(name, None):
+            raise ValueError(f"{name.replace('_', ' ')}: applies to classes, but the target is a number: omit it.")
     return chosen
 
 

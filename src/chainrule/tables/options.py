@@ -124,7 +124,7 @@ class Options:
         """Return the arguments of the estimator for a number of training rows."""
         if not self.single:
             minutes = {} if self.minutes is None else {"max_minutes": self.minutes}
-            return {"random_state": self.seed, **dict(self.parameters or {}), **minutes}
+            return models.for_task(task, {"random_state": self.seed, **dict(self.parameters or {}), **minutes})
         return models.parameters(rows, task, self.seed, dict(self.parameters or {}))
 
     def call(self, function: str, source: Any, target: Any) -> str:
