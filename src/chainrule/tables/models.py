@@ -21,8 +21,7 @@ LARGE = 200_000  # rows from which a second layer pays, and fewer epochs are nee
 def parameters(rows: int, task: str, seed: int, given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of the estimator for a number of training rows; those given replace the defaults.
 
-    The defaults were chosen on 19 tables of 80 to 5,000 rows with three to six splits each; none of these tables is in
-    ``benchmarks/tables.py``.
+    The defaults were chosen on 19 tables of 80 to 5,000 rows with three to six splits each.
 
     >>> parameters(700, "binary", 0, {"max_iter": 5})["max_iter"]
     5
