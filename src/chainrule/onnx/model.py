@@ -25,7 +25,7 @@ from chainrule.onnx.tabular import add_ensemble, columns_of
 OPSET = 21  # from 2024: it has every operator that the layers need, and onnxruntime reads it since version 1.18
 OLDEST = 13  # the first in which Softmax works on one axis
 LARGEST = 2**31 - 2**20  # bytes: protobuf's limit, minus room for everything but parameters
-ML_OPSET = 4
+ML_OPSETS = 2, 4  # LabelEncoder takes lists since 2, tensors since 4
 
 
 def convert(
@@ -247,8 +247,9 @@ def assemble(
 
     nodes, initializers = protos(onnx, graph)
     opsets = [helper.make_opsetid("", graph.opset)]
-    if any(node.attributes.get("domain") == ML for node in graph.nodes):
-        opsets.append(helper.make_opsetid(ML, ML_OPSET))
+    encoders = [node.attributes for node in graph.nodes if node.attributes.get("domain") == ML]
+    if encoders:
+        opsets.append(helper.make_opsetid(ML, ML_OPSETS[any("keys_tensor" in given for given in encoders)]))
     model = helper.make_model(
         helper.make_graph(
             nodes,

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.encoding import FAR, Level, TableEncoding
 from chainrule.ensemble import Ensemble
@@ -54,18 +53,22 @@ def add_ensemble(graph: Graph, ensemble: Ensemble, columns: Sequence[Value]) -> 
         If a column of text is given as numbers, or two levels of a category have the same text.
     """
     graph.scope = "encoding"
-    z = _scaled(graph, ensemble.encoding, columns)
-    inputs, dtype = _encoded(graph, ensemble.encoding, z), str(ensemble.networks[0].dtype)
+    z = scaled(graph, ensemble.encoding, columns)
+    inputs, dtype = encoded(graph, ensemble.encoding, z), str(ensemble.networks[0].dtype)
     with graph.computing_in(dtype):
         _, mean = add_networks(graph, prepared(ensemble.networks, dtype), graph.node("Cast", inputs, to=dtype))
         graph.scope = "ensemble"
         p = graph.node("Cast", mean, to="float64")
     if ensemble.linear is not None:
-        p = _mixed(graph, ensemble, p, z)
+        W, b, share = ensemble.linear
+        graph.scope = "linear"
+        y = graph.node("Gemm", z, graph.parameter("W", W), graph.parameter("b", b))
+        q = add_link(graph, ensemble.networks[0].loss, y, "linear.")
+        p = graph.node("Add", graph.node("Mul", p, 1 - share), graph.node("Mul", q, share))
     return _in_unit(graph, ensemble, p) if ensemble.unit else p
 
 
-def _scaled(graph: Graph, encoding: TableEncoding, columns: Sequence[Value]) -> str:
+def scaled(graph: Graph, encoding: TableEncoding, columns: Sequence[Value]) -> str:
     """Add the scaled values, cut at ±100, and 0 for what is missing."""
     values = _joined(graph, list(_values(graph, encoding, columns)))
     if len(encoding.missing):
@@ -78,7 +81,7 @@ def _scaled(graph: Graph, encoding: TableEncoding, columns: Sequence[Value]) -> 
     return graph.node("Clip", z, -FAR, FAR)
 
 
-def _encoded(graph: Graph, encoding: TableEncoding, z: str) -> str:
+def encoded(graph: Graph, encoding: TableEncoding, z: str) -> str:
     """Add the smooth clip, u = z / √(1 + (z / 3)²), and its piecewise-linear encodings."""
     third = graph.node("Div", z, 3.0)
     u = graph.node("Div", z, graph.node("Sqrt", graph.node("Add", graph.node("Mul", third, third), 1.0)))
@@ -90,16 +93,6 @@ def _encoded(graph: Graph, encoding: TableEncoding, z: str) -> str:
     above = graph.node("Sub", graph.node("Gather", u, repeated, axis=1), _row(low))
     ramps = graph.node("Clip", graph.node("Div", above, _row(width)), 0.0, 1.0)
     return _joined(graph, [u, graph.node("Sub", ramps, 0.5)])
-
-
-def _mixed(graph: Graph, ensemble: Ensemble, p: str, z: str) -> str:
-    """Add the linear model and its share of the mean."""
-    assert ensemble.linear is not None
-    W, b, share = ensemble.linear
-    graph.scope = "linear"
-    y = graph.node("Gemm", z, graph.parameter("W", W), graph.parameter("b", b))
-    q = add_link(graph, ensemble.networks[0].loss, y, "linear.")
-    return graph.node("Add", graph.node("Mul", p, 1 - share), graph.node("Mul", q, share))
 
 
 def _in_unit(graph: Graph, ensemble: Ensemble, p: str) -> str:
@@ -135,22 +128,24 @@ def _values(graph: Graph, encoding: TableEncoding, columns: Sequence[Value]) -> 
 
 def _category(graph: Graph, x: str, levels: tuple[Level, ...], *, text: bool) -> str:
     """Add an input of 0 and 1 for each level, or one for two levels with NaN for unseen ones."""
-    wide = len(levels) > 2
-    values = np.arange(len(levels)) if wide else np.arange(len(levels)) == len(levels) - 1
-    keys = _keys(levels) if text else np.array([np.nan if level is None else level for level in levels], np.float64)
-    if not len(keys):  # a table of nothing is not valid
-        keys, values = np.array([""], object) if text else np.zeros(1), np.array([np.nan])
-    tensor = require("onnx", "onnx").numpy_helper.from_array
-    index = graph.node(
-        "LabelEncoder", x, domain=ML, keys_tensor=tensor(keys), values_tensor=tensor(values.astype(np.float64)),
-        default_tensor=tensor(np.array([np.nan])),
-    )  # fmt: skip
-    if not wide:
-        return index
-    return graph.node("Cast", graph.node("Equal", index, _row(np.arange(len(levels)))), to="float64")
+    if text:
+        keys = _keys(levels) or [""]  # a table without keys is not valid
+        index = graph.node(
+            "LabelEncoder", x, domain=ML, keys_strings=keys, values_int64s=range(len(keys)), default_int64=-1
+        )
+        x, levels = graph.node("Cast", index, to="float64"), tuple(range(len(levels)))
+    if len(levels) < 2:
+        return x  # a constant: it does not matter
+    if len(levels) == 2:
+        zero, one = (graph.node("IsNaN", x) if of is None else graph.node("Equal", x, float(of)) for of in levels)
+        return graph.node("Where", one, 1.0, graph.node("Where", zero, 0.0, np.array(np.nan)))
+    found = graph.node("Equal", x, _row([of for of in levels if of is not None]))
+    if None in levels:
+        found = _joined(graph, [found, graph.node("IsNaN", x)])
+    return graph.node("Cast", found, to="float64")
 
 
-def _keys(levels: tuple[Level, ...]) -> Array:
+def _keys(levels: tuple[Level, ...]) -> list[str]:
     """Return levels as text."""
     hole = _hole(levels)
     keys = [hole if level is None else str(level) for level in levels]
@@ -160,7 +155,7 @@ def _keys(levels: tuple[Level, ...]) -> Array:
             f"onnx: a category has a text and a number that are both {twice!r} in ONNX: convert the column to texts, "
             "and fit again."
         )
-    return np.array(keys, object)
+    return keys
 
 
 def _hole(levels: Levels) -> str:
