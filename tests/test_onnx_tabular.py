@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -379,6 +381,18 @@ class TestPipelines:
             else:
                 expected = model.predict(x)
                 np.testing.assert_allclose(found[0].reshape(expected.shape), expected, rtol=1e-6, atol=1e-5)
+
+    def test_inside_of_others(self):
+        rng = np.random.default_rng(0)
+        X = numbers(rng)[:, [0, 2, 3]]
+        within = cr.TabularClassifier(linear=False, **QUICK), cr.TabularRegressor(linear=False, **QUICK)
+        labels, y = target("classes", X[:, 0], rng), np.exp(X[:, 0])
+        calibrated = CalibratedClassifierCV(within[0], method="sigmoid", cv=2).fit(X, labels)
+        label, p = self.run(calibrated, X, zipmap=False)
+        np.testing.assert_allclose(p, calibrated.predict_proba(X), rtol=0, atol=1e-5)
+        np.testing.assert_array_equal(label, calibrated.predict(X))
+        logarithm = TransformedTargetRegressor(within[1], func=np.log, inverse_func=np.exp).fit(X, y)
+        np.testing.assert_allclose(self.run(logarithm, X)[0].ravel(), logarithm.predict(X), rtol=1e-5)
 
     def test_labels_are_numbered_and_named(self):
         rng = np.random.default_rng(0)

@@ -35,7 +35,7 @@ def convert(
 
     .. code-block:: text
 
-        input    X (batch, inputs)
+        input    X (batch, inputs); of an ensemble fitted to a table with text, one per column, (batch, 1)
         output   of a network:      probabilities for SoftmaxCrossEntropy and SigmoidCrossEntropy, else predictions:
                                     the result of predict, (batch, outputs)
                  of a classifier:   label (batch,), int64 or strings, and probabilities (batch, classes);
@@ -45,23 +45,29 @@ def convert(
     The model is ``chainrule.fold(network)``: dropout is removed, and each BatchNorm after a Dense or Conv2D layer is
     folded into its weights. The number of rows is not fixed.
 
+    An ensemble for tables includes the encoding of the columns, all networks and the linear model. Inputs are float64
+    with NaN for missing, or strings, with the empty string for missing ("(missing)" if training had empty strings).
+    Everything but the networks is computed in float64: the columns may be far from 0, and so may the target.
+
     Parameters
     ----------
-    model : Network, MLPClassifier or MLPRegressor
+    model : Network, MLPClassifier, MLPRegressor, TabularClassifier or TabularRegressor
     metadata : mapping of str to str, optional
         Strings for the file's ``metadata_props``, in addition to ``loss`` and, for estimators, ``classes`` and
         ``feature_names`` (JSON lists).
     opset : int, optional
         The version of ONNX's operators, 13 or later; 21 by default.
     dtype : {"float32", "float64"}, optional
-        Floating-point type of the model; that of the network by default.
+        Floating-point type of the model; that of the network by default. For an ensemble for tables it is the type of
+        inputs and outputs only, float64 by default.
 
     Raises
     ------
     ImportError
         If ``onnx`` is not installed.
     ValueError
-        If a layer or a loss has no converter, or needs an operator that onnxruntime lacks in float64.
+        If a layer or a loss has no converter, or needs an operator that onnxruntime lacks in float64; if class labels
+        are neither integers nor strings; or if a category has a text and a number that are written alike.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
 
