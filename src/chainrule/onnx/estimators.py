@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.typing import Array
+from chainrule.losses import SigmoidCrossEntropy
 from chainrule.onnx.graph import Graph
 
 
@@ -17,6 +18,8 @@ def is_classifier(estimator: Any) -> bool:
 
 def is_multilabel(classifier: Any) -> bool:
     """Return whether the targets are multilabel: a 0 or 1 for every class."""
+    if hasattr(classifier, "ensemble_"):
+        return isinstance(classifier.ensemble_.networks[0].loss, SigmoidCrossEntropy)
     return bool(classifier._labels.y_type_ == "multilabel-indicator")
 
 
@@ -55,7 +58,7 @@ def add_classifier(
     scores = y if logits and y is not None else p
     if is_multilabel(classifier):
         return graph.node("Cast", graph.node("Greater", p, 0.5), to="int64"), scores
-    if classifier._is_multiclass():
+    if hasattr(classifier, "ensemble_") or classifier._is_multiclass():
         index = graph.node("ArgMax", p, axis=1, keepdims=0)
     else:
         yes = p if classifier.n_outputs_ == 1 else graph.node("Gather", p, np.array([1]), axis=1)
@@ -71,4 +74,4 @@ def add_classifier(
 
 def outputs_of(classifier: Any) -> int:
     """Return the number of columns of ``predict_proba``."""
-    return max(2, int(classifier.n_outputs_))
+    return max(2, len(classifier.classes_))

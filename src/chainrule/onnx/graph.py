@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,8 @@ PRelu Selu Sinh Softplus Softsign Tan ThresholdedRelu
 """
 NOT_IN_FLOAT64 = frozenset(_NAMES.split())
 CODES = {"float32": 1, "float64": 11, "int64": 7, "str": 8}  # of onnx.TensorProto: fixed in the format
+ML = "ai.onnx.ml"  # the domain of operators such as LabelEncoder
+Value = tuple[str, str, tuple[int, ...]]  # name, type, shape of one sample
 
 
 @dataclass
@@ -147,6 +150,15 @@ class Graph:
             if first:
                 self.mark_first(y)
         return self._other[x]
+
+    @contextmanager
+    def computing_in(self, dtype: Any) -> Iterator[None]:
+        """Set the graph's dtype for a part of the graph, whose inputs and results are cast by the caller."""
+        before, self.dtype = self.dtype, np.dtype(dtype)
+        try:
+            yield
+        finally:
+            self.dtype = before
 
     def native(self, since: int = 1) -> bool:
         """Return whether an operator introduced in opset ``since``, for float32 only, may be used."""

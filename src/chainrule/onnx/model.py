@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from chainrule._internal.checks import check_count
 from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
@@ -16,16 +18,14 @@ from chainrule._version import __version__
 from chainrule.files.writing import write_atomically
 from chainrule.network import Network
 from chainrule.onnx.estimators import add_classifier, class_table, is_classifier, is_multilabel, outputs_of
-from chainrule.onnx.graph import CODES, Graph, Node
-from chainrule.onnx.registry import add_networks, output_name, prepared, rows_to_samples
+from chainrule.onnx.graph import CODES, ML, Graph, Node, Value
+from chainrule.onnx.registry import INPUT, add_networks, output_name, prepared, rows_to_samples
+from chainrule.onnx.tabular import add_ensemble, columns_of
 
 OPSET = 21  # from 2024: it has every operator that the layers need, and onnxruntime reads it since version 1.18
 OLDEST = 13  # the first in which Softmax works on one axis
 LARGEST = 2**31 - 2**20  # bytes: protobuf's limit, minus room for everything but parameters
-INPUT = "X"
-ML = "ai.onnx.ml"  # the domain of operators such as LabelEncoder
-ML_OPSET = 4
-Value = tuple[str, str, tuple[int, ...]]  # name, type, shape of one sample
+ML_OPSETS = 2, 4  # LabelEncoder takes lists since 2, tensors since 4
 
 
 def convert(
@@ -35,7 +35,7 @@ def convert(
 
     .. code-block:: text
 
-        input    X (batch, inputs)
+        input    X (batch, inputs); of an ensemble fitted to a table with text, one per column, (batch, 1)
         output   of a network:      probabilities for SoftmaxCrossEntropy and SigmoidCrossEntropy, else predictions:
                                     the result of predict, (batch, outputs)
                  of a classifier:   label (batch,), int64 or strings, and probabilities (batch, classes);
@@ -45,23 +45,29 @@ def convert(
     The model is ``chainrule.fold(network)``: dropout is removed, and each BatchNorm after a Dense or Conv2D layer is
     folded into its weights. The number of rows is not fixed.
 
+    An ensemble for tables includes the encoding of the columns, all networks and the linear model. Inputs are float64
+    with NaN for missing, or strings, with the empty string for missing ("(missing)" if training had empty strings).
+    Everything but the networks is computed in float64: the columns may be far from 0, and so may the target.
+
     Parameters
     ----------
-    model : Network, MLPClassifier or MLPRegressor
+    model : Network, MLPClassifier, MLPRegressor, TabularClassifier or TabularRegressor
     metadata : mapping of str to str, optional
         Strings for the file's ``metadata_props``, in addition to ``loss`` and, for estimators, ``classes`` and
         ``feature_names`` (JSON lists).
     opset : int, optional
         The version of ONNX's operators, 13 or later; 21 by default.
     dtype : {"float32", "float64"}, optional
-        Floating-point type of the model; that of the network by default.
+        Floating-point type of the model; that of the network by default. For an ensemble for tables it is the type of
+        inputs and outputs only, float64 by default.
 
     Raises
     ------
     ImportError
         If ``onnx`` is not installed.
     ValueError
-        If a layer or a loss has no converter, or needs an operator that onnxruntime lacks in float64.
+        If a layer or a loss has no converter, or needs an operator that onnxruntime lacks in float64; if class labels
+        are neither integers nor strings; or if a category has a text and a number that are written alike.
     sklearn.exceptions.NotFittedError
         If the estimator is not fitted.
 
@@ -80,14 +86,28 @@ def convert(
     network, size = networks[0], sum(network.theta.nbytes for network in networks)
     if size > LARGEST:
         raise ValueError(f"onnx: the parameters take {size:,} bytes; ONNX files are limited to 2 GiB.")
+    props = {**describe(network, estimator), **_texts(metadata)}
+    if hasattr(estimator, "ensemble_"):
+        kind = "float64" if dtype is None else str(network.dtype)
+        return _table(onnx, estimator, opset, kind, props)
     graph = Graph(network.dtype, opset)
     shape = network.input_shape if estimator is None else (math.prod(network.input_shape),)
     x = INPUT if estimator is None else rows_to_samples(graph, network, INPUT)
-    y, p = add_networks(graph, networks, x)
-    outputs = add_outputs(graph, network, estimator, y, p)
-    props = {**describe(network, estimator), **_texts(metadata)}
-    inputs: list[Value] = [(INPUT, str(network.dtype), shape)]
-    return assemble(onnx, graph, inputs, outputs, props, repr(network))
+    outputs = add_outputs(graph, network, estimator, *add_networks(graph, networks, x))
+    return assemble(onnx, graph, [(INPUT, str(network.dtype), shape)], outputs, props, repr(network))
+
+
+def _table(onnx: Any, estimator: Any, opset: int, kind: str, props: dict[str, str]) -> Any:
+    """Return an ensemble for tables; ``kind`` is the type of its inputs of numbers, and of its outputs."""
+    ensemble = estimator.ensemble_
+    graph = Graph(np.dtype("float64"), opset)
+    inputs, notes = columns_of(graph, estimator, kind)
+    p = add_ensemble(graph, ensemble, inputs)
+    if kind != str(graph.dtype):
+        p, graph.dtype = graph.node("Cast", p, to=kind), np.dtype(kind)
+    outputs = add_outputs(graph, ensemble.networks[0], estimator, None, p)
+    about = f"{type(estimator).__name__}, {len(ensemble.networks)} networks, by chainrule"
+    return assemble(onnx, graph, inputs, outputs, props, about, notes)
 
 
 def save(
@@ -158,15 +178,16 @@ def _parts(model: Any) -> tuple[list[Network], Any]:
         return [model], None
     from sklearn.utils.validation import check_is_fitted  # noqa: PLC0415
 
+    from chainrule.estimators._tabular import BaseTabular  # noqa: PLC0415
     from chainrule.estimators.base import BaseMLP  # noqa: PLC0415
 
-    if not isinstance(model, BaseMLP):
+    if not isinstance(model, BaseMLP | BaseTabular):
         raise TypeError(
-            f"onnx: expected a Network, an MLPClassifier or an MLPRegressor, got {type(model).__name__}. For a "
-            "pipeline, call chainrule.onnx.register_skl2onnx() and use skl2onnx.to_onnx."
+            f"onnx: expected a Network, or an estimator of chainrule such as MLPClassifier, got "
+            f"{type(model).__name__}. For a pipeline, call chainrule.onnx.register_skl2onnx() and use skl2onnx.to_onnx."
         )
     check_is_fitted(model)
-    return model.networks_, model
+    return list(model.members_ if isinstance(model, BaseTabular) else model.networks_), model
 
 
 def _checked_opset(opset: Any, onnx: Any) -> int:
@@ -181,7 +202,7 @@ def _checked_opset(opset: Any, onnx: Any) -> int:
 
 def add_outputs(graph: Graph, network: Network, estimator: Any, y: str | None, p: str) -> list[Value]:
     """Add the operators after logits and predictions, and return the outputs."""
-    kind, outputs = str(network.dtype), network.output_shape[0]
+    kind, outputs = str(graph.dtype), network.output_shape[0]
     if estimator is None or not is_classifier(estimator):
         name = graph.reserve(output_name(network.loss) if estimator is None else "variable")
         graph.rename(p, name)
@@ -232,8 +253,9 @@ def assemble(
 
     nodes, initializers = protos(onnx, graph)
     opsets = [helper.make_opsetid("", graph.opset)]
-    if any(node.attributes.get("domain") == ML for node in graph.nodes):
-        opsets.append(helper.make_opsetid(ML, ML_OPSET))
+    encoders = [node.attributes for node in graph.nodes if node.attributes.get("domain") == ML]
+    if encoders:
+        opsets.append(helper.make_opsetid(ML, ML_OPSETS[any("keys_tensor" in given for given in encoders)]))
     model = helper.make_model(
         helper.make_graph(
             nodes,

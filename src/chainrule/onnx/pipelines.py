@@ -11,6 +11,7 @@ from chainrule.onnx.estimators import add_classifier, class_table, is_multilabel
 from chainrule.onnx.graph import CODES, Graph
 from chainrule.onnx.model import OLDEST
 from chainrule.onnx.registry import add_networks, prepared, rows_to_samples
+from chainrule.onnx.tabular import add_ensemble
 from chainrule.onnx.transfer import cast, check_zipmap, element_code, finish
 
 OPTIONS_OF_CLASSIFIERS = {
@@ -23,11 +24,12 @@ OPTIONS = {**OPTIONS_OF_CLASSIFIERS, "logits": [True, False]}
 
 
 def register_skl2onnx() -> None:
-    """Register MLPClassifier and MLPRegressor with ``skl2onnx``. Call it once, before converting.
+    """Register the estimators of chainrule with ``skl2onnx``. Call it once, before converting.
 
     Outputs and the options ``zipmap``, ``nocl`` and ``output_class_labels`` are the same as for scikit-learn's own MLP;
     ``logits`` returns logits instead of probabilities. The arithmetic is float64 if both the input and the network are,
-    else float32.
+    else float32; that of ensembles for tables is float64 around the networks. Their input is a table of numbers: one
+    with text is converted by :func:`chainrule.onnx.convert`, without ``skl2onnx``.
 
     ``CalibratedClassifierCV`` (sigmoid and isotonic) and ``TransformedTargetRegressor`` around a chainrule estimator
     are also converted here, in float64. Around other estimators, ``skl2onnx`` converts the calibration.
@@ -53,13 +55,14 @@ def register_skl2onnx() -> None:
         from skl2onnx import update_registered_converter  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise ImportError("register_skl2onnx needs the package 'skl2onnx'. Type: pip install skl2onnx") from error
-    from chainrule.estimators import MLPClassifier, MLPRegressor  # noqa: PLC0415
+    from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor  # noqa: PLC0415
 
-    update_registered_converter(
-        MLPClassifier, "ChainruleMLPClassifier", _classifier_shapes, _convert_classifier, options=OPTIONS
-    )
-    update_registered_converter(MLPRegressor, "ChainruleMLPRegressor", _regressor_shapes, _convert_regressor)
-    _register_around((MLPClassifier, MLPRegressor))
+    for classifier in (MLPClassifier, TabularClassifier):
+        name = f"Chainrule{classifier.__name__}"
+        update_registered_converter(classifier, name, _classifier_shapes, _convert_classifier, options=OPTIONS)
+    for regressor in (MLPRegressor, TabularRegressor):
+        update_registered_converter(regressor, f"Chainrule{regressor.__name__}", _regressor_shapes, _convert_regressor)
+    _register_around((MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor))
 
 
 def _register_around(ours: tuple[type, ...]) -> None:
@@ -96,7 +99,7 @@ def _classifier_shapes(operator: Any) -> None:
     rows = _check_input(operator)
     model = operator.raw_operator
     if is_multilabel(model):
-        operator.outputs[0].set_type(Int64TensorType([rows, model.n_outputs_]))
+        operator.outputs[0].set_type(Int64TensorType([rows, len(model.classes_)]))
     else:
         texts = _table(operator.scope_inst, model).dtype.kind == "U"
         operator.outputs[0].set_type((StringTensorType if texts else Int64TensorType)([rows]))
@@ -104,7 +107,12 @@ def _classifier_shapes(operator: Any) -> None:
 
 
 def _regressor_shapes(operator: Any) -> None:
-    operator.outputs[0].type.shape = [_check_input(operator), operator.raw_operator.n_outputs_]
+    operator.outputs[0].type.shape = [_check_input(operator), _networks(operator)[0].output_shape[0]]
+
+
+def _networks(operator: Any) -> Any:
+    model = operator.raw_operator
+    return model.ensemble_.networks if hasattr(model, "ensemble_") else model.networks_
 
 
 def _check_input(operator: Any) -> Any:
@@ -133,13 +141,17 @@ def _convert_regressor(scope: Any, operator: Any, container: Any) -> None:
 
 def _start(scope: Any, operator: Any, container: Any) -> tuple[Graph, str | None, str]:
     """Return a graph with all layers, and the names of logits and predictions."""
-    networks, given, opset = operator.raw_operator.networks_, operator.inputs[0], container.target_opset_any_domain("")
+    networks, given, opset = _networks(operator), operator.inputs[0], container.target_opset_any_domain("")
+    table = hasattr(operator.raw_operator, "ensemble_")
     if opset < OLDEST:
         raise ValueError(f"chainrule: expected a target_opset of at least {OLDEST}, got {opset}.")
     double = element_code(given) == CODES["float64"] and networks[0].dtype == np.float64
-    dtype = "float64" if double else "float32"
+    dtype = "float64" if double or table else "float32"
     graph = Graph(np.dtype(dtype), opset, scope.get_unique_variable_name)
     x = given.full_name
     if element_code(given) != CODES[dtype]:
         x = graph.node("Cast", x, to=dtype)
+    if table:
+        ensemble = operator.raw_operator.ensemble_
+        return graph, None, add_ensemble(graph, ensemble, [(x, dtype, (len(ensemble.encoding.levels),))])
     return graph, *add_networks(graph, prepared(networks, dtype), rows_to_samples(graph, networks[0], x))

@@ -19,6 +19,7 @@ C = TypeVar("C", bound=Converter)
 LAYERS: dict[type[Layer], Converter] = {}
 IMAGES: dict[type[Layer], str] = {}  # the converter's channel order; last by default
 LINKS: dict[type[Loss], tuple[Converter, str]] = {}
+INPUT = "X"
 OUTPUT = "predictions"
 
 

@@ -43,4 +43,6 @@ def finish(graph: Graph, operator: Any, container: Any, values: list[str]) -> No
             name, tensor.data_type, list(tensor.dims), list(tensor.string_data) if texts else tensor
         )
     for node in graph.nodes:
-        container.add_node(node.op, node.inputs, [node.output], name=node.output, **node.attributes)
+        attributes = {**node.attributes, "op_domain": node.attributes.get("domain", "")}
+        attributes.pop("domain", None)
+        container.add_node(node.op, node.inputs, [node.output], name=node.output, **attributes)

@@ -11,8 +11,8 @@ import numpy as np
 
 from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
-from chainrule.onnx.graph import Graph
-from chainrule.onnx.model import OPSET, Value, add_outputs, assemble, describe
+from chainrule.onnx.graph import Graph, Value
+from chainrule.onnx.model import OPSET, add_outputs, assemble, describe
 from chainrule.onnx.registry import add_networks
 from chainrule.tables import models, onnx_parts, quantities
 from chainrule.tables._polars import pl

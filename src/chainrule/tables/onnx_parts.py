@@ -9,8 +9,7 @@ import numpy as np
 
 from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
-from chainrule.onnx.graph import CODES, Graph
-from chainrule.onnx.model import ML
+from chainrule.onnx.graph import CODES, ML, Graph
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import HOLE
 from chainrule.tables.schema import Column
