@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -15,6 +14,7 @@ __all__ = ["TableEncoding"]
 
 Level = str | int | float | bool | None
 FAR = 100.0  # scaled numbers are cut there, where the smooth clip is 2.999
+NEAR = 1e-6  # quantiles that differ by less are one
 MOST_LEVELS = 64  # inputs for a category; rarer levels are treated like unseen ones
 WIDEST = 200  # numbers; more of them are not encoded piecewise
 
@@ -280,6 +280,9 @@ def _scales(values: Array) -> tuple[Array, Array]:
 
 
 def _quantiles(u: Array, bins: int) -> Array:
-    """Return the distinct quantiles between which a number is encoded; fewer than three where it has two values."""
-    found = np.unique(np.quantile(u, np.linspace(0.0, 1.0, bins + 1)))
-    return np.array([q for q, before in zip(found, itertools.chain([-np.inf], found), strict=False) if q > before])
+    """Return the quantiles between which a number is encoded; fewer than three where it has two values.
+
+    Those that differ by rounding only are one: a ramp between them would magnify rounding to a step.
+    """
+    found = np.quantile(u, np.linspace(0.0, 1.0, bins + 1))
+    return found[np.concatenate([[True], np.diff(found) > NEAR])]

@@ -14,11 +14,13 @@ from chainrule._internal.typing import Array
 from chainrule.onnx.graph import Graph, Value
 from chainrule.onnx.model import OPSET, add_outputs, assemble, describe
 from chainrule.onnx.registry import add_networks
+from chainrule.onnx.tabular import add_ensemble
 from chainrule.tables import models, onnx_parts, quantities
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import HOLE, cast
 from chainrule.tables.checking import check
 from chainrule.tables.positive import PositiveTarget
+from chainrule.tables.predicting import first_step
 from chainrule.tables.result import HeldOut, Trained
 from chainrule.tables.schema import Column, Schema
 
@@ -108,19 +110,21 @@ def feeds(frame: pl.DataFrame, schema: Schema) -> dict[str, Array]:
 def _convert(pipeline: Any, schema: Schema) -> bytes:
     onnx = require("onnx", "onnx")
     prepare, model = pipeline[0], pipeline[-1]
-    if models.is_ensemble(model):
-        raise ValueError("TEMPORARY")
-    inside = models.inside(model)
-    networks = inside.networks_
+    inside, ensemble = models.inside(model), models.is_ensemble(model)
+    networks = inside.members_ if ensemble else inside.networks_
     network = networks[0]
-    graph = Graph(network.dtype, OPSET)
+    graph = Graph(np.dtype(np.float64) if ensemble else network.dtype, OPSET)
     names = [graph.reserve(column.name) for column in schema.used]
     graph.scope = "prepare"
     parts = _prepared(graph, prepare, {column.name: column for column in schema.used})
     x = parts[0] if len(parts) == 1 else graph.node("Concat", *parts, axis=1)
-    y, p = add_networks(graph, networks, graph.node("Cast", x, to=str(network.dtype)))
+    y = None
+    if ensemble:
+        p = add_ensemble(graph, inside.ensemble_, [(x, "float64", (len(inside.ensemble_.encoding.levels),))])
+    else:
+        y, p = add_networks(graph, networks, graph.node("Cast", x, to=str(network.dtype)))
     props = describe(network, inside)
-    if schema.task == "regression":
+    if schema.task == "regression" and not ensemble:
         outputs = [_rescaled(graph, model.transformer_, p, str(network.dtype))]
     else:
         outputs = add_outputs(graph, network, inside, y, p)
@@ -137,15 +141,22 @@ def _prepared(graph: Graph, prepare: Any, columns: dict[str, Column]) -> list[st
     """Add the parts of the ColumnTransformer, in order."""
     parts: list[str] = []
     for name, fitted, which in prepare.transformers_:
+        flags = [columns[column] for column in which if columns[column].kind == "yes/no"]
         if name in ("yes-no", "category", "many"):
             of = [columns[column] for column in which]
             found = onnx_parts.looked_up(graph, fitted, of, which)
         elif name == "date":
-            encoders = fitted[0].transformers_
-            dated = [onnx_parts.dated(graph, encoders[column], column) for column in which]
-            found = [onnx_parts.filled(graph, onnx_parts.scaled(graph, fitted[1], _joined(graph, dated)))]
+            encoders = first_step(fitted).transformers_
+            dated = _joined(graph, [onnx_parts.dated(graph, encoders[column], column) for column in which])
+            scaled = hasattr(fitted, "steps")
+            found = [onnx_parts.filled(graph, onnx_parts.scaled(graph, fitted[1], dated)) if scaled else dated]
         elif name in ("missing", "hole"):  # "hole" in older files
             found = [onnx_parts.indicator(graph, _joined(graph, which))]
+        elif name == "number" and not hasattr(fitted, "steps"):  # an ensemble scales them
+            found = [
+                *(column for column in which if columns[column].kind == "number"),
+                *(onnx_parts.looked_up(graph, fitted, flags, [c.name for c in flags]) if flags else ()),
+            ]
         elif name == "number":
             found = [onnx_parts.filled(graph, onnx_parts.scaled(graph, fitted[0], _joined(graph, which)))]
         else:

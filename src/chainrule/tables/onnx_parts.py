@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.preprocessing import FunctionTransformer
 
 from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.onnx.graph import CODES, ML, Graph
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import HOLE
+from chainrule.tables.predicting import first_step
 from chainrule.tables.schema import Column
 
 NUMBERS = ("number", "whole", "boolean")
@@ -70,8 +72,7 @@ def _keys(fitted: Any, column: Column, i: int) -> list[str]:
     """Return the values that a transformer knows, as text."""
     if column.kind == "yes/no":
         return list(column.categories)
-    encoder = fitted[0] if column.kind == "many" else fitted
-    return [str(value) for value in encoder.categories_[i]]
+    return [str(value) for value in first_step(fitted).categories_[i]]
 
 
 def _tables(fitted: Any, columns: Sequence[Column], keys: Sequence[Sequence[str]]) -> list[Array]:
@@ -83,7 +84,9 @@ def _tables(fitted: Any, columns: Sequence[Column], keys: Sequence[Sequence[str]
             given[column.name] = pl.Series([0.0, 1.0] + [None] * (rows - 2), dtype=pl.Float64)
         else:
             given[column.name] = [*known, *[NONE_OF_THEM] * (rows - len(known))]
-    made = np.asarray(fitted.transform(pl.DataFrame(given)), np.float64)
+    values = pl.DataFrame(given)
+    unchanged = isinstance(fitted, FunctionTransformer)
+    made = np.asarray(values if unchanged else fitted.transform(values), np.float64)
     ends = np.cumsum(_widths(fitted, columns, made.shape[1]))[:-1]
     parts = np.split(made, ends, axis=1)
     return [np.ascontiguousarray(part[[*range(len(known)), -1]]) for part, known in zip(parts, keys, strict=True)]
