@@ -308,8 +308,17 @@ def test_types_of_pandas():
 def test_a_number_and_a_text_that_look_alike_are_refused():
     rng = np.random.default_rng(0)
     X = np.array([[1], ["1"], ["a"]] * 20, dtype=object)
-    with pytest.raises(ValueError, match="both '1' in ONNX: convert the column to texts, and fit again"):
+    with pytest.raises(ValueError, match="both the text '1' in ONNX: convert the column to texts, and fit again"):
         cr.onnx.convert(fitted(X, rng.normal(size=60)))
+
+
+def test_texts_that_are_all_different_are_texts():
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"size": rng.normal(size=ROWS), "name": [f"person {i}" for i in range(ROWS)]})
+    model = fitted(frame, frame["size"].to_numpy())
+    running = session(model)
+    assert [entry.type for entry in running.get_inputs()] == ["tensor(double)", "tensor(string)"]
+    agree(model, running.run(None, feeds({name: frame[name] for name in frame.columns}, running, {})), frame)
 
 
 def test_names_and_metadata(tmp_path):
