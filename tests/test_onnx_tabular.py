@@ -17,7 +17,7 @@ import chainrule as cr
 from chainrule.encoding import TableEncoding
 from chainrule.onnx import tabular
 from chainrule.onnx.graph import Graph
-from chainrule.onnx.model import OLDEST, OPSET, assemble
+from chainrule.onnx.model import OLDEST, OPSET, add_outputs, assemble, describe
 
 pl = pytest.importorskip("polars")
 
@@ -226,6 +226,21 @@ def test_it_is_the_encoding_bit_for_bit():
     np.testing.assert_array_equal(inputs.astype(np.float32), encoding(Z))
 
 
+@pytest.mark.parametrize("kind", TARGETS)
+def test_behind_other_operators_as_in_the_pipeline_of_a_table(kind):
+    rng = np.random.default_rng(0)
+    X = numbers(rng)[:, :4]
+    model = fitted(X, target(kind, X[:, 0], rng))
+    graph = Graph(np.dtype("float64"), OPSET)
+    columns = [(graph.reserve(name), "float64", (2,)) for name in ("left", "right")]
+    x = graph.node("Concat", "left", "right", axis=1)
+    p = tabular.add_ensemble(graph, model.ensemble_, [(x, "float64", (4,))])
+    outputs = add_outputs(graph, model.members_[0], model, None, p)
+    running = session(assemble(onnx, graph, columns, outputs, describe(model.members_[0], model), ""))
+    Z = odd(X, rng)
+    agree(model, running.run(None, {"left": Z[:, :2], "right": Z[:, 2:]}), Z)
+
+
 def test_float32_for_runtimes_without_float64_outside():
     rng = np.random.default_rng(0)
     frame = mixed(rng)
@@ -293,8 +308,17 @@ def test_types_of_pandas():
 def test_a_number_and_a_text_that_look_alike_are_refused():
     rng = np.random.default_rng(0)
     X = np.array([[1], ["1"], ["a"]] * 20, dtype=object)
-    with pytest.raises(ValueError, match="both '1' in ONNX: convert the column to texts, and fit again"):
+    with pytest.raises(ValueError, match="both the text '1' in ONNX: convert the column to texts, and fit again"):
         cr.onnx.convert(fitted(X, rng.normal(size=60)))
+
+
+def test_texts_that_are_all_different_are_texts():
+    rng = np.random.default_rng(0)
+    frame = pl.DataFrame({"size": rng.normal(size=ROWS), "name": [f"person {i}" for i in range(ROWS)]})
+    model = fitted(frame, frame["size"].to_numpy())
+    running = session(model)
+    assert [entry.type for entry in running.get_inputs()] == ["tensor(double)", "tensor(string)"]
+    agree(model, running.run(None, feeds({name: frame[name] for name in frame.columns}, running, {})), frame)
 
 
 def test_names_and_metadata(tmp_path):

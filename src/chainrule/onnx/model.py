@@ -20,7 +20,7 @@ from chainrule.network import Network
 from chainrule.onnx.estimators import add_classifier, class_table, is_classifier, is_multilabel, outputs_of
 from chainrule.onnx.graph import CODES, ML, Graph, Node, Value
 from chainrule.onnx.registry import INPUT, add_networks, output_name, prepared, rows_to_samples
-from chainrule.onnx.tabular import add_ensemble, columns_of
+from chainrule.onnx.tabular import add_ensemble, inputs_of
 
 OPSET = 21  # from 2024: it has every operator that the layers need, and onnxruntime reads it since version 1.18
 OLDEST = 13  # the first in which Softmax works on one axis
@@ -101,7 +101,7 @@ def _table(onnx: Any, estimator: Any, opset: int, kind: str, props: dict[str, st
     """Return an ensemble for tables; ``kind`` is the type of its inputs of numbers, and of its outputs."""
     ensemble = estimator.ensemble_
     graph = Graph(np.dtype("float64"), opset)
-    inputs, notes = columns_of(graph, estimator, kind)
+    inputs, notes = inputs_of(graph, estimator, kind)
     p = add_ensemble(graph, ensemble, inputs)
     if kind != str(graph.dtype):
         p, graph.dtype = graph.node("Cast", p, to=kind), np.dtype(kind)

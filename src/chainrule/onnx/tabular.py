@@ -20,7 +20,7 @@ HOLES = ("", "(missing)", "((missing))")  # a missing text: the first that is no
 Levels = tuple[Level, ...] | None
 
 
-def columns_of(graph: Graph, model: Any, kind: str) -> tuple[list[Value], dict[str, str]]:
+def inputs_of(graph: Graph, model: Any, kind: str) -> tuple[list[Value], dict[str, str]]:
     """Return the inputs of a fitted estimator, and the descriptions of those that are columns.
 
     If no column has text, there is one input of numbers, X; otherwise one for each column, under its name.
@@ -152,14 +152,14 @@ def _keys(levels: tuple[Level, ...]) -> list[str]:
     if len(set(keys)) < len(keys):
         twice = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(
-            f"onnx: a category has a text and a number that are both {twice!r} in ONNX: convert the column to texts, "
+            f"onnx: a category has two levels that are both the text {twice!r} in ONNX: convert the column to texts, "
             "and fit again."
         )
     return keys
 
 
 def _hole(levels: Levels) -> str:
-    return next(text for text in HOLES if text not in (levels or ()))
+    return next((text for text in HOLES if text not in (levels or ())), HOLES[0])
 
 
 def _has_text(levels: Levels) -> bool:
