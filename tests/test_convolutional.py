@@ -8,7 +8,6 @@ import pickle
 import struct
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,6 @@ import pytest
 
 import chainrule as cr
 from bounded import calls
-from chainrule._internal import parts as _parts
 from chainrule.files.networks import ModelFileError
 from chainrule.layers import (
     AveragePool2D,
@@ -255,50 +253,6 @@ def test_layers_nested_without_end_are_refused_at_once(tmp_path):
 
 
 # Threads, memory, forks ----------------------------------------------------------------------------------------------
-
-
-def test_the_parts_are_all_rows_once_whatever_the_threads():
-    for threads in (1, 2, 5):
-        for rows in (1, 2, 7, 8, 9, 100):
-            done = []
-            with _parts.part_threads(threads):
-                size = 8 * _parts.WORTH
-                count = _parts.in_parts(lambda part, rows: done.append((part, rows)), rows, size)  # noqa: B023
-            done.sort(key=lambda pair: pair[0])
-            assert [part for part, _ in done] == list(range(count))
-            assert count == min(rows, _parts.PARTS)
-            assert [i for _, s in done for i in range(s.start, s.stop)] == list(range(rows))
-
-
-def test_an_error_in_a_part_is_raised_and_the_threads_go_on():
-    def fail(part, rows):
-        if part == 5:
-            raise RuntimeError("part 5")
-
-    with _parts.part_threads(2), pytest.raises(RuntimeError, match="part 5"):
-        _parts.in_parts(fail, 8, 8 * _parts.WORTH)
-    done = []
-    with _parts.part_threads(2):
-        _parts.in_parts(lambda part, rows: done.append(part), 8, 8 * _parts.WORTH)
-    assert sorted(done) == list(range(8))
-
-
-def test_errstate_holds_in_the_parts():
-    def divide(part, rows):
-        np.ones(3) / np.zeros(3)
-
-    with _parts.part_threads(3), np.errstate(divide="ignore"):
-        _parts.in_parts(divide, 8, 8 * _parts.WORTH)
-
-
-def test_scratch_is_of_this_thread_alone():
-    mine, others = _parts.scratch("test", (4,), np.dtype("float32")), []
-    thread = threading.Thread(target=lambda: others.append(_parts.scratch("test", (4,), np.dtype("float32"))))
-    thread.start()
-    thread.join()
-    assert np.shares_memory(mine, _parts.scratch("test", (2, 2), np.dtype("float32")))
-    assert not np.shares_memory(mine, others[0])
-    assert not np.shares_memory(mine, _parts.scratch("test", (4,), np.dtype("float64")))
 
 
 def large():

@@ -35,9 +35,23 @@ def test_forward_and_backward_are_one_screen_of_plain_code(cls, methods):
     assert not [node for node in inside if isinstance(node, ast.FunctionDef | ast.Lambda)], "no function in a layer"
 
 
-def test_threads_and_blocks_are_in_helpers_only():
-    users = {path.name for path in LAYERS.glob("*.py") if "_internal.parts" in path.read_text(encoding="utf-8")}
-    assert users == {"windows.py"}
+def test_no_layer_names_a_thread():
+    """Speed comes from the compiled engine: layers import no threads, and keep nothing between calls."""
+    names = {
+        name.id if isinstance(name, ast.Name) else name.attr
+        for path in LAYERS.glob("*.py")
+        for name in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(name, ast.Name | ast.Attribute)
+    }
+    imported = {
+        module
+        for path in LAYERS.glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for module in ([node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names])
+    }
+    assert not imported & {"threading", "concurrent.futures", "chainrule._internal.threads", "functools"}
+    assert not names & {"blas_threads", "ThreadPoolExecutor"}
 
 
 FOLLOWED = """

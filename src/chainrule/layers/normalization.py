@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 
 from chainrule._internal.checks import check_real
-from chainrule._internal.rows import column_sums, moments
+from chainrule._internal.rows import column_sums
 from chainrule._internal.typing import Array, Float
 from chainrule.initializers import Constant, Fans, Zeros
 from chainrule.layers.base import Layer
@@ -107,13 +107,14 @@ class BatchNorm(Layer):
         return {"centered": self.output_shape, "product": self.output_shape}
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
-        if memo.training:
-            memo.mean, memo.var = moments(x)  # μ = Σ x / N, σ² = Σ (x − μ)² / N
-            memo.count = x.size // x.shape[-1]  # N
-        else:
-            memo.mean, memo.var = self.running_mean, self.running_var
-        memo.s = 1 / np.sqrt(memo.var.astype(x.dtype) + self.epsilon)
+        memo.count = x.size // x.shape[-1]  # N
+        memo.mean = column_sums(x) / memo.count if memo.training else self.running_mean  # μ = Σ x / N
         memo.centered = np.subtract(x, memo.mean, out=memo.centered)  # x − μ, so that x̂ = (x − μ) s
+        memo.var = self.running_var
+        if memo.training:
+            square = np.multiply(memo.centered, memo.centered, out=memo.y)
+            memo.var = np.divide(column_sums(square), memo.count, dtype=np.float64)  # σ² = Σ (x − μ)² / N
+        memo.s = 1 / np.sqrt(memo.var.astype(x.dtype) + self.epsilon)
         y = np.multiply(memo.centered, self.gamma * memo.s, out=memo.y)
         y += self.beta  # y = γ x̂ + β
         return y
