@@ -8,6 +8,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from chainrule.layers import (
     Residual,
     Scale,
 )
+from chainrule.training.arguments import thread_counts
 from chainrule.training.callbacks import Callback, EarlyStopping
 from chainrule.training.checkpoints import Checkpoint
 
@@ -324,6 +326,30 @@ def output_of(what):
 def test_a_step_in_steady_state_allocates_no_array_of_a_batch():
     peak = output_of("memory")
     assert 0 < peak < 128 * 1024, f"{peak / 1024:.0f} KiB a step"  # the smallest activation of a batch: 169 KiB
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_the_windows_of_a_batch_are_never_all_in_memory(groups):
+    layer = cr.Network((32, 32, 8), [Conv2D(4, 5, groups=groups), Flatten()], "squared_error", seed=0).layers[0]
+    x = np.ones((64, 32, 32, 8), "float32")
+    whole = 28 * 28 * 25 * x[..., 0, 0, :].nbytes  # 40 MB; x has 2 MB, and y 0.8
+    tracemalloc.start()
+    try:
+        memo = cr.Memo()
+        layer.backward(layer.forward(x, memo), memo)
+        assert tracemalloc.get_traced_memory()[1] < whole / 4
+        del memo.x, memo.dW, memo.db
+        assert tracemalloc.get_traced_memory()[0] < 100_000, "a prediction keeps the windows"
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_convolution_uses_one_blas_thread():
+    """Otherwise its sums, in BLAS, would depend on the number of threads."""
+    first, inside = Conv2D(8, padding="same"), Residual([Residual([Conv2D(2, padding="same")])])
+    for layers, blas in ([first], 1), ([inside], 1), ([], 3):
+        network = cr.Network((8, 8, 2), [*layers, Flatten(), Dense(10)], "softmax_cross_entropy", seed=0)
+        assert thread_counts(network, 32, 3)[:2] == (3, blas)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")

@@ -107,15 +107,17 @@ class BatchNorm(Layer):
         return {"centered": self.output_shape, "product": self.output_shape}
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
-        memo.count = x.size // x.shape[-1]  # N
-        memo.mean = column_sums(x) / memo.count if memo.training else self.running_mean  # μ = Σ x / N
-        memo.centered = np.subtract(x, memo.mean, out=memo.centered)  # x − μ, so that x̂ = (x − μ) s
-        memo.var = self.running_var
         if memo.training:
-            square = np.multiply(memo.centered, memo.centered, out=memo.y)
-            memo.var = np.divide(column_sums(square), memo.count, dtype=np.float64)  # σ² = Σ (x − μ)² / N
+            memo.count = count = x.size // x.shape[-1]  # N
+            memo.mean = column_sums(x) / count  # μ = Σ x / N
+            memo.centered = np.subtract(x, memo.mean, out=memo.centered)  # x − μ
+            square = np.square(memo.centered, out=memo.y)
+            memo.var = np.divide(column_sums(square), count, dtype=np.float64)  # σ² = Σ (x − μ)² / N
+        else:
+            memo.mean, memo.var = self.running_mean, self.running_var
+            memo.centered = np.subtract(x, memo.mean, out=memo.centered)
         memo.s = 1 / np.sqrt(memo.var.astype(x.dtype) + self.epsilon)
-        y = np.multiply(memo.centered, self.gamma * memo.s, out=memo.y)
+        y = np.multiply(memo.centered, self.gamma * memo.s, out=memo.y)  # γ x̂, because x̂ = (x − μ) s
         y += self.beta  # y = γ x̂ + β
         return y
 
@@ -217,10 +219,10 @@ class LayerNorm(Layer):
         return {"normal": self.output_shape, "product": self.output_shape, "s": row, "mean": row}
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
-        memo.mean = _mean(x, memo.mean)
+        memo.mean = np.mean(x, axis=-1, keepdims=True, out=memo.mean)
         memo.normal = normal = np.subtract(x, memo.mean, out=memo.normal)  # x − μ
         y = np.multiply(normal, normal, out=memo.y)  # y is used as scratch until it is filled
-        memo.s = _inverse_root(_mean(y, memo.s), self.epsilon)  # s = 1 / √(σ² + ε)
+        memo.s = _inverse_root(np.mean(y, axis=-1, keepdims=True, out=memo.s), self.epsilon)  # s = 1 / √(σ² + ε)
         normal *= memo.s  # x̂ = (x − μ) s
         np.multiply(normal, self.gamma, out=y)
         y += self.beta  # y = γ x̂ + β
@@ -233,9 +235,9 @@ class LayerNorm(Layer):
         if not memo.dx_wanted:
             return None
         g = np.multiply(dy, self.gamma, out=memo.dx)  # g = dy γ
-        g -= _mean(g, memo.mean)
+        g -= np.mean(g, axis=-1, keepdims=True, out=memo.mean)
         product *= self.gamma  # g x̂
-        g -= np.multiply(memo.normal, _mean(product, memo.mean), out=product)
+        g -= np.multiply(memo.normal, np.mean(product, axis=-1, keepdims=True, out=memo.mean), out=product)
         g *= memo.s  # dx = s (g − mean(g) − x̂ mean(g x̂))
         return g
 
@@ -302,7 +304,7 @@ class RMSNorm(Layer):
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
         y = np.multiply(x, x, out=memo.y)  # y is used as scratch until it is filled
-        memo.s = _inverse_root(_mean(y, memo.s), self.epsilon)  # s = 1 / √(Σ x² / F + ε)
+        memo.s = _inverse_root(np.mean(y, axis=-1, keepdims=True, out=memo.s), self.epsilon)  # s = 1 / √(Σ x² / F + ε)
         memo.normal = np.multiply(x, memo.s, out=memo.normal)  # x̂ = x s
         return np.multiply(memo.normal, self.gamma, out=y)  # y = γ x̂
 
@@ -313,7 +315,7 @@ class RMSNorm(Layer):
             return None
         g = np.multiply(dy, self.gamma, out=memo.dx)  # g = dy γ
         product *= self.gamma  # g x̂
-        g -= np.multiply(memo.normal, _mean(product, memo.mean), out=product)
+        g -= np.multiply(memo.normal, np.mean(product, axis=-1, keepdims=True, out=memo.mean), out=product)
         g *= memo.s  # dx = s (g − x̂ mean(g x̂))
         return g
 
@@ -322,13 +324,6 @@ def _for_each(shape: Shape, value: float) -> Parameter:
     """Return a parameter with one value per feature, which penalties exempt like biases."""
     features = shape[-1]
     return Parameter((features,), Constant(value) if value else Zeros(), Fans(features, features), weight=False)
-
-
-def _mean(x: Array, out: Array | None) -> Array:
-    """Return the means over the features, like np.mean, but without its buffered division in float64."""
-    sums: Array = np.add.reduce(x, axis=-1, keepdims=True, out=out)
-    sums /= x.shape[-1]
-    return sums
 
 
 def _inverse_root(square: Array, epsilon: float) -> Array:
