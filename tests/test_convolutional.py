@@ -31,6 +31,7 @@ from chainrule.layers import (
     Reshape,
     Residual,
     Scale,
+    windows,
 )
 from chainrule.training.arguments import thread_counts
 from chainrule.training.callbacks import Callback, EarlyStopping
@@ -342,6 +343,27 @@ def test_the_windows_of_a_batch_are_never_all_in_memory(groups):
         assert tracemalloc.get_traced_memory()[0] < 100_000, "a prediction keeps the windows"
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("images", [1, 2, 3])
+def test_the_gradients_do_not_depend_on_how_many_images_are_copied_at_a_time(images, groups, monkeypatch):
+    conv = Conv2D(4, (3, 2), stride=(1, 2), padding=1, dilation=2, groups=groups)
+    layer = cr.Network((8, 8, 2), [conv, Flatten()], "squared_error", seed=0, dtype="float64").layers[0]
+    memo, dy = cr.Memo(training=True), RNG.normal(size=(5, *layer.output_shape))
+    few = 2 if images == 3 else 5  # memory for more images is needed in the next batch
+
+    def gradients(rows):
+        x = X[:rows].astype("float64")
+        return layer.forward(x, memo), layer.backward(dy[:rows], memo), memo.dW.copy()
+
+    gradients(few)
+    expected = gradients(5)
+    monkeypatch.setattr(windows, "BLOCK", images * layer._windows.reads(2))
+    memo = cr.Memo(training=True)
+    gradients(few)
+    for value, value_expected in zip(gradients(5), expected, strict=True):
+        np.testing.assert_allclose(value, value_expected, rtol=1e-12, atol=1e-14)
 
 
 def test_a_convolution_uses_one_blas_thread():

@@ -81,8 +81,8 @@ class Conv2D(Layer):
     (batch, channels, height, width) and (filters, channels / groups, kh, kw). At strides above 1, "same" puts the odd
     pixel at the end, as TensorFlow does; PyTorch rejects it.
 
-    c is never stored as a whole, because it is kh · kw times as large as the images. ``Columns`` in
-    ``layers/windows.py`` copies the windows of a few images at a time for a matrix product; ``backward`` does so again.
+    c is never stored as a whole, because it is kh · kw times as large as the images: the windows of a few images at a
+    time are copied for a matrix product (``Columns`` in ``layers/windows.py``), and again in ``backward``.
 
     Source: LeCun et al., "Gradient-based learning applied to document recognition" (1998); as a matrix product,
     Chellapilla, Puri and Simard, "High performance convolutional neural networks for document processing" (2006).
