@@ -160,8 +160,8 @@ class AveragePool2D(Layer):
     def share(self, dtype: np.dtype[Any]) -> Array:
         """Return 1 / m of every window."""
         down, right = (
-            ((along >= 0) & (along < n)).sum(axis=1)  # the pixels along each axis that are not padding
-            for along, n in zip(self._windows.axes(), self._windows.image, strict=False)
+            np.minimum(starts + k, n) - np.maximum(starts, 0)  # the pixels along each axis that are not padding
+            for n, k, starts in zip(self._windows.image, self._windows.size, self._windows.starts(), strict=False)
         )
         return (1 / (down[:, np.newaxis] * right))[..., np.newaxis].astype(dtype)
 

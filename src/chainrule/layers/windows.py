@@ -45,26 +45,35 @@ class Windows(NamedTuple):
         """Return the number of values in all windows of an image with this number of channels."""
         return math.prod((*self.output, *self.size, channels))
 
-    def axes(self) -> tuple[Array, Array]:
-        """Return the rows and the columns of an image in each window: (rows, kh) and (columns, kw).
+    def pad(self, x: Array, value: float = 0.0) -> Array:
+        """Return the images padded with ``value``: x itself without padding."""
+        if not self.padded:
+            return x
+        padded = np.full((len(x), *self.padded_shape[:2], x.shape[-1]), value, x.dtype)
+        self.inside(padded)[...] = x
+        return padded
 
-        In the padding they are negative, or too large.
-        """
-        down, right = (
-            np.arange(count)[:, np.newaxis] * stride - before + np.arange(size) * dilation
-            for count, stride, (before, _), size, dilation in zip(
-                self.output, self.stride, self.padding, self.size, self.dilation, strict=True
-            )
-        )
-        return down, right
+    def inside(self, padded: Array) -> Array:
+        """Return the view of padded images without the padding."""
+        (top, _), (left, _) = self.padding
+        return padded[:, top : top + self.image[0], left : left + self.image[1]]
 
-    def pixels(self) -> Array:
-        """Return the pixels in each window, counted row by row, or −1 for padding: (rows, columns, kh, kw)."""
-        (height, width, _), (down, right) = self.image, self.axes()
-        down, right = down[:, np.newaxis, :, np.newaxis], right[:, np.newaxis, :]
-        pixels: Array = down * width + right
-        pixels[(down < 0) | (down >= height) | (right < 0) | (right >= width)] = -1
-        return pixels
+    def starts(self) -> tuple[Array, Array]:
+        """Return the first rows and the first columns of the windows; they are negative in the padding."""
+        (down, right), ((top, _), (left, _)), (rows, columns) = self.stride, self.padding, self.output
+        return np.arange(rows) * down - top, np.arange(columns) * right - left
+
+    def offsets(self) -> Iterator[tuple[int, int, tuple[slice, slice, slice]]]:
+        """Yield every position (i, j) in a window, and the index into padded images of that position in all windows."""
+        (high, wide), (down, right), (rows, columns) = self.dilation, self.stride, self.output
+        for i in range(self.size[0]):
+            for j in range(self.size[1]):
+                top, left = i * high, j * wide
+                yield i, j, (
+                    slice(None),
+                    slice(top, top + down * (rows - 1) + 1, down),
+                    slice(left, left + right * (columns - 1) + 1, right),
+                )  # fmt: skip
 
     def places(self) -> Iterator[tuple[Pair, Slices, Slices]]:
         """Yield each position (i, j) in a window, the pixels there, and their windows, leaving out the padding.
@@ -88,6 +97,13 @@ class Windows(NamedTuple):
                 found.append((i, pixels, slice(first, last + 1)))
         return found
 
+    def view(self, padded: Array) -> Array:
+        """Return all windows, (batch, rows, columns, window height, window width, channels), as a view: no copy."""
+        batch, down, right, channel = padded.strides
+        shape = (len(padded), *self.output, *self.size, padded.shape[-1])
+        steps = (down * self.stride[0], right * self.stride[1], down * self.dilation[0], right * self.dilation[1])
+        return np.lib.stride_tricks.as_strided(padded, shape, (batch, *steps, channel), writeable=False)
+
 
 class Columns:
     """The windows of images as the rows of a matrix c: (windows of all images, values of a window).
@@ -104,8 +120,8 @@ class Columns:
     def product(self, out: Array | None) -> Array:
         """Return c W: (batch, rows, columns, filters)."""
         y = np.empty((len(self.x), *self.windows.output, self.W.shape[-1]), self.x.dtype) if out is None else out
-        for images, c in self._copied():
-            np.matmul(c, self._by_group(self.W), out=self._by_group(y[images]))
+        for images, memory in self._blocks():
+            np.matmul(self._copied(images, memory), self._by_group(self.W), out=self._by_group(y[images]))
         return y
 
     def gradient(self, dy: Array, out: Array | None) -> Array:
@@ -113,7 +129,8 @@ class Columns:
         dW = np.empty_like(self.W) if out is None else out
         dW[...] = 0
         total, kept = self._by_group(dW), self.kept
-        for images, c in self._copied():
+        for images, memory in self._blocks():
+            c = self._copied(images, memory)
             kept.share = np.matmul(c.swapaxes(1, 2), self._by_group(dy[images]), out=kept.share)
             total += kept.share
         return dW
@@ -123,30 +140,15 @@ class Columns:
         dx = np.empty_like(self.x) if out is None else out
         dx[...] = 0
         (kh, kw, channels, filters), groups = self.W.shape, self.groups
-        W = self.W.reshape(kh, kw, channels, groups, filters // groups).transpose(0, 1, 3, 4, 2)  # of each position
-        places = list(self.windows.places())
+        W = self.W.reshape(kh, kw, channels, groups, filters // groups).transpose(0, 1, 3, 4, 2)
         for images, memory in self._blocks():
             dc = memory.reshape(kh, kw, groups, -1, channels)
             np.matmul(self._by_group(dy[images]), W, out=dc)
             dc = np.moveaxis(dc.reshape(kh, kw, groups, -1, *self.windows.output, channels), 2, -2)
-            sums = dx[images].reshape(*dx[images].shape[:3], groups, channels)
-            for position, pixels, windows in places:
+            sums = dx[images].reshape(-1, *self.windows.image[:2], groups, channels)
+            for position, pixels, windows in self.windows.places():
                 sums[pixels] += dc[position][windows]
         return dx
-
-    def _copied(self) -> Iterator[tuple[slice, Array]]:
-        """Yield a few images at a time, and the rows of c for each group: (groups, windows, values of a window)."""
-        kept, (kh, kw, channels, _) = self.kept, self.W.shape
-        if kept.pixels is None:
-            kept.pixels = self.windows.pixels().ravel()
-            kept.padding = np.flatnonzero(kept.pixels < 0)
-        for images, memory in self._blocks():
-            x, c = self._by_group(self.x[images]), memory.reshape(self.groups, -1, len(kept.pixels), channels)
-            if self.groups > 1:
-                x = np.positive(x, out=kept.grouped[: x.size].reshape(x.shape))
-            np.take(x.reshape(*c.shape[:2], -1, channels), kept.pixels, axis=2, out=c, mode="clip")
-            c[:, :, kept.padding] = 0
-            yield images, c.reshape(self.groups, -1, kh * kw * channels)
 
     def _blocks(self) -> Iterator[tuple[slice, Array]]:
         """Yield a few images at a time, and memory for the values of their windows."""
@@ -154,10 +156,21 @@ class Columns:
         most = min(len(self.x), max(1, BLOCK // each))
         if kept.columns is None or kept.columns.size < most * each:
             kept.columns = np.empty(most * each, self.x.dtype)
-            kept.grouped = np.empty(self.x[:most].size if self.groups > 1 else 0, self.x.dtype)
+            kept.padded = self.windows.pad(self.x[:most]) if self.windows.padded else None
         for start in range(0, len(self.x), most or 1):
             images = slice(start, min(start + most, len(self.x)))
             yield images, kept.columns[: (images.stop - start) * each]
+
+    def _copied(self, images: slice, memory: Array) -> Array:
+        """Copy the windows of these images; return the rows of c for each group: (groups, windows, values)."""
+        x, (kh, kw, channels, _) = self.x[images], self.W.shape
+        if self.windows.padded:
+            self.windows.inside(self.kept.padded)[: len(x)] = x
+            x = self.kept.padded[: len(x)]
+        c = memory.reshape(self.groups, len(x), *self.windows.output, kh, kw, channels)
+        windows = self.windows.view(x)
+        c[...] = np.moveaxis(windows.reshape(*windows.shape[:-1], self.groups, channels), -2, 0)
+        return c.reshape(self.groups, -1, kh * kw * channels)
 
     def _by_group(self, values: Array) -> Array:
         """Return an array whose last axis is channels or filters as a matrix per group: (groups, rows, of a group)."""

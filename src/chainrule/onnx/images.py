@@ -7,7 +7,6 @@ gathered, with channels last, for one matrix product or one reduction.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -91,9 +90,9 @@ def _places(windows: Windows) -> Array:
     >>> _places(find_windows((3, 3, 1), (2, 2), (1, 1), (1, 1), "valid")).tolist()
     [[0, 1, 3, 4], [1, 2, 4, 5], [3, 4, 6, 7], [4, 5, 7, 8]]
     """
-    (down, right), ((top, _), (left, _)) = windows.axes(), windows.padding
-    rows, columns = (down + top)[:, np.newaxis, :, np.newaxis], (right + left)[:, np.newaxis, :]
-    return (rows * windows.padded_shape[1] + columns).reshape(-1, math.prod(windows.size))
+    height, width, _ = windows.padded_shape
+    numbers = np.arange(height * width).reshape(1, height, width)
+    return np.stack([numbers[where].ravel() for _, _, where in windows.offsets()], axis=1)
 
 
 def _gathered_convolution(graph: Graph, layer: Conv2D, windows: Windows, x: str) -> str:

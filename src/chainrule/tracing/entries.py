@@ -139,6 +139,13 @@ def _linear(x: Array, w: Array, b: Any, y: Array, index: Index) -> list[str]:
     return line("y", index, total(list(zip(x.tolist(), w.tolist(), strict=True)), [] if b is None else [b]), y[index])
 
 
+def _pixels(windows: Windows) -> Array:
+    """Return the pixel index of every position of every window, with −1 for padding."""
+    height, width = windows.image[:2]
+    numbers = np.arange(height * width, dtype=float).reshape(1, height, width, 1)
+    return windows.view(windows.pad(numbers, -1.0))[0, ..., 0].astype(int)  # (rows, columns, height, width)
+
+
 def _convolution(seen: Seen) -> Worked:
     """Work out the window that contributes most to dW[i, j, k, f]."""
     x, y, dy, W, dW = (seen.arrays[name] for name in ("x", "y", "dy", "W", "dW"))
@@ -146,15 +153,13 @@ def _convolution(seen: Seen) -> Worked:
     windows: Windows = seen.layer._windows  # noqa: SLF001
     channels = W.shape[2]
     first = f // (W.shape[3] // seen.layer.groups) * channels  # of the filter's group
-    pixels = windows.pixels()
-    c = x[..., first : first + channels].reshape(len(x), -1, channels)[:, pixels]
-    c[:, pixels < 0] = 0  # padding
+    c = windows.view(windows.pad(x))[..., first : first + channels]
     effect = np.abs(c[:, :, :, i, j, k] * dy[..., f])
     n, r, q = map(int, np.unravel_index(int(np.argmax(effect)), effect.shape))
     index, window, b = (n, r, q, f), c[n, r, q], seen.arrays.get("b")
     forward = _linear(window.ravel(), W[..., f].ravel(), None if b is None else b[f], y, index)
     backward = line("dW", (i, j, k, f), pairs(c[:, :, :, i, j, k], dy[..., f]), dW[i, j, k, f])
-    pixel = int(pixels[r, q, i, j])
+    pixel = int(_pixels(windows)[r, q, i, j])
     marked = None if pixel < 0 else (n, *divmod(pixel, windows.image[1]), first + k)
     shown = Matrix(f"c of y{list(index)}", window.copy(), "", (i, j, k), batch=False)
     return Worked(index, marked, forward, backward, [shown])
@@ -166,7 +171,7 @@ def _pool(seen: Seen) -> Worked:
     largest = isinstance(seen.layer, layers.MaxPool2D)
     windows: Windows = seen.layer._windows  # noqa: SLF001
     n, h, w, k = index = seen.entries["dx"]
-    pixels, pixel, image = windows.pixels(), h * windows.image[1] + w, x[n, ..., k].ravel()
+    pixels, pixel, image = _pixels(windows), h * windows.image[1] + w, x[n, ..., k].ravel()
     found = []
     for r, q in np.unique(np.argwhere(pixels == pixel)[:, :2], axis=0).tolist():
         inside = pixels[r, q][pixels[r, q] >= 0]

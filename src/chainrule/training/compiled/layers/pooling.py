@@ -36,8 +36,14 @@ def GlobalAveragePool2D(layer: layers.GlobalAveragePool2D, program: Program, x: 
 
 def _plan(layer: Any, program: Program, x: int, forward: Any, backward: Any, *, memo: bool) -> int:
     windows = layer._windows  # noqa: SLF001
-    each = windows.pixels().reshape(-1, math.prod(windows.size))
-    tables = [pixels[pixels >= 0].tolist() for pixels in each]
+    height, width, _ = windows.image
+    down, right = windows.starts()
+    tables = []
+    for top in down:
+        for left in right:
+            rows = [h for h in range(top, top + windows.size[0]) if 0 <= h < height]
+            columns = [w for w in range(left, left + windows.size[1]) if 0 <= w < width]
+            tables.append([h * width + w for h in rows for w in columns])
     most = max(map(len, tables))
     table = np.array([pixels + [-1] * (most - len(pixels)) for pixels in tables])
     if memo and most == 4 and table.min() >= 0 and len(np.unique(table)) == table.size:  # 2 x 2, side by side
