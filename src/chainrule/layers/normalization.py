@@ -219,10 +219,10 @@ class LayerNorm(Layer):
         return {"normal": self.output_shape, "product": self.output_shape, "s": row, "mean": row}
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
-        memo.mean = np.mean(x, axis=-1, keepdims=True, out=memo.mean)
+        memo.mean = _mean(x, memo.mean)
         memo.normal = normal = np.subtract(x, memo.mean, out=memo.normal)  # x − μ
         y = np.multiply(normal, normal, out=memo.y)  # y is used as scratch until it is filled
-        memo.s = _inverse_root(np.mean(y, axis=-1, keepdims=True, out=memo.s), self.epsilon)  # s = 1 / √(σ² + ε)
+        memo.s = _inverse_root(_mean(y, memo.s), self.epsilon)  # s = 1 / √(σ² + ε)
         normal *= memo.s  # x̂ = (x − μ) s
         np.multiply(normal, self.gamma, out=y)
         y += self.beta  # y = γ x̂ + β
@@ -235,9 +235,9 @@ class LayerNorm(Layer):
         if not memo.dx_wanted:
             return None
         g = np.multiply(dy, self.gamma, out=memo.dx)  # g = dy γ
-        g -= np.mean(g, axis=-1, keepdims=True, out=memo.mean)
+        g -= _mean(g, memo.mean)
         product *= self.gamma  # g x̂
-        g -= np.multiply(memo.normal, np.mean(product, axis=-1, keepdims=True, out=memo.mean), out=product)
+        g -= np.multiply(memo.normal, _mean(product, memo.mean), out=product)
         g *= memo.s  # dx = s (g − mean(g) − x̂ mean(g x̂))
         return g
 
@@ -304,7 +304,7 @@ class RMSNorm(Layer):
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
         y = np.multiply(x, x, out=memo.y)  # y is used as scratch until it is filled
-        memo.s = _inverse_root(np.mean(y, axis=-1, keepdims=True, out=memo.s), self.epsilon)  # s = 1 / √(Σ x² / F + ε)
+        memo.s = _inverse_root(_mean(y, memo.s), self.epsilon)  # s = 1 / √(Σ x² / F + ε)
         memo.normal = np.multiply(x, memo.s, out=memo.normal)  # x̂ = x s
         return np.multiply(memo.normal, self.gamma, out=y)  # y = γ x̂
 
@@ -315,7 +315,7 @@ class RMSNorm(Layer):
             return None
         g = np.multiply(dy, self.gamma, out=memo.dx)  # g = dy γ
         product *= self.gamma  # g x̂
-        g -= np.multiply(memo.normal, np.mean(product, axis=-1, keepdims=True, out=memo.mean), out=product)
+        g -= np.multiply(memo.normal, _mean(product, memo.mean), out=product)
         g *= memo.s  # dx = s (g − x̂ mean(g x̂))
         return g
 
@@ -324,6 +324,13 @@ def _for_each(shape: Shape, value: float) -> Parameter:
     """Return a parameter with one value per feature, which penalties exempt like biases."""
     features = shape[-1]
     return Parameter((features,), Constant(value) if value else Zeros(), Fans(features, features), weight=False)
+
+
+def _mean(x: Array, out: Array | None) -> Array:
+    """Return the means over the features, like np.mean, but without its buffers in float64."""
+    mean: Array = np.sum(x, axis=-1, keepdims=True, out=out)
+    mean /= x.shape[-1]
+    return mean
 
 
 def _inverse_root(square: Array, epsilon: float) -> Array:
