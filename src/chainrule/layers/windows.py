@@ -63,18 +63,6 @@ class Windows(NamedTuple):
         (down, right), ((top, _), (left, _)), (rows, columns) = self.stride, self.padding, self.output
         return np.arange(rows) * down - top, np.arange(columns) * right - left
 
-    def offsets(self) -> Iterator[tuple[int, int, tuple[slice, slice, slice]]]:
-        """Yield every position (i, j) in a window, and the index into padded images of that position in all windows."""
-        (high, wide), (down, right), (rows, columns) = self.dilation, self.stride, self.output
-        for i in range(self.size[0]):
-            for j in range(self.size[1]):
-                top, left = i * high, j * wide
-                yield i, j, (
-                    slice(None),
-                    slice(top, top + down * (rows - 1) + 1, down),
-                    slice(left, left + right * (columns - 1) + 1, right),
-                )  # fmt: skip
-
     def places(self) -> Iterator[tuple[Pair, Slices, Slices]]:
         """Yield each position (i, j) in a window, the pixels there, and their windows, leaving out the padding.
 
@@ -86,7 +74,7 @@ class Windows(NamedTuple):
                 yield (i, j), (slice(None), pixels_down, pixels_right), (slice(None), windows_down, windows_right)
 
     def _along(self, axis: int) -> list[tuple[int, slice, slice]]:
-        """Return the same along one axis."""
+        """Return these positions along one axis, with their pixels and windows."""
         n, stride, count = self.image[axis], self.stride[axis], self.output[axis]
         found = []
         for i in range(self.size[axis]):
