@@ -8,7 +8,7 @@ import pickle
 import struct
 import subprocess
 import sys
-import threading
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,6 @@ import pytest
 
 import chainrule as cr
 from bounded import calls
-from chainrule._internal import parts as _parts
 from chainrule.files.networks import ModelFileError
 from chainrule.layers import (
     AveragePool2D,
@@ -32,7 +31,9 @@ from chainrule.layers import (
     Reshape,
     Residual,
     Scale,
+    windows,
 )
+from chainrule.training.arguments import thread_counts
 from chainrule.training.callbacks import Callback, EarlyStopping
 from chainrule.training.checkpoints import Checkpoint
 
@@ -257,50 +258,6 @@ def test_layers_nested_without_end_are_refused_at_once(tmp_path):
 # Threads, memory, forks ----------------------------------------------------------------------------------------------
 
 
-def test_the_parts_are_all_rows_once_whatever_the_threads():
-    for threads in (1, 2, 5):
-        for rows in (1, 2, 7, 8, 9, 100):
-            done = []
-            with _parts.part_threads(threads):
-                size = 8 * _parts.WORTH
-                count = _parts.in_parts(lambda part, rows: done.append((part, rows)), rows, size)  # noqa: B023
-            done.sort(key=lambda pair: pair[0])
-            assert [part for part, _ in done] == list(range(count))
-            assert count == min(rows, _parts.PARTS)
-            assert [i for _, s in done for i in range(s.start, s.stop)] == list(range(rows))
-
-
-def test_an_error_in_a_part_is_raised_and_the_threads_go_on():
-    def fail(part, rows):
-        if part == 5:
-            raise RuntimeError("part 5")
-
-    with _parts.part_threads(2), pytest.raises(RuntimeError, match="part 5"):
-        _parts.in_parts(fail, 8, 8 * _parts.WORTH)
-    done = []
-    with _parts.part_threads(2):
-        _parts.in_parts(lambda part, rows: done.append(part), 8, 8 * _parts.WORTH)
-    assert sorted(done) == list(range(8))
-
-
-def test_errstate_holds_in_the_parts():
-    def divide(part, rows):
-        np.ones(3) / np.zeros(3)
-
-    with _parts.part_threads(3), np.errstate(divide="ignore"):
-        _parts.in_parts(divide, 8, 8 * _parts.WORTH)
-
-
-def test_scratch_is_of_this_thread_alone():
-    mine, others = _parts.scratch("test", (4,), np.dtype("float32")), []
-    thread = threading.Thread(target=lambda: others.append(_parts.scratch("test", (4,), np.dtype("float32"))))
-    thread.start()
-    thread.join()
-    assert np.shares_memory(mine, _parts.scratch("test", (2, 2), np.dtype("float32")))
-    assert not np.shares_memory(mine, others[0])
-    assert not np.shares_memory(mine, _parts.scratch("test", (4,), np.dtype("float64")))
-
-
 def large():
     layers = [Conv2D(8, 5), BatchNorm(), ReLU(), MaxPool2D(2), Residual([BatchNorm(), Conv2D(8, padding="same")])]
     layers += [AveragePool2D(2), Dropout2D(0.1), Flatten(), Dense(10)]
@@ -370,6 +327,51 @@ def output_of(what):
 def test_a_step_in_steady_state_allocates_no_array_of_a_batch():
     peak = output_of("memory")
     assert 0 < peak < 128 * 1024, f"{peak / 1024:.0f} KiB a step"  # the smallest activation of a batch: 169 KiB
+
+
+@pytest.mark.parametrize("groups", [1, 4])
+def test_the_windows_of_a_batch_are_never_all_in_memory(groups):
+    layer = cr.Network((32, 32, 8), [Conv2D(4, 5, groups=groups), Flatten()], "squared_error", seed=0).layers[0]
+    x = np.ones((64, 32, 32, 8), "float32")
+    whole = 28 * 28 * 25 * x[..., 0, 0, :].nbytes  # 40 MB; x has 2 MB, and y 0.8
+    tracemalloc.start()
+    try:
+        memo = cr.Memo()
+        layer.backward(layer.forward(x, memo), memo)
+        assert tracemalloc.get_traced_memory()[1] < whole / 4
+        del memo.x, memo.dW, memo.db
+        assert tracemalloc.get_traced_memory()[0] < 100_000, "a prediction keeps the windows"
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("images", [1, 2, 3])
+def test_the_gradients_do_not_depend_on_how_many_images_are_copied_at_a_time(images, groups, monkeypatch):
+    conv = Conv2D(4, (3, 2), stride=(1, 2), padding=1, dilation=2, groups=groups)
+    layer = cr.Network((8, 8, 2), [conv, Flatten()], "squared_error", seed=0, dtype="float64").layers[0]
+    memo, dy = cr.Memo(training=True), RNG.normal(size=(5, *layer.output_shape))
+    few = 2 if images == 3 else 5  # memory for more images is needed in the next batch
+
+    def gradients(rows):
+        x = X[:rows].astype("float64")
+        return layer.forward(x, memo), layer.backward(dy[:rows], memo), memo.dW.copy()
+
+    gradients(few)
+    expected = gradients(5)
+    monkeypatch.setattr(windows, "BLOCK", images * layer._windows.reads(2))
+    memo = cr.Memo(training=True)
+    gradients(few)
+    for value, value_expected in zip(gradients(5), expected, strict=True):
+        np.testing.assert_allclose(value, value_expected, rtol=1e-12, atol=1e-14)
+
+
+def test_a_convolution_uses_one_blas_thread():
+    """Otherwise its sums, in BLAS, would depend on the number of threads."""
+    first, inside = Conv2D(8, padding="same"), Residual([Residual([Conv2D(2, padding="same")])])
+    for layers, blas in ([first], 1), ([inside], 1), ([], 3):
+        network = cr.Network((8, 8, 2), [*layers, Flatten(), Dense(10)], "softmax_cross_entropy", seed=0)
+        assert thread_counts(network, 32, 3)[:2] == (3, blas)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no fork")

@@ -7,7 +7,6 @@ import pytest
 from sklearn.datasets import load_digits
 
 import chainrule as cr
-from chainrule._internal import parts as _parts
 from chainrule.layers import Conv2D, Dense, Flatten, ReLU, Tanh
 
 
@@ -24,7 +23,6 @@ def limit(request, monkeypatch):
             left[0] -= 1
             start(thread)
 
-        monkeypatch.setattr(_parts, "_pool", None)
         monkeypatch.setattr(threading.Thread, "start", refuse)
 
     return apply
@@ -71,18 +69,10 @@ def test_compiled_training_gives_the_same_parameters(limit):
     assert threading.active_count() == before
 
 
-def test_layers_that_do_parts_of_the_rows_give_the_same_parameters(limit):
+def test_networks_of_images_give_the_same_parameters(limit):
     expected = images_trained(threads=3).theta
     limit()
     np.testing.assert_array_equal(images_trained(threads=3).theta, expected)
-
-
-def test_parts_are_all_done_once(few_threads):
-    for _ in range(3):
-        done = []
-        with _parts.part_threads(4):
-            _parts.in_parts(lambda part, rows: done.append(part), 8, 8 * _parts.WORTH)  # noqa: B023
-        assert sorted(done) == list(range(8))
 
 
 def test_the_contract_of_a_layer_is_checked_as_far_as_it_can_be(few_threads):

@@ -35,9 +35,12 @@ def test_forward_and_backward_are_one_screen_of_plain_code(cls, methods):
     assert not [node for node in inside if isinstance(node, ast.FunctionDef | ast.Lambda)], "no function in a layer"
 
 
-def test_threads_and_blocks_are_in_helpers_only():
-    users = {path.name for path in LAYERS.glob("*.py") if "_internal.parts" in path.read_text(encoding="utf-8")}
-    assert users == {"windows.py"}
+def test_layers_import_no_threads_and_no_caches():
+    for path in LAYERS.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                line = ast.unparse(node)
+                assert not re.search("thread|concurrent|functools|contextvars", line), f"{path.name}: {line}"
 
 
 FOLLOWED = """

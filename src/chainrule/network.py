@@ -13,11 +13,10 @@ from chainrule import losses
 from chainrule._internal.checks import check_count, check_lengths, check_rows, check_seed, check_weights
 from chainrule._internal.memory import owned
 from chainrule._internal.names import named
-from chainrule._internal.parts import part_threads
-from chainrule._internal.threads import SMALL, WORTH_ASKING, blas_threads, choose_threads
+from chainrule._internal.threads import SMALL, WORTH_ASKING, blas_threads
 from chainrule._internal.typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
 from chainrule.advice import warn_link_twice
-from chainrule.layers import Embedding, Identity, Layer
+from chainrule.layers import Conv2D, Embedding, Identity, Layer
 from chainrule.layers.base import SHIPPED, as_layers, initialized
 from chainrule.losses import Loss
 from chainrule.memo import Memo
@@ -343,11 +342,8 @@ class Network:
         if rows == 1:
             return self._own(X, self.forward(X.astype(self.dtype, copy=False)))
         chunk = self.chunk
-        if self.blocked:
-            with blas_threads(1), part_threads(choose_threads(0).allowed):
-                return self._logits(X, rows, chunk)
         largest = min(rows, chunk) * max((e.where.stop - e.where.start for e in self.layout.entries), default=0)
-        if WORTH_ASKING < largest <= SMALL:
+        if WORTH_ASKING < largest <= SMALL or convolves(self.layers):
             with blas_threads(1):  # other threads would keep spinning long after this
                 return self._logits(X, rows, chunk)
         return self._logits(X, rows, chunk)
@@ -394,11 +390,6 @@ class Network:
     def _operations(self) -> int:
         """About how many numbers are read or multiplied for one row."""
         return self.layout.size + sum(layer.operations() for layer in self.layers)
-
-    @property
-    def blocked(self) -> bool:
-        """Whether any layer, including nested ones, splits rows across its own threads."""
-        return _blocked(self.layers)
 
     def astype(self, dtype: Any) -> Network:
         """Return a copy with parameters of another dtype."""
@@ -450,8 +441,9 @@ class Network:
         return "\n".join([head, *rows])
 
 
-def _blocked(layers: Sequence[Layer]) -> bool:
-    return any(layer.blocked or _blocked(layer.inner) for layer in layers)
+def convolves(layers: Sequence[Layer]) -> bool:
+    """Return whether there is a Conv2D: its products are too small for several BLAS threads, which sum differently."""
+    return any(isinstance(layer, Conv2D) or convolves(layer.inner) for layer in layers)
 
 
 def _dtype(dtype: Any) -> np.dtype[Any]:

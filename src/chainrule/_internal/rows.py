@@ -1,4 +1,4 @@
-"""Products, sums and moments over the rows of a batch, computed block by block and in threads."""
+"""Products and sums over the rows of a batch."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._internal.parts import PARTS, blocks, in_parts, scratch
 from chainrule._internal.special import ones
 from chainrule._internal.typing import Array, is_sparse
 
@@ -45,29 +44,3 @@ def column_sums(x: Array, out: Array | None = None) -> Array:
         return total.astype(x.dtype)
     out[...] = total
     return out
-
-
-def moments(x: Array) -> tuple[Array, Array]:
-    """Return mean Σ x / N and variance Σ (x − mean)² / N of each feature (the last axis); the variance in float64.
-
-    The means and squares of parts of the rows are combined by the formula of Chan, Golub and LeVeque (1979), which is
-    accurate for features whose mean is far from 0.
-
-    >>> [m.tolist() for m in moments(np.array([[1.0, 10.0], [3.0, 10.0]]))]
-    [[2.0, 10.0], [1.0, 0.0]]
-    """
-    means, squares, counts = np.zeros((PARTS, x.shape[-1])), np.zeros((PARTS, x.shape[-1])), np.zeros((PARTS, 1))
-
-    def part(p: int, rows: slice) -> None:
-        count = x[rows].size // x.shape[-1]
-        counts[p], means[p] = count, column_sums(x[rows]) / count
-        mean = means[p].astype(x.dtype)
-        for block in blocks(rows, x[0].size):
-            apart = np.subtract(x[block], mean, out=scratch("apart", x[block].shape, x.dtype))
-            apart *= apart
-            squares[p] += column_sums(apart)
-
-    in_parts(part, len(x), x.size)
-    total = counts.sum()
-    mean = (counts * means).sum(axis=0) / total
-    return mean.astype(x.dtype), (squares + counts * (means - mean) ** 2).sum(axis=0) / total

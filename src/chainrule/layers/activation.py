@@ -582,17 +582,17 @@ class Softmax(Activation):
         return {"row": (*self.output_shape[:-1], 1)}
 
     def forward(self, x: Rows, memo: Memo) -> Rows:
-        memo.row = np.maximum.reduce(x, axis=-1, keepdims=True, out=memo.row)
+        memo.row = np.max(x, axis=-1, keepdims=True, out=memo.row)
         y = np.subtract(x, memo.row, out=memo.y)
         np.exp(y, out=y)
-        np.add.reduce(y, axis=-1, keepdims=True, out=memo.row)
+        np.sum(y, axis=-1, keepdims=True, out=memo.row)
         y /= memo.row
         memo.y = y
         return y
 
     def backward(self, dy: Rows, memo: Memo) -> Rows:
         dx = np.multiply(dy, memo.y, out=memo.dx)
-        np.add.reduce(dx, axis=-1, keepdims=True, out=memo.row)  # Σᵢ dyᵢ yᵢ
+        np.sum(dx, axis=-1, keepdims=True, out=memo.row)  # Σᵢ dyᵢ yᵢ
         np.subtract(dy, memo.row, out=dx)
         dx *= memo.y  # yⱼ (dyⱼ − Σᵢ dyᵢ yᵢ)
         return dx

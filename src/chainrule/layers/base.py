@@ -67,9 +67,6 @@ class Layer(Config, ABC):
     sparse: ClassVar[str] = "refused"
     """How sparse rows are treated: "refused", "taken", or "handed on" to the next layer."""
 
-    blocked: ClassVar[bool] = False
-    """Whether the layer splits rows across its own threads. BLAS then uses one thread."""
-
     equations: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     """The equations for worked examples, as arguments of :class:`chainrule.tracing.Equations`."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, final
+from typing import final
 
 from chainrule._internal.checks import check_count
 from chainrule._internal.rows import column_sums
@@ -81,8 +81,8 @@ class Conv2D(Layer):
     (batch, channels, height, width) and (filters, channels / groups, kh, kw). At strides above 1, "same" puts the odd
     pixel at the end, as TensorFlow does; PyTorch rejects it.
 
-    c is never stored as a whole, because it is kh · kw times as large as the images. ``Columns`` in
-    ``layers/windows.py`` copies the windows of a few images at a time for a matrix product; ``backward`` does so again.
+    c is never stored as a whole, because it is kh · kw times as large as the images: the windows of a few images at a
+    time are copied for a matrix product (``Columns`` in ``layers/windows.py``), and again in ``backward``.
 
     Source: LeCun et al., "Gradient-based learning applied to document recognition" (1998); as a matrix product,
     Chellapilla, Puri and Simard, "High performance convolutional neural networks for document processing" (2006).
@@ -96,7 +96,6 @@ class Conv2D(Layer):
     groups: int = 1
     weights: Initializer | str | None = None
     biases: Initializer | str | None = Zeros()  # noqa: RUF009  (frozen)
-    blocked: ClassVar[bool] = True
 
     W: Float[Array, "height width channels filters"] = field(init=False)
     b: Float[Array, "filters"] | None = field(init=False)
@@ -134,15 +133,15 @@ class Conv2D(Layer):
             parameters["b"] = Parameter((self.filters,), self.biases, fans, weight=False)  # type: ignore[arg-type]
         return parameters
 
-    def columns(self, x: Float[Array, "batch height width channels"]) -> Columns:
+    def columns(self, x: Float[Array, "batch height width channels"], memo: Memo) -> Columns:
         """Return c, the matrix with every window of every image as a row, for products with W."""
-        return Columns(self._windows, x, self.W, self.groups)
+        return Columns(self._windows, x, self.W, self.groups, memo)
 
     def forward(
         self, x: Float[Array, "batch height width channels"], memo: Memo
     ) -> Float[Array, "batch rows columns filters"]:
         memo.x = x  # backward copies the windows again
-        y = self.columns(x).product(out=memo.y)  # y = c W
+        y = self.columns(x, memo).product(out=memo.y)  # y = c W
         if self.b is not None:
             y += self.b  # + b, for every window
         return y
@@ -150,7 +149,7 @@ class Conv2D(Layer):
     def backward(
         self, dy: Float[Array, "batch rows columns filters"], memo: Memo
     ) -> Float[Array, "batch height width channels"] | None:
-        c = self.columns(memo.x)
+        c = self.columns(memo.x, memo)
         memo.dW = c.gradient(dy, out=memo.dW)  # dW = cᵀ dy
         if self.b is not None:
             memo.db = column_sums(dy, out=memo.db)  # db = Σ dy

@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 
 from chainrule._internal.checks import check_real
-from chainrule._internal.rows import column_sums, moments
+from chainrule._internal.rows import column_sums
 from chainrule._internal.typing import Array, Float
 from chainrule.initializers import Constant, Fans, Zeros
 from chainrule.layers.base import Layer
@@ -108,13 +108,16 @@ class BatchNorm(Layer):
 
     def forward(self, x: Float[Array, "batch *shape features"], memo: Memo) -> Float[Array, "batch *shape features"]:
         if memo.training:
-            memo.mean, memo.var = moments(x)  # μ = Σ x / N, σ² = Σ (x − μ)² / N
-            memo.count = x.size // x.shape[-1]  # N
+            memo.count = count = x.size // x.shape[-1]  # N
+            memo.mean = column_sums(x) / count  # μ = Σ x / N
+            memo.centered = np.subtract(x, memo.mean, out=memo.centered)  # x − μ
+            square = np.square(memo.centered, out=memo.y)
+            memo.var = np.divide(column_sums(square), count, dtype=np.float64)  # σ² = Σ (x − μ)² / N
         else:
             memo.mean, memo.var = self.running_mean, self.running_var
+            memo.centered = np.subtract(x, memo.mean, out=memo.centered)
         memo.s = 1 / np.sqrt(memo.var.astype(x.dtype) + self.epsilon)
-        memo.centered = np.subtract(x, memo.mean, out=memo.centered)  # x − μ, so that x̂ = (x − μ) s
-        y = np.multiply(memo.centered, self.gamma * memo.s, out=memo.y)
+        y = np.multiply(memo.centered, self.gamma * memo.s, out=memo.y)  # γ x̂, because x̂ = (x − μ) s
         y += self.beta  # y = γ x̂ + β
         return y
 
@@ -324,10 +327,10 @@ def _for_each(shape: Shape, value: float) -> Parameter:
 
 
 def _mean(x: Array, out: Array | None) -> Array:
-    """Return the means over the features, like np.mean, but without its buffered division in float64."""
-    sums: Array = np.add.reduce(x, axis=-1, keepdims=True, out=out)
-    sums /= x.shape[-1]
-    return sums
+    """Return the means over the features, like np.mean, but without its buffers in float64."""
+    mean: Array = np.sum(x, axis=-1, keepdims=True, out=out)
+    mean /= x.shape[-1]
+    return mean
 
 
 def _inverse_root(square: Array, epsilon: float) -> Array:

@@ -82,7 +82,7 @@ class MaxPool2D(Layer):
         memo.x = x  # backward locates the maxima again
         memo.y = y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
         y[...] = -np.inf
-        for pixels, windows in self._windows.places():
+        for _, pixels, windows in self._windows.places():
             np.maximum(y[windows], x[pixels], out=y[windows])  # y = max over the window
         return y
 
@@ -94,7 +94,7 @@ class MaxPool2D(Layer):
         largest = np.empty_like(y) if memo.largest is None else memo.largest
         left = np.positive(dy, out=memo.left)  # the part of dy not yet assigned to a pixel
         dx[...] = 0
-        for pixels, windows in self._windows.places():
+        for _, pixels, windows in self._windows.places():
             error = np.equal(x[pixels], y[windows], out=largest[windows])
             error *= left[windows]
             dx[pixels] += error  # dx = dy at the maximum, 0 elsewhere
@@ -170,7 +170,7 @@ class AveragePool2D(Layer):
     ) -> Float[Array, "batch rows columns channels"]:
         y = np.empty((len(x), *self.output_shape), x.dtype) if memo.y is None else memo.y
         y[...] = 0
-        for pixels, windows in self._windows.places():
+        for _, pixels, windows in self._windows.places():
             y[windows] += x[pixels]
         y *= self.share(x.dtype)  # y = Σ x / m
         return y
@@ -181,7 +181,7 @@ class AveragePool2D(Layer):
         dx = np.empty((len(dy), *self.input_shape), dy.dtype) if memo.dx is None else memo.dx
         share = np.multiply(dy, self.share(dy.dtype), out=memo.share)  # dy / m
         dx[...] = 0
-        for pixels, windows in self._windows.places():
+        for _, pixels, windows in self._windows.places():
             dx[pixels] += share[windows]  # dx = Σ dy / m
         return dx
 

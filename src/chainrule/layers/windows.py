@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from chainrule._internal.checks import check_count
-from chainrule._internal.parts import PARTS, blocks, in_parts, scratch
 from chainrule._internal.typing import Array
+from chainrule.memo import Memo
 from chainrule.parameters import Shape
 
 Pair = tuple[int, int]
 MAX_PADDING = 1000  # pixels on a side; bounds the memory that a model file can make a prediction allocate
-COLUMNS = 2**20  # values of windows copied at a time: 4 MiB in float32, which stay in the cache
-SHORT = 16  # values in a row of a window below which copying position by position is faster
+BLOCK = 2**19  # values of windows that are copied at a time (2 MiB in float32), or those of one image
+Slices = tuple[slice, slice, slice]
 
 
 class Windows(NamedTuple):
@@ -46,11 +46,10 @@ class Windows(NamedTuple):
         return math.prod((*self.output, *self.size, channels))
 
     def pad(self, x: Array, value: float = 0.0) -> Array:
-        """Return the images padded with ``value``: x itself without padding, else an array in this thread's scratch."""
+        """Return the images padded with ``value``: x itself without padding."""
         if not self.padded:
             return x
-        padded = scratch("padded", (len(x), *self.padded_shape[:2], x.shape[-1]), x.dtype)
-        padded[...] = value
+        padded = np.full((len(x), *self.padded_shape[:2], x.shape[-1]), value, x.dtype)
         self.inside(padded)[...] = x
         return padded
 
@@ -64,30 +63,18 @@ class Windows(NamedTuple):
         (down, right), ((top, _), (left, _)), (rows, columns) = self.stride, self.padding, self.output
         return np.arange(rows) * down - top, np.arange(columns) * right - left
 
-    def offsets(self) -> Iterator[tuple[int, int, tuple[slice, slice, slice]]]:
-        """Yield every position (i, j) in a window, and the index into padded images of that position in all windows."""
-        (high, wide), (down, right), (rows, columns) = self.dilation, self.stride, self.output
-        for i in range(self.size[0]):
-            for j in range(self.size[1]):
-                top, left = i * high, j * wide
-                yield i, j, (
-                    slice(None),
-                    slice(top, top + down * (rows - 1) + 1, down),
-                    slice(left, left + right * (columns - 1) + 1, right),
-                )  # fmt: skip
-
-    def places(self) -> Iterator[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-        """Yield, for every position in a window, the pixels there and their windows, leaving out the padding.
+    def places(self) -> Iterator[tuple[Pair, Slices, Slices]]:
+        """Yield each position (i, j) in a window, the pixels there, and their windows, leaving out the padding.
 
         They are indices into images x and into y: ``x[pixels]`` and ``y[windows]`` have the same shape and correspond.
         """
         down, right = self._along(0), self._along(1)
-        for pixels_down, windows_down in down:
-            for pixels_right, windows_right in right:
-                yield (slice(None), pixels_down, pixels_right), (slice(None), windows_down, windows_right)
+        for i, pixels_down, windows_down in down:
+            for j, pixels_right, windows_right in right:
+                yield (i, j), (slice(None), pixels_down, pixels_right), (slice(None), windows_down, windows_right)
 
-    def _along(self, axis: int) -> list[tuple[slice, slice]]:
-        """Return the same along one axis."""
+    def _along(self, axis: int) -> list[tuple[int, slice, slice]]:
+        """Return these positions along one axis, with their pixels and windows."""
         n, stride, count = self.image[axis], self.stride[axis], self.output[axis]
         found = []
         for i in range(self.size[axis]):
@@ -95,7 +82,7 @@ class Windows(NamedTuple):
             first, last = max(0, -(at // stride)), min(count - 1, (n - 1 - at) // stride)
             if first <= last:
                 pixels = slice(at + first * stride, at + last * stride + 1, stride)
-                found.append((pixels, slice(first, last + 1)))
+                found.append((i, pixels, slice(first, last + 1)))
         return found
 
     def view(self, padded: Array) -> Array:
@@ -109,109 +96,73 @@ class Windows(NamedTuple):
 class Columns:
     """The windows of images as the rows of a matrix c: (windows of all images, values of a window).
 
-    c is never stored as a whole, because it is kh · kw times as large as the images. The windows of a few images at a
-    time are copied to rows that stay in the cache for a matrix product; threads share the batch. W is
-    (kh, kw, channels / groups, filters): each group of filters reads only its channels.
+    c is never stored as a whole, because it is kh · kw times as large as the images: the windows of a few images at a
+    time are copied for one product. W is (kh, kw, channels / groups, filters). Each group of filters reads only its
+    channels, so there is one matrix per group.
     """
 
-    def __init__(self, windows: Windows, x: Array, W: Array, groups: int) -> None:
+    def __init__(self, windows: Windows, x: Array, W: Array, groups: int, memo: Memo) -> None:
         self.windows, self.x, self.W, self.groups = windows, x, W, groups
-        self.channels, self.filters = W.shape[2], W.shape[3]
+        self.kept = memo if memo.training else Memo()  # a prediction does not hold the memory of all its layers
 
     def product(self, out: Array | None) -> Array:
         """Return c W: (batch, rows, columns, filters)."""
-        shape = (len(self.x), *self.windows.output, self.filters)
-        y = np.empty(shape, self.x.dtype) if out is None else out
-        self._each_block(lambda block: self._product(block, y[block]), y)
+        y = np.empty((len(self.x), *self.windows.output, self.W.shape[-1]), self.x.dtype) if out is None else out
+        for images, memory in self._blocks():
+            np.matmul(self._copied(images, memory), self._by_group(self.W), out=self._by_group(y[images]))
         return y
-
-    def _product(self, block: slice, y: Array) -> None:
-        padded, y = self.windows.pad(self.x[block]), y.reshape(-1, self.filters)
-        matrix = self.W.reshape(-1, self.filters)
-        for channels, filters in self._groups():
-            c, weights = self._columns(padded[..., channels]), matrix[:, filters]
-            if self.groups == 1:
-                np.dot(c, weights, out=y)
-            else:
-                y[:, filters] = np.dot(c, weights, out=scratch("product", (len(c), weights.shape[1]), c.dtype))
 
     def gradient(self, dy: Array, out: Array | None) -> Array:
         """Return cᵀ dy: (kh, kw, channels / groups, filters)."""
-        sums = scratch("sums", (PARTS, *self.W.shape), dy.dtype)
-        parts = self._in_parts(lambda p, rows: self._add_gradient(sums[p], rows, dy), dy)
-        total: Array = np.sum(sums[:parts], axis=0, out=out)
-        return total
-
-    def _add_gradient(self, dW: Array, rows: slice, dy: Array) -> None:
+        dW = np.empty_like(self.W) if out is None else out
         dW[...] = 0
-        for block in self._blocks(rows):
-            padded = self.windows.pad(self.x[block])
-            for channels, filters in self._groups():
-                c, error = self._columns(padded[..., channels]), self._of_group(dy[block], filters)
-                product = scratch("product", (c.shape[1], error.shape[1]), c.dtype)
-                np.dot(c.T, error, out=product)
-                dW[..., filters] += product.reshape(*self.windows.size, -1, error.shape[1])
+        total, kept = self._by_group(dW), self.kept
+        for images, memory in self._blocks():
+            c = self._copied(images, memory)
+            kept.share = np.matmul(c.swapaxes(1, 2), self._by_group(dy[images]), out=kept.share)
+            total += kept.share
+        return dW
 
     def spread(self, dy: Array, out: Array | None) -> Array:
-        """Return dx: for every pixel, the sum of dy Wᵀ over all windows, and positions in them, that contain it."""
+        """Return dx: dc = dy Wᵀ, summed for each pixel over the windows, and positions in them, that contain it."""
         dx = np.empty_like(self.x) if out is None else out
-        self._each_block(lambda block: self._spread(dy[block], dx[block]), dy)
+        dx[...] = 0
+        (kh, kw, channels, filters), groups = self.W.shape, self.groups
+        W = self.W.reshape(kh, kw, channels, groups, filters // groups).transpose(0, 1, 3, 4, 2)
+        for images, memory in self._blocks():
+            dc = memory.reshape(kh, kw, groups, -1, channels)
+            np.matmul(self._by_group(dy[images]), W, out=dc)
+            dc = np.moveaxis(dc.reshape(kh, kw, groups, -1, *self.windows.output, channels), 2, -2)
+            sums = dx[images].reshape(-1, *self.windows.image[:2], groups, channels)
+            for position, pixels, windows in self.windows.places():
+                sums[pixels] += dc[position][windows]
         return dx
 
-    def _spread(self, dy: Array, dx: Array) -> None:
-        """Add position by position: one product each is faster than one for all, whose result is not contiguous."""
-        windows, padded = self.windows, dx
-        if windows.padded:
-            padded = scratch("spread", (len(dx), *windows.padded_shape), dx.dtype)
-        padded[...] = 0
-        dc = scratch("columns", (len(dx), *windows.output, self.channels), dy.dtype)
-        for channels, filters in self._groups():
-            error = self._of_group(dy, filters)
-            for i, j, where in windows.offsets():
-                np.dot(error, self.W[i, j][:, filters].T, out=dc.reshape(len(error), -1))
-                padded[(*where, channels)] += dc
-        if windows.padded:
-            dx[...] = windows.inside(padded)
+    def _blocks(self) -> Iterator[tuple[slice, Array]]:
+        """Yield a few images at a time, and memory for the values of their windows."""
+        each, kept = self.windows.reads(self.x.shape[-1]), self.kept
+        most = min(len(self.x), max(1, BLOCK // each))
+        if kept.columns is None or kept.columns.size < most * each:
+            kept.columns = np.empty(most * each, self.x.dtype)
+            kept.padded = self.windows.pad(self.x[:most]) if self.windows.padded else None
+        for start in range(0, len(self.x), most or 1):
+            images = slice(start, min(start + most, len(self.x)))
+            yield images, kept.columns[: (images.stop - start) * each]
 
-    def _columns(self, padded: Array) -> Array:
-        """Return the windows of a few images as the rows of a matrix, in this thread's scratch."""
-        windows = self.windows.view(padded)
-        count, (kh, kw, channels) = math.prod(windows.shape[:3]), windows.shape[3:]
-        columns = scratch("columns", windows.shape, padded.dtype)
-        if kw * channels < SHORT or self.windows.dilation[1] > 1:
-            for i, j, where in self.windows.offsets():
-                columns[:, :, :, i, j] = padded[where]
-        else:
-            columns[...] = windows
-        return columns.reshape(count, kh * kw * channels)
+    def _copied(self, images: slice, memory: Array) -> Array:
+        """Copy the windows of these images; return the rows of c for each group: (groups, windows, values)."""
+        x, (kh, kw, channels, _) = self.x[images], self.W.shape
+        if self.windows.padded:
+            self.windows.inside(self.kept.padded)[: len(x)] = x
+            x = self.kept.padded[: len(x)]
+        c = memory.reshape(self.groups, len(x), *self.windows.output, kh, kw, channels)
+        windows = self.windows.view(x)
+        c[...] = np.moveaxis(windows.reshape(*windows.shape[:-1], self.groups, channels), -2, 0)
+        return c.reshape(self.groups, -1, kh * kw * channels)
 
-    def _groups(self) -> Iterator[tuple[slice, slice]]:
-        """Yield the channels and the filters of each group."""
-        channels, filters = self.channels, self.filters // self.groups
-        for g in range(self.groups):
-            yield slice(channels * g, channels * (g + 1)), slice(filters * g, filters * (g + 1))
-
-    def _of_group(self, dy: Array, filters: slice) -> Array:
-        """Return the filters of a group as a contiguous array, which products do not need to copy."""
-        rows = dy.reshape(-1, self.filters)
-        if self.groups == 1:
-            return rows
-        some = scratch("some", (len(rows), filters.stop - filters.start), dy.dtype)
-        some[...] = rows[:, filters]
-        return some
-
-    def _each_block(self, work: Callable[[slice], None], y: Array) -> None:
-        def part(_: int, rows: slice) -> None:
-            for block in self._blocks(rows):
-                work(block)
-
-        self._in_parts(part, y)
-
-    def _in_parts(self, work: Callable[[int, slice], Any], y: Array) -> int:
-        return in_parts(work, len(self.x), y.size * self.windows.size[0] * self.windows.size[1])
-
-    def _blocks(self, rows: slice) -> Iterator[slice]:
-        return blocks(rows, math.prod(self.windows.output) * self.W[..., 0].size, COLUMNS)
+    def _by_group(self, values: Array) -> Array:
+        """Return an array whose last axis is channels or filters as a matrix per group: (groups, rows, of a group)."""
+        return values.reshape(-1, self.groups, values.shape[-1] // self.groups).swapaxes(0, 1)
 
 
 def find_windows(image: Shape, size: Pair, stride: Pair, dilation: Pair, padding: str | tuple[Pair, Pair]) -> Windows:

@@ -143,7 +143,7 @@ def _pixels(windows: Windows) -> Array:
     """Return the pixel index of every position of every window, with −1 for padding."""
     height, width = windows.image[:2]
     numbers = np.arange(height * width, dtype=float).reshape(1, height, width, 1)
-    return windows.view(windows.pad(numbers, -1.0).copy())[0, ..., 0].astype(int)  # (rows, columns, height, width)
+    return windows.view(windows.pad(numbers, -1.0))[0, ..., 0].astype(int)  # (rows, columns, height, width)
 
 
 def _convolution(seen: Seen) -> Worked:
@@ -153,7 +153,7 @@ def _convolution(seen: Seen) -> Worked:
     windows: Windows = seen.layer._windows  # noqa: SLF001
     channels = W.shape[2]
     first = f // (W.shape[3] // seen.layer.groups) * channels  # of the filter's group
-    c = windows.view(windows.pad(x).copy())[..., first : first + channels]
+    c = windows.view(windows.pad(x))[..., first : first + channels]
     effect = np.abs(c[:, :, :, i, j, k] * dy[..., f])
     n, r, q = map(int, np.unravel_index(int(np.argmax(effect)), effect.shape))
     index, window, b = (n, r, q, f), c[n, r, q], seen.arrays.get("b")

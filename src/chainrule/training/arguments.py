@@ -11,7 +11,7 @@ from chainrule._internal.checks import check_count, check_lengths, check_real, c
 from chainrule._internal.threads import Threads, choose_threads
 from chainrule._internal.typing import Array, ArrayLike, MatrixLike, is_sparse
 from chainrule.losses import Metric
-from chainrule.network import Network
+from chainrule.network import Network, convolves
 from chainrule.training.augmentation import Augmentation, Augmented, check_augmentations
 from chainrule.training.averaging import WeightAverage
 from chainrule.training.batches import Batches, Shuffler
@@ -203,4 +203,5 @@ def check_metrics(network: Network, metrics: Mapping[str, Metric] | None) -> Map
 def thread_counts(network: Network, batch_size: int, threads: int | None) -> Threads:
     """Return the numbers of threads, chosen by the largest product of a step."""
     largest = max((entry.where.stop - entry.where.start for entry in network.layout.entries), default=0)
-    return choose_threads(batch_size * largest, threads)
+    chosen = choose_threads(batch_size * largest, threads)
+    return chosen._replace(blas=1) if convolves(network.layers) else chosen

@@ -16,8 +16,7 @@ from typing import Any, ClassVar, final
 import numpy as np
 
 from chainrule._internal.checks import check_count, check_real, check_rows
-from chainrule._internal.parts import part_threads
-from chainrule._internal.threads import blas_threads, choose_threads
+from chainrule._internal.threads import blas_threads
 from chainrule._internal.typing import Array, Int, MatrixLike
 from chainrule.files.states import check_state, form
 from chainrule.network import Network
@@ -261,7 +260,6 @@ def measure_statistics(
     *,
     rows: Int[Array, "used"] | None = None,
     batch_size: int = 256,
-    threads: int | None = None,
 ) -> None:
     """Recompute the running statistics of layers such as BatchNorm with the current parameters.
 
@@ -280,8 +278,6 @@ def measure_statistics(
         The rows to use, in this order, which should not be sorted by class. By default all, in a fixed random order.
     batch_size : int
         Use that of training, because batch statistics depend on it slightly. Dropout is active, as in training.
-    threads : int, optional
-        As for :func:`~chainrule.train`.
 
     Source: Izmailov et al. (2018), section 3.2; PyTorch's ``torch.optim.swa_utils.update_bn``.
 
@@ -301,7 +297,7 @@ def measure_statistics(
     for i, layer in enumerate(network.layers):
         layer.check_batch(f"layer {i}", size)
     workspace = network.workspace(size, seed=0)  # the same dropout masks every time
-    with blas_threads(1), part_threads(choose_threads(0, threads).allowed):
+    with blas_threads(1):
         for start in range(0, len(order), size):
             x = X[order[start : start + size]].astype(network.dtype, copy=False)
             workspace.resize(x.shape[0])

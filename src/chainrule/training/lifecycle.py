@@ -58,9 +58,8 @@ def start(
         run.resume = None if resume is None else Path(resume)
         run.snapshot = lambda: snapshots.take(steps, callbacks, seed, same)
     run.measure = lambda: measure_statistics(
-        work.network, work.batches.X, rows=work.batches.order, batch_size=work.batches.batch_size,
-        threads=work.threads.allowed,
-    )  # fmt: skip
+        work.network, work.batches.X, rows=work.batches.order, batch_size=work.batches.batch_size
+    )
     for callback in callbacks:
         callback.on_start(run)
         started.append(callback)

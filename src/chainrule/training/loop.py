@@ -18,7 +18,6 @@ from chainrule import advice, optimizers, schedules
 from chainrule._internal.checks import check_count, check_seed
 from chainrule._internal.interrupt import deferred_interrupt
 from chainrule._internal.names import named
-from chainrule._internal.parts import part_threads
 from chainrule._internal.threads import blas_threads
 from chainrule._internal.typing import ArrayLike, MatrixLike
 from chainrule.losses import Metric
@@ -225,7 +224,6 @@ def _computing(steps: Steps) -> Iterator[Callable[[], bool]]:
     # Overflow becomes infinity, which is reported with a remedy.
     with (
         blas_threads(steps.blas_threads),
-        part_threads(steps.part_threads),
         deferred_interrupt() as interrupted,
         np.errstate(over="ignore", invalid="ignore", divide="ignore"),
     ):

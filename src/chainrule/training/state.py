@@ -52,8 +52,8 @@ class Steps(ABC):
         The learning rate of the last step.
     block : int
         Number of batches that the training loop requests at once.
-    blas_threads, part_threads : int
-        Number of threads for BLAS during the steps, and for row-parallel layers such as Conv2D.
+    blas_threads : int
+        Number of threads for BLAS during the steps.
     rng : numpy.random.Generator
         The random generator used by dropout.
     engine : str
@@ -69,9 +69,7 @@ class Steps(ABC):
         run.losses, run.penalties = self.losses, self.penalties
         self.rate = 0.0
         self.block = 1
-        self.blas_threads, self.part_threads = work.threads.blas, 1
-        if work.network.blocked:
-            self.blas_threads, self.part_threads = 1, work.threads.allowed
+        self.blas_threads = work.threads.blas
 
     @abstractmethod
     def do(self, first: int, last: int) -> None:
