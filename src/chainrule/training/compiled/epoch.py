@@ -25,8 +25,8 @@ from chainrule.training.compiled.slots import (
 from chainrule.training.compiled.team import FIRST, LAST, ROW, barrier, next_task
 from chainrule.training.compiled.team import STEP as FIRST_STEP
 
-call_typed, integer, number, set_integer, set_number = inlined(
-    "call_typed", "integer", "number", "set_integer", "set_number"
+call, integer, number, set_integer, set_number = inlined(
+    "call", "integer", "number", "set_integer", "set_number"
 )
 
 # The job: what each thread works on; the operations; the phases; the batches; where the rows are if they are ready, and
@@ -94,7 +94,7 @@ def epoch(job, shared, rank, threads, tasks, passed, out):
                     if rank == 0:
                         for o in range(begin, end):
                             op = operations + 8 * WIDTH * o
-                            call_typed(integer(op, CODE), (op, base, n, 0, n))
+                            call(integer(op, CODE), (op, base, n, 0, n))
                 else:
                     for p in range(rank, parts, threads):
                         set_integer(base, PART, p)
@@ -106,7 +106,7 @@ def epoch(job, shared, rank, threads, tasks, passed, out):
                         rows = n * (p + 1) // parts - row if kind == OF_ROWS else n
                         for o in range(begin, end):
                             op = operations + 8 * WIDTH * o
-                            call_typed(integer(op, CODE), (op, base, n, row, rows))
+                            call(integer(op, CODE), (op, base, n, row, rows))
                 if flags & WITH_BARRIER:
                     passed = barrier(shared, threads, passed)
                     if passed < 0:

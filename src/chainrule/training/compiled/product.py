@@ -7,12 +7,7 @@ from chainrule.training.compiled.compiling import compiled, inlined, operation
 DEPTH = 256  # rows of B at a time: so many, two vectors wide, stay in the first cache
 FAR = 1024  # numbers from one row of B to the next, from which on it is copied together first
 
-address, lanes, vector = inlined("address", "lanes", "vector")
-tile_8x2, tile_4x2, tile_1x2 = inlined("tile_8x2", "tile_4x2", "tile_1x2")
-edge_8x2, edge_4x2, edge_1x2 = inlined("edge_8x2", "edge_4x2", "edge_1x2")
-edge_8x1, edge_4x1, edge_1x1 = inlined("edge_8x1", "edge_4x1", "edge_1x1")
-windows_8x2, windows_4x2, windows_1x2 = inlined("windows_8x2", "windows_4x2", "windows_1x2")
-windows_8x1, windows_4x1, windows_1x1 = inlined("windows_8x1", "windows_4x1", "windows_1x1")
+address, lanes, tile, vector, window_tile = inlined("address", "lanes", "tile", "vector", "window_tile")
 
 
 @operation
@@ -33,35 +28,10 @@ def product(T, a, am, ak, b, bk, bf, c, cm, rows, width, depth, start, packed):
                 _pack(T, panel, bk, bf, packed, deep, strip, wide)
                 panel, step = packed, wide
             begin = 1 if k else (address(T, start, f) if start > 1 else start)
-            _strip(T, address(T, a, k * ak), am, ak, panel, step, address(T, c, f), cm, rows, strip, deep, begin)
-
-
-@compiled
-def _strip(T, a, am, ak, b, bk, c, cm, rows, width, depth, start):
-    full, half = width == 2 * lanes(T), width <= lanes(T)
-    for m in range(0, rows, 8):
-        count = min(8, rows - m)
-        top, out = address(T, a, m * am), address(T, c, m * cm)
-        if count > 4:
-            if full:
-                tile_8x2(T, count, width, depth, top, am, ak, b, bk, out, cm, start)
-            elif half:
-                edge_8x1(T, count, width, depth, top, am, ak, b, bk, out, cm, start)
-            else:
-                edge_8x2(T, count, width, depth, top, am, ak, b, bk, out, cm, start)
-        elif count > 1:
-            if full:
-                tile_4x2(T, count, width, depth, top, am, ak, b, bk, out, cm, start)
-            elif half:
-                edge_4x1(T, count, width, depth, top, am, ak, b, bk, out, cm, start)
-            else:
-                edge_4x2(T, count, width, depth, top, am, ak, b, bk, out, cm, start)
-        elif full:
-            tile_1x2(T, count, width, depth, top, am, ak, b, bk, out, cm, start)
-        elif half:
-            edge_1x1(T, count, width, depth, top, am, ak, b, bk, out, cm, start)
-        else:
-            edge_1x2(T, count, width, depth, top, am, ak, b, bk, out, cm, start)
+            A, C = address(T, a, k * ak), address(T, c, f)
+            for m in range(0, rows, 8):
+                top, out = address(T, A, m * am), address(T, C, m * cm)
+                tile(T, min(8, rows - m), strip, deep, top, am, ak, panel, step, out, cm, begin)
 
 
 @compiled
@@ -86,20 +56,6 @@ def windows_product(T, a, am, ak, b, bk, c, cm, rows, width, depth, start):
         for f in range(0, width, wide):
             strip, panel, out = min(wide, width - f), address(T, b, k * bk + f), address(T, c, f)
             begin = 1 if k else (address(T, start, f) if start > 1 else start)
-            half = strip <= lanes(T)
             for m in range(0, rows, 8):
-                count, here, there = min(8, rows - m), am + 8 * m, cm + 8 * m
-                if count > 4:
-                    if half:
-                        windows_8x1(T, count, strip, deep, a, here, offsets, panel, bk, out, there, begin)
-                    else:
-                        windows_8x2(T, count, strip, deep, a, here, offsets, panel, bk, out, there, begin)
-                elif count > 1:
-                    if half:
-                        windows_4x1(T, count, strip, deep, a, here, offsets, panel, bk, out, there, begin)
-                    else:
-                        windows_4x2(T, count, strip, deep, a, here, offsets, panel, bk, out, there, begin)
-                elif half:
-                    windows_1x1(T, count, strip, deep, a, here, offsets, panel, bk, out, there, begin)
-                else:
-                    windows_1x2(T, count, strip, deep, a, here, offsets, panel, bk, out, there, begin)
+                here, there = am + 8 * m, cm + 8 * m
+                window_tile(T, min(8, rows - m), strip, deep, a, here, offsets, panel, bk, out, there, begin)

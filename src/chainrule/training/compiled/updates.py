@@ -30,7 +30,7 @@ from chainrule.training.compiled.slots import (
 if TYPE_CHECKING:
     from chainrule.optimizers import Optimizer
 
-matrix, part, set_number = inlined("matrix", "part", "set_number")
+part, set_number = inlined("part", "set_number")
 
 PIECE = 4096  # parameters at a time: each piece is in the cache from first to last
 NO_CLIP, CLIP_NORM, CLIP_VALUE = range(3)
@@ -299,13 +299,13 @@ def plan(optimizer: Optimizer) -> tuple[Any, tuple[float, ...]] | None:
 def project(T, op, base, n, row, rows):
     """Keep the columns of a weight matrix (inputs, outputs) in their balls, as MaxNorm does."""
     start, inputs, outputs, limit = integer(op, OWN), integer(op, OWN + 1), integer(op, OWN + 2), T(number(op, NUMBERS))
-    w = matrix(vector(T, integer(base, THETA), start, inputs * outputs), 0, inputs, outputs)
-    norms = vector(T, integer(op, OWN + 3), 0, outputs)
+    w, norms = vector(T, integer(base, THETA), start, inputs * outputs), vector(T, integer(op, OWN + 3), 0, outputs)
     for j in range(outputs):
         norms[j] = T(0)
     for i in range(inputs):
+        line = part(w, i * outputs, outputs)
         for j in range(outputs):
-            norms[j] += w[i, j] * w[i, j]
+            norms[j] += line[j] * line[j]
     largest = T(0)
     for j in range(outputs):
         norms[j] = math.sqrt(norms[j])
@@ -314,5 +314,6 @@ def project(T, op, base, n, row, rows):
         for j in range(outputs):
             norms[j] = limit / max(norms[j], limit)
         for i in range(inputs):
+            line = part(w, i * outputs, outputs)
             for j in range(outputs):
-                w[i, j] *= norms[j]
+                line[j] *= norms[j]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from chainrule import layers
     from chainrule.training.compiled.program import Program
 
-address, call_typed, part = inlined("address", "call_typed", "part")
+address, call, part = inlined("address", "call", "part")
 
 # The image: height, numbers of a row, and how padded: numbers before it, of a row, and in all. Counts: windows, numbers
 # of a window, channels and filters of a group, groups. Tables: where windows begin, where their numbers are from there,
@@ -123,7 +123,7 @@ def forward(T, op, base, n, row, rows):
         image = _image(T, op, base, address(T, x, r * inputs))
         for g in range(groups):
             start = address(T, theta, integer(op, B) + g * filters) if integer(op, B) >= 0 else 0
-            call_typed(
+            call(
                 integer(base, WINDOWS),
                 (
                     address(T, image, g * some), integer(op, STARTS), integer(op, NUMBERS),
@@ -151,7 +151,7 @@ def weights(T, op, base, n, row, rows):
     for r in range(rows):
         image = _image(T, op, base, address(T, x, r * inputs))
         for g in range(groups):
-            call_typed(
+            call(
                 integer(base, WINDOWS),
                 (
                     address(T, image, g * some), integer(op, NUMBERS) + 8 * first, integer(op, STARTS),
@@ -190,7 +190,7 @@ def backward(T, op, base, n, row, rows):
                 done, at = 0, address(T, image, integer(integer(op, PLACES), i) + g * beside)
                 for turn in range(integer(op, TURNS)):
                     count = integer(integer(op, TOGETHER), turn)
-                    call_typed(
+                    call(
                         integer(base, WINDOWS),
                         (
                             address(T, dy, r * outputs + g * filters), integer(op, IN_Y) + 8 * done,

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from chainrule import layers
     from chainrule.training.compiled.program import Program
 
-address, call_typed, part = inlined("address", "call_typed", "part")
+address, call, part = inlined("address", "call", "part")
 
 
 def Dense(layer: layers.Dense, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
@@ -73,7 +73,7 @@ def forward(T, op, base, n, row, rows):
     start = address(T, theta, integer(op, B)) if integer(op, B) >= 0 else 0
     W_ = address(T, theta, integer(op, W))
     arguments = (x_address(T, op, base, n, row), inputs, 1, W_, outputs, 1, y, outputs, rows, outputs, inputs, start)
-    call_typed(integer(base, PRODUCT), (*arguments, integer(base, PACKED)))
+    call(integer(base, PRODUCT), (*arguments, integer(base, PACKED)))
 
 
 @operation
@@ -84,7 +84,7 @@ def backward(T, op, base, n, row, rows):
     dx = address(T, slopes, n * integer(op, X) + row * inputs)
     W_ = address(T, integer(base, THETA), integer(op, W))
     arguments = (dy, outputs, 1, W_, 1, outputs, dx, inputs, rows, inputs, outputs, 0)
-    call_typed(integer(base, PRODUCT), (*arguments, integer(base, PACKED)))
+    call(integer(base, PRODUCT), (*arguments, integer(base, PACKED)))
 
 
 @operation
@@ -97,7 +97,7 @@ def weights(T, op, base, n, row, rows):
         dy = address(T, integer(base, SLOPES), n * integer(op, Y) + row * outputs)
         dW = address(T, integer(base, GRAD), integer(op, W) + first * outputs)
         arguments = (x, 1, inputs, dy, outputs, 1, dW, outputs, last - first, outputs, rows, 0)
-        call_typed(integer(base, PRODUCT), (*arguments, integer(base, PACKED)))
+        call(integer(base, PRODUCT), (*arguments, integer(base, PACKED)))
     if integer(op, B) >= 0:
         sum_rows(T, op, base, address(T, integer(base, SLOPES), n * integer(op, Y) + row * outputs), rows, outputs)
 
@@ -158,4 +158,4 @@ def sum_rows(T, op, base, dy, rows, width):
     if last > first:
         db = address(T, integer(base, GRAD), integer(op, B) + first)
         arguments = (integer(base, ONE), 0, 0, address(T, dy, first), width, 1, db, width, 1, last - first, rows, 0)
-        call_typed(integer(base, PRODUCT), (*arguments, integer(base, PACKED)))
+        call(integer(base, PRODUCT), (*arguments, integer(base, PACKED)))
