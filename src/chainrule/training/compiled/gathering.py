@@ -6,19 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import inlined, operation
-from chainrule.training.compiled.slots import BATCH, ORDER, OUTPUTS, OWN, integer, vector
+from chainrule.training.compiled.slots import integer, vector
 
 part = inlined("part")[0]
-SOURCE, ROW_STRIDE, COLUMN_STRIDE = range(OWN, OWN + 3)
+SOURCE, ROW_STRIDE, COLUMN_STRIDE = range(slots.OWN, slots.OWN + 3)
 
 
 def _gather(name: str, dtype: Any) -> Any:
     def gather(T, op, base, n, row, rows):
-        columns, apart = integer(op, OUTPUTS), integer(op, COLUMN_STRIDE)
+        columns, apart = integer(op, slots.OUTPUTS), integer(op, COLUMN_STRIDE)
         for r in range(row, row + rows):
-            start = integer(integer(base, ORDER), r) * integer(op, ROW_STRIDE)
-            line = vector(T, integer(base, BATCH), r * columns, columns)
+            start = integer(integer(base, slots.ORDER), r) * integer(op, ROW_STRIDE)
+            line = vector(T, integer(base, slots.BATCH), r * columns, columns)
             if apart == 1:
                 source = vector(dtype, integer(op, SOURCE), start, columns)
                 for j in range(columns):

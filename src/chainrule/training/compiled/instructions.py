@@ -51,8 +51,8 @@ def _writing(dtype: Any) -> Any:
     return intrinsic(write)
 
 
-integer, number = _reading(types.int64), _reading(types.float64)
-set_integer, set_number = _writing(types.int64), _writing(types.float64)
+integer, real = _reading(types.int64), _reading(types.float64)
+set_integer, set_real = _writing(types.int64), _writing(types.float64)
 
 
 def _view(dtype: Any, base: Any) -> Any:

@@ -48,7 +48,7 @@ class Plan:
         work, program = self._work, self.program
         outputs = work.network.output_shape[0]
         run, numbers = losses.plan(work.network.loss)  # type: ignore[misc]  # checked above
-        loss = (run, {"y": program.y, "outputs": outputs, "numbers": numbers})
+        loss = (run, {"y": program.y, "outputs": outputs, "reals": numbers})
         update, numbers = updates.plan(work.optimizer)  # type: ignore[misc]
         place = self._of_parameters(numbers)
         measure, step = [(updates.measure, place)], (update, place)
@@ -81,7 +81,7 @@ class Plan:
             self.parts if self.by_rows and work.accumulate == 1 else 1, layout.size, len(blocks),
             self.parts if self.by_rows else 1,
         )  # fmt: skip
-        return {"own": own, "numbers": (*numbers, *[0.0] * (7 - len(numbers)), limit)}
+        return {"own": own, "reals": (*numbers, *[0.0] * (7 - len(numbers)), limit)}
 
 
 def _check(work: Work) -> None:
@@ -137,7 +137,7 @@ def _runs(work: Work) -> tuple[Any, Any]:
 def _projections(network: Network, penalties: Sequence[Penalty | Constraint], norms: int) -> list[Any]:
     """Return the operations that keep weights within a MaxNorm, in the order of projection."""
     return [
-        (updates.project, {"own": (e.where.start, math.prod(e.shape[:-1]), e.shape[-1], norms), "numbers": (p.limit,)})
+        (updates.project, {"own": (e.where.start, math.prod(e.shape[:-1]), e.shape[-1], norms), "reals": (p.limit,)})
         for p in penalties
         if isinstance(p, MaxNorm)
         for e in BoundPenalties.entries(p, network.layout, len(network.layers))

@@ -11,11 +11,14 @@ import numpy as np
 from chainrule.layers import Identity, Layer
 from chainrule.layers.base import SHIPPED
 from chainrule.network import Network
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import Operation, address_of
 from chainrule.training.compiled.epoch import WITH_BARRIER
-from chainrule.training.compiled.slots import CODE, INPUTS, NUMBERS, OUTPUTS, OWN, WIDTH, B, W, X, Y
 
 BARRIER = "barrier"
+COLUMNS = {
+    "x": slots.X, "y": slots.Y, "inputs": slots.INPUTS, "outputs": slots.OUTPUTS, "W": slots.W, "b": slots.B
+}  # fmt: skip
 
 
 class NotCompiled(Exception):  # noqa: N818  (a reason, not an error)
@@ -192,17 +195,17 @@ class Table:
 
     def arrays(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return the operations and the phases."""
-        return np.array(self._rows, np.int64).reshape(-1, WIDTH), np.array(self._phases, np.int64)
+        return np.array(self._rows, np.int64).reshape(-1, slots.WIDTH), np.array(self._phases, np.int64)
 
 
 def _encoded(run: Operation, place: dict[str, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     """Return one row: x, y, inputs, outputs, W and b as all operations have them, own integers and numbers."""
-    row = np.zeros(WIDTH, np.int64)
-    row[CODE] = run.address(dtype)
-    for column, name, default in ((X, "x", -1), (Y, "y", -1), (INPUTS, "inputs", 0), (OUTPUTS, "outputs", 0),
-                                  (W, "W", -1), (B, "b", -1)):  # fmt: skip
-        row[column] = place.get(name, default)
-    own, numbers = place.get("own", ()), place.get("numbers", ())
-    row[OWN : OWN + len(own)] = own
-    row.view(np.float64)[NUMBERS : NUMBERS + len(numbers)] = numbers
+    row = np.zeros(slots.WIDTH, np.int64)
+    row[slots.CODE] = run.address(dtype)
+    row[[slots.X, slots.Y, slots.W, slots.B]] = -1
+    for name, column in COLUMNS.items():
+        row[column] = place.get(name, row[column])
+    own, numbers = place.get("own", ()), place.get("reals", ())
+    row[slots.OWN : slots.OWN + len(own)] = own
+    row.view(np.float64)[slots.REALS : slots.REALS + len(numbers)] = numbers
     return row

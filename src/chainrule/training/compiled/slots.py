@@ -11,7 +11,7 @@ from chainrule.training.compiled.compiling import compiled, inlined
 # An operation: its machine code; where the numbers of a row of x and y begin, among those of all layers; how many
 # these are; where its parameters begin in theta (-1: none); and what only this operation knows.
 CODE, X, Y, INPUTS, OUTPUTS, W, B, OWN = range(8)
-NUMBERS = 24  # from here on they are float64
+REALS = 24  # from here on they are float64
 WIDTH = 32
 
 # What a thread works on.
@@ -21,7 +21,7 @@ WIDTH = 32
     RATE, STEP, OF_STEP, ONE, BASE
 ) = range(36)  # fmt: skip
 
-integer, number, vector, address = inlined("integer", "number", "vector", "address")
+integer, real, vector, address = inlined("integer", "real", "vector", "address")
 
 
 @compiled

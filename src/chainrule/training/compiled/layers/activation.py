@@ -10,22 +10,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import compiled, inlined, operation
 from chainrule.training.compiled.functions import exp, expm1, normal_cdf, sigmoid, tanh
-from chainrule.training.compiled.slots import (
-    NUMBERS,
-    OWN,
-    W,
-    dx_of,
-    dy_of,
-    gradient,
-    integer,
-    number,
-    parameters,
-    share,
-    x_of,
-    y_of,
-)  # fmt: skip
+from chainrule.training.compiled.slots import dx_of, dy_of, gradient, integer, parameters, real, share, x_of, y_of
 
 if TYPE_CHECKING:
     from chainrule.layers import Layer
@@ -50,7 +38,7 @@ def _elementwise(
         in_place = from_y and x in program.overwritable
         y = x if in_place else program.room(size)
         forward, backward = here if in_place else there
-        place = {"x": x, "y": y, "inputs": size, "outputs": size, "numbers": numbers(layer)}
+        place = {"x": x, "y": y, "inputs": size, "outputs": size, "reals": numbers(layer)}
         program.forward(forward, **place)
         if program.slope_wanted:
             program.backward(backward, **place)
@@ -63,26 +51,26 @@ def _elementwise(
 def _operations(name: str, f: Any, slope: Any) -> tuple[Any, Any]:
     def forward(T, op, base, n, row, rows):
         z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-        a, b = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1))
+        a, b = T(real(op, slots.REALS)), T(real(op, slots.REALS + 1))
         for i in range(y.size):
             y[i] = f(T, z[i], a, b)
 
     def backward(T, op, base, n, row, rows):
         z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
         dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-        a, b = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1))
+        a, b = T(real(op, slots.REALS)), T(real(op, slots.REALS + 1))
         for i in range(y.size):
             dx[i] = dy[i] * slope(T, z[i], y[i], a, b)
 
     def forward_in_place(T, op, base, n, row, rows):
         y = y_of(T, op, base, n, row, rows)
-        a, b = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1))
+        a, b = T(real(op, slots.REALS)), T(real(op, slots.REALS + 1))
         for i in range(y.size):
             y[i] = f(T, y[i], a, b)
 
     def backward_in_place(T, op, base, n, row, rows):
         y, dy = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows)
-        a, b = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1))
+        a, b = T(real(op, slots.REALS)), T(real(op, slots.REALS + 1))
         for i in range(y.size):
             dy[i] *= slope(T, y[i], y[i], a, b)
 
@@ -258,7 +246,7 @@ def Softmax(layer: Layer, program: Program, x: int) -> int:  # noqa: N802
 @operation
 def softmax(T, op, base, n, row, rows):
     """Put e^(x − max) / Σ into y."""
-    x, y, classes = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, OWN)
+    x, y, classes = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, slots.OWN)
     for i in range(0, y.size, classes):
         z, line = part(x, i, classes), part(y, i, classes)
         largest = z[0]
@@ -280,7 +268,7 @@ def softmax(T, op, base, n, row, rows):
 def softmax_slope(T, op, base, n, row, rows):
     """Put y (dy − Σ dy y) into dx."""
     y, dy, dx = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    classes = integer(op, OWN)
+    classes = integer(op, slots.OWN)
     for i in range(0, y.size, classes):
         line, slope, out = part(y, i, classes), part(dy, i, classes), part(dx, i, classes)
         total = T(0)
@@ -308,8 +296,8 @@ def PReLU(layer: Layer, program: Program, x: int) -> int:  # noqa: N802
 @operation
 def prelu(T, op, base, n, row, rows):
     """Put max(x, 0) + α min(x, 0) into y."""
-    x, y, features = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, OWN)
-    alpha = parameters(T, op, base, W, features)
+    x, y, features = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, slots.OWN)
+    alpha = parameters(T, op, base, slots.W, features)
     for i in range(0, y.size, features):
         z, line = part(x, i, features), part(y, i, features)
         for k in range(features):
@@ -320,8 +308,8 @@ def prelu(T, op, base, n, row, rows):
 def prelu_slope(T, op, base, n, row, rows):
     """Put dy into dx where x > 0, else α dy."""
     x, dy, dx = x_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    features = integer(op, OWN)
-    alpha = parameters(T, op, base, W, features)
+    features = integer(op, slots.OWN)
+    alpha = parameters(T, op, base, slots.W, features)
     for i in range(0, x.size, features):
         z, slope, out = part(x, i, features), part(dy, i, features), part(dx, i, features)
         for k in range(features):
@@ -331,9 +319,9 @@ def prelu_slope(T, op, base, n, row, rows):
 @operation
 def prelu_alpha(T, op, base, n, row, rows):
     """Put Σ dy min(x, 0) into this share of dα."""
-    x, dy, features = x_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), integer(op, OWN)
+    x, dy, features = x_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), integer(op, slots.OWN)
     first, last = share(base, features)
-    dalpha = gradient(T, op, base, W, features)
+    dalpha = gradient(T, op, base, slots.W, features)
     for k in range(first, last):
         dalpha[k] = T(0)
     for i in range(0, x.size, features):

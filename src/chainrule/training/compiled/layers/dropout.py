@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import compiled, inlined, operation
-from chainrule.training.compiled.slots import DRAWS, NUMBERS, OWN, dx_of, dy_of, integer, number, vector, x_of, y_of
+from chainrule.training.compiled.slots import dx_of, dy_of, integer, real, vector, x_of, y_of
 
 if TYPE_CHECKING:
     from chainrule import layers
@@ -34,7 +35,7 @@ def _plan(layer: layers.Dropout | layers.Dropout2D, program: Program, x: int, po
         return x
     y = x if x in program.overwritable else program.room(size)
     keep = 1 - layer.rate
-    place = {"x": x, "y": y, "inputs": size, "outputs": size, "own": own, "numbers": (keep, 1 / keep)}
+    place = {"x": x, "y": y, "inputs": size, "outputs": size, "own": own, "reals": (keep, 1 / keep)}
     program.forward(forward, **place)
     if program.slope_wanted:
         program.backward(backward, **place)
@@ -45,9 +46,9 @@ def _plan(layer: layers.Dropout | layers.Dropout2D, program: Program, x: int, po
 @compiled
 def _mask(T, op, base, n, row, rows, x, y):
     """Put x / keep into y where the number drawn is below keep, else 0."""
-    keep, grow, positions = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1)), integer(op, OWN + 1)
+    keep, grow, positions = T(real(op, slots.REALS)), T(real(op, slots.REALS + 1)), integer(op, slots.OWN + 1)
     drawn = x.size // (rows * positions) if rows else 0  # numbers drawn for a row
-    draws = vector(T, integer(base, DRAWS), n * integer(op, OWN) + row * drawn, rows * drawn)
+    draws = vector(T, integer(base, slots.DRAWS), n * integer(op, slots.OWN) + row * drawn, rows * drawn)
     if positions == 1:
         for i in range(y.size):
             y[i] = x[i] * (grow if draws[i] < keep else T(0))

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import compiled, inlined, operation
-from chainrule.training.compiled.slots import (
-    INPUTS,
-    OUTPUTS,
-    OWN,
-    W,
-    dy_of,
-    gradient,
-    integer,
-    parameters,
-    share,
-    x_of,
-    y_of,
-)  # fmt: skip
+from chainrule.training.compiled.slots import dy_of, gradient, integer, parameters, share, x_of, y_of
 
 if TYPE_CHECKING:
     from chainrule import layers
     from chainrule.training.compiled.program import Program
 
 part = inlined("part")[0]
-OTHERS, OTHER, CHOSEN, COLUMN, FIRST, TABLE, SIZE = range(OWN, OWN + 7)  # counts, and where their numbers are
+OTHERS, OTHER, CHOSEN, COLUMN, FIRST, TABLE, SIZE = range(
+    slots.OWN, slots.OWN + 7
+)  # counts, and where their numbers are
 
 
 def Embedding(layer: layers.Embedding, program: Program, x: int) -> int | str:  # noqa: N802  (named as the class)
@@ -48,9 +39,14 @@ def Embedding(layer: layers.Embedding, program: Program, x: int) -> int | str:  
 @operation
 def forward(T, op, base, n, row, rows):
     """Put the other columns, then the rows of W, into y."""
-    inputs, outputs, others, size = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, OTHERS), integer(op, SIZE)
+    inputs, outputs, others, size = (
+        integer(op, slots.INPUTS),
+        integer(op, slots.OUTPUTS),
+        integer(op, OTHERS),
+        integer(op, SIZE),
+    )
     x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    W_ = parameters(T, op, base, W, integer(op, TABLE) * size)
+    W_ = parameters(T, op, base, slots.W, integer(op, TABLE) * size)
     for r in range(rows):
         line, out = part(x, r * inputs, inputs), part(y, r * outputs, outputs)
         for j in range(others):
@@ -64,10 +60,15 @@ def forward(T, op, base, n, row, rows):
 @operation
 def tables(T, op, base, n, row, rows):
     """Put Σ dy of the rows that have a category into its row of dW, for this share of the rows of dW."""
-    inputs, outputs, others, size = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, OTHERS), integer(op, SIZE)
+    inputs, outputs, others, size = (
+        integer(op, slots.INPUTS),
+        integer(op, slots.OUTPUTS),
+        integer(op, OTHERS),
+        integer(op, SIZE),
+    )
     x, dy = x_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows)
     first, last = share(base, integer(op, TABLE))
-    dW = gradient(T, op, base, W, integer(op, TABLE) * size)
+    dW = gradient(T, op, base, slots.W, integer(op, TABLE) * size)
     for k in range(first * size, last * size):
         dW[k] = T(0)
     for r in range(rows):

@@ -5,20 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import operation
-from chainrule.training.compiled.slots import (
-    DRAWS,
-    NUMBERS,
-    OUTPUTS,
-    OWN,
-    dx_of,
-    dy_of,
-    integer,
-    number,
-    vector,
-    x_of,
-    y_of,
-)  # fmt: skip
+from chainrule.training.compiled.slots import dx_of, dy_of, integer, real, vector, x_of, y_of
 
 if TYPE_CHECKING:
     from chainrule import layers
@@ -32,7 +21,7 @@ def GaussianNoise(layer: layers.GaussianNoise, program: Program, x: int) -> int:
     size = math.prod(layer.output_shape)
     y = x if x in program.overwritable else program.room(size)
     own = (program.draws(size, "standard_normal"),)
-    place = {"x": x, "y": y, "inputs": size, "outputs": size, "own": own, "numbers": (layer.deviation,)}
+    place = {"x": x, "y": y, "inputs": size, "outputs": size, "own": own, "reals": (layer.deviation,)}
     program.forward(forward, **place)
     if program.slope_wanted and x != y:
         program.backward(backward, **place)
@@ -43,9 +32,9 @@ def GaussianNoise(layer: layers.GaussianNoise, program: Program, x: int) -> int:
 @operation
 def forward(T, op, base, n, row, rows):
     """Put x + n into y."""
-    x, y, deviation = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), T(number(op, NUMBERS))
-    width = integer(op, OUTPUTS)
-    draws = vector(T, integer(base, DRAWS), n * integer(op, OWN) + row * width, rows * width)
+    x, y, deviation = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), T(real(op, slots.REALS))
+    width = integer(op, slots.OUTPUTS)
+    draws = vector(T, integer(base, slots.DRAWS), n * integer(op, slots.OWN) + row * width, rows * width)
     for i in range(y.size):
         y[i] = x[i] + draws[i] * deviation
 

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import inlined, operation
-from chainrule.training.compiled.slots import INPUTS, MEMO, OUTPUTS, OWN, dx_of, dy_of, integer, vector, x_of, y_of
+from chainrule.training.compiled.slots import dx_of, dy_of, integer, vector, x_of, y_of
 
 if TYPE_CHECKING:
     from chainrule import layers
     from chainrule.training.compiled.program import Program
 
 part = inlined("part")[0]
-COUNT, CHANNELS, TABLE, MOST, AT = range(OWN, OWN + 5)  # windows, channels, the table of pixels, its width, the memo
+COUNT, CHANNELS, TABLE, MOST, AT = range(
+    slots.OWN, slots.OWN + 5
+)  # windows, channels, the table of pixels, its width, the memo
 
 
 def MaxPool2D(layer: layers.MaxPool2D, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
@@ -68,9 +71,9 @@ def _write(layer: Any, program: Program, x: int, forward: Any, backward: Any, ta
 @operation
 def largest(T, op, base, n, row, rows):
     """Put the largest number of each window into y, and where it is into the memo: the first, if there are several."""
-    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    memo = vector(T, integer(base, MEMO), n * integer(op, AT) + row * outputs, rows * outputs)
+    memo = vector(T, integer(base, slots.MEMO), n * integer(op, AT) + row * outputs, rows * outputs)
     table, most = integer(op, TABLE), integer(op, MOST)
     for r in range(rows):
         image = part(x, r * inputs, inputs)
@@ -93,10 +96,10 @@ def largest(T, op, base, n, row, rows):
 @operation
 def largest_of_four(T, op, base, n, row, rows):
     """Do the same for windows of four pixels, all at once: that is most of them."""
-    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
     memo, table = (
-        vector(T, integer(base, MEMO), n * integer(op, AT) + row * outputs, rows * outputs),
+        vector(T, integer(base, slots.MEMO), n * integer(op, AT) + row * outputs, rows * outputs),
         integer(op, TABLE),
     )
     for r in range(rows):
@@ -115,10 +118,10 @@ def largest_of_four(T, op, base, n, row, rows):
 @operation
 def to_largest_of_four(T, op, base, n, row, rows):
     """Put dy of each window into dx of its largest pixel, and 0 into the others; no other window has these."""
-    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
     memo, table = (
-        vector(T, integer(base, MEMO), n * integer(op, AT) + row * outputs, rows * outputs),
+        vector(T, integer(base, slots.MEMO), n * integer(op, AT) + row * outputs, rows * outputs),
         integer(op, TABLE),
     )
     if 4 * outputs < inputs:  # some pixels are in no window
@@ -143,9 +146,9 @@ def to_largest_of_four(T, op, base, n, row, rows):
 @operation
 def to_largest(T, op, base, n, row, rows):
     """Add dy of each window to dx of its largest pixel."""
-    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    memo = vector(T, integer(base, MEMO), n * integer(op, AT) + row * outputs, rows * outputs)
+    memo = vector(T, integer(base, slots.MEMO), n * integer(op, AT) + row * outputs, rows * outputs)
     table, most = integer(op, TABLE), integer(op, MOST)
     for i in range(dx.size):
         dx[i] = T(0)
@@ -160,7 +163,7 @@ def to_largest(T, op, base, n, row, rows):
 @operation
 def mean(T, op, base, n, row, rows):
     """Put the mean of each window into y."""
-    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
     table, most = integer(op, TABLE), integer(op, MOST)
     for r in range(rows):
@@ -183,7 +186,7 @@ def mean(T, op, base, n, row, rows):
 @operation
 def to_all(T, op, base, n, row, rows):
     """Add dy / m of each window to dx of its m pixels."""
-    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
     table, most = integer(op, TABLE), integer(op, MOST)
     for i in range(dx.size):

@@ -5,19 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import inlined, operation
-from chainrule.training.compiled.slots import (
-    OWN,
-    W,
-    dx_of,
-    dy_of,
-    gradient,
-    integer,
-    parameters,
-    share,
-    x_of,
-    y_of,
-)  # fmt: skip
+from chainrule.training.compiled.slots import dx_of, dy_of, gradient, integer, parameters, share, x_of, y_of
 
 if TYPE_CHECKING:
     from chainrule import layers
@@ -44,8 +34,8 @@ def Scale(layer: layers.Scale, program: Program, x: int) -> int:  # noqa: N802  
 @operation
 def forward(T, op, base, n, row, rows):
     """Put γ x into y."""
-    x, y, features = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, OWN)
-    gamma = parameters(T, op, base, W, features)
+    x, y, features = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, slots.OWN)
+    gamma = parameters(T, op, base, slots.W, features)
     for i in range(0, x.size, features):
         line, out = part(x, i, features), part(y, i, features)
         for k in range(features):
@@ -55,8 +45,8 @@ def forward(T, op, base, n, row, rows):
 @operation
 def backward(T, op, base, n, row, rows):
     """Put γ dy into dx."""
-    dy, dx, features = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows), integer(op, OWN)
-    gamma = parameters(T, op, base, W, features)
+    dy, dx, features = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows), integer(op, slots.OWN)
+    gamma = parameters(T, op, base, slots.W, features)
     for i in range(0, dx.size, features):
         line, out = part(dy, i, features), part(dx, i, features)
         for k in range(features):
@@ -66,9 +56,9 @@ def backward(T, op, base, n, row, rows):
 @operation
 def factors(T, op, base, n, row, rows):
     """Put Σ dy x into this share of dγ."""
-    x, dy, features = x_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), integer(op, OWN)
+    x, dy, features = x_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), integer(op, slots.OWN)
     first, last = share(base, features)
-    dgamma = gradient(T, op, base, W, features)
+    dgamma = gradient(T, op, base, slots.W, features)
     for k in range(first, last):
         dgamma[k] = T(0)
     for i in range(0, x.size, features):
