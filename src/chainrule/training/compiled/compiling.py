@@ -8,26 +8,39 @@ from __future__ import annotations
 
 import functools
 import importlib
+import json
 import os
+import sys
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from ctypes import CFUNCTYPE, c_int, c_int64, c_void_p, create_string_buffer
 from typing import Any
 
 import numpy as np
 
+from chainrule._internal.threads import choose_threads
 from chainrule.training.compiled import keeping
+
+PACKAGE = "chainrule.training.compiled"
 
 # Division by zero gives infinity, as in NumPy: Numba's default, to raise an error, prevents vector instructions.
 OPTIONS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "no_cpython_wrapper": True}
 # Sums in any order, for vector instructions; NaN and infinity stay what they are.
 SUMMING = {"reassoc", "contract", "nsz"}
 
+FEWEST_TO_SHARE = 4  # operations, about a second of compiling: less than another process takes to start
+
 NEVER = "NRT_MemInfo_call_dtor"  # what Numba's runtime does for an array that owns its memory, which none of ours does
 
 _lock = threading.RLock()  # LLVM and Numba take one thread at a time
 _loaded: dict[str, int] = {}
+_operations: dict[str, Operation] = {}
+
+watcher: ContextVar[Callable[[int, int], None] | None] = ContextVar("watcher", default=None)
+"""Called with the operations done and in all, before each that is compiled and after the last; None prints a line."""
 
 
 def _forget() -> None:
@@ -66,8 +79,7 @@ def inlined(*names: str) -> tuple[Any, ...]:
     """Declare functions of :mod:`chainrule.training.compiled.instructions`, which need Numba to be defined."""
 
     def declare(name: str) -> Declared:
-        where = "chainrule.training.compiled.instructions"
-        return Declared(lambda: getattr(importlib.import_module(where), name))
+        return Declared(lambda: getattr(importlib.import_module(f"{PACKAGE}.instructions"), name))
 
     return tuple(map(declare, names))
 
@@ -86,15 +98,28 @@ class Operation:
         code = python.__code__
         self._python, self._options = python, options
         self._parameters = code.co_varnames[: code.co_argcount]
-        self.name = f"{python.__module__.removeprefix('chainrule.training.compiled.')}.{python.__name__}"
+        self.name = f"{python.__module__.removeprefix(f'{PACKAGE}.')}.{python.__name__}"
+        self.size = len(code.co_code)
+        _operations[self.name] = self
+
+    def key(self, dtype: np.dtype[Any]) -> str:
+        """Return the name of the machine code for a dtype."""
+        return f"{self.name}-{dtype.name}" if self._parameters[0] == "T" else self.name
+
+    def load(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether there is machine code for a dtype, in memory or on disk."""
+        key = self.key(dtype)
+        with _lock:
+            if key not in _loaded and (kept := keeping.read(key)):
+                _loaded[key] = _load(*kept)
+            return key in _loaded
 
     def address(self, dtype: np.dtype[Any]) -> int:
         """Return the address of the machine code for a dtype, from memory, from disk, or compiled now."""
-        key = f"{self.name}-{dtype.name}" if self._parameters[0] == "T" else self.name
+        key = self.key(dtype)
         with _lock:
-            if key not in _loaded:
-                symbol, code = keeping.read(key) or keeping.write(key, *self._compile(dtype))
-                _loaded[key] = _load(symbol, code)
+            if not self.load(dtype):
+                _loaded[key] = _load(*keeping.write(key, *self._compile(dtype)))
             return _loaded[key]
 
     def _compile(self, dtype: np.dtype[Any]) -> tuple[str, bytes]:
@@ -102,7 +127,8 @@ class Operation:
         from llvmlite import binding  # noqa: PLC0415  (start-up time: 50 ms)
         from numba import types as numba_types  # noqa: PLC0415  (start-up time: half a second, for first uses only)
 
-        keeping.announce()
+        if watcher.get() is None or not keeping.possible():
+            keeping.announce()
         number = numba_types.NumberClass(getattr(numba_types, dtype.name))
         signature = tuple(number if name == "T" else numba_types.int64 for name in self._parameters)
         function = _njit(self._python, **self._options)
@@ -119,6 +145,65 @@ class Operation:
 
 
 operation = Operation
+
+
+def prepare(operations: Iterable[Operation], dtype: np.dtype[Any]) -> None:
+    """Load operations; compile those that are kept nowhere yet, from both ends of a list, with a helper if possible."""
+    with _lock:
+        missing = sorted((run for run in dict.fromkeys(operations) if not run.load(dtype)), key=lambda run: -run.size)
+        order, total = [*missing[::2], *missing[1::2][::-1]], len(missing)  # the smallest meet in the middle
+        watch = watcher.get() or (lambda done, total: None)
+        with _helper([run.name for run in reversed(order)], dtype):
+            for i, run in enumerate(order):
+                if not run.load(dtype):
+                    watch(max(i, sum(keeping.there(other.key(dtype)) for other in order)), total)
+                    run.address(dtype)
+        if missing:
+            watch(total, total)
+
+
+HELPER = """
+import json, sys
+sys.path[:], names, dtype = json.loads(sys.argv[1])
+from chainrule.training.compiled import compiling
+compiling.compile_named(names, dtype)
+"""
+
+
+@contextmanager
+def _helper(names: Sequence[str], dtype: np.dtype[Any]) -> Iterator[None]:
+    """Let another process compile and keep operations meanwhile, if there is a core and a folder for it.
+
+    Threads would not do: Numba compiles under one lock, and llvmlite calls LLVM under another. What the helper has not
+    kept, for whatever reason, is compiled here.
+    """
+    python = os.path.basename(sys.executable or "").lower()  # noqa: PTH119  (it may be empty)
+    alone = len(names) < FEWEST_TO_SHARE or not keeping.possible() or choose_threads(0).allowed < 2
+    if alone or not python.startswith(("python", "pypy")) or getattr(sys, "frozen", False):
+        yield
+        return
+    import subprocess  # noqa: PLC0415  (start-up time)
+
+    command = [sys.executable, "-I", "-c", HELPER, json.dumps([sys.path, names, dtype.name])]
+    silent, no_window = subprocess.DEVNULL, getattr(subprocess, "CREATE_NO_WINDOW", 0)
+    try:
+        helper = subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent, creationflags=no_window)  # noqa: S603
+    except OSError:  # processes are not allowed here
+        yield
+        return
+    try:
+        yield
+        helper.wait()
+    finally:
+        helper.kill()
+        helper.wait()
+
+
+def compile_named(names: Sequence[str], dtype: str) -> None:
+    """Compile and keep operations: the work of a helper."""
+    for name in names:
+        importlib.import_module(f"{PACKAGE}.{name.rpartition('.')[0]}")
+        _operations[name].address(np.dtype(dtype))
 
 
 def function(operation: Operation, dtype: np.dtype[Any]) -> Callable[..., Any]:

@@ -56,7 +56,7 @@ def by_feature(
                 dp[k] += of_parameter(T, line[k], error[k])
 
     for function, suffix in ((forward, ""), (backward, "_slope"), (gradients, "_parameters")):
-        function.__name__ = name + suffix
+        function.__name__, function.__module__ = name + suffix, f.python.__module__
     run, run_back, run_gradients = operation(forward), operation(backward), operation(gradients)
 
     def plan(layer: Layer, program: Program, x: int) -> int:

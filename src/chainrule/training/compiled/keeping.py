@@ -52,6 +52,18 @@ def write(key: str, symbol: str, code: bytes) -> tuple[str, bytes]:
     return symbol, code
 
 
+def there(key: str) -> bool:
+    """Return whether there is a file with the machine code of a function."""
+    folder = _folder()
+    return folder is not None and (folder / _name(key)).is_file()
+
+
+def possible() -> bool:
+    """Return whether machine code can be kept."""
+    folder = _folder()
+    return folder is not None and os.access(folder, os.W_OK)
+
+
 def announce() -> None:
     """Say once that what takes so long is the compiler."""
     kept = "the result is kept for later" if _folder() else f"the result cannot be kept. {REMEDY}"

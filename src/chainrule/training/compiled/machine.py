@@ -9,10 +9,10 @@ import numpy as np
 
 from chainrule.training.compiled import epoch as driver
 from chainrule.training.compiled import slots
-from chainrule.training.compiled.compiling import address_of, function
+from chainrule.training.compiled.compiling import address_of, function, prepare
 from chainrule.training.compiled.product import DEPTH, product, windows_product
 from chainrule.training.compiled.program import Program, Table
-from chainrule.training.compiled.team import Team
+from chainrule.training.compiled.team import Team, post_task
 
 STRIP = 128  # numbers that two vectors have at most
 
@@ -37,6 +37,8 @@ class Machine:
         arrays: Iterable[tuple[int, Any]], job: Mapping[int, Any],
     ) -> None:  # fmt: skip
         dtype = program.dtype
+        products = [product, windows_product] if program.convolves else [product]
+        prepare([*(run for run, _ in table.operations), *products, driver.epoch, post_task], dtype)
         operations, phases = table.arrays()
         own = np.empty((threads, DEPTH * STRIP), dtype), np.empty((threads, program.scratch), dtype)
         sums, base = np.zeros((parts, 3)), np.zeros((threads, slots.BASE), np.int64)

@@ -174,7 +174,7 @@ class Table:
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
-        self._rows: list[np.ndarray[Any, Any]] = []
+        self.operations: list[tuple[Operation, dict[str, Any]]] = []
         self._phases: list[list[int]] = []
 
     def phase(self, kind: int, operations: Sequence[Any], flags: int = WITH_BARRIER) -> None:
@@ -189,13 +189,14 @@ class Table:
         self._add(kind, some, flags)
 
     def _add(self, kind: int, operations: Sequence[Any], flags: int) -> None:
-        begin = len(self._rows)
-        self._rows += [_encoded(run, place, self.dtype) for run, place in operations]
-        self._phases.append([kind, begin, len(self._rows), flags])
+        begin = len(self.operations)
+        self.operations += operations
+        self._phases.append([kind, begin, len(self.operations), flags])
 
     def arrays(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return the operations and the phases."""
-        return np.array(self._rows, np.int64).reshape(-1, slots.WIDTH), np.array(self._phases, np.int64)
+        rows = [_encoded(run, place, self.dtype) for run, place in self.operations]
+        return np.array(rows, np.int64).reshape(-1, slots.WIDTH), np.array(self._phases, np.int64)
 
 
 def _encoded(run: Operation, place: dict[str, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
