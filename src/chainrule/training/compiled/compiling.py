@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from ctypes import CFUNCTYPE, c_int, c_int64, c_void_p, create_string_buffer
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ OPTIONS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "no_
 # Sums in any order, for vector instructions; NaN and infinity stay what they are.
 SUMMING = {"reassoc", "contract", "nsz"}
 
-FEWEST_TO_SHARE = 4  # operations, about a second of compiling: less than another process takes to start
+FEWEST_TO_SHARE = 6  # operations: another process takes half a second to start
 
 NEVER = "NRT_MemInfo_call_dtor"  # what Numba's runtime does for an array that owns its memory, which none of ours does
 
@@ -172,14 +173,15 @@ compiling.compile_named(names, dtype)
 
 @contextmanager
 def _helper(names: Sequence[str], dtype: np.dtype[Any]) -> Iterator[None]:
-    """Let another process compile and keep operations meanwhile, if there is a core and a folder for it.
+    """Let another process compile and keep operations meanwhile, if a core is idle and there is a folder for them.
 
     Threads would not do: Numba compiles under one lock, and llvmlite calls LLVM under another. What the helper has not
     kept, for whatever reason, is compiled here.
     """
-    python = os.path.basename(sys.executable or "").lower()  # noqa: PTH119  (it may be empty)
-    alone = len(names) < FEWEST_TO_SHARE or not keeping.possible() or choose_threads(0).allowed < 2
-    if alone or not python.startswith(("python", "pypy")) or getattr(sys, "frozen", False):
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # where all cores are busy, a helper is in the way
+    alone = len(names) < FEWEST_TO_SHARE or not keeping.possible() or load > choose_threads(0).allowed - 1
+    python = Path(sys.executable or "").name.lower()  # in a single executable, this would be the program
+    if alone or not python.startswith(("python", "pypy")):
         yield
         return
     import subprocess  # noqa: PLC0415  (start-up time)

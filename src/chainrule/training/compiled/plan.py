@@ -36,7 +36,7 @@ class Plan:
     def __init__(self, work: Work) -> None:
         network = work.network
         _check(work)
-        self.program = Program(network, sparse=work.batches.sparse, augmented=work.batches.augment is not None)
+        self.program = Program(network, sparse=work.batches.sparse)
         batch = work.batches.batch_size
         self.parts = _parts(batch, self.program.work)
         # What one thread writes and another reads is the slowest: the gradients, or else the activations of a batch.

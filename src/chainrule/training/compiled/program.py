@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.layers import Identity, Layer
+from chainrule.layers import Embedding, Identity, Layer
 from chainrule.layers.base import SHIPPED
 from chainrule.network import Network
 from chainrule.training.compiled import slots
@@ -32,6 +32,8 @@ class Program:
     ----------
     overwritable : set of int
         The places of values that no operation reads again but the next layer's: it may put its y there.
+    copied : dict of int to int
+        How many of the values at an offset, from the first on, are columns of X as they are.
     work : int
         The multiplications for a row.
     training : bool
@@ -40,15 +42,13 @@ class Program:
         Whether a layer before this one learns, so that dx is wanted.
     """
 
-    def __init__(
-        self, network: Network, *, training: bool = True, sparse: bool = False, augmented: bool = False
-    ) -> None:
-        self.network, self.dtype, self.sparse = network, network.dtype, sparse
-        self.training, self.augmented = training, augmented
+    def __init__(self, network: Network, *, training: bool = True, sparse: bool = False) -> None:
+        self.network, self.dtype, self.sparse, self.training = network, network.dtype, sparse, training
         self.widths, self.memos, self.sizes, self.work, self.scratch = 0, 0, 0, 0, 0
         self.drawn: list[tuple[str, int]] = []
         self.convolves = False  # so that the product of windows is compiled where there are some
         self.overwritable: set[int] = set()
+        self.copied: dict[int, int] = {}
         self.slope_wanted = False
         self.constants: list[np.ndarray[Any, Any]] = []
         self.forwards: list[Any] = []
@@ -89,12 +89,22 @@ class Program:
         raise NotCompiled(f"{self._name()} has no compiled form")
 
     def _name(self) -> str:
-        (_, layer), *inner = self._path
-        return f"layer {'.'.join(str(j) for j, _ in self._path)}, {inner[-1][1] if inner else layer!r},"
+        *outer, (i, layer) = self._path
+        inside = "".join(f" of the {type(other).__name__} at layer {j}" for j, other in reversed(outer))
+        return f"layer {i}{inside}, {layer!r},"
 
     def _key(self, name: str) -> tuple[int, str]:
         (i, _), *inner = self._path
         return i, ".".join([*(str(j) for j, _ in inner), name])
+
+    def columns_of_X(self, x: int, inputs: int) -> int:  # noqa: N802  (X)
+        """Return how many columns of this layer's x, from the first on, are columns of X whose categories are checked.
+
+        ``Network.check_categories`` sees those that no layer but Embedding and Identity is before.
+        """
+        before = self.network.layers[: self._path[0][0]]
+        seen = len(self._path) == 1 and all(type(layer) in {Embedding, Identity} for layer in before)
+        return (inputs if x < 0 else self.copied[x]) if seen else 0
 
     def at(self, name: str) -> int:
         """Return where this layer's parameter begins in theta; -1 for none."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.typing import Array
+from chainrule.network import Network
 from chainrule.training.batches import Batches
 from chainrule.training.compiled import gathering, slots
 from chainrule.training.compiled.compiling import address_of
@@ -38,7 +39,8 @@ class Rows:
         The most batches that can be done at once.
     """
 
-    def __init__(self, batches: Batches, dtype: np.dtype[Any], accumulate: int) -> None:
+    def __init__(self, network: Network, batches: Batches, accumulate: int) -> None:
+        self._network, dtype = network, network.dtype
         X, t, weight = batches.X, batches.t, batches.weight
         self._batches, self.block, self.order = batches, len(batches), batches.order
         self.width = math.prod(X.shape[1:])
@@ -94,6 +96,7 @@ class Rows:
         batches, size = self._batches, self._batches.batch_size
         for batch in range(first, last):
             x, t, weight = batches.take(batch)
+            self._network.check_categories(x, "the batch")
             start = batch * size
             self.buffer[start - first * size :][: len(t)] = x
             self._t[start : start + len(t)] = t

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import compiled, inlined, operation
-from chainrule.training.compiled.slots import dy_of, gradient, integer, parameters, share, x_of, y_of
+from chainrule.training.compiled.slots import dx_of, dy_of, gradient, integer, parameters, share, x_of, y_of
 
 if TYPE_CHECKING:
     from chainrule import layers
@@ -19,12 +19,13 @@ OTHERS, OTHER, CHOSEN, COLUMN, FIRST, TABLE, SIZE = range(
 
 
 def Embedding(layer: layers.Embedding, program: Program, x: int) -> int | str:  # noqa: N802  (named as the class)
-    """Plan it for the rows themselves, whose categories have been checked before training."""
-    if x >= 0 or program.augmented:
-        return "has no compiled form for values that change while training"
+    """Plan it where its categories are columns of X, which are checked before training, or as batches are drawn."""
     (inputs,), (outputs,) = layer.input_shape, layer.output_shape
-    y = program.room(outputs)
     others, chosen, first = layer._others, layer._chosen, layer._first  # noqa: SLF001
+    of_X = program.columns_of_X(x, inputs)
+    if chosen.max() >= of_X:
+        return "is compiled only at the front of a network, for columns of X"
+    y = program.room(outputs)
     own = (
         len(others), program.constant(others), len(chosen), program.constant(chosen), program.constant(first),
         len(layer.W), layer.size,
@@ -32,6 +33,9 @@ def Embedding(layer: layers.Embedding, program: Program, x: int) -> int | str:  
     place: dict[str, Any] = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "W": program.at("W"), "own": own}
     program.forward(forward, **place)
     program.gradient(tables, **place)
+    if program.slope_wanted:  # by the tables of an Embedding before this one
+        program.backward(backward, **place)
+    program.copied[y] = int((others < of_X).sum())  # they are in ascending order
     program.overwritable.add(y)
     return y
 
@@ -52,9 +56,21 @@ def forward(T, op, base, n, row, rows):
         for j in range(others):
             out[j] = line[integer(integer(op, OTHER), j)]
         for c in range(integer(op, CHOSEN)):
-            vector_of = part(W_, _row_of(op, line, c) * size, size)
+            entry = part(W_, _row_of(op, line, c) * size, size)
             for k in range(size):
-                out[others + c * size + k] = vector_of[k]
+                out[others + c * size + k] = entry[k]
+
+
+@operation
+def backward(T, op, base, n, row, rows):
+    """Put dy of the other columns into dx, and 0 into those of categories: they have no derivative."""
+    inputs, outputs = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS)
+    dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
+    for i in range(dx.size):
+        dx[i] = T(0)
+    for r in range(rows):
+        for j in range(integer(op, OTHERS)):
+            dx[r * inputs + integer(integer(op, OTHER), j)] = dy[r * outputs + j]
 
 
 @operation
