@@ -18,7 +18,7 @@ from chainrule.training.state import Steps, Work
 
 __all__ = ["steps"]
 
-MOST_DRAWS = 2**18  # numbers that dropout may have waiting: they stay in the cache
+MOST_DRAWS = 2**18  # random values that dropout may have waiting: they stay in the cache
 
 
 def steps(work: Work, run: Run) -> Steps:

@@ -130,8 +130,8 @@ class Operation:
 
         if watcher.get() is None or not keeping.possible():
             keeping.announce()
-        number = numba_types.NumberClass(getattr(numba_types, dtype.name))
-        signature = tuple(number if name == "T" else numba_types.int64 for name in self._parameters)
+        kind = numba_types.NumberClass(getattr(numba_types, dtype.name))
+        signature = tuple(kind if name == "T" else numba_types.int64 for name in self._parameters)
         function = _njit(self._python, **self._options)
         function.compile(signature)
         result = function.overloads[signature]
@@ -218,7 +218,7 @@ def function(operation: Operation, dtype: np.dtype[Any]) -> Callable[..., Any]:
 
 
 def address_of(array: np.ndarray[Any, Any]) -> int:
-    """Return where an array's numbers are; they stay there as long as somebody keeps the array."""
+    """Return the address of an array's data, which stays there as long as somebody keeps the array."""
     return int(array.__array_interface__["data"][0])
 
 

@@ -62,14 +62,14 @@ def by_feature(
     def plan(layer: Layer, program: Program, x: int) -> int:
         size = math.prod(layer.output_shape)
         y = program.room(size)
-        place = {
+        operands = {
             "x": x, "y": y, "inputs": size, "outputs": size, "W": program.at(parameter),
             "own": (layer.output_shape[-1],),
         }  # fmt: skip
-        program.forward(run, **place)
-        program.gradient(run_gradients, **place)
+        program.forward(run, **operands)
+        program.gradient(run_gradients, **operands)
         if program.slope_wanted:
-            program.backward(run_back, **place)
+            program.backward(run_back, **operands)
         program.overwritable.add(y)
         return y
 

@@ -1,4 +1,7 @@
-"""Gather: the rows of a batch from X, converted to the network's dtype; one operation for each dtype of X."""
+"""Gather: the rows of a batch from X, converted to the network's dtype; one operation for each dtype of X.
+
+The loops: rows, and within that the columns, so that X is read in order and written to a batch that stays in the cache.
+"""
 
 from __future__ import annotations
 

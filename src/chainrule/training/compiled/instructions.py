@@ -42,8 +42,8 @@ def _writing(dtype: Any) -> Any:
     def write(typing: Any, address: Any, index: Any, value: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             at = context.cast(builder, arguments[1], signature.args[1], types.int64)
-            number = context.cast(builder, arguments[2], signature.args[2], dtype)
-            builder.store(number, _pointer(context, builder, arguments[0], dtype, at))
+            converted = context.cast(builder, arguments[2], signature.args[2], dtype)
+            builder.store(converted, _pointer(context, builder, arguments[0], dtype, at))
             return context.get_dummy_value()
 
         return types.void(address, index, value), codegen
@@ -97,7 +97,7 @@ def part(typing: Any, vector: Any, start: Any, size: Any) -> Any:
 
 @intrinsic
 def address(typing: Any, T: Any, start: Any, index: Any) -> Any:
-    """Return the address of number ``index`` from ``start`` on."""
+    """Return the address of value ``index`` from ``start`` on."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         at = context.cast(builder, arguments[2], signature.args[2], types.int64)
@@ -130,7 +130,7 @@ def call(typing: Any, function: Any, integers: Any) -> Any:
 
 
 def _atomic(operation: str) -> Any:
-    """Return a function that changes a number for all threads at once and returns what was there before."""
+    """Return a function that changes an integer for all threads at once and returns what was there before."""
 
     def change(typing: Any, address: Any, index: Any, value: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -186,7 +186,7 @@ def vector_bytes() -> int:
 
 @intrinsic
 def lanes(typing: Any, T: Any) -> Any:
-    """Return how many numbers a vector has."""
+    """Return how many values a vector has."""
     count = vector_bytes() * 8 // T.dtype.bitwidth
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -258,12 +258,12 @@ class _Tile:
         a, b, c = (builder.inttoptr(v[name], self.real.as_pointer()) for name in "abc")
         self.masks = [self._mask(v["width"], n) for n in range(self.vectors)]
         last = builder.sub(v["count"], ir.Constant(I64, 1))
-        places = []
+        indices = []
         for m in range(self.rows):
             i = ir.Constant(I64, m)
-            places.append(builder.select(builder.icmp_signed("<", i, v["count"]), i, last) if m else i)
-        at_c = [self._far(v["cm"], i) for i in places]
-        at_a = [builder.gep(a, [self._far(v["am"], i)]) for i in places]
+            indices.append(builder.select(builder.icmp_signed("<", i, v["count"]), i, last) if m else i)
+        at_c = [self._far(v["cm"], i) for i in indices]
+        at_a = [builder.gep(a, [self._far(v["am"], i)]) for i in indices]
         sums = self._start(v["start"], c, at_c)
         before = builder.block
         loop, done = builder.append_basic_block("depth"), builder.append_basic_block("done")
@@ -307,7 +307,7 @@ class _Tile:
         return self.builder.load(self.builder.gep(self.builder.inttoptr(step, I64.as_pointer()), [i]))
 
     def _start(self, start: Any, c: Any, at_c: list[Any]) -> list[Any]:
-        """Return the first sums: 0 where ``start`` is 0, C where it is 1, else the numbers at that address."""
+        """Return the first sums: 0 where ``start`` is 0, C where it is 1, else the values at that address."""
         builder = self.builder
         own, given, ready = (builder.append_basic_block(name) for name in ("own", "given", "ready"))
         nothing = ir.Constant(self.kind, [0.0] * self.lanes)
@@ -346,8 +346,8 @@ class _Tile:
         spread = self.builder.shuffle_vector(
             one, nothing, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         )
-        numbers = ir.Constant(kind, [n * self.lanes + i for i in range(self.lanes)])
-        return self.builder.icmp_signed("<", numbers, spread)
+        columns = ir.Constant(kind, [n * self.lanes + i for i in range(self.lanes)])
+        return self.builder.icmp_signed("<", columns, spread)
 
     def _place(self, start: Any, n: int) -> Any:
         where = self.builder.gep(start, [ir.Constant(I64, n * self.lanes)])

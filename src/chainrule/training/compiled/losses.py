@@ -1,4 +1,8 @@
-"""The losses: of the rows of a part, their share of L, and dL/dy; an operation for each."""
+"""The losses: of the rows of a part, their share of L, and dL/dy; an operation for each.
+
+The loops: rows, and within that the outputs. Softmax takes e^y of all rows in one loop of its own, because a row is
+often shorter than a vector of the processor.
+"""
 
 from __future__ import annotations
 
@@ -161,11 +165,11 @@ KNOWN = {
     "Quantile": (_sum_over_outputs("quantile", _quantile), ("quantile",)),
     "Poisson": (_sum_over_outputs("poisson", _poisson), ()),
 }
-"""The operation of each loss, and the names of its numbers."""
+"""The operation of each loss, and the names of its constants."""
 
 
 def plan(loss: Loss) -> tuple[Any, tuple[float, ...]] | None:
-    """Return a loss's operation and its numbers; None if it has no compiled form."""
+    """Return a loss's operation and its constants; None if it has no compiled form."""
     name = type(loss).__name__
     if type(loss).__module__ != "chainrule.losses" or name not in KNOWN:
         return None

@@ -14,7 +14,7 @@ from chainrule.training.compiled.product import DEPTH, product, windows_product
 from chainrule.training.compiled.program import Program, Table
 from chainrule.training.compiled.team import Team, post_task
 
-STRIP = 128  # numbers that two vectors have at most
+STRIP = 128  # values that two vectors have at most
 
 
 class Machine:
@@ -29,7 +29,7 @@ class Machine:
     arrays : pairs of slot and array
         What the operations read and write besides the values of the layers.
     job : mapping
-        Fields of the job, by their number: arrays, or integers.
+        Fields of the job, by their index: arrays, or integers.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ from chainrule.training.compiled.program import NotCompiled, Program, Table
 from chainrule.training.compiled.rows import in_place, strides_of
 from chainrule.training.compiled.slots import integer, vector, y_of
 
-CACHED = 2**17  # numbers of a part of a batch, of all layers, that stay in the cache
+CACHED = 2**17  # values of a part of a batch, of all layers, that stay in the cache
 
 
 def logits(network: Network, X: Array) -> Array | None:

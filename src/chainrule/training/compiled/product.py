@@ -5,7 +5,7 @@ from __future__ import annotations
 from chainrule.training.compiled.compiling import compiled, inlined, operation
 
 DEPTH = 256  # rows of B at a time: so many, two vectors wide, stay in the first cache
-FAR = 1024  # numbers from one row of B to the next, from which on it is copied together first
+FAR = 1024  # values from one row of B to the next, from which on it is copied together first
 
 address, lanes, tile, vector, window_tile = inlined("address", "lanes", "tile", "vector", "window_tile")
 
@@ -14,9 +14,10 @@ address, lanes, tile, vector, window_tile = inlined("address", "lanes", "tile", 
 def product(T, a, am, ak, b, bk, bf, c, cm, rows, width, depth, start, packed):
     """Put C[m, f] = start + Σₖ A[m, k] B[k, f] into C.
 
-    A[m, k] is at a + m am + k ak, B[k, f] at b + k bk + f bf, C[m, f] at c + m cm + f, counted in numbers; rows of A
-    may overlap. ``start`` is 0, 1 for C as it is, or the address of a row of numbers. ``packed`` is room for DEPTH rows
-    of two vectors. The loops: a strip of B two vectors wide, DEPTH rows of it, then the rows of A, eight at a time.
+    A[m, k] is at a + m am + k ak, B[k, f] at b + k bk + f bf, C[m, f] at c + m cm + f, counted in values; rows of A
+    may overlap. ``start`` is 0, 1 for C as it is, or the address of a row of values. ``packed`` is room for DEPTH rows
+    of two vectors. The loops: DEPTH rows of B, a strip of them two vectors wide, then the rows of A,
+    eight at a time: the strip stays in the first cache, and each value of it that is read is used eight times.
     """
     wide = 2 * lanes(T)
     for k in range(0, max(depth, 1), DEPTH):
@@ -47,8 +48,8 @@ def _pack(T, b, bk, bf, packed, depth, width, wide):
 def windows_product(T, a, am, ak, b, bk, c, cm, rows, width, depth, start):
     """Put C[m, f] = start + Σₖ A[m, k] B[k, f] into C: A[m, k] is at a + am[m] + ak[k], and C[m, f] at c + cm[m] + f.
 
-    The windows of an image are the rows of a matrix that is nowhere in memory. ``am``, ``ak`` and ``cm`` are addresses
-    of tables: where each window begins, where each of its numbers is from there, and where each row of C begins.
+    The same loops. The windows of an image are the rows of a matrix that is nowhere in memory. ``am``, ``ak`` and
+    ``cm`` are addresses of tables: the offsets of the windows, of the values within a window, and of the rows of C.
     """
     wide = 2 * lanes(T)
     for k in range(0, depth, DEPTH):

@@ -18,7 +18,7 @@ PIECE = 4096  # parameters at a time: each piece is in the cache from first to l
 NO_CLIP, CLIP_NORM, CLIP_VALUE = range(3)
 # The runs of theta whose parameters have the same strengths, and its pieces of ``unit`` parameters that stay together.
 RUNS, STRENGTHS, UNITS, KINDS, CLIP, GRADS, SIZE, BLOCKS, BATCH_PARTS = range(slots.OWN, slots.OWN + 9)
-LIMIT = slots.REALS + 7  # the number after those of the optimizer
+LIMIT = slots.REALS + 7  # the one after those of the optimizer
 
 
 @compiled
@@ -138,7 +138,7 @@ def measure(T, op, base, n, row, rows):
 
 @compiled
 def _scale_and_bound(op, base):
-    """Return by what the gradient is multiplied, and how large a number of it may be."""
+    """Return by what the gradient is multiplied, and how large a value of it may be."""
     if integer(op, CLIP) == CLIP_NORM:
         squared = 0.0
         for q in range(integer(base, slots.PARTS)):
@@ -183,7 +183,7 @@ def _update(name: str, step: Any) -> Any:
     return operation(update)
 
 
-# ------------------------------------------------------------ the lines of chainrule.optimizers, number by number
+# ------------------------------------------------------------ the lines of chainrule.optimizers, value by value
 
 
 @compiled
@@ -271,11 +271,11 @@ KNOWN = {
     "AdamW": (_adam_update, ("beta_1", "beta_2", "epsilon", "epsilon_hat")),
     "Lion": (_update("lion", _lion), ("beta_1", "beta_2")),
 }
-"""The operation of each optimizer, and the names of its numbers but for rate and weight decay."""
+"""The operation of each optimizer, and the names of its constants but for rate and weight decay."""
 
 
 def plan(optimizer: Optimizer) -> tuple[Any, tuple[float, ...]] | None:
-    """Return an optimizer's operation and its numbers; None if it has no compiled form."""
+    """Return an optimizer's operation and its constants; None if it has no compiled form."""
     name = type(optimizer).__name__
     if type(optimizer).__module__ != "chainrule.optimizers" or name not in KNOWN:
         return None

@@ -1,7 +1,7 @@
 """Elementwise activations, each beside its slope, and Softmax and PReLU.
 
 Each is y = f(z) and f′, written with y where that is enough: then z need not be there any more, and y takes its place.
-The formulas are those of :mod:`chainrule.layers.activation`; a and b are a layer's numbers.
+The formulas are those of :mod:`chainrule.layers.activation`; a and b are a layer's constants.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ def _elementwise(
         in_place = from_y and x in program.overwritable
         y = x if in_place else program.room(size)
         forward, backward = here if in_place else there
-        place = {"x": x, "y": y, "inputs": size, "outputs": size, "reals": reals(layer)}
-        program.forward(forward, **place)
+        operands = {"x": x, "y": y, "inputs": size, "outputs": size, "reals": reals(layer)}
+        program.forward(forward, **operands)
         if program.slope_wanted:
-            program.backward(backward, **place)
+            program.backward(backward, **operands)
         program.overwritable.discard(y)  # the slope is written with it
         return y
 
@@ -155,16 +155,16 @@ def Softmax(layer: Layer, program: Program, x: int) -> int:  # noqa: N802
     """Plan it over the last axis."""
     size = math.prod(layer.output_shape)
     y = program.room(size)
-    place = {"x": x, "y": y, "inputs": size, "outputs": size, "own": (layer.output_shape[-1],)}
-    program.forward(softmax, **place)
+    operands = {"x": x, "y": y, "inputs": size, "outputs": size, "own": (layer.output_shape[-1],)}
+    program.forward(softmax, **operands)
     if program.slope_wanted:
-        program.backward(softmax_slope, **place)
+        program.backward(softmax_slope, **operands)
     return y
 
 
 @operation
 def softmax(T, op, base, n, row, rows):
-    """Put e^(x − max) / Σ into y."""
+    """Put e^(x − max) / Σ into y: row by row, but e^ of all rows in one loop, as a row may be shorter than a vector."""
     x, y, classes = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, slots.OWN)
     for i in range(0, y.size, classes):
         z, line = part(x, i, classes), part(y, i, classes)

@@ -1,8 +1,9 @@
-"""Convolution of images: a product of all windows of an image with W, with the windows where they are.
+"""Convolution: y = c W + b, dW = cᵀ dy, where the rows of c are the windows of an image, read where they are.
 
-Tables say where each window begins and where each of its numbers is from there. With padding, an image is first copied
-into the middle of zeros. dW is the product of the transposed windows with dy. For dx, dy Wᵀ is added where each window
-lies: for windows that do not overlap at a time, since their sums are in registers meanwhile.
+Tables have the offset of each window, and of each value within a window. With padding, an image is first copied into
+the middle of zeros. For dx, dy Wᵀ is added where each window lies: for windows that do not overlap at a time, since
+their sums are in registers meanwhile. The loops: image by image, which then stays in the cache, group by group, and
+within that the product.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ if TYPE_CHECKING:
 
 address, call, part = inlined("address", "call", "part")
 
-# The image: height, numbers of a row, and how padded: numbers before it, of a row, and in all. Counts: windows, numbers
-# of a window, channels and filters of a group, groups. Tables: where windows begin, where their numbers are from there,
-# and where the rows of y and of W begin.
+# The image: height, values of a row, and how padded: values before it, of a row, and in all. Counts: windows, values
+# of a window, channels and filters of a group, groups. Tables: the offsets of windows, of the values within a
+# window, and of the rows of y and of W.
 (
     HEIGHT, ROW, BEFORE, PADDED_ROW, PADDED_SIZE, IS_PADDED, COUNT, DEPTH, CHANNELS, FILTERS, GROUPS, STARTS, OFFSETS,
     ROWS_OF_Y, ROWS_OF_W
 ) = range(slots.OWN, slots.OWN + 15)  # fmt: skip
-# On the way back: how many windows are done together, in how many turns; the numbers of each that are side by side;
-# where the windows begin in y and in x, turn by turn; where those numbers are, and how often there are some; filters.
-TOGETHER, TURNS, BESIDE, _, _, IN_Y, IN_X, PLACES, TIMES, SINGLE = range(slots.OWN + 6, slots.OWN + 16)
+# On the way back: how many windows are done together, in how many turns; the values of each that are side by side;
+# the offsets of the windows in y and in x, turn by turn; the offsets of those values, and how many there are; filters.
+TOGETHER, TURNS, BESIDE, _, _, IN_Y, IN_X, PIXELS, TIMES, SINGLE = range(slots.OWN + 6, slots.OWN + 16)
 
 
 def Conv2D(layer: layers.Conv2D, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
@@ -49,32 +50,32 @@ def Conv2D(layer: layers.Conv2D, program: Program, x: int) -> int:  # noqa: N802
     program.work += rows * columns * layer.W[..., 0].size * filters
     some, of_group = channels // groups, filters // groups
     starts = (((np.arange(rows) * down)[:, None] * broad + np.arange(columns) * right) * channels).ravel()
-    places = ((np.arange(kh) * high)[:, None] * broad + np.arange(kw) * wide) * channels
-    numbers = (places[..., None] + np.arange(some)).ravel()
-    rows_of_y, rows_of_w = np.arange(rows * columns) * filters, np.arange(len(numbers)) * filters
+    pixels = ((np.arange(kh) * high)[:, None] * broad + np.arange(kw) * wide) * channels
+    offsets = (pixels[..., None] + np.arange(some)).ravel()
+    rows_of_y, rows_of_w = np.arange(rows * columns) * filters, np.arange(len(offsets)) * filters
     image = (height, width * channels, (top * broad + left) * channels, broad * channels, tall * broad * channels)
     own = [
-        *image, windows.padded, rows * columns, len(numbers), some, of_group, groups, *map(
-            program.constant, (starts, numbers, rows_of_y, rows_of_w)
+        *image, windows.padded, rows * columns, len(offsets), some, of_group, groups, *map(
+            program.constant, (starts, offsets, rows_of_y, rows_of_w)
         ),
     ]  # fmt: skip
-    place: dict[str, Any] = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "W": program.at("W")}
-    place["b"] = program.at("b")
-    program.forward(forward, **place, own=own)
-    program.gradient(weights, **place, own=own)
+    operands: dict[str, Any] = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "W": program.at("W")}
+    operands["b"] = program.at("b")
+    program.forward(forward, **operands, own=own)
+    program.gradient(weights, **operands, own=own)
     program.padded(tall * broad * channels if windows.padded else 0)
     if program.slope_wanted:
-        # Together: the numbers of a window that are side by side in the image, and windows that do not overlap there.
+        # Together: the values of a window that are side by side in the image, and windows that do not overlap there.
         whole = wide == 1 and groups == 1
         beside, apart = (kw, -(-kw // right)) if whole else (1, 1)
         chosen = [np.arange(rows * columns).reshape(rows, columns)[:, s::apart].ravel() for s in range(apart)]
         order = np.concatenate(chosen)
         own = [
             *image, windows.padded, program.constant([len(some) for some in chosen]), apart, some * beside, of_group,
-            groups, *map(program.constant, (rows_of_y[order], starts[order], places[:, ::beside].ravel())),
-            len(numbers) // (some * beside), program.constant(np.arange(of_group)),
+            groups, *map(program.constant, (rows_of_y[order], starts[order], pixels[:, ::beside].ravel())),
+            len(offsets) // (some * beside), program.constant(np.arange(of_group)),
         ]  # fmt: skip
-        program.backward(backward, **place, own=own)
+        program.backward(backward, **operands, own=own)
         program.padded(tall * broad * channels + layer.W.size)
     program.overwritable.add(y)
     return y
@@ -149,11 +150,11 @@ def weights(T, op, base, n, row, rows):
 
 @operation
 def backward(T, op, base, n, row, rows):
-    """Add dy Wᵀ to dx where each window lies, for the numbers of windows that are side by side, one after the other."""
+    """Add dy Wᵀ to dx where each window lies, for the values of windows that are side by side, one after the other."""
     inputs, outputs, size = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, PADDED_SIZE)
     beside, filters, groups = integer(op, BESIDE), integer(op, FILTERS), integer(op, GROUPS)
     every, times = groups * filters, integer(op, TIMES)
-    turned = address(T, integer(base, slots.PADDED), size)  # Wᵀ: (group, time, filter, number beside)
+    turned = address(T, integer(base, slots.PADDED), size)  # Wᵀ: (group, time, filter, value beside)
     Wt = vector(T, turned, 0, times * beside * every)
     W_ = vector(T, integer(base, slots.THETA), integer(op, slots.W), times * beside * every)
     for g in range(groups):
@@ -171,7 +172,7 @@ def backward(T, op, base, n, row, rows):
             spread[i] = T(0)
         for g in range(groups):
             for i in range(times):
-                done, at = 0, address(T, image, integer(integer(op, PLACES), i) + g * beside)
+                done, at = 0, address(T, image, integer(integer(op, PIXELS), i) + g * beside)
                 for turn in range(integer(op, TURNS)):
                     count = integer(integer(op, TOGETHER), turn)
                     call(

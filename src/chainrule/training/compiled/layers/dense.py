@@ -1,4 +1,8 @@
-"""Dense: y = x W + b."""
+"""Dense: y = x W + b, dx = dy Wᵀ, dW = xᵀ dy, db = Σ dy.
+
+Each is one call of the product of ``product.py``, which reads its matrices where they are, transposed or not. Sparse
+rows: row by row, entry by entry, and within that the outputs, which are side by side in W and y.
+"""
 
 from __future__ import annotations
 
@@ -23,11 +27,11 @@ def Dense(layer: layers.Dense, program: Program, x: int) -> int:  # noqa: N802  
     y = program.room(outputs)
     program.work += inputs * outputs
     sparse = program.sparse and x < 0
-    place = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "W": program.at("W"), "b": program.at("b")}
-    program.forward(sparse_forward if sparse else forward, **place)
-    program.gradient(sparse_weights if sparse else weights, **place)
+    operands = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "W": program.at("W"), "b": program.at("b")}
+    program.forward(sparse_forward if sparse else forward, **operands)
+    program.gradient(sparse_weights if sparse else weights, **operands)
     if program.slope_wanted:
-        program.backward(backward, **place)
+        program.backward(backward, **operands)
     program.overwritable.add(y)
     return y
 

@@ -1,4 +1,8 @@
-"""Embedding: y = [the other columns of x, W[x] of each column of categories]."""
+"""Embedding: y = [the other columns of x, W[x] of each column of categories], dW[k] = Σ dy of category k.
+
+The loops: row, column, and within that the values of a vector, which are side by side. A part of the weights looks at
+all rows and takes its own categories: no row of dW is written by two threads.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ if TYPE_CHECKING:
 part = inlined("part")[0]
 OTHERS, OTHER, CHOSEN, COLUMN, FIRST, TABLE, SIZE = range(
     slots.OWN, slots.OWN + 7
-)  # counts, and where their numbers are
+)  # counts, and the addresses of their tables
 
 
 def Embedding(layer: layers.Embedding, program: Program, x: int) -> int | str:  # noqa: N802  (named as the class)
@@ -30,11 +34,11 @@ def Embedding(layer: layers.Embedding, program: Program, x: int) -> int | str:  
         len(others), program.constant(others), len(chosen), program.constant(chosen), program.constant(first),
         len(layer.W), layer.size,
     )  # fmt: skip
-    place: dict[str, Any] = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "W": program.at("W"), "own": own}
-    program.forward(forward, **place)
-    program.gradient(tables, **place)
+    operands: dict[str, Any] = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "W": program.at("W"), "own": own}
+    program.forward(forward, **operands)
+    program.gradient(tables, **operands)
     if program.slope_wanted:  # by the tables of an Embedding before this one
-        program.backward(backward, **place)
+        program.backward(backward, **operands)
     program.copied[y] = int((others < of_X).sum())  # they are in ascending order
     program.overwritable.add(y)
     return y
@@ -99,6 +103,6 @@ def tables(T, op, base, n, row, rows):
 
 @compiled
 def _row_of(op, line, c):
-    """Return which row of W column number c asks for; never one that is not there, whatever happened to X since."""
+    """Return which row of W column c of them asks for; never one that is not there, whatever happened to X since."""
     row = int(line[integer(integer(op, COLUMN), c)]) + integer(integer(op, FIRST), c)
     return min(max(row, 0), integer(op, TABLE) - 1)

@@ -1,4 +1,4 @@
-"""Gaussian noise: y = x + n."""
+"""Gaussian noise: y = x + n, dx = dy: one loop over all values; NumPy has drawn n for a block of batches at once."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def GaussianNoise(layer: layers.GaussianNoise, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
-    """Plan a draw for each number."""
+    """Plan a draw for each value."""
     if not program.training:
         return x
     size = math.prod(layer.output_shape)
     y = x if x in program.overwritable else program.room(size)
     own = (program.draws(size, "standard_normal"),)
-    place = {"x": x, "y": y, "inputs": size, "outputs": size, "own": own, "reals": (layer.deviation,)}
-    program.forward(forward, **place)
+    operands = {"x": x, "y": y, "inputs": size, "outputs": size, "own": own, "reals": (layer.deviation,)}
+    program.forward(forward, **operands)
     if program.slope_wanted and x != y:
-        program.backward(backward, **place)
+        program.backward(backward, **operands)
     program.overwritable.add(y)
     return y
 

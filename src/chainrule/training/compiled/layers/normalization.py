@@ -1,4 +1,8 @@
-"""Normalization: over the batch, for which its parts exchange their sums, or over the features of each row."""
+"""Normalization: over the batch, for which its parts exchange their sums, or over the features of each row.
+
+The loops: row by row (position by position), and within that the features, which are side by side and so become vector
+instructions; sums over the rows are kept feature by feature in memory, in the first cache.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ part, vector = inlined("part", "vector")
 # Every part of the batch leaves in SHARED, for each feature: its mean and its sum of squares around that; what all have
 # together, μ, σ² and s; and its sums Σ dy x̂ and Σ dy.
 
-FEATURES, PLACE, MEAN, VAR = range(slots.OWN, slots.OWN + 4)
+FEATURES, OFFSET, MEAN, VAR = range(slots.OWN, slots.OWN + 4)
 
 
 def BatchNorm(layer: layers.BatchNorm, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
@@ -27,23 +31,23 @@ def BatchNorm(layer: layers.BatchNorm, program: Program, x: int) -> int:  # noqa
     size, features = math.prod(layer.output_shape), layer.output_shape[-1]
     y = program.room(size)
     own = (features, program.shared(7 * features), program.statistic("running_mean"), program.statistic("running_var"))
-    place: dict[str, Any] = {
+    operands: dict[str, Any] = {
         "x": x, "y": y, "inputs": size, "outputs": size, "W": program.at("gamma"), "b": program.at("beta"), "own": own,
         "reals": (layer.epsilon, layer.momentum),
     }  # fmt: skip
     program.overwritable.add(y)
     if not program.training:
-        program.forward(normalize_by_running, **place)
+        program.forward(normalize_by_running, **operands)
         return y
-    program.forward(moments, **place)
+    program.forward(moments, **operands)
     program.barrier()
-    program.forward(normalize, **place)
-    program.gradient(batch_parameters, **place)
+    program.forward(normalize, **operands)
+    program.gradient(batch_parameters, **operands)
     if program.slope_wanted:  # backward, the last is planned first
-        program.backward(batch_slope, **place)
+        program.backward(batch_slope, **operands)
         program.barrier_back()
-    program.backward(batch_sums, **place)
-    program.after(running, **place)
+    program.backward(batch_sums, **operands)
+    program.after(running, **operands)
     return y
 
 
@@ -54,7 +58,7 @@ def _shared(T, op, base, p, which):
     return vector(
         T,
         integer(base, slots.SHARED),
-        integer(op, PLACE) * integer(base, slots.PARTS) + (7 * p + which) * features,
+        integer(op, OFFSET) * integer(base, slots.PARTS) + (7 * p + which) * features,
         features,
     )
 
@@ -223,14 +227,14 @@ def _by_row(layer: layers.LayerNorm | layers.RMSNorm, program: Program, x: int, 
     size, features = math.prod(layer.output_shape), layer.output_shape[-1]
     y = program.room(size)
     own = (features, program.memo(2 * (size // features)))
-    place: dict[str, Any] = {
+    operands: dict[str, Any] = {
         "x": x, "y": y, "inputs": size, "outputs": size, "W": program.at("gamma"), "b": beta, "own": own,
         "reals": (layer.epsilon,),
     }  # fmt: skip
-    program.forward(normalize_rows, **place)
-    program.gradient(row_parameters, **place)
+    program.forward(normalize_rows, **operands)
+    program.gradient(row_parameters, **operands)
     if program.slope_wanted:
-        program.backward(row_slope, **place)
+        program.backward(row_slope, **operands)
     program.overwritable.add(y)
     return y
 
@@ -239,7 +243,7 @@ def _by_row(layer: layers.LayerNorm | layers.RMSNorm, program: Program, x: int, 
 def _memo(T, op, base, n, row, rows, width):
     """Return mean and s of each position of these rows, one after the other."""
     count = 2 * (width // integer(op, FEATURES))
-    return vector(T, integer(base, slots.MEMO), n * integer(op, PLACE) + row * count, rows * count)
+    return vector(T, integer(base, slots.MEMO), n * integer(op, OFFSET) + row * count, rows * count)
 
 
 @operation

@@ -1,4 +1,8 @@
-"""Pooling of images: the largest number, or the mean, of every window."""
+"""Pooling of images: the largest value, or the mean, of every window.
+
+The loops: image, window, pixel of the window, and within that the channels, which are side by side and so become
+vector instructions. A table has the pixels of each window, so that its borders are found once, not for every image.
+"""
 
 from __future__ import annotations
 
@@ -60,17 +64,17 @@ def _write(layer: Any, program: Program, x: int, forward: Any, backward: Any, ta
     y, channels = program.room(outputs), layer.output_shape[-1]
     at = program.memo(outputs) if memo else 0
     own = (len(table), channels, program.constant(table * channels), table.shape[1], at)
-    place: dict[str, Any] = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "own": own}
-    program.forward(forward, **place)
+    operands: dict[str, Any] = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "own": own}
+    program.forward(forward, **operands)
     if program.slope_wanted:
-        program.backward(backward, **place)
+        program.backward(backward, **operands)
     program.overwritable.add(y)
     return y
 
 
 @operation
 def largest(T, op, base, n, row, rows):
-    """Put the largest number of each window into y, and where it is into the memo: the first, if there are several."""
+    """Put the largest value of each window into y, and its index into the memo: the first, if there are several."""
     inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
     memo = vector(T, integer(base, slots.MEMO), n * integer(op, AT) + row * outputs, rows * outputs)

@@ -1,4 +1,4 @@
-"""Residual: y = x + f(x), with the operations of f between."""
+"""Residual: y = x + f(x), dx = dy + df, with the operations of f between: one loop over all values each."""
 
 from __future__ import annotations
 
