@@ -28,7 +28,10 @@ from chainrule.training.compiled import keeping
 PACKAGE = "chainrule.training.compiled"
 
 # Division by zero gives infinity, as in NumPy: Numba's default, to raise an error, prevents vector instructions.
-OPTIONS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "no_cpython_wrapper": True}
+# Without a fastmath of its own, a function would have that of the first caller for which it is compiled.
+OPTIONS = {
+    "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "no_cpython_wrapper": True, "fastmath": False
+}  # fmt: skip
 # Sums in any order, for vector instructions; NaN and infinity stay what they are.
 SUMMING = {"reassoc", "contract", "nsz"}
 
@@ -179,7 +182,7 @@ def _helper(names: Sequence[str], dtype: np.dtype[Any]) -> Iterator[None]:
     kept, for whatever reason, is compiled here.
     """
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # where all cores are busy, a helper is in the way
-    alone = len(names) < FEWEST_TO_SHARE or not keeping.possible() or load > choose_threads(0).allowed - 1
+    alone = len(names) < FEWEST_TO_SHARE or not keeping.possible() or choose_threads(0).allowed - load <= 1
     python = Path(sys.executable or "").name.lower()  # in a single executable, this would be the program
     if alone or not python.startswith(("python", "pypy")):
         yield
@@ -231,7 +234,7 @@ def _njit(python: Callable[..., Any], **options: Any) -> Any:
     cells = tuple(types.CellType(_ready(cell.cell_contents)) for cell in python.__closure__ or ())
     code = types.FunctionType(python.__code__, {**known, **ready}, python.__name__, python.__defaults__, cells)
     code.__qualname__, code.__module__ = python.__qualname__, python.__module__
-    return njit(**OPTIONS, **options)(code)
+    return njit(**OPTIONS | options)(code)
 
 
 def _ready(value: Any) -> Any:
