@@ -1,9 +1,13 @@
 """Compiled code: from any installation, whatever the state of the files in which it is kept, and without Numba."""
 
 import compileall
+import contextlib
 import functools
+import importlib
+import io
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +18,7 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.cli import progress
 from chainrule.training import engine
 
 pytest.importorskip("numba")
@@ -357,6 +362,55 @@ def test_a_watcher_does_not_hide_that_the_result_cannot_be_kept(nothing_loaded, 
     monkeypatch.setattr(keeping, "_folder", lambda: None)
     compiling.prepare([double], np.dtype("float32"))
     assert "cannot be kept. Set NUMBA_CACHE_DIR" in capsys.readouterr().err
+
+
+class Screen(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_command_line_shows_a_clock_on_a_terminal_and_erases_it(nothing_loaded, monkeypatch):
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with progress.compiling(quiet=False):
+        compiling.prepare([double, triple], np.dtype("float32"))
+    first, second, *rest = re.split("\r(?=.)", screen.getvalue())[1:]
+    assert re.fullmatch(r"Compiling, first use only: 0 of 2 operations, \d+ s", first)
+    assert re.fullmatch(r"Compiling, first use only: 1 of 2 operations, \d+ s", second)
+    assert rest == [" " * len(second) + "\r"]
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_the_command_line_prints_one_line_on_a_pipe_and_none_if_quiet(quiet, nothing_loaded, capsys):
+    with progress.compiling(quiet=quiet):
+        compiling.prepare([double, triple], np.dtype("float32"))
+    expected = "" if quiet else "chainrule: compiling, which takes a few seconds; the result is kept for later\n"
+    assert capsys.readouterr().err == expected
+    assert compiling.watcher.get() is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_the_first_training_on_a_terminal(tmp_path):
+    pty = importlib.import_module("pty")
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "CHAINRULE_KERNELS": "numba", "NUMBA_CACHE_DIR": str(tmp_path), "COLUMNS": "100"}
+    command = [sys.executable, "-m", "chainrule.cli", "train", "moons", "--epochs", "2", "--out", str(tmp_path / "run")]
+    with subprocess.Popen(
+        command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path
+    ) as process:
+        os.close(theirs)
+        screen = b""
+        with contextlib.suppress(OSError):  # the end of a pseudo-terminal
+            while some := os.read(ours, 4096):
+                screen += some
+    os.close(ours)
+    assert process.returncode == 0
+    before, _, after = screen.decode().partition("data       moons")
+    assert re.match(r"\rCompiling, first use only: 0 of \d+ operations, \d s\rCompiling", before)
+    assert re.search(r"\r +\r$", before)  # erased
+    assert "accuracy" in after
+    assert "chainrule: compiling" not in before + after
 
 
 SHARED = """

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, TextIO
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress
@@ -111,7 +111,7 @@ class CompilingLine:
     '\rCompiling, first use only: 7 of 12 operations, 0 s'
     """
 
-    def __init__(self, file: TextIO) -> None:
+    def __init__(self, file: Any) -> None:
         self._file, self._start, self._width = file, 0.0, 0
 
     def __call__(self, done: int, total: int) -> None:
