@@ -23,7 +23,7 @@ from chainrule.training import engine
 
 pytest.importorskip("numba")
 
-from chainrule.training.compiled import compiling, keeping
+from chainrule.training.compiled import compiling, keeping, sharing
 
 PACKAGE = Path(cr.__file__).parent
 set_integer = compiling.inlined("set_integer")[0]
@@ -339,28 +339,28 @@ def nothing_loaded(folder, monkeypatch):
     """Forget, for a test, what was loaded."""
     monkeypatch.setattr(compiling, "_loaded", {})
     monkeypatch.setattr(compiling, "_engine", functools.cache(compiling._engine.__wrapped__))
-    monkeypatch.setattr(compiling, "FEWEST_TO_SHARE", 99)
+    monkeypatch.setattr(sharing, "FEWEST_TO_SHARE", 99)
 
 
 @pytest.fixture
 def watched():
     seen = []
-    token = compiling.watcher.set(lambda done, total: seen.append((done, total)))
+    token = keeping.watcher.set(lambda done, total: seen.append((done, total)))
     yield seen
-    compiling.watcher.reset(token)
+    keeping.watcher.reset(token)
 
 
 def test_a_watcher_is_told_what_is_compiled_instead_of_a_line(nothing_loaded, watched, capsys):
-    compiling.prepare([double, triple, double], np.dtype("float32"))
+    sharing.prepare([double, triple, double], np.dtype("float32"))
     assert watched == [(0, 2), (1, 2), (2, 2)]
-    compiling.prepare([double, triple], np.dtype("float32"))
+    sharing.prepare([double, triple], np.dtype("float32"))
     assert len(watched) == 3  # all is there
     assert capsys.readouterr().err == ""
 
 
 def test_a_watcher_does_not_hide_that_the_result_cannot_be_kept(nothing_loaded, watched, monkeypatch, capsys):
     monkeypatch.setattr(keeping, "_folder", lambda: None)
-    compiling.prepare([double], np.dtype("float32"))
+    sharing.prepare([double], np.dtype("float32"))
     assert "cannot be kept. Set NUMBA_CACHE_DIR" in capsys.readouterr().err
 
 
@@ -373,7 +373,7 @@ def test_the_command_line_shows_a_clock_on_a_terminal_and_erases_it(nothing_load
     screen = Screen()
     monkeypatch.setattr(sys, "stderr", screen)
     with progress.compiling(quiet=False):
-        compiling.prepare([double, triple], np.dtype("float32"))
+        sharing.prepare([double, triple], np.dtype("float32"))
     first, second, *rest = re.split("\r(?=.)", screen.getvalue())[1:]
     assert re.fullmatch(r"Compiling, first use only: 0 of 2 operations, \d+ s", first)
     assert re.fullmatch(r"Compiling, first use only: 1 of 2 operations, \d+ s", second)
@@ -383,10 +383,10 @@ def test_the_command_line_shows_a_clock_on_a_terminal_and_erases_it(nothing_load
 @pytest.mark.parametrize("quiet", [False, True])
 def test_the_command_line_prints_one_line_on_a_pipe_and_none_if_quiet(quiet, nothing_loaded, capsys):
     with progress.compiling(quiet=quiet):
-        compiling.prepare([double, triple], np.dtype("float32"))
+        sharing.prepare([double, triple], np.dtype("float32"))
     expected = "" if quiet else "chainrule: compiling, which takes a few seconds; the result is kept for later\n"
     assert capsys.readouterr().err == expected
-    assert compiling.watcher.get() is None
+    assert keeping.watcher.get() is None
 
 
 @pytest.mark.slow
@@ -418,7 +418,7 @@ import os, sys, time
 os.getloadavg = lambda: ({load}, 0.0, 0.0)
 sys.executable = {python!r} or sys.executable
 import numpy as np
-from chainrule.training.compiled import compiling, keeping, product
+from chainrule.training.compiled import compiling, keeping, product, sharing
 from chainrule.training.compiled.layers import activation, dense
 
 compile_, here, T = compiling.Operation._compile, [], np.dtype("float32")
@@ -432,7 +432,7 @@ def slow(self, dtype):
     return compile_(self, dtype)
 
 compiling.Operation._compile = slow
-compiling.prepare(operations, T)
+sharing.prepare(operations, T)
 print(len(here), all(operation.address(T) for operation in operations))
 """
 IDLE = {"load": 0.0, "python": "", "wait": 0, "cores": "2"}

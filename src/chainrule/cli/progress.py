@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress
 
 from chainrule.cli.output import tell
 from chainrule.training.callbacks import Callback, Run
-from chainrule.training.compiled.compiling import watcher
+from chainrule.training.compiled.keeping import watcher
 
 INTERVAL = 0.1  # seconds between two updates: the eye can follow them, and training does not slow down
 

@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import functools
 import importlib
-import json
 import os
-import sys
 import threading
 import types
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
 from ctypes import CFUNCTYPE, c_int, c_int64, c_void_p, create_string_buffer
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from chainrule._internal.threads import choose_threads
 from chainrule.training.compiled import keeping
 
 PACKAGE = "chainrule.training.compiled"
@@ -35,22 +29,17 @@ OPTIONS = {
 # Sums in any order, for vector instructions; NaN and infinity stay what they are.
 SUMMING = {"reassoc", "contract", "nsz"}
 
-FEWEST_TO_SHARE = 6  # operations: another process takes half a second to start
-
 NEVER = "NRT_MemInfo_call_dtor"  # what Numba's runtime does for an array that owns its memory, which none of ours does
 
-_lock = threading.RLock()  # LLVM and Numba take one thread at a time
+lock = threading.RLock()  # LLVM and Numba take one thread at a time
 _loaded: dict[str, int] = {}
-_operations: dict[str, Operation] = {}
-
-watcher: ContextVar[Callable[[int, int], None] | None] = ContextVar("watcher", default=None)
-"""Called with the operations done and in all, before each that is compiled and after the last; None prints a line."""
+operations: dict[str, Operation] = {}
 
 
 def _forget() -> None:
     """Replace the lock in a forked process: another thread, which does not exist there, may have held it."""
-    global _lock  # noqa: PLW0603
-    _lock = threading.RLock()
+    global lock  # noqa: PLW0603
+    lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -104,7 +93,7 @@ class Operation:
         self._parameters = code.co_varnames[: code.co_argcount]
         self.name = f"{python.__module__.removeprefix(f'{PACKAGE}.')}.{python.__name__}"
         self.size = len(code.co_code)
-        _operations[self.name] = self
+        operations[self.name] = self
 
     def key(self, dtype: np.dtype[Any]) -> str:
         """Return the name of the machine code for a dtype."""
@@ -113,7 +102,7 @@ class Operation:
     def load(self, dtype: np.dtype[Any]) -> bool:
         """Return whether there is machine code for a dtype, in memory or on disk."""
         key = self.key(dtype)
-        with _lock:
+        with lock:
             if key not in _loaded and (kept := keeping.read(key)):
                 _loaded[key] = _load(*kept)
             return key in _loaded
@@ -121,7 +110,7 @@ class Operation:
     def address(self, dtype: np.dtype[Any]) -> int:
         """Return the address of the machine code for a dtype, from memory, from disk, or compiled now."""
         key = self.key(dtype)
-        with _lock:
+        with lock:
             if not self.load(dtype):
                 _loaded[key] = _load(*keeping.write(key, *self._compile(dtype)))
             return _loaded[key]
@@ -131,8 +120,7 @@ class Operation:
         from llvmlite import binding  # noqa: PLC0415  (start-up time: 50 ms)
         from numba import types as numba_types  # noqa: PLC0415  (start-up time: half a second, for first uses only)
 
-        if watcher.get() is None or not keeping.possible():
-            keeping.announce()
+        keeping.announce()
         kind = numba_types.NumberClass(getattr(numba_types, dtype.name))
         signature = tuple(kind if name == "T" else numba_types.int64 for name in self._parameters)
         function = _njit(self._python, **self._options)
@@ -149,66 +137,6 @@ class Operation:
 
 
 operation = Operation
-
-
-def prepare(operations: Iterable[Operation], dtype: np.dtype[Any]) -> None:
-    """Load operations; compile those that are kept nowhere yet, from both ends of a list, with a helper if possible."""
-    with _lock:
-        missing = sorted((run for run in dict.fromkeys(operations) if not run.load(dtype)), key=lambda run: -run.size)
-        order, total = [*missing[::2], *missing[1::2][::-1]], len(missing)  # the smallest meet in the middle
-        watch = watcher.get() or (lambda done, total: None)
-        with _helper([run.name for run in reversed(order)], dtype):
-            for i, run in enumerate(order):
-                if not run.load(dtype):
-                    watch(max(i, sum(keeping.there(other.key(dtype)) for other in order)), total)
-                    run.address(dtype)
-        if missing:
-            watch(total, total)
-
-
-HELPER = """
-import json, sys
-sys.path[:], names, dtype = json.loads(sys.argv[1])
-from chainrule.training.compiled import compiling
-compiling.compile_named(names, dtype)
-"""
-
-
-@contextmanager
-def _helper(names: Sequence[str], dtype: np.dtype[Any]) -> Iterator[None]:
-    """Let another process compile and keep operations meanwhile, if a core is idle and there is a folder for them.
-
-    Threads would not do: Numba compiles under one lock, and llvmlite calls LLVM under another. What the helper has not
-    kept, for whatever reason, is compiled here.
-    """
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # where all cores are busy, a helper is in the way
-    alone = len(names) < FEWEST_TO_SHARE or not keeping.possible() or choose_threads(0).allowed - load <= 1
-    python = Path(sys.executable or "").name.lower()  # in a single executable, this would be the program
-    if alone or not python.startswith(("python", "pypy")):
-        yield
-        return
-    import subprocess  # noqa: PLC0415  (start-up time)
-
-    command = [sys.executable, "-I", "-c", HELPER, json.dumps([sys.path, names, dtype.name])]
-    silent, no_window = subprocess.DEVNULL, getattr(subprocess, "CREATE_NO_WINDOW", 0)
-    try:
-        helper = subprocess.Popen(command, stdin=silent, stdout=silent, stderr=silent, creationflags=no_window)  # noqa: S603
-    except OSError:  # processes are not allowed here
-        yield
-        return
-    try:
-        yield
-        helper.wait()
-    finally:
-        helper.kill()
-        helper.wait()
-
-
-def compile_named(names: Sequence[str], dtype: str) -> None:
-    """Compile and keep operations: the work of a helper."""
-    for name in names:
-        importlib.import_module(f"{PACKAGE}.{name.rpartition('.')[0]}")
-        _operations[name].address(np.dtype(dtype))
 
 
 def function(operation: Operation, dtype: np.dtype[Any]) -> Callable[..., Any]:

@@ -9,9 +9,10 @@ import numpy as np
 
 from chainrule.training.compiled import epoch as driver
 from chainrule.training.compiled import slots
-from chainrule.training.compiled.compiling import address_of, function, prepare
+from chainrule.training.compiled.compiling import address_of, function
 from chainrule.training.compiled.product import DEPTH, product, windows_product
 from chainrule.training.compiled.program import Program, Table
+from chainrule.training.compiled.sharing import prepare
 from chainrule.training.compiled.team import Team, post_task
 
 STRIP = 128  # values that two vectors have at most

@@ -21,14 +21,16 @@ RUNS, STRENGTHS, UNITS, KINDS, CLIP, GRADS, SIZE, BLOCKS, BATCH_PARTS = range(sl
 LIMIT = slots.REALS + 7  # the one after those of the optimizer
 
 
-@compiled
-def _gradient(w: Any, g: Any, l1: Any, l2: Any, penalised: bool) -> Any:
+def _sum(w: Any, g: Any, l1: Any, l2: Any, penalised: bool) -> Any:
     """Return g + l2 w + l1 sign(w)."""
     if penalised:
         T = type(w)
         g += l2 * w
         g += l1 if w > 0 else (-l1 if w < 0 else T(0))
     return g
+
+
+_gradient, _fused = compiled(_sum), summing(_sum)  # fused: g + l2 w with one rounding, where the processor can
 
 
 @summing
@@ -47,7 +49,7 @@ def _squared_norm(theta: Any, grad: Any, l1: Any, l2: Any) -> float:
     """Return Σ g² with the penalties' gradients in g, in float64: squares overflow early in float32."""
     total = 0.0
     for i in range(grad.size):
-        g = float(_gradient(theta[i], grad[i], l1, l2, l1 != 0 or l2 != 0))
+        g = float(_fused(theta[i], grad[i], l1, l2, l1 != 0 or l2 != 0))
         total += g * g
     return total
 
@@ -190,14 +192,14 @@ def _update(name: str, step: Any) -> Any:
 def _sgd(T, op, w, g, s1, s2, l1, l2, rate, t):
     eta, penalised = T(rate), l1 != 0 or l2 != 0
     for i in range(w.size):
-        w[i] -= eta * _gradient(w[i], g[i], l1, l2, penalised)
+        w[i] -= eta * _fused(w[i], g[i], l1, l2, penalised)
 
 
 @compiled
 def _momentum(T, op, w, g, s1, s2, l1, l2, rate, t):
     eta, mu, penalised = T(rate), T(real(op, slots.REALS)), l1 != 0 or l2 != 0
     for i in range(w.size):
-        v = mu * s1[i] - eta * _gradient(w[i], g[i], l1, l2, penalised)
+        v = mu * s1[i] - eta * _fused(w[i], g[i], l1, l2, penalised)
         s1[i] = v
         w[i] += v
 
@@ -206,7 +208,7 @@ def _momentum(T, op, w, g, s1, s2, l1, l2, rate, t):
 def _nesterov(T, op, w, g, s1, s2, l1, l2, rate, t):
     eta, mu, penalised = T(rate), T(real(op, slots.REALS)), l1 != 0 or l2 != 0
     for i in range(w.size):
-        step = eta * _gradient(w[i], g[i], l1, l2, penalised)
+        step = eta * _fused(w[i], g[i], l1, l2, penalised)
         v = mu * s1[i] - step
         s1[i] = v
         w[i] += mu * v - step
@@ -216,7 +218,7 @@ def _nesterov(T, op, w, g, s1, s2, l1, l2, rate, t):
 def _adagrad(T, op, w, g, s1, s2, l1, l2, rate, t):
     eta, epsilon, penalised = T(rate), T(real(op, slots.REALS)), l1 != 0 or l2 != 0
     for i in range(w.size):
-        d = _gradient(w[i], g[i], l1, l2, penalised)
+        d = _fused(w[i], g[i], l1, l2, penalised)
         s = s1[i] + d * d
         s1[i] = s
         w[i] -= eta * (d / (math.sqrt(s) + epsilon))
@@ -227,7 +229,7 @@ def _rmsprop(T, op, w, g, s1, s2, l1, l2, rate, t):
     eta, rho, rest = T(rate), T(real(op, slots.REALS)), T(1 - real(op, slots.REALS))
     epsilon, penalised = T(real(op, slots.REALS + 1)), l1 != 0 or l2 != 0
     for i in range(w.size):
-        d = _gradient(w[i], g[i], l1, l2, penalised)
+        d = _fused(w[i], g[i], l1, l2, penalised)
         s = rho * s1[i] + rest * (d * d)
         s1[i] = s
         w[i] -= eta * (d / (math.sqrt(s) + epsilon))
@@ -241,7 +243,7 @@ def _adam(T, op, w, g, s1, s2, l1, l2, rate, t):
     epsilon = T(given / root if real(op, slots.REALS + 3) else given)
     unbias, eta = T(1 / root), T(rate / (1 - b1**t))
     for i in range(w.size):
-        d = _gradient(w[i], g[i], l1, l2, penalised)
+        d = _fused(w[i], g[i], l1, l2, penalised)
         m = beta_1 * s1[i] + rest_1 * d
         v = beta_2 * s2[i] + rest_2 * (d * d)
         s1[i] = m
@@ -254,7 +256,7 @@ def _lion(T, op, w, g, s1, s2, l1, l2, rate, t):
     b1, b2, eta, penalised = real(op, slots.REALS), real(op, slots.REALS + 1), T(rate), l1 != 0 or l2 != 0
     beta_1, rest_1, beta_2, rest_2 = T(b1), T(1 - b1), T(b2), T(1 - b2)
     for i in range(w.size):
-        d = _gradient(w[i], g[i], l1, l2, penalised)
+        d = _fused(w[i], g[i], l1, l2, penalised)
         c = beta_1 * s1[i] + rest_1 * d
         w[i] -= eta if c > 0 else (-eta if c < 0 else T(0))
         s1[i] = beta_2 * s1[i] + rest_2 * d
