@@ -219,18 +219,23 @@ def _tiles(*, tables: bool) -> Any:
             )
             full = builder.icmp_signed("==", width, ir.Constant(I64, 2 * size))
             half = builder.icmp_signed("<=", width, ir.Constant(I64, size))
-            widths = [(half, 1, True), (ir.Constant(ir.IntType(1), 1), 2, True)]  # whether it fits, vectors, masked
+            always = ir.Constant(ir.IntType(1), 1)
+            widths = [(half, 1, True), (always, 2, True)]  # whether it fits, vectors, masked
             done = builder.append_basic_block("done")
             for rows, below in ((8, 4), (4, 1), (1, 0)):
-                enough = builder.icmp_signed(">", count, ir.Constant(I64, below))
+                tall, lower = builder.append_basic_block("tall"), builder.append_basic_block("lower")
+                builder.cbranch(builder.icmp_signed(">", count, ir.Constant(I64, below)), tall, lower)
+                builder.position_at_end(tall)
                 for fits, vectors, masked in widths if tables else [(full, 2, False), *widths]:
                     here, other = builder.append_basic_block("tile"), builder.append_basic_block("other")
-                    builder.cbranch(builder.and_(enough, fits), here, other)
+                    builder.cbranch(fits, here, other)
                     builder.position_at_end(here)
                     chosen = _Tile(T.dtype, rows, vectors, size, masked=masked, tables=tables)
                     chosen.codegen(context, builder, signature, arguments)
                     builder.branch(done)
                     builder.position_at_end(other)
+                builder.unreachable()
+                builder.position_at_end(lower)
             builder.branch(done)
             builder.position_at_end(done)
             return context.get_dummy_value()

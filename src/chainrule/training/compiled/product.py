@@ -29,10 +29,15 @@ def product(T, a, am, ak, b, bk, bf, c, cm, rows, width, depth, start, packed):
                 _pack(T, panel, bk, bf, packed, deep, strip, wide)
                 panel, step = packed, wide
             begin = 1 if k else (address(T, start, f) if start > 1 else start)
-            A, C = address(T, a, k * ak), address(T, c, f)
-            for m in range(0, rows, 8):
-                top, out = address(T, A, m * am), address(T, C, m * cm)
-                tile(T, min(8, rows - m), strip, deep, top, am, ak, panel, step, out, cm, begin)
+            _strip(T, address(T, a, k * ak), am, ak, panel, step, address(T, c, f), cm, rows, strip, deep, begin)
+
+
+@compiled
+def _strip(T, a, am, ak, b, bk, c, cm, rows, width, depth, start):
+    """Multiply the rows of A with one strip: a function of its own, which leaves more registers for the tiles."""
+    for m in range(0, rows, 8):
+        top, out = address(T, a, m * am), address(T, c, m * cm)
+        tile(T, min(8, rows - m), width, depth, top, am, ak, b, bk, out, cm, start)
 
 
 @compiled
