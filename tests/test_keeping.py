@@ -1,9 +1,13 @@
 """Compiled code: from any installation, whatever the state of the files in which it is kept, and without Numba."""
 
 import compileall
+import contextlib
 import functools
+import importlib
+import io
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -14,11 +18,12 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.cli import progress
 from chainrule.training import engine
 
 pytest.importorskip("numba")
 
-from chainrule.training.compiled import compiling, keeping
+from chainrule.training.compiled import compiling, keeping, sharing
 
 PACKAGE = Path(cr.__file__).parent
 set_integer = compiling.inlined("set_integer")[0]
@@ -293,3 +298,165 @@ def test_training_with_compiling_switched_off_in_a_process(tmp_path):
     result = run(PACKAGE.parent, TRAIN, NUMBA_DISABLE_JIT="1", NUMBA_CACHE_DIR=str(tmp_path))
     assert result.stderr.count("NUMBA_DISABLE_JIT is set") == 1
     assert result.stdout
+
+
+IN_ORDER = """
+import numpy as np
+import chainrule as cr
+from chainrule.training.compiled import updates
+T = np.dtype("float64")
+for operation in {order}:
+    operation.address(T)
+rng = np.random.default_rng(0)
+network = cr.Network(5, [cr.layers.Dense(9), cr.layers.Tanh(), cr.layers.Dense(3)], "squared_error", seed=0, dtype=T)
+terms = [cr.penalties.L1(0.01), cr.penalties.L2(0.02)]
+cr.train(network, rng.normal(size=(23, 5)), rng.normal(size=(23, 3)), optimizer="sgd", penalties=terms, seed=0)
+print(network.theta.tobytes().hex())
+"""
+
+
+@pytest.mark.slow
+def test_the_result_does_not_depend_on_the_order_in_which_operations_are_compiled(tmp_path):
+    """A function that both call may not take over the freedom of the sums to add in any order."""
+    sgd = 'updates.KNOWN["SGD"][0]'
+    thetas = [
+        run(PACKAGE.parent, IN_ORDER.format(order=order), NUMBA_CACHE_DIR=str(tmp_path / str(i))).stdout
+        for i, order in enumerate((f"[{sgd}, updates.measure]", f"[updates.measure, {sgd}]"))
+    ]
+    assert thetas[0] == thetas[1]
+
+
+# ------------------------------------------------------------ while it compiles
+
+
+@compiling.operation
+def triple(out, value):
+    set_integer(out, 0, 3 * value)
+
+
+@pytest.fixture
+def nothing_loaded(folder, monkeypatch):
+    """Forget, for a test, what was loaded."""
+    monkeypatch.setattr(compiling, "_loaded", {})
+    monkeypatch.setattr(compiling, "_engine", functools.cache(compiling._engine.__wrapped__))
+    monkeypatch.setattr(sharing, "FEWEST_TO_SHARE", 99)
+
+
+@pytest.fixture
+def watched():
+    seen = []
+    token = keeping.watcher.set(lambda done, total: seen.append((done, total)))
+    yield seen
+    keeping.watcher.reset(token)
+
+
+def test_a_watcher_is_told_what_is_compiled_instead_of_a_line(nothing_loaded, watched, capsys):
+    sharing.prepare([double, triple, double], np.dtype("float32"))
+    assert watched == [(0, 2), (1, 2), (2, 2)]
+    sharing.prepare([double, triple], np.dtype("float32"))
+    assert len(watched) == 3  # all is there
+    assert capsys.readouterr().err == ""
+
+
+def test_a_watcher_does_not_hide_that_the_result_cannot_be_kept(nothing_loaded, watched, monkeypatch, capsys):
+    monkeypatch.setattr(keeping, "_folder", lambda: None)
+    sharing.prepare([double], np.dtype("float32"))
+    assert "cannot be kept. Set NUMBA_CACHE_DIR" in capsys.readouterr().err
+
+
+class Screen(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_the_command_line_shows_a_clock_on_a_terminal_and_erases_it(nothing_loaded, monkeypatch):
+    screen = Screen()
+    monkeypatch.setattr(sys, "stderr", screen)
+    with progress.compiling(quiet=False):
+        sharing.prepare([double, triple], np.dtype("float32"))
+    first, second, *rest = re.split("\r(?=.)", screen.getvalue())[1:]
+    assert re.fullmatch(r"Compiling, first use only: 0 of 2 operations, \d+ s", first)
+    assert re.fullmatch(r"Compiling, first use only: 1 of 2 operations, \d+ s", second)
+    assert rest == [" " * len(second) + "\r"]
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_the_command_line_prints_one_line_on_a_pipe_and_none_if_quiet(quiet, nothing_loaded, capsys):
+    with progress.compiling(quiet=quiet):
+        sharing.prepare([double, triple], np.dtype("float32"))
+    expected = "" if quiet else "chainrule: compiling, which takes a few seconds; the result is kept for later\n"
+    assert capsys.readouterr().err == expected
+    assert keeping.watcher.get() is None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pseudo-terminals")
+def test_the_first_training_on_a_terminal(tmp_path):
+    pty = importlib.import_module("pty")
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "CHAINRULE_KERNELS": "numba", "NUMBA_CACHE_DIR": str(tmp_path), "COLUMNS": "100"}
+    command = [sys.executable, "-m", "chainrule.cli", "train", "moons", "--epochs", "2", "--out", str(tmp_path / "run")]
+    with subprocess.Popen(
+        command, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, cwd=tmp_path
+    ) as process:
+        os.close(theirs)
+        screen = b""
+        with contextlib.suppress(OSError):  # the end of a pseudo-terminal
+            while some := os.read(ours, 4096):
+                screen += some
+    os.close(ours)
+    assert process.returncode == 0
+    before, _, after = screen.decode().partition("data       moons")
+    assert re.match(r"\rCompiling, first use only: 0 of \d+ operations, \d s\rCompiling", before)
+    assert re.search(r"\r +\r$", before)  # erased
+    assert "accuracy" in after
+    assert "chainrule: compiling" not in before + after
+
+
+SHARED = """
+import os, sys, time
+os.getloadavg = lambda: ({load}, 0.0, 0.0)
+sys.executable = {python!r} or sys.executable
+import numpy as np
+from chainrule.training.compiled import compiling, keeping, product, sharing
+from chainrule.training.compiled.layers import activation, dense
+
+compile_, here, T = compiling.Operation._compile, [], np.dtype("float32")
+operations = [dense.forward, dense.backward, dense.weights, product.product, activation.softmax, activation.softmax_slope]
+
+def slow(self, dtype):
+    here.append(self.name)
+    end = time.monotonic() + {wait}
+    while time.monotonic() < end and not any(keeping.there(operation.key(T)) for operation in operations):
+        time.sleep(0.01)
+    return compile_(self, dtype)
+
+compiling.Operation._compile = slow
+sharing.prepare(operations, T)
+print(len(here), all(operation.address(T) for operation in operations))
+"""
+IDLE = {"load": 0.0, "python": "", "wait": 0, "cores": "2"}
+ALONE = {
+    "no core is idle": {"load": 1.5}, "one core": {"cores": "1"}, "no Python": {"python": "/bin/true"},
+    "no process can be started": {"python": "/nowhere/python3"},
+}  # fmt: skip
+
+
+def shared(tmp_path, **settings):
+    """Return how many of six operations are compiled by the process itself."""
+    cores = {"CHAINRULE_NUM_THREADS": settings["cores"], "NUMBA_CACHE_DIR": str(tmp_path)}
+    here, there = run(PACKAGE.parent, SHARED.format(**settings), **cores).stdout.split()
+    assert there == "True"
+    assert len(list(tmp_path.rglob("*.o"))) == 6
+    return int(here)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("why", ALONE)
+def test_one_process_compiles_everything_where_a_second_would_not_help(tmp_path, why):
+    assert shared(tmp_path, **IDLE | ALONE[why]) == 6
+
+
+@pytest.mark.slow
+def test_a_second_process_compiles_a_part(tmp_path):
+    assert shared(tmp_path, **IDLE | {"wait": 100}) < 6

@@ -24,6 +24,7 @@ import variants
 from chainrule import layers, losses, optimizers, penalties, schedules
 from chainrule.layers import Dense, Dropout
 from chainrule.training import clipping, engine
+from chainrule.training.augmentation import Augmentation
 
 numba = pytest.importorskip("numba")
 
@@ -419,6 +420,98 @@ def test_parts_of_ones_own_train_by_the_reference(own, monkeypatch):
     before, _ = trained("reference", monkeypatch, **work)
     after, _ = trained("numba", monkeypatch, **work)
     np.testing.assert_array_equal(after.theta, before.theta)
+
+
+# ------------------------------------------------------------ embeddings
+
+EMBEDDED = {
+    "in two": [layers.Embedding([3], 2, columns=[0]), layers.Embedding([5], 4, columns=[1])],
+    "in two, with a shared table": [layers.Identity(), layers.Embedding([5], 3, columns=[2]), layers.Identity(),
+                                    layers.Embedding(3, 2, columns=[0, 1])],
+    "in three": [layers.Embedding([5], 1, columns=[3]), layers.Embedding([3], 2, columns=[1]),
+                 layers.Embedding([3], 3, columns=[0])],
+}  # fmt: skip
+
+
+def categories(rng, rows=37):
+    """Return rows of categories that each table of EMBEDDED has."""
+    return rng.integers(0, 3, (rows, 4)) + 0.0
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_embeddings_behind_embeddings(name, dtype, threads, monkeypatch, compiled_only):
+    rng = np.random.default_rng(0)
+    stack = [*EMBEDDED[name], layers.Tanh(), Dense(40), Dense(3)]
+    network, _ = both(
+        monkeypatch, inputs=4, stack=stack, loss="squared_error", dtype=dtype, X=categories(rng),
+        t=rng.normal(size=(37, 3)), optimizer="adam", epochs=3, batch_size=16, threads=threads,
+    )  # fmt: skip
+    X = categories(rng, 300).astype(dtype)
+    monkeypatch.setenv("CHAINRULE_KERNELS", "reference")
+    expected = network.logits(X)
+    monkeypatch.setenv("CHAINRULE_KERNELS", "numba")
+    monkeypatch.setattr("chainrule.network.MANY", 0)
+    np.testing.assert_allclose(network.logits(X), expected, rtol=1e-5, atol=1e-5)
+
+
+class Shift(Augmentation):
+    """Adds something to one column of a batch."""
+
+    def __init__(self, column, by):
+        self.column, self.by = column, by
+
+    def apply(self, batch, rng, memo):
+        batch.x[:, self.column] += self.by
+
+
+@pytest.mark.parametrize("engine", ["reference", "numba"])
+def test_embeddings_of_augmented_rows(engine, monkeypatch, compiled_only):
+    rng = np.random.default_rng(0)
+    work = {
+        "inputs": 4, "stack": [layers.Embedding([3], 2, columns=[0]), Dense(3)], "loss": "squared_error",
+        "dtype": "float32", "X": categories(rng), "t": rng.normal(size=(37, 3)), "batch_size": 16,
+    }  # fmt: skip
+    both(monkeypatch, **work, augment=[Shift(1, 0.5)], epochs=2)
+    for by, got in ((0.5, r"\d\.5"), (3, r"\d")):
+        with pytest.raises(
+            ValueError, match=rf"expected categories 0 ... 2 in column 0, got {got} in row \d+ of the batch"
+        ):
+            trained(engine, monkeypatch, **work, augment=[Shift(0, by)], epochs=1)
+
+
+ELSEWHERE = {
+    "layer 1, Embedding(3, 2)": [layers.ReLU(), layers.Embedding(3, 2)],
+    "layer 0 of the Residual at layer 0, Embedding(3, 1)": [layers.Residual([layers.Embedding(3, 1)])],
+    "layer 0 of the Residual at layer 1 of the Residual at layer 0, Embedding(3, 1)": [
+        layers.Residual([layers.Identity(), layers.Residual([layers.Embedding(3, 1)])])
+    ],
+    "layer 1, Embedding(3, 2, columns=(2,))": [
+        layers.Embedding(3, 1, columns=[0, 1], weights="zeros"), layers.Embedding(3, 2, columns=[2])
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_embeddings_of_what_layers_give_are_trained_by_numpy_which_checks_each_batch(name, monkeypatch):
+    """No check before training sees their categories, and machine code would read rows of W that are not there."""
+    rng = np.random.default_rng(0)
+    _, history = trained(
+        "numba", monkeypatch, inputs=4, stack=[*ELSEWHERE[name], Dense(3)], loss="squared_error", dtype="float32",
+        X=rng.integers(0, 3, (37, 4)), t=rng.normal(size=(37, 3)), epochs=1, batch_size=37,
+    )  # fmt: skip
+    assert history.engine == f"numpy: {name}, is compiled only at the front of a network, for columns of X"
+
+
+@pytest.mark.parametrize("before", [layers.Flatten(), Dropout(0.0)], ids=repr)
+@pytest.mark.parametrize("engine", ["reference", "numba"])
+def test_wrong_categories_behind_layers_that_change_nothing_are_an_error(before, engine, monkeypatch):
+    with pytest.raises(ValueError, match=r"expected categories 0 ... 2 in column 1, got 7 in row \d of the batch"):
+        trained(
+            engine, monkeypatch, inputs=2, stack=[before, layers.Embedding(3, 2), Dense(3)], loss="squared_error",
+            dtype="float32", X=[[0, 1], [2, 7]], t=np.zeros((2, 3)), epochs=1,
+        )  # fmt: skip
 
 
 # ------------------------------------------------------------ threads

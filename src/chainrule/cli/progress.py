@@ -1,11 +1,12 @@
-"""Progress on a terminal: a live bar for training and for a search."""
+"""Progress on a terminal: a live bar for training and for a search, and a clock while compiling."""
 
 from __future__ import annotations
 
 import math
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, Progress
 
 from chainrule.cli.output import tell
 from chainrule.training.callbacks import Callback, Run
+from chainrule.training.compiled.keeping import watcher
 
 INTERVAL = 0.1  # seconds between two updates: the eye can follow them, and training does not slow down
 
@@ -83,6 +85,43 @@ class LiveBar(Callback):
             speed=f"{new / run.batches * run.rows / max(seconds, 1e-9):,.0f}",
             left=f"in {clock(seconds)}" if over else f"{clock(left)} left",
         )
+
+
+@contextmanager
+def compiling(*, quiet: bool) -> Iterator[None]:
+    """Show a clock on the terminal while code is compiled in the block; nothing if quiet, and one line elsewhere."""
+    show = CompilingLine(sys.stderr) if sys.stderr.isatty() else None
+    token = watcher.set((lambda _done, _total: None) if quiet else show)
+    try:
+        yield
+    finally:
+        watcher.reset(token)
+
+
+class CompilingLine:
+    r"""The line that says what is compiled and for how long, and is erased when that is done.
+
+    It is plain text, not a rich display, because a :class:`LiveBar` may be on the line: it is drawn again.
+
+    >>> import io
+    >>> file = io.StringIO()
+    >>> show = CompilingLine(file)
+    >>> show(7, 12)
+    >>> file.getvalue()
+    '\rCompiling, first use only: 7 of 12 operations, 0 s'
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._start, self._width = file, 0.0, 0
+
+    def __call__(self, done: int, total: int) -> None:
+        if not self._width:
+            self._start = time.perf_counter()
+        seconds = int(time.perf_counter() - self._start)
+        line = f"Compiling, first use only: {done} of {total} operations, {seconds} s" if done < total else ""
+        self._file.write("\r" + line.ljust(self._width) + ("" if line else "\r"))
+        self._file.flush()
+        self._width = len(line)
 
 
 def search(stack: ExitStack, trials: int | None, minutes: float | None) -> Any:

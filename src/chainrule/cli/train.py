@@ -38,6 +38,8 @@ def train(
 
     The environment variable CHAINRULE_KERNELS=reference selects NumPy instead of the compiled engine.
     """
+    from chainrule.cli.progress import compiling  # noqa: PLC0415  (start-up time)
+
     there = None if options.resume is None else resuming.read(options.resume)
     source = dataset or (there.source if there else None)
     if source is None:
@@ -56,13 +58,16 @@ def train(
             require(package, "cli")
         from chainrule.cli import data_sets as kind  # noqa: PLC0415  (start-up time)
     if options.resume is not None and there is not None:
-        kind.run(resuming.continued(options.resume, there, dataset, options), options.resume, options)
+        plan = resuming.continued(options.resume, there, dataset, options)
+        with compiling(quiet=options.quiet):
+            kind.run(plan, options.resume, options)
         return
     plan = kind.begin(source, options)
     if options.print_python:
         write_data(kind.script(plan, options))
         return
     stem = Path(plan.source).name.split(".")[0] if plan.source != "-" else ""
-    with run_folder(stem or "table", options.out, overwrite=options.overwrite) as folder:
+    folders = run_folder(stem or "table", options.out, overwrite=options.overwrite)
+    with compiling(quiet=options.quiet), folders as folder:
         resuming.remove(folder)  # with --overwrite: what another run left
         kind.run(plan, folder, options)

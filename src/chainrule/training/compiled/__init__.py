@@ -18,7 +18,7 @@ from chainrule.training.state import Steps, Work
 
 __all__ = ["steps"]
 
-MOST_DRAWS = 2**18  # numbers that dropout may have waiting: they stay in the cache
+MOST_DRAWS = 2**18  # random values that dropout may have waiting: they stay in the cache
 
 
 def steps(work: Work, run: Run) -> Steps:
@@ -39,7 +39,7 @@ class _CompiledSteps(Steps):
         self._plan, self.rng = plan, np.random.default_rng(work.seed)
         batches, network, state, program = work.batches, work.network, work.state, plan.program
         theta, dtype, size = network.theta, network.theta.dtype, work.batches.batch_size
-        rows = self._rows = Rows(batches, dtype, work.accumulate)
+        rows = self._rows = Rows(network, batches, work.accumulate)
         self._block, self._rates = rows.block, np.empty(len(batches))
         self._draw_width = sum(width for _, width in program.drawn)
         if self._draw_width:

@@ -19,21 +19,27 @@ import numpy as np
 
 from chainrule.training.compiled import keeping
 
+PACKAGE = "chainrule.training.compiled"
+
 # Division by zero gives infinity, as in NumPy: Numba's default, to raise an error, prevents vector instructions.
-OPTIONS = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "no_cpython_wrapper": True}
+# Without a fastmath of its own, a function would have that of the first caller for which it is compiled.
+OPTIONS = {
+    "error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True, "no_cpython_wrapper": True, "fastmath": False
+}  # fmt: skip
 # Sums in any order, for vector instructions; NaN and infinity stay what they are.
 SUMMING = {"reassoc", "contract", "nsz"}
 
 NEVER = "NRT_MemInfo_call_dtor"  # what Numba's runtime does for an array that owns its memory, which none of ours does
 
-_lock = threading.RLock()  # LLVM and Numba take one thread at a time
+lock = threading.RLock()  # LLVM and Numba take one thread at a time
 _loaded: dict[str, int] = {}
+operations: dict[str, Operation] = {}
 
 
 def _forget() -> None:
     """Replace the lock in a forked process: another thread, which does not exist there, may have held it."""
-    global _lock  # noqa: PLW0603
-    _lock = threading.RLock()
+    global lock  # noqa: PLW0603
+    lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -66,8 +72,7 @@ def inlined(*names: str) -> tuple[Any, ...]:
     """Declare functions of :mod:`chainrule.training.compiled.instructions`, which need Numba to be defined."""
 
     def declare(name: str) -> Declared:
-        where = "chainrule.training.compiled.instructions"
-        return Declared(lambda: getattr(importlib.import_module(where), name))
+        return Declared(lambda: getattr(importlib.import_module(f"{PACKAGE}.instructions"), name))
 
     return tuple(map(declare, names))
 
@@ -86,15 +91,28 @@ class Operation:
         code = python.__code__
         self._python, self._options = python, options
         self._parameters = code.co_varnames[: code.co_argcount]
-        self.name = f"{python.__module__.removeprefix('chainrule.training.compiled.')}.{python.__name__}"
+        self.name = f"{python.__module__.removeprefix(f'{PACKAGE}.')}.{python.__name__}"
+        self.size = len(code.co_code)
+        operations[self.name] = self
+
+    def key(self, dtype: np.dtype[Any]) -> str:
+        """Return the name of the machine code for a dtype."""
+        return f"{self.name}-{dtype.name}" if self._parameters[0] == "T" else self.name
+
+    def load(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether there is machine code for a dtype, in memory or on disk."""
+        key = self.key(dtype)
+        with lock:
+            if key not in _loaded and (kept := keeping.read(key)):
+                _loaded[key] = _load(*kept)
+            return key in _loaded
 
     def address(self, dtype: np.dtype[Any]) -> int:
         """Return the address of the machine code for a dtype, from memory, from disk, or compiled now."""
-        key = f"{self.name}-{dtype.name}" if self._parameters[0] == "T" else self.name
-        with _lock:
-            if key not in _loaded:
-                symbol, code = keeping.read(key) or keeping.write(key, *self._compile(dtype))
-                _loaded[key] = _load(symbol, code)
+        key = self.key(dtype)
+        with lock:
+            if not self.load(dtype):
+                _loaded[key] = _load(*keeping.write(key, *self._compile(dtype)))
             return _loaded[key]
 
     def _compile(self, dtype: np.dtype[Any]) -> tuple[str, bytes]:
@@ -103,8 +121,8 @@ class Operation:
         from numba import types as numba_types  # noqa: PLC0415  (start-up time: half a second, for first uses only)
 
         keeping.announce()
-        number = numba_types.NumberClass(getattr(numba_types, dtype.name))
-        signature = tuple(number if name == "T" else numba_types.int64 for name in self._parameters)
+        kind = numba_types.NumberClass(getattr(numba_types, dtype.name))
+        signature = tuple(kind if name == "T" else numba_types.int64 for name in self._parameters)
         function = _njit(self._python, **self._options)
         function.compile(signature)
         result = function.overloads[signature]
@@ -131,7 +149,7 @@ def function(operation: Operation, dtype: np.dtype[Any]) -> Callable[..., Any]:
 
 
 def address_of(array: np.ndarray[Any, Any]) -> int:
-    """Return where an array's numbers are; they stay there as long as somebody keeps the array."""
+    """Return the address of an array's data, which stays there as long as somebody keeps the array."""
     return int(array.__array_interface__["data"][0])
 
 
@@ -144,7 +162,7 @@ def _njit(python: Callable[..., Any], **options: Any) -> Any:
     cells = tuple(types.CellType(_ready(cell.cell_contents)) for cell in python.__closure__ or ())
     code = types.FunctionType(python.__code__, {**known, **ready}, python.__name__, python.__defaults__, cells)
     code.__qualname__, code.__module__ = python.__qualname__, python.__module__
-    return njit(**OPTIONS, **options)(code)
+    return njit(**OPTIONS | options)(code)
 
 
 def _ready(value: Any) -> Any:

@@ -4,30 +4,11 @@ from __future__ import annotations
 
 import math
 
+from chainrule.training.compiled import slots, team
 from chainrule.training.compiled.compiling import inlined, operation
-from chainrule.training.compiled.slots import (
-    BASE,
-    BATCH,
-    CODE,
-    DRAWS,
-    GRAD,
-    OF_STEP,
-    ORDER,
-    PART,
-    RATE,
-    SHARE,
-    SHARES,
-    STEP,
-    TOTAL,
-    WHOLE,
-    WIDTH,
-)  # fmt: skip
-from chainrule.training.compiled.team import FIRST, LAST, ROW, barrier, next_task
-from chainrule.training.compiled.team import STEP as FIRST_STEP
+from chainrule.training.compiled.team import barrier, next_task
 
-call_typed, integer, number, set_integer, set_number = inlined(
-    "call_typed", "integer", "number", "set_integer", "set_number"
-)
+call, integer, real, set_integer, set_real = inlined("call", "integer", "real", "set_integer", "set_real")
 
 # The job: what each thread works on; the operations; the phases; the batches; where the rows are if they are ready, and
 # the bytes of a row, of what is drawn for a row, and of a gradient; and where what is measured belongs.
@@ -50,7 +31,7 @@ def epoch(job, shared, rank, threads, tasks, passed, out):
     loss is not finite. A batch has the same parts however many threads share them. Thread 0 returns after one task; the
     others go on until there is nothing to do for long.
     """
-    base = integer(job, BASES) + 8 * BASE * rank
+    base = integer(job, BASES) + 8 * slots.BASE * rank
     operations, phases, count = integer(job, OPERATIONS), integer(job, PHASES), integer(job, COUNT)
     batch_size, parts, by_rows = integer(job, BATCH_SIZE), integer(job, PARTS), integer(job, BY_ROWS)
     accumulate = integer(job, ACCUMULATE)
@@ -59,20 +40,20 @@ def epoch(job, shared, rank, threads, tasks, passed, out):
     while rank == 0 or next_task(shared, rank, tasks):
         tasks += 1
         done, drawn = 0, integer(job, ALL_DRAWS)
-        first, last, t = integer(shared, FIRST), integer(shared, LAST), integer(shared, FIRST_STEP)
+        first, last, t = integer(shared, team.FIRST), integer(shared, team.LAST), integer(shared, team.STEP)
         for batch in range(first, last):
             start = batch * batch_size
             n = min(batch_size, integer(job, ROWS) - start)
-            set_integer(base, ORDER, integer(job, ORDERS) + 8 * start)
-            set_integer(base, DRAWS, drawn)
+            set_integer(base, slots.ORDER, integer(job, ORDERS) + 8 * start)
+            set_integer(base, slots.DRAWS, drawn)
             drawn += n * integer(job, DRAW_BYTES)
             if integer(job, READY):
-                row = integer(shared, ROW) + start - first * batch_size
-                set_integer(base, BATCH, integer(job, READY) + row * integer(job, ROW_BYTES))
-            set_number(base, RATE, number(integer(job, RATES), batch))
-            set_integer(base, STEP, t + (batch - first) // accumulate)
+                row = integer(shared, team.ROW) + start - first * batch_size
+                set_integer(base, slots.BATCH, integer(job, READY) + row * integer(job, ROW_BYTES))
+            set_real(base, slots.RATE, real(integer(job, RATES), batch))
+            set_integer(base, slots.STEP, t + (batch - first) // accumulate)
             of_step = (batch - first) % accumulate
-            set_integer(base, OF_STEP, of_step)
+            set_integer(base, slots.OF_STEP, of_step)
             at_end, finite = of_step == accumulate - 1 or batch == last - 1, True
             for i in range(count):
                 phase = phases + 32 * i
@@ -82,31 +63,31 @@ def epoch(job, shared, rank, threads, tasks, passed, out):
                 if kind == CHECK:
                     loss = 0.0
                     for p in range(parts):
-                        loss += number(sums, 3 * p)
+                        loss += real(sums, 3 * p)
                     if rank == 0:
-                        set_number(integer(job, LOSSES), batch, loss)
-                        set_number(integer(job, TOTALS), batch, number(base, TOTAL))
+                        set_real(integer(job, LOSSES), batch, loss)
+                        set_real(integer(job, TOTALS), batch, real(base, slots.TOTAL))
                     finite = math.isfinite(loss)
                     if not finite:
                         break
-                    set_number(base, WHOLE, number(base, TOTAL) + (number(base, WHOLE) if of_step else 0.0))
+                    set_real(base, slots.WHOLE, real(base, slots.TOTAL) + (real(base, slots.WHOLE) if of_step else 0.0))
                 elif kind == ONCE:
                     if rank == 0:
                         for o in range(begin, end):
-                            op = operations + 8 * WIDTH * o
-                            call_typed(integer(op, CODE), (op, base, n, 0, n))
+                            op = operations + 8 * slots.WIDTH * o
+                            call(integer(op, slots.CODE), (op, base, n, 0, n))
                 else:
                     for p in range(rank, parts, threads):
-                        set_integer(base, PART, p)
+                        set_integer(base, slots.PART, p)
                         own = kind == OF_ROWS and by_rows
-                        set_integer(base, GRAD, grads + (p * integer(job, GRAD_BYTES) if own else 0))
-                        set_integer(base, SHARE, p if kind == OF_PARAMETERS else 0)
-                        set_integer(base, SHARES, parts if kind == OF_PARAMETERS else 1)
+                        set_integer(base, slots.GRAD, grads + (p * integer(job, GRAD_BYTES) if own else 0))
+                        set_integer(base, slots.SHARE, p if kind == OF_PARAMETERS else 0)
+                        set_integer(base, slots.SHARES, parts if kind == OF_PARAMETERS else 1)
                         row = n * p // parts if kind == OF_ROWS else 0
                         rows = n * (p + 1) // parts - row if kind == OF_ROWS else n
                         for o in range(begin, end):
-                            op = operations + 8 * WIDTH * o
-                            call_typed(integer(op, CODE), (op, base, n, row, rows))
+                            op = operations + 8 * slots.WIDTH * o
+                            call(integer(op, slots.CODE), (op, base, n, row, rows))
                 if flags & WITH_BARRIER:
                     passed = barrier(shared, threads, passed)
                     if passed < 0:
@@ -116,9 +97,9 @@ def epoch(job, shared, rank, threads, tasks, passed, out):
             if rank == 0 and at_end:
                 penalty = 0.0
                 for p in range(parts):
-                    penalty += number(sums, 3 * p + 2)
+                    penalty += real(sums, 3 * p + 2)
                 for b in range(batch - of_step, batch + 1):
-                    set_number(integer(job, PENALTIES), b, penalty)
+                    set_real(integer(job, PENALTIES), b, penalty)
             done += 1
         if rank == 0 or passed < 0:
             break

@@ -4,7 +4,7 @@
 
 q is a polynomial: Chebyshev interpolation of (e^r − 1 − r) / r² with 60 digits, of degree 5 for float32 and 9 for
 float64 (error of e^r: 2e-10 and 2e-17). n is found without a conversion: adding 1.5 · 2^(digits − 1) leaves it in the
-lowest bits of the sum. ln 2 is a sum of two numbers, the first with so few digits that n times it is exact.
+lowest bits of the sum. ln 2 is a sum of two values, the first with so few digits that n times it is exact.
 
 Source of the reduction: Cody and Waite, "Software manual for the elementary functions" (1980), chapter 6.
 """

@@ -1,6 +1,6 @@
 """LLVM instructions for what Python cannot express; imported only when something is compiled.
 
-Memory by its address, calls by address, numbers that threads change together, BLAS, and the tile of a matrix product.
+Memory by its address, calls by address, integers that threads change together, and the tile of a matrix product.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def _writing(dtype: Any) -> Any:
     def write(typing: Any, address: Any, index: Any, value: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             at = context.cast(builder, arguments[1], signature.args[1], types.int64)
-            number = context.cast(builder, arguments[2], signature.args[2], dtype)
-            builder.store(number, _pointer(context, builder, arguments[0], dtype, at))
+            converted = context.cast(builder, arguments[2], signature.args[2], dtype)
+            builder.store(converted, _pointer(context, builder, arguments[0], dtype, at))
             return context.get_dummy_value()
 
         return types.void(address, index, value), codegen
@@ -51,61 +51,53 @@ def _writing(dtype: Any) -> Any:
     return intrinsic(write)
 
 
-integer, number = _reading(types.int64), _reading(types.float64)
-set_integer, set_number = _writing(types.int64), _writing(types.float64)
+integer, real = _reading(types.int64), _reading(types.float64)
+set_integer, set_real = _writing(types.int64), _writing(types.float64)
 
 
-def _view(dtype: Any, base: Any, shape: tuple[Any, ...]) -> Any:
-    """Return signature and code of a view; ``base`` gives the pointer, from the first two arguments."""
-    result = types.Array(dtype, len(shape), "C")
+def _view(dtype: Any, base: Any) -> Any:
+    """Return type and code of a vector; its last two arguments are its start after ``base``, and its size."""
+    result = types.Array(dtype, 1, "C")
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        start, *sizes = (
+        start, size = (
             context.cast(builder, value, kind, types.intp)
-            for value, kind in zip(arguments[-1 - len(shape) :], signature.args[-1 - len(shape) :], strict=True)
+            for value, kind in zip(arguments[-2:], signature.args[-2:], strict=True)
         )
         view = make_array(result)(context, builder)
         itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_data_type(dtype)))
-        strides = [itemsize] if len(shape) == 1 else [builder.mul(sizes[1], itemsize), itemsize]
         data = builder.gep(base(context, builder, signature, arguments), [start])
-        populate_array(view, data=data, shape=sizes, strides=strides, itemsize=itemsize, meminfo=None)
+        populate_array(view, data=data, shape=[size], strides=[itemsize], itemsize=itemsize, meminfo=None)
         return view._getvalue()  # noqa: SLF001
 
     return result, codegen
 
 
-def _at_address(T: Any) -> Any:
-    return lambda context, builder, signature, arguments: _pointer(context, builder, arguments[1], T.dtype)
-
-
-def _in_vector(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    return make_array(signature.args[0])(context, builder, arguments[0]).data
-
-
 @intrinsic
 def vector(typing: Any, T: Any, address: Any, start: Any, size: Any) -> Any:
-    """Return the numbers from ``start`` on at an address."""
-    result, codegen = _view(T.dtype, _at_address(T), (size,))
+    """Return ``size`` values from value ``start`` after an address."""
+
+    def base(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _pointer(context, builder, arguments[1], T.dtype)
+
+    result, codegen = _view(T.dtype, base)
     return result(T, address, start, size), codegen
 
 
 @intrinsic
 def part(typing: Any, vector: Any, start: Any, size: Any) -> Any:
     """Return vector[start : start + size], without the checks and reference counts of a slice."""
-    result, codegen = _view(vector.dtype, _in_vector, (size,))
+
+    def base(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return make_array(vector)(context, builder, arguments[0]).data
+
+    result, codegen = _view(vector.dtype, base)
     return result(vector, start, size), codegen
 
 
 @intrinsic
-def matrix(typing: Any, vector: Any, start: Any, rows: Any, columns: Any) -> Any:
-    """Return vector[start : start + rows · columns] as a (rows, columns) array."""
-    result, codegen = _view(vector.dtype, _in_vector, (rows, columns))
-    return result(vector, start, rows, columns), codegen
-
-
-@intrinsic
 def address(typing: Any, T: Any, start: Any, index: Any) -> Any:
-    """Return the address of number ``index`` from ``start`` on."""
+    """Return the address of value ``index`` from ``start`` on."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         at = context.cast(builder, arguments[2], signature.args[2], types.int64)
@@ -118,81 +110,27 @@ def address(typing: Any, T: Any, start: Any, index: Any) -> Any:
 
 
 @intrinsic
-def call(typing: Any, function: Any, numbers: Any) -> Any:
-    """Call machine code by its address, with integers: an operation without a dtype."""
-    return types.void(function, numbers), _calling(numbers, typed=False)
+def call(typing: Any, function: Any, integers: Any) -> Any:
+    """Call an operation that has a dtype, which is fixed in its machine code, by its address."""
 
-
-@intrinsic
-def call_typed(typing: Any, function: Any, numbers: Any) -> Any:
-    """Call an operation that has a dtype, which is fixed in its machine code."""
-    return types.void(function, numbers), _calling(numbers, typed=True)
-
-
-def _calling(numbers: Any, *, typed: bool) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         values = [
             context.cast(builder, builder.extract_value(arguments[1], i), kind, types.int64)
-            for i, kind in enumerate(numbers.types)
+            for i, kind in enumerate(integers.types)
         ]
-        room = builder.bitcast(cgutils.alloca_once(builder, ir.ArrayType(I64, 8)), BYTES)
-        kind = ir.FunctionType(I32, [BYTES] * (3 if typed else 2) + [I64] * len(values))
-        unused = [room] * (3 if typed else 2)  # Numba's result and error, of which there are none, and the dtype
+        unused = [builder.bitcast(cgutils.alloca_once(builder, ir.ArrayType(I64, 8)), BYTES)] * 3
+        kind = ir.FunctionType(I32, [BYTES] * 3 + [I64] * len(values))  # Numba's result and error, and the dtype
         builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), [*unused, *values])
         return context.get_dummy_value()
 
-    return codegen
-
-
-@intrinsic
-def gemm(
-    typing: Any, T: Any, function: Any, trans_a: Any, trans_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any,
-    ldb: Any, beta: Any, c: Any, ldc: Any,
-) -> Any:  # fmt: skip
-    """Put op(A) op(B) + beta C into C by BLAS, in its column-major order, with matrices by their addresses."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        names = ["T", "function", "ta", "tb", "m", "n", "k", "a", "lda", "b", "ldb", "beta", "c", "ldc"]
-        values = dict(zip(names, arguments, strict=True))
-        kinds = dict(zip(names, signature.args, strict=True))
-        real = context.get_value_type(T.dtype)
-
-        def in_memory(value: Any) -> Any:
-            slot = cgutils.alloca_once(builder, value.type)
-            builder.store(value, slot)
-            return builder.bitcast(slot, BYTES)
-
-        def letter(name: str) -> Any:
-            flag = context.cast(builder, values[name], kinds[name], types.int64)
-            chosen = builder.icmp_signed("!=", flag, ir.Constant(I64, 0))
-            return in_memory(
-                builder.select(chosen, ir.Constant(ir.IntType(8), ord("T")), ir.Constant(ir.IntType(8), ord("N")))
-            )
-
-        def count(name: str) -> Any:
-            return in_memory(context.cast(builder, values[name], kinds[name], types.int32))
-
-        def memory(name: str) -> Any:
-            return builder.inttoptr(values[name], BYTES)
-
-        parameters = [
-            letter("ta"), letter("tb"), count("m"), count("n"), count("k"), in_memory(ir.Constant(real, 1.0)),
-            memory("a"), count("lda"), memory("b"), count("ldb"),
-            in_memory(context.cast(builder, values["beta"], kinds["beta"], T.dtype)), memory("c"), count("ldc"),
-        ]  # fmt: skip
-        kind = ir.FunctionType(ir.VoidType(), [BYTES] * len(parameters))
-        builder.call(builder.inttoptr(values["function"], kind.as_pointer()), parameters)
-        return context.get_dummy_value()
-
-    given = (T, function, trans_a, trans_b, m, n, k, a, lda, b, ldb, beta, c, ldc)
-    return types.void(*given), codegen
+    return types.void(function, integers), codegen
 
 
 # ------------------------------------------------------------ threads
 
 
 def _atomic(operation: str) -> Any:
-    """Return a function that changes a number for all threads at once and returns what was there before."""
+    """Return a function that changes an integer for all threads at once and returns what was there before."""
 
     def change(typing: Any, address: Any, index: Any, value: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -248,7 +186,7 @@ def vector_bytes() -> int:
 
 @intrinsic
 def lanes(typing: Any, T: Any) -> Any:
-    """Return how many numbers a vector has."""
+    """Return how many values a vector has."""
     count = vector_bytes() * 8 // T.dtype.bitwidth
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -257,14 +195,15 @@ def lanes(typing: Any, T: Any) -> Any:
     return types.int64(T), codegen
 
 
-def _tile(rows: int, vectors: int, *, masked: bool, tables: bool = False) -> Any:
-    """Return a function that puts a tile of a matrix product into C, with all of its sums in registers.
+def _tiles(*, tables: bool) -> Any:
+    """Return a function that puts ``count`` rows and ``width`` columns of a matrix product into C: one tile.
 
-    C[m, f] = start + Σₖ A[m, k] B[k, f] for m < ``rows``, f < ``vectors`` · lanes; of these only f < ``width`` where
-    it is masked. A[m, k] is at a + m am + k ak, B[k, f] at b + k bk + f, C[m, f] at c + m cm + f, counted in numbers.
-    Rows from ``count`` on are the last one again. The sums begin with ``start``: 0, 1 for C itself, or the address of a
-    row of numbers. With ``tables`` am, ak and cm are addresses of integers, A[m, k] is at a + am[m] + ak[k], and
-    C[m, f] at c + cm[m] + f: windows of an image.
+    C[m, f] = start + Σₖ A[m, k] B[k, f] for m < count <= 8, f < width <= two vectors. A[m, k] is at a + m am + k ak,
+    B[k, f] at b + k bk + f, C[m, f] at c + m cm + f, counted in values. The sums begin with ``start``: 0, 1 for C
+    itself, or the address of a row. With ``tables`` am, ak and cm are addresses of integers, A[m, k] is at
+    a + am[m] + ak[k], and C[m, f] at c + cm[m] + f: windows of an image.
+
+    The smallest tile of 8, 4 or 1 rows and 2 or 1 vectors that holds them is chosen here.
     """
 
     def tile(
@@ -272,7 +211,35 @@ def _tile(rows: int, vectors: int, *, masked: bool, tables: bool = False) -> Any
         cm: Any, start: Any,
     ) -> Any:  # fmt: skip
         size = vector_bytes() * 8 // T.dtype.bitwidth
-        codegen = _Tile(T.dtype, rows, vectors, size, masked=masked, tables=tables).codegen
+
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            count, width = (
+                context.cast(builder, value, kind, types.int64)
+                for value, kind in zip(arguments[1:3], signature.args[1:3], strict=True)
+            )
+            full = builder.icmp_signed("==", width, ir.Constant(I64, 2 * size))
+            half = builder.icmp_signed("<=", width, ir.Constant(I64, size))
+            always = ir.Constant(ir.IntType(1), 1)
+            widths = [(half, 1, True), (always, 2, True)]  # whether it fits, vectors, masked
+            done = builder.append_basic_block("done")
+            for rows, below in ((8, 4), (4, 1), (1, 0)):
+                tall, lower = builder.append_basic_block("tall"), builder.append_basic_block("lower")
+                builder.cbranch(builder.icmp_signed(">", count, ir.Constant(I64, below)), tall, lower)
+                builder.position_at_end(tall)
+                for fits, vectors, masked in widths if tables else [(full, 2, False), *widths]:
+                    here, other = builder.append_basic_block("tile"), builder.append_basic_block("other")
+                    builder.cbranch(fits, here, other)
+                    builder.position_at_end(here)
+                    chosen = _Tile(T.dtype, rows, vectors, size, masked=masked, tables=tables)
+                    chosen.codegen(context, builder, signature, arguments)
+                    builder.branch(done)
+                    builder.position_at_end(other)
+                builder.unreachable()
+                builder.position_at_end(lower)
+            builder.branch(done)
+            builder.position_at_end(done)
+            return context.get_dummy_value()
+
         return types.void(T, count, width, depth, a, am, ak, b, bk, c, cm, start), codegen
 
     return intrinsic(tile)
@@ -296,12 +263,12 @@ class _Tile:
         a, b, c = (builder.inttoptr(v[name], self.real.as_pointer()) for name in "abc")
         self.masks = [self._mask(v["width"], n) for n in range(self.vectors)]
         last = builder.sub(v["count"], ir.Constant(I64, 1))
-        places = []
+        indices = []
         for m in range(self.rows):
             i = ir.Constant(I64, m)
-            places.append(builder.select(builder.icmp_signed("<", i, v["count"]), i, last) if m else i)
-        at_c = [self._far(v["cm"], i) for i in places]
-        at_a = [builder.gep(a, [self._far(v["am"], i)]) for i in places]
+            indices.append(builder.select(builder.icmp_signed("<", i, v["count"]), i, last) if m else i)
+        at_c = [self._far(v["cm"], i) for i in indices]
+        at_a = [builder.gep(a, [self._far(v["am"], i)]) for i in indices]
         sums = self._start(v["start"], c, at_c)
         before = builder.block
         loop, done = builder.append_basic_block("depth"), builder.append_basic_block("done")
@@ -345,7 +312,7 @@ class _Tile:
         return self.builder.load(self.builder.gep(self.builder.inttoptr(step, I64.as_pointer()), [i]))
 
     def _start(self, start: Any, c: Any, at_c: list[Any]) -> list[Any]:
-        """Return the first sums: 0 where ``start`` is 0, C where it is 1, else the numbers at that address."""
+        """Return the first sums: 0 where ``start`` is 0, C where it is 1, else the values at that address."""
         builder = self.builder
         own, given, ready = (builder.append_basic_block(name) for name in ("own", "given", "ready"))
         nothing = ir.Constant(self.kind, [0.0] * self.lanes)
@@ -384,8 +351,8 @@ class _Tile:
         spread = self.builder.shuffle_vector(
             one, nothing, ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
         )
-        numbers = ir.Constant(kind, [n * self.lanes + i for i in range(self.lanes)])
-        return self.builder.icmp_signed("<", numbers, spread)
+        columns = ir.Constant(kind, [n * self.lanes + i for i in range(self.lanes)])
+        return self.builder.icmp_signed("<", columns, spread)
 
     def _place(self, start: Any, n: int) -> Any:
         where = self.builder.gep(start, [ir.Constant(I64, n * self.lanes)])
@@ -423,11 +390,7 @@ class _Tile:
         return module.globals.get(name) or ir.Function(module, ir.FunctionType(result, parameters), name)
 
 
-tile_8x2, tile_4x2, tile_1x2 = (_tile(rows, 2, masked=False) for rows in (8, 4, 1))
-edge_8x2, edge_4x2, edge_1x2 = (_tile(rows, 2, masked=True) for rows in (8, 4, 1))
-edge_8x1, edge_4x1, edge_1x1 = (_tile(rows, 1, masked=True) for rows in (8, 4, 1))
-windows_8x2, windows_4x2, windows_1x2 = (_tile(rows, 2, masked=True, tables=True) for rows in (8, 4, 1))
-windows_8x1, windows_4x1, windows_1x1 = (_tile(rows, 1, masked=True, tables=True) for rows in (8, 4, 1))
+tile, window_tile = _tiles(tables=False), _tiles(tables=True)
 
 
 # ------------------------------------------------------------ functions whose code depends on the dtype

@@ -7,11 +7,15 @@ import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+
+watcher: ContextVar[Callable[[int, int], None] | None] = ContextVar("watcher", default=None)
+"""Called with the operations done and in all, before each that is compiled and after the last; None prints a line."""
 
 REMEDY = "Set NUMBA_CACHE_DIR to a writable folder, or each process compiles again."
 
@@ -52,8 +56,22 @@ def write(key: str, symbol: str, code: bytes) -> tuple[str, bytes]:
     return symbol, code
 
 
+def there(key: str) -> bool:
+    """Return whether there is a file with the machine code of a function."""
+    folder = _folder()
+    return folder is not None and (folder / _name(key)).is_file()
+
+
+def possible() -> bool:
+    """Return whether machine code can be kept."""
+    folder = _folder()
+    return folder is not None and os.access(folder, os.W_OK)
+
+
 def announce() -> None:
-    """Say once that what takes so long is the compiler."""
+    """Say once that what takes so long is the compiler, unless a watcher shows it and all is well."""
+    if watcher.get() is not None and possible():
+        return
     kept = "the result is kept for later" if _folder() else f"the result cannot be kept. {REMEDY}"
     _say_once(f"compiling, which takes a few seconds; {kept}")
 

@@ -1,73 +1,63 @@
-"""The losses: of the rows of a part, their share of L, and dL/dy; an operation for each."""
+"""The losses: of the rows of a part, their share of L, and dL/dy; an operation for each.
+
+The loops: rows, and within that the outputs. Softmax takes e^y of all rows in one loop of its own, because a row is
+often shorter than a vector of the processor.
+"""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING, Any
 
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import compiled, inlined, operation
 from chainrule.training.compiled.functions import exp, sigmoid
-from chainrule.training.compiled.slots import (
-    LABELS,
-    LOSSES,
-    NUMBERS,
-    ORDER,
-    OUTPUTS,
-    PART,
-    TARGETS,
-    TOTAL,
-    WEIGHTS,
-    dy_of,
-    integer,
-    number,
-    vector,
-    y_of,
-)  # fmt: skip
+from chainrule.training.compiled.slots import dy_of, integer, real, vector, y_of
 
 if TYPE_CHECKING:
     from chainrule.losses import Loss
 
-part, set_number = inlined("part", "set_number")
+part, set_real = inlined("part", "set_real")
 
 
 @compiled
 def _index(base, row, i):
     """Return which row of the targets belongs to row i of this part."""
-    return integer(integer(base, ORDER), row + i)
+    return integer(integer(base, slots.ORDER), row + i)
 
 
 @compiled
 def _total(T, base, n):
     """Return how many rows the batch has, or the sum of their weights, and leave it for the penalties."""
     total = float(n)
-    if integer(base, WEIGHTS):
+    if integer(base, slots.WEIGHTS):
         total = 0.0
         for i in range(n):
-            total += vector(T, integer(base, WEIGHTS), _index(base, 0, i), 1)[0]
-    set_number(base, TOTAL, total)
+            total += vector(T, integer(base, slots.WEIGHTS), _index(base, 0, i), 1)[0]
+    set_real(base, slots.TOTAL, total)
     return total
 
 
 @compiled
 def _scale(T, base, row, i, n, total):
     """Return the weight of a row in the mean: 1 / n, or w / Σ w; 0 if all weights are 0."""
-    if not integer(base, WEIGHTS):
+    if not integer(base, slots.WEIGHTS):
         return 1 / n
-    w = float(vector(T, integer(base, WEIGHTS), _index(base, row, i), 1)[0])
+    w = float(vector(T, integer(base, slots.WEIGHTS), _index(base, row, i), 1)[0])
     return w / total if total > 0 else 0.0
 
 
 @compiled
 def _leave(base, value):
-    set_number(integer(base, LOSSES), 3 * integer(base, PART), value)
+    set_real(integer(base, slots.LOSSES), 3 * integer(base, slots.PART), value)
 
 
 @operation
 def softmax_cross_entropy(T, op, base, n, row, rows):
     """ℓ = log Σ e^y − Σ t y,  dy = p − t,  with t smoothed by a."""
-    y, dy, classes = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), integer(op, OUTPUTS)
-    a, total, value = number(op, NUMBERS), _total(T, base, n), 0.0
-    labelled = integer(base, LABELS) != 0
+    y, dy, classes = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), integer(op, slots.OUTPUTS)
+    a, total, value = real(op, slots.REALS), _total(T, base, n), 0.0
+    labelled = integer(base, slots.LABELS) != 0
     even, keep = T(a / classes), T(1 - a)
     for i in range(rows):
         line, out, at = part(y, i * classes, classes), part(dy, i * classes, classes), _index(base, row, i)
@@ -80,9 +70,9 @@ def softmax_cross_entropy(T, op, base, n, row, rows):
             if a:
                 expected += even * out[k]
         if labelled:
-            expected += keep * out[integer(integer(base, LABELS), at)]
+            expected += keep * out[integer(integer(base, slots.LABELS), at)]
         else:
-            t = vector(T, integer(base, TARGETS), at * classes, classes)
+            t = vector(T, integer(base, slots.TARGETS), at * classes, classes)
             for k in range(classes):
                 expected += keep * t[k] * out[k]
         value -= _scale(T, base, row, i, n, total) * expected
@@ -98,9 +88,9 @@ def softmax_cross_entropy(T, op, base, n, row, rows):
         for k in range(classes):
             out[k] = out[k] * factor - scale * even
         if labelled:
-            out[integer(integer(base, LABELS), at)] -= scale * keep
+            out[integer(integer(base, slots.LABELS), at)] -= scale * keep
         else:
-            t = vector(T, integer(base, TARGETS), at * classes, classes)
+            t = vector(T, integer(base, slots.TARGETS), at * classes, classes)
             for k in range(classes):
                 out[k] -= scale * keep * t[k]
     _leave(base, value)
@@ -149,11 +139,11 @@ def _sum_over_outputs(name: str, of_one: Any) -> Any:
     """Return the operation of a loss that is a sum over the outputs; ``of_one`` returns its slope and its value."""
 
     def run(T, op, base, n, row, rows):
-        y, dy, outputs = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), integer(op, OUTPUTS)
-        a, total, value = T(number(op, NUMBERS)), _total(T, base, n), 0.0
+        y, dy, outputs = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), integer(op, slots.OUTPUTS)
+        a, total, value = T(real(op, slots.REALS)), _total(T, base, n), 0.0
         for i in range(rows):
             line, out = part(y, i * outputs, outputs), part(dy, i * outputs, outputs)
-            t = vector(T, integer(base, TARGETS), _index(base, row, i) * outputs, outputs)
+            t = vector(T, integer(base, slots.TARGETS), _index(base, row, i) * outputs, outputs)
             scale, of_row = _scale(T, base, row, i, n, total), 0.0
             for k in range(outputs):
                 slope, loss = of_one(T, line[k], t[k], a)
@@ -175,11 +165,11 @@ KNOWN = {
     "Quantile": (_sum_over_outputs("quantile", _quantile), ("quantile",)),
     "Poisson": (_sum_over_outputs("poisson", _poisson), ()),
 }
-"""The operation of each loss, and the names of its numbers."""
+"""The operation of each loss, and the names of its constants."""
 
 
 def plan(loss: Loss) -> tuple[Any, tuple[float, ...]] | None:
-    """Return a loss's operation and its numbers; None if it has no compiled form."""
+    """Return a loss's operation and its constants; None if it has no compiled form."""
     name = type(loss).__name__
     if type(loss).__module__ != "chainrule.losses" or name not in KNOWN:
         return None

@@ -12,9 +12,10 @@ from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import address_of, function
 from chainrule.training.compiled.product import DEPTH, product, windows_product
 from chainrule.training.compiled.program import Program, Table
-from chainrule.training.compiled.team import Team
+from chainrule.training.compiled.sharing import prepare
+from chainrule.training.compiled.team import Team, post_task
 
-STRIP = 128  # numbers that two vectors have at most
+STRIP = 128  # values that two vectors have at most
 
 
 class Machine:
@@ -29,7 +30,7 @@ class Machine:
     arrays : pairs of slot and array
         What the operations read and write besides the values of the layers.
     job : mapping
-        Fields of the job, by their number: arrays, or integers.
+        Fields of the job, by their index: arrays, or integers.
     """
 
     def __init__(
@@ -37,6 +38,8 @@ class Machine:
         arrays: Iterable[tuple[int, Any]], job: Mapping[int, Any],
     ) -> None:  # fmt: skip
         dtype = program.dtype
+        products = [product, windows_product] if program.convolves else [product]
+        prepare([*(run for run, _ in table.operations), *products, driver.epoch, post_task], dtype)
         operations, phases = table.arrays()
         own = np.empty((threads, DEPTH * STRIP), dtype), np.empty((threads, program.scratch), dtype)
         sums, base = np.zeros((parts, 3)), np.zeros((threads, slots.BASE), np.int64)

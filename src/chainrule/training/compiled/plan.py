@@ -1,4 +1,4 @@
-"""The program of a training run: its operations in phases, and the numbers that they read."""
+"""The program of a training run: its operations in phases, and the integers and reals that they read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Plan:
     def __init__(self, work: Work) -> None:
         network = work.network
         _check(work)
-        self.program = Program(network, sparse=work.batches.sparse, augmented=work.batches.augment is not None)
+        self.program = Program(network, sparse=work.batches.sparse)
         batch = work.batches.batch_size
         self.parts = _parts(batch, self.program.work)
         # What one thread writes and another reads is the slowest: the gradients, or else the activations of a batch.
@@ -47,19 +47,19 @@ class Plan:
         """Return its operations; ``gather`` are those that get the rows, ``norms`` is room for a MaxNorm."""
         work, program = self._work, self.program
         outputs = work.network.output_shape[0]
-        run, numbers = losses.plan(work.network.loss)  # type: ignore[misc]  # checked above
-        loss = (run, {"y": program.y, "outputs": outputs, "numbers": numbers})
-        update, numbers = updates.plan(work.optimizer)  # type: ignore[misc]
-        place = self._of_parameters(numbers)
-        measure, step = [(updates.measure, place)], (update, place)
+        run, reals = losses.plan(work.network.loss)  # type: ignore[misc]  # checked above
+        loss = (run, {"y": program.y, "outputs": outputs, "reals": reals})
+        update, reals = updates.plan(work.optimizer)  # type: ignore[misc]
+        operands = self._of_parameters(reals)
+        measure, step = [(updates.measure, operands)], (update, operands)
         rows = [*gather, *program.forwards, loss, *program.backwards]
         table = Table(program.dtype)
         table.phase(OF_ROWS, [*rows, *program.gradients] if self.by_rows else rows)
         table.phase(CHECK, [], 0)
         shares = [] if self.by_rows else program.gradients
         if work.accumulate > 1:
-            table.phase(OF_PARAMETERS, [*shares, (updates.accumulate, place)])
-            shares = [(updates.average, place)]
+            table.phase(OF_PARAMETERS, [*shares, (updates.accumulate, operands)])
+            shares = [(updates.average, operands)]
         if program.afterwards:
             table.phase(ONCE, program.afterwards, 0)
         if isinstance(work.clip, ClipNorm):
@@ -71,7 +71,7 @@ class Plan:
             table.phase(ONCE, projections, AT_THE_END | WITH_BARRIER)
         return table
 
-    def _of_parameters(self, numbers: Sequence[float]) -> dict[str, Any]:
+    def _of_parameters(self, reals: Sequence[float]) -> dict[str, Any]:
         work, program, layout = self._work, self.program, self._work.network.layout
         runs, strengths = _runs(work)
         blocks = [(e.where.start, _units(e.shape), math.prod(e.shape) // _units(e.shape)) for e in layout.entries]
@@ -81,7 +81,7 @@ class Plan:
             self.parts if self.by_rows and work.accumulate == 1 else 1, layout.size, len(blocks),
             self.parts if self.by_rows else 1,
         )  # fmt: skip
-        return {"own": own, "numbers": (*numbers, *[0.0] * (7 - len(numbers)), limit)}
+        return {"own": own, "reals": (*reals, *[0.0] * (7 - len(reals)), limit)}
 
 
 def _check(work: Work) -> None:
@@ -103,7 +103,7 @@ def _parts(batch: int, multiplications: int) -> int:
 
 
 def _units(shape: Sequence[int]) -> int:
-    """Return into how many pieces an array of parameters can be cut: a vector into its numbers, W into its rows."""
+    """Return into how many pieces an array of parameters can be cut: a vector into its values, W into its rows."""
     return math.prod(shape[:-1]) if len(shape) > 1 else shape[0]
 
 
@@ -137,7 +137,7 @@ def _runs(work: Work) -> tuple[Any, Any]:
 def _projections(network: Network, penalties: Sequence[Penalty | Constraint], norms: int) -> list[Any]:
     """Return the operations that keep weights within a MaxNorm, in the order of projection."""
     return [
-        (updates.project, {"own": (e.where.start, math.prod(e.shape[:-1]), e.shape[-1], norms), "numbers": (p.limit,)})
+        (updates.project, {"own": (e.where.start, math.prod(e.shape[:-1]), e.shape[-1], norms), "reals": (p.limit,)})
         for p in penalties
         if isinstance(p, MaxNorm)
         for e in BoundPenalties.entries(p, network.layout, len(network.layers))

@@ -15,9 +15,9 @@ from chainrule.training.compiled.compiling import address_of, operation
 from chainrule.training.compiled.machine import Machine
 from chainrule.training.compiled.program import NotCompiled, Program, Table
 from chainrule.training.compiled.rows import in_place, strides_of
-from chainrule.training.compiled.slots import ORDER, OUTPUTS, OWN, integer, vector, y_of
+from chainrule.training.compiled.slots import integer, vector, y_of
 
-CACHED = 2**17  # numbers of a part of a batch, of all layers, that stay in the cache
+CACHED = 2**17  # values of a part of a batch, of all layers, that stay in the cache
 
 
 def logits(network: Network, X: Array) -> Array | None:
@@ -57,8 +57,8 @@ def logits(network: Network, X: Array) -> Array | None:
 @operation
 def put(T, op, base, n, row, rows):
     """Copy y of these rows to where all of them are collected."""
-    outputs, y = integer(op, OUTPUTS), y_of(T, op, base, n, row, rows)
+    outputs, y = integer(op, slots.OUTPUTS), y_of(T, op, base, n, row, rows)
     for r in range(rows):
-        line = vector(T, integer(op, OWN), integer(integer(base, ORDER), row + r) * outputs, outputs)
+        line = vector(T, integer(op, slots.OWN), integer(integer(base, slots.ORDER), row + r) * outputs, outputs)
         for k in range(outputs):
             line[k] = y[r * outputs + k]

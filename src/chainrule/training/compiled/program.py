@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from chainrule.layers import Identity, Layer
+from chainrule.layers import Embedding, Identity, Layer
 from chainrule.layers.base import SHIPPED
 from chainrule.network import Network
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import Operation, address_of
 from chainrule.training.compiled.epoch import WITH_BARRIER
-from chainrule.training.compiled.slots import CODE, INPUTS, NUMBERS, OUTPUTS, OWN, WIDTH, B, W, X, Y
 
 BARRIER = "barrier"
+COLUMNS = {
+    "x": slots.X, "y": slots.Y, "inputs": slots.INPUTS, "outputs": slots.OUTPUTS, "W": slots.W, "b": slots.B
+}  # fmt: skip
 
 
 class NotCompiled(Exception):  # noqa: N818  (a reason, not an error)
@@ -28,7 +31,9 @@ class Program:
     Attributes
     ----------
     overwritable : set of int
-        The places of values that no operation reads again but the next layer's: it may put its y there.
+        The offsets of values that no operation reads again but the next layer's: it may put its y there.
+    copied : dict of int to int
+        How many of the values at an offset, from the first on, are columns of X as they are.
     work : int
         The multiplications for a row.
     training : bool
@@ -37,15 +42,13 @@ class Program:
         Whether a layer before this one learns, so that dx is wanted.
     """
 
-    def __init__(
-        self, network: Network, *, training: bool = True, sparse: bool = False, augmented: bool = False
-    ) -> None:
-        self.network, self.dtype, self.sparse = network, network.dtype, sparse
-        self.training, self.augmented = training, augmented
+    def __init__(self, network: Network, *, training: bool = True, sparse: bool = False) -> None:
+        self.network, self.dtype, self.sparse, self.training = network, network.dtype, sparse, training
         self.widths, self.memos, self.sizes, self.work, self.scratch = 0, 0, 0, 0, 0
         self.drawn: list[tuple[str, int]] = []
         self.convolves = False  # so that the product of windows is compiled where there are some
         self.overwritable: set[int] = set()
+        self.copied: dict[int, int] = {}
         self.slope_wanted = False
         self.constants: list[np.ndarray[Any, Any]] = []
         self.forwards: list[Any] = []
@@ -61,7 +64,7 @@ class Program:
     # -------------------------------------------------------- for the layers
 
     def layers(self, layers: Sequence[Layer], x: int) -> int:
-        """Plan layers one after the other; return where the last one's y is."""
+        """Plan layers one after the other; return the offset of the last one's y."""
         for i, layer in enumerate(layers):
             self._path.append((i, layer))
             if self.sparse and x < 0 and layer.sparse != "taken" and not isinstance(layer, Identity):
@@ -86,53 +89,63 @@ class Program:
         raise NotCompiled(f"{self._name()} has no compiled form")
 
     def _name(self) -> str:
-        (_, layer), *inner = self._path
-        return f"layer {'.'.join(str(j) for j, _ in self._path)}, {inner[-1][1] if inner else layer!r},"
+        *outer, (i, layer) = self._path
+        inside = "".join(f" of the {type(other).__name__} at layer {j}" for j, other in reversed(outer))
+        return f"layer {i}{inside}, {layer!r},"
 
     def _key(self, name: str) -> tuple[int, str]:
         (i, _), *inner = self._path
         return i, ".".join([*(str(j) for j, _ in inner), name])
 
+    def columns_of_X(self, x: int, inputs: int) -> int:  # noqa: N802  (X)
+        """Return how many columns of this layer's x, from the first on, are columns of X whose categories are checked.
+
+        ``Network.check_categories`` sees those that no layer but Embedding and Identity is before.
+        """
+        before = self.network.layers[: self._path[0][0]]
+        seen = len(self._path) == 1 and all(type(layer) in {Embedding, Identity} for layer in before)
+        return (inputs if x < 0 else self.copied[x]) if seen else 0
+
     def at(self, name: str) -> int:
-        """Return where this layer's parameter begins in theta; -1 for none."""
+        """Return the offset of this layer's parameter in theta; -1 for none."""
         return self._where.get(self._key(name), -1)
 
     def statistic(self, name: str) -> int:
-        """Return where this layer's statistic begins."""
+        """Return the offset of this layer's statistic."""
         return self._measured[self._key(name)]
 
     @property
     def next_room(self) -> int:
-        """Where the next ``room`` begins."""
+        """The offset that the next ``room`` returns."""
         return self.widths
 
     def room(self, width: int) -> int:
-        """Reserve so many values a row; return where they begin."""
+        """Reserve so many values a row; return their offset."""
         self.widths += width
         return self.widths - width
 
     def memo(self, width: int) -> int:
-        """Reserve so many numbers a row for what backward needs besides the values."""
+        """Reserve so many values a row for what backward needs besides the values."""
         self.memos += width
         return self.memos - width
 
     def shared(self, size: int) -> int:
-        """Reserve so many numbers for each part of the batch."""
+        """Reserve so many values for each part of the batch."""
         self.sizes += size
         return self.sizes - size
 
     def padded(self, size: int) -> None:
-        """Have room for so many numbers, for each thread, that an operation uses while it runs."""
+        """Have room for so many values, for each thread, that an operation uses while it runs."""
         self.scratch = max(self.scratch, size)
 
     def draws(self, width: int, kind: str) -> int:
-        """Have so many numbers drawn for a row, by the generator's method of this name."""
+        """Have so many values drawn for a row, by the generator's method of this name."""
         at = sum(w for _, w in self.drawn)
         self.drawn.append((kind, width))
         return at
 
     def constant(self, values: Any) -> int:
-        """Keep whole numbers; return their address."""
+        """Keep integers; return their address."""
         return self.address(np.ascontiguousarray(values, np.int64))
 
     def address(self, array: np.ndarray[Any, Any]) -> int:
@@ -140,22 +153,22 @@ class Program:
         self.constants.append(array)
         return address_of(array)
 
-    def forward(self, run: Operation, **place: Any) -> None:
+    def forward(self, run: Operation, **operands: Any) -> None:
         """Plan an operation on the rows of each part, after those before."""
-        self.forwards.append((run, place))
+        self.forwards.append((run, operands))
 
-    def backward(self, run: Operation, **place: Any) -> None:
+    def backward(self, run: Operation, **operands: Any) -> None:
         """Plan one of the way back, before those planned already."""
-        self.backwards.insert(0, (run, place))
+        self.backwards.insert(0, (run, operands))
 
-    def gradient(self, run: Operation, **place: Any) -> None:
+    def gradient(self, run: Operation, **operands: Any) -> None:
         """Plan one that fills the gradient of parameters, when all slopes are there."""
         if self.training:
-            self.gradients.append((run, place))
+            self.gradients.append((run, operands))
 
-    def after(self, run: Operation, **place: Any) -> None:
+    def after(self, run: Operation, **operands: Any) -> None:
         """Plan one for after the step, of one thread."""
-        self.afterwards.append((run, place))
+        self.afterwards.append((run, operands))
 
     def barrier(self) -> None:
         """Let all parts come here before the next operation."""
@@ -167,11 +180,11 @@ class Program:
 
 
 class Table:
-    """Operations and phases as numbers for :func:`~chainrule.training.compiled.epoch.epoch`."""
+    """Operations and phases as integers for :func:`~chainrule.training.compiled.epoch.epoch`."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = dtype
-        self._rows: list[np.ndarray[Any, Any]] = []
+        self.operations: list[tuple[Operation, dict[str, Any]]] = []
         self._phases: list[list[int]] = []
 
     def phase(self, kind: int, operations: Sequence[Any], flags: int = WITH_BARRIER) -> None:
@@ -186,23 +199,24 @@ class Table:
         self._add(kind, some, flags)
 
     def _add(self, kind: int, operations: Sequence[Any], flags: int) -> None:
-        begin = len(self._rows)
-        self._rows += [_encoded(run, place, self.dtype) for run, place in operations]
-        self._phases.append([kind, begin, len(self._rows), flags])
+        begin = len(self.operations)
+        self.operations += operations
+        self._phases.append([kind, begin, len(self.operations), flags])
 
     def arrays(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """Return the operations and the phases."""
-        return np.array(self._rows, np.int64).reshape(-1, WIDTH), np.array(self._phases, np.int64)
+        rows = [_encoded(run, operands, self.dtype) for run, operands in self.operations]
+        return np.array(rows, np.int64).reshape(-1, slots.WIDTH), np.array(self._phases, np.int64)
 
 
-def _encoded(run: Operation, place: dict[str, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """Return one row: x, y, inputs, outputs, W and b as all operations have them, own integers and numbers."""
-    row = np.zeros(WIDTH, np.int64)
-    row[CODE] = run.address(dtype)
-    for column, name, default in ((X, "x", -1), (Y, "y", -1), (INPUTS, "inputs", 0), (OUTPUTS, "outputs", 0),
-                                  (W, "W", -1), (B, "b", -1)):  # fmt: skip
-        row[column] = place.get(name, default)
-    own, numbers = place.get("own", ()), place.get("numbers", ())
-    row[OWN : OWN + len(own)] = own
-    row.view(np.float64)[NUMBERS : NUMBERS + len(numbers)] = numbers
+def _encoded(run: Operation, operands: dict[str, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Return one row: x, y, inputs, outputs, W and b as all operations have them, own integers and reals."""
+    row = np.zeros(slots.WIDTH, np.int64)
+    row[slots.CODE] = run.address(dtype)
+    row[[slots.X, slots.Y, slots.W, slots.B]] = -1
+    for name, column in COLUMNS.items():
+        row[column] = operands.get(name, row[column])
+    own, reals = operands.get("own", ()), operands.get("reals", ())
+    row[slots.OWN : slots.OWN + len(own)] = own
+    row.view(np.float64)[slots.REALS : slots.REALS + len(reals)] = reals
     return row

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.typing import Array
+from chainrule.network import Network
 from chainrule.training.batches import Batches
 from chainrule.training.compiled import gathering, slots
 from chainrule.training.compiled.compiling import address_of
 
-BLOCK_NUMBERS = 2**18  # of X that are made ready at once where it cannot: they stay in the cache
+BLOCK_VALUES = 2**18  # of X that are made ready at once where it cannot: they stay in the cache
 
 
 class Rows:
@@ -38,7 +39,8 @@ class Rows:
         The most batches that can be done at once.
     """
 
-    def __init__(self, batches: Batches, dtype: np.dtype[Any], accumulate: int) -> None:
+    def __init__(self, network: Network, batches: Batches, accumulate: int) -> None:
+        self._network, dtype = network, network.dtype
         X, t, weight = batches.X, batches.t, batches.weight
         self._batches, self.block, self.order = batches, len(batches), batches.order
         self.width = math.prod(X.shape[1:])
@@ -62,10 +64,10 @@ class Rows:
             self.buffer = X
         elif strides is not None:
             self.buffer = np.empty((batches.batch_size, self.width), dtype)
-            place = {"outputs": self.width, "own": (address_of(X), *strides)}
-            self.gather = [(gathering.GATHER[X.dtype.name], place)]
+            operands = {"outputs": self.width, "own": (address_of(X), *strides)}
+            self.gather = [(gathering.GATHER[X.dtype.name], operands)]
         else:
-            steps = max(1, BLOCK_NUMBERS // (batches.batch_size * self.width * accumulate))
+            steps = max(1, BLOCK_VALUES // (batches.batch_size * self.width * accumulate))
             self.block = steps * accumulate
             self.buffer = np.empty((min(self.block, len(batches)) * batches.batch_size, *X.shape[1:]), dtype)
         if self._changed:  # in the order in which they come
@@ -94,6 +96,7 @@ class Rows:
         batches, size = self._batches, self._batches.batch_size
         for batch in range(first, last):
             x, t, weight = batches.take(batch)
+            self._network.check_categories(x, "the batch")
             start = batch * size
             self.buffer[start - first * size :][: len(t)] = x
             self._t[start : start + len(t)] = t
@@ -107,7 +110,7 @@ def in_place(X: Array, dtype: np.dtype[Any]) -> bool:
 
 
 def strides_of(X: Array) -> tuple[int, int] | None:
-    """Return how far apart in its memory X's rows are, and the numbers of a row; None where that is not so simple."""
+    """Return how far apart in its memory X's rows are, and the values of a row; None where that is not so simple."""
     fits = X.dtype.name in gathering.GATHER and X.dtype.isnative and X.flags.aligned
     size = X.dtype.itemsize
     if not fits or any(stride < 0 or stride % size for stride in X.strides):

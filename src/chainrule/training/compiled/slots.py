@@ -1,6 +1,6 @@
-"""The numbers that compiled code reads from memory by their place.
+"""The integers and reals that compiled code reads from memory, by their index.
 
-``op`` is the address of an operation in a program: integers, then numbers (float64). ``base`` is the address of what a
+``op`` is the address of an operation in a program: integers, then reals (float64). ``base`` is the address of what a
 thread works on: addresses and counts of the batch it is at.
 """
 
@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from chainrule.training.compiled.compiling import compiled, inlined
 
-# An operation: its machine code; where the numbers of a row of x and y begin, among those of all layers; how many
+# An operation: its machine code; the offsets of x and y among the values of all layers; how many
 # these are; where its parameters begin in theta (-1: none); and what only this operation knows.
 CODE, X, Y, INPUTS, OUTPUTS, W, B, OWN = range(8)
-NUMBERS = 24  # from here on they are float64
+REALS = 24  # from here on they are float64
 WIDTH = 32
 
 # What a thread works on.
@@ -21,7 +21,7 @@ WIDTH = 32
     RATE, STEP, OF_STEP, ONE, BASE
 ) = range(36)  # fmt: skip
 
-integer, number, vector, address = inlined("integer", "number", "vector", "address")
+integer, real, vector, address = inlined("integer", "real", "vector", "address")
 
 
 @compiled

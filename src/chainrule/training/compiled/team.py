@@ -1,4 +1,4 @@
-"""Threads that do one step together: numbers in memory that all of them see, and waiting for these to change.
+"""Threads that do one step together: integers in memory that all of them see, and waiting for these to change.
 
 ``shared`` is an int64 array: how often threads have arrived at a barrier; how many tasks there have been; the task
 itself; whether all is over; and for each helper whether it sleeps. Each thread adds 1 to the first when it has come to
@@ -62,7 +62,7 @@ def next_task(shared: Any, rank: int, done: int) -> bool:
 
 @operation
 def post_task(shared, threads, asleep):
-    """Say that there is a task; leave which helpers sleep, as the bits of a number, and count them as awake."""
+    """Say that there is a task; leave which helpers sleep, as the bits of an integer, and count them as awake."""
     add(shared, TASKS, 1)
     bits = 0
     for rank in range(1, threads):
@@ -76,7 +76,7 @@ class Team:
 
     ``work`` is machine code that all threads run, for the same ``job``, until there is no task: a function of the job,
     ``shared``, the thread's rank, the number of threads, the tasks done and the barriers passed, and of where to leave
-    two numbers: its result, and the barriers passed.
+    two integers: its result, and the barriers passed.
     """
 
     def __init__(self, threads: int, work: Callable[..., Any], job: int) -> None:

@@ -1,7 +1,7 @@
 """Elementwise activations, each beside its slope, and Softmax and PReLU.
 
 Each is y = f(z) and f′, written with y where that is enough: then z need not be there any more, and y takes its place.
-The formulas are those of :mod:`chainrule.layers.activation`; a and b are a layer's numbers.
+The formulas are those of :mod:`chainrule.layers.activation`; a and b are a layer's constants.
 """
 
 from __future__ import annotations
@@ -10,22 +10,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import compiled, inlined, operation
+from chainrule.training.compiled.features import by_feature
 from chainrule.training.compiled.functions import exp, expm1, normal_cdf, sigmoid, tanh
-from chainrule.training.compiled.slots import (
-    NUMBERS,
-    OWN,
-    W,
-    dx_of,
-    dy_of,
-    gradient,
-    integer,
-    number,
-    parameters,
-    share,
-    x_of,
-    y_of,
-)  # fmt: skip
+from chainrule.training.compiled.slots import dx_of, dy_of, integer, real, x_of, y_of
 
 if TYPE_CHECKING:
     from chainrule.layers import Layer
@@ -35,150 +24,84 @@ part = inlined("part")[0]
 
 
 def _elementwise(
-    f: Any, slope: Any, numbers: Callable[[Any], Sequence[float]] = lambda layer: (), *, from_y: bool = True
+    name: str, f: Any, slope: Any, reals: Callable[[Any], Sequence[float]] = lambda layer: (), *, from_y: bool = True
 ) -> Any:
     """Return the plan of an activation; ``from_y`` says that its slope needs y only.
 
-    In place and from one place to another are operations of their own: where the compiler must fear that two places
+    In place and from one offset to another are operations of their own: where the compiler must fear that two vectors
     overlap, it makes no vector instructions.
     """
-    name = f.python.__name__.strip("_")
-    here, there = _operations(f"{name}_in_place", f, slope), _operations(name, f, slope)
+    f, slope = compiled(f), compiled(slope)
+    here, there = _operations(f"{name}_in_place", f, slope, True), _operations(name, f, slope, False)
 
     def plan(layer: Layer, program: Program, x: int) -> int:
         size = math.prod(layer.output_shape)
         in_place = from_y and x in program.overwritable
         y = x if in_place else program.room(size)
         forward, backward = here if in_place else there
-        place = {"x": x, "y": y, "inputs": size, "outputs": size, "numbers": numbers(layer)}
-        program.forward(forward, **place)
+        operands = {"x": x, "y": y, "inputs": size, "outputs": size, "reals": reals(layer)}
+        program.forward(forward, **operands)
         if program.slope_wanted:
-            program.backward(backward, **place)
+            program.backward(backward, **operands)
         program.overwritable.discard(y)  # the slope is written with it
         return y
 
     return plan
 
 
-def _operations(name: str, f: Any, slope: Any) -> tuple[Any, Any]:
+def _operations(name: str, f: Any, slope: Any, in_place: bool) -> tuple[Any, Any]:
+    """Return y = f(z) and dx = dy f′(z), one loop over all values of the rows each."""
+
     def forward(T, op, base, n, row, rows):
-        z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-        a, b = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1))
+        y = y_of(T, op, base, n, row, rows)
+        z = y if in_place else x_of(T, op, base, n, row, rows)
+        a, b = T(real(op, slots.REALS)), T(real(op, slots.REALS + 1))
         for i in range(y.size):
             y[i] = f(T, z[i], a, b)
 
     def backward(T, op, base, n, row, rows):
-        z, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-        dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-        a, b = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1))
+        y, dy = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows)
+        z = y if in_place else x_of(T, op, base, n, row, rows)
+        dx = dy if in_place else dx_of(T, op, base, n, row, rows)
+        a, b = T(real(op, slots.REALS)), T(real(op, slots.REALS + 1))
         for i in range(y.size):
             dx[i] = dy[i] * slope(T, z[i], y[i], a, b)
 
-    def forward_in_place(T, op, base, n, row, rows):
-        y = y_of(T, op, base, n, row, rows)
-        a, b = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1))
-        for i in range(y.size):
-            y[i] = f(T, y[i], a, b)
-
-    def backward_in_place(T, op, base, n, row, rows):
-        y, dy = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows)
-        a, b = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1))
-        for i in range(y.size):
-            dy[i] *= slope(T, y[i], y[i], a, b)
-
-    pair = (forward_in_place, backward_in_place) if name.endswith("in_place") else (forward, backward)
-    for function, which in zip(pair, (name, f"{name}_slope"), strict=True):
-        function.__name__ = which
-    return operation(pair[0]), operation(pair[1])
+    forward.__name__, backward.__name__ = name, f"{name}_slope"
+    return operation(forward), operation(backward)
 
 
-@compiled
-def _relu(T, z, a, b):
-    return max(z, T(0))
+ReLU = _elementwise("relu", lambda T, z, a, b: max(z, T(0)), lambda T, z, y, a, b: T(1) if y > T(0) else T(0))
+LeakyReLU = _elementwise(
+    "leaky_relu",
+    lambda T, z, a, b: max(z, a * z), lambda T, z, y, a, b: T(1) if y > T(0) else a,
+    lambda layer: (layer.negative_slope,),
+)  # fmt: skip
+_ELU = (  # a = λ α, b = λ
+    "elu",
+    lambda T, z, a, b: b * z if z > T(0) else a * expm1(z), lambda T, z, y, a, b: b if y > T(0) else y + a,
+)  # fmt: skip
+ELU = _elementwise(*_ELU, lambda layer: (layer.alpha, 1.0))
+SELU = _elementwise(*_ELU, lambda layer: (layer.ALPHA * layer.SCALE, layer.SCALE))
+Sigmoid = _elementwise("sigmoid", lambda T, z, a, b: sigmoid(z), lambda T, z, y, a, b: (T(1) - y) * y)
+Tanh = _elementwise("tanh", lambda T, z, a, b: tanh(z), lambda T, z, y, a, b: T(1) - y * y)
+HardSigmoid = _elementwise(
+    "hard_sigmoid",
+    lambda T, z, a, b: min(max(z * T(1 / 6) + T(0.5), T(0)), T(1)),
+    lambda T, z, y, a, b: T(1 / 6) if (T(1) - y) * y > T(0) else T(0),
+)
+Softplus = _elementwise(
+    "softplus",
+    lambda T, z, a, b: max(z, T(0)) + math.log1p(exp(-abs(z))),
+    lambda T, z, y, a, b: -expm1(-y),  # σ(z) = 1 − e^−y
+)
 
 
-@compiled
-def _relu_slope(T, z, y, a, b):
-    return T(1) if y > T(0) else T(0)
-
-
-@compiled
-def _leaky_relu(T, z, a, b):
-    return max(z, a * z)
-
-
-@compiled
-def _leaky_relu_slope(T, z, y, a, b):
-    return T(1) if y > T(0) else a
-
-
-@compiled
-def _elu(T, z, a, b):  # a = λ α, b = λ
-    return b * z if z > T(0) else a * expm1(z)
-
-
-@compiled
-def _elu_slope(T, z, y, a, b):
-    return b if y > T(0) else y + a
-
-
-@compiled
-def _sigmoid(T, z, a, b):
-    return sigmoid(z)
-
-
-@compiled
-def _sigmoid_slope(T, z, y, a, b):
-    return (T(1) - y) * y
-
-
-@compiled
-def _tanh(T, z, a, b):
-    return tanh(z)
-
-
-@compiled
-def _tanh_slope(T, z, y, a, b):
-    return T(1) - y * y
-
-
-@compiled
-def _hard_sigmoid(T, z, a, b):
-    return min(max(z * T(1 / 6) + T(0.5), T(0)), T(1))
-
-
-@compiled
-def _hard_sigmoid_slope(T, z, y, a, b):
-    return T(1 / 6) if (T(1) - y) * y > T(0) else T(0)
-
-
-@compiled
-def _softplus(T, z, a, b):
-    return max(z, T(0)) + math.log1p(exp(-abs(z)))
-
-
-@compiled
-def _softplus_slope(T, z, y, a, b):  # σ(z) = 1 − e^−y
-    return -expm1(-y)
-
-
-@compiled
-def _silu(T, z, a, b):
-    return z * sigmoid(z)
-
-
-@compiled
 def _silu_slope(T, z, y, a, b):
     s = sigmoid(z)
     return s + y * (T(1) - s)
 
 
-@compiled
-def _gelu(T, z, a, b):
-    return z * normal_cdf(z)
-
-
-@compiled
 def _gelu_slope(T, z, y, a, b):
     x = min(max(z, T(-100)), T(100))
     return normal_cdf(x) + x * T(1 / math.sqrt(2 * math.pi)) * exp(T(-0.5) * x * x)
@@ -191,25 +114,17 @@ def _phi(T, z):
     return sigmoid(T(2 * math.sqrt(2 / math.pi)) * x * (T(1) + T(0.044715) * x * x))
 
 
-@compiled
-def _gelu_tanh(T, z, a, b):
-    return z * _phi(T, z)
-
-
-@compiled
 def _gelu_tanh_slope(T, z, y, a, b):
     x, phi = min(max(z, T(-100)), T(100)), _phi(T, z)
     return phi + x * phi * (T(1) - phi) * (T(2 * math.sqrt(2 / math.pi)) * (T(1) + T(3 * 0.044715) * x * x))
 
 
-@compiled
 def _mish(T, z, a, b):  # z m / (m + 2), m = e (e + 2), e = e^z
     e = exp(min(z, T(40)))
     m = e * (e + T(2))
     return z * (m / (m + T(2)))
 
 
-@compiled
 def _mish_slope(T, z, y, a, b):
     e = exp(min(z, T(40)))
     m = e * (e + T(2))
@@ -217,18 +132,10 @@ def _mish_slope(T, z, y, a, b):
     return m * below + z * T(4) * e * (e + T(1)) * below * below
 
 
-ReLU = _elementwise(_relu, _relu_slope)
-LeakyReLU = _elementwise(_leaky_relu, _leaky_relu_slope, lambda layer: (layer.negative_slope,))
-ELU = _elementwise(_elu, _elu_slope, lambda layer: (layer.alpha, 1.0))
-SELU = _elementwise(_elu, _elu_slope, lambda layer: (layer.ALPHA * layer.SCALE, layer.SCALE))
-Sigmoid = _elementwise(_sigmoid, _sigmoid_slope)
-Tanh = _elementwise(_tanh, _tanh_slope)
-HardSigmoid = _elementwise(_hard_sigmoid, _hard_sigmoid_slope)
-Softplus = _elementwise(_softplus, _softplus_slope)
-SiLU = _elementwise(_silu, _silu_slope, from_y=False)
-Mish = _elementwise(_mish, _mish_slope, from_y=False)
-_exact = _elementwise(_gelu, _gelu_slope, from_y=False)
-_approximate = _elementwise(_gelu_tanh, _gelu_tanh_slope, from_y=False)
+SiLU = _elementwise("silu", lambda T, z, a, b: z * sigmoid(z), _silu_slope, from_y=False)
+Mish = _elementwise("mish", _mish, _mish_slope, from_y=False)
+_exact = _elementwise("gelu", lambda T, z, a, b: z * normal_cdf(z), _gelu_slope, from_y=False)
+_approximate = _elementwise("gelu_tanh", lambda T, z, a, b: z * _phi(T, z), _gelu_tanh_slope, from_y=False)
 
 
 def GELU(layer: Any, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
@@ -248,17 +155,17 @@ def Softmax(layer: Layer, program: Program, x: int) -> int:  # noqa: N802
     """Plan it over the last axis."""
     size = math.prod(layer.output_shape)
     y = program.room(size)
-    place = {"x": x, "y": y, "inputs": size, "outputs": size, "own": (layer.output_shape[-1],)}
-    program.forward(softmax, **place)
+    operands = {"x": x, "y": y, "inputs": size, "outputs": size, "own": (layer.output_shape[-1],)}
+    program.forward(softmax, **operands)
     if program.slope_wanted:
-        program.backward(softmax_slope, **place)
+        program.backward(softmax_slope, **operands)
     return y
 
 
 @operation
 def softmax(T, op, base, n, row, rows):
-    """Put e^(x − max) / Σ into y."""
-    x, y, classes = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, OWN)
+    """Put e^(x − max) / Σ into y: row by row, but e^ of all rows in one loop, as a row may be shorter than a vector."""
+    x, y, classes = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, slots.OWN)
     for i in range(0, y.size, classes):
         z, line = part(x, i, classes), part(y, i, classes)
         largest = z[0]
@@ -280,7 +187,7 @@ def softmax(T, op, base, n, row, rows):
 def softmax_slope(T, op, base, n, row, rows):
     """Put y (dy − Σ dy y) into dx."""
     y, dy, dx = y_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    classes = integer(op, OWN)
+    classes = integer(op, slots.OWN)
     for i in range(0, y.size, classes):
         line, slope, out = part(y, i, classes), part(dy, i, classes), part(dx, i, classes)
         total = T(0)
@@ -290,53 +197,9 @@ def softmax_slope(T, op, base, n, row, rows):
             out[k] = line[k] * (slope[k] - total)
 
 
-def PReLU(layer: Layer, program: Program, x: int) -> int:  # noqa: N802
-    """Plan it, with α for each feature."""
-    size = math.prod(layer.output_shape)
-    y = program.room(size)
-    place = {
-        "x": x, "y": y, "inputs": size, "outputs": size, "W": program.at("alpha"), "own": (layer.output_shape[-1],)
-    }  # fmt: skip
-    program.forward(prelu, **place)
-    program.gradient(prelu_alpha, **place)
-    if program.slope_wanted:
-        program.backward(prelu_slope, **place)
-    program.overwritable.add(y)
-    return y
-
-
-@operation
-def prelu(T, op, base, n, row, rows):
-    """Put max(x, 0) + α min(x, 0) into y."""
-    x, y, features = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, OWN)
-    alpha = parameters(T, op, base, W, features)
-    for i in range(0, y.size, features):
-        z, line = part(x, i, features), part(y, i, features)
-        for k in range(features):
-            line[k] = max(z[k], T(0)) + alpha[k] * min(z[k], T(0))
-
-
-@operation
-def prelu_slope(T, op, base, n, row, rows):
-    """Put dy into dx where x > 0, else α dy."""
-    x, dy, dx = x_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    features = integer(op, OWN)
-    alpha = parameters(T, op, base, W, features)
-    for i in range(0, x.size, features):
-        z, slope, out = part(x, i, features), part(dy, i, features), part(dx, i, features)
-        for k in range(features):
-            out[k] = slope[k] if z[k] > T(0) else alpha[k] * slope[k]
-
-
-@operation
-def prelu_alpha(T, op, base, n, row, rows):
-    """Put Σ dy min(x, 0) into this share of dα."""
-    x, dy, features = x_of(T, op, base, n, row, rows), dy_of(T, op, base, n, row, rows), integer(op, OWN)
-    first, last = share(base, features)
-    dalpha = gradient(T, op, base, W, features)
-    for k in range(first, last):
-        dalpha[k] = T(0)
-    for i in range(0, x.size, features):
-        z, slope = part(x, i, features), part(dy, i, features)
-        for k in range(first, last):
-            dalpha[k] += slope[k] * min(z[k], T(0))
+PReLU = by_feature(
+    "prelu", "alpha",
+    lambda T, x, alpha: max(x, T(0)) + alpha * min(x, T(0)),
+    lambda T, x, dy, alpha: dy if x > T(0) else alpha * dy,
+    lambda T, x, dy: dy * min(x, T(0)),
+)  # fmt: skip

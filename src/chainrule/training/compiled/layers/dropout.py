@@ -1,12 +1,16 @@
-"""Dropout: y = x m / keep, with the mask m of what was drawn."""
+"""Dropout: y = x m / keep, dx = dy m / keep, with the mask m of what was drawn.
+
+One loop over all values, without a branch; the mask is computed twice from what NumPy has drawn, and never stored.
+"""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import compiled, inlined, operation
-from chainrule.training.compiled.slots import DRAWS, NUMBERS, OWN, dx_of, dy_of, integer, number, vector, x_of, y_of
+from chainrule.training.compiled.slots import dx_of, dy_of, integer, real, vector, x_of, y_of
 
 if TYPE_CHECKING:
     from chainrule import layers
@@ -16,7 +20,7 @@ part = inlined("part")[0]
 
 
 def Dropout(layer: layers.Dropout, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
-    """Plan a mask for each number."""
+    """Plan a mask for each value."""
     return _plan(layer, program, x, 1)
 
 
@@ -34,20 +38,20 @@ def _plan(layer: layers.Dropout | layers.Dropout2D, program: Program, x: int, po
         return x
     y = x if x in program.overwritable else program.room(size)
     keep = 1 - layer.rate
-    place = {"x": x, "y": y, "inputs": size, "outputs": size, "own": own, "numbers": (keep, 1 / keep)}
-    program.forward(forward, **place)
+    operands = {"x": x, "y": y, "inputs": size, "outputs": size, "own": own, "reals": (keep, 1 / keep)}
+    program.forward(forward, **operands)
     if program.slope_wanted:
-        program.backward(backward, **place)
+        program.backward(backward, **operands)
     program.overwritable.add(y)
     return y
 
 
 @compiled
 def _mask(T, op, base, n, row, rows, x, y):
-    """Put x / keep into y where the number drawn is below keep, else 0."""
-    keep, grow, positions = T(number(op, NUMBERS)), T(number(op, NUMBERS + 1)), integer(op, OWN + 1)
-    drawn = x.size // (rows * positions) if rows else 0  # numbers drawn for a row
-    draws = vector(T, integer(base, DRAWS), n * integer(op, OWN) + row * drawn, rows * drawn)
+    """Put x / keep into y where the value drawn is below keep, else 0."""
+    keep, grow, positions = T(real(op, slots.REALS)), T(real(op, slots.REALS + 1)), integer(op, slots.OWN + 1)
+    drawn = x.size // (rows * positions) if rows else 0  # values drawn for a row
+    draws = vector(T, integer(base, slots.DRAWS), n * integer(op, slots.OWN) + row * drawn, rows * drawn)
     if positions == 1:
         for i in range(y.size):
             y[i] = x[i] * (grow if draws[i] < keep else T(0))

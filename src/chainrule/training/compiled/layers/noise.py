@@ -1,24 +1,13 @@
-"""Gaussian noise: y = x + n."""
+"""Gaussian noise: y = x + n, dx = dy: one loop over all values; NumPy has drawn n for a block of batches at once."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import operation
-from chainrule.training.compiled.slots import (
-    DRAWS,
-    NUMBERS,
-    OUTPUTS,
-    OWN,
-    dx_of,
-    dy_of,
-    integer,
-    number,
-    vector,
-    x_of,
-    y_of,
-)  # fmt: skip
+from chainrule.training.compiled.slots import dx_of, dy_of, integer, real, vector, x_of, y_of
 
 if TYPE_CHECKING:
     from chainrule import layers
@@ -26,16 +15,16 @@ if TYPE_CHECKING:
 
 
 def GaussianNoise(layer: layers.GaussianNoise, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
-    """Plan a draw for each number."""
+    """Plan a draw for each value."""
     if not program.training:
         return x
     size = math.prod(layer.output_shape)
     y = x if x in program.overwritable else program.room(size)
     own = (program.draws(size, "standard_normal"),)
-    place = {"x": x, "y": y, "inputs": size, "outputs": size, "own": own, "numbers": (layer.deviation,)}
-    program.forward(forward, **place)
+    operands = {"x": x, "y": y, "inputs": size, "outputs": size, "own": own, "reals": (layer.deviation,)}
+    program.forward(forward, **operands)
     if program.slope_wanted and x != y:
-        program.backward(backward, **place)
+        program.backward(backward, **operands)
     program.overwritable.add(y)
     return y
 
@@ -43,9 +32,9 @@ def GaussianNoise(layer: layers.GaussianNoise, program: Program, x: int) -> int:
 @operation
 def forward(T, op, base, n, row, rows):
     """Put x + n into y."""
-    x, y, deviation = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), T(number(op, NUMBERS))
-    width = integer(op, OUTPUTS)
-    draws = vector(T, integer(base, DRAWS), n * integer(op, OWN) + row * width, rows * width)
+    x, y, deviation = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), T(real(op, slots.REALS))
+    width = integer(op, slots.OUTPUTS)
+    draws = vector(T, integer(base, slots.DRAWS), n * integer(op, slots.OWN) + row * width, rows * width)
     for i in range(y.size):
         y[i] = x[i] + draws[i] * deviation
 

@@ -1,4 +1,8 @@
-"""Pooling of images: the largest number, or the mean, of every window."""
+"""Pooling of images: the largest value, or the mean, of every window.
+
+The loops: image, window, pixel of the window, and within that the channels, which are side by side and so become
+vector instructions. A table has the pixels of each window, so that its borders are found once, not for every image.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import inlined, operation
-from chainrule.training.compiled.slots import INPUTS, MEMO, OUTPUTS, OWN, dx_of, dy_of, integer, vector, x_of, y_of
+from chainrule.training.compiled.slots import dx_of, dy_of, integer, vector, x_of, y_of
 
 if TYPE_CHECKING:
     from chainrule import layers
     from chainrule.training.compiled.program import Program
 
 part = inlined("part")[0]
-COUNT, CHANNELS, TABLE, MOST, AT = range(OWN, OWN + 5)  # windows, channels, the table of pixels, its width, the memo
+COUNT, CHANNELS, TABLE, MOST, AT = range(
+    slots.OWN, slots.OWN + 5
+)  # windows, channels, the table of pixels, its width, the memo
 
 
 def MaxPool2D(layer: layers.MaxPool2D, program: Program, x: int) -> int:  # noqa: N802  (named as the class)
@@ -57,20 +64,20 @@ def _write(layer: Any, program: Program, x: int, forward: Any, backward: Any, ta
     y, channels = program.room(outputs), layer.output_shape[-1]
     at = program.memo(outputs) if memo else 0
     own = (len(table), channels, program.constant(table * channels), table.shape[1], at)
-    place: dict[str, Any] = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "own": own}
-    program.forward(forward, **place)
+    operands: dict[str, Any] = {"x": x, "y": y, "inputs": inputs, "outputs": outputs, "own": own}
+    program.forward(forward, **operands)
     if program.slope_wanted:
-        program.backward(backward, **place)
+        program.backward(backward, **operands)
     program.overwritable.add(y)
     return y
 
 
 @operation
 def largest(T, op, base, n, row, rows):
-    """Put the largest number of each window into y, and where it is into the memo: the first, if there are several."""
-    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    """Put the largest value of each window into y, and its index into the memo: the first, if there are several."""
+    inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
-    memo = vector(T, integer(base, MEMO), n * integer(op, AT) + row * outputs, rows * outputs)
+    memo = vector(T, integer(base, slots.MEMO), n * integer(op, AT) + row * outputs, rows * outputs)
     table, most = integer(op, TABLE), integer(op, MOST)
     for r in range(rows):
         image = part(x, r * inputs, inputs)
@@ -93,10 +100,10 @@ def largest(T, op, base, n, row, rows):
 @operation
 def largest_of_four(T, op, base, n, row, rows):
     """Do the same for windows of four pixels, all at once: that is most of them."""
-    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
     memo, table = (
-        vector(T, integer(base, MEMO), n * integer(op, AT) + row * outputs, rows * outputs),
+        vector(T, integer(base, slots.MEMO), n * integer(op, AT) + row * outputs, rows * outputs),
         integer(op, TABLE),
     )
     for r in range(rows):
@@ -115,10 +122,10 @@ def largest_of_four(T, op, base, n, row, rows):
 @operation
 def to_largest_of_four(T, op, base, n, row, rows):
     """Put dy of each window into dx of its largest pixel, and 0 into the others; no other window has these."""
-    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
     memo, table = (
-        vector(T, integer(base, MEMO), n * integer(op, AT) + row * outputs, rows * outputs),
+        vector(T, integer(base, slots.MEMO), n * integer(op, AT) + row * outputs, rows * outputs),
         integer(op, TABLE),
     )
     if 4 * outputs < inputs:  # some pixels are in no window
@@ -143,9 +150,9 @@ def to_largest_of_four(T, op, base, n, row, rows):
 @operation
 def to_largest(T, op, base, n, row, rows):
     """Add dy of each window to dx of its largest pixel."""
-    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
-    memo = vector(T, integer(base, MEMO), n * integer(op, AT) + row * outputs, rows * outputs)
+    memo = vector(T, integer(base, slots.MEMO), n * integer(op, AT) + row * outputs, rows * outputs)
     table, most = integer(op, TABLE), integer(op, MOST)
     for i in range(dx.size):
         dx[i] = T(0)
@@ -160,7 +167,7 @@ def to_largest(T, op, base, n, row, rows):
 @operation
 def mean(T, op, base, n, row, rows):
     """Put the mean of each window into y."""
-    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     x, y = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows)
     table, most = integer(op, TABLE), integer(op, MOST)
     for r in range(rows):
@@ -183,7 +190,7 @@ def mean(T, op, base, n, row, rows):
 @operation
 def to_all(T, op, base, n, row, rows):
     """Add dy / m of each window to dx of its m pixels."""
-    inputs, outputs, channels = integer(op, INPUTS), integer(op, OUTPUTS), integer(op, CHANNELS)
+    inputs, outputs, channels = integer(op, slots.INPUTS), integer(op, slots.OUTPUTS), integer(op, CHANNELS)
     dy, dx = dy_of(T, op, base, n, row, rows), dx_of(T, op, base, n, row, rows)
     table, most = integer(op, TABLE), integer(op, MOST)
     for i in range(dx.size):

@@ -1,4 +1,4 @@
-"""Layers that change the shape of a row: its numbers are the same, in the same order."""
+"""Layers that change the shape of a row: its values are the same, in the same order."""
 
 from __future__ import annotations
 

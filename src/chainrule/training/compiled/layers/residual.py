@@ -1,23 +1,13 @@
-"""Residual: y = x + f(x), with the operations of f between."""
+"""Residual: y = x + f(x), dx = dy + df, with the operations of f between: one loop over all values each."""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+from chainrule.training.compiled import slots
 from chainrule.training.compiled.compiling import operation
-from chainrule.training.compiled.slots import (
-    BATCH,
-    OUTPUTS,
-    OWN,
-    VALUES,
-    dx_of,
-    dy_of,
-    integer,
-    vector,
-    x_of,
-    y_of,
-)  # fmt: skip
+from chainrule.training.compiled.slots import dx_of, dy_of, integer, vector, x_of, y_of
 
 if TYPE_CHECKING:
     from chainrule import layers
@@ -43,8 +33,8 @@ def Residual(layer: layers.Residual, program: Program, x: int) -> int:  # noqa: 
 @operation
 def forward(T, op, base, n, row, rows):
     """Put x + f into y."""
-    x, y, width = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, OUTPUTS)
-    arena, at = (VALUES, n * integer(op, OWN)) if integer(op, OWN) >= 0 else (BATCH, 0)
+    x, y, width = x_of(T, op, base, n, row, rows), y_of(T, op, base, n, row, rows), integer(op, slots.OUTPUTS)
+    arena, at = (slots.VALUES, n * integer(op, slots.OWN)) if integer(op, slots.OWN) >= 0 else (slots.BATCH, 0)
     f = vector(T, integer(base, arena), at + row * width, rows * width)
     for i in range(y.size):
         y[i] = x[i] + f[i]
