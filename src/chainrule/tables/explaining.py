@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.typing import Array
+from chainrule.ensemble import Ensemble
 from chainrule.files.values import ModelFileError
 from chainrule.optimizers import Optimizer
 from chainrule.pages.formatting import MISSING, clean, short
@@ -100,7 +101,8 @@ def _prediction(run: SavedRun, X: Array, y: Array, networks: int) -> Operation:
     lines = [f"The prediction is the mean of {networks} networks, of which the first is shown."] if networks > 1 else []
     if schema.task == "regression":
         whole = short(np.ravel(model.predict(X))[0], 6)
-        lines = [_back(model, title, y), *(f"{line} It is {whole}." for line in lines)]
+        scaler = model.ensemble_ if models.is_ensemble(model) else model.transformer_
+        lines = [_back(scaler, title, y), *(f"{line} It is {whole}." for line in lines)]
         return Operation("prediction", None, title, "", (), (), tuple(lines))
     p = np.asarray(model.predict_proba(X))[0]
     labels = [column.name for column in schema.targets] if schema.task == "multilabel" else schema.classes
@@ -110,14 +112,12 @@ def _prediction(run: SavedRun, X: Array, y: Array, networks: int) -> Operation:
     return Operation("prediction", None, title, "", (), (), tuple(lines), table=((head, "probability"), *rows))
 
 
-def _back(model: Any, name: str, y: Array) -> str:
+def _back(scaler: Any, name: str, y: Array) -> str:
     """Return the formula that undoes the scaling of the target, with its numbers."""
-    if models.is_ensemble(model):
-        ensemble = scaler = model.ensemble_
-        mean, scale = float(ensemble.center[0]), float(ensemble.scale[0])
-        value = float(ensemble.in_unit(y.reshape(1, 1))[0, 0])
+    if isinstance(scaler, Ensemble):
+        mean, scale = scaler.center[0], scaler.scale[0]
+        value = float(scaler.in_unit(y.reshape(1, 1))[0, 0])
     else:
-        scaler = model.transformer_
         mean, scale = (float(np.ravel(value)[0]) for value in (scaler.mean_, scaler.scale_))
         value = float(np.ravel(scaler.inverse_transform(y.reshape(1, 1)))[0])
     inside = f"{short(mean, 6)} + {short(scale, 6)} · {short(y[0], 6)}".replace("+ −", "− ").replace("· −", "· (−")
