@@ -97,5 +97,7 @@ class Ensemble:
         rank = math.ceil(round((len(self.errors) + 1) * coverage, 9))
         if rank > len(self.errors):
             most = len(self.errors) / (len(self.errors) + 1)
-            raise ValueError(f"coverage: {len(self.errors)} rows are too few for {coverage:g}: give at most {most:.3g}.")
+            raise ValueError(
+                f"coverage: {len(self.errors)} rows are too few for {coverage:g}: give at most {most:.3g}."
+            )
         return np.asarray(self.errors[rank - 1])

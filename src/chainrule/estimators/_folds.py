@@ -14,8 +14,8 @@ FOLDS = 5
 def folds(y: Array, groups: Any, rng: np.random.Generator) -> Array:
     """Return the fold of each row, stratified by y; rows of one group share a fold.
 
-    Neighbors in the order of y are spread over the folds, so a class has nearly the same share in each, however few rows
-    it has, and numbers nearly the same distribution.
+    Neighbors in the order of y are spread over the folds, so a class has nearly the same share in each, however few
+    rows it has, and numbers nearly the same distribution.
     """
     rows = len(y)
     if groups is not None:
