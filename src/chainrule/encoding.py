@@ -227,8 +227,8 @@ def _frame_column(frame: Any, i: int) -> Array:
 
 def _unsupported(name: Any, kind: Any) -> ValueError:
     return ValueError(
-        f"X: column {name!r} has the type {kind}: expected numbers, categories or text. Convert dates to numbers, such "
-        "as days since a date, or train on the file with chainrule.tables.train."
+        f"X: column {name!r} has the type {kind}: expected numbers, categories or text. Convert it, dates to numbers "
+        "such as days since a date, others with astype(str); or train on the file with chainrule.tables.train."
     )
 
 
@@ -251,7 +251,7 @@ def _float(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:  # of a whole number
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _as_numbers(column: Array, name: Any) -> Array:
@@ -269,7 +269,7 @@ def _as_numbers(column: Array, name: Any) -> Array:
 
 def _plain(value: Any) -> Level:
     value = value.item() if isinstance(value, np.generic) else value
-    if is_missing(value) or value in (math.inf, -math.inf):  # no file could hold them
+    if is_missing(value) or (isinstance(value, float) and math.isinf(value)):  # no file could hold infinity
         return None
     if not isinstance(value, str | int | float | bool):
         raise ValueError(  # noqa: TRY004  (a value of X, as scikit-learn has it)

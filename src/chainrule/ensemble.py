@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, final
 
 import numpy as np
@@ -90,7 +91,7 @@ class Ensemble:
 
         Source: cross-conformal prediction: Vovk, "Cross-conformal predictors" (2015).
         """
-        if isinstance(coverage, bool) or not isinstance(coverage, int | float) or not 0 < coverage < 1:
+        if isinstance(coverage, bool) or not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage: expected a share between 0 and 1, such as 0.9, got {coverage!r}.")
         if self.errors is None or not len(self.errors):
             raise ValueError("coverage: there are no out-of-fold errors.")

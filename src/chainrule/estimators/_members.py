@@ -103,7 +103,8 @@ class Members:
         def work() -> None:
             while (member := self._next(until)) is not None:
                 try:
-                    loss, logits = self._train(member)
+                    with np.errstate(over="ignore", invalid="ignore"):  # reported as a divergence
+                        loss, logits = self._train(member)
                 except DivergenceError:
                     self.stopped = f"diverged in epoch {member.epoch + 1}"
                     return
@@ -165,7 +166,12 @@ class Members:
         for epoch in range(len(self.scores) + 1, min(member.epoch for member in self.members) + 1):
             rows = np.concatenate([member.held_out for member in self.members])
             out = np.concatenate([member.logits[epoch] for member in self.members])
-            self.scores.append(self.measure(self.t[rows], out, None if self.weight is None else self.weight[rows]))
+            with np.errstate(over="ignore", invalid="ignore"):
+                score = self.measure(self.t[rows], out, None if self.weight is None else self.weight[rows])
+            if not np.isfinite(score).all():
+                self.stopped = f"diverged in epoch {epoch}"
+                return
+            self.scores.append(score)
             self.best = self.best_of(self.scores)
             for other in self.members:
                 for kept in (other.values, other.logits):

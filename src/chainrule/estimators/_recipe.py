@@ -61,7 +61,7 @@ def make_members(
     epochs = max(least, least_steps // steps) if model.max_iter == "auto" else int(model.max_iter)
     optimizer = AdamW(model.learning_rate_init, beta_2=0.95, weight_decay=model.weight_decay)
     given = model.hidden_layer_sizes
-    sizes = [int(size) for size in ([given] if isinstance(given, Integral) else given)]
+    sizes = [given] if isinstance(given, Integral) else list(given)
     layers = _layers(sizes, model.activation, target.outputs)
     members, first = [], np.zeros(0)
     for i in range(count):
@@ -105,7 +105,7 @@ def fit_to_time(made: Members, rng: np.random.Generator, threads: int, seconds: 
     made.epochs = int(min(made.epochs, max(FEWEST_EPOCHS, affordable)))
 
 
-def _layers(sizes: list[int], activation: str, outputs: int) -> list[Layer]:
+def _layers(sizes: list[Any], activation: str, outputs: int) -> list[Layer]:
     between = lookup("activation", activation, ACTIVATIONS)
     stack: list[Layer] = [Scale()]
     for size in sizes:

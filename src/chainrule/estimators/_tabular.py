@@ -28,8 +28,12 @@ from chainrule.estimators._linear import MOST_ROWS, MOST_VALUES, fit_linear
 from chainrule.estimators._members import Members
 from chainrule.estimators._recipe import Target, fit_to_time, make_members
 from chainrule.files.networks import contents
+from chainrule.files.values import shown
 from chainrule.network import Network
 from chainrule.training.lifecycle import DivergenceError
+
+NEGLIGIBLE = 1e-30  # a weight, relative to the largest: as zero
+LARGEST_WEIGHT = 1e200
 
 
 class Progress(NamedTuple):
@@ -100,14 +104,17 @@ class BaseTabular(BaseEstimator, ABC):
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
         columns, y = self._columns(X, reset=True), self._checked(y)
         rows = len(columns[0])
+        groups = None if groups is None else np.asarray(groups)
+        if groups is not None and groups.ndim != 1:
+            raise ValueError(f"groups: expected one group for each row, ({rows},), got shape {groups.shape}.")
         check_consistent_length(columns[0], y, groups)
         weight = self._weights(y, sample_weight)
-        kept = np.arange(rows) if weight is None else np.flatnonzero(weight > 0)
+        kept = np.arange(rows) if weight is None else np.flatnonzero(weight > NEGLIGIBLE * weight.max())
         if len(kept) < rows:  # a row of weight zero is as if it were not there
             if len(kept) < 2:
                 raise ValueError("sample_weight: expected at least 2 rows with a positive weight.")
             columns, y = [column[kept] for column in columns], y[kept]
-            groups = None if groups is None else np.asarray(groups)[kept]
+            groups = None if groups is None else groups[kept]
         if weight is not None:
             weight = weight[kept] / weight[kept].mean()
             weight = None if (weight == 1).all() else weight.astype(np.float32)
@@ -128,10 +135,17 @@ class BaseTabular(BaseEstimator, ABC):
         """Validate X and return its columns, as arrays of numbers or of objects."""
         if is_sparse(X):
             raise TypeError(f"{type(self).__name__}: sparse X is not supported: give X.toarray().")
-        least = 2 if reset else 1
-        if getattr(X, "columns", None) is None:
+        least, names = 2 if reset else 1, getattr(X, "columns", None)
+        if names is None:
+            if isinstance(X, list | tuple):  # of which NumPy would make text if one value is
+                X = np.array(X, dtype=object)
+            elif isinstance(X, np.ma.MaskedArray):
+                X = X.astype(object).filled(None)
             X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False, ensure_min_samples=least)
         else:
+            if len(set(names)) < len(names):
+                twice = next(name for name in names if list(names).count(name) > 1)
+                raise ValueError(f"X: the column name {twice!r} occurs more than once. Give every column its own name.")
             validate_data(self, X, reset=reset, skip_check_array=True)
             if len(X) < least or not len(X.columns):
                 raise ValueError(
@@ -144,10 +158,13 @@ class BaseTabular(BaseEstimator, ABC):
         names = list(getattr(self, "feature_names_in_", ()))
         given = [] if self.categorical_features is None else np.asarray(self.categorical_features).tolist()
         if given and all(isinstance(one, bool) for one in given):
+            if len(given) != len(columns):
+                raise ValueError(f"categorical_features: expected a mask of {len(columns)} columns, got {len(given)}.")
             given = [i for i, one in enumerate(given) if one]
         unknown = [one for one in given if one not in (names if isinstance(one, str) else range(len(columns)))]
         if unknown:
-            raise ValueError(f"categorical_features: X has no column {unknown[0]!r}.")
+            known = f"its columns are {shown(names)}" if names else f"it has columns 0 to {len(columns) - 1}"
+            raise ValueError(f"categorical_features: X has no column {unknown[0]!r}: {known}.")
         kinds = [names.index(one) if isinstance(one, str) else int(one) for one in given]
         numbers = sum(column.dtype.kind in "fiub" for column in columns) - len(kinds)
         bins = int(np.clip(160 // max(1, numbers), 3, 16)) if self._bins else 0
@@ -156,7 +173,10 @@ class BaseTabular(BaseEstimator, ABC):
     def _weights(self, y: Array, sample_weight: Any) -> Array | None:
         if sample_weight is None:
             return None
-        return np.asarray(_check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True))
+        weight = np.asarray(_check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True))
+        if weight.max() > LARGEST_WEIGHT:
+            raise ValueError(f"sample_weight: expected numbers up to {LARGEST_WEIGHT:g}, got {weight.max():g}.")
+        return weight
 
     def _train(
         self, encoding: TableEncoding, z: Array, target: Target, weight: Array | None, groups: Any, began: float
@@ -222,7 +242,11 @@ class BaseTabular(BaseEstimator, ABC):
         return on_epoch
 
     def _threads(self) -> int:
-        return choose_threads(0).allowed if self.n_jobs in (None, -1) else max(1, int(self.n_jobs))
+        if self.n_jobs == 0:
+            raise ValueError("n_jobs: expected a number of threads, -1 or None for one per core, got 0.")
+        if self.n_jobs is not None and self.n_jobs > 0:
+            return int(self.n_jobs)
+        return max(1, choose_threads(0).allowed + 1 + int(self.n_jobs or -1))  # −2: all cores but one
 
     # ------------------------------------------------------------ prediction, saving and loading
 

@@ -26,8 +26,8 @@ TINY = 1e-12  # the smallest probability whose logarithm counts
 class TabularClassifier(ClassifierMixin, BaseTabular):
     """Classifier for tables: an ensemble of small networks, with calibrated probabilities.
 
-    Give numbers, text, categories and missing values as they are, in a data frame or an array. The defaults are meant to
-    be used without tuning.
+    Give numbers, text, categories and missing values as they are, in a data frame or an array. The defaults are meant
+    to be used without tuning.
 
     .. code-block:: text
 
@@ -207,7 +207,13 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return self
 
     def _checked(self, y: Any) -> Array:
-        check_classification_targets(y)
+        try:
+            check_classification_targets(y)
+        except TypeError as error:
+            raise ValueError(
+                f"y: expected labels of one type, none missing ({error}). Drop rows without a label, or give "
+                "y.astype(str)."
+            ) from None
         self._multilabel = type_of_target(y).startswith("multilabel")
         if not self._multilabel:
             return np.asarray(column_or_1d(y, warn=True))
@@ -229,10 +235,14 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         weight = super()._weights(y, sample_weight)
         if self.class_weight is None:
             return weight
+        if self._multilabel and isinstance(self.class_weight, dict):
+            raise ValueError('class_weight: for several labels at once, expected "balanced"; or give sample_weight.')
         weight = np.ones(len(y)) if weight is None else weight
         some = weight > 0
-        if some.any():
-            weight[some] *= compute_sample_weight(self.class_weight, y[some])
+        by_class = compute_sample_weight(self.class_weight, y[some])
+        if not (np.isfinite(by_class) & (by_class >= 0)).all():
+            raise ValueError(f"class_weight: expected finite numbers of at least 0, got {self.class_weight}.")
+        weight[some] *= by_class
         return weight
 
     def _measure(self, t: Array, out: Array, weight: Array | None) -> tuple[float, float, float]:

@@ -22,8 +22,8 @@ ERRORS = 1_000  # out-of-fold errors that are kept
 class TabularRegressor(RegressorMixin, BaseTabular):
     """Regressor for tables: an ensemble of small networks, with prediction intervals.
 
-    Give numbers, text, categories and missing values as they are, in a data frame or an array. The defaults are meant to
-    be used without tuning.
+    Give numbers, text, categories and missing values as they are, in a data frame or an array. The defaults are meant
+    to be used without tuning.
 
     .. code-block:: text
 
