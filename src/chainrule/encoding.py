@@ -195,14 +195,11 @@ def columns_of(X: Any) -> Sequence[Array]:
         return [_frame_column(X, i) for i in range(len(names))]
     if isinstance(X, np.ndarray) and X.ndim != 2:
         raise ValueError(f"X: expected rows and columns, (rows, columns), got shape {X.shape}.")
-    columns = X.T if isinstance(X, np.ndarray) else [np.asarray(column) for column in X]
-    return [_of_array(column, i) for i, column in enumerate(columns)]
-
-
-def _of_array(column: Array, name: Any) -> Array:
-    if column.dtype.kind not in "fiubOUST":
-        raise _unsupported(name, column.dtype)
-    return _inferred(column) if column.dtype == object else column
+    columns = list(X.T) if isinstance(X, np.ndarray) else [np.asarray(column) for column in X]
+    for i, column in enumerate(columns):
+        if column.dtype.kind not in "fiubOUST":
+            raise _unsupported(i, column.dtype)
+    return [_inferred(column) for column in columns] if isinstance(X, np.ndarray) and X.dtype == object else columns
 
 
 def _frame_column(frame: Any, i: int) -> Array:
