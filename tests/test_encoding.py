@@ -1,5 +1,6 @@
 """TableEncoding: columns as inputs, against the formula written out, skrub's scaler and scikit-learn's splines."""
 
+import itertools
 import math
 
 import numpy as np
@@ -113,7 +114,7 @@ def test_the_piecewise_linear_encoding_is_the_formula(bins):
         ramps = []
         for i in range(3):
             q = np.unique(np.quantile(u_train[:, i], np.linspace(0, 1, bins + 1)))
-            for low, high in zip(q[:-1], q[1:], strict=True):
+            for low, high in itertools.pairwise(q):
                 ramps.append(min(max((row[i] - low) / (high - low), 0), 1) - 0.5)
         expected.append(ramps)
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
@@ -136,7 +137,12 @@ def test_numbers_of_two_values_and_too_many_numbers_are_not_encoded_piecewise():
     assert wide.inputs == 10_000
 
 
-FRAME = {"number": [1.0, None, 3.0, 4.5], "whole": [1, 2, None, 4], "word": ["a", None, "b", "c"], "flag": [True] * 3 + [None]}
+FRAME = {
+    "number": [1.0, None, 3.0, 4.5],
+    "whole": [1, 2, None, 4],
+    "word": ["a", None, "b", "c"],
+    "flag": [True] * 3 + [None],
+}
 
 
 def test_frames_and_arrays_give_the_same_columns():
@@ -160,7 +166,9 @@ def test_the_dtype_of_a_frame_says_what_is_a_category():
     assert TableEncoding.fit(frame).levels == ((1, 2, 3), None)
     codes = np.array([2**60, 2**60 + 1, 2**60 + 2])
     assert TableEncoding.fit(pd.DataFrame({"code": codes}), categorical=[0]).levels == (tuple(codes.tolist()),)
-    decimals = pl.DataFrame({"price": ["1.50", "2.25", None]}, schema_overrides={"price": pl.String}).cast(pl.Decimal(6, 2))
+    decimals = pl.DataFrame({"price": ["1.50", "2.25", None]}, schema_overrides={"price": pl.String}).cast(
+        pl.Decimal(6, 2)
+    )
     np.testing.assert_array_equal(columns_of(decimals)[0], [1.5, 2.25, np.nan])
 
 
@@ -170,11 +178,20 @@ BAD = {
     "dates of polars": (pl.DataFrame({"day": DATES.to_pydatetime().tolist()}), r"column 'day' has the type Datetime"),
     "dates of NumPy": (DATES.to_numpy()[:, np.newaxis], r"column 0 has the type datetime64"),
     "durations": (pd.DataFrame({"wait": DATES - DATES[0]}), r"column 'wait' has the type timedelta"),
-    "intervals": (pd.DataFrame({"bin": pd.arrays.IntervalArray.from_breaks([0, 1, 2])}), r"'bin' has the type interval"),
+    "intervals": (
+        pd.DataFrame({"bin": pd.arrays.IntervalArray.from_breaks([0, 1, 2])}),
+        r"'bin' has the type interval",
+    ),
     "complex": (pd.DataFrame({"z": [1j, 2j]}), r"column 'z' has the type complex128"),
     "lists": (pl.DataFrame({"many": [[1], [2]]}), r"column 'many' has the type List"),
-    "objects": (pd.DataFrame({"date": pd.Series([DATES[0].date()] * 2, dtype=object)}), r"datetime.date.*with str\(\.\.\.\)"),
-    "unhashable": (np.array([[{}], [[]]], dtype=object), r"expected categories that are text or numbers, got {}, a dict"),
+    "objects": (
+        pd.DataFrame({"date": pd.Series([DATES[0].date()] * 2, dtype=object)}),
+        r"datetime.date.*with str\(\.\.\.\)",
+    ),
+    "unhashable": (
+        np.array([[{}], [[]]], dtype=object),
+        r"expected categories that are text or numbers, got {}, a dict",
+    ),
     "arrays": (pd.DataFrame({"a": [np.ones(2), np.ones(2)]}), r"text or numbers, got array\(\[1., 1.\]\), a ndarray"),
     "bytes": (np.array([[b"x"], [b"y"]]), r"got b'x', a bytes"),
     "one dimension": (np.arange(3.0), r"expected rows and columns, \(rows, columns\), got shape \(3,\)"),

@@ -2,7 +2,6 @@
 
 import json
 import math
-
 import pickle
 import subprocess
 import sys
@@ -32,7 +31,9 @@ RNG = np.random.default_rng(0)
 X = RNG.normal(size=(90, 4))
 LABELS = np.array(["ant", "bee", "cat"])[X[:, :3].argmax(axis=1)]
 Y = X[:, 0] * X[:, 1] + X[:, 2]
-FRAME = pd.DataFrame(X, columns=["p", "q", "r", "s"]).assign(word=RNG.choice(["u", "v", "w"], 90), two=RNG.choice(["x", "y"], 90))
+FRAME = pd.DataFrame(X, columns=["p", "q", "r", "s"]).assign(
+    word=RNG.choice(["u", "v", "w"], 90), two=RNG.choice(["x", "y"], 90)
+)
 FRAME.loc[[3, 50], "p"] = np.nan
 FRAME.loc[[4, 20], "word"] = None
 
@@ -79,7 +80,13 @@ def test_the_same_bits_for_frames_and_arrays(kind):
     make, y = KINDS[kind]
     one = make().fit(FRAME, y)
     objects = FRAME.astype(object).where(FRAME.notna(), None)
-    others = [pl.from_pandas(FRAME), objects, objects.to_numpy(), objects.to_numpy().tolist(), FRAME.astype({"word": "category"})]
+    others = [
+        pl.from_pandas(FRAME),
+        objects,
+        objects.to_numpy(),
+        objects.to_numpy().tolist(),
+        FRAME.astype({"word": "category"}),
+    ]
     for rows in others:
         np.testing.assert_array_equal(outputs(make().fit(rows, y), rows), outputs(one, FRAME))
     numbers = make().fit(X, y)
@@ -115,7 +122,7 @@ def test_weights_count_and_class_weights_are_weights():
     assert heavy.predict_proba(X)[:, 0].mean() > plain.predict_proba(X)[:, 0].mean() + 0.05
     by_class = classifier(class_weight={"ant": 20.0}).fit(X, LABELS)
     np.testing.assert_array_equal(by_class.predict_proba(X), heavy.predict_proba(X))
-    counts = {label: 30 / (LABELS == label).sum() for label in np.unique(LABELS)}
+    counts = {label: 30 / (label == LABELS).sum() for label in np.unique(LABELS)}
     np.testing.assert_allclose(
         classifier(class_weight="balanced").fit(X, LABELS).predict_proba(X),
         classifier(class_weight=counts).fit(X, LABELS).predict_proba(X),
@@ -166,10 +173,14 @@ def test_the_common_epoch_is_the_best_smoothed_score_of_all_rows(recorded):
     assert model.n_iter_ == 12
     p = np.exp(whole[model.best_iter_] / model.temperature_)
     np.testing.assert_allclose(model.oof_predictions_, p / p.sum(axis=1, keepdims=True), rtol=1e-5)
-    np.testing.assert_allclose(model.history_["val_loss"][-1] * 0.01 + 1 - model.history_["val_score"][-1], scores[-1], rtol=1e-5)
+    np.testing.assert_allclose(
+        model.history_["val_loss"][-1] * 0.01 + 1 - model.history_["val_score"][-1], scores[-1], rtol=1e-5
+    )
 
 
-@pytest.mark.parametrize("scores", [[3.0], [3.0, 1.0], [1.0, 5.0, 5.0, 2.0, 2.1, 2.0, 9.0], [1.0, 1.0, 1.0], [5.0, 4.0, 3.0, 2.0]])
+@pytest.mark.parametrize(
+    "scores", [[3.0], [3.0, 1.0], [1.0, 5.0, 5.0, 2.0, 2.1, 2.0, 9.0], [1.0, 1.0, 1.0], [5.0, 4.0, 3.0, 2.0]]
+)
 def test_what_is_kept_while_training_has_the_best_epoch_at_the_end(scores):
     """An epoch that is best in the end was never forgotten before."""
     kept, rows = set(), []
@@ -182,18 +193,29 @@ def test_what_is_kept_while_training_has_the_best_epoch_at_the_end(scores):
         assert ended == 1 + int(np.argmin([np.mean(scores[:epoch][max(0, e - 1) : e + 2]) for e in range(epoch)]))
 
 
+def least(t, logits, weight):
+    """Return the least log-loss over all temperatures, by SciPy."""
+    ends = np.log(0.05), np.log(20)
+    found = minimize_scalar(
+        lambda log: log_loss(t, logits / np.exp(log), weight), bounds=ends, method="bounded", options={"xatol": 1e-10}
+    )
+    return found.fun
+
+
 def test_the_temperature_is_the_minimum():
     for seed in range(5):
         rng = np.random.default_rng(seed)
         logits = rng.normal(size=(50, 3)) * rng.uniform(0.3, 6)
         t, w = rng.integers(0, 3, 50), rng.uniform(0.5, 2, 50)
-        best = minimize_scalar(lambda a: log_loss(t, logits / np.exp(a), w), bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-10})  # noqa: B023
-        assert log_loss(t, logits / temperature(t, logits, w), w) <= best.fun + 1e-12
+        best = least(t, logits, w)
+        assert log_loss(t, logits / temperature(t, logits, w), w) <= best + 1e-12
         p = np.exp(logits)
-        assert log_loss(t, logits, w) == pytest.approx(their_log_loss(t, p / p.sum(axis=1, keepdims=True), sample_weight=w))
+        assert log_loss(t, logits, w) == pytest.approx(
+            their_log_loss(t, p / p.sum(axis=1, keepdims=True), sample_weight=w)
+        )
     several = (rng.random((50, 3)) < 0.5).astype("float32")
-    best = minimize_scalar(lambda a: log_loss(several, logits / np.exp(a)), bounds=(np.log(0.05), np.log(20)), method="bounded")
-    assert log_loss(several, logits / temperature(several, logits)) <= best.fun + 1e-9
+    best = least(several, logits, None)
+    assert log_loss(several, logits / temperature(several, logits)) <= best + 1e-9
 
 
 def test_the_temperature_calibrates():
@@ -245,7 +267,9 @@ def test_out_of_fold_predictions_never_come_from_a_member_trained_on_the_row(rec
     for member in recorded["made"].members:
         by_row[member.held_out] += member.logits[model.best_iter_] / 2
     unit = model.ensemble_
-    np.testing.assert_allclose(model.oof_predictions_, np.clip(unit.center + unit.scale * by_row, unit.low, unit.high), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        model.oof_predictions_, np.clip(unit.center + unit.scale * by_row, unit.low, unit.high), rtol=1e-5, atol=1e-6
+    )
     assert np.mean((model.oof_predictions_.ravel() - y) ** 2) > np.mean((mean.ravel() * y.std() + y.mean() - y) ** 2)
 
 
@@ -254,18 +278,20 @@ def test_the_linear_share_is_the_best_convex_mixture():
     model = regressor(max_iter=3, linear="auto").fit(X, linear_data)
     assert model.linear_share_ > 0.5
     assert "linear_share_" not in vars(regressor(max_iter=1).fit(X, linear_data))
-    xor = regressor(hidden_layer_sizes=(32,), max_iter=30, learning_rate_init=0.05, linear=True).fit(X, np.sign(X[:, 0] * X[:, 1]))
+    xor = regressor(hidden_layer_sizes=(32,), max_iter=30, learning_rate_init=0.05, linear=True).fit(
+        X, np.sign(X[:, 0] * X[:, 1])
+    )
     assert xor.linear_share_ < 0.5
     assert best_share(lambda share: (share - 0.34) ** 2) == pytest.approx(0.35)
-    for model in (model, xor):
-        z = model.ensemble_.encoding.scaled(X)
-        mean = np.mean([network.predict(model.ensemble_.encoding(X)) for network in model.members_], axis=0, dtype=float)
-        if model.linear_share_:
-            W, b, share = model.ensemble_.linear
+    for one in (model, xor):
+        z = one.ensemble_.encoding.scaled(X)
+        mean = np.mean([network.predict(one.ensemble_.encoding(X)) for network in one.members_], axis=0, dtype=float)
+        if one.linear_share_:
+            W, b, share = one.ensemble_.linear
             mean = (1 - share) * mean + share * (z @ W + b)
-        unit = model.ensemble_
+        unit = one.ensemble_
         expected = np.clip(unit.center + unit.scale * mean, unit.low, unit.high).ravel()
-        np.testing.assert_allclose(model.predict(X), expected, rtol=1e-6, atol=1e-9)
+        np.testing.assert_allclose(one.predict(X), expected, rtol=1e-6, atol=1e-9)
 
 
 def test_the_linear_model_is_that_of_scikit_learn():
@@ -301,7 +327,14 @@ def test_intervals_cover_new_rows():
 def test_networks_have_the_parametrization_that_is_documented(recorded):
     model = regressor(n_estimators="auto", hidden_layer_sizes=(6, 5), max_iter=1).fit(X, Y)
     made, d = recorded["made"], model.ensemble_.encoding.inputs
-    assert [type(layer).__name__ for layer in model.members_[0].layers] == ["Scale", "Dense", "Mish", "Dense", "Mish", "Dense"]
+    assert [type(layer).__name__ for layer in model.members_[0].layers] == [
+        "Scale",
+        "Dense",
+        "Mish",
+        "Dense",
+        "Mish",
+        "Dense",
+    ]
     assert made.layer_rates == {0: 6.0, 1: 1 / math.sqrt(4 + (d - 4) / 4), 3: 1 / math.sqrt(6), 5: 1 / math.sqrt(5)}
     assert repr(made.optimizer) == "AdamW(learning_rate=0.02, beta_2=0.95, weight_decay=0.02)"
     assert d == 4 + 4 * 16
@@ -423,7 +456,9 @@ def test_a_divergence_keeps_the_best_epoch_or_says_what_to_do():
     with pytest.warns(UserWarning, match=r"Training diverged in epoch \d: the best epoch so far is kept"):
         model = regressor(learning_rate_init=1e4).fit(X, Y)
     assert np.isfinite(model.predict(X)).all()
-    with pytest.raises(cr.DivergenceError, match=r"training diverged in epoch 1\. Give a smaller learning_rate_init than 1e\+38"):
+    with pytest.raises(
+        cr.DivergenceError, match=r"training diverged in epoch 1\. Give a smaller learning_rate_init than 1e\+38"
+    ):
         regressor(learning_rate_init=1e38, batch_size=2).fit(X, Y)
 
 
@@ -448,7 +483,7 @@ def test_a_fitted_model_is_cloned_pickled_and_shared(kind):
     make, y = KINDS[kind]
     model = make().fit(FRAME, y)
     expected = outputs(model, FRAME)
-    np.testing.assert_array_equal(outputs(pickle.loads(pickle.dumps(model)), FRAME), expected)  # noqa: S301
+    np.testing.assert_array_equal(outputs(pickle.loads(pickle.dumps(model)), FRAME), expected)
     np.testing.assert_array_equal(outputs(clone(model).fit(FRAME, y), FRAME), expected)
     np.testing.assert_array_equal(outputs(model.fit(FRAME, y), FRAME), expected)
     with ThreadPoolExecutor(4) as pool:
@@ -483,7 +518,9 @@ def test_several_labels_and_sparse_labels():
     assert model.predict(X).shape == y.shape
     assert (model.predict(X) == y).mean() > 0.9
     assert model.classes_.tolist() == [0, 1, 2]
-    np.testing.assert_array_equal(classifier().fit(X, sp.csr_matrix(y)).predict_proba(X), classifier().fit(X, y).predict_proba(X))
+    np.testing.assert_array_equal(
+        classifier().fit(X, sp.csr_matrix(y)).predict_proba(X), classifier().fit(X, y).predict_proba(X)
+    )
 
 
 def test_it_learns_and_scikit_learn_scores_it():
@@ -549,7 +586,10 @@ def test_a_class_of_fewer_rows_than_folds(count):
 
 def test_masked_values_are_missing():
     masked = np.ma.masked_array(X, X > 1)
-    np.testing.assert_array_equal(regressor().fit(masked, Y).predict(masked), regressor().fit(masked.filled(np.nan), Y).predict(masked.filled(np.nan)))
+    np.testing.assert_array_equal(
+        regressor().fit(masked, Y).predict(masked),
+        regressor().fit(masked.filled(np.nan), Y).predict(masked.filled(np.nan)),
+    )
 
 
 BAD = {
@@ -559,19 +599,49 @@ BAD = {
     "one class": (classifier, X, ["a"] * 90, {}, r"y has one class, 'a': expected at least two classes"),
     "one class with a weight": (classifier, X, LABELS, {"sample_weight": LABELS == "bee"}, r"y has one class, 'bee'"),
     "missing in y": (regressor, X, np.where(Y > 1, np.nan, Y), {}, r"Input y contains NaN"),
-    "missing labels": (classifier, X, np.where(Y > 1, None, LABELS), {}, r"y: expected labels of one type, none missing.*Drop rows"),
+    "missing labels": (
+        classifier,
+        X,
+        np.where(Y > 1, None, LABELS),
+        {},
+        r"y: expected labels of one type, none missing.*Drop rows",
+    ),
     "mixed labels": (classifier, X, np.where(Y > 1, 7, LABELS.astype(object)), {}, r"y\.astype\(str\)"),
     "numbers as classes": (classifier, X, Y, {}, r"Unknown label type: continuous"),
-    "a target beyond its variance": (regressor, X, 1e300 * Y, {}, r"y: values up to .* are too large .*: give y / 1e200"),
+    "a target beyond its variance": (
+        regressor,
+        X,
+        1e300 * Y,
+        {},
+        r"y: values up to .* are too large .*: give y / 1e200",
+    ),
     "rows that differ": (regressor, X, Y[:5], {}, r"inconsistent numbers of samples"),
     "weights of zero": (regressor, X, Y, {"sample_weight": np.zeros(90)}, r"at least one non-zero"),
     "one weight": (regressor, X, Y, {"sample_weight": np.arange(90) == 3}, r"at least 2 rows with a positive weight"),
     "negative weights": (regressor, X, Y, {"sample_weight": -np.ones(90)}, r"Negative values"),
-    "huge weights": (regressor, X, Y, {"sample_weight": np.full(90, 1e300)}, r"expected numbers up to 1e\+200, got 1e\+300"),
-    "one group": (regressor, X, Y, {"groups": np.zeros(90)}, r"groups: all rows are in one group: expected at least two"),
+    "huge weights": (
+        regressor,
+        X,
+        Y,
+        {"sample_weight": np.full(90, 1e300)},
+        r"expected numbers up to 1e\+200, got 1e\+300",
+    ),
+    "one group": (
+        regressor,
+        X,
+        Y,
+        {"groups": np.zeros(90)},
+        r"groups: all rows are in one group: expected at least two",
+    ),
     "missing groups": (regressor, X, Y, {"groups": [None, "a"] * 45}, r"groups: .*none missing.*astype\(str\)"),
     "a matrix of groups": (regressor, X, Y, {"groups": np.ones((90, 2))}, r"groups: .*\(90,\), got shape \(90, 2\)"),
-    "equal names": (regressor, pd.DataFrame(X, columns=list("aabc")), Y, {}, r"column name 'a' occurs more than once\. Give"),
+    "equal names": (
+        regressor,
+        pd.DataFrame(X, columns=list("aabc")),
+        Y,
+        {},
+        r"column name 'a' occurs more than once\. Give",
+    ),
     "dates": (regressor, FRAME.assign(day=pd.Timestamp("2020-01-01")), Y, {}, r"column 'day' .*days since a date"),
     "one dimension": (regressor, Y, Y, {}, r"Expected 2D array, got 1D"),
     "three dimensions": (regressor, X[..., None], Y, {}, r"Found array with dim 3"),
@@ -639,5 +709,3 @@ def test_cores_for_threads(monkeypatch):
     monkeypatch.setattr(_tabular, "choose_threads", lambda _: type("Threads", (), {"allowed": 4})())
     found = [regressor(n_jobs=n)._threads() for n in (None, -1, -2, -9, 3)]
     assert found == [4, 4, 3, 1, 3]
-
-

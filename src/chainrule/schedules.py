@@ -172,8 +172,8 @@ class Cosine(Schedule):
 class CosineLog(Schedule):
     """Cosine cycles whose lengths double: ½ (1 − cos 2π log₂(1 + (2^cycles − 1) t)), t = epoch / epochs.
 
-    Each cycle rises from 0 to 1 and falls back to 0. The last one takes about half of the training. After it, the factor
-    is 0.
+    Each cycle rises from 0 to 1 and falls back to 0. The last one takes about half of the training; after it, the
+    factor is 0.
 
     Parameters
     ----------

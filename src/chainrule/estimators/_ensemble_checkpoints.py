@@ -94,7 +94,7 @@ def _restore(saved: Snapshot, made: Members, *, limited: bool) -> None:
     d, arrays = saved.description, dict(saved.arrays)
     epochs = check_whole("epochs", d["epochs"], 1)
     epoch = check_whole("epoch", d["epoch"], 1)
-    if epoch > epochs or epochs > made.epochs:
+    if epoch > epochs or epochs > made.epochs or (epochs < made.epochs and not limited):
         raise ValueError(f"epoch {epoch} of {epochs}, of at most {made.epochs}")
 
     def take(name: str, like: tuple[int, ...], dtype: Any) -> Array:
