@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 
 import chainrule as cr
@@ -105,7 +106,7 @@ def test_everything_that_fit_left_comes_back(models, name, path):
 
 
 def test_folded_networks_predict_nearly_the_same(models, path):
-    cr.save(models["number"], path, fold=True)
+    cr.save(models["number"], path, folded=True)
     np.testing.assert_allclose(cr.load(path).predict(FRAME), models["number"].predict(FRAME), rtol=1e-4, atol=1e-5)
 
 
@@ -128,7 +129,8 @@ def test_it_predicts_without_scikit_learn(models, path):
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     numbers, loaded = done.stdout.splitlines()
     assert numbers == models["classes"].predict_proba(FRAME).tobytes().hex()
-    assert set(loaded.split()) <= {"chainrule", "numpy", "threadpoolctl"}
+    of_numpy_random = {name for name in loaded.split() if "cython" in name}
+    assert set(loaded.split()) - of_numpy_random <= {"chainrule", "numpy", "threadpoolctl"}
 
 
 def test_a_model_of_another_kind_says_what_reads_it(models, path):
@@ -153,7 +155,9 @@ def test_what_a_file_cannot_hold_is_said(path):
     dates = np.where(X[:, 0] > 0, np.datetime64("2020-01-01"), np.datetime64("2021-01-01"))
     with pytest.raises(ValueError, match="a file cannot hold classes of dtype datetime64"):
         cr.save(cr.TabularClassifier(**SMALL).fit(FRAME, dates), path, overwrite=True)
-    half = cr.TabularRegressor(**SMALL).fit(FRAME.assign(word=["\ud800", "b", "c"] * 20), X[:, 0])
+    half = cr.TabularRegressor(**SMALL).fit(
+        FRAME.assign(word=pd.Series(["\ud800", "b", "c"] * 20, dtype=object)), X[:, 0]
+    )
     with pytest.raises(ValueError, match="half of a surrogate pair"):
         cr.save(half, path, overwrite=True)
     with pytest.raises(ValueError, match="not fitted"):
@@ -177,48 +181,33 @@ def write(path, header, description, data):
 
 
 def refused(path, model, match="."):
-    for load in (cr.load, type(model).load):
+    for load in (cr.load, *([] if model is None else [type(model).load])):
         with pytest.raises(ModelFileError, match=match):
             load(path)
 
 
-@every_model
+@pytest.mark.parametrize("name", ["classes", "numbers"])
 def test_every_array_is_checked(models, name, path):
     """Without it, with another shape, with another type, and not finite: each is refused."""
     model = models[name]
     cr.save(model, path)
-    header, description, data = parts(path)
-    arrays = {key: entry for key, entry in header.items() if key != "__metadata__"}
+    arrays, metadata = load_file(path), {KEY: json.dumps(parts(path)[1])}
     assert len(arrays) >= 6 + 4 + 5 * 5
-    for key, entry in arrays.items():
-        begin, end = entry["data_offsets"]
-        for shape in ([*entry["shape"], 1], [entry["shape"][0] + 1, *entry["shape"][1:]]):
-            grown = json.loads(json.dumps(header))
-            more = (
-                0 if shape[-1] == 1 and len(shape) > len(entry["shape"]) else (end - begin) // max(1, entry["shape"][0])
-            )
-            if more == 0 and shape[0] != entry["shape"][0]:
-                continue  # of an empty array
-            grown[key]["shape"] = shape
-            for other in grown.values():
-                if "data_offsets" in other and other["data_offsets"][0] >= end and other is not grown[key]:
-                    other["data_offsets"] = [at + more for at in other["data_offsets"]]
-            grown[key]["data_offsets"] = [begin, end + more]
-            write(path, grown, description, data[:end] + data[end - more : end] + data[end:])
-            refused(path, model)
-        renamed = {("odd" if k == key else k): v for k, v in header.items()}
-        write(path, json.loads(json.dumps(renamed)), description, data)
-        refused(path, model)
-        if entry["dtype"] != "I64" and end > begin:
-            size = 4 if entry["dtype"] == "F32" else 8
-            nan = np.array([np.nan], f"<f{size}").tobytes()
-            write(path, json.loads(json.dumps(header)), description, data[:begin] + nan + data[begin + size :])
-            refused(path, model)
-            other = json.loads(json.dumps(header))
-            other[key]["dtype"] = "I64"
-            if size == 8:
-                write(path, other, description, data)
-                refused(path, model)
+    for key, array in arrays.items():
+        if key.startswith(("members.1", "members.2", "members.3")):
+            continue  # as the first and the last
+        changes = [array[np.newaxis], array.astype("f4" if array.dtype == "f8" else "f8")]
+        if key != "errors":  # of which there may be any number
+            changes += [np.concatenate([array, array[-1:]])] * bool(array.size)
+        if array.dtype.kind == "f" and array.size:
+            changes += [np.full_like(array, np.nan)]
+        save_file({k: v for k, v in arrays.items() if k != key}, path, metadata)
+        refused(path, None)
+        for changed in changes:
+            save_file({**arrays, key: changed}, path, metadata)
+            refused(path, None)
+    save_file({**arrays, "more": np.zeros(2)}, path, metadata)
+    refused(path, None, "more")
 
 
 @every_model
@@ -259,7 +248,7 @@ def test_every_field_is_checked(models, name, path):
     refused(path, model, "missing or unknown fields: more")
 
 
-def changed(model, path, change):
+def describe(model, path, change):
     cr.save(model, path, overwrite=True)
     header, description, data = parts(path)
     change(description["estimator"])
@@ -296,15 +285,15 @@ def changed(model, path, change):
     ],
 )
 def test_descriptions_that_do_not_fit_are_refused(models, path, name, change, message):
-    changed(models[name], path, change)
+    describe(models[name], path, change)
     refused(path, models[name], message)
 
 
 def test_parameters_that_the_class_does_not_have_are_refused_by_its_load(models, path):
-    changed(models["classes"], path, lambda e: e["parameters"].update(more=1))
-    with pytest.raises(ModelFileError, match="has no parameter.*more"):
+    describe(models["classes"], path, lambda e: e["parameters"].update(more=1))
+    with pytest.raises(ModelFileError, match=r"has no parameter.*more"):
         cr.TabularClassifier.load(path)
-    changed(models["classes"], path, lambda e: e["parameters"].update(n_estimators=-1))
+    describe(models["classes"], path, lambda e: e["parameters"].update(n_estimators=-1))
     with pytest.raises(ModelFileError, match="the parameters cannot be read"):
         cr.TabularClassifier.load(path)
 

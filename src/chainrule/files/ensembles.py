@@ -160,7 +160,8 @@ def _attributes(value: Any) -> dict[str, Any]:
 
 
 def _networks(file: BinaryIO, header: Header, members: Any) -> list[Any]:
-    if not isinstance(members, list) or not 1 <= len(members) <= MOST_MEMBERS:
+    known = isinstance(members, list) and all(isinstance(member, dict) for member in members)
+    if not known or not 1 <= len(members) <= MOST_MEMBERS:
         raise ModelFileError(f"members: expected a list of 1 to {MOST_MEMBERS} networks, got {shown(members)}.")
     networks = []
     for i, description in enumerate(members):
