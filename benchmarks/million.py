@@ -1,7 +1,8 @@
 """Predicting a million rows with ``chainrule predict``: ``python -m benchmarks.million``.
 
-Two tables: made-up passengers, 6 columns of categories and numbers with missing values, as CSV; and the 94 columns of ``benchmarks.streaming``, as Parquet. Each network is trained on 5,000 rows. The time is that of
-the whole prediction command, from process start to exit.
+Two tables: made-up passengers, 6 columns of categories and numbers with missing values, as CSV; and the 94 columns of
+``benchmarks.streaming``, as Parquet. Each network is trained on 5,000 rows. The time is that of the whole prediction
+command, from process start to exit.
 """
 
 from __future__ import annotations

@@ -5,15 +5,17 @@
 
 The tables are included in these packages and in scikit-learn; nothing is downloaded. Each is split 75/25 with several
 seeds, the same for all models, stratified for classes. Every model gets the table as it is: those that do not take
-categories or missing values get them one-hot encoded and imputed, with numbers standardized. One thread each, one after
-the other, in one process; a short fit that is not timed comes first. Models whose package is not installed are left out.
+categories or missing values get them one-hot encoded and imputed, with numbers standardized. Each has one thread, one
+after the other in one process; a short fit that is not timed comes first. Models whose package is not installed are
+left out.
 
-Tables in the first half were used to choose defaults; those in the second half only confirm.
+Every second table, from the first, was used to choose defaults; the others only confirm them.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import io
 import json
@@ -31,10 +33,10 @@ from typing import Any
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "CHAINRULE_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-import numpy as np
-import pandas as pd
+import numpy as np  # noqa: E402  (after the number of threads)
+import pandas as pd  # noqa: E402
 
-from benchmarks import report
+from benchmarks import report  # noqa: E402
 
 ERRORS = {"classes": "error", "numbers": "RMSE/σ"}
 SHIFT = 0.01  # of the geometric mean of errors, for errors of 0
@@ -98,6 +100,7 @@ NUMBERS = [
     Table("statsmodels/fair", "affairs"),
 ]
 
+GROUPS = {"classes": CLASSES, "numbers": NUMBERS}
 MOST_ROWS = 10_000  # larger tables are sampled
 
 
@@ -264,9 +267,7 @@ MODELS: dict[str, tuple[Model, str]] = {
 }
 
 
-def run(
-    table: Table, task: str, seeds: Iterable[int], names: Iterable[str], found: dict[str, Any], most: int
-) -> None:
+def run(table: Table, task: str, seeds: Iterable[int], names: Iterable[str], found: dict[str, Any], most: int) -> None:
     """Fit every model to every split of a table, and add its error, log-loss or RMSE and seconds to ``found``."""
     from sklearn.metrics import log_loss
     from sklearn.model_selection import train_test_split
@@ -297,7 +298,10 @@ def run(
             seconds = time.perf_counter() - began
             if task == "classes":
                 p = np.asarray(p, dtype=float)
-                result = [float((p.argmax(axis=1) != y_test).mean()), float(log_loss(y_test, p, labels=range(p.shape[1])))]
+                result = [
+                    float((p.argmax(axis=1) != y_test).mean()),
+                    float(log_loss(y_test, p, labels=range(p.shape[1]))),
+                ]
                 result.append(calibration_error(y_test.to_numpy(), p))
             else:
                 result = [float(np.sqrt(np.square(p - y_test).mean()) / np.std(y_test)), 0.0, 0.0]
@@ -361,49 +365,59 @@ def printed(rows: dict[str, dict[str, str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser("python -m benchmarks.tabular", description=__doc__.splitlines()[0])
-    parser.add_argument("tables", nargs="*", help="names, or their beginnings; all by default")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--models", help="names with commas between them")
-    parser.add_argument("--half", choices=["choose", "confirm"], help="one half of the tables")
-    parser.add_argument("--results", type=Path, help="a JSON file with results to add to")
-    parser.add_argument("--again", help="models whose results in that file are measured again")
-    parser.add_argument("--quick", action="store_true", help="300 rows and one seed, to check that everything runs")
-    parser.add_argument("--keep", action="store_true", help="write results/tabular-classes.json and tabular-numbers.json")
-    arguments = parser.parse_args()
-    most, seeds = (300, 1) if arguments.quick else (MOST_ROWS, arguments.seeds)
-    warnings.simplefilter("ignore")
-    names = [n for n in MODELS if arguments.models is None or n in arguments.models.split(";")]
-    names = [n for n in names if importlib.util.find_spec(MODELS[n][1])]
-    found: dict[str, Any] = {}
-    if arguments.results and arguments.results.exists():
-        found = json.loads(arguments.results.read_text())
-        found = {k: v for k, v in found.items() if k.split("/")[2] not in (arguments.again or "").split(";")}
-    halves = {"choose": 0, "confirm": 1}
-    groups = {"classes": CLASSES, "numbers": NUMBERS}
-    for task, tables in groups.items():
-        for i, table in enumerate(tables):
-            if arguments.half and i % 2 != halves[arguments.half]:
-                continue
-            if arguments.tables and not table.name.startswith(tuple(arguments.tables)):
-                continue
-            run(table, task, range(seeds), names, found, most)
-            if arguments.results:
-                arguments.results.write_text(json.dumps(found, indent=0))
-    for task, tables in groups.items():
+def warm_up(names: Iterable[str]) -> None:
+    """Let every model import its package and compile, on a table of 60 rows."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60)})
+    for name in names:
+        for task, y in (("classes", (X["a"] > 0).astype(int)), ("numbers", X["a"])):
+            with contextlib.suppress(Exception):  # the run says what does not work
+                MODELS[name][0](task, X, y, X, 0)
+
+
+def summarize(found: dict[str, Any], *, keep: bool) -> None:
+    """Print the summaries of all tables and of both halves, and write the result files."""
+    for task, tables in GROUPS.items():
         parts = {
-            half: summary([t for i, t in enumerate(tables) if i % 2 == rest or half == "all"], task, found)
-            for half, rest in {**halves, "all": 0}.items()
+            half: summary([table for i, table in enumerate(tables) if rest in (i % 2, None)], task, found)
+            for half, rest in {"choose": 0, "confirm": 1, "all": None}.items()
         }
         for half, rows in parts.items():
             if rows:
                 print(f"\n{task}, {half}\n\n{printed(rows)}")
-        if arguments.keep and parts["all"]:
-            for half in halves:
-                for name, row in parts[half].items():
-                    parts["all"][name][f"{ERRORS[task]}, tables to {half}"] = row[ERRORS[task]]
-            report.keep(f"tabular-{task}", parts["all"], halves=parts, runs=found)
+        if not (keep and parts["all"]):
+            continue
+        for half in ("choose", "confirm"):
+            for name, row in parts[half].items():
+                parts["all"][name][f"{ERRORS[task]}, tables to {half}"] = row[ERRORS[task]]
+        names = {table.name for table in tables}
+        runs = {key: value for key, value in found.items() if key.split("/")[0] in names}
+        report.keep(f"tabular-{task}", parts["all"], halves=parts, runs=runs)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser("python -m benchmarks.tabular", description=__doc__.splitlines()[0])
+    parser.add_argument("tables", nargs="*", help="names, or their beginnings; all by default")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--models", help="names with semicolons between them; all by default")
+    parser.add_argument("--results", type=Path, help="a JSON file, to which results are added as they come")
+    parser.add_argument("--quick", action="store_true", help="300 rows and one seed, to check that everything runs")
+    parser.add_argument("--keep", action="store_true", help="write results/tabular-classes.json and -numbers.json")
+    arguments = parser.parse_args()
+    most, seeds = (300, 1) if arguments.quick else (MOST_ROWS, arguments.seeds)
+    names = [name for name in MODELS if arguments.models is None or name in arguments.models.split(";")]
+    names = [name for name in names if importlib.util.find_spec(MODELS[name][1])]
+    there = arguments.results is not None and arguments.results.exists()
+    found: dict[str, Any] = json.loads(arguments.results.read_text(encoding="utf-8")) if there else {}
+    warnings.simplefilter("ignore")
+    warm_up(names)
+    for task, tables in GROUPS.items():
+        for table in tables:
+            if table.name.startswith(tuple(arguments.tables) or ""):
+                run(table, task, range(seeds), names, found, most)
+                if arguments.results:
+                    arguments.results.write_text(json.dumps(found, indent=0), encoding="utf-8")
+    summarize(found, keep=arguments.keep)
     return 0
 
 

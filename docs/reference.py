@@ -15,6 +15,8 @@ MODULES = {
     "chainrule.training.loop": "Training",
     "chainrule.advice": "Warnings that help",
     "chainrule.estimators": "scikit-learn's contract",
+    "chainrule.ensemble": "Ensembles for tables",
+    "chainrule.encoding": "Columns of a table as inputs",
     "chainrule.estimators.advice": "Warnings of the estimators",
     "chainrule.gradient_check": "The gradient check",
     "chainrule.tracing": "Worked examples",

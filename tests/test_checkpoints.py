@@ -100,7 +100,9 @@ class TestBitForBit:
     def test_every_optimizer(self, name, tmp_path):
         assert_goes_on(tmp_path, make=lambda: {"optimizer": getattr(optimizers, name)()})
 
-    @pytest.mark.parametrize("schedule", ["constant", "cosine", "one_cycle", schedules.WarmUp(2), schedules.Step(2)])
+    @pytest.mark.parametrize(
+        "schedule", ["constant", "cosine", "cosine_log", "one_cycle", schedules.WarmUp(2), schedules.Step(2)]
+    )
     def test_schedules(self, schedule, tmp_path):
         assert_goes_on(tmp_path, make=lambda: {"schedule": schedule})
 

@@ -211,7 +211,11 @@ def works(draw):
         "optimizer": draw(st.sampled_from([o for o in OPTIMIZERS if not isinstance(o, optimizers.Lion)])),
         "penalties": draw(st.lists(st.sampled_from([p for p in PENALTIES if p.layers is None]), max_size=3)),
         "clip": draw(st.sampled_from(CLIPS)),
-        "schedule": draw(st.sampled_from([schedules.Constant(), schedules.Cosine(), schedules.Exponential(0.5)])),
+        "schedule": draw(
+            st.sampled_from(
+                [schedules.Constant(), schedules.Cosine(), schedules.CosineLog(2), schedules.Exponential(0.5)]
+            )
+        ),
         "batch_size": draw(st.integers(1, rows)),
         "epochs": draw(st.integers(1, 3)),
         "shuffle": draw(st.booleans()),

@@ -512,6 +512,20 @@ SCHEDULES = [
     ScheduleCase(Cosine(), {0: 1, 2.5: 0.5 + math.sqrt(0.125), 5: 0.5, 7.5: 0.5 - math.sqrt(0.125), 10: 0}),
     ScheduleCase(Cosine(end=0.2), {0: 1, 5: 0.6, 10: 0.2, 11: 0.2}),
     ScheduleCase(Cosine(end=1.0), {0: 1, 5: 1, 10: 1}),
+    ScheduleCase(CosineLog(1), {0: 0, 10 * (math.sqrt(2) - 1): 1, 10: 0, 11: 0}),
+    ScheduleCase(
+        CosineLog(2),
+        {
+            0: 0,
+            10 * (2**0.25 - 1) / 3: 0.5,
+            10 * (2**0.5 - 1) / 3: 1,
+            10 / 3: 0,
+            10 * (2**1.5 - 1) / 3: 1,
+            10: 0,
+            12: 0,
+        },
+    ),
+    ScheduleCase(CosineLog(), {0: 0, 2 / 3: 0, 2: 0, 14 / 3: 0, 10 * (2**3.5 - 1) / 15: 1, 10: 0}),
     ScheduleCase(OneCycle(), {0: 0.04, 1.5: 0.52, 3: 1, 6.5: (1 + 4e-6) / 2, 10: 4e-6}),
     ScheduleCase(OneCycle(rise=0.5, start=0.0, end=0.1), {0: 0, 2.5: 0.5, 5: 1, 7.5: 0.55, 10: 0.1, 12: 0.1}),
     ScheduleCase(WarmUp(4), {0: 0, 1: 0.25, 3: 0.75, 4: 1, 9: 1}),
@@ -526,6 +540,7 @@ SCHEDULES = [
     ScheduleCase(Exponential(0.6), {}, lambda step: 0.6 ** (step // 10)),
     ScheduleCase(Step(2, gamma=0.3), {}, lambda step: 0.3 ** (step // 20)),
     ScheduleCase(Cosine(end=0.1), {}, lambda step: 0.1 + 0.9 * (1 + math.cos(math.pi * step / 50)) / 2),
+    ScheduleCase(CosineLog(3), {}, lambda step: (1 - math.cos(2 * math.pi * math.log2(1 + 7 * step / 50))) / 2),
     ScheduleCase(OneCycle(), {}, one_cycle),
     ScheduleCase(
         WarmUp(1.5, then=Cosine(), start=0.2),

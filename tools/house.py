@@ -17,12 +17,12 @@ from pathlib import Path
 # From the ground up. A module may import those of its own floor's room and of the floors below.
 FLOORS = [
     ["_version", "_internal"],
-    ["memo", "initializers", "metrics"],
+    ["memo", "initializers", "metrics", "encoding"],
     ["parameters"],
     ["layers", "losses", "penalties", "optimizers", "schedules"],
     ["advice"],
     ["workspace"],
-    ["network", "encoding"],
+    ["network"],
     ["ensemble"],
     ["files"],
     ["training"],

@@ -1,7 +1,8 @@
-"""Columns of a table as inputs of a network: scaled numbers, categories, missing values, piecewise-linear encodings."""
+"""Columns of a table as inputs of a network: scaled numbers, categories, missing values, piecewise-linear encoding."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -18,6 +19,8 @@ ROUNDING = 1e-12  # an interquartile range that is smaller, relative to the larg
 NEAR = 1e-6  # quantiles that differ by less are one
 MOST_LEVELS = 64  # inputs for a category; rarer levels are treated like unseen ones
 WIDEST = 200  # numbers; more of them are not encoded piecewise
+NUMBERS = ("int", "uint", "float", "double", "decimal", "bool")  # how the names of dtypes begin, and
+UNSUPPORTED = ("interval", "date", "time", "duration", "period", "list", "struct", "array", "complex")
 
 
 @final
@@ -35,8 +38,9 @@ class TableEncoding:
         piecewise-linear encoding of u, for quantiles q₀ < q₁ < … of its training rows:
                             min(max((u − qₖ₋₁) / (qₖ − qₖ₋₁), 0), 1) − ½        for each k
 
-    A missing category is a level of its own if one occurs in the training rows. An unseen level has zeros for all levels
-    (for two levels, the median). A constant column is always 0.
+    A missing category is a level of its own if one occurs in the training rows. An unseen level has zeros for all
+    levels (for two levels, the median). Of a category with more than 64 levels, only the 64 most frequent are encoded,
+    without those that occur once; the others are treated like unseen ones. A constant column is always 0.
 
     Parameters
     ----------
@@ -153,9 +157,9 @@ class TableEncoding:
     def _values(self, columns: Sequence[Array]) -> Array:
         """Return numbers and one-hot levels, with NaN for what is missing."""
         parts = []
-        for column, levels in zip(columns, self.levels, strict=True):
+        for i, (column, levels) in enumerate(zip(columns, self.levels, strict=True)):
             if levels is None:
-                parts.append(_as_numbers(column)[:, np.newaxis])
+                parts.append(_as_numbers(column, i)[:, np.newaxis])
                 continue
             index = _index(column, levels)
             if len(levels) <= 2:  # one input; unseen levels are missing
@@ -190,57 +194,86 @@ def columns_of(X: Any) -> Sequence[Array]:
     names = getattr(X, "columns", None)
     if names is not None:
         return [_frame_column(X, i) for i in range(len(names))]
-    if isinstance(X, np.ndarray):
-        if X.ndim != 2:
-            raise ValueError(f"X: expected rows and columns, (rows, columns), got shape {X.shape}.")
-        return [_inferred(column) if X.dtype == object else column for column in X.T]
-    return [np.asarray(column) for column in X]
+    if isinstance(X, np.ndarray) and X.ndim != 2:
+        raise ValueError(f"X: expected rows and columns, (rows, columns), got shape {X.shape}.")
+    columns = list(X.T) if isinstance(X, np.ndarray) else [np.asarray(column) for column in X]
+    for i, column in enumerate(columns):
+        if column.dtype.kind not in "fiubOUST":
+            raise _unsupported(i, column.dtype)
+    return [_inferred(column) for column in columns] if isinstance(X, np.ndarray) and X.dtype == object else columns
 
 
 def _frame_column(frame: Any, i: int) -> Array:
     """Return a column of a data frame; categories, text and columns with other missing values become objects."""
     column = frame.iloc[:, i] if hasattr(frame, "iloc") else frame.to_series(i)
     kind = str(column.dtype).lower()
-    if kind.startswith(("int", "uint", "float", "bool")):
-        if hasattr(column, "to_numpy"):
-            try:
-                return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))  # pandas, also Int64
-            except TypeError:
-                return np.asarray(column.cast(type(column)([0.0]).dtype).to_numpy())  # polars: null becomes NaN
-    if kind.startswith(("date", "time", "duration", "period", "list", "struct", "array")):
-        raise ValueError(
-            f"X: column {column.name!r} has the type {column.dtype}: expected numbers, categories or text. Convert "
-            "dates to numbers, or train on the file with chainrule.tables.train."
-        )
-    return np.asarray(column, dtype=object)
+    if kind.startswith("sparse"):  # of pandas
+        column = column.sparse.to_dense()
+        kind = str(column.dtype).lower()
+    if kind.startswith(UNSUPPORTED):
+        raise _unsupported(column.name, column.dtype)
+    if kind.startswith(NUMBERS):
+        if getattr(column.dtype, "kind", "") in ("i", "u") and isinstance(column.dtype, np.dtype):
+            return np.asarray(column)  # exact beyond 2^53, for categories
+        try:
+            return np.asarray(column.to_numpy(dtype=np.float64, na_value=np.nan))  # pandas, also Int64
+        except TypeError:
+            return np.asarray(column.cast(type(column)([0.0]).dtype).to_numpy())  # polars: null becomes NaN
+    values = np.asarray(column, dtype=object)
+    return _inferred(values) if kind in ("object", "null") else values
+
+
+def _unsupported(name: Any, kind: Any) -> ValueError:
+    return ValueError(
+        f"X: column {name!r} has the type {kind}: expected numbers, categories or text. Convert it, dates to numbers "
+        "such as days since a date, others with astype(str); or train on the file with chainrule.tables.train."
+    )
 
 
 def _inferred(column: Array) -> Array:
     """Return a column of objects as numbers, if that is what all values that are not missing are."""
     known = [value for value in column if not is_missing(value)]
     if all(isinstance(value, int | float | np.number | np.bool_) for value in known):
-        return np.array([np.nan if is_missing(value) else float(value) for value in column])
+        return np.array([np.nan if is_missing(value) else _float(value) for value in column])
     return column
 
 
 def is_missing(value: Any) -> bool:
     """Return whether a value is None, NaN, or a missing value of pandas."""
-    return value is None or type(value).__name__ in ("NAType", "NaTType") or (value != value and value is not None)
+    if isinstance(value, float | np.floating):
+        return math.isnan(value)
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
-def _as_numbers(column: Array) -> Array:
+def _float(value: Any) -> float:
     try:
-        return np.asarray(column, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"X: expected numbers, got text ({error}) in a column that had numbers in fit.") from None
+        return float(value)
+    except OverflowError:  # of a whole number
+        return math.inf if value > 0 else -math.inf
+
+
+def _as_numbers(column: Array, name: Any) -> Array:
+    """Return a column as numbers; text is refused, also text such as "1.5", which ``fit`` takes for a category."""
+    if column.dtype.kind not in "fiub":
+        bad = next((v for v in column if not is_missing(v) and not isinstance(v, int | float | np.number)), None)
+        if bad is not None:
+            raise ValueError(
+                f"X: column {name} had numbers in fit: expected numbers, got {bad!r}. Convert it with float(...), or "
+                "give None where a value is unknown."
+            )
+        return _inferred(column.astype(object))
+    return np.asarray(column, dtype=np.float64)
 
 
 def _plain(value: Any) -> Level:
     value = value.item() if isinstance(value, np.generic) else value
-    if is_missing(value):
+    if is_missing(value) or (isinstance(value, float) and math.isinf(value)):  # no file could hold infinity
         return None
     if not isinstance(value, str | int | float | bool):
-        raise ValueError(f"X: expected categories that are text or numbers, got {value!r}, a {type(value).__name__}.")
+        raise ValueError(  # noqa: TRY004  (a value of X, as scikit-learn has it)
+            f"X: expected categories that are text or numbers, got {value!r}, a {type(value).__name__}. Convert them, "
+            "for example with str(...)."
+        )
     return value
 
 
@@ -250,10 +283,11 @@ def _levels(column: Array) -> tuple[Level, ...]:
     for value in column:
         level = _plain(value)
         counts[level] = counts.get(level, 0) + 1
-    known = sorted((level for level in counts if level is not None), key=lambda level: (-counts[level], str(level)))
+    known: list[Any] = [level for level in counts if level is not None]
+    known.sort(key=lambda level: (-counts[level], str(level)))
     if len(known) > MOST_LEVELS:
         known = [level for level in known[:MOST_LEVELS] if counts[level] > 1]
-    found: tuple[Level, ...] = tuple(sorted(known, key=lambda level: (type(level).__name__, level)))  # type: ignore[arg-type, return-value]
+    found = tuple(sorted(known, key=lambda level: (type(level).__name__, level)))
     return (*found, None) if None in counts else found
 
 

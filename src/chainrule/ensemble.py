@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, final
 
 import numpy as np
@@ -95,12 +96,14 @@ class Ensemble:
 
         Source: cross-conformal prediction: Vovk, "Cross-conformal predictors" (2015).
         """
-        if isinstance(coverage, bool) or not isinstance(coverage, int | float) or not 0 < coverage < 1:
+        if isinstance(coverage, bool) or not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(f"coverage: expected a share between 0 and 1, such as 0.9, got {coverage!r}.")
         if self.errors is None or not len(self.errors):
             raise ValueError("coverage: there are no out-of-fold errors.")
         rank = math.ceil(round((len(self.errors) + 1) * coverage, 9))
         if rank > len(self.errors):
             most = len(self.errors) / (len(self.errors) + 1)
-            raise ValueError(f"coverage: {len(self.errors)} rows are too few for {coverage:g}: give at most {most:.3g}.")
+            raise ValueError(
+                f"coverage: {len(self.errors)} rows are too few for {coverage:g}: give at most {most:.3g}."
+            )
         return np.asarray(self.errors[rank - 1])

@@ -172,8 +172,16 @@ class Cosine(Schedule):
 class CosineLog(Schedule):
     """Cosine cycles whose lengths double: ½ (1 − cos 2π log₂(1 + (2^cycles − 1) t)), t = epoch / epochs.
 
-    Each cycle rises from 0 to 1 and falls back to 0. The last one is half of the training.
+    Each cycle rises from 0 to 1 and falls back to 0. The last one takes about half of the training; after it, the
+    factor is 0.
 
+    Parameters
+    ----------
+    cycles : int
+        Number of cycles, at least 1.
+
+    Examples
+    --------
     >>> [round(CosineLog(4).factor(epoch, 60), 3) for epoch in (0, 1.66, 4, 45, 60)]
     [0.0, 1.0, 0.0, 0.879, 0.0]
 
@@ -187,7 +195,8 @@ class CosineLog(Schedule):
         check_count("CosineLog", "cycles", self.cycles)
 
     def factor(self, epoch: float, epochs: float) -> float:
-        return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + (2**self.cycles - 1) * epoch / epochs)))
+        grown = 1 + (2**self.cycles - 1) * min(1.0, epoch / epochs)  # by a factor of 2 in each cycle
+        return 0.5 * (1 - math.cos(2 * math.pi * math.log2(grown)))
 
 
 @final

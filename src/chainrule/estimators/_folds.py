@@ -14,13 +14,15 @@ FOLDS = 5
 def folds(y: Array, groups: Any, rng: np.random.Generator) -> Array:
     """Return the fold of each row, stratified by y; rows of one group share a fold.
 
-    Neighbors in the order of y are spread over the folds, so a class has nearly the same share in each, however few rows
-    it has, and numbers nearly the same distribution.
+    Neighbors in the order of y are spread over the folds, so a class has nearly the same share in each, however few
+    rows it has, and numbers nearly the same distribution.
     """
     rows = len(y)
     if groups is not None:
-        _, group = np.unique(np.asarray(groups), return_inverse=True)
-        group = group.reshape(-1)
+        try:
+            _, group = np.unique(np.asarray(groups), return_inverse=True)
+        except TypeError as error:
+            raise ValueError(f"groups: expected values of one type, none missing ({error}). Try astype(str).") from None
         sizes = np.bincount(group)
         fold_of, filled = np.zeros(len(sizes), np.int64), np.zeros(FOLDS)
         for g in sorted(rng.permutation(len(sizes)), key=lambda g: -sizes[g]):  # the largest first

@@ -1,8 +1,8 @@
 """Training the members of an ensemble side by side, and choosing one common epoch for all of them.
 
-Each member is trained on all folds but one, and predicts the rows of that fold after every epoch. Together the members
-predict every row out of fold, so that each epoch has one score on all rows. The epoch with the best score, smoothed over
-three epochs, is kept.
+Each member is trained on all folds but one, and predicts the rows of that fold after every epoch. Together they
+predict every row out of fold, so that each epoch has one score on all rows. The epoch with the best score, smoothed
+over three epochs, is kept.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import final
 
 import numpy as np
 
-from chainrule._internal.interrupt import deferred_interrupt
 from chainrule._internal.typing import Array
 from chainrule.advice import left_to_the_caller
 from chainrule.memo import Memo
@@ -55,7 +54,7 @@ class Continued(Schedule):
     done: int
     epochs: int
 
-    def factor(self, epoch: float, epochs: float) -> float:  # noqa: ARG002  (one: this call's)
+    def factor(self, epoch: float, epochs: float) -> float:
         return self.schedule.factor(self.done + epoch, self.epochs)
 
 
@@ -97,37 +96,33 @@ class Members:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
 
-    @property
-    def smoothed(self) -> list[float]:
-        """The mean score of each epoch and its neighbors."""
-        half, values = SMOOTHED // 2, [score[0] for score in self.scores]
-        return [float(np.mean(values[max(0, e - half) : e + half + 1])) for e in range(len(values))]
-
-    def run(self, until: int, threads: int, on_epoch: Callable[[int, int], None]) -> None:
+    def run(
+        self, until: int, threads: int, on_epoch: Callable[[int, int], None], interrupted: Callable[[], bool]
+    ) -> None:
         """Train all members up to epoch ``until``; ``on_epoch`` is called with the member and its epoch."""
-        with deferred_interrupt() as interrupted:
 
-            def work() -> None:
-                while (member := self._next(until)) is not None:
-                    try:
+        def work() -> None:
+            while (member := self._next(until)) is not None:
+                try:
+                    with np.errstate(over="ignore", invalid="ignore"):  # reported as a divergence
                         loss, logits = self._train(member)
-                    except DivergenceError as error:
-                        self.stopped = str(error)
-                        return
-                    with self._lock:
-                        self._deliver(member, loss, logits)
-                        on_epoch(self.members.index(member), member.epoch)
-                    if interrupted():
-                        self.stopped = f"interrupted in epoch {member.epoch}"
-                    elif time.monotonic() > self.deadline and self.scores:
-                        self.stopped = "ended when the time was up"
+                except DivergenceError:
+                    self.stopped = f"diverged in epoch {member.epoch + 1}"
+                    return
+                with self._lock:
+                    self._deliver(member, loss, logits)
+                    on_epoch(self.members.index(member), member.epoch)
+                if interrupted():
+                    self.stopped = f"interrupted in epoch {member.epoch}"
+                elif time.monotonic() > self.deadline and self.scores:
+                    self.stopped = "ended when the time was up"
 
-            if threads == 1:
-                work()
-            else:
-                with ThreadPoolExecutor(threads, thread_name_prefix="chainrule") as pool:
-                    for done in [pool.submit(work) for _ in range(threads)]:
-                        done.result()
+        if threads == 1:
+            work()
+            return
+        with ThreadPoolExecutor(threads, thread_name_prefix="chainrule") as pool:
+            for done in [pool.submit(work) for _ in range(threads)]:
+                done.result()
 
     def _next(self, until: int) -> Member | None:
         """Return the member that is furthest behind and make it busy; None if there is nothing left to do."""
@@ -173,13 +168,24 @@ class Members:
         for epoch in range(len(self.scores) + 1, min(member.epoch for member in self.members) + 1):
             rows = np.concatenate([member.held_out for member in self.members])
             out = np.concatenate([member.logits[epoch] for member in self.members])
-            self.scores.append(self.measure(self.t[rows], out, None if self.weight is None else self.weight[rows]))
-            known = self.smoothed[: -(SMOOTHED // 2)]  # the mean of the last epoch is not complete
-            self.best = 1 + int(np.argmin(known)) if known else 1
+            with np.errstate(over="ignore", invalid="ignore"):
+                score = self.measure(self.t[rows], out, None if self.weight is None else self.weight[rows])
+            if not np.isfinite(score).all():
+                self.stopped = f"diverged in epoch {epoch}"
+                return
+            self.scores.append(score)
+            self.best = self.best_of(self.scores)
             for other in self.members:
                 for kept in (other.values, other.logits):
                     for old in [e for e in kept if e < epoch - SMOOTHED // 2 and e != self.best]:
                         del kept[old]
+
+    @staticmethod
+    def best_of(scores: Sequence[tuple[float, float, float]], *, ended: bool = False) -> int:
+        """Return the epoch with the least mean score of itself and its neighbors; the last one lacks one meanwhile."""
+        half, values = SMOOTHED // 2, [score[0] for score in scores]
+        known = len(values) if ended else max(1, len(values) - half)
+        return 1 + int(np.argmin([np.mean(values[max(0, e - half) : e + half + 1]) for e in range(known)]))
 
     def history(self) -> History:
         """Return the scores of all epochs, with the mean loss of the members in training."""
@@ -191,7 +197,7 @@ class Members:
 
     def finish(self) -> None:
         """Set the parameters of all members to those of the best epoch."""
-        self.best = 1 + int(np.argmin(self.smoothed))
+        self.best = self.best_of(self.scores, ended=True)
         for member in self.members:
             member.network.values[:] = member.values[self.best]
 

@@ -23,7 +23,15 @@ from chainrule.files.networks import Contents, check_kind
 from chainrule.files.values import ModelFileError, shown
 from chainrule.training.history import History
 
-LEFT_OUT = {"solver", "learning_rate", "callbacks", "random_state", "progress", "checkpoint", "categorical_features"}  # these do not affect predictions
+LEFT_OUT = {
+    "solver",
+    "learning_rate",
+    "callbacks",
+    "random_state",
+    "progress",
+    "checkpoint",
+    "categorical_features",
+}  # these do not affect predictions
 
 
 def contents(model: Any, *, folded: bool) -> Contents:
@@ -81,7 +89,7 @@ def ensemble_contents(model: Any, *, folded: bool) -> Contents:
         labels = Labels(model.classes_, "multilabel-indicator" if model._multilabel else "multiclass")
     fitted = FittedEnsemble(
         model._kind, model.ensemble_, _parameters(model), labels, None if names is None else list(names),
-        {name: _number(known[name]) for name in ensembles.NUMBERS if name in known},
+        {name: _number(known[name]) for name in (*ensembles.COUNTS, *ensembles.NUMBERS) if name in known},
         _columns(model.history_), model.history_.stopped,
     )  # fmt: skip
     return model._kind, *fitted.contents(folded=folded)
@@ -101,7 +109,7 @@ def load_ensemble(cls: type, kind: str, path: str | os.PathLike[str]) -> Any:
         model.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
     if fitted.labels is not None:
         model.classes_, model._multilabel = fitted.labels.classes, fitted.labels.target == "multilabel-indicator"
-    model.history_ = _history(fitted.columns or {"epoch": []}, fitted.stopped)
+    model.history_ = _history(fitted.columns, fitted.stopped)
     return model
 
 

@@ -1,16 +1,13 @@
-"""The common parts of TabularClassifier and TabularRegressor: columns, members, the linear model and the common epoch."""
+"""The common parts of TabularClassifier and TabularRegressor: columns, weights, training, prediction and files."""
 
 from __future__ import annotations
 
-import copy
-import math
 import os
 import sys
 import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple
 
@@ -18,32 +15,25 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_consistent_length, check_is_fitted, validate_data
 
-from chainrule._internal.names import lookup
+from chainrule._internal.interrupt import deferred_interrupt
 from chainrule._internal.threads import choose_threads
 from chainrule._internal.typing import Array, is_sparse
 from chainrule.encoding import TableEncoding, columns_of
 from chainrule.ensemble import Ensemble
+from chainrule.estimators import _ensemble_checkpoints as checkpoints
 from chainrule.estimators import _saving
-from chainrule.estimators._folds import FOLDS, folds
 from chainrule.estimators._linear import MOST_ROWS, MOST_VALUES, fit_linear
-from chainrule.estimators._members import Member, Members
-from chainrule.estimators._settings import ACTIVATIONS
+from chainrule.estimators._members import Members
+from chainrule.estimators._recipe import Target, fit_to_time, make_members
 from chainrule.files.networks import contents
-from chainrule.initializers import LeCunNormal, Normal
-from chainrule.layers import Dense, Layer, Scale
-from chainrule.losses import Loss
+from chainrule.files.values import shown
 from chainrule.network import Network
-from chainrule.optimizers import AdamW
-from chainrule.schedules import CosineLog
-from chainrule.training.history import History
+from chainrule.training.lifecycle import DivergenceError
 
-FEW = 1_000  # rows; below, there are twice as many members
-SCALE_RATE = 6.0  # the factor of the learning rate for Scale, the first layer
-TRIAL = 50  # steps that are timed for ``max_minutes``
-FEWEST_EPOCHS = 4  # that are worth training; rows are left out for them
-KEPT_FREE = 0.85  # share of ``max_minutes`` that is planned
+NEGLIGIBLE = 1e-30  # a weight, relative to the largest: as zero
+LARGEST_WEIGHT = 1e200
 
 
 class Progress(NamedTuple):
@@ -66,17 +56,6 @@ class Progress(NamedTuple):
         end = f"in {self.seconds:.0f} s" if self.over else f"{self.seconds_left:.0f} s left"
         what = f"epoch {self.epoch} of {self.epochs}, network {self.member} of {self.members}"
         return f"training   {share:3.0f}%  {what}  {end}"
-
-
-@dataclass
-class Target:
-    """The targets of the networks, what the folds are stratified by, and the loss."""
-
-    t: Array  # (rows,) labels from 0, or (rows, outputs) numbers
-    strata: Array  # (rows,)
-    outputs: int
-    loss: Loss
-    unit: tuple[Array, ...] = ()  # of numbers: low, high, center, scale
 
 
 class BaseTabular(BaseEstimator, ABC):
@@ -107,17 +86,19 @@ class BaseTabular(BaseEstimator, ABC):
     # ------------------------------------------------------------ implemented by subclasses
 
     @abstractmethod
-    def _target(self, y: Any) -> Target:
-        """Validate y, set the attributes that describe it, and return it as the networks learn it."""
+    def _checked(self, y: Any) -> Array:
+        """Validate y and return it as an array, (rows,) or (rows, outputs)."""
+
+    @abstractmethod
+    def _target(self, y: Array) -> Target:
+        """Set the attributes that describe a validated y, and return it as the networks learn it."""
 
     @abstractmethod
     def _measure(self, t: Array, out: Array, weight: Array | None) -> tuple[float, float, float]:
         """Return what the epoch is chosen by (smaller is better), the loss, and the score, of outputs."""
 
     @abstractmethod
-    def _complete(
-        self, ensemble: Ensemble, out: Array, linear: Any, target: Target, weight: Array | None
-    ) -> Array:
+    def _complete(self, ensemble: Ensemble, out: Array, linear: Any, target: Target, weight: Array | None) -> Array:
         """Calibrate the ensemble and add the linear model; return the out-of-fold predictions.
 
         ``out`` are the out-of-fold outputs of the networks; ``linear`` is the linear model and its outputs, or None.
@@ -126,37 +107,34 @@ class BaseTabular(BaseEstimator, ABC):
     # ------------------------------------------------------------ fitting
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any) -> None:
-        began = time.perf_counter()
+        began = time.monotonic()
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None.")
-        columns = self._columns(X, reset=True)
-        rows = len(columns[0]) if len(columns) else 0
-        target = self._target(y)
-        if len(target.t) != rows:
-            raise ValueError(f"X and y: expected the same number of rows, got {rows} and {len(target.t)}.")
-        weight = self._weights(y, target, sample_weight)
-        kept = np.arange(rows) if weight is None else np.flatnonzero(weight > 0)
-        if len(kept) < rows:
+        columns, y = self._columns(X, reset=True), self._checked(y)
+        rows = len(columns[0])
+        groups = None if groups is None else np.asarray(groups)
+        if groups is not None and groups.ndim != 1:
+            raise ValueError(f"groups: expected one group for each row, ({rows},), got shape {groups.shape}.")
+        check_consistent_length(columns[0], y, groups)
+        weight = self._weights(y, sample_weight)
+        kept = np.arange(rows) if weight is None else np.flatnonzero(weight > NEGLIGIBLE * weight.max())
+        if len(kept) < rows:  # a row of weight zero is as if it were not there
             if len(kept) < 2:
                 raise ValueError("sample_weight: expected at least 2 rows with a positive weight.")
-            columns = [column[kept] for column in columns]
-            target.t, target.strata = target.t[kept], target.strata[kept]
-            groups = None if groups is None else np.asarray(groups)[kept]
+            columns, y = [column[kept] for column in columns], y[kept]
+            groups = None if groups is None else groups[kept]
         if weight is not None:
             weight = weight[kept] / weight[kept].mean()
             weight = None if (weight == 1).all() else weight.astype(np.float32)
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31 - 1))
+        target = self._target(y)
         encoding = self._encoding(columns)
         z = encoding.scaled(columns)
-        made = self._members(encoding, z, target, weight, groups, rng, began)
-        self._run(made)
-        rows_out, out = made.out_of_fold()
-        mean = _mean_by_row(rows_out, out, len(z))
+        made = self._train(encoding, z, target, weight, groups, began)
         linear = None
         if self.linear is True or (self.linear == "auto" and len(z) <= MOST_ROWS and z.shape[1] <= MOST_VALUES):
             linear = fit_linear(z, target.t, made.fold, weight)
         self.ensemble_ = Ensemble(encoding, [member.network for member in made.members])
-        oof = self._complete(self.ensemble_, mean, linear, target, weight)
+        oof = self._complete(self.ensemble_, _mean_by_row(*made.out_of_fold(), len(z)), linear, target, weight)
         self.oof_predictions_ = np.full((rows, oof.shape[1]), np.nan)
         self.oof_predictions_[kept] = oof
         self.n_iter_, self.best_iter_, self.history_ = len(made.scores), made.best, made.history()
@@ -165,10 +143,17 @@ class BaseTabular(BaseEstimator, ABC):
         """Validate X and return its columns, as arrays of numbers or of objects."""
         if is_sparse(X):
             raise TypeError(f"{type(self).__name__}: sparse X is not supported: give X.toarray().")
-        least = 2 if reset else 1
-        if getattr(X, "columns", None) is None:
+        least, names = 2 if reset else 1, getattr(X, "columns", None)
+        if names is None:
+            if isinstance(X, list | tuple):  # of which NumPy would make text if one value is
+                X = np.array(X, dtype=object)
+            elif isinstance(X, np.ma.MaskedArray):
+                X = np.ma.filled(X.astype(object), np.nan)  # None would mean the default
             X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False, ensure_min_samples=least)
         else:
+            if len(set(names)) < len(names):
+                twice = next(name for name in names if list(names).count(name) > 1)
+                raise ValueError(f"X: the column name {twice!r} occurs more than once. Give every column its own name.")
             validate_data(self, X, reset=reset, skip_check_array=True)
             if len(X) < least or not len(X.columns):
                 raise ValueError(
@@ -181,113 +166,96 @@ class BaseTabular(BaseEstimator, ABC):
         names = list(getattr(self, "feature_names_in_", ()))
         given = [] if self.categorical_features is None else np.asarray(self.categorical_features).tolist()
         if given and all(isinstance(one, bool) for one in given):
+            if len(given) != len(columns):
+                raise ValueError(f"categorical_features: expected a mask of {len(columns)} columns, got {len(given)}.")
             given = [i for i, one in enumerate(given) if one]
         unknown = [one for one in given if one not in (names if isinstance(one, str) else range(len(columns)))]
         if unknown:
-            raise ValueError(f"categorical_features: X has no column {unknown[0]!r}.")
+            known = f"its columns are {shown(names)}" if names else f"it has columns 0 to {len(columns) - 1}"
+            raise ValueError(f"categorical_features: X has no column {unknown[0]!r}: {known}.")
         kinds = [names.index(one) if isinstance(one, str) else int(one) for one in given]
         numbers = sum(column.dtype.kind in "fiub" for column in columns) - len(kinds)
         bins = int(np.clip(160 // max(1, numbers), 3, 16)) if self._bins else 0
         return TableEncoding.fit(columns, categorical=kinds, bins=bins)
 
-    def _weights(self, y: Any, target: Target, sample_weight: Any) -> Array | None:  # noqa: ARG002  (of classes)
+    def _weights(self, y: Array, sample_weight: Any) -> Array | None:
         if sample_weight is None:
             return None
-        return np.asarray(_check_sample_weight(sample_weight, target.t, dtype=np.float64, ensure_non_negative=True))
+        weight = np.asarray(_check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True))
+        if weight.max() > LARGEST_WEIGHT:
+            raise ValueError(f"sample_weight: expected numbers up to {LARGEST_WEIGHT:g}, got {weight.max():g}.")
+        return weight
 
-    def _members(
-        self,
-        encoding: TableEncoding,
-        z: Array,
-        target: Target,
-        weight: Array | None,
-        groups: Any,
-        rng: np.random.Generator,
-        began: float,
+    def _train(
+        self, encoding: TableEncoding, z: Array, target: Target, weight: Array | None, groups: Any, began: float
     ) -> Members:
-        inputs = encoding.encode(z)
-        count = int(self.n_estimators) if self.n_estimators != "auto" else FOLDS * (2 if len(z) < FEW else 1)
-        batch = 64 if self.batch_size == "auto" else int(self.batch_size)
-        steps = math.ceil(len(z) * (FOLDS - 1) / FOLDS / batch)
-        epochs, least_steps = self._epochs
-        passes = max(1, round(least_steps / epochs / steps)) if self.max_iter == "auto" else 1
-        epochs = epochs if self.max_iter == "auto" else int(self.max_iter)
-        optimizer = AdamW(self.learning_rate_init, beta_2=0.95, weight_decay=self.weight_decay)
-        layers = self._layers(target.outputs)
-        members, first = [], np.zeros(0)
-        for i in range(count):
-            if i % FOLDS == 0:
-                fold = folds(target.strata, groups, rng)
-                first = first if i else fold
-            seed = np.random.SeedSequence(int(rng.integers(2**63)))
-            network = Network(inputs.shape[1], layers, target.loss, seed=seed)
-            state = optimizer.start(network.theta, network.weights)
-            rows = np.flatnonzero(fold != i % FOLDS)
-            members.append(Member(network, rows, np.flatnonzero(fold == i % FOLDS), seed, state))
-            if not len(rows):
-                raise ValueError("groups: all rows are in one group: there is nothing to hold out.")
-        plain = encoding.plain
-        fans = [plain + (inputs.shape[1] - plain) / 4, *_sizes(self.hidden_layer_sizes)]
-        dense = [i for i, layer in enumerate(layers) if isinstance(layer, Dense)]
-        rates = {0: SCALE_RATE} | {i: 1 / math.sqrt(max(fan, 1)) for i, fan in zip(dense, fans, strict=True)}
-        made = Members(
-            members, first, inputs, target.t, weight, self._measure, optimizer, CosineLog(), epochs, batch, rates, passes
-        )
-        if self.max_minutes is not None:
-            self._fit_to_time(made, rng, began)
+        """Return the members after training, with the parameters of the best epoch."""
+        saved = None if self.checkpoint is None else checkpoints.find(self.checkpoint)
+        if saved is not None and self.random_state is None:
+            seed = saved.description["seed"]
+        else:
+            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        rng = np.random.default_rng(seed)
+        made = make_members(self, encoding, z, target, weight, groups, rng)
+        limited, threads = self.max_minutes is not None, min(self._threads(), len(made.members))
+        same = {}
+        if self.checkpoint is not None:
+            same = checkpoints.describe(made, random_state=seed, max_minutes=self.max_minutes)
+        if saved is not None:
+            checkpoints.restore(saved, made, same, limited=limited)
+        elif limited:
+            fit_to_time(made, rng, threads, 60 * self.max_minutes - (time.monotonic() - began))
+        if limited:
+            made.deadline = began + 60 * self.max_minutes
+        on_epoch = self._reporter(made)
+        with deferred_interrupt() as interrupted:
+            if self.checkpoint is None:
+                made.run(made.epochs, threads, on_epoch, interrupted)
+            else:
+                checkpoints.run(
+                    made,
+                    lambda: checkpoints.write(self.checkpoint, made, same, seed, limited=limited),
+                    lambda until: made.run(until, threads, on_epoch, interrupted),
+                )
+        if self.progress is True:
+            print(file=sys.stderr)  # noqa: T201
+        self._end(made)
         return made
 
-    def _fit_to_time(self, made: Members, rng: np.random.Generator, began: float) -> None:
-        """Reduce the epochs, and if necessary the rows, to what ``max_minutes`` allow, by the time of a few steps."""
-        member = made.members[0]
-        for steps in (2, TRIAL):  # the first compiles
-            some = member.rows[: steps * made.batch_size]
-            start = time.perf_counter()
-            trial = replace(member, network=copy.copy(member.network), state=copy.deepcopy(member.state), rows=some)
-            replace(made, members=[trial], scores=[]).run(1, 1, lambda member, epoch: None)
-        step = (time.perf_counter() - start) / math.ceil(len(some) / made.batch_size)
-        left = 60 * self.max_minutes - (time.perf_counter() - began)
-        steps = math.ceil(len(member.rows) / made.batch_size) * len(made.members)
-        affordable = KEPT_FREE * left / (step * steps / min(self._threads(), len(made.members)))
-        if affordable < FEWEST_EPOCHS:
-            for one in made.members:
-                count = max(2, int(len(one.rows) * affordable / FEWEST_EPOCHS))
-                one.rows = np.sort(rng.choice(one.rows, min(count, len(one.rows)), replace=False))
-        made.epochs = min(made.epochs, max(FEWEST_EPOCHS, int(affordable)))
-        made.deadline = time.monotonic() + left
+    def _end(self, made: Members) -> None:
+        """Set the parameters of the best epoch; warn if training ended early, or raise an error without an epoch."""
+        if not made.scores and made.stopped.startswith("interrupted"):
+            raise KeyboardInterrupt
+        if not made.scores:
+            raise DivergenceError(
+                f"training {made.stopped}. Give a smaller learning_rate_init than {self.learning_rate_init:g}.",
+                made.history(),
+            )
+        if made.stopped:
+            warnings.warn(f"Training {made.stopped}: the best epoch so far is kept.", stacklevel=7)
+        made.finish()
 
-    def _threads(self) -> int:
-        return choose_threads(0).allowed if self.n_jobs in (None, -1) else max(1, int(self.n_jobs))
-
-    def _layers(self, outputs: int) -> list[Layer]:
-        activation = lookup("activation", self.activation, ACTIVATIONS)
-        stack: list[Layer] = [Scale()]
-        for size in _sizes(self.hidden_layer_sizes):
-            stack += [Dense(size, weights=LeCunNormal(), biases=Normal(1.0)), activation()]
-        return [*stack, Dense(outputs, weights="zeros")]
-
-    def _run(self, made: Members) -> None:
-        threads = self._threads()
-        shown = _printed if self.progress is True else self.progress or None
-        started, total = time.perf_counter(), len(made.members) * made.epochs
+    def _reporter(self, made: Members) -> Callable[[int, int], None]:
+        """Return a function of a member and its epoch that reports the progress."""
+        show = _printed if self.progress is True else self.progress or None
+        count, total = len(made.members), len(made.members) * made.epochs
+        started, before = time.monotonic(), sum(member.epoch for member in made.members)
 
         def on_epoch(member: int, epoch: int) -> None:
-            if shown:
-                done = sum(m.epoch for m in made.members)
-                seconds = time.perf_counter() - started
-                left = seconds * (total - done) / done
-                shown(Progress(member + 1, len(made.members), epoch, made.epochs, seconds, left))
+            if show:
+                done = sum(one.epoch for one in made.members)
+                seconds = time.monotonic() - started
+                left = seconds * (total - done) / (done - before)
+                show(Progress(member + 1, count, epoch, made.epochs, seconds, left))
 
-        made.run(made.epochs, min(threads, len(made.members)), on_epoch)
-        if shown is _printed:
-            print(file=sys.stderr)  # noqa: T201
-        if not made.scores:
-            if made.stopped.startswith("interrupted"):
-                raise KeyboardInterrupt
-            raise ValueError(made.stopped)
-        if made.stopped:
-            warnings.warn(f"Training {made.stopped}: the best epoch so far is kept.", stacklevel=4)
-        made.finish()
+        return on_epoch
+
+    def _threads(self) -> int:
+        if self.n_jobs == 0:
+            raise ValueError("n_jobs: expected a number of threads, -1 or None for one per core, got 0.")
+        if self.n_jobs is not None and self.n_jobs > 0:
+            return int(self.n_jobs)
+        return max(1, choose_threads(0).allowed + 1 + int(self.n_jobs or -1))  # −2: all cores but one
 
     # ------------------------------------------------------------ prediction, saving and loading
 
@@ -325,10 +293,6 @@ class BaseTabular(BaseEstimator, ABC):
 
 
 contents.register(BaseTabular, _saving.ensemble_contents)  # how chainrule.save saves an ensemble
-
-
-def _sizes(given: Any) -> list[int]:
-    return [int(given)] if isinstance(given, Integral) else [int(size) for size in given]
 
 
 def _mean_by_row(rows: Array, out: Array, count: int) -> Array:

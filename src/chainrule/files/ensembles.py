@@ -12,15 +12,19 @@ from chainrule.encoding import TableEncoding
 from chainrule.ensemble import Ensemble
 from chainrule.files.container import Header, read_array
 from chainrule.files.fitted import MEMBER, MOST_MEMBERS, Labels, decode, describe_labels, encode, read_labels
-from chainrule.files.networks import describe_network, network_arrays, read_network
-from chainrule.files.values import ModelFileError, check_fields, check_texts, shown
 from chainrule.files.folding import fold
+from chainrule.files.networks import describe_network, network_arrays, read_network
+from chainrule.files.values import ModelFileError, check_fields, check_texts, check_whole, shown
+from chainrule.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy, SquaredError
+from chainrule.network import Network
 
 KINDS = ("TabularClassifier", "TabularRegressor")
 FIELDS = {"parameters", "labels", "feature_names", "attributes", "levels", "share", "members", "stopped", "columns"}
 ENCODING = ("median", "spread", "missing", "encoded", "lengths", "quantiles")
 UNIT = ("center", "scale", "low", "high")
-NUMBERS = ("temperature_", "linear_share_", "n_iter_", "best_iter_")
+COUNTS = ("n_iter_", "best_iter_")
+NUMBERS = ("temperature_", "linear_share_")
+LOSSES = {"multiclass": SoftmaxCrossEntropy, "multilabel-indicator": SigmoidCrossEntropy, "": SquaredError}
 HISTORY = "history_."
 
 
@@ -45,7 +49,7 @@ class FittedEnsemble:
             "parameters": {name: encode(name, value) for name, value in self.parameters.items()},
             "labels": None if self.labels is None else describe_labels(self.labels),
             "feature_names": self.feature_names,
-            "attributes": {name: encode(name, value) for name, value in self.attributes.items()},
+            "attributes": dict(self.attributes),
             "levels": [None if levels is None else [*levels] for levels in e.encoding.levels],
             "share": None if e.linear is None else float(e.linear[2]),
             "members": [describe_network(network) for network in networks],
@@ -58,12 +62,12 @@ class FittedEnsemble:
             "quantiles": np.concatenate([*e.encoding.quantiles, np.zeros(0)]),
         }  # fmt: skip
         outputs = networks[0].output_shape
-        unit = {name: np.broadcast_to(np.float64(getattr(e, name)), outputs).copy() for name in UNIT if e.unit}
-        linear = {} if e.linear is None else {"linear.W": np.float64(e.linear[0]), "linear.b": np.float64(e.linear[1])}
+        unit = {name: _plain(np.broadcast_to(getattr(e, name), outputs)) for name in UNIT if e.unit}
+        linear = {} if e.linear is None else {"linear.W": _plain(e.linear[0]), "linear.b": _plain(e.linear[1])}
         arrays = {f"encoding.{name}": np.ascontiguousarray(array) for name, array in encoding.items()} | unit | linear
         arrays |= {HISTORY + name: np.array(values, np.float64) for name, values in self.columns.items()}
         if e.errors is not None:
-            arrays["errors"] = np.ascontiguousarray(e.errors)
+            arrays["errors"] = _plain(e.errors)
         for i, network in enumerate(networks):
             arrays |= {MEMBER.format(i) + key: array for key, array in network_arrays(network).items()}
         return {"estimator": description}, arrays
@@ -73,62 +77,91 @@ def read_ensemble(file: BinaryIO, header: Header) -> FittedEnsemble:
     """Read and validate the description and the arrays of a :class:`FittedEnsemble`."""
     check_fields("the description", header.description, {"estimator"})
     d = check_fields("the estimator", header.description["estimator"], FIELDS)
-    if not isinstance(d["parameters"], dict) or not isinstance(d["attributes"], dict):
-        raise ModelFileError("the parameters or the attributes cannot be read: expected objects.")
-    networks = _networks(file, header, d["members"])
-    inputs, outputs = networks[0].input_shape[0], networks[0].output_shape[0]
-    encoding = _encoding(file, header, d["levels"])
-    if encoding.inputs != inputs:
-        raise ModelFileError(f"the encoding has {encoding.inputs} values, but the networks take {inputs}.")
-    linear, share = None, d["share"]
-    if share is not None:
-        if not isinstance(share, float) or not 0 <= share <= 1:
-            raise ModelFileError(f"the share of the linear model cannot be read: got {shown(share)}.")
-        W = _array(file, header, "linear.W", (encoding.plain, outputs))
-        linear = W, _array(file, header, "linear.b", (outputs,)), share
     regressor = header.kind == "TabularRegressor"
-    unit = {name: _array(file, header, name, (outputs,)) for name in UNIT} if regressor else {}
-    if regressor and not ((unit["scale"] > 0).all() and (unit["low"] <= unit["high"]).all()):
-        raise ModelFileError("the unit of the target cannot be read: a scale is not positive, or a range is empty.")
-    errors = None
-    if "errors" in header.tensors:
-        errors = _array(file, header, "errors", (*header.tensors["errors"].shape[:1], outputs))
-        if (errors < 0).any() or (np.diff(errors, axis=0) < 0).any():
-            raise ModelFileError("the out-of-fold errors are not sorted. The file is corrupt.")
-    if regressor == (d["labels"] is not None):
-        raise ModelFileError(f"only a classifier has labels; this is a {header.kind}.")
+    if not isinstance(d["parameters"], dict) or regressor == (d["labels"] is not None):
+        raise ModelFileError(f"the parameters or labels of a {header.kind} cannot be read: got {shown(d)}.")
+    networks = _networks(file, header, d["members"])
+    labels = None if regressor else read_labels(d["labels"], networks[0])
+    if (labels and labels.target not in LOSSES) or type(networks[0].loss) is not LOSSES[
+        labels.target if labels else ""
+    ]:
+        raise ModelFileError(f"a {header.kind} does not have the loss {networks[0].loss!r}, or labels of this kind.")
+    encoding = _encoding(file, header, d["levels"])
+    if encoding.inputs != networks[0].input_shape[0]:
+        raise ModelFileError(f"the encoding has {encoding.inputs} values, but the networks take other inputs.")
     names = d["feature_names"]
     if names is not None and len(check_texts("the names of the columns", names)) != len(encoding.levels):
         raise ModelFileError(f"{len(names)} column names do not fit a table with {len(encoding.levels)} columns.")
-    columns = {}
-    for name in check_texts("the history", d["columns"]):
-        tensor = header.tensors.get(HISTORY + name)
-        columns[name] = _array(file, header, HISTORY + name, tensor.shape if tensor else (0,)).tolist()
-    if len({len(column) for column in columns.values()}) > 1 or (columns and "epoch" not in columns):
-        raise ModelFileError("the columns of the history have different lengths. The file is corrupt.")
-    known = {*(f"encoding.{name}" for name in ENCODING), *unit, *(HISTORY + name for name in columns), "errors"}
-    known |= {"linear.W", "linear.b"} if linear else set()
+    ensemble = Ensemble(encoding, networks, _linear(file, header, d["share"], encoding.plain, networks[0]))
+    if regressor:
+        _read_unit(file, header, ensemble)
+    fitted = FittedEnsemble(
+        kind=header.kind,
+        ensemble=ensemble,
+        parameters={name: decode(name, value) for name, value in d["parameters"].items()},
+        labels=labels,
+        feature_names=names,
+        attributes=_attributes(d["attributes"]),
+        columns=_history(file, header, d["columns"]),
+        stopped=check_texts("the history", [d["stopped"]])[0],
+    )
+    known = {*(f"encoding.{name}" for name in ENCODING), *(HISTORY + name for name in fitted.columns)}
+    known |= {*UNIT, "errors"} if regressor else set()
+    known |= {"linear.W", "linear.b"} if ensemble.linear else set()
     prefixes = tuple(MEMBER.format(i) for i in range(len(networks)))
     if odd := [name for name in header.tensors if name not in known and not name.startswith(prefixes)]:
         raise ModelFileError(f"the array {shown(odd[0])} is not expected. Is the file from a newer version?")
-    attributes = {name: decode(name, value) for name, value in d["attributes"].items()}
-    for name, value in attributes.items():
-        if name not in NUMBERS or isinstance(value, bool) or not isinstance(value, int | float):
-            raise ModelFileError(f"the attribute {shown(name)} cannot be read: got {shown(value)}.")
-    return FittedEnsemble(
-        kind=header.kind,
-        ensemble=Ensemble(encoding, networks, linear, **unit, errors=errors),
-        parameters={name: decode(name, value) for name, value in d["parameters"].items()},
-        labels=None if d["labels"] is None else read_labels(d["labels"], networks[0]),
-        feature_names=names,
-        attributes=attributes,
-        columns=columns,
-        stopped=check_texts("the history", [d["stopped"]])[0],
-    )
+    return fitted
+
+
+def _linear(file: BinaryIO, header: Header, share: Any, values: int, network: Network) -> Any:
+    if share is None:
+        return None
+    if not isinstance(share, float) or not 0 <= share <= 1:
+        raise ModelFileError(f"the share of the linear model cannot be read: got {shown(share)}.")
+    outputs = network.output_shape
+    return _array(file, header, "linear.W", (values, *outputs)), _array(file, header, "linear.b", outputs), share
+
+
+def _read_unit(file: BinaryIO, header: Header, ensemble: Ensemble) -> None:
+    """Set the unit of the target, the range of the predictions, and the errors."""
+    outputs = ensemble.networks[0].output_shape
+    for name in UNIT:
+        setattr(ensemble, name, _array(file, header, name, outputs))
+    if not (np.greater(ensemble.scale, 0).all() and np.less_equal(ensemble.low, ensemble.high).all()):
+        raise ModelFileError("the unit of the target cannot be read: a scale is not positive, or a range is empty.")
+    tensor = header.tensors.get("errors")
+    ensemble.errors = errors = _array(file, header, "errors", (*(tensor.shape[:1] if tensor else (0,)), *outputs))
+    if not len(errors) or (errors < 0).any() or (np.diff(errors, axis=0) < 0).any():
+        raise ModelFileError("the out-of-fold errors are not sorted, or there are none. The file is corrupt.")
+
+
+def _history(file: BinaryIO, header: Header, names: Any) -> dict[str, list[Any]]:
+    columns = {}
+    for name in check_texts("the history", names):
+        tensor = header.tensors.get(HISTORY + name)
+        columns[name] = _array(file, header, HISTORY + name, tensor.shape[:1] if tensor else (0,)).tolist()
+    if len({len(column) for column in columns.values()}) > 1 or "epoch" not in columns:
+        raise ModelFileError("the columns of the history have different lengths. The file is corrupt.")
+    return columns
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ModelFileError(f"the attributes cannot be read: got {shown(value)}.")
+    for name, number in value.items():
+        if name in COUNTS:
+            check_whole(name, number, 1)
+        elif name not in NUMBERS or not isinstance(number, float) or not 0 <= number < np.inf:
+            raise ModelFileError(f"the attribute {shown(name)} cannot be read: got {shown(number)}.")
+    if missing := {*COUNTS} - value.keys():
+        raise ModelFileError(f"the attributes lack {', '.join(sorted(missing))}.")
+    return dict(value)
 
 
 def _networks(file: BinaryIO, header: Header, members: Any) -> list[Any]:
-    if not isinstance(members, list) or not 1 <= len(members) <= MOST_MEMBERS:
+    known = isinstance(members, list) and all(isinstance(member, dict) for member in members)
+    if not known or not 1 <= len(members) <= MOST_MEMBERS:
         raise ModelFileError(f"members: expected a list of 1 to {MOST_MEMBERS} networks, got {shown(members)}.")
     networks = []
     for i, description in enumerate(members):
@@ -168,17 +201,23 @@ def _encoding(file: BinaryIO, header: Header, levels: Any) -> TableEncoding:
         arrays["median"], arrays["spread"], arrays["missing"], arrays["encoded"],
     )  # fmt: skip
     numbers = set(encoding.numbers.tolist())
-    good = len(arrays["spread"]) == values == encoding.values + len(arrays["missing"]) and (arrays["spread"] >= 0).all()
+    good = len(arrays["spread"]) == values == encoding.values + len(arrays["missing"])
+    good = good and bool((arrays["spread"] >= 0).all())
     for name in ("missing", "encoded"):
         indices = arrays[name].tolist()
         good = good and sorted(set(indices)) == indices and numbers.issuperset(indices)
-    good = good and len(lengths) == len(arrays["encoded"]) and (lengths > 2).all() and lengths.sum() == len(quantiles)
+    good = good and len(lengths) == len(arrays["encoded"]) and bool((lengths > 2).all())
+    good = good and sum(lengths.tolist()) == len(quantiles)
     if good:
         encoding.quantiles = tuple(np.split(quantiles, np.cumsum(lengths)[:-1])) if len(lengths) else ()
-        good = all((np.diff(q) > 0).all() for q in encoding.quantiles)
+        good = all(bool((np.diff(q) > 0).all()) for q in encoding.quantiles)
     if not good:
         raise ModelFileError("the encoding of the columns is inconsistent. The file is corrupt.")
     return encoding
+
+
+def _plain(array: Array) -> Array:
+    return np.array(array, np.float64, order="C")
 
 
 def _array(file: BinaryIO, header: Header, name: str, shape: tuple[int, ...], dtype: str = "F64") -> Array:

@@ -35,6 +35,7 @@ HOLDS = {
     "TabularClassifier": "a classifier: chainrule.TabularClassifier.load reads it, and chainrule.load with NumPy alone",
     "TabularRegressor": "a regressor: chainrule.TabularRegressor.load reads it, and chainrule.load with NumPy alone",
     "checkpoint": "a checkpoint: train(..., resume=) resumes from its folder",
+    "ensemble checkpoint": "a checkpoint of an ensemble: fit resumes from its folder, with checkpoint=",
 }
 
 

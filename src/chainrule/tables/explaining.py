@@ -115,7 +115,7 @@ def _prediction(run: SavedRun, X: Array, y: Array, networks: int) -> Operation:
 def _back(scaler: Any, name: str, y: Array) -> str:
     """Return the formula that undoes the scaling of the target, with its numbers."""
     if isinstance(scaler, Ensemble):
-        mean, scale = scaler.center[0], scaler.scale[0]
+        mean, scale = (float(np.ravel(value)[0]) for value in (scaler.center, scaler.scale))
         value = float(scaler.in_unit(y.reshape(1, 1))[0, 0])
     else:
         mean, scale = (float(np.ravel(value)[0]) for value in (scaler.mean_, scaler.scale_))

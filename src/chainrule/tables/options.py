@@ -134,6 +134,11 @@ class Options:
 
     def settings(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return every option as JSON, with the arguments of the estimator as its parameters."""
-        left_out = ("given", *(() if self.stream else ("stream",)), *(() if self.single else ("patience", "validation")))
+        left_out = (
+            "given",
+            "fast",
+            *(() if self.stream else ("stream",)),
+            *(("minutes",) if self.single else ("patience", "validation")),
+        )
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         return {**found, "parameters": models.plain(arguments)}

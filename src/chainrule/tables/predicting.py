@@ -103,7 +103,8 @@ def seen_values(pipeline: Any) -> dict[str, list[str]]:
     """Return the known values of each high-cardinality column."""
     for name, fitted, names in pipeline[0].transformers_:
         if name == "many":
-            return {column: list(map(str, seen)) for column, seen in zip(names, first_step(fitted).categories_, strict=True)}
+            known = first_step(fitted).categories_
+            return {column: list(map(str, seen)) for column, seen in zip(names, known, strict=True)}
     return {}
 
 

@@ -37,17 +37,19 @@ def preparation(columns: Iterable[Column], rows: int, seed: int, *, scaled: bool
     of = {kind: [c.name for c in used if c.kind == kind] for kind in ("number", "date", "yes/no", "category", "many")}
     squash = require("skrub", "tables").SquashingScaler
     rarest = max(2, round(RARE * rows))
-    texts = [(f"text-{i}", text(rows, seed), c.name) for i, c in enumerate((c for c in used if c.kind == "text"), 1)]
+    texts: list[tuple[str, Any, Any]] = [
+        (f"text-{i}", text(rows, seed), c.name) for i, c in enumerate((c for c in used if c.kind == "text"), 1)
+    ]
     one_hot = OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=rarest, sparse_output=False)
 
     if not scaled:
-        parts = [
+        unscaled: list[tuple[str, Any, Any]] = [
             ("number", unchanged(), [*of["number"], *of["yes/no"]]),
             ("category", one_hot, of["category"]),
             ("many", many_valued(seed), of["many"]),
             ("date", dated(), of["date"]),
         ]
-        return joined([*parts, *texts])
+        return joined([*unscaled, *texts])
     parts = [
         ("number", make_pipeline(squash(), zero()), of["number"]),  # the median, after the scaler
         # the scaler first: the indicator refuses infinities

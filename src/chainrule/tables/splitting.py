@@ -105,11 +105,11 @@ def code(rule: SplitRule, frame: pl.DataFrame, *, rare: bool) -> list[str]:
         call = (
             f"next(GroupShuffleSplit(1, test_size={{part}}, random_state={rule.seed}).split({{rows}}, groups={{rows}}))"
         )
-        lines = f"groups = frame[{rule.group!r}]{text}{filled}.to_numpy()"
+        groups_of = f"groups = frame[{rule.group!r}]{text}{filled}.to_numpy()"
         if not (rule.test and rule.validation):
-            return [lines, *_two(rule, call, "groups")]
+            return [groups_of, *_two(rule, call, "groups")]
         return [
-            lines,
+            groups_of,
             f"rest, test = {call.format(part=rule.test, rows='groups')}",
             f"a, b = {call.format(part=rule.validation, rows='groups[rest]')}",
             "train, validation = rest[a], rest[b]",

@@ -21,7 +21,6 @@ from chainrule.tables.options import Options
 from chainrule.tables.preparation import preparation
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.schema import Schema
-from chainrule.tables.streaming.progress import State
 from chainrule.training.callbacks import Callback
 
 __all__ = ["train"]

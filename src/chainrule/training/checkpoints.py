@@ -125,7 +125,7 @@ class Checkpoint(Callback):
         description, arrays = run.snapshot()
         folder = Path(self.folder)
         path = folder / f"checkpoint-{run.epoch:06}.safetensors"
-        sealed = {**description, "sha256": _digest(description, arrays)}
+        sealed = {**description, "sha256": digest(description, arrays)}
         try:
             write_file(path, KIND, sealed, arrays, overwrite=True, follow=False)
             for old in [] if self.keep is None else _numbered(folder)[: -self.keep]:
@@ -179,7 +179,7 @@ def read(path: str | os.PathLike[str]) -> Snapshot:
         fields = {"same", "seed", "epoch", "stopped", "columns", "streams", "optimizer", "callbacks", "sha256"}
         description = check_fields("the description", header.description, fields)
         arrays = {name: read_array(file, tensor) for name, tensor in header.tensors.items()}
-        if description.pop("sha256") != _digest(description, arrays):
+        if description.pop("sha256") != digest(description, arrays):
             raise ModelFileError("corrupt: the checksum does not match its content.")
     return Snapshot(Path(path), description, arrays)
 
@@ -194,7 +194,8 @@ def _same_folder(folder: Path, other: Path | None) -> bool:
     return other is not None and other.exists() and folder.samefile(other)
 
 
-def _digest(description: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
+def digest(description: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
+    """Return the checksum that a checkpoint has in its description."""
     hashed = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])

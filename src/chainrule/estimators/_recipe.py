@@ -1,0 +1,122 @@
+"""The recipe of the ensembles for tables: their networks, learning rates and epochs, and how they fit a time limit."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import dataclass, replace
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from chainrule._internal.names import lookup
+from chainrule._internal.typing import Array
+from chainrule.encoding import TableEncoding
+from chainrule.estimators._folds import FOLDS, folds
+from chainrule.estimators._members import Member, Members
+from chainrule.estimators._settings import ACTIVATIONS
+from chainrule.initializers import LeCunNormal, Normal
+from chainrule.layers import Dense, Layer, Scale
+from chainrule.losses import Loss
+from chainrule.network import Network
+from chainrule.optimizers import AdamW
+from chainrule.schedules import CosineLog
+
+FEW = 1_000  # rows; below, there are twice as many members
+BATCH = 64  # rows
+SCALE_RATE = 6.0  # the factor of the learning rate for Scale, the first layer
+TRIAL = 50  # steps that are timed for ``max_minutes``
+FEWEST_EPOCHS = 4  # that are worth training; rows are left out for them
+KEPT_FREE = 0.85  # share of ``max_minutes`` that is planned
+
+
+@dataclass
+class Target:
+    """The targets of the networks, what the folds are stratified by, and the loss."""
+
+    t: Array  # (rows,) labels from 0, or (rows, outputs) numbers
+    strata: Array  # (rows,)
+    outputs: int
+    loss: Loss
+    unit: tuple[Array, ...] = ()  # of numbers: low, high, center, scale
+
+
+def make_members(
+    model: Any,
+    encoding: TableEncoding,
+    z: Array,
+    target: Target,
+    weight: Array | None,
+    groups: Any,
+    rng: np.random.Generator,
+) -> Members:
+    """Return the untrained members that an estimator's parameters ask for, each with its folds and seed."""
+    inputs, plain = encoding.encode(z), encoding.plain
+    count = FOLDS * (2 if len(z) < FEW else 1) if model.n_estimators == "auto" else int(model.n_estimators)
+    batch = BATCH if model.batch_size == "auto" else int(model.batch_size)
+    steps = math.ceil(len(z) * (FOLDS - 1) / FOLDS / batch)
+    epochs, least_steps = model._epochs
+    passes = max(1, round(least_steps / epochs / steps)) if model.max_iter == "auto" else 1
+    epochs = epochs if model.max_iter == "auto" else int(model.max_iter)
+    optimizer = AdamW(model.learning_rate_init, beta_2=0.95, weight_decay=model.weight_decay)
+    given = model.hidden_layer_sizes
+    sizes = [given] if isinstance(given, Integral) else list(given)
+    layers = _layers(sizes, model.activation, target.outputs)
+    members, first = [], np.zeros(0)
+    for i in range(count):
+        if i % FOLDS == 0:
+            fold = folds(target.strata, groups, rng)
+            first = first if i else fold
+        seed = np.random.SeedSequence(int(rng.integers(2**63)))
+        network = Network(inputs.shape[1], layers, target.loss, seed=seed)
+        state = optimizer.start(network.theta, network.weights)
+        rows = np.flatnonzero(fold != i % FOLDS)
+        if not len(rows):
+            raise ValueError("groups: all rows are in one group: expected at least two groups, to hold one out.")
+        members.append(Member(network, rows, np.flatnonzero(fold == i % FOLDS), seed, state))
+    fans = [plain + (inputs.shape[1] - plain) / 4, *sizes]
+    dense = [i for i, layer in enumerate(layers) if isinstance(layer, Dense)]
+    rates = {0: SCALE_RATE} | {i: 1 / math.sqrt(max(fan, 1)) for i, fan in zip(dense, fans, strict=True)}
+    return Members(
+        members, first, inputs, target.t, weight, model._measure, optimizer, CosineLog(), epochs, batch, rates, passes
+    )
+
+
+def fit_to_time(made: Members, rng: np.random.Generator, threads: int, seconds: float) -> None:
+    """Reduce the epochs, and if necessary the rows, to what the time allows, by the time of a few steps."""
+    began, member = time.monotonic(), made.members[0]
+    for steps in (2, TRIAL):  # the first compiles
+        some = member.rows[: steps * made.batch_size]
+        trial = replace(
+            member, network=copy.copy(member.network), state=copy.deepcopy(member.state), rows=some,
+            held_out=member.held_out[: len(some) // (FOLDS - 1)], losses=[], values={}, logits={},
+        )  # fmt: skip
+        start = time.monotonic()
+        replace(made, members=[trial], scores=[], measure=_nothing).run(1, 1, _no_report, lambda: False)
+        step = (time.monotonic() - start) / math.ceil(len(some) / made.batch_size)
+    left = seconds - (time.monotonic() - began)
+    per_epoch = step * math.ceil(len(member.rows) / made.batch_size) * len(made.members) / threads
+    affordable = KEPT_FREE * left / per_epoch if per_epoch > 0 else math.inf
+    if affordable < FEWEST_EPOCHS:
+        for one in made.members:
+            count = max(2, int(len(one.rows) * affordable / FEWEST_EPOCHS))
+            one.rows = np.sort(rng.choice(one.rows, min(count, len(one.rows)), replace=False))
+    made.epochs = int(min(made.epochs, max(FEWEST_EPOCHS, affordable)))
+
+
+def _layers(sizes: list[Any], activation: str, outputs: int) -> list[Layer]:
+    between = lookup("activation", activation, ACTIVATIONS)
+    stack: list[Layer] = [Scale()]
+    for size in sizes:
+        stack += [Dense(size, weights=LeCunNormal(), biases=Normal(1.0)), between()]
+    return [*stack, Dense(outputs, weights="zeros")]
+
+
+def _nothing(t: Array, out: Array, weight: Array | None) -> tuple[float, float, float]:  # noqa: ARG001  (a measure)
+    return 0.0, 0.0, 0.0
+
+
+def _no_report(member: int, epoch: int) -> None:
+    pass

@@ -1,0 +1,270 @@
+"""TabularRegressor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import RegressorMixin, _fit_context
+from sklearn.utils import column_or_1d
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from chainrule._internal.typing import Array
+from chainrule.ensemble import Ensemble
+from chainrule.estimators._linear import best_share
+from chainrule.estimators._recipe import Target
+from chainrule.estimators._tabular import BaseTabular
+from chainrule.losses import SquaredError
+
+ERRORS = 1_000  # out-of-fold errors that are kept
+
+
+class TabularRegressor(RegressorMixin, BaseTabular):
+    """Regressor for tables: an ensemble of small networks, with prediction intervals.
+
+    Give numbers, text, categories and missing values as they are, in a data frame or an array. The defaults are meant
+    to be used without tuning.
+
+    .. code-block:: text
+
+        x = encoding(X)                     scaled numbers, their piecewise-linear encoding, one-hot levels:
+                                            chainrule.encoding.TableEncoding
+        t = (y − mean) / σ                  the target of the networks
+        a = Dense(Mish(... Scale(x)))       for each member m, trained on four of five folds
+        e* = argmin mean (t − a)² of the out-of-fold predictions, smoothed over three epochs:
+                                            one epoch for all members
+        y = low ≤ mean + σ · ((1 − λ) · meanₘ aₘ + λ · (z W + b)) ≤ high         the range of y in training
+
+    λ, the share of a ridge regression, minimizes the out-of-fold squared error.
+
+    Each member has ``[Scale(), (Dense, Mish()) for each hidden layer, Dense(outputs)]``. W ~ N(0, 1 / inputs),
+    b ~ N(0, 1), and zeros in the last layer. AdamW with β₂ = 0.95 multiplies the learning rate by 6 for Scale and by
+    1 / √inputs for Dense, where an input of the piecewise-linear encoding counts a quarter.
+
+    Parameters
+    ----------
+    n_estimators : int or "auto"
+        Number of networks: "auto" is 5, or 10 below 1,000 rows. A multiple of 5 holds every row out equally often; with
+        fewer than 5 some rows have no out-of-fold prediction.
+    hidden_layer_sizes : sequence of int, or int
+        Units of the hidden layers.
+    activation : str
+        Name of the activation between them, such as "selu", "mish" or "relu".
+    learning_rate_init : float
+        The peak of the learning rate, which follows :class:`chainrule.schedules.CosineLog`.
+    weight_decay : float
+        Decoupled weight decay of :class:`chainrule.optimizers.AdamW`.
+    batch_size : int or "auto"
+        Rows per step; "auto" is 64.
+    max_iter : int or "auto"
+        Epochs, of which the best is kept; "auto" is 48.
+    max_minutes : float, optional
+        Time limit of ``fit`` in minutes. A few steps are timed, and there are fewer epochs, down to 4, or beyond that
+        fewer rows. A fit with a limit is not reproducible to the bit.
+    linear : bool or "auto"
+        Whether to add a linear model; "auto" adds it up to 2,000 rows and 500 values.
+    categorical_features : sequence of int, str or bool, optional
+        Columns of numbers that are categories, by index, by name, or as a mask. Columns of text and of a categorical
+        dtype always are.
+    checkpoint : path, optional
+        A folder for the training state, written every few seconds and at the end. If it has one, ``fit`` with the same
+        data and parameters resumes from it and gives the same model to the bit, also with ``random_state=None``.
+    n_jobs : int, optional
+        Number of networks that are trained at the same time, in threads; None or −1 for one per core. It has no
+        influence on the model.
+    random_state : int, RandomState or None
+        Seed of the folds, the parameters and the order of the rows.
+    progress : bool or function
+        True prints the progress. A function is called after each epoch of each network with an object that has
+        ``member``, ``members``, ``epoch``, ``epochs`` and ``seconds_left``, and that prints as a sentence.
+
+    Attributes
+    ----------
+    ensemble_ : chainrule.ensemble.Ensemble
+        What predicts; ``ensemble_.encoding`` are the inputs.
+    members_ : sequence of Network
+        The networks, which predict t.
+    oof_predictions_ : (rows, outputs) array
+        The prediction for each training row, by the members that were not trained on it.
+    linear_share_ : float
+        λ, set if there is a linear model.
+    best_iter_ : int
+        The common epoch that was kept, from 1; ``n_iter_`` epochs were trained.
+    history_ : History
+        For each epoch the mean training loss, and the loss and the R² of the out-of-fold predictions.
+    n_features_in_ : int
+    feature_names_in_ : (columns,) array of str
+        Set if X was a data frame.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from chainrule import TabularRegressor
+    >>> X = np.random.default_rng(0).uniform(-1, 1, size=(300, 2))
+    >>> y = X[:, 0] ** 2 + X[:, 1]
+    >>> model = TabularRegressor(hidden_layer_sizes=(16,), max_iter=16, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.98
+    True
+    >>> low, high = model.predict_interval(X, coverage=0.9)
+    >>> bool((low < model.predict(X)).all()), low.shape
+    (True, (300,))
+
+    Source: Holzmüller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees on tabular
+    data" (2024), for encoding, scaling layer, parametrization, schedule and optimizer. Piecewise-linear
+    encoding: Gorishniy, Rubachev and Babenko, "On embeddings for numerical features in tabular deep learning" (2022).
+    Intervals: Vovk, "Cross-conformal predictors" (2015).
+    """
+
+    _kind = "TabularRegressor"
+    _bins = True
+    _epochs = (48, 0)
+
+    def __init__(
+        self,
+        n_estimators: Any = "auto",
+        *,
+        hidden_layer_sizes: Any = (128, 128),
+        activation: Any = "mish",
+        learning_rate_init: Any = 0.02,
+        weight_decay: Any = 0.02,
+        batch_size: Any = "auto",
+        max_iter: Any = "auto",
+        max_minutes: Any = None,
+        linear: Any = "auto",
+        categorical_features: Any = None,
+        checkpoint: Any = None,
+        n_jobs: Any = None,
+        random_state: Any = None,
+        progress: Any = False,
+    ) -> None:
+        self.n_estimators = n_estimators
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.learning_rate_init = learning_rate_init
+        self.weight_decay = weight_decay
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.max_minutes = max_minutes
+        self.linear = linear
+        self.categorical_features = categorical_features
+        self.checkpoint = checkpoint
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.progress = progress
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> TabularRegressor:
+        """Fit the networks and choose their common epoch.
+
+        Parameters
+        ----------
+        X : (rows, columns) array, or data frame of pandas or polars
+            Numbers, text and categories, with missing values. Infinite numbers are the largest or smallest.
+        y : (rows,) or (rows, outputs) array
+        sample_weight : (rows,) array, optional
+            At least 0. A row of weight 0 is left out; its ``oof_predictions_`` are NaN.
+        groups : (rows,) array, optional
+            Rows of one group, such as a patient or a day, are in the same fold, so that the out-of-fold predictions are
+            of unseen groups. The folds are then not stratified.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For columns or targets of another kind, such as dates, or a y that is not finite.
+        DivergenceError
+            If the loss becomes infinite in the first epoch.
+        chainrule.training.checkpoints.CheckpointError
+            If ``checkpoint`` has the state of a fit with other data or parameters, or is corrupt.
+
+        Notes
+        -----
+        Ctrl-C ends the training; the best epoch so far is kept, with a warning.
+        """
+        self._fit(X, y, sample_weight, groups)
+        return self
+
+    def _checked(self, y: Any) -> Array:
+        y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y")
+        return column_or_1d(y, warn=True)[:, np.newaxis] if y.ndim == 1 or y.shape[1] == 1 else np.asarray(y)
+
+    def _target(self, y: Array) -> Target:
+        with np.errstate(over="ignore", invalid="ignore"):
+            center, scale = y.mean(axis=0), y.std(axis=0)
+        if not np.isfinite(scale).all():
+            raise ValueError(f"y: values up to {np.abs(y).max():.3g} are too large for their variance: give y / 1e200.")
+        scale = np.where(scale > 0, scale, 1.0)
+        t = ((y - center) / scale).astype(np.float32)
+        return Target(t, t[:, 0], t.shape[1], SquaredError(), (y.min(axis=0), y.max(axis=0), center, scale))
+
+    def _measure(self, t: Array, out: Array, weight: Array | None) -> tuple[float, float, float]:
+        loss = float(np.average(np.square(t - out).mean(axis=1), weights=weight))
+        return loss, loss, 1 - loss
+
+    def _complete(self, ensemble: Ensemble, out: Array, linear: Any, target: Target, weight: Array | None) -> Array:
+        t, known = target.t, ~np.isnan(out[:, 0])
+        some = None if weight is None else weight[known]
+        if linear is not None:
+            W, b, q = linear
+
+            def loss(share: float) -> float:
+                apart = (1 - share) * out[known] + share * q[known] - t[known]
+                return float(np.average(np.square(apart).mean(axis=1), weights=some))
+
+            self.linear_share_ = share = best_share(loss)
+            ensemble.linear = (W, b, share) if share else None
+            out = (1 - share) * out + share * q
+        low, high, center, scale = target.unit
+        ensemble.low, ensemble.high, ensemble.center, ensemble.scale = target.unit
+        y = np.clip(center + scale * out, low, high)
+        errors = np.sort(np.abs(y - (center + scale * t))[known], axis=0)
+        ensemble.errors = errors[np.unique(np.linspace(0, len(errors) - 1, min(len(errors), ERRORS)).astype(int))]
+        return np.asarray(y)
+
+    def predict(self, X: Any) -> Array:
+        """Return the predictions for the rows of X, (rows,), or (rows, outputs) for several outputs.
+
+        Parameters
+        ----------
+        X : (rows, columns) array or data frame
+            With the columns used in ``fit``, in the same order.
+        """
+        return self._flat(self._predict(X))
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> tuple[Array, Array]:
+        """Return the lower and upper ends of intervals that contain a share of new values.
+
+        .. code-block:: text
+
+            predict(X) ± q          q: the ⌈(k + 1) · coverage⌉-th smallest of k out-of-fold errors |y − ŷ|
+
+        The width is the same for all rows. The coverage holds on average over rows like those of training.
+
+        Parameters
+        ----------
+        X : (rows, columns) array or data frame
+        coverage : float
+            Share of new values between the ends, between 0 and 1; for each output if there are several.
+
+        Raises
+        ------
+        ValueError
+            If there are too few rows for the coverage: 0.9 needs at least 9.
+
+        Source: Vovk, "Cross-conformal predictors" (2015).
+        """
+        check_is_fitted(self)
+        half, y = self.ensemble_.half_width(coverage), self._predict(X)
+        return self._flat(y - half), self._flat(y + half)
+
+    @staticmethod
+    def _flat(y: Array) -> Array:
+        return y.ravel() if y.shape[1] == 1 else y
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
