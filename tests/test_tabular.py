@@ -21,7 +21,7 @@ from sklearn.metrics import log_loss as their_log_loss
 from sklearn.model_selection import cross_val_score
 
 import chainrule as cr
-from chainrule.estimators import _recipe, _tabular
+from chainrule.estimators import _folds, _recipe, _tabular
 from chainrule.estimators._folds import folds, log_loss, temperature
 from chainrule.estimators._linear import best_share, fit_linear
 from chainrule.estimators._members import Members
@@ -216,6 +216,13 @@ def test_the_temperature_is_the_minimum():
     several = (rng.random((50, 3)) < 0.5).astype("float32")
     best = least(several, logits, None)
     assert log_loss(several, logits / temperature(several, logits)) <= best + 1e-9
+
+
+def test_the_temperature_of_many_rows_is_that_of_a_part(monkeypatch):
+    rng = np.random.default_rng(0)
+    logits, t, w = rng.normal(size=(1_000, 2)), rng.integers(0, 2, 1_000), rng.uniform(1, 2, 1_000)
+    monkeypatch.setattr(_folds, "ENOUGH", 300)
+    assert temperature(t, logits, w) == temperature(t[::4], logits[::4], w[::4])
 
 
 def test_the_temperature_calibrates():

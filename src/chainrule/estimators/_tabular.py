@@ -140,7 +140,7 @@ class BaseTabular(BaseEstimator, ABC):
             if isinstance(X, list | tuple):  # of which NumPy would make text if one value is
                 X = np.array(X, dtype=object)
             elif isinstance(X, np.ma.MaskedArray):
-                X = X.astype(object).filled(np.nan)  # None would mean the default
+                X = np.ma.filled(X.astype(object), np.nan)
             X = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False, ensure_min_samples=least)
         else:
             if len(set(names)) < len(names):
