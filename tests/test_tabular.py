@@ -424,6 +424,20 @@ def test_progress_says_which_member_and_how_long(capsys):
     assert shown.rstrip().endswith("epoch 2 of 2, 0 s left")
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_in_a_progress_function_ends_all_threads(threads):
+    calls = []
+
+    def fail(progress):
+        calls.append(progress)
+        if len(calls) == 3:
+            raise LookupError("of a user")
+
+    with pytest.raises(LookupError, match="of a user"):
+        regressor(max_iter=100_000, n_jobs=threads, progress=fail).fit(X, Y)
+    assert len(calls) <= 4
+
+
 INTERRUPTED = """\
 import os, signal, sys, warnings
 import numpy as np, chainrule as cr
