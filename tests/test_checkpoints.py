@@ -299,7 +299,7 @@ def crafted(folder, change):
     saved = checkpoints.read(path)
     description, arrays = json.loads(json.dumps(saved.description)), dict(saved.arrays)
     change(description, arrays)
-    sealed = {**description, "sha256": checkpoints._digest(description, arrays)}
+    sealed = {**description, "sha256": checkpoints.digest(description, arrays)}
     checkpoints.write_file(path, "checkpoint", sealed, arrays, overwrite=True)
 
 

@@ -164,6 +164,14 @@ def test_what_a_file_cannot_hold_is_said(path):
         cr.save(cr.TabularRegressor(), path, overwrite=True)
 
 
+def test_a_file_does_not_say_where_the_next_fit_writes(models, path, tmp_path):
+    model = cr.TabularRegressor(**SMALL, checkpoint=str(tmp_path / "run")).fit(FRAME, X[:, 0])
+    cr.save(model, path)
+    assert str(tmp_path) not in path.read_bytes().decode(errors="replace")
+    describe(models["number"], path, lambda e: e["parameters"].update(checkpoint="/somewhere"))
+    assert cr.TabularRegressor.load(path).checkpoint is None
+
+
 # ---------------------------------------------------------------- damage
 
 

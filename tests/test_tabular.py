@@ -21,7 +21,7 @@ from sklearn.metrics import log_loss as their_log_loss
 from sklearn.model_selection import cross_val_score
 
 import chainrule as cr
-from chainrule.estimators import _recipe, _tabular
+from chainrule.estimators import _folds, _recipe, _tabular
 from chainrule.estimators._folds import folds, log_loss, temperature
 from chainrule.estimators._linear import best_share, fit_linear
 from chainrule.estimators._members import Members
@@ -216,6 +216,13 @@ def test_the_temperature_is_the_minimum():
     several = (rng.random((50, 3)) < 0.5).astype("float32")
     best = least(several, logits, None)
     assert log_loss(several, logits / temperature(several, logits)) <= best + 1e-9
+
+
+def test_the_temperature_of_many_rows_is_that_of_a_part(monkeypatch):
+    rng = np.random.default_rng(0)
+    logits, t, w = rng.normal(size=(1_000, 2)), rng.integers(0, 2, 1_000), rng.uniform(1, 2, 1_000)
+    monkeypatch.setattr(_folds, "ENOUGH", 300)
+    assert temperature(t, logits, w) == temperature(t[::4], logits[::4], w[::4])
 
 
 def test_the_temperature_calibrates():
@@ -415,6 +422,20 @@ def test_progress_says_which_member_and_how_long(capsys):
     shown = capsys.readouterr().err
     assert shown.startswith("\rmember ")
     assert shown.rstrip().endswith("epoch 2 of 2, 0 s left")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_an_error_in_a_progress_function_ends_all_threads(threads):
+    calls = []
+
+    def fail(progress):
+        calls.append(progress)
+        if len(calls) == 3:
+            raise LookupError("of a user")
+
+    with pytest.raises(LookupError, match="of a user"):
+        regressor(max_iter=100_000, n_jobs=threads, progress=fail).fit(X, Y)
+    assert len(calls) <= 4
 
 
 INTERRUPTED = """\

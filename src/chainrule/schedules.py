@@ -183,7 +183,7 @@ class CosineLog(Schedule):
     Examples
     --------
     >>> [round(CosineLog(4).factor(epoch, 60), 3) for epoch in (0, 1.66, 4, 45, 60)]
-    [0.0, 1.0, 0.0, 0.879, 0.0]
+    [0.0, 1.0, 0.0, 0.876, 0.0]
 
     Source: Holzmüller, Grinsztajn and Steinwart, "Better by default: strong pre-tuned MLPs and boosted trees on tabular
     data" (2024), where it is called coslog₄.

@@ -102,27 +102,39 @@ class Members:
         """Train all members up to epoch ``until``; ``on_epoch`` is called with the member and its epoch."""
 
         def work() -> None:
-            while (member := self._next(until)) is not None:
-                try:
-                    with np.errstate(over="ignore", invalid="ignore"):  # reported as a divergence
-                        loss, logits = self._train(member)
-                except DivergenceError:
-                    self.stopped = f"diverged in epoch {member.epoch + 1}"
-                    return
-                with self._lock:
-                    self._deliver(member, loss, logits)
-                    on_epoch(self.members.index(member), member.epoch)
-                if interrupted():
-                    self.stopped = f"interrupted in epoch {member.epoch}"
-                elif time.monotonic() > self.deadline and self.scores:
-                    self.stopped = "ended when the time was up"
+            try:
+                while (member := self._next(until)) is not None:
+                    self._epoch(member, on_epoch, interrupted)
+            except BaseException:
+                self.stopped = "ended by an error"  # for the other threads
+                raise
 
         if threads == 1:
             work()
             return
         with ThreadPoolExecutor(threads, thread_name_prefix="chainrule") as pool:
-            for done in [pool.submit(work) for _ in range(threads)]:
-                done.result()
+            try:
+                for done in [pool.submit(work) for _ in range(threads)]:
+                    done.result()
+            except BaseException:  # also a second Ctrl-C
+                self.stopped = "ended by an error"
+                raise
+
+    def _epoch(self, member: Member, on_epoch: Callable[[int, int], None], interrupted: Callable[[], bool]) -> None:
+        began = time.monotonic()
+        try:
+            with np.errstate(over="ignore", invalid="ignore"):  # reported as a divergence
+                loss, logits = self._train(member)
+        except DivergenceError:
+            self.stopped = f"diverged in epoch {member.epoch + 1}"
+            return
+        with self._lock:
+            self._deliver(member, loss, logits)
+            on_epoch(self.members.index(member), member.epoch)
+        if interrupted():
+            self.stopped = f"interrupted in epoch {member.epoch}"
+        elif self.scores and 2 * time.monotonic() - began > self.deadline:  # no time for another like it
+            self.stopped = "ended when the time was up"
 
     def _next(self, until: int) -> Member | None:
         """Return the member that is furthest behind and make it busy; None if there is nothing left to do."""

@@ -29,7 +29,8 @@ BATCH = 64  # rows
 SCALE_RATE = 6.0  # the factor of the learning rate for Scale, the first layer
 TRIAL = 50  # steps that are timed for ``max_minutes``
 FEWEST_EPOCHS = 4  # that are worth training; rows are left out for them
-KEPT_FREE = 0.85  # share of ``max_minutes`` that is planned
+PLANNED = 0.85  # share of ``max_minutes`` for the epochs, and
+IN_TRAINING = 0.95  # the share after which none begins, even if they take longer than planned
 
 
 @dataclass
@@ -98,7 +99,7 @@ def fit_to_time(made: Members, rng: np.random.Generator, threads: int, seconds: 
         step = (time.monotonic() - start) / math.ceil(len(some) / made.batch_size)
     left = seconds - (time.monotonic() - began)
     per_epoch = step * math.ceil(len(member.rows) / made.batch_size) * len(made.members) / threads
-    affordable = KEPT_FREE * left / per_epoch if per_epoch > 0 else math.inf
+    affordable = PLANNED * left / per_epoch if per_epoch > 0 else math.inf
     if affordable < FEWEST_EPOCHS:
         for one in made.members:
             count = max(2, int(len(one.rows) * affordable / FEWEST_EPOCHS))

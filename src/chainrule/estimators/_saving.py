@@ -32,6 +32,7 @@ LEFT_OUT = {
     "checkpoint",
     "categorical_features",
 }  # these do not affect predictions
+ELSEWHERE = {"checkpoint": None}  # a file must not say where the next fit writes
 
 
 def contents(model: Any, *, folded: bool) -> Contents:
@@ -88,7 +89,7 @@ def ensemble_contents(model: Any, *, folded: bool) -> Contents:
     if model._kind == "TabularClassifier":
         labels = Labels(model.classes_, "multilabel-indicator" if model._multilabel else "multiclass")
     fitted = FittedEnsemble(
-        model._kind, model.ensemble_, _parameters(model), labels, None if names is None else list(names),
+        model._kind, model.ensemble_, _parameters(model) | ELSEWHERE, labels, None if names is None else list(names),
         {name: _number(known[name]) for name in (*ensembles.COUNTS, *ensembles.NUMBERS) if name in known},
         _columns(model.history_), model.history_.stopped,
     )  # fmt: skip
@@ -102,7 +103,7 @@ def load_ensemble(cls: type, kind: str, path: str | os.PathLike[str]) -> Any:
         header = read_header(file, expected)
         check_kind(header, kind, expected)
         fitted = ensembles.read_ensemble(file, header)
-        model = _construct(cls, fitted.parameters)
+        model = _construct(cls, fitted.parameters | ELSEWHERE)
     model.ensemble_, model.n_features_in_ = fitted.ensemble, len(fitted.ensemble.encoding.levels)
     vars(model).update(fitted.attributes)
     if fitted.feature_names is not None:

@@ -26,7 +26,7 @@ from chainrule.estimators import _ensemble_checkpoints as checkpoints
 from chainrule.estimators import _saving
 from chainrule.estimators._linear import MOST_ROWS, MOST_VALUES, fit_linear
 from chainrule.estimators._members import Members
-from chainrule.estimators._recipe import Target, fit_to_time, make_members
+from chainrule.estimators._recipe import IN_TRAINING, Target, fit_to_time, make_members
 from chainrule.files.networks import contents
 from chainrule.files.values import shown
 from chainrule.network import Network
@@ -95,7 +95,7 @@ class BaseTabular(BaseEstimator, ABC):
 
     @abstractmethod
     def _measure(self, t: Array, out: Array, weight: Array | None) -> tuple[float, float, float]:
-        """Return what the epoch is chosen by (smaller is better), the loss, and the score, of outputs."""
+        """Return the criterion for the epoch (smaller is better), the loss and the score of the outputs."""
 
     @abstractmethod
     def _complete(self, ensemble: Ensemble, out: Array, linear: Any, target: Target, weight: Array | None) -> Array:
@@ -206,7 +206,7 @@ class BaseTabular(BaseEstimator, ABC):
         elif limited:
             fit_to_time(made, rng, threads, 60 * self.max_minutes - (time.monotonic() - began))
         if limited:
-            made.deadline = began + 60 * self.max_minutes
+            made.deadline = began + 60 * IN_TRAINING * self.max_minutes
         on_epoch = self._reporter(made)
         with deferred_interrupt() as interrupted:
             if self.checkpoint is None:

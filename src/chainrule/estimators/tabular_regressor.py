@@ -69,6 +69,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     checkpoint : path, optional
         A folder for the training state, written every few seconds and at the end. If it has one, ``fit`` with the same
         data and parameters resumes from it and gives the same model to the bit, also with ``random_state=None``.
+        A saved estimator does not keep it.
     n_jobs : int, optional
         Number of networks that are trained at the same time, in threads; None or −1 for one per core. It has no
         influence on the model.
