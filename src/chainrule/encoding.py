@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -128,6 +128,10 @@ class TableEncoding:
     def inputs(self) -> int:
         """Number of inputs of the network."""
         return self.plain + sum(len(q) - 1 for q in self.quantiles)
+
+    def without_piecewise(self) -> TableEncoding:
+        """Return the same encoding without piecewise-linear encodings."""
+        return replace(self, encoded=self.encoded[:0], quantiles=())
 
     def __call__(self, X: Any) -> Float[Array, "rows inputs"]:
         """Return the inputs for rows of a table, as float32."""

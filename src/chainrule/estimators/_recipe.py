@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 from chainrule._internal.names import lookup
 from chainrule._internal.typing import Array
 from chainrule.encoding import TableEncoding
-from chainrule.estimators._folds import FOLDS, folds
+from chainrule.estimators._folds import FOLDS, folds, log_losses, temperature
 from chainrule.estimators._members import Member, Members
 from chainrule.estimators._settings import ACTIVATIONS
 from chainrule.initializers import LeCunNormal, Normal
@@ -27,6 +28,8 @@ from chainrule.schedules import CosineLog
 FEW = 1_000  # rows; below, there are twice as many members
 BATCH = 64  # rows
 SCALE_RATE = 6.0  # the factor of the learning rate for Scale, the first layer
+PILOT = 10_000  # rows, for the choice of an encoding
+CHANCE = 1.5  # standard errors
 TRIAL = 50  # steps that are timed for ``max_minutes``
 FEWEST_EPOCHS = 4  # that are worth training; rows are left out for them
 PLANNED = 0.85  # share of ``max_minutes`` for the epochs, and
@@ -83,6 +86,50 @@ def make_members(
     return Members(
         members, first, inputs, target.t, weight, model._measure, optimizer, CosineLog(), epochs, batch, rates, passes
     )
+
+
+def piecewise_helps(
+    model: Any,
+    encoding: TableEncoding,
+    z: Array,
+    target: Target,
+    weight: Array | None,
+    groups: Any,
+    seed: int,
+    threads: int,
+) -> bool:
+    """Return whether classes are predicted better with the piecewise-linear encoding, by more than chance.
+
+    A network with it and one without are trained on four folds of up to 10,000 rows, for a quarter of the epochs each.
+    Their calibrated log-losses in the rows of the fifth are compared row by row.
+    """
+    rng = np.random.default_rng([seed, 1])
+    if len(z) > PILOT:
+        some = np.sort(rng.choice(len(z), PILOT, replace=False))
+        z, target = z[some], replace(target, t=target.t[some], strata=target.strata[some])
+        weight, groups = (None if values is None else values[some] for values in (weight, groups))
+    both = []
+    for used in (encoding.without_piecewise(), encoding):
+        made = make_members(model, used, z, target, weight, groups, np.random.default_rng([seed, 2]))
+        first = replace(made, members=made.members[:1], epochs=max(1, made.epochs // 4), scores=[])
+        both.append(first)
+    if not len(both[0].members[0].held_out):
+        return False
+
+    def losses(made: Members) -> Array:
+        made.run(made.epochs, 1, _no_report, lambda: False)
+        if not made.scores:  # diverged
+            return np.full(1, np.inf)
+        made.finish()
+        rows, out = made.out_of_fold()
+        return log_losses(target.t[rows], out / temperature(target.t[rows], out))
+
+    with ThreadPoolExecutor(min(2, threads)) as pool:
+        plain, piecewise = pool.map(losses, both)
+    if not (np.isfinite(plain).all() and np.isfinite(piecewise).all() and len(plain) > 1):
+        return False
+    better = plain - piecewise
+    return bool(better.mean() > CHANCE * better.std(ddof=1) / math.sqrt(len(better)))
 
 
 def fit_to_time(made: Members, rng: np.random.Generator, threads: int, seconds: float) -> None:

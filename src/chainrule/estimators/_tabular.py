@@ -26,7 +26,7 @@ from chainrule.estimators import _ensemble_checkpoints as checkpoints
 from chainrule.estimators import _saving
 from chainrule.estimators._linear import MOST_ROWS, MOST_VALUES, fit_linear
 from chainrule.estimators._members import Members
-from chainrule.estimators._recipe import IN_TRAINING, Target, fit_to_time, make_members
+from chainrule.estimators._recipe import IN_TRAINING, Target, fit_to_time, make_members, piecewise_helps
 from chainrule.files.networks import contents
 from chainrule.files.values import shown
 from chainrule.network import Network
@@ -64,7 +64,7 @@ class BaseTabular(BaseEstimator, ABC):
     _kind: ClassVar[str]  # in its files
     ensemble_: Ensemble
 
-    _bins: ClassVar[bool]  # piecewise-linear encodings
+    _piecewise: ClassVar[bool]  # whether numbers are always encoded piecewise; if not, where it helps
     _epochs: ClassVar[tuple[int, int]]  # the number of epochs, and the fewest steps in all of them
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "n_estimators": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -129,7 +129,12 @@ class BaseTabular(BaseEstimator, ABC):
         target = self._target(y)
         encoding = self._encoding(columns)
         z = encoding.scaled(columns)
-        made = self._train(encoding, z, target, weight, groups, began)
+        seed, saved = self._seed()
+        if not self._piecewise and not (
+            len(encoding.encoded) and piecewise_helps(self, encoding, z, target, weight, groups, seed, self._threads())
+        ):
+            encoding = encoding.without_piecewise()
+        made = self._train(encoding, z, target, weight, groups, began, seed, saved)
         linear = None
         if self.linear is True or (self.linear == "auto" and len(z) <= MOST_ROWS and z.shape[1] <= MOST_VALUES):
             linear = fit_linear(z, target.t, made.fold, weight)
@@ -175,8 +180,7 @@ class BaseTabular(BaseEstimator, ABC):
             raise ValueError(f"categorical_features: X has no column {unknown[0]!r}: {known}.")
         kinds = [names.index(one) if isinstance(one, str) else int(one) for one in given]
         numbers = sum(column.dtype.kind in "fiub" for column in columns) - len(kinds)
-        bins = int(np.clip(160 // max(1, numbers), 3, 16)) if self._bins else 0
-        return TableEncoding.fit(columns, categorical=kinds, bins=bins)
+        return TableEncoding.fit(columns, categorical=kinds, bins=int(np.clip(160 // max(1, numbers), 3, 16)))
 
     def _weights(self, y: Array, sample_weight: Any) -> Array | None:
         if sample_weight is None:
@@ -186,15 +190,25 @@ class BaseTabular(BaseEstimator, ABC):
             raise ValueError(f"sample_weight: expected numbers up to {LARGEST_WEIGHT:g}, got {weight.max():g}.")
         return weight
 
-    def _train(
-        self, encoding: TableEncoding, z: Array, target: Target, weight: Array | None, groups: Any, began: float
-    ) -> Members:
-        """Return the members after training, with the parameters of the best epoch."""
+    def _seed(self) -> tuple[int, Any]:
+        """Return the seed of everything random, and the checkpoint to resume from, which has one if none is given."""
         saved = None if self.checkpoint is None else checkpoints.find(self.checkpoint)
         if saved is not None and self.random_state is None:
-            seed = saved.description["seed"]
-        else:
-            seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+            return saved.description["seed"], saved
+        return int(check_random_state(self.random_state).randint(2**31 - 1)), saved
+
+    def _train(
+        self,
+        encoding: TableEncoding,
+        z: Array,
+        target: Target,
+        weight: Array | None,
+        groups: Any,
+        began: float,
+        seed: int,
+        saved: Any,
+    ) -> Members:
+        """Return the members after training, with the parameters of the best epoch."""
         rng = np.random.default_rng(seed)
         made = make_members(self, encoding, z, target, weight, groups, rng)
         limited, threads = self.max_minutes is not None, min(self._threads(), len(made.members))

@@ -127,7 +127,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     """
 
     _kind = "TabularClassifier"
-    _bins = False
+    _piecewise = False
     _epochs = (64, 512)
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseTabular._parameter_constraints,

@@ -117,7 +117,7 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     """
 
     _kind = "TabularRegressor"
-    _bins = True
+    _piecewise = True
     _epochs = (48, 0)
 
     def __init__(
