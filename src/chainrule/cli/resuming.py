@@ -29,6 +29,7 @@ from chainrule.training.checkpoints import Checkpoint
 from chainrule.training.loop import DivergenceError
 
 PLAN = "run.json"
+ENSEMBLE = "ensemble-checkpoint.safetensors"
 EVERY = timedelta(seconds=10)
 LARGEST = 2**20  # bytes of PLAN
 DATA_SET, TABLE = "data set", "table"
@@ -195,7 +196,7 @@ def remove(folder: Path) -> None:
     """Remove the plan and the checkpoints, but no other file."""
     checkpoints = place(folder)
     remove_parts(checkpoints)
-    for pattern in ("checkpoint-*.safetensors", PLAN):
+    for pattern in ("checkpoint-*.safetensors", ENSEMBLE, PLAN):
         for path in checkpoints.glob(pattern):
             path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):

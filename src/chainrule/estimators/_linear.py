@@ -9,6 +9,7 @@ import numpy as np
 
 from chainrule._internal.threads import blas_threads
 from chainrule._internal.typing import Array
+from chainrule.estimators._folds import log_loss
 
 MOST_ROWS, MOST_VALUES = 2_000, 500
 STRENGTHS = (0.03, 1.0)  # C of the logistic regression
@@ -64,6 +65,4 @@ def _solve(x: Array, t: Array, weight: Array | None, penalty: Any, outputs: int)
 
 
 def _loss(t: Array, out: Array, weight: Array | None) -> float:
-    from chainrule.estimators._folds import log_loss  # noqa: PLC0415
-
     return log_loss(t, out, weight) if t.ndim == 1 else float(np.average(np.square(t - out).mean(1), weights=weight))

@@ -137,12 +137,17 @@ def _category(graph: Graph, x: str, levels: tuple[Level, ...], *, text: bool) ->
     if len(levels) < 2:
         return x  # a constant: it does not matter
     if len(levels) == 2:
-        zero, one = (graph.node("IsNaN", x) if of is None else graph.node("Equal", x, float(of)) for of in levels)
+        zero, one = (_missing(graph, x) if of is None else graph.node("Equal", x, float(of)) for of in levels)
         return graph.node("Where", one, 1.0, graph.node("Where", zero, 0.0, np.array(np.nan)))
     found = graph.node("Equal", x, _row([of for of in levels if of is not None]))
     if None in levels:
-        found = _joined(graph, [found, graph.node("IsNaN", x)])
+        found = _joined(graph, [found, _missing(graph, x)])
     return graph.node("Cast", found, to="float64")
+
+
+def _missing(graph: Graph, x: str) -> str:
+    """Add whether a category is NaN or infinite, whose difference from itself is NaN."""
+    return graph.node("IsNaN", graph.node("Sub", x, x))
 
 
 def _keys(levels: tuple[Level, ...]) -> list[str]:
