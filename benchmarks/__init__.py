@@ -9,7 +9,8 @@ All workloads are measured in the same way (``measure.py``):
   ``random_state=0`` (``data.py``). Data and network exist before timing starts; drawing the order is included in the
   time. The final loss or accuracy is printed next to the time.
 - chainrule uses the number of threads that ``train`` chooses. Every other library, and the floor, tries one thread and
-  all threads in the warm-up and keeps the faster. Complete ``fit`` calls use each library's defaults.
+  all threads in the warm-up and keeps the faster. Complete ``fit`` calls use each library's defaults. Where a title
+  says "1 thread" or "2 threads", every process has so many cores and threads.
 
 ``contestants/`` has a module for each contestant, with the same functions; every other module has the workloads of one
 table.

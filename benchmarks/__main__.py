@@ -21,10 +21,12 @@ from benchmarks import (
     first_use,
     growth,
     images,
+    lenet,
     memory,
     prediction,
     report,
     search,
+    small,
     startup,
     steps,
 )
@@ -34,7 +36,7 @@ from benchmarks.measure import Options, Pool, Result, Workload, measure
 GROUPS: dict[str, ModuleType] = {
     "steps": steps, "defaults": defaults, "accuracy": accuracy, "prediction": prediction, "search": search,
     "startup": startup, "memory": memory, "first-use": first_use, "compiling": compiling, "growth": growth,
-    "images": images,
+    "images": images, "lenet": lenet, "small": small,
 }  # fmt: skip
 QUICK = ("chainrule", "chainrule, NumPy", "scikit-learn", "bare products")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -16,12 +17,13 @@ Arrays = tuple[np.ndarray, np.ndarray]
 
 
 @lru_cache(maxsize=1)
-def random_rows(inputs: int, outputs: int, rows: int) -> Arrays:
-    """Return uniform numbers in [0, 1), float32, and labels from a linear rule."""
+def random_rows(inputs: int, outputs: int, rows: int, *, labels: bool = True) -> Arrays:
+    """Return uniform numbers in [0, 1), float32, and labels or numbers from a linear rule."""
     rng = np.random.default_rng(0)
     X = rng.random((rows, inputs), dtype=np.float32)
     rule = rng.normal(size=(inputs, outputs)).astype(np.float32)
-    return X, ((X - 0.5) @ rule).argmax(axis=1)
+    y = (X - 0.5) @ rule
+    return X, y.argmax(axis=1) if labels else y
 
 
 @lru_cache(maxsize=1)
@@ -82,6 +84,18 @@ def start(sizes: list[int], *, anew: bool = False) -> tuple[list[Arrays], Order]
         W, b = (rng.uniform(-bound, bound, shape).astype(np.float32) for shape in ((inputs, outputs), outputs))
         parameters.append((W, b))
     return parameters, Order(rng, anew=anew)
+
+
+def he_normal(shapes: Iterable[tuple[int, ...]]) -> Iterator[np.ndarray]:
+    """Yield weights for layers of these shapes, float32: (inputs, outputs) or (height, width, channels, filters)."""
+    rng = np.random.default_rng(0)
+    for shape in shapes:
+        yield rng.normal(0, math.sqrt(2 / math.prod(shape[:-1])), shape).astype(np.float32)
+
+
+def trained_images(seconds: float, loss: float, *, rows: int, batch: int, epochs: int) -> dict[str, Any]:
+    """Return the answer of a contestant that has trained on images."""
+    return result(seconds, steps=epochs * -(-rows // batch), epochs=epochs, loss=loss) | {"images": epochs * rows}
 
 
 def result(seconds: float, *, steps: int = 1, epochs: int = 1, calls: int = 1, **reached: Any) -> dict[str, Any]:

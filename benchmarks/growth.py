@@ -25,7 +25,7 @@ STYLES = {
     "chainrule": {"label": "chainrule with Numba", "color": "tab:blue", "marker": "o"},
     "chainrule, NumPy": {"label": "chainrule with NumPy", "color": "tab:orange", "marker": "s"},
     "bare products": {
-        "label": "bare matrix products of NumPy, the floor",
+        "label": "bare matrix products of NumPy, its floor",
         "color": "0.35",
         "marker": "",
         "linestyle": "--",

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contestants import CONTESTANTS, Contestant
+from benchmarks.contestants import CONTESTANTS, SETTINGS, Contestant
 
 ROOT = Path(__file__).parents[1]
 SCALES = {"µs": 1e6, "ms": 1e3, "s": 1.0, "MiB": 1.0}
@@ -45,8 +45,8 @@ class Workload:
 
     ``do`` is the name of a function in the contestants' modules and ``work`` its arguments. ``quick`` replaces some of
     them with tiny ones, ``warm_up`` with shorter ones for the warm-up. The seconds are divided by ``per``: "steps",
-    "epochs" or "calls". ``settings`` are tried in the warm-up unless ``False``. ``fresh`` starts a new process for
-    every run. ``measure`` replaces the whole measurement.
+    "epochs", "calls" or "images". ``settings`` replace those of the contestants: ``("1 thread",)`` is one thread for
+    all. ``fresh`` starts a new process for every run. ``measure`` replaces the whole measurement.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Workload:
     quick: Mapping[str, Any] = field(default_factory=dict)
     warm_up: Mapping[str, Any] = field(default_factory=dict)
     per: str = ""
-    settings: bool = True
+    settings: tuple[str, ...] = ()
     fresh: bool = False
     mnist: bool = False
     measure: Callable[[Workload, Pool], Result] | None = None
@@ -202,8 +202,7 @@ class Pool:
         """Return the process of a contestant with one of its settings; start it if necessary."""
         key = entry.label, setting
         if key not in self._workers:
-            environment = entry.contestant.settings[setting] if setting else {}
-            self._workers[key] = Worker(entry.contestant, environment, self.options.folder)
+            self._workers[key] = Worker(entry.contestant, SETTINGS[setting], self.options.folder)
         return self._workers[key]
 
     def close(self, key: tuple[str, str] | None = None) -> None:
@@ -274,7 +273,7 @@ def _run(workload: Workload, entry: Entry, setting: str, work: Mapping[str, Any]
 def _warm_up(workload: Workload, entry: Entry, pool: Pool, result: Result) -> str:
     """Try all settings, return the fastest, and end the processes of the others."""
     contestant, tried, compiling = entry.contestant, {}, {}
-    settings = [*contestant.settings] if workload.settings and not pool.options.quick else [""]
+    settings = workload.settings or (("",) if pool.options.quick else contestant.settings)
     work = workload.arguments(entry, quick=pool.options.quick, warm_up=True)
     again = 0 if workload.fresh else 3 if len(settings) > 1 else contestant.compiles
     for setting in settings:

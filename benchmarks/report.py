@@ -16,7 +16,7 @@ from benchmarks.measure import Result
 
 PACKAGES = {
     "chainrule": "chainrule", "NumPy": "numpy", "SciPy": "scipy", "Numba": "numba", "scikit-learn": "scikit-learn",
-    "PyTorch": "torch", "JAX": "jax",
+    "PyTorch": "torch", "JAX": "jax", "Keras": "keras",
 }  # fmt: skip
 RESULTS = Path(__file__).parent / "results"
 TEXT = ("workload", "contestant", "reached", "with", "ours")  # columns of words
@@ -83,7 +83,7 @@ def _table(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 def table(results: Sequence[Result]) -> str:
     """Return a table with one line per workload and contestant."""
     unit = results[0].workload.unit
-    labels = [entry.label for entry in results[0].workload.entries]
+    labels = list(dict.fromkeys(entry.label for result in results for entry in result.workload.entries))
     roles = {e.label: e.contestant.role for result in results for e in result.workload.entries}
     measured = [label for label in labels if any(label in result.values for result in results)]
     compared = {"peer", "floor"} & {roles[label] for label in measured}
@@ -131,13 +131,13 @@ def summary(results: Sequence[Result]) -> str:
 
 
 def figures(results: Sequence[Result]) -> dict[str, dict[str, str]]:
-    """Return the cells of the documents, by row and column: times of chainrule, and peers as multiples of them."""
+    """Return the cells of the documents, by row and column: times of chainrule, and all others as multiples of them."""
     rows = {}
     for result in results:
         ours, unit = result.medians("ours"), result.workload.unit.split()[0]
         row = {label: f"{number(median)} {unit}" for label, median in ours.items()}
         for i, (base, median) in enumerate(ours.items()):
-            for peer, theirs in result.medians("peer").items():
+            for peer, theirs in (result.medians("peer") | result.medians("floor")).items():
                 row |= {f"{peer} / {base}": f"{number(theirs / median)} ×"} if median > 0 else {}
                 if not i:
                     row[peer] = row[f"{peer} / {base}"]

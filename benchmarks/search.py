@@ -14,7 +14,7 @@ WORKLOADS = [
         f"search-{jobs}", f"20 candidates × 5 folds on digits, n_jobs={jobs}", "s", ENTRIES, "search",
         {"jobs": jobs, "folds": 5, "rows": None, "epochs": 50, "grid": GRID},
         quick={"rows": 200, "folds": 2, "epochs": 1, "grid": {"hidden_layer_sizes": [[5], [10]]}},
-        warm_up={"epochs": 1}, settings=False,
+        warm_up={"epochs": 1}, settings=("",),
     )
     for jobs in (1, 2)
 ]  # fmt: skip

@@ -10,8 +10,10 @@ from benchmarks import data
 
 @dataclass(frozen=True)
 class Task:
-    """Dense layers of these sizes, separated by an activation and optionally dropout; softmax cross-entropy.
+    """Dense layers of these sizes, separated by an activation and optionally dropout.
 
+    ``loss`` is "cross_entropy" (softmax) or "squared_error": ½ Σ (y - t)², the mean over the rows of a batch. If a
+    batch has all ``rows``, they keep their order and are not gathered.
     ``real`` trains on the first ``rows`` images of MNIST instead of random rows. ``target`` is the accuracy on the
     test images at which :func:`reach` may stop, after at most ``epochs``.
     """
@@ -22,6 +24,7 @@ class Task:
     epochs: int
     activation: str = "relu"
     optimizer: str = "momentum"
+    loss: str = "cross_entropy"
     rate: float = 0.01
     dropout: float = 0.0
     real: bool = False
@@ -33,10 +36,14 @@ class Task:
     def steps(self) -> int:
         return -(-self.rows // self.batch)
 
+    @property
+    def whole(self) -> bool:
+        return self.batch >= self.rows
+
     def data(self) -> data.Arrays:
         if self.real:
             return data.mnist("train", "float32", self.rows)
-        return data.random_rows(self.sizes[0], self.sizes[-1], self.rows)
+        return data.random_rows(self.sizes[0], self.sizes[-1], self.rows, labels=self.loss == "cross_entropy")
 
     def test(self) -> data.Arrays:
         return data.mnist("test", "float32", self.test_rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -73,6 +74,40 @@ def test_everyone_learns_the_same_and_every_kind_of_workload_runs(tmp_path):
             exact = name not in {"dropout", "moons"}
             assert values == pytest.approx(values[:1] * len(values), rel=1e-4 if exact else 0.5), (name, what)
     assert picture.stat().st_size > 10_000
+
+
+def test_other_libraries_learn_the_same_with_the_same_number_of_threads():
+    peers = {"PyTorch": "torch", "JAX": "jax", "Keras": "keras"}
+    names = [name for name, package in peers.items() if importlib.util.find_spec(package)]
+    work = ("lenet-128-1", "small-1", "train-deep1", "train-layernorm")
+    found = results(*work, "--contestants", "chainrule, NumPy", *names)
+    for name, result in found.items():
+        assert result["failed"] == {}, name
+        losses = [contestant["reached"]["loss"] for contestant in result["contestants"].values()]
+        assert losses == pytest.approx(losses[:1] * len(losses), rel=1e-4), name
+        settings = [[*contestant["tried"]] for contestant in result["contestants"].values()]
+        assert settings == [[] if name == "train-layernorm" else ["1 thread"]] * len(losses), name
+
+
+def test_floor_of_prediction():
+    (result,) = results("predict-10000").values()
+    ours = {"chainrule", "chainrule, NumPy"} & {*result["contestants"]}
+    floor = ("bare products", "rows read once")
+    assert {f"{name} / {part}" for name in ours for part in floor} <= {*result["ratios"]}
+
+
+def test_times_of_the_mnist_page():
+    merge = runpy.run_path(str(ROOT / "benchmarks" / "mnist.py"))["merge"]
+    known = {"conv": [{"seed": 0, "error": 0.5, "seconds": 9.0, "parameters": 3, "curve": [0.1]}]}
+    faster = {"seed": 0, "error": 0.5 + 1e-12, "seconds": 4.04, "parameters": 3, "curve": [0.1000001]}
+    assert merge(known, {"conv": [faster]}) == []
+    assert known["conv"] == [{"seed": 0, "error": 0.5, "seconds": 4.0, "parameters": 3, "curve": [0.1]}]
+    other = {"seed": 1, "error": 0.61, "seconds": 5.0, "parameters": 3, "curve": [0.2]}
+    assert merge(known, {"conv": [faster | {"error": 0.52}, other]}) == [
+        "conv, seed 0: 0.52 %, was 0.50 %",
+        "conv, seed 1: 0.61 %, was not known",
+    ]
+    assert [run["error"] for run in known["conv"]] == [0.52, 0.61]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("resource") is None, reason="this system has no ru_maxrss")

@@ -9,28 +9,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-ALL = {"all threads": {}}
-ONE = {"1 thread": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}}
-# JAX's thread pool has no size option; the runtime before "thunks" starts small steps faster.
-XLA = {
-    "1 thread": {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"},
-    "classic runtime": {"XLA_FLAGS": "--xla_cpu_use_thunk_runtime=false"},
+CORES = "BENCHMARK_CORES"  # number of cores that worker.py leaves to its process: JAX has no other setting
+THREADS = (CORES, "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+SETTINGS: dict[str, dict[str, str]] = {
+    "": {},
+    "all threads": {},
+    "1 thread": dict.fromkeys(THREADS, "1"),
+    "2 threads": dict.fromkeys(THREADS, "2"),
 }
+EITHER = ("all threads", "1 thread")
 
 
 @dataclass(frozen=True)
 class Contestant:
     """A module of this package, the environment of its process, and additional arguments for all its work.
 
-    ``role`` is "ours", "peer" or "floor". ``settings`` are additional environments, of which the fastest is kept; the
-    first is the default.
+    ``role`` is "ours", "peer" or "floor". ``settings`` name additional environments, of which the fastest is kept.
     """
 
     module: str
     role: str
     packages: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
-    settings: Mapping[str, Mapping[str, str]] = field(default_factory=lambda: {"": {}})
+    settings: tuple[str, ...] = ("",)
     work: Mapping[str, Any] = field(default_factory=dict)
     compiles: bool = False  # compiles in every new process
 
@@ -48,11 +49,10 @@ class Contestant:
 CONTESTANTS = {
     "chainrule": Contestant("ours", "ours", ("numba", "scipy"), {"CHAINRULE_KERNELS": "numba"}),
     "chainrule, NumPy": Contestant("ours", "ours", (), {"CHAINRULE_KERNELS": "reference"}),
-    "scikit-learn": Contestant("scikit", "peer", ("sklearn",), settings=ALL | ONE),
-    "PyTorch": Contestant("pytorch", "peer", ("torch",), settings=ALL | ONE),
-    "torch.compile": Contestant(
-        "pytorch", "peer", ("torch",), settings=ALL | ONE, work={"compiled": True}, compiles=True
-    ),
-    "JAX": Contestant("jaxes", "peer", ("jax",), settings=ALL | XLA, compiles=True),
-    "bare products": Contestant("floor", "floor", settings=ALL | ONE),
+    "scikit-learn": Contestant("scikit", "peer", ("sklearn",), settings=EITHER),
+    "PyTorch": Contestant("pytorch", "peer", ("torch",), settings=EITHER),
+    "torch.compile": Contestant("pytorch", "peer", ("torch",), settings=EITHER, work={"compiled": True}, compiles=True),
+    "JAX": Contestant("jaxes", "peer", ("jax",), settings=EITHER, compiles=True),
+    "Keras": Contestant("keras_jax", "peer", ("keras", "jax"), {"KERAS_BACKEND": "jax"}, EITHER, compiles=True),
+    "bare products": Contestant("floor", "floor", settings=EITHER),
 }

@@ -12,9 +12,12 @@ import numpy as np
 from benchmarks import data
 
 
-def fit(classifier: type, *, name: str, rows: int | None = None, **settings: Any) -> dict[str, Any]:
-    """Fit to float64 data with the defaults, except for these settings."""
+def fit(
+    classifier: type, *, name: str, rows: int | None = None, precision: str = "float64", **settings: Any
+) -> dict[str, Any]:
+    """Fit to data of this precision with the defaults, except for these settings."""
     X, y = data.known(name, rows)
+    X = X.astype(precision, copy=False)
     model = classifier(random_state=0, **settings)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # 200 epochs, the default, may not be enough
@@ -58,11 +61,16 @@ def predict(classifier: type, *, sizes: list[int], rows: int, calls: int) -> dic
 
 def time_calls(function: Callable[[Any], Any], sizes: list[int], rows: int, calls: int) -> dict[str, Any]:
     """Time repeated calls of a prediction function, after a few warm-up calls."""
+    seconds, p = repeated(function, sizes, rows, calls)
+    return data.result(seconds, calls=calls, mean_largest=np.asarray(p).max(axis=1).mean())
+
+
+def repeated(function: Callable[[Any], Any], sizes: list[int], rows: int, calls: int) -> tuple[float, Any]:
+    """Return the seconds of these calls, and what the function returns."""
     X = data.random_rows(sizes[0], sizes[-1], 10_000)[0][:rows]
     for _ in range(max(1, calls // 10)):
-        p = function(X)
+        returned = function(X)
     begin = time.perf_counter()
     for _ in range(calls):
         function(X)
-    seconds = time.perf_counter() - begin
-    return data.result(seconds, calls=calls, mean_largest=np.asarray(p).max(axis=1).mean())
+    return time.perf_counter() - begin, returned

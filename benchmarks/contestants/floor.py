@@ -1,14 +1,17 @@
-"""The floor: the cost of the matrix products of a step and of gathering its rows, and nothing else."""
+"""The floor: the cost of the matrix products and of gathering or reading the rows, and nothing else."""
 
 from __future__ import annotations
 
+import multiprocessing
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from benchmarks import data
+from benchmarks.contestants import estimators
 from benchmarks.task import Task
 
 
@@ -26,6 +29,25 @@ def train(**work: Any) -> dict[str, Any]:
             rows = index[first : first + task.batch]
             batches[len(rows)].step(X, rows)
     return data.result(time.perf_counter() - begin, steps=task.steps * task.epochs, epochs=task.epochs)
+
+
+def predict(*, sizes: list[int], rows: int, calls: int, read: bool = False) -> dict[str, Any]:
+    """Compute x W for each layer, or only read the rows."""
+    if read:
+        threads = multiprocessing.cpu_count()
+        with ThreadPoolExecutor(threads) as pool:
+            seconds, _ = estimators.repeated(
+                lambda X: [*pool.map(np.max, np.array_split(X, threads))], sizes, rows, calls
+            )
+            return data.result(seconds, calls=calls)
+    weights, values = [W for W, _ in data.start(sizes)[0]], [np.empty((rows, n), np.float32) for n in sizes[1:]]
+
+    def products(x: np.ndarray) -> np.ndarray:
+        for W, y in zip(weights, values, strict=True):
+            x = np.matmul(x, W, out=y)
+        return x
+
+    return data.result(estimators.repeated(products, sizes, rows, calls)[0], calls=calls)
 
 
 class _Products:

@@ -31,7 +31,11 @@ def _layers(network: str) -> list[Layer]:
 
 
 def _network(network: str) -> cr.Network:
-    return cr.Network((28, 28, 1), [*_layers(network), Dense(10)], "softmax_cross_entropy", seed=0)
+    built = cr.Network((28, 28, 1), [*_layers(network), Dense(10)], "softmax_cross_entropy", seed=0)
+    layers = [layer for layer in built.layers if isinstance(layer, Conv2D | Dense)]
+    for layer, W in zip(layers, data.he_normal(layer.W.shape for layer in layers), strict=True):
+        layer.W[...] = W
+    return built
 
 
 def _images(rows: int) -> data.Arrays:
@@ -42,10 +46,13 @@ def _images(rows: int) -> data.Arrays:
 def train_images(*, network: str, rows: int, batch: int, epochs: int) -> dict[str, Any]:
     """Train for some epochs."""
     X, t = _images(rows)
-    built = _network(network)
+    built, order = _network(network), data.start([])[1]
     begin = time.perf_counter()
-    cr.train(built, X, t, optimizer=cr.optimizers.Adam(0.001), epochs=epochs, batch_size=batch, seed=0)
-    return data.result(time.perf_counter() - begin, steps=epochs * -(-rows // batch), epochs=epochs)
+    history = cr.train(
+        built, X, t, optimizer=cr.optimizers.Adam(0.001), epochs=epochs, batch_size=batch, shuffle=order, seed=0
+    )
+    seconds = time.perf_counter() - begin
+    return data.trained_images(seconds, history["loss"][-1], rows=rows, batch=batch, epochs=epochs)
 
 
 def predict_images(*, network: str, rows: int) -> dict[str, Any]:

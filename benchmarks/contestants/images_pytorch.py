@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import data
+from benchmarks.contestants import pytorch_step
 
 NORMS = {"batchnorm": nn.BatchNorm1d, "layernorm": nn.LayerNorm}
 
@@ -36,25 +37,41 @@ def _network(network: str) -> nn.Sequential:
     return nn.Sequential(*blocks, nn.Flatten(), nn.Linear(1024, 10))
 
 
+def _start(network: nn.Sequential) -> nn.Sequential:
+    """Set the weights that all contestants start from. After Flatten, the inputs are channels first here."""
+    layers = [layer for layer in network if isinstance(layer, nn.Conv2d | nn.Linear)]
+    shapes = [
+        (*layer.kernel_size, layer.in_channels, layer.out_channels) if isinstance(layer, nn.Conv2d)
+        else (layer.in_features, layer.out_features)
+        for layer in layers
+    ]  # fmt: skip
+    channels = 1
+    for layer, W in zip(layers, data.he_normal(shapes), strict=True):
+        if isinstance(layer, nn.Conv2d):
+            own, channels = W.transpose(3, 2, 0, 1), layer.out_channels
+        else:
+            own, channels = W.reshape(-1, channels, W.shape[1]).swapaxes(0, 1).reshape(W.shape).T, 1
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(np.ascontiguousarray(own)))
+            if layer.bias is not None:
+                layer.bias.zero_()
+    return network
+
+
 def _images(rows: int) -> tuple[Tensor, Tensor]:
     X, t = data.random_rows(784, 10, rows)
     return torch.from_numpy(X).reshape(-1, 1, 28, 28), torch.from_numpy(t)
 
 
-def train_images(*, network: str, rows: int, batch: int, epochs: int) -> dict[str, Any]:
+def train_images(*, network: str, rows: int, batch: int, epochs: int, compiled: bool = False) -> dict[str, Any]:
     """Train for some epochs."""
     X, t = _images(rows)
-    built, mean = _network(network), nn.CrossEntropyLoss()
-    optimizer = torch.optim.Adam(built.parameters(), 0.001)
+    built, order, index, loss = _start(_network(network)), data.start([])[1], np.arange(rows), 0.0
+    step = pytorch_step.prepare(built, X, t, optimizer="adam", rate=0.001, loss="cross_entropy", compiled=compiled)
     begin = time.perf_counter()
     for _ in range(epochs):
-        for chosen in torch.randperm(rows).split(batch):
-            optimizer.zero_grad()
-            loss = mean(built(X[chosen]), t[chosen])
-            loss.backward()
-            optimizer.step()
-            loss.item()
-    return data.result(time.perf_counter() - begin, steps=epochs * -(-rows // batch), epochs=epochs)
+        loss = pytorch_step.epoch(step, order, index, batch)
+    return data.trained_images(time.perf_counter() - begin, loss, rows=rows, batch=batch, epochs=epochs)
 
 
 def predict_images(*, network: str, rows: int) -> dict[str, Any]:

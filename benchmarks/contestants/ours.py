@@ -22,7 +22,8 @@ def _network(task: Task, parameters: list[data.Arrays]) -> cr.Network:
     for units in task.sizes[1:-1]:
         layers += [Dense(units), Tanh() if task.activation == "tanh" else ReLU()]
         layers += [Dropout(task.dropout)] if task.dropout else []
-    network = cr.Network(task.sizes[0], [*layers, Dense(task.sizes[-1])], cr.losses.SoftmaxCrossEntropy(), seed=0)
+    loss = cr.losses.SquaredError() if task.loss == "squared_error" else cr.losses.SoftmaxCrossEntropy()
+    network = cr.Network(task.sizes[0], [*layers, Dense(task.sizes[-1])], loss, seed=0)
     for layer, (W, b) in zip([x for x in network.layers if isinstance(x, Dense)], parameters, strict=True):
         layer.W[...], layer.b[...] = W, b
     return network
@@ -40,8 +41,9 @@ def train(**work: Any) -> dict[str, Any]:
     network, optimizer = _network(task, parameters), _optimizer(task)
     begin = time.perf_counter()
     history = cr.train(
-        network, X, t, optimizer=optimizer, epochs=task.epochs, batch_size=task.batch, shuffle=order, seed=0
-    )
+        network, X, t, optimizer=optimizer, epochs=task.epochs, batch_size=task.batch,
+        shuffle=False if task.whole else order, seed=0,
+    )  # fmt: skip
     return task.trained(time.perf_counter() - begin, history["loss"][-1])
 
 
