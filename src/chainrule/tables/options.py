@@ -54,8 +54,8 @@ class Options:
         The decimal mark of numbers in text, "." or ",", for columns where it is ambiguous, as in 4.229.
     stream : bool
         Leave a Parquet or CSV file that does not fit into memory on disk, and read it column by column and block by
-        block. The model is the same, bit for bit. The folder for temporary files (``TMPDIR``) must have room for the
-        network's inputs, 4 bytes each; see "Tables larger than memory" in the documentation.
+        block. The network is that of ``fast=True``, bit for bit. The folder for temporary files (``TMPDIR``) must have
+        room for the network's inputs, 4 bytes each; see "Tables larger than memory" in the documentation.
     seed : int
         Seed for the split and the network.
 
