@@ -7,6 +7,7 @@ over three epochs, is kept.
 
 from __future__ import annotations
 
+import contextvars
 import math
 import threading
 import time
@@ -114,7 +115,8 @@ class Members:
             return
         with ThreadPoolExecutor(threads, thread_name_prefix="chainrule") as pool:
             try:
-                for done in [pool.submit(work) for _ in range(threads)]:
+                # each in a copy of the caller's context, which knows who shows that code is compiled
+                for done in [pool.submit(contextvars.copy_context().run, work) for _ in range(threads)]:
                     done.result()
             except BaseException:  # also a second Ctrl-C
                 self.stopped = "ended by an error"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import copy
 import math
 import time
@@ -125,7 +126,8 @@ def piecewise_helps(
         return log_losses(target.t[rows], out / temperature(target.t[rows], out))
 
     with ThreadPoolExecutor(min(2, threads)) as pool:
-        plain, piecewise = pool.map(losses, both)
+        futures = [pool.submit(contextvars.copy_context().run, losses, made) for made in both]
+        plain, piecewise = (future.result() for future in futures)
     if not (np.isfinite(plain).all() and np.isfinite(piecewise).all() and len(plain) > 1):
         return False
     better = plain - piecewise
