@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import warnings
 
 import numpy as np
@@ -12,8 +13,10 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from typer.testing import CliRunner
 
 import chainrule as cr
+from chainrule.cli.app import app
 from chainrule.encoding import TableEncoding
 from chainrule.onnx import tabular
 from chainrule.onnx.graph import Graph
@@ -447,3 +450,16 @@ def test_not_fitted_and_wrong_types():
         cr.onnx.convert(fitted(X, X[:, 0]), dtype="int8")
     with pytest.raises(ValueError, match="opset: expected 13"):
         cr.onnx.convert(fitted(X, X[:, 0]), opset=12)
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_the_command_exports_a_saved_ensemble(text, tmp_path):
+    rng = np.random.default_rng(0)
+    X = numbers(rng).astype(object)[:, :3]
+    X[:, 2] = rng.choice(["a", "b", "c"], len(X)) if text else X[:, 2]
+    cr.save(fitted(X, target("two classes", rng.normal(size=len(X)), rng)), tmp_path / "model.safetensors")
+    files = [str(tmp_path / name) for name in ("model.safetensors", "model.onnx")]
+    result = CliRunner().invoke(app, ["export", files[0], "--onnx", files[1]])
+    assert result.exit_code == 0, result.output
+    said = "3 columns, .* not compared: it has columns of text" if text else r"on 256 random rows: \d.\de-0[789]\."
+    assert re.search(said, result.output), result.output

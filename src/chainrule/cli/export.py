@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,15 +57,20 @@ def export(
         return
     exported, metadata, (low, high) = _read(source)
     onnx_model.save(exported, onnx, metadata, opset=opset, overwrite=overwrite)
-    networks = getattr(exported, "networks_", [exported])  # those inside an estimator
-    network = networks[0]
-    content = onnx.read_bytes()
+    content, ensemble = onnx.read_bytes(), getattr(exported, "ensemble_", None)
     model = require("onnx", "onnx").load_from_string(content)
-    X = np.random.default_rng(0).uniform(low, high, (ROWS, *network.input_shape)).astype(network.dtype)
-    inputs, outputs = (" x ".join(map(str, shape)) for shape in (network.input_shape, network.output_shape))
+    networks = ensemble.networks if ensemble else getattr(exported, "networks_", [exported])  # of an estimator
+    shape = (len(ensemble.encoding.levels),) if ensemble else networks[0].input_shape
+    dtype, predict = networks[0].dtype, functools.partial(mean_prediction, networks)
+    if ensemble:
+        dtype, predict = np.dtype(np.float64), ensemble.predict
+    X = np.random.default_rng(0).uniform(low, high, (ROWS, *shape)).astype(dtype)
+    inputs, outputs = (" x ".join(map(str, sizes)) for sizes in (shape, networks[0].output_shape))
+    many = len(model.graph.input) > 1
     tell(
-        f"{onnx}: {inputs} inputs, {outputs} {model.graph.output[-1].name}, {network.dtype}, "
-        f"opset {model.opset_import[0].version}, {len(content):,} bytes; {_compare(content, networks, X)}"
+        f"{onnx}: {inputs} {'columns' if many else 'inputs'}, {outputs} {model.graph.output[-1].name}, {dtype}, "
+        f"opset {model.opset_import[0].version}, {len(content):,} bytes; "
+        f"{'not compared: it has columns of text.' if many else _compare(content, predict, X)}"
     )
 
 
@@ -72,17 +79,17 @@ def _read(source: Path) -> tuple[Any, dict[str, str], tuple[float, float]]:
     if source.is_file():
         exported: Any = serving.load(source)
         if not isinstance(exported, Network):
-            from chainrule.estimators import MLPClassifier, MLPRegressor  # noqa: PLC0415  (an extra)
+            from chainrule import estimators  # noqa: PLC0415  (an extra)
 
-            estimator = MLPClassifier if isinstance(exported, serving.Classifier) else MLPRegressor
-            exported = estimator.load(source)
+            kind = "Classifier" if isinstance(exported, serving.Classifier) else "Regressor"
+            exported = getattr(estimators, f"{'Tabular' if exported.ensemble else 'MLP'}{kind}").load(source)
         return exported, files.read_metadata(source), (-1.0, 1.0)
     config, network = config_module.read(source)
     metadata = {"dataset": config.dataset, "classes": json.dumps(config.classes, ensure_ascii=False)}
     return network, metadata, config.input_range
 
 
-def _compare(content: bytes, networks: list[Network], X: Any) -> str:
+def _compare(content: bytes, predict: Callable[[Any], Any], X: Any) -> str:
     """Return a clause on the difference between the predictions of onnxruntime and those of the network."""
     try:
         import onnxruntime  # noqa: PLC0415  (an extra)
@@ -95,7 +102,7 @@ def _compare(content: bytes, networks: list[Network], X: Any) -> str:
     except Exception as error:  # noqa: BLE001  (its errors have no common base; an older one may not know the opset)
         return f"not compared: {name} does not run it: {' '.join(str(error).split())}"
     try:
-        ours = mean_prediction(networks, X)
+        ours = predict(X)
     except ValueError as error:  # an Embedding takes categories only
         return f"not compared: the network rejects random rows: {error}"
     if theirs.shape[1:] == (2,) and ours.shape[1:] == (1,):
