@@ -200,7 +200,7 @@ CASES = {
     "an opset that is true": (lambda: cr.onnx.convert(net(), opset=True), TypeError, ["opset: expected a whole number, got True"]),
     "ONNX of an unknown dtype": (lambda: cr.onnx.convert(net(), dtype="float16"), ValueError, ["'float32' or 'float64', got 'float16'"]),
     "metadata that are no texts": (lambda: cr.onnx.convert(net(), {"classes": ["a"]}), TypeError, ["expected strings", "json.dumps"]),
-    "ONNX of an array": (lambda: cr.onnx.convert(X), TypeError, ["expected a Network, an MLPClassifier", "got ndarray"]),
+    "ONNX of an array": (lambda: cr.onnx.convert(X), TypeError, ["expected a Network, or an estimator", "got ndarray"]),
     "a converter for an object": (lambda: cr.onnx.register_layer(ReLU()), TypeError, ["a subclass of Layer, got ReLU()"]),
     "a converter for another class": (lambda: cr.onnx.register_loss(ReLU), TypeError, ["a subclass of Loss, got"]),
 }  # fmt: skip

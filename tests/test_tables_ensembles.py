@@ -125,8 +125,9 @@ def test_options_that_contradict_each_other_are_refused(options, message):
 
 
 @pytest.mark.parametrize("target", ["left", "spent"])
-def test_a_row_is_explained_from_its_columns_to_the_inputs_of_a_network(target, trained):
-    run = trained[target]
+def test_a_row_is_explained_from_its_columns_to_the_inputs_of_a_network(target, trained, tmp_path):
+    tables.save(trained[target], tmp_path / "run")
+    run = tables.load(tmp_path / "run")
     model = run.pipeline[-1]
     names = row_inputs.encoded_names(model, row_inputs.names(run))
     assert len(names) == model.ensemble_.encoding.inputs == model.members_[0].input_shape[0]
@@ -134,7 +135,7 @@ def test_a_row_is_explained_from_its_columns_to_the_inputs_of_a_network(target, 
     x = worked.steps[0].table
     assert [row[0] for row in x[1:] if row[0]] == [column.name for column in run.schema.used]
     prediction = next(step for step in worked.steps if step.phase == "prediction")
-    assert "the mean of 10 networks" in " ".join(prediction.lines)
+    assert "the mean of 10 networks" in " ".join(prediction.worked)
 
 
 def test_the_terminal_tells_what_is_done(tmp_path, monkeypatch):
@@ -154,21 +155,20 @@ def test_a_killed_run_resumes_to_the_same_model(tmp_path):
     frame(6000).drop("grade", "spent", "since").write_csv(tmp_path / "t.csv")
     command = [sys.executable, "-m", "chainrule.cli", "train", "t.csv", "--target", "left", "--quiet"]
 
-    def start(*more):
-        return subprocess.Popen([*command, *more], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    def complete(*more):
+        done = subprocess.run([*command, *more], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300)
+        assert done.returncode == 0, done.stderr
 
-    whole = start("--out", "whole")
-    assert whole.wait(300) == 0, whole.stderr.read()
+    complete("--out", "whole")
     there = tmp_path / "killed" / "checkpoints" / "ensemble-checkpoint.safetensors"
-    killed = start("--out", "killed")
-    deadline = time.monotonic() + 120
-    while not there.exists() and killed.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(killed.pid, signal.SIGKILL)
-    killed.wait(60)
+    silent = subprocess.DEVNULL
+    with subprocess.Popen([*command, "--out", "killed"], cwd=tmp_path, stdout=silent, stderr=silent) as killed:
+        deadline = time.monotonic() + 120
+        while not there.exists() and killed.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(killed.pid, signal.SIGKILL)
     assert there.exists()
-    resumed = start("--resume", "killed")
-    assert resumed.wait(300) == 0, resumed.stderr.read()
+    complete("--resume", "killed")
     files = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "killed")]
     assert files[0] == files[1]
     assert not Path(there).parent.exists()

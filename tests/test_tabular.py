@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import re
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from sklearn.model_selection import cross_val_score
 
 import chainrule as cr
 from chainrule.estimators import _folds, _recipe, _tabular
-from chainrule.estimators._folds import folds, log_loss, temperature
+from chainrule.estimators._folds import folds, log_loss, log_losses, temperature
 from chainrule.estimators._linear import best_share, fit_linear
 from chainrule.estimators._members import Members
 from test_estimators_contract import checks
@@ -194,10 +195,13 @@ def test_what_is_kept_while_training_has_the_best_epoch_at_the_end(scores):
 
 
 def least(t, logits, weight):
-    """Return the least log-loss over all temperatures, by SciPy."""
+    """Return the least log-loss over all temperatures, by SciPy; targets are 1 / (rows + 2) from certainty."""
     ends = np.log(0.05), np.log(20)
     found = minimize_scalar(
-        lambda log: log_loss(t, logits / np.exp(log), weight), bounds=ends, method="bounded", options={"xatol": 1e-10}
+        lambda log: log_loss(t, logits / np.exp(log), weight, 1 / (len(t) + 2)),
+        bounds=ends,
+        method="bounded",
+        options={"xatol": 1e-10},
     )
     return found.fun
 
@@ -208,14 +212,34 @@ def test_the_temperature_is_the_minimum():
         logits = rng.normal(size=(50, 3)) * rng.uniform(0.3, 6)
         t, w = rng.integers(0, 3, 50), rng.uniform(0.5, 2, 50)
         best = least(t, logits, w)
-        assert log_loss(t, logits / temperature(t, logits, w), w) <= best + 1e-12
+        assert log_loss(t, logits / temperature(t, logits, w), w, 1 / 52) <= best + 1e-12
         p = np.exp(logits)
         assert log_loss(t, logits, w) == pytest.approx(
             their_log_loss(t, p / p.sum(axis=1, keepdims=True), sample_weight=w)
         )
     several = (rng.random((50, 3)) < 0.5).astype("float32")
     best = least(several, logits, None)
-    assert log_loss(several, logits / temperature(several, logits)) <= best + 1e-9
+    assert log_loss(several, logits / temperature(several, logits), None, 1 / 52) <= best + 1e-9
+
+
+def test_without_a_mistake_a_class_is_not_certain():
+    """Among n rows, the probability of a mistake is about 1 / (n + 2)."""
+    t = np.tile([0, 1], 50)
+    logits = np.where(t[:, np.newaxis] == [0, 1], 3.0, -3.0)
+    scaled = logits[0] / temperature(t, logits)
+    assert 1 / (1 + np.exp(scaled[0] - scaled[1])) == pytest.approx(1 / (2 * 102), rel=1e-3)
+
+
+def test_smoothed_targets_are_spread_over_all_classes():
+    rng = np.random.default_rng(0)
+    logits, t = rng.normal(size=(20, 3)), rng.integers(0, 3, 20)
+    log_p = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    soft = 0.9 * np.eye(3)[t] + 0.1 / 3
+    np.testing.assert_allclose(log_losses(t, logits, 0.1), -(soft * log_p).sum(axis=1))
+    labels = rng.integers(0, 2, (20, 3)).astype(float)
+    p, soft = 1 / (1 + np.exp(-logits)), 0.9 * labels + 0.05
+    expected = -(soft * np.log(p) + (1 - soft) * np.log(1 - p)).mean(axis=1)
+    np.testing.assert_allclose(log_losses(labels, logits, 0.1), expected)
 
 
 def test_the_temperature_of_many_rows_is_that_of_a_part(monkeypatch):
@@ -352,10 +376,12 @@ def test_networks_have_the_parametrization_that_is_documented(recorded):
 
 
 def test_epochs_follow_the_number_of_rows(recorded):
-    for rows, epochs in ((90, 256), (2_000, 64)):
+    for rows, passes in ((90, 4), (2_000, 1)):  # 8 steps of 64 rows in each of 64 epochs
         model = cr.TabularClassifier(1, hidden_layer_sizes=(2,), linear=False, random_state=0)
         model.fit(np.resize(X, (rows, 4)), np.resize(LABELS, rows))
-        assert model.n_iter_ == epochs
+        assert model.n_iter_ == 64
+        assert recorded["made"].passes == passes
+        assert recorded["made"].members[0].state.t == 64 * math.ceil(passes * rows * 4 / 5 / 64)
         assert len(model.members_) == 1
     assert cr.TabularRegressor(1, hidden_layer_sizes=(2,), random_state=0).fit(X, Y).n_iter_ == 48
 
@@ -420,8 +446,8 @@ def test_progress_says_which_member_and_how_long(capsys):
     assert said[-1].seconds_left == 0
     regressor(n_estimators=5, max_iter=2, progress=True).fit(X, Y)
     shown = capsys.readouterr().err
-    assert shown.startswith("\rmember ")
-    assert shown.rstrip().endswith("epoch 2 of 2, 0 s left")
+    assert shown.startswith("\rtraining    10%  epoch 1 of 2, network ")
+    assert re.search(r"\rtraining   100%  epoch 2 of 2, network \d of 5  in \d+ s *$", shown.rstrip("\n")), shown
 
 
 @pytest.mark.parametrize("threads", [1, 2])

@@ -15,7 +15,7 @@ __all__ = ["TableEncoding"]
 
 Level = str | int | float | bool | None
 FAR = 100.0  # scaled numbers are cut there, where the smooth clip is 2.999
-ROUNDING = 1e-12  # an interquartile range that is smaller, relative to the largest number, is 0
+ROUNDING = 1e-15  # an interquartile range that is smaller, relative to the largest number, is 0
 NEAR = 1e-6  # quantiles that differ by less are one
 MOST_LEVELS = 64  # inputs for a category; rarer levels are treated like unseen ones
 WIDEST = 200  # numbers; more of them are not encoded piecewise
@@ -314,7 +314,7 @@ def _scales(values: Array) -> tuple[Array, Array]:
             low_end, high_end = known.min(), known.max()
             rounding = ROUNDING * max(abs(low_end), abs(high_end))
             wide = high - low if high - low > rounding else (high_end - low_end) / 2
-            if np.isfinite(wide) and np.isfinite(middle):
+            if np.isfinite(wide) and np.isfinite(middle) and wide > rounding:
                 median[i], spread[i] = middle, wide
     spread[spread < np.finfo(np.float64).tiny] = 0.0  # its inverse would be infinite
     return median, spread

@@ -71,10 +71,10 @@ def temperature(t: Array, logits: Array, weight: Array | None = None) -> float:
     >>> round(T, 2)                                                   # right in 3 of 4 rows: log 3 = 2 / T
     1.82
     """
-    smoothing = 1 / (len(t) + 2)
     low, high, golden = np.log(0.05), np.log(20.0), (np.sqrt(5) - 1) / 2
     some = slice(None, None, math.ceil(len(t) / ENOUGH))
     t, logits, weight = t[some], logits[some].astype(np.float64), None if weight is None else weight[some]
+    smoothing = 1 / (len(t) + 2)
     for _ in range(40):
         a, b = high - golden * (high - low), low + golden * (high - low)
         if log_loss(t, logits / np.exp(a), weight, smoothing) < log_loss(t, logits / np.exp(b), weight, smoothing):
