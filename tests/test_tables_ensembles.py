@@ -19,6 +19,7 @@ from chainrule.cli.app import app
 from chainrule.tables import models, row_inputs
 from chainrule.tables.explaining import explain
 from chainrule.tables.loading import load
+from chainrule.tables.report import build
 from test_tables_script import printed
 from test_tables_training import passengers
 
@@ -63,6 +64,14 @@ def test_the_folder_and_onnx_predict_the_same(target, trained, tmp_path):
     X, _ = row_inputs.prepared(saved, new)
     expected = ours["prediction"].to_numpy()
     np.testing.assert_array_equal(alone.predict(X), expected)
+
+
+def test_the_report_speaks_of_rows_out_of_fold(trained):
+    text = build(trained["left"]).markdown
+    assert "Rows: training 96, test 24." in text
+    assert re.search(r"\| epoch \| training \| out of fold \|", text)
+    assert re.search(r"Best out of fold after epoch \d+: [\d.]+\.", text)
+    assert "validation" not in text.replace("cross-validation", "")
 
 
 def test_numbers_that_are_never_negative_have_intervals_without_negative_ends(trained):

@@ -66,7 +66,11 @@ def collect(trained: Trained, *, seconds: float = 10.0) -> ReportData:
         rows=schema.rows,
         columns=tuple(_summaries(schema.columns, held.frame)),
         targets=tuple(_summaries(schema.targets, held.frame)),
-        parts=(("training", split.train), ("validation", split.validation), ("test", split.test)),
+        parts=tuple(
+            (name, rows)
+            for name, rows in (("training", split.train), ("validation", split.validation), ("test", split.test))
+            if rows or name != "validation"
+        ),
         split=split.how,
         notes=tuple(trained.notes),
         warnings=tuple(trained.warnings),

@@ -57,12 +57,13 @@ def epochs(data: ReportData) -> list[Block]:
     if not count:
         return []
     figures = []
-    losses = [("loss", "training"), ("val_loss", "validation")]
+    judged = "validation" if "validation" in dict(data.parts) else "out of fold"
+    losses = [("loss", "training"), ("val_loss", judged)]
     figures.append(_curve(data, "loss", [(column, name) for column, name in losses if column in data.history]))
     others = [c for c in data.history if c.startswith("val_") and c != "val_loss"]
     score = {"regression": "R²", "multilabel": "subset accuracy"}.get(data.task, "accuracy")
     names = [score if c == "val_score" else c[4:].replace("_", " ") for c in others[:3]]
-    figures += [_curve(data, name, [(c, "validation")]) for c, name in zip(others, names, strict=False)]
+    figures += [_curve(data, name, [(c, judged)]) for c, name in zip(others, names, strict=False)]
     if len(figures) == 1 and "learning_rate" in data.history and len(set(data.history["learning_rate"])) > 1:
         figures.append(_curve(data, "learning rate", [("learning_rate", "learning rate")]))
     how = f"{rows(count, 'epoch')}" + (f"; {data.stopped}" if data.stopped else "")
@@ -89,7 +90,7 @@ def _curve(data: ReportData, name: str, lines: list[tuple[str, str]]) -> Figure 
         plot.line(*(thin(epochs, v) if np.isfinite(v).all() else (epochs, v)), f"s{i + 1}")
         if len(v) == 1:
             plot.points(epochs, v, f"s{i + 1}", 3)
-    caption = _curve_caption(name, epochs, values)
+    caption = _curve_caption(name, epochs, values, lines[-1][1])
     at = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), 12)).round().astype(int))
     body = tuple((f"{epochs[i]:,.0f}", *(short(v[i]) for v in values)) for i in at)
     key = tuple((f"s{i + 1}", text) for i, (_, text) in enumerate(lines))
@@ -97,7 +98,7 @@ def _curve(data: ReportData, name: str, lines: list[tuple[str, str]]) -> Figure 
     return plot.figure(name[0].upper() + name[1:], caption, table, key if len(key) > 1 else ())
 
 
-def _curve_caption(name: str, epochs: Any, values: list[Any]) -> str:
+def _curve_caption(name: str, epochs: Any, values: list[Any], judged: str) -> str:
     last = values[-1]
     if name == "learning rate":
         first, final, most = (short(v, 2) for v in (last[0], last[-1], last.max()))
@@ -105,8 +106,8 @@ def _curve_caption(name: str, epochs: Any, values: list[Any]) -> str:
     if not np.isfinite(last).any():
         return "All values are NaN or infinite: training failed."
     best = int(np.nanargmin(last) if name == "loss" else np.nanargmax(last))
-    where = "the validation rows" if name != "loss" or len(values) > 1 else "the training rows"
-    text = f"Best on {where} after epoch {epochs[best]:,.0f}: {short(last[best])}."
+    where = {"training": "on the training rows", "validation": "on the validation rows"}.get(judged, judged)
+    text = f"Best {where} after epoch {epochs[best]:,.0f}: {short(last[best])}."
     if name == "loss" and len(values) > 1:
         gap = float(last[-1] - last[best])
         grew = gap > 0.1 * abs(float(last[best])) and best < len(last) - 1
@@ -114,5 +115,7 @@ def _curve_caption(name: str, epochs: Any, values: list[Any]) -> str:
             f" It then rises to {short(last[-1])} while the training loss falls: the network is overfitting."
             if grew and values[0][-1] < values[0][best]
             else " Dropout and penalties affect only the training loss: compare the shapes, not the levels."
+            if judged == "validation"
+            else " All networks have the parameters of the best epoch, smoothed over three."
         )
     return text
