@@ -119,6 +119,7 @@ class ReportData:
     warnings: tuple[str, ...] = ()
     history: dict[str, list[float]] = field(default_factory=dict)
     stopped: str = ""
+    judged: str = "validation"  # the rows that the history evaluates: those, or "out of fold"
     scores: tuple[Score, ...] = ()
     verdict: str = ""
     importance: Importance | None = None

@@ -57,13 +57,12 @@ def epochs(data: ReportData) -> list[Block]:
     if not count:
         return []
     figures = []
-    judged = "validation" if "validation" in dict(data.parts) else "out of fold"
-    losses = [("loss", "training"), ("val_loss", judged)]
+    losses = [("loss", "training"), ("val_loss", data.judged)]
     figures.append(_curve(data, "loss", [(column, name) for column, name in losses if column in data.history]))
     others = [c for c in data.history if c.startswith("val_") and c != "val_loss"]
     score = {"regression": "R²", "multilabel": "subset accuracy"}.get(data.task, "accuracy")
     names = [score if c == "val_score" else c[4:].replace("_", " ") for c in others[:3]]
-    figures += [_curve(data, name, [(c, judged)]) for c, name in zip(others, names, strict=False)]
+    figures += [_curve(data, name, [(c, data.judged)]) for c, name in zip(others, names, strict=False)]
     if len(figures) == 1 and "learning_rate" in data.history and len(set(data.history["learning_rate"])) > 1:
         figures.append(_curve(data, "learning rate", [("learning_rate", "learning rate")]))
     how = f"{rows(count, 'epoch')}" + (f"; {data.stopped}" if data.stopped else "")
@@ -108,6 +107,8 @@ def _curve_caption(name: str, epochs: Any, values: list[Any], judged: str) -> st
     best = int(np.nanargmin(last) if name == "loss" else np.nanargmax(last))
     where = {"training": "on the training rows", "validation": "on the validation rows"}.get(judged, judged)
     text = f"Best {where} after epoch {epochs[best]:,.0f}: {short(last[best])}."
+    if judged == "out of fold":
+        return f"{text} All networks keep the epoch with the best score, smoothed over three epochs."
     if name == "loss" and len(values) > 1:
         gap = float(last[-1] - last[best])
         grew = gap > 0.1 * abs(float(last[best])) and best < len(last) - 1
@@ -115,7 +116,5 @@ def _curve_caption(name: str, epochs: Any, values: list[Any], judged: str) -> st
             f" It then rises to {short(last[-1])} while the training loss falls: the network is overfitting."
             if grew and values[0][-1] < values[0][best]
             else " Dropout and penalties affect only the training loss: compare the shapes, not the levels."
-            if judged == "validation"
-            else " All networks have the parameters of the best epoch, smoothed over three."
         )
     return text
