@@ -194,6 +194,7 @@ def refused(path, model, match="."):
             load(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["classes", "numbers"])
 def test_every_array_is_checked(models, name, path):
     """Without it, with another shape, with another type, and not finite: each is refused."""
@@ -231,6 +232,7 @@ STRANGE = [None, True, -1, 10**30, 1.5, "x", [], {}, [None], ["x"], [[]], [{}], 
 
 
 @every_model
+@pytest.mark.slow
 def test_every_field_is_checked(models, name, path):
     """Any other value of any field is refused, or is another value of the same kind that changes no prediction."""
     model = models[name]
@@ -338,6 +340,7 @@ def test_arrays_that_do_not_fit_are_refused(models, path, key, change, message):
     refused(path, models["number"], message)
 
 
+@pytest.mark.slow
 def test_single_bits_of_the_header_are_noticed_or_harmless(models, path):
     """A flipped bit gives a ModelFileError, or a model that predicts: never another error."""
     cr.save(models["number"], path)

@@ -488,6 +488,7 @@ print(model.n_iter_ < 200, np.isfinite(model.predict(X)).all(), *[str(one.messag
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("calls", "threads", "expected"),
     [(40, 1, "True True Training interrupted in epoch"), (40, 2, "True True Training inter"), (1, 1, "interrupted")],
@@ -543,6 +544,7 @@ def test_a_fitted_model_is_cloned_pickled_and_shared(kind):
     np.testing.assert_array_equal(outputs(make().fit(frozen, y), frozen), outputs(make().fit(X, y), X))
 
 
+@pytest.mark.slow
 def test_a_spawned_process_predicts_and_fits_the_same():
     model = regressor().fit(X, Y)
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -570,6 +572,7 @@ def test_several_labels_and_sparse_labels():
     )
 
 
+@pytest.mark.slow
 def test_it_learns_and_scikit_learn_scores_it():
     iris = load_iris()
     scores = cross_val_score(classifier(max_iter=24, learning_rate_init=0.1), iris.data, iris.target, cv=3)

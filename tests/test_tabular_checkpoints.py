@@ -190,6 +190,7 @@ def rewritten(path, change):
     write_file(path, checkpoints.KIND, {**d, "sha256": digest(d, arrays)}, arrays, overwrite=True)
 
 
+@pytest.mark.slow
 def test_every_array_and_field_is_checked_even_with_the_right_checksum(copied):
     content = copied.read_bytes()
     names = sorted(load_file(copied))
@@ -257,6 +258,7 @@ print(model.best_iter_, model.predict(X).tobytes().hex())
 """
 
 
+@pytest.mark.slow
 def test_kill_9_and_resume(tmp_path):
     def start(folder):
         command = [sys.executable, "-c", KILLED, str(folder), "60"]

@@ -15,7 +15,7 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.metrics import direction
 from chainrule.pages.formatting import MISSING, apart, clean, percent, short
-from chainrule.tables import models, row_inputs, targets
+from chainrule.tables import row_inputs, targets
 from chainrule.tables._polars import pl
 from chainrule.tables.report import importance
 from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, Score, WrongRow
@@ -76,7 +76,7 @@ def collect(trained: Trained, *, seconds: float = 10.0) -> ReportData:
         warnings=tuple(trained.warnings),
         history=trained.history.to_dict(),
         stopped=trained.history.stopped,
-        judged="out of fold" if models.is_ensemble(trained.pipeline[-1]) else "validation",
+        judged="validation" if split.validation else "out of fold",
         scores=tuple(_scores(trained)),
         verdict=trained.verdict,
         importance=found,
