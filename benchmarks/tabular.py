@@ -408,7 +408,7 @@ def summarize(found: dict[str, Any], *, keep: bool) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser("python -m benchmarks.tabular", description=__doc__.splitlines()[0])
     parser.add_argument("tables", nargs="*", help="names, or their beginnings; all by default")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--models", help="names with semicolons between them; all by default")
     parser.add_argument("--results", type=Path, help="a JSON file, to which results are added as they come")
     parser.add_argument("--quick", action="store_true", help="300 rows and one seed, to check that everything runs")

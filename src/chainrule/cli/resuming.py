@@ -29,7 +29,7 @@ from chainrule.training.checkpoints import Checkpoint
 from chainrule.training.loop import DivergenceError
 
 PLAN = "run.json"
-ENSEMBLE = "ensemble-checkpoint.safetensors"
+ENSEMBLE = "ensemble-checkpoint.safetensors"  # as in estimators/_ensemble_checkpoints.py, which needs an extra
 EVERY = timedelta(seconds=10)
 LARGEST = 2**20  # bytes of PLAN
 DATA_SET, TABLE = "data set", "table"

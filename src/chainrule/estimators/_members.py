@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import final
 
 import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.advice import left_to_the_caller
+from chainrule.estimators._contract import Continued
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
@@ -44,19 +44,6 @@ class Member:
     values: dict[int, Array] = field(default_factory=dict)  # parameters by epoch
     logits: dict[int, Array] = field(default_factory=dict)  # of the held-out rows
     busy: bool = False
-
-
-@final
-@dataclass(eq=False, repr=False)
-class Continued(Schedule):
-    """The part of a schedule that belongs to one epoch of many."""
-
-    schedule: Schedule
-    done: int
-    epochs: int
-
-    def factor(self, epoch: float, epochs: float) -> float:
-        return self.schedule.factor(self.done + epoch, self.epochs)
 
 
 @dataclass

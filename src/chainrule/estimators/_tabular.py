@@ -136,7 +136,9 @@ class BaseTabular(BaseEstimator, ABC):
             encoding = encoding.without_piecewise()
         made = self._train(encoding, z, target, weight, groups, began, seed, saved)
         linear = None
-        if self.linear is True or (self.linear == "auto" and len(z) <= MOST_ROWS and z.shape[1] <= MOST_VALUES):
+        few = len(z) <= MOST_ROWS and z.shape[1] <= MOST_VALUES
+        one_answer = target.unit or target.t.ndim == 1  # not several labels at once
+        if one_answer and (self.linear is True or (self.linear == "auto" and few)):
             linear = fit_linear(z, target.t, made.fold, weight)
         self.ensemble_ = Ensemble(encoding, [member.network for member in made.members])
         oof = self._complete(self.ensemble_, _mean_by_row(*made.out_of_fold(), len(z)), linear, target, weight)

@@ -88,7 +88,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         Seed of the folds, the parameters and the order of the rows.
     progress : bool or function
         True prints the progress. A function is called after each epoch of each network with an object that has
-        ``member``, ``members``, ``epoch``, ``epochs`` and ``seconds_left``, and that prints as a sentence.
+        ``member``, ``members``, ``epoch``, ``epochs``, ``seconds`` and ``seconds_left``, and that prints as a line.
 
     Attributes
     ----------

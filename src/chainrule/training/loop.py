@@ -90,8 +90,7 @@ def train(
     accumulate : int
         Number of batches per optimizer step (gradient accumulation); 1 by default. Gradients are averaged, weighted by
         number of rows (or sample weight), so a step is exactly that of one large batch but needs the memory of a small
-        one. The last step of an epoch may have fewer batches. (Dropout masks differ; more than 1 batch per step runs as
-        plain array code, not compiled.)
+        one. The last step of an epoch may have fewer batches. (Dropout masks differ.)
     layer_rates : mapping of int to float, optional
         Learning-rate multipliers by layer index, such as ``{0: 0.1}``. Other layers use 1; 0 freezes a layer.
     schedule : Schedule or str
