@@ -132,10 +132,9 @@ def cannot_hold(name, parameters):
         ("MLPClassifier", {**COMMON, "class_weight": "balanced"}),
         ("MLPRegressor", {"max_iter": 100}),
         ("MLPRegressor", {**COMMON, "loss": "huber"}),
-        ("MLPClassifier", {"max_iter": 100, "n_ensemble": 3}),
         ("MLPRegressor", {"max_iter": 100, "batch_norm": True}),
     ],
-    ids=["classifier", "classifier-new", "regressor", "regressor-new", "ensemble", "normalised"],
+    ids=["classifier", "classifier-new", "regressor", "regressor-new", "normalised"],
 )
 def test_check_estimator(kind, parameters):
     expected = checks("theirs", kind, json.dumps({"max_iter": 100}))

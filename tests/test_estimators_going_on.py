@@ -53,8 +53,8 @@ def test_a_schedule_that_needs_the_end_takes_max_iter_for_it():
     assert all(0 <= rate <= parts.learning_rate_init for rate in rates(parts, 2))
 
 
-def test_the_epochs_are_counted_through_files_copies_and_members(tmp_path):
-    model = make(learning_rate=cr.schedules.Step(2, 0.1), learning_rate_init=1.0, n_ensemble=2)
+def test_the_epochs_are_counted_through_files_and_copies(tmp_path):
+    model = make(learning_rate=cr.schedules.Step(2, 0.1), learning_rate_init=1.0)
     rates(model, 3)
     cr.save(model, tmp_path / "model.safetensors")
     for other in (MLPClassifier.load(tmp_path / "model.safetensors"), cr.MLPClassifier.__new__(MLPClassifier)):
@@ -217,12 +217,6 @@ def test_lbfgs_and_then_adam():
     assert len(model.set_params(solver="adam").fit(X, Y).loss_curve_) == 3
 
 
-def test_every_member_of_an_ensemble_obeys():
-    model = make(n_ensemble=2, warm_start=True).fit(X, Y)
-    model.set_params(activation="tanh").fit(X, Y)
-    assert [type(network.layers[1]) for network in model.networks_] == [Tanh, Tanh]
-
-
 # ---------------------------------------------------------------- Ctrl-C
 
 
@@ -237,32 +231,14 @@ class PressCtrlC(cr.Callback):
             signal.raise_signal(signal.SIGINT)
 
 
-@pytest.mark.parametrize(("at", "members", "epochs"), [(2, 1, 1), (5, 1, 3), (7, 2, 3)])
-def test_one_ctrl_c_ends_a_whole_ensemble(at, members, epochs):
-    """The members that are finished are what is left; of the first one what it has learned."""
-    model = make(n_ensemble=3, callbacks=[PressCtrlC(at)])
+def test_ctrl_c_keeps_the_completed_epochs():
+    model = make(callbacks=[PressCtrlC(2)])
     with pytest.warns(UserWarning, match="interrupted by user") as caught:
         model.fit(X, Y)
     assert [str(w.message) for w in caught if "interrupted" in str(w.message)] == ["Training interrupted by user."]
-    assert len(model.networks_) == members
-    assert model.n_iter_ >= epochs
+    assert model.n_iter_ < model.max_iter
     assert model.predict_proba(X).shape == (150, 3)
-    whole = make(n_ensemble=3).fit(X, Y)
-    for network, finished in zip(model.networks_, whole.networks_, strict=False):
-        assert (at == 2) != np.array_equal(network.theta, finished.theta)
-
-
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_ctrl_c_leaves_the_members_that_it_did_not_reach(method):
-    model = make(n_ensemble=3, warm_start=method == "fit").fit(X, Y)
-    before = [network.theta.copy() for network in model.networks_]
-    press = PressCtrlC(5 if method == "fit" else 2)
-    with pytest.warns(UserWarning, match="interrupted by user"):
-        getattr(model.set_params(callbacks=[press]), method)(X, Y)
-    changed = [not np.array_equal(a, network.theta) for a, network in zip(before, model.networks_, strict=True)]
-    assert changed == [True, True, False]
-    getattr(model.set_params(callbacks=None), method)(X, Y)
-    assert len(model.networks_) == 3
+    assert not np.array_equal(model.network_.theta, make().fit(X, Y).network_.theta)
 
 
 @pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])

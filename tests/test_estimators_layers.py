@@ -116,14 +116,6 @@ def test_several_labels_and_one_class_alone():
     assert (classifier([Dense(1)]).fit(X_IRIS, Y_IRIS * 0).predict(X_IRIS) == 0).all()
 
 
-def test_ensembles_of_layers_and_an_early_stop():
-    X, y = X_IRIS[:, :3], Y_IRIS
-    model = classifier(n_ensemble=2, early_stopping=True, max_iter=5).fit(X, y)
-    first, second = model.networks_
-    assert (first.theta != second.theta).any()
-    assert model.spread(X).shape == (150, 3)
-
-
 # ---------------------------------------------------------------- images: rows of 64 columns, or 4-D
 
 

@@ -64,7 +64,6 @@ DEFAULTS = {
     "resume": None,
     "batch_norm": False,
     "layer_norm": False,
-    "n_ensemble": 1,
     "layers": None,
     "input_shape": None,
 }
@@ -707,117 +706,24 @@ def test_batch_norm_predicts_with_what_it_has_measured(solver):
 def test_early_stopping_takes_the_statistics_of_the_best_epoch_too():
     model = make(MLPClassifier, batch_norm=True, early_stopping=True, max_iter=30)
     quiet(model, X_IRIS, Y_IRIS)
-    np.testing.assert_array_equal(model.network_.values, model._members[0].solver.best_theta)
+    np.testing.assert_array_equal(model.network_.values, model._record.solver.best_theta)
     assert model.network_.statistics.size == 24
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("early_stopping", [False, True])
-def test_an_ensemble_is_the_mean_of_its_members(kind, early_stopping):
-    X, _ = data(kind)
-    model, again = (fitted(kind, n_ensemble=3, early_stopping=early_stopping) for _ in range(2))
-    each = np.stack([network.predict(X) for network in model.networks_])
-    assert len({network.theta.tobytes() for network in model.networks_}) == 3
-    mean, spread = each.mean(axis=0), each.std(axis=0)
-    predict = model.predict_proba if kind is MLPClassifier else model.predict
-    np.testing.assert_allclose(predict(X), mean if kind is MLPClassifier else mean.ravel(), rtol=1e-12)
-    np.testing.assert_allclose(model.spread(X), spread if kind is MLPClassifier else spread.ravel(), rtol=1e-9)
-    assert model.network_ is model.networks_[0]
-    if not early_stopping:  # which draws a validation set before
-        np.testing.assert_array_equal(model.network_.theta, fitted(kind).network_.theta)
-    np.testing.assert_array_equal(again.spread(X), model.spread(X))  # the same seed gives the same again
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_member_does_not_depend_on_how_much_those_before_it_drew(kind):
-    """Rows of weight 0 change the order of the others, which a step with all of them does not see."""
-    X, y = data(kind)
-    X, y = X[:100], y[:100]
-    more, weight = (np.r_[X, X[:7]], np.r_[y, y[:7]]), np.r_[np.ones(100), np.zeros(7)]
-    plain, weighted = (make(kind, n_ensemble=3, alpha=0.0, shuffle=True) for _ in range(2))
-    quiet(plain, X, y)
-    quiet(weighted, *more, sample_weight=weight)
-    for network, other in zip(plain.networks_, weighted.networks_, strict=True):
-        np.testing.assert_allclose(network.theta, other.theta, rtol=1e-6, atol=1e-9)
-
-
-def test_the_spread_of_two_classes_has_both_columns():
-    X, y = make_moons(60, noise=0.2, random_state=0)
-    model = quiet(make(MLPClassifier, n_ensemble=2), X, y)
-    spread = model.spread(X)
-    assert spread.shape == (60, 2)
-    np.testing.assert_allclose(
-        spread, np.std([n.predict(X).ravel() for n in model.networks_], axis=0)[:, None] * [1, 1]
-    )
-
-
-def test_one_network_has_no_spread():
-    with pytest.raises(
-        ValueError, match="spread: one network has none; fit an ensemble, for example with n_ensemble=5"
-    ):
-        fitted(MLPRegressor).spread(X_DIABETES)
-
-
-def test_every_member_goes_on_with_partial_fit_and_warm_start():
-    model = make(MLPClassifier, n_ensemble=2)
-    for _ in range(8):
-        model.partial_fit(X_IRIS, Y_IRIS, classes=[0, 1, 2])
-    assert [member.t_ for member in model._members] == [8 * len(X_IRIS)] * 2
-    assert [len(member.loss_curve_) for member in model._members] == [8, 8]
-    warm = make(MLPClassifier, n_ensemble=2, warm_start=True)
-    quiet(warm, X_IRIS, Y_IRIS)
-    before = [network.theta.copy() for network in warm.networks_]
-    quiet(warm, X_IRIS, Y_IRIS)
-    assert all(np.abs(network.theta - old).max() > 0 for network, old in zip(warm.networks_, before, strict=True))
-    warm.n_ensemble = 3
-    with pytest.raises(
-        ValueError, match=r"n_ensemble: 2 member\(s\) were fitted before, but n_ensemble is now 3: refit"
-    ):
-        warm.fit(X_IRIS, Y_IRIS)
-
-
-def test_an_ensemble_that_fails_is_what_it_was(monkeypatch):
-    model = make(MLPClassifier, n_ensemble=2)
+def test_an_estimator_that_fails_stays_as_it_was(monkeypatch):
+    model = make(MLPClassifier)
     model.partial_fit(X_IRIS, Y_IRIS, classes=[0, 1, 2])
-    before, steps = [network.values.copy() for network in model.networks_], model._members[0].solver.memory.t
-    calls = []
+    before, steps = model.network_.values.copy(), model._record.solver.memory.t
 
-    def second_fails(*args, **kwargs):
-        calls.append(_stochastic.fit_stochastic(*args, **kwargs))
-        if len(calls) == 2:
-            raise ValueError("broken")
+    def fails_at_the_end(*args, **kwargs):
+        _stochastic.fit_stochastic(*args, **kwargs)
+        raise ValueError("broken")
 
-    monkeypatch.setattr(base, "fit_stochastic", second_fails)
+    monkeypatch.setattr(base, "fit_stochastic", fails_at_the_end)
     with pytest.raises(ValueError, match="broken"):
         model.partial_fit(X_IRIS, Y_IRIS)
-    for network, values in zip(model.networks_, before, strict=True):
-        np.testing.assert_array_equal(network.values, values)
-    assert [member.solver.memory.t for member in model._members] == [steps] * 2
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_an_ensemble_in_a_file_and_as_onnx(kind, tmp_path):
-    X, _ = data(kind)
-    model = fitted(kind, n_ensemble=3, batch_norm=True)
-    cr.save(model, tmp_path / "model.safetensors")
-    predict = "predict_proba" if kind is MLPClassifier else "predict"
-    expected = getattr(model, predict)(X)
-    for loaded in (kind.load(tmp_path / "model.safetensors"), cr.load(tmp_path / "model.safetensors"), clone_of(model)):
-        np.testing.assert_array_equal(getattr(loaded, predict)(X), expected)
-    np.testing.assert_array_equal(kind.load(tmp_path / "model.safetensors").spread(X), model.spread(X))
-    runtime = pytest.importorskip("onnxruntime")
-    cr.onnx.save(model, tmp_path / "model.onnx")
-    found = runtime.InferenceSession(tmp_path / "model.onnx").run(None, {"X": X})[-1]
-    np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-9, atol=1e-12)
-
-
-def clone_of(model):
-    return pickle.loads(pickle.dumps(model))
-
-
-def test_an_ensemble_cannot_resume(tmp_path):
-    with pytest.raises(ValueError, match="resume: a checkpoint holds one network, but n_ensemble > 1"):
-        make(MLPClassifier, n_ensemble=2, resume=str(tmp_path)).fit(X_IRIS, Y_IRIS)
+    np.testing.assert_array_equal(model.network_.values, before)
+    assert model._record.solver.memory.t == steps
 
 
 # ---------------------------------------------------------------- names in messages are those of the estimators

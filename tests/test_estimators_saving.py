@@ -83,7 +83,7 @@ def test_everything_that_fit_left_comes_back(path, name):
     assert type(loaded) is type(model)
     plain = {k: getattr(v, "item", lambda v=v: v)() for k, v in model.get_params().items()}  # numbers of Python
     assert repr(loaded.get_params()) == repr(plain)
-    special = {"network_", "_members", *model.get_params()}
+    special = {"network_", "_record", *model.get_params()}
     assert vars(loaded).keys() == vars(model).keys()
     for attribute in vars(model).keys() - special:
         ours, theirs = (comparable(getattr(m, attribute)) for m in (loaded, model))

@@ -98,7 +98,7 @@ def test_calibrated(name, method, ensemble, dtype):
 def test_what_a_calibrated_estimator_may_be(method):
     X, y = IRIS
     search = GridSearchCV(classifier(), {"alpha": [0.1, 1.0]}, cv=2)
-    for model in (make_pipeline(StandardScaler(), classifier()), classifier(n_ensemble=2), search):
+    for model in (make_pipeline(StandardScaler(), classifier()), search):
         check(fitted(CalibratedClassifierCV(model, method=method, cv=2), X, y), X)
     frozen = FrozenEstimator(fitted(classifier(), X, y))
     check(CalibratedClassifierCV(frozen, method=method).fit(X, y), X)

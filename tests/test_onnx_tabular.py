@@ -137,7 +137,7 @@ def feeds(columns, running, holes):
 def agree(model, found, X):
     if isinstance(model, cr.TabularRegressor):
         expected, (value,) = model.predict(X), found
-        scale = model.ensemble_.scale
+        scale = model.ensemble_.unit.scale
         assert np.abs((value - expected.reshape(value.shape)) / scale).max() <= 1e-5
         assert len(np.unique(expected)) > ROWS / 4
         return

@@ -69,17 +69,14 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def every(tmp_path_factory):
-    """Return a folder with runs on a table with every kind of column, one of them an ensemble, and the table."""
+    """Return a folder with runs on a table with every kind of column, and the table."""
     folder = tmp_path_factory.mktemp("every")
     frame = small_tables.frame(120)
     frame.write_csv(folder / "rows.csv")
     for task, goals in small_tables.TARGETS.items():
         if task != "binary":
-            members = {"n_ensemble": 2} if task == "regression" else {}
             rows = frame.select(*small_tables.INPUTS, *goals)
-            tables.save(
-                tables.train(rows, ",".join(goals), parameters={**small_tables.SHORT, **members}), folder / task
-            )
+            tables.save(tables.train(rows, ",".join(goals), parameters=small_tables.SHORT), folder / task)
     return folder
 
 

@@ -12,11 +12,56 @@ import numpy as np
 
 from chainrule._internal.typing import Array, Float
 from chainrule.encoding import TableEncoding
+from chainrule.losses import SigmoidCrossEntropy
 from chainrule.network import Network
 
-__all__ = ["Ensemble"]
+__all__ = ["Ensemble", "Unit"]
 
 ROWS = 2**16  # encoded at a time
+
+
+@final
+@dataclass(eq=False)
+class Unit:
+    """The unit of a target of numbers, which the networks learn standardized.
+
+    .. code-block:: text
+
+        y = center + scale · p                 or, with a shift, exp(center + scale · p) − shift
+        low ≤ y ≤ high
+
+    Parameters
+    ----------
+    center, scale, low, high : (outputs,) array
+        ``low`` and ``high`` are the range of predictions.
+    shift : (outputs,) array, optional
+        Given if the networks learn the logarithm of the target: log(y + shift).
+
+    Examples
+    --------
+    >>> one = np.ones(1)
+    >>> Unit(2 * one, one, 0 * one, 9 * one)(np.array([[0.5], [99.0]])).tolist()
+    [[2.5], [9.0]]
+    """
+
+    center: Array
+    scale: Array
+    low: Array
+    high: Array
+    shift: Array | None = None
+
+    def __call__(self, p: Float[Array, "rows outputs"]) -> Float[Array, "rows outputs"]:
+        """Return the values for outputs of the networks."""
+        y = self.center + self.scale * p
+        if self.shift is not None:
+            y = np.exp(np.minimum(y, np.log(self.high + self.shift))) - self.shift
+        return np.clip(y, self.low, self.high)
+
+    def standardized(self, y: Float[Array, "rows outputs"]) -> Float[Array, "rows outputs"]:
+        """Return values as the networks learn them."""
+        if self.shift is not None:
+            y = np.log(np.maximum(y + self.shift, np.finfo(np.float64).tiny))
+        return np.asarray((y - self.center) / self.scale)
 
 
 @final
@@ -27,7 +72,7 @@ class Ensemble:
     .. code-block:: text
 
         p = (1 − λ) · meanₘ link(networkₘ(encoding(X))) + λ · link(z W + b)         z: scaled values, without the clip
-        y = low ≤ center + scale · p ≤ high                                        elementwise
+        y = unit(p)                                                              for numbers
 
     Parameters
     ----------
@@ -36,10 +81,11 @@ class Ensemble:
         All with the same loss, whose inverse link is applied.
     linear : (W, b, λ), optional
         A linear model of the scaled values, and its share of the mean.
-    center, scale : float or (outputs,) array
-        The unit of the target.
-    low, high : float or (outputs,) array
-        The range of predictions.
+    unit : Unit, optional
+        The unit of the target, if it is numbers.
+    thresholds : (outputs,) array, optional
+        For classes: the one with the largest p / threshold is chosen. For several labels at once, each is chosen if p
+        is above its threshold. By default all are equal, and 1/2 for labels.
     errors : (k, outputs) array, optional
         Sorted absolute errors of numbers on rows that a member was not trained on.
 
@@ -55,16 +101,9 @@ class Ensemble:
     encoding: TableEncoding
     networks: Sequence[Network]
     linear: tuple[Array, Array, float] | None = None
-    center: float | Array = 0.0
-    scale: float | Array = 1.0
-    low: float | Array = -np.inf
-    high: float | Array = np.inf
+    unit: Unit | None = None
+    thresholds: Array | None = None
     errors: Array | None = None
-
-    @property
-    def unit(self) -> bool:
-        """Whether the predictions are numbers in the unit of a target, not probabilities."""
-        return isinstance(self.scale, np.ndarray)
 
     def predict(self, X: Any) -> Float[Array, "rows outputs"]:
         """Return the predictions for rows of a table, as float64."""
@@ -83,11 +122,13 @@ class Ensemble:
                 W, b, share = self.linear
                 mean = (1 - share) * mean + share * link(block @ W + b)
             p[at : at + ROWS] = mean
-        return self.in_unit(p)
+        return p if self.unit is None else self.unit(p)
 
-    def in_unit(self, p: Float[Array, "rows outputs"]) -> Float[Array, "rows outputs"]:
-        """Return outputs in the unit of the target and within its range."""
-        return np.clip(self.center + self.scale * p, self.low, self.high)
+    def chosen(self, p: Float[Array, "rows outputs"]) -> Array:
+        """Return the index of the class for each row of probabilities; for several labels, a row of 0 and 1."""
+        if isinstance(self.networks[0].loss, SigmoidCrossEntropy):
+            return (p > (0.5 if self.thresholds is None else self.thresholds)).astype(int)
+        return (p if self.thresholds is None else p / self.thresholds).argmax(axis=1)
 
     def half_width(self, coverage: float) -> Float[Array, "outputs"]:
         """Return half the width of intervals that contain a share of new values, for each output.

@@ -1,7 +1,8 @@
 """Write one model file of each kind, with inputs and predictions beside it: tests/files/VERSION/.
 
 Run once for each version, and never again: what a version wrote must stay readable. The folder format-1 has two files
-as they were written before the first release: no seed, networks only.
+as they were written before the first release: no seed, networks only. The folder several-networks has two estimators
+that were fitted with ``n_ensemble=3``, a parameter that they no longer have.
 """
 
 import contextlib

@@ -19,7 +19,7 @@ from chainrule.cli.options import Overwrite, option
 from chainrule.cli.output import tell
 from chainrule.files import networks as files
 from chainrule.files import serving
-from chainrule.files.fitted import mean_prediction
+from chainrule.files.fitted import predict_samples
 from chainrule.network import Network
 
 ROWS = 256  # random ones, to compare the predictions
@@ -59,13 +59,14 @@ def export(
     onnx_model.save(exported, onnx, metadata, opset=opset, overwrite=overwrite)
     content, ensemble = onnx.read_bytes(), getattr(exported, "ensemble_", None)
     model = require("onnx", "onnx").load_from_string(content)
-    networks = ensemble.networks if ensemble else getattr(exported, "networks_", [exported])  # of an estimator
-    shape = (len(ensemble.encoding.levels),) if ensemble else networks[0].input_shape
-    dtype, predict = networks[0].dtype, functools.partial(mean_prediction, networks)
     if ensemble:
+        network, shape = ensemble.networks[0], (len(ensemble.encoding.levels),)
         dtype, predict = np.dtype(np.float64), ensemble.predict
+    else:
+        network = getattr(exported, "network_", exported)  # of an estimator
+        shape, dtype, predict = network.input_shape, network.dtype, functools.partial(predict_samples, network)
     X = np.random.default_rng(0).uniform(low, high, (ROWS, *shape)).astype(dtype)
-    inputs, outputs = (" x ".join(map(str, sizes)) for sizes in (shape, networks[0].output_shape))
+    inputs, outputs = (" x ".join(map(str, sizes)) for sizes in (shape, network.output_shape))
     many = len(model.graph.input) > 1
     tell(
         f"{onnx}: {inputs} {'columns' if many else 'inputs'}, {outputs} {model.graph.output[-1].name}, {dtype}, "

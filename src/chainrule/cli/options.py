@@ -19,7 +19,7 @@ TABLE, NET, LEARN, SEARCH, RUN = "Tables", "Network", "Training", "Search", "Run
 DATA_SETS_ONLY = ("schedule", "warm_up", "data")
 TABLES_ONLY = (
     "target", "task", "categorical", "numeric", "drop", "date", "test", "validation", "time_column", "group",
-    "class_weight", "delimiter", "decimal", "stream", "print_python", "fast", "minutes",
+    "class_weight", "delimiter", "decimal", "stream", "print_python", "fast", "metric", "minutes",
 )  # fmt: skip
 RUN_ONLY = ("data", "stream", "print_python", "out", "overwrite", "resume", "quiet")  # not kept with a training run
 PARAMETERS = {
@@ -150,6 +150,10 @@ class TrainOptions(TableOptions):
     fast: Annotated[
         bool, option(TABLE, "Train one network instead of an ensemble, as the options for a network do.", "--fast")
     ] = False
+    metric: Annotated[
+        Text,
+        option(TABLE, "What to choose by: accuracy, balanced-accuracy, f1, auc or log-loss; rmse or mae for a number."),
+    ] = None
     minutes: Annotated[Real, option(TABLE, "Time limit for training an ensemble, in minutes.")] = None
     stream: Annotated[bool, option(TABLE, "Read the file in chunks (automatic for large files).", "--stream")] = False
     print_python: Annotated[

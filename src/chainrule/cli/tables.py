@@ -40,6 +40,7 @@ WORDS = {
     r"a str among \{([^}]*)\}": r"one of \1",
     **{REFUSED.format(parameter): rf"{spelled(name)}: must be \1, got \2." for name, parameter in PARAMETERS.items()},
     r"^unknown activation": "--activation: unknown activation",
+    r"^metric: |^(?=unknown metric)": "--metric: ",
     r"gradient_clip=": "--clip-norm ",
     r"learning_rate_init": "--learning-rate",
 }
@@ -57,7 +58,7 @@ def _arguments(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the parameters of the estimator, and the other arguments of :func:`chainrule.tables.train`."""
     check_bounds("train", plan.options)
     given = {name: value for name, value in plan.options.items() if value not in (None, [])}
-    kind = {name: given[name] for name in ("fast", "minutes") if given.get(name)}
+    kind = {name: given[name] for name in ("fast", "metric", "minutes") if given.get(name)}
     return of_network(given), of_table({"test": str(TEST), **given}) | kind
 
 
@@ -103,21 +104,26 @@ def _trained(plan: Plan, folder: Path, *, streamed: bool, quiet: bool) -> Traine
     parameters, table = _arguments(plan)
     kept = plan.source != "-"  # standard input cannot be read again
     single = tables.Options(parameters=parameters, stream=streamed, **table).single
-    progress = [] if quiet else [Progress(every=1 if streamed else 5)]
+    said: set[str] = set()
+    callbacks = [resuming.checkpoint(folder)] if single and kept else []
+    callbacks += [Progress(every=1 if streamed else 5)] if single and not quiet else []
 
     def started(schema: Schema, split: Split, notes: Sequence[str]) -> None:
         if kept:
             resuming.keep(folder, plan)
         if not quiet:
+            said.update(notes)
             tell(f"{decided(schema, split, notes, single=single)}\n")
 
     with resuming.training(folder):
         trained = tables.train(
             plan.source, plan.options["target"], parameters=parameters, stream=streamed,
-            callbacks=[resuming.checkpoint(folder), *progress] if kept else progress,
-            resume=resuming.place(folder) if kept else None, started=started,
+            callbacks=callbacks, resume=resuming.place(folder) if kept else None, started=started,
             show=None if quiet else Printer(sys.stdout), **table,
         )  # fmt: skip
+    for note in [] if quiet else trained.notes:
+        if note not in said:  # before training
+            tell(f"note     {note}")
     for message in trained.warnings:
         say(f"Warning: {message}")
     return trained

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.typing import Array
-from chainrule.estimators._member import Member, SolverState
+from chainrule.estimators._record import FitRecord, SolverState
 from chainrule.files.states import check_state, check_stream, form
 from chainrule.schedules import Schedule
 from chainrule.training.callbacks import Callback, Run
@@ -68,22 +68,22 @@ class Contract(Callback):
     rate is divided by 5 instead, until it is 1e-6 or less.
     """
 
-    def __init__(self, estimator: Any, member: Member, solver: SolverState, batch_size: int) -> None:
-        self.estimator, self.member, self.solver, self.batch_size = estimator, member, solver, batch_size
+    def __init__(self, estimator: Any, record: FitRecord, solver: SolverState, batch_size: int) -> None:
+        self.estimator, self.record, self.solver, self.batch_size = estimator, record, solver, batch_size
         self.rate = solver.rate
 
     def on_epoch(self, run: Run) -> None:
-        e, member, solver = self.estimator, self.member, self.solver
-        member.n_iter_ += 1
-        member.t_ += run.rows
-        member.loss_ = self._mean_loss(run)
-        member.loss_curve_.append(member.loss_)
+        e, record, solver = self.estimator, self.record, self.solver
+        record.n_iter_ += 1
+        record.t_ += run.rows
+        record.loss_ = self._mean_loss(run)
+        record.loss_curve_.append(record.loss_)
         if e.verbose:
-            print(f"Iteration {member.n_iter_}, loss = {member.loss_:.8f}")  # noqa: T201  (verbose prints)
+            print(f"Iteration {record.n_iter_}, loss = {record.loss_:.8f}")  # noqa: T201  (verbose prints)
         improved = self._watch_score(run) if e.early_stopping else self._watch_loss()
         solver.without_improvement = 0 if improved else solver.without_improvement + 1
         if e.solver == "sgd" and e.learning_rate == "invscaling":
-            self.rate.now["factor"] = 1 / (member.t_ + 1) ** e.power_t
+            self.rate.now["factor"] = 1 / (record.t_ + 1) ** e.power_t
         if solver.without_improvement > e.n_iter_no_change:
             what = "Validation score" if e.early_stopping else "Training loss"
             self._give_up(
@@ -97,7 +97,7 @@ class Contract(Callback):
 
     def state(self) -> dict[str, Any]:
         solver = self.solver
-        return {name: getattr(self.member, name, None) for name in WATCHED} | {
+        return {name: getattr(self.record, name, None) for name in WATCHED} | {
             "without_improvement": solver.without_improvement,
             "best_theta": solver.best_theta,
             "factor": self.rate.now["factor"],
@@ -107,7 +107,7 @@ class Contract(Callback):
         kinds = {**WATCHED, "without_improvement": "count", "best_theta": self._form, "factor": "number"}
         *watched, count, theta, factor = check_state(state, kinds)
         for name, value in zip(WATCHED, watched, strict=True):
-            setattr(self.member, name, value)
+            setattr(self.record, name, value)
         self.solver.without_improvement, self.solver.best_theta = count, theta
         self.rate.now["factor"] = factor
 
@@ -118,20 +118,20 @@ class Contract(Callback):
         return float((self.batch_size * values[:-1].sum() + last * values[-1]) / run.rows)
 
     def _watch_loss(self) -> bool:
-        e, member = self.estimator, self.member
-        improved = not member.loss_ > member.best_loss_ - e.tol
-        member.best_loss_ = min(member.best_loss_, member.loss_)
+        e, record = self.estimator, self.record
+        improved = not record.loss_ > record.best_loss_ - e.tol
+        record.best_loss_ = min(record.best_loss_, record.loss_)
         return improved
 
     def _watch_score(self, run: Run) -> bool:
-        e, member = self.estimator, self.member
+        e, record = self.estimator, self.record
         score = run.history["val_score"][-1]
-        member.validation_scores_.append(score)
+        record.validation_scores_.append(score)
         if e.verbose:
             print(f"Validation score: {score:f}")  # noqa: T201
-        improved = not score < member.best_validation_score_ + e.tol
-        if score > member.best_validation_score_:
-            member.best_validation_score_ = score
+        improved = not score < record.best_validation_score_ + e.tol
+        if score > record.best_validation_score_:
+            record.best_validation_score_ = score
             self.solver.best_theta = run.network.values.copy()
         return improved
 

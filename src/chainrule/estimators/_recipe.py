@@ -6,6 +6,7 @@ import contextvars
 import copy
 import math
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -16,7 +17,8 @@ import numpy as np
 from chainrule._internal.names import lookup
 from chainrule._internal.typing import Array
 from chainrule.encoding import TableEncoding
-from chainrule.estimators._folds import FOLDS, folds, log_losses, temperature
+from chainrule.ensemble import Unit
+from chainrule.estimators._folds import FOLDS, folds
 from chainrule.estimators._members import Member, Members
 from chainrule.estimators._settings import ACTIVATIONS
 from chainrule.initializers import LeCunNormal, Normal
@@ -29,7 +31,7 @@ from chainrule.schedules import CosineLog
 FEW = 1_000  # rows; below, there are twice as many members
 BATCH = 64  # rows
 SCALE_RATE = 6.0  # the factor of the learning rate for Scale, the first layer
-PILOT = 10_000  # rows, for the choice of an encoding
+PILOT = 10_000  # rows, for a trial
 CHANCE = 1.5  # standard errors
 TRIAL = 50  # steps that are timed for ``max_minutes``
 FEWEST_EPOCHS = 4  # that are worth training; rows are left out for them
@@ -45,7 +47,7 @@ class Target:
     strata: Array  # (rows,)
     outputs: int
     loss: Loss
-    unit: tuple[Array, ...] = ()  # of numbers: low, high, center, scale
+    unit: Unit | None = None  # of numbers
 
 
 def make_members(
@@ -89,48 +91,51 @@ def make_members(
     )
 
 
-def piecewise_helps(
+def second_is_better(
     model: Any,
-    encoding: TableEncoding,
+    first: tuple[TableEncoding, Target],
+    second: tuple[TableEncoding, Target],
+    losses: Callable[[Target, Array, Array], Array],
     z: Array,
-    target: Target,
     weight: Array | None,
     groups: Any,
     seed: int,
     threads: int,
 ) -> bool:
-    """Return whether classes are predicted better with the piecewise-linear encoding, by more than chance.
+    """Return whether the second of two encodings or targets is better than the first, by more than chance.
 
-    A network with it and one without are trained on four folds of up to 10,000 rows, for a quarter of the epochs each.
-    Their calibrated log-losses in the rows of the fifth are compared row by row.
+    A network for each is trained on four folds of up to 10,000 rows, for a quarter of the epochs. The losses of their
+    predictions for the rows of the fifth, a function of the target, the rows and the outputs, are compared row by row.
     """
-    rng = np.random.default_rng([seed, 1])
+    rng, some = np.random.default_rng([seed, 1]), np.arange(len(z))
     if len(z) > PILOT:
         some = np.sort(rng.choice(len(z), PILOT, replace=False))
-        z, target = z[some], replace(target, t=target.t[some], strata=target.strata[some])
         weight, groups = (None if values is None else values[some] for values in (weight, groups))
     both = []
-    for used in (encoding.without_piecewise(), encoding):
-        made = make_members(model, used, z, target, weight, groups, np.random.default_rng([seed, 2]))
-        first = replace(made, members=made.members[:1], epochs=max(1, made.epochs // 4), scores=[])
-        both.append(first)
-    if not len(both[0].members[0].held_out):
+    for encoding, target in (first, second):
+        part = replace(target, t=target.t[some], strata=target.strata[some])
+        made = make_members(model, encoding, z[some], part, weight, groups, np.random.default_rng([seed, 2]))
+        both.append(replace(made, members=made.members[:1], epochs=max(1, made.epochs // 4), scores=[]))
+    if len(both[0].members[0].held_out) < 2:
         return False
 
-    def losses(made: Members) -> Array:
+    def run(made: Members, target: Target) -> Array:
         made.run(made.epochs, 1, _no_report, lambda: False)
         if not made.scores:  # diverged
             return np.full(1, np.inf)
         made.finish()
         rows, out = made.out_of_fold()
-        return log_losses(target.t[rows], out / temperature(target.t[rows], out))
+        return losses(target, some[rows], out)
 
     with ThreadPoolExecutor(min(2, threads)) as pool:
-        futures = [pool.submit(contextvars.copy_context().run, losses, made) for made in both]
-        plain, piecewise = (future.result() for future in futures)
-    if not (np.isfinite(plain).all() and np.isfinite(piecewise).all() and len(plain) > 1):
+        futures = [
+            pool.submit(contextvars.copy_context().run, run, made, target)
+            for made, (_, target) in zip(both, (first, second), strict=True)
+        ]
+        one, other = (future.result() for future in futures)
+    if not (np.isfinite(one).all() and np.isfinite(other).all()):
         return False
-    better = plain - piecewise
+    better = one - other
     return bool(better.mean() > CHANCE * better.std(ddof=1) / math.sqrt(len(better)))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 import warnings
@@ -12,7 +11,7 @@ import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.validation import check_is_fitted
 
-from chainrule.estimators._member import Member
+from chainrule.estimators._record import FitRecord
 from chainrule.estimators.advice import LeftOutWarning
 from chainrule.files import ensembles
 from chainrule.files.container import opened, read_header
@@ -44,7 +43,7 @@ def contents(model: Any, *, folded: bool) -> Contents:
     names = known.get("feature_names_in_")
     fitted = Fitted(
         kind,
-        [fold(network) for network in model.networks_] if folded else model.networks_,
+        [fold(model.network_) if folded else model.network_],
         _parameters(model),
         _labels(model) if kind == "MLPClassifier" else None,
         None if names is None else list(names),
@@ -62,20 +61,25 @@ def load(cls: type, kind: str, path: str | os.PathLike[str]) -> Any:
         header = read_header(file, expected)
         check_kind(header, kind, expected)
         fitted = read_fitted(file, header)
+        if len(fitted.networks) > 1:
+            raise ModelFileError(
+                f"the file has {len(fitted.networks)} networks, and {kind} has one. To predict with their mean, use "
+                "chainrule.load."
+            )
+        fitted.parameters.pop("n_ensemble", None)  # 1, of earlier versions
         model = _construct(cls, fitted.parameters)
-    network = fitted.networks[0]
+    [network] = fitted.networks
     model.n_features_in_, model.n_outputs_ = math.prod(network.input_shape), network.output_shape[0]
     if fitted.feature_names is not None:
         model.feature_names_in_ = np.array(fitted.feature_names, dtype=object)
     if fitted.labels is not None:
         model._labels = _binarizer(fitted.labels)
         model.classes_ = fitted.labels.classes
-    members = [Member(network, **copy.deepcopy(fitted.attributes)) for network in fitted.networks]  # of the first, all
-    for member in members:
-        member.watch(model)
+    record = FitRecord(network, **fitted.attributes)
+    record.watch(model)
     if fitted.columns:
-        members[0].history_ = _history(fitted.columns, fitted.stopped)
-    model._put(members)
+        record.history_ = _history(fitted.columns, fitted.stopped)
+    model._put(record)
     return model
 
 

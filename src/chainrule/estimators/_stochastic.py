@@ -1,6 +1,6 @@
 """Mini-batch fitting: one call of :func:`chainrule.train`, with scikit-learn's rules.
 
-The estimator ``e`` is read, the member is written.
+The estimator ``e`` is read, the record is written.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from chainrule._internal.names import reword
 from chainrule._internal.typing import Array
 from chainrule.advice import left_to_the_caller, sample
 from chainrule.estimators._contract import Continued, Contract, LegacyShuffle, TrainingScore
-from chainrule.estimators._member import Member, SolverState
+from chainrule.estimators._record import FitRecord, SolverState
 from chainrule.estimators._settings import NAMES, build_optimizer, build_penalties
 from chainrule.estimators.advice import warn_unconverged
 from chainrule.schedules import Rate, Schedule
@@ -33,7 +33,7 @@ NOT_FINITE = (
 
 def fit_stochastic(
     e: Any,
-    member: Member,
+    record: FitRecord,
     X: Any,
     y: Array,
     weight: Array | None,
@@ -42,7 +42,7 @@ def fit_stochastic(
     *,
     incremental: bool,
 ) -> bool:
-    """Train the member's network on mini-batches; return whether Ctrl-C ended it.
+    """Train the record's network on mini-batches; return whether Ctrl-C ended it.
 
     ``held_out`` is the user's validation set; ``incremental`` means one epoch of ``partial_fit``.
     """
@@ -57,20 +57,20 @@ def fit_stochastic(
     if e.batch_size != "auto" and e.batch_size > rows:
         message = "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped"
         warnings.warn(message, stacklevel=5)
-    network, solver = member.network_, _solver(e, member, incremental=incremental)
-    member.n_iter_ = 0
-    contract = Contract(e, member, solver, batch_size)
+    network, solver = record.network_, _solver(e, record, incremental=incremental)
+    record.n_iter_ = 0
+    contract = Contract(e, record, solver, batch_size)
     on_train = TrainingScore(sample(X), sample(y), _scorer(e, None)) if held_out is not None else None
     random = e.layers is not None or e.input_dropout or np.any(e.dropout)
     try:
         with left_to_the_caller():
-            member.history_ = train(
+            record.history_ = train(
                 network,
                 X,
                 y,
                 optimizer=solver.optimizer,
                 state=solver.memory,
-                schedule=_schedule(e, member, solver, incremental=incremental),
+                schedule=_schedule(e, record, solver, incremental=incremental),
                 penalties=build_penalties(e),
                 clip=None if e.gradient_clip is None else ClipNorm(e.gradient_clip),
                 sample_weight=weight,
@@ -86,54 +86,54 @@ def fit_stochastic(
                     *(e.callbacks or []),
                 ],
                 resume=e.resume,
-                seed=int(random_state.randint(2**31 - 1)) + member.t_ if random else 0,  # a new one per partial_fit
+                seed=int(random_state.randint(2**31 - 1)) + record.t_ if random else 0,  # a new one per partial_fit
             )
         if on_train:
-            member.history_.add("score", on_train.scores)
+            record.history_.add("score", on_train.scores)
     except DivergenceError as error:
-        _diverged(e, member, error, solver)
+        _diverged(e, record, error, solver)
     if e.early_stopping and not incremental and solver.best_theta is not None:
         network.values[:] = solver.best_theta
-    interrupted = member.history_.stopped.startswith("interrupted")
+    interrupted = record.history_.stopped.startswith("interrupted")
     if interrupted:
         warnings.warn("Training interrupted by user.", stacklevel=5)
-    elif not incremental and member.n_iter_ == e.max_iter:
-        warn_unconverged(member.loss_curve_, e.max_iter, e.tol)
+    elif not incremental and record.n_iter_ == e.max_iter:
+        warn_unconverged(record.loss_curve_, e.max_iter, e.tol)
     return bool(interrupted)
 
 
-def _solver(e: Any, member: Member, *, incremental: bool) -> SolverState:
+def _solver(e: Any, record: FitRecord, *, incremental: bool) -> SolverState:
     """Return the solver's initial state: that of the last ``partial_fit``, as far as it is still compatible.
 
     It respects changes made with ``set_params``; a different optimizer starts with new state.
     """
-    optimizer, network, known = build_optimizer(e), member.network_, member.solver
+    optimizer, network, known = build_optimizer(e), record.network_, record.solver
     fresh = SolverState(optimizer, optimizer.start(network.theta, network.weights), Rate())
     if known is None:
-        member.solver = fresh
+        record.solver = fresh
     elif not incremental:
-        member.solver = replace(fresh, without_improvement=known.without_improvement)
+        record.solver = replace(fresh, without_improvement=known.without_improvement)
     else:
         memory = known.memory if type(optimizer) is type(known.optimizer) else fresh.memory
         memory.weights = network.weights  # a copied or unpickled model has its own
-        member.solver = replace(known, optimizer=optimizer, memory=memory)
-    return member.solver
+        record.solver = replace(known, optimizer=optimizer, memory=memory)
+    return record.solver
 
 
-def _schedule(e: Any, member: Member, solver: SolverState, *, incremental: bool) -> Schedule:
+def _schedule(e: Any, record: FitRecord, solver: SolverState, *, incremental: bool) -> Schedule:
     """Return the schedule; for ``partial_fit`` it counts all epochs so far, out of ``max_iter``."""
     if not isinstance(e.learning_rate, Schedule):
         return solver.rate
-    return Continued(e.learning_rate, len(member.loss_curve_), e.max_iter) if incremental else e.learning_rate
+    return Continued(e.learning_rate, len(record.loss_curve_), e.max_iter) if incremental else e.learning_rate
 
 
-def _diverged(e: Any, member: Member, error: DivergenceError, solver: SolverState) -> None:
+def _diverged(e: Any, record: FitRecord, error: DivergenceError, solver: SolverState) -> None:
     """Restore the best parameters if early stopping kept any, else raise an error."""
     if not e.early_stopping or solver.best_theta is None:
         raise ValueError(f"{NOT_FINITE} {error}") from error
-    member.history_ = error.history
-    member.loss_curve_.append(np.nan)
-    member.validation_scores_.append(np.nan)
+    record.history_ = error.history
+    record.loss_curve_.append(np.nan)
+    record.validation_scores_.append(np.nan)
     warnings.warn(f"{reword(str(error), NAMES)} The best parameters so far are kept.", ConvergenceWarning, stacklevel=6)
 
 

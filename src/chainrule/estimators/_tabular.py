@@ -26,7 +26,7 @@ from chainrule.estimators import _ensemble_checkpoints as checkpoints
 from chainrule.estimators import _saving
 from chainrule.estimators._linear import MOST_ROWS, MOST_VALUES, fit_linear
 from chainrule.estimators._members import Members
-from chainrule.estimators._recipe import IN_TRAINING, Target, fit_to_time, make_members, piecewise_helps
+from chainrule.estimators._recipe import IN_TRAINING, Target, fit_to_time, make_members
 from chainrule.files.networks import contents
 from chainrule.files.values import shown
 from chainrule.network import Network
@@ -64,7 +64,6 @@ class BaseTabular(BaseEstimator, ABC):
     _kind: ClassVar[str]  # in its files
     ensemble_: Ensemble
 
-    _piecewise: ClassVar[bool]  # whether numbers are always encoded piecewise; if not, where it helps
     _epochs: ClassVar[tuple[int, int]]  # the number of epochs, and the fewest steps in all of them
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "n_estimators": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -92,6 +91,12 @@ class BaseTabular(BaseEstimator, ABC):
     @abstractmethod
     def _target(self, y: Array) -> Target:
         """Set the attributes that describe a validated y, and return it as the networks learn it."""
+
+    @abstractmethod
+    def _choose(
+        self, encoding: TableEncoding, target: Target, y: Array, z: Array, weight: Array | None, groups: Any, seed: int
+    ) -> tuple[TableEncoding, Target]:
+        """Return the encoding and the target to learn, after a trial where it depends on the data."""
 
     @abstractmethod
     def _measure(self, t: Array, out: Array, weight: Array | None) -> tuple[float, float, float]:
@@ -130,14 +135,11 @@ class BaseTabular(BaseEstimator, ABC):
         encoding = self._encoding(columns)
         z = encoding.scaled(columns)
         seed, saved = self._seed()
-        if not self._piecewise and not (
-            len(encoding.encoded) and piecewise_helps(self, encoding, z, target, weight, groups, seed, self._threads())
-        ):
-            encoding = encoding.without_piecewise()
+        encoding, target = self._choose(encoding, target, y, z, weight, groups, seed)
         made = self._train(encoding, z, target, weight, groups, began, seed, saved)
         linear = None
         few = len(z) <= MOST_ROWS and z.shape[1] <= MOST_VALUES
-        one_answer = target.unit or target.t.ndim == 1  # not several labels at once
+        one_answer = target.unit is not None or target.t.ndim == 1  # not several labels at once
         if one_answer and (self.linear is True or (self.linear == "auto" and few)):
             linear = fit_linear(z, target.t, made.fold, weight)
         self.ensemble_ = Ensemble(encoding, [member.network for member in made.members])
@@ -216,7 +218,9 @@ class BaseTabular(BaseEstimator, ABC):
         limited, threads = self.max_minutes is not None, min(self._threads(), len(made.members))
         same = {}
         if self.checkpoint is not None:
-            same = checkpoints.describe(made, random_state=seed, max_minutes=self.max_minutes)
+            same = checkpoints.describe(
+                made, random_state=seed, max_minutes=self.max_minutes, eval_metric=self.eval_metric
+            )
         if saved is not None:
             checkpoints.restore(saved, made, same, limited=limited)
         elif limited:

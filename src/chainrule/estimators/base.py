@@ -6,7 +6,6 @@ import copy
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -33,11 +32,11 @@ from chainrule.estimators._architecture import (
 )
 from chainrule.estimators._contract import WATCHED
 from chainrule.estimators._lbfgs import fit_lbfgs
-from chainrule.estimators._member import Member
+from chainrule.estimators._record import FitRecord
 from chainrule.estimators._settings import NAMES, SOLVERS, check_lbfgs, is_lbfgs, network_dtype
 from chainrule.estimators._stochastic import NOT_FINITE, fit_stochastic
 from chainrule.estimators.advice import warn_dead_or_constant
-from chainrule.files.fitted import mean_prediction
+from chainrule.files.fitted import predict_samples
 from chainrule.files.networks import contents
 from chainrule.layers import Dense
 from chainrule.losses import Loss
@@ -54,7 +53,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     _kind: ClassVar[str]  # in its files
     network_: Network
-    _members: list[Member]
+    _record: FitRecord
 
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -91,7 +90,6 @@ class BaseMLP(BaseEstimator, ABC):
         "resume": [str, os.PathLike, None],
         "batch_norm": ["boolean"],
         "layer_norm": ["boolean"],
-        "n_ensemble": [Interval(Integral, 1, None, closed="left")],
         "layers": [list, tuple, None],
         "input_shape": [list, tuple, Interval(Integral, 1, None, closed="left"), None],
     }
@@ -148,12 +146,6 @@ class BaseMLP(BaseEstimator, ABC):
     def intercepts_(self) -> list[Array]:
         """The biases of every layer, also as views."""
         return [layer.b for layer in self._dense() if layer.b is not None]
-
-    @property
-    def networks_(self) -> list[Network]:
-        """The networks of all members; ``network_`` and the other fitted attributes belong to the first one."""
-        self._check_fitted()
-        return [member.network_ for member in self._members]
 
     def _dense(self) -> list[Dense]:
         self._check_fitted()
@@ -213,53 +205,29 @@ class BaseMLP(BaseEstimator, ABC):
         check_lbfgs(self, held_out)
         if incremental and self.resume is not None:
             raise ValueError("partial_fit does not support resume: checkpoints belong to a complete fit.")
-        if self.n_ensemble > 1 and self.resume is not None:
-            raise ValueError("resume: a checkpoint holds one network, but n_ensemble > 1: fit the members one by one.")
         if fresh and not incremental:
             remedy = "Scale them, for example make_pipeline(StandardScaler(), model)."
             warn_unscaled(X, remedy, getattr(self, "feature_names_in_", None), stacklevel=6)
-        self._fit_members(X, y, weight, held_out, fresh=fresh, incremental=incremental)
+        random_state = check_random_state(self.random_state)
+        record = self._prepared(None if fresh else self._record, X, random_state)
+        self._train(record, as_samples(self, X), y, weight, held_out, random_state, incremental=incremental)
+        self._put(record)
 
-    def _fit_members(self, X: Any, y: Array, weight: Any, held_out: Any, *, fresh: bool, incremental: bool) -> None:
-        """Fit the networks one after another, each with its own random numbers.
-
-        Ctrl-C ends the whole fit: a new ensemble has the completed members, or the current one if there are none.
-        """
-        before: Sequence[Member | None] = [None] * self.n_ensemble if fresh else self._members
-        if len(before) != self.n_ensemble:
-            raise ValueError(
-                f"n_ensemble: {len(before)} member(s) were fitted before, but n_ensemble is now {self.n_ensemble}: "
-                "refit with warm_start=False."
-            )
-        members: list[Member] = []
-        streams = _streams(check_random_state(self.random_state), self.n_ensemble)
-        for known, random_state in zip(before, streams, strict=True):
-            member = self._prepared(known, X, random_state)
-            rows = as_samples(self, X)
-            interrupted = self._fit_member(member, rows, y, weight, held_out, random_state, incremental=incremental)
-            if interrupted and fresh and members:
-                break
-            members.append(member)
-            if interrupted:
-                members += [old for old in before[len(members) :] if old is not None]
-                break
-        self._put(members)
-
-    def _prepared(self, known: Member | None, X: Any, random_state: np.random.RandomState) -> Member:
-        """Return a new member, or a copy of ``known`` for the current parameters."""
+    def _prepared(self, known: FitRecord | None, X: Any, random_state: np.random.RandomState) -> FitRecord:
+        """Return a new record, or a copy of ``known`` for the current parameters."""
         if known is None:
-            member = Member(self._drawn(X.shape[1], network_dtype(self, as_samples(self, X)), random_state))
+            record = FitRecord(self._drawn(X.shape[1], network_dtype(self, as_samples(self, X)), random_state))
         else:
-            member = known.copy()
-            member.network_ = carried_over(self, member.network_, X.shape[1])
-            if member.network_.dtype != known.network_.dtype:
-                member.solver = None  # its state belongs to the other network
-        member.watch(self)
-        return member
+            record = known.copy()
+            record.network_ = carried_over(self, record.network_, X.shape[1])
+            if record.network_.dtype != known.network_.dtype:
+                record.solver = None  # its state belongs to the other network
+        record.watch(self)
+        return record
 
-    def _fit_member(
+    def _train(
         self,
-        member: Member,
+        record: FitRecord,
         X: Any,
         y: Array,
         weight: Any,
@@ -267,28 +235,27 @@ class BaseMLP(BaseEstimator, ABC):
         random_state: np.random.RandomState,
         *,
         incremental: bool,
-    ) -> bool:
-        """Fit one network further; return whether Ctrl-C ended it."""
+    ) -> None:
+        """Fit the network further."""
         with reworded(NAMES):
             if is_lbfgs(self):
-                interrupted = fit_lbfgs(self, member, X, y, weight)
+                interrupted = fit_lbfgs(self, record, X, y, weight)
             else:
                 interrupted = fit_stochastic(
-                    self, member, X, y, weight, held_out, random_state, incremental=incremental
+                    self, record, X, y, weight, held_out, random_state, incremental=incremental
                 )
-        if not np.isfinite(member.network_.theta).all():
+        if not np.isfinite(record.network_.theta).all():
             raise ValueError(NOT_FINITE)
         if not incremental and not interrupted:
             with blas_threads(1):  # for at most 1,000 rows
-                warn_dead_or_constant(member.network_, X, y)
-        return bool(interrupted)
+                warn_dead_or_constant(record.network_, X, y)
 
-    def _put(self, members: list[Member]) -> None:
-        """Set the fitted attributes: those of the first member."""
-        for name in self._members[0].published() if "_members" in vars(self) else ():
+    def _put(self, record: FitRecord) -> None:
+        """Set the fitted attributes."""
+        for name in self._record.published() if "_record" in vars(self) else ():
             self.__dict__.pop(name, None)
-        self._members = members
-        self.__dict__.update(members[0].published())
+        self._record = record
+        self.__dict__.update(record.published())
         self.n_layers_ = len(self._dense()) + 1
         self.out_activation_ = self._out_activation()
 
@@ -324,51 +291,17 @@ class BaseMLP(BaseEstimator, ABC):
         """Validate X and return the network's predictions."""
         if self._is_plain(X):  # for a single row scikit-learn's checks take four times as long as the network
             try:
-                return mean_prediction(self.networks_, X)
+                return predict_samples(self.network_, X)
             except ValueError:
                 pass  # scikit-learn's own checks report the error below
         X = self._checked(X)
         with reworded(NAMES):
-            return mean_prediction(self.networks_, X)
+            return predict_samples(self.network_, X)
 
     def _checked(self, X: Any) -> Any:
         check_is_fitted(self)
         X = validate_data(self, as_rows(self, X), accept_sparse=["csr", "csc"], reset=False)
         return as_samples(self, X)
-
-    def spread(self, X: Any) -> Array:
-        """Return the standard deviation of the ensemble members' predictions.
-
-        For a classifier, of the probabilities (rows, classes), in the order of ``predict_proba``; for a regressor, of
-        the predictions (rows,) or (rows, outputs).
-
-        Raises
-        ------
-        ValueError
-            If ``n_ensemble`` is 1.
-
-        Source: Lakshminarayanan, Pritzel and Blundell, "Simple and scalable predictive uncertainty estimation using
-        deep ensembles" (2017).
-
-        Examples
-        --------
-        >>> from chainrule import MLPRegressor
-        >>> X = np.linspace(-1, 1, 40)[:, np.newaxis]
-        >>> model = MLPRegressor(n_ensemble=3, solver="lbfgs", random_state=0).fit(X, X[:, 0] ** 2)
-        >>> near, far = model.spread([[0.5], [5.0]])
-        >>> bool(near < far)
-        True
-        """
-        X = self._checked(X)
-        networks = self.networks_
-        if len(networks) == 1:
-            raise ValueError("spread: one network has none; fit an ensemble, for example with n_ensemble=5.")
-        p = np.stack([network.predict(X) for network in networks]).std(axis=0)
-        return self._of_outputs(p)
-
-    def _of_outputs(self, spread: Array) -> Array:
-        """Return the spread of the outputs, in the shape of the predictions."""
-        return spread.ravel() if spread.shape[1] == 1 else spread
 
     def _is_plain(self, X: Any) -> bool:
         """Return whether this is fitted and X is an array for which the network's own checks suffice."""
@@ -395,9 +328,9 @@ class BaseMLP(BaseEstimator, ABC):
         self._validate_params()
         check_architecture(self)
         self.n_outputs_, self.n_features_in_ = network.output_shape[0], math.prod(network.input_shape)
-        member = Member(network)
-        member.watch(self)
-        self._put([member])
+        record = FitRecord(network)
+        record.watch(self)
+        self._put(record)
         return self
 
     @classmethod
@@ -411,15 +344,15 @@ class BaseMLP(BaseEstimator, ABC):
         sizes = [coefficients.shape[1] for coefficients in fitted.coefs_[:-1]]
         model.n_outputs_ = fitted.n_outputs_
         columns, dtype = len(fitted.coefs_[0]), network_dtype(model, fitted.coefs_[0])
-        member = Member(model._drawn(columns, dtype, np.random.RandomState(0), sizes))
-        member.watch(model)
+        record = FitRecord(model._drawn(columns, dtype, np.random.RandomState(0), sizes))
+        record.watch(model)
         for name in WATCHED:
             if hasattr(fitted, name):
-                setattr(member, name, copy.copy(getattr(fitted, name)))
+                setattr(record, name, copy.copy(getattr(fitted, name)))
         for name in ["n_features_in_", "feature_names_in_"]:
             if hasattr(fitted, name):
                 setattr(model, name, copy.copy(getattr(fitted, name)))
-        model._put([member])
+        model._put(record)
         for ours, theirs in zip(model.coefs_ + model.intercepts_, fitted.coefs_ + fitted.intercepts_, strict=True):
             ours[...] = theirs
         return model
@@ -438,12 +371,3 @@ class BaseMLP(BaseEstimator, ABC):
 
 
 contents.register(BaseMLP, _saving.contents)  # how chainrule.save saves an estimator
-
-
-def _streams(random_state: np.random.RandomState, members: int) -> list[np.random.RandomState]:
-    """Return the random stream of each member, independent of how much the members before it have drawn.
-
-    The first member has the stream of a single network.
-    """
-    ahead = copy.deepcopy(random_state)
-    return [random_state, *(np.random.RandomState(ahead.randint(2**31 - 1)) for _ in range(1, members))]

@@ -109,7 +109,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         resume: Any = None,
         batch_norm: Any = False,
         layer_norm: Any = False,
-        n_ensemble: Any = 1,
         layers: Any = None,
         input_shape: Any = None,
         class_weight: Any = None,
@@ -149,7 +148,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.resume = resume
         self.batch_norm = batch_norm
         self.layer_norm = layer_norm
-        self.n_ensemble = n_ensemble
         self.layers = layers
         self.input_shape = input_shape
         self.class_weight = class_weight
@@ -247,9 +245,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         if self._is_multiclass():
             return float(accuracy_score(t, p.argmax(axis=1), sample_weight=sample_weight))
         return float(accuracy_score(t > 0.5, p > 0.5, sample_weight=sample_weight))
-
-    def _of_outputs(self, spread: Array) -> Array:
-        return np.hstack([spread, spread]) if spread.shape[1] == 1 else spread
 
     def _take_over(self, fitted: Any) -> None:
         self._labels, self.classes_ = fitted._label_binarizer, fitted.classes_

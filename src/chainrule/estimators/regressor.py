@@ -115,7 +115,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         resume: Any = None,
         batch_norm: Any = False,
         layer_norm: Any = False,
-        n_ensemble: Any = 1,
         layers: Any = None,
         input_shape: Any = None,
         quantile: Any = 0.5,
@@ -155,7 +154,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.resume = resume
         self.batch_norm = batch_norm
         self.layer_norm = layer_norm
-        self.n_ensemble = n_ensemble
         self.layers = layers
         self.input_shape = input_shape
         self.quantile = quantile

@@ -13,14 +13,14 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_array
 
 from chainrule._internal.typing import Array
+from chainrule.encoding import TableEncoding
 from chainrule.ensemble import Ensemble
-from chainrule.estimators._folds import log_loss, temperature
+from chainrule.estimators._decisions import METRICS, TINY, WITH_THRESHOLDS, best_thresholds, score
+from chainrule.estimators._folds import log_loss, log_losses, temperature
 from chainrule.estimators._linear import best_share
-from chainrule.estimators._recipe import Target
+from chainrule.estimators._recipe import Target, second_is_better
 from chainrule.estimators._tabular import BaseTabular
 from chainrule.losses import SigmoidCrossEntropy, SoftmaxCrossEntropy
-
-TINY = 1e-12  # the smallest probability whose logarithm counts
 
 
 class TabularClassifier(ClassifierMixin, BaseTabular):
@@ -68,6 +68,11 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     max_minutes : float, optional
         Time limit of ``fit`` in minutes. A few steps are timed, and there are fewer epochs, down to 4, or beyond that
         fewer rows. A fit with a limit is not reproducible to the bit.
+    eval_metric : str
+        What the epoch is chosen by: "accuracy", "balanced_accuracy", "f1", "roc_auc" or "log_loss"; 0.01 · log-loss
+        decides between epochs that are nearly equal. For "balanced_accuracy" and "f1", which suit rare classes,
+        ``predict`` compares the probabilities with thresholds that are best out of fold. "f1" is that of the second
+        class if there are two, and the mean over the classes if there are more.
     label_smoothing : float
         ε in [0, 1) of :class:`chainrule.losses.SoftmaxCrossEntropy`; not used for several labels at once.
     class_weight : dict, "balanced" or None
@@ -95,7 +100,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     classes_ : (classes,) array
         For several labels at once 0, 1, ... .
     ensemble_ : chainrule.ensemble.Ensemble
-        What predicts; ``ensemble_.encoding`` are the inputs.
+        What predicts; ``ensemble_.encoding`` are the inputs, ``ensemble_.thresholds`` those of the classes, if any.
     members_ : sequence of Network
         The networks, with logits divided by T.
     oof_predictions_ : (rows, classes) array
@@ -105,7 +110,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     best_iter_ : int
         The common epoch that was kept, from 1; ``n_iter_`` epochs were trained.
     history_ : History
-        For each epoch the mean training loss, and the loss and the accuracy of the out-of-fold predictions.
+        For each epoch the mean training loss, and the loss and the score of the out-of-fold predictions: the accuracy,
+        or another ``eval_metric``.
     n_features_in_ : int
     feature_names_in_ : (columns,) array of str
         Set if X was a data frame.
@@ -131,10 +137,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     """
 
     _kind = "TabularClassifier"
-    _piecewise = False
     _epochs = (64, 512)
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseTabular._parameter_constraints,
+        "eval_metric": [StrOptions(set(METRICS))],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
@@ -150,6 +156,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         batch_size: Any = "auto",
         max_iter: Any = "auto",
         max_minutes: Any = None,
+        eval_metric: Any = "accuracy",
         label_smoothing: Any = 0.1,
         class_weight: Any = None,
         linear: Any = "auto",
@@ -167,6 +174,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.max_minutes = max_minutes
+        self.eval_metric = eval_metric
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
         self.linear = linear
@@ -236,6 +244,19 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             )
         return Target(t, t, len(self.classes_), SoftmaxCrossEntropy(label_smoothing=self.label_smoothing))
 
+    def _choose(
+        self, encoding: TableEncoding, target: Target, y: Array, z: Array, weight: Array | None, groups: Any, seed: int
+    ) -> tuple[TableEncoding, Target]:
+        def losses(target: Target, rows: Array, out: Array) -> Array:
+            return log_losses(target.t[rows], out / temperature(target.t[rows], out))
+
+        plain = encoding.without_piecewise()
+        if len(encoding.encoded) and second_is_better(
+            self, (plain, target), (encoding, target), losses, z, weight, groups, seed, self._threads()
+        ):
+            return encoding, target
+        return plain, target
+
     def _weights(self, y: Array, sample_weight: Any) -> Array | None:
         weight = super()._weights(y, sample_weight)
         if self.class_weight is None:
@@ -251,10 +272,14 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return weight
 
     def _measure(self, t: Array, out: Array, weight: Array | None) -> tuple[float, float, float]:
-        right = (out > 0) == t if t.ndim == 2 else out.argmax(axis=1) == t
-        accuracy = float(np.average(right.mean(axis=1) if t.ndim == 2 else right, weights=weight))
         loss = log_loss(t, out, weight)
-        return 1 - accuracy + 0.01 * loss, loss, accuracy
+        if self.eval_metric in ("accuracy", "log_loss"):
+            right = (out > 0) == t if t.ndim == 2 else out.argmax(axis=1) == t
+            reached = float(np.average(right.mean(axis=1) if t.ndim == 2 else right, weights=weight))
+        else:
+            link = (SigmoidCrossEntropy if t.ndim == 2 else SoftmaxCrossEntropy)().inverse_link
+            reached = score(self.eval_metric, t, link(out), weight)
+        return loss if self.eval_metric == "log_loss" else 1 - reached + 0.01 * loss, loss, reached
 
     def _complete(self, ensemble: Ensemble, out: Array, linear: Any, target: Target, weight: Array | None) -> Array:
         t, known = target.t, ~np.isnan(out[:, 0])
@@ -265,8 +290,16 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
             last.W[...] /= self.temperature_
             last.b[...] /= self.temperature_
         p: Array = target.loss.inverse_link(out / self.temperature_)
-        if linear is None or t.ndim == 2:
-            return p
+        if linear is not None:
+            p = self._with_linear(ensemble, p, linear, target, weight)
+        if self.eval_metric in WITH_THRESHOLDS:
+            ensemble.thresholds = best_thresholds(self.eval_metric, t[known], p[known], some)
+        return p
+
+    def _with_linear(self, ensemble: Ensemble, p: Array, linear: Any, target: Target, weight: Array | None) -> Array:
+        """Add the linear model to the ensemble; return the out-of-fold probabilities of both."""
+        t, known = target.t, ~np.isnan(p[:, 0])
+        some = None if weight is None else weight[known]
         W, b, logits = linear
         q, labels = target.loss.inverse_link(logits), t[known]
         right = np.arange(len(labels)), labels
@@ -282,13 +315,16 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     def predict(self, X: Any) -> Array:
         """Return the most probable class for each row of X; for several labels at once, a row of 0 and 1.
 
+        With ``ensemble_.thresholds``, it is the class with the largest probability / threshold, and a label is 1 if its
+        probability is above its threshold.
+
         Parameters
         ----------
         X : (rows, columns) array or data frame
             With the columns used in ``fit``, in the same order.
         """
-        p = self.predict_proba(X)
-        return (p > 0.5).astype(int) if self._multilabel else self.classes_[p.argmax(axis=1)]
+        chosen = self.ensemble_.chosen(self.predict_proba(X))
+        return chosen if self._multilabel else self.classes_[chosen]
 
     def predict_proba(self, X: Any) -> Array:
         """Return calibrated probabilities (rows, classes), in the order of ``classes_``.

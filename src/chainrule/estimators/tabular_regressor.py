@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.utils import column_or_1d
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from chainrule._internal.typing import Array
-from chainrule.ensemble import Ensemble
+from chainrule.encoding import TableEncoding
+from chainrule.ensemble import Ensemble, Unit
 from chainrule.estimators._linear import best_share
-from chainrule.estimators._recipe import Target
+from chainrule.estimators._recipe import Target, second_is_better
 from chainrule.estimators._tabular import BaseTabular
 from chainrule.losses import SquaredError
 
 ERRORS = 1_000  # out-of-fold errors that are kept
+SKEWED = 1.0  # the skewness from which the logarithm of a target is tried, and
+SPREAD = 0.5  # its standard deviation divided by the mean
+WIDER = 0.1  # the range of predictions than that of training, on each side
 
 
 class TabularRegressor(RegressorMixin, BaseTabular):
@@ -33,9 +39,10 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         a = Dense(Mish(... Scale(x)))       for each member m, trained on four of five folds
         e* = argmin mean (t − a)² of the out-of-fold predictions, smoothed over three epochs:
                                             one epoch for all members
-        y = low ≤ mean + σ · ((1 − λ) · meanₘ aₘ + λ · (z W + b)) ≤ high         the range of y in training
+        y = low ≤ mean + σ · ((1 − λ) · meanₘ aₘ + λ · (z W + b)) ≤ high
 
-    λ, the share of a ridge regression, minimizes the out-of-fold squared error.
+    λ, the share of a ridge regression, minimizes the out-of-fold squared error. ``low`` and ``high`` are the range of y
+    in training, a tenth of it wider on each side where a single row has the extreme value; 0 is not passed.
 
     Each member has ``[Scale(), (Dense, Mish()) for each hidden layer, Dense(outputs)]``. W ~ N(0, 1 / inputs),
     b ~ N(0, 1), and zeros in the last layer. AdamW with β₂ = 0.95 multiplies the learning rate by 6 for Scale and by
@@ -61,6 +68,11 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     max_minutes : float, optional
         Time limit of ``fit`` in minutes. A few steps are timed, and there are fewer epochs, down to 4, or beyond that
         fewer rows. A fit with a limit is not reproducible to the bit.
+    log_target : bool or "auto"
+        Whether the networks learn the logarithm of y (of y + 1 if a value is 0), for a single output that is never
+        negative. "auto" tries it for skewed targets.
+    eval_metric : str
+        What the epoch and λ are chosen by: "squared_error" or "absolute_error".
     linear : bool or "auto"
         Whether to add a linear model; "auto" adds it up to 2,000 rows and 500 values.
     categorical_features : sequence of int, str or bool, optional
@@ -117,8 +129,12 @@ class TabularRegressor(RegressorMixin, BaseTabular):
     """
 
     _kind = "TabularRegressor"
-    _piecewise = True
     _epochs = (48, 0)
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseTabular._parameter_constraints,
+        "log_target": [StrOptions({"auto"}), "boolean"],
+        "eval_metric": [StrOptions({"squared_error", "absolute_error"})],
+    }
 
     def __init__(
         self,
@@ -131,6 +147,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         batch_size: Any = "auto",
         max_iter: Any = "auto",
         max_minutes: Any = None,
+        log_target: Any = "auto",
+        eval_metric: Any = "squared_error",
         linear: Any = "auto",
         categorical_features: Any = None,
         checkpoint: Any = None,
@@ -146,6 +164,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.max_minutes = max_minutes
+        self.log_target = log_target
+        self.eval_metric = eval_metric
         self.linear = linear
         self.categorical_features = categorical_features
         self.checkpoint = checkpoint
@@ -197,13 +217,43 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             center, scale = y.mean(axis=0), y.std(axis=0)
         if not np.isfinite(scale).all():
             raise ValueError(f"y: values up to {np.abs(y).max():.3g} are too large for their variance: give y / 1e200.")
-        scale = np.where(scale > 0, scale, 1.0)
-        t = ((y - center) / scale).astype(np.float32)
-        return Target(t, t[:, 0], t.shape[1], SquaredError(), (y.min(axis=0), y.max(axis=0), center, scale))
+        return self._learned(y, Unit(center, scale, *_range(y)))
+
+    def _learned(self, y: Array, unit: Unit) -> Target:
+        unit.scale = np.where(unit.scale > 0, unit.scale, 1.0)
+        t = unit.standardized(y).astype(np.float32)
+        return Target(t, t[:, 0], t.shape[1], SquaredError(), unit)
+
+    def _choose(
+        self, encoding: TableEncoding, target: Target, y: Array, z: Array, weight: Array | None, groups: Any, seed: int
+    ) -> tuple[TableEncoding, Target]:
+        unit: Any = target.unit
+        if self.log_target is True and (y.shape[1] > 1 or y.min() < 0):
+            what = f"{y.shape[1]} outputs" if y.shape[1] > 1 else f"{y.min():g}"
+            raise ValueError(f"log_target: expected one output that is never negative, got {what}.")
+        if self.log_target is False or (self.log_target == "auto" and not (y.shape[1] == 1 and is_skewed(y))):
+            return encoding, target
+        shift = np.array([0.0 if y.min() > 0 else 1.0])
+        log = np.log(y + shift)
+        other = self._learned(y, Unit(log.mean(axis=0), log.std(axis=0), unit.low, unit.high, shift))
+
+        def losses(target: Target, rows: Array, out: Array) -> Array:
+            return np.square((_unbiased(target.unit, y[rows], out)(out) - y[rows]) / unit.scale)[:, 0]
+
+        if self.log_target is True or second_is_better(
+            self, (encoding, target), (encoding, other), losses, z, weight, groups, seed, self._threads()
+        ):
+            return encoding, other
+        return encoding, target
 
     def _measure(self, t: Array, out: Array, weight: Array | None) -> tuple[float, float, float]:
         loss = float(np.average(np.square(t - out).mean(axis=1), weights=weight))
-        return loss, loss, 1 - loss
+        return self._error(t - out, weight), loss, 1 - loss
+
+    def _error(self, apart: Array, weight: Array | None) -> float:
+        """Return the mean of ``eval_metric`` for differences (rows, outputs)."""
+        apart = np.square(apart) if self.eval_metric == "squared_error" else np.abs(apart)
+        return float(np.average(apart.mean(axis=1), weights=weight))
 
     def _complete(self, ensemble: Ensemble, out: Array, linear: Any, target: Target, weight: Array | None) -> Array:
         t, known = target.t, ~np.isnan(out[:, 0])
@@ -212,16 +262,15 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             W, b, q = linear
 
             def loss(share: float) -> float:
-                apart = (1 - share) * out[known] + share * q[known] - t[known]
-                return float(np.average(np.square(apart).mean(axis=1), weights=some))
+                return self._error((1 - share) * out[known] + share * q[known] - t[known], some)
 
             self.linear_share_ = share = best_share(loss)
             ensemble.linear = (W, b, share) if share else None
             out = (1 - share) * out + share * q
-        low, high, center, scale = target.unit
-        ensemble.low, ensemble.high, ensemble.center, ensemble.scale = target.unit
-        y = np.clip(center + scale * out, low, high)
-        errors = np.sort(np.abs(y - (center + scale * t))[known], axis=0)
+        truth: Array = target.unit(t)
+        ensemble.unit = unit = _unbiased(target.unit, truth[known], out[known], some)
+        y = unit(out)
+        errors = np.sort(np.abs(y - truth)[known], axis=0)
         ensemble.errors = errors[np.unique(np.linspace(0, len(errors) - 1, min(len(errors), ERRORS)).astype(int))]
         return np.asarray(y)
 
@@ -269,3 +318,38 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def is_skewed(y: Array) -> bool:
+    """Return whether numbers are never negative, but so skewed that a prediction may be.
+
+    >>> is_skewed(np.exp(np.arange(20.0))), is_skewed(np.arange(20.0) + 100), is_skewed(np.arange(-9.0, 9.0))
+    (True, False, False)
+    """
+    if len(y) < 2 or y.min() < 0 or not y.std() > SPREAD * y.mean():
+        return False
+    z = (y - y.mean()) / y.std()
+    return bool((z**3).mean() > SKEWED)
+
+
+def _unbiased(unit: Any, y: Array, out: Array, weight: Array | None = None) -> Unit:
+    """Return the unit of a logarithm with another center: so that the predictions have the mean of y.
+
+    The exponential of a mean is less than the mean of the exponentials.
+
+    Source: a ratio in place of the mean residual of Duan, "Smearing estimate" (1983).
+    """
+    if unit.shift is None:
+        return unit
+    wanted, found = (np.average(values + unit.shift, axis=0, weights=weight) for values in (y, unit(out)))
+    return replace(unit, center=unit.center + np.log(wanted / found))
+
+
+def _range(y: Array) -> tuple[Array, Array]:
+    """Return the ends of the range of predictions: see :class:`TabularRegressor`."""
+    low, high = y.min(axis=0), y.max(axis=0)
+    margin = WIDER * (high - low)
+    lower, higher = ((y == end).sum(axis=0) == 1 for end in (low, high))  # otherwise it looks like a limit
+    below = np.where(lower, low - margin, low)
+    above = np.where(higher, high + margin, high)
+    return np.where(low >= 0, np.maximum(below, 0), below), np.where(high <= 0, np.minimum(above, 0), above)

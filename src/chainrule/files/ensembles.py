@@ -9,7 +9,7 @@ import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.encoding import TableEncoding
-from chainrule.ensemble import Ensemble
+from chainrule.ensemble import Ensemble, Unit
 from chainrule.files.container import Header, read_array
 from chainrule.files.fitted import MEMBER, MOST_MEMBERS, Labels, decode, describe_labels, encode, read_labels
 from chainrule.files.folding import fold
@@ -22,6 +22,7 @@ KINDS = ("TabularClassifier", "TabularRegressor")
 FIELDS = {"parameters", "labels", "feature_names", "attributes", "levels", "share", "members", "stopped", "columns"}
 ENCODING = ("median", "spread", "missing", "encoded", "lengths", "quantiles")
 UNIT = ("center", "scale", "low", "high")
+SHIFT = "shift"  # of a logarithm
 COUNTS = ("n_iter_", "best_iter_")
 NUMBERS = ("temperature_", "linear_share_")
 LOSSES = {"multiclass": SoftmaxCrossEntropy, "multilabel-indicator": SigmoidCrossEntropy, "": SquaredError}
@@ -61,13 +62,11 @@ class FittedEnsemble:
             "encoded": e.encoding.encoded, "lengths": np.array([len(q) for q in e.encoding.quantiles], np.int64),
             "quantiles": np.concatenate([*e.encoding.quantiles, np.zeros(0)]),
         }  # fmt: skip
-        outputs = networks[0].output_shape
-        unit = {name: _plain(np.broadcast_to(getattr(e, name), outputs)) for name in UNIT if e.unit}
+        unit = {name: _plain(of) for name in (*UNIT, SHIFT) if (of := getattr(e.unit, name, None)) is not None}
         linear = {} if e.linear is None else {"linear.W": _plain(e.linear[0]), "linear.b": _plain(e.linear[1])}
         arrays = {f"encoding.{name}": np.ascontiguousarray(array) for name, array in encoding.items()} | unit | linear
         arrays |= {HISTORY + name: np.array(values, np.float64) for name, values in self.columns.items()}
-        if e.errors is not None:
-            arrays["errors"] = _plain(e.errors)
+        arrays |= {name: _plain(of) for name in ("errors", "thresholds") if (of := getattr(e, name)) is not None}
         for i, network in enumerate(networks):
             arrays |= {MEMBER.format(i) + key: array for key, array in network_arrays(network).items()}
         return {"estimator": description}, arrays
@@ -95,6 +94,10 @@ def read_ensemble(file: BinaryIO, header: Header) -> FittedEnsemble:
     ensemble = Ensemble(encoding, networks, _linear(file, header, d["share"], encoding.plain, networks[0]))
     if regressor:
         _read_unit(file, header, ensemble)
+    elif "thresholds" in header.tensors:
+        ensemble.thresholds = _array(file, header, "thresholds", networks[0].output_shape)
+        if not ((ensemble.thresholds > 0) & (ensemble.thresholds < 1)).all():
+            raise ModelFileError("the thresholds are not between 0 and 1. The file is corrupt.")
     fitted = FittedEnsemble(
         kind=header.kind,
         ensemble=ensemble,
@@ -106,7 +109,7 @@ def read_ensemble(file: BinaryIO, header: Header) -> FittedEnsemble:
         stopped=check_texts("the history", [d["stopped"]])[0],
     )
     known = {*(f"encoding.{name}" for name in ENCODING), *(HISTORY + name for name in fitted.columns)}
-    known |= {*UNIT, "errors"} if regressor else set()
+    known |= {*UNIT, SHIFT, "errors"} if regressor else {"thresholds"}
     known |= {"linear.W", "linear.b"} if ensemble.linear else set()
     prefixes = tuple(MEMBER.format(i) for i in range(len(networks)))
     if odd := [name for name in header.tensors if name not in known and not name.startswith(prefixes)]:
@@ -126,10 +129,12 @@ def _linear(file: BinaryIO, header: Header, share: Any, values: int, network: Ne
 def _read_unit(file: BinaryIO, header: Header, ensemble: Ensemble) -> None:
     """Set the unit of the target, the range of the predictions, and the errors."""
     outputs = ensemble.networks[0].output_shape
-    for name in UNIT:
-        setattr(ensemble, name, _array(file, header, name, outputs))
-    if not (np.greater(ensemble.scale, 0).all() and np.less_equal(ensemble.low, ensemble.high).all()):
+    names = (*UNIT, SHIFT) if SHIFT in header.tensors else UNIT
+    ensemble.unit = unit = Unit(**{name: _array(file, header, name, outputs) for name in names})
+    if not ((unit.scale > 0).all() and (unit.low <= unit.high).all()):
         raise ModelFileError("the unit of the target cannot be read: a scale is not positive, or a range is empty.")
+    if unit.shift is not None and not ((unit.shift >= 0).all() and (unit.low + unit.shift >= 0).all()):
+        raise ModelFileError("the unit of the target cannot be read: a logarithm of negative numbers.")
     tensor = header.tensors.get("errors")
     ensemble.errors = errors = _array(file, header, "errors", (*(tensor.shape[:1] if tensor else (0,)), *outputs))
     if not len(errors) or (errors < 0).any() or (np.diff(errors, axis=0) < 0).any():

@@ -7,7 +7,6 @@ labels and the column names.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
@@ -56,7 +55,10 @@ class Labels:
 
 @dataclass
 class Fitted:
-    """A fitted estimator without scikit-learn: its constructor's arguments and its fitted attributes."""
+    """A fitted estimator without scikit-learn: its constructor's arguments and its fitted attributes.
+
+    It has one network, or several if the file is from a version whose estimators had ``n_ensemble``.
+    """
 
     kind: str
     networks: list[Network]
@@ -77,16 +79,13 @@ class Fitted:
             "columns": list(self.columns),
             "stopped": self.stopped,
         }
-        first, *others = [describe_network(network) for network in self.networks]
-        return {"network": first, "estimator": estimator} | ({"members": others} if others else {})
+        return {"network": describe_network(self.networks[0]), "estimator": estimator}
 
     def arrays(self) -> dict[str, Array]:
         """Return the parameters, the curves and the columns of the history."""
         curves = {k: np.array(v, np.float64) for k, v in self.attributes.items() if isinstance(v, list)}
         columns = {HISTORY + name: _column(values) for name, values in self.columns.items()}
-        first, *others = [network_arrays(network) for network in self.networks]
-        members = {MEMBER.format(i) + key: array for i, arrays in enumerate(others, 1) for key, array in arrays.items()}
-        return {**first, **members, **curves, **columns}
+        return {**network_arrays(self.networks[0]), **curves, **columns}
 
 
 def read_fitted(file: BinaryIO, header: Header) -> Fitted:
@@ -121,7 +120,7 @@ def read_fitted(file: BinaryIO, header: Header) -> Fitted:
 
 
 def _read_networks(file: BinaryIO, header: Header, others: list[str]) -> list[Network]:
-    """Return the network, or those of an ensemble."""
+    """Return the network, or several: see :class:`Fitted`."""
     members = header.description.get("members", [])
     if not isinstance(members, list) or len(members) > MOST_MEMBERS:
         raise ModelFileError(f"members: expected a list of at most {MOST_MEMBERS} networks, got {shown(members)}.")
@@ -140,17 +139,12 @@ def _read_networks(file: BinaryIO, header: Header, others: list[str]) -> list[Ne
     return networks
 
 
-def mean_prediction(networks: Sequence[Network], X: Any) -> Array:
-    """Return the mean prediction of the networks; image networks also accept images as flat rows."""
-    shape = networks[0].input_shape
+def predict_samples(network: Network, X: Any) -> Array:
+    """Return the predictions of a network; image networks also accept images as flat rows."""
+    shape = network.input_shape
     if len(shape) > 1 and not is_sparse(X) and X.ndim == 2 and X.shape[1] == math.prod(shape):
         X = X.reshape(-1, *shape)
-    p = networks[0].predict(X)
-    for network in networks[1:]:
-        p += network.predict(X)
-    if len(networks) > 1:
-        p /= len(networks)
-    return p
+    return network.predict(X)
 
 
 # ---------------------------------------------------------------- values: JSON, and types that JSON lacks

@@ -14,7 +14,7 @@ from chainrule._internal.typing import Array, is_sparse
 from chainrule.ensemble import Ensemble
 from chainrule.files import ensembles
 from chainrule.files.container import opened, read_header
-from chainrule.files.fitted import KINDS, Labels, mean_prediction, read_fitted
+from chainrule.files.fitted import KINDS, Labels, predict_samples, read_fitted
 from chainrule.files.networks import check_kind, read_network
 from chainrule.files.values import check_fields
 from chainrule.network import Network
@@ -100,7 +100,10 @@ class _Model(ABC):
             X = np.asarray(X)
             if X.dtype == object:  # a data frame with columns of several types
                 X = _numbers(X)
-        return mean_prediction(self.networks, X)
+        p = predict_samples(self.networks[0], X)
+        for network in self.networks[1:]:
+            p += predict_samples(network, X)
+        return p / len(self.networks) if len(self.networks) > 1 else p
 
 
 @final
@@ -140,7 +143,11 @@ class Classifier(_Model):
 
     def predict(self, X: Any) -> Array:
         """Return the predicted label for each row of X; for multilabel targets, a row of 0 and 1."""
-        return self._labels.from_outputs(self._outputs(X))
+        p = self._outputs(X)
+        if self.ensemble is None:
+            return self._labels.from_outputs(p)
+        chosen = self.ensemble.chosen(p)
+        return chosen if self._labels.target == "multilabel-indicator" else self.classes_[chosen]
 
     def predict_proba(self, X: Any) -> Array:
         """Return class probabilities (rows, classes), in the order of ``classes_``."""

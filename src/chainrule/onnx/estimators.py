@@ -56,9 +56,13 @@ def add_classifier(
     if logits and y is None:
         raise ValueError("logits: an ensemble averages probabilities and has no logits: omit the option.")
     scores = y if logits and y is not None else p
+    thresholds = getattr(getattr(classifier, "ensemble_", None), "thresholds", None)
     if is_multilabel(classifier):
-        return graph.node("Cast", graph.node("Greater", p, 0.5), to="int64"), scores
-    if hasattr(classifier, "ensemble_") or classifier._is_multiclass():
+        half = 0.5 if thresholds is None else thresholds[np.newaxis]
+        return graph.node("Cast", graph.node("Greater", p, half), to="int64"), scores
+    if thresholds is not None:
+        index = graph.node("ArgMax", graph.node("Div", p, thresholds[np.newaxis]), axis=1, keepdims=0)
+    elif hasattr(classifier, "ensemble_") or classifier._is_multiclass():
         index = graph.node("ArgMax", p, axis=1, keepdims=0)
     else:
         yes = p if classifier.n_outputs_ == 1 else graph.node("Gather", p, np.array([1]), axis=1)

@@ -187,7 +187,7 @@ def _parts(model: Any) -> tuple[list[Network], Any]:
             f"{type(model).__name__}. For a pipeline, call chainrule.onnx.register_skl2onnx() and use skl2onnx.to_onnx."
         )
     check_is_fitted(model)
-    return list(model.members_ if isinstance(model, BaseTabular) else model.networks_), model
+    return list(model.members_) if isinstance(model, BaseTabular) else [model.network_], model
 
 
 def _checked_opset(opset: Any, onnx: Any) -> int:

@@ -112,7 +112,7 @@ def _regressor_shapes(operator: Any) -> None:
 
 def _networks(operator: Any) -> Any:
     model = operator.raw_operator
-    return model.ensemble_.networks if hasattr(model, "ensemble_") else model.networks_
+    return model.ensemble_.networks if hasattr(model, "ensemble_") else [model.network_]
 
 
 def _check_input(operator: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.encoding import FAR, Level, TableEncoding
-from chainrule.ensemble import Ensemble
+from chainrule.ensemble import Ensemble, Unit
 from chainrule.onnx.graph import ML, Graph, Value
 from chainrule.onnx.registry import INPUT, add_link, add_networks, prepared
 
@@ -65,7 +65,7 @@ def add_ensemble(graph: Graph, ensemble: Ensemble, columns: Sequence[Value]) -> 
         y = graph.node("Gemm", z, graph.parameter("W", W), graph.parameter("b", b))
         q = add_link(graph, ensemble.networks[0].loss, y, "linear.")
         p = graph.node("Add", graph.node("Mul", p, 1 - share), graph.node("Mul", q, share))
-    return _in_unit(graph, ensemble, p) if ensemble.unit else p
+    return p if ensemble.unit is None else _in_unit(graph, ensemble.unit, p)
 
 
 def scaled(graph: Graph, encoding: TableEncoding, columns: Sequence[Value]) -> str:
@@ -95,11 +95,14 @@ def encoded(graph: Graph, encoding: TableEncoding, z: str) -> str:
     return _joined(graph, [u, graph.node("Sub", ramps, 0.5)])
 
 
-def _in_unit(graph: Graph, ensemble: Ensemble, p: str) -> str:
+def _in_unit(graph: Graph, unit: Unit, p: str) -> str:
     """Add the unit and the range of the target."""
     graph.scope = "target"
-    y = graph.node("Add", graph.node("Mul", p, _row(ensemble.scale)), _row(ensemble.center))
-    return graph.node("Min", graph.node("Max", y, _row(ensemble.low)), _row(ensemble.high))
+    y = graph.node("Add", graph.node("Mul", p, _row(unit.scale)), _row(unit.center))
+    if unit.shift is not None:
+        e = graph.node("Exp", graph.node("Min", y, _row(np.log(unit.high + unit.shift))))
+        y = graph.node("Sub", e, _row(unit.shift))
+    return graph.node("Min", graph.node("Max", y, _row(unit.low)), _row(unit.high))
 
 
 # ------------------------------------------------------------ columns

@@ -111,7 +111,7 @@ def _convert(pipeline: Any, schema: Schema) -> bytes:
     onnx = require("onnx", "onnx")
     prepare, model = pipeline[0], pipeline[-1]
     inside, ensemble = models.inside(model), models.is_ensemble(model)
-    networks = inside.members_ if ensemble else inside.networks_
+    networks = inside.members_ if ensemble else [inside.network_]
     network = networks[0]
     graph = Graph(np.dtype(np.float64) if ensemble else network.dtype, OPSET)
     names = [graph.reserve(column.name) for column in schema.used]

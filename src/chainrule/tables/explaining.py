@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.typing import Array
-from chainrule.ensemble import Ensemble
+from chainrule.ensemble import Unit
 from chainrule.files.values import ModelFileError
 from chainrule.optimizers import Optimizer
 from chainrule.pages.formatting import MISSING, clean, short
@@ -101,7 +101,7 @@ def _prediction(run: SavedRun, X: Array, y: Array, networks: int) -> Operation:
     lines = [f"The prediction is the mean of {networks} networks, of which the first is shown."] if networks > 1 else []
     if schema.task == "regression":
         whole = short(np.ravel(model.predict(X))[0], 6)
-        scaler = model.ensemble_ if models.is_ensemble(model) else model.transformer_
+        scaler = model.ensemble_.unit if models.is_ensemble(model) else model.transformer_
         lines = [_back(scaler, title, y), *(f"{line} It is {whole}." for line in lines)]
         return Operation("prediction", None, title, "", (), (), tuple(lines))
     p = np.asarray(model.predict_proba(X))[0]
@@ -114,17 +114,20 @@ def _prediction(run: SavedRun, X: Array, y: Array, networks: int) -> Operation:
 
 def _back(scaler: Any, name: str, y: Array) -> str:
     """Return the formula that undoes the scaling of the target, with its numbers."""
-    if isinstance(scaler, Ensemble):
-        mean, scale = (float(np.ravel(value)[0]) for value in (scaler.center, scaler.scale))
-        value = float(scaler.in_unit(y.reshape(1, 1))[0, 0])
+    if isinstance(scaler, Unit):
+        mean, scale, shift = scaler.center, scaler.scale, scaler.shift
+        value = float(scaler(y.reshape(1, 1))[0, 0])
     else:
-        mean, scale = (float(np.ravel(value)[0]) for value in (scaler.mean_, scaler.scale_))
+        mean, scale = scaler.mean_, scaler.scale_
+        shift = scaler.shift_ if isinstance(scaler, PositiveTarget) and scaler.log else None
         value = float(np.ravel(scaler.inverse_transform(y.reshape(1, 1)))[0])
+    mean, scale = (float(np.ravel(of)[0]) for of in (mean, scale))
     inside = f"{short(mean, 6)} + {short(scale, 6)} · {short(y[0], 6)}".replace("+ −", "− ").replace("· −", "· (−")
     inside += ")" * inside.count("(")
     raw = mean + scale * float(y[0])
-    if isinstance(scaler, PositiveTarget) and scaler.log:
-        inside = f"exp({inside}){f' − {short(scaler.shift_)}' if scaler.shift_ else ''}"
-        raw = float(np.exp(min(raw, 700.0))) - scaler.shift_
+    if shift is not None:
+        shift = float(np.ravel(shift)[0])
+        inside = f"exp({inside}){f' − {short(shift)}' if shift else ''}"
+        raw = float(np.exp(min(raw, 700.0))) - shift
     cut = "" if np.isclose(raw, value, rtol=1e-4) else f", bounded to {short(value, 6)}"
     return f"{name} = {inside} = {short(raw, 6)}{cut}"

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._internal.names import lookup
 from chainrule._internal.typing import Array
 from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
 from chainrule.network import Network
@@ -15,6 +16,11 @@ from chainrule.training.callbacks import Callback, EarlyStopping
 
 ENDLESS = float("inf")
 PATIENCE = 30  # epochs: the learning rate rises for the first 18 of 60, and sometimes the loss with it
+CLASS_METRICS = {
+    "accuracy": "accuracy", "balanced-accuracy": "balanced_accuracy", "f1": "f1", "auc": "roc_auc",
+    "log-loss": "log_loss",
+}  # fmt: skip
+NUMBER_METRICS = {"rmse": "squared_error", "mae": "absolute_error"}
 LARGE = 200_000  # rows from which a second layer pays, and fewer epochs are needed
 
 
@@ -71,6 +77,22 @@ def ensemble(task: str, arguments: Mapping[str, Any], **more: Any) -> Any:
     return (TabularRegressor if task == "regression" else TabularClassifier)(**arguments, **more)
 
 
+def eval_metric(task: str, metric: str) -> str:
+    """Return the ensemble's name of a metric.
+
+    >>> eval_metric("binary", "balanced-accuracy"), eval_metric("regression", "mae")
+    ('balanced_accuracy', 'absolute_error')
+    """
+    known, other = CLASS_METRICS, NUMBER_METRICS
+    if task == "regression":
+        known, other = other, known
+    metric = str(metric).replace("_", "-")
+    if metric in other:
+        what = "a number" if task == "regression" else "a class"
+        raise ValueError(f"metric: the target is {what}: expected one of {', '.join(known)}, got {metric!r}.")
+    return lookup("metric", metric, known)
+
+
 def is_ensemble(estimator: Any) -> bool:
     """Return whether an estimator is an ensemble for tables."""
     return isinstance(estimator, TabularClassifier | TabularRegressor)
@@ -80,7 +102,7 @@ def networks_at(estimator: Any, X: Array) -> tuple[Sequence[Network], Array]:
     """Return the networks of a fitted estimator, and what they take for the rows X that the estimator takes."""
     if is_ensemble(estimator):
         return estimator.members_, estimator.ensemble_.encoding(np.asarray(X, np.float64))
-    return inside(estimator).networks_, X
+    return [inside(estimator).network_], X
 
 
 def inside(estimator: Any) -> Any:

@@ -46,6 +46,9 @@ class Options:
         Train a single network (:class:`~chainrule.MLPClassifier` or :class:`~chainrule.MLPRegressor`) instead of an
         ensemble (:class:`~chainrule.TabularClassifier` or :class:`~chainrule.TabularRegressor`). So do ``parameters``
         other than "class_weight", ``patience``, ``validation`` and ``stream``, which only a single network has.
+    metric : str, optional
+        What an ensemble is chosen by: "accuracy", "balanced-accuracy", "f1", "auc" or "log-loss" for classes, "rmse" or
+        "mae" for numbers. "f1" and "balanced-accuracy" also set the thresholds of the classes, as for rare ones.
     minutes : float, optional
         Time limit for training an ensemble; it gets fewer epochs, or fewer rows, if the time is short.
     delimiter, header : optional
@@ -77,6 +80,7 @@ class Options:
     parameters: Mapping[str, Any] | None = None
     patience: int = models.PATIENCE
     fast: bool = False
+    metric: str | None = None
     minutes: float | None = None
     delimiter: str | None = None
     header: bool | None = None
@@ -110,21 +114,28 @@ class Options:
         check_real("train", "validation", self.validation, 0, 1, open_low=True, open_high=True)
         chosen = {"fast", "stream", "patience", "validation"} & self.given.keys()
         chosen |= dict(self.parameters or {}).keys() - BOTH
-        if chosen and self.minutes is not None:
-            raise ValueError(f"minutes: applies to an ensemble, but {min(chosen)} asks for a single network: omit one.")
+        for name in ("minutes", "metric") if chosen else ():
+            if getattr(self, name) is not None:
+                raise ValueError(
+                    f"{name}: applies to an ensemble, but {min(chosen)} asks for a single network: omit one."
+                )
         return bool(chosen)
 
     def load(self, source: Any, target: Any) -> Loaded:
         """Read a table and split its rows."""
-        training = ("parameters", "patience", "fast", "minutes")
+        training = ("parameters", "patience", "fast", "metric", "minutes")
         reading = {name: value for name, value in self.given.items() if name not in training}
         return load(source, target, **(reading if self.single else reading | {"validation": 0.0}))
 
     def arguments(self, rows: int, task: str) -> dict[str, Any]:
         """Return the arguments of the estimator for a number of training rows."""
         if not self.single:
-            minutes = {} if self.minutes is None else {"max_minutes": self.minutes}
-            return models.for_task(task, {"random_state": self.seed, **dict(self.parameters or {}), **minutes})
+            given = dict(self.parameters or {})
+            if self.minutes is not None:
+                given["max_minutes"] = self.minutes
+            if self.metric is not None:
+                given["eval_metric"] = models.eval_metric(task, self.metric)
+            return models.for_task(task, {"random_state": self.seed, **given})
         return models.parameters(rows, task, self.seed, dict(self.parameters or {}))
 
     def call(self, function: str, source: Any, target: Any) -> str:
@@ -138,7 +149,7 @@ class Options:
             "given",
             "fast",
             *(() if self.stream else ("stream",)),
-            *(("minutes",) if self.single else ("patience", "validation")),
+            *(("metric", "minutes") if self.single else ("patience", "validation")),
         )
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         return {**found, "parameters": models.plain(arguments)}

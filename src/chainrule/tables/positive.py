@@ -14,12 +14,11 @@ from sklearn.preprocessing import StandardScaler
 
 from chainrule._internal.typing import Array
 from chainrule.estimators import MLPRegressor
+from chainrule.estimators.tabular_regressor import is_skewed
 from chainrule.training.loop import DivergenceError
 
 __all__ = ["PositiveTarget", "choose", "is_skewed"]
 
-SKEWED = 1.0  # the skewness from which a target counts as skewed
-SPREAD = 0.5  # standard deviation divided by the mean, from which predictions may be negative
 BEYOND = 10.0  # times the largest target: the largest prediction with a logarithm
 TRIED, EPOCHS = 10_000, 20  # rows and epochs to try both ways
 
@@ -80,18 +79,6 @@ class PositiveTarget(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if self.log:
             inside = np.exp(np.minimum(inside, math.log(self.most_ + self.shift_))) - self.shift_
         return np.maximum(inside, 0.0)
-
-
-def is_skewed(y: Array) -> bool:
-    """Return whether numbers are non-negative, but so skewed that a prediction may be negative.
-
-    >>> is_skewed(np.exp(np.arange(20.0))), is_skewed(np.arange(20.0) + 100), is_skewed(np.arange(-9.0, 9.0))
-    (True, False, False)
-    """
-    if len(y) < 2 or y.min() < 0 or not y.std() > SPREAD * y.mean():
-        return False
-    z = (y - y.mean()) / y.std()
-    return bool((z**3).mean() > SKEWED)
 
 
 def choose(X: Array, y: Array, X_val: Array, y_val: Array, arguments: Mapping[str, Any]) -> tuple[Any, tuple[str, ...]]:

@@ -118,6 +118,9 @@ def outputs(network: Any, schema: Schema, X: Array) -> tuple[Array, Array | None
     if schema.task == "regression":
         return network.predict(X), None
     p = network.predict_proba(X)
+    if models.is_ensemble(network):
+        chosen = network.ensemble_.chosen(p)
+        return chosen if schema.task == "multilabel" else np.array(schema.classes)[chosen], p
     if schema.task == "multilabel":
         return (p > 0.5).astype(int), p
     which = p.argmax(axis=1) if schema.task == "multiclass" else (p[:, 1] > 0.5).astype(int)
@@ -141,7 +144,7 @@ def _block(pipeline: Any, schema: Schema, rows: pl.DataFrame, half: float | None
 def _is_positive(network: Any) -> bool:
     """Return whether predictions of numbers are never negative."""
     if models.is_ensemble(network):
-        return bool(np.min(network.ensemble_.low) >= 0)
+        return bool(np.min(network.ensemble_.unit.low) >= 0)
     return isinstance(network.transformer_, PositiveTarget)
 
 

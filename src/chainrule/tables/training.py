@@ -84,6 +84,8 @@ def train(
     loaded = given.load(source, target)
     schema, y, rows, rows_val = loaded.schema, loaded.y, loaded.train, loaded.validation
     single = given.single
+    if callbacks and not single:
+        raise ValueError("callbacks: apply to a single network, but an ensemble is trained: give fast=True, or show=.")
     prepare = preparation(schema.columns, len(rows), given.seed, scaled=single)
     X, X_val = prepared(prepare, loaded, given.seed, show, np.float32 if single else np.float64)
     arguments = given.arguments(len(rows), schema.task)
@@ -112,6 +114,7 @@ def train(
         network = model = models.ensemble(schema.task, arguments, progress=show or False, checkpoint=resume)
         model.fit(X, y[rows], groups=loaded.groups())
         model.set_params(progress=False, checkpoint=None)
+        notes = (*notes, *_thresholds(model, schema, given.metric))
     pipeline = Pipeline([("prepare", prepare), ("network", network)])
     rest = np.concatenate([rows, rows_val])
     judged = evaluate(pipeline, schema, loaded.test, loaded.frame[rest], y[rest], given.seed)
@@ -135,3 +138,18 @@ def train(
         },
         seconds=time.perf_counter() - began,
     )  # fmt: skip
+
+
+def _thresholds(model: Any, schema: Schema, metric: str | None) -> tuple[str, ...]:
+    """Return a note on the thresholds of the classes, if there are any."""
+    thresholds = model.ensemble_.thresholds
+    if thresholds is None:
+        return ()
+    if schema.task == "binary":
+        which = f"{schema.classes[1]!r} is predicted where its probability is above {thresholds[1]:.3g}"
+    else:
+        names = [column.name for column in schema.targets] if schema.task == "multilabel" else schema.classes
+        each = ", ".join(f"{name} {t:.3g}" for name, t in zip(names, thresholds, strict=True))
+        how = "a label is predicted where its probability is above"
+        which = f"{how if schema.task == 'multilabel' else 'each probability is divided by'} its threshold ({each})"
+    return (f"{which}: the best {metric} on the rows that each network was not trained on.",)

@@ -1,4 +1,4 @@
-"""The result of a fit: one network, with its counters and measurements."""
+"""The result of a fit: a network, with its counters and measurements."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class SolverState:
     best_theta: Array | None = None
 
 
-class Member:
-    """A network and the record of its fit; a single estimator has one, an ensemble several.
+class FitRecord:
+    """A network and the record of its fit.
 
     ``solver`` is the solver's state, None before the first epoch. All other attributes have the estimator's public
     names: ``network_``, ``n_iter_``, ``t_``, ``loss_``, ``loss_curve_``, ``history_`` and so on. Each is set as soon as
@@ -49,7 +49,7 @@ class Member:
         self.network_ = network
         vars(self).update(attributes)
 
-    def copy(self) -> Member:
+    def copy(self) -> FitRecord:
         """Return a copy that can be fitted further without changing this one."""
         views = self.solver.memory.weights if self.solver else []  # of the parameters: not copied a second time
         return copy.deepcopy(self, {id(view): view for view in views or []})
