@@ -13,7 +13,8 @@ from chainrule import tables
 from chainrule.cli.app import app
 from chainrule.onnx.graph import Graph
 from chainrule.onnx.model import assemble
-from chainrule.tables import converting, onnx_parts
+from chainrule.tables import converting, fitted_steps, onnx_parts
+from chainrule.tables.serving import steps
 from small_tables import INPUTS, frame, trained
 
 NO_TEXT = tuple(name for name in INPUTS if name != "notes")
@@ -150,8 +151,14 @@ def test_the_calendar_is_that_of_polars():
         add_weekday=True, add_total_seconds=True, periodic_encoding="circular"
     )
     expected = encoder.fit_transform(moments).to_numpy()
-    made = small(lambda graph, x: onnx_parts.dated(graph, encoder, x), seconds.reshape(-1, 1).astype(float), 10)
+    made = small(
+        lambda graph, x: onnx_parts.dated(graph, encoder.extracted_features_, x),
+        seconds.reshape(-1, 1).astype(float),
+        10,
+    )
     np.testing.assert_allclose(made, expected, rtol=1e-7, atol=1e-12)
+    parts = steps.dated(seconds.astype(float), encoder.extracted_features_)
+    np.testing.assert_allclose(parts, expected, rtol=1e-7, atol=1e-12)
 
 
 def test_the_scaler_is_that_of_skrub():
@@ -160,8 +167,10 @@ def test_the_scaler_is_that_of_skrub():
     X[::17] = np.nan
     scaler = pytest.importorskip("skrub").SquashingScaler().fit(X)
     new = np.array([*X[:30], [np.inf] * 4, [-np.inf] * 4, [np.nan] * 4, [1e150] * 4, [0.0] * 4])
-    made = small(lambda graph, x: onnx_parts.scaled(graph, scaler, x), new, 4)
-    expected = scaler.transform(new)
+    arrays = fitted_steps._scales(scaler)
+    expected = np.nan_to_num(scaler.transform(new))
+    np.testing.assert_allclose(steps.squashed(new, *arrays), expected, rtol=1e-12, atol=1e-12)
+    made = small(lambda graph, x: onnx_parts.squashed(graph, x, *arrays), new, 4)
     np.testing.assert_allclose(made, expected, rtol=1e-12, atol=1e-12)
 
 
@@ -185,7 +194,7 @@ def test_why_there_is_none(monkeypatch, tmp_path):
 
 
 def test_a_file_that_would_be_wrong_is_not_written(monkeypatch):
-    monkeypatch.setattr(onnx_parts, "filled", lambda graph, x: graph.node("Neg", x))
+    monkeypatch.setattr(onnx_parts, "squashed", lambda graph, x, *arrays: graph.node("Neg", x))
     content, said = converting.to_onnx(trained("binary", inputs=("rooms",)))
     assert content is None
     assert "its predictions in onnxruntime differ by" in said

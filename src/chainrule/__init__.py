@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         check_optimizer,
     )
     from chainrule.tables.result import SavedRun
+    from chainrule.tables.serving.model import TableModel
     from chainrule.tracing import Trace
     from chainrule.tracing.example import trace  # (mypy takes it for a second definition from the package)
     from chainrule.training import (
@@ -100,7 +101,7 @@ _LAZY = {
 }
 
 
-def load(path: str | os.PathLike[str]) -> "Network | Classifier | Regressor | SavedRun":
+def load(path: str | os.PathLike[str]) -> "Network | Classifier | Regressor | TableModel | SavedRun":
     """Load a model file, or the folder of a run on a table.
 
     Parameters
@@ -114,9 +115,10 @@ def load(path: str | os.PathLike[str]) -> "Network | Classifier | Regressor | Sa
     Network, Classifier or Regressor
         From a file, to predict with NumPy alone; see :func:`chainrule.files.serving.load`. To fit an estimator further,
         use ``MLPClassifier.load`` or ``MLPRegressor.load``.
-    chainrule.tables.SavedRun
-        From a folder, with its pipeline, schema and configuration; see :func:`chainrule.tables.load`. It needs the
-        extra ``tables``; pass it to :func:`chainrule.tables.predict`.
+    chainrule.tables.TableModel
+        From the folder of a run on a table, or the ``model.safetensors`` in it: predicts rows as they are in the table,
+        with NumPy alone. For a folder of an earlier version, a :class:`chainrule.tables.SavedRun`, which needs the
+        extra ``tables``.
 
     Raises
     ------
@@ -136,7 +138,19 @@ def load(path: str | os.PathLike[str]) -> "Network | Classifier | Regressor | Sa
     """
     from pathlib import Path  # noqa: PLC0415  (start-up time)
 
-    if (Path(path) / "schema.json").is_file():
+    from chainrule.files.container import TABLE, opened, read_header  # noqa: PLC0415  (start-up time)
+
+    folder = Path(path)
+    run = (folder / "schema.json").is_file()
+    file = folder / "model.safetensors" if run else folder
+    expected = "a model saved by chainrule"
+    with opened(file, expected) as content:
+        table = TABLE in read_header(content, expected).tensors
+    if table:
+        from chainrule.tables.serving.model import load as load_table  # noqa: PLC0415  (start-up time)
+
+        return load_table(file)
+    if run:  # of an earlier version, whose preparation is a pipeline of scikit-learn
         from chainrule.tables.saving import load as load_run  # noqa: PLC0415  (an extra)
 
         return load_run(path)

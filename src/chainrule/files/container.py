@@ -33,7 +33,9 @@ FORMAT = 2
 KEY = "chainrule"
 LARGEST_HEADER = 2**21  # bytes, and
 MOST_BRACKETS = 50_000  # opening brackets: JSON within both limits takes 50 MB as Python objects, and half a second
-DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I64": np.dtype("<i8")}
+DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I64": np.dtype("<i8"),
+                                         "U8": np.dtype("u1")}  # fmt: skip
+TABLE = "table."  # how the names of the arrays begin that prepare a table for the network; the rest ignores them
 FOREIGN = {
     b"\x80": "a pickle, which could run arbitrary code",
     b"PK": "a zip archive (perhaps .npz, .pt or .keras)",
@@ -136,6 +138,11 @@ def read_array(file: BinaryIO, tensor: Tensor) -> Array:
     if len(content) != tensor.end - tensor.start:
         raise ModelFileError("truncated while it was read. Use another copy of the file.")
     return np.frombuffer(content, DTYPES[tensor.dtype]).reshape(tensor.shape)
+
+
+def without_table(header: Header) -> Header:
+    """Return a header without the arrays that prepare a table."""
+    return header._replace(tensors={name: t for name, t in header.tensors.items() if not name.startswith(TABLE)})
 
 
 def _brackets(raw: bytes) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.encoding import TableEncoding
 from chainrule.ensemble import Ensemble, Unit
-from chainrule.files.container import Header, read_array
+from chainrule.files.container import Header, read_array, without_table
 from chainrule.files.fitted import MEMBER, MOST_MEMBERS, Labels, decode, describe_labels, encode, read_labels
 from chainrule.files.folding import fold
 from chainrule.files.networks import describe_network, network_arrays, read_network
@@ -74,6 +74,7 @@ class FittedEnsemble:
 
 def read_ensemble(file: BinaryIO, header: Header) -> FittedEnsemble:
     """Read and validate the description and the arrays of a :class:`FittedEnsemble`."""
+    header = without_table(header)
     check_fields("the description", header.description, {"estimator"})
     d = check_fields("the estimator", header.description["estimator"], FIELDS)
     regressor = header.kind == "TabularRegressor"

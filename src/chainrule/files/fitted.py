@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule._internal.config import Config
 from chainrule._internal.typing import Array, is_sparse
-from chainrule.files.container import Header, read_array
+from chainrule.files.container import Header, read_array, without_table
 from chainrule.files.descriptions import MODULES, build, describe
 from chainrule.files.networks import describe_network, network_arrays, read_network
 from chainrule.files.values import ModelFileError, check_fields, check_texts, check_whole, shown
@@ -90,6 +90,7 @@ class Fitted:
 
 def read_fitted(file: BinaryIO, header: Header) -> Fitted:
     """Read and validate the description of a :class:`Fitted`."""
+    header = without_table(header)
     ensemble = "members" in header.description
     check_fields("the description", header.description, {"network", "estimator"} | ({"members"} if ensemble else set()))
     d = check_fields("the estimator", header.description["estimator"], FIELDS)

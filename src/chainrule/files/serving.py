@@ -6,14 +6,14 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, final
+from typing import Any, BinaryIO, final
 
 import numpy as np
 
 from chainrule._internal.typing import Array, is_sparse
 from chainrule.ensemble import Ensemble
 from chainrule.files import ensembles
-from chainrule.files.container import opened, read_header
+from chainrule.files.container import Header, opened, read_header
 from chainrule.files.fitted import KINDS, Labels, predict_samples, read_fitted
 from chainrule.files.networks import check_kind, read_network
 from chainrule.files.values import check_fields
@@ -56,18 +56,22 @@ def load(path: str | os.PathLike[str]) -> Network | Classifier | Regressor:
     """
     expected = "a model saved by chainrule"
     with opened(path, expected) as file:
-        header = read_header(file, expected)
-        if header.kind in ensembles.KINDS:
-            found = ensembles.read_ensemble(file, header)
-            networks, names = found.ensemble.networks, found.feature_names
-            if found.labels is None:
-                return Regressor(networks, names, found.ensemble)
-            return Classifier(networks, found.labels, names, found.ensemble)
-        if header.kind not in KINDS:
-            check_kind(header, "network", expected)
-            check_fields("the description", header.description, {"network"})
-            return read_network(file, header)
-        fitted = read_fitted(file, header)
+        return read_model(file, read_header(file, expected), expected)
+
+
+def read_model(file: BinaryIO, header: Header, expected: str) -> Network | Classifier | Regressor:
+    """Read a model of any kind from an open file."""
+    if header.kind in ensembles.KINDS:
+        found = ensembles.read_ensemble(file, header)
+        networks, names = found.ensemble.networks, found.feature_names
+        if found.labels is None:
+            return Regressor(networks, names, found.ensemble)
+        return Classifier(networks, found.labels, names, found.ensemble)
+    if header.kind not in KINDS:
+        check_kind(header, "network", expected)
+        check_fields("the description", header.description, {"network"})
+        return read_network(file, header)
+    fitted = read_fitted(file, header)
     if fitted.labels is None:
         return Regressor(fitted.networks, fitted.feature_names)
     return Classifier(fitted.networks, fitted.labels, fitted.feature_names)

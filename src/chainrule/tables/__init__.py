@@ -11,20 +11,21 @@ if TYPE_CHECKING:
     from chainrule.tables.result import HeldOut, SavedRun, Split, Trained
     from chainrule.tables.saving import load, save
     from chainrule.tables.schema import Column, Schema
+    from chainrule.tables.serving.model import TableModel
     from chainrule.tables.training import train
     from chainrule.tables.tuning import Tuned, tune
 
 # Loaded on first use: reading a schema needs no scikit-learn, training no Optuna.
 _LAZY = {
     "Column": "schema", "HeldOut": "result", "Options": "options", "PositiveTarget": "positive", "SavedRun": "result",
-    "Schema": "schema", "Split": "result", "Table": "reading", "Trained": "result", "Tuned": "tuning", "load": "saving",
-    "predict": "predicting", "read": "reading", "save": "saving", "script": "python_script", "train": "training",
-    "tune": "tuning",
+    "Schema": "schema", "Split": "result", "Table": "reading", "TableModel": "serving.model", "Trained": "result",
+    "Tuned": "tuning", "load": "saving", "predict": "predicting", "read": "reading", "save": "saving",
+    "script": "python_script", "train": "training", "tune": "tuning",
 }  # fmt: skip
 
 __all__ = [
-    "Column", "HeldOut", "Options", "PositiveTarget", "SavedRun", "Schema", "Split", "Table", "Trained", "Tuned",
-    "load", "predict", "read", "save", "script", "train", "tune",
+    "Column", "HeldOut", "Options", "PositiveTarget", "SavedRun", "Schema", "Split", "Table", "TableModel", "Trained",
+    "Tuned", "load", "predict", "read", "save", "script", "train", "tune",
 ]  # fmt: skip
 
 

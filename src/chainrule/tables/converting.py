@@ -19,8 +19,8 @@ from chainrule.tables import models, onnx_parts, quantities
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import HOLE, cast
 from chainrule.tables.checking import check
+from chainrule.tables.fitted_steps import steps_of
 from chainrule.tables.positive import PositiveTarget
-from chainrule.tables.predicting import first_step
 from chainrule.tables.result import HeldOut, Trained
 from chainrule.tables.schema import Column, Schema
 
@@ -116,8 +116,8 @@ def _convert(pipeline: Any, schema: Schema) -> bytes:
     graph = Graph(np.dtype(np.float64) if ensemble else network.dtype, OPSET)
     names = [graph.reserve(column.name) for column in schema.used]
     graph.scope = "prepare"
-    parts = _prepared(graph, prepare, {column.name: column for column in schema.used})
-    x = parts[0] if len(parts) == 1 else graph.node("Concat", *parts, axis=1)
+    columns = {column.name: column for column in schema.used}
+    x = onnx_parts.joined(graph, [onnx_parts.added(graph, step, columns) for step in steps_of(prepare, schema)])
     y = None
     if ensemble:
         p = add_ensemble(graph, inside.ensemble_, [(x, "float64", (len(inside.ensemble_.encoding.levels),))])
@@ -135,38 +135,6 @@ def _convert(pipeline: Any, schema: Schema) -> bytes:
     about = f"predicts {schema.target}, by chainrule"
     content: bytes = assemble(onnx, graph, inputs, outputs, props, about, notes).SerializeToString()
     return content
-
-
-def _prepared(graph: Graph, prepare: Any, columns: dict[str, Column]) -> list[str]:
-    """Add the parts of the ColumnTransformer, in order."""
-    parts: list[str] = []
-    for name, fitted, which in prepare.transformers_:
-        flags = [columns[column] for column in which if columns[column].kind == "yes/no"]
-        if name in ("yes-no", "category", "many"):
-            of = [columns[column] for column in which]
-            found = onnx_parts.looked_up(graph, fitted, of, which)
-        elif name == "date":
-            encoders = first_step(fitted).transformers_
-            dated = _joined(graph, [onnx_parts.dated(graph, encoders[column], column) for column in which])
-            scaled = hasattr(fitted, "steps")
-            found = [onnx_parts.filled(graph, onnx_parts.scaled(graph, fitted[1], dated)) if scaled else dated]
-        elif name in ("missing", "hole"):  # "hole" in older files
-            found = [onnx_parts.indicator(graph, _joined(graph, which))]
-        elif name == "number" and not hasattr(fitted, "steps"):  # an ensemble scales them
-            found = [
-                *(column for column in which if columns[column].kind == "number"),
-                *(onnx_parts.looked_up(graph, fitted, flags, [c.name for c in flags]) if flags else ()),
-            ]
-        elif name == "number":
-            found = [onnx_parts.filled(graph, onnx_parts.scaled(graph, fitted[0], _joined(graph, which)))]
-        else:
-            raise ValueError(f"the step {name!r} of the preprocessing has no converter.")
-        parts += found
-    return parts
-
-
-def _joined(graph: Graph, names: list[str]) -> str:
-    return names[0] if len(names) == 1 else graph.node("Concat", *names, axis=1)
 
 
 def _rescaled(graph: Graph, scaler: Any, y: str, kind: str) -> Value:

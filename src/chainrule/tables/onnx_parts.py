@@ -1,25 +1,30 @@
-"""The preparation of columns in ONNX operators, in float64: a function for each type of column."""
+"""The steps of a preparation in ONNX operators, in float64."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.preprocessing import FunctionTransformer
 
 from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.onnx.graph import CODES, ML, Graph
-from chainrule.tables._polars import pl
 from chainrule.tables.casting import HOLE
-from chainrule.tables.predicting import first_step
 from chainrule.tables.schema import Column
+from chainrule.tables.serving.steps import (
+    DAY,
+    PERIODS,
+    Dates,
+    Filled,
+    Lookup,
+    Missing,
+    Numbers,
+    Squashed,
+    Step,
+)
 
 NUMBERS = ("number", "whole", "boolean")
-NONE_OF_THEM = "\0"  # text that is not a category
-PERIODS = {"month": 12.0, "day": 30.0, "hour": 24.0, "weekday": 7.0}  # in skrub's DatetimeEncoder
-DAY = 86400.0
 LARGEST = 2**53
 
 
@@ -28,82 +33,46 @@ def takes_number(column: Column) -> bool:
     return column.kind in ("number", "date") or column.read_as in NUMBERS
 
 
-def scaled(graph: Graph, scaler: Any, x: str) -> str:
-    """Add a SquashingScaler: (x − center) / scale, then z / √(1 + (z / B)²); ±∞ becomes ±B, and NaN stays."""
-    most = np.array(float(scaler.max_absolute_value))
-    center, scale = np.zeros(len(scaler.robust_cols_)), np.full(len(scaler.robust_cols_), np.inf)  # x / ∞ = 0
-    if scaler.robust_scaler_ is not None:
-        center[scaler.robust_cols_] = scaler.robust_scaler_.center_
-        scale[scaler.robust_cols_] = scaler.robust_scaler_.scale_
-    if scaler.minmax_scaler_ is not None:
-        center[scaler.minmax_cols_] = scaler.minmax_scaler_.median_
-        scale[scaler.minmax_cols_] = 1 / scaler.minmax_scaler_.scale_
-    z = graph.node("Div", graph.node("Sub", x, center), scale)
-    part = graph.node("Div", z, most)
+def added(graph: Graph, step: Step, columns: Mapping[str, Column]) -> str:
+    """Add a step of the preparation, and return the name of its inputs."""
+    if isinstance(step, Lookup):
+        return _lookup(graph, columns[step.columns[0]], step.keys, step.table)
+    if isinstance(step, Filled):  # yes or no
+        tables = [np.array([[0.0], [1.0], [value]]) for value in step.values]
+        flags = [columns[name] for name in step.columns]
+        return joined(graph, [_lookup(graph, c, c.categories, table) for c, table in zip(flags, tables, strict=True)])
+    if isinstance(step, Dates):
+        dates = [dated(graph, parts, x) for parts, x in zip(step.parts, step.columns, strict=True)]
+        x = joined(graph, dates)
+        return squashed(graph, x, step.center, step.factor, step.most) if len(step.center) else x
+    if isinstance(step, Numbers):
+        table = np.array([[0.0], [1.0], [np.nan]])
+        of = [columns[name] for name in step.columns]
+        return joined(graph, [_lookup(graph, c, c.categories, table) if c.kind == "yes/no" else c.name for c in of])
+    x = joined(graph, step.columns)
+    if isinstance(step, Missing):
+        return graph.node("Cast", graph.node("IsNaN", x), to="float64")
+    if not isinstance(step, Squashed):
+        raise TypeError(f"onnx: the step {type(step).__name__} has no converter.")
+    return squashed(graph, x, step.center, step.factor, step.most)
+
+
+def joined(graph: Graph, names: Sequence[str]) -> str:
+    """Add the inputs side by side."""
+    return names[0] if len(names) == 1 else graph.node("Concat", *names, axis=1)
+
+
+def squashed(graph: Graph, x: str, center: Array, factor: Array, most: float) -> str:
+    """Add what :class:`~chainrule.tables.serving.steps.Squashed` computes."""
+    z = graph.node("Mul", graph.node("Sub", x, center), factor)
+    part = graph.node("Div", z, np.array(most))
     root = graph.node("Sqrt", graph.node("Add", graph.node("Mul", part, part), np.array(1.0)))
-    end = graph.node("Mul", graph.node("Sign", x), most)
-    return graph.node("Where", graph.node("IsInf", x), end, graph.node("Div", z, root))
+    end = graph.node("Mul", graph.node("Sign", x), np.array(most))
+    y = graph.node("Where", graph.node("IsInf", x), end, graph.node("Div", z, root))
+    return graph.node("Where", graph.node("IsNaN", y), np.array(0.0), y)
 
 
-def filled(graph: Graph, x: str) -> str:
-    """Add an imputer of 0, the scaled median."""
-    return graph.node("Where", graph.node("IsNaN", x), np.array(0.0), x)
-
-
-def indicator(graph: Graph, x: str) -> str:
-    """Add a MissingIndicator."""
-    return graph.node("Cast", graph.node("IsNaN", x), to="float64")
-
-
-def looked_up(graph: Graph, fitted: Any, columns: Sequence[Column], inputs: Sequence[str]) -> list[str]:
-    """Add a transformer of columns with finitely many values, as a table of its outputs for each value.
-
-    The transformer itself computes the table, so it is correct for every encoder and its options.
-    """
-    keys = [_keys(fitted, column, i) for i, column in enumerate(columns)]
-    tables = _tables(fitted, columns, keys)
-    return [
-        _lookup(graph, column, x, known, table)
-        for column, x, known, table in zip(columns, inputs, keys, tables, strict=True)
-    ]
-
-
-def _keys(fitted: Any, column: Column, i: int) -> list[str]:
-    """Return the values that a transformer knows, as text."""
-    if column.kind == "yes/no":
-        return list(column.categories)
-    return [str(value) for value in first_step(fitted).categories_[i]]
-
-
-def _tables(fitted: Any, columns: Sequence[Column], keys: Sequence[Sequence[str]]) -> list[Array]:
-    """Return for each column the outputs for its values, and last for any other: (values + 1, outputs)."""
-    rows = 1 + max(map(len, keys))
-    given: dict[str, Any] = {}
-    for column, known in zip(columns, keys, strict=True):
-        if column.kind == "yes/no":
-            given[column.name] = pl.Series([0.0, 1.0] + [None] * (rows - 2), dtype=pl.Float64)
-        else:
-            given[column.name] = [*known, *[NONE_OF_THEM] * (rows - len(known))]
-    values = pl.DataFrame(given)
-    unchanged = isinstance(fitted, FunctionTransformer)
-    made = np.asarray(values if unchanged else fitted.transform(values), np.float64)
-    ends = np.cumsum(_widths(fitted, columns, made.shape[1]))[:-1]
-    parts = np.split(made, ends, axis=1)
-    return [np.ascontiguousarray(part[[*range(len(known)), -1]]) for part, known in zip(parts, keys, strict=True)]
-
-
-def _widths(fitted: Any, columns: Sequence[Column], total: int) -> list[int]:
-    """Return the number of outputs of each column."""
-    if columns[0].kind != "category":
-        return [total // len(columns)] * len(columns)
-    rare = fitted.infrequent_categories_
-    return [
-        len(known) - (0 if few is None else max(0, len(few) - 1))
-        for known, few in zip(fitted.categories_, rare, strict=True)
-    ]
-
-
-def _lookup(graph: Graph, column: Column, x: str, known: Sequence[str], table: Array) -> str:
+def _lookup(graph: Graph, column: Column, known: Sequence[str], table: Array) -> str:
     keys, rows = list(known), list(range(len(known)))
     missing = keys.index(HOLE) if HOLE in keys else len(keys)
     if takes_number(column):
@@ -115,7 +84,7 @@ def _lookup(graph: Graph, column: Column, x: str, known: Sequence[str], table: A
             keys, rows = [*keys, ""], [*rows, missing]
         values = np.array(keys, dtype=object)
     index = graph.node(
-        "LabelEncoder", x, domain=ML, keys_tensor=_tensor(values), values_tensor=_tensor(np.array(rows)),
+        "LabelEncoder", column.name, domain=ML, keys_tensor=_tensor(values), values_tensor=_tensor(np.array(rows)),
         default_tensor=_tensor(np.array([len(known)])),
     )  # fmt: skip
     found = graph.node("Gather", graph.array("table", table), index, axis=0)
@@ -134,14 +103,14 @@ def _tensor(values: Array) -> Any:
     return require("onnx", "onnx").numpy_helper.from_array(values)
 
 
-def dated(graph: Graph, encoder: Any, x: str) -> str:
-    """Add a DatetimeEncoder of seconds since 1970: the year, the month and so on, periodic parts as circles.
+def dated(graph: Graph, wanted: Sequence[str], x: str) -> str:
+    """Add parts of a date, given in seconds since 1970: see :func:`~chainrule.tables.serving.steps.dated`.
 
     Source: Hinnant, "chrono-compatible low-level date algorithms" (2013), ``civil_from_days``.
     """
     parts = _calendar(graph, x)
     plain, round_ = [], []
-    for feature in encoder.extracted_features_:
+    for feature in wanted:
         if feature in PERIODS:
             angle = graph.node("Mul", parts[feature], np.array(2 * np.pi / PERIODS[feature]))
             round_ += [graph.node("Sin", angle), graph.node("Cos", angle)]

@@ -12,6 +12,7 @@ from chainrule.tables import models, targets
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import Checker, check
+from chainrule.tables.fitted_steps import first_step
 from chainrule.tables.frames import as_frame
 from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.reading import read
@@ -106,11 +107,6 @@ def seen_values(pipeline: Any) -> dict[str, list[str]]:
             known = first_step(fitted).categories_
             return {column: list(map(str, seen)) for column, seen in zip(names, known, strict=True)}
     return {}
-
-
-def first_step(fitted: Any) -> Any:
-    """Return the encoder of a part of the preparation: the first step where the part is a pipeline."""
-    return fitted[0] if hasattr(fitted, "steps") else fitted
 
 
 def outputs(network: Any, schema: Schema, X: Array) -> tuple[Array, Array | None]:

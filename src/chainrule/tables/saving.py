@@ -13,21 +13,26 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
+
+from chainrule.ensemble import Unit
 from chainrule.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
 from chainrule.estimators.advice import LeftOutWarning
 from chainrule.files import ensembles, networks
-from chainrule.files.container import opened, read_header
+from chainrule.files.container import opened, read_header, write_file
 from chainrule.files.values import ModelFileError, parse, shown
 from chainrule.files.writing import replacing
 from chainrule.tables import converting, intervals, models, trusted, unpacking
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import empty_row
+from chainrule.tables.fitted_steps import steps_of
 from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.preparation import hashed_words
 from chainrule.tables.report import build
 from chainrule.tables.report.collect import versions
 from chainrule.tables.result import SavedRun, Trained
 from chainrule.tables.schema import LARGEST, Schema
+from chainrule.tables.serving import files as serving
 
 __all__ = ["FILES", "load", "save"]
 
@@ -90,12 +95,27 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
         trained.history.to_csv(new / HISTORY)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", LeftOutWarning)  # the callbacks, which are in config.json
-            networks.save(models.inside(trained.pipeline[-1]), new / NETWORK)
+            kind, description, arrays = networks.contents(models.inside(trained.pipeline[-1]), folded=False)
+        write_file(new / NETWORK, kind, description, arrays | serving.arrays(_table(trained)))
         digests = {name: hashlib.sha256((new / name).read_bytes()).hexdigest() for name in LOADED}
         config = _config(trained, said, digests)
         text = json.dumps(_plain(config), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
         (new / CONFIG).write_bytes(text.encode())
     return (said,)
+
+
+def _table(trained: Trained) -> serving.Table:
+    """Return what model.safetensors holds beside the network, to predict with NumPy alone."""
+    prepare, model = trained.pipeline[0], trained.pipeline[-1]
+    unit = None
+    if trained.schema.task == "regression" and not models.is_ensemble(model):
+        scaler = model.transformer_
+        positive = isinstance(scaler, PositiveTarget)
+        log = positive and scaler.log
+        ends = (0.0 if positive else -math.inf, scaler.most_ if log else math.inf)
+        numbers = (np.ravel(scaler.mean_)[0], np.ravel(scaler.scale_)[0], *ends)
+        unit = Unit(*(np.array([number], np.float64) for number in numbers), np.array([scaler.shift_]) if log else None)
+    return serving.Table(trained.schema, steps_of(prepare, trained.schema), unit, trained.widths)
 
 
 def load(folder: str | os.PathLike[str]) -> SavedRun:

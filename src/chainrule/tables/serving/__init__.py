@@ -1,0 +1,1 @@
+"""Prediction for new rows of a table with NumPy alone."""

@@ -1,0 +1,154 @@
+"""A trained table that predicts with NumPy alone."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, final
+
+import numpy as np
+
+from chainrule._internal.typing import Array
+from chainrule.files.container import opened, read_header
+from chainrule.files.serving import Classifier, Regressor, read_model
+from chainrule.files.values import ModelFileError, shown
+from chainrule.tables.serving.cells import Reader
+from chainrule.tables.serving.files import Table, read_table
+from chainrule.tables.serving.steps import Lookup, inputs
+
+__all__ = ["TableModel", "load"]
+
+
+def load(path: str | os.PathLike[str]) -> TableModel:
+    """Load the model file of a table: ``model.safetensors`` in the folder of a run.
+
+    Raises
+    ------
+    FileNotFoundError, IsADirectoryError, PermissionError
+    ModelFileError
+        If the file is corrupt, from another tool or a newer version, or holds something else.
+    """
+    expected = "the model file of a table"
+    with opened(path, expected) as file:
+        header = read_header(file, expected)
+        model = read_model(file, header, expected)
+        if not isinstance(model, Classifier | Regressor):
+            raise ModelFileError(f"{expected} was expected, but it holds a network.")
+        table = read_table(file, header, model.n_features_in_)
+        _check(table, model)
+        return TableModel(table, model)
+
+
+@final
+class TableModel:
+    """A trained table, which predicts rows as they are, with NumPy alone.
+
+    Returned by :func:`chainrule.load` for the folder of a run on a table, or for the ``model.safetensors`` in it. The
+    predictions are those of :func:`chainrule.tables.predict`, to rounding.
+
+    Attributes
+    ----------
+    schema : chainrule.tables.Schema
+        The columns of the table and their types, and the targets.
+    classes_ : (classes,) array
+        The classes of a classification; the names of the labels if there are several.
+
+    Examples
+    --------
+    >>> import chainrule as cr, polars as pl, tempfile
+    >>> plans, left = ["pro", "free"] * 20, ["no", "no", "yes", "yes"] * 10
+    >>> frame = pl.DataFrame({"age": [*range(40)], "plan": plans, "left": left})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     cr.tables.save(cr.tables.train(frame, "left"), folder + "/customers")
+    ...     model = cr.load(folder + "/customers")
+    ('pipeline.onnx, 2 columns to predictions; onnxruntime agrees to ...
+    >>> model
+    TableModel(age, plan -> left: 'no', 'yes')
+    >>> model.predict_proba([{"age": 41, "plan": "pro"}, {"age": None, "plan": "free"}]).shape
+    (2, 2)
+    """
+
+    def __init__(self, table: Table, model: Classifier | Regressor) -> None:
+        self.schema, self._table, self._model = table.schema, table, model
+        known = [step for step in table.steps if isinstance(step, Lookup)]
+        many = {column.name for column in table.schema.used if column.kind == "many"}
+        self._reader = Reader(self.schema, {s.columns[0]: s.keys for s in known if s.columns[0] in many})
+        if self.schema.task != "regression":
+            named = self.schema.classes or [column.name for column in self.schema.targets]
+            self.classes_ = np.array(named)
+
+    def predict(self, rows: Any) -> Array:
+        """Return the prediction for each row: a class or a number; for several labels, a row of 0 and 1.
+
+        Parameters
+        ----------
+        rows : dict, list of dict, dict of arrays, or data frame
+            A dictionary of values is one row. Values may be missing: None or NaN.
+
+        Raises
+        ------
+        ValueError
+            If a required column is missing, or a value does not fit its column.
+        """
+        if isinstance(self._model, Regressor):
+            return self._numbers(rows)
+        return self._model.predict(self.inputs(rows))
+
+    def predict_proba(self, rows: Any) -> Array:
+        """Return the probabilities (rows, classes), in the order of ``classes_``.
+
+        Parameters
+        ----------
+        rows : as for :meth:`predict`
+        """
+        if self.schema.task == "regression":
+            raise ValueError("predict_proba: the table predicts a number, not classes: use predict.")
+        return self._model.predict_proba(self.inputs(rows))
+
+    def predict_interval(self, rows: Any, coverage: float = 0.9) -> tuple[Array, Array]:
+        """Return the ends of intervals that contain a share of new values, for a table that predicts a number.
+
+        Parameters
+        ----------
+        rows : as for :meth:`predict`
+        coverage : float
+            Share of new values between the ends, between 0 and 1; see
+            :class:`chainrule.tables.intervals.Widths`.
+        """
+        if self.schema.task != "regression":
+            raise ValueError("predict_interval: the table predicts classes, not a number: use predict_proba.")
+        half, y = self._table.widths.half(coverage), self._numbers(rows)
+        unit = self._table.unit or (self._model.ensemble and self._model.ensemble.unit)
+        return np.maximum(y - half, 0.0 if unit is not None and unit.low >= 0 else -np.inf), y + half
+
+    def inputs(self, rows: Any) -> Array:
+        """Return the prepared inputs of the network, (rows, inputs)."""
+        return inputs(self._table.steps, self._reader(rows))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on the last rows: values not seen in training, ignored columns."""
+        return self._reader.notes
+
+    def _numbers(self, rows: Any) -> Array:
+        y, unit = self._model.predict(self.inputs(rows)), self._table.unit
+        return y if unit is None else unit(y.reshape(-1, 1).astype(np.float64)).ravel()
+
+    def __repr__(self) -> str:
+        names = [column.name for column in self.schema.used]
+        shown_names = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        classes = ", ".join(map(repr, self.schema.classes[:5])) + (", ..." if len(self.schema.classes) > 5 else "")
+        return f"TableModel({shown_names} -> {self.schema.target}{f': {classes}' if classes else ''})"
+
+
+def _check(table: Table, model: Classifier | Regressor) -> None:
+    """Reject a table whose target is not that of the network."""
+    schema = table.schema
+    if (schema.task == "regression") != isinstance(model, Regressor):
+        raise ModelFileError(f"the task {schema.task} does not fit the network. The file is corrupt.")
+    if isinstance(model, Regressor):
+        if model.network.output_shape != (1,) or (table.unit is None) == (model.ensemble is None):
+            raise ModelFileError("the unit of the target does not fit the network. The file is corrupt.")
+        return
+    given, wanted = tuple(model.classes_.tolist()), schema.classes or tuple(range(len(schema.targets)))
+    if given != wanted:
+        raise ModelFileError(f"the network has the classes {shown(given)}, but the schema has {shown(wanted)}.")
