@@ -123,7 +123,7 @@ def test_labels_and_many_classes_have_thresholds_in_files_and_onnx(tmp_path):
         plain = model.predict_proba(x)
         before = (plain > 0.5).astype(int) if y is labels else model.classes_[plain.argmax(axis=1)]
         assert (model.predict(x) != before).any()
-        cr.save(model, tmp_path / "model.safetensors")
+        cr.save(model, tmp_path / "model.safetensors", overwrite=True)
         np.testing.assert_array_equal(cr.load(tmp_path / "model.safetensors").predict(x), model.predict(x))
         cr.onnx.save(model, tmp_path / "model.onnx", overwrite=True)
         label, _ = runtime.InferenceSession(tmp_path / "model.onnx").run(None, {"X": x})
