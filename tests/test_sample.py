@@ -49,7 +49,7 @@ def test_new_customers_have_no_label(tmp_path):
         (["a.csv", "--rows", "0"], "--rows: expected a whole number of at least 1"),
         (["a.csv", "--rows", "2000000"], "--rows: expected at most 1,000,000, got 2,000,000"),
         (["a.csv", "--seed", "-1"], "--seed: expected a whole number of at least 0"),
-        (["no/such/folder/a.csv"], "No such file or directory"),
+        (["no/such/folder/a.csv"], "does not exist. Create it first"),
     ],
 )
 def test_bad_arguments_are_refused_in_a_sentence(tmp_path, monkeypatch, arguments, message):
