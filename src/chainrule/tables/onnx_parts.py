@@ -12,7 +12,7 @@ from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.onnx.graph import CODES, ML, Graph
 from chainrule.tables._polars import pl
-from chainrule.tables.casting import HOLE
+from chainrule.tables.formats import HOLE
 from chainrule.tables.predicting import first_step
 from chainrule.tables.schema import Column
 

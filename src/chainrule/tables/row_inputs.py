@@ -11,8 +11,9 @@ from chainrule._internal.typing import Array
 from chainrule.files.values import ModelFileError, shown
 from chainrule.tables import models
 from chainrule.tables._polars import pl
-from chainrule.tables.casting import HOLE, cast
+from chainrule.tables.casting import cast
 from chainrule.tables.checking import Checker, empty_row
+from chainrule.tables.formats import HOLE
 from chainrule.tables.predicting import first_step, seen_values
 from chainrule.tables.result import SavedRun, Trained
 from chainrule.tables.schema import Column
