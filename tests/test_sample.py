@@ -27,7 +27,7 @@ def test_it_has_what_tables_have():
     rows = [*csv.DictReader(io.StringIO(customers()))]
     assert len(rows) == 2000
     left = sum(row["churned"] == "yes" for row in rows) / 2000
-    assert 0.1 < left < 0.3
+    assert 0.15 < left < 0.35
     for name, share in (("age", 0.08), ("payment", 0.05), ("last_message", 0.25)):
         assert abs(sum(row[name] == "" for row in rows) / 2000 - share) < 0.03
     calls = [sum(row["churned"] == "yes" for row in rows if (row["support_calls"] > "1") == many) for many in (0, 1)]

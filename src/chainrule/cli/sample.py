@@ -26,7 +26,7 @@ def sample(
     new: Annotated[bool, option(None, "Leave out the column churned, as for new customers.", "--new")] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write a made-up table of customers, a fifth of whom churned, to try the other commands.
+    """Write a made-up table of customers, a quarter of whom churned, to try the other commands.
 
     It has numbers, dates, categories, text and missing values.
     """

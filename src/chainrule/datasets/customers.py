@@ -26,7 +26,7 @@ __all__ = ["customers"]
 
 
 def customers(rows: int = 2000, seed: int = 0, *, labeled: bool = True) -> str:
-    """Return customers as the text of a CSV file, of whom about a fifth churned.
+    """Return customers as the text of a CSV file, of whom about a quarter churned.
 
     Parameters
     ----------
@@ -54,11 +54,10 @@ def customers(rows: int = 2000, seed: int = 0, *, labeled: bool = True) -> str:
     calls = rng.poisson(0.7, rows)
     payment = rng.choice(3, rows, p=[0.55, 0.3, 0.15])
     newsletter = rng.random(rows) < 0.4
-    # few hours are a reason to leave, the more so with an expensive plan; calls are one for new customers
-    score = -0.75 - 0.9 * np.log1p(hours) + 0.045 * fee + 0.55 * calls * (days < 365) + 0.3 * calls
-    score += 0.5 * (payment == 2) - 0.4 * newsletter + 0.015 * np.abs(age - 45) - 0.0004 * days
-    score += 0.5 * np.isin(country, (2, 4))
-    churned = rng.random(rows) < 1 / (1 + np.exp(-1.6 * score))
+    # an expensive plan that is little used is a reason to leave, and so are calls of new customers
+    score = -2.6 + 0.13 * fee / (1 + np.exp(hours - 2.5)) + (2.0 * np.exp(-days / 500) - 0.3) * calls
+    score += 0.004 * (age - 45) ** 2 + 0.7 * (payment == 2) - 0.4 * newsletter + 0.5 * np.isin(country, (2, 4))
+    churned = rng.random(rows) < 1 / (1 + np.exp(-2 * score))
     unhappy = rng.random(rows) < np.where(churned, 0.55, 0.2)
     messages = rng.integers(0, len(CONTENT), rows)
     without_age, without_payment, without_message = (rng.random((3, rows)) < [[0.08], [0.05], [0.25]]).tolist()
