@@ -56,3 +56,18 @@ def differences(column, values, **more):
         at_once = reader({column.name: [value for value, _ in fine]})[column.name]
         np.testing.assert_array_equal(at_once, np.array([want for _, want in fine], dtype=at_once.dtype))
     return found
+
+
+def columns(column, values, **more):
+    """Return what polars and the reader make of a whole column; None where it is refused."""
+    schema = schema_of(column, **more)
+    try:
+        checked = Checker(schema)(as_frame(pl.DataFrame({column.name: pl.Series(values)})))
+        expected = arrays(cast(checked, schema.columns), [column])[column.name].tolist()
+    except ValueError:
+        expected = None
+    try:
+        found = Reader(schema)({column.name: values})[column.name].tolist()
+    except ValueError:
+        found = None
+    return expected, found

@@ -9,7 +9,17 @@ from typing import Any, NamedTuple
 
 from chainrule.tables._polars import pl
 from chainrule.tables.date_words import (
-    AFTER, ORDINAL, QUARTERS, SEPARATOR, SPELLED, WEEKDAYS, ZONE_NAMES, codes, has_month_name, has_offset, is_week,
+    AFTER,
+    ORDINAL,
+    QUARTERS,
+    SEPARATOR,
+    SPELLED,
+    WEEKDAYS,
+    ZONE_NAMES,
+    codes,
+    has_month_name,
+    has_offset,
+    is_week,
 )  # fmt: skip
 
 YEAR = r"(?:1[5-9]|2[0-4])\d\d"  # if nothing else distinguishes a date from other digits

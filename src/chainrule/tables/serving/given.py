@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from itertools import chain
 from typing import Any, NamedTuple
@@ -14,13 +14,15 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.tables.formats import INFINITE
 
-MICROSECONDS, DAYS = "datetime64[us]", "datetime64[D]"
+MICROSECONDS, DAYS, TICKS = "datetime64[us]", "datetime64[D]", "timedelta64[us]"
 KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("missing", (type(None),)),
     ("truth", (bool, np.bool_)),
     ("moment", (dt.datetime, np.datetime64)),  # "clock" without a time zone
     ("day", (dt.date,)),
-    ("number", (int, float, Decimal, np.integer, np.floating, dt.timedelta, dt.time)),
+    ("duration", (dt.timedelta, np.timedelta64)),
+    ("time", (dt.time,)),
+    ("number", (int, float, Decimal, np.integer, np.floating)),
     ("text", (str, bytes)),
     ("nested", (dict, list, tuple, set, np.ndarray)),
 )
@@ -75,7 +77,9 @@ def _of_one_length(given: dict[str, Any]) -> tuple[dict[str, Any], int]:
     (first, count), *others = lengths.items()
     for name, length in others:
         if length != count:
-            raise ValueError(f"the columns have different lengths: {first!r} has {count:,} values, {name!r} {length:,}.")
+            raise ValueError(
+                f"the columns have different lengths: {first!r} has {count:,} values, {name!r} {length:,}."
+            )
     return {name: value if name in lengths else [value] * count for name, value in given.items()}, count
 
 
@@ -83,7 +87,7 @@ def parts(given: Any) -> Iterator[Part]:
     """Yield the parts of a column, which is a list, an array, or a column of a data frame.
 
     >>> [(part.kind, part.values, part.rows) for part in parts([41, "x", None])]
-    [('number', array([41]), [0]), ('text', ['x'], [1])]
+    [('number', array([41]), array([0])), ('text', ['x'], array([1]))]
     """
     if not isinstance(given, list | tuple | np.ndarray):
         zone = getattr(getattr(given, "dtype", None), "time_zone", None) or getattr(given.dtype, "tz", None)
@@ -95,11 +99,12 @@ def parts(given: Any) -> Iterator[Part]:
         if given.ndim != 1 or given.dtype.kind in "cV":
             yield Part("nested", [given])
             return
-        if given.dtype.kind in "biufm":
+        if given.dtype.kind in "biuf":
             yield from _present("number", _numbers(given))
             return
-        if given.dtype.kind == "M":
-            yield from _present("day" if given.dtype == DAYS else "clock", given.astype(MICROSECONDS))
+        if given.dtype.kind in "mM":
+            kind = "duration" if given.dtype.kind == "m" else "day" if given.dtype == DAYS else "clock"
+            yield from _present(kind, given.astype(TICKS if kind == "duration" else MICROSECONDS))
             return
         given = given.tolist()
     kinds = {kind: _kind(kind) for kind in set(map(type, given))}
@@ -118,11 +123,16 @@ def parts(given: Any) -> Iterator[Part]:
         where = slice(None) if len(at) == len(given) else np.array(at)
         if kind in ("text", "nested"):
             yield Part(kind, _texts(values) if kind == "text" else values, where)
+        elif kind == "time":
+            ticks = [dt.datetime.combine(dt.date.min, value.replace(tzinfo=None)) - dt.datetime.min for value in values]
+            yield Part("number", _seconds(np.array(ticks, dtype=TICKS).astype(np.int64) * 1000, 10**9), where)
         elif kind in ("truth", "number"):
             yield from _present("number", np.array(values, dtype=bool) if kind == "truth" else _array(values), where)
         elif kind != "missing":
-            values = [value.astimezone(dt.timezone.utc).replace(tzinfo=None) for value in values] if zone else values
-            yield from _present(kind, np.array(values, dtype=MICROSECONDS), where, zone)
+            values = [value.astimezone(dt.UTC).replace(tzinfo=None) for value in values] if zone else values
+            yield from _present(
+                kind, np.array(values, dtype=TICKS if kind == "duration" else MICROSECONDS), where, zone
+            )
 
 
 def _kind(kind: type) -> str:
@@ -134,10 +144,11 @@ def _kind(kind: type) -> str:
 def _present(kind: str, values: Array, rows: Any = slice(None), zone: str = "") -> Iterator[Part]:
     """Yield the values that are not NaN, where there are any."""
     there = values == values  # noqa: PLR0124  (not for NaN and NaT)
-    if there.all():
-        yield Part(kind, values, rows, zone)
-    elif there.any():
-        yield Part(kind, values[there], (np.flatnonzero(there) if isinstance(rows, slice) else rows[there]), zone)
+    if not there.all():
+        rows, values = (np.flatnonzero(there) if isinstance(rows, slice) else rows[there]), values[there]
+    if len(values):
+        seconds = kind == "duration"
+        yield Part("number" if seconds else kind, _seconds(values.astype(np.int64)) if seconds else values, rows, zone)
 
 
 def _texts(values: list[Any]) -> list[str]:
@@ -149,36 +160,28 @@ def _texts(values: list[Any]) -> list[str]:
 def _array(values: list[Any]) -> Array:
     """Return numbers as an array of int64 or float64."""
     if not set(map(type, values)) <= {int, float}:
-        values = [_plain(value) for value in values]
+        values = [int(value) if isinstance(value, int | np.integer) else float(value) for value in values]
     try:
         return _numbers(np.array(values, dtype=np.int64 if set(map(type, values)) == {int} else np.float64))
     except OverflowError:
         return _numbers(np.array([float(str(value)) for value in values]))  # beyond 64 bits
 
 
-def _plain(value: Any) -> float:
-    """Return a number as an integer or float, and a duration or time of day in seconds."""
-    if isinstance(value, np.timedelta64):
-        value = value.astype("timedelta64[us]").item()
-    if isinstance(value, dt.time):
-        value = dt.datetime.combine(dt.date.min, value.replace(tzinfo=None)) - dt.datetime.min
-    if isinstance(value, dt.timedelta):
-        return value.total_seconds()
-    return int(value) if isinstance(value, int | np.integer) else float(value)
-
-
 def _numbers(values: Array) -> Array:
-    """Return an array of numbers as booleans, int64 or float64; durations in seconds, numbers beyond 1e100 infinite."""
+    """Return an array of numbers as booleans, int64 or float64, where those beyond 1e100 are infinite."""
     if values.dtype.kind == "b":
         return values
-    if values.dtype.kind == "m":
-        ticks = values.astype("timedelta64[us]")
-        return np.where(np.isnat(ticks), np.nan, ticks.astype(np.int64) / 1e6)
     if values.dtype.kind != "f":
         return values.astype(np.float64 if values.dtype == np.uint64 else np.int64, copy=False)
     values = values.astype(np.float64, copy=False)
     large = np.abs(values) > INFINITE
     return np.where(large, np.copysign(np.inf, values), values) if large.any() else values
+
+
+def _seconds(ticks: Array, of_a_second: int = 10**6) -> Array:
+    """Return seconds, as integers if all are whole."""
+    full = ticks // of_a_second
+    return full if (full * of_a_second == ticks).all() else ticks * (1 / of_a_second)
 
 
 def whole(values: Array) -> Array:
