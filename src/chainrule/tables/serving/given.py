@@ -27,6 +27,7 @@ KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("nested", (dict, list, tuple, set, np.ndarray)),
 )
 """Kinds of values, and their types. Others are taken as texts."""
+WIDEST = 10**300  # float64 has no larger integers
 TYPES = {"truth": "bool", "duration": "timedelta64[us]", "time": "timedelta64[us]"} | dict.fromkeys(
     ("moment", "clock", "day"), "datetime64[us]"
 )
@@ -56,19 +57,17 @@ def columns(rows: Any) -> tuple[dict[str, Any], int]:
         count = next(iter(lengths.values()), 1)
         for name, length in lengths.items():
             if length != count:
-                first = next(iter(lengths))
-                raise ValueError(
-                    f"{first!r} has {count:,} values, but {name!r} has {length:,}: expected equal numbers."
-                )
+                both = f"{next(iter(lengths))!r} has {count:,} values, but {name!r} has {length:,}"
+                raise ValueError(f"{both}: expected as many in each column.")
         return {str(name): value if name in lengths else [value] * count for name, value in rows.items()}, count
     if isinstance(rows, list | tuple) and all(isinstance(row, dict) for row in rows):
         names = dict.fromkeys(chain.from_iterable(rows))
         return {str(name): [row.get(name) for row in rows] for name in names}, len(rows)
     if hasattr(rows, "columns") and hasattr(rows, "__getitem__"):
-        given = [*map(str, rows.columns)]
-        if twice := [name for name, count in Counter(given).items() if count > 1]:
+        given = [*getattr(rows, "column_names", rows.columns)]
+        if twice := [name for name, count in Counter(map(str, given)).items() if count > 1]:
             raise ValueError(f"the data frame has duplicate column names ({twice[0]!r}): rename one.")
-        return {str(name): rows[name] for name in rows.columns}, len(rows)
+        return {str(name): rows[name] for name in given}, len(rows)
     raise TypeError(
         "expected a dictionary of one row or of columns, a list of dictionaries, or a data frame, got "
         f"{type(rows).__name__}."
@@ -86,7 +85,7 @@ def parts(given: Any) -> Iterator[Part]:
     [('number', array([41]), array([0])), ('text', ['x'], array([1]))]
     """
     if not isinstance(given, list | tuple):
-        dtype: Any = getattr(given, "dtype", None)
+        dtype: Any = getattr(given, "dtype", None) or getattr(given, "type", None)  # of a frame, or of Arrow
         zone = str(getattr(dtype, "time_zone", None) or getattr(dtype, "tz", None) or "")
         given = np.asarray(given, dtype=TYPES["moment"] if zone else None)
         of = given.dtype.kind
@@ -128,12 +127,10 @@ def _part(kind: str, values: Any, rows: Any, zone: str) -> Iterator[Part]:
     there = values == values  # noqa: PLR0124  (not for NaN and NaT)
     if not there.all():
         rows, values = (np.flatnonzero(there) if isinstance(rows, slice) else np.array(rows)[there]), values[there]
-    if kind in ("time", "duration"):
-        values = (
-            _seconds(values.astype(np.int64), 10**6)
-            if kind == "duration"
-            else _seconds(values.astype(np.int64) * 1000, 10**9)
-        )
+    if kind == "duration":
+        values = _seconds(values.astype(np.int64), 10**6)
+    elif kind == "time":  # in nanoseconds, as polars has it
+        values = _seconds(values.astype(np.int64) * 1000, 10**9)
     if len(values):
         yield Part({"truth": "number", "time": "number", "duration": "number"}.get(kind, kind), values, rows, zone)
 
@@ -141,7 +138,7 @@ def _part(kind: str, values: Any, rows: Any, zone: str) -> Iterator[Part]:
 def _texts(values: list[Any]) -> list[str]:
     if set(map(type, values)) == {str}:
         return values
-    return [str(value, "utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
+    return [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in values]
 
 
 def _numbers(values: Any) -> Array:
@@ -153,7 +150,7 @@ def _numbers(values: Any) -> Array:
         try:
             values = np.array(values, dtype=np.int64 if types == {int} else np.float64)
         except OverflowError:  # beyond 64 bits
-            values = np.array([float(str(value)) for value in values])
+            values = np.array([float(min(max(value, -WIDEST), WIDEST)) for value in values])
     if values.dtype.kind == "b":
         return values
     if values.dtype.kind != "f":
