@@ -11,7 +11,7 @@ from datetime import date
 from functools import cache
 
 from chainrule.tables import date_words as words
-from chainrule.tables.serving.patterns import SPACES, compiled
+from chainrule.tables.serving.patterns import LONGEST, SPACES, compiled
 
 Read = Callable[[str], int | None]
 Fields = dict[str, int]
@@ -96,6 +96,8 @@ def _reader(fmt: str) -> Read:
     by_place, scan = None if aware else _by_place(fmt), _scanner(fmt)
 
     def read(text: str) -> int | None:
+        if len(text) > LONGEST:
+            return None
         for step in steps:
             text = step(text)
         if by_place is not None and (found := by_place(text)) is not None:
