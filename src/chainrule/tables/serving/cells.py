@@ -104,7 +104,8 @@ class _Cells:
         self._label = {"whole": _whole, "number": _decimal, "boolean": _truth}.get(column.read_as, _text)
         self._is_number = column.kind in ("number", "date", "yes/no")
         self._missing: Any = np.nan if self._is_number else "" if column.kind == "text" else HOLE
-        self._read = {"number": self._as_numbers, "date": self._as_dates}.get(column.kind, self._as_labels)
+        reads: dict[str, Callable[[Part, RowNotes], Any]] = {"number": self._as_numbers, "date": self._as_dates}
+        self._read = reads.get(column.kind, self._as_labels)
 
     def __call__(self, given: Any, count: int, notes: RowNotes) -> Array:
         """Return the values of a column; all are missing if it is not given."""
