@@ -17,10 +17,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
+from chainrule.files.values import ModelFileError
 from chainrule.tables import date_words, dates
 from chainrule.tables.checking import Checker
 from chainrule.tables.formats import GROUPS, Format, Notation
-from chainrule.tables.schema import Column
+from chainrule.tables.schema import Column, Schema
 from chainrule.tables.serving.cells import Reader, _text
 from chainrule.tables.units import CLOCKS, MAGNITUDES, SCALES, factors
 from same_cells import TARGET, both, differences, schema_of
@@ -182,7 +183,14 @@ def test_a_format_that_only_polars_reads_is_refused_with_its_code():
         Reader(schema_of(Column("x", "date", "text", date_format="%s")))
 
 
-WHENS = ["2024-03-31", "2024-03-31 01:30", "2024-03-31T02:30:00Z", "2024-10-27 03:30:00.5+02:00", "1890-01-01T00:00Z"]
+WHENS = [
+    "2024-03",
+    "2024-03-31",
+    "2024-03-31 01:30",
+    "2024-03-31T02:30:00Z",
+    "2024-10-27 03:30:00.5+02:00",
+    "1890-01-01T00:00Z",
+]
 
 
 @pytest.mark.parametrize("zone", ["", "UTC", "Europe/Berlin", "Asia/Tokyo", "America/St_Johns", "Australia/Lord_Howe"])
@@ -322,6 +330,12 @@ def test_tables_of_every_kind_have_the_same_columns(make):
     assert all(values[0] == expected[name][0] for name, values in one.items())
 
 
+def test_a_missing_value_of_an_arrow_dictionary_is_missing():
+    table = pa.table({"c": pa.array(["a", None, "a"]).dictionary_encode()})
+    found = Reader(schema_of(Column("c", "category", "text", categories=("a",))))(table)
+    assert found["c"].tolist() == ["a", "(missing)", "a"]
+
+
 def test_a_single_value_stands_for_all_rows():
     found = Reader(schema_of(Column("a", "number"), Column("b", "number")))({"a": 1, "b": np.array([2.0, 3.0])})
     assert [values.tolist() for values in found.values()] == [[1, 1], [2, 3]]
@@ -449,6 +463,13 @@ print(sorted({"polars", "sklearn", "pandas", "scipy", "numba", "skops"} & sys.mo
 def test_numpy_is_enough():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["{'age': array([41.]), 'when': array([32400.])}", "[]"]
+
+
+@pytest.mark.parametrize("zone", ["localtime", "posix/Europe/Berlin", "right/UTC", "Europe", "Nowhere/City", "../UTC"])
+def test_a_schema_names_time_zones_alone(zone):
+    written = schema_of(Column("x", "date", "time", notation=Notation(zone=zone))).to_json()
+    with pytest.raises(ModelFileError, match=r"the schema is corrupt: columns.0.: notation: zone is"):
+        Schema.from_json(written)
 
 
 def test_targets_are_no_part_of_the_columns():

@@ -26,7 +26,7 @@ from chainrule.tables.units import CLOCKS, MAGNITUDES
 
 TRUTHS = {"true": "true", "1": "true", "false": "false", "0": "false"}
 EPOCH = dt.datetime(1970, 1, 1)
-ISO = ("%Y-%m-%d", *(f"%Y-%m-%d{mark}%H:%M{rest}" for mark in ("T", " ") for rest in (":%S%.f", "")))
+ISO = ("%Y-%m-%d", "%Y-%m", *(f"%Y-%m-%d{mark}%H:%M{rest}" for mark in ("T", " ") for rest in (":%S%.f", "")))
 
 
 class Reader:
@@ -104,8 +104,8 @@ class _Cells:
         self._label = {"whole": _whole, "number": _decimal, "boolean": _truth}.get(column.read_as, _text)
         self._is_number = column.kind in ("number", "date", "yes/no")
         self._missing: Any = np.nan if self._is_number else "" if column.kind == "text" else HOLE
-        reads: dict[str, Callable[[Part, RowNotes], Any]] = {"number": self._as_numbers, "date": self._as_dates}
-        self._read = reads.get(column.kind, self._as_labels)
+        reads = {"number": self._as_numbers, "date": self._as_dates}
+        self._read: Callable[[Part, RowNotes], Any] = reads.get(column.kind, self._as_labels)
 
     def __call__(self, given: Any, count: int, notes: RowNotes) -> Array:
         """Return the values of a column; all are missing if it is not given."""
