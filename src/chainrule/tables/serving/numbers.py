@@ -100,7 +100,7 @@ def _clock(*, minutes: bool) -> Read:
         if (parts := _parts(text.strip(SPACES), CLOCK)) is None:
             return None
         clock = _value(parts[2]) * HOUR + _value(parts[3]) * MINUTE + _value(parts[4])
-        clock = clock * (1 / 60) if minutes and parts[4] is None else clock
+        clock = clock * (1 / 60) if minutes and parts[4] is None else clock  # as polars divides
         return _value(parts[0]) * DAY + (-clock if parts[1] == "-" else clock)
 
     return read
