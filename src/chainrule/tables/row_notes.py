@@ -1,4 +1,4 @@
-"""What is told of new rows: unseen and missing values, ignored columns; and the sentences of what is refused."""
+"""Notes on new rows (unseen and missing values, ignored columns), and the errors for values that do not fit."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def zone_of(column: Column) -> str:
 
 
 def what(column: Column) -> str:
-    """Return what the values of a column are, for a sentence.
+    """Return a description of the values of a column, for a sentence.
 
     >>> what(Column("w", "number")), what(Column("d", "date", "text", date_format="%d.%m.%Y"))
     ('a number', 'a date (%d.%m.%Y)')

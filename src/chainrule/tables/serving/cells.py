@@ -208,7 +208,7 @@ class _Cells:
 
 
 def _each(read: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
-    """Return what is made of values, each of which is read once."""
+    """Return the results for values, each of which is read once."""
     made = {value: read(value) for value in set(values)}
     return [made[value] for value in values]
 
