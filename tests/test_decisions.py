@@ -166,10 +166,10 @@ def test_predictions_may_leave_the_range_of_training_a_little():
     np.testing.assert_allclose([negative.ensemble_.unit.low, negative.ensemble_.unit.high], [[-11], [0]])
 
 
-def prices(rows=600, seed=0):
+def prices(rows=800, seed=0):
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(rows, 3))
-    return x, np.exp(4 + x[:, 0] + 0.3 * rng.normal(size=rows))
+    return x, np.exp(4 + 2 * x[:, 0] + 0.3 * rng.normal(size=rows))
 
 
 def test_the_logarithm_is_learned_where_it_is_better(tmp_path):
