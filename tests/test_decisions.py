@@ -243,7 +243,7 @@ def test_a_table_with_a_metric(tmp_path):
     short = {"class_weight": None}
     trained = tables.train(tmp_path / "t.csv", "buys", metric="f1", parameters=short)
     assert "'yes' is predicted where its probability is above 0." in trained.notes[-1]
-    assert trained.notes[-1].endswith("the best f1 on the rows that each network was not trained on.")
+    assert trained.notes[-1].endswith("the best F1 score on the rows that each network was not trained on.")
     assert trained.settings["metric"] == "f1"
     tables.save(trained, tmp_path / "run")
     saved = tables.load(tmp_path / "run")
@@ -255,9 +255,39 @@ def test_a_table_with_a_metric(tmp_path):
     assert 'eval_metric="f1"' in tables.script(tmp_path / "t.csv", "buys", metric="f1")
 
 
+@pytest.mark.parametrize(("given", "above"), [(0.2, 0.2), ("cost:9:1", 0.1), ("0.3", 0.3)])
+def test_a_threshold_that_is_asked_for(given, above):
+    trained = tables.train(table(), "buys", threshold=given)
+    assert trained.notes[-1] == f"'yes' is predicted where its probability is above {above:.3g}: as asked."
+    predictions, p = trained.held_out.predictions, trained.held_out.probabilities
+    np.testing.assert_array_equal(predictions == "yes", p[:, 1] / above > p[:, 0] / (1 - above))
+    assert trained.settings["threshold"] == given
+
+
+def test_an_automatic_threshold_is_that_of_the_best_f1():
+    one, other = tables.train(table(), "buys", threshold="auto"), tables.train(table(), "buys", metric="f1")
+    np.testing.assert_array_equal(one.held_out.predictions, other.held_out.predictions)
+    assert one.notes[-1] == other.notes[-1]
+
+
+def test_labels_and_thresholds():
+    x, y = rare(300)
+    labels = np.c_[y == "yes", x[:, 1] > 0].astype(int)
+    model = cr.TabularClassifier(**SMALL, threshold=0.2).fit(x, labels)
+    np.testing.assert_array_equal(model.predict(x), model.predict_proba(x) > 0.2)
+    with pytest.raises(ValueError, match="threshold: expected two classes, y has 3"):
+        cr.TabularClassifier(**SMALL, threshold=0.2).fit(x, np.arange(300) % 3)
+    with pytest.raises(ValueError, match="threshold: eval_metric='f1' chooses thresholds: omit one"):
+        cr.TabularClassifier(**SMALL, threshold=0.2, eval_metric="f1").fit(x, y)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"threshold": 1.5}, r"threshold: expected a number between 0 and 1, .*, got 1\.5"),
+        ({"threshold": "cost:0:0"}, "got 'cost:0:0'"),
+        ({"threshold": "half"}, "got 'half'"),
+        ({"threshold": 0.2, "fast": True}, "threshold: applies to an ensemble, but fast asks"),
         ({"metric": "rmse"}, "metric: the target is a class: expected one of accuracy, .*, got 'rmse'"),
         ({"metric": "acuracy"}, "unknown metric 'acuracy'. Did you mean 'accuracy'"),
         ({"metric": "f1", "fast": True}, "metric: applies to an ensemble, but fast asks for a single network"),
