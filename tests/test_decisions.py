@@ -8,9 +8,11 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, roc_auc_score
 
 import chainrule as cr
+import small_tables
 from chainrule import tables
 from chainrule.ensemble import Unit
 from chainrule.estimators._decisions import best_thresholds, score
+from chainrule.tables import models
 
 RNG = np.random.default_rng(0)
 SMALL = {"n_estimators": 5, "hidden_layer_sizes": (8,), "max_iter": 8, "linear": False, "random_state": 0}
@@ -232,12 +234,17 @@ def test_absolute_errors_may_choose():
 # ---------------------------------------------------------------- tables
 
 
+@pytest.fixture
+def small(monkeypatch):
+    monkeypatch.setattr(models, "ensemble", small_tables.small_ensembles)
+
+
 def table(rows=400):
     x, y = rare(rows)
     return pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "buys": y})
 
 
-def test_a_table_with_a_metric(tmp_path):
+def test_a_table_with_a_metric(tmp_path, small):
     frame = table()
     frame.write_csv(tmp_path / "t.csv")
     short = {"class_weight": None}
@@ -256,7 +263,7 @@ def test_a_table_with_a_metric(tmp_path):
 
 
 @pytest.mark.parametrize(("given", "above"), [(0.2, 0.2), ("cost:9:1", 0.1), ("0.3", 0.3)])
-def test_a_threshold_that_is_asked_for(given, above):
+def test_a_threshold_that_is_asked_for(given, above, small):
     trained = tables.train(table(), "buys", threshold=given)
     assert trained.notes[-1] == f"'yes' is predicted where its probability is above {above:.3g}: as asked."
     predictions, p = trained.held_out.predictions, trained.held_out.probabilities
@@ -264,7 +271,7 @@ def test_a_threshold_that_is_asked_for(given, above):
     assert trained.settings["threshold"] == given
 
 
-def test_an_automatic_threshold_is_that_of_the_best_f1():
+def test_an_automatic_threshold_is_that_of_the_best_f1(small):
     one, other = tables.train(table(), "buys", threshold="auto"), tables.train(table(), "buys", metric="f1")
     np.testing.assert_array_equal(one.held_out.predictions, other.held_out.predictions)
     assert one.notes[-1] == other.notes[-1]
