@@ -34,6 +34,7 @@ def chainrule(
 
 
 for command in (
-    train.train, tune.tune, evaluate.evaluate, predict.predict, serve.serve, export.export, explain.explain, check.check,
+    train.train, tune.tune, evaluate.evaluate, predict.predict, serve.serve, export.export, explain.explain,
+    check.check,
 ):  # fmt: skip
     app.command()(command)

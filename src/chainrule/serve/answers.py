@@ -97,8 +97,8 @@ class Answers:
             low, high = self._model.interval(y, read.interval)
         except ValueError as error:
             raise RefusedError(400, str(error)) from None
-        names = ("prediction", "low", "high")
-        return [dict(zip(names, ends, strict=True)) for ends in zip(y.tolist(), low.tolist(), high.tolist(), strict=True)]
+        values = np.stack([y, low, high], axis=1).tolist()
+        return [dict(zip(("prediction", "low", "high"), row, strict=True)) for row in values]
 
     def _classes(self, y: Array, p: Array) -> list[dict[str, Any]]:
         schema = self._model.schema

@@ -212,7 +212,7 @@ async def _unknown(_: Asked, error: Exception) -> Response:
     return _answered(RefusedError(status, f"{sentence}: /docs lists them.", headers=getattr(error, "headers", None)))
 
 
-async def _failed(_: Asked, error: Exception) -> Response:
+async def _failed(_: Asked, __: Exception) -> Response:
     """Answer after an error of the service itself, which the server logs."""
     return _answered(RefusedError(500, FAILED))
 

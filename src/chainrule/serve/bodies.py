@@ -60,9 +60,8 @@ DECODER = json.JSONDecoder(parse_constant=_refuse)
 def _parsed(text: str) -> Any:
     try:
         given = DECODER.decode(text)
-        if "\\u" in text:  # half of a surrogate pair is no text
+        if "\\u" in text:  # an escape may be half of a character
             json.dumps(given, ensure_ascii=False).encode()
-        return given
     except RecursionError:
         raise RefusedError(400, f"the JSON is nested too deeply: {SHAPE}.") from None
     except json.JSONDecodeError as error:
@@ -72,6 +71,7 @@ def _parsed(text: str) -> Any:
         raise RefusedError(400, "the JSON has an escape that is half of a character (a lone surrogate).") from None
     except ValueError:
         raise RefusedError(400, "the JSON has an integer of more digits than Python reads.") from None
+    return given
 
 
 def _checked(rows: Any, most: int) -> int:
@@ -81,7 +81,7 @@ def _checked(rows: Any, most: int) -> int:
     _check_count(len(rows), most)
     for i, row in enumerate(rows):
         if not isinstance(row, dict):
-            raise RefusedError(400, f'row {i + 1} is {_kind(row)}: expected an object such as {{"age": 41}}.', row=i + 1)
+            raise RefusedError(400, f"row {i + 1} is {_kind(row)}: expected an object of values.", row=i + 1)
     return len(rows)
 
 

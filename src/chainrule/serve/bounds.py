@@ -12,8 +12,8 @@ __all__ = ["HELP", "Bounds", "RefusedError", "shortened"]
 
 HELP = {
     "folder": "The folder of a run on a table, such as runs/customers, or the model.safetensors in it.",
-    "host": "Address to listen at. By default, only programs on this computer can reach the service; 0.0.0.0 lets every "
-    "computer on its networks use it, without a password.",
+    "host": "Address to listen at. By default, only programs on this computer can reach the service; 0.0.0.0 lets "
+    "every computer on its networks use it, without a password.",
     "port": "Port to listen at; 0 takes a free one.",
     "rows": "Largest number of rows in one request.",
     "body": "Largest body of a request, such as 10MB.",

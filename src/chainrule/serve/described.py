@@ -29,10 +29,11 @@ def describe(schema: Schema) -> dict[str, Any]:
     """Return the target and the columns of a table, and a row of typical values.
 
     >>> died = Column("died", "yes/no", categories=("no", "yes"))
-    >>> schema = Schema((Column("age", "number", low=0.0, high=99.0),), (died,), "binary", ("no", "yes"))
+    >>> age = Column("age", "number", low=0.0, high=99.0, typical=41.0)
+    >>> schema = Schema((age,), (died,), "binary", ("no", "yes"))
     >>> about = describe(schema)
     >>> about["classes"], about["columns"][0]["high"], about["example"]
-    (['no', 'yes'], 99.0, {'age': 49.5})
+    (['no', 'yes'], 99.0, {'age': 41})
     """
     columns = [_column(column) for column in schema.used]
     labels = {column.name: list(column.categories) for column in schema.targets}
@@ -60,12 +61,11 @@ def _column(column: Column) -> dict[str, Any]:
 
 
 def _typical(column: Column) -> Any:
-    """Return the median or the most frequent value as in the table; for a file without it, one that is in the range."""
-    low, high = column.low, column.high
-    if isinstance(low, int | float) and isinstance(high, int | float):
-        middle = (low + high) / 2
-        return round(middle) if column.read_as == "whole" else middle
-    return column.categories[0] if column.categories else low if not column.date_format else None
+    """Return the median or the most frequent value, as in the table; None for texts."""
+    value = column.typical
+    if column.read_as in ("whole", "number") and value is not None and not column.date_format:
+        return int(value) if float(value).is_integer() else float(value)
+    return value
 
 
 def openapi(about: dict[str, Any], bounds: Bounds) -> dict[str, Any]:
@@ -174,6 +174,7 @@ def documented(about: dict[str, Any], interface: dict[str, Any], form: str) -> s
     style = re.search(r"<style>.*?</style>", form, re.DOTALL)
     example = json.dumps(about["example"], ensure_ascii=False)
     header = ",".join(about["example"])
+    paths = [(f"{m.upper()} {path}", of["summary"]) for path, by in interface["paths"].items() for m, of in by.items()]
     body = f"""<h1>{escape(interface["info"]["title"])}</h1>
 <p><a href="/">Form</a> · <a href="/openapi.json">OpenAPI</a> · <a href="/schema">Schema</a></p>
 <h2>Ask for predictions</h2>
@@ -184,8 +185,7 @@ curl -H 'Content-Type: text/csv' ADDRESS/predict --data-binary @rows.csv   # {es
 <h2>Columns</h2>
 {_table(("column", "takes", "example"), [(c["name"], said_of(c), c["typical"]) for c in about["columns"]])}
 <h2>Paths</h2>
-{_table(("path", "answers"), [(f"{method.upper()} {path}", entry["summary"])
-    for path, methods in interface["paths"].items() for method, entry in methods.items()])}
+{_table(("path", "answers"), paths)}
 <h2>Errors</h2>
 <p>Every error is an object with a sentence, and the column and the row that it is about, where there is one:
 <code>{{"error": "...", "field": "...", "row": 1}}</code>.</p>

@@ -92,7 +92,7 @@ class _StoppedError(BaseException):
     pass
 
 
-def _stopped(number: int, frame: FrameType | None) -> NoReturn:
+def _stopped(_: int, __: FrameType | None) -> NoReturn:
     raise _StoppedError
 
 
