@@ -63,7 +63,7 @@ def _column(column: Column) -> dict[str, Any]:
 def _typical(column: Column) -> Any:
     """Return the median or the most frequent value, as in the table; None for texts."""
     value = column.typical
-    if column.read_as in ("whole", "number") and value is not None and not column.date_format:
+    if column.read_as in ("whole", "number") and value is not None:
         return int(value) if float(value).is_integer() else float(value)
     return value
 

@@ -186,7 +186,8 @@ def _columns(what: str, value: Any) -> tuple[Column, ...]:
 
 
 def _column(what: str, entry: Any) -> Column:
-    entry = {"holes": [], "notation": {}, "typical": None, **entry} if isinstance(entry, dict) else entry  # not in older schemas
+    if isinstance(entry, dict):
+        entry = {"holes": [], "notation": {}, "typical": None, **entry}  # not in older schemas
     checked(what, entry, CHECKS, CHECKS)
     if entry["kind"] == "yes/no" and not entry["dropped"] and len(entry["categories"]) != 2:
         raise ModelFileError(f"the schema is corrupt: {what}: yes/no has {len(entry['categories'])} categories.")
