@@ -7,8 +7,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
@@ -26,8 +27,7 @@ from chainrule.tables.units import CLOCKS, MAGNITUDES
 TRUTHS = {"true": "true", "1": "true", "false": "false", "0": "false"}
 EPOCH = dt.datetime(1970, 1, 1)
 ISO = ("%Y-%m-%d", *(f"%Y-%m-%d{mark}%H:%M{rest}" for mark in ("T", " ") for rest in (":%S%.f", "")))
-PLAIN, ZONED = SEPARATOR.join(ISO), SEPARATOR.join(f"{fmt}%z" for fmt in ISO[1:])
-"""Dates that are read where training had no texts."""
+LONGEST = 200  # characters of a number or date: longer ones could take long to match
 
 
 class Reader:
@@ -97,10 +97,10 @@ class _Cells:
     def __init__(self, column: Column, decimal: str, seen: frozenset[str] | None) -> None:
         self._column, self._seen = column, seen
         how = informed(column.notation, decimal)
-        self._number = numbers.reader(how)
+        self._number = _short(numbers.reader(how))
         self._has_unit = bool(how.unit) and how.unit not in CLOCKS and how.unit not in MAGNITUDES
         self._zone = zone_of(column)
-        self._date = dates.reader(column.date_format) if column.date_format else None
+        self._date = _short(dates.reader(column.date_format)) if column.date_format else None
         self._codes = dict(zip(column.categories, (0.0, 1.0), strict=True)) if column.kind == "yes/no" else None
         self._label = {"whole": _whole, "number": _decimal, "boolean": _truth}.get(column.read_as, _text)
         self._is_number = column.kind in ("number", "date", "yes/no")
@@ -146,7 +146,9 @@ class _Cells:
         if part.kind not in ("text", "number"):
             return [None] * len(part.values)
         if self._has_unit:
-            bare = len(part.values) if part.kind == "number" else sum(_each(numbers.is_bare, part.values))
+            bare = (
+                len(part.values) if part.kind == "number" else _each(_short(numbers.is_bare), part.values).count(True)
+            )
             notes.bare[self._column.name] += bare
         if part.kind == "number":
             return part.values
@@ -160,7 +162,7 @@ class _Cells:
             part = part._replace(kind="text", values=[str(v) for v in values.tolist()]) if digits else part
         if part.kind == "text":
             if self._date is None and self._zone:
-                notes.naive[self._column.name] += sum(_each(lambda text: _iso(text) is not None, part.values))
+                notes.naive[self._column.name] += sum(at is not None for at in _each(_iso(), part.values))
             return _each(self._seconds, part.values)
         if part.kind == "number":
             return [None] * len(part.values)
@@ -171,18 +173,21 @@ class _Cells:
         return part.values.astype(np.int64) / 1e6
 
     def _seconds(self, text: str) -> float | None:
-        found = self._date(text) if self._date else _iso(text)
-        if found is None and self._date is None and (moment := dates.reader(ZONED)(text)) is not None:
+        found = self._date(text) if self._date else _iso()(text)
+        if found is None and self._date is None and (moment := _iso("%z")(text)) is not None:
             return self._local(moment, "UTC")
         return None if found is None else found / 1e6
 
-    def _local(self, moment: int, own: str) -> float:
+    def _local(self, moment: int, own: str) -> float | None:
         """Return a moment in UTC on the clock of the time zone of training."""
         if not self._zone:
             raise of_other_zone(self._column, own)
-        there = ZoneInfo(self._zone)
-        clock = there.fromutc((EPOCH + dt.timedelta(microseconds=moment)).replace(tzinfo=there)).replace(tzinfo=None)
-        return (clock - EPOCH) // dt.timedelta(microseconds=1) / 1e6
+        there = _zone(self._zone)
+        try:
+            clock = there.fromutc((EPOCH + dt.timedelta(microseconds=moment)).replace(tzinfo=there))
+        except OverflowError:  # after the year 9999
+            return None
+        return (clock.replace(tzinfo=None) - EPOCH) // dt.timedelta(microseconds=1) / 1e6
 
     def _as_labels(self, part: Part, notes: RowNotes) -> list[Any]:
         if part.kind == "text":
@@ -209,8 +214,23 @@ def _each(read: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
     return [made[value] for value in values]
 
 
-def _iso(text: str) -> int | None:
-    return dates.reader(PLAIN)(text)
+def _short(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    return lambda text: read(text) if len(text) <= LONGEST else None
+
+
+@cache
+def _iso(zone: str = "") -> Callable[[str], int | None]:
+    """Return the function that reads dates where training had no texts."""
+    fmts = [f"{fmt}{zone}" for fmt in ISO if not zone or "%H" in fmt]
+    return _short(dates.reader(SEPARATOR.join(fmts)))
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except ZoneInfoNotFoundError:
+        raise ValueError(f"the time zone {name!r} is unknown here: pip install tzdata.") from None
 
 
 def _text(value: Any) -> str:

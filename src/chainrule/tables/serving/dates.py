@@ -35,7 +35,8 @@ SPACE = f"[{SPACES}]*+"
 OFFSET = rf"[-+\u2212][0-9]{{2}}[:{SPACES}]*+"
 NUMBERS = {"C": "century2", "y": "short2", "m": "month2", "d": "day2", "e": "day2", "j": "ordinal3", "q": "quarter1",
            "U": "sundays2", "W": "mondays2", "g": "isoshort2", "V": "isoweek2", "u": "weekday1", "w": "sunday1",
-           "H": "clock2", "k": "clock2", "I": "twelve2", "l": "twelve2", "M": "minute2", "S": "second2", "f": "nano9"}  # fmt: skip
+           "H": "clock2", "k": "clock2", "I": "twelve2", "l": "twelve2", "M": "minute2", "S": "second2",
+           "f": "nano9"}  # fmt: skip
 CODES = {
     **{code: (name[:-1], f"{SPACE}([0-9]{{1,{name[-1]}}}+)") for code, name in NUMBERS.items()},
     **dict.fromkeys("nt", ("", SPACE)),
@@ -149,7 +150,7 @@ def in_english(text: str) -> str:
 
 
 def _by_place(fmt: str) -> Read | None:
-    """Return the function that reads numbers with all their digits, where a day may be missing; None for other codes."""
+    """Return the function that reads numbers with all their digits, the day being optional; None for other codes."""
     names, pattern = [], "-?" if fmt.startswith("%Y") else ""
     for found in CODE.finditer(fmt):
         code = found["code"]

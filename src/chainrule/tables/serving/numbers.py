@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -82,7 +83,7 @@ def _amount(how: Notation) -> Read:
 
 def _parts(text: str, form: str) -> tuple[str | None, ...] | None:
     """Return the groups of a duration; None for a text of another form, or without digits."""
-    text = text.strip(SPACES)
+    text = re.sub(" +", " ", text.strip(SPACES))  # many would take long to match
     found = compiled(form).match(text)
     return found.groups() if found and compiled(r"\d").search(text) else None
 
