@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 import tracemalloc
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,9 @@ import polars as pl
 import pytest
 
 pytest.importorskip("starlette")
-from starlette.testclient import TestClient  # noqa: E402
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Starlette would rather have httpx2, and takes httpx
+    from starlette.testclient import TestClient
 from typer.testing import CliRunner  # noqa: E402
 
 import chainrule as cr  # noqa: E402
@@ -42,6 +45,7 @@ from test_package import HIDE  # noqa: E402
 ROOT = Path(__file__).parents[1]
 TASKS = tuple(small_tables.TARGETS)
 JSON, CSV = {"content-type": "application/json"}, {"content-type": "text/csv"}
+ENDS = (".", "?", "…")  # of a sentence
 CHROMIUM = shutil.which("chromium")
 
 
@@ -275,7 +279,7 @@ def test_names_from_a_table_are_escaped(models):
         ({"size": None, "city": None, "garden": None, "built": None}, 200, None, None, ""),
         ({"size": 1e999, "rooms": -(10**400)}, 200, None, None, ""),
         ({"city": "x" * 100_000}, 200, None, None, ""),
-        ({"size": "9" * 100_000}, 200, None, None, ""),
+        ({"size": "9" * 100_000}, 422, "size", 2, "'size' is a number, but row 2 has '999"),
     ],
 )
 def test_a_bad_value_is_answered_with_its_column_and_row(change, status, field, row, said, models, rows):
@@ -287,7 +291,7 @@ def test_a_bad_value_is_answered_with_its_column_and_row(change, status, field, 
         assert error.get("field") == field
         assert error.get("row") == row
         assert said in error["error"]
-        assert error["error"].endswith((".", "…"))
+        assert error["error"].endswith(ENDS)
         assert len(error["error"]) <= 500
 
 
@@ -317,8 +321,10 @@ BAD = [
     (b"size,size\n1,2\n", CSV, 400, "duplicate"),
     (b"size,city\n1\n", CSV, 400, "row 1 has 1 values"),
     (b'size,city\n1,"a\n', CSV, 400, "not CSV"),
-    (b"size,city\n", CSV, 422, "missing but required"),
-    (b"\x00" * 100, CSV, 400, "not CSV"),
+    (b"size,city\n", CSV, 422, "expected at least one"),
+    (b"size,city\n1,a\n", CSV, 422, "missing but required"),
+    (b"\x00" * 100, CSV, 422, "expected at least one"),
+    (b"size\n" + b"1" * 200_000, CSV, 400, "not CSV"),
 ]  # fmt: skip
 
 
@@ -407,7 +413,7 @@ def test_a_thousand_random_requests(models, rows):
             answer = ask.post("/predict", content=body(), headers=rng.choice([JSON, JSON, JSON, CSV]))
             seen.add(answer.status_code)
             told = answer.json()
-            assert "predictions" in told if answer.status_code == 200 else told["error"].endswith((".", "…")), told
+            assert "predictions" in told if answer.status_code == 200 else told["error"].endswith(ENDS), told
         gc.collect()
         grown = tracemalloc.get_traced_memory()[0]
         tracemalloc.stop()
@@ -628,7 +634,7 @@ def test_a_request_that_fails_in_the_pass_fails_alone(models, rows, monkeypatch)
     [
         ([1, 2, 30, 40, 50], 30.0),
         ([1.5, None, 2.5, 30.0], 2.5),
-        (["1.234,50 €", "2,00 €", "3.000,00 €", "7,25 €"], "7,25 €"),
+        (["1.234,50 €", "2,00 €", "3.000,00 €", "7,25 €", "5,00 €"], "7,25 €"),
         (["a", "b", "b", None, "c"], "b"),
         (["b", "a", "c", "a", "b"], "a"),
         ([True, False, True], "true"),
