@@ -100,6 +100,7 @@ def service(run: Path) -> Iterator[tuple[int, int]]:
             yield port, process.pid
         finally:
             process.terminate()
+            process.communicate()
 
 
 def memory(process: int) -> float:

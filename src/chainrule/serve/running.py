@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -82,7 +83,8 @@ def serve(
         with threadpool_limits(1):  # batches are small, and requests need the other cores
             _Server(config, bounds.seconds).run([listener])
     except (KeyboardInterrupt, _StoppedError):  # what uvicorn raises after its graceful stop
-        tell("Stopped.")
+        with contextlib.suppress(OSError):  # whoever read the lines may have gone first
+            tell("Stopped.")
     finally:
         signal.signal(signal.SIGTERM, usual)
         listener.close()
@@ -136,7 +138,8 @@ def _listener(host: str, port: int) -> socket.socket:
         raise ValueError(f"--port: expected a port from 0 to 65535, got {port}.")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(found[4][:2], family=found[0], backlog=2048)
+        listener = socket.create_server(found[4][:2], family=found[0], backlog=2048)
     except OSError as error:
         why = error.strerror or error
         raise OSError(f"cannot listen at {host}:{port} ({why}): choose another --port or --host.") from None
+    return socket.socket(fileno=listener.detach())  # one that knows its protocol: asyncio sets TCP_NODELAY on no other
