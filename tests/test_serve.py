@@ -1,12 +1,10 @@
 """The service: its routes, batches, bounds, bad requests, the process, and the page in a browser."""
 
 import asyncio
-import csv
+import contextlib
 import gc
 import html.parser
-import io
 import json
-import os
 import random
 import re
 import shutil
@@ -28,19 +26,18 @@ pytest.importorskip("starlette")
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette would rather have httpx2, and takes httpx
     from starlette.testclient import TestClient
-from typer.testing import CliRunner  # noqa: E402
+from typer.testing import CliRunner
 
-import chainrule as cr  # noqa: E402
-import small_tables  # noqa: E402
-from chainrule import tables  # noqa: E402
-from chainrule.cli.app import app as commands  # noqa: E402
-from chainrule.serve.answers import Answers  # noqa: E402
-from chainrule.serve.app import application  # noqa: E402
-from chainrule.serve.batching import Batcher  # noqa: E402
-from chainrule.serve.bodies import Request  # noqa: E402
-from chainrule.serve.bounds import Bounds, RefusedError  # noqa: E402
-from chainrule.tables.kinds import infer  # noqa: E402
-from test_package import HIDE  # noqa: E402
+import chainrule as cr
+import small_tables
+from chainrule import tables
+from chainrule.cli.app import app as commands
+from chainrule.serve.answers import Answers
+from chainrule.serve.app import application
+from chainrule.serve.batching import Batcher
+from chainrule.serve.bodies import Request
+from chainrule.serve.bounds import Bounds, RefusedError
+from chainrule.tables.kinds import infer
 
 ROOT = Path(__file__).parents[1]
 TASKS = tuple(small_tables.TARGETS)
@@ -74,14 +71,17 @@ def client(model, hosts=("localhost",), **bounds):
     return TestClient(app, base_url="http://localhost", raise_server_exceptions=False)
 
 
-def plain(model, entry, i, values, p):
+def plain(model, i, values, p):
     """What an entry of an answer must be, from what the model predicts in Python."""
     schema = model.schema
     if schema.task == "regression":
         return {"prediction": values[i]}
     if schema.task == "multilabel":
         return {
-            c.name: {"prediction": c.categories[values[i][k]], "probabilities": dict(zip(c.categories, (1 - p[i, k], p[i, k]), strict=True))}
+            c.name: {
+                "prediction": c.categories[values[i][k]],
+                "probabilities": dict(zip(c.categories, (1 - p[i, k], p[i, k]), strict=True)),
+            }
             for k, c in enumerate(schema.targets)
         }
     return {"prediction": values[i], "probabilities": dict(zip(map(str, schema.classes), p[i], strict=True))}
@@ -109,14 +109,14 @@ def test_the_answers_are_those_of_the_model(task, models, rows):
         entries = answer.json()["predictions"]
         assert len(entries) == len(rows)
         for i, entry in enumerate(entries):
-            close(entry, plain(model, entry, i, values.tolist(), p))
+            close(entry, plain(model, i, values.tolist(), p))
     (alone,) = ask.post("/predict", json=rows[0]).json()["predictions"]
-    close(alone, plain(model, alone, 0, values.tolist(), p))
+    close(alone, plain(model, 0, values.tolist(), p))
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_csv_has_the_same_answers(task, models, rows, folder):
-    model, ask = models[task], client(models[task])
+    ask = client(models[task])
     frame = pl.DataFrame(rows)
     answer = ask.post("/predict", content=frame.write_csv(), headers={**CSV, "accept": "text/csv"})
     assert answer.headers["content-type"].startswith("text/csv")
@@ -190,7 +190,7 @@ def test_the_interface_describes_what_is_answered(task, models, rows):
     same(shape, ask.post("/predict", json=asked).json()["predictions"][0])
     example = interface["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["example"]
     assert ask.post("/predict", json=example).status_code == 200
-    assert {path for path in interface["paths"]} == {"/predict", "/schema", "/health", "/metrics", "/openapi.json"}
+    assert {*interface["paths"]} == {"/predict", "/schema", "/health", "/metrics", "/openapi.json"}
 
 
 def test_the_other_routes(models, rows):
@@ -364,7 +364,12 @@ def test_intervals_that_there_are_not(models, rows):
 
 def test_unknown_paths_and_methods(models):
     ask = client(models["binary"])
-    for method, path, status in (("GET", "/predict", 405), ("POST", "/schema", 405), ("GET", "/x", 404), ("OPTIONS", "/predict", 405)):
+    for method, path, status in (
+        ("GET", "/predict", 405),
+        ("POST", "/schema", 405),
+        ("GET", "/x", 404),
+        ("OPTIONS", "/predict", 405),
+    ):
         answer = ask.request(method, path)
         assert answer.status_code == status
         assert "/docs" in answer.json()["error"]
@@ -387,7 +392,26 @@ def test_a_prediction_that_is_not_finite_is_refused(models, rows, monkeypatch):
     assert answer.json() == {"error": "row 2 has no finite prediction.", "row": 2}
 
 
-VALUES = [None, True, 0, -1, 1e308, 10**30, "", "x", "41", "1e5", "2020-01-01", "ä" * 50, [], {}, [1], {"a": 1}, "\x00", "NaN"]
+VALUES = [
+    None,
+    True,
+    0,
+    -1,
+    1e308,
+    10**30,
+    "",
+    "x",
+    "41",
+    "1e5",
+    "2020-01-01",
+    "ä" * 50,
+    [],
+    {},
+    [1],
+    {"a": 1},
+    "\x00",
+    "NaN",
+]
 
 
 @pytest.mark.slow
@@ -398,8 +422,13 @@ def test_a_thousand_random_requests(models, rows):
     def body():
         if rng.random() < 0.3:
             return rng.randbytes(rng.randrange(200))
-        row = {**rows[rng.randrange(len(rows))], **{rng.choice([*rows[0]]): rng.choice(VALUES) for _ in range(rng.randrange(3))}}
-        text = json.dumps(rng.choice([row, [row], {"rows": [row]}, {"rows": row}, [[row]], rng.choice(VALUES)])).encode()
+        row = {
+            **rows[rng.randrange(len(rows))],
+            **{rng.choice([*rows[0]]): rng.choice(VALUES) for _ in range(rng.randrange(3))},
+        }
+        text = json.dumps(
+            rng.choice([row, [row], {"rows": [row]}, {"rows": row}, [[row]], rng.choice(VALUES)])
+        ).encode()
         if rng.random() < 0.3:
             at = rng.randrange(len(text) + 1)
             text = text[:at] + rng.randbytes(2) + text[at + rng.randrange(4) :]
@@ -445,7 +474,10 @@ def test_too_large_a_body(models):
 
 async def asked(app, *messages, stay=True):
     """Return the status, headers and content of an answer to a request whose body comes in these parts."""
-    waiting = [{"type": "http.request", "body": part, "more_body": stay or i + 1 < len(messages)} for i, part in enumerate(messages)]
+    waiting = [
+        {"type": "http.request", "body": part, "more_body": stay or i + 1 < len(messages)}
+        for i, part in enumerate(messages)
+    ]
     sent = []
 
     async def receive():
@@ -455,7 +487,14 @@ async def asked(app, *messages, stay=True):
         sent.append(message)
 
     headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
-    scope = {"type": "http", "method": "POST", "path": "/predict", "query_string": b"", "headers": headers, "http_version": "1.1"}
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/predict",
+        "query_string": b"",
+        "headers": headers,
+        "http_version": "1.1",
+    }
     await app(scope, receive, send)
     return sent[0]["status"], dict(sent[0]["headers"]), json.loads(sent[1]["body"])
 
@@ -519,7 +558,9 @@ def test_only_the_names_of_the_loopback(models):
     assert client(models["binary"], hosts=None).get("/health", headers={"host": "any.example"}).status_code == 200
 
 
-@pytest.mark.parametrize("bad", [{"rows": 0}, {"body": 0}, {"seconds": 0.0}, {"seconds": float("nan")}, {"requests": 0}])
+@pytest.mark.parametrize(
+    "bad", [{"rows": 0}, {"body": 0}, {"seconds": 0.0}, {"seconds": float("nan")}, {"requests": 0}]
+)
 def test_bounds_are_checked(bad):
     with pytest.raises(ValueError, match=f"serve: {next(iter(bad))}: expected"):
         Bounds(**bad)
@@ -672,7 +713,9 @@ def test_the_command_prints_its_address(folder, served):
 
 
 def test_another_host_says_what_that_means(folder, served):
-    done = CliRunner().invoke(commands, ["serve", str(folder / "binary" / "model.safetensors"), "--port", "0", "--host", "0.0.0.0"])
+    done = CliRunner().invoke(
+        commands, ["serve", str(folder / "binary" / "model.safetensors"), "--port", "0", "--host", "0.0.0.0"]
+    )
     assert done.exit_code == 0, done.output
     assert "no password and no encryption" in done.output
 
@@ -739,7 +782,9 @@ class Service:
 def answered(connection):
     """Return an answer, whole."""
     answer = b""
-    while not (head := re.match(rb"HTTP.*?content-length: (\d+).*?\r\n\r\n", answer, re.DOTALL)) or len(answer) < head.end() + int(head[1]):
+    while not (head := re.match(rb"HTTP.*?content-length: (\d+).*?\r\n\r\n", answer, re.DOTALL)) or len(
+        answer
+    ) < head.end() + int(head[1]):
         part = connection.recv(100_000)
         assert part, answer
         answer += part
@@ -780,10 +825,8 @@ def test_slow_clients_are_cut_off(folder):
         begin = time.monotonic()
         assert b" 408 " in answered(body)
         assert silent.recv(10) == b""
-        try:
+        with contextlib.suppress(ConnectionResetError):
             assert header.recv(10) == b""
-        except ConnectionResetError:
-            pass
         assert time.monotonic() - begin < 6
         for each in sockets:
             each.close()
@@ -852,7 +895,7 @@ def test_the_page_in_a_browser(task, folder, tmp_path):
         about = TestClient(application(cr.load(folder / task)), base_url="http://localhost").get("/schema").json()
     page = done.stdout
     assert "CONSOLE" not in done.stderr.replace("INFO:CONSOLE", "CONSOLE") or "Refused" not in done.stderr
-    assert f"<h1 id=\"title\">Predict {about['target']}</h1>" in page
+    assert f'<h1 id="title">Predict {about["target"]}</h1>' in page
     for column in about["columns"]:
         assert f">{column['name']}</label>" in page
     answer = re.search(r'<div id="answer".*?</section>', page, re.DOTALL)[0]

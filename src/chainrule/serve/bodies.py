@@ -32,7 +32,7 @@ def read(request: Request, schema: Schema, most: int) -> tuple[Any, int, float |
         text = request.body.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RefusedError(400, f"the body is not UTF-8 text (byte {error.start + 1:,}).") from None
-    interval = request.interval
+    interval, rows = request.interval, None  # type: float | None, Any
     if request.is_csv:
         rows, count = _columns(text, schema, most)
         _check_names(rows, schema)

@@ -33,7 +33,7 @@ def describe(schema: Schema) -> dict[str, Any]:
     >>> schema = Schema((age,), (died,), "binary", ("no", "yes"))
     >>> about = describe(schema)
     >>> about["classes"], about["columns"][0]["high"], about["example"]
-    (['no', 'yes'], 99.0, {'age': 41})
+    (['no', 'yes'], 99, {'age': 41})
     """
     columns = [_column(column) for column in schema.used]
     labels = {column.name: list(column.categories) for column in schema.targets}
@@ -48,24 +48,31 @@ def describe(schema: Schema) -> dict[str, Any]:
 
 
 def _column(column: Column) -> dict[str, Any]:
+    numbers = column.read_as in ("whole", "number")
+    typical, low, high = (_plain(end) if numbers else end for end in (column.typical, column.low, column.high))
     return {
         "name": column.name,
         "kind": KINDS.get(column.kind, column.kind),
         "required": not column.optional,
-        "typical": _typical(column),
-        **({} if column.low is None else {"low": column.low, "high": column.high}),
+        "typical": typical,
+        **({} if low is None else {"low": low, "high": high}),
         **({"categories": list(column.categories)} if column.categories else {}),
         **({"format": column.date_format} if column.date_format else {}),
         **({"unit": column.notation.unit} if column.notation.unit else {}),
     }
 
 
-def _typical(column: Column) -> Any:
-    """Return the median or the most frequent value, as in the table; None for texts."""
-    value = column.typical
-    if column.read_as in ("whole", "number") and value is not None:
-        return int(value) if float(value).is_integer() else float(value)
-    return value
+def _plain(value: float | str | None) -> Any:
+    """Return a number, or the text of one, as an integer where it is one.
+
+    >>> _plain(3.0), _plain("2.5"), _plain("2020-01-01")
+    (3, 2.5, '2020-01-01')
+    """
+    try:
+        number = float(value or 0)
+    except ValueError:
+        return value
+    return None if value is None else int(number) if number.is_integer() else number
 
 
 def openapi(about: dict[str, Any], bounds: Bounds) -> dict[str, Any]:
@@ -143,14 +150,18 @@ def _property(column: dict[str, Any]) -> dict[str, Any]:
 def said_of(column: dict[str, Any]) -> str:
     """Return what a column takes, in words.
 
-    >>> said_of({"kind": "number", "required": True, "low": 0.0, "high": 99.0, "unit": "kg"})
-    'number in kg, 0.0 to 99.0 in training'
+    >>> said_of({"kind": "number", "required": True, "low": 0, "high": 99, "unit": "kg"})
+    'number in kg, 0 to 99 in training'
     """
     unit = f" in {column['unit']}" if "unit" in column else ""
     written = f" written as {column['format']}" if "format" in column else ""
-    ends = f", {column['low']} to {column['high']} in training" if "low" in column else ""
+    ends = f", {_end(column['low'])} to {_end(column['high'])} in training" if "low" in column else ""
     listed = f": {', '.join(column['categories'])}" if "categories" in column else ""
     return f"{column['kind']}{unit}{written}{ends}{listed}{'' if column['required'] else '; optional'}"
+
+
+def _end(value: Any) -> str:
+    return str(value).removesuffix("T00:00:00")
 
 
 def _prediction(about: dict[str, Any]) -> dict[str, Any]:
@@ -174,16 +185,17 @@ def documented(about: dict[str, Any], interface: dict[str, Any], form: str) -> s
     style = re.search(r"<style>.*?</style>", form, re.DOTALL)
     example = json.dumps(about["example"], ensure_ascii=False)
     header = ",".join(about["example"])
+    columns = [(c["name"], said_of(c), json.dumps(c["typical"], ensure_ascii=False)) for c in about["columns"]]
     paths = [(f"{m.upper()} {path}", of["summary"]) for path, by in interface["paths"].items() for m, of in by.items()]
     body = f"""<h1>{escape(interface["info"]["title"])}</h1>
 <p><a href="/">Form</a> · <a href="/openapi.json">OpenAPI</a> · <a href="/schema">Schema</a></p>
 <h2>Ask for predictions</h2>
 <p>One row is an object, many are an array; an array also as the <code>rows</code> of an object.
-CSV has a header. Answers are JSON, or CSV with <code>Accept: text/csv</code>.</p>
-<pre>curl -H 'Content-Type: application/json' ADDRESS/predict -d {escape(shlex.quote(example))}
+CSV has a header. Answers are JSON, or CSV with <code>Accept: text/csv</code>. ADDRESS is that of this page.</p>
+<pre tabindex="0">curl -H 'Content-Type: application/json' ADDRESS/predict -d {escape(shlex.quote(example))}
 curl -H 'Content-Type: text/csv' ADDRESS/predict --data-binary @rows.csv   # {escape(header)}</pre>
 <h2>Columns</h2>
-{_table(("column", "takes", "example"), [(c["name"], said_of(c), c["typical"]) for c in about["columns"]])}
+{_table(("column", "takes", "example"), columns)}
 <h2>Paths</h2>
 {_table(("path", "answers"), paths)}
 <h2>Errors</h2>

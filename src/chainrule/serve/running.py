@@ -17,13 +17,13 @@ from typing import Any, NoReturn
 import uvicorn
 from threadpoolctl import threadpool_limits
 
-import chainrule
+from chainrule.files.container import TABLE, opened, read_header
 from chainrule.serve.answers import Answers
 from chainrule.serve.app import LOOPBACK, application
 from chainrule.serve.bodies import Request
 from chainrule.serve.bounds import Bounds
 from chainrule.serve.described import describe
-from chainrule.tables.serving.model import TableModel
+from chainrule.tables.serving.model import TableModel, load
 
 CONNECTIONS = 1000  # open at the same time, beyond the requests
 GRACE = 10  # seconds that requests have to end after a stop
@@ -113,7 +113,8 @@ class _Server(uvicorn.Server):
 
     def _close_idle(self) -> None:
         before, self._idle = self._idle, {}
-        for connection in list(self.server_state.connections):
+        connections: list[Any] = list(self.server_state.connections)
+        for connection in connections:
             cycle, now = connection.cycle, connection.loop.time()
             if cycle is None or cycle.response_complete:
                 last, since = before.get(connection, (cycle, now))
@@ -123,13 +124,14 @@ class _Server(uvicorn.Server):
 
 
 def _model(folder: Path) -> TableModel:
-    model: Any = chainrule.load(folder)
-    if not isinstance(model, TableModel):
-        raise TypeError(
-            f"{folder} does not hold a table that predicts with NumPy alone: expected the folder of chainrule train "
-            "FILE --target COLUMN. If it is of an earlier version, train it again."
-        )
-    return model
+    file, expected = folder / "model.safetensors" if folder.is_dir() else folder, "the model file of a table"
+    with opened(file, expected) as content:
+        if TABLE not in read_header(content, expected).tensors:
+            raise ValueError(
+                f"{file} does not hold a table that predicts with NumPy alone: expected the folder of chainrule train "
+                "FILE --target COLUMN. If it is of an earlier version, train it again."
+            )
+    return load(file)
 
 
 def _listener(host: str, port: int) -> socket.socket:
