@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any, NamedTuple, NoReturn
 
 from chainrule.serve.bounds import RefusedError, shortened
@@ -87,7 +88,7 @@ def _checked(rows: Any, most: int) -> int:
 
 def _check_count(count: int, most: int) -> None:
     if count > most:
-        raise RefusedError(413, f"{count:,} rows in one request: send at most {most:,} at a time.", rows=count)
+        raise RefusedError(413, f"more than {most:,} rows in one request: send at most {most:,} at a time.", rows=count)
 
 
 def _check_names(names: Iterable[str], schema: Schema) -> None:
@@ -107,13 +108,14 @@ def _columns(text: str, schema: Schema, most: int) -> tuple[dict[str, list[str |
     """Return the columns of a CSV text with a header, and the number of rows."""
     own = schema.format.delimiter
     delimiter = own if own and own in text.partition("\n")[0] else ","
+    lines = filter(None, csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
     try:
-        lines = [line for line in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True) if line]
+        header = next(lines, None)
+        rows = [*islice(lines, most + 1)]
     except csv.Error as error:
         raise RefusedError(400, f"the body is not CSV: {error}.") from None
-    if not lines:
+    if header is None:
         raise RefusedError(400, "the body is empty: expected CSV with a header.")
-    header, *rows = lines
     if len(set(header)) < len(header):
         raise RefusedError(400, "the header has duplicate column names: rename them.")
     _check_count(len(rows), most)
