@@ -136,13 +136,14 @@ def main() -> None:
     print(f"  memory {before:.1f} MB before, {after:.1f} MB after")
     print(f"{MANY:,} rows a request: {many['rate']:,.0f} rows/s, median {many['p50']:.2f} s")
     if arguments.keep:
+        rows = [("1 row", requests, single), (f"{MANY:,} rows", large, many)]
         report.keep("serve", {
-            "single rows": {
-                "requests": f"{requests:,}", "rows/s": f"{single['rate']:,.0f}", "p50": f"{single['p50'] * 1e3:.1f} ms",
-                "p99": f"{single['p99'] * 1e3:.1f} ms", "before": f"{before:.0f} MB", "after": f"{after:.0f} MB",
-            },
-            "many rows": {"rows/s": f"{many['rate']:,.0f}", "p50": f"{many['p50']:.2f} s"},
-        })  # fmt: skip
+            f"{title}, {clients} clients" if clients > 1 else f"{title}, 1 client": {
+                "requests": f"{count:,}", "rows/s": f"{of['rate']:,.0f}", "median": f"{of['p50'] * 1e3:.1f} ms",
+                **({"99th percentile": f"{of['p99'] * 1e3:.1f} ms"} if clients > 1 else {}),
+            }
+            for (title, count, of), clients in zip(rows, (CLIENTS, 1), strict=True)
+        } | {"memory": {"before": f"{before:.0f} MB", "after": f"{after:.0f} MB"}})  # fmt: skip
 
 
 if __name__ == "__main__":

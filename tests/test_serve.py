@@ -691,6 +691,31 @@ def test_the_typical_value_of_a_column_is_as_in_the_table(values, typical):
     assert column.typical == typical
 
 
+# ---------------------------------------------------------------- the document
+
+
+@pytest.mark.slow
+def test_the_requests_in_the_document_are_answered_as_it_says(tmp_path, monkeypatch):
+    text = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    exec(compile(re.findall(r"```python\n(.*?)```", text, re.DOTALL)[-1], "block", "exec"), names)
+    ask = TestClient(names["app"], base_url="http://predict.example")
+    pairs = re.findall(
+        r"```sh\ncurl -H '(.*?): (.*?)' http://127.0.0.1:8000(/\w+) -d '(.*?)'\n```\n\n```json\n(.*?)\n```", text
+    )
+    assert len(pairs) == 2
+    for header, value, path, body, answer in pairs:
+        got, wanted = ask.post(path, content=body, headers={header: value}).json(), json.loads(answer)
+        if "error" in wanted:
+            assert got == wanted
+        else:
+            assert got["notes"] == wanted["notes"]
+            (ours,), (theirs,) = got["predictions"], wanted["predictions"]
+            assert ours["prediction"] == theirs["prediction"]
+            assert ours["probabilities"] == pytest.approx(theirs["probabilities"], abs=0.02)
+
+
 # ---------------------------------------------------------------- the command
 
 
@@ -760,7 +785,7 @@ class Service:
         self.port = 0
         for line in iter(self.process.stdout.readline, "Press Ctrl-C to stop.\n"):
             assert line, self.process.stderr.read()
-            if found := re.search(r"http://127\.0\.0\.1:(\d+)/ ", line):
+            if found := re.search(r"http://[\w.]+:(\d+)/ ", line):
                 self.port = int(found[1])
 
     def __enter__(self):

@@ -19,7 +19,7 @@ HELP = {
     "body": "Largest body of a request, such as 10MB.",
     "seconds": "Seconds that a request may take to arrive, and then to be answered.",
 }
-"""What the options of the command say."""
+"""Help texts of the command's options."""
 LONGEST = 500  # characters of a sentence
 
 

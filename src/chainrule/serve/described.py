@@ -1,4 +1,4 @@
-"""What a service says about itself: the columns it takes, in JSON, as OpenAPI and as a page."""
+"""The description of a service: its columns in JSON, its interface as OpenAPI and as a page."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _property(column: dict[str, Any]) -> dict[str, Any]:
 
 
 def said_of(column: dict[str, Any]) -> str:
-    """Return what a column takes, in words.
+    """Return the values that a column takes, in words.
 
     >>> said_of({"kind": "number", "required": True, "low": 0, "high": 99, "unit": "kg"})
     'number in kg, 0 to 99 in training'

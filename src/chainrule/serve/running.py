@@ -62,12 +62,13 @@ def serve(
     example = json.dumps(describe(model.schema)["example"]).encode()
     Answers(model, 1)([Request(example)])  # so that the first request does not wait for imports
     listener = _listener(host, port)
-    address = f"{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+    shown = "localhost" if host in ("0.0.0.0", "::", "") else f"[{host}]" if ":" in host else host  # noqa: S104
+    address = f"{shown}:{listener.getsockname()[1]}"
     tell(f"Serving {model!r}\n  http://{address}/       a form\n  http://{address}/docs   the interface")
     if not loopback:
         tell(
-            f"Every computer that reaches this one can ask for predictions at {address}: there is no password and no "
-            "encryption. Put a proxy with both before it, or use --host 127.0.0.1."
+            f"With --host {host}, every computer that reaches this one can ask for predictions: there is no password "
+            "and no encryption. Put a proxy with both before the service, or use --host 127.0.0.1."
         )
     tell("Press Ctrl-C to stop.")
     sys.stdout.flush()
