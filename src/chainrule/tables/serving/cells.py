@@ -26,8 +26,7 @@ from chainrule.tables.units import CLOCKS, MAGNITUDES
 
 TRUTHS = {"true": "true", "1": "true", "false": "false", "0": "false"}
 EPOCH = dt.datetime(1970, 1, 1)
-ISO = ("%Y-%m-%d", *(f"%Y-%m-%d{mark}%H:%M{rest}" for mark in ("T", " ") for rest in (":%S%.f", "")))
-LONGEST = 200  # characters of a number or date: longer ones could take long to match
+ISO = ("%Y-%m-%d", "%Y-%m", *(f"%Y-%m-%d{mark}%H:%M{rest}" for mark in ("T", " ") for rest in (":%S%.f", "")))
 
 
 class Reader:
@@ -97,15 +96,16 @@ class _Cells:
     def __init__(self, column: Column, decimal: str, seen: frozenset[str] | None) -> None:
         self._column, self._seen = column, seen
         how = informed(column.notation, decimal)
-        self._number = _short(numbers.reader(how))
+        self._number = numbers.reader(how)
         self._has_unit = bool(how.unit) and how.unit not in CLOCKS and how.unit not in MAGNITUDES
         self._zone = zone_of(column)
-        self._date = _short(dates.reader(column.date_format)) if column.date_format else None
+        self._date = dates.reader(column.date_format) if column.date_format else None
         self._codes = dict(zip(column.categories, (0.0, 1.0), strict=True)) if column.kind == "yes/no" else None
         self._label = {"whole": _whole, "number": _decimal, "boolean": _truth}.get(column.read_as, _text)
         self._is_number = column.kind in ("number", "date", "yes/no")
         self._missing: Any = np.nan if self._is_number else "" if column.kind == "text" else HOLE
-        self._read = {"number": self._as_numbers, "date": self._as_dates}.get(column.kind, self._as_labels)
+        reads = {"number": self._as_numbers, "date": self._as_dates}
+        self._read: Callable[[Part, RowNotes], Any] = reads.get(column.kind, self._as_labels)
 
     def __call__(self, given: Any, count: int, notes: RowNotes) -> Array:
         """Return the values of a column; all are missing if it is not given."""
@@ -133,10 +133,11 @@ class _Cells:
             notes.holes[self._column.name] += missing
         return made
 
-    def _refused(self, part: Part, values: list[Any], notes: RowNotes) -> dict[int, Any]:
+    def _refused(self, part: Part, made: list[Any], notes: RowNotes) -> dict[int, Any]:
         """Return the values that could not be read, by row, except the words of training for missing values."""
-        given = part.values if part.kind == "text" else whole(part.values).tolist()
-        at = [i for i, value in enumerate(values) if value is None]
+        values = part.values.astype("datetime64[D]") if part.kind == "day" else part.values
+        given = values if part.kind == "text" else whole(values).tolist()
+        at = [i for i, value in enumerate(made) if value is None]
         known = [i for i in at if str(given[i]) in self._column.holes] if type(given[at[0]]) in (str, int) else []
         notes.coerced[self._column.name] += len(known)
         rows = range(len(given)) if isinstance(part.rows, slice) else part.rows
@@ -146,9 +147,7 @@ class _Cells:
         if part.kind not in ("text", "number"):
             return [None] * len(part.values)
         if self._has_unit:
-            bare = (
-                len(part.values) if part.kind == "number" else _each(_short(numbers.is_bare), part.values).count(True)
-            )
+            bare = len(part.values) if part.kind == "number" else _each(numbers.is_bare, part.values).count(True)
             notes.bare[self._column.name] += bare
         if part.kind == "number":
             return part.values
@@ -214,15 +213,11 @@ def _each(read: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
     return [made[value] for value in values]
 
 
-def _short(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    return lambda text: read(text) if len(text) <= LONGEST else None
-
-
 @cache
 def _iso(zone: str = "") -> Callable[[str], int | None]:
     """Return the function that reads dates where training had no texts."""
     fmts = [f"{fmt}{zone}" for fmt in ISO if not zone or "%H" in fmt]
-    return _short(dates.reader(SEPARATOR.join(fmts)))
+    return dates.reader(SEPARATOR.join(fmts))
 
 
 @cache

@@ -11,7 +11,7 @@ from datetime import date
 from functools import cache
 
 from chainrule.tables import date_words as words
-from chainrule.tables.serving.patterns import SPACES, compiled
+from chainrule.tables.serving.patterns import LONGEST, SPACES, compiled
 
 Read = Callable[[str], int | None]
 Fields = dict[str, int]
@@ -41,8 +41,8 @@ CODES = {
     **{code: (name[:-1], f"{SPACE}([0-9]{{1,{name[-1]}}}+)") for code, name in NUMBERS.items()},
     **dict.fromkeys("nt", ("", SPACE)),
     **{code: (name, f"{SPACE}([-+][0-9]++|[0-9]{{1,4}}+)") for code, name in (("Y", "year"), ("G", "isoyear"))},
-    **dict.fromkeys("bh", ("name", f"((?ai:{words.ENGLISH}))")),
-    "B": ("name", f"((?ai:{'|'.join(f'{name[:3]}(?:{name[3:]})?+' for name in FULL)}))"),
+    **dict.fromkeys("bh", ("month name", f"((?ai:{words.ENGLISH}))")),
+    "B": ("month name", f"((?ai:{'|'.join(f'{name[:3]}(?:{name[3:]})?+' for name in FULL)}))"),
     "a": ("weekday name", f"((?ai:{'|'.join(WEEKDAYS)}))"),
     "A": ("weekday name", f"((?ai:{'|'.join(map(str.__add__, WEEKDAYS, ENDS))}))"),
     **dict.fromkeys("pP", ("half", "((?ai:am|pm))")),
@@ -55,6 +55,7 @@ CODES = {
     "%": ("", "%"),
 }  # fmt: skip
 """Codes, with what they stand for, and their patterns."""
+NAMES = {"month name": ("month", MONTHS), "weekday name": ("weekday", WEEKDAYS), "half": ("half", {"am": 0, "pm": 1})}
 MOST = {"half": 1, "hour": 11, "minute": 59, "second": 60, "weekday": 7}
 
 
@@ -96,6 +97,8 @@ def _reader(fmt: str) -> Read:
     by_place, scan = None if aware else _by_place(fmt), _scanner(fmt)
 
     def read(text: str) -> int | None:
+        if len(text) > LONGEST:
+            return None
         for step in steps:
             text = step(text)
         if by_place is not None and (found := by_place(text)) is not None:
@@ -209,13 +212,13 @@ def _scanner(fmt: str) -> Callable[[str], Fields | None]:
 
 def _meaning(name: str, part: str | None) -> Iterator[tuple[str, int]]:
     """Yield the fields that a part of a text stands for; a number that cannot be is above its most."""
+    if part is None:  # no fraction
+        return
     if name == "fraction":
-        yield from [("nano", int(part[:9].ljust(9, "0")))] if part else []
-    elif part is None or name in ("name", "weekday name", "half"):
-        word = (part or "")[:3].lower()
-        yield {"name": ("month", MONTHS.get(word, 0)), "half": ("half", int(word == "pm"))}.get(
-            name, ("weekday", WEEKDAYS.get(word, 0))
-        )
+        yield "nano", int(part[:9].ljust(9, "0"))
+    elif name in NAMES:
+        field, known = NAMES[name]
+        yield field, known[part[:3].lower()]
     elif name == "offset":
         digits = re.sub("[^0-9]", "", part).ljust(4, "0")
         yield name, (int(digits[:2]) * 3600 + int(digits[2:]) * 60) * (-1 if part[0] in "-\u2212" else 1)

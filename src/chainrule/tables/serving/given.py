@@ -82,10 +82,11 @@ def parts(given: Any) -> Iterator[Part]:
     """Yield the parts of a column, which is a list, an array, or a column of a data frame.
 
     >>> [(part.kind, part.values, part.rows) for part in parts([41, "x", None])]
-    [('number', array([41]), array([0])), ('text', ['x'], array([1]))]
+    [('number', array([41]), [0]), ('text', ['x'], [1])]
     """
+    given = given.to_pylist() if hasattr(given, "to_pylist") else given  # of Arrow
     if not isinstance(given, list | tuple):
-        dtype: Any = getattr(given, "dtype", None) or getattr(given, "type", None)  # of a frame, or of Arrow
+        dtype: Any = getattr(given, "dtype", None)
         zone = str(getattr(dtype, "time_zone", None) or getattr(dtype, "tz", None) or "")
         given = np.asarray(given, dtype=TYPES["moment"] if zone else None)
         of = given.dtype.kind

@@ -13,6 +13,7 @@ CURRENCY_SIGNS = (
 CAPITALS = "".join(filter(str.isupper, map(chr, range(0x590))))  # Latin, Greek, Cyrillic and Armenian
 NUMERALS = "\xb2\xb3\xb9\xbc-\xbe\u2070\u2074-\u2079\u2080-\u2089\u2150-\u2182\u2185-\u2189\u2460-\u249b\u24ea-\u24ff"
 NUMERALS += "\u2776-\u2793\u3007\u3021-\u3029\u3038-\u303a"  # which re counts among letters
+LONGEST = 200  # characters of an amount or a date: longer texts could take long to match
 TOKEN = re.compile(r"\[(?:\\.|[^]\\])*]|\\p\{\w+}|\\.|\$")
 NUMBER = re.compile(r"[-+]?(?:(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][-+]?[0-9]+)?|(?ai:inf(?:inity)?|nan))")
 
