@@ -1,4 +1,4 @@
-"""The application: its routes, the guard before them, and errors as JSON."""
+"""The application: its routes, and what bounds a request."""
 
 from __future__ import annotations
 
@@ -8,44 +8,35 @@ import contextlib
 import hashlib
 import json
 import re
-import time
 from collections.abc import AsyncIterator, Collection
 from importlib.resources import files
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as Asked
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from chainrule.serve.answers import Answers
 from chainrule.serve.batching import Batcher
 from chainrule.serve.bodies import Request
 from chainrule.serve.bounds import Bounds, RefusedError
 from chainrule.serve.described import describe, documented, openapi
+from chainrule.serve.guard import HANDLERS, LOOPBACK, Guard
 from chainrule.serve.metrics import Metrics
 from chainrule.tables.serving.model import TableModel
 
-__all__ = ["LOOPBACK", "application"]
+__all__ = ["application"]
 
-LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 BODIES = 10  # bodies of the largest size that may wait together
-PATHS = ("/", "/predict", "/schema", "/health", "/metrics", "/openapi.json", "/docs")
-SAFE = {
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"no-referrer",
-    b"cross-origin-resource-policy": b"same-origin",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
-}
+FRESH = {"cache-control": "no-store"}
 
 
 def application(
     model: TableModel, bounds: Bounds | None = None, *, hosts: Collection[str] | None = LOOPBACK
-) -> Starlette:
+) -> ASGIApp:
     """Return the service of a trained table, for any ASGI server.
 
     Parameters
@@ -64,12 +55,8 @@ def application(
         *(Route(path, page, methods=["GET"]) for path, page in service.pages().items()),
         Route("/metrics", service.counts, methods=["GET"]),
     ]
-    return Starlette(
-        routes=routes,
-        middleware=[Middleware(_Guard, metrics=service.metrics, hosts=None if hosts is None else frozenset(hosts))],
-        exception_handlers={RefusedError: _refused, HTTPException: _unknown, Exception: _failed},
-        lifespan=service.lifespan,
-    )
+    app = Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=service.lifespan)
+    return Guard(app, service.metrics, None if hosts is None else frozenset(hosts))
 
 
 class _Service:
@@ -149,15 +136,12 @@ class _Service:
                     if self._held > BODIES * most:
                         raise _busy("too many large requests at once: try again in a second.")
         except TimeoutError:
-            raise RefusedError(408, f"the body did not arrive in {self._bounds.seconds:g} s.", headers=CLOSE) from None
+            raise RefusedError(
+                408, f"the body did not arrive in {self._bounds.seconds:g} s.", headers={"connection": "close"}
+            ) from None
         except ClientDisconnect:
             raise RefusedError(400, "the client closed the connection before the end of the body.") from None
         return b"".join(parts)
-
-
-FRESH = {"cache-control": "no-store"}
-CLOSE = {"connection": "close"}
-FAILED = "the service failed: its log has the error."
 
 
 def _busy(sentence: str) -> RefusedError:
@@ -194,59 +178,3 @@ def _fixed(text: str, *, html: bool = False) -> Any:
         return Response(content, media_type="text/html" if html else "application/json", headers=policy)
 
     return page
-
-
-def _answered(error: RefusedError) -> Response:
-    content = json.dumps(error.content(), ensure_ascii=False).encode("utf-8", "replace")
-    return Response(content, error.status, {**FRESH, **error.headers}, "application/json")
-
-
-async def _refused(_: Asked, error: Exception) -> Response:
-    return _answered(error if isinstance(error, RefusedError) else RefusedError(500, FAILED))
-
-
-async def _unknown(_: Asked, error: Exception) -> Response:
-    """Answer to a path or a method that there is not."""
-    status = error.status_code if isinstance(error, HTTPException) else 404
-    sentence = "this path does not take this method" if status == 405 else "there is nothing at this path"
-    return _answered(RefusedError(status, f"{sentence}: /docs lists them.", headers=getattr(error, "headers", None)))
-
-
-async def _failed(_: Asked, __: Exception) -> Response:
-    """Answer after an error of the service itself, which the server logs."""
-    return _answered(RefusedError(500, FAILED))
-
-
-class _Guard:
-    """Counts every request, checks the name of the host, and adds headers that keep other sites out."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics, hosts: frozenset[str] | None) -> None:
-        self._app, self._metrics, self._hosts = app, metrics, hosts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        metrics, begin, status = self._metrics, time.perf_counter(), 500
-
-        async def safe(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                headers = message["headers"]
-                present = {name for name, _ in headers}
-                headers.extend((name, value) for name, value in SAFE.items() if name not in present)
-            await send(message)
-
-        metrics.in_flight += 1
-        try:
-            host = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
-            if self._hosts is None or re.sub(r":\d*$", "", host.lower()) in self._hosts:
-                await self._app(scope, receive, safe)
-            else:
-                error = RefusedError(421, f"this service is not {host!r}: expected {', '.join(sorted(self._hosts))}.")
-                await _answered(error)(scope, receive, safe)
-        finally:
-            metrics.in_flight -= 1
-            path = scope["path"] if scope["path"] in PATHS else "other"
-            metrics.count(path, status, time.perf_counter() - begin)

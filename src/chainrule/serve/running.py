@@ -19,10 +19,11 @@ from threadpoolctl import threadpool_limits
 
 from chainrule.files.container import TABLE, opened, read_header
 from chainrule.serve.answers import Answers
-from chainrule.serve.app import LOOPBACK, application
+from chainrule.serve.app import application
 from chainrule.serve.bodies import Request
 from chainrule.serve.bounds import Bounds
 from chainrule.serve.described import describe
+from chainrule.serve.guard import LOOPBACK
 from chainrule.tables.serving.model import TableModel, load
 
 CONNECTIONS = 1000  # open at the same time, beyond the requests
