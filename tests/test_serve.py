@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import html
 import html.parser
 import json
 import random
@@ -21,11 +22,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-
-pytest.importorskip("starlette")
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # Starlette would rather have httpx2, and takes httpx
-    from starlette.testclient import TestClient
+import uvicorn
+from starlette.responses import HTMLResponse
 from typer.testing import CliRunner
 
 import chainrule as cr
@@ -38,6 +36,10 @@ from chainrule.serve.batching import Batcher
 from chainrule.serve.bodies import Request
 from chainrule.serve.bounds import Bounds, RefusedError
 from chainrule.tables.kinds import infer
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Starlette would rather have httpx2, and takes httpx
+    from starlette.testclient import TestClient
 
 ROOT = Path(__file__).parents[1]
 TASKS = tuple(small_tables.TARGETS)
@@ -907,20 +909,84 @@ def test_without_its_packages_the_command_says_what_to_type(folder, monkeypatch)
 # ---------------------------------------------------------------- the page
 
 
+def dumped(url, profile):
+    """The page at a URL as a browser has it after its scripts."""
+    options = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        f"--user-data-dir={profile}",
+        "--virtual-time-budget=8000",
+    ]
+    command = [CHROMIUM, *options, "--dump-dom", url]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=100, check=True).stdout
+
+
+NARROW = """<!DOCTYPE html><iframe id="page" src="/" style="width: 390px; height: 800px"></iframe><pre id="seen"></pre><script>
+const wait = async found => { for (let one; ;) { if ((one = found())) return one; await new Promise(go => setTimeout(go, 50)); } };
+(async () => {
+  const page = document.getElementById("page");
+  const moved = await wait(() => page.contentDocument?.querySelector("#moved:not([hidden])"));
+  const there = page.contentDocument, type = (name, value) => {
+    [...there.querySelectorAll("label")].find(one => one.textContent === name).control.value = value;
+    there.getElementById("form").requestSubmit();
+  };
+  type("size", "120");
+  const change = await wait(() => moved.querySelector("li .track"));
+  const seen = {wide: there.documentElement.scrollWidth, change: change.parentElement.innerText};
+  type("rooms", "many");
+  seen.error = (await wait(() => there.querySelector("[aria-invalid]"))).parentElement.innerText;
+  document.getElementById("seen").textContent = JSON.stringify(seen);
+})();
+</script>"""
+
+
+@contextlib.contextmanager
+def framed(app):
+    """Yield the address of a service whose page may be shown in a frame of the page at /narrow."""
+
+    async def outer(scope, receive, send):
+        async def bare(message):
+            headers = message.get("headers", [])
+            await send(message | {"headers": [h for h in headers if h[0] != b"content-security-policy"]})
+
+        frame = HTMLResponse(NARROW) if scope.get("path") == "/narrow" else app
+        await frame(scope, receive, bare if scope["type"] == "http" else send)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = uvicorn.Server(uvicorn.Config(outer, log_config=None, ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield f"http://localhost:{listener.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_the_page_on_a_telephone(models, tmp_path):
+    """It is no wider than 390 px, shows by how much a value moved the prediction, and where a value is wrong."""
+    model = models["regression"]
+    usual = client(model).get("/schema").json()["example"]
+    with framed(application(model)) as address:
+        page = dumped(f"{address}/narrow", tmp_path)
+    seen = json.loads(html.unescape(re.search(r'<pre id="seen">(.+?)</pre>', page)[1]))
+    with_size, without = model.predict([{**usual, "size": 120}, usual]).tolist()
+    name, change = seen["change"].replace("−", "-").replace(",", "").split("\n")[:2]
+    assert name == f"size instead of {usual['size']}"
+    assert float(change) == pytest.approx(with_size - without, rel=1e-3)
+    assert "'rooms' is a number, but row 1 has 'many'" in seen["error"]
+    assert seen["wide"] <= 390
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 @pytest.mark.parametrize("task", TASKS)
 def test_the_page_in_a_browser(task, folder, tmp_path):
     """The page asks for the typical row at once, and shows its prediction."""
     with Service(folder / task) as service:
-        done = subprocess.run(
-            [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--virtual-time-budget=8000",
-             "--enable-logging=stderr", "--dump-dom", f"http://localhost:{service.port}/"],
-            capture_output=True, text=True, encoding="utf-8", timeout=100, check=True,
-        )  # fmt: skip
+        page = dumped(f"http://localhost:{service.port}/", tmp_path)
         about = TestClient(application(cr.load(folder / task)), base_url="http://localhost").get("/schema").json()
-    page = done.stdout
-    assert "CONSOLE" not in done.stderr.replace("INFO:CONSOLE", "CONSOLE") or "Refused" not in done.stderr
     assert f'<h1 id="title">Predict {about["target"]}</h1>' in page
     for column in about["columns"]:
         assert f">{column['name']}</label>" in page
