@@ -899,6 +899,17 @@ def test_the_module_needs_none_of_the_packages_of_training(folder, tmp_path):
         assert service.stopped(signal.SIGTERM)[0] == 0
 
 
+@pytest.mark.slow
+def test_the_command_of_the_container_starts(folder):
+    text = (ROOT / "examples" / "serve" / "Dockerfile").read_text()
+    python, *command, run, option, host = json.loads(re.search(r"^CMD (.*)", text, re.MULTILINE)[1])
+    assert (python, option, host) == ("python", "--host", "0.0.0.0")
+    assert f"COPY model.safetensors {run}" in text
+    with Service(folder / "binary" / "model.safetensors", option, host, code=command) as service:
+        check = json.loads(re.search(r"^HEALTHCHECK CMD (.*)", text, re.MULTILINE)[1])[1:]
+        subprocess.run([sys.executable, *(word.replace(":8000", f":{service.port}") for word in check)], check=True)
+
+
 def test_without_its_packages_the_command_says_what_to_type(folder, monkeypatch):
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     done = CliRunner().invoke(commands, ["serve", str(folder / "binary")])
