@@ -865,6 +865,18 @@ def test_slow_clients_are_cut_off(folder):
 
 
 @pytest.mark.slow
+def test_a_client_that_reads_no_answers_is_cut_off(folder, rows):
+    body = json.dumps(rows * 100).encode()
+    with Service(folder / "binary", "--seconds", "1") as service, service.connect() as deaf:
+        begin = time.monotonic()
+        with pytest.raises(ConnectionError):
+            for _ in range(100):
+                deaf.sendall(request(body))
+        assert time.monotonic() - begin < 9
+        assert service.stopped(signal.SIGTERM)[0] == 0
+
+
+@pytest.mark.slow
 def test_bytes_that_are_not_http(folder):
     rng = random.Random(0)
     with Service(folder / "binary") as service:

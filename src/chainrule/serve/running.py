@@ -118,7 +118,7 @@ class _Server(uvicorn.Server):
         connections: list[Any] = list(self.server_state.connections)
         for connection in connections:
             cycle, now = connection.cycle, connection.loop.time()
-            if cycle is None or cycle.response_complete:
+            if cycle is None or cycle.response_complete or connection.flow.write_paused:
                 last, since = before.get(connection, (cycle, now))
                 self._idle[connection] = cycle, since if last is cycle else now
                 if last is cycle and now - since > self._seconds:
