@@ -56,7 +56,7 @@ class TableModel:
     --------
     >>> import chainrule as cr, polars as pl, tempfile
     >>> plans, left = ["pro", "free"] * 20, ["no", "no", "yes", "yes"] * 10
-    >>> frame = pl.DataFrame({"age": [*range(40)], "plan": plans, "left": left})
+    >>> frame = pl.DataFrame({"age": [*range(20)] * 2, "plan": plans, "left": left})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     cr.tables.save(cr.tables.train(frame, "left"), folder + "/customers")
     ...     model = cr.load(folder + "/customers")
