@@ -20,6 +20,7 @@ UNHAPPY = (
     "the app is slow again", "why was I charged twice", "still waiting for an answer", "we may look for alternatives",
     "the export does not work", "how do I cancel my plan", "too expensive for what it does",
 )  # fmt: skip
+OPENINGS = ("Hello,", "Hi there,", "Dear team,", "Good morning,", "Quick question:", "Just to let you know:")
 TODAY = date(2025, 1, 1)
 
 __all__ = ["customers"]
@@ -59,7 +60,7 @@ def customers(rows: int = 2000, seed: int = 0, *, labeled: bool = True) -> str:
     score += 0.004 * (age - 45) ** 2 + 0.7 * (payment == 2) - 0.4 * newsletter + 0.5 * np.isin(country, (2, 4))
     churned = rng.random(rows) < 1 / (1 + np.exp(-2 * score))
     unhappy = rng.random(rows) < np.where(churned, 0.55, 0.2)
-    messages = rng.integers(0, len(CONTENT), rows)
+    openings, messages = rng.integers(0, len(OPENINGS), rows), rng.integers(0, len(CONTENT), (rows, 2))
     without_age, without_payment, without_message = (rng.random((3, rows)) < [[0.08], [0.05], [0.25]]).tolist()
 
     lines = io.StringIO(newline="")
@@ -67,7 +68,8 @@ def customers(rows: int = 2000, seed: int = 0, *, labeled: bool = True) -> str:
     names = "customer signed_up country age plan monthly_fee hours_a_week support_calls payment newsletter last_message"
     writer.writerow([*names.split(), *(["churned"] if labeled else [])])
     for i in range(rows):
-        said = (UNHAPPY if unhappy[i] else CONTENT)[messages[i]]
+        first, second = messages[i]
+        said = f"{OPENINGS[openings[i]]} {(UNHAPPY if unhappy[i] else CONTENT)[first]}, {CONTENT[second]}"
         row = [
             f"C{10000 + i}", (TODAY - timedelta(days=int(days[i]))).isoformat(), COUNTRIES[country[i]],
             "" if without_age[i] else int(age[i]), PLANS[plan[i]], f"{fee[i]:.2f}", f"{hours[i]:.1f}", calls[i],
