@@ -1,0 +1,1 @@
+"""Trained models as C, JavaScript or NumPy, without chainrule."""
