@@ -63,7 +63,7 @@ def program(model: Any, classes: Sequence[Label] = ()) -> Program:
         flat = Value("x", model.n_features_in_)
         return _finished(builder, model, flat, (), add_mean(builder, model.networks, flat), names)
     columns = columns_of(model.ensemble, getattr(model, "feature_names_in_", None))
-    given = None if columns else Value("x", model.n_features_in_)
+    given = None if columns else Value("x", model.n_features_in_, "float64")
     y = add_ensemble(builder, model.ensemble, given, columns)
     return _finished(builder, model, given, columns, y, names)
 
@@ -76,10 +76,10 @@ def _finished(
     several = labels is not None and labels.target == "multilabel-indicator"
     if classes and y.size == 1 and not several:
         y, classes = builder.add("both", y, size=2), [classes[0], classes[-1]]
-    wanted = "float64" if columns else "float32"
-    if y is x or y.dtype != wanted:
-        kind = "single" if y.dtype == "float64" else "times" if wanted == "float32" else "widen"
-        y = builder.add(kind, y, size=y.size, dtype=wanted, **({"factor": 1.0} if kind == "times" else {}))
+    if columns and y.dtype == "float32":
+        y = builder.add("widen", y, size=y.size, dtype="float64")
+    elif y is x:
+        y = builder.add("times", y, size=y.size, factor=1.0)
     thresholds = None if ensemble is None else ensemble.thresholds
     return Program(about or repr(model).partition("\n")[0], x, tuple(columns), builder.ops, y, tuple(classes), several,
                    thresholds)  # fmt: skip

@@ -33,16 +33,23 @@ TYPES = {"float32": "float", "float64": "double", "int32": "int"}
 SAFE = {"?": "\\?", '"': '\\"', "\\": "\\\\"}
 
 
-def files(program: Program, name: str) -> dict[str, str]:
+def files(program: Program, stem: str) -> dict[str, str]:
     """Return the header and the source, by their suffixes.
 
     Parameters
     ----------
     program : Program
-    name : str
-        An identifier, with which the names of all functions begin.
+    stem : str
+        The name of the files, of which an identifier is made: the names of all functions begin with it.
+
+    Raises
+    ------
+    ValueError
+        If a file of this name could not be included.
     """
-    memory = _Memory(program)
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", stem):
+        raise ValueError(f"the name {stem!r}: expected letters of ASCII, digits, _, - and dots, such as model.c.")
+    name, memory = identifier(stem), _Memory(program)
     body = list(_body(program, memory))
     predict, label = _signatures(program, name)
     dated = any(column.kind == "date" for column in program.columns)
@@ -50,7 +57,7 @@ def files(program: Program, name: str) -> dict[str, str]:
     functions = needed(FUNCTIONS, extra, "\n".join(body))
     text = "\n".join([
         f'/* {by()}. */', "#include <math.h>", "#include <stdint.h>" if "uint32_t" in "".join(functions) else "",
-        f'#include "{name}.h"\n', *_word_tables(body), "\n\n".join(functions), "",
+        f'#include "{stem}.h"\n', *_word_tables(body), "\n\n".join(functions), "",
         *(_constant(key, value) for key, value in program.arrays.items()), "",
         *memory.declarations(), *_classes(program, name),
         *([f"double {name}_date(const char *text) {{\n    return iso_seconds(text);\n}}\n"] if dated else []),
@@ -272,7 +279,8 @@ def _word_tables(body: list[str]) -> Iterator[str]:
 def _signatures(program: Program, name: str) -> tuple[str, str]:
     """Return the head of ``predict``, and the function that finds the label among its results."""
     real = TYPES[program.y.dtype]
-    given, result = (f"const struct {name}_row *row", "int") if program.columns else ("const float *x", "void")
+    vector = "" if program.x is None else f"const {TYPES[program.x.dtype]} *x"
+    given, result = (vector, "void") if vector else (f"const struct {name}_row *row", "int")
     predict = f"{result} {name}_predict({given}, {real} *y)"
     n = program.y.size
     limits = None if program.thresholds is None else _lines(_numbers(program.thresholds.astype(program.y.dtype)))

@@ -9,7 +9,7 @@ import runpy
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,11 @@ from chainrule._internal.typing import Array
 from chainrule.export import c
 from chainrule.export.functions import read
 from chainrule.export.program import Input, Program
+from chainrule.files.fitted import predict_samples
+from chainrule.files.serving import Classifier
+from chainrule.network import Network
+from chainrule.tables.serving.model import TableModel
+from chainrule.tables.serving.steps import inputs
 
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1")
 COMPILERS = ("gcc", "clang", "cc")
@@ -40,7 +45,7 @@ def made_up(program: Program, count: int, low: float = -1.0, high: float = 1.0, 
     """Return random rows; those of a table have values in the ranges of training, and a few missing ones."""
     rng = np.random.default_rng(seed)
     if program.x is not None:
-        return rng.uniform(low, high, (count, program.x.size)).astype(np.float32)
+        return rng.uniform(low, high, (count, program.x.size)).astype(program.x.dtype)
     columns = {column.name: _values(column, count, rng) for column in program.columns}
     return [{name: values[i] for name, values in columns.items()} for i in range(count)]
 
@@ -131,7 +136,7 @@ def run_c(cases: Sequence[Case], compiler: str | None = None) -> list[Results] |
         numbers = np.array([next(lines).split() for _ in range(len(case.rows))], np.float64)
         n, program_ = case.program.y.size, case.program
         y, rest = numbers[:, :n], numbers[:, n:].astype(int).tolist()
-        labels: list[Any] = y.tolist() if n > 1 else y[:, 0].tolist()
+        labels = _flat(y)
         if program_.classes:
             labels = rest if program_.several else [program_.classes[row[0]] for row in rest]
         found.append((y, labels))
@@ -141,13 +146,13 @@ def run_c(cases: Sequence[Case], compiler: str | None = None) -> list[Results] |
 def _c_rows(case: Case, name: str) -> str:
     """Return a function that prints the results for the rows."""
     program, n = case.program, case.program.y.size
-    real = "double" if program.columns else "float"
+    real = c.TYPES[program.y.dtype]
     if program.columns:
         rows = [", ".join(_c_value(row[column.name], column) for column in program.columns) for row in case.rows]
         table = f"static const struct {name}_row rows[]"
     else:
         rows = [", ".join(_c_number(float(value)) for value in row) for row in np.asarray(case.rows)]
-        table = f"static const float rows[][{program.x.size}]"  # type: ignore[union-attr]
+        table = f"static const {c.TYPES[program.x.dtype]} rows[][{program.x.size}]"  # type: ignore[union-attr]
     given = "&rows[i]" if program.columns else "rows[i]"
     labels = ""
     if program.several:
@@ -187,3 +192,50 @@ def _run(command: list[str], text: str | None = None) -> str:
     if done.returncode:
         raise RuntimeError(f"{Path(command[0]).name}: {done.stderr.strip() or f'status {done.returncode}'}")
     return done.stdout
+
+
+def expected(model: Any, program: Program, rows: Any) -> Results:
+    """Return the results of the model itself."""
+    if isinstance(model, Network):
+        y = predict_samples(model, rows)
+        return y, [program.classes[k] for k in y.argmax(axis=1)] if program.classes else _flat(y)
+    X, unit = rows, None
+    if isinstance(model, TableModel):
+        X, unit = inputs(model._table.steps, columns_of(program, rows)), model._table.unit  # noqa: SLF001
+        model = model._model  # noqa: SLF001
+    elif program.columns:
+        X = np.array([[row[column.name] for column in program.columns] for row in rows], object)
+    if isinstance(model, Classifier):
+        return model.predict_proba(X), model.predict(X).tolist()
+    y = np.asarray(model.predict(X), np.float64).reshape(len(X), -1)
+    y = y if unit is None else unit(y)
+    return y, _flat(y)
+
+
+def _flat(y: Array) -> list[Any]:
+    return y[:, 0].tolist() if y.shape[1] == 1 else y.tolist()
+
+
+LANGUAGES: dict[str, tuple[str, Callable[[Sequence[Case]], list[Results] | None]]] = {
+    ".c": ("a C compiler", run_c), ".mjs": ("Node", run_js), ".js": ("Node", run_js), ".py": ("Python", run_numpy),
+}  # fmt: skip
+"""What runs the files of each suffix."""
+
+
+def compared(model: Any, program: Program, path: Path, rows: Any) -> str:
+    """Return a clause on the difference between the results of a file and those of the model."""
+    tool, run = LANGUAGES[path.suffix]
+    try:
+        y, labels = expected(model, program, rows)
+    except ValueError as error:  # an Embedding takes categories only
+        return f"not compared: the network rejects random rows: {error}"
+    try:
+        found = run([Case(path, program, rows)])
+    except (OSError, RuntimeError, subprocess.TimeoutExpired) as error:
+        return f"not compared: {' '.join(str(error).split())}"
+    if found is None:
+        return f"not compared: {tool} is not installed."
+    difference = float(np.abs(found[0][0] - y).max())
+    clause = f"largest difference from chainrule on {len(rows)} {'made-up' if program.columns else 'random'} rows: "
+    wrong = sum(a != b for a, b in zip(found[0][1], labels, strict=True)) if program.classes else 0
+    return f"{clause}{difference:.1e}{f'; {wrong} labels differ' if wrong else ''}."

@@ -245,7 +245,7 @@ static void widen(double *y, const float *x, int n) {
     for (i = 0; i < n; i++) y[i] = x[i];
 }
 
-static void pick(double *y, const float *x, int index) {
+static void pick(double *y, const double *x, int index) {
     y[0] = x[index];
 }
 
@@ -282,10 +282,10 @@ static void lookup(double *y, const char *text, const float *table, const char *
 }
 
 /* The row of the table for a number among the levels; the row `hole` for one that is not finite, `last` for others */
-static void level(double *y, const float *x, int index, const float *table, const double *levels, int count, int width,
+static void level(double *y, const double *x, int index, const float *table, const double *levels, int count, int width,
                   int hole, int last) {
     int i = 0, j;
-    while (i < count && x[index] != (float)levels[i]) i++;
+    while (i < count && x[index] != levels[i]) i++;
     if (i == count) i = isfinite(x[index]) ? last : hole;
     for (j = 0; j < width; j++) y[j] = table[i * width + j];
 }
@@ -335,12 +335,12 @@ static double iso_seconds(const char *text) {
 /* Parts of a date: plain ones are -1 - k, those on a circle k, each as a sine and a cosine */
 static void dates(double *y, double seconds, const int *parts, int count) {
     static const double periods[6] = {0, 12, 30, 24, 7, 0};
-    double days = floor(seconds / 86400), of[6], year, month, start;
+    double days = floor(seconds / 86400), era = floor((days + 719468) / 146097); /* of 400 years from March */
+    double rest = days + 719468 - era * 146097, of[6], within, year, start, month;
     int i;
-    year = floor((days + 719468.5) / 365.2425); /* from March, or one off */
-    while (days_since_1970(year, 3, 1) > days) year--;
-    while (days_since_1970(year + 1, 3, 1) <= days) year++;
-    start = days - days_since_1970(year, 3, 1);
+    within = floor((rest - floor(rest / 1460) + floor(rest / 36524) - floor(rest / 146096)) / 365);
+    year = within + 400 * era;
+    start = rest - 365 * within - floor(within / 4) + floor(within / 100);
     month = floor((5 * start + 2) / 153);
     of[2] = start - floor((153 * month + 2) / 5) + 1;
     of[1] = month < 10 ? month + 3 : month - 9;

@@ -233,13 +233,19 @@ function seconds(value, column) {
   if (typeof value === "number") return value;
   if (value instanceof Date && !Number.isNaN(value.getTime())) return value.getTime() / 1000;
   const zone = column.zone === "" || column.zone === "UTC" ? "Z?" : "";
-  const found = new RegExp(`^(\\d{4})-(\\d\\d)-(\\d\\d)(?:[T ](\\d\\d):(\\d\\d)(?::(\\d\\d(?:\\.\\d+)?))?${zone})?$`)
-    .exec(String(value).trim());
-  if (found) {
-    const [year, month, day, hour, minute, second] = found.slice(1).map((part) => Number(part ?? 0));
-    const days = days_since_1970(year, month, day), [y, m, d] = calendar(days);
-    if (y === year && m === month && d === day && hour < 24 && minute < 60 && second < 61) {
-      return ((days * 24 + hour) * 60 + minute) * 60 + second;
+  const iso = ["%Y-%m-%d", ...["T", " "].flatMap((mark) => [`%Y-%m-%d${mark}%H:%M`, `%Y-%m-%d${mark}%H:%M:%S`])];
+  for (const format of [...iso, ...column.formats]) {
+    const codes = [];
+    const pattern = format.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&").replace(/%([dmYHMS])/g, (_, code) => {
+      codes.push(code);
+      return code === "Y" ? "(\\d{4})" : code === "S" ? "(\\d\\d?(?:\\.\\d+)?)" : "(\\d\\d?)";
+    });
+    const found = new RegExp(`^${pattern}${zone}$`).exec(String(value).trim());
+    const parts = { Y: 1900, m: 1, d: 1, H: 0, M: 0, S: 0 };
+    codes.forEach((code, i) => { parts[code] = Number(found?.[i + 1]); });
+    const days = days_since_1970(parts.Y, parts.m, parts.d), [y, m, d] = calendar(days);
+    if (found && y === parts.Y && m === parts.m && d === parts.d && parts.H < 24 && parts.M < 60 && parts.S < 61) {
+      return ((days * 24 + parts.H) * 60 + parts.M) * 60 + parts.S;
     }
   }
   throw new Error(`${column.name} is a date, but got ${JSON.stringify(value)}: write it as 2024-12-31.`);
@@ -293,11 +299,11 @@ function days_since_1970(year, month, day) {
 }
 
 function calendar(days) { // year, month and day
-  let year = Math.floor((days + 719468.5) / 365.2425); // from March, or one off
-  while (days_since_1970(year, 3, 1) > days) year--;
-  while (days_since_1970(year + 1, 3, 1) <= days) year++;
-  const start = days - days_since_1970(year, 3, 1), month = Math.floor((5 * start + 2) / 153);
-  const day = start - Math.floor((153 * month + 2) / 5) + 1;
+  const era = Math.floor((days + 719468) / 146097), rest = days + 719468 - era * 146097; // of 400 years from March
+  const leap = Math.floor(rest / 36524) - Math.floor(rest / 1460) - Math.floor(rest / 146096);
+  const within = Math.floor((rest + leap) / 365), year = within + 400 * era;
+  const start = rest - 365 * within - Math.floor(within / 4) + Math.floor(within / 100);
+  const month = Math.floor((5 * start + 2) / 153), day = start - Math.floor((153 * month + 2) / 5) + 1;
   return month < 10 ? [year, month + 3, day] : [year + 1, month - 9, day];
 }
 

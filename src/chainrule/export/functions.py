@@ -6,6 +6,7 @@ Arrays have a row for each row that is predicted: (rows, values). Images are fla
 from __future__ import annotations
 
 import base64
+import contextlib
 import datetime
 import math
 import re
@@ -64,6 +65,9 @@ def seconds(value: Any, column: dict[str, Any]) -> float:
     """Return the seconds since 1970 of a date: an ISO text, a date of Python, or the seconds themselves."""
     if isinstance(value, int | float):
         return float(value)
+    for form in column["formats"]:
+        with contextlib.suppress(ValueError, TypeError):
+            value = datetime.datetime.strptime(value.strip(), form)
     try:
         if not isinstance(value, datetime.date):
             value = datetime.datetime.fromisoformat(str(value).strip())

@@ -16,7 +16,7 @@ __all__ = ["script"]
 
 FUNCTIONS = "functions.py"
 SHORT = 8  # numbers that are written as they are
-MODULES = ("base64", "datetime", "json", "math", "re", "sys")
+MODULES = ("base64", "contextlib", "datetime", "json", "math", "re", "sys")
 
 
 def script(program: Program) -> str:
@@ -50,8 +50,7 @@ def _given(program: Program) -> list[str]:
     if program.x is None:
         return ["    rows = [rows] if isinstance(rows, dict) else rows",
                 "    row = {column['name']: [read(each, column) for each in rows] for column in COLUMNS}"]  # fmt: skip
-    wide = any(op.kind in ("pick", "level") for op in program.ops)
-    return [f"    x = np.asarray(rows, np.{'float64' if wide else 'float32'}).reshape(len(rows), -1)",
+    return [f"    x = np.asarray(rows, np.{program.x.dtype}).reshape(len(rows), -1)",
             f"    if x.shape[1] != {program.x.size}:",
             f'        raise ValueError(f"expected {program.x.size} numbers in a row, got {{x.shape[1]}}.")']  # fmt: skip
 

@@ -24,6 +24,7 @@ class Input(NamedTuple):
     missing: str = ""  # the text of a missing category
     read_as: str = "text"  # how a category is written: "whole", "boolean" or "text"
     zone: str = ""
+    formats: tuple[str, ...] = ()  # of dates, besides ISO: codes of strftime for numbers
     optional: bool = False
 
 

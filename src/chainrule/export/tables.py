@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,12 +15,14 @@ from chainrule.export.networks import add_dense, add_link, add_network
 from chainrule.export.program import Builder, Field, Input, Value
 from chainrule.network import Network
 from chainrule.tables.casting import HOLE
+from chainrule.tables.dates import SEPARATOR
 from chainrule.tables.schema import Column
 from chainrule.tables.serving.files import Table
 from chainrule.tables.serving.steps import (
     PARTS, PERIODS, Dates, Filled, Lookup, Missing, Numbers, Squashed, Step, Words,
 )  # fmt: skip
 
+SIMPLE = re.compile("(?:[^%]|%[dmYHMS])+")  # formats of dates that every language reads
 HOLES = (HOLE, f"({HOLE})", f"(({HOLE}))")  # a missing text of an ensemble: the first that is not a level
 
 
@@ -35,8 +38,9 @@ def _input(column: Column, keys: Sequence[str]) -> Input:
     values = column.categories if kind == "yes/no" else tuple(key for key in keys if key != HOLE)
     ends = (column.low, column.high) if kind in ("number", "date") else (None, None)
     read_as = column.read_as if column.read_as in ("whole", "boolean") else "text"
+    formats = tuple(of for of in (column.date_format or "").split(SEPARATOR) if SIMPLE.fullmatch(of))
     return Input(column.name, kind, values, *ends, "" if kind == "text" else HOLE, read_as, column.notation.zone,
-                 column.optional)  # fmt: skip
+                 formats, column.optional)  # fmt: skip
 
 
 def add_steps(builder: Builder, steps: Sequence[Step], columns: Sequence[Input]) -> Value:

@@ -1,0 +1,279 @@
+"""Exported C, JavaScript and NumPy: what they compute is what chainrule predicts, to 1e-5, with the same labels."""
+
+import json
+import math
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+import variants
+from chainrule._internal.names import public_classes
+from chainrule.encoding import TableEncoding
+from chainrule.ensemble import Ensemble, Unit
+from chainrule.export import build, c, comparing, javascript, numpy_script, saving
+from chainrule.export.comparing import Case
+from chainrule.files.fitted import Labels
+from chainrule.files.serving import Classifier, Regressor
+from chainrule.layers import BatchNorm, Conv2D, Dense, Embedding, Flatten, Layer, LayerNorm, MaxPool2D, ReLU, Residual, Tanh
+from variants import gives
+
+LANGUAGES = ["c", "mjs", "py"]
+RUN = {"c": comparing.run_c, "mjs": comparing.run_js, "py": comparing.run_numpy}
+TOOLS = {"c": "gcc", "mjs": "node", "py": sys.executable}
+ROWS = 40
+
+
+def drawn(network, seed=0):
+    """Give parameters and statistics values as training would."""
+    rng = np.random.default_rng(seed)
+    network.theta += rng.normal(scale=0.05, size=network.theta.shape)
+    for entry, array in network.arrays()[len(network.layout.entries) :]:
+        array[...] = rng.uniform(0.1, 3, entry.shape) if entry.name.endswith("var") else rng.normal(size=entry.shape)
+    return network
+
+
+def of_a_layer(layer):
+    """Return a network with the layer between others, and rows for it."""
+    rng = np.random.default_rng(0)
+    if isinstance(layer, Embedding):
+        network = cr.Network(3, [layer, Dense(2)], "squared_error", seed=0)
+        return drawn(network), rng.integers(0, 3, (ROWS, 3)).astype(np.float32)
+    if gives(layer, (4,)):
+        network = cr.Network(3, [Dense(4), layer, Flatten(), Dense(3)], "squared_error", seed=0)
+        return drawn(network), (rng.normal(size=(ROWS, 3)) * 10.0 ** rng.integers(-2, 4, (ROWS, 1))).astype(np.float32)
+    network = cr.Network((7, 6, 4), [layer, Flatten()], "squared_error", seed=0)
+    return drawn(network), rng.normal(size=(ROWS, 7 * 6 * 4)).astype(np.float32)
+
+
+def networks():
+    """Return networks and rows, by name: every layer, every loss, and several layers together."""
+    rng = np.random.default_rng(0)
+    found = {f"layer{i} {case.layer!r}": of_a_layer(case.layer) for i, case in enumerate(variants.LAYERS)}
+    for loss in variants.every_loss():
+        found[f"loss {loss!r}"] = (
+            drawn(cr.Network(4, [Dense(5), Tanh(), Dense(3)], loss, seed=0)),
+            rng.normal(scale=3, size=(ROWS, 4)).astype(np.float32),
+        )
+    images = [Conv2D(4, 3, padding="same"), BatchNorm(), ReLU(), MaxPool2D(), Residual([Conv2D(4, 3, padding="same"), LayerNorm()])]
+    found["images"] = (
+        drawn(cr.Network((8, 8, 1), [*images, Flatten(), Dense(10)], "softmax_cross_entropy", seed=0)),
+        rng.normal(size=(ROWS, 64)).astype(np.float32),
+    )
+    found["float64"] = (
+        drawn(cr.Network(3, [Dense(9), Tanh(), Dense(1)], "squared_error", seed=0, dtype="float64")),
+        rng.normal(size=(ROWS, 3)).astype(np.float32),
+    )
+    found["nothing"] = cr.Network(3, [Tanh()][:0] or [cr.layers.Identity()], "squared_error"), np.eye(3, dtype=np.float32)
+    return found
+
+
+def member(inputs, outputs, loss, seed):
+    return drawn(cr.Network(inputs, [Dense(8), cr.layers.SiLU(), Dense(outputs)], loss, seed=seed), seed)
+
+
+def labels(names, target="multiclass"):
+    return Labels(np.array(names), target)
+
+
+def odd(X, seed=0):
+    """Return rows with missing, infinite, huge and unseen numbers."""
+    rng = np.random.default_rng(seed)
+    Z = rng.permuted(X, axis=0)
+    where = rng.random(Z.shape) < 0.3
+    Z[where] = rng.choice([np.nan, np.inf, -np.inf, 1e30, 0.0, 3.0], where.sum())
+    return np.vstack([X, Z])
+
+
+def ensemble(loss, outputs, X, **parts):
+    encoding = TableEncoding.fit(X, categorical=parts.pop("categorical", ()), bins=8)
+    rng = np.random.default_rng(1)
+    linear = rng.normal(size=(encoding.plain, outputs)), rng.normal(size=outputs), 0.3
+    return Ensemble(encoding, [member(encoding.inputs, outputs, loss, seed) for seed in range(3)], linear, **parts)
+
+
+def estimators():
+    """Return loaded estimators and rows, by name."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(ROWS, 5)).astype(np.float32)
+    softmax, sigmoid = "softmax_cross_entropy", "sigmoid_cross_entropy"
+    found = {
+        "three classes": (Classifier([member(5, 3, softmax, 0)], labels(["a", "b", "c"])), x),
+        "two classes": (Classifier([member(5, 1, sigmoid, 0)], labels([7, -3], "binary")), x),
+        "softmax of two": (Classifier([member(5, 2, softmax, 0)], labels([False, True], "binary")), x),
+        "one class": (Classifier([member(5, 1, sigmoid, 0)], labels(["only"], "binary")), x),
+        "labels": (Classifier([member(5, 3, sigmoid, 0)], labels([0, 1, 2], "multilabel-indicator")), x),
+        "several networks": (Classifier([member(5, 3, softmax, seed) for seed in range(3)], labels([1.5, 2.5, 3.5])), x),
+        "number": (Regressor([member(5, 1, "squared_error", 0)]), x),
+        "numbers": (Regressor([member(5, 2, "poisson", 0)]), x),
+    }
+    X = np.stack([
+        rng.normal(size=ROWS), 1.7e9 + rng.integers(0, 100, ROWS), np.full(ROWS, 5.0), rng.standard_cauchy(ROWS),
+        rng.choice([1.0, 2.5, -4.0, np.nan], ROWS), rng.choice([0.0, 1.0], ROWS),
+    ], axis=1)  # fmt: skip
+    X[::7, 0] = np.nan
+    rows, number = odd(X), {"categorical": [4, 5]}
+    one, two = np.ones(1), np.ones(2)
+    unit = Unit(1e9 * one, 50 * one, -np.inf * one, np.inf * one)
+    log = Unit(one, 2 * one, 0 * one, 900 * one, one)
+    found |= {
+        "table of classes": (Classifier(e.networks, labels(["x", "y", "z"]), None, e), rows)
+        for e in [ensemble(softmax, 3, X, **number)]
+    } | {
+        "thresholds": (Classifier(e.networks, labels(["x", "y", "z"]), None, e), rows)
+        for e in [ensemble(softmax, 3, X, thresholds=np.array([0.9, 0.05, 0.1]), **number)]
+    } | {
+        "table of labels": (Classifier(e.networks, labels([0, 1, 2], "multilabel-indicator"), None, e), rows)
+        for e in [ensemble(sigmoid, 3, X, thresholds=np.array([0.9, 0.2, 0.5]), **number)]
+    } | {
+        "table of a number": (Regressor(e.networks, None, e), rows)
+        for e in [ensemble("squared_error", 1, X, unit=unit, **number)]
+    } | {
+        "logarithm": (Regressor(e.networks, None, e), rows)
+        for e in [ensemble("squared_error", 1, X, unit=log)]
+    } | {
+        "table of numbers": (Regressor(e.networks, None, e), rows)
+        for e in [ensemble("squared_error", 2, X, unit=Unit(two, two, -two, 9 * two))]
+    }  # fmt: skip
+    texts = np.empty((ROWS, 3), object)
+    texts[:, 0], texts[:, 1] = rng.choice(["Rome", "Łódź", "", "a\n\"b\\"], ROWS), rng.choice([1, 2, 3, None], ROWS)
+    texts[:, 2] = rng.normal(size=ROWS)
+    e = ensemble(softmax, 2, [*texts[:, :2].T, texts[:, 2].astype(float)], categorical=[1])
+    given = [dict(zip(["city", "int", 'a "*/ b'], row, strict=True)) for row in texts.tolist()]
+    given += [{"city": "Oslo", "int": 9, 'a "*/ b': None}, {"city": None, "int": None, 'a "*/ b': math.inf}]
+    found["text"] = Classifier(e.networks, labels(["no", "yes"], "binary"), ["city", "int", 'a "*/ b'], e), given
+    return found
+
+
+CASES = {**networks(), **estimators()}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Return the results of chainrule and of each language for every case: compiled and started once for all."""
+    return run_all(CASES, tmp_path_factory.mktemp("export"))
+
+
+def run_all(cases, folder):
+    programs = {name: build.program(model) for name, (model, _) in cases.items()}
+    found = {"chainrule": {name: comparing.expected(model, programs[name], rows) for name, (model, rows) in cases.items()}}
+    for language in LANGUAGES:
+        if not shutil.which(TOOLS[language]):
+            continue
+        files = []
+        for i, (name, (_, rows)) in enumerate(cases.items()):
+            path = folder / f"m{i}.{language}"
+            saving.write(saving.texts(programs[name], path), "", overwrite=False)
+            files.append(Case(path, programs[name], rows))
+        found[language] = dict(zip(cases, RUN[language](files), strict=True))
+    return found
+
+
+def agree(found, language, name):
+    if language not in found:
+        pytest.skip(f"{TOOLS[language]} is not installed")
+    (y, said), (ours, right) = found[language][name], found["chainrule"][name]
+    assert y.shape == ours.shape
+    scale = np.maximum(1, np.abs(ours).max(axis=1, keepdims=True))
+    np.testing.assert_array_less(np.abs(y - ours) / scale, 1e-5)
+    if not isinstance(right[0], float | list) or isinstance(right[0], list) and isinstance(right[0][0], int):
+        assert said == right
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_predictions(results, name, language):
+    agree(results, language, name)
+
+
+def test_every_layer_has_a_case():
+    assert {type(case.layer) for case in variants.LAYERS} == set(public_classes(cr.layers, Layer).values())
+
+
+# ---------------------------------------------------------------- tables
+
+
+@pytest.fixture(scope="module")
+def tables_of_every_task(tmp_path_factory):
+    """Return models of tables, with one network and as an ensemble, and rows as they are typed."""
+    pytest.importorskip("skrub")
+    import small_tables  # noqa: PLC0415  (extras)
+    from chainrule.files import networks as network_files  # noqa: PLC0415
+    from chainrule.files.container import write_file  # noqa: PLC0415
+    from chainrule.tables import models  # noqa: PLC0415
+    from chainrule.tables import saving as table_saving  # noqa: PLC0415
+    from chainrule.tables.serving import files as table_files  # noqa: PLC0415
+    from chainrule.tables.serving import model as serving_model  # noqa: PLC0415
+    from chainrule.tables.serving.steps import Dates, Numbers, Squashed, inputs  # noqa: PLC0415
+
+    folder, found = tmp_path_factory.mktemp("tables"), {}
+    frame = small_tables.frame(60, seed=3).select(small_tables.INPUTS)
+    typed = [{**row, "built": row["built"] and row["built"].isoformat()} for row in frame.to_dicts()]
+    for task in small_tables.TARGETS:
+        trained = small_tables.trained(task)
+        table = table_saving._table(trained)
+        kind, description, arrays = network_files.contents(models.inside(trained.pipeline[-1]), folded=False)
+        write_file(folder / task, kind, description, arrays | table_files.arrays(table))
+        model = serving_model.load(folder / task)
+        found[task] = model, [*typed, *strange(typed)]
+        plain = [Numbers(s.columns) if isinstance(s, Squashed) else replace(s, center=s.center[:0], factor=s.factor[:0])
+                 if isinstance(s, Dates) else s for s in table.steps]  # fmt: skip
+        X = inputs(plain, comparing.columns_of(build.program(model), typed))
+        outputs = max(1, len(table.schema.classes) or (2 if task == "multilabel" else 1))
+        loss = {"regression": "squared_error", "multilabel": "sigmoid_cross_entropy"}.get(task, "softmax_cross_entropy")
+        unit = Unit(*(np.array([v]) for v in (5e8, 90.0, 0.0, np.inf))) if task == "regression" else None
+        parts = ensemble(loss, outputs, X, unit=unit)
+        inner = (Regressor(parts.networks, None, parts) if task == "regression"
+                 else Classifier(parts.networks, model._model._labels, None, parts))  # fmt: skip
+        found[f"{task}, ensemble"] = serving_model.TableModel(table._replace(steps=plain, unit=None), inner), found[task][1]
+    return found
+
+
+def strange(rows, seed=1):
+    """Return rows with unseen, missing, infinite and later values."""
+    rng = np.random.default_rng(seed)
+    odd_values = {
+        "size": [None, math.inf, -math.inf, 1e30, "12.5"], "rooms": [-7, None], "garden": [None, "perhaps", ""],
+        "city": ["Oslo", None, "(missing)", "köln"], "street": ["", "street 1\n", None], "built": ["2090-02-28", None],
+        "opened": ["2061-12-31", "31.12.2061", None, "1899-12-31 23:59:59"],
+        "notes": ["no such words ... ÄÖÜ 12 Straße ΑΒΓ ǅ", None, "", "a b", "near near lake 😀 日本語"],
+    }  # fmt: skip
+    made = [dict(row) for row in rows]
+    for row in made:
+        for name, values in odd_values.items():
+            if rng.random() < 0.4:
+                row[name] = values[rng.integers(len(values))]
+    return made
+
+
+@pytest.fixture(scope="module")
+def table_results(tables_of_every_task, tmp_path_factory):
+    return run_all(tables_of_every_task, tmp_path_factory.mktemp("export"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", ["", ", ensemble"])
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression", "multilabel"])
+def test_tables(table_results, task, kind, language):
+    agree(table_results, language, task + kind)
+
+
+@pytest.mark.slow
+def test_rows_are_read_as_the_table_reads_them(tables_of_every_task):
+    for name, (model, rows) in tables_of_every_task.items():
+        y, said = comparing.expected(model, build.program(model), rows)
+        plain = [{**row, "opened": row["opened"] if re.match(r"\d\d\.", row["opened"] or "0") else None} for row in rows]
+        y, said = comparing.expected(model, build.program(model), plain)
+        predicted = model.predict(plain)
+        if name.startswith("regression"):
+            np.testing.assert_allclose(predicted, y.ravel(), rtol=1e-12)
+        else:
+            np.testing.assert_allclose(model.predict_proba(plain), y, atol=1e-12)
+            assert predicted.tolist() == said
