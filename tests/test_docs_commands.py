@@ -17,6 +17,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from chainrule.datasets import DATASETS, Dataset
+from chainrule.datasets.customers import customers
 from chainrule.training.checkpoints import Checkpoint
 from test_docs import DOCUMENTS, ROOT
 
@@ -40,6 +41,7 @@ SHORTER = {
     "-m benchmarks.tabular": "-m benchmarks.tabular --quick wine diabetes",
     "mnist_records.py": "mnist_records.py --rows 300 --epochs 1",
     "--keep": "",
+    "chainrule sample": "chainrule sample --overwrite",
 }
 
 
@@ -56,10 +58,7 @@ def kept(tmp_path_factory):
     resuming = pytest.importorskip("chainrule.cli.resuming")
     folder = tmp_path_factory.mktemp("reader")
     rng = np.random.default_rng(0)
-    frame = pl.DataFrame({"age": rng.integers(18, 80, 240), "plan": rng.choice(["free", "pro"], 240)})
-    frame = frame.with_columns(
-        churned=pl.Series(np.where(rng.random(240) < frame["age"].to_numpy() / 100, "yes", "no"))
-    )
+    frame = pl.read_csv(customers(240).encode())
     for name in ("customers", "sales", "labeled"):
         frame.write_csv(folder / f"{name}.csv")
     frame.drop("churned").write_csv(folder / "people.csv")

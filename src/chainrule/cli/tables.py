@@ -26,7 +26,7 @@ from chainrule.tables.report.scoring import apart
 from chainrule.tables.report.uncertainty import intervals
 from chainrule.tables.streaming.opening import needs_streaming
 from chainrule.tables.streaming.progress import Printer
-from chainrule.training.callbacks import Progress
+from chainrule.training.callbacks import Callback, Progress
 
 PART = 0.3  # of the free memory, which a table may take before it is streamed
 SHOWN = 40  # columns that are printed
@@ -105,7 +105,7 @@ def _trained(plan: Plan, folder: Path, *, streamed: bool, quiet: bool) -> Traine
     kept = plan.source != "-"  # standard input cannot be read again
     single = tables.Options(parameters=parameters, stream=streamed, **table).single
     said: set[str] = set()
-    callbacks = [resuming.checkpoint(folder)] if single and kept else []
+    callbacks: list[Callback] = [resuming.checkpoint(folder)] if single and kept else []
     callbacks += [Progress(every=1 if streamed else 5)] if single and not quiet else []
 
     def started(schema: Schema, split: Split, notes: Sequence[str]) -> None:

@@ -267,8 +267,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             self.linear_share_ = share = best_share(loss)
             ensemble.linear = (W, b, share) if share else None
             out = (1 - share) * out + share * q
-        truth: Array = target.unit(t)
-        ensemble.unit = unit = _unbiased(target.unit, truth[known], out[known], some)
+        known_unit: Any = target.unit
+        truth: Array = known_unit(t)
+        ensemble.unit = unit = _unbiased(known_unit, truth[known], out[known], some)
         y = unit(out)
         errors = np.sort(np.abs(y - truth)[known], axis=0)
         ensemble.errors = errors[np.unique(np.linspace(0, len(errors) - 1, min(len(errors), ERRORS)).astype(int))]

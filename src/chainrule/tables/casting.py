@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from chainrule.tables import dates, notation, quantities
+from chainrule.tables import dates, quantities
 from chainrule.tables._polars import pl
+from chainrule.tables.formats import HOLE
+from chainrule.tables.number_patterns import is_plain
 from chainrule.tables.schema import Column
-
-HOLE = "(missing)"  # the category of missing values
 
 
 def cast(frame: Any, columns: Iterable[Column]) -> pl.DataFrame:
@@ -70,7 +70,7 @@ def _template(column: Column, dtype: Any) -> str:
         if column.read_as != "text":
             return "pl.col(NAMES).cast(pl.Float64)"
         plain = "pl.col(NAMES).cast(pl.Float64, strict=False)"
-        return plain if notation.is_plain(column.notation) else quantities.code(column.name, column.notation)
+        return plain if is_plain(column.notation) else quantities.code(column.name, column.notation)
     if column.kind == "date":
         given = column.date_format
         return dates.code(column.name, given, dtype) if given else dates.clock_code(dtype, column.notation.zone)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule._internal.names import did_you_mean
 from chainrule._internal.typing import Array
-from chainrule.tables import dates, notation, quantities
+from chainrule.tables import date_words, dates, notation, quantities
 from chainrule.tables._polars import pl
 from chainrule.tables.formats import MISSING
 from chainrule.tables.kinds import normal
+from chainrule.tables.number_patterns import informed
+from chainrule.tables.row_notes import RowNotes, nested, of_other_zone, refusal, what, zone_of
 from chainrule.tables.schema import Column, Schema
 
 __all__ = ["Checker", "check", "empty_row"]
-
-MOST = 5  # names in a sentence
-DIFFERENT, OTHERS = 10_000, "others"  # unseen values that are counted one by one; the rest together
-
 
 def check(frame: pl.DataFrame, schema: Schema, *, coerce: bool = False) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Return rows with the columns and types of a schema, and notes.
@@ -85,28 +81,21 @@ class Checker:
         few = {c.name: c.categories for c in schema.used if c.kind in ("yes/no", "category")}
         self._seen = {name: pl.Series(list(texts), dtype=pl.String) for name, texts in (few | dict(seen or {})).items()}
         self._formats: dict[str, str] = {}
-        self._missing: list[str] | None = None  # None: the columns are not checked yet
-        self._extra: list[str] = []
-        self._coerced: Counter[str] = Counter()
-        self._holes: Counter[str] = Counter()
-        self._naive: Counter[str] = Counter()  # times without a zone
-        self._bare: Counter[str] = Counter()  # numbers without a unit
-        self._unseen: dict[str, Counter[str]] = {}
+        self._found, self._looked = RowNotes(schema), False
         self._rows, self._numbers = 0, numbers
 
     def look(self, names: Sequence[str]) -> None:
         """Refuse a table without a required column, by its column names."""
-        known = {column.name for column in (*self._schema.columns, *self._schema.targets)}
-        self._extra = [name for name in names if name not in known]
-        self._missing = [c.name for c in self._schema.used if c.name not in names]
-        optional = {c.name for c in self._schema.used if c.optional}
-        if needed := [name for name in self._missing if name not in optional]:
+        self._looked = True
+        try:
+            self._found.look(names)
+        except ValueError as error:
             alone = f" The only column is {names[0]!r}: is the --delimiter another one?" if len(names) == 1 else ""
-            raise ValueError(_missing(needed, self._extra) + alone)
+            raise ValueError(str(error) + alone) from None
 
     def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return rows with the columns and types of the schema."""
-        if self._missing is None:
+        if not self._looked:
             self.look(frame.columns)
         if not frame.height:
             raise ValueError("no rows to predict: expected at least one.")
@@ -121,37 +110,15 @@ class Checker:
 
     def notes(self) -> tuple[str, ...]:
         """Return the notes on all rows so far."""
-        notes = []
-        if self._extra:
-            notes.append(f"{_columns(self._extra)} not in the schema: ignored.")
-        if self._missing:
-            notes.append(f"{_columns(self._missing)} absent; the schema allows this, so values are treated as missing.")
-        for column in self._schema.used:
-            unit, zone = column.notation.unit, column.notation.zone or dates.zone(column.date_format)
-            for counts, one, many, what in (
-                (self._coerced, "1 value is", "values are", f"not {_what(column)}; treated as missing"),
-                (self._holes, "1 row has", "rows have", "a missing value; there were none in training"),
-                (self._naive, "1 time has", "times have", f"no time zone; treated as {zone}, as in training"),
-                (self._bare, "1 number has", "numbers have", f"no unit; treated as {unit}"),
-            ):
-                if count := counts[column.name]:
-                    notes.append(f"{column.name!r}: {one if count == 1 else f'{count:,} {many}'} {what}.")
-            if new := self._unseen.get(column.name):
-                listed = ", ".join(repr(value) for value, _ in sorted(new.items(), key=lambda e: (-e[1], e[0]))[:MOST])
-                more = f" and {len(new) - MOST:,} more" if len(new) > MOST else ""
-                notes.append(
-                    f"{column.name!r}: {new.total():,} rows have values not seen in training ({listed}{more}); "
-                    "treated as unknown."
-                )
-        return tuple(notes)
+        return self._found.notes()
 
     def _fit(self, values: pl.Series, column: Column) -> pl.Series:
         """Return a column in the type of the schema."""
         if values.dtype.is_nested() or values.dtype == pl.Object:
-            raise ValueError(f"{column.name!r} has lists or structs: expected {_what(column)}.")
+            raise nested(column)
         if column.kind == "number":
             read = _number(values, column, self._schema.format.decimal)
-            self._bare[column.name] += quantities.bare(values, column.notation.unit)
+            self._found.bare[column.name] += quantities.bare(values, column.notation.unit)
         elif column.kind == "date":
             read = self._date(values, column)
         else:
@@ -159,20 +126,17 @@ class Checker:
         wrong = read.is_null() & values.is_not_null()
         if column.holes and values.dtype in (pl.String, pl.Int64):
             known = wrong & values.cast(pl.String).is_in(column.holes)
-            self._coerced[column.name] += int(known.sum())
+            self._found.coerced[column.name] += int(known.sum())
             wrong &= ~known
         count = int(wrong.sum())
         if count and not self._coerce:
             row = int(wrong.arg_true()[0])
             number = self._rows + row + 1 if self._numbers is None else self._numbers[row]
-            rows = "1 row" if count == 1 else f"{count:,} rows"
-            raise ValueError(
-                f"{column.name!r} is {_what(column)}, but row {number} has {values[row]!r} ({rows} "
-                f"{self._so_far}): correct it, or pass --coerce.{_otherwise(values[row], column)}"
-            )
-        self._coerced[column.name] += count
+            said = refusal(column, number, values[row], count, self._so_far)
+            raise ValueError(f"{said}: correct it, or pass --coerce.{_otherwise(values[row], column)}")
+        self._found.coerced[column.name] += count
         if not column.missing:
-            self._holes[column.name] += values.null_count()
+            self._found.holes[column.name] += values.null_count()
         if column.name in self._seen:
             self._count_unseen(read, column.name)
         return read
@@ -180,13 +144,11 @@ class Checker:
     def _count_unseen(self, values: pl.Series, name: str) -> None:
         counts = values.drop_nulls().cast(pl.String).alias(name).value_counts(name="count of rows")
         new = counts.filter(~counts[:, 0].is_in(self._seen[name].implode()))
-        if new.height:
-            found = self._unseen.setdefault(name, Counter())
-            for value, count in new.iter_rows():
-                found[value if value in found or len(found) < DIFFERENT else OTHERS] += count
+        for value, count in new.iter_rows():
+            self._found.unseen(name, value, count)
 
     def _date(self, values: pl.Series, column: Column) -> pl.Series:
-        zone = column.notation.zone or dates.zone(column.date_format)
+        zone = zone_of(column)
         if values.dtype == pl.Date:
             return values
         if values.dtype == pl.Datetime:
@@ -200,10 +162,10 @@ class Checker:
                 if found.other is not None and not self._coerce:
                     raise ValueError(_two_ways(column.name, values.drop_nulls()[0], found))
                 if found.other is None:  # also for later blocks
-                    self._formats[column.name] = dates.SEPARATOR.join(found.formats)
+                    self._formats[column.name] = date_words.SEPARATOR.join(found.formats)
             if (formats := self._formats.get(column.name)) is not None:
                 read = dates.parse(values, formats).alias(column.name)
-                return self._in_zone(read.dt.replace_time_zone(dates.zone(formats) or None), column, zone)
+                return self._in_zone(read.dt.replace_time_zone(date_words.zone(formats) or None), column, zone)
         return pl.Series(column.name, [None] * len(values), dtype=_type(column))
 
     def _in_zone(self, values: pl.Series, column: Column, zone: str) -> pl.Series:
@@ -212,11 +174,8 @@ class Checker:
         if own and not zone and self._coerce:
             return values.clear(len(values)).cast(pl.Datetime("us"))
         if own and not zone:
-            raise ValueError(
-                f"{column.name!r} has times with the time zone {own}, but those of training had none: convert them to "
-                "local times without a zone, as in training."
-            )
-        self._naive[column.name] += 0 if own or not zone else len(values) - values.null_count()
+            raise of_other_zone(column, own)
+        self._found.naive[column.name] += 0 if own or not zone else len(values) - values.null_count()
         clock = dates.clock(pl.col(values.name), values.dtype, zone)
         return values.to_frame().select(clock).to_series()
 
@@ -235,33 +194,9 @@ def empty_row(schema: Schema) -> pl.DataFrame:
     return pl.DataFrame([pl.Series(column.name, [None], dtype=_type(column)) for column in schema.used])
 
 
-def _missing(needed: list[str], extra: list[str]) -> str:
-    hint = did_you_mean(needed[0], extra) if extra else ""
-    hint = hint.partition(" Known:")[0] if hint.startswith("Did you mean") else ""
-    return f"{_columns(needed)} missing but required by the network. {hint}".rstrip()
-
-
-def _columns(names: list[str]) -> str:
-    listed = ", ".join(map(repr, names[:MOST])) + (f" and {len(names) - MOST:,} more" if len(names) > MOST else "")
-    return f"The column {listed} is" if len(names) == 1 else f"The columns {listed} are"
-
-
 def _type(column: Column) -> Any:
     types = {"number": pl.Float64, "whole": pl.Int64, "boolean": pl.Boolean, "date": pl.Date, "time": pl.Datetime("us")}
     return types.get(column.read_as, pl.String)
-
-
-def _what(column: Column) -> str:
-    if column.kind == "date":
-        return "a date" + (f" ({column.date_format})" if column.date_format else "")
-    if column.notation.unit:
-        return quantities.one(column.notation.unit)
-    whole = column.kind != "number" and column.read_as == "whole"  # a category
-    what = {"whole": "an integer" if whole else "a number", "number": "a number", "boolean": "true or false"}
-    if column.kind != "number":
-        return what.get(column.read_as, "a text")
-    how = column.notation
-    return "a number" if notation.is_plain(how) else f"a number, in training written so that {notation.example(how)}"
 
 
 def _otherwise(value: Any, column: Column) -> str:
@@ -283,7 +218,7 @@ def with_targets(frame: pl.DataFrame, schema: Schema, name: str, numbers: Array 
     for column in (column for column in schema.targets if column.name in frame.columns):
         values = normal(frame[column.name])
         if values.dtype.is_nested() or values.dtype == pl.Object:
-            raise ValueError(f"{name}: the target {column.name!r} has lists or structs: expected {_what(column)}.")
+            raise ValueError(f"{name}: the target {column.name!r} has lists or structs: expected {what(column)}.")
         if schema.task == "regression":
             read = _number(values, column, schema.format.decimal)
         else:
@@ -295,9 +230,9 @@ def with_targets(frame: pl.DataFrame, schema: Schema, name: str, numbers: Array 
             wrong |= ~read.cast(pl.String).is_in(column.categories)
         if wrong.any():
             row = int(wrong.arg_true()[0])
-            what = " or ".join(map(repr, column.categories)) if schema.task == "multilabel" else _what(column)
+            said = " or ".join(map(repr, column.categories)) if schema.task == "multilabel" else what(column)
             number = row + 1 if numbers is None else numbers[row]
-            raise ValueError(f"{name}: the target {column.name!r} is {what}, but row {number} has {values[row]!r}.")
+            raise ValueError(f"{name}: the target {column.name!r} is {said}, but row {number} has {values[row]!r}.")
         made.append(read)
     return frame.with_columns(made)
 
@@ -308,7 +243,7 @@ def _number(values: pl.Series, column: Column, decimal: str) -> pl.Series:
     if values.dtype != pl.String:
         return values.cast(pl.Float64, strict=False)
     texts = values.str.strip_chars().replace("", None)
-    return quantities.read(texts, notation.informed(column.notation, decimal))
+    return quantities.read(texts, informed(column.notation, decimal))
 
 
 def _category(values: pl.Series, column: Column) -> pl.Series:

@@ -17,9 +17,10 @@ from chainrule.onnx.registry import add_networks
 from chainrule.onnx.tabular import add_ensemble
 from chainrule.tables import models, onnx_parts, quantities
 from chainrule.tables._polars import pl
-from chainrule.tables.casting import HOLE, cast
+from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
 from chainrule.tables.fitted_steps import steps_of
+from chainrule.tables.formats import HOLE
 from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.result import HeldOut, Trained
 from chainrule.tables.schema import Column, Schema

@@ -8,6 +8,19 @@ from operator import or_
 from typing import Any, NamedTuple
 
 from chainrule.tables._polars import pl
+from chainrule.tables.date_words import (
+    AFTER,
+    ORDINAL,
+    QUARTERS,
+    SEPARATOR,
+    SPELLED,
+    WEEKDAYS,
+    ZONE_NAMES,
+    codes,
+    has_month_name,
+    has_offset,
+    is_week,
+)  # fmt: skip
 
 YEAR = r"(?:1[5-9]|2[0-4])\d\d"  # if nothing else distinguishes a date from other digits
 MONTHS = "%Y%m"  # six digits, which may also be a number
@@ -37,39 +50,7 @@ WHOLE = {
     "T%H%M%S": r"^\d{8}T\d{6}",
 }  # fmt: skip
 """Patterns of whole texts for formats of digits alone."""
-OFFSETS = {
-    "+0000": "UTC GMT WET", "+0100": "CET WEST MEZ", "+0200": "CEST EET MESZ", "+0300": "EEST MSK", "+0900": "JST",
-    "+1000": "AEST", "+1100": "AEDT", "+1200": "NZST", "+1300": "NZDT", "-0400": "EDT", "-0500": "EST CDT",
-    "-0600": "CST MDT", "-0700": "MST PDT", "-0800": "PST AKDT", "-0900": "AKST", "-1000": "HST",
-}  # fmt: skip
-"""Names of time zones after a time, those of North America as in RFC 2822. IST and BST are ambiguous."""
-ZONE_NAMES = {name: at for at, names in OFFSETS.items() for name in sorted(names.split(), key=len, reverse=True)}
 ZONES = {"": "", "%z": rf"(?i:[\d ]|[ap]m)(?:Z|{'|'.join(ZONE_NAMES)}|[-+]\d\d(?::?\d\d)?)$"}
-MONTH_NAMES = {
-    "Jan": "january januar jänner janvier janv enero ene gennaio gen januari janeiro stycznia styczeń sty",
-    "Feb": "february februar feber février févr fevrier fév febrero febbraio februari fevereiro fev lutego luty lut",
-    "Mar": "march märz mrz mär maerz mars marzo maart mrt março marco marca marzec",
-    "Apr": "april avril avr abril abr aprile kwietnia kwiecień kwi",
-    "May": "mai mayo maggio mag mei maio maja maj",
-    "Jun": "june juni juin junio giugno giu junho czerwca czerwiec cze",
-    "Jul": "july juli juillet juil julio luglio lug julho lipca lipiec lip",
-    "Aug": "august août aout agosto ago augustus sierpnia sierpień sie",
-    "Sep": "september sept septembre septiembre setiembre settembre set setembro września wrzesień wrz",
-    "Oct": "october oktober okt octobre octubre ottobre ott outubro out października październik paź",
-    "Nov": "november novembre noviembre novembro listopada listopad lis",
-    "Dec": "december dezember dez décembre déc decembre diciembre dic dicembre dezembro grudnia grudzień gru",
-}
-"""Names and abbreviations of months in English, German, French, Spanish, Italian, Dutch, Portuguese and Polish."""
-WEEKDAYS = (
-    r"(?i)^(?:mon|tue|wed|thu|fri|sat|sun|die|mit|don|fre|sam|son|lun|mar|mer|jeu|ven|dim|mi[eé]|jue|vie|s[áa]b|dom|gio|"
-    r"seg|ter|qua|qui|sex|maa|din|woe|vri|zat|zon|pon|wto|śro|czw|pią|sob|nie)[\p{L}-]{2,}[,.]* +(\d)"
-)
-_OF = "(?:de[l]?|of)"
-_ENGLISH = "|".join(MONTH_NAMES)
-_SPELLED = {
-    spelled: short
-    for short, names in MONTH_NAMES.items() for name in (*names.split(), short) for spelled in (name, name.upper())
-}  # fmt: skip
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _CENTURY = r"(?:19|20)"
 LOOKS = r"(?i)^\W*(?:" + "|".join([
@@ -81,7 +62,6 @@ LOOKS = r"(?i)^\W*(?:" + "|".join([
     rf"q[1-4][-/ ]*{_CENTURY}\d\d", r"(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*[, ].*\d{1,2}",
     r"\d{1,2}:\d\d(?:\D|$)", r"\d{1,2}h\d\d$", r"\d{1,2} ?[ap]m$",
 ]) + ")"  # fmt: skip
-SEPARATOR = " or "  # between the formats of one column
 MOST = 1000  # values examined first
 ENOUGH = 0.95  # share of the values that must be dates
 
@@ -196,20 +176,16 @@ def to_dates(texts: pl.Expr, formats: str, dtype: Any = None) -> pl.Expr:
 
 
 def _read(texts: pl.Expr, fmt: str) -> pl.Expr:
-    offset = _has_offset(fmt)
     if "%z" in fmt:
         texts = texts.str.replace_many([*ZONE_NAMES], [*ZONE_NAMES.values()], leftmost=True).str.replace("Z$", "+0000")
-        fmt = fmt.replace("%z", "%#z")  # reads +09, too
-    if re.search("%-?[bBh]", fmt):
-        texts, fmt = in_english(texts), re.sub(rf" {_OF} ", " ", re.sub(r"\. *(?=%-?[bBh])", " ", fmt))
-    if "Q%q" in fmt:  # the first month of the quarter
-        quarters = {"Q1": "Q01", "Q2": "Q04", "Q3": "Q07", "Q4": "Q10"}
-        texts = texts.str.replace_many([*quarters], [*quarters.values()], ascii_case_insensitive=True)
-        fmt = fmt.replace("Q%q", "Q%m")
-    if "%V" in fmt and "%u" not in fmt:  # the Monday of the week
-        texts, fmt = texts + "-1", f"{fmt}-%u"
-    read = texts.str.to_datetime(fmt, strict=False, time_unit="us")
-    return read.dt.replace_time_zone(None) if offset else read
+    if has_month_name(fmt):
+        texts = in_english(texts)
+    if "Q%q" in fmt:
+        texts = texts.str.replace_many([*QUARTERS], [*QUARTERS.values()], ascii_case_insensitive=True)
+    if is_week(fmt):
+        texts = texts + "-1"
+    read = texts.str.to_datetime(codes(fmt), strict=False, time_unit="us")
+    return read.dt.replace_time_zone(None) if has_offset(fmt) else read
 
 
 def in_english(texts: pl.Expr) -> pl.Expr:
@@ -220,31 +196,15 @@ def in_english(texts: pl.Expr) -> pl.Expr:
     >>> texts.select(in_english(pl.col("x")))["x"].to_list()
     ['1 Aug 2023', '3 May 2022', '3 May 2022', 'Jan-22']
     """
-    names = sorted(_SPELLED, key=len, reverse=True)
-    texts = texts.str.replace_many(names, [_SPELLED[n] for n in names], ascii_case_insensitive=True, leftmost=True)
-    ordinal = rf"(?i)(\d)(?:(?:st|nd|rd|th|er|[ºª.])(?: +{_OF})?| +{_OF}) *({_ENGLISH})"
-    after = rf"({_ENGLISH})(?:\.?( +)(?:{_OF} +)?|\.(-|$))"
-    return texts.str.replace(WEEKDAYS, "$1").str.replace(ordinal, "$1 $2").str.replace(after, "$1$2$3")
+    names = sorted(SPELLED, key=len, reverse=True)
+    texts = texts.str.replace_many(names, [SPELLED[n] for n in names], ascii_case_insensitive=True, leftmost=True)
+    return texts.str.replace(WEEKDAYS, "$1").str.replace(ORDINAL, "$1 $2").str.replace(AFTER, "$1$2$3")
 
 
 def code(name: str, formats: str, dtype: Any = None) -> str:
     """Return the same expression as Python code."""
     whole = ", pl.Float64" if dtype is not None and dtype.is_float() else ""
     return f"to_dates(pl.col({name!r}), {formats!r}{whole})"
-
-
-def _has_offset(fmt: str) -> bool:
-    return re.search(r"%(?:[#:]?z|\+)", fmt) is not None
-
-
-def zone(formats: str | None) -> str:
-    """Return "UTC" for formats with a time zone, else "".
-
-    >>> zone("%Y-%m-%dT%H:%M:%S%z"), zone("%Y-%m-%d %H:%M")
-    ('UTC', '')
-    """
-    told = [_has_offset(fmt) or fmt.endswith(("Z", " UTC", " GMT")) for fmt in (formats or "").split(SEPARATOR)]
-    return "UTC" if any(told) else ""
 
 
 def clock(values: pl.Expr, dtype: Any, zone: str) -> pl.Expr:

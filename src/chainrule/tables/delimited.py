@@ -16,6 +16,7 @@ from chainrule.tables import layout, notation, number_texts, quantities
 from chainrule.tables._polars import first_line, pl
 from chainrule.tables.formats import NOTHING, Format, Notation
 from chainrule.tables.frames import check_names
+from chainrule.tables.number_patterns import example, is_plain
 from chainrule.tables.schema import Schema
 from chainrule.tables.unpacking import check_cells
 
@@ -267,7 +268,7 @@ def _on_notations(
         if (how := notations.get(name)) is None:
             continue
         was_text = given.dtypes[i] == pl.String
-        if (was_text and not notation.is_plain(how)) or (quoted and how.decimal == ","):
+        if (was_text and not is_plain(how)) or (quoted and how.decimal == ","):
             written.setdefault(how, []).append(name)
         if sure or (quoted and not was_text):
             continue
@@ -275,7 +276,7 @@ def _on_notations(
         if notation.is_ambiguous(texts):
             text = texts.filter(texts.str.contains(notation.AMBIGUOUS))[0]
             unsure.setdefault((text, how.decimal), []).append(name)
-    said = [f"numbers written so that {notation.example(how)}: {_listed(found)}" for how, found in written.items()]
+    said = [f"numbers written so that {example(how)}: {_listed(found)}" for how, found in written.items()]
     return said, [notation.unsure(text, mark, _listed(found)) for (text, mark), found in unsure.items()]
 
 

@@ -115,19 +115,18 @@ def _prediction(run: SavedRun, X: Array, y: Array, networks: int) -> Operation:
 def _back(scaler: Any, name: str, y: Array) -> str:
     """Return the formula that undoes the scaling of the target, with its numbers."""
     if isinstance(scaler, Unit):
-        mean, scale, shift = scaler.center, scaler.scale, scaler.shift
+        numbers: tuple[Any, ...] = (scaler.center, scaler.scale, scaler.shift)
         value = float(scaler(y.reshape(1, 1))[0, 0])
     else:
-        mean, scale = scaler.mean_, scaler.scale_
         shift = scaler.shift_ if isinstance(scaler, PositiveTarget) and scaler.log else None
+        numbers = (scaler.mean_, scaler.scale_, shift)
         value = float(np.ravel(scaler.inverse_transform(y.reshape(1, 1)))[0])
-    mean, scale = (float(np.ravel(of)[0]) for of in (mean, scale))
+    mean, scale, back = (np.nan if of is None else float(np.ravel(of)[0]) for of in numbers)
     inside = f"{short(mean, 6)} + {short(scale, 6)} · {short(y[0], 6)}".replace("+ −", "− ").replace("· −", "· (−")
     inside += ")" * inside.count("(")
     raw = mean + scale * float(y[0])
-    if shift is not None:
-        shift = float(np.ravel(shift)[0])
-        inside = f"exp({inside}){f' − {short(shift)}' if shift else ''}"
-        raw = float(np.exp(min(raw, 700.0))) - shift
+    if numbers[2] is not None:
+        inside = f"exp({inside}){f' − {short(back)}' if back else ''}"
+        raw = float(np.exp(min(raw, 700.0))) - back
     cut = "" if np.isclose(raw, value, rtol=1e-4) else f", bounded to {short(value, 6)}"
     return f"{name} = {inside} = {short(raw, 6)}{cut}"

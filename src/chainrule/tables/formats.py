@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chainrule._internal.extras import require
 from chainrule.files.values import ModelFileError, shown
 
-__all__ = ["ENDINGS", "MISSING", "NOTHING", "PACKED", "Format", "Notation", "checked", "ending", "is_table", "is_texts"]
+__all__ = [
+    "ENDINGS", "HOLE", "INFINITE", "MISSING", "NOTHING", "PACKED", "Format", "Notation", "checked", "ending",
+    "is_table", "is_texts",
+]  # fmt: skip
 
 NOTHING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?")
 """Missing values in any column of a text file."""
@@ -20,6 +25,8 @@ MISSING = {
     "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!", "nil", "missing", "unknown", "not available",
 }  # fmt: skip
 """Missing values among numbers, in lower case."""
+HOLE = "(missing)"  # the category of missing values
+INFINITE = 1e100  # larger numbers are treated as infinite
 ENDINGS = {
     ".csv": "text", ".tsv": "text", ".tab": "text", ".txt": "text", ".data": "text",
     ".parquet": "Parquet", ".pq": "Parquet",
@@ -129,10 +136,12 @@ def checked(
 
 
 def _is_zone(value: Any) -> bool:
-    """Return whether polars knows a time zone of this name."""
-    if not isinstance(value, str) or re.fullmatch(r"[A-Za-z0-9_+/-]{1,64}", value) is None:
+    """Return whether there is a time zone of this name."""
+    if not isinstance(value, str) or re.fullmatch(r"(?!localtime|posix|right)[A-Za-z0-9_+/-]{1,64}", value) is None:
         return False
-    pl = require("polars", "tables")  # a schema without time zones can be read without the extra
+    with contextlib.suppress(ValueError, OSError, ZoneInfoNotFoundError):
+        return bool(ZoneInfo(value).key)
+    pl = require("polars", "tables")  # which brings its own time zones
     try:
         return bool(pl.Series([], dtype=pl.Datetime("us", value)).is_empty())
     except pl.exceptions.PolarsError:

@@ -8,14 +8,13 @@ import re
 from dataclasses import replace
 from typing import Any
 
-from chainrule.tables import dates, number_texts, quantities
+from chainrule.tables import date_words, dates, number_texts, quantities
 from chainrule.tables._polars import pl
-from chainrule.tables.formats import Notation
+from chainrule.tables.formats import INFINITE, Notation
 from chainrule.tables.schema import Column
 
 FEW = 30  # distinct values that get one input each
 FEWEST = 10  # rows: with fewer, a column of distinct values is not an identifier
-LARGEST = 1e100  # larger numbers are treated as infinite
 HOLES = 100  # distinct words for missing values that are stored
 MOST_OF_THEM = 0.6  # share of the values that must fit a kind given by the user
 WORDS = 3.5  # mean number of words: columns with more are text
@@ -82,10 +81,10 @@ def plain(values: pl.Series) -> pl.Series:  # noqa: PLR0911  (one per type)
     """Return a column in a plain type, or itself if it has one; NaN becomes null, numbers beyond 1e100 infinite."""
     kind = values.dtype
     if kind.is_float():
-        if (values.abs() <= LARGEST).all():
+        if (values.abs() <= INFINITE).all():
             return values
         number = pl.col("x").fill_nan(None)
-        finite = pl.when(number.abs() > LARGEST).then(number.sign() * math.inf).otherwise(number)  # can be squared
+        finite = pl.when(number.abs() > INFINITE).then(number.sign() * math.inf).otherwise(number)  # can be squared
         return values.to_frame("x").select(finite.alias("x")).to_series().alias(values.name)
     if kind.is_decimal():
         return plain(values.cast(pl.Float64))
@@ -238,14 +237,14 @@ def _dates(column: Column, present: pl.Series, given: str | None, found: dates.D
                     f"{column.name!r} cannot be a date: {present[0]!r} matches no known format. Specify one: "
                     f"--date '{column.name}:%d/%m/%Y'."
                 )
-            formats = dates.SEPARATOR.join(found.formats)
+            formats = date_words.SEPARATOR.join(found.formats)
         read = dates.parse(present, str(formats))
         if read.null_count() == len(read):
             raise ValueError(f"--date: no value of {column.name!r} matches the format {given!r}.")
         column, present = _with_holes(column, present, read), read.drop_nulls()
     else:  # the type in the file is a date: no text to parse
         formats = None
-    zone = dates.zone(formats) or getattr(present.dtype, "time_zone", None) or ""
+    zone = date_words.zone(formats) or getattr(present.dtype, "time_zone", None) or ""
     both: Any = (present.min(), present.max())
     low, high = ((end.replace(tzinfo=None) if zone else end).isoformat() for end in both)
     return replace(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 
 from chainrule.tables._polars import pl
 from chainrule.tables.formats import GROUPS, Notation
+from chainrule.tables.number_patterns import MINUS, SIGN, example, is_plain, pattern, steps
 
-MINUS = "[-\u2212\u2013]"  # typed and typographic
-SIGN = rf"(?:\+|{MINUS})?"
 MARK = r"(?:\p{Sc}|%)"  # money or percent
 ODD_SIGN = rf"\(|{MINUS}[^0-9.,]*$|[\u2212\u2013]"
 FIRST = 200  # values that rule out most columns of words
@@ -50,8 +48,8 @@ def find(values: pl.Series, decimal: str = "") -> Notation | None:
         return None
     for point in (",", ".") if decimal == "," else (".", ","):
         for group in ("", *(g for g in GROUPS if g != point)):
-            pattern = _pattern(group, point, mark)
-            if first.str.contains(pattern).all() and values.str.contains(pattern).all():
+            number = pattern(group, point, mark)
+            if first.str.contains(number).all() and values.str.contains(number).all():
                 negative = "accounting" if values.str.contains(ODD_SIGN).any() else ""
                 seen = group in (",", ".") or values.str.contains(point, literal=True).any()
                 return Notation(point if seen else "", group, mark, negative)
@@ -127,49 +125,7 @@ def expression(text: pl.Expr, how: Notation) -> pl.Expr:
     """Return the expression that converts texts to numbers, with null for another notation."""
     if is_plain(how):
         return text.cast(pl.Float64, strict=False)
-    point = how.decimal or "."
-    steps = [(r"[\s+\p{Sc}%]", "")]
-    steps += [(f"[{GROUPS[how.group]}]", "")] if how.group.strip() else []
-    steps += [(r"\((.*)\)", "-$1"), (f"^(.*){MINUS}$", "-$1"), (MINUS, "-")]
-    steps += [("[,]", ".")] if point == "," else []
-    written: pl.Expr = pl.when(text.str.contains(_pattern(how.group, point, how.mark))).then(text)
-    for pattern, new in steps:
-        written = written.str.replace_all(pattern, new)
+    written: pl.Expr = pl.when(text.str.contains(pattern(how.group, how.decimal or ".", how.mark))).then(text)
+    for old, new in steps(how):
+        written = written.str.replace_all(old, new)
     return written.cast(pl.Float64, strict=False)
-
-
-def is_plain(how: Notation) -> bool:
-    """Return whether polars parses this notation itself."""
-    return how in (Notation(), Notation("."))
-
-
-def informed(how: Notation, decimal: str) -> Notation:
-    """Return a notation with the decimal mark of the file if no value of the column has one."""
-    return how if how.decimal else replace(how, decimal=decimal)
-
-
-def example(how: Notation) -> str:
-    """Return a number in a notation, and its value.
-
-    >>> example(Notation(".", ",", "$")), example(Notation(","))
-    ('$1,234 is 1234', '12,5 is 12.5')
-    """
-    number = f"1{how.group}234" if how.group else f"12{how.decimal or '.'}5"
-    marked = f"{number} %" if how.mark == "%" else f"{how.mark}{number}"
-    return f"{marked} is {'1234' if how.group else '12.5'}"
-
-
-def _pattern(group: str, point: str, mark: str = "") -> str:
-    """Return the pattern of a number, as -1, 1- or (1), with a mark before or after it."""
-    digits = (
-        rf"(?:[1-9][0-9]{{0,2}}(?:[{GROUPS[group]}][0-9]{{3}})+|[0-9]+)" if group else "[0-9]+"
-    )  # 079 123 456 is a phone number
-    number = rf"(?:{digits}(?:[{point}][0-9]*)?|[{point}][0-9]+)(?:[eE][-+]?[0-9]+)?"
-    forms = ["[-+]?[iI]nf(?:inity)?"]
-    for before, after in ((rf"[{mark}]\s*", ""), ("", rf"\s*[{mark}]")) if mark else (("", ""),):
-        forms += [
-            rf"{SIGN}\s*{before}{SIGN}{number}{after}",
-            rf"{before}{number}{MINUS}{after}", rf"{before}{number}{after}{MINUS}",
-            rf"{before}\({number}\){after}", rf"\({before}{number}{after}\)",
-        ]  # fmt: skip
-    return f"^(?:{'|'.join(dict.fromkeys(forms))})$"

@@ -10,7 +10,7 @@ import numpy as np
 from chainrule._internal.extras import require
 from chainrule._internal.typing import Array
 from chainrule.onnx.graph import CODES, ML, Graph
-from chainrule.tables.casting import HOLE
+from chainrule.tables.formats import HOLE
 from chainrule.tables.schema import Column
 from chainrule.tables.serving.steps import (
     DAY,

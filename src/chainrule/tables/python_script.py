@@ -15,7 +15,7 @@ from typing import Any
 from sklearn.base import BaseEstimator, clone
 from sklearn.preprocessing import StandardScaler
 
-from chainrule.tables import casting, dates, models, positive, preparation, scores, splitting, targets
+from chainrule.tables import casting, date_words, dates, models, positive, preparation, scores, splitting, targets
 from chainrule.tables.inputs import prepared
 from chainrule.tables.loading import Loaded
 from chainrule.tables.options import Options
@@ -140,7 +140,7 @@ def _dates(loaded: Loaded) -> list[str]:
         if given == kind or (fmt is not None and not given.is_temporal()):
             continue
         if fmt is not None:
-            first = fmt.partition(dates.SEPARATOR)[0].replace("%z", "+0000")
+            first = fmt.partition(date_words.SEPARATOR)[0].replace("%z", "+0000")
             shown = dates.clock_code(given, zone).replace("NAMES", repr(name))
             theirs.append(f"{shown}.dt.strftime({first!r})")
             continue
@@ -149,9 +149,9 @@ def _dates(loaded: Loaded) -> list[str]:
         if given.is_temporal():
             theirs.append(dates.clock_code(given, zone).replace("NAMES", repr(name)))
         elif (found := dates.find(loaded.given[name])) is not None:
-            formats = dates.SEPARATOR.join(found.formats)
+            formats = date_words.SEPARATOR.join(found.formats)
             shown = f'.dt.replace_time_zone("UTC").dt.convert_time_zone({zone!r}).dt.replace_time_zone(None)'
-            theirs.append(dates.code(name, formats) + (shown if zone and dates.zone(formats) else ""))
+            theirs.append(dates.code(name, formats) + (shown if zone and date_words.zone(formats) else ""))
     lines = [("frame", ours), ("frame_test", theirs)]
     return [f"{frame} = {frame}.with_columns({', '.join(made)})" for frame, made in lines if made]
 

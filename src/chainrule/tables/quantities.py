@@ -8,34 +8,14 @@ from typing import Any, NamedTuple
 from chainrule.tables import notation
 from chainrule.tables._polars import pl
 from chainrule.tables.formats import LONGEST, Notation
-from chainrule.tables.units import CURRENCIES, MAGNITUDES, SCALES, base, factors, is_known
+from chainrule.tables.units import AMOUNT, CLOCK, CLOCKS, LOSS, MAGNITUDES, PARTS, base, factors, is_known
 
 ENOUGH = 0.95  # share of the values that must be read
 MOST = 1000  # values examined first
 MOST_UNITS = 30  # distinct units in a column
 LETTERS = 2  # after distinct digits: 123A is a code
-NUMBER = r"[-+\u2212]?(?:\d[\d.,'\u2019\u00a0\u2009\u202f ]*\d|\d|[.,]\d+)[.,]?"
-CURRENCY = rf"(?:\p{{Lu}}{{0,2}}\p{{Sc}}|(?i:{'|'.join(sorted(CURRENCIES))}))"
-AMOUNT = (
-    rf"^([-+\u2212]?)\s*({CURRENCY}?)\s*({NUMBER})\s*"
-    r"((?:[\p{L}\p{Sc}\u00b5\u00b0%][\p{L}\p{Sc}/\u00b2\u00b3.\u00b7 -]{0,19}[23]?)?)$"
-)  # sign, currency, number, unit
-LOSS = (
-    rf"^(?:\(\s*({CURRENCY}\s*{NUMBER}\s*\p{{L}}{{0,8}}|{NUMBER}\s*\p{{L}}{{0,8}}\s*{CURRENCY})\s*\)"
-    rf"|({CURRENCY})\s*\(\s*({NUMBER})\s*\)|\(\s*({NUMBER})\s*\)\s*({CURRENCY}))$"
-)  # money in parentheses, as accountants write what is negative
-CLOCK = r"^(?:([-+]?\d+) days?(?:,? *|$))?(?:([-+]?)(\d{1,4}):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?)?$"
 NOON = r"(?i)^\d{1,2}:\d\d(:\d\d)? *[ap]m$"
-PARTS = (
-    r"(?i)^([-+]?)P?(?:([\d.]+) *w(?:eeks?)?)?,? *(?:([\d.]+) *d(?:ays?)?)?,? *T?(?:([\d.]+) *h(?:(?:ou)?rs?)?)?,? *"
-    r"(?:([\d.]+) *m(?:in(?:ute)?s?)?)?,? *(?:([\d.]+) *s(?:ec(?:ond)?s?)?)?$"
-)  # a duration: 1h 30m, or PT1H30M
 FORMS = {"%I:%M %p": NOON, "h:m": CLOCK}
-CLOCKS = {
-    "h:m": "time or duration (hours:minutes)", "m:s": "duration (minutes:seconds)",
-    "%I:%M %p": "time of day", "%I:%M:%S %p": "time of day", "1h 30m": "duration",
-}  # fmt: skip
-"""Forms of times and durations, which are converted to seconds."""
 TOLD = {"%H:%M": "h:m", "%H:%M:%S": "h:m", "%M:%S": "m:s", "%I:%M %p": "%I:%M %p", "%I:%M:%S %p": "%I:%M:%S %p"}
 """Formats of ``--date`` without a day, and their names here."""
 
@@ -190,17 +170,6 @@ def read(values: pl.Series, how: Notation) -> pl.Series:
     [3765.0, 765.0]
     """
     return values.to_frame("x").select(expression(pl.col("x"), how).alias("x"))["x"].alias(values.name)
-
-
-def one(unit: str) -> str:
-    """Return a description of one value of a column.
-
-    >>> one("kg"), one("h:m"), one("K")
-    ('an amount in kg', 'a time or duration (hours:minutes)', 'a number that may end in K')
-    """
-    if unit in MAGNITUDES and not any(unit in scale for scale in SCALES):
-        return f"a number that may end in {unit}"
-    return f"a {CLOCKS[unit]}" if unit in CLOCKS else f"an amount in {unit}"
 
 
 def numbers(values: pl.Series, unit: str) -> pl.Series:

@@ -14,9 +14,8 @@ from typing import Any
 from chainrule._internal.names import did_you_mean
 from chainrule.tables import delimited, json_tables, number_texts, numpy_files, unpacking
 from chainrule.tables._polars import first_line, pl
-from chainrule.tables.formats import ENDINGS, PACKED, Format, Notation, ending, is_table
+from chainrule.tables.formats import ENDINGS, INFINITE, PACKED, Format, Notation, ending, is_table
 from chainrule.tables.frames import check_names, plain
-from chainrule.tables.kinds import LARGEST
 from chainrule.tables.schema import Schema
 
 __all__ = ["ENDINGS", "Table", "is_table", "read"]
@@ -280,5 +279,5 @@ def kind(content: bytes, name: str) -> str:
 def _huge(frame: Any) -> list[str]:
     """Return a note on columns with finite numbers that are too large to be squared."""
     floats = [values for values in frame if values.dtype.is_float()]
-    names = [values.name for values in floats if (values.is_finite() & (values.abs() > LARGEST)).any()]
+    names = [values.name for values in floats if (values.is_finite() & (values.abs() > INFINITE)).any()]
     return [f"numbers beyond 1e100 are treated as infinite: {', '.join(map(repr, names[:5]))}"] if names else []

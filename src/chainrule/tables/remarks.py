@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from chainrule.tables import dates, notation, number_texts, quantities, units
+from chainrule.tables import date_words, dates, notation, number_texts, quantities, units
 from chainrule.tables._polars import pl
 from chainrule.tables.kinds import MOST_OF_THEM, normal
+from chainrule.tables.number_patterns import example, is_plain
 from chainrule.tables.schema import Column, Schema
 
 MAX_NOTES = 20
@@ -76,7 +77,7 @@ def _may_be_months(values: pl.Series) -> bool:
 def _on_format(values: pl.Series, column: Column) -> Iterator[str]:
     """Yield notes on ambiguous and invalid dates."""
     if column.date_format is not None:
-        formats = column.date_format.split(dates.SEPARATOR)
+        formats = column.date_format.split(date_words.SEPARATOR)
         unread = dates.parse(values, column.date_format).null_count() - values.null_count()
         if len(formats) > 1:
             yield f"{column.name!r}: mixed date formats; the first match is used: {column.date_format}."
@@ -95,8 +96,8 @@ def _amounts(values: pl.Series, column: Column) -> Iterator[str]:
     unit, present = column.notation.unit, values.drop_nulls()
     marked = present.filter(present.str.contains(r"[^\d.,\s+-]"))
     shown = (marked if len(marked) else present)[0]
-    if unit in quantities.CLOCKS:
-        yield f"{column.name!r}: values such as {shown!r}, read as {quantities.one(unit)}, in seconds."
+    if unit in units.CLOCKS:
+        yield f"{column.name!r}: values such as {shown!r}, read as {units.one(unit)}, in seconds."
         if quantities.unclear(present, unit):
             other, what = ("%M:%S", "minutes and seconds") if unit == "h:m" else ("%H:%M", "hours and minutes")
             yield (
@@ -104,9 +105,9 @@ def _amounts(values: pl.Series, column: Column) -> Iterator[str]:
                 f"'{column.name}:{other}'."
             )
     else:
-        yield f"{column.name!r}: values such as {shown!r}, read as {quantities.one(unit)}."
+        yield f"{column.name!r}: values such as {shown!r}, read as {units.one(unit)}."
     others = [other for other in quantities.units(present) if other not in ("", unit)]
-    if others and unit not in (*quantities.CLOCKS, *units.MAGNITUDES):
+    if others and unit not in (*units.CLOCKS, *units.MAGNITUDES):
         yield f"{column.name!r}: several units; {', '.join(others[:MAX_UNITS])} converted to {unit}."
     if count := quantities.bare(present, unit):
         yield f"{column.name!r}: {count:,} value(s) without a unit, treated as {unit}."
@@ -137,8 +138,8 @@ def _on_time(values: pl.Series, column: Column) -> Iterator[str]:
 def _on_notation(values: pl.Series, column: Column, decimal: str) -> Iterator[str]:
     """Yield notes on the number format, and on ambiguous numbers."""
     how = column.notation
-    if not notation.is_plain(how):
-        yield f"{column.name!r}: numbers are written so that {notation.example(how)}."
+    if not is_plain(how):
+        yield f"{column.name!r}: numbers are written so that {example(how)}."
     texts = values.drop_nulls()
     texts = texts.filter(texts.str.contains("[0-9]"))
     if not decimal and notation.is_ambiguous(texts):
@@ -167,7 +168,7 @@ def _nearly(values: pl.Series, column: Column) -> Iterator[str]:
         read, what = notation.read(values, found.notation, strict=False), "number"
         option = f"--numeric {column.name!r}"
     elif (dated := dates.find(values, MOST_OF_THEM)) is not None:
-        read, what = dates.parse(values, dates.SEPARATOR.join(dated.formats)), "date"
+        read, what = dates.parse(values, date_words.SEPARATOR.join(dated.formats)), "date"
         option = f"--date {column.name!r}"
     else:
         yield from _unread(values, column)

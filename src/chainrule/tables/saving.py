@@ -114,7 +114,8 @@ def _table(trained: Trained) -> serving.Table:
         log = positive and scaler.log
         ends = (0.0 if positive else -math.inf, scaler.most_ if log else math.inf)
         numbers = (np.ravel(scaler.mean_)[0], np.ravel(scaler.scale_)[0], *ends)
-        unit = Unit(*(np.array([number], np.float64) for number in numbers), np.array([scaler.shift_]) if log else None)
+        center, scale, low, high = (np.array([number], np.float64) for number in numbers)
+        unit = Unit(center, scale, low, high, np.array([scaler.shift_]) if log else None)
     return serving.Table(trained.schema, steps_of(prepare, trained.schema), unit, trained.widths)
 
 

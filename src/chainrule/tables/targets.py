@@ -15,7 +15,7 @@ from chainrule.tables._polars import pl
 from chainrule.tables.formats import MISSING, Notation
 from chainrule.tables.kinds import NESTED, infer, normal
 from chainrule.tables.schema import TASKS, Column, Schema
-from chainrule.tables.units import MAGNITUDES, SECONDS, base, factors
+from chainrule.tables.units import CLOCKS, MAGNITUDES, SECONDS, base, factors, one
 
 FEW = 10  # distinct integers: up to this many are classes
 MOST = 100  # classes
@@ -93,7 +93,7 @@ def measured(frame: Any, names: list[str], task: str | None = None, decimal: str
     if len(words):
         raise ValueError(
             f"the target {name!r}: {len(words):,} of its values, such as {words[0]!r}, are not "
-            f"{quantities.one(found.unit)}: correct them, or leave them empty."
+            f"{one(found.unit)}: correct them, or leave them empty."
         )
     said = remarks.of(values, Column(name, "number", "text", notation=found), decimal)
     return Measured(frame.with_columns(numbers), {name: found}, measured_code(name, found), tuple(said))
@@ -102,7 +102,7 @@ def measured(frame: Any, names: list[str], task: str | None = None, decimal: str
 def _units(present: pl.Series, found: Notation | None) -> list[str]:
     """Return the units of amounts that have no common unit; durations, or EURk beside EUR, do have one."""
     units = [unit for unit in quantities.units(present) if unit and unit not in MAGNITUDES]
-    if found is not None and (found.unit in SECONDS or found.unit in quantities.CLOCKS):
+    if found is not None and (found.unit in SECONDS or found.unit in CLOCKS):
         return []
     alike = factors(base(units[0])) if units else {}
     return units if any(alike.get(base(unit)) != 1 for unit in units) else []
@@ -228,7 +228,7 @@ def _words_among(values: pl.Series) -> str:
     if values.dtype != pl.String:
         return ""
     if (how := quantities.find(values)) is not None:
-        return f"Each of its values, such as {values[0]!r}, is {quantities.one(how.unit)}: store them as numbers."
+        return f"Each of its values, such as {values[0]!r}, is {one(how.unit)}: store them as numbers."
     words = values.filter(values.cast(pl.Float64, strict=False).is_null())
     if 2 * len(words) > len(values):
         return ""

@@ -34,6 +34,27 @@ CURRENCIES = frozenset({
     "SAR", "SEK", "SGD", "THB", "TRY", "TWD", "UAH", "USD", "VND", "ZAR",
 })  # fmt: skip
 
+NUMBER = r"[-+\u2212]?(?:\d[\d.,'\u2019\u00a0\u2009\u202f ]*\d|\d|[.,]\d+)[.,]?"
+CURRENCY = rf"(?:\p{{Lu}}{{0,2}}\p{{Sc}}|(?i:{'|'.join(sorted(CURRENCIES))}))"
+AMOUNT = (
+    rf"^([-+\u2212]?)\s*({CURRENCY}?)\s*({NUMBER})\s*"
+    r"((?:[\p{L}\p{Sc}\u00b5\u00b0%][\p{L}\p{Sc}/\u00b2\u00b3.\u00b7 -]{0,19}[23]?)?)$"
+)  # sign, currency, number, unit
+LOSS = (
+    rf"^(?:\(\s*({CURRENCY}\s*{NUMBER}\s*\p{{L}}{{0,8}}|{NUMBER}\s*\p{{L}}{{0,8}}\s*{CURRENCY})\s*\)"
+    rf"|({CURRENCY})\s*\(\s*({NUMBER})\s*\)|\(\s*({NUMBER})\s*\)\s*({CURRENCY}))$"
+)  # money in parentheses, as accountants write what is negative
+CLOCK = r"^(?:([-+]?\d+) days?(?:,? *|$))?(?:([-+]?)(\d{1,4}):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?)?$"
+PARTS = (
+    r"(?i)^([-+]?)P?(?:([\d.]+) *w(?:eeks?)?)?,? *(?:([\d.]+) *d(?:ays?)?)?,? *T?(?:([\d.]+) *h(?:(?:ou)?rs?)?)?,? *"
+    r"(?:([\d.]+) *m(?:in(?:ute)?s?)?)?,? *(?:([\d.]+) *s(?:ec(?:ond)?s?)?)?$"
+)  # a duration: 1h 30m, or PT1H30M
+CLOCKS = {
+    "h:m": "time or duration (hours:minutes)", "m:s": "duration (minutes:seconds)",
+    "%I:%M %p": "time of day", "%I:%M:%S %p": "time of day", "1h 30m": "duration",
+}  # fmt: skip
+"""Forms of times and durations, which are converted to seconds."""
+
 
 def base(unit: str) -> str:
     """Return the currency in a unit such as "EURk"; other units are returned unchanged."""
@@ -74,3 +95,14 @@ def factors(unit: str) -> dict[str, float]:
     return {spelled: 1.0 for name in (unit, unit + "s", unit.removesuffix("s")) for spelled in (name, name.lower())} | {
         "": 1.0
     }
+
+
+def one(unit: str) -> str:
+    """Return a description of one value of a column.
+
+    >>> one("kg"), one("h:m"), one("K")
+    ('an amount in kg', 'a time or duration (hours:minutes)', 'a number that may end in K')
+    """
+    if unit in MAGNITUDES and not any(unit in scale for scale in SCALES):
+        return f"a number that may end in {unit}"
+    return f"a {CLOCKS[unit]}" if unit in CLOCKS else f"an amount in {unit}"

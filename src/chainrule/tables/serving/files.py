@@ -45,7 +45,8 @@ class Table(NamedTuple):
 
 def arrays(table: Table) -> dict[str, Array]:
     """Return the arrays of a table, by their names in a file: one of them is a description in JSON."""
-    steps, found = [], {}
+    steps: list[dict[str, Any]] = []
+    found: dict[str, Array] = {}
     for i, step in enumerate(table.steps):
         fields = {field.name: getattr(step, field.name) for field in dataclasses.fields(step)}
         found |= {ARRAY.format(i, name): np.ascontiguousarray(fields.pop(name), np.float64) for name in step.arrays}
@@ -101,7 +102,8 @@ def _step(file: BinaryIO, header: Header, i: int, entry: Any, columns: Mapping[s
         given["parts"] = tuple(map(tuple, parts))
     if "most" in given and not (isinstance(given["most"], float) and given["most"] > 0):
         raise ModelFileError(f"{what}: the bound cannot be read: got {shown(given['most'])}.")
-    step = cls(**given, **{name: _array(file, header, i, name) for name in cls.arrays})
+    given |= {name: _array(file, header, i, name) for name in cls.arrays}
+    step = cls(**given)
     if not _fits(step):
         raise ModelFileError(f"{what}, {kind}: its arrays do not fit its columns. The file is corrupt.")
     return step
@@ -148,4 +150,5 @@ def _unit(entry: Any) -> Unit:
     if ends["low"] > ends["high"] or (d["shift"] is not None and not ends["high"] + d["shift"] > 0):
         raise ModelFileError(f"the unit cannot be read: got {shown(d)}.")
     shift = None if d["shift"] is None else np.array([d["shift"]])
-    return Unit(np.array([d["center"]]), np.array([d["scale"]]), *(np.array([ends[n]]) for n in ("low", "high")), shift)
+    center, scale, low, high = (np.array([(d | ends)[name]]) for name in UNIT[:4])
+    return Unit(center, scale, low, high, shift)

@@ -100,8 +100,10 @@ class TableModel:
         ----------
         rows : as for :meth:`predict`
         """
-        if self.schema.task == "regression":
-            raise ValueError("predict_proba: the table predicts a number, not classes: use predict.")
+        if not isinstance(self._model, Classifier):
+            raise ValueError(  # noqa: TRY004  (the argument is right, the model is another)
+                "predict_proba: the table predicts a number, not classes: use predict."
+            )
         return self._model.predict_proba(self.inputs(rows))
 
     def predict_interval(self, rows: Any, coverage: float = 0.9) -> tuple[Array, Array]:
