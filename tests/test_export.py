@@ -48,8 +48,9 @@ def of_a_layer(layer):
     if gives(layer, (4,)):
         network = cr.Network(3, [Dense(4), layer, Flatten(), Dense(3)], "squared_error", seed=0)
         return drawn(network), (rng.normal(size=(ROWS, 3)) * 10.0 ** rng.integers(-2, 4, (ROWS, 1))).astype(np.float32)
-    network = cr.Network((7, 6, 4), [layer, Flatten()], "squared_error", seed=0)
-    return drawn(network), rng.normal(size=(ROWS, 7 * 6 * 4)).astype(np.float32)
+    shape = next(shape for shape in ((7, 6, 4), (7, 6, 2)) if gives(layer, shape))
+    network = cr.Network(shape, [layer, Flatten()], "squared_error", seed=0)
+    return drawn(network), rng.normal(size=(ROWS, math.prod(shape))).astype(np.float32)
 
 
 def networks():

@@ -62,7 +62,7 @@ def program(model: Any, classes: Sequence[Label] = ()) -> Program:
     if model.ensemble is None:
         flat = Value("x", model.n_features_in_)
         return _finished(builder, model, flat, (), add_mean(builder, model.networks, flat), names)
-    columns = columns_of(model.ensemble, getattr(model, "feature_names_in_", None))
+    columns = columns_of(model.ensemble, [*map(str, getattr(model, "feature_names_in_", ()))])
     given = None if columns else Value("x", model.n_features_in_, "float64")
     y = add_ensemble(builder, model.ensemble, given, columns)
     return _finished(builder, model, given, columns, y, names)

@@ -179,7 +179,13 @@ class _Memory:
             root, first = self._root(op.y)[0], op.inputs[0] if op.inputs else None
             if root not in self._place:
                 free = {value: at for value, at in live.items() if value.dtype == root.dtype}
-                if root is op.y and op.kind in IN_PLACE and first in live and last[first] == i and first.size == root.size:  # type: ignore[index, union-attr]
+                if (
+                    root is op.y
+                    and op.kind in IN_PLACE
+                    and first in live
+                    and last[first] == i
+                    and first.size == root.size
+                ):  # type: ignore[index, union-attr]
                     at = live.pop(first)  # type: ignore[arg-type]
                 else:
                     at = _free(root.size, free)
@@ -259,7 +265,11 @@ def _lines(texts: list[str]) -> str:
             lines.append("")
             at = len(text) + 2
         lines[-1] += f"{text}, "
-    return ("\n    " + "\n    ".join(line.rstrip() for line in lines) + "\n").rstrip(",\n") if len(lines) > 1 else lines[0].rstrip(", ")
+    return (
+        ("\n    " + "\n    ".join(line.rstrip() for line in lines) + "\n").rstrip(",\n")
+        if len(lines) > 1
+        else lines[0].rstrip(", ")
+    )
 
 
 def _word_tables(body: list[str]) -> Iterator[str]:
@@ -270,7 +280,12 @@ def _word_tables(body: list[str]) -> Iterator[str]:
     edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]])))
     small = [(c, ord(chr(c).lower())) for c in range(128, sys.maxunicode + 1) if len(chr(c).lower()) == 1]
     pairs = np.array([(c, low) for c, low in small if c != low])
-    tables = {"word_starts": edges[::2], "word_ends": edges[1::2] - 1, "upper_case": pairs[:, 0], "lower_case": pairs[:, 1]}
+    tables = {
+        "word_starts": edges[::2],
+        "word_ends": edges[1::2] - 1,
+        "upper_case": pairs[:, 0],
+        "lower_case": pairs[:, 1],
+    }
     for name, numbers in tables.items():
         yield f"static const uint32_t {name}[] = {{{_lines([str(number) for number in numbers])}}};"
     yield ""
@@ -334,7 +349,11 @@ def _header(program: Program, name: str, memory: int, predict: str, label: str, 
     if program.classes:
         lines += [f"extern const char *const {name}_classes[{len(program.classes)}];", ""]
     about = f"the probability of {name}_classes[k]" if program.classes else "a prediction"
-    found = f" Return the index of the class in {name}_classes." if program.columns and label and not program.several else ""
+    found = (
+        f" Return the index of the class in {name}_classes."
+        if program.columns and label and not program.several
+        else ""
+    )
     lines += [f"/* Write {program.y.size} numbers: y[k] is {about}.{found} */", f"{predict};", ""]
     if label:
         found = f"Write 1 for each label that applies, else 0: {real} y[] are the probabilities."

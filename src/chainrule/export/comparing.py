@@ -156,7 +156,7 @@ def _c_rows(case: Case, name: str) -> str:
     given = "&rows[i]" if program.columns else "rows[i]"
     labels = ""
     if program.several:
-        labels = f"int labels[{n}]; {name}_labels(y, labels); for (k = 0; k < {n}; k++) printf(\"%d \", labels[k]);"
+        labels = f'int labels[{n}]; {name}_labels(y, labels); for (k = 0; k < {n}; k++) printf("%d ", labels[k]);'
     elif program.classes:
         labels = f'printf("%d", {name}_label(y));'
     lines = ",\n".join(f"{{{row}}}" for row in rows)

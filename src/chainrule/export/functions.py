@@ -406,9 +406,7 @@ def unit(x: Array, center: Array, scale: Array, low: Array, high: Array) -> Arra
     return np.clip(center + scale * x.astype(np.float64), low, high)
 
 
-def exp_unit(
-    x: Array, center: Array, scale: Array, low: Array, high: Array, shift: Array, most: Array
-) -> Array:
+def exp_unit(x: Array, center: Array, scale: Array, low: Array, high: Array, shift: Array, most: Array) -> Array:
     """Return the same for the logarithm of a target plus `shift`."""
     y = center + scale * x.astype(np.float64)
     return np.clip(np.exp(np.minimum(y, most)) - shift, low, high)

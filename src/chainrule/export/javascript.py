@@ -24,7 +24,7 @@ def module(program: Program) -> str:
         *([f"  {row} = Object.fromEntries(columns.map((column) => [column.name, read(row, column)]));"]
           if program.columns else
           [f"  if (x.length !== {program.x.size}) throw new Error(`expected {program.x.size} numbers, got ${{x.length}}.`);",  # type: ignore[union-attr]
-           "  x = Float64Array.from(x);"]),
+           "  x = Float64Array.from(x, (value) => value ?? NaN);"]),
     ]  # fmt: skip
     for i, op in enumerate(program.ops):
         lines += [f"  // {_comment(op.note)}"] if op.note else []

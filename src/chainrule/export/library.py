@@ -44,7 +44,8 @@ def library(file: str) -> dict[str, Function]:
     found = {}
     for block in re.split(r"\n\n+(?=\S)", text):
         if head := HEADS[file].search(block):
-            names = [re.split(r"[:=]", part)[0].split()[-1].strip("*[]") for part in head[2].split(",") if part.strip()]
+            plain = re.sub(r"\[.*?\]+", "", head[2])  # without the arguments of types
+            names = [re.split(r"[:=]", part)[0].split()[-1].strip("*") for part in plain.split(",") if part.strip()]
             found[head[1]] = Function(tuple(names), block.strip())
     return found
 

@@ -29,7 +29,11 @@ def script(program: Program) -> str:
     lines.append(f"    return {program.y.name}")
     functions = [re.sub(r"  # (?:noqa|fmt).*", "", source)
                  for source in needed(FUNCTIONS, ["read"] if program.columns else [], "\n".join([*constants, *lines]))]  # fmt: skip
-    described = [f"COLUMNS = [\n{''.join(f'    {ascii(_column(c))},{chr(10)}' for c in program.columns)}]"] if program.columns else []
+    described = (
+        [f"COLUMNS = [\n{''.join(f'    {ascii(_column(c))},{chr(10)}' for c in program.columns)}]"]
+        if program.columns
+        else []
+    )
     described += [f"CLASSES = {ascii([*program.classes])}"] if program.classes else []
     body = "\n\n\n".join([
         *functions, "\n".join([*described, *constants]),
@@ -62,7 +66,10 @@ def _predict(program: Program) -> list[str]:
         return [f'{head}    """Return the prediction for each row."""\n    return outputs(rows){one}.tolist()']
     limits = None if program.thresholds is None else f"np.array({program.thresholds.tolist()!r})"
     if program.several:
-        about, found = "1 for each label that applies, else 0, for each row", f"(p > {limits or 0.5}).astype(int).tolist()"
+        about, found = (
+            "1 for each label that applies, else 0, for each row",
+            f"(p > {limits or 0.5}).astype(int).tolist()",
+        )
     else:
         about, chosen = "the class of each row", f"(p / {limits})" if limits else "p"
         found = f"[CLASSES[k] for k in {chosen}.argmax(axis=1)]"

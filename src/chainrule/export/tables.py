@@ -14,8 +14,8 @@ from chainrule.ensemble import Ensemble, Unit
 from chainrule.export.networks import add_dense, add_link, add_network
 from chainrule.export.program import Builder, Field, Input, Value
 from chainrule.network import Network
-from chainrule.tables.casting import HOLE
-from chainrule.tables.dates import SEPARATOR
+from chainrule.tables.formats import HOLE
+from chainrule.tables.date_words import SEPARATOR
 from chainrule.tables.schema import Column
 from chainrule.tables.serving.files import Table
 from chainrule.tables.serving.steps import (
@@ -96,12 +96,12 @@ def _squashed(builder: Builder, x: Value, step: Squashed | Dates) -> Value:
 # ------------------------------------------------------------ ensembles
 
 
-def columns_of(ensemble: Ensemble, names: Sequence[str] | None) -> tuple[Input, ...]:
+def columns_of(ensemble: Ensemble, names: Sequence[str]) -> tuple[Input, ...]:
     """Return the columns of an ensemble that was fitted to a table with text; none if all are numbers."""
     levels = ensemble.encoding.levels
     if not any(isinstance(level, str) for of in levels for level in of or ()):
         return ()
-    names = [f"x{i}" for i in range(len(levels))] if names is None else names
+    names = names or [f"x{i}" for i in range(len(levels))]
     return tuple(_column(name, of) for name, of in zip(names, levels, strict=True))
 
 
