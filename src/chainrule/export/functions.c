@@ -362,22 +362,18 @@ static uint32_t mixed(uint32_t k) {
     return (k << 15 | k >> 17) * 0x1B873593u;
 }
 
-/* MurmurHash3 of 32 bits (Appleby, 2011), of bytes that come one by one */
-typedef struct {
-    uint32_t h, k, length;
-} murmur_state;
-
-static void murmur_add(murmur_state *s, unsigned char byte) {
-    s->k |= (uint32_t)byte << 8 * (s->length++ & 3);
-    if ((s->length & 3) == 0) {
-        s->h ^= mixed(s->k);
-        s->h = (s->h << 13 | s->h >> 19) * 5 + 0xE6546B64u;
-        s->k = 0;
+/* MurmurHash3 of 32 bits (Appleby, 2011), of bytes that come one by one: {hash, last bytes, length} */
+static void murmur_add(uint32_t *s, unsigned char byte) {
+    s[1] |= (uint32_t)byte << 8 * (s[2]++ & 3);
+    if ((s[2] & 3) == 0) {
+        s[0] ^= mixed(s[1]);
+        s[0] = (s[0] << 13 | s[0] >> 19) * 5 + 0xE6546B64u;
+        s[1] = 0;
     }
 }
 
-static uint32_t murmur_end(murmur_state *s) {
-    uint32_t h = s->h ^ mixed(s->k) ^ s->length;
+static uint32_t murmur_end(const uint32_t *s) {
+    uint32_t h = s[0] ^ mixed(s[1]) ^ s[2];
     h = (h ^ h >> 16) * 0x85EBCA6Bu;
     h = (h ^ h >> 13) * 0xC2B2AE35u;
     return h ^ h >> 16;
@@ -408,31 +404,31 @@ static uint32_t lower(uint32_t c) {
     return c;
 }
 
-static void murmur_add_character(murmur_state *s, uint32_t c) {
+static void murmur_add_character(uint32_t *s, uint32_t c) {
     int more = c < 0x80 ? 0 : c < 0x800 ? 1 : c < 0x10000 ? 2 : 3;
-    murmur_add(s, (unsigned char)(more == 0 ? c : (0xF00u >> more & 0xFFu) | c >> 6 * more));
+    murmur_add(s, (unsigned char)(more == 0 ? c : (0xF0u << (3 - more) & 0xFFu) | c >> 6 * more));
     while (more-- > 0) murmur_add(s, (unsigned char)(0x80u | (c >> 6 * more & 0x3Fu)));
 }
 
 /* Words of two letters or more, hashed, counted and weighted, and reduced to a few numbers */
 static void words(double *y, const char *text, const float *idf, const float *components, const float *mean,
                   const float *scale, float *counts, int kept, int buckets) {
-    murmur_state s = {0, 0, 0};
+    uint32_t s[3] = {0, 0, 0};
     int letters = 0, bytes, i, j;
     double square = 0;
     for (j = 0; j < buckets; j++) counts[j] = 0;
     for (;; text += bytes) {
         uint32_t c = character(text, &bytes);
         if (c != 0 && is_in_a_word(c)) {
-            murmur_add_character(&s, lower(c));
+            murmur_add_character(s, lower(c));
             letters++;
             continue;
         }
         if (letters > 1) {
-            uint32_t hash = murmur_end(&s);
+            uint32_t hash = murmur_end(s);
             counts[(hash & 0x80000000u ? 0u - hash : hash) % (uint32_t)buckets]++;
         }
-        s.h = s.k = s.length = 0;
+        s[0] = s[1] = s[2] = 0;
         letters = 0;
         if (c == 0) break;
     }
