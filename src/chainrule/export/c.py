@@ -53,11 +53,12 @@ def files(program: Program, stem: str) -> dict[str, str]:
     body = list(_body(program, memory))
     predict, label = _signatures(program, name)
     dated = any(column.kind == "date" for column in program.columns)
-    extra = ["iso_seconds"] if dated else []
-    functions = needed(FUNCTIONS, extra, "\n".join(body))
+    kinds = {f"{kind}_" for kind in program.kinds} | program.kinds | ({"iso_seconds"} if dated else set())
+    texts = {column.kind for column in program.read if column.kind not in ("number", "date")}
+    functions = needed(FUNCTIONS, kinds | {"flag" if kind == "yes/no" else "given" for kind in texts})
     text = "\n".join([
         f'/* {by()}. */', "#include <math.h>", "#include <stdint.h>" if "uint32_t" in "".join(functions) else "",
-        f'#include "{stem}.h"\n', *_word_tables(body), "\n\n".join(functions), "",
+        f'#include "{stem}.h"\n', *(_word_tables() if "words" in kinds else []), "\n\n".join(functions), "",
         *(_constant(key, value) for key, value in program.arrays.items()), "",
         *memory.declarations(), *_classes(program, name),
         *([f"double {name}_date(const char *text) {{\n    return iso_seconds(text);\n}}\n"] if dated else []),
@@ -272,10 +273,8 @@ def _lines(texts: list[str]) -> str:
     )
 
 
-def _word_tables(body: list[str]) -> Iterator[str]:
-    """Yield which characters are in words and their lower case, where words are hashed."""
-    if not any(line.startswith("words(") for line in body):
-        return
+def _word_tables() -> Iterator[str]:
+    """Yield which characters are in words, and their lower case."""
     inside = np.array([chr(c).isalnum() or c == 95 for c in range(sys.maxunicode + 1)])
     edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]])))
     small = [(c, ord(chr(c).lower())) for c in range(128, sys.maxunicode + 1) if len(chr(c).lower()) == 1]

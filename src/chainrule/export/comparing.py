@@ -148,7 +148,7 @@ def _c_rows(case: Case, name: str) -> str:
     program, n = case.program, case.program.y.size
     real = c.TYPES[program.y.dtype]
     if program.columns:
-        rows = [", ".join(_c_value(row[column.name], column) for column in program.columns) for row in case.rows]
+        rows = [", ".join(_c_value(row.get(column.name), column) for column in program.columns) for row in case.rows]
         table = f"static const struct {name}_row rows[]"
     else:
         rows = [", ".join(_c_number(float(value)) for value in row) for row in np.asarray(case.rows)]

@@ -65,18 +65,19 @@ def seconds(value: Any, column: dict[str, Any]) -> float:
     """Return the seconds since 1970 of a date: an ISO text, a date of Python, or the seconds themselves."""
     if isinstance(value, int | float):
         return float(value)
+    date = value
     for form in column["formats"]:
-        with contextlib.suppress(ValueError, TypeError):
-            value = datetime.datetime.strptime(value.strip(), form)
-    try:
-        if not isinstance(value, datetime.date):
-            value = datetime.datetime.fromisoformat(str(value).strip())
-        if value.__class__ is datetime.date:
-            value = datetime.datetime.combine(value, datetime.time())
-        if value.tzinfo is None or (column["zone"] in ("", "UTC") and not value.utcoffset()):
-            return (value.replace(tzinfo=None) - datetime.datetime(1970, 1, 1)).total_seconds()
-    except ValueError:
-        pass
+        if isinstance(date, str):
+            with contextlib.suppress(ValueError):
+                date = datetime.datetime.strptime(date.strip(), form)
+    with contextlib.suppress(ValueError):
+        date = datetime.datetime.fromisoformat(date.strip()) if isinstance(date, str) else date
+    if date.__class__ is datetime.date:
+        date = datetime.datetime.combine(date, datetime.time())
+    if isinstance(date, datetime.datetime) and (
+        date.tzinfo is None or (column["zone"] in ("", "UTC") and not date.utcoffset())
+    ):
+        return (date.replace(tzinfo=None) - datetime.datetime(1970, 1, 1)).total_seconds()
     raise ValueError(f"{column['name']} is a date, but got {value!r}: write it as 2024-12-31.")
 
 

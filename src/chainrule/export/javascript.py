@@ -31,9 +31,9 @@ def module(program: Program) -> str:
         lines.append(f"  const {op.y.name} = {call(FUNCTIONS, op, i, _spelled)};")
     lines.append(f"  return {program.y.name};")
     constants = [f"const {name} = {_constant(value)};" for name, value in program.arrays.items()]
-    body = "\n".join([*constants, *lines])
+    names = program.kinds | {"floats", "doubles"} | ({"read"} if program.columns else set())
     return "\n".join([
-        f"// {by()}.", f"// {_comment(program.about)}", "", "\n\n".join(needed(FUNCTIONS, [], body)), "", *constants, "",
+        f"// {by()}.", f"// {_comment(program.about)}", "", "\n\n".join(needed(FUNCTIONS, names)), "", *constants, "",
         *_described(program), f"function outputs({row}) {{", *lines, "}", "", *_exported(program, row), "",
     ])  # fmt: skip
 

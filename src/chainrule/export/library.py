@@ -50,13 +50,11 @@ def library(file: str) -> dict[str, Function]:
     return found
 
 
-def needed(file: str, names: Iterable[str], *texts: str) -> list[str]:
-    """Return the sources of these functions and of those they call, in the order of the file.
-
-    Those that occur in ``texts`` are needed, too.
-    """
-    there, wanted, (calls, comments) = library(file), {*names}, CALLS[file]
-    open_ = [*(there[name].source for name in wanted), *texts]
+def needed(file: str, names: Iterable[str]) -> list[str]:
+    """Return the sources of these functions, where there are any, and of those they call, in the order of the file."""
+    there, (calls, comments) = library(file), CALLS[file]
+    wanted = {*names} & there.keys()
+    open_ = [there[name].source for name in wanted]
     while open_:
         named = re.findall(calls, re.sub(comments, "", open_.pop(), flags=re.DOTALL))
         called = {word for word in named if word in there} - wanted

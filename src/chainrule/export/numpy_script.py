@@ -28,7 +28,7 @@ def script(program: Program) -> str:
         lines.append(f"    {op.y.name} = {call(FUNCTIONS, op, i, _spelled)}")
     lines.append(f"    return {program.y.name}")
     functions = [re.sub(r"  # (?:noqa|fmt).*", "", source)
-                 for source in needed(FUNCTIONS, ["read"] if program.columns else [], "\n".join([*constants, *lines]))]  # fmt: skip
+                 for source in needed(FUNCTIONS, program.kinds | {"array"} | ({"read"} if program.columns else set()))]  # fmt: skip
     described = (
         [f"COLUMNS = [\n{''.join(f'    {ascii(_column(c))},{chr(10)}' for c in program.columns)}]"]
         if program.columns

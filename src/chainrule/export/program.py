@@ -93,6 +93,19 @@ class Program:
         }
 
     @property
+    def kinds(self) -> set[str]:
+        """The kinds of operations."""
+        return {op.kind for op in self.ops}
+
+    @property
+    def read(self) -> list[Input]:
+        """The columns that operations take."""
+        given = [value for op in self.ops for value in op.arguments.values()]
+        each = [part for value in given for part in (value if isinstance(value, tuple) else (value,))]
+        return [*(value.column for value in given if isinstance(value, Field)),
+                *(part.column for part in each if isinstance(part, Field))]  # fmt: skip
+
+    @property
     def bytes(self) -> int:
         """The size of all constants."""
         sizes = (
