@@ -1,10 +1,14 @@
 """Exported C, JavaScript and NumPy: what they compute is what chainrule predicts, to 1e-5, with the same labels."""
 
+import json
 import math
 import re
+import runpy
 import shutil
+import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,8 +18,9 @@ import variants
 from chainrule._internal.names import public_classes
 from chainrule.encoding import TableEncoding
 from chainrule.ensemble import Ensemble, Unit
-from chainrule.export import build, comparing, saving
+from chainrule.export import build, c, comparing, javascript, numpy_script, saving
 from chainrule.export.comparing import Case
+from chainrule.export.program import Input
 from chainrule.files.fitted import Labels
 from chainrule.files.serving import Classifier, Regressor
 from chainrule.layers import (
@@ -413,3 +418,291 @@ def test_rows_are_read_as_the_table_reads_them(tables_of_every_task):
         else:
             np.testing.assert_allclose(model.predict_proba(plain), y, atol=1e-12)
             assert predicted.tolist() == said
+
+
+# ---------------------------------------------------------------- the code itself
+
+
+SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("compiler", "flags"), [("gcc", SANITIZERS), ("clang", ())])
+def test_c_reads_and_writes_nothing_else_and_other_compilers_take_it(compiler, flags, tmp_path):
+    if not shutil.which(compiler):
+        pytest.skip(f"{compiler} is not installed")
+    made = handmade()
+    rows = every_step()[2]
+    broken = [
+        {**row, NAMES["notes"]: "a\udcc3 near\udce6"} for row in rows[:3]
+    ]  # ends within a letter, and is not UTF-8
+    made = {name: (model, [*rows, *broken]) for name, (model, rows) in made.items()} | {
+        name: case for name, case in CASES.items() if "layer" in name or "table" in name or name == "text"
+    }
+    files, expected = [], []
+    for i, (model, rows) in enumerate(made.values()):
+        path, program = tmp_path / f"m{i}.c", build.program(model)
+        saving.write(saving.texts(program, path), "", overwrite=False)
+        files.append(Case(path, program, rows))
+        expected.append(comparing.expected(model, program, rows))
+    found = comparing.run_c(files, compiler, flags)
+    assert len(found) == len(files)
+    for (y, _), (ours, _) in zip(found, expected, strict=True):
+        good = len(ours) - 3 * (len(ours) > 150)
+        np.testing.assert_allclose(y[:good], ours[:good], rtol=0, atol=1e-5 * max(1, np.abs(ours).max()))
+
+
+def test_the_size_report_counts_what_is_there(tmp_path):
+    layers = [Dense(64), ReLU(), Dense(32), Residual([Dense(32), Tanh()]), Dense(3)]
+    program = build.program(cr.Network(16, layers, "softmax_cross_entropy", seed=0))
+    weights = 16 * 64 + 64 * 32 + 32 * 32 + 32 * 3
+    assert program.multiply_adds == weights
+    assert program.bytes == 4 * (weights + 64 + 32 + 32 + 3)
+    source = c.files(program, "small")[".c"]
+    assert "static float floats[96];" in source  # 64 + 32, not 64 + 64 + 32 + 32 + 32 + 32 + 3
+    assert (
+        c.size(program)
+        == "17,292 bytes of parameters, 384 bytes of work buffer (static) and 4,192 multiply-adds for a row"
+    )
+    assert f"It takes {c.size(program)}." in c.files(program, "small")[".h"]
+
+
+def test_the_same_model_gives_the_same_files():
+    model, _ = handmade()["binary ('no', 'yes')"]
+    for make in (lambda p: c.files(p, "m"), javascript.module, numpy_script.script):
+        assert make(build.program(model)) == make(build.program(model))
+        assert str(make(build.program(model))).isascii()
+
+
+def test_nothing_ends_a_string_a_comment_or_a_script():
+    model, _ = handmade()[f"multiclass {EVIL[:3]}"]
+    program = build.program(model)
+    module, sources = javascript.module(program), c.files(program, "m")
+    assert "</script" not in module
+    assert "<!--" not in module
+    for source in sources.values():
+        found = re.findall(r'"(?:\\.|[^"\\])*"|/\*.*?\*/', source, re.DOTALL)
+        comments = [text for text in found if text[0] == "/"]
+        assert not any("/*" in comment[2:] or "??" in comment for comment in comments)
+
+
+@pytest.mark.parametrize("name", ["a b", 'a"b', "größe", "a\nb", "-"])
+def test_names_of_c_files_are_letters_and_digits(name):
+    program = build.program(cr.Network(2, [Dense(1)], "squared_error", seed=0))
+    if name == "-":
+        assert "void x__predict(const float *x, float *y);" in c.files(program, name)[".h"]
+        return
+    with pytest.raises(ValueError, match=r"expected letters of ASCII, digits, _, - and dots, such as model\.c"):
+        c.files(program, name)
+
+
+def test_fields_have_different_names_that_c_takes():
+    given = [Column(name, "number") for name in ("a b", "a_b", "a-b", "int", "int_", "1", "", "a_b_2", "ö")]
+    columns = tuple(Input(column.name, "number") for column in given)
+    names = list(c.fields(columns).values())
+    assert names == ["a_b", "a_b_2", "a_b_3", "int_", "int__2", "x1", "x", "a_b_2_2", "x_"]
+    assert len({*names}) == len(names)
+
+
+def test_values_that_do_not_fit_are_refused_in_a_sentence(tmp_path):
+    """The same sentences in JavaScript and in Python."""
+    rows = every_step()[2]
+    model, _ = handmade()["binary ('no', 'yes'), ensemble"]
+    program = build.program(model)
+    wrong = [
+        ({"size": "many"}, "int is a number, but got 'many'."),
+        ({"opened": "soon"}, "1_? is a date, but got 'soon': write it as 2024-12-31."),
+        ({"opened": "31.02.2001"}, "1_? is a date, but got '31.02.2001': write it as 2024-12-31."),
+        ({"built": "2001-02-29"}, "1 ? is a date, but got '2001-02-29': write it as 2024-12-31."),
+        ({"at": "2001-02-03T00:00:00Z"}, "class is a date, but got '2001-02-03T00:00:00Z': write it as 2024-12-31."),
+        ({"code": "x"}, "constructor is a number, but got 'x'."),
+        ({"street": ...}, "größe is missing: give {} where a value is unknown."),
+    ]
+    good = rows[1]
+    cases = [{NAMES[name]: value for name, value in change.items()} for change, _ in wrong]
+    cases = [{name: value for name, value in {**good, **case}.items() if value is not ...} for case in cases]
+    for suffix in (".py", ".mjs"):
+        saving.write(saving.texts(program, tmp_path / f"m{suffix}"), "", overwrite=False)
+    script = runpy.run_path(str(tmp_path / "m.py"))
+    for row, (_, message) in zip(cases, wrong, strict=True):
+        with pytest.raises(ValueError, match=re.escape(message.format("None"))):
+            script["predict"]([row])
+    if not shutil.which("node"):
+        pytest.skip("node is not installed")
+    code = (
+        "const { predict } = await import('./m.mjs'); for (const row of JSON.parse(process.argv[1])) "
+        "try { predict(row); console.log('no error'); } catch (error) { console.log(error.message); }"
+    )
+    given = json.dumps(cases).replace("Infinity", "1e999").replace("NaN", "null")
+    done = subprocess.run(
+        ["node", "--input-type=module", "--eval", code, given], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    said = [message.format("null").replace("'", '"') for _, message in wrong]
+    assert done.stdout.splitlines() == said
+
+
+def test_dates_that_c_reads(tmp_path):
+    program = build.program(handmade()["regression ()"][0])
+    saving.write(saving.texts(program, tmp_path / "m.c"), "", overwrite=False)
+    good = [
+        "1970-01-01",
+        "2024-05-03",
+        "2024-02-29",
+        "1969-12-31T23:59:59",
+        "0001-01-01",
+        "9999-12-31 12:30",
+        "2024-05-03 18:30:15.25",
+    ]
+    bad = ["", "2024", "2024-13-01", "2023-02-29", "2024-04-31", "2024-00-10", "2024-01-00", "24-01-01", "2024-01-01x",
+           "2024-01-01 25:00", "2024-01-01 1:00", "2024-01-01Z", "x", "2024-1-1", "2024-01-01 10:61"]  # fmt: skip
+    lines = "".join(f'printf("%.17g\\n", m_date({c.string(text)}));' for text in [*good, *bad])
+    (tmp_path / "main.c").write_text(f'#include <stdio.h>\n#include "m.h"\nint main(void) {{{lines} return 0;}}')
+    if not shutil.which("gcc"):
+        pytest.skip("gcc is not installed")
+    subprocess.run(["gcc", *comparing.FLAGS, "main.c", "m.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
+    said = subprocess.run(["./main"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout.split()
+    epoch = np.datetime64("1970-01-01T00:00:00")
+    wanted = [(np.datetime64(text.replace(" ", "T"), "ms") - epoch) / np.timedelta64(1, "s") for text in good]
+    assert [float(number) for number in said[: len(good)]] == wanted
+    assert all(math.isnan(float(number)) for number in said[len(good) :])
+
+
+class Own(Layer):
+    def forward(self, x, memo):
+        return x
+
+    def backward(self, dy, memo):
+        return dy
+
+
+class OwnLoss(cr.Loss):
+    def forward(self, y, t, memo):
+        return y[:, 0]
+
+    def backward(self, t, memo):
+        raise NotImplementedError
+
+    def inverse_link(self, y):
+        return np.tanh(y)
+
+
+def test_what_has_no_form_is_refused_in_a_sentence():
+    with pytest.raises(ValueError, match=r"^export: layer 1, Own\(\), cannot be written in another language\.$"):
+        build.program(cr.Network(2, [Dense(2), Own()], "squared_error", seed=0))
+    with pytest.raises(
+        ValueError, match=r"^export: the inverse link of the loss, OwnLoss\(\), cannot be written in another"
+    ):
+        build.program(cr.Network(2, [Dense(2)], OwnLoss(), seed=0))
+    with pytest.raises(
+        TypeError, match=r"expected a model that chainrule\.load returned, got MLPClassifier: save the model"
+    ):
+        build.program(cr.MLPClassifier())
+    texts = np.empty((8, 1), object)
+    texts[:, 0] = ["1", 1, "a", "b"] * 2
+    e = ensemble("softmax_cross_entropy", 2, list(texts.T))
+    with pytest.raises(ValueError, match=r"the categories of column 'x0' are of several types"):
+        build.program(Classifier(e.networks, labels(["no", "yes"], "binary"), None, e))
+
+
+# ---------------------------------------------------------------- the command
+
+
+def export(*arguments, status=0):
+    from typer.testing import CliRunner  # noqa: PLC0415  (an extra)
+
+    from chainrule.cli.app import app  # noqa: PLC0415  (the same)
+
+    result = CliRunner().invoke(app, ["export", *map(str, arguments)])
+    assert result.exit_code == status, result.output
+    return result.stdout if status == 0 else result.stderr
+
+
+@pytest.fixture
+def saved(tmp_path):
+    cr.save(CASES["two classes"][0].networks[0], tmp_path / "model.safetensors")
+    return tmp_path / "model.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "tool"), [("--c", "m.c", "gcc"), ("--js", "m.js", "node"), ("--numpy", "m.py", "python3")]
+)
+def test_the_command_writes_and_compares(saved, tmp_path, option, name, tool):
+    if not shutil.which(tool):
+        pytest.skip(f"{tool} is not installed")
+    printed = export(saved, option, tmp_path / name)
+    assert printed.count("\n") == 1
+    assert "5 inputs, 1 predictions" in printed
+    assert float(re.search(r"largest difference from chainrule on 256 random rows: (\S+)\.\n$", printed)[1]) < 1e-5
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {"model.safetensors", name, *(["m.h"] if option == "--c" else [])}
+    assert "--overwrite" in export(saved, option, tmp_path / name, status=2)
+    export(saved, option, tmp_path / name, "--overwrite")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ([], "expected exactly one of --onnx, --c, --js and --numpy, with a file to write"),
+        (["--c", "{tmp}/m.c", "--js", "{tmp}/m.mjs"], "expected exactly one of"),
+        (["--c", "{tmp}/m.cpp"], "expected a name that ends in .c"),
+        (["--js", "{tmp}/m.c"], "expected a name that ends in .mjs or .js"),
+        (["--numpy", "{tmp}/m"], "expected a name that ends in .py"),
+        (["--numpy", "{tmp}/no/m.py"], "does not exist"),
+        (["--numpy", "{tmp}/folder.py"], "is a folder"),
+        (["--numpy", "{tmp}/m.py", "--opset", "20"], "--opset applies only to --onnx"),
+        (["--c", "{tmp}/a b.c"], "expected letters of ASCII"),
+        (["--c", "{tmp}/there.c"], "there.h already exists"),
+    ],
+)
+def test_the_command_refuses_in_a_sentence(saved, tmp_path, arguments, match):
+    (tmp_path / "folder.py").mkdir()
+    (tmp_path / "there.h").write_text("precious")
+    before = {*tmp_path.iterdir()}
+    said = export(saved, *(a.format(tmp=tmp_path) for a in arguments), status=2)
+    assert re.match(f"Error: .*{match}", said), said
+    assert said.count("\n") == 1
+    assert {*tmp_path.iterdir()} == before
+
+
+def test_the_model_itself_is_never_replaced(saved, tmp_path):
+    model = tmp_path / "m.py"
+    model.write_bytes(saved.read_bytes())
+    assert "is the model itself" in export(model, "--numpy", model, "--overwrite", status=2)
+    assert model.read_bytes() == saved.read_bytes()
+
+
+def test_the_command_says_why_it_does_not_compare(saved, tmp_path, monkeypatch):
+    cr.save(cr.Network(2, [Embedding(5, 2), Dense(1)], "squared_error", seed=0), tmp_path / "e.safetensors")
+    assert "not compared: the network rejects random rows: Embedding" in export(
+        tmp_path / "e.safetensors", "--numpy", tmp_path / "e.py"
+    )
+    monkeypatch.setattr(comparing.shutil, "which", lambda _: None)
+    assert export(saved, "--c", tmp_path / "m.c").endswith("not compared: a C compiler is not installed.\n")
+    assert export(saved, "--js", tmp_path / "m.mjs").endswith("not compared: Node is not installed.\n")
+    monkeypatch.setattr(comparing.shutil, "which", lambda _: "/usr/bin/false")
+    assert re.search(r"not compared: false: status 1\n$", export(saved, "--c", tmp_path / "n.c"))
+
+
+def test_the_command_takes_a_script_of_rows(tmp_path):
+    model, rows = CASES["text"]
+    saving.save(model, tmp_path / "m.py")
+    done = subprocess.run(
+        [sys.executable, "m.py"], cwd=tmp_path, input=json.dumps(rows[:5]), capture_output=True, text=True, check=True
+    )
+    given = np.array([[*row.values()] for row in rows[:5]], object)
+    assert json.loads(done.stdout) == model.predict(given).tolist()
+
+
+def test_a_file_of_an_estimator_and_a_run_on_a_data_set(tmp_path):
+    stored = Path(__file__).parent / "files" / "0.1.0" / "classifier-words.safetensors"
+    assert re.search("probabilities; .* on 256 random rows: ", export(stored, "--numpy", tmp_path / "m.py"))
+    from typer.testing import CliRunner  # noqa: PLC0415  (an extra)
+
+    from chainrule.cli.app import app  # noqa: PLC0415  (the same)
+
+    run = ["train", "moons", "--epochs", "2", "--layers", "4", "--out", str(tmp_path / "moons"), "--quiet"]
+    assert CliRunner().invoke(app, run).exit_code == 0
+    assert "2 inputs, 2 probabilities" in export(tmp_path / "moons", "--numpy", tmp_path / "moons.py")
+    classes = json.loads((tmp_path / "moons" / "config.json").read_text())["classes"]
+    assert runpy.run_path(str(tmp_path / "moons.py"))["CLASSES"] == classes
+    assert "does not exist" in export(tmp_path / "nowhere", "--numpy", tmp_path / "n.py", status=2)

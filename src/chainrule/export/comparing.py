@@ -112,7 +112,7 @@ def run_js(cases: Sequence[Case]) -> list[Results] | None:
     return [(np.array([row[0] for row in rows], np.float64), [row[1] for row in rows]) for rows in json.loads(done)]
 
 
-def run_c(cases: Sequence[Case], compiler: str | None = None) -> list[Results] | None:
+def run_c(cases: Sequence[Case], compiler: str | None = None, flags: Sequence[str] = ()) -> list[Results] | None:
     """Return the results of C sources, compiled to one program; None without a compiler."""
     compiler = compiler or next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
@@ -129,7 +129,7 @@ def run_c(cases: Sequence[Case], compiler: str | None = None) -> list[Results] |
         source.write_text(main, encoding="utf-8")
         places = sorted({f"-I{case.path.parent.absolute()}" for case in cases})
         sources = [str(case.path.absolute()) for case in cases]
-        _run([compiler, *FLAGS, *places, str(source), *sources, "-o", str(program), "-lm"])
+        _run([compiler, *FLAGS, *flags, *places, str(source), *sources, "-o", str(program), "-lm"])
         lines = iter(_run([str(program)]).splitlines())
     found = []
     for case in cases:

@@ -307,7 +307,7 @@ function calendar(days) { // year, month and day
   return month < 10 ? [year, month + 3, day] : [year + 1, month - 9, day];
 }
 
-/** Parts of a date: plain ones are −1 − k, those on a circle k, each as a sine and a cosine. */
+/** Parts of a date: plain ones are -1 - k, those on a circle k, each as a sine and a cosine. */
 function dates(seconds, parts) {
   const days = Math.floor(seconds / 86400), hour = Math.floor((seconds - days * 86400) / 3600);
   const weekday = days + 3 - 7 * Math.floor((days + 3) / 7) + 1; // 1 January 1970 was a Thursday
@@ -362,11 +362,11 @@ function scaled(x, center, factor) { // robust scale: 0 for missing values
   });
 }
 
-function clip(x) { // smoothly to −3 ... 3
+function clip(x) { // smoothly to -3 ... 3
   return x.map((z) => z / Math.sqrt(1 + (z / 3) ** 2));
 }
 
-/** The clipped values, then a ramp from −½ to ½ for each piece of their ranges. */
+/** The clipped values, then a ramp from -1/2 to 1/2 for each piece of their ranges. */
 function encode(x, index, low, width) {
   const u = clip(x);
   return join(u, Array.from(index, (of, i) => Math.min(Math.max((u[of] - low[i]) / width[i], 0), 1) - 0.5));

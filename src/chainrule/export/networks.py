@@ -89,12 +89,14 @@ def add_layers(builder: Builder, layers: Sequence[Layer], x: Value, what: str = 
 
 def add_link(builder: Builder, loss: Loss, y: Value) -> Value:
     """Add the inverse link of a loss."""
+    builder.note = builder.note or f"predictions of {loss!r}"
     if type(loss) is SoftmaxCrossEntropy:
         return builder.add("softmax", y, size=y.size, features=y.size)
     if type(loss) is SigmoidCrossEntropy:
         return builder.add("sigmoid", y, size=y.size)
     if type(loss) is Poisson:
         return builder.add("exp", y, size=y.size)
+    builder.note = ""
     if type(loss).inverse_link is not Loss.inverse_link:
         raise ValueError(f"export: the inverse link of the loss, {loss!r}, cannot be written in another language.")
     return y
