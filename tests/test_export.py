@@ -18,7 +18,7 @@ import variants
 from chainrule._internal.names import public_classes
 from chainrule.encoding import TableEncoding
 from chainrule.ensemble import Ensemble, Unit
-from chainrule.export import build, c, comparing, javascript, numpy_script, saving
+from chainrule.export import build, c, c_text, comparing, javascript, numpy_script, saving
 from chainrule.export.comparing import Case
 from chainrule.export.program import Input
 from chainrule.files.fitted import Labels
@@ -499,7 +499,7 @@ def test_names_of_c_files_are_letters_and_digits(name):
 def test_fields_have_different_names_that_c_takes():
     given = [Column(name, "number") for name in ("a b", "a_b", "a-b", "int", "int_", "1", "", "a_b_2", "ö")]
     columns = tuple(Input(column.name, "number") for column in given)
-    names = list(c.fields(columns).values())
+    names = list(c_text.fields(columns).values())
     assert names == ["a_b", "a_b_2", "a_b_3", "int_", "int__2", "x1", "x", "a_b_2_2", "x_"]
     assert len({*names}) == len(names)
 
@@ -555,7 +555,7 @@ def test_dates_that_c_reads(tmp_path):
     ]
     bad = ["", "2024", "2024-13-01", "2023-02-29", "2024-04-31", "2024-00-10", "2024-01-00", "24-01-01", "2024-01-01x",
            "2024-01-01 25:00", "2024-01-01 1:00", "2024-01-01Z", "x", "2024-1-1", "2024-01-01 10:61"]  # fmt: skip
-    lines = "".join(f'printf("%.17g\\n", m_date({c.string(text)}));' for text in [*good, *bad])
+    lines = "".join(f'printf("%.17g\\n", m_date({c_text.string(text)}));' for text in [*good, *bad])
     (tmp_path / "main.c").write_text(f'#include <stdio.h>\n#include "m.h"\nint main(void) {{{lines} return 0;}}')
     if not shutil.which("gcc"):
         pytest.skip("gcc is not installed")

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from chainrule._internal.typing import Array
-from chainrule.export import c
+from chainrule.export import c_text
 from chainrule.export.functions import read
 from chainrule.export.program import Input, Program
 from chainrule.files.fitted import predict_samples
@@ -146,13 +146,13 @@ def run_c(cases: Sequence[Case], compiler: str | None = None, flags: Sequence[st
 def _c_rows(case: Case, name: str) -> str:
     """Return a function that prints the results for the rows."""
     program, n = case.program, case.program.y.size
-    real = c.TYPES[program.y.dtype]
+    real = c_text.TYPES[program.y.dtype]
     if program.columns:
         rows = [", ".join(_c_value(row.get(column.name), column) for column in program.columns) for row in case.rows]
         table = f"static const struct {name}_row rows[]"
     else:
         rows = [", ".join(_c_number(float(value)) for value in row) for row in np.asarray(case.rows)]
-        table = f"static const {c.TYPES[program.x.dtype]} rows[][{program.x.size}]"  # type: ignore[union-attr]
+        table = f"static const {c_text.TYPES[program.x.dtype]} rows[][{program.x.size}]"  # type: ignore[union-attr]
     given = "&rows[i]" if program.columns else "rows[i]"
     labels = ""
     if program.several:
@@ -173,7 +173,7 @@ def _c_value(value: Any, column: Input) -> str:
     if value is None:
         return "0"
     text = read({column.name: value}, {**column._asdict(), "kind": "category"})
-    return c.string(str(text))
+    return c_text.string(str(text))
 
 
 def _c_number(value: float) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import datetime
+import datetime as dt
 import math
 import re
 from collections.abc import Sequence
@@ -69,15 +69,15 @@ def seconds(value: Any, column: dict[str, Any]) -> float:
     for form in column["formats"]:
         if isinstance(date, str):
             with contextlib.suppress(ValueError):
-                date = datetime.datetime.strptime(date.strip(), form)
+                date = dt.datetime.strptime(date.strip(), form)
     with contextlib.suppress(ValueError):
-        date = datetime.datetime.fromisoformat(date.strip()) if isinstance(date, str) else date
-    if date.__class__ is datetime.date:
-        date = datetime.datetime.combine(date, datetime.time())
-    if isinstance(date, datetime.datetime) and (
+        date = dt.datetime.fromisoformat(date.strip()) if isinstance(date, str) else date
+    if date.__class__ is dt.date:
+        date = dt.datetime.combine(date, dt.time())
+    if isinstance(date, dt.datetime) and (
         date.tzinfo is None or (column["zone"] in ("", "UTC") and not date.utcoffset())
     ):
-        return (date.replace(tzinfo=None) - datetime.datetime(1970, 1, 1)).total_seconds()
+        return (date.replace(tzinfo=None) - dt.datetime(1970, 1, 1)).total_seconds()
     raise ValueError(f"{column['name']} is a date, but got {value!r}: write it as 2024-12-31.")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.export.library import by, call, needed
-from chainrule.export.program import Argument, Field, Input, Program
+from chainrule.export.program import Field, Input, Program
 
 __all__ = ["module"]
 
@@ -20,12 +20,7 @@ FUNCTIONS = "functions.mjs"
 def module(program: Program) -> str:
     """Return the source of the module."""
     row = "row" if program.columns else "x"
-    lines = [
-        *([f"  {row} = Object.fromEntries(columns.map((column) => [column.name, read(row, column)]));"]
-          if program.columns else
-          [f"  if (x.length !== {program.x.size}) throw new Error(`expected {program.x.size} numbers, got ${{x.length}}.`);",  # type: ignore[union-attr]
-           "  x = Float64Array.from(x, (value) => value ?? NaN);"]),
-    ]  # fmt: skip
+    lines = _given(program)
     for i, op in enumerate(program.ops):
         lines += [f"  // {_comment(op.note)}"] if op.note else []
         lines.append(f"  const {op.y.name} = {call(FUNCTIONS, op, i, _spelled)};")
@@ -36,6 +31,14 @@ def module(program: Program) -> str:
         f"// {by()}.", f"// {_comment(program.about)}", "", "\n\n".join(needed(FUNCTIONS, names)), "", *constants, "",
         *_described(program), f"function outputs({row}) {{", *lines, "}", "", *_exported(program, row), "",
     ])  # fmt: skip
+
+
+def _given(program: Program) -> list[str]:
+    if program.x is None:
+        return ["  row = Object.fromEntries(columns.map((column) => [column.name, read(row, column)]));"]
+    n = program.x.size
+    return [f"  if (x.length !== {n}) throw new Error(`expected {n} numbers, got ${{x.length}}.`);",
+            "  x = Float64Array.from(x, (value) => value ?? NaN);"]  # fmt: skip
 
 
 def _described(program: Program) -> list[str]:
@@ -94,7 +97,7 @@ def _constant(value: Array | tuple[str, ...]) -> str:
     return f'{kind}("{base64.b64encode(value.astype(value.dtype.newbyteorder("<")).tobytes()).decode()}")'
 
 
-def _spelled(value: Argument) -> str:
+def _spelled(value: Any) -> str:
     if isinstance(value, Field):
         return f"row[{_text(value.column.name)}]"
     if isinstance(value, tuple):

@@ -6,10 +6,10 @@ import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import resources
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from chainrule._version import __version__
-from chainrule.export.program import Argument, Op, is_constant
+from chainrule.export.program import Op, is_constant
 
 __all__ = ["Function", "by", "call", "library", "needed"]
 
@@ -63,7 +63,7 @@ def needed(file: str, names: Iterable[str]) -> list[str]:
     return [function.source for name, function in there.items() if name in wanted]
 
 
-def call(file: str, op: Op, i: int, spelled: Callable[[Argument], str]) -> str:
+def call(file: str, op: Op, i: int, spelled: Callable[[Any], str]) -> str:
     """Return the call of the function of operation i, in a language whose functions return their result."""
 
     def given(name: str) -> str:

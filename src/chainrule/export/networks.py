@@ -49,7 +49,7 @@ Converter = Callable[[Builder, Any, Value], Value]
 C = TypeVar("C", bound=Converter)
 
 LAYERS: dict[type[Layer], Converter] = {}
-ELEMENTWISE: dict[type[Layer], tuple[str, Callable[[Any], dict[str, float]]]] = {
+ELEMENTWISE: dict[type[Layer], tuple[str, Callable[[Any], dict[str, Any]]]] = {
     ReLU: ("relu", lambda _: {}),
     LeakyReLU: ("leaky_relu", lambda layer: {"slope": layer.negative_slope}),
     ELU: ("elu", lambda layer: {"alpha": layer.alpha, "scale": 1.0}),
@@ -112,8 +112,7 @@ def _converts(cls: type[Layer]) -> Callable[[C], C]:
 
 @_converts(Dense)
 def _dense(builder: Builder, layer: Dense, x: Value) -> Value:
-    n, m = layer.W.shape
-    return add_dense(builder, x, layer.W, np.zeros(m) if layer.b is None else layer.b)
+    return add_dense(builder, x, layer.W, np.zeros(layer.W.shape[1]) if layer.b is None else layer.b)
 
 
 def add_dense(builder: Builder, x: Value, W: Array, b: Array) -> Value:
@@ -150,13 +149,13 @@ def _scale(builder: Builder, layer: Scale, x: Value) -> Value:
 
 
 def _affine(builder: Builder, x: Value, center: Array, factor: Array, shift: Array) -> Value:
-    arrays = {"center": _single(center), "factor": _single(factor), "shift": _single(shift)}
+    arrays: dict[str, Any] = {"center": _single(center), "factor": _single(factor), "shift": _single(shift)}
     return builder.add("affine", x, size=x.size, features=len(factor), products=x.size, **arrays)
 
 
 @_converts(LayerNorm)
 def _layer_norm(builder: Builder, layer: LayerNorm, x: Value) -> Value:
-    arrays = {"gamma": _single(layer.gamma), "beta": _single(layer.beta)}
+    arrays: dict[str, Any] = {"gamma": _single(layer.gamma), "beta": _single(layer.beta)}
     return builder.add("layer_norm", x, size=x.size, epsilon=layer.epsilon, features=len(layer.gamma), **arrays)
 
 
@@ -175,7 +174,7 @@ def _residual(builder: Builder, layer: Residual, x: Value) -> Value:
 @_converts(Embedding)
 def _embedding(builder: Builder, layer: Embedding, x: Value) -> Value:
     chosen, others = layer._chosen, layer._others
-    whole = {"chosen": chosen, "others": others, "first": layer._first, "many": layer._many}
+    whole: dict[str, Any] = {"chosen": chosen, "others": others, "first": layer._first, "many": layer._many}
     return builder.add(
         "embedding", x, size=len(others) + len(chosen) * layer.size, W=_single(layer.W), k=len(chosen),
         o=len(others), width=layer.size, **{name: array.astype(np.int32) for name, array in whole.items()},
@@ -209,7 +208,7 @@ def _global_pool(builder: Builder, layer: GlobalAveragePool2D, x: Value) -> Valu
     return builder.add("average_pool", x, size=channels, **_geometry(whole))
 
 
-def _geometry(windows: Windows) -> dict[str, int]:
+def _geometry(windows: Windows) -> dict[str, Any]:
     """Return what a function needs to know of windows over images."""
     (height, width, channels), (kh, kw), (down, right) = windows.image, windows.size, windows.stride
     (top, _), (left, _) = windows.padding

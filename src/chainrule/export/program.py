@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -43,26 +43,24 @@ class Value:
     dtype: str = "float32"
 
 
-Argument = Array | tuple[str, ...] | tuple[Field, ...] | int | float | Field
-
-
 @dataclass(frozen=True, eq=False)
 class Op:
     """An operation: a function of the languages, and what it is called with, by the names of its parameters.
 
-    The parameters ``y`` and ``x`` (and ``f``) are the result and the vectors that it takes.
+    The parameters ``y`` and ``x`` (and ``f``) are the result and the vectors that it takes. Arguments are arrays,
+    numbers, tuples of strings, a :class:`Field`, or tuples of fields.
     """
 
     kind: str
     y: Value
     inputs: tuple[Value, ...]
-    arguments: Mapping[str, Argument]
+    arguments: Mapping[str, Any]
     note: str = ""
 
     @property
     def multiply_adds(self) -> int:
         """The number of products of a weight and a value."""
-        return int(self.arguments.get("products", 0))  # type: ignore[arg-type]
+        return int(self.arguments.get("products", 0))
 
 
 @dataclass
@@ -85,7 +83,7 @@ class Program:
     @property
     def arrays(self) -> dict[str, Array | tuple[str, ...]]:
         """The constants, by their names: arrays, and lists of strings."""
-        return {  # type: ignore[return-value]  (is_constant)
+        return {
             f"{name}{i}": value
             for i, op in enumerate(self.ops)
             for name, value in op.arguments.items()
@@ -133,7 +131,7 @@ class Builder:
     ops: list[Op] = field(default_factory=list)
     note: str = ""  # a comment for the next operation
 
-    def add(self, kind: str, *inputs: Value, size: int, dtype: str = "float32", **arguments: Argument) -> Value:
+    def add(self, kind: str, *inputs: Value, size: int, dtype: str = "float32", **arguments: Any) -> Value:
         """Add an operation and return its result; ``n`` is the size of what it takes."""
         y = Value(f"v{len(self.ops)}", size, dtype)
         sizes = {"n": inputs[0].size} if inputs else {}

@@ -14,12 +14,21 @@ from chainrule.ensemble import Ensemble, Unit
 from chainrule.export.networks import add_dense, add_link, add_network
 from chainrule.export.program import Builder, Field, Input, Value
 from chainrule.network import Network
-from chainrule.tables.formats import HOLE
 from chainrule.tables.date_words import SEPARATOR
+from chainrule.tables.formats import HOLE
 from chainrule.tables.schema import Column
 from chainrule.tables.serving.files import Table
 from chainrule.tables.serving.steps import (
-    PARTS, PERIODS, Dates, Filled, Lookup, Missing, Numbers, Squashed, Step, Words,
+    PARTS,
+    PERIODS,
+    Dates,
+    Filled,
+    Lookup,
+    Missing,
+    Numbers,
+    Squashed,
+    Step,
+    Words,
 )  # fmt: skip
 
 SIMPLE = re.compile("(?:[^%]|%[dmYHMS])+")  # formats of dates that every language reads
@@ -68,14 +77,13 @@ def _step(builder: Builder, step: Step, columns: tuple[Field, ...]) -> Value:
         x = builder.joined(parts)
         return _squashed(builder, x, step) if len(step.center) else x
     x = builder.add("numbers", size=len(columns), dtype="float64", fields=columns)
-    if isinstance(step, Missing):
-        return builder.add("missing", x, size=width, dtype="float64")
-    if isinstance(step, Filled):
-        return builder.add("filled", x, size=width, dtype="float64", values=step.values)
     if isinstance(step, Squashed):
         return _squashed(builder, x, step)
+    if isinstance(step, Missing | Filled):
+        values = {"values": step.values} if isinstance(step, Filled) else {}
+        return builder.add("filled" if values else "missing", x, size=width, dtype="float64", **values)
     if not isinstance(step, Numbers):
-        raise ValueError(f"export: the step {type(step).__name__} cannot be written in another language.")  # noqa: TRY004
+        raise TypeError(f"export: the step {type(step).__name__} cannot be written in another language.")
     return x
 
 
