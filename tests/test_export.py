@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import runpy
 import shutil
@@ -706,3 +707,103 @@ def test_a_file_of_an_estimator_and_a_run_on_a_data_set(tmp_path):
     classes = json.loads((tmp_path / "moons" / "config.json").read_text())["classes"]
     assert runpy.run_path(str(tmp_path / "moons.py"))["CLASSES"] == classes
     assert "does not exist" in export(tmp_path / "nowhere", "--numpy", tmp_path / "n.py", status=2)
+
+
+# ---------------------------------------------------------------- the page and the documentation
+
+PAGES = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def customers(tmp_path_factory):
+    """Return the folder of a run on a table with a number, a category and a date, and the model."""
+    pl = pytest.importorskip("polars")
+    from chainrule import tables  # noqa: PLC0415  (an extra)
+
+    rng = np.random.default_rng(0)
+    days = [
+        f"{year}-0{month}-1{day}" for year, month, day in rng.integers((2019, 1, 0), (2025, 9, 9), (200, 3)).tolist()
+    ]
+    frame = pl.DataFrame({"age": rng.integers(18, 80, 200), "plan": rng.choice(["basic", "pro"], 200), "since": days})
+    frame = frame.with_columns(left=pl.Series(np.where(frame["age"] > 50, "yes", "no")))
+    folder = tmp_path_factory.mktemp("runs") / "sales"
+    tables.save(tables.train(frame, "left", parameters={"max_iter": 3, "hidden_layer_sizes": (8,)}), folder)
+    return folder, cr.load(folder)
+
+
+@pytest.mark.slow
+def test_the_command_on_the_folder_of_a_table(customers, tmp_path):
+    folder, model = customers
+    for option, name in (("--c", "sales.c"), ("--js", "sales.mjs"), ("--numpy", "sales.py")):
+        printed = export(folder, option, tmp_path / name)
+        assert "3 columns, 2 probabilities" in printed
+        if "not compared" not in printed:
+            assert float(re.search(r"chainrule on 256 made-up rows: (\S+)\.\n$", printed)[1]) < 1e-5
+    row = {"age": 41, "plan": "pro", "since": "2024-05-03"}
+    script = runpy.run_path(str(tmp_path / "sales.py"))
+    np.testing.assert_allclose(script["probabilities"]([row]), model.predict_proba([row]), atol=1e-6)
+    assert script["predict"](row) == model.predict(row).tolist()
+    old = tmp_path / "old"
+    shutil.copytree(folder, old)
+    cr.save(cr.Network(2, [Dense(1)], "squared_error", seed=0), old / "model.safetensors", overwrite=True)
+    assert "is from an earlier version: train again" in export(old, "--c", tmp_path / "o.c", status=2)
+
+
+@pytest.mark.slow
+def test_code_in_the_documentation(customers, tmp_path):
+    _, model = customers
+    text = (PAGES / "docs" / "export.md").read_text(encoding="utf-8")
+    (in_c,), (in_js,) = (re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) for language in ("c", "js"))
+    row = {"age": 41, "plan": "pro", "since": "2024-05-03"}
+    label, p = model.predict([row])[0], model.predict_proba([row])[0]
+    if shutil.which("gcc"):
+        saving.save(model, tmp_path / "sales.c")
+        (tmp_path / "main.c").write_text(in_c)
+        subprocess.run(["gcc", *comparing.FLAGS, "main.c", "sales.c", "-o", "main", "-lm"], cwd=tmp_path, check=True)
+        said = subprocess.run(["./main"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        assert said == f"{label}: {p.max():.3f}\n"
+    if shutil.which("node"):
+        saving.save(model, tmp_path / "sales.mjs")
+        (tmp_path / "main.mjs").write_text(
+            re.sub(r"^(pre|pro)(.*?);", r"console.log(\1\2);", in_js, flags=re.MULTILINE)
+        )
+        said = subprocess.run(["node", "main.mjs"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        assert said.startswith(f"{label}\n[")
+
+
+@pytest.mark.slow
+def test_the_page_in_a_browser(customers, tmp_path):
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("chromium is not installed")
+    _, model = customers
+    saving.save(model, tmp_path / "model.mjs")
+    page = (PAGES / "examples" / "export" / "page.html").read_text(encoding="utf-8")
+    row = {"age": 60, "plan": "pro", "since": "2024-05-03"}
+    filled = "".join(f"fields[{i}].value = {value!r};" for i, value in enumerate(row.values()))
+    (tmp_path / "page.html").write_text(page.replace("  predict();\n</script>", f"  {filled}\n  predict();\n</script>"))
+    server = subprocess.Popen(
+        [sys.executable, "-m", "http.server", "0", "--bind", "127.0.0.1"], cwd=tmp_path, stderr=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    try:
+        port = re.search(r"port (\d+)", server.stdout.readline())[1]
+        arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"]
+        done = subprocess.run(
+            [browser, *arguments, f"http://127.0.0.1:{port}/page.html"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        )
+    finally:
+        server.terminate()
+        server.wait()
+        server.stdout.close()
+    output = re.search(r"<output>(.*)</output>", done.stdout, re.DOTALL)[1]
+    assert f"<strong>{model.predict([row])[0]}</strong>" in output
+    for name, p in zip(model.classes_, model.predict_proba([row])[0], strict=True):
+        assert f"<td>{name}</td>" in output
+        assert f"<td>{p:.3f}</td>" in output
+    assert '<option value="basic">basic</option>' in done.stdout
+    assert 'placeholder="18 to 79"' in done.stdout
