@@ -154,7 +154,7 @@ def estimators():
             Classifier([member(5, 3, softmax, seed) for seed in range(3)], labels([1.5, 2.5, 3.5])),
             x,
         ),
-        "number": (Regressor([member(5, 1, "squared_error", 0)]), x),
+        "number": (Regressor([member(5, 1, "squared_error", 0)], ["a", "*/", "</script>", "ü\n", '"']), x),
         "numbers": (Regressor([member(5, 2, "poisson", 0)]), x),
     }
     X = np.stack([
@@ -253,7 +253,7 @@ def every_step():
     columns = (
         Column(n["size"], "number", missing=3, low=0.0, high=9.0), Column(n["age"], "number", "whole", low=1, high=99),
         Column(n["garden"], "yes/no", "text", categories=EVIL[:2]), Column(n["city"], "category", "text", categories=EVIL),
-        Column(n["code"], "category", "whole", categories=("1", "2", "30")),
+        Column(n["code"], "category", "whole", categories=("1", "2", "9007199254740993")),
         Column(n["sold"], "category", "boolean", categories=("false", "true"), missing=1),
         Column(n["street"], "many", "text"), Column(n["built"], "date", "date", low="1999-01-01", high="2020-01-01"),
         Column(n["opened"], "date", "text", date_format="%d.%m.%Y or %Y/%m/%d %H:%M"),
@@ -265,7 +265,7 @@ def every_step():
         Numbers((n["size"], n["garden"])), Missing((n["size"], n["age"])), Filled((n["garden"],), np.array([0.3])),
         Squashed((n["size"], n["age"]), size, age, 3.0),
         Lookup((n["city"],), ("(missing)", *EVIL), rng.normal(size=(12, 4))),
-        Lookup((n["code"],), ("1", "2", "30"), rng.normal(size=(4, 1))),
+        Lookup((n["code"],), ("1", "2", "9007199254740993"), rng.normal(size=(4, 1))),
         Lookup((n["sold"],), ("(missing)", "false", "true"), rng.normal(size=(4, 2))),
         Lookup((n["street"],), tuple(f"s{i}" for i in range(40)), rng.normal(size=(41, 1))),
         Dates((n["built"], n["opened"]), (("year", "total_seconds"), ("month", "year")), np.array([2000.0, 1.7e9, 0, 0, 9]),
@@ -275,7 +275,7 @@ def every_step():
     ]  # fmt: skip
     values = {
         "size": [1.5, "2.5", None, math.inf, -math.inf, -1e30, math.nan, ""], "age": [3, "40", None, 1e308],
-        "garden": [*EVIL[:3], None, ""], "city": [*EVIL, None, "Oslo", "(missing)"], "code": [1, "2", 30.0, "2.0", 7, None],
+        "garden": [*EVIL[:3], None, ""], "city": [*EVIL, None, "Oslo", "(missing)"], "code": [1, "2", 30.0, "2.0", 7, "9007199254740993", None],
         "sold": [True, False, "TRUE", "0", None, "maybe"], "street": [*(f"s{i}" for i in range(40)), "s40", None],
         "built": ["2001-02-03", "1969-12-31 23:59:59", "2400-02-29", "0001-01-01", "9999-12-31T12:30", None, -86400.5, ""],
         "opened": ["03.02.2001", "2001-02-03", "1999/12/31 7:05", None], "at": ["2024-05-03 18:30", "1970-01-01T00:00", None],

@@ -85,10 +85,9 @@ def _to_code(source: Path, path: Path, *, overwrite: bool) -> None:
     given = f"{program.y.size} {'probabilities' if program.classes else 'predictions'}"
     bytes_ = sum(len(text.encode()) for text in files.values())
     about = f"it takes {size(program)}" if path.suffix == ".c" else f"{bytes_:,} bytes"
-    rows = comparing.made_up(program, count, low, high)
     tell(
         f"{' and '.join(map(str, reversed(files)))}: {taken}, {given}; {about}; "
-        f"{comparing.compared(model, program, path, rows)}"
+        f"{comparing.compared(model, program, path, count, low, high)}"
     )
 
 

@@ -81,5 +81,6 @@ def _finished(
     elif y is x:
         y = builder.add("times", y, size=y.size, factor=1.0)
     thresholds = None if ensemble is None else ensemble.thresholds
-    return Program(about or repr(model).partition("\n")[0], x, tuple(columns), builder.ops, y, tuple(classes), several,
-                   thresholds)  # fmt: skip
+    named = tuple(map(str, getattr(model, "feature_names_in_", ()))) if x is not None else ()
+    about = about or repr(model).partition("\n")[0]
+    return Program(about, x, tuple(columns), builder.ops, y, named, tuple(classes), several, thresholds)  # fmt: skip

@@ -138,7 +138,8 @@ def _choice(program: Program) -> Iterator[str]:
         texts = numbers(program.thresholds.astype(program.y.dtype))
         yield f"    static const {real} thresholds[{n}] = {{{lines(texts)}}};"
     if program.several:
-        yield f"    int k;\n    for (k = 0; k < {n}; k++) labels[k] = y[k] > {'thresholds[k]' if limits else '0.5'};"
+        limit = "thresholds[k]" if limits else "0.5f" if real == "float" else "0.5"
+        yield f"    int k;\n    for (k = 0; k < {n}; k++) labels[k] = y[k] > {limit};"
         return
     ratio = "y[k] / thresholds[k] > y[best] / thresholds[best]" if limits else "y[k] > y[best]"
     yield f"    int k, best = 0;\n    for (k = 1; k < {n}; k++)\n        if ({ratio}) best = k;\n    return best;"
@@ -159,8 +160,9 @@ def _header(program: Program, name: str, predict: str, label: str, *, dated: boo
     shared = " * The work buffer is shared: let one thread predict at a time.\n */"
     row = "A row. A number that is missing is NAN, and a text that is missing is 0 (a null pointer)."
     date = "Return a date such as 2024-05-03 or 2024-05-03 18:30 as seconds since 1970; NAN for other texts."
+    names = f" * x: {comment(', '.join(program.names))}\n *\n" if program.names else ""
     blocks = [
-        f"/* {by()}.\n *\n * {comment(program.about)}\n *\n * It takes {size(program)}.\n{shared}",
+        f"/* {by()}.\n *\n * {comment(program.about)}\n *\n{names} * It takes {size(program)}.\n{shared}",
         f"#ifndef {guard}\n#define {guard}",
         '#ifdef __cplusplus\nextern "C" {\n#endif',
         f"{inputs}#define {name.upper()}_OUTPUTS {outputs}",
@@ -181,7 +183,7 @@ def _fields(program: Program) -> str:
         field = names[column.name]
         zone = f", in the local time of {comment(column.zone)}" if column.zone else ""
         known = [*map(comment, column.values[:5]), *(["..."] if len(column.values) > 5 else [])]
-        notes = [comment(column.name) if field != column.name else "", ", ".join(known),
+        notes = [comment(column.name) if field != column.name else "", ", ".join(known), comment(column.unit),
                  f"seconds since 1970{zone}" if column.kind == "date" else ""]  # fmt: skip
         note = "; ".join(note for note in notes if note)
         kind = "double " if column.kind in ("number", "date") else "const char *"

@@ -58,7 +58,7 @@ def _values(column: Input, count: int, rng: np.random.Generator) -> list[Any]:
     elif column.kind == "text":
         found = [" ".join(rng.choice(["a new bright kitchen", "near the lake", "..."], 2)) for _ in range(count)]
     else:
-        known = [json.loads(value) if column.read_as == "whole" else value for value in column.values]
+        known = column.values
         found = [known[i] for i in rng.integers(0, len(known), count)] if known else [None] * count
     return [None if rng.random() < 0.05 else value for value in found]
 
@@ -204,12 +204,17 @@ def expected(model: Any, program: Program, rows: Any) -> Results:
         X, unit = inputs(model._table.steps, columns_of(program, rows)), model._table.unit  # noqa: SLF001
         model = model._model  # noqa: SLF001
     elif program.columns:
-        X = np.array([[row[column.name] for column in program.columns] for row in rows], object)
+        X = np.array([[_value(row[column.name], column) for column in program.columns] for row in rows], object)
     if isinstance(model, Classifier):
         return model.predict_proba(X), model.predict(X).tolist()
     y = np.asarray(model.predict(X), np.float64).reshape(len(X), -1)
     y = y if unit is None else unit(y)
     return y, _flat(y)
+
+
+def _value(value: Any, column: Input) -> Any:
+    """Return a value as an estimator takes it: categories that are numbers as numbers."""
+    return json.loads(value) if column.read_as == "whole" and isinstance(value, str) else value
 
 
 def _flat(y: Array) -> list[Any]:
@@ -222,12 +227,13 @@ LANGUAGES: dict[str, tuple[str, Callable[[Sequence[Case]], list[Results] | None]
 """What runs the files of each suffix."""
 
 
-def compared(model: Any, program: Program, path: Path, rows: Any) -> str:
-    """Return a clause on the difference between the results of a file and those of the model."""
+def compared(model: Any, program: Program, path: Path, count: int, low: float, high: float) -> str:
+    """Return a clause on the difference between the results of a file and those of the model, on random rows."""
     tool, run = LANGUAGES[path.suffix]
     try:
+        rows = made_up(program, count, low, high)
         y, labels = expected(model, program, rows)
-    except ValueError as error:  # an Embedding takes categories only
+    except (OverflowError, ValueError) as error:  # an Embedding takes categories only; a schema may be damaged
         return f"not compared: the network rejects random rows: {error}"
     try:
         found = run([Case(path, program, rows)])

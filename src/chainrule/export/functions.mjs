@@ -208,7 +208,7 @@ function join(...parts) {
 /** The value of a column as a number (NaN for missing), or as a text. */
 function read(row, column) {
   const { name, kind, values, missing } = column;
-  let value = row[name];
+  let value = Object.hasOwn(row, name) ? row[name] : undefined;
   if (value === undefined && !column.optional) {
     throw new Error(`${name} is missing: give null where a value is unknown.`);
   }
@@ -217,7 +217,7 @@ function read(row, column) {
   if (kind === "number") return none ? NaN : number(value, name);
   if (kind === "date") return none ? NaN : seconds(value, column);
   if (none) return kind === "yes/no" ? NaN : missing;
-  if (column.read_as === "whole" && text !== "") value = number(value, name);
+  if (column.read_as === "whole" && text !== "") value = /^[-+]?\d+$/.test(text) ? BigInt(text) : number(value, name);
   if (column.read_as === "boolean") value = ({ true: true, 1: true, false: false, 0: false })[text.toLowerCase()];
   return kind === "yes/no" ? [NaN, 0, 1][values.indexOf(String(value)) + 1] : String(value);
 }

@@ -44,8 +44,9 @@ def read(row: dict[str, Any], column: dict[str, Any]) -> Any:
     if none:
         return math.nan if kind == "yes/no" else column["missing"]
     if column["read_as"] == "whole" and text:
+        whole = re.fullmatch(r"[-+]?\d+", text)
         exact = number(value, name)
-        value = int(exact) if exact.is_integer() else exact
+        value = int(text) if whole else int(exact) if exact.is_integer() else exact
     elif column["read_as"] == "boolean":
         value = {"true": "true", "1": "true", "false": "false", "0": "false"}.get(text.lower(), text)
     if kind == "yes/no":

@@ -47,6 +47,9 @@ def _described(program: Program) -> list[str]:
         given = ", ".join(f"\n  {_column(column, program)}" for column in program.columns)
         about = ("/** The columns: what `predict` takes. `kind` is number, yes/no, category, date or text. */",)
         found += [*about, f"export const columns = [{given},\n];", ""]
+    if program.names:
+        found += ["/** The names of the numbers that `predict` takes. */",
+                  f"export const names = {_text(program.names)};", ""]  # fmt: skip
     if program.classes:
         found += ["/** The classes, in the order of the probabilities. */",
                   f"export const classes = {_text(program.classes)};", ""]  # fmt: skip

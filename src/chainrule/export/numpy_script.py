@@ -31,6 +31,7 @@ def script(program: Program) -> str:
     functions = [re.sub(r"  # (?:noqa|fmt).*", "", source) for source in needed(FUNCTIONS, names)]
     columns = "".join(f"    {column._asdict()!a},\n" for column in program.columns)
     described = [f"COLUMNS = [\n{columns}]"] if columns else []
+    described += [f"NAMES = {[*program.names]!a}  # of the numbers in a row"] if program.names else []
     described += [f"CLASSES = {[*program.classes]!a}"] if program.classes else []
     about = f"Return what the model computes: (rows, {program.y.size})."
     body = "\n\n\n".join([

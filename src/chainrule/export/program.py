@@ -23,7 +23,8 @@ class Input(NamedTuple):
     high: float | str | None = None
     missing: str = ""  # the text of a missing category
     read_as: str = "text"  # how a category is written: "whole", "boolean" or "text"
-    zone: str = ""
+    unit: str = ""  # of numbers that were written with one
+    zone: str = ""  # of dates, which are local times
     formats: tuple[str, ...] = ()  # of dates, besides ISO: codes of strftime for numbers
     optional: bool = False
 
@@ -67,8 +68,8 @@ class Op:
 class Program:
     """A model to export: its operations, its inputs and what its results mean.
 
-    ``classes`` are those of a classifier; ``several`` says that each of them may apply. ``thresholds`` are those of
-    :class:`~chainrule.ensemble.Ensemble`.
+    ``names`` are those of the numbers x, if known. ``classes`` are those of a classifier; ``several`` says that each of
+    them may apply. ``thresholds`` are those of :class:`~chainrule.ensemble.Ensemble`.
     """
 
     about: str
@@ -76,6 +77,7 @@ class Program:
     columns: tuple[Input, ...]
     ops: Sequence[Op]
     y: Value
+    names: tuple[str, ...] = ()
     classes: tuple[int | float | str | bool, ...] = ()
     several: bool = False
     thresholds: Array | None = None

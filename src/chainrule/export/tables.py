@@ -30,6 +30,7 @@ from chainrule.tables.serving.steps import (
     Step,
     Words,
 )  # fmt: skip
+from chainrule.tables.units import CLOCKS, MAGNITUDES, base
 
 SIMPLE = re.compile("(?:[^%]|%[dmYHMS])+")  # formats of dates that every language reads
 HOLES = (HOLE, f"({HOLE})", f"(({HOLE}))")  # a missing text of an ensemble: the first that is not a level
@@ -48,7 +49,9 @@ def _input(column: Column, keys: Sequence[str]) -> Input:
     ends = (column.low, column.high) if kind in ("number", "date") else (None, None)
     read_as = column.read_as if column.read_as in ("whole", "boolean") else "text"
     formats = tuple(of for of in (column.date_format or "").split(SEPARATOR) if SIMPLE.fullmatch(of))
-    return Input(column.name, kind, values, *ends, "" if kind == "text" else HOLE, read_as, column.notation.zone,
+    of = column.notation.unit or column.notation.mark
+    unit = "seconds" if of in CLOCKS else "" if of in MAGNITUDES else base(of)
+    return Input(column.name, kind, values, *ends, "" if kind == "text" else HOLE, read_as, unit, column.notation.zone,
                  formats, column.optional)  # fmt: skip
 
 
