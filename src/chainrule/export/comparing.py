@@ -224,7 +224,7 @@ def _flat(y: Array) -> list[Any]:
 LANGUAGES: dict[str, tuple[str, Callable[[Sequence[Case]], list[Results] | None]]] = {
     ".c": ("a C compiler", run_c), ".mjs": ("Node", run_js), ".js": ("Node", run_js), ".py": ("Python", run_numpy),
 }  # fmt: skip
-"""What runs the files of each suffix."""
+"""The program that runs the files of each suffix."""
 
 
 def compared(model: Any, program: Program, path: Path, count: int, low: float, high: float) -> str:

@@ -23,7 +23,7 @@ CALLS = {
     "functions.mjs": (r"(?<![\w.])(\w+)(?=[(),])", r"/\*.*?\*/|//[^\n]*"),
     "functions.py": (r"(?<![\w.])(\w+)\(", r'""".*?"""'),
 }
-"""What calls look like, and comments."""
+"""Patterns of calls, and of comments."""
 
 
 class Function(NamedTuple):

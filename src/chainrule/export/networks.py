@@ -209,7 +209,7 @@ def _global_pool(builder: Builder, layer: GlobalAveragePool2D, x: Value) -> Valu
 
 
 def _geometry(windows: Windows) -> dict[str, Any]:
-    """Return what a function needs to know of windows over images."""
+    """Return the geometry of windows over images."""
     (height, width, channels), (kh, kw), (down, right) = windows.image, windows.size, windows.stride
     (top, _), (left, _) = windows.padding
     rows, columns = windows.output

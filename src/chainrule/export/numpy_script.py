@@ -33,7 +33,7 @@ def script(program: Program) -> str:
     described = [f"COLUMNS = [\n{columns}]"] if columns else []
     described += [f"NAMES = {[*program.names]!a}  # of the numbers in a row"] if program.names else []
     described += [f"CLASSES = {[*program.classes]!a}"] if program.classes else []
-    about = f"Return what the model computes: (rows, {program.y.size})."
+    about = f"Return the outputs of the model, (rows, {program.y.size})."
     body = "\n\n\n".join([
         *functions, "\n".join([*described, *constants]),
         "\n".join(["def outputs(rows: Any) -> Array:", f'    """{about}"""', *lines]), *_predict(program),
