@@ -307,7 +307,7 @@ def handmade():
         inner = [member(sum(step.width for step in finite), outputs, loss, 0)]
         model = TableModel(table, Classifier(inner, known) if unit is None else Regressor(inner))
         found[f"{task} {classes}"] = model, rows
-        X = inputs(steps, comparing.columns_of(build.program(model), rows))
+        X = inputs(steps, comparing.read_columns(build.program(model), rows))
         thresholds = np.array([0.9, 0.3]) if task == "multilabel" else None
         many = ensemble(
             loss if outputs > 1 or unit else softmax, max(outputs, len(classes)), X, unit=unit, thresholds=thresholds
@@ -663,7 +663,8 @@ def saved(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("option", "name", "tool"), [("--c", "m.c", "gcc"), ("--js", "m.js", "node"), ("--numpy", "m.py", "python3")]
+    ("option", "name", "tool"),
+    [("--c", "my-model.v2.c", "gcc"), ("--js", "m.js", "node"), ("--numpy", "m.py", "python3")],
 )
 def test_the_command_writes_and_compares(saved, tmp_path, option, name, tool):
     if not shutil.which(tool):
@@ -673,7 +674,7 @@ def test_the_command_writes_and_compares(saved, tmp_path, option, name, tool):
     assert "5 inputs, 1 predictions" in printed
     assert float(re.search(r"largest difference from chainrule on 256 random rows: (\S+)\.\n$", printed)[1]) < 1e-5
     written = {path.name for path in tmp_path.iterdir()}
-    assert written == {"model.safetensors", name, *(["m.h"] if option == "--c" else [])}
+    assert written == {"model.safetensors", name, *(["my-model.v2.h"] if option == "--c" else [])}
     assert "--overwrite" in export(saved, option, tmp_path / name, status=2)
     export(saved, option, tmp_path / name, "--overwrite")
 

@@ -45,7 +45,7 @@ def export(
     numpy: Annotated[
         Path | None, option(None, "Export to this Python script, which needs NumPy alone.", "--numpy", metavar="FILE")
     ] = None,
-    opset: Annotated[int | None, option(None, "ONNX opset version, 13 or later. Default: 21.")] = None,
+    opset: Annotated[int | None, option(None, "ONNX opset version, 13 or later. Default: 21. For --onnx only.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Export the network in FOLDER, to run without Python or chainrule: to ONNX, C, JavaScript or NumPy.

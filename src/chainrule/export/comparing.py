@@ -70,7 +70,7 @@ def _end(value: float | str | None) -> float:
     return 0.0 if value is None else float(value)
 
 
-def columns_of(program: Program, rows: Sequence[dict[str, Any]]) -> dict[str, Array]:
+def read_columns(program: Program, rows: Sequence[dict[str, Any]]) -> dict[str, Array]:
     """Return the columns of rows as the steps of a table take them."""
     found = {}
     for column in program.columns:
@@ -117,10 +117,10 @@ def run_c(cases: Sequence[Case], compiler: str | None = None, flags: Sequence[st
     compiler = compiler or next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
         return None
-    names = [case.path.stem for case in cases]
+    names = [c_text.identifier(case.path.stem) for case in cases]
     main = "\n".join([
         "#include <math.h>\n#include <stdio.h>",
-        *(f'#include "{name}.h"' for name in names),
+        *(f'#include "{case.path.stem}.h"' for case in cases),
         *(_c_rows(case, name) for case, name in zip(cases, names, strict=True)),
         "int main(void) {", *(f"    run_{name}();" for name in names), "    return 0;\n}\n",
     ])  # fmt: skip
@@ -201,7 +201,7 @@ def expected(model: Any, program: Program, rows: Any) -> Results:
         return y, [program.classes[k] for k in y.argmax(axis=1)] if program.classes else _flat(y)
     X, unit = rows, None
     if isinstance(model, TableModel):
-        X, unit = inputs(model._table.steps, columns_of(program, rows)), model._table.unit  # noqa: SLF001
+        X, unit = inputs(model._table.steps, read_columns(program, rows)), model._table.unit  # noqa: SLF001
         model = model._model  # noqa: SLF001
     elif program.columns:
         X = np.array([[_value(row[column.name], column) for column in program.columns] for row in rows], object)

@@ -4,64 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
+from chainrule import layers as kinds
 from chainrule._internal.typing import Array
 from chainrule.export.program import Builder, Value
 from chainrule.files.folding import fold
-from chainrule.layers import (
-    ELU,
-    GELU,
-    SELU,
-    AveragePool2D,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Embedding,
-    Flatten,
-    GlobalAveragePool2D,
-    HardSigmoid,
-    Identity,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    MaxPool2D,
-    Mish,
-    PReLU,
-    ReLU,
-    Reshape,
-    Residual,
-    RMSNorm,
-    Scale,
-    Sigmoid,
-    SiLU,
-    Softmax,
-    Softplus,
-    Tanh,
-)
+from chainrule.layers import Layer
 from chainrule.layers.windows import Windows
 from chainrule.losses import Loss, Poisson, SigmoidCrossEntropy, SoftmaxCrossEntropy
 from chainrule.network import Network
 
-Converter = Callable[[Builder, Any, Value], Value]
-C = TypeVar("C", bound=Converter)
+__all__ = ["add_dense", "add_link", "add_network", "single"]
 
-LAYERS: dict[type[Layer], Converter] = {}
-ELEMENTWISE: dict[type[Layer], tuple[str, Callable[[Any], dict[str, Any]]]] = {
-    ReLU: ("relu", lambda _: {}),
-    LeakyReLU: ("leaky_relu", lambda layer: {"slope": layer.negative_slope}),
-    ELU: ("elu", lambda layer: {"alpha": layer.alpha, "scale": 1.0}),
-    SELU: ("elu", lambda layer: {"alpha": layer.ALPHA, "scale": layer.SCALE}),
-    Sigmoid: ("sigmoid", lambda _: {}),
-    Tanh: ("tanh", lambda _: {}),
-    HardSigmoid: ("hard_sigmoid", lambda _: {}),
-    Softplus: ("softplus", lambda _: {}),
-    SiLU: ("silu", lambda _: {}),
-    Mish: ("mish", lambda _: {}),
-}
-SAME = (Identity, Flatten, Reshape)  # a row is a flat vector in every language
+SAME = (kinds.Identity, kinds.Flatten, kinds.Reshape)  # a row is a flat vector in every language
 
 
 def add_network(builder: Builder, network: Network, x: Value) -> Value:
@@ -75,133 +33,104 @@ def add_layers(builder: Builder, layers: Sequence[Layer], x: Value, what: str = 
     for i, layer in enumerate(layers):
         if type(layer) in SAME:
             continue
-        if not builder.note:
-            builder.note = f"{what} {i}, {layer!r}"
-        if type(layer) in ELEMENTWISE:
-            kind, numbers = ELEMENTWISE[type(layer)]
-            x = builder.add(kind, x, size=x.size, **numbers(layer))
-        elif type(layer) in LAYERS:
-            x = LAYERS[type(layer)](builder, layer, x)
-        else:
+        if type(layer) not in LAYERS:
             raise ValueError(f"export: layer {i}, {layer!r}, cannot be written in another language.")
+        builder.note = builder.note or f"{what} {i}, {layer!r}"
+        x = LAYERS[type(layer)](builder, layer, x)
     return x
 
 
 def add_link(builder: Builder, loss: Loss, y: Value) -> Value:
     """Add the inverse link of a loss."""
-    builder.note = builder.note or f"predictions of {loss!r}"
+    builder.note = f"predictions of {loss!r}"
     if type(loss) is SoftmaxCrossEntropy:
         return builder.add("softmax", y, size=y.size, features=y.size)
     if type(loss) is SigmoidCrossEntropy:
         return builder.add("sigmoid", y, size=y.size)
     if type(loss) is Poisson:
         return builder.add("exp", y, size=y.size)
-    builder.note = ""
     if type(loss).inverse_link is not Loss.inverse_link:
         raise ValueError(f"export: the inverse link of the loss, {loss!r}, cannot be written in another language.")
+    builder.note = ""
     return y
 
 
-def _converts(cls: type[Layer]) -> Callable[[C], C]:
-    def register(function: C) -> C:
-        LAYERS[cls] = function
-        return function
-
-    return register
-
-
-@_converts(Dense)
-def _dense(builder: Builder, layer: Dense, x: Value) -> Value:
-    return add_dense(builder, x, layer.W, np.zeros(layer.W.shape[1]) if layer.b is None else layer.b)
-
-
-def add_dense(builder: Builder, x: Value, W: Array, b: Array) -> Value:
+def add_dense(builder: Builder, x: Value, W: Array, b: Array | None) -> Value:
     """Add x W + b."""
-    m = len(b)
-    return builder.add("dense", x, size=m, W=_single(W), b=_single(b), m=m, products=W.size)
+    m = W.shape[1]
+    b = np.zeros(m) if b is None else b
+    return builder.add("dense", x, size=m, W=single(W), b=single(b), m=m, products=W.size)
 
 
-@_converts(PReLU)
-def _prelu(builder: Builder, layer: PReLU, x: Value) -> Value:
-    return builder.add("prelu", x, size=x.size, alpha=_single(layer.alpha), features=len(layer.alpha))
+def single(array: Array) -> Array:
+    """Return an array in float32."""
+    return np.ascontiguousarray(array, np.float32)
 
 
-@_converts(GELU)
-def _gelu(builder: Builder, layer: GELU, x: Value) -> Value:
-    return builder.add("gelu" if layer.approximate == "none" else "gelu_tanh", x, size=x.size)
+Converter = Callable[[Builder, Any, Value], Value]
 
 
-@_converts(Softmax)
-def _softmax(builder: Builder, layer: Softmax, x: Value) -> Value:
-    return builder.add("softmax", x, size=x.size, features=layer.input_shape[-1])
+def _elementwise(kind: str, **constants: str | float) -> Converter:
+    """Return the converter of an elementwise function; strings among its constants are attributes of the layer."""
+
+    def add(builder: Builder, layer: Layer, x: Value) -> Value:
+        of: dict[str, Any] = {k: getattr(layer, v) if isinstance(v, str) else v for k, v in constants.items()}
+        return builder.add(kind, x, size=x.size, **of)
+
+    return add
 
 
-@_converts(BatchNorm)
-def _batch_norm(builder: Builder, layer: BatchNorm, x: Value) -> Value:
+def _features(kind: str, *arrays: str, **more: str) -> Converter:
+    """Return the converter of a function with arrays for each feature, which the layer has under the same names."""
+
+    def add(builder: Builder, layer: Layer, x: Value) -> Value:
+        of: dict[str, Any] = {name: single(getattr(layer, name)) for name in arrays}
+        numbers = {name: getattr(layer, value) for name, value in more.items()}
+        return builder.add(kind, x, size=x.size, features=layer.input_shape[-1], **of, **numbers)
+
+    return add
+
+
+def _affine(builder: Builder, x: Value, center: Any, factor: Array, shift: Any) -> Value:
+    given = {"center": center, "factor": factor, "shift": shift}
+    arrays: dict[str, Any] = {name: single(np.broadcast_to(value, factor.shape)) for name, value in given.items()}
+    return builder.add("affine", x, size=x.size, features=len(factor), products=x.size, **arrays)
+
+
+def _batch_norm(builder: Builder, layer: kinds.BatchNorm, x: Value) -> Value:
     factor = layer.gamma / np.sqrt(layer.running_var.astype(np.float64) + layer.epsilon)
     return _affine(builder, x, layer.running_mean, factor, layer.beta)
 
 
-@_converts(Scale)
-def _scale(builder: Builder, layer: Scale, x: Value) -> Value:
-    zero = np.zeros_like(layer.gamma)
-    return _affine(builder, x, zero, layer.gamma, zero)
-
-
-def _affine(builder: Builder, x: Value, center: Array, factor: Array, shift: Array) -> Value:
-    arrays: dict[str, Any] = {"center": _single(center), "factor": _single(factor), "shift": _single(shift)}
-    return builder.add("affine", x, size=x.size, features=len(factor), products=x.size, **arrays)
-
-
-@_converts(LayerNorm)
-def _layer_norm(builder: Builder, layer: LayerNorm, x: Value) -> Value:
-    arrays: dict[str, Any] = {"gamma": _single(layer.gamma), "beta": _single(layer.beta)}
-    return builder.add("layer_norm", x, size=x.size, epsilon=layer.epsilon, features=len(layer.gamma), **arrays)
-
-
-@_converts(RMSNorm)
-def _rms_norm(builder: Builder, layer: RMSNorm, x: Value) -> Value:
-    gamma = _single(layer.gamma)
-    return builder.add("rms_norm", x, size=x.size, gamma=gamma, epsilon=layer.epsilon, features=len(gamma))
-
-
-@_converts(Residual)
-def _residual(builder: Builder, layer: Residual, x: Value) -> Value:
+def _residual(builder: Builder, layer: kinds.Residual, x: Value) -> Value:
     f = add_layers(builder, layer.inner, x, "in the residual block, layer")
     return builder.add("add", x, f, size=x.size)
 
 
-@_converts(Embedding)
-def _embedding(builder: Builder, layer: Embedding, x: Value) -> Value:
-    chosen, others = layer._chosen, layer._others
-    whole: dict[str, Any] = {"chosen": chosen, "others": others, "first": layer._first, "many": layer._many}
-    return builder.add(
-        "embedding", x, size=len(others) + len(chosen) * layer.size, W=_single(layer.W), k=len(chosen),
-        o=len(others), width=layer.size, **{name: array.astype(np.int32) for name, array in whole.items()},
-    )  # fmt: skip
+def _embedding(builder: Builder, layer: kinds.Embedding, x: Value) -> Value:
+    whole = {"chosen": layer._chosen, "others": layer._others, "first": layer._first, "many": layer._many}
+    k, o, width = len(layer._chosen), len(layer._others), layer.size
+    arrays: dict[str, Any] = {name: array.astype(np.int32) for name, array in whole.items()}
+    return builder.add("embedding", x, size=o + k * width, W=single(layer.W), k=k, o=o, width=width, **arrays)
 
 
-@_converts(Conv2D)
-def _convolution(builder: Builder, layer: Conv2D, x: Value) -> Value:
-    windows, filters = layer._windows, layer.W.shape[-1]
+def _convolution(builder: Builder, layer: kinds.Conv2D, x: Value) -> Value:
+    windows, filters, places = layer._windows, layer.W.shape[-1], math.prod(layer._windows.output)
     b = np.zeros(filters) if layer.b is None else layer.b
-    size = math.prod(windows.output) * filters
     return builder.add(
-        "conv2d", x, size=size, W=_single(layer.W), b=_single(b), filters=filters, groups=layer.groups,
-        dilate_down=windows.dilation[0], dilate_right=windows.dilation[1],
-        products=math.prod(windows.output) * layer.W.size, **_geometry(windows),
+        "conv2d", x, size=places * filters, W=single(layer.W), b=single(b), filters=filters, groups=layer.groups,
+        dilate_down=windows.dilation[0], dilate_right=windows.dilation[1], products=places * layer.W.size,
+        **_geometry(windows),
     )  # fmt: skip
 
 
-@_converts(MaxPool2D)
-@_converts(AveragePool2D)
-def _pool(builder: Builder, layer: MaxPool2D | AveragePool2D, x: Value) -> Value:
-    kind = "max_pool" if isinstance(layer, MaxPool2D) else "average_pool"
-    return builder.add(kind, x, size=math.prod(layer.output_shape), **_geometry(layer._windows))
+def _pool(kind: str) -> Converter:
+    return lambda builder, layer, x: builder.add(
+        kind, x, size=math.prod(layer.output_shape), **_geometry(layer._windows)
+    )
 
 
-@_converts(GlobalAveragePool2D)
-def _global_pool(builder: Builder, layer: GlobalAveragePool2D, x: Value) -> Value:
+def _global_pool(builder: Builder, layer: kinds.GlobalAveragePool2D, x: Value) -> Value:
     height, width, channels = layer.input_shape
     none = ((0, 0), (0, 0))
     whole = Windows((height, width, channels), (height, width), (1, 1), (1, 1), none, (1, 1))
@@ -210,14 +139,37 @@ def _global_pool(builder: Builder, layer: GlobalAveragePool2D, x: Value) -> Valu
 
 def _geometry(windows: Windows) -> dict[str, Any]:
     """Return the geometry of windows over images."""
-    (height, width, channels), (kh, kw), (down, right) = windows.image, windows.size, windows.stride
+    names = ("height", "width", "channels", "kh", "kw", "down", "right", "top", "left", "rows", "columns")
     (top, _), (left, _) = windows.padding
-    rows, columns = windows.output
-    return {
-        "height": height, "width": width, "channels": channels, "kh": kh, "kw": kw, "down": down, "right": right,
-        "top": top, "left": left, "rows": rows, "columns": columns,
-    }  # fmt: skip
+    values = (*windows.image, *windows.size, *windows.stride, top, left, *windows.output)
+    return dict(zip(names, values, strict=True))
 
 
-def _single(array: Array) -> Array:
-    return np.ascontiguousarray(array, np.float32)
+LAYERS: dict[type[Layer], Converter] = {
+    kinds.Dense: lambda builder, layer, x: add_dense(builder, x, layer.W, layer.b),
+    kinds.ReLU: _elementwise("relu"),
+    kinds.LeakyReLU: _elementwise("leaky_relu", slope="negative_slope"),
+    kinds.ELU: _elementwise("elu", alpha="alpha", scale=1.0),
+    kinds.SELU: _elementwise("elu", alpha="ALPHA", scale="SCALE"),
+    kinds.Sigmoid: _elementwise("sigmoid"),
+    kinds.Tanh: _elementwise("tanh"),
+    kinds.HardSigmoid: _elementwise("hard_sigmoid"),
+    kinds.Softplus: _elementwise("softplus"),
+    kinds.SiLU: _elementwise("silu"),
+    kinds.Mish: _elementwise("mish"),
+    kinds.GELU: lambda builder, layer, x: _elementwise(
+        "gelu" if layer.approximate == "none" else "gelu_tanh"
+    )(builder, layer, x),
+    kinds.PReLU: _features("prelu", "alpha"),
+    kinds.Softmax: _features("softmax"),
+    kinds.LayerNorm: _features("layer_norm", "gamma", "beta", epsilon="epsilon"),
+    kinds.RMSNorm: _features("rms_norm", "gamma", epsilon="epsilon"),
+    kinds.BatchNorm: _batch_norm,
+    kinds.Scale: lambda builder, layer, x: _affine(builder, x, 0.0, layer.gamma, 0.0),
+    kinds.Residual: _residual,
+    kinds.Embedding: _embedding,
+    kinds.Conv2D: _convolution,
+    kinds.MaxPool2D: _pool("max_pool"),
+    kinds.AveragePool2D: _pool("average_pool"),
+    kinds.GlobalAveragePool2D: _global_pool,
+}  # fmt: skip

@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._internal.typing import Array
 from chainrule.encoding import Level, TableEncoding
 from chainrule.ensemble import Ensemble, Unit
-from chainrule.export.networks import add_dense, add_link, add_network
+from chainrule.export.networks import add_dense, add_link, add_network, single
 from chainrule.export.program import Builder, Field, Input, Value
 from chainrule.network import Network
 from chainrule.tables.date_words import SEPARATOR
@@ -69,9 +68,9 @@ def _step(builder: Builder, step: Step, columns: tuple[Field, ...]) -> Value:
     width = step.width
     if isinstance(step, Lookup):
         return builder.add("lookup", size=width, dtype="float64", text=columns[0], keys=step.keys,
-                           table=_single(step.table), count=len(step.keys), width=width)  # fmt: skip
+                           table=single(step.table), count=len(step.keys), width=width)  # fmt: skip
     if isinstance(step, Words):
-        arrays = {name: _single(getattr(step, name)) for name in step.arrays}
+        arrays = {name: single(getattr(step, name)) for name in step.arrays}
         kept, buckets = step.components.shape
         return builder.add("words", size=kept, dtype="float64", text=columns[0], kept=kept, buckets=buckets,
                            products=kept * buckets, **arrays)  # fmt: skip
@@ -165,7 +164,7 @@ def _values(builder: Builder, i: int, levels: Any, x: Value | None, columns: Seq
     if None in levels:
         hole = count - 1
     known = [level for level in levels if level is not None]
-    arguments = {"table": _single(table), "count": len(known), "width": table.shape[1]}
+    arguments = {"table": single(table), "count": len(known), "width": table.shape[1]}
     if x is not None:
         return builder.add("level", x, size=table.shape[1], dtype="float64", index=i, hole=hole, last=count,
                            levels=np.array(known, np.float64), **arguments)  # fmt: skip
@@ -205,7 +204,3 @@ def add_unit(builder: Builder, unit: Unit, p: Value) -> Value:
         return builder.add("unit", p, size=p.size, dtype="float64", **arrays)
     most = np.log(unit.high + unit.shift)
     return builder.add("exp_unit", p, size=p.size, dtype="float64", **arrays, shift=unit.shift, most=most)
-
-
-def _single(array: Array) -> Array:
-    return np.ascontiguousarray(array, np.float32)
