@@ -132,8 +132,14 @@ def _column(name: str, levels: tuple[Level, ...] | None) -> Input:
 def add_ensemble(builder: Builder, ensemble: Ensemble, x: Value | None, columns: Sequence[Input] = ()) -> Value:
     """Add an ensemble to numbers x, or to columns, and return its predictions; in float64 if they have a unit."""
     encoding = ensemble.encoding
-    values = [_values(builder, i, of, x, columns) for i, of in enumerate(encoding.levels)]
-    z = add_scaled(builder, encoding, builder.joined(values))
+    if x is not None and all(of is None for of in encoding.levels):
+        index = np.arange(x.size, dtype=np.int32)  # a copy: other values are put beside these
+        values = (
+            x if builder.ops else builder.add("pick_all", x, size=x.size, dtype="float64", index=index, count=x.size)
+        )
+    else:
+        values = builder.joined([_values(builder, i, of, x, columns) for i, of in enumerate(encoding.levels)])
+    z = add_scaled(builder, encoding, values)
     low = np.concatenate([np.zeros(0), *(q[:-1] for q in encoding.quantiles)])
     width = np.concatenate([np.zeros(0), *(np.diff(q) for q in encoding.quantiles)])
     index = np.repeat(encoding.encoded, [len(q) - 1 for q in encoding.quantiles]).astype(np.int32)
@@ -186,14 +192,13 @@ def add_scaled(builder: Builder, encoding: TableEncoding, values: Value) -> Valu
 
 def add_mean(builder: Builder, networks: Sequence[Network], x: Value) -> Value:
     """Add networks and the mean of their predictions."""
-    total = None
+    total: Any = None
     for i, network in enumerate(networks):
-        if len(networks) > 1:
-            builder.note = f"network {i + 1} of {len(networks)}"
+        builder.note = f"network {i + 1} of {len(networks)}" if len(networks) > 1 else ""
         p = add_network(builder, network, x)
         total = p if total is None else builder.add("add", total, p, size=p.size)
-    assert total is not None  # noqa: S101  (for the type checker: there is a network)
-    return total if len(networks) == 1 else builder.add("times", total, size=total.size, factor=1 / len(networks))
+    count = len(networks)
+    return builder.add("times", total, size=total.size, factor=1 / count) if count > 1 else total
 
 
 def add_unit(builder: Builder, unit: Unit, p: Value) -> Value:
