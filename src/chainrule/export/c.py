@@ -71,11 +71,12 @@ def _body(program: Program, memory: Memory) -> Iterator[str]:
         if op.note:
             yield f"/* {comment(op.note)} */"
         if op.kind == "numbers":
-            of = enumerate(op.arguments["fields"])
-            yield from (f"*({memory.at(op.y, k)}) = {_field(field, names)};" for k, field in of)
+            base, at = memory.at(op.y)
+            yield from (f"{base}[{at + k}] = {_field(field, names)};" for k, field in enumerate(op.arguments["fields"]))
         elif op.kind != "join":
             kind = op.kind if op.kind in library(FUNCTIONS) else f"{op.kind}_"
-            places = dict(zip(("y", "x", "f"), (memory.at(value) for value in (op.y, *op.inputs)), strict=False))
+            lies = (memory.at(value) for value in (op.y, *op.inputs))
+            places = dict(zip(("y", "x", "f"), (f"{base} + {k}" if k else base for base, k in lies), strict=False))
             given = [places.get(name) or _argument(op, i, name, names) for name in library(FUNCTIONS)[kind].parameters]
             yield f"{kind}({', '.join(given)});"
 

@@ -57,11 +57,11 @@ class Memory:
             offset += at
         return value, offset
 
-    def at(self, value: Value, more: int = 0) -> str:
-        """Return where a vector begins, as an expression of C."""
+    def at(self, value: Value) -> tuple[str, int]:
+        """Return where a vector lies: the name of an array, and its place in it."""
         root, offset = self._root(value)
         base, at = self._place[root]
-        return f"{base} + {at + offset + more}" if at + offset + more else base
+        return base, at + offset
 
     @property
     def bytes(self) -> int:

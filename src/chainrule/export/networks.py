@@ -35,14 +35,15 @@ def add_layers(builder: Builder, layers: Sequence[Layer], x: Value, what: str = 
             continue
         if type(layer) not in LAYERS:
             raise ValueError(f"export: layer {i}, {layer!r}, cannot be written in another language.")
-        builder.note = builder.note or f"{what} {i}, {layer!r}"
+        sizes = " to ".join(str(math.prod(shape)) for shape in (layer.input_shape, layer.output_shape))
+        builder.note += f"{'; ' if builder.note else ''}{what} {i}, {type(layer).__name__}: {sizes}"
         x = LAYERS[type(layer)](builder, layer, x)
     return x
 
 
 def add_link(builder: Builder, loss: Loss, y: Value) -> Value:
     """Add the inverse link of a loss."""
-    builder.note = f"predictions of {loss!r}"
+    builder.note = f"the inverse link of {type(loss).__name__}"
     if type(loss) is SoftmaxCrossEntropy:
         return builder.add("softmax", y, size=y.size, features=y.size)
     if type(loss) is SigmoidCrossEntropy:
