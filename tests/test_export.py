@@ -513,6 +513,21 @@ def test_the_same_model_gives_the_same_files():
         assert str(make(build.program(model))).isascii()
 
 
+def test_what_the_code_needs():
+    """NumPy and Python's own modules; nothing in JavaScript; math.h and integers in C."""
+    model, _ = handmade()["regression (), ensemble"]
+    for program in (build.program(model), build.program(CASES["images"][0])):
+        imported = set(re.findall(r"^(?:import|from) ([\w.]+)", numpy_script.script(program), re.MULTILINE))
+        assert {name for name in imported if name.partition(".")[0] not in sys.stdlib_module_names} <= {
+            "numpy",
+            "numpy.typing",
+        }
+        assert not re.search(r"^import |require\(|\bimport\(", javascript.module(program), re.MULTILINE)
+        source = c.files(program, "m")[".c"]
+        assert set(re.findall(r"#include (\S+)", source)) <= {"<math.h>", "<stdint.h>", '"m.h"'}
+        assert not re.search(r"\b(malloc|calloc|realloc|alloca|free)\(", source)
+
+
 def test_nothing_ends_a_string_a_comment_or_a_script():
     model, _ = handmade()[f"multiclass {EVIL[:3]}"]
     program = build.program(model)
