@@ -5,6 +5,7 @@ Run as a program: in .ci/run in an environment that has nothing else, and by tes
 hidden.
 """
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -38,6 +39,22 @@ def serve():
     return count
 
 
+def serve_tables():
+    """Predict rows of tables that were trained elsewhere, as a person types them; return the number of tables."""
+    paths = sorted(FILES.glob("tables/*/*.safetensors"))
+    for path in paths:
+        expected, model = json.loads(path.with_suffix(".json").read_text(encoding="utf-8")), cr.load(path)
+        rows = expected.pop("rows")
+        for method, wanted in expected.items():
+            got = getattr(model, method)(rows)
+            if isinstance(wanted[0], str):
+                assert got.tolist() == wanted, path
+            else:
+                np.testing.assert_allclose(got, wanted, rtol=1e-5, atol=1e-5, err_msg=f"{path}: {method}")
+    assert len(paths) >= 2, paths
+    return len(paths)
+
+
 def main():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(400, 4))
@@ -65,7 +82,7 @@ def main():
     assert accuracy > 0.8, accuracy
     spirals = cr.datasets.load_spirals(rows=60)
     assert spirals.X.shape == (60, 2)
-    served = serve()
+    served = serve() + serve_tables()
     foreign = {name.partition(".")[0] for name in sys.modules} - set(sys.stdlib_module_names) - ALLOWED - BUILT_IN
     foreign = {name for name in foreign if not name.startswith(("_", "sitecustomize", "usercustomize"))}
     assert not foreign, f"chainrule loaded {sorted(foreign)}"

@@ -17,7 +17,7 @@ def schema_of(*columns, **more):
 
 
 def arrays(frame, columns):
-    """Return the columns of a frame as the reader returns them."""
+    """Return the columns of a frame, as cast returns it, as the reader returns them."""
     made = {}
     for column in columns:
         values = frame[column.name]
@@ -29,30 +29,41 @@ def arrays(frame, columns):
     return made
 
 
-def theirs(column, values, **more):
-    """Return what polars makes of values, and which of them it refuses."""
+def differences(column, texts, **more):
+    """Return the texts that are read in another way than by polars: the text, theirs and ours; None for refused."""
     schema = schema_of(column, **more)
-    frame = as_frame(pl.DataFrame({column.name: pl.Series(values)}))
+    frame = as_frame(pl.DataFrame({column.name: pl.Series(texts, dtype=pl.String)}))
     checked = Checker(schema, coerce=True)(frame)
-    refused = checked[column.name].is_null() & frame[column.name].is_not_null()
-    return arrays(cast(checked, schema.columns), [column])[column.name], refused.to_numpy()
-
-
-def differences(column, values, **more):
-    """Return the values that are read in another way than by polars: the value, theirs and ours; None for refused."""
-    expected, refused = theirs(column, values, **more)
-    reader, found, fine = Reader(schema_of(column, **more)), [], []
-    for value, want, no in zip(values, expected, refused, strict=True):
+    expected = arrays(cast(checked, schema.columns), [column])[column.name].tolist()
+    refused = (checked[column.name].is_null() & frame[column.name].is_not_null()).to_list()
+    reader, found, fine = Reader(schema), [], []
+    for text, want, no in zip(texts, expected, refused, strict=True):
+        theirs = None if no and text not in column.holes else want
         try:
-            (ours,) = reader({column.name: [value]})[column.name]
+            ours = reader({column.name: text})[column.name].tolist()[0]
         except ValueError:
             ours = None
-        want = None if no and value not in column.holes else want
-        if want is not None:
-            fine.append((value, want))
-        if (want is None) != (ours is None) or (want is not None and want != ours and (want == want or ours == ours)):
-            found.append((value, want, ours))
-    if fine and not found:  # all at once
-        at_once = reader({column.name: [value for value, _ in fine]})[column.name]
-        np.testing.assert_array_equal(at_once, np.array([want for _, want in fine], dtype=at_once.dtype))
+        if repr(theirs) != repr(ours):
+            found.append((text, theirs, ours))
+        elif ours is not None:
+            fine.append((text, ours))
+    at_once = reader({column.name: [text for text, _ in fine]})[column.name].tolist() if fine else []
+    assert repr(at_once) == repr([ours for _, ours in fine])
     return found
+
+
+def both(column, values, **more):
+    """Return what polars and the reader make of a column, and their notes; None where it is refused."""
+    schema = schema_of(column, **more)
+    made = []
+    checker, reader = Checker(schema), Reader(schema)
+    frame = as_frame(pl.DataFrame({column.name: values if isinstance(values, pl.Series) else pl.Series(values)}))
+    for read, notes in (
+        (lambda: arrays(cast(checker(frame), schema.columns), [column]), checker.notes),
+        (lambda: reader({column.name: values}), lambda: reader.notes),
+    ):
+        try:
+            made.append((read()[column.name].tolist(), notes()))
+        except ValueError as error:
+            made.append(str(error).split(": correct it")[0].split(": write it")[0])
+    return made

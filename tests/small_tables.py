@@ -40,6 +40,11 @@ WORDS = [
 SHORT = {"max_iter": 3, "hidden_layer_sizes": (8,)}
 
 
+def small_ensembles(task, arguments, *, ensemble=models.ensemble, **more):
+    """Stands for ``models.ensemble``: five networks of eight units."""
+    return ensemble(task, {"n_estimators": 5, "hidden_layer_sizes": (8,), "max_iter": 8, **arguments}, **more)
+
+
 def frame(rows=240, seed=0):
     rng = np.random.default_rng(seed)
     size = np.abs(rng.normal(80, 30, rows)).round(2)

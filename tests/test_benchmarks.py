@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -135,6 +136,14 @@ def test_accuracy_on_public_tables():
     rows = [line for line in printed.splitlines() if line.startswith("|")]
     assert rows[0] == "| model | tables | error | mean rank | log-loss | ECE | seconds |"
     assert rows[2].startswith("| linear | 1 | 0.0")
+
+
+def test_a_service_under_load():
+    printed = run(code=("-m", "benchmarks.serve"))
+    assert re.search(
+        r"single rows: 200 requests, [\d,]+ rows/s\n  median [\d.]+ ms, 99th percentile [\d.]+ ms\n", printed
+    )
+    assert re.search(r"10,000 rows a request: [\d,]+ rows/s", printed)
 
 
 def test_many_rows_through_predict():

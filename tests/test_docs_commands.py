@@ -40,6 +40,7 @@ SHORTER = {
     "-m benchmarks ": "-m benchmarks --quick ",
     "-m benchmarks.tabular": "-m benchmarks.tabular --quick wine diabetes",
     "mnist_records.py": "mnist_records.py --rows 300 --epochs 1",
+    "serve runs/customers": "serve runs/customers --port 0",
     "--keep": "",
     "chainrule sample": "chainrule sample --overwrite",
 }
@@ -110,6 +111,7 @@ def test_commands_in_the_documents_run(name, lines, kept, tmp_path, monkeypatch)
     (tmp_path / "docs").mkdir(exist_ok=True)  # of the repository, where these commands are typed
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(DATASETS, "mnist", mnist)
+    monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: None)  # a service would wait for requests
     new = "digits.csv" if name == "guide.md" else "people.csv"  # what new.csv has is the page's own
     (tmp_path / new).rename("new.csv")
     for line in lines:

@@ -6,7 +6,7 @@ import pytest
 
 import small_tables
 from chainrule import tables
-from chainrule.tables import predicting
+from chainrule.tables import files, predicting
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
 from chainrule.tables.predicting import predict
@@ -130,3 +130,24 @@ def test_a_number_that_cannot_be_squared_is_beyond_all_others():
     found = predict(trained, pl.DataFrame({"x": [1e300, np.inf, -1e200, -np.inf]}))[0]["p_1"].to_list()
     assert (found[0], found[2]) == (found[1], found[3])
     assert found[0] != found[2]
+
+
+def test_columns_are_kept_before_the_predictions(tmp_path):
+    """Inputs and others, in memory and block by block, under their names and without a note."""
+    frame = small_tables.frame(60)
+    saved = small_tables.trained("binary", inputs=("size", "rooms"))
+    tables.save(saved, tmp_path / "run")
+    rows = frame.select("id", "size", "rooms", "late")
+    expected = tables.predict(saved, rows.select("size", "rooms"))[0]
+    for keep in (["id", "rooms"], "id"):
+        found, told = tables.predict(saved, rows, keep=keep)
+        names = [keep] if isinstance(keep, str) else keep
+        assert found.equals(pl.concat([rows.select(names), expected], how="horizontal"))
+        assert not any("id" in note.split("'") for note in told)
+    rows.write_csv(tmp_path / "rows.csv")
+    files.predict_file(tables.load(tmp_path / "run"), tmp_path / "rows.csv", tmp_path / "out.csv", keep=["id"])
+    assert pl.read_csv(tmp_path / "out.csv")["id"].to_list() == rows["id"].to_list()
+    with pytest.raises(ValueError, match=r"keep: there is no column 'ID'\. Did you mean 'id'"):
+        tables.predict(saved, rows, keep=["ID"])
+    with pytest.raises(ValueError, match="keep: 'p_yes' is also the name of a prediction"):
+        tables.predict(saved, rows.rename({"late": "p_yes"}), keep=["p_yes"])

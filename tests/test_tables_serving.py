@@ -15,6 +15,7 @@ import small_tables
 from chainrule import tables
 from chainrule.files.container import TABLE, opened, read_array, read_header, write_file
 from chainrule.files.values import ModelFileError
+from chainrule.tables import models
 from chainrule.tables.fitted_steps import steps_of
 from chainrule.tables.serving.steps import STEPS
 from test_package import HIDE
@@ -29,8 +30,15 @@ def quiet(frame, target, **options):
         return tables.train(frame, target, **options)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "ensemble", small_tables.small_ensembles)
+        yield
+
+
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(tmp_path_factory, small):
     """Return a folder with the runs of every task, with one network and as an ensemble, and the table."""
     folder = tmp_path_factory.mktemp("runs")
     frame = small_tables.frame(120)

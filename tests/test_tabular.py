@@ -297,7 +297,7 @@ def test_out_of_fold_predictions_never_come_from_a_member_trained_on_the_row(rec
     by_row = np.zeros((90, 1))
     for member in recorded["made"].members:
         by_row[member.held_out] += member.logits[model.best_iter_] / 2
-    unit = model.ensemble_
+    unit = model.ensemble_.unit
     np.testing.assert_allclose(
         model.oof_predictions_, np.clip(unit.center + unit.scale * by_row, unit.low, unit.high), rtol=1e-5, atol=1e-6
     )
@@ -320,7 +320,7 @@ def test_the_linear_share_is_the_best_convex_mixture():
         if one.linear_share_:
             W, b, share = one.ensemble_.linear
             mean = (1 - share) * mean + share * (z @ W + b)
-        unit = one.ensemble_
+        unit = one.ensemble_.unit
         expected = np.clip(unit.center + unit.scale * mean, unit.low, unit.high).ravel()
         np.testing.assert_allclose(one.predict(X), expected, rtol=1e-6, atol=1e-9)
 

@@ -2,7 +2,8 @@
 
 Run once for each version, and never again: what a version wrote must stay readable. The folder format-1 has two files
 as they were written before the first release: no seed, networks only. The folder several-networks has two estimators
-that were fitted with ``n_ensemble=3``, a parameter that they no longer have.
+that were fitted with ``n_ensemble=3``, a parameter that they no longer have; the folder tables/1 two tables, as
+model.safetensors of a run first held them.
 """
 
 import contextlib

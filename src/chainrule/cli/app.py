@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from chainrule._version import __version__
-from chainrule.cli import check, evaluate, explain, export, predict, sample, train, tune
+from chainrule.cli import check, evaluate, explain, export, predict, sample, serve, train, tune
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,7 +34,7 @@ def chainrule(
 
 
 for command in (
-    train.train, tune.tune, evaluate.evaluate, predict.predict, export.export, explain.explain, check.check,
-    sample.sample,
+    train.train, tune.tune, evaluate.evaluate, predict.predict, serve.serve, export.export, explain.explain,
+    check.check, sample.sample,
 ):  # fmt: skip
     app.command()(command)

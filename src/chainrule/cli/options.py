@@ -19,7 +19,7 @@ TABLE, NET, LEARN, SEARCH, RUN = "Tables", "Network", "Training", "Search", "Run
 DATA_SETS_ONLY = ("schedule", "warm_up", "data")
 TABLES_ONLY = (
     "target", "task", "categorical", "numeric", "drop", "date", "test", "validation", "time_column", "group",
-    "class_weight", "delimiter", "decimal", "stream", "print_python", "fast", "metric", "minutes",
+    "class_weight", "delimiter", "decimal", "stream", "print_python", "fast", "metric", "threshold", "minutes",
 )  # fmt: skip
 RUN_ONLY = ("data", "stream", "print_python", "out", "overwrite", "resume", "quiet")  # not kept with a training run
 PARAMETERS = {
@@ -153,6 +153,14 @@ class TrainOptions(TableOptions):
     metric: Annotated[
         Text,
         option(TABLE, "What to choose by: accuracy, balanced-accuracy, f1, auc or log-loss; rmse or mae for a number."),
+    ] = None
+    threshold: Annotated[
+        Text,
+        option(
+            TABLE,
+            "The probability from which a yes is predicted: 0.3, auto for the best F1 score, or cost:10:1 if missing a "
+            "case costs ten times as much as a false alarm.",
+        ),
     ] = None
     minutes: Annotated[Real, option(TABLE, "Time limit for training an ensemble, in minutes.")] = None
     stream: Annotated[bool, option(TABLE, "Read the file in chunks (automatic for large files).", "--stream")] = False

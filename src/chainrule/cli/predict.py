@@ -34,6 +34,10 @@ def predict(
     coerce: Annotated[
         bool, option(TABLE, "Treat values that do not match their column's type as missing.", "--coerce")
     ] = False,
+    keep: Annotated[
+        list[str] | None,
+        option(TABLE, "Column to repeat before the predictions, such as an id; repeatable.", metavar="COLUMN"),
+    ] = None,
     delimiter: Annotated[str | None, option(TABLE, "CSV delimiter; by default that of training.")] = None,
     decimal: Annotated[
         str | None, option(TABLE, "Decimal mark, '.' or ','; by default that of training.", metavar="MARK")
@@ -47,7 +51,10 @@ def predict(
     --out may then end in .csv, .csv.gz, .tsv, .parquet, .arrow, .jsonl, .json or .xlsx.
     """
     check_out(out, overwrite=overwrite)
-    asked = {"interval": interval, "coerce": coerce or None, "delimiter": delimiter, "decimal": decimal, "data": data}
+    asked = {
+        "interval": interval, "coerce": coerce or None, "keep": keep or None, "delimiter": delimiter,
+        "decimal": decimal, "data": data,
+    }  # fmt: skip
     given = {name: value for name, value in asked.items() if value is not None}
     commands_of(folder).predict(folder, source, out, **given)
 

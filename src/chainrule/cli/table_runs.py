@@ -126,6 +126,7 @@ def predict(
     *,
     interval: float | None = None,
     coerce: bool = False,
+    keep: Sequence[str] = (),
     data: Path | None = None,
     **reads: Any,
 ) -> None:
@@ -146,6 +147,7 @@ def predict(
                 parquet=kind == "parquet",
                 interval=interval,
                 coerce=coerce,
+                keep=keep,
                 show=Printer(),
                 **reads,
             )
@@ -155,7 +157,7 @@ def predict(
                 sys.stdout.buffer.flush()
     else:
         table = read(source, schema=saved.schema, **reads)
-        frame, notes = predicting.predict(saved, table.frame, interval=interval, coerce=coerce)
+        frame, notes = predicting.predict(saved, table.frame, interval=interval, coerce=coerce, keep=keep)
         rows, notes = frame.height, (*table.notes[1:], *notes)
         if out is None:
             write_data(frame.write_csv())

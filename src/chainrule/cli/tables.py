@@ -41,6 +41,7 @@ WORDS = {
     **{REFUSED.format(parameter): rf"{spelled(name)}: must be \1, got \2." for name, parameter in PARAMETERS.items()},
     r"^unknown activation": "--activation: unknown activation",
     r"^metric: |^(?=unknown metric)": "--metric: ",
+    r"^threshold: ": "--threshold: ",
     r"gradient_clip=": "--clip-norm ",
     r"learning_rate_init": "--learning-rate",
 }
@@ -58,7 +59,7 @@ def _arguments(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the parameters of the estimator, and the other arguments of :func:`chainrule.tables.train`."""
     check_bounds("train", plan.options)
     given = {name: value for name, value in plan.options.items() if value not in (None, [])}
-    kind = {name: given[name] for name in ("fast", "metric", "minutes") if given.get(name)}
+    kind = {name: given[name] for name in ("fast", "metric", "threshold", "minutes") if given.get(name)}
     return of_network(given), of_table({"test": str(TEST), **given}) | kind
 
 

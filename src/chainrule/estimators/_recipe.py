@@ -101,11 +101,16 @@ def second_is_better(
     groups: Any,
     seed: int,
     threads: int,
+    *,
+    count: int = 1,
+    epochs: float = 0.25,
+    chance: float = CHANCE,
 ) -> bool:
     """Return whether the second of two encodings or targets is better than the first, by more than chance.
 
-    A network for each is trained on four folds of up to 10,000 rows, for a quarter of the epochs. The losses of their
-    predictions for the rows of the fifth, a function of the target, the rows and the outputs, are compared row by row.
+    ``count`` networks for each are trained on four folds of up to 10,000 rows, for a share of the epochs. The losses of
+    their predictions for the rows of the fifth, a function of the target, the rows and the outputs, are compared row by
+    row: their mean difference must exceed ``chance`` standard errors.
     """
     rng, some = np.random.default_rng([seed, 1]), np.arange(len(z))
     if len(z) > PILOT:
@@ -115,8 +120,8 @@ def second_is_better(
     for encoding, target in (first, second):
         part = replace(target, t=target.t[some], strata=target.strata[some])
         made = make_members(model, encoding, z[some], part, weight, groups, np.random.default_rng([seed, 2]))
-        both.append(replace(made, members=made.members[:1], epochs=max(1, made.epochs // 4), scores=[]))
-    if len(both[0].members[0].held_out) < 2:
+        both.append(replace(made, members=made.members[:count], epochs=max(1, int(epochs * made.epochs)), scores=[]))
+    if sum(len(member.held_out) for member in both[0].members) < 2:
         return False
 
     def run(made: Members, target: Target) -> Array:
@@ -136,7 +141,7 @@ def second_is_better(
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         return False
     better = one - other
-    return bool(better.mean() > CHANCE * better.std(ddof=1) / math.sqrt(len(better)))
+    return bool(better.mean() > chance * better.std(ddof=1) / math.sqrt(len(better)))
 
 
 def fit_to_time(made: Members, rng: np.random.Generator, threads: int, seconds: float) -> None:

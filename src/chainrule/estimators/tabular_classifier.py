@@ -73,6 +73,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         decides between epochs that are nearly equal. For "balanced_accuracy" and "f1", which suit rare classes,
         ``predict`` compares the probabilities with thresholds that are best out of fold. "f1" is that of the second
         class if there are two, and the mean over the classes if there are more.
+    threshold : float, optional
+        The probability above which ``predict`` gives the second of two classes, or each of several labels; not with
+        an ``eval_metric`` that chooses thresholds. If missing a case costs c times as much as a false alarm,
+        1 / (1 + c) has the least expected cost.
     label_smoothing : float
         ε in [0, 1) of :class:`chainrule.losses.SoftmaxCrossEntropy`; not used for several labels at once.
     class_weight : dict, "balanced" or None
@@ -141,6 +145,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseTabular._parameter_constraints,
         "eval_metric": [StrOptions(set(METRICS))],
+        "threshold": [Interval(Real, 0, 1, closed="neither"), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
     }
@@ -157,6 +162,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         max_iter: Any = "auto",
         max_minutes: Any = None,
         eval_metric: Any = "accuracy",
+        threshold: Any = None,
         label_smoothing: Any = 0.1,
         class_weight: Any = None,
         linear: Any = "auto",
@@ -175,6 +181,7 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         self.max_iter = max_iter
         self.max_minutes = max_minutes
         self.eval_metric = eval_metric
+        self.threshold = threshold
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
         self.linear = linear
@@ -234,10 +241,17 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         return np.asarray(t.toarray() if hasattr(t, "toarray") else t)
 
     def _target(self, y: Array) -> Target:
+        if self.threshold is not None and self.eval_metric in WITH_THRESHOLDS:
+            raise ValueError(f"threshold: eval_metric={self.eval_metric!r} chooses thresholds: omit one of them.")
         if self._multilabel:
             self.classes_ = np.arange(y.shape[1])
             return Target(y, np.unique(y, axis=0, return_inverse=True)[1].ravel(), y.shape[1], SigmoidCrossEntropy())
         self.classes_, t = np.unique(y, return_inverse=True)
+        if self.threshold is not None and len(self.classes_) > 2:
+            raise ValueError(
+                f"threshold: expected two classes, y has {len(self.classes_)}: omit it, or give eval_metric="
+                '"balanced_accuracy".'
+            )
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__}: y has one class, {self.classes_.tolist()[0]!r}: expected at least two classes."
@@ -292,7 +306,10 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         p: Array = target.loss.inverse_link(out / self.temperature_)
         if linear is not None:
             p = self._with_linear(ensemble, p, linear, target, weight)
-        if self.eval_metric in WITH_THRESHOLDS:
+        if self.threshold is not None:
+            yes = float(self.threshold)
+            ensemble.thresholds = np.full(p.shape[1], yes) if t.ndim == 2 else np.array([1 - yes, yes])
+        elif self.eval_metric in WITH_THRESHOLDS:
             ensemble.thresholds = best_thresholds(self.eval_metric, t[known], p[known], some)
         return p
 

@@ -20,6 +20,7 @@ from chainrule.estimators._tabular import BaseTabular
 from chainrule.losses import SquaredError
 
 ERRORS = 1_000  # out-of-fold errors that are kept
+TRIED = 2  # members that try a logarithm
 SKEWED = 1.0  # the skewness from which the logarithm of a target is tried, and
 SPREAD = 0.5  # its standard deviation divided by the mean
 WIDER = 0.1  # the range of predictions than that of training, on each side
@@ -70,7 +71,8 @@ class TabularRegressor(RegressorMixin, BaseTabular):
         fewer rows. A fit with a limit is not reproducible to the bit.
     log_target : bool or "auto"
         Whether the networks learn the logarithm of y (of y + 1 if a value is 0), for a single output that is never
-        negative. "auto" tries it for skewed targets.
+        negative. "auto" tries both for a skewed target: two networks each, fully trained, predict the folds that they
+        were not trained on, and the smaller squared error decides.
     eval_metric : str
         What the epoch and λ are chosen by: "squared_error" or "absolute_error".
     linear : bool or "auto"
@@ -241,8 +243,9 @@ class TabularRegressor(RegressorMixin, BaseTabular):
             return np.square((_unbiased(target.unit, y[rows], out)(out) - y[rows]) / unit.scale)[:, 0]
 
         if self.log_target is True or second_is_better(
-            self, (encoding, target), (encoding, other), losses, z, weight, groups, seed, self._threads()
-        ):
+            self, (encoding, target), (encoding, other), losses, z, weight, groups, seed, self._threads(),
+            count=TRIED, epochs=1.0, chance=0.0,
+        ):  # fmt: skip
             return encoding, other
         return encoding, target
 

@@ -147,16 +147,20 @@ class Classifier(_Model):
 
     def predict(self, X: Any) -> Array:
         """Return the predicted label for each row of X; for multilabel targets, a row of 0 and 1."""
-        p = self._outputs(X)
-        if self.ensemble is None:
-            return self._labels.from_outputs(p)
-        chosen = self.ensemble.chosen(p)
-        return chosen if self._labels.target == "multilabel-indicator" else self.classes_[chosen]
+        return self.predict_both(X)[0]
 
     def predict_proba(self, X: Any) -> Array:
         """Return class probabilities (rows, classes), in the order of ``classes_``."""
+        return self.predict_both(X)[1]
+
+    def predict_both(self, X: Any) -> tuple[Array, Array]:
+        """Return the labels and the probabilities of the rows of X, from one pass."""
         p = self._outputs(X)
-        return np.hstack([1 - p, p]) if p.shape[1] == 1 else p
+        shares = np.hstack([1 - p, p]) if p.shape[1] == 1 else p
+        if self.ensemble is None:
+            return self._labels.from_outputs(p), shares
+        chosen = self.ensemble.chosen(p)
+        return (chosen if self._labels.target == "multilabel-indicator" else self.classes_[chosen]), shares
 
     def __repr__(self) -> str:
         first = ", ".join(repr(label) for label in self.classes_[:5].tolist())

@@ -16,6 +16,7 @@ from chainrule.tables.schema import Column, Schema
 
 __all__ = ["Checker", "check", "empty_row"]
 
+
 def check(frame: pl.DataFrame, schema: Schema, *, coerce: bool = False) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Return rows with the columns and types of a schema, and notes.
 

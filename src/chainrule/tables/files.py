@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,6 +33,7 @@ def predict_file(
     parquet: bool = False,
     interval: float | None = None,
     coerce: bool = False,
+    keep: Sequence[str] = (),
     delimiter: str | None = None,
     decimal: str | None = None,
     show: Callable[[State], Any] | None = None,
@@ -46,7 +47,7 @@ def predict_file(
         ``out`` is replaced once all rows are predicted.
     parquet : bool
         Whether to write Parquet instead of CSV.
-    interval, coerce : as for :func:`chainrule.tables.predict`
+    interval, coerce, keep : as for :func:`chainrule.tables.predict`
     delimiter : str, optional
         The delimiter of a CSV file; detected by default.
     decimal : str, optional
@@ -66,8 +67,9 @@ def predict_file(
     """
     source = open_rows(path, run.schema, delimiter=delimiter, decimal=decimal)
     names = [column.name for column in run.schema.used if column.name in source.columns]
-    predictor = Predictor(run, interval=interval, coerce=coerce, whole=False)
+    predictor = Predictor(run, interval=interval, coerce=coerce, keep=keep, whole=False)
     predictor.look(list(source.columns))
+    names += [name for name in predictor.keep if name not in names]
     meter = Meter(show, "predicting", source.height, source.path.stat().st_size)
 
     def predicted() -> Iterator[pl.DataFrame]:

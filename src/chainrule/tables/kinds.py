@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import math
 import re
 from dataclasses import replace
@@ -156,7 +157,7 @@ def _numbers(column: Column, present: pl.Series) -> Column:
     counts = column.read_as == "whole" and not column.missing and column.distinct == len(present) >= FEWEST
     if counts and bounds["high"] - bounds["low"] + 1 == len(present):
         return replace(column, kind="identifier", dropped="values increase by one (identifier)", **bounds)
-    return replace(column, kind="number", **bounds)
+    return replace(column, kind="number", **bounds, typical=_middle(present, present))
 
 
 def _digits(present: pl.Series) -> dates.Dates | None:
@@ -205,10 +206,12 @@ def _with_holes(column: Column, present: pl.Series, read: pl.Series) -> Column:
     words = present.filter(read.is_null())
     changes = _bounds(read.drop_nulls()) if column.kind == "number" else {}
     holes = _texts(words)[:HOLES]
-    return replace(column, missing=column.missing + len(words), holes=holes, **changes)
+    typical = _middle(present, read)
+    return replace(column, missing=column.missing + len(words), holes=holes, typical=typical, **changes)
 
 
 def _categories(column: Column, present: pl.Series) -> Column:
+    column = replace(column, typical=_most_frequent(present))
     if column.distinct > FEW:
         return replace(column, kind="many")
     return replace(column, kind="category", categories=_texts(present))
@@ -221,7 +224,7 @@ def _yes_no(column: Column, present: pl.Series) -> Column:
     no, yes = texts
     if no.lower() in YES and yes.lower() not in YES:
         no, yes = yes, no
-    return replace(column, kind="yes/no", categories=(no, yes))
+    return replace(column, kind="yes/no", categories=(no, yes), typical=_most_frequent(present))
 
 
 def _dates(column: Column, present: pl.Series, given: str | None, found: dates.Dates | None = None) -> Column:
@@ -243,7 +246,7 @@ def _dates(column: Column, present: pl.Series, given: str | None, found: dates.D
             raise ValueError(f"--date: no value of {column.name!r} matches the format {given!r}.")
         column, present = _with_holes(column, present, read), read.drop_nulls()
     else:  # the type in the file is a date: no text to parse
-        formats = None
+        column, formats = replace(column, typical=_middle(present, present)), None
     zone = date_words.zone(formats) or getattr(present.dtype, "time_zone", None) or ""
     both: Any = (present.min(), present.max())
     low, high = ((end.replace(tzinfo=None) if zone else end).isoformat() for end in both)
@@ -255,6 +258,20 @@ def _dates(column: Column, present: pl.Series, given: str | None, found: dates.D
 def _texts(present: pl.Series) -> tuple[str, ...]:
     """Return the sorted values as strings."""
     return tuple(present.unique().sort().cast(pl.String))
+
+
+def _most_frequent(present: pl.Series) -> str:
+    return str(present.mode().sort().cast(pl.String)[0])
+
+
+def _middle(present: pl.Series, read: pl.Series) -> float | str | None:
+    """Return the value, as it stands in the table, whose number or date is the median."""
+    physical = read.to_physical()
+    values = present.filter(physical == physical.quantile(0.5, "nearest"))
+    value = values[0] if len(values) else None
+    if isinstance(value, dt.date):
+        return (value.replace(tzinfo=None) if isinstance(value, dt.datetime) else value).isoformat()
+    return value if value is None or isinstance(value, str) else float(value) if math.isfinite(value) else None
 
 
 def _bounds(numbers: pl.Series) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -91,6 +92,35 @@ def eval_metric(task: str, metric: str) -> str:
         what = "a number" if task == "regression" else "a class"
         raise ValueError(f"metric: the target is {what}: expected one of {', '.join(known)}, got {metric!r}.")
     return lookup("metric", metric, known)
+
+
+def threshold(task: str, given: float | str | None) -> float | None:
+    """Return the threshold of a probability that an option asks for; None for "auto".
+
+    >>> threshold("binary", "cost:10:1"), threshold("binary", 0.3), threshold("binary", "auto")
+    (0.09090909090909091, 0.3, None)
+    """
+    if given is None:
+        return None
+    if task not in ("binary", "multilabel"):
+        what = "a number" if task == "regression" else "one of several classes"
+        raise ValueError(f"threshold: applies to yes or no, but the target is {what}: omit it.")
+    if given == "auto":
+        return None
+    try:
+        if isinstance(given, str) and given.startswith("cost:"):
+            missed, false_alarm = map(float, given.removeprefix("cost:").split(":"))
+            found = false_alarm / (false_alarm + missed)
+        else:
+            found = float(given)
+    except (ValueError, ZeroDivisionError):
+        found = math.nan
+    if not 0 < found < 1:
+        raise ValueError(
+            'threshold: expected a number between 0 and 1, "auto", or the costs of missing a case and of a false '
+            f'alarm, as in "cost:10:1", got {given!r}.'
+        )
+    return found
 
 
 def is_ensemble(estimator: Any) -> bool:

@@ -49,6 +49,9 @@ class Options:
     metric : str, optional
         What an ensemble is chosen by: "accuracy", "balanced-accuracy", "f1", "auc" or "log-loss" for classes, "rmse" or
         "mae" for numbers. "f1" and "balanced-accuracy" also set the thresholds of the classes, as for rare ones.
+    threshold : float or str, optional
+        The probability above which the second of two classes, or a label, is predicted: a number, "cost:10:1" if
+        missing a case costs ten times as much as a false alarm, or "auto" for the best F1 score, as ``metric="f1"``.
     minutes : float, optional
         Time limit for training an ensemble; it gets fewer epochs, or fewer rows, if the time is short.
     delimiter, header : optional
@@ -81,6 +84,7 @@ class Options:
     patience: int = models.PATIENCE
     fast: bool = False
     metric: str | None = None
+    threshold: float | str | None = None
     minutes: float | None = None
     delimiter: str | None = None
     header: bool | None = None
@@ -114,7 +118,7 @@ class Options:
         check_real("train", "validation", self.validation, 0, 1, open_low=True, open_high=True)
         chosen = {"fast", "stream", "patience", "validation"} & self.given.keys()
         chosen |= dict(self.parameters or {}).keys() - BOTH
-        for name in ("minutes", "metric") if chosen else ():
+        for name in ("minutes", "metric", "threshold") if chosen else ():
             if getattr(self, name) is not None:
                 raise ValueError(
                     f"{name}: applies to an ensemble, but {min(chosen)} asks for a single network: omit one."
@@ -123,7 +127,7 @@ class Options:
 
     def load(self, source: Any, target: Any) -> Loaded:
         """Read a table and split its rows."""
-        training = ("parameters", "patience", "fast", "metric", "minutes")
+        training = ("parameters", "patience", "fast", "metric", "threshold", "minutes")
         reading = {name: value for name, value in self.given.items() if name not in training}
         return load(source, target, **(reading if self.single else reading | {"validation": 0.0}))
 
@@ -133,8 +137,13 @@ class Options:
             given = dict(self.parameters or {})
             if self.minutes is not None:
                 given["max_minutes"] = self.minutes
-            if self.metric is not None:
-                given["eval_metric"] = models.eval_metric(task, self.metric)
+            threshold, metric = models.threshold(task, self.threshold), self.metric
+            if self.threshold == "auto" and metric is None:
+                metric = "f1"
+            if metric is not None:
+                given["eval_metric"] = models.eval_metric(task, metric)
+            if threshold is not None:
+                given["threshold"] = threshold
             return models.for_task(task, {"random_state": self.seed, **given})
         return models.parameters(rows, task, self.seed, dict(self.parameters or {}))
 
@@ -149,7 +158,7 @@ class Options:
             "given",
             "fast",
             *(() if self.stream else ("stream",)),
-            *(("metric", "minutes") if self.single else ("patience", "validation")),
+            *(("metric", "threshold", "minutes") if self.single else ("patience", "validation")),
         )
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
         return {**found, "parameters": models.plain(arguments)}

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from chainrule._internal.names import did_you_mean
 from chainrule._internal.typing import Array
 from chainrule.tables import models, targets
 from chainrule.tables._polars import pl
@@ -25,7 +27,12 @@ BLOCK = 2**27  # bytes of the prepared inputs of a block of rows
 
 
 def predict(
-    run: SavedRun | Trained, data: Any, *, interval: float | None = None, coerce: bool = False
+    run: SavedRun | Trained,
+    data: Any,
+    *,
+    interval: float | None = None,
+    coerce: bool = False,
+    keep: Sequence[str] = (),
 ) -> tuple[pl.DataFrame, tuple[str, ...]]:
     """Predict new rows.
 
@@ -39,6 +46,8 @@ def predict(
         For a regression: the share of values to lie between ``low`` and ``high``, such as 0.9.
     coerce : bool
         Treat values of the wrong type as missing instead of raising an error.
+    keep : sequence of str
+        Columns of the rows to repeat before the predictions, such as a customer number; they need not be inputs.
 
     Returns
     -------
@@ -51,13 +60,14 @@ def predict(
     Raises
     ------
     ValueError
-        If the rows do not match the schema, or there are too few held-out rows for the interval.
+        If the rows do not match the schema, there are too few held-out rows for the interval, or a column to keep does
+        not exist.
 
     Notes
     -----
     Intervals come from split conformal prediction; see :class:`~chainrule.tables.intervals.Widths`.
     """
-    predictor = Predictor(run, interval=interval, coerce=coerce)
+    predictor = Predictor(run, interval=interval, coerce=coerce, keep=keep)
     if isinstance(data, str | os.PathLike):
         table = read(data, schema=run.schema)
         return predictor(table.frame), (*table.notes[1:], *predictor.notes())
@@ -69,9 +79,17 @@ class Predictor:
     """Predicts rows block by block, with the arguments of :func:`predict`."""
 
     def __init__(
-        self, run: SavedRun | Trained, *, interval: float | None = None, coerce: bool = False, whole: bool = True
+        self,
+        run: SavedRun | Trained,
+        *,
+        interval: float | None = None,
+        coerce: bool = False,
+        keep: Sequence[str] = (),
+        whole: bool = True,
     ) -> None:
         self.schema, self._pipeline, self._half = run.schema, run.pipeline, None
+        self.keep = [keep] if isinstance(keep, str) else [*keep]
+        self._others = {*self.keep} - {column.name for column in run.schema.used}
         if interval is not None:
             if self.schema.task != "regression":
                 raise ValueError(
@@ -80,18 +98,32 @@ class Predictor:
                 )
             self._half = run.widths.half(interval)
         self._checker = Checker(self.schema, coerce=coerce, seen=seen_values(run.pipeline), whole=whole)
-        self.look = self._checker.look
         inputs = getattr(models.inside(run.pipeline[-1]), "n_features_in_", len(self.schema.used))
         self._rows = max(1, min(2**16, BLOCK // (8 * int(inputs))))
 
+    def look(self, names: Sequence[str]) -> None:
+        """Refuse a table without a required column, or without one to keep, by its column names."""
+        for name in self.keep:
+            if name not in names:
+                raise ValueError(f"keep: there is no column {name!r}. {did_you_mean(name, names)}")
+            if name == "prediction" or name.startswith(("prediction_", "p_")):
+                raise ValueError(f"keep: {name!r} is also the name of a prediction: rename the column.")
+        self._checker.look([name for name in names if name not in self._others])
+
     def __call__(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the predictions of a block of rows."""
-        checked = self._checker(frame)
+        if self.keep:
+            self.look(frame.columns)
+        checked = self._checker(frame.drop(self._others))
         blocks = [
             _block(self._pipeline, self.schema, cast(checked.slice(at, self._rows), self.schema.columns), self._half)
             for at in range(0, checked.height, self._rows)
         ]
-        return pl.concat(blocks)
+        return (
+            pl.concat([frame.select(self.keep), pl.concat(blocks)], how="horizontal")
+            if self.keep
+            else pl.concat(blocks)
+        )
 
     def notes(self) -> tuple[str, ...]:
         """Return the notes on all rows so far, and the unit of the predictions."""

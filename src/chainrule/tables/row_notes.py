@@ -1,4 +1,4 @@
-"""What is told of new rows: unseen and missing values, ignored columns; and the sentences of what is refused."""
+"""Notes on new rows (unseen and missing values, ignored columns), and the errors for values that do not fit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chainrule.tables.number_patterns import example, is_plain
 from chainrule.tables.schema import Column, Schema
 from chainrule.tables.units import one
 
-MOST = 5  # names in a sentence
+MOST, LONGEST = 5, 200  # names in a sentence, characters of a value
 DIFFERENT, OTHERS = 10_000, "others"  # unseen values that are counted one by one; the rest together
 
 
@@ -69,7 +69,9 @@ class RowNotes:
                 if count := counts[column.name]:
                     notes.append(f"{column.name!r}: {first if count == 1 else f'{count:,} {many}'} {said}.")
             if new := self._unseen.get(column.name):
-                listed = ", ".join(repr(value) for value, _ in sorted(new.items(), key=lambda e: (-e[1], e[0]))[:MOST])
+                listed = ", ".join(
+                    _shown(value) for value, _ in sorted(new.items(), key=lambda e: (-e[1], e[0]))[:MOST]
+                )
                 more = f" and {len(new) - MOST:,} more" if len(new) > MOST else ""
                 notes.append(
                     f"{column.name!r}: {new.total():,} rows have values not seen in training ({listed}{more}); "
@@ -84,7 +86,7 @@ def zone_of(column: Column) -> str:
 
 
 def what(column: Column) -> str:
-    """Return what the values of a column are, for a sentence.
+    """Return a description of the values of a column, for a sentence.
 
     >>> what(Column("w", "number")), what(Column("d", "date", "text", date_format="%d.%m.%Y"))
     ('a number', 'a date (%d.%m.%Y)')
@@ -109,7 +111,12 @@ def nested(column: Column) -> ValueError:
 def refusal(column: Column, row: Any, value: Any, count: int, so_far: str = "in total") -> str:
     """Return the start of a sentence on values of another type, of which one is in a row."""
     rows = "1 row" if count == 1 else f"{count:,} rows"
-    return f"{column.name!r} is {what(column)}, but row {row} has {value!r} ({rows} {so_far})"
+    return f"{column.name!r} is {what(column)}, but row {row} has {_shown(value)} ({rows} {so_far})"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
 def of_other_zone(column: Column, own: str) -> ValueError:

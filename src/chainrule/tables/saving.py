@@ -105,7 +105,7 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
 
 
 def _table(trained: Trained) -> serving.Table:
-    """Return what model.safetensors holds beside the network, to predict with NumPy alone."""
+    """Return the part of model.safetensors that prepares the rows, to predict with NumPy alone."""
     prepare, model = trained.pipeline[0], trained.pipeline[-1]
     unit = None
     if trained.schema.task == "regression" and not models.is_ensemble(model):

@@ -51,6 +51,8 @@ class Column:
         Whether new data may lack the column; all its values are then missing.
     notation : Notation
         Notation by which new values are read.
+    typical : float or str, optional
+        Median of numbers or dates, or the most frequent category, as in the table.
 
     Examples
     --------
@@ -71,6 +73,7 @@ class Column:
     optional: bool = False
     holes: tuple[str, ...] = ()
     notation: Notation = field(default_factory=Notation)
+    typical: float | str | None = field(default=None, compare=False)
 
     @property
     def used(self) -> bool:
@@ -183,7 +186,8 @@ def _columns(what: str, value: Any) -> tuple[Column, ...]:
 
 
 def _column(what: str, entry: Any) -> Column:
-    entry = {"holes": [], "notation": {}, **entry} if isinstance(entry, dict) else entry  # not in older schemas
+    if isinstance(entry, dict):
+        entry = {"holes": [], "notation": {}, "typical": None, **entry}  # not in older schemas
     checked(what, entry, CHECKS, CHECKS)
     if entry["kind"] == "yes/no" and not entry["dropped"] and len(entry["categories"]) != 2:
         raise ModelFileError(f"the schema is corrupt: {what}: yes/no has {len(entry['categories'])} categories.")
@@ -228,4 +232,5 @@ CHECKS: dict[str, Callable[[Any], bool]] = {
     "optional": lambda value: type(value) is bool,
     "holes": is_texts,
     "notation": lambda value: isinstance(value, dict),  # Notation.from_json checks the fields
+    "typical": _bound,
 }

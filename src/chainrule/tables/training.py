@@ -114,7 +114,7 @@ def train(
         network = model = models.ensemble(schema.task, arguments, progress=show or False, checkpoint=resume)
         model.fit(X, y[rows], groups=loaded.groups())
         model.set_params(progress=False, checkpoint=None)
-        notes = (*notes, *_thresholds(model, schema, given.metric))
+        notes = (*notes, *_thresholds(model, schema))
     pipeline = Pipeline([("prepare", prepare), ("network", network)])
     rest = np.concatenate([rows, rows_val])
     judged = evaluate(pipeline, schema, loaded.test, loaded.frame[rest], y[rest], given.seed)
@@ -140,7 +140,7 @@ def train(
     )  # fmt: skip
 
 
-def _thresholds(model: Any, schema: Schema, metric: str | None) -> tuple[str, ...]:
+def _thresholds(model: Any, schema: Schema) -> tuple[str, ...]:
     """Return a note on the thresholds of the classes, if there are any."""
     thresholds = model.ensemble_.thresholds
     if thresholds is None:
@@ -152,4 +152,6 @@ def _thresholds(model: Any, schema: Schema, metric: str | None) -> tuple[str, ..
         each = ", ".join(f"{name} {t:.3g}" for name, t in zip(names, thresholds, strict=True))
         how = "a label is predicted where its probability is above"
         which = f"{how if schema.task == 'multilabel' else 'each probability is divided by'} its threshold ({each})"
-    return (f"{which}: the best {metric} on the rows that each network was not trained on.",)
+    metric = {"f1": "F1 score"}.get(model.eval_metric, "balanced accuracy")
+    why = "as asked" if model.threshold else f"the best {metric} on the rows that each network was not trained on"
+    return (f"{which}: {why}.",)

@@ -94,6 +94,7 @@ def installed() -> bool:
     return _is_installed("numba")
 
 
+@functools.cache
 def _is_installed(package: str) -> bool:
     try:
         return importlib.util.find_spec(package) is not None

@@ -7,8 +7,9 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from functools import cache
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 
@@ -25,9 +26,7 @@ from chainrule.tables.units import CLOCKS, MAGNITUDES
 
 TRUTHS = {"true": "true", "1": "true", "false": "false", "0": "false"}
 EPOCH = dt.datetime(1970, 1, 1)
-ISO = ("%Y-%m-%d", *(f"%Y-%m-%d{mark}%H:%M{rest}" for mark in ("T", " ") for rest in (":%S%.f", "")))
-PLAIN, ZONED = SEPARATOR.join(ISO), SEPARATOR.join(f"{fmt}%z" for fmt in ISO[1:])
-"""Dates that are read where training had no texts."""
+ISO = ("%Y-%m-%d", "%Y-%m", *(f"%Y-%m-%d{mark}%H:%M{rest}" for mark in ("T", " ") for rest in (":%S%.f", "")))
 
 
 class Reader:
@@ -105,7 +104,8 @@ class _Cells:
         self._label = {"whole": _whole, "number": _decimal, "boolean": _truth}.get(column.read_as, _text)
         self._is_number = column.kind in ("number", "date", "yes/no")
         self._missing: Any = np.nan if self._is_number else "" if column.kind == "text" else HOLE
-        self._read = {"number": self._as_numbers, "date": self._as_dates}.get(column.kind, self._as_labels)
+        reads = {"number": self._as_numbers, "date": self._as_dates}
+        self._read: Callable[[Part, RowNotes], Any] = reads.get(column.kind, self._as_labels)
 
     def __call__(self, given: Any, count: int, notes: RowNotes) -> Array:
         """Return the values of a column; all are missing if it is not given."""
@@ -133,10 +133,11 @@ class _Cells:
             notes.holes[self._column.name] += missing
         return made
 
-    def _refused(self, part: Part, values: list[Any], notes: RowNotes) -> dict[int, Any]:
+    def _refused(self, part: Part, made: list[Any], notes: RowNotes) -> dict[int, Any]:
         """Return the values that could not be read, by row, except the words of training for missing values."""
-        given = part.values if part.kind == "text" else whole(part.values).tolist()
-        at = [i for i, value in enumerate(values) if value is None]
+        values = part.values.astype("datetime64[D]") if part.kind == "day" else part.values
+        given = values if part.kind == "text" else whole(values).tolist()
+        at = [i for i, value in enumerate(made) if value is None]
         known = [i for i in at if str(given[i]) in self._column.holes] if type(given[at[0]]) in (str, int) else []
         notes.coerced[self._column.name] += len(known)
         rows = range(len(given)) if isinstance(part.rows, slice) else part.rows
@@ -146,7 +147,7 @@ class _Cells:
         if part.kind not in ("text", "number"):
             return [None] * len(part.values)
         if self._has_unit:
-            bare = len(part.values) if part.kind == "number" else sum(_each(numbers.is_bare, part.values))
+            bare = len(part.values) if part.kind == "number" else _each(numbers.is_bare, part.values).count(True)
             notes.bare[self._column.name] += bare
         if part.kind == "number":
             return part.values
@@ -160,7 +161,7 @@ class _Cells:
             part = part._replace(kind="text", values=[str(v) for v in values.tolist()]) if digits else part
         if part.kind == "text":
             if self._date is None and self._zone:
-                notes.naive[self._column.name] += sum(_each(lambda text: _iso(text) is not None, part.values))
+                notes.naive[self._column.name] += sum(at is not None for at in _each(_iso(), part.values))
             return _each(self._seconds, part.values)
         if part.kind == "number":
             return [None] * len(part.values)
@@ -171,18 +172,21 @@ class _Cells:
         return part.values.astype(np.int64) / 1e6
 
     def _seconds(self, text: str) -> float | None:
-        found = self._date(text) if self._date else _iso(text)
-        if found is None and self._date is None and (moment := dates.reader(ZONED)(text)) is not None:
+        found = self._date(text) if self._date else _iso()(text)
+        if found is None and self._date is None and (moment := _iso("%z")(text)) is not None:
             return self._local(moment, "UTC")
         return None if found is None else found / 1e6
 
-    def _local(self, moment: int, own: str) -> float:
+    def _local(self, moment: int, own: str) -> float | None:
         """Return a moment in UTC on the clock of the time zone of training."""
         if not self._zone:
             raise of_other_zone(self._column, own)
-        there = ZoneInfo(self._zone)
-        clock = there.fromutc((EPOCH + dt.timedelta(microseconds=moment)).replace(tzinfo=there)).replace(tzinfo=None)
-        return (clock - EPOCH) // dt.timedelta(microseconds=1) / 1e6
+        there = _zone(self._zone)
+        try:
+            clock = there.fromutc((EPOCH + dt.timedelta(microseconds=moment)).replace(tzinfo=there))
+        except OverflowError:  # after the year 9999
+            return None
+        return (clock.replace(tzinfo=None) - EPOCH) // dt.timedelta(microseconds=1) / 1e6
 
     def _as_labels(self, part: Part, notes: RowNotes) -> list[Any]:
         if part.kind == "text":
@@ -204,13 +208,24 @@ class _Cells:
 
 
 def _each(read: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
-    """Return what is made of values, each of which is read once."""
+    """Return the results for values, each of which is read once."""
     made = {value: read(value) for value in set(values)}
     return [made[value] for value in values]
 
 
-def _iso(text: str) -> int | None:
-    return dates.reader(PLAIN)(text)
+@cache
+def _iso(zone: str = "") -> Callable[[str], int | None]:
+    """Return the function that reads dates where training had no texts."""
+    fmts = [f"{fmt}{zone}" for fmt in ISO if not zone or "%H" in fmt]
+    return dates.reader(SEPARATOR.join(fmts))
+
+
+@cache
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except ZoneInfoNotFoundError:
+        raise ValueError(f"the time zone {name!r} is unknown here: pip install tzdata.") from None
 
 
 def _text(value: Any) -> str:

@@ -32,7 +32,7 @@ __all__ = ["Table", "arrays", "read_table"]
 
 
 class Table(NamedTuple):
-    """What a model file of a table holds beside the network.
+    """The part of a model file that prepares the rows of a table for the network.
 
     ``unit`` is that of a single network's target; an ensemble has its own. ``widths`` are those of the intervals.
     """

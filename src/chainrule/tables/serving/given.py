@@ -6,6 +6,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -14,24 +15,29 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.tables.formats import INFINITE
 
-MICROSECONDS, DAYS = "datetime64[us]", "datetime64[D]"
 KINDS: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("missing", (type(None),)),
     ("truth", (bool, np.bool_)),
     ("moment", (dt.datetime, np.datetime64)),  # "clock" without a time zone
     ("day", (dt.date,)),
-    ("number", (int, float, Decimal, np.integer, np.floating, dt.timedelta, dt.time)),
+    ("duration", (dt.timedelta, np.timedelta64)),
+    ("time", (dt.time,)),
+    ("number", (int, float, Decimal, np.integer, np.floating)),
     ("text", (str, bytes)),
     ("nested", (dict, list, tuple, set, np.ndarray)),
 )
 """Kinds of values, and their types. Others are taken as texts."""
+WIDEST = 10**300  # float64 has no larger integers
+TYPES = {"truth": "bool", "duration": "timedelta64[us]", "time": "timedelta64[us]"} | dict.fromkeys(
+    ("moment", "clock", "day"), "datetime64[us]"
+)
 
 
 class Part(NamedTuple):
     """The present values of one kind in a column, and their rows.
 
-    Texts and nested values are a list; numbers an array of booleans, int64 or float64; days, times on a clock and
-    moments (with a time zone, in UTC) an array of datetime64[us]. ``zone`` is the name of that time zone.
+    Those of "text" are a list; those of "number" an array of booleans, int64 or float64; those of "day", "clock" and
+    "moment" (with a time zone, in UTC) an array of datetime64[us]. ``zone`` is the name of that time zone.
     """
 
     kind: str
@@ -47,18 +53,21 @@ def columns(rows: Any) -> tuple[dict[str, Any], int]:
     (({'age': [41], 'plan': ['pro']}, 1), ({'age': [41, None], 'plan': [None, 'pro']}, 2))
     """
     if isinstance(rows, dict):
-        if all(map(_is_scalar, rows.values())):
-            return {str(name): [value] for name, value in rows.items()}, 1
-        given = {str(name): value for name, value in rows.items()}
-        return _of_one_length(given)
+        lengths = {name: len(values) for name, values in rows.items() if not _is_scalar(values)}
+        count = next(iter(lengths.values()), 1)
+        for name, length in lengths.items():
+            if length != count:
+                both = f"{next(iter(lengths))!r} has {count:,} values, but {name!r} has {length:,}"
+                raise ValueError(f"{both}: expected as many in each column.")
+        return {str(name): value if name in lengths else [value] * count for name, value in rows.items()}, count
     if isinstance(rows, list | tuple) and all(isinstance(row, dict) for row in rows):
         names = dict.fromkeys(chain.from_iterable(rows))
         return {str(name): [row.get(name) for row in rows] for name in names}, len(rows)
     if hasattr(rows, "columns") and hasattr(rows, "__getitem__"):
-        names = Counter(map(str, rows.columns))
-        if twice := [name for name, count in names.items() if count > 1]:
+        given = [*getattr(rows, "column_names", rows.columns)]
+        if twice := [name for name, count in Counter(map(str, given)).items() if count > 1]:
             raise ValueError(f"the data frame has duplicate column names ({twice[0]!r}): rename one.")
-        return {str(name): rows[name] for name in rows.columns}, len(rows)
+        return {str(name): rows[name] for name in given}, len(rows)
     raise TypeError(
         "expected a dictionary of one row or of columns, a list of dictionaries, or a data frame, got "
         f"{type(rows).__name__}."
@@ -69,116 +78,93 @@ def _is_scalar(value: Any) -> bool:
     return isinstance(value, str | bytes | dict) or not hasattr(value, "__len__") or getattr(value, "ndim", 1) == 0
 
 
-def _of_one_length(given: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """Return columns, with single values repeated, and their length."""
-    lengths = {name: len(value) for name, value in given.items() if not _is_scalar(value)}
-    (first, count), *others = lengths.items()
-    for name, length in others:
-        if length != count:
-            raise ValueError(f"the columns have different lengths: {first!r} has {count:,} values, {name!r} {length:,}.")
-    return {name: value if name in lengths else [value] * count for name, value in given.items()}, count
-
-
 def parts(given: Any) -> Iterator[Part]:
     """Yield the parts of a column, which is a list, an array, or a column of a data frame.
 
     >>> [(part.kind, part.values, part.rows) for part in parts([41, "x", None])]
     [('number', array([41]), [0]), ('text', ['x'], [1])]
     """
-    if not isinstance(given, list | tuple | np.ndarray):
-        zone = getattr(getattr(given, "dtype", None), "time_zone", None) or getattr(given.dtype, "tz", None)
-        given = np.asarray(given, dtype=MICROSECONDS if zone else None)
-        if zone:
-            yield from _present("moment", given, zone=str(zone))
+    given = given.to_pylist() if hasattr(given, "to_pylist") else given  # of Arrow
+    if not isinstance(given, list | tuple):
+        dtype: Any = getattr(given, "dtype", None)
+        zone = str(getattr(dtype, "time_zone", None) or getattr(dtype, "tz", None) or "")
+        given = np.asarray(given, dtype=TYPES["moment"] if zone else None)
+        of = given.dtype.kind
+        if of in "biufmM" and given.ndim == 1:
+            clock = "moment" if zone else "day" if given.dtype == "datetime64[D]" else "clock"
+            yield from _part({"m": "duration", "M": clock}.get(of, "number"), given, slice(None), zone)
             return
-    if isinstance(given, np.ndarray):
-        if given.ndim != 1 or given.dtype.kind in "cV":
-            yield Part("nested", [given])
-            return
-        if given.dtype.kind in "biufm":
-            yield from _present("number", _numbers(given))
-            return
-        if given.dtype.kind == "M":
-            yield from _present("day" if given.dtype == DAYS else "clock", given.astype(MICROSECONDS))
-            return
-        given = given.tolist()
+        given = given.tolist() if of in "OUS" and given.ndim == 1 else [given]
     kinds = {kind: _kind(kind) for kind in set(map(type, given))}
-    if set(kinds.values()) == {"text"}:
-        yield Part("text", _texts(given))
-        return
-    rows: dict[tuple[str, str], list[int]] = {}
-    for row, value in enumerate(given):
-        kind, zone = kinds[type(value)], ""
-        if kind == "moment":
-            zone = str(getattr(value, "tzinfo", None) or "")
-            kind = kind if zone else "clock"
-        rows.setdefault((kind, zone), []).append(row)
+    rows: dict[tuple[str, str], Any] = {}
+    if len(found := {*kinds.values()}) == 1 and "moment" not in found:
+        rows[found.pop(), ""] = slice(None)
+    else:
+        for row, value in enumerate(given):
+            kind, zone = kinds[type(value)], str(getattr(value, "tzinfo", None) or "")
+            rows.setdefault(("clock" if kind == "moment" and not zone else kind, zone), []).append(row)
     for (kind, zone), at in rows.items():
-        values = [given[row] for row in at]
-        where = slice(None) if len(at) == len(given) else np.array(at)
-        if kind in ("text", "nested"):
-            yield Part(kind, _texts(values) if kind == "text" else values, where)
-        elif kind in ("truth", "number"):
-            yield from _present("number", np.array(values, dtype=bool) if kind == "truth" else _array(values), where)
-        elif kind != "missing":
-            values = [value.astimezone(dt.UTC).replace(tzinfo=None) for value in values] if zone else values
-            yield from _present(kind, np.array(values, dtype=MICROSECONDS), where, zone)
+        if kind != "missing":
+            yield from _part(kind, given if isinstance(at, slice) else [given[row] for row in at], at, zone)
 
 
+@cache
 def _kind(kind: type) -> str:
     if kind.__name__ in ("NAType", "NaTType"):  # of pandas
         return "missing"
     return next((name for name, known in KINDS if issubclass(kind, known)), "text")
 
 
-def _present(kind: str, values: Array, rows: Any = slice(None), zone: str = "") -> Iterator[Part]:
-    """Yield the values that are not NaN, where there are any."""
+def _part(kind: str, values: Any, rows: Any, zone: str) -> Iterator[Part]:
+    """Yield the values of one kind, without NaN."""
+    if kind in ("text", "nested"):
+        yield Part(kind, _texts(values) if kind == "text" else values, rows)
+        return
+    if kind == "time":
+        values = [dt.datetime.combine(dt.date.min, value.replace(tzinfo=None)) - dt.datetime.min for value in values]
+    elif zone and isinstance(values, list):
+        values = [value.astimezone(dt.UTC).replace(tzinfo=None) for value in values]
+    values = np.asarray(values, dtype=TYPES[kind]) if kind in TYPES else _numbers(values)
     there = values == values  # noqa: PLR0124  (not for NaN and NaT)
-    if there.all():
-        yield Part(kind, values, rows, zone)
-    elif there.any():
-        yield Part(kind, values[there], (np.flatnonzero(there) if isinstance(rows, slice) else rows[there]), zone)
+    if not there.all():
+        rows, values = (np.flatnonzero(there) if isinstance(rows, slice) else np.array(rows)[there]), values[there]
+    if kind == "duration":
+        values = _seconds(values.astype(np.int64), 10**6)
+    elif kind == "time":  # in nanoseconds, as polars has it
+        values = _seconds(values.astype(np.int64) * 1000, 10**9)
+    if len(values):
+        yield Part({"truth": "number", "time": "number", "duration": "number"}.get(kind, kind), values, rows, zone)
 
 
 def _texts(values: list[Any]) -> list[str]:
     if set(map(type, values)) == {str}:
         return values
-    return [str(value, "utf-8", "replace") if isinstance(value, bytes) else str(value) for value in values]
+    return [value.decode(errors="replace") if isinstance(value, bytes) else str(value) for value in values]
 
 
-def _array(values: list[Any]) -> Array:
-    """Return numbers as an array of int64 or float64."""
-    if not set(map(type, values)) <= {int, float}:
-        values = [_plain(value) for value in values]
-    try:
-        return _numbers(np.array(values, dtype=np.int64 if set(map(type, values)) == {int} else np.float64))
-    except OverflowError:
-        return _numbers(np.array([float(str(value)) for value in values]))  # beyond 64 bits
-
-
-def _plain(value: Any) -> float:
-    """Return a number as an integer or float, and a duration or time of day in seconds."""
-    if isinstance(value, np.timedelta64):
-        value = value.astype("timedelta64[us]").item()
-    if isinstance(value, dt.time):
-        value = dt.datetime.combine(dt.date.min, value.replace(tzinfo=None)) - dt.datetime.min
-    if isinstance(value, dt.timedelta):
-        return value.total_seconds()
-    return int(value) if isinstance(value, int | np.integer) else float(value)
-
-
-def _numbers(values: Array) -> Array:
-    """Return an array of numbers as booleans, int64 or float64; durations in seconds, numbers beyond 1e100 infinite."""
+def _numbers(values: Any) -> Array:
+    """Return numbers as booleans, int64 or float64, where those beyond 1e100 are infinite."""
+    if not isinstance(values, np.ndarray):
+        if (types := set(map(type, values))) - {int, float}:
+            values = [int(value) if isinstance(value, int | np.integer) else float(value) for value in values]
+            types = set(map(type, values))
+        try:
+            values = np.array(values, dtype=np.int64 if types == {int} else np.float64)
+        except OverflowError:  # beyond 64 bits
+            values = np.array([float(min(max(value, -WIDEST), WIDEST)) for value in values])
     if values.dtype.kind == "b":
         return values
-    if values.dtype.kind == "m":
-        ticks = values.astype("timedelta64[us]")
-        return np.where(np.isnat(ticks), np.nan, ticks.astype(np.int64) / 1e6)
     if values.dtype.kind != "f":
         return values.astype(np.float64 if values.dtype == np.uint64 else np.int64, copy=False)
     values = values.astype(np.float64, copy=False)
     large = np.abs(values) > INFINITE
     return np.where(large, np.copysign(np.inf, values), values) if large.any() else values
+
+
+def _seconds(ticks: Array, of_a_second: int) -> Array:
+    """Return seconds, as integers if all are whole."""
+    full = ticks // of_a_second
+    return full if (full * of_a_second == ticks).all() else ticks * (1 / of_a_second)
 
 
 def whole(values: Array) -> Array:

@@ -13,7 +13,7 @@ from chainrule.files.serving import Classifier, Regressor, read_model
 from chainrule.files.values import ModelFileError, shown
 from chainrule.tables.serving.cells import Reader
 from chainrule.tables.serving.files import Table, read_table
-from chainrule.tables.serving.steps import Lookup, inputs
+from chainrule.tables.serving.steps import Columns, Lookup, inputs
 
 __all__ = ["TableModel", "load"]
 
@@ -56,11 +56,10 @@ class TableModel:
     --------
     >>> import chainrule as cr, polars as pl, tempfile
     >>> plans, left = ["pro", "free"] * 20, ["no", "no", "yes", "yes"] * 10
-    >>> frame = pl.DataFrame({"age": [*range(40)], "plan": plans, "left": left})
+    >>> frame = pl.DataFrame({"age": [*range(20)] * 2, "plan": plans, "left": left})
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     cr.tables.save(cr.tables.train(frame, "left"), folder + "/customers")
+    ...     _ = cr.tables.save(cr.tables.train(frame, "left", fast=True), folder + "/customers")
     ...     model = cr.load(folder + "/customers")
-    ('pipeline.onnx, 2 columns to predictions; onnxruntime agrees to ...
     >>> model
     TableModel(age, plan -> left: 'no', 'yes')
     >>> model.predict_proba([{"age": 41, "plan": "pro"}, {"age": None, "plan": "free"}]).shape
@@ -89,9 +88,7 @@ class TableModel:
         ValueError
             If a required column is missing, or a value does not fit its column.
         """
-        if isinstance(self._model, Regressor):
-            return self._numbers(rows)
-        return self._model.predict(self.inputs(rows))
+        return self.predictions(self.read(rows))[0]
 
     def predict_proba(self, rows: Any) -> Array:
         """Return the probabilities (rows, classes), in the order of ``classes_``.
@@ -100,11 +97,9 @@ class TableModel:
         ----------
         rows : as for :meth:`predict`
         """
-        if not isinstance(self._model, Classifier):
-            raise ValueError(  # noqa: TRY004  (the argument is right, the model is another)
-                "predict_proba: the table predicts a number, not classes: use predict."
-            )
-        return self._model.predict_proba(self.inputs(rows))
+        if self.schema.task == "regression":
+            raise ValueError("predict_proba: the table predicts a number, not classes: use predict.")
+        return np.asarray(self.predictions(self.read(rows))[1])
 
     def predict_interval(self, rows: Any, coverage: float = 0.9) -> tuple[Array, Array]:
         """Return the ends of intervals that contain a share of new values, for a table that predicts a number.
@@ -118,22 +113,37 @@ class TableModel:
         """
         if self.schema.task != "regression":
             raise ValueError("predict_interval: the table predicts classes, not a number: use predict_proba.")
-        half, y = self._table.widths.half(coverage), self._numbers(rows)
+        return self.interval(self.predict(rows), coverage)
+
+    def interval(self, y: Array, coverage: float = 0.9) -> tuple[Array, Array]:
+        """Return the ends of intervals around predicted numbers, as :meth:`predict_interval` does for their rows."""
+        half = self._table.widths.half(coverage)
         unit = self._table.unit or (self._model.ensemble and self._model.ensemble.unit)
         return np.maximum(y - half, 0.0 if unit is not None and unit.low >= 0 else -np.inf), y + half
 
+    def read(self, rows: Any) -> dict[str, Array]:
+        """Return the columns of rows as the preparation takes them; :attr:`notes` are those on these rows.
+
+        Columns of several readings may be concatenated for :meth:`predictions`: no row depends on the others of them.
+        """
+        return self._reader(rows)
+
+    def predictions(self, columns: Columns) -> tuple[Array, Array | None]:
+        """Return the predictions for columns as read, and the probabilities (None for a number), from one pass."""
+        X = inputs(self._table.steps, columns)
+        if isinstance(self._model, Classifier):
+            return self._model.predict_both(X)
+        y, unit = self._model.predict(X), self._table.unit
+        return (y if unit is None else unit(y.reshape(-1, 1).astype(np.float64)).ravel()), None
+
     def inputs(self, rows: Any) -> Array:
         """Return the prepared inputs of the network, (rows, inputs)."""
-        return inputs(self._table.steps, self._reader(rows))
+        return inputs(self._table.steps, self.read(rows))
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Notes on the last rows: values not seen in training, ignored columns."""
         return self._reader.notes
-
-    def _numbers(self, rows: Any) -> Array:
-        y, unit = self._model.predict(self.inputs(rows)), self._table.unit
-        return y if unit is None else unit(y.reshape(-1, 1).astype(np.float64)).ravel()
 
     def __repr__(self) -> str:
         names = [column.name for column in self.schema.used]

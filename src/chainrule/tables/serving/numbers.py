@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -9,7 +10,7 @@ from functools import cache
 from chainrule.tables.formats import Notation
 from chainrule.tables.number_patterns import is_plain, pattern, steps
 from chainrule.tables.serving.dates import time_of_day
-from chainrule.tables.serving.patterns import SPACES, compiled, number
+from chainrule.tables.serving.patterns import LONGEST, SPACES, compiled, number
 from chainrule.tables.units import AMOUNT, CLOCK, CLOCKS, LOSS, PARTS, factors
 
 Read = Callable[[str], float | None]
@@ -61,7 +62,9 @@ def _written(how: Notation) -> Read:
 
 def _affixes(text: str) -> tuple[str, str] | None:
     """Return the number of an amount, and its currency or unit without spaces; None for another text."""
-    text = compiled(LOSS).sub(r"-\1\2\3\4\5", text.strip(SPACES), count=1)
+    if len(text := text.strip(SPACES)) > LONGEST:
+        return None
+    text = compiled(LOSS).sub(r"-\1\2\3\4\5", text, count=1)
     if (found := compiled(AMOUNT).match(text)) is None:
         return None
     sign, currency, digits, unit = found.groups()
@@ -82,8 +85,7 @@ def _amount(how: Notation) -> Read:
 
 def _parts(text: str, form: str) -> tuple[str | None, ...] | None:
     """Return the groups of a duration; None for a text of another form, or without digits."""
-    text = text.strip(SPACES)
-    found = compiled(form).match(text)
+    found = compiled(form).match(text) if len(text) <= LONGEST else None
     return found.groups() if found and compiled(r"\d").search(text) else None
 
 
@@ -95,16 +97,17 @@ def _clock(*, minutes: bool) -> Read:
     """Return the function that reads hours and minutes, or minutes and seconds, with a colon."""
 
     def read(text: str) -> float | None:
-        if (parts := _parts(text, CLOCK)) is None:
+        if (parts := _parts(text.strip(SPACES), CLOCK)) is None:
             return None
         clock = _value(parts[2]) * HOUR + _value(parts[3]) * MINUTE + _value(parts[4])
-        clock = clock * (1 / 60) if minutes and parts[4] is None else clock
+        clock = clock * (1 / 60) if minutes and parts[4] is None else clock  # as polars divides
         return _value(parts[0]) * DAY + (-clock if parts[1] == "-" else clock)
 
     return read
 
 
 def _duration(text: str) -> float | None:
+    text = re.sub(" +", " ", text.strip(SPACES))  # which changes nothing, but many could take long to match
     if (parts := _parts(text, PARTS)) is None:
         return None
     total = _value(parts[1]) * WEEK

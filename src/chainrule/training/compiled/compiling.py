@@ -93,11 +93,14 @@ class Operation:
         self._parameters = code.co_varnames[: code.co_argcount]
         self.name = f"{python.__module__.removeprefix(f'{PACKAGE}.')}.{python.__name__}"
         self.size = len(code.co_code)
+        self._keys: dict[str, str] = {}  # by the character of the dtype, whose name takes a microsecond
         operations[self.name] = self
 
     def key(self, dtype: np.dtype[Any]) -> str:
         """Return the name of the machine code for a dtype."""
-        return f"{self.name}-{dtype.name}" if self._parameters[0] == "T" else self.name
+        if (known := self._keys.get(dtype.char)) is None:
+            known = self._keys[dtype.char] = f"{self.name}-{dtype.name}" if self._parameters[0] == "T" else self.name
+        return known
 
     def load(self, dtype: np.dtype[Any]) -> bool:
         """Return whether there is machine code for a dtype, in memory or on disk."""

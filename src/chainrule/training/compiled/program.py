@@ -19,6 +19,8 @@ BARRIER = "barrier"
 COLUMNS = {
     "x": slots.X, "y": slots.Y, "inputs": slots.INPUTS, "outputs": slots.OUTPUTS, "W": slots.W, "b": slots.B
 }  # fmt: skip
+BLANK = np.zeros(slots.WIDTH, np.int64)  # an operation without arrays
+BLANK[[slots.X, slots.Y, slots.W, slots.B]] = -1
 
 
 class NotCompiled(Exception):  # noqa: N818  (a reason, not an error)
@@ -211,11 +213,11 @@ class Table:
 
 def _encoded(run: Operation, operands: dict[str, Any], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
     """Return one row: x, y, inputs, outputs, W and b as all operations have them, own integers and reals."""
-    row = np.zeros(slots.WIDTH, np.int64)
+    row = BLANK.copy()
     row[slots.CODE] = run.address(dtype)
-    row[[slots.X, slots.Y, slots.W, slots.B]] = -1
-    for name, column in COLUMNS.items():
-        row[column] = operands.get(name, row[column])
+    for name, value in operands.items():
+        if name in COLUMNS:
+            row[COLUMNS[name]] = value
     own, reals = operands.get("own", ()), operands.get("reals", ())
     row[slots.OWN : slots.OWN + len(own)] = own
     row.view(np.float64)[slots.REALS : slots.REALS + len(reals)] = reals
