@@ -19,10 +19,12 @@ from chainrule.cli.options import Overwrite, option
 from chainrule.cli.output import tell
 from chainrule.files import networks as files
 from chainrule.files import serving
+from chainrule.files.container import TABLE, opened, read_header
 from chainrule.files.fitted import predict_samples
 from chainrule.network import Network
 
 ROWS = 256  # random ones, to compare the predictions
+SUFFIXES = {"--c": (".c",), "--js": (".mjs", ".js"), "--numpy": (".py",)}
 
 
 @in_one_sentence
@@ -33,21 +35,85 @@ def export(
             metavar="FOLDER", help="A folder written by chainrule train, such as runs/digits, or a model file."
         ),
     ],
-    onnx: Annotated[Path, option(None, "Export the network to this file in ONNX format.", "--onnx", metavar="FILE")],
-    opset: Annotated[int | None, option(None, "ONNX opset version, 13 or later. Default: 21.")] = None,
+    onnx: Annotated[Path | None, option(None, "Export to this file in ONNX format.", "--onnx", metavar="FILE")] = None,
+    c: Annotated[
+        Path | None, option(None, "Export to this file in C, such as model.c, and a header.", "--c", metavar="FILE")
+    ] = None,
+    js: Annotated[
+        Path | None, option(None, "Export to this JavaScript module, such as model.mjs.", "--js", metavar="FILE")
+    ] = None,
+    numpy: Annotated[
+        Path | None, option(None, "Export to this Python script, which needs NumPy alone.", "--numpy", metavar="FILE")
+    ] = None,
+    opset: Annotated[int | None, option(None, "ONNX opset version, 13 or later. Default: 21. For --onnx only.")] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Export the network in FOLDER to ONNX, to run in onnxruntime and other tools without Python or chainrule.
+    """Export the network in FOLDER, to run without Python or chainrule: to ONNX, C, JavaScript or NumPy.
 
     For a run on a table, this is the whole pipeline, from the columns to the predictions.
 
-    If onnxruntime is installed, its predictions are compared with those of the network.
+    The predictions are compared with those of the network, if onnxruntime, a C compiler or Node is installed.
     """
+    given = {"--onnx": onnx, "--c": c, "--js": js, "--numpy": numpy}
+    chosen = [(name, path) for name, path in given.items() if path is not None]
+    if len(chosen) != 1:
+        raise ValueError("expected exactly one of --onnx, --c, --js and --numpy, with a file to write.")
+    ((name, path),) = chosen
+    if path.exists() and any(file.is_file() and path.samefile(file) for file in (source, source / MODEL)):
+        raise ValueError(f"{name}: {path} is the model itself: choose another name for the file.")
+    if name == "--onnx":
+        _to_onnx(source, path, opset, overwrite=overwrite)
+        return
+    if opset is not None:
+        raise ValueError("--opset applies only to --onnx: omit it.")
+    if path.suffix not in SUFFIXES[name]:
+        raise ValueError(f"{name}: {path}: expected a name that ends in {' or '.join(SUFFIXES[name])}.")
+    _to_code(source, path, overwrite=overwrite)
+
+
+def _to_code(source: Path, path: Path, *, overwrite: bool) -> None:
+    """Write C, JavaScript or NumPy, and compare its predictions with those of the model."""
+    from chainrule.export import build, comparing, saving  # noqa: PLC0415  (start-up time)
+    from chainrule.export.c import size  # noqa: PLC0415  (the same)
+
+    model, classes, (low, high) = _loaded(source)
+    program = build.program(model, classes)
+    files = saving.texts(program, path)
+    saving.write(files, "replace it with --overwrite", overwrite=overwrite)
+    count = max(8, min(ROWS, 50_000 // (program.x.size if program.x else 1)))
+    taken = f"{program.x.size} inputs" if program.x else f"{len(program.columns)} columns"
+    given = f"{program.y.size} {'probabilities' if program.classes else 'predictions'}"
+    bytes_ = sum(len(text.encode()) for text in files.values())
+    about = f"it takes {size(program)}" if path.suffix == ".c" else f"{bytes_:,} bytes"
+    tell(
+        f"{' and '.join(map(str, reversed(files)))}: {taken}, {given}; {about}; "
+        f"{comparing.compared(model, program, path, count, low, high)}"
+    )
+
+
+def _loaded(source: Path) -> tuple[Any, tuple[str, ...], tuple[float, float]]:
+    """Return a model that predicts with NumPy alone, the names of its classes, and the range of its inputs."""
+    run = is_table_run(source)
+    if not source.is_file() and not run:
+        config, network = config_module.read(source)
+        return network, config.classes, config.input_range
+    file, expected = source / MODEL if run else source, "a model saved by chainrule"
+    with opened(file, expected) as content:
+        table = TABLE in read_header(content, expected).tensors
+    if run and not table:
+        raise ValueError(f"{source} is from an earlier version: train again, or export it with --onnx.")
+    if not table:
+        return serving.load(file), (), (-1.0, 1.0)
+    from chainrule.tables.serving.model import load  # noqa: PLC0415  (start-up time)
+
+    return load(file), (), (-1.0, 1.0)
+
+
+def _to_onnx(source: Path, onnx: Path, opset: int | None, *, overwrite: bool) -> None:
+    """Write ONNX, and compare its predictions with those of the network."""
     from chainrule.onnx import model as onnx_model  # noqa: PLC0415  (start-up time)
 
     onnx_model.check_free(onnx, "replace it with --overwrite", overwrite=overwrite)
-    if onnx.exists() and any(file.is_file() and onnx.samefile(file) for file in (source, source / MODEL)):
-        raise ValueError(f"--onnx: {onnx} is the model itself: choose another name for the ONNX file.")
     if is_table_run(source):
         if opset is not None:
             raise ValueError("--opset applies only to networks, not to the pipeline of a table: omit it.")
