@@ -36,6 +36,8 @@ MODULES = {
     "chainrule.files.networks": "Model files",
     "chainrule.files.folding": "Networks for prediction",
     "chainrule.onnx": "ONNX",
+    "chainrule.export": "C, JavaScript and NumPy",
+    "chainrule.serve": "The service",
     "chainrule.files.serving": "Prediction with NumPy alone",
     "chainrule.tables.report": "Reports of tables",
     "chainrule.tables.streaming": "Tables larger than memory",

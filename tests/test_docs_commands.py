@@ -128,7 +128,11 @@ def test_commands_in_the_documents_run(name, lines, kept, tmp_path, monkeypatch)
                 "CHAINRULE_DATA": str(MNIST),
                 "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'src'}",
             }
-            rest = rest.replace("--keep", "").replace("examples/", f"{ROOT}/examples/").replace("docs/figures", f"{ROOT}/docs/figures")
+            rest = (
+                rest.replace("--keep", "")
+                .replace("examples/", f"{ROOT}/examples/")
+                .replace("docs/figures", f"{ROOT}/docs/figures")
+            )
             subprocess.run([sys.executable, *shlex.split(rest)], check=True, env=environment)
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chainrule import (
         datasets,
         estimators,
+        export,
         files,
         gradient_check,
         onnx,
@@ -83,6 +84,7 @@ _LAZY = {
     "datasets": "",
     "estimators": "",
     "evaluate": "training",
+    "export": "",
     "files": "",
     "gradient_check": "",
     "fold": "files.folding",
@@ -213,6 +215,7 @@ __all__ = [
     "datasets",
     "estimators",
     "evaluate",
+    "export",
     "files",
     "fold",
     "gradient_check",
