@@ -340,7 +340,8 @@ class TabularClassifier(ClassifierMixin, BaseTabular):
         X : (rows, columns) array or data frame
             With the columns used in ``fit``, in the same order.
         """
-        chosen = self.ensemble_.chosen(self.predict_proba(X))
+        p = self.predict_proba(X)
+        chosen = self.ensemble_.chosen(p)
         return chosen if self._multilabel else self.classes_[chosen]
 
     def predict_proba(self, X: Any) -> Array:
