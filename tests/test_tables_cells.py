@@ -379,7 +379,7 @@ def test_notes_are_those_of_the_thread():
     thread = threading.Thread(target=reader, args=({"c": "a"},))
     thread.start()
     thread.join()
-    assert reader.notes == ("'c': 1 rows have values not seen in training ('z'); treated as unknown.",)
+    assert reader.notes == ("'c': 1 row has a value not seen in training ('z'); treated as unknown.",)
 
 
 AGE, WHEN, PLAN = (

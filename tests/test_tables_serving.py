@@ -1,7 +1,9 @@
 """A trained table that predicts with NumPy alone: the same answers as the pipeline, and files that are checked."""
 
+import copy
 import dataclasses
 import json
+import pickle
 import subprocess
 import sys
 import warnings
@@ -222,7 +224,7 @@ def test_notes_and_repr(runs):
     row = small_tables.frame(1).select(small_tables.INPUTS).row(0, named=True)
     model.predict([{**row, "city": "Oslo", "colour": "red"}])
     notes = " ".join(model.notes)
-    assert "'city': 1 rows have values not seen in training ('Oslo')" in notes
+    assert "'city': 1 row has a value not seen in training ('Oslo')" in notes
     assert "The column 'colour' is not in the schema: ignored." in notes
     assert repr(model).startswith("TableModel(size, rooms, garden, city, street, ... -> ill: 'no', 'yes')")
     assert model.classes_.tolist() == ["no", "yes"]
@@ -321,6 +323,15 @@ def test_a_damaged_unit_is_refused(runs, tmp_path):
         write_file(tmp_path / "model.safetensors", kind, description, arrays, overwrite=True)
         with pytest.raises(ModelFileError, match="unit"):
             cr.load(tmp_path / "model.safetensors")
+
+
+def test_a_model_goes_to_another_process(runs):
+    """As pools and clusters send it."""
+    row = small_tables.frame(1).select(small_tables.INPUTS).row(0, named=True)
+    for name in ("binary-ensemble", "regression-single"):
+        model = cr.load(runs / name)
+        for other in (pickle.loads(pickle.dumps(model)), copy.deepcopy(model)):
+            np.testing.assert_array_equal(other.predict(row), model.predict(row))
 
 
 def test_steps_are_data():

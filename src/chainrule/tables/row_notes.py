@@ -73,10 +73,8 @@ class RowNotes:
                     _shown(value) for value, _ in sorted(new.items(), key=lambda e: (-e[1], e[0]))[:MOST]
                 )
                 more = f" and {len(new) - MOST:,} more" if len(new) > MOST else ""
-                notes.append(
-                    f"{column.name!r}: {new.total():,} rows have values not seen in training ({listed}{more}); "
-                    "treated as unknown."
-                )
+                rows = "1 row has a value" if new.total() == 1 else f"{new.total():,} rows have values"
+                notes.append(f"{column.name!r}: {rows} not seen in training ({listed}{more}); treated as unknown.")
         return tuple(notes)
 
 

@@ -145,6 +145,9 @@ class TableModel:
         """Notes on the last rows: values not seen in training, ignored columns."""
         return self._reader.notes
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._table, self._model)  # the reader is made anew
+
     def __repr__(self) -> str:
         names = [column.name for column in self.schema.used]
         shown_names = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
