@@ -15,6 +15,7 @@ from chainrule.tables.schema import Schema
 __all__ = ["Request", "read", "written"]
 
 SHAPE = 'expected {"rows": [...]}, a list of rows, or one row such as {"age": 41}'
+LONGEST = 100_000  # characters of a value in CSV
 UNKNOWN = 100  # names that are not columns of the table
 
 
@@ -114,6 +115,8 @@ def _columns(text: str, schema: Schema, most: int) -> tuple[dict[str, list[str |
         rows = [*islice(lines, most + 1)]
     except csv.Error as error:
         raise RefusedError(400, f"the body is not CSV: {error}.") from None
+    if any(len(value) > LONGEST for row in (header or [], *rows) for value in row):  # csv's own limit is the process's
+        raise RefusedError(400, f"the body is not CSV: a value is longer than {LONGEST:,} characters.")
     if header is None:
         raise RefusedError(400, "the body is empty: expected CSV with a header.")
     if len(set(header)) < len(header):
