@@ -146,6 +146,17 @@ def test_the_history_has_the_metric_and_the_epoch_is_chosen_by_it(metric):
     assert model.best_iter_ == 1 + int(np.argmin(smooth))
 
 
+def test_extreme_thresholds_come_back_from_a_file(tmp_path):
+    """1 − 1e-20 is 1, and classes that are far apart have thresholds like that."""
+    x, y = rare(200)
+    model = cr.TabularClassifier(**SMALL, threshold=1e-20).fit(x, y)
+    cr.save(model, tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(cr.load(tmp_path / "model.safetensors").predict(x), model.predict(x))
+    assert (model.predict(x) == "yes").all()
+    thresholds = best_thresholds("f1", np.arange(60) % 3, np.eye(3)[np.arange(60) % 3])
+    assert ((thresholds > 0) & (thresholds <= 1)).all()
+
+
 def test_a_damaged_threshold_is_refused(tmp_path):
     x, y = rare(200)
     model = cr.TabularClassifier(**SMALL, eval_metric="f1").fit(x, y)

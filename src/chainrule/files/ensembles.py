@@ -97,7 +97,7 @@ def read_ensemble(file: BinaryIO, header: Header) -> FittedEnsemble:
         _read_unit(file, header, ensemble)
     elif "thresholds" in header.tensors:
         ensemble.thresholds = _array(file, header, "thresholds", networks[0].output_shape)
-        if not ((ensemble.thresholds > 0) & (ensemble.thresholds < 1)).all():
+        if not ((ensemble.thresholds > 0) & (ensemble.thresholds <= 1)).all():
             raise ModelFileError("the thresholds are not between 0 and 1. The file is corrupt.")
     fitted = FittedEnsemble(
         kind=header.kind,
