@@ -140,15 +140,12 @@ def load(path: str | os.PathLike[str]) -> "Network | Classifier | Regressor | Ta
     """
     from pathlib import Path  # noqa: PLC0415  (start-up time)
 
-    from chainrule.files.container import TABLE, opened, read_header  # noqa: PLC0415  (start-up time)
+    from chainrule.files.container import has_table  # noqa: PLC0415  (start-up time)
 
     folder = Path(path)
     run = (folder / "schema.json").is_file()
     file = folder / "model.safetensors" if run else folder
-    expected = "a model saved by chainrule"
-    with opened(file, expected) as content:
-        table = TABLE in read_header(content, expected).tensors
-    if table:
+    if has_table(file, "a model saved by chainrule"):
         from chainrule.tables.serving.model import load as load_table  # noqa: PLC0415  (start-up time)
 
         return load_table(file)

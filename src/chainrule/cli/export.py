@@ -19,7 +19,7 @@ from chainrule.cli.options import Overwrite, option
 from chainrule.cli.output import tell
 from chainrule.files import networks as files
 from chainrule.files import serving
-from chainrule.files.container import TABLE, opened, read_header
+from chainrule.files.container import has_table
 from chainrule.files.fitted import predict_samples
 from chainrule.network import Network
 
@@ -97,9 +97,8 @@ def _loaded(source: Path) -> tuple[Any, tuple[str, ...], tuple[float, float]]:
     if not source.is_file() and not run:
         config, network = config_module.read(source)
         return network, config.classes, config.input_range
-    file, expected = source / MODEL if run else source, "a model saved by chainrule"
-    with opened(file, expected) as content:
-        table = TABLE in read_header(content, expected).tensors
+    file = source / MODEL if run else source
+    table = has_table(file, "a model saved by chainrule")
     if run and not table:
         raise ValueError(f"{source} is from an earlier version: train again, or export it with --onnx.")
     if not table:

@@ -140,6 +140,12 @@ def read_array(file: BinaryIO, tensor: Tensor) -> Array:
     return np.frombuffer(content, DTYPES[tensor.dtype]).reshape(tensor.shape)
 
 
+def has_table(path: str | os.PathLike[str], expected: str) -> bool:
+    """Return whether a model file also prepares the rows of a table; ``expected`` is as for :func:`opened`."""
+    with opened(path, expected) as file:
+        return TABLE in read_header(file, expected).tensors
+
+
 def without_table(header: Header) -> Header:
     """Return a header without the arrays that prepare a table."""
     return header._replace(tensors={name: t for name, t in header.tensors.items() if not name.startswith(TABLE)})

@@ -134,7 +134,8 @@ def _read_unit(file: BinaryIO, header: Header, ensemble: Ensemble) -> None:
     ensemble.unit = unit = Unit(**{name: _array(file, header, name, outputs) for name in names})
     if not ((unit.scale > 0).all() and (unit.low <= unit.high).all()):
         raise ModelFileError("the unit of the target cannot be read: a scale is not positive, or a range is empty.")
-    if unit.shift is not None and not ((unit.shift >= 0).all() and (unit.low + unit.shift >= 0).all()):
+    shift = unit.shift
+    if shift is not None and not ((shift >= 0) & (unit.low + shift >= 0) & (unit.high + shift > 0)).all():
         raise ModelFileError("the unit of the target cannot be read: a logarithm of negative numbers.")
     tensor = header.tensors.get("errors")
     ensemble.errors = errors = _array(file, header, "errors", (*(tensor.shape[:1] if tensor else (0,)), *outputs))

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 import uvicorn
 from threadpoolctl import threadpool_limits
 
-from chainrule.files.container import TABLE, opened, read_header
+from chainrule.files.container import has_table
 from chainrule.serve.answers import Answers
 from chainrule.serve.app import application
 from chainrule.serve.bodies import Request
@@ -126,13 +126,12 @@ class _Server(uvicorn.Server):
 
 
 def _model(folder: Path) -> TableModel:
-    file, expected = folder / "model.safetensors" if folder.is_dir() else folder, "the model file of a table"
-    with opened(file, expected) as content:
-        if TABLE not in read_header(content, expected).tensors:
-            raise ValueError(
-                f"{file} does not hold a table that predicts with NumPy alone: expected the folder of chainrule train "
-                "FILE --target COLUMN. If it is of an earlier version, train it again."
-            )
+    file = folder / "model.safetensors" if folder.is_dir() else folder
+    if not has_table(file, "the model file of a table"):
+        raise ValueError(
+            f"{file} does not hold a table that predicts with NumPy alone: expected the folder of chainrule train FILE "
+            "--target COLUMN. If it is from an earlier version, train it again."
+        )
     return load(file)
 
 

@@ -45,9 +45,9 @@ class Step(ABC):
         """Return the inputs for the columns of a table, (rows, inputs)."""
 
     @property
-    @abstractmethod
     def width(self) -> int:
-        """The number of inputs."""
+        """The number of inputs: by default one for each column."""
+        return len(self.columns)
 
     def given(self, columns: Columns) -> Array:
         """Return the columns of the step side by side, (rows, columns)."""
@@ -62,10 +62,6 @@ class Numbers(Step):
     def __call__(self, columns: Columns) -> Array:
         return self.given(columns)
 
-    @property
-    def width(self) -> int:
-        return len(self.columns)
-
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -74,10 +70,6 @@ class Missing(Step):
 
     def __call__(self, columns: Columns) -> Array:
         return np.isnan(self.given(columns)).astype(np.float64)
-
-    @property
-    def width(self) -> int:
-        return len(self.columns)
 
 
 @final
@@ -91,10 +83,6 @@ class Filled(Step):
     def __call__(self, columns: Columns) -> Array:
         x = self.given(columns)
         return np.where(np.isnan(x), self.values, x)
-
-    @property
-    def width(self) -> int:
-        return len(self.columns)
 
 
 @final
@@ -115,10 +103,6 @@ class Squashed(Step):
 
     def __call__(self, columns: Columns) -> Array:
         return squashed(self.given(columns), self.center, self.factor, self.most)
-
-    @property
-    def width(self) -> int:
-        return len(self.columns)
 
 
 def squashed(x: Array, center: Array, factor: Array, most: float) -> Array:
