@@ -130,7 +130,14 @@ class TableModel:
 
     def predictions(self, columns: Columns) -> tuple[Array, Array | None]:
         """Return the predictions for columns as read, and the probabilities (None for a number), from one pass."""
-        X = inputs(self._table.steps, columns)
+        return self.outputs(self.prepare(columns))
+
+    def prepare(self, columns: Columns) -> Array:
+        """Return the inputs of the network, (rows, inputs), for columns as read."""
+        return inputs(self._table.steps, columns)
+
+    def outputs(self, X: Array) -> tuple[Array, Array | None]:
+        """Return the same as :meth:`predictions` for prepared inputs."""
         if isinstance(self._model, Classifier):
             return self._model.predict_both(X)
         y, unit = self._model.predict(X), self._table.unit
@@ -138,7 +145,12 @@ class TableModel:
 
     def inputs(self, rows: Any) -> Array:
         """Return the prepared inputs of the network, (rows, inputs)."""
-        return inputs(self._table.steps, self.read(rows))
+        return self.prepare(self.read(rows))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The column of each prepared input."""
+        return tuple(name for step in self._table.steps for name in step.sources)
 
     @property
     def notes(self) -> tuple[str, ...]:
