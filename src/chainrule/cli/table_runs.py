@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule._internal.names import reworded
 from chainrule._internal.typing import Array
 from chainrule.cli import checks as gradient_checks
 from chainrule.cli import report, tables
 from chainrule.cli.checks import Check
 from chainrule.cli.output import printable, say, tell, write_data
+from chainrule.files.container import has_table
 from chainrule.files.writing import write_atomically
 from chainrule.optimizers import Optimizer
 from chainrule.pages.text import columns
@@ -24,12 +26,13 @@ from chainrule.penalties import Penalty
 from chainrule.tables import SavedRun, Schema, converting, files, load, models, output, predicting, row_inputs, scores
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
-from chainrule.tables.explaining import explain
+from chainrule.tables.explaining import Asked, explain
 from chainrule.tables.labeled import labeled
 from chainrule.tables.reading import read
 from chainrule.tables.report.collect import worst_rows
 from chainrule.tables.report.uncertainty import as_numbers, intervals
 from chainrule.tables.result import HeldOut
+from chainrule.tables.serving.model import load as load_model
 from chainrule.tables.streaming import Printer
 from chainrule.tracing import Trace
 
@@ -80,11 +83,27 @@ def _worst(schema: Schema, held: HeldOut, t: Array, labels: Array) -> str:
     return columns(lines, align="rrrr") if found else ""
 
 
-def traced(folder: Path, source: str | None, row: int, optimizer: Optimizer, data: Path | None) -> Trace:
-    """Return the worked example of one row of a file, including its preparation."""
+def traced(
+    folder: Path,
+    source: str | None,
+    row: int,
+    optimizer: Optimizer,
+    data: Path | None,
+    *,
+    background: str | None = None,
+    fixed: Sequence[str] = (),
+    **asked: Any,
+) -> Trace:
+    """Return the explanation of one row of a file; ``asked`` are other fields of :class:`Asked`."""
     saved = _loaded(folder, data)
     source = _given(folder, source, "explain", "the file that has the row")
-    return explain(saved, _read(saved, source), row, source, optimizer)
+    frame = _read(saved, source)
+    others = None if background is None else _read(saved, background)
+    names = [name.strip() for text in fixed for name in text.split(",") if name.strip()]
+    file = folder / "model.safetensors"
+    model = load_model(file) if has_table(file, "a model saved by chainrule") else None
+    with reworded({r"^label: ": "--class: ", r"^wanted: ": "--wanted: ", r"^fixed: ": "--fixed: "}):
+        return explain(saved, frame, row, source, optimizer, model=model, asked=Asked(others, fixed=names, **asked))
 
 
 def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequence[Penalty]) -> list[Check]:

@@ -80,7 +80,7 @@ class Contributions:
         ok = abs(self.base + self.total - self.prediction) <= NEAR * max(sizes)
         base, total, prediction = aligned([self.base, self.total, self.prediction])
         sign = "−" if total.startswith("−") else "+"
-        line = f"{base} (mean of {rows(self.rows)}) {sign} {total.lstrip('−')} (contributions) = {prediction}"
+        line = f"{base} (mean of the background) {sign} {total.lstrip('−')} (contributions) = {prediction} (prediction)"
         how = (
             f"Estimated from {self.orders:,} random orders of the columns; ± is the standard error."
             if self.orders
@@ -89,11 +89,11 @@ class Contributions:
         return [
             Heading("Contributions of the columns", self.about, "contributions"),
             Text(
-                f"The {self.about} is {prediction} for this row, and {base} on average over {rows(self.rows)}.",
+                f"The {self.about} is {prediction} for this row, and {base} on average over {rows(self.rows)} of the background.",
                 "result",
             ),
             self._table(),
-            Verdict((line, f"the prediction is {prediction}"), ok),
+            Verdict((line,), ok),
             Text(f"{how} {HOW}", "soft"),
         ]
 

@@ -220,29 +220,19 @@ def counterfactuals(
 
     reached = bool(goal.reached(y, p)[0])
     sets, exhaustive = ([], True) if reached else search(candidates, x[0], X, of_columns(model), judge)
-    changed = []
+    found = []
     for one in sets:
-        made = [
+        changes = tuple(
             Change(names[c], given.get(names[c]), others[names[c]][r])
             for c, r in zip(candidates.column[one].tolist(), candidates.source[one].tolist(), strict=True)
-        ]
-        distance = float(candidates.distance[one].sum())
-        changed.append((tuple(made), distance, {**given, **{change.column: change.after for change in made}}))
-    found = []
-    for made, distance, new in changed:
-        results = model.predictions(model.read(new))
-        if goal.reached(*results)[0]:  # so for the row itself, as given
-            found.append(Counterfactual(made, distance, *_predicted(model, label, y, *results), new))
-    others_count = len(X)
-    return Counterfactuals(
-        goal.about,
-        _said(model, label, y, p),
-        tuple(found),
-        reached,
-        exhaustive,
-        len(names) - len({*fixed}),
-        others_count,
-    )
+        )
+        changed = {**given, **{change.column: change.after for change in changes}}
+        results = model.predictions(model.read(changed))
+        if goal.reached(*results)[0]:
+            distance = float(candidates.distance[one].sum())
+            found.append(Counterfactual(changes, distance, *_predicted(model, label, y, *results), changed))
+    said, free = _said(model, label, y, p), len(names) - len({*fixed})
+    return Counterfactuals(goal.about, said, tuple(found), reached, exhaustive, free, len(X))
 
 
 def _candidates(
@@ -283,7 +273,7 @@ def _goal(model: TableModel, wanted: Any, label: Any, y: Array, p: Array | None)
     if schema.task == "multilabel":
         if wanted is not None:
             raise ValueError("wanted: there are several labels: give the one to change as the label.")
-        index = output(model, label, y, p).index or 0
+        index = output(model, label, y, p).at or 0
         now, column = int(y[0, index]), schema.targets[index]
         return _Goal(
             f"{column.name} = {column.categories[1 - now]}",
@@ -329,7 +319,7 @@ def _predicted(model: TableModel, label: Any, now: Array, y: Array, p: Array | N
     if p is None:
         return float(y[0]), None
     if model.schema.task == "multilabel":
-        index = output(model, label, now, p).index or 0
+        index = output(model, label, now, p).at or 0
         return model.schema.targets[index].categories[int(y[0, index])], float(
             p[0, index] if y[0, index] else 1 - p[0, index]
         )
@@ -342,5 +332,5 @@ def _said(model: TableModel, label: Any, y: Array, p: Array | None) -> str:
     value, _ = _predicted(model, label, y, y, p)
     target = model.schema.target
     if model.schema.task == "multilabel":
-        target = model.schema.targets[output(model, label, y, p).index or 0].name
+        target = model.schema.targets[output(model, label, y, p).at or 0].name
     return f"{target} = {short(value) if p is None else value}"

@@ -20,17 +20,17 @@ __all__ = ["Output", "of_columns", "one_row", "output", "shown", "some_rows"]
 class Output(NamedTuple):
     """One output of a model.
 
-    ``index`` is its place among the probabilities, or None for a number; ``value`` is the class, or for several labels
+    ``at`` is its place among the probabilities, or None for a number; ``value`` is the class, or for several labels
     that value of the target whose probability it is; ``about`` names the output in words.
     """
 
-    index: int | None
+    at: int | None
     value: Any
     about: str
 
     def of(self, y: Array, p: Array | None) -> Array:
         """Return the output for each row, from the results of :meth:`TableModel.outputs`."""
-        return np.asarray(y if self.index is None or p is None else p[:, self.index], np.float64)
+        return np.asarray(y if self.at is None or p is None else p[:, self.at], np.float64)
 
 
 def one_row(rows: Any) -> dict[str, Any]:
