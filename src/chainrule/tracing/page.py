@@ -47,7 +47,7 @@ LOOK = (
 def about(trace: Example) -> str:
     """Return a summary of the page."""
     if trace.front:
-        return "the contributions of its columns, what would change the prediction, and the numbers of the network"
+        return "the contributions of its columns, what would change the answer, and the numbers of the network"
     rows = "one sample" if trace.rows == 1 else f"a batch of {trace.rows} samples"
     return f"{rows}, forward, backward and one step of {trace.optimizer}"
 

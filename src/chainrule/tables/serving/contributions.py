@@ -86,12 +86,10 @@ class Contributions:
             if self.orders
             else "Exact: all sets of columns were evaluated."
         )
+        compared = f"{prediction} for this row, and {base} on average over {rows(self.rows)} of the background"
         return [
-            Heading("Contributions of the columns", self.about, "contributions"),
-            Text(
-                f"The {self.about} is {prediction} for this row, and {base} on average over {rows(self.rows)} of the background.",
-                "result",
-            ),
+            Heading(TITLE, self.about, "contributions"),
+            Text(f"The {self.about} is {compared}.", "result"),
             self._table(),
             Verdict((line,), ok),
             Text(f"{how} {HOW}", "soft"),

@@ -18,7 +18,7 @@ from chainrule.tables.serving.explained import of_columns, one_row, output, show
 from chainrule.tables.serving.model import TableModel
 from chainrule.tables.serving.search import MOST_COLUMNS, Candidates, search
 
-TITLE = "What would change the prediction"
+TITLE = "What would change the answer"
 NAME, VALUE = 20, 18  # characters
 WIDTH = 80
 HOW = (
