@@ -30,6 +30,8 @@ from chainrule.tables.reading import read
 from chainrule.tables.report.collect import worst_rows
 from chainrule.tables.report.uncertainty import as_numbers, intervals
 from chainrule.tables.result import HeldOut
+from chainrule.tables.serving import model as model_file
+from chainrule.tables.serving.drift import Drift
 from chainrule.tables.streaming import Printer
 from chainrule.tracing import Trace
 
@@ -117,6 +119,14 @@ def to_onnx(folder: Path, out: Path) -> None:
     write_atomically(out, content)
     said = said.removeprefix("pipeline.onnx, ").replace("held-out", "made-up")
     tell(f"{out}: {len(content):,} bytes. {said}")
+
+
+def drifted(folder: Path, source: str, psi: float, **reads: Any) -> tuple[Drift, tuple[str, ...]]:
+    """Return the comparison of the rows of a table with those of training, and notes."""
+    model = model_file.load(folder / "model.safetensors")
+    table = read(source, schema=model.schema, **reads)
+    frame, notes = check(table.frame, model.schema, coerce=True)
+    return model.drift(frame, psi), (*table.notes[1:], *notes)
 
 
 def predict(
