@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from chainrule._version import __version__
-from chainrule.cli import check, evaluate, explain, export, predict, sample, serve, train, tune
+from chainrule.cli import check, drift, evaluate, explain, export, predict, sample, serve, train, tune
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -35,6 +35,6 @@ def chainrule(
 
 for command in (
     train.train, tune.tune, evaluate.evaluate, predict.predict, serve.serve, export.export, explain.explain,
-    check.check, sample.sample,
+    check.check, drift.drift, sample.sample,
 ):  # fmt: skip
     app.command()(command)

@@ -15,7 +15,8 @@ from chainrule.cli.output import say
 from chainrule.training.checkpoints import CheckpointWarning
 from chainrule.training.loop import DivergenceError
 
-BAD_INPUT, FAILED, INTERRUPTED = 2, 1, 130  # exit statuses; the last is what shells give after Ctrl-C
+FAILED, BAD_INPUT, MOVED = 1, 2, 3  # exit statuses
+INTERRUPTED = 130  # what shells give after Ctrl-C
 TYPED = {r"Try \w+\(([\d.e+-]+)\)": r"Try --learning-rate \1", r", or look for a rate with lr_range_test": ""}
 """Advice for Python code, reworded for the command line."""
 

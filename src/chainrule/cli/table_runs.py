@@ -32,7 +32,8 @@ from chainrule.tables.reading import read
 from chainrule.tables.report.collect import worst_rows
 from chainrule.tables.report.uncertainty import as_numbers, intervals
 from chainrule.tables.result import HeldOut
-from chainrule.tables.serving.model import load as load_model
+from chainrule.tables.serving import model as model_file
+from chainrule.tables.serving.drift import Drift
 from chainrule.tables.streaming import Printer
 from chainrule.tracing import Trace
 
@@ -101,7 +102,7 @@ def traced(
     others = None if background is None else _read(saved, background)
     names = [name.strip() for text in fixed for name in text.split(",") if name.strip()]
     file = folder / "model.safetensors"
-    model = load_model(file) if has_table(file, "a model saved by chainrule") else None
+    model = model_file.load(file) if has_table(file, "a model saved by chainrule") else None
     with reworded({r"^label: ": "--class: ", r"^wanted: ": "--wanted: ", r"^fixed: ": "--fixed: "}):
         return explain(saved, frame, row, source, optimizer, model=model, asked=Asked(others, fixed=names, **asked))
 
@@ -136,6 +137,14 @@ def to_onnx(folder: Path, out: Path) -> None:
     write_atomically(out, content)
     said = said.removeprefix("pipeline.onnx, ").replace("held-out", "made-up")
     tell(f"{out}: {len(content):,} bytes. {said}")
+
+
+def drifted(folder: Path, source: str, psi: float, **reads: Any) -> tuple[Drift, tuple[str, ...]]:
+    """Return the comparison of the rows of a table with those of training, and notes."""
+    model = model_file.load(folder / "model.safetensors")
+    table = read(source, schema=model.schema, **reads)
+    frame, notes = check(table.frame, model.schema, coerce=True)
+    return model.drift(frame, psi), (*table.notes[1:], *notes)
 
 
 def predict(

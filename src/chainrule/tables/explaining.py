@@ -29,6 +29,7 @@ from chainrule.tracing.page import about
 MAX_INPUTS = 12  # inputs of one column to list, largest first
 
 SOME = 1000  # rows of the background
+FEW = 20  # fewer rows of a table are not representative: values are drawn from the distributions of training
 
 __all__ = ["Asked", "explain"]
 
@@ -36,7 +37,8 @@ __all__ = ["Asked", "explain"]
 class Asked(NamedTuple):
     """What to explain: the arguments of :func:`chainrule.tables.contributions` and ``counterfactuals``.
 
-    ``background`` are rows to compare with, by default the others of the same table.
+    ``background`` are rows to compare with, by default the others of the same table, or the distributions of
+    training if these are few.
     """
 
     background: pl.DataFrame | None = None
@@ -105,10 +107,8 @@ def explain(
         _prediction(run, X, worked.prediction[0], len(networks)),
         *worked.steps[at:],
     )
-    first = f"the first of {len(networks)} networks, " if len(networks) > 1 else ""
-    front = (
-        (*_front(model, frame, row, asked), Heading(worked.title, first + about(worked), "example")) if model else ()
-    )
+    which = f"the first of {len(networks)} networks" if len(networks) > 1 else about(worked)
+    front = (*_front(model, frame, row, asked), Heading(worked.title, which, "example")) if model else ()
     return replace(worked, steps=steps, labeled=known, title=f"R{title[1:]}", front=front)
 
 
@@ -120,19 +120,20 @@ def _front(model: TableModel, frame: pl.DataFrame, row: int, asked: Asked) -> li
     if others.height > SOME:
         others = others[np.sort(np.random.default_rng(asked.seed).permutation(others.height)[:SOME])]
     others = _readable(model, others)
-    if not others.height:
+    background = others if asked.background is not None or others.height >= FEW or model.reference is None else None
+    if background is not None and not background.height:
         return [
             Text("There are no other rows to compare the row with: give a file of rows as --background.", "warning")
         ]
     one = frame[row - 1 : row]
     seed, label = asked.seed, asked.label
-    found = contributions(model, one, others, label=label, seed=seed).blocks()
+    found = contributions(model, one, background, label=label, seed=seed).blocks()
     if model.schema.task == "regression" and asked.wanted is None:
         return [*found, Text("To see what would change the prediction, give a number as --wanted.", "soft")]
     changes = counterfactuals(
         model,
         one,
-        others,
+        background,
         wanted=asked.wanted,
         label=label if model.schema.task == "multilabel" else None,
         fixed=asked.fixed,

@@ -9,6 +9,7 @@ from chainrule._internal.typing import Array
 from chainrule.tables._polars import pl
 from chainrule.tables.intervals import Widths
 from chainrule.tables.schema import Schema
+from chainrule.tables.serving.reference import Reference
 from chainrule.training.history import History
 
 __all__ = ["HeldOut", "SavedRun", "Split", "Trained"]
@@ -90,6 +91,8 @@ class Trained:
         How long fitting the pipeline took.
     intervals : dict of (float, float)
         The 95% confidence interval of each score.
+    reference : chainrule.tables.serving.reference.Reference, optional
+        The distributions of the columns and of the predictions, to compare new rows with.
     """
 
     pipeline: Any
@@ -108,6 +111,7 @@ class Trained:
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    reference: Reference | None = None
 
     @property
     def widths(self) -> Widths:

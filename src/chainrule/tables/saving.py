@@ -116,7 +116,7 @@ def _table(trained: Trained) -> serving.Table:
         numbers = (np.ravel(scaler.mean_)[0], np.ravel(scaler.scale_)[0], *ends)
         center, scale, low, high = (np.array([number], np.float64) for number in numbers)
         unit = Unit(center, scale, low, high, np.array([scaler.shift_]) if log else None)
-    return serving.Table(trained.schema, steps_of(prepare, trained.schema), unit, trained.widths)
+    return serving.Table(trained.schema, steps_of(prepare, trained.schema), unit, trained.widths, trained.reference)
 
 
 def load(folder: str | os.PathLike[str]) -> SavedRun:

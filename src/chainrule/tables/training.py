@@ -19,6 +19,7 @@ from chainrule.tables.evaluation import evaluate
 from chainrule.tables.inputs import prepared
 from chainrule.tables.options import Options
 from chainrule.tables.preparation import preparation
+from chainrule.tables.reference import reference
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.schema import Schema
 from chainrule.training.callbacks import Callback
@@ -137,6 +138,7 @@ def train(
             "target": [column.name for column in schema.targets], **given.settings(arguments), "task": schema.task,
         },
         seconds=time.perf_counter() - began,
+        reference=reference(loaded.frame, rest, schema, judged.held_out, given.seed),
     )  # fmt: skip
 
 

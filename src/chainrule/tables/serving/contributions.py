@@ -10,7 +10,7 @@ import numpy as np
 
 from chainrule.pages import text
 from chainrule.pages.blocks import Block, Cell, Heading, Row, Table, Text, Verdict
-from chainrule.pages.formatting import aligned, clean, rows
+from chainrule.pages.formatting import aligned, clean
 from chainrule.tables.serving.explained import of_columns, one_row, output, shown, some_rows
 from chainrule.tables.serving.model import TableModel
 from chainrule.tables.serving.shapley import shapley
@@ -54,8 +54,8 @@ class Contributions:
         The largest first.
     prediction : float
         The prediction for the row: ``base`` plus the sum of all amounts.
-    rows : int
-        The number of rows of the background.
+    background : str
+        The rows that the row is compared with, in words.
     orders : int
         The number of orders of the columns that were drawn, or 0 if all were evaluated.
 
@@ -66,7 +66,7 @@ class Contributions:
     base: float
     columns: tuple[Contribution, ...]
     prediction: float
-    rows: int
+    background: str
     orders: int = 0
 
     @property
@@ -86,7 +86,7 @@ class Contributions:
             if self.orders
             else "Exact: all sets of columns were evaluated."
         )
-        compared = f"{prediction} for this row, and {base} on average over {rows(self.rows)} of the background"
+        compared = f"{prediction} for this row, and {base} on average over {self.background}"
         return [
             Heading(TITLE, self.about, "contributions"),
             Text(f"The {self.about} is {compared}.", "result"),
@@ -116,7 +116,7 @@ class Contributions:
 
 
 def contributions(
-    model: TableModel, row: Any, background: Any, *, label: Any = None, rows: int = 100, seed: int = 0
+    model: TableModel, row: Any, background: Any = None, *, label: Any = None, rows: int = 100, seed: int = 0
 ) -> Contributions:
     """Return the contribution of each column to the prediction for one row: Shapley values against a background.
 
@@ -133,8 +133,9 @@ def contributions(
     model : TableModel
         From :func:`chainrule.load`.
     row : dict, or a data frame with one row
-    background : rows, as :meth:`TableModel.predict` takes them
-        What the row is compared with, such as some of the training rows.
+    background : rows, as :meth:`TableModel.predict` takes them, optional
+        What the row is compared with, such as some of the training rows. By default, rows are made up: each column is
+        drawn by itself from its distribution in training, without texts.
     label : optional
         The class whose probability is explained: by default the positive one of two, or else the predicted one. For
         several labels, one of them: by default the first that is predicted.
@@ -166,8 +167,8 @@ def contributions(
     ...     _ = cr.tables.save(cr.tables.train(frame, "left", fast=True), folder + "/customers")
     ...     model = cr.load(folder + "/customers")
     >>> found = cr.tables.contributions(model, {"age": 41, "plan": "free"}, frame)
-    >>> found.about, [one.column for one in found.columns], found.rows, found.orders
-    ('probability of left = yes', ['plan', 'age'], 40, 0)
+    >>> found.about, [one.column for one in found.columns], found.background, found.orders
+    ('probability of left = yes', ['plan', 'age'], '40 rows of the background', 0)
     >>> round(found.base + found.total - found.prediction, 5)
     0.0
 
@@ -176,7 +177,8 @@ def contributions(
     """
     given = one_row(row)
     x = model.inputs(given)
-    X = model.inputs(some_rows(background, rows, seed))
+    others, words = some_rows(model, background, rows, seed)
+    X = model.inputs(others)
     y, p = model.outputs(x)
     explained = output(model, label, y, p)
     names = [column.name for column in model.schema.used]
@@ -185,9 +187,10 @@ def contributions(
     prediction = float(explained.of(y, p)[0])
     if not np.isfinite([prediction, found.base]).all():
         raise ValueError(f"the {explained.about} is not a finite number for this row or for the background.")
+    words = words if found.rows == len(X) else f"{found.rows:,} of {words}"
     every = [
         Contribution(name, given.get(name), amount, error)
         for name, amount, error in zip(names, found.values.tolist(), found.errors.tolist(), strict=True)
     ]
     every.sort(key=lambda one: -abs(one.amount))
-    return Contributions(explained.about, found.base, tuple(every), prediction, found.rows, found.orders)
+    return Contributions(explained.about, found.base, tuple(every), prediction, words, found.orders)

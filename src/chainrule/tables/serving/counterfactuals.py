@@ -78,8 +78,10 @@ class Counterfactuals:
         Whether the row has the wanted prediction as it is.
     exhaustive : bool
         Whether all combinations were tried; if not, the most promising ones.
-    columns, rows : int
-        The number of columns that may change, and of background rows.
+    columns : int
+        The number of columns that may change.
+    background : str
+        The rows whose values were tried, in words.
 
     ``print`` shows a table of up to 80 characters in width.
     """
@@ -90,7 +92,7 @@ class Counterfactuals:
     reached: bool
     exhaustive: bool
     columns: int
-    rows: int
+    background: str
 
     def blocks(self) -> list[Block]:
         """Return the changes as part of a page."""
@@ -103,7 +105,7 @@ class Counterfactuals:
         if self.found:
             return [heading, self._table(), Text(HOW, "soft")]
         limit = f"up to {min(MOST_COLUMNS, self.columns)} of {rows(self.columns, 'column')}"
-        tried = f"to values of {rows(self.rows)} of the background"
+        tried = f"to values of {self.background}"
         if self.exhaustive:
             return [heading, Text(f"None: no change of {limit} {tried} leads to {self.wanted}.", "result")]
         found = f"None found: no change of {limit} {tried} that was tried leads to {self.wanted}"
@@ -138,7 +140,7 @@ class _Goal(NamedTuple):
 def counterfactuals(
     model: TableModel,
     row: Any,
-    background: Any,
+    background: Any = None,
     *,
     wanted: Any = None,
     label: Any = None,
@@ -157,8 +159,9 @@ def counterfactuals(
     model : TableModel
         From :func:`chainrule.load`.
     row : dict, or a data frame with one row
-    background : rows, as :meth:`TableModel.predict` takes them
-        Rows with values that occur, such as some of the training rows.
+    background : rows, as :meth:`TableModel.predict` takes them, optional
+        Rows with values that occur, such as some of the training rows. By default, values are drawn from the
+        distributions of training.
     wanted : optional
         The wanted class; by default any other than the predicted one. For a number, it is required: 100 for at least
         100 where the prediction is less, and for at most 100 where it is more; or "above 100" or "below 100".
@@ -202,7 +205,8 @@ def counterfactuals(
     explanations" (2023); shares of rows as distances: Ustun, Spangher and Liu, "Actionable recourse in linear
     classification" (2019).
     """
-    given, others = one_row(row), some_rows(background, rows, seed)
+    given = one_row(row)
+    others, words = some_rows(model, background, rows, seed)
     names = [column.name for column in model.schema.used]
     fixed = [fixed] if isinstance(fixed, str) else [*fixed]
     for name in fixed:
@@ -232,7 +236,7 @@ def counterfactuals(
             distance = float(candidates.distance[one].sum())
             found.append(Counterfactual(changes, distance, *_predicted(model, label, y, *results), changed))
     said, free = _said(model, label, y, p), len(names) - len({*fixed})
-    return Counterfactuals(goal.about, said, tuple(found), reached, exhaustive, free, len(X))
+    return Counterfactuals(goal.about, said, tuple(found), reached, exhaustive, free, words)
 
 
 def _candidates(

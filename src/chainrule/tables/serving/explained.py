@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,9 +11,12 @@ import numpy as np
 from chainrule._internal.checks import check_count
 from chainrule._internal.names import did_you_mean
 from chainrule._internal.typing import Array
-from chainrule.pages.formatting import MISSING, clean
+from chainrule.pages.formatting import MISSING, clean, rows
+from chainrule.tables.schema import Column
+from chainrule.tables.serving.cells import EPOCH
 from chainrule.tables.serving.given import columns
 from chainrule.tables.serving.model import TableModel
+from chainrule.tables.serving.reference import Distribution
 
 __all__ = ["Output", "of_columns", "one_row", "output", "shown", "some_rows"]
 
@@ -33,22 +37,56 @@ class Output(NamedTuple):
         return np.asarray(y if self.at is None or p is None else p[:, self.at], np.float64)
 
 
-def one_row(rows: Any) -> dict[str, Any]:
+def one_row(given: Any) -> dict[str, Any]:
     """Return the values of one row by column, as given: a dictionary, or a data frame or list with one row."""
-    found, count = columns(rows)
+    found, count = columns(given)
     if count != 1:
         raise ValueError(f"row: expected one row, got {count:,}.")
     return {name: values[0] for name, values in _at(found, [0]).items()}
 
 
-def some_rows(rows: Any, most: int, seed: int) -> dict[str, list[Any]]:
-    """Return the values of up to ``most`` rows by column, as given: those drawn with the seed, in their order."""
+def some_rows(model: TableModel, given: Any, most: int, seed: int) -> tuple[dict[str, list[Any]], str]:
+    """Return the values of up to ``most`` rows by column, as given, with words for these rows.
+
+    Those of ``given`` are drawn with the seed and kept in their order. Without them, as many rows are made up: each
+    column by itself, from its distribution in training.
+    """
     most, seed = check_count("background", "rows", most), check_count("background", "seed", seed, 0)
-    found, count = columns(rows)
+    rng = np.random.default_rng(seed)
+    if given is None:
+        return _made_up(model, most, rng), f"{rows(most)}, each column drawn by itself from those of training"
+    found, count = columns(given)
     if not count:
         raise ValueError("background: expected at least one row.")
-    order = np.random.default_rng(seed).permutation(count)[:most]
-    return _at(found, np.sort(order).tolist())
+    places = np.sort(rng.permutation(count)[:most]).tolist()
+    return _at(found, places), f"{rows(len(places))} of the background"
+
+
+def _made_up(model: TableModel, count: int, rng: np.random.Generator) -> dict[str, list[Any]]:
+    if model.reference is None:
+        raise ValueError("background: the model has no distributions of training: give some rows, or train it again.")
+    return {
+        column.name: _drawn(column, model.reference.columns[column.name], count, rng) for column in model.schema.used
+    }
+
+
+def _drawn(column: Column, found: Distribution, count: int, rng: np.random.Generator) -> list[Any]:
+    """Return values of a column in training: quantiles of numbers without the ends, frequent values, or no text."""
+    known: list[Any] = [*found.values]
+    weights = np.array(found.counts[: len(known)], np.float64)
+    if column.kind in ("number", "date"):
+        known = [*found.quantiles[1:-1]]
+        if column.kind == "date":
+            known = [EPOCH + dt.timedelta(seconds=seconds) for seconds in known]
+            known = [at.date() if at.time() == dt.time() else at for at in known]
+        elif column.read_as == "whole":
+            known = [int(number) for number in known]
+        weights = np.ones(len(known))
+    if column.kind == "text" or not weights.sum():
+        return [None] * count
+    places = rng.choice(len(known), count, p=weights / weights.sum())
+    absent = rng.random(count) < found.missing
+    return [None if no else known[i] for i, no in zip(places.tolist(), absent.tolist(), strict=True)]
 
 
 def _at(found: dict[str, Any], places: Sequence[int]) -> dict[str, list[Any]]:

@@ -16,6 +16,7 @@ from chainrule.files.container import TABLE, Header, read_array
 from chainrule.files.values import ModelFileError, check_fields, check_texts, parse, shown
 from chainrule.tables.intervals import Widths
 from chainrule.tables.schema import LARGEST, Column, Schema
+from chainrule.tables.serving.reference import Reference
 from chainrule.tables.serving.steps import PARTS, STEPS, Dates, Lookup, Step, Words
 from chainrule.tables.unpacking import check_values
 
@@ -35,12 +36,14 @@ class Table(NamedTuple):
     """The part of a model file that prepares the rows of a table for the network.
 
     ``unit`` is that of a single network's target; an ensemble has its own. ``widths`` are those of the intervals.
+    ``reference`` has the distributions of training; older files have none.
     """
 
     schema: Schema
     steps: Sequence[Step]
     unit: Unit | None
     widths: Widths
+    reference: Reference | None = None
 
 
 def arrays(table: Table) -> dict[str, Array]:
@@ -53,6 +56,8 @@ def arrays(table: Table) -> dict[str, Array]:
         steps.append({"step": type(step).__name__, **fields})
     unit = None if table.unit is None else {name: _number(getattr(table.unit, name)) for name in UNIT}
     about = {"schema": table.schema.to_json(), "steps": steps, "unit": unit, "widths": table.widths.to_json()}
+    if table.reference is not None:
+        about["reference"] = table.reference.to_json()
     text = json.dumps(about, ensure_ascii=False, allow_nan=False).encode()
     return {TABLE: np.frombuffer(text, np.uint8), **found}
 
@@ -63,7 +68,8 @@ def read_table(file: BinaryIO, header: Header, inputs: int) -> Table:
     if tensor.dtype != "U8" or tensor.end - tensor.start > LARGEST:
         raise ModelFileError("the description of the table is larger than chainrule writes, or has another type.")
     text = check_values(read_array(file, tensor).tobytes(), "the description of the table")
-    d = check_fields("the table", parse(text, "the description of the table"), {"schema", "steps", "unit", "widths"})
+    given = {"reference": None} | parse(text, "the description of the table")
+    d = check_fields("the table", given, {"schema", "steps", "unit", "widths", "reference"})
     if not isinstance(d["schema"], str) or not isinstance(d["steps"], list):
         raise ModelFileError("the schema or the steps of the table cannot be read.")
     schema = Schema.from_json(d["schema"])
@@ -77,7 +83,8 @@ def read_table(file: BinaryIO, header: Header, inputs: int) -> Table:
     unit = None if d["unit"] is None else _unit(d["unit"])
     if schema.task != "regression" and unit is not None:
         raise ModelFileError("classes have no unit. The file is corrupt.")
-    return Table(schema, steps, unit, Widths.from_json(d["widths"]))
+    reference = None if d["reference"] is None else Reference.from_json(d["reference"], schema)
+    return Table(schema, steps, unit, Widths.from_json(d["widths"]), reference)
 
 
 def _step(file: BinaryIO, header: Header, i: int, entry: Any, columns: Mapping[str, Column]) -> Step:

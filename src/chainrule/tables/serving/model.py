@@ -7,12 +7,15 @@ from typing import Any, final
 
 import numpy as np
 
+from chainrule._internal.checks import check_real
 from chainrule._internal.typing import Array
 from chainrule.files.container import opened, read_header
 from chainrule.files.serving import Classifier, Regressor, read_model
 from chainrule.files.values import ModelFileError, shown
 from chainrule.tables.serving.cells import Reader
+from chainrule.tables.serving.drift import PSI, Drift, drift
 from chainrule.tables.serving.files import Table, read_table
+from chainrule.tables.serving.reference import Reference
 from chainrule.tables.serving.steps import Columns, Lookup, inputs
 
 __all__ = ["TableModel", "load"]
@@ -70,7 +73,10 @@ class TableModel:
         self.schema, self._table, self._model = table.schema, table, model
         known = [step for step in table.steps if isinstance(step, Lookup)]
         many = {column.name for column in table.schema.used if column.kind == "many"}
-        self._reader = Reader(self.schema, {s.columns[0]: s.keys for s in known if s.columns[0] in many})
+        keys = {s.columns[0]: s.keys for s in known if s.columns[0] in many}
+        self._reader = Reader(self.schema, keys)
+        few = {column.name: column.categories for column in table.schema.used if column.categories}
+        self._seen = {name: frozenset(texts) for name, texts in (few | keys).items()}
         if self.schema.task != "regression":
             named = self.schema.classes or [column.name for column in self.schema.targets]
             self.classes_ = np.array(named)
@@ -143,6 +149,26 @@ class TableModel:
         y, unit = self._model.predict(X), self._table.unit
         return (y if unit is None else unit(y.reshape(-1, 1).astype(np.float64)).ravel()), None
 
+    def drift(self, rows: Any, limit: float = PSI) -> Drift:
+        """Compare the distributions of rows, and of their predictions, with those of training.
+
+        Parameters
+        ----------
+        rows : as for :meth:`predict`
+        limit : float
+            The least population stability index of a distribution that is said to have moved.
+
+        Raises
+        ------
+        ValueError
+            If the file is of a version that did not store the distributions.
+        """
+        check_real("drift", "limit", limit, 0, open_low=True)
+        if self._table.reference is None:
+            raise ValueError("drift: the model was saved without the distributions of training: train it again.")
+        columns = self.read(rows)
+        return drift(self.schema, self._table.reference, columns, self.predictions(columns), self._seen, limit)
+
     def inputs(self, rows: Any) -> Array:
         """Return the prepared inputs of the network, (rows, inputs)."""
         return self.prepare(self.read(rows))
@@ -151,6 +177,11 @@ class TableModel:
     def sources(self) -> tuple[str, ...]:
         """The column of each prepared input."""
         return tuple(name for step in self._table.steps for name in step.sources)
+
+    @property
+    def reference(self) -> Reference | None:
+        """The distributions of the columns in training; None in files of versions that did not store them."""
+        return self._table.reference
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -63,11 +63,11 @@ def shapley(
         Returns a value for each row.
     x : array (inputs,)
     X : array (background, inputs)
-        If there are too many groups for so many rows, only the first of them are used.
+        If there are too many groups for so many rows, some of them are drawn.
     of : int array (inputs,)
         The group of each input, from 0.
     rng : numpy.random.Generator
-        Draws the orders.
+        Draws the orders of the groups.
     evaluations : int
         Number of rows, about, for which f is computed.
 
@@ -89,7 +89,7 @@ def shapley(
         v = _of_sets(f, x, X, player, k)
         values[players] = _exact(v, k)
         return Shapley(values, errors, float(v[0]), len(X))
-    X = X[: max(2, evaluations // (2 * PAIRS * k))]
+    X = X[np.sort(rng.permutation(len(X))[: max(2, evaluations // (2 * PAIRS * k))])]
     pairs = max(PAIRS, evaluations // (2 * k * len(X)))
     values[players], errors[players], base = _sampled(f, x, X, player, k, pairs, rng)
     return Shapley(values, errors, base, len(X), 2 * pairs * len(X))
