@@ -28,8 +28,9 @@ NAMED = {"label": "class"}  # arguments whose options have other names
 __all__ = ["evaluate", "predict", "traced"]
 
 
-def evaluate(folder: Path, source: str | None, data: Path | None) -> None:
+def evaluate(folder: Path, source: str | None, data: Path | None, **of_tables: Any) -> None:
     """Print the scores by class and the accuracy on the held-out rows of a data set."""
+    _refuse(of_tables)
     config, network = config_module.read(folder)
     rows = _held_out(config, source, data)
     if len(rows.classes) != len(config.classes):

@@ -81,6 +81,8 @@ def explain(
     ValueError
         If there is no such row, or it does not match the schema.
     """
+    if not frame.height:
+        raise ValueError(f"{source} has no rows to explain.")
     if not 1 <= row <= frame.height:
         raise ValueError(f"--row: expected a number from 1 to {frame.height:,}, the rows of {source}, got {row}.")
     schema, one, numbers = run.schema, frame[row - 1 : row], np.array([row])

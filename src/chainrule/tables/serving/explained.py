@@ -131,7 +131,9 @@ def of_columns(model: TableModel) -> Array:
 def shown(value: Any, longest: int) -> str:
     """Return a value as given, shortened.
 
-    >>> shown(None, 9), shown(41, 9), shown("a long text", 9)
-    ('(missing)', '41', 'a lo…text')
+    >>> shown(None, 9), shown(41, 9), shown("a long text", 9), shown(0.1 + 0.2, 9)
+    ('(missing)', '41', 'a lo…text', '0.3')
     """
+    if isinstance(value, float) and value == value:  # noqa: PLR0124  (NaN)
+        return f"{value:.8g}"
     return MISSING if value is None or value != value else clean(value, longest)  # noqa: PLR0124  (NaN)
