@@ -80,13 +80,13 @@ class Contributions:
         ok = abs(self.base + self.total - self.prediction) <= NEAR * max(sizes)
         base, total, prediction = aligned([self.base, self.total, self.prediction])
         sign = "−" if total.startswith("−") else "+"
-        line = f"{base} (mean of the background) {sign} {total.lstrip('−')} (contributions) = {prediction} (prediction)"
+        line = f"{base} (base) {sign} {total.lstrip('−')} (contributions) = {prediction} (prediction)"
         how = (
             f"Estimated from {self.orders:,} random orders of the columns; ± is the standard error."
             if self.orders
             else "Exact: all sets of columns were evaluated."
         )
-        compared = f"{prediction} for this row, and {base} on average over {self.background}"
+        compared = f"{prediction} for this row, and {base} on average over {self.background} (the base)"
         return [
             Heading(TITLE, self.about, "contributions"),
             Text(f"The {self.about} is {compared}.", "result"),

@@ -257,7 +257,7 @@ def _candidates(
         same = (X[np.ix_(places, mine)] == x[mine]) | (np.isnan(X[np.ix_(places, mine)]) & np.isnan(x[mine]))
         places = places[~same.all(axis=1) & (values[places] != now)]
         distance = np.ones(len(places))
-        if column.kind in ("number", "date") and not np.isnan(now):
+        if column.kind in ("number", "date") and not np.isnan(now) and len(places):
             ranks = np.sort(values[known])
             share = [
                 (np.searchsorted(ranks, v, "left") + np.searchsorted(ranks, v, "right")) / (2 * len(ranks))
