@@ -18,7 +18,7 @@ from chainrule.tables.unpacking import VARIABLE, size_of
 TABLE, NET, LEARN, SEARCH, RUN = "Tables", "Network", "Training", "Search", "Run"
 DATA_SETS_ONLY = ("schedule", "warm_up", "data")
 TABLES_ONLY = (
-    "target", "task", "categorical", "numeric", "drop", "date", "test", "validation", "time_column", "group",
+    "target", "task", "categorical", "numeric", "drop", "date", "test", "validation", "time_column", "group", "weight",
     "class_weight", "delimiter", "decimal", "stream", "print_python", "fast", "metric", "threshold", "minutes",
 )  # fmt: skip
 RUN_ONLY = ("data", "stream", "print_python", "out", "overwrite", "resume", "quiet")  # not kept with a training run
@@ -114,6 +114,7 @@ class TableOptions:
     ] = None
     time_column: Annotated[Text, option(TABLE, "Split by time: hold out the last rows by this column.")] = None
     group: Annotated[Text, option(TABLE, "Group column: rows with the same value stay together.")] = None
+    weight: Annotated[Text, option(TABLE, "Column with the weight of each row in training.", metavar="COLUMN")] = None
     delimiter: Annotated[Text, option(TABLE, "CSV delimiter; detected by default.")] = None
     decimal: Annotated[Text, option(TABLE, "Decimal mark, '.' or ','; detected by default.", metavar="MARK")] = None
 

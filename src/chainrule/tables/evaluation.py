@@ -31,7 +31,9 @@ class Evaluation(NamedTuple):
     intervals: dict[str, tuple[float, float]] = {}  # noqa: RUF012  (never changed)
 
 
-def evaluate(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: Array, seed: int) -> Evaluation:
+def evaluate(
+    pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: Array, seed: int, weight: Array | None = None
+) -> Evaluation:
     """Evaluate a fitted pipeline on held-out rows, and the baselines, which are fitted to all other rows.
 
     From a ``frame`` on disk, only as many rows are read as a baseline is fitted to.
@@ -39,7 +41,8 @@ def evaluate(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: A
     rest = frame.height
     if isinstance(frame, OnDisk):
         drawn = splitting.drawn(rest, baselines.most_rows(len(schema.used)), seed)
-        frame, y = (frame, y) if drawn is None else (frame[drawn], y[drawn])
+        if drawn is not None:
+            frame, y, weight = frame[drawn], y[drawn], None if weight is None else weight[drawn]
         frame = frame.select([column.name for column in schema.used])
     truth = target_values(test, schema)
     if not len(truth):
@@ -49,7 +52,7 @@ def evaluate(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: A
     X = np.asarray(pipeline[0].transform(cast(test, schema.columns)))
     predictions, p = outputs(pipeline[-1], schema, X)
     held_out = HeldOut(test, truth, predictions, p, inputs=X)
-    simple = baselines.fit(schema, frame, y, test, seed)
+    simple = baselines.fit(schema, frame, y, test, seed, weight)
     ours = scores.measure(schema.task, truth, predictions, p, schema.classes)
     measured = {
         b.name: scores.measure(schema.task, truth, b.predictions, b.probabilities, schema.classes) for b in simple

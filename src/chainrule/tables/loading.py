@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule._internal.checks import check_real, check_split_seed
 from chainrule._internal.typing import Array
-from chainrule.tables import kinds, leaks, number_texts, overrides, remarks, splitting, targets
+from chainrule.tables import kinds, leaks, number_texts, overrides, remarks, splitting, targets, weights
 from chainrule.tables._polars import pl
 from chainrule.tables.checking import check
 from chainrule.tables.formats import Format, Notation
@@ -57,6 +57,12 @@ class Loaded(NamedTuple):
     given: pl.DataFrame | None = None  # the rows of a test file as read
     test_rows: Array | None = None  # the numbers of the test rows in their file, from 1, and that file
     test_source: str = ""
+    weight: Array | None = None  # of the rows of the frame
+    weight_column: Column | None = None
+
+    def weights(self, rows: Array) -> Array | None:
+        """Return the weights of some rows; None if all rows count the same."""
+        return None if self.weight is None else self.weight[rows]
 
     def groups(self) -> Array | None:
         """Return the groups of the training rows, which must not be separated; None if rows are independent."""
@@ -78,6 +84,7 @@ def load(
     validation: float = VALIDATION,
     time_column: str | None = None,
     group: str | None = None,
+    weight: str | None = None,
     delimiter: str | None = None,
     header: bool | None = None,
     decimal: str | None = None,
@@ -97,12 +104,16 @@ def load(
     frame, numbers, notes = _with_targets(table, goals)
     schema, y, said, warned = _schema(table, frame, goals, task, categorical, numeric, drop, dates)
     schema = _without_row_numbers(schema, table, frame, numeric)
-    for option, name in (("time-column", time_column), ("group", group)):
+    for option, name in (("time-column", time_column), ("group", group), ("weight", weight)):
         if name is not None:
             overrides.known(option, [name], frame.columns)
-    why = "--group: new rows belong to other groups"
-    columns = [replace(c, dropped=why) if c.name == group else c for c in schema.columns]
+    whys = {group: "--group: new rows belong to other groups", weight: weights.WHY}
+    columns = [replace(c, dropped=whys.get(c.name, c.dropped)) for c in schema.columns]
+    weighted = next((c for c in columns if c.name == weight), None)
+    if weight is not None and (weighted is None or weight in (group, time_column)):
+        raise ValueError(f"--weight: {weight!r} is the target, the group or the time of a row: name another column.")
     schema = replace(schema, columns=tuple(columns))
+    weight_of = None if weighted is None else weights.weights(frame, weighted, numbers)
     if not schema.used:
         why = "; ".join(f"{c.name!r}: {c.dropped}" for c in schema.columns[:5]) or "it has no other column"
         raise ValueError(f"the table has no usable columns besides the target ({why}).")
@@ -128,7 +139,7 @@ def load(
     said = (*notes, *said, *remarks.find(frame, schema, told=(*numeric, *categorical)))
     return Loaded(
         frame, y, schema, rule, split, rows, rows_val, held.frame, said, warned, table.path, table.sha256, table.reads,
-        held.reads, table.frame.height - frame.height, held.given, held.numbers, held.file,
+        held.reads, table.frame.height - frame.height, held.given, held.numbers, held.file, weight_of, weighted,
     )  # fmt: skip
 
 

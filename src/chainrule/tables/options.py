@@ -38,6 +38,9 @@ class Options:
         Hold out the last rows by this column, instead of random rows.
     group : str, optional
         Keep rows with the same value in this column in the same part.
+    weight : str, optional
+        A column with the weight of each row in training, a number of at least 0. It is not an input, and the scores
+        give each held-out row the same weight.
     parameters : mapping, optional
         Arguments of :class:`~chainrule.MLPClassifier` or :class:`~chainrule.MLPRegressor` that replace the defaults.
     patience : int
@@ -80,6 +83,7 @@ class Options:
     validation: float = VALIDATION
     time_column: str | None = None
     group: str | None = None
+    weight: str | None = None
     parameters: Mapping[str, Any] | None = None
     patience: int = models.PATIENCE
     fast: bool = False

@@ -84,6 +84,7 @@ def train(
     given = Options(**options)
     loaded = given.load(source, target)
     schema, y, rows, rows_val = loaded.schema, loaded.y, loaded.train, loaded.validation
+    weight = loaded.weights(rows)
     single = given.single
     if callbacks and not single:
         raise ValueError("callbacks: apply to a single network, but an ensemble is trained: give fast=True, or show=.")
@@ -107,18 +108,18 @@ def train(
         model.set_params(resume=resume)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the schedule ends with the last epoch, on purpose
-            model.fit(X, scaled(y[rows]), X_val=X_val, y_val=scaled(y[rows_val]))
+            model.fit(X, scaled(y[rows]), sample_weight=weight, X_val=X_val, y_val=scaled(y[rows_val]))
         model.set_params(resume=None)  # later fits start over
         if scaler is not None:
             models.put_inside(network, model, scaler)
     else:
         network = model = models.ensemble(schema.task, arguments, progress=show or False, checkpoint=resume)
-        model.fit(X, y[rows], groups=loaded.groups())
+        model.fit(X, y[rows], sample_weight=weight, groups=loaded.groups())
         model.set_params(progress=False, checkpoint=None)
         notes = (*notes, *_thresholds(model, schema))
     pipeline = Pipeline([("prepare", prepare), ("network", network)])
     rest = np.concatenate([rows, rows_val])
-    judged = evaluate(pipeline, schema, loaded.test, loaded.frame[rest], y[rest], given.seed)
+    judged = evaluate(pipeline, schema, loaded.test, loaded.frame[rest], y[rest], given.seed, loaded.weights(rest))
     return Trained(
         pipeline=pipeline,
         schema=schema,

@@ -142,7 +142,9 @@ def prepare(source: Any, target: Any, folds: int | None, options: Options) -> tu
     parts = folds_module.folds(loaded.rule, folds or folds_module.default_count(len(y)), frame, y)
     inputs = casting.cast(frame, schema.columns)
     fixed = dict(options.parameters or {})
-    problem = Problem(inputs, y, schema.columns, schema.task, options.seed, options.patience, fixed, parts)
+    problem = Problem(
+        inputs, y, schema.columns, schema.task, options.seed, options.patience, fixed, parts, loaded.weights(rows)
+    )
     if not problem.space:
         raise ValueError("there is nothing to search: every dimension of the space is fixed.")
     return loaded, problem
