@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import chainrule as cr
 from chainrule import tables
 from chainrule.cli.app import app
-from chainrule.tables import baselines, loading, training
+from chainrule.tables import baselines, loading, models
 from chainrule.tables.tuning import prepare
 
 SHORT = {"max_iter": 3, "hidden_layer_sizes": (4,), "dropout": 0.0}
@@ -38,7 +38,7 @@ def test_the_weights_reach_the_network_the_ensemble_and_the_baselines(monkeypatc
     assert loaded.weight.tolist() == expected.tolist()
     given = []
     for name in ("MLPRegressor", "TabularRegressor", "MLPClassifier", "TabularClassifier"):
-        kind = getattr(training.models, name)
+        kind = getattr(models, name)
 
         def fit(self, X, y, sample_weight=None, *, fit=kind.fit, **more):
             given.append((len(y), None if sample_weight is None else sample_weight.sum()))

@@ -19,7 +19,7 @@ TABLE, NET, LEARN, SEARCH, RUN = "Tables", "Network", "Training", "Search", "Run
 DATA_SETS_ONLY = ("schedule", "warm_up", "data")
 TABLES_ONLY = (
     "target", "task", "categorical", "numeric", "drop", "date", "test", "validation", "time_column", "group", "weight",
-    "class_weight", "delimiter", "decimal", "stream", "print_python", "fast", "metric", "threshold", "minutes",
+    "folds", "class_weight", "delimiter", "decimal", "stream", "print_python", "fast", "metric", "threshold", "minutes",
 )  # fmt: skip
 RUN_ONLY = ("data", "stream", "print_python", "out", "overwrite", "resume", "quiet")  # not kept with a training run
 PARAMETERS = {
@@ -37,7 +37,7 @@ REALS: dict[str, dict[str, Any]] = {
     "learning_rate": {"low": 0.0, "open_low": True},
     "minutes": {"low": 0.0, "open_low": True},
 }
-COUNTS = {"epochs": 1, "batch_size": 1, "patience": 0, "rows": 2}
+COUNTS = {"folds": 2, "epochs": 1, "batch_size": 1, "patience": 0, "rows": 2}
 UNBOUNDED = ("max_norm", "clip_norm")  # 0 means no bound
 
 
@@ -147,6 +147,10 @@ class TableOptions:
 class TrainOptions(TableOptions):
     """The options of ``chainrule train``; None, False or an empty list if not given."""
 
+    folds: Annotated[
+        Count,
+        option(TABLE, "Evaluate by cross-validation in this many folds; the network is trained on all rows."),
+    ] = None
     class_weight: Annotated[Text, option(TABLE, '"balanced" weights rare classes as much as common ones.')] = None
     fast: Annotated[
         bool, option(TABLE, "Train one network instead of an ensemble, as the options for a network do.", "--fast")

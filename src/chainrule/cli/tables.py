@@ -59,7 +59,7 @@ def _arguments(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the parameters of the estimator, and the other arguments of :func:`chainrule.tables.train`."""
     check_bounds("train", plan.options)
     given = {name: value for name, value in plan.options.items() if value not in (None, [])}
-    kind = {name: given[name] for name in ("fast", "metric", "threshold", "minutes") if given.get(name)}
+    kind = {name: given[name] for name in ("fast", "folds", "metric", "threshold", "minutes") if given.get(name)}
     return of_network(given), of_table({"test": str(TEST), **given}) | kind
 
 

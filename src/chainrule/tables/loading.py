@@ -57,6 +57,7 @@ class Loaded(NamedTuple):
     given: pl.DataFrame | None = None  # the rows of a test file as read
     test_rows: Array | None = None  # the numbers of the test rows in their file, from 1, and that file
     test_source: str = ""
+    numbers: Array = np.zeros(0, int)  # of the rows of the frame in the file, from 1
     weight: Array | None = None  # of the rows of the frame
     weight_column: Column | None = None
 
@@ -81,6 +82,7 @@ def load(
     drop: Iterable[str] = (),
     dates: Iterable[str] = (),
     test: float | str | os.PathLike[str] = TEST,
+    folds: int | None = None,
     validation: float = VALIDATION,
     time_column: str | None = None,
     group: str | None = None,
@@ -94,9 +96,7 @@ def load(
     """Return the rows of a table and their split; the arguments are those of :func:`chainrule.tables.train`."""
     check_split_seed("train", seed)
     check_real("train", "validation", validation, 0, 1, open_high=True)  # 0: an ensemble needs none
-    part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
-    if own is None:
-        check_real("train", "test", part, 0, 1, open_low=True, open_high=True)
+    part, own = _held_out_part(test, folds)
     numeric, categorical = [*numeric], [*categorical]
     table = _table(source, target, delimiter, header, decimal, stream=stream)
     goals = targets.split_names(target, table.frame.columns)
@@ -104,15 +104,7 @@ def load(
     frame, numbers, notes = _with_targets(table, goals)
     schema, y, said, warned = _schema(table, frame, goals, task, categorical, numeric, drop, dates)
     schema = _without_row_numbers(schema, table, frame, numeric)
-    for option, name in (("time-column", time_column), ("group", group), ("weight", weight)):
-        if name is not None:
-            overrides.known(option, [name], frame.columns)
-    whys = {group: "--group: new rows belong to other groups", weight: weights.WHY}
-    columns = [replace(c, dropped=whys.get(c.name, c.dropped)) for c in schema.columns]
-    weighted = next((c for c in columns if c.name == weight), None)
-    if weight is not None and (weighted is None or weight in (group, time_column)):
-        raise ValueError(f"--weight: {weight!r} is the target, the group or the time of a row: name another column.")
-    schema = replace(schema, columns=tuple(columns))
+    schema, weighted = _with_roles(schema, frame.columns, time_column, group, weight)
     weight_of = None if weighted is None else weights.weights(frame, weighted, numbers)
     if not schema.used:
         why = "; ".join(f"{c.name!r}: {c.dropped}" for c in schema.columns[:5]) or "it has no other column"
@@ -124,6 +116,8 @@ def load(
         if (rows := getattr(rule, name)) != (share := getattr(asked, name)):
             notes = (*notes, f"{rows} rows for {name}, one per class, instead of {100 * share:g}%.")
     rows, rows_val, rows_test, how = splitting.split(rule, frame, y)
+    if folds is not None:
+        how = f"in {folds} folds, each predicted by networks trained on the others; {how}"
     if own is None:
         held, some = _held_out(frame, rows_test, numbers, table.path, seed)
         notes = (*notes, *some)
@@ -134,13 +128,41 @@ def load(
         if measured.reads:
             (name, written), *_ = measured.notations.items()
             held = held._replace(reads=held.reads + targets.measured_code(name, written))
-    split = Split(len(rows), len(rows_val), held.frame.height, how)
+    split = Split(len(rows), len(rows_val), held.frame.height if folds is None else frame.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))
     said = (*notes, *said, *remarks.find(frame, schema, told=(*numeric, *categorical)))
     return Loaded(
         frame, y, schema, rule, split, rows, rows_val, held.frame, said, warned, table.path, table.sha256, table.reads,
-        held.reads, table.frame.height - frame.height, held.given, held.numbers, held.file, weight_of, weighted,
+        held.reads, table.frame.height - frame.height, held.given, held.numbers, held.file,
+        numbers, weight_of, weighted,
     )  # fmt: skip
+
+
+def _held_out_part(test: float | str | os.PathLike[str], folds: int | None) -> tuple[float, Any]:
+    """Return the share of the rows to hold out, and the file with the held-out rows."""
+    if folds is not None:
+        if test != TEST:
+            raise ValueError("--folds: every row is held out once, so there is no test set: omit --test.")
+        return 0.0, None
+    if isinstance(test, str | os.PathLike):
+        return 0.0, test
+    check_real("train", "test", test, 0, 1, open_low=True, open_high=True)
+    return test, None
+
+
+def _with_roles(
+    schema: Schema, names: Sequence[str], time_column: str | None, group: str | None, weight: str | None
+) -> tuple[Schema, Column | None]:
+    """Return the schema without the columns that are not inputs because of their role, and the one with weights."""
+    for option, name in (("time-column", time_column), ("group", group), ("weight", weight)):
+        if name is not None:
+            overrides.known(option, [name], names)
+    why = {group: "--group: new rows belong to other groups", weight: weights.WHY}
+    columns = tuple(replace(c, dropped=why.get(c.name, c.dropped)) for c in schema.columns)
+    weighted = next((c for c in columns if c.name == weight), None)
+    if weight is not None and (weighted is None or weight in (group, time_column)):
+        raise ValueError(f"--weight: {weight!r} is the target, the group or the time of a row: name another column.")
+    return replace(schema, columns=columns), weighted
 
 
 def _measured_target(table: Table, goals: list[str], task: str | None) -> tuple[Table, targets.Measured]:

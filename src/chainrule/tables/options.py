@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from chainrule._internal.checks import check_real
+from chainrule._internal.checks import check_count, check_real
 from chainrule.tables import models
 from chainrule.tables.loading import TEST, VALIDATION, Loaded, load
 
 __all__ = ["Options"]
 
 BOTH = {"class_weight"}  # parameters that an ensemble has as well
+MOST_FOLDS = 100
 LISTS = ("categorical", "numeric", "drop", "dates")
 
 
@@ -32,6 +33,9 @@ class Options:
         Columns whose inferred type is wrong. A date may have its format after a colon: ``"born:%d/%m/%Y"``.
     test : float or path
         The share of rows to hold out, or a file with the held-out rows.
+    folds : int, optional
+        Evaluate by cross-validation with this number of folds instead of on held-out rows; the network itself is then
+        trained on all rows.
     validation : float
         The share of the other rows for early stopping.
     time_column : str, optional
@@ -80,6 +84,7 @@ class Options:
     drop: Iterable[str] = ()
     dates: Iterable[str] = ()
     test: float | str | os.PathLike[str] = TEST
+    folds: int | None = None
     validation: float = VALIDATION
     time_column: str | None = None
     group: str | None = None
@@ -131,6 +136,11 @@ class Options:
 
     def load(self, source: Any, target: Any) -> Loaded:
         """Read a table and split its rows."""
+        if self.folds is not None:
+            check_count("train", "folds", self.folds, least=2)
+            if self.stream or self.folds > MOST_FOLDS:
+                why = "needs the table in memory" if self.stream else f"expected at most {MOST_FOLDS}, got {self.folds}"
+                raise ValueError(f"folds: {why}.")
         training = ("parameters", "patience", "fast", "metric", "threshold", "minutes")
         reading = {name: value for name, value in self.given.items() if name not in training}
         return load(source, target, **(reading if self.single else reading | {"validation": 0.0}))
@@ -140,7 +150,7 @@ class Options:
         if not self.single:
             given = dict(self.parameters or {})
             if self.minutes is not None:
-                given["max_minutes"] = self.minutes
+                given["max_minutes"] = self.minutes / (1 + (self.folds or 0))  # for all fits
             threshold, metric = models.threshold(task, self.threshold), self.metric
             if self.threshold == "auto" and metric is None:
                 metric = "f1"

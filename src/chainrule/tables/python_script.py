@@ -94,6 +94,8 @@ def script(
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"script: expected a file, which the script can read, got {type(source).__name__}.")
     given = Options(**options)
+    if given.folds is not None:
+        raise ValueError("folds: a script evaluates on held-out rows, not by cross-validation: omit it.")
     loaded = given.load(source, target)
     arguments = given.arguments(len(loaded.train), loaded.schema.task)
     prepare = preparation.preparation(loaded.schema.columns, len(loaded.train), given.seed, scaled=given.single)

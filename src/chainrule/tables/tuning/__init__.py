@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.tables import casting, loading
+from chainrule.tables import folds as folds_module
 from chainrule.tables.options import Options
 from chainrule.tables.result import Trained
 from chainrule.tables.training import train
-from chainrule.tables.tuning import folds as folds_module
 from chainrule.tables.tuning.objective import Problem
 from chainrule.tables.tuning.page import save, summary
 from chainrule.tables.tuning.result import TrialRecord, Tuned
