@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,14 @@ from chainrule.optimizers import Optimizer
 from chainrule.tracing import Trace
 from chainrule.tracing.example import trace
 
+NAMED = {"label": "class"}  # arguments whose options have other names
+
 __all__ = ["evaluate", "predict", "traced"]
 
 
-def evaluate(folder: Path, source: str | None, data: Path | None) -> None:
+def evaluate(folder: Path, source: str | None, data: Path | None, **of_tables: Any) -> None:
     """Print the scores by class and the accuracy on the held-out rows of a data set."""
+    _refuse(of_tables)
     config, network = config_module.read(folder)
     rows = _held_out(config, source, data)
     if len(rows.classes) != len(config.classes):
@@ -41,8 +44,7 @@ def evaluate(folder: Path, source: str | None, data: Path | None) -> None:
 
 def predict(folder: Path, source: str, out: Path | None, data: Path | None = None, **of_tables: Any) -> None:
     """Write the label and the class probabilities of each row of a file or a data set."""
-    for name in of_tables:
-        raise ValueError(f"{spelled(name)} applies only to runs on tables: omit it.")
+    _refuse(of_tables)
     if out is not None and out.suffix.lower() not in ("", ".csv", ".txt"):
         raise ValueError(f"--out: {out}: predictions for a data set are CSV: give a name ending in .csv.")
     config, network = config_module.read(folder)
@@ -76,8 +78,11 @@ def to_csv(p: np.ndarray, classes: Sequence[str]) -> str:
     return file.getvalue()
 
 
-def traced(folder: Path, source: str | None, row: int, optimizer: Optimizer, data: Path | None) -> Trace:
+def traced(
+    folder: Path, source: str | None, row: int, optimizer: Optimizer, data: Path | None, **of_tables: Any
+) -> Trace:
     """Return the worked example of one held-out row."""
+    _refuse(of_tables)
     if source is not None:
         raise ValueError(f"{source}: the run in {folder} has its own held-out rows: omit the file.")
     config, network = config_module.read(folder)
@@ -88,6 +93,11 @@ def traced(folder: Path, source: str | None, row: int, optimizer: Optimizer, dat
         network, rows.X[row], rows.t[row], optimizer=optimizer, image_shape=config.image_shape,
         classes=[printable(name) for name in config.classes],
     )  # fmt: skip
+
+
+def _refuse(of_tables: Mapping[str, Any]) -> None:
+    for name in of_tables:
+        raise ValueError(f"{spelled(NAMED.get(name, name))} applies only to runs on tables: omit it.")
 
 
 def _held_out(config: Config, dataset: str | None, data: Path | None) -> Dataset:

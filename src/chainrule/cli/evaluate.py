@@ -8,7 +8,7 @@ import typer
 
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.kinds import commands_of
-from chainrule.cli.options import Data, Folder
+from chainrule.cli.options import TABLE, Data, Folder, option
 
 
 @in_one_sentence
@@ -23,6 +23,13 @@ def evaluate(
         ),
     ] = None,
     data: Data = None,
+    by: Annotated[
+        str | None, option(TABLE, "Column whose values are scored one by one, such as a region.", metavar="COLUMN")
+    ] = None,
 ) -> None:
-    """Evaluate the network in FOLDER on the held-out rows of a data set, or on a file: scores by class, and overall."""
-    commands_of(folder).evaluate(folder, dataset, data)
+    """Evaluate the network in FOLDER on the held-out rows of a data set, or on a file: scores by class, and overall.
+
+    For a run on a table: whether the scores differ from those of training by more than chance, and how reliable the
+    probabilities or prediction intervals are.
+    """
+    commands_of(folder).evaluate(folder, dataset, data, **({} if by is None else {"by": by}))

@@ -11,7 +11,7 @@ import typer
 
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.kinds import commands_of
-from chainrule.cli.options import Data, Folder, Overwrite, check_bounds, option
+from chainrule.cli.options import TABLE, Data, Folder, Overwrite, check_bounds, option
 from chainrule.cli.output import printable, tell, write_data
 from chainrule.cli.predict import check_out
 from chainrule.optimizers import SGD
@@ -30,20 +30,46 @@ def explain(
     out: Annotated[Path | None, option(None, "Output file: .html, .md (with LaTeX) or .txt.", metavar="FILE")] = None,
     overwrite: Overwrite = False,
     data: Data = None,
+    background: Annotated[
+        str | None,
+        option(TABLE, "Table of rows to compare the row with; by default the other rows of FILE.", metavar="FILE"),
+    ] = None,
+    label: Annotated[
+        str | None,
+        option(
+            TABLE,
+            "Class to explain, by default the positive of two, or the predicted one; or label, if there are several.",
+            "--class",
+            metavar="NAME",
+        ),
+    ] = None,
+    wanted: Annotated[
+        str | None,
+        option(TABLE, 'Prediction to look for: a class, or a number: 100, "above 100" or "below 100".'),
+    ] = None,
+    fixed: Annotated[
+        list[str] | None, option(TABLE, "Columns that nobody can change, such as age,country.", metavar="NAMES")
+    ] = None,
+    seed: Annotated[
+        int | None, option(TABLE, "Random seed for the rows to compare with, of which up to 100 are drawn. Default: 0.")
+    ] = None,
 ) -> None:
     """Explain one prediction: the equations of each layer, forward and backward, with the numbers of one row.
 
-    For a run on a table, this starts with the columns of the row and the inputs computed from them.
+    For a run on a table, this starts with the contribution of each column to the prediction (Shapley values), the
+    nearest changes of the row that would change it, and the inputs computed from the columns.
 
     One entry of each gradient is checked against a central difference of the loss.
     """
     from chainrule.tracing.example import check_ending  # noqa: PLC0415  (start-up time)
 
-    check_bounds("explain", {"learning_rate": learning_rate})
+    check_bounds("explain", {"learning_rate": learning_rate, "seed": seed})
     if out is not None:
         check_ending(out)
     check_out(out, overwrite=overwrite)
-    trace = commands_of(folder).traced(folder, file, row, SGD(learning_rate), data)
+    asked = {"background": background, "label": label, "wanted": wanted, "fixed": fixed or None, "seed": seed}
+    given = {name: value for name, value in asked.items() if value is not None}
+    trace = commands_of(folder).traced(folder, file, row, SGD(learning_rate), data, **given)
     if out is None:
         _print(trace)
     else:

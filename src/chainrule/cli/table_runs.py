@@ -6,17 +6,20 @@ import shlex
 import shutil
 import sys
 import tempfile
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from chainrule._internal.names import reworded
 from chainrule._internal.typing import Array
 from chainrule.cli import checks as gradient_checks
-from chainrule.cli import report, tables
+from chainrule.cli import report, table_scores, tables
 from chainrule.cli.checks import Check
 from chainrule.cli.output import printable, say, tell, write_data
+from chainrule.files.container import has_table
 from chainrule.files.writing import write_atomically
 from chainrule.optimizers import Optimizer
 from chainrule.pages.text import columns
@@ -24,9 +27,9 @@ from chainrule.penalties import Penalty
 from chainrule.tables import SavedRun, Schema, converting, files, load, models, output, predicting, row_inputs, scores
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
-from chainrule.tables.explaining import explain
+from chainrule.tables.explaining import Asked, explain
 from chainrule.tables.labeled import labeled
-from chainrule.tables.reading import read
+from chainrule.tables.reading import Table, read
 from chainrule.tables.report.collect import worst_rows
 from chainrule.tables.report.uncertainty import as_numbers, intervals
 from chainrule.tables.result import HeldOut
@@ -46,13 +49,17 @@ WORST = 5  # rows that are shown
 __all__ = ["checks", "evaluate", "predict", "to_onnx", "traced"]
 
 
-def evaluate(folder: Path, source: str | None, data: Path | None) -> None:
+def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None = None) -> None:
     """Print the scores of the network on the rows of a file with the target, and its worst predictions."""
     saved = _loaded(folder, data)
     schema, model = saved.schema, saved.pipeline[-1]
     source = _given(folder, source, "evaluate", f"a file with the column {schema.target!r}")
-    frame, numbers, y, left_out = _labeled(saved, source)
+    table = _read(saved, source)
+    frame, numbers, y, left_out = _labeled(saved, source, table)
     X, notes = row_inputs.prepared(saved, frame, numbers)
+    groups = {} if by is None else table_scores.groups(schema, frame, by)  # rejects an unknown column first
+    if table.sha256 == saved.config.get("sha256"):
+        notes = ("this is the table of training: most of its rows were learned, so scores are too good.", *notes)
     if left_out:
         notes = (f"dropped {left_out:,} of {left_out + len(y):,} rows, which have no {schema.target!r}.", *notes)
     for note in notes:
@@ -64,10 +71,15 @@ def evaluate(folder: Path, source: str | None, data: Path | None) -> None:
     if schema.is_classification:
         tell(f"{report.table(t, labels, [printable(str(name)) for name in schema.classes])}\n")
     there = saved.config.get("scores")  # from a file that anybody may have written
-    known = {k: float(v) for k, v in there.items() if type(v) in (int, float)} if isinstance(there, dict) else {}
+    before = {k: float(v) for k, v in there.items() if type(v) in (int, float)} if isinstance(there, dict) else {}
     rows = "1 row" if len(y) == 1 else f"{len(y):,} rows"
     around = intervals(schema, held, measured)
-    tell(tables.beside(rows, "this file", measured, around, {"held out in training": known}))
+    tell(tables.beside(rows, "this file", measured, around, {"held out in training": before}))
+    reliable = table_scores.covered(saved, held) if p is None else table_scores.calibrated(t, p)
+    for sentence in filter(None, (table_scores.against_training(saved.config, measured, around), reliable)):
+        tell(f"\n{textwrap.fill(sentence, tables.LINE)}")
+    if by is not None:
+        tell(f"\n{table_scores.by_group(schema, held, by, groups)}")
     if lines := _worst(schema, held, t, labels):
         tell(f"\n{lines}")
 
@@ -82,11 +94,27 @@ def _worst(schema: Schema, held: HeldOut, t: Array, labels: Array) -> str:
     return columns(lines, align="rrrr") if found else ""
 
 
-def traced(folder: Path, source: str | None, row: int, optimizer: Optimizer, data: Path | None) -> Trace:
-    """Return the worked example of one row of a file, including its preparation."""
+def traced(
+    folder: Path,
+    source: str | None,
+    row: int,
+    optimizer: Optimizer,
+    data: Path | None,
+    *,
+    background: str | None = None,
+    fixed: Sequence[str] = (),
+    **asked: Any,
+) -> Trace:
+    """Return the explanation of one row of a file; ``asked`` are other fields of :class:`Asked`."""
     saved = _loaded(folder, data)
     source = _given(folder, source, "explain", "the file that has the row")
-    return explain(saved, _read(saved, source), row, source, optimizer)
+    frame = _read(saved, source).frame
+    others = None if background is None else _read(saved, background).frame
+    names = [name.strip() for text in fixed for name in text.split(",") if name.strip()]
+    file = folder / "model.safetensors"
+    model = model_file.load(file) if has_table(file, "a model saved by chainrule") else None
+    with reworded({r"^label: ": "--class: ", r"^wanted: ": "--wanted: ", r"^fixed: ": "--fixed: "}):
+        return explain(saved, frame, row, source, optimizer, model=model, asked=Asked(others, fixed=names, **asked))
 
 
 def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequence[Penalty]) -> list[Check]:
@@ -96,7 +124,7 @@ def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequen
         X, _ = row_inputs.prepared(saved, row_inputs.made_up(saved, rows, seed))
         t, where = None, f"{rows:,} made-up rows in the range of training, and random targets"
     else:
-        frame, numbers, y, _ = _labeled(saved, source)
+        frame, numbers, y, _ = _labeled(saved, source, _read(saved, source))
         if len(y) < 2:
             raise ValueError(f"{source} has one labeled row: expected at least two.")
         X, _ = row_inputs.prepared(saved, frame[:rows], numbers)
@@ -195,15 +223,14 @@ def _given(folder: Path, source: str | None, command: str, what: str) -> str:
     return source
 
 
-def _read(saved: SavedRun, source: str) -> pl.DataFrame:
+def _read(saved: SavedRun, source: str) -> Table:
     """Return the rows of a file, with the targets that it has."""
-    return read(source, schema=saved.schema, targets=[column.name for column in saved.schema.targets]).frame
+    return read(source, schema=saved.schema, targets=[column.name for column in saved.schema.targets])
 
 
-def _labeled(saved: SavedRun, source: str) -> tuple[pl.DataFrame, Array, Array, int]:
+def _labeled(saved: SavedRun, source: str, table: Table) -> tuple[pl.DataFrame, Array, Array, int]:
     """Return the rows of a file that have a target, their numbers, y, and how many rows have none."""
-    frame = _read(saved, source)
-    known, numbers, y = labeled(frame, saved.schema, source)
+    known, numbers, y = labeled(table.frame, saved.schema, source)
     if not len(y):
         raise ValueError(f"{source} has no row with a value of {saved.schema.target}.")
-    return known, numbers, y, frame.height - len(y)
+    return known, numbers, y, table.frame.height - len(y)

@@ -15,6 +15,7 @@ class Cell:
     strong: bool = False
     bar: float | None = None  # 0 to 1: a bar beside the text
     wide: bool = False  # whether the bar is wide
+    both: bool = False  # whether the bar begins in the middle, and is -1 to 1
     note: str = ""  # an explanation, in small print
     tint: float = 0.0  # 0 to 1: the depth of its color
     wrong: bool = False  # whether the tint has the color of errors and negative numbers

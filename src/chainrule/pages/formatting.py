@@ -189,6 +189,17 @@ def bar(share: float) -> str:
     return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
 
 
+def signed_bar(share: float) -> str:
+    """Return a bar from the middle to the left for a negative share, else to the right, with spaces around it.
+
+    >>> signed_bar(0.5), signed_bar(-0.25), signed_bar(0.0)
+    ('            │██████', '         ███│', '            │')
+    """
+    halves = round(2 * BAR * min(max(-share, 0.0), 1.0))  # there are no eighths for the right half of a character
+    left = "▐" * (halves % 2) + "█" * (halves // 2)
+    return f"{left:>{BAR}}│{bar(share)}"
+
+
 def sparks(shares: Sequence[float]) -> str:
     """Return a sparkline of block characters.
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from chainrule.pages import arrays
 from chainrule.pages import blocks as b
-from chainrule.pages.formatting import bar, sparks, visible
+from chainrule.pages.formatting import bar, signed_bar, sparks, visible
 from chainrule.pages.formula import latex
 
 COLUMNS = 10  # of an array
@@ -83,7 +83,7 @@ def _cell(cell: b.Cell | str) -> str:
     if cell.shares:
         text = f"{sparks(cell.shares)} {text}"
     if cell.bar is not None:
-        text = f"{bar(cell.bar)} {text}".strip()
+        text = f"{(signed_bar if cell.both else bar)(cell.bar)} {text}".strip()
     return text
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from chainrule.pages import arrays
 from chainrule.pages import blocks as b
-from chainrule.pages.formatting import bar, sparks, visible
+from chainrule.pages.formatting import bar, signed_bar, sparks, visible
 
 MOST, LEAST = 24, 3  # columns of an array that are tried
 Line = tuple[str, str]
@@ -125,7 +125,8 @@ def _table(table: b.Table, width: int | None = None) -> list[str]:
 
 def _cell(cell: b.Cell) -> str:
     note = f": {cell.note}" if cell.note else ""
-    return " ".join(filter(None, (sparks(cell.shares), bar(cell.bar or 0.0), visible(cell.text + note))))
+    drawn = (signed_bar if cell.both else bar)(cell.bar or 0.0)
+    return " ".join(filter(None, (sparks(cell.shares), drawn, visible(cell.text + note))))
 
 
 def _matrix(matrix: b.Matrix, width: int) -> Iterator[Line]:

@@ -11,21 +11,27 @@ if TYPE_CHECKING:
     from chainrule.tables.result import HeldOut, SavedRun, Split, Trained
     from chainrule.tables.saving import load, save
     from chainrule.tables.schema import Column, Schema
+    from chainrule.tables.serving.contributions import Contribution, Contributions, contributions
+    from chainrule.tables.serving.counterfactuals import Change, Counterfactual, Counterfactuals, counterfactuals
     from chainrule.tables.serving.model import TableModel
     from chainrule.tables.training import train
     from chainrule.tables.tuning import Tuned, tune
 
 # Loaded on first use: reading a schema needs no scikit-learn, training no Optuna.
 _LAZY = {
-    "Column": "schema", "HeldOut": "result", "Options": "options", "PositiveTarget": "positive", "SavedRun": "result",
-    "Schema": "schema", "Split": "result", "Table": "reading", "TableModel": "serving.model", "Trained": "result",
-    "Tuned": "tuning", "load": "saving", "predict": "predicting", "read": "reading", "save": "saving",
-    "script": "python_script", "train": "training", "tune": "tuning",
+    "Change": "serving.counterfactuals", "Column": "schema", "Contribution": "serving.contributions",
+    "Contributions": "serving.contributions", "Counterfactual": "serving.counterfactuals",
+    "Counterfactuals": "serving.counterfactuals", "HeldOut": "result", "Options": "options",
+    "PositiveTarget": "positive", "SavedRun": "result", "Schema": "schema", "Split": "result", "Table": "reading",
+    "TableModel": "serving.model", "Trained": "result", "Tuned": "tuning", "contributions": "serving.contributions",
+    "counterfactuals": "serving.counterfactuals", "load": "saving", "predict": "predicting", "read": "reading",
+    "save": "saving", "script": "python_script", "train": "training", "tune": "tuning",
 }  # fmt: skip
 
 __all__ = [
-    "Column", "HeldOut", "Options", "PositiveTarget", "SavedRun", "Schema", "Split", "Table", "TableModel", "Trained",
-    "Tuned", "load", "predict", "read", "save", "script", "train", "tune",
+    "Change", "Column", "Contribution", "Contributions", "Counterfactual", "Counterfactuals", "HeldOut", "Options",
+    "PositiveTarget", "SavedRun", "Schema", "Split", "Table", "TableModel", "Trained", "Tuned", "contributions",
+    "counterfactuals", "load", "predict", "read", "save", "script", "train", "tune",
 ]  # fmt: skip
 
 

@@ -1,10 +1,10 @@
-"""One row of a table as a worked example: its inputs, the prediction, and the gradients."""
+"""One row of a table explained: the contributions of its columns, what would change the prediction, and the numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,22 +12,53 @@ from chainrule._internal.typing import Array
 from chainrule.ensemble import Unit
 from chainrule.files.values import ModelFileError
 from chainrule.optimizers import Optimizer
+from chainrule.pages.blocks import Block, Heading, Text
 from chainrule.pages.formatting import MISSING, clean, short
 from chainrule.tables import models, row_inputs
 from chainrule.tables._polars import pl
 from chainrule.tables.labeled import labeled
 from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.result import SavedRun
+from chainrule.tables.serving.contributions import contributions
+from chainrule.tables.serving.counterfactuals import counterfactuals
+from chainrule.tables.serving.model import TableModel
 from chainrule.tracing.example import Trace, trace
 from chainrule.tracing.operations import Operation
+from chainrule.tracing.page import about
 
 MAX_INPUTS = 12  # inputs of one column to list, largest first
 
-__all__ = ["explain"]
+SOME = 1000  # rows of the background
+FEW = 20  # fewer rows of a table are not representative: values are drawn from the distributions of training
+
+__all__ = ["Asked", "explain"]
 
 
-def explain(run: SavedRun, frame: pl.DataFrame, row: int, source: str, optimizer: Optimizer | None = None) -> Trace:
-    """Return the worked example of one row, from its columns to the gradients.
+class Asked(NamedTuple):
+    """What to explain: the arguments of :func:`chainrule.tables.contributions` and ``counterfactuals``.
+
+    ``background`` are rows to compare with, by default the others of the same table, or the distributions of
+    training if these are few.
+    """
+
+    background: pl.DataFrame | None = None
+    label: str | None = None
+    wanted: str | None = None
+    fixed: Sequence[str] = ()
+    seed: int = 0
+
+
+def explain(
+    run: SavedRun,
+    frame: pl.DataFrame,
+    row: int,
+    source: str,
+    optimizer: Optimizer | None = None,
+    *,
+    model: TableModel | None = None,
+    asked: Asked = Asked(),  # noqa: B008  (never changed)
+) -> Trace:
+    """Return the explanation of one row: contributions of its columns, and the numbers from these to the gradients.
 
     Parameters
     ----------
@@ -40,12 +71,18 @@ def explain(run: SavedRun, frame: pl.DataFrame, row: int, source: str, optimizer
         The name of the table on the page.
     optimizer : Optimizer, optional
         The optimizer for the final step.
+    model : TableModel, optional
+        The same model as :func:`chainrule.load` returns it. Without it, only the numbers are given.
+    asked : Asked
+        What to explain.
 
     Raises
     ------
     ValueError
         If there is no such row, or it does not match the schema.
     """
+    if not frame.height:
+        raise ValueError(f"{source} has no rows to explain.")
     if not 1 <= row <= frame.height:
         raise ValueError(f"--row: expected a number from 1 to {frame.height:,}, the rows of {source}, got {row}.")
     schema, one, numbers = run.schema, frame[row - 1 : row], np.array([row])
@@ -72,7 +109,54 @@ def explain(run: SavedRun, frame: pl.DataFrame, row: int, source: str, optimizer
         _prediction(run, X, worked.prediction[0], len(networks)),
         *worked.steps[at:],
     )
-    return replace(worked, steps=steps, labeled=known)
+    which = f"the first of {len(networks)} networks" if len(networks) > 1 else about(worked)
+    front = (*_front(model, frame, row, asked), Heading(worked.title, which, "example")) if model else ()
+    return replace(worked, steps=steps, labeled=known, title=f"R{title[1:]}", front=front)
+
+
+def _front(model: TableModel, frame: pl.DataFrame, row: int, asked: Asked) -> list[Block]:
+    """Return the contributions of the columns to the prediction, and what would change it."""
+    others = asked.background
+    if others is None:
+        others = frame[[i for i in range(frame.height) if i != row - 1]]
+    if others.height > SOME:
+        others = others[np.sort(np.random.default_rng(asked.seed).permutation(others.height)[:SOME])]
+    others = _readable(model, others)
+    background = others if asked.background is not None or others.height >= FEW or model.reference is None else None
+    if background is not None and not background.height:
+        return [
+            Text("There are no other rows to compare the row with: give a file of rows as --background.", "warning")
+        ]
+    one = frame[row - 1 : row]
+    seed, label = asked.seed, asked.label
+    found = contributions(model, one, background, label=label, seed=seed).blocks()
+    if model.schema.task == "regression" and asked.wanted is None:
+        return [*found, Text("To see what would change the prediction, give a number as --wanted.", "soft")]
+    changes = counterfactuals(
+        model,
+        one,
+        background,
+        wanted=asked.wanted,
+        label=label if model.schema.task == "multilabel" else None,
+        fixed=asked.fixed,
+        seed=seed,
+    )
+    return [*found, *changes.blocks()]
+
+
+def _readable(model: TableModel, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows whose values fit their columns: faults in other rows are not those of the explained one."""
+
+    def reads(rows: pl.DataFrame) -> bool:
+        try:
+            model.read(rows)
+        except ValueError:
+            return False
+        return True
+
+    if not frame.height or reads(frame):
+        return frame
+    return frame[[i for i in range(frame.height) if reads(frame[i : i + 1])]]
 
 
 def _cells(run: SavedRun, one: pl.DataFrame, names: Sequence[tuple[str, str]], x: Array) -> tuple[tuple[str, ...], ...]:

@@ -23,7 +23,7 @@ from chainrule.pages.formatting import number, rows
 from chainrule.pages.page import Page
 from chainrule.tracing.computation import Computation, Draws
 from chainrule.tracing.operations import Example
-from chainrule.tracing.page import TITLE, about, blocks
+from chainrule.tracing.page import about, blocks
 from chainrule.tracing.record import record
 
 ENDINGS = (".html", ".md", ".txt")
@@ -51,6 +51,10 @@ class Trace(Example):
     image_shape : (height, width) or None
     labeled : bool
         Whether t is the true target, not a prediction used in its place.
+    title : str
+        The title of the page.
+    front : tuple of blocks
+        What the page says before the worked example, in the blocks of :mod:`chainrule.pages.blocks`.
 
     Examples
     --------
@@ -70,7 +74,7 @@ class Trace(Example):
     def page(self, digits: int = 4) -> Page:
         """Return the worked example as a page; ``digits`` is the number of significant digits of an array's maximum."""
         digits = check_count("Trace", "digits", digits)
-        return Page(TITLE, about(self), tuple(blocks(self, digits)))
+        return Page(self.title, about(self), tuple(blocks(self, digits)))
 
     def text(self, width: int = 100, digits: int = 4) -> str:
         """Return the worked example as plain text."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chainrule._internal.typing import Array
-from chainrule.pages.blocks import Matrix
+from chainrule.pages.blocks import Block, Matrix
 
 Index = tuple[int, ...]
 
@@ -135,6 +135,8 @@ class Example:
     classes: tuple[str, ...] | None = None
     image_shape: tuple[int, int] | None = None
     labeled: bool = True
+    title: str = "A worked example"
+    front: tuple[Block, ...] = ()
 
     @property
     def rows(self) -> int:

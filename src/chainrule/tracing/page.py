@@ -25,7 +25,6 @@ from chainrule.tracing.operations import Example, Operation
 
 BARS = 12  # the most classes shown with a bar for the probability
 OUTCOMES = 5  # the most samples with target and prediction
-TITLE = "A worked example"
 PHASES = {
     "preparation": ("Preparation", "from the columns of a table to x"),
     "prediction": ("The prediction", "from y to the values of the target"),
@@ -46,14 +45,16 @@ LOOK = (
 
 
 def about(trace: Example) -> str:
-    """Return a summary of what was traced."""
+    """Return a summary of the page."""
+    if trace.front:
+        return "the contributions of its columns, what would change the answer, and the numbers of the network"
     rows = "one sample" if trace.rows == 1 else f"a batch of {trace.rows} samples"
     return f"{rows}, forward, backward and one step of {trace.optimizer}"
 
 
 def blocks(trace: Example, digits: int) -> list[Block]:
     """Return the worked example; ``digits`` is the number of significant digits of an array's maximum."""
-    found: list[Block] = [Text(line, "result") for line in _outcomes(trace)]
+    found: list[Block] = [*trace.front, *(Text(line, "result") for line in _outcomes(trace))]
     image = trace.image_shape if trace.rows == 1 else None
     pictures: list[Picture | Table] = [Picture(trace.x.reshape(image), "the sample")] if image else []
     pictures += _probabilities(trace)

@@ -95,6 +95,20 @@ def interval(name: str, value: float, task: str, y: Array, predicted: Array, p: 
     return (low, min(high, 1.0)) if name == "R²" else (max(low, 0.0), high)
 
 
+def difference(a: float, around_a: tuple[float, float], b: float, around_b: tuple[float, float]) -> tuple[float, float]:
+    """Return the 95% interval of a − b, for two independent scores with their intervals.
+
+    Source: the method of variance estimates recovery: Zou and Donner, "Construction of confidence limits about effect
+    measures: a general approach" (2008); for shares, Newcombe's interval (1998).
+
+    >>> [round(v, 3) for v in difference(56 / 70, wilson(56 / 70, 70), 48 / 80, wilson(48 / 80, 80))]
+    [0.052, 0.334]
+    """
+    low = math.hypot(a - around_a[0], around_b[1] - b)
+    high = math.hypot(around_a[1] - a, b - around_b[0])
+    return a - b - low, a - b + high
+
+
 def student(rows: int) -> float:
     """Return the half-width of the 95% interval of a mean over rows, in standard errors.
 

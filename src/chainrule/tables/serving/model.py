@@ -15,6 +15,7 @@ from chainrule.files.values import ModelFileError, shown
 from chainrule.tables.serving.cells import Reader
 from chainrule.tables.serving.drift import PSI, Drift, drift
 from chainrule.tables.serving.files import Table, read_table
+from chainrule.tables.serving.reference import Reference
 from chainrule.tables.serving.steps import Columns, Lookup, inputs
 
 __all__ = ["TableModel", "load"]
@@ -135,7 +136,14 @@ class TableModel:
 
     def predictions(self, columns: Columns) -> tuple[Array, Array | None]:
         """Return the predictions for columns as read, and the probabilities (None for a number), from one pass."""
-        X = inputs(self._table.steps, columns)
+        return self.outputs(self.prepare(columns))
+
+    def prepare(self, columns: Columns) -> Array:
+        """Return the inputs of the network, (rows, inputs), for columns as read."""
+        return inputs(self._table.steps, columns)
+
+    def outputs(self, X: Array) -> tuple[Array, Array | None]:
+        """Return the same as :meth:`predictions` for prepared inputs."""
         if isinstance(self._model, Classifier):
             return self._model.predict_both(X)
         y, unit = self._model.predict(X), self._table.unit
@@ -163,7 +171,17 @@ class TableModel:
 
     def inputs(self, rows: Any) -> Array:
         """Return the prepared inputs of the network, (rows, inputs)."""
-        return inputs(self._table.steps, self.read(rows))
+        return self.prepare(self.read(rows))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The column of each prepared input."""
+        return tuple(name for step in self._table.steps for name in step.sources)
+
+    @property
+    def reference(self) -> Reference | None:
+        """The distributions of the columns in training; None in files of versions that did not store them."""
+        return self._table.reference
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -45,9 +45,14 @@ class Step(ABC):
         """Return the inputs for the columns of a table, (rows, inputs)."""
 
     @property
+    def sources(self) -> tuple[str, ...]:
+        """The column of each input: by default there is one input for each column."""
+        return self.columns
+
+    @property
     def width(self) -> int:
-        """The number of inputs: by default one for each column."""
-        return len(self.columns)
+        """The number of inputs."""
+        return len(self.sources)
 
     def given(self, columns: Columns) -> Array:
         """Return the columns of the step side by side, (rows, columns)."""
@@ -134,8 +139,8 @@ class Lookup(Step):
         return self.table[[row.get(value, other) for value in values]]
 
     @property
-    def width(self) -> int:
-        return int(self.table.shape[1])
+    def sources(self) -> tuple[str, ...]:
+        return self.columns * int(self.table.shape[1])
 
 
 @final
@@ -159,8 +164,9 @@ class Dates(Step):
         return squashed(found, self.center, self.factor, self.most) if len(self.center) else found
 
     @property
-    def width(self) -> int:
-        return sum(2 if part in PERIODS else 1 for parts in self.parts for part in parts)
+    def sources(self) -> tuple[str, ...]:
+        widths = [sum(2 if part in PERIODS else 1 for part in parts) for parts in self.parts]
+        return tuple(name for name, width in zip(self.columns, widths, strict=True) for _ in range(width))
 
 
 def dated(seconds: Array, parts: Sequence[str]) -> Array:
@@ -223,8 +229,8 @@ class Words(Step):
         return np.asarray(self.components[:, j] @ (v / np.sqrt(v @ v)))
 
     @property
-    def width(self) -> int:
-        return len(self.components)
+    def sources(self) -> tuple[str, ...]:
+        return self.columns * len(self.components)
 
 
 def _bucket(word: str, buckets: int) -> int:
