@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ from chainrule.tracing.example import trace
 __all__ = ["evaluate", "predict", "traced"]
 
 
-def evaluate(folder: Path, source: str | None, data: Path | None) -> None:
+def evaluate(folder: Path, source: str | None, data: Path | None, **of_tables: Any) -> None:
     """Print the scores by class and the accuracy on the held-out rows of a data set."""
+    _refuse(of_tables)
     config, network = config_module.read(folder)
     rows = _held_out(config, source, data)
     if len(rows.classes) != len(config.classes):
@@ -41,8 +42,7 @@ def evaluate(folder: Path, source: str | None, data: Path | None) -> None:
 
 def predict(folder: Path, source: str, out: Path | None, data: Path | None = None, **of_tables: Any) -> None:
     """Write the label and the class probabilities of each row of a file or a data set."""
-    for name in of_tables:
-        raise ValueError(f"{spelled(name)} applies only to runs on tables: omit it.")
+    _refuse(of_tables)
     if out is not None and out.suffix.lower() not in ("", ".csv", ".txt"):
         raise ValueError(f"--out: {out}: predictions for a data set are CSV: give a name ending in .csv.")
     config, network = config_module.read(folder)
@@ -60,6 +60,11 @@ def predict(folder: Path, source: str, out: Path | None, data: Path | None = Non
         write_data(text)
     else:
         write_atomically(out, text.encode())
+
+
+def _refuse(of_tables: Iterable[str]) -> None:
+    for name in of_tables:
+        raise ValueError(f"{spelled(name)} applies only to runs on tables: omit it.")
 
 
 def to_csv(p: np.ndarray, classes: Sequence[str]) -> str:

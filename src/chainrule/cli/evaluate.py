@@ -8,10 +8,11 @@ import typer
 
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.kinds import commands_of
-from chainrule.cli.options import Data, Folder
+from chainrule.cli.options import Data, Folder, MaxUnpacked, ReadOptions, takes_options
 
 
 @in_one_sentence
+@takes_options
 def evaluate(
     folder: Folder,
     dataset: Annotated[
@@ -23,6 +24,8 @@ def evaluate(
         ),
     ] = None,
     data: Data = None,
+    max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
+    options: ReadOptions = ReadOptions(),  # noqa: B008  (frozen)
 ) -> None:
     """Evaluate the network in FOLDER on the held-out rows of a data set, or on a file: scores by class, and overall."""
-    commands_of(folder).evaluate(folder, dataset, data)
+    commands_of(folder).evaluate(folder, dataset, data, **options.reading())

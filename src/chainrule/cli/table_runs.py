@@ -30,6 +30,7 @@ from chainrule.tables.reading import read
 from chainrule.tables.report.collect import worst_rows
 from chainrule.tables.report.uncertainty import as_numbers, intervals
 from chainrule.tables.result import HeldOut
+from chainrule.tables.sources.names import shown
 from chainrule.tables.streaming import Printer
 from chainrule.tracing import Trace
 
@@ -44,12 +45,12 @@ WORST = 5  # rows that are shown
 __all__ = ["checks", "evaluate", "predict", "to_onnx", "traced"]
 
 
-def evaluate(folder: Path, source: str | None, data: Path | None) -> None:
+def evaluate(folder: Path, source: str | None, data: Path | None, **reads: Any) -> None:
     """Print the scores of the network on the rows of a file with the target, and its worst predictions."""
     saved = _loaded(folder, data)
     schema, model = saved.schema, saved.pipeline[-1]
     source = _given(folder, source, "evaluate", f"a file with the column {schema.target!r}")
-    frame, numbers, y, left_out = _labeled(saved, source)
+    frame, numbers, y, left_out = _labeled(saved, source, **reads)
     X, notes = row_inputs.prepared(saved, frame, numbers)
     if left_out:
         notes = (f"dropped {left_out:,} of {left_out + len(y):,} rows, which have no {schema.target!r}.", *notes)
@@ -84,7 +85,7 @@ def traced(folder: Path, source: str | None, row: int, optimizer: Optimizer, dat
     """Return the worked example of one row of a file, including its preparation."""
     saved = _loaded(folder, data)
     source = _given(folder, source, "explain", "the file that has the row")
-    return explain(saved, _read(saved, source), row, source, optimizer)
+    return explain(saved, _read(saved, source), row, shown(source), optimizer)
 
 
 def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequence[Penalty]) -> list[Check]:
@@ -96,10 +97,10 @@ def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequen
     else:
         frame, numbers, y, _ = _labeled(saved, source)
         if len(y) < 2:
-            raise ValueError(f"{source} has one labeled row: expected at least two.")
+            raise ValueError(f"{shown(source)} has one labeled row: expected at least two.")
         X, _ = row_inputs.prepared(saved, frame[:rows], numbers)
         t = row_inputs.as_learned(saved, y[:rows])
-        where = f"the first {len(X):,} labeled rows of {source}"
+        where = f"the first {len(X):,} labeled rows of {shown(source)}"
     networks, inputs = models.networks_at(saved.pipeline[-1], X)
     return gradient_checks.check_networks(str(folder), networks, len(X), seed, terms, at=(inputs, t, where))
 
@@ -130,7 +131,7 @@ def predict(
     data: Path | None = None,
     **reads: Any,
 ) -> None:
-    """Write the predictions for the rows of a table; ``reads`` are its delimiter and its decimal mark."""
+    """Write the predictions for the rows of a table; ``reads`` say how it is read."""
     if out is not None:
         output.kind(out)  # rejected before anything is read
     saved = _loaded(folder, data)
@@ -185,14 +186,15 @@ def _given(folder: Path, source: str | None, command: str, what: str) -> str:
     return source
 
 
-def _read(saved: SavedRun, source: str) -> pl.DataFrame:
+def _read(saved: SavedRun, source: str, **reads: Any) -> pl.DataFrame:
     """Return the rows of a file, with the targets that it has."""
-    return read(source, schema=saved.schema, targets=[column.name for column in saved.schema.targets]).frame
+    targets = [column.name for column in saved.schema.targets]
+    return read(source, schema=saved.schema, targets=targets, **reads).frame
 
 
-def _labeled(saved: SavedRun, source: str) -> tuple[pl.DataFrame, Array, Array, int]:
+def _labeled(saved: SavedRun, source: str, **reads: Any) -> tuple[pl.DataFrame, Array, Array, int]:
     """Return the rows of a file that have a target, their numbers, y, and how many rows have none."""
-    frame = _read(saved, source)
+    frame, source = _read(saved, source, **reads), shown(source)
     known, numbers, y = labeled(frame, saved.schema, source)
     if not len(y):
         raise ValueError(f"{source} has no row with a value of {saved.schema.target}.")
