@@ -184,11 +184,7 @@ def decode(content: bytes, name: str, told: str = "") -> tuple[str, str, str]:
     ('é', 'Windows-1252')
     """
     if told:
-        try:
-            return content.decode(told).removeprefix("\ufeff"), told, ""
-        except UnicodeError as error:
-            at = f" at byte {error.start + 1:,}" if isinstance(error, UnicodeDecodeError) else ""
-            raise ValueError(f"{name} is not in the encoding {told}{at}: give another --encoding, or none.") from None
+        return _decoded(content, name, told), "UTF-8" if told == "utf_8" else told, ""
     for mark, encoding in (
         (codecs.BOM_UTF8, "UTF-8"),
         (codecs.BOM_UTF16_LE, "UTF-16"),
@@ -215,6 +211,14 @@ def decode(content: bytes, name: str, told: str = "") -> tuple[str, str, str]:
         return content.decode(), "UTF-8", ""
     except UnicodeDecodeError:
         return _line_by_line(content)
+
+
+def _decoded(content: bytes, name: str, encoding: str) -> str:
+    try:
+        return content.decode(encoding).removeprefix("\ufeff")
+    except UnicodeError as error:
+        at = f" at byte {error.start + 1:,}" if isinstance(error, UnicodeDecodeError) else ""
+        raise ValueError(f"{name} is not in the encoding {encoding}{at}: give another --encoding, or none.") from None
 
 
 def _line_by_line(content: bytes) -> tuple[str, str, str]:

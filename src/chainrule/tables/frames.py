@@ -82,7 +82,9 @@ def without(frame: Any, words: Sequence[str]) -> Any:
     texts, values = pl.selectors.string(), pl.selectors.numeric()
     numbers = [float(word) for word in words if NUMBER.fullmatch(word)]
     made = [pl.when(texts.is_in([*words])).then(None).otherwise(texts).name.keep()]
-    made += [pl.when(values.is_in(numbers)).then(None).otherwise(values).name.keep()] if numbers else []
+    made += (
+        [pl.when(values.cast(pl.Float64).is_in(numbers)).then(None).otherwise(values).name.keep()] if numbers else []
+    )
     return frame.with_columns(made)
 
 

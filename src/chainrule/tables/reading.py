@@ -68,8 +68,8 @@ def read(
     Parameters
     ----------
     source : path, address, or "-" for standard input
-        CSV and related formats, Parquet, Arrow (Feather), JSON lines, JSON, Excel, ``.npz`` or ``.npy``; packed by gzip,
-        zstd, bzip2 or xz, or in a zip archive, or not; ``archive.zip/inner.csv`` for one of several in an archive.
+        CSV and related formats, Parquet, Arrow (Feather), JSON lines, JSON, Excel, ``.npz`` or ``.npy``; packed by
+        gzip, zstd, bzip2 or xz, or in a zip archive, or not; ``archive.zip/inner.csv`` for one of several in it.
         A folder or a pattern such as ``"sales/*.parquet"``: several files with the same columns.
         ``"sqlite:///shop.db"``, ``"duckdb:///shop.duckdb"`` or ``"postgresql://user@host/database"``: a database.
         ``"https://..."``, ``"s3://..."`` and other addresses that fsspec opens.
@@ -129,7 +129,7 @@ def read(
     elif query is not None:
         raise ValueError(f"--query applies to databases such as sqlite:///shop.db, not to {name}: omit it.")
     else:
-        parts = [_part(file, given) for file in several.files(source)]
+        parts = [_part(file) for file in several.files(source)]
         one = parts[0]
         if given.sheet is not None and one.kind != "Excel":
             raise ValueError(f"--sheet applies to Excel workbooks, and {name} is not one: omit it.")
@@ -163,7 +163,7 @@ def options_of(**given: Any) -> delimited.Options:
     return found._replace(na=[found.na] if isinstance(found.na, str) else [*map(str, found.na)])
 
 
-def _part(source: str, given: delimited.Options) -> several.Part:
+def _part(source: str) -> several.Part:
     """Return a file, unpacked and checked."""
     content, member = _content(source)
     name = "standard input" if source == "-" else names.shown(source).removesuffix(f"/{member}" if member else "")

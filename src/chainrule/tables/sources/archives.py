@@ -20,6 +20,7 @@ MAGIC = {b"PK\x03\x04": "zip", b"PK\x05\x06": "zip", b"\x1f\x8b": "gzip", b"\x28
 DEEPEST = 3  # such as a .csv.gz in a zip archive
 LISTED = 10  # members in an error
 PART = 2**16  # bytes
+XZ_MEMORY = 2**28  # bytes of a decompressor; xz -9 needs 65 MiB
 
 __all__ = ["kind_of_zip", "packed_by", "unpacked"]
 
@@ -101,7 +102,7 @@ def _parts(packed: str, content: bytes, size: int, name: str) -> Iterator[bytes]
         return
     makers: dict[str, Callable[[], Any]] = {
         "bzip2": bz2.BZ2Decompressor,
-        "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=unpacking.limit(size)),
+        "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=XZ_MEMORY),
     }
     total = 0
     while content:  # several streams may follow each other

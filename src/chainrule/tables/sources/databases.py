@@ -125,12 +125,10 @@ class _Database(ABC):
             said = self.scrubbed(error)
             lost, hint = LOST.search(said), ""
             if lost:
-                self.recover()
+                with contextlib.suppress(*self.errors):  # PostgreSQL answers nothing else after an error
+                    self.connection.rollback()
                 hint = f" {did_you_mean(lost[1], self.tables()).replace('Known:', 'It has:')}"
             raise ValueError(f"{self.name}: the query failed: {said.rstrip('.')}.{hint}") from None
-
-    def recover(self) -> None:
-        """Make the connection usable after an error."""
 
     def scrubbed(self, error: Exception) -> str:
         """Return the first line of an error without the password."""
@@ -168,10 +166,10 @@ class SQLite(_Database):
             self.connection = sqlite3.connect(where, uri=True, timeout=SECONDS)
             self.connection.text_factory = lambda text: text.decode(errors="replace")
             self.connection.execute("PRAGMA query_only = ON")
-
-    def scrubbed(self, error: Exception) -> str:
-        said = super().scrubbed(error)
-        return {"file is not a database": f"{self.path()} is not an SQLite database"}.get(said, said)
+            try:
+                self.connection.execute("PRAGMA schema_version")
+            except sqlite3.DatabaseError as error:
+                raise _QueryError(f"cannot be opened as an SQLite database ({error}).") from None
 
 
 class DuckDB(_Database):
@@ -219,9 +217,6 @@ class PostgreSQL(_Database):
         self.cursor.execute(statement)
         return [column.name for column in self.cursor.description or ()]
 
-    def recover(self) -> None:
-        self.connection.rollback()
-
 
 KINDS: dict[str, type[_Database]] = {
     "sqlite": SQLite, "duckdb": DuckDB, "postgresql": PostgreSQL, "postgres": PostgreSQL,
@@ -261,7 +256,8 @@ def _column(values: Sequence[Any]) -> pl.Series:
     if not kinds:
         return pl.Series(values, dtype=pl.Null)
     if len(kinds) == 1 and kinds <= {*PLAIN}:
-        return pl.Series(values)
+        made = pl.Series(values)
+        return made.dt.convert_time_zone("UTC") if getattr(made.dtype, "time_zone", None) else made
     if kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
         return pl.Series(values, dtype=pl.Int64)
     if kinds <= {int, float, Decimal, bool}:

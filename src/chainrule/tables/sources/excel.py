@@ -33,14 +33,12 @@ def parse(content: bytes, name: str, given: Options) -> tuple[Any, list[str], Fo
     try:
         book = fastexcel.read_excel(content)
         sheet = _sheet(book.sheet_names, given, name)
-        head = pl.DataFrame(
-            book.load_sheet(sheet, header_row=None, skip_rows=0, n_rows=given.lines + layout.SAMPLE, dtypes="string")
-        )
+        head = _loaded(book, sheet, 0, n_rows=given.lines + layout.SAMPLE, dtypes="string")
         rows = [[(cell or "").strip() for cell in row] for row in head.rows()]
+        used = _used(rows)
+        rows = [[row[i] for i in used] for row in rows]
         at, header, notes = _header(rows, given)
-        body = pl.DataFrame(
-            book.load_sheet(sheet, header_row=None, skip_rows=at + header, schema_sample_rows=None)
-        ) if rows else head  # fmt: skip
+        body = _body(book, sheet, at + header, used, fastexcel.FastExcelError)
     except (fastexcel.FastExcelError, pl.exceptions.PolarsError) as error:
         raise ValueError(f"{name} is corrupt: it cannot be read as an Excel workbook ({first_line(error)}).") from None
     if len(rows) <= at:
@@ -54,6 +52,30 @@ def parse(content: bytes, name: str, given: Options) -> tuple[Any, list[str], Fo
     told = str(given.sheet) if given.sheet is not None else given.schema.format.sheet if given.schema else ""
     form = Format(header=header, missing=given.missing, skip=given.lines, sheet=told)
     return frame, said, form
+
+
+def _loaded(book: Any, sheet: str, skip: int, **options: Any) -> pl.DataFrame:
+    return pl.DataFrame(book.load_sheet(sheet, header_row=None, skip_rows=skip, **options))
+
+
+def _body(book: Any, sheet: str, skip: int, used: list[int], refused: type[Exception]) -> pl.DataFrame:
+    """Return the rows below the header; a column of types that do not go together is read as text."""
+    try:
+        return _loaded(book, sheet, skip, schema_sample_rows=None, use_columns=used)
+    except refused:
+        columns = []
+        for i in used:
+            try:
+                columns.append(_loaded(book, sheet, skip, schema_sample_rows=None, use_columns=[i]).to_series())
+            except refused:
+                columns.append(_loaded(book, sheet, skip, dtypes="string", use_columns=[i]).to_series())
+        return pl.DataFrame([values.alias(str(i)) for i, values in enumerate(columns)])
+
+
+def _used(rows: list[list[str]]) -> list[int]:
+    """Return the columns with a value in a row that is not a title: a title has one value, beside a wider table."""
+    wide = [row for row in rows if sum(map(bool, row)) > 1] or rows
+    return [i for i in range(len(rows[0]) if rows else 0) if any(row[i] for row in wide)]
 
 
 def _check_size(content: bytes, name: str) -> None:
@@ -106,12 +128,10 @@ def _tidy(body: Any, names: list[str], given: Options) -> Any:
     made = []
     for i, values in enumerate(body):
         name = names[i] if i < len(names) else ""
-        if values.dtype == pl.String:
-            values = values.str.strip_chars()
-        elif isinstance(values.dtype, pl.Datetime) and (values.dt.year() < 1900).all():
-            values = values.dt.time()  # a time without a day
+        is_time = isinstance(values.dtype, pl.Datetime) and (values.dt.year() < 1900).all()  # without a day
+        tidy = values.str.strip_chars() if values.dtype == pl.String else values.dt.time() if is_time else values
         if name or values.null_count() < len(values):
-            made.append(values.alias(name or f"column_{i + 1}"))
+            made.append(tidy.alias(name or f"column_{i + 1}"))
     if len({values.name for values in made}) < len(made):
         twice = next(n for n in names if names.count(n) > 1)
         raise ValueError(f"duplicate column name {twice!r} in the sheet: rename one.")

@@ -56,12 +56,16 @@ def _explained(name: str, kind: str) -> Iterator[None]:
     except ImportError as error:
         hint = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}.get(kind, error.name)
         raise ImportError(f"to read {kind}://, fsspec needs another package. Type: pip install {hint}") from None
-    except FileNotFoundError:
+    except FileNotFoundError as error:  # also of a server that cannot be reached, or that answers with an error
+        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError):
+            raise _unreachable(name, error.__cause__) from None
+        if (status := getattr(error.__cause__, "status", 404)) != 404:
+            raise ConnectionError(f"cannot read {name}: the server answered {status}.") from None
         raise FileNotFoundError(f"no such file: {name}.") from None
     except PermissionError:
         raise PermissionError(f"permission denied: {name}.") from None
-    except (TimeoutError, OSError) as error:
-        raise ConnectionError(f"cannot reach {name} ({_why(error)}): check the address and the connection.") from None
+    except OSError as error:
+        raise _unreachable(name, error) from None
     except Exception as error:  # noqa: BLE001  (each kind of address has errors of its own)
         status = getattr(error, "status", None)
         if isinstance(status, int):
@@ -71,6 +75,11 @@ def _explained(name: str, kind: str) -> Iterator[None]:
         raise ConnectionError(f"cannot read {name} ({_why(error)}).") from None
 
 
+def _unreachable(name: str, error: BaseException) -> ConnectionError:
+    why = "no answer in time" if isinstance(error, TimeoutError) else _why(error)
+    return ConnectionError(f"cannot reach {name} ({why}): check the address and the connection.")
+
+
 def _why(error: BaseException) -> str:
-    """Return the kind of an error, not its text, which may repeat the address with its secrets."""
-    return type(error).__name__ if not isinstance(error, TimeoutError) else "no answer in time"
+    """Return the reason or the kind of an error, not its text, which may repeat the address with its secrets."""
+    return getattr(error, "strerror", None) or type(error).__name__

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from chainrule.tables import delimited, layout
-from chainrule.tables._polars import first_line, pl
+from chainrule.tables._polars import pl
 from chainrule.tables.formats import is_table
+from chainrule.tables.frames import plain
 from chainrule.tables.sources.names import is_local, is_pattern
 
 SHOWN = 5  # names in a sentence
@@ -89,27 +90,20 @@ def joined(
     first = frames[0]
     for part, frame in zip(parts, frames, strict=True):
         _check_same(first.columns, frame.columns, parts[0].name, part.name)
-    frames = [frame.select(first.columns) for frame in frames]
-    try:
-        frame = pl.concat(frames, how="vertical_relaxed")
-    except pl.exceptions.PolarsError as error:
-        for part, other in zip(parts, frames, strict=True):
-            for name, kind in other.schema.items():
-                if not _goes_with(first.schema[name], kind):
-                    raise ValueError(
-                        f"{part.name}: the column {name!r} is {kind}, but it is {first.schema[name]} in "
-                        f"{parts[0].name}: give it the same type."
-                    ) from None
-        raise ValueError(f"the files of {source} cannot be joined: {first_line(error)}.") from None
+    tables = [plain(frame.select(first.columns)) for frame in frames]
+    for part, table in zip(parts, tables, strict=True):
+        for name, kind in table.schema.items():
+            if not _goes_with(ours := tables[0].schema[name], kind):
+                raise ValueError(
+                    f"{part.name}: the column {name!r} is {kind}, but it is {ours} in {parts[0].name}: give it the same "
+                    "type."
+                )
+    frame = pl.concat(tables, how="vertical_relaxed")
     return found[0]._replace(frame=frame, notes=[*found[0].notes, note], reads="")
 
 
 def _goes_with(ours: Any, theirs: Any) -> bool:
-    try:
-        pl.concat([pl.DataFrame(schema={"x": ours}), pl.DataFrame(schema={"x": theirs})], how="vertical_relaxed")
-    except pl.exceptions.PolarsError:
-        return False
-    return True
+    return ours == theirs or pl.Null in (ours, theirs) or bool(ours.is_numeric() and theirs.is_numeric())
 
 
 def _one_text(parts: Sequence[Part], given: delimited.Options) -> tuple[bytes, delimited.Options]:
