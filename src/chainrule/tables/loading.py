@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,11 +16,12 @@ from chainrule.tables import kinds, leaks, number_texts, overrides, remarks, spl
 from chainrule.tables._polars import pl
 from chainrule.tables.checking import check
 from chainrule.tables.formats import Format, Notation
-from chainrule.tables.frames import as_frame
+from chainrule.tables.frames import as_frame, digest
 from chainrule.tables.labeled import labeled
 from chainrule.tables.reading import Table, read
 from chainrule.tables.result import Split
 from chainrule.tables.schema import Column, Schema
+from chainrule.tables.sources.names import shown
 from chainrule.tables.streaming.on_disk import OnDisk
 from chainrule.tables.streaming.opening import open_table
 
@@ -87,18 +86,19 @@ def load(
     time_column: str | None = None,
     group: str | None = None,
     weight: str | None = None,
-    delimiter: str | None = None,
-    header: bool | None = None,
-    decimal: str | None = None,
     stream: bool = False,
     seed: int = 0,
+    **reads: Any,
 ) -> Loaded:
-    """Return the rows of a table and their split; the arguments are those of :func:`chainrule.tables.train`."""
+    """Return the rows of a table and their split; the arguments are those of :func:`chainrule.tables.train`.
+
+    ``reads`` are the options of :func:`chainrule.tables.read`.
+    """
     check_split_seed("train", seed)
     check_real("train", "validation", validation, 0, 1, open_high=True)  # 0: an ensemble needs none
     part, own = _held_out_part(test, folds)
     numeric, categorical = [*numeric], [*categorical]
-    table = _table(source, target, delimiter, header, decimal, stream=stream)
+    table = _table(source, target, reads, stream=stream)
     goals = targets.split_names(target, table.frame.columns)
     table, measured = _measured_target(table, goals, task)
     frame, numbers, notes = _with_targets(table, goals)
@@ -122,8 +122,9 @@ def load(
         held, some = _held_out(frame, rows_test, numbers, table.path, seed)
         notes = (*notes, *some)
     else:
-        how = f"the rows of {own}"
-        table_test = _table(own, target, delimiter, header, None, schema, stream=stream)
+        how = f"the rows of {shown(os.fspath(own))}"
+        reads = {name: value for name, value in reads.items() if name != "decimal"}
+        table_test = _table(own, target, reads, schema, stream=stream)
         held = _of_file(table_test, schema, seed)
         if measured.reads:
             (name, written), *_ = measured.notations.items()
@@ -212,9 +213,7 @@ def _of_file(table: Table, schema: Schema, seed: int) -> _Held:
 def _table(
     source: Any,
     target: str | Sequence[str],
-    delimiter: str | None,
-    header: bool | None,
-    decimal: str | None,
+    reads: Mapping[str, Any],
     schema: Schema | None = None,
     *,
     stream: bool = False,
@@ -223,16 +222,13 @@ def _table(
     names = [target, *target.split(",")] if isinstance(target, str) else [*target]
     if stream and not isinstance(source, str | os.PathLike):
         raise TypeError(f"stream: expected a file, got {type(source).__name__}.")
-    given: dict[str, Any] = {"delimiter": delimiter, "header": header, "decimal": decimal, "targets": names}
     if stream:
-        return open_table(source, schema=schema, **given)
+        return open_table(source, targets=names, schema=schema, **reads)
     if isinstance(source, str | os.PathLike):
-        return read(source, expected=names, schema=schema, **given)
-    frame, file = as_frame(source), io.BytesIO()
-    frame.write_ipc(file)
-    numbers, notes = number_texts.known_in(frame, names, decimal or "")
-    form = Format(decimal=decimal or "")
-    return Table(numbers, tuple(notes), "a data frame", hashlib.sha256(file.getbuffer()).hexdigest(), format=form)
+        return read(source, targets=names, expected=names, schema=schema, **reads)
+    frame, decimal = as_frame(source), reads.get("decimal") or ""
+    numbers, notes = number_texts.known_in(frame, names, decimal)
+    return Table(numbers, tuple(notes), "a data frame", digest(frame), format=Format(decimal=decimal))
 
 
 def _measured(held_out: Any, seed: int) -> Array:

@@ -10,12 +10,13 @@ from typing import Any
 from chainrule._internal.checks import check_count, check_real
 from chainrule.tables import models
 from chainrule.tables.loading import TEST, VALIDATION, Loaded, load
+from chainrule.tables.sources.names import shown
 
 __all__ = ["Options"]
 
 BOTH = {"class_weight"}  # parameters that an ensemble has as well
 MOST_FOLDS = 100
-LISTS = ("categorical", "numeric", "drop", "dates")
+LISTS = ("categorical", "numeric", "drop", "dates", "na")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +66,16 @@ class Options:
         The delimiter of a CSV file, and whether it has a header; detected by default.
     decimal : str, optional
         The decimal mark of numbers in text, "." or ",", for columns where it is ambiguous, as in 4.229.
+    na : sequence of str
+        Words for a missing value in any column of a file, besides the usual ones.
+    skip : int, optional
+        The number of lines above the header of a file.
+    encoding : str, optional
+        The encoding of a CSV file, such as "cp1252"; detected by default.
+    sheet : str or int, optional
+        The sheet of an Excel workbook, by its name or its number from 1; the first by default.
+    query : str, optional
+        The SELECT statement, or the name of a table, for a database; by default its only table.
     stream : bool
         Leave a Parquet or CSV file that does not fit into memory on disk, and read it column by column and block by
         block. The network is that of ``fast=True``, bit for bit. The folder for temporary files (``TMPDIR``) must have
@@ -98,6 +109,11 @@ class Options:
     delimiter: str | None = None
     header: bool | None = None
     decimal: str | None = None
+    na: Iterable[str] = ()
+    skip: int | None = None
+    encoding: str | None = None
+    sheet: str | int | None = None
+    query: str | None = None
     stream: bool = False
     seed: int = 0
     given: dict[str, Any] = field(init=False, repr=False)
@@ -163,8 +179,9 @@ class Options:
 
     def call(self, function: str, source: Any, target: Any) -> str:
         """Return the call of a function with these options; a source that is not a file is called ``frame``."""
-        first = repr(os.fspath(source)) if isinstance(source, str | os.PathLike) else "frame"
-        return f"{function}({', '.join([first, repr(target), *(f'{k}={v!r}' for k, v in self.given.items())])})"
+        first = repr(shown(os.fspath(source))) if isinstance(source, str | os.PathLike) else "frame"
+        given = [f"{name}={_shown(name, value)!r}" for name, value in self.given.items()]
+        return f"{function}({', '.join([first, repr(target), *given])})"
 
     def settings(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return every option as JSON, with the arguments of the estimator as its parameters."""
@@ -174,5 +191,10 @@ class Options:
             *(() if self.stream else ("stream",)),
             *(("metric", "threshold", "minutes") if self.single else ("patience", "validation")),
         )
-        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
+        found = {f.name: _shown(f.name, getattr(self, f.name)) for f in fields(self) if f.name not in left_out}
         return {**found, "parameters": models.plain(arguments)}
+
+
+def _shown(name: str, value: Any) -> Any:
+    """Return an option as it is stored: without the password of a source."""
+    return shown(value) if name == "test" and isinstance(value, str) else value
