@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 
 from chainrule.tables import casting
+from chainrule.tables import folds as folds_module
 from chainrule.tables.kinds import infer
 from chainrule.tables.splitting import SplitRule
-from chainrule.tables.tuning import folds as folds_module
 from chainrule.tables.tuning import study as studies
 from chainrule.tables.tuning.objective import Problem
 from chainrule.tables.tuning.search import Search

@@ -232,11 +232,11 @@ def test_ten_thousand_columns(file):
          "numbers, strings or dates.")),
         ("t.npy", saved(np.save, np.array(3)), "t.npy: expected arrays with the same number of rows, got [0]."),
         ("t.csv", pickle.dumps([1]), "t.csv is a pickle, which could run arbitrary code: write the table as Parquet."),
-        ("t.csv", b"PK\x03\x04" + b"[Content_Types].xml" + bytes(99), "t.csv is an Excel workbook: save the sheet as CSV."),
-        ("t.npz", b"PK\x05\x06" + bytes(18), "t.npz is a zip archive: unpack it, and give the table in it."),
+        ("t.csv", b"PK\x03\x04" + b"[Content_Types].xml" + bytes(99), "t.csv does not match its ending: it is an Excel workbook"),
+        ("t.npz", b"PK\x05\x06" + bytes(18), "t.npz is a zip archive without a table"),
         ("t.csv", "<!-- saved -->\n<html>", "t.csv is a web page or XML, not a table"),
         ("t.csv", "<!DOCTYPE html><html>", "t.csv is a web page or XML, not a table: was the link to a page"),
-        ("t.csv", b"SQLite format 3\0" + bytes(99), "t.csv is an SQLite database: export the table as CSV."),
+        ("t.csv", b"SQLite format 3\0" + bytes(99), "t.csv is an SQLite database: give it as sqlite:///FILE"),
     ],
 )  # fmt: skip
 def test_what_is_no_table_is_refused_in_one_sentence(name, content, message, file):
@@ -262,8 +262,9 @@ def test_what_is_not_there(file, tmp_path):
         read(tmp_path / "custmers.csv")
     with pytest.raises(FileNotFoundError, match=r"no such file: .*t.csv.$"):
         read(tmp_path / "nowhere" / "t.csv")
-    with pytest.raises(IsADirectoryError, match=r"is a folder: give a file, such as a .csv or .parquet in it."):
-        read(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=r"the folder .*empty has no table, such as a .csv or .parquet file."):
+        read(tmp_path / "empty")
 
 
 def test_names_of_tables():

@@ -22,6 +22,7 @@ optuna = pytest.importorskip("optuna")
 from typer.testing import CliRunner  # noqa: E402
 
 from chainrule.cli.app import app  # noqa: E402
+from chainrule.tables import folds as folds_module  # noqa: E402
 from chainrule.tables import (  # noqa: E402
     models,
     splitting,
@@ -31,7 +32,6 @@ from chainrule.tables.options import Options  # noqa: E402
 from chainrule.tables.result import HeldOut, Split, Trained  # noqa: E402
 from chainrule.tables.schema import Column, Schema  # noqa: E402
 from chainrule.tables.splitting import SplitRule  # noqa: E402
-from chainrule.tables.tuning import folds as folds_module  # noqa: E402
 from chainrule.tables.tuning import objective as objective_module  # noqa: E402
 from chainrule.tables.tuning import page as page_module  # noqa: E402
 from chainrule.tables.tuning import space as space_module  # noqa: E402

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def traced(
     )  # fmt: skip
 
 
-def _refuse(of_tables: Mapping[str, Any]) -> None:
+def _refuse(of_tables: Iterable[str]) -> None:
     for name in of_tables:
         raise ValueError(f"{spelled(NAMED.get(name, name))} applies only to runs on tables: omit it.")
 

@@ -8,24 +8,22 @@ import typer
 
 from chainrule._internal.extras import require
 from chainrule.cli.errors import MOVED, in_one_sentence
-from chainrule.cli.options import Folder, MaxUnpacked, option
+from chainrule.cli.options import Folder, MaxUnpacked, ReadOptions, option, takes_options
 from chainrule.cli.output import say, tell
 
 LIMIT = 0.1
 
 
 @in_one_sentence
+@takes_options
 def drift(
     folder: Folder,
     source: Annotated[str, typer.Argument(metavar="FILE", help="New rows: a table, with or without the target.")],
     psi: Annotated[
         float, option(None, "Population stability index from which on a distribution has moved; 0.25 is large.")
     ] = LIMIT,
-    delimiter: Annotated[str | None, option(None, "CSV delimiter; by default that of training.")] = None,
-    decimal: Annotated[
-        str | None, option(None, "Decimal mark, '.' or ','; by default that of training.", metavar="MARK")
-    ] = None,
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
+    options: ReadOptions = ReadOptions(),  # noqa: B008  (frozen)
 ) -> None:
     """Compare the rows of FILE, and the network's predictions for them, with those of training.
 
@@ -34,10 +32,11 @@ def drift(
     """
     require("polars", "tables")
     from chainrule.cli.table_runs import drifted  # noqa: PLC0415  (an extra)
+    from chainrule.tables.sources.names import shown  # noqa: PLC0415  (an extra)
 
-    found, notes = drifted(folder, source, psi, delimiter=delimiter, decimal=decimal)
+    found, notes = drifted(folder, source, psi, **options.reading())
     for note in notes:
         say(f"Note: {note}")
-    tell(f"{found.rows:,} rows of {source} beside {found.rows_before:,} of training\n\n{found}")
+    tell(f"{found.rows:,} rows of {shown(source)} beside {found.rows_before:,} of training\n\n{found}")
     if found.moved:
         raise typer.Exit(MOVED)

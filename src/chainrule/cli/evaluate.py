@@ -8,10 +8,11 @@ import typer
 
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.kinds import commands_of
-from chainrule.cli.options import TABLE, Data, Folder, option
+from chainrule.cli.options import TABLE, Data, Folder, MaxUnpacked, ReadOptions, option, takes_options
 
 
 @in_one_sentence
+@takes_options
 def evaluate(
     folder: Folder,
     dataset: Annotated[
@@ -26,10 +27,13 @@ def evaluate(
     by: Annotated[
         str | None, option(TABLE, "Column whose values are scored one by one, such as a region.", metavar="COLUMN")
     ] = None,
+    max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
+    options: ReadOptions = ReadOptions(),  # noqa: B008  (frozen)
 ) -> None:
     """Evaluate the network in FOLDER on the held-out rows of a data set, or on a file: scores by class, and overall.
 
     For a run on a table: whether the scores differ from those of training by more than chance, and how reliable the
     probabilities or prediction intervals are.
     """
-    commands_of(folder).evaluate(folder, dataset, data, **({} if by is None else {"by": by}))
+    given = options.reading() | ({} if by is None else {"by": by})
+    commands_of(folder).evaluate(folder, dataset, data, **given)

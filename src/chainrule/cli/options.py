@@ -18,8 +18,9 @@ from chainrule.tables.unpacking import VARIABLE, size_of
 TABLE, NET, LEARN, SEARCH, RUN = "Tables", "Network", "Training", "Search", "Run"
 DATA_SETS_ONLY = ("schedule", "warm_up", "data")
 TABLES_ONLY = (
-    "target", "task", "categorical", "numeric", "drop", "date", "test", "validation", "time_column", "group",
-    "class_weight", "delimiter", "decimal", "stream", "print_python", "fast", "metric", "threshold", "minutes",
+    "target", "task", "categorical", "numeric", "drop", "date", "test", "validation", "time_column", "group", "weight",
+    "folds", "class_weight", "delimiter", "decimal", "na", "header", "skip", "encoding", "sheet", "query", "stream",
+    "print_python", "fast", "metric", "threshold", "minutes",
 )  # fmt: skip
 RUN_ONLY = ("data", "stream", "print_python", "out", "overwrite", "resume", "quiet")  # not kept with a training run
 PARAMETERS = {
@@ -37,7 +38,7 @@ REALS: dict[str, dict[str, Any]] = {
     "learning_rate": {"low": 0.0, "open_low": True},
     "minutes": {"low": 0.0, "open_low": True},
 }
-COUNTS = {"epochs": 1, "batch_size": 1, "patience": 0, "rows": 2}
+COUNTS = {"folds": 2, "epochs": 1, "batch_size": 1, "patience": 0, "rows": 2}
 UNBOUNDED = ("max_norm", "clip_norm")  # 0 means no bound
 
 
@@ -97,7 +98,34 @@ File = Path | None
 
 
 @dataclass(frozen=True)
-class TableOptions:
+class ReadOptions:
+    """The options that say how a table is read; by default, what is detected in training, and then what was stored."""
+
+    delimiter: Annotated[Text, option(TABLE, "CSV delimiter.")] = None
+    decimal: Annotated[Text, option(TABLE, "Decimal mark, '.' or ','.", metavar="MARK")] = None
+    na: Annotated[
+        Names, option(TABLE, "More words for a missing value, such as unknown,-999.", "--na", metavar="WORDS")
+    ] = None
+    header: Annotated[
+        bool | None, option(TABLE, "Whether the first row has the column names.", "--header/--no-header")
+    ] = None
+    skip: Annotated[Count, option(TABLE, "Lines to skip above the header.", metavar="N")] = None
+    encoding: Annotated[Text, option(TABLE, "Encoding of text, such as cp1252.", metavar="NAME")] = None
+    sheet: Annotated[Text, option(TABLE, "Sheet of an Excel workbook; the first by default.", metavar="NAME|N")] = None
+    query: Annotated[Text, option(TABLE, "SELECT statement or table, for a database.", metavar="SELECT|TABLE")] = None
+
+    def reading(self) -> dict[str, Any]:
+        """Return the options that were given, as arguments of :func:`chainrule.tables.read`.
+
+        >>> ReadOptions(na=["unknown, -999"], header=False).reading()
+        {'na': ['unknown', '-999'], 'header': False}
+        """
+        found = {f.name: getattr(self, f.name) for f in fields(ReadOptions)}
+        return {name: listed(value) for name, value in found.items() if value not in (None, [])}
+
+
+@dataclass(frozen=True)
+class TableOptions(ReadOptions):
     """The options that describe a table and its split; None or an empty list if not given."""
 
     target: Annotated[Text, option(TABLE, "Column to predict; separate several with commas.")] = None
@@ -114,8 +142,7 @@ class TableOptions:
     ] = None
     time_column: Annotated[Text, option(TABLE, "Split by time: hold out the last rows by this column.")] = None
     group: Annotated[Text, option(TABLE, "Group column: rows with the same value stay together.")] = None
-    delimiter: Annotated[Text, option(TABLE, "CSV delimiter; detected by default.")] = None
-    decimal: Annotated[Text, option(TABLE, "Decimal mark, '.' or ','; detected by default.", metavar="MARK")] = None
+    weight: Annotated[Text, option(TABLE, "Column with the weight of each row in training.", metavar="COLUMN")] = None
 
     def given(self) -> dict[str, Any]:
         """Return the options that were given and belong to the plan of a run, in one spelling.
@@ -124,21 +151,23 @@ class TableOptions:
         {'drop': ['id', 'name'], 'layers': '8,4', 'epochs': 3}
         """
         found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in RUN_ONLY}
-        found |= {
-            name: [part.strip() for text in value for part in text.split(",") if part.strip()]
-            for name, value in found.items()
-            if isinstance(value, list)
-        }
+        unset = {f.name for f in fields(self) if f.default is False}  # a flag that is not given
+        found = {name: listed(value) for name, value in found.items()}
         if found.get("layers") is not None:
             found["layers"] = as_text(hidden_sizes(found["layers"]))
         if self.test is not None:
             found["test"] = str(part_or_file(self.test))
-        return {name: value for name, value in found.items() if value not in (None, []) and value is not False}
+        return {
+            name: value
+            for name, value in found.items()
+            if value not in (None, []) and not (value is False and name in unset)
+        }
 
     def refuse(self, options: tuple[str, ...], why: str) -> None:
         """Reject these options if any of them was given."""
         for name in options:
-            if getattr(self, name) not in (None, False, []):
+            value, flag = getattr(self, name), getattr(type(self), name) is False
+            if value not in (None, []) and not (value is False and flag):
                 raise ValueError(f"{spelled(name)} {why}")
 
 
@@ -146,6 +175,10 @@ class TableOptions:
 class TrainOptions(TableOptions):
     """The options of ``chainrule train``; None, False or an empty list if not given."""
 
+    folds: Annotated[
+        Count,
+        option(TABLE, "Evaluate by cross-validation in this many folds; the network is trained on all rows."),
+    ] = None
     class_weight: Annotated[Text, option(TABLE, '"balanced" weights rare classes as much as common ones.')] = None
     fast: Annotated[
         bool, option(TABLE, "Train one network instead of an ensemble, as the options for a network do.", "--fast")
@@ -271,6 +304,17 @@ def hidden_sizes(text: str) -> tuple[int, ...]:
 def as_text(sizes: Iterable[Any]) -> str:
     """Return the sizes of hidden layers as they are typed."""
     return ",".join(map(str, sizes)) or "none"
+
+
+def listed(value: Any) -> Any:
+    """Return the names in a list of texts with commas; anything else as it is.
+
+    >>> listed(["id, name", "age"]), listed("id, name")
+    (['id', 'name', 'age'], 'id, name')
+    """
+    if not isinstance(value, list):
+        return value
+    return [part.strip() for text in value for part in text.split(",") if part.strip()]
 
 
 def spelled(name: str) -> str:

@@ -11,10 +11,11 @@ import typer
 
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.kinds import commands_of
-from chainrule.cli.options import TABLE, Data, Folder, MaxUnpacked, Overwrite, option
+from chainrule.cli.options import TABLE, Data, Folder, MaxUnpacked, Overwrite, ReadOptions, option, takes_options
 
 
 @in_one_sentence
+@takes_options
 def predict(
     folder: Folder,
     source: Annotated[
@@ -38,11 +39,8 @@ def predict(
         list[str] | None,
         option(TABLE, "Column to repeat before the predictions, such as an id; repeatable.", metavar="COLUMN"),
     ] = None,
-    delimiter: Annotated[str | None, option(TABLE, "CSV delimiter; by default that of training.")] = None,
-    decimal: Annotated[
-        str | None, option(TABLE, "Decimal mark, '.' or ','; by default that of training.", metavar="MARK")
-    ] = None,
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
+    options: ReadOptions = ReadOptions(),  # noqa: B008  (frozen)
 ) -> None:
     """Predict each row of INPUT, and write its label and class probabilities as CSV.
 
@@ -52,10 +50,9 @@ def predict(
     """
     check_out(out, overwrite=overwrite)
     asked = {
-        "interval": interval, "coerce": coerce or None, "keep": keep or None, "delimiter": delimiter,
-        "decimal": decimal, "data": data,
+        "interval": interval, "coerce": coerce or None, "keep": keep or None, "data": data,
     }  # fmt: skip
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = {name: value for name, value in asked.items() if value is not None} | options.reading()
     commands_of(folder).predict(folder, source, out, **given)
 
 

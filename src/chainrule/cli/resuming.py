@@ -25,6 +25,8 @@ from chainrule.cli.output import printable
 from chainrule.cli.recipes import Recipe
 from chainrule.files.values import ModelFileError, check_fields, parse, shown
 from chainrule.files.writing import refuse_link, remove_parts, write_atomically
+from chainrule.tables.sources.names import is_local, is_pattern, split_member
+from chainrule.tables.sources.names import shown as shown_source
 from chainrule.training.checkpoints import Checkpoint
 from chainrule.training.loop import DivergenceError
 
@@ -53,7 +55,7 @@ class Plan:
     options: dict[str, Any]
     arguments: dict[str, Any] = dataclasses.field(default_factory=dict)
     command: str = dataclasses.field(
-        default_factory=lambda: join(["chainrule", *(word for word in sys.argv[1:] if word != "--print-python")])
+        default_factory=lambda: join(["chainrule", *(shown_source(w) for w in sys.argv[1:] if w != "--print-python")])
     )
 
 
@@ -79,8 +81,10 @@ def training(folder: Path) -> Iterator[None]:
 
 
 def keep(folder: Path, plan: Plan) -> None:
-    """Write the plan, which is needed to resume."""
+    """Write the plan, which is needed to resume; passwords are left out."""
     place(folder).mkdir(exist_ok=True)
+    options = plan.options | ({"test": shown_source(plan.options["test"])} if plan.options.get("test") else {})
+    plan = dataclasses.replace(plan, source=shown_source(plan.source), options=options)
     text = json.dumps(dataclasses.asdict(plan), indent=1, ensure_ascii=False) + "\n"
     write_atomically(place(folder) / PLAN, text.encode(), follow=False)
 
@@ -161,10 +165,11 @@ def continued(folder: Path, plan: Plan, source: str | None, options: TrainOption
         given["data"] = str(options.data.expanduser().absolute())
     known = {**plan.options, "data": plan.arguments.get("folder")}
     table = plan.kind == TABLE
-    if source is not None and not (source == plan.source if table else key(source) == key(plan.source)):
+    if source is not None and not (shown_source(source) == plan.source if table else key(source) == key(plan.source)):
         given, known = {"source": source}, {"source": plan.source}
-    for name, now in given.items():
-        before = known.get(name)
+    for name, value in given.items():
+        before: Any = known.get(name)
+        now: Any = shown_source(value) if isinstance(value, str) else value
         if now != before and not (name == "epochs" and not table and now > before):
             option = ("FILE" if table else "DATASET") if name == "source" else spelled(name)
             raise ValueError(
@@ -172,23 +177,26 @@ def continued(folder: Path, plan: Plan, source: str | None, options: TrainOption
                 "Omit it with --resume, or start over without --resume."
             )
     if table:
-        _confirm(folder, [(source, plan.source), (options.test, part_or_file(plan.options.get("test") or "0.2"))])
-    return dataclasses.replace(plan, options=plan.options | options.given())
+        test = part_or_file(plan.options.get("test") or "0.2")
+        _confirm(folder, [(source, plan.source), (options.test, test), (options.query, plan.options.get("query"))])
+    return dataclasses.replace(plan, source=source or plan.source, options=plan.options | options.given())
 
 
 def _confirm(resume: Path, files: list[tuple[Any, Any]]) -> None:
     """Reject files that only the folder names, as it may be from a stranger; ``files`` are pairs: given, and there."""
-    named = [there for _, there in files if isinstance(there, str)]
+    *sources, (_, query) = files
+    named = [there for _, there in sources if isinstance(there, str)]
     for path in named:
-        if not Path(path).is_file():
+        if is_local(path) and not is_pattern(path) and not Path(split_member(path)[0]).exists():
             raise FileNotFoundError(f"--resume: the training run in {resume} reads {path}, which is not a file here.")
     asked = [there for now, there in files if now is None and isinstance(there, str)]
     if asked and sys.stdin.isatty():
         typer.confirm(printable(f"Resume training on {' and '.join(asked)}?"), abort=True)
     elif asked:
+        more = f" --query {quote(query)}" if query else ""
         raise ValueError(
             f"--resume: the training run in {resume} reads {' and '.join(asked)}: give it again, as in chainrule train "
-            f"{quote(named[0])} --resume {quote(str(resume))}."
+            f"{quote(named[0])} --resume {quote(str(resume))}{more}."
         )
 
 

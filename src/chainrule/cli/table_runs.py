@@ -35,6 +35,7 @@ from chainrule.tables.report.uncertainty import as_numbers, intervals
 from chainrule.tables.result import HeldOut
 from chainrule.tables.serving import model as model_file
 from chainrule.tables.serving.drift import Drift
+from chainrule.tables.sources.names import shown
 from chainrule.tables.streaming import Printer
 from chainrule.tracing import Trace
 
@@ -49,12 +50,12 @@ WORST = 5  # rows that are shown
 __all__ = ["checks", "evaluate", "predict", "to_onnx", "traced"]
 
 
-def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None = None) -> None:
+def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None = None, **reads: Any) -> None:
     """Print the scores of the network on the rows of a file with the target, and its worst predictions."""
     saved = _loaded(folder, data)
     schema, model = saved.schema, saved.pipeline[-1]
     source = _given(folder, source, "evaluate", f"a file with the column {schema.target!r}")
-    table = _read(saved, source)
+    table = _read(saved, source, **reads)
     frame, numbers, y, left_out = _labeled(saved, source, table)
     X, notes = row_inputs.prepared(saved, frame, numbers)
     groups = {} if by is None else table_scores.groups(schema, frame, by)  # rejects an unknown column first
@@ -114,7 +115,8 @@ def traced(
     file = folder / "model.safetensors"
     model = model_file.load(file) if has_table(file, "a model saved by chainrule") else None
     with reworded({r"^label: ": "--class: ", r"^wanted: ": "--wanted: ", r"^fixed: ": "--fixed: "}):
-        return explain(saved, frame, row, source, optimizer, model=model, asked=Asked(others, fixed=names, **asked))
+        asks = Asked(others, fixed=names, **asked)
+        return explain(saved, frame, row, shown(source), optimizer, model=model, asked=asks)
 
 
 def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequence[Penalty]) -> list[Check]:
@@ -126,10 +128,10 @@ def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequen
     else:
         frame, numbers, y, _ = _labeled(saved, source, _read(saved, source))
         if len(y) < 2:
-            raise ValueError(f"{source} has one labeled row: expected at least two.")
+            raise ValueError(f"{shown(source)} has one labeled row: expected at least two.")
         X, _ = row_inputs.prepared(saved, frame[:rows], numbers)
         t = row_inputs.as_learned(saved, y[:rows])
-        where = f"the first {len(X):,} labeled rows of {source}"
+        where = f"the first {len(X):,} labeled rows of {shown(source)}"
     networks, inputs = models.networks_at(saved.pipeline[-1], X)
     return gradient_checks.check_networks(str(folder), networks, len(X), seed, terms, at=(inputs, t, where))
 
@@ -168,7 +170,7 @@ def predict(
     data: Path | None = None,
     **reads: Any,
 ) -> None:
-    """Write the predictions for the rows of a table; ``reads`` are its delimiter and its decimal mark."""
+    """Write the predictions for the rows of a table; ``reads`` say how it is read."""
     if out is not None:
         output.kind(out)  # rejected before anything is read
     saved = _loaded(folder, data)
@@ -223,13 +225,15 @@ def _given(folder: Path, source: str | None, command: str, what: str) -> str:
     return source
 
 
-def _read(saved: SavedRun, source: str) -> Table:
+def _read(saved: SavedRun, source: str, **reads: Any) -> Table:
     """Return the rows of a file, with the targets that it has."""
-    return read(source, schema=saved.schema, targets=[column.name for column in saved.schema.targets])
+    targets = [column.name for column in saved.schema.targets]
+    return read(source, schema=saved.schema, targets=targets, **reads)
 
 
 def _labeled(saved: SavedRun, source: str, table: Table) -> tuple[pl.DataFrame, Array, Array, int]:
     """Return the rows of a file that have a target, their numbers, y, and how many rows have none."""
+    source = shown(source)
     known, numbers, y = labeled(table.frame, saved.schema, source)
     if not len(y):
         raise ValueError(f"{source} has no row with a value of {saved.schema.target}.")

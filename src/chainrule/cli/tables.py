@@ -24,8 +24,11 @@ from chainrule.tables import Column, Schema, Split, Trained
 from chainrule.tables.loading import TEST
 from chainrule.tables.report.scoring import apart
 from chainrule.tables.report.uncertainty import intervals
-from chainrule.tables.streaming.opening import needs_streaming
+from chainrule.tables.sources.names import shown
+from chainrule.tables.sources.several import files, is_several
+from chainrule.tables.streaming.opening import memory, needs_streaming
 from chainrule.tables.streaming.progress import Printer
+from chainrule.tables.streaming.scratch import amount
 from chainrule.training.callbacks import Callback, Progress
 
 PART = 0.3  # of the free memory, which a table may take before it is streamed
@@ -51,7 +54,7 @@ WORDS = {
 def begin(source: str, options: TrainOptions) -> Plan:
     """Return the plan of a training run on a table."""
     if options.target is None:
-        raise ValueError(f"--target is required: name the column of {source} to predict.")
+        raise ValueError(f"--target is required: name the column of {shown(source)} to predict.")
     return Plan(TABLE, source, {"test": str(TEST), "seed": 0, **options.given()})
 
 
@@ -59,7 +62,7 @@ def _arguments(plan: Plan) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the parameters of the estimator, and the other arguments of :func:`chainrule.tables.train`."""
     check_bounds("train", plan.options)
     given = {name: value for name, value in plan.options.items() if value not in (None, [])}
-    kind = {name: given[name] for name in ("fast", "metric", "threshold", "minutes") if given.get(name)}
+    kind = {name: given[name] for name in ("fast", "folds", "metric", "threshold", "minutes") if given.get(name)}
     return of_network(given), of_table({"test": str(TEST), **given}) | kind
 
 
@@ -86,7 +89,7 @@ def run(plan: Plan, folder: Path, options: TrainOptions) -> None:
             tell(f"file     {note}")
     tell(f"results  {folder}")
     if interrupted and resuming.place(folder).is_dir():
-        say(f"To resume: {shlex.join(['chainrule', 'train', plan.source, '--resume', str(folder)])}")
+        say(f"To resume: {shlex.join(['chainrule', 'train', shown(plan.source), '--resume', str(folder)])}")
     if not quiet:
         tell(f"report   {folder / 'report.html'}")
         tell(f"next     chainrule predict {shlex.quote(str(folder))} NEW_ROWS --out predictions.csv")
@@ -131,9 +134,16 @@ def _trained(plan: Plan, folder: Path, *, streamed: bool, quiet: bool) -> Traine
 
 
 def _too_large(source: str) -> str:
-    """Return the reason if a table has to be streamed, or an empty string."""
-    free = free_memory() if source != "-" and Path(source).is_file() else 0
-    return needs_streaming(source, int(PART * free)) if free else ""
+    """Return the reason if a table has to be streamed, or an empty string; several files cannot be."""
+    several = is_several(source)
+    free = free_memory() if several or (source != "-" and Path(source).is_file()) else 0
+    most = int(PART * free)
+    if several and free and (taken := sum(memory(file) for file in files(source))) > most:
+        raise ValueError(
+            f"{source} would take about {amount(taken)} of memory, with {amount(most)} available, and several files "
+            "cannot be streamed: join them into one Parquet file, which can."
+        )
+    return needs_streaming(source, most) if free else ""
 
 
 def decided(schema: Schema, split: Split, notes: Sequence[str], *, single: bool = True) -> str:

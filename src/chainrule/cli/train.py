@@ -13,7 +13,9 @@ from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.folder import run_folder
 from chainrule.cli.options import DATA_SETS_ONLY, TABLES_ONLY, MaxUnpacked, TrainOptions, takes_options
 from chainrule.cli.output import write_data
+from chainrule.cli.reading import is_data_set
 from chainrule.tables.formats import is_table
+from chainrule.tables.sources.names import is_pattern, shown, stem
 
 
 @in_one_sentence
@@ -23,8 +25,9 @@ def train(
         str | None,
         typer.Argument(
             metavar="DATASET|FILE",
-            help="A data set (digits, mnist, moons, circles or spirals), or a table (CSV, Parquet, Arrow, JSON Lines "
-            "or .npz; - for standard input).",
+            help="A data set (digits, mnist, moons, circles or spirals), or a table: a file (CSV, Parquet, Arrow, JSON "
+            "Lines, .xlsx or .npz), a folder or a pattern of files, a database (sqlite:///shop.db), an address "
+            "(https://...), or - for standard input.",
         ),
     ] = None,
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
@@ -45,14 +48,14 @@ def train(
     if source is None:
         raise typer.BadParameter("give a data set, such as digits, or a file.", param_hint="DATASET|FILE")
     kind: Any
-    if there.kind == resuming.TABLE if there else is_table(source) or Path(source).is_file():
+    if there.kind == resuming.TABLE if there else _is_table(source):
         options.refuse(DATA_SETS_ONLY, "applies only to data sets, not tables: omit it.")
         for package in ("polars", "skops", "skrub"):
             require(package, "tables")
         from chainrule.cli import tables as kind  # noqa: PLC0415  (an extra)
     else:
         options.refuse(
-            TABLES_ONLY, f"applies only to tables, and {source} is not a table: give a file such as data.csv."
+            TABLES_ONLY, f"applies only to tables, and {shown(source)} is not a table: give a file such as data.csv."
         )
         for package in ("sklearn", "matplotlib"):
             require(package, "cli")
@@ -66,8 +69,13 @@ def train(
     if options.print_python:
         write_data(kind.script(plan, options))
         return
-    stem = Path(plan.source).name.split(".")[0] if plan.source != "-" else ""
-    folders = run_folder(stem or "table", options.out, overwrite=options.overwrite)
+    folders = run_folder(stem(plan.source), options.out, overwrite=options.overwrite)
     with compiling(quiet=options.quiet), folders as folder:
         resuming.remove(folder)  # with --overwrite: what another run left
         kind.run(plan, folder, options)
+
+
+def _is_table(source: str) -> bool:
+    """Return whether a source is a table; the name of a data set comes before a folder of that name."""
+    place = Path(source)
+    return is_table(source) or place.is_file() or is_pattern(source) or (place.is_dir() and not is_data_set(source))

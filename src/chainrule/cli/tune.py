@@ -15,12 +15,13 @@ from chainrule._internal.extras import require
 from chainrule.cli.errors import INTERRUPTED, in_one_sentence, warnings_at_the_end
 from chainrule.cli.options import MaxUnpacked, TuneOptions, check_bounds, of_table, takes_options
 from chainrule.cli.output import say, tell
+from chainrule.tables.sources.names import shown, stem
 
 
 @in_one_sentence
 @takes_options
 def tune(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="A table: CSV, Parquet, Arrow, JSON Lines or .npz.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A table, as for train.")],
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
     options: TuneOptions = TuneOptions(),  # noqa: B008  (frozen)
 ) -> None:
@@ -34,15 +35,14 @@ def tune(
     """
     check_bounds("tune", {"seed": options.seed, "validation": options.validation})
     if options.target is None:
-        raise ValueError(f"--target is required: name the column of {file} to predict.")
+        raise ValueError(f"--target is required: name the column of {shown(file)} to predict.")
     for package, extra in (("optuna", "tune"), ("polars", "tables"), ("skops", "tables")):
         require(package, extra)  # missing packages are reported before the search, not after it
     from chainrule.cli.progress import search  # noqa: PLC0415  (start-up time)
     from chainrule.tables import save, tuning  # noqa: PLC0415  (an extra)
     from chainrule.tables.tuning.page import sentence  # noqa: PLC0415  (an extra)
 
-    stem = Path(file).name.split(".")[0] or Path(file).name.strip(".") or "table"
-    folder = options.out if options.out is not None else Path("runs", f"{stem}-tune")
+    folder = options.out if options.out is not None else Path("runs", f"{stem(file)}-tune")
     start = time.monotonic()
     try:
         with warnings_at_the_end(), ExitStack() as stack:
@@ -55,7 +55,7 @@ def tune(
     except KeyboardInterrupt:
         say(f"\nStopped. Finished trials are saved in {folder}; rerun the same command to resume.")
         raise typer.Exit(INTERRUPTED) from None
-    tuned.trained.command = shlex.join(["chainrule", *sys.argv[1:]])
+    tuned.trained.command = shlex.join(["chainrule", *map(shown, sys.argv[1:])])
     save(tuned.trained, folder, overwrite=True)
     tuning.save(tuned, folder)
     for message in tuned.trained.warnings:

@@ -45,7 +45,9 @@ class Baseline(NamedTuple):
     rows: int = 0
 
 
-def fit(schema: Schema, frame: pl.DataFrame, y: Array, test: pl.DataFrame, seed: int) -> list[Baseline]:
+def fit(
+    schema: Schema, frame: pl.DataFrame, y: Array, test: pl.DataFrame, seed: int, weight: Array | None = None
+) -> list[Baseline]:
     """Fit the majority class or the mean, a linear model and gradient-boosted trees.
 
     The linear model is ordinary least squares, or ridge regression if its leave-one-out errors are smaller; for
@@ -60,6 +62,8 @@ def fit(schema: Schema, frame: pl.DataFrame, y: Array, test: pl.DataFrame, seed:
     test : polars.DataFrame
         The held-out rows.
     seed : int
+    weight : array (rows,), optional
+        The weights of the rows in training.
 
     Examples
     --------
@@ -76,14 +80,16 @@ def fit(schema: Schema, frame: pl.DataFrame, y: Array, test: pl.DataFrame, seed:
     for name, make in ((_simple(schema.task), None), (LINEAR, _linear), (TREES, _trees)):
         prepare, model, width = make(schema, rows, outputs, seed) if make else (None, _constant(schema.task), 1)
         kept = drawn(rows.height, most_rows(width * outputs), seed)
-        some, y_some = (rows, y) if kept is None else (rows[kept], y[kept])
+        some, y_some, w = (
+            (rows, y, weight) if kept is None else (rows[kept], y[kept], None if weight is None else weight[kept])
+        )
         X, X_test = np.zeros((len(y_some), 1)), np.zeros((rows_test.height, 1))
         with warnings.catch_warnings(), threadpool_limits(1, user_api="openmp"):  # two would wait for a busy core
             warnings.simplefilter("ignore")  # of too few iterations, and of constant columns
             if prepare is not None:
                 X = np.asarray(prepare.fit_transform(some, encoded(y_some)), dtype=np.float64)
                 X_test = np.asarray(prepare.transform(rows_test), dtype=np.float64)
-            model.fit(X, y_some)
+            model.fit(X, y_some, sample_weight=w)
             p: Any = None if schema.task == "regression" else model.predict_proba(X_test)
             if schema.task == "multilabel":
                 p = np.column_stack([one[:, -1] if one.shape[1] > 1 else np.zeros(len(one)) for one in p])
@@ -145,15 +151,17 @@ class _LeastSquares:
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def fit(self, X: Array, y: Array) -> None:
+    def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> None:
         from sklearn.linear_model import LinearRegression, Ridge, RidgeCV  # noqa: PLC0415
 
         self._center, self._scale = float(y.mean()), float(y.std()) or 1.0
         y, (n, p) = (y - self._center) / self._scale, X.shape
         kept = drawn(n, max(MIN_ROWS, SQUARES // p**2), self.seed)
-        penalty = RidgeCV(PENALTIES).fit(*((X, y) if kept is None else (X[kept], y[kept]))).alpha_
+        w = sample_weight
+        some = (X, y, w) if kept is None else (X[kept], y[kept], None if w is None else w[kept])
+        penalty = RidgeCV(PENALTIES).fit(*some).alpha_
         plain = penalty == PENALTIES[0] and n > p and n * p**2 <= 4 * SQUARES  # the smallest is best: use none
-        self.model = (LinearRegression() if plain else Ridge(penalty)).fit(X, y)
+        self.model = (LinearRegression() if plain else Ridge(penalty)).fit(X, y, w)
 
     def predict(self, X: Array) -> Array:
         prediction: Array = self.model.predict(X) * self._scale + self._center

@@ -19,6 +19,7 @@ from chainrule.tables import models, onnx_parts, quantities
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
+from chainrule.tables.evaluation import predicted
 from chainrule.tables.fitted_steps import steps_of
 from chainrule.tables.formats import HOLE
 from chainrule.tables.positive import PositiveTarget
@@ -50,7 +51,10 @@ def to_onnx(trained: Trained) -> tuple[bytes | None, str]:
     ----------
     trained : Trained
     """
-    return convert(trained.pipeline, trained.schema, trained.held_out)
+    held_out = trained.held_out
+    if held_out.pipeline is not None:  # the predictions are those of other pipelines
+        held_out = predicted(trained.pipeline, trained.schema, held_out.frame, held_out.y)
+    return convert(trained.pipeline, trained.schema, held_out)
 
 
 def convert(pipeline: Any, schema: Schema, held_out: HeldOut) -> tuple[bytes | None, str]:

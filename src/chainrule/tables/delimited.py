@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from chainrule.tables import layout, notation, number_texts, quantities
 from chainrule.tables._polars import first_line, pl
-from chainrule.tables.formats import NOTHING, Format, Notation
+from chainrule.tables.formats import NOTHING, Format, Notation, encoding_name
 from chainrule.tables.frames import check_names
 from chainrule.tables.number_patterns import example, is_plain
 from chainrule.tables.schema import Schema
@@ -49,6 +49,28 @@ class Options(NamedTuple):
     schema: Schema | None = None
     texts: bool = False
     expected: Iterable[str] | None = None
+    na: Sequence[str] = ()
+    skip: int | None = None
+    encoding: str | None = None
+    sheet: str | int | None = None  # of a workbook
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The words for a missing value in any column."""
+        words = NOTHING if self.schema is None else self.schema.format.missing
+        return tuple(dict.fromkeys((*words, *self.na)))
+
+    @property
+    def lines(self) -> int:
+        """The number of lines before the header."""
+        return self.skip if self.skip is not None else 0 if self.schema is None else self.schema.format.skip
+
+    @property
+    def codec(self) -> str:
+        """The encoding, or "" to detect it."""
+        if self.encoding:
+            return encoding_name(self.encoding)
+        return "" if self.schema is None else self.schema.format.encoding
 
 
 def parse(content: bytes, name: str, given: Options) -> Parsed:
@@ -56,27 +78,20 @@ def parse(content: bytes, name: str, given: Options) -> Parsed:
 
     With a schema, all columns are strings: the schema, not this file, decides how they are read.
     """
-    delimiter, header, decimal, targets, schema, texts, expected = given
-    if delimiter is not None and len(delimiter.encode()) != 1:
-        raise ValueError(
-            f"--delimiter: expected a single character (tabs are detected automatically), got {delimiter!r}."
-        )
+    decimal, targets, schema = given.decimal, given.targets, given.schema
     if decimal not in (None, ".", ","):
         raise ValueError(f"--decimal: expected '.' or ',', got {decimal!r}.")
-    raw = texts or (schema is not None and decimal is None)
-    text, encoding, warning = decode(content, name)
-    if old := "\r" in text and "\n" not in text:  # line ends of classic Mac OS
-        text = text.replace("\r", "\n")
-    known = None if schema is None else schema.format
-    expected = expected if schema is None else [c.name for c in (*schema.columns, *schema.targets)]
-    missing = NOTHING if known is None else known.missing
-    found = layout.find(text, name, delimiter=delimiter, header=header, expected=expected, known=known)
+    raw = given.texts or (schema is not None and decimal is None)
+    found, encoding, warning, old = laid_out(content, name, given)
+    missing = given.missing
     text = found.delimiter + found.text.lstrip() if found.short else found.text
     first = found.rows[0] if found.header else [""] * len(found.rows[0])
     names = [field or f"column_{i}" for i, field in enumerate(first, 1)]
     _check_names(names, name)
     check_cells(text.count("\n") + 1, len(names), len(content), name)
     columns = [*zip_longest(*(found.rows[1:] if found.header else found.rows), fillvalue="")]
+    if own := {*missing} - {*NOTHING}:  # words that the user gave
+        columns = [tuple("" if field in own else field for field in column) for column in columns]
     marks = {decimal} if decimal else set() if raw else notation.evidence(columns, found.delimiter, LOOKED_AT)
     guess = "," if not marks and found.delimiter != "," else ""  # for a comma before three digits
     comma = not raw and (marks == {","} or (guess == "," and _any_ambiguous(columns, ",")))
@@ -88,7 +103,8 @@ def parse(content: bytes, name: str, given: Options) -> Parsed:
         "null_values": list(missing),
         "skip_rows_after_header": found.below,
     }
-    made = _read(text, options, found.delimiter, name)
+    before = "\n" * (given.lines + found.skipped)
+    made = _read(text, options, before, name)
     tight = len(names) > WIDE and _is_tight(text, found.delimiter)
     frame, notations = _tidy(made, names, columns, _one(marks), guess, missing, comma=comma, raw=raw, tight=tight)
     late = {how.decimal for column, how in notations.items() if _is_late(made, frame, column, how)}
@@ -97,16 +113,18 @@ def parse(content: bytes, name: str, given: Options) -> Parsed:
     careful = [t for t in targets if schema is None or "NA" in schema.classes]
     read, on_targets = (frame, []) if raw else number_texts.known_in(frame, careful, _one(marks))
     frame, on_na = _class_na(read, text, options, careful)
-    unmoved = not (warning or old or found.short or found.skipped or on_na or on_targets)
+    unmoved = not (warning or old or given.lines or found.short or found.skipped or on_na or on_targets)
     as_given = unmoved and made.schema == frame.schema and made.equals(frame)
     sure = decimal is not None or len(marks | late) == 1
     written, unsure = _on_notations(made, frame, notations, columns, sure=sure, quoted=found.delimiter == ",")
     notes = [f"{_form(found, comma=comma)}, in {encoding}", *found.notes, *([warning] if warning else [])]
+    notes += [f"skipped the first {given.lines:,} line(s)"] if given.lines else []
     notes += [*written, *_on_names(names, columns, frame, found), *on_targets, *on_na, *unsure]
-    if short := _short(text, found.delimiter, frame):
+    if short := _short(before + text, found.delimiter, frame):
         notes.append(f"Warning: {short}")
     unnamed = tuple(name for name, field in zip(names, first, strict=True) if not field) if found.header else ()
-    form = Format(found.delimiter, found.header, _one(marks) or ("," if comma else ""), missing, unnamed)
+    mark = _one(marks) or ("," if comma else "")
+    form = Format(found.delimiter, found.header, mark, missing, unnamed, given.lines, given.codec)
     reads = _code(options, encoding) if as_given else ""
     return Parsed(frame, notes, reads, form, notations, found, comma, bool(on_na), bool(on_na or on_targets))
 
@@ -115,13 +133,14 @@ def _one(marks: set[str]) -> str:
     return next(iter(marks)) if len(marks) == 1 else ""
 
 
-def _read(text: str, options: dict[str, Any], delimiter: str, name: str) -> Any:
+def _read(text: str, options: dict[str, Any], before: str, name: str) -> Any:
+    """Return the frame in a text; ``before`` has an empty line for each line of the file above it."""
     try:
         return pl.read_csv(text.encode(), **options)
     except pl.exceptions.NoDataError:
         raise ValueError(f"{name} is empty: expected a table with a header and rows.") from None
     except pl.exceptions.PolarsError as error:
-        if wrong := bad_line(io.StringIO(text, newline=""), delimiter, name):
+        if wrong := bad_line(io.StringIO(before + text, newline=""), options["separator"], name):
             raise ValueError(wrong) from None
         try:
             return pl.read_csv(text.encode(), **{**options, "infer_schema_length": 0})  # such as numbers of 40 digits
@@ -129,12 +148,43 @@ def _read(text: str, options: dict[str, Any], delimiter: str, name: str) -> Any:
             raise ValueError(f"{name} cannot be read: {first_line(error)}") from None
 
 
-def decode(content: bytes, name: str) -> tuple[str, str, str]:
-    r"""Return the text, its encoding, and a warning if the encodings are mixed.
+def laid_out(content: bytes, name: str, given: Options) -> tuple[layout.Layout, str, str, bool]:
+    """Return the layout of a text, its encoding, a warning or "", and whether line ends had to be changed."""
+    delimiter, schema = given.delimiter, given.schema
+    if delimiter is not None and len(delimiter.encode()) != 1:
+        raise ValueError(
+            f"--delimiter: expected a single character (tabs are detected automatically), got {delimiter!r}."
+        )
+    text, encoding, warning = decode(content, name, given.codec)
+    if old := "\r" in text and "\n" not in text:  # line ends of classic Mac OS
+        text = text.replace("\r", "\n")
+    expected = given.expected if schema is None else [c.name for c in (*schema.columns, *schema.targets)]
+    known = None if schema is None else schema.format
+    text = _below(text, given.lines, name)
+    found = layout.find(text, name, delimiter=delimiter, header=given.header, expected=expected, known=known)
+    return found, encoding, warning, old
+
+
+def _below(text: str, skip: int, name: str) -> str:
+    """Return the text below its first ``skip`` lines."""
+    if skip < 0:
+        raise ValueError(f"--skip: expected a number of lines, 0 or more, got {skip}.")
+    if not skip:
+        return text
+    *lines, rest = text.split("\n", skip)
+    if len(lines) < skip or not rest.strip():
+        raise ValueError(f"--skip {skip}: {name} has no rows below its first {skip:,} lines.")
+    return rest
+
+
+def decode(content: bytes, name: str, told: str = "") -> tuple[str, str, str]:
+    r"""Return the text, its encoding (``told``, or detected), and a warning if the encodings are mixed.
 
     >>> decode("é".encode("cp1252"), "x.csv")[:2]
     ('é', 'Windows-1252')
     """
+    if told:
+        return _decoded(content, name, told), "UTF-8" if told == "utf_8" else told, ""
     for mark, encoding in (
         (codecs.BOM_UTF8, "UTF-8"),
         (codecs.BOM_UTF16_LE, "UTF-16"),
@@ -161,6 +211,14 @@ def decode(content: bytes, name: str) -> tuple[str, str, str]:
         return content.decode(), "UTF-8", ""
     except UnicodeDecodeError:
         return _line_by_line(content)
+
+
+def _decoded(content: bytes, name: str, encoding: str) -> str:
+    try:
+        return content.decode(encoding).removeprefix("\ufeff")
+    except UnicodeError as error:
+        at = f" at byte {error.start + 1:,}" if isinstance(error, UnicodeDecodeError) else ""
+        raise ValueError(f"{name} is not in the encoding {encoding}{at}: give another --encoding, or none.") from None
 
 
 def _line_by_line(content: bytes) -> tuple[str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from chainrule.tables.schema import Schema
 from chainrule.tables.streaming.on_disk import OnDisk
 from chainrule.tables.task import target_values
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "evaluate", "judged", "predicted"]
 
 
 class Evaluation(NamedTuple):
@@ -29,9 +30,12 @@ class Evaluation(NamedTuple):
     verdict: str
     warnings: tuple[str, ...] = ()
     intervals: dict[str, tuple[float, float]] = {}  # noqa: RUF012  (never changed)
+    notes: tuple[str, ...] = ()
 
 
-def evaluate(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: Array, seed: int) -> Evaluation:
+def evaluate(
+    pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: Array, seed: int, weight: Array | None = None
+) -> Evaluation:
     """Evaluate a fitted pipeline on held-out rows, and the baselines, which are fitted to all other rows.
 
     From a ``frame`` on disk, only as many rows are read as a baseline is fitted to.
@@ -39,17 +43,28 @@ def evaluate(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: A
     rest = frame.height
     if isinstance(frame, OnDisk):
         drawn = splitting.drawn(rest, baselines.most_rows(len(schema.used)), seed)
-        frame, y = (frame, y) if drawn is None else (frame[drawn], y[drawn])
+        if drawn is not None:
+            frame, y, weight = frame[drawn], y[drawn], None if weight is None else weight[drawn]
         frame = frame.select([column.name for column in schema.used])
     truth = target_values(test, schema)
     if not len(truth):
         return Evaluation(
             HeldOut(test, truth, truth), {}, {}, "No rows were held out, so the network was not evaluated."
         )
-    X = np.asarray(pipeline[0].transform(cast(test, schema.columns)))
+    held_out = predicted(pipeline, schema, test, truth)
+    return judged(schema, held_out, baselines.fit(schema, frame, y, test, seed, weight), rest)
+
+
+def predicted(pipeline: Any, schema: Schema, frame: pl.DataFrame, y: Array) -> HeldOut:
+    """Return the predictions of a fitted pipeline for rows with their targets."""
+    X = np.asarray(pipeline[0].transform(cast(frame, schema.columns)))
     predictions, p = outputs(pipeline[-1], schema, X)
-    held_out = HeldOut(test, truth, predictions, p, inputs=X)
-    simple = baselines.fit(schema, frame, y, test, seed)
+    return HeldOut(frame, y, predictions, p, inputs=X)
+
+
+def judged(schema: Schema, held_out: HeldOut, simple: Sequence[baselines.Baseline], rest: int) -> Evaluation:
+    """Return the scores of predictions beside those of baselines, which could be fitted to ``rest`` rows."""
+    truth, predictions, p = held_out.y, held_out.predictions, held_out.probabilities
     ours = scores.measure(schema.task, truth, predictions, p, schema.classes)
     measured = {
         b.name: scores.measure(schema.task, truth, b.predictions, b.probabilities, schema.classes) for b in simple
@@ -58,4 +73,5 @@ def evaluate(pipeline: Any, schema: Schema, test: pl.DataFrame, frame: Any, y: A
     if some := [f"the {b.name} to {b.rows:,}" for b in simple[1:] if b.rows < rest]:
         verdict += f" To save time, the baselines were fitted to some of the {rest:,} rows: {', '.join(some)}."
     warnings = leaks.too_good(schema, {"network": ours, **measured}, len(truth))
-    return Evaluation(held_out, ours, measured, verdict, warnings, uncertainty.intervals(schema, held_out, ours))
+    around = uncertainty.intervals(schema, held_out, ours)
+    return Evaluation(held_out, ours, measured, verdict, warnings, around)

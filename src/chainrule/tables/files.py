@@ -34,9 +34,8 @@ def predict_file(
     interval: float | None = None,
     coerce: bool = False,
     keep: Sequence[str] = (),
-    delimiter: str | None = None,
-    decimal: str | None = None,
     show: Callable[[State], Any] | None = None,
+    **reads: Any,
 ) -> tuple[int, tuple[str, ...]]:
     """Write predictions for the rows of a Parquet or CSV file, in an amount of memory that does not depend on its size.
 
@@ -48,12 +47,10 @@ def predict_file(
     parquet : bool
         Whether to write Parquet instead of CSV.
     interval, coerce, keep : as for :func:`chainrule.tables.predict`
-    delimiter : str, optional
-        The delimiter of a CSV file; detected by default.
-    decimal : str, optional
-        The decimal mark of numbers, if it differs from that in training.
     show : function of State, optional
         Called with the progress.
+    **reads
+        How the file is read, as for :func:`chainrule.tables.read`.
 
     Returns
     -------
@@ -65,7 +62,7 @@ def predict_file(
     ValueError
         If the rows do not match the schema.
     """
-    source = open_rows(path, run.schema, delimiter=delimiter, decimal=decimal)
+    source = open_rows(path, run.schema, **reads)
     names = [column.name for column in run.schema.used if column.name in source.columns]
     predictor = Predictor(run, interval=interval, coerce=coerce, keep=keep, whole=False)
     predictor.look(list(source.columns))

@@ -6,16 +6,18 @@ import contextlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from encodings.aliases import aliases
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from chainrule._internal.extras import require
+from chainrule._internal.names import did_you_mean
 from chainrule.files.values import ModelFileError, shown
 
 __all__ = [
-    "ENDINGS", "HOLE", "INFINITE", "MISSING", "NOTHING", "PACKED", "Format", "Notation", "checked", "ending",
-    "is_table", "is_texts",
+    "ENDINGS", "HOLE", "INFINITE", "MISSING", "NOTHING", "PACKED", "Format", "Notation", "checked", "encoding_name",
+    "ending", "is_table", "is_texts",
 ]  # fmt: skip
 
 NOTHING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "?")
@@ -33,28 +35,52 @@ ENDINGS = {
     ".arrow": "Arrow", ".feather": "Arrow", ".ipc": "Arrow", ".arrows": "Arrow",
     ".jsonl": "JSON lines", ".ndjson": "JSON lines", ".json": "JSON",
     ".npz": "NumPy", ".npy": "NumPy",
+    ".xlsx": "Excel", ".xlsm": "Excel",
 }  # fmt: skip
 """File formats by the ending of the name."""
-PACKED = {".gz": "gzip", ".zst": "zstd"}
+PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz", ".zip": "zip"}
 GROUPS = {",": ",", ".": ".", "'": "'\u2019", " ": " \u00a0\u2007\u2009\u202f"}
 """Separators of groups of digits, each with its variants; a space may be plain, no-break, figure, thin or narrow."""
 LONGEST = 40  # characters of a unit
+ENCODINGS = {*aliases.values(), "utf_8_sig", "cp720", "cp737", "cp874", "koi8_t"} - {
+    "base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec", "mbcs",
+}  # fmt: skip
+"""The encodings of text that Python has."""
+COMMON = ("utf_8", "utf_16", "cp1252", "latin_1", "mac_roman", "shift_jis", "gb18030", "big5", "euc_kr", "cp1251")
 MARK = re.compile(r"[^\w\s\\^\]\[-]?")  # harmless in a character class of a regular expression
 
 
 def is_table(source: str) -> bool:
     """Return whether ``source`` names a table, judging by the name alone.
 
-    >>> is_table("customers.csv.gz"), is_table("-"), is_table("digits")
-    (True, True, False)
+    >>> is_table("customers.csv.gz"), is_table("-"), is_table("sqlite:///shop.db"), is_table("digits")
+    (True, True, True, False)
     """
-    return source == "-" or ending(Path(source))[0] in ENDINGS
+    name, packed = ending(Path(source))
+    return source == "-" or "://" in source or name in ENDINGS or packed == ".zip"
 
 
 def ending(path: Path) -> tuple[str, str]:
     """Return the ending for the format, and the one for the compression."""
     packed = path.suffix.lower() if path.suffix.lower() in PACKED else ""
     return (path.with_suffix("") if packed else path).suffix.lower(), packed
+
+
+def encoding_name(text: str) -> str:
+    """Return the name of an encoding of text as Python spells it.
+
+    >>> encoding_name("Latin-1"), encoding_name("Windows-1252")
+    ('latin_1', 'cp1252')
+    >>> encoding_name("utf8-bom")
+    Traceback (most recent call last):
+    ...
+    ValueError: --encoding: unknown encoding 'utf8-bom'. Did you mean 'utf_8'? ...
+    """
+    key = re.sub(r"[\s-]+", "_", text.strip().lower())
+    name = aliases.get(key, key)
+    if name not in ENCODINGS:
+        raise ValueError(f"--encoding: unknown encoding {text[:50]!r}. {did_you_mean(key, COMMON)}")
+    return name
 
 
 @dataclass(frozen=True)
@@ -107,6 +133,12 @@ class Format:
         Words for a missing value in any column.
     unnamed : tuple of str
         Columns without a name in the header, under the names assigned to them.
+    skip : int
+        Number of lines before the header, if the user gave it.
+    encoding : str
+        Encoding, if the user gave it; else "".
+    sheet : str
+        Sheet of a workbook, by its name or number, if the user gave it; else "".
     """
 
     delimiter: str = ""
@@ -114,6 +146,9 @@ class Format:
     decimal: str = ""
     missing: tuple[str, ...] = NOTHING
     unnamed: tuple[str, ...] = ()
+    skip: int = 0
+    encoding: str = ""
+    sheet: str = ""
 
     @classmethod
     def from_json(cls, what: str, entry: Any) -> Format:
@@ -171,4 +206,7 @@ FORMAT: dict[str, Callable[[Any], bool]] = {
     "decimal": _decimal,
     "missing": lambda value: is_texts(value) and len(value) <= 1000,
     "unnamed": is_texts,
+    "skip": lambda value: type(value) is int and 0 <= value < 2**31,
+    "encoding": lambda value: isinstance(value, str) and (value == "" or value in ENCODINGS),
+    "sheet": lambda value: isinstance(value, str) and len(value) <= 100,
 }

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from chainrule.tables import kinds
 from chainrule.tables._polars import pl
+
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def as_frame(given: Any) -> pl.DataFrame:
@@ -56,6 +61,31 @@ def check_names(names: Iterable[str], source: str) -> None:
     for name in names:
         if name == "*" or (name.startswith("^") and name.endswith("$")):
             raise ValueError(f"{source} has a column called {name!r}, which polars interprets as a pattern: rename it.")
+
+
+def digest(frame: pl.DataFrame) -> str:
+    """Return the SHA-256 digest of the rows of a frame."""
+    file = io.BytesIO()
+    frame.write_ipc(file)
+    return hashlib.sha256(file.getbuffer()).hexdigest()
+
+
+def without(frame: Any, words: Sequence[str]) -> Any:
+    """Return a frame of polars, lazy or not, with null for words that stand for missing values, and for such numbers.
+
+    >>> import polars as pl
+    >>> without(pl.DataFrame({"x": [1, -999], "c": ["a", "none given"]}), ["-999", "none given"]).rows()
+    [(1, 'a'), (None, None)]
+    """
+    if not words:
+        return frame
+    texts, values = pl.selectors.string(), pl.selectors.numeric()
+    numbers = [float(word) for word in words if NUMBER.fullmatch(word)]
+    made = [pl.when(texts.is_in([*words])).then(None).otherwise(texts).name.keep()]
+    made += (
+        [pl.when(values.cast(pl.Float64).is_in(numbers)).then(None).otherwise(values).name.keep()] if numbers else []
+    )
+    return frame.with_columns(made)
 
 
 def plain(frame: pl.DataFrame) -> pl.DataFrame:

@@ -61,14 +61,14 @@ def find(
     expected = None if expected is None else set(expected)
     chosen = delimiter or _as_known(text, known, expected) or _delimiter(text)
     rows = _sample(text, chosen)
-    if header is not False and (titles := _titles(rows)):
-        lines, text = _after(text, chosen, titles)
-        notes.append(f"skipped {titles} line(s) before the header: {', '.join(repr(r[0]) for r in rows[:titles])}")
-        skipped, rows = skipped + lines, rows[titles:]
+    if header is not False and (above := titles(rows)):
+        lines, text = after(text, chosen, above)
+        notes.append(f"skipped {above} line(s) before the header: {', '.join(repr(r[0]) for r in rows[:above])}")
+        skipped, rows = skipped + lines, rows[above:]
     if header is None and known is not None and not known.header:
         header = bool(expected and expected & set(rows[0]))
     if header is None:
-        header = _has_header(rows, expected)
+        header = has_header(rows, expected)
     below, short = 0, header and _names_rows(rows, text, chosen, name)
     if short:
         rows[0] = ["", *rows[0]]
@@ -118,7 +118,7 @@ def _delimiter(text: str) -> str:
     return max((d for d in DELIMITERS if d in text), key=rank, default=DELIMITERS[0])
 
 
-def _titles(rows: list[list[str]]) -> int:
+def titles(rows: list[list[str]]) -> int:
     """Return the number of title rows before the header: one text each, padded with delimiters."""
     width = len(rows[0])
     for count, row in enumerate(rows[:-1]):
@@ -131,7 +131,7 @@ def _titles(rows: list[list[str]]) -> int:
     return 0
 
 
-def _after(text: str, delimiter: str, rows: int) -> tuple[int, str]:
+def after(text: str, delimiter: str, rows: int) -> tuple[int, str]:
     """Return the number of lines that the first ``rows`` non-empty rows take, and the text after them."""
     file = io.StringIO(text, newline="")
     reader = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
@@ -146,7 +146,7 @@ def _after(text: str, delimiter: str, rows: int) -> tuple[int, str]:
     return end, "".join(lines[end:])
 
 
-def _has_header(rows: list[list[str]], expected: set[str] | None) -> bool:
+def has_header(rows: list[list[str]], expected: set[str] | None) -> bool:
     """Return whether the first row is a header: no numbers in it, and numbers or other values below it."""
     first, rest = rows[0], rows[1:]
     if expected and expected & set(first):

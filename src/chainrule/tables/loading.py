@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,15 +12,16 @@ import numpy as np
 
 from chainrule._internal.checks import check_real, check_split_seed
 from chainrule._internal.typing import Array
-from chainrule.tables import kinds, leaks, number_texts, overrides, remarks, splitting, targets
+from chainrule.tables import kinds, leaks, number_texts, overrides, remarks, splitting, targets, weights
 from chainrule.tables._polars import pl
 from chainrule.tables.checking import check
 from chainrule.tables.formats import Format, Notation
-from chainrule.tables.frames import as_frame
+from chainrule.tables.frames import as_frame, digest
 from chainrule.tables.labeled import labeled
 from chainrule.tables.reading import Table, read
 from chainrule.tables.result import Split
 from chainrule.tables.schema import Column, Schema
+from chainrule.tables.sources.names import shown
 from chainrule.tables.streaming.on_disk import OnDisk
 from chainrule.tables.streaming.opening import open_table
 
@@ -57,6 +56,13 @@ class Loaded(NamedTuple):
     given: pl.DataFrame | None = None  # the rows of a test file as read
     test_rows: Array | None = None  # the numbers of the test rows in their file, from 1, and that file
     test_source: str = ""
+    numbers: Array = np.zeros(0, int)  # of the rows of the frame in the file, from 1
+    weight: Array | None = None  # of the rows of the frame
+    weight_column: Column | None = None
+
+    def weights(self, rows: Array) -> Array | None:
+        """Return the weights of some rows; None if all rows count the same."""
+        return None if self.weight is None else self.weight[rows]
 
     def groups(self) -> Array | None:
         """Return the groups of the training rows, which must not be separated; None if rows are independent."""
@@ -75,34 +81,31 @@ def load(
     drop: Iterable[str] = (),
     dates: Iterable[str] = (),
     test: float | str | os.PathLike[str] = TEST,
+    folds: int | None = None,
     validation: float = VALIDATION,
     time_column: str | None = None,
     group: str | None = None,
-    delimiter: str | None = None,
-    header: bool | None = None,
-    decimal: str | None = None,
+    weight: str | None = None,
     stream: bool = False,
     seed: int = 0,
+    **reads: Any,
 ) -> Loaded:
-    """Return the rows of a table and their split; the arguments are those of :func:`chainrule.tables.train`."""
+    """Return the rows of a table and their split; the arguments are those of :func:`chainrule.tables.train`.
+
+    ``reads`` are the options of :func:`chainrule.tables.read`.
+    """
     check_split_seed("train", seed)
     check_real("train", "validation", validation, 0, 1, open_high=True)  # 0: an ensemble needs none
-    part, own = (0.0, test) if isinstance(test, str | os.PathLike) else (test, None)
-    if own is None:
-        check_real("train", "test", part, 0, 1, open_low=True, open_high=True)
+    part, own = _held_out_part(test, folds)
     numeric, categorical = [*numeric], [*categorical]
-    table = _table(source, target, delimiter, header, decimal, stream=stream)
+    table = _table(source, target, reads, stream=stream)
     goals = targets.split_names(target, table.frame.columns)
     table, measured = _measured_target(table, goals, task)
     frame, numbers, notes = _with_targets(table, goals)
     schema, y, said, warned = _schema(table, frame, goals, task, categorical, numeric, drop, dates)
     schema = _without_row_numbers(schema, table, frame, numeric)
-    for option, name in (("time-column", time_column), ("group", group)):
-        if name is not None:
-            overrides.known(option, [name], frame.columns)
-    why = "--group: new rows belong to other groups"
-    columns = [replace(c, dropped=why) if c.name == group else c for c in schema.columns]
-    schema = replace(schema, columns=tuple(columns))
+    schema, weighted = _with_roles(schema, frame.columns, time_column, group, weight)
+    weight_of = None if weighted is None else weights.weights(frame, weighted, numbers)
     if not schema.used:
         why = "; ".join(f"{c.name!r}: {c.dropped}" for c in schema.columns[:5]) or "it has no other column"
         raise ValueError(f"the table has no usable columns besides the target ({why}).")
@@ -113,23 +116,54 @@ def load(
         if (rows := getattr(rule, name)) != (share := getattr(asked, name)):
             notes = (*notes, f"{rows} rows for {name}, one per class, instead of {100 * share:g}%.")
     rows, rows_val, rows_test, how = splitting.split(rule, frame, y)
+    if folds is not None:
+        how = f"in {folds} folds, each predicted by networks trained on the others; {how}"
     if own is None:
         held, some = _held_out(frame, rows_test, numbers, table.path, seed)
         notes = (*notes, *some)
     else:
-        how = f"the rows of {own}"
-        table_test = _table(own, target, delimiter, header, None, schema, stream=stream)
+        how = f"the rows of {shown(os.fspath(own))}"
+        reads = {name: value for name, value in reads.items() if name != "decimal"}
+        table_test = _table(own, target, reads, schema, stream=stream)
         held = _of_file(table_test, schema, seed)
         if measured.reads:
             (name, written), *_ = measured.notations.items()
             held = held._replace(reads=held.reads + targets.measured_code(name, written))
-    split = Split(len(rows), len(rows_val), held.frame.height, how)
+    split = Split(len(rows), len(rows_val), held.frame.height if folds is None else frame.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))
     said = (*notes, *said, *remarks.find(frame, schema, told=(*numeric, *categorical)))
     return Loaded(
         frame, y, schema, rule, split, rows, rows_val, held.frame, said, warned, table.path, table.sha256, table.reads,
         held.reads, table.frame.height - frame.height, held.given, held.numbers, held.file,
+        numbers, weight_of, weighted,
     )  # fmt: skip
+
+
+def _held_out_part(test: float | str | os.PathLike[str], folds: int | None) -> tuple[float, Any]:
+    """Return the share of the rows to hold out, and the file with the held-out rows."""
+    if folds is not None:
+        if test != TEST:
+            raise ValueError("--folds: every row is held out once, so there is no test set: omit --test.")
+        return 0.0, None
+    if isinstance(test, str | os.PathLike):
+        return 0.0, test
+    check_real("train", "test", test, 0, 1, open_low=True, open_high=True)
+    return test, None
+
+
+def _with_roles(
+    schema: Schema, names: Sequence[str], time_column: str | None, group: str | None, weight: str | None
+) -> tuple[Schema, Column | None]:
+    """Return the schema without the columns that are not inputs because of their role, and the one with weights."""
+    for option, name in (("time-column", time_column), ("group", group), ("weight", weight)):
+        if name is not None:
+            overrides.known(option, [name], names)
+    why = {group: "--group: new rows belong to other groups", weight: weights.WHY}
+    columns = tuple(replace(c, dropped=why.get(c.name, c.dropped)) for c in schema.columns)
+    weighted = next((c for c in columns if c.name == weight), None)
+    if weight is not None and (weighted is None or weight in (group, time_column)):
+        raise ValueError(f"--weight: {weight!r} is the target, the group or the time of a row: name another column.")
+    return replace(schema, columns=columns), weighted
 
 
 def _measured_target(table: Table, goals: list[str], task: str | None) -> tuple[Table, targets.Measured]:
@@ -179,9 +213,7 @@ def _of_file(table: Table, schema: Schema, seed: int) -> _Held:
 def _table(
     source: Any,
     target: str | Sequence[str],
-    delimiter: str | None,
-    header: bool | None,
-    decimal: str | None,
+    reads: Mapping[str, Any],
     schema: Schema | None = None,
     *,
     stream: bool = False,
@@ -190,16 +222,13 @@ def _table(
     names = [target, *target.split(",")] if isinstance(target, str) else [*target]
     if stream and not isinstance(source, str | os.PathLike):
         raise TypeError(f"stream: expected a file, got {type(source).__name__}.")
-    given: dict[str, Any] = {"delimiter": delimiter, "header": header, "decimal": decimal, "targets": names}
     if stream:
-        return open_table(source, schema=schema, **given)
+        return open_table(source, targets=names, schema=schema, **reads)
     if isinstance(source, str | os.PathLike):
-        return read(source, expected=names, schema=schema, **given)
-    frame, file = as_frame(source), io.BytesIO()
-    frame.write_ipc(file)
-    numbers, notes = number_texts.known_in(frame, names, decimal or "")
-    form = Format(decimal=decimal or "")
-    return Table(numbers, tuple(notes), "a data frame", hashlib.sha256(file.getbuffer()).hexdigest(), format=form)
+        return read(source, targets=names, expected=names, schema=schema, **reads)
+    frame, decimal = as_frame(source), reads.get("decimal") or ""
+    numbers, notes = number_texts.known_in(frame, names, decimal)
+    return Table(numbers, tuple(notes), "a data frame", digest(frame), format=Format(decimal=decimal))
 
 
 def _measured(held_out: Any, seed: int) -> Array:

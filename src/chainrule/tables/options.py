@@ -7,14 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from chainrule._internal.checks import check_real
+from chainrule._internal.checks import check_count, check_real
 from chainrule.tables import models
 from chainrule.tables.loading import TEST, VALIDATION, Loaded, load
+from chainrule.tables.sources.names import shown
 
 __all__ = ["Options"]
 
 BOTH = {"class_weight"}  # parameters that an ensemble has as well
-LISTS = ("categorical", "numeric", "drop", "dates")
+MOST_FOLDS = 100
+LISTS = ("categorical", "numeric", "drop", "dates", "na")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +34,18 @@ class Options:
         Columns whose inferred type is wrong. A date may have its format after a colon: ``"born:%d/%m/%Y"``.
     test : float or path
         The share of rows to hold out, or a file with the held-out rows.
+    folds : int, optional
+        Evaluate by cross-validation with this number of folds instead of on held-out rows; the network itself is then
+        trained on all rows.
     validation : float
         The share of the other rows for early stopping.
     time_column : str, optional
         Hold out the last rows by this column, instead of random rows.
     group : str, optional
         Keep rows with the same value in this column in the same part.
+    weight : str, optional
+        A column with the weight of each row in training, a number of at least 0. It is not an input, and the scores
+        give each held-out row the same weight.
     parameters : mapping, optional
         Arguments of :class:`~chainrule.MLPClassifier` or :class:`~chainrule.MLPRegressor` that replace the defaults.
     patience : int
@@ -58,6 +66,16 @@ class Options:
         The delimiter of a CSV file, and whether it has a header; detected by default.
     decimal : str, optional
         The decimal mark of numbers in text, "." or ",", for columns where it is ambiguous, as in 4.229.
+    na : sequence of str
+        Words for a missing value in any column of a file, besides the usual ones.
+    skip : int, optional
+        The number of lines above the header of a file.
+    encoding : str, optional
+        The encoding of a CSV file, such as "cp1252"; detected by default.
+    sheet : str or int, optional
+        The sheet of an Excel workbook, by its name or its number from 1; the first by default.
+    query : str, optional
+        The SELECT statement, or the name of a table, for a database; by default its only table.
     stream : bool
         Leave a Parquet or CSV file that does not fit into memory on disk, and read it column by column and block by
         block. The network is that of ``fast=True``, bit for bit. The folder for temporary files (``TMPDIR``) must have
@@ -77,9 +95,11 @@ class Options:
     drop: Iterable[str] = ()
     dates: Iterable[str] = ()
     test: float | str | os.PathLike[str] = TEST
+    folds: int | None = None
     validation: float = VALIDATION
     time_column: str | None = None
     group: str | None = None
+    weight: str | None = None
     parameters: Mapping[str, Any] | None = None
     patience: int = models.PATIENCE
     fast: bool = False
@@ -89,6 +109,11 @@ class Options:
     delimiter: str | None = None
     header: bool | None = None
     decimal: str | None = None
+    na: Iterable[str] = ()
+    skip: int | None = None
+    encoding: str | None = None
+    sheet: str | int | None = None
+    query: str | None = None
     stream: bool = False
     seed: int = 0
     given: dict[str, Any] = field(init=False, repr=False)
@@ -127,6 +152,11 @@ class Options:
 
     def load(self, source: Any, target: Any) -> Loaded:
         """Read a table and split its rows."""
+        if self.folds is not None:
+            check_count("train", "folds", self.folds, least=2)
+            if self.stream or self.folds > MOST_FOLDS:
+                why = "needs the table in memory" if self.stream else f"expected at most {MOST_FOLDS}, got {self.folds}"
+                raise ValueError(f"folds: {why}.")
         training = ("parameters", "patience", "fast", "metric", "threshold", "minutes")
         reading = {name: value for name, value in self.given.items() if name not in training}
         return load(source, target, **(reading if self.single else reading | {"validation": 0.0}))
@@ -136,7 +166,7 @@ class Options:
         if not self.single:
             given = dict(self.parameters or {})
             if self.minutes is not None:
-                given["max_minutes"] = self.minutes
+                given["max_minutes"] = self.minutes / (1 + (self.folds or 0))  # for all fits
             threshold, metric = models.threshold(task, self.threshold), self.metric
             if self.threshold == "auto" and metric is None:
                 metric = "f1"
@@ -149,8 +179,9 @@ class Options:
 
     def call(self, function: str, source: Any, target: Any) -> str:
         """Return the call of a function with these options; a source that is not a file is called ``frame``."""
-        first = repr(os.fspath(source)) if isinstance(source, str | os.PathLike) else "frame"
-        return f"{function}({', '.join([first, repr(target), *(f'{k}={v!r}' for k, v in self.given.items())])})"
+        first = repr(shown(os.fspath(source))) if isinstance(source, str | os.PathLike) else "frame"
+        given = [f"{name}={_shown(name, value)!r}" for name, value in self.given.items()]
+        return f"{function}({', '.join([first, repr(target), *given])})"
 
     def settings(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         """Return every option as JSON, with the arguments of the estimator as its parameters."""
@@ -160,5 +191,10 @@ class Options:
             *(() if self.stream else ("stream",)),
             *(("metric", "threshold", "minutes") if self.single else ("patience", "validation")),
         )
-        found = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}
+        found = {f.name: _shown(f.name, getattr(self, f.name)) for f in fields(self) if f.name not in left_out}
         return {**found, "parameters": models.plain(arguments)}
+
+
+def _shown(name: str, value: Any) -> Any:
+    """Return an option as it is stored: without the password of a source."""
+    return shown(value) if name == "test" and isinstance(value, str) else value

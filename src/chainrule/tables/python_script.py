@@ -15,7 +15,18 @@ from typing import Any
 from sklearn.base import BaseEstimator, clone
 from sklearn.preprocessing import StandardScaler
 
-from chainrule.tables import casting, date_words, dates, models, positive, preparation, scores, splitting, targets
+from chainrule.tables import (
+    casting,
+    date_words,
+    dates,
+    models,
+    positive,
+    preparation,
+    scores,
+    splitting,
+    targets,
+    weights,
+)
 from chainrule.tables.inputs import prepared
 from chainrule.tables.loading import Loaded
 from chainrule.tables.options import Options
@@ -83,6 +94,8 @@ def script(
     if not isinstance(source, str | os.PathLike):
         raise TypeError(f"script: expected a file, which the script can read, got {type(source).__name__}.")
     given = Options(**options)
+    if given.folds is not None:
+        raise ValueError("folds: a script evaluates on held-out rows, not by cross-validation: omit it.")
     loaded = given.load(source, target)
     arguments = given.arguments(len(loaded.train), loaded.schema.task)
     prepare = preparation.preparation(loaded.schema.columns, len(loaded.train), given.seed, scaled=given.single)
@@ -111,6 +124,8 @@ def _rows(loaded: Loaded) -> list[str]:
         *_read("frame", loaded.reads, loaded),
         f"y = {targets.code(loaded.schema, 'frame', types)}",
     ]
+    if loaded.weight_column is not None:
+        lines += [f"weight = {weights.code(loaded.weight_column, types)}"]
     if loaded.given is not None:
         lines += [*_read("frame_test", loaded.reads_test, loaded), *_dates(loaded)]
         lines += [f"y_test = {targets.code(loaded.schema, 'frame_test', types)}"]
@@ -194,6 +209,7 @@ def _with_names(text: str, names: str) -> str:
 def _fitted(loaded: Loaded, prepare: Any, network: Any, named: dict[str, list[str]]) -> list[str]:
     looks = "many" in [part for part, _, _ in prepare.transformers]
     y = ", y[train, 0]" if looks and loaded.schema.task == "multilabel" else ", y[train]" if looks else ""
+    weight = "" if loaded.weight is None else ", sample_weight=weight[train]"
     groups = "" if loaded.rule.group is None else ", groups=groups[train]"
     if models.is_ensemble(network):
         return [
@@ -202,7 +218,7 @@ def _fitted(loaded: Loaded, prepare: Any, network: Any, named: dict[str, list[st
             f"X_train = prepare.fit_transform(X[train]{y})",
             "",
             *_assigned("network", network),
-            f"network.fit(X_train, y[train]{groups})",
+            f"network.fit(X_train, y[train]{weight}{groups})",
             "model = make_pipeline(prepare, network)",
         ]
     y_val, scaled = "y[validation]", []
@@ -220,7 +236,7 @@ def _fitted(loaded: Loaded, prepare: Any, network: Any, named: dict[str, list[st
         "",
         *_assigned("network", network),
         *scaled,
-        f"network.fit(X_train, y[train], X_val=X_val, y_val={y_val})",
+        f"network.fit(X_train, y[train]{weight}, X_val=X_val, y_val={y_val})",
         "model = make_pipeline(prepare, network)",
     ]
 

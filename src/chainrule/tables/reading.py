@@ -6,39 +6,28 @@ import hashlib
 import io
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from chainrule._internal.names import did_you_mean
-from chainrule.tables import delimited, json_tables, number_texts, numpy_files, unpacking
+from chainrule.tables import delimited, frames, json_tables, number_texts, numpy_files, unpacking
 from chainrule.tables._polars import first_line, pl
-from chainrule.tables.formats import ENDINGS, INFINITE, PACKED, Format, Notation, ending, is_table
-from chainrule.tables.frames import check_names, plain
+from chainrule.tables.formats import ENDINGS, INFINITE, NOTHING, PACKED, Format, Notation, ending, is_table
 from chainrule.tables.schema import Schema
+from chainrule.tables.sources import archives, databases, excel, names, remote, several
 
 __all__ = ["ENDINGS", "Table", "is_table", "read"]
 
 STREAM = b"\xff\xff\xff\xff"  # start of the streaming format of Arrow
-MAGIC = {
-    b"PAR1": "Parquet",
-    b"ARROW1": "Arrow",
-    STREAM: "Arrow",
-    b"\x93NUMPY": "NumPy",
-    b"PK\x03\x04": "zip",
-    b"PK\x05\x06": "zip",  # empty
-    b"\x1f\x8b": "gzip",
-    b"\x28\xb5\x2f\xfd": "zstd",
-}
+MAGIC = {b"PAR1": "Parquet", b"ARROW1": "Arrow", STREAM: "Arrow", b"\x93NUMPY": "NumPy"}
 FOREIGN = {
     b"FEA1": "a Feather file of version 1: write it again with a newer version",
-    b"BZh": "packed by bzip2: unpack it",
-    b"\xfd7zXZ": "packed by xz: unpack it",
     b"\x80": "a pickle, which could run arbitrary code: write the table as Parquet",
     b"%PDF": "a PDF document: export the table as CSV",
-    b"SQLite format 3": "an SQLite database: export the table as CSV",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as CSV",
+    b"SQLite format 3": "an SQLite database: give it as sqlite:///FILE, with --query TABLE",
+    b"\xd0\xcf\x11\xe0": "an old or encrypted Excel workbook: save it as .xlsx without a password",
     b"\x89HDF": "an HDF5 file: export the table as Parquet",
     b"\x89PNG": "a PNG picture",
     b"\xff\xd8\xff": "a JPEG picture",
@@ -69,44 +58,57 @@ class Table:
 def read(
     source: str | os.PathLike[str],
     *,
-    delimiter: str | None = None,
-    header: bool | None = None,
-    expected: Iterable[str] | None = None,
-    decimal: str | None = None,
+    query: str | None = None,
     targets: Sequence[str] = (),
-    texts: bool = False,
     schema: Schema | None = None,
+    **options: Any,
 ) -> Table:
     r"""Read a table.
 
     Parameters
     ----------
-    source : path, or "-" for standard input
-        CSV and related formats, Parquet, Arrow (Feather), JSON lines, JSON, ``.npz`` or ``.npy``; packed by gzip or
-        zstd, or not.
+    source : path, address, or "-" for standard input
+        CSV and related formats, Parquet, Arrow (Feather), JSON lines, JSON, Excel, ``.npz`` or ``.npy``; packed by
+        gzip, zstd, bzip2 or xz, or in a zip archive, or not; ``archive.zip/inner.csv`` for one of several in it.
+        A folder or a pattern such as ``"sales/*.parquet"``: several files with the same columns.
+        ``"sqlite:///shop.db"``, ``"duckdb:///shop.duckdb"`` or ``"postgresql://user@host/database"``: a database.
+        ``"https://..."``, ``"s3://..."`` and other addresses that fsspec opens.
+    query : str, optional
+        The SELECT statement, or the name of a table, for a database; by default its only table.
+    targets : sequence of str
+        Columns in which the word NA is a class, unless they hold numbers; among numbers, words such as - or #DIV/0!
+        are missing values.
+    schema : Schema, optional
+        Schema of the training table. All columns of CSV are then read as strings, which ``predict`` converts by the
+        notation detected in training, not by that of this file; to override it, give ``decimal`` as well. What was
+        given in training of the options below, other than ``decimal``, holds here, too.
     delimiter : str, optional
         CSV delimiter; detected by default.
     header : bool, optional
-        Whether the first line of CSV has the column names; detected by default.
+        Whether the first line of CSV or of a sheet has the column names; detected by default.
     expected : names, optional
         Expected columns: a first line with one of them is a header.
     decimal : str, optional
         Decimal mark of numbers in texts, "." or ",": 4.229 may have either. By default detected from columns that
         are unambiguous.
-    targets : sequence of str
-        Columns in which the word NA is a class, unless they hold numbers; among numbers, words such as - or #DIV/0!
-        are missing values.
+    na : sequence of str
+        Words for a missing value in any column, besides the usual ones.
+    skip : int, optional
+        Number of lines above the header, besides titles, which are detected.
+    encoding : str, optional
+        Encoding of text, such as "cp1252"; detected by default.
+    sheet : str or int, optional
+        Sheet of a workbook, by its name or its number from 1; the first by default.
     texts : bool
         Read every column of CSV as strings.
-    schema : Schema, optional
-        Schema of the training table. All columns of CSV are then read as strings, which ``predict`` converts by the
-        notation detected in training, not by that of this file; to override it, give ``decimal`` as well.
 
     Raises
     ------
-    FileNotFoundError
+    FileNotFoundError, ConnectionError
+    ImportError
+        If the source needs a package that is not installed.
     ValueError
-        If the file is empty, cannot be read, or does not match its ending.
+        If the table is empty, cannot be read, or does not match its ending.
 
     Examples
     --------
@@ -118,65 +120,86 @@ def read(
     ([(1.5, 'a'), (2.5, 'b')], 'CSV with the delimiter ";", decimal commas, a header, in UTF-8')
     """
     source = os.fspath(source)
-    content = _content(source)
-    name = "standard input" if source == "-" else source
-    digest = hashlib.sha256(content).hexdigest()
-    suffix, packed_by_name = ("", "") if source == "-" else ending(Path(source))
-    if content:
-        content, packed, notes = _contained(content, packed_by_name, name)
-    if not content.strip():
-        raise ValueError(f"{name} is empty: expected a table with a header and rows.")
-    found = kind(content, name)
-    said = ENDINGS.get(suffix)
-    if said is None and source != "-":
-        notes.append(f"format {found} detected from the content: the ending {suffix or '(none)'} is unknown")
-    if said not in (None, found) and {found, said} != {"JSON lines", "JSON"}:
-        raise ValueError(f"{name} does not match its ending: it is {A[found]}, not {A[str(said)]}. Rename it.")
-    unpacking.check_content(content, said or found, name)
-    if (said or found) == "text":
-        given = delimited.Options(delimiter, header, decimal, targets, schema, texts, expected)
-        parsed = delimited.parse(content, name, given)
+    given = options_of(targets=targets, schema=schema, **options)
+    name = names.shown(source)
+    if names.is_database(source):
+        found = databases.read(source, query)
+        digest, notes, plain_file = frames.digest(found.frame), list[str](), False
+        parsed = _typed(found.frame, found.note, Format(missing=given.missing), given)
+    elif query is not None:
+        raise ValueError(f"--query applies to databases such as sqlite:///shop.db, not to {name}: omit it.")
     else:
-        parsed = _foreign(said or found, content, name, targets if schema is None else (), decimal or "")
+        parts = [_part(file) for file in several.files(source)]
+        one = parts[0]
+        if given.sheet is not None and one.kind != "Excel":
+            raise ValueError(f"--sheet applies to Excel workbooks, and {name} is not one: omit it.")
+        digest, notes, plain_file = one.sha256, one.notes, one.plain
+        if several.is_several(source):
+            digest = hashlib.sha256("".join(part.sha256 for part in parts).encode()).hexdigest()
+            notes, plain_file = [], False
+            parsed = several.joined(name, parts, _parsed, given)
+        else:
+            parsed = _parsed(one, given)
     frame, said_of_it, reads, form, notations, *_, about_targets = parsed
     frame = named_by(schema, frame, form, name)
     if not frame.width:
         raise ValueError(f"{name} has no columns: expected a table with a header and rows.")
     if len(set(frame.columns)) != frame.width:
         raise ValueError(f"{name} has duplicate column names: rename one.")
-    check_names(frame.columns, name)
-    raw, frame = frame, plain(frame)
-    notes += [] if raw is frame else _huge(raw)
-    if not reads or raw is not frame or packed == "zstd" or (packed == "gzip" and found != "text") or about_targets:
-        reads = _call(
-            source, delimiter=delimiter, header=header, decimal=decimal,
-            targets=[*targets] if about_targets else None, texts=texts or schema is not None or None,
-        )  # fmt: skip
+    frames.check_names(frame.columns, name)
+    raw, frame = frame, frames.plain(frame)
+    notes = [*notes, *([] if raw is frame else _huge(raw))]
+    if not reads or raw is not frame or not plain_file or about_targets:
+        kept = {key: value for key, value in options.items() if key != "expected"}
+        kept |= {"targets": [*targets] if about_targets else None, "texts": given.texts or schema is not None or None}
+        reads = _call(name, query=query, **kept)
     reads = reads.replace("{source}", "sys.stdin.buffer" if source == "-" else repr(source), 1)
-    return Table(frame, (*said_of_it, *notes), source, digest, reads, form, notations)
+    return Table(frame, (*said_of_it, *notes), name, digest, reads, form, notations)
 
 
-def _contained(content: bytes, packed_by_name: str, name: str) -> tuple[bytes, str, list[str]]:
-    """Return the unpacked content of a file, its compression, and a note on the compression."""
-    packed = _magic(content)
-    if packed not in PACKED.values():
-        if packed_by_name:
-            raise ValueError(f"{name} is not packed by {PACKED[packed_by_name]}, as its ending says: rename it.")
-        return content, packed, []
-    try:
-        if packed == "gzip":
-            content = b"".join(unpacking.gunzipped(io.BytesIO(content), len(content), name))
-        else:
-            unpacking.check_zstd(content, name)
-            lines = pl.read_csv(
-                content, has_header=False, separator="\x1f", quote_char=None, schema={"line": pl.String}
-            )
-            content = "\n".join(line or "" for line in lines["line"]).encode()
-    except unpacking.TooLargeError:
-        raise
-    except Exception as error:  # noqa: BLE001  (those of gzip, zlib and polars)
-        raise ValueError(f"{name} is corrupt: it cannot be unpacked by {packed} ({error}).") from None
-    return content, packed, [f"packed by {packed}"]
+def options_of(**given: Any) -> delimited.Options:
+    """Return the options of reading; a single word for a missing value is a list of one."""
+    found = delimited.Options(**given)
+    return found._replace(na=[found.na] if isinstance(found.na, str) else [*map(str, found.na)])
+
+
+def _part(source: str) -> several.Part:
+    """Return a file, unpacked and checked."""
+    content, member = _content(source)
+    name = "standard input" if source == "-" else names.shown(source).removesuffix(f"/{member}" if member else "")
+    digest = hashlib.sha256(content).hexdigest()
+    packed_by_name = ending(Path(names.place(source)))[1] if source != "-" and not member else ""
+    outer, notes = archives.packed_by(content), list[str]()
+    if content:
+        content, name, notes = archives.unpacked(content, name, PACKED.get(packed_by_name, ""), member)
+    if not content.strip():
+        raise ValueError(f"{name} is empty: expected a table with a header and rows.")
+    found, suffix = kind(content, name), "" if source == "-" else _suffix(source, name)
+    said = ENDINGS.get(suffix)
+    if said is None and source != "-":
+        notes.append(f"format {found} detected from the content: the ending {suffix or '(none)'} is unknown")
+    if said not in (None, found) and {found, said} != {"JSON lines", "JSON"}:
+        raise ValueError(f"{name} does not match its ending: it is {A[found]}, not {A[str(said)]}. Rename it.")
+    unpacking.check_content(content, said or found, name)
+    plain_file = not (names.scheme(source) or member) and (not outer or (outer == "gzip" and found == "text"))
+    return several.Part(content, said or found, name, notes, digest, plain_file)
+
+
+def _suffix(source: str, name: str) -> str:
+    """Return the ending for the format: that of the table in an archive, or of the file."""
+    return ending(Path(names.place(name)))[0] or ending(Path(names.place(source)))[0]
+
+
+def _parsed(part: several.Part, given: delimited.Options) -> delimited.Parsed:
+    """Return the table in a file."""
+    content, kind_of_it, name, *_ = part
+    if kind_of_it == "text":
+        return delimited.parse(content, name, given)
+    if kind_of_it == "Excel":
+        frame, (said, *notes), form = excel.parse(content, name, given)
+        parsed = _typed(frame, said, form, given)
+        return parsed._replace(notes=[*parsed.notes, *notes])
+    return _foreign(kind_of_it, content, name, given)
 
 
 def _call(source: str, **options: Any) -> str:
@@ -185,8 +208,17 @@ def _call(source: str, **options: Any) -> str:
     return f"tables.read({source!r}{given}).frame"
 
 
-def _foreign(what: str, content: bytes, name: str, targets: Sequence[str], decimal: str) -> delimited.Parsed:
-    """Return the table in any format but CSV."""
+def _typed(frame: Any, said: str, form: Format, given: delimited.Options) -> delimited.Parsed:
+    """Return a table whose columns have types, with null for the user's words for missing values."""
+    own = [word for word in given.missing if word not in NOTHING]
+    targets, decimal = given.targets if given.schema is None else (), given.decimal or ""
+    frame, words = number_texts.known_in(frames.without(frame, own), targets, decimal)
+    form = replace(form, decimal=decimal)
+    return delimited.Parsed(frame, [said, *words], "", form, {}, about_targets=bool(words))
+
+
+def _foreign(what: str, content: bytes, name: str, given: delimited.Options) -> delimited.Parsed:
+    """Return the table in any format but CSV and Excel."""
     said, reads, function, options = what, "", FUNCTIONS.get(what, ""), dict[str, Any]()
     if what.startswith("JSON"):
         content, options = content.removeprefix(b"\xef\xbb\xbf"), {"infer_schema_length": None}
@@ -204,15 +236,15 @@ def _foreign(what: str, content: bytes, name: str, targets: Sequence[str], decim
         except (pl.exceptions.PolarsError, OSError, ValueError) as error:
             raise ValueError(f"{name} is corrupt: it cannot be read as {said} ({first_line(error)}).") from None
         reads = f"pl.{function}({{source}}{''.join(f', {key}={value!r}' for key, value in options.items())})"
-    frame, words = number_texts.known_in(frame, targets, decimal)
-    return delimited.Parsed(frame, [said, *words], reads, Format(decimal=decimal), {}, about_targets=bool(words))
+    parsed = _typed(frame, said, Format(missing=given.missing), given)
+    return parsed._replace(reads="" if given.na else reads)
 
 
 def named_by(schema: Schema | None, frame: Any, found: Format, name: str) -> Any:
     """Return a frame with the column names of a schema if the file has no header; refuse one without any of them."""
     if schema is None:
         return frame
-    if found.delimiter and not found.header and not schema.format.header and frame.width == len(schema.columns):
+    if not found.header and not schema.format.header and frame.width == len(schema.columns):
         frame = frame.rename(dict(zip(frame.columns, (c.name for c in schema.columns), strict=True)))
     wanted = [column.name for column in schema.used]
     if found.delimiter and frame.width > 1 and not set(wanted) & set(frame.columns):
@@ -228,17 +260,22 @@ A = {
     "Parquet": "a Parquet file",
     "Arrow": "an Arrow (Feather) file",
     "NumPy": "a NumPy file",
+    "Excel": "an Excel workbook",
 }
 
 
-def _content(source: str) -> bytes:
+def _content(source: str) -> tuple[bytes, str]:
+    """Return the content of a file, and the member of it that is wanted, if it is an archive."""
     if source == "-":
-        return sys.stdin.buffer.read()
-    path = Path(source)
-    if path.is_dir():
-        raise IsADirectoryError(f"{source} is a folder: give a file, such as a .csv or .parquet in it.")
+        return sys.stdin.buffer.read(), ""
+    outer, member = names.split_member(source)
+    if names.scheme(source):
+        return remote.fetch(outer), member
+    if not member or Path(source).is_file() or not Path(outer).is_file():
+        outer, member = source, ""
+    path = Path(outer)
     try:
-        return path.read_bytes()
+        return path.read_bytes(), member
     except FileNotFoundError:
         folder = path.parent
         near = sorted(p.name for p in folder.iterdir() if p.is_file() and is_table(p.name)) if folder.is_dir() else []
@@ -248,21 +285,16 @@ def _content(source: str) -> bytes:
         raise PermissionError(f"permission denied: {source}.") from None
 
 
-def _magic(content: bytes) -> str:
-    return next((name for magic, name in MAGIC.items() if content.startswith(magic)), "")
-
-
 def kind(content: bytes, name: str) -> str:
     """Return the format of a file by its first bytes."""
-    found = _magic(content)
-    if found == "zip":
-        if b"xl/" in content[:4096] or b"[Content_Types].xml" in content[:4096]:
-            raise ValueError(f"{name} is an Excel workbook: save the sheet as CSV.")
-        if b".npy" not in content[:4096]:
-            raise ValueError(f"{name} is a zip archive: unpack it, and give the table in it.")
-        return "NumPy"
-    if found:
+    if found := next((what for magic, what in MAGIC.items() if content.startswith(magic)), ""):
         return found
+    if packed := archives.packed_by(content):
+        if packed == "zip":
+            raise ValueError(f"{name} is a zip archive in another file: unpack it, and give the table in it.")
+        return packed
+    if content.startswith(b"PK\x03\x04"):
+        return archives.kind_of_zip(content)
     for magic, what in FOREIGN.items():
         if content.startswith(magic):
             raise ValueError(f"{name} is {what}.")

@@ -33,7 +33,9 @@ class HeldOut:
     source : str
         The file that contains them.
     inputs : array (rows, inputs), optional
-        The rows as prepared for the network.
+        The rows as prepared for the network; after cross-validation, those of the first fold.
+    pipeline : Pipeline, optional
+        The pipeline of the first fold after cross-validation, whose predictions are not those of the trained one.
     """
 
     frame: pl.DataFrame
@@ -43,6 +45,7 @@ class HeldOut:
     rows: Array | None = None
     source: str = ""
     inputs: Array | None = None
+    pipeline: Any = None
 
 
 @dataclass(frozen=True)

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.pipeline import Pipeline
 
-from chainrule._internal.typing import Array
-from chainrule.tables import models, positive
+from chainrule.tables.cross_validation import cross_validated
 from chainrule.tables.evaluation import evaluate
-from chainrule.tables.inputs import prepared
+from chainrule.tables.fitting import fit
 from chainrule.tables.options import Options
-from chainrule.tables.preparation import preparation
 from chainrule.tables.reference import reference
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.schema import Schema
@@ -83,77 +78,43 @@ def train(
     began = time.perf_counter()
     given = Options(**options)
     loaded = given.load(source, target)
-    schema, y, rows, rows_val = loaded.schema, loaded.y, loaded.train, loaded.validation
-    single = given.single
-    if callbacks and not single:
+    schema, y = loaded.schema, loaded.y
+    if callbacks and not given.single:
         raise ValueError("callbacks: apply to a single network, but an ensemble is trained: give fast=True, or show=.")
-    prepare = preparation(schema.columns, len(rows), given.seed, scaled=single)
-    X, X_val = prepared(prepare, loaded, given.seed, show, np.float32 if single else np.float64)
-    arguments = given.arguments(len(rows), schema.task)
-    scaler, notes = None, loaded.notes
-    if single and schema.task == "regression":
-        scaler, more = positive.choose(X, y[rows], X_val, y[rows_val], arguments)
-        scaler.fit(y[rows].reshape(-1, 1))
-        notes = (*notes, *more)
-    if started is not None:
-        started(schema, loaded.split, (*notes, *loaded.warnings))
 
-    def scaled(y: Array) -> Array:
-        return y if scaler is None else scaler.transform(y.reshape(-1, 1)).ravel()
+    def start(notes: tuple[str, ...]) -> None:
+        if started is not None:
+            started(schema, loaded.split, (*loaded.notes, *notes, *loaded.warnings))
 
-    if single:
-        network = models.network(schema.task, arguments, given.patience, [*callbacks])
-        model = getattr(network, "regressor", network)
-        model.set_params(resume=resume)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the schedule ends with the last epoch, on purpose
-            model.fit(X, scaled(y[rows]), X_val=X_val, y_val=scaled(y[rows_val]))
-        model.set_params(resume=None)  # later fits start over
-        if scaler is not None:
-            models.put_inside(network, model, scaler)
+    fitted = fit(given, loaded, callbacks=callbacks, resume=resume, show=show, started=start)
+    rest = np.concatenate([loaded.train, loaded.validation])
+    if given.folds is None or fitted.history.stopped.startswith("interrupted"):
+        of = evaluate(
+            fitted.pipeline, schema, loaded.test, loaded.frame[rest], y[rest], given.seed, loaded.weights(rest)
+        )
+        of = of._replace(held_out=replace(of.held_out, rows=loaded.test_rows, source=loaded.test_source))
     else:
-        network = model = models.ensemble(schema.task, arguments, progress=show or False, checkpoint=resume)
-        model.fit(X, y[rows], groups=loaded.groups())
-        model.set_params(progress=False, checkpoint=None)
-        notes = (*notes, *_thresholds(model, schema))
-    pipeline = Pipeline([("prepare", prepare), ("network", network)])
-    rest = np.concatenate([rows, rows_val])
-    judged = evaluate(pipeline, schema, loaded.test, loaded.frame[rest], y[rest], given.seed)
+        of = cross_validated(given, loaded, show)
     return Trained(
-        pipeline=pipeline,
+        pipeline=fitted.pipeline,
         schema=schema,
-        held_out=replace(judged.held_out, rows=loaded.test_rows, source=loaded.test_source),
-        scores=judged.scores,
-        baselines=judged.baselines,
-        intervals=judged.intervals,
-        verdict=judged.verdict,
-        history=model.history_,
+        held_out=of.held_out,
+        scores=of.scores,
+        baselines=of.baselines,
+        intervals=of.intervals,
+        verdict=of.verdict,
+        history=fitted.history,
         split=loaded.split,
-        notes=notes,
-        warnings=(*loaded.warnings, *judged.warnings),
+        notes=(*loaded.notes, *fitted.notes, *of.notes),
+        warnings=(*loaded.warnings, *of.warnings),
         source=loaded.source,
         sha256=loaded.sha256,
         command=given.call("train", source, target),
         settings={
-            "target": [column.name for column in schema.targets], **given.settings(arguments), "task": schema.task,
+            "target": [column.name for column in schema.targets],
+            **given.settings(fitted.arguments),
+            "task": schema.task,
         },
         seconds=time.perf_counter() - began,
-        reference=reference(loaded.frame, rest, schema, judged.held_out, given.seed),
-    )  # fmt: skip
-
-
-def _thresholds(model: Any, schema: Schema) -> tuple[str, ...]:
-    """Return a note on the thresholds of the classes, if there are any."""
-    thresholds = model.ensemble_.thresholds
-    if thresholds is None:
-        return ()
-    if schema.task == "binary":
-        which = f"{schema.classes[1]!r} is predicted where its probability is above {thresholds[1]:.3g}"
-    else:
-        names = [column.name for column in schema.targets] if schema.task == "multilabel" else schema.classes
-        each = ", ".join(f"{name} {t:.3g}" for name, t in zip(names, thresholds, strict=True))
-        how = "a label is predicted where its probability is above"
-        which = f"{how if schema.task == 'multilabel' else 'each probability is divided by'} its threshold ({each})"
-    metric = {"f1": "F1 score"}.get(model.eval_metric, "balanced accuracy")
-    why = "as asked" if model.threshold else f"the best {metric} on the rows that each network was not trained on"
-    return (f"{which}: {why}.",)
+        reference=reference(loaded.frame, rest, schema, of.held_out, given.seed),
+    )

@@ -95,10 +95,11 @@ def check(size: int, packed: int, name: str) -> None:
     """
     most = limit(packed)
     if size > most:
+        taken = f"has {_shown(packed)}, but could take" if packed else "would take"
         raise TooLargeError(
-            f"{name} has {_shown(packed)}, but could take {_shown(size)} or more in memory; the limit is "
-            f"{_shown(most)}. If you trust its source, allow more with --max-unpacked {_next(size)}, or in Python with "
-            f"{VARIABLE}={_next(size)} in the environment."
+            f"{name} {taken} {_shown(size)} or more in memory; the limit is {_shown(most)}. If you trust its source, "
+            f"allow more with --max-unpacked {_next(size)}, or in Python with {VARIABLE}={_next(size)} in the "
+            "environment."
         )
 
 

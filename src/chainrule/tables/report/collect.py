@@ -7,6 +7,7 @@ import math
 import platform
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import metadata
 from typing import Any
 
@@ -45,13 +46,16 @@ def collect(trained: Trained, *, seconds: float = 10.0) -> ReportData:
     start = time.perf_counter()
     found = None
     if seconds and held.inputs is not None and len(y) > 1:
-        network = trained.pipeline[-1]
+        first = trained if held.pipeline is None else replace(trained, pipeline=held.pipeline)
+        network = first.pipeline[-1]
         predict = network.predict if schema.task == "regression" else network.predict_proba
         inputs: dict[str, list[int]] = {column.name: [] for column in schema.used}
-        for i, (name, _) in enumerate(row_inputs.names(trained)):
+        for i, (name, _) in enumerate(row_inputs.names(first)):
             inputs[name].append(i)
         seed = int(trained.settings.get("seed") or 0)
-        found = importance.measure(predict, held.inputs, y, schema.task, inputs, seed=seed, seconds=seconds)
+        found = importance.measure(
+            predict, held.inputs, y[: len(held.inputs)], schema.task, inputs, seed=seed, seconds=seconds
+        )
     explained = time.perf_counter() - start
     names = tuple(c.name for c in schema.targets) if schema.task == "multilabel" else tuple(map(str, schema.classes))
     split = trained.split

@@ -14,7 +14,8 @@ from typing import Any
 
 from chainrule.tables import delimited, number_texts, reading, unpacking
 from chainrule.tables._polars import pl
-from chainrule.tables.formats import Format, Notation
+from chainrule.tables.formats import NOTHING, Format, Notation
+from chainrule.tables.frames import without
 from chainrule.tables.reading import Table
 from chainrule.tables.schema import Schema
 from chainrule.tables.streaming import scratch
@@ -25,7 +26,7 @@ PARQUET = (".parquet", ".pq")
 PACKED = ".gz"
 HEAD = 4 * 2**20  # bytes from which the layout of a CSV file is detected
 
-__all__ = ["needs_streaming", "open_rows", "open_table"]
+__all__ = ["memory", "needs_streaming", "open_rows", "open_table"]
 
 
 def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
@@ -48,36 +49,40 @@ def needs_streaming(path: str | os.PathLike[str], available: int) -> str:
     >>> needs_streaming(path, 10**9), needs_streaming(path, 10_000)
     ('', '...points.csv has 4 kB and would take about 16 kB of memory, with 10 kB available: it is streamed.')
     """
+    taken = memory(path)
+    if taken <= available:
+        return ""
+    return (
+        f"{path} has {scratch.amount(Path(path).stat().st_size)} and would take about {scratch.amount(taken)} of "
+        f"memory, with {scratch.amount(available)} available: it is streamed."
+    )
+
+
+def memory(path: str | os.PathLike[str]) -> int:
+    """Return about how many bytes of memory a file takes; 0 if it cannot be streamed, or is not there."""
     path = Path(path)
     kind = _kind(path)
     if not kind or not path.is_file():
-        return ""
-    size = path.stat().st_size
-    times = 6 if kind == "Parquet" else 16 if path.suffix.lower() == PACKED else 4
-    if times * size <= available:
-        return ""
-    return (
-        f"{path} has {scratch.amount(size)} and would take about {scratch.amount(times * size)} of memory, with "
-        f"{scratch.amount(available)} available: it is streamed."
-    )
+        return 0
+    return path.stat().st_size * (6 if kind == "Parquet" else 16 if path.suffix.lower() == PACKED else 4)
 
 
 def open_table(
     path: str | os.PathLike[str],
     *,
-    delimiter: str | None = None,
-    header: bool | None = None,
-    decimal: str | None = None,
     targets: Sequence[str] = (),
     schema: Schema | None = None,
+    **reads: Any,
 ) -> Table:
     """Open a Parquet or CSV file as ``tables.read`` does, but with an :class:`OnDisk` for its frame.
+
+    ``reads`` are the options of ``tables.read``.
 
     A CSV file, plain or compressed by gzip, is copied column by column to a temporary file without a name, which is
     removed when the process ends, even if it is killed.
     """
     path, targets = Path(path), [*dict.fromkeys(targets)]
-    given = delimited.Options(delimiter, header, decimal, targets, schema)
+    given = _options(targets=targets, schema=schema, **reads)
     rows, parsed, source = _opened(path, given, texts=schema is not None)
     notes, notations = ["Parquet"], dict[str, Notation]()
     digest = _digest(path)
@@ -102,10 +107,10 @@ def open_table(
     return Table(rows, tuple(notes), str(path), digest, format=rows.format, notations=notations)
 
 
-def open_rows(
-    path: str | os.PathLike[str], schema: Schema, *, delimiter: str | None = None, decimal: str | None = None
-) -> OnDisk:
+def open_rows(path: str | os.PathLike[str], schema: Schema, **reads: Any) -> OnDisk:
     """Open a file to predict block by block; columns of a CSV file are text, unless a decimal mark is given.
+
+    ``reads`` are the options of ``tables.read``.
 
     >>> open_rows("customers.xlsx", Schema((), (), "regression"))
     Traceback (most recent call last):
@@ -113,12 +118,19 @@ def open_rows(
     ValueError: customers.xlsx cannot be streamed: only Parquet (.parquet, .pq) and CSV (.csv, .tsv,
     .csv.gz) can.
     """
-    rows, parsed, _ = _opened(
-        Path(path), delimited.Options(delimiter, None, decimal, (), schema), texts=decimal is None
-    )
-    if parsed is not None and decimal is not None:
+    given = _options(schema=schema, **reads)
+    rows, parsed, _ = _opened(Path(path), given, texts=given.decimal is None)
+    if parsed is not None and given.decimal is not None:
         rows.detect(name for name, kind in rows.types.items() if kind == pl.String)
     return rows
+
+
+def _options(query: str | None = None, **reads: Any) -> delimited.Options:
+    given = reading.options_of(**reads)
+    for name, value in (("query", query), ("sheet", given.sheet)):
+        if value is not None:
+            raise ValueError(f"--{name} does not go with streaming, which reads one Parquet or CSV file: omit one.")
+    return given
 
 
 def _opened(path: Path, given: delimited.Options, *, texts: bool) -> tuple[OnDisk, delimited.Parsed | None, Any]:
@@ -131,7 +143,9 @@ def _opened(path: Path, given: delimited.Options, *, texts: bool) -> tuple[OnDis
     if not path.stat().st_size:
         raise ValueError(f"{path} is empty: expected a table with rows.")
     if kind == "Parquet":
-        return OnDisk(path, pl.scan_parquet(path, cache=False), Format(decimal=given.decimal or "")), None, path
+        form = Format(decimal=given.decimal or "", missing=given.missing)
+        own = [word for word in given.missing if word not in NOTHING]
+        return OnDisk(path, without(pl.scan_parquet(path, cache=False), own), form), None, path
     source: Any = path
     with ExitStack() as stack:
         if path.suffix.lower() == PACKED:
@@ -210,6 +224,8 @@ def _check_layout(parsed: delimited.Parsed, path: str) -> None:
     """Raise an error for a layout that only the reader of whole files supports."""
     found = parsed.layout
     assert found is not None  # noqa: S101
+    if parsed.format.skip:
+        raise ValueError(f"{path}: streaming needs the header in the first line: remove the lines above it.")
     if found.skipped:
         raise ValueError(f"{path}: streaming needs the header in the first line: remove the {found.skipped} above it.")
     if found.below:

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from chainrule.tables import casting, loading
+from chainrule.tables import folds as folds_module
 from chainrule.tables.options import Options
 from chainrule.tables.result import Trained
 from chainrule.tables.training import train
-from chainrule.tables.tuning import folds as folds_module
 from chainrule.tables.tuning.objective import Problem
 from chainrule.tables.tuning.page import save, summary
 from chainrule.tables.tuning.result import TrialRecord, Tuned
@@ -142,7 +142,9 @@ def prepare(source: Any, target: Any, folds: int | None, options: Options) -> tu
     parts = folds_module.folds(loaded.rule, folds or folds_module.default_count(len(y)), frame, y)
     inputs = casting.cast(frame, schema.columns)
     fixed = dict(options.parameters or {})
-    problem = Problem(inputs, y, schema.columns, schema.task, options.seed, options.patience, fixed, parts)
+    problem = Problem(
+        inputs, y, schema.columns, schema.task, options.seed, options.patience, fixed, parts, loaded.weights(rows)
+    )
     if not problem.space:
         raise ValueError("there is nothing to search: every dimension of the space is fixed.")
     return loaded, problem

@@ -32,6 +32,7 @@ class Fold(NamedTuple):
     y: Array
     X_val: Array
     y_val: Array
+    weight: Array | None = None
 
 
 class Outcome(NamedTuple):
@@ -57,6 +58,7 @@ class Problem:
     fixed : dict
         Arguments of the estimator that are not searched.
     folds : list of (training rows, validation rows)
+    weight : array (rows,), optional
     """
 
     frame: pl.DataFrame
@@ -67,6 +69,7 @@ class Problem:
     patience: int
     fixed: dict[str, Any]
     folds: list[tuple[Array, Array]]
+    weight: Array | None = None
     _prepared: dict[int, Fold] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -100,7 +103,8 @@ class Problem:
             model = getattr(model, "regressor", model).set_params(callbacks=[watch])
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about dead units or too few epochs, which the loss shows
-                model.fit(fold.X, (fold.y - center) / scale if self.measure == "RMSE" else fold.y)
+                y = (fold.y - center) / scale if self.measure == "RMSE" else fold.y
+                model.fit(fold.X, y, sample_weight=fold.weight)
             if model.history_.stopped.startswith("interrupted"):
                 raise KeyboardInterrupt
             if not np.isfinite(watch.best):
@@ -119,7 +123,7 @@ class Problem:
             warnings.simplefilter("ignore")  # `train` gives these warnings once
             X = np.asarray(steps.fit_transform(self.frame[train], self.y[train]), dtype=np.float32)
             X_val = np.asarray(steps.transform(self.frame[validation]), dtype=np.float32)
-        fold = Fold(X, self.y[train], X_val, self.y[validation])
+        fold = Fold(X, self.y[train], X_val, self.y[validation], None if self.weight is None else self.weight[train])
         if (X.nbytes + X_val.nbytes) * len(self.folds) <= CACHED:
             self._prepared[number] = fold
         return fold
