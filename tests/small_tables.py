@@ -13,6 +13,7 @@ from chainrule.tables.casting import cast
 from chainrule.tables.evaluation import evaluate
 from chainrule.tables.kinds import infer
 from chainrule.tables.preparation import preparation
+from chainrule.tables.reference import reference
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.schema import Schema
 from chainrule.tables.splitting import SplitRule, split
@@ -103,6 +104,7 @@ def _trained(task, *, inputs=tuple(INPUTS), optional=(), given=SHORT):
         pipeline, schema, j.scores, j.baselines, j.verdict, j.held_out, models.inside(network).history_,
         Split(len(train), len(validation), len(test), how), source="houses.csv", sha256="0" * 64,
         command="chainrule train houses.csv", settings={"seed": 0}, intervals=j.intervals,
+        reference=reference(table, train, schema, j.held_out, 0),
     )  # fmt: skip
 
 

@@ -192,7 +192,54 @@ def test_the_interface_describes_what_is_answered(task, models, rows):
     same(shape, ask.post("/predict", json=asked).json()["predictions"][0])
     example = interface["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]["example"]
     assert ask.post("/predict", json=example).status_code == 200
-    assert {*interface["paths"]} == {"/predict", "/schema", "/health", "/metrics", "/openapi.json"}
+    assert {*interface["paths"]} == {"/predict", "/explain", "/schema", "/health", "/metrics", "/openapi.json"}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_contributions_add_up_to_the_prediction(task, models, rows):
+    model, ask = models[task], client(models[task])
+    labels = [None] if task == "regression" else model.classes_.tolist()
+    for label in labels:
+        answer = ask.post("/explain", json=rows[3], params={} if label is None else {"label": label})
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
+        wanted = model.predict(rows[3])[0] if label is None else model.predict_proba(rows[3])[0, labels.index(label)]
+        total = sum(one["contribution"] for one in found["contributions"])
+        assert found["prediction"] == pytest.approx(wanted, rel=1e-5)
+        assert found["base"] + total == pytest.approx(wanted, rel=1e-4, abs=1e-6)
+        assert {one["column"] for one in found["contributions"]} == {column.name for column in model.schema.used}
+        assert ask.post("/explain", json=rows[3], params={"label": label} if label is not None else {}).json() == found
+    shape = ask.get("/openapi.json").json()["components"]["schemas"]["Explanation"]["properties"]
+    assert shape.keys() == found.keys()
+    assert shape["contributions"]["items"]["properties"].keys() == found["contributions"][0].keys()
+
+
+def test_an_explanation_is_refused_in_a_sentence(models, rows, monkeypatch):
+    ask = client(models["binary"])
+    for json_, label, status, said in (
+        (rows[:2], None, 413, "more than 1 row in one request"),
+        ({**rows[0], "size": "big"}, None, 422, "'size' is a number, but row 1 has 'big'"),
+        (rows[0], "maybe", 422, "label: 'maybe' is not a class"),
+        ([], None, 422, "no rows"),
+    ):
+        answer = ask.post("/explain", json=json_, params={} if label is None else {"label": label})
+        assert (answer.status_code, said in answer.json()["error"]) == (status, True), answer.text
+        assert answer.json()["error"].endswith(ENDS)
+    assert ask.post("/explain", content="x", headers={"content-type": "text/plain"}).status_code == 415
+    monkeypatch.setattr("chainrule.serve.explanations.COLUMNS", 3)
+    assert "at most 3 are explained" in ask.post("/explain", json=rows[0]).json()["error"]
+    bare = cr.tables.TableModel(models["binary"]._table._replace(reference=None), models["binary"]._model)
+    assert "without the distributions of training" in client(bare).post("/explain", json=rows[0]).json()["error"]
+    monkeypatch.setattr("chainrule.serve.app.WAITING", 0)
+    assert ask.post("/explain", json=rows[0]).status_code == 503
+
+
+def test_the_work_of_an_explanation_is_bounded(models, rows, monkeypatch):
+    model, counts = models["binary"], []
+    outputs = type(model).outputs
+    monkeypatch.setattr(type(model), "outputs", lambda self, X: counts.append(len(X)) or outputs(self, X))
+    client(model).post("/explain", json=rows[0])
+    assert sum(counts) < 2**13
 
 
 def test_the_other_routes(models, rows):
@@ -954,7 +1001,7 @@ const wait = async found => { for (let one; ;) { if ((one = found())) return one
     there.getElementById("form").requestSubmit();
   };
   type("size", "120");
-  const change = await wait(() => moved.querySelector("li .track"));
+  const change = await wait(() => [...moved.querySelectorAll("li")].some(one => one.innerText.startsWith("size 120")) && moved.querySelector("li .track"));
   const seen = {wide: there.documentElement.scrollWidth, change: change.parentElement.innerText};
   type("rooms", "many");
   seen.error = (await wait(() => there.querySelector("[aria-invalid]"))).parentElement.innerText;
@@ -990,13 +1037,15 @@ def test_the_page_on_a_telephone(models, tmp_path):
     """It is no wider than 390 px, shows by how much a value moved the prediction, and where a value is wrong."""
     model = models["regression"]
     usual = client(model).get("/schema").json()["example"]
+    explained = client(model).post("/explain", json={**usual, "size": 120}).json()["contributions"]
     with framed(application(model)) as address:
         page = dumped(f"{address}/narrow", tmp_path)
     seen = json.loads(html.unescape(re.search(r'<pre id="seen">(.+?)</pre>', page)[1]))
-    with_size, without = model.predict([{**usual, "size": 120}, usual]).tolist()
     name, change = seen["change"].replace("−", "-").replace(",", "").split("\n")[:2]
-    assert name == f"size instead of {usual['size']}"
-    assert float(change) == pytest.approx(with_size - without, rel=1e-3)
+    column = name.partition(" ")[0]
+    assert name == f"{column} {120 if column == 'size' else usual[column]}"
+    assert column == explained[0]["column"]
+    assert float(change) == pytest.approx(explained[0]["contribution"], rel=1e-3)
     assert "'rooms' is a number, but row 1 has 'many'" in seen["error"]
     assert seen["wide"] <= 390
 
@@ -1019,4 +1068,5 @@ def test_the_page_in_a_browser(task, folder, tmp_path):
         assert "90 % interval" in answer
     else:
         assert answer.count(" %</span>") >= 2
-    assert "Every value is a typical one" in answer
+    assert answer.count('class="track both"') == len(about["columns"])
+    assert " on average in training. With the contributions of your values" in answer

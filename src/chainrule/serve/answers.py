@@ -11,9 +11,10 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.serve import bodies
 from chainrule.serve.bounds import RefusedError
+from chainrule.tables.schema import Schema
 from chainrule.tables.serving.model import TableModel
 
-__all__ = ["Answer", "Answers"]
+__all__ = ["Answer", "Answers", "refused"]
 
 
 class Answer(NamedTuple):
@@ -55,18 +56,8 @@ class Answers:
         try:
             columns = self._model.read(rows)
         except ValueError as error:
-            raise self._refused(error, count) from None
+            raise refused(error, self._model.schema, count) from None
         return _Read(request, columns, count, interval, self._model.notes)
-
-    def _refused(self, error: ValueError, count: int) -> RefusedError:
-        """Return the refusal of rows with the sentence of the reader, and the column and row that it names."""
-        sentence = str(error)
-        names = [column.name for column in self._model.schema.used]
-        of_value = [name for name in names if sentence.startswith(f"{name!r} ")]
-        absent = [name for name in names if sentence.startswith((f"The column {name!r} ", f"The columns {name!r}, "))]
-        field = max(of_value or absent, key=len, default=None)
-        row = re.match(r".{,99}?, but row (\d+) has ", sentence[len(repr(field)) :]) if of_value else None
-        return RefusedError(422, sentence, field=field, row=int(row[1]) if row else None, rows=count)
 
     def _together(self, read: Sequence[_Read]) -> list[Answer | Exception]:
         """Return the answers for requests, from one pass; if it fails, one by one."""
@@ -116,6 +107,17 @@ class Answers:
             {"prediction": label, "probabilities": dict(zip(names, shares, strict=True))}
             for label, shares in zip(y.tolist(), p.tolist(), strict=True)
         ]
+
+
+def refused(error: ValueError, schema: Schema, count: int) -> RefusedError:
+    """Return the refusal of rows with the sentence of the reader, and the column and row that it names."""
+    sentence = str(error)
+    names = [column.name for column in schema.used]
+    of_value = [name for name in names if sentence.startswith(f"{name!r} ")]
+    absent = [name for name in names if sentence.startswith((f"The column {name!r} ", f"The columns {name!r}, "))]
+    field = max(of_value or absent, key=len, default=None)
+    row = re.match(r".{,99}?, but row (\d+) has ", sentence[len(repr(field)) :]) if of_value else None
+    return RefusedError(422, sentence, field=field, row=int(row[1]) if row else None, rows=count)
 
 
 def _tried(work: Callable[..., Any], *given: Any) -> Any:

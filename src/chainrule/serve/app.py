@@ -19,11 +19,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from chainrule.serve.answers import Answers
+from chainrule.serve.answers import Answer, Answers
 from chainrule.serve.batching import Batcher
 from chainrule.serve.bodies import Request
 from chainrule.serve.bounds import Bounds, RefusedError
 from chainrule.serve.described import describe, documented, openapi
+from chainrule.serve.explanations import WAITING, Explanations
 from chainrule.serve.guard import HANDLERS, LOOPBACK, Guard
 from chainrule.serve.metrics import Metrics
 from chainrule.tables.serving.model import TableModel
@@ -52,6 +53,7 @@ def application(
     service = _Service(model, bounds or Bounds())
     routes = [
         Route("/predict", service.predict, methods=["POST"]),
+        Route("/explain", service.explain, methods=["POST"]),
         *(Route(path, page, methods=["GET"]) for path, page in service.pages().items()),
         Route("/metrics", service.counts, methods=["GET"]),
     ]
@@ -65,13 +67,14 @@ class _Service:
     def __init__(self, model: TableModel, bounds: Bounds) -> None:
         self._model, self._bounds = model, bounds
         self.metrics = Metrics()
-        self._predict = Batcher(Answers(model, bounds.rows))
-        self._held, self._asked = 0, 0  # bytes of bodies, and requests, that wait
+        self._predict, self._explain = Batcher(Answers(model, bounds.rows)), Batcher(Explanations(model))
+        self._held, self._asked, self._explaining = 0, 0, 0  # bytes of bodies, and requests, that wait
 
     @contextlib.asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         yield
         self._predict.close()
+        self._explain.close()
 
     def pages(self) -> dict[str, Any]:
         """Return the pages that never change, by path."""
@@ -91,13 +94,26 @@ class _Service:
 
     async def predict(self, asked: Asked) -> Response:
         """Answer a request for predictions."""
-        kind = asked.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind not in ("application/json", "text/csv"):
-            raise RefusedError(
-                415, f"expected the header Content-Type: application/json or text/csv, got {kind or 'none'}."
-            )
         wants_csv = "text/csv" in asked.headers.get("accept", "")
-        interval = _share(asked.query_params.get("interval"))
+        request = Request(b"", _is_csv(asked), _share(asked.query_params.get("interval")), wants_csv)
+        answer = await self._answer(asked, request, self._predict)
+        self.metrics.rows += answer.rows
+        return Response(answer.body, media_type="text/csv" if wants_csv else "application/json", headers=FRESH)
+
+    async def explain(self, asked: Asked) -> Response:
+        """Answer a request for the contributions of the columns."""
+        if self._explaining >= WAITING:
+            raise _busy(f"{self._explaining} explanations are being computed: try again in a second.")
+        self._explaining += 1
+        try:
+            request = Request(b"", _is_csv(asked), label=asked.query_params.get("label"))
+            answer = await self._answer(asked, request, self._explain)
+        finally:
+            self._explaining -= 1
+        return Response(answer.body, media_type="application/json", headers=FRESH)
+
+    async def _answer(self, asked: Asked, request: Request, work: Batcher) -> Answer:
+        """Read the body of a request, and return its answer."""
         if self._asked >= self._bounds.requests:
             raise _busy(f"{self._asked} requests are being answered: try again in a second.")
         self._asked += 1
@@ -105,7 +121,8 @@ class _Service:
         try:
             body = await self._body(asked, held)
             async with asyncio.timeout(self._bounds.seconds):
-                answer = await self._predict(Request(body, kind == "text/csv", interval, wants_csv))
+                answer: Answer = await work(request._replace(body=body))
+                return answer
         except RefusedError as error:
             self.metrics.refused += error.rows
             raise
@@ -114,8 +131,6 @@ class _Service:
         finally:
             self._asked -= 1
             self._held -= held[0]
-        self.metrics.rows += answer.rows
-        return Response(answer.body, media_type="text/csv" if wants_csv else "application/json", headers=FRESH)
 
     async def _body(self, asked: Asked, held: list[int]) -> bytes:
         """Return the body of a request; ``held`` counts its bytes, also if it is refused."""
@@ -146,6 +161,15 @@ class _Service:
 
 def _busy(sentence: str) -> RefusedError:
     return RefusedError(503, sentence, headers={"retry-after": "1"})
+
+
+def _is_csv(asked: Asked) -> bool:
+    kind = asked.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in ("application/json", "text/csv"):
+        raise RefusedError(
+            415, f"expected the header Content-Type: application/json or text/csv, got {kind or 'none'}."
+        )
+    return kind == "text/csv"
 
 
 def _share(text: str | None) -> float | None:

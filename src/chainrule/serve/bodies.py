@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any, NamedTuple, NoReturn
 
+from chainrule.pages.formatting import rows as counted
 from chainrule.serve.bounds import RefusedError, shortened
 from chainrule.tables.schema import Schema
 
@@ -26,6 +27,7 @@ class Request(NamedTuple):
     is_csv: bool = False
     interval: float | None = None
     wants_csv: bool = False
+    label: str | None = None
 
 
 def read(request: Request, schema: Schema, most: int) -> tuple[Any, int, float | None]:
@@ -89,7 +91,9 @@ def _checked(rows: Any, most: int) -> int:
 
 def _check_count(count: int, most: int) -> None:
     if count > most:
-        raise RefusedError(413, f"more than {most:,} rows in one request: send at most {most:,} at a time.", rows=count)
+        raise RefusedError(
+            413, f"more than {counted(most)} in one request: send at most {most:,} at a time.", rows=count
+        )
 
 
 def _check_names(names: Iterable[str], schema: Schema) -> None:

@@ -102,6 +102,17 @@ def openapi(about: dict[str, Any], bounds: Bounds) -> dict[str, Any]:
         "properties": {"error": {"type": "string"}, "field": {"type": "string"}, "row": {"type": "integer"}},
         "required": ["error"],
     }
+    number = {"type": "number"}
+    of_column = {"column": {"type": "string"}, "contribution": number, "standard_error": number}
+    explained = {
+        "about": {"type": "string"},
+        "base": number,
+        "prediction": number,
+        "exact": {"type": "boolean"},
+        "contributions": {"type": "array", "items": {"type": "object", "properties": of_column}},
+        "notes": {"type": "array", "items": {"type": "string"}},
+    }
+    explanation = {"type": "object", "properties": explained, "required": [*explained]}
     any_rows = {"oneOf": [{"$ref": "#/components/schemas/Row"}, rows, asked]}
     text = {"text/csv": {"schema": {"type": "string"}}}
     responses = {
@@ -117,6 +128,15 @@ def openapi(about: dict[str, Any], bounds: Bounds) -> dict[str, Any]:
             "application/json": {"schema": any_rows, "example": {"rows": [about["example"]]}}, **text}},
         "responses": responses,
     }  # fmt: skip
+    explain = {
+        "summary": f"Contributions of the columns to the prediction of {about['target']} for one row.",
+        "parameters": [{"name": "label", "in": "query", "required": False, "schema": {"type": "string"},
+                        "description": "The class or label whose probability is explained."}],
+        "requestBody": {"required": True, "content": {
+            "application/json": {"schema": _ref("Row"), "example": about["example"]}, **text}},
+        "responses": {**responses, "200": {"description": "Shapley values: base + contributions = prediction.",
+                                           "content": {"application/json": {"schema": _ref("Explanation")}}}},
+    }  # fmt: skip
     gets = {
         "/schema": ("The columns, and a row of typical values.", "application/json"),
         "/health": ("Whether the service answers.", "application/json"),
@@ -128,12 +148,13 @@ def openapi(about: dict[str, Any], bounds: Bounds) -> dict[str, Any]:
         "info": {"title": f"Predictions of {about['target']}", "version": __version__},
         "paths": {
             "/predict": {"post": post},
+            "/explain": {"post": explain},
             **{
                 path: {"get": {"summary": said, "responses": {"200": {"description": said, "content": {kind: {}}}}}}
                 for path, (said, kind) in gets.items()
             },
         },
-        "components": {"schemas": {"Row": row, "Answer": answer, "Error": error}},
+        "components": {"schemas": {"Row": row, "Answer": answer, "Explanation": explanation, "Error": error}},
     }
 
 

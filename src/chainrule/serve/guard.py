@@ -19,7 +19,16 @@ from chainrule.serve.metrics import Metrics
 __all__ = ["HANDLERS", "LOOPBACK", "Guard"]
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
-PATHS = ("/", "/predict", "/schema", "/health", "/metrics", "/openapi.json", "/docs")  # others are counted together
+PATHS = (
+    "/",
+    "/predict",
+    "/explain",
+    "/schema",
+    "/health",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+)  # others are counted together
 SAFE = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"no-referrer",

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from chainrule._internal.checks import check_count
 from chainrule.pages import text
 from chainrule.pages.blocks import Block, Cell, Heading, Row, Table, Text, Verdict
 from chainrule.pages.formatting import aligned, clean
 from chainrule.tables.serving.explained import of_columns, one_row, output, shown, some_rows
 from chainrule.tables.serving.model import TableModel
-from chainrule.tables.serving.shapley import shapley
+from chainrule.tables.serving.shapley import EVALUATIONS, shapley
 
 TITLE = "Contributions of the columns"
 SHOWN = 20  # columns in a table, largest first
@@ -116,7 +117,14 @@ class Contributions:
 
 
 def contributions(
-    model: TableModel, row: Any, background: Any = None, *, label: Any = None, rows: int = 100, seed: int = 0
+    model: TableModel,
+    row: Any,
+    background: Any = None,
+    *,
+    label: Any = None,
+    rows: int = 100,
+    seed: int = 0,
+    evaluations: int = EVALUATIONS,
 ) -> Contributions:
     """Return the contribution of each column to the prediction for one row: Shapley values against a background.
 
@@ -125,8 +133,8 @@ def contributions(
         base + Σ contributions = prediction                      base: the mean prediction for the background
 
     They are on the scale of the prediction: probabilities for classes, the target's own unit for numbers. They are
-    exact for up to 10 columns (with 100 rows), and estimated from random orders of the columns for more. Columns that
-    are equal in the row and in the whole background contribute 0.
+    exact for up to 10 columns (with 100 rows and the default ``evaluations``), and estimated from random orders of the
+    columns for more. Columns that are equal in the row and in the whole background contribute 0.
 
     Parameters
     ----------
@@ -143,6 +151,9 @@ def contributions(
         The largest number of background rows: if there are more, this many are drawn.
     seed : int
         Random seed for the rows of the background and for the orders of the columns.
+    evaluations : int
+        Number of predictions, about: it bounds the time. Standard errors fall with its square root, and with more than
+        2ᵏ times the rows of the background, the contributions of k columns are exact.
 
     Returns
     -------
@@ -175,6 +186,7 @@ def contributions(
     Sources: see :mod:`chainrule.tables.serving.shapley`. Lundberg and Lee, "A unified approach to interpreting model
     predictions" (2017).
     """
+    evaluations = check_count("contributions", "evaluations", evaluations)
     given = one_row(row)
     x = model.inputs(given)
     others, words = some_rows(model, background, rows, seed)
@@ -183,7 +195,7 @@ def contributions(
     explained = output(model, label, y, p)
     names = [column.name for column in model.schema.used]
     rng = np.random.default_rng(seed)
-    found = shapley(lambda Z: explained.of(*model.outputs(Z)), x[0], X, of_columns(model), rng)
+    found = shapley(lambda Z: explained.of(*model.outputs(Z)), x[0], X, of_columns(model), rng, evaluations)
     prediction = float(explained.of(y, p)[0])
     if not np.isfinite([prediction, found.base]).all():
         raise ValueError(f"the {explained.about} is not a finite number for this row or for the background.")
