@@ -1069,4 +1069,4 @@ def test_the_page_in_a_browser(task, folder, tmp_path):
     else:
         assert answer.count(" %</span>") >= 2
     assert answer.count('class="track both"') == len(about["columns"])
-    assert " on average in training. With the contributions of your values" in answer
+    assert " on average over typical rows. With the contributions of your values" in answer
