@@ -121,7 +121,12 @@ def _front(model: TableModel, frame: pl.DataFrame, row: int, asked: Asked) -> li
         others = frame[[i for i in range(frame.height) if i != row - 1]]
     if others.height > SOME:
         others = others[np.sort(np.random.default_rng(asked.seed).permutation(others.height)[:SOME])]
-    others = _readable(model, others)
+    given, others = others, _readable(model, others)
+    if asked.background is not None and given.height and not others.height:
+        try:
+            model.read(given)
+        except ValueError as error:
+            raise ValueError(f"--background: {error}") from None
     background = others if asked.background is not None or others.height >= FEW or model.reference is None else None
     if background is not None and not background.height:
         return [

@@ -173,7 +173,7 @@ def contributions(
     Examples
     --------
     >>> import chainrule as cr, polars as pl, tempfile
-    >>> frame = pl.DataFrame({"age": [*range(20, 60)], "plan": ["pro", "free"] * 20, "left": ["no", "yes"] * 20})
+    >>> frame = pl.DataFrame({"age": [*range(20, 40)] * 2, "plan": ["pro", "free"] * 20, "left": ["no", "yes"] * 20})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = cr.tables.save(cr.tables.train(frame, "left", fast=True), folder + "/customers")
     ...     model = cr.load(folder + "/customers")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,7 +14,8 @@ from chainrule.pages import text
 from chainrule.pages.blocks import Block, Heading, Row, Table, Text
 from chainrule.pages.formatting import clean, fixed, rows, short
 from chainrule.tables.formats import HOLE
-from chainrule.tables.serving.explained import of_columns, one_row, output, shown, some_rows
+from chainrule.tables.serving.explained import of_columns, one_row, shown, some_rows
+from chainrule.tables.serving.goals import goal, predicted, said
 from chainrule.tables.serving.model import TableModel
 from chainrule.tables.serving.search import MOST_COLUMNS, Candidates, search
 
@@ -96,7 +97,8 @@ class Counterfactuals:
 
     def blocks(self) -> list[Block]:
         """Return the changes as part of a page."""
-        heading = Heading(TITLE, f"from {self.prediction} to {self.wanted}", "counterfactuals")
+        start = "" if self.reached else f"from {self.prediction} "
+        heading = Heading(TITLE, f"{start}to {self.wanted}", "counterfactuals")
         if self.reached:
             return [
                 heading,
@@ -127,14 +129,6 @@ class Counterfactuals:
         heading, *blocks = self.blocks()
         about = heading.about if isinstance(heading, Heading) else ""
         return text.plain(TITLE, about, blocks, WIDTH).rstrip("\n")
-
-
-class _Goal(NamedTuple):
-    """A wanted prediction in words, whether results of :meth:`TableModel.outputs` are it, and how near they are."""
-
-    about: str
-    reached: Callable[[Array, Array | None], Array]
-    nearness: Callable[[Array, Array | None], Array]
 
 
 def counterfactuals(
@@ -192,7 +186,7 @@ def counterfactuals(
     Examples
     --------
     >>> import chainrule as cr, polars as pl, tempfile
-    >>> frame = pl.DataFrame({"age": [*range(20, 60)], "plan": ["pro", "free"] * 20, "left": ["no", "yes"] * 20})
+    >>> frame = pl.DataFrame({"age": [*range(20, 40)] * 2, "plan": ["pro", "free"] * 20, "left": ["no", "yes"] * 20})
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = cr.tables.save(cr.tables.train(frame, "left", fast=True), folder + "/customers")
     ...     model = cr.load(folder + "/customers")
@@ -215,14 +209,14 @@ def counterfactuals(
     here, there = model.read(given), model.read(others)
     x, X = model.prepare(here), model.prepare(there)
     y, p = model.outputs(x)
-    goal = _goal(model, wanted, label, y, p)
+    wished = goal(model, wanted, label, y, p)
     candidates = _candidates(model, here, there, x[0], X, fixed)
 
     def judge(Z: Array) -> tuple[Array, Array]:
         found = model.outputs(Z)
-        return goal.reached(*found), goal.nearness(*found)
+        return wished.reached(*found), wished.nearness(*found)
 
-    reached = bool(goal.reached(y, p)[0])
+    reached = bool(wished.reached(y, p)[0])
     sets, exhaustive = ([], True) if reached else search(candidates, x[0], X, of_columns(model), judge)
     found = []
     for one in sets:
@@ -232,11 +226,11 @@ def counterfactuals(
         )
         changed = {**given, **{change.column: change.after for change in changes}}
         results = model.predictions(model.read(changed))
-        if goal.reached(*results)[0]:
+        if wished.reached(*results)[0]:
             distance = float(candidates.distance[one].sum())
-            found.append(Counterfactual(changes, distance, *_predicted(model, label, y, *results), changed))
-    said, free = _said(model, label, y, p), len(names) - len({*fixed})
-    return Counterfactuals(goal.about, said, tuple(found), reached, exhaustive, free, words)
+            found.append(Counterfactual(changes, distance, *predicted(model, label, y, *results), changed))
+    words_now, free = said(model, label, y, p), len(names) - len({*fixed})
+    return Counterfactuals(wished.about, words_now, tuple(found), reached, exhaustive, free, words)
 
 
 def _candidates(
@@ -267,74 +261,3 @@ def _candidates(
         parts.append((np.full(len(places), i), places, distance))
     empty = (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
     return Candidates(*(np.concatenate(part) for part in zip(empty, *parts, strict=True)))
-
-
-def _goal(model: TableModel, wanted: Any, label: Any, y: Array, p: Array | None) -> _Goal:
-    """Return the wanted prediction, given the results for the row."""
-    schema = model.schema
-    if p is None:
-        return _goal_of_number(schema.target, wanted, float(y[0]))
-    if schema.task == "multilabel":
-        if wanted is not None:
-            raise ValueError("wanted: there are several labels: give the one to change as the label.")
-        index = output(model, label, y, p).at or 0
-        now, column = int(y[0, index]), schema.targets[index]
-        return _Goal(
-            f"{column.name} = {column.categories[1 - now]}",
-            lambda y, _: y[:, index] != now,
-            lambda _, p: (1 - 2 * now) * _known(p)[:, index],
-        )
-    names = [str(name) for name in schema.classes]
-    if wanted is None and len(names) == 2:
-        wanted = names[1 - names.index(str(y[0]))]
-    if wanted is not None and str(wanted) not in names:
-        raise ValueError(f"wanted: {wanted!r} is not a class of {schema.target!r}. {did_you_mean(str(wanted), names)}")
-    chosen = names.index(str(y[0] if wanted is None else wanted))
-    sign, value = (1, schema.classes[chosen]) if wanted is not None else (-1, y[0])
-    return _Goal(
-        f"{schema.target} {'=' if sign > 0 else '≠'} {value}",
-        lambda y, _: (y == value) if sign > 0 else (y != value),
-        lambda _, p: sign * (_known(p)[:, chosen] - np.delete(_known(p), chosen, axis=1).max(axis=1)),
-    )
-
-
-def _goal_of_number(target: str, wanted: Any, now: float) -> _Goal:
-    if wanted is None:
-        raise ValueError(f'wanted: {target!r} is a number: give the wanted one, as in 100, "above 100" or "below 100".')
-    side, _, number = str(wanted).replace(":", " ").strip().rpartition(" ")
-    try:
-        end = float(number)
-    except ValueError:
-        end = np.nan
-    if side not in ("", "above", "below") or not np.isfinite(end):
-        raise ValueError(f'wanted: expected a number, "above 100" or "below 100", got {wanted!r}.')
-    more = side == "above" or (not side and now < end)
-    words = {"above": "above", "below": "below"}.get(side, "at least" if more else "at most")
-    compare = {"above": np.greater, "below": np.less}.get(side, np.greater_equal if more else np.less_equal)
-    return _Goal(f"{target} {words} {short(end)}", lambda y, _: compare(y, end), lambda y, _: y if more else -y)
-
-
-def _known(p: Array | None) -> Array:
-    return np.asarray(p)
-
-
-def _predicted(model: TableModel, label: Any, now: Array, y: Array, p: Array | None) -> tuple[Any, float | None]:
-    """Return the prediction for one row, and its probability."""
-    if p is None:
-        return float(y[0]), None
-    if model.schema.task == "multilabel":
-        index = output(model, label, now, p).at or 0
-        return model.schema.targets[index].categories[int(y[0, index])], float(
-            p[0, index] if y[0, index] else 1 - p[0, index]
-        )
-    index = [str(name) for name in model.schema.classes].index(str(y[0]))
-    return model.schema.classes[index], float(p[0, index])
-
-
-def _said(model: TableModel, label: Any, y: Array, p: Array | None) -> str:
-    """Return the prediction for one row in words."""
-    value, _ = _predicted(model, label, y, y, p)
-    target = model.schema.target
-    if model.schema.task == "multilabel":
-        target = model.schema.targets[output(model, label, y, p).at or 0].name
-    return f"{target} = {short(value) if p is None else value}"
