@@ -20,7 +20,7 @@ import small_tables
 from chainrule import tables
 from chainrule.cli.app import app
 from chainrule.tables import models
-from chainrule.tables.serving import search, shapley
+from chainrule.tables.serving import explained, search, shapley
 from chainrule.tables.serving.search import Candidates
 from test_package import HIDE
 
@@ -252,12 +252,34 @@ def test_without_a_background_values_are_drawn_from_the_distributions_of_trainin
     assert found.base == pytest.approx(model.predict(rows).mean(), rel=0.2)
     assert found.base + found.total == pytest.approx(found.prediction, rel=1e-5)
     assert cr.tables.contributions(model, rows[5]) == found
+    assert next(one.amount for one in found.columns if one.column == "notes") == 0  # training had no missing texts
     changes = cr.tables.counterfactuals(model, rows[5], wanted=float(found.prediction + 20))
     for one in changes.found:
         assert model.predict(one.row)[0] >= found.prediction + 20
     model = cr.tables.TableModel(model._table._replace(reference=None), model._model)
     with pytest.raises(ValueError, match="background: the model has no distributions of training: give some rows"):
         cr.tables.contributions(model, rows[5])
+
+
+def test_values_of_every_kind_are_drawn_as_they_are_read(tmp_path):
+    tables.save(small_tables.trained("binary"), tmp_path / "run")
+    model, row = cr.load(tmp_path / "run"), small_tables.frame(9).to_dicts()[3]
+    made, _ = explained.some_rows(model, row, None, 500, 0)
+    read = model.read(made)
+    assert model.notes == ()
+    for column in model.schema.used:
+        found, values = model.reference.columns[column.name], read[column.name]
+        if column.kind == "text":
+            assert {*values} == {row[column.name]}
+        elif column.kind in ("number", "date"):
+            known = values[~np.isnan(values)]
+            assert {*known} == {*found.quantiles[1:-1]}
+            assert np.isnan(values).mean() == pytest.approx(found.missing, abs=0.05)
+        elif column.kind == "yes/no":
+            assert {*values} == {0.0, 1.0}
+        else:
+            assert {*values} == {*found.values} | ({"(missing)"} if found.missing else set())
+    assert all(re.fullmatch(r"\d\d\.\d\d\.20\d\d", text) for text in made["opened"])
 
 
 def nearest_single(model, row, background, reached):
@@ -424,6 +446,19 @@ def test_odd_rows_are_explained(loaded):
             assert 0 < one.distance <= 3
     alone = cr.tables.contributions(model, rows[1], rows[1])
     assert [one.amount for one in alone.columns] == [0.0] * len(KEPT)
+
+
+def test_a_constant_model_has_no_contributions_and_no_counterfactuals(loaded, monkeypatch):
+    model, rows = loaded["regression"], rows_of()
+    monkeypatch.setattr(type(model), "outputs", lambda _, X: (np.full(len(X), 7.25), None))
+    found = cr.tables.contributions(model, rows[0], rows)
+    assert (found.base, found.total, found.prediction) == (7.25, 0.0, 7.25)
+    assert "7.250 (base) + 0.000 (contributions) = 7.250 (prediction)" in str(found)
+    changes = cr.tables.counterfactuals(model, rows[0], rows, wanted=8)
+    assert (changes.found, changes.reached) == ((), False)
+    monkeypatch.setattr(type(model), "outputs", lambda _, X: (np.full(len(X), np.nan), None))
+    with pytest.raises(ValueError, match="the price is not a finite number for this row or for the background"):
+        cr.tables.contributions(model, rows[0], rows)
 
 
 def test_errors_say_what_to_give(loaded):

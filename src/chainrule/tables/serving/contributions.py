@@ -143,7 +143,8 @@ def contributions(
     row : dict, or a data frame with one row
     background : rows, as :meth:`TableModel.predict` takes them, optional
         What the row is compared with, such as some of the training rows. By default, rows are made up: each column is
-        drawn by itself from its distribution in training, without texts.
+        drawn by itself from its distribution in training. Texts are empty, or not compared if training had no empty
+        ones.
     label : optional
         The class whose probability is explained: by default the positive one of two, or else the predicted one. For
         several labels, one of them: by default the first that is predicted.
@@ -189,7 +190,7 @@ def contributions(
     evaluations = check_count("contributions", "evaluations", evaluations)
     given = one_row(row)
     x = model.inputs(given)
-    others, words = some_rows(model, background, rows, seed)
+    others, words = some_rows(model, given, background, rows, seed)
     X = model.inputs(others)
     y, p = model.outputs(x)
     explained = output(model, label, y, p)

@@ -118,7 +118,7 @@ class Counterfactuals:
         for one in self.found:
             p = "" if one.probability is None else f" ({fixed(one.probability, 2)})"
             predicted = short(one.prediction) if isinstance(one.prediction, float) else clean(one.prediction, VALUE)
-            ends = (f"{predicted}{p}", fixed(one.distance, 2))
+            ends = (f"{predicted}{p}", fixed(one.distance, 3))
             for i, change in enumerate(one.changes):
                 before, after = (shown(value, VALUE) for value in (change.before, change.after))
                 lines.append((f"{'and ' * (i > 0)}{clean(change.column, NAME)}", before, after, *ends))
@@ -200,7 +200,7 @@ def counterfactuals(
     classification" (2019).
     """
     given = one_row(row)
-    others, words = some_rows(model, background, rows, seed)
+    others, words = some_rows(model, given, background, rows, seed)
     names = [column.name for column in model.schema.used]
     fixed = [fixed] if isinstance(fixed, str) else [*fixed]
     for name in fixed:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,11 +13,14 @@ from chainrule._internal.checks import check_count
 from chainrule._internal.names import did_you_mean
 from chainrule._internal.typing import Array
 from chainrule.pages.formatting import MISSING, clean, rows
+from chainrule.tables.date_words import SEPARATOR
 from chainrule.tables.schema import Column
 from chainrule.tables.serving.cells import EPOCH
 from chainrule.tables.serving.given import columns
 from chainrule.tables.serving.model import TableModel
 from chainrule.tables.serving.reference import Distribution
+
+PLAIN = re.compile(r"(?:[^%]|%[dmYHMS])*")  # formats that Python writes as they are read
 
 __all__ = ["Output", "of_columns", "one_row", "output", "shown", "some_rows"]
 
@@ -45,16 +49,19 @@ def one_row(given: Any) -> dict[str, Any]:
     return {name: values[0] for name, values in _at(found, [0]).items()}
 
 
-def some_rows(model: TableModel, given: Any, most: int, seed: int) -> tuple[dict[str, list[Any]], str]:
+def some_rows(
+    model: TableModel, row: Mapping[str, Any], given: Any, most: int, seed: int
+) -> tuple[dict[str, list[Any]], str]:
     """Return the values of up to ``most`` rows by column, as given, with words for these rows.
 
     Those of ``given`` are drawn with the seed and kept in their order. Without them, as many rows are made up: each
-    column by itself, from its distribution in training.
+    column by itself, from its distribution in training. Texts are missing there, or if training had none missing, that
+    of the row.
     """
     most, seed = check_count("background", "rows", most), check_count("background", "seed", seed, 0)
     rng = np.random.default_rng(seed)
     if given is None:
-        return _made_up(model, most, rng), f"{rows(most)}, each column drawn by itself from those of training"
+        return _made_up(model, row, most, rng), f"{rows(most)}, each column drawn by itself from those of training"
     found, count = columns(given)
     if not count:
         raise ValueError("background: expected at least one row.")
@@ -62,23 +69,22 @@ def some_rows(model: TableModel, given: Any, most: int, seed: int) -> tuple[dict
     return _at(found, places), f"{rows(len(places))} of the background"
 
 
-def _made_up(model: TableModel, count: int, rng: np.random.Generator) -> dict[str, list[Any]]:
+def _made_up(model: TableModel, row: Mapping[str, Any], count: int, rng: np.random.Generator) -> dict[str, list[Any]]:
     if model.reference is None:
         raise ValueError("background: the model has no distributions of training: give some rows, or train it again.")
-    return {
-        column.name: _drawn(column, model.reference.columns[column.name], count, rng) for column in model.schema.used
-    }
+    made = {c.name: _drawn(c, model.reference.columns[c.name], count, rng) for c in model.schema.used}
+    own = [c.name for c in model.schema.used if c.kind == "text" and not model.reference.columns[c.name].missing]
+    return made | {name: [row.get(name)] * count for name in own}
 
 
 def _drawn(column: Column, found: Distribution, count: int, rng: np.random.Generator) -> list[Any]:
-    """Return values of a column in training: quantiles of numbers without the ends, frequent values, or no text."""
+    """Return values of a column in training: quantiles of numbers without the ends, or frequent values; no texts."""
     known: list[Any] = [*found.values]
     weights = np.array(found.counts[: len(known)], np.float64)
     if column.kind in ("number", "date"):
         known = [*found.quantiles[1:-1]]
         if column.kind == "date":
-            known = [EPOCH + dt.timedelta(seconds=seconds) for seconds in known]
-            known = [at.date() if at.time() == dt.time() else at for at in known]
+            known = [_written(EPOCH + dt.timedelta(seconds=seconds), column) for seconds in known]
         elif column.read_as == "whole":
             known = [int(number) for number in known]
         weights = np.ones(len(known))
@@ -87,6 +93,14 @@ def _drawn(column: Column, found: Distribution, count: int, rng: np.random.Gener
     places = rng.choice(len(known), count, p=weights / weights.sum())
     absent = rng.random(count) < found.missing
     return [None if no else known[i] for i, no in zip(places.tolist(), absent.tolist(), strict=True)]
+
+
+def _written(at: dt.datetime, column: Column) -> Any:
+    """Return a date as the column has it: a text in its format, or a value."""
+    form = (column.date_format or "").partition(SEPARATOR)[0]
+    if form and PLAIN.fullmatch(form):
+        return at.strftime(form)
+    return at.date() if at.time() == dt.time() else at
 
 
 def _at(found: dict[str, Any], places: Sequence[int]) -> dict[str, list[Any]]:
