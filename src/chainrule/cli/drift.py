@@ -27,8 +27,11 @@ def drift(
 ) -> None:
     """Compare the rows of FILE, and the network's predictions for them, with those of training.
 
-    Values that do not fit their column count as missing. The exit status is 3 if a distribution moved: its population
-    stability index is at least --psi, and more than chance explains.
+    Values that do not fit their column count as missing.
+
+    The exit status is 3 if a distribution moved: its population stability index is at least --psi.
+
+    A few rows differ by chance: such differences do not count.
     """
     require("polars", "tables")
     from chainrule.cli.table_runs import drifted  # noqa: PLC0415  (an extra)
