@@ -1,4 +1,4 @@
-"""What ``chainrule evaluate`` says about labeled rows of a table, beside their scores."""
+"""Sentences of ``chainrule evaluate`` on labeled rows of a table, and their scores by group."""
 
 from __future__ import annotations
 

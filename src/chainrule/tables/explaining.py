@@ -35,7 +35,7 @@ __all__ = ["Asked", "explain"]
 
 
 class Asked(NamedTuple):
-    """What to explain: the arguments of :func:`chainrule.tables.contributions` and ``counterfactuals``.
+    """The arguments of :func:`chainrule.tables.contributions` and ``counterfactuals``.
 
     ``background`` are rows to compare with, by default the others of the same table, or the distributions of
     training if these are few.

@@ -1,4 +1,4 @@
-"""What would change the prediction for one row: the nearest changes to values of other rows, with NumPy alone."""
+"""Counterfactuals: the nearest changes of a row to values of other rows that change the prediction, with NumPy alone."""
 
 from __future__ import annotations
 
