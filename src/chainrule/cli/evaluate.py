@@ -32,8 +32,9 @@ def evaluate(
 ) -> None:
     """Evaluate the network in FOLDER on the held-out rows of a data set, or on a file: scores by class, and overall.
 
-    For a run on a table: whether the scores differ from those of training by more than chance, and how reliable the
-    probabilities or prediction intervals are.
+    For a run on a table, this says whether scores differ from those of training by more than chance.
+
+    It also says how reliable the probabilities or prediction intervals are.
     """
     given = options.reading() | ({} if by is None else {"by": by})
     commands_of(folder).evaluate(folder, dataset, data, **given)

@@ -56,8 +56,9 @@ def explain(
 ) -> None:
     """Explain one prediction: the equations of each layer, forward and backward, with the numbers of one row.
 
-    For a run on a table, this starts with the contribution of each column to the prediction (Shapley values), the
-    nearest changes of the row that would change it, and the inputs computed from the columns.
+    For a run on a table, this starts with the contribution of each column to the prediction (Shapley values).
+
+    The nearest changes of the row that would change the prediction follow, and the inputs computed from the columns.
 
     One entry of each gradient is checked against a central difference of the loss.
     """

@@ -1,4 +1,4 @@
-"""Counterfactuals: the nearest changes of a row to values of other rows that change the prediction, with NumPy alone."""
+"""Counterfactuals: the nearest changes of a row, to values of other rows, that change the prediction."""
 
 from __future__ import annotations
 
