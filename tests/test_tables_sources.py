@@ -363,8 +363,12 @@ class TestSeveral:
             FileNotFoundError, match=r"the folder deep has no table.* give a pattern such as 'deep/\*/\*"
         ):
             read("deep")
-        with pytest.raises(FileNotFoundError, match=r"no such file: .*csv"):
+        with pytest.raises(ValueError, match=r"\*.csv: several files cannot be streamed: join them into one Parquet"):
             open_table("*.csv")
+        with pytest.raises(
+            ValueError, match=r"^postgresql://ann@host/shop cannot be streamed: give a Parquet or CSV file"
+        ):
+            open_table("postgresql://ann:s3c@host/shop")
 
     def test_a_file_whose_name_looks_like_a_pattern(self):
         put("t[1].csv", CSV)
