@@ -15,7 +15,7 @@ __all__ = ["is_database", "is_local", "is_pattern", "place", "scheme", "shown", 
 
 
 def scheme(source: str) -> str:
-    """Return what stands before ``://``, or "" for a file.
+    """Return the part before ``://``, or "" for a file.
 
     >>> scheme("https://example.org/t.csv"), scheme("t.csv")
     ('https', '')
