@@ -177,6 +177,21 @@ class TestOptions:
         ):
             refused("train", "moons", *option, match=f"{option[0].replace('no-', '')} applies only to tables")
 
+    def test_a_test_file_of_another_kind(self):
+        frame = passengers()
+        source, test = database(frame[:200]), "test.csv"
+        frame[200:].write_csv(test)
+        options = {"parameters": SMALL, "query": "SELECT * FROM t", "test": test}
+        trained = tables.train(source, "survived", **options)
+        assert trained.split.test == 100
+        with sqlite3.connect("other.db") as base:
+            base.execute("CREATE TABLE one (a)")
+            base.execute(f"CREATE TABLE t ({', '.join(frame.columns)})")
+            base.executemany(f"INSERT INTO t VALUES ({', '.join('?' * frame.width)})", frame[200:].rows())
+        base.close()
+        again = tables.train(source, "survived", **options | {"test": "sqlite:///other.db"})
+        assert again.scores == trained.scores
+
 
 def power_cut(*_, **__):
     raise RuntimeError("power cut")

@@ -3,6 +3,7 @@
 import bz2
 import datetime as dt
 import gzip
+import hashlib
 import http.server
 import io
 import lzma
@@ -174,6 +175,19 @@ class TestBombs:
         with pytest.raises(unpacking.TooLargeError, match=r"t.xlsx has .* kB, but could take 412 GB or more in memory"):
             read("t.xlsx")
 
+    def test_the_bound_is_no_less_than_the_size(self):
+        FRAME.write_excel("t.xlsx")
+        content = Path("t.xlsx").read_bytes()
+        assert 0 < sheet_sizes(content) <= sheet_sizes(content, 2**30) < 10_000
+        for old, new in (
+            (b' r="B2"', b" r='XFD9999'"),
+            (b' r="B2"', b' r="&#88;FD9999"'),
+            (b'<c r="B2"', b'<c ph="0" r="XFD9999"'),
+        ):
+            FRAME.write_excel("t.xlsx")
+            odd = changed("t.xlsx", lambda part, xml, old=old, new=new: xml.replace(old, new))
+            assert sheet_sizes(odd, 2**30) > 9999 * 16384 * 24, new
+
     def test_a_long_text_in_many_cells(self):
         workbook("t.xlsx", {"Data": [["a"], ["b"]]})
         row = b'<row r="%d"><c r="A%d" t="s"><v>1</v></c></row>'
@@ -272,6 +286,7 @@ class TestArchives:
         ):
             read("t.zip")
         assert_frame_equal(read("t.zip/a.csv").frame, FRAME)
+        assert read("t.zip/a.csv").sha256 == hashlib.sha256(CSV).hexdigest()
         assert read(here / "t.zip" / "b" / "c.csv.gz").frame.rows() == [(5,), (6,)]
         with pytest.raises(ValueError, match=r"t.zip has no a.cs. Did you mean 'a.csv'\? It has: a.csv, "):
             read("t.zip/a.cs")
