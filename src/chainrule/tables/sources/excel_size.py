@@ -70,7 +70,7 @@ def sheet_sizes(content: bytes, most: int = 0) -> int:
 
 
 def _bound(xml: bytes, longest: int) -> int:
-    """Return a bound on the memory of a sheet, if each cell begins with its place, as programs write it; else the largest integer."""
+    """Return a bound on the memory of a sheet; the largest integer unless each cell begins with its place."""
     cells = re.findall(rb'<(?:\w+:)?c\s+r="([A-Z]{1,3})(\d{1,10})"', xml)
     if b"<!" in xml or len(cells) != len(re.findall(rb"<(?:\w+:)?c\b", xml)):
         return sys.maxsize
