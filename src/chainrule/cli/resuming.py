@@ -192,7 +192,8 @@ def _confirm(resume: Path, files: list[tuple[Any, Any]]) -> None:
     *sources, (_, query) = files
     named = [there for _, there in sources if isinstance(there, str)]
     for path in named:
-        if is_local(path) and not is_pattern(path) and not Path(split_member(path)[0]).exists():
+        place = Path(split_member(path)[0])
+        if is_local(path) and not (is_pattern(path) or place.is_file() or place.is_dir()):
             raise FileNotFoundError(f"--resume: the training run in {resume} reads {path}, which is not a file here.")
     asked = [there for now, there in files if now is None and isinstance(there, str)]
     if asked and sys.stdin.isatty():

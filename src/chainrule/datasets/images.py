@@ -151,4 +151,5 @@ def _folders(place: Path) -> list[Path]:
 
 
 def _images(place: Path) -> list[Path]:
-    return sorted(path for path in place.iterdir() if path.suffix.lower() in ENDINGS and path.name[0] not in "._")
+    inside = (path for path in place.iterdir() if path.suffix.lower() in ENDINGS and path.name[0] not in "._")
+    return sorted(path for path in inside if path.is_file())
