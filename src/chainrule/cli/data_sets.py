@@ -16,6 +16,7 @@ from chainrule.cli.options import TrainOptions, as_text
 from chainrule.cli.output import say, tell
 from chainrule.cli.progress import LiveBar, terminal
 from chainrule.cli.resuming import Plan
+from chainrule.datasets.images import has_images
 from chainrule.files import networks
 from chainrule.files.writing import replacing
 from chainrule.training.callbacks import Callback, EarlyStopping, Progress, Run
@@ -26,7 +27,15 @@ def begin(source: str, asked: TrainOptions) -> Plan:
     """Return the plan of a training run on a data set, with every option decided."""
     name = data.find(source)
     recipe = recipes.resolve(name, **asked.given())
-    arguments = data.arguments(name, recipe.seed, asked.data)
+    folder = asked.data
+    if name == data.IMAGES and has_images(source):
+        if asked.data is not None:
+            raise ValueError("--data: only mnist is read from another folder; omit it for images.")
+        folder = Path(source)
+    arguments = data.arguments(name, recipe.seed, folder, asked.image_size)
+    if name == data.IMAGES and asked.batch_size is None:
+        rows = (1 - data.TEST) * (1 - data.VALIDATION) * data.count(arguments) - 2  # to train on, at least
+        recipe = dataclasses.replace(recipe, batch_size=max(1, min(recipe.batch_size, int(rows))))
     kept = dataclasses.asdict(recipe) | {"layers": as_text(recipe.layers)}
     return Plan(resuming.DATA_SET, name, kept, arguments)
 
@@ -36,7 +45,8 @@ def run(plan: Plan, folder: Path, asked: TrainOptions) -> None:
     name, quiet = plan.source, asked.quiet
     recipe = recipes.resolve(name, **plan.options)
     rows, test = data.load(name, plan.arguments, recipe.seed)
-    network = recipes.network(recipe, rows.X.shape[1], len(rows.classes))
+    image = data.image_shape(plan.arguments) if name == data.IMAGES else None
+    network = recipes.network(recipe, rows.X.shape[1], len(rows.classes), image)
     settings = recipes.arguments(recipe)
     part = data.VALIDATION_MNIST if name == "mnist" else data.VALIDATION
     validation = max(1, round(part * len(rows)))

@@ -16,13 +16,22 @@ from chainrule._internal.checks import check_count, check_real, check_split_seed
 from chainrule.tables.unpacking import VARIABLE, size_of
 
 TABLE, NET, LEARN, SEARCH, RUN = "Tables", "Network", "Training", "Search", "Run"
-DATA_SETS_ONLY = ("schedule", "warm_up", "data")
+DATA_SETS_ONLY = ("schedule", "warm_up", "data", "image_size")
 TABLES_ONLY = (
     "target", "task", "categorical", "numeric", "drop", "date", "test", "validation", "time_column", "group", "weight",
     "folds", "class_weight", "delimiter", "decimal", "na", "header", "skip", "encoding", "sheet", "query", "stream",
     "print_python", "fast", "metric", "threshold", "minutes",
 )  # fmt: skip
-RUN_ONLY = ("data", "stream", "print_python", "out", "overwrite", "resume", "quiet")  # not kept with a training run
+RUN_ONLY = (
+    "data",
+    "image_size",
+    "stream",
+    "print_python",
+    "out",
+    "overwrite",
+    "resume",
+    "quiet",
+)  # not kept with a training run
 PARAMETERS = {
     "activation": "activation", "dropout": "dropout", "input_dropout": "input_dropout", "l1": "l1", "l2": "alpha",
     "max_norm": "max_norm", "optimizer": "solver", "learning_rate": "learning_rate_init", "clip_norm": "gradient_clip",
@@ -38,7 +47,7 @@ REALS: dict[str, dict[str, Any]] = {
     "learning_rate": {"low": 0.0, "open_low": True},
     "minutes": {"low": 0.0, "open_low": True},
 }
-COUNTS = {"folds": 2, "epochs": 1, "batch_size": 1, "patience": 0, "rows": 2}
+COUNTS = {"image_size": 1, "folds": 2, "epochs": 1, "batch_size": 1, "patience": 0, "rows": 2}
 UNBOUNDED = ("max_norm", "clip_norm")  # 0 means no bound
 
 
@@ -226,6 +235,7 @@ class TrainOptions(TableOptions):
     label_smoothing: Annotated[Real, option(LEARN, "Share of each target spread evenly over all classes.")] = None
     seed: Annotated[Count, option(RUN, "Random seed for the data, split and training. Default: 0.")] = None
     data: Annotated[File, option(RUN, "Folder with the MNIST files.", metavar="FOLDER")] = None
+    image_size: Annotated[Count, option(RUN, "Resize images to N x N pixels; by default all have one size.")] = None
     out: Annotated[File, option(RUN, "Output folder. Default: runs/DATASET.", metavar="FOLDER")] = None
     overwrite: Annotated[bool, option(RUN, "Overwrite the results in the output folder.", "--overwrite")] = False
     resume: Annotated[File, option(RUN, "Resume the interrupted training run in this folder.", metavar="FOLDER")] = None

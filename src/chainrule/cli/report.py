@@ -12,6 +12,7 @@ import numpy as np
 from chainrule import plotting
 from chainrule._internal.extras import require
 from chainrule.datasets import Dataset
+from chainrule.layers import Conv2D
 from chainrule.network import Network
 from chainrule.training.history import History
 
@@ -72,7 +73,8 @@ def draw(folder: Path, network: Network, history: History, data: Dataset, outcom
         if outcome.right < len(data):
             images = plotting.plot_mistakes(data.X, data.t, outcome.p, data.classes, data.image_shape)
             plots["mistakes.png"] = images
-        plots["weights.png"] = plotting.plot_weights(network, data.image_shape)
+        if not any(isinstance(layer, Conv2D) for layer in network.layers):
+            plots["weights.png"] = plotting.plot_weights(network, data.image_shape)
     if network.input_shape == (2,):
         plots["boundary.png"] = plotting.plot_boundary(network, data.X, data.t, data.classes)
     for name, figure in plots.items():

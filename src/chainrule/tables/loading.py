@@ -21,7 +21,7 @@ from chainrule.tables.labeled import labeled
 from chainrule.tables.reading import Table, read
 from chainrule.tables.result import Split
 from chainrule.tables.schema import Column, Schema
-from chainrule.tables.sources.names import shown
+from chainrule.tables.sources.names import is_database, shown
 from chainrule.tables.streaming.on_disk import OnDisk
 from chainrule.tables.streaming.opening import open_table
 
@@ -123,7 +123,8 @@ def load(
         notes = (*notes, *some)
     else:
         how = f"the rows of {shown(os.fspath(own))}"
-        reads = {name: value for name, value in reads.items() if name != "decimal"}
+        kept = ("delimiter", "header", *(["query"] if is_database(os.fspath(own)) else []))  # the schema has the rest
+        reads = {name: value for name, value in reads.items() if name in kept}
         table_test = _table(own, target, reads, schema, stream=stream)
         held = _of_file(table_test, schema, seed)
         if measured.reads:
