@@ -3,8 +3,10 @@
 import datetime as dt
 import json
 import math
+import re
+import runpy
 import shutil
-import warnings
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
@@ -18,11 +20,17 @@ import pytest
 import chainrule as cr
 import small_tables
 from chainrule import tables
-from chainrule.export import build, comparing, saving
+from chainrule.export import build, comparing, numpy_script, saving
 from chainrule.export.comparing import Case
 from chainrule.tables import converting, models
+from chainrule.tables.number_patterns import is_plain
+from chainrule.tables.schema import KINDS as KINDS_OF_COLUMNS
+from chainrule.tables.schema import TASKS
+from chainrule.tables.serving.steps import STEPS
 
-TABLES, FEW, ROWS = 60, 4, 90
+TABLES, ROWS = 60, 90
+FEW = (0, 5, 19, 30)  # of each task
+FLOOR = 45  # tables that ONNX takes
 START = dt.date(2015, 1, 1)
 NAMES = (  # of columns: strange ones, and those that generated code uses itself
     "size", "größe", "a b", "a_b", "__proto__", "constructor", "int", "1", "x", "y", "row", "rows", "self", "class", "keys0", "table0",
@@ -49,9 +57,9 @@ def money(value):
     return f"{value:,.2f}".translate({44: ".", 46: ","}) + " €"
 
 
-def some(rng, values, *odd):
+def some(rng, values, *odd, share=0.15):
     """Return the values with some others among them."""
-    return [odd[rng.integers(len(odd))] if rng.random() < 0.15 else value for value in values]
+    return [odd[rng.integers(len(odd))] if rng.random() < share else value for value in values]
 
 
 KINDS = {  # a function of (rng) that returns the values of a column, and values that training did not have
@@ -91,26 +99,67 @@ KINDS = {  # a function of (rng) that returns the values of a column, and values
     "digits": (lambda rng: [int(f"{day:%Y%m%d}") for day in days(rng)], [None, 20611231]),
     "text": (lambda rng: [" ".join(rng.choice(small_tables.WORDS, 8)) for _ in range(ROWS)],
              [None, "", "no such words ... ÄÖÜ 12", "Straße ΑΒΓ 日本語 x1_2 it's 😀", "near NEAR near"]),
+    "berlin": (lambda rng: pl.Series(moments(rng)).dt.replace_time_zone("Europe/Berlin", ambiguous="earliest", non_existent="null").to_list(), [None]),
+    "month": (lambda rng: [f"{day:%Y-%m}" for day in days(rng)], [None, "2061-12"]),
+    "month digits": (lambda rng: [int(f"{day:%Y%m}") for day in days(rng)], [None, 206112]),
+    "minutes": (lambda rng: [f"{at:%d/%m/%Y %H:%M}" for at in moments(rng)], [None, "31/12/2061 23:59"]),
+    "fraction": (lambda rng: [f"{at:%Y-%m-%dT%H:%M:%S}.{rng.integers(0, 999):03d}" for at in moments(rng)], [None, "2061-12-31T23:59:59.999"]),
+    "offset": (lambda rng: [f"{at:%Y-%m-%dT%H:%M:%S}+01:00" for at in moments(rng)], [None, "2061-12-31T23:59:59+02:00"]),
+    "short year": (lambda rng: [f"{day:%d.%m.%y}" for day in days(rng)], [None, "31.12.61"]),
+    "holes german": (lambda rng: some(rng, [f"{day:%d.%m.%Y}" for day in days(rng)], "unknown", None), [None, "31.12.2061", "unknown"]),
+    "percent": (lambda rng: [f"{v:.1f} %" for v in rng.uniform(0, 99, ROWS)], [None, "120 %"]),
+    "grouped": (lambda rng: [f"{v:,}" for v in rng.integers(0, 10**6, ROWS)], [None, "9,999,999"]),
+    "mixed": (lambda rng: some(rng, [f"{v:.2f}" for v in rng.normal(size=ROWS)], "unknown", "-"), [None, "unknown", "-", "1e3", "inf", " 2.5 "]),
+    "duration": (lambda rng: [dt.timedelta(seconds=int(v)) for v in rng.integers(0, 10**5, ROWS)], [None, dt.timedelta(days=40)]),
+    "time of day": (lambda rng: [at.time() for at in moments(rng)], [None, dt.time(12)]),
+    "am": (lambda rng: [f"{at:%I:%M %p}" for at in moments(rng)], [None, "12:30 am"]),
+    "tenths": (lambda rng: (rng.integers(0, 5, ROWS) / 10).tolist(), [None, 0.25]),
+    "halves yes/no": (lambda rng: (rng.integers(1, 3, ROWS) / 2).tolist(), [None, 0.25]),
+    "whole halves": (lambda rng: some(rng, rng.integers(0, 3, ROWS).astype(float).tolist(), math.nan), [None, 9.0]),
+    "truth words": (lambda rng: rng.choice(["TRUE", "FALSE"], ROWS).tolist(), [None, "true"]),
+    "digits words": (lambda rng: rng.choice(["001", "002", "010"], ROWS).tolist(), [None, "1"]),
     "decimal": (lambda rng: [Decimal(f"{v:.2f}") for v in rng.uniform(0, 99, ROWS)], [None]),
     "constant": (lambda rng: [5.0] * ROWS, [None]),
     "nothing": (lambda rng: [None] * ROWS, [None]),
     "rare": (lambda rng: np.where(np.arange(ROWS) == 5, "once", "often").tolist(), [None, "never"]),
 }  # fmt: skip
-CATEGORIES = ("code", "holes code", "half code", "long code", "many codes", "mostly 0")
+CATEGORIES = (
+    "code",
+    "holes code",
+    "half code",
+    "long code",
+    "many codes",
+    "mostly 0",
+    "tenths",
+    "whole halves",
+    "digits words",
+)
 
 
 def target(rng, number, task):
     """Return the names of the targets and their columns."""
     yes = np.where(number > rng.normal() / 2, "yes", "no")
     if task == "binary":
-        of = (*(np.array(LABELS)[rng.permutation(len(LABELS))[:2]] for _ in range(2)), np.array([0, 1]), np.array([False, True]))
+        of = (
+            *(np.array(LABELS)[rng.permutation(len(LABELS))[:2]] for _ in range(2)),
+            np.array([0, 1]),
+            np.array([False, True]),
+        )
         return {"target": of[rng.integers(4)][(number > 0.3).astype(int)]}
     if task == "multiclass":
         of = (np.array(LABELS)[rng.permutation(len(LABELS))[:4]], np.array([2, 3, 5, 7]))
         return {"target": of[rng.integers(2)][np.digitize(number, [-0.8, 0.0, 0.8])]}
     if task == "multilabel":
-        return {"sold": yes, "late": (number + rng.normal(size=ROWS) > 0).astype(int), "at home": rng.choice(["ü", "no"], ROWS)}
-    return {"target": (1e4 * number, np.exp(2 * number), np.round(np.exp(number) * rng.integers(0, 2, ROWS), 2))[rng.integers(3)]}
+        return {
+            "sold": yes,
+            "late": (number + rng.normal(size=ROWS) > 0).astype(int),
+            "at home": rng.choice(["ü", "no"], ROWS),
+        }
+    return {
+        "target": (1e4 * number, np.exp(2 * number), np.round(np.exp(number) * rng.integers(0, 2, ROWS), 2))[
+            rng.integers(3)
+        ]
+    }
 
 
 def random_table(seed):
@@ -123,16 +172,22 @@ def random_table(seed):
         chosen.append("number")
     names = dict(zip(chosen, rng.permutation(NAMES).tolist(), strict=False))
     values = {kind: KINDS[kind][0](rng) for kind in chosen}
-    odd = {kind: [rng.choice(KINDS[kind][1], replace=True) if False else KINDS[kind][1][rng.integers(len(KINDS[kind][1]))] if rng.random() < 0.3 else value for value in values[kind]] for kind in chosen}
+    odd = {kind: some(rng, values[kind], *KINDS[kind][1], share=0.3) for kind in chosen}
     number = rng.normal(size=ROWS)
     task = ("binary", "multiclass", "regression", "multilabel")[seed // 2 % 4]
     goals = target(rng, number, task)
     frame = pl.DataFrame({names[kind]: values[kind] for kind in chosen}, strict=False)
-    rows = pl.DataFrame([pl.Series(names[kind], odd[kind], dtype=frame[names[kind]].dtype, strict=False) for kind in chosen])
+    rows = pl.DataFrame(
+        [pl.Series(names[kind], odd[kind], dtype=frame[names[kind]].dtype, strict=False) for kind in chosen]
+    )
     options = {"categorical": [names[kind] for kind in chosen if kind in CATEGORIES]}
     if seed % 2:
         sizes = [(8,), (6, 5), ()][seed // 8 % 3]
-        options["parameters"] = {"max_iter": 3, "hidden_layer_sizes": sizes, "activation": ["relu", "tanh", "logistic"][seed // 8 % 3]}
+        options["parameters"] = {
+            "max_iter": 3,
+            "hidden_layer_sizes": sizes,
+            "activation": ["relu", "tanh", "logistic"][seed // 8 % 3],
+        }
         options["parameters"] |= {"dtype": "float64"} if seed % 5 == 0 else {}
     elif task == "binary":
         options |= [{"metric": "f1"}, {"threshold": "cost:10:1"}, {}, {"metric": "balanced-accuracy"}][seed // 8 % 4]
@@ -141,7 +196,6 @@ def random_table(seed):
     elif task == "multiclass":
         options |= [{"metric": "balanced-accuracy"}, {"parameters": {"class_weight": "balanced"}}, {}][seed // 8 % 3]
     return frame, rows, goals, options
-
 
 
 # ---------------------------------------------------------------- answers
@@ -194,7 +248,9 @@ def by_pipeline(run):
 def by_numpy(run):
     rows = run.rows.to_dicts()
     if run.saved.schema.task == "regression":
-        return Answers(run.model.predict(rows).reshape(-1, 1), None, np.stack(run.model.predict_interval(rows, 0.8), axis=1))
+        return Answers(
+            run.model.predict(rows).reshape(-1, 1), None, np.stack(run.model.predict_interval(rows, 0.8), axis=1)
+        )
     return Answers(run.model.predict_proba(rows), run.model.predict(rows).tolist())
 
 
@@ -215,10 +271,17 @@ def typed(run):
     for i, row in enumerate(run.rows.to_dicts()):
         for column in run.program.columns:
             value, of = row[column.name], columns[column.name]
-            if isinstance(value, str) and (column.kind == "number" or (column.kind == "date" and not column.formats)):
+            plain = isinstance(value, int | float | None) or (
+                isinstance(value, str) and not column.unit and is_plain(of.notation)
+            )
+            if (column.kind == "number" and not plain) or (
+                column.kind == "date" and isinstance(value, str) and not column.formats
+            ):
                 row[column.name] = float(read[column.name][i])
             elif isinstance(value, dt.date):
-                row[column.name] = value.replace(tzinfo=None).isoformat() if isinstance(value, dt.datetime) else value.isoformat()
+                row[column.name] = (
+                    value.replace(tzinfo=None).isoformat() if isinstance(value, dt.datetime) else value.isoformat()
+                )
             elif isinstance(value, Decimal) or (of.kind != "number" and type(value) is int and abs(value) > 2**53):
                 row[column.name] = str(value)
         made.append({column.name: row[column.name] for column in run.program.columns})
@@ -255,12 +318,11 @@ def differences(run, ours, theirs, tolerance):
     off = np.abs(theirs.y - ours.y).max(axis=1)
     if bad := np.flatnonzero(~(off <= tolerance * scale)).tolist():
         yield f"{len(bad)} rows are off, by up to {np.nanmax(off) / scale:.1e}: {run.rows.row(bad[0], named=True)}"
-    if ours.ends is not None and theirs.ends is not None:
-        if not np.allclose(theirs.ends, ours.ends, rtol=0, atol=tolerance * scale):
-            yield "intervals"
+    if theirs.ends is not None and not np.allclose(theirs.ends, ours.ends, rtol=0, atol=tolerance * scale):
+        yield "the ends of intervals are off"
     if ours.labels is None:
         return
-    ensemble = run.model.ensemble
+    ensemble = run.model.model.ensemble
     limits = 0.5 if ensemble is None or ensemble.thresholds is None else ensemble.thresholds
     for row, (a, b, p) in enumerate(zip(ours.labels, theirs.labels, ours.y, strict=True)):
         if run.saved.schema.task == "multilabel":
@@ -289,35 +351,134 @@ def compared(runs, folder):
     return told, counts
 
 
-if __name__ == "__main__":
-    import sys, time, tempfile, traceback
-    from pathlib import Path
-    models.ensemble = small_tables.small_ensembles
-    folder = Path(tempfile.mkdtemp())
-    import collections
-    cr.tables.TableModel.ensemble = property(lambda self: self._model.ensemble)
-    t = time.perf_counter()
-    def one(seed):
-        try:
-            return trained(seed, folder / f"run{seed}")
-        except Exception as e:
-            traceback.print_exc(limit=-3)
-            print(seed)
-    runs = [run for seed in range(int(sys.argv[1]), int(sys.argv[2])) if (run := one(seed))]
-    print([(r.seed, r.refused) for r in runs if r.refused])
-    print(time.perf_counter() - t)
-    told, counts = [], collections.Counter()
-    bad = {}
+# ---------------------------------------------------------------- tests
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models, "ensemble", small_tables.small_ensembles)
+        yield
+
+
+def trained_all(seeds, folder):
+    return [trained(seed, folder / f"run{seed}") for seed in seeds]
+
+
+def test_a_few_tables(tmp_path):
+    told, counts = compared(trained_all(FEW, tmp_path), tmp_path)
+    assert told == []
+    assert counts["NumPy"] == len(FEW)
+
+
+@pytest.fixture(scope="module")
+def every(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tables")
+    return trained_all(range(TABLES), folder), folder
+
+
+@pytest.mark.slow
+def test_sixty_tables(every):
+    runs, folder = every
+    told, counts = compared(runs, folder)
+    print(f"{TABLES} tables, {2 * ROWS} rows each, compared with the pipeline: {counts}")
+    assert told == []
+    assert counts["NumPy"] == counts["script"] == TABLES
+    assert counts["ONNX"] == TABLES - sum(bool(run.refused) for run in runs) >= FLOOR
+    for name, tool in (("C", "gcc"), ("JavaScript", "node")):
+        assert counts.get(name) == (TABLES if shutil.which(tool) else None)
+
+
+@pytest.mark.slow
+def test_what_onnx_refuses(every):
+    """Hashed words, and integers that float64 does not have; nothing else."""
+    runs, _ = every
     for run in runs:
-        sub = folder / f"code{run.seed}"
-        sub.mkdir()
-        try:
-            a, c = compared([run], sub)
-            told += a
-            counts.update(c)
-        except Exception as e:
-            print("FAILED", run.seed, repr(e)[:600])
-            traceback.print_exc(limit=-2)
-    print(time.perf_counter() - t)
-    print("\n".join(told))
-    print(counts)
+        used = run.saved.schema.used
+        texts = [column.name for column in used if column.kind == "text"]
+        long = [column for column in used for key in column.categories if key.isdigit() and int(key) > 2**53]
+        if texts:
+            reason = f"ONNX has no operator to hash words, as needed for the column {texts[0]!r}."
+        elif long:
+            reason = f"its numbers are float64, which cannot represent every category, such as {long[0].categories[0]}."
+        else:
+            assert not run.refused
+            continue
+        assert run.refused == f"pipeline.onnx was not written: {reason}"
+
+
+@pytest.mark.slow
+def test_every_kind_is_among_the_tables(every):
+    runs, _ = every
+    assert len(KINDS) <= TABLES
+    schemas = [run.saved.schema for run in runs]
+    assert {column.kind for schema in schemas for column in schema.columns} >= {*KINDS_OF_COLUMNS} - {"identifier"}
+    assert {schema.task for schema in schemas} == {*TASKS}
+    models_ = [run.model for run in runs]
+    assert {type(step).__name__ for model in models_ for step in model.table.steps} == STEPS.keys()
+    assert any(model.model.ensemble and model.model.ensemble.thresholds is not None for model in models_)
+    units = [model.table.unit or model.model.ensemble.unit for model in models_ if model.schema.task == "regression"]
+    assert {(unit.shift is not None, bool(unit.low >= 0)) for unit in units} >= {(False, False), (True, True)}
+    assert {name for schema in schemas for name in (column.name for column in schema.columns)} == {*NAMES}
+
+
+IN_C = """
+#include <stdio.h>
+#include "m.h"
+int main(void) {
+    double y, coverage, low, high;
+    while (scanf("%lf %lf", &y, &coverage) == 2) {
+        m_interval(y, coverage, &low, &high);
+        printf("%.17g %.17g\\n", low, high);
+    }
+    return 0;
+}
+"""
+IN_JS = """
+import { readFileSync } from "node:fs";
+import { interval } from "./m.mjs";
+const [rows, coverages] = JSON.parse(readFileSync(0, "utf8"));
+const end = (of) => { try { return of(); } catch (error) { return error.message; } };
+console.log(JSON.stringify(coverages.map((coverage) => rows.map((row) => end(() => interval(row, coverage))))));
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("positive", [False, True])
+def test_intervals_in_code(every, positive, tmp_path):
+    runs, _ = every
+    run = next(run for run in runs if run.saved.schema.task == "regression" and (run.model.least == 0) == positive)
+    rows, coverages = typed(run), [0.5, 0.8, 0.9]
+    expected = [np.stack(run.model.predict_interval(run.rows, share), axis=1) for share in coverages]
+    scale = np.abs(expected[-1]).max()
+    script = numpy_script.script(run.program)
+    (tmp_path / "m.py").write_text(script)
+    interval = runpy.run_path(str(tmp_path / "m.py"))["interval"]
+    for share, ends in zip(coverages, expected, strict=True):
+        np.testing.assert_allclose(interval(rows, share), ends, rtol=0, atol=1e-6 * scale)
+    most = len(run.program.halves) / 100
+    refused = f"coverage: expected a share of 0.01 to {most:g}, got 0.999."
+    with pytest.raises(ValueError, match=re.escape(refused)):
+        interval(rows, 0.999)
+    saving.save(run.model, tmp_path / "m.mjs")
+    if shutil.which("node"):
+        text = json.dumps([rows, [*coverages, 0.999]]).replace("Infinity", "1e999").replace("NaN", "null")
+        *found, last = json.loads(ran(["node", "--input-type=module", "--eval", IN_JS], tmp_path, text))
+        for made, ends in zip(found, expected, strict=True):
+            np.testing.assert_allclose(made, ends, rtol=0, atol=1e-5 * scale)
+        assert last == [refused] * len(rows)
+    saving.save(run.model, tmp_path / "m.c")
+    if shutil.which("gcc"):
+        (tmp_path / "main.c").write_text(IN_C)
+        ran(["gcc", *comparing.FLAGS, "main.c", "m.c", "-o", "main", "-lm"], tmp_path)
+        y = run.model.predict(run.rows)
+        given = "".join(f"{value!r} {share}\n" for share in (*coverages, 0.999, 0.0) for value in y.tolist())
+        made = np.array([line.split() for line in ran(["./main"], tmp_path, given).splitlines()], float)
+        np.testing.assert_allclose(made[: -2 * len(y)], np.concatenate(expected), rtol=1e-12)
+        assert np.isnan(made[-2 * len(y) :]).all()
+
+
+def ran(command, folder, text=None):
+    done = subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -117,6 +117,7 @@ class Checker:
         """Return a column in the type of the schema."""
         if values.dtype.is_nested() or values.dtype == pl.Object:
             raise nested(column)
+        values = self._without_empty(values, column)
         if column.kind == "number":
             read = _number(values, column, self._schema.format.decimal)
             self._found.bare[column.name] += quantities.bare(values, column.notation.unit)
@@ -141,6 +142,14 @@ class Checker:
         if column.name in self._seen:
             self._count_unseen(read, column.name)
         return read
+
+    def _without_empty(self, values: pl.Series, column: Column) -> pl.Series:
+        """Return values in which empty texts are missing, unless training had them."""
+        if values.dtype != pl.String or column.kind == "text":
+            return values
+        known = self._seen.get(column.name)
+        keeps = column.kind == "many" if known is None else "" in known
+        return values if keeps else values.set(values == "", None)
 
     def _count_unseen(self, values: pl.Series, name: str) -> None:
         counts = values.drop_nulls().cast(pl.String).alias(name).value_counts(name="count of rows")
@@ -257,7 +266,12 @@ def _category(values: pl.Series, column: Column) -> pl.Series:
         return texts.replace_strict(spelled, default=None, return_dtype=pl.Boolean)
     if values.dtype.is_temporal():
         return pl.Series(column.name, [None] * len(values), dtype=_type(column))
+    if column.read_as == "whole" and values.dtype == pl.Int64:
+        return values
     numbers = values.cast(pl.Float64, strict=False)
     if column.read_as == "number":
         return numbers
-    return numbers.set(numbers != numbers.round(), None).cast(pl.Int64, strict=False)
+    whole = numbers.set(numbers != numbers.round(), None).cast(pl.Int64, strict=False)
+    if values.dtype == pl.String:  # float64 lacks integers beyond 2^53
+        return values.str.replace(r"^\+([0-9])", "$1").cast(pl.Int64, strict=False).fill_null(whole)
+    return whole

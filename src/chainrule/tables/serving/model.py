@@ -51,6 +51,10 @@ class TableModel:
         The columns of the table and their types, and the targets.
     classes_ : (classes,) array
         The classes of a classification; the names of the labels if there are several.
+    table : chainrule.tables.serving.files.Table
+        The steps that prepare the rows, the unit of the target, and the widths of intervals.
+    model : Classifier or Regressor
+        The networks, which take prepared inputs.
 
     Examples
     --------
@@ -67,7 +71,7 @@ class TableModel:
     """
 
     def __init__(self, table: Table, model: Classifier | Regressor) -> None:
-        self.schema, self._table, self._model = table.schema, table, model
+        self.schema, self.table, self.model = table.schema, table, model
         known = [step for step in table.steps if isinstance(step, Lookup)]
         many = {column.name for column in table.schema.used if column.kind == "many"}
         self._reader = Reader(self.schema, {s.columns[0]: s.keys for s in known if s.columns[0] in many})
@@ -117,9 +121,14 @@ class TableModel:
 
     def interval(self, y: Array, coverage: float = 0.9) -> tuple[Array, Array]:
         """Return the ends of intervals around predicted numbers, as :meth:`predict_interval` does for their rows."""
-        half = self._table.widths.half(coverage)
-        unit = self._table.unit or (self._model.ensemble and self._model.ensemble.unit)
-        return np.maximum(y - half, 0.0 if unit is not None and unit.low >= 0 else -np.inf), y + half
+        half = self.table.widths.half(coverage)
+        return np.maximum(y - half, self.least), y + half
+
+    @property
+    def least(self) -> float:
+        """The least number that is predicted: 0 for a target that is never negative, else -∞."""
+        unit = self.table.unit or (self.model.ensemble and self.model.ensemble.unit)
+        return 0.0 if unit is not None and unit.low >= 0 else -np.inf
 
     def read(self, rows: Any) -> dict[str, Array]:
         """Return the columns of rows as the preparation takes them; :attr:`notes` are those on these rows.
@@ -130,15 +139,15 @@ class TableModel:
 
     def predictions(self, columns: Columns) -> tuple[Array, Array | None]:
         """Return the predictions for columns as read, and the probabilities (None for a number), from one pass."""
-        X = inputs(self._table.steps, columns)
-        if isinstance(self._model, Classifier):
-            return self._model.predict_both(X)
-        y, unit = self._model.predict(X), self._table.unit
+        X = inputs(self.table.steps, columns)
+        if isinstance(self.model, Classifier):
+            return self.model.predict_both(X)
+        y, unit = self.model.predict(X), self.table.unit
         return (y if unit is None else unit(y.reshape(-1, 1).astype(np.float64)).ravel()), None
 
     def inputs(self, rows: Any) -> Array:
         """Return the prepared inputs of the network, (rows, inputs)."""
-        return inputs(self._table.steps, self.read(rows))
+        return inputs(self.table.steps, self.read(rows))
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -146,7 +155,7 @@ class TableModel:
         return self._reader.notes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._table, self._model)  # the reader is made anew
+        return type(self), (self.table, self.model)  # the reader is made anew
 
     def __repr__(self) -> str:
         names = [column.name for column in self.schema.used]
