@@ -397,7 +397,7 @@ AGE, WHEN, PLAN = (
         ((AGE,), [], "no rows to predict: expected at least one."),
         ((AGE,), {"age": []}, "no rows to predict: expected at least one."),
         ((AGE,), {"age": [1, "old", "x"]}, "'age' is a number, but row 2 has 'old' (2 rows in total): correct it."),
-        ((AGE,), [{"age": 1}, {"age": ""}], "'age' is a number, but row 2 has '' (1 row in total): correct it."),
+        ((AGE,), [{"age": 1}, {"age": " "}], "'age' is a number, but row 2 has ' ' (1 row in total): correct it."),
         ((AGE,), [{"age": [1, 2]}], "'age' has lists or structs: expected a number."),
         ((AGE,), {"age": {"years": 3}}, "'age' has lists or structs: expected a number."),
         ((AGE,), {"age": np.ones((2, 2))}, "'age' has lists or structs: expected a number."),

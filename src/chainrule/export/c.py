@@ -155,8 +155,8 @@ def _interval(program: Program) -> Iterator[str]:
     """Yield the body of the function that writes the ends of an interval."""
     n = len(program.halves)
     yield f"    static const double halves[{n}] = {{{lines(numbers(np.array(program.halves)))}}};"
-    yield f"    double percent = ceil(coverage * 100 - 1e-7), half = NAN;\n    if (percent >= 1 && percent <= {n}) "\
-          "half = halves[(int)percent - 1];"  # fmt: skip
+    yield "    double percent = ceil(coverage * 100 - 1e-7), half = NAN;"
+    yield f"    if (percent >= 1 && percent <= {n}) half = halves[(int)percent - 1];"
     yield "    *low = y - half;\n    *high = y + half;"
     if program.least == 0:
         yield "    if (*low < 0) *low = 0;"

@@ -55,9 +55,8 @@ def _values(column: Input, count: int, rng: np.random.Generator) -> list[Any]:
     low, high = (_end(end) for end in (column.low, column.high))
     if column.kind in ("number", "date"):
         found: list[Any] = rng.uniform(low, high, count).tolist()
-        found = (
-            [(EPOCH + dt.timedelta(seconds=round(v))).isoformat() for v in found] if column.kind == "date" else found
-        )
+        if column.kind == "date":
+            found = [(EPOCH + dt.timedelta(seconds=round(seconds))).isoformat() for seconds in found]
     elif column.kind == "text":
         found = [" ".join(rng.choice(["a new bright kitchen", "near the lake", "..."], 2)) for _ in range(count)]
     else:

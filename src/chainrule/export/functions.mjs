@@ -207,7 +207,7 @@ function join(...parts) {
 
 /** The value of a column as a number (NaN for missing), or as a text. */
 function read(row, column) {
-  const { name, kind, values, missing, read_as } = column;
+  const { name, kind, values, missing } = column;
   let value = Object.hasOwn(row, name) ? row[name] : undefined;
   if (value === undefined && !column.optional) {
     throw new Error(`${name} is missing: give null where a value is unknown.`);
@@ -218,20 +218,22 @@ function read(row, column) {
   if (kind === "number") return none ? NaN : number(value, name);
   if (kind === "date") return none ? NaN : seconds(value, column);
   if (none) return kind === "yes/no" ? NaN : missing;
-  if (read_as === "whole" && text !== "") {
-    const exact = number(value, name);
-    if (!Number.isInteger(exact)) throw new Error(`${name} is an integer, but got ${JSON.stringify(value)}.`);
-    value = /^[-+]?\d+$/.test(text) ? BigInt(text.replace("+", "")) : BigInt(exact);
-  }
-  if (read_as === "number" && text !== "") {
-    const exact = number(value, name);
-    value = values.find((known) => number(known, name) === exact) ?? exact;
-  }
+  const known = label(value, text, column);
+  return kind === "yes/no" ? [NaN, 0, 1][values.indexOf(known) + 1] : known;
+}
+
+/** A category as in training: 1 and "1.0" are one. */
+function label(value, text, { name, values, read_as }) {
+  if (read_as === "text") return String(value);
   if (read_as === "boolean") {
-    value = new Map([["true", true], ["1", true], ["false", false], ["0", false]]).get(text.toLowerCase());
-    if (value === undefined) throw new Error(`${name} is true or false, but got ${JSON.stringify(text)}.`);
+    const found = new Map([["true", "true"], ["1", "true"], ["false", "false"], ["0", "false"]]).get(text.toLowerCase());
+    if (found === undefined) throw new Error(`${name} is true or false, but got ${JSON.stringify(text)}.`);
+    return found;
   }
-  return kind === "yes/no" ? [NaN, 0, 1][values.indexOf(String(value)) + 1] : String(value);
+  const exact = number(value, name);
+  if (read_as === "number") return values.find((known) => number(known, name) === exact) ?? String(exact);
+  if (!Number.isInteger(exact)) throw new Error(`${name} is an integer, but got ${JSON.stringify(value)}.`);
+  return String(BigInt(/^[-+]?\d+$/.test(text) ? text.replace("+", "") : exact));
 }
 
 /** A number, also from a text; beyond 1e100 it is infinite. */

@@ -44,21 +44,28 @@ def read(row: dict[str, Any], column: dict[str, Any]) -> Any:
         return math.nan if none else seconds(value, column)
     if none:
         return math.nan if kind == "yes/no" else column["missing"]
-    if column["read_as"] == "whole" and text:
-        exact = number(value, name)
-        if not exact.is_integer():
-            raise ValueError(f"{name} is an integer, but got {value!r}.")
-        value = int(text) if re.fullmatch(r"[-+]?\d+", text) else int(exact)
-    elif column["read_as"] == "number" and text:
-        exact = number(value, name)
-        value = next((known for known in values if float(known) == exact), exact)
-    elif column["read_as"] == "boolean":
-        value = {"true": "true", "1": "true", "false": "false", "0": "false"}.get(text.lower())
-        if value is None:
-            raise ValueError(f"{name} is true or false, but got {text!r}.")
+    known = label(value, text, column)
     if kind == "yes/no":
-        return float(values.index(str(value))) if str(value) in values else math.nan
-    return str(value)
+        return float(values.index(known)) if known in values else math.nan
+    return known
+
+
+def label(value: Any, text: str, column: dict[str, Any]) -> str:
+    """Return a category as in training: 1, 1.0 and "1" are one."""
+    name, read_as = column["name"], column["read_as"]
+    if read_as == "text":
+        return str(value)
+    if read_as == "boolean":
+        found = {"true": "true", "1": "true", "false": "false", "0": "false"}.get(text.lower())
+        if found is None:
+            raise ValueError(f"{name} is true or false, but got {text!r}.")
+        return found
+    exact = number(value, name)
+    if read_as == "number":
+        return next((known for known in column["values"] if float(known) == exact), str(exact))
+    if not exact.is_integer():
+        raise ValueError(f"{name} is an integer, but got {value!r}.")
+    return str(int(text) if re.fullmatch(r"[-+]?\d+", text) else int(exact))
 
 
 def number(value: Any, name: str) -> float:

@@ -145,11 +145,11 @@ class Checker:
 
     def _without_empty(self, values: pl.Series, column: Column) -> pl.Series:
         """Return values in which empty texts are missing, unless training had them."""
-        if values.dtype != pl.String or column.kind == "text":
+        seen = self._seen.get(column.name)
+        known = column.kind in ("text", "many") if seen is None else "" in seen
+        if values.dtype != pl.String or (known and column.read_as == "text"):
             return values
-        known = self._seen.get(column.name)
-        keeps = column.kind == "many" if known is None else "" in known
-        return values if keeps else values.set(values == "", None)
+        return values.set(values == "", None)
 
     def _count_unseen(self, values: pl.Series, name: str) -> None:
         counts = values.drop_nulls().cast(pl.String).alias(name).value_counts(name="count of rows")
@@ -266,11 +266,14 @@ def _category(values: pl.Series, column: Column) -> pl.Series:
         return texts.replace_strict(spelled, default=None, return_dtype=pl.Boolean)
     if values.dtype.is_temporal():
         return pl.Series(column.name, [None] * len(values), dtype=_type(column))
-    if column.read_as == "whole" and values.dtype == pl.Int64:
+    return _integers(values) if column.read_as == "whole" else values.cast(pl.Float64, strict=False)
+
+
+def _integers(values: pl.Series) -> pl.Series:
+    """Return numbers, also in texts, as integers; null for others."""
+    if values.dtype == pl.Int64:
         return values
     numbers = values.cast(pl.Float64, strict=False)
-    if column.read_as == "number":
-        return numbers
     whole = numbers.set(numbers != numbers.round(), None).cast(pl.Int64, strict=False)
     if values.dtype == pl.String:  # float64 lacks integers beyond 2^53
         return values.str.replace(r"^\+([0-9])", "$1").cast(pl.Int64, strict=False).fill_null(whole)

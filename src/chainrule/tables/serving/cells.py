@@ -105,7 +105,8 @@ class _Cells:
         self._codes = dict(zip(column.categories, (0.0, 1.0), strict=True)) if column.kind == "yes/no" else None
         self._label = {"whole": _whole, "number": _decimal, "boolean": _truth}.get(column.read_as, _text)
         self._is_number = column.kind in ("number", "date", "yes/no")
-        self._keeps_empty = column.kind == "text" or (seen is not None and "" in seen)
+        known = "" in seen if seen is not None else column.kind in ("text", "many")
+        self._keeps_empty = known and column.read_as == "text"
         self._missing: Any = np.nan if self._is_number else "" if column.kind == "text" else HOLE
         reads = {"number": self._as_numbers, "date": self._as_dates}
         self._read: Callable[[Part, RowNotes], Any] = reads.get(column.kind, self._as_labels)
