@@ -570,6 +570,10 @@ def test_values_that_do_not_fit_are_refused_in_a_sentence(tmp_path):
         ({"built": "2001-02-29"}, "1 ? is a date, but got '2001-02-29': write it as 2024-12-31."),
         ({"at": "2001-02-03T00:00:00Z"}, "class is a date, but got '2001-02-03T00:00:00Z': write it as 2024-12-31."),
         ({"code": "x"}, "constructor is a number, but got 'x'."),
+        ({"code": 1.5}, "constructor is an integer, but got 1.5."),
+        ({"sold": "maybe"}, "</script> is true or false, but got 'maybe'."),
+        ({"size": "1_000"}, "int is a number, but got '1_000'."),
+        ({"size": "0x10"}, "int is a number, but got '0x10'."),
         ({"street": ...}, "größe is missing: give {} where a value is unknown."),
     ]
     good = rows[1]
