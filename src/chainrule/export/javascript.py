@@ -74,9 +74,9 @@ def _exported(program: Program, row: str) -> list[str]:
     if not program.classes:
         kind = "number" if n == 1 else "number[]"
         result = "outputs(%s)[0]" if n == 1 else "[...outputs(%s)]"
-        found = [f"/**\n * Return the prediction.\n * {given}\n * @returns {{{kind}}}\n */",
+        plain = [f"/**\n * Return the prediction.\n * {given}\n * @returns {{{kind}}}\n */",
                  f"export function predict({row}) {{\n  return {result % row};\n}}"]  # fmt: skip
-        return [*found, *_interval(program, given)] if program.halves else found
+        return [*plain, *_interval(program, given)] if program.halves else plain
     limits = program.thresholds is not None
     if program.several:
         kind, about = "number[]", "1 for each label that applies, else 0"

@@ -62,8 +62,8 @@ def _predict(program: Program) -> list[str]:
     head = "def predict(rows: Any) -> list[Any]:\n"
     if not program.classes:
         one = "[:, 0]" if program.y.size == 1 else ""
-        found = [f'{head}    """Return the prediction for each row."""\n    return outputs(rows){one}.tolist()']
-        return [*found, _interval(program)] if program.halves else found
+        plain = [f'{head}    """Return the prediction for each row."""\n    return outputs(rows){one}.tolist()']
+        return [*plain, _interval(program)] if program.halves else plain
     limits = None if program.thresholds is None else f"np.array({program.thresholds.tolist()!r})"
     if program.several:
         about, found = "1 for each label that applies, else 0", f"(p > {limits or 0.5}).astype(int).tolist()"
