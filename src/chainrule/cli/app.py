@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from chainrule._version import __version__
-from chainrule.cli import check, evaluate, explain, export, predict, sample, serve, train, tune
+from chainrule.cli import check, evaluate, explain, export, json_output, predict, sample, serve, train, tune
 
 app = typer.Typer(
+    cls=json_output.Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -37,4 +38,4 @@ for command in (
     train.train, tune.tune, evaluate.evaluate, predict.predict, serve.serve, export.export, explain.explain,
     check.check, sample.sample,
 ):  # fmt: skip
-    app.command()(command)
+    app.command(cls=json_output.Command)(json_output.takes_json(command))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ import typer
 
 from chainrule._internal.extras import require
 from chainrule.cli import config as config_module
+from chainrule.cli import json_output
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.folder import MODEL, is_table_run
 from chainrule.cli.options import Overwrite, option
@@ -85,10 +87,13 @@ def _to_code(source: Path, path: Path, *, overwrite: bool) -> None:
     given = f"{program.y.size} {'probabilities' if program.classes else 'predictions'}"
     bytes_ = sum(len(text.encode()) for text in files.values())
     about = f"it takes {size(program)}" if path.suffix == ".c" else f"{bytes_:,} bytes"
-    tell(
-        f"{' and '.join(map(str, reversed(files)))}: {taken}, {given}; {about}; "
-        f"{comparing.compared(model, program, path, count, low, high)}"
-    )
+    comparison = comparing.compared(model, program, path, count, low, high)
+    tell(f"{' and '.join(map(str, reversed(files)))}: {taken}, {given}; {about}; {comparison}")
+    json_output.record(
+        kind="table" if program.columns else "network", folder=source, language=path.suffix.lstrip("."),
+        files=[*files], inputs=program.x.size if program.x else len(program.columns), outputs=program.y.size,
+        bytes=bytes_, comparison=comparison,
+    )  # fmt: skip
 
 
 def _loaded(source: Path) -> tuple[Any, tuple[str, ...], tuple[float, float]]:
@@ -133,11 +138,15 @@ def _to_onnx(source: Path, onnx: Path, opset: int | None, *, overwrite: bool) ->
     X = np.random.default_rng(0).uniform(low, high, (ROWS, *shape)).astype(dtype)
     inputs, outputs = (" x ".join(map(str, sizes)) for sizes in (shape, network.output_shape))
     many = len(model.graph.input) > 1
+    comparison = "not compared: it has columns of text." if many else _compare(content, predict, X)
     tell(
         f"{onnx}: {inputs} {'columns' if many else 'inputs'}, {outputs} {model.graph.output[-1].name}, {dtype}, "
-        f"opset {model.opset_import[0].version}, {len(content):,} bytes; "
-        f"{'not compared: it has columns of text.' if many else _compare(content, predict, X)}"
+        f"opset {model.opset_import[0].version}, {len(content):,} bytes; {comparison}"
     )
+    json_output.record(
+        kind="network", folder=source, language="onnx", files=[onnx], inputs=math.prod(shape),
+        outputs=math.prod(network.output_shape), bytes=len(content), comparison=comparison,
+    )  # fmt: skip
 
 
 def _read(source: Path) -> tuple[Any, dict[str, str], tuple[float, float]]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.cli import checks as gradient_checks
-from chainrule.cli import report, tables
+from chainrule.cli import json_output, report, tables
 from chainrule.cli.checks import Check
 from chainrule.cli.output import printable, say, tell, write_data
 from chainrule.files.writing import write_atomically
@@ -65,6 +65,13 @@ def evaluate(folder: Path, source: str | None, data: Path | None) -> None:
     known = {k: float(v) for k, v in there.items() if type(v) in (int, float)} if isinstance(there, dict) else {}
     rows = "1 row" if len(y) == 1 else f"{len(y):,} rows"
     around = intervals(schema, held, measured)
+    json_output.record(
+        kind="table", source=source, folder=folder, rows=len(y), task=schema.task, classes=schema.classes,
+        scores=json_output.scored(measured), intervals=json_output.scored(around),
+        scores_in_training=json_output.scored(known),
+    )  # fmt: skip
+    if schema.is_classification:
+        json_output.record(by_class=report.by_class(t, labels, [*map(str, schema.classes)]))
     tell(tables.beside(rows, "this file", measured, around, {"held out in training": known}))
     if lines := _worst(schema, held, t, labels):
         tell(f"\n{lines}")
@@ -116,6 +123,10 @@ def to_onnx(folder: Path, out: Path) -> None:
         raise ValueError(said.removeprefix(converting.NONE))
     write_atomically(out, content)
     said = said.removeprefix("pipeline.onnx, ").replace("held-out", "made-up")
+    json_output.record(
+        kind="table", folder=folder, language="onnx", files=[out], inputs=len(saved.schema.used), bytes=len(content),
+        comparison=said,
+    )  # fmt: skip
     tell(f"{out}: {len(content):,} bytes. {said}")
 
 
@@ -136,6 +147,8 @@ def predict(
     saved = _loaded(folder, data)
     if source != "-" and files.is_large(source):
         with tempfile.TemporaryDirectory() as place:  # nothing is printed before all rows have been checked
+            if out is None and json_output.is_asked():
+                raise ValueError("--json: the file is large: give a file for the predictions with --out.")
             path = out or Path(place, "predictions.csv")
             kind = output.kind(path)
             if kind not in ("csv", "parquet"):
@@ -159,14 +172,31 @@ def predict(
         table = read(source, schema=saved.schema, **reads)
         frame, notes = predicting.predict(saved, table.frame, interval=interval, coerce=coerce, keep=keep)
         rows, notes = frame.height, (*table.notes[1:], *notes)
-        if out is None:
+        if out is None and json_output.is_asked():
+            json_output.record(predictions=_predicted(frame, saved.schema, keep))
+        elif out is None:
             write_data(frame.write_csv())
         else:
             output.write(frame, out)
+    names = saved.schema.classes or [column.name for column in saved.schema.targets]
+    json_output.record(kind="table", source=source, folder=folder, rows=rows, out=out, task=saved.schema.task,
+                       classes=[] if saved.schema.task == "regression" else names)  # fmt: skip
     for note in notes:
         say(f"Note: {note}")
     if out is not None:
         say(f"Wrote {rows:,} rows to {out}")
+
+
+def _predicted(frame: pl.DataFrame, schema: Schema, keep: Sequence[str]) -> list[dict[str, Any]]:
+    """Return predictions for programs."""
+    found = []
+    several = schema.task == "multilabel"
+    for row in frame.iter_rows(named=True):
+        of: dict[str, Any] = {"kept": {name: row.pop(name) for name in keep}} if keep else {}
+        p = [row.pop(name) for name in [*row] if name.startswith("p_")]
+        of |= {"prediction": [*row.values()]} if several else row
+        found.append(of | ({"probabilities": p} if p else {}))
+    return found
 
 
 def _loaded(folder: Path, data: Path | None) -> SavedRun:

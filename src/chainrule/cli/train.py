@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from chainrule._internal.extras import require
-from chainrule.cli import resuming
+from chainrule.cli import json_output, resuming
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.folder import run_folder
 from chainrule.cli.options import DATA_SETS_ONLY, TABLES_ONLY, MaxUnpacked, TrainOptions, takes_options
@@ -64,6 +64,8 @@ def train(
         return
     plan = kind.begin(source, options)
     if options.print_python:
+        if json_output.is_asked():
+            raise ValueError("--print-python does not go with --json: omit one.")
         write_data(kind.script(plan, options))
         return
     stem = Path(plan.source).name.split(".")[0] if plan.source != "-" else ""

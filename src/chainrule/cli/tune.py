@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from chainrule._internal.extras import require
+from chainrule.cli import json_output
 from chainrule.cli.errors import INTERRUPTED, in_one_sentence, warnings_at_the_end
 from chainrule.cli.options import MaxUnpacked, TuneOptions, check_bounds, of_table, takes_options
 from chainrule.cli.output import say, tell
@@ -38,6 +39,7 @@ def tune(
     for package, extra in (("optuna", "tune"), ("polars", "tables"), ("skops", "tables")):
         require(package, extra)  # missing packages are reported before the search, not after it
     from chainrule.cli.progress import search  # noqa: PLC0415  (start-up time)
+    from chainrule.cli.tables import found  # noqa: PLC0415  (an extra)
     from chainrule.tables import save, tuning  # noqa: PLC0415  (an extra)
     from chainrule.tables.tuning.page import sentence  # noqa: PLC0415  (an extra)
 
@@ -58,6 +60,12 @@ def tune(
     tuned.trained.command = shlex.join(["chainrule", *sys.argv[1:]])
     save(tuned.trained, folder, overwrite=True)
     tuning.save(tuned, folder)
+    json_output.record(
+        **found(tuned.trained), folder=folder, best=tuned.best, measure=tuned.measure, value=tuned.value,
+        default_value=tuned.default_value, report=folder / "report.html",
+        trials=[{"number": t.number, "state": t.state, "value": t.value, "seconds": t.seconds, "point": t.point}
+                for t in tuned.trials],
+    )  # fmt: skip
     for message in tuned.trained.warnings:
         say(f"Warning: {message}")
     if not options.quiet:
