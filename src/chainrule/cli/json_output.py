@@ -137,10 +137,12 @@ def _reported(command: str) -> Iterator[None]:
         found.written = True  # nobody reads it
         raise
     except BaseException as error:
-        record(status=_status(error))
-        if not isinstance(error, typer.Exit):
+        record(status=(status := _status(error)))
+        if status == INTERRUPTED:
+            record(error="interrupted")
+        elif not isinstance(error, typer.Exit):
             said = error.format_message() if isinstance(error, UsageError) else str(error)
-            record(error=said or ("interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__))
+            record(error=said or type(error).__name__)
         raise
     finally:
         found.write()

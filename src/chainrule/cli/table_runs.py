@@ -118,14 +118,14 @@ def to_onnx(folder: Path, out: Path) -> None:
     rows = cast(check(frame, saved.schema)[0], saved.schema.columns)
     p = None if saved.schema.task == "regression" else saved.pipeline.predict_proba(rows)
     held = HeldOut(frame, np.zeros(len(rows)), saved.pipeline.predict(rows), p)
-    content, said = converting.convert(saved.pipeline, saved.schema, held)
+    content, said, difference = converting.convert(saved.pipeline, saved.schema, held)
     if content is None:
         raise ValueError(said.removeprefix(converting.NONE))
     write_atomically(out, content)
     said = said.removeprefix("pipeline.onnx, ").replace("held-out", "made-up")
     json_output.record(
         kind="table", folder=folder, language="onnx", files=[out], inputs=len(saved.schema.used), bytes=len(content),
-        comparison=said,
+        outputs=len(saved.schema.classes) or len(saved.schema.targets), comparison=said, largest_difference=difference,
     )  # fmt: skip
     tell(f"{out}: {len(content):,} bytes. {said}")
 

@@ -228,21 +228,24 @@ LANGUAGES: dict[str, tuple[str, Callable[[Sequence[Case]], list[Results] | None]
 """The program that runs the files of each suffix."""
 
 
-def compared(model: Any, program: Program, path: Path, count: int, low: float, high: float) -> str:
-    """Return a clause on the difference between the results of a file and those of the model, on random rows."""
+def compared(model: Any, program: Program, path: Path, count: int, low: float, high: float) -> tuple[str, float | None]:
+    """Return a clause on the largest difference between a file's results and the model's on random rows, and its size.
+
+    The size is None if they could not be compared.
+    """
     tool, run = LANGUAGES[path.suffix]
     try:
         rows = made_up(program, count, low, high)
         y, labels = expected(model, program, rows)
     except (OverflowError, ValueError) as error:  # an Embedding takes categories only; a schema may be damaged
-        return f"not compared: the network rejects random rows: {error}"
+        return f"not compared: the network rejects random rows: {error}", None
     try:
         found = run([Case(path, program, rows)])
     except (OSError, RuntimeError, subprocess.TimeoutExpired) as error:
-        return f"not compared: {' '.join(str(error).split())}"
+        return f"not compared: {' '.join(str(error).split())}", None
     if found is None:
-        return f"not compared: {tool} is not installed."
+        return f"not compared: {tool} is not installed.", None
     difference = float(np.abs(found[0][0] - y).max())
     clause = f"largest difference from chainrule on {len(rows)} {'made-up' if program.columns else 'random'} rows: "
     wrong = sum(a != b for a, b in zip(found[0][1], labels, strict=True)) if program.classes else 0
-    return f"{clause}{difference:.1e}{f'; {wrong} labels differ' if wrong else ''}."
+    return f"{clause}{difference:.1e}{f'; {wrong} labels differ' if wrong else ''}.", difference
