@@ -94,7 +94,7 @@ def run(plan: Plan, folder: Path, options: TrainOptions) -> None:
 
 
 def found(trained: Trained) -> dict[str, Any]:
-    """Return what a training run found, for programs."""
+    """Return the result of a training run, for programs."""
     schema, split = trained.schema, trained.split
     columns = [
         {"name": c.name, "kind": c.kind, "used": c.used, "dropped": c.dropped or None, "missing": c.missing,
