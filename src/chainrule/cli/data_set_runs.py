@@ -12,7 +12,7 @@ import numpy as np
 
 from chainrule.cli import config as config_module
 from chainrule.cli import data as data_module
-from chainrule.cli import report
+from chainrule.cli import json_output, report
 from chainrule.cli.config import Config
 from chainrule.cli.options import spelled
 from chainrule.cli.output import printable, say, tell, write_data
@@ -39,6 +39,11 @@ def evaluate(folder: Path, source: str | None, data: Path | None, **of_tables: A
             f"{config.dataset}, which has {len(config.classes)}: give the data set used for training."
         )
     outcome = report.measure(network, rows)
+    json_output.record(
+        kind="data set", source=rows.name, folder=folder, rows=len(rows), classes=rows.classes,
+        scores={"accuracy": outcome.accuracy, "loss": outcome.loss},
+        by_class=report.by_class(rows.t, outcome.labels, rows.classes),
+    )  # fmt: skip
     tell(f"{report.table(rows.t, outcome.labels, rows.classes)}\n\n{report.sentence(outcome)}")
 
 
@@ -62,7 +67,11 @@ def predict(folder: Path, source: str, out: Path | None, data: Path | None = Non
             "Were they scaled the same way?"
         )
     text = to_csv(p, config.classes, files)
-    if out is None:
+    json_output.record(kind="data set", source=source, folder=folder, rows=len(p), classes=config.classes, out=out)
+    if out is None and json_output.is_asked():
+        found = [{"prediction": config.classes[row.argmax()], "probabilities": row} for row in p]
+        json_output.record(predictions=found)
+    elif out is None:
         write_data(text)
     else:
         write_atomically(out, text.encode())

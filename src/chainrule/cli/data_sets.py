@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chainrule._internal.interrupt import deferred_interrupt
 from chainrule.cli import config as config_module
-from chainrule.cli import data, recipes, report, resuming
+from chainrule.cli import data, json_output, recipes, report, resuming
 from chainrule.cli.config import Config
 from chainrule.cli.folder import CONFIG, HISTORY, MODEL, OURS
 from chainrule.cli.options import TrainOptions, as_text
@@ -91,6 +91,11 @@ def run(plan: Plan, folder: Path, asked: TrainOptions) -> None:
             (new / CONFIG).write_text(config_module.to_json(config, recipe, counts, results), encoding="utf-8")
         if not interrupted:
             resuming.remove(folder)
+    json_output.record(
+        kind="data set", source=name, folder=folder, rows=counts, classes=rows.classes, epochs=len(history),
+        seconds=seconds, interrupted=interrupted, scores={"accuracy": outcome.accuracy, "loss": outcome.loss},
+        by_class=report.by_class(test.t, outcome.labels, test.classes),
+    )  # fmt: skip
     if not quiet:
         tell(f"\n{report.table(test.t, outcome.labels, test.classes)}\n")
     tell(report.sentence(outcome))

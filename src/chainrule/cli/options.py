@@ -181,8 +181,8 @@ class TableOptions(ReadOptions):
 
 
 @dataclass(frozen=True)
-class TrainOptions(TableOptions):
-    """The options of ``chainrule train``; None, False or an empty list if not given."""
+class TableTraining(TableOptions):
+    """The options of training on a table."""
 
     folds: Annotated[
         Count,
@@ -209,6 +209,12 @@ class TrainOptions(TableOptions):
     print_python: Annotated[
         bool, option(TABLE, "Print an equivalent Python script instead of training.", "--print-python")
     ] = False
+
+
+@dataclass(frozen=True)
+class NetworkOptions(TableOptions):
+    """The options for one network, and for its training."""
+
     layers: Annotated[Text, option(NET, 'Hidden layer sizes, such as "64,32", or "none".')] = None
     activation: Annotated[Text, option(NET, "Activation of the hidden layers: relu, tanh, sigmoid, gelu, ...")] = None
     dropout: Annotated[Real, option(NET, "Dropout rate after each hidden layer.")] = None
@@ -233,6 +239,12 @@ class TrainOptions(TableOptions):
         ),
     ] = None  # fmt: skip
     label_smoothing: Annotated[Real, option(LEARN, "Share of each target spread evenly over all classes.")] = None
+
+
+@dataclass(frozen=True)
+class TrainOptions(TableTraining, NetworkOptions):
+    """The options of ``chainrule train``; None, False or an empty list if not given."""
+
     seed: Annotated[Count, option(RUN, "Random seed for the data, split and training. Default: 0.")] = None
     data: Annotated[File, option(RUN, "Folder with the MNIST files.", metavar="FOLDER")] = None
     image_size: Annotated[Count, option(RUN, "Resize images to N x N pixels; by default all have one size.")] = None
@@ -243,8 +255,8 @@ class TrainOptions(TableOptions):
 
 
 @dataclass(frozen=True)
-class TuneOptions(TableOptions):
-    """The options of ``chainrule tune``."""
+class TuneOptions(TableTraining, NetworkOptions):
+    """The options of ``chainrule tune``: those of ``train`` for a network are fixed, and not searched."""
 
     trials: Annotated[Count, option(SEARCH, "Total number of trials, including those of a resumed study.")] = None
     minutes: Annotated[Real, option(SEARCH, "Time limit in minutes, including the final fit.")] = None
@@ -257,6 +269,29 @@ class TuneOptions(TableOptions):
         File, option(RUN, "Output folder for the study and results. Default: runs/FILE-tune.", metavar="FOLDER")
     ] = None
     quiet: Annotated[bool, option(RUN, "Print only the result and the output folder.", "--quiet")] = False
+    fast: Annotated[bool, option(None, "", "--fast", hidden=True)] = False  # hidden ones are refused
+    metric: Annotated[Text, option(None, "", hidden=True)] = None
+    threshold: Annotated[Text, option(None, "", hidden=True)] = None
+    stream: Annotated[bool, option(None, "", "--stream", hidden=True)] = False
+    print_python: Annotated[bool, option(None, "", "--print-python", hidden=True)] = False
+    schedule: Annotated[Text, option(None, "", hidden=True)] = None
+    warm_up: Annotated[Real, option(None, "", hidden=True)] = None
+    overwrite: Annotated[bool, option(None, "", "--overwrite", hidden=True)] = False
+    resume: Annotated[File, option(None, "", hidden=True)] = None
+
+
+NOT_TUNED = {
+    "fast": "is not needed: tune always searches for one network. Omit it.",
+    "metric": "does not go with tune, which minimizes the log loss, or the RMSE for a number. Omit it.",
+    "threshold": "does not go with tune, which compares probabilities. Omit it, and give it to train.",
+    "stream": "does not go with tune, which needs the table in memory: omit it, or give a sample of the rows.",
+    "print_python": "does not go with tune. Omit it.",
+    "schedule": "applies only to data sets, not tables: omit it.",
+    "warm_up": "applies only to data sets, not tables: omit it.",
+    "overwrite": "does not go with tune, which resumes the study in its folder: choose another folder with --out.",
+    "resume": "is not needed: the same command resumes the study in its folder. Omit it.",
+}
+"""Options of ``train`` that ``tune`` refuses, and why."""
 
 
 def of_table(given: Mapping[str, Any]) -> dict[str, Any]:

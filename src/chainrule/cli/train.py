@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from chainrule._internal.extras import require
-from chainrule.cli import resuming
+from chainrule.cli import json_output, resuming
 from chainrule.cli.data import IMAGES
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.folder import run_folder
@@ -69,6 +69,8 @@ def train(
         return
     plan = kind.begin(source, options)
     if options.print_python:
+        if json_output.is_asked():
+            raise ValueError("--print-python does not go with --json: omit one.")
         write_data(kind.script(plan, options))
         return
     place = plan.arguments["folder"] if plan.source == IMAGES else plan.source
