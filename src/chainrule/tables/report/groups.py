@@ -1,31 +1,24 @@
-r"""Scores of groups of rows, and which groups differ from all other rows by more than chance.
-
-If a group is like any other set of as many rows, the sum of its rows' losses (0 for a correct and 1 for a wrong
-prediction, or the squared error) is that of rows drawn at random without replacement. For right and wrong, that is
-Fisher's exact test. Other losses have a gamma distribution with the three moments of such a sum, and a few huge errors
-could mislead it: the ranks of the losses must agree. The p-values are corrected for the number of groups (Holm).
-
-Sources: Fisher, "The design of experiments" (1935); Mielke and Berry, "Permutation methods: a distance function
-approach" (2007), on the gamma distribution; Wilcoxon, "Individual comparisons by ranking methods" (1945); Holm, "A
-simple sequentially rejective multiple test procedure" (1979).
-"""
+"""Scores of groups of held-out rows, such as regions or age groups."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from chainrule._internal.names import did_you_mean
 from chainrule._internal.typing import Array
-from chainrule.pages.formatting import MISSING, clean, listed, rows
-from chainrule.tables import scores
+from chainrule.pages.blocks import Block, Cell, Heading, Row, Table, Text
+from chainrule.pages.formatting import MISSING, aligned, apart, clean, listed, rows
+from chainrule.tables import overrides, scores
 from chainrule.tables._polars import pl
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
+from chainrule.tables.report.data import LEVEL, Group, Grouped, ReportData
+from chainrule.tables.report.differences import tested
+from chainrule.tables.report.scoring import apart as ends
 from chainrule.tables.report.scoring import score_texts
 from chainrule.tables.report.uncertainty import as_numbers, interval
 from chainrule.tables.result import HeldOut
@@ -34,66 +27,14 @@ from chainrule.tables.schema import Schema
 SHOWN = 12  # groups of a column: those that differ, and the largest
 PARTS = 4  # of a column of numbers or dates, with as many rows each
 VALUES = 12  # distinct numbers that are groups by themselves
-LEVEL = 0.05  # chance that one group or more is said to differ if none does
 NAMED = 5  # groups in a sentence
 
-__all__ = ["Group", "Grouped", "found", "scored", "sentence"]
-
-
-class Group(NamedTuple):
-    """The scores of a group of rows.
-
-    Parameters
-    ----------
-    name : str
-    rows : int
-    score, low, high : float
-        The main score (accuracy or RMSE), with its 95% interval.
-    second : float
-        The log loss or the MAE.
-    others : float
-        The main score of all other rows.
-    p_value : float
-        Of the hypothesis that the group is like other rows, times the number of tests left (Holm); NaN if not tested.
-    small : bool
-        Whether the group has too few rows for twice the mean loss to be more than chance.
-    """
-
-    name: str
-    rows: int
-    score: float
-    low: float
-    high: float
-    second: float
-    others: float
-    p_value: float = math.nan
-    small: bool = False
-
-    @property
-    def differs(self) -> bool:
-        """Whether the main score differs from that of all other rows by more than chance."""
-        return self.p_value <= LEVEL
-
-
-@dataclass(frozen=True)
-class Grouped:
-    """The scores of the groups of one column: those of ``shown`` groups, and ``more`` smaller ones.
-
-    ``differing`` and ``small`` are the groups that differ, and those that are too small to tell, shown or not.
-    """
-
-    column: str
-    measures: tuple[str, str]
-    shown: tuple[Group, ...]
-    more: int
-    differing: tuple[Group, ...]
-    small: tuple[Group, ...]
+__all__ = ["found", "scored", "sections", "sentence"]
 
 
 def found(schema: Schema, frame: pl.DataFrame, name: str) -> dict[str, Array]:
     """Return the rows with each value of a column; numbers and dates are cut in quarters. Missing ones are last."""
-    if name not in frame.columns:
-        raise ValueError(f"--by: there is no column {name!r}. {did_you_mean(name, frame.columns)}")
+    overrides.known("by", [name], frame.columns, "there is no column")
     values = _typed(frame, schema, name)
     missing = values.is_null() | (values.is_nan() if values.dtype.is_float() else False)
     place = np.flatnonzero((~missing).to_numpy())
@@ -105,10 +46,10 @@ def found(schema: Schema, frame: pl.DataFrame, name: str) -> dict[str, Array]:
         cuts = np.unique(np.quantile(ranks, np.linspace(0, 1, PARTS + 1)[1:-1], method="inverted_cdf"))
         part = np.searchsorted(cuts, ranks, "left")
         parts = [mine for i in range(len(cuts) + 1) if len(mine := np.flatnonzero(part == i))]
-        ends = [(present[mine.tolist()].min(), present[mine.tolist()].max()) for mine in parts]
-        names = [f"{_text(low)} to {_text(high)}" for low, high in ends]
+        limits = [(present[mine.tolist()].min(), present[mine.tolist()].max()) for mine in parts]
+        names = [f"{_text(low)} to {_text(high)}" for low, high in limits]
         if len({*names}) < len(names):  # digits that differ were rounded away
-            names = [f"{low} to {high}" for low, high in ends]
+            names = [" to ".join(map(str, pair)) for pair in limits]
         made = dict(zip(names, (place[mine] for mine in parts), strict=True))
     else:
         texts = pl.Series([_text(value) for value in present.to_list()], dtype=pl.String)
@@ -153,7 +94,7 @@ def scored(schema: Schema, held: HeldOut, by: Mapping[str, Mapping[str, Array]])
     losses = scores.per_row(schema.task, held.y, held.predictions)
     parts = [part for groups in by.values() for part in groups.values()]
     n, total = np.array([len(part) for part in parts], float), np.array([losses[part].sum() for part in parts])
-    p_values, small = _tested(losses, parts, n, total, [len(groups) for groups in by.values()])
+    p_values, small = tested(losses, parts, n, total, [len(groups) for groups in by.values()])
     with np.errstate(divide="ignore", invalid="ignore"):
         ours, others = (_main(schema.task, loss) for loss in (total / n, (losses.sum() - total) / (len(losses) - n)))
     names = [name for groups in by.values() for name in groups]
@@ -193,66 +134,6 @@ def _measured(schema: Schema, held: HeldOut, group: Group, part: Array, y: Array
     return group._replace(low=low, high=high, second=measured[second])
 
 
-def _tested(losses: Array, parts: Sequence[Array], n: Array, total: Array, sizes: Sequence[int]) -> tuple[Array, Array]:
-    """Return the p-values of groups after Holm's correction, and whether they are too small for twice the mean loss.
-
-    ``sizes`` are the numbers of groups of each column; the two groups of a column are one test.
-    """
-    p_value, small = np.full(len(n), np.nan), np.zeros(len(n), bool)
-    if len(losses) < 3 or not np.isfinite(losses).all() or not len(n):
-        return p_value, small
-    starts = np.cumsum([0, *sizes[:-1]])
-    twin = np.array([start + 1 for start, size in zip(starts, sizes, strict=True) if size == 2], int)
-    tests = np.setdiff1d(np.flatnonzero(n < len(losses)), twin)
-    if not len(tests) or losses.min() == losses.max():
-        return p_value, small
-    losses, total = losses / losses.max(), total / losses.max()
-    raw = _chance(losses, n, total)
-    if not _is_right_or_wrong(losses):
-        from scipy.stats import rankdata  # noqa: PLC0415  (start-up time)
-
-        ranks = rankdata(losses)
-        raw = np.maximum(raw, _chance(ranks, n, np.array([ranks[part].sum() for part in parts])))
-    order = tests[np.argsort(raw[tests], kind="stable")]
-    left = np.arange(len(tests), 0, -1)
-    p_value[order] = np.minimum(1.0, np.maximum.accumulate(left * raw[order]))
-    p_value[twin] = p_value[twin - 1]
-    doubled = np.minimum(2 * n * losses.mean(), np.minimum(n, losses.sum()))
-    doubled = np.ceil(doubled) if _is_right_or_wrong(losses) else doubled
-    small = (_chance(losses, n, doubled) > LEVEL / len(tests)) & (2 * n <= len(losses))
-    return p_value, small
-
-
-def _is_right_or_wrong(losses: Array) -> bool:
-    return bool(np.isin(losses, (0, 1)).all())
-
-
-def _chance(losses: Array, n: Array, total: Array) -> Array:
-    """Return twice the chance that ``n`` rows drawn at random have a sum of losses as far out as ``total``.
-
-    >>> _chance(np.array([1.0, 1.0, 0.0, 0.0, 0.0, 0.0]), np.array([2.0]), np.array([2.0])).round(3)  # 2 / 15
-    array([0.133])
-    """
-    from scipy.stats import hypergeom, pearson3  # noqa: PLC0415  (start-up time)
-
-    count = len(losses)
-    if _is_right_or_wrong(losses):
-        of = hypergeom(count, int(losses.sum()), n.astype(int))
-        total = np.round(total)
-        return np.minimum(1.0, 2 * np.minimum(of.cdf(total), of.sf(total - 1)))
-    d = losses - losses.mean()
-    chosen = n * (count - n) / (count - 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.sqrt(chosen * np.mean(d**2))
-        skew = chosen * (count - 2 * n) / (count - 2) * np.mean(d**3) / spread**3
-        z = (total - n * losses.mean()) / spread
-    known = spread > 0
-    p = np.ones(len(n))
-    tails = pearson3.cdf(z[known], skew[known]), pearson3.sf(z[known], skew[known])
-    p[known] = np.minimum(1.0, 2 * np.minimum(*tails))
-    return p
-
-
 def sentence(grouped: Sequence[Grouped]) -> str:
     """Return which groups differ from all other rows by more than chance, and which are too small to tell."""
     name = grouped[0].measures[0]
@@ -283,3 +164,36 @@ def sentence(grouped: Sequence[Grouped]) -> str:
 
 def _named(of: Grouped, group: Group) -> str:
     return f"{clean(of.column, 30)}: {clean(group.name, 30)}"
+
+
+def sections(data: ReportData) -> list[Block]:
+    """Return the blocks on groups of rows."""
+    blocks: list[Block] = [
+        Heading("For whom it works worse", "groups of held-out rows" if data.groups else "", "groups")
+    ]
+    if not data.groups:
+        few = "No rows were held out, so groups of rows cannot be compared."
+        ask = (
+            "Not examined: no groups were given. Train with --by COLUMN to compare regions, age groups or other groups "
+            "of rows; the column need not be an input (--drop COLUMN)."
+        )
+        return [*blocks, Text(ask if len(data.truth) else few)]
+    return [*blocks, Text(sentence(data.groups), "result"), *map(_table, data.groups)]
+
+
+def _table(of: Grouped) -> Table:
+    names = apart([group.name for group in of.shown], 30)
+    measured = [score_texts(of.measures[0], [g.score, g.low, g.high, g.others]) for g in of.shown]
+    if of.measures[0] == "RMSE":  # one number of decimals for the column
+        every = aligned([v for g in of.shown for v in (g.score, g.low, g.high, g.others)])
+        measured = [every[4 * i : 4 * i + 4] for i in range(len(of.shown))]
+    second = score_texts(of.measures[1], [group.second for group in of.shown])
+    lines: list[Row] = [
+        (name, f"{g.rows:,}", Cell(texts[0], strong=g.differs), ends(g.low, g.high, texts[1:3]), texts[3], other)
+        for name, g, texts, other in zip(names, of.shown, measured, second, strict=True)
+    ]
+    caption = "Bold: different from all other rows by more than chance." if any(g.differs for g in of.shown) else ""
+    caption += f" Not listed: {rows(of.more, 'smaller group')}." if of.more else ""
+    main, second_name = of.measures
+    head = (clean(of.column, 30), "rows", main, "95% confidence interval", f"{main}, all other rows", second_name)
+    return Table(head, tuple(lines), "lrrrrr", clean(of.column, 60), caption.strip(), far=(5,))
