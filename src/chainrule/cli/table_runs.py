@@ -30,7 +30,6 @@ from chainrule.tables.checking import check
 from chainrule.tables.explaining import Asked, explain
 from chainrule.tables.labeled import labeled
 from chainrule.tables.reading import Table, read
-from chainrule.tables.report import groups
 from chainrule.tables.report.collect import worst_rows
 from chainrule.tables.report.uncertainty import as_numbers, intervals
 from chainrule.tables.result import HeldOut
@@ -59,7 +58,7 @@ def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None
     table = _read(saved, source, **reads)
     frame, numbers, y, left_out = _labeled(saved, source, table)
     X, notes = row_inputs.prepared(saved, frame, numbers)
-    found = {} if by is None else groups.found(schema, frame, by)  # rejects an unknown column first
+    found = {} if by is None else table_scores.groups(schema, frame, by)  # rejects an unknown column first
     if table.sha256 == saved.config.get("sha256"):
         notes = ("this is the table of training: most of its rows were learned, so scores are too good.", *notes)
     if left_out:

@@ -15,7 +15,7 @@ from chainrule.cli.tables import LINE
 from chainrule.pages.formatting import aligned, clean, fixed, listed, percent, short
 from chainrule.pages.text import columns
 from chainrule.tables import SavedRun, Schema
-from chainrule.tables.report import groups
+from chainrule.tables.report.groups import groups, scored, sentence
 from chainrule.tables.report.scoring import apart
 from chainrule.tables.report.uncertainty import difference, wilson
 from chainrule.tables.result import HeldOut
@@ -24,7 +24,7 @@ LOWER_IS_BETTER = ("log loss", "RMSE", "MAE")
 COVERAGE = 0.9
 BINS, DRAWS = 10, 1000  # of the calibration error
 
-__all__ = ["against_training", "by_group", "calibrated", "covered"]
+__all__ = ["against_training", "by_group", "calibrated", "covered", "groups"]
 
 
 def against_training(
@@ -103,7 +103,7 @@ def calibrated(t: Array, p: Array) -> str:
 
 def by_group(schema: Schema, held: HeldOut, name: str, found: Mapping[str, Array]) -> str:
     """Return the scores of groups of rows as a table, and which ones differ by more than chance in a sentence."""
-    of = groups.scored(schema, held, {name: found})
+    of = scored(schema, held, {name: found})
     lines = [[clean(name, 30), "rows", of[0].measures[0], "95% interval", of[0].measures[1]]]
     for group in of[0].shown:
         numbers = (group.score, group.second, group.low, group.high)
@@ -111,4 +111,4 @@ def by_group(schema: Schema, held: HeldOut, name: str, found: Mapping[str, Array
         around = apart(group.low, group.high, ends)
         lines.append([printable(clean(group.name, 30)), f"{group.rows:,}", one, around, other])
     more = f"\n... {of[0].more:,} more groups" if of[0].more else ""
-    return f"{columns(lines, align='lrrrr')}{more}\n{textwrap.fill(groups.sentence(of), LINE)}"
+    return f"{columns(lines, align='lrrrr')}{more}\n{textwrap.fill(sentence(of), LINE)}"

@@ -195,7 +195,7 @@ def _cell(cell: b.Cell | str, kinds: Sequence[str], *, first: bool) -> str:
         inner = f"{spark(cell.shares)} {inner}"
         kinds.append("spread")
     if cell.bar is not None:
-        share = min(max(cell.bar, -1 if cell.both else 0), 1)
+        share = float(min(max(cell.bar, -1 if cell.both else 0), 1))
         width = abs(share) * (50 if cell.both else 100)
         style = f"margin-left:{50 - width * (share < 0):.1f}%;" * cell.both + f"width:{width:.1f}%"
         part = f'<i{_kind(["less"] * (share < 0))} style="{style}"></i>'

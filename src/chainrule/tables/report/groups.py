@@ -29,10 +29,10 @@ PARTS = 4  # of a column of numbers or dates, with as many rows each
 VALUES = 12  # distinct numbers that are groups by themselves
 NAMED = 5  # groups in a sentence
 
-__all__ = ["found", "scored", "sections", "sentence"]
+__all__ = ["groups", "scored", "sections", "sentence"]
 
 
-def found(schema: Schema, frame: pl.DataFrame, name: str) -> dict[str, Array]:
+def groups(schema: Schema, frame: pl.DataFrame, name: str) -> dict[str, Array]:
     """Return the rows with each value of a column; numbers and dates are cut in quarters. Missing ones are last."""
     overrides.known("by", [name], frame.columns, "there is no column")
     values = _typed(frame, schema, name)
@@ -193,7 +193,7 @@ def _table(of: Grouped) -> Table:
         for name, g, texts, other in zip(names, of.shown, measured, second, strict=True)
     ]
     caption = "Bold: different from all other rows by more than chance." if any(g.differs for g in of.shown) else ""
-    caption += f" Not listed: {rows(of.more, 'smaller group')}." if of.more else ""
+    caption += f" Not listed: {rows(of.more, 'more group')}." if of.more else ""
     main, second_name = of.measures
     head = (clean(of.column, 30), "rows", main, "95% confidence interval", f"{main}, all other rows", second_name)
     return Table(head, tuple(lines), "lrrrrr", clean(of.column, 60), caption.strip(), far=(5,))
