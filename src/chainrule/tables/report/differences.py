@@ -41,7 +41,9 @@ def tested(losses: Array, parts: Sequence[Array], n: Array, total: Array, sizes:
         from scipy.stats import rankdata  # noqa: PLC0415  (start-up time)
 
         ranks = rankdata(losses)
-        raw = np.maximum(raw, _chance(ranks, n, np.array([ranks[part].sum() for part in parts])))
+        ranked = np.array([ranks[part].sum() for part in parts])
+        agree = (total > n * losses.mean()) == (ranked > n * ranks.mean())
+        raw = np.where(agree, np.maximum(raw, _chance(ranks, n, ranked)), 1.0)
     order = tests[np.argsort(raw[tests], kind="stable")]
     left = np.arange(len(tests), 0, -1)
     p_value[order] = np.minimum(1.0, np.maximum.accumulate(left * raw[order]))

@@ -144,18 +144,18 @@ def sentence(grouped: Sequence[Grouped]) -> str:
         for group in of.differing:
             ours, theirs = score_texts(name, [group.score, group.others])
             lower = group.score < group.others
-            (worse if lower == (name == "accuracy") else better).append(
-                f"{_named(of, group)} ({ours} vs. {theirs} for all other rows)"
-            )
+            text = f"{_named(of, group)} ({ours} vs. {theirs})"
+            (worse if lower == (name == "accuracy") else better).append(text)
         small += [f"{_named(of, group)} ({rows(group.rows)})" for group in of.small if not group.differs]
     if all(math.isnan(group.p_value) for of in grouped for group in of.shown):
         return "There is nothing to compare: all rows are in one group, or all have the same error."
-    if not worse and not better:
-        said = f"No difference in {name} between a group and all other rows is more than chance"
-    else:
-        parts = [f"is {how} for {listed(of, NAMED)}" for how, of in (("worse", worse), ("better", better)) if of]
-        said = f"By more than chance, {name} {', and '.join(parts)}"
-    said += f" (at {LEVEL:.0%}, with Holm's correction for the number of groups)."
+    said = f"No difference in {name} between a group and all other rows is more than chance."
+    found = [(how, listed(named, NAMED)) for how, named in (("worse", worse), ("better", better)) if named]
+    if found:
+        (how, named), *more = found
+        said = f"By more than chance, {name} is {how} than for all other rows for {named}."
+        said += "".join(f" It is {how} for {named}." for how, named in more)
+    said += f" (Chance: {LEVEL:.0%}, with Holm's correction for the number of groups.)"
     if small:
         twice = "twice the squared error" if name == "RMSE" else "twice as many errors"
         said += f" Too few rows to tell {twice} from chance: {listed(small, NAMED)}."
