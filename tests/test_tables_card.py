@@ -30,7 +30,7 @@ from chainrule.tables.report import differences, page
 from chainrule.tables.report.card import card
 from chainrule.tables.report.collect import collect
 from chainrule.tables.report.data import LEVEL
-from chainrule.tables.report.groups import groups, scored, sentence
+from chainrule.tables.report.groups import groups, scored, sentences
 from chainrule.tables.report.uncertainty import intervals, wilson
 from chainrule.tables.result import HeldOut
 from chainrule.tables.schema import Column, Schema
@@ -201,7 +201,7 @@ def _said(schema, y, predictions, which):
     held = HeldOut(pl.DataFrame({"g": which}), y, predictions)
     if schema.is_classification:
         held = replace(held, probabilities=np.where(predictions[:, None] == ["no", "yes"], 0.9, 0.1))
-    return sentence(scored(schema, held, {"g": groups(schema, held.frame, "g")}))
+    return " ".join(sentences(scored(schema, held, {"g": groups(schema, held.frame, "g")})))
 
 
 @pytest.mark.parametrize("error", ["right", "normal", "t2", "lognormal"])
@@ -300,7 +300,7 @@ def test_a_thousand_groups():
     assert of[0].more == 988
     assert [group.name for group in of[0].differing] == ["shop 137"]
     assert "shop 137" in [group.name for group in of[0].shown]
-    text = sentence(of)
+    text = " ".join(sentences(of))
     assert "accuracy is worse than for all other rows for shop: shop 137 (0.0% vs. 9" in text
     assert re.search(r"shop: shop \d+ \(20 rows\) and 994 more\.$", text)
     assert len(text) < 800

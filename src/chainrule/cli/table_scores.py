@@ -15,7 +15,7 @@ from chainrule.cli.tables import LINE
 from chainrule.pages.formatting import aligned, clean, fixed, listed, percent, short
 from chainrule.pages.text import columns
 from chainrule.tables import SavedRun, Schema
-from chainrule.tables.report.groups import groups, scored, sentence
+from chainrule.tables.report.groups import groups, scored, sentences
 from chainrule.tables.report.scoring import apart
 from chainrule.tables.report.uncertainty import difference, wilson
 from chainrule.tables.result import HeldOut
@@ -111,4 +111,4 @@ def by_group(schema: Schema, held: HeldOut, name: str, found: Mapping[str, Array
         around = apart(group.low, group.high, ends)
         lines.append([printable(clean(group.name, 30)), f"{group.rows:,}", one, around, other])
     more = f"\n... {of[0].more:,} more groups" if of[0].more else ""
-    return f"{columns(lines, align='lrrrr')}{more}\n{textwrap.fill(sentence(of), LINE)}"
+    return f"{columns(lines, align='lrrrr')}{more}\n{textwrap.fill(' '.join(sentences(of)), LINE)}"

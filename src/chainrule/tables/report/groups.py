@@ -29,7 +29,7 @@ PARTS = 4  # of a column of numbers or dates, with as many rows each
 VALUES = 12  # distinct numbers that are groups by themselves
 NAMED = 5  # groups in a sentence
 
-__all__ = ["groups", "scored", "sections", "sentence"]
+__all__ = ["groups", "scored", "sections", "sentences"]
 
 
 def groups(schema: Schema, frame: pl.DataFrame, name: str) -> dict[str, Array]:
@@ -134,8 +134,11 @@ def _measured(schema: Schema, held: HeldOut, group: Group, part: Array, y: Array
     return group._replace(low=low, high=high, second=measured[second])
 
 
-def sentence(grouped: Sequence[Grouped]) -> str:
-    """Return which groups differ from all other rows by more than chance, and which are too small to tell."""
+def sentences(grouped: Sequence[Grouped]) -> tuple[str, ...]:
+    """Return which groups differ from all other rows by more than chance, and which are too small to tell.
+
+    The first sentence is on the worse groups, if there are any.
+    """
     name = grouped[0].measures[0]
     worse: list[str] = []
     better: list[str] = []
@@ -148,18 +151,16 @@ def sentence(grouped: Sequence[Grouped]) -> str:
             (worse if lower == (name == "accuracy") else better).append(text)
         small += [f"{_named(of, group)} ({rows(group.rows)})" for group in of.small if not group.differs]
     if all(math.isnan(group.p_value) for of in grouped for group in of.shown):
-        return "There is nothing to compare: all rows are in one group, or all have the same error."
-    said = f"No difference in {name} between a group and all other rows is more than chance."
+        return ("There is nothing to compare: all rows are in one group, or all have the same error.",)
     found = [(how, listed(named, NAMED)) for how, named in (("worse", worse), ("better", better)) if named]
-    if found:
-        (how, named), *more = found
-        said = f"By more than chance, {name} is {how} than for all other rows for {named}."
-        said += "".join(f" It is {how} for {named}." for how, named in more)
-    said += f" (Chance: {LEVEL:.0%}, with Holm's correction for the number of groups.)"
+    said = [f"By more than chance, {name} is {how} than for all other rows for {named}." for how, named in found]
+    if not found:
+        said.append(f"No difference in {name} between a group and all other rows is more than chance.")
+    said.append(f"More than chance means at {LEVEL:.0%}, with Holm's correction for the number of groups.")
     if small:
         twice = "twice the squared error" if name == "RMSE" else "twice as many errors"
-        said += f" Too few rows to tell {twice} from chance: {listed(small, NAMED)}."
-    return said
+        said.append(f"Too few rows to tell {twice} from chance: {listed(small, NAMED)}.")
+    return tuple(said)
 
 
 def _named(of: Grouped, group: Group) -> str:
@@ -178,7 +179,9 @@ def sections(data: ReportData) -> list[Block]:
             "of rows; the column need not be an input (--drop COLUMN)."
         )
         return [*blocks, Text(ask if len(data.truth) else few)]
-    return [*blocks, Text(sentence(data.groups), "result"), *map(_table, data.groups)]
+    first, *more = sentences(data.groups)
+    blocks += [Text(first, "result"), *([Text(" ".join(more))] if more else [])]
+    return [*blocks, *map(_table, data.groups)]
 
 
 def _table(of: Grouped) -> Table:
@@ -195,5 +198,5 @@ def _table(of: Grouped) -> Table:
     caption = "Bold: different from all other rows by more than chance." if any(g.differs for g in of.shown) else ""
     caption += f" Not listed: {rows(of.more, 'more group')}." if of.more else ""
     main, second_name = of.measures
-    head = (clean(of.column, 30), "rows", main, "95% confidence interval", f"{main}, all other rows", second_name)
+    head = ("group", "rows", main, "95% confidence interval", f"{main}, all other rows", second_name)
     return Table(head, tuple(lines), "lrrrrr", clean(of.column, 60), caption.strip(), far=(5,))
