@@ -19,8 +19,8 @@ TABLE, NET, LEARN, SEARCH, RUN = "Tables", "Network", "Training", "Search", "Run
 DATA_SETS_ONLY = ("schedule", "warm_up", "data", "image_size")
 TABLES_ONLY = (
     "target", "task", "categorical", "numeric", "drop", "date", "test", "validation", "time_column", "group", "weight",
-    "folds", "class_weight", "delimiter", "decimal", "na", "header", "skip", "encoding", "sheet", "query", "stream",
-    "print_python", "fast", "metric", "threshold", "minutes",
+    "by", "folds", "class_weight", "delimiter", "decimal", "na", "header", "skip", "encoding", "sheet", "query",
+    "stream", "print_python", "fast", "metric", "threshold", "minutes",
 )  # fmt: skip
 RUN_ONLY = (
     "data",
@@ -152,6 +152,9 @@ class TableOptions(ReadOptions):
     time_column: Annotated[Text, option(TABLE, "Split by time: hold out the last rows by this column.")] = None
     group: Annotated[Text, option(TABLE, "Group column: rows with the same value stay together.")] = None
     weight: Annotated[Text, option(TABLE, "Column with the weight of each row in training.", metavar="COLUMN")] = None
+    by: Annotated[
+        Names, option(TABLE, "Columns whose groups are scored one by one, such as a region.", metavar="NAMES")
+    ] = None
 
     def given(self) -> dict[str, Any]:
         """Return the options that were given and belong to the plan of a run, in one spelling.

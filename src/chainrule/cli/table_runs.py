@@ -59,7 +59,7 @@ def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None
     table = _read(saved, source, **reads)
     frame, numbers, y, left_out = _labeled(saved, source, table)
     X, notes = row_inputs.prepared(saved, frame, numbers)
-    groups = {} if by is None else table_scores.groups(schema, frame, by)  # rejects an unknown column first
+    found = {} if by is None else table_scores.groups(schema, frame, by)  # rejects an unknown column first
     if table.sha256 == saved.config.get("sha256"):
         notes = ("this is the table of training: most of its rows were learned, so scores are too good.", *notes)
     if left_out:
@@ -90,7 +90,7 @@ def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None
     for sentence in sentences:
         tell(f"\n{textwrap.fill(sentence, tables.LINE)}")
     if by is not None:
-        tell(f"\n{table_scores.by_group(schema, held, by, groups)}")
+        tell(f"\n{table_scores.by_group(schema, held, by, found)}")
     if lines := _worst(schema, held, t, labels):
         tell(f"\n{lines}")
 
