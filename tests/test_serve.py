@@ -228,7 +228,7 @@ def test_an_explanation_is_refused_in_a_sentence(models, rows, monkeypatch):
     assert ask.post("/explain", content="x", headers={"content-type": "text/plain"}).status_code == 415
     monkeypatch.setattr("chainrule.serve.explanations.COLUMNS", 3)
     assert "at most 3 are explained" in ask.post("/explain", json=rows[0]).json()["error"]
-    bare = cr.tables.TableModel(models["binary"]._table._replace(reference=None), models["binary"]._model)
+    bare = cr.tables.TableModel(models["binary"].table._replace(reference=None), models["binary"].model)
     assert "without the distributions of training" in client(bare).post("/explain", json=rows[0]).json()["error"]
     monkeypatch.setattr("chainrule.serve.app.WAITING", 0)
     assert ask.post("/explain", json=rows[0]).status_code == 503
