@@ -109,6 +109,7 @@ def agree(folder, frame, rows):
         ]
 
 
+@pytest.mark.slow
 @every_run
 def test_the_same_answers_as_the_pipeline(runs, run):
     frame = small_tables.frame(150, seed=3).select(small_tables.INPUTS)
@@ -117,50 +118,6 @@ def test_the_same_answers_as_the_pipeline(runs, run):
         agree(runs / run, rows, {name: rows[name].to_list() for name in rows.columns})
         agree(runs / run, rows, rows)
     agree(runs / run, frame[:1], frame.row(0, named=True))
-
-
-@pytest.mark.parametrize("seed", range(12))
-def test_random_tables(seed, tmp_path):
-    """Columns of any kind, in any number: notations, units, dates, rare and many categories, text."""
-    rng = np.random.default_rng(seed)
-    rows = 160
-    start = np.datetime64("2015-01-01")
-    days = (start + rng.integers(0, 3000, rows)).astype(object)
-    kinds = {
-        "number": lambda: rng.normal(size=rows) * 10.0 ** rng.integers(-3, 6),
-        "holes": lambda: [None if rng.random() < 0.2 else float(v) for v in rng.normal(size=rows)],
-        "money": lambda: [f"{v:,.2f}".translate({44: ".", 46: ","}) + " €" for v in rng.uniform(0, 9999, rows)],
-        "amount": lambda: [f"{v:.1f} kg" for v in rng.uniform(0, 99, rows)],
-        "clock": lambda: [f"{h}:{m:02d}" for h, m in zip(rng.integers(0, 24, rows), rng.integers(0, 60, rows), strict=True)],
-        "flag": lambda: rng.random(rows) < 0.3,
-        "word": lambda: rng.choice(["a", "b", "c", "rare"], rows, p=[0.5, 0.3, 0.19, 0.01]),
-        "code": lambda: rng.integers(0, 4, rows),
-        "many": lambda: [f"v{i}" for i in rng.integers(0, 60, rows)],
-        "date": lambda: [day.isoformat() for day in days],
-        "german": lambda: [f"{day:%d.%m.%Y}" for day in days],
-        "time": lambda: [f"{day:%Y-%m-%d} {h:02d}:30:00" for day, h in zip(days, rng.integers(0, 24, rows), strict=True)],
-        "text": lambda: [" ".join(rng.choice(small_tables.WORDS, 8)) for _ in range(rows)],
-    }  # fmt: skip
-    chosen = rng.choice(list(kinds), rng.integers(2, 7), replace=False)
-    frame = pl.DataFrame({name: kinds[name]() for name in chosen}, strict=False)
-    number = rng.normal(size=rows)
-    target = [number, np.exp(2 * number), np.where(number > 0.8, "yes", "no"), np.digitize(number, [-0.5, 0.5])][
-        seed % 4
-    ]
-    short = {"fast": True, "parameters": SHORT} if seed % 3 == 0 else {}
-    run = quiet(
-        frame.with_columns(target=pl.Series(target)),
-        "target",
-        categorical=["code"] if "code" in chosen else [],
-        **short,
-    )
-    tables.save(run, tmp_path / "run")
-    agree(tmp_path / "run", frame, frame.to_dicts())
-    holes = frame.with_columns(
-        pl.when(pl.int_range(pl.len()) % 3 == i % 3).then(None).otherwise(name).alias(name)
-        for i, name in enumerate(chosen)
-    )
-    agree(tmp_path / "run", holes, holes.to_dicts())
 
 
 def test_every_step_is_among_the_runs(runs):
