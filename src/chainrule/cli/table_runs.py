@@ -46,6 +46,13 @@ else:
 
 ROWS = 256  # made-up ones, to compare an exported file with
 WORST = 5  # rows that are shown
+WORDS = {
+    r"^label: ": "--class: ",
+    r"^wanted: ": "--wanted: ",
+    r"^fixed: ": "--fixed: ",
+    "as the label": "with --class",
+}
+"""Messages on an explanation, reworded: the options in place of the arguments."""
 
 __all__ = ["checks", "evaluate", "predict", "to_onnx", "traced"]
 
@@ -114,7 +121,7 @@ def traced(
     names = [name.strip() for text in fixed for name in text.split(",") if name.strip()]
     file = folder / "model.safetensors"
     model = model_file.load(file) if has_table(file, "a model saved by chainrule") else None
-    with reworded({r"^label: ": "--class: ", r"^wanted: ": "--wanted: ", r"^fixed: ": "--fixed: "}):
+    with reworded(WORDS):
         asks = Asked(others, fixed=names, **asked)
         return explain(saved, frame, row, shown(source), optimizer, model=model, asked=asks)
 
