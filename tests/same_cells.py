@@ -35,7 +35,7 @@ def differences(column, texts, **more):
     frame = as_frame(pl.DataFrame({column.name: pl.Series(texts, dtype=pl.String)}))
     checked = Checker(schema, coerce=True)(frame)
     expected = arrays(cast(checked, schema.columns), [column])[column.name].tolist()
-    refused = (checked[column.name].is_null() & frame[column.name].is_not_null()).to_list()
+    refused = (checked[column.name].is_null() & frame[column.name].is_not_null() & (frame[column.name] != "")).to_list()
     reader, found, fine = Reader(schema), [], []
     for text, want, no in zip(texts, expected, refused, strict=True):
         theirs = None if no and text not in column.holes else want

@@ -397,7 +397,7 @@ AGE, WHEN, PLAN = (
         ((AGE,), [], "no rows to predict: expected at least one."),
         ((AGE,), {"age": []}, "no rows to predict: expected at least one."),
         ((AGE,), {"age": [1, "old", "x"]}, "'age' is a number, but row 2 has 'old' (2 rows in total): correct it."),
-        ((AGE,), [{"age": 1}, {"age": ""}], "'age' is a number, but row 2 has '' (1 row in total): correct it."),
+        ((AGE,), [{"age": 1}, {"age": " "}], "'age' is a number, but row 2 has ' ' (1 row in total): correct it."),
         ((AGE,), [{"age": [1, 2]}], "'age' has lists or structs: expected a number."),
         ((AGE,), {"age": {"years": 3}}, "'age' has lists or structs: expected a number."),
         ((AGE,), {"age": np.ones((2, 2))}, "'age' has lists or structs: expected a number."),
@@ -474,3 +474,26 @@ def test_a_schema_names_time_zones_alone(zone):
 
 def test_targets_are_no_part_of_the_columns():
     assert [*Reader(schema_of(AGE))({"age": 1, TARGET.name: 5})] == ["age"]
+
+
+def test_an_empty_text_is_a_missing_value_unless_training_had_it():
+    for column, expected in (
+        (Column("x", "number"), [2.0, NAN]),
+        (Column("x", "date", "date"), [0.0, NAN]),
+        (Column("x", "category", "text", categories=("2", "a")), ["2", "(missing)"]),
+        (Column("x", "category", "text", categories=("", "2")), ["2", ""]),
+        (Column("x", "category", "whole", categories=("2", "3")), ["2", "(missing)"]),
+        (Column("x", "yes/no", "boolean", categories=("false", "true")), [1.0, NAN]),
+        (Column("x", "text", "text"), ["2", ""]),
+    ):
+        first = "1970-01-01" if column.kind == "date" else "true" if column.read_as == "boolean" else "2"
+        for values, notes in both(column, [first, ""]):
+            assert repr(values) == repr(expected)
+            assert ("has a missing value" in str(notes)) == (expected[1] != "")
+
+
+def test_whole_numbers_beyond_those_of_float64_are_different_categories():
+    long = 2**60 + 1
+    column = Column("x", "category", "whole", categories=(str(long), str(long + 1)))
+    for values in ([long, long + 1], [str(long), f"+{long + 1}"]):
+        assert [made for made, _ in both(column, values)] == [[str(long), str(long + 1)]] * 2

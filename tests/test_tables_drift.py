@@ -79,7 +79,7 @@ def test_the_p_value_is_scipys(numbers):
     stats = pytest.importorskip("scipy.stats")
     rows = drawn(300, np.random.default_rng(5)).with_columns(pl.col("a") + 0.2)
     found = {shift.name: shift for shift in numbers.drift(rows).shifts}
-    before = numbers._table.reference.columns["a"]
+    before = numbers.reference.columns["a"]
     after = before.counted(rows["a"].to_numpy())
     expected = stats.chi2_contingency([before.counts[:-1], after[:-1]], correction=False).pvalue
     ordered = sorted(shift.p_value for shift in found.values())

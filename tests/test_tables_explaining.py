@@ -256,7 +256,7 @@ def test_without_a_background_values_are_drawn_from_the_distributions_of_trainin
     changes = cr.tables.counterfactuals(model, rows[5], wanted=float(found.prediction + 20))
     for one in changes.found:
         assert model.predict(one.row)[0] >= found.prediction + 20
-    model = cr.tables.TableModel(model._table._replace(reference=None), model._model)
+    model = cr.tables.TableModel(model.table._replace(reference=None), model.model)
     with pytest.raises(ValueError, match="background: the model has no distributions of training: give some rows"):
         cr.tables.contributions(model, rows[5])
 

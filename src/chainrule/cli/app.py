@@ -7,11 +7,25 @@ from typing import Annotated
 import typer
 
 from chainrule._version import __version__
-from chainrule.cli import check, drift, evaluate, explain, export, predict, sample, serve, train, tune
+from chainrule.cli import (
+    check,
+    completing,
+    drift,
+    evaluate,
+    explain,
+    export,
+    json_output,
+    predict,
+    sample,
+    serve,
+    train,
+    tune,
+)
+from chainrule.cli.examples import EXAMPLES
 
 app = typer.Typer(
+    cls=json_output.Group,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -37,4 +51,6 @@ for command in (
     train.train, tune.tune, evaluate.evaluate, predict.predict, serve.serve, export.export, explain.explain,
     check.check, drift.drift, sample.sample,
 ):  # fmt: skip
-    app.command()(command)
+    completing.complete(command)
+    epilog = "\n\n".join(["Examples:", *EXAMPLES.get(command.__name__, ())])
+    app.command(cls=json_output.Command, epilog=epilog)(json_output.takes_json(command))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from chainrule.cli import config, described
+from chainrule.cli import config, described, json_output
 from chainrule.cli.errors import BAD_INPUT, FAILED, in_one_sentence
 from chainrule.cli.folder import is_table_run
 from chainrule.cli.options import check_bounds, option
@@ -48,7 +48,6 @@ def check(
     engine: Annotated[
         bool, option(HOW, "Also compare the compiled engine with the reference on this machine.", "--engine")
     ] = False,
-    as_json: Annotated[bool, option(HOW, "Print machine-readable JSON.", "--json")] = False,
 ) -> None:
     """Check gradients against finite differences and layers against their contract, and explain any errors.
 
@@ -69,7 +68,7 @@ def check(
         everything = True
     terms = [cls(strength) for cls, strength in ((L1, l1), (L2, l2)) if strength]
     checks, not_made = _checks(target, file, (inputs, layers, loss), rows, seed, terms)
-    report = Json() if as_json else Text()
+    report = Json() if json_output.is_asked() else Text()
     report.checks(checks, not_made)
     if everything:
         library = list(work.shipped(rows, seed))

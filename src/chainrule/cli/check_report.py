@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 import textwrap
@@ -11,8 +10,9 @@ from typing import Any
 
 import typer
 
+from chainrule.cli import json_output
 from chainrule.cli.checks import Check
-from chainrule.cli.output import printable, say, tell, write_data
+from chainrule.cli.output import printable, say, tell
 from chainrule.gradient_check.engines import LARGEST, MISSING, Comparison
 from chainrule.gradient_check.report import order_text
 from chainrule.pages.text import columns
@@ -99,7 +99,7 @@ class Text:
 
 
 class Json:
-    """One JSON object with everything."""
+    """The fields of the JSON object."""
 
     def __init__(self) -> None:
         self._data: dict[str, Any] = {"ok": True, "checks": [], "not_checked": []}
@@ -125,5 +125,5 @@ class Json:
         self._data["ok"] &= all(c.ok for c in compared or ())
 
     def end(self) -> None:
-        """Print the object."""
-        write_data(json.dumps(self._data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        """Everything is recorded."""
+        json_output.record(**self._data)

@@ -12,12 +12,12 @@ import numpy as np
 
 from chainrule.cli import config as config_module
 from chainrule.cli import data as data_module
-from chainrule.cli import report
+from chainrule.cli import json_output, report
 from chainrule.cli.config import Config
 from chainrule.cli.options import spelled
 from chainrule.cli.output import printable, say, tell, write_data
 from chainrule.cli.reading import is_data_set, read_rows
-from chainrule.datasets import Dataset
+from chainrule.datasets import Dataset, images
 from chainrule.files.writing import write_atomically
 from chainrule.optimizers import Optimizer
 from chainrule.tracing import Trace
@@ -39,6 +39,11 @@ def evaluate(folder: Path, source: str | None, data: Path | None, **of_tables: A
             f"{config.dataset}, which has {len(config.classes)}: give the data set used for training."
         )
     outcome = report.measure(network, rows)
+    json_output.record(
+        kind="data set", source=rows.name, folder=folder, rows=len(rows), classes=rows.classes,
+        scores={"accuracy": outcome.accuracy, "loss": outcome.loss},
+        by_class=report.by_class(rows.t, outcome.labels, rows.classes),
+    )  # fmt: skip
     tell(f"{report.table(rows.t, outcome.labels, rows.classes)}\n\n{report.sentence(outcome)}")
 
 
@@ -48,7 +53,11 @@ def predict(folder: Path, source: str, out: Path | None, data: Path | None = Non
     if out is not None and out.suffix.lower() not in ("", ".csv", ".txt"):
         raise ValueError(f"--out: {out}: predictions for a data set are CSV: give a name ending in .csv.")
     config, network = config_module.read(folder)
-    X = _held_out(config, source, data).X if is_data_set(source) else read_rows(source, config.image_shape)
+    files = None
+    if config.dataset == data_module.IMAGES and (paths := _images(source)):
+        X, files = images.pixels(paths, data_module.image_shape(config.arguments)), [str(path) for path in paths]
+    else:
+        X = _held_out(config, source, data).X if is_data_set(source) else read_rows(source, config.image_shape)
     p = network.predict(X)
     low, high = config.input_range
     width, least, most = (high - low) or 1.0, float(X.min()), float(X.max())
@@ -57,24 +66,35 @@ def predict(folder: Path, source: str, out: Path | None, data: Path | None = Non
             f"Note: inputs range from {least:g} to {most:g}, but training inputs ranged from {low:g} to {high:g}. "
             "Were they scaled the same way?"
         )
-    text = to_csv(p, config.classes)
-    if out is None:
+    text = to_csv(p, config.classes, files)
+    json_output.record(kind="data set", source=source, folder=folder, rows=len(p), classes=config.classes, out=out)
+    if out is None and json_output.is_asked():
+        found = [{"prediction": config.classes[row.argmax()], "probabilities": row} for row in p]
+        json_output.record(predictions=found)
+    elif out is None:
         write_data(text)
     else:
         write_atomically(out, text.encode())
 
 
-def to_csv(p: np.ndarray, classes: Sequence[str]) -> str:
-    r"""Return predictions as CSV.
+def _images(source: str) -> list[Path]:
+    """Return the images in a folder and the folders in it, or the one that is given."""
+    place = Path(source)
+    found = sorted(place.rglob("*")) if place.is_dir() else [place]
+    return [path for path in found if path.is_file() and path.suffix.lower() in images.ENDINGS]
+
+
+def to_csv(p: np.ndarray, classes: Sequence[str], files: Sequence[str] | None = None) -> str:
+    r"""Return predictions as CSV, after the names of the files if they are of images.
 
     >>> to_csv(np.array([[0.25, 0.75]]), ["cat", "dog"])
     'label,p_cat,p_dog\ndog,0.25,0.75\n'
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["label", *(f"p_{name}" for name in classes)])
-    for label, row in zip(p.argmax(axis=1), p.tolist(), strict=True):
-        writer.writerow([classes[label], *(f"{value:.6g}" for value in row)])
+    writer.writerow([*(["file"] if files else []), "label", *(f"p_{name}" for name in classes)])
+    for i, (label, row) in enumerate(zip(p.argmax(axis=1), p.tolist(), strict=True)):
+        writer.writerow([*([files[i]] if files else []), classes[label], *(f"{value:.6g}" for value in row)])
     return file.getvalue()
 
 
@@ -103,6 +123,10 @@ def _refuse(of_tables: Iterable[str]) -> None:
 def _held_out(config: Config, dataset: str | None, data: Path | None) -> Dataset:
     """Return the held-out rows of a data set, drawn again as in training."""
     name = config.dataset if dataset is None else data_module.find(dataset)
+    if dataset is not None and name == data_module.IMAGES and images.has_images(dataset):
+        if config.dataset != name:
+            raise ValueError(f"{dataset} is a folder of images, but the network was trained on {config.dataset}.")
+        return data_module.read_folder(config.arguments, dataset, config.classes)
     known = name == config.dataset and data is None
     arguments = config.arguments if known else data_module.arguments(name, config.seed, data)
     rows = data_module.held_out(name, arguments, config.seed, config.test)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from chainrule._internal.interrupt import deferred_interrupt
 from chainrule.cli import config as config_module
-from chainrule.cli import data, recipes, report, resuming
+from chainrule.cli import data, json_output, recipes, report, resuming
 from chainrule.cli.config import Config
 from chainrule.cli.folder import CONFIG, HISTORY, MODEL, OURS
 from chainrule.cli.options import TrainOptions, as_text
 from chainrule.cli.output import say, tell
 from chainrule.cli.progress import LiveBar, terminal
 from chainrule.cli.resuming import Plan
+from chainrule.datasets.images import has_images
 from chainrule.files import networks
 from chainrule.files.writing import replacing
 from chainrule.training.callbacks import Callback, EarlyStopping, Progress, Run
@@ -26,7 +27,15 @@ def begin(source: str, asked: TrainOptions) -> Plan:
     """Return the plan of a training run on a data set, with every option decided."""
     name = data.find(source)
     recipe = recipes.resolve(name, **asked.given())
-    arguments = data.arguments(name, recipe.seed, asked.data)
+    folder = asked.data
+    if name == data.IMAGES and has_images(source):
+        if asked.data is not None:
+            raise ValueError("--data: only mnist is read from another folder; omit it for images.")
+        folder = Path(source)
+    arguments = data.arguments(name, recipe.seed, folder, asked.image_size)
+    if name == data.IMAGES and asked.batch_size is None:
+        rows = (1 - data.TEST) * (1 - data.VALIDATION) * data.count(arguments) - 2  # to train on, at least
+        recipe = dataclasses.replace(recipe, batch_size=max(1, min(recipe.batch_size, int(rows))))
     kept = dataclasses.asdict(recipe) | {"layers": as_text(recipe.layers)}
     return Plan(resuming.DATA_SET, name, kept, arguments)
 
@@ -36,7 +45,8 @@ def run(plan: Plan, folder: Path, asked: TrainOptions) -> None:
     name, quiet = plan.source, asked.quiet
     recipe = recipes.resolve(name, **plan.options)
     rows, test = data.load(name, plan.arguments, recipe.seed)
-    network = recipes.network(recipe, rows.X.shape[1], len(rows.classes))
+    image = data.image_shape(plan.arguments) if name == data.IMAGES else None
+    network = recipes.network(recipe, rows.X.shape[1], len(rows.classes), image)
     settings = recipes.arguments(recipe)
     part = data.VALIDATION_MNIST if name == "mnist" else data.VALIDATION
     validation = max(1, round(part * len(rows)))
@@ -81,6 +91,11 @@ def run(plan: Plan, folder: Path, asked: TrainOptions) -> None:
             (new / CONFIG).write_text(config_module.to_json(config, recipe, counts, results), encoding="utf-8")
         if not interrupted:
             resuming.remove(folder)
+    json_output.record(
+        kind="data set", source=name, folder=folder, rows=counts, classes=rows.classes, epochs=len(history),
+        seconds=seconds, interrupted=interrupted, scores={"accuracy": outcome.accuracy, "loss": outcome.loss},
+        by_class=report.by_class(test.t, outcome.labels, test.classes),
+    )  # fmt: skip
     if not quiet:
         tell(f"\n{report.table(test.t, outcome.labels, test.classes)}\n")
     tell(report.sentence(outcome))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from chainrule._internal.extras import require
+from chainrule.cli import json_output
 from chainrule.cli.errors import MOVED, in_one_sentence
 from chainrule.cli.options import Folder, MaxUnpacked, ReadOptions, option, takes_options
 from chainrule.cli.output import say, tell
@@ -38,6 +39,7 @@ def drift(
     from chainrule.tables.sources.names import shown  # noqa: PLC0415  (an extra)
 
     found, notes = drifted(folder, source, psi, **options.reading())
+    json_output.record(folder=folder, source=shown(source), notes=notes, **found.to_dict())
     for note in notes:
         say(f"Note: {note}")
     tell(f"{found.rows:,} rows of {shown(source)} beside {found.rows_before:,} of training\n\n{found}")

@@ -11,6 +11,7 @@ from typing import Any
 import typer
 
 from chainrule._internal.names import reword
+from chainrule.cli import json_output
 from chainrule.cli.output import say
 from chainrule.training.checkpoints import CheckpointWarning
 from chainrule.training.loop import DivergenceError
@@ -39,6 +40,7 @@ def in_one_sentence(command: Callable[..., None]) -> Callable[..., None]:
             elif not isinstance(error, ImportError):
                 status = BAD_INPUT
             say(f"Error: {said}")
+            json_output.record(error=said)
             raise typer.Exit(status) from error
 
     return wrapped

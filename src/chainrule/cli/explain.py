@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from chainrule.cli import json_output
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.kinds import commands_of
 from chainrule.cli.options import TABLE, Data, Folder, Overwrite, check_bounds, option
@@ -71,6 +72,12 @@ def explain(
     asked = {"background": background, "label": label, "wanted": wanted, "fixed": fixed or None, "seed": seed}
     given = {name: value for name, value in asked.items() if value is not None}
     trace = commands_of(folder).traced(folder, file, row, SGD(learning_rate), data, **given)
+    json_output.record(
+        folder=folder, source=file, row=row, out=out, outcome=trace.outcome(0), prediction=trace.prediction[0],
+        classes=trace.classes, loss=trace.value, loss_after=trace.value_after, labeled=trace.labeled,
+        steps=[{"phase": step.phase, "worked": step.worked} for step in trace.steps],
+        gradients_agree=all(check.ok for check in trace.checks),
+    )  # fmt: skip
     if out is None:
         _print(trace)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ import typer
 
 from chainrule._internal.extras import require
 from chainrule.cli import config as config_module
+from chainrule.cli import json_output
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.folder import MODEL, is_table_run
 from chainrule.cli.options import Overwrite, option
@@ -85,10 +87,13 @@ def _to_code(source: Path, path: Path, *, overwrite: bool) -> None:
     given = f"{program.y.size} {'probabilities' if program.classes else 'predictions'}"
     bytes_ = sum(len(text.encode()) for text in files.values())
     about = f"it takes {size(program)}" if path.suffix == ".c" else f"{bytes_:,} bytes"
-    tell(
-        f"{' and '.join(map(str, reversed(files)))}: {taken}, {given}; {about}; "
-        f"{comparing.compared(model, program, path, count, low, high)}"
-    )
+    comparison, difference = comparing.compared(model, program, path, count, low, high)
+    tell(f"{' and '.join(map(str, reversed(files)))}: {taken}, {given}; {about}; {comparison}")
+    json_output.record(
+        kind="table" if program.columns else "network", folder=source, language=path.suffix.lstrip("."),
+        files=[*files], inputs=program.x.size if program.x else len(program.columns), outputs=program.y.size,
+        bytes=bytes_, comparison=comparison, largest_difference=difference,
+    )  # fmt: skip
 
 
 def _loaded(source: Path) -> tuple[Any, tuple[str, ...], tuple[float, float]]:
@@ -133,11 +138,18 @@ def _to_onnx(source: Path, onnx: Path, opset: int | None, *, overwrite: bool) ->
     X = np.random.default_rng(0).uniform(low, high, (ROWS, *shape)).astype(dtype)
     inputs, outputs = (" x ".join(map(str, sizes)) for sizes in (shape, network.output_shape))
     many = len(model.graph.input) > 1
+    comparison, difference = "not compared: it has columns of text.", None
+    if not many:
+        comparison, difference = _compare(content, predict, X)
     tell(
         f"{onnx}: {inputs} {'columns' if many else 'inputs'}, {outputs} {model.graph.output[-1].name}, {dtype}, "
-        f"opset {model.opset_import[0].version}, {len(content):,} bytes; "
-        f"{'not compared: it has columns of text.' if many else _compare(content, predict, X)}"
+        f"opset {model.opset_import[0].version}, {len(content):,} bytes; {comparison}"
     )
+    json_output.record(
+        kind="network", folder=source, language="onnx", files=[onnx], inputs=math.prod(shape),
+        outputs=math.prod(network.output_shape), bytes=len(content), comparison=comparison,
+        largest_difference=difference,
+    )  # fmt: skip
 
 
 def _read(source: Path) -> tuple[Any, dict[str, str], tuple[float, float]]:
@@ -155,23 +167,23 @@ def _read(source: Path) -> tuple[Any, dict[str, str], tuple[float, float]]:
     return network, metadata, config.input_range
 
 
-def _compare(content: bytes, predict: Callable[[Any], Any], X: Any) -> str:
-    """Return a clause on the difference between the predictions of onnxruntime and those of the network."""
+def _compare(content: bytes, predict: Callable[[Any], Any], X: Any) -> tuple[str, float | None]:
+    """Return a clause on the largest difference between onnxruntime's predictions and the network's, and its size."""
     try:
         import onnxruntime  # noqa: PLC0415  (an extra)
     except ModuleNotFoundError:
-        return "not compared: onnxruntime is not installed."
+        return "not compared: onnxruntime is not installed.", None
     name = f"onnxruntime {onnxruntime.__version__}"
     try:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
         theirs = session.run(None, {"X": X})[-1]  # a classifier's labels come first
     except Exception as error:  # noqa: BLE001  (its errors have no common base; an older one may not know the opset)
-        return f"not compared: {name} does not run it: {' '.join(str(error).split())}"
+        return f"not compared: {name} does not run it: {' '.join(str(error).split())}", None
     try:
         ours = predict(X)
     except ValueError as error:  # an Embedding takes categories only
-        return f"not compared: the network rejects random rows: {error}"
+        return f"not compared: the network rejects random rows: {error}", None
     if theirs.shape[1:] == (2,) and ours.shape[1:] == (1,):
         theirs = theirs[:, 1:]  # a classifier's one output is the probability of the second class
     difference = float(np.abs(theirs.reshape(ours.shape) - ours).max())
-    return f"largest difference from {name} on {len(X)} random rows: {difference:.1e}."
+    return f"largest difference from {name} on {len(X)} random rows: {difference:.1e}.", difference

@@ -16,13 +16,22 @@ from chainrule._internal.checks import check_count, check_real, check_split_seed
 from chainrule.tables.unpacking import VARIABLE, size_of
 
 TABLE, NET, LEARN, SEARCH, RUN = "Tables", "Network", "Training", "Search", "Run"
-DATA_SETS_ONLY = ("schedule", "warm_up", "data")
+DATA_SETS_ONLY = ("schedule", "warm_up", "data", "image_size")
 TABLES_ONLY = (
     "target", "task", "categorical", "numeric", "drop", "date", "test", "validation", "time_column", "group", "weight",
-    "folds", "class_weight", "delimiter", "decimal", "na", "header", "skip", "encoding", "sheet", "query", "stream",
-    "print_python", "fast", "metric", "threshold", "minutes",
+    "by", "folds", "class_weight", "delimiter", "decimal", "na", "header", "skip", "encoding", "sheet", "query",
+    "stream", "print_python", "fast", "metric", "threshold", "minutes",
 )  # fmt: skip
-RUN_ONLY = ("data", "stream", "print_python", "out", "overwrite", "resume", "quiet")  # not kept with a training run
+RUN_ONLY = (
+    "data",
+    "image_size",
+    "stream",
+    "print_python",
+    "out",
+    "overwrite",
+    "resume",
+    "quiet",
+)  # not kept with a training run
 PARAMETERS = {
     "activation": "activation", "dropout": "dropout", "input_dropout": "input_dropout", "l1": "l1", "l2": "alpha",
     "max_norm": "max_norm", "optimizer": "solver", "learning_rate": "learning_rate_init", "clip_norm": "gradient_clip",
@@ -38,7 +47,7 @@ REALS: dict[str, dict[str, Any]] = {
     "learning_rate": {"low": 0.0, "open_low": True},
     "minutes": {"low": 0.0, "open_low": True},
 }
-COUNTS = {"folds": 2, "epochs": 1, "batch_size": 1, "patience": 0, "rows": 2}
+COUNTS = {"image_size": 1, "folds": 2, "epochs": 1, "batch_size": 1, "patience": 0, "rows": 2}
 UNBOUNDED = ("max_norm", "clip_norm")  # 0 means no bound
 
 
@@ -143,6 +152,9 @@ class TableOptions(ReadOptions):
     time_column: Annotated[Text, option(TABLE, "Split by time: hold out the last rows by this column.")] = None
     group: Annotated[Text, option(TABLE, "Group column: rows with the same value stay together.")] = None
     weight: Annotated[Text, option(TABLE, "Column with the weight of each row in training.", metavar="COLUMN")] = None
+    by: Annotated[
+        Names, option(TABLE, "Columns whose groups are scored one by one, such as a region.", metavar="NAMES")
+    ] = None
 
     def given(self) -> dict[str, Any]:
         """Return the options that were given and belong to the plan of a run, in one spelling.
@@ -172,8 +184,8 @@ class TableOptions(ReadOptions):
 
 
 @dataclass(frozen=True)
-class TrainOptions(TableOptions):
-    """The options of ``chainrule train``; None, False or an empty list if not given."""
+class TableTraining(TableOptions):
+    """The options of training on a table."""
 
     folds: Annotated[
         Count,
@@ -200,6 +212,12 @@ class TrainOptions(TableOptions):
     print_python: Annotated[
         bool, option(TABLE, "Print an equivalent Python script instead of training.", "--print-python")
     ] = False
+
+
+@dataclass(frozen=True)
+class NetworkOptions(TableOptions):
+    """The options for one network, and for its training."""
+
     layers: Annotated[Text, option(NET, 'Hidden layer sizes, such as "64,32", or "none".')] = None
     activation: Annotated[Text, option(NET, "Activation of the hidden layers: relu, tanh, sigmoid, gelu, ...")] = None
     dropout: Annotated[Real, option(NET, "Dropout rate after each hidden layer.")] = None
@@ -224,8 +242,15 @@ class TrainOptions(TableOptions):
         ),
     ] = None  # fmt: skip
     label_smoothing: Annotated[Real, option(LEARN, "Share of each target spread evenly over all classes.")] = None
+
+
+@dataclass(frozen=True)
+class TrainOptions(TableTraining, NetworkOptions):
+    """The options of ``chainrule train``; None, False or an empty list if not given."""
+
     seed: Annotated[Count, option(RUN, "Random seed for the data, split and training. Default: 0.")] = None
     data: Annotated[File, option(RUN, "Folder with the MNIST files.", metavar="FOLDER")] = None
+    image_size: Annotated[Count, option(RUN, "Resize images to N x N pixels; by default all have one size.")] = None
     out: Annotated[File, option(RUN, "Output folder. Default: runs/DATASET.", metavar="FOLDER")] = None
     overwrite: Annotated[bool, option(RUN, "Overwrite the results in the output folder.", "--overwrite")] = False
     resume: Annotated[File, option(RUN, "Resume the interrupted training run in this folder.", metavar="FOLDER")] = None
@@ -233,8 +258,8 @@ class TrainOptions(TableOptions):
 
 
 @dataclass(frozen=True)
-class TuneOptions(TableOptions):
-    """The options of ``chainrule tune``."""
+class TuneOptions(TableTraining, NetworkOptions):
+    """The options of ``chainrule tune``: those of ``train`` for a network are fixed, and not searched."""
 
     trials: Annotated[Count, option(SEARCH, "Total number of trials, including those of a resumed study.")] = None
     minutes: Annotated[Real, option(SEARCH, "Time limit in minutes, including the final fit.")] = None
@@ -247,6 +272,29 @@ class TuneOptions(TableOptions):
         File, option(RUN, "Output folder for the study and results. Default: runs/FILE-tune.", metavar="FOLDER")
     ] = None
     quiet: Annotated[bool, option(RUN, "Print only the result and the output folder.", "--quiet")] = False
+    fast: Annotated[bool, option(None, "", "--fast", hidden=True)] = False  # hidden ones are refused
+    metric: Annotated[Text, option(None, "", hidden=True)] = None
+    threshold: Annotated[Text, option(None, "", hidden=True)] = None
+    stream: Annotated[bool, option(None, "", "--stream", hidden=True)] = False
+    print_python: Annotated[bool, option(None, "", "--print-python", hidden=True)] = False
+    schedule: Annotated[Text, option(None, "", hidden=True)] = None
+    warm_up: Annotated[Real, option(None, "", hidden=True)] = None
+    overwrite: Annotated[bool, option(None, "", "--overwrite", hidden=True)] = False
+    resume: Annotated[File, option(None, "", hidden=True)] = None
+
+
+NOT_TUNED = {
+    "fast": "is not needed: tune always searches for one network. Omit it.",
+    "metric": "does not go with tune, which minimizes the log loss, or the RMSE for a number. Omit it.",
+    "threshold": "does not go with tune, which compares probabilities. Omit it, and give it to train.",
+    "stream": "does not go with tune, which needs the table in memory: omit it, or give a sample of the rows.",
+    "print_python": "does not go with tune. Omit it.",
+    "schedule": "applies only to data sets, not tables: omit it.",
+    "warm_up": "applies only to data sets, not tables: omit it.",
+    "overwrite": "does not go with tune, which resumes the study in its folder: choose another folder with --out.",
+    "resume": "is not needed: the same command resumes the study in its folder. Omit it.",
+}
+"""Options of ``train`` that ``tune`` refuses, and why."""
 
 
 def of_table(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import unicodedata
 
 import typer
 
+from chainrule.cli.json_output import heard
+
 OBEYED = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # Unicode categories: control, format, surrogate, line and paragraph separator
 
 
@@ -32,7 +34,8 @@ def tell(message: str = "") -> None:
 
 
 def say(message: str) -> None:
-    """Print text on standard error."""
+    """Print text on standard error; notes and warnings are also recorded for ``--json``."""
+    heard(message)
     typer.echo(printable(message), err=True)
 
 

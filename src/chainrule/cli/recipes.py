@@ -10,7 +10,7 @@ from chainrule import layers as layers_module
 from chainrule import optimizers, schedules
 from chainrule._internal.names import lookup, public_classes
 from chainrule.cli.options import check_bounds, hidden_sizes
-from chainrule.layers import Activation, Dense, Dropout, Layer
+from chainrule.layers import Activation, Conv2D, Dense, Dropout, Flatten, Layer, MaxPool2D, Reshape
 from chainrule.losses import SoftmaxCrossEntropy
 from chainrule.network import Network
 from chainrule.optimizers import Optimizer
@@ -42,9 +42,11 @@ class Recipe:
     seed: int = 0
 
 
+FILTERS, SMALLEST = (16, 32), 8  # of the convolutions for images, and pixels of an image that has them
 RECIPES = {
     "digits": Recipe((256, 256), 60, 64, 0.005, activation="gelu", dropout=0.4, input_dropout=0.1),
     "mnist": Recipe((256,), 10, 128, 0.002, dropout=0.2),
+    "images": Recipe((64,), 30, 32, 0.002, dropout=0.3),
     **dict.fromkeys(("moons", "circles", "spirals"), Recipe((32, 32), 60, 32, 0.01, activation="tanh")),
 }
 
@@ -66,10 +68,18 @@ def resolve(dataset: str, layers: str | None = None, **given: Any) -> Recipe:
     return dataclasses.replace(recipe, learning_rate=optimizer(recipe).learning_rate)
 
 
-def network(recipe: Recipe, inputs: int, outputs: int) -> Network:
-    """Build the network: hidden layers, each with its activation and dropout, and an output layer."""
+def network(recipe: Recipe, inputs: int, outputs: int, image: tuple[int, int, int] | None = None) -> Network:
+    """Build the network: hidden layers, each with its activation and dropout, and an output layer.
+
+    For images of (height, width, channels), two convolutions come first, each followed by pooling.
+    """
     activation = lookup("activation", recipe.activation, public_classes(layers_module, Activation))
     stack: list[Layer] = [Dropout(recipe.input_dropout)] if recipe.input_dropout else []
+    if image is not None:
+        stack.append(Reshape(image))
+        for filters in FILTERS if min(image[:2]) >= SMALLEST else FILTERS[:0]:
+            stack += [Conv2D(filters, 3, padding="same"), MaxPool2D(2), activation()]
+        stack.append(Flatten())
     for size in recipe.layers:
         stack += [Dense(size), activation()]
         if recipe.dropout:

@@ -12,6 +12,7 @@ import numpy as np
 from chainrule import plotting
 from chainrule._internal.extras import require
 from chainrule.datasets import Dataset
+from chainrule.layers import Conv2D
 from chainrule.network import Network
 from chainrule.training.history import History
 
@@ -47,14 +48,24 @@ def table(t: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> str:
     dog        0.667   1.000  0.800        2
     mean       0.833   0.750  0.733        4
     """
-    scores = require("sklearn.metrics", "sklearn").precision_recall_fscore_support
-    precision, recall, f1, support = scores(t, labels, labels=range(len(classes)), zero_division=0.0)
-    rows = [*zip(classes, precision, recall, f1, support, strict=True)]
-    rows.append(("mean", precision.mean(), recall.mean(), f1.mean(), support.sum()))
+    rows = [tuple(row.values()) for row in by_class(t, labels, classes)]
+    precision, recall, f1, support = np.array([row[1:] for row in rows]).T
+    rows.append(("mean", precision.mean(), recall.mean(), f1.mean(), int(support.sum())))
     width = max(5, *(len(name) for name, *_ in rows))
     lines = [f"{'class':{width}}  precision  recall     F1  support"]
     lines += [f"{name:{width}}  {p:9.3f}  {r:6.3f}  {f:5.3f}  {n:7,}" for name, p, r, f, n in rows]
     return "\n".join(lines)
+
+
+def by_class(t: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return precision, recall, F1 and the number of rows of each class."""
+    scores = require("sklearn.metrics", "sklearn").precision_recall_fscore_support
+    found = scores(t, labels, labels=range(len(classes)), zero_division=0.0)
+    names = ("class", "precision", "recall", "f1", "rows")
+    return [
+        dict(zip(names, (name, float(p), float(r), float(f), int(n)), strict=True))
+        for name, p, r, f, n in zip(classes, *found, strict=True)
+    ]
 
 
 def sentence(outcome: Outcome) -> str:
@@ -72,7 +83,8 @@ def draw(folder: Path, network: Network, history: History, data: Dataset, outcom
         if outcome.right < len(data):
             images = plotting.plot_mistakes(data.X, data.t, outcome.p, data.classes, data.image_shape)
             plots["mistakes.png"] = images
-        plots["weights.png"] = plotting.plot_weights(network, data.image_shape)
+        if not any(isinstance(layer, Conv2D) for layer in network.layers):
+            plots["weights.png"] = plotting.plot_weights(network, data.image_shape)
     if network.input_shape == (2,):
         plots["boundary.png"] = plotting.plot_boundary(network, data.X, data.t, data.classes)
     for name, figure in plots.items():

@@ -17,7 +17,7 @@ from typing import Any, get_args, get_type_hints
 import typer
 
 from chainrule._internal.names import key
-from chainrule.cli.data import check_arguments, find
+from chainrule.cli.data import IMAGES, check_arguments, find
 from chainrule.cli.errors import warnings_at_the_end
 from chainrule.cli.folder import CHECKPOINTS, CONFIG
 from chainrule.cli.options import DATA_SETS_ONLY, RUN_ONLY, TrainOptions, as_text, part_or_file, spelled
@@ -163,9 +163,13 @@ def continued(folder: Path, plan: Plan, source: str | None, options: TrainOption
     given = options.given()
     if options.data is not None:
         given["data"] = str(options.data.expanduser().absolute())
-    known = {**plan.options, "data": plan.arguments.get("folder")}
+    if options.image_size is not None:
+        given["image_size"] = options.image_size
+    known = {**plan.options, "data": plan.arguments.get("folder"), "image_size": plan.arguments.get("width")}
     table = plan.kind == TABLE
-    if source is not None and not (shown_source(source) == plan.source if table else key(source) == key(plan.source)):
+    if plan.source == IMAGES and source is not None:
+        given, known = given | {"source": str(Path(source).expanduser().absolute())}, known | {"source": known["data"]}
+    elif source is not None and not (shown_source(source) == plan.source if table else key(source) == key(plan.source)):
         given, known = {"source": source}, {"source": plan.source}
     for name, value in given.items():
         before: Any = known.get(name)
@@ -179,7 +183,8 @@ def continued(folder: Path, plan: Plan, source: str | None, options: TrainOption
     if table:
         test = part_or_file(plan.options.get("test") or "0.2")
         _confirm(folder, [(source, plan.source), (options.test, test), (options.query, plan.options.get("query"))])
-    return dataclasses.replace(plan, source=source or plan.source, options=plan.options | options.given())
+    now = source or plan.source if table else plan.source
+    return dataclasses.replace(plan, source=now, options=plan.options | options.given())
 
 
 def _confirm(resume: Path, files: list[tuple[Any, Any]]) -> None:
@@ -187,7 +192,8 @@ def _confirm(resume: Path, files: list[tuple[Any, Any]]) -> None:
     *sources, (_, query) = files
     named = [there for _, there in sources if isinstance(there, str)]
     for path in named:
-        if is_local(path) and not is_pattern(path) and not Path(split_member(path)[0]).exists():
+        place = Path(split_member(path)[0])
+        if is_local(path) and not (is_pattern(path) or place.is_file() or place.is_dir()):
             raise FileNotFoundError(f"--resume: the training run in {resume} reads {path}, which is not a file here.")
     asked = [there for now, there in files if now is None and isinstance(there, str)]
     if asked and sys.stdin.isatty():

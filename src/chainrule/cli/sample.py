@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from chainrule._internal.checks import check_count
+from chainrule.cli import json_output
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.options import Overwrite, option
 from chainrule.cli.output import tell, write_data
@@ -38,11 +39,14 @@ def sample(
         raise ValueError(f"{file}: a CSV file is written: give a name such as customers.csv.")
     if file.exists() and not overwrite:
         raise FileExistsError(f"{file} already exists: choose another name, or replace it with --overwrite.")
+    if str(file) == "-" and json_output.is_asked():
+        raise ValueError("--json: standard output has the JSON object: give a file instead of -.")
     content = customers(rows, seed, labeled=not new)
     if str(file) == "-":
         write_data(content)
         return
     write_atomically(file, content.encode())
     tell(f"{file}: {rows:,} customers, seed {seed}")
+    json_output.record(file=file, rows=rows, seed=seed, columns=content.partition("\n")[0].split(","))
     if not new:
         tell(f"next     chainrule train {shlex.quote(str(file))} --target churned")

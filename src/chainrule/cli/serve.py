@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from chainrule._internal.extras import require
+from chainrule.cli import json_output
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.options import option
 from chainrule.cli.output import tell
@@ -32,4 +34,10 @@ def serve(
         require(package, "serve")
     from chainrule.serve.running import serve as run  # noqa: PLC0415  (an extra)
 
-    run(folder, host, port, Bounds(rows, size_of(body, "--body"), seconds), tell)
+    def started(message: str) -> None:
+        tell(message)
+        if address := re.search(r"http://\S+", message):
+            json_output.record(url=address[0])
+            json_output.finish()
+
+    run(folder, host, port, Bounds(rows, size_of(body, "--body"), seconds), started)

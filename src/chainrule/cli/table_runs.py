@@ -8,6 +8,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ import numpy as np
 from chainrule._internal.names import reworded
 from chainrule._internal.typing import Array
 from chainrule.cli import checks as gradient_checks
-from chainrule.cli import report, table_scores, tables
+from chainrule.cli import json_output, report, table_scores, tables
 from chainrule.cli.checks import Check
 from chainrule.cli.output import printable, say, tell, write_data
 from chainrule.files.container import has_table
@@ -27,7 +28,7 @@ from chainrule.penalties import Penalty
 from chainrule.tables import SavedRun, Schema, converting, files, load, models, output, predicting, row_inputs, scores
 from chainrule.tables.casting import cast
 from chainrule.tables.checking import check
-from chainrule.tables.explaining import Asked, explain
+from chainrule.tables.explaining import Asked, check_row, explain, explanation
 from chainrule.tables.labeled import labeled
 from chainrule.tables.reading import Table, read
 from chainrule.tables.report.collect import worst_rows
@@ -65,7 +66,7 @@ def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None
     table = _read(saved, source, **reads)
     frame, numbers, y, left_out = _labeled(saved, source, table)
     X, notes = row_inputs.prepared(saved, frame, numbers)
-    groups = {} if by is None else table_scores.groups(schema, frame, by)  # rejects an unknown column first
+    found = {} if by is None else table_scores.groups(schema, frame, by)  # rejects an unknown column first
     if table.sha256 == saved.config.get("sha256"):
         notes = ("this is the table of training: most of its rows were learned, so scores are too good.", *notes)
     if left_out:
@@ -82,12 +83,21 @@ def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None
     before = {k: float(v) for k, v in there.items() if type(v) in (int, float)} if isinstance(there, dict) else {}
     rows = "1 row" if len(y) == 1 else f"{len(y):,} rows"
     around = intervals(schema, held, measured)
+    json_output.record(
+        kind="table", source=shown(source), folder=folder, rows=len(y), task=schema.task, classes=schema.classes,
+        scores=json_output.scored(measured), intervals=json_output.scored(around),
+        scores_in_training=json_output.scored(before),
+    )  # fmt: skip
+    if schema.is_classification:
+        json_output.record(by_class=report.by_class(t, labels, [*map(str, schema.classes)]))
     tell(tables.beside(rows, "this file", measured, around, {"held out in training": before}))
     reliable = table_scores.covered(saved, held) if p is None else table_scores.calibrated(t, p)
-    for sentence in filter(None, (table_scores.against_training(saved.config, measured, around), reliable)):
+    sentences = [s for s in (table_scores.against_training(saved.config, measured, around), reliable) if s]
+    json_output.record(sentences=sentences)
+    for sentence in sentences:
         tell(f"\n{textwrap.fill(sentence, tables.LINE)}")
     if by is not None:
-        tell(f"\n{table_scores.by_group(schema, held, by, groups)}")
+        tell(f"\n{table_scores.by_group(schema, held, by, found)}")
     if lines := _worst(schema, held, t, labels):
         tell(f"\n{lines}")
 
@@ -121,9 +131,14 @@ def traced(
     names = [name.strip() for text in fixed for name in text.split(",") if name.strip()]
     file = folder / "model.safetensors"
     model = model_file.load(file) if has_table(file, "a model saved by chainrule") else None
-    with reworded(WORDS):
-        asks = Asked(others, fixed=names, **asked)
-        return explain(saved, frame, row, shown(source), optimizer, model=model, asked=asks)
+    check_row(frame, row, shown(source))
+    found = None
+    if model is not None:
+        with reworded(WORDS):
+            found = explanation(model, frame, row, Asked(others, fixed=names, **asked))
+        parts = {"contributions": found.contributions, "counterfactuals": found.counterfactuals}
+        json_output.record(**{name: asdict(part) for name, part in parts.items() if part is not None})
+    return explain(saved, frame, row, shown(source), optimizer, explained=found)
 
 
 def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequence[Penalty]) -> list[Check]:
@@ -150,11 +165,15 @@ def to_onnx(folder: Path, out: Path) -> None:
     rows = cast(check(frame, saved.schema)[0], saved.schema.columns)
     p = None if saved.schema.task == "regression" else saved.pipeline.predict_proba(rows)
     held = HeldOut(frame, np.zeros(len(rows)), saved.pipeline.predict(rows), p)
-    content, said = converting.convert(saved.pipeline, saved.schema, held)
+    content, said, difference = converting.convert(saved.pipeline, saved.schema, held)
     if content is None:
         raise ValueError(said.removeprefix(converting.NONE))
     write_atomically(out, content)
     said = said.removeprefix("pipeline.onnx, ").replace("held-out", "made-up")
+    json_output.record(
+        kind="table", folder=folder, language="onnx", files=[out], inputs=len(saved.schema.used), bytes=len(content),
+        outputs=len(saved.schema.classes) or len(saved.schema.targets), comparison=said, largest_difference=difference,
+    )  # fmt: skip
     tell(f"{out}: {len(content):,} bytes. {said}")
 
 
@@ -183,6 +202,8 @@ def predict(
     saved = _loaded(folder, data)
     if source != "-" and files.is_large(source):
         with tempfile.TemporaryDirectory() as place:  # nothing is printed before all rows have been checked
+            if out is None and json_output.is_asked():
+                raise ValueError("--json: the file is large: give a file for the predictions with --out.")
             path = out or Path(place, "predictions.csv")
             kind = output.kind(path)
             if kind not in ("csv", "parquet"):
@@ -206,14 +227,31 @@ def predict(
         table = read(source, schema=saved.schema, **reads)
         frame, notes = predicting.predict(saved, table.frame, interval=interval, coerce=coerce, keep=keep)
         rows, notes = frame.height, (*table.notes[1:], *notes)
-        if out is None:
+        if out is None and json_output.is_asked():
+            json_output.record(predictions=_predicted(frame, saved.schema, keep))
+        elif out is None:
             write_data(frame.write_csv())
         else:
             output.write(frame, out)
+    names = saved.schema.classes or [column.name for column in saved.schema.targets]
+    json_output.record(kind="table", source=source, folder=folder, rows=rows, out=out, task=saved.schema.task,
+                       classes=[] if saved.schema.task == "regression" else names)  # fmt: skip
     for note in notes:
         say(f"Note: {note}")
     if out is not None:
         say(f"Wrote {rows:,} rows to {out}")
+
+
+def _predicted(frame: pl.DataFrame, schema: Schema, keep: Sequence[str]) -> list[dict[str, Any]]:
+    """Return predictions for programs."""
+    found = []
+    several = schema.task == "multilabel"
+    for row in frame.iter_rows(named=True):
+        of: dict[str, Any] = {"kept": {name: row.pop(name) for name in keep}} if keep else {}
+        p = [row.pop(name) for name in [*row] if name.startswith("p_")]
+        of |= {"prediction": [*row.values()]} if several else row
+        found.append(of | ({"probabilities": p} if p else {}))
+    return found
 
 
 def _loaded(folder: Path, data: Path | None) -> SavedRun:

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from chainrule._internal.names import did_you_mean
 from chainrule._internal.typing import Array
 from chainrule.cli.output import printable
-from chainrule.pages.formatting import MISSING, aligned, clean, fixed, listed, percent, short
+from chainrule.cli.tables import LINE
+from chainrule.pages.formatting import aligned, clean, fixed, listed, percent, short
 from chainrule.pages.text import columns
-from chainrule.tables import SavedRun, Schema, scores
-from chainrule.tables._polars import pl
-from chainrule.tables.casting import cast
-from chainrule.tables.checking import check
+from chainrule.tables import SavedRun, Schema
+from chainrule.tables.report.groups import groups, scored, sentences
 from chainrule.tables.report.scoring import apart
-from chainrule.tables.report.uncertainty import difference, intervals, wilson
+from chainrule.tables.report.uncertainty import difference, wilson
 from chainrule.tables.result import HeldOut
 
 LOWER_IS_BETTER = ("log loss", "RMSE", "MAE")
 COVERAGE = 0.9
 BINS, DRAWS = 10, 1000  # of the calibration error
-GROUPS = 12  # that are printed, the largest
-PARTS = 4  # of a column of numbers or dates, with as many rows each
-VALUES = 12  # distinct numbers that are groups by themselves
 
 __all__ = ["against_training", "by_group", "calibrated", "covered", "groups"]
 
@@ -106,63 +102,13 @@ def calibrated(t: Array, p: Array) -> str:
 
 
 def by_group(schema: Schema, held: HeldOut, name: str, found: Mapping[str, Array]) -> str:
-    """Return the scores of groups of rows, the largest ones, as a table."""
-    largest = {*sorted(found, key=lambda group: -len(found[group]))[:GROUPS]}
-    wanted = ("RMSE", "MAE") if schema.task == "regression" else ("accuracy", "log loss")
-    lines = [[clean(name, 30), "rows", wanted[0], "95% interval", wanted[1]]]
-    for group in filter(largest.__contains__, found):
-        rows = found[group]
-        p = None if held.probabilities is None else held.probabilities[rows]
-        part = HeldOut(held.frame[rows], held.y[rows], held.predictions[rows], p)
-        measured = scores.measure(schema.task, part.y, part.predictions, p, schema.classes)
-        numbers = (measured[wanted[0]], measured[wanted[1]], *intervals(schema, part, measured)[wanted[0]])
-        one, other, low, high = (short(v) if p is None else fixed(v, 3) for v in numbers)
-        ends = apart(numbers[2], numbers[3], [low, high])
-        lines.append([printable(clean(group, 30)), f"{len(rows):,}", one, ends, other])
-    more = f"\n... {len(found) - len(largest):,} smaller groups" if len(found) > len(largest) else ""
-    return columns(lines, align="lrrrr") + more
-
-
-def _typed(frame: pl.DataFrame, schema: Schema, name: str) -> pl.Series:
-    """Return a column as the network takes it if it does, else as numbers where all texts are numbers."""
-    column = next((column for column in schema.used if column.name == name), None)
-    if column is not None and column.kind in ("number", "date"):
-        return cast(check(frame, schema)[0], schema.columns)[name]
-    values = frame[name]
-    numbers = values.cast(pl.Float64, strict=False) if values.dtype == pl.String else values
-    return numbers if numbers.null_count() == values.null_count() else values
-
-
-def groups(schema: Schema, frame: pl.DataFrame, name: str) -> dict[str, Array]:
-    """Return the rows with each value of a column; numbers and dates are cut in quarters. Missing ones are last."""
-    if name not in frame.columns:
-        raise ValueError(f"--by: there is no column {name!r}. {did_you_mean(name, frame.columns)}")
-    values = _typed(frame, schema, name)
-    missing = values.is_null() | (values.is_nan() if values.dtype.is_float() else False)
-    known = (~missing).to_numpy()
-    rows = np.flatnonzero(known)
-    present = values.filter(~missing)
-    found: dict[str, Array] = {}
-    if (values.dtype.is_numeric() or values.dtype.is_temporal()) and present.n_unique() > VALUES:
-        ranks = present.to_physical().to_numpy()
-        cuts = np.unique(np.quantile(ranks, np.linspace(0, 1, PARTS + 1)[1:-1], method="inverted_cdf"))
-        part = np.searchsorted(cuts, ranks, "left")
-        for i in range(len(cuts) + 1):
-            mine = np.flatnonzero(part == i)
-            if len(mine):
-                ends = present[mine.tolist()]
-                found[f"{_end(ends.min())} to {_end(ends.max())}"] = rows[mine]
-    else:
-        texts, which = np.unique(np.array([_end(v) for v in present.to_list()], dtype=str), return_inverse=True)
-        order = np.argsort(which, kind="stable")
-        starts = np.searchsorted(which[order], np.arange(len(texts) + 1))
-        found = {
-            str(text): rows[np.sort(order[a:b])] for text, a, b in zip(texts, starts[:-1], starts[1:], strict=True)
-        }
-    if not known.all():
-        found[MISSING] = np.flatnonzero(~known)
-    return found
-
-
-def _end(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value).removesuffix(" 00:00:00")
+    """Return the scores of groups of rows as a table, and which ones differ by more than chance in a sentence."""
+    of = scored(schema, held, {name: found})
+    lines = [[clean(name, 30), "rows", of[0].measures[0], "95% interval", of[0].measures[1]]]
+    for group in of[0].shown:
+        numbers = (group.score, group.second, group.low, group.high)
+        one, other, *ends = (short(v) if schema.task == "regression" else fixed(v, 3) for v in numbers)
+        around = apart(group.low, group.high, ends)
+        lines.append([printable(clean(group.name, 30)), f"{group.rows:,}", one, around, other])
+    more = f"\n... {of[0].more:,} more groups" if of[0].more else ""
+    return f"{columns(lines, align='lrrrr')}{more}\n{textwrap.fill(' '.join(sentences(of)), LINE)}"

@@ -14,7 +14,7 @@ from chainrule import tables
 from chainrule._internal.interrupt import deferred_interrupt
 from chainrule._internal.machine import free_memory
 from chainrule._internal.names import reworded
-from chainrule.cli import resuming
+from chainrule.cli import json_output, resuming
 from chainrule.cli.options import PARAMETERS, TrainOptions, check_bounds, of_network, of_table, spelled
 from chainrule.cli.output import printable, say, tell
 from chainrule.cli.resuming import TABLE, Plan
@@ -82,6 +82,7 @@ def run(plan: Plan, folder: Path, options: TrainOptions) -> None:
             resuming.remove(folder)
     around = intervals(trained.schema, trained.held_out, trained.scores)
     scores = beside("held-out rows", "network", trained.scores, around, trained.baselines)
+    json_output.record(**found(trained), folder=folder, interrupted=interrupted, report=folder / "report.html")
     tell(trained.verdict if quiet else f"\n{scores}\n\n{textwrap.fill(trained.verdict, LINE)}")
     if not quiet:
         tell(f"time     {trained.seconds:.1f} s, {len(trained.history)} epochs")
@@ -93,6 +94,24 @@ def run(plan: Plan, folder: Path, options: TrainOptions) -> None:
     if not quiet:
         tell(f"report   {folder / 'report.html'}")
         tell(f"next     chainrule predict {shlex.quote(str(folder))} NEW_ROWS --out predictions.csv")
+
+
+def found(trained: Trained) -> dict[str, Any]:
+    """Return the result of a training run, for programs."""
+    schema, split = trained.schema, trained.split
+    columns = [
+        {"name": c.name, "kind": c.kind, "used": c.used, "dropped": c.dropped or None, "missing": c.missing,
+         "distinct": c.distinct}
+        for c in schema.columns
+    ]  # fmt: skip
+    return {
+        "kind": "table", "source": trained.source, "target": [c.name for c in schema.targets], "task": schema.task,
+        "classes": schema.classes, "columns": columns, "epochs": len(trained.history), "seconds": trained.seconds,
+        "rows": {"train": split.train, "validation": split.validation, "test": split.test},
+        "scores": json_output.scored(trained.scores), "intervals": json_output.scored(trained.intervals),
+        "baselines": [{"model": n, "scores": json_output.scored(of)} for n, of in trained.baselines.items()],
+        "verdict": trained.verdict, "notes": trained.notes, "warnings": trained.warnings,
+    }  # fmt: skip
 
 
 def script(plan: Plan, options: TrainOptions) -> str:

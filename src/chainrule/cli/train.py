@@ -8,12 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from chainrule._internal.extras import require
-from chainrule.cli import resuming
+from chainrule.cli import json_output, resuming
+from chainrule.cli.data import IMAGES
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.folder import run_folder
 from chainrule.cli.options import DATA_SETS_ONLY, TABLES_ONLY, MaxUnpacked, TrainOptions, takes_options
 from chainrule.cli.output import write_data
 from chainrule.cli.reading import is_data_set
+from chainrule.datasets.images import has_images
 from chainrule.tables.formats import is_table
 from chainrule.tables.sources.names import is_pattern, shown, stem
 
@@ -27,7 +29,7 @@ def train(
             metavar="DATASET|FILE",
             help="A data set (digits, mnist, moons, circles or spirals), or a table: a file (CSV, Parquet, Arrow, JSON "
             "Lines, .xlsx or .npz), a folder or a pattern of files, a database (sqlite:///shop.db), an address "
-            "(https://...), or - for standard input.",
+            "(https://...), or - for standard input. Or a folder with a folder of images for each class.",
         ),
     ] = None,
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
@@ -67,9 +69,12 @@ def train(
         return
     plan = kind.begin(source, options)
     if options.print_python:
+        if json_output.is_asked():
+            raise ValueError("--print-python does not go with --json: omit one.")
         write_data(kind.script(plan, options))
         return
-    folders = run_folder(stem(plan.source), options.out, overwrite=options.overwrite)
+    place = plan.arguments["folder"] if plan.source == IMAGES else plan.source
+    folders = run_folder(stem(place), options.out, overwrite=options.overwrite)
     with compiling(quiet=options.quiet), folders as folder:
         resuming.remove(folder)  # with --overwrite: what another run left
         kind.run(plan, folder, options)
@@ -78,4 +83,5 @@ def train(
 def _is_table(source: str) -> bool:
     """Return whether a source is a table; the name of a data set comes before a folder of that name."""
     place = Path(source)
-    return is_table(source) or place.is_file() or is_pattern(source) or (place.is_dir() and not is_data_set(source))
+    folder = place.is_dir() and not is_data_set(source) and not has_images(source)
+    return is_table(source) or place.is_file() or is_pattern(source) or folder

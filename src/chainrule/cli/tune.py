@@ -12,8 +12,10 @@ from typing import Annotated
 import typer
 
 from chainrule._internal.extras import require
+from chainrule._internal.names import reworded
+from chainrule.cli import json_output
 from chainrule.cli.errors import INTERRUPTED, in_one_sentence, warnings_at_the_end
-from chainrule.cli.options import MaxUnpacked, TuneOptions, check_bounds, of_table, takes_options
+from chainrule.cli.options import NOT_TUNED, MaxUnpacked, TuneOptions, check_bounds, of_network, of_table, takes_options
 from chainrule.cli.output import say, tell
 from chainrule.tables.sources.names import shown, stem
 
@@ -29,28 +31,35 @@ def tune(
 
     It covers size, activation, dropout, penalty, learning rate, schedule and batch size.
 
+    Options for a network, such as --layers or --class-weight, are fixed and not searched.
+
     Trials are compared by cross-validation on the training rows; the first one uses the defaults of `train`.
 
     Everything is saved in a folder. Ctrl-C stops the search; rerun the same command to resume.
     """
-    check_bounds("tune", {"seed": options.seed, "validation": options.validation})
+    for name, why in NOT_TUNED.items():
+        options.refuse((name,), why)
+    own = ("trials", "minutes", "folds", "n_jobs")  # tuning.tune checks these
+    given = {name: value for name, value in options.given().items() if name not in own}
+    check_bounds("tune", given)
     if options.target is None:
         raise ValueError(f"--target is required: name the column of {shown(file)} to predict.")
     for package, extra in (("optuna", "tune"), ("polars", "tables"), ("skops", "tables")):
         require(package, extra)  # missing packages are reported before the search, not after it
     from chainrule.cli.progress import search  # noqa: PLC0415  (start-up time)
+    from chainrule.cli.tables import WORDS, found  # noqa: PLC0415  (an extra)
     from chainrule.tables import save, tuning  # noqa: PLC0415  (an extra)
     from chainrule.tables.tuning.page import sentence  # noqa: PLC0415  (an extra)
 
     folder = options.out if options.out is not None else Path("runs", f"{stem(file)}-tune")
     start = time.monotonic()
     try:
-        with warnings_at_the_end(), ExitStack() as stack:
+        with warnings_at_the_end(), reworded(WORDS), ExitStack() as stack:
             tuned = tuning.tune(
                 file, options.target, trials=options.trials, minutes=options.minutes, folds=options.folds,
                 jobs=options.n_jobs, out=folder, on_message=None if options.quiet else tell,
                 on_trial=None if options.quiet else search(stack, options.trials, options.minutes),
-                **of_table(options.given()),
+                parameters=of_network(given), **of_table(given),
             )  # fmt: skip
     except KeyboardInterrupt:
         say(f"\nStopped. Finished trials are saved in {folder}; rerun the same command to resume.")
@@ -58,6 +67,12 @@ def tune(
     tuned.trained.command = shlex.join(["chainrule", *map(shown, sys.argv[1:])])
     save(tuned.trained, folder, overwrite=True)
     tuning.save(tuned, folder)
+    json_output.record(
+        **found(tuned.trained), folder=folder, best=tuned.best, measure=tuned.measure, value=tuned.value,
+        default_value=tuned.default_value, report=folder / "report.html",
+        trials=[{"number": t.number, "state": t.state, "value": t.value, "seconds": t.seconds, "point": t.point}
+                for t in tuned.trials],
+    )  # fmt: skip
     for message in tuned.trained.warnings:
         say(f"Warning: {message}")
     if not options.quiet:

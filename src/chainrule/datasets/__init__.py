@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule._internal.extras import require
+from chainrule.datasets import images as _images
 from chainrule.datasets import mnist as _mnist
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["DATASETS", "Dataset", "load_circles", "load_digits", "load_mnist", "load_moons", "load_spirals"]
+__all__ = [
+    "DATASETS", "Dataset", "load_circles", "load_digits", "load_mnist", "load_moons", "load_spirals", "read_images",
+]  # fmt: skip
 
 _DIGITS = tuple("0123456789")
 
@@ -171,6 +174,49 @@ def load_mnist(
     else:  # in small chunks: X is the only float array
         np.divide(pixels.reshape(X.shape), 255, out=X, dtype=kind)
     return Dataset("mnist", X, t.astype("int64"), _DIGITS, (height, width))
+
+
+def read_images(folder: str | os.PathLike[str], size: int | None = None) -> Dataset:
+    """Read a folder with a folder of images for each class, such as ``pets/cat/1.png`` and ``pets/dog/1.png``.
+
+    PNG and JPEG images are scaled to [0, 1]. All are gray, with one channel, or all are RGB, with three.
+
+    Parameters
+    ----------
+    folder : path
+    size : int, optional
+        Resize all images to this height and width; by default, all must have the same size.
+
+    Returns
+    -------
+    Dataset
+        ``image_shape`` is set if the images are gray.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If there are fewer than two classes or five images of one, an image is corrupt, or the sizes differ.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for i in range(10):
+    ...     (folder / "ab"[i % 2]).mkdir(exist_ok=True)
+    ...     Image.new("L", (8, 6), color=20 * i).save(folder / "ab"[i % 2] / f"{i}.png")
+    >>> read_images(folder)
+    Dataset('images': 10 rows of 48 inputs (6 x 8 images), 2 classes)
+    """
+    found = _images.files(folder)
+    paths = [path for images in found.values() for path in images]
+    height, width, channels = shape = _images.shape_of(paths, size)
+    t = np.repeat(np.arange(len(found), dtype="int64"), [len(images) for images in found.values()])
+    image_shape = (height, width) if channels == 1 else None
+    return Dataset("images", _images.pixels(paths, shape), t, tuple(found), image_shape)
 
 
 DATASETS: dict[str, Callable[..., Dataset]] = {

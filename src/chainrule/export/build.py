@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from chainrule.export.networks import add_network
@@ -43,7 +44,7 @@ def program(model: Any, classes: Sequence[Label] = ()) -> Program:
         named = classes if isinstance(model.loss, SoftmaxCrossEntropy) and len(classes) == y.size else ()
         return _finished(builder, model, x, (), y, named)
     if isinstance(model, TableModel):
-        table, inner = model._table, model._model  # noqa: SLF001  (both are data)
+        table, inner = model.table, model.model
         columns = inputs_of(table)
         x = add_steps(builder, table.steps, columns)
         if inner.ensemble is not None:
@@ -52,7 +53,8 @@ def program(model: Any, classes: Sequence[Label] = ()) -> Program:
             y = add_mean(builder, inner.networks, builder.add("single", x, size=x.size))
         y = y if table.unit is None else add_unit(builder, table.unit, y)
         names = model.classes_.tolist() if isinstance(inner, Classifier) else ()
-        return _finished(builder, inner, None, columns, y, names, about=repr(model))
+        made = _finished(builder, inner, None, columns, y, names, about=repr(model))
+        return replace(made, halves=table.widths.percents(), least=model.least) if not names else made
     if not isinstance(model, Classifier | Regressor):
         raise TypeError(
             f"export: expected a model that chainrule.load returned, got {type(model).__name__}: save the model with "

@@ -50,6 +50,7 @@ def files(program: Program, stem: str) -> dict[str, str]:
         f"{predict} {{", *(f"    {line}" for line in _body(program, memory)),
         *([f"    return {found};"] if program.columns else []), "}\n",
         *([f"{label} {{", *_choice(program), "}\n"] if label else []),
+        *([f"{_interval_head(name)} {{", *_interval(program), "}\n"] if program.halves else []),
     ]  # fmt: skip
     return {".h": _header(program, name, predict, label, dated=dated), ".c": "\n".join(source)}
 
@@ -146,6 +147,21 @@ def _choice(program: Program) -> Iterator[str]:
     yield f"    int k, best = 0;\n    for (k = 1; k < {n}; k++)\n        if ({ratio}) best = k;\n    return best;"
 
 
+def _interval_head(name: str) -> str:
+    return f"void {name}_interval(double y, double coverage, double *low, double *high)"
+
+
+def _interval(program: Program) -> Iterator[str]:
+    """Yield the body of the function that writes the ends of an interval."""
+    n = len(program.halves)
+    yield f"    static const double halves[{n}] = {{{lines(numbers(np.array(program.halves)))}}};"
+    yield "    double percent = ceil(coverage * 100 - 1e-7), half = NAN;"
+    yield f"    if (percent >= 1 && percent <= {n}) half = halves[(int)percent - 1];"
+    yield "    *low = y - half;\n    *high = y + half;"
+    if program.least == 0:
+        yield "    if (*low < 0) *low = 0;"
+
+
 def _classes(program: Program, name: str) -> list[str]:
     texts = lines([string(str(label)) for label in program.classes])
     return [f"const char *const {name}_classes[{len(program.classes)}] = {{{texts}}};\n"] if texts else []
@@ -161,6 +177,10 @@ def _header(program: Program, name: str, predict: str, label: str, *, dated: boo
     shared = " * The work buffer is shared: let one thread predict at a time.\n */"
     row = "A row. A number that is missing is NAN, and a text that is missing is 0 (a null pointer)."
     date = "Return a date such as 2024-05-03 or 2024-05-03 18:30 as seconds since 1970; NAN for other texts."
+    within = (
+        "Write the ends of an interval around a prediction y that contains a share of new values, such as 0.9, to a\n"
+        f" * whole percent of 1 to {len(program.halves)}; NAN for others."
+    )
     names = f" * x: {comment(', '.join(program.names))}\n *\n" if program.names else ""
     blocks = [
         f"/* {by()}.\n *\n * {comment(program.about)}\n *\n{names} * It takes {size(program)}.\n{shared}",
@@ -172,6 +192,7 @@ def _header(program: Program, name: str, predict: str, label: str, *, dated: boo
         f"extern const char *const {name}_classes[{count}];" if count else "",
         f"/* Write {outputs} numbers: y[k] is {about}.{says} */\n{predict};",
         f"/* {what} for the probabilities y. */\n{label};" if label else "",
+        f"/* {within} */\n{_interval_head(name)};" if program.halves else "",
         "#ifdef __cplusplus\n}\n#endif\n\n#endif\n",
     ]  # fmt: skip
     return "\n\n".join(block for block in blocks if block)

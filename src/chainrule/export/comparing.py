@@ -28,6 +28,7 @@ from chainrule.tables.serving.steps import inputs
 FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1")
 COMPILERS = ("gcc", "clang", "cc")
 SECONDS = 120
+EPOCH = dt.datetime(1970, 1, 1)
 
 
 class Case(NamedTuple):
@@ -54,7 +55,8 @@ def _values(column: Input, count: int, rng: np.random.Generator) -> list[Any]:
     low, high = (_end(end) for end in (column.low, column.high))
     if column.kind in ("number", "date"):
         found: list[Any] = rng.uniform(low, high, count).tolist()
-        found = [float(round(value)) for value in found] if column.kind == "date" else found
+        if column.kind == "date":
+            found = [(EPOCH + dt.timedelta(seconds=round(seconds))).isoformat() for seconds in found]
     elif column.kind == "text":
         found = [" ".join(rng.choice(["a new bright kitchen", "near the lake", "..."], 2)) for _ in range(count)]
     else:
@@ -65,8 +67,7 @@ def _values(column: Input, count: int, rng: np.random.Generator) -> list[Any]:
 
 def _end(value: float | str | None) -> float:
     if isinstance(value, str):
-        there = dt.datetime.fromisoformat(value).replace(tzinfo=dt.UTC)
-        return there.timestamp()
+        return (dt.datetime.fromisoformat(value).replace(tzinfo=None) - EPOCH).total_seconds()
     return 0.0 if value is None else float(value)
 
 
@@ -201,8 +202,8 @@ def expected(model: Any, program: Program, rows: Any) -> Results:
         return y, [program.classes[k] for k in y.argmax(axis=1)] if program.classes else _flat(y)
     X, unit = rows, None
     if isinstance(model, TableModel):
-        X, unit = inputs(model._table.steps, read_columns(program, rows)), model._table.unit  # noqa: SLF001
-        model = model._model  # noqa: SLF001
+        X, unit = inputs(model.table.steps, read_columns(program, rows)), model.table.unit
+        model = model.model
     elif program.columns:
         X = np.array([[_value(row[column.name], column) for column in program.columns] for row in rows], object)
     if isinstance(model, Classifier):
@@ -214,7 +215,7 @@ def expected(model: Any, program: Program, rows: Any) -> Results:
 
 def _value(value: Any, column: Input) -> Any:
     """Return a value as an estimator takes it: categories that are numbers as numbers."""
-    return json.loads(value) if column.read_as == "whole" and isinstance(value, str) else value
+    return json.loads(value) if column.read_as in ("whole", "number") and isinstance(value, str) else value
 
 
 def _flat(y: Array) -> list[Any]:
@@ -227,21 +228,24 @@ LANGUAGES: dict[str, tuple[str, Callable[[Sequence[Case]], list[Results] | None]
 """The program that runs the files of each suffix."""
 
 
-def compared(model: Any, program: Program, path: Path, count: int, low: float, high: float) -> str:
-    """Return a clause on the difference between the results of a file and those of the model, on random rows."""
+def compared(model: Any, program: Program, path: Path, count: int, low: float, high: float) -> tuple[str, float | None]:
+    """Return a clause on the largest difference between a file's results and the model's on random rows, and its size.
+
+    The size is None if they could not be compared.
+    """
     tool, run = LANGUAGES[path.suffix]
     try:
         rows = made_up(program, count, low, high)
         y, labels = expected(model, program, rows)
     except (OverflowError, ValueError) as error:  # an Embedding takes categories only; a schema may be damaged
-        return f"not compared: the network rejects random rows: {error}"
+        return f"not compared: the network rejects random rows: {error}", None
     try:
         found = run([Case(path, program, rows)])
     except (OSError, RuntimeError, subprocess.TimeoutExpired) as error:
-        return f"not compared: {' '.join(str(error).split())}"
+        return f"not compared: {' '.join(str(error).split())}", None
     if found is None:
-        return f"not compared: {tool} is not installed."
+        return f"not compared: {tool} is not installed.", None
     difference = float(np.abs(found[0][0] - y).max())
     clause = f"largest difference from chainrule on {len(rows)} {'made-up' if program.columns else 'random'} rows: "
     wrong = sum(a != b for a, b in zip(found[0][1], labels, strict=True)) if program.classes else 0
-    return f"{clause}{difference:.1e}{f'; {wrong} labels differ' if wrong else ''}."
+    return f"{clause}{difference:.1e}{f'; {wrong} labels differ' if wrong else ''}.", difference

@@ -269,7 +269,7 @@ static void squash(double *y, const double *x, const double *center, const doubl
     int i;
     for (i = 0; i < n; i++) {
         double z = (x[i] - center[i]) * factor[i], v = z / sqrt(1 + z / most * (z / most));
-        if (isinf(x[i])) v = x[i] > 0 ? most : -most;
+        if (fabs(x[i]) > 1e100) v = x[i] > 0 ? most : -most; /* infinite, as in training */
         y[i] = isnan(v) ? 0 : v;
     }
 }

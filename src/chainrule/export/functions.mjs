@@ -213,24 +213,43 @@ function read(row, column) {
     throw new Error(`${name} is missing: give null where a value is unknown.`);
   }
   const text = String(value ?? "").trim();
-  const none = value === undefined || value === null || Number.isNaN(value) || (text === "" && !values?.includes(""));
+  const blank = (text === "" && !values.includes("")) || column.holes.includes(text);
+  const none = value === undefined || value === null || Number.isNaN(value) || blank;
   if (kind === "number") return none ? NaN : number(value, name);
   if (kind === "date") return none ? NaN : seconds(value, column);
   if (none) return kind === "yes/no" ? NaN : missing;
-  if (column.read_as === "whole" && text !== "") value = /^[-+]?\d+$/.test(text) ? BigInt(text) : number(value, name);
-  if (column.read_as === "boolean") value = ({ true: true, 1: true, false: false, 0: false })[text.toLowerCase()];
-  return kind === "yes/no" ? [NaN, 0, 1][values.indexOf(String(value)) + 1] : String(value);
+  const known = label(value, text, column);
+  return kind === "yes/no" ? [NaN, 0, 1][values.indexOf(known) + 1] : known;
 }
 
+/** A category as in training: 1 and "1.0" are one. */
+function label(value, text, { name, values, read_as }) {
+  if (read_as === "text") return String(value);
+  if (read_as === "boolean") {
+    const found = new Map([["true", "true"], ["1", "true"], ["false", "false"], ["0", "false"]]).get(text.toLowerCase());
+    if (found === undefined) throw new Error(`${name} is true or false, but got ${JSON.stringify(text)}.`);
+    return found;
+  }
+  const exact = number(value, name);
+  if (read_as === "number") return values.find((known) => number(known, name) === exact) ?? String(exact);
+  if (!Number.isInteger(exact)) throw new Error(`${name} is an integer, but got ${JSON.stringify(value)}.`);
+  return String(BigInt(/^[-+]?\d+$/.test(text) ? text.replace("+", "") : exact));
+}
+
+/** A number, also from a text; beyond 1e100 it is infinite. */
 function number(value, name) {
-  const read = typeof value === "boolean" || String(value).trim() === "" ? NaN : Number(value);
-  if (Number.isNaN(read)) throw new Error(`${name} is a number, but got ${JSON.stringify(value)}.`);
-  return read;
+  if (typeof value === "boolean") return Number(value);
+  const text = String(value).trim().replace(/^([-+]?)inf(inity)?$/i, "$1Infinity");
+  if (!/^[-+]?((\d+\.?\d*|\.\d+)(e[-+]?\d+)?|Infinity|nan)$/i.test(text)) {
+    throw new Error(`${name} is a number, but got ${JSON.stringify(value)}.`);
+  }
+  const read = Number(text);
+  return Math.abs(read) > 1e100 ? Math.sign(read) * Infinity : read;
 }
 
 /** Seconds since 1970 of a date: an ISO text, a Date (its time in UTC), or the seconds themselves. */
 function seconds(value, column) {
-  if (typeof value === "number") return value;
+  if (typeof value === "number" && column.read_as !== "whole") return value; // else digits, such as 20241231
   if (value instanceof Date && !Number.isNaN(value.getTime())) return value.getTime() / 1000;
   const zone = column.zone === "" || column.zone === "UTC" ? "Z?" : "";
   const iso = ["%Y-%m-%d", ...["T", " "].flatMap((mark) => [`%Y-%m-%d${mark}%H:%M`, `%Y-%m-%d${mark}%H:%M:%S`])];

@@ -37,36 +37,53 @@ def read(row: dict[str, Any], column: dict[str, Any]) -> Any:
     value = row.get(name)
     text = "" if value is None else str(value).strip()
     none = value is None or value != value or (text == "" and "" not in values)  # noqa: PLR0124  (NaN)
+    none = none or text in column["holes"]
     if kind == "number":
         return math.nan if none else number(value, name)
     if kind == "date":
         return math.nan if none else seconds(value, column)
     if none:
         return math.nan if kind == "yes/no" else column["missing"]
-    if column["read_as"] == "whole" and text:
-        whole = re.fullmatch(r"[-+]?\d+", text)
-        exact = number(value, name)
-        value = int(text) if whole else int(exact) if exact.is_integer() else exact
-    elif column["read_as"] == "boolean":
-        value = {"true": "true", "1": "true", "false": "false", "0": "false"}.get(text.lower(), text)
+    known = label(value, text, column)
     if kind == "yes/no":
-        return float(values.index(str(value))) if str(value) in values else math.nan
-    return str(value)
+        return float(values.index(known)) if known in values else math.nan
+    return known
+
+
+def label(value: Any, text: str, column: dict[str, Any]) -> str:
+    """Return a category as in training: 1, 1.0 and "1" are one."""
+    name, read_as = column["name"], column["read_as"]
+    if read_as == "text":
+        return str(value)
+    if read_as == "boolean":
+        found = {"true": "true", "1": "true", "false": "false", "0": "false"}.get(text.lower())
+        if found is None:
+            raise ValueError(f"{name} is true or false, but got {text!r}.")
+        return found
+    exact = number(value, name)
+    if read_as == "number":
+        return next((known for known in column["values"] if float(known) == exact), str(exact))
+    if not exact.is_integer():
+        raise ValueError(f"{name} is an integer, but got {value!r}.")
+    return str(int(text) if re.fullmatch(r"[-+]?\d+", text) else int(exact))
 
 
 def number(value: Any, name: str) -> float:
-    """Return a number, also from a text."""
+    """Return a number, also from a text; beyond 1e100 it is infinite."""
     try:
-        return float(value)
-    except ValueError:
-        raise ValueError(f"{name} is a number, but got {value!r}.") from None
+        found = math.nan if "_" in str(value) else float(value)
+    except (TypeError, ValueError):
+        found = math.nan
+    if math.isnan(found) and str(value).strip().lower().lstrip("+-") != "nan":
+        raise ValueError(f"{name} is a number, but got {value!r}.")
+    return math.copysign(math.inf, found) if abs(found) > 1e100 else found
 
 
 def seconds(value: Any, column: dict[str, Any]) -> float:
     """Return the seconds since 1970 of a date: an ISO text, a date of Python, or the seconds themselves."""
-    if isinstance(value, int | float):
+    if isinstance(value, int | float) and column["read_as"] != "whole":
         return float(value)
-    date = value
+    date = str(int(value)) if isinstance(value, int | float) else value  # digits, such as 20241231
     for form in column["formats"]:
         if isinstance(date, str):
             with contextlib.suppress(ValueError):

@@ -74,8 +74,9 @@ def _exported(program: Program, row: str) -> list[str]:
     if not program.classes:
         kind = "number" if n == 1 else "number[]"
         result = "outputs(%s)[0]" if n == 1 else "[...outputs(%s)]"
-        return [f"/**\n * Return the prediction.\n * {given}\n * @returns {{{kind}}}\n */",
-                f"export function predict({row}) {{\n  return {result % row};\n}}"]  # fmt: skip
+        plain = [f"/**\n * Return the prediction.\n * {given}\n * @returns {{{kind}}}\n */",
+                 f"export function predict({row}) {{\n  return {result % row};\n}}"]  # fmt: skip
+        return [*plain, *_interval(program, given)] if program.halves else plain
     limits = program.thresholds is not None
     if program.several:
         kind, about = "number[]", "1 for each label that applies, else 0"
@@ -90,6 +91,22 @@ def _exported(program: Program, row: str) -> list[str]:
         f"export function probabilities({row}) {{\n  return [...outputs({row})];\n}}\n",
         f"/**\n * Return {about}.\n * {given}\n * @returns {{{kind}}}\n */",
         f"export function predict({row}) {{\n{found}\n}}",
+    ]
+
+
+def _interval(program: Program, given: str) -> list[str]:
+    low = "Math.max(y - half, 0)" if program.least == 0 else "y - half"
+    most = len(program.halves)
+    return [
+        f"\nconst halves = {_text(program.halves)}; // of intervals for 1 %, 2 %, ...\n",
+        f"/**\n * Return the ends of an interval that contains a share of new values, to a whole percent.\n * {given}",
+        " * @param {number} [coverage]\n * @returns {number[]}\n */",
+        "export function interval(row, coverage = 0.9) {",
+        "  const half = halves[Math.ceil(coverage * 100 - 1e-7) - 1], y = predict(row);",
+        "  if (half === undefined) {",
+        f"    throw new Error(`coverage: expected a share of 0.01 to {most / 100:g}, got ${{coverage}}.`);",
+        "  }",
+        f"  return [{low}, y + half];\n}}",
     ]
 
 

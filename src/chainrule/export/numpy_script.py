@@ -33,6 +33,7 @@ def script(program: Program) -> str:
     described = [f"COLUMNS = [\n{columns}]"] if columns else []
     described += [f"NAMES = {[*program.names]!a}  # of the numbers in a row"] if program.names else []
     described += [f"CLASSES = {[*program.classes]!a}"] if program.classes else []
+    described += [f"HALVES = {[*program.halves]!r}  # of intervals for 1 %, 2 %, ..."] if program.halves else []
     about = f"Return the outputs of the model, (rows, {program.y.size})."
     body = "\n\n\n".join([
         *functions, "\n".join([*described, *constants]),
@@ -61,7 +62,8 @@ def _predict(program: Program) -> list[str]:
     head = "def predict(rows: Any) -> list[Any]:\n"
     if not program.classes:
         one = "[:, 0]" if program.y.size == 1 else ""
-        return [f'{head}    """Return the prediction for each row."""\n    return outputs(rows){one}.tolist()']
+        plain = [f'{head}    """Return the prediction for each row."""\n    return outputs(rows){one}.tolist()']
+        return [*plain, _interval(program)] if program.halves else plain
     limits = None if program.thresholds is None else f"np.array({program.thresholds.tolist()!r})"
     if program.several:
         about, found = "1 for each label that applies, else 0", f"(p > {limits or 0.5}).astype(int).tolist()"
@@ -71,6 +73,18 @@ def _predict(program: Program) -> list[str]:
     order = '    """Return the probabilities, in the order of CLASSES."""'
     return [f"def probabilities(rows: Any) -> Array:\n{order}\n    return outputs(rows)",
             f'{head}    """Return {about}."""\n    p = probabilities(rows)\n    return {found}']  # fmt: skip
+
+
+def _interval(program: Program) -> str:
+    low = "max(y - half, 0.0)" if program.least == 0 else "y - half"
+    most = len(program.halves)
+    return f'''def interval(rows: Any, coverage: float = 0.9) -> list[list[float]]:
+    """Return the ends of intervals that contain a share of new values, to a whole percent."""
+    percent = math.ceil(round(coverage * 100, 9))
+    if not 1 <= percent <= {most}:
+        raise ValueError(f"coverage: expected a share of 0.01 to {most / 100:g}, got {{coverage!r}}.")
+    half = HALVES[percent - 1]
+    return [[{low}, y + half] for y in predict(rows)]'''
 
 
 def _constant(value: Array | tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -22,11 +23,14 @@ class Input(NamedTuple):
     low: float | str | None = None
     high: float | str | None = None
     missing: str = ""  # the text of a missing category
-    read_as: str = "text"  # how a category is written: "whole", "boolean" or "text"
+    read_as: str = (
+        "text"  # how a category is written: "whole", "number", "boolean" or "text"; "whole" for dates in digits
+    )
     unit: str = ""  # of numbers that were written with one
     zone: str = ""  # of dates, which are local times
     formats: tuple[str, ...] = ()  # of dates, besides ISO: codes of strftime for numbers
     optional: bool = False
+    holes: tuple[str, ...] = ()  # words among numbers or dates that are missing values
 
 
 class Field(NamedTuple):
@@ -69,7 +73,8 @@ class Program:
     """A model to export: its operations, its inputs and what its results mean.
 
     ``names`` are those of the numbers x, if known. ``classes`` are those of a classifier; ``several`` says that each of
-    them may apply. ``thresholds`` are those of :class:`~chainrule.ensemble.Ensemble`.
+    them may apply. ``thresholds`` are those of :class:`~chainrule.ensemble.Ensemble`. ``halves`` are half the widths of
+    intervals that contain 1 %, 2 %, ... of new values, and ``least`` is the least prediction.
     """
 
     about: str
@@ -81,6 +86,8 @@ class Program:
     classes: tuple[int | float | str | bool, ...] = ()
     several: bool = False
     thresholds: Array | None = None
+    halves: tuple[float, ...] = ()
+    least: float = -math.inf
 
     @property
     def arrays(self) -> dict[str, Array | tuple[str, ...]]:

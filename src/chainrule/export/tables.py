@@ -46,12 +46,12 @@ def _input(column: Column, keys: Sequence[str]) -> Input:
     kind = kinds.get(column.kind, "category")
     values = column.categories if kind == "yes/no" else tuple(key for key in keys if key != HOLE)
     ends = (column.low, column.high) if kind in ("number", "date") else (None, None)
-    read_as = column.read_as if column.read_as in ("whole", "boolean") else "text"
+    read_as = column.read_as if column.read_as in ("whole", "number", "boolean") else "text"
     formats = tuple(of for of in (column.date_format or "").split(SEPARATOR) if SIMPLE.fullmatch(of))
     of = column.notation.unit or column.notation.mark
     unit = "seconds" if of in CLOCKS else "" if of in MAGNITUDES else base(of)
     return Input(column.name, kind, values, *ends, "" if kind == "text" else HOLE, read_as, unit, column.notation.zone,
-                 formats, column.optional)  # fmt: skip
+                 formats, column.optional, column.holes)  # fmt: skip
 
 
 def add_steps(builder: Builder, steps: Sequence[Step], columns: Sequence[Input]) -> Value:
@@ -124,9 +124,10 @@ def _column(name: str, levels: tuple[Level, ...] | None) -> Input:
             f"export: the categories of column {name!r} are of several types, {levels!r}: convert the column to texts, "
             "and fit again."
         )
-    whole = bool(keys) and not any(isinstance(level, str) for level in levels)
+    types = {type(level) for level in levels if level is not None}
+    read_as = "text" if str in types else "number" if float in types else "whole"
     hole = next(text for text in HOLES if text not in keys)
-    return Input(name, "category", tuple(keys), missing=hole, read_as="whole" if whole else "text")
+    return Input(name, "category", tuple(keys), missing=hole, read_as=read_as)
 
 
 def add_ensemble(builder: Builder, ensemble: Ensemble, x: Value | None, columns: Sequence[Input] = ()) -> Value:

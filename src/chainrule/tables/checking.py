@@ -117,6 +117,7 @@ class Checker:
         """Return a column in the type of the schema."""
         if values.dtype.is_nested() or values.dtype == pl.Object:
             raise nested(column)
+        values = self._without_empty(values, column)
         if column.kind == "number":
             read = _number(values, column, self._schema.format.decimal)
             self._found.bare[column.name] += quantities.bare(values, column.notation.unit)
@@ -141,6 +142,14 @@ class Checker:
         if column.name in self._seen:
             self._count_unseen(read, column.name)
         return read
+
+    def _without_empty(self, values: pl.Series, column: Column) -> pl.Series:
+        """Return values in which empty texts are missing, unless training had them."""
+        seen = self._seen.get(column.name)
+        known = column.kind in ("text", "many") if seen is None else "" in seen
+        if values.dtype != pl.String or (known and column.read_as == "text"):
+            return values
+        return values.set(values == "", None)
 
     def _count_unseen(self, values: pl.Series, name: str) -> None:
         counts = values.drop_nulls().cast(pl.String).alias(name).value_counts(name="count of rows")
@@ -257,7 +266,15 @@ def _category(values: pl.Series, column: Column) -> pl.Series:
         return texts.replace_strict(spelled, default=None, return_dtype=pl.Boolean)
     if values.dtype.is_temporal():
         return pl.Series(column.name, [None] * len(values), dtype=_type(column))
+    return _integers(values) if column.read_as == "whole" else values.cast(pl.Float64, strict=False)
+
+
+def _integers(values: pl.Series) -> pl.Series:
+    """Return numbers, also in texts, as integers; null for others."""
+    if values.dtype == pl.Int64:
+        return values
     numbers = values.cast(pl.Float64, strict=False)
-    if column.read_as == "number":
-        return numbers
-    return numbers.set(numbers != numbers.round(), None).cast(pl.Int64, strict=False)
+    whole = numbers.set(numbers != numbers.round(), None).cast(pl.Int64, strict=False)
+    if values.dtype == pl.String:  # float64 lacks integers beyond 2^53
+        return values.str.replace(r"^\+([0-9])", "$1").cast(pl.Int64, strict=False).fill_null(whole)
+    return whole

@@ -54,27 +54,27 @@ def to_onnx(trained: Trained) -> tuple[bytes | None, str]:
     held_out = trained.held_out
     if held_out.pipeline is not None:  # the predictions are those of other pipelines
         held_out = predicted(trained.pipeline, trained.schema, held_out.frame, held_out.y)
-    return convert(trained.pipeline, trained.schema, held_out)
+    return convert(trained.pipeline, trained.schema, held_out)[:2]
 
 
-def convert(pipeline: Any, schema: Schema, held_out: HeldOut) -> tuple[bytes | None, str]:
-    """Return the result of :func:`to_onnx`, compared with the predictions in ``held_out``."""
+def convert(pipeline: Any, schema: Schema, held_out: HeldOut) -> tuple[bytes | None, str, float | None]:
+    """Return the result of :func:`to_onnx`, and the largest difference from the predictions in ``held_out``."""
     if find_spec("onnx") is None:
-        return None, f'{NONE}the package onnx is not installed. Type: pip install "chainrule[onnx]"'
+        return None, f'{NONE}the package onnx is not installed. Type: pip install "chainrule[onnx]"', None
     if texts := [column.name for column in schema.used if column.kind == "text"]:
-        return None, f"{NONE}ONNX has no operator to hash words, as needed for the column {texts[0]!r}."
+        return None, f"{NONE}ONNX has no operator to hash words, as needed for the column {texts[0]!r}.", None
     try:
         content = _convert(pipeline, schema)
     except ValueError as error:  # a custom layer or link
-        return None, f"{NONE}{error}"
+        return None, f"{NONE}{error}", None
     inputs = len(schema.used)
     made = f"pipeline.onnx, {inputs} column{'s' if inputs > 1 else ''} to predictions"
     if find_spec("onnxruntime") is None or not held_out.frame.height:
-        return content, f"{made}; not compared: no {'onnxruntime' if held_out.frame.height else 'held-out rows'}."
+        return content, f"{made}; not compared: no {'onnxruntime' if held_out.frame.height else 'held-out rows'}.", None
     rows, off = _compare(content, held_out, schema)
     if not off <= CLOSE:
-        return None, f"{NONE}its predictions in onnxruntime differ by {off:.1e}."
-    return content, f"{made}; onnxruntime agrees to {max(off, 1e-9):.0e} on {rows} held-out rows."
+        return None, f"{NONE}its predictions in onnxruntime differ by {off:.1e}.", None
+    return content, f"{made}; onnxruntime agrees to {max(off, 1e-9):.0e} on {rows} held-out rows.", off
 
 
 def feeds(frame: pl.DataFrame, schema: Schema) -> dict[str, Array]:

@@ -19,8 +19,8 @@ from chainrule.tables._polars import pl
 from chainrule.tables.labeled import labeled
 from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.result import SavedRun
-from chainrule.tables.serving.contributions import contributions
-from chainrule.tables.serving.counterfactuals import counterfactuals
+from chainrule.tables.serving.contributions import Contributions, contributions
+from chainrule.tables.serving.counterfactuals import Counterfactuals, counterfactuals
 from chainrule.tables.serving.model import TableModel
 from chainrule.tracing.example import Trace, trace
 from chainrule.tracing.operations import Operation
@@ -31,7 +31,7 @@ MAX_INPUTS = 12  # inputs of one column to list, largest first
 SOME = 1000  # rows of the background
 FEW = 20  # fewer rows of a table are not representative: values are drawn from the distributions of training
 
-__all__ = ["Asked", "explain"]
+__all__ = ["Asked", "Explanation", "check_row", "explain", "explanation"]
 
 
 class Asked(NamedTuple):
@@ -48,6 +48,17 @@ class Asked(NamedTuple):
     seed: int = 0
 
 
+NOTHING = Asked()
+
+
+def check_row(frame: pl.DataFrame, row: int, source: str) -> None:
+    """Reject the number of a row that a table does not have."""
+    if not frame.height:
+        raise ValueError(f"{source} has no rows to explain.")
+    if not 1 <= row <= frame.height:
+        raise ValueError(f"--row: expected a number from 1 to {frame.height:,}, the rows of {source}, got {row}.")
+
+
 def explain(
     run: SavedRun,
     frame: pl.DataFrame,
@@ -55,8 +66,7 @@ def explain(
     source: str,
     optimizer: Optimizer | None = None,
     *,
-    model: TableModel | None = None,
-    asked: Asked = Asked(),  # noqa: B008  (never changed)
+    explained: Explanation | None = None,
 ) -> Trace:
     """Return the explanation of one row: contributions of its columns, and the numbers from these to the gradients.
 
@@ -71,20 +81,15 @@ def explain(
         The name of the table on the page.
     optimizer : Optimizer, optional
         The optimizer for the final step.
-    model : TableModel, optional
-        The same model as :func:`chainrule.load` returns it. Without it, only the numbers are given.
-    asked : Asked
-        What to explain.
+    explained : Explanation, optional
+        What :func:`explanation` returns for the row, to stand before the numbers.
 
     Raises
     ------
     ValueError
         If there is no such row, or it does not match the schema.
     """
-    if not frame.height:
-        raise ValueError(f"{source} has no rows to explain.")
-    if not 1 <= row <= frame.height:
-        raise ValueError(f"--row: expected a number from 1 to {frame.height:,}, the rows of {source}, got {row}.")
+    check_row(frame, row, source)
     schema, one, numbers = run.schema, frame[row - 1 : row], np.array([row])
     X, notes = row_inputs.prepared(run, one, numbers)
     names = row_inputs.names(run)
@@ -110,12 +115,25 @@ def explain(
         *worked.steps[at:],
     )
     which = f"the first of {len(networks)} networks" if len(networks) > 1 else about(worked)
-    front = (*_front(model, frame, row, asked), Heading(worked.title, which, "example")) if model else ()
+    front = (*explained.blocks(), Heading(worked.title, which, "example")) if explained else ()
     return replace(worked, steps=steps, labeled=known, title=f"R{title[1:]}", front=front)
 
 
-def _front(model: TableModel, frame: pl.DataFrame, row: int, asked: Asked) -> list[Block]:
-    """Return the contributions of the columns to the prediction, and what would change it."""
+class Explanation(NamedTuple):
+    """The contributions of the columns to a prediction, what would change it, and a note on what is not known."""
+
+    contributions: Contributions | None = None
+    counterfactuals: Counterfactuals | None = None
+    note: Text | None = None
+
+    def blocks(self) -> list[Block]:
+        """Return the explanation as part of a page."""
+        known = [part for part in (self.contributions, self.counterfactuals) if part is not None]
+        return [*(block for part in known for block in part.blocks()), *([self.note] if self.note else [])]
+
+
+def explanation(model: TableModel, frame: pl.DataFrame, row: int, asked: Asked = NOTHING) -> Explanation:
+    """Return the explanation of one row of a frame, counted from 1."""
     others = asked.background
     if others is None:
         others = frame[[i for i in range(frame.height) if i != row - 1]]
@@ -129,14 +147,14 @@ def _front(model: TableModel, frame: pl.DataFrame, row: int, asked: Asked) -> li
             raise ValueError(f"--background: {error}") from None
     background = others if asked.background is not None or others.height >= FEW or model.reference is None else None
     if background is not None and not background.height:
-        return [
-            Text("There are no other rows to compare the row with: give a file of rows as --background.", "warning")
-        ]
+        note = Text("There are no other rows to compare the row with: give a file of rows as --background.", "warning")
+        return Explanation(note=note)
     one = frame[row - 1 : row]
     seed, label = asked.seed, asked.label
-    found = contributions(model, one, background, label=label, seed=seed).blocks()
+    found = contributions(model, one, background, label=label, seed=seed)
     if model.schema.task == "regression" and asked.wanted is None:
-        return [*found, Text("To see what would change the prediction, give a number as --wanted.", "soft")]
+        note = Text("To see what would change the prediction, give a number as --wanted.", "soft")
+        return Explanation(found, note=note)
     changes = counterfactuals(
         model,
         one,
@@ -146,7 +164,7 @@ def _front(model: TableModel, frame: pl.DataFrame, row: int, asked: Asked) -> li
         fixed=asked.fixed,
         seed=seed,
     )
-    return [*found, *changes.blocks()]
+    return Explanation(found, changes)
 
 
 def _readable(model: TableModel, frame: pl.DataFrame) -> pl.DataFrame:

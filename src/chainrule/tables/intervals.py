@@ -64,6 +64,15 @@ class Widths:
             )
         return next(value for at, value in zip(self.ranks, self.values, strict=True) if at >= rank)
 
+    def percents(self) -> tuple[float, ...]:
+        """Return half the width for 1 %, 2 %, ..., up to 99 % if there are enough rows.
+
+        >>> Widths(9, tuple(range(1, 10)), tuple(i / 10 for i in range(1, 10))).percents()[79:]
+        (0.8, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9)
+        """
+        most = min(99, 100 * self.rows // (self.rows + 1))
+        return tuple(self.half(percent / 100) for percent in range(1, most + 1))
+
     def to_json(self) -> dict[str, Any]:
         """Return the errors as JSON."""
         return {"rows": self.rows, "ranks": list(self.ranks), "values": list(self.values)}

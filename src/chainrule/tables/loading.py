@@ -21,7 +21,7 @@ from chainrule.tables.labeled import labeled
 from chainrule.tables.reading import Table, read
 from chainrule.tables.result import Split
 from chainrule.tables.schema import Column, Schema
-from chainrule.tables.sources.names import shown
+from chainrule.tables.sources.names import is_database, shown
 from chainrule.tables.streaming.on_disk import OnDisk
 from chainrule.tables.streaming.opening import open_table
 
@@ -86,6 +86,7 @@ def load(
     time_column: str | None = None,
     group: str | None = None,
     weight: str | None = None,
+    by: Sequence[str] = (),
     stream: bool = False,
     seed: int = 0,
     **reads: Any,
@@ -104,6 +105,7 @@ def load(
     frame, numbers, notes = _with_targets(table, goals)
     schema, y, said, warned = _schema(table, frame, goals, task, categorical, numeric, drop, dates)
     schema = _without_row_numbers(schema, table, frame, numeric)
+    overrides.known("by", by, table.frame.columns, "there is no column")
     schema, weighted = _with_roles(schema, frame.columns, time_column, group, weight)
     weight_of = None if weighted is None else weights.weights(frame, weighted, numbers)
     if not schema.used:
@@ -123,9 +125,10 @@ def load(
         notes = (*notes, *some)
     else:
         how = f"the rows of {shown(os.fspath(own))}"
-        reads = {name: value for name, value in reads.items() if name != "decimal"}
+        kept = ("delimiter", "header", *(["query"] if is_database(os.fspath(own)) else []))  # the schema has the rest
+        reads = {name: value for name, value in reads.items() if name in kept}
         table_test = _table(own, target, reads, schema, stream=stream)
-        held = _of_file(table_test, schema, seed)
+        held = _of_file(table_test, schema, seed, by)
         if measured.reads:
             (name, written), *_ = measured.notations.items()
             held = held._replace(reads=held.reads + targets.measured_code(name, written))
@@ -193,7 +196,7 @@ def _held_out(frame: Any, rows: Array, numbers: Array, file: str, seed: int) -> 
     return _Held(frame[some].select(frame.columns), numbers[some], file), (said,) if len(some) < len(rows) else ()
 
 
-def _of_file(table: Table, schema: Schema, seed: int) -> _Held:
+def _of_file(table: Table, schema: Schema, seed: int, by: Sequence[str]) -> _Held:
     """Return the rows of a test file with all targets, with the columns of training."""
     name, frame, some = f"--test: {table.path}", table.frame, _measured(table.frame, seed)
     if isinstance(frame, OnDisk):
@@ -201,6 +204,8 @@ def _of_file(table: Table, schema: Schema, seed: int) -> _Held:
     for column in schema.used:
         if column.name not in frame.columns:
             raise ValueError(f"{name} has no column {column.name!r}, an input of the network.")
+    if lacking := [column for column in by if column not in frame.columns]:
+        raise ValueError(f"{name} has no column {lacking[0]!r}, whose groups --by asks for.")
     known, numbers, _ = labeled(frame, schema, name)
     _check_enough(table.path, len(known), frame.height, schema.target)
     try:

@@ -16,7 +16,7 @@ __all__ = ["Options"]
 
 BOTH = {"class_weight"}  # parameters that an ensemble has as well
 MOST_FOLDS = 100
-LISTS = ("categorical", "numeric", "drop", "dates", "na")
+LISTS = ("categorical", "numeric", "drop", "dates", "by", "na")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,9 @@ class Options:
     weight : str, optional
         A column with the weight of each row in training, a number of at least 0. It is not an input, and the scores
         give each held-out row the same weight.
+    by : names
+        Columns whose groups get scores of their own on the held-out rows; numbers and dates are cut in quarters. They
+        stay inputs unless they are dropped as well.
     parameters : mapping, optional
         Arguments of :class:`~chainrule.MLPClassifier` or :class:`~chainrule.MLPRegressor` that replace the defaults.
     patience : int
@@ -100,6 +103,7 @@ class Options:
     time_column: str | None = None
     group: str | None = None
     weight: str | None = None
+    by: Iterable[str] = ()
     parameters: Mapping[str, Any] | None = None
     patience: int = models.PATIENCE
     fast: bool = False

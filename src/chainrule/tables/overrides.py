@@ -41,9 +41,9 @@ def _format(entry: str) -> tuple[str, str | None]:
     return name, date_format or None
 
 
-def known(option: str, given: Sequence[str], names: Sequence[str]) -> list[str]:
+def known(option: str, given: Sequence[str], names: Sequence[str], lacking: str = "no input column") -> list[str]:
     """Return the names given for an option; a name that the table lacks is a ValueError."""
     for name in given:
         if name not in names:
-            raise ValueError(f"--{option}: no input column {name!r}. {did_you_mean(name, names)}")
+            raise ValueError(f"--{option}: {lacking} {name!r}. {did_you_mean(name, names)}")
     return list(given)

@@ -167,11 +167,11 @@ def _part(source: str) -> several.Part:
     """Return a file, unpacked and checked."""
     content, member = _content(source)
     name = "standard input" if source == "-" else names.shown(source).removesuffix(f"/{member}" if member else "")
-    digest = hashlib.sha256(content).hexdigest()
     packed_by_name = ending(Path(names.place(source)))[1] if source != "-" and not member else ""
-    outer, notes = archives.packed_by(content), list[str]()
+    outer, notes, whole = archives.packed_by(content), list[str](), content
     if content:
         content, name, notes = archives.unpacked(content, name, PACKED.get(packed_by_name, ""), member)
+    digest = hashlib.sha256(content if member else whole).hexdigest()
     if not content.strip():
         raise ValueError(f"{name} is empty: expected a table with a header and rows.")
     found, suffix = kind(content, name), "" if source == "-" else _suffix(source, name)

@@ -94,6 +94,8 @@ class Trained:
         How long fitting the pipeline took.
     intervals : dict of (float, float)
         The 95% confidence interval of each score.
+    target_rows : dict
+        The training rows of each class, or with each label; for a number, its mean and quartiles in them.
     reference : chainrule.tables.serving.reference.Reference, optional
         The distributions of the columns and of the predictions, to compare new rows with.
     """
@@ -114,6 +116,7 @@ class Trained:
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    target_rows: dict[str, float] = field(default_factory=dict)
     reference: Reference | None = None
 
     @property

@@ -28,8 +28,9 @@ from chainrule.tables.checking import empty_row
 from chainrule.tables.fitted_steps import steps_of
 from chainrule.tables.positive import PositiveTarget
 from chainrule.tables.preparation import hashed_words
-from chainrule.tables.report import build
-from chainrule.tables.report.collect import versions
+from chainrule.tables.report import page
+from chainrule.tables.report.card import card
+from chainrule.tables.report.collect import collect, versions
 from chainrule.tables.result import SavedRun, Trained
 from chainrule.tables.schema import LARGEST, Schema
 from chainrule.tables.serving import files as serving
@@ -38,8 +39,8 @@ __all__ = ["FILES", "load", "save"]
 
 FORMAT = 1
 PIPELINE, NETWORK, SCHEMA, CONFIG = "pipeline.skops", "model.safetensors", "schema.json", "config.json"
-HISTORY, PAGE, TEXT, ONNX = "history.csv", "report.html", "report.md", "pipeline.onnx"
-FILES = (PIPELINE, NETWORK, SCHEMA, HISTORY, PAGE, TEXT, ONNX, CONFIG)
+HISTORY, PAGE, TEXT, CARD, ONNX = "history.csv", "report.html", "report.md", "card.md", "pipeline.onnx"
+FILES = (PIPELINE, NETWORK, SCHEMA, HISTORY, PAGE, TEXT, CARD, ONNX, CONFIG)
 LARGEST_CONFIG, LARGEST_PIPELINE = 2**24, 2**30  # bytes
 LOADED = {PIPELINE: LARGEST_PIPELINE, SCHEMA: LARGEST, NETWORK: 2**32}
 """The files whose digests are in config.json, and the largest size of each in bytes."""
@@ -49,8 +50,9 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
     """Write a run to a folder, which is created if it does not exist.
 
     The files are ``pipeline.skops``, ``model.safetensors``, ``schema.json`` and ``config.json``, which :func:`load`
-    reads; ``history.csv``, ``report.html`` and ``report.md``; and ``pipeline.onnx`` if every step converts. All are
-    written before the first file of an earlier run is replaced. Other files in the folder are left alone.
+    reads; ``history.csv``, ``report.html``, ``report.md`` and ``card.md``; and ``pipeline.onnx`` if every step
+    converts. All are written before the first file of an earlier run is replaced. Other files in the folder are left
+    alone.
 
     Parameters
     ----------
@@ -80,12 +82,14 @@ def save(trained: Trained, folder: str | os.PathLike[str], *, overwrite: bool = 
             f"{folder} already contains a run ({', '.join(there)}): choose another folder, or pass overwrite=True."
         )
     onnx, said = converting.to_onnx(trained)
-    report = build(trained)
+    data = collect(trained)
+    report = page(data)
     contents = {
         PIPELINE: trusted.dumps(_without_network(trained.pipeline)),
         SCHEMA: trained.schema.to_json().encode(),
         PAGE: report.html.encode(),
         TEXT: report.markdown.encode(),
+        CARD: card(trained, data).markdown.encode(),
     }
     if onnx is not None:
         contents[ONNX] = onnx

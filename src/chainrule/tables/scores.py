@@ -101,7 +101,7 @@ def verdict(task: str, y: Array, network: Array, others: Mapping[str, Array]) ->
 
 def _against(task: str, y: Array, network: Array, name: str, other: Array) -> str:
     """Return the sentence about one other model, without its subject, the network."""
-    ours, theirs = _per_row(task, y, network), _per_row(task, y, other)
+    ours, theirs = per_row(task, y, network), per_row(task, y, other)
     mean, center, error = _difference(theirs - ours, bounded=task != "regression")
     chance = math.isfinite(error)
     if task == "regression":
@@ -136,7 +136,8 @@ def _difference(d: Array, *, bounded: bool) -> tuple[float, float, float]:
     return float(d.mean()), size * float(known.mean()), size * half
 
 
-def _per_row(task: str, y: Array, predictions: Array) -> Array:
+def per_row(task: str, y: Array, predictions: Array) -> Array:
+    """Return the loss of each row: the squared error, 0 or 1 for right or wrong, or the share of wrong labels."""
     if task == "regression":
         return np.square(y - predictions)
     wrong = (y != predictions).astype(float)

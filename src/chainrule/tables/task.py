@@ -9,7 +9,9 @@ from chainrule.tables import targets
 from chainrule.tables._polars import pl
 from chainrule.tables.schema import Schema
 
-__all__ = ["encoded", "target_values"]
+QUARTILES = ("smallest", "25%", "median", "75%", "largest")
+
+__all__ = ["distribution", "encoded", "target_values"]
 
 
 def encoded(y: Array) -> Array:
@@ -31,3 +33,19 @@ def target_values(frame: pl.DataFrame, schema: Schema) -> Array:
     if schema.task == "regression":
         return frame[column.name].cast(pl.Float64).to_numpy()
     return targets.as_labels(frame[column.name], column)
+
+
+def distribution(schema: Schema, y: Array) -> dict[str, float]:
+    """Return the number of rows of each class, or with each label; for a number, its mean and quartiles.
+
+    >>> distribution(Schema((), (), "binary", ("no", "yes")), np.array(["yes", "no", "yes"]))
+    {'no': 1, 'yes': 2}
+    """
+    if schema.task == "multilabel":
+        return {column.name: int(rows) for column, rows in zip(schema.targets, y.sum(axis=0), strict=True)}
+    if schema.task == "regression":
+        ends = np.quantile(y, np.linspace(0, 1, len(QUARTILES)))
+        return {"mean": float(y.mean()), **dict(zip(QUARTILES, ends.tolist(), strict=True))}
+    values, counts = np.unique(y, return_counts=True)
+    rows = dict(zip(map(str, values.tolist()), counts.tolist(), strict=True))
+    return {str(name): rows.get(str(name), 0) for name in schema.classes}

@@ -17,6 +17,7 @@ from chainrule.tables.options import Options
 from chainrule.tables.reference import reference
 from chainrule.tables.result import Split, Trained
 from chainrule.tables.schema import Schema
+from chainrule.tables.task import distribution
 from chainrule.training.callbacks import Callback
 
 __all__ = ["train"]
@@ -116,5 +117,6 @@ def train(
             "task": schema.task,
         },
         seconds=time.perf_counter() - began,
+        target_rows=distribution(schema, y[rest]),
         reference=reference(loaded.frame, rest, schema, of.held_out, given.seed),
     )

@@ -18,8 +18,9 @@ from chainrule.metrics import direction
 from chainrule.pages.formatting import MISSING, apart, clean, percent, short
 from chainrule.tables import row_inputs, targets
 from chainrule.tables._polars import pl
-from chainrule.tables.report import importance
+from chainrule.tables.report import groups, importance
 from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, Score, WrongRow
+from chainrule.tables.report.limits import limits
 from chainrule.tables.report.uncertainty import as_numbers, row_losses
 from chainrule.tables.result import HeldOut, Trained
 from chainrule.tables.schema import Column, Schema
@@ -59,6 +60,7 @@ def collect(trained: Trained, *, seconds: float = 10.0) -> ReportData:
     explained = time.perf_counter() - start
     names = tuple(c.name for c in schema.targets) if schema.task == "multilabel" else tuple(map(str, schema.classes))
     split = trained.split
+    by = trained.settings.get("by") or () if len(y) else ()
     return ReportData(
         task=schema.task,
         target=f"{schema.target} ({unit})" if (unit := targets.unit(schema)) else schema.target,
@@ -84,6 +86,8 @@ def collect(trained: Trained, *, seconds: float = 10.0) -> ReportData:
         scores=tuple(_scores(trained)),
         verdict=trained.verdict,
         importance=found,
+        groups=groups.scored(schema, held, {name: groups.groups(schema, held.frame, name) for name in by}),
+        limits=limits(trained),
         wrong=tuple(worst_rows(schema, held, y, predicted, p, names, found)),
         wrong_in=held.source if held.rows is not None else "",
         command=trained.command,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
 from chainrule._internal.typing import Array
 
-__all__ = ["ColumnSummary", "Importance", "Influence", "ReportData", "Score", "WrongRow"]
+LEVEL = 0.05  # chance that one group or more is said to differ if none does
+
+__all__ = ["LEVEL", "ColumnSummary", "Group", "Grouped", "Importance", "Influence", "ReportData", "Score", "WrongRow"]
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,56 @@ class WrongRow:
     values: tuple[tuple[str, str], ...]
 
 
+class Group(NamedTuple):
+    """The scores of a group of rows.
+
+    Parameters
+    ----------
+    name : str
+    rows : int
+    score, low, high : float
+        The main score (accuracy or RMSE), with its 95% interval.
+    second : float
+        The log loss or the MAE.
+    others : float
+        The main score of all other rows.
+    p_value : float
+        Of the hypothesis that the group is like other rows, times the number of tests left (Holm); NaN if not tested.
+    small : bool
+        Whether the group has too few rows for twice the mean loss to be more than chance.
+    """
+
+    name: str
+    rows: int
+    score: float
+    low: float
+    high: float
+    second: float
+    others: float
+    p_value: float = math.nan
+    small: bool = False
+
+    @property
+    def differs(self) -> bool:
+        """Whether the main score differs from that of all other rows by more than chance."""
+        return self.p_value <= LEVEL
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """The scores of the groups of one column: those of ``shown`` groups, and ``more`` smaller ones.
+
+    ``differing`` and ``small`` are the groups that differ, and those that are too small to tell, shown or not.
+    """
+
+    column: str
+    measures: tuple[str, str]
+    shown: tuple[Group, ...]
+    more: int
+    differing: tuple[Group, ...]
+    small: tuple[Group, ...]
+
+
 @dataclass(frozen=True)
 class ReportData:
     """The content of a report.
@@ -124,6 +177,8 @@ class ReportData:
     verdict: str = ""
     importance: Importance | None = None
     wrong: tuple[WrongRow, ...] = ()
+    groups: tuple[Grouped, ...] = ()  # of the held-out rows
+    limits: tuple[str, ...] = ()
     wrong_in: str = ""  # the file that the row numbers refer to; "" if they count held-out rows
     command: str = ""
     facts: tuple[tuple[str, str], ...] = ()

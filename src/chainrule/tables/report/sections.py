@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from chainrule.pages.blocks import Block, Cell, Code, Heading, Table, Text
 from chainrule.pages.formatting import MISSING, NONE, apart, clean, percent, rows
-from chainrule.tables.report import classes, learning, regression, scoring
+from chainrule.tables.report import classes, groups, learning, limits, regression, scoring
 from chainrule.tables.report.data import ColumnSummary, ReportData
 
 COLUMNS = 60  # in the table of columns
@@ -36,9 +36,11 @@ def report(data: ReportData) -> list[Block]:
         *scoring.sections(data),
         *parts(data),
         *_wrong(data),
+        *groups.sections(data),
         *learning.columns(data),
         *learning.epochs(data),
         *_table(data),
+        *limits.sections(data),
         *_reproduction(data),
     ]
 

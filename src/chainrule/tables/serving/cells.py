@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,7 @@ from chainrule.tables.units import CLOCKS, MAGNITUDES
 
 TRUTHS = {"true": "true", "1": "true", "false": "false", "0": "false"}
 EPOCH = dt.datetime(1970, 1, 1)
+DIGITS = re.compile("[-+]?[0-9]{1,19}")
 ISO = ("%Y-%m-%d", "%Y-%m", *(f"%Y-%m-%d{mark}%H:%M{rest}" for mark in ("T", " ") for rest in (":%S%.f", "")))
 
 
@@ -103,6 +105,8 @@ class _Cells:
         self._codes = dict(zip(column.categories, (0.0, 1.0), strict=True)) if column.kind == "yes/no" else None
         self._label = {"whole": _whole, "number": _decimal, "boolean": _truth}.get(column.read_as, _text)
         self._is_number = column.kind in ("number", "date", "yes/no")
+        known = "" in seen if seen is not None else column.kind in ("text", "many")
+        self._keeps_empty = known and column.read_as == "text"
         self._missing: Any = np.nan if self._is_number else "" if column.kind == "text" else HOLE
         reads = {"number": self._as_numbers, "date": self._as_dates}
         self._read: Callable[[Part, RowNotes], Any] = reads.get(column.kind, self._as_labels)
@@ -117,6 +121,8 @@ class _Cells:
         for part in parts(given):
             if part.kind == "nested":
                 raise nested(self._column)
+            if part.kind == "text" and not self._keeps_empty and "" in part.values:
+                part = _without_empty(part)  # noqa: PLW2901
             values = self._read(part, notes)
             if isinstance(values, list):
                 if None in values:
@@ -207,6 +213,13 @@ class _Cells:
         return [None if label is None else self._codes.get(label, np.nan) for label in labels]
 
 
+def _without_empty(part: Part) -> Part:
+    """Return texts without empty ones, which are missing values."""
+    rows = range(len(part.values)) if isinstance(part.rows, slice) else part.rows
+    kept = [(row, text) for row, text in zip(rows, part.values, strict=True) if text]
+    return part._replace(values=[text for _, text in kept], rows=[row for row, _ in kept])
+
+
 def _each(read: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
     """Return the results for values, each of which is read once."""
     made = {value: read(value) for value in set(values)}
@@ -249,6 +262,9 @@ def _decimal(value: Any) -> str | None:
 
 def _whole(value: Any) -> str | None:
     """Return a whole number as an integer of 64 bits: 1, 1.0 and "1" are one category."""
+    exact = type(value) is int or (isinstance(value, str) and DIGITS.fullmatch(value))
+    if exact and -(2**63) <= int(value) < 2**63:  # float64 lacks integers beyond 2^53
+        return str(int(value))
     found = number(value) if isinstance(value, str) else float(value)
     fits = found is not None and -(2.0**63) <= found < 2.0**63 and found == round(found)
     return str(int(found)) if found is not None and fits else None

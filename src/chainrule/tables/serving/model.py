@@ -54,6 +54,10 @@ class TableModel:
         The columns of the table and their types, and the targets.
     classes_ : (classes,) array
         The classes of a classification; the names of the labels if there are several.
+    table : chainrule.tables.serving.files.Table
+        The steps that prepare the rows, the unit of the target, and the widths of intervals.
+    model : Classifier or Regressor
+        The networks, which take prepared inputs.
 
     Examples
     --------
@@ -70,7 +74,7 @@ class TableModel:
     """
 
     def __init__(self, table: Table, model: Classifier | Regressor) -> None:
-        self.schema, self._table, self._model = table.schema, table, model
+        self.schema, self.table, self.model = table.schema, table, model
         known = [step for step in table.steps if isinstance(step, Lookup)]
         many = {column.name for column in table.schema.used if column.kind == "many"}
         keys = {s.columns[0]: s.keys for s in known if s.columns[0] in many}
@@ -123,9 +127,14 @@ class TableModel:
 
     def interval(self, y: Array, coverage: float = 0.9) -> tuple[Array, Array]:
         """Return the ends of intervals around predicted numbers, as :meth:`predict_interval` does for their rows."""
-        half = self._table.widths.half(coverage)
-        unit = self._table.unit or (self._model.ensemble and self._model.ensemble.unit)
-        return np.maximum(y - half, 0.0 if unit is not None and unit.low >= 0 else -np.inf), y + half
+        half = self.table.widths.half(coverage)
+        return np.maximum(y - half, self.least), y + half
+
+    @property
+    def least(self) -> float:
+        """The least number that is predicted: 0 for a target that is never negative, else -∞."""
+        unit = self.table.unit or (self.model.ensemble and self.model.ensemble.unit)
+        return 0.0 if unit is not None and unit.low >= 0 else -np.inf
 
     def read(self, rows: Any) -> dict[str, Array]:
         """Return the columns of rows as the preparation takes them; :attr:`notes` are those on these rows.
@@ -140,13 +149,13 @@ class TableModel:
 
     def prepare(self, columns: Columns) -> Array:
         """Return the inputs of the network, (rows, inputs), for columns as read."""
-        return inputs(self._table.steps, columns)
+        return inputs(self.table.steps, columns)
 
     def outputs(self, X: Array) -> tuple[Array, Array | None]:
         """Return the same as :meth:`predictions` for prepared inputs."""
-        if isinstance(self._model, Classifier):
-            return self._model.predict_both(X)
-        y, unit = self._model.predict(X), self._table.unit
+        if isinstance(self.model, Classifier):
+            return self.model.predict_both(X)
+        y, unit = self.model.predict(X), self.table.unit
         return (y if unit is None else unit(y.reshape(-1, 1).astype(np.float64)).ravel()), None
 
     def drift(self, rows: Any, limit: float = PSI) -> Drift:
@@ -164,10 +173,10 @@ class TableModel:
             If the file is of a version that did not store the distributions.
         """
         check_real("drift", "limit", limit, 0, open_low=True)
-        if self._table.reference is None:
+        if self.table.reference is None:
             raise ValueError("drift: the model was saved without the distributions of training: train it again.")
         columns = self.read(rows)
-        return drift(self.schema, self._table.reference, columns, self.predictions(columns), self._seen, limit)
+        return drift(self.schema, self.table.reference, columns, self.predictions(columns), self._seen, limit)
 
     def inputs(self, rows: Any) -> Array:
         """Return the prepared inputs of the network, (rows, inputs)."""
@@ -176,12 +185,12 @@ class TableModel:
     @property
     def sources(self) -> tuple[str, ...]:
         """The column of each prepared input."""
-        return tuple(name for step in self._table.steps for name in step.sources)
+        return tuple(name for step in self.table.steps for name in step.sources)
 
     @property
     def reference(self) -> Reference | None:
         """The distributions of the columns in training; None in files of versions that did not store them."""
-        return self._table.reference
+        return self.table.reference
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -189,7 +198,7 @@ class TableModel:
         return self._reader.notes
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._table, self._model)  # the reader is made anew
+        return type(self), (self.table, self.model)  # the reader is made anew
 
     def __repr__(self) -> str:
         names = [column.name for column in self.schema.used]

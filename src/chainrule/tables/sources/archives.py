@@ -26,7 +26,7 @@ __all__ = ["kind_of_zip", "packed_by", "unpacked"]
 
 
 def packed_by(content: bytes) -> str:
-    """Return what a file is packed by, by its first bytes, or ""; a workbook and a NumPy file are not archives.
+    """Return the compression of a file by its first bytes, or ""; a workbook and a NumPy file are not archives.
 
     >>> packed_by(b"BZh91AY")
     'bzip2'

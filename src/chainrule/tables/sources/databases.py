@@ -90,8 +90,10 @@ class _Database(ABC):
         return self
 
     def __exit__(self, *_: object) -> None:
-        with contextlib.suppress(*self.errors):
-            self.connection.close()
+        for opened in (self.cursor, self.connection):
+            with contextlib.suppress(*self.errors):
+                if opened is not None:
+                    opened.close()
 
     @abstractmethod
     def connect(self) -> None:

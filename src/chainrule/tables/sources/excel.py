@@ -80,8 +80,9 @@ def _used(rows: list[list[str]]) -> list[int]:
 
 def _check_size(content: bytes, name: str) -> None:
     try:
-        unpacking.check(unpacked_size(content, unpacking.limit(len(content))), len(content), name)
-        unpacking.check(sheet_sizes(content), len(content), name)
+        most = unpacking.limit(len(content))
+        unpacking.check(unpacked_size(content, most), len(content), name)
+        unpacking.check(sheet_sizes(content, most), len(content), name)
     except unpacking.TooLargeError:
         raise
     except unpacking.BROKEN as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import zipfile
 import zlib
 from collections import Counter
@@ -46,24 +47,48 @@ def unpacked_size(content: bytes, most: int) -> int:
     return total
 
 
-def sheet_sizes(content: bytes) -> int:
+def sheet_sizes(content: bytes, most: int = 0) -> int:
     """Return the bytes of memory that the largest sheet of a workbook takes once it is read.
+
+    If a bound of it that is found quickly is no more than ``most``, that bound is returned.
 
     Raises
     ------
     ValueError
         If its XML is not well-formed.
     """
-    lengths: list[int] = []
-    sheets: list[_Sheet] = []
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        for entry in archive.infolist():
-            part = archive.read(entry)
-            if b"sst" in part[:2000]:
-                lengths += _lengths(part)
-            if b"sheetData" in part:
-                sheets.append(_Sheet(part))
-    return max((sheet.bytes(lengths) for sheet in sheets), default=0)
+        parts = [archive.read(entry) for entry in archive.infolist()]
+    texts = [part for part in parts if b"sst" in part[:2000]]
+    sheets = [part for part in parts if b"sheetData" in part]
+    longest = max((len(text) for part in texts for text in re.split(rb"<(?:\w+:)?si\b", part)), default=0)
+    bounds = [_bound(part, longest) for part in sheets]
+    if all(bound <= most for bound in bounds):
+        return max(bounds, default=0)
+    lengths = [length for part in texts for length in _lengths(part)]
+    return max(_Sheet(part).bytes(lengths) for part in sheets)
+
+
+def _bound(xml: bytes, longest: int) -> int:
+    """Return a bound on the memory of a sheet; the largest integer unless each cell begins with its place."""
+    cells = re.findall(rb'<(?:\w+:)?c\s+r="([A-Z]{1,3})(\d{1,10})"', xml)
+    if b"<!" in xml or len(cells) != len(re.findall(rb"<(?:\w+:)?c\b", xml)):
+        return sys.maxsize
+    columns = max((_column(name.decode()) for name in {name for name, _ in cells}), default=0)
+    rows = max((int(row) for row in {row for _, row in cells}), default=0)
+    return (CELL + longest) * len(cells) + VALUE * rows * columns
+
+
+def _column(letters: str) -> int:
+    """Return the number of a column.
+
+    >>> _column("A"), _column("XFD")
+    (1, 16384)
+    """
+    number = 0
+    for letter in letters:
+        number = 26 * number + ord(letter) - 64
+    return number
 
 
 class _Sheet:
@@ -81,10 +106,7 @@ class _Sheet:
             self.cells += 1
             self._shared = attributes.get("t") == "s"
             if found := PLACE.fullmatch(attributes.get("r", "")):
-                column = 0
-                for letter in found[1]:
-                    column = 26 * column + ord(letter) - 64
-                self.columns, self.rows = max(self.columns, column), max(self.rows, int(found[2]))
+                self.columns, self.rows = max(self.columns, _column(found[1])), max(self.rows, int(found[2]))
         elif local == "v":
             self._value = ""
 

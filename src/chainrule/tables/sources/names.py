@@ -9,12 +9,13 @@ from urllib.parse import unquote
 DATABASES = ("sqlite", "duckdb", "postgresql", "postgres")
 SCHEME = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 SECRET = r"[^=&?#\s]*(?:pass|pwd|secret|token|key|sig|credential|auth)[^=&#\s]*"  # noqa: S105  (a pattern)
+HARMLESS = "(?:user|host|hostaddr|port|dbname|sslmode|connect_timeout|application_name|mode)"
 
 __all__ = ["is_database", "is_local", "is_pattern", "place", "scheme", "shown", "split_member", "stem"]
 
 
 def scheme(source: str) -> str:
-    """Return what stands before ``://``, or "" for a file.
+    """Return the part before ``://``, or "" for a file.
 
     >>> scheme("https://example.org/t.csv"), scheme("t.csv")
     ('https', '')
@@ -85,5 +86,6 @@ def shown(text: str) -> str:
     # a password may have any character: in the string of a database all up to the last @ is one
     name = r"^([^:@/?#]*):(?:.*)@" if at[1].lower() in DATABASES else r"^([^:@/?#]*):(?!\d+(?:[/?#]|$)).*@"
     rest = re.sub(name, r"\1@", rest, flags=re.DOTALL)
-    rest = re.sub(rf"(?<=[?&]){SECRET}=[^&#]*&?", "", rest, flags=re.IGNORECASE)
+    secret = rf"(?!{HARMLESS}=)[^&#]*" if at[1].lower() in DATABASES else rf"{SECRET}=[^&#]*"
+    rest = re.sub(rf"(?<=[?&]){secret}&?", "", rest, flags=re.IGNORECASE)
     return start + re.sub(r"[?&]+(?=#|$)", "", rest)

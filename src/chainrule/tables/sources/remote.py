@@ -53,33 +53,28 @@ def _explained(name: str, kind: str) -> Iterator[None]:
         yield
     except unpacking.TooLargeError:
         raise
-    except ImportError as error:
-        hint = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}.get(kind, error.name)
-        raise ImportError(f"to read {kind}://, fsspec needs another package. Type: pip install {hint}") from None
-    except FileNotFoundError as error:  # also of a server that cannot be reached, or that answers with an error
-        if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError):
-            raise _unreachable(name, error.__cause__) from None
-        if (status := getattr(error.__cause__, "status", 404)) != 404:
-            raise ConnectionError(f"cannot read {name}: the server answered {status}.") from None
-        raise FileNotFoundError(f"no such file: {name}.") from None
-    except PermissionError:
-        raise PermissionError(f"permission denied: {name}.") from None
-    except OSError as error:
-        raise _unreachable(name, error) from None
     except Exception as error:  # noqa: BLE001  (each kind of address has errors of its own)
-        status = getattr(error, "status", None)
-        if isinstance(status, int):
-            raise ConnectionError(f"cannot read {name}: the server answered {status}.") from None
-        if "Protocol not known" in str(error):
-            raise ValueError(f"{name}: fsspec does not know the kind of address {kind}://.") from None
-        raise ConnectionError(f"cannot read {name} ({_why(error)}).") from None
+        raise _sentence(error, name, kind) from None
 
 
-def _unreachable(name: str, error: BaseException) -> ConnectionError:
-    why = "no answer in time" if isinstance(error, TimeoutError) else _why(error)
-    return ConnectionError(f"cannot reach {name} ({why}): check the address and the connection.")
-
-
-def _why(error: BaseException) -> str:
-    """Return the reason or the kind of an error, not its text, which may repeat the address with its secrets."""
-    return getattr(error, "strerror", None) or type(error).__name__
+def _sentence(error: Exception, name: str, kind: str) -> Exception:
+    if isinstance(error, ImportError):
+        package = {"s3": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "abfs": "adlfs", "az": "adlfs"}.get(kind, error.name)
+        return ImportError(f"to read {kind}://, fsspec needs another package. Type: pip install {package}")
+    if isinstance(error, PermissionError):
+        return PermissionError(f"permission denied: {name}.")
+    cause = error
+    if isinstance(error, FileNotFoundError) and isinstance(error.__cause__, Exception):
+        cause = error.__cause__  # the server cannot be reached, or answers with an error
+    status = getattr(cause, "status", None)
+    if isinstance(cause, FileNotFoundError) or status == 404:
+        return FileNotFoundError(f"no such file: {name}.")
+    if isinstance(status, int):
+        return ConnectionError(f"cannot read {name}: the server answered {status}.")
+    if "Protocol not known" in str(error):
+        return ValueError(f"{name}: fsspec does not know the kind of address {kind}://.")
+    # not the text of the error, which may repeat the address with its secrets
+    why = "no answer in time" if isinstance(cause, TimeoutError) else getattr(cause, "strerror", None)
+    return ConnectionError(
+        f"cannot reach {name} ({why or type(cause).__name__}): check the address and the connection."
+    )

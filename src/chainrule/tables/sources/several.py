@@ -95,8 +95,8 @@ def joined(
         for name, kind in table.schema.items():
             if not _goes_with(ours := tables[0].schema[name], kind):
                 raise ValueError(
-                    f"{part.name}: the column {name!r} is {kind}, but it is {ours} in {parts[0].name}: give it the "
-                    "same type."
+                    f"{part.name}: the column {name!r} is {kind}, but it is {ours} in {parts[0].name}: expected the "
+                    "same type in all files."
                 )
     frame = pl.concat(tables, how="vertical_relaxed")
     return found[0]._replace(frame=frame, notes=[*found[0].notes, note], reads="")

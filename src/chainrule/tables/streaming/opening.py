@@ -18,6 +18,8 @@ from chainrule.tables.formats import NOTHING, Format, Notation
 from chainrule.tables.frames import without
 from chainrule.tables.reading import Table
 from chainrule.tables.schema import Schema
+from chainrule.tables.sources.names import is_local, shown
+from chainrule.tables.sources.several import is_several
 from chainrule.tables.streaming import scratch
 from chainrule.tables.streaming.on_disk import AT_ONCE, OnDisk, UnreadableError
 
@@ -81,7 +83,7 @@ def open_table(
     A CSV file, plain or compressed by gzip, is copied column by column to a temporary file without a name, which is
     removed when the process ends, even if it is killed.
     """
-    path, targets = Path(path), [*dict.fromkeys(targets)]
+    path, targets = _file(path), [*dict.fromkeys(targets)]
     given = _options(targets=targets, schema=schema, **reads)
     rows, parsed, source = _opened(path, given, texts=schema is not None)
     notes, notations = ["Parquet"], dict[str, Notation]()
@@ -119,10 +121,20 @@ def open_rows(path: str | os.PathLike[str], schema: Schema, **reads: Any) -> OnD
     .csv.gz) can.
     """
     given = _options(schema=schema, **reads)
-    rows, parsed, _ = _opened(Path(path), given, texts=given.decimal is None)
+    rows, parsed, _ = _opened(_file(path), given, texts=given.decimal is None)
     if parsed is not None and given.decimal is not None:
         rows.detect(name for name, kind in rows.types.items() if kind == pl.String)
     return rows
+
+
+def _file(source: str | os.PathLike[str]) -> Path:
+    """Return the path of one file; refuse other sources."""
+    text = os.fspath(source)
+    if not is_local(text):
+        raise ValueError(f"{shown(text)} cannot be streamed: give a Parquet or CSV file.")
+    if is_several(text):
+        raise ValueError(f"{text}: several files cannot be streamed: join them into one Parquet file, which can.")
+    return Path(text)
 
 
 def _options(query: str | None = None, **reads: Any) -> delimited.Options:
