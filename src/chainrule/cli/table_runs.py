@@ -132,6 +132,7 @@ def traced(
     file = folder / "model.safetensors"
     model = model_file.load(file) if has_table(file, "a model saved by chainrule") else None
     check_row(frame, row, shown(source))
+    row_inputs.prepared(saved, frame[row - 1 : row], np.array([row]))  # rejects values by the number of their row
     found = None
     if model is not None:
         with reworded(WORDS):
