@@ -572,6 +572,7 @@ def test_options_of_explain(runs, tmp_path):
         (("multiclass", source, "--row", "1", "--fixed", "size,sise"), "--fixed: the model has no column 'sise'"),
         (("multiclass", source, "--row", "1", "--wanted", "9"), "--wanted: '9' is not a class of 'grade'"),
         (("regression", source, "--row", "1", "--wanted", "more"), '--wanted: expected a number, "above 100"'),
+        (("multilabel", source, "--row", "1", "--wanted", "late"), "labels: give the one to change with --class"),
         (("regression", tmp_path / "empty.csv", "--row", "1"), "empty.csv has no rows to explain"),
         (("regression", source, "--row", "1", "--background", tmp_path / "empty.csv"), "There are no other rows"),
         (("regression", source, "--row", "1", "--seed", "-1"), "--seed: expected"),

@@ -47,6 +47,13 @@ else:
 
 ROWS = 256  # made-up ones, to compare an exported file with
 WORST = 5  # rows that are shown
+WORDS = {
+    r"^label: ": "--class: ",
+    r"^wanted: ": "--wanted: ",
+    r"^fixed: ": "--fixed: ",
+    "as the label": "with --class",
+}
+"""Messages on an explanation, reworded: the options in place of the arguments."""
 
 __all__ = ["checks", "evaluate", "predict", "to_onnx", "traced"]
 
@@ -125,9 +132,10 @@ def traced(
     file = folder / "model.safetensors"
     model = model_file.load(file) if has_table(file, "a model saved by chainrule") else None
     check_row(frame, row, shown(source))
+    row_inputs.prepared(saved, frame[row - 1 : row], np.array([row]))  # rejects values by the number of their row
     found = None
     if model is not None:
-        with reworded({r"^label: ": "--class: ", r"^wanted: ": "--wanted: ", r"^fixed: ": "--fixed: "}):
+        with reworded(WORDS):
             found = explanation(model, frame, row, Asked(others, fixed=names, **asked))
         parts = {"contributions": found.contributions, "counterfactuals": found.counterfactuals}
         json_output.record(**{name: asdict(part) for name, part in parts.items() if part is not None})
