@@ -98,7 +98,11 @@ def _field(value: Field, names: dict[str, str]) -> str:
     given = f"row->{names[column.name]}"
     if column.kind == "yes/no":
         return f"flag({given}, {string(column.values[0])}, {string(column.values[1])})"
-    return given if column.kind in ("number", "date") else f"given({given}, {string(column.missing)})"
+    return (
+        given
+        if column.kind in ("number", "date")
+        else f"given({given}, {string(column.missing)}, {int('' in column.values)})"
+    )
 
 
 def _letters() -> Iterator[str]:
