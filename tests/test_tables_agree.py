@@ -482,3 +482,64 @@ def ran(command, folder, text=None):
     done = subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+SPELLED = (  # values as somebody might type them, in any column
+    "", " ", "x", "2", "2.0", " 2 ", "+2", "2e0", "1_0", "0x10", ".5", "5.", "-", "inf", "-Infinity", "nan", "1e400", "TRUE", "false",
+    True, False, 0, 1, 2, 2.0, 1.5, -1, 10**12, 1e200, "no", "YES", "a", "unknown", "2024-05-03", "2024-05-03 18:30", "2024-05-03T18:30:15",
+    "2024-05-03T18:30:15.5", "2024-02-30", "03.05.2024", "3.5.2024", "2024-5-3", "20240503", 20240503, "2024-05", 202405, "24:00", "12 kg",
+)  # fmt: skip
+
+IN_NODE = """
+import { readFileSync } from "node:fs";
+const rows = JSON.parse(readFileSync(0, "utf8"));
+const { predict, probabilities } = await import("./m.mjs");
+const found = rows.map((row) => { try { return [].concat((probabilities ?? predict)(row)); } catch (error) { return null; } });
+console.log(JSON.stringify(found));
+"""
+
+
+def tried(predict, rows):
+    found = []
+    for row in rows:
+        try:
+            found.append(np.ravel(predict(row)))
+        except ValueError:
+            found.append(None)
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_what_the_table_takes_the_code_takes(every, tmp_path):
+    """Values of other types than in training, for a column of each sort: the same predictions where there is one.
+
+    The code takes more: dates in seconds and in ISO format. Texts with a unit are the exception: it takes plain numbers.
+    """
+    runs, _ = every
+    tested, compared_values = set(), 0
+    for run in runs:
+        used = {column.name: column for column in run.saved.schema.used}
+        sorts = {(c.kind, c.read_as, c.date_format): name for name, c in used.items()}
+        names = [name for sort, name in sorts.items() if sort not in tested]
+        tested |= sorts.keys()
+        changes = [{name: value} for name in names for value in SPELLED]
+        if not changes:
+            continue
+        predict = run.model.predict if run.saved.schema.task == "regression" else run.model.predict_proba
+        ours = tried(predict, [run.rows.row(0, named=True) | change for change in changes])
+        rows = [typed(run)[0] | change for change in changes]
+        for suffix in ("py", "mjs"):
+            saving.save(run.model, tmp_path / f"m.{suffix}", overwrite=True)
+        script = tried(runpy.run_path(str(tmp_path / "m.py"))["outputs"], [[row] for row in rows])
+        given = json.dumps(rows).replace("Infinity", "1e999").replace("NaN", "null")
+        module = json.loads(ran(["node", "--input-type=module", "--eval", IN_NODE], tmp_path, given))
+        for change, y, *others in zip(changes, ours, script, module, strict=True):
+            ((name, value),) = change.items()
+            if y is None or (isinstance(value, str) and not is_plain(used[name].notation) and value != ""):
+                continue
+            for other in others:
+                assert other is not None, (used[name], value)
+                np.testing.assert_allclose(np.array(other, float), y, rtol=0, atol=1e-5 * max(1, np.abs(y).max()))
+                compared_values += 1
+    assert compared_values > 500

@@ -98,7 +98,11 @@ def _field(value: Field, names: dict[str, str]) -> str:
     given = f"row->{names[column.name]}"
     if column.kind == "yes/no":
         return f"flag({given}, {string(column.values[0])}, {string(column.values[1])})"
-    return given if column.kind in ("number", "date") else f"given({given}, {string(column.missing)})"
+    return (
+        given
+        if column.kind in ("number", "date")
+        else f"given({given}, {string(column.missing)}, {int('' in column.values)})"
+    )
 
 
 def _letters() -> Iterator[str]:
@@ -175,7 +179,7 @@ def _header(program: Program, name: str, predict: str, label: str, *, dated: boo
     says = f" Return the index of the class in {name}_classes." if program.columns and "_label(" in label else ""
     inputs = f"#define {name.upper()}_INPUTS {program.x.size}\n" if program.x is not None else ""
     shared = " * The work buffer is shared: let one thread predict at a time.\n */"
-    row = "A row. A number that is missing is NAN, and a text that is missing is 0 (a null pointer)."
+    row = "A row. A number that is missing is NAN, and a text that is missing is 0 (a null pointer) or empty."
     date = "Return a date such as 2024-05-03 or 2024-05-03 18:30 as seconds since 1970; NAN for other texts."
     within = (
         "Write the ends of an interval around a prediction y that contains a share of new values, such as 0.9, to a\n"

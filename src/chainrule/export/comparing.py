@@ -171,8 +171,8 @@ def _c_rows(case: Case, name: str) -> str:
 def _c_value(value: Any, column: Input) -> str:
     if column.kind in ("number", "date"):
         return _c_number(math.nan if value is None else read({column.name: value}, column._asdict()))
-    if value is None:
-        return "0"
+    if value is None or value == "":
+        return "0" if value is None else c_text.string("")
     text = read({column.name: value}, {**column._asdict(), "kind": "category"})
     return c_text.string(str(text))
 

@@ -236,8 +236,8 @@ static double flag(const char *text, const char *no, const char *yes) {
     return text == 0 ? NAN : same(text, yes) ? 1 : same(text, no) ? 0 : NAN;
 }
 
-static const char *given(const char *text, const char *missing) {
-    return text ? text : missing;
+static const char *given(const char *text, const char *missing, int empty) {
+    return text == 0 || (*text == 0 && !empty) ? missing : text;
 }
 
 static void widen(double *y, const float *x, int n) {

@@ -213,7 +213,8 @@ function read(row, column) {
     throw new Error(`${name} is missing: give null where a value is unknown.`);
   }
   const text = String(value ?? "").trim();
-  const blank = (text === "" && !values.includes("")) || column.holes.includes(text);
+  const exact = column.read_as === "text" && kind !== "number" ? String(value ?? "") : text;
+  const blank = (exact === "" && !values.includes("")) || column.holes.includes(text);
   const none = value === undefined || value === null || Number.isNaN(value) || blank;
   if (kind === "number") return none ? NaN : number(value, name);
   if (kind === "date") return none ? NaN : seconds(value, column);
@@ -252,7 +253,7 @@ function seconds(value, column) {
   if (typeof value === "number" && column.read_as !== "whole") return value; // else digits, such as 20241231
   if (value instanceof Date && !Number.isNaN(value.getTime())) return value.getTime() / 1000;
   const zone = column.zone === "" || column.zone === "UTC" ? "Z?" : "";
-  const iso = ["%Y-%m-%d", ...["T", " "].flatMap((mark) => [`%Y-%m-%d${mark}%H:%M`, `%Y-%m-%d${mark}%H:%M:%S`])];
+  const iso = ["%Y-%m-%d", "%Y-%m", ...["T", " "].flatMap((mark) => [`%Y-%m-%d${mark}%H:%M`, `%Y-%m-%d${mark}%H:%M:%S`])];
   for (const format of [...iso, ...column.formats]) {
     const codes = [];
     const pattern = format.replace(/[.*+?^${}()|[\]\\/]/g, "\\$&").replace(/%([dmYHMS])/g, (_, code) => {

@@ -35,9 +35,10 @@ def read(row: dict[str, Any], column: dict[str, Any]) -> Any:
     if name not in row and not column["optional"]:
         raise ValueError(f"{name} is missing: give None where a value is unknown.")
     value = row.get(name)
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
     text = "" if value is None else str(value).strip()
-    none = value is None or value != value or (text == "" and "" not in values)  # noqa: PLR0124  (NaN)
-    none = none or text in column["holes"]
+    empty = (str(value) if column["read_as"] == "text" and kind != "number" else text) == "" and "" not in values
+    none = value is None or value != value or empty or text in column["holes"]  # noqa: PLR0124  (NaN)
     if kind == "number":
         return math.nan if none else number(value, name)
     if kind == "date":
@@ -54,7 +55,7 @@ def label(value: Any, text: str, column: dict[str, Any]) -> str:
     """Return a category as in training: 1, 1.0 and "1" are one."""
     name, read_as = column["name"], column["read_as"]
     if read_as == "text":
-        return str(value)
+        return text.lower() if isinstance(value, bool) else str(value)
     if read_as == "boolean":
         found = {"true": "true", "1": "true", "false": "false", "0": "false"}.get(text.lower())
         if found is None:
@@ -84,7 +85,7 @@ def seconds(value: Any, column: dict[str, Any]) -> float:
     if isinstance(value, int | float) and column["read_as"] != "whole":
         return float(value)
     date = str(int(value)) if isinstance(value, int | float) else value  # digits, such as 20241231
-    for form in column["formats"]:
+    for form in (*column["formats"], "%Y-%m-%d", "%Y-%m"):
         if isinstance(date, str):
             with contextlib.suppress(ValueError):
                 date = dt.datetime.strptime(date.strip(), form)
