@@ -477,9 +477,9 @@ def test_names_are_text_not_markup():
     assert not re.search(r"^# head", written, re.M)
     for line in re.findall(r"^\|.*\|$", written, re.M):  # every table stays a table
         assert len(re.findall(r"(?<!\\)\|", line)) >= 3
-    html = page(data).html
-    assert "<script" not in html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    for html in (page(data).html, card(run, data).html):
+        assert "<script" not in html
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 
 def test_the_report_has_groups_and_limits_once():
