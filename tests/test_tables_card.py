@@ -25,8 +25,8 @@ import small_tables
 from chainrule import tables
 from chainrule._internal.code import code_digest
 from chainrule.cli.app import app
-from chainrule.tables import loading, models
-from chainrule.tables.report import differences, page
+from chainrule.tables import loading, models, saving
+from chainrule.tables.report import differences, importance, page
 from chainrule.tables.report.card import card
 from chainrule.tables.report.collect import collect
 from chainrule.tables.report.data import LEVEL
@@ -477,9 +477,9 @@ def test_names_are_text_not_markup():
     assert not re.search(r"^# head", written, re.M)
     for line in re.findall(r"^\|.*\|$", written, re.M):  # every table stays a table
         assert len(re.findall(r"(?<!\\)\|", line)) >= 3
-    html = page(data).html
-    assert "<script" not in html
-    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    for html in (page(data).html, card(run, data).html):
+        assert "<script" not in html
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 
 def test_the_report_has_groups_and_limits_once():
@@ -492,8 +492,16 @@ def test_the_report_has_groups_and_limits_once():
         assert report.count(text) == 1
 
 
-def test_two_runs_with_one_seed_have_the_same_card_to_the_byte(tmp_path, monkeypatch):
+def test_two_runs_with_one_seed_have_the_same_card_to_the_byte():
+    one, two = (trained("regression", by=["region", "age"]) for _ in range(2))
+    assert one.seconds != two.seconds
+    assert text_of(one) == text_of(two)
+
+
+def test_the_file_of_the_command_has_what_repeats_the_run_and_nothing_that_changes(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(saving.converting, "to_onnx", lambda _: (None, "not asked for"))
+    monkeypatch.setattr(importance, "measure", lambda *_, **__: None)
     frame(120).drop(OTHERS[1:]).write_csv("t.csv")
     command = ["train", "t.csv", "--target", "y", "--by", "region,age", "--layers", "4", "--epochs", "2"]
     for more in (["--out", "one"], ["--out=two", "--quiet", "--overwrite"]):

@@ -45,5 +45,5 @@ def known(option: str, given: Sequence[str], names: Sequence[str], lacking: str 
     """Return the names given for an option; a name that the table lacks is a ValueError."""
     for name in given:
         if name not in names:
-            raise ValueError(f"--{option}: {lacking} {name!r}. {did_you_mean(name, names)}")
+            raise ValueError(f"--{option}: {lacking} {name!r}. {did_you_mean(str(name), names)}")
     return list(given)

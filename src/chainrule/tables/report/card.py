@@ -29,7 +29,7 @@ PREPARED = {
     "yes/no": "yes/no becomes 1 or 0",
     "category": "each value of a category is an input",
     "many": "values of high-cardinality columns become the target's mean for them",
-    "text": "texts become 32 components of their words",
+    "text": "texts become up to 32 components of their words",
     "date": "dates become year, month, day, weekday and seconds",
 }
 OWN = {"--overwrite": 0, "--quiet": 0, "--out": 1}  # options that do not change the network, and their values

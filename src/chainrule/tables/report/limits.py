@@ -8,7 +8,7 @@ from chainrule.tables import models
 from chainrule.tables.report.data import ReportData
 from chainrule.tables.result import Trained
 
-FEW = 30  # training rows of a class, and held-out rows
+FEW = 30  # training rows of a class
 NAMED = 5  # in a sentence
 COVERAGE = 0.9
 MIDNIGHT = "T00:00:00"
@@ -48,8 +48,7 @@ def _untested(trained: Trained) -> str:
         other = "rows much later, or of another place or source"
     elif group := given.get("group"):
         where = f"on {rows(count)} with other values of '{clean(group)}' than those trained on"
-    few = f" {rows(count)} are too few for reliable scores." if count < FEW else ""
-    return f"Tested {where}. Not tested on {other}.{few}"
+    return f"Tested {where}. Not tested on {other}."
 
 
 def _beyond(trained: Trained) -> list[str]:
