@@ -92,7 +92,7 @@ def test_options_that_do_not_go_with_tune_are_refused(name):
 
 def test_no_option_of_train_is_unknown():
     train, tuned = ({field.name for field in dataclasses.fields(of)} for of in (TrainOptions, TuneOptions))
-    assert train - tuned == {"data"}
+    assert train - tuned == {"data", "image_size"}
     assert "data" in DATA_SETS_ONLY
     shown = CliRunner().invoke(app, ["tune", "--help"], env={"COLUMNS": "120"}).stdout
     assert not [name for name in NOT_TUNED if "--" + name.replace("_", "-") + " " in shown]
