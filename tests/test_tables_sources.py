@@ -91,7 +91,10 @@ class TestExcel:
     def test_the_sheet(self):
         workbook("t.xlsx", {"Info": [["a", "b"], [1, 2]], "Data": [["c", "d"], [3, 4]], "Empty": []})
         assert read("t.xlsx").frame.columns == ["a", "b"]
-        assert read("t.xlsx").notes == ("Excel, the sheet 'Info' (others: 'Data', 'Empty'; choose with --sheet)",)
+        assert read("t.xlsx").notes == (
+            "Excel, the sheet 'Info'",
+            "other sheets of the workbook, which --sheet chooses: 'Data', 'Empty'",
+        )
         for sheet in ("Data", 2, "2"):
             assert read("t.xlsx", sheet=sheet).frame.columns == ["c", "d"]
         assert read("t.xlsx", sheet="Data").reads == "tables.read('t.xlsx', sheet='Data').frame"
