@@ -506,7 +506,7 @@ class TestOptions:
         )
         form = table.format
         assert (form.skip, form.encoding, form.missing[-2:]) == (2, "cp850", ("rien", "-9"))
-        assert table.reads == "tables.read('t.csv', skip=2, encoding='cp850', na=['rien', '-9']).frame"
+        assert table.reads == "tables.read('t.csv', na=['rien', '-9'], skip=2, encoding='cp850').frame"
         assert (
             Format.from_json("the format", {"skip": 2, "encoding": "cp850", "sheet": "", "missing": ["rien"]}).skip == 2
         )
