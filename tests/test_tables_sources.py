@@ -377,6 +377,8 @@ class TestSeveral:
             read("*")
         with pytest.raises(FileNotFoundError, match=r"no file fits the pattern \*.tsv"):
             read("*.tsv")
+        with pytest.raises(FileNotFoundError, match="no file: the name is empty"):
+            read("")
         (here / "deep" / "one").mkdir(parents=True)
         with pytest.raises(
             FileNotFoundError, match=r"the folder deep has no table.* give a pattern such as 'deep/\*/\*"
@@ -535,6 +537,8 @@ class TestOptions:
             ({"skip": 6}, "--skip 6: t.csv has no rows below its first 6 lines."),
             ({"skip": 99}, "--skip 99: t.csv has no rows below its first 99 lines."),
             ({"skip": -1}, "--skip: expected a number of lines, 0 or more, got -1."),
+            ({"skip": True}, "--skip: expected a number of lines, 0 or more, got True."),
+            ({"na": [str(i) for i in range(1001)]}, "--na: expected at most 900 words, got 1,001."),
             ({"query": "t"}, "--query applies to databases such as sqlite:///shop.db, not to t.csv: omit it."),
         ],
     )

@@ -36,6 +36,7 @@ FOREIGN = {
 }
 
 
+MOST_WORDS = 900  # of the user, for missing values
 FUNCTIONS = {"Parquet": "read_parquet", "Arrow": "read_ipc"}
 
 
@@ -173,7 +174,10 @@ def read(
 def options_of(**given: Any) -> delimited.Options:
     """Return the options of reading; a single word for a missing value is a list of one."""
     found = delimited.Options(**given)
-    return found._replace(na=[found.na] if isinstance(found.na, str) else [*map(str, found.na)])
+    words = [found.na] if isinstance(found.na, str) else [*map(str, found.na)]
+    if len(words) > MOST_WORDS:
+        raise ValueError(f"--na: expected at most {MOST_WORDS} words, got {len(words):,}.")
+    return found._replace(na=words)
 
 
 def _part(source: str) -> several.Part:
@@ -287,6 +291,8 @@ def _content(source: str) -> tuple[bytes, str]:
     if not member or Path(source).is_file() or not Path(outer).is_file():
         outer, member = source, ""
     path = Path(outer)
+    if not outer:
+        raise FileNotFoundError("no file: the name is empty.")
     try:
         return path.read_bytes(), member
     except FileNotFoundError:
