@@ -26,7 +26,7 @@ from chainrule import tables
 from chainrule.cli.app import app
 from chainrule.tables import unpacking
 from chainrule.tables.reading import read
-from chainrule.tables.sources import databases
+from chainrule.tables.sources import columns, databases
 from test_tables_training import passengers
 
 PASSWORD = "s3c@ret/x"
@@ -379,10 +379,10 @@ def test_a_server_that_is_not_there():
 
 
 def test_numbers_of_python():
-    assert databases._column([2**70, 1]).to_list() == [float(2**70), 1.0]
-    assert databases._column([Decimal("1.5"), None, True]).to_list() == [1.5, None, 1.0]
-    assert databases._column([None, None]).dtype == pl.Null
-    assert databases._column([1.5, "x"]).to_list() == ["1.5", "x"]
+    assert columns.column([2**70, 1]).to_list() == [float(2**70), 1.0]
+    assert columns.column([Decimal("1.5"), None, True]).to_list() == [1.5, None, 1.0]
+    assert columns.column([None, None]).dtype == pl.Null
+    assert columns.column([1.5, "x"]).to_list() == ["1.5", "x"]
 
 
 @pytest.mark.slow

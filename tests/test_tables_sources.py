@@ -91,7 +91,10 @@ class TestExcel:
     def test_the_sheet(self):
         workbook("t.xlsx", {"Info": [["a", "b"], [1, 2]], "Data": [["c", "d"], [3, 4]], "Empty": []})
         assert read("t.xlsx").frame.columns == ["a", "b"]
-        assert read("t.xlsx").notes == ("Excel, the sheet 'Info' (others: 'Data', 'Empty'; choose with --sheet)",)
+        assert read("t.xlsx").notes == (
+            "Excel, the sheet 'Info'",
+            "other sheets of the workbook, which --sheet chooses: 'Data', 'Empty'",
+        )
         for sheet in ("Data", 2, "2"):
             assert read("t.xlsx", sheet=sheet).frame.columns == ["c", "d"]
         assert read("t.xlsx", sheet="Data").reads == "tables.read('t.xlsx', sheet='Data').frame"
@@ -374,6 +377,8 @@ class TestSeveral:
             read("*")
         with pytest.raises(FileNotFoundError, match=r"no file fits the pattern \*.tsv"):
             read("*.tsv")
+        with pytest.raises(FileNotFoundError, match="no file: the name is empty"):
+            read("")
         (here / "deep" / "one").mkdir(parents=True)
         with pytest.raises(
             FileNotFoundError, match=r"the folder deep has no table.* give a pattern such as 'deep/\*/\*"
@@ -503,7 +508,7 @@ class TestOptions:
         )
         form = table.format
         assert (form.skip, form.encoding, form.missing[-2:]) == (2, "cp850", ("rien", "-9"))
-        assert table.reads == "tables.read('t.csv', skip=2, encoding='cp850', na=['rien', '-9']).frame"
+        assert table.reads == "tables.read('t.csv', na=['rien', '-9'], skip=2, encoding='cp850').frame"
         assert (
             Format.from_json("the format", {"skip": 2, "encoding": "cp850", "sheet": "", "missing": ["rien"]}).skip == 2
         )
@@ -532,6 +537,8 @@ class TestOptions:
             ({"skip": 6}, "--skip 6: t.csv has no rows below its first 6 lines."),
             ({"skip": 99}, "--skip 99: t.csv has no rows below its first 99 lines."),
             ({"skip": -1}, "--skip: expected a number of lines, 0 or more, got -1."),
+            ({"skip": True}, "--skip: expected a number of lines, 0 or more, got True."),
+            ({"na": [str(i) for i in range(1001)]}, "--na: expected at most 900 words, got 1,001."),
             ({"query": "t"}, "--query applies to databases such as sqlite:///shop.db, not to t.csv: omit it."),
         ],
     )

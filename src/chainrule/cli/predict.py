@@ -23,7 +23,8 @@ def predict(
         typer.Argument(
             metavar="INPUT",
             help="Rows to predict: a .csv (header optional), .npy or .npz file (its first array is used), - for CSV on "
-            "standard input, or a data set name for its held-out rows. For a run on a table: a table.",
+            "standard input, or a data set name for its held-out rows. For a run on a table: a table, as for train. "
+            "For a run on images: a folder of them, or one.",
         ),
     ],
     out: Annotated[

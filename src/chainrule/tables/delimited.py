@@ -63,7 +63,11 @@ class Options(NamedTuple):
     @property
     def lines(self) -> int:
         """The number of lines before the header."""
-        return self.skip if self.skip is not None else 0 if self.schema is None else self.schema.format.skip
+        if self.skip is None:
+            return 0 if self.schema is None else self.schema.format.skip
+        if isinstance(self.skip, bool) or not 0 <= self.skip < 2**31:
+            raise ValueError(f"--skip: expected a number of lines, 0 or more, got {self.skip}.")
+        return int(self.skip)
 
     @property
     def codec(self) -> str:
@@ -167,8 +171,6 @@ def laid_out(content: bytes, name: str, given: Options) -> tuple[layout.Layout, 
 
 def _below(text: str, skip: int, name: str) -> str:
     """Return the text below its first ``skip`` lines."""
-    if skip < 0:
-        raise ValueError(f"--skip: expected a number of lines, 0 or more, got {skip}.")
     if not skip:
         return text
     *lines, rest = text.split("\n", skip)

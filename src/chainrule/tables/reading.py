@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ FOREIGN = {
 }
 
 
+MOST_WORDS = 900  # of the user, for missing values
 FUNCTIONS = {"Parquet": "read_parquet", "Arrow": "read_ipc"}
 
 
@@ -58,10 +59,18 @@ class Table:
 def read(
     source: str | os.PathLike[str],
     *,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    expected: Iterable[str] | None = None,
+    decimal: str | None = None,
+    na: str | Iterable[str] = (),
+    skip: int | None = None,
+    encoding: str | None = None,
+    sheet: str | int | None = None,
     query: str | None = None,
     targets: Sequence[str] = (),
+    texts: bool = False,
     schema: Schema | None = None,
-    **options: Any,
 ) -> Table:
     r"""Read a table.
 
@@ -73,15 +82,6 @@ def read(
         A folder or a pattern such as ``"sales/*.parquet"``: several files with the same columns.
         ``"sqlite:///shop.db"``, ``"duckdb:///shop.duckdb"`` or ``"postgresql://user@host/database"``: a database.
         ``"https://..."``, ``"s3://..."`` and other addresses that fsspec opens.
-    query : str, optional
-        The SELECT statement, or the name of a table, for a database; by default its only table.
-    targets : sequence of str
-        Columns in which the word NA is a class, unless they hold numbers; among numbers, words such as - or #DIV/0!
-        are missing values.
-    schema : Schema, optional
-        Schema of the training table. All columns of CSV are then read as strings, which ``predict`` converts by the
-        notation detected in training, not by that of this file; to override it, give ``decimal`` as well. What was
-        given in training of the options below, other than ``decimal``, holds here, too.
     delimiter : str, optional
         CSV delimiter; detected by default.
     header : bool, optional
@@ -99,8 +99,17 @@ def read(
         Encoding of text, such as "cp1252"; detected by default.
     sheet : str or int, optional
         Sheet of a workbook, by its name or its number from 1; the first by default.
+    query : str, optional
+        The SELECT statement, or the name of a table, for a database; by default its only table.
+    targets : sequence of str
+        Columns in which the word NA is a class, unless they hold numbers; among numbers, words such as - or #DIV/0!
+        are missing values.
     texts : bool
         Read every column of CSV as strings.
+    schema : Schema, optional
+        Schema of the training table. All columns of CSV are then read as strings, which ``predict`` converts by the
+        notation detected in training, not by that of this file; to override it, give ``decimal`` as well. The ``na``,
+        ``skip``, ``encoding`` and ``sheet`` that were given in training hold here, too, unless others are given.
 
     Raises
     ------
@@ -120,7 +129,10 @@ def read(
     ([(1.5, 'a'), (2.5, 'b')], 'CSV with the delimiter ";", decimal commas, a header, in UTF-8')
     """
     source = os.fspath(source)
-    given = options_of(targets=targets, schema=schema, **options)
+    given = options_of(
+        delimiter=delimiter, header=header, expected=expected, decimal=decimal, na=na, skip=skip, encoding=encoding,
+        sheet=sheet, targets=targets, texts=texts, schema=schema,
+    )  # fmt: skip
     name = names.shown(source)
     if names.is_database(source):
         found = databases.read(source, query)
@@ -150,9 +162,11 @@ def read(
     raw, frame = frame, frames.plain(frame)
     notes = [*notes, *([] if raw is frame else _huge(raw))]
     if not reads or raw is not frame or not plain_file or about_targets:
-        kept = {key: value for key, value in options.items() if key != "expected"}
-        kept |= {"targets": [*targets] if about_targets else None, "texts": given.texts or schema is not None or None}
-        reads = _call(name, query=query, **kept)
+        reads = _call(
+            name, delimiter=delimiter, header=header, decimal=decimal, na=given.na or None, skip=skip,
+            encoding=encoding, sheet=sheet, query=query, targets=[*targets] if about_targets else None,
+            texts=texts or schema is not None or None,
+        )  # fmt: skip
     reads = reads.replace("{source}", "sys.stdin.buffer" if source == "-" else repr(source), 1)
     return Table(frame, (*said_of_it, *notes), name, digest, reads, form, notations)
 
@@ -160,7 +174,10 @@ def read(
 def options_of(**given: Any) -> delimited.Options:
     """Return the options of reading; a single word for a missing value is a list of one."""
     found = delimited.Options(**given)
-    return found._replace(na=[found.na] if isinstance(found.na, str) else [*map(str, found.na)])
+    words = [found.na] if isinstance(found.na, str) else [*map(str, found.na)]
+    if len(words) > MOST_WORDS:
+        raise ValueError(f"--na: expected at most {MOST_WORDS} words, got {len(words):,}.")
+    return found._replace(na=words)
 
 
 def _part(source: str) -> several.Part:
@@ -274,6 +291,8 @@ def _content(source: str) -> tuple[bytes, str]:
     if not member or Path(source).is_file() or not Path(outer).is_file():
         outer, member = source, ""
     path = Path(outer)
+    if not outer:
+        raise FileNotFoundError("no file: the name is empty.")
     try:
         return path.read_bytes(), member
     except FileNotFoundError:

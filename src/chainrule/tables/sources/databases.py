@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import re
 import sqlite3
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote, unquote, urlsplit
@@ -18,13 +16,13 @@ from chainrule._internal.extras import require
 from chainrule._internal.names import did_you_mean
 from chainrule.tables import unpacking
 from chainrule.tables._polars import first_line, pl
+from chainrule.tables.sources.columns import column, joined
 from chainrule.tables.sources.names import SCHEME, scheme, shown
 
 BATCH = 20_000  # rows
 SECONDS = 10  # to connect
 READS = ("SELECT", "WITH", "VALUES", "FROM", "TABLE")
 LOST = re.compile(r'(?:no such table: |relation "|Table with name |with name )"?([\w.]+)')
-PLAIN = (bool, dt.date, dt.datetime, dt.time, dt.timedelta, str, bytes)  # types that polars has
 
 __all__ = ["Found", "read"]
 
@@ -53,18 +51,18 @@ def read(source: str, query: str | None) -> Found:
         statement, said = _statement(database, query, name)
         with database.explained():
             names = list(map(str, database.start(statement)))
-            if twice := [column for column, count in Counter(names).items() if count > 1]:
+            if twice := [name for name, count in Counter(names).items() if count > 1]:
                 raise _QueryError(f"two columns of the result are called {twice[0]!r}: rename one with AS.")
             batches, size = list[list[pl.Series]](), 0
             while rows := database.batch():
-                columns = [_column(values) for values in zip(*rows, strict=True)]
+                columns = [column(values) for values in zip(*rows, strict=True)]
                 size += sum(int(values.estimated_size()) for values in columns)
                 unpacking.check(size, 0, name)
                 batches.append(columns)
     if not batches:
         raise ValueError(f"{name}: {said} gave no rows.")
     columns = [
-        _joined(list(parts)).alias(column) for column, parts in zip(names, zip(*batches, strict=True), strict=True)
+        joined(list(parts)).alias(column) for column, parts in zip(names, zip(*batches, strict=True), strict=True)
     ]
     kind = type(database).__name__
     return Found(pl.DataFrame(columns), f"{kind}, {said}")
@@ -250,31 +248,3 @@ def _statement(database: _Database, query: str | None, name: str) -> tuple[str, 
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def _column(values: Sequence[Any]) -> pl.Series:
-    """Return values of Python as a column: of their type if they have one, else of numbers, else of text."""
-    kinds = {type(value) for value in values} - {type(None)}
-    if not kinds:
-        return pl.Series(values, dtype=pl.Null)
-    if len(kinds) == 1 and kinds <= {*PLAIN}:
-        made = pl.Series(values)
-        return made.dt.convert_time_zone("UTC") if getattr(made.dtype, "time_zone", None) else made
-    if kinds == {int} and all(value is None or -(2**63) <= value < 2**63 for value in values):
-        return pl.Series(values, dtype=pl.Int64)
-    if kinds <= {int, float, Decimal, bool}:
-        return pl.Series([None if value is None else float(value) for value in values], dtype=pl.Float64)
-    if kinds <= {list, dict}:
-        return pl.Series([None if value is None else [0] for value in values])  # nested: excluded, with a note
-    return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
-
-
-def _joined(parts: list[pl.Series]) -> pl.Series:
-    """Return the batches of a column as one, in a type for all of them."""
-    kinds = {part.dtype for part in parts} - {pl.Null}
-    if len(kinds) > 1:
-        wider = pl.Float64 if all(kind.is_numeric() or kind == pl.Boolean for kind in kinds) else pl.String
-        parts = [part.cast(wider) for part in parts]
-    elif kinds:
-        parts = [part.cast(*kinds) for part in parts]
-    return pl.concat(parts)

@@ -46,9 +46,8 @@ def parse(content: bytes, name: str, given: Options) -> tuple[Any, list[str], Fo
     names = rows[at] if header else [""] * len(rows[at])
     frame = _tidy(body, names, given)
     said = [f"Excel, the sheet {sheet!r}", *notes]
-    if len(book.sheet_names) > 1:
-        others = ", ".join(repr(other) for other in book.sheet_names if other != sheet)
-        said[0] += f" (others: {others}; choose with --sheet)"
+    if others := [repr(other) for other in book.sheet_names if other != sheet]:
+        said.insert(1, f"other sheets of the workbook, which --sheet chooses: {', '.join(others)}")
     told = str(given.sheet) if given.sheet is not None else given.schema.format.sheet if given.schema else ""
     form = Format(header=header, missing=given.missing, skip=given.lines, sheet=told)
     return frame, said, form

@@ -34,7 +34,7 @@ class Part(NamedTuple):
 
 def is_several(source: str) -> bool:
     """Return whether a source is a folder or a pattern."""
-    return is_pattern(source) or (is_local(source) and Path(source).is_dir())
+    return is_pattern(source) or (is_local(source) and source != "" and Path(source).is_dir())
 
 
 def files(source: str) -> list[str]:
