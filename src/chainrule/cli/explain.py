@@ -12,13 +12,25 @@ import typer
 from chainrule.cli import json_output
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.kinds import commands_of
-from chainrule.cli.options import TABLE, Data, Folder, Overwrite, check_bounds, option
+from chainrule.cli.options import (
+    TABLE,
+    Data,
+    Folder,
+    MaxUnpacked,
+    Overwrite,
+    ReadOptions,
+    check_bounds,
+    option,
+    takes_options,
+)
 from chainrule.cli.output import printable, tell, write_data
 from chainrule.cli.predict import check_out
 from chainrule.optimizers import SGD
+from chainrule.tables.sources.names import shown
 
 
 @in_one_sentence
+@takes_options
 def explain(
     folder: Folder,
     row: Annotated[
@@ -54,6 +66,8 @@ def explain(
     seed: Annotated[
         int | None, option(TABLE, "Random seed for the rows to compare with, of which up to 100 are drawn. Default: 0.")
     ] = None,
+    max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
+    options: ReadOptions = ReadOptions(),  # noqa: B008  (frozen)
 ) -> None:
     """Explain one prediction: the equations of each layer, forward and backward, with the numbers of one row.
 
@@ -70,10 +84,11 @@ def explain(
         check_ending(out)
     check_out(out, overwrite=overwrite)
     asked = {"background": background, "label": label, "wanted": wanted, "fixed": fixed or None, "seed": seed}
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = {name: value for name, value in asked.items() if value is not None} | options.reading()
     trace = commands_of(folder).traced(folder, file, row, SGD(learning_rate), data, **given)
     json_output.record(
-        folder=folder, source=file, row=row, out=out, outcome=trace.outcome(0), prediction=trace.prediction[0],
+        folder=folder, source=None if file is None else shown(file), row=row, out=out,
+        outcome=trace.outcome(0), prediction=trace.prediction[0],
         classes=trace.classes, loss=trace.value, loss_after=trace.value_after, labeled=trace.labeled,
         steps=[{"phase": step.phase, "worked": step.worked} for step in trace.steps],
         gradients_agree=all(check.ok for check in trace.checks),

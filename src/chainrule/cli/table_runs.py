@@ -121,12 +121,15 @@ def traced(
     *,
     background: str | None = None,
     fixed: Sequence[str] = (),
-    **asked: Any,
+    label: str | None = None,
+    wanted: str | None = None,
+    seed: int = 0,
+    **reads: Any,
 ) -> Trace:
-    """Return the explanation of one row of a file; ``asked`` are other fields of :class:`Asked`."""
+    """Return the explanation of one row of a file; see :class:`Asked`."""
     saved = _loaded(folder, data)
     source = _given(folder, source, "explain", "the file that has the row")
-    frame = _read(saved, source).frame
+    frame = _read(saved, source, **reads).frame
     others = None if background is None else _read(saved, background).frame
     names = [name.strip() for text in fixed for name in text.split(",") if name.strip()]
     file = folder / "model.safetensors"
@@ -136,7 +139,7 @@ def traced(
     found = None
     if model is not None:
         with reworded(WORDS):
-            found = explanation(model, frame, row, Asked(others, fixed=names, **asked))
+            found = explanation(model, frame, row, Asked(others, label, wanted, names, seed))
         parts = {"contributions": found.contributions, "counterfactuals": found.counterfactuals}
         json_output.record(**{name: asdict(part) for name, part in parts.items() if part is not None})
     return explain(saved, frame, row, shown(source), optimizer, explained=found)
