@@ -229,7 +229,7 @@ def _statement(database: _Database, query: str | None, name: str) -> tuple[str, 
     word = re.fullmatch(r"[\w.$]+", text)
     if text and not word:
         first = re.sub(r"^(?:\s|\(|--[^\n]*\n|/\*.*?\*/)+", "", text, flags=re.DOTALL)
-        if first.split(None, 1)[0].upper() in READS:
+        if first.upper().startswith(READS):
             return text, "a query"
     tables = database.tables()
     if text in tables:
