@@ -11,6 +11,7 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.pages.formatting import short
 from chainrule.tables import baselines, scores, splitting
+from chainrule.tables._polars import pl
 from chainrule.tables.baselines import Baseline
 from chainrule.tables.evaluation import Evaluation, judged, predicted
 from chainrule.tables.fitting import fit
@@ -66,7 +67,7 @@ def cross_validated(given: Options, loaded: Loaded, show: Callable[[Any], Any] |
         parts.append(replace(part, rows=loaded.numbers[held]))
         simple.append(baselines.fit(schema, frame[rest], y[rest], frame[held], given.seed, loaded.weights(rest)))
     pooled = HeldOut(
-        _joined(frame, [part.frame for part in parts]),
+        pl.concat([part.frame for part in parts]),
         np.concatenate([part.y for part in parts]),
         np.concatenate([part.predictions for part in parts]),
         _stacked([part.probabilities for part in parts]),
@@ -104,13 +105,6 @@ def _by_fold(loaded: Loaded, parts: list[HeldOut]) -> str:
     each = [scores.measure(schema.task, p.y, p.predictions, p.probabilities, schema.classes) for p in parts]
     name = next(iter(each[0]))
     return f"{name} by fold: {', '.join(short(of[name]) for of in each)}."
-
-
-def _joined(frame: Any, frames: list[Any]) -> Any:
-    joined = frame[:0]
-    for one in frames:
-        joined = joined.vstack(one)
-    return joined.rechunk()
 
 
 def _stacked(parts: list[Array | None]) -> Array | None:
