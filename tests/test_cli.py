@@ -94,7 +94,11 @@ class TestTrain:
         lines = done.stdout.splitlines()
         assert [line for line in lines if line.startswith("epoch ")][-1].startswith("epoch 60/60  loss ")
         assert "class  precision  recall     F1  support" in lines
-        assert lines[-1] == f"results  {path.relative_to(here)}"
+        assert lines[-3:] == [
+            f"results  {path.relative_to(here)}",
+            f"pictures {', '.join(sorted(name for name in FILES | IMAGES if name.endswith('.png')))}",
+            f"next     chainrule explain {path.relative_to(here)}",
+        ]
         assert re.sub(r"chainrule: compiling.*\n", "", done.stderr) == ""
         again = subprocess.run([*COMMAND, "evaluate", path], check=True, capture_output=True, text=True)
         assert accuracy(again.stdout) == accuracy(done.stdout)

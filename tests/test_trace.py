@@ -743,6 +743,16 @@ class TestCommandLine:
         assert result.stderr.count("\n") == 1
         assert list(tmp_path.iterdir()) == []
 
+    def test_without_a_row_it_is_the_worst_prediction(self, run_folder):
+        config = json.loads((run_folder / "config.json").read_text(encoding="utf-8"))
+        rows = cr.cli.data.held_out("digits", {}, config["seed"])
+        p = cr.load(run_folder / "model.safetensors").predict(rows.X)
+        worst = int(p[np.arange(len(rows)), rows.t].argmin())
+        result = explain(run_folder)
+        assert f"Note: row {worst} is explained: the worst of 360 predictions" in result.stderr
+        assert f"true: {rows.t[worst]}, predicted: {p[worst].argmax()} with {p[worst].max():.3f}" in result.stdout
+        assert result.stdout == explain(run_folder, "--row", worst).stdout
+
     def test_a_folder_that_is_none(self, tmp_path):
         assert f"no config.json in {tmp_path}" in explain(tmp_path, "--row", 0, status=2).stderr
         assert "does not exist" in explain(tmp_path / "no", "--row", 0, status=2).stderr

@@ -99,16 +99,22 @@ def to_csv(p: np.ndarray, classes: Sequence[str], files: Sequence[str] | None = 
 
 
 def traced(
-    folder: Path, source: str | None, row: int, optimizer: Optimizer, data: Path | None, **of_tables: Any
+    folder: Path, source: str | None, row: int | None, optimizer: Optimizer, data: Path | None, **of_tables: Any
 ) -> Trace:
-    """Return the worked example of one held-out row."""
+    """Return the worked example of one held-out row; by default, of the one whose class is least probable."""
     _refuse(of_tables)
     if source is not None:
         raise ValueError(f"{source}: the run in {folder} has its own held-out rows: omit the file.")
     config, network = config_module.read(folder)
     rows = _held_out(config, None, data)
+    if row is None:
+        p = network.predict(rows.X)[np.arange(len(rows)), rows.t]
+        row = int(p.argmin())
+        said = f"the worst of {len(rows):,} predictions, {100 * p[row]:.3g}% for {rows.classes[rows.t[row]]}"
+        say(f"Note: row {row} is explained: {said}. To choose another, use --row.")
     if not 0 <= row < len(rows):
         raise ValueError(f"--row: expected a held-out row from 0 to {len(rows) - 1}, got {row}.")
+    json_output.record(row=row)
     return trace(
         network, rows.X[row], rows.t[row], optimizer=optimizer, image_shape=config.image_shape,
         classes=[printable(name) for name in config.classes],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import shlex
 import time
 from pathlib import Path
 
@@ -102,6 +103,9 @@ def run(plan: Plan, folder: Path, asked: TrainOptions) -> None:
     if not quiet:
         tell(f"time     {seconds:.1f} s, {_epochs(len(history))}")
     tell(f"results  {folder}")
+    if not quiet:
+        tell(f"pictures {', '.join(path.name for path in sorted(folder.glob('*.png')))}")
+        tell(f"next     chainrule explain {shlex.quote(str(folder))}")
     if interrupted:
         say(f"To resume: chainrule train --resume {folder}")
 

@@ -33,11 +33,16 @@ from chainrule.tables.sources.names import shown
 @takes_options
 def explain(
     folder: Folder,
-    row: Annotated[
-        int, option(None, "Held-out row to explain, counted from 0. For a run on a table: row of FILE, counted from 1.")
-    ],
     file: Annotated[
         str | None, typer.Argument(metavar="FILE", help="For a run on a table: the file that has the row.")
+    ] = None,
+    row: Annotated[
+        int | None,
+        option(
+            None,
+            "Held-out row to explain, counted from 0; for a run on a table, row of FILE, counted from 1. Default: the "
+            "worst prediction.",
+        ),
     ] = None,
     learning_rate: Annotated[float, option(None, "Learning rate of the final gradient descent step.")] = 0.1,
     out: Annotated[Path | None, option(None, "Output file: .html, .md (with LaTeX) or .txt.", metavar="FILE")] = None,
@@ -87,7 +92,7 @@ def explain(
     given = {name: value for name, value in asked.items() if value is not None} | options.reading()
     trace = commands_of(folder).traced(folder, file, row, SGD(learning_rate), data, **given)
     json_output.record(
-        folder=folder, source=None if file is None else shown(file), row=row, out=out,
+        folder=folder, source=None if file is None else shown(file), out=out,
         outcome=trace.outcome(0), prediction=trace.prediction[0],
         classes=trace.classes, loss=trace.value, loss_after=trace.value_after, labeled=trace.labeled,
         steps=[{"phase": step.phase, "worked": step.worked} for step in trace.steps],

@@ -32,7 +32,7 @@ from chainrule.tables.explaining import Asked, check_row, explain, explanation
 from chainrule.tables.labeled import labeled
 from chainrule.tables.reading import Table, read
 from chainrule.tables.report.collect import worst_rows
-from chainrule.tables.report.uncertainty import as_numbers, intervals
+from chainrule.tables.report.uncertainty import as_numbers, intervals, row_losses
 from chainrule.tables.result import HeldOut
 from chainrule.tables.serving import model as model_file
 from chainrule.tables.serving.drift import Drift
@@ -115,7 +115,7 @@ def _worst(schema: Schema, held: HeldOut, t: Array, labels: Array) -> str:
 def traced(
     folder: Path,
     source: str | None,
-    row: int,
+    row: int | None,
     optimizer: Optimizer,
     data: Path | None,
     *,
@@ -134,7 +134,10 @@ def traced(
     names = [name.strip() for text in fixed for name in text.split(",") if name.strip()]
     file = folder / "model.safetensors"
     model = model_file.load(file) if has_table(file, "a model saved by chainrule") else None
+    if row is None:
+        row = _worst_row(saved, frame, shown(source))
     check_row(frame, row, shown(source))
+    json_output.record(row=row)
     row_inputs.prepared(saved, frame[row - 1 : row], np.array([row]))  # rejects values by the number of their row
     found = None
     if model is not None:
@@ -143,6 +146,22 @@ def traced(
         parts = {"contributions": found.contributions, "counterfactuals": found.counterfactuals}
         json_output.record(**{name: asdict(part) for name, part in parts.items() if part is not None})
     return explain(saved, frame, row, shown(source), optimizer, explained=found)
+
+
+def _worst_row(saved: SavedRun, frame: pl.DataFrame, source: str) -> int:
+    """Return the number of the row with the largest error; of a file without the target, of its first row."""
+    schema, model = saved.schema, saved.pipeline[-1]
+    worst, why = 1, "the first one, as there are no actual values"
+    if {column.name for column in schema.targets} <= set(frame.columns):
+        known, numbers, y = labeled(frame, schema, source)
+        if len(y):
+            X, _ = row_inputs.prepared(saved, known, numbers)
+            p = None if schema.task == "regression" else np.asarray(model.predict_proba(X), np.float64)
+            t, predicted = (as_numbers(schema, values) for values in (y, model.predict(X)))
+            loss = np.abs(predicted - t) if p is None else row_losses(schema.task, t, p)
+            worst, why = int(numbers[np.argmax(np.nan_to_num(loss))]), f"the worst of {len(y):,} predictions"
+    say(f"Note: row {worst:,} is explained: {why}. To choose another, use --row.")
+    return worst
 
 
 def checks(folder: Path, source: str | None, rows: int, seed: int, terms: Sequence[Penalty]) -> list[Check]:
