@@ -256,6 +256,7 @@ def test_the_command_refuses_what_is_not_a_table(runs, tmp_path):
         done = command(where, runs / "table.csv")
         assert done.exit_code == 2
         assert done.output.count("\n") <= 2, done.output
+    assert "--psi: expected a number in (0, inf), got 0.0" in command(runs / "binary", "rows.csv", "--psi", "0").output
     (tmp_path / "empty.csv").write_text("")
     assert "is empty" in command(runs / "binary", tmp_path / "empty.csv").output
 

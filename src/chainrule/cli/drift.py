@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from chainrule._internal.checks import check_real
 from chainrule._internal.extras import require
 from chainrule.cli import json_output
 from chainrule.cli.errors import MOVED, in_one_sentence
@@ -34,6 +35,7 @@ def drift(
 
     A few rows differ by chance: such differences do not count.
     """
+    check_real("drift", "--psi", psi, 0, open_low=True)
     require("polars", "tables")
     from chainrule.cli.table_runs import drifted  # noqa: PLC0415  (an extra)
     from chainrule.tables.sources.names import shown  # noqa: PLC0415  (an extra)
