@@ -40,7 +40,7 @@ def test_the_baselines_see_the_validation_rows_and_none_of_the_test(monkeypatch)
     fit = baselines.fit
     monkeypatch.setattr(baselines, "fit", lambda *given: seen.append(given) or fit(*given))
     trained = tables.train(table(y=RNG.normal(size=ROWS)), "y", parameters=QUICK)
-    [(_, frame, y, test, _)] = seen
+    [(_, frame, y, test, *_)] = seen
     assert len(frame) == len(y) == trained.split.train + trained.split.validation
     assert not set(frame["a"]) & set(test["a"])
 
@@ -96,7 +96,9 @@ def test_large_tables_are_fitted_to_some_of_their_rows_and_it_is_said(monkeypatc
 def test_of_wide_tables_the_trees_take_few_columns_and_rounds(monkeypatch):
     fitted, fit = [], HistGradientBoostingClassifier.fit
     monkeypatch.setattr(
-        HistGradientBoostingClassifier, "fit", lambda self, X, y: fitted.append((self, X.shape)) or fit(self, X, y)
+        HistGradientBoostingClassifier,
+        "fit",
+        lambda self, X, y, **more: fitted.append((self, X.shape)) or fit(self, X, y, **more),
     )
     frame = pl.DataFrame(RNG.normal(size=(200, 1500))).with_columns(y=pl.Series(["a", "b"] * 100))
     loaded = tables.train(frame.select("y", *frame.columns[:4]), "y", parameters=QUICK)

@@ -331,7 +331,7 @@ class TestPostgreSQL:
             "run",
         ]
         monkeypatch.setattr(sys, "argv", ["chainrule", *words])
-        monkeypatch.setattr("chainrule.tables.training.models.network", power_cut)
+        monkeypatch.setattr("chainrule.tables.fitting.models.network", power_cut)
         with pytest.raises(RuntimeError, match="power cut"):
             CliRunner().invoke(app, words, catch_exceptions=False)
         shown = server.replace(":s3c%40ret%2Fx", "")

@@ -149,7 +149,7 @@ class TestOptions:
         assert "skip=2" in trained.command
         assert printed(tables.script("t.csv", "survived", parameters=SMALL, **options)) == trained.scores
         with monkeypatch.context() as patch:
-            patch.setattr("chainrule.tables.training.models.network", power_cut)
+            patch.setattr("chainrule.tables.fitting.models.network", power_cut)
             with pytest.raises(RuntimeError, match="power cut"):
                 run("train", "t.csv", "--target", "survived", *QUICK, *self.GIVEN, "--out", "run")
         refused("train", "t.csv", "--resume", "run", "--skip", "3", match="--skip: .* was started with 2, got 3")
