@@ -1,4 +1,4 @@
-"""The page of examples/onnx in a real browser: onnxruntime-web predicts what Python does, from values as typed."""
+"""The page of examples/browser in a real browser: onnxruntime-web predicts what Python does, from values as typed."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from chainrule import tables
 from test_docs import ROOT
 
 pytestmark = pytest.mark.slow
-PAGE = ROOT / "examples" / "onnx"
+PAGE = ROOT / "examples" / "browser"
 ROW = {"age": "61,5", "plan": "pro", "since": "2024-05-03", "loyal": "", "note": "b7"}
 
 
@@ -25,7 +25,7 @@ ROW = {"age": "61,5", "plan": "pro", "since": "2024-05-03", "loyal": "", "note":
 def site(tmp_path_factory):
     """Return a folder with the page, its runtime and a run, and the model with NumPy alone."""
     if not (PAGE / "node_modules" / "onnxruntime-web").is_dir():
-        pytest.skip("onnxruntime-web is not installed: npm --prefix examples/onnx ci --ignore-scripts")
+        pytest.skip("onnxruntime-web is not installed: npm --prefix examples/browser ci --ignore-scripts")
     folder = tmp_path_factory.mktemp("site")
     rng = np.random.default_rng(0)
     rows = 120

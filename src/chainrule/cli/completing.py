@@ -29,13 +29,7 @@ def complete(command: Callable[..., Any]) -> None:
     """Give the arguments and options of a command their completion, by their names."""
     for name, parameter in inspect.signature(command, eval_str=True).parameters.items():
         for found in getattr(parameter.annotation, "__metadata__", ()):
-            if isinstance(found, typer.models.ArgumentInfo) and name in (
-                "folder",
-                "dataset",
-                "source",
-                "file",
-                "target",
-            ):
+            if isinstance(found, typer.models.ArgumentInfo) and name in PLACES:
                 found.autocompletion = runs if name == "folder" else places
             elif isinstance(found, typer.models.OptionInfo) and name in COLUMNS:
                 found.autocompletion = columns
