@@ -549,6 +549,20 @@ def test_changes_of_explain_change_what_predict_says(runs, loaded, tmp_path):
     assert flipped > 2
 
 
+@pytest.mark.slow
+def test_without_a_row_the_worst_prediction_is_explained(runs, tmp_path):
+    frame, table = pl.read_csv(runs / "rows.csv"), tmp_path / "labeled.csv"
+    frame[:40].write_csv(table)
+    for task in ("binary", "multiclass", "regression", "multilabel"):
+        evaluated = run("evaluate", runs / task, table).stdout
+        worst = evaluated[evaluated.index("worst predictions") :].splitlines()[1].split()[0]
+        assert (
+            f"Note: row {worst} is explained: the worst of 40 predictions" in run("explain", runs / task, table).stderr
+        )
+    frame[:5].drop("ill").write_csv(table)
+    assert "row 1 is explained: the first one, as there are no actual" in run("explain", runs / "binary", table).stderr
+
+
 def test_options_of_explain(runs, tmp_path):
     frame = pl.read_csv(runs / "rows.csv")
     source, others = tmp_path / "few.csv", tmp_path / "others.csv"
@@ -566,16 +580,6 @@ def test_options_of_explain(runs, tmp_path):
     ).stdout
     assert "leads to price at least 5,000" in " ".join(printed.split())
     assert "of up to 3 of 3 columns" in " ".join(printed.split())
-    for task in ("binary", "multiclass", "regression", "multilabel"):
-        table = tmp_path / "labeled.csv"
-        frame[:40].write_csv(table)
-        evaluated = run("evaluate", runs / task, table).stdout
-        worst = evaluated[evaluated.index("worst predictions") :].splitlines()[1].split()[0]
-        assert (
-            f"Note: row {worst} is explained: the worst of 40 predictions" in run("explain", runs / task, table).stderr
-        )
-    frame[:5].drop("ill").write_csv(table)
-    assert "row 1 is explained: the first one, as there are no actual" in run("explain", runs / "binary", table).stderr
     frame[:0].write_csv(tmp_path / "empty.csv")
     for options, match in (
         (("multiclass", source, "--row", "1", "--class", "7"), "--class: '7' is not a class of 'grade'"),

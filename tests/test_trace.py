@@ -743,6 +743,7 @@ class TestCommandLine:
         assert result.stderr.count("\n") == 1
         assert list(tmp_path.iterdir()) == []
 
+    @pytest.mark.slow
     def test_without_a_row_it_is_the_worst_prediction(self, run_folder):
         config = json.loads((run_folder / "config.json").read_text(encoding="utf-8"))
         rows = cr.cli.data.held_out("digits", {}, config["seed"])
