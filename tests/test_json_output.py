@@ -108,6 +108,11 @@ def test_evaluate(here):
     assert {*found["scores"]} == {*found["intervals"]} == {*here["churn"]["scores"]}
     assert found["scores_in_training"] == pytest.approx(here["churn"]["scores"])
     assert "worst predictions" in printed
+    grouped = called("evaluate", "churn", "customers.csv", "--by", "plan")[0]
+    assert [group["name"] for group in grouped["groups"]] == ["basic", "plus", "pro"]
+    assert grouped["measures"] == {"score": "accuracy", "second": "log loss"}
+    assert sum(group["rows"] for group in grouped["groups"]) == grouped["rows"]
+    assert "groups" not in found
     assert "by_class" not in called("evaluate", "spend", "customers.csv")[0]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from chainrule._internal.typing import Array
+from chainrule.cli import json_output
 from chainrule.cli.output import printable
 from chainrule.cli.tables import LINE
 from chainrule.pages.formatting import aligned, clean, fixed, listed, percent, short
@@ -104,6 +105,9 @@ def calibrated(t: Array, p: Array) -> str:
 def by_group(schema: Schema, held: HeldOut, name: str, found: Mapping[str, Array]) -> str:
     """Return the scores of groups of rows as a table, and which ones differ by more than chance in a sentence."""
     of = scored(schema, held, {name: found})
+    measures = dict(zip(("score", "second"), of[0].measures, strict=True))
+    groups = [{**group._asdict(), "differs": group.differs} for group in of[0].shown]
+    json_output.record(by=name, measures=measures, groups=groups)
     lines = [[clean(name, 30), "rows", of[0].measures[0], "95% interval", of[0].measures[1]]]
     for group in of[0].shown:
         numbers = (group.score, group.second, group.low, group.high)
