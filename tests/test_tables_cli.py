@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import json
 import re
+import typing
 import warnings
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from chainrule import MLPClassifier
+from chainrule.cli import options, resuming
 from chainrule.cli import tables as cli
 from chainrule.cli.app import app
 from chainrule.cli.errors import warnings_at_the_end
@@ -317,3 +319,14 @@ def test_perfect_scores_of_few_rows_are_not_certain(here):
     report = (here / "runs" / "few" / "report.md").read_text()
     assert "51.0% to 100.0%" in report
     assert "1.000 to 1.000" not in report
+
+
+def test_a_plan_with_any_option_of_a_table_can_be_read_again(tmp_path):
+    values = {bool: True, int: 3, float: 0.5, str: "0.5", list[str]: ["a"]}
+    hints = typing.get_type_hints(options.TrainOptions)
+    for name in hints.keys() - {*options.RUN_ONLY, *options.DATA_SETS_ONLY, "layers"}:
+        kind = next(kind for kind in values if kind == hints[name] or kind in typing.get_args(hints[name]))
+        plan = resuming.Plan(resuming.TABLE, "t.csv", {"target": "y", name: values[kind]})
+        (tmp_path / name).mkdir()
+        resuming.keep(tmp_path / name, plan)
+        assert resuming.read(tmp_path / name) == plan, name

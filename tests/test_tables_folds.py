@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import polars as pl
 import pytest
+from safetensors.numpy import load_file
 from sklearn import metrics
 from typer.testing import CliRunner
 
@@ -186,3 +187,25 @@ def test_the_option_of_the_command(tmp_path, monkeypatch):
     refused = CliRunner().invoke(app, ["train", "table.csv", "--target", "y", "--folds", "3", "--print-python"])
     assert refused.exit_code == 2
     assert "omit it" in refused.output
+
+
+def test_a_run_that_ended_during_the_folds_is_resumed(tmp_path, monkeypatch):
+    """The network itself is trained first: it comes from its checkpoint, and the folds are evaluated again."""
+    monkeypatch.chdir(tmp_path)
+    frame().drop("label").write_csv("table.csv")
+    command = ["train", "table.csv", "--target", "y", "--folds", "2", "--fast", "--epochs", "3", "--out"]
+    assert CliRunner().invoke(app, [*command, "whole"]).exit_code == 0
+
+    def power_cut(*_):
+        raise SystemError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("chainrule.tables.training.cross_validated", power_cut)
+        assert isinstance(CliRunner().invoke(app, [*command, "part"]).exception, SystemError)
+    done = CliRunner().invoke(app, ["train", "table.csv", "--resume", "part"])
+    assert done.exit_code == 0, done.output
+    one, two = (tables.load(name) for name in ("whole", "part"))
+    assert one.config["scores"] == two.config["scores"]
+    files = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "part"))
+    (one, two) = ({name: x.tolist() for name, x in file.items() if "seconds" not in name} for file in files)
+    assert one == two

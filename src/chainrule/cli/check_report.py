@@ -125,5 +125,5 @@ class Json:
         self._data["ok"] &= all(c.ok for c in compared or ())
 
     def end(self) -> None:
-        """Everything is recorded."""
+        """Add the fields to the object."""
         json_output.record(**self._data)

@@ -12,8 +12,7 @@ from chainrule.cli import json_output
 from chainrule.cli.errors import MOVED, in_one_sentence
 from chainrule.cli.options import Folder, MaxUnpacked, ReadOptions, option, takes_options
 from chainrule.cli.output import say, tell
-
-LIMIT = 0.1
+from chainrule.tables.serving.drift import PSI
 
 
 @in_one_sentence
@@ -23,7 +22,7 @@ def drift(
     source: Annotated[str, typer.Argument(metavar="FILE", help="New rows: a table, with or without the target.")],
     psi: Annotated[
         float, option(None, "Population stability index from which on a distribution has moved; 0.25 is large.")
-    ] = LIMIT,
+    ] = PSI,
     max_unpacked: MaxUnpacked = None,  # noqa: ARG001  (its callback sets it)
     options: ReadOptions = ReadOptions(),  # noqa: B008  (frozen)
 ) -> None:

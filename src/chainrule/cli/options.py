@@ -22,16 +22,8 @@ TABLES_ONLY = (
     "by", "folds", "class_weight", "delimiter", "decimal", "na", "header", "skip", "encoding", "sheet", "query",
     "stream", "print_python", "fast", "metric", "threshold", "minutes",
 )  # fmt: skip
-RUN_ONLY = (
-    "data",
-    "image_size",
-    "stream",
-    "print_python",
-    "out",
-    "overwrite",
-    "resume",
-    "quiet",
-)  # not kept with a training run
+# not kept with a training run
+RUN_ONLY = ("data", "image_size", "stream", "print_python", "out", "overwrite", "resume", "quiet")
 PARAMETERS = {
     "activation": "activation", "dropout": "dropout", "input_dropout": "input_dropout", "l1": "l1", "l2": "alpha",
     "max_norm": "max_norm", "optimizer": "solver", "learning_rate": "learning_rate_init", "clip_norm": "gradient_clip",

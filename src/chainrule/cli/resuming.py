@@ -139,7 +139,7 @@ def _checked(content: dict[str, Any]) -> Plan:
     hints = get_type_hints(TrainOptions)
     for name, value in plan.options.items():
         if value is not None or (plan.kind == DATA_SET and name != "learning_rate"):
-            _check_value(name, get_args(hints[name]), value)
+            _check_value(name, get_args(hints[name]) or (hints[name],), value)
     return plan
 
 

@@ -257,7 +257,7 @@ def predict(
         else:
             output.write(frame, out)
     names = saved.schema.classes or [column.name for column in saved.schema.targets]
-    json_output.record(kind="table", source=source, folder=folder, rows=rows, out=out, task=saved.schema.task,
+    json_output.record(kind="table", source=shown(source), folder=folder, rows=rows, out=out, task=saved.schema.task,
                        classes=[] if saved.schema.task == "regression" else names)  # fmt: skip
     for note in notes:
         say(f"Note: {note}")
