@@ -356,6 +356,10 @@ class TestPostgreSQL:
         assert "Wrote 300 rows to p.csv" in run("predict", "run", server, "--query", query, "--out", "p.csv")
         assert "accuracy" in run("evaluate", "run", server, "--query", query)
         assert shown in run(*words, "--print-python")
+        for command in ("predict", "evaluate", "explain"):
+            row = ["--row", "1"] if command == "explain" else []
+            assert f'"source": "{shown}"' in run(command, "run", server, "--query", query, *row, "--json")
+        assert f"rows of {shown} beside" in run("drift", "run", server, "--query", query, "--psi", "9")
         kept += [path.read_bytes().decode("latin-1") for path in here.rglob("*") if path.is_file()]
         assert not any("s3c" in text for text in kept)
 
