@@ -37,12 +37,15 @@ def same(path, target, *, parameters=QUICK, **options):
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-@pytest.mark.parametrize("target", ["ill", "grade", "price", "sold,late"])
+@pytest.mark.parametrize("target", ["ill", "grade", "price", "sold,late", "price,floor"])
 def test_every_task(target, ending, tmp_path):
     table = frame().drop([name for name in TARGETS if name not in target.split(",")])
+    table = table.with_columns(floor=pl.col("rooms") * 2.5 + 1)
     path = tmp_path / f"t.{ending}"
     getattr(table, f"write_{ending}")(path)
     same(path, target)
+    if target == "price,floor":
+        same(path, target, parameters={}, minutes=0.0001, weight="rooms")
 
 
 @pytest.mark.parametrize(

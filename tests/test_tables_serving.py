@@ -282,6 +282,27 @@ def test_a_damaged_unit_is_refused(runs, tmp_path):
             cr.load(tmp_path / "model.safetensors")
 
 
+def test_the_unit_of_several_numbers_is_checked(tmp_path):
+    x = np.random.default_rng(0).normal(size=(2, 60))
+    table = pl.DataFrame({"a": x[0], "p": 3 * x[0] + x[1], "q": x[1]})
+    tables.save(quiet(table, "p,q", parameters={"max_iter": 2}), tmp_path / "run")
+    kind, description, arrays, _ = parts(tmp_path / "run" / "model.safetensors")
+    good = json.loads(arrays[TABLE].tobytes())
+    assert [len(good["unit"][name]) for name in ("center", "scale")] == [2, 2]
+    alone = {name: value if value is None else value[0] for name, value in good["unit"].items()}
+    widths = good["widths"]
+    for about in (
+        {"unit": alone}, {"unit": {**good["unit"], "scale": [1.0, 0.0]}}, {"unit": {**good["unit"], "center": [1.0] * 3}},
+        {"unit": {**good["unit"], "center": [1.0, "2"]}}, {"unit": {**good["unit"], "low": [[0.0], 0.0]}},
+        {"widths": {**widths, "values": widths["values"][0]}}, {"widths": {**widths, "values": widths["values"] * 2}},
+        {"widths": {**widths, "values": [widths["values"][0], widths["values"][1][1:]]}},
+    ):  # fmt: skip
+        arrays[TABLE] = np.frombuffer(json.dumps({**good, **about}).encode(), np.uint8)
+        write_file(tmp_path / "model.safetensors", kind, description, arrays, overwrite=True)
+        with pytest.raises(ModelFileError, match=r"unit|residuals"):
+            cr.load(tmp_path / "model.safetensors")
+
+
 def test_a_model_goes_to_another_process(runs):
     """As pools and clusters send it."""
     row = small_tables.frame(1).select(small_tables.INPUTS).row(0, named=True)

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 else:
     pl = Any
 
+ENDS = ("low", "high")  # of intervals
 ROWS = 256  # made-up ones, to compare an exported file with
 WORST = 5  # rows that are shown
 WORDS = {
@@ -75,7 +76,7 @@ def evaluate(folder: Path, source: str | None, data: Path | None, by: str | None
         say(f"Note: {note}")
     p = None if schema.task == "regression" else np.asarray(model.predict_proba(X), np.float64)
     held = HeldOut(frame, y, np.asarray(model.predict(X)), p, numbers)
-    measured = scores.measure(schema.task, y, held.predictions, p, schema.classes)
+    measured = scores.of_schema(schema, y, held.predictions, p)
     t, labels = (as_numbers(schema, values) for values in (y, held.predictions))
     if schema.is_classification:
         tell(f"{report.table(t, labels, [printable(str(name)) for name in schema.classes])}\n")
@@ -106,6 +107,7 @@ def _worst(schema: Schema, held: HeldOut, t: Array, labels: Array) -> str:
     """Return the rows with the largest errors, by their numbers in the file."""
     names = [column.name for column in schema.targets] if schema.task == "multilabel" else [*map(str, schema.classes)]
     how = {"regression": "error", "multilabel": "log loss"}.get(schema.task, "p of the actual class")
+    how = "standardized error" if schema.task == "regression" and t.ndim == 2 else how
     lines = [("worst predictions: row", "actual", "predicted", how)]
     found = worst_rows(schema, held, t, labels, held.probabilities, names)[:WORST]
     lines += [(f"{wrong.row:,}", wrong.truth, wrong.predicted, wrong.how_wrong) for wrong in found]
@@ -158,7 +160,7 @@ def _worst_row(saved: SavedRun, frame: pl.DataFrame, source: str) -> int:
             X, _ = row_inputs.prepared(saved, known, numbers)
             p = None if schema.task == "regression" else np.asarray(model.predict_proba(X), np.float64)
             t, predicted = (as_numbers(schema, values) for values in (y, model.predict(X)))
-            loss = np.abs(predicted - t) if p is None else row_losses(schema.task, t, p)
+            loss = scores.per_row("regression", t, predicted) if p is None else row_losses(schema.task, t, p)
             worst, why = int(numbers[np.argmax(np.nan_to_num(loss))]), f"the worst of {len(y):,} predictions"
     say(f"Note: row {worst:,} is explained: {why}. To choose another, use --row.")
     return worst
@@ -258,6 +260,7 @@ def predict(
             output.write(frame, out)
     names = saved.schema.classes or [column.name for column in saved.schema.targets]
     json_output.record(kind="table", source=shown(source), folder=folder, rows=rows, out=out, task=saved.schema.task,
+                       target=[column.name for column in saved.schema.targets],
                        classes=[] if saved.schema.task == "regression" else names)  # fmt: skip
     for note in notes:
         say(f"Note: {note}")
@@ -268,11 +271,12 @@ def predict(
 def _predicted(frame: pl.DataFrame, schema: Schema, keep: Sequence[str]) -> list[dict[str, Any]]:
     """Return predictions for programs."""
     found = []
-    several = schema.task == "multilabel"
+    several = len(schema.targets) > 1
     for row in frame.iter_rows(named=True):
         of: dict[str, Any] = {"kept": {name: row.pop(name) for name in keep}} if keep else {}
         p = [row.pop(name) for name in [*row] if name.startswith("p_")]
-        of |= {"prediction": [*row.values()]} if several else row
+        parts = {part: [row[name] for name in row if name.startswith(f"{part}_")] for part in ("prediction", *ENDS)}
+        of |= {part: values for part, values in parts.items() if values} if several else row
         found.append(of | ({"probabilities": p} if p else {}))
     return found
 

@@ -20,6 +20,7 @@ from chainrule.tables.report.groups import groups, scored, sentences
 from chainrule.tables.report.scoring import apart
 from chainrule.tables.report.uncertainty import difference, wilson
 from chainrule.tables.result import HeldOut
+from chainrule.tables.score_names import plain
 
 LOWER_IS_BETTER = ("log loss", "RMSE", "MAE")
 COVERAGE = 0.9
@@ -43,7 +44,7 @@ def against_training(
         low, high = difference(value, around[name], old, (known[0], known[1]))
         if not math.isfinite(low + high):
             continue
-        better = (value < old) == (name in LOWER_IS_BETTER)
+        better = (value < old) == (plain(name) in LOWER_IS_BETTER)
         more = not low <= 0 <= high
         if sentence:
             surely += [f"{name} ({'better' if better else 'worse'})"] * more
@@ -63,15 +64,18 @@ def covered(saved: SavedRun, held: HeldOut) -> str:
         half = saved.widths.half(COVERAGE)
     except ValueError:  # too few held-out rows
         return ""
-    share = float((np.abs(held.y - held.predictions) <= half).mean())
-    low, high = (float(end) for end in wilson(share, len(held.y)))
-    verdict = (
-        "as they should" if low <= COVERAGE <= high else f"{'fewer' if share < COVERAGE else 'more'} than they should"
-    )
-    return (
-        f"The {COVERAGE:.0%} prediction intervals (± {short(half)}) contain {percent(share)} of the actual values (95% "
-        f"interval {percent(low)} to {percent(high)}): {verdict}."
-    )
+    inside = (np.abs(held.y - held.predictions) <= half).reshape(len(held.y), -1).mean(axis=0)
+    names = [f" of {clean(column.name)}" for column in saved.schema.targets] if len(inside) > 1 else [""]
+    said = []
+    for name, share, width in zip(names, inside.tolist(), np.ravel(half).tolist(), strict=True):
+        low, high = (float(end) for end in wilson(share, len(held.y)))
+        verdict = f"{'fewer' if share < COVERAGE else 'more'} than they should"
+        verdict = "as they should" if low <= COVERAGE <= high else verdict
+        said.append(
+            f"The {COVERAGE:.0%} prediction intervals{name} (± {short(width)}) contain {percent(share)} of the actual "
+            f"values (95% interval {percent(low)} to {percent(high)}): {verdict}."
+        )
+    return " ".join(said)
 
 
 def calibrated(t: Array, p: Array) -> str:

@@ -24,6 +24,7 @@ from chainrule.tables import Column, Schema, Split, Trained
 from chainrule.tables.loading import TEST
 from chainrule.tables.report.scoring import apart
 from chainrule.tables.report.uncertainty import intervals
+from chainrule.tables.score_names import plain
 from chainrule.tables.sources.names import shown
 from chainrule.tables.sources.several import files, is_several
 from chainrule.tables.streaming.opening import memory, needs_streaming
@@ -211,7 +212,7 @@ def beside(
     lines = [[rows, whose, "95% interval", *others]]
     for name, value in scores.items():
         low, high = intervals[name]
-        unit = name in ("RMSE", "MAE")
+        unit = plain(name) in ("RMSE", "MAE")
         ends = [short(end) if unit else fixed(end, 3) for end in (low, high)]
         values = (value, *(other.get(name) for other in others.values()))
         texts = ["" if v is None else short(v) if unit else fixed(v, 4) for v in values]

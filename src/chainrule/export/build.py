@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from chainrule.export.networks import add_network
 from chainrule.export.program import Builder, Program, Value
 from chainrule.export.tables import add_ensemble, add_mean, add_steps, add_unit, columns_of, inputs_of
@@ -54,7 +56,8 @@ def program(model: Any, classes: Sequence[Label] = ()) -> Program:
         y = y if table.unit is None else add_unit(builder, table.unit, y)
         names = model.classes_.tolist() if isinstance(inner, Classifier) else ()
         made = _finished(builder, inner, None, columns, y, names, about=repr(model))
-        return replace(made, halves=table.widths.percents(), least=model.least) if not names else made
+        halves = tuple(tuple(np.ravel(half).tolist()) for half in table.widths.percents())
+        return replace(made, halves=halves, least=tuple(np.ravel(model.least).tolist())) if not names else made
     if not isinstance(model, Classifier | Regressor):
         raise TypeError(
             f"export: expected a model that chainrule.load returned, got {type(model).__name__}: save the model with "

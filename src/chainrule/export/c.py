@@ -50,7 +50,7 @@ def files(program: Program, stem: str) -> dict[str, str]:
         f"{predict} {{", *(f"    {line}" for line in _body(program, memory)),
         *([f"    return {found};"] if program.columns else []), "}\n",
         *([f"{label} {{", *_choice(program), "}\n"] if label else []),
-        *([f"{_interval_head(name)} {{", *_interval(program), "}\n"] if program.halves else []),
+        *([f"{_interval_head(program, name)} {{", *_interval(program), "}\n"] if program.halves else []),
     ]  # fmt: skip
     return {".h": _header(program, name, predict, label, dated=dated), ".c": "\n".join(source)}
 
@@ -151,18 +151,28 @@ def _choice(program: Program) -> Iterator[str]:
     yield f"    int k, best = 0;\n    for (k = 1; k < {n}; k++)\n        if ({ratio}) best = k;\n    return best;"
 
 
-def _interval_head(name: str) -> str:
-    return f"void {name}_interval(double y, double coverage, double *low, double *high)"
+def _interval_head(program: Program, name: str) -> str:
+    y = "double y" if len(program.least) == 1 else "const double *y"
+    return f"void {name}_interval({y}, double coverage, double *low, double *high)"
 
 
 def _interval(program: Program) -> Iterator[str]:
     """Yield the body of the function that writes the ends of an interval."""
-    n = len(program.halves)
-    yield f"    static const double halves[{n}] = {{{lines(numbers(np.array(program.halves)))}}};"
+    n, m = len(program.halves), len(program.least)
+    if m > 1:
+        ends = ", ".join("0" if of == 0 else "-INFINITY" for of in program.least)
+        yield f"    static const double halves[{n * m}] = {{{lines(numbers(np.ravel(program.halves)))}}};"
+        yield f"    static const double least[{m}] = {{{ends}}};"
+        yield "    double percent = ceil(coverage * 100 - 1e-7), half;\n    int k;"
+        yield f"    for (k = 0; k < {m}; k++) {{"
+        yield f"        half = percent >= 1 && percent <= {n} ? halves[((int)percent - 1) * {m} + k] : NAN;"
+        yield "        low[k] = y[k] - half < least[k] ? least[k] : y[k] - half;\n        high[k] = y[k] + half;\n    }"
+        return
+    yield f"    static const double halves[{n}] = {{{lines(numbers(np.ravel(program.halves)))}}};"
     yield "    double percent = ceil(coverage * 100 - 1e-7), half = NAN;"
     yield f"    if (percent >= 1 && percent <= {n}) half = halves[(int)percent - 1];"
     yield "    *low = y - half;\n    *high = y + half;"
-    if program.least == 0:
+    if program.least == (0,):
         yield "    if (*low < 0) *low = 0;"
 
 
@@ -181,8 +191,11 @@ def _header(program: Program, name: str, predict: str, label: str, *, dated: boo
     shared = " * The work buffer is shared: let one thread predict at a time.\n */"
     row = "A row. A number that is missing is NAN, and a text that is missing is 0 (a null pointer) or empty."
     date = "Return a date such as 2024-05-03 or 2024-05-03 18:30 as seconds since 1970; NAN for other texts."
+    around = (
+        "a prediction y that contains" if len(program.least) < 2 else f"each of {outputs} predictions y that contains"
+    )
     within = (
-        "Write the ends of an interval around a prediction y that contains a share of new values, such as 0.9, to a\n"
+        f"Write the ends of an interval around {around} a share of new values, such as 0.9, to a\n"
         f" * whole percent of 1 to {len(program.halves)}; NAN for others."
     )
     names = f" * x: {comment(', '.join(program.names))}\n *\n" if program.names else ""
@@ -196,7 +209,7 @@ def _header(program: Program, name: str, predict: str, label: str, *, dated: boo
         f"extern const char *const {name}_classes[{count}];" if count else "",
         f"/* Write {outputs} numbers: y[k] is {about}.{says} */\n{predict};",
         f"/* {what} for the probabilities y. */\n{label};" if label else "",
-        f"/* {within} */\n{_interval_head(name)};" if program.halves else "",
+        f"/* {within} */\n{_interval_head(program, name)};" if program.halves else "",
         "#ifdef __cplusplus\n}\n#endif\n\n#endif\n",
     ]  # fmt: skip
     return "\n\n".join(block for block in blocks if block)

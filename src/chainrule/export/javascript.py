@@ -95,18 +95,23 @@ def _exported(program: Program, row: str) -> list[str]:
 
 
 def _interval(program: Program, given: str) -> list[str]:
-    low = "Math.max(y - half, 0)" if program.least == 0 else "y - half"
-    most = len(program.halves)
+    most, least = len(program.halves), program.least
+    low = "Math.max(y - half, 0)" if least == (0,) else "y - half"
+    kind, found = "number[]", f"[{low}, y + half]"
+    if len(least) > 1:
+        ends = _text(["0" if of == 0 else "-Infinity" for of in least]).replace('"', "")
+        kind, found = "number[][]", f"y.map((v, k) => [Math.max(v - half[k], {ends}[k]), v + half[k]])"
+    halves = [of[0] if len(of) == 1 else [*of] for of in program.halves]
     return [
-        f"\nconst halves = {_text(program.halves)}; // of intervals for 1 %, 2 %, ...\n",
+        f"\nconst halves = {_text(halves)}; // of intervals for 1 %, 2 %, ...\n",
         f"/**\n * Return the ends of an interval that contains a share of new values, to a whole percent.\n * {given}",
-        " * @param {number} [coverage]\n * @returns {number[]}\n */",
+        f" * @param {{number}} [coverage]\n * @returns {{{kind}}}\n */",
         "export function interval(row, coverage = 0.9) {",
         "  const half = halves[Math.ceil(coverage * 100 - 1e-7) - 1], y = predict(row);",
         "  if (half === undefined) {",
         f"    throw new Error(`coverage: expected a share of 0.01 to {most / 100:g}, got ${{coverage}}.`);",
         "  }",
-        f"  return [{low}, y + half];\n}}",
+        f"  return {found};\n}}",
     ]
 
 

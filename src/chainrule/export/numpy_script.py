@@ -33,7 +33,8 @@ def script(program: Program) -> str:
     described = [f"COLUMNS = [\n{columns}]"] if columns else []
     described += [f"NAMES = {[*program.names]!a}  # of the numbers in a row"] if program.names else []
     described += [f"CLASSES = {[*program.classes]!a}"] if program.classes else []
-    described += [f"HALVES = {[*program.halves]!r}  # of intervals for 1 %, 2 %, ..."] if program.halves else []
+    halves = [of[0] if len(of) == 1 else [*of] for of in program.halves]
+    described += [f"HALVES = {halves!r}  # of intervals for 1 %, 2 %, ..."] if halves else []
     about = f"Return the outputs of the model, (rows, {program.y.size})."
     body = "\n\n\n".join([
         *functions, "\n".join([*described, *constants]),
@@ -76,15 +77,21 @@ def _predict(program: Program) -> list[str]:
 
 
 def _interval(program: Program) -> str:
-    low = "max(y - half, 0.0)" if program.least == 0 else "y - half"
-    most = len(program.halves)
-    return f'''def interval(rows: Any, coverage: float = 0.9) -> list[list[float]]:
-    """Return the ends of intervals that contain a share of new values, to a whole percent."""
+    most, least = len(program.halves), program.least
+    low = "max(y - half, 0.0)" if least == (0,) else "y - half"
+    kind, about, found = "list[list[float]]", "", f"[[{low}, y + half] for y in predict(rows)]"
+    if len(least) > 1:
+        kind, about = "list[list[list[float]]]", ", for each output"
+        least_of = "[{}]".format(", ".join("0.0" if of == 0 else "-math.inf" for of in least))
+        one = f"[max(y - h, least), y + h] for y, h, least in zip(row, half, {least_of}, strict=True)"
+        found = f"[[{one}] for row in predict(rows)]"
+    return f'''def interval(rows: Any, coverage: float = 0.9) -> {kind}:
+    """Return the ends of intervals that contain a share of new values, to a whole percent{about}."""
     percent = math.ceil(round(coverage * 100, 9))
     if not 1 <= percent <= {most}:
         raise ValueError(f"coverage: expected a share of 0.01 to {most / 100:g}, got {{coverage!r}}.")
     half = HALVES[percent - 1]
-    return [[{low}, y + half] for y in predict(rows)]'''
+    return {found}'''
 
 
 def _constant(value: Array | tuple[str, ...]) -> str:

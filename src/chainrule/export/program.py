@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -74,7 +73,8 @@ class Program:
 
     ``names`` are those of the numbers x, if known. ``classes`` are those of a classifier; ``several`` says that each of
     them may apply. ``thresholds`` are those of :class:`~chainrule.ensemble.Ensemble`. ``halves`` are half the widths of
-    intervals that contain 1 %, 2 %, ... of new values, and ``least`` is the least prediction.
+    intervals that contain 1 %, 2 %, ... of new values, (percents, outputs), and ``least`` the least prediction of each
+    output.
     """
 
     about: str
@@ -86,8 +86,8 @@ class Program:
     classes: tuple[int | float | str | bool, ...] = ()
     several: bool = False
     thresholds: Array | None = None
-    halves: tuple[float, ...] = ()
-    least: float = -math.inf
+    halves: tuple[tuple[float, ...], ...] = ()
+    least: tuple[float, ...] = ()
 
     @property
     def arrays(self) -> dict[str, Array | tuple[str, ...]]:

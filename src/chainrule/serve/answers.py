@@ -75,21 +75,24 @@ class Answers:
         ]
 
     def _answer(self, read: _Read, y: Array, p: Array | None) -> Answer:
-        if bad := np.flatnonzero(~np.isfinite(y if p is None else p.sum(axis=1))).tolist():
+        if bad := np.flatnonzero(~np.isfinite((y if p is None else p).reshape(len(y), -1).sum(axis=1))).tolist():
             raise RefusedError(422, f"row {bad[0] + 1} has no finite prediction.", row=bad[0] + 1, rows=read.rows)
         entries = self._numbers(y, read) if p is None else self._classes(y, p)
         body = bodies.written(entries, read.notes, self._model.schema, as_csv=read.request.wants_csv)
         return Answer(body, read.rows)
 
     def _numbers(self, y: Array, read: _Read) -> list[dict[str, Any]]:
-        if read.interval is None:
-            return [{"prediction": value} for value in y.tolist()]
-        try:
-            low, high = self._model.interval(y, read.interval)
-        except ValueError as error:
-            raise RefusedError(400, str(error)) from None
-        values = np.stack([y, low, high], axis=1).tolist()
-        return [dict(zip(("prediction", "low", "high"), row, strict=True)) for row in values]
+        found = {"prediction": y}
+        if read.interval is not None:
+            try:
+                found["low"], found["high"] = self._model.interval(y, read.interval)
+            except ValueError as error:
+                raise RefusedError(400, str(error)) from None
+        if y.ndim == 1:
+            return _entries(found)
+        names = [column.name for column in self._model.schema.targets]
+        each = [_entries({name: values[:, i] for name, values in found.items()}) for i in range(len(names))]
+        return [dict(zip(names, row, strict=True)) for row in zip(*each, strict=True)]
 
     def _classes(self, y: Array, p: Array) -> list[dict[str, Any]]:
         schema = self._model.schema
@@ -107,6 +110,11 @@ class Answers:
             {"prediction": label, "probabilities": dict(zip(names, shares, strict=True))}
             for label, shares in zip(y.tolist(), p.tolist(), strict=True)
         ]
+
+
+def _entries(found: dict[str, Array]) -> list[dict[str, Any]]:
+    """Return a dictionary for each row, from arrays by name."""
+    return [dict(zip(found, row, strict=True)) for row in np.stack([*found.values()], axis=1).tolist()]
 
 
 def refused(error: ValueError, schema: Schema, count: int) -> RefusedError:

@@ -139,7 +139,7 @@ def written(entries: list[dict[str, Any]], notes: Iterable[str], schema: Schema,
     if not as_csv:
         answer = {"predictions": entries, "notes": [shortened(note) for note in notes]}
         return json.dumps(answer, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
-    flat = _flat_labels if schema.task == "multilabel" else _flat
+    flat = _flat if len(schema.targets) == 1 else _flat_labels if schema.task == "multilabel" else _flat_numbers
     rows = [flat(entry) for entry in entries]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -155,6 +155,16 @@ def _flat(entry: dict[str, Any]) -> dict[str, Any]:
     """
     cells = {name: value for name, value in entry.items() if name != "probabilities"}
     return cells | {f"p_{name}": p for name, p in entry.get("probabilities", {}).items()}
+
+
+def _flat_numbers(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return the same for several numbers.
+
+    >>> _flat_numbers({"price": {"prediction": 9.5}, "rent": {"prediction": 0.5}})
+    {'prediction_price': 9.5, 'prediction_rent': 0.5}
+    """
+    parts = next(iter(entry.values()))
+    return {f"{part}_{name}": one[part] for part in parts for name, one in entry.items()}
 
 
 def _flat_labels(entry: dict[str, Any]) -> dict[str, Any]:

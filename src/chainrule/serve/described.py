@@ -42,6 +42,7 @@ def describe(schema: Schema) -> dict[str, Any]:
         "task": schema.task,
         **({"classes": list(schema.classes)} if schema.classes else {}),
         **({"labels": labels} if schema.task == "multilabel" else {}),
+        **({"numbers": [*labels]} if schema.task == "regression" and len(labels) > 1 else {}),
         "columns": columns,
         "example": {column["name"]: column["typical"] for column in columns},
     }
@@ -131,7 +132,7 @@ def openapi(about: dict[str, Any], bounds: Bounds) -> dict[str, Any]:
     explain = {
         "summary": f"Contributions of the columns to the prediction of {about['target']} for one row.",
         "parameters": [{"name": "label", "in": "query", "required": False, "schema": {"type": "string"},
-                        "description": "The class or label whose probability is explained."}],
+                        "description": "The class or label whose probability is explained, or a number."}],
         "requestBody": {"required": True, "content": {
             "application/json": {"schema": _ref("Row"), "example": about["example"]}, **text}},
         "responses": {**responses, "200": {"description": "Shapley values: base + contributions = prediction.",
@@ -189,7 +190,9 @@ def _prediction(about: dict[str, Any]) -> dict[str, Any]:
     if about["task"] == "regression":
         number = {"type": "number"}
         ends = {"prediction": number, "low": number, "high": number}
-        return {"type": "object", "properties": ends, "required": ["prediction"]}
+        one = {"type": "object", "properties": ends, "required": ["prediction"]}
+        names = about.get("numbers", [])
+        return {"type": "object", "properties": dict.fromkeys(names, one), "required": names} if names else one
     if "labels" in about:
         return {"type": "object", "properties": {name: _class(values) for name, values in about["labels"].items()}}
     return _class(about["classes"])

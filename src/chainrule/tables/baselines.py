@@ -57,7 +57,7 @@ def fit(
     Parameters
     ----------
     schema : Schema
-    frame, y : polars.DataFrame (rows, columns), array (rows,) or (rows, labels)
+    frame, y : polars.DataFrame (rows, columns), array (rows,) or (rows, targets)
         All rows that are not held out, as read, and their targets.
     test : polars.DataFrame
         The held-out rows.
@@ -154,7 +154,8 @@ class _LeastSquares:
     def fit(self, X: Array, y: Array, sample_weight: Array | None = None) -> None:
         from sklearn.linear_model import LinearRegression, Ridge, RidgeCV  # noqa: PLC0415
 
-        self._center, self._scale = float(y.mean()), float(y.std()) or 1.0
+        self._center, spread = y.mean(axis=0), y.std(axis=0)
+        self._scale = np.where(spread > 0, spread, 1.0)
         y, (n, p) = (y - self._center) / self._scale, X.shape
         kept = drawn(n, max(MIN_ROWS, SQUARES // p**2), self.seed)
         w = sample_weight
@@ -172,6 +173,7 @@ def _trees(schema: Schema, rows: pl.DataFrame, outputs: int, seed: int) -> tuple
     """Return the preparation for the gradient-boosted trees, the model, and its number of inputs."""
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor  # noqa: PLC0415
     from sklearn.feature_selection import SelectKBest, f_classif, f_regression  # noqa: PLC0415
+    from sklearn.multioutput import MultiOutputRegressor  # noqa: PLC0415
     from sklearn.pipeline import make_pipeline  # noqa: PLC0415
     from sklearn.preprocessing import OrdinalEncoder  # noqa: PLC0415
 
@@ -194,7 +196,8 @@ def _trees(schema: Schema, rows: pl.DataFrame, outputs: int, seed: int) -> tuple
     rounds = max(MIN_ROUNDS, min(ROUNDS, TREE_WORK // max(1, width * outputs)))
     options = {"max_iter": rounds, "categorical_features": kinds or None, "random_state": seed}
     if schema.task == "regression":
-        return prepare, HistGradientBoostingRegressor(**options), width
+        trees = HistGradientBoostingRegressor(**options)
+        return prepare, MultiOutputRegressor(trees) if outputs > 1 else trees, width
     return prepare, _of_labels(schema.task, HistGradientBoostingClassifier(**options)), width
 
 

@@ -42,7 +42,7 @@ def to_onnx(trained: Trained) -> tuple[bytes | None, str]:
                  numbers, booleans    float64; missing: NaN
                  dates                float64: seconds since 1970-01-01; missing: NaN
                  texts                string; missing: "", or "(missing)" if training had empty strings
-        outputs  label (batch,) and probabilities (batch, classes); or variable (batch, 1)
+        outputs  label (batch,) and probabilities (batch, classes); or variable (batch, targets)
 
     Preprocessing is computed in float64, the network in its dtype. Unseen values are treated as in ``predict``. If
     onnxruntime is installed, the file is compared with chainrule on held-out rows.
@@ -154,7 +154,7 @@ def _rescaled(graph: Graph, scaler: Any, y: str, kind: str) -> Value:
             value = graph.node("Sub", graph.node("Exp", graph.node("Min", value, most)), np.array(scaler.shift_))
         value = graph.node("Max", value, np.array(0.0))
     graph.rename(graph.node("Cast", value, to=kind), name)
-    return name, kind, (1,)
+    return name, kind, (np.size(scaler.mean_),)
 
 
 def _note(column: Column) -> str:

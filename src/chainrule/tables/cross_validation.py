@@ -102,7 +102,7 @@ def _part(loaded: Loaded, rows: Array) -> Loaded:
 def _by_fold(loaded: Loaded, parts: list[HeldOut]) -> str:
     """Return the first score of each fold in a note."""
     schema = loaded.schema
-    each = [scores.measure(schema.task, p.y, p.predictions, p.probabilities, schema.classes) for p in parts]
+    each = [scores.of_schema(schema, p.y, p.predictions, p.probabilities) for p in parts]
     name = next(iter(each[0]))
     return f"{name} by fold: {', '.join(short(of[name]) for of in each)}."
 

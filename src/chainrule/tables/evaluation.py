@@ -65,10 +65,8 @@ def predicted(pipeline: Any, schema: Schema, frame: pl.DataFrame, y: Array) -> H
 def judged(schema: Schema, held_out: HeldOut, simple: Sequence[baselines.Baseline], rest: int) -> Evaluation:
     """Return the scores of predictions beside those of baselines, which could be fitted to ``rest`` rows."""
     truth, predictions, p = held_out.y, held_out.predictions, held_out.probabilities
-    ours = scores.measure(schema.task, truth, predictions, p, schema.classes)
-    measured = {
-        b.name: scores.measure(schema.task, truth, b.predictions, b.probabilities, schema.classes) for b in simple
-    }
+    ours = scores.of_schema(schema, truth, predictions, p)
+    measured = {b.name: scores.of_schema(schema, truth, b.predictions, b.probabilities) for b in simple}
     verdict = scores.verdict(schema.task, truth, predictions, {b.name: b.predictions for b in simple[1:]})
     if some := [f"the {b.name} to {b.rows:,}" for b in simple[1:] if b.rows < rest]:
         verdict += f" To save time, the baselines were fitted to some of the {rest:,} rows: {', '.join(some)}."

@@ -152,15 +152,19 @@ def explanation(model: TableModel, frame: pl.DataFrame, row: int, asked: Asked =
     one = frame[row - 1 : row]
     seed, label = asked.seed, asked.label
     found = contributions(model, one, background, label=label, seed=seed)
+    several = len(model.schema.targets) > 1
     if model.schema.task == "regression" and asked.wanted is None:
-        note = Text("To see what would change the prediction, give a number as --wanted.", "soft")
+        said = "To see what would change the prediction, give a number as --wanted."
+        if several and label is None:
+            said = f"The target explained is the first of {len(model.schema.targets)}: choose with --class. {said}"
+        note = Text(said, "soft")
         return Explanation(found, note=note)
     changes = counterfactuals(
         model,
         one,
         background,
         wanted=asked.wanted,
-        label=label if model.schema.task == "multilabel" else None,
+        label=label if several else None,
         fixed=asked.fixed,
         seed=seed,
     )
@@ -207,9 +211,10 @@ def _prediction(run: SavedRun, X: Array, y: Array, networks: int) -> Operation:
     title = clean(schema.target)
     lines = [f"The prediction is the mean of {networks} networks, of which the first is shown."] if networks > 1 else []
     if schema.task == "regression":
-        whole = short(np.ravel(model.predict(X))[0], 6)
+        whole = ", ".join(short(value, 6) for value in np.ravel(model.predict(X)).tolist())
         scaler = model.ensemble_.unit if models.is_ensemble(model) else model.transformer_
-        lines = [_back(scaler, title, y), *(f"{line} It is {whole}." for line in lines)]
+        back = [_back(scaler, clean(column.name), y, i) for i, column in enumerate(schema.targets)]
+        lines = [*back, *(f"{line} It is {whole}." for line in lines)]
         return Operation("prediction", None, title, "", (), (), tuple(lines))
     p = np.asarray(model.predict_proba(X))[0]
     labels = [column.name for column in schema.targets] if schema.task == "multilabel" else schema.classes
@@ -219,19 +224,20 @@ def _prediction(run: SavedRun, X: Array, y: Array, networks: int) -> Operation:
     return Operation("prediction", None, title, "", (), (), tuple(lines), table=((head, "probability"), *rows))
 
 
-def _back(scaler: Any, name: str, y: Array) -> str:
-    """Return the formula that undoes the scaling of the target, with its numbers."""
+def _back(scaler: Any, name: str, outputs: Array, i: int) -> str:
+    """Return the formula that undoes the scaling of a target, with its numbers."""
     if isinstance(scaler, Unit):
         numbers: tuple[Any, ...] = (scaler.center, scaler.scale, scaler.shift)
-        value = float(scaler(y.reshape(1, 1))[0, 0])
+        value = float(scaler(outputs.reshape(1, -1))[0, i])
     else:
         shift = scaler.shift_ if isinstance(scaler, PositiveTarget) and scaler.log else None
         numbers = (scaler.mean_, scaler.scale_, shift)
-        value = float(np.ravel(scaler.inverse_transform(y.reshape(1, 1)))[0])
-    mean, scale, back = (np.nan if of is None else float(np.ravel(of)[0]) for of in numbers)
-    inside = f"{short(mean, 6)} + {short(scale, 6)} · {short(y[0], 6)}".replace("+ −", "− ").replace("· −", "· (−")
+        value = float(np.ravel(scaler.inverse_transform(outputs.reshape(1, -1)))[i])
+    y = float(outputs[i])
+    mean, scale, back = (np.nan if of is None else float(np.ravel(of)[i]) for of in numbers)
+    inside = f"{short(mean, 6)} + {short(scale, 6)} · {short(y, 6)}".replace("+ −", "− ").replace("· −", "· (−")
     inside += ")" * inside.count("(")
-    raw = mean + scale * float(y[0])
+    raw = mean + scale * y
     if numbers[2] is not None:
         inside = f"exp({inside}){f' − {short(back)}' if back else ''}"
         raw = float(np.exp(min(raw, 700.0))) - back

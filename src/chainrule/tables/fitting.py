@@ -52,12 +52,12 @@ def fit(
     notes: tuple[str, ...] = ()
     if single and schema.task == "regression":
         scaler, notes = positive.choose(X, y[rows], X_val, y[rows_val], arguments)
-        scaler.fit(y[rows].reshape(-1, 1))
+        scaler.fit(y[rows].reshape(len(rows), -1))
     if started is not None:
         started(notes)
 
     def scaled(y: Array) -> Array:
-        return y if scaler is None else scaler.transform(y.reshape(-1, 1)).ravel()
+        return y if scaler is None else scaler.transform(y.reshape(len(y), -1)).reshape(y.shape)
 
     if single:
         network = models.network(schema.task, arguments, given.patience, [*callbacks])
@@ -68,7 +68,7 @@ def fit(
             model.fit(X, scaled(y[rows]), sample_weight=weight, X_val=X_val, y_val=scaled(y[rows_val]))
         model.set_params(resume=None)  # later fits start over
         if scaler is not None:
-            models.put_inside(network, model, scaler)
+            models.put_inside(network, model, scaler, y.ndim)
     else:
         network = model = models.ensemble(schema.task, arguments, progress=show or False, checkpoint=resume)
         model.fit(X, y[rows], sample_weight=weight, groups=loaded.groups())

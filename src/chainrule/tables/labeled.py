@@ -50,8 +50,10 @@ def labeled(
     known, numbers = frame[kept], kept + 1 if numbers is None else numbers[kept]
     y = target_values(known, schema)
     if schema.task == "regression" and not np.isfinite(y).all():
-        row = numbers[~np.isfinite(y)][0]
-        raise ValueError(f"{name}: the target {goals[0]!r} is infinite in row {row}: correct it, or leave it empty.")
+        at, which = np.argwhere(~np.isfinite(y.reshape(len(y), -1)))[0].tolist()
+        raise ValueError(
+            f"{name}: the target {goals[which]!r} is infinite in row {numbers[at]}: correct it, or leave it empty."
+        )
     check_classes(y, schema, name)
     return known, numbers, y
 

@@ -44,6 +44,8 @@ def find(frame: Any, schema: Schema, y: Array) -> tuple[str, ...]:
     each = [y]
     if schema.task == "multilabel":
         each = [np.array(c.categories)[labels] for c, labels in zip(schema.targets, y.T, strict=True)]
+    elif y.ndim == 2:
+        each = [*y.T]
     return tuple(
         f"possible target leakage: {said}. If it is not known before the target, use --drop {column.name!r}."
         for column, said in _found(frame, schema, list(zip(names, each, strict=True)))

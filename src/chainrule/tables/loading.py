@@ -130,8 +130,8 @@ def load(
         table_test = _table(own, target, reads, schema, stream=stream)
         held = _of_file(table_test, schema, seed, by)
         if measured.reads:
-            (name, written), *_ = measured.notations.items()
-            held = held._replace(reads=held.reads + targets.measured_code(name, written))
+            code = (targets.measured_code(name, written) for name, written in measured.notations.items())
+            held = held._replace(reads=held.reads + "".join(code))
     split = Split(len(rows), len(rows_val), held.frame.height if folds is None else frame.height, how)
     warned = (*warned, *leaks.find(frame, schema, y))
     said = (*notes, *said, *remarks.find(frame, schema, told=(*numeric, *categorical)))

@@ -140,12 +140,12 @@ def inside(estimator: Any) -> Any:
     return getattr(estimator, "regressor_", estimator)
 
 
-def put_inside(estimator: Any, regressor: Any, scaler: Any) -> None:
+def put_inside(estimator: Any, regressor: Any, scaler: Any, ndim: int) -> None:
     """Make a fitted regressor and the fitted scaler of its target the parts of a TransformedTargetRegressor."""
     from sklearn.base import clone  # noqa: PLC0415  (start-up time)
 
     estimator.transformer, estimator.transformer_, estimator.regressor_ = clone(scaler), scaler, regressor
-    estimator._training_dim = 1  # noqa: SLF001  (which its fit would set)
+    estimator._training_dim = ndim  # noqa: SLF001  (which its fit would set)
 
 
 def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:

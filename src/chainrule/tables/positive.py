@@ -85,9 +85,9 @@ def choose(X: Array, y: Array, X_val: Array, y_val: Array, arguments: Mapping[st
     """Return the unfitted transformer of a target, and notes on the choice.
 
     A skewed, non-negative target is bounded at 0. Two short training runs decide, by their errors on the validation
-    rows, whether its logarithm is learned.
+    rows, whether its logarithm is learned. Several targets are standardized.
     """
-    if not is_skewed(y):
+    if y.ndim == 2 or not is_skewed(y):
         return StandardScaler(), ()
     rows = np.arange(len(y))
     if len(y) > TRIED:

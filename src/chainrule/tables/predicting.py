@@ -53,7 +53,8 @@ def predict(
     -------
     frame : polars.DataFrame (rows, columns)
         For classes, ``prediction`` and a ``p_<class>`` each; for a number, ``prediction``, with ``low`` and ``high`` if
-        ``interval`` is given; for several labels, a ``prediction_<label>`` and a ``p_<label>`` each.
+        ``interval`` is given; for several labels, a ``prediction_<label>`` and a ``p_<label>`` each; for several
+        numbers, a ``prediction_<name>`` each, with ``low_<name>`` and ``high_<name>``.
     notes : tuple of str
         Those of :func:`check`, and the unit of the predictions if the target has one.
 
@@ -106,7 +107,8 @@ class Predictor:
         for name in self.keep:
             if name not in names:
                 raise ValueError(f"keep: there is no column {name!r}. {did_you_mean(name, names)}")
-            if name == "prediction" or name.startswith(("prediction_", "p_")):
+            ends = ("low", "high") if self._half is not None else ()
+            if name in ("prediction", *ends) or name.startswith(("prediction_", "p_", *(f"{end}_" for end in ends))):
                 raise ValueError(f"keep: {name!r} is also the name of a prediction: rename the column.")
         self._checker.look([name for name in names if name not in self._others])
 
@@ -127,8 +129,8 @@ class Predictor:
 
     def notes(self) -> tuple[str, ...]:
         """Return the notes on all rows so far, and the unit of the predictions."""
-        unit = targets.unit(self.schema)
-        told = (f"the predictions of {self.schema.target!r} are in {unit}, as in training.",) if unit else ()
+        units = targets.units(self.schema)
+        told = (f"the predictions of {name!r} are in {unit}, as in training." for name, unit in units.items())
         return (*self._checker.notes(), *told)
 
 
@@ -155,25 +157,30 @@ def outputs(network: Any, schema: Schema, X: Array) -> tuple[Array, Array | None
     return np.array(schema.classes)[which], p
 
 
-def _block(pipeline: Any, schema: Schema, rows: pl.DataFrame, half: float | None) -> pl.DataFrame:
+def _block(pipeline: Any, schema: Schema, rows: pl.DataFrame, half: Any) -> pl.DataFrame:
     network = pipeline[-1]
     y, p = outputs(network, schema, pipeline[0].transform(rows))
     if p is None:
         y = np.asarray(y, dtype=np.float64)
-        least = 0.0 if _is_positive(network) else -np.inf
-        around = {} if half is None else {"low": np.maximum(y - half, least), "high": y + half}
-        return pl.DataFrame({"prediction": y, **around})
+        found = {"prediction": y}
+        if half is not None:
+            found |= {"low": np.maximum(y - half, _least(network)), "high": y + half}
+        if y.ndim == 1:
+            return pl.DataFrame(found)
+        return pl.DataFrame(
+            {f"{n}_{c.name}": of[:, i] for n, of in found.items() for i, c in enumerate(schema.targets)}
+        )
     if schema.task == "multilabel":
         chosen = {f"prediction_{c.name}": _values(c)[y[:, i]] for i, c in enumerate(schema.targets)}
         return pl.DataFrame({**chosen, **{f"p_{c.name}": p[:, i] for i, c in enumerate(schema.targets)}})
     return pl.DataFrame({"prediction": y, **{f"p_{c}": p[:, i] for i, c in enumerate(schema.classes)}})
 
 
-def _is_positive(network: Any) -> bool:
-    """Return whether predictions of numbers are never negative."""
+def _least(network: Any) -> Any:
+    """Return the least number that is predicted: 0 or -∞, for each target."""
     if models.is_ensemble(network):
-        return bool(np.min(network.ensemble_.unit.low) >= 0)
-    return isinstance(network.transformer_, PositiveTarget)
+        return np.where(network.ensemble_.unit.low >= 0, 0.0, -np.inf)
+    return 0.0 if isinstance(network.transformer_, PositiveTarget) else -np.inf
 
 
 def _values(column: Column) -> Array:

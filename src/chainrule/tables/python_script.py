@@ -208,7 +208,8 @@ def _with_names(text: str, names: str) -> str:
 
 def _fitted(loaded: Loaded, prepare: Any, network: Any, named: dict[str, list[str]]) -> list[str]:
     looks = "many" in [part for part, _, _ in prepare.transformers]
-    y = ", y[train, 0]" if looks and loaded.schema.task == "multilabel" else ", y[train]" if looks else ""
+    several = len(loaded.schema.targets) > 1
+    y = ", y[train, 0]" if looks and several else ", y[train]" if looks else ""
     weight = "" if loaded.weight is None else ", sample_weight=weight[train]"
     groups = "" if loaded.rule.group is None else ", groups=groups[train]"
     if models.is_ensemble(network):
@@ -224,10 +225,17 @@ def _fitted(loaded: Loaded, prepare: Any, network: Any, named: dict[str, list[st
     y_val, scaled = "y[validation]", []
     if loaded.schema.task == "regression":  # the estimator standardizes the training targets only
         y_val = "y_val"
-        scaled = [
-            f"scaler = {network.transformer!r}.fit(y[train].reshape(-1, 1))",
-            "y_val = scaler.transform(y[validation].reshape(-1, 1)).ravel()",
-        ]
+        scaled = (
+            [
+                f"scaler = {network.transformer!r}.fit(y[train])",
+                "y_val = scaler.transform(y[validation])",
+            ]
+            if several
+            else [
+                f"scaler = {network.transformer!r}.fit(y[train].reshape(-1, 1))",
+                "y_val = scaler.transform(y[validation].reshape(-1, 1)).ravel()",
+            ]
+        )
     return [
         "# Fit the preprocessing to the training rows, then train the network.",
         *_assigned("prepare", prepare, named),
@@ -244,7 +252,7 @@ def _fitted(loaded: Loaded, prepare: Any, network: Any, named: dict[str, list[st
 def _scaler(loaded: Loaded, prepare: Any, arguments: Mapping[str, Any], seed: int) -> Any:
     """Return the transformer of the target; for a skewed one, two short training runs decide, as in ``train``."""
     y = loaded.y
-    if not positive.is_skewed(y[loaded.train]):
+    if y.ndim == 2 or not positive.is_skewed(y[loaded.train]):
         return StandardScaler()
     X, X_val = prepared(clone(prepare), loaded, seed)
     return positive.choose(X, y[loaded.train], X_val, y[loaded.validation], arguments)[0]
@@ -257,11 +265,15 @@ def _scored(loaded: Loaded) -> list[str]:
     lines = [] if loaded.given is not None else ["X_test, y_test = X[test], y[test]"]
     lines += ["predictions = model.predict(X_test)"]
     lines += ["p = model.predict_proba(X_test)"] if schema.task != "regression" else []
-    for score in measured:
+    printed = [(score, "", "") for score in measured]
+    if schema.task == "regression" and len(schema.targets) > 1:
+        each = [(f" of {column.name}", f"[:, {i}]") for i, column in enumerate(schema.targets)]
+        printed = [(measured[-1], "", ""), *((score, *of) for score in measured for of in each)]
+    for score, name, part in printed:
         function, truth = score.function, score.truth.replace("y", "y_test", 1)
         options = "".join(f", {name}={value!r}" for name, value in function.keywords.items())
-        call = f"metrics.{function.func.__name__}({truth}, {score.given}{options})"
-        lines += _lines(ast.parse(f"print({score.name!r}, {call})", mode="eval").body)
+        call = f"metrics.{function.func.__name__}({truth}{part}, {score.given}{part}{options})"
+        lines += _lines(ast.parse(f"print({score.name + name!r}, {call})", mode="eval").body)
     return ["# Evaluate it on the held-out rows.", *lines]
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from chainrule._internal.typing import Array
 from chainrule.tables._polars import pl
@@ -12,7 +14,13 @@ from chainrule.tables.schema import Schema
 from chainrule.tables.serving.reference import Reference
 from chainrule.training.history import History
 
-__all__ = ["HeldOut", "SavedRun", "Split", "Trained"]
+__all__ = ["HeldOut", "SavedRun", "Split", "Trained", "scale_of"]
+
+
+def scale_of(y: Array) -> Array:
+    """Return the standard deviation of each of several numbers, or 1 if it is constant."""
+    spread = y.std(axis=0)
+    return np.where(spread > 0, spread, 1.0)
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,7 @@ class HeldOut:
     ----------
     frame : polars.DataFrame (rows, columns)
         The rows as read, target included.
-    y : array (rows,), or (rows, labels)
+    y : array (rows,), or (rows, targets)
         The targets: labels as in ``schema.classes``, numbers in the target's units, or 0 and 1 for each label.
     predictions : array like y
     probabilities : array (rows, classes), or (rows, labels), or None
@@ -46,6 +54,11 @@ class HeldOut:
     source: str = ""
     inputs: Array | None = None
     pipeline: Any = None
+
+    def standardized(self) -> HeldOut:
+        """Return the same rows with each of several numbers divided by its standard deviation in them."""
+        scale = scale_of(self.y)
+        return replace(self, y=self.y / scale, predictions=self.predictions / scale)
 
 
 @dataclass(frozen=True)
@@ -72,7 +85,8 @@ class Trained:
         MLPRegressor). It takes frames of the types that :func:`chainrule.tables.casting.cast` returns.
     schema : Schema
     scores : dict of float
-        On the held-out rows, by name: "accuracy", "log loss", ... or "RMSE", "MAE", "R²".
+        On the held-out rows, by name: "accuracy", "log loss", ... or "RMSE", "MAE", "R²"; for several numbers, the mean
+        "R²", and "RMSE of price" and so on.
     baselines : dict of dict of float
         The same scores for models without a network, by their names: "majority class" or "mean", "linear model" and
         "boosted trees".
@@ -95,7 +109,8 @@ class Trained:
     intervals : dict of (float, float)
         The 95% confidence interval of each score.
     target_rows : dict
-        The training rows of each class, or with each label; for a number, its mean and quartiles in them.
+        The training rows of each class, or with each label; for a number, its mean and quartiles in them, by name if
+        there are several.
     reference : chainrule.tables.serving.reference.Reference, optional
         The distributions of the columns and of the predictions, to compare new rows with.
     """
@@ -116,7 +131,7 @@ class Trained:
     settings: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
-    target_rows: dict[str, float] = field(default_factory=dict)
+    target_rows: dict[str, Any] = field(default_factory=dict)
     reference: Reference | None = None
 
     @property

@@ -45,9 +45,9 @@ def as_learned(run: SavedRun, y: Array) -> Array:
     """Return y of rows as the network's loss takes it: scaled numbers, class indices, or 0 and 1."""
     schema, model = run.schema, run.pipeline[-1]
     if schema.task == "regression" and models.is_ensemble(model):
-        return np.asarray(model.ensemble_.unit.standardized(np.asarray(y, np.float64).reshape(-1, 1)))
+        return np.asarray(model.ensemble_.unit.standardized(np.asarray(y, np.float64).reshape(len(y), -1)))
     if schema.task == "regression":
-        return np.asarray(model.transformer_.transform(np.asarray(y, np.float64).reshape(-1, 1)))
+        return np.asarray(model.transformer_.transform(np.asarray(y, np.float64).reshape(len(y), -1)))
     if schema.task == "multilabel":
         return np.asarray(y)
     number = {label: i for i, label in enumerate(schema.classes)}

@@ -117,8 +117,8 @@ def _table(trained: Trained) -> serving.Table:
         positive = isinstance(scaler, PositiveTarget)
         log = positive and scaler.log
         ends = (0.0 if positive else -math.inf, scaler.most_ if log else math.inf)
-        numbers = (np.ravel(scaler.mean_)[0], np.ravel(scaler.scale_)[0], *ends)
-        center, scale, low, high = (np.array([number], np.float64) for number in numbers)
+        parts = np.broadcast_arrays(np.ravel(scaler.mean_), np.ravel(scaler.scale_), *ends)
+        center, scale, low, high = (part.astype(np.float64) for part in parts)
         unit = Unit(center, scale, low, high, np.array([scaler.shift_]) if log else None)
     return serving.Table(trained.schema, steps_of(prepare, trained.schema), unit, trained.widths, trained.reference)
 
@@ -158,7 +158,7 @@ def load(folder: str | os.PathLike[str]) -> SavedRun:
     with _verified(folder / PIPELINE, digests) as file:
         pipeline = trusted.load(file)
     try:
-        widths = intervals.Widths.from_json(config.get("residuals"))
+        widths = intervals.Widths.from_json(config.get("residuals"), len(schema.targets))
         _put_network(pipeline, schema, folder / NETWORK)
         _try(pipeline, schema)
     except ModelFileError as error:
@@ -195,7 +195,7 @@ def _put_network(pipeline: Any, schema: Schema, path: Path) -> None:
         fits = (first, second, type(prepare)) == ("prepare", "network", ColumnTransformer)
         if schema.task == "regression" and left != "passthrough":
             scaled = type(left) is TransformedTargetRegressor and _scales(left.transformer_)
-            fits = fits and scaled and left._training_dim == 1  # noqa: SLF001
+            fits = fits and scaled and left._training_dim == (2 if len(schema.targets) > 1 else 1)  # noqa: SLF001
         else:
             fits = fits and left == "passthrough"
         known = set(prepare.feature_names_in_)
@@ -260,8 +260,9 @@ def _try(pipeline: Any, schema: Schema) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             found = pipeline.predict(cast(empty_row(schema), schema.columns))
-        if len(found) != 1:
-            raise ValueError(f"{len(found)} predictions for a row")
+        one = (1,) if schema.is_classification or len(schema.targets) == 1 else (1, len(schema.targets))
+        if np.shape(found) != one:
+            raise ValueError(f"predictions of the shape {np.shape(found)} for a row")
     except Exception as error:  # noqa: BLE001  (scikit-learn and skrub raise anything for bad attributes)
         raise ModelFileError(f"the pipeline is damaged: it cannot predict ({shown(error)}).") from None
 

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from chainrule.files.values import ModelFileError, shown
@@ -90,7 +90,7 @@ class Schema:
     columns : tuple of Column
         All columns but the targets, in the order of the file, dropped ones included.
     targets : tuple of Column
-        One target, or several for the task "multilabel".
+        One target, or several for the task "multilabel" and for "regression".
     task : str
         One of :data:`TASKS`.
     classes : tuple
@@ -128,6 +128,10 @@ class Schema:
         """The columns that are inputs of the network."""
         return tuple(column for column in self.columns if column.used)
 
+    def alone(self, i: int) -> Schema:
+        """Return the schema with one of several targets."""
+        return replace(self, targets=(self.targets[i],))
+
     @property
     def is_classification(self) -> bool:
         """Whether the task is binary or multiclass classification."""
@@ -162,7 +166,8 @@ class Schema:
         classes: Any = data.get("classes")
         if len(set(names)) != len(names) or not targets:
             raise ModelFileError("the schema is corrupt: it has no target, or duplicate column names.")
-        if task not in TASKS or (len(targets) > 1) != (task == "multilabel"):
+        counts = {"multilabel": len(targets) > 1, "regression": True}
+        if task not in TASKS or not counts.get(task, len(targets) == 1):
             raise ModelFileError(f"the schema is corrupt: the task is {shown(task)}, for {len(targets)} targets.")
         alike = isinstance(classes, list) and any(all(type(c) is kind for c in classes) for kind in (int, str))
         if not alike or len(set(classes)) != len(classes) or (len(classes) < 2) == (task in ("binary", "multiclass")):

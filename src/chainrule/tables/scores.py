@@ -13,6 +13,9 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.pages.formatting import short
 from chainrule.tables.report.uncertainty import SAME, student
+from chainrule.tables.result import scale_of
+from chainrule.tables.schema import Schema
+from chainrule.tables.score_names import STANDARDIZED
 
 MAIN = {"binary": "accuracy", "multiclass": "accuracy", "regression": "RMSE", "multilabel": "accuracy"}
 MULTIPLE = 10  # squared error relative to another model's, from which it is given as a multiple
@@ -55,6 +58,24 @@ def metrics_of(task: str, classes: Sequence[Any], *, auc: bool) -> list[Metric]:
     elif auc:
         found.append(Metric("ROC AUC", partial(metrics.roc_auc_score, multi_class="ovr"), given="p"))
     return found
+
+
+def of_schema(schema: Schema, y: Array, predictions: Array, p: Array | None = None) -> dict[str, float]:
+    """Return the scores of predictions by name; of several numbers, the mean R², and each score of each number.
+
+    >>> from chainrule.tables.schema import Column
+    >>> schema = Schema((), (Column("width", "number"), Column("height", "number")), "regression")
+    >>> y = np.array([[1.0, 2.0], [3.0, 5.0]])
+    >>> list(of_schema(schema, y, y))[:4]
+    ['R²', 'RMSE of width', 'RMSE of height', 'MAE of width']
+    """
+    if schema.task != "regression" or y.ndim == 1:
+        return measure(schema.task, y, predictions, p, schema.classes)
+    each = [measure("regression", *pair, None) for pair in zip(y.T, predictions.T, strict=True)]
+    names = [f" of {column.name}" for column in schema.targets]
+    return {"R²": float(np.mean([of["R²"] for of in each]))} | {
+        f"{score}{name}": of[score] for score in each[0] for name, of in zip(names, each, strict=True)
+    }
 
 
 def measure(task: str, y: Array, predictions: Array, p: Array | None, classes: Any = ()) -> dict[str, float]:
@@ -106,7 +127,8 @@ def _against(task: str, y: Array, network: Array, name: str, other: Array) -> st
     chance = math.isfinite(error)
     if task == "regression":
         squares = float(ours.mean()), float(theirs.mean())
-        numbers = f"RMSE {short(math.sqrt(squares[0]))} vs. {short(math.sqrt(squares[1]))}"
+        main = "RMSE" if y.ndim == 1 else STANDARDIZED
+        numbers = f"{main} {short(math.sqrt(squares[0]))} vs. {short(math.sqrt(squares[1]))}"
         times = squares[0] / squares[1] if squares[1] else math.inf
         if MULTIPLE < times < EXACT:
             numbers += f", {short(times, 3)} times the squared error"
@@ -137,8 +159,12 @@ def _difference(d: Array, *, bounded: bool) -> tuple[float, float, float]:
 
 
 def per_row(task: str, y: Array, predictions: Array) -> Array:
-    """Return the loss of each row: the squared error, 0 or 1 for right or wrong, or the share of wrong labels."""
+    """Return the loss of each row: the squared error, 0 or 1 for right or wrong, or the share of wrong labels.
+
+    For several numbers, it is the mean of the squared errors, each divided by the number's variance in the rows.
+    """
     if task == "regression":
-        return np.square(y - predictions)
+        error = y - predictions
+        return np.square(error) if y.ndim == 1 else np.square(error / scale_of(y)).mean(axis=1)
     wrong = (y != predictions).astype(float)
     return wrong.mean(axis=1) if wrong.ndim == 2 else wrong

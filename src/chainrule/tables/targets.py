@@ -73,12 +73,19 @@ def measured(frame: Any, names: list[str], task: str | None = None, decimal: str
     >>> found.frame["w"].to_list(), found.notations["w"].unit, found.notes[0]
     ([1.5, 2.0, None], 'kg', "'w': values such as '1,5 kg', read as an amount in kg.")
     """
-    name = names[0]
-    values = frame[name]
+    made = Measured(frame, {}, "", ())
+    for name in names:
+        made = _measured(made, name, task, decimal)
+    return made
+
+
+def _measured(made: Measured, name: str, task: str | None, decimal: str) -> Measured:
+    """Return the frame with one target converted."""
+    frame, values = made.frame, made.frame[name]
     present = values.drop_nulls()
     classes = task is None and present.n_unique() <= FEW
-    if len(names) > 1 or values.dtype != pl.String or classes or task not in (None, "regression"):
-        return Measured(frame, {}, "", ())
+    if values.dtype != pl.String or classes or task not in (None, "regression"):
+        return made
     found = quantities.find(present, decimal=decimal)
     if (several := _units(present, found)) or (found and quantities.unclear(present, found.unit)):
         what, remedy = (
@@ -87,7 +94,7 @@ def measured(frame: Any, names: list[str], task: str | None = None, decimal: str
         )  # fmt: skip
         raise ValueError(f"the target {name!r} has {what}: {remedy}. If these are classes, use --task classification.")
     if found is None:
-        return Measured(frame, {}, "", ())
+        return made
     numbers = quantities.read(values, found)
     words = values.filter(numbers.is_null() & values.is_not_null() & ~values.str.to_lowercase().is_in(MISSING))
     if len(words):
@@ -96,7 +103,8 @@ def measured(frame: Any, names: list[str], task: str | None = None, decimal: str
             f"{one(found.unit)}: correct them, or leave them empty."
         )
     said = remarks.of(values, Column(name, "number", "text", notation=found), decimal)
-    return Measured(frame.with_columns(numbers), {name: found}, measured_code(name, found), tuple(said))
+    notations, reads = {**made.notations, name: found}, made.reads + measured_code(name, found)
+    return Measured(frame.with_columns(numbers), notations, reads, (*made.notes, *said))
 
 
 def _units(present: pl.Series, found: Notation | None) -> list[str]:
@@ -113,11 +121,11 @@ def measured_code(name: str, how: Notation) -> str:
     return f".with_columns({quantities.code(name, how)})"
 
 
-def unit(schema: Schema) -> str:
-    """Return the unit of predicted numbers, such as "kg" or "seconds", or ""."""
-    how = schema.targets[0].notation
-    said = quantities.number_of(how.unit) or how.mark
-    return said if schema.task == "regression" and said != "1" else ""
+def units(schema: Schema) -> dict[str, str]:
+    """Return the units of predicted numbers that have one, such as "kg" or "seconds", by the target's name."""
+    known = schema.targets if schema.task == "regression" else ()
+    said = {column.name: quantities.number_of(column.notation.unit) or column.notation.mark for column in known}
+    return {name: unit for name, unit in said.items() if unit not in ("", "1")}
 
 
 def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Target:
@@ -137,7 +145,9 @@ def find(frame: pl.DataFrame, names: list[str], task: str | None = None) -> Targ
             value = _texts(frame[column.name])[0]
             raise ValueError(f"the target {column.name!r} is constant ({value!r}): there is nothing to predict.")
     if len(columns) > 1:
-        return _multilabel(frame, columns, task)
+        flags = all(column.kind == "yes/no" for column in columns)
+        numbers = task == "regression" or (task is None and not flags)
+        return _several_numbers(frame, columns) if numbers else _multilabel(frame, columns, task)
     (column,) = columns
     if task == "multilabel":
         raise ValueError("multilabel requires several targets, separated by commas.")
@@ -168,13 +178,15 @@ def as_labels(values: pl.Series, column: Column) -> Array:
 
 def code(schema: Schema, frame: str, types: Mapping[str, Any]) -> str:
     """Return the Python code for y of a frame with these types; code for an unknown type fits any file."""
-    column = schema.targets[0]
-    values, dtype = f"{frame}[{column.name!r}]", types.get(column.name)
     if schema.task == "multilabel":
         labels = [_label_code(c, frame, types.get(c.name)) for c in schema.targets]
         return f"np.column_stack([{', '.join(labels)}]).astype(int)"
-    want = "Float64" if schema.task == "regression" else "Int64" if column.read_as == "whole" else "String"
-    return f"{values}.to_numpy()" if dtype == getattr(pl, want) else f"{values}.cast(pl.{want}).to_numpy()"
+    each = []
+    for column in schema.targets:
+        values, dtype = f"{frame}[{column.name!r}]", types.get(column.name)
+        want = "Float64" if schema.task == "regression" else "Int64" if column.read_as == "whole" else "String"
+        each.append(f"{values}.to_numpy()" if dtype == getattr(pl, want) else f"{values}.cast(pl.{want}).to_numpy()")
+    return each[0] if len(each) == 1 else f"np.column_stack([{', '.join(each)}])"
 
 
 def _label_code(column: Column, frame: str, dtype: Any) -> str:
@@ -210,17 +222,36 @@ def _classes(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
 
 
 def _regression(frame: pl.DataFrame, column: Column, task: str | None) -> Target:
-    if column.read_as not in ("number", "whole"):
-        words = _words_among(frame[column.name])
-        raise ValueError(
-            f"the target {column.name!r} is not numeric, so the task cannot be regression. {words}".rstrip()
-        )
-    y = frame[column.name].cast(pl.Float64).to_numpy()
-    column = replace(column, kind="number", categories=(), low=float(y.min()), high=float(y.max()))
+    column, y = _as_number(frame[column.name], column)
     note = f"regression: {column.name!r} is a number with {column.distinct:,} distinct values."
     few = task is None and column.read_as == "whole" and column.distinct <= 30
     more = " If these are classes, use --task classification." if few else ""
     return Target((column,), "regression", (), y, (note + more,))
+
+
+def _as_number(values: pl.Series, column: Column) -> tuple[Column, Array]:
+    """Return a target as a number, and its values."""
+    if column.read_as not in ("number", "whole"):
+        words = _words_among(values)
+        raise ValueError(
+            f"the target {column.name!r} is not numeric, so the task cannot be regression. {words}".rstrip()
+        )
+    y = values.cast(pl.Float64).to_numpy()
+    return replace(column, kind="number", categories=(), low=float(y.min()), high=float(y.max())), y
+
+
+def _several_numbers(frame: pl.DataFrame, columns: tuple[Column, ...]) -> Target:
+    for column in columns:
+        if column.read_as not in ("number", "whole"):
+            raise ValueError(
+                f"several targets must all be numbers, or all be yes/no, but {column.name!r} has the kind "
+                f"{column.kind!r}. {_words_among(frame[column.name])}".rstrip()
+            )
+    found = [_as_number(frame[column.name], column) for column in columns]
+    names = ", ".join(repr(column.name) for column in columns)
+    note = f"regression: {len(columns)} numbers, {names}, predicted together."
+    y = np.column_stack([values for _, values in found])
+    return Target(tuple(column for column, _ in found), "regression", (), y, (note,))
 
 
 def _words_among(values: pl.Series) -> str:
@@ -239,7 +270,7 @@ def _words_among(values: pl.Series) -> str:
 
 def _multilabel(frame: pl.DataFrame, columns: tuple[Column, ...], task: str | None) -> Target:
     if task not in (None, "multilabel", "classification"):
-        raise ValueError(f"several targets require the multilabel task, not {task}.")
+        raise ValueError(f"several targets require the multilabel task, or regression, not {task}.")
     for column in columns:
         if column.kind != "yes/no":
             raise ValueError(f"multilabel targets must be yes/no, but {column.name!r} has the kind {column.kind!r}.")

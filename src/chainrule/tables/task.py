@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from chainrule._internal.typing import Array
@@ -22,6 +24,8 @@ def encoded(y: Array) -> Array:
 def target_values(frame: pl.DataFrame, schema: Schema) -> Array:
     """Return y of rows as the estimators take it: class labels, numbers, or 0 and 1 for each of several labels.
 
+    Several targets are (rows, targets).
+
     >>> from chainrule.tables.schema import Column
     >>> target = Column("ill", "yes/no", "text", categories=("no", "yes"))
     >>> target_values(pl.DataFrame({"ill": ["yes", "no"]}), Schema((), (target,), "binary", ("no", "yes"))).tolist()
@@ -29,20 +33,25 @@ def target_values(frame: pl.DataFrame, schema: Schema) -> Array:
     """
     if schema.task == "multilabel":
         return np.column_stack([targets.label(frame[c.name], c) for c in schema.targets])
-    (column,) = schema.targets
     if schema.task == "regression":
-        return frame[column.name].cast(pl.Float64).to_numpy()
+        each = [frame[column.name].cast(pl.Float64).to_numpy() for column in schema.targets]
+        return each[0] if len(each) == 1 else np.column_stack(each)
+    (column,) = schema.targets
     return targets.as_labels(frame[column.name], column)
 
 
-def distribution(schema: Schema, y: Array) -> dict[str, float]:
+def distribution(schema: Schema, y: Array) -> dict[str, Any]:
     """Return the number of rows of each class, or with each label; for a number, its mean and quartiles.
+
+    For several numbers, these are by the target's name.
 
     >>> distribution(Schema((), (), "binary", ("no", "yes")), np.array(["yes", "no", "yes"]))
     {'no': 1, 'yes': 2}
     """
     if schema.task == "multilabel":
         return {column.name: int(rows) for column, rows in zip(schema.targets, y.sum(axis=0), strict=True)}
+    if y.ndim == 2:
+        return {c.name: distribution(schema.alone(i), y[:, i]) for i, c in enumerate(schema.targets)}
     if schema.task == "regression":
         ends = np.quantile(y, np.linspace(0, 1, len(QUARTILES)))
         return {"mean": float(y.mean()), **dict(zip(QUARTILES, ends.tolist(), strict=True))}

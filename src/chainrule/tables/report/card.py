@@ -72,7 +72,7 @@ def _model(trained: Trained, data: ReportData) -> list[Block]:
     schema, model = trained.schema, trained.pipeline[-1]
     used, ensemble = schema.used, models.is_ensemble(model)
     networks = model.members_ if ensemble else [models.inside(model).network_]
-    what = "a number"
+    what = "a number" if len(schema.targets) == 1 else rows(len(schema.targets), "number")
     if schema.task == "multilabel":
         what = f"{len(schema.targets)} labels, each yes or no"
     elif schema.task != "regression":
@@ -122,7 +122,11 @@ def _period(column: Column) -> str:
 def _target(trained: Trained) -> Table:
     found, title = trained.target_rows, "Target in the rows trained on"
     if trained.schema.task == "regression":
-        return Table(tuple(found), (tuple(map(short, found.values())),), "r" * len(found), title)
+        if len(trained.schema.targets) == 1:
+            return Table(tuple(found), (tuple(map(short, found.values())),), "r" * len(found), title)
+        head = ("target", *next(iter(found.values())))
+        lines = tuple((clean(name, 40), *map(short, of.values())) for name, of in found.items())
+        return Table(head, lines, "l" + "r" * (len(head) - 1), title)
     what = "label" if trained.schema.task == "multilabel" else "class"
     total = trained.split.train + trained.split.validation
     shown = sorted(found.items(), key=lambda item: -item[1])[:CLASSES]

@@ -22,8 +22,9 @@ from chainrule.tables.report import groups, importance
 from chainrule.tables.report.data import ColumnSummary, Importance, ReportData, Score, WrongRow
 from chainrule.tables.report.limits import limits
 from chainrule.tables.report.uncertainty import as_numbers, row_losses
-from chainrule.tables.result import HeldOut, Trained
+from chainrule.tables.result import HeldOut, Trained, scale_of
 from chainrule.tables.schema import Column, Schema
+from chainrule.tables.score_names import plain
 
 MIDNIGHT = "T00:00:00"
 BINS, COMMONEST = 12, 6  # bars of the distribution of numbers and dates, and of other values
@@ -59,11 +60,14 @@ def collect(trained: Trained, *, seconds: float = 10.0) -> ReportData:
         )
     explained = time.perf_counter() - start
     names = tuple(c.name for c in schema.targets) if schema.task == "multilabel" else tuple(map(str, schema.classes))
+    units = targets.units(schema)
+    goals = tuple(f"{c.name} ({units[c.name]})" if c.name in units else c.name for c in schema.targets)
     split = trained.split
     by = trained.settings.get("by") or () if len(y) else ()
     return ReportData(
         task=schema.task,
-        target=f"{schema.target} ({unit})" if (unit := targets.unit(schema)) else schema.target,
+        target=", ".join(goals),
+        target_names=goals,
         truth=y,
         predicted=predicted,
         probabilities=p,
@@ -100,7 +104,7 @@ def _scores(trained: Trained) -> list[Score]:
     for name, value in trained.scores.items():
         beside = {model: float(scores[name]) for model, scores in trained.baselines.items() if name in scores}
         low, high = trained.intervals.get(name, (math.nan, math.nan))
-        found.append(Score(name, float(value), low, high, beside, direction(name) == "min"))
+        found.append(Score(name, float(value), low, high, beside, direction(plain(name)) == "min"))
     return found
 
 
@@ -162,7 +166,8 @@ def worst_rows(
 ) -> list[WrongRow]:  # fmt: skip
     """Return the rows with the largest errors, with their values in the most important columns."""
     if schema.task == "regression" or p is None:
-        size = np.abs(predicted - y).astype(float)
+        error = (predicted - y).astype(float)
+        size = np.abs(error) if y.ndim == 1 else np.sqrt(np.square(error / scale_of(y)).mean(axis=1))
     else:
         size = row_losses(schema.task, y, p)
     known = np.flatnonzero(np.isfinite(size) & ((predicted != y).any(axis=1) if y.ndim == 2 else predicted != y))
@@ -175,7 +180,10 @@ def worst_rows(
     names = apart(names, 24)
     wrong = []
     for i in worst.tolist():
-        if schema.task == "regression":
+        if schema.task == "regression" and y.ndim == 2:
+            truth, said = ("; ".join(map(short, v[i].tolist())) for v in (y, predicted))
+            how = short(size[i], 3)
+        elif schema.task == "regression":
             truth, said, how = short(y[i]), short(predicted[i]), short(predicted[i] - y[i])
             how = f"+{how}" if predicted[i] > y[i] else how
         elif schema.task == "multilabel":

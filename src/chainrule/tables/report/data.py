@@ -135,11 +135,13 @@ class ReportData:
     task : str
         "binary", "multiclass", "regression" or "multilabel".
     target : str
-        The name of the target.
+        The name of the target, or the names of several.
     classes : tuple of str
         The names of the classes in order, or of the labels. Of two classes, the second is the positive one, unless the
         first is rare.
-    truth, predicted : array (rows,) or (rows, labels)
+    target_names : tuple of str
+        The name of each of several numbers, with its unit.
+    truth, predicted : array (rows,) or (rows, targets)
         For the held-out rows: class indices, values in the target's units, or 0 and 1 for each label.
     probabilities : array (rows, classes) or (rows, labels), optional
     history : dict
@@ -162,6 +164,7 @@ class ReportData:
     predicted: Array
     probabilities: Array | None = None
     classes: tuple[str, ...] = ()
+    target_names: tuple[str, ...] = ()
     source: str = ""
     rows: int = 0
     columns: tuple[ColumnSummary, ...] = ()

@@ -23,6 +23,7 @@ from chainrule.tables.report.scoring import score_texts
 from chainrule.tables.report.uncertainty import as_numbers, interval
 from chainrule.tables.result import HeldOut
 from chainrule.tables.schema import Schema
+from chainrule.tables.score_names import STANDARDIZED, plain
 
 SHOWN = 12  # groups of a column: those that differ, and the largest
 PARTS = 4  # of a column of numbers or dates, with as many rows each
@@ -91,6 +92,8 @@ def scored(schema: Schema, held: HeldOut, by: Mapping[str, Mapping[str, Array]])
     >>> [(group.name, group.score, group.others, group.differs) for group in of[0].shown]
     [('S', 5.0, 1.0, True), ('L', 1.0, 5.0, True)]
     """
+    if schema.task == "regression" and held.y.ndim == 2:
+        held = held.standardized()
     losses = scores.per_row(schema.task, held.y, held.predictions)
     parts = [part for groups in by.values() for part in groups.values()]
     n, total = np.array([len(part) for part in parts], float), np.array([losses[part].sum() for part in parts])
@@ -112,12 +115,14 @@ def scored(schema: Schema, held: HeldOut, by: Mapping[str, Mapping[str, Array]])
         shown = sorted([*dict.fromkeys([*differing, *largest])][:SHOWN])
         measured = tuple(_measured(schema, held, every[i], parts[i], y, predicted) for i in shown)
         told = (tuple(every[i] for i in which) for which in (differing, [i for i in largest if small[i]]))
-        made.append(Grouped(column, _measures(schema.task), measured, len(groups) - len(shown), *told))
+        made.append(Grouped(column, _measures(schema), measured, len(groups) - len(shown), *told))
     return tuple(made)
 
 
-def _measures(task: str) -> tuple[str, str]:
-    return ("RMSE", "MAE") if task == "regression" else ("accuracy", "log loss")
+def _measures(schema: Schema) -> tuple[str, str]:
+    if schema.task != "regression":
+        return "accuracy", "log loss"
+    return ("RMSE", "MAE") if len(schema.targets) == 1 else (STANDARDIZED, "standardized MAE")
 
 
 def _main(task: str, loss: Array) -> Array:
@@ -127,9 +132,11 @@ def _main(task: str, loss: Array) -> Array:
 
 def _measured(schema: Schema, held: HeldOut, group: Group, part: Array, y: Array, predicted: Array) -> Group:
     """Return a group with the interval of its main score, and its second score."""
-    main, second = _measures(schema.task)
+    main, second = map(plain, _measures(schema))
     p = None if held.probabilities is None else held.probabilities[part]
     low, high = interval(main, group.score, schema.task, y[part], predicted[part], p)
+    if schema.task == "regression":
+        return group._replace(low=low, high=high, second=float(np.abs(predicted[part] - y[part]).mean()))
     measured = scores.measure(schema.task, held.y[part], held.predictions[part], p, schema.classes)
     return group._replace(low=low, high=high, second=measured[second])
 
@@ -158,7 +165,7 @@ def sentences(grouped: Sequence[Grouped]) -> tuple[str, ...]:
         said.append(f"No difference in {name} between a group and all other rows is more than chance.")
     said.append(f"More than chance means at {LEVEL:.0%}, with Holm's correction for the number of groups.")
     if small:
-        twice = "twice the squared error" if name == "RMSE" else "twice as many errors"
+        twice = "twice the squared error" if plain(name) == "RMSE" else "twice as many errors"
         said.append(f"Too few rows to tell {twice} from chance: {listed(small, NAMED)}.")
     return tuple(said)
 
@@ -187,7 +194,7 @@ def sections(data: ReportData) -> list[Block]:
 def _table(of: Grouped) -> Table:
     names = apart([group.name for group in of.shown], 30)
     measured = [score_texts(of.measures[0], [g.score, g.low, g.high, g.others]) for g in of.shown]
-    if of.measures[0] == "RMSE":  # one number of decimals for the column
+    if plain(of.measures[0]) == "RMSE":  # one number of decimals for the column
         every = aligned([v for g in of.shown for v in (g.score, g.low, g.high, g.others)])
         measured = [every[4 * i : 4 * i + 4] for i in range(len(of.shown))]
     second = score_texts(of.measures[1], [group.second for group in of.shown])

@@ -10,6 +10,8 @@ import numpy as np
 from chainrule._internal.typing import Array
 from chainrule.tables.report.data import Importance, Influence
 from chainrule.tables.report.uncertainty import row_losses
+from chainrule.tables.result import scale_of
+from chainrule.tables.score_names import STANDARDIZED
 
 MAX_ROWS, MIN_ROWS = 2000, 200
 REPEATS = 5
@@ -36,8 +38,8 @@ def measure(
     predict : function of X
         Returns probabilities (rows, classes) or (rows, labels), or values (rows,).
     X : array (rows, inputs)
-    y : array (rows,) or (rows, labels)
-        Class indices, values, or 0 and 1 for each label.
+    y : array (rows,) or (rows, targets)
+        Class indices, values, or 0 and 1 for each label. Several values are divided by their standard deviations.
     columns : mapping
         The columns to shuffle: the places in X of each one's inputs.
     seed : int
@@ -53,6 +55,9 @@ def measure(
     count = int(np.clip(WORK / max(1, len(columns)) ** 2 / REPEATS, MIN_ROWS, MAX_ROWS))
     rows = np.sort(generator.permutation(len(X))[:count])
     X, y = X[rows], y[rows]
+    if task == "regression" and y.ndim == 2:
+        scale, given = scale_of(y), predict
+        y, predict = y / scale, lambda X: given(X) / scale
     base = _error(task, y, predict(X))
     grown: dict[str, list[float]] = {name: [] for name in columns}
     repeats = 0
@@ -70,7 +75,7 @@ def measure(
         break
     tried = [Influence(n, float(np.mean(g)), float(np.std(g))) for n, g in grown.items() if g]
     tried.sort(key=lambda influence: -influence.mean if np.isfinite(influence.mean) else np.inf)
-    what = "RMSE" if task == "regression" else "log loss"
+    what = ("RMSE" if y.ndim == 1 else STANDARDIZED) if task == "regression" else "log loss"
     return Importance(tuple(tried), what, base, len(rows), max(repeats, 1), len(columns) - len(tried))
 
 

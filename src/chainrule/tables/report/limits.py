@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
+
 from chainrule.pages.blocks import Block, Heading, Text
 from chainrule.pages.formatting import clean, listed, rows, short
 from chainrule.tables import models
@@ -71,12 +75,15 @@ def _beyond(trained: Trained) -> list[str]:
         which = "No column" if len(complete) == len(used) > 1 else ""
         where = f"{which} had missing values" if which else f"No missing values occurred in {listed(complete, NAMED)}"
         found.append(f"{where}, so how well it predicts rows that lack one is unknown.")
-    ends = [trained.target_rows.get(end) for end in ("smallest", "largest")]
-    if trained.schema.task == "regression" and _is_ensemble(trained) and None not in ends:
-        low, high = map(short, ends)
+    of = trained.target_rows
+    if trained.schema.task == "regression" and _is_ensemble(trained) and of:
+        each = [of] if len(trained.schema.targets) == 1 else [*of.values()]
+        ends = [f"{short(one['smallest'])} to {short(one['largest'])}" for one in each]
+        ranges = ends[0] if len(ends) == 1 else listed(
+            [f"{end} for '{clean(name)}'" for name, end in zip(of, ends, strict=True)], NAMED
+        )  # fmt: skip
         found.append(
-            f"Its predictions stay within the target's range in the rows trained on, {low} to {high}, or a tenth of it "
-            "beyond."
+            f"Its predictions stay within the target's range in the rows trained on, {ranges}, or a tenth of it beyond."
         )
     return found
 
@@ -108,8 +115,17 @@ def _probabilities(trained: Trained) -> str:
         return f"Its predictions are single numbers: too few rows were held out for {COVERAGE:.0%} intervals."
     return (
         f"Its predictions are single numbers; the {COVERAGE:.0%} intervals of chainrule predict --interval "
-        f"{COVERAGE:g} are ± {short(half)} for every row, from {rows(trained.widths.rows, 'held-out row')}."
+        f"{COVERAGE:g} are {_around(trained, half)} for every row, from {rows(trained.widths.rows, 'held-out row')}."
     )
+
+
+def _around(trained: Trained, half: Any) -> str:
+    """Return half the width of intervals, by target if there are several."""
+    names = [column.name for column in trained.schema.targets]
+    if len(names) == 1:
+        return f"± {short(half)}"
+    each = zip(names, np.ravel(half).tolist(), strict=True)
+    return listed([f"± {short(of)} for '{clean(name)}'" for name, of in each], NAMED)
 
 
 def _is_ensemble(trained: Trained) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 
@@ -22,13 +23,27 @@ FAR = 4  # times the distance between the 1st and 99th percentiles; farther valu
 
 
 def sections(data: ReportData) -> list[Block]:
-    """Return the blocks."""
+    """Return the blocks; for several numbers, those of each."""
+    if data.truth.ndim == 1:
+        return _of_one(data, "Predictions and errors", "regression")
+    each = [
+        replace(data, target=name, truth=data.truth[:, i], predicted=data.predicted[:, i])
+        for i, name in enumerate(data.target_names)
+    ]
+    return [
+        block
+        for i, of in enumerate(each)
+        for block in _of_one(of, f"Predictions and errors: {clean(of.target, 60)}", f"regression-{i + 1}")
+    ]
+
+
+def _of_one(data: ReportData, title: str, anchor: str) -> list[Block]:
     known = data.finite()
     truth, predicted = data.truth[known].astype(float), data.predicted[known].astype(float)
     if not len(truth):
         return []
     pictures = Figures((_against(data, truth, predicted), _residuals(data, predicted - truth)))
-    blocks: list[Block] = [Heading("Predictions and errors", "on held-out rows", "regression"), pictures]
+    blocks: list[Block] = [Heading(title, "on held-out rows", anchor), pictures]
     if np.ptp(predicted) == 0 and len(predicted) > 1:
         blocks.append(
             Text(f"The network predicts {short(predicted[0])} for every row: it has learned nothing.", "warning")

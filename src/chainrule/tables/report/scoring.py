@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from chainrule.pages.blocks import Block, Cell, Heading, Row, Table, Text, Tiles
 from chainrule.pages.formatting import NONE, aligned, clean, fixed, listed, rows, short
 from chainrule.tables.report.data import ReportData, Score
+from chainrule.tables.score_names import plain
 
 WARNINGS = 30
 SHARES = ("accuracy", "balanced accuracy", "subset accuracy")
@@ -32,6 +33,7 @@ def score_texts(name: str, values: Sequence[float]) -> list[str]:
     >>> score_texts("accuracy", [0.9583, math.nan]), score_texts("RMSE", [1234.5678, 90.0]), score_texts("R²", [0.9])
     (['95.8%', '–'], ['1,235', '90'], ['0.900'])
     """
+    name = plain(name)
     if name in SHARES:
         return [f"{100 * v:.1f}%" if math.isfinite(v) else NONE for v in values]
     if name in ("RMSE", "MAE"):
@@ -90,7 +92,7 @@ def _score_table(data: ReportData) -> Table:
         texts = score_texts(score.name, [score.low, score.high, *values])
         cells = [Cell(text, strong=v == best) for v, text in zip(values, texts[2:], strict=True)]
         interval = apart(score.low, score.high, texts[:2])
-        lines.append((Cell(clean(score.name), note=MEANING.get(score.name, "")), *cells, interval))
+        lines.append((Cell(clean(score.name), note=MEANING.get(plain(score.name), "")), *cells, interval))
         lost += [clean(score.name)] if math.isfinite(best) and values[0] != best else []
     caption = (
         "On the held-out rows. The 95% confidence interval is for the network's score on new rows like these. Bold: "

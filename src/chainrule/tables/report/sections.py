@@ -55,6 +55,7 @@ def _wrong(data: ReportData) -> list[Block]:
     )
     columns = list(zip(*([value for _, value in w.values] for w in data.wrong), strict=True))
     how = {"regression": "error", "multilabel": "log loss"}.get(data.task, "probability of the true class")
+    how = "standardized error" if data.task == "regression" and data.truth.ndim == 2 else how
     head = ("row" if data.wrong_in else "held-out row", "actual", "predicted", how, *apart(names, 24))
     caption = "Look at these first: they may be data errors or rare cases."
     caption += " The columns on the right are the most important ones." if names else ""

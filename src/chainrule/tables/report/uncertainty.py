@@ -49,6 +49,14 @@ def intervals(schema: Schema, held_out: HeldOut, scores: Mapping[str, float]) ->
     p = None if held_out.probabilities is None else np.asarray(held_out.probabilities, dtype=float)
     if not np.isfinite(predicted if p is None else p).all():
         return dict.fromkeys(scores, (math.nan, math.nan))
+    if y.ndim == 2 and schema.task == "regression":
+        at = {column.name: i for i, column in enumerate(schema.targets)}
+        found = {}
+        for name, value in scores.items():
+            score, _, target = name.partition(" of ")
+            i = at.get(target, slice(None))
+            found[name] = interval(score, float(value), schema.task, y[:, i], predicted[:, i], p)
+        return found
     return {name: interval(name, float(value), schema.task, y, predicted, p) for name, value in scores.items()}
 
 
@@ -170,10 +178,16 @@ def _influence(  # noqa: PLR0911  (one for each score)
 
 
 def _of_errors(name: str, y: Array, predicted: Array) -> Array | None:
+    if y.ndim == 2 and name == "R²":  # the mean over several numbers
+        each = [_of_errors(name, *pair) for pair in zip(y.T, predicted.T, strict=True)]
+        known = [psi for psi in each if psi is not None]
+        return np.mean(known, axis=0) if len(known) == len(each) else None
     error, total = np.square(predicted - y), np.square(y - y.mean())
     rmse, spread = math.sqrt(error.mean()), total.mean()
     if name == "MAE":
         return np.abs(predicted - y)
+    if y.ndim == 2:  # standardized
+        error = error.mean(axis=1)
     if name == "RMSE":
         return error / (2 * rmse) if rmse else np.zeros(len(y))
     return -(error - error.mean() / spread * total) / spread if name == "R²" and spread else None

@@ -28,8 +28,8 @@ __all__ = ["Output", "of_columns", "one_row", "output", "shown", "some_rows"]
 class Output(NamedTuple):
     """One output of a model.
 
-    ``at`` is its place among the probabilities, or None for a number; ``value`` is the class, or for several labels
-    that value of the target whose probability it is; ``about`` names the output in words.
+    ``at`` is its place among the probabilities or among several numbers, or None for a single number; ``value`` is the
+    class, or for several labels that value of the target whose probability it is; ``about`` names the output in words.
     """
 
     at: int | None
@@ -38,7 +38,7 @@ class Output(NamedTuple):
 
     def of(self, y: Array, p: Array | None) -> Array:
         """Return the output for each row, from the results of :meth:`TableModel.outputs`."""
-        return np.asarray(y if self.at is None or p is None else p[:, self.at], np.float64)
+        return np.asarray(y if self.at is None else (y if p is None else p)[:, self.at], np.float64)
 
 
 def one_row(given: Any) -> dict[str, Any]:
@@ -115,10 +115,16 @@ def _at(found: dict[str, Any], places: Sequence[int]) -> dict[str, list[Any]]:
 def output(model: TableModel, label: Any, y: Array, p: Array | None) -> Output:
     """Return the output to explain: of a class, by default the positive of two, else the predicted one; or of a label.
 
-    ``y`` and ``p`` are the results of :meth:`TableModel.outputs` for the row. By default, the first label is explained
-    that is predicted, or the first of all.
+    Of several numbers, by default the first. ``y`` and ``p`` are the results of :meth:`TableModel.outputs` for the
+    row. By default, the first label is explained that is predicted, or the first of all.
     """
     schema = model.schema
+    if p is None and y.ndim == 2:
+        names = [column.name for column in schema.targets]
+        if label is not None and str(label) not in names:
+            raise ValueError(f"label: {label!r} is not a target. {did_you_mean(str(label), names)}")
+        index = 0 if label is None else names.index(str(label))
+        return Output(index, None, names[index])
     if p is None:
         if label is not None:
             raise ValueError(f"label: {schema.target!r} is a number, which has no classes: omit {label!r}.")

@@ -54,7 +54,7 @@ def arrays(table: Table) -> dict[str, Array]:
         fields = {field.name: getattr(step, field.name) for field in dataclasses.fields(step)}
         found |= {ARRAY.format(i, name): np.ascontiguousarray(fields.pop(name), np.float64) for name in step.arrays}
         steps.append({"step": type(step).__name__, **fields})
-    unit = None if table.unit is None else {name: _number(getattr(table.unit, name)) for name in UNIT}
+    unit = None if table.unit is None else {name: _numbers(getattr(table.unit, name)) for name in UNIT}
     about = {"schema": table.schema.to_json(), "steps": steps, "unit": unit, "widths": table.widths.to_json()}
     if table.reference is not None:
         about["reference"] = table.reference.to_json()
@@ -80,11 +80,11 @@ def read_table(file: BinaryIO, header: Header, inputs: int) -> Table:
     known = {ARRAY.format(i, name) for i, step in enumerate(steps) for name in step.arrays} | {TABLE}
     if odd := [name for name in header.tensors if name.startswith(TABLE) and name not in known]:
         raise ModelFileError(f"the array {shown(odd[0])} is not expected. Is the file from a newer version?")
-    unit = None if d["unit"] is None else _unit(d["unit"])
+    unit = None if d["unit"] is None else _unit(d["unit"], len(schema.targets))
     if schema.task != "regression" and unit is not None:
         raise ModelFileError("classes have no unit. The file is corrupt.")
     reference = None if d["reference"] is None else Reference.from_json(d["reference"], schema)
-    return Table(schema, steps, unit, Widths.from_json(d["widths"]), reference)
+    return Table(schema, steps, unit, Widths.from_json(d["widths"], len(schema.targets)), reference)
 
 
 def _step(file: BinaryIO, header: Header, i: int, entry: Any, columns: Mapping[str, Column]) -> Step:
@@ -141,21 +141,25 @@ def _fits(step: Step) -> bool:
     return shapes == [(len(step.columns),)] * len(shapes)
 
 
-def _number(value: Array | None) -> float | None:
-    """Return the number of one output; None for none, and for an infinite one."""
-    number = None if value is None else float(value[0])
-    return None if number is None or math.isinf(number) else number
+def _numbers(value: Array | None) -> Any:
+    """Return the number of one output, or a list of those of several; None for none, and for infinite ones."""
+    if value is None or np.isinf(value).all():
+        return None
+    numbers = [float(number) for number in value]
+    return numbers[0] if len(numbers) == 1 else numbers
 
 
-def _unit(entry: Any) -> Unit:
+def _unit(entry: Any, targets: int) -> Unit:
     d = check_fields("the unit", entry, set(UNIT))
-    if not all(value is None or isinstance(value, float) for value in d.values()):
+    given = {name: value if isinstance(value, list) else [value] for name, value in d.items() if value is not None}
+    numbers = all(type(number) is float and math.isfinite(number) for of in given.values() for number in of)
+    if not numbers or any(len(of) != targets for of in given.values()) or not {"center", "scale"} <= given.keys():
         raise ModelFileError(f"the unit cannot be read: got {shown(d)}.")
-    if None in (d["center"], d["scale"]) or not d["scale"] > 0 or (d["shift"] is not None and d["high"] is None):
+    ends = {"low": [-math.inf] * targets, "high": [math.inf] * targets}
+    center, scale, low, high = (np.array((ends | given)[name]) for name in UNIT[:4])
+    shift = np.array(given["shift"]) if "shift" in given else None
+    if not (scale > 0).all() or (low > high).any() or (shift is not None and not ((high + shift) > 0).all()):
         raise ModelFileError(f"the unit cannot be read: got {shown(d)}.")
-    ends = {"low": -math.inf if d["low"] is None else d["low"], "high": math.inf if d["high"] is None else d["high"]}
-    if ends["low"] > ends["high"] or (d["shift"] is not None and not ends["high"] + d["shift"] > 0):
+    if shift is not None and "high" not in given:
         raise ModelFileError(f"the unit cannot be read: got {shown(d)}.")
-    shift = None if d["shift"] is None else np.array([d["shift"]])
-    center, scale, low, high = (np.array([(d | ends)[name]]) for name in UNIT[:4])
     return Unit(center, scale, low, high, shift)

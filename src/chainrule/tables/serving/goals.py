@@ -10,7 +10,7 @@ import numpy as np
 from chainrule._internal.names import did_you_mean
 from chainrule._internal.typing import Array
 from chainrule.pages.formatting import short
-from chainrule.tables.serving.explained import output
+from chainrule.tables.serving.explained import Output, output
 from chainrule.tables.serving.model import TableModel
 
 __all__ = ["Goal", "goal", "predicted", "said"]
@@ -28,7 +28,7 @@ def goal(model: TableModel, wanted: Any, label: Any, y: Array, p: Array | None) 
     """Return the wanted prediction, given the results for the row."""
     schema = model.schema
     if p is None:
-        return _of_number(schema.target, wanted, float(y[0]))
+        return _of_number(output(model, label, y, p), wanted, y)
     if schema.task == "multilabel":
         if wanted is not None:
             raise ValueError("wanted: there are several labels: give the one to change as the label.")
@@ -53,7 +53,8 @@ def goal(model: TableModel, wanted: Any, label: Any, y: Array, p: Array | None) 
     )
 
 
-def _of_number(target: str, wanted: Any, now: float) -> Goal:
+def _of_number(of: Output, wanted: Any, given: Array) -> Goal:
+    target, now = of.about, float(of.of(given, None)[0])
     if wanted is None:
         raise ValueError(f'wanted: {target!r} is a number: give the wanted one, as in 100, "above 100" or "below 100".')
     side, _, number = str(wanted).replace(":", " ").strip().rpartition(" ")
@@ -66,7 +67,11 @@ def _of_number(target: str, wanted: Any, now: float) -> Goal:
     more = side == "above" or (not side and now < end)
     words = {"above": "above", "below": "below"}.get(side, "at least" if more else "at most")
     compare = {"above": np.greater, "below": np.less}.get(side, np.greater_equal if more else np.less_equal)
-    return Goal(f"{target} {words} {short(end)}", lambda y, _: compare(y, end), lambda y, _: y if more else -y)
+    return Goal(
+        f"{target} {words} {short(end)}",
+        lambda y, _: compare(of.of(y, None), end),
+        lambda y, _: of.of(y, None) if more else -of.of(y, None),
+    )
 
 
 def _known(p: Array | None) -> Array:
@@ -76,7 +81,7 @@ def _known(p: Array | None) -> Array:
 def predicted(model: TableModel, label: Any, now: Array, y: Array, p: Array | None) -> tuple[Any, float | None]:
     """Return the prediction for one row, and its probability."""
     if p is None:
-        return float(y[0]), None
+        return float(output(model, label, now, p).of(y, p)[0]), None
     if model.schema.task == "multilabel":
         index = output(model, label, now, p).at or 0
         return model.schema.targets[index].categories[int(y[0, index])], float(
@@ -90,6 +95,6 @@ def said(model: TableModel, label: Any, y: Array, p: Array | None) -> str:
     """Return the prediction for one row in words."""
     value, _ = predicted(model, label, y, y, p)
     target = model.schema.target
-    if model.schema.task == "multilabel":
+    if not model.schema.is_classification:
         target = model.schema.targets[output(model, label, y, p).at or 0].name
     return f"{target} = {short(value) if p is None else value}"

@@ -88,6 +88,8 @@ class TableModel:
     def predict(self, rows: Any) -> Array:
         """Return the prediction for each row: a class or a number; for several labels, a row of 0 and 1.
 
+        Several numbers are (rows, targets), in the order of ``schema.targets``.
+
         Parameters
         ----------
         rows : dict, list of dict, dict of arrays, or data frame
@@ -112,7 +114,7 @@ class TableModel:
         return np.asarray(self.predictions(self.read(rows))[1])
 
     def predict_interval(self, rows: Any, coverage: float = 0.9) -> tuple[Array, Array]:
-        """Return the ends of intervals that contain a share of new values, for a table that predicts a number.
+        """Return the ends of intervals that contain a share of new values, for a table that predicts numbers.
 
         Parameters
         ----------
@@ -131,10 +133,11 @@ class TableModel:
         return np.maximum(y - half, self.least), y + half
 
     @property
-    def least(self) -> float:
-        """The least number that is predicted: 0 for a target that is never negative, else -∞."""
+    def least(self) -> Any:
+        """The least number that is predicted: 0 for a target that is never negative, else -∞; one for each target."""
         unit = self.table.unit or (self.model.ensemble and self.model.ensemble.unit)
-        return 0.0 if unit is not None and unit.low >= 0 else -np.inf
+        low = np.full(len(self.schema.targets), -np.inf) if unit is None else np.where(unit.low >= 0, 0.0, -np.inf)
+        return low if len(low) > 1 else float(low[0])
 
     def read(self, rows: Any) -> dict[str, Array]:
         """Return the columns of rows as the preparation takes them; :attr:`notes` are those on these rows.
@@ -156,7 +159,7 @@ class TableModel:
         if isinstance(self.model, Classifier):
             return self.model.predict_both(X)
         y, unit = self.model.predict(X), self.table.unit
-        return (y if unit is None else unit(y.reshape(-1, 1).astype(np.float64)).ravel()), None
+        return (y if unit is None else unit(y.reshape(len(y), -1).astype(np.float64)).reshape(y.shape)), None
 
     def drift(self, rows: Any, limit: float = PSI) -> Drift:
         """Compare the distributions of rows, and of their predictions, with those of training.
@@ -213,7 +216,8 @@ def _check(table: Table, model: Classifier | Regressor) -> None:
     if (schema.task == "regression") != isinstance(model, Regressor):
         raise ModelFileError(f"the task {schema.task} does not fit the network. The file is corrupt.")
     if isinstance(model, Regressor):
-        if model.network.output_shape != (1,) or (table.unit is None) == (model.ensemble is None):
+        outputs = (len(schema.targets),)
+        if model.network.output_shape != outputs or (table.unit is None) == (model.ensemble is None):
             raise ModelFileError("the unit of the target does not fit the network. The file is corrupt.")
         return
     given, wanted = tuple(model.classes_.tolist()), schema.classes or tuple(range(len(schema.targets)))

@@ -159,6 +159,8 @@ def _values(column: Column, x: Array) -> Array:
 
 def of_predictions(schema: Schema, y: Array, p: Array | None) -> dict[str, Array]:
     """Return predictions as distributions take them: numbers, or the classes with the probability of the likeliest."""
+    if schema.task == "regression" and len(schema.targets) > 1:
+        return {f"prediction of {c.name}": np.asarray(y[:, i], np.float64) for i, c in enumerate(schema.targets)}
     if schema.task == "regression":
         return {"prediction": np.asarray(y, np.float64)}
     p = np.asarray(p, np.float64)

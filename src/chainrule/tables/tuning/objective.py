@@ -15,7 +15,10 @@ from chainrule.tables import models
 from chainrule.tables._polars import pl
 from chainrule.tables.preparation import preparation
 from chainrule.tables.report.uncertainty import MIN_PROBABILITY, row_losses
+from chainrule.tables.result import scale_of
 from chainrule.tables.schema import Column
+from chainrule.tables.score_names import STANDARDIZED
+from chainrule.tables.task import encoded
 from chainrule.tables.tuning import space
 from chainrule.training.callbacks import Callback, Run
 
@@ -51,7 +54,7 @@ class Problem:
     ----------
     frame : polars.DataFrame (rows, columns)
         The inputs, without the held-out rows.
-    y : array (rows,), or (rows, labels)
+    y : array (rows,), or (rows, targets)
     columns : tuple of Column
     task : str
     seed, patience : int
@@ -76,8 +79,10 @@ class Problem:
         defaults = self._arguments({})
         self.space = space.space(self.task, len(self.y), defaults, self.fixed)
         self.default = space.point(defaults, self.space)
-        self.measure = "RMSE" if self.task == "regression" else "log loss"
-        self.worst = float(np.ptp(self.y)) if self.task == "regression" else float(-np.log(MIN_PROBABILITY))
+        several = self.y.ndim == 2
+        self.measure = (STANDARDIZED if several else "RMSE") if self.task == "regression" else "log loss"
+        y = self.y / scale_of(self.y) if several else self.y
+        self.worst = float(np.ptp(y, axis=0).max()) if self.task == "regression" else float(-np.log(MIN_PROBABILITY))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_prepared": {}}  # each process prepares its own folds
@@ -96,14 +101,15 @@ class Problem:
         epochs: list[int] = []
         for number in range(len(self.folds)):
             fold = self.prepare(number)
-            center, scale = (float(fold.y.mean()), float(fold.y.std()) or 1.0) if self.measure == "RMSE" else (0, 1)
-            loss = _rmse(fold, center, scale) if self.measure == "RMSE" else _log_loss(fold)
+            numbers = self.task == "regression"
+            center, scale = (fold.y.mean(axis=0), scale_of(fold.y)) if numbers else (0, 1)
+            loss = _rmse(fold, center, scale) if numbers else _log_loss(fold)
             watch = _Watch(loss, fold.X_val, self.patience, report, number * arguments["max_iter"], losses)
             model = models.network(self.task, arguments, 0)
             model = getattr(model, "regressor", model).set_params(callbacks=[watch])
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about dead units or too few epochs, which the loss shows
-                y = (fold.y - center) / scale if self.measure == "RMSE" else fold.y
+                y = (fold.y - center) / scale if numbers else fold.y
                 model.fit(fold.X, y, sample_weight=fold.weight)
             if model.history_.stopped.startswith("interrupted"):
                 raise KeyboardInterrupt
@@ -121,7 +127,7 @@ class Problem:
         steps = preparation(self.columns, len(train), self.seed)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # `train` gives these warnings once
-            X = np.asarray(steps.fit_transform(self.frame[train], self.y[train]), dtype=np.float32)
+            X = np.asarray(steps.fit_transform(self.frame[train], encoded(self.y[train])), dtype=np.float32)
             X_val = np.asarray(steps.transform(self.frame[validation]), dtype=np.float32)
         fold = Fold(X, self.y[train], X_val, self.y[validation], None if self.weight is None else self.weight[train])
         if (X.nbytes + X_val.nbytes) * len(self.folds) <= CACHED:
@@ -154,8 +160,10 @@ class _Watch(Callback):
         self.report(self.start + run.epoch - 1, [*self.before, self.best])
 
 
-def _rmse(fold: Fold, center: float, scale: float) -> Callable[[Array], float]:
-    return lambda p: float(np.sqrt(np.square(p.ravel() * scale + center - fold.y_val).mean()))
+def _rmse(fold: Fold, center: Any, scale: Any) -> Callable[[Array], float]:
+    """Return the RMSE of outputs; of several numbers, each is divided by its standard deviation."""
+    one = scale if fold.y.ndim == 2 else 1.0
+    return lambda p: float(np.sqrt(np.square((p.reshape(fold.y_val.shape) * scale + center - fold.y_val) / one).mean()))
 
 
 def _log_loss(fold: Fold) -> Callable[[Array], float]:
