@@ -19,7 +19,7 @@ from chainrule.cli.app import app
 from chainrule.export import build, comparing, saving
 from chainrule.serve.answers import Answers
 from chainrule.serve.bodies import Request
-from chainrule.serve.bounds import Bounds, RefusedError
+from chainrule.serve.bounds import RefusedError
 from chainrule.tables import baselines, models, report, scores
 from chainrule.tables.intervals import Widths
 from chainrule.tables.report.uncertainty import intervals
@@ -193,7 +193,7 @@ def test_the_commands(run, tmp_path, monkeypatch):
 
 def test_the_service(run):
     _, folder = run
-    answers = Answers(cr.load(folder), Bounds())
+    answers = Answers(cr.load(folder), 100)
     body = json.dumps({"rows": [ROW], "interval": 0.8}).encode()
     (answer,) = answers([Request(body)])
     (one,) = json.loads(answer.body)["predictions"]
@@ -268,7 +268,8 @@ def test_units_and_missing_values_in_several_targets():
 
 
 def test_the_search_for_a_network(tmp_path):
-    tuned = tables.tune(homes(80), GOALS, folder=tmp_path, trials=2, folds=2, parameters={"max_iter": 2})
+    short = {"max_iter": 2}
+    tuned = tables.tune(homes(80), GOALS, trials=2, folds=2, out=tmp_path / "study", parameters=short)
     assert tuned.measure == "standardized RMSE"
     assert 0 < tuned.value < 2
 
