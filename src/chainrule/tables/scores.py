@@ -73,7 +73,10 @@ def of_schema(schema: Schema, y: Array, predictions: Array, p: Array | None = No
         return measure(schema.task, y, predictions, p, schema.classes)
     each = [measure("regression", *pair, None) for pair in zip(y.T, predictions.T, strict=True)]
     names = [f" of {column.name}" for column in schema.targets]
-    return {"R²": float(np.mean([of["R²"] for of in each]))} | {
+    from sklearn.metrics import r2_score  # noqa: PLC0415  (start-up time)
+
+    mean = math.nan if any(math.isnan(of["R²"]) for of in each) else float(r2_score(y, predictions))
+    return {"R²": mean} | {
         f"{score}{name}": of[score] for score in each[0] for name, of in zip(names, each, strict=True)
     }
 
