@@ -23,6 +23,7 @@ extensions = [
     "gallery",
     "layer_pages",
     "api_pages",
+    "formulas",
     "katex_math",
     "repository",
 ]

@@ -108,6 +108,20 @@ def module_page(module: str, title: str, names: list[Name]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def signature(
+    _app: Any, kind: str, _name: str, thing: Any, _options: Any, arguments: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """Return a class's arguments as ``help()`` gives them, where __new__ has others."""
+    if kind != "class" or issubclass(thing, Exception):
+        return arguments, returned
+    try:
+        parameters = inspect.signature(thing).parameters.values()
+    except ValueError:
+        return arguments, returned
+    bare = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in parameters]
+    return str(inspect.Signature(bare)), returned
+
+
 def build(_app: Any) -> None:
     """Write docs/api."""
     written = [API / "index.md"]
@@ -122,5 +136,6 @@ def build(_app: Any) -> None:
 
 def setup(app: Any) -> dict[str, Any]:
     """Write the pages before Sphinx looks for them."""
+    app.connect("autodoc-process-signature", signature)
     app.connect("builder-inited", build, priority=600)  # after those of the layers, to which these pages link
     return {"parallel_read_safe": True, "parallel_write_safe": True}
