@@ -21,6 +21,7 @@ extensions = [
     "sphinx.ext.viewcode",
     "numpydoc",
     "gallery",
+    "notebooks",
     "layer_pages",
     "api_pages",
     "formulas",
@@ -41,7 +42,6 @@ nb_execution_mode = "auto"
 nb_execution_raise_on_error = True
 nb_execution_show_tb = True
 nb_execution_timeout = 120
-nb_execution_excludepatterns: list[str] = []
 nb_merge_streams = True
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # no page has widgets, and these scripts would come from elsewhere
 suppress_warnings = ["toc.not_readable"]  # chapters may be written later than the page that lists them
@@ -66,6 +66,7 @@ html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 5,
     "navbar_end": ["theme-switcher"],
+    "article_header_end": ["notebook"],
     "navbar_persistent": ["search-button"],
     "show_nav_level": 1,
     "navigation_depth": 2,

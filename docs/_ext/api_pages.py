@@ -52,7 +52,11 @@ def members(cls: type) -> list[str]:
     everywhere = {name.thing for names in public().values() for name in names if isinstance(name.thing, type)}
     found: dict[str, None] = {}
     for base in cls.__mro__:
-        if not base.__module__.startswith("chainrule") or (base is not cls and base in everywhere):
+        if (
+            not base.__module__.startswith("chainrule.")
+            or "._internal." in base.__module__
+            or (base is not cls and base in everywhere)
+        ):
             continue
         try:
             comments = ModuleAnalyzer.for_module(base.__module__).find_attr_docs()

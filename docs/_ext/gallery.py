@@ -98,6 +98,7 @@ def run(script: Path) -> Path:
         "path": script.relative_to(ROOT).as_posix(),
     }
     write(page, PAGE.format(**parts))
+    page.touch()
     return page
 
 

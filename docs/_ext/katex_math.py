@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from docutils import nodes
+from sphinx.util.math import get_node_equation_number
 
 
 def visit_math(writer: Any, node: nodes.math) -> None:
@@ -18,7 +19,11 @@ def visit_math_block(writer: Any, node: nodes.math_block) -> None:
     latex = node.astext().strip()
     if r"\\" in latex and r"\begin" not in latex:
         latex = rf"\begin{{aligned}}{latex}\end{{aligned}}"
-    writer.body.append(writer.starttag(node, "div", writer.encode(latex), CLASS="math notranslate nohighlight"))
+    writer.body.append(writer.starttag(node, "div", CLASS="equation"))
+    writer.body.append(f'<div class="math notranslate nohighlight">{writer.encode(latex)}</div>')
+    if node.get("number"):
+        number = get_node_equation_number(writer, node)
+        writer.body.append(f'<span class="eqno">({number})</span>')
     writer.body.append("</div>\n")
     raise nodes.SkipNode
 
