@@ -462,7 +462,7 @@ class TestEquations:
             assert line in text
         assert all(check.ok for check in trace.checks)
         assert '<mi mathvariant="normal">My Layer</mi>' in trace.html()
-        assert "MyLayer" in trace.markdown() or "My Layer" in trace.markdown()
+        assert r"\mathrm{My\ Layer}" in trace.markdown()  # LaTeX leaves out a plain space
 
     def test_a_custom_class_says_its_own(self):
         class Slopes(Layer):

@@ -25,7 +25,7 @@ ROWS = 2**16  # encoded at a time
 class Unit:
     """The unit of a target of numbers, which the networks learn standardized.
 
-    .. code-block:: text
+    .. formula::
 
         y = center + scale · p                 or, with a shift, exp(center + scale · p) − shift
         low ≤ y ≤ high
@@ -69,7 +69,7 @@ class Unit:
 class Ensemble:
     """Networks that share the encoding of a table and predict their mean.
 
-    .. code-block:: text
+    .. formula::
 
         p = (1 − λ) · meanₘ link(networkₘ(encoding(X))) + λ · link(z W + b)         z: scaled values, without the clip
         y = unit(p)                                                              for numbers

@@ -228,7 +228,7 @@ class Loss(FrozenConfig, ABC):
 class SquaredError(Loss):
     """Squared error, ½ ‖y − t‖².
 
-    .. code-block:: text
+    .. formula::
 
         ℓ = ½ Σₖ (yₖ − tₖ)²           ∂ℓ/∂yₖ = yₖ − tₖ           inverse link: identity
 
@@ -261,7 +261,7 @@ class SquaredError(Loss):
 class AbsoluteError(Loss):
     """Absolute error. It is minimized by the median and is robust to outliers.
 
-    .. code-block:: text
+    .. formula::
 
         ℓ = Σₖ |yₖ − tₖ|           ∂ℓ/∂yₖ = sign(yₖ − tₖ)           inverse link: identity
 
@@ -293,7 +293,7 @@ class AbsoluteError(Loss):
 class Huber(Loss):
     """Huber loss: squared error near the target, absolute error far from it.
 
-    .. code-block:: text
+    .. formula::
 
         e = y − t,  g = min(max(e, −δ), δ)
         ℓ = Σ g (e − g / 2)           equal to ½ e² where |e| <= δ, else δ (|e| − δ / 2)
@@ -341,10 +341,10 @@ class Huber(Loss):
 class Quantile(Loss):
     """Pinball (quantile) loss. It is minimized by the q-quantile of the targets.
 
-    .. code-block:: text
+    .. formula::
 
         e = t − y
-        ℓ = Σ max(q e, (q − 1) e)           ∂ℓ/∂y = −q where e > 0, 1 − q where e < 0           inverse link: identity
+        ℓ = Σ max(q e, (q − 1) e)           ∂ℓ/∂y = −q where e > 0, else 1 − q           inverse link: identity
 
     The derivative is discontinuous at e = 0; 0 is used there. With q = 1/2, this is half the absolute error.
 
@@ -387,7 +387,7 @@ class Quantile(Loss):
 class Poisson(Loss):
     """Half the Poisson deviance, for counts; y is the logarithm of the rate.
 
-    .. code-block:: text
+    .. formula::
 
         ℓ = Σ (e^y − t) − t (y − log t)           ∂ℓ/∂y = e^y − t           inverse link: exp
 
@@ -440,7 +440,7 @@ class Poisson(Loss):
 class SigmoidCrossEntropy(Loss):
     """Sigmoid cross-entropy, for binary classification (one output) or multi-label classification (several outputs).
 
-    .. code-block:: text
+    .. formula::
 
         p = σ(y)
         ℓ = −Σ t log p + (1 − t) log(1 − p) = Σ log(1 + e^y) − t y           ∂ℓ/∂y = p − t           inverse link: σ
@@ -503,7 +503,7 @@ class SigmoidCrossEntropy(Loss):
 class SoftmaxCrossEntropy(Loss):
     """Softmax cross-entropy for multi-class classification: softmax and negative log-likelihood combined.
 
-    .. code-block:: text
+    .. formula::
 
         p = softmax(y)
         ℓ = −Σₖ tₖ log pₖ = log Σₖ e^yₖ − Σₖ tₖ yₖ           ∂ℓ/∂yₖ = pₖ − tₖ           inverse link: softmax

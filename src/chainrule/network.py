@@ -55,9 +55,9 @@ class Engine:
 class Network:
     """A feed-forward network: a sequence of layers followed by a loss.
 
-    .. code-block:: text
+    .. formula::
 
-        y = layerₙ(… layer₁(x))           L = mean over the batch of loss(y, t)
+        y = layerₙ(… layer₁(x))           L = mean loss(y, t)  over the batch
 
     Parameters
     ----------

@@ -101,7 +101,7 @@ class Optimizer(FrozenConfig, ABC):
 class SGD(Optimizer):
     """Stochastic gradient descent.
 
-    .. code-block:: text
+    .. formula::
 
         θ ← θ − η g
 
@@ -131,7 +131,7 @@ class SGD(Optimizer):
 class Momentum(Optimizer):
     """Gradient descent with momentum: a velocity that accumulates past gradients.
 
-    .. code-block:: text
+    .. formula::
 
         v ← μ v − η g
         θ ← θ + v
@@ -185,7 +185,7 @@ class Momentum(Optimizer):
 class Nesterov(Optimizer):
     """Nesterov momentum: the step looks ahead along the velocity.
 
-    .. code-block:: text
+    .. formula::
 
         v ← μ v − η g
         θ ← θ + μ v − η g
@@ -238,7 +238,7 @@ class Nesterov(Optimizer):
 class Adagrad(Optimizer):
     """Adagrad: per-parameter learning rates that shrink as squared gradients accumulate.
 
-    .. code-block:: text
+    .. formula::
 
         s ← s + g²
         θ ← θ − η g / (√s + ε)
@@ -287,7 +287,7 @@ class Adagrad(Optimizer):
 class RMSProp(Optimizer):
     """RMSProp: Adagrad with a running mean of squared gradients instead of their sum.
 
-    .. code-block:: text
+    .. formula::
 
         s ← ρ s + (1 − ρ) g²
         θ ← θ − η g / (√s + ε)
@@ -345,7 +345,7 @@ class RMSProp(Optimizer):
 class Adam(Optimizer):
     """Adam: momentum and RMSProp combined, with bias correction.
 
-    .. code-block:: text
+    .. formula::
 
         m ← β₁ m + (1 − β₁) g
         v ← β₂ v + (1 − β₂) g²
@@ -398,7 +398,7 @@ class Adam(Optimizer):
 class AdamW(Optimizer):
     """Adam with decoupled weight decay, which is not rescaled by √v̂.
 
-    .. code-block:: text
+    .. formula::
 
         W ← W − η λ W           for weights, and optionally for biases
         then Adam
@@ -446,7 +446,7 @@ class AdamW(Optimizer):
 class Lion(Optimizer):
     """Lion: the sign of a momentum, so that every parameter moves by η regardless of the size of its gradient.
 
-    .. code-block:: text
+    .. formula::
 
         W ← W − η λ W           for weights
         c = β₁ m + (1 − β₁) g

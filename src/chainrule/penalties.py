@@ -55,7 +55,7 @@ class Constraint(FrozenConfig, ABC):
 class L2(Penalty):
     """L2 (ridge) penalty, the squared Euclidean norm.
 
-    .. code-block:: text
+    .. formula::
 
         ½ λ ‖W‖²           dW += λ W
 
@@ -101,7 +101,7 @@ class L2(Penalty):
 class L1(Penalty):
     """L1 (lasso) penalty, the sum of absolute values. It drives weights to (almost) zero.
 
-    .. code-block:: text
+    .. formula::
 
         λ Σ |W|           dW += λ sign(W),  sign(0) = 0
 
@@ -135,7 +135,7 @@ class L1(Penalty):
 class MaxNorm(Constraint):
     """Max-norm constraint: after each step, every unit's incoming weight vector is projected onto a ball.
 
-    .. code-block:: text
+    .. formula::
 
         w ← w · min(1, limit / ‖w‖)           w: one unit's incoming weights, a column of W
 

@@ -148,9 +148,9 @@ class Step(Schedule):
 class Cosine(Schedule):
     """Cosine decay from 1 to ``end``, updated at every step.
 
-    .. code-block:: text
+    .. formula::
 
-        end + (1 − end) · ½ (1 + cos(π · epoch / epochs))
+        factor = end + (1 − end) · ½ (1 + cos(π · epoch / epochs))
 
     >>> [round(Cosine().factor(epoch, 10), 3) for epoch in (0, 5, 10)]
     [1.0, 0.5, 0.0]

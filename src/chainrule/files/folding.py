@@ -31,10 +31,10 @@ Folded = tuple[Layer, dict[str, Array]]  # a specification and its arrays
 def fold(network: Network) -> Network:
     """Return a network with fewer layers that makes the same predictions as ``network``, to rounding.
 
-    .. code-block:: text
+    .. formula::
 
         Dense or Conv2D, and then BatchNorm:    s = 1 / √(running_var + ε)
-        y = γ s (x W + b − running_mean) + β  =  x W' + b'
+        y = γ s (x W + b − running_mean) + β = x W' + b'
         W' = W γ s        b' = (b − running_mean) γ s + β        one factor for each column (for each filter)
 
         Scale after them:    W' = W γ           b' = b γ

@@ -7,9 +7,8 @@ the closed form of its rule. ``chainrule check`` does all of this on the command
 Three tests, all in float64, whatever the network's dtype:
 
 1. *Along random directions* v over all parameters at once: (L(θ + hv) − L(θ − hv)) / 2h against g·v.
-2. *By order*: |L(θ + hu) − L(θ) − h g·u| must shrink like h² when h is halved. With a wrong gradient it shrinks like
-h¹.
-This test needs no tolerance. It is done over all parameters at once, and within each parameter.
+2. *By order*: ``|L(θ + hu) − L(θ) − h g·u|`` must shrink like h² when h is halved. With a wrong gradient it shrinks
+   like h¹. This test needs no tolerance. It is done over all parameters at once, and within each parameter.
 3. *Entry by entry*, for a sample of each parameter's entries, to locate errors.
 
 At a kink of L (ReLU at 0) the derivative jumps and finite differences are meaningless. A disagreement is therefore

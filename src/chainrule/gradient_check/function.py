@@ -38,7 +38,7 @@ def check_function(
 
     For code that does not use chainrule, such as the network of a from-scratch tutorial with its weights in a dict.
 
-    .. code-block:: text
+    .. formula::
 
         numeric = (L(θ + hv) − L(θ − hv)) / 2h        against        analytic = gradients · v
 

@@ -73,9 +73,9 @@ def check_layer(
 ) -> LayerReport:
     """Check a custom layer: dx, every dW, and the rules of the layer contract; explain any errors.
 
-    .. code-block:: text
+    .. formula::
 
-        L = mean over the rows of ½ ‖layer(x₀ + x) − t‖²           dL/dx, dL/dW at x = 0, in float64
+        L = mean ½ ‖layer(x₀ + x) − t‖²  over the rows           dL/dx, dL/dW  at x = 0, in float64
 
     The rules, by name: *passes* run and have the right shapes; *dtype*: float32 stays float32; *x and dy* are not
     written to, nor are *parameters* and other *state* of ``self``; the *seed* decides what is drawn; *planned buffers*

@@ -64,7 +64,7 @@ class OptimizerReport(Report):
 def check_optimizer(optimizer: Any, rule: str | None = None, *, steps: int = 20) -> OptimizerReport:
     """Check an optimizer against the closed form of its rule on a quadratic, and explain any errors.
 
-    .. code-block:: text
+    .. formula::
 
         L(θ) = ½ Σ aᵢ (θᵢ − cᵢ)²        g = a (θ − c)        θ after 1, 2, … steps: closed form against optimizer
 

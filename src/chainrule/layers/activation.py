@@ -51,7 +51,7 @@ class Activation(Layer, ABC):
 class Identity(Activation):
     """Identity activation (no activation).
 
-    .. code-block:: text
+    .. formula::
 
         y = x           dy/dx = 1
 
@@ -75,7 +75,7 @@ class Identity(Activation):
 class ReLU(Activation):
     """Rectified linear unit (ReLU).
 
-    .. code-block:: text
+    .. formula::
 
         y = max(x, 0)           dy/dx = 1 where x > 0, else 0
 
@@ -105,7 +105,7 @@ class ReLU(Activation):
 class LeakyReLU(Activation):
     """Leaky rectified linear unit, with a small slope for negative inputs.
 
-    .. code-block:: text
+    .. formula::
 
         y = x where x > 0, else a x           dy/dx = 1 where x > 0, else a           a = negative_slope
 
@@ -144,7 +144,7 @@ class LeakyReLU(Activation):
 class PReLU(Activation):
     """Parametric rectified linear unit: LeakyReLU with a learned slope for each feature (each channel).
 
-    .. code-block:: text
+    .. formula::
 
         y = max(x, 0) + α min(x, 0)           dy/dx = 1 where x > 0, else α
 
@@ -224,7 +224,7 @@ class PReLU(Activation):
 class ELU(Activation):
     """Exponential linear unit (ELU).
 
-    .. code-block:: text
+    .. formula::
 
         y = x where x > 0, else α (eˣ − 1)           dy/dx = 1 where x > 0, else α eˣ = y + α
 
@@ -263,7 +263,7 @@ class ELU(Activation):
 class SELU(Activation):
     """Scaled exponential linear unit (self-normalizing): activations converge towards mean 0 and variance 1.
 
-    .. code-block:: text
+    .. formula::
 
         y = λ x where x > 0, else λ α (eˣ − 1)           dy/dx = λ where x > 0, else y + λ α
         α = 1.6732632423543772,  λ = 1.0507009873554805
@@ -298,7 +298,7 @@ class SELU(Activation):
 class Sigmoid(Activation):
     """The logistic function.
 
-    .. code-block:: text
+    .. formula::
 
         y = σ(x) = 1 / (1 + e⁻ˣ)           dy/dx = y (1 − y)
 
@@ -326,7 +326,7 @@ class Sigmoid(Activation):
 class Tanh(Activation):
     """The hyperbolic tangent.
 
-    .. code-block:: text
+    .. formula::
 
         y = tanh(x)           dy/dx = 1 − y²
 
@@ -352,7 +352,7 @@ class Tanh(Activation):
 class HardSigmoid(Activation):
     """Hard sigmoid: a piecewise linear sigmoid with three segments.
 
-    .. code-block:: text
+    .. formula::
 
         y = min(max(x / 6 + 1/2, 0), 1)           dy/dx = 1/6 where 0 < y < 1, else 0
 
@@ -386,7 +386,7 @@ class HardSigmoid(Activation):
 class Softplus(Activation):
     """Softplus, a smooth ReLU whose derivative is the logistic function.
 
-    .. code-block:: text
+    .. formula::
 
         y = log(1 + eˣ)           dy/dx = σ(x)
 
@@ -415,7 +415,7 @@ class Softplus(Activation):
 class SiLU(Activation):
     """Sigmoid linear unit, also called swish.
 
-    .. code-block:: text
+    .. formula::
 
         y = x σ(x)           dy/dx = σ(x) + y (1 − σ(x))
 
@@ -449,7 +449,7 @@ class SiLU(Activation):
 class GELU(Activation):
     """Gaussian error linear unit: x times the probability that a standard normal variable is below x.
 
-    .. code-block:: text
+    .. formula::
 
         approximate="none":   y = x Φ(x),  Φ(x) = ½ (1 + erf(x / √2))
                               dy/dx = Φ(x) + x φ(x),  φ(x) = e^(−x²/2) / √(2π)
@@ -517,7 +517,7 @@ class GELU(Activation):
 class Mish(Activation):
     """Mish: x times tanh(softplus(x)).
 
-    .. code-block:: text
+    .. formula::
 
         y = x w,  w = tanh(log(1 + eˣ))           dy/dx = w + x (1 − w²) σ(x)
 
@@ -562,7 +562,7 @@ class Mish(Activation):
 class Softmax(Activation):
     """Softmax over the last axis. The backward pass uses the full Jacobian, so it is correct with any loss.
 
-    .. code-block:: text
+    .. formula::
 
         yᵢ = e^xᵢ / Σₖ e^xₖ           ∂yᵢ/∂xⱼ = yᵢ (δᵢⱼ − yⱼ)           dxⱼ = yⱼ (dyⱼ − Σᵢ dyᵢ yᵢ)
 

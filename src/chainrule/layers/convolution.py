@@ -25,10 +25,11 @@ PRODUCTS = 16  # multiplications of a matrix product in the time of copying one 
 class Conv2D(Layer):
     """2-D convolution: a Dense layer with shared weights, applied to every window of an image.
 
-    .. code-block:: text
+    .. formula::
 
-        c(n, r, q) = the kh · kw · channels values of the window at row r, column q of image n, as one row
-        y = c W + b            for every window: y[n, r, q, f] = b[f] + Σᵢⱼₖ x[n, r s + i d, q s + j d, k] W[i, j, k, f]
+        c: the kh · kw · channels values of the window at row r, column q of image n, as one row
+        y = c W + b            for every window
+        y[n, r, q, f] = b[f] + Σᵢⱼₖ x[n, r s + i d, q s + j d, k] W[i, j, k, f]
 
         y has (height + padding − d (kh − 1) − 1) // s + 1 rows, and columns alike; padding counts both sides
 

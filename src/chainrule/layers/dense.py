@@ -21,7 +21,7 @@ __all__ = ["Dense"]
 class Dense(Layer):
     """Fully connected layer.
 
-    .. code-block:: text
+    .. formula::
 
         y = x W + b
 

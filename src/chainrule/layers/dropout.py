@@ -22,7 +22,7 @@ __all__ = ["Dropout", "Dropout2D"]
 class Dropout(Layer):
     """Inverted dropout: in training, each value is zeroed with probability ``rate`` and the others are scaled up.
 
-    .. code-block:: text
+    .. formula::
 
         keep = 1 − rate
         m ~ Bernoulli(keep) / keep          one draw per value; E[m] = 1
@@ -88,7 +88,7 @@ class Dropout(Layer):
 class Dropout2D(Layer):
     """Dropout of whole channels. Neighboring pixels are correlated, so dropping single ones has little effect.
 
-    .. code-block:: text
+    .. formula::
 
         keep = 1 − rate
         m ~ Bernoulli(keep) / keep          one draw per channel of each image

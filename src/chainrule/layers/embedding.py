@@ -25,12 +25,12 @@ MAX_INPUTS = 1_000_000  # columns of x; some lists of them are made before there
 class Embedding(Layer):
     """Embedding: a column of category numbers is replaced by a learned vector for each category.
 
-    .. code-block:: text
+    .. formula::
 
         y = [the other columns of x, W₀[x₀], W₁[x₁], …]       W stacks the tables of all columns
 
-        dW[k] = Σ dy over the rows and columns with category k
-        dx = dy for the other columns, 0 for these: there is no derivative with respect to a category
+        dW[k] = Σ dy           over the rows and columns with category k
+        dx = dy                for the other columns, 0 for these: there is no derivative with respect to a category
 
     Equivalent to a product of one-hot rows with W, without the zeros.
 

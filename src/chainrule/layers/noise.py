@@ -21,7 +21,7 @@ __all__ = ["GaussianNoise"]
 class GaussianNoise(Layer):
     """Additive Gaussian noise in training, a regularizer.
 
-    .. code-block:: text
+    .. formula::
 
         n ~ Normal(0, deviation²)           one draw per value
         y = x + n       in training         y = x       in prediction

@@ -24,7 +24,7 @@ __all__ = ["BatchNorm", "LayerNorm", "RMSNorm"]
 class BatchNorm(Layer):
     """Batch normalization: each feature is scaled to mean 0 and variance 1 over the batch, then by a learned γ and β.
 
-    .. code-block:: text
+    .. formula::
 
         in training, over the N values of a feature (for a channel, rows times positions):
         μ = Σ x / N        σ² = Σ (x − μ)² / N        s = 1 / √(σ² + ε)
@@ -35,9 +35,9 @@ class BatchNorm(Layer):
 
         after the step, k = momentum:
         running_mean ← k running_mean + (1 − k) μ
-        running_var  ← k running_var  + (1 − k) σ² N / (N − 1)
+        running_var ← k running_var + (1 − k) σ² N / (N − 1)
 
-        in prediction: x̂ = (x − running_mean) / √(running_var + ε), and dx = γ s dy
+        in prediction:    x̂ = (x − running_mean) / √(running_var + ε)    dx = γ s dy
 
     Derivation of dx: every x of a feature also changes μ and σ². dy γ s is the direct term; subtracting its mean
     accounts for μ, and subtracting its component along x̂ accounts for σ².
@@ -158,7 +158,7 @@ class BatchNorm(Layer):
 class LayerNorm(Layer):
     """Layer normalization: the features of each sample are scaled to mean 0 and variance 1, then by a learned γ and β.
 
-    .. code-block:: text
+    .. formula::
 
         over the F features of one row (or one position):
         μ = Σ x / F        σ² = Σ (x − μ)² / F        s = 1 / √(σ² + ε)
@@ -247,7 +247,7 @@ class LayerNorm(Layer):
 class RMSNorm(Layer):
     """Root mean square normalization: each sample is divided by the RMS of its features, then scaled by a learned γ.
 
-    .. code-block:: text
+    .. formula::
 
         over the F features of one row (or one position):
         s = 1 / √(Σ x² / F + ε)        x̂ = x s        y = γ x̂

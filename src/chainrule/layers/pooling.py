@@ -22,10 +22,10 @@ __all__ = ["AveragePool2D", "GlobalAveragePool2D", "MaxPool2D"]
 class MaxPool2D(Layer):
     """Maximum pooling: the largest value of every window, for each channel.
 
-    .. code-block:: text
+    .. formula::
 
-        y = max over the window of x          (height + padding − k) // s + 1 rows, and columns alike
-        dx = dy at the maximum, 0 elsewhere; summed if a pixel is the maximum of several windows
+        y = max x          over the window; (height + padding − k) // s + 1 rows, and columns alike
+        dx = dy            at the maximum, 0 elsewhere; summed if a pixel is the maximum of several windows
 
     Among equal maxima, the first in the window, row by row, receives dy.
 
@@ -107,7 +107,7 @@ class MaxPool2D(Layer):
 class AveragePool2D(Layer):
     """Average pooling: the mean of every window, for each channel.
 
-    .. code-block:: text
+    .. formula::
 
         y = Σ x / m            over the m pixels of the image in the window; output shape as for MaxPool2D
         dx = Σ dy / m          over the windows that contain the pixel
@@ -191,7 +191,7 @@ class AveragePool2D(Layer):
 class GlobalAveragePool2D(Layer):
     """Global average pooling: the mean of every channel over the whole image.
 
-    .. code-block:: text
+    .. formula::
 
         y = Σ x / m            over the m = height · width pixels: (batch, channels)
         dx = dy / m            for every pixel

@@ -23,10 +23,10 @@ __all__ = ["Flatten", "Reshape"]
 class Flatten(Layer):
     """Flatten each sample to one row, with the last axis varying fastest.
 
-    .. code-block:: text
+    .. formula::
 
-        y = x, as (batch, height · width · channels)
-        dx = dy, as x was
+        y = x            as (batch, height · width · channels)
+        dx = dy          as x was
 
     Examples
     --------
@@ -54,10 +54,10 @@ class Flatten(Layer):
 class Reshape(Layer):
     """Reshape each sample, for example rows of 784 pixels to images.
 
-    .. code-block:: text
+    .. formula::
 
-        y = x, as (batch, *shape)
-        dx = dy, as x was
+        y = x            as (batch, ...shape)
+        dx = dy          as x was
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ __all__ = ["Residual"]
 class Residual(Layer):
     """Residual block: a sequence of layers whose input is added to their output.
 
-    .. code-block:: text
+    .. formula::
 
         y = x + f(x)          f(x) = layerₙ(… layer₁(x))
 

@@ -23,7 +23,7 @@ __all__ = ["Scale"]
 class Scale(Layer):
     """A learned factor for each feature (each channel), known as LayerScale.
 
-    .. code-block:: text
+    .. formula::
 
         y = γ x
 

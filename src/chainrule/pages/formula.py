@@ -19,27 +19,31 @@ GREEK = {
     "α": "alpha", "β": "beta", "γ": "gamma", "δ": "delta", "ε": "varepsilon", "η": "eta", "θ": "theta", "λ": "lambda",
     "μ": "mu", "π": "pi", "ρ": "rho", "σ": "sigma", "φ": "varphi", "Φ": "Phi", "ℓ": "ell",
 }  # fmt: skip
-OPERATORS = {"−": "-", "·": r"\cdot", "⊙": r"\odot", "~": r"\sim", "≈": r"\approx", "←": r"\leftarrow", "|": "|"}
+OPERATORS = {"−": "-", "·": r"\cdot", "⊙": r"\odot", "~": r"\sim", "≈": r"\approx", "←": r"\leftarrow"}
+OPERATORS |= {"|": "|", "≤": r"\le", "±": r"\pm"}
 OPERATORS |= {sign: sign for sign in "-+=<>,:"}
 NAMED = {"log", "exp", "max", "min", "sin", "cos", "sinh", "cosh", "tanh"}  # functions with a LaTeX command
 FUNCTIONS = NAMED | {"softmax", "sign", "erf", "mean"}
 PARTS = {"½": (1, 2), "⅙": (1, 6)}
-SCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᵗˣʸ₀₁₂₃₄₅₆₇₈₉ᵢⱼₖ", "0123456789−⊤txy0123456789ijk", strict=True))
+SCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᵗˣʸ₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₘₙ", "0123456789−⊤txy0123456789ijkmn", strict=True))
+ACCENTS = {"'": "prime", "\u0302": "hat", "\u0304": "bar"}
 CLOSING = {"(": ")", "[": "]"}
 TOKEN = re.compile(
-    r"(?P<gap>\s*)(?:(?P<big>Σ)|(?P<name>∂?(?:d?[ͱ-Ͽℓ]|[A-Za-z_][A-Za-z_0-9]*)\u0302?'?)|(?P<number>\d+(?:\.\d+)?|[½⅙])"
-    r"|(?P<sub>[₀-₉ᵢⱼₖ]+)|(?P<sup>[⁰¹²³⁴-⁹⁻ᵀᵗˣʸ]+)|(?P<other>\S))"
+    r"(?P<gap>\s*)(?:(?P<big>Σ)|(?P<name>∂?(?:d?[ͱ-Ͽℓ]|[A-Za-z_][A-Za-z_0-9]*)[\u0302\u0304]?'?)|(?P<number>\d+(?:\.\d+)?|[½⅙])"
+    r"|(?P<sub>[₀-₉ᵢⱼₖₘₙ]+)|(?P<sup>[⁰¹²³⁴-⁹⁻ᵀᵗˣʸ]+)|(?P<other>\S))"
 )
 LATEX = {
-    "frac": r"\frac{{{}}}{{{}}}", "sqrt": r"\sqrt{{{}}}", "hat": r"\hat{{{}}}", "sub": "{}_{{{}}}", "sup": "{}^{{{}}}",
-    "both": "{}_{{{}}}^{{{}}}", "under": "{}_{{{}}}", "thin": r"\,", "next": r",\quad ", "words": r"\;\text{{{}}}",
+    "frac": r"\frac{{{}}}{{{}}}", "sqrt": r"\sqrt{{{}}}", "hat": r"\hat{{{}}}", "bar": r"\bar{{{}}}",
+    "sub": "{}_{{{}}}", "sup": "{}^{{{}}}", "both": "{}_{{{}}}^{{{}}}", "under": "{}_{{{}}}",
+    "thin": r"\,", "next": r",\quad ", "words": r"\;\text{{{}}}",
     "roman": r"\mathrm{{{}}}", "function": r"\operatorname{{{}}}", "letter": "{}", "number": "{}", "sum": r"\sum",
     "flat": "{}{}{}", "tall": r"\left{} {} \right{}", "partial": r"\partial {}", "prime": r"{}^{{\prime}}",
     "cases": r"\begin{{cases}} {} & {} \\ {} & \text{{otherwise}} \end{{cases}}", "operator": " {} ", "top": r"\top",
 }  # fmt: skip
 MATHML = {
     "frac": "<mfrac><mrow>{}</mrow><mrow>{}</mrow></mfrac>", "sqrt": "<msqrt>{}</msqrt>",
-    "hat": '<mover accent="true">{}<mo>^</mo></mover>', "sub": "<msub>{}<mrow>{}</mrow></msub>",
+    "hat": '<mover accent="true">{}<mo>^</mo></mover>', "bar": '<mover accent="true">{}<mo>¯</mo></mover>',
+    "sub": "<msub>{}<mrow>{}</mrow></msub>",
     "sup": "<msup>{}<mrow>{}</mrow></msup>", "both": "<msubsup>{}<mrow>{}</mrow><mrow>{}</mrow></msubsup>",
     "under": "<munder>{}<mrow>{}</mrow></munder>", "thin": '<mspace width="0.17em"></mspace>',
     "next": '<mo>,</mo><mspace width="1em"></mspace>', "words": "<mtext>\u00a0{}</mtext>",
@@ -233,12 +237,12 @@ class _Setter:
         """Typeset a letter, a differential, a function or a word."""
         if name[0] == "∂":
             return self.put("partial", self.name(name[1:]))
-        if name[-1] in "'\u0302":
-            return self.put("prime" if name[-1] == "'" else "hat", self.name(name[:-1]))
+        if name[-1] in ACCENTS:
+            return self.put(ACCENTS[name[-1]], self.name(name[:-1]))
         if len(name) == 2 and name[0] == "d":
             return self.put("roman", "d") + self.name(name[1])
         if len(name) == 1:
             return self.put("letter", rf"\{GREEK[name]}" if self.form is LATEX and name in GREEK else name)
         if name in FUNCTIONS:
             return rf"\{name}" if self.form is LATEX and name in NAMED else self.put("function", name)
-        return self.put("roman", name.replace("_", " "))
+        return self.put("roman", name.replace("_", r"\ " if self.form is LATEX else " "))

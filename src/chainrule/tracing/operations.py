@@ -38,7 +38,7 @@ class Check(NamedTuple):
 
     @property
     def relative(self) -> float:
-        """The relative difference |analytic − numeric| / max(|analytic|, |numeric|); 0 if both are 0."""
+        """The relative difference ``|analytic − numeric| / max(|analytic|, |numeric|)``; 0 if both are 0."""
         difference = abs(self.analytic - self.numeric)
         return difference / max(abs(self.analytic), abs(self.numeric)) if difference else 0.0
 

@@ -54,7 +54,7 @@ class Augmentation(FrozenConfig, ABC):
 class RandomShift(Augmentation):
     """Shift every image by a random number of pixels, up or down and left or right.
 
-    .. code-block:: text
+    .. formula::
 
         x'[i, j] = x[i + a, j + b]           a, b uniform in {−pixels, …, pixels}; fill outside the image
 
@@ -140,11 +140,11 @@ class RandomShift(Augmentation):
 class Mixup(Augmentation):
     """Mix every row with another row of its batch, and their targets in the same proportion.
 
-    .. code-block:: text
+    .. formula::
 
-        λ ~ Beta(α, α), one per batch;  π a random permutation of its rows
-        x'ᵢ = λ xᵢ + (1 − λ) x_π(i)
-        t'ᵢ = λ tᵢ + (1 − λ) t_π(i)           with labels one-hot
+        λ ~ Beta(α, α)                  one per batch
+        x'ᵢ = λ xᵢ + (1 − λ) xⱼ         j: the row in place i of a random permutation of the batch
+        t'ᵢ = λ tᵢ + (1 − λ) tⱼ         with labels one-hot
 
     For losses that are linear in t (cross-entropies), the loss is then exactly λ ℓ(y, tᵢ) + (1 − λ) ℓ(y, t_π(i)). With
     sample weights, each term has its own weight: w'ᵢ = λ wᵢ + (1 − λ) w_π(i), and t' is mixed in that proportion.

@@ -110,7 +110,7 @@ def averaged(run: Run, callbacks: Sequence[Callback]) -> Iterator[None]:
 class EMA(WeightAverage):
     """Exponential moving average of the parameters over the steps.
 
-    .. code-block:: text
+    .. formula::
 
         m ← d m + (1 − d) θ           after every step, from m = 0
         θ̄ = m / (1 − dᵗ)              t = 1, 2, … steps
@@ -186,7 +186,7 @@ class EMA(WeightAverage):
 class SWA(WeightAverage):
     """Stochastic weight averaging: the mean of the parameters at the ends of the last epochs.
 
-    .. code-block:: text
+    .. formula::
 
         θ̄ ← θ̄ + (θ − θ̄) / n           after epochs start, start + every, …;  n = 1, 2, …
 
@@ -263,7 +263,7 @@ def measure_statistics(
 ) -> None:
     """Recompute the running statistics of layers such as BatchNorm with the current parameters.
 
-    .. code-block:: text
+    .. formula::
 
         statistics ← Σ nᵢ (those of batch i) / Σ nᵢ           nᵢ rows in batch i
 

@@ -70,7 +70,7 @@ def lr_range_test(
 ) -> RangeTest:
     """Train a copy of ``network`` with a learning rate that grows at each step, and return the losses by rate.
 
-    .. code-block:: text
+    .. formula::
 
         ηᵢ = low · (high / low)^(i / (steps − 1))           i = 0, 1, …, steps − 1
 
