@@ -6,6 +6,7 @@ Chapters are found, not listed: every page in docs/book whose front matter says 
 from __future__ import annotations
 
 import ast
+import linecache
 import re
 import textwrap
 import warnings
@@ -89,10 +90,12 @@ def blocks(text):
 
 def run(cell, namespace):
     """Run a cell as a notebook does: show its last expression, and return whether it made a picture."""
-    tree = ast.parse("\n" * (cell.line - 1) + cell.code, cell.page)
+    source, name = "\n" * (cell.line - 1) + cell.code, f"<{cell.page}, cell {cell.number}>"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)  # for inspect.getsource
+    tree = ast.parse(source, name)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, cell.page, "exec"), namespace)
-    value = eval(compile(ast.Expression(last.value), cell.page, "eval"), namespace) if last else None
+    exec(compile(tree, name, "exec"), namespace)
+    value = eval(compile(ast.Expression(last.value), name, "eval"), namespace) if last else None
     shown = getattr(value, "_repr_html_", value.__repr__)
     shown()
     pictures = bool(plt.get_fignums()) or isinstance(value, Figure)
