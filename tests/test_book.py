@@ -17,6 +17,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import pytest
 from matplotlib.figure import Figure
+from threadpoolctl import threadpool_limits
 
 BOOK = Path(__file__).parents[1] / "docs" / "book"
 PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted(BOOK.glob("*.md"))}
@@ -111,7 +112,8 @@ def test_the_cells_run_in_order_and_twice(page, tmp_path, monkeypatch, capsys):
     monkeypatch.delenv("DISPLAY", raising=False)  # plt.show() says nothing without one
     mpl.use("Agg")
     namespace = {"__name__": "__main__"}
-    with mpl.rc_context(), warnings.catch_warnings():
+    # One thread: several wait for each other where other tests use the cores.
+    with mpl.rc_context(), warnings.catch_warnings(), threadpool_limits(1, "blas"):
         warnings.simplefilter("error")
         for time in ("first", "second"):
             for cell in cells(page):
