@@ -614,7 +614,9 @@ class TestRenderings:
         trace = cr.trace(network, [0.0, 1.0, 0.5, 0.0, 0.0, 1.0], 1, image_shape=(2, 3))
         assert "    ██▒▒" in trace.text()
         assert trace.html().count("<svg") == 2
-        assert '<rect x="1" y="0" width="1" height="1" fill="currentColor" fill-opacity="1.00"/>' in trace.html()
+        black, gray = "M1 0h1v1h-1zM2 1h1v1h-1z", "M2 0h1v1h-1z"
+        assert f'<path fill="currentColor" fill-opacity="1" d="{black}"/>' in trace.html()
+        assert f'<path fill="currentColor" fill-opacity="0.5" d="{gray}"/>' in trace.html()
 
     def test_an_image_is_drawn_without_being_asked_and_so_is_every_channel(self):
         network = cr.Network(
