@@ -156,6 +156,7 @@ def svg(picture: Picture, largest: float | None = None) -> str:
     height, width = image.shape
     low, high = (0.0, np.abs(image).max() if largest is None else largest) if signed else (image.min(), image.max())
     density = (np.abs(image) if signed else image - low) / (float(high - low) or 1.0)
+    kinds: tuple[tuple[str, Array], ...]
     if signed:
         kinds = (('class="p"', density * (image > 0)), ('class="n"', density * (image < 0)))
     else:

@@ -29,7 +29,7 @@ def curve(history: Mapping[str, Sequence[float]], name: str, lines: Sequence[tup
     if not len(known):
         return None
     low, high = float(known.min()), float(known.max())
-    log = low > 0 and high > LOG * low
+    log = name != "learning rate" and low > 0 and high > LOG * low
     if low == high:
         low, high = low - (abs(low) or 1) * 0.05, high + (abs(high) or 1) * 0.05
     margin = 0.0 if log else 0.04 * (high - low)

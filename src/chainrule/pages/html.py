@@ -37,8 +37,8 @@ def page(title: str, about: str, blocks: Sequence[b.Block]) -> str:
 
 
 @cache
-def _style() -> str:
-    return files("chainrule").joinpath("pages", "page.css").read_text(encoding="utf-8")
+def _style(name: str) -> str:
+    return files("chainrule").joinpath("pages", name).read_text(encoding="utf-8")
 
 
 def fragment(title: str, about: str, blocks: Sequence[b.Block]) -> str:
@@ -46,7 +46,7 @@ def fragment(title: str, about: str, blocks: Sequence[b.Block]) -> str:
     sections = [block for block in blocks if isinstance(block, b.Heading) and block.anchor]
     links = "".join(f'<li><a href="#{_text(h.anchor)}">{_text(h.text)}</a></li>' for h in sections)
     parts = [
-        f"<style>\n{_style()}</style>",
+        f"<style>\n{_style('page.css')}</style>",
         f'<div class="chainrule-page"><header><h1>{_text(title)}</h1>',
         f'<p class="soft">{_text(about)}</p><nav aria-label="Contents"><ul>{links}</ul></nav></header>',
     ]
@@ -58,6 +58,17 @@ def fragment(title: str, about: str, blocks: Sequence[b.Block]) -> str:
             open_section = True
         parts.append(_block(block))
     return "\n".join([*parts, "</section>" * open_section + "</div>\n"])
+
+
+def output(name: str, about: str, blocks: Sequence[b.Block]) -> str:
+    """Return the output of a notebook's cell, in the colors of the notebook.
+
+    >>> "<p><b>a &lt; b</b> about it</p></div>" in output("a < b", "about it", [])
+    True
+    """
+    body = "".join(map(_block, blocks))
+    style = f"<style>\n{_style('output.css')}</style>"
+    return f'{style}<div class="chainrule-output"><p><b>{_text(name)}</b> {_text(about)}</p>{body}</div>'
 
 
 def _block(block: b.Block) -> str:  # noqa: C901, PLR0911  (one for each kind of block)
@@ -144,10 +155,14 @@ def _figure(figure: b.Figure) -> str:
         f"{_text(name)}</li>"
         for kind, name in figure.key
     )
+    caption = _joined(figure.caption, figure.look)
     return (
-        f'<figure class="card"><h3>{_text(figure.title)}</h3>'
+        '<figure class="card">'
+        + (f"<h3>{_text(figure.title)}</h3>" if figure.title else "")
         + (f'<ul class="key">{key}</ul>' if key else "")
-        + f"{figure.svg}<figcaption>{_text(_joined(figure.caption, figure.look))}</figcaption></figure>"
+        + figure.svg
+        + (f"<figcaption>{_text(caption)}</figcaption>" if caption else "")
+        + "</figure>"
     )
 
 
