@@ -210,7 +210,7 @@ class Progress(Callback):
     Parameters
     ----------
     every : int
-        Number of epochs between lines, or updates of the bar. The last epoch is always shown.
+        Number of epochs between lines. The last epoch is always printed. The bar follows every epoch.
     file : text file, optional
         Output file for the lines; standard output by default, which is a bar where it goes to a notebook's cell.
 
@@ -235,11 +235,10 @@ class Progress(Callback):
             self._bar.show(0, run.epochs, [])
 
     def on_epoch(self, run: Run) -> None:
-        if run.epoch % self.every == 0 or run.epoch == run.epochs or run.stopped:
-            if self._bar is None:
-                self._print(f"epoch {run.epoch}/{run.epochs}  {'  '.join(described(run.history.last()))}")
-            else:
-                self._bar.show(run.epoch, run.epochs, described(run.history.last(), seconds=False))
+        if self._bar is not None:
+            self._bar.show(run.epoch, run.epochs, described(run.history.last(), seconds=False))
+        elif run.epoch % self.every == 0 or run.epoch == run.epochs or run.stopped:
+            self._print(f"epoch {run.epoch}/{run.epochs}  {'  '.join(described(run.history.last()))}")
 
     def on_end(self, run: Run) -> None:
         stopped = [f"stopped: {run.stopped}"] if run.stopped else []
