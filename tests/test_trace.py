@@ -431,7 +431,7 @@ class TestEquations:
         optimizer.update(expected.theta, grad, optimizer.start(expected.theta, expected.weights))
         np.testing.assert_array_equal(update["W after"], expected.layers[2].W)
         for line in update.worked:
-            assert "←" in line
+            assert "←" in line or line.startswith(("m̂ of ", "v̂ of "))
 
     def test_a_class_of_ones_own_has_generic_ones(self):
         class My_Layer(Layer):  # noqa: N801
@@ -767,7 +767,7 @@ def test_the_text_in_the_document_is_what_is_printed(tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "trace.md", "exec"), {})
     printed = capsys.readouterr().out
-    rounding = re.compile(r"relative difference \S+:")  # its last digits are the machine's
+    rounding = re.compile(r"relative difference \S+:|, line \d+$", re.MULTILINE)  # the last digits are the machine's
     assert rounding.sub("", excerpt) in rounding.sub("", printed)
 
 

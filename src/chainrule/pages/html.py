@@ -81,7 +81,9 @@ def _block(block: b.Block) -> str:  # noqa: C901, PLR0911  (one for each kind of
             return f"<p{kind}>{_text(_joined(block.text, block.look))}</p>"
         case b.Code():
             lines = "\n".join(map(escaped, block.text.splitlines()))
-            return f"<pre><code>{lines}</code></pre>"
+            title = f"<figcaption>{_text(block.title)}</figcaption>"
+            code = f"<pre><code>{lines}</code></pre>"
+            return f'<figure class="source">{title}{code}</figure>' if block.title else code
         case b.Formula():
             formula, *words = re.split("(?<!,)  ", block.text, maxsplit=1)  # words may stand on their own line
             return f'<div class="equation">{mathml(formula, display=True)} {_tagged("small", words)}</div>'
@@ -108,7 +110,7 @@ def _block(block: b.Block) -> str:  # noqa: C901, PLR0911  (one for each kind of
             kind = " arrays" if any(isinstance(figure, b.Matrix) for figure in block.figures) else kind
             return f'<div class="figures{kind}">{"".join(map(_block, block.figures))}</div>'
         case b.Card():
-            rules, blocks = ("".join(map(_block, part)) for part in (block.rules, block.blocks))
+            rules, blocks = ("".join(map(_block, part)) for part in (block.rules, (*block.code, *block.blocks)))
             return (
                 f'<section class="step"><header><b>{_text(block.place)}</b><h3>{_text(block.title)}</h3><span '
                 f'class="shape">{_text(block.about)}</span></header><div class="body"><div class="rule">{rules}</div>'
