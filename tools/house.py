@@ -28,7 +28,7 @@ FLOORS = [
     ["training"],
     ["pages", "datasets"],
     ["gradient_check"],
-    ["tracing", "plotting"],
+    ["tracing", "plotting", "showing"],
     ["estimators"],
     ["onnx"],
     ["tables"],

@@ -4,6 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from chainrule import initializers, layers, losses, metrics
+from chainrule._internal.showing import Renderer, Shown
 from chainrule._version import __version__
 from chainrule.layers import Layer
 from chainrule.losses import Loss, one_hot
@@ -175,6 +176,15 @@ def _many_rows(network: Network, X: Any) -> Any:
 
 
 Engine.many_rows = staticmethod(_many_rows)  # type: ignore[assignment]
+
+
+def _html(thing: Shown) -> str | None:
+    from chainrule import showing  # noqa: PLC0415  (start-up time: only notebooks show objects)
+
+    return showing.html(thing)
+
+
+Renderer.html = staticmethod(_html)  # type: ignore[assignment]
 
 
 def __dir__() -> list[str]:

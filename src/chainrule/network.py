@@ -13,6 +13,7 @@ from chainrule import losses
 from chainrule._internal.checks import check_count, check_lengths, check_rows, check_seed, check_weights
 from chainrule._internal.memory import owned
 from chainrule._internal.names import named
+from chainrule._internal.showing import Shown
 from chainrule._internal.threads import SMALL, WORTH_ASKING, blas_threads
 from chainrule._internal.typing import Array, ArrayLike, Float, MatrixLike, SparseRows, is_sparse
 from chainrule.advice import warn_link_twice
@@ -52,7 +53,7 @@ class Engine:
         return None
 
 
-class Network:
+class Network(Shown):
     """A feed-forward network: a sequence of layers followed by a loss.
 
     .. formula::

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from chainrule.cli.output import printable, say, tell, write_data
 from chainrule.cli.reading import is_data_set, read_rows
 from chainrule.datasets import Dataset, images
 from chainrule.files.writing import write_atomically
-from chainrule.optimizers import Optimizer
 from chainrule.tracing import Trace
 from chainrule.tracing.example import trace
 
@@ -99,9 +98,12 @@ def to_csv(p: np.ndarray, classes: Sequence[str], files: Sequence[str] | None = 
 
 
 def traced(
-    folder: Path, source: str | None, row: int | None, optimizer: Optimizer, data: Path | None, **of_tables: Any
+    folder: Path, source: str | None, row: int | None, how: Mapping[str, Any], data: Path | None, **of_tables: Any
 ) -> Trace:
-    """Return the worked example of one held-out row; by default, of the one whose class is least probable."""
+    """Return the worked example of one held-out row; by default, of the one whose class is least probable.
+
+    ``how`` has arguments of :func:`chainrule.trace`.
+    """
     _refuse(of_tables)
     if source is not None:
         raise ValueError(f"{source}: the run in {folder} has its own held-out rows: omit the file.")
@@ -116,7 +118,7 @@ def traced(
         raise ValueError(f"--row: expected a held-out row from 0 to {len(rows) - 1}, got {row}.")
     json_output.record(row=row)
     return trace(
-        network, rows.X[row], rows.t[row], optimizer=optimizer, image_shape=config.image_shape,
+        network, rows.X[row], rows.t[row], **how, image_shape=config.image_shape,
         classes=[printable(name) for name in config.classes],
     )  # fmt: skip
 

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from chainrule import optimizers
+from chainrule._internal.names import lookup, public_classes
 from chainrule.cli import json_output
 from chainrule.cli.errors import in_one_sentence
 from chainrule.cli.kinds import commands_of
@@ -25,7 +27,7 @@ from chainrule.cli.options import (
 )
 from chainrule.cli.output import printable, tell, write_data
 from chainrule.cli.predict import check_out
-from chainrule.optimizers import SGD
+from chainrule.optimizers import Optimizer
 from chainrule.tables.sources.names import shown
 
 
@@ -44,7 +46,18 @@ def explain(
             "worst prediction.",
         ),
     ] = None,
-    learning_rate: Annotated[float, option(None, "Learning rate of the final gradient descent step.")] = 0.1,
+    optimizer: Annotated[str, option(None, "Optimizer of the final step, such as sgd, momentum or adam.")] = "sgd",
+    learning_rate: Annotated[
+        float | None,
+        option(None, "Learning rate; the default depends on the optimizer, 0.1 for sgd."),
+    ] = None,
+    steps: Annotated[
+        int, option(None, "Number of optimizer steps: several show the velocity of momentum, for example.")
+    ] = 1,
+    training: Annotated[
+        bool,
+        option(None, "Show the passes of training: with dropout, and the statistics of the batch.", "--training"),
+    ] = False,
     out: Annotated[Path | None, option(None, "Output file: .html, .md (with LaTeX) or .txt.", metavar="FILE")] = None,
     overwrite: Overwrite = False,
     data: Data = None,
@@ -84,18 +97,22 @@ def explain(
     """
     from chainrule.tracing.example import check_ending  # noqa: PLC0415  (start-up time)
 
-    check_bounds("explain", {"learning_rate": learning_rate, "seed": seed})
+    check_bounds("explain", {"learning_rate": learning_rate, "steps": steps, "seed": seed})
+    rule = lookup("optimizer", optimizer, public_classes(optimizers, Optimizer))
+    chosen = rule() if learning_rate is None else rule(learning_rate=learning_rate)
+    how = {"optimizer": chosen, "steps": steps, "training": training}
     if out is not None:
         check_ending(out)
     check_out(out, overwrite=overwrite)
     asked = {"background": background, "label": label, "wanted": wanted, "fixed": fixed or None, "seed": seed}
     given = {name: value for name, value in asked.items() if value is not None} | options.reading()
-    trace = commands_of(folder).traced(folder, file, row, SGD(learning_rate), data, **given)
+    trace = commands_of(folder).traced(folder, file, row, how, data, **given)
     json_output.record(
         folder=folder, source=None if file is None else shown(file), out=out,
         outcome=trace.outcome(0), prediction=trace.prediction[0],
-        classes=trace.classes, loss=trace.value, loss_after=trace.value_after, labeled=trace.labeled,
-        steps=[{"phase": step.phase, "worked": step.worked} for step in trace.steps],
+        classes=trace.classes, loss=trace.value, loss_after=trace.value_after, losses=trace.values,
+        labeled=trace.labeled,
+        steps=[{"number": step.number, "phase": step.phase, "worked": step.worked} for step in trace.steps],
         gradients_agree=all(check.ok for check in trace.checks),
     )  # fmt: skip
     if out is None:
@@ -107,7 +124,7 @@ def explain(
 
 def _print(trace: Any) -> None:
     """Print the text as wide as the terminal, in color on a terminal."""
-    width = max(40, min(shutil.get_terminal_size((100, 0)).columns, 120))
+    width = max(40, min(shutil.get_terminal_size((80, 0)).columns, 120))
     if not sys.stdout.isatty():
         write_data(printable(trace.text(width)))
         return

@@ -39,7 +39,7 @@ REALS: dict[str, dict[str, Any]] = {
     "learning_rate": {"low": 0.0, "open_low": True},
     "minutes": {"low": 0.0, "open_low": True},
 }
-COUNTS = {"image_size": 1, "folds": 2, "epochs": 1, "batch_size": 1, "patience": 0, "rows": 2}
+COUNTS = {"image_size": 1, "folds": 2, "epochs": 1, "batch_size": 1, "patience": 0, "rows": 2, "steps": 1}
 UNBOUNDED = ("max_norm", "clip_norm")  # 0 means no bound
 
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,6 @@ from chainrule.cli.checks import Check
 from chainrule.cli.output import printable, say, tell, write_data
 from chainrule.files.container import has_table
 from chainrule.files.writing import write_atomically
-from chainrule.optimizers import Optimizer
 from chainrule.pages.text import columns
 from chainrule.penalties import Penalty
 from chainrule.tables import SavedRun, Schema, converting, files, load, models, output, predicting, row_inputs, scores
@@ -118,7 +117,7 @@ def traced(
     folder: Path,
     source: str | None,
     row: int | None,
-    optimizer: Optimizer,
+    how: Mapping[str, Any],
     data: Path | None,
     *,
     background: str | None = None,
@@ -128,7 +127,7 @@ def traced(
     seed: int = 0,
     **reads: Any,
 ) -> Trace:
-    """Return the explanation of one row of a file; see :class:`Asked`."""
+    """Return the explanation of one row of a file; see :class:`Asked`. ``how`` has arguments of ``trace``."""
     saved = _loaded(folder, data)
     source = _given(folder, source, "explain", "the file that has the row")
     frame = _read(saved, source, **reads).frame
@@ -147,7 +146,7 @@ def traced(
             found = explanation(model, frame, row, Asked(others, label, wanted, names, seed))
         parts = {"contributions": found.contributions, "counterfactuals": found.counterfactuals}
         json_output.record(**{name: asdict(part) for name, part in parts.items() if part is not None})
-    return explain(saved, frame, row, shown(source), optimizer, explained=found)
+    return explain(saved, frame, row, shown(source), explained=found, **how)
 
 
 def _worst_row(saved: SavedRun, frame: pl.DataFrame, source: str) -> int:

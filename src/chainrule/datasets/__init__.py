@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chainrule._internal.extras import require
+from chainrule._internal.showing import Shown
 from chainrule.datasets import images as _images
 from chainrule.datasets import mnist as _mnist
 
@@ -28,7 +29,7 @@ _DIGITS = tuple("0123456789")
 
 
 @dataclass(frozen=True, eq=False)
-class Dataset:
+class Dataset(Shown):
     """Inputs, labels and class names.
 
     Parameters

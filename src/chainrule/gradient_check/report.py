@@ -8,6 +8,7 @@ from abc import ABC
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from chainrule._internal.showing import Shown
 from chainrule.pages.text import columns
 
 NO_LAW = "the difference matches no known pattern"
@@ -49,7 +50,7 @@ class ParameterCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report(ABC):
+class Report(Shown, ABC):
     """Base of all reports: true if the check passed; prints as a table with a verdict."""
 
     ok: bool

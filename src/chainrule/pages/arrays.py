@@ -16,6 +16,7 @@ NEAR = 3  # columns that always fit
 DEEP = 0.7  # the tint of the largest number of an array
 MAPS = 16  # channels to draw
 FAINT = 0.005  # tints below cannot be seen
+LEVELS = 32  # densities of a pixel
 SHADES = " ░▒▓█"
 
 
@@ -155,14 +156,31 @@ def svg(picture: Picture, largest: float | None = None) -> str:
     height, width = image.shape
     low, high = (0.0, np.abs(image).max() if largest is None else largest) if signed else (image.min(), image.max())
     density = (np.abs(image) if signed else image - low) / (float(high - low) or 1.0)
-    squares = []
-    for i, j in np.argwhere(density >= FAINT).tolist():
-        fill = f'class="{"p" if image[i, j] > 0 else "n"}"' if signed else 'fill="currentColor"'
-        squares.append(f'<rect x="{j}" y="{i}" width="1" height="1" {fill} fill-opacity="{density[i, j]:.2f}"/>')
+    kinds: tuple[tuple[str, Array], ...]
+    if signed:
+        kinds = (('class="p"', density * (image > 0)), ('class="n"', density * (image < 0)))
+    else:
+        kinds = (('fill="currentColor"', density),)
     return (
         f'<svg class="image" role="img" aria-label="{escaped(picture.label)}" viewBox="0 0 {width} {height}" '
-        f'shape-rendering="crispEdges">{"".join(squares)}</svg>'
+        f'shape-rendering="crispEdges">{"".join(pixels(values, kind) for kind, values in kinds)}</svg>'
     )
+
+
+def pixels(density: Array, kind: str) -> str:
+    """Return the squares of an image (height, width) of densities 0 to 1, one path for each of LEVELS densities.
+
+    >>> pixels(np.array([[0.0, 1.0, 1.0], [0.5, 0.0, 0.0]]), 'class="p"')
+    '<path class="p" fill-opacity="0.5" d="M0 1h1v1h-1z"/><path class="p" fill-opacity="1" d="M1 0h2v1h-2z"/>'
+    """
+    level = np.rint(LEVELS * np.nan_to_num(density).clip(0, 1)).astype(int)
+    runs: dict[int, str] = {}
+    for i, row in enumerate(level):
+        starts = np.flatnonzero(np.diff(row, prepend=-1))
+        for j, stop in zip(starts.tolist(), [*starts[1:].tolist(), len(row)], strict=True):
+            if row[j]:
+                runs[int(row[j])] = runs.get(int(row[j]), "") + f"M{j} {i}h{stop - j}v1h-{stop - j}z"
+    return "".join(f'<path {kind} fill-opacity="{n / LEVELS:.3g}" d="{path}"/>' for n, path in sorted(runs.items()))
 
 
 def shaded(image: Array) -> list[str]:

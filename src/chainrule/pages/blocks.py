@@ -47,9 +47,10 @@ class Text:
 
 @dataclass(frozen=True)
 class Code:
-    """Text to type, verbatim."""
+    """Text to type, verbatim; with a ``title``, lines of Python and where they are from."""
 
     text: str
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,14 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Card:
-    """One step of several: its rules on the left, their results on the right."""
+    """One step of several: its rules on the left, their code and their results on the right."""
 
     place: str
     title: str
     about: str
     rules: tuple[Block, ...]
     blocks: tuple[Block, ...]
+    code: tuple[Code, ...] = ()
 
 
 Block = Heading | Text | Code | Table | Figure | Figures | Tiles | Formula | Matrix | Picture | Verdict | Card

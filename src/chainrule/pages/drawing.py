@@ -199,13 +199,18 @@ def spark(shares: Sequence[float]) -> str:
 def thin(x: Array, y: Array, at_most: int = 160) -> tuple[Array, Array]:
     """Thin a long line to at most ``at_most`` points, spaced evenly along it, both ends included.
 
+    With values that are not finite, the points are spaced evenly along x.
+
     >>> x, y = thin(np.linspace(0, 1, 1001), np.zeros(1001), at_most=3)
     >>> x.tolist()
     [0.0, 0.5, 1.0]
     """
     if len(x) <= at_most:
         return x, y
-    spread = [np.ptp(v) or 1.0 for v in (x, y)]
-    way = np.concatenate([[0.0], np.cumsum(np.abs(np.diff(x)) / spread[0] + np.abs(np.diff(y)) / spread[1])])
+    way: Array = np.arange(len(x))
+    if np.isfinite(x).all() and np.isfinite(y).all():
+        u, v = (values / (np.abs(values).max() or 1.0) for values in (x, y))  # to avoid overflow
+        steps = (np.abs(np.diff(values)) / (np.ptp(values) or 1.0) for values in (u, v))
+        way = np.concatenate([[0.0], np.cumsum(sum(steps))])
     keep = np.unique(np.searchsorted(way, np.linspace(0, way[-1], at_most)).clip(0, len(x) - 1))
     return x[keep], y[keep]

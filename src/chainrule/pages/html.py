@@ -37,8 +37,8 @@ def page(title: str, about: str, blocks: Sequence[b.Block]) -> str:
 
 
 @cache
-def _style() -> str:
-    return files("chainrule").joinpath("pages", "page.css").read_text(encoding="utf-8")
+def _style(name: str) -> str:
+    return files("chainrule").joinpath("pages", name).read_text(encoding="utf-8")
 
 
 def fragment(title: str, about: str, blocks: Sequence[b.Block]) -> str:
@@ -46,7 +46,7 @@ def fragment(title: str, about: str, blocks: Sequence[b.Block]) -> str:
     sections = [block for block in blocks if isinstance(block, b.Heading) and block.anchor]
     links = "".join(f'<li><a href="#{_text(h.anchor)}">{_text(h.text)}</a></li>' for h in sections)
     parts = [
-        f"<style>\n{_style()}</style>",
+        f"<style>\n{_style('page.css')}</style>",
         f'<div class="chainrule-page"><header><h1>{_text(title)}</h1>',
         f'<p class="soft">{_text(about)}</p><nav aria-label="Contents"><ul>{links}</ul></nav></header>',
     ]
@@ -60,6 +60,17 @@ def fragment(title: str, about: str, blocks: Sequence[b.Block]) -> str:
     return "\n".join([*parts, "</section>" * open_section + "</div>\n"])
 
 
+def output(name: str, about: str, blocks: Sequence[b.Block]) -> str:
+    """Return the output of a notebook's cell, in the colors of the notebook.
+
+    >>> "<p><b>a &lt; b</b> about it</p></div>" in output("a < b", "about it", [])
+    True
+    """
+    body = "".join(map(_block, blocks))
+    style = f"<style>\n{_style('output.css')}</style>"
+    return f'{style}<div class="chainrule-output"><p><b>{_text(name)}</b> {_text(about)}</p>{body}</div>'
+
+
 def _block(block: b.Block) -> str:  # noqa: C901, PLR0911  (one for each kind of block)
     match block:
         case b.Heading():
@@ -70,7 +81,9 @@ def _block(block: b.Block) -> str:  # noqa: C901, PLR0911  (one for each kind of
             return f"<p{kind}>{_text(_joined(block.text, block.look))}</p>"
         case b.Code():
             lines = "\n".join(map(escaped, block.text.splitlines()))
-            return f"<pre><code>{lines}</code></pre>"
+            title = f"<figcaption>{_text(block.title)}</figcaption>"
+            code = f"<pre><code>{lines}</code></pre>"
+            return f'<figure class="source">{title}{code}</figure>' if block.title else code
         case b.Formula():
             formula, *words = re.split("(?<!,)  ", block.text, maxsplit=1)  # words may stand on their own line
             return f'<div class="equation">{mathml(formula, display=True)} {_tagged("small", words)}</div>'
@@ -97,7 +110,7 @@ def _block(block: b.Block) -> str:  # noqa: C901, PLR0911  (one for each kind of
             kind = " arrays" if any(isinstance(figure, b.Matrix) for figure in block.figures) else kind
             return f'<div class="figures{kind}">{"".join(map(_block, block.figures))}</div>'
         case b.Card():
-            rules, blocks = ("".join(map(_block, part)) for part in (block.rules, block.blocks))
+            rules, blocks = ("".join(map(_block, part)) for part in (block.rules, (*block.code, *block.blocks)))
             return (
                 f'<section class="step"><header><b>{_text(block.place)}</b><h3>{_text(block.title)}</h3><span '
                 f'class="shape">{_text(block.about)}</span></header><div class="body"><div class="rule">{rules}</div>'
@@ -144,10 +157,14 @@ def _figure(figure: b.Figure) -> str:
         f"{_text(name)}</li>"
         for kind, name in figure.key
     )
+    caption = _joined(figure.caption, figure.look)
     return (
-        f'<figure class="card"><h3>{_text(figure.title)}</h3>'
+        '<figure class="card">'
+        + (f"<h3>{_text(figure.title)}</h3>" if figure.title else "")
         + (f'<ul class="key">{key}</ul>' if key else "")
-        + f"{figure.svg}<figcaption>{_text(_joined(figure.caption, figure.look))}</figcaption></figure>"
+        + figure.svg
+        + (f"<figcaption>{_text(caption)}</figcaption>" if caption else "")
+        + "</figure>"
     )
 
 

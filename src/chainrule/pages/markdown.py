@@ -31,7 +31,8 @@ def _block(block: b.Block) -> list[str]:  # noqa: C901, PLR0911, PLR0912  (one f
             return [kinds.get(block.kind, text)]
         case b.Code():
             fence = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", block.text)), default=0))
-            return [f"{fence}text\n{block.text}\n{fence}"]
+            above = [f"{_plain(block.title)}:"] if block.title else []
+            return [*above, f"{fence}{'python' if above else 'text'}\n{block.text}\n{fence}"]
         case b.Tiles():
             lines = (
                 f"- **{_plain(value)}** {_plain(what)}" + f" ({_plain(', '.join(beside))})" * bool(beside)
@@ -60,7 +61,7 @@ def _block(block: b.Block) -> list[str]:  # noqa: C901, PLR0911, PLR0912  (one f
         case b.Card():
             about = f", {_plain(block.about)}" if block.about else ""
             title = f"### {_plain(block.place)}: {_plain(block.title)}{about}"
-            return [title, *(part for inner in (*block.rules, *block.blocks) for part in _block(inner))]
+            return [title, *(part for inner in (*block.rules, *block.code, *block.blocks) for part in _block(inner))]
 
 
 def _table(table: b.Table) -> list[str]:

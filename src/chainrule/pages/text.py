@@ -81,12 +81,20 @@ def _block(block: b.Block, width: int) -> Iterator[Line]:  # noqa: C901, PLR0912
             mark = {"worked": "  ▸ ", "warning": "! "}.get(block.kind, "")
             yield from ((kind, line) for line in _wrapped(block.text, width, mark, "  " * bool(mark)))
         case b.Code():
-            yield from (("", visible(line)) for line in block.text.splitlines())
+            if not block.title:
+                yield from (("", visible(line)) for line in block.text.splitlines())
+                return
+            yield "dim", f"    {visible(block.title)}"[:width]
+            for line in map(visible, block.text.splitlines()):
+                inside = "      " + line[: len(line) - len(line.lstrip())]
+                yield from (("dim", part) for part in _wrapped(line.strip(), width, inside, inside + "    "))
         case b.Formula():
-            yield "equation", f"    {visible(block.text)}"
+            yield from (("equation", line) for line in _wrapped(block.text, width, "    ", "      "))
         case b.Verdict():
             kind, mark = ("good", "ok") if block.ok else ("bad", "??" if block.ok is None else "!!")
-            yield from ((kind, f"  {mark if not i else '  '} {visible(t)}") for i, t in enumerate(block.lines))
+            for i, line in enumerate(block.lines):
+                first = f"  {'  ' if i else mark} "
+                yield from ((kind, part) for part in _wrapped(line, width, first, "       "))
         case b.Tiles():
             for value, what, beside in block.tiles:
                 yield "title", visible(f"{value}  {what}" + f" ({', '.join(beside)})" * bool(beside))
@@ -107,8 +115,9 @@ def _block(block: b.Block, width: int) -> Iterator[Line]:  # noqa: C901, PLR0912
                 yield from [("", "")] * (i > 0 and not isinstance(figure, b.Matrix))
                 yield from _block(figure, width)
         case b.Card():
-            yield "layer", visible(f"{block.place}  {block.title}   {block.about}".rstrip())
-            for inner in (*block.rules, *block.blocks):
+            head = f"{block.place}  {block.title}   {block.about}".rstrip()
+            yield from (("layer", line) for line in _wrapped(head, width, "", "    "))
+            for inner in (*block.rules, *block.code, *block.blocks):
                 soft = isinstance(inner, b.Text) and not inner.kind.startswith("w")
                 yield from ((kind, "    " * soft + line) for kind, line in _block(inner, width - 4 * soft))
 

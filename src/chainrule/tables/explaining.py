@@ -66,6 +66,8 @@ def explain(
     source: str,
     optimizer: Optimizer | None = None,
     *,
+    steps: int = 1,
+    training: bool = False,
     explained: Explanation | None = None,
 ) -> Trace:
     """Return the explanation of one row: contributions of its columns, and the numbers from these to the gradients.
@@ -81,6 +83,10 @@ def explain(
         The name of the table on the page.
     optimizer : Optimizer, optional
         The optimizer for the final step.
+    steps : int
+        Number of its steps.
+    training : bool
+        Whether dropout is active.
     explained : Explanation, optional
         What :func:`explanation` returns for the row, to stand before the numbers.
 
@@ -105,10 +111,13 @@ def explain(
     encoded_names = row_inputs.encoded_names(run.pipeline[-1], names)
     labeled_outputs = schema.task == "multiclass" or (schema.task == "binary" and models.is_ensemble(run.pipeline[-1]))
     classes = [clean(str(label)) for label in schema.classes] if labeled_outputs else None
-    worked = trace(networks[0], inputs, row_inputs.as_learned(run, y), optimizer=optimizer, classes=classes)
+    worked = trace(
+        networks[0], inputs, row_inputs.as_learned(run, y), optimizer=optimizer, steps=steps, training=training,
+        classes=classes,
+    )  # fmt: skip
     title = f"row {row} of {clean(source)}"
     at = next(i for i, step in enumerate(worked.steps) if step.phase == "loss")
-    steps = (
+    operations = (
         Operation("preparation", None, title, "", (), (), notes, table=_cells(run, one, encoded_names, inputs[0])),
         *worked.steps[:at],
         _prediction(run, X, worked.prediction[0], len(networks)),
@@ -116,7 +125,7 @@ def explain(
     )
     which = f"the first of {len(networks)} networks" if len(networks) > 1 else about(worked)
     front = (*explained.blocks(), Heading(worked.title, which, "example")) if explained else ()
-    return replace(worked, steps=steps, labeled=known, title=f"R{title[1:]}", front=front)
+    return replace(worked, steps=operations, labeled=known, title=f"R{title[1:]}", front=front)
 
 
 class Explanation(NamedTuple):

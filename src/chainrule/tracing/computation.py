@@ -134,13 +134,15 @@ class Computation:
         """Return dL/dW for a parameter W."""
         return self.network.layout.view(self.workspace.grad, entry)
 
-    def step(self, optimizer: Optimizer) -> tuple[Computation, Memo]:
-        """Return the computation after one optimizer step, and the optimizer state."""
+    def step(self, optimizer: Optimizer, state: Memo) -> Computation:
+        """Return the computation after one optimizer step, on the same batch with the same random draws."""
         after = copy.copy(self.plain)
-        state = optimizer.start(after.theta, after.weights)
+        state.weights = after.weights
         optimizer.update(after.theta, self.workspace.grad, state)
         training = self.workspace.loss_memo.training
-        return Computation(after, self.x, self.t, self.weight, training=training, draws=self.draws), state
+        if training:
+            after.update_statistics(self.workspace)
+        return Computation(after, self.x, self.t, self.weight, training=training, draws=self.draws)
 
     def astype(self, dtype: str) -> Computation:
         """Return the same computation in another dtype, with the same random draws."""

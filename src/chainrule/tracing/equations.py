@@ -7,7 +7,7 @@ A class that is not in ``EQUATIONS`` may have a class attribute ``equations``, a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,8 @@ class Equations:
     forward, backward : str
     memo : mapping
         Other arrays to show: the symbol in the equations, and the name in the memo or a function of the layer, the
-        memo and x.
+        memo and x; for an optimizer, other vectors of its equations: a name in its state after the step, or a function
+        of the optimizer, the state and theta.
     symbols : mapping
         Symbols for constructor arguments, with the names of the attributes.
     after : str
@@ -74,7 +75,8 @@ def equations_of(thing: Layer | Loss | Optimizer, *, training: bool = False) -> 
     equations = found if isinstance(found, Equations) else found(thing, training)
     if isinstance(thing, Optimizer) and thing.weight_decay:
         decay = "θ ← θ − η λ θ" if thing.biases else "W ← W − η λ W  for weights"
-        return Equations(f"{decay}\n{equations.forward}", symbols={**equations.symbols, "λ": "weight_decay"})
+        symbols = {**equations.symbols, "λ": "weight_decay"}
+        return replace(equations, forward=f"{decay}\n{equations.forward}", symbols=symbols)
     return equations
 
 
@@ -162,11 +164,16 @@ def _softmax_cross_entropy(loss: losses.SoftmaxCrossEntropy, _training: bool) ->
 
 
 def _adam(optimizer: optimizers.Adam | optimizers.AdamW, _training: bool) -> Equations:
-    step = "m̂ = m / (1 − β₁ᵗ),  v̂ = v / (1 − β₂ᵗ),  t = 1\nθ ← θ − η m̂ / (√v̂ + ε)"
-    if getattr(optimizer, "epsilon_hat", False):
-        step = "θ ← θ − η √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε),  t = 1"
     symbols = {"η": "learning_rate", "β₁": "beta_1", "β₂": "beta_2", "ε": "epsilon"}
-    return Equations(f"m ← β₁ m + (1 − β₁) g\nv ← β₂ v + (1 − β₂) g²\n{step}", symbols=symbols)
+    moments = "m ← β₁ m + (1 − β₁) g\nv ← β₂ v + (1 − β₂) g²\n"
+    if getattr(optimizer, "epsilon_hat", False):
+        return Equations(f"{moments}θ ← θ − η √(1 − β₂ᵗ) / (1 − β₁ᵗ) · m / (√v + ε)", symbols=symbols)
+    unbiased: dict[str, Any] = {
+        "m̂": lambda adam, state, _: state.m / (1 - adam.beta_1**state.t),
+        "v̂": lambda adam, state, _: state.v / (1 - adam.beta_2**state.t),
+    }
+    step = "m̂ = m / (1 − β₁ᵗ)\nv̂ = v / (1 − β₂ᵗ)\nθ ← θ − η m̂ / (√v̂ + ε)"
+    return Equations(f"{moments}{step}", memo=unbiased, symbols=symbols)
 
 
 MOMENTS = "μ = Σ x / {0}  over {1}\nσ² = Σ (x − μ)² / {0}\ns = 1 / √(σ² + ε)\nx̂ = (x − μ) s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,16 @@ from chainrule.gradient_check.failing import failure
 from chainrule.memo import Memo
 from chainrule.network import Network
 from chainrule.optimizers import SGD, Optimizer
+from chainrule.pages.blocks import Heading, Text
 from chainrule.pages.formatting import number, rows
 from chainrule.pages.page import Page
 from chainrule.tracing.computation import Computation, Draws
 from chainrule.tracing.operations import Example
-from chainrule.tracing.page import about, blocks
+from chainrule.tracing.page import PHASES, about, blocks
 from chainrule.tracing.record import record
 
 ENDINGS = (".html", ".md", ".txt")
+LARGEST = 200_000  # characters of the output of a notebook's cell
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,9 +40,12 @@ class Trace(Example):
     Attributes
     ----------
     steps : tuple of Operation
-        In the order of computation: forward, loss, backward, update. Their arrays are those of the pass itself.
+        In the order of computation: forward, loss, backward, update, and the updates of further optimizer steps. Their
+        arrays are those of the pass itself.
+    values : tuple of float
+        L before the first optimizer step, and after each.
     value, value_after : float
-        L before and after the optimizer step.
+        The first and the last of them.
     prediction : (batch, outputs) array
         The predictions: the loss's inverse link applied to y of the last layer.
     x, t : arrays
@@ -76,7 +81,7 @@ class Trace(Example):
         digits = check_count("Trace", "digits", digits)
         return Page(self.title, about(self), tuple(blocks(self, digits)))
 
-    def text(self, width: int = 100, digits: int = 4) -> str:
+    def text(self, width: int = 80, digits: int = 4) -> str:
         """Return the worked example as plain text."""
         return self.page(digits).text(check_count("Trace", "width", width, 40))
 
@@ -117,7 +122,14 @@ class Trace(Example):
         return self.page().styled()
 
     def _repr_html_(self) -> str:
-        return self.page()._repr_html_()
+        """Return the page, or what stands before the steps if it is too large for a notebook."""
+        whole = self.page()
+        html = whole._repr_html_()
+        if len(html) <= LARGEST:
+            return html
+        steps = next(i for i, block in enumerate(whole.blocks) if isinstance(block, Heading) and block.anchor in PHASES)
+        note = f"The {len(self.steps)} steps are too long for a notebook. To see them, type trace.save('example.html')."
+        return replace(whole, blocks=(*whole.blocks[:steps], Text(note, "warning"), *whole.blocks[-1:]))._repr_html_()
 
 
 def check_ending(path: Path) -> None:
@@ -133,14 +145,15 @@ def trace(
     *,
     optimizer: Optimizer | str | None = None,
     sample_weight: ArrayLike | None = None,
+    steps: int = 1,
     training: bool = False,
     seed: int = 0,
     classes: Sequence[str] | None = None,
     image_shape: tuple[int, int] | None = None,
 ) -> Trace:
-    """Trace one training step: each layer's equations with the numbers of one sample or a small batch.
+    """Trace a training step: each layer's equations with the numbers of one sample or a small batch.
 
-    Runs ``loss_and_grad`` and one optimizer step on a copy; the network is not modified. One entry of every gradient
+    Runs ``loss_and_grad`` and optimizer steps on a copy; the network is not modified. One entry of every gradient
     is compared with a central difference of L in float64.
 
     Parameters
@@ -150,10 +163,13 @@ def trace(
     t : () or (batch,) or (batch, outputs)
         The target or targets, in the form expected by the loss.
     optimizer : Optimizer or str, optional
-        Its first step is shown; ``SGD(0.1)`` by default.
+        Its steps are shown; ``SGD(0.1)`` by default.
     sample_weight : (batch,), optional
+    steps : int
+        Number of optimizer steps, all on this batch and with the same dropout: with ``Momentum``, a velocity is seen
+        from the second one on. They end early if L becomes NaN or infinite.
     training : bool
-        Whether dropout is active.
+        Whether dropout is active and normalization uses the statistics of the batch.
     seed : int
         Random seed for dropout.
     classes : sequence of str, optional
@@ -189,17 +205,17 @@ def trace(
         )
     if image_shape is None and len(network.input_shape) == 3 and network.input_shape[-1] == 1:
         image_shape = network.input_shape[:2]
+    steps = check_count("trace", "steps", steps)
     draws = Draws(check_count("trace", "seed", seed, 0), network.dtype)
     computation = Computation(network, x, t, weight, training=training, draws=draws)
     try:
         value = computation.run()
-        steps, value_after = record(computation, chosen)
+        operations, values = record(computation, chosen, steps)
     except Exception as error:
         raise ValueError(_failed(network, x, t, error, training=training, draws=draws)) from error
     return Trace(
-        steps,
-        value,
-        value_after,
+        tuple(operations),
+        (value, *values),
         network.loss.inverse_link(computation.loss.seen.y).copy(),
         x,
         t.copy(),

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from chainrule._internal.typing import Array
-from chainrule.pages.blocks import Block, Matrix
+from chainrule.pages.blocks import Block, Code, Matrix
 
 Index = tuple[int, ...]
 
@@ -85,6 +85,10 @@ class Operation:
         Values of the symbols in the equations that are not arrays.
     table : tuple of rows of text
         The first row has the column names.
+    code : tuple of Code
+        The lines of the methods that computed it, if there is source.
+    number : int
+        Number of the optimizer step, from 1.
 
     Examples
     --------
@@ -103,6 +107,8 @@ class Operation:
     checks: tuple[Check, ...] = ()
     symbols: Mapping[str, float] = field(default_factory=dict)
     table: tuple[tuple[str, ...], ...] = ()
+    code: tuple[Code, ...] = ()
+    number: int = 1
 
     @property
     def name(self) -> str:
@@ -123,8 +129,7 @@ class Example:
     """The numbers of a worked example; :class:`chainrule.tracing.Trace` adds the ways to print them."""
 
     steps: tuple[Operation, ...]
-    value: float
-    value_after: float
+    values: tuple[float, ...]
     prediction: Array
     x: Array
     t: Array
@@ -137,6 +142,16 @@ class Example:
     labeled: bool = True
     title: str = "A worked example"
     front: tuple[Block, ...] = ()
+
+    @property
+    def value(self) -> float:
+        """L before the first optimizer step."""
+        return self.values[0]
+
+    @property
+    def value_after(self) -> float:
+        """L after the last optimizer step."""
+        return self.values[-1]
 
     @property
     def rows(self) -> int:

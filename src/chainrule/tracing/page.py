@@ -25,6 +25,7 @@ from chainrule.tracing.operations import Example, Operation
 
 BARS = 12  # the most classes shown with a bar for the probability
 OUTCOMES = 5  # the most samples with target and prediction
+LAYERS = 6  # the most with a table of one entry through the steps
 PHASES = {
     "preparation": ("Preparation", "from the columns of a table to x"),
     "prediction": ("The prediction", "from y to the values of the target"),
@@ -49,7 +50,12 @@ def about(trace: Example) -> str:
     if trace.front:
         return "the contributions of its columns, what would change the answer, and the numbers of the network"
     rows = "one sample" if trace.rows == 1 else f"a batch of {trace.rows} samples"
-    return f"{rows}, forward, backward and one step of {trace.optimizer}"
+    return f"{rows}, forward, backward and {_steps(trace)} of {trace.optimizer}"
+
+
+def _steps(trace: Example) -> str:
+    count = len(trace.values) - 1
+    return "one step" if count == 1 else f"{count} steps"
 
 
 def blocks(trace: Example, digits: int) -> list[Block]:
@@ -60,14 +66,18 @@ def blocks(trace: Example, digits: int) -> list[Block]:
     pictures += _probabilities(trace)
     found += [Figures(tuple(pictures))] if pictures else []
     found += [_overview(trace), Text(LEGEND.format(dtype=trace.dtype), "soft", LOOK)]
-    phase = ""
+    place = ("", 0)
     for step in trace.steps:
-        if step.phase != phase:
-            phase = step.phase
+        if (step.phase, step.number) != place:
+            phase, count = place = step.phase, step.number
             title, what = PHASES[phase]
-            found.append(Heading(title, what + trace.optimizer * (phase == "update"), phase, phase))
+            if phase == "update":
+                what = f"{what}{trace.optimizer}"
+            if count > 1:
+                title, what = f"Step {count}", f"both passes again, L = {number(trace.values[count - 1], 6)}"
+            found.append(Heading(title, what, f"{phase}-{count}" if count > 1 else phase, phase))
         found.append(_card(step, digits, image if phase == "backward" and step.layer == 0 else None))
-    return [*found, Text(_result(trace), "result")]
+    return [*found, *_through(trace), Text(_result(trace), "result")]
 
 
 def _outcomes(trace: Example) -> list[str]:
@@ -129,13 +139,51 @@ def _card(operation: Operation, digits: int, image: tuple[int, int] | None) -> C
         compared = ((check.entry, check.analytic), (check.quotient, check.numeric))
         texts = [f"{name:{left}} = {number(value, 8)}" for name, value in compared]
         blocks.append(Verdict((*texts, check.measure), True if check.ok else None if check.kink else False))
-    return Card(operation.name, operation.title, operation.shapes.replace("->", "→"), tuple(rules), tuple(blocks))
+    shapes = operation.shapes.replace("->", "→")
+    return Card(operation.name, operation.title, shapes, tuple(rules), tuple(blocks), operation.code)
+
+
+def _through(trace: Example) -> list[Block]:
+    """Return tables of the numbers of one entry of each layer's first parameter in every step, if there are several.
+
+    >>> import chainrule as cr
+    >>> network = cr.Network(1, [cr.layers.Dense(1, weights="zeros")], "squared_error", dtype="float64")
+    >>> trace = cr.trace(network, [[2.0]], [3.0], optimizer=cr.optimizers.Momentum(0.1), steps=2)
+    >>> for row in _through(trace)[1].rows:
+    ...     print(*row)
+    1 4.5 −6 0.6 0.6
+    2 1.125 −3 0.84 1.44
+    """
+    steps = len(trace.values) - 1
+    if steps < 2:
+        return []
+    found: list[Block] = [Heading("One entry through the steps", "the numbers that change", "entries", "update")]
+    updates = [step for step in trace.steps if step.phase == "update" and len(step.arrays) > 2]
+    for layer in dict.fromkeys(step.layer for step in updates):
+        if len(found) > LAYERS:
+            break
+        ours = [step for step in updates if step.layer == layer]
+        first = ours[0].arrays[0]
+        if f"d{first.name}" not in [array.name for array in ours[0].arrays]:  # running statistics only
+            continue
+        slots = [a.name for a in ours[0].arrays if a.name.endswith(f" of {first.name}")]
+        names = (f"d{first.name}", *slots, f"{first.name} after")
+        lines: list[Row] = [
+            (str(step.number), number(trace.values[step.number - 1], 5),
+             *(number(step[name][first.entry], 5) for name in names))
+            for step in ours
+        ]  # fmt: skip
+        at = f"{first.name}{list(first.entry or ())}"
+        head = ("step", "L before", *(name.removesuffix(f" of {first.name}") for name in names))
+        found.append(Table(head, tuple(lines), "r" * len(head), title=f"{at} of layer {layer}"))
+    return found
 
 
 def _result(trace: Example) -> str:
-    """Return a sentence with L before and after the step."""
+    """Return a sentence with L before and after the steps."""
     change = trace.value_after - trace.value
     word = "smaller" if change < 0 else "larger"
     better = f"{number(abs(change), 3)} {word}" if change else "the same"
     better = better if np.isfinite(change) else "the step is too large"
-    return f"L = {number(trace.value, 6)} before the step, {number(trace.value_after, 6)} after it: {better}"
+    after = "after it" if len(trace.values) == 2 else f"after {_steps(trace)}"
+    return f"L = {number(trace.value, 6)} before the step, {number(trace.value_after, 6)} {after}: {better}"

@@ -19,6 +19,7 @@ from chainrule._internal.typing import Array, Float
 from chainrule.files.states import check_state, form
 from chainrule.metrics import direction
 from chainrule.network import Network
+from chainrule.training import notebook
 from chainrule.training.history import History
 
 __all__ = ["Callback", "EarlyStopping", "Progress", "Run"]
@@ -204,14 +205,14 @@ class EarlyStopping(Callback):
 @final
 @dataclass(eq=False, repr=False)
 class Progress(Callback):
-    """Print one plain-text line of progress per epoch.
+    """Show the progress of training: one plain-text line per epoch, or in a notebook one live bar.
 
     Parameters
     ----------
     every : int
-        Number of epochs between lines. The last epoch is always printed.
+        Number of epochs between lines. The last epoch is always printed. The bar follows every epoch.
     file : text file, optional
-        Output file; standard output by default.
+        Output file for the lines; standard output by default, which is a bar where it goes to a notebook's cell.
 
     Examples
     --------
@@ -228,19 +229,35 @@ class Progress(Callback):
     def __post_init__(self) -> None:
         check_count("Progress", "every", self.every)
 
+    def on_start(self, run: Run) -> None:
+        self._bar = None if self.file else notebook.bar()
+        if self._bar is not None:
+            self._bar.show(0, run.epochs, [])
+
     def on_epoch(self, run: Run) -> None:
-        if run.epoch % self.every == 0 or run.epoch == run.epochs or run.stopped:
-            self._print(f"epoch {run.epoch}/{run.epochs}  {describe(run.history.last())}")
+        if self._bar is not None:
+            self._bar.show(run.epoch, run.epochs, described(run.history.last(), seconds=False))
+        elif run.epoch % self.every == 0 or run.epoch == run.epochs or run.stopped:
+            self._print(f"epoch {run.epoch}/{run.epochs}  {'  '.join(described(run.history.last()))}")
 
     def on_end(self, run: Run) -> None:
-        if run.stopped:
-            self._print(f"stopped: {run.stopped}")
+        stopped = [f"stopped: {run.stopped}"] if run.stopped else []
+        if self._bar is not None:
+            row = run.history.last() if len(run.history) else {"epoch": 0}
+            self._bar.show(row["epoch"], run.epochs, [*described(row, seconds=False), *stopped], over=True)
+        elif stopped:
+            self._print(*stopped)
 
     def _print(self, line: str) -> None:
         print(line, file=self.file or sys.stdout, flush=True)
 
 
-def describe(row: dict[str, Any]) -> str:
-    """Return one row of a history as text: ``loss 0.1234  val_accuracy 0.95``."""
+def described(row: dict[str, Any], *, seconds: bool = True) -> list[str]:
+    """Return one row of a history as texts.
+
+    >>> described({"epoch": 1, "loss": 0.12341, "seconds": 0.5})
+    ['loss 0.1234', 'seconds 0.5']
+    """
     formats = {"learning_rate": "{:.3g}", "seconds": "{:.1f}"}
-    return "  ".join(f"{name} {formats.get(name, '{:.4f}').format(v)}" for name, v in row.items() if name != "epoch")
+    shown = {name: value for name, value in row.items() if name != "epoch" and (seconds or name != "seconds")}
+    return [f"{name} {formats.get(name, '{:.4f}').format(value)}" for name, value in shown.items()]

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from chainrule._internal.names import did_you_mean
+from chainrule._internal.showing import Shown
 from chainrule.files.writing import write_atomically
 
 
-class History:
+class History(Shown):
     """Training history: the measurements of every epoch.
 
     Columns: ``epoch`` (from 1); ``loss``, the mean training loss over the rows during the epoch; ``penalty``, the mean

@@ -11,6 +11,7 @@ import numpy as np
 from chainrule import optimizers
 from chainrule._internal.checks import check_count, check_real
 from chainrule._internal.names import named
+from chainrule._internal.showing import Shown
 from chainrule._internal.typing import Array, ArrayLike, Float, MatrixLike
 from chainrule.advice import left_to_the_caller
 from chainrule.network import Network
@@ -25,7 +26,7 @@ LATELY = 5  # steps whose mean loss shows whether it has risen
 
 
 @dataclass(frozen=True)
-class RangeTest:
+class RangeTest(Shown):
     """The result of :func:`lr_range_test`. Plot it with :func:`chainrule.plotting.plot_range_test`.
 
     Attributes
