@@ -554,7 +554,7 @@ def test_without_the_compiled_engine_it_says_so(monkeypatch):
     saved("model.safetensors", Dense(3))
     result = check("model.safetensors", "--engine")
     assert "No compiled engine" in result.stdout
-    assert 'pip install "chainrule[fast]"' in result.stdout
+    assert 'pip install -e ".[fast]"' in result.stdout
     assert data("model.safetensors", "--engine")["engine"] is None
 
 

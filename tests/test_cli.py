@@ -282,7 +282,7 @@ class TestBadOptions:
 
     def test_missing_packages_are_named_before_training(self, here, monkeypatch):
         monkeypatch.setitem(sys.modules, "matplotlib", None)
-        refused("train", "moons", match=r'pip install "chainrule\[cli\]"', status=1)
+        refused("train", "moons", match=r'pip install -e "\.\[cli\]"', status=1)
         assert list(here.iterdir()) == []
 
 
@@ -526,7 +526,7 @@ class TestEvaluate:
             (b"[" * 100_000, "is corrupt: invalid JSON"),
             (b"[1, 2]", "was not written by chainrule train"),
             (b'{"name": "x"}', "was not written by chainrule train"),
-            (b'{"format": 99}', "format 99.*pip install -U chainrule"),
+            (b'{"format": 99}', "format 99.*Install a newer chainrule"),
             (b"[" + b"1," * 2**20 + b"1]", "too large"),
         ],
     )
@@ -730,7 +730,7 @@ class TestProcess:
         code = f"import sys; sys.modules['{package}'] = None\nfrom chainrule.cli import main; main()"
         done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
         assert done.returncode == 1
-        assert 'pip install "chainrule[cli]"' in done.stderr
+        assert 'pip install -e ".[cli]"' in done.stderr
         assert "Traceback" not in done.stderr
 
     @pytest.mark.slow

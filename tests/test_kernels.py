@@ -338,7 +338,7 @@ def test_without_numba(monkeypatch):
     monkeypatch.setattr(engine, "_is_installed", lambda package: package != "numba")
     monkeypatch.delenv("CHAINRULE_KERNELS", raising=False)
     assert engine.select().__name__ == "chainrule.training.step"
-    with pytest.raises(ImportError, match=r"pip install .chainrule\[fast\]"):
+    with pytest.raises(ImportError, match=r'pip install -e "\.\[fast\]"'):
         engine.select("numba")
 
 

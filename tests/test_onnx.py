@@ -724,7 +724,7 @@ class TestBadInput:
 
     def test_without_onnx(self, monkeypatch, tmp_path):
         monkeypatch.setitem(sys.modules, "onnx", None)
-        with pytest.raises(ImportError, match=r'pip install "chainrule\[onnx\]"'):
+        with pytest.raises(ImportError, match=r'pip install -e "\.\[onnx\]"'):
             cr.onnx.save(self.NETWORK, tmp_path / "model.onnx")
 
     def test_without_skl2onnx(self, monkeypatch):
@@ -839,4 +839,4 @@ class TestCommand:
 
     def test_without_onnx(self, folder, tmp_path, monkeypatch):
         monkeypatch.setitem(sys.modules, "onnx", None)
-        assert 'pip install "chainrule[onnx]"' in export(folder, "--onnx", tmp_path / "moons.onnx", status=1)
+        assert 'pip install -e ".[onnx]"' in export(folder, "--onnx", tmp_path / "moons.onnx", status=1)

@@ -71,7 +71,7 @@ def test_a_missing_extra_names_the_command_to_type():
     script = HIDE.replace("runpy.run_path(sys.argv[1], run_name='__main__')", "").rpartition("runpy")[0] + code
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert result.returncode == 1
-    assert 'Type: pip install "chainrule[' in result.stderr.splitlines()[-1]
+    assert 'Type: pip install -e ".[' in result.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize(("module", "name"), PUBLIC)

@@ -972,7 +972,7 @@ def test_without_its_packages_the_command_says_what_to_type(folder, monkeypatch)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     done = CliRunner().invoke(commands, ["serve", str(folder / "binary")])
     assert done.exit_code == 1
-    assert 'pip install "chainrule[serve]"' in done.output
+    assert 'pip install -e ".[serve]"' in done.output
 
 
 # ---------------------------------------------------------------- the page

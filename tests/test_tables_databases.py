@@ -180,7 +180,7 @@ class TestDuckDB:
         with pytest.raises(ValueError, match=r"^duckdb:///bad.duckdb: the query failed: IO Error"):
             read("duckdb:///bad.duckdb")
         monkeypatch.setitem(sys.modules, "duckdb", None)
-        with pytest.raises(ImportError, match=r'the package .duckdb.* pip install "chainrule\[sources\]"'):
+        with pytest.raises(ImportError, match=r'the package .duckdb.* pip install -e "\.\[sources\]"'):
             read(ducks)
 
 
@@ -370,7 +370,7 @@ def power_cut(*_, **__):
 
 def test_without_the_driver(monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(ImportError, match=r'the package .psycopg.* pip install "chainrule\[sources\]"'):
+    with pytest.raises(ImportError, match=r'the package .psycopg.* pip install -e "\.\[sources\]"'):
         read("postgresql://ann:s3c@127.0.0.1:1/db")
 
 

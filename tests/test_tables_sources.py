@@ -158,7 +158,7 @@ class TestExcel:
     def test_not_installed(self, monkeypatch):
         FRAME.write_excel("t.xlsx")
         monkeypatch.setitem(sys.modules, "fastexcel", None)
-        with pytest.raises(ImportError, match=r'pip install "chainrule\[sources\]"'):
+        with pytest.raises(ImportError, match=r'pip install -e "\.\[sources\]"'):
             read("t.xlsx")
 
 
@@ -458,7 +458,7 @@ class TestAddresses:
         with pytest.raises(ImportError, match=r"to read s3://, fsspec needs another package. Type: pip install s3fs"):
             read("s3://bucket/t.csv")
         monkeypatch.setitem(sys.modules, "fsspec", None)
-        with pytest.raises(ImportError, match=r'needs the package .fsspec.* pip install "chainrule\[sources\]"'):
+        with pytest.raises(ImportError, match=r'needs the package .fsspec.* pip install -e "\.\[sources\]"'):
             read("memory://t.csv")
 
 

@@ -5,16 +5,28 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+# What works today, from a clone of the repository; docs/install.md says the same.
+INSTALL = 'pip install -e ".[{}]" in a clone of chainrule'
+
+
+def install(extra: str) -> str:
+    """Return what to type to install an extra of chainrule.
+
+    >>> install("plot")
+    'pip install -e ".[plot]" in a clone of chainrule'
+    """
+    return INSTALL.format(extra)
+
 
 def require(module: str, extra: str) -> Any:
     """Import ``module``, or raise an error that names the extra of chainrule that installs it.
 
     >>> require("math", "plot").sqrt(4.0)
     2.0
-    >>> require("no_such_module", "plot")
+    >>> require("no_such_module", "plot")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
-    ImportError: this needs the package 'no_such_module', which is not installed. Type: pip install "chainrule[plot]"
+    ImportError: this needs the package 'no_such_module', which is not installed. Type: pip install ...
     """
     try:
         return importlib.import_module(module)
@@ -23,5 +35,5 @@ def require(module: str, extra: str) -> Any:
         if error.name is None or error.name.partition(".")[0] != package:
             raise  # the package is installed but broken: its own message helps more
         raise ImportError(
-            f'this needs the package {package!r}, which is not installed. Type: pip install "chainrule[{extra}]"'
+            f"this needs the package {package!r}, which is not installed. Type: {install(extra)}"
         ) from error

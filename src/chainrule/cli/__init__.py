@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
+from chainrule._internal.extras import install
+
 __all__ = ["main"]
 
 
@@ -27,8 +29,7 @@ def _run() -> None:
         import rich  # noqa: F401, PLC0415  (an extra)
         import typer  # noqa: F401, PLC0415  (an extra)
     except ModuleNotFoundError as error:
-        command = 'pip install "chainrule[cli]"'
-        print(f"Error: the {error.name!r} package is required. Install it with: {command}", file=sys.stderr)
+        print(f"Error: the {error.name!r} package is required. Type: {install('cli')}", file=sys.stderr)
         sys.exit(1)
     from chainrule.cli.app import app  # noqa: PLC0415  (an extra)
 

@@ -117,7 +117,7 @@ def _parse(path: Path) -> Config:
         raise ValueError(f"{path} was not written by chainrule train.")
     if data["format"] != FORMAT:
         raise ValueError(
-            f"{path} has format {shown(data['format'])}, this version reads {FORMAT}. Upgrade: pip install -U chainrule"
+            f"{path} has format {shown(data['format'])}, this version reads {FORMAT}. Install a newer chainrule."
         )
     found: dict[str, Any] = {}
     try:

@@ -204,7 +204,7 @@ def _described(description: dict[str, Any], tensors: dict[str, Tensor]) -> Heade
     if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= FORMAT:
         raise ModelFileError(
             f"it has format {shown(number)}, written by chainrule {shown(version)}; this version reads formats "
-            f"up to {FORMAT}. Upgrade: pip install -U chainrule"
+            f"up to {FORMAT}. Install a newer chainrule."
         )
     kind = "network" if number == 1 else description.pop("kind", None)
     if number == 1:  # networks only, with their fields next to the others, and no seed

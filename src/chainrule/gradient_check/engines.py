@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from chainrule import layers, losses, optimizers, penalties
+from chainrule._internal.extras import install
 from chainrule._internal.names import public_classes
 from chainrule._internal.threads import blas_threads, choose_threads
 from chainrule.gradient_check.samples import input_shape, targets, variants
@@ -28,7 +29,7 @@ from chainrule.training.state import Work
 
 MISSING = (
     "No compiled engine: Numba and SciPy are not installed, so training uses the reference and there is "
-    'nothing to compare. Install them with: pip install "chainrule[fast]"'
+    f"nothing to compare. Type: {install('fast')}"
 )
 LARGEST = {"float32": 1e-5, "float64": 1e-11}  # difference of θ after all steps, for a largest entry of 1
 INPUTS, OUTPUTS, ROWS, BATCH, EPOCHS = 5, 3, 23, 6, 3

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from chainrule._internal.extras import require
+from chainrule._internal.extras import install, require
 from chainrule._internal.typing import Array
 from chainrule.onnx.graph import Graph, Value
 from chainrule.onnx.model import OPSET, add_outputs, assemble, describe
@@ -60,7 +60,7 @@ def to_onnx(trained: Trained) -> tuple[bytes | None, str]:
 def convert(pipeline: Any, schema: Schema, held_out: HeldOut) -> tuple[bytes | None, str, float | None]:
     """Return the result of :func:`to_onnx`, and the largest difference from the predictions in ``held_out``."""
     if find_spec("onnx") is None:
-        return None, f'{NONE}the package onnx is not installed. Type: pip install "chainrule[onnx]"', None
+        return None, f"{NONE}the package onnx is not installed. Type: {install('onnx')}", None
     if texts := [column.name for column in schema.used if column.kind == "text"]:
         return None, f"{NONE}ONNX has no operator to hash words, as needed for the column {texts[0]!r}.", None
     try:

@@ -13,6 +13,7 @@ import os
 import sys
 from types import ModuleType
 
+from chainrule._internal.extras import install
 from chainrule._internal.typing import Array
 from chainrule.network import Network
 from chainrule.training.callbacks import Run
@@ -51,7 +52,7 @@ def logits(network: Network, X: Array) -> Array | None:
 
 
 def select(name: str | None = None) -> ModuleType:
-    """Return the module to train with: the compiled one if Numba is installed (``chainrule[fast]``).
+    """Return the module to train with: the compiled one if Numba is installed (the extra ``fast``).
 
     The environment variable ``CHAINRULE_KERNELS`` (``numba`` or ``reference``) and ``name`` override this. The choice
     does not depend on the amount of work, so the same seed gives the same result however long training is. If Numba is
@@ -72,8 +73,8 @@ def _choose(name: str | None) -> tuple[str, str]:
         return chosen, "CHAINRULE_KERNELS is reference"
     if not installed():
         if chosen:
-            raise ImportError('the compiled engine needs Numba: pip install "chainrule[fast]"')
-        return "reference", 'Numba is not installed: pip install "chainrule[fast]"'
+            raise ImportError(f"the compiled engine needs Numba: {install('fast')}")
+        return "reference", f"Numba is not installed: {install('fast')}"
     if os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0"):
         return "numba", ""
     _say_once("training with NumPy, not with compiled code: NUMBA_DISABLE_JIT is set")
