@@ -104,13 +104,8 @@ def run(cell, namespace):
     return pictures
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", CHAPTERS)
-def test_the_cells_run_in_order_and_twice(page, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MPLBACKEND", "Agg")
-    monkeypatch.delenv("DISPLAY", raising=False)  # plt.show() says nothing without one
-    mpl.use("Agg")
+def broken(page):
+    """Run the cells of a page in order, twice in one namespace; return what broke, with the cell, or nothing."""
     namespace = {"__name__": "__main__"}
     # One thread: several wait for each other where other tests use the cores.
     with mpl.rc_context(), warnings.catch_warnings(), threadpool_limits(1, "blas"):
@@ -120,12 +115,47 @@ def test_the_cells_run_in_order_and_twice(page, tmp_path, monkeypatch, capsys):
                 try:
                     picture = run(cell, namespace)
                 except Exception as error:  # noqa: BLE001  (whatever a cell raises)
-                    said = f"{type(error).__name__}: {error}"
-                    pytest.fail(
-                        f"the {time} time, {said}\n\n{cell}\n\nprinted so far:\n{capsys.readouterr().out[-1000:]}"
-                    )
+                    return f"the {time} time, {type(error).__name__}: {error}\n\n{cell}"
                 if picture and len(words(cell.alt)) < 5:
-                    pytest.fail(f"describe the picture (mystnb: image: alt: ...) of {cell}")
+                    return f"describe the picture (mystnb: image: alt: ...) of {cell}"
+    return ""
+
+
+@pytest.fixture
+def _empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    monkeypatch.delenv("DISPLAY", raising=False)  # plt.show() says nothing without one
+    mpl.use("Agg")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_empty_folder")
+@pytest.mark.parametrize("page", CHAPTERS)
+def test_the_cells_run_in_order_and_twice(page):
+    if said := broken(page):
+        pytest.fail(said, pytrace=False)
+
+
+@pytest.mark.usefixtures("_empty_folder")
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("assert 1 > 2", "the first time, AssertionError"),
+        ("import warnings\nwarnings.warn('careful')", "the first time, UserWarning: careful"),
+        ("open('file', 'x').close()", "the second time, FileExistsError"),
+        ("import matplotlib.pyplot as plt\nplt.plot([1, 2])", "describe the picture"),
+        ("from matplotlib.figure import Figure\nFigure()", "describe the picture"),
+        ("!ls", "the first time, SyntaxError"),
+    ],
+)
+def test_what_breaks_is_said_with_the_cell(code, said, monkeypatch):
+    monkeypatch.setitem(
+        PAGES, "page.md", f"# Page\n\n```{{code-cell}} ipython3\n1\n```\n\n```{{code-cell}}\n{code}\n```\n"
+    )
+    assert said in broken("page.md")
+    assert textwrap.indent(code, "    ") in broken("page.md")
+    assert "docs/book/page.md, cell 2 (line 8)" in broken("page.md")
 
 
 @pytest.mark.parametrize("page", CHAPTERS)
