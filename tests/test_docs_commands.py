@@ -62,6 +62,10 @@ def kept(tmp_path_factory):
     for name in ("customers", "sales", "labeled"):  # ONNX has no texts
         frame.drop("last_message" if name == "sales" else []).write_csv(folder / f"{name}.csv")
     frame.drop("churned").write_csv(folder / "people.csv")
+    homes = rng.normal(size=(120, 3))
+    pl.DataFrame(homes @ [[1, 0, 1], [0, 1, 2], [0, 1, -1]], schema=["size", "price", "rent"]).write_csv(
+        folder / "homes.csv"
+    )
     np.savetxt(folder / "digits.csv", rng.integers(0, 17, (5, 64)), delimiter=",", fmt="%d")
     frame.drop("churned").write_parquet(folder / "new.parquet")
     frame.rename({"churned": "y"}).write_parquet(folder / "big.parquet")

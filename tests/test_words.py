@@ -26,7 +26,12 @@ FORBIDDEN = {
 def swept():
     """Yield the files that must be free of these phrases."""
     pages = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "VISION.md"]
-    for path in [*ROOT.glob("src/**/*.py"), *ROOT.glob("docs/*.md"), *(ROOT / page for page in pages)]:
+    for path in [
+        *ROOT.glob("src/**/*.py"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("docs/book/*.md"),
+        *(ROOT / p for p in pages),
+    ]:
         name = path.relative_to(ROOT).as_posix()
         if not any(name == room or name.startswith(f"{room}/") for room in UNSWEPT):
             yield name, path

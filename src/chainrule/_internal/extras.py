@@ -10,7 +10,7 @@ INSTALL = 'pip install -e ".[{}]" in a clone of chainrule'
 
 
 def install(extra: str) -> str:
-    """Return what to type to install an extra of chainrule.
+    """Return the command that installs an extra of chainrule.
 
     >>> install("plot")
     'pip install -e ".[plot]" in a clone of chainrule'
