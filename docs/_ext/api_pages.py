@@ -8,21 +8,22 @@ from typing import Any, NamedTuple
 
 from built import DOCS, remove_others, write
 from reference import ELSEWHERE, MODULES
-from sphinx.pycode import ModuleAnalyzer
 
 API = DOCS / "api"
+TITLES = {**MODULES, "chainrule.tables": "Tables in Python", "chainrule": "The package: import chainrule as cr"}
 
 
 class Name(NamedTuple):
-    """A public name: where it is imported from, and what it is."""
+    """A public name: where it is imported from, what it is, and the module whose page lists it first."""
 
     module: str
     name: str
     thing: Any
+    listed: str
 
     @property
     def path(self) -> str:
-        """How a reader writes it: chainrule.layers.Dense."""
+        """How a reader writes it: chainrule.layers.Dense, chainrule.train."""
         return f"{self.module}.{self.name}"
 
     @property
@@ -30,25 +31,33 @@ class Name(NamedTuple):
         """The name of its page: not every file system can tell trace from Trace."""
         if isinstance(self.thing, type):
             return self.path
-        names = vars(importlib.import_module(self.module))
+        names = dir(importlib.import_module(self.module))
         twin = any(name != self.name and name.lower() == self.name.lower() for name in names)
         return f"{self.path}-{'function' if callable(self.thing) else 'data'}" if twin else self.path
 
 
 def public() -> dict[str, list[Name]]:
-    """Return the public names of each module, in the order of the reference."""
+    """Return the public names of each module, in the order of the reference; each under its shortest path."""
     package = importlib.import_module("chainrule")
+    homes: dict[int, Name] = {}
     found: dict[str, list[Name]] = {}
-    for module_name in MODULES:
+    for module_name in TITLES:
         module = importlib.import_module(module_name)
-        listed = [Name("chainrule", name, getattr(package, name)) for name in ELSEWHERE.get(module_name, [])]
-        listed += [Name(module_name, name, getattr(module, name)) for name in getattr(module, "__all__", [])]
-        found[module_name] = listed
+        found[module_name], own = [], getattr(module, "__all__", [])
+        for name in [*ELSEWHERE.get(module_name, []), *own]:
+            thing = getattr(module if name in own else package, name)
+            short = name in dir(package) and getattr(package, name) is thing
+            if name.startswith("__") or inspect.ismodule(thing):
+                continue
+            item = Name("chainrule" if short else module_name, name, thing, module_name)
+            found[module_name].append(homes.setdefault(id(thing), item))
     return found
 
 
 def members(cls: type) -> list[str]:
     """Return the public members that have a docstring of their own: those of the class, and of its private bases."""
+    from sphinx.pycode import ModuleAnalyzer  # the tests list the pages without Sphinx
+
     everywhere = {name.thing for names in public().values() for name in names if isinstance(name.thing, type)}
     found: dict[str, None] = {}
     for base in cls.__mro__:
@@ -108,7 +117,8 @@ def module_page(module: str, title: str, names: list[Name]) -> str:
             else "A table."
         )
         lines.append(f"   * - :doc:`{item.name} <{item.page}>`\n     - {first}")
-    lines += ["", ".. toctree::\n   :hidden:\n", *(f"   {item.name} <{item.page}>" for item in names)]
+    own = [item for item in names if item.listed == module]
+    lines += ["", ".. toctree::\n   :hidden:\n", *(f"   {item.name} <{item.page}>" for item in own)]
     return "\n".join(lines) + "\n"
 
 
@@ -131,7 +141,7 @@ def build(_app: Any) -> None:
     written = [API / "index.md"]
     for module, names in public().items():
         written.append(API / f"{module}.rst")
-        write(written[-1], module_page(module, MODULES[module], names))
+        write(written[-1], module_page(module, TITLES[module], names))
         for item in names:
             written.append(API / f"{item.page}.rst")
             write(written[-1], page(item))

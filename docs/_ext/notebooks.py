@@ -34,7 +34,8 @@ def _written(match: re.Match[str], folder: Path, config: Any) -> str:
     options, body = _options(match["body"])
     if name == "literalinclude":
         path = folder / title
-        text, _ = LiteralIncludeReader(str(path), {"dedent": None, **options}, config).read()
+        dedent = int(options.pop("dedent", "") or 0) or None
+        text, _ = LiteralIncludeReader(str(path), {**options, "dedent": dedent}, config).read()
         return f"```{options.get('language', 'python')}\n{text.rstrip()}\n```"
     if name == "math":
         return f"$$\n{body.strip()}\n$$"
@@ -51,7 +52,7 @@ def _options(body: str) -> tuple[dict[str, str], str]:
     options: dict[str, str] = {}
     lines = body.splitlines(keepends=True)
     while lines and (option := re.match(r":([\w-]+):[ ]*(.*)\n", lines[0])):
-        options[option[1]] = option[2].strip()
+        options[option[1]] = re.sub(r"^([\"'])(.*)\1$", r"\2", option[2].strip())
         lines.pop(0)
     return options, "".join(lines)
 
