@@ -30,6 +30,7 @@ FLOORS = [
     ["gradient_check"],
     ["tracing", "plotting"],
     ["estimators"],
+    ["course"],
     ["onnx"],
     ["tables"],
     ["export", "serve"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from chainrule._version import __version__
 from chainrule.cli import (
     check,
     completing,
+    course,
     drift,
     evaluate,
     explain,
@@ -47,10 +49,22 @@ def chainrule(
     """Neural networks with hand-written gradients: train, inspect and use them."""
 
 
+def _add(group: typer.Typer, command: Callable[..., None], before: str = "") -> None:
+    name = f"{before}{command.__name__}"
+    completing.complete(command)
+    epilog = "\n\n".join(["Examples:", *EXAMPLES.get(name, ())])
+    group.command(cls=json_output.Command, epilog=epilog)(json_output.takes_json(command, name))
+
+
 for command in (
     train.train, tune.tune, evaluate.evaluate, predict.predict, serve.serve, export.export, explain.explain,
     check.check, drift.drift, sample.sample,
 ):  # fmt: skip
-    completing.complete(command)
-    epilog = "\n\n".join(["Examples:", *EXAMPLES.get(command.__name__, ())])
-    app.command(cls=json_output.Command, epilog=epilog)(json_output.takes_json(command))
+    _add(app, command)
+
+lessons = typer.Typer(
+    cls=json_output.Group, no_args_is_help=True, help="Write backpropagation yourself: exercises, grades and handouts."
+)
+for command in (course.start, course.check, course.solution, course.grade, course.handout):
+    _add(lessons, command, "course ")
+app.add_typer(lessons, name="course")
