@@ -47,7 +47,7 @@ def check(
         int | None, typer.Argument(metavar="N", help="The number of an exercise; by default, all that you have begun.")
     ] = None,
     folder: Annotated[Path, option(None, "The folder with your files.")] = Path(),
-    seconds: Annotated[float, option(None, "Time limit for each exercise.")] = SECONDS,
+    seconds: Annotated[float, option(None, "Limit for each exercise, in seconds of processor time.")] = SECONDS,
 ) -> None:
     """Check your functions against finite differences and the contract, and say in words what is wrong.
 
@@ -129,7 +129,7 @@ def grade(
         list[Path], typer.Argument(metavar="FOLDER...", help="Folders with exercises, or folders of such folders.")
     ],
     file: Annotated[Path | None, option(None, "Write the grades to this CSV file.", "--csv", metavar="FILE")] = None,
-    seconds: Annotated[float, option(None, "Time limit for each exercise.")] = SECONDS,
+    seconds: Annotated[float, option(None, "Limit for each exercise, in seconds of processor time.")] = SECONDS,
     memory: Annotated[int, option(None, "Memory limit for each exercise, in MB (Linux).")] = MEMORY,
     seed: Annotated[int | None, option(None, "Seed of the cases; by default, one that nobody knows.")] = None,
     overwrite: Overwrite = False,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import NamedTuple
 from chainrule.course.exercise import Complaint
 from chainrule.course.learning import NUMBERS, OUT_OF, Marker, stem
 from chainrule.course.marking import Mark
-from chainrule.course.worker import FailureError, Limits, read_source
+from chainrule.course.worker import Limits, read_source
 
 MISSING = Mark(0, Complaint("missing", "Not handed in.", ""))
 
@@ -62,19 +63,19 @@ def submissions(folders: Sequence[Path]) -> list[Path]:
     return [*found]
 
 
-def grade(folder: Path, limits: Limits, seed: int) -> Grade:
-    """Grade a submission."""
+def grade(folder: Path, limits: Limits, seed: int, stopped: threading.Event | None = None) -> Grade:
+    """Grade a submission; after the event, exercises count as missing."""
     marks = []
     with Marker(limits, seed) as marker:
         for number in NUMBERS:
             path = folder / f"{stem(number)}.py"
-            if not path.exists():
+            if not path.exists() or (stopped is not None and stopped.is_set()):
                 marks.append(MISSING)
                 continue
             try:
                 source = read_source(path)
                 marks.append(marker.mark(number, source))
-            except (FailureError, OSError, MemoryError) as error:  # no process can be started
+            except Exception as error:  # noqa: BLE001  (whatever happens with one file, the others are graded)
                 marks.append(Mark(0, Complaint("error", f"Cannot be marked: {error}", "")))
     return Grade(str(folder), tuple(marks))
 
@@ -83,13 +84,14 @@ def grade_all(
     folders: Sequence[Path], limits: Limits, seed: int, on_grade: Callable[[Grade], None] = lambda _: None
 ) -> list[Grade]:
     """Grade submissions, several at a time; ``on_grade`` is called with each, in order."""
-    grades = []
+    grades, stopped = [], threading.Event()
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         try:
-            for found in pool.map(lambda folder: grade(folder, limits, seed), folders):
+            for found in pool.map(lambda folder: grade(folder, limits, seed, stopped), folders):
                 on_grade(found)
                 grades.append(found)
         except BaseException:
+            stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return grades

@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from chainrule.course.exercise import Exercise
 from chainrule.course.exercises import EXERCISES
@@ -46,11 +46,10 @@ def stem(number: int) -> str:
 
 def page(number: int) -> str:
     """Return the text of an exercise as Markdown."""
-    exercise = find(number)
-    return (
-        f"# {number}. {exercise.title}\n\n{'Mend' if exercise.planted else 'Fill'} `{exercise.name}` in "
-        f"`{stem(number)}.py` ({exercise.points} points), and type `chainrule course check {number}`.\n\n{exercise.text}\n"
-    )
+    exercise, name = find(number), stem(number)
+    task = f"{'Mend' if exercise.planted else 'Fill'} `{exercise.name}` in `{name}.py` ({exercise.points} points)"
+    command = f"chainrule course check {number}"
+    return f"# {number}. {exercise.title}\n\n{task}, and type `{command}`.\n\n{exercise.text}\n"
 
 
 def start(folder: Path) -> list[str]:
@@ -92,7 +91,7 @@ class Marker:
         self.limits, self.seed, self.printed = limits, seed, ""
         self._worker: Worker | None = None
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Marker:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -77,8 +78,8 @@ def _is_real(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
-def _names(exercise: Exercise) -> tuple[str, ...]:
-    return exercise.solution.__code__.co_varnames
+def _names(exercise: Exercise) -> list[str]:
+    return [*inspect.signature(exercise.solution).parameters]
 
 
 def _shapes(exercise: Exercise, case: Case) -> str:
@@ -88,11 +89,23 @@ def _shapes(exercise: Exercise, case: Case) -> str:
 
 
 def _judged(exercise: Exercise, call: Callable[[tuple[Any, ...]], Reply], case: Case) -> None:
+    failures = []
+
     def function(*arguments: Any) -> Any:
-        return call(arguments).result
+        try:
+            return call(arguments).result
+        except FailureError as failure:
+            failures.append(failure)
+            raise
 
     assert exercise.judge is not None  # noqa: S101  (for mypy: the caller has asked)
-    for complaint in exercise.judge(function, case):
+    try:
+        complaint = next(exercise.judge(function, case), None)
+    except (ValueError, TypeError, IndexError, ArithmeticError) as error:  # from within the gradient check, or of NumPy
+        if failures:
+            raise failures[0] from error
+        complaint = Complaint("results", f"The results cannot be used: {error}", exercise.hints[1])
+    if complaint is not None:
         raise _WrongError(*complaint)
 
 
@@ -276,7 +289,7 @@ def _checked(exercise: Exercise, call: Callable[[tuple[Any, ...]], Reply], case:
         return None
     got, errors = _results(exercise, call(case.arguments).result), []
     for name, (loss, at) in _slopes(exercise, case).items():
-        report = check_function(loss, at, got[name])
+        report = check_function(loss, at, np.asarray(got[name], np.float64))
         if not report.ok:
             raise _WrongError("gradient", f"The gradient check of {name}: {report.verdict}", exercise.hints[1])
         errors.append(report.error)
