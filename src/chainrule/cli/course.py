@@ -6,7 +6,7 @@ import secrets
 import shlex
 import textwrap
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -96,19 +96,17 @@ def check(
         raise typer.Exit(FAILED)
 
 
-def _print(result, out_of: int) -> None:  # type: ignore[no-untyped-def]  # (a lazily loaded class)
+def _print(result: Any, out_of: int) -> None:
     from chainrule.course import learning  # noqa: PLC0415  (start-up time)
 
-    right = result.state == "done"
     tell(f"{result.number:2}  {learning.find(result.number).title}   {result.points} of {out_of} points")
     message = result.message
-    if right:
-        message = (
-            "Right." if result.error is None else f"Right: the gradient check finds an error of {result.error:.0e}."
-        )
-    for text in (message, f"Hint: {result.hint}" if result.hint else "", *result.printed.strip().splitlines()[:10]):
-        label = "printed: " if text and text in result.printed else ""
-        for line in textwrap.wrap(label + text, WIDTH, initial_indent="    ", subsequent_indent="    "):
+    if result.state == "done":
+        error = "" if result.error is None else f" The gradient check finds an error of {result.error:.0e}."
+        message = f"Right.{error}"
+    printed = [f"printed: {line}" for line in result.printed.splitlines()[:10] if line.strip()]
+    for text in filter(None, (message, result.hint and f"Hint: {result.hint}", *printed)):
+        for line in textwrap.wrap(text, WIDTH, initial_indent="    ", subsequent_indent="    "):
             tell(line)
     tell()
 

@@ -1,4 +1,4 @@
-"""What an exercise is: a text, a function to fill, cases, the mistakes that are known by name, and hints."""
+"""The parts of an exercise: a text, a function to fill, cases, the mistakes that are known by name, and hints."""
 
 from __future__ import annotations
 

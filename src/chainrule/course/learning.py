@@ -162,7 +162,7 @@ def check(folder: Path, numbers: Sequence[int] = NUMBERS, limits: Limits = USUAL
 
 
 def read_progress(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return what is known of each exercise by name: points, kind and times; what is damaged is left out."""
+    """Return the progress in each exercise by name: points, kind and times, without damaged entries."""
     found: dict[str, dict[str, Any]] = {}
     try:
         content = json.loads((folder / PROGRESS).read_bytes()[: 2**20])

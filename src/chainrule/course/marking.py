@@ -238,7 +238,7 @@ def _shape(name: str, value: Array, right: Array) -> tuple[str, str] | None:
 
 
 def _law(name: str, value: Array, right: Array, case: Case, *, is_gradient: bool) -> tuple[str, str] | None:
-    """Return what a result equals instead of the right one."""
+    """Return a word and a sentence for a result that differs from the right one in a known way."""
     if not np.isfinite(value).all() and np.isfinite(right).all():
         what = "NaN" if np.isnan(value).any() else "infinite"
         return (

@@ -33,13 +33,12 @@ SAID = {
 }
 START = 60.0  # seconds within which Python and NumPy have started
 CLOCK = 4 if importlib.util.find_spec("resource") else 1  # other work on the machine should fail nobody
-KEPT = 2000  # characters of what a file prints
 PASSED = ("PATH", "PYTHONPATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "VIRTUAL_ENV", "LANG", "HOME", "USERPROFILE")
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")}
 
 
 class Limits(NamedTuple):
-    """What one exercise may take: seconds of processor time, CLOCK times as many by the clock, and MiB."""
+    """Limits of one exercise: seconds of processor time, CLOCK times as many by the clock, and MiB."""
 
     seconds: float = 10.0
     memory: int = 512
@@ -57,7 +56,7 @@ class FailureError(Exception):
 
 
 class Reply(NamedTuple):
-    """What a function returned, and the positions of the arguments that it changed."""
+    """The result of a function, and the positions of the arguments that it changed."""
 
     result: Any
     changed: tuple[int, ...]
@@ -66,6 +65,7 @@ class Reply(NamedTuple):
 class Worker:
     r"""A process that runs files, one after the other, each within its limits; a context manager.
 
+    >>> import numpy as np
     >>> with Worker() as worker:
     ...     worker.open("def double(x):\n    return 2 * x", "double.py", "double")
     ...     worker.call((np.arange(3.0),))
@@ -79,13 +79,12 @@ class Worker:
         environment = {name: os.environ[name] for name in PASSED if name in os.environ}
         command = [sys.executable, "-P", "-B", "-X", "utf8", child.__file__]
         self._process = subprocess.Popen(  # noqa: S603  (this Python)
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self._folder.name,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=self._folder.name,
             env=environment | ONE_THREAD, start_new_session=True,
         )  # fmt: skip
         self._requests: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
         self._answers: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for work in (self._exchange, self._drain):  # whatever holds the pipes open, nobody waits for it
-            threading.Thread(target=work, daemon=True).start()
+        threading.Thread(target=self._exchange, daemon=True).start()  # whatever holds the pipes open, nobody waits
         self._until = time.monotonic() + START
         bounds = {"memory": limits.memory * 2**20, "seconds": int(limits.seconds * 60) + 60, "each": limits.seconds}
         self._ask(bounds, (), first=True)
@@ -129,9 +128,9 @@ class Worker:
         def exchange() -> Any:
             if first:
                 process.stdin.write(self._token)  # type: ignore[union-attr]
-            child.write(process.stdin, self._token, message | {"number": number}, *values)  # type: ignore[arg-type]
+            child.write(process.stdin, self._token, message | {"number": number}, *values)
             while True:
-                answer = child.read(process.stdout, self._token)  # type: ignore[arg-type]
+                answer = child.read(process.stdout, self._token)
                 if first or answer.get("number") == number:  # a copy of the process may have answered, too
                     return answer
 
@@ -142,6 +141,7 @@ class Worker:
             answer = TimeoutError()
         if isinstance(answer, BaseException):
             raise self._failure(answer)
+        self.printed = (self.printed + str(answer.get("printed", "")))[: child.PRINTED]
         if "error" in answer:
             raise _explained(answer, self.limits)
         return answer
@@ -158,7 +158,7 @@ class Worker:
         if isinstance(error, child.ChannelError):
             return FailureError("channel", "the file wrote to the checker's channel: only return values count.")
         return FailureError(
-            "time", f"no answer within {seconds:g} seconds: does a loop never end, or does the file wait for input?"
+            "time", f"no answer within {seconds:g} s: does a loop never end, or does the file wait for input?"
         )
 
     def _exchange(self) -> None:
@@ -170,11 +170,6 @@ class Worker:
         for pipe in (self._process.stdin, self._process.stdout):
             with contextlib.suppress(OSError):
                 pipe.close()  # type: ignore[union-attr]
-
-    def _drain(self) -> None:
-        with contextlib.suppress(OSError, ValueError), self._process.stderr as pipe:  # type: ignore[union-attr]
-            while piece := os.read(pipe.fileno(), 4096):
-                self.printed = (self.printed + piece.decode("utf-8", "replace"))[:KEPT]
 
 
 def _ended() -> None:

@@ -1,4 +1,4 @@
-"""A loss of your own.
+"""Your own loss.
 
 Write any loss that you like for outputs y and targets t, both (n, outputs), and its gradient. It must
 
@@ -6,7 +6,7 @@ Write any loss that you like for outputs y and targets t, both (n, outputs), and
 - be smallest where y = t;
 - be differentiable almost everywhere, with dy = dL/dy.
 
-There is no solution to compare with: finite differences of your own L decide whether dy is right. Ideas: the absolute
+There is no solution to compare with: finite differences of L decide whether dy is right. Ideas: the absolute
 error Σ |y − t| (its derivative is a sign); the Huber loss, a square near 0 and a line farther out; log cosh(y − t),
 whose derivative is tanh(y − t); an error that costs twice as much on one side.
 
@@ -53,7 +53,7 @@ def judge(loss, case):
         what = "L differs when it is called a second time with the same y and t."
         yield Complaint("random", what, "It must depend on y and t alone.")
     if float(loss(t, t)[0]) >= float(value):
-        what = "L is not smallest where y = t: there it is no smaller than elsewhere."
+        what = "L is not smallest where y = t: elsewhere it is as small or smaller."
         yield Complaint("minimum", what, "Is the sign flipped, or does L not depend on t?")
     if not np.isclose(float(loss(np.tile(y, (2, 1)), np.tile(t, (2, 1)))[0]), float(value), rtol=1e-9):
         what = "The batch's mean is missing: the same rows twice give another L."
