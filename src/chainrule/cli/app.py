@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,7 +11,6 @@ from chainrule._version import __version__
 from chainrule.cli import (
     check,
     completing,
-    course,
     drift,
     evaluate,
     explain,
@@ -62,9 +61,33 @@ for command in (
 ):  # fmt: skip
     _add(app, command)
 
-lessons = typer.Typer(
-    cls=json_output.Group, no_args_is_help=True, help="Write backpropagation yourself: exercises, grades and handouts."
-)
-for command in (course.start, course.check, course.solution, course.grade, course.handout):
-    _add(lessons, command, "course ")
-app.add_typer(lessons, name="course")
+
+def lessons() -> typer.Typer:
+    """Return the commands of the course."""
+    from chainrule.cli import course  # noqa: PLC0415  (start-up time)
+
+    group = typer.Typer()
+    for command in (course.start, course.check, course.solution, course.grade, course.handout):
+        _add(group, command, "course ")
+    return group
+
+
+class _Lessons(json_output.Group):
+    """The group of these commands, made when one is asked for, which keeps ``chainrule --help`` fast."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        self._make()
+        return super().list_commands(ctx)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        self._make()
+        return super().get_command(ctx, cmd_name)
+
+    def _make(self) -> None:
+        self.commands = self.commands or typer.main.get_group(lessons()).commands
+
+
+app.add_typer(
+    typer.Typer(), name="course", cls=_Lessons, no_args_is_help=True,
+    help="Write backpropagation yourself: exercises, grades and handouts.",
+)  # fmt: skip

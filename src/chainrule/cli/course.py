@@ -177,5 +177,7 @@ def handout(
     check_count("course handout", "--seed", seed, 0)
     names = handouts.read_students(students)
     files, answers = handouts.write(folder, names, form, seed)
-    tell(f"{folder}: {len(files)} pages, and the answers in {shlex.quote(str(folder / answers))}")
+    tell(
+        f"{folder}: {len(files)} page{'s' * (len(files) > 1)}, and the answers in {shlex.quote(str(folder / answers))}"
+    )
     json_output.record(folder=folder, files=files, students=names, answers=answers)

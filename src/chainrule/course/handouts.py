@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from chainrule.course.learning import make_folder
 from chainrule.files.writing import write_atomically
 
 SUFFIXES = {"markdown": ".md", "latex": ".tex"}
@@ -33,8 +34,8 @@ class Task(NamedTuple):
 def tasks(name: str, seed: int) -> list[Task]:
     """Return the tasks of a student: all numbers, the answers too, are integers.
 
-    >>> tasks("Ada", 0)[0].answers["y"].shape, tasks("Ada", 0) == tasks("Grace", 0)
-    ((2, 2), False)
+    >>> tasks("Ada", 0)[4].given["x"][0], tasks("Grace", 0)[4].given["x"][0]
+    (array([ 0, -1, -4, -2]), array([3, 5, 0, 2]))
     """
     rng = np.random.default_rng([*hashlib.sha256(f"{seed}:{name}".encode()).digest()])
     return [_layer(rng), _backward(rng), _momentum(rng), _convolution(rng), _pooling(rng)]
@@ -206,7 +207,7 @@ def write(folder: Path, students: Sequence[str], form: str, seed: int) -> tuple[
     if form not in SUFFIXES:
         raise ValueError(f"--format: expected markdown or latex, got {form!r}.")
     page, suffix = (_markdown if form == "markdown" else _latex), SUFFIXES[form]
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     files: dict[str, None] = {}
     answers = []
     for i, name in enumerate(students, 1):

@@ -54,7 +54,7 @@ def page(number: int) -> str:
 
 def start(folder: Path) -> list[str]:
     """Write the files that are not there yet; return their names."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     contents = {"README.md": _contents()}
     for number in NUMBERS:
         contents |= {f"{stem(number)}.py": find(number).starter, f"{stem(number)}.md": page(number)}
@@ -62,6 +62,14 @@ def start(folder: Path) -> list[str]:
     for name in written:
         write_atomically(folder / name, contents[name].encode())
     return written
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder if it is not there."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise NotADirectoryError(f"{folder} is a file, or in one: give a folder, new or begun.") from error
 
 
 def _contents() -> str:

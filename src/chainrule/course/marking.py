@@ -134,6 +134,12 @@ def _compared(exercise: Exercise, call: Callable[[tuple[Any, ...]], Reply], case
         _right(exercise, case, got, CLOSE[min((a.itemsize for a in inputs), default=8)])
     for name, value in got.items():
         if np.ndim(value) and inputs and value.dtype != inputs[0].dtype:
+            if value.dtype.kind in "bi":
+                raise _WrongError(
+                    "dtype",
+                    f"{name} is {value.dtype}, and not {inputs[0].dtype} as the inputs are.",
+                    "A comparison such as x > 0 gives bool, and np.where(x > 0, 1, 0) integers: add .astype(x.dtype).",
+                )
             raise _WrongError(
                 "dtype",
                 f"For inputs in {inputs[0].dtype}, {name} is {value.dtype}: the dtype should stay the same.",
