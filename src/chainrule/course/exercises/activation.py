@@ -62,48 +62,28 @@ EXERCISE = Exercise(
         'For "relu": np.maximum(x, 0), and (x > 0).astype(x.dtype).',
     ),
     mistakes=(
-        Mistake(
-            "activated twice",
-            _only("sigmoid", lambda x: {"slope": _sigmoid(_sigmoid(x)) * (1 - _sigmoid(_sigmoid(x)))}),
-            "The slope is σ′ of an activated value: σ is applied to y, which is already σ(x).",
-            "σ′(x) = y (1 − y) with y = σ(x): no further σ.",
-        ),
-        Mistake(
-            "activated twice", _only("tanh", lambda x: {"slope": 1 - np.tanh(np.tanh(x)) ** 2}), "The slope is tanh′ "
-            "of an activated value: tanh is applied to y, which is already tanh(x).",
-            "tanh′(x) = 1 − y² with y = tanh(x).",
-        ),
-        Mistake(
-            "formula of y", _only("sigmoid", lambda x: {"slope": x * (1 - x)}), "The slope is x (1 − x): the formula "
-            "y (1 − y) wants y = σ(x).", "Compute y = σ(x) first, then y * (1 - y).",
-        ),
-        Mistake(
-            "formula of y", _only("tanh", lambda x: {"slope": 1 - x**2}), "The slope is 1 − x²: the formula 1 − y² "
-            "wants y = tanh(x).", "Compute y = np.tanh(x) first.",
-        ),
-        Mistake(
-            "square", _only("tanh", lambda x: {"slope": 1 - np.tanh(x)}), "The square is missing: tanh′(x) = 1 − y².",
-            "Write 1 - y**2.",
-        ),
-        Mistake(
-            "sign in the exponent", _only("sigmoid", lambda x: {"y": _sigmoid(-x)}), "The sign in the exponent is "
-            "wrong: this is σ(−x), which falls.", "σ(x) = 1 / (1 + e⁻ˣ): np.exp(-x).",
-        ),
-        Mistake(
-            "slope missing", _only("sigmoid", lambda x: {"slope": _sigmoid(x)}), "The slope is y itself: the "
-            "derivative of σ is y (1 − y).", "Multiply by (1 - y).",
-        ),
-        Mistake(
-            "slope of relu", _only("relu", lambda x: {"slope": np.maximum(x, 0)}), "The slope of relu is relu "
-            "itself: it should be 1 where x > 0, and 0 elsewhere.", "(x > 0).astype(x.dtype)",
-        ),
-        Mistake(
-            "slope of relu", _only("relu", lambda x: {"slope": np.ones_like(x)}), "The slope of relu is 1 "
-            "everywhere: where x < 0 it is 0.", "(x > 0).astype(x.dtype)",
-        ),
-        Mistake(
-            "absolute value", _only("relu", lambda x: {"y": np.abs(x)}), "This is the absolute value |x|: relu is 0 "
-            "where x < 0.", "np.maximum(x, 0)",
-        ),
+        Mistake("activated twice",
+                _only("sigmoid", lambda x: {"slope": _sigmoid(_sigmoid(x)) * (1 - _sigmoid(_sigmoid(x)))}),
+                "The slope is σ′ of an activated value: σ is applied to y, which is already σ(x).",
+                "σ′(x) = y (1 − y) with y = σ(x): no further σ."),
+        Mistake("activated twice", _only("tanh", lambda x: {"slope": 1 - np.tanh(np.tanh(x)) ** 2}), "The slope is "
+                "tanh′ of an activated value: tanh is applied to y, which is already tanh(x).",
+                "tanh′(x) = 1 − y² with y = tanh(x)."),
+        Mistake("formula of y", _only("sigmoid", lambda x: {"slope": x * (1 - x)}), "The slope is x (1 − x): the "
+                "formula y (1 − y) wants y = σ(x).", "Compute y = σ(x) first, then y * (1 - y)."),
+        Mistake("formula of y", _only("tanh", lambda x: {"slope": 1 - x**2}), "The slope is 1 − x²: the formula 1 "
+                "− y² wants y = tanh(x).", "Compute y = np.tanh(x) first."),
+        Mistake("square", _only("tanh", lambda x: {"slope": 1 - np.tanh(x)}), "The square is missing: tanh′(x) = 1 "
+                "− y².", "Write 1 - y**2."),
+        Mistake("sign in the exponent", _only("sigmoid", lambda x: {"y": _sigmoid(-x)}), "The sign in the exponent "
+                "is wrong: this is σ(−x), which falls.", "σ(x) = 1 / (1 + e⁻ˣ): np.exp(-x)."),
+        Mistake("slope missing", _only("sigmoid", lambda x: {"slope": _sigmoid(x)}), "The slope is y itself: the "
+                "derivative of σ is y (1 − y).", "Multiply by (1 - y)."),
+        Mistake("slope of relu", _only("relu", lambda x: {"slope": np.maximum(x, 0)}), "The slope of relu is relu "
+                "itself: it should be 1 where x > 0, and 0 elsewhere.", "(x > 0).astype(x.dtype)"),
+        Mistake("slope of relu", _only("relu", lambda x: {"slope": np.ones_like(x)}), "The slope of relu is 1 "
+                "everywhere: where x < 0 it is 0.", "(x > 0).astype(x.dtype)"),
+        Mistake("absolute value", _only("relu", lambda x: {"y": np.abs(x)}), "This is the absolute value |x|: relu "
+                "is 0 where x < 0.", "np.maximum(x, 0)"),
     ),
 )  # fmt: skip

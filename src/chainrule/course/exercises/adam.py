@@ -53,39 +53,25 @@ EXERCISE = Exercise(
         "m_hat = m / (1 - beta_1**t) and v_hat = v / (1 - beta_2**t); np.sqrt(v_hat) + epsilon divides.",
     ),
     mistakes=(
-        Mistake(
-            "no correction", _stepping(lambda m, v, a, b, e: m / (np.sqrt(v) + e)), "The bias correction is missing: "
-            "m and v begin at 0 and are too small in the first steps.", "Divide by 1 - beta_1**t and 1 - beta_2**t.",
-        ),
-        Mistake(
-            "one correction", _stepping(lambda m, v, a, b, e: m / a / (np.sqrt(v) + e)), "The bias correction of v "
-            "is missing.", "v_hat = v / (1 - beta_2**t)",
-        ),
-        Mistake(
-            "one correction", _stepping(lambda m, v, a, b, e: m / (np.sqrt(v / b) + e)), "The bias correction of m "
-            "is missing.", "m_hat = m / (1 - beta_1**t)",
-        ),
-        Mistake(
-            "correction of one step",
-            lambda *a: _step(*a, how=lambda m, v, _a, _b, e: m / (1 - a[6]) / (np.sqrt(v / (1 - a[7])) + e)),
-            "The bias correction does not depend on the step: the power t is missing.",
-            "1 - beta_1**t, not 1 - beta_1.",
-        ),
-        Mistake(
-            "epsilon inside", _stepping(lambda m, v, a, b, e: m / a / np.sqrt(v / b + e)), "ε is inside the square "
-            "root: Adam adds it to the root.", "np.sqrt(v_hat) + epsilon",
-        ),
-        Mistake(
-            "no root", _stepping(lambda m, v, a, b, e: m / a / (v / b + e)), "The square root is missing: the step "
-            "is divided by v̂, not by √v̂.", "np.sqrt(v_hat)",
-        ),
-        Mistake(
-            "v of m", lambda *a: {"v": a[7] * a[2] + (1 - a[7]) * a[3]}, "v is an average of g, not of its square.",
-            "v = beta_2 * v + (1 - beta_2) * grad**2",
-        ),
-        Mistake(
-            "corrected average", lambda *a: {"m": adam(*a)[1] / (1 - a[6] ** a[4])}, "The corrected m̂ is returned "
-            "as m: in the next step it would be corrected again.", "Return m and v as they are before the correction.",
-        ),
+        Mistake("no correction", _stepping(lambda m, v, a, b, e: m / (np.sqrt(v) + e)), "The bias correction is "
+                "missing: m and v begin at 0 and are too small in the first steps.",
+                "Divide by 1 - beta_1**t and 1 - beta_2**t."),
+        Mistake("one correction", _stepping(lambda m, v, a, b, e: m / a / (np.sqrt(v) + e)), "The bias correction "
+                "of v is missing.", "v_hat = v / (1 - beta_2**t)"),
+        Mistake("one correction", _stepping(lambda m, v, a, b, e: m / (np.sqrt(v / b) + e)), "The bias correction "
+                "of m is missing.", "m_hat = m / (1 - beta_1**t)"),
+        Mistake("correction of one step",
+                lambda *a: _step(*a, how=lambda m, v, _a, _b, e: m / (1 - a[6]) / (np.sqrt(v / (1 - a[7])) + e)),
+                "The bias correction does not depend on the step: the power t is missing.",
+                "1 - beta_1**t, not 1 - beta_1."),
+        Mistake("epsilon inside", _stepping(lambda m, v, a, b, e: m / a / np.sqrt(v / b + e)), "ε is inside the "
+                "square root: Adam adds it to the root.", "np.sqrt(v_hat) + epsilon"),
+        Mistake("no root", _stepping(lambda m, v, a, b, e: m / a / (v / b + e)), "The square root is missing: the "
+                "step is divided by v̂, not by √v̂.", "np.sqrt(v_hat)"),
+        Mistake("v of m", lambda *a: {"v": a[7] * a[2] + (1 - a[7]) * a[3]}, "v is an average of g, not of its "
+                "square.", "v = beta_2 * v + (1 - beta_2) * grad**2"),
+        Mistake("corrected average", lambda *a: {"m": adam(*a)[1] / (1 - a[6] ** a[4])}, "The corrected m̂ is "
+                "returned as m: in the next step it would be corrected again.",
+                "Return m and v as they are before the correction."),
     ),
 )  # fmt: skip

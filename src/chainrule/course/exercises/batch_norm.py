@@ -66,43 +66,27 @@ EXERCISE = Exercise(
         "dx = gamma / s * (dy - dy.mean(axis=0) - normal * (dy * normal).mean(axis=0))",
     ),
     mistakes=(
-        Mistake(
-            "wrong axis",
-            _y(lambda x, e: (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + e)),
-            "The means are over the wrong axis: over the features of a row, as in layer normalization.",
-            "Over the rows: axis=0.",
-        ),
-        Mistake(
-            "everything", _y(lambda x, e: (x - x.mean()) / np.sqrt(x.var() + e)), "One mean and one variance are "
-            "taken of the whole batch: each feature has its own.", "axis=0",
-        ),
-        Mistake(
-            "unbiased", _y(lambda x, e: (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0, ddof=1) + e)), "The variance is "
-            "divided by n − 1: here it is the mean of the squares, divided by n.", "x.var(axis=0), without ddof=1.",
-        ),
-        Mistake(
-            "no root", _y(lambda x, e: (x - x.mean(axis=0)) / (x.var(axis=0) + e)), "The square root is missing: x − "
-            "μ is divided by the variance.", "np.sqrt(v + epsilon)",
-        ),
-        Mistake(
-            "constants", _dx(lambda dy, normal, scale: scale * dy), "dx treats the mean and the variance as "
-            "constants: both depend on x.", "Subtract dy.mean(axis=0) and normal * (dy * normal).mean(axis=0).",
-        ),
-        Mistake(
-            "constant variance", _dx(lambda dy, normal, scale: scale * (dy - dy.mean(axis=0))), "dx treats the "
-            "variance as a constant: its term is missing.", "Subtract normal * (dy * normal).mean(axis=0).",
-        ),
-        Mistake(
-            "no gamma", lambda *a: {"dx": batch_norm(a[0], np.ones_like(a[1]), *a[2:])[1]}, "γ is missing in dx.",
-            "dx begins with gamma / s.",
-        ),
-        Mistake(
-            "sums", _dx(lambda dy, normal, scale: scale * (dy - dy.sum(axis=0) - normal * (dy * normal).sum(axis=0))),
-            "The terms of dx are sums where they should be means.", "mean(axis=0)",
-        ),
-        Mistake(
-            "dgamma of x", lambda x, gamma, beta, dy, epsilon: {"dgamma": (dy * x).sum(axis=0)}, "dgamma is made "
-            "with x: γ multiplies x̂.", "(dy * normal).sum(axis=0)",
-        ),
+        Mistake("wrong axis",
+                _y(lambda x, e: (x - x.mean(axis=1, keepdims=True)) / np.sqrt(x.var(axis=1, keepdims=True) + e)),
+                "The means are over the wrong axis: over the features of a row, as in layer normalization.",
+                "Over the rows: axis=0."),
+        Mistake("everything", _y(lambda x, e: (x - x.mean()) / np.sqrt(x.var() + e)), "One mean and one variance "
+                "are taken of the whole batch: each feature has its own.", "axis=0"),
+        Mistake("unbiased", _y(lambda x, e: (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0, ddof=1) + e)),
+                "The variance is divided by n − 1: here it is the mean of the squares, divided by n.",
+                "x.var(axis=0), without ddof=1."),
+        Mistake("no root", _y(lambda x, e: (x - x.mean(axis=0)) / (x.var(axis=0) + e)), "The square root is "
+                "missing: x − μ is divided by the variance.", "np.sqrt(v + epsilon)"),
+        Mistake("constants", _dx(lambda dy, normal, scale: scale * dy), "dx treats the mean and the variance as "
+                "constants: both depend on x.", "Subtract dy.mean(axis=0) and normal * (dy * normal).mean(axis=0)."),
+        Mistake("constant variance", _dx(lambda dy, normal, scale: scale * (dy - dy.mean(axis=0))), "dx treats the "
+                "variance as a constant: its term is missing.", "Subtract normal * (dy * normal).mean(axis=0)."),
+        Mistake("no gamma", lambda *a: {"dx": batch_norm(a[0], np.ones_like(a[1]), *a[2:])[1]}, "γ is missing in "
+                "dx.", "dx begins with gamma / s."),
+        Mistake("sums",
+                _dx(lambda dy, normal, scale: scale * (dy - dy.sum(axis=0) - normal * (dy * normal).sum(axis=0))),
+                "The terms of dx are sums where they should be means.", "mean(axis=0)"),
+        Mistake("dgamma of x", lambda x, gamma, beta, dy, epsilon: {"dgamma": (dy * x).sum(axis=0)},
+                "dgamma is made with x: γ multiplies x̂.", "(dy * normal).sum(axis=0)"),
     ),
 )  # fmt: skip

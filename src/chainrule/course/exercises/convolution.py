@@ -53,25 +53,17 @@ EXERCISE = Exercise(
         "For each (u, v): y += x[:, u:u + rows, v:v + columns] @ W[u, v]. Add b once, at the end.",
     ),
     mistakes=(
-        Mistake(
-            "flipped", lambda x, W, b: convolution(x, W[::-1, ::-1], b), "The kernel is flipped: networks do not "
-            "flip it.", "x_{i+u} W_u, with plus.",
-        ),
-        Mistake(
-            "transposed", lambda x, W, b: convolution(x, W.transpose(1, 0, 2, 3), b), "Height and width of the "
-            "kernel are swapped.", "W[u, v]: u goes with the height, v with the width.",
-        ),
-        Mistake(
-            "channels", lambda x, W, b: convolution(x, W.transpose(0, 1, 3, 2), b), "Channels and filters of the "
-            "kernel are swapped.", "x_c W_c,f: the sum is over the third axis of W.",
-        ),
-        Mistake(
-            "no bias", lambda x, W, b: convolution(x, W, 0 * b), "The bias is missing.", "Add b to the last axis of y.",
-        ),
-        Mistake(
-            "bias at every place", lambda x, W, b: convolution(x, W, W.shape[0] * W.shape[1] * b), "The bias is "
-            "added once for every place of the kernel: it is inside the loop.", "Add b once, after the loops.",
-        ),
+        Mistake("flipped", lambda x, W, b: convolution(x, W[::-1, ::-1], b), "The kernel is flipped: networks do "
+                "not flip it.", "x_{i+u} W_u, with plus."),
+        Mistake("transposed", lambda x, W, b: convolution(x, W.transpose(1, 0, 2, 3), b), "Height and width of the "
+                "kernel are swapped.", "W[u, v]: u goes with the height, v with the width."),
+        Mistake("channels", lambda x, W, b: convolution(x, W.transpose(0, 1, 3, 2), b), "Channels and filters of "
+                "the kernel are swapped.", "x_c W_c,f: the sum is over the third axis of W."),
+        Mistake("no bias", lambda x, W, b: convolution(x, W, 0 * b), "The bias is missing.",
+                "Add b to the last axis of y."),
+        Mistake("bias at every place", lambda x, W, b: convolution(x, W, W.shape[0] * W.shape[1] * b),
+                "The bias is added once for every place of the kernel: it is inside the loop.",
+                "Add b once, after the loops."),
         Mistake("padded", _padded, "The image is padded: here, windows lie inside the image.", "No np.pad."),
     ),
 )  # fmt: skip

@@ -40,21 +40,13 @@ EXERCISE = Exercise(
         "The sum in dW_kj runs over the rows i of x and dy: transpose x, and write x.T @ dy.",
     ),
     mistakes=(
-        Mistake(
-            "transposed", lambda x, dy: dy.T @ x, "This is the transposed product, dyᵀ x: it has the shape (outputs, "
-            "inputs).", "Swap the two: dW = xᵀ dy, in NumPy x.T @ dy.",
-        ),
-        Mistake(
-            "per row", lambda x, dy: x[:, :, None] * dy[:, None, :], "There is a dW for every row: sum them over the "
-            "rows.", "x.T @ dy computes the sum at once.",
-        ),
-        Mistake(
-            "one row", lambda x, dy: np.outer(x[0], dy[0]), "Only the first row of the batch is used.",
-            "x.T @ dy uses all rows.",
-        ),
-        Mistake(
-            "sums first", lambda x, dy: np.outer(x.sum(axis=0), dy.sum(axis=0)), "x and dy are summed over the rows "
-            "before they are multiplied: multiply within each row first.", "Σ_i x_ik dy_ij is x.T @ dy.",
-        ),
+        Mistake("transposed", lambda x, dy: dy.T @ x, "This is the transposed product, dyᵀ x: it has the shape "
+                "(outputs, inputs).", "Swap the two: dW = xᵀ dy, in NumPy x.T @ dy."),
+        Mistake("per row", lambda x, dy: x[:, :, None] * dy[:, None, :], "There is a dW for every row: sum them "
+                "over the rows.", "x.T @ dy computes the sum at once."),
+        Mistake("one row", lambda x, dy: np.outer(x[0], dy[0]), "Only the first row of the batch is used.",
+                "x.T @ dy uses all rows."),
+        Mistake("sums first", lambda x, dy: np.outer(x.sum(axis=0), dy.sum(axis=0)), "x and dy are summed over the "
+                "rows before they are multiplied: multiply within each row first.", "Σ_i x_ik dy_ij is x.T @ dy."),
     ),
 )  # fmt: skip

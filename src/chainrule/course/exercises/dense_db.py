@@ -38,13 +38,9 @@ EXERCISE = Exercise(
         "Write dy.sum(axis=0): axis 0 counts the rows, and they are what is summed.",
     ),
     mistakes=(
-        Mistake(
-            "wrong axis", lambda dy: dy.sum(axis=1), "The sum is over the wrong axis: over the units, not over the "
-            "rows.", "Axis 0 counts the rows: dy.sum(axis=0).",
-        ),
-        Mistake(
-            "one row", lambda dy: dy[0], "db is the gradient of the first row alone: every row of the batch adds to "
-            "it.", "Sum over the rows: dy.sum(axis=0).",
-        ),
+        Mistake("wrong axis", lambda dy: dy.sum(axis=1), "The sum is over the wrong axis: over the units, not over "
+                "the rows.", "Axis 0 counts the rows: dy.sum(axis=0)."),
+        Mistake("one row", lambda dy: dy[0], "db is the gradient of the first row alone: every row of the batch "
+                "adds to it.", "Sum over the rows: dy.sum(axis=0)."),
     ),
 )  # fmt: skip

@@ -41,17 +41,12 @@ EXERCISE = Exercise(
         "The sum in dx_ik runs over the units j, the second index of dy and of W: dy @ W.T.",
     ),
     mistakes=(
-        Mistake(
-            "transposed", lambda dy, W: dy @ W, "The transpose is missing: dx = dy Wᵀ, not dy W.",
-            "Write dy @ W.T: gradients come back through the transposed weights.",
-        ),
-        Mistake(
-            "sum over rows", lambda dy, W: np.broadcast_to(dy.sum(axis=0) @ W.T, (len(dy), len(W))), "dx is summed "
-            "over the rows: every row has a dx of its own.", "A row of x reaches only its own row of y: dy @ W.T.",
-        ),
-        Mistake(
-            "elementwise", lambda dy, W: dy * W.sum(axis=1), "dy and W are multiplied entry by entry: dx needs the "
-            "product of matrices.", "Write dy @ W.T.",
-        ),
+        Mistake("transposed", lambda dy, W: dy @ W, "The transpose is missing: dx = dy Wᵀ, not dy W.",
+                "Write dy @ W.T: gradients come back through the transposed weights."),
+        Mistake("sum over rows", lambda dy, W: np.broadcast_to(dy.sum(axis=0) @ W.T, (len(dy), len(W))),
+                "dx is summed over the rows: every row has a dx of its own.",
+                "A row of x reaches only its own row of y: dy @ W.T."),
+        Mistake("elementwise", lambda dy, W: dy * W.sum(axis=1), "dy and W are multiplied entry by entry: dx needs "
+                "the product of matrices.", "Write dy @ W.T."),
     ),
 )  # fmt: skip

@@ -39,22 +39,14 @@ EXERCISE = Exercise(
         "The whole function is one line: a product, x @ W, and a sum, + b.",
     ),
     mistakes=(
-        Mistake(
-            "transposed", lambda x, W, b: x @ W.T + b, "The product is with the transposed W: y = x W, not x Wᵀ.",
-            "W is (inputs, outputs): column j has the weights of unit j. Write x @ W.",
-        ),
-        Mistake(
-            "no bias", lambda x, W, b: x @ W, "The bias is missing: y is x W, without b.",
-            "Add b to the product: NumPy adds it to every row.",
-        ),
+        Mistake("transposed", lambda x, W, b: x @ W.T + b, "The product is with the transposed W: y = x W, not x "
+                "Wᵀ.", "W is (inputs, outputs): column j has the weights of unit j. Write x @ W."),
+        Mistake("no bias", lambda x, W, b: x @ W, "The bias is missing: y is x W, without b.",
+                "Add b to the product: NumPy adds it to every row."),
         Mistake("sign of bias", lambda x, W, b: x @ W - b, "The bias is subtracted, but y = x W + b.", "Write + b."),
-        Mistake(
-            "elementwise", lambda x, W, b: x * W[0] + b, "x and W are multiplied entry by entry: y needs the product "
-            "of matrices.", "In NumPy, * multiplies entries and @ multiplies matrices.",
-        ),
-        Mistake(
-            "mean", lambda x, W, b: x @ W / x.shape[1] + b, "The sum over the inputs is a mean: y = x W + b divides "
-            "by nothing.", "Remove the division: y_ij is a plain sum over k.",
-        ),
+        Mistake("elementwise", lambda x, W, b: x * W[0] + b, "x and W are multiplied entry by entry: y needs the "
+                "product of matrices.", "In NumPy, * multiplies entries and @ multiplies matrices."),
+        Mistake("mean", lambda x, W, b: x @ W / x.shape[1] + b, "The sum over the inputs is a mean: y = x W + b "
+                "divides by nothing.", "Remove the division: y_ij is a plain sum over k."),
     ),
 )  # fmt: skip

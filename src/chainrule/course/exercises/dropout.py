@@ -55,42 +55,26 @@ EXERCISE = Exercise(
         "In training, factor = (rng.random(x.shape) < keep).astype(x.dtype) / keep; in prediction, np.ones_like(x).",
     ),
     mistakes=(
-        Mistake(
-            "no scale", _masked, "This is dropout without its scale: what is kept is not divided by keep.",
-            "Divide the mask by keep: the mean of y over many masks is then x.",
-        ),
-        Mistake(
-            "scale of backward", lambda x, keep, rng, training: {"factor": _masked(x, keep, rng, training)[1]},
-            "factor has no scale: backward needs 1 / keep as well.", "Return mask / keep as factor.",
-        ),
-        Mistake(
-            "multiplied", lambda x, keep, rng, training: {"y": _masked(x, keep, rng, training, scale=keep)[0]},
-            "What is kept is multiplied by keep: divide by it.", "keep · (x / keep) = x.",
-        ),
-        Mistake(
-            "wrong side",
-            lambda x, keep, rng, training: {"y": _masked(x, keep, rng, training, flipped=True, scale=1 / keep)[0]},
-            "The wrong entries are dropped: keep is the probability of being kept.", "rng.random(x.shape) < keep",
-        ),
-        Mistake(
-            "wrong side",
-            lambda x, keep, rng, training: {
-                "y": _masked(x, keep, rng, training, flipped=True, scale=1 / max(1 - keep, 1e-9))[0]
-            },
-            "keep is taken for the probability of being dropped.", "rng.random(x.shape) < keep, and divide by keep.",
-        ),
-        Mistake(
-            "one mask", lambda x, keep, rng, training: {"y": x * ((rng.random(x.shape[1]) < keep) / keep)},
-            "All rows share one mask: draw a number for every entry.", "rng.random(x.shape), with the whole shape.",
-        ),
-        Mistake(
-            "in prediction", lambda x, keep, rng, training: {"y": x * ((rng.random(x.shape) < keep) / keep)},
-            "It also drops entries in prediction, where training is false.",
-            "if not training: return x.copy(), np.ones_like(x)",
-        ),
-        Mistake(
-            "in prediction", lambda x, keep, rng, training: {"y": x * keep}, "It scales x by keep in prediction: the "
-            "scale 1/keep in training has done that already.", "Return x as it is in prediction.",
-        ),
+        Mistake("no scale", _masked, "This is dropout without its scale: what is kept is not divided by keep.",
+                "Divide the mask by keep: the mean of y over many masks is then x."),
+        Mistake("scale of backward", lambda x, keep, rng, training: {"factor": _masked(x, keep, rng, training)[1]},
+                "factor has no scale: backward needs 1 / keep as well.", "Return mask / keep as factor."),
+        Mistake("multiplied", lambda x, keep, rng, training: {"y": _masked(x, keep, rng, training, scale=keep)[0]},
+                "What is kept is multiplied by keep: divide by it.", "keep · (x / keep) = x."),
+        Mistake("wrong side",
+                lambda x, keep, rng, training: {"y": _masked(x, keep, rng, training, flipped=True, scale=1 / keep)[0]},
+                "The wrong entries are dropped: keep is the probability of being kept.", "rng.random(x.shape) < keep"),
+        Mistake("wrong side",
+                lambda *a: {"y": _masked(*a, flipped=True, scale=1 / max(1 - a[1], 1e-9))[0]},
+                "keep is taken for the probability of being dropped.",
+                "rng.random(x.shape) < keep, and divide by keep."),
+        Mistake("one mask", lambda x, keep, rng, training: {"y": x * ((rng.random(x.shape[1]) < keep) / keep)},
+                "All rows share one mask: draw a number for every entry.",
+                "rng.random(x.shape), with the whole shape."),
+        Mistake("in prediction", lambda x, keep, rng, training: {"y": x * ((rng.random(x.shape) < keep) / keep)},
+                "It also drops entries in prediction, where training is false.",
+                "if not training: return x.copy(), np.ones_like(x)"),
+        Mistake("in prediction", lambda x, keep, rng, training: {"y": x * keep}, "It scales x by keep in "
+                "prediction: the scale 1/keep in training has done that already.", "Return x as it is in prediction."),
     ),
 )  # fmt: skip

@@ -46,9 +46,7 @@ EXERCISE = Exercise(
         "y - t[:, None] has shape (n, 1): each output meets its own target.",
     ),
     mistakes=(
-        Mistake(
-            "planted", planted, "L is the error of every output against every target: much larger than the mean of ½ "
-            "(y − t)².", "(n, 1) minus (n,) broadcasts to (n, n): make t a column, t[:, None].",
-        ),
+        Mistake("planted", planted, "L is the error of every output against every target: much larger than the "
+                "mean of ½ (y − t)².", "(n, 1) minus (n,) broadcasts to (n, n): make t a column, t[:, None]."),
     ),
 )  # fmt: skip

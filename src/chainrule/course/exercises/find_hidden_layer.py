@@ -66,14 +66,11 @@ EXERCISE = Exercise(
         "σ′ is taken at z = x W, the value before the sigmoid: slope(x @ W), not slope(a).",
     ),
     mistakes=(
-        Mistake(
-            "planted", planted, "dW differs from the finite differences of L, but dV is right: something between dy "
-            "and dW is wrong.", "slope(z) wants the value before the sigmoid. Here it gets σ′ of an activated value.",
-        ),
-        Mistake(
-            "no slope", lambda x, t, W, V: {"dW": _linear(x, t, W, V)}, "The slope is missing: dz is da, as without "
-            "a sigmoid.", "dz = da ⊙ σ′(z)",
-        ),
+        Mistake("planted", planted, "dW differs from the finite differences of L, but dV is right: something "
+                "between dy and dW is wrong.",
+                "slope(z) wants the value before the sigmoid. Here it gets σ′ of an activated value."),
+        Mistake("no slope", lambda x, t, W, V: {"dW": _linear(x, t, W, V)}, "The slope is missing: dz is da, as "
+                "without a sigmoid.", "dz = da ⊙ σ′(z)"),
     ),
 )  # fmt: skip
 

@@ -47,13 +47,9 @@ EXERCISE = Exercise(
         "out=z writes the ReLU into z: leave it out.",
     ),
     mistakes=(
-        Mistake(
-            "planted", planted, "y is never negative, but z + max(z, 0) is, where z is negative.",
-            "The ReLU is computed in place: out=z overwrites the z that the next line needs.",
-        ),
-        Mistake(
-            "short cut lost", lambda x, W, dy: {"dx": dy * (x @ W > 0) @ W.T}, "dx lacks the short cut: z reaches y "
-            "directly, too.", "dz = dy + dy * (z > 0)",
-        ),
+        Mistake("planted", planted, "y is never negative, but z + max(z, 0) is, where z is negative.",
+                "The ReLU is computed in place: out=z overwrites the z that the next line needs."),
+        Mistake("short cut lost", lambda x, W, dy: {"dx": dy * (x @ W > 0) @ W.T}, "dx lacks the short cut: z "
+                "reaches y directly, too.", "dz = dy + dy * (z > 0)"),
     ),
 )  # fmt: skip

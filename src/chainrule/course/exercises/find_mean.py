@@ -48,13 +48,9 @@ EXERCISE = Exercise(
         "dW = x.T @ error / len(x)",
     ),
     mistakes=(
-        Mistake(
-            "planted", planted, "dW is 6 times what finite differences find, and the batch has 6 rows; db is right.",
-            "dW is summed over the rows where db is averaged: divide it by len(x).",
-        ),
-        Mistake(
-            "both summed", lambda x, t, W, b: {"db": (x @ W + b - t).sum(axis=0)}, "Now db is summed, too, but L is "
-            "a mean: all gradients have the factor 1/n.", "Divide both by len(x).",
-        ),
+        Mistake("planted", planted, "dW is 6 times what finite differences find, and the batch has 6 rows; db is "
+                "right.", "dW is summed over the rows where db is averaged: divide it by len(x)."),
+        Mistake("both summed", lambda x, t, W, b: {"db": (x @ W + b - t).sum(axis=0)}, "Now db is summed, too, but "
+                "L is a mean: all gradients have the factor 1/n.", "Divide both by len(x)."),
     ),
 )  # fmt: skip

@@ -46,13 +46,9 @@ EXERCISE = Exercise(
         "The velocity is the whole last step: last = step.",
     ),
     mistakes=(
-        Mistake(
-            "planted", planted, "The first two steps are right; from the third on, theta moves too little.",
-            "last keeps the gradient alone, not a velocity: write last = step.",
-        ),
-        Mistake(
-            "sum of gradients", lambda theta, gradients, rate, mu: theta - rate * gradients.sum(axis=0),
-            "This is plain gradient descent: momentum is gone.", "last = mu * last - rate * grad",
-        ),
+        Mistake("planted", planted, "The first two steps are right; from the third on, theta moves too little.",
+                "last keeps the gradient alone, not a velocity: write last = step."),
+        Mistake("sum of gradients", lambda theta, gradients, rate, mu: theta - rate * gradients.sum(axis=0),
+                "This is plain gradient descent: momentum is gone.", "last = mu * last - rate * grad"),
     ),
 )  # fmt: skip

@@ -43,17 +43,11 @@ EXERCISE = Exercise(
         "rates[epoch] = rate / (1 + decay * epoch), without changing rate.",
     ),
     mistakes=(
-        Mistake(
-            "planted", planted, "The first two rates are right; from the third on, they are far too small.",
-            "The rate is divided again in each epoch: divide the initial rate, and do not assign to rate.",
-        ),
-        Mistake(
-            "constant", lambda rate, decay, epochs: np.full(epochs, rate), "The rate is now constant: it should fall.",
-            "rate / (1 + decay * epoch)",
-        ),
-        Mistake(
-            "one epoch off", lambda rate, decay, epochs: rate / (1 + decay * (1 + np.arange(epochs))),
-            "The rates are one epoch ahead: the first one is η itself.", "Epochs count from 0.",
-        ),
+        Mistake("planted", planted, "The first two rates are right; from the third on, they are far too small.",
+                "The rate is divided again in each epoch: divide the initial rate, and do not assign to rate."),
+        Mistake("constant", lambda rate, decay, epochs: np.full(epochs, rate), "The rate is now constant: it "
+                "should fall.", "rate / (1 + decay * epoch)"),
+        Mistake("one epoch off", lambda rate, decay, epochs: rate / (1 + decay * (1 + np.arange(epochs))),
+                "The rates are one epoch ahead: the first one is η itself.", "Epochs count from 0."),
     ),
 )  # fmt: skip

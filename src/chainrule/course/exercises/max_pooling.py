@@ -63,26 +63,17 @@ EXERCISE = Exercise(
         "dx = np.zeros_like(x); for each place: dx[place] = np.where(x[place] == y, dy, 0)",
     ),
     mistakes=(
-        Mistake(
-            "mean", lambda x, dy: {"y": _blocks(x).mean(axis=(2, 4))}, "This is the mean of each block, not its "
-            "maximum.", "np.maximum",
-        ),
-        Mistake(
-            "from zero", lambda x, dy: {"y": np.maximum(_blocks(x).max(axis=(2, 4)), 0)}, "The maxima begin at 0: a "
-            "block of negative entries has a negative maximum.", "Begin with an entry of the block, or with -np.inf.",
-        ),
-        Mistake(
-            "everywhere", lambda x, dy: {"dx": _everywhere(dy, x)}, "dx sends dy to all four entries of a block: "
-            "only the largest gets it.", "np.where(x[place] == y, dy, 0)",
-        ),
-        Mistake(
-            "shared", lambda x, dy: {"dx": _everywhere(dy, x) / 4}, "dx shares dy among the four entries of a block, "
-            "as mean pooling does.", "Only the largest entry gets dy.",
-        ),
-        Mistake(
-            "first place", lambda x, dy: {"dx": _corner(dy, x)}, "dx sends dy to the first entry of each block, not "
-            "to the largest.", "np.where(x[place] == y, dy, 0)",
-        ),
+        Mistake("mean", lambda x, dy: {"y": _blocks(x).mean(axis=(2, 4))}, "This is the mean of each block, not "
+                "its maximum.", "np.maximum"),
+        Mistake("from zero", lambda x, dy: {"y": np.maximum(_blocks(x).max(axis=(2, 4)), 0)}, "The maxima begin at "
+                "0: a block of negative entries has a negative maximum.",
+                "Begin with an entry of the block, or with -np.inf."),
+        Mistake("everywhere", lambda x, dy: {"dx": _everywhere(dy, x)}, "dx sends dy to all four entries of a "
+                "block: only the largest gets it.", "np.where(x[place] == y, dy, 0)"),
+        Mistake("shared", lambda x, dy: {"dx": _everywhere(dy, x) / 4}, "dx shares dy among the four entries of a "
+                "block, as mean pooling does.", "Only the largest entry gets dy."),
+        Mistake("first place", lambda x, dy: {"dx": _corner(dy, x)}, "dx sends dy to the first entry of each "
+                "block, not to the largest.", "np.where(x[place] == y, dy, 0)"),
     ),
 )  # fmt: skip
 

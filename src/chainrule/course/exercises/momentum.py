@@ -40,34 +40,20 @@ EXERCISE = Exercise(
         "v = mu * v - rate * grad, then return theta + v, v.",
     ),
     mistakes=(
-        Mistake(
-            "old velocity", lambda theta, v, grad, rate, mu: {"theta": theta + v}, "theta is moved by the old v: "
-            "compute the new v first.", "v = mu * v - rate * grad comes before theta + v.",
-        ),
-        Mistake(
-            "no velocity", lambda theta, v, grad, rate, mu: {"theta": theta - rate * grad}, "theta moves by the "
-            "gradient alone: the velocity is not used.", "theta + v, with the new v.",
-        ),
-        Mistake(
-            "sign", lambda theta, v, grad, rate, mu: {"v": mu * v + rate * grad}, "The sign of the gradient is "
-            "wrong: this climbs. v ← μ v − η g.", "Subtract rate * grad.",
-        ),
-        Mistake(
-            "sign of step", lambda theta, v, grad, rate, mu: {"theta": theta - (mu * v - rate * grad)},
-            "theta moves against v: v already has the minus sign.", "theta + v",
-        ),
-        Mistake(
-            "no rate", lambda theta, v, grad, rate, mu: {"v": mu * v - grad}, "The learning rate is missing in v.",
-            "v = mu * v - rate * grad",
-        ),
-        Mistake(
-            "average", lambda theta, v, grad, rate, mu: {"v": mu * v - (1 - mu) * rate * grad}, "The gradient is "
-            "multiplied by 1 − μ: this v is an average of gradients, with steps ten times as small for μ = 0.9.",
-            "v = mu * v - rate * grad",
-        ),
-        Mistake(
-            "no decay", lambda theta, v, grad, rate, mu: {"v": v - rate * grad}, "The old velocity keeps its whole "
-            "size: the factor μ is missing.", "mu * v",
-        ),
+        Mistake("old velocity", lambda theta, v, grad, rate, mu: {"theta": theta + v}, "theta is moved by the old "
+                "v: compute the new v first.", "v = mu * v - rate * grad comes before theta + v."),
+        Mistake("no velocity", lambda theta, v, grad, rate, mu: {"theta": theta - rate * grad}, "theta moves by "
+                "the gradient alone: the velocity is not used.", "theta + v, with the new v."),
+        Mistake("sign", lambda theta, v, grad, rate, mu: {"v": mu * v + rate * grad}, "The sign of the gradient is "
+                "wrong: this climbs. v ← μ v − η g.", "Subtract rate * grad."),
+        Mistake("sign of step", lambda theta, v, grad, rate, mu: {"theta": theta - (mu * v - rate * grad)},
+                "theta moves against v: v already has the minus sign.", "theta + v"),
+        Mistake("no rate", lambda theta, v, grad, rate, mu: {"v": mu * v - grad}, "The learning rate is missing in "
+                "v.", "v = mu * v - rate * grad"),
+        Mistake("average", lambda theta, v, grad, rate, mu: {"v": mu * v - (1 - mu) * rate * grad},
+                "The gradient is multiplied by 1 − μ: this v is an average of gradients, with steps ten times as "
+                "small for μ = 0.9.", "v = mu * v - rate * grad"),
+        Mistake("no decay", lambda theta, v, grad, rate, mu: {"v": v - rate * grad}, "The old velocity keeps its "
+                "whole size: the factor μ is missing.", "mu * v"),
     ),
 )  # fmt: skip

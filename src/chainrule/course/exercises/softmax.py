@@ -40,39 +40,26 @@ EXERCISE = Exercise(
         "e = np.exp(z - z.max(axis=1, keepdims=True)), then e / e.sum(axis=1, keepdims=True).",
     ),
     mistakes=(
-        Mistake(
-            "no maximum", lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), "The softmax is without its "
-            "maximum: e^z overflows for large logits, and infinity / infinity is NaN.",
-            "Subtract the row's maximum first: z - z.max(axis=1, keepdims=True).",
-        ),
-        Mistake(
-            "maximum of the batch", lambda z: np.exp(z - z.max()) / np.exp(z - z.max()).sum(axis=1, keepdims=True),
-            "The maximum is that of the whole batch: in a row of small logits every exponential becomes 0, and 0 / 0 "
-            "is NaN.", "Take each row's own maximum: z.max(axis=1, keepdims=True).",
-        ),
-        Mistake(
-            "wrong axis", lambda z: np.exp(z) / np.exp(z).sum(axis=0), "The sum is over the wrong axis: over the "
-            "rows, not over the classes of one row.", "Use axis=1, keepdims=True: each row of p has the sum 1.",
-        ),
-        Mistake(
-            "keepdims", lambda z: np.exp(z) / np.exp(z).sum(axis=1), "The rows' sums are divided along the wrong "
-            "axis: keepdims is missing.", "sum(axis=1, keepdims=True) is a column, (batch, 1): it divides row by row.",
-        ),
-        Mistake(
-            "sum of everything", lambda z: np.exp(z) / np.exp(z).sum(), "The sum is over the whole batch: each row "
-            "of p should have the sum 1.", "Sum within each row: axis=1, keepdims=True.",
-        ),
-        Mistake(
-            "not normalized", lambda z: np.exp(z - z.max(axis=1, keepdims=True)), "The division by the sum is "
-            "missing: the rows of p do not have the sum 1.", "Divide by e.sum(axis=1, keepdims=True).",
-        ),
-        Mistake(
-            "sign", lambda z: softmax(-z), "The sign is flipped: larger logits get smaller probabilities.",
-            "e^z, not e^{−z}.",
-        ),
-        Mistake(
-            "no exponential", lambda z: z / z.sum(axis=1, keepdims=True), "The exponential is missing: p would be "
-            "negative for negative logits.", "p_j = e^{z_j} / Σ_k e^{z_k}: np.exp first.",
-        ),
+        Mistake("no maximum", lambda z: np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), "The softmax is without "
+                "its maximum: e^z overflows for large logits, and infinity / infinity is NaN.",
+                "Subtract the row's maximum first: z - z.max(axis=1, keepdims=True)."),
+        Mistake("maximum of the batch",
+                lambda z: np.exp(z - z.max()) / np.exp(z - z.max()).sum(axis=1, keepdims=True), "The maximum is "
+                "that of the whole batch: in a row of small logits every exponential becomes 0, and 0 / 0 is NaN.",
+                "Take each row's own maximum: z.max(axis=1, keepdims=True)."),
+        Mistake("wrong axis", lambda z: np.exp(z) / np.exp(z).sum(axis=0), "The sum is over the wrong axis: over "
+                "the rows, not over the classes of one row.",
+                "Use axis=1, keepdims=True: each row of p has the sum 1."),
+        Mistake("keepdims", lambda z: np.exp(z) / np.exp(z).sum(axis=1), "The rows' sums are divided along the "
+                "wrong axis: keepdims is missing.",
+                "sum(axis=1, keepdims=True) is a column, (batch, 1): it divides row by row."),
+        Mistake("sum of everything", lambda z: np.exp(z) / np.exp(z).sum(), "The sum is over the whole batch: each "
+                "row of p should have the sum 1.", "Sum within each row: axis=1, keepdims=True."),
+        Mistake("not normalized", lambda z: np.exp(z - z.max(axis=1, keepdims=True)), "The division by the sum is "
+                "missing: the rows of p do not have the sum 1.", "Divide by e.sum(axis=1, keepdims=True)."),
+        Mistake("sign", lambda z: softmax(-z), "The sign is flipped: larger logits get smaller probabilities.",
+                "e^z, not e^{−z}."),
+        Mistake("no exponential", lambda z: z / z.sum(axis=1, keepdims=True), "The exponential is missing: p would "
+                "be negative for negative logits.", "p_j = e^{z_j} / Σ_k e^{z_k}: np.exp first."),
     ),
 )  # fmt: skip

@@ -50,6 +50,11 @@ def _both(z, t):
     return *softmax_cross_entropy(z, t), softmax(z), np.eye(z.shape[1])[t]
 
 
+def _loss(p, t):
+    """Return the mean of −log p at the classes t."""
+    return -np.log(p[np.arange(len(p)), t]).mean()
+
+
 EXERCISE = Exercise(
     softmax_cross_entropy, cases, ("L", "dz"), points=6,
     gradients=lambda z, t: {"dz": (lambda z: softmax_cross_entropy(z, t)[0], z)},
@@ -58,47 +63,30 @@ EXERCISE = Exercise(
         "L = -log_p[np.arange(n), t].mean(); dz = np.exp(log_p), minus 1 at [np.arange(n), t], divided by n.",
     ),
     mistakes=(
-        Mistake(
-            "mean over entries", lambda z, t: {"L": _both(z, t)[0] / z.shape[1]}, "L is divided by the number of "
-            "classes, too: it is a mean over all entries, not over the rows.",
-            "One number per row, -log_p[np.arange(n), t], and then the mean of these n numbers.",
-        ),
-        Mistake(
-            "mean over entries", lambda z, t: {"dz": _both(z, t)[1] / z.shape[1]}, "dz is divided by the number of "
-            "classes, too: L is a mean over the rows, not over all entries.", "Divide by len(z), not by z.size.",
-        ),
-        Mistake(
-            "no onehot", lambda z, t: {"dz": _both(z, t)[2] / len(z)}, "The one-hot targets are not subtracted: dz "
-            "is softmax(z) / n.", "Subtract 1 at the right class: dz[np.arange(n), t] -= 1.",
-        ),
-        Mistake(
-            "right class only", lambda z, t: {"dz": _both(z, t)[1] * _both(z, t)[3]}, "dz is only there for the "
-            "right class: the others get softmax(z) / n.", "Subtract onehot(t) from all of softmax(z).",
-        ),
-        Mistake(
-            "derivative twice", lambda z, t: {"dz": _both(z, t)[1] * _both(z, t)[2] * (1 - _both(z, t)[2])},
-            "dz is multiplied by p (1 − p), too: softmax(z) − onehot(t) already is the derivative with respect to z.",
-            "Remove the factor p (1 − p): it belongs to a squared error after a sigmoid.",
-        ),
-        Mistake(
-            "without log", lambda z, t: {"L": -(_both(z, t)[2] * _both(z, t)[3]).sum(axis=1).mean()},
-            "The logarithm is missing: L is the mean of −p, not of −log p.", "Take log p.",
-        ),
-        Mistake(
-            "overflow",
-            lambda z, t: {"L": -np.log(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True))[np.arange(len(z)), t].mean()},
-            "e^z overflows: the row's maximum is not subtracted.",
-            "z = z - z.max(axis=1, keepdims=True) changes neither L nor dz.",
-        ),
-        Mistake(
-            "log of zero", lambda z, t: {"L": -np.log(softmax(z))[np.arange(len(z)), t].mean()}, "The logarithm is "
-            "taken of a probability that was rounded to 0: L is infinite.",
-            "Compute log p directly: z − m − log Σ e^{z−m}.",
-        ),
-        Mistake(
-            "epsilon", lambda z, t: {"L": -np.log(softmax(z) + 1e-8)[np.arange(len(z)), t].mean()}, "A small number "
-            "is added inside the logarithm: it hides log(0) and changes L.",
-            "Compute log p directly: z − m − log Σ e^{z−m}.",
-        ),
+        Mistake("mean over entries", lambda z, t: {"L": _both(z, t)[0] / z.shape[1]}, "L is divided by the number "
+                "of classes, too: it is a mean over all entries, not over the rows.",
+                "One number per row, -log_p[np.arange(n), t], and then the mean of these n numbers."),
+        Mistake("mean over entries", lambda z, t: {"dz": _both(z, t)[1] / z.shape[1]}, "dz is divided by the "
+                "number of classes, too: L is a mean over the rows, not over all entries.",
+                "Divide by len(z), not by z.size."),
+        Mistake("no onehot", lambda z, t: {"dz": _both(z, t)[2] / len(z)}, "The one-hot targets are not "
+                "subtracted: dz is softmax(z) / n.", "Subtract 1 at the right class: dz[np.arange(n), t] -= 1."),
+        Mistake("right class only", lambda z, t: {"dz": _both(z, t)[1] * _both(z, t)[3]}, "dz is only there for "
+                "the right class: the others get softmax(z) / n.", "Subtract onehot(t) from all of softmax(z)."),
+        Mistake("derivative twice", lambda z, t: {"dz": _both(z, t)[1] * _both(z, t)[2] * (1 - _both(z, t)[2])},
+                "dz is multiplied by p (1 − p), too: softmax(z) − onehot(t) already is the derivative with respect "
+                "to z.", "Remove the factor p (1 − p): it belongs to a squared error after a sigmoid."),
+        Mistake("without log", lambda z, t: {"L": -(_both(z, t)[2] * _both(z, t)[3]).sum(axis=1).mean()},
+                "The logarithm is missing: L is the mean of −p, not of −log p.", "Take log p."),
+        Mistake("overflow",
+                lambda z, t: {"L": _loss(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True), t)},
+                "e^z overflows: the row's maximum is not subtracted.",
+                "z = z - z.max(axis=1, keepdims=True) changes neither L nor dz."),
+        Mistake("log of zero", lambda z, t: {"L": _loss(softmax(z), t)},
+                "The logarithm is taken of a probability that was rounded to 0: L is infinite.",
+                "Compute log p directly: z − m − log Σ e^{z−m}."),
+        Mistake("epsilon", lambda z, t: {"L": _loss(softmax(z) + 1e-8, t)},
+                "A small number is added inside the logarithm: it hides log(0) and changes L.",
+                "Compute log p directly: z − m − log Σ e^{z−m}."),
     ),
 )  # fmt: skip

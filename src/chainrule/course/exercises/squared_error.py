@@ -38,17 +38,12 @@ EXERCISE = Exercise(
         "L = 0.5 * ((y - t) ** 2).sum() / n, and dy = (y - t) / n.",
     ),
     mistakes=(
-        Mistake(
-            "mean over entries", lambda y, t: {"L": 0.5 * ((y - t) ** 2).mean()}, "L is a mean over all entries, not "
-            "over the rows: within a row, the squares are summed.", "np.mean divides by y.size. Write .sum() / len(y).",
-        ),
-        Mistake(
-            "mean over entries", lambda y, t: {"dy": (y - t) / y.size}, "dy is divided by the number of entries, not "
-            "by the number of rows.", "Divide by len(y), not by y.size.",
-        ),
-        Mistake(
-            "no square", lambda y, t: {"L": 0.5 * np.abs(y - t).sum() / len(y)}, "The square is missing in L: this "
-            "is the absolute error.", "(y - t) ** 2",
-        ),
+        Mistake("mean over entries", lambda y, t: {"L": 0.5 * ((y - t) ** 2).mean()}, "L is a mean over all "
+                "entries, not over the rows: within a row, the squares are summed.",
+                "np.mean divides by y.size. Write .sum() / len(y)."),
+        Mistake("mean over entries", lambda y, t: {"dy": (y - t) / y.size}, "dy is divided by the number of "
+                "entries, not by the number of rows.", "Divide by len(y), not by y.size."),
+        Mistake("no square", lambda y, t: {"L": 0.5 * np.abs(y - t).sum() / len(y)}, "The square is missing in L: "
+                "this is the absolute error.", "(y - t) ** 2"),
     ),
 )  # fmt: skip

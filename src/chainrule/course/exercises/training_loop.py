@@ -70,34 +70,21 @@ EXERCISE = Exercise(
         "rows = order[start:start + batch_size]; W = W - rate * X[rows].T @ (X[rows] @ W - t[rows]) / len(rows)",
     ),
     mistakes=(
-        Mistake(
-            "no mean", _loop(size=lambda n, b: 1), "The batch's mean is missing: dW is summed over the rows.",
-            "Divide by len(rows).",
-        ),
-        Mistake(
-            "batch size assumed", _loop(size=lambda n, b: b), "The last batch is divided by batch_size, but it has "
-            "fewer rows.", "Divide by len(rows), the number of rows that the batch really has.",
-        ),
-        Mistake(
-            "divided by all", _loop(size=lambda n, b: n), "Each batch is divided by the number of all rows: divide "
-            "by its own.", "Divide by len(rows).",
-        ),
-        Mistake(
-            "last batch dropped", _loop(ends=True), "The last, short batch of each epoch is left out.",
-            "range(0, len(X), batch_size): a slice may end beyond the last row.",
-        ),
-        Mistake(
-            "not shuffled", _loop(shuffled=False), "The rows are not shuffled: every epoch has the same batches, in "
-            "the order of the data.", "order = rng.permutation(len(X)) at the start of every epoch.",
-        ),
-        Mistake(
-            "shuffled once", _loop(once=True), "The rows are shuffled once, before the epochs: draw a new order in "
-            "each.", "Move rng.permutation into the loop over epochs.",
-        ),
+        Mistake("no mean", _loop(size=lambda n, b: 1), "The batch's mean is missing: dW is summed over the rows.",
+                "Divide by len(rows)."),
+        Mistake("batch size assumed", _loop(size=lambda n, b: b), "The last batch is divided by batch_size, but it "
+                "has fewer rows.", "Divide by len(rows), the number of rows that the batch really has."),
+        Mistake("divided by all", _loop(size=lambda n, b: n), "Each batch is divided by the number of all rows: "
+                "divide by its own.", "Divide by len(rows)."),
+        Mistake("last batch dropped", _loop(ends=True), "The last, short batch of each epoch is left out.",
+                "range(0, len(X), batch_size): a slice may end beyond the last row."),
+        Mistake("not shuffled", _loop(shuffled=False), "The rows are not shuffled: every epoch has the same "
+                "batches, in the order of the data.", "order = rng.permutation(len(X)) at the start of every epoch."),
+        Mistake("shuffled once", _loop(once=True), "The rows are shuffled once, before the epochs: draw a new "
+                "order in each.", "Move rng.permutation into the loop over epochs."),
         Mistake("ascent", _loop(sign=1), "The sign of the step is wrong: W climbs.", "W - rate * dW"),
-        Mistake(
-            "one epoch", lambda W, X, t, rate, epochs, b, rng: _trained(W, X, t, rate, 1, b, rng), "It stops after "
-            "the first epoch: is the return inside the loop?", "The return stands under the loops, not in them.",
-        ),
+        Mistake("one epoch", lambda W, X, t, rate, epochs, b, rng: _trained(W, X, t, rate, 1, b, rng),
+                "It stops after the first epoch: is the return inside the loop?",
+                "The return stands under the loops, not in them."),
     ),
 )  # fmt: skip

@@ -50,37 +50,21 @@ EXERCISE = Exercise(
         "return L + 0.5 * strength * np.sum(W**2), dW + strength * W, db",
     ),
     mistakes=(
-        Mistake(
-            "biases", lambda L, W, b, dW, db, s: {"db": db + s * b}, "The biases are penalized, too: they are exempt.",
-            "Return db as it is.",
-        ),
-        Mistake(
-            "biases", lambda L, W, b, dW, db, s: {"L": L + 0.5 * s * (np.sum(W**2) + np.sum(b**2))}, "The biases are "
-            "in the penalty, too: they are exempt.", "Only W**2.",
-        ),
-        Mistake(
-            "gradient missing", lambda L, W, b, dW, db, s: {"dW": dW}, "The penalty is missing in dW: L has it, but "
-            "its gradient does not.", "dW + strength * W",
-        ),
-        Mistake(
-            "loss missing", lambda L, W, b, dW, db, s: {"L": L}, "The penalty is missing in L: only its gradient is "
-            "there.", "0.5 * strength * np.sum(W**2)",
-        ),
-        Mistake(
-            "half", lambda L, W, b, dW, db, s: {"dW": dW + 2 * s * W}, "dW has a factor 2 too many: the ½ of the "
-            "penalty cancels it.", "dW + strength * W",
-        ),
-        Mistake(
-            "half", lambda L, W, b, dW, db, s: {"L": L + s * np.sum(W**2)}, "The factor ½ of the penalty is missing "
-            "in L.", "0.5 * strength * np.sum(W**2)",
-        ),
-        Mistake(
-            "sign", lambda L, W, b, dW, db, s: {"dW": dW - s * W}, "The sign is wrong: the weights would grow.",
-            "dW + strength * W",
-        ),
-        Mistake(
-            "mean", lambda L, W, b, dW, db, s: {"L": L + 0.5 * s * np.mean(W**2)}, "The penalty is a mean over the "
-            "weights: it is their sum.", "np.sum(W**2)",
-        ),
+        Mistake("biases", lambda L, W, b, dW, db, s: {"db": db + s * b}, "The biases are penalized, too: they are "
+                "exempt.", "Return db as it is."),
+        Mistake("biases", lambda L, W, b, dW, db, s: {"L": L + 0.5 * s * (np.sum(W**2) + np.sum(b**2))},
+                "The biases are in the penalty, too: they are exempt.", "Only W**2."),
+        Mistake("gradient missing", lambda L, W, b, dW, db, s: {"dW": dW}, "The penalty is missing in dW: L has "
+                "it, but its gradient does not.", "dW + strength * W"),
+        Mistake("loss missing", lambda L, W, b, dW, db, s: {"L": L}, "The penalty is missing in L: only its "
+                "gradient is there.", "0.5 * strength * np.sum(W**2)"),
+        Mistake("half", lambda L, W, b, dW, db, s: {"dW": dW + 2 * s * W}, "dW has a factor 2 too many: the ½ of "
+                "the penalty cancels it.", "dW + strength * W"),
+        Mistake("half", lambda L, W, b, dW, db, s: {"L": L + s * np.sum(W**2)}, "The factor ½ of the penalty is "
+                "missing in L.", "0.5 * strength * np.sum(W**2)"),
+        Mistake("sign", lambda L, W, b, dW, db, s: {"dW": dW - s * W}, "The sign is wrong: the weights would grow.",
+                "dW + strength * W"),
+        Mistake("mean", lambda L, W, b, dW, db, s: {"L": L + 0.5 * s * np.mean(W**2)}, "The penalty is a mean over "
+                "the weights: it is their sum.", "np.sum(W**2)"),
     ),
 )  # fmt: skip
