@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from chainrule._version import __version__
 from chainrule.cli import json_output
 from chainrule.cli.app import app
+from commands import COMMANDS
 
 pytest.importorskip("skrub")
 
@@ -49,7 +50,7 @@ def called(*arguments, status=0):
 
 def documented():
     """Return the documented keys of each command."""
-    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| `([\w ]+)` \| (.*?) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     return {command: set(re.findall(r"`(\w+)`", keys)) for command, keys in rows}
 
 
@@ -164,6 +165,27 @@ def test_export(here, tmp_path):
             assert found["comparison"] in printed
 
 
+def test_course(here, tmp_path):
+    found, printed = called("course", "start", tmp_path / "mine")
+    assert len(found["files"]) == 47
+    assert "check it" in printed
+    found, _ = called("course", "check", 3, "--folder", tmp_path / "mine", status=1)
+    assert [(e["number"], e["state"]) for e in found["exercises"]] == [(3, "not started")]
+    found, printed = called("course", "solution", 3)
+    assert "x.T @ dy" in found["code"]
+    assert found["code"].strip() in printed
+    (tmp_path / "mine" / "03_dense_dW.py").write_text(found["code"])
+    found, _ = called("course", "check", "--folder", tmp_path / "mine")
+    assert (found["points"], found["out_of"]) == (4, 100)
+    assert 3 not in found["left"]
+    found, _ = called("course", "grade", tmp_path, "--csv", tmp_path / "grades.csv", "--seed", 3)
+    assert found["submissions"][0]["exercises"][2] == found["submissions"][0]["points"] == 4
+    assert (found["seed"], found["csv"]) == (3, str(tmp_path / "grades.csv"))
+    found, _ = called("course", "handout", tmp_path / "pages", "--students", 2)
+    assert found["files"] == ["student-1.md", "student-2.md"]
+    assert found["answers"] == "answers.md"
+
+
 def test_tune(here, tmp_path):
     pytest.importorskip("optuna")
     found, printed = called(
@@ -211,13 +233,19 @@ def test_serve(here):
         (["train", "customers.csv", "--target", "churned", "--print-python"], 2, "--print-python does not go"),
         (["tune", "nowhere.csv", "--target", "y", "--trials", "1"], 2, "nowhere.csv"),
         (["serve", "moons"], 2, "does not hold a table"),
+        (["course", "check"], 2, "has no exercises"),
+        (["course", "solution", "99"], 2, "no exercise 99"),
+        (["course", "grade", "nowhere"], 2, "is not a folder"),
+        (["course", "handout", "pages", "--students", "nowhere.csv"], 2, "no such file"),
+        (["course", "evolve"], 2, "No such command 'evolve'"),
+        (["course", "solution", "x"], 2, "N"),
         (["evolve"], 2, "No such command 'evolve'"),
     ],
 )
 def test_errors(here, arguments, status, match):
     found, printed = called(*arguments, status=status)
     assert match in found["error"]
-    assert found["command"] == arguments[0]
+    assert found["command"] == " ".join(arguments[: 1 + (arguments[0] == "course")])
     assert printed
 
 
@@ -229,10 +257,9 @@ def test_a_failed_check_is_no_error(here):
 
 
 def test_every_command_is_documented_and_takes_it():
-    commands = {command.callback.__name__ for command in app.registered_commands}
-    assert commands == documented().keys()
-    for command in commands:
-        assert "--json" in CliRunner().invoke(app, [command, "--help"]).stdout
+    assert COMMANDS.keys() == documented().keys()
+    for command in COMMANDS:
+        assert "--json" in CliRunner().invoke(app, [*command.split(), "--help"]).stdout
 
 
 def test_an_interrupt_is_reported(monkeypatch, tmp_path):

@@ -30,6 +30,7 @@ FLOORS = [
     ["gradient_check"],
     ["tracing", "plotting", "showing"],
     ["estimators"],
+    ["course"],
     ["onnx"],
     ["tables"],
     ["export", "serve"],

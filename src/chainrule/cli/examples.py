@@ -30,6 +30,20 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "chainrule drift runs/customers customers.csv --psi 0.25 --json",
     ),
     "sample": ("chainrule sample customers.csv --rows 300", "chainrule sample new.csv --new --rows 100"),
+    "course start": ("chainrule course start exercises", "chainrule course start exercises --json"),
+    "course check": (
+        "chainrule course check --folder exercises",
+        "chainrule course check --folder exercises --json",
+    ),
+    "course solution": ("chainrule course solution 3", "chainrule course solution 7 --json"),
+    "course grade": (
+        "chainrule course grade exercises",
+        "chainrule course grade exercises --csv grades.csv --seconds 5",
+    ),
+    "course handout": (
+        "chainrule course handout handouts --students 30",
+        "chainrule course handout handouts --students 30 --format latex --seed 7",
+    ),
 }
 
 __all__ = ["EXAMPLES"]

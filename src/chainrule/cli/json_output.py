@@ -108,14 +108,14 @@ def scored(scores: Mapping[str, Any]) -> dict[str, Any]:
 # ------------------------------------------------------------ commands
 
 
-def takes_json(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the option ``--json`` to a command."""
+def takes_json(command: Callable[..., None], name: str) -> Callable[..., None]:
+    """Add the option ``--json`` to a command; its name is that in the object."""
     parameters = [*inspect.signature(command, eval_str=True).parameters.values()]
     option = Annotated[bool, typer.Option("--json", help=HELP)]
     added = inspect.Parameter("as_json", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=option)
 
     def wrapped(*, as_json: bool = False, **given: Any) -> None:
-        with _reported(command.__name__) if as_json else contextlib.nullcontext():
+        with _reported(name) if as_json else contextlib.nullcontext():
             command(**given)
 
     functools.update_wrapper(wrapped, command)
@@ -167,12 +167,18 @@ def _usage(command: str, args: list[str]) -> Iterator[None]:
         raise
 
 
+def _full_name(parent: Any, name: str) -> str:
+    """Return the name of a command with those of its groups, such as "course check"."""
+    groups = [] if parent is None else parent.command_path.split()[1:]
+    return " ".join([*groups, name])
+
+
 class Command(TyperCommand):
     """A command whose wrong arguments are also reported as JSON."""
 
     def make_context(self, info_name: Any, args: list[str], *more: Any, **extra: Any) -> Any:
         """Parse the arguments."""
-        with _usage(str(self.name), args):
+        with _usage(_full_name(more[0] if more else extra.get("parent"), str(self.name)), args):
             return super().make_context(info_name, args, *more, **extra)
 
 
@@ -181,5 +187,5 @@ class Group(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command."""
-        with _usage(args[0] if args else "", args):
+        with _usage(_full_name(ctx, args[0] if args else ""), args):
             return super().resolve_command(ctx, args)
