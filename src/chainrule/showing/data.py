@@ -88,8 +88,8 @@ def _sheet(images: Sequence[str], names: Sequence[str], height: int, width: int)
             f'<text x="{SIDE / 2:g}" y="{SIDE + 12}" text-anchor="middle">{escaped(name)}</text></g>'
         )
     return (
-        f'<svg class="sheet" role="img" aria-label="{count} images" viewBox="0 0 {total[0]} {total[1]}" '
-        f'width="{total[0]}" height="{total[1]}" shape-rendering="crispEdges">{drawn}</svg>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="images"><svg class="sheet" role="img" aria-label="{count} images" viewBox="0 0 {total[0]} {total[1]}" '
+        f'width="{total[0]}" height="{total[1]}" shape-rendering="crispEdges">{drawn}</svg></div>'
     )
 
 
