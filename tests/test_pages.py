@@ -70,7 +70,7 @@ def test_a_table_leaves_out_what_is_far_where_there_is_no_room():
     table = Table(("a", "b", "c"), (("x" * 10, "y" * 10, "z" * 10),), "lll", far=(1,))
     assert "y" in text.plain("t", "", [table], 34)
     assert "y" not in text.plain("t", "", [table], 33)
-    assert html.fragment("t", "", [table]).count('class="far"') == 2
+    assert html.fragment("t", "", [table]).count('class="spare"') == 2
 
 
 def test_the_first_column_is_cut_before_the_others():

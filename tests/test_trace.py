@@ -1,10 +1,12 @@
 """Worked examples: the numbers that are printed, the equations, and the three renderings."""
 
+import inspect
 import io
 import json
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import ClassVar
 
@@ -526,6 +528,243 @@ class TestEquations:
         assert latex(text) == set_as
 
 
+def arithmetic(line):
+    """Return the value of the arithmetic in a worked line, and the number at its end."""
+    expression, _, result = re.split(" [=←] ", line, maxsplit=1)[1].rpartition(" = ")
+    code = expression.replace("−", "-").replace("·", "*").replace("²", "**2").replace("^", "**")
+    code = re.sub(r"√(\([^()]*(?:\([^()]*\)[^()]*)*\)|[\d.e-]+)", r"np.sqrt(\1)", code)
+    return eval(code, {"np": np}), float(result.replace("−", "-"))
+
+
+class TestSteps:
+    X, T = np.array([[0.5, -1.0], [1.5, 0.25]]), np.array([[1.0], [-0.5]])
+
+    def by_hand(self, theta):
+        """Return L and the gradient of a network 2-3-1 with tanh and the squared error, in plain NumPy."""
+        W0, b0, W2, b2 = theta[:6].reshape(2, 3), theta[6:9], theta[9:12].reshape(3, 1), theta[12:]
+        a = np.tanh(self.X @ W0 + b0)
+        e = a @ W2 + b2 - self.T
+        dy = e / 2
+        dz = dy @ W2.T * (1 - a**2)
+        grad = [self.X.T @ dz, dz.sum(axis=0), a.T @ dy, dy.sum(axis=0)]
+        return 0.5 * (e**2).sum(axis=1).mean(), np.concatenate([part.ravel() for part in grad])
+
+    def updates(self, trace):
+        """Return the arrays of all steps of a trace as vectors in the order of theta."""
+        for number in range(1, len(trace.values)):
+            first, last = (step for step in trace.steps if step.phase == "update" and step.number == number)
+            names = [array.name for array in first.arrays]
+            assert names == [array.name for array in last.arrays]
+            joined = {}
+            for name in (name for name in names if "b" not in name.split()):
+                parts = [step[n] for step in (first, last) for n in (name, re.sub(r"\bW\b|(?<=d)W", "b", name))]
+                joined[name] = np.concatenate([part.ravel() for part in parts])
+            yield number, joined
+
+    def test_momentum_is_that_of_plain_numpy(self):
+        network = small("squared_error", outputs=1, dtype="float64")
+        theta, v = network.theta.copy(), np.zeros(13)
+        trace = cr.trace(network, self.X, self.T, optimizer=optimizers.Momentum(0.3, momentum=0.8), steps=4)
+        values = []
+        for number, shown in self.updates(trace):
+            value, grad = self.by_hand(theta)
+            values.append(value)
+            np.testing.assert_allclose(shown["W"], theta, rtol=1e-12)
+            np.testing.assert_allclose(shown["dW"], grad, rtol=1e-10, atol=1e-15)
+            if number > 1:
+                np.testing.assert_allclose(shown["v of W before"], v, rtol=1e-10, atol=1e-15)
+            v = 0.8 * v - 0.3 * grad
+            theta = theta + v
+            np.testing.assert_allclose(shown["v of W"], v, rtol=1e-10, atol=1e-15)
+            np.testing.assert_allclose(shown["W after"], theta, rtol=1e-10)
+        assert number == 4
+        np.testing.assert_allclose(trace.values, [*values, self.by_hand(theta)[0]], rtol=1e-12)
+        assert (trace.value, trace.value_after) == (trace.values[0], trace.values[-1])
+
+    @pytest.mark.parametrize("decay", [0.0, 0.2])
+    def test_adam_is_that_of_plain_numpy(self, decay):
+        network = small("squared_error", outputs=1, dtype="float64")
+        theta, m, v = network.theta.copy(), np.zeros(13), np.zeros(13)
+        weights = np.r_[np.ones(6), np.zeros(3), np.ones(3), 0.0]
+        adam = optimizers.AdamW(0.05, 0.7, 0.9, 1e-6, weight_decay=decay)
+        trace = cr.trace(network, self.X, self.T, optimizer=adam, steps=3)
+        for t, shown in self.updates(trace):
+            grad = self.by_hand(theta)[1]
+            m, v = 0.7 * m + 0.3 * grad, 0.9 * v + 0.1 * grad**2
+            theta = theta - 0.05 * decay * theta * weights
+            theta = theta - 0.05 * (m / (1 - 0.7**t)) / (np.sqrt(v / (1 - 0.9**t)) + 1e-6)
+            for name, values in (("m of W", m), ("v of W", v), ("W after", theta)):
+                np.testing.assert_allclose(shown[name], values, rtol=1e-9, atol=1e-14, err_msg=name)
+            update = [step for step in trace.steps if step.phase == "update"][2 * t - 2]
+            assert update.symbols["t"] == t
+            assert [line.split("[")[0] for line in update.worked[: 5 + (decay > 0)]] == [
+                *["W"] * (decay > 0), "m of W", "v of W", "m̂ of W", "v̂ of W", "W"
+            ]  # fmt: skip
+
+    @pytest.mark.parametrize("case", variants.OPTIMIZERS, ids=lambda case: repr(case.optimizer))
+    def test_every_optimizer(self, case):
+        """The steps are those of the optimizer itself, and the arithmetic of each line gives the number at its end."""
+        network, optimizer = small("squared_error", outputs=1, dtype="float64"), case.optimizer
+        trace = cr.trace(network, self.X, self.T, optimizer=optimizer, steps=3)
+        theta = cr.Network(2, [Dense(3), Tanh(), Dense(1)], "squared_error", dtype="float64")
+        theta.theta = network.theta
+        state = optimizer.start(theta.theta, theta.weights)
+        for _, shown in self.updates(trace):
+            optimizer.update(theta.theta, theta.loss_and_grad(self.X, self.T)[1], state)
+            np.testing.assert_array_equal(shown["W after"], theta.theta)
+        lines = [line for step in trace.steps if step.phase == "update" for line in step.worked if "sign" not in line]
+        assert lines or optimizer.steps_by_rate
+        for value, result in map(arithmetic, lines):
+            assert value == pytest.approx(result, rel=5e-3, abs=2e-3)
+
+    def test_later_steps_are_updates_only_and_follow_one_entry(self):
+        trace = cr.trace(small(), [0.5, -1.0], 1, optimizer="momentum", steps=3)
+        assert {step.phase for step in trace.steps if step.number > 1} == {"update"}
+        text = trace.text()
+        assert "STEP 2: both passes again, L = " in text
+        assert "one sample, forward, backward and 3 steps of Momentum" in text
+        assert f"{trace.value_after:.6g} after 3 steps" in text
+        check = next(step for step in trace.steps if step.phase == "backward" and step.layer == 2).checks[0]
+        for step in trace.steps:
+            if step.phase == "update" and step.layer == 2:
+                assert {array.entry for array in step.arrays if array.name.endswith(("W", "W after"))} == {check.at}
+        assert f"W{list(check.at)} of layer 2" in text
+        check_alone(trace.html())
+
+    def test_training_uses_one_mask_and_moves_the_statistics(self):
+        network = cr.Network(3, [layers.BatchNorm(0.5), Dropout(0.5), Dense(2)], "softmax_cross_entropy", seed=0)
+        x, t = np.random.default_rng(0).normal(size=(6, 3)), np.arange(6) % 2
+        trace = cr.trace(network, x, t, optimizer=optimizers.SGD(0.0), steps=3, training=True, seed=5)
+        assert len(set(trace.values)) == 1, "without a change of the parameters, L is the same"
+        running = np.zeros(3)
+        for step in (step for step in trace.steps if step.phase == "update" and step.layer == 0):
+            np.testing.assert_allclose(step["running_mean"], running, rtol=1e-5, atol=1e-7)
+            running = 0.5 * running + 0.5 * x.mean(axis=0)
+            np.testing.assert_allclose(step["running_mean after"], running, rtol=1e-5)
+        assert step.number == 3
+        np.testing.assert_array_equal(network.statistics[:3], 0)
+
+    def test_steps_end_when_the_loss_does(self):
+        network = cr.Network(1, [Dense(1)], "squared_error", seed=0)
+        trace = cr.trace(network, [[1e10]], [1.0], optimizer=optimizers.SGD(1e20), steps=5)
+        assert 2 <= len(trace.values) < 6
+        assert not np.isfinite(trace.value_after)
+        assert "the step is too large" in trace.text()
+        check_alone(trace._repr_html_())
+
+    @pytest.mark.parametrize("steps", [0, -1])
+    def test_a_number_of_steps_that_is_none(self, steps):
+        with pytest.raises(ValueError, match="trace: steps: expected a whole number of at least 1"):
+            cr.trace(small(), [0.5, -1.0], 1, steps=steps)
+
+
+class TestCode:
+    @pytest.mark.parametrize("name", public_classes(layers, Layer))
+    def test_the_lines_are_those_of_the_library(self, name):
+        network, rows = around(name)
+        trace = cr.trace(network, rows(1), [[0.5, 2.0]])
+        file = Path(inspect.getsourcefile(type(network.layers[0]))).read_text(encoding="utf-8")
+        for step in trace.steps:
+            if step.layer == 0 and step.phase in ("forward", "backward"):
+                code = step.code[0]
+                assert re.match(rf"\w+\.{step.phase} in chainrule/layers/\w+\.py, line \d+$", code.title)
+                assert textwrap.indent(code.text, "        ") in file
+                first = file.splitlines()[int(code.title.rpartition(" ")[2]) - 1]
+                assert first.strip() == code.text.splitlines()[0]
+                assert '"""' not in code.text
+
+    def test_the_lines_of_a_loss_and_an_optimizer(self):
+        trace = cr.trace(small(), [0.5, -1.0], 1, optimizer="adam", steps=2)
+        loss = next(step for step in trace.steps if step.phase == "loss")
+        assert [code.title.split(" in ")[0] for code in loss.code] == [
+            "SoftmaxCrossEntropy.forward", "SoftmaxCrossEntropy.backward"
+        ]  # fmt: skip
+        codes = [step.code for step in trace.steps if step.phase == "update"]
+        assert [code.title.split(" in ")[0] for code in codes[0]] == ["Adam.step", "_adam"]
+        assert "m ← β₁ m + (1 − β₁) g" in codes[0][1].text
+        assert not any(codes[1:]), "once is enough"
+
+    def test_without_source_there_is_none(self):
+        scope = {"Layer": Layer}
+        code = (
+            "class Twice(Layer):\n"
+            "    def forward(self, x, memo):\n        return 2 * x\n"
+            "    def backward(self, dy, memo):\n        return 2 * dy\n"
+        )
+        exec(compile(code, "<nowhere>", "exec"), scope)
+        trace = cr.trace(cr.Network(2, [scope["Twice"](), Dense(2)], "squared_error", seed=0), [1.0, 2.0], [0.0, 1.0])
+        assert [step.code for step in trace.steps if step.layer == 0] == [(), (), ()][
+            : sum(s.layer == 0 for s in trace.steps)
+        ]
+        assert trace.steps[1].code
+        assert "y = Twice(x)" in trace.text()
+
+    def test_a_layer_of_a_file_of_ones_own(self, tmp_path, monkeypatch):
+        (tmp_path / "mine.py").write_text(
+            "from chainrule import Layer\n\n\nclass Mine(Layer):\n"
+            '    def forward(self, x, memo):\n        """Say nothing."""\n        # a comment <b>\n        return x\n\n'
+            "    def backward(self, dy, memo):\n        return dy\n",
+            encoding="utf-8",
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        import mine  # noqa: PLC0415
+
+        trace = cr.trace(cr.Network(2, [mine.Mine(), Dense(2)], "squared_error", seed=0), [1.0, 2.0], [0.0, 1.0])
+        (code,) = trace.steps[0].code
+        assert (code.title, code.text) == ("Mine.forward in mine.py, line 7", "# a comment <b>\nreturn x")
+        assert "# a comment &lt;b&gt;" in trace.html()
+        assert "```python\n# a comment <b>\nreturn x\n```" in trace.markdown()
+        assert "    Mine.forward in mine.py, line 7\n      # a comment <b>\n      return x\n" in trace.text()
+
+
+class TestWidth:
+    """The text fits the terminal: 80 columns, and others."""
+
+    def fits(self, trace, *widths):
+        for width in widths or (80,):
+            lines = trace.text(width).splitlines()
+            assert max(map(len, lines)) <= width, max(lines, key=len)
+
+    def test_80_is_the_default(self):
+        trace = cr.trace(small(), [0.5, -1.0], 1)
+        assert trace.text() == trace.text(80) == f"{trace}\n"
+
+    @pytest.mark.parametrize("name", public_classes(layers, Layer))
+    def test_every_layer(self, name):
+        network, rows = around(name, "softmax_cross_entropy")
+        self.fits(cr.trace(network, rows(3), [1, 0, 1], training=True), 80, 100)
+
+    @pytest.mark.parametrize("case", variants.OPTIMIZERS, ids=lambda case: repr(case.optimizer))
+    def test_every_optimizer_in_steps(self, case):
+        self.fits(cr.trace(small(), [0.5, -1.0], 1, optimizer=case.optimizer, steps=3), 80, 100)
+
+    @pytest.mark.parametrize("loss", variants.every_loss(), ids=repr)
+    def test_every_loss(self, loss):
+        t = [[1.0, 0.0]] if not loss.takes_labels else [1]
+        self.fits(cr.trace(small(loss), [[1e-7, -1e9]], t, sample_weight=[123456.789]), 80)
+
+    def test_wide_arrays_long_names_and_a_photograph(self):
+        class AVeryLongNameOfALayerThatSomebodyHasWrittenInAHurryOnAFridayAfternoon(Layer):
+            equations: ClassVar = {
+                "forward": "y = x + 0 x  " + "a remark that is long " * 8, "backward": "dx = dy",
+            }  # fmt: skip
+
+            def forward(self, x, memo):
+                return x + 0.0 * np.asarray(x, dtype=x.dtype)  # a remark that goes on and on, well beyond what fits
+
+            def backward(self, dy, memo):
+                return dy
+
+        network = cr.Network(
+            (5, 90, 1),
+            [layers.Flatten(), AVeryLongNameOfALayerThatSomebodyHasWrittenInAHurryOnAFridayAfternoon(), Dense(40)],
+            "softmax_cross_entropy", seed=0,
+        )  # fmt: skip
+        x = np.random.default_rng(0).normal(size=(5, 90, 1)) * 1e6
+        trace = cr.trace(network, x, 3, classes=[f"class with a long name {i}" * 3 for i in range(40)])
+        self.fits(trace, 80, 120)
+
+
 class TestRenderings:
     @pytest.mark.parametrize("loss", public_classes(losses, Loss))
     def test_every_loss(self, loss):
@@ -736,6 +975,8 @@ class TestCommandLine:
             (["--row", 0, "--out", "a.pdf"], r"ends in \.html, \.md or \.txt, got \.pdf"),
             (["--row", 0, "--out", "nowhere/a.md"], "the folder nowhere does not exist"),
             (["--row", 0, "--learning-rate", -1], "--learning-rate: expected"),
+            (["--row", 0, "--steps", 0], "--steps: expected a whole number of at least 1"),
+            (["--row", 0, "--optimizer", "adem"], "unknown optimizer 'adem'. Did you mean 'Adam'"),
         ],
     )
     def test_bad_input_is_one_sentence(self, arguments, match, run_folder, tmp_path, monkeypatch):
@@ -744,6 +985,17 @@ class TestCommandLine:
         assert re.search(match, result.stderr)
         assert result.stderr.count("\n") == 1
         assert list(tmp_path.iterdir()) == []
+
+    def test_steps_optimizer_and_training(self, run_folder):
+        out = explain(run_folder, "--row", 3, "--optimizer", "momentum", "--steps", 2, "--training").stdout
+        assert "2 steps of Momentum, η = 0.1" in out
+        assert "v of W" in out
+        assert "STEP 2" in out
+        assert max(map(len, out.splitlines())) <= 80
+        out = explain(run_folder, "--row", 3, "--optimizer", "adam", "--json").stdout
+        found = json.loads(out)
+        assert {step["number"] for step in found["steps"]} == {1}
+        assert found["losses"] == [found["loss"], found["loss_after"]]
 
     @pytest.mark.slow
     def test_without_a_row_it_is_the_worst_prediction(self, run_folder):

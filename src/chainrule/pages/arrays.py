@@ -183,13 +183,15 @@ def pixels(density: Array, kind: str) -> str:
     return "".join(f'<path {kind} fill-opacity="{n / LEVELS:.3g}" d="{path}"/>' for n, path in sorted(runs.items()))
 
 
-def shaded(image: Array) -> list[str]:
-    """Return an image as lines of text, with two characters per pixel if they fit.
+def shaded(image: Array, width: int = 80) -> list[str]:
+    """Return an image as lines of text, with two characters per pixel if they fit, or of every second, third, ... one.
 
     >>> shaded(np.array([[0.0, 1.0], [0.5, 0.0]]))
     ['  ██', '▒▒  ']
     """
+    step = max(1, -(-image.shape[1] // width))
+    image = image[::step, ::step]
     low, high = float(image.min()), float(image.max())
     level = np.rint((image - low) / ((high - low) or 1.0) * (len(SHADES) - 1)).astype(int)
-    twice = 2 if image.shape[1] <= 40 else 1
+    twice = 2 if 2 * image.shape[1] <= width else 1
     return ["".join(SHADES[v] * twice for v in row) for row in level]

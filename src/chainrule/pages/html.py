@@ -113,7 +113,7 @@ def _block(block: b.Block) -> str:  # noqa: C901, PLR0911  (one for each kind of
             rules, blocks = ("".join(map(_block, part)) for part in (block.rules, (*block.code, *block.blocks)))
             return (
                 f'<section class="step"><header><b>{_text(block.place)}</b><h3>{_text(block.title)}</h3><span '
-                f'class="shape">{_text(block.about)}</span></header><div class="body"><div class="rule">{rules}</div>'
+                f'class="shape">{_text(block.about)}</span></header><div class="halves"><div class="rule">{rules}</div>'
                 f"<div>{blocks}</div></div></section>"
             )
 
@@ -176,7 +176,7 @@ def _table(table: b.Table) -> str:
 
 def _grid(table: b.Table, *, array: bool = False) -> str:
     named = not array or len(table.rows) > 1  # the first cell of a row is its header
-    kinds = [["r"] * (a == "r") + ["far"] * (i in table.far) for i, a in enumerate(table.align)]
+    kinds = [["r"] * (a == "r") + ["spare"] * (i in table.far) for i, a in enumerate(table.align)]
     head = "".join(
         f'<th scope="col"{_kind(kind)}>{_text(name)}</th>' for name, kind in zip(table.head, kinds, strict=True)
     )

@@ -107,7 +107,7 @@ def _block(block: b.Block, width: int) -> Iterator[Line]:  # noqa: C901, PLR0912
             yield from _block(block.table, width) if block.table else ()
             yield from (("dim", line) for line in _wrapped(block.caption, width))
         case b.Picture():
-            yield from (("", f"  {line}") for line in ([] if block.signed else arrays.shaded(block.values)))
+            yield from (("", f"  {line}") for line in ([] if block.signed else arrays.shaded(block.values, width - 2)))
         case b.Matrix():
             yield from _matrix(block, width)
         case b.Figures():
@@ -141,14 +141,16 @@ def _cell(cell: b.Cell) -> str:
 def _matrix(matrix: b.Matrix, width: int) -> Iterator[Line]:
     name = f"  {visible(matrix.name)} {matrix.values.shape}  "
     if matrix.origin:
-        yield "name", f"{name}the {visible(matrix.origin)}"
+        origin = f"{name}the {visible(matrix.origin)}".strip()
+        yield from (("name", line) for line in _wrapped(origin, width, "  ", "      "))
         return
     for most in range(MOST, LEAST - 1, -1):  # as many as fit
         table, above = arrays.table(matrix, most, minus="-")
         lines, margin = _table(table), " " * (4 if len(table.rows) > 1 else 6)
         if len(margin) + max(map(len, lines), default=0) <= width:
             break
-    yield "name", f"{name}{'  '.join(above)}".rstrip()
+    head = f"{name}{'  '.join(above)}".strip()
+    yield from (("name", line) for line in _wrapped(head, width, "  ", "      "))
     yield from ((("dim" if any(table.head) and not i else ""), margin + line) for i, line in enumerate(lines))
 
 

@@ -17,6 +17,7 @@ from chainrule.pages.formatting import apart, clean, escaped, rows, short
 IMAGES, EACH, ACROSS = 30, 3, 10  # pictures, of one class, and in a row
 SIDE, GAP, LABEL = 56, 8, 16  # of a picture, between two, and the height of its label
 FINEST = 32  # pixels of a side; of a larger image, every second, third, ... is drawn
+MOST = 120_000  # characters of all pictures
 POINTS = 1500
 CLASSES = 20  # in the table
 LETTERS = 9  # of the name of a class below a picture
@@ -65,29 +66,30 @@ def _images(thing: Dataset, X: Array) -> Figure | None:
     finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     shown = [clean(thing.classes[int(thing.t[i])], LETTERS) for i in chosen]
-    svg = _sheet((values - low) / ((high - low) or 1.0), shown)
+    drawn = [pixels(image, 'fill="#fff"') for image in (values / 2 - low / 2) / ((high / 2 - low / 2) or 1.0)]
+    fitting = max(1, int(np.searchsorted(np.cumsum(list(map(len, drawn))), MOST)))
+    svg = _sheet(drawn[:fitting], shown[:fitting], *values.shape[1:])
     caption = f"The first images of each class, {height} × {width}" + f"; every {step}th pixel" * (step > 1) + "."
     return Figure("Images", svg, caption, None)
 
 
-def _sheet(images: Array, names: Sequence[str]) -> str:
+def _sheet(images: Sequence[str], names: Sequence[str], height: int, width: int) -> str:
     """Return images side by side, each above its name; the largest value is white."""
-    count, height, width = images.shape
+    count = len(images)
     scale = SIDE / max(height, width)
     across = min(ACROSS, count)
     total = across * (SIDE + GAP) - GAP, -(-count // across) * (SIDE + LABEL + GAP) - GAP
     drawn = ""
     for place, (image, name) in enumerate(zip(images, names, strict=True)):
         u, v = place % across * (SIDE + GAP), place // across * (SIDE + LABEL + GAP)
-        light = pixels(image, 'fill="#fff"')
         drawn += (
             f'<g transform="translate({u} {v})"><g transform="scale({scale:.4g})">'
-            f'<path fill="#000" d="M0 0h{width}v{height}h-{width}z"/>{light}</g>'
+            f'<path fill="#000" d="M0 0h{width}v{height}h-{width}z"/>{image}</g>'
             f'<text x="{SIDE / 2:g}" y="{SIDE + 12}" text-anchor="middle">{escaped(name)}</text></g>'
         )
     return (
-        f'<svg class="sheet" role="img" aria-label="{len(images)} images" viewBox="0 0 {total[0]} {total[1]}" '
-        f'width="{total[0]}" height="{total[1]}" shape-rendering="crispEdges">{drawn}</svg>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="images"><svg class="sheet" role="img" aria-label="{count} images" viewBox="0 0 {total[0]} {total[1]}" '
+        f'width="{total[0]}" height="{total[1]}" shape-rendering="crispEdges">{drawn}</svg></div>'
     )
 
 

@@ -21,12 +21,14 @@ COLUMNS = 20  # in its table
 
 def history(thing: History) -> tuple[str, str, list[Block]]:
     """Show the curves of a history, and the first, best and last value of each column."""
+    columns = {name: values for name, values in thing.to_dict().items() if _numbers(values)}
+    if "epoch" not in columns:
+        return "History", "no epochs", []
     seconds = sum(thing["seconds"]) if "seconds" in thing and _numbers(thing["seconds"]) else 0.0
     took = f" in {short(seconds, 2)} s" if seconds >= 0.1 else ""
     summary = [f"{rows(len(thing), 'epoch')}{took}", *([f"stopped: {thing.stopped}"] if thing.stopped else [])]
     summary += [clean(thing.engine, 100)] if thing.engine else []
-    columns = {name: values for name, values in thing.to_dict().items() if _numbers(values)}
-    if not len(thing) or "epoch" not in columns:
+    if not len(thing):
         return "History", "; ".join(summary), []
     losses = [("loss", "training"), ("val_loss", "validation")]
     figures = [curve(columns, "loss", lines)] if (lines := [line for line in losses if line[0] in columns]) else []

@@ -37,13 +37,13 @@ def record(computation: Computation, optimizer: Optimizer, steps: int = 1) -> tu
     state = optimizer.start(computation.plain.theta, computation.plain.weights)
     values: list[float] = []
     for count in range(1, steps + 1):
-        before = {slot: getattr(state, slot).copy() for slot in optimizer.slots}
-        after = computation.step(optimizer, state)
-        update = Update(count, computation, after, optimizer, before, state)
-        moved = [view for view in views if view.moves]
-        found += [record_update(update, view, code=count == 1 and view is moved[0]) for view in moved]
-        with np.errstate(over="ignore", invalid="ignore"):  # after too large a step, which the text reports
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # too large a step, which the text reports
+            before = {slot: getattr(state, slot).copy() for slot in optimizer.slots}
+            after = computation.step(optimizer, state)
             values.append(after.run())
+            update = Update(count, computation, after, optimizer, before, state)
+            moved = [view for view in views if view.moves]
+            found += [record_update(update, view, code=count == 1 and view is moved[0]) for view in moved]
         if not np.isfinite(values[-1]):
             break
         computation, views = after, _views(after, checks)
