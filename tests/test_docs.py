@@ -119,7 +119,7 @@ CHOSEN = {
     "table-reports.md": "1 MB, 95 %, 51 %, 80 %, 100 %",
     "tables-tuning.md": "134 MB, 30 seconds",
     "tables.md": "1.07 GB, 20 times, 20 %, 95 %, 5 %",
-    "trace.md": "90 kB",
+    "trace.md": "80 kB",
 }
 
 

@@ -87,9 +87,11 @@ def _sheet(images: Sequence[str], names: Sequence[str], height: int, width: int)
             f'<path fill="#000" d="M0 0h{width}v{height}h-{width}z"/>{image}</g>'
             f'<text x="{SIDE / 2:g}" y="{SIDE + 12}" text-anchor="middle">{escaped(name)}</text></g>'
         )
+    size = f'viewBox="0 0 {total[0]} {total[1]}" width="{total[0]}" height="{total[1]}"'
     return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="images"><svg class="sheet" role="img" aria-label="{count} images" viewBox="0 0 {total[0]} {total[1]}" '
-        f'width="{total[0]}" height="{total[1]}" shape-rendering="crispEdges">{drawn}</svg></div>'
+        '<div class="scroll" tabindex="0" role="region" aria-label="images">'
+        f'<svg class="sheet" role="img" aria-label="{count} images" {size} shape-rendering="crispEdges">{drawn}</svg>'
+        "</div>"
     )
 
 

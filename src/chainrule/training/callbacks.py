@@ -245,6 +245,7 @@ class Progress(Callback):
         if self._bar is not None:
             row = run.history.last() if len(run.history) else {"epoch": 0}
             self._bar.show(row["epoch"], run.epochs, [*described(row, seconds=False), *stopped], over=True)
+            self._bar = None  # the display cannot be copied, but an estimator with this callback can
         elif stopped:
             self._print(*stopped)
 
