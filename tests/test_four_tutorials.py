@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 import test_book as book
 
 NAME = "four-tutorials.md"
