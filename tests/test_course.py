@@ -361,7 +361,7 @@ def {name}(*arguments, **more):
 
 def test_a_file_that_tampers_with_the_checker_gets_nothing():
     with Marker(SOON) as marker:
-        for number in NUMBERS:
+        for number in (1, 5, 7, 16, 19, 23):
             assert marker.mark(number, TAMPERING.replace("{name}", find(number).name)).points == 0
         assert marker.mark(2, find(2).answer).points == 3
 
