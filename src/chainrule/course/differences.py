@@ -1,4 +1,4 @@
-"""Says how a result differs from the right one."""
+"""Words for a result that differs from the right one."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _law(name: str, value: Array, right: Array, arguments: Sequence[Any]) -> tup
 
 
 def _pattern(name: str, value: Array, right: Array, loss: Call, at: Any) -> tuple[str, str] | None:
-    """Return what the gradient check knows of a wrong gradient."""
+    """Return a word and a sentence for a wrong gradient, from the gradient check."""
     if right.ndim and (law := array_laws.law(name, value, right)):
         return "law", f"{name} is wrong: {law}."
     hints = [p.hint for p in check_function(loss, at, np.asarray(value, at.dtype)).parameters if p.hint != NO_LAW]

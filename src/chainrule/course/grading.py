@@ -1,8 +1,7 @@
 """Grades for a class: every submission in a process of its own, with limits, on cases that nobody has seen.
 
-This process computes what is expected and compares; a submission can only return arrays. That keeps mistakes, accidents
-and attempts at the points from harming the grades. It is no place for enemies: a process may still signal others of the
-same account and read what it may read, so grade strangers in a container.
+This process computes what is expected and compares; a submission can only return arrays. That protects the grades from
+mistakes, accidents and attempts at points. It is not a complete sandbox: docs/course.md says what it is.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -52,24 +50,21 @@ def submissions(folders: Sequence[Path]) -> list[Path]:
     for folder in folders:
         if not folder.is_dir():
             raise FileNotFoundError(f"{folder} is not a folder: give folders with exercises, or a folder of these.")
-        inside = (
-            []
-            if any((folder / name).is_file() for name in names)
-            else sorted(p for p in folder.iterdir() if p.is_dir())
-        )
-        found |= dict.fromkeys(inside or [folder])
+        inside = sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] not in "._")
+        is_one = not inside or any((folder / name).is_file() for name in names)
+        found |= dict.fromkeys([folder] if is_one else inside)
     if not any((folder / name).is_file() for folder in found for name in names):
         raise FileNotFoundError(f"no exercises in {', '.join(map(str, folders))}: files are named like {names[0]}.")
     return [*found]
 
 
-def grade(folder: Path, limits: Limits, seed: int, stopped: threading.Event | None = None) -> Grade:
-    """Grade a submission; after the event, exercises count as missing."""
+def grade(folder: Path, marker: Marker) -> Grade:
+    """Grade a submission."""
     marks = []
-    with Marker(limits, seed) as marker:
+    with marker:
         for number in NUMBERS:
             path = folder / f"{stem(number)}.py"
-            if not path.exists() or (stopped is not None and stopped.is_set()):
+            if not path.exists() or marker.is_closed:
                 marks.append(MISSING)
                 continue
             try:
@@ -84,15 +79,16 @@ def grade_all(
     folders: Sequence[Path], limits: Limits, seed: int, on_grade: Callable[[Grade], None] = lambda _: None
 ) -> list[Grade]:
     """Grade submissions, several at a time; ``on_grade`` is called with each, in order."""
-    grades, stopped = [], threading.Event()
+    grades, markers = [], [Marker(limits, seed) for _ in folders]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         try:
-            for found in pool.map(lambda folder: grade(folder, limits, seed, stopped), folders):
+            for found in pool.map(grade, folders, markers):
                 on_grade(found)
                 grades.append(found)
         except BaseException:
-            stopped.set()
             pool.shutdown(wait=False, cancel_futures=True)
+            for marker in markers:  # the files that are being marked
+                marker.close()
             raise
     return grades
 

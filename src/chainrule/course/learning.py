@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,12 +99,19 @@ class Marker:
     def __init__(self, limits: Limits = USUAL, seed: int = SEED) -> None:
         self.limits, self.seed, self.printed = limits, seed, ""
         self._worker: Worker | None = None
+        self.is_closed, self._lock = False, threading.Lock()
 
     def __enter__(self) -> Marker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
+        self.close()
+
+    def close(self) -> None:
+        """End the process, from another thread too: a file that is being marked fails."""
+        with self._lock:
+            self.is_closed = True
+            self._end()
 
     def mark(self, number: int, source: str) -> Mark:
         """Mark the text of a file."""
@@ -118,7 +126,10 @@ class Marker:
 
     def _once(self, number: int, source: str) -> Mark:
         exercise = find(number)
-        self._worker = worker = self._worker or Worker(self.limits)
+        with self._lock:
+            if self.is_closed:
+                return failed(FailureError("closed", "the marking was interrupted."))
+            self._worker = worker = self._worker or Worker(self.limits)
 
         try:
             worker.open(source, f"{stem(number)}.py", exercise.name)

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from chainrule.course import child
+from chainrule.course import apart, child
 
 KINDS = {
     "missing": "missing", "NotImplementedError": "unwritten", "MemoryError": "memory", "SystemExit": "exit",
@@ -32,6 +32,7 @@ SAID = {
     "recursion": "the function calls itself without end.",
 }
 START = 60.0  # seconds within which Python and NumPy have started
+OUT_OF_TIME = [sign * signal.SIGXCPU + apart.SIGNAL * (sign > 0) for sign in (-1, 1) if hasattr(signal, "SIGXCPU")]
 CLOCK = 4 if importlib.util.find_spec("resource") else 1  # other work on the machine should fail nobody
 PASSED = ("PATH", "PYTHONPATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "VIRTUAL_ENV", "LANG", "HOME", "USERPROFILE")
 ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "VECLIB_MAXIMUM", "NUMEXPR")}
@@ -77,7 +78,7 @@ class Worker:
         self._folder = tempfile.TemporaryDirectory(prefix="chainrule-course-", ignore_cleanup_errors=True)
         self._token, self._number, self._until = secrets.token_bytes(child.TOKEN), 0, 0.0
         environment = {name: os.environ[name] for name in PASSED if name in os.environ}
-        command = [sys.executable, "-P", "-B", "-X", "utf8", child.__file__]
+        command = [sys.executable, "-P", "-B", "-X", "utf8", apart.__file__, child.__file__]
         self._process = subprocess.Popen(  # noqa: S603  (this Python)
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=self._folder.name,
             env=environment | ONE_THREAD, start_new_session=True,
@@ -151,7 +152,7 @@ class Worker:
         if isinstance(error, EOFError | OSError) and not isinstance(error, TimeoutError):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(1.0)
-            if -(self._process.returncode or 0) != getattr(signal, "SIGXCPU", None):
+            if (self._process.returncode or 0) not in OUT_OF_TIME:
                 self.close()
                 return FailureError("exit", "the file ended the process: os._exit, a crash, or far too much memory.")
         self.close()
