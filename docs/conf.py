@@ -49,6 +49,7 @@ suppress_warnings = ["toc.not_readable"]  # chapters may be written later than t
 # Docstrings
 autodoc_typehints = "none"
 autodoc_class_signature = "mixed"
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False

@@ -10,7 +10,7 @@ from built import DOCS, remove_others, write
 from reference import ELSEWHERE, MODULES
 
 API = DOCS / "api"
-TITLES = {**MODULES, "chainrule.tables": "Tables in Python", "chainrule": "The package: import chainrule as cr"}
+TITLES = {**MODULES, "chainrule.tables": "Tables in Python", "chainrule": "The package"}
 
 
 class Name(NamedTuple):
@@ -104,7 +104,8 @@ def page(item: Name) -> str:
     also = ""
     if item.module == "chainrule.layers" and (DOCS / "layers" / f"{item.name.lower()}.md").exists():
         also = f"\nWhat it does, drawn, with its source and its gradient check: :doc:`/layers/{item.name.lower()}`.\n"
-    return f"{heading(item.name)}{also}\n.. auto{kind}:: {item.path}{options}\n"
+    title = item.path.removeprefix("chainrule.")
+    return f"{heading(title)}{also}\n.. auto{kind}:: {item.path}{options}\n"
 
 
 def module_page(module: str, title: str, names: list[Name]) -> str:
