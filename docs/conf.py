@@ -44,11 +44,11 @@ nb_execution_show_tb = True
 nb_execution_timeout = 120
 nb_merge_streams = True
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # no page has widgets, and these scripts would come from elsewhere
-suppress_warnings = ["toc.not_readable"]  # chapters may be written later than the page that lists them
 
 # Docstrings
 autodoc_typehints = "none"
 autodoc_class_signature = "mixed"
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 from typing import Any, NamedTuple
 
 from built import DOCS, remove_others, write
 from reference import ELSEWHERE, MODULES
 
 API = DOCS / "api"
-TITLES = {**MODULES, "chainrule.tables": "Tables in Python", "chainrule": "The package: import chainrule as cr"}
+TITLES = {**MODULES, "chainrule.tables": "Tables in Python", "chainrule": "The package"}
 
 
 class Name(NamedTuple):
@@ -104,7 +105,8 @@ def page(item: Name) -> str:
     also = ""
     if item.module == "chainrule.layers" and (DOCS / "layers" / f"{item.name.lower()}.md").exists():
         also = f"\nWhat it does, drawn, with its source and its gradient check: :doc:`/layers/{item.name.lower()}`.\n"
-    return f"{heading(item.name)}{also}\n.. auto{kind}:: {item.path}{options}\n"
+    title = item.path.removeprefix("chainrule.")
+    return f"{heading(title)}{also}\n.. auto{kind}:: {item.path}{options}\n"
 
 
 def module_page(module: str, title: str, names: list[Name]) -> str:
@@ -136,6 +138,12 @@ def signature(
     return str(inspect.Signature(bare)), returned
 
 
+def shorten_links_back(_app: Any, name: str, _template: str, context: dict[str, Any], _doctree: Any) -> None:
+    """Let the pages of source link back to API pages as a whole: viewcode knows one path for the names of a module."""
+    if name.startswith("_modules/"):
+        context["body"] = re.sub(r'(<a class="viewcode-back" href="[^"#]*)#[^"]*', r"\1", context["body"])
+
+
 def build(_app: Any) -> None:
     """Write docs/api."""
     written = [API / "index.md"]
@@ -151,5 +159,6 @@ def build(_app: Any) -> None:
 def setup(app: Any) -> dict[str, Any]:
     """Write the pages before Sphinx looks for them."""
     app.connect("autodoc-process-signature", signature)
+    app.connect("html-page-context", shorten_links_back)
     app.connect("builder-inited", build, priority=600)  # after those of the layers, to which these pages link
     return {"parallel_read_safe": True, "parallel_write_safe": True}

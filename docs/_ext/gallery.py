@@ -40,9 +40,12 @@ CARD = """:::{{grid-item-card}} {title}
 :link: {name}
 :link-type: doc
 {image}
+{subtitle}
 :::
 """
 PAGE = """# {title}
+
+{subtitle}
 
 {text}
 
@@ -89,11 +92,13 @@ def run(script: Path) -> Path:
             GALLERY.mkdir(exist_ok=True)
             shutil.copy(path, GALLERY / path.name)
             pictures.append(path.name)
-    title, _, text = source.split('"""')[1].strip().partition("\n")
+    first, _, text = source.split('"""')[1].strip().partition("\n")
+    title, _, subtitle = first.rstrip(".").partition(": ")
     parts = {
-        "title": title.rstrip("."),
+        "title": title,
+        "subtitle": f"{subtitle[:1].upper()}{subtitle[1:]}." if subtitle else "",
         "text": text.strip(),
-        "pictures": "\n\n".join(f"![What the program draws: {title.rstrip('.')}]({name})" for name in pictures),
+        "pictures": "\n\n".join(f"![What the program draws: {title}]({name})" for name in pictures),
         "output": done.stdout.strip(),
         "path": script.relative_to(ROOT).as_posix(),
     }
@@ -108,10 +113,11 @@ def build(_app: Any) -> None:
         pages = list(pool.map(run, scripts()))
     cards = []
     for page in pages:
-        title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
-        picture = next((line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("![")), "")
+        lines = page.read_text(encoding="utf-8").splitlines()
+        title, subtitle = lines[0].removeprefix("# "), lines[2]
+        picture = next((line for line in lines if line.startswith("![")), "")
         image = f":img-top: {picture.rpartition('](')[2][:-1]}\n:img-alt: {title}" if picture else ""
-        cards.append(CARD.format(title=title, name=page.stem, image=image))
+        cards.append(CARD.format(title=title, subtitle=subtitle, name=page.stem, image=image))
     index = GALLERY / "index.md"
     write(index, INDEX.format(cards="\n".join(cards), names="\n".join(page.stem for page in pages)))
     remove_others(GALLERY, [index, *pages, *GALLERY.glob("*.png")])

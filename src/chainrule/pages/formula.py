@@ -25,12 +25,12 @@ OPERATORS |= {sign: sign for sign in "-+=<>,:"}
 NAMED = {"log", "exp", "max", "min", "sin", "cos", "sinh", "cosh", "tanh"}  # functions with a LaTeX command
 FUNCTIONS = NAMED | {"softmax", "sign", "erf", "mean"}
 PARTS = {"½": (1, 2), "⅙": (1, 6)}
-SCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᵗˣʸ₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₘₙ", "0123456789−⊤txy0123456789ijkmn", strict=True))
+SCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀᵗˣʸ₀₁₂₃₄₅₆₇₈₉ᵢⱼₖₘₙₜ", "0123456789−⊤txy0123456789ijkmnt", strict=True))
 ACCENTS = {"'": "prime", "\u0302": "hat", "\u0304": "bar"}
 CLOSING = {"(": ")", "[": "]"}
 TOKEN = re.compile(
     r"(?P<gap>\s*)(?:(?P<big>Σ)|(?P<name>∂?(?:d?[ͱ-Ͽℓ]|[A-Za-z_][A-Za-z_0-9]*)[\u0302\u0304]?'?)|(?P<number>\d+(?:\.\d+)?|[½⅙])"
-    r"|(?P<sub>[₀-₉ᵢⱼₖₘₙ]+)|(?P<sup>[⁰¹²³⁴-⁹⁻ᵀᵗˣʸ]+)|(?P<other>\S))"
+    r"|(?P<sub>[₀-₉ᵢⱼₖₘₙₜ]+)|(?P<sup>[⁰¹²³⁴-⁹⁻ᵀᵗˣʸ]+)|(?P<other>\S))"
 )
 LATEX = {
     "frac": r"\frac{{{}}}{{{}}}", "sqrt": r"\sqrt{{{}}}", "hat": r"\hat{{{}}}", "bar": r"\bar{{{}}}",
