@@ -1,4 +1,4 @@
-"""Update the figures in README.md and docs/*.md from the result files of the benchmarks.
+"""Update the figures in README.md, docs/*.md and the book from the result files of the benchmarks.
 
     python -m benchmarks steps --keep      # writes benchmarks/results/steps.json; so do the other benchmarks
     python docs/figures.py
@@ -26,7 +26,7 @@ INLINE = re.compile(rf"<!-- (?P<file>[\w-]+): (?P<row>[^|>]+?) \| (?P<column>[^>
 
 def documents() -> list[Path]:
     """Return the documents with measured figures."""
-    return [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md"))]
+    return [ROOT / "README.md", *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("docs/book/[0-9]*.md"))]
 
 
 def figures(name: str) -> dict[str, dict[str, str]]:
