@@ -43,62 +43,7 @@ DERIVATIONS = {
 ELEMENTWISE = """Each output depends on one input only, so the chain rule has one term: with L as a function of y,
 dL/dx = dL/dy · dy/dx, or dx = dy ⊙ f′(x). See [the chain rule on batches](../mathematics.md#the-chain-rule-on-batches).
 """
-PAGE = """# {name}
-
-{summary}
-
-The arguments, their meaning and the errors: {{py:class}}`chainrule.layers.{name}`.
-
-## Formula
-
-```{{eval-rst}}
-.. py:currentmodule:: chainrule.layers
-
-{formula}
-```
-
-{derivation}
-
-## What it does
-
-![{alt}]({slug}.png)
-
-{caption}
-
-## Forward and backward
-
-From `{path}`, as the library runs it without compiled kernels:
-
-{code}
-
-## A traced example
-
-```python
-{example}
-```
-
-```text
-{worked}
-```
-
-:::{{dropdown}} Every number of this step: `print(trace)`
-```text
-{trace}
-```
-:::
-
-## Its gradient check
-
-```python
-print(cr.check_layer({call}, {given}))
-```
-
-```text
-{check}
-```
-
-{source}
-"""
+PAGE = (DOCS / "_templates" / "layer.md").read_text(encoding="utf-8")
 INDEX = """# The layers, one by one
 
 Each page has the formula, a picture that the layer itself has computed, the source of the forward and the backward
