@@ -66,6 +66,31 @@ def test_the_core_works_with_its_three_dependencies_alone():
     assert "alone" in result.stdout
 
 
+ALONE = """
+import sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"safetensors", "threadpoolctl", "numba", "sklearn", "scipy"}:
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Finder())
+import numpy as np
+import chainrule as cr
+
+model = cr.load(sys.argv[1])
+print(model.predict(np.ones((700, 8, 8, 1), np.float32)).shape)  # which take threads of BLAS
+"""
+
+
+def test_a_saved_network_predicts_with_numpy_alone(tmp_path):
+    layers = [cr.layers.Conv2D(4, 3), cr.layers.ReLU(), cr.layers.Flatten(), cr.layers.Dense(10)]
+    cr.save(cr.Network((8, 8, 1), layers, "softmax_cross_entropy", seed=0), tmp_path / "m.safetensors")
+    command = [sys.executable, "-c", ALONE, tmp_path / "m.safetensors"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.stdout == "(700, 10)\n", result.stderr
+
+
 def test_a_missing_extra_names_the_command_to_type():
     code = "import chainrule as cr; cr.datasets.load_digits()"
     script = HIDE.replace("runpy.run_path(sys.argv[1], run_name='__main__')", "").rpartition("runpy")[0] + code

@@ -149,9 +149,12 @@ def _libraries() -> list[Any]:
     """
     modules = len(sys.modules)
     if modules not in _known:
-        from threadpoolctl import ThreadpoolController  # noqa: PLC0415  (not needed to import chainrule)
+        try:
+            from threadpoolctl import ThreadpoolController  # noqa: PLC0415  (not needed to import chainrule)
 
-        found = ThreadpoolController().select(user_api="blas").lib_controllers
+            found = ThreadpoolController().select(user_api="blas").lib_controllers
+        except ModuleNotFoundError:  # a copied folder predicts with NumPy alone; BLAS chooses its threads
+            found = []
         _known.clear()
         _known[len(sys.modules)] = found
         return list(found)
