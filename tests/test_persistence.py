@@ -311,7 +311,7 @@ def put(*keys_and_value):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put("format", 3), "it has format 3, written by chainrule 0.*Upgrade"),
+        (put("format", 3), "it has format 3, written by chainrule 0.*newer chainrule"),
         (put("format", 0), "it has format 0"),
         (put("format", 2.0), "it has format 2.0"),
         (put("format", True), "it has format True"),

@@ -193,7 +193,8 @@ def classes():
     def below(cls):
         return {cls}.union(*map(below, cls.__subclasses__()))
 
-    shown = {cls for cls in below(Shown) if cls.__module__.startswith("chainrule.") and cls is not Shown}
+    names = {cls: cls.__module__ for cls in below(Shown) - {Shown}}
+    shown = {cls for cls, of in names.items() if of.startswith("chainrule.") and not of.startswith("chainrule.cli.")}
     return {cls.__name__: cls for cls in shown if cls.__name__ != "Report"} | {"Trace": cr.Trace}
 
 
